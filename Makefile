@@ -1,0 +1,76 @@
+# Each verb sets up its own virtual environment when there is none.
+#   make run    answer a question from this repository's own docs, with state in ./.state
+#   make test   everything that fits in 25 minutes; make test-full the rest
+#   make check  format, lint, types, floors, spelling
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STATE  ?= .state
+TEST   := $(BIN)/python -m pytest -p no:cacheprovider
+
+# tokenizers warns when a process that has used it forks, as tests do
+export TOKENIZERS_PARALLELISM ?= true
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: run test test-full check format docs bench install clean system
+
+run: $(VENV)/.run
+	@$(BIN)/clawstate --state-dir $(STATE) memory import README.md docs
+	@printf '\n$$ clawstate memory search "%s"\n' "what survives a power cut?"
+	@$(BIN)/clawstate --state-dir $(STATE) memory search -k 3 "what survives a power cut?"
+	@printf '\nGo on with your own files:\n'
+	@printf '  %s\n' \
+	  "$(BIN)/clawstate --state-dir $(STATE) memory import ~/notes" \
+	  "$(BIN)/clawstate --state-dir $(STATE) memory search 'your question'" \
+	  "$(BIN)/clawstate --state-dir $(STATE) memory add 'something to remember' --tag fact" \
+	  "$(BIN)/clawstate --state-dir $(STATE) status" \
+	  "$(BIN)/clawstate --help"
+
+test: $(VENV)/.dev system
+	$(TEST) -n 2 --dist worksteal -m "not slow"
+
+test-full: $(VENV)/.dev system
+	CLAWSTATE_FULL=1 HYPOTHESIS_PROFILE=full $(TEST) -n 2 --dist worksteal --timeout 3600
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell src tests benchmarks docs README.md CHANGELOG.md CONTRIBUTING.md
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks
+
+docs: $(VENV)/.dev
+	$(BIN)/python -m clawstate.cli.reference > docs/reference/cli.md
+
+bench: $(VENV)/.bench
+	$(BIN)/python benchmarks/run.py all $(if $(SETS),--sets $(SETS))
+
+# The tools that the slow suites drive; without them their tests say why they are skipped.
+system:
+	@./tests/system-packages strace
+
+install: $(VENV)/.run
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "clawstate needs Python 3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.bench: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	@touch $@ $(VENV)/.run
+
+clean:
+	rm -rf $(VENV) $(STATE) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

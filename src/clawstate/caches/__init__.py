@@ -1,0 +1,1 @@
+"""Values that may be forgotten at any time without a loss."""

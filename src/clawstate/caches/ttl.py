@@ -1,0 +1,120 @@
+"""`TTLCache`: recent values, bounded by number and by age."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from clawstate.errors import InvalidError
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class CacheStatistics:
+    """What a cache did since it was made; `get` counts as hit or miss, `pop` as neither."""
+
+    hits: int = 0
+    misses: int = 0
+    evictions: int = 0
+    expirations: int = 0
+
+
+class TTLCache(Generic[K, V]):
+    """
+    At most *max_size* values, each for less than *ttl* seconds after it was put (None: for ever).
+
+    When it is full, the value least recently got or put leaves. Reading refreshes that order, not
+    the age. Safe for threads; every call is O(1), spread over the values that expire. *clock*
+    returns seconds and must not run backwards. With *max_size* 0 nothing is kept.
+
+    Raises `InvalidError` for a negative size, or a *ttl* that is not positive.
+    """
+
+    def __init__(
+        self,
+        max_size: int,
+        ttl: float | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        _require_bounds(max_size, ttl)
+        self._max_size = max_size
+        self._ttl = ttl
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._recent: OrderedDict[K, V] = OrderedDict()  # least recently used first
+        self._born: OrderedDict[K, float] = OrderedDict()  # oldest first
+        self._hits = self._misses = self._evictions = self._expirations = 0
+
+    def get(self, key: K) -> V | None:
+        """Return the value of *key* and mark it as used, or `None`."""
+        with self._lock:
+            self._expire()
+            if key not in self._recent:
+                self._misses += 1
+                return None
+            self._hits += 1
+            self._recent.move_to_end(key)
+            return self._recent[key]
+
+    def put(self, key: K, value: V) -> None:
+        """Keep *value* under *key*, new in age and order."""
+        with self._lock:
+            now = self._expire()
+            self._forget(key)
+            self._recent[key] = value
+            self._born[key] = now
+            if len(self._recent) > self._max_size:
+                self._forget(next(iter(self._recent)))
+                self._evictions += 1
+
+    def pop(self, key: K) -> V | None:
+        """Remove *key* and return its value, or `None`."""
+        with self._lock:
+            self._expire()
+            return self._forget(key)
+
+    def clear(self) -> None:
+        """Forget every value; the statistics stay."""
+        with self._lock:
+            self._recent.clear()
+            self._born.clear()
+
+    @property
+    def statistics(self) -> CacheStatistics:
+        """What the cache did so far."""
+        with self._lock:
+            self._expire()
+            return CacheStatistics(self._hits, self._misses, self._evictions, self._expirations)
+
+    def __len__(self) -> int:
+        with self._lock:
+            self._expire()
+            return len(self._recent)
+
+    def _expire(self) -> float:
+        now = self._clock()
+        while self._born and self._ttl is not None:
+            key, born = next(iter(self._born.items()))
+            if now - born < self._ttl:
+                break
+            self._forget(key)
+            self._expirations += 1
+        return now
+
+    def _forget(self, key: K) -> V | None:
+        self._born.pop(key, None)
+        return self._recent.pop(key, None)
+
+
+def _require_bounds(max_size: int, ttl: float | None) -> None:
+    if max_size < 0:
+        raise InvalidError("max_size", f"{max_size} is negative", "give 0 or more values")
+    if ttl is not None and not ttl > 0:
+        raise InvalidError("ttl", f"{ttl} is not positive", "give seconds, or None for no limit")

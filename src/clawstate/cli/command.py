@@ -1,0 +1,62 @@
+"""The form that all commands share: `--json` and `--no-color` also after the name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from clawstate.cli.session import Session
+
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+
+class Command(click.Command):
+    """A command that takes the global output options as its own."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("context_settings", CONTEXT)
+        super().__init__(*args, **kwargs)
+        self.params.append(
+            click.Option(
+                ["--json"],
+                is_flag=True,
+                expose_value=False,
+                callback=_as_json,
+                help="Print one JSON document.",
+            )
+        )
+        self.params.append(
+            click.Option(
+                ["--no-color"],
+                is_flag=True,
+                expose_value=False,
+                callback=_plain,
+                help="Print without colours.",
+            )
+        )
+
+
+class Group(click.Group):
+    """A noun; its verbs are `Command`s."""
+
+    command_class = Command
+
+
+def _as_json(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
+    if value:
+        _session(ctx).output.as_json = True
+
+
+def _plain(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
+    if value:
+        _session(ctx).output.colour = False
+
+
+def _session(ctx: click.Context) -> Session:
+    session = ctx.find_object(Session)
+    assert session is not None  # noqa: S101 - the root command is always called with one
+    return session
+
+
+pass_session = click.make_pass_decorator(Session)

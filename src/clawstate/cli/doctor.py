@@ -1,0 +1,37 @@
+"""The noun `doctor`: find what is wrong, and mend it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from clawstate.cli.command import Command, pass_session
+from clawstate.cli.session import Session
+
+_COLOURS = {"error": "red", "warning": "yellow", "info": "blue"}
+
+
+@click.command(cls=Command)
+@click.option("--fix", is_flag=True, help="Mend what can be mended without loss.")
+@click.option("--quick", is_flag=True, help="Do not read every page.")
+@pass_session
+def doctor(session: Session, *, fix: bool, quick: bool) -> None:
+    """
+    Find what is wrong with the state, and mend it.
+
+    Ends with exit code 1 while there is an error or a warning left.
+    """
+    from clawstate.doctor import examine  # noqa: PLC0415 - needs an opened state
+
+    findings = examine(session.state, fix=fix, deep=not quick)
+    left = examine(session.state, deep=not quick) if fix else findings
+    ok = all(finding.severity == "info" for finding in left)
+    lines = []
+    for finding in findings:
+        mark = click.style(finding.severity, fg=_COLOURS[finding.severity], bold=True)
+        lines += [f"{mark}  {finding.path}", f"      {finding.message}", f"      {finding.fix}"]
+    document = {"ok": ok, "findings": [asdict(finding) for finding in findings]}
+    session.output.emit(document, *(lines or [click.style("all is well", fg="green")]))
+    if not ok:
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,113 @@
+"""The root command: global options, nouns that load when they are used, errors as one line."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from clawstate.cli.output import Output
+from clawstate.cli.session import Session
+from clawstate.errors import StateError, StateWarning
+from clawstate.version import __version__
+
+NOUNS = {
+    "memory": ("clawstate.cli.memory", "memory", "Remember, search and import."),
+    "status": ("clawstate.cli.status", "status", "Show what is kept, and where."),
+    "doctor": ("clawstate.cli.doctor", "doctor", "Find what is wrong, and mend it."),
+}
+"""Each noun's module, attribute and line of help: `--help` loads none of them."""
+
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+EXIT_CODES = {"not_found": 3}
+EXIT_INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names in the order of the table."""
+        return list(NOUNS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the command *cmd_name*."""
+        if cmd_name not in NOUNS:
+            return None
+        module, attribute, _ = NOUNS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the table of nouns without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in NOUNS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--state-dir", metavar="DIR", help="The state directory [$OPENCLAW_STATE_DIR].")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--no-color", is_flag=True, help="Print without colours.")
+@click.version_option(__version__, prog_name="clawstate")
+@click.pass_context
+def root(ctx: click.Context, *, state_dir: str | None, as_json: bool, no_color: bool) -> None:
+    """
+    Keep what a personal AI agent must not lose.
+
+    Everything lives in one directory: $OPENCLAW_STATE_DIR, else ~/.openclaw.
+    """
+    session: Session = ctx.obj
+    session.state_dir = state_dir
+    session.output.as_json = session.output.as_json or as_json
+    if no_color:
+        session.output.colour = False
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and end the process with its exit code."""
+    sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line *arguments* and return the exit code."""
+    # One query multiplies small matrices; a second BLAS thread only makes it wait.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    output = Output(as_json="--json" in arguments)
+    session = Session(output)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", StateWarning)
+        warnings.showwarning = lambda message, *_, **__: output.warn(str(message))
+        try:
+            return _invoked(arguments, session)
+        finally:
+            session.close()
+
+
+def _invoked(arguments: Sequence[str], session: Session) -> int:
+    output = session.output
+    try:
+        code = root.main(list(arguments), prog_name="clawstate", standalone_mode=False, obj=session)
+        return code if isinstance(code, int) else 0
+    except StateError as error:
+        output.fail(error.code, str(error))
+        return EXIT_CODES.get(error.code, EXIT_FAILURE)
+    except click.UsageError as error:
+        usage: Any = "" if error.ctx is None else error.ctx.get_usage()
+        output.fail("usage", error.format_message(), before=usage)
+        return EXIT_USAGE
+    except click.ClickException as error:
+        output.fail("failure", error.format_message())
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        output.fail("interrupted", "interrupted")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of a pipe left; it wants no more, not even an error at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

@@ -1,0 +1,213 @@
+"""The noun `memory`: remember, search, look at, change and forget."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clawstate.cli.command import CONTEXT, Group, pass_session
+from clawstate.cli.options import Duration, Pair, Where, where_of
+from clawstate.cli.session import Session
+
+if TYPE_CHECKING:
+    from clawstate.memory.search import Mode
+
+NAMESPACE = click.option(
+    "--namespace", "-n", default="default", show_default=True, help="Whose memory."
+)
+TAGS = click.option("--tag", "-t", "tags", multiple=True, metavar="TAG", help="Repeatable.")
+
+
+@click.group(cls=Group, context_settings=CONTEXT)
+def memory() -> None:
+    """Remember, search and import."""
+
+
+@memory.command()
+@click.argument("text")
+@TAGS
+@NAMESPACE
+@click.option("--source", metavar="NAME", help="Where it comes from.")
+@click.option("--meta", type=Pair(), multiple=True, help="Metadata, repeatable; JSON or text.")
+@click.option("--importance", type=click.FloatRange(0, 1), default=0.7, show_default=True)
+@click.option("--category", default="other", show_default=True)
+@click.option("--ttl", type=Duration(), help="Forget after 90s, 15m, 2h, 30d or 1y.")
+@click.option("--thread", metavar="NAME", help="The conversation or document it belongs to.")
+@click.option("--position", type=int, help="The place in the thread [the next].")
+@pass_session
+def add(
+    session: Session, /, text: str, *, tags: tuple[str, ...], meta: Any, **settings: Any
+) -> None:
+    """Remember TEXT ('-' reads it from stdin) and print its id."""
+    if text == "-":
+        text = _stdin()
+    made = session.state.memory.add(text, tags=tags, metadata=dict(meta), **settings)
+    session.output.emit({"id": made}, made)
+
+
+@memory.command()
+@click.argument("query")
+@click.option("--limit", "-k", default=10, show_default=True, help="How many at most.")
+@click.option(
+    "--mode",
+    type=click.Choice(["hybrid", "words", "vector"]),
+    default="hybrid",
+    show_default=True,
+    help="By words, by meaning, or both.",
+)
+@NAMESPACE
+@TAGS
+@click.option("--source", metavar="NAME", help="Only what comes from there.")
+@click.option("--where", type=Where(), multiple=True, help="A demand on metadata, repeatable.")
+@click.option("--since", metavar="TIME", help="Made at or after this ISO time.")
+@click.option("--until", metavar="TIME", help="Made before this ISO time.")
+@click.option("--min-score", default=0.0, help="Leave out what scores less (0 to 1).")
+@pass_session
+def search(
+    session: Session,
+    /,
+    query: str,
+    *,
+    limit: int,
+    mode: Mode,
+    tags: tuple[str, ...],
+    where: Any,
+    **settings: Any,
+) -> None:
+    """Print the records that answer QUERY, best first."""
+    from clawstate.cli.records_view import hit_document, hit_lines  # noqa: PLC0415 - see `NOUNS`
+
+    hits = session.state.memory.search(
+        query, k=limit, mode=mode, tags=tags, where=where_of(where), **settings
+    )
+    document = {"results": [hit_document(hit) for hit in hits], "mode": mode}
+    lines = [line for hit in hits for line in hit_lines(hit, query)]
+    session.output.emit(document, *(lines or ["nothing found"]))
+
+
+@memory.command()
+@click.argument("record_id", metavar="ID")
+@pass_session
+def get(session: Session, /, record_id: str) -> None:
+    """Print the record ID."""
+    from clawstate.cli.records_view import full_lines, record_document  # noqa: PLC0415
+
+    record = session.state.memory.require(record_id)
+    session.output.emit(record_document(record), *full_lines(record))
+
+
+@memory.command()
+@click.argument("record_id", metavar="ID")
+@click.option("--text", help="The new text; '-' reads it from stdin.")
+@click.option("--tag", "-t", "tags", multiple=True, metavar="TAG", help="All tags anew.")
+@click.option("--no-tags", is_flag=True, help="Take all tags away.")
+@click.option("--meta", type=Pair(), multiple=True, help="Set a key; null takes it away.")
+@click.option("--source", metavar="NAME")
+@click.option("--importance", type=click.FloatRange(0, 1))
+@click.option("--category")
+@click.option("--ttl", type=Duration(), help="Forget after this time from now.")
+@pass_session
+def update(
+    session: Session,
+    /,
+    record_id: str,
+    *,
+    text: str | None,
+    tags: tuple[str, ...],
+    no_tags: bool,
+    meta: Any,
+    **settings: Any,
+) -> None:
+    """Change the record ID in place."""
+    from clawstate.cli.records_view import full_lines, record_document  # noqa: PLC0415
+
+    changes = {name: value for name, value in settings.items() if value is not None}
+    if text is not None:
+        changes["text"] = _stdin() if text == "-" else text
+    if tags or no_tags:
+        changes["tags"] = tags
+    if meta:
+        merged = {**session.state.memory.require(record_id).metadata, **dict(meta)}
+        changes["metadata"] = {key: value for key, value in merged.items() if value is not None}
+    if not changes:
+        raise click.UsageError("nothing to change; see --help")
+    record = session.state.memory.update(record_id, **changes)
+    session.output.emit(record_document(record), *full_lines(record))
+
+
+@memory.command()
+@click.argument("record_ids", metavar="ID...", nargs=-1)
+@click.option("--source", metavar="PATH", help="All that was imported from there.")
+@NAMESPACE
+@pass_session
+def forget(
+    session: Session, /, record_ids: tuple[str, ...], *, source: str | None, namespace: str
+) -> None:
+    """Forget the records ID, or all that came from a source."""
+    from clawstate.errors import NotFoundError  # noqa: PLC0415
+
+    if bool(record_ids) == bool(source):
+        raise click.UsageError("name records, or one --source")
+    if source:
+        forgotten = session.state.memory.forget_source(source, namespace=namespace)
+    else:
+        forgotten = session.state.memory.delete_many(record_ids)
+    if not forgotten:
+        hint = "'clawstate memory list' shows what is kept"
+        raise NotFoundError("memory", source or record_ids[0], hint)
+    session.output.emit({"forgotten": forgotten}, f"forgot {forgotten}")
+
+
+@memory.command(name="list")
+@NAMESPACE
+@TAGS
+@click.option("--source", metavar="NAME", help="Only what comes from there.")
+@click.option("--where", type=Where(), multiple=True, help="A demand on metadata, repeatable.")
+@click.option("--since", metavar="TIME", help="Made at or after this ISO time.")
+@click.option("--until", metavar="TIME", help="Made before this ISO time.")
+@click.option("--after", metavar="ID", help="Go on behind this record.")
+@click.option("--limit", "-k", default=20, show_default=True, help="How many at most.")
+@pass_session
+def list_(session: Session, /, *, tags: tuple[str, ...], where: Any, **settings: Any) -> None:
+    """Print what is kept, in the order of ids."""
+    from clawstate.cli.records_view import record_document, record_lines  # noqa: PLC0415
+
+    records = session.state.memory.records(tags=tags, where=where_of(where), **settings)
+    more = records[-1].id if len(records) == settings["limit"] else None
+    document = {"records": [record_document(each) for each in records], "next": more}
+    lines = [line for record in records for line in record_lines(record)]
+    if more:
+        lines.append(click.style(f"more: --after {more}", dim=True))
+    session.output.emit(document, *(lines or ["nothing is kept here"]))
+
+
+@memory.command()
+@pass_session
+def stats(session: Session) -> None:
+    """Print counts and sizes."""
+    from clawstate.cli.tables import aligned  # noqa: PLC0415
+
+    counts = session.state.memory.stats()
+    session.output.emit(counts, *aligned(counts))
+
+
+@memory.command()
+@pass_session
+def optimize(session: Session) -> None:
+    """Bring the indexes up to date; searches go on meanwhile."""
+    with session.output.progress("vectors") as tell:
+        session.state.memory.optimize(progress=lambda done, total: tell(done, total, ""))
+    session.output.emit({"ok": True}, "the indexes are up to date")
+
+
+def _stdin() -> str:
+    data = sys.stdin.buffer.read()
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"stdin is not UTF-8 (byte {error.start})") from error
+
+
+from clawstate.cli import memory_files  # noqa: E402, F401 - adds its verbs to the noun above

@@ -1,0 +1,127 @@
+"""The verbs of `memory` that read and write files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from clawstate.cli.command import pass_session
+from clawstate.cli.memory import NAMESPACE, TAGS, memory
+from clawstate.cli.session import Session
+
+if TYPE_CHECKING:
+    from clawstate.importers.sync import Report
+    from clawstate.memory.records import MemoryRecord
+    from clawstate.memory.service import Memory
+
+_PAGE = 1000
+_SHOWN = 20
+
+
+@memory.command(name="import")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
+@NAMESPACE
+@TAGS
+@click.option(
+    "--as",
+    "kind",
+    type=click.Choice(["markdown", "text", "json-lines", "openclaw-transcript", "chat-export"]),
+    help="Read the files as this, whatever they look like.",
+)
+@pass_session
+def import_(
+    session: Session, /, paths: tuple[str, ...], *, namespace: str, tags: Any, kind: str | None
+) -> None:
+    """
+    Import files and folders, and follow them: import again after they changed.
+
+    Takes Markdown, plain text, JSON Lines, OpenClaw session transcripts, and the chat exports
+    of ChatGPT and Claude (conversations.json, or the .zip it came in).
+    """
+    from clawstate.importers.detect import Kind  # noqa: PLC0415
+    from clawstate.importers.sync import import_paths  # noqa: PLC0415
+
+    store = session.state.memory
+    with session.output.progress("importing", unit="bytes") as tell:
+        report = import_paths(
+            store,
+            [Path(path) for path in paths],
+            namespace=namespace,
+            tags=tags,
+            kind=None if kind is None else Kind(kind),
+            progress=tell,
+        )
+    if store.needs_optimizing():
+        with session.output.progress("indexing") as tell:
+            store.optimize(progress=lambda done, total: tell(done, total, ""))
+    session.output.emit(_document(report), *_lines(report))
+    if not report.files and report.problems:
+        raise click.exceptions.Exit(1)
+
+
+@memory.command()
+@click.argument("file", type=click.File("w", encoding="utf-8", lazy=True), default="-")
+@click.option("--namespace", "-n", help="Only this one [all].")
+@pass_session
+def export(session: Session, /, file: IO[str], *, namespace: str | None) -> None:
+    """Write all records to FILE as JSON Lines, which 'memory import' reads; '-' is stdout."""
+    from clawstate.cli.records_view import record_document  # noqa: PLC0415
+
+    documents = map(record_document, _all(session.state.memory, namespace))
+    if session.output.as_json and getattr(file, "name", "-") in {"-", "<stdout>"}:
+        session.output.emit({"records": list(documents)})
+        return
+    written = 0
+    for document in documents:
+        file.write(json.dumps(document, ensure_ascii=False) + "\n")
+        written += 1
+    name = str(getattr(file, "name", "-"))
+    if session.output.as_json:
+        session.output.emit({"exported": written, "path": name})
+    else:
+        session.output.say(f"exported {written} records")
+
+
+def _all(store: Memory, namespace: str | None) -> Iterator[MemoryRecord]:
+    after = None
+    while page := store.records(namespace=namespace, after=after, limit=_PAGE):
+        yield from page
+        after = page[-1].id
+
+
+def _document(report: Report) -> dict[str, Any]:
+    return {
+        "files": report.files,
+        "unchangedFiles": report.skipped,
+        "added": report.added,
+        "updated": report.updated,
+        "unchanged": report.kept,
+        "removed": report.removed,
+        "stillForgotten": report.forgotten,
+        "problems": [
+            {"path": str(each.path), "line": each.line, "message": each.message}
+            for each in report.problems
+        ],
+    }
+
+
+def _lines(report: Report) -> Iterator[str]:
+    counts = [
+        (report.added, "added"),
+        (report.updated, "updated"),
+        (report.kept, "unchanged"),
+        (report.removed, "removed"),
+        (report.forgotten, "forgotten before, left out"),
+    ]
+    told = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing new"
+    skipped = f" ({report.skipped} of them unchanged)" if report.skipped else ""
+    yield f"{report.files} files read{skipped}: {told}"
+    for problem in report.problems[:_SHOWN]:
+        line = "" if problem.line is None else f":{problem.line}"
+        yield f"  {click.style(f'{problem.path}{line}', fg='yellow')}: {problem.message}"
+    if len(report.problems) > _SHOWN:
+        yield f"  and {len(report.problems) - _SHOWN} more problems; --json lists them all"

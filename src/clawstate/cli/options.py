@@ -1,0 +1,87 @@
+"""What people write on the command line, as values."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w|y)?")
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_557_600}
+_WHERE = re.compile(r"([^=<>!~]+)(=|!=|>=|<=|>|<|~)(.*)", re.DOTALL)
+_OPERATORS = {
+    "=": "eq",
+    "!=": "ne",
+    ">=": "gte",
+    "<=": "lte",
+    ">": "gt",
+    "<": "lt",
+    "~": "contains",
+}
+
+
+class Duration(click.ParamType[float]):
+    """A length of time such as `90s`, `30d` or `2h`; in seconds."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the seconds that *value* means."""
+        if isinstance(value, int | float):
+            return float(value)
+        match = _DURATION.fullmatch(str(value).strip().lower())
+        if match is None:
+            self.fail(f"{value!r} is no length of time; write 90s, 15m, 2h, 30d or 1y", param, ctx)
+        return float(match[1]) * _SECONDS[match[2] or "s"]
+
+
+class Pair(click.ParamType[tuple[str, Any]]):
+    """`KEY=VALUE`; the value is JSON where it can be read as that, else text."""
+
+    name = "KEY=VALUE"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Any]:
+        """Return the key and the value."""
+        key, equals, text = str(value).partition("=")
+        if not equals or not key.strip():
+            self.fail(f"{value!r} is not of the form KEY=VALUE", param, ctx)
+        return key.strip(), plain_or_json(text)
+
+
+class Where(click.ParamType[tuple[str, str, Any]]):
+    """`KEY=VALUE`, also with `!=`, `>=`, `<=`, `>`, `<`, and `~` for a list that contains it."""
+
+    name = "KEY=VALUE"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str, Any]:
+        """Return the key, the operator's name and the value."""
+        match = _WHERE.fullmatch(str(value))
+        if match is None:
+            self.fail(f"{value!r} is not of the form KEY=VALUE or KEY>=VALUE", param, ctx)
+        return match[1].strip(), _OPERATORS[match[2]], plain_or_json(match[3])
+
+
+def where_of(conditions: Iterable[tuple[str, str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the conditions as the `where` of a search; a list for `=` means one of its items."""
+    where: dict[str, dict[str, Any]] = {}
+    for key, operator, value in conditions:
+        name = "in" if operator == "eq" and isinstance(value, list) else operator
+        where.setdefault(key, {})[name] = value
+    return where
+
+
+def plain_or_json(text: str) -> Any:
+    """Return *text* read as JSON where that works, else *text*."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

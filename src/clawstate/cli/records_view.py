@@ -1,0 +1,125 @@
+"""Records and hits, for programs and for people."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from clawstate.cli.snippets import snippet
+from clawstate.clock import to_iso
+from clawstate.memory.records import Hit, MemoryRecord
+
+_INDENT = "      "
+
+
+def record_document(record: MemoryRecord) -> dict[str, Any]:
+    """Return *record* in the form that `memory import` reads."""
+    ends = record.expires_at
+    return {
+        "id": record.id,
+        "text": record.text,
+        "source": record.source,
+        "tags": list(record.tags),
+        "metadata": dict(record.metadata),
+        "importance": record.importance,
+        "category": record.category,
+        "namespace": record.namespace,
+        "thread": record.thread,
+        "position": record.position,
+        "createdAt": to_iso(record.created_at),
+        "updatedAt": to_iso(record.updated_at),
+        "expiresAt": None if ends is None else to_iso(ends),
+    }
+
+
+def hit_document(hit: Hit) -> dict[str, Any]:
+    """Return *hit* as a program wants it."""
+    return {
+        **record_document(hit.record),
+        "score": round(hit.score, 4),
+        "wordsScore": None if hit.words_score is None else round(hit.words_score, 4),
+        "vectorScore": None if hit.vector_score is None else round(hit.vector_score, 4),
+    }
+
+
+def hit_lines(hit: Hit, query: str) -> Iterator[str]:
+    """Yield the lines that show *hit*: score, place and tags, and the telling part of its text."""
+    score = click.style(f"{hit.score:.2f}", fg="green" if hit.score >= 0.5 else None, bold=True)
+    yield f"{score}  {_title(hit.record)}"
+    pieces = snippet(hit.record.text, query, width=2 * _width())
+    yield from _wrapped(pieces)
+
+
+def record_lines(record: MemoryRecord) -> Iterator[str]:
+    """Yield the lines that show *record* briefly."""
+    yield _title(record)
+    yield from _wrapped(snippet(record.text, "", width=_width()))
+
+
+def full_lines(record: MemoryRecord) -> Iterator[str]:
+    """Yield the lines that show all of *record*."""
+    document = record_document(record)
+    text = document.pop("text")
+    for name, value in document.items():
+        if value not in (None, [], {}):
+            shown = ", ".join(value) if isinstance(value, list) else value
+            yield f"{click.style(name, dim=True)}: {shown}"
+    yield ""
+    yield str(text)
+
+
+def place(record: MemoryRecord) -> str:
+    """Return where *record* comes from: a path with lines, relative when that is shorter."""
+    if record.source is None:
+        return ""
+    first, last = record.metadata.get("start_line"), record.metadata.get("end_line")
+    lines = "" if first is None else f":{first}" if last in {None, first} else f":{first}-{last}"
+    return _shortened(record.source) + lines
+
+
+def _title(record: MemoryRecord) -> str:
+    parts = [
+        click.style(place(record) or record.id, fg="cyan"),
+        click.style(str(record.metadata.get("heading", "")), dim=True),
+        " ".join(click.style(f"#{tag}", fg="magenta") for tag in record.tags),
+    ]
+    return "  ".join(part for part in parts if click.unstyle(part))
+
+
+def _shortened(source: str) -> str:
+    if not os.path.isabs(source):  # noqa: PTH117 - a source need not be a path
+        return source
+    relative = os.path.relpath(source, Path.cwd())
+    return source if relative.startswith("..") else relative
+
+
+def _wrapped(pieces: list[tuple[str, bool]]) -> Iterator[str]:
+    width, line, length = _width(), "", 0
+    for text, is_match in pieces:
+        for word in _words(text):
+            if length + len(word) > width and length:
+                yield _INDENT + line.rstrip()
+                line, length = "", 0
+                word = word.lstrip()  # noqa: PLW2901 - a line starts without a blank
+            line += click.style(word, bold=True, fg="yellow") if is_match else word
+            length += len(word)
+    if click.unstyle(line).strip():
+        yield _INDENT + line.rstrip()
+
+
+def _words(text: str) -> Iterator[str]:
+    start = 0
+    while start < len(text):
+        end = text.find(" ", start + 1)
+        end = len(text) if end < 0 else end
+        yield text[start:end]
+        start = end
+
+
+def _width() -> int:
+    return max(40, min(shutil.get_terminal_size().columns, 110) - len(_INDENT))

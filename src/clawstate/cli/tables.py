@@ -1,0 +1,38 @@
+"""Plain tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+
+
+def aligned(values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each of *values*, the names in one column; sizes in readable units."""
+    width = max((len(name) for name in values), default=0)
+    for name, value in values.items():
+        yield f"{click.style(name.replace('_', ' ').ljust(width), dim=True)}  {shown(name, value)}"
+
+
+def shown(name: str, value: Any) -> str:
+    """Return *value* as people read it; a *name* with "bytes" makes it a size."""
+    if value is None:
+        return "-"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {shown(name, each)}" for key, each in value.items()) or "-"
+    if "bytes" in name:
+        return size(int(value))
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def size(count: float) -> str:
+    """Return *count* bytes as `1.5 MB`."""
+    if count < 1000:
+        return f"{count:.0f} B"
+    scaled = count / 1000
+    for unit in ("kB", "MB"):
+        if scaled < 1000:
+            return f"{scaled:.1f} {unit}"
+        scaled /= 1000
+    return f"{scaled:.1f} GB"

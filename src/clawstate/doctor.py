@@ -1,0 +1,102 @@
+"""What is wrong with a state, and mending it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from clawstate.errors import CorruptError, StateError
+from clawstate.state import State
+
+Severity = Literal["error", "warning", "info"]
+
+_PRIVATE = 0o077
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be; `fix` says what to do, or what was done."""
+
+    code: str
+    severity: Severity
+    path: str
+    message: str
+    fix: str
+
+
+def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Finding]:
+    """
+    Return what is wrong with *state*, the worst first; with *fix*, mend what loses nothing.
+
+    Nothing is ever deleted but derived indexes, which are built again. *deep* reads every page.
+    """
+    found = [*_modes(state, fix=fix), *_memory(state, fix=fix, deep=deep)]
+    order = {"error": 0, "warning": 1, "info": 2}
+    return sorted(found, key=lambda finding: order[finding.severity])
+
+
+def _modes(state: State, *, fix: bool) -> Iterator[Finding]:
+    for path in _private_paths(state):
+        try:
+            status = path.lstat()
+        except OSError:
+            continue
+        if stat.S_ISLNK(status.st_mode) or not status.st_mode & _PRIVATE:
+            continue
+        mode = stat.S_IMODE(status.st_mode)
+        narrow = mode & ~_PRIVATE
+        remedy = f"chmod {narrow:o} {path}"
+        if fix:
+            try:
+                # By its path: opening a live database file would drop SQLite's locks.
+                os.chmod(path, narrow, follow_symlinks=False)  # noqa: PTH101 - links are not followed
+                remedy = f"made {narrow:04o}"
+            except (OSError, NotImplementedError) as error:
+                remedy += f" ({error})"
+        yield Finding(
+            "wide-mode", "warning", str(path), f"others may read it (mode {mode:04o})", remedy
+        )
+
+
+def _private_paths(state: State) -> Iterator[Path]:
+    folder = state.paths.memory_dir
+    if folder.is_dir():
+        yield folder
+        yield from sorted(folder.rglob("*"))
+
+
+def _memory(state: State, *, fix: bool, deep: bool) -> Iterator[Finding]:
+    path = str(state.paths.memory_db)
+    try:
+        problems = state.memory.findings(deep=deep)
+        waiting = state.memory.stats()["waiting"]
+        slow = state.memory.needs_optimizing()
+    except CorruptError as error:
+        yield Finding(error.code, "error", path, str(error), "restore the newest backup")
+        return
+    except StateError as error:
+        yield Finding(error.code, "error", path, str(error), "see the message")
+        return
+    derived = [each for each in problems if each.startswith(_DERIVED)]
+    for problem in problems:
+        if problem not in derived:
+            yield Finding("memory-damage", "error", path, problem, "restore the newest backup")
+    remedy = "run 'clawstate doctor --fix'"
+    if fix and (derived or waiting or slow):
+        state.memory.rebuild() if derived else state.memory.optimize()
+        remedy = "built anew" if derived else "done"
+    for problem in derived:
+        yield Finding("memory-index", "warning", path, problem, remedy)
+    if waiting:
+        message = f"{waiting} records wait for their vectors"
+        yield Finding("memory-waiting", "info", path, message, remedy)
+    if slow:
+        message = "the vector index is missing or far behind; searches are slower than need be"
+        yield Finding("memory-slow", "info", path, message, remedy)
+
+
+_DERIVED = ("the word index", "the vector snapshot")

@@ -1,0 +1,225 @@
+"""
+The errors that clawstate raises on purpose.
+
+.. code-block:: text
+
+    StateError internal
+    ├── NotFoundError not_found (LookupError)
+    ├── ConflictError conflict
+    ├── InvalidError invalid (ValueError)
+    │   ├── ConfigError config
+    │   └── DimensionError dimension
+    ├── LimitError limit
+    ├── LockTimeoutError locked (TimeoutError)
+    ├── CorruptError corrupt
+    │   └── VersionError version
+    ├── UnavailableError unavailable
+    │   ├── MissingExtraError missing_extra (ImportError)
+    │   └── EmbeddingError embedding
+    └── ClosedError closed
+
+    StateWarning (UserWarning)
+    ├── CorruptWarning
+    └── FallbackWarning
+
+Each error carries its facts as fields and builds its own sentence, which says what to do next.
+Anything that is not a `StateError` is a bug.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class StateError(Exception):
+    """Whatever went wrong with the state; `code` is stable across releases."""
+
+    code: ClassVar[str] = "internal"
+
+
+class NotFoundError(StateError, LookupError):
+    """What was asked for is not there."""
+
+    code = "not_found"
+
+    def __init__(self, kind: str, key: str, hint: str = "") -> None:
+        super().__init__(kind, key, hint)
+        self.kind = kind
+        self.key = key
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return _sentence(f"no {self.kind} {self.key!r}", self.hint)
+
+
+class ConflictError(StateError):
+    """Somebody else changed the same thing first."""
+
+    code = "conflict"
+
+    def __init__(self, kind: str, key: str, hint: str = "read it again and repeat") -> None:
+        super().__init__(kind, key, hint)
+        self.kind = kind
+        self.key = key
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return _sentence(f"{self.kind} {self.key!r} was changed meanwhile", self.hint)
+
+
+class InvalidError(StateError, ValueError):
+    """A value that cannot be accepted; nothing was written."""
+
+    code = "invalid"
+
+    def __init__(self, name: str, problem: str, hint: str = "") -> None:
+        super().__init__(name, problem, hint)
+        self.name = name
+        self.problem = problem
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return _sentence(f"{self.name}: {self.problem}", self.hint)
+
+
+class ConfigError(InvalidError):
+    """A configuration value that cannot be accepted."""
+
+    code = "config"
+
+
+class DimensionError(InvalidError):
+    """A vector of another length than those already kept."""
+
+    code = "dimension"
+
+    def __init__(self, expected: int, found: int) -> None:
+        super().__init__(
+            "vector",
+            f"{found} dimensions, but this state keeps {expected}",
+            "embed with the model of this state",
+        )
+        self.args = (expected, found)
+        self.expected = expected
+        self.found = found
+
+
+class LimitError(StateError):
+    """A bound that the operator set is reached."""
+
+    code = "limit"
+
+    def __init__(self, kind: str, limit: int) -> None:
+        super().__init__(kind, limit)
+        self.kind = kind
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"at most {self.limit} {self.kind} are allowed"
+
+
+class LockTimeoutError(StateError, TimeoutError):
+    """A lock was not free in time."""
+
+    code = "locked"
+
+    def __init__(self, path: str, waited: float, hint: str = "try again") -> None:
+        super().__init__(path, waited, hint)
+        self.path = path
+        self.waited = waited
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return _sentence(f"{self.path} stayed locked for {self.waited:.1f} s", self.hint)
+
+
+class CorruptError(StateError):
+    """A file that cannot be what it should be; it was left as it is."""
+
+    code = "corrupt"
+
+    def __init__(self, path: str, problem: str, hint: str = "run 'clawstate doctor'") -> None:
+        super().__init__(path, problem, hint)
+        self.path = path
+        self.problem = problem
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return _sentence(f"{self.path}: {self.problem}", self.hint)
+
+
+class VersionError(CorruptError):
+    """A file written by a newer clawstate; it was left as it is."""
+
+    code = "version"
+
+    def __init__(self, path: str, found: int, supported: int) -> None:
+        super().__init__(
+            path,
+            f"has format {found}, this clawstate reads up to {supported}",
+            "upgrade clawstate, or restore an older backup",
+        )
+        self.args = (path, found, supported)
+        self.found = found
+        self.supported = supported
+
+
+class UnavailableError(StateError):
+    """Something outside of us refuses: a disk, a server, a permission."""
+
+    code = "unavailable"
+
+    def __init__(self, what: str, problem: str, hint: str = "") -> None:
+        super().__init__(what, problem, hint)
+        self.what = what
+        self.problem = problem
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return _sentence(f"{self.what}: {self.problem}", self.hint)
+
+
+class MissingExtraError(UnavailableError, ImportError):
+    """An optional part is not installed."""
+
+    code = "missing_extra"
+
+    def __init__(self, extra: str, what: str) -> None:
+        super().__init__(what, "is not installed", f"pip install 'clawstate[{extra}]'")
+        self.args = (extra, what)
+        self.extra = extra
+
+
+class EmbeddingError(UnavailableError):
+    """Text could not be turned into vectors."""
+
+    code = "embedding"
+
+
+class ClosedError(StateError):
+    """The state was closed before this call."""
+
+    code = "closed"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"{self.what} is closed; open it again"
+
+
+class StateWarning(UserWarning):
+    """Something works, but not as it should."""
+
+
+class CorruptWarning(StateWarning):
+    """A damaged file was passed over."""
+
+
+class FallbackWarning(StateWarning):
+    """A lesser way was taken because the better one is not available."""
+
+
+def _sentence(fact: str, hint: str) -> str:
+    return f"{fact}; {hint}" if hint else fact

@@ -1,0 +1,272 @@
+"""
+The durable atomic write: a reader sees the old file or the new one, even after a power cut.
+
+Files are private from the instant they exist: they are created with their mode, never made
+private afterwards.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import stat
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clawstate.errors import InvalidError, LimitError, NotFoundError, UnavailableError
+from clawstate.files.json_text import dump_pretty
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PRIVATE_FILE = 0o600
+_PRIVATE_DIRECTORY = 0o700
+_CHUNK = 1 << 20
+_POSIX = os.name == "posix"
+
+# Absent on Windows, where O_BINARY is needed instead.
+_GUARDED = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"))
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _GUARDED
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _GUARDED  # a FIFO must not block the open
+_OPEN_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+_TEMPORARY = re.compile(r".*\.[0-9a-f]{16}\.tmp", re.DOTALL)
+_READABLE_PART = 40  # characters of the target's name that its temporary file shows
+
+_UNCHANGED = "was not written and is unchanged"
+_UNKNOWN = "was replaced, but a power cut may still bring the old content back"
+_REMEDIES = {
+    errno.ENOSPC: ("the disk is full", "free some space and repeat"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space and repeat"),
+    errno.EROFS: ("the file system is read-only", "remount it writable, or use another directory"),
+    errno.EACCES: ("permission denied", "check owner and mode of the file and its directory"),
+    errno.EPERM: ("not permitted", "check owner and attributes of the file and its directory"),
+    errno.EFBIG: ("the file would be too large", "raise the limit that 'ulimit -f' shows"),
+    errno.EMFILE: ("too many open files", "raise the limit that 'ulimit -n' shows"),
+    errno.ENFILE: ("too many open files in the system", "close other programs and repeat"),
+    errno.EIO: ("the disk reports an error", "check the disk before you repeat"),
+    errno.ENOTDIR: ("a part of its path is not a directory", "move that file away"),
+    errno.ENAMETOOLONG: ("its path is too long", "use a shorter directory"),
+}
+
+
+def write_atomic(path: Path, data: bytes, *, mode: int = _PRIVATE_FILE) -> None:
+    """
+    Replace *path* with *data*; missing directories are made private, and are durable as well.
+
+    The new file is on disk before it takes the name, and the directory is synced after. Two
+    writers are not kept apart here; a lock does that. Raises `InvalidError` if *path* is a link
+    or anything but a regular file with one name, and `UnavailableError` if the system refuses:
+    then the old content is intact and no temporary file is left, unless the error says that the
+    outcome is unknown. Source: decision 2.
+    """
+    make_private_dir(path.parent)
+    with _translated(path, _UNCHANGED), _opened_directory(path.parent) as folder:
+        _require_replaceable(path, folder)
+        _replace(path, data, folder=folder, mode=mode)
+        with _translated(path, _UNKNOWN, "read it again before you repeat"):
+            _sync_directory(folder)
+
+
+def write_json_file_atomically(
+    path: str | os.PathLike[str], data: Any, *, mode: int = _PRIVATE_FILE
+) -> None:
+    """Replace *path* with *data* as pretty JSON and a line end, as `write_atomic` does."""
+    write_atomic(Path(path), f"{dump_pretty(data)}\n".encode(), mode=mode)
+
+
+def make_private_dir(path: Path) -> None:
+    """
+    Create *path* and its missing parents with mode 0700, each durable; leave existing ones alone.
+
+    Raises `InvalidError` if something else has the name, `UnavailableError` if the system refuses.
+    """
+    with _translated(path, "cannot be used as a directory"):
+        for level in reversed(_missing_levels(path)):
+            with suppress(FileExistsError):  # somebody was faster
+                level.mkdir(_PRIVATE_DIRECTORY)
+            with _opened_directory(level.parent) as folder:
+                _sync_directory(folder)
+        if not path.is_dir():
+            raise InvalidError(str(path), "is not a directory", "move it away")
+
+
+def create_private_file(path: Path) -> None:
+    """
+    Create *path* empty with mode 0600, durable, or leave the regular file of ours that is there.
+
+    An existing file is not opened: closing it would drop the locks that SQLite holds on it in
+    this process. Raises `InvalidError` if *path* is anything else, or belongs to another user.
+    """
+    make_private_dir(path.parent)
+    with _translated(path, "could not be prepared"), _opened_directory(path.parent) as folder:
+        try:
+            os.close(os.open(_name(path, folder), _CREATE, _PRIVATE_FILE, dir_fd=folder))
+        except FileExistsError:
+            _require_ours(path, _require_replaceable(path, folder))
+        _sync_directory(folder)
+
+
+def read_regular(path: Path, *, limit: int) -> bytes:
+    """
+    Return the content of the regular file *path*, which is at most *limit* bytes long.
+
+    Never use it on a database that SQLite has open. Raises `NotFoundError`, `InvalidError` for a
+    link or anything but a regular file, `LimitError`, or `UnavailableError`.
+    """
+    with _translated(path, "was not read"):
+        descriptor = _open_regular(path)
+        try:
+            content = _content(descriptor, limit)
+        finally:
+            os.close(descriptor)
+    if len(content) > limit:
+        raise LimitError(f"bytes in {path}", limit)
+    return content
+
+
+def is_temporary(path: Path) -> bool:
+    """Tell whether *path* has the name of a file that a killed `write_atomic` leaves behind."""
+    return bool(_TEMPORARY.fullmatch(path.name))
+
+
+@contextmanager
+def _opened_directory(path: Path) -> Iterator[int | None]:
+    """Give a descriptor, so that nobody can exchange the directory meanwhile; none on Windows."""
+    if not _POSIX:
+        yield None
+        return
+    descriptor = os.open(path, _OPEN_DIRECTORY)
+    try:
+        yield descriptor
+    finally:
+        with suppress(OSError):  # nothing was written through it, so nothing can be lost
+            os.close(descriptor)
+
+
+def _name(path: Path, folder: int | None) -> str:
+    return str(path) if folder is None else path.name
+
+
+def _require_replaceable(path: Path, folder: int | None) -> os.stat_result | None:
+    try:
+        found = os.stat(_name(path, folder), dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        raise InvalidError(str(path), f"is {_kind(found.st_mode)}, not a file", "move it away")
+    if found.st_nlink > 1:
+        raise InvalidError(str(path), "is a file with several names", "remove the other hard links")
+    return found
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a directory", stat.S_IFIFO: "a pipe"}
+    return kinds.get(stat.S_IFMT(mode), "a device or socket")
+
+
+def _require_ours(path: Path, found: os.stat_result | None) -> None:
+    # Root may keep its state on a volume of another user, as containers do.
+    if found is not None and _POSIX and os.geteuid() not in {0, found.st_uid}:
+        raise InvalidError(
+            str(path), "belongs to another user", "change its owner, or move it away"
+        )
+
+
+def _replace(path: Path, data: bytes, *, folder: int | None, mode: int) -> None:
+    token = secrets.token_hex(8)
+    temporary = path.with_name(f"{path.name[:_READABLE_PART]}.{token}.tmp")
+    name = _name(temporary, folder)
+    try:
+        descriptor = os.open(name, _CREATE, mode, dir_fd=folder)
+    except FileExistsError as error:
+        raise InvalidError(str(temporary), "is in the way", "move it away") from error
+    try:
+        _fill(descriptor, data, mode)
+        os.replace(name, _name(path, folder), src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(name, dir_fd=folder)
+        raise
+
+
+def _fill(descriptor: int, data: bytes, mode: int) -> None:
+    try:
+        _widen(descriptor, mode)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[_written(descriptor, rest) :]
+        # A failed fsync is final: the kernel forgets the error, so that a second one would lie.
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _widen(descriptor: int, mode: int) -> None:
+    """Give back what the umask took from *mode*."""
+    if _POSIX and mode & ~os.fstat(descriptor).st_mode:
+        os.fchmod(descriptor, mode)
+
+
+def _written(descriptor: int, rest: memoryview) -> int:
+    count = os.write(descriptor, rest)
+    if count == 0:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    return count
+
+
+def _sync_directory(folder: int | None) -> None:
+    if folder is None:
+        return
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        # Some file systems cannot sync a directory at all, and say so in this way.
+        if error.errno != errno.EINVAL:
+            raise
+
+
+def _missing_levels(path: Path) -> list[Path]:
+    missing = []
+    for level in (path, *path.parents):
+        if os.path.lexists(level):
+            break
+        missing.append(level)
+    return missing
+
+
+def _open_regular(path: Path) -> int:
+    try:
+        descriptor = os.open(path, _READ)
+    except FileNotFoundError as error:
+        raise NotFoundError("file", str(path)) from error
+    except OSError as error:
+        if error.errno not in {errno.ELOOP, errno.ENXIO}:
+            raise
+        raise InvalidError(str(path), "is a link or a socket", "move it away") from error
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return descriptor
+    os.close(descriptor)
+    raise InvalidError(str(path), f"is {_kind(mode)}, not a file", "move it away")
+
+
+def _content(descriptor: int, limit: int) -> bytes:
+    chunks = []
+    room = limit + 1
+    while room > 0 and (chunk := os.read(descriptor, min(room, _CHUNK))):
+        chunks.append(chunk)
+        room -= len(chunk)
+    return b"".join(chunks)
+
+
+@contextmanager
+def _translated(path: Path, outcome: str, remedy: str = "") -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason, hint = _REMEDIES.get(error.errno or 0, (error.strerror or "failed", "try again"))
+        raise UnavailableError(str(path), f"{outcome}: {reason}", remedy or hint) from error

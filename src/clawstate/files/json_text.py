@@ -1,0 +1,219 @@
+"""
+JSON text exactly as a Node program writes it, and read as strictly as one reads it.
+
+The rules are those of ECMA-262, `JSON.stringify` and `Number::toString`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from clawstate.errors import CorruptError, InvalidError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_BOM = "\ufeff"
+_LAST_ARRAY_INDEX = 2**32 - 2
+_ARRAY_INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_OUTSIDE_STRINGS = r'"(?:[^"\\]|\\.)*"|(?P<found>%s)'
+# JavaScript writes plain digits below this many, and up to six zeros behind the point.
+_MOST_DIGITS = 21
+_MOST_ZEROS = 6
+
+_quote = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def dump_pretty(value: Any) -> str:
+    """
+    Return the text of `JSON.stringify(value, null, 2)`, without a line end.
+
+    Floats look as in JavaScript, NaN and infinities are `null`, lone surrogates are escaped, and
+    keys that are array indices come first, ascending. Integers beyond 2**53 keep all their digits,
+    which JavaScript cannot. Raises `InvalidError` for a value that JSON does not know.
+    """
+    return _dump(value, line="\n", step="  ", colon=": ")
+
+
+def dump_compact(value: Any) -> str:
+    """Return the text of `JSON.stringify(value)`, by the rules of `dump_pretty`."""
+    return _dump(value, line="", step="", colon=":")
+
+
+def parse_json(text: str | bytes, *, path: Path) -> Any:
+    """
+    Return the value of the JSON *text* that was read from *path*.
+
+    The last of two equal keys wins, integers keep all digits. Raises `CorruptError`, which names
+    the path and the place but never the content, for anything that is not JSON: a byte order
+    mark, `NaN`, bytes that are not UTF-8, or nesting beyond several hundred levels.
+    """
+    decoded = _decoded(text, path) if isinstance(text, bytes) else text
+    problem = _first_problem(decoded)
+    if problem is None:
+        value, problem = _parsed(decoded)
+    if problem is not None:
+        raise CorruptError(str(path), problem)
+    return value
+
+
+def _dump(value: Any, *, line: str, step: str, colon: str) -> str:
+    try:
+        return _text(value, line, step, colon)
+    except RecursionError:
+        problem = "is nested too deeply, or contains itself"
+    raise InvalidError("JSON value", problem, "flatten it")
+
+
+def _text(value: Any, line: str, step: str, colon: str) -> str:
+    if value is None or isinstance(value, str | int | float):
+        return _scalar(value)
+    inner = line + step
+    parts = []
+    if isinstance(value, Mapping):
+        for key, item in _ordered(value):
+            parts.append(_string(key) + colon + _text(item, inner, step, colon))
+        return _enclosed("{", parts, "}", line, inner)
+    if isinstance(value, list | tuple):
+        for item in value:
+            # A comprehension would take a second stack frame for each level.
+            parts.append(_text(item, inner, step, colon))  # noqa: PERF401
+        return _enclosed("[", parts, "]", line, inner)
+    return _refuse(value)
+
+
+def _scalar(value: str | float | None) -> str:
+    if isinstance(value, str):
+        return _string(value)
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _integer(value) if isinstance(value, int) else _float(value)
+
+
+def _string(text: str) -> str:
+    if not _SURROGATE.search(text):
+        return _quote(text)
+    # Python can hold a pair as two characters; for JavaScript it is one.
+    paired = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", _quote(paired))
+
+
+def _integer(value: int) -> str:
+    try:
+        return int.__repr__(value)
+    except ValueError:
+        problem = "an integer has too many digits"
+    raise InvalidError("JSON value", problem, "store it as text")
+
+
+def _float(value: float) -> str:
+    if not math.isfinite(value):
+        return "null"
+    if value == 0:
+        return "0"
+    sign = "-" if value < 0 else ""
+    mantissa, _, exponent = f"{float.__repr__(abs(float(value)))}e".partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    point = len(digits) - len(fraction) + int(exponent.rstrip("e") or 0)
+    return sign + _placed(digits.rstrip("0"), point)
+
+
+def _placed(digits: str, point: int) -> str:
+    """Return 0.*digits* times ten to the *point*, as `Number::toString` lays it out."""
+    count = len(digits)
+    if count <= point <= _MOST_DIGITS:
+        return digits + "0" * (point - count)
+    if 0 < point <= _MOST_DIGITS:
+        return f"{digits[:point]}.{digits[point:]}"
+    if -_MOST_ZEROS < point <= 0:
+        return f"0.{'0' * -point}{digits}"
+    mantissa = digits if count == 1 else f"{digits[0]}.{digits[1:]}"
+    return f"{mantissa}e{point - 1:+d}"
+
+
+def _ordered(value: Mapping[Any, Any]) -> Iterable[tuple[str, Any]]:
+    for key in value:
+        if not isinstance(key, str):
+            _refuse(key)
+    indices = [key for key in value if _is_array_index(key)]
+    if not indices:
+        return value.items()
+    names = [*sorted(indices, key=int), *(key for key in value if not _is_array_index(key))]
+    return [(name, value[name]) for name in names]
+
+
+def _is_array_index(key: str) -> bool:
+    return bool(_ARRAY_INDEX.fullmatch(key)) and int(key) <= _LAST_ARRAY_INDEX
+
+
+def _enclosed(start: str, parts: list[str], end: str, line: str, inner: str) -> str:
+    if not parts:
+        return start + end
+    return start + inner + f",{inner}".join(parts) + line + end
+
+
+def _refuse(value: Any) -> NoReturn:
+    kind = type(value).__name__
+    raise InvalidError("JSON value", f"{kind} has no place in it", "convert it before writing")
+
+
+def _decoded(raw: bytes, path: Path) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start].decode("utf-8")
+    raise CorruptError(str(path), f"is not UTF-8 ({_place(before, len(before))})")
+
+
+def _first_problem(text: str) -> str | None:
+    if text.startswith(_BOM):
+        return f"starts with a byte order mark ({_place(text, 0)})"
+    if not text or text.isspace():
+        return f"is empty ({_place(text, 0)})"
+    return None
+
+
+def _parsed(text: str) -> tuple[Any, str | None]:
+    # Errors are answered outside of their handlers: they hold the text, which may be a secret.
+    try:
+        return _DECODER.decode(text), None
+    except json.JSONDecodeError as error:
+        return None, f"is not JSON ({_place(text, error.pos)})"
+    except _ConstantError:
+        return None, f"holds a constant that is not JSON ({_found(text, 'NaN|-?Infinity')})"
+    except RecursionError:
+        return None, f"is nested too deeply ({_place(text, 0)})"
+    except ValueError:
+        digits = f"[0-9]{{{sys.get_int_max_str_digits() + 1},}}"
+        return None, f"holds a number with too many digits ({_found(text, digits)})"
+
+
+def _found(text: str, pattern: str) -> str:
+    matches = re.finditer(_OUTSIDE_STRINGS % pattern, text, re.DOTALL)
+    starts = (match.start("found") for match in matches if match["found"])
+    return _place(text, next(starts, 0))
+
+
+def _place(text: str, position: int) -> str:
+    line = text.count("\n", 0, position) + 1
+    return f"line {line}, column {position - text.rfind(chr(10), 0, position)}"
+
+
+class _ConstantError(Exception):
+    """A constant that JavaScript knows and JSON does not."""
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _ConstantError(name)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)

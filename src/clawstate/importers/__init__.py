@@ -1,0 +1,19 @@
+"""Files of many kinds as passages that a memory can take in."""
+
+from __future__ import annotations
+
+from clawstate.importers.detect import Kind, detect, read_passages
+from clawstate.importers.discover import Found, discover
+from clawstate.importers.passages import Item, Json, Passage, Problem
+
+__all__ = [
+    "Found",
+    "Item",
+    "Json",
+    "Kind",
+    "Passage",
+    "Problem",
+    "detect",
+    "discover",
+    "read_passages",
+]

@@ -1,0 +1,135 @@
+"""Finding the files that can be imported below the paths a user names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from clawstate.errors import NotFoundError, UnavailableError
+from clawstate.importers.chat_export import is_chat_export
+from clawstate.importers.detect import SUFFIXES, Kind, problem_of
+from clawstate.importers.passages import Problem
+from clawstate.importers.regular_file import require_regular, unreadable
+
+_SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages", "venv"})
+_SIGN_OF_VIRTUALENV = "pyvenv.cfg"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file to import, and the folder the user named, or the one the file lies in."""
+
+    path: Path
+    root: Path
+
+
+def discover(paths: Sequence[Path]) -> Iterator[Found | Problem]:
+    """
+    Yield the files that *paths* name or hold, in sorted order and each once.
+
+    A file named by the user is taken whatever its suffix. In folders only known suffixes count
+    (`SUFFIXES`; .json and .zip only when they hold a chat export), hidden names, caches and
+    virtualenvs are passed over, and links are not followed: one that leads out of its folder
+    is a problem, as is whatever cannot be read. Raises `NotFoundError`, before anything is
+    yielded, when a path does not exist.
+    """
+    for path in paths:
+        _require_existing(path)
+    return _Walk().found(paths)
+
+
+def _require_existing(path: Path) -> None:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        hint = "check the spelling"
+        raise NotFoundError("file or folder", str(path), hint) from error
+    except OSError:
+        # It may well exist; the walk reports why it cannot be read.
+        return
+
+
+class _Walk:
+    def __init__(self) -> None:
+        self._seen: set[tuple[int, int]] = set()
+
+    def found(self, paths: Sequence[Path]) -> Iterator[Found | Problem]:
+        for path in paths:
+            try:
+                if path.is_dir():
+                    yield from self._folder(path)
+                else:
+                    yield from self._file(path, path.parent)
+            except OSError as error:
+                yield problem_of(path, unreadable(path, error))
+
+    def _folder(self, root: Path) -> Iterator[Found | Problem]:
+        waiting = [root]
+        while waiting:
+            path = waiting.pop()
+            try:
+                children = self._children(path)
+            except OSError as error:
+                yield problem_of(path, unreadable(path, error))
+                continue
+            for child in children:
+                yield from self._child(child, root)
+            folders = (child for child in children if child.is_dir(follow_symlinks=False))
+            waiting.extend(Path(child.path) for child in reversed(list(folders)))
+
+    def _children(self, path: Path) -> list[os.DirEntry[str]]:
+        if not self._is_new(path.stat()):
+            return []
+        with os.scandir(path) as entries:
+            children = sorted(entries, key=lambda entry: entry.name)
+        if any(child.name == _SIGN_OF_VIRTUALENV for child in children):
+            return []
+        return [each for each in children if each.name[0] != "." and each.name not in _SKIPPED]
+
+    def _child(self, entry: os.DirEntry[str], root: Path) -> Iterator[Found | Problem]:
+        path = Path(entry.path)
+        if entry.is_symlink():
+            yield from _outward_link(path, root)
+        elif not entry.is_dir() and path.suffix.lower() in SUFFIXES:
+            yield from self._suitable(path, root)
+
+    def _suitable(self, path: Path, root: Path) -> Iterator[Found | Problem]:
+        try:
+            wanted = SUFFIXES[path.suffix.lower()] is not Kind.CHAT_EXPORT or is_chat_export(path)
+        except UnavailableError as error:
+            yield problem_of(path, error)
+            return
+        except OSError as error:
+            yield problem_of(path, unreadable(path, error))
+            return
+        if wanted:
+            yield from self._file(path, root)
+
+    def _file(self, path: Path, root: Path) -> Iterator[Found | Problem]:
+        try:
+            status = path.stat()
+            require_regular(path, status.st_mode)
+        except OSError as error:
+            yield problem_of(path, unreadable(path, error))
+        except UnavailableError as error:
+            yield problem_of(path, error)
+        else:
+            if self._is_new(status):
+                yield Found(path, root)
+
+    def _is_new(self, status: os.stat_result) -> bool:
+        identity = (status.st_dev, status.st_ino)
+        is_new = identity not in self._seen
+        self._seen.add(identity)
+        return is_new
+
+
+def _outward_link(path: Path, root: Path) -> Iterator[Problem]:
+    target = Path(os.path.realpath(path))
+    if target.is_relative_to(os.path.realpath(root)):
+        return
+    if target.is_dir() or target.suffix.lower() in SUFFIXES:
+        message = "is a link out of the folder and was not followed; name its target to import it"
+        yield Problem(path, None, message)

@@ -1,0 +1,158 @@
+"""Reading JSON that strangers wrote: what is taken, and what is refused without being shown."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import TypeAlias, cast
+
+from clawstate.clock import from_iso, from_ms, is_moment
+from clawstate.errors import InvalidError
+from clawstate.importers.passages import Json
+
+Object: TypeAlias = dict[str, Json]
+"""A JSON object."""
+
+_DEEPEST = 64
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
+# 1e11 is the year 5138 in seconds and 1973 in milliseconds.
+_FIRST_MS = 1e11
+
+
+def parse_object(text: str, *, what: str, unique_names: bool = False) -> Object:
+    """
+    Return the JSON object that *text* is; halves of surrogate pairs become U+FFFD.
+
+    Raises `InvalidError` whose problem speaks of *what*, for anything but an object, for NaN and
+    infinite numbers, for nesting deeper than 64, and, with *unique_names*, for a name given twice.
+    """
+    value = _parsed(text, what, unique_names=unique_names)
+    if not isinstance(value, dict):
+        raise InvalidError(what, f"{what} is no JSON object")
+    if _is_deep(value):
+        raise InvalidError(what, f"{what} is nested deeper than {_DEEPEST} levels")
+    return cast("Object", _mended(value)) if "\\u" in text or has_half_pair(text) else value
+
+
+def has_half_pair(text: str) -> bool:
+    """Tell whether *text* cannot be written as UTF-8."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def moment(value: Json) -> float | None:
+    """
+    Return seconds since the epoch for ISO 8601 text, seconds or milliseconds; None for None.
+
+    Raises `InvalidError` for anything else, and outside of the years 1970 to 9999.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str):
+        seconds = from_iso(value)
+    else:
+        seconds = require_number(value, "time")
+        seconds = from_ms(seconds) if seconds >= _FIRST_MS else seconds
+    if not is_moment(seconds):
+        raise InvalidError("time", "the time lies outside of the years 1970 to 9999")
+    return seconds
+
+
+def moment_or_none(value: Json) -> float | None:
+    """Return what `moment` returns, and None where that raises."""
+    try:
+        return moment(value)
+    except InvalidError:
+        return None
+
+
+def require_number(value: Json, name: str) -> float:
+    """Return *value* as a finite float; raises `InvalidError` that names *name*."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidError(name, f"'{name}' is not a number")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise InvalidError(name, f"'{name}' is too large a number")
+    return number
+
+
+def text_at(values: Mapping[str, Json], *names: str) -> str | None:
+    """Return the first of *names* that is non-blank text in *values*, without its outer space."""
+    for name in names:
+        value = values.get(name)
+        if isinstance(value, str) and value.strip():
+            return value.strip()
+    return None
+
+
+def object_at(values: Mapping[str, Json], name: str) -> Object:
+    """Return the object *name* of *values*, an empty one where there is none."""
+    value = values.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _parsed(text: str, what: str, *, unique_names: bool) -> Json:
+    pairs = _unique if unique_names else None
+    try:
+        value: Json = json.loads(
+            text, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=pairs
+        )
+    except json.JSONDecodeError as error:
+        # The parser's own sentence may quote the text.
+        raise InvalidError(what, f"{what} is not JSON (character {error.pos + 1})") from None
+    except RecursionError:
+        raise InvalidError(what, f"{what} is nested deeper than {_DEEPEST} levels") from None
+    except InvalidError as error:
+        raise InvalidError(what, f"{what} {error.problem}") from None
+    except ValueError:
+        raise InvalidError(what, f"{what} holds too large a number") from None
+    return value
+
+
+def _no_constant(_: str) -> float:
+    raise InvalidError("number", "holds NaN or an infinite number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_constant(text)
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> Object:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise InvalidError("name", "gives the same name twice in one object")
+    return values
+
+
+def _is_deep(value: Json) -> bool:
+    level: list[Json] = [value]
+    for _ in range(_DEEPEST + 1):
+        level = [child for each in level for child in _children(each)]
+        if not level:
+            return False
+    return True
+
+
+def _children(value: Json) -> list[Json]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
+def _mended(value: Json) -> Json:
+    if isinstance(value, str):
+        return _HALF_PAIR.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_mended(each) for each in value]
+    if isinstance(value, dict):
+        return {_HALF_PAIR.sub("\ufffd", name): _mended(each) for name, each in value.items()}
+    return value

@@ -1,0 +1,94 @@
+"""The lines of a file as a stream: numbered, bounded, and decoded one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+
+from clawstate.errors import InvalidError
+from clawstate.importers.passages import Problem
+
+LONGEST_LINE = 16 * 1024 * 1024
+"""Bytes above which a line is reported instead of read."""
+
+_CHUNK = 1024 * 1024
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line without its ending, and at which byte of the file it starts; too long is None."""
+
+    number: int
+    offset: int
+    data: bytes | None
+
+    def decoded(self) -> str:
+        """Return the text; raises `InvalidError` when it is too long or not UTF-8."""
+        if self.data is None:
+            size = LONGEST_LINE // (1024 * 1024)
+            raise InvalidError("line", f"the line is longer than {size} MiB and was passed over")
+        try:
+            return self.data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            at = self.offset + error.start
+            raise InvalidError(
+                "line", f"the line is not UTF-8 at byte {at} of the file and was passed over"
+            ) from error
+
+
+TextLine: TypeAlias = tuple[int, str]
+"""The number of a line, and its text."""
+
+
+def read_lines(stream: BinaryIO) -> Iterator[Line]:
+    r"""
+    Yield the lines of *stream*, which end in `\n`, `\r\n` or `\r`.
+
+    Holds at most one line and one chunk in memory. A byte order mark at the start is left out.
+    """
+    for number, (offset, data) in enumerate(_raw_lines(stream), start=1):
+        if number == 1 and data is not None and data.startswith(_BOM):
+            yield Line(number, len(_BOM), data[len(_BOM) :].rstrip(b"\r\n"))
+        else:
+            yield Line(number, offset, None if data is None else data.rstrip(b"\r\n"))
+
+
+def text_lines(path: Path, stream: BinaryIO) -> Iterator[TextLine | Problem]:
+    """Yield the lines of *stream* as text, and a `Problem` for each that cannot be."""
+    for line in read_lines(stream):
+        try:
+            yield line.number, line.decoded()
+        except InvalidError as error:
+            yield Problem(path, line.number, error.problem)
+
+
+def find_nul(stream: BinaryIO) -> int | None:
+    """Return the offset of the first NUL byte of *stream* or None, and go back to the start."""
+    found, offset = -1, 0
+    while found < 0 and (chunk := stream.read(_CHUNK)):
+        found = chunk.find(b"\0")
+        offset += found if found >= 0 else len(chunk)
+    stream.seek(0)
+    return offset if found >= 0 else None
+
+
+def _raw_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
+    offset, dropped, pending = 0, 0, b""
+    while chunk := stream.read(_CHUNK):
+        lines = (pending + chunk).splitlines(keepends=True)
+        # A line that ends in \r stays pending too: the \n may come with the next chunk.
+        pending = b"" if lines[-1].endswith(b"\n") else lines.pop()
+        for line in lines:
+            yield offset, _within_bounds(line, dropped)
+            offset, dropped = offset + dropped + len(line), 0
+        if dropped + len(pending) > LONGEST_LINE:
+            dropped, pending = dropped + len(pending) - 1, pending[-1:]
+    if pending:
+        yield offset, _within_bounds(pending, dropped)
+
+
+def _within_bounds(line: bytes, dropped: int) -> bytes | None:
+    return None if dropped + len(line) > LONGEST_LINE else line

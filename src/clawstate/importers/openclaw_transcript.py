@@ -1,0 +1,107 @@
+"""OpenClaw session transcripts as passages: what the user and the assistant said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from clawstate.errors import InvalidError
+from clawstate.importers.json_values import (
+    Object,
+    moment_or_none,
+    object_at,
+    parse_object,
+    text_at,
+)
+from clawstate.importers.lines import Line, read_lines
+from clawstate.importers.messages import Message, message_passages
+from clawstate.importers.passages import Item, Json, Problem
+from clawstate.importers.recalled_text import without_recalled_text
+from clawstate.importers.regular_file import open_regular
+
+
+def read_openclaw_transcript(path: Path) -> Iterator[Item]:
+    """
+    Yield the messages of the transcript *path* (JSON Lines, versions 1 to 3), in their order.
+
+    Only text of the roles user and assistant is taken; tool calls and results, thinking,
+    summaries, recalled memories and the delivery mirror's repetitions are left out. The thread
+    is the session's id. Raises `UnavailableError` when the file cannot be opened.
+    """
+    transcript = _Transcript()
+    position = 0
+    with open_regular(path) as stream:
+        for line in read_lines(stream):
+            try:
+                message = transcript.message(line)
+            except InvalidError as error:
+                yield Problem(path, line.number, error.problem)
+                continue
+            for passage in message_passages(message, position=position) if message else ():
+                position += 1
+                yield passage
+
+
+class _Transcript:
+    """What must be remembered from line to line."""
+
+    def __init__(self) -> None:
+        self._session: str | None = None
+        self._previous = ("", "")
+
+    def message(self, line: Line) -> Message | None:
+        text = line.decoded()
+        if not text.strip():
+            return None
+        entry = parse_object(text, what="the line")
+        if entry.get("type") == "session":
+            self._session = text_at(entry, "id")
+        return self._said(entry, line.number) if entry.get("type") == "message" else None
+
+    def _said(self, entry: Object, line: int) -> Message | None:
+        body = entry.get("message")
+        if not isinstance(body, dict):
+            raise InvalidError("line", "the line is a message without a body")
+        role = body.get("role")
+        if not isinstance(role, str) or role not in {"user", "assistant"}:
+            return None
+        text = without_recalled_text(_text(body.get("content")))
+        said = (role, text)
+        if not text or (_is_mirror(body) and said == self._previous):
+            return None
+        self._previous = said
+        return Message(role, text, self._session, _created_at(entry, body), line, _facts(entry))
+
+
+def _text(content: Json) -> str:
+    if not isinstance(content, str | list):
+        raise InvalidError("line", "the line is a message without readable content")
+    blocks: list[Json] = (
+        [{"type": "text", "text": content}] if isinstance(content, str) else content
+    )
+    texts = [_block_text(block) for block in blocks if isinstance(block, dict)]
+    text = "\n".join(text for text in texts if text)
+    if "\0" in text:
+        raise InvalidError("line", "the line is a message with a NUL character")
+    return text
+
+
+def _block_text(block: Object) -> str:
+    text = block.get("text")
+    return text if block.get("type") == "text" and isinstance(text, str) else ""
+
+
+def _is_mirror(body: Object) -> bool:
+    return body.get("provider") == "openclaw" and body.get("model") == "delivery-mirror"
+
+
+def _created_at(entry: Object, body: Object) -> float | None:
+    said_at = moment_or_none(body.get("timestamp"))
+    return moment_or_none(entry.get("timestamp")) if said_at is None else said_at
+
+
+def _facts(entry: Object) -> Object:
+    return {
+        "messageId": text_at(entry, "id"),
+        "model": text_at(object_at(entry, "message"), "model"),
+    }

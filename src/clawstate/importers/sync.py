@@ -1,0 +1,290 @@
+"""
+Bringing files into a memory, so that the memory follows them.
+
+What a file says twice unchanged is written once: a passage's id comes from its namespace, source
+and text. A file's fingerprint is noted after its last passage, so an import that was cut off is
+read again and adds only what is missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from clawstate.errors import InvalidError, UnavailableError
+from clawstate.importers.detect import Kind, detect, problem_of, read_passages
+from clawstate.importers.discover import Found, discover
+from clawstate.importers.json_values import moment
+from clawstate.importers.passages import Passage, Problem
+from clawstate.importers.regular_file import open_regular, unreadable
+from clawstate.memory.records import MemoryRecord, record_from
+from clawstate.memory.service import Memory
+
+_READER = "1"  # moves when passages are cut otherwise, so that unchanged files are read again
+_BATCH = 1024
+_BLOCK = 1 << 20
+
+Progress = Callable[[int, int, str], None]
+"""Is told how many bytes of how many are done, and the file at hand."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What an import did: counts of files and records, and what could not be taken in."""
+
+    files: int = 0
+    skipped: int = 0
+    added: int = 0
+    updated: int = 0
+    kept: int = 0
+    removed: int = 0
+    forgotten: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+
+def import_paths(
+    memory: Memory,
+    paths: Sequence[Path],
+    *,
+    namespace: str = "default",
+    tags: Sequence[str] = (),
+    kind: Kind | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """
+    Import the files that *paths* name or hold into *namespace*, each record with *tags*.
+
+    Files that are as they were are skipped, records of passages that vanished are removed, also
+    those of files that vanished from an imported folder. Records that were forgotten on purpose
+    stay forgotten. Raises `NotFoundError` for a path that does not exist; everything else that
+    is wrong with a file is a problem in the report.
+    """
+    absolute = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - without "..", links kept
+    importer = _Importer(memory, namespace=namespace, tags=tuple(tags), kind=kind)
+    found: list[Found] = []
+    for each in discover(absolute):
+        if isinstance(each, Problem):
+            importer.report.problems.append(each)
+        else:
+            found.append(each)
+    sizes = [_size(each.path) for each in found]
+    done, total = 0, sum(sizes)
+    for each, size in zip(found, sizes, strict=True):
+        if progress is not None:
+            progress(done, total, each.path.name)
+        importer.take(each.path)
+        done += size
+    importer.sweep(absolute, {str(each.path) for each in found})
+    if progress is not None:
+        progress(total, total, "")
+    return importer.report
+
+
+class _Importer:
+    def __init__(
+        self, memory: Memory, *, namespace: str, tags: tuple[str, ...], kind: Kind | None
+    ) -> None:
+        self.report = Report()
+        self._memory = memory
+        self._namespace = namespace
+        self._tags = tags
+        self._kind = kind
+        self._marks = memory.imports.fingerprints(namespace)
+
+    def take(self, path: Path) -> None:
+        """Bring what *path* says into the memory, and out of it what it says no more."""
+        try:
+            kind = self._kind or detect(path)
+            fingerprint = _fingerprint(path, kind, self._tags)
+        except UnavailableError as error:
+            self.report.problems.append(problem_of(path, error))
+            return
+        self.report.files += 1
+        if self._marks.get(str(path)) == fingerprint:
+            self.report.skipped += 1
+            return
+        file = _File(
+            self._memory,
+            path,
+            kind,
+            namespace=self._namespace,
+            tags=self._tags,
+            report=self.report,
+        )
+        file.take(fingerprint)
+
+    def sweep(self, paths: Iterable[Path], found: set[str]) -> None:
+        """Forget the files that were imported from below *paths* and are gone."""
+        folders = [path for path in paths if path.is_dir()]
+        for source in self._marks.keys() - found:
+            path = Path(source)
+            if any(path.is_relative_to(folder) for folder in folders) and not _exists(path):
+                self.report.removed += self._memory.imports.forget(
+                    source, namespace=self._namespace
+                )
+
+
+class _File:
+    """One file on its way into the memory."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        path: Path,
+        kind: Kind,
+        *,
+        namespace: str,
+        tags: tuple[str, ...],
+        report: Report,
+    ) -> None:
+        self._memory = memory
+        self._namespace = namespace
+        self._path = path
+        self._source = str(path)
+        self._kind = kind
+        self._tags = tags
+        self._report = report
+        self._seen: set[str] = set()
+        self._copies: Counter[str] = Counter()
+        self._was_read_whole = True
+
+    def take(self, fingerprint: str) -> None:
+        before = self._memory.imports.begin(self._source, namespace=self._namespace)
+        records = self._records()
+        while batch := list(islice(records, _BATCH)):
+            self._seen.update(record.id for record in batch)
+            self._keep([each for each in batch if each.id not in before.forgotten])
+            self._report.forgotten += sum(each.id in before.forgotten for each in batch)
+        if not self._was_read_whole:
+            return  # what it did not get to say has not vanished
+        vanished = sorted(before.known - self._seen)
+        self._report.removed += self._memory.imports.finish(
+            self._source, fingerprint=fingerprint, vanished=vanished, namespace=self._namespace
+        )
+
+    def _keep(self, batch: Sequence[MemoryRecord]) -> None:
+        present = self._memory.get_many([record.id for record in batch])
+        wanted = [record for record in batch if not _says(present.get(record.id), record)]
+        if not wanted:
+            self._report.kept += len(batch)
+            return
+        self._memory.imports.note(
+            self._source, [record.id for record in batch], namespace=self._namespace
+        )
+        self._memory.add_many(wanted)
+        updated = sum(record.id in present for record in wanted)
+        self._report.updated += updated
+        self._report.added += len(wanted) - updated
+        self._report.kept += len(batch) - len(wanted)
+
+    def _records(self) -> Iterator[MemoryRecord]:
+        for item in read_passages(self._path, kind=self._kind):
+            if isinstance(item, Problem):
+                self._report.problems.append(item)
+                self._was_read_whole = self._was_read_whole and item.line is not None
+                continue
+            try:
+                yield record_from(self._values(item), now=self._memory.now())
+            except InvalidError as error:
+                problem = Problem(self._path, item.start_line, str(error))
+                self._report.problems.append(problem)
+
+    def _values(self, passage: Passage) -> dict[str, Any]:
+        metadata = dict(passage.metadata)
+        own = self._own_fields(metadata) if self._kind is Kind.JSON_LINES else {}
+        where = {
+            "heading": passage.heading or None,
+            "start_line": passage.start_line,
+            "end_line": passage.end_line,
+        }
+        metadata.update({name: value for name, value in where.items() if value is not None})
+        namespace = passage.namespace or self._namespace
+        thread = passage.thread
+        if thread is None and self._kind is not Kind.JSON_LINES:
+            thread = self._source
+        return {
+            "id": passage.id or self._id(namespace, passage.text),
+            "text": passage.text,
+            "source": self._source,
+            "tags": (*self._tags, *passage.tags),
+            "metadata": metadata,
+            "importance": passage.importance,
+            "category": passage.category,
+            "namespace": namespace,
+            "thread": thread,
+            "position": passage.position if thread is not None else None,
+            "created_at": passage.created_at,
+            **own,
+        }
+
+    def _own_fields(self, metadata: dict[str, Any]) -> dict[str, Any]:
+        """Take out of *metadata* what a line says of fields that a passage does not have."""
+        own: dict[str, Any] = {}
+        source = metadata.pop("source", None)
+        if isinstance(source, str) and source:
+            own["source"] = source
+        if isinstance(metadata.get("ttl"), int | float):
+            own["ttl"] = metadata.pop("ttl")
+        for name in ("updated", "expires"):
+            for key in (f"{name}At", f"{name}_at"):
+                if key in metadata:
+                    own[f"{name}_at"] = moment(metadata.pop(key))
+        return own
+
+    def _id(self, namespace: str, text: str) -> str:
+        # UUID version 8 (RFC 9562): ours to fill. Equal passages of a file are told apart by
+        # their order, so that one of them may vanish.
+        name = f"{namespace}\0{self._source}\0{text}"
+        self._copies[name] += 1
+        name = f"{name}\0{self._copies[name]}"
+        digits = hashlib.blake2b(name.encode(errors="replace"), digest_size=16).hexdigest()
+        return f"{digits[:8]}-{digits[8:12]}-8{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+
+
+def _says(present: MemoryRecord | None, record: MemoryRecord) -> bool:
+    """Tell whether *present* holds all that *record*, read from a file, would say."""
+    return present is not None and (
+        (record.created_at in {0.0, present.created_at})
+        and present.text == record.text
+        and present.source == record.source
+        and set(present.tags) == set(record.tags)
+        and present.metadata == record.metadata
+        and present.thread == record.thread
+        and present.position == record.position
+        and present.category == record.category
+        and present.importance == record.importance
+    )
+
+
+def _fingerprint(path: Path, kind: Kind, tags: Sequence[str]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    with open_regular(path) as stream:
+        try:
+            while block := stream.read(_BLOCK):
+                digest.update(block)
+        except OSError as error:
+            raise unreadable(path, error) from error
+    return " ".join([_READER, kind.value, digest.hexdigest(), *sorted(tags)])
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _exists(path: Path) -> bool:
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,1 @@
+"""Engines behind `Memory`; they do not know each other."""

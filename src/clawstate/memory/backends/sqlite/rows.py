@@ -1,0 +1,87 @@
+"""Records as rows of `memories`, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import apsw
+
+from clawstate.clock import from_ms, to_ms
+from clawstate.memory.records import MemoryRecord, metadata_text
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_COLUMNS = """
+m.docno, m.id, s.namespace, m.content, m.source, m.timestamp, m.updated_at, m.expires_at,
+m.category, m.importance, m.thread, m.position, m.metadata,
+(SELECT json_group_array(t.tag) FROM tags t WHERE t.memory_id = m.id)
+"""
+_FROM = "memories m JOIN scopes s ON s.scope = m.scope"
+
+SELECT = f"SELECT {_COLUMNS} FROM {_FROM}"
+"""Gives rows for `record_of`; a condition on `m` may follow."""
+
+SELECT_IN_ORDER = (
+    f"SELECT {_COLUMNS} FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value "
+    "JOIN scopes s ON s.scope = m.scope ORDER BY k.key"
+)
+"""The same for a JSON list of docnos, in its order."""
+
+
+def record_of(row: Sequence[Any]) -> MemoryRecord:
+    """Return the record in a row that `SELECT` gave."""
+    tags: list[str] = [] if row[13] == "[]" else json.loads(row[13])
+    return MemoryRecord(
+        id=row[1],
+        namespace=row[2],
+        text=row[3],
+        source=row[4],
+        created_at=from_ms(row[5]),
+        updated_at=from_ms(row[6]),
+        expires_at=None if row[7] is None else from_ms(row[7]),
+        category=row[8],
+        importance=row[9],
+        thread=row[10],
+        position=row[11],
+        metadata={} if row[12] == "{}" else json.loads(row[12]),
+        tags=tuple(tags),
+    )
+
+
+def columns_of(record: MemoryRecord, created_at: float, position: int | None) -> tuple[Any, ...]:
+    """Return the columns from `source` to `metadata`; *created_at* and *position* are settled."""
+    return (
+        record.source,
+        to_ms(created_at),
+        to_ms(record.updated_at),
+        None if record.expires_at is None else to_ms(record.expires_at),
+        record.category,
+        float(record.importance),
+        record.thread,
+        position,
+        metadata_text(record.metadata),
+    )
+
+
+def put_tags(connection: apsw.Connection, records: Iterable[MemoryRecord]) -> None:
+    """Write the tags of *records*, whose ids have none yet."""
+    pairs = [(record.id, tag) for record in records if record.tags for tag in record.tags]
+    if pairs:
+        connection.executemany("INSERT INTO tags VALUES (?, ?)", pairs)
+
+
+def pack(vector: NDArray[np.float32]) -> bytes:
+    """Return *vector* as kept: little-endian float16, which costs a cosine less than 0.001."""
+    return vector.astype("<f2").tobytes()
+
+
+def unpack(blobs: Sequence[bytes]) -> NDArray[np.float32]:
+    """Return the kept vectors *blobs* as rows of float32."""
+    import numpy as np  # noqa: PLC0415 - costs 170 ms, and word searches do without
+
+    packed = np.frombuffer(b"".join(blobs), dtype="<f2").astype(np.float32)
+    return packed.reshape(len(blobs), -1)

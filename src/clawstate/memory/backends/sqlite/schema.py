@@ -1,0 +1,104 @@
+"""The tables of `memory.db` (specification section 7, decision 18), as numbered migrations."""
+
+from __future__ import annotations
+
+import uuid
+
+import apsw
+
+from clawstate.sqlite import Migration
+
+_FORMAT_1 = """
+CREATE TABLE meta (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- A namespace, by a number that is short enough for every index.
+CREATE TABLE scopes (
+    scope INTEGER PRIMARY KEY,
+    namespace TEXT NOT NULL UNIQUE,
+    records INTEGER NOT NULL DEFAULT 0,
+    removed INTEGER NOT NULL DEFAULT 0,
+    subwords INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- A docno stands for one text for ever: an edited text gets a new one, a freed one is not given
+-- out again. So whatever is derived from texts needs no other notion of being out of date.
+CREATE TABLE memories (
+    docno INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    scope INTEGER NOT NULL REFERENCES scopes,
+    content TEXT NOT NULL,
+    source TEXT,
+    timestamp INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    category TEXT NOT NULL,
+    importance REAL NOT NULL,
+    thread TEXT,
+    position INTEGER,
+    metadata TEXT NOT NULL,
+    content_hash BLOB NOT NULL,
+    subwords BLOB,
+    embedding BLOB
+) STRICT;
+CREATE INDEX memories_scope ON memories (scope, id);
+CREATE INDEX memories_hash ON memories (content_hash);
+CREATE INDEX memories_thread ON memories (scope, thread, position, docno)
+    WHERE thread IS NOT NULL;
+CREATE INDEX memories_source ON memories (scope, source) WHERE source IS NOT NULL;
+CREATE INDEX memories_expiry ON memories (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX memories_waiting ON memories (docno) WHERE embedding IS NULL;
+
+CREATE TABLE tags (
+    memory_id TEXT NOT NULL,
+    tag TEXT NOT NULL,
+    PRIMARY KEY (memory_id, tag)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tags_tag ON tags (tag, memory_id);
+
+-- How often a subword occurs among the records of a namespace: the weights of query vectors.
+CREATE TABLE subword_counts (
+    scope INTEGER NOT NULL,
+    subword INTEGER NOT NULL,
+    occurrences INTEGER NOT NULL,
+    PRIMARY KEY (scope, subword)
+) STRICT, WITHOUT ROWID;
+
+-- Vectors outlive their records for a while: text that comes back is not embedded again.
+CREATE TABLE embedding_cache (
+    content_hash BLOB PRIMARY KEY,
+    embedding BLOB NOT NULL,
+    subwords BLOB,
+    kept_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX embedding_cache_age ON embedding_cache (kept_at);
+
+-- What was imported from where. A fingerprint stands for a source that was imported whole.
+CREATE TABLE imports (
+    import INTEGER PRIMARY KEY,
+    scope INTEGER NOT NULL REFERENCES scopes,
+    source TEXT NOT NULL,
+    fingerprint TEXT,
+    imported_at INTEGER NOT NULL,
+    UNIQUE (scope, source)
+) STRICT;
+CREATE TABLE imported (
+    import INTEGER NOT NULL REFERENCES imports ON DELETE CASCADE,
+    memory_id TEXT NOT NULL,
+    PRIMARY KEY (import, memory_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE VIRTUAL TABLE memory_words USING fts5 (
+    scope, content, content = '', contentless_delete = 1, tokenize = 'porter unicode61'
+);
+"""
+
+
+def _first(connection: apsw.Connection) -> None:
+    connection.execute(_FORMAT_1)
+    connection.execute("INSERT INTO meta VALUES ('database_id', ?)", (str(uuid.uuid4()),))
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first,)

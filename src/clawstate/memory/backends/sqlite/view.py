@@ -1,0 +1,149 @@
+"""What a search sees: one read transaction over `memory.db` and its derived vector indexes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import apsw
+
+from clawstate.memory.backends.sqlite import word_index
+from clawstate.memory.backends.sqlite.conditions import sql_of
+from clawstate.memory.backends.sqlite.rows import SELECT_IN_ORDER, record_of, unpack
+from clawstate.memory.backends.sqlite.writing import scope_of
+from clawstate.memory.contract import Neighbours, Scores, WordQuery
+from clawstate.memory.filters import Filter
+from clawstate.memory.records import MemoryRecord
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from clawstate.memory.backends.sqlite.nearest import NearestSearch
+
+_MISSING_SCOPE = -1  # a namespace that holds nothing: matches no row
+
+_NEIGHBOURS = """
+SELECT m.docno,
+    (SELECT p.docno FROM memories p WHERE p.scope = m.scope AND p.thread = m.thread
+        AND (p.position, p.docno) < (m.position, m.docno)
+        ORDER BY p.position DESC, p.docno DESC LIMIT 1),
+    (SELECT n.docno FROM memories n WHERE n.scope = m.scope AND n.thread = m.thread
+        AND (n.position, n.docno) > (m.position, m.docno)
+        ORDER BY n.position, n.docno LIMIT 1)
+FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value WHERE m.thread IS NOT NULL
+"""
+
+
+class SqliteView:
+    """A `MemoryView`; the keys are docnos."""
+
+    def __init__(
+        self, connection: apsw.Connection, *, nearest: NearestSearch | None, now_ms: int
+    ) -> None:
+        self._connection = connection
+        self._nearest = nearest
+        self._now_ms = now_ms
+        self._has_expired = bool(
+            connection.execute(
+                "SELECT EXISTS (SELECT 1 FROM memories WHERE expires_at <= ?)", (now_ms,)
+            ).get
+        )
+
+    def version(self) -> int:
+        """Return the count of changes so far."""
+        return int(
+            self._connection.execute("SELECT value FROM meta WHERE key = 'changes'").get or 0
+        )
+
+    def count(self, chosen: Filter) -> int:
+        """Return how many records the namespace holds, expired ones included."""
+        sql = "SELECT coalesce(sum(records), 0) FROM scopes WHERE ?1 IS NULL OR namespace = ?1"
+        return int(self._connection.execute(sql, (chosen.namespace,)).get)
+
+    def words(self, query: WordQuery, chosen: Filter, limit: int) -> tuple[Scores, Scores]:
+        """Return BM25 sums by terms and by phrases."""
+        scope = self._scope(chosen)
+        if scope == _MISSING_SCOPE:
+            return {}, {}
+        condition = None
+        if not chosen.is_plain or self._has_expired:
+            condition = sql_of(chosen, scope=scope, now_ms=self._now_ms)
+        only = scope if self._is_shared() else None
+        return word_index.search(
+            self._connection, query, scope=only, condition=condition, limit=limit
+        )
+
+    def nearest(self, vector: NDArray[np.float32], chosen: Filter, limit: int) -> Scores:
+        """Return the cosines of the best records."""
+        scope = self._scope(chosen)
+        if self._nearest is None or scope == _MISSING_SCOPE:
+            return {}
+        condition = None
+        if not chosen.is_plain or self._has_expired:
+            condition = sql_of(chosen, scope=scope, now_ms=self._now_ms)
+        return self._nearest.best(
+            self._connection, vector, scope=scope, condition=condition, limit=limit
+        )
+
+    def cosines(self, vector: NDArray[np.float32], keys: Iterable[int]) -> Scores:
+        """Return exact cosines."""
+        sql = """
+            SELECT m.docno, m.embedding FROM json_each(?) k
+            CROSS JOIN memories m ON m.docno = k.value WHERE m.embedding IS NOT NULL
+        """
+        rows = list(self._connection.execute(sql, (_json(keys),)))
+        if not rows:
+            return {}
+        cosines = unpack([row[1] for row in rows]) @ vector
+        return dict(zip((row[0] for row in rows), cosines.tolist(), strict=True))
+
+    def neighbours(self, keys: Iterable[int]) -> dict[int, Neighbours]:
+        """Return who stands before and after in the thread."""
+        rows = self._connection.execute(_NEIGHBOURS, (_json(keys),))
+        return {docno: Neighbours(before, after) for docno, before, after in rows}
+
+    def matching(self, keys: Iterable[int], chosen: Filter) -> set[int]:
+        """Return those of *keys* that are kept, live and asked for."""
+        text, values = sql_of(chosen, scope=self._scope(chosen), now_ms=self._now_ms)
+        sql = f"""
+            SELECT m.docno FROM json_each(?) k
+            CROSS JOIN memories m ON m.docno = k.value WHERE {text}
+        """
+        return {row[0] for row in self._connection.execute(sql, (_json(keys), *values))}
+
+    def fetch(self, keys: Sequence[int]) -> list[MemoryRecord]:
+        """Return the records of *keys* in their order."""
+        return [record_of(row) for row in self._connection.execute(SELECT_IN_ORDER, (_json(keys),))]
+
+    def subword_counts(
+        self, subwords: Iterable[int], namespace: str | None
+    ) -> tuple[dict[int, int], int]:
+        """Return occurrences in the namespace, and how many subwords there are in all."""
+        scope = None if namespace is None else scope_of(self._connection, namespace)
+        if namespace is not None and scope is None:
+            return {}, 0
+        sql = """
+            SELECT subword, sum(occurrences) FROM subword_counts
+            WHERE subword IN (SELECT value FROM json_each(?)) AND scope = ? GROUP BY subword
+        """
+        if scope is None:
+            sql = sql.replace("scope = ?", "scope IN (SELECT scope FROM scopes WHERE ? IS NULL)")
+        counts = dict(self._connection.execute(sql, (_json(subwords), scope)))
+        total = "SELECT coalesce(sum(subwords), 0) FROM scopes WHERE ?1 IS NULL OR scope = ?1"
+        return counts, self._connection.execute(total, (scope,)).get
+
+    def _scope(self, chosen: Filter) -> int | None:
+        if chosen.namespace is None:
+            return None
+        scope = scope_of(self._connection, chosen.namespace)
+        return _MISSING_SCOPE if scope is None else scope
+
+    def _is_shared(self) -> bool:
+        sql = "SELECT count(*) FROM (SELECT 1 FROM scopes WHERE records > 0 LIMIT 2)"
+        return bool(self._connection.execute(sql).get > 1)
+
+
+def _json(keys: Iterable[int]) -> str:
+    return json.dumps(list(keys))

@@ -1,0 +1,287 @@
+"""What a write does to the tables; every function runs inside the caller's transaction."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import apsw
+
+from clawstate.clock import to_ms
+from clawstate.errors import ConflictError, DimensionError, EmbeddingError
+from clawstate.memory.backends.sqlite import word_index
+from clawstate.memory.backends.sqlite.rows import columns_of, pack, put_tags
+from clawstate.memory.contract import Embedded, EmbedderIdentity
+from clawstate.memory.records import MemoryRecord, content_hash
+
+CACHED_VECTORS = 20_000
+"""How many vectors of forgotten texts the embedding cache holds."""
+
+_KNOWN = """
+SELECT m.id, m.docno, s.namespace, m.content_hash, m.embedding IS NOT NULL, m.timestamp,
+    m.thread, m.position
+FROM json_each(?) k CROSS JOIN memories m ON m.id = k.value JOIN scopes s ON s.scope = m.scope
+"""
+_INSERT = f"INSERT INTO memories VALUES ({', '.join('?' * 16)})"
+_UPDATE = """
+UPDATE memories SET source = ?, timestamp = ?, updated_at = ?, expires_at = ?, category = ?,
+    importance = ?, thread = ?, position = ?, metadata = ? WHERE docno = ?
+"""
+_COUNT_UP = """
+INSERT INTO subword_counts VALUES (?, ?, ?)
+ON CONFLICT DO UPDATE SET occurrences = occurrences + excluded.occurrences
+"""
+_COUNT_DOWN = (
+    "UPDATE subword_counts SET occurrences = occurrences - ? WHERE scope = ? AND subword = ?"
+)
+
+
+def upsert(
+    connection: apsw.Connection, given: Sequence[Embedded], *, embedder: EmbedderIdentity | None
+) -> None:
+    """Put *given* into the tables; see `MemoryBackend.upsert`."""
+    given = list({each.record.id: each for each in given}.values())
+    claim_embedder(connection, given, embedder)
+    known = _known(connection, [each.record.id for each in given])
+    hashes = [content_hash(each.record.text) for each in given]
+    added: list[_Row] = []
+    replaced: list[int] = []
+    for each, digest, place in zip(given, hashes, _places(connection, given, known), strict=True):
+        row = known.get(each.record.id)
+        if row is not None and row[3] == digest and (row[4] or each.vector is None):
+            _rewrite(connection, each.record, place, row[1])
+            continue
+        if row is not None:
+            replaced.append(row[1])
+        added.append(_Row(each, digest, *place))
+    now_ms = _newest(given)
+    remove(connection, replaced, now_ms=now_ms)
+    _insert(connection, added)
+    touch(connection, now_ms=now_ms)
+
+
+def remove(connection: apsw.Connection, docnos: Sequence[int], *, now_ms: int) -> int:
+    """Take *docnos* out of all tables, keep their vectors in the cache; return how many."""
+    if not docnos:
+        return 0
+    sql = """
+        SELECT m.docno, m.id, m.scope, m.subwords, m.content_hash, m.embedding
+        FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value
+    """
+    rows = list(connection.execute(sql, (json.dumps(list(docnos)),)))
+    _cache_vectors(connection, [row for row in rows if row[5] is not None], now_ms)
+    subwords: dict[int, list[bytes]] = defaultdict(list)
+    counts: dict[int, int] = defaultdict(int)
+    for row in rows:
+        subwords[row[2]].append(row[3] or b"")
+        counts[row[2]] += 1
+    for scope, blobs in subwords.items():
+        total = _count_down(connection, scope, blobs)
+        sql = """
+            UPDATE scopes SET records = records - ?1, removed = removed + ?1,
+                subwords = subwords - ?2 WHERE scope = ?3
+        """
+        connection.execute(sql, (counts[scope], total, scope))
+    word_index.remove(connection, (row[0] for row in rows))
+    connection.executemany("DELETE FROM tags WHERE memory_id = ?", ((row[1],) for row in rows))
+    connection.executemany("DELETE FROM memories WHERE docno = ?", ((row[0],) for row in rows))
+    return len(rows)
+
+
+def touch(connection: apsw.Connection, *, now_ms: int) -> None:
+    """Move the number by which caches notice a change, and note its time."""
+    connection.execute(
+        "INSERT INTO meta VALUES ('changes', '1') "
+        "ON CONFLICT DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)"
+    )
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('changed', ?)", (str(now_ms),))
+
+
+def stored_embedder(connection: apsw.Connection) -> EmbedderIdentity | None:
+    """Return the embedder whose vectors are kept; None before the first."""
+    text = connection.execute("SELECT value FROM meta WHERE key = 'embedder'").get
+    return None if text is None else EmbedderIdentity(**json.loads(text))
+
+
+def claim_embedder(
+    connection: apsw.Connection, given: Sequence[Embedded], embedder: EmbedderIdentity | None
+) -> None:
+    """
+    Make *embedder* the state's one when it has none.
+
+    Raises `EmbeddingError` or `DimensionError` when *given* brings vectors of another.
+    """
+    lengths = {len(each.vector) for each in given if each.vector is not None}
+    if not lengths:
+        return
+    kept = stored_embedder(connection)
+    if embedder is None or (kept is not None and kept != embedder):
+        name = "no embedder" if embedder is None else embedder.model
+        problem = f"vectors of {name}, but the state keeps those of {kept.model if kept else '-'}"
+        raise EmbeddingError("memory", problem, "open the state with the embedder it was made with")
+    if lengths != {embedder.dimensions}:
+        raise DimensionError(embedder.dimensions, max(lengths ^ {embedder.dimensions}))
+    if kept is None:
+        identity = {
+            "model": embedder.model,
+            "dimensions": embedder.dimensions,
+            "normalised": embedder.normalised,
+        }
+        connection.execute("INSERT INTO meta VALUES ('embedder', ?)", (json.dumps(identity),))
+
+
+def scope_of(connection: apsw.Connection, namespace: str) -> int | None:
+    """Return the number of *namespace*; None while nothing was ever kept there."""
+    sql = "SELECT scope FROM scopes WHERE namespace = ?"
+    found: int | None = connection.execute(sql, (namespace,)).get
+    return found
+
+
+def made_scope(connection: apsw.Connection, namespace: str) -> int:
+    """Return the number of *namespace*, given out now when it has none."""
+    connection.execute("INSERT OR IGNORE INTO scopes (namespace) VALUES (?)", (namespace,))
+    scope = scope_of(connection, namespace)
+    assert scope is not None  # noqa: S101 - inserted in the line above
+    return scope
+
+
+def _known(connection: apsw.Connection, ids: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    return {row[0]: row for row in connection.execute(_KNOWN, (json.dumps(list(ids)),))}
+
+
+def _places(
+    connection: apsw.Connection, given: Sequence[Embedded], known: dict[str, tuple[Any, ...]]
+) -> Iterator[tuple[float, int | None]]:
+    """Yield when each record was made, and its place in its thread."""
+    taken: dict[tuple[str, str], int] = {}
+    for each in given:
+        record, row = each.record, known.get(each.record.id)
+        if row is not None and row[2] != record.namespace:
+            hint = f"it is kept in namespace {row[2]!r}; ids are unique in a state"
+            raise ConflictError("record", record.id, hint)
+        created_at = record.created_at or (record.updated_at if row is None else row[5] / 1000)
+        position = record.position
+        if record.thread is not None and position is None:
+            stays = row is not None and row[6] == record.thread
+            position = row[7] if row and stays else _next_place(connection, taken, record)
+        yield created_at, position
+
+
+def _next_place(
+    connection: apsw.Connection, taken: dict[tuple[str, str], int], record: MemoryRecord
+) -> int:
+    key = (record.namespace, record.thread or "")
+    if key not in taken:
+        sql = """
+            SELECT max(m.position) FROM memories m JOIN scopes s ON s.scope = m.scope
+            WHERE s.namespace = ? AND m.thread = ?
+        """
+        last = connection.execute(sql, key).get
+        taken[key] = -1 if last is None else last
+    taken[key] += 1
+    return taken[key]
+
+
+def _insert(connection: apsw.Connection, added: Sequence[_Row]) -> None:
+    if not added:
+        return
+    by_namespace: dict[str, list[_Row]] = defaultdict(list)
+    for row in added:
+        by_namespace[row.embedded.record.namespace].append(row)
+    scopes = {namespace: made_scope(connection, namespace) for namespace in by_namespace}
+    first = 1 + (
+        connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'memories'").get or 0
+    )
+    numbered = [
+        (docno, scopes[row.embedded.record.namespace], row)
+        for docno, row in enumerate(added, start=first)
+    ]
+    connection.executemany(_INSERT, (row.columns(docno, scope) for docno, scope, row in numbered))
+    put_tags(connection, (row.embedded.record for row in added))
+    word_index.add(
+        connection, ((docno, scope, row.embedded.record.text) for docno, scope, row in numbered)
+    )
+    for namespace, rows in by_namespace.items():
+        scope = scopes[namespace]
+        total = _count_up(connection, scope, [row.subwords() or b"" for row in rows])
+        sql = "UPDATE scopes SET records = records + ?, subwords = subwords + ? WHERE scope = ?"
+        connection.execute(sql, (len(rows), total, scope))
+
+
+class _Row(NamedTuple):
+    embedded: Embedded
+    digest: bytes
+    created_at: float
+    position: int | None
+
+    def columns(self, docno: int, scope: int) -> tuple[Any, ...]:
+        record, vector = self.embedded.record, self.embedded.vector
+        return (
+            docno,
+            record.id,
+            scope,
+            record.text,
+            *columns_of(record, self.created_at, self.position),
+            self.digest,
+            self.subwords(),
+            None if vector is None else pack(vector),
+        )
+
+    def subwords(self) -> bytes | None:
+        numbers = self.embedded.subwords
+        return None if numbers is None else numbers.tobytes()
+
+
+def _rewrite(
+    connection: apsw.Connection, record: MemoryRecord, place: tuple[float, int | None], docno: int
+) -> None:
+    connection.execute(_UPDATE, (*columns_of(record, *place), docno))
+    connection.execute("DELETE FROM tags WHERE memory_id = ?", (record.id,))
+    put_tags(connection, [record])
+
+
+def _count_up(connection: apsw.Connection, scope: int, blobs: Sequence[bytes]) -> int:
+    numbers, counts, total = _counted(blobs)
+    rows = zip([scope] * len(numbers), numbers, counts, strict=True)
+    connection.executemany(_COUNT_UP, rows)
+    return total
+
+
+def _count_down(connection: apsw.Connection, scope: int, blobs: Sequence[bytes]) -> int:
+    numbers, counts, total = _counted(blobs)
+    rows = zip(counts, [scope] * len(numbers), numbers, strict=True)
+    connection.executemany(_COUNT_DOWN, rows)
+    return total
+
+
+def _counted(blobs: Iterable[bytes]) -> tuple[list[int], list[int], int]:
+    joined = b"".join(blobs)
+    if not joined:
+        return [], [], 0
+    import numpy as np  # noqa: PLC0415 - costs 170 ms, and states without vectors do without
+
+    flat = np.frombuffer(joined, dtype="<u2")
+    numbers, counts = np.unique(flat, return_counts=True)
+    return numbers.tolist(), counts.tolist(), len(flat)
+
+
+def _cache_vectors(
+    connection: apsw.Connection, rows: Sequence[tuple[Any, ...]], now_ms: int
+) -> None:
+    connection.executemany(
+        "INSERT OR REPLACE INTO embedding_cache VALUES (?, ?, ?, ?)",
+        ((row[4], row[5], row[3], now_ms) for row in rows),
+    )
+    excess = connection.execute("SELECT count(*) FROM embedding_cache").get - CACHED_VECTORS
+    if excess > 0:
+        sql = """
+            DELETE FROM embedding_cache WHERE content_hash IN
+            (SELECT content_hash FROM embedding_cache ORDER BY kept_at LIMIT ?)
+        """
+        connection.execute(sql, (excess,))
+
+
+def _newest(given: Sequence[Embedded]) -> int:
+    return to_ms(max((each.record.updated_at for each in given), default=0.0))

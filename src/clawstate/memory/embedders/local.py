@@ -1,0 +1,157 @@
+"""
+`LocalEmbedder`: a static model whose weights ship inside the `wordllama` wheel.
+
+A text's vector is the mean of its subwords' rows in one table; no network, no key, 30 us a text.
+The package's own loader takes half a second and looks for downloads, so only its two data files
+are used: the table is memory-mapped and read as far as a text needs it. The vectors are the
+package's own, to the last bit of float32.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clawstate.errors import EmbeddingError
+from clawstate.memory.contract import EmbedderIdentity
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+_PACKAGE = "wordllama"
+_WEIGHTS = "weights/l2_supercat_256.safetensors"
+_TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
+_TENSOR = "embedding.weight"
+
+_RARE = 0.003  # the a of a/(a + p): a subword of this frequency counts half (Arora et al. 2017)
+_MANY_TEXTS = 64  # from here the whole table is turned into float32, which costs 0.1 s once
+_LONG_TEXT = 4096  # subwords; longer texts are pooled by distinct subword, in bounded memory
+
+
+class LocalEmbedder:
+    """
+    256-dimensional unit vectors (float32) from memory-mapped weights. Thread-safe.
+
+    Constructing it reads nothing but the name of the files; the first text loads them.
+    """
+
+    def __init__(self) -> None:
+        self._folder = _package_folder()
+        self._loading = threading.Lock()
+        self._wide: NDArray[np.float32] | None = None
+
+    @cached_property
+    def identity(self) -> EmbedderIdentity:
+        """Return the identity; it names the very weights, by a hash of their first 64 KiB."""
+        with _opened(self._folder / _WEIGHTS) as file:
+            digest = hashlib.sha256(file.read(65_536)).hexdigest()[:8]
+        return EmbedderIdentity(f"wordllama-l2-supercat-256@{digest}", self._table.shape[1])
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return a unit row for each text, shape (len(texts), 256); zeros for an empty text."""
+        return self.pool(self.subwords(texts))
+
+    def subwords(self, texts: Sequence[str]) -> list[NDArray[np.uint16]]:
+        """Return the subword numbers of each text."""
+        if len(texts) == 1:
+            encodings = [self._tokenizer.encode(texts[0], add_special_tokens=False)]
+        else:
+            encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [np.array(encoding.ids, dtype=np.uint16) for encoding in encodings]
+
+    def pool(self, subwords: Sequence[NDArray[np.uint16]]) -> NDArray[np.float32]:
+        """Return the unit mean row of each text's subwords."""
+        if len(subwords) >= _MANY_TEXTS:
+            self._widen()
+        sums = np.zeros((len(subwords), self._table.shape[1]), np.float32)
+        for row, numbers in zip(sums, subwords, strict=True):
+            if len(numbers) > _LONG_TEXT:
+                distinct, counts = np.unique(numbers, return_counts=True)
+                np.dot(counts.astype(np.float32), self._rows(distinct), out=row)
+            elif len(numbers):
+                np.add.reduce(self._rows(numbers), axis=0, out=row)
+        return _unit(sums)
+
+    def weighted(
+        self, subwords: NDArray[np.uint16], counts: Mapping[int, int], total: int
+    ) -> NDArray[np.float32]:
+        """
+        Return the unit vector of a query whose subwords count less the commoner they are.
+
+        *counts* says how often each occurs among *total* subwords of the records searched.
+        """
+        if not len(subwords):
+            return np.zeros(self._table.shape[1], np.float32)
+        occurrences = np.array([counts.get(each, 0) for each in subwords.tolist()], np.float32)
+        weights = _RARE / (_RARE + occurrences / np.float32(max(total, 1)))
+        vector: NDArray[np.float32] = _unit(np.dot(weights, self._rows(subwords))[np.newaxis])[0]
+        return vector
+
+    def _rows(self, numbers: NDArray[np.uint16]) -> NDArray[np.float32]:
+        if self._wide is not None:
+            wide: NDArray[np.float32] = self._wide.take(numbers, axis=0)
+            return wide
+        rows: NDArray[np.float32] = self._table.take(numbers, axis=0).astype(np.float32)
+        return rows
+
+    def _widen(self) -> None:
+        with self._loading:
+            if self._wide is None:
+                self._wide = self._table.astype(np.float32)
+
+    @cached_property
+    def _table(self) -> NDArray[np.float16]:
+        path = self._folder / _WEIGHTS
+        try:
+            with _opened(path) as file:
+                size = int.from_bytes(file.read(8), "little")
+                entry = json.loads(file.read(size))[_TENSOR]
+            begin, _ = entry["data_offsets"]
+            return np.memmap(
+                path, np.float16, mode="r", offset=8 + size + begin, shape=tuple(entry["shape"])
+            )
+        except (ValueError, KeyError) as error:
+            raise EmbeddingError(str(path), "is damaged", "reinstall wordllama") from error
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        from tokenizers import Tokenizer  # noqa: PLC0415 - loaded when the first text comes
+
+        path = self._folder / _TOKENIZER
+        try:
+            tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:
+            # The library raises a bare Exception, whatever is wrong with the file.
+            raise EmbeddingError(str(path), "is damaged", "reinstall wordllama") from error
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        return tokenizer
+
+
+def _package_folder() -> Path:
+    spec = importlib.util.find_spec(_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise EmbeddingError(_PACKAGE, "is not installed", "pip install wordllama")
+    return Path(spec.submodule_search_locations[0])
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise EmbeddingError(str(path), "cannot be read", "reinstall wordllama") from error
+
+
+def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, np.newaxis]
+    unit: NDArray[np.float32] = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+    return unit

@@ -1,0 +1,61 @@
+"""`Imports`: which records came from which source, so that an import can be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from clawstate.memory.contract import MemoryBackend
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What earlier imports of a source left: `known` ids, and the `forgotten` among them."""
+
+    known: frozenset[str]
+    forgotten: frozenset[str]
+
+
+class Imports:
+    """
+    The notes of imports of one memory.
+
+    A source is a file's path or another name. Its fingerprint is noted last, so a source without
+    one was interrupted and is to be read again; what is kept already is found by its id.
+    """
+
+    def __init__(self, backend: MemoryBackend) -> None:
+        self._backend = backend
+
+    def fingerprints(self, namespace: str = "default") -> dict[str, str]:
+        """Return the sources that were imported whole, each with its fingerprint."""
+        return self._backend.import_marks(namespace)
+
+    def begin(self, source: str, *, namespace: str = "default") -> Before:
+        """Note that *source* is being imported, and return what is known of it."""
+        known, forgotten = self._backend.begin_import(namespace, source)
+        return Before(frozenset(known), frozenset(forgotten))
+
+    def note(self, source: str, ids: Sequence[str], *, namespace: str = "default") -> None:
+        """Note that *ids* come from *source*; to be called before they are added."""
+        self._backend.note_import(namespace, source, ids)
+
+    def finish(
+        self,
+        source: str,
+        *,
+        fingerprint: str,
+        vanished: Sequence[str] = (),
+        namespace: str = "default",
+    ) -> int:
+        """Note that *source* is imported whole and forget the ids that *vanished*, in one step."""
+        return self._backend.finish_import(
+            namespace, source, fingerprint=fingerprint, vanished=vanished
+        )
+
+    def forget(self, source: str, *, namespace: str = "default") -> int:
+        """Forget all that came from *source*; return how many records those were."""
+        known, _ = self._backend.begin_import(namespace, source)
+        return self._backend.finish_import(
+            namespace, source, fingerprint=None, vanished=sorted(known)
+        )

@@ -1,0 +1,73 @@
+"""From records to `Embedded` ones: in batches, each embedded while the one before is written."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice, repeat
+from typing import TYPE_CHECKING
+
+from clawstate.errors import EmbeddingError, FallbackWarning
+from clawstate.memory.contract import Embedded, Embedder, MemoryBackend, SubwordEmbedder
+from clawstate.memory.records import MemoryRecord, content_hash
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    _Vector = tuple[NDArray[np.float32] | None, NDArray[np.uint16] | None]
+
+BATCH = 2048
+"""Records in one transaction: long enough to share a sync, short enough for other writers."""
+
+
+def batches(
+    records: Sequence[MemoryRecord], embedder: Embedder | None, backend: MemoryBackend
+) -> Iterator[list[Embedded]]:
+    """Yield *records* in order with their vectors, one batch ahead of the caller."""
+    iterator = iter(records)
+    with ThreadPoolExecutor(1, thread_name_prefix="clawstate-embed") as ahead:
+        pending = None
+        while batch := list(islice(iterator, BATCH)):
+            job = ahead.submit(embedded, batch, embedder, backend)
+            if pending is not None:
+                yield pending.result()
+            pending = job
+        if pending is not None:
+            yield pending.result()
+
+
+def embedded(
+    records: Sequence[MemoryRecord], embedder: Embedder | None, backend: MemoryBackend
+) -> list[Embedded]:
+    """
+    Return *records* with vectors: those already known for the same text, else new ones.
+
+    Without an embedder, or when it fails, they wait for their vectors; words find them meanwhile.
+    """
+    if embedder is None:
+        return [Embedded(record) for record in records]
+    hashes = [content_hash(record.text) for record in records]
+    known = backend.vectors_of(hashes)
+    pairs = zip(records, hashes, strict=True)
+    texts = [record.text for record, digest in pairs if digest not in known]
+    try:
+        fresh = iter(_vectors(texts, embedder))
+    except EmbeddingError as error:
+        message = f"{len(texts)} records wait for their vectors: {error}"
+        warnings.warn(message, FallbackWarning, stacklevel=2)
+        fresh = repeat((None, None))
+    return [
+        Embedded(record, *(known.get(digest) or next(fresh)))
+        for record, digest in zip(records, hashes, strict=True)
+    ]
+
+
+def _vectors(texts: Sequence[str], embedder: Embedder) -> Iterable[_Vector]:
+    if not texts:
+        return ()
+    if isinstance(embedder, SubwordEmbedder):
+        subwords = embedder.subwords(texts)
+        return zip(embedder.pool(subwords), subwords, strict=True)
+    return ((row, None) for row in embedder.embed(texts))

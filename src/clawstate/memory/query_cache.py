@@ -1,0 +1,58 @@
+"""What recent queries found: asked again, they cost no search (specification, "Vector Cache")."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING
+
+from clawstate.caches.ttl import TTLCache
+from clawstate.memory.records import Hit
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class QueryCache:
+    """
+    Hits by question, and vectors by text, for some minutes. Thread-safe.
+
+    Hits are given back only while the records are in the version they were found in, so a change
+    by any process is seen at once.
+    """
+
+    def __init__(
+        self, *, size: int = 256, ttl: float = 300.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._hits: TTLCache[Hashable, tuple[int, tuple[Hit, ...]]]
+        self._hits = TTLCache(size, ttl=ttl, clock=clock)
+        self._vectors: TTLCache[Hashable, NDArray[np.float32]]
+        self._vectors = TTLCache(size, ttl=ttl, clock=clock)
+
+    def hits(self, question: Hashable, *, version: int, now: float) -> tuple[Hit, ...] | None:
+        """Return what *question* found in this *version*, if all of it is still live at *now*."""
+        known = self._hits.get(question)
+        if known is None or known[0] != version:
+            return None
+        ends = (hit.record.expires_at for hit in known[1])
+        return None if any(end is not None and end <= now for end in ends) else known[1]
+
+    def keep_hits(self, question: Hashable, *, version: int, hits: tuple[Hit, ...]) -> None:
+        """Remember what *question* found in this *version* of the records."""
+        self._hits.put(question, (version, hits))
+
+    def vector(
+        self, text: Hashable, embed: Callable[[], NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
+        """Return the vector of *text*, by *embed* when it is not known."""
+        vector = self._vectors.get(text)
+        if vector is None:
+            vector = embed()
+            self._vectors.put(text, vector)
+        return vector
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._hits.clear()
+        self._vectors.clear()

@@ -1,0 +1,366 @@
+"""`Memory`: the one door to what is remembered."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from clawstate.clock import Clock, system_clock
+from clawstate.errors import (
+    ConflictError,
+    EmbeddingError,
+    FallbackWarning,
+    InvalidError,
+    NotFoundError,
+)
+from clawstate.memory import ingest
+from clawstate.memory.contract import Embedded, Embedder, MemoryBackend, MemoryView, SubwordEmbedder
+from clawstate.memory.embedders import default_embedder
+from clawstate.memory.filters import filter_from
+from clawstate.memory.imports import Imports
+from clawstate.memory.query_cache import QueryCache
+from clawstate.memory.records import Hit, MemoryRecord, checked, record_from
+from clawstate.memory.search import MODES, Mode, Question, answer
+from clawstate.memory.upkeep import Upkeep
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MAX_HITS = 1000
+_MAX_QUERY = 8192  # characters; what is longer is no question
+
+Progress = Callable[[int, int], None]
+"""Is told how many are done, and how many there are."""
+
+
+class Memory:
+    """
+    Long-term memory: records in, the right ones out (specification sections 6 and 7).
+
+    Every write is on disk when its call returns. Search works offline, by words and by meaning;
+    without usable vectors it falls back to words, with a `FallbackWarning`. Thread-safe.
+    """
+
+    def __init__(
+        self,
+        backend: MemoryBackend,
+        *,
+        embedder: Embedder | None = None,
+        clock: Clock = system_clock,
+    ) -> None:
+        self._backend = backend
+        self.imports = Imports(backend)
+        self._given = embedder
+        self._clock = clock
+        self._cache = QueryCache()
+        self._upkeep = Upkeep(backend)
+        self._usable: Embedder | None = None
+        self._is_settled = False
+
+    def add(
+        self,
+        text: str,
+        *,
+        source: str | None = None,
+        tags: Iterable[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        importance: float = 0.7,
+        category: str = "other",
+        ttl: float | None = None,
+        namespace: str = "default",
+        thread: str | None = None,
+        position: int | None = None,
+    ) -> str:
+        """
+        Remember *text* and return its id; it is on disk by then.
+
+        *ttl* is in seconds. *thread* names an ordered run of records (a conversation, a
+        document), *position* the place in it; by default the next. Raises `InvalidError`.
+        """
+        values = {
+            "text": text,
+            "source": source,
+            "tags": tags,
+            "metadata": metadata or {},
+            "importance": importance,
+            "category": category,
+            "ttl": ttl,
+            "namespace": namespace,
+            "thread": thread,
+            "position": position,
+        }
+        return self.add_many([values])[0]
+
+    def add_many(
+        self,
+        records: Iterable[MemoryRecord | Mapping[str, Any]],
+        progress: Progress | None = None,
+    ) -> list[str]:
+        """
+        Remember *records* (or mappings with the names of `add`) and return their ids in order.
+
+        A record with an `id` replaces the one of that id. All are checked before the first is
+        written; then they are written in batches, each durable before the next begins. Raises
+        `InvalidError` that names the record by its number from 0, `ConflictError` for an id
+        that lives in another namespace.
+        """
+        now = self._clock()
+        complete = [_numbered(i, values, now) for i, values in enumerate(records)]
+        done = 0
+        for batch in ingest.batches(complete, self._embedder(), self._backend):
+            identity = None if self._usable is None else self._usable.identity
+            self._backend.upsert(batch, embedder=identity)
+            done += len(batch)
+            self._upkeep.noticed(len(batch))
+            if progress is not None:
+                progress(done, len(complete))
+        return [record.id for record in complete]
+
+    def get(self, record_id: str) -> MemoryRecord | None:
+        """Return the record, or None when it is not kept or has expired."""
+        return self._backend.get([record_id]).get(record_id)
+
+    def get_many(self, record_ids: Sequence[str]) -> dict[str, MemoryRecord]:
+        """Return those of the records that are kept and not expired, by id."""
+        return self._backend.get(record_ids)
+
+    def require(self, record_id: str) -> MemoryRecord:
+        """Return the record; raises `NotFoundError` when it is not kept or has expired."""
+        record = self.get(record_id)
+        if record is None:
+            raise NotFoundError("memory", record_id, "'clawstate memory list' shows what is kept")
+        return record
+
+    def update(
+        self, record_id: str, *, expected_updated_at: float | None = None, **changes: Any
+    ) -> MemoryRecord:
+        """
+        Change the fields named in *changes* (the names of `add`) and return the new record.
+
+        With *expected_updated_at* the change is made only to that version. Raises
+        `NotFoundError`, `InvalidError`, and `ConflictError` for another version.
+        """
+        while True:
+            old = self.require(record_id)
+            if expected_updated_at is not None and old.updated_at != expected_updated_at:
+                raise ConflictError("memory", record_id)
+            new = self._changed(old, changes)
+            if new.text == old.text:
+                whole = Embedded(new)
+            else:
+                (whole,) = ingest.embedded([new], self._embedder(), self._backend)
+            if self._backend.swap(old, whole):
+                return new
+
+    def delete(self, record_id: str) -> bool:
+        """Forget the record; return whether it was kept."""
+        return bool(self._backend.delete([record_id]))
+
+    def delete_many(self, record_ids: Sequence[str]) -> int:
+        """Forget the records, in one step; return how many were kept."""
+        return self._backend.delete(record_ids)
+
+    def forget_source(self, source: str, *, namespace: str = "default") -> int:
+        """Forget what was imported from *source*, and what else names it; return how many."""
+        forgotten = self.imports.forget(source, namespace=namespace)
+        while page := self.records(source=source, namespace=namespace, limit=1000):
+            forgotten += self.delete_many([record.id for record in page])
+        return forgotten
+
+    def records(
+        self,
+        *,
+        where: Mapping[str, Any] | None = None,
+        namespace: str | None = "default",
+        tags: Iterable[str] | None = None,
+        source: str | None = None,
+        since: float | str | datetime | None = None,
+        until: float | str | datetime | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> list[MemoryRecord]:
+        """
+        Return records in the order of their ids (as made, for ids of ours), *limit* at most.
+
+        *after* is the last id of the page before. *namespace* None means all of them; for
+        *where* see `search`.
+        """
+        if limit < 1:
+            raise InvalidError("limit", f"{limit} is not at least 1")
+        chosen = filter_from(
+            namespace=namespace, tags=tags, source=source, where=where, since=since, until=until
+        )
+        return self._backend.page(chosen, after, limit)
+
+    def search(
+        self,
+        query: str,
+        *,
+        k: int = 10,
+        mode: Mode = "hybrid",
+        namespace: str | None = "default",
+        tags: Iterable[str] | None = None,
+        source: str | None = None,
+        where: Mapping[str, Any] | None = None,
+        since: float | str | datetime | None = None,
+        until: float | str | datetime | None = None,
+        min_score: float = 0.0,
+    ) -> list[Hit]:
+        """
+        Return the *k* records that answer *query* best, best first.
+
+        *mode*: `words` (BM25 over stems), `vector` (cosine of the meanings), or `hybrid` of
+        both. *tags*: all of them. *where* maps metadata keys to a value, a list of values, or
+        operators such as `{"gte": 2020, "lt": 2024}`. *since* and *until* bound the time of
+        creation (seconds, ISO text or datetime). Raises `InvalidError`.
+        """
+        question = Question(
+            text=_query(query),
+            k=_count(k),
+            mode=_mode(mode),
+            chosen=filter_from(
+                namespace=namespace, tags=tags, source=source, where=where, since=since, until=until
+            ),
+            min_score=min_score,
+        )
+        embedder = None if mode == "words" else self._embedder()
+        with self._backend.view() as view:
+            version = view.version()
+            known = self._cache.hits(question, version=version, now=self._clock())
+            if known is None:
+                vector = None if embedder is None else self._vector(view, question, embedder)
+                known = answer(view, question, vector)
+                self._cache.keep_hits(question, version=version, hits=known)
+        return list(known)
+
+    def optimize(
+        self, *, progress: Progress | None = None, cancelled: Callable[[], bool] | None = None
+    ) -> None:
+        """
+        Drop expired records, embed those that wait, and bring the indexes up to date.
+
+        Searches and writes go on meanwhile. *progress* follows the vector index.
+        """
+        self._backend.purge()
+        embedder = self._embedder()
+        while embedder is not None and (waiting := self._backend.waiting(ingest.BATCH)):
+            batch = ingest.embedded(waiting, embedder, self._backend)
+            if any(each.vector is None for each in batch):
+                break
+            self._backend.upsert(batch, embedder=embedder.identity)
+        self._backend.optimize(progress=progress, cancelled=cancelled)
+
+    def rebuild(self) -> None:
+        """Make every index anew from the records, as after damage."""
+        self._backend.rebuild()
+        self.optimize()
+
+    def needs_optimizing(self) -> bool:
+        """Tell whether `optimize` would make searches noticeably faster."""
+        return self._backend.needs_optimizing()
+
+    def stats(self) -> dict[str, object]:
+        """Return counts and sizes (bytes) by name."""
+        return self._backend.stats()
+
+    def findings(self, *, deep: bool = False) -> list[str]:
+        """Return what is wrong with the memory, a sentence each; *deep* reads all of it."""
+        return self._backend.findings(deep=deep)
+
+    def now(self) -> float:
+        """Return the present by this memory's clock, in seconds since the epoch."""
+        return self._clock()
+
+    def close(self) -> None:
+        """End background work and close the backend."""
+        self._upkeep.close()
+        self._cache.clear()
+        self._backend.close()
+
+    def _changed(self, old: MemoryRecord, changes: Mapping[str, Any]) -> MemoryRecord:
+        now = max(self._clock(), old.updated_at + 0.001)
+        given = dict(changes)
+        if "ttl" in given:
+            ttl = given.pop("ttl")
+            given["expires_at"] = None if ttl is None else now + ttl
+        unknown = sorted(given.keys() - _CHANGEABLE)
+        if unknown:
+            raise InvalidError(unknown[0], "cannot be changed", "add a new record instead")
+        if "tags" in given:
+            given["tags"] = tuple(dict.fromkeys(given["tags"]))
+        return checked(replace(old, **given, updated_at=round(now, 3)))
+
+    def _vector(
+        self, view: MemoryView, question: Question, embedder: Embedder
+    ) -> NDArray[np.float32]:
+        text = question.text[:_MAX_QUERY]
+        if not isinstance(embedder, SubwordEmbedder):
+            return self._cache.vector(text, lambda: embedder.embed([text])[0])
+        (subwords,) = embedder.subwords([text])
+        counts, total = view.subword_counts(set(subwords.tolist()), question.chosen.namespace)
+        return embedder.weighted(subwords, counts, total)
+
+    def _embedder(self) -> Embedder | None:
+        if not self._is_settled:
+            self._usable = self._settled()
+            self._is_settled = True
+        return self._usable
+
+    def _settled(self) -> Embedder | None:
+        try:
+            embedder = self._given or default_embedder()
+            identity = embedder.identity
+        except EmbeddingError as error:
+            warnings.warn(f"searching by words only: {error}", FallbackWarning, stacklevel=4)
+            return None
+        kept = self._backend.embedder()
+        if kept is not None and kept != identity:
+            message = (
+                f"searching by words only: this memory keeps vectors of {kept.model}, "
+                f"which those of {identity.model} cannot be compared with; "
+                "open it with the embedder it was made with"
+            )
+            warnings.warn(message, FallbackWarning, stacklevel=4)
+            return None
+        return embedder
+
+
+_CHANGEABLE = {each.name for each in fields(MemoryRecord)} - {
+    "id",
+    "namespace",
+    "created_at",
+    "updated_at",
+}
+
+
+def _numbered(number: int, values: MemoryRecord | Mapping[str, Any], now: float) -> MemoryRecord:
+    try:
+        return record_from(values, now=now)
+    except InvalidError as error:
+        if number == 0:
+            raise
+        raise InvalidError(f"record {number}: {error.name}", error.problem, error.hint) from error
+
+
+def _query(query: str) -> str:
+    if not isinstance(query, str):
+        raise InvalidError("query", f"is {type(query).__name__}, not a string")
+    if not query or query.isspace():
+        raise InvalidError("query", "is empty", "ask for something")
+    return query.encode("utf-8", "replace").decode().replace("\0", " ")
+
+
+def _count(k: int) -> int:
+    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MAX_HITS:
+        raise InvalidError("k", f"{k!r} is not a whole number from 1 to {MAX_HITS}")
+    return k
+
+
+def _mode(mode: str) -> Mode:
+    if mode not in MODES:
+        raise InvalidError("mode", f"{mode!r} is unknown", f"use one of {', '.join(MODES)}")
+    return mode

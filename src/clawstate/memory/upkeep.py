@@ -1,0 +1,62 @@
+"""`Upkeep`: brings the indexes up to date in the background, once a burst of writes is over."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+
+from clawstate.errors import StateError
+from clawstate.memory.contract import MemoryBackend
+
+_LOOK_AFTER = 2_000  # added records between two looks
+_QUIET = 2.0  # seconds without a write: a bulk load needs the processor itself
+
+
+class Upkeep:
+    """
+    One background thread at most, started by writes and never by searches.
+
+    It only makes derived data, so it may fail, be cancelled or killed at any time.
+    """
+
+    def __init__(self, backend: MemoryBackend, *, quiet: float = _QUIET) -> None:
+        self._backend = backend
+        self._quiet = quiet
+        self._mutex = threading.Lock()
+        self._stopping = threading.Event()
+        self._written = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._unseen = 0
+
+    def noticed(self, added: int) -> None:
+        """Take note that *added* records were written."""
+        with self._mutex:
+            self._written.set()
+            self._unseen += added
+            if self._unseen < _LOOK_AFTER or self._stopping.is_set():
+                return
+            if self._thread is None or not self._thread.is_alive():
+                self._unseen = 0
+                self._thread = threading.Thread(
+                    target=self._run, name="clawstate-upkeep", daemon=True
+                )
+                self._thread.start()
+
+    def close(self) -> None:
+        """End the thread; what it was building is given up or published as far as it came."""
+        with self._mutex:
+            self._stopping.set()
+            self._written.set()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._written.clear()
+            if not self._written.wait(self._quiet):
+                break
+        # Nothing here is owed to anybody: the next write or `optimize` tries again.
+        with contextlib.suppress(StateError):
+            if not self._stopping.is_set() and self._backend.needs_optimizing():
+                self._backend.optimize(cancelled=self._stopping.is_set)

@@ -1,0 +1,58 @@
+"""What SQLite's errors mean to the caller of clawstate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from clawstate.errors import CorruptError, LockTimeoutError, StateError, UnavailableError
+
+_REMEDIES: dict[type[apsw.Error], tuple[str, str]] = {
+    apsw.FullError: ("the disk is full", "free some space and repeat; nothing was lost"),
+    apsw.ReadOnlyError: (
+        "cannot be written",
+        "check the permissions of the file and its directory",
+    ),
+    apsw.CantOpenError: (
+        "cannot be opened",
+        "check that its directory exists and that you may write there",
+    ),
+    apsw.PermissionsError: ("access denied", "check the permissions of the file"),
+    apsw.IOError: ("the disk reported an error", "check the disk, then repeat"),
+    apsw.NoMemError: ("out of memory", "close other programs and repeat"),
+    apsw.TooBigError: ("a value is too large", "split it"),
+}
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Raise the `StateError` that names *path* and a remedy in place of SQLite's own error."""
+    try:
+        yield
+    except apsw.Error as error:
+        raise state_error(error, path) from error
+
+
+def state_error(error: apsw.Error, path: Path) -> StateError:
+    """Return what *error* means for the database at *path*; raise *error* when it is a bug."""
+    if isinstance(error, apsw.BusyError | apsw.LockedError):
+        return LockTimeoutError(str(path), 0.0, "another program holds the database; try again")
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        return CorruptError(str(path), "is damaged or no database")
+    if _is_disk_full(error):
+        return UnavailableError(str(path), *_REMEDIES[apsw.FullError])
+    for kind, (problem, hint) in _REMEDIES.items():
+        if isinstance(error, kind):
+            return UnavailableError(str(path), problem, hint)
+    raise error
+
+
+def _is_disk_full(error: apsw.Error) -> bool:
+    # A full disk can also show as an I/O error while the shared memory file grows.
+    return getattr(error, "extendedresult", 0) in {
+        apsw.SQLITE_IOERR_SHMSIZE,
+        apsw.SQLITE_FULL,
+    }
