@@ -21,6 +21,9 @@ MODES: tuple[Mode, ...] = ("hybrid", "words", "vector")
 _CANDIDATES = 200
 """How many each leg proposes to a hybrid; twice as many changed no measured order by 0.001."""
 
+_NEAREST = 40
+"""How many a search by meaning alone scores exactly; an index may misplace the last few."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -45,7 +48,8 @@ def answer(
     if question.mode == "words" or vector is None:
         scores = words
     elif question.mode == "vector":
-        vectors = scores = _positive(view.nearest(vector, question.chosen, limit))
+        near = view.nearest(vector, question.chosen, max(_NEAREST, 2 * question.k))
+        vectors = scores = _positive(near)
     else:
         vectors = view.nearest(vector, question.chosen, limit)
         vectors |= view.cosines(vector, words.keys() - vectors.keys())
