@@ -86,10 +86,19 @@ class WordQuery:
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """The keys of the records before and after one in its thread; None at an end."""
+    """The keys of up to two records before and after one in its thread, the nearest first."""
 
-    before: int | None = None
-    after: int | None = None
+    before: tuple[int, ...] = ()
+    after: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """`matrix` float32 (n, d), a row for each of `keys`; `lengths` int64 (n,), in subwords."""
+
+    keys: NDArray[np.int64]
+    matrix: NDArray[np.float32]
+    lengths: NDArray[np.int64]
 
 
 class MemoryView(Protocol):
@@ -104,14 +113,22 @@ class MemoryView(Protocol):
     def words(self, query: WordQuery, chosen: Filter, limit: int) -> tuple[Scores, Scores]:
         """Return the best *limit* by terms and the best *limit* by phrases (BM25 sums)."""
 
+    def word_lists(
+        self, query: WordQuery, keys: Iterable[int]
+    ) -> tuple[list[Scores], list[Scores]]:
+        """Return the BM25 of *keys* for each term and each phrase on its own."""
+
     def nearest(self, vector: NDArray[np.float32], chosen: Filter, limit: int) -> Scores:
         """Return the cosines of the best *limit* records that have a vector."""
 
-    def cosines(self, vector: NDArray[np.float32], keys: Iterable[int]) -> Scores:
-        """Return the exact cosine of each of *keys* that has a vector."""
+    def vectors(self, keys: Iterable[int]) -> Vectors:
+        """Return the vectors of those of *keys* that have one, in ascending order of keys."""
 
     def neighbours(self, keys: Iterable[int]) -> dict[int, Neighbours]:
         """Return the neighbours of each of *keys* that belongs to a thread."""
+
+    def openings(self, keys: Iterable[int]) -> dict[int, str]:
+        """Return the first characters (48 at least, if there are) of the text of each of *keys*."""
 
     def matching(self, keys: Iterable[int], chosen: Filter) -> set[int]:
         """Return those of *keys* that *chosen* lets through."""

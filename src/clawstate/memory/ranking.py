@@ -1,61 +1,189 @@
-"""From the scores of two legs to one order: pure functions over keys and numbers."""
+"""
+From the scores of two legs to one order: pure functions over keys and numbers.
+
+Every constant stands on a plateau: its neighbours do nearly as well on every set it was measured
+on (docs/concepts/search.md).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from clawstate.memory.contract import Neighbours, Scores
+from clawstate.memory.query_words import STOP_WORDS
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from clawstate.memory.contract import Vectors
 
 PHRASE_WEIGHT = 0.5
-NEIGHBOUR_WEIGHT = 0.5
-WORDS_SHARE = 0.5
+"""What two words of the query side by side count beside one of them alone."""
+
+NEAR, FAR = 0.5, 0.25
+"""What a word found one or two records away counts, where the record itself lacks it."""
+
+ECHO = 0.2
+"""What a word found one record away counts on top of the record's own."""
+
+BEFORE, AFTER = 0.3, 0.2
+"""How much of its neighbours' meanings a record takes on; half of it at `SHORT` subwords."""
+
+SHORT = 40
+
+VECTOR_SHARE = 0.375
+"""The share of the vectors in a hybrid."""
+
+NAMED = 1.3
+"""What a record gains whose speaker the query names."""
+
+_LABEL = re.compile(r"\s*([^\s:][^:\n]{0,39}?)\s*:\s")
+_WORD = re.compile(r"\w+")
+_LABEL_WORDS = 3
+_ROLES = frozenset({"user", "assistant", "system", "human", "ai", "bot", "agent", "tool", "model"})
 
 
-def word_scores(terms: Scores, phrases: Scores) -> Scores:
-    """Return the words score of every match: its terms, and half as much for its phrases."""
+class Order:
+    """Who stands beside whom, pieced together from what is known of some keys."""
+
+    def __init__(self, known: Mapping[int, Neighbours]) -> None:
+        self.previous: dict[int, int] = {}
+        self.next: dict[int, int] = {}
+        self.add(known)
+
+    def add(self, known: Mapping[int, Neighbours]) -> None:
+        """Take in what *known* says of the neighbours of some keys."""
+        for key, neighbours in known.items():
+            run = [*reversed(neighbours.before), key, *neighbours.after]
+            for one, other in pairwise(run):
+                self.next[one] = other
+                self.previous[other] = one
+
+    def keys(self) -> set[int]:
+        """Return all keys that have a neighbour."""
+        return self.previous.keys() | self.next.keys()
+
+    def beside(self, key: int) -> Iterator[int]:
+        """Yield the keys right before and after *key*."""
+        for direction in (self.previous, self.next):
+            if key in direction:
+                yield direction[key]
+
+    def two_away(self, key: int) -> Iterator[int]:
+        """Yield the keys two before and two after *key*."""
+        for direction in (self.previous, self.next):
+            step = direction.get(key)
+            if step is not None and step in direction:
+                yield direction[step]
+
+
+def summed(terms: Scores, phrases: Scores) -> Scores:
+    """Return the words score of every match: its terms, and `PHRASE_WEIGHT` of its phrases."""
     return {key: score + PHRASE_WEIGHT * phrases.get(key, 0.0) for key, score in terms.items()}
 
 
-def with_neighbours(scores: Scores, neighbours: Mapping[int, Neighbours]) -> Scores:
+def in_context(terms: Sequence[Scores], phrases: Sequence[Scores], order: Order) -> Scores:
     """
-    Return *scores* in which a record also speaks for those beside it in its thread.
+    Return the words scores of all records that match or stand near a match in their thread.
 
-    An answer often holds none of the words of the question before it. A neighbour of a match
-    becomes a candidate itself.
+    *terms* and *phrases* hold a list of scores each. A record is lent the words that it lacks by
+    those near it: an answer seldom repeats the words of the question before it.
     """
-    smoothed = dict(scores)
-    for key, score in scores.items():
-        for beside in _beside(neighbours.get(key)):
-            gain = NEIGHBOUR_WEIGHT * score
-            best = smoothed.get(beside, 0.0) - scores.get(beside, 0.0)
-            if gain > best:
-                smoothed[beside] = scores.get(beside, 0.0) + gain
-    return smoothed
+    total: Scores = {}
+    weighted = [
+        *terms,
+        *({key: PHRASE_WEIGHT * score for key, score in each.items()} for each in phrases),
+    ]
+    for scores in weighted:
+        for key in _reached(scores, order):
+            near = max((scores.get(each, 0.0) for each in order.beside(key)), default=0.0)
+            far = max((scores.get(each, 0.0) for each in order.two_away(key)), default=0.0)
+            own = max(scores.get(key, 0.0), NEAR * near, FAR * far)
+            total[key] = total.get(key, 0.0) + own + ECHO * near
+    return total
+
+
+def cosines(query: NDArray[np.float32], vectors: Vectors) -> Scores:
+    """Return the cosine of *query* with each of *vectors* (unit rows)."""
+    if not len(vectors.keys):
+        return {}
+    return dict(zip(vectors.keys.tolist(), (vectors.matrix @ query).tolist(), strict=True))
+
+
+def positive(scores: Scores) -> Scores:
+    """Return *scores* with 0 for every negative one."""
+    return {key: max(score, 0.0) for key, score in scores.items()}
+
+
+def contextual_cosines(
+    query: NDArray[np.float32], keys: Iterable[int], vectors: Vectors, order: Order
+) -> Scores:
+    """
+    Return the cosines of *query* with the vectors of *keys*, each tinted by its neighbours'.
+
+    *vectors* holds those of the neighbours too. The longer a record, the more it speaks for
+    itself. Negative cosines count 0; a key without a vector is left out.
+    """
+    import numpy as np  # noqa: PLC0415 - word searches do without
+
+    place = {key: row for row, key in enumerate(vectors.keys.tolist())}
+    chosen = [key for key in keys if key in place]
+    if not chosen:
+        return {}
+    rows = np.array([place[key] for key in chosen])
+    matrix = np.vstack([vectors.matrix, np.zeros((1, vectors.matrix.shape[1]), np.float32)])
+    nowhere = len(vectors.keys)
+    mixed = np.zeros((len(rows), matrix.shape[1]), np.float32)
+    for direction, weight in ((order.previous, BEFORE), (order.next, AFTER)):
+        beside = [place.get(direction.get(key, -1), nowhere) for key in chosen]
+        mixed += np.float32(weight) * matrix[beside]
+    tint = (SHORT / (SHORT + vectors.lengths[rows])).astype(np.float32)
+    mixed = matrix[rows] + tint[:, np.newaxis] * mixed
+    lengths = np.linalg.norm(mixed, axis=1)
+    cosines = np.divide(mixed @ query, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+    return dict(zip(chosen, np.maximum(cosines, 0).tolist(), strict=True))
 
 
 def fused(words: Scores, vectors: Scores) -> Scores:
-    """Return the even mix of both legs, each as a share of its best score."""
-    return _weighed((words, WORDS_SHARE), (vectors, 1 - WORDS_SHARE))
-
-
-def best(scores: Scores, k: int) -> list[int]:
-    """Return the *k* keys of the highest scores; the older record first among equals."""
-    return sorted(scores, key=lambda key: (-scores[key], key))[:k]
-
-
-def _beside(neighbours: Neighbours | None) -> Iterable[int]:
-    if neighbours is not None:
-        if neighbours.before is not None:
-            yield neighbours.before
-        if neighbours.after is not None:
-            yield neighbours.after
-
-
-def _weighed(*legs: tuple[Scores, float]) -> Scores:
+    """Return the mix of both legs, each as a share of its best score."""
     total: Scores = {}
-    for scores, share in legs:
+    for scores, share in ((words, 1 - VECTOR_SHARE), (vectors, VECTOR_SHARE)):
         top = max(scores.values(), default=0.0)
         if top > 0:
             for key, score in scores.items():
-                total[key] = total.get(key, 0.0) + share * max(score, 0.0) / top
+                total[key] = total.get(key, 0.0) + share * score / top
     return total
+
+
+def with_speakers(scores: Scores, openings: Mapping[int, str], terms: Iterable[str]) -> Scores:
+    """Return *scores* in which a record gains whose speaker ("Ada: ...") is among *terms*."""
+    named = set(terms)
+    return {
+        key: score * NAMED if named & label(openings.get(key, "")) else score
+        for key, score in scores.items()
+    }
+
+
+def label(text: str) -> set[str]:
+    """Return the words of the name that *text* opens with, as in "Ada Smith: hello"."""
+    match = _LABEL.match(text)
+    words = _WORD.findall(match[1].lower()) if match else []
+    return set(words) - _ROLES - STOP_WORDS if len(words) <= _LABEL_WORDS else set()
+
+
+def best(scores: Scores, k: int) -> list[int]:
+    """Return the *k* keys of the highest scores above 0; the older record first among equals."""
+    positive = (key for key, score in scores.items() if score > 0)
+    return sorted(positive, key=lambda key: (-scores[key], key))[:k]
+
+
+def _reached(scores: Scores, order: Order) -> set[int]:
+    reached = set(scores)
+    for key in scores:
+        reached.update(order.beside(key))
+        reached.update(order.two_away(key))
+    return reached

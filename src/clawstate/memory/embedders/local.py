@@ -32,7 +32,7 @@ _WEIGHTS = "weights/l2_supercat_256.safetensors"
 _TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
 _TENSOR = "embedding.weight"
 
-_RARE = 0.003  # the a of a/(a + p): a subword of this frequency counts half (Arora et al. 2017)
+_RARE = 0.002  # the a of a/(a + p): a subword of this frequency counts half (Arora et al. 2017)
 _MANY_TEXTS = 64  # from here the whole table is turned into float32, which costs 0.1 s once
 _LONG_TEXT = 4096  # subwords; longer texts are pooled by distinct subword, in bounded memory
 

@@ -139,8 +139,8 @@ def _agrees(connection: apsw.Connection, scope: int, snapshot: VectorSnapshot) -
     if snapshot.upto > newest:
         return False
     sql = """
-        SELECT docno, embedding FROM memories WHERE docno <= ? AND +scope = ? AND embedding IS NOT NULL
-        ORDER BY docno DESC LIMIT ?
+        SELECT docno, embedding FROM memories
+        WHERE docno <= ? AND +scope = ? AND embedding IS NOT NULL ORDER BY docno DESC LIMIT ?
     """
     rows = list(connection.execute(sql, (snapshot.upto, scope, _SAMPLE)))
     if not rows:

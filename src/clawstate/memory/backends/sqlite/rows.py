@@ -83,5 +83,7 @@ def unpack(blobs: Sequence[bytes]) -> NDArray[np.float32]:
     """Return the kept vectors *blobs* as rows of float32."""
     import numpy as np  # noqa: PLC0415 - costs 170 ms, and word searches do without
 
+    if not blobs:
+        return np.empty((0, 0), np.float32)
     packed = np.frombuffer(b"".join(blobs), dtype="<f2").astype(np.float32)
     return packed.reshape(len(blobs), -1)

@@ -93,6 +93,7 @@ CREATE TABLE imported (
 CREATE VIRTUAL TABLE memory_words USING fts5 (
     scope, content, content = '', contentless_delete = 1, tokenize = 'porter unicode61'
 );
+CREATE VIRTUAL TABLE memory_vocabulary USING fts5vocab (memory_words, row);
 """
 
 

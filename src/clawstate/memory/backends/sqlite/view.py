@@ -12,7 +12,7 @@ from clawstate.memory.backends.sqlite import word_index
 from clawstate.memory.backends.sqlite.conditions import sql_of
 from clawstate.memory.backends.sqlite.rows import SELECT_IN_ORDER, record_of, unpack
 from clawstate.memory.backends.sqlite.writing import scope_of
-from clawstate.memory.contract import Neighbours, Scores, WordQuery
+from clawstate.memory.contract import Neighbours, Scores, Vectors, WordQuery
 from clawstate.memory.filters import Filter
 from clawstate.memory.records import MemoryRecord
 
@@ -26,13 +26,23 @@ _MISSING_SCOPE = -1  # a namespace that holds nothing: matches no row
 
 _NEIGHBOURS = """
 SELECT m.docno,
-    (SELECT p.docno FROM memories p WHERE p.scope = m.scope AND p.thread = m.thread
+    (SELECT json_group_array(docno) FROM (
+        SELECT p.docno FROM memories p WHERE p.scope = m.scope AND p.thread = m.thread
         AND (p.position, p.docno) < (m.position, m.docno)
-        ORDER BY p.position DESC, p.docno DESC LIMIT 1),
-    (SELECT n.docno FROM memories n WHERE n.scope = m.scope AND n.thread = m.thread
+        ORDER BY p.position DESC, p.docno DESC LIMIT 2)),
+    (SELECT json_group_array(docno) FROM (
+        SELECT n.docno FROM memories n WHERE n.scope = m.scope AND n.thread = m.thread
         AND (n.position, n.docno) > (m.position, m.docno)
-        ORDER BY n.position, n.docno LIMIT 1)
+        ORDER BY n.position, n.docno LIMIT 2))
 FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value WHERE m.thread IS NOT NULL
+"""
+_VECTORS = """
+SELECT m.docno, coalesce(length(m.subwords) / 2, length(m.content) / 4), m.embedding
+FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value WHERE m.embedding IS NOT NULL
+"""
+_OPENINGS = """
+SELECT m.docno, substr(m.content, 1, 48) FROM json_each(?) k
+CROSS JOIN memories m ON m.docno = k.value
 """
 
 
@@ -75,6 +85,12 @@ class SqliteView:
             self._connection, query, scope=only, condition=condition, limit=limit
         )
 
+    def word_lists(
+        self, query: WordQuery, keys: Iterable[int]
+    ) -> tuple[list[Scores], list[Scores]]:
+        """Return the BM25 of *keys* for each term and each phrase."""
+        return word_index.lists(self._connection, query, _json(keys))
+
     def nearest(self, vector: NDArray[np.float32], chosen: Filter, limit: int) -> Scores:
         """Return the cosines of the best records."""
         scope = self._scope(chosen)
@@ -87,22 +103,27 @@ class SqliteView:
             self._connection, vector, scope=scope, condition=condition, limit=limit
         )
 
-    def cosines(self, vector: NDArray[np.float32], keys: Iterable[int]) -> Scores:
-        """Return exact cosines."""
-        sql = """
-            SELECT m.docno, m.embedding FROM json_each(?) k
-            CROSS JOIN memories m ON m.docno = k.value WHERE m.embedding IS NOT NULL
-        """
-        rows = list(self._connection.execute(sql, (_json(keys),)))
-        if not rows:
-            return {}
-        cosines = unpack([row[1] for row in rows]) @ vector
-        return dict(zip((row[0] for row in rows), cosines.tolist(), strict=True))
+    def vectors(self, keys: Iterable[int]) -> Vectors:
+        """Return vectors and lengths, as kept."""
+        import numpy as np  # noqa: PLC0415 - word searches do without
+
+        rows = list(self._connection.execute(_VECTORS, (_json(sorted(keys)),)))
+        return Vectors(
+            np.fromiter((row[0] for row in rows), np.int64, len(rows)),
+            unpack([row[2] for row in rows]),
+            np.fromiter((row[1] for row in rows), np.int64, len(rows)),
+        )
 
     def neighbours(self, keys: Iterable[int]) -> dict[int, Neighbours]:
         """Return who stands before and after in the thread."""
-        rows = self._connection.execute(_NEIGHBOURS, (_json(keys),))
-        return {docno: Neighbours(before, after) for docno, before, after in rows}
+        return {
+            docno: Neighbours(tuple(json.loads(before)), tuple(json.loads(after)))
+            for docno, before, after in self._connection.execute(_NEIGHBOURS, (_json(keys),))
+        }
+
+    def openings(self, keys: Iterable[int]) -> dict[int, str]:
+        """Return how each text begins."""
+        return dict(self._connection.execute(_OPENINGS, (_json(keys),)))
 
     def matching(self, keys: Iterable[int], chosen: Filter) -> set[int]:
         """Return those of *keys* that are kept, live and asked for."""

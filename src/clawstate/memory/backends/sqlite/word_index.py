@@ -7,6 +7,7 @@ and its text; the mark restricts a search to one namespace inside the index and 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -21,11 +22,21 @@ _UNSPACED = re.compile(
     "\uf900-\ufaff\U00020000-\U0003134f])"
 )
 
+# Half of the time of a ranked search goes into words that stand in a twentieth of all rows and
+# decide little. From this many rows they choose no candidates, they only score them: of the best
+# ten, 99.6 in 100 stay.
+_MANY_ROWS = 20_000
+_COMMON_SHARE = 0.05
+
 # Not "ORDER BY rank": that sorts every match inside FTS5 and takes half as long again.
 _RANKED = """
 SELECT f.rowid, bm25(memory_words, 0.0, 1.0) AS score FROM memory_words f {join}
 WHERE memory_words MATCH ? {condition}
 ORDER BY score LIMIT ?
+"""
+_SCORED = """
+SELECT f.rowid, -bm25(memory_words, 0.0, 1.0) FROM memory_words f
+WHERE memory_words MATCH ? AND +f.rowid IN (SELECT value FROM json_each(?))
 """
 
 
@@ -55,11 +66,27 @@ def search(
 
     *scope* None searches all namespaces; *condition* is SQL over the row `m` of `memories`.
     """
-    by_terms = _ranked(connection, map(_quoted, query.terms), scope, condition, limit)
+    common = _common(connection, query.terms)
+    telling = [term for term in query.terms if term not in common] or query.terms
+    by_terms = _ranked(connection, map(_quoted, telling), scope, condition, limit)
     if not by_terms:
         return {}, {}
+    if len(telling) < len(query.terms):
+        _add(by_terms, connection, common)
     phrases = (_quoted(" ".join(pair)) for pair in query.phrases)
     return by_terms, _ranked(connection, phrases, scope, condition, limit)
+
+
+def lists(
+    connection: apsw.Connection, query: WordQuery, docnos: str
+) -> tuple[list[Scores], list[Scores]]:
+    """Return the BM25 of *docnos* (a JSON list) for each term, and for each phrase."""
+    alternatives = [*query.terms, *(" ".join(pair) for pair in query.phrases)]
+    found = [
+        dict(connection.execute(_SCORED, (f"content : {_quoted(each)}", docnos)))
+        for each in alternatives
+    ]
+    return found[: len(query.terms)], found[len(query.terms) :]
 
 
 def spaced(text: str) -> str:
@@ -87,6 +114,35 @@ def _ranked(
     )
     rows = connection.execute(sql, (match, *values, limit))
     return {docno: -score for docno, score in rows}
+
+
+def _common(connection: apsw.Connection, terms: Iterable[str]) -> set[str]:
+    """Return those of *terms* that choose nothing: where there are many rows, and they in many."""
+    total = connection.execute("SELECT coalesce(sum(records), 0) FROM scopes").get
+    if total < _MANY_ROWS:
+        return set()
+    limit = total * _COMMON_SHARE
+    return {term for term in terms if _frequency(connection, term) > limit}
+
+
+def _frequency(connection: apsw.Connection, term: str) -> int:
+    tokenizer = connection.fts5_tokenizer("porter", ["unicode61"])
+    stems = tokenizer(
+        spaced(term).encode(),
+        apsw.FTS5_TOKENIZE_QUERY,
+        None,
+        include_offsets=False,
+        include_colocated=False,
+    )
+    sql = "SELECT doc FROM memory_vocabulary WHERE term = ?"
+    return min((connection.execute(sql, (stem,)).get or 0 for stem in stems), default=0)
+
+
+def _add(scores: Scores, connection: apsw.Connection, terms: Iterable[str]) -> None:
+    docnos = json.dumps(list(scores))
+    for each in lists(connection, WordQuery(tuple(terms)), docnos)[0]:
+        for docno, score in each.items():
+            scores[docno] += score
 
 
 def _quoted(words: str) -> str:
