@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     _Vector = tuple[NDArray[np.float32] | None, NDArray[np.uint16] | None]
 
-BATCH = 2048
+BATCH = 4096
 """Records in one transaction: long enough to share a sync, short enough for other writers."""
 
 
