@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
-from clawstate.cli.options import Duration, Pair, Where, where_of
+from clawstate.cli.options import Duration, Pair, SourceName, Where, where_of
 from clawstate.cli.session import Session
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def add(
 )
 @NAMESPACE
 @TAGS
-@click.option("--source", metavar="NAME", help="Only what comes from there.")
+@click.option("--source", type=SourceName(), help="Only what comes from this file or name.")
 @click.option("--where", type=Where(), multiple=True, help="A demand on metadata, repeatable.")
 @click.option("--since", metavar="TIME", help="Made at or after this ISO time.")
 @click.option("--until", metavar="TIME", help="Made before this ISO time.")
@@ -139,7 +140,7 @@ def update(
 
 @memory.command()
 @click.argument("record_ids", metavar="ID...", nargs=-1)
-@click.option("--source", metavar="PATH", help="All that was imported from there.")
+@click.option("--source", metavar="SOURCE", help="All that comes from this file or name.")
 @NAMESPACE
 @pass_session
 def forget(
@@ -151,7 +152,10 @@ def forget(
     if bool(record_ids) == bool(source):
         raise click.UsageError("name records, or one --source")
     if source:
-        forgotten = session.state.memory.forget_source(source, namespace=namespace)
+        names = {source, os.path.abspath(source)}  # noqa: PTH100 - the file may be gone
+        forgotten = sum(
+            session.state.memory.forget_source(each, namespace=namespace) for each in names
+        )
     else:
         forgotten = session.state.memory.delete_many(record_ids)
     if not forgotten:
@@ -163,7 +167,7 @@ def forget(
 @memory.command(name="list")
 @NAMESPACE
 @TAGS
-@click.option("--source", metavar="NAME", help="Only what comes from there.")
+@click.option("--source", type=SourceName(), help="Only what comes from this file or name.")
 @click.option("--where", type=Where(), multiple=True, help="A demand on metadata, repeatable.")
 @click.option("--since", metavar="TIME", help="Made at or after this ISO time.")
 @click.option("--until", metavar="TIME", help="Made before this ISO time.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -68,6 +69,21 @@ class Where(click.ParamType[tuple[str, str, Any]]):
         if match is None:
             self.fail(f"{value!r} is not of the form KEY=VALUE or KEY>=VALUE", param, ctx)
         return match[1].strip(), _OPERATORS[match[2]], plain_or_json(match[3])
+
+
+class SourceName(click.ParamType[str]):
+    """Where records come from; a path is made absolute, as imports note it."""
+
+    name = "source"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,  # noqa: ARG002 - click's signature
+        ctx: click.Context | None,  # noqa: ARG002
+    ) -> str:
+        """Return the name, or the absolute path of a file that exists."""
+        return os.path.abspath(value) if os.path.exists(value) else str(value)  # noqa: PTH100, PTH110
 
 
 def where_of(conditions: Iterable[tuple[str, str, Any]]) -> dict[str, dict[str, Any]]:

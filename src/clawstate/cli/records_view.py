@@ -85,7 +85,7 @@ def place(record: MemoryRecord) -> str:
 def _title(record: MemoryRecord) -> str:
     parts = [
         click.style(place(record) or record.id, fg="cyan"),
-        click.style(str(record.metadata.get("heading", "")), dim=True),
+        click.style(str(record.metadata.get("heading", "")).rpartition(" > ")[2], dim=True),
         " ".join(click.style(f"#{tag}", fg="magenta") for tag in record.tags),
     ]
     return "  ".join(part for part in parts if click.unstyle(part))

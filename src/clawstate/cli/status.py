@@ -21,7 +21,6 @@ def status(session: Session) -> None:
     state = session.state
     exists = state.paths.memory_db.exists()
     memory = state.memory.stats()
-    memory.pop("newest")
     changed = memory.pop("changed")
     document = {
         "stateDir": str(state.paths.root),

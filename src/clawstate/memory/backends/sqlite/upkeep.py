@@ -51,7 +51,6 @@ def stats(
         "cached_vectors": one("SELECT count(*) FROM embedding_cache").get,
         "embedder": None if embedder is None else embedder.model,
         "dimensions": None if embedder is None else embedder.dimensions,
-        "newest": one("SELECT max(timestamp) FROM memories").get,
         "changed": one("SELECT value FROM meta WHERE key = 'changed'").get,
         "bytes": _size(path) + _size(path.with_name(path.name + "-wal")),
         "vector_index_bytes": sum(map(_size, vectors.rglob("*"))) if vectors.is_dir() else 0,
