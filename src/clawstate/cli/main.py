@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
+import errno
 import importlib
 import os
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
@@ -44,6 +45,15 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or fail with the name that is most like the one given."""
+        near = difflib.get_close_matches(args[0], NOUNS, n=1)
+        if near and args[0] not in NOUNS:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the table of nouns without importing them."""
         with formatter.section("Commands"):
@@ -79,6 +89,8 @@ def run(arguments: Sequence[str]) -> int:
     # One query multiplies small matrices; a second BLAS thread only makes it wait.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     output = Output(as_json="--json" in arguments)
+    if "--no-color" in arguments:
+        output.colour = False
     session = Session(output)
     with warnings.catch_warnings():
         warnings.simplefilter("always", StateWarning)
@@ -90,24 +102,42 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _invoked(arguments: Sequence[str], session: Session) -> int:
-    output = session.output
     try:
-        code = root.main(list(arguments), prog_name="clawstate", standalone_mode=False, obj=session)
-        return code if isinstance(code, int) else 0
-    except StateError as error:
-        output.fail(error.code, str(error))
-        return EXIT_CODES.get(error.code, EXIT_FAILURE)
-    except click.UsageError as error:
-        usage: Any = "" if error.ctx is None else error.ctx.get_usage()
-        output.fail("usage", error.format_message(), before=usage)
-        return EXIT_USAGE
-    except click.ClickException as error:
-        output.fail("failure", error.format_message())
-        return error.exit_code
+        # Not `root.main`: that ends the process with 1 when the reader of a pipe left.
+        with root.make_context("clawstate", list(arguments), obj=session) as context:
+            root.invoke(context)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except (StateError, click.ClickException) as error:
+        return _told(error, session.output)
     except (KeyboardInterrupt, click.Abort):
-        output.fail("interrupted", "interrupted")
+        session.output.fail("interrupted", "interrupted")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader of a pipe left; it wants no more, not even an error at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}:
+            raise
+        problem = f"the output cannot be written ({os.strerror(error.errno)})"
+        session.output.fail("unavailable", problem)
+        return EXIT_FAILURE
+    return 0
+
+
+def _told(error: StateError | click.ClickException, output: Output) -> int:
+    if isinstance(error, StateError):
+        output.fail(error.code, str(error))
+        return EXIT_CODES.get(error.code, EXIT_FAILURE)
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        if output.as_json:
+            output.fail("usage", "a command is missing; see --help")
+        else:
+            output.say(error.ctx.get_help())
+        return EXIT_USAGE
+    if isinstance(error, click.UsageError):
+        usage = "" if error.ctx is None else error.ctx.get_usage()
+        output.fail("usage", error.format_message(), before=usage)
+        return EXIT_USAGE
+    output.fail("failure", error.format_message())
+    return error.exit_code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -79,6 +80,7 @@ def export(session: Session, /, file: IO[str], *, namespace: str | None) -> None
     for document in documents:
         file.write(json.dumps(document, ensure_ascii=False) + "\n")
         written += 1
+    file.close() if getattr(file, "name", "-") not in {"-", "<stdout>"} else file.flush()
     name = str(getattr(file, "name", "-"))
     if session.output.as_json:
         session.output.emit({"exported": written, "path": name})
@@ -93,6 +95,11 @@ def _all(store: Memory, namespace: str | None) -> Iterator[MemoryRecord]:
         after = page[-1].id
 
 
+def _shown(path: Path) -> str:
+    # A name that is not UTF-8 can neither stand in JSON nor on a terminal.
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
 def _document(report: Report) -> dict[str, Any]:
     return {
         "files": report.files,
@@ -103,7 +110,7 @@ def _document(report: Report) -> dict[str, Any]:
         "removed": report.removed,
         "stillForgotten": report.forgotten,
         "problems": [
-            {"path": str(each.path), "line": each.line, "message": each.message}
+            {"path": _shown(each.path), "line": each.line, "message": each.message}
             for each in report.problems
         ],
     }
@@ -122,6 +129,6 @@ def _lines(report: Report) -> Iterator[str]:
     yield f"{report.files} files read{skipped}: {told}"
     for problem in report.problems[:_SHOWN]:
         line = "" if problem.line is None else f":{problem.line}"
-        yield f"  {click.style(f'{problem.path}{line}', fg='yellow')}: {problem.message}"
+        yield f"  {click.style(f'{_shown(problem.path)}{line}', fg='yellow')}: {problem.message}"
     if len(report.problems) > _SHOWN:
         yield f"  and {len(report.problems) - _SHOWN} more problems; --json lists them all"

@@ -99,5 +99,5 @@ def plain_or_json(text: str) -> Any:
     """Return *text* read as JSON where that works, else *text*."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,14 +52,14 @@ def hit_lines(hit: Hit, query: str) -> Iterator[str]:
     """Yield the lines that show *hit*: score, place and tags, and the telling part of its text."""
     score = click.style(f"{hit.score:.2f}", fg="green" if hit.score >= 0.5 else None, bold=True)
     yield f"{score}  {_title(hit.record)}"
-    pieces = snippet(hit.record.text, query, width=2 * _width())
+    pieces = snippet(printable(hit.record.text), query, width=2 * _width())
     yield from _wrapped(pieces)
 
 
 def record_lines(record: MemoryRecord) -> Iterator[str]:
     """Yield the lines that show *record* briefly."""
     yield _title(record)
-    yield from _wrapped(snippet(record.text, "", width=_width()))
+    yield from _wrapped(snippet(printable(record.text), "", width=_width()))
 
 
 def full_lines(record: MemoryRecord) -> Iterator[str]:
@@ -68,9 +69,9 @@ def full_lines(record: MemoryRecord) -> Iterator[str]:
     for name, value in document.items():
         if value not in (None, [], {}):
             shown = ", ".join(value) if isinstance(value, list) else value
-            yield f"{click.style(name, dim=True)}: {shown}"
+            yield f"{click.style(name, dim=True)}: {printable(str(shown))}"
     yield ""
-    yield str(text)
+    yield printable(str(text))
 
 
 def place(record: MemoryRecord) -> str:
@@ -80,6 +81,14 @@ def place(record: MemoryRecord) -> str:
     first, last = record.metadata.get("start_line"), record.metadata.get("end_line")
     lines = "" if first is None else f":{first}" if last in {None, first} else f":{first}-{last}"
     return _shortened(record.source) + lines
+
+
+def printable(text: str) -> str:
+    """Return *text* without what would steer a terminal: control characters become U+FFFD."""
+    return _CONTROL.sub("\ufffd", text)
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def _title(record: MemoryRecord) -> str:

@@ -12,7 +12,7 @@ from clawstate.importers.lines import Line, read_lines
 from clawstate.importers.passages import Item, Json, Passage, Problem
 from clawstate.importers.plain_text import text_pieces
 from clawstate.importers.regular_file import open_regular
-from clawstate.memory.records import MAX_TEXT
+from clawstate.memory.validation import MAX_TEXT
 
 
 def read_json_lines(path: Path) -> Iterator[Item]:
@@ -67,6 +67,7 @@ def _part(passage: Passage, part: int, text: str) -> Passage:
         namespace=passage.namespace,
         id=passage.id and f"{passage.id}#{part}",
         metadata={**passage.metadata, "part": part},
+        own=passage.own,
     )
 
 
@@ -76,6 +77,7 @@ class _Record:
     def __init__(self, values: Object, line: int) -> None:
         self._values = {name: value for name, value in values.items() if value is not None}
         self._line = line
+        self._names_source = "source" in values
         self.problems: list[str] = []
 
     def passage(self, position: int) -> Passage:
@@ -92,6 +94,7 @@ class _Record:
             importance=self._importance(),
             namespace=self._name("namespace"),
             id=self._id(),
+            own=self._own(),
             metadata=self._metadata(),
         )
 
@@ -154,11 +157,21 @@ class _Record:
         given = self._values.pop("metadata", {})
         if not isinstance(given, dict):
             raise InvalidError("metadata", "'metadata' is not an object")
-        self._check_ttl()
         rest: dict[str, Json] = {
             name: value for name, value in self._values.items() if not _is_vector(value)
         }
         return {**rest, **given}
+
+    def _own(self) -> Object:
+        """Take what the line says of fields that have no place in a passage."""
+        self._check_ttl()
+        own: Object = {name: self._values.pop(name) for name in _OWN if name in self._values}
+        source = self._values.get("source")
+        if source is None and self._names_source:
+            own["source"] = None
+        elif isinstance(source, str) and source.strip():
+            own["source"] = self._values.pop("source")
+        return own
 
     def _check_ttl(self) -> None:
         if "ttl" not in self._values:
@@ -170,6 +183,9 @@ class _Record:
         if problem:
             del self._values["ttl"]
             self.problems.append("'ttl' is no positive number of seconds and was left out")
+
+
+_OWN = ("ttl", "updatedAt", "updated_at", "expiresAt", "expires_at")
 
 
 def _is_vector(value: Json) -> bool:

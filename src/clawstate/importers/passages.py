@@ -40,6 +40,7 @@ class Passage:
     namespace: str | None = None
     id: str | None = None
     metadata: Mapping[str, Json] = field(default_factory=dict)
+    own: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

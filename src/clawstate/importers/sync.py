@@ -9,22 +9,25 @@ read again and adds only what is missing.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from clawstate.clock import to_ms
 from clawstate.errors import InvalidError, UnavailableError
 from clawstate.importers.detect import Kind, detect, problem_of, read_passages
 from clawstate.importers.discover import Found, discover
-from clawstate.importers.json_values import moment
+from clawstate.importers.json_values import has_half_pair, moment
 from clawstate.importers.passages import Passage, Problem
 from clawstate.importers.regular_file import open_regular, unreadable
-from clawstate.memory.records import MemoryRecord, record_from
+from clawstate.memory.records import MemoryRecord
 from clawstate.memory.service import Memory
+from clawstate.memory.validation import record_from
 
 _READER = "1"  # moves when passages are cut otherwise, so that unchanged files are read again
 _BATCH = 1024
@@ -99,6 +102,11 @@ class _Importer:
 
     def take(self, path: Path) -> None:
         """Bring what *path* says into the memory, and out of it what it says no more."""
+        if has_half_pair(str(path)):
+            self.report.problems.append(
+                Problem(path, None, "has a name that is not UTF-8; rename it")
+            )
+            return
         try:
             kind = self._kind or detect(path)
             fingerprint = _fingerprint(path, kind, self._tags)
@@ -152,12 +160,13 @@ class _File:
         self._report = report
         self._seen: set[str] = set()
         self._copies: Counter[str] = Counter()
+        self._lines: dict[str, int | None] = {}
         self._was_read_whole = True
 
     def take(self, fingerprint: str) -> None:
         before = self._memory.imports.begin(self._source, namespace=self._namespace)
         records = self._records()
-        while batch := list(islice(records, _BATCH)):
+        while batch := list({each.id: each for each in islice(records, _BATCH)}.values()):
             self._seen.update(record.id for record in batch)
             self._keep([each for each in batch if each.id not in before.forgotten])
             self._report.forgotten += sum(each.id in before.forgotten for each in batch)
@@ -170,10 +179,8 @@ class _File:
 
     def _keep(self, batch: Sequence[MemoryRecord]) -> None:
         present = self._memory.get_many([record.id for record in batch])
+        batch = [each for each in batch if self._is_ours(each, present.get(each.id))]
         wanted = [record for record in batch if not _says(present.get(record.id), record)]
-        if not wanted:
-            self._report.kept += len(batch)
-            return
         self._memory.imports.note(
             self._source, [record.id for record in batch], namespace=self._namespace
         )
@@ -183,6 +190,14 @@ class _File:
         self._report.added += len(wanted) - updated
         self._report.kept += len(batch) - len(wanted)
 
+    def _is_ours(self, record: MemoryRecord, present: MemoryRecord | None) -> bool:
+        if present is None or present.namespace == record.namespace:
+            return True
+        message = f"the id is kept in namespace {present.namespace!r}; give the line another"
+        line = self._lines.get(record.id)
+        self._report.problems.append(Problem(self._path, line, message))
+        return False
+
     def _records(self) -> Iterator[MemoryRecord]:
         for item in read_passages(self._path, kind=self._kind):
             if isinstance(item, Problem):
@@ -190,20 +205,24 @@ class _File:
                 self._was_read_whole = self._was_read_whole and item.line is not None
                 continue
             try:
-                yield record_from(self._values(item), now=self._memory.now())
+                record = record_from(self._values(item), now=self._memory.now())
+                if item.id is not None:
+                    self._lines[record.id] = item.start_line
+                yield record
             except InvalidError as error:
                 problem = Problem(self._path, item.start_line, str(error))
                 self._report.problems.append(problem)
 
     def _values(self, passage: Passage) -> dict[str, Any]:
         metadata = dict(passage.metadata)
-        own = self._own_fields(metadata) if self._kind is Kind.JSON_LINES else {}
+        own = self._own_fields(passage.own)
         where = {
             "heading": passage.heading or None,
             "start_line": passage.start_line,
             "end_line": passage.end_line,
         }
-        metadata.update({name: value for name, value in where.items() if value is not None})
+        if passage.id is None:
+            metadata.update({name: value for name, value in where.items() if value is not None})
         namespace = passage.namespace or self._namespace
         thread = passage.thread
         if thread is None and self._kind is not Kind.JSON_LINES:
@@ -223,18 +242,13 @@ class _File:
             **own,
         }
 
-    def _own_fields(self, metadata: dict[str, Any]) -> dict[str, Any]:
-        """Take out of *metadata* what a line says of fields that a passage does not have."""
-        own: dict[str, Any] = {}
-        source = metadata.pop("source", None)
-        if isinstance(source, str) and source:
-            own["source"] = source
-        if isinstance(metadata.get("ttl"), int | float):
-            own["ttl"] = metadata.pop("ttl")
+    def _own_fields(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a line says of fields that a passage does not have."""
+        own = {name: told[name] for name in ("source", "ttl") if name in told}
         for name in ("updated", "expires"):
             for key in (f"{name}At", f"{name}_at"):
-                if key in metadata:
-                    own[f"{name}_at"] = moment(metadata.pop(key))
+                if key in told:
+                    own[f"{name}_at"] = moment(told[key])
         return own
 
     def _id(self, namespace: str, text: str) -> str:
@@ -250,7 +264,7 @@ class _File:
 def _says(present: MemoryRecord | None, record: MemoryRecord) -> bool:
     """Tell whether *present* holds all that *record*, read from a file, would say."""
     return present is not None and (
-        (record.created_at in {0.0, present.created_at})
+        (not record.created_at or to_ms(record.created_at) == to_ms(present.created_at))
         and present.text == record.text
         and present.source == record.source
         and set(present.tags) == set(record.tags)
@@ -259,7 +273,12 @@ def _says(present: MemoryRecord | None, record: MemoryRecord) -> bool:
         and present.position == record.position
         and present.category == record.category
         and present.importance == record.importance
+        and _ends(present) == _ends(record)
     )
+
+
+def _ends(record: MemoryRecord) -> int | None:
+    return None if record.expires_at is None else to_ms(record.expires_at)
 
 
 def _fingerprint(path: Path, kind: Kind, tags: Sequence[str]) -> str:
@@ -270,7 +289,7 @@ def _fingerprint(path: Path, kind: Kind, tags: Sequence[str]) -> str:
                 digest.update(block)
         except OSError as error:
             raise unreadable(path, error) from error
-    return " ".join([_READER, kind.value, digest.hexdigest(), *sorted(tags)])
+    return json.dumps([_READER, kind.value, digest.hexdigest(), sorted(tags)])
 
 
 def _size(path: Path) -> int:
@@ -283,7 +302,7 @@ def _size(path: Path) -> int:
 def _exists(path: Path) -> bool:
     try:
         path.lstat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:
         return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -104,8 +104,11 @@ class Vectors:
 class MemoryView(Protocol):
     """One unchanging state of a backend. Keys are valid inside it only."""
 
-    def version(self) -> int:
-        """Return a number that moves with every change of the records."""
+    def version(self) -> Hashable:
+        """Return what differs after every change of the records, by anybody."""
+
+    def has_threads(self, chosen: Filter) -> bool:
+        """Tell whether any record of the namespace of *chosen* belongs to a thread."""
 
     def count(self, chosen: Filter) -> int:
         """Return how many records the namespace of *chosen* holds, at most (expired included)."""
@@ -128,7 +131,7 @@ class MemoryView(Protocol):
         """Return the neighbours of each of *keys* that belongs to a thread."""
 
     def openings(self, keys: Iterable[int]) -> dict[int, str]:
-        """Return the first characters (48 at least, if there are) of the text of each of *keys*."""
+        """Return the first characters (48 at least) of the texts of those in a thread."""
 
     def matching(self, keys: Iterable[int], chosen: Filter) -> set[int]:
         """Return those of *keys* that *chosen* lets through."""
@@ -171,11 +174,14 @@ class MemoryBackend(Protocol):
     def get(self, ids: Sequence[str]) -> dict[str, MemoryRecord]:
         """Return those of *ids* that are kept and not expired."""
 
-    def swap(self, old: MemoryRecord, new: Embedded) -> bool:
+    def swap(
+        self, old: MemoryRecord, new: Embedded, *, embedder: EmbedderIdentity | None
+    ) -> MemoryRecord | None:
         """
-        Put *new* in the place of *old*, in one step; False when *old* is no longer what is kept.
+        Put *new* in the place of *old*, in one step, and return it as it is kept.
 
-        A *new* of the same text needs no vector: it keeps the one that is there.
+        None when *old* is no longer what is kept. A *new* of the same text needs no vector: it
+        keeps the one that is there.
         """
 
     def delete(self, ids: Sequence[str]) -> int:
@@ -208,6 +214,13 @@ class MemoryBackend(Protocol):
 
     def waiting(self, limit: int) -> list[MemoryRecord]:
         """Return records that still wait for a vector, oldest first."""
+
+    def fill(self, records: Sequence[Embedded], *, embedder: EmbedderIdentity) -> int:
+        """
+        Give their vectors to those of *records* that still wait and have the same text.
+
+        Nothing else of them changes. Returns how many those were.
+        """
 
     def stats(self) -> dict[str, object]:
         """Return counts and sizes, for people to read."""

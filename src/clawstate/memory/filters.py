@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from clawstate.clock import from_iso
+from clawstate.clock import from_iso, is_moment
 from clawstate.errors import InvalidError
+from clawstate.memory.validation import MAX_SOURCE, check_name, check_unicode, seconds
 
 Scalar = str | int | float | bool | None
 
@@ -71,9 +73,18 @@ def filter_from(
     """
     if isinstance(tags, str):
         tags = (tags,)
+    elif tags is not None and not isinstance(tags, Iterable):
+        raise InvalidError("tags", f"is {type(tags).__name__}", "give a list, such as ['work']")
+    wanted = tuple(tags or ())
+    for tag in wanted:
+        check_name("tag", tag)
+    if namespace is not None:
+        check_name("namespace", namespace)
+    if source is not None:
+        check_name("source", source, limit=MAX_SOURCE)
     return Filter(
         namespace=namespace,
-        tags=tuple(dict.fromkeys(tags or ())),
+        tags=tuple(dict.fromkeys(wanted)),
         source=source,
         conditions=tuple(_conditions(where or {})),
         since=_moment("since", since),
@@ -98,6 +109,7 @@ def _conditions(where: Mapping[str, Any]) -> Iterable[Condition]:
 
 
 def _path(key: str) -> tuple[str, ...]:
+    check_unicode("where", str(key))
     path = tuple(str(key).split("."))
     if not all(path) or any('"' in part or "\0" in part for part in path):
         raise InvalidError("where", f"{key!r} is not a metadata key", "write it as a.b.c")
@@ -120,9 +132,22 @@ def _condition(path: tuple[str, ...], operator: str, value: Any) -> Condition:
 
 
 def _scalar(name: str, value: Any) -> Scalar:
-    if value is None or isinstance(value, str | int | float | bool):
+    if isinstance(value, str):
+        check_unicode(name, value)
         return value
-    raise InvalidError(name, f"cannot compare with {type(value).__name__}", "use plain values")
+    if value is None or isinstance(value, bool):
+        return value
+    if not isinstance(value, int | float):
+        raise InvalidError(name, f"cannot compare with {type(value).__name__}", "use plain values")
+    if value != value:  # noqa: PLR0124 - the test for NaN
+        raise InvalidError(name, "cannot compare with NaN")
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+        # As JSON numbers beyond 64 bits are read by the database.
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf if value > 0 else -math.inf
+    return value
 
 
 def _moment(name: str, value: float | str | datetime | None) -> float | None:
@@ -133,8 +158,11 @@ def _moment(name: str, value: float | str | datetime | None) -> float | None:
     if isinstance(value, str):
         return from_iso(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidError(name, f"{value!r} is not a time", "give seconds, ISO text or a datetime")
-    return float(value)
+        raise InvalidError(name, "is not a time", "give seconds, ISO text or a datetime")
+    bound = seconds(name, value)
+    if not is_moment(bound):
+        raise InvalidError(name, "lies outside of the years 1970 to 9999", "use seconds")
+    return float(bound)
 
 
 def matches(metadata: Mapping[str, Any], conditions: Sequence[Condition]) -> bool:

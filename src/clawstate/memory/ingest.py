@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, repeat
 from typing import TYPE_CHECKING
 
@@ -21,21 +21,38 @@ if TYPE_CHECKING:
 BATCH = 4096
 """Records in one transaction: long enough to share a sync, short enough for other writers."""
 
+_AHEAD = 8  # batches embedded before they are written: some 40 MB
+
 
 def batches(
-    records: Sequence[MemoryRecord], embedder: Embedder | None, backend: MemoryBackend
+    records: Iterable[MemoryRecord], embedder: Embedder | None, backend: MemoryBackend
 ) -> Iterator[list[Embedded]]:
-    """Yield *records* in order with their vectors, one batch ahead of the caller."""
+    """
+    Yield *records* in order with their vectors, in batches, once all of them could be read.
+
+    What reading them raises is raised before anything is yielded. Embedding begins with the first
+    full batch, beside the reading, and goes on beside the caller.
+    """
     iterator = iter(records)
+    first = list(islice(iterator, BATCH))
+    if len(first) < BATCH:
+        if first:
+            yield embedded(first, embedder, backend)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - small writes do without
+
     with ThreadPoolExecutor(1, thread_name_prefix="clawstate-embed") as ahead:
-        pending = None
+        jobs = deque([ahead.submit(embedded, first, embedder, backend)])
+        waiting: deque[list[MemoryRecord]] = deque()
         while batch := list(islice(iterator, BATCH)):
-            job = ahead.submit(embedded, batch, embedder, backend)
-            if pending is not None:
-                yield pending.result()
-            pending = job
-        if pending is not None:
-            yield pending.result()
+            waiting.append(batch)
+            if len(jobs) < _AHEAD:
+                jobs.append(ahead.submit(embedded, waiting.popleft(), embedder, backend))
+        while jobs:
+            done = jobs.popleft().result()
+            if waiting:
+                jobs.append(ahead.submit(embedded, waiting.popleft(), embedder, backend))
+            yield done
 
 
 def embedded(

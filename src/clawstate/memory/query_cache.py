@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable
+from copy import deepcopy
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clawstate.caches.ttl import TTLCache
@@ -25,22 +27,24 @@ class QueryCache:
     def __init__(
         self, *, size: int = 256, ttl: float = 300.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._hits: TTLCache[Hashable, tuple[int, tuple[Hit, ...]]]
+        self._hits: TTLCache[Hashable, tuple[Hashable, tuple[Hit, ...]]]
         self._hits = TTLCache(size, ttl=ttl, clock=clock)
         self._vectors: TTLCache[Hashable, NDArray[np.float32]]
         self._vectors = TTLCache(size, ttl=ttl, clock=clock)
 
-    def hits(self, question: Hashable, *, version: int, now: float) -> tuple[Hit, ...] | None:
+    def hits(self, question: Hashable, *, version: Hashable, now: float) -> tuple[Hit, ...] | None:
         """Return what *question* found in this *version*, if all of it is still live at *now*."""
         known = self._hits.get(question)
         if known is None or known[0] != version:
             return None
         ends = (hit.record.expires_at for hit in known[1])
-        return None if any(end is not None and end <= now for end in ends) else known[1]
+        if any(end is not None and end <= now for end in ends):
+            return None
+        return tuple(map(_copy, known[1]))
 
-    def keep_hits(self, question: Hashable, *, version: int, hits: tuple[Hit, ...]) -> None:
+    def keep_hits(self, question: Hashable, *, version: Hashable, hits: tuple[Hit, ...]) -> None:
         """Remember what *question* found in this *version* of the records."""
-        self._hits.put(question, (version, hits))
+        self._hits.put(question, (version, tuple(map(_copy, hits))))
 
     def vector(
         self, text: Hashable, embed: Callable[[], NDArray[np.float32]]
@@ -56,3 +60,10 @@ class QueryCache:
         """Forget everything."""
         self._hits.clear()
         self._vectors.clear()
+
+
+def _copy(hit: Hit) -> Hit:
+    # Metadata can be changed by whoever gets it; everything else of a hit cannot.
+    if not hit.record.metadata:
+        return hit
+    return replace(hit, record=replace(hit.record, metadata=deepcopy(hit.record.metadata)))

@@ -41,6 +41,7 @@ VECTOR_SHARE = 0.375
 NAMED = 1.3
 """What a record gains whose speaker the query names."""
 
+_DIGITS = 6  # float32 sums of equal vectors differ behind these
 _LABEL = re.compile(r"\s*([^\s:][^:\n]{0,39}?)\s*:\s")
 _WORD = re.compile(r"\w+")
 _LABEL_WORDS = 3
@@ -107,9 +108,9 @@ def in_context(terms: Sequence[Scores], phrases: Sequence[Scores], order: Order)
     return total
 
 
-def cosines(query: NDArray[np.float32], vectors: Vectors) -> Scores:
+def cosines(query: NDArray[np.float32], vectors: Vectors | None) -> Scores:
     """Return the cosine of *query* with each of *vectors* (unit rows)."""
-    if not len(vectors.keys):
+    if vectors is None or not len(vectors.keys):
         return {}
     return dict(zip(vectors.keys.tolist(), (vectors.matrix @ query).tolist(), strict=True))
 
@@ -178,7 +179,7 @@ def label(text: str) -> set[str]:
 def best(scores: Scores, k: int) -> list[int]:
     """Return the *k* keys of the highest scores above 0; the older record first among equals."""
     positive = (key for key, score in scores.items() if score > 0)
-    return sorted(positive, key=lambda key: (-scores[key], key))[:k]
+    return sorted(positive, key=lambda key: (-round(scores[key], _DIGITS), key))[:k]
 
 
 def _reached(scores: Scores, order: Order) -> set[int]:

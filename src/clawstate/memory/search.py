@@ -22,8 +22,8 @@ _WORD_CANDIDATES = 300
 _VECTOR_CANDIDATES = 200
 """How many each leg proposes; twice as many moved no measured figure by 0.003."""
 
-_NEAREST = 40
-"""How many a search by meaning alone scores exactly; an index may misplace the last few."""
+_NEAREST = 16
+"""How many a search by meaning alone asks for where no neighbours can change their order."""
 
 _SPEAKERS = 200
 """How many of the best are looked at for the name of a speaker."""
@@ -45,18 +45,20 @@ def answer(
 ) -> tuple[Hit, ...]:
     """Return the best hits for *question*, best first; *vector* None leaves out that leg."""
     query = word_query(question.text)
+    threads = view.has_threads(question.chosen)
     words: Scores = {}
     vectors: Scores = {}
     order = ranking.Order({})
     strength = 0.0
     if question.mode != "vector" or vector is None:
-        words, order, strength = _words(view, query, question)
+        words, order, strength = _words(view, query, question, threads=threads)
     if vector is not None:
-        vectors = _vectors(view, vector, question, words, order)
+        vectors = _vectors(view, vector, question, words, order if threads else None)
         strength = max(strength, *vectors.values(), 0.0)
     scores = _mixed(question, words, vectors if vector is not None else None)
-    scores = _best(scores, max(_SPEAKERS, question.k))
-    scores = ranking.with_speakers(scores, view.openings(scores), query.terms)
+    if threads:
+        scores = _best(scores, max(_SPEAKERS, question.k))
+        scores = ranking.with_speakers(scores, view.openings(scores), query.terms)
     scores = _calibrated(scores, strength)
     keys = [key for key in ranking.best(scores, question.k) if scores[key] >= question.min_score]
     return tuple(
@@ -71,14 +73,14 @@ def answer(
 
 
 def _words(
-    view: MemoryView, query: WordQuery, question: Question
+    view: MemoryView, query: WordQuery, question: Question, *, threads: bool
 ) -> tuple[Scores, ranking.Order, float]:
     """Return the words scores, the order of the threads they touch, and how good the best is."""
     limit = max(_WORD_CANDIDATES, 2 * question.k)
     terms, phrases = view.words(query, question.chosen, limit)
     top = max(terms.values(), default=0.0)
     strength = top / (top + _HALF_STRENGTH)
-    order = ranking.Order(view.neighbours(terms.keys() | phrases.keys()))
+    order = ranking.Order(view.neighbours(terms.keys() | phrases.keys()) if threads else {})
     near = order.keys()
     if not near:
         return ranking.summed(terms, phrases), order, strength
@@ -95,18 +97,18 @@ def _vectors(
     vector: NDArray[np.float32],
     question: Question,
     words: Scores,
-    order: ranking.Order,
+    order: ranking.Order | None,
 ) -> Scores:
-    alone = question.mode == "vector"
-    limit = max(_NEAREST if alone else _VECTOR_CANDIDATES, 2 * question.k)
-    near = view.nearest(vector, question.chosen, limit)
+    if order is None:
+        limit = max(_NEAREST if question.mode == "vector" else _VECTOR_CANDIDATES, question.k)
+        near = view.nearest(vector, question.chosen, limit)
+        missing = view.vectors(words.keys() - near.keys()) if words else None
+        return ranking.positive(near | ranking.cosines(vector, missing))
+    near = view.nearest(vector, question.chosen, max(_VECTOR_CANDIDATES, 2 * question.k))
     order.add(view.neighbours(near.keys() - order.keys()))
-    if order.keys():
-        keys = near.keys() | words.keys()
-        beside = {each for key in keys for each in order.beside(key)}
-        return ranking.contextual_cosines(vector, keys, view.vectors(keys | beside), order)
-    missing = view.vectors(words.keys() - near.keys())
-    return ranking.positive(near | ranking.cosines(vector, missing))
+    keys = near.keys() | words.keys()
+    beside = {each for key in keys for each in order.beside(key)}
+    return ranking.contextual_cosines(vector, keys, view.vectors(keys | beside), order)
 
 
 def _mixed(question: Question, words: Scores, vectors: Scores | None) -> Scores:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,20 +17,29 @@ from clawstate.errors import (
     NotFoundError,
 )
 from clawstate.memory import ingest
-from clawstate.memory.contract import Embedded, Embedder, MemoryBackend, MemoryView, SubwordEmbedder
+from clawstate.memory.contract import (
+    Embedded,
+    Embedder,
+    EmbedderIdentity,
+    MemoryBackend,
+    MemoryView,
+    SubwordEmbedder,
+)
 from clawstate.memory.embedders import default_embedder
 from clawstate.memory.filters import filter_from
 from clawstate.memory.imports import Imports
 from clawstate.memory.query_cache import QueryCache
-from clawstate.memory.records import Hit, MemoryRecord, checked, record_from
+from clawstate.memory.records import Hit, MemoryRecord
 from clawstate.memory.search import MODES, Mode, Question, answer
 from clawstate.memory.upkeep import Upkeep
+from clawstate.memory.validation import MAX_SOURCE, check_name, record_from
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 MAX_HITS = 1000
+MAX_PAGE = 1_000_000
 _MAX_QUERY = 8192  # characters; what is longer is no question
 
 Progress = Callable[[int, int], None]
@@ -85,7 +94,7 @@ class Memory:
             "text": text,
             "source": source,
             "tags": tags,
-            "metadata": metadata or {},
+            "metadata": metadata,
             "importance": importance,
             "category": category,
             "ttl": ttl,
@@ -109,16 +118,15 @@ class Memory:
         that lives in another namespace.
         """
         now = self._clock()
-        complete = [_numbered(i, values, now) for i, values in enumerate(records)]
+        ids: list[str] = []
         done = 0
-        for batch in ingest.batches(complete, self._embedder(), self._backend):
-            identity = None if self._usable is None else self._usable.identity
-            self._backend.upsert(batch, embedder=identity)
+        for batch in ingest.batches(_complete(records, ids, now), self._embedder(), self._backend):
+            self._backend.upsert(batch, embedder=self._identity())
             done += len(batch)
             self._upkeep.noticed(len(batch))
             if progress is not None:
-                progress(done, len(complete))
-        return [record.id for record in complete]
+                progress(done, len(ids))
+        return ids
 
     def get(self, record_id: str) -> MemoryRecord | None:
         """Return the record, or None when it is not kept or has expired."""
@@ -153,8 +161,10 @@ class Memory:
                 whole = Embedded(new)
             else:
                 (whole,) = ingest.embedded([new], self._embedder(), self._backend)
-            if self._backend.swap(old, whole):
-                return new
+            identity = None if whole.vector is None else self._identity()
+            kept = self._backend.swap(old, whole, embedder=identity)
+            if kept is not None:
+                return kept
 
     def delete(self, record_id: str) -> bool:
         """Forget the record; return whether it was kept."""
@@ -166,6 +176,7 @@ class Memory:
 
     def forget_source(self, source: str, *, namespace: str = "default") -> int:
         """Forget what was imported from *source*, and what else names it; return how many."""
+        check_name("source", source, limit=MAX_SOURCE)
         forgotten = self.imports.forget(source, namespace=namespace)
         while page := self.records(source=source, namespace=namespace, limit=1000):
             forgotten += self.delete_many([record.id for record in page])
@@ -189,8 +200,10 @@ class Memory:
         *after* is the last id of the page before. *namespace* None means all of them; for
         *where* see `search`.
         """
-        if limit < 1:
-            raise InvalidError("limit", f"{limit} is not at least 1")
+        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_PAGE:
+            raise InvalidError("limit", f"is not a whole number from 1 to {MAX_PAGE:,}")
+        if after is not None:
+            check_name("after", after)
         chosen = filter_from(
             namespace=namespace, tags=tags, source=source, where=where, since=since, until=until
         )
@@ -225,7 +238,7 @@ class Memory:
             chosen=filter_from(
                 namespace=namespace, tags=tags, source=source, where=where, since=since, until=until
             ),
-            min_score=min_score,
+            min_score=_bar(min_score),
         )
         embedder = None if mode == "words" else self._embedder()
         with self._backend.view() as view:
@@ -251,7 +264,7 @@ class Memory:
             batch = ingest.embedded(waiting, embedder, self._backend)
             if any(each.vector is None for each in batch):
                 break
-            self._backend.upsert(batch, embedder=embedder.identity)
+            self._backend.fill(batch, embedder=embedder.identity)
         self._backend.optimize(progress=progress, cancelled=cancelled)
 
     def rebuild(self) -> None:
@@ -282,27 +295,32 @@ class Memory:
         self._backend.close()
 
     def _changed(self, old: MemoryRecord, changes: Mapping[str, Any]) -> MemoryRecord:
-        now = max(self._clock(), old.updated_at + 0.001)
-        given = dict(changes)
-        if "ttl" in given:
-            ttl = given.pop("ttl")
-            given["expires_at"] = None if ttl is None else now + ttl
-        unknown = sorted(given.keys() - _CHANGEABLE)
+        unknown = sorted(changes.keys() - _CHANGEABLE)
         if unknown:
             raise InvalidError(unknown[0], "cannot be changed", "add a new record instead")
-        if "tags" in given:
-            given["tags"] = tuple(dict.fromkeys(given["tags"]))
-        return checked(replace(old, **given, updated_at=round(now, 3)))
+        given = {each.name: getattr(old, each.name) for each in fields(MemoryRecord)} | {**changes}
+        if "ttl" in changes:
+            given["expires_at"] = None
+        now = max(self._clock(), old.updated_at + 0.001)
+        return record_from({**given, "updated_at": now}, now=now)
 
     def _vector(
         self, view: MemoryView, question: Question, embedder: Embedder
-    ) -> NDArray[np.float32]:
+    ) -> NDArray[np.float32] | None:
         text = question.text[:_MAX_QUERY]
-        if not isinstance(embedder, SubwordEmbedder):
-            return self._cache.vector(text, lambda: embedder.embed([text])[0])
-        (subwords,) = embedder.subwords([text])
+        try:
+            if not isinstance(embedder, SubwordEmbedder):
+                return self._cache.vector(text, lambda: embedder.embed([text])[0])
+            (subwords,) = embedder.subwords([text])
+        except EmbeddingError as error:
+            warnings.warn(f"searching by words only: {error}", FallbackWarning, stacklevel=3)
+            return None
         counts, total = view.subword_counts(set(subwords.tolist()), question.chosen.namespace)
         return embedder.weighted(subwords, counts, total)
+
+    def _identity(self) -> EmbedderIdentity | None:
+        embedder = self._embedder()
+        return None if embedder is None else embedder.identity
 
     def _embedder(self) -> Embedder | None:
         if not self._is_settled:
@@ -329,12 +347,21 @@ class Memory:
         return embedder
 
 
-_CHANGEABLE = {each.name for each in fields(MemoryRecord)} - {
+_CHANGEABLE = {"ttl"} | {each.name for each in fields(MemoryRecord)} - {
     "id",
     "namespace",
     "created_at",
     "updated_at",
 }
+
+
+def _complete(
+    records: Iterable[MemoryRecord | Mapping[str, Any]], ids: list[str], now: float
+) -> Iterator[MemoryRecord]:
+    for number, values in enumerate(records):
+        record = _numbered(number, values, now)
+        ids.append(record.id)
+        yield record
 
 
 def _numbered(number: int, values: MemoryRecord | Mapping[str, Any], now: float) -> MemoryRecord:
@@ -358,6 +385,12 @@ def _count(k: int) -> int:
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MAX_HITS:
         raise InvalidError("k", f"{k!r} is not a whole number from 1 to {MAX_HITS}")
     return k
+
+
+def _bar(score: float) -> float:
+    if isinstance(score, bool) or not isinstance(score, int | float) or score != score:  # noqa: PLR0124 - NaN
+        raise InvalidError("min_score", "is not a number")
+    return float(score)
 
 
 def _mode(mode: str) -> Mode:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,39 +19,55 @@ from pathlib import Path
 
 import apsw
 
-from clawstate.errors import ClosedError
+from clawstate.errors import ClosedError, UnavailableError
 from clawstate.files.atomic import create_private_file, make_private_dir
+from clawstate.sqlite import forks
 from clawstate.sqlite.faults import translated
 from clawstate.sqlite.gate import WriterGate
-from clawstate.sqlite.migrations import Migration, format_of, migrate, require_current
+from clawstate.sqlite.migrations import (
+    Migration,
+    format_of,
+    migrate,
+    require_current,
+    require_known,
+)
 
 _BUSY_MS = 10_000
 _CHECKPOINT_PAGES = 8_000  # 32 MB: a bulk load should not copy the same pages again and again
 _CACHE_KIB = 32_768
+_FORK_PATIENCE = 10.0  # seconds
 
 
 class Database:
     """
     A database file that is made by the first write; until then every read finds it empty.
 
-    Safe to share between threads, and after a fork: a child opens connections of its own.
+    Safe to share between threads, and across a fork. `generation` moves when another file was put
+    in the place of this one, as by restoring a backup: nothing read before is then true.
     """
 
     def __init__(
         self, path: Path, *, migrations: Sequence[Migration], lock_timeout: float = 30.0
     ) -> None:
         self.path = path
+        self.generation = 0
         self._migrations = migrations
         self._gate = WriterGate(path.with_name(path.name + ".gate"), timeout=lock_timeout)
-        self._mutex = threading.Lock()
-        self._pid = os.getpid()
+        self._free = threading.Condition()
+        self._lent: list[int] = []  # the threads that a connection is lent to
+        self._paused = False
+        self._orphaned = False
         self._writer: _Open | None = None
         self._idle: list[_Open] = []
+        self._inode = 0
         self._closed = False
+        forks.watch(self)
 
     def exists(self) -> bool:
-        """Tell whether a write has made the database."""
-        return self.path.exists()
+        """Tell whether a write has made the database; raises `ClosedError`."""
+        if self._closed:
+            raise ClosedError(str(self.path))
+        return _inode(self.path) != 0
 
     @contextmanager
     def reading(self) -> Iterator[apsw.Connection]:
@@ -59,7 +76,7 @@ class Database:
 
         Raises `CorruptError`, `VersionError`, `UnavailableError`, `ClosedError`.
         """
-        with translated(self.path):
+        with translated(self.path), self._lending():
             opened = self._borrowed()
             try:
                 opened.connection.execute("BEGIN")
@@ -77,32 +94,67 @@ class Database:
 
         On disk when the block is left. Raises `LockTimeoutError` and what `reading` raises.
         """
-        with self._gate_at_home().entered(), translated(self.path):
+        with self._gate_at_home().entered(), translated(self.path), self._lending():
             connection = self._writing_connection()
             connection.execute("BEGIN IMMEDIATE")
             try:
                 if format_of(connection) != len(self._migrations):
                     migrate(connection, self._migrations, self.path)
                 yield connection
-            except BaseException:
-                _end(connection)
-                raise
-            try:
                 connection.execute("COMMIT")
-            except apsw.Error:
+            except BaseException:
                 _end(connection)
                 raise
 
     def close(self) -> None:
         """Close all connections; a call after this raises `ClosedError`."""
-        with self._mutex:
+        with self._free:
             self._closed = True
-            self._adopt_process()
-            opened = [*self._idle, *([self._writer] if self._writer else [])]
-            self._idle.clear()
-            self._writer = None
-        for each in opened:
-            each.connection.close()
+            self._close_all()
+
+    def pause(self) -> None:
+        """Wait until nobody reads or writes, and close everything: a fork follows."""
+        self._free.acquire()
+        self._paused = True
+        end = time.monotonic() + _FORK_PATIENCE
+        while self._lent and threading.get_ident() not in self._lent:
+            if not self._free.wait(end - time.monotonic()):
+                break
+        if self._lent:
+            # Used by this very thread, or for too long: the child must not touch the file.
+            self._orphaned = True
+        else:
+            self._close_all()
+
+    def resume(self, *, in_child: bool) -> None:
+        """Go on after a fork."""
+        self._paused = False
+        if in_child:
+            self._gate.forget()
+            self._free = threading.Condition()
+            self._lent = []
+            return
+        self._orphaned = False
+        self._free.notify_all()
+        self._free.release()
+
+    @contextmanager
+    def _lending(self) -> Iterator[None]:
+        with self._free:
+            while self._paused:
+                self._free.wait()
+            if self._closed:
+                raise ClosedError(str(self.path))
+            if self._orphaned:
+                problem = "was in use while this process was forked from another"
+                raise UnavailableError(str(self.path), problem, "start a new process instead")
+            self._lent.append(threading.get_ident())
+        try:
+            yield
+        finally:
+            with self._free:
+                self._lent.remove(threading.get_ident())
+                self._free.notify_all()
 
     def _gate_at_home(self) -> WriterGate:
         if self._closed:
@@ -111,35 +163,40 @@ class Database:
         return self._gate
 
     def _writing_connection(self) -> apsw.Connection:
-        with self._mutex:
-            self._adopt_process()
-            if self._closed:
-                raise ClosedError(str(self.path))
+        with self._free:
             if self._writer is not None and self._writer.inode != _inode(self.path):
                 self._writer.connection.close()
                 self._writer = None
             if self._writer is None:
                 create_private_file(self.path)
                 self._writer = self._connected()
-                self._writer.connection.pragma("journal_mode", "wal")
-                self._writer.connection.pragma("wal_autocheckpoint", _CHECKPOINT_PAGES)
+                try:
+                    self._prepare(self._writer.connection)
+                except BaseException:
+                    self._writer.connection.close()
+                    self._writer = None
+                    raise
             return self._writer.connection
+
+    def _prepare(self, connection: apsw.Connection) -> None:
+        # Somebody else's file must stay as it is, so this comes before the first change.
+        require_known(connection, self._migrations, self.path)
+        connection.pragma("journal_mode", "wal")
+        connection.pragma("wal_autocheckpoint", _CHECKPOINT_PAGES)
 
     def _borrowed(self) -> _Open:
         inode = _inode(self.path)
-        with self._mutex:
-            self._adopt_process()
-            if self._closed:
-                raise ClosedError(str(self.path))
+        with self._free:
+            self._notice(inode)
             while self._idle:
                 opened = self._idle.pop()
                 if opened.inode == inode:
                     return opened
                 opened.connection.close()
-        return self._reader()
+        return self._reader(inode)
 
-    def _reader(self) -> _Open:
-        if not self.exists():
+    def _reader(self, inode: int) -> _Open:
+        if not inode:
             return self._empty()
         opened = self._connected()
         connection = opened.connection
@@ -171,24 +228,27 @@ class Database:
         except BaseException:
             connection.close()
             raise
+        self._notice(inode)
         return _Open(connection, inode)
 
+    def _notice(self, inode: int) -> None:
+        if inode != self._inode:
+            self._inode = inode
+            self.generation += 1
+
     def _returned(self, opened: _Open) -> None:
-        with self._mutex:
-            keep = not self._closed and opened.inode != _IN_MEMORY and self._pid == os.getpid()
+        with self._free:
+            keep = not self._closed and opened.inode != _IN_MEMORY
             if keep:
                 self._idle.append(opened)
         if not keep:
             opened.connection.close()
 
-    def _adopt_process(self) -> None:
-        # A connection must not cross a fork. The parent's are dropped without closing them:
-        # a close in the child would run a checkpoint on the parent's behalf.
-        if self._pid != os.getpid():
-            _LEFT_TO_PARENT.extend([*self._idle, *([self._writer] if self._writer else [])])
-            self._idle = []
-            self._writer = None
-            self._pid = os.getpid()
+    def _close_all(self) -> None:
+        for each in [*self._idle, *([self._writer] if self._writer else [])]:
+            each.connection.close()
+        self._idle = []
+        self._writer = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +258,6 @@ class _Open:
 
 
 _IN_MEMORY = -1
-_LEFT_TO_PARENT: list[_Open] = []
 
 
 def _inode(path: Path) -> int:
@@ -206,6 +265,12 @@ def _inode(path: Path) -> int:
         return path.stat().st_ino
     except FileNotFoundError:
         return 0
+    except NotADirectoryError as error:
+        hint = "name another state directory"
+        raise UnavailableError(str(path.parent), "is a file, not a directory", hint) from error
+    except OSError as error:
+        problem = f"cannot be reached ({error.strerror})"
+        raise UnavailableError(str(path), problem, "check the permissions") from error
 
 
 def _end(connection: apsw.Connection) -> None:

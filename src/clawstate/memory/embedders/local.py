@@ -34,6 +34,7 @@ _TENSOR = "embedding.weight"
 
 _RARE = 0.002  # the a of a/(a + p): a subword of this frequency counts half (Arora et al. 2017)
 _MANY_TEXTS = 64  # from here the whole table is turned into float32, which costs 0.1 s once
+_LONGEST_HEADER = 1 << 20  # bytes
 _LONG_TEXT = 4096  # subwords; longer texts are pooled by distinct subword, in bounded memory
 
 
@@ -114,7 +115,7 @@ class LocalEmbedder:
         try:
             with _opened(path) as file:
                 size = int.from_bytes(file.read(8), "little")
-                entry = json.loads(file.read(size))[_TENSOR]
+                entry = json.loads(file.read(min(size, _LONGEST_HEADER)))[_TENSOR]
             begin, _ = entry["data_offsets"]
             return np.memmap(
                 path, np.float16, mode="r", offset=8 + size + begin, shape=tuple(entry["shape"])

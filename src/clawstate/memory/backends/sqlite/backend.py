@@ -49,14 +49,18 @@ class SqliteMemory:
         self._clock = clock
         self._database = Database(path, migrations=MIGRATIONS, lock_timeout=lock_timeout)
         self._mutex = threading.Lock()
-        self._nearest: tuple[tuple[str, EmbedderIdentity], NearestSearch] | None = None
+        self._nearest: tuple[tuple[object, ...], NearestSearch] | None = None
 
     @contextmanager
     def view(self) -> Iterator[MemoryView]:
         """Open one unchanging state for a search."""
         with self._database.reading() as connection:
-            nearest = self._nearest_search(connection)
-            yield SqliteView(connection, nearest=nearest, now_ms=self._now())
+            yield SqliteView(
+                connection,
+                nearest=self._nearest_search,
+                generation=self._database.generation,
+                now_ms=self._now(),
+            )
 
     def embedder(self) -> EmbedderIdentity | None:
         """Return whose vectors are kept."""
@@ -90,14 +94,20 @@ class SqliteMemory:
         with self._database.reading() as connection:
             return self._by_id(connection, ids)
 
-    def swap(self, old: MemoryRecord, new: Embedded) -> bool:
-        """Put *new* in the place of *old* if that is still what is kept."""
+    def swap(
+        self, old: MemoryRecord, new: Embedded, *, embedder: EmbedderIdentity | None
+    ) -> MemoryRecord | None:
+        """Put *new* in the place of *old* if that is still what is kept, and return it."""
         with self._database.writing() as connection:
             if self._by_id(connection, [old.id]).get(old.id) != old:
-                return False
-            embedder = writing.stored_embedder(connection)
+                return None
             writing.upsert(connection, [new], embedder=embedder)
-            return True
+            return self._by_id(connection, [old.id]).get(old.id, new.record)
+
+    def fill(self, records: Sequence[Embedded], *, embedder: EmbedderIdentity) -> int:
+        """Give waiting records their vectors; return how many still waited."""
+        with self._database.writing() as connection:
+            return writing.fill(connection, records, embedder=embedder)
 
     def delete(self, ids: Sequence[str]) -> int:
         """Forget *ids*; return how many were kept."""
@@ -147,7 +157,7 @@ class SqliteMemory:
                 vanished=vanished,
                 now_ms=self._now(),
             )
-            return self._remove(connection, vanished)
+            return self._remove(connection, imports.unclaimed(connection, vanished))
 
     def waiting(self, limit: int) -> list[MemoryRecord]:
         """Return records that wait for a vector."""
@@ -237,7 +247,7 @@ class SqliteMemory:
         if embedder is None:
             return None
         database_id = connection.execute("SELECT value FROM meta WHERE key = 'database_id'").get
-        key = (database_id, embedder)
+        key = (database_id, embedder, self._database.generation)
         with self._mutex:
             if self._nearest is None or self._nearest[0] != key:
                 self._nearest = (key, _nearest_search(self._vectors, database_id, embedder))

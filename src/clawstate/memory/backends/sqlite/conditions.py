@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from clawstate.clock import to_ms
@@ -50,7 +51,7 @@ def sql_of(chosen: Filter, *, scope: int | None, now_ms: int) -> Bound:
 
 
 def _condition(condition: Condition) -> Bound:
-    path = "$" + "".join(f'."{part}"' for part in condition.path)
+    path = "$" + "".join("." + json.dumps(part, ensure_ascii=False) for part in condition.path)
     wanted = condition.value
     match condition.operator:
         case "eq":

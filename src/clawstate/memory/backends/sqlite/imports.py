@@ -31,14 +31,17 @@ def begin(
     number, fingerprint = _row(connection, namespace, source, now_ms)
     sql = "SELECT memory_id FROM imported WHERE import = ?"
     tracked = {row[0] for row in connection.execute(sql, (number,))}
-    kept = """
-        SELECT i.memory_id FROM imported i JOIN memories m ON m.id = i.memory_id
-        WHERE i.import = ?
-    """
-    forgotten: set[str] = set()
     if fingerprint is not None:
-        forgotten = tracked - {row[0] for row in connection.execute(kept, (number,))}
+        # Kept as a mark: an import that is cut off must not forget what was forgotten.
+        missing = "memory_id NOT IN (SELECT id FROM memories)"
+        sql = f"UPDATE imported SET forgotten = 1 WHERE import = ? AND {missing}"
+        connection.execute(sql, (number,))
         connection.execute("UPDATE imports SET fingerprint = NULL WHERE import = ?", (number,))
+    sql = """
+        SELECT memory_id FROM imported WHERE import = ? AND forgotten
+            AND memory_id NOT IN (SELECT id FROM memories)
+    """
+    forgotten = {row[0] for row in connection.execute(sql, (number,))}
     return tracked, forgotten
 
 
@@ -47,8 +50,12 @@ def note(
 ) -> None:
     """Note that *ids* are about to come from *source*."""
     number, _ = _row(connection, namespace, source, now_ms)
-    sql = "INSERT OR IGNORE INTO imported VALUES (?, ?)"
-    connection.executemany(sql, ((number, each) for each in ids))
+    # What was there before any import, made by hand, is not the file's to take away.
+    sql = """
+        INSERT OR IGNORE INTO imported (import, memory_id) SELECT ?, value FROM json_each(?)
+        WHERE value NOT IN (SELECT id FROM memories) OR value IN (SELECT memory_id FROM imported)
+    """
+    connection.execute(sql, (number, json.dumps(list(ids))))
 
 
 def finish(
@@ -72,6 +79,12 @@ def finish(
     connection.execute(sql, (number, json.dumps(list(vanished))))
     sql = "UPDATE imports SET fingerprint = ?, imported_at = ? WHERE import = ?"
     connection.execute(sql, (fingerprint, now_ms, number))
+
+
+def unclaimed(connection: apsw.Connection, ids: Iterable[str]) -> list[str]:
+    """Return those of *ids* that no import gives any more."""
+    sql = "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT memory_id FROM imported)"
+    return [row[0] for row in connection.execute(sql, (json.dumps(list(ids)),))]
 
 
 def _row(

@@ -25,7 +25,8 @@ from clawstate.memory.vector_index.snapshot import VectorSnapshot, open_snapshot
 Condition = tuple[str, list[Any]]
 
 _FEW = 4_000  # so few vectors are read faster one by one than all together
-_WIDER = 4  # how many more are proposed when a filter or deletions left less than half
+_TRIES = 3  # to get enough proposals through a filter, or past deleted records
+_MOST = 4_000  # proposals; from here reading what the filter lets through is faster
 _SAMPLE = 16
 
 
@@ -118,18 +119,19 @@ class NearestSearch:
             None if condition is None else _matching_after(connection, condition, snapshot.upto)
         )
         tail = self._cache.load(connection, (scope, snapshot.upto)).best(query, limit, allowed)
-        for wanted in (limit, limit * _WIDER, limit * _WIDER**2):
-            keys, _ = snapshot.nearest(query, wanted)
+        wanted = limit
+        for _ in range(_TRIES):
+            keys, _cosine = snapshot.nearest(query, wanted)
             proposed = keys.tolist()
             if condition is not None:
                 proposed = _restricted(connection, condition, proposed)
             found = _cosines(connection, query, proposed)
-            if 2 * len(found) >= min(limit, snapshot.count):
+            if len(found) >= limit:
                 return _top(found | tail, limit)
-            if condition is not None and wanted == limit:
-                few = _few_matching(connection, condition)
-                if few is not None:
-                    return _top(_cosines(connection, query, few), limit)
+            # As many as are let through by what was seen, and some to spare.
+            wanted = int(1.2 * wanted * limit / max(len(found), 1)) + limit
+            if wanted > _MOST:
+                break
         return None
 
 
@@ -149,13 +151,6 @@ def _agrees(connection: apsw.Connection, scope: int, snapshot: VectorSnapshot) -
     known = snapshot.vectors([row[0] for row in rows])
     lengths = np.linalg.norm(kept, axis=1)
     return bool((np.einsum("ij,ij->i", kept, known) >= 0.99 * lengths).all())
-
-
-def _few_matching(connection: apsw.Connection, condition: Condition) -> list[int] | None:
-    text, values = condition
-    sql = f"SELECT m.docno FROM memories m WHERE {text} LIMIT ?"
-    rows = [row[0] for row in connection.execute(sql, (*values, _FEW + 1))]
-    return rows if len(rows) <= _FEW else None
 
 
 def _matching(connection: apsw.Connection, condition: Condition) -> NDArray[np.int64]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from clawstate.clock import from_ms, to_ms
-from clawstate.memory.records import MemoryRecord, metadata_text
+from clawstate.memory.records import MemoryRecord
+from clawstate.memory.validation import metadata_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,12 +53,13 @@ def record_of(row: Sequence[Any]) -> MemoryRecord:
     )
 
 
-def columns_of(record: MemoryRecord, created_at: float, position: int | None) -> tuple[Any, ...]:
-    """Return the columns from `source` to `metadata`; *created_at* and *position* are settled."""
+def columns_of(record: MemoryRecord, place: tuple[float, float, int | None]) -> tuple[Any, ...]:
+    """Return the columns from `source` to `metadata`; *place* settles times and position."""
+    created_at, updated_at, position = place
     return (
         record.source,
         to_ms(created_at),
-        to_ms(record.updated_at),
+        to_ms(updated_at),
         None if record.expires_at is None else to_ms(record.expires_at),
         record.category,
         float(record.importance),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import uuid
-
 import apsw
 
+from clawstate.memory.records import new_id
 from clawstate.sqlite import Migration
 
 _FORMAT_1 = """
@@ -87,8 +86,10 @@ CREATE TABLE imports (
 CREATE TABLE imported (
     import INTEGER NOT NULL REFERENCES imports ON DELETE CASCADE,
     memory_id TEXT NOT NULL,
+    forgotten INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (import, memory_id)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX imported_memory ON imported (memory_id);
 
 CREATE VIRTUAL TABLE memory_words USING fts5 (
     scope, content, content = '', contentless_delete = 1, tokenize = 'porter unicode61'
@@ -99,7 +100,7 @@ CREATE VIRTUAL TABLE memory_vocabulary USING fts5vocab (memory_words, row);
 
 def _first(connection: apsw.Connection) -> None:
     connection.execute(_FORMAT_1)
-    connection.execute("INSERT INTO meta VALUES ('database_id', ?)", (str(uuid.uuid4()),))
+    connection.execute("INSERT INTO meta VALUES ('database_id', ?)", (new_id(),))
 
 
 MIGRATIONS: tuple[Migration, ...] = (_first,)

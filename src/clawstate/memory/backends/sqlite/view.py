@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import apsw
@@ -42,7 +42,7 @@ FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value WHERE m.embedding
 """
 _OPENINGS = """
 SELECT m.docno, substr(m.content, 1, 48) FROM json_each(?) k
-CROSS JOIN memories m ON m.docno = k.value
+CROSS JOIN memories m ON m.docno = k.value WHERE m.thread IS NOT NULL
 """
 
 
@@ -50,9 +50,15 @@ class SqliteView:
     """A `MemoryView`; the keys are docnos."""
 
     def __init__(
-        self, connection: apsw.Connection, *, nearest: NearestSearch | None, now_ms: int
+        self,
+        connection: apsw.Connection,
+        *,
+        nearest: Callable[[apsw.Connection], NearestSearch | None],
+        generation: int,
+        now_ms: int,
     ) -> None:
         self._connection = connection
+        self._generation = generation
         self._nearest = nearest
         self._now_ms = now_ms
         self._has_expired = bool(
@@ -61,11 +67,19 @@ class SqliteView:
             ).get
         )
 
-    def version(self) -> int:
-        """Return the count of changes so far."""
-        return int(
-            self._connection.execute("SELECT value FROM meta WHERE key = 'changes'").get or 0
-        )
+    def version(self) -> tuple[int, int]:
+        """Return the count of changes so far, and of the files that had this name."""
+        changes = self._connection.execute("SELECT value FROM meta WHERE key = 'changes'").get
+        return self._generation, int(changes or 0)
+
+    def has_threads(self, chosen: Filter) -> bool:
+        """Tell whether any record of the namespace belongs to a thread."""
+        scope = self._scope(chosen)
+        one = "SELECT 1 FROM memories WHERE thread IS NOT NULL"
+        if scope is None:
+            return bool(self._connection.execute(f"SELECT EXISTS ({one})").get)
+        sql = f"SELECT EXISTS ({one} AND scope = ?)"
+        return bool(self._connection.execute(sql, (scope,)).get)
 
     def count(self, chosen: Filter) -> int:
         """Return how many records the namespace holds, expired ones included."""
@@ -94,14 +108,13 @@ class SqliteView:
     def nearest(self, vector: NDArray[np.float32], chosen: Filter, limit: int) -> Scores:
         """Return the cosines of the best records."""
         scope = self._scope(chosen)
-        if self._nearest is None or scope == _MISSING_SCOPE:
+        nearest = self._nearest(self._connection)
+        if nearest is None or scope == _MISSING_SCOPE:
             return {}
         condition = None
         if not chosen.is_plain or self._has_expired:
             condition = sql_of(chosen, scope=scope, now_ms=self._now_ms)
-        return self._nearest.best(
-            self._connection, vector, scope=scope, condition=condition, limit=limit
-        )
+        return nearest.best(self._connection, vector, scope=scope, condition=condition, limit=limit)
 
     def vectors(self, keys: Iterable[int]) -> Vectors:
         """Return vectors and lengths, as kept."""

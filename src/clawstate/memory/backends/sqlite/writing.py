@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import apsw
@@ -12,7 +13,13 @@ import apsw
 from clawstate.clock import to_ms
 from clawstate.errors import ConflictError, DimensionError, EmbeddingError
 from clawstate.memory.backends.sqlite import word_index
-from clawstate.memory.backends.sqlite.rows import columns_of, pack, put_tags
+from clawstate.memory.backends.sqlite.rows import (
+    SELECT,
+    columns_of,
+    pack,
+    put_tags,
+    record_of,
+)
 from clawstate.memory.contract import Embedded, EmbedderIdentity
 from clawstate.memory.records import MemoryRecord, content_hash
 
@@ -21,7 +28,7 @@ CACHED_VECTORS = 20_000
 
 _KNOWN = """
 SELECT m.id, m.docno, s.namespace, m.content_hash, m.embedding IS NOT NULL, m.timestamp,
-    m.thread, m.position
+    m.thread, m.position, m.updated_at
 FROM json_each(?) k CROSS JOIN memories m ON m.id = k.value JOIN scopes s ON s.scope = m.scope
 """
 _INSERT = f"INSERT INTO memories VALUES ({', '.join('?' * 16)})"
@@ -36,6 +43,10 @@ ON CONFLICT DO UPDATE SET occurrences = occurrences + excluded.occurrences
 _COUNT_DOWN = (
     "UPDATE subword_counts SET occurrences = occurrences - ? WHERE scope = ? AND subword = ?"
 )
+
+
+_Place = tuple[float, float, int | None]
+"""When a record was made and changed (seconds), and its place in its thread."""
 
 
 def upsert(
@@ -55,11 +66,40 @@ def upsert(
             continue
         if row is not None:
             replaced.append(row[1])
-        added.append(_Row(each, digest, *place))
+        added.append(_Row(each, digest, place))
     now_ms = _newest(given)
     remove(connection, replaced, now_ms=now_ms)
     _insert(connection, added)
     touch(connection, now_ms=now_ms)
+
+
+def fill(
+    connection: apsw.Connection, given: Sequence[Embedded], *, embedder: EmbedderIdentity
+) -> int:
+    """
+    Give those of *given* their vectors that still wait and still have the same text.
+
+    They get new docnos, since the old ones stood for a text without a vector. Return how many.
+    """
+    claim_embedder(connection, given, embedder)
+    known = _known(connection, [each.record.id for each in given])
+    filled: list[_Row] = []
+    docnos: list[int] = []
+    for each in given:
+        row = known.get(each.record.id)
+        digest = content_hash(each.record.text)
+        if row is None or row[4] or row[3] != digest or each.vector is None:
+            continue
+        docnos.append(row[1])
+        (present,) = map(record_of, connection.execute(f"{SELECT} WHERE m.docno = ?", (row[1],)))
+        place = (present.created_at, present.updated_at, present.position)
+        filled.append(_Row(replace(each, record=present), digest, place))
+    now_ms = _newest(given)
+    remove(connection, docnos, now_ms=now_ms)
+    _insert(connection, filled)
+    if filled:
+        touch(connection, now_ms=now_ms)
+    return len(filled)
 
 
 def remove(connection: apsw.Connection, docnos: Sequence[int], *, now_ms: int) -> int:
@@ -153,8 +193,8 @@ def _known(connection: apsw.Connection, ids: Sequence[str]) -> dict[str, tuple[A
 
 def _places(
     connection: apsw.Connection, given: Sequence[Embedded], known: dict[str, tuple[Any, ...]]
-) -> Iterator[tuple[float, int | None]]:
-    """Yield when each record was made, and its place in its thread."""
+) -> Iterator[_Place]:
+    """Yield when each record was made and changed, and its place in its thread."""
     taken: dict[tuple[str, str], int] = {}
     for each in given:
         record, row = each.record, known.get(each.record.id)
@@ -163,13 +203,18 @@ def _places(
             raise ConflictError("record", record.id, hint)
         created_at = record.created_at or (record.updated_at if row is None else row[5] / 1000)
         position = record.position
-        if record.thread is not None and position is None:
-            stays = row is not None and row[6] == record.thread
-            position = row[7] if row and stays else _next_place(connection, taken, record)
-        yield created_at, position
+        if record.thread is not None:
+            last = _last_place(connection, taken, record)
+            if position is None:
+                stays = row is not None and row[6] == record.thread
+                position = row[7] if row and stays else last + 1
+            taken[record.namespace, record.thread] = max(last, position)
+        # Later than what it replaces, so that no version can be taken for another.
+        updated_at = max(record.updated_at, 0.0 if row is None else (row[8] + 1) / 1000)
+        yield created_at, updated_at, position
 
 
-def _next_place(
+def _last_place(
     connection: apsw.Connection, taken: dict[tuple[str, str], int], record: MemoryRecord
 ) -> int:
     key = (record.namespace, record.thread or "")
@@ -180,7 +225,6 @@ def _next_place(
         """
         last = connection.execute(sql, key).get
         taken[key] = -1 if last is None else last
-    taken[key] += 1
     return taken[key]
 
 
@@ -213,8 +257,7 @@ def _insert(connection: apsw.Connection, added: Sequence[_Row]) -> None:
 class _Row(NamedTuple):
     embedded: Embedded
     digest: bytes
-    created_at: float
-    position: int | None
+    place: _Place
 
     def columns(self, docno: int, scope: int) -> tuple[Any, ...]:
         record, vector = self.embedded.record, self.embedded.vector
@@ -223,7 +266,7 @@ class _Row(NamedTuple):
             record.id,
             scope,
             record.text,
-            *columns_of(record, self.created_at, self.position),
+            *columns_of(record, self.place),
             self.digest,
             self.subwords(),
             None if vector is None else pack(vector),
@@ -234,10 +277,8 @@ class _Row(NamedTuple):
         return None if numbers is None else numbers.tobytes()
 
 
-def _rewrite(
-    connection: apsw.Connection, record: MemoryRecord, place: tuple[float, int | None], docno: int
-) -> None:
-    connection.execute(_UPDATE, (*columns_of(record, *place), docno))
+def _rewrite(connection: apsw.Connection, record: MemoryRecord, place: _Place, docno: int) -> None:
+    connection.execute(_UPDATE, (*columns_of(record, place), docno))
     connection.execute("DELETE FROM tags WHERE memory_id = ?", (record.id,))
     put_tags(connection, [record])
 

@@ -1,0 +1,85 @@
+"""`Workbench`: what the parts of a run share, made when first asked for."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import clawstate
+from clawstate.memory.embedders import default_embedder
+from clawstate.memory.embedders.local import LocalEmbedder
+from corpus import Corpus, corpus
+
+ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class MadeState:
+    """A state of `size` records, and the seconds that it took."""
+
+    root: Path
+    size: int
+    add_s: float
+    optimize_s: float
+
+
+@dataclass
+class Workbench:
+    """The texts, states and settings of one run; *scratch* is emptied at its end."""
+
+    out: Path
+    scratch: Path
+    sizes: list[int]
+    sets: list[Path]
+    _states: dict[tuple[int, int], MadeState] = field(default_factory=dict)
+
+    def texts(self, size: int) -> list[str]:
+        """Return *size* texts, or as many as there are."""
+        return corpus(self.out, size).texts
+
+    def corpus(self) -> Corpus:
+        """Return all texts and questions."""
+        return corpus(self.out, max(self.sizes))
+
+    def rounds(self) -> list[list[str]]:
+        """Return the questions of each round; no question is asked twice."""
+        asked = corpus(self.out, 0).questions
+        each = len(asked) // ROUNDS
+        return [asked[i * each : (i + 1) * each] for i in range(ROUNDS)]
+
+    def state(self, size: int, *, namespaces: int = 1) -> MadeState:
+        """Return a state of *size* records, evenly in *namespaces*, with all indexes made."""
+        key = (size, namespaces)
+        if key not in self._states:
+            self._states[key] = self._made(size, namespaces)
+        return self._states[key]
+
+    def _made(self, size: int, namespaces: int) -> MadeState:
+        root = self.scratch / f"state-{size}-{namespaces}"
+        records = [record(i, text, namespaces) for i, text in enumerate(self.texts(size))]
+        with clawstate.open(root) as state:
+            started = time.perf_counter()
+            state.memory.add_many(records)
+            added = time.perf_counter()
+            state.memory.optimize()
+            return MadeState(root, size, added - started, time.perf_counter() - added)
+
+
+def record(number: int, text: str, namespaces: int = 1) -> dict[str, Any]:
+    """Return the record of a text: one in ten is tagged `work`, years are 2010 to 2029."""
+    return {
+        "text": text,
+        "namespace": "default" if namespaces == 1 else f"n{number % namespaces}",
+        "tags": ["work"] if number % 10 == 3 else ["home"],
+        "metadata": {"year": 2010 + number * 7 % 20},
+    }
+
+
+def local_embedder() -> LocalEmbedder:
+    """Return the default embedder, loaded."""
+    embedder = default_embedder()
+    assert isinstance(embedder, LocalEmbedder)
+    embedder.embed(["warm"] * 64)
+    return embedder

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from manual_clock import ManualClock
+
+import clawstate
+
+hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
+hypothesis.settings.register_profile("full", deadline=None, print_blob=True, max_examples=1000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def state(tmp_path: Path, clock: ManualClock):
+    with clawstate.open(tmp_path / "state", clock=clock) as opened:
+        yield opened
+
+
+@pytest.fixture
+def memory(state):
+    return state.memory

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import ast
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import clawstate
+
+PACKAGE = Path(clawstate.__file__).parent
+ROOT = Path(__file__).parents[1]
+MODULES = sorted(PACKAGE.rglob("*.py"))
+SHIPPED = ["src", "tests", "benchmarks", "docs", "Makefile", "README.md", "CONTRIBUTING.md"]
+NAMELESS = {"utils", "util", "helpers", "helper", "common", "core", "base", "manager", "misc"}
+HEAVY = ["numpy", "rich", "tokenizers", "usearch", "wordllama", "click", "asyncio", "sqlite3"]
+
+by_name = pytest.mark.parametrize(
+    "module", MODULES, ids=lambda each: str(each.relative_to(PACKAGE))
+)
+
+
+def lines_of(path: Path) -> int:
+    return len(path.read_text().splitlines())
+
+
+def test_no_module_is_long() -> None:
+    """No module has more than 400 lines."""
+    assert [str(each) for each in MODULES if lines_of(each) > 400] == []
+
+
+def test_modules_are_short() -> None:
+    """Half of the modules have fewer than 200 lines."""
+    assert statistics.median(map(lines_of, MODULES)) < 200
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    """A module or package is named after what it holds."""
+    parts = {part for each in MODULES for part in each.relative_to(PACKAGE).with_suffix("").parts}
+
+    assert parts & NAMELESS == set()
+
+
+def public(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
+    """Yield the public functions, classes and methods of a module, with their names."""
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    for node in tree.body:
+        if isinstance(node, (ast.ClassDef, *functions)) and not node.name.startswith("_"):
+            yield node.name, node
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            for each in node.body:
+                if isinstance(each, functions) and not each.name.startswith("_"):
+                    yield f"{node.name}.{each.name}", each
+
+
+@by_name
+def test_what_is_public_is_documented(module: Path) -> None:
+    """Every module, public class, function and method has a docstring whose first line ends."""
+    tree = ast.parse(module.read_text())
+    if tree.body:
+        assert ast.get_docstring(tree), "the module"
+
+    for name, node in public(tree):
+        text = ast.get_docstring(node)
+        assert text, name
+        summary = text.split("\n\n")[0]
+        assert summary.endswith((".", ":")), f"{name}: {summary}"
+
+
+@by_name
+def test_nothing_is_left_to_do(module: Path) -> None:
+    """No module holds a note of unfinished work, a stub, or a line hidden from coverage."""
+    text = module.read_text()
+
+    for word in ("TODO", "FIXME", "XXX", "NotImplementedError()", "pragma: no" + " cover"):
+        assert word not in text
+
+
+def test_public_names_are_those_of_all() -> None:
+    """What `clawstate` shows besides its modules is what `__all__` names, in sorted order."""
+    shown = {
+        name
+        for name in dir(clawstate)
+        if not isinstance(getattr(clawstate, name), ModuleType)
+        and (not name.startswith("_") or name == "__version__")
+    }
+
+    assert shown == set(clawstate.__all__)
+    assert list(clawstate.__all__) == sorted(clawstate.__all__)
+
+
+def test_importing_loads_no_heavy_part() -> None:
+    """`import clawstate` loads no arithmetic, no command line, no event loop, no second SQLite."""
+    code = "import json, sys, clawstate; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
+
+    assert set(json.loads(done.stdout)) & set(HEAVY) == set()
+
+
+def test_the_floors_hold() -> None:
+    """Every import goes down: the contracts of import-linter are kept."""
+    code = "from importlinter.cli import lint_imports_command as check; check()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 broken" in done.stdout
+
+
+def texts() -> Iterator[tuple[Path, str]]:
+    """Yield what is shipped and can be read as text."""
+    for name in SHIPPED:
+        top = ROOT / name
+        for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
+            if path.is_file() and "__pycache__" not in path.parts:
+                try:
+                    yield path, path.read_text()
+                except UnicodeDecodeError:
+                    continue
+
+
+def test_nothing_reads_outside_of_the_project() -> None:
+    """No file points beside the project or at a place of one machine."""
+    places = [str(Path("..", "shared")), str(Path("/work", "shared"))]
+    places += [str(each) for each in (ROOT, Path(sys.prefix)) if len(each.parts) > 2]
+
+    found = [(str(path), place) for path, text in texts() for place in places if place in text]
+
+    assert found == []
+
+
+def test_tests_state_their_laws() -> None:
+    """Every test has a docstring of one sentence that states its law."""
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                text = ast.get_docstring(node)
+                assert text, f"{path.name}: {node.name}"
+                assert text.endswith("."), f"{path.name}: {node.name}"

@@ -1,0 +1,287 @@
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+import apsw
+import numpy as np
+import pytest
+
+import clawstate
+from clawstate.cli.main import run
+from clawstate.doctor import Finding, examine
+from clawstate.memory.backends.sqlite import upkeep
+from clawstate.memory.contract import EmbedderIdentity
+
+
+class LettersEmbedder:
+    """Makes a vector of each text's letters."""
+
+    identity = EmbedderIdentity("letters", 26)
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        rows = np.array(
+            [[1 + text.count(chr(97 + n)) for n in range(26)] for text in texts], np.float32
+        )
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@pytest.fixture
+def state(tmp_path: Path, clock):
+    with clawstate.open(tmp_path / "state", embedder=LettersEmbedder(), clock=clock) as opened:
+        yield opened
+
+
+@pytest.fixture
+def filled(state):
+    state.memory.add_many({"text": f"note number {n} on tea"} for n in range(300))
+    return state
+
+
+@pytest.fixture
+def indexed(filled, monkeypatch: pytest.MonkeyPatch):
+    """Keep a snapshot of the vectors, as larger memories have."""
+    monkeypatch.setattr(upkeep, "SNAPSHOT_FROM", 200)
+    filled.memory.optimize()
+    return filled
+
+
+def codes(findings: Sequence[Finding]) -> list[tuple[str, str]]:
+    return [(each.severity, each.code) for each in findings]
+
+
+def changed(state, sql: str) -> None:
+    """Change the database behind the state's back."""
+    connection = apsw.Connection(str(state.paths.memory_db))
+    connection.execute(sql)
+    connection.close()
+
+
+def files(folder: Path) -> set[Path]:
+    return {each.relative_to(folder) for each in folder.rglob("*") if each.is_file()}
+
+
+def doctor(folder: Path, *options: str) -> int:
+    return run(["--state-dir", str(folder), "doctor", *options])
+
+
+def test_an_empty_state_is_healthy(state) -> None:
+    """A state that keeps nothing has no findings, and looking creates nothing."""
+    assert examine(state) == []
+    assert not state.paths.root.exists()
+
+
+def test_a_filled_state_is_healthy(indexed) -> None:
+    """A state with records and indexes has no findings, deep or quick, with or without fix."""
+    for options in ({}, {"deep": False}, {"fix": True}):
+        assert examine(indexed, **options) == []
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o660, 0o604])
+def test_files_that_others_can_read_are_narrowed(filled, mode: int) -> None:
+    """A file of the memory with too wide a mode is a warning, and fix takes the surplus away."""
+    path = filled.paths.memory_db
+    path.chmod(mode)
+
+    found = examine(filled)
+    untouched = stat.S_IMODE(path.stat().st_mode)
+    mended = examine(filled, fix=True)
+
+    assert codes(found) == codes(mended) == [("warning", "wide-mode")]
+    assert found[0].path == str(path)
+    assert f"{mode:04o}" in found[0].message
+    assert untouched == mode
+    assert stat.S_IMODE(path.stat().st_mode) == mode & 0o700
+    assert examine(filled) == []
+
+
+def test_a_wide_directory_is_narrowed(filled) -> None:
+    """The memory's directory counts as well."""
+    filled.paths.memory_dir.chmod(0o755)
+
+    assert codes(examine(filled, fix=True)) == [("warning", "wide-mode")]
+    assert stat.S_IMODE(filled.paths.memory_dir.stat().st_mode) == 0o700
+
+
+def test_links_are_not_followed(filled, tmp_path: Path) -> None:
+    """A link in the memory's directory does not make doctor change what it leads to."""
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    outside.chmod(0o644)
+    (filled.paths.memory_dir / "link").symlink_to(outside)
+
+    assert examine(filled, fix=True) == []
+    assert stat.S_IMODE(outside.stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM memory_words WHERE rowid % 3 = 0",
+        "INSERT INTO memory_words (rowid, scope, content) VALUES (99999, 's1', 'ghost')",
+    ],
+    ids=["rows lost", "rows too many"],
+)
+def test_a_damaged_word_index_is_built_anew(filled, damage: str) -> None:
+    """Rows missing from the word index, or too many in it, are found, and fix rebuilds it."""
+    before = {each.id: each for each in filled.memory.records(limit=1000)}
+    changed(filled, damage)
+
+    found = examine(filled)
+    mended = examine(filled, fix=True)
+
+    assert codes(found) == codes(mended) == [("warning", "memory-index")]
+    assert "the word index" in found[0].message
+    assert examine(filled) == []
+    assert {each.id: each for each in filled.memory.records(limit=1000)} == before
+    assert len(filled.memory.search("tea", mode="words", k=1000)) == 300
+
+
+def test_a_quick_look_leaves_the_words_alone(filled) -> None:
+    """Without depth the word index is not compared row by row."""
+    changed(filled, "DELETE FROM memory_words WHERE rowid = 3")
+
+    assert examine(filled, deep=False) == []
+
+
+def snapshot_files(state) -> list[Path]:
+    folder = state.paths.memory_dir / "vectors"
+    return [each for each in sorted(folder.rglob("*")) if each.is_file() and each.stat().st_size]
+
+
+@pytest.mark.filterwarnings("ignore::clawstate.FallbackWarning")
+@pytest.mark.parametrize("place", [0, 0.5, 0.999])
+def test_a_damaged_snapshot_is_built_anew(indexed, place: float) -> None:
+    """A flipped byte anywhere in the vector snapshot is found, and fix builds it anew."""
+    path = max(snapshot_files(indexed), key=lambda each: each.stat().st_size)
+    data = bytearray(path.read_bytes())
+    data[int(place * len(data))] ^= 0xFF
+    path.write_bytes(data)
+
+    found = examine(indexed)
+    examine(indexed, fix=True)
+
+    assert codes(found)[0] == ("warning", "memory-index")
+    assert {each.severity for each in found[1:]} <= {"info"}
+    assert "the vector snapshot" in found[0].message
+    assert examine(indexed) == []
+    assert len(indexed.memory.search("tea", mode="vector", k=10)) == 10
+
+
+def test_a_missing_snapshot_only_costs_time(indexed) -> None:
+    """Without its snapshot a large memory is slow, which is a remark and no warning."""
+    for path in snapshot_files(indexed):
+        path.unlink()
+
+    found = examine(indexed)
+    examine(indexed, fix=True)
+
+    assert codes(found) == [("info", "memory-slow")]
+    assert examine(indexed) == []
+
+
+def test_records_without_vectors_are_a_remark(filled) -> None:
+    """Records that wait for a vector are told, and fix embeds them."""
+    changed(filled, "UPDATE memories SET embedding = NULL WHERE docno < 5")
+
+    found = examine(filled)
+    examine(filled, fix=True)
+
+    assert codes(found) == [("info", "memory-waiting")]
+    assert found[0].message.startswith("4 records")
+    assert examine(filled) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        ("UPDATE scopes SET records = records + 1", "holds 300 records but notes 301"),
+        ("INSERT INTO tags VALUES ('nobody', 'x')", "1 tags belong to no record"),
+    ],
+    ids=["count", "tags"],
+)
+def test_damage_of_the_records_is_an_error(filled, damage: str, told: str) -> None:
+    """What is not derived is never mended silently: it is an error, also with fix."""
+    changed(filled, damage)
+
+    found = examine(filled, fix=True)
+
+    assert codes(found) == [("error", "memory-damage")]
+    assert told in found[0].message
+    assert codes(examine(filled)) == codes(found)
+
+
+def test_the_worst_stands_first(filled) -> None:
+    """Findings are in the order error, warning, info."""
+    filled.paths.memory_db.chmod(0o644)
+    changed(filled, "UPDATE scopes SET records = records + 1")
+    changed(filled, "UPDATE memories SET embedding = NULL WHERE docno < 5")
+
+    assert [each.severity for each in examine(filled)] == ["error", "warning", "info"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """Make a state with some hundred records, closed."""
+    with clawstate.open(tmp_path / "state", embedder=LettersEmbedder()) as state:
+        state.memory.add_many({"text": f"note number {n} on tea " * 20} for n in range(300))
+    return tmp_path / "state"
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.9])
+@pytest.mark.parametrize("option", [[], ["--fix"], ["--quick"]], ids=["plain", "fix", "quick"])
+def test_a_truncated_database_is_an_error(folder: Path, capsys, share: float, option) -> None:
+    """A database cut short ends doctor with exit code 1 and an error, and nothing is deleted."""
+    path = folder / "memory" / "memory.db"
+    os.truncate(path, int(path.stat().st_size * share))
+    data, before = path.read_bytes(), files(folder)
+
+    code = doctor(folder, *option, "--json")
+
+    out, err = capsys.readouterr()
+    assert code == 1
+    assert '"severity": "error"' in out
+    assert err == ""
+    assert path.read_bytes() == data
+    assert before <= files(folder)
+
+
+def test_a_page_of_zeros_is_an_error(folder: Path, capsys) -> None:
+    """Pages that were overwritten are found by the deep look, and the file is left as it is."""
+    path = folder / "memory" / "memory.db"
+    data = bytearray(path.read_bytes())
+    data[8192 : len(data) // 2] = bytes(len(data) // 2 - 8192)
+    path.write_bytes(data)
+
+    code = doctor(folder, "--fix", "--json")
+
+    assert code == 1
+    assert '"severity": "error"' in capsys.readouterr().out
+    assert path.read_bytes() == data
+
+
+def test_nothing_is_deleted(indexed) -> None:
+    """Mending derived indexes loses no record and no file but those of the indexes."""
+    before = {each.id: each for each in indexed.memory.records(limit=1000)}
+    kept = {each for each in files(indexed.paths.root) if "vectors" not in each.parts}
+    changed(indexed, "DELETE FROM memory_words WHERE rowid < 100")
+
+    examine(indexed, fix=True)
+
+    assert {each.id: each for each in indexed.memory.records(limit=1000)} == before
+    assert kept <= files(indexed.paths.root)
+
+
+def test_exit_codes_tell_scripts(folder: Path, capsys) -> None:
+    """Doctor ends with 0 when all is well or was mended, and with 1 while a warning is left."""
+    path = folder / "memory" / "memory.db"
+    healthy = doctor(folder)
+    path.chmod(0o644)
+
+    assert healthy == 0
+    assert "all is well" in capsys.readouterr().out
+    assert doctor(folder) == 1
+    assert doctor(folder, "--fix") == 0
+    assert doctor(folder) == 0

@@ -1,0 +1,57 @@
+"""The public names as programs use them: checked by mypy, never run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import assert_type
+
+import clawstate
+from clawstate import Hit, Memory, MemoryRecord, State, StatePaths
+
+
+def opening(path: Path) -> State:
+    """Open a state from a path, a str or the environment."""
+    with clawstate.open() as state:
+        assert_type(state, State)
+    with clawstate.open("/path/to/dir") as state:
+        assert_type(state.paths, StatePaths)
+    return clawstate.open(path, lock_timeout=5.0, clock=lambda: 1.0)
+
+
+def remembering(memory: Memory) -> None:
+    """Put records in one by one or many, and get them out typed."""
+    made = memory.add("text", tags=["a"], metadata={"year": 2026}, ttl=60.0, thread="t")
+    assert_type(made, str)
+    many = memory.add_many([MemoryRecord(text="x"), {"text": "y", "id": "z"}], progress=print)
+    assert_type(many, list[str])
+    assert_type(memory.get(made), MemoryRecord | None)
+    assert_type(memory.require(made), MemoryRecord)
+    assert_type(memory.update(made, text="other", tags=["b"]), MemoryRecord)
+    assert_type(memory.delete(made), bool)
+    assert_type(memory.records(where={"year": {"gte": 2020}}, limit=5), list[MemoryRecord])
+
+
+def searching(memory: Memory) -> None:
+    """Get hits from a search, with a record and scores."""
+    hits = memory.search("query", k=3, mode="words", since="2026-01-01", min_score=0.1)
+    assert_type(hits, list[Hit])
+    for hit in hits:
+        assert_type(hit.record, MemoryRecord)
+        assert_type(hit.score, float)
+        assert_type(hit.words_score, float | None)
+    memory.search("query", mode="magic")  # type: ignore[arg-type]
+
+
+def keeping(memory: Memory) -> None:
+    """Upkeep takes a progress function and tells counts."""
+    memory.optimize(progress=lambda _done, _total: None)
+    assert_type(memory.stats(), dict[str, object])
+    memory.close()
+
+
+def failing() -> str:
+    """Errors have codes and fields."""
+    try:
+        return str(clawstate.resolve_state_dir())
+    except clawstate.NotFoundError as error:
+        return f"{error.code} {error.kind} {error.key}"
