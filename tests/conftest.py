@@ -6,9 +6,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from manual_clock import ManualClock
-
 import clawstate
+from manual_clock import ManualClock
 
 hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
 hypothesis.settings.register_profile("full", deadline=None, print_blob=True, max_examples=1000)

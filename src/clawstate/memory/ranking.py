@@ -178,8 +178,9 @@ def label(text: str) -> set[str]:
 
 def best(scores: Scores, k: int) -> list[int]:
     """Return the *k* keys of the highest scores above 0; the older record first among equals."""
+    top = max(scores.values(), default=0.0)
     positive = (key for key, score in scores.items() if score > 0)
-    return sorted(positive, key=lambda key: (-round(scores[key], _DIGITS), key))[:k]
+    return sorted(positive, key=lambda key: (-round(scores[key] / top, _DIGITS), key))[:k]
 
 
 def _reached(scores: Scores, order: Order) -> set[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from clawstate.errors import InvalidError
 from clawstate.memory import ranking
 from clawstate.memory.contract import MemoryView, Scores, WordQuery
 from clawstate.memory.filters import Filter
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 Mode = Literal["hybrid", "words", "vector"]
 MODES: tuple[Mode, ...] = ("hybrid", "words", "vector")
+
+MAX_HITS = 1000
 
 _WORD_CANDIDATES = 300
 _VECTOR_CANDIDATES = 200
@@ -38,6 +41,11 @@ class Question:
     mode: Mode
     chosen: Filter
     min_score: float
+
+
+def question_from(query: str, *, k: int, mode: Mode, chosen: Filter, min_score: float) -> Question:
+    """Return the question that a caller's arguments ask; raises `InvalidError`."""
+    return Question(_query(query), _count(k), _mode(mode), chosen, _bar(min_score))
 
 
 def answer(
@@ -78,8 +86,7 @@ def _words(
     """Return the words scores, the order of the threads they touch, and how good the best is."""
     limit = max(_WORD_CANDIDATES, 2 * question.k)
     terms, phrases = view.words(query, question.chosen, limit)
-    top = max(terms.values(), default=0.0)
-    strength = top / (top + _HALF_STRENGTH)
+    strength = _strength(view, query, terms)
     order = ranking.Order(view.neighbours(terms.keys() | phrases.keys()) if threads else {})
     near = order.keys()
     if not near:
@@ -90,6 +97,18 @@ def _words(
     refused = strangers - view.matching(strangers, question.chosen)
     kept = {key: score for key, score in scores.items() if key not in refused}
     return _best(kept, limit), order, strength
+
+
+def _strength(view: MemoryView, query: WordQuery, terms: Scores) -> float:
+    """Return how good the best of *terms* is, from 0 to 1."""
+    top = max(terms.values(), default=0.0)
+    strength = top / (top + _HALF_STRENGTH)
+    if 0 < top < _FAINT:
+        # In a small memory every word is common and BM25 near 0: count the words instead.
+        (best,) = ranking.best(terms, 1)
+        lists, _ = view.word_lists(query, [best])
+        strength = max(strength, 0.5 * sum(best in each for each in lists) / len(lists))
+    return strength
 
 
 def _vectors(
@@ -130,3 +149,30 @@ def _calibrated(scores: Scores, strength: float) -> Scores:
 
 
 _HALF_STRENGTH = 6.0  # the BM25 sum of about one rare word
+_FAINT = 1.0
+
+
+def _query(query: str) -> str:
+    if not isinstance(query, str):
+        raise InvalidError("query", f"is {type(query).__name__}, not a string")
+    if not query or query.isspace():
+        raise InvalidError("query", "is empty", "ask for something")
+    return query.encode("utf-8", "replace").decode().replace("\0", " ")
+
+
+def _count(k: int) -> int:
+    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MAX_HITS:
+        raise InvalidError("k", f"{k!r} is not a whole number from 1 to {MAX_HITS}")
+    return k
+
+
+def _bar(score: float) -> float:
+    if isinstance(score, bool) or not isinstance(score, int | float) or score != score:  # noqa: PLR0124 - NaN
+        raise InvalidError("min_score", "is not a number")
+    return float(score)
+
+
+def _mode(mode: Mode) -> Mode:
+    if mode not in MODES:
+        raise InvalidError("mode", f"{mode!r} is unknown", f"use one of {', '.join(MODES)}")
+    return mode

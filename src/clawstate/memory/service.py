@@ -30,7 +30,7 @@ from clawstate.memory.filters import filter_from
 from clawstate.memory.imports import Imports
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.records import Hit, MemoryRecord
-from clawstate.memory.search import MODES, Mode, Question, answer
+from clawstate.memory.search import Mode, Question, answer, question_from
 from clawstate.memory.upkeep import Upkeep
 from clawstate.memory.validation import MAX_SOURCE, check_name, record_from
 
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MAX_HITS = 1000
 MAX_PAGE = 1_000_000
 _MAX_QUERY = 8192  # characters; what is longer is no question
 
@@ -68,6 +67,7 @@ class Memory:
         self._cache = QueryCache()
         self._upkeep = Upkeep(backend)
         self._usable: Embedder | None = None
+        self._weighing: SubwordEmbedder | None = None
         self._is_settled = False
 
     def add(
@@ -231,15 +231,10 @@ class Memory:
         operators such as `{"gte": 2020, "lt": 2024}`. *since* and *until* bound the time of
         creation (seconds, ISO text or datetime). Raises `InvalidError`.
         """
-        question = Question(
-            text=_query(query),
-            k=_count(k),
-            mode=_mode(mode),
-            chosen=filter_from(
-                namespace=namespace, tags=tags, source=source, where=where, since=since, until=until
-            ),
-            min_score=_bar(min_score),
+        chosen = filter_from(
+            namespace=namespace, tags=tags, source=source, where=where, since=since, until=until
         )
+        question = question_from(query, k=k, mode=mode, chosen=chosen, min_score=min_score)
         embedder = None if mode == "words" else self._embedder()
         with self._backend.view() as view:
             version = view.version()
@@ -309,14 +304,14 @@ class Memory:
     ) -> NDArray[np.float32] | None:
         text = question.text[:_MAX_QUERY]
         try:
-            if not isinstance(embedder, SubwordEmbedder):
+            if self._weighing is None:
                 return self._cache.vector(text, lambda: embedder.embed([text])[0])
-            (subwords,) = embedder.subwords([text])
+            (subwords,) = self._weighing.subwords([text])
         except EmbeddingError as error:
             warnings.warn(f"searching by words only: {error}", FallbackWarning, stacklevel=3)
             return None
         counts, total = view.subword_counts(set(subwords.tolist()), question.chosen.namespace)
-        return embedder.weighted(subwords, counts, total)
+        return self._weighing.weighted(subwords, counts, total)
 
     def _identity(self) -> EmbedderIdentity | None:
         embedder = self._embedder()
@@ -325,6 +320,8 @@ class Memory:
     def _embedder(self) -> Embedder | None:
         if not self._is_settled:
             self._usable = self._settled()
+            usable = self._usable
+            self._weighing = usable if isinstance(usable, SubwordEmbedder) else None
             self._is_settled = True
         return self._usable
 
@@ -371,29 +368,3 @@ def _numbered(number: int, values: MemoryRecord | Mapping[str, Any], now: float)
         if number == 0:
             raise
         raise InvalidError(f"record {number}: {error.name}", error.problem, error.hint) from error
-
-
-def _query(query: str) -> str:
-    if not isinstance(query, str):
-        raise InvalidError("query", f"is {type(query).__name__}, not a string")
-    if not query or query.isspace():
-        raise InvalidError("query", "is empty", "ask for something")
-    return query.encode("utf-8", "replace").decode().replace("\0", " ")
-
-
-def _count(k: int) -> int:
-    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MAX_HITS:
-        raise InvalidError("k", f"{k!r} is not a whole number from 1 to {MAX_HITS}")
-    return k
-
-
-def _bar(score: float) -> float:
-    if isinstance(score, bool) or not isinstance(score, int | float) or score != score:  # noqa: PLR0124 - NaN
-        raise InvalidError("min_score", "is not a number")
-    return float(score)
-
-
-def _mode(mode: str) -> Mode:
-    if mode not in MODES:
-        raise InvalidError("mode", f"{mode!r} is unknown", f"use one of {', '.join(MODES)}")
-    return mode

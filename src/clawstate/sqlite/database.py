@@ -141,7 +141,7 @@ class Database:
     @contextmanager
     def _lending(self) -> Iterator[None]:
         with self._free:
-            while self._paused:
+            while self._paused and threading.get_ident() not in self._lent:
                 self._free.wait()
             if self._closed:
                 raise ClosedError(str(self.path))

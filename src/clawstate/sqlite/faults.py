@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,10 @@ _REMEDIES: dict[type[apsw.Error], tuple[str, str]] = {
 }
 
 
+class DamagedValueError(ValueError):
+    """A value in a row that nothing of ours could have written; the message says which."""
+
+
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Raise the `StateError` that names *path* and a remedy in place of SQLite's own error."""
@@ -34,6 +39,9 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except apsw.Error as error:
         raise state_error(error, path) from error
+    except (DamagedValueError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        # Text and JSON come from nowhere else than the rows of the database in here.
+        raise CorruptError(str(path), "holds a damaged value") from error
 
 
 def state_error(error: apsw.Error, path: Path) -> StateError:
@@ -42,6 +50,8 @@ def state_error(error: apsw.Error, path: Path) -> StateError:
         return LockTimeoutError(str(path), 0.0, "another program holds the database; try again")
     if isinstance(error, apsw.CorruptError | apsw.NotADBError):
         return CorruptError(str(path), "is damaged or no database")
+    if isinstance(error, apsw.SQLError) and "malformed JSON" in str(error):
+        return CorruptError(str(path), "holds a damaged value")
     if _is_disk_full(error):
         return UnavailableError(str(path), *_REMEDIES[apsw.FullError])
     for kind, (problem, hint) in _REMEDIES.items():

@@ -126,8 +126,10 @@ class _Place:
         return arrived
 
     def _stand(self) -> None:
-        with contextlib.suppress(OSError):
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        while True:
+            with contextlib.suppress(InterruptedError):
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+                break
         with self._mutex:
             self._event.set()
             if self._abandoned:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import apsw
 
@@ -235,12 +235,16 @@ class SqliteMemory:
         return {record.id: record for record in map(record_of, rows)}
 
     def _remove(self, connection: apsw.Connection, ids: Sequence[str]) -> int:
-        sql = "SELECT docno FROM memories WHERE id IN (SELECT value FROM json_each(?))"
-        rows: Any = connection.execute(sql, (json.dumps(list(ids)),))
-        removed = writing.remove(connection, [row[0] for row in rows], now_ms=self._now())
-        if removed:
-            writing.touch(connection, now_ms=self._now())
-        return removed
+        """Remove *ids*; return how many of them had not expired before."""
+        now_ms = self._now()
+        sql = """
+            SELECT docno, coalesce(expires_at > ?, 1) FROM memories
+            WHERE id IN (SELECT value FROM json_each(?))
+        """
+        rows = list(connection.execute(sql, (now_ms, json.dumps(list(ids)))))
+        if writing.remove(connection, [row[0] for row in rows], now_ms=now_ms):
+            writing.touch(connection, now_ms=now_ms)
+        return sum(row[1] for row in rows)
 
     def _nearest_search(self, connection: apsw.Connection) -> NearestSearch | None:
         embedder = writing.stored_embedder(connection)

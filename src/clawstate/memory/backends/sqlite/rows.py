@@ -11,6 +11,7 @@ import apsw
 from clawstate.clock import from_ms, to_ms
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.validation import metadata_text
+from clawstate.sqlite import DamagedValueError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +37,9 @@ SELECT_IN_ORDER = (
 def record_of(row: Sequence[Any]) -> MemoryRecord:
     """Return the record in a row that `SELECT` gave."""
     tags: list[str] = [] if row[13] == "[]" else json.loads(row[13])
+    metadata: Any = {} if row[12] == "{}" else json.loads(row[12])
+    if row[3] is None or not isinstance(metadata, dict):
+        raise DamagedValueError("a record without text, or with metadata of another kind")
     return MemoryRecord(
         id=row[1],
         namespace=row[2],
@@ -48,7 +52,7 @@ def record_of(row: Sequence[Any]) -> MemoryRecord:
         importance=row[9],
         thread=row[10],
         position=row[11],
-        metadata={} if row[12] == "{}" else json.loads(row[12]),
+        metadata=metadata,
         tags=tuple(tags),
     )
 
@@ -87,5 +91,8 @@ def unpack(blobs: Sequence[bytes]) -> NDArray[np.float32]:
 
     if not blobs:
         return np.empty((0, 0), np.float32)
-    packed = np.frombuffer(b"".join(blobs), dtype="<f2").astype(np.float32)
-    return packed.reshape(len(blobs), -1)
+    try:
+        packed = np.frombuffer(b"".join(blobs), dtype="<f2").reshape(len(blobs), -1)
+    except (ValueError, TypeError) as error:
+        raise DamagedValueError("vectors of different lengths") from error
+    return packed.astype(np.float32)

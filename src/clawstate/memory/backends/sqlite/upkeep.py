@@ -11,6 +11,7 @@ import apsw
 
 from clawstate.memory.backends.sqlite import word_index
 from clawstate.memory.backends.sqlite.writing import stored_embedder
+from clawstate.sqlite import DamagedValueError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,6 +73,8 @@ def rebuild_words(connection: apsw.Connection) -> None:
     """Make the word index anew from the texts."""
     connection.execute("INSERT INTO memory_words (memory_words) VALUES ('delete-all')")
     rows = list(connection.execute("SELECT docno, scope, content FROM memories ORDER BY docno"))
+    if any(row[2] is None for row in rows):
+        raise DamagedValueError("a record without text")
     word_index.add(connection, rows)
 
 

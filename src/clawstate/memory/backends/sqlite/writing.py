@@ -22,13 +22,14 @@ from clawstate.memory.backends.sqlite.rows import (
 )
 from clawstate.memory.contract import Embedded, EmbedderIdentity
 from clawstate.memory.records import MemoryRecord, content_hash
+from clawstate.sqlite import DamagedValueError
 
 CACHED_VECTORS = 20_000
 """How many vectors of forgotten texts the embedding cache holds."""
 
 _KNOWN = """
 SELECT m.id, m.docno, s.namespace, m.content_hash, m.embedding IS NOT NULL, m.timestamp,
-    m.thread, m.position, m.updated_at
+    m.thread, m.position, m.updated_at, m.expires_at
 FROM json_each(?) k CROSS JOIN memories m ON m.id = k.value JOIN scopes s ON s.scope = m.scope
 """
 _INSERT = f"INSERT INTO memories VALUES ({', '.join('?' * 16)})"
@@ -55,7 +56,8 @@ def upsert(
     """Put *given* into the tables; see `MemoryBackend.upsert`."""
     given = list({each.record.id: each for each in given}.values())
     claim_embedder(connection, given, embedder)
-    known = _known(connection, [each.record.id for each in given])
+    now_ms = _newest(given)
+    known = _alive(connection, _known(connection, [each.record.id for each in given]), now_ms)
     hashes = [content_hash(each.record.text) for each in given]
     added: list[_Row] = []
     replaced: list[int] = []
@@ -67,7 +69,6 @@ def upsert(
         if row is not None:
             replaced.append(row[1])
         added.append(_Row(each, digest, place))
-    now_ms = _newest(given)
     remove(connection, replaced, now_ms=now_ms)
     _insert(connection, added)
     touch(connection, now_ms=now_ms)
@@ -142,7 +143,12 @@ def touch(connection: apsw.Connection, *, now_ms: int) -> None:
 def stored_embedder(connection: apsw.Connection) -> EmbedderIdentity | None:
     """Return the embedder whose vectors are kept; None before the first."""
     text = connection.execute("SELECT value FROM meta WHERE key = 'embedder'").get
-    return None if text is None else EmbedderIdentity(**json.loads(text))
+    if text is None:
+        return None
+    try:
+        return EmbedderIdentity(**json.loads(text))
+    except TypeError as error:
+        raise DamagedValueError("an embedder without a name") from error
 
 
 def claim_embedder(
@@ -189,6 +195,15 @@ def made_scope(connection: apsw.Connection, namespace: str) -> int:
 
 def _known(connection: apsw.Connection, ids: Sequence[str]) -> dict[str, tuple[Any, ...]]:
     return {row[0]: row for row in connection.execute(_KNOWN, (json.dumps(list(ids)),))}
+
+
+def _alive(
+    connection: apsw.Connection, known: dict[str, tuple[Any, ...]], now_ms: int
+) -> dict[str, tuple[Any, ...]]:
+    """Return those of *known* that have not expired; what has goes, as if it had gone before."""
+    expired = {key: row for key, row in known.items() if row[9] is not None and row[9] <= now_ms}
+    remove(connection, [row[1] for row in expired.values()], now_ms=now_ms)
+    return {key: row for key, row in known.items() if key not in expired}
 
 
 def _places(
