@@ -319,8 +319,9 @@ def _counted(blobs: Iterable[bytes]) -> tuple[list[int], list[int], int]:
     import numpy as np  # noqa: PLC0415 - costs 170 ms, and states without vectors do without
 
     flat = np.frombuffer(joined, dtype="<u2")
-    numbers, counts = np.unique(flat, return_counts=True)
-    return numbers.tolist(), counts.tolist(), len(flat)
+    counts = np.bincount(flat)  # a sort, as `unique` does, would take six times as long
+    numbers = np.flatnonzero(counts)
+    return numbers.tolist(), counts[numbers].tolist(), len(flat)
 
 
 def _cache_vectors(
