@@ -13,10 +13,11 @@ import pytest
 
 import clawstate
 from clawstate.errors import FallbackWarning, StateError, UnavailableError
+from seeds import seed
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
 SOURCE = Path(clawstate.__file__).parents[1]
-SEED = int(os.environ.get("CLAWSTATE_SEED", "0")) or random.SystemRandom().randrange(10**9)
+SEED = seed()
 LENGTHS = 300 if FULL else 30
 FLIPS = 1500 if FULL else 40
 IS_ROOT = os.geteuid() == 0

@@ -15,11 +15,12 @@ import victim
 
 import clawstate
 from clawstate.memory.backends.sqlite import upkeep
+from seeds import seed
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
 SOURCE = Path(clawstate.__file__).parents[1]
 HERE = Path(__file__).parent
-SEED = int(os.environ.get("CLAWSTATE_SEED", "0")) or random.SystemRandom().randrange(10**9)
+SEED = seed()
 KILLS = 30 if FULL else 3  # of each verb, at random moments
 POINTS = 4  # of each verb, at chosen system calls; all of them in a full run
 ROUNDS = 4  # of a verb under strace

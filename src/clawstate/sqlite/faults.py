@@ -50,8 +50,9 @@ def state_error(error: apsw.Error, path: Path) -> StateError:
         return LockTimeoutError(str(path), 0.0, "another program holds the database; try again")
     if isinstance(error, apsw.CorruptError | apsw.NotADBError):
         return CorruptError(str(path), "is damaged or no database")
-    if isinstance(error, apsw.SQLError) and "malformed JSON" in str(error):
-        return CorruptError(str(path), "holds a damaged value")
+    if isinstance(error, apsw.SQLError):
+        # Our statements fit our tables, so it is the tables, or a value, that are not as written.
+        return CorruptError(str(path), f"is damaged: {error}")
     if _is_disk_full(error):
         return UnavailableError(str(path), *_REMEDIES[apsw.FullError])
     for kind, (problem, hint) in _REMEDIES.items():

@@ -25,8 +25,7 @@ from clawstate.memory.vector_index.snapshot import VectorSnapshot, open_snapshot
 Condition = tuple[str, list[Any]]
 
 _FEW = 4_000  # so few vectors are read faster one by one than all together
-_TRIES = 3  # to get enough proposals through a filter, or past deleted records
-_MOST = 4_000  # proposals; from here reading what the filter lets through is faster
+_MOST = 4_000  # proposals through a filter; more take longer than to compare all vectors
 _SAMPLE = 16
 
 
@@ -120,7 +119,7 @@ class NearestSearch:
         )
         tail = self._cache.load(connection, (scope, snapshot.upto)).best(query, limit, allowed)
         wanted = limit
-        for _ in range(_TRIES):
+        while wanted <= _MOST:
             keys, _cosine = snapshot.nearest(query, wanted)
             proposed = keys.tolist()
             if condition is not None:
@@ -128,10 +127,10 @@ class NearestSearch:
             found = _cosines(connection, query, proposed)
             if len(found) >= limit:
                 return _top(found | tail, limit)
-            # As many as are let through by what was seen, and some to spare.
-            wanted = int(1.2 * wanted * limit / max(len(found), 1)) + limit
-            if wanted > _MOST:
-                break
+            share = max(len(found), 1) / wanted
+            if share * snapshot.count <= _FEW:
+                break  # reading all that a filter or deletions leave is exact, and as fast
+            wanted = max(2 * wanted, int(2 * limit / share))
         return None
 
 

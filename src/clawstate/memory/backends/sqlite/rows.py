@@ -95,4 +95,7 @@ def unpack(blobs: Sequence[bytes]) -> NDArray[np.float32]:
         packed = np.frombuffer(b"".join(blobs), dtype="<f2").reshape(len(blobs), -1)
     except (ValueError, TypeError) as error:
         raise DamagedValueError("vectors of different lengths") from error
-    return packed.astype(np.float32)
+    vectors = packed.astype(np.float32)
+    if not np.isfinite(vectors).all():
+        raise DamagedValueError("a vector that is no vector")
+    return vectors
