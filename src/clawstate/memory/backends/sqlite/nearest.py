@@ -114,24 +114,25 @@ class NearestSearch:
         condition: Condition | None,
         limit: int,
     ) -> Scores | None:
-        allowed = (
-            None if condition is None else _matching_after(connection, condition, snapshot.upto)
-        )
-        tail = self._cache.load(connection, (scope, snapshot.upto)).best(query, limit, allowed)
+        behind = self._cache.load(connection, (scope, snapshot.upto))
+        allowed = None
+        if condition is not None:
+            let_through = _restricted(connection, condition, behind.docnos.tolist())
+            allowed = np.array(let_through, dtype=np.int64)
+        tail = behind.best(query, limit, allowed)
         wanted = limit
-        while wanted <= _MOST:
+        while True:
             keys, _cosine = snapshot.nearest(query, wanted)
             proposed = keys.tolist()
             if condition is not None:
                 proposed = _restricted(connection, condition, proposed)
             found = _cosines(connection, query, proposed)
-            if len(found) >= limit:
+            if len(found) >= (limit if wanted < _MOST else limit // 4):
                 return _top(found | tail, limit)
             share = max(len(found), 1) / wanted
-            if share * snapshot.count <= _FEW:
-                break  # reading all that a filter or deletions leave is exact, and as fast
-            wanted = max(2 * wanted, int(2 * limit / share))
-        return None
+            if wanted >= _MOST or share * snapshot.count <= _FEW:
+                return None  # reading all that a filter or deletions leave is exact, and as fast
+            wanted = min(_MOST, max(2 * wanted, int(1.5 * limit / share)))
 
 
 def _agrees(connection: apsw.Connection, scope: int, snapshot: VectorSnapshot) -> bool:
@@ -155,15 +156,6 @@ def _agrees(connection: apsw.Connection, scope: int, snapshot: VectorSnapshot) -
 def _matching(connection: apsw.Connection, condition: Condition) -> NDArray[np.int64]:
     text, values = condition
     rows = connection.execute(f"SELECT m.docno FROM memories m WHERE {text}", values)
-    return np.fromiter((row[0] for row in rows), dtype=np.int64)
-
-
-def _matching_after(
-    connection: apsw.Connection, condition: Condition, docno: int
-) -> NDArray[np.int64]:
-    text, values = condition
-    sql = f"SELECT m.docno FROM memories m WHERE m.docno > ? AND {text}"
-    rows = connection.execute(sql, (docno, *values))
     return np.fromiter((row[0] for row in rows), dtype=np.int64)
 
 
