@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 import os
 import socket
+import tempfile
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from clawstate.errors import NotFoundError, UnavailableError
 from clawstate.importers import Found, Kind, Passage, Problem, detect, discover, read_passages
 
 CHAT = json.dumps([{"title": "t", "mapping": {}, "current_node": "x"}])
+
+NOBODY = 65534
 
 
 def fill(root: Path, *names: str, text: str = "x") -> None:
@@ -117,15 +121,30 @@ def test_pipes_sockets_and_devices_are_never_opened(tmp_path: Path) -> None:
     assert "pipe" in found[0].message
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
-def test_unreadable_is_a_problem(tmp_path: Path) -> None:
-    """A folder or file without permission is a problem that says so; the rest is found."""
-    fill(tmp_path, "closed/a.md", "b.md", "c.json")
-    (tmp_path / "closed").chmod(0)
-    (tmp_path / "c.json").chmod(0)
+@contextmanager
+def ordinary_user():
+    """Work as somebody who may not read everything, even where the tests run as the superuser."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
-    items = list(discover([tmp_path]))
-    (tmp_path / "closed").chmod(0o700)
+
+def test_unreadable_is_a_problem() -> None:
+    """A folder or file without permission is a problem that says so; the rest is found."""
+    # Not in tmp_path: an ordinary user may not even enter the folders of the superuser's tests.
+    with ordinary_user(), tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        fill(folder, "closed/a.md", "b.md", "c.json")
+        (folder / "closed").chmod(0)
+        (folder / "c.json").chmod(0)
+
+        items = list(discover([folder]))
+        (folder / "closed").chmod(0o700)
 
     problems = [each for each in items if isinstance(each, Problem)]
     assert {each.path.name for each in problems} == {"closed", "c.json"}

@@ -111,7 +111,7 @@ def _wrapped(pieces: list[tuple[str, bool]]) -> Iterator[str]:
     width, line, length = _width(), "", 0
     for text, is_match in pieces:
         for word in _words(text):
-            if length + len(word) > width and length:
+            if length + len(word) > width and length and word != "…":
                 yield _INDENT + line.rstrip()
                 line, length = "", 0
                 word = word.lstrip()  # noqa: PLW2901 - a line starts without a blank
