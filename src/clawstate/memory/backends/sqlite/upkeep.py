@@ -122,6 +122,11 @@ def build_snapshots(
 
 def drop_snapshots(vectors: Path) -> None:
     """Remove all snapshots below *vectors*; searches are exact until they are built again."""
+    from clawstate.memory.vector_index.manifest import MANIFEST_NAME  # noqa: PLC0415
+
+    # The manifests first: what none of them names is no snapshot, but a leftover to be swept.
+    for manifest in vectors.glob(f"*/{MANIFEST_NAME}"):
+        manifest.unlink(missing_ok=True)
     for file in vectors.glob("*/*"):
         if file.name != "build.lock":
             file.unlink(missing_ok=True)
