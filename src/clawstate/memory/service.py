@@ -30,7 +30,7 @@ from clawstate.memory.filters import filter_from
 from clawstate.memory.imports import Imports
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.records import Hit, MemoryRecord
-from clawstate.memory.search import Mode, Question, answer, question_from
+from clawstate.memory.search import Mode, answer, question_from
 from clawstate.memory.upkeep import Upkeep
 from clawstate.memory.validation import MAX_SOURCE, check_name, record_from
 
@@ -236,13 +236,19 @@ class Memory:
         )
         question = question_from(query, k=k, mode=mode, chosen=chosen, min_score=min_score)
         embedder = None if mode == "words" else self._embedder()
+        # Before the view is opened: an embedder may ask a server, and nobody shall wait for that.
+        prepared = None if embedder is None else self._prepared(embedder, question.text)
         with self._backend.view() as view:
             version = view.version()
             known = self._cache.hits(question, version=version, now=self._clock())
             if known is None:
-                vector = None if embedder is None else self._vector(view, question, embedder)
+                vector = prepared
+                if prepared is not None and self._weighing is not None:
+                    chosen = question.chosen
+                    vector = _weighted(view, self._weighing, prepared, chosen.namespace)
                 known = answer(view, question, vector)
-                self._cache.keep_hits(question, version=version, hits=known)
+                if embedder is None or vector is not None:  # not what only words could find
+                    self._cache.keep_hits(question, version=version, hits=known)
         return list(known)
 
     def optimize(
@@ -299,19 +305,16 @@ class Memory:
         now = max(self._clock(), old.updated_at + 0.001)
         return record_from({**given, "updated_at": now}, now=now)
 
-    def _vector(
-        self, view: MemoryView, question: Question, embedder: Embedder
-    ) -> NDArray[np.float32] | None:
-        text = question.text[:_MAX_QUERY]
+    def _prepared(self, embedder: Embedder, query: str) -> NDArray[Any] | None:
+        """Return the subwords of *query* where they are weighed, else its vector."""
+        text = query[:_MAX_QUERY]
         try:
             if self._weighing is None:
                 return self._cache.vector(text, lambda: embedder.embed([text])[0])
-            (subwords,) = self._weighing.subwords([text])
+            return self._weighing.subwords([text])[0]
         except EmbeddingError as error:
             warnings.warn(f"searching by words only: {error}", FallbackWarning, stacklevel=3)
             return None
-        counts, total = view.subword_counts(set(subwords.tolist()), question.chosen.namespace)
-        return self._weighing.weighted(subwords, counts, total)
 
     def _identity(self) -> EmbedderIdentity | None:
         embedder = self._embedder()
@@ -350,6 +353,13 @@ _CHANGEABLE = {"ttl"} | {each.name for each in fields(MemoryRecord)} - {
     "created_at",
     "updated_at",
 }
+
+
+def _weighted(
+    view: MemoryView, embedder: SubwordEmbedder, subwords: NDArray[np.uint16], namespace: str | None
+) -> NDArray[np.float32]:
+    counts, total = view.subword_counts(set(subwords.tolist()), namespace)
+    return embedder.weighted(subwords, counts, total)
 
 
 def _complete(

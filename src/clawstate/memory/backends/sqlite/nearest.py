@@ -97,12 +97,9 @@ class NearestSearch:
         limit: int,
     ) -> Scores:
         allowed = None if condition is None else _matching(connection, condition)
-        if allowed is not None and len(allowed) <= _FEW and self._is_cold(connection, scope):
+        if allowed is not None and len(allowed) <= _FEW and not self._cache.holds((scope, 0)):
             return _top(_cosines(connection, query, allowed.tolist()), limit)
         return self._cache.load(connection, (scope, 0)).best(query, limit, allowed)
-
-    def _is_cold(self, connection: apsw.Connection, scope: int | None) -> bool:
-        return self._cache.loaded(connection, (scope, 0)) is None
 
     def _proposed(
         self,

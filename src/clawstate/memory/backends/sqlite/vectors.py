@@ -48,15 +48,6 @@ class Vectors:
             cosines, docnos = cosines[top], docnos[top]
         return dict(zip(docnos.tolist(), cosines.tolist(), strict=True))
 
-    def cosines(self, query: NDArray[np.float32], wanted: NDArray[np.int64]) -> dict[int, float]:
-        """Return the cosine of each of *wanted* that has a row."""
-        if not len(self.docnos):
-            return {}
-        places = np.minimum(np.searchsorted(self.docnos, wanted), len(self.docnos) - 1)
-        places = places[self.docnos[places] == wanted]
-        cosines = self.matrix[places] @ query
-        return dict(zip(self.docnos[places].tolist(), cosines.tolist(), strict=True))
-
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
@@ -73,11 +64,10 @@ class VectorCache:
         self._mutex = threading.Lock()
         self._kept: OrderedDict[Key, _Kept] = OrderedDict()
 
-    def loaded(self, connection: apsw.Connection, key: Key) -> Vectors | None:
-        """Return what is in memory for *key*, brought up to date; None when nothing is."""
+    def holds(self, key: Key) -> bool:
+        """Tell whether the vectors of *key* are in memory."""
         with self._mutex:
-            known = key in self._kept
-        return self.load(connection, key) if known else None
+            return key in self._kept
 
     def load(self, connection: apsw.Connection, key: Key) -> Vectors:
         """Return the vectors of *key* as *connection* sees them."""
