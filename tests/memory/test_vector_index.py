@@ -105,6 +105,16 @@ def test_nearest_finds_what_an_exact_search_finds(folder):
         np.testing.assert_allclose(kept, units(vectors)[[0, 76, 3999]], atol=1e-3)
 
 
+def test_a_machine_with_many_cores_builds_no_worse_a_graph(folder):
+    """However many threads may build it, no neighbourhood of a snapshot is out of reach."""
+    vectors, queries = clustered(2000), clustered(100, seed=2)
+
+    build(folder, vectors, threads=64)
+
+    with open_snapshot(folder, IDENTITY) as snapshot:
+        assert recall(snapshot, vectors, queries) >= 0.99
+
+
 def test_similarities_are_cosines_best_first(folder):
     """Similarities are cosines whatever the lengths of the vectors and of the query."""
     vectors = clustered(300) * 7
