@@ -6,6 +6,7 @@ The errors that clawstate raises on purpose.
     StateError internal
     ├── NotFoundError not_found (LookupError)
     ├── ConflictError conflict
+    │   └── LockLostError lock_lost
     ├── InvalidError invalid (ValueError)
     │   ├── ConfigError config
     │   └── DimensionError dimension
@@ -20,7 +21,8 @@ The errors that clawstate raises on purpose.
 
     StateWarning (UserWarning)
     ├── CorruptWarning
-    └── FallbackWarning
+    ├── FallbackWarning
+    └── StaleLockWarning
 
 Each error carries its facts as fields and builds its own sentence, which says what to do next.
 Anything that is not a `StateError` is a bug.
@@ -65,6 +67,20 @@ class ConflictError(StateError):
 
     def __str__(self) -> str:
         return _sentence(f"{self.kind} {self.key!r} was changed meanwhile", self.hint)
+
+
+class LockLostError(ConflictError):
+    """A lock was taken away while it was held; what it protected was not written."""
+
+    code = "lock_lost"
+
+    def __init__(self, path: str) -> None:
+        super().__init__("locked file", path)
+        self.args = (path,)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"the lock on {self.path} was taken away; read the file again and repeat"
 
 
 class InvalidError(StateError, ValueError):
@@ -119,18 +135,25 @@ class LimitError(StateError):
 
 
 class LockTimeoutError(StateError, TimeoutError):
-    """A lock was not free in time."""
+    """A lock was not free in time; *waited* in seconds, *holder* if it is known."""
 
     code = "locked"
 
-    def __init__(self, path: str, waited: float, hint: str = "try again") -> None:
+    def __init__(
+        self, path: str, waited: float, hint: str = "try again", *, holder: str = ""
+    ) -> None:
         super().__init__(path, waited, hint)
         self.path = path
         self.waited = waited
         self.hint = hint
+        self.holder = holder
 
     def __str__(self) -> str:
-        return _sentence(f"{self.path} stayed locked for {self.waited:.1f} s", self.hint)
+        held = f", held by {self.holder}" if self.holder else ""
+        return _sentence(f"{self.path} stayed locked for {self.waited:.1f} s{held}", self.hint)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), self.args, {"holder": self.holder}
 
 
 class CorruptError(StateError):
@@ -219,6 +242,10 @@ class CorruptWarning(StateWarning):
 
 class FallbackWarning(StateWarning):
     """A lesser way was taken because the better one is not available."""
+
+
+class StaleLockWarning(StateWarning):
+    """A lock whose owner is gone was taken over."""
 
 
 def _sentence(fact: str, hint: str) -> str:

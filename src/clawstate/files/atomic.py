@@ -8,6 +8,7 @@ private afterwards.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import secrets
@@ -20,7 +21,7 @@ from clawstate.errors import InvalidError, LimitError, NotFoundError, Unavailabl
 from clawstate.files.json_text import dump_pretty
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _PRIVATE_FILE = 0o600
 _PRIVATE_DIRECTORY = 0o700
@@ -35,6 +36,7 @@ _OPEN_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_C
 
 _TEMPORARY = re.compile(r".*\.[0-9a-f]{16}\.tmp", re.DOTALL)
 _READABLE_PART = 40  # characters of the target's name that its temporary file shows
+_HASHED_PART = 8
 
 _UNCHANGED = "was not written and is unchanged"
 _UNKNOWN = "was replaced, but a power cut may still bring the old content back"
@@ -53,29 +55,41 @@ _REMEDIES = {
 }
 
 
-def write_atomic(path: Path, data: bytes, *, mode: int = _PRIVATE_FILE) -> None:
+def write_atomic(
+    path: Path,
+    data: bytes,
+    *,
+    mode: int = _PRIVATE_FILE,
+    fence: Callable[[], object] | None = None,
+) -> None:
     """
     Replace *path* with *data*; missing directories are made private, and are durable as well.
 
     The new file is on disk before it takes the name, and the directory is synced after. Two
-    writers are not kept apart here; a lock does that. Raises `InvalidError` if *path* is a link
-    or anything but a regular file with one name, and `UnavailableError` if the system refuses:
-    then the old content is intact and no temporary file is left, unless the error says that the
-    outcome is unknown. Source: decision 2.
+    writers are not kept apart here; a lock does that, and *fence*, called just before the new
+    file takes the name, can stop it by raising (`FileLock.confirm`).
+
+    Raises `InvalidError` if *path* is a link or anything but a regular file with one name, and
+    `UnavailableError` if the system refuses: then the old content is intact and no temporary file
+    is left, unless the error says that the outcome is unknown. Source: decision 2.
     """
     make_private_dir(path.parent)
     with _translated(path, _UNCHANGED), _opened_directory(path.parent) as folder:
         _require_replaceable(path, folder)
-        _replace(path, data, folder=folder, mode=mode)
+        _replace(path, data, folder=folder, mode=mode, fence=fence)
         with _translated(path, _UNKNOWN, "read it again before you repeat"):
             _sync_directory(folder)
 
 
 def write_json_file_atomically(
-    path: str | os.PathLike[str], data: Any, *, mode: int = _PRIVATE_FILE
+    path: str | os.PathLike[str],
+    data: Any,
+    *,
+    mode: int = _PRIVATE_FILE,
+    fence: Callable[[], object] | None = None,
 ) -> None:
     """Replace *path* with *data* as pretty JSON and a line end, as `write_atomic` does."""
-    write_atomic(Path(path), f"{dump_pretty(data)}\n".encode(), mode=mode)
+    write_atomic(Path(path), f"{dump_pretty(data)}\n".encode(), mode=mode, fence=fence)
 
 
 def make_private_dir(path: Path) -> None:
@@ -133,6 +147,22 @@ def is_temporary(path: Path) -> bool:
     return bool(_TEMPORARY.fullmatch(path.name))
 
 
+def sweep_temporaries(path: Path) -> int:
+    """
+    Remove what killed writers of *path* left in its directory, and return how many files.
+
+    Only for who holds the lock of *path*: a living writer would lose its file.
+    """
+    prefix = f"{_temporary_prefix(path.name)}."
+    swept = 0
+    with suppress(OSError):
+        for entry in path.parent.iterdir():
+            if entry.name.startswith(prefix) and _TEMPORARY.fullmatch(entry.name, len(prefix) - 1):
+                entry.unlink()
+                swept += 1
+    return swept
+
+
 @contextmanager
 def _opened_directory(path: Path) -> Iterator[int | None]:
     """Give a descriptor, so that nobody can exchange the directory meanwhile; none on Windows."""
@@ -176,9 +206,23 @@ def _require_ours(path: Path, found: os.stat_result | None) -> None:
         )
 
 
-def _replace(path: Path, data: bytes, *, folder: int | None, mode: int) -> None:
+def _temporary_prefix(name: str) -> str:
+    if len(name) <= _READABLE_PART:
+        return name
+    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:_HASHED_PART]
+    return f"{name[: _READABLE_PART - _HASHED_PART]}{digest}"
+
+
+def _replace(
+    path: Path,
+    data: bytes,
+    *,
+    folder: int | None,
+    mode: int,
+    fence: Callable[[], object] | None,
+) -> None:
     token = secrets.token_hex(8)
-    temporary = path.with_name(f"{path.name[:_READABLE_PART]}.{token}.tmp")
+    temporary = path.with_name(f"{_temporary_prefix(path.name)}.{token}.tmp")
     name = _name(temporary, folder)
     try:
         descriptor = os.open(name, _CREATE, mode, dir_fd=folder)
@@ -186,6 +230,8 @@ def _replace(path: Path, data: bytes, *, folder: int | None, mode: int) -> None:
         raise InvalidError(str(temporary), "is in the way", "move it away") from error
     try:
         _fill(descriptor, data, mode)
+        if fence is not None:
+            fence()
         os.replace(name, _name(path, folder), src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:
         with suppress(OSError):

@@ -1,0 +1,186 @@
+"""
+Who holds a lock: the payload of the sidecar, and whether its writer is still alive.
+
+The file is OpenClaw's, `{"pid", "createdAt"}`; the fields beyond those two are ours, and ignored by
+it. They prove that an owner is dead where a process number alone cannot (decision 1).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from clawstate.clock import from_iso, to_iso
+from clawstate.errors import InvalidError
+
+_PROC = Path("/proc")
+_MACHINE_ID = Path("/etc/machine-id")
+_STATE, _START = 0, 19  # fields of /proc/<pid>/stat, counted behind the name
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """
+    What a payload says of who wrote it; times in seconds since the epoch.
+
+    Only a payload with a *nonce* is one of ours; the others know nothing but the first two.
+    """
+
+    pid: int
+    created_at: float | None
+    start_time: int | None = None
+    host: str | None = None
+    boot_id: str | None = None
+    pid_namespace: str | None = None
+    nonce: str | None = None
+
+    def __str__(self) -> str:
+        foreign = self.host is not None and self.host != host_name()
+        return f"process {self.pid}{f' on {self.host}' if foreign else ''}"
+
+
+def this_owner(now: float) -> Owner:
+    """Return the present process as an owner, with a nonce of its own."""
+    return Owner(
+        pid=os.getpid(),
+        created_at=now,
+        start_time=_own_start(os.getpid()),
+        host=host_name(),
+        boot_id=boot_id(),
+        pid_namespace=_pid_namespace(os.getpid()),
+        nonce=secrets.token_hex(8),
+    )
+
+
+def payload_of(owner: Owner) -> bytes:
+    """Return the text of a sidecar: always of the same length for the same owner."""
+    fields = {
+        "pid": owner.pid,
+        "createdAt": to_iso(owner.created_at or 0.0),
+        "startTime": owner.start_time,
+        "host": owner.host,
+        "bootId": owner.boot_id,
+        "pidNs": owner.pid_namespace,
+        "nonce": owner.nonce,
+    }
+    known = {name: value for name, value in fields.items() if value is not None}
+    return json.dumps(known, indent=2).encode()
+
+
+def parse_payload(raw: bytes) -> Owner | None:
+    """Return the owner that *raw* names, or `None` if it names none."""
+    try:
+        fields = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    pid = fields.get("pid") if isinstance(fields, dict) else None
+    if not isinstance(pid, int | float) or isinstance(pid, bool) or pid != pid // 1 or not pid:
+        return None
+    if not isinstance(fields.get("createdAt"), str):
+        return None
+    start = fields.get("startTime")
+    return Owner(
+        pid=int(pid),
+        created_at=_moment(fields["createdAt"]),
+        start_time=start if isinstance(start, int) else None,
+        host=_text(fields, "host"),
+        boot_id=_text(fields, "bootId"),
+        pid_namespace=_text(fields, "pidNs"),
+        nonce=_text(fields, "nonce"),
+    )
+
+
+def is_dead(owner: Owner) -> bool | None:
+    """
+    Tell whether *owner* is proven dead (True) or alive (False); `None` if it cannot be examined.
+
+    Dead is who has no process, a zombie, a process that started at another time, or another boot
+    of this machine. Another host or process namespace cannot be examined, and a bare process
+    number that is in use proves nothing.
+    """
+    if owner.host is not None and owner.host != host_name():
+        return None
+    if owner.boot_id is not None and boot_id() is not None and owner.boot_id != boot_id():
+        return True
+    if owner.pid_namespace not in {None, _pid_namespace(os.getpid())}:
+        return None
+    if not _runs(owner.pid):
+        return True
+    if owner.start_time is None or owner.nonce is None:
+        return None
+    started = _start_of(owner.pid)
+    return None if started is None else started != owner.start_time
+
+
+@lru_cache(maxsize=1)
+def host_name() -> str:
+    """Return a name of this machine that another machine of the same name does not share."""
+    name = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        if machine := _MACHINE_ID.read_text().strip():
+            return f"{name}-{hashlib.sha256(machine.encode()).hexdigest()[:8]}"
+    return name
+
+
+@lru_cache(maxsize=1)
+def boot_id() -> str | None:
+    """Return what the kernel calls this boot, where it has a name for it."""
+    with contextlib.suppress(OSError):
+        return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+    return None
+
+
+@lru_cache(maxsize=1)
+def _own_start(pid: int) -> int | None:
+    return _start_of(pid)
+
+
+@lru_cache(maxsize=1)
+def _pid_namespace(_pid: int) -> str | None:
+    # Of the process, not of the machine: keyed by process number for the sake of forks.
+    with contextlib.suppress(OSError):
+        return str((_PROC / "self/ns/pid").readlink())
+    return None
+
+
+def _runs(pid: int) -> bool:
+    if not 0 < pid < 1 << 31:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # somebody else's, but there
+    fields = _stat_of(pid)
+    return fields is None or fields[_STATE] not in {"Z", "X"}
+
+
+def _start_of(pid: int) -> int | None:
+    fields = _stat_of(pid)
+    return None if fields is None else int(fields[_START])
+
+
+def _stat_of(pid: int) -> list[str] | None:
+    with contextlib.suppress(OSError):
+        # The name may hold blanks and brackets; nothing behind it does.
+        return (_PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
+    return None
+
+
+def _moment(text: str) -> float | None:
+    with contextlib.suppress(InvalidError):
+        return from_iso(text)
+    return None
+
+
+def _text(fields: dict[str, Any], name: str) -> str | None:
+    value = fields.get(name)
+    return value if isinstance(value, str) else None

@@ -1,0 +1,188 @@
+"""
+What every engine of records promises: `Backend`, `Collection`, `Capability`.
+
+A collection is a named set of JSON records, each with a revision. A value is what JSON knows; it
+comes back with its unknown fields and the order of its keys, as a copy that is the caller's own.
+Keys are any text of 1 to 1,024 characters that UTF-8 can hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import PurePosixPath
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
+
+A = TypeVar("A")
+
+Json: TypeAlias = Any
+"""What `json.loads` returns."""
+
+Revision: TypeAlias = str
+"""Names one value of one record; opaque. Another value under the key has another revision."""
+
+
+class Mark(Enum):
+    """What no JSON value can be mistaken for."""
+
+    ABSENT = "absent"
+    ANY = "any"
+    DELETE = "delete"
+
+
+ABSENT: Final = Mark.ABSENT
+"""`put(expect=ABSENT)`: the key must be new."""
+ANY: Final = Mark.ANY
+"""`put(expect=ANY)`: whatever is there is replaced."""
+DELETE: Final = Mark.DELETE
+"""Returned by the change of an `update`: the record shall go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Versioned:
+    """A record as it was found: its key, its value and the revision of that value."""
+
+    key: str
+    value: Json
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """
+    What moved since a cursor: keys put, replaced or deleted.
+
+    With *complete* false the engine no longer knows: anything may have moved, and *keys* is empty.
+    """
+
+    cursor: str
+    keys: frozenset[str]
+    complete: bool = True
+
+
+class Capability(Enum):
+    """What an engine can do beyond the contract that all of them keep."""
+
+    DURABLE = "what was acknowledged survives a power cut"
+    SHARED = "several processes may change one collection at once"
+    FILES = "the collection lies in a file of its own that other programs may write"
+    LASTING_CURSORS = "a cursor is good in another process, and after a restart"
+
+
+class Layout(Protocol):
+    """
+    How the records of a collection lie in one JSON document.
+
+    Whatever in the document is no record of this collection stays as it is.
+    """
+
+    def decode(self, document: Json) -> dict[str, Json]:
+        """
+        Return the records of *document* (`None`: there is none yet), in its order.
+
+        Raises `InvalidError` for a document that cannot hold them, `VersionError` for one of a
+        newer format; the engine names the file.
+        """
+
+    def encode(self, document: Json, records: Mapping[str, Json]) -> Json:
+        """Return a new document with *records* in the place of those that *document* holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """
+    What an engine must know of a collection.
+
+    *kind* names it in tables and messages, such as `pairing` or `auth:main`. *path* is relative to
+    the state directory. A file ends with a line end unless *newline* is false, and has *mode* from
+    birth. *max_bytes* bounds a file that is read.
+    """
+
+    kind: str
+    path: PurePosixPath
+    layout: Layout
+    mode: int = 0o600
+    newline: bool = True
+    max_bytes: int = 256 << 20
+
+
+Change: TypeAlias = Callable[[Json | None], Json | Mark]
+"""Old value (`None`: there is none; its own copy) to new value, or `DELETE`. Pure: it may be
+called again."""
+
+WholeChange: TypeAlias = Callable[[dict[str, Json]], tuple[Mapping[str, Json], A]]
+"""All records (own copies) to all records as they shall be, and an answer. Pure."""
+
+
+class Collection(Protocol):
+    """
+    A named set of JSON records. Safe for threads.
+
+    Every method raises `UnavailableError` when disk or server refuse, `ClosedError` after the
+    backend was closed, `LockTimeoutError` when others write for too long. Reads never wait for
+    writers. Changing raises `CorruptError` rather than overwrite what cannot be read, and
+    `InvalidError` for a key or value that cannot be kept, with nothing written.
+    """
+
+    @property
+    def shape(self) -> Shape:
+        """What the collection was asked for with."""
+
+    def get(self, key: str) -> Versioned | None:
+        """Return the record of *key*."""
+
+    def scan(
+        self, prefix: str = "", *, after: str | None = None, limit: int | None = None
+    ) -> Iterator[Versioned]:
+        """
+        Give the records whose keys start with *prefix*, by code point of their keys.
+
+        *after* leaves out all keys up to and including it; at most *limit* records. All come from
+        one moment.
+        """
+
+    def count(self, prefix: str = "") -> int:
+        """Return how many records have a key that starts with *prefix*."""
+
+    def put(self, key: str, value: Json, *, expect: Revision | Mark = ANY) -> Versioned:
+        """
+        Keep *value* under *key* if the record there is as expected, in one step.
+
+        *expect* is a revision, `ABSENT` or `ANY`; otherwise raises `ConflictError`. An equal value
+        is not written again and keeps its revision.
+        """
+
+    def delete(self, key: str, *, expect: Revision | Mark = ANY) -> bool:
+        """Remove *key*; False when it was not there. Raises `ConflictError` as `put` does."""
+
+    def update(self, key: str, change: Change) -> Versioned | None:
+        """
+        Put what *change* makes of the value of *key*, and return it; `None` when it is gone.
+
+        No other change comes between; *change* may run again and must not use the collection.
+        What it raises leaves everything as it was.
+        """
+
+    def change_all(self, change: WholeChange[A]) -> A:
+        """Replace all records by what *change* makes of them, at once, and return its answer."""
+
+    def changes(self, since: str | None = None) -> Changes:
+        """Return which keys moved after the cursor *since*, and a cursor of now (`None`: only it).
+
+        A cursor that the engine does not know gives incomplete `Changes`, never an error.
+        """
+
+
+class Backend(Protocol):
+    """One engine over one state."""
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What it can do beyond the contract."""
+
+    def collection(self, shape: Shape) -> Collection:
+        """Return the collection of *shape*; nothing is created before the first change."""
+
+    def close(self) -> None:
+        """Let go of everything; a call after this raises `ClosedError`."""

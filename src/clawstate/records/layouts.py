@@ -1,0 +1,167 @@
+"""The usual `Layout`s: a map, a list, several sections of one document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from clawstate.errors import InvalidError, VersionError
+from clawstate.records.contract import Json
+
+SEPARATOR = "/"
+
+
+@dataclass(frozen=True, slots=True)
+class MapLayout:
+    """
+    The document, or its member *section*, is an object from key to value.
+
+    A *version* is the newest format that is understood, and is stamped on a new document.
+    """
+
+    section: str | None = None
+    version: int | None = None
+
+    def decode(self, document: Json) -> dict[str, Json]:
+        """Return the members of the object."""
+        found = _opened(document, self.version)
+        return dict(found if self.section is None else _object(found, self.section))
+
+    def encode(self, document: Json, records: Mapping[str, Json]) -> Json:
+        """Return the document with *records* as members, those that stay in their old places."""
+        found = _stamped(document, self.version)
+        if self.section is None:
+            return _arranged(found, records)
+        return {**found, self.section: _arranged(_object(found, self.section), records)}
+
+
+@dataclass(frozen=True, slots=True)
+class ListLayout:
+    """
+    The member *section* is a list of objects, each with its key in the member *key*.
+
+    Items without a usable key, and second items of a key, are no records and stay where they are.
+    """
+
+    section: str
+    key: str
+    version: int | None = None
+
+    def decode(self, document: Json) -> dict[str, Json]:
+        """Return the items by their keys."""
+        records: dict[str, Json] = {}
+        for item in _list(_opened(document, self.version), self.section):
+            if (key := self._key(item)) is not None:
+                records.setdefault(key, item)
+        return records
+
+    def encode(self, document: Json, records: Mapping[str, Json]) -> Json:
+        """Return the document with *records* as items, those that stay in their old places."""
+        found = _stamped(document, self.version)
+        left = dict(records)
+        seen: set[str] = set()
+        items = []
+        for item in _list(found, self.section):
+            key = self._key(item)
+            if key is None or key in seen:
+                items.append(item)
+                continue
+            seen.add(key)
+            if key in left:
+                items.append(self._item(key, left.pop(key)))
+        items.extend(self._item(key, value) for key, value in left.items())
+        return {**found, self.section: items}
+
+    def _key(self, item: Json) -> str | None:
+        key = item.get(self.key) if isinstance(item, dict) else None
+        return key if isinstance(key, str) and key else None
+
+    def _item(self, key: str, value: Json) -> Json:
+        if self._key(value) != key:
+            raise InvalidError(key, f"its member {self.key!r} is not its key", "make them equal")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class SectionsLayout:
+    """
+    Several members of the document are objects; the key `<name>/<member>` is one of theirs.
+
+    *sections* maps each name, such as `profile`, to its member of the document, such as
+    `profiles`. A section without records is left out of a document that has not had it;
+    those in *always* are written all the same.
+    """
+
+    sections: Mapping[str, str]
+    version: int | None = None
+    always: frozenset[str] = field(default=frozenset())
+
+    def decode(self, document: Json) -> dict[str, Json]:
+        """Return the members of all sections."""
+        found = _opened(document, self.version)
+        return {
+            name + SEPARATOR + key: value
+            for name, section in self.sections.items()
+            for key, value in _object(found, section).items()
+        }
+
+    def encode(self, document: Json, records: Mapping[str, Json]) -> Json:
+        """Return the document with *records* in their sections."""
+        parts: dict[str, dict[str, Json]] = {name: {} for name in self.sections}
+        for key, value in records.items():
+            name, separator, rest = key.partition(SEPARATOR)
+            if name not in parts or not separator:
+                names = ", ".join(f"{each}{SEPARATOR}" for each in parts)
+                raise InvalidError(key, "names no section", f"start it with one of {names}")
+            parts[name][rest] = value
+        found = _stamped(document, self.version)
+        for name, section in self.sections.items():
+            if parts[name] or section in found or name in self.always:
+                found[section] = _arranged(_object(found, section), parts[name])
+        return found
+
+
+def _opened(document: Json, version: int | None) -> dict[str, Json]:
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise InvalidError("document", f"is {_kind(document)}, not an object")
+    found = document.get("version")
+    if version is not None and isinstance(found, int | float) and found > version:
+        raise VersionError("document", int(found), version)
+    return document
+
+
+def _stamped(document: Json, version: int | None) -> dict[str, Json]:
+    found = dict(_opened(document, version))
+    if version is None:
+        return found
+    return found if "version" in found else {"version": version, **found}
+
+
+def _object(document: dict[str, Json], section: str) -> dict[str, Json]:
+    found = document.get(section)
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise InvalidError("document", f"its {section!r} is {_kind(found)}, not an object")
+    return found
+
+
+def _list(document: dict[str, Json], section: str) -> list[Json]:
+    found = document.get(section)
+    if found is None:
+        return []
+    if not isinstance(found, list):
+        raise InvalidError("document", f"its {section!r} is {_kind(found)}, not a list")
+    return found
+
+
+def _arranged(old: Mapping[str, Json], new: Mapping[str, Json]) -> dict[str, Json]:
+    kept = {key: new[key] for key in old if key in new}
+    return {**kept, **new}
+
+
+def _kind(value: Json) -> str:
+    names = {type(None): "null", bool: "a boolean", str: "a string", list: "a list"}
+    return names.get(type(value), "an object" if isinstance(value, dict) else "a number")
