@@ -52,7 +52,8 @@ bench: $(VENV)/.bench
 
 # The tools that the slow suites drive; without them their tests say why they are skipped.
 system:
-	@./tests/system-packages strace
+	@./tests/system-packages strace fusermount3=fuse3 faketime mkfs.ext4=e2fsprogs \
+	  mkfs.xfs=xfsprogs unshare=util-linux
 
 install: $(VENV)/.run
 

@@ -27,9 +27,11 @@ from clawstate.errors import (
     FallbackWarning,
     InvalidError,
     LimitError,
+    LockLostError,
     LockTimeoutError,
     MissingExtraError,
     NotFoundError,
+    StaleLockWarning,
     StateError,
     StateWarning,
     UnavailableError,
@@ -38,6 +40,11 @@ from clawstate.errors import (
 from clawstate.version import __version__
 
 if TYPE_CHECKING:
+    from clawstate.caches.directory import DirectoryCache
+    from clawstate.caches.ttl import TTLCache
+    from clawstate.files.atomic import write_json_file_atomically
+    from clawstate.files.lock import FileLock, file_lock, with_file_lock
+    from clawstate.files.lock_options import LockOptions
     from clawstate.files.paths import StatePaths, resolve_state_dir
     from clawstate.memory.records import Hit, MemoryRecord
     from clawstate.memory.service import Memory
@@ -51,36 +58,52 @@ __all__ = [
     "CorruptError",
     "CorruptWarning",
     "DimensionError",
+    "DirectoryCache",
     "EmbeddingError",
     "FallbackWarning",
+    "FileLock",
     "Hit",
     "InvalidError",
     "LimitError",
+    "LockLostError",
+    "LockOptions",
     "LockTimeoutError",
     "Memory",
     "MemoryRecord",
     "MissingExtraError",
     "NotFoundError",
+    "StaleLockWarning",
     "State",
     "StateError",
     "StatePaths",
     "StateWarning",
+    "TTLCache",
     "UnavailableError",
     "VersionError",
     "__version__",
+    "file_lock",
     "open",
     "resolve_state_dir",
+    "with_file_lock",
+    "write_json_file_atomically",
 ]
 
 # Loaded when first used: an agent that imports clawstate at its start does not pay for it there.
 _HOMES = {
+    "DirectoryCache": ("clawstate.caches.directory", "DirectoryCache"),
+    "FileLock": ("clawstate.files.lock", "FileLock"),
     "Hit": ("clawstate.memory.records", "Hit"),
+    "LockOptions": ("clawstate.files.lock_options", "LockOptions"),
     "Memory": ("clawstate.memory.service", "Memory"),
     "MemoryRecord": ("clawstate.memory.records", "MemoryRecord"),
     "State": ("clawstate.state", "State"),
     "StatePaths": ("clawstate.files.paths", "StatePaths"),
+    "TTLCache": ("clawstate.caches.ttl", "TTLCache"),
+    "file_lock": ("clawstate.files.lock", "file_lock"),
     "open": ("clawstate.state", "open_state"),
     "resolve_state_dir": ("clawstate.files.paths", "resolve_state_dir"),
+    "with_file_lock": ("clawstate.files.lock", "with_file_lock"),
+    "write_json_file_atomically": ("clawstate.files.atomic", "write_json_file_atomically"),
 }
 
 

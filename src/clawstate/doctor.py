@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from clawstate.errors import CorruptError, StateError
+from clawstate.files.atomic import is_temporary
+from clawstate.files.lock import FileLock
+from clawstate.files.lock_options import LockOptions
+from clawstate.files.lock_owner import is_dead
+from clawstate.files.mounts import warning_for
+from clawstate.files.sidecar import read_sidecar
 from clawstate.state import State
 
 Severity = Literal["error", "warning", "info"]
 
 _PRIVATE = 0o077
+_ABANDONED = 3600.0  # seconds after which nobody can still be writing a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +42,56 @@ def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Findi
 
     Nothing is ever deleted but derived indexes, which are built again. *deep* reads every page.
     """
-    found = [*_modes(state, fix=fix), *_memory(state, fix=fix, deep=deep)]
+    found = [
+        *_mount(state),
+        *_modes(state, fix=fix),
+        *_locks(state, fix=fix),
+        *_temporaries(state, fix=fix),
+        *_memory(state, fix=fix, deep=deep),
+    ]
     order = {"error": 0, "warning": 1, "info": 2}
     return sorted(found, key=lambda finding: order[finding.severity])
+
+
+def _mount(state: State) -> Iterator[Finding]:
+    root = state.paths.root
+    if (message := warning_for(root)) is not None:
+        remedy = "move the state to a local disk, or use the PostgreSQL backend"
+        yield Finding("network-mount", "warning", str(root), message, remedy)
+
+
+def _locks(state: State, *, fix: bool) -> Iterator[Finding]:
+    for path in sorted(state.paths.root.rglob("*.lock")):
+        try:
+            found = read_sidecar(path)
+        except StateError as error:
+            yield Finding("odd-lock", "warning", str(path), str(error), "remove it")
+            continue
+        if found is None or found.owner is None or not is_dead(found.owner):
+            continue
+        remedy = "goes with the next change; or run 'clawstate doctor --fix'"
+        if fix:
+            # Whoever takes the lock clears away what its dead owner left.
+            with FileLock(path.with_suffix(""), options=LockOptions(timeout=1.0)):
+                remedy = "removed"
+        message = f"{found.owner} died with the lock"
+        yield Finding("dead-lock", "info", str(path), message, remedy)
+
+
+def _temporaries(state: State, *, fix: bool) -> Iterator[Finding]:
+    for path in sorted(state.paths.root.rglob("*.tmp")):
+        try:
+            age = time.time() - path.lstat().st_mtime
+        except OSError:
+            continue
+        if not is_temporary(path) or age < _ABANDONED:
+            continue
+        remedy = f"rm {path}"
+        if fix:
+            path.unlink(missing_ok=True)
+            remedy = "removed"
+        message = "a writer was killed while it wrote this; its change never took effect"
+        yield Finding("leftover", "info", str(path), message, remedy)
 
 
 def _modes(state: State, *, fix: bool) -> Iterator[Finding]:

@@ -75,12 +75,12 @@ class LockLostError(ConflictError):
     code = "lock_lost"
 
     def __init__(self, path: str) -> None:
-        super().__init__("locked file", path)
+        super().__init__("lock", path, "read the file again and repeat")
         self.args = (path,)
         self.path = path
 
     def __str__(self) -> str:
-        return f"the lock on {self.path} was taken away; read the file again and repeat"
+        return _sentence(f"the {self.kind} on {self.path} was taken away", self.hint)
 
 
 class InvalidError(StateError, ValueError):
@@ -153,7 +153,8 @@ class LockTimeoutError(StateError, TimeoutError):
         return _sentence(f"{self.path} stayed locked for {self.waited:.1f} s{held}", self.hint)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self), self.args, {"holder": self.holder}
+        # `TimeoutError` is an `OSError`, which takes a third argument for a file name.
+        return type(self), (self.path, self.waited, self.hint), {"holder": self.holder}
 
 
 class CorruptError(StateError):

@@ -15,9 +15,9 @@ from clawstate.errors import InvalidError, UnavailableError
 from clawstate.files.atomic import (
     create_private_file,
     make_private_dir,
-    read_regular,
     write_atomic,
 )
+from clawstate.files.regular import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,10 +17,10 @@ from clawstate.files.atomic import (
     create_private_file,
     is_temporary,
     make_private_dir,
-    read_regular,
     write_atomic,
     write_json_file_atomically,
 )
+from clawstate.files.regular import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

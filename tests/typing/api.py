@@ -55,3 +55,21 @@ def failing() -> str:
         return str(clawstate.resolve_state_dir())
     except clawstate.NotFoundError as error:
         return f"{error.code} {error.kind} {error.key}"
+
+
+def locking(path: Path) -> int:
+    """Change a file that others change as well."""
+    options = clawstate.LockOptions(retries=3, stale=60.0)
+    with clawstate.file_lock(path, options) as held:
+        assert_type(held, clawstate.FileLock)
+        clawstate.write_json_file_atomically(path, {"count": 1}, fence=held.confirm)
+    return clawstate.with_file_lock(path, lambda: 1)
+
+
+def caching() -> None:
+    """Keep what may be forgotten."""
+    recent = clawstate.TTLCache[str, int](100, ttl=60.0)
+    assert_type(recent.get("a"), int | None)
+    contacts = clawstate.DirectoryCache[list[str]]()
+    contacts.put("team", ["ada"], config={"a": 1})
+    assert_type(contacts.get("team"), list[str] | None)

@@ -17,21 +17,21 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clawstate.errors import InvalidError, LimitError, NotFoundError, UnavailableError
+from clawstate.errors import InvalidError
 from clawstate.files.json_text import dump_pretty
+from clawstate.files.refusals import translated
+from clawstate.files.regular import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _PRIVATE_FILE = 0o600
 _PRIVATE_DIRECTORY = 0o700
-_CHUNK = 1 << 20
 _POSIX = os.name == "posix"
 
 # Absent on Windows, where O_BINARY is needed instead.
 _GUARDED = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"))
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _GUARDED
-_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _GUARDED  # a FIFO must not block the open
 _OPEN_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 _TEMPORARY = re.compile(r".*\.[0-9a-f]{16}\.tmp", re.DOTALL)
@@ -40,19 +40,8 @@ _HASHED_PART = 8
 
 _UNCHANGED = "was not written and is unchanged"
 _UNKNOWN = "was replaced, but a power cut may still bring the old content back"
-_REMEDIES = {
-    errno.ENOSPC: ("the disk is full", "free some space and repeat"),
-    errno.EDQUOT: ("the disk quota is used up", "free some space and repeat"),
-    errno.EROFS: ("the file system is read-only", "remount it writable, or use another directory"),
-    errno.EACCES: ("permission denied", "check owner and mode of the file and its directory"),
-    errno.EPERM: ("not permitted", "check owner and attributes of the file and its directory"),
-    errno.EFBIG: ("the file would be too large", "raise the limit that 'ulimit -f' shows"),
-    errno.EMFILE: ("too many open files", "raise the limit that 'ulimit -n' shows"),
-    errno.ENFILE: ("too many open files in the system", "close other programs and repeat"),
-    errno.EIO: ("the disk reports an error", "check the disk before you repeat"),
-    errno.ENOTDIR: ("a part of its path is not a directory", "move that file away"),
-    errno.ENAMETOOLONG: ("its path is too long", "use a shorter directory"),
-}
+_UNSURE = "may have been replaced"
+_LOOK = "read it again before you repeat"
 
 
 def write_atomic(
@@ -74,10 +63,10 @@ def write_atomic(
     is left, unless the error says that the outcome is unknown. Source: decision 2.
     """
     make_private_dir(path.parent)
-    with _translated(path, _UNCHANGED), _opened_directory(path.parent) as folder:
+    with translated(path, _UNCHANGED), _opened_directory(path.parent) as folder:
         _require_replaceable(path, folder)
         _replace(path, data, folder=folder, mode=mode, fence=fence)
-        with _translated(path, _UNKNOWN, "read it again before you repeat"):
+        with translated(path, _UNKNOWN, _LOOK):
             _sync_directory(folder)
 
 
@@ -98,7 +87,9 @@ def make_private_dir(path: Path) -> None:
 
     Raises `InvalidError` if something else has the name, `UnavailableError` if the system refuses.
     """
-    with _translated(path, "cannot be used as a directory"):
+    if os.path.isdir(path):  # noqa: PTH112 - on the way of every write, and several times faster
+        return
+    with translated(path, "cannot be used as a directory"):
         for level in reversed(_missing_levels(path)):
             with suppress(FileExistsError):  # somebody was faster
                 level.mkdir(_PRIVATE_DIRECTORY)
@@ -116,30 +107,12 @@ def create_private_file(path: Path) -> None:
     this process. Raises `InvalidError` if *path* is anything else, or belongs to another user.
     """
     make_private_dir(path.parent)
-    with _translated(path, "could not be prepared"), _opened_directory(path.parent) as folder:
+    with translated(path, "could not be prepared"), _opened_directory(path.parent) as folder:
         try:
             os.close(os.open(_name(path, folder), _CREATE, _PRIVATE_FILE, dir_fd=folder))
         except FileExistsError:
             _require_ours(path, _require_replaceable(path, folder))
         _sync_directory(folder)
-
-
-def read_regular(path: Path, *, limit: int) -> bytes:
-    """
-    Return the content of the regular file *path*, which is at most *limit* bytes long.
-
-    Never use it on a database that SQLite has open. Raises `NotFoundError`, `InvalidError` for a
-    link or anything but a regular file, `LimitError`, or `UnavailableError`.
-    """
-    with _translated(path, "was not read"):
-        descriptor = _open_regular(path)
-        try:
-            content = _content(descriptor, limit)
-        finally:
-            os.close(descriptor)
-    if len(content) > limit:
-        raise LimitError(f"bytes in {path}", limit)
-    return content
 
 
 def is_temporary(path: Path) -> bool:
@@ -187,15 +160,10 @@ def _require_replaceable(path: Path, folder: int | None) -> os.stat_result | Non
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(found.st_mode):
-        raise InvalidError(str(path), f"is {_kind(found.st_mode)}, not a file", "move it away")
+        raise InvalidError(str(path), f"is {kind_of(found.st_mode)}, not a file", "move it away")
     if found.st_nlink > 1:
         raise InvalidError(str(path), "is a file with several names", "remove the other hard links")
     return found
-
-
-def _kind(mode: int) -> str:
-    kinds = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a directory", stat.S_IFIFO: "a pipe"}
-    return kinds.get(stat.S_IFMT(mode), "a device or socket")
 
 
 def _require_ours(path: Path, found: os.stat_result | None) -> None:
@@ -222,21 +190,48 @@ def _replace(
     fence: Callable[[], object] | None,
 ) -> None:
     token = secrets.token_hex(8)
-    temporary = path.with_name(f"{_temporary_prefix(path.name)}.{token}.tmp")
-    name = _name(temporary, folder)
+    name = f"{_temporary_prefix(path.name)}.{token}.tmp"
+    if folder is None:
+        name = str(path.with_name(name))
     try:
         descriptor = os.open(name, _CREATE, mode, dir_fd=folder)
     except FileExistsError as error:
-        raise InvalidError(str(temporary), "is in the way", "move it away") from error
+        raise InvalidError(str(path.with_name(name)), "is in the way", "move it away") from error
+    except OSError:
+        _discard(name, folder)  # the answer may be lost though the file was made
+        raise
     try:
         _fill(descriptor, data, mode)
         if fence is not None:
             fence()
-        os.replace(name, _name(path, folder), src_dir_fd=folder, dst_dir_fd=folder)
+        _take_name(name, path, folder)
     except BaseException:
-        with suppress(OSError):
-            os.unlink(name, dir_fd=folder)
+        _discard(name, folder)
         raise
+
+
+def _discard(name: str, folder: int | None) -> None:
+    with suppress(OSError):
+        os.unlink(name, dir_fd=folder)
+
+
+def _take_name(name: str, path: Path, folder: int | None) -> None:
+    try:
+        os.replace(name, _name(path, folder), src_dir_fd=folder, dst_dir_fd=folder)
+    except OSError as error:
+        # A server's answer may be lost though it renamed: then the old name is gone.
+        if _is_there(name, folder):
+            raise
+        with translated(path, _UNSURE, _LOOK):
+            raise OSError(error.errno, error.strerror) from error
+
+
+def _is_there(name: str, folder: int | None) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
 
 
 def _fill(descriptor: int, data: bytes, mode: int) -> None:
@@ -282,37 +277,3 @@ def _missing_levels(path: Path) -> list[Path]:
             break
         missing.append(level)
     return missing
-
-
-def _open_regular(path: Path) -> int:
-    try:
-        descriptor = os.open(path, _READ)
-    except FileNotFoundError as error:
-        raise NotFoundError("file", str(path)) from error
-    except OSError as error:
-        if error.errno not in {errno.ELOOP, errno.ENXIO}:
-            raise
-        raise InvalidError(str(path), "is a link or a socket", "move it away") from error
-    mode = os.fstat(descriptor).st_mode
-    if stat.S_ISREG(mode):
-        return descriptor
-    os.close(descriptor)
-    raise InvalidError(str(path), f"is {_kind(mode)}, not a file", "move it away")
-
-
-def _content(descriptor: int, limit: int) -> bytes:
-    chunks = []
-    room = limit + 1
-    while room > 0 and (chunk := os.read(descriptor, min(room, _CHUNK))):
-        chunks.append(chunk)
-        room -= len(chunk)
-    return b"".join(chunks)
-
-
-@contextmanager
-def _translated(path: Path, outcome: str, remedy: str = "") -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason, hint = _REMEDIES.get(error.errno or 0, (error.strerror or "failed", "try again"))
-        raise UnavailableError(str(path), f"{outcome}: {reason}", remedy or hint) from error

@@ -11,7 +11,7 @@ import math
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from clawstate.errors import CorruptError, InvalidError
 
@@ -26,8 +26,12 @@ _OUTSIDE_STRINGS = r'"(?:[^"\\]|\\.)*"|(?P<found>%s)'
 # JavaScript writes plain digits below this many, and up to six zeros behind the point.
 _MOST_DIGITS = 21
 _MOST_ZEROS = 6
+_REMEMBERED_LEVELS = 2
 
-_quote = json.JSONEncoder(ensure_ascii=False).encode
+_quote = json.encoder.encode_basestring
+
+Texts: TypeAlias = dict[tuple[int, str], tuple[Any, str]]
+"""The texts of containers by identity and indentation, each with its container to keep it alive."""
 
 
 def dump_pretty(value: Any) -> str:
@@ -39,6 +43,20 @@ def dump_pretty(value: Any) -> str:
     which JavaScript cannot. Raises `InvalidError` for a value that JSON does not know.
     """
     return _dump(value, line="\n", step="  ", colon=": ")
+
+
+def dump_pretty_again(value: Any, known: Texts) -> tuple[str, Texts]:
+    """
+    Return what `dump_pretty` does, and the texts of its parts to hand in with the next version.
+
+    *known* are those of the version before: what is the very same object there is not written out
+    again, so it must not have been changed in place. Only the upper levels are kept.
+    """
+    used: Texts = {}
+    try:
+        return _text_again(value, "\n", 0, known, used), used
+    except RecursionError:
+        return dump_pretty(value), {}
 
 
 def dump_compact(value: Any) -> str:
@@ -86,6 +104,28 @@ def _text(value: Any, line: str, step: str, colon: str) -> str:
             parts.append(_text(item, inner, step, colon))  # noqa: PERF401
         return _enclosed("[", parts, "]", line, inner)
     return _refuse(value)
+
+
+def _text_again(value: Any, line: str, level: int, known: Texts, used: Texts) -> str:
+    if level > _REMEMBERED_LEVELS or not isinstance(value, Mapping | list | tuple):
+        return _text(value, line, "  ", ": ")
+    place = (id(value), line)
+    if place in known:
+        used[place] = known[place]
+        return known[place][1]
+    inner = line + "  "
+    if isinstance(value, Mapping):
+        parts = [
+            f"{_string(key)}: {_text_again(item, inner, level + 1, known, used)}"
+            for key, item in _ordered(value)
+        ]
+        text = _enclosed("{", parts, "}", line, inner)
+    else:
+        parts = [_text_again(item, inner, level + 1, known, used) for item in value]
+        text = _enclosed("[", parts, "]", line, inner)
+    if level:
+        used[place] = (value, text)
+    return text
 
 
 def _scalar(value: str | float | None) -> str:

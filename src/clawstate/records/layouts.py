@@ -9,6 +9,7 @@ from clawstate.errors import InvalidError, VersionError
 from clawstate.records.contract import Json
 
 SEPARATOR = "/"
+_HIGHEST = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +17,17 @@ class MapLayout:
     """
     The document, or its member *section*, is an object from key to value.
 
-    A *version* is the newest format that is understood, and is stamped on a new document.
+    A *version* is the newest format that is understood, and is stamped on a new document; it needs
+    a section beside it. Raises `InvalidError` for one without.
     """
 
     section: str | None = None
     version: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a version that would be a record."""
+        if self.version is not None and self.section is None:
+            raise InvalidError("version", "has no place beside the records", "name a section")
 
     def decode(self, document: Json) -> dict[str, Json]:
         """Return the members of the object."""
@@ -40,7 +47,8 @@ class ListLayout:
     """
     The member *section* is a list of objects, each with its key in the member *key*.
 
-    Items without a usable key, and second items of a key, are no records and stay where they are.
+    Items without a usable key, and second items of a key, are no records and stay where they are;
+    second items go with the first.
     """
 
     section: str
@@ -63,12 +71,11 @@ class ListLayout:
         items = []
         for item in _list(found, self.section):
             key = self._key(item)
-            if key is None or key in seen:
+            if key is None or (key in seen and key in records):
                 items.append(item)
-                continue
-            seen.add(key)
-            if key in left:
+            elif key in left:
                 items.append(self._item(key, left.pop(key)))
+                seen.add(key)
         items.extend(self._item(key, value) for key, value in left.items())
         return {**found, self.section: items}
 
@@ -128,7 +135,7 @@ def _opened(document: Json, version: int | None) -> dict[str, Json]:
         raise InvalidError("document", f"is {_kind(document)}, not an object")
     found = document.get("version")
     if version is not None and isinstance(found, int | float) and found > version:
-        raise VersionError("document", int(found), version)
+        raise VersionError("document", int(min(found, _HIGHEST)), version)
     return document
 
 

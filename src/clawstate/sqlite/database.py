@@ -1,9 +1,10 @@
 """
 One SQLite file: private from birth, durable at commit, many readers, writers in a fair queue.
 
-WAL with synchronous=FULL: what `writing` committed survives a power cut (decision 17). No code
-path opens the file except through SQLite, because closing any other descriptor on it would drop
-SQLite's locks in the whole process.
+What `writing` committed survives a power cut: synchronous=FULL, with a write-ahead log, or with the
+rollback journal on a network file system, which has no shared memory (decision 17). No code path
+opens the file except through SQLite, because closing any other descriptor on it would drop SQLite's
+locks in the whole process.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import apsw
 
 from clawstate.errors import ClosedError, UnavailableError
 from clawstate.files.atomic import create_private_file, make_private_dir
+from clawstate.files.mounts import journal_mode, mount_of
 from clawstate.sqlite import forks
 from clawstate.sqlite.faults import translated
 from clawstate.sqlite.gate import WriterGate
@@ -181,7 +183,7 @@ class Database:
     def _prepare(self, connection: apsw.Connection) -> None:
         # Somebody else's file must stay as it is, so this comes before the first change.
         require_known(connection, self._migrations, self.path)
-        connection.pragma("journal_mode", "wal")
+        connection.pragma("journal_mode", journal_mode(mount_of(self.path)))
         connection.pragma("wal_autocheckpoint", _CHECKPOINT_PAGES)
 
     def _borrowed(self) -> _Open:

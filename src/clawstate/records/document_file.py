@@ -1,0 +1,260 @@
+"""
+A JSON document in a file: read again only when it changed, written whole, never guessed at.
+
+What cannot be read is never overwritten. Readers go on with the last good state and a warning
+(decision 3); `repair` moves the damaged file into quarantine and restores that state.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clawstate.clock import to_iso
+from clawstate.errors import CorruptError, CorruptWarning, InvalidError, NotFoundError, VersionError
+from clawstate.files.atomic import make_private_dir, write_atomic
+from clawstate.files.json_text import Texts, dump_pretty_again, parse_json
+from clawstate.files.stamps import Stamp, read_stamped, stamp_of
+from clawstate.records.contract import Json, Revision, Shape, Versioned
+from clawstate.records.last_good import keep_copy, read_copy
+from clawstate.records.rules import is_key
+
+_QUARANTINE = ".quarantine"
+_REREADS = 8  # of a file that somebody may be writing in place just now
+_REREAD_PAUSE = 0.01
+_JUST_NOW = 1_000_000_000  # nanoseconds
+
+_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """
+    A document as it was read; shared, and never changed.
+
+    *records* are all members that the layout sees, those with unusable keys included.
+    """
+
+    stamp: Stamp | None
+    settled: bool
+    raw: bytes
+    document: Json | None
+    records: Mapping[str, Json]
+    _texts: dict[str, tuple[str, Revision]] = field(default_factory=dict)
+
+    def get(self, key: str) -> Versioned | None:
+        """Return the record of *key*, as a copy."""
+        if key not in self.records:
+            return None
+        text, revision = self._text(key)
+        return Versioned(key, json.loads(text), revision)
+
+    def revision(self, key: str) -> Revision | None:
+        """Return the revision of the record of *key*, or `None`."""
+        return self._text(key)[1] if key in self.records else None
+
+    def keys(self) -> list[str]:
+        """Return the keys that records can have, in the order of the document."""
+        return [key for key in self.records if is_key(key)]
+
+    def _text(self, key: str) -> tuple[str, Revision]:
+        if (known := self._texts.get(key)) is None:
+            text = _compact(self.records[key])
+            known = self._texts[key] = text, _digest(text)
+        return known
+
+
+EMPTY = Snapshot(stamp=None, settled=True, raw=b"", document=None, records={})
+
+
+class DocumentFile:
+    """The file of one shape below the directory *root*. Safe for threads."""
+
+    def __init__(self, root: Path, shape: Shape) -> None:
+        self.path = root / shape.path
+        self._root = root
+        self._shape = shape
+        self._now = EMPTY
+        self._good: Snapshot | None = None
+        self._texts: Texts = {}
+
+    def read(self) -> Snapshot:
+        """
+        Return the document, for reading: its last good state, with a warning, if it is damaged.
+
+        Raises `VersionError`, `InvalidError`, `UnavailableError`.
+        """
+        try:
+            return self.require()
+        except VersionError:
+            raise
+        except CorruptError as damage:
+            return self._last_good(damage)
+
+    def require(self) -> Snapshot:
+        """Return the document as it is; raises `CorruptError` and what `read` raises."""
+        stamp = stamp_of(self.path)
+        now = self._now
+        if now.stamp == stamp and now.settled:
+            return now
+        if stamp is None:
+            self._now = EMPTY
+            return EMPTY
+        for attempt in range(_REREADS):
+            try:
+                return self._read()
+            except NotFoundError:
+                return EMPTY
+            except CorruptError:
+                if attempt == _REREADS - 1 or not _is_fresh(self.path):
+                    raise
+                time.sleep(_REREAD_PAUSE)  # another program may not write in one step
+        raise AssertionError
+
+    def write(
+        self, before: Snapshot, records: Mapping[str, Json], *, fence: Callable[[], object]
+    ) -> None:
+        """
+        Put *records* in the place of those of *before*, durably, unless that changes nothing.
+
+        For the holder of the lock. Raises what *fence* and `write_atomic` raise, and `InvalidError`
+        for what the layout cannot hold.
+        """
+        document = self._shape.layout.encode(before.document, records)
+        text, texts = dump_pretty_again(document, self._texts)
+        raw = f"{text}\n".encode() if self._shape.newline else text.encode()
+        if raw == before.raw and before.stamp is not None:
+            return
+        if len(raw) > self._shape.max_bytes:
+            problem = f"would be {len(raw)} bytes, more than {self._shape.max_bytes}"
+            raise InvalidError(str(self.path), problem, "remove what is not needed")
+        try:
+            write_atomic(self.path, raw, mode=self._shape.mode, fence=fence)
+        except BaseException:
+            self._now = EMPTY
+            raise
+        self._texts = texts
+        # Not settled: whoever reads next looks once more.
+        self._good = self._now = self._snapshot(stamp_of(self.path), raw, document, settled=False)
+        keep_copy(self.path, raw)
+
+    def require_real_folders(self) -> None:
+        """Raise `InvalidError` if a directory between the state and the file is a link."""
+        # The state directory itself may be a link; what lies below it is ours alone.
+        for folder in self._shape.path.parents:
+            if (self._root / folder).is_symlink() and folder.name:
+                place = str(self._root / folder)
+                raise InvalidError(place, "is a link", "put a real directory in its place")
+
+    def damage(self) -> CorruptError | None:
+        """Return why the document cannot be read, or `None`."""
+        try:
+            self.require()
+        except CorruptError as damage:
+            return damage
+        return None
+
+    def repair(self, *, fence: Callable[[], object]) -> Path | None:
+        """
+        Move a damaged document into quarantine and restore its last good state, if there is one.
+
+        For the holder of the lock. Returns where the damaged file lies now, or `None` if nothing
+        is wrong. A kill at any point leaves the damaged file or the restored one in its place.
+        """
+        damage = self.damage()
+        if damage is None or isinstance(damage, VersionError):
+            return None
+        aside = self._quarantined()
+        good = self._last_good(damage, warn=False)
+        if good.stamp is None and not good.raw:
+            fence()
+            self.path.unlink()
+        else:
+            write_atomic(self.path, good.raw, mode=self._shape.mode, fence=fence)
+        self._now = EMPTY
+        return aside
+
+    def _read(self) -> Snapshot:
+        self.require_real_folders()
+        raw, stamp, settled = read_stamped(self.path, limit=self._shape.max_bytes)
+        if raw == self._now.raw and self._now.stamp is not None:
+            found = self._now
+            snapshot = Snapshot(
+                stamp,
+                settled,
+                raw,
+                found.document,
+                found.records,
+                found._texts,  # noqa: SLF001
+            )
+        else:
+            document = parse_json(raw, path=self.path)
+            snapshot = self._snapshot(stamp, raw, document, settled=settled)
+        self._good = self._now = snapshot
+        return snapshot
+
+    def _snapshot(
+        self, stamp: Stamp | None, raw: bytes, document: Json, *, settled: bool
+    ) -> Snapshot:
+        if document is None:
+            raise CorruptError(str(self.path), "holds null", "restore it, or move it away")
+        try:
+            records = self._shape.layout.decode(document)
+        except VersionError as error:
+            raise VersionError(str(self.path), error.found, error.supported) from error
+        except InvalidError as error:
+            raise CorruptError(str(self.path), error.problem) from error
+        return Snapshot(stamp, settled, raw, document, records)
+
+    def _last_good(self, damage: CorruptError, *, warn: bool = True) -> Snapshot:
+        good, what = self._good, "the state that was read before"
+        if good is None:
+            good, what = self._kept_copy(), "the last good copy"
+        if good is None:
+            good, what = EMPTY, "nothing"
+        if warn:
+            hint = "run 'clawstate doctor --fix'"
+            message = f"{damage.path}: {damage.problem}; going on with {what}, {hint}"
+            warnings.warn(CorruptWarning(message), stacklevel=6)
+        return good
+
+    def _kept_copy(self) -> Snapshot | None:
+        raw = read_copy(self.path, limit=self._shape.max_bytes)
+        if raw is None:
+            return None
+        try:
+            return self._snapshot(None, raw, parse_json(raw, path=self.path), settled=False)
+        except CorruptError:
+            return None
+
+    def _quarantined(self) -> Path:
+        raw, _, _ = read_stamped(self.path, limit=self._shape.max_bytes)
+        folder = self.path.parent / _QUARANTINE
+        make_private_dir(folder)
+        moment = to_iso(time.time()).replace(":", "-")
+        digest = hashlib.sha256(raw).hexdigest()[:8]
+        aside = folder / f"{self.path.name}.{moment}.{digest}"
+        write_atomic(aside, raw)
+        return aside
+
+
+def revision_of(value: Json) -> Revision:
+    """Return the revision of a record with this *value*, as a file gives it back."""
+    return _digest(_compact(value))
+
+
+def _digest(text: str) -> Revision:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+
+
+def _is_fresh(path: Path) -> bool:
+    try:
+        return abs(time.time_ns() - os.lstat(path).st_mtime_ns) < _JUST_NOW
+    except OSError:
+        return True

@@ -1,0 +1,254 @@
+"""Records in the memory of one process: for tests, and for state that may be lost."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from clawstate.errors import ClosedError
+from clawstate.files.json_text import parse_json
+from clawstate.records.contract import (
+    ANY,
+    DELETE,
+    Capability,
+    Change,
+    Changes,
+    Json,
+    Mark,
+    Revision,
+    Shape,
+    Versioned,
+    WholeChange,
+)
+from clawstate.records.rules import (
+    ChangeGuard,
+    kept,
+    key_range,
+    require_expected,
+    require_key,
+    require_limit,
+    require_records,
+)
+
+A = TypeVar("A")
+
+REMEMBERED = 10_000
+"""The keys of a collection whose last change is remembered for `changes`."""
+
+_WHERE = Path("memory")
+
+
+class InMemoryBackend:
+    """
+    An engine that keeps JSON text in this process, and forgets it with it.
+
+    A value comes back as its text says, as from a file: 1.0 as 1, NaN as null.
+    """
+
+    def __init__(self) -> None:
+        self._name = os.urandom(8).hex()
+        self._tables: dict[str, _Table] = {}
+        self._tables_lock = threading.Lock()
+        self._guard = ChangeGuard()
+        self._closed = False
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """Nothing beyond the contract."""
+        return frozenset()
+
+    def collection(self, shape: Shape) -> InMemoryCollection:
+        """Return the collection of *shape*; those of one kind are the same."""
+        self.require_open()
+        with self._tables_lock:
+            table = self._tables.setdefault(shape.kind, _Table())
+        return InMemoryCollection(shape, table, self._name, guard=self._guard, backend=self)
+
+    def close(self) -> None:
+        """Forget everything; a call after this raises `ClosedError`."""
+        self._closed = True
+        self._tables = {}
+
+    def require_open(self) -> None:
+        """Raise `ClosedError` after `close`."""
+        if self._closed:
+            raise ClosedError("the state in memory")
+
+
+class InMemoryCollection:
+    """The records of one kind; see `Collection`."""
+
+    def __init__(
+        self,
+        shape: Shape,
+        table: _Table,
+        name: str,
+        *,
+        guard: ChangeGuard,
+        backend: InMemoryBackend,
+    ) -> None:
+        self._shape = shape
+        self._table = table
+        self._name = name
+        self._guard = guard
+        self._backend = backend
+
+    @property
+    def shape(self) -> Shape:
+        """What the collection was asked for with."""
+        return self._shape
+
+    def get(self, key: str) -> Versioned | None:
+        """Return the record of *key*."""
+        with self._reading() as table:
+            found = table.rows.get(key)
+        return None if found is None else found.record(key)
+
+    def scan(
+        self, prefix: str = "", *, after: str | None = None, limit: int | None = None
+    ) -> Iterator[Versioned]:
+        """Give the records of this moment whose keys start with *prefix*, in order."""
+        require_limit(limit)
+        with self._reading() as table:
+            rows = sorted(_within(table, prefix, after).items())
+        return (row.record(key) for key, row in rows[:limit])
+
+    def count(self, prefix: str = "") -> int:
+        """Return how many records have a key that starts with *prefix*."""
+        with self._reading() as table:
+            return len(_within(table, prefix, None))
+
+    def put(self, key: str, value: Json, *, expect: Revision | Mark = ANY) -> Versioned:
+        """Keep *value* under *key* if the record there is as expected."""
+        text, _ = kept(self._shape, key, value)
+        with self._writing() as table:
+            require_expected(self._shape, key, table.revision(key), expect)
+            return self._apply({key: text})[key].record(key)
+
+    def delete(self, key: str, *, expect: Revision | Mark = ANY) -> bool:
+        """Remove *key*; False when it was not there."""
+        require_key(key)
+        with self._writing() as table:
+            require_expected(self._shape, key, table.revision(key), expect)
+            was_there = key in table.rows
+            self._apply({key: None})
+            return was_there
+
+    def update(self, key: str, change: Change) -> Versioned | None:
+        """Put what *change* makes of the value of *key*, and return it."""
+        require_key(key)
+        with self._writing() as table:
+            found = table.rows.get(key)
+            with self._guard.running(self._shape.kind):
+                value = change(None if found is None else found.value())
+            text = None if value is DELETE else kept(self._shape, key, value)[0]
+            applied = self._apply({key: text})
+            return applied[key].record(key) if applied else None
+
+    def change_all(self, change: WholeChange[A]) -> A:
+        """Replace all records by what *change* makes of them, at once."""
+        with self._writing() as table:
+            old = {key: row.value() for key, row in sorted(table.rows.items())}
+            with self._guard.running(self._shape.kind):
+                records, answer = change(old)
+            require_records(records)
+            new = {key: kept(self._shape, key, value)[0] for key, value in records.items()}
+            self._apply({**dict.fromkeys(table.rows.keys() - new.keys()), **new})
+            return answer
+
+    def changes(self, since: str | None = None) -> Changes:
+        """Return which keys moved after the cursor *since*, and a cursor of now."""
+        with self._reading() as table:
+            cursor = f"{self._name}.{table.now}"
+            if since is None:
+                return Changes(cursor, frozenset())
+            moment = self._moment(since)
+            if moment is None or not table.floor <= moment <= table.now:
+                return Changes(cursor, frozenset(), complete=False)
+            return Changes(cursor, frozenset(table.moved_after(moment)))
+
+    def _moment(self, cursor: str) -> int | None:
+        name, _, moment = cursor.partition(".")
+        known = name == self._name and moment.isdecimal() and len(moment) < 20
+        return int(moment) if known else None
+
+    @contextmanager
+    def _reading(self) -> Iterator[_Table]:
+        self._backend.require_open()
+        self._guard.require_readable(self._shape.kind)
+        with self._table.reading:
+            yield self._table
+
+    @contextmanager
+    def _writing(self) -> Iterator[_Table]:
+        self._backend.require_open()
+        self._guard.require_changeable()
+        with self._table.writing:
+            self._backend.require_open()
+            yield self._table
+
+    def _apply(self, texts: Mapping[str, str | None]) -> dict[str, _Row]:
+        # A change runs without this lock, so that readers need not wait for it.
+        with self._table.reading:
+            for key, text in texts.items():
+                self._table.put(key, text)
+            return {key: self._table.rows[key] for key, text in texts.items() if text is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    text: str
+    moment: int
+
+    def value(self) -> Json:
+        return parse_json(self.text, path=_WHERE)
+
+    def record(self, key: str) -> Versioned:
+        return Versioned(key, self.value(), str(self.moment))
+
+
+@dataclass(slots=True)
+class _Table:
+    rows: dict[str, _Row] = field(default_factory=dict)
+    moved: OrderedDict[str, int] = field(default_factory=OrderedDict)  # the latest last
+    now: int = 0
+    floor: int = 0
+    reading: threading.Lock = field(default_factory=threading.Lock)
+    writing: threading.Lock = field(default_factory=threading.Lock)
+
+    def revision(self, key: str) -> Revision | None:
+        found = self.rows.get(key)
+        return None if found is None else str(found.moment)
+
+    def put(self, key: str, text: str | None) -> None:
+        found = self.rows.get(key)
+        if text == (None if found is None else found.text):
+            return
+        self.now += 1
+        if text is None:
+            del self.rows[key]
+        else:
+            self.rows[key] = _Row(text, self.now)
+        self.moved[key] = self.now
+        self.moved.move_to_end(key)
+        if len(self.moved) > REMEMBERED:
+            self.floor = self.moved.popitem(last=False)[1]
+
+    def moved_after(self, moment: int) -> Iterator[str]:
+        for key in reversed(self.moved):
+            if self.moved[key] <= moment:
+                return
+            yield key
+
+
+def _within(table: _Table, prefix: str, after: str | None) -> dict[str, _Row]:
+    low, high = key_range(prefix, after)
+    return {
+        key: row for key, row in table.rows.items() if low <= key and (high is None or key < high)
+    }

@@ -1,0 +1,61 @@
+"""
+The last good copy of a document, kept aside for the day that somebody damages the document.
+
+It holds what was last acknowledged, not the version before: what was deleted stays deleted. It is
+overwritten in place and not synced, which is cheap, because it only matters when the document
+itself is damaged; a digest at its end tells whether it is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from pathlib import Path
+
+from clawstate.errors import StateError
+from clawstate.files.regular import read_regular
+
+_FOLDER = ".lastgood"
+# Truncating it first, or renaming over it, would make ext4 write it out at once.
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+_DIGEST = 32  # bytes
+
+
+def copy_path(path: Path) -> Path:
+    """Return where the last good copy of *path* lies."""
+    return path.parent / _FOLDER / path.name
+
+
+def keep_copy(path: Path, data: bytes) -> None:
+    """Keep *data* as the last good copy of *path*; for the holder of its lock. Never raises."""
+    with contextlib.suppress(OSError):
+        descriptor = _opened(copy_path(path))
+        try:
+            whole = data + _digest(data)
+            os.pwrite(descriptor, whole, 0)  # cut short, it has a wrong digest
+            if os.fstat(descriptor).st_size > len(whole):
+                os.ftruncate(descriptor, len(whole))
+        finally:
+            os.close(descriptor)
+
+
+def read_copy(path: Path, *, limit: int) -> bytes | None:
+    """Return the last good copy of *path*, or `None` if there is none that is whole."""
+    with contextlib.suppress(StateError):
+        whole = read_regular(copy_path(path), limit=limit + _DIGEST)
+        data = whole[:-_DIGEST]
+        return data if _digest(data) == whole[-_DIGEST:] else None
+    return None
+
+
+def _opened(copy: Path) -> int:
+    try:
+        return os.open(copy, _WRITE, 0o600)
+    except FileNotFoundError:
+        copy.parent.mkdir(mode=0o700, exist_ok=True)
+        return os.open(copy, _WRITE, 0o600)
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()

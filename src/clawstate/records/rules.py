@@ -1,0 +1,149 @@
+"""What every engine checks in the same way: keys, values, expectations, changes that misbehave."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from clawstate.errors import ConflictError, CorruptError, InvalidError
+from clawstate.files.json_text import dump_compact, parse_json
+from clawstate.records.contract import ABSENT, ANY, DELETE, Json, Mark, Revision, Shape
+
+LONGEST_KEY: Final = 1_024  # characters
+DEEPEST_VALUE: Final = 256  # levels: whoever reads it may already stand deep in calls
+
+_NOWHERE = Path("value")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_FIRST_SURROGATE, _AFTER_SURROGATES, _LAST = 0xD800, "\ue000", "\U0010ffff"
+
+
+def is_key(key: object) -> bool:
+    """Tell whether *key* can be the key of a record."""
+    return isinstance(key, str) and 0 < len(key) <= LONGEST_KEY and _SURROGATE.search(key) is None
+
+
+def require_key(key: object) -> None:
+    """Raise `InvalidError` for what cannot be a key."""
+    if not isinstance(key, str):
+        problem = f"a key is text, not {type(key).__name__}"
+    elif not key:
+        problem = "a key is not empty"
+    elif len(key) > LONGEST_KEY:
+        problem = f"a key has at most {LONGEST_KEY} characters, not {len(key)}"
+    elif _SURROGATE.search(key):
+        problem = "half a surrogate pair in a key"
+    else:
+        return
+    raise InvalidError("key", problem, "choose another one")
+
+
+def key_range(prefix: str, after: str | None) -> tuple[str, str | None]:
+    """
+    Return the least key, and the least key beyond (`None`: no end), of those that a scan gives.
+
+    Both can be held as UTF-8, whose bytes have the order of the code points.
+    """
+    low = prefix if after is None else max(prefix, after + "\0")
+    rest = prefix.rstrip(_LAST)
+    high = rest[:-1] + chr(ord(rest[-1]) + 1) if rest else None
+    return _holdable(low), None if high is None else _holdable(high)
+
+
+def _holdable(key: str) -> str:
+    # The least text from here on that has no half of a surrogate pair.
+    found = _SURROGATE.search(key)
+    return key[: found.start()] + _AFTER_SURROGATES if found else key
+
+
+def require_limit(limit: int | None) -> None:
+    """Raise `InvalidError` for a negative *limit*."""
+    if limit is not None and limit < 0:
+        raise InvalidError("limit", f"{limit} is negative", "give 0 or more records")
+
+
+def kept(shape: Shape, key: str, value: Json) -> tuple[str, Json]:
+    """
+    Return the JSON text of *value* and what that text says.
+
+    Raises `InvalidError` for what is not JSON or too deep, or what the layout of *shape* cannot
+    hold under *key*: so every engine refuses what a file would.
+    """
+    require_key(key)
+    text = dump_compact(value)
+    try:
+        copy = parse_json(text, path=_NOWHERE)
+    except CorruptError:
+        copy = None
+        deep = True
+    else:
+        brackets = text.count("[") + text.count("{")
+        deep = brackets > DEEPEST_VALUE and _is_deep(copy)
+    if deep:
+        problem = f"is nested more than {DEEPEST_VALUE} levels deep"
+        raise InvalidError("JSON value", problem, "flatten it")
+    shape.layout.encode(None, {key: copy})
+    return text, copy
+
+
+def _is_deep(value: Json) -> bool:
+    level = [value]
+    for _ in range(DEEPEST_VALUE):
+        inner = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [item for items in inner for item in items if isinstance(item, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def require_expected(shape: Shape, key: str, found: Revision | None, expect: str | Mark) -> None:
+    """Raise `ConflictError` unless the revision *found* (`None`: no record) is as expected."""
+    if expect is DELETE:
+        raise InvalidError("expect", "DELETE is no expectation", "give a revision, ABSENT or ANY")
+    if expect is ANY or (found is None if expect is ABSENT else found == expect):
+        return
+    raise ConflictError(shape.kind, key)
+
+
+def require_records(records: object) -> None:
+    """Raise `InvalidError` unless the answer of a `change_all` is a mapping."""
+    if not isinstance(records, Mapping):
+        problem = f"the change returned {type(records).__name__}, not a mapping"
+        raise InvalidError("records", problem, "return (records, answer)")
+
+
+class ChangeGuard:
+    """Refuses a change that uses its own collection, or changes another of the same engine."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+
+    @contextmanager
+    def running(self, kind: str) -> Iterator[None]:
+        """Note that this thread runs a change of the collection *kind*."""
+        self._local.kind = kind
+        try:
+            yield
+        finally:
+            self._local.kind = None
+
+    def require_readable(self, kind: str) -> None:
+        """Raise `InvalidError` while this thread runs a change of *kind*."""
+        if self._running() == kind:
+            raise self._error(kind)
+
+    def require_changeable(self) -> None:
+        """Raise `InvalidError` while this thread runs a change of any collection."""
+        if (kind := self._running()) is not None:
+            raise self._error(kind)
+
+    def _running(self) -> str | None:
+        return getattr(self._local, "kind", None)
+
+    @staticmethod
+    def _error(kind: str) -> InvalidError:
+        problem = f"a change of {kind!r} uses a collection while it runs"
+        return InvalidError("change", problem, "take what it needs before, or from its argument")

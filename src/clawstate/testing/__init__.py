@@ -1,0 +1,1 @@
+"""What other people's engines and locks are tested with: conformance suites, injected faults."""

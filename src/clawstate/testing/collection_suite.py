@@ -1,0 +1,37 @@
+"""`CollectionSuite`: the promises of `clawstate.records.contract` as tests of an engine."""
+# ruff: noqa: E402 - pytest explains the assertions of modules that it knew before their import
+
+from __future__ import annotations
+
+import pytest
+
+_LAWS = ("record", "value", "view", "sharing", "disk")
+pytest.register_assert_rewrite(*(f"clawstate.testing.collection_{each}_laws" for each in _LAWS))
+
+from clawstate.testing.collection_disk_laws import DiskLaws
+from clawstate.testing.collection_hooks import ITEMS, NOTES, OTHERS
+from clawstate.testing.collection_record_laws import RecordLaws
+from clawstate.testing.collection_sharing_laws import SharingLaws
+from clawstate.testing.collection_value_laws import ValueLaws
+from clawstate.testing.collection_view_laws import ViewLaws
+
+__all__ = ["ITEMS", "NOTES", "OTHERS", "CollectionSuite"]
+
+
+class CollectionSuite(RecordLaws, ValueLaws, ViewLaws, SharingLaws, DiskLaws):
+    """
+    Every law that an engine of records must keep; to be run by pytest.
+
+    A subclass gives `make`, and what else of `CollectionHooks` it can: `reopen` when opening again
+    needs more than `make`, and the `raw_` methods, which go around the engine on purpose, so that
+    an error in writing and one in reading cannot cancel out.
+
+    .. code-block:: python
+
+        class TestMyEngine(CollectionSuite):
+            def make(self, tmp_path):
+                return MyBackend(tmp_path / "records.db")
+
+    Laws of a `Capability` that the engine does not declare are skipped by name. The collections
+    are those of `NOTES` (a whole document), `OTHERS` (a section) and `ITEMS` (a list).
+    """
