@@ -1,6 +1,7 @@
 # Each verb sets up its own virtual environment when there is none.
 #   make run    answer a question from this repository's own docs, with state in ./.state
 #   make test   everything that fits in 25 minutes; make test-full the rest
+#   make interop  real OpenClaw from npm and clawstate on the same files
 #   make check  format, lint, types, floors, spelling
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -13,7 +14,7 @@ TEST   := $(BIN)/python -m pytest -p no:cacheprovider
 export TOKENIZERS_PARALLELISM ?= true
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run test test-full check format docs bench install clean system
+.PHONY: run test test-full interop check format docs bench install clean system
 
 run: $(VENV)/.run
 	@$(BIN)/clawstate --state-dir $(STATE) memory import README.md docs
@@ -28,10 +29,16 @@ run: $(VENV)/.run
 	  "$(BIN)/clawstate --help"
 
 test: $(VENV)/.dev system
-	$(TEST) -n 2 --dist worksteal -m "not slow"
+	$(TEST) -n 2 --dist worksteal -m "not slow and not interop"
 
 test-full: $(VENV)/.dev system
-	CLAWSTATE_FULL=1 HYPOTHESIS_PROFILE=full $(TEST) -n 2 --dist worksteal --timeout 3600
+	CLAWSTATE_FULL=1 HYPOTHESIS_PROFILE=full $(TEST) -n 2 --dist worksteal --timeout 3600 \
+	  -m "not interop"
+	CLAWSTATE_FULL=1 $(MAKE) interop
+
+interop: $(VENV)/.dev
+	$(BIN)/python tests/interop/openclaw_package.py
+	$(TEST) -m interop --timeout 3600
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check src tests benchmarks
