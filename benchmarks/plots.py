@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,11 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+import state_plots
+from bars import OURS, RIVALS, bars
+
 mpl.use("Agg")
 
-OURS = ("#0b6e4f", "#3fa77e", "#9fd8bf")
-RIVALS = ("#c8553d", "#e59572", "#8d99ae", "#c9cfd8")
 Result = Mapping[str, Any]
 
 
@@ -37,7 +38,7 @@ def _retrieval(result: Result) -> Figure:
         values = [figures["all"]["nDCG@10"] for figures in arms.values()]
         ours = sum(arm.startswith("clawstate") for arm in arms)
         colours = [*OURS[::-1][3 - ours :], *RIVALS]
-        _bars(ax, list(arms), values, colours, "{:.3f}")
+        bars(ax, list(arms), values, colours, "{:.3f}")
         ax.set_title(f"{name}: {arms['FTS5']['all']['n']} questions")
         ax.set_xlabel("nDCG@10 (more is better)")
     return figure
@@ -87,12 +88,12 @@ def _ingest(result: Result) -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 2.9), layout="constrained")
     rates = result["bulk"]["rates"]
     colours = [RIVALS[0], OURS[0], RIVALS[1]]
-    _bars(left, list(rates), [each["per_second"] for each in rates.values()], colours, "{:,.0f}")
+    bars(left, list(rates), [each["per_second"] for each in rates.values()], colours, "{:,.0f}")
     left.set_xlabel("texts a second (more is better)")
     left.set_title(f"{result['records']:,} short texts at once")
     latency = result["single"]["latency"]
     values = [each["p50_ms"] for each in latency.values()]
-    _bars(right, list(latency), values, [OURS[0], RIVALS[0]], "{:.2f}")
+    bars(right, list(latency), values, [OURS[0], RIVALS[0]], "{:.2f}")
     right.set_xlabel("p50 in ms (less is better)")
     right.set_title("one by one, each on disk at once")
     return figure
@@ -107,21 +108,10 @@ def _startup(result: Result) -> Figure:
     ]
     values = [each["median_ms"] for each in processes.values()]
     names = [f"{name} (at most {targets[name]})" if name in targets else name for name in processes]
-    _bars(ax, names, values, colours, "{:.0f}")
+    bars(ax, names, values, colours, "{:.0f}")
     ax.set_xlabel("processor time in ms, median (less is better)")
     ax.set_title("Whole processes, from nothing")
     return figure
-
-
-def _bars(
-    ax: Axes, names: Sequence[str], values: Sequence[float], colours: Sequence[str], shown: str
-) -> None:
-    bars = ax.barh(range(len(names)), values, color=list(colours)[: len(names)], height=0.7)
-    ax.bar_label(bars, labels=[shown.format(value) for value in values], padding=3)
-    ax.set_yticks(range(len(names)), names)
-    ax.invert_yaxis()
-    ax.set_xlim(0, max(values) * 1.18)
-    ax.spines[["top", "right"]].set_visible(False)
 
 
 def _line(ax: Axes, result: Result, arm: str, colour: str) -> None:
@@ -155,4 +145,8 @@ _PICTURES: dict[str, Callable[[Result], Figure]] = {
     "hybrid": _hybrid,
     "ingest": _ingest,
     "startup": _startup,
+    "files": state_plots.files,
+    "locks": state_plots.locks,
+    "records": state_plots.records,
+    "caches": state_plots.caches,
 }

@@ -19,8 +19,28 @@ import time
 from pathlib import Path
 from typing import Any
 
-PARTS = ("retrieval", "vectors", "hybrid", "ingest", "startup")
-NAMED = ("clawstate", "apsw", "numpy", "usearch", "tokenizers", "wordllama", "sqlite-vec")
+PARTS = (
+    "retrieval",
+    "vectors",
+    "hybrid",
+    "ingest",
+    "startup",
+    "files",
+    "locks",
+    "records",
+    "caches",
+)
+NAMED = (
+    "clawstate",
+    "apsw",
+    "numpy",
+    "usearch",
+    "tokenizers",
+    "wordllama",
+    "sqlite-vec",
+    "filelock",
+    "cachetools",
+)
 
 
 def main() -> None:

@@ -12,11 +12,11 @@ from typing import Literal
 
 from clawstate.errors import CorruptError, StateError
 from clawstate.files.atomic import is_temporary
+from clawstate.files.found_lock import read_sidecar
 from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.lock_owner import is_dead
 from clawstate.files.mounts import warning_for
-from clawstate.files.sidecar import read_sidecar
 from clawstate.state import State
 
 Severity = Literal["error", "warning", "info"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -50,17 +51,20 @@ class TTLCache(Generic[K, V]):
         self._lock = threading.Lock()
         self._recent: OrderedDict[K, V] = OrderedDict()  # least recently used first
         self._born: OrderedDict[K, float] = OrderedDict()  # oldest first
+        self._due = math.inf  # when the oldest value expires
         self._hits = self._misses = self._evictions = self._expirations = 0
 
     def get(self, key: K) -> V | None:
         """Return the value of *key* and mark it as used, or `None`."""
         with self._lock:
-            self._expire()
-            if key not in self._recent:
+            if self._clock() >= self._due:
+                self._expire()
+            try:
+                self._recent.move_to_end(key)
+            except KeyError:
                 self._misses += 1
                 return None
             self._hits += 1
-            self._recent.move_to_end(key)
             return self._recent[key]
 
     def put(self, key: K, value: V) -> None:
@@ -70,6 +74,8 @@ class TTLCache(Generic[K, V]):
             self._forget(key)
             self._recent[key] = value
             self._born[key] = now
+            if self._due == math.inf:
+                self._due = self._next_due()
             if len(self._recent) > self._max_size:
                 self._forget(next(iter(self._recent)))
                 self._evictions += 1
@@ -100,13 +106,22 @@ class TTLCache(Generic[K, V]):
 
     def _expire(self) -> float:
         now = self._clock()
-        while self._born and self._ttl is not None:
+        if self._ttl is None or now < self._due:
+            return now
+        while self._born:
             key, born = next(iter(self._born.items()))
             if now - born < self._ttl:
                 break
             self._forget(key)
             self._expirations += 1
+        self._due = self._next_due()
         return now
+
+    def _next_due(self) -> float:
+        if self._ttl is None or not self._born:
+            return math.inf
+        # A little early: then the ages are looked at, and decide.
+        return next(iter(self._born.values())) + self._ttl * (1 - 1e-9)
 
     def _forget(self, key: K) -> V | None:
         self._born.pop(key, None)

@@ -37,7 +37,7 @@ def note_release(gate: int) -> None:
 
 def pause_left(gate: int) -> float:
     """Return for how many more seconds the lock should be left free."""
-    return max(PAUSE - max(_now() - _read(gate)[1], 0.0), 0.0)
+    return max(0.0, PAUSE - max(0.0, _now() - _read(gate)[1]))
 
 
 def _now() -> float:

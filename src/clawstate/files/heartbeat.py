@@ -7,7 +7,9 @@ import threading
 import time
 from collections.abc import Callable
 
-_IDLE = 30.0  # seconds without a lock after which the thread ends
+from clawstate.errors import UnavailableError
+
+_IDLE = 10.0  # seconds without a lock after which the thread ends
 
 
 class Heartbeat:
@@ -20,16 +22,19 @@ class Heartbeat:
         self._wakes = 0.0
 
     def start(self, key: object, beat: Callable[[], None], *, period: float) -> None:
-        """Call *beat* every *period* seconds until `stop`; the first time after one period."""
+        """
+        Call *beat* every *period* seconds until `stop`; the first time after one period.
+
+        Raises `UnavailableError` when the system gives no thread.
+        """
         with self._changed:
             due = time.monotonic() + period
-            self._beats[key] = _Beat(beat, period, due)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="lock beats", daemon=True)
                 self._wakes = due
-                self._thread.start()
+                self._thread = self._started()
             elif due < self._wakes:
                 self._changed.notify()
+            self._beats[key] = _Beat(beat, period, due)
 
     def stop(self, key: object) -> None:
         """Call what was started under *key* no more."""
@@ -41,6 +46,15 @@ class Heartbeat:
         self._changed = threading.Condition()
         self._beats = {}
         self._thread = None
+
+    def _started(self) -> threading.Thread:
+        thread = threading.Thread(target=self._run, name="lock beats", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            hint = "raise the limit that 'ulimit -u' shows"
+            raise UnavailableError("a thread", "cannot be started", hint) from error
+        return thread
 
     def _run(self) -> None:
         idle_since = time.monotonic()
@@ -57,7 +71,7 @@ class Heartbeat:
                     beat.due = now + beat.period
                 self._wakes = min((beat.due for beat in self._beats.values()), default=now + _IDLE)
                 if not due:
-                    self._changed.wait(self._wakes - now)
+                    self._changed.wait(min(self._wakes - now, _IDLE))
             for beat in due:
                 beat.call()
 

@@ -10,7 +10,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from clawstate.errors import CorruptError, InvalidError
@@ -21,12 +21,15 @@ if TYPE_CHECKING:
 _BOM = "\ufeff"
 _LAST_ARRAY_INDEX = 2**32 - 2
 _ARRAY_INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
+_INDEX_LINE = re.compile("^[0-9]+$", re.MULTILINE)  # among names, one a line; some are two lines
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _OUTSIDE_STRINGS = r'"(?:[^"\\]|\\.)*"|(?P<found>%s)'
 # JavaScript writes plain digits below this many, and up to six zeros behind the point.
 _MOST_DIGITS = 21
 _MOST_ZEROS = 6
 _REMEMBERED_LEVELS = 2
+
+_SCALARS, _OBJECTS, _ARRAYS = (str, int, float), (dict, Mapping), (list, tuple)
 
 _quote = json.encoder.encode_basestring
 
@@ -90,15 +93,16 @@ def _dump(value: Any, *, line: str, step: str, colon: str) -> str:
 
 
 def _text(value: Any, line: str, step: str, colon: str) -> str:
-    if value is None or isinstance(value, str | int | float):
+    if value is None or isinstance(value, _SCALARS):
         return _scalar(value)
     inner = line + step
     parts = []
-    if isinstance(value, Mapping):
+    if isinstance(value, _OBJECTS):
         for key, item in _ordered(value):
-            parts.append(_string(key) + colon + _text(item, inner, step, colon))
+            text = _QUICK[item.__class__](item) if item.__class__ in _QUICK else None
+            parts.append(_string(key) + colon + (text or _text(item, inner, step, colon)))
         return _enclosed("{", parts, "}", line, inner)
-    if isinstance(value, list | tuple):
+    if isinstance(value, _ARRAYS):
         for item in value:
             # A comprehension would take a second stack frame for each level.
             parts.append(_text(item, inner, step, colon))  # noqa: PERF401
@@ -107,23 +111,29 @@ def _text(value: Any, line: str, step: str, colon: str) -> str:
 
 
 def _text_again(value: Any, line: str, level: int, known: Texts, used: Texts) -> str:
-    if level > _REMEMBERED_LEVELS or not isinstance(value, Mapping | list | tuple):
-        return _text(value, line, "  ", ": ")
-    place = (id(value), line)
-    if place in known:
-        used[place] = known[place]
-        return known[place][1]
     inner = line + "  "
     if isinstance(value, Mapping):
         parts = [
-            f"{_string(key)}: {_text_again(item, inner, level + 1, known, used)}"
+            f"{_string(key)}: {_part_again(item, inner, level + 1, known, used)}"
             for key, item in _ordered(value)
         ]
-        text = _enclosed("{", parts, "}", line, inner)
+        return _enclosed("{", parts, "}", line, inner)
+    if isinstance(value, list | tuple):
+        parts = [_part_again(item, inner, level + 1, known, used) for item in value]
+        return _enclosed("[", parts, "]", line, inner)
+    return _text(value, line, "  ", ": ")
+
+
+def _part_again(value: Any, line: str, level: int, known: Texts, used: Texts) -> str:
+    place = (id(value), line)
+    if (hit := known.get(place)) is not None:
+        used[place] = hit
+        return hit[1]
+    if level < _REMEMBERED_LEVELS:
+        text = _text_again(value, line, level, known, used)
     else:
-        parts = [_text_again(item, inner, level + 1, known, used) for item in value]
-        text = _enclosed("[", parts, "]", line, inner)
-    if level:
+        text = _text(value, line, "  ", ": ")
+    if isinstance(value, dict | list):
         used[place] = (value, text)
     return text
 
@@ -139,7 +149,7 @@ def _scalar(value: str | float | None) -> str:
 
 
 def _string(text: str) -> str:
-    if not _SURROGATE.search(text):
+    if text.isascii() or not _SURROGATE.search(text):
         return _quote(text)
     # Python can hold a pair as two characters; for JavaScript it is one.
     paired = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
@@ -181,12 +191,14 @@ def _placed(digits: str, point: int) -> str:
 
 
 def _ordered(value: Mapping[Any, Any]) -> Iterable[tuple[str, Any]]:
-    for key in value:
-        if not isinstance(key, str):
-            _refuse(key)
+    try:
+        if _INDEX_LINE.search("\n".join(value)) is None:
+            return value.items()
+    except TypeError:
+        for key in value:
+            if not isinstance(key, str):
+                _refuse(key)
     indices = [key for key in value if _is_array_index(key)]
-    if not indices:
-        return value.items()
     names = [*sorted(indices, key=int), *(key for key in value if not _is_array_index(key))]
     return [(name, value[name]) for name in names]
 
@@ -199,6 +211,15 @@ def _enclosed(start: str, parts: list[str], end: str, line: str, inner: str) -> 
     if not parts:
         return start + end
     return start + inner + f",{inner}".join(parts) + line + end
+
+
+# What most members are, without a call more than need be.
+_QUICK: dict[type, Callable[[Any], str]] = {
+    str: _string,
+    int: _integer,
+    bool: _scalar,
+    type(None): _scalar,
+}
 
 
 def _refuse(value: Any) -> NoReturn:

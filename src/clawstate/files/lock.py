@@ -8,45 +8,34 @@ The lock file is OpenClaw's (`sidecar`), the order among our processes is kept b
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
 from clawstate.errors import (
+    InvalidError,
     LockLostError,
-    LockTimeoutError,
-    StaleLockWarning,
-    UnavailableError,
 )
 from clawstate.files import courtesy
-from clawstate.files.atomic import make_private_dir, sweep_temporaries
+from clawstate.files.atomic import make_private_dir
 from clawstate.files.heartbeat import heartbeat
+from clawstate.files.lock_attempt import Attempt, queue_of
 from clawstate.files.lock_options import DEFAULT, LockOptions
-from clawstate.files.queue import KernelQueue, QueueTimeoutError
-from clawstate.files.sidecar import (
-    Found,
-    Sidecar,
-    Verdict,
-    create_sidecar,
-    judge,
-    read_sidecar,
-    take_over,
-)
+from clawstate.files.queue import KernelQueue
+from clawstate.files.sidecar import Sidecar
 
 T = TypeVar("T")
 
-_QUEUES = ".locks"
-_FIRST_PAUSE = 0.001
-_LONGEST_PAUSE = 0.025
 _BEATS = 3  # signs of life within the stale time
+_MOST_FOLDERS = 256
+_LONGEST_BEAT = 10.0  # seconds: others may expect signs more often than we do
 
 
 class FileLock:
@@ -62,7 +51,7 @@ class FileLock:
     def __init__(self, path: str | os.PathLike[str], *, options: LockOptions | None = None) -> None:
         self.path = Path(path)
         self._options = options or DEFAULT
-        self._place: Path | None = None
+        self._entered: dict[threading.Thread, list[_Held]] = {}
 
     def __enter__(self) -> Self:
         self.acquire()
@@ -83,21 +72,32 @@ class FileLock:
         Raises `LockTimeoutError`, which names the holder, when patience ends; `InvalidError` for
         something in the lock's place that is no lock; `UnavailableError` when the system refuses.
         """
-        place = self._place = _lock_path(self.path)
         held = self._held()
         if held is None:
-            held = _acquired(self.path, place, self._options)
-            _registry[place, threading.current_thread()] = held
+            key = _lock_path(self.path), threading.current_thread()
+            held = _registry.get(key)
+            if held is None:
+                held = _registry[key] = _acquired(self.path, key, self._options)
         held.depth += 1
+        self._entered.setdefault(threading.current_thread(), []).append(held)
 
     def release(self) -> None:
-        """Give back what `acquire` got; the lock goes with the outermost release."""
-        held = self._held()
-        if held is None or self._place is None:
-            return  # a forked child, or never acquired
+        """
+        Give back what `acquire` got; the lock goes with the outermost release.
+
+        Raises `UnavailableError` when the lock file cannot be removed.
+        """
+        entered = self._entered.get(threading.current_thread())
+        if not entered:
+            return  # never acquired
+        held = entered.pop()
+        if not entered:
+            del self._entered[threading.current_thread()]
+        if not held.is_registered():
+            return  # a forked child
         held.depth -= 1
         if held.depth == 0:
-            del _registry[self._place, threading.current_thread()]
+            del _registry[held.key]
             held.let_go()
 
     def confirm(self) -> None:
@@ -114,9 +114,8 @@ class FileLock:
         return f"FileLock({str(self.path)!r})"
 
     def _held(self) -> _Held | None:
-        if self._place is None:
-            return None
-        return _registry.get((self._place, threading.current_thread()))
+        entered = self._entered.get(threading.current_thread())
+        return entered[-1] if entered and entered[-1].is_registered() else None
 
 
 @contextmanager
@@ -140,11 +139,15 @@ def with_file_lock(
 class _Held:
     """A lock of one thread of this process."""
 
+    key: tuple[Path, threading.Thread]
     sidecar: Sidecar
     queue: KernelQueue
     gate: int | None
     careful: bool
     depth: int = 0
+
+    def is_registered(self) -> bool:
+        return _registry.get(self.key) is self
 
     def is_ours(self) -> bool:
         ours = self.sidecar.is_ours()
@@ -171,7 +174,7 @@ _registry: dict[tuple[Path, threading.Thread], _Held] = {}
 
 def _forget_all() -> None:
     for held in _registry.values():
-        held.sidecar.forget()
+        held.sidecar.inherited()
     _registry.clear()
 
 
@@ -181,132 +184,54 @@ if hasattr(os, "register_at_fork"):
 
 def _lock_path(path: Path) -> Path:
     # As OpenClaw: the directory is resolved, the file is not.
-    folder = os.path.realpath(path.parent)
-    return Path(f"{folder}{os.sep}{path.name}.lock")
+    if not path.name or "\0" in str(path):
+        raise InvalidError(repr(str(path)), "cannot be the path of a file", "give one")
+    return _place_in(_real_folder(str(path.parent)), path.name)
 
 
-def _acquired(path: Path, place: Path, options: LockOptions) -> _Held:
+@lru_cache(maxsize=256)
+def _place_in(folder: str, name: str) -> Path:
+    return Path(f"{folder}{os.sep}{name}.lock")
+
+
+def _real_folder(folder: str) -> str:
+    """Return the directory *folder* without links; looked up again when it is another one."""
+    # Text, not paths: this is on the way of every lock.
+    try:
+        found = os.stat(folder)  # noqa: PTH116
+    except OSError:
+        return os.path.realpath(folder)
+    here = "" if os.path.isabs(folder) else os.getcwd()  # noqa: PTH109, PTH117
+    known = _folders.get((folder, here))
+    if known is not None and known[0] == (found.st_dev, found.st_ino):
+        return known[1]
+    real = os.path.realpath(folder)
+    if len(_folders) > _MOST_FOLDERS:
+        _folders.clear()
+    _folders[folder, here] = (found.st_dev, found.st_ino), real
+    return real
+
+
+_folders: dict[tuple[str, str], tuple[tuple[int, int], str]] = {}
+
+
+def _acquired(path: Path, key: tuple[Path, threading.Thread], options: LockOptions) -> _Held:
+    place, _ = key
     make_private_dir(place.parent)
     started = time.monotonic()
-    attempt = _Attempt(path, place, options.stale, started, started + options.patience())
-    queue = _queue(place)
+    attempt = Attempt(path, place, options.stale, started, started + options.patience())
+    queue = queue_of(place)
     gate = attempt.enter(queue)
     try:
         sidecar = attempt.sidecar(gate)
+        try:
+            period = min(options.stale / _BEATS, _LONGEST_BEAT)
+            heartbeat.start(sidecar, sidecar.refresh, period=period)
+        except BaseException:
+            sidecar.remove()
+            raise
     except BaseException:
         if gate is not None:
             queue.leave(gate)
         raise
-    heartbeat.start(sidecar, sidecar.refresh, period=options.stale / _BEATS)
-    return _Held(sidecar, queue, gate, attempt.careful)
-
-
-def _queue(place: Path) -> KernelQueue:
-    folder = place.parent / _QUEUES
-    name = place.name.removesuffix(".lock")
-    return KernelQueue(folder / f"{name}.gate", folder / f"{name}.turn")
-
-
-class _Attempt:
-    """One wait for a lock, from *started* to *end* on the monotonic clock."""
-
-    def __init__(self, path: Path, place: Path, stale: float, started: float, end: float) -> None:
-        self._path = path
-        self._place = place
-        self._stale = stale
-        self._started = started
-        self._end = end
-        self._pause = _FIRST_PAUSE
-        self._watched: Found | None = None
-        self._watched_since = started
-        self.careful = False
-
-    def enter(self, queue: KernelQueue) -> int | None:
-        """Return the gate of the queue; `None` where the kernel knows no such locks."""
-        try:
-            try:
-                return queue.enter(self._end)
-            except UnavailableError:
-                queue.prepare()
-            return queue.enter(self._end)
-        except QueueTimeoutError:
-            raise self._timeout(read_sidecar(self._place)) from None
-        except UnavailableError:
-            return None  # the lock file must do
-
-    def sidecar(self, gate: int | None) -> Sidecar:
-        self.careful = gate is None or courtesy.met_recently(gate)
-        if self.careful and gate is not None:
-            time.sleep(min(courtesy.pause_left(gate), max(self._end - time.monotonic(), 0.0)))
-        while True:
-            created = create_sidecar(self._place)
-            if created is not None:
-                if not self.careful or self._settled(created):
-                    return created
-            elif (found := read_sidecar(self._place)) is not None:
-                self._meet(found, gate)
-
-    def _settled(self, created: Sidecar) -> bool:
-        time.sleep(courtesy.SETTLE)
-        if created.is_ours():
-            return True
-        created.forget()
-        return False
-
-    def _meet(self, found: Found, gate: int | None) -> None:
-        if found.owner is None or found.owner.nonce is None:
-            self.careful = True
-            if gate is not None:
-                courtesy.remember(gate)
-        verdict = self._verdict(found, gate)
-        if verdict in {Verdict.ALIVE, Verdict.HEARD}:
-            self._wait(found)
-        elif take_over(self._place, found):
-            sweep_temporaries(self._path)
-            if verdict is Verdict.SILENT:
-                problem = f"{self._path}: took over the lock of {found.owner or 'nobody'}"
-                warnings.warn(StaleLockWarning(f"{problem}, which {verdict.value}"), stacklevel=6)
-
-    def _verdict(self, found: Found, gate: int | None) -> Verdict:
-        now = _file_time(gate)
-        verdict = judge(found, stale=self._stale, now=now, booted=_booted(now))
-        if verdict is Verdict.HEARD and self._seen_still(found):
-            return Verdict.SILENT  # whatever its times say: a clock was set
-        return verdict
-
-    def _seen_still(self, found: Found) -> bool:
-        """Tell whether nothing moved for the stale time on a clock that nobody sets."""
-        if found != self._watched:
-            self._watched, self._watched_since = found, time.monotonic()
-        return time.monotonic() - self._watched_since > self._stale
-
-    def _wait(self, found: Found) -> None:
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise self._timeout(found)
-        time.sleep(min(self._pause, left))
-        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
-
-    def _timeout(self, found: Found | None) -> LockTimeoutError:
-        waited = time.monotonic() - self._started
-        if found is None:
-            return LockTimeoutError(str(self._path), waited, "others were faster; try again")
-        age = max(time.time() - found.refreshed, 0.0)
-        holder = f"{found.owner or 'a lock file without an owner'}, last sign {age:.1f} s ago"
-        hint = f"end that process or try again ({self._place})"
-        return LockTimeoutError(str(self._path), waited, hint, holder=holder)
-
-
-def _file_time(gate: int | None) -> float:
-    """Return the present on the clock that gives files their times; a server's, on its files."""
-    if gate is not None:
-        with contextlib.suppress(OSError):
-            os.utime(gate)
-            return os.fstat(gate).st_mtime
-    return time.time()
-
-
-def _booted(now: float) -> float:
-    if not hasattr(time, "CLOCK_BOOTTIME"):
-        return 0.0
-    return now - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return _Held(key, sidecar, queue, gate, attempt.careful)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import lru_cache
 
 from clawstate.errors import InvalidError
 
@@ -35,6 +36,8 @@ class LockOptions:
             value = getattr(self, name)
             if value is not None and not value >= 0:
                 raise InvalidError(name, f"{value} is negative", "give 0 or more")
+        if not isinstance(self.retries, int):
+            raise InvalidError("retries", f"{self.retries} is no whole number", "give one")
         if not self.stale > 0:
             raise InvalidError("stale", f"{self.stale} is not positive", "give seconds, such as 30")
 
@@ -42,16 +45,24 @@ class LockOptions:
         """Return how many seconds to wait, drawn anew each time if *randomize*."""
         if self.timeout is not None:
             return self.timeout
-        return sum(self._pause(attempt) for attempt in range(self.retries))
+        least, most = _bounds(self)
+        return least + random.random() * (most - least) if self.randomize else least  # noqa: S311
 
-    def _pause(self, attempt: int) -> float:
+    def pauses(self, jitter: float) -> list[float]:
+        """Return the pauses of all attempts, each times *jitter* (1 to 2) and capped."""
+        return [min(self.max_timeout, self._plain(each) * jitter) for each in range(self.retries)]
+
+    def _plain(self, attempt: int) -> float:
         try:
             grown = self.min_timeout * self.factor**attempt
         except OverflowError:
             grown = self.max_timeout
-        plain = min(self.max_timeout, max(self.min_timeout, grown))
-        jitter = 1 + random.random() if self.randomize else 1.0  # noqa: S311 - spreads, no secret
-        return min(self.max_timeout, plain * jitter)
+        return min(self.max_timeout, max(self.min_timeout, grown))
+
+
+@lru_cache(maxsize=64)
+def _bounds(options: LockOptions) -> tuple[float, float]:
+    return sum(options.pauses(1.0)), sum(options.pauses(2.0))
 
 
 DEFAULT = LockOptions()

@@ -61,17 +61,19 @@ def this_owner(now: float) -> Owner:
 
 def payload_of(owner: Owner) -> bytes:
     """Return the text of a sidecar: always of the same length for the same owner."""
-    fields = {
-        "pid": owner.pid,
-        "createdAt": to_iso(owner.created_at or 0.0),
-        "startTime": owner.start_time,
-        "host": owner.host,
-        "bootId": owner.boot_id,
-        "pidNs": owner.pid_namespace,
-        "nonce": owner.nonce,
-    }
+    last = f',\n  "nonce": {json.dumps(owner.nonce)}' if owner.nonce is not None else ""
+    moment = to_iso(owner.created_at or 0.0)
+    identity = _identity_text(owner.start_time, owner.host, owner.boot_id, owner.pid_namespace)
+    return f'{{\n  "pid": {owner.pid},\n  "createdAt": "{moment}"{identity}{last}\n}}'.encode()
+
+
+@lru_cache(maxsize=16)
+def _identity_text(
+    start: int | None, host: str | None, boot: str | None, namespace: str | None
+) -> str:
+    fields = {"startTime": start, "host": host, "bootId": boot, "pidNs": namespace}
     known = {name: value for name, value in fields.items() if value is not None}
-    return json.dumps(known, indent=2).encode()
+    return "".join(f',\n  "{name}": {json.dumps(value)}' for name, value in known.items())
 
 
 def parse_payload(raw: bytes) -> Owner | None:
@@ -137,17 +139,35 @@ def boot_id() -> str | None:
     return None
 
 
+# Of the process, not of the machine. The number alone does not tell a child from its parent: both
+# are number 1 when the child is the first of its process namespace.
 @lru_cache(maxsize=1)
 def _own_start(pid: int) -> int | None:
     return _start_of(pid)
 
 
 @lru_cache(maxsize=1)
+def _shows_our_numbers(pid: int) -> bool:
+    """Tell whether `/proc` counts processes as *pid*, this one, does."""
+    with contextlib.suppress(OSError, ValueError):
+        return int((_PROC / "self").readlink().name) == pid
+    return False
+
+
+@lru_cache(maxsize=1)
 def _pid_namespace(_pid: int) -> str | None:
-    # Of the process, not of the machine: keyed by process number for the sake of forks.
     with contextlib.suppress(OSError):
         return str((_PROC / "self/ns/pid").readlink())
     return None
+
+
+def _forget_process() -> None:
+    for known in (_own_start, _shows_our_numbers, _pid_namespace):
+        known.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_process)
 
 
 def _runs(pid: int) -> bool:
@@ -157,7 +177,7 @@ def _runs(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except OSError:
         return True  # somebody else's, but there
     fields = _stat_of(pid)
     return fields is None or fields[_STATE] not in {"Z", "X"}
@@ -169,6 +189,8 @@ def _start_of(pid: int) -> int | None:
 
 
 def _stat_of(pid: int) -> list[str] | None:
+    if not _shows_our_numbers(os.getpid()):
+        return None  # another process namespace's: its numbers mean other processes
     with contextlib.suppress(OSError):
         # The name may hold blanks and brackets; nothing behind it does.
         return (_PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()

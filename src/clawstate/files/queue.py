@@ -9,17 +9,19 @@ wait (decision 17).
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import fcntl
 import os
+import stat
 import threading
 import time
-import weakref
 from pathlib import Path
 
 from clawstate.errors import UnavailableError
 
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+_OWN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class QueueTimeoutError(Exception):
@@ -27,13 +29,16 @@ class QueueTimeoutError(Exception):
 
 
 class KernelQueue:
-    """One holder of the gate at a time, in the order they came; not reentrant."""
+    """
+    One holder of the gate at a time, in the order they came; not reentrant.
 
-    def __init__(self, gate: Path, turn: Path) -> None:
+    Both files lie in one directory, which must be no link itself if it is the queue's *own*.
+    """
+
+    def __init__(self, gate: Path, turn: Path, *, own: bool = False) -> None:
         self._gate = gate
         self._turn = turn
-        self._descriptors: set[int] = set()
-        _queues.add(self)
+        self._own = own
 
     def prepare(self) -> None:
         """Make the directory of the queue, private; raises `UnavailableError`."""
@@ -50,104 +55,226 @@ class KernelQueue:
 
         Raises `QueueTimeoutError`, `UnavailableError`.
         """
-        turn = self._locked(self._turn, end)
+        opened: list[int] = []
+        taken: list[_Place] = []
         try:
-            return self._locked(self._gate, end)
-        finally:
-            self.leave(turn)
+            return self._entered(end, opened, taken)
+        except BaseException as error:
+            # A signal may come at any step: what is held is known by these lists alone.
+            arrived = taken and taken[0].taken_or_left(self._gate)
+            for descriptor in [taken[0].gate] if arrived else [] if taken else opened:
+                self.leave(descriptor)
+            if isinstance(error, OSError) and not isinstance(error, UnavailableError):
+                raise _not_locked(self._gate, error) from error
+            raise
 
     def leave(self, descriptor: int) -> None:
         """Give the gate back."""
-        if descriptor in self._descriptors:  # not after a fork, in the child
-            self._descriptors.discard(descriptor)
-            # Unlocked by name: a child that was forked meanwhile holds a copy of the descriptor.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-            os.close(descriptor)
+        with _mutex:
+            if _open.get(descriptor) is self:
+                _let_go(descriptor)
 
-    def forget(self) -> None:
-        """Let go of what a fork brought along from the parent; to be called in the child."""
-        for descriptor in self._descriptors:
-            os.close(descriptor)
-        self._descriptors = set()
-
-    def _locked(self, path: Path, end: float) -> int:
-        descriptor = _opened(path)
-        self._descriptors.add(descriptor)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._wait(descriptor, max(end - time.monotonic(), 0.0))
-        except BaseException as error:
-            self.leave(descriptor)
-            if not isinstance(error, OSError):
-                raise
-            problem = f"cannot be locked ({error.strerror})"
-            hint = "use a file system that knows flock, or the PostgreSQL backend"
-            raise UnavailableError(str(path), problem, hint) from error
+    def _opened(self, path: Path) -> int:
+        with _mutex:  # no fork may come between: a child would keep what it does not know
+            try:
+                descriptor = _plain_file(path, own=self._own)
+            except OSError as error:
+                problem = f"cannot be opened ({error.strerror})"
+                hint = "check the permissions of its directory and the free space"
+                raise UnavailableError(str(path), problem, hint) from error
+            _open[descriptor] = self
         return descriptor
 
-    def _wait(self, descriptor: int, patience: float) -> None:
-        # The kernel queues blocked callers but knows no time limit: a thread stands in the
-        # queue, and gives its place up once nobody waits for it any longer.
-        place = _Place(descriptor)
-        try:
-            reached = place.reached(patience)
-        except BaseException:
-            self._descriptors.discard(descriptor)
-            raise
-        if not reached:
-            self._descriptors.discard(descriptor)
+    def _entered(self, end: float, opened: list[int], taken: list[_Place]) -> int:
+        opened.append(turn := self._opened(self._turn))
+        opened.append(gate := self._opened(self._gate))
+        if _is_free(turn) and _is_free(gate):
+            self.leave(turn)
+            return gate
+        if (patience := end - time.monotonic()) <= 0:
             raise QueueTimeoutError
+        place = self._place(turn, gate, taken)
+        place.stand()
+        place.wait(min(patience, threading.TIMEOUT_MAX))
+        if place.error is not None:
+            raise place.error
+        if not place.taken_or_left(self._gate):
+            raise QueueTimeoutError
+        return place.gate
 
-
-_queues: weakref.WeakSet[KernelQueue] = weakref.WeakSet()
-
-
-def _forget_all() -> None:
-    for queue in _queues:
-        queue.forget()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)
-
-
-def _opened(path: Path) -> int:
-    try:
-        return os.open(path, _OPEN, 0o600)
-    except OSError as error:
-        problem = f"cannot be opened ({error.strerror})"
-        hint = "check the permissions of its directory and the free space"
-        raise UnavailableError(str(path), problem, hint) from error
+    def _place(self, turn: int, gate: int, taken: list[_Place]) -> _Place:
+        with _mutex:
+            here = os.fstat(gate)
+            standing = [place for place in _left.pop(self._gate, []) if place.gate >= 0]
+            usable = next((place for place in standing if place.is_usable(here)), None)
+            if usable is not None:
+                standing.remove(usable)
+            if standing:
+                _left[self._gate] = standing
+            taken.append(usable or _Place(turn, gate))
+            if usable is not None:
+                usable.left = False
+                _open[usable.gate] = self
+                _let_go(turn)
+                _let_go(gate)
+            return taken[0]
 
 
 class _Place:
-    """A place in the kernel's queue for the lock on *descriptor*, which it owns until reached."""
+    """
+    A place in the kernel's queue, for the *turn* and then the *gate*.
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._abandoned = False
-        self._mutex = threading.Lock()
-        self._event = threading.Event()
-        threading.Thread(target=self._stand, daemon=True).start()
+    The kernel queues blocked callers but knows no time limit: a thread stands in the queue. Where
+    one still stands for somebody who gave up, its place is taken by the next to come.
+    """
 
-    def reached(self, patience: float) -> bool:
-        """Wait up to *patience* seconds; False gives the place up, with its descriptor."""
+    def __init__(self, turn: int, gate: int) -> None:
+        self.turn = turn
+        self.gate = gate
+        self.error: OSError | None = None
+        self.left = False
+        self._standing = False
+        self._at_gate = False
+        self._arrived = False
+        self._signal = threading.Lock()
+        self._signal.acquire()
+
+    def stand(self) -> None:
+        """Let a thread stand there, if none does. Raises `UnavailableError` if there is none."""
+        if self._standing:
+            return
+        self._standing = True
         try:
-            self._event.wait(patience)
-        finally:
-            with self._mutex:
-                arrived = self._event.is_set()
-                self._abandoned = not arrived
-        return arrived
+            # `Thread.start` would wait for the thread to run, which costs more than the rest.
+            _thread.start_new_thread(self._stand, ())
+        except RuntimeError as error:
+            self._standing = False
+            hint = "raise the limit that 'ulimit -u' shows"
+            raise UnavailableError("a thread", "cannot be started", hint) from error
+
+    def wait(self, patience: float) -> None:
+        """Wait up to *patience* seconds for the thread to arrive."""
+        self._signal.acquire(timeout=patience)
+
+    def taken_or_left(self, path: Path) -> bool:
+        """Tell whether the gate is reached, and give the place up if it is not."""
+        with _mutex:
+            if self._arrived:
+                return True
+            if self.left:
+                return False
+            if not self._standing:
+                self._let_go()
+            else:
+                self.left = True
+                if self._at_gate:
+                    self._give_turn()  # whoever comes next need not wait for this gate
+                _left.setdefault(path, []).append(self)
+            return False
+
+    def is_usable(self, here: os.stat_result) -> bool:
+        """Tell whether somebody who left it still stands there, before the very file *here*."""
+        return self.left and self.gate >= 0 and os.path.samestat(os.fstat(self.gate), here)
 
     def _stand(self) -> None:
-        while True:
-            with contextlib.suppress(InterruptedError):
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-                break
-        with self._mutex:
-            self._event.set()
-            if self._abandoned:
-                fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # a forked child may hold a copy
-                os.close(self._descriptor)
+        try:
+            fcntl.flock(self.turn, fcntl.LOCK_EX)
+            with _mutex:
+                self._at_gate = True
+                if self.left:
+                    self._let_go()
+                    return
+            fcntl.flock(self.gate, fcntl.LOCK_EX)
+        except OSError as error:
+            self.error = error
+        with _mutex:
+            self._give_turn()
+            if self.left:
+                self._let_go()
+            else:
+                self._arrived = True
+                self._signal.release()
+
+    def _give_turn(self) -> None:
+        _let_go(self.turn)
+        self.turn = -1
+
+    def _let_go(self) -> None:
+        self._give_turn()
+        _let_go(self.gate)
+        self.gate = -1
+
+
+# A signal handler may take a lock while the thread that it interrupts is in here.
+_mutex = threading.RLock()
+_open: dict[int, KernelQueue] = {}
+"""The descriptors that this process opened; in a forked child they are somebody else's."""
+_left: dict[Path, list[_Place]] = {}
+"""Places that nobody waits for any longer, until their threads can leave the kernel's queue."""
+
+
+def _forget_all() -> None:
+    global _mutex  # noqa: PLW0603 - its holder is not here
+    _mutex = threading.RLock()
+    for descriptor in _open:
+        _close(descriptor)
+    _open.clear()
+    _left.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=lambda: _mutex.acquire(),  # noqa: PLW0108 - it is another one in a child
+        after_in_parent=lambda: _mutex.release(),  # noqa: PLW0108
+        after_in_child=_forget_all,
+    )
+
+
+def _is_free(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _let_go(descriptor: int) -> None:
+    if descriptor in _open:  # not after a fork, in the child
+        del _open[descriptor]
+        _unlock_and_close(descriptor)
+
+
+def _unlock_and_close(descriptor: int) -> None:
+    # Unlocked by name: a child that was forked meanwhile holds a copy of the descriptor.
+    with contextlib.suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    _close(descriptor)
+
+
+def _plain_file(path: Path, *, own: bool) -> int:
+    descriptor = _opened_in(path) if own else os.open(path, _OPEN, 0o600)
+    status = os.fstat(descriptor)
+    # What has a second name is somebody's file, and must not be written to.
+    if stat.S_ISREG(status.st_mode) and status.st_nlink <= 1:
+        return descriptor
+    _close(descriptor)
+    raise OSError(0, "is no file of its own")
+
+
+def _opened_in(path: Path) -> int:
+    folder = os.open(path.parent, _OWN_FOLDER)
+    try:
+        return os.open(path.name, _OPEN, 0o600, dir_fd=folder)
+    finally:
+        _close(folder)
+
+
+def _close(descriptor: int) -> None:
+    with contextlib.suppress(OSError):  # nothing was written that could be lost
+        os.close(descriptor)
+
+
+def _not_locked(path: Path, error: OSError) -> UnavailableError:
+    problem = f"cannot be locked ({error.strerror})"
+    hint = "use a file system that knows flock, or the PostgreSQL backend"
+    return UnavailableError(str(path), problem, hint)

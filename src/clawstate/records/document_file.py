@@ -7,6 +7,7 @@ What cannot be read is never overwritten. Readers go on with the last good state
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -16,10 +17,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clawstate.clock import to_iso
-from clawstate.errors import CorruptError, CorruptWarning, InvalidError, NotFoundError, VersionError
-from clawstate.files.atomic import make_private_dir, write_atomic
+from clawstate.clock import is_moment, to_iso
+from clawstate.errors import (
+    CorruptError,
+    CorruptWarning,
+    InvalidError,
+    NotFoundError,
+    StateError,
+    VersionError,
+)
+from clawstate.files.atomic import make_private_dir, sweep_temporaries, write_atomic
 from clawstate.files.json_text import Texts, dump_pretty_again, parse_json
+from clawstate.files.refusals import translated
 from clawstate.files.stamps import Stamp, read_stamped, stamp_of
 from clawstate.records.contract import Json, Revision, Shape, Versioned
 from clawstate.records.last_good import keep_copy, read_copy
@@ -140,17 +149,22 @@ class DocumentFile:
             self._now = EMPTY
             raise
         self._texts = texts
+        stamp = None
+        with contextlib.suppress(StateError):  # it is written, whatever became of it since
+            stamp = stamp_of(self.path)
         # Not settled: whoever reads next looks once more.
-        self._good = self._now = self._snapshot(stamp_of(self.path), raw, document, settled=False)
+        self._good = self._now = self._snapshot(stamp, raw, document, settled=False)
         keep_copy(self.path, raw)
 
     def require_real_folders(self) -> None:
         """Raise `InvalidError` if a directory between the state and the file is a link."""
         # The state directory itself may be a link; what lies below it is ours alone.
-        for folder in self._shape.path.parents:
-            if (self._root / folder).is_symlink() and folder.name:
-                place = str(self._root / folder)
-                raise InvalidError(place, "is a link", "put a real directory in its place")
+        for folder in filter(lambda each: each.name, self._shape.path.parents):
+            place = self._root / folder
+            with translated(place, "cannot be reached"):
+                is_link = place.is_symlink()
+            if is_link:
+                raise InvalidError(str(place), "is a link", "put a real directory in its place")
 
     def damage(self) -> CorruptError | None:
         """Return why the document cannot be read, or `None`."""
@@ -174,7 +188,8 @@ class DocumentFile:
         good = self._last_good(damage, warn=False)
         if good.stamp is None and not good.raw:
             fence()
-            self.path.unlink()
+            with translated(self.path, "was not moved away"):
+                self.path.unlink()
         else:
             write_atomic(self.path, good.raw, mode=self._shape.mode, fence=fence)
         self._now = EMPTY
@@ -234,12 +249,15 @@ class DocumentFile:
             return None
 
     def _quarantined(self) -> Path:
-        raw, _, _ = read_stamped(self.path, limit=self._shape.max_bytes)
+        raw, stamp, _ = read_stamped(self.path, limit=self._shape.max_bytes)
         folder = self.path.parent / _QUARANTINE
         make_private_dir(folder)
-        moment = to_iso(time.time()).replace(":", "-")
+        # Named by the damage alone: whoever repeats a repair that was killed finds what it left.
+        damaged = stamp.modified / 1e9
+        moment = to_iso(damaged if is_moment(damaged) else 0.0).replace(":", "-")
         digest = hashlib.sha256(raw).hexdigest()[:8]
         aside = folder / f"{self.path.name}.{moment}.{digest}"
+        sweep_temporaries(aside)
         write_atomic(aside, raw)
         return aside
 

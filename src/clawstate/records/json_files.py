@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from clawstate.errors import ClosedError, InvalidError, LockLostError
+from clawstate.errors import ClosedError, InvalidError, LockLostError, UnavailableError
 from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
 from clawstate.records.contract import (
@@ -200,8 +200,7 @@ class JsonFileCollection:
         Returns where the damaged file lies now, or `None` if nothing was wrong.
         """
         self._file.require_real_folders()
-        with FileLock(self._file.path, options=self._options) as lock:
-            return self._file.repair(fence=lock.confirm)
+        return self._locked(lambda lock: self._file.repair(fence=lock.confirm))
 
     def _read(self) -> Snapshot:
         self._backend.require_open()
@@ -214,15 +213,30 @@ class JsonFileCollection:
         self._file.require_real_folders()
         for _ in range(_ATTEMPTS):
             try:
-                with FileLock(self._file.path, options=self._options) as lock:
-                    before = self._file.require()
-                    records, answer = change(before)
-                    if records is not None:
-                        self._file.write(before, records, fence=lock.confirm)
-                    return answer
+                return self._locked(lambda lock: self._applied(change, lock))
             except LockLostError:
                 continue  # somebody changed the file meanwhile: once more, on what is there now
         raise LockLostError(str(self._file.path))
+
+    def _locked(self, work: Callable[[FileLock], A]) -> A:
+        done: list[A] = []
+        try:
+            with FileLock(self._file.path, options=self._options) as lock:
+                done.append(work(lock))
+        except UnavailableError:
+            # Behind the work only the lock file can have stayed, and that is marked as left.
+            if not done:
+                raise
+        return done[0]
+
+    def _applied(
+        self, change: Callable[[Snapshot], tuple[Mapping[str, Json] | None, A]], lock: FileLock
+    ) -> A:
+        before = self._file.require()
+        records, answer = change(before)
+        if records is not None:
+            self._file.write(before, records, fence=lock.confirm)
+        return answer
 
     def _rearranged(
         self, snapshot: Snapshot, records: Mapping[str, Json]

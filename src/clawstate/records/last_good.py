@@ -13,7 +13,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from clawstate.errors import StateError
+from clawstate.errors import InvalidError, LimitError, NotFoundError
 from clawstate.files.regular import read_regular
 
 _FOLDER = ".lastgood"
@@ -41,8 +41,13 @@ def keep_copy(path: Path, data: bytes) -> None:
 
 
 def read_copy(path: Path, *, limit: int) -> bytes | None:
-    """Return the last good copy of *path*, or `None` if there is none that is whole."""
-    with contextlib.suppress(StateError):
+    """
+    Return the last good copy of *path*, or `None` if there is none that is whole.
+
+    Raises `UnavailableError` when the system refuses: a copy that cannot be read just now is not
+    one that is missing.
+    """
+    with contextlib.suppress(NotFoundError, InvalidError, LimitError):
         whole = read_regular(copy_path(path), limit=limit + _DIGEST)
         data = whole[:-_DIGEST]
         return data if _digest(data) == whole[-_DIGEST:] else None

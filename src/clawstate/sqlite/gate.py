@@ -48,8 +48,7 @@ class WriterGate:
             self._threads.release()
 
     def forget(self) -> None:
-        """Let go of what a fork brought along from the parent; to be called in the child."""
-        self._queue.forget()
+        """Start afresh in a forked child, where no thread of the parent is."""
         self._threads = threading.Lock()
 
     def _reached(self, end: float) -> int:

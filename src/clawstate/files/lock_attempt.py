@@ -1,0 +1,162 @@
+"""One wait for a lock: in the queue of our processes, then for the lock file itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import warnings
+from functools import lru_cache
+from pathlib import Path
+
+from clawstate.errors import LockTimeoutError, StaleLockWarning, UnavailableError
+from clawstate.files import courtesy
+from clawstate.files.atomic import sweep_temporaries
+from clawstate.files.found_lock import Found, Verdict, judge, read_sidecar, take_over
+from clawstate.files.queue import KernelQueue, QueueTimeoutError
+from clawstate.files.sidecar import Sidecar, create_sidecar
+
+_QUEUES = ".locks"
+_FIRST_PAUSE = 0.001
+_LONGEST_PAUSE = 0.025
+
+
+class Attempt:
+    """One wait for a lock, from *started* to *end* on the monotonic clock."""
+
+    def __init__(self, path: Path, place: Path, stale: float, started: float, end: float) -> None:
+        self._path = path
+        self._place = place
+        self._stale = stale
+        self._started = started
+        self._end = end
+        self._pause = _FIRST_PAUSE
+        self._watched: Found | None = None
+        self._watched_since = started
+        self._broken = False
+        self.careful = False
+
+    def enter(self, queue: KernelQueue) -> int | None:
+        """Return the gate of the queue; `None` if the lock file must do."""
+        try:
+            try:
+                return queue.enter(self._end)
+            except UnavailableError:
+                queue.prepare()
+            return queue.enter(self._end)
+        except QueueTimeoutError:
+            return None  # a stopped process may stand before us: one attempt without the queue
+        except UnavailableError:
+            return None  # the kernel knows no such locks here
+
+    def sidecar(self, gate: int | None) -> Sidecar:
+        """
+        Return the lock file, made and held; *gate* is what `enter` gave.
+
+        Raises `LockTimeoutError`, `InvalidError`, `UnavailableError`.
+        """
+        self.careful = gate is None or courtesy.met_recently(gate)
+        if self.careful and gate is not None:
+            time.sleep(min(courtesy.pause_left(gate), max(self._end - time.monotonic(), 0.0)))
+        scratch = None if gate is None else scratch_of(self._place)
+        while True:
+            created = create_sidecar(self._place, scratch=scratch)
+            if created is None:
+                self._meet(read_sidecar(self._place), gate, scratch)
+            elif self._settled(created):
+                return created
+
+    def _settled(self, created: Sidecar) -> bool:
+        try:
+            if self.careful:
+                time.sleep(courtesy.SETTLE)
+            if self._broken:
+                sweep_temporaries(self._path)
+        except BaseException:
+            created.remove()
+            raise
+        if not self.careful or created.is_ours():
+            return True
+        created.forget()
+        return False
+
+    def _meet(self, found: Found | None, gate: int | None, scratch: Path | None) -> None:
+        if found is None:
+            self._wait(found)
+            return
+        if found.owner is None or found.owner.nonce is None:
+            self.careful = True
+            if gate is not None:
+                courtesy.remember(gate)
+        verdict = self._verdict(found, gate)
+        if verdict in {Verdict.ALIVE, Verdict.HEARD}:
+            self._wait(found)
+        elif not take_over(self._place, found, scratch=scratch):
+            self._wait(None)
+        else:
+            self._broken = True
+            if verdict is Verdict.SILENT:
+                problem = f"{self._path}: took over the lock of {found.owner or 'nobody'}"
+                warnings.warn(StaleLockWarning(f"{problem}, which {verdict.value}"), stacklevel=6)
+
+    def _verdict(self, found: Found, gate: int | None) -> Verdict:
+        now = _file_time(gate)
+        verdict = judge(found, stale=self._stale, now=now, booted=_booted(now))
+        if verdict is Verdict.HEARD and self._seen_still(found):
+            return Verdict.SILENT  # whatever its times say: a clock was set
+        return verdict
+
+    def _seen_still(self, found: Found) -> bool:
+        """Tell whether nothing moved for the stale time on a clock that nobody sets."""
+        if found != self._watched:
+            self._watched, self._watched_since = found, time.monotonic()
+        return time.monotonic() - self._watched_since > self._stale
+
+    def _wait(self, found: Found | None) -> None:
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise self._timeout(found)
+        time.sleep(min(self._pause, left))
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+
+    def _timeout(self, found: Found | None) -> LockTimeoutError:
+        waited = time.monotonic() - self._started
+        if found is None:
+            return LockTimeoutError(str(self._path), waited, "others were faster; try again")
+        now = time.time()
+        age = max(now - found.refreshed(now + self._stale), 0.0)
+        holder = f"{found.owner or 'a lock file without an owner'}, last sign {age:.1f} s ago"
+        hint = f"end that process or try again ({self._place})"
+        return LockTimeoutError(str(self._path), waited, hint, holder=holder)
+
+
+def _file_time(gate: int | None) -> float:
+    """Return the present on the clock that gives files their times; a server's, on its files."""
+    if gate is not None:
+        with contextlib.suppress(OSError):
+            os.utime(gate)
+            return os.fstat(gate).st_mtime
+    return time.time()
+
+
+def _booted(now: float) -> float:
+    if not hasattr(time, "CLOCK_BOOTTIME"):
+        return 0.0
+    return now - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@lru_cache(maxsize=256)
+def queue_of(place: Path) -> KernelQueue:
+    """Return the queue before the lock file *place*."""
+    scratch = scratch_of(place)
+    return KernelQueue(
+        scratch.with_name(f"{scratch.name}.gate"),
+        scratch.with_name(f"{scratch.name}.turn"),
+        own=True,
+    )
+
+
+@lru_cache(maxsize=256)
+def scratch_of(place: Path) -> Path:
+    """Return where files of the queue before *place* lie, but for their endings."""
+    return place.parent / _QUEUES / place.name.removesuffix(".lock")
