@@ -1,0 +1,1 @@
+"""The configuration: how its text is read by key path and changed without losing a comment."""

@@ -1,0 +1,79 @@
+"""
+The audit trail of configuration writes, `logs/config-audit.jsonl`, in OpenClaw's form.
+
+It says who changed what and when, and what looked odd about it, and never a value.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clawstate.clock import to_iso
+from clawstate.errors import StateError
+from clawstate.files.atomic import create_private_file
+
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What there is to say of one write of a configuration."""
+
+    path: Path
+    before: bytes | None
+    after: bytes
+    changed_paths: Sequence[str]
+    suspicious: Sequence[str] = ()
+    result: str = "rename"
+    error: str | None = None
+
+
+def append_audit(logs: Path, written: Written, *, at: float, actor: str) -> None:
+    """
+    Append one line to the trail in the directory *logs*; *at* in seconds since the epoch.
+
+    Never raises: a full disk must not undo a change that is already in effect.
+    """
+    line = json.dumps(_document(written, at, actor), ensure_ascii=False) + "\n"
+    path = logs / "config-audit.jsonl"
+    with contextlib.suppress(OSError, StateError):
+        create_private_file(path)
+        descriptor = os.open(path, _APPEND)
+        try:
+            os.write(descriptor, line.encode())
+        finally:
+            os.close(descriptor)
+
+
+def _document(written: Written, at: float, actor: str) -> dict[str, Any]:
+    before = written.before
+    return {
+        "ts": to_iso(at),
+        "source": "config-io",
+        "event": "config.write",
+        "configPath": str(written.path),
+        "pid": os.getpid(),
+        "ppid": os.getppid(),
+        "actor": actor,
+        "existsBefore": before is not None,
+        "previousHash": _hash(before or b""),
+        "nextHash": _hash(written.after),
+        "previousBytes": None if before is None else len(before),
+        "nextBytes": len(written.after),
+        "changedPathCount": len(written.changed_paths),
+        "changedPaths": list(written.changed_paths),
+        "suspicious": list(written.suspicious),
+        "result": written.result,
+        **({} if written.error is None else {"errorCode": written.error}),
+    }
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

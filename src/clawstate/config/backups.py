@@ -1,0 +1,30 @@
+"""The five generations of a configuration that OpenClaw keeps: `.bak`, `.bak.1` to `.bak.4`."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from clawstate.files.atomic import write_atomic
+
+GENERATIONS = 5
+
+
+def backup_paths(path: Path) -> tuple[Path, ...]:
+    """Return where the generations of *path* lie, the newest first."""
+    names = ["bak", *(f"bak.{number}" for number in range(1, GENERATIONS))]
+    return tuple(path.with_name(f"{path.name}.{name}") for name in names)
+
+
+def rotate_backups(path: Path, content: bytes) -> None:
+    """
+    Keep *content*, what *path* held so far, as its newest generation; the oldest one goes.
+
+    Private, whatever the mode of *path*: an old one may hold what was moved out of it since. Raises
+    `UnavailableError`; a kill in between loses no generation but the oldest.
+    """
+    generations = backup_paths(path)
+    for newer, older in reversed(list(zip(generations, generations[1:], strict=False))):
+        with contextlib.suppress(FileNotFoundError):
+            newer.replace(older)
+    write_atomic(generations[0], content)

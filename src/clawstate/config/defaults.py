@@ -1,0 +1,76 @@
+"""
+What a setting means that is not written: applied on reading, never saved.
+
+The values are those of the specification ("Configuration Reference") and those of OpenClaw that
+concern what is kept here. A default fills a gap; it never replaces what is written, even `null`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from clawstate.files.paths import StatePaths
+
+GATEWAY_PORT = 18789
+"""Where the gateway listens unless it is told otherwise."""
+
+
+def apply_defaults(config: Mapping[str, Any], *, paths: StatePaths) -> dict[str, Any]:
+    """
+    Return *config* with its gaps filled; paths that are not written are those of *paths*.
+
+    `session.mainKey` is `main` wherever it is set, as in OpenClaw. *config* is not changed, and
+    the result shares with it.
+    """
+    filled: dict[str, Any] = _filled(dict(config), _defaults(config, paths))
+    session = filled["session"]
+    if isinstance(session, dict) and "mainKey" in session:
+        filled["session"] = {**session, "mainKey": "main"}
+    return filled
+
+
+def _defaults(config: Mapping[str, Any], paths: StatePaths) -> dict[str, Any]:
+    defaults: dict[str, Any] = {
+        "agents": {"defaults": {"maxConcurrent": 4, "subagents": {"maxConcurrent": 8}}},
+        "commands": {
+            "native": "auto",
+            "nativeSkills": "auto",
+            "ownerDisplay": "raw",
+            "restart": True,
+            "text": True,
+        },
+        "gateway": {"mode": "local", "port": GATEWAY_PORT, **_host(config)},
+        "memory": {"store": _memory_store(config, paths)},
+        "messages": {"ackReactionScope": "group-mentions"},
+        "session": {"store": str(paths.sessions_index)},
+    }
+    if "logging" in config:
+        defaults["logging"] = {"redactSensitive": "tools"}
+    return defaults
+
+
+def _host(config: Mapping[str, Any]) -> dict[str, Any]:
+    # OpenClaw's own word for it is `bind`; a host beside that would contradict it.
+    gateway = config.get("gateway")
+    return {} if isinstance(gateway, dict) and "bind" in gateway else {"host": "localhost"}
+
+
+def _memory_store(config: Mapping[str, Any], paths: StatePaths) -> dict[str, Any]:
+    store = {"type": "sqlite", **_object(_object(config.get("memory")).get("store"))}
+    places = {"sqlite": paths.memory_db, "lancedb": paths.lancedb_dir}
+    kind = store["type"]
+    path = places.get(kind) if isinstance(kind, str) else None
+    defaults: dict[str, Any] = {"type": "sqlite", "vector": {"enabled": True}}
+    return defaults if path is None else {**defaults, "path": str(path)}
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _filled(value: Any, default: Any) -> Any:
+    if not isinstance(value, dict) or not isinstance(default, dict):
+        return value
+    missing = {key: each for key, each in default.items() if key not in value}
+    return {**{key: _filled(each, default.get(key)) for key, each in value.items()}, **missing}

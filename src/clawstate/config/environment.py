@@ -1,0 +1,141 @@
+"""
+The variables that a configuration may refer to, in layers; the process environment stays as it is.
+
+A variable that is set and not blank is never replaced: the environment speaks first, then the
+`.env` of the working directory, that of the state, and the `env` block of the configuration.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import ChainMap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clawstate.config.dotenv import parse_dotenv
+from clawstate.config.notices import Notice
+from clawstate.config.sources import FileRead, met, read_file
+from clawstate.config.substitution import substitute_text
+from clawstate.errors import InvalidError, LimitError, NotFoundError, UnavailableError
+from clawstate.files.json5_text import Place
+
+MAX_DOTENV_BYTES = 1 << 20
+"""No `.env` file that is read is larger."""
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_BLOCKED_PREFIXES = ("LD_", "DYLD_", "BASH_FUNC_", "GIT_CONFIG", "NPM_CONFIG_", "OPENSSL_")
+# Each makes some program load code, run a command or trust a file that the writer of it chose.
+_BLOCKED_NAMES = """
+PATH PATHEXT COMSPEC SYSTEMROOT WINDIR
+SHELL SHELLOPTS BASHOPTS BASH_ENV ENV IFS PS4 PROMPT_COMMAND ZDOTDIR CDPATH
+NODE_OPTIONS NODE_PATH NODE_EXTRA_CA_CERTS NODE_REPL_EXTERNAL_MODULE
+PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONINSPECT PYTHONBREAKPOINT PYTHONUSERBASE
+PYTHONEXECUTABLE PYTHONPLATLIBDIR PYTHONWARNINGS
+PERL5LIB PERL5OPT PERL5DB PERLLIB RUBYLIB RUBYOPT LUA_PATH LUA_CPATH LUA_INIT PHPRC
+PHP_INI_SCAN_DIR CLASSPATH JAVA_TOOL_OPTIONS JDK_JAVA_OPTIONS _JAVA_OPTIONS DOTNET_STARTUP_HOOKS
+GIT_SSH GIT_SSH_COMMAND GIT_ASKPASS GIT_EXEC_PATH GIT_EXTERNAL_DIFF GIT_PROXY_COMMAND
+GIT_EDITOR GIT_SEQUENCE_EDITOR GIT_PAGER GIT_TEMPLATE_DIR GIT_DIR GIT_WORK_TREE
+GIT_ALTERNATE_OBJECT_DIRECTORIES
+SSH_ASKPASS SSH_AUTH_SOCK SUDO_ASKPASS EDITOR VISUAL PAGER BROWSER LESSOPEN LESSCLOSE
+GCONV_PATH GLIBC_TUNABLES LOCPATH NLSPATH HOSTALIASES LOCALDOMAIN RES_OPTIONS SSLKEYLOGFILE
+HOME USERPROFILE OPENCLAW_HOME OPENCLAW_STATE_DIR OPENCLAW_CONFIG_PATH
+CLAWDBOT_STATE_DIR CLAWDBOT_CONFIG_PATH
+"""
+_BLOCKED = frozenset(_BLOCKED_NAMES.split())
+_NOT_VARIABLES = frozenset({"vars", "shellEnv"})
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Variables, the `.env` files that were looked for, and what was odd; shows no value."""
+
+    variables: Mapping[str, str] = field(repr=False)
+    files: tuple[FileRead, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+
+def is_blocked(name: str) -> bool:
+    """
+    Tell whether no file may set the variable *name*, in whatever case.
+
+    Such variables choose which code programs load or run, or where the state lies.
+    """
+    upper = name.upper()
+    return upper in _BLOCKED or upper.startswith(_BLOCKED_PREFIXES)
+
+
+def with_dotenv(env: Mapping[str, str], paths: tuple[Path, ...]) -> Environment:
+    """
+    Return *env* with what the `.env` files *paths* add, the first one first.
+
+    A missing file is none; one that cannot be read is only noted, and so is a line that says
+    nothing or names a blocked variable.
+    """
+    variables = dict(env)
+    files: list[FileRead] = []
+    notices: list[Notice] = []
+    for path in dict.fromkeys(paths):
+        values, file, found = _read(path)
+        files.append(file)
+        notices += [*found, *_add(variables, values, path, "")]
+    return Environment(variables, tuple(files), tuple(notices))
+
+
+def with_config(environment: Environment, config: Mapping[str, Any], path: Path) -> Environment:
+    """
+    Return *environment* with what the `env` block of *config* adds, which was read from *path*.
+
+    Those are the strings of `env.vars`, and then those of `env` itself. They may refer to others
+    that are already there; one that refers to a missing variable adds nothing.
+    """
+    variables = dict(environment.variables)
+    values: dict[str, str] = {}
+    known = ChainMap(_filled(variables), values)
+    for name, template in _block(config.get("env")):
+        value, _, missing = substitute_text(template, known)
+        if not missing:
+            values[name] = value
+    notices = list(_add(variables, values, path, "env."))
+    return Environment(variables, environment.files, (*environment.notices, *notices))
+
+
+def _read(path: Path) -> tuple[Mapping[str, str], FileRead, list[Notice]]:
+    try:
+        raw, file = read_file(path, limit=MAX_DOTENV_BYTES)
+    except NotFoundError:
+        return {}, met(path), []
+    except (InvalidError, UnavailableError) as error:
+        return {}, met(path), [Notice(path, None, f"{error.problem}; it was passed over")]
+    except LimitError:
+        problem = f"is larger than {MAX_DOTENV_BYTES} bytes; it was passed over"
+        return {}, met(path), [Notice(path, None, problem)]
+    parsed = parse_dotenv(raw)
+    notices = [Notice(path, Place(line, 1), text) for line, text in parsed.problems]
+    return parsed.values, file, notices
+
+
+def _add(
+    variables: dict[str, str], values: Mapping[str, str], path: Path, prefix: str
+) -> Iterator[Notice]:
+    for name, value in values.items():
+        if is_blocked(name):
+            yield Notice(path, None, f"{prefix}{name} is not taken: a file may not set it")
+        elif not variables.get(name, "").strip():
+            variables[name] = value
+
+
+def _block(env: Any) -> Iterator[tuple[str, str]]:
+    if not isinstance(env, dict):
+        return
+    named = env.get("vars")
+    inner = named.items() if isinstance(named, dict) else ()
+    outer = ((name, value) for name, value in env.items() if name not in _NOT_VARIABLES)
+    for name, value in (*inner, *outer):
+        if isinstance(value, str) and value.strip() and _NAME.fullmatch(name):
+            yield name, value
+
+
+def _filled(variables: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if value.strip()}

@@ -1,0 +1,200 @@
+"""
+The configuration as one tree: a file, and what its `$include` name, merged.
+
+The rules are OpenClaw's (2026.2.26): an include is relative to its file and stays in the directory
+of the first one; files of a list are merged from left to right, and the keys beside `$include` over
+them. Beyond these, the number and the size of all includes together are bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from clawstate.config.containment import Containment, led_by, refused
+from clawstate.config.merging import joined
+from clawstate.config.notices import Notice, pointed
+from clawstate.config.path_grammar import KeyPath
+from clawstate.config.provenance import Origin, Piece, Provenance, Trace
+from clawstate.config.sources import FileRead, Source, parsed_source
+from clawstate.config.survey import INCLUDE, Survey, survey
+from clawstate.errors import ConfigError, CorruptError
+from clawstate.files.json5_text import Node
+
+MAX_INCLUDE_DEPTH = 10
+"""So many files may include one another in a row."""
+
+MAX_LEVELS = 100
+"""So deep may the merged tree be, far below what would exhaust the stack of a reader."""
+
+MAX_INCLUDES = 250
+"""So many includes may one configuration have, the same file counted each time."""
+
+MAX_INCLUDED_BYTES = 10_000_000
+"""So much may they hold together, the same file counted each time."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Layer:
+    """
+    One file with all that it includes.
+
+    *value* still has its `${VAR}`, and shares with the trees of its files: change nothing in it.
+    *source* is `None` where there is no file; then *value* is empty.
+    """
+
+    path: Path
+    source: Source | None
+    value: dict[str, Any]
+    provenance: Provenance
+    files: tuple[FileRead, ...]
+    notices: tuple[Notice, ...] = ()
+
+    @property
+    def parsed(self) -> Any:
+        """The value of the file alone, its `$include` as they are written."""
+        return {} if self.source is None else self.source.document.value
+
+
+def include_all(source: Source) -> Layer:
+    """
+    Return *source* with everything it includes.
+
+    Raises `ConfigError` for an include that breaks a rule, and `CorruptError` for one that is not
+    JSON5; both name the file, line and column of the `$include`, and every file that led to it.
+    """
+    including = _Including(source)
+    piece = including.whole()
+    path = source.path
+    if not isinstance(piece.value, dict):
+        raise ConfigError(str(path), "must be an object", "put its settings between { and }")
+    files, notices = including.met()
+    return Layer(path, source, piece.value, Provenance(piece.trace), files, notices)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Frame:
+    """A file that is being merged; *chain* are the includes that led to it, *level* its depth."""
+
+    survey: Survey
+    chain: tuple[Origin, ...]
+    level: int
+
+    def origin(self, node: Node, at: KeyPath) -> Origin:
+        return Origin(self.survey.source, at, node)
+
+
+class _Including:
+    def __init__(self, source: Source) -> None:
+        self._root = source
+        self._containment = Containment(source.path.parent)
+        self._surveys = {source.file.real: survey(source)}
+        self._count = self._size = 0
+
+    def whole(self) -> Piece:
+        found = self._surveys[self._root.file.real]
+        if found.depth > MAX_LEVELS:
+            raise _too_deep(pointed(self._root.path, None))
+        return self._piece(_Frame(found, (), 0), self._root.document, ())
+
+    def met(self) -> tuple[tuple[FileRead, ...], tuple[Notice, ...]]:
+        surveys = self._surveys.values()
+        files = tuple(each.source.file for each in surveys)
+        return files, tuple(notice for each in surveys for notice in each.notices)
+
+    def _piece(self, frame: _Frame, node: Node, at: KeyPath) -> Piece:
+        if node not in frame.survey.including:
+            return Piece(node.value, Trace((frame.origin(node, at),)))
+        if node.kind == "array":
+            return self._array(frame, node, at)
+        members = {item.key or "": item.node for item in node.items}
+        named = members.pop(INCLUDE, None)
+        if named is None:
+            return self._object(frame, node, at, members)
+        return self._included(frame, node, at, named, members)
+
+    def _array(self, frame: _Frame, node: Node, at: KeyPath) -> Piece:
+        pieces = [
+            self._piece(frame, item.node, (*at, index)) for index, item in enumerate(node.items)
+        ]
+        children: dict[str | int, Trace] = {i: piece.trace for i, piece in enumerate(pieces)}
+        origin = frame.origin(node, at)
+        return Piece([piece.value for piece in pieces], Trace((origin,), children))
+
+    def _object(self, frame: _Frame, node: Node, at: KeyPath, members: dict[str, Node]) -> Piece:
+        pieces = {key: self._piece(frame, each, (*at, key)) for key, each in members.items()}
+        children: dict[str | int, Trace] = {key: piece.trace for key, piece in pieces.items()}
+        value = {key: piece.value for key, piece in pieces.items()}
+        return Piece(value, Trace((frame.origin(node, at),), children))
+
+    def _included(
+        self, frame: _Frame, node: Node, at: KeyPath, named: Node, members: dict[str, Node]
+    ) -> Piece:
+        own = self._object(frame, node, at, members)
+        level = frame.level + len(at)
+        chains = [(*frame.chain, origin) for origin in _names(frame, named, (*at, INCLUDE))]
+        pieces = [self._file(chain, level) for chain in chains]
+        if not pieces:
+            return own
+        if members and not isinstance(pieces[-1].value, dict):
+            problem = "has keys beside it, but what it includes is not an object"
+            raise refused(chains[-1], problem, "remove those keys")
+        piece = joined([*pieces, own] if members else pieces)
+        return Piece(piece.value, replace(piece.trace, including=own.trace.origins[0]))
+
+    def _file(self, chain: tuple[Origin, ...], level: int) -> Piece:
+        if len(chain) > MAX_INCLUDE_DEPTH:
+            problem = f"is nested more than {MAX_INCLUDE_DEPTH} includes deep"
+            raise refused(chain, problem, "include that file further up")
+        found = self._survey(chain)
+        self._bound(chain, found.source)
+        if level + found.depth > MAX_LEVELS:
+            raise _too_deep(str(chain[-1]))
+        return self._piece(_Frame(found, chain, level), found.source.document, ())
+
+    def _survey(self, chain: tuple[Origin, ...]) -> Survey:
+        path, real = self._containment.resolve(chain)
+        links = [origin.source.file.real for origin in chain]
+        if real in links:
+            circle = [*(origin.source.path for origin in chain[links.index(real) :]), path]
+            names = " -> ".join(map(str, circle))
+            raise refused(chain, f"closes a circle: {names}", "remove one of these includes")
+        if real not in self._surveys:
+            raw, file = self._containment.read(chain, path, real)
+            self._surveys[real] = survey(_parsed(chain, raw, file))
+        return self._surveys[real]
+
+    def _bound(self, chain: tuple[Origin, ...], source: Source) -> None:
+        self._count += 1
+        self._size += len(source.text)
+        if self._count > MAX_INCLUDES or self._size > MAX_INCLUDED_BYTES:
+            limits = f"{MAX_INCLUDES} files or {MAX_INCLUDED_BYTES} bytes"
+            raise refused(chain, f"makes the includes more than {limits}", "include less")
+
+
+def _names(frame: _Frame, named: Node, at: KeyPath) -> Sequence[Origin]:
+    if named.kind == "string":
+        return [frame.origin(named, at)]
+    if named.kind == "array":
+        names = [frame.origin(item.node, (*at, i)) for i, item in enumerate(named.items)]
+        wrong = next((each for each in names if each.node.kind != "string"), None)
+    else:
+        names, wrong = [], frame.origin(named, at)
+    if wrong is not None:
+        problem = f"must be the name of a file, or an array of names, not of kind {wrong.node.kind}"
+        raise refused((*frame.chain, wrong), problem, "write the path of a file")
+    return names
+
+
+def _parsed(chain: tuple[Origin, ...], raw: bytes, file: FileRead) -> Source:
+    try:
+        return parsed_source(raw, file)
+    except CorruptError as error:
+        problem, hint = error.problem, error.hint
+    raise CorruptError(str(file.path), f"{problem} ({led_by(chain)})", hint)
+
+
+def _too_deep(where: str) -> ConfigError:
+    return ConfigError(where, f"leads to more than {MAX_LEVELS} levels", "flatten the settings")

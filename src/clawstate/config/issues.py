@@ -1,0 +1,168 @@
+"""
+What is wrong with a configuration, and where.
+
+The schema is loaded with the first check: reading a value needs none of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from clawstate.config.path_grammar import KeyPath, format_key_path
+from clawstate.files.json5_text import Node, Place
+
+if TYPE_CHECKING:
+    from clawstate.config.schema.places import Places
+
+Severity = Literal["error", "warning"]
+
+MOST_SUGGESTIONS = 100
+"""No more unknown keys are compared with the known ones: that takes long."""
+
+_FORBIDDEN = frozenset({"__proto__", "prototype", "constructor"})
+
+
+@dataclass(frozen=True)
+class Issue:
+    """
+    One thing that is wrong with the value at *path*.
+
+    *line* and *column* count from 1 and are `None` if the text is not known; for a value that the
+    text does not hold they are those of the nearest value around it. An error makes the
+    configuration invalid, a warning does not. The *hint* says what to do, and may be empty. No
+    issue repeats a value: it may be a secret.
+    """
+
+    path: KeyPath
+    message: str
+    line: int | None
+    column: int | None
+    severity: Severity
+    hint: str
+
+    def __str__(self) -> str:
+        place = "" if self.line is None else f" (line {self.line}, column {self.column})"
+        hint = f"; {self.hint}" if self.hint else ""
+        return f"{format_key_path(self.path) or 'the configuration'}{place}: {self.message}{hint}"
+
+
+def check(
+    value: Any, *, document: Node | None = None, text: str | None = None
+) -> tuple[Issue, ...]:
+    """
+    Return what is wrong with the configuration *value*, in the order of its text, if known.
+
+    *value* is what the text means after its includes and variables were put in; *document* is the
+    tree of the *text* that it comes from. Known keys must have their types; unknown and old keys
+    and keys that are written twice are warnings; names that mislead JavaScript programs, and two
+    agents that share an `agentDir`, are errors.
+    """
+    from clawstate.config.schema.places import Places  # noqa: PLC0415 - loaded with the first check
+
+    places = Places(document, text)
+    found = [
+        *_forbidden(value, places),
+        *_mistakes(value, places),
+        *_shared_directories(value, places),
+        *_old_and_unknown(value, places),
+        *_duplicates(places),
+    ]
+    return tuple(sorted(found, key=lambda issue: (issue.line or 0, issue.column or 0)))
+
+
+def _issue(
+    path: KeyPath, message: str, place: Place | None, hint: str = "", *, severity: Severity
+) -> Issue:
+    line, column = place or (None, None)
+    return Issue(path, message, line, column, severity, hint)
+
+
+def _mistakes(value: Any, places: Places) -> Iterator[Issue]:
+    from pydantic import ValidationError  # noqa: PLC0415 - slow
+
+    from clawstate.config.schema.mistakes import mistakes_of  # noqa: PLC0415 - loaded with it
+    from clawstate.config.schema.root import Config  # noqa: PLC0415 - slow
+    from clawstate.config.schema.wording import advice, sentence  # noqa: PLC0415 - loaded with it
+
+    try:
+        Config.model_validate(value)
+    except ValidationError as error:
+        mistakes = mistakes_of(value, error.errors(include_url=False))
+    else:
+        return
+    for each in mistakes:
+        place = places.of_key(each.path) if each.is_key else places.of_value(each.path)
+        yield _issue(each.path, sentence(each), place, advice(each), severity="error")
+
+
+def _forbidden(value: Any, places: Places) -> Iterator[Issue]:
+    waiting: list[tuple[KeyPath, Any]] = [((), value)]
+    while waiting:
+        path, item = waiting.pop()
+        if isinstance(item, list):
+            waiting += [((*path, index), each) for index, each in enumerate(item)]
+        if not isinstance(item, dict):
+            continue
+        waiting += [((*path, key), each) for key, each in item.items()]
+        for key in sorted(_FORBIDDEN & item.keys()):
+            place = places.of_key((*path, key))
+            message = "this name is refused, it misleads JavaScript programs"
+            yield _issue((*path, key), message, place, "choose another", severity="error")
+
+
+def _shared_directories(value: Any, places: Places) -> Iterator[Issue]:
+    seen: dict[Path, int] = {}
+    agents = value.get("agents") if isinstance(value, dict) else None
+    listed = agents.get("list") if isinstance(agents, dict) else None
+    for index, agent in enumerate(listed if isinstance(listed, list) else []):
+        directory = agent.get("agentDir") if isinstance(agent, dict) else None
+        if not isinstance(directory, str) or not directory:
+            continue
+        first = seen.setdefault(_resolved(directory), index)
+        if first != index:
+            path: KeyPath = ("agents", "list", index, "agentDir")
+            message = f"agents.list[{first}] has the same directory"
+            hint = "give each agent its own, or they overwrite each other's credentials"
+            yield _issue(path, message, places.of_value(path), hint, severity="error")
+
+
+def _resolved(directory: str) -> Path:
+    try:
+        return Path(directory).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError):
+        return Path(directory)
+
+
+def _old_and_unknown(value: Any, places: Places) -> Iterator[Issue]:
+    from clawstate.config.schema.legacy import moved_keys  # noqa: PLC0415 - loaded with the others
+    from clawstate.config.schema.root import Config  # noqa: PLC0415 - slow
+    from clawstate.config.schema.shape import unknown_keys  # noqa: PLC0415 - slow
+
+    moved = moved_keys(value)
+    for path, place in moved.items():
+        message, hint = "this key is from an older OpenClaw", f"move it to {place}"
+        yield _issue(path, message, places.of_key(path), hint, severity="warning")
+    old = {path[:1] for path in moved if path[0] == "routing"} | moved.keys()
+    unknown = [each for each in unknown_keys(value, Config) if each.path not in old]
+    for index, (path, known) in enumerate(unknown):
+        if path[-1] not in _FORBIDDEN:
+            hint = _suggestion(str(path[-1]), known) if index < MOST_SUGGESTIONS else ""
+            yield _issue(path, "unknown key", places.of_key(path), hint, severity="warning")
+
+
+def _suggestion(key: str, known: tuple[str, ...]) -> str:
+    by_lower = {name.lower(): name for name in known}
+    close = get_close_matches(key.lower(), by_lower, 1, 0.7)
+    return f"did you mean {by_lower[close[0]]!r}?" if close else ""
+
+
+def _duplicates(places: Places) -> Iterator[Issue]:
+    for path, found in places.of_duplicates():
+        lines = " and ".join(dict.fromkeys(str(place.line) for place in found if place))
+        where = f" (line {lines})" if lines else ""
+        message = f"is written {len(found)} times{where}, the last one counts"
+        yield _issue(path, message, found[-1], "remove the others", severity="warning")

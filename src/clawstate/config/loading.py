@@ -1,0 +1,158 @@
+"""
+A configuration, read: from the text of its files to what its settings mean.
+
+The steps are OpenClaw's (2026.2.26), in its order: `.env` files, JSON5, `$include`, the overrides
+of an agent, the `env` block, `${VAR}`, defaults, paths. Validation is not among them: it judges
+`Loaded.resolved`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clawstate.config.defaults import apply_defaults
+from clawstate.config.environment import with_config, with_dotenv
+from clawstate.config.includes import Layer, include_all
+from clawstate.config.normalising import normalise_paths
+from clawstate.config.notices import Notice
+from clawstate.config.overrides import resolve_agent
+from clawstate.config.provenance import Provenance
+from clawstate.config.sources import FileRead, met, parsed_source, read_file
+from clawstate.config.substitution import Missing, Substitution, substitute
+from clawstate.errors import ConfigError, InvalidError, LimitError, NotFoundError
+from clawstate.files.paths import StatePaths
+
+MAX_CONFIG_BYTES = 5_000_000
+"""No configuration that is read is larger."""
+
+_MOST_NAMED = 50  # missing variables in one error; the place of each costs a look at the text
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loaded:
+    """
+    A configuration as it was read; it shows no value, and what it holds is never changed in place.
+
+    *config* is the layer of the configuration itself, *own* that of the agent's file. *templates*
+    is the tree of both with its `${VAR}`; *resolved* is the same without, as people mean it and
+    what is to be validated; *value* is what counts, with defaults and absolute paths. Without an
+    agent, key paths in *templates* are those of `provenance`; those of *missing* always belong to
+    the file that they name.
+    """
+
+    path: Path
+    agent: str | None
+    config: Layer = field(repr=False)
+    own: Layer | None = field(repr=False)
+    templates: dict[str, Any] = field(repr=False)
+    resolved: dict[str, Any] = field(repr=False)
+    value: dict[str, Any] = field(repr=False)
+    variables: Mapping[str, str] = field(repr=False)
+    substitutions: tuple[Substitution, ...]
+    missing: tuple[Missing, ...]
+    files: tuple[FileRead, ...]
+    notices: tuple[Notice, ...]
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a file at all; without one the configuration is empty."""
+        return self.config.source is not None
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where each value of the configuration stands, the agent's own file left aside."""
+        return self.config.provenance
+
+    def is_current(self) -> bool:
+        """
+        Tell whether no file has changed, appeared or vanished since it was read.
+
+        Costs one look at each file. A change that left no trace is possible only within 25 ms of
+        the one before it; `False` is the answer then.
+        """
+        return all(file.is_current() for file in self.files)
+
+
+def load(
+    path: Path,
+    *,
+    paths: StatePaths,
+    env: Mapping[str, str] | None = None,
+    agent: str | None = None,
+    cwd: Path | None = None,
+    strict: bool = True,
+) -> Loaded:
+    """
+    Return the configuration *path* of the state *paths*, as all agents or only *agent* see it.
+
+    Variables come from *env* (default: the process environment), then from `.env` in *cwd*
+    (default: the working directory) and in the state. A file that is missing is empty. Raises
+    `CorruptError` for what is not JSON5, `UnavailableError`, and `ConfigError` for all else that is
+    wrong, with the place; for missing variables only if *strict*, all at once, otherwise they are
+    listed and their templates stay.
+    """
+    given = os.environ if env is None else env
+    dotenv = with_dotenv(given, ((cwd or Path.cwd()) / ".env", paths.root / ".env"))
+    config = read_layer(path)
+    own = None if agent is None else read_layer(paths.agent_config(agent))
+    layers = [config] if own is None else [config, own]
+    templates = config.value
+    if agent is not None and own is not None:
+        templates = resolve_agent(config.value, agent, own.value)
+    environment = with_config(dotenv, templates, path)
+    variables = environment.variables
+    found = [substitute(each.value, variables, provenance=each.provenance) for each in layers]
+    missing = tuple(each for layer in found for each in layer.missing)
+    if strict and missing:
+        raise _missing(path, missing, paths)
+    substituted = found[0] if own is None else substitute(templates, variables)
+    return Loaded(
+        path=path,
+        agent=agent,
+        config=config,
+        own=own,
+        templates=templates,
+        resolved=substituted.value,
+        value=normalise_paths(apply_defaults(substituted.value, paths=paths), env=given),
+        variables=variables,
+        substitutions=substituted.substitutions,
+        missing=missing,
+        files=(*(file for layer in layers for file in layer.files), *environment.files),
+        notices=(*(each for layer in layers for each in layer.notices), *environment.notices),
+    )
+
+
+def read_layer(path: Path) -> Layer:
+    """
+    Return the file *path* with all that it includes; an empty layer if there is no such file.
+
+    Raises as `load` does. A link to nothing is an error: what it should lead to may be on a disk
+    that is not mounted, and must not be taken for an empty configuration.
+    """
+    path = path.absolute()
+    try:
+        raw, file = read_file(path, limit=MAX_CONFIG_BYTES)
+    except NotFoundError:
+        problem, hint = "is a link to nothing", "restore what it leads to, or remove it"
+        if not path.is_symlink():
+            return Layer(path, None, {}, Provenance(None), (met(path),))
+    except LimitError:
+        problem = f"is larger than {MAX_CONFIG_BYTES} bytes"
+        hint = "move what is no setting out of it"
+    except InvalidError as error:
+        problem, hint = error.problem, error.hint
+    else:
+        return include_all(parsed_source(raw, file))
+    raise ConfigError(str(path), problem, hint)
+
+
+def _missing(path: Path, missing: tuple[Missing, ...], paths: StatePaths) -> ConfigError:
+    named = [str(each) for each in missing[:_MOST_NAMED]]
+    if len(missing) > _MOST_NAMED:
+        named.append(f"and {len(missing) - _MOST_NAMED} more")
+    hint = f"set it in the environment or in {paths.root / '.env'}"
+    return ConfigError(str(path), "; ".join(named), hint)

@@ -1,0 +1,241 @@
+"""
+Changes of configuration text that keep all else as its writer left it.
+
+Each function takes a text and returns a text; comments, order, quotes, spellings of numbers, line
+ends and indents outside of what is changed stay to the character. Nothing is returned before it
+was read again and found to mean exactly what was asked for, with all comments but those that
+belonged to what is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from clawstate.config.comments import Span, comments_in
+from clawstate.config.difference import Site, ambiguous, difference, spreads
+from clawstate.config.edits import Change, applied
+from clawstate.config.insertion import Entry, insertion
+from clawstate.config.key_path import (
+    KeyPath,
+    format_key_path,
+    get_at,
+    insert_at,
+    place_in,
+    set_at,
+    unset_at,
+)
+from clawstate.config.plain_value import aligned, require_plain, same
+from clawstate.config.removal import removal
+from clawstate.config.text_style import TextStyle, line_end_of, style_of
+from clawstate.errors import CorruptError, NotFoundError, StateError
+from clawstate.files.json5_scan import ScanError, skip_blank
+from clawstate.files.json5_text import Node, parse_document
+
+_BOM = "\ufeff"
+# Changes that meet in one place wait for the next round; three are the most seen.
+_MOST_ROUNDS = 20
+
+
+class Removed(NamedTuple):
+    """A text without what was unset, and the *comments* that went with it."""
+
+    text: str
+    comments: tuple[str, ...]
+
+
+def set_text(text: str, path: KeyPath, value: Any, *, file: Path) -> str:
+    """
+    Return *text*, read from *file*, with *value* at *path*, by the rules of `set_at`.
+
+    A value that is there already changes nothing. Objects and arrays are changed from within:
+    members and elements that stay are not touched, and new members come last. The empty path sets
+    the whole document, and a text without a value is an empty object. Comments within a replaced
+    value, or beside a member that *value* lacks, are lost. Raises `InvalidError` for a path that
+    does not fit, a key that stands twice, and a value that JSON cannot hold; `CorruptError` for a
+    *text* that is not JSON5. No error tells a value.
+    """
+    require_plain(value, above=len(path))
+    source = _source(text, file)
+    wanted = set_at(source.root.value, path, _in_old_order(source.root.value, path, value))
+
+    def plan(current: _Source) -> Change:
+        return _setting(current, path, wanted)
+
+    return _carried_out(source, path, wanted, plan, rounds=_MOST_ROUNDS).text
+
+
+def unset_text(text: str, path: KeyPath, *, file: Path) -> Removed:
+    """
+    Return *text*, read from *file*, without what stands at *path*, by the rules of `unset_at`.
+
+    Comments that stand on the lines of what is unset go with it; those on lines of their own stay.
+    Raises `NotFoundError` if nothing stands there, and else as `set_text`.
+    """
+    source = _source(text, file)
+    wanted = unset_at(source.root.value, path)
+    return _carried_out(source, path, wanted, lambda current: _unsetting(current, path), rounds=1)
+
+
+def insert_text(text: str, path: KeyPath, value: Any, *, file: Path) -> str:
+    """
+    Return *text*, read from *file*, with *value* before the element that *path* names.
+
+    The rules are those of `insert_at`. Raises `InvalidError` and `CorruptError` as `set_text`.
+    """
+    require_plain(value, above=len(path))
+    source = _source(text, file)
+    wanted = insert_at(source.root.value, path, value)
+
+    def plan(current: _Source) -> Change:
+        return _inserting(current, path, value, wanted)
+
+    return _carried_out(source, path, wanted, plan, rounds=1).text
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    text: str
+    root: Node
+    file: Path
+
+    def style(self) -> TextStyle:
+        return style_of(self.text, self.root)
+
+
+def _source(text: str, file: Path) -> _Source:
+    text = _with_object(text)
+    return _Source(text, parse_document(text, path=file), file)
+
+
+def _with_object(text: str) -> str:
+    """Return *text*, or, if no value stands in it, *text* with an empty object at its end."""
+    if not _has_no_value(text):
+        return text
+    line_end = line_end_of(text)
+    if not comments_in(text):
+        return f"{_BOM if text.startswith(_BOM) else ''}{{}}{line_end}"
+    between = "" if text.endswith(("\n", "\r")) else line_end
+    return f"{text}{between}{{}}{line_end}"
+
+
+def _has_no_value(text: str) -> bool:
+    try:
+        return skip_blank(text, 0) == len(text)
+    except ScanError:
+        return False
+
+
+def _in_old_order(document: Any, path: KeyPath, value: Any) -> Any:
+    try:
+        old = get_at(document, path)
+    except NotFoundError:
+        return value
+    return aligned(old, value)
+
+
+def _setting(source: _Source, path: KeyPath, wanted: Any) -> Change:
+    node, site, depth = _walk(source, path)
+    if depth < len(path):
+        return _adding(source, path[: depth + 1], wanted, node, site)
+    value = get_at(wanted, path)
+    return difference(source.text, node, value, source.style(), site=site, file=source.file)
+
+
+def _adding(source: _Source, path: KeyPath, wanted: Any, node: Node, site: Site) -> Change:
+    """Add the last step of *path* to the container *node*, with all that it is to hold."""
+    place = place_in(node.value, path[-1])
+    entry = (place if isinstance(place, str) else None, get_at(wanted, path))
+    return _insertion(source, node, len(node.items), entry, site)
+
+
+def _inserting(source: _Source, path: KeyPath, value: Any, wanted: Any) -> Change:
+    node, site, depth = _walk(source, path[:-1])
+    if depth < len(path) - 1:
+        return _adding(source, path[: depth + 1], wanted, node, site)
+    place = place_in(node.value, path[-1])
+    index = place if isinstance(place, int) else len(node.items)
+    return _insertion(source, node, index, (None, value), site)
+
+
+def _insertion(source: _Source, node: Node, index: int, entry: Entry, site: Site) -> Change:
+    spread = spreads(source.text, site)
+    return insertion(source.text, node, index, [entry], source.style(), spread=spread)
+
+
+def _unsetting(source: _Source, path: KeyPath) -> Change:
+    _, site, _ = _walk(source, path)
+    return removal(source.text, *site) if site else Change()
+
+
+def _walk(source: _Source, path: KeyPath) -> tuple[Node, Site, int]:
+    """Return the node where *path* ends, or where it leaves the text, and after how many steps."""
+    node, site = source.root, None
+    for depth, step in enumerate(path):
+        index = _index(source, node, place_in(node.value, step))
+        if index is None:
+            return node, site, depth
+        node, site = node.items[index].node, (node, index)
+    return node, site, len(path)
+
+
+def _index(source: _Source, node: Node, place: str | int | None) -> int | None:
+    if isinstance(place, int):
+        return place if place < len(node.items) else None
+    found = [index for index, item in enumerate(node.items) if item.key == place]
+    if len(found) > 1:
+        raise ambiguous(source.text, node, str(place), source.file)
+    return found[0] if found else None
+
+
+def _carried_out(
+    source: _Source,
+    path: KeyPath,
+    wanted: Any,
+    plan: Callable[[_Source], Change],
+    *,
+    rounds: int,
+) -> Removed:
+    gone: list[str] = []
+    for _ in range(rounds):
+        if same(source.root.value, wanted):
+            break
+        source, comments = _changed(source, path, plan(source))
+        gone += comments
+    if not same(source.root.value, wanted):
+        raise _dropped(source.file, path, "it would not mean what was asked for")
+    return Removed(source.text, tuple(gone))
+
+
+def _changed(source: _Source, path: KeyPath, change: Change) -> tuple[_Source, list[str]]:
+    text = applied(source.text, change.edits)
+    root = _read_again(text, source.file)
+    if root is None:
+        raise _dropped(source.file, path, "it would not be JSON5")
+    kept, gone = _parted(source.text, change.removed)
+    if kept != [text[slice(*span)] for span in comments_in(text)]:
+        raise _dropped(source.file, path, "it would lose a comment")
+    return _Source(text, root, source.file), gone
+
+
+def _read_again(text: str, file: Path) -> Node | None:
+    try:
+        return parse_document(text, path=file)
+    except CorruptError:
+        return None
+
+
+def _parted(text: str, removed: tuple[Span, ...]) -> tuple[list[str], list[str]]:
+    """Return the comments of *text* that a change is to keep, and those that it takes away."""
+    parts: tuple[list[str], list[str]] = ([], [])
+    for start, end in comments_in(text):
+        goes = any(span.start <= start and end <= span.end for span in removed)
+        parts[goes].append(text[start:end])
+    return parts
+
+
+def _dropped(file: Path, path: KeyPath, problem: str) -> StateError:
+    name = format_key_path(path) or "the document"
+    return StateError(f"{file}: {name} was not changed, as {problem}; edit the file by hand")

@@ -1,0 +1,64 @@
+"""Durations and sizes as people write them: `30d`, `500 ms`, `10mb`."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Literal
+
+from clawstate.errors import InvalidError
+
+DurationUnit = Literal["ms", "s", "m", "h", "d"]
+
+DURATION = r"^\s*\d+(\.\d+)?\s*([mM]?[sS]|[mM]|[hH]|[dD])?\s*$"
+SIZE = r"^\s*\d+(\.\d+)?\s*([kKmMgGtT]?[bB])?\s*$"
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_BYTES = {"b": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3, "tb": 1024**4}
+_WORDS = re.compile(r"\s*([0-9.]+)\s*([a-z]*)\s*")
+
+
+def duration_seconds(value: float | str, *, unit: DurationUnit) -> float:
+    """
+    Return the seconds that *value* means; a number without a unit counts in *unit*.
+
+    The units are `ms`, `s`, `m`, `h` and `d`. Raises `InvalidError` for anything else, and for
+    what is negative or not finite.
+    """
+    amount = _amount(value, DURATION, _SECONDS, unit)
+    if amount is None:
+        raise InvalidError("duration", "cannot be read", "write a number and a unit, such as 30d")
+    return amount
+
+
+def size_bytes(value: float | str) -> int:
+    """
+    Return the bytes that *value* means, rounded down; a number without a unit counts bytes.
+
+    The units are `b`, `kb`, `mb`, `gb` and `tb`, each 1,024 times the one before. Raises
+    `InvalidError` for anything else, and for what is negative or not finite.
+    """
+    amount = _amount(value, SIZE, _BYTES, "b")
+    if amount is None:
+        raise InvalidError("size", "cannot be read", "write a number and a unit, such as 10mb")
+    return int(amount)
+
+
+def _amount(
+    value: float | str, pattern: str, units: dict[str, float] | dict[str, int], unit: str
+) -> float | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        if not re.match(pattern, value, re.ASCII):
+            return None
+        digits, written = _WORDS.fullmatch(value.lower()).groups()  # type: ignore[union-attr]
+        return _finite(float(digits) * units[written or unit])
+    try:
+        return _finite(value * float(units[unit]))
+    except OverflowError:
+        return None
+
+
+def _finite(amount: float) -> float | None:
+    return amount if math.isfinite(amount) and amount >= 0 else None

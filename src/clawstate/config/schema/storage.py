@@ -1,0 +1,111 @@
+"""`state`, `pairing`, `caches` and `locks`: sections of clawstate that OpenClaw does not know."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from clawstate.config.schema.document import (
+    AboveZero,
+    Count,
+    Document,
+    Duration,
+    Like,
+    Maybe,
+    NotNegative,
+    Positive,
+    Text,
+)
+
+STORE = r"^(file|sqlite|postgres(ql)?://\S+)$"
+
+StoreChoice = Annotated[str, Like(STORE, '"file", "sqlite" or an address postgresql://...')]
+
+
+class StateSection(Document):
+    """Where records are kept: credentials, sessions, pairing, devices."""
+
+    store: StoreChoice = Field(
+        default="file", description="The engine: `file`, `sqlite` or `postgresql://user@host/name`."
+    )
+
+
+class Pairing(Document):
+    """Requests of devices that want to be paired (specification section 4)."""
+
+    path: Maybe[Text] = Field(
+        default=None,
+        description="The file; `state/pairing.json` in the state directory if not given.",
+    )
+    ttl: Duration = Field(
+        default="60m",
+        description="How long a request waits; a number without a unit counts seconds.",
+    )
+    limit: Positive = Field(default=3, description="The requests that may wait at once.")
+
+
+class QueryCache(Document):
+    """Recent searches and what they found."""
+
+    ttl: Duration = Field(
+        default="5m",
+        description="How long an answer is kept; a number without a unit counts seconds.",
+    )
+    max_entries: Count = Field(default=256, description="The answers that are kept; 0 for none.")
+
+
+class DirectoryCacheSection(Document):
+    """Listings of directories with models and resources."""
+
+    ttl: Duration = Field(
+        default="30m",
+        description="How long a listing is kept; a number without a unit counts seconds.",
+    )
+    max_entries: Count = Field(default=2000, description="The listings that are kept; 0 for none.")
+
+
+class Dedupe(Document):
+    """Marks of what was handled already (specification, "Persistent Dedupe")."""
+
+    ttl_ms: Count = Field(
+        default=24 * 60 * 60 * 1000, description="How long a mark holds, milliseconds."
+    )
+    memory_max_size: Count = Field(default=100, description="The marks that are kept in memory.")
+    file_max_entries: Count = Field(default=1000, description="The marks of one namespace on disk.")
+
+
+class Caches(Document):
+    """How much is kept at hand."""
+
+    query: QueryCache = Field(
+        default_factory=QueryCache, description="Recent searches and what they found."
+    )
+    directory: DirectoryCacheSection = Field(
+        default_factory=DirectoryCacheSection, description="Listings of directories."
+    )
+    dedupe: Dedupe = Field(default_factory=Dedupe, description="Marks of what was handled.")
+
+
+class LockRetries(Document):
+    """How often and how soon a lock is tried again."""
+
+    retries: Count = Field(default=10, description="How often it is tried again.")
+    factor: NotNegative = Field(
+        default=2, description="How much longer each pause is than the last one."
+    )
+    min_timeout: NotNegative = Field(default=100, description="The first pause, milliseconds.")
+    max_timeout: NotNegative = Field(default=10_000, description="The longest pause, milliseconds.")
+    randomize: bool = Field(default=True, description="Vary the pauses.")
+
+
+class Locks(Document):
+    """How long to wait for a file lock (specification, "File Locking Strategy")."""
+
+    retries: LockRetries = Field(
+        default_factory=LockRetries, description="How often and how soon it is tried again."
+    )
+    stale: AboveZero = Field(
+        default=30_000,
+        description="When an owner without a sign of life counts as gone, milliseconds.",
+    )

@@ -1,0 +1,195 @@
+"""Which values of a configuration are secrets, and a copy of it that may be shown."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from clawstate.config.path_grammar import KeyPath, format_key_path
+from clawstate.errors import InvalidError
+
+SENTINEL = "__OPENCLAW_REDACTED__"
+"""Stands where a secret was left out."""
+
+ALIAS = r"^[a-z][a-z0-9_-]{0,63}$"
+ENVIRONMENT_NAME = r"^[A-Z][A-Z0-9_]{0,127}$"
+
+_SENSITIVE = re.compile(r"token$|password|secret|api.?key|serviceaccount(ref)?$", re.IGNORECASE)
+_HARMLESS = (
+    "maxtokens",
+    "maxoutputtokens",
+    "maxinputtokens",
+    "maxcompletiontokens",
+    "contexttokens",
+    "totaltokens",
+    "tokencount",
+    "tokenlimit",
+    "tokenbudget",
+    "passwordfile",
+)
+_SERVICE_ACCOUNT = re.compile(r"serviceaccount(ref)?$", re.IGNORECASE)
+_CREDENTIAL_HEADER = re.compile(r"(proxy-)?authorization|(set-)?cookie", re.IGNORECASE)
+_PLACEHOLDER = re.compile(r"\$\{[A-Z_][A-Z0-9_]*\}")
+_ADDRESS_WITH_PASSWORD = re.compile(
+    r"[a-z][a-z0-9+.-]*://[^/?#\s]*:[^/?#\s]*[^/?#\s]@", re.IGNORECASE
+)
+_NAMED = r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,255}"
+_IDS = {
+    "env": re.compile(ENVIRONMENT_NAME.strip("^$")),
+    "file": re.compile(r"value|(/[^\s]*)"),
+    "exec": re.compile(_NAMED),
+    "keyring": re.compile(_NAMED),
+}
+
+
+def is_sensitive(path: KeyPath) -> bool:
+    """
+    Tell whether text at *path* is a secret, judged by its keys (reference, "Redaction").
+
+    Indexes do not count: the elements of a list are as secret as the list.
+    """
+    dotted = ".".join(step for step in path if isinstance(step, str))
+    return _SENSITIVE.search(dotted) is not None and not dotted.lower().endswith(_HARMLESS)
+
+
+def is_secret_reference(value: Any) -> bool:
+    """
+    Tell whether *value* is an object that says where a secret is kept.
+
+    It has a source, an id that such a source can have, and mostly the alias of a provider; nothing
+    else (reference, "Secret refs").
+    """
+    if not isinstance(value, dict) or not {"source", "id"} <= value.keys():
+        return False
+    if not value.keys() <= {"source", "provider", "id"}:
+        return False
+    source, provider = value["source"], value.get("provider", "default")
+    pattern = _IDS.get(source) if isinstance(source, str) else None
+    return (
+        pattern is not None
+        and isinstance(value["id"], str)
+        and pattern.fullmatch(value["id"]) is not None
+        and isinstance(provider, str)
+        and re.fullmatch(ALIAS.strip("^$"), provider) is not None
+    )
+
+
+def redacted(value: Any, *, sentinel: str = SENTINEL) -> Any:
+    """
+    Return a copy of the configuration *value* with *sentinel* where a secret stands.
+
+    A lone `${NAME}` and a reference to a secret stay. Beyond the sensitive paths, addresses with
+    a password in them and headers such as Authorization are left out. The section `secrets` says
+    where secrets are kept, not what they are: there, only the keys below it count.
+    """
+    return _replaced((), value, lambda _path, _secret: sentinel)
+
+
+def literal_secrets(value: Any) -> list[KeyPath]:
+    """Return the paths of *value* that hold a secret in the clear, in its order (decision 4)."""
+    found: list[KeyPath] = []
+
+    def note(path: KeyPath, secret: Any) -> Any:
+        if secret not in ("", {}, SENTINEL):
+            found.append(path)
+        return secret
+
+    _replaced((), value, note)
+    return found
+
+
+def restored(value: Any, original: Any, *, sentinel: str = SENTINEL) -> Any:
+    """
+    Return a copy of *value* with what *original* holds wherever the *sentinel* stands.
+
+    An element of a list is the one that had its `id`; without an `id`, or if no `id` has changed,
+    it is the one that had its index, provided that the list is as long as it was.
+    Raises `InvalidError`, which names the path, for a sentinel that is only a part of a text, and
+    for one that *original* has no value for.
+    """
+    return _restored((), value, original, sentinel)
+
+
+def _replaced(path: KeyPath, value: Any, replace: Callable[[KeyPath, Any], Any]) -> Any:
+    if is_secret_reference(value):
+        return dict(value)
+    if isinstance(value, str):
+        return replace(path, value) if _is_secret(path, value) else value
+    if not isinstance(value, dict | list):
+        return value
+    if path and isinstance(path[-1], str) and _SERVICE_ACCOUNT.search(path[-1]):
+        return replace(path, value)
+    copy: Any = value.copy()
+    # No comprehension: it would cost a second frame for each of up to 500 levels.
+    for step, item in enumerate(value) if isinstance(value, list) else value.items():
+        copy[step] = _replaced((*path, step), item, replace)
+    return copy
+
+
+def _is_secret(path: KeyPath, text: str) -> bool:
+    if _PLACEHOLDER.fullmatch(text):
+        return False
+    if is_sensitive(path[1:] if path[:1] == ("secrets",) else path):
+        return True
+    names = [step for step in path if isinstance(step, str)]
+    return bool(
+        (names and _CREDENTIAL_HEADER.fullmatch(names[-1])) or _ADDRESS_WITH_PASSWORD.match(text)
+    )
+
+
+class _Absent:
+    """Stands where the original has nothing."""
+
+
+def _restored(path: KeyPath, value: Any, original: Any, sentinel: str) -> Any:
+    if isinstance(value, str):
+        return _text(path, value, original, sentinel)
+    if not isinstance(value, dict | list):
+        return value
+    copy: Any = value.copy()
+    for step, item, past in _paired(value, original, sentinel):
+        copy[step] = _restored((*path, step), item, past, sentinel)
+    return copy
+
+
+def _text(path: KeyPath, text: str, original: Any, sentinel: str) -> Any:
+    if sentinel not in text:
+        return text
+    name = format_key_path(path) or "the configuration"
+    if text != sentinel:
+        raise InvalidError(name, f"{sentinel} is only a part of the text", "write the whole secret")
+    if original is _Absent or original == sentinel:
+        raise InvalidError(name, f"there is no secret to put for {sentinel}", "write the secret")
+    return original
+
+
+def _paired(value: Any, original: Any, sentinel: str) -> Iterator[tuple[str | int, Any, Any]]:
+    """Yield each step of *value*, what stands there, and what *original* has for it."""
+    if isinstance(value, dict):
+        past = original if isinstance(original, dict) else {}
+        yield from ((key, item, past.get(key, _Absent)) for key, item in value.items())
+        return
+    yield from _elements(value, original if isinstance(original, list) else [], sentinel)
+
+
+def _elements(value: list[Any], known: list[Any], sentinel: str) -> Iterator[tuple[int, Any, Any]]:
+    names, past_names = [_identity(each) for each in value], [_identity(each) for each in known]
+    counts = Counter(past_names)
+    pairs = zip(past_names, known, strict=True)
+    by_name = {name: item for name, item in pairs if counts[name] == 1}
+    in_step = len(value) == len(known)
+    unmoved = in_step and all(
+        name in {past_name, sentinel} for name, past_name in zip(names, past_names, strict=True)
+    )
+    for index, (name, item) in enumerate(zip(names, value, strict=True)):
+        if unmoved or (in_step and name is None):
+            yield index, item, known[index]
+        else:
+            yield index, item, _Absent if name is None else by_name.get(name, _Absent)
+
+
+def _identity(item: Any) -> str | None:
+    identity = item.get("id") if isinstance(item, dict) else None
+    return identity if isinstance(identity, str) else None

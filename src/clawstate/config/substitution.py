@@ -1,0 +1,137 @@
+"""
+The `${VAR}` of a configuration: replaced on reading, remembered for writing and for redaction.
+
+The rules are OpenClaw's: names of capitals, digits and underscores, anywhere in a value, never in a
+key; `$${VAR}` means the text `${VAR}`; anything else that looks like it stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from clawstate.config.path_grammar import KeyPath, format_key_path
+from clawstate.config.provenance import Origin, Provenance
+
+_REFERENCE = re.compile(r"\$(?P<escape>\$?)\{(?P<name>[A-Z_][A-Z0-9_]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Substitution:
+    """
+    A value that was made from a *template*, and the variables in it.
+
+    Without *names* it only held escapes, and is no secret of the environment.
+    """
+
+    path: KeyPath
+    template: str = field(repr=False)
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A variable that is not set, or empty, and the value that needs it."""
+
+    name: str
+    path: KeyPath
+    origin: Origin | None = None
+
+    def __str__(self) -> str:
+        where = format_key_path(self.path) or "the document"
+        place = "" if self.origin is None else f" ({self.origin})"
+        return f"missing environment variable {self.name}, referenced at {where}{place}"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Substituted:
+    """
+    A value with its references replaced; those that are *missing* kept their template.
+
+    It shares what did not change with the value it was made from: change nothing in it.
+    """
+
+    value: Any
+    substitutions: tuple[Substitution, ...]
+    missing: tuple[Missing, ...]
+
+
+def substitute(
+    value: Any, env: Mapping[str, str], *, provenance: Provenance | None = None
+) -> Substituted:
+    """
+    Return *value* with every reference replaced by its variable in *env*.
+
+    With the *provenance* of *value*, what is missing knows its file and place.
+    """
+    replacing = _Replacing(env, provenance)
+    result = replacing.of(value, ())
+    return Substituted(result, tuple(replacing.substitutions), tuple(replacing.missing))
+
+
+def substitute_text(
+    text: str, env: Mapping[str, str]
+) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """
+    Return *text* with its references replaced, the names in it, and those without a value.
+
+    A variable that is empty has no value; its reference stays.
+    """
+    names = references(text)
+    missing = tuple(name for name in names if not env.get(name))
+
+    def replaced(match: re.Match[str]) -> str:
+        if match["escape"]:
+            return match[0][1:]
+        return env.get(match["name"]) or match[0]
+
+    return _REFERENCE.sub(replaced, text), names, missing
+
+
+def references(text: str) -> tuple[str, ...]:
+    """Return the variables that *text* refers to, each once."""
+    found = (match["name"] for match in _REFERENCE.finditer(text) if not match["escape"])
+    return tuple(dict.fromkeys(found))
+
+
+def escape(text: str) -> str:
+    """Return the template that means exactly *text*, whatever the environment."""
+    return _REFERENCE.sub(lambda match: f"${match[0]}", text)
+
+
+class _Replacing:
+    def __init__(self, env: Mapping[str, str], provenance: Provenance | None) -> None:
+        self._env = env
+        self._provenance = provenance
+        self.substitutions: list[Substitution] = []
+        self.missing: list[Missing] = []
+
+    def of(self, value: Any, path: KeyPath) -> Any:
+        if isinstance(value, str):
+            return self._text(value, path) if "${" in value else value
+        if isinstance(value, dict):
+            keyed = {key: self.of(each, (*path, key)) for key, each in value.items()}
+            return keyed if _differ(keyed.values(), value.values()) else value
+        if isinstance(value, list):
+            listed = [self.of(each, (*path, index)) for index, each in enumerate(value)]
+            return listed if _differ(listed, value) else value
+        return value
+
+    def _text(self, template: str, path: KeyPath) -> str:
+        text, names, missing = substitute_text(template, self._env)
+        if missing:
+            self.missing += [Missing(name, path, self._origin(path)) for name in missing]
+            return template
+        if names or text != template:
+            self.substitutions.append(Substitution(path, template, names))
+        return text
+
+    def _origin(self, path: KeyPath) -> Origin | None:
+        trace = None if self._provenance is None else self._provenance.at(path)
+        return None if trace is None else trace.origins[0]
+
+
+def _differ(new: Iterable[Any], old: Iterable[Any]) -> bool:
+    return any(one is not other for one, other in zip(new, old, strict=True))
