@@ -8,6 +8,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from clawstate.clock import Clock, system_clock
+from clawstate.config.service import Config
+from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import StatePaths, resolve_state_dir
 from clawstate.memory.backends.sqlite import SqliteMemory
 from clawstate.memory.service import Memory
@@ -40,6 +42,7 @@ class State:
             lock_timeout=lock_timeout,
         )
         self.memory = Memory(backend, embedder=embedder, clock=clock)
+        self.config = Config(self.paths, clock=clock, lock=LockOptions(timeout=lock_timeout))
 
     def close(self) -> None:
         """Release files and threads; a later call raises `ClosedError`."""

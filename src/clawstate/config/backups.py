@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from itertools import pairwise
 from pathlib import Path
 
 from clawstate.files.atomic import write_atomic
@@ -24,7 +25,7 @@ def rotate_backups(path: Path, content: bytes) -> None:
     `UnavailableError`; a kill in between loses no generation but the oldest.
     """
     generations = backup_paths(path)
-    for newer, older in reversed(list(zip(generations, generations[1:], strict=False))):
+    for newer, older in reversed(list(pairwise(generations))):
         with contextlib.suppress(FileNotFoundError):
             newer.replace(older)
     write_atomic(generations[0], content)

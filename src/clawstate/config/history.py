@@ -32,7 +32,8 @@ class Change:
     One change of a configuration; *at* in seconds since the epoch.
 
     *before* and *after* name texts, `None` where there was no file; *paths* are the key paths that
-    moved, *by* is the program that did it.
+    moved in *file*, *by* is the program that did it, *undoes* the number of the change that it took
+    back.
     """
 
     number: int
@@ -41,6 +42,8 @@ class Change:
     after: str
     paths: tuple[str, ...]
     by: str
+    file: str
+    undoes: int | None = None
 
 
 class History:
@@ -67,7 +70,15 @@ class History:
         raise NotFoundError("text of the configuration", name, "it is too old, or was removed")
 
     def add(
-        self, before: bytes | None, after: bytes, *, paths: Sequence[str], at: float, by: str
+        self,
+        before: bytes | None,
+        after: bytes,
+        *,
+        paths: Sequence[str],
+        at: float,
+        by: str,
+        file: Path,
+        undoes: int | None = None,
     ) -> Change:
         """Note a change; for the holder of the lock. Raises `UnavailableError`."""
         make_private_dir(self._folder)
@@ -82,6 +93,8 @@ class History:
             after=text_name(after),
             paths=tuple(paths),
             by=by,
+            file=str(file),
+            undoes=undoes,
         )
         kept = (*earlier, change)[-_KEPT:]
         lines = "".join(f"{json.dumps(_document(each), ensure_ascii=False)}\n" for each in kept)
@@ -98,6 +111,17 @@ class History:
         for path in self._folder.iterdir():
             if path.name not in named and path.name != _INDEX:
                 path.unlink(missing_ok=True)
+
+
+def last_standing(changes: Sequence[Change]) -> Change | None:
+    """Return the newest change that is no undo and was not undone."""
+    standing: list[Change] = []
+    for change in changes:
+        if change.undoes is None:
+            standing.append(change)
+        else:
+            standing = [each for each in standing if each.number < change.undoes]
+    return standing[-1] if standing else None
 
 
 def text_name(content: bytes) -> str:
@@ -120,6 +144,8 @@ def _document(change: Change) -> dict[str, object]:
         "after": change.after,
         "paths": list(change.paths),
         "by": change.by,
+        "file": change.file,
+        "undoes": change.undoes,
     }
 
 
@@ -133,6 +159,8 @@ def _parsed(line: bytes) -> Change | None:
             after=found["after"],
             paths=tuple(found["paths"]),
             by=found["by"],
+            file=found["file"],
+            undoes=found.get("undoes"),
         )
     except (ValueError, KeyError, TypeError):
         return None

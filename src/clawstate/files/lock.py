@@ -22,6 +22,7 @@ from typing import Self, TypeVar
 from clawstate.errors import (
     InvalidError,
     LockLostError,
+    StateError,
 )
 from clawstate.files import courtesy
 from clawstate.files.atomic import make_private_dir
@@ -63,7 +64,11 @@ class FileLock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.release()
+        try:
+            self.release()
+        except StateError:
+            if error is None:
+                raise  # otherwise what went wrong in the block counts
 
     def acquire(self) -> None:
         """

@@ -12,13 +12,16 @@ import hashlib
 import json
 import os
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from clawstate.clock import from_iso, to_iso
 from clawstate.errors import InvalidError
+
+T = TypeVar("T")
 
 _PROC = Path("/proc")
 _MACHINE_ID = Path("/etc/machine-id")
@@ -121,49 +124,52 @@ def is_dead(owner: Owner) -> bool | None:
     return None if started is None else started != owner.start_time
 
 
-@lru_cache(maxsize=1)
 def host_name() -> str:
     """Return a name of this machine that another machine of the same name does not share."""
     name = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        if machine := _MACHINE_ID.read_text().strip():
-            return f"{name}-{hashlib.sha256(machine.encode()).hexdigest()[:8]}"
-    return name
+    machine = _remembered("machine", lambda: _MACHINE_ID.read_text(errors="replace").strip())
+    return f"{name}-{hashlib.sha256(machine.encode()).hexdigest()[:8]}" if machine else name
 
 
-@lru_cache(maxsize=1)
 def boot_id() -> str | None:
     """Return what the kernel calls this boot, where it has a name for it."""
-    with contextlib.suppress(OSError):
-        return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
-    return None
+    return _remembered("boot", lambda: (_PROC / "sys/kernel/random/boot_id").read_text().strip())
 
 
-# Of the process, not of the machine. The number alone does not tell a child from its parent: both
-# are number 1 when the child is the first of its process namespace.
-@lru_cache(maxsize=1)
 def _own_start(pid: int) -> int | None:
-    return _start_of(pid)
+    return _remembered("start", lambda: _start_of(pid))
 
 
-@lru_cache(maxsize=1)
 def _shows_our_numbers(pid: int) -> bool:
     """Tell whether `/proc` counts processes as *pid*, this one, does."""
-    with contextlib.suppress(OSError, ValueError):
-        return int((_PROC / "self").readlink().name) == pid
-    return False
+    return _remembered("proc", lambda: (_PROC / "self").readlink().name) == str(pid)
 
 
-@lru_cache(maxsize=1)
 def _pid_namespace(_pid: int) -> str | None:
-    with contextlib.suppress(OSError):
-        return str((_PROC / "self/ns/pid").readlink())
-    return None
+    return _remembered("namespace", lambda: str((_PROC / "self/ns/pid").readlink()))
+
+
+def _remembered(name: str, read: Callable[[], T | None]) -> T | None:
+    """Return what *read* finds; an error that may pass is not remembered."""
+    if name not in _known:
+        try:
+            _known[name] = read()
+        except FileNotFoundError:
+            _known[name] = None
+        except OSError:
+            return None
+    found: T | None = _known[name]
+    return found
+
+
+_known: dict[str, Any] = {}
 
 
 def _forget_process() -> None:
-    for known in (_own_start, _shows_our_numbers, _pid_namespace):
-        known.cache_clear()
+    # Of the process, not of the machine. The number alone does not tell a child from its parent:
+    # both are number 1 when the child is the first of its process namespace.
+    for name in ("start", "proc", "namespace"):
+        _known.pop(name, None)
 
 
 if hasattr(os, "register_at_fork"):

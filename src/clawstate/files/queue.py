@@ -253,7 +253,11 @@ def _unlock_and_close(descriptor: int) -> None:
 
 def _plain_file(path: Path, *, own: bool) -> int:
     descriptor = _opened_in(path) if own else os.open(path, _OPEN, 0o600)
-    status = os.fstat(descriptor)
+    try:
+        status = os.fstat(descriptor)
+    except BaseException:
+        _close(descriptor)
+        raise
     # What has a second name is somebody's file, and must not be written to.
     if stat.S_ISREG(status.st_mode) and status.st_nlink <= 1:
         return descriptor

@@ -44,7 +44,11 @@ def open_regular(path: Path) -> int:
         if error.errno not in {errno.ELOOP, errno.ENXIO}:
             raise
         raise InvalidError(str(path), "is a link or a socket", "move it away") from error
-    mode = os.fstat(descriptor).st_mode
+    try:
+        mode = os.fstat(descriptor).st_mode
+    except BaseException:
+        os.close(descriptor)
+        raise
     if stat.S_ISREG(mode):
         return descriptor
     os.close(descriptor)

@@ -38,6 +38,8 @@ _BUSY_MS = 10_000
 _CHECKPOINT_PAGES = 8_000  # 32 MB: a bulk load should not copy the same pages again and again
 _CACHE_KIB = 32_768
 _FORK_PATIENCE = 10.0  # seconds
+# A connection that met one of these may go on refusing after the cause has passed.
+_LASTING = (apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.ProtocolError)
 
 
 class Database:
@@ -86,8 +88,13 @@ class Database:
                     yield opened.connection
                 finally:
                     _end(opened.connection)
-            finally:
+            except _LASTING:
+                opened.connection.close()
+                raise
+            except BaseException:
                 self._returned(opened)
+                raise
+            self._returned(opened)
 
     @contextmanager
     def writing(self) -> Iterator[apsw.Connection]:
@@ -98,15 +105,23 @@ class Database:
         """
         with self._gate_at_home().entered(), translated(self.path), self._lending():
             connection = self._writing_connection()
-            connection.execute("BEGIN IMMEDIATE")
             try:
+                connection.execute("BEGIN IMMEDIATE")
                 if format_of(connection) != len(self._migrations):
                     migrate(connection, self._migrations, self.path)
                 yield connection
                 connection.execute("COMMIT")
-            except BaseException:
+            except BaseException as error:
                 _end(connection)
+                if isinstance(error, _LASTING):
+                    self._drop_writer()
                 raise
+
+    def _drop_writer(self) -> None:
+        with self._free:
+            if self._writer is not None:
+                self._writer.connection.close()
+                self._writer = None
 
     def close(self) -> None:
         """Close all connections; a call after this raises `ClosedError`."""

@@ -22,6 +22,7 @@ _REMEDIES: dict[type[apsw.Error], tuple[str, str]] = {
         "check that its directory exists and that you may write there",
     ),
     apsw.PermissionsError: ("access denied", "check the permissions of the file"),
+    apsw.ProtocolError: ("its locks do not work", "keep it on a local disk"),
     apsw.IOError: ("the disk reported an error", "check the disk, then repeat"),
     apsw.NoMemError: ("out of memory", "close other programs and repeat"),
     apsw.TooBigError: ("a value is too large", "split it"),

@@ -1,0 +1,68 @@
+"""What keeps a write from breaking a configuration: new errors, and what looks like an accident."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clawstate.config.issues import Issue, check
+from clawstate.config.key_path import format_key_path, get_at
+from clawstate.config.loading import Loaded
+from clawstate.config.substitution import substitute
+from clawstate.errors import ConfigError, NotFoundError
+
+_SHRINKS_FROM = 512  # bytes: smaller ones may halve
+
+_MODE = ("gateway", "mode")
+
+
+def require_sane(
+    loaded: Loaded, templates: Any, before: bytes | None, after: bytes, *, force: bool
+) -> None:
+    """
+    Raise `ConfigError` if the new *templates* bring a new error, or look like an accident.
+
+    An error that was there before does not stand in the way of mending something else. *force*
+    lets through what looks like an accident, and variables that are not set; never a wrong type.
+    """
+    if not isinstance(templates, dict):
+        raise ConfigError(str(loaded.path), "is not an object", "put braces around it")
+    substituted = substitute(templates, loaded.variables)
+    old = {_sign(issue) for issue in check(loaded.resolved) if issue.severity == "error"}
+    new = [issue for issue in check(substituted.value) if issue.severity == "error"]
+    for issue in new:
+        if _sign(issue) not in old:
+            raise ConfigError(format_key_path(issue.path), issue.message, issue.hint)
+    known = {missing.name for missing in loaded.missing}
+    for missing in substituted.missing:
+        if missing.name not in known and not force:
+            problem = f"needs the variable {missing.name}, which is not set"
+            hint = "set it, in .env for example, or use --force"
+            raise ConfigError(format_key_path(missing.path), problem, hint)
+    odd = odd_changes(loaded, templates, before, after)
+    if odd and not force:
+        hint = "use --force if it is meant"
+        raise ConfigError(str(loaded.path), f"the change looks like an accident: {odd[0]}", hint)
+
+
+def odd_changes(
+    loaded: Loaded, templates: Any, before: bytes | None, after: bytes
+) -> tuple[str, ...]:
+    """Return what looks like an accident about a change (decision 6)."""
+    found = []
+    if before is not None and len(before) >= _SHRINKS_FROM and 2 * len(after) < len(before):
+        found.append(f"size-drop:{len(before)}->{len(after)}")
+    if _has(loaded.templates, _MODE) and not _has(templates, _MODE):
+        found.append("gateway-mode-removed")
+    return tuple(found)
+
+
+def _sign(issue: Issue) -> tuple[object, str]:
+    return issue.path, issue.message
+
+
+def _has(tree: Any, path: tuple[str, ...]) -> bool:
+    try:
+        get_at(tree, path)
+    except NotFoundError:
+        return False
+    return True

@@ -1,0 +1,293 @@
+"""`Config`: the configuration of one state, read when it is asked for and changed key by key."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clawstate.clock import Clock, system_clock
+from clawstate.config.history import Change, History, last_standing
+from clawstate.config.key_path import get_at
+from clawstate.config.loading import load
+from clawstate.config.location import find_config
+from clawstate.config.sensitive import redacted
+from clawstate.config.texts import difference
+from clawstate.config.view import View, copied, parsed
+from clawstate.config.watching import Listener, Listeners, Watcher
+from clawstate.errors import (
+    ConfigError,
+    ConflictError,
+    CorruptError,
+    CorruptWarning,
+    NotFoundError,
+)
+from clawstate.files.lock_options import LockOptions
+
+if TYPE_CHECKING:
+    from clawstate.config.issues import Issue
+    from clawstate.config.loading import Loaded
+    from clawstate.config.writing import Planned
+    from clawstate.files.paths import StatePaths
+
+
+class Config:
+    """
+    The configuration of the state *paths* (specification section 1). Safe for threads.
+
+    Values are read from memory; each look makes sure that no file changed since. A text that
+    somebody broke leaves the last good configuration in force, with a `CorruptWarning` that names
+    the place. Values are copies, with defaults and variables put in; what is written is never
+    more than what was asked for.
+    """
+
+    def __init__(
+        self,
+        paths: StatePaths,
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        clock: Clock = system_clock,
+        lock: LockOptions | None = None,
+    ) -> None:
+        self._paths = paths
+        self._env = env
+        self._cwd = cwd
+        self._clock = clock
+        self._lock = lock or LockOptions()
+        self._mutex = threading.RLock()
+        self._view: View | None = None
+        self._agents: dict[str, View] = {}
+        self._broken: tuple[object, ...] | None = None
+        self._outside = False
+        self._listeners = Listeners()
+
+    @property
+    def path(self) -> Path:
+        """The file in use, which need not exist."""
+        return find_config(self._paths, self._env)
+
+    def get(self, path: str, default: Any = None) -> Any:
+        """Return the value at *path*, such as `gateway.port` or `agents.list[0]`, or *default*."""
+        return self.view().get(path, default)
+
+    def require(self, path: str) -> Any:
+        """Return the value at *path*; raises `NotFoundError`, which names near ones."""
+        return self.view().require(path)
+
+    def resolve(self, agent_id: str = "main") -> dict[str, Any]:
+        """Return the whole configuration as the agent *agent_id* has it."""
+        with self._mutex:
+            known = self._agents.get(agent_id)
+            if known is None or not known.loaded.is_current():
+                known = self._agents[agent_id] = View(self._load(agent=agent_id))
+            value: dict[str, Any] = copied(known.loaded.value)
+            return value
+
+    def redacted(self, path: str = "", *, agent_id: str | None = None) -> Any:
+        """Return the value at *path* with its secrets replaced; raises `NotFoundError`."""
+        whole = self.view().loaded.value if agent_id is None else self.resolve(agent_id)
+        return copied(get_at(redacted(whole), parsed(path)))
+
+    def view(self) -> View:
+        """
+        Return the configuration as it is now, for many quick looks at one state of it.
+
+        Raises `ConfigError`, `CorruptError`, `UnavailableError` if it never could be read.
+        """
+        view = self._view
+        if view is not None and view.loaded.is_current():
+            return view
+        with self._mutex:
+            return self._read_again()
+
+    def invalidate(self) -> None:
+        """Forget what was read."""
+        with self._mutex:
+            self._view = None
+            self._agents.clear()
+            self._broken = None
+
+    def changed(self) -> bool:
+        """Return True once after somebody else changed a file of the configuration."""
+        self.view()
+        with self._mutex:
+            outside, self._outside = self._outside, False
+            return outside
+
+    def on_change(self, path: str, listener: Listener) -> Callable[[], None]:
+        """
+        Call *listener* with the old and new value at *path* when it changes, until the answer is.
+
+        Changes are noticed by whatever reads the configuration next, such as a `watch`.
+        """
+        parsed(path)
+        self.view()
+        return self._listeners.add(path, listener)
+
+    def watch(self, *, interval: float = 0.5) -> Watcher:
+        """Look for changes every *interval* seconds, from a thread, until the answer is closed."""
+        return Watcher(self.view, interval=interval)
+
+    def issues(self) -> tuple[Issue, ...]:
+        """
+        Return what is wrong with the configuration, errors and warnings, with their places.
+
+        Raises `CorruptError` and `ConfigError` for what cannot be read at all.
+        """
+        from clawstate.config.judging import judged  # noqa: PLC0415 - loads the schema
+
+        return judged(self._load(strict=False))
+
+    def set(self, path: str, value: Any, *, force: bool = False) -> Change | None:
+        """
+        Put *value* at *path* and return the change; `None` if it was there already.
+
+        Comments, order and everything else in the text stay. Raises `InvalidError` for a path or
+        value that cannot be, `ConfigError` for what would be invalid, is put together from several
+        files, or, unless *force*, looks like an accident; `CorruptError`, `LockTimeoutError`,
+        `UnavailableError`. Then nothing was written.
+        """
+        from clawstate.config.planning import plan_set  # noqa: PLC0415 - only for writers
+
+        wanted = parsed(path)
+        return self._write(lambda loaded: plan_set(loaded, wanted, value), force=force)
+
+    def unset(self, path: str, *, force: bool = False) -> Change | None:
+        """Remove what is at *path*; raises `NotFoundError`, and what `set` raises."""
+        from clawstate.config.planning import plan_unset  # noqa: PLC0415 - only for writers
+
+        wanted = parsed(path)
+        return self._write(lambda loaded: plan_unset(loaded, wanted), force=force)
+
+    def text(self) -> str:
+        """Return the text of the file, empty if there is none; raises `CorruptError`."""
+        source = self._load(strict=False).config.source
+        return "" if source is None else source.text
+
+    def replace(
+        self, text: str, *, expected: str | None = None, force: bool = False
+    ) -> Change | None:
+        """
+        Make *text* the whole text of the file; raises what `set` raises.
+
+        `ConflictError` if the text is not the *expected* one any longer.
+        """
+        from clawstate.config.planning import plan_replace  # noqa: PLC0415 - only for writers
+
+        def plan(loaded: Loaded) -> Planned | None:
+            source = loaded.config.source
+            if expected is not None and expected != ("" if source is None else source.text):
+                raise ConflictError("configuration", str(loaded.path))
+            return plan_replace(loaded, text)
+
+        return self._write(plan, force=force)
+
+    def history(self) -> tuple[Change, ...]:
+        """Return the changes that were made here, the oldest first."""
+        return History(self.path).changes()
+
+    def diff(self, number: int | None = None) -> str:
+        """Return change *number*, by default the last one, as a unified diff without secrets."""
+        change = self._change(number)
+        history = History(self.path)
+        before = None if change.before is None else history.text(change.before)
+        names = {"old": f"{change.file} before {change.number}", "new": f"{change.file} after"}
+        return difference(before, history.text(change.after), **names)
+
+    def undo(self, *, number: int | None = None, force: bool = False) -> Change:
+        """
+        Put back the text before change *number*, by default the last one that stands.
+
+        Raises `NotFoundError` if there is none, and `ConflictError` if the file was changed since,
+        unless *force*; that is a change of its own.
+        """
+        from clawstate.config.planning import plan_file, plan_replace  # noqa: PLC0415
+
+        change = self._change(number) if number is not None else last_standing(self.history())
+        if change is None:
+            raise NotFoundError("change", "to undo", "'clawstate config history' shows them")
+        history = History(self.path)
+        text = "{}\n" if change.before is None else history.text(change.before).decode()
+        self._require_last(change, history, force=force)
+        file = Path(change.file)
+
+        def plan(loaded: Loaded) -> Planned | None:
+            source = loaded.config.source
+            if source is None or source.file.real == file:
+                return plan_replace(loaded, text, undoes=change.number)
+            return plan_file(loaded, file, text, undoes=change.number)
+
+        undone = self._write(plan, force=True)
+        if undone is None:
+            raise NotFoundError("change", str(change.number), "it is undone already")
+        return undone
+
+    def _change(self, number: int | None) -> Change:
+        changes = self.history()
+        found = [each for each in changes if number in {None, each.number}]
+        if not found:
+            hint = "'clawstate config history' shows them"
+            raise NotFoundError("change", str(number or "of the configuration"), hint)
+        return found[-1]
+
+    def _require_last(self, change: Change, history: History, *, force: bool) -> None:
+        try:
+            now = Path(change.file).read_bytes()
+        except OSError:
+            now = b""
+        if not force and now != history.text(change.after):
+            hint = "look at it with 'config diff', or use --force"
+            raise ConflictError("configuration", change.file, hint)
+
+    def _write(self, plan: Callable[[Loaded], Planned | None], *, force: bool) -> Change | None:
+        from clawstate.config.writing import Writer  # noqa: PLC0415 - loads the schema
+
+        writer = Writer(
+            path=self.path,
+            load=lambda: self._load(strict=False),
+            logs=self._paths.logs_dir,
+            clock=self._clock,
+            lock=self._lock,
+        )
+        change = writer.write(plan, force=force)
+        with self._mutex:
+            outside = self._outside
+            self._read_again()
+            self._outside = outside
+        return change
+
+    def _read_again(self) -> View:
+        before = self._view
+        try:
+            view = View(self._load())
+        except (ConfigError, CorruptError) as error:
+            if before is None:
+                raise
+            self._warn(error)
+            return before
+        self._broken = None
+        self._view = view
+        if before is not None and before.loaded.value != view.loaded.value:
+            self._outside = True
+            self._listeners.tell(before, view)
+        return view
+
+    def _warn(self, error: ConfigError | CorruptError) -> None:
+        seen = (type(error), str(error))
+        if seen != self._broken:
+            self._broken = seen
+            message = f"{error}; the configuration that was read before stays in force"
+            warnings.warn(CorruptWarning(message), stacklevel=5)
+
+    def _load(self, *, agent: str | None = None, strict: bool = True) -> Loaded:
+        return load(
+            self.path,
+            paths=self._paths,
+            env=self._env,
+            agent=agent,
+            cwd=self._cwd,
+            strict=strict,
+        )

@@ -1,0 +1,52 @@
+"""Two texts of a configuration compared, without the secrets that they hold."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+
+from clawstate.config.key_path import KeyPath
+from clawstate.config.sensitive import SENTINEL, literal_secrets
+from clawstate.errors import CorruptError
+from clawstate.files.json5_text import Node, parse_document
+
+_HIDDEN = "(a text that is not JSON5, and is not shown)\n"
+
+
+def difference(before: bytes | None, after: bytes, *, old: str, new: str) -> str:
+    """Return what changed from *before* to *after* as a unified diff; *old*, *new* name them."""
+    lines = (
+        _shown(before or b"").splitlines(keepends=True),
+        _shown(after).splitlines(keepends=True),
+    )
+    return "".join(_ended(line) for line in difflib.unified_diff(*lines, old, new))
+
+
+def _ended(line: str) -> str:
+    return line if line.endswith("\n") else f"{line}\n"
+
+
+def _shown(raw: bytes) -> str:
+    """Return the text with its literal secrets replaced; nothing of a text that cannot be read."""
+    text = raw.decode("utf-8", "replace")
+    if not text.strip():
+        return text
+    try:
+        document = parse_document(text, path=Path("configuration"))
+    except CorruptError:
+        return _HIDDEN
+    secret = set(literal_secrets(document.value)) if isinstance(document.value, dict) else set()
+    spans = sorted(_spans(document, (), secret), reverse=True)
+    for start, end in spans:
+        text = f'{text[:start]}"{SENTINEL}"{text[end:]}'
+    return text
+
+
+def _spans(node: Node, path: KeyPath, secret: set[KeyPath]) -> Iterator[tuple[int, int]]:
+    if path in secret:
+        yield node.start, node.end
+        return
+    for index, item in enumerate(node.items):
+        step = index if item.key is None else item.key
+        yield from _spans(item.node, (*path, step), secret)

@@ -1,0 +1,58 @@
+"""A configuration as it was read at one time, for quick looks by key path."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import Any
+
+from clawstate.config.key_path import KeyPath, get_at, parse_key_path
+from clawstate.config.loading import Loaded
+from clawstate.errors import NotFoundError
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+_ABSENT = object()
+
+
+class View:
+    """What *loaded* says; never changes. Safe for threads."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.loaded = loaded
+        self._found: dict[str, Any] = {}
+
+    def get(self, path: str, default: Any = None) -> Any:
+        """
+        Return the value at *path*, or *default*; objects and arrays as copies.
+
+        Raises `InvalidError` for what is no key path.
+        """
+        found = self._found.get(path, self)
+        if found is self:
+            found = self._looked_up(path)
+        if found is _ABSENT:
+            return default
+        return found if found.__class__ in _SCALARS else copied(found)
+
+    def require(self, path: str) -> Any:
+        """Return the value at *path*; raises `NotFoundError`, which knows near names."""
+        return copied(get_at(self.loaded.value, parsed(path)))
+
+    def _looked_up(self, path: str) -> Any:
+        try:
+            found = get_at(self.loaded.value, parsed(path))
+        except NotFoundError:
+            found = _ABSENT
+        self._found[path] = found
+        return found
+
+
+@lru_cache(maxsize=4096)
+def parsed(path: str) -> KeyPath:
+    """Return the key path that *path* writes; the empty text is the whole configuration."""
+    return parse_key_path(path) if path else ()
+
+
+def copied(value: Any) -> Any:
+    """Return *value* as the caller's own."""
+    return value if value.__class__ in _SCALARS else json.loads(json.dumps(value))

@@ -1,0 +1,74 @@
+"""Who wants to know of changes, and the thread that looks for them in long-running programs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Self
+
+from clawstate.config.view import View
+
+Listener = Callable[[Any, Any], None]
+"""Is called with the old value and the new one; `None` where there is none."""
+
+_ABSENT = object()
+
+
+class Listeners:
+    """Calls those whose value is another one. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._listeners: dict[object, tuple[str, Listener]] = {}
+
+    def add(self, path: str, listener: Listener) -> Callable[[], None]:
+        """Call *listener* when the value at *path* changes; the answer ends that."""
+        token = object()
+        with self._mutex:
+            self._listeners[token] = (path, listener)
+
+        def end() -> None:
+            with self._mutex:
+                self._listeners.pop(token, None)
+
+        return end
+
+    def tell(self, before: View, after: View) -> None:
+        """Call those whose value differs between the two."""
+        with self._mutex:
+            listeners = list(self._listeners.values())
+        for path, listener in listeners:
+            old, new = before.get(path, _ABSENT), after.get(path, _ABSENT)
+            if old != new or type(old) is not type(new):
+                listener(_known(old), _known(new))
+
+
+class Watcher:
+    """Looks for changes every *interval* seconds, from a thread of its own, until `close`."""
+
+    def __init__(self, look: Callable[[], object], *, interval: float) -> None:
+        self._look = look
+        self._interval = interval
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="config watcher", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop looking."""
+        self._ended.set()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._interval):
+            self._look()
+
+
+def _known(value: Any) -> Any:
+    return None if value is _ABSENT else value
