@@ -42,6 +42,13 @@ from clawstate.version import __version__
 if TYPE_CHECKING:
     from clawstate.caches.directory import DirectoryCache
     from clawstate.caches.ttl import TTLCache
+    from clawstate.config.service import Config
+    from clawstate.config.values import (
+        get_config_value_at_path,
+        resolve_config,
+        set_config_value_at_path,
+        unset_config_value_at_path,
+    )
     from clawstate.files.atomic import write_json_file_atomically
     from clawstate.files.lock import FileLock, file_lock, with_file_lock
     from clawstate.files.lock_options import LockOptions
@@ -53,6 +60,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ClosedError",
+    "Config",
     "ConfigError",
     "ConflictError",
     "CorruptError",
@@ -82,14 +90,19 @@ __all__ = [
     "VersionError",
     "__version__",
     "file_lock",
+    "get_config_value_at_path",
     "open",
+    "resolve_config",
     "resolve_state_dir",
+    "set_config_value_at_path",
+    "unset_config_value_at_path",
     "with_file_lock",
     "write_json_file_atomically",
 ]
 
 # Loaded when first used: an agent that imports clawstate at its start does not pay for it there.
 _HOMES = {
+    "Config": ("clawstate.config.service", "Config"),
     "DirectoryCache": ("clawstate.caches.directory", "DirectoryCache"),
     "FileLock": ("clawstate.files.lock", "FileLock"),
     "Hit": ("clawstate.memory.records", "Hit"),
@@ -100,8 +113,12 @@ _HOMES = {
     "StatePaths": ("clawstate.files.paths", "StatePaths"),
     "TTLCache": ("clawstate.caches.ttl", "TTLCache"),
     "file_lock": ("clawstate.files.lock", "file_lock"),
+    "get_config_value_at_path": ("clawstate.config.values", "get_config_value_at_path"),
     "open": ("clawstate.state", "open_state"),
+    "resolve_config": ("clawstate.config.values", "resolve_config"),
     "resolve_state_dir": ("clawstate.files.paths", "resolve_state_dir"),
+    "set_config_value_at_path": ("clawstate.config.values", "set_config_value_at_path"),
+    "unset_config_value_at_path": ("clawstate.config.values", "unset_config_value_at_path"),
     "with_file_lock": ("clawstate.files.lock", "with_file_lock"),
     "write_json_file_atomically": ("clawstate.files.atomic", "write_json_file_atomically"),
 }

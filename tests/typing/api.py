@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import assert_type
+from typing import Any, assert_type
 
 import clawstate
 from clawstate import Hit, Memory, MemoryRecord, State, StatePaths
@@ -73,3 +73,16 @@ def caching() -> None:
     contacts = clawstate.DirectoryCache[list[str]]()
     contacts.put("team", ["ada"], config={"a": 1})
     assert_type(contacts.get("team"), list[str] | None)
+
+
+def configuring(state: State) -> None:
+    """Read and change the configuration."""
+    assert_type(state.config, clawstate.Config)
+    state.config.get("gateway.port", 18789)
+    state.config.set("gateway.port", 18790)
+    state.config.unset("gateway.port")
+    assert_type(state.config.changed(), bool)
+    assert_type(state.config.resolve(agent_id="main"), dict[str, Any])
+    tree: dict[str, Any] = {}
+    clawstate.set_config_value_at_path(tree, "a.b[0]", 1)
+    clawstate.get_config_value_at_path(clawstate.resolve_config("main"), "a.b")

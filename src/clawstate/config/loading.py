@@ -29,7 +29,7 @@ from clawstate.files.paths import StatePaths
 MAX_CONFIG_BYTES = 5_000_000
 """No configuration that is read is larger."""
 
-_MOST_NAMED = 50  # missing variables in one error; the place of each costs a look at the text
+_MOST_NAMED = 5  # missing variables in one error; the place of each costs a look at the text
 
 
 @dataclass(frozen=True, slots=True, eq=False)

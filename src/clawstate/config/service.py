@@ -81,7 +81,7 @@ class Config:
         """Return the whole configuration as the agent *agent_id* has it."""
         with self._mutex:
             known = self._agents.get(agent_id)
-            if known is None or not known.loaded.is_current():
+            if known is None or not known.is_current():
                 known = self._agents[agent_id] = View(self._load(agent=agent_id))
             value: dict[str, Any] = copied(known.loaded.value)
             return value
@@ -98,7 +98,7 @@ class Config:
         Raises `ConfigError`, `CorruptError`, `UnavailableError` if it never could be read.
         """
         view = self._view
-        if view is not None and view.loaded.is_current():
+        if view is not None and view.is_current():
             return view
         with self._mutex:
             return self._read_again()
