@@ -19,6 +19,7 @@ from clawstate.version import __version__
 
 NOUNS = {
     "memory": ("clawstate.cli.memory", "memory", "Remember, search and import."),
+    "config": ("clawstate.cli.config", "config", "Read, change and check the settings."),
     "status": ("clawstate.cli.status", "status", "Show what is kept, and where."),
     "doctor": ("clawstate.cli.doctor", "doctor", "Find what is wrong, and mend it."),
 }
@@ -62,11 +63,19 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--state-dir", metavar="DIR", help="The state directory [$OPENCLAW_STATE_DIR].")
+@click.option("--agent", metavar="ID", help="The agent whose settings count [all].")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--no-color", is_flag=True, help="Print without colours.")
 @click.version_option(__version__, prog_name="clawstate")
 @click.pass_context
-def root(ctx: click.Context, *, state_dir: str | None, as_json: bool, no_color: bool) -> None:
+def root(
+    ctx: click.Context,
+    *,
+    state_dir: str | None,
+    agent: str | None,
+    as_json: bool,
+    no_color: bool,
+) -> None:
     """
     Keep what a personal AI agent must not lose.
 
@@ -74,6 +83,7 @@ def root(ctx: click.Context, *, state_dir: str | None, as_json: bool, no_color: 
     """
     session: Session = ctx.obj
     session.state_dir = state_dir
+    session.agent = agent
     session.output.as_json = session.output.as_json or as_json
     if no_color:
         session.output.colour = False

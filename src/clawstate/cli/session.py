@@ -15,6 +15,7 @@ class Session:
     def __init__(self, output: Output) -> None:
         self.output = output
         self.state_dir: str | None = None
+        self.agent: str | None = None
         self._state: State | None = None
 
     @property

@@ -10,10 +10,10 @@ import signal
 import stat
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from clawstate.errors import (
     ConfigError,
@@ -30,9 +30,6 @@ from clawstate.files.regular import open_regular, read_all
 
 if TYPE_CHECKING:
     from clawstate.config.schema.secrets import CommandProvider, FileProvider
-
-_INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
-_CHUNK = 1 << 16
 
 # Errors about what was read are raised outside of handlers: those they would chain hold it.
 
@@ -54,7 +51,7 @@ def from_file(
             hint = "write the id value" if single else "write one like /providers/openai/apiKey"
             raise ConfigError(name, f"a file like this has no id {each}", hint)
     if single:
-        return {"value": _only_value(raw, path)}
+        return {"value": re.sub(r"\r?\n\Z", "", _text(raw) or "")}
     document = parse_json(raw, path=path)
     return {pointer: _value_at(document, pointer, path) for pointer in ids}
 
@@ -65,25 +62,24 @@ def from_command(
     """
     Return what the program of the provider *alias* answers when it is asked for *ids*.
 
-    It reads one line of JSON, `protocolVersion`, `provider` and `ids`, and writes `values` and
-    `errors` by id; without `jsonOnly` it may write a single secret as it is. It is given no
-    variable but those of the provider, and ended with its children if it takes too long. Raises
-    what `SecretResolver.resolve` does.
+    It reads a JSON object of `protocolVersion`, `provider` and `ids`, and writes one of `values`
+    and `errors` by id; without `jsonOnly` it may write a single secret as it is. It has no variable
+    but those of the provider. Raises what `SecretResolver.resolve` does.
     """
-    command = _trusted_command(provider, f"secrets.providers.{alias}", env)
-    passed = {name: env[name] for name in provider.pass_env if name in env}
+    name = f"secrets.providers.{alias}"
+    command = _trusted_command(provider, name, env)
+    variables = {key: env[key] for key in provider.pass_env if key in env} | provider.env
     json_only = provider.json_only is not False
     found: dict[str, Any] = {}
     for asked in [ids] if json_only else [(each,) for each in ids]:
-        question = {"protocolVersion": 1, "provider": alias, "ids": list(asked)}
-        program = _Program(f"program of secrets.providers.{alias}", command, provider)
-        output = program.answer(dump_compact(question).encode(), passed | provider.env)
-        found |= _answered(output, asked, program.name, json_only=json_only)
+        question = dump_compact({"protocolVersion": 1, "provider": alias, "ids": asked}).encode()
+        output = _Program(f"program of {name}", command, provider).answer(question, variables)
+        found |= _answered(output, asked, f"program of {name}", json_only=json_only)
     return found
 
 
 def _absolute(text: str, setting: str, env: Mapping[str, str]) -> Path:
-    if "\0" in text or not (os.path.isabs(text) or text == "~" or text.startswith("~/")):
+    if "\0" in text or not text.startswith(("/", "~/")):
         raise ConfigError(setting, "is not an absolute path", "write the whole path")
     return expand_path(text, env=env)
 
@@ -112,13 +108,6 @@ def _require_closed(path: Path, found: os.stat_result, *, forbidden: int) -> Non
         raise InvalidError(str(path), f"belongs to user {found.st_uid}", hint)
 
 
-def _only_value(raw: bytes, path: Path) -> str:
-    text = _text(raw)
-    if text is None:
-        raise CorruptError(str(path), "is not UTF-8", "write the secret as text")
-    return text.removesuffix("\n").removesuffix("\r")
-
-
 def _text(raw: bytes) -> str | None:
     with suppress(UnicodeDecodeError):
         return raw.decode()
@@ -134,7 +123,11 @@ def _value_at(document: Any, pointer: str, path: Path) -> Any:
         key = token.replace("~1", "/").replace("~0", "~")
         if isinstance(value, dict) and key in value:
             value = value[key]
-        elif isinstance(value, list) and _INDEX.fullmatch(key) and int(key) < len(value):
+        elif (
+            isinstance(value, list)
+            and re.fullmatch("0|[1-9][0-9]{0,9}", key)
+            and int(key) < len(value)
+        ):
             value = value[int(key)]
         else:
             raise NotFoundError("secret", pointer, f"add it to {path}")
@@ -148,7 +141,7 @@ def _trusted_command(provider: CommandProvider, name: str, env: Mapping[str, str
         if path.is_symlink() and not provider.allow_symlink_command:
             hint = f"name its target, or set {name}.allowSymlinkCommand"
             raise InvalidError(str(path), "is a symbolic link", hint)
-        command = path.resolve(strict=True)
+        command = Path(os.path.realpath(path, strict=True))
         found = command.stat()
     trusted = [_absolute(each, f"{name}.trustedDirs", env) for each in provider.trusted_dirs]
     if trusted and not any(command.is_relative_to(each.resolve()) for each in trusted):
@@ -159,24 +152,107 @@ def _trusted_command(provider: CommandProvider, name: str, env: Mapping[str, str
 
 
 class _Program:
-    """One run of a program, which may neither take too long nor say too much."""
+    """One run of a program, which may neither take too long nor write too much."""
 
     def __init__(self, name: str, command: Path, provider: CommandProvider) -> None:
-        self.name = name
+        self._name = name
         self._command = command
         self._provider = provider
-        self._silence = provider.no_output_timeout_ms / 1000
-        self._end = self._quiet_end = 0.0
-        self._size = 0
+        self._room = provider.max_output_bytes
+        self._end = time.monotonic() + provider.timeout_ms / 1000
+        self._quiet_end = time.monotonic() + provider.no_output_timeout_ms / 1000
         self._output: list[bytes] = []
 
     def answer(self, question: bytes, env: Mapping[str, str]) -> bytes:
+        self._question = memoryview(question)
         with self._started(env) as process:
             try:
-                self._converse(process, question)
-                problem = self._ended(process)
+                status = self._converse(process)
             except BaseException:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 raise
-        ...
+        if status:
+            problem = f"ended with status {status}" if status > 0 else f"died of signal {-status}"
+            raise UnavailableError(self._name, problem, f"try {self._command} by hand")
+        return b"".join(self._output)
+
+    def _started(self, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(  # noqa: S603 - the operator named it, and no shell sees it
+                [self._command, *self._provider.args],
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=self._command.parent,
+                env=env,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "its arguments or variables are malformed"
+            problem = f"was not started: {reason}"
+            raise UnavailableError(self._name, problem, f"try {self._command} by hand") from error
+
+    def _converse(self, process: subprocess.Popen[bytes]) -> int:
+        """Return the exit status of *process*, after all of its output was read."""
+        with selectors.DefaultSelector() as streams:
+            for stream, handle in (
+                (process.stdin, self._say),
+                (process.stdout, lambda descriptor: self._read(descriptor, self._output)),
+                (process.stderr, lambda descriptor: self._read(descriptor, [])),
+            ):
+                if stream is not None:  # none of them is
+                    os.set_blocking(stream.fileno(), False)
+                    event = selectors.EVENT_WRITE if stream.writable() else selectors.EVENT_READ
+                    streams.register(stream, event, (stream, handle))
+            while streams.get_map():
+                for key, _ in streams.select(self._patience()):
+                    stream, handle = key.data
+                    if not handle(key.fd):
+                        streams.unregister(stream)
+                        stream.close()
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                return process.wait(self._patience())
+
+    def _say(self, descriptor: int) -> int:
+        with suppress(BrokenPipeError):  # it may know the answer without the question
+            self._question = self._question[os.write(descriptor, self._question) :]
+            return len(self._question)
+        return 0
+
+    def _read(self, descriptor: int, kept: list[bytes]) -> int:
+        kept.append(os.read(descriptor, 1 << 16))
+        self._room -= len(kept[-1])
+        if self._room < 0:
+            raise LimitError(f"bytes from the {self._name}", self._provider.max_output_bytes)
+        self._quiet_end = time.monotonic() + self._provider.no_output_timeout_ms / 1000
+        return len(kept[-1])
+
+    def _patience(self) -> float:
+        """Return how many seconds are left; raises `UnavailableError` if there are none."""
+        end, key = min((self._end, "timeoutMs"), (self._quiet_end, "noOutputTimeoutMs"))
+        left = end - time.monotonic()
+        if left > 0:
+            return left
+        kind = "gave no answer" if key == "timeoutMs" else "wrote nothing"
+        raise UnavailableError(self._name, f"{kind} within its {key}", "mend it, or raise that")
+
+
+def _answered(output: bytes, ids: tuple[str, ...], name: str, *, json_only: bool) -> dict[str, Any]:
+    answer, problem = None, ""
+    try:
+        answer = parse_json(output.strip(), path=Path(name))
+    except CorruptError as error:
+        problem = error.problem
+    if not json_only and not isinstance(answer, dict) and (text := _text(output.strip())):
+        return {ids[0]: answer if isinstance(answer, str) else text}
+    if not isinstance(answer, dict) or answer.get("protocolVersion") != 1:
+        problem = f"its answer {problem or 'is not of protocolVersion 1'}"
+        raise UnavailableError(name, problem, "try it by hand")
+    values, errors = answer.get("values"), answer.get("errors")
+    for each in ids:
+        if not isinstance(values, dict) or each not in values or each in (errors or ()):
+            raise UnavailableError(name, f"has no secret {each}", "try it by hand")
+    return dict(values or {})

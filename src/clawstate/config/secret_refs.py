@@ -176,23 +176,17 @@ def _secret(value: Any, ref: SecretRef) -> str:
 
 
 def _provider(ref: SecretRef, settings: Any) -> Any:
-    from pydantic import ValidationError  # noqa: PLC0415 - slow
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - slow
 
-    from clawstate.config.schema import secrets as schema  # noqa: PLC0415 - loaded with it
+    from clawstate.config.schema.secrets import Provider  # noqa: PLC0415 - loaded with it
 
-    models = {
-        "env": schema.EnvironmentProvider,
-        "file": schema.FileProvider,
-        "exec": schema.CommandProvider,
-        "keyring": schema.KeyringProvider,
-    }
     name = _name(ref.provider)
     if not isinstance(settings, dict) or settings.get("source") != ref.source:
         raise ConfigError(name, f"is not of the source that {ref} names", "correct one of them")
     try:
-        return models[ref.source].model_validate(settings)
+        return TypeAdapter[Any](Provider).validate_python(settings)
     except ValidationError as error:
-        key = error.errors(include_input=False)[0]["loc"][0]
+        key = error.errors(include_input=False)[0]["loc"][1]
     # Outside of the handler: the error that it would chain may hold a secret.
     raise ConfigError(f"{name}.{key}", "is missing, or cannot have this value", "correct it")
 
@@ -219,13 +213,14 @@ def _from_keyring(ids: tuple[str, ...], provider: KeyringProvider) -> Mapping[st
     found = {}
     for each in ids:
         service, _, user = each.rpartition("/")
+        service = service or provider.service
         problem = ""
         try:
-            found[each] = keyring.get_password(service or provider.service, user)
+            found[each] = keyring.get_password(service, user)
         except Exception as error:  # noqa: BLE001 - each backend has errors of its own
             problem = f"failed with {type(error).__name__}"
         if problem:  # outside of the handler: a backend's error may quote what it read
             raise UnavailableError("keyring", problem, "unlock it, or choose another backend")
         if found[each] is None:
-            raise NotFoundError("secret", each, f"run 'keyring set {service or provider.service} {user}'")
+            raise NotFoundError("secret", each, f"run 'keyring set {service} {user}'")
     return found

@@ -188,12 +188,13 @@ class _Place:
         except OSError as error:
             self.error = error
         with _mutex:
-            self._give_turn()
             if self.left:
                 self._let_go()
-            else:
-                self._arrived = True
-                self._signal.release()
+                return
+            self._arrived = True
+            self._signal.release()
+        with _mutex:  # the one who waits here is not kept waiting for that
+            self._give_turn()
 
     def _give_turn(self) -> None:
         _let_go(self.turn)
