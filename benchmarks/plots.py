@@ -149,4 +149,5 @@ _PICTURES: dict[str, Callable[[Result], Figure]] = {
     "locks": state_plots.locks,
     "records": state_plots.records,
     "caches": state_plots.caches,
+    "config": state_plots.config,
 }

@@ -29,6 +29,7 @@ PARTS = (
     "locks",
     "records",
     "caches",
+    "config",
 )
 NAMED = (
     "clawstate",

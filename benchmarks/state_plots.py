@@ -95,6 +95,24 @@ def caches(result: Result) -> Figure:
     return figure
 
 
+def config(result: Result) -> Figure:
+    """Draw looks at the configuration against their targets, and what takes milliseconds."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(13.5, 3.2), layout="constrained")
+    arms = dict(result["arms"].items())
+    quick = {name: arm for name, arm in arms.items() if arm["median"] < 100}
+    slow = {name: arm for name, arm in arms.items() if name not in quick}
+    bars_with_quartiles(left, quick, OURS, 1, "{:.1f}")
+    _title(left, "A look at the configuration takes microseconds")
+    left.set_xlabel(f"us ({_LESS}; line: quartiles)")
+    bars_with_quartiles(right, slow, (*OURS[:1], RIVALS[0], *OURS[1:]), 1e3, "{:.1f}")
+    crowd = result["crowd"]
+    _title(
+        right, f"{result['keys']} keys; of 800 edits by 16 processes {crowd['present']} are kept"
+    )
+    right.set_xlabel(f"ms ({_LESS}; line: quartiles)")
+    return figure
+
+
 def _calls(sqlite: Result) -> dict[str, dict[str, float]]:
     sizes = sqlite["sizes"]
     found = {

@@ -285,3 +285,43 @@ def test_exit_codes_tell_scripts(folder: Path, capsys) -> None:
     assert doctor(folder) == 1
     assert doctor(folder, "--fix") == 0
     assert doctor(folder) == 0
+
+
+def test_a_broken_configuration_is_an_error(state) -> None:
+    """A configuration that is not JSON5 is reported with its place, and left alone."""
+    state.paths.root.mkdir(mode=0o700, parents=True)
+    state.paths.config.write_text("{ gateway: ")
+
+    (finding,) = [each for each in examine(state) if each.severity == "error"]
+
+    assert "line 1" in finding.message
+    assert state.paths.config.read_text() == "{ gateway: "
+
+
+def test_a_readable_secret_in_the_configuration_is_made_private(state) -> None:
+    """A literal secret in a file that others may read is a warning, and mended on demand."""
+    state.paths.root.mkdir(mode=0o700, parents=True)
+    state.paths.config.write_text('{ gateway: { auth: { token: "canary" } } }')
+    state.paths.config.chmod(0o644)
+
+    found = [each for each in examine(state, fix=True) if each.code == "wide-mode"]
+
+    assert len(found) == 1
+    assert "canary" not in str(found)
+    assert state.paths.config.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_dead_writers_left_is_cleared_away(state) -> None:
+    """The lock of a dead process and an old temporary file are reported, and removed on demand."""
+    root = state.paths.root
+    root.mkdir(mode=0o700, parents=True)
+    (root / "a.json.lock").write_text('{"pid": 4194303, "createdAt": "2026-01-01T00:00:00.000Z"}')
+    left = root / "b.json.0123456789abcdef.tmp"
+    left.write_text("{")
+    os.utime(left, (1, 1))
+
+    codes = {each.code for each in examine(state, fix=True)}
+
+    assert {"dead-lock", "leftover"} <= codes
+    assert not (root / "a.json.lock").exists()
+    assert not left.exists()

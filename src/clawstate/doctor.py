@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from clawstate.config.sensitive import literal_secrets
 from clawstate.errors import CorruptError, StateError
 from clawstate.files.atomic import is_temporary
 from clawstate.files.found_lock import read_sidecar
@@ -44,6 +45,7 @@ def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Findi
     """
     found = [
         *_mount(state),
+        *_config(state, fix=fix),
         *_modes(state, fix=fix),
         *_locks(state, fix=fix),
         *_temporaries(state, fix=fix),
@@ -58,6 +60,26 @@ def _mount(state: State) -> Iterator[Finding]:
     if (message := warning_for(root)) is not None:
         remedy = "move the state to a local disk, or use the PostgreSQL backend"
         yield Finding("network-mount", "warning", str(root), message, remedy)
+
+
+def _config(state: State, *, fix: bool) -> Iterator[Finding]:
+    path = state.config.path
+    try:
+        issues = state.config.issues()
+        secrets = literal_secrets(state.config.view().loaded.templates)
+    except StateError as error:
+        remedy = "run 'clawstate config edit', or 'clawstate config undo'"
+        yield Finding(error.code, "error", str(path), str(error), remedy)
+        return
+    for issue in issues:
+        yield Finding("config", issue.severity, str(path), str(issue), issue.hint)
+    if secrets and path.exists() and (mode := stat.S_IMODE(path.stat().st_mode)) & _PRIVATE:
+        remedy = f"chmod 600 {path}"
+        if fix:
+            path.chmod(0o600)
+            remedy = "made 0600"
+        message = f"holds {len(secrets)} secrets in the clear, and others may read it ({mode:04o})"
+        yield Finding("wide-mode", "warning", str(path), message, remedy)
 
 
 def _locks(state: State, *, fix: bool) -> Iterator[Finding]:
