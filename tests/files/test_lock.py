@@ -532,7 +532,7 @@ def test_who_is_interrupted_while_waiting_leaves_nothing(path, where) -> None:
         ):
             FileLock(path, options=PATIENT).acquire()
 
-        assert len(descriptors()) <= before + 1
+        assert len(descriptors()) <= before + 2  # turn and gate of the place that was left
         holder.say() if where == "in the queue" else lock_file(path).unlink()
         with FileLock(path, options=PATIENT) as lock:
             lock.confirm()

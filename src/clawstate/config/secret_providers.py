@@ -1,4 +1,4 @@
-"""Secrets that private files hold and that programs print."""
+"""Secrets that private files hold and that programs print; no error shows or chains any."""
 
 from __future__ import annotations
 
@@ -31,8 +31,6 @@ from clawstate.files.regular import open_regular, read_all
 if TYPE_CHECKING:
     from clawstate.config.schema.secrets import CommandProvider, FileProvider
 
-# Errors about what was read are raised outside of handlers: those they would chain hold it.
-
 
 def from_file(
     alias: str, ids: tuple[str, ...], provider: FileProvider, *, env: Mapping[str, str]
@@ -47,8 +45,8 @@ def from_file(
     raw = _private_content(path, provider.max_bytes, f"{name}.path")
     single = provider.mode == "singleValue"
     for each in ids:
-        if (each == "value") is not single:
-            hint = "write the id value" if single else "write one like /providers/openai/apiKey"
+        if (each == "value") is not single or re.search("~(?![01])", each):
+            hint = "write the id value" if single else "write a JSON pointer, such as /openai"
             raise ConfigError(name, f"a file like this has no id {each}", hint)
     if single:
         return {"value": re.sub(r"\r?\n\Z", "", _text(raw) or "")}
@@ -62,9 +60,8 @@ def from_command(
     """
     Return what the program of the provider *alias* answers when it is asked for *ids*.
 
-    It reads a JSON object of `protocolVersion`, `provider` and `ids`, and writes one of `values`
-    and `errors` by id; without `jsonOnly` it may write a single secret as it is. It has no variable
-    but those of the provider. Raises what `SecretResolver.resolve` does.
+    Both are JSON (reference, "Secret refs"); without `jsonOnly` it may write one secret as it is.
+    It has no variable but the provider's. Raises what `SecretResolver.resolve` does.
     """
     name = f"secrets.providers.{alias}"
     command = _trusted_command(provider, name, env)
@@ -90,11 +87,9 @@ def _private_content(path: Path, limit: int, setting: str) -> bytes:
             descriptor = open_regular(path)
         except NotFoundError as error:
             raise NotFoundError("file", str(path), f"write it, or correct {setting}") from error
-        try:
+        with os.fdopen(descriptor):
             _require_closed(path, os.fstat(descriptor), forbidden=0o077)
             return read_all(descriptor, limit, path)
-        finally:
-            os.close(descriptor)
 
 
 def _require_closed(path: Path, found: os.stat_result, *, forbidden: int) -> None:
@@ -116,8 +111,6 @@ def _text(raw: bytes) -> str | None:
 
 def _value_at(document: Any, pointer: str, path: Path) -> Any:
     """Return what stands at the JSON *pointer* (RFC 6901)."""
-    if re.search("~(?![01])", pointer):
-        raise ConfigError(pointer, "is not a JSON pointer", "write ~0 for a tilde, ~1 for a slash")
     value = document
     for token in pointer.split("/")[1:]:
         key = token.replace("~1", "/").replace("~0", "~")
@@ -142,12 +135,11 @@ def _trusted_command(provider: CommandProvider, name: str, env: Mapping[str, str
             hint = f"name its target, or set {name}.allowSymlinkCommand"
             raise InvalidError(str(path), "is a symbolic link", hint)
         command = Path(os.path.realpath(path, strict=True))
-        found = command.stat()
+        if not provider.allow_insecure_path:
+            _require_closed(command, command.stat(), forbidden=0o022)
     trusted = [_absolute(each, f"{name}.trustedDirs", env) for each in provider.trusted_dirs]
     if trusted and not any(command.is_relative_to(each.resolve()) for each in trusted):
         raise InvalidError(str(command), f"is outside of {name}.trustedDirs", "move it there")
-    if not provider.allow_insecure_path:
-        _require_closed(command, found, forbidden=0o022)
     return command
 
 
@@ -169,7 +161,7 @@ class _Program:
             try:
                 status = self._converse(process)
             except BaseException:
-                with suppress(ProcessLookupError):
+                with suppress(OSError):
                     os.killpg(process.pid, signal.SIGKILL)
                 raise
         if status:
@@ -181,7 +173,6 @@ class _Program:
         try:
             return subprocess.Popen(  # noqa: S603 - the operator named it, and no shell sees it
                 [self._command, *self._provider.args],
-                bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -191,25 +182,22 @@ class _Program:
             )
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "its arguments or variables are malformed"
-            problem = f"was not started: {reason}"
-            raise UnavailableError(self._name, problem, f"try {self._command} by hand") from error
+        raise UnavailableError(self._name, f"was not started: {reason}", "mend it")
 
     def _converse(self, process: subprocess.Popen[bytes]) -> int:
-        """Return the exit status of *process*, after all of its output was read."""
         with selectors.DefaultSelector() as streams:
-            for stream, handle in (
-                (process.stdin, self._say),
-                (process.stdout, lambda descriptor: self._read(descriptor, self._output)),
-                (process.stderr, lambda descriptor: self._read(descriptor, [])),
+            for stream, event, kept in (
+                (process.stdin, selectors.EVENT_WRITE, None),
+                (process.stdout, selectors.EVENT_READ, self._output),
+                (process.stderr, selectors.EVENT_READ, []),
             ):
                 if stream is not None:  # none of them is
                     os.set_blocking(stream.fileno(), False)
-                    event = selectors.EVENT_WRITE if stream.writable() else selectors.EVENT_READ
-                    streams.register(stream, event, (stream, handle))
+                    streams.register(stream, event, (stream, kept))
             while streams.get_map():
                 for key, _ in streams.select(self._patience()):
-                    stream, handle = key.data
-                    if not handle(key.fd):
+                    stream, kept = key.data
+                    if not (self._say(key.fd) if kept is None else self._read(key.fd, kept)):
                         streams.unregister(stream)
                         stream.close()
         while True:
@@ -236,8 +224,7 @@ class _Program:
         left = end - time.monotonic()
         if left > 0:
             return left
-        kind = "gave no answer" if key == "timeoutMs" else "wrote nothing"
-        raise UnavailableError(self._name, f"{kind} within its {key}", "mend it, or raise that")
+        raise UnavailableError(self._name, f"took longer than its {key}", "mend it, or raise that")
 
 
 def _answered(output: bytes, ids: tuple[str, ...], name: str, *, json_only: bool) -> dict[str, Any]:
@@ -251,8 +238,9 @@ def _answered(output: bytes, ids: tuple[str, ...], name: str, *, json_only: bool
     if not isinstance(answer, dict) or answer.get("protocolVersion") != 1:
         problem = f"its answer {problem or 'is not of protocolVersion 1'}"
         raise UnavailableError(name, problem, "try it by hand")
-    values, errors = answer.get("values"), answer.get("errors")
+    parts = (answer.get("values"), answer.get("errors"))
+    values, errors = ({} if not isinstance(part, dict) else part for part in parts)
     for each in ids:
-        if not isinstance(values, dict) or each not in values or each in (errors or ()):
+        if each in errors or each not in values:
             raise UnavailableError(name, f"has no secret {each}", "try it by hand")
-    return dict(values or {})
+    return values

@@ -126,7 +126,8 @@ class SecretResolver:
 
     def _ask(self, first: SecretRef, ids: tuple[str, ...]) -> Mapping[str, Any]:
         alias = first.provider
-        provider = _provider(first, self._settings(first))
+        settings = self._settings(first)
+        provider: Any = None if settings is None else _provider(first, settings)
         if first.source == "env":
             return _from_environment(alias, ids, provider, self._env)
         if first.source == "file":
@@ -136,11 +137,12 @@ class SecretResolver:
         return _from_keyring(ids, provider)
 
     def _settings(self, ref: SecretRef) -> Any:
+        """Return the object of the provider of *ref*, or `None` for the one that needs none."""
         settings = self._providers.get(ref.provider)
         if settings is not None:
             return settings
         if ref.source == "env" and ref.provider == _default_alias("env", self._defaults):
-            return {"source": "env"}
+            return None
         raise ConfigError(_name(ref.provider), f"is not configured (ref: {ref})", "add it")
 
     def _mapped(self, value: Any, replace: Callable[[SecretRef], Any]) -> Any:
@@ -192,10 +194,12 @@ def _provider(ref: SecretRef, settings: Any) -> Any:
 
 
 def _from_environment(
-    alias: str, ids: tuple[str, ...], provider: EnvironmentProvider, env: Mapping[str, str]
+    alias: str, ids: tuple[str, ...], provider: EnvironmentProvider | None, env: Mapping[str, str]
 ) -> Mapping[str, Any]:
     # A list that somebody wrote and left empty allows nothing, as in OpenClaw.
-    allowed = provider.allowlist if "allowlist" in provider.model_fields_set else ids
+    allowed: Iterable[str] = ids
+    if provider is not None and "allowlist" in provider.model_fields_set:
+        allowed = provider.allowlist
     for name in ids:
         if name not in allowed:
             raise ConfigError(f"{_name(alias)}.allowlist", f"does not name {name}", "add it")

@@ -29,6 +29,9 @@ _REMEDIES: dict[type[apsw.Error], tuple[str, str]] = {
 }
 
 
+_UNSURE = {apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC}
+
+
 class DamagedValueError(ValueError):
     """A value in a row that nothing of ours could have written; the message says which."""
 
@@ -56,6 +59,10 @@ def state_error(error: apsw.Error, path: Path) -> StateError:
         return CorruptError(str(path), f"is damaged: {error}")
     if _is_disk_full(error):
         return UnavailableError(str(path), *_REMEDIES[apsw.FullError])
+    if getattr(error, "extendedresult", 0) in _UNSURE:
+        # The change lies in the log already, and whoever opens the database next may find it.
+        problem = "the disk could not make the change last, and whether it was made is unknown"
+        return UnavailableError(str(path), problem, "check the disk, and read again to see")
     for kind, (problem, hint) in _REMEDIES.items():
         if isinstance(error, kind):
             return UnavailableError(str(path), problem, hint)

@@ -61,7 +61,7 @@ class EnvironmentProvider(Document):
 
     source: Literal["env"] = Field(description="Environment variables.")
     allowlist: Annotated[list[VariableName], Field(max_length=256)] = Field(
-        default=[], description="The only variables that may be read; empty for all."
+        default=[], description="The only variables that may be read; without it, all."
     )
 
 
