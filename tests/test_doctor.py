@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import apsw
 import numpy as np
@@ -14,6 +14,9 @@ from clawstate.cli.main import run
 from clawstate.doctor import Finding, examine
 from clawstate.memory.backends.sqlite import upkeep
 from clawstate.memory.contract import EmbedderIdentity
+from clawstate.records.contract import Shape
+from clawstate.records.json_files import JsonFilesBackend
+from clawstate.records.layouts import MapLayout
 
 
 class LettersEmbedder:
@@ -325,3 +328,21 @@ def test_what_dead_writers_left_is_cleared_away(state) -> None:
     assert {"dead-lock", "leftover"} <= codes
     assert not (root / "a.json.lock").exists()
     assert not left.exists()
+
+
+def test_a_damaged_document_is_restored_from_its_last_good_copy(state) -> None:
+    """A document of ours that somebody damaged is an error; mending keeps the damaged bytes."""
+    shape = Shape("notes", PurePosixPath("state/notes.json"), MapLayout())
+    notes = JsonFilesBackend(state.paths.root).collection(shape)
+    notes.put("a", 1)
+    path = state.paths.root / shape.path
+    path.write_text('{"a"')
+
+    (found,) = [each for each in examine(state) if each.severity == "error"]
+    assert (found.code, found.path) == ("corrupt", str(path))
+    examine(state, fix=True)
+
+    assert notes.get("a").value == 1
+    (kept,) = (path.parent / ".quarantine").iterdir()
+    assert kept.read_text() == '{"a"'
+    assert examine(state) == []

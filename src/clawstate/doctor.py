@@ -7,7 +7,7 @@ import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from clawstate.config.sensitive import literal_secrets
@@ -18,6 +18,10 @@ from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.lock_owner import is_dead
 from clawstate.files.mounts import warning_for
+from clawstate.records.contract import Shape
+from clawstate.records.json_files import JsonFilesBackend
+from clawstate.records.last_good import copy_path
+from clawstate.records.layouts import OpaqueLayout
 from clawstate.state import State
 
 Severity = Literal["error", "warning", "info"]
@@ -47,6 +51,7 @@ def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Findi
         *_mount(state),
         *_config(state, fix=fix),
         *_modes(state, fix=fix),
+        *_documents(state, fix=fix),
         *_locks(state, fix=fix),
         *_temporaries(state, fix=fix),
         *_memory(state, fix=fix, deep=deep),
@@ -80,6 +85,21 @@ def _config(state: State, *, fix: bool) -> Iterator[Finding]:
             remedy = "made 0600"
         message = f"holds {len(secrets)} secrets in the clear, and others may read it ({mode:04o})"
         yield Finding("wide-mode", "warning", str(path), message, remedy)
+
+
+def _documents(state: State, *, fix: bool) -> Iterator[Finding]:
+    """Look at every JSON document that has a last good copy: that is, every one of ours."""
+    backend = JsonFilesBackend(state.paths.root)
+    for copy in sorted(state.paths.root.rglob(f"{copy_path(Path('x')).parent.name}/*.json")):
+        path = copy.parent.parent / copy.name
+        place = PurePosixPath(path.relative_to(state.paths.root))
+        collection = backend.collection(Shape(str(place), place, OpaqueLayout()))
+        if (damage := collection.damage()) is None:
+            continue
+        remedy = "run 'clawstate doctor --fix' to restore its last good copy"
+        if fix:
+            remedy = f"restored from its last good copy; the damaged file is {collection.repair()}"
+        yield Finding(damage.code, "error", str(path), str(damage), remedy)
 
 
 def _locks(state: State, *, fix: bool) -> Iterator[Finding]:

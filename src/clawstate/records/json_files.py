@@ -16,7 +16,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from clawstate.errors import ClosedError, InvalidError, LockLostError, UnavailableError
+from clawstate.errors import (
+    ClosedError,
+    CorruptError,
+    InvalidError,
+    LockLostError,
+    UnavailableError,
+)
 from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
 from clawstate.records.contract import (
@@ -192,6 +198,10 @@ class JsonFileCollection:
             return Changes(cursor, frozenset(), complete=False)
         moved = dict(before.items() ^ revisions.items())
         return Changes(cursor, frozenset(moved))
+
+    def damage(self) -> CorruptError | None:
+        """Return why the file cannot be read, or `None`."""
+        return self._file.damage()
 
     def repair(self) -> Path | None:
         """

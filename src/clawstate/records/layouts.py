@@ -128,6 +128,23 @@ class SectionsLayout:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class OpaqueLayout:
+    """A document that is only looked at as a whole: it has no records."""
+
+    def decode(self, document: Json) -> dict[str, Json]:
+        """Return nothing, of any object or array."""
+        if document is not None and not isinstance(document, dict | list):
+            raise InvalidError("document", f"is {_kind(document)}, not an object or a list")
+        return {}
+
+    def encode(self, document: Json, records: Mapping[str, Json]) -> Json:
+        """Return the document as it is; raises `InvalidError` for records."""
+        if records:
+            raise InvalidError("records", "have no place in this document", "give none")
+        return document
+
+
 def _opened(document: Json, version: int | None) -> dict[str, Json]:
     if document is None:
         return {}
