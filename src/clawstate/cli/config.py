@@ -1,0 +1,245 @@
+"""The noun `config`: read, change and check the settings."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clawstate.cli.command import CONTEXT, Command, Group, pass_session
+from clawstate.cli.session import Session
+
+if TYPE_CHECKING:
+    from clawstate.cli.output import Output
+    from clawstate.config.path_grammar import KeyPath
+
+_NEGATIVE = re.compile(r"-(?:[\d.]|Infinity).*")
+
+
+def _unicode(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Refuse bytes that are no UTF-8: they could neither be written nor named in an error."""
+    try:
+        (value or "").encode()
+    except UnicodeEncodeError:
+        raise click.BadParameter("is not UTF-8", ctx, param) from None
+    return value
+
+
+PATH = click.argument("path", callback=_unicode)
+FORCE = click.option("--force", is_flag=True, help="Write even what looks like an accident.")
+
+
+@click.group(cls=Group, context_settings=CONTEXT)
+def config() -> None:
+    """Read, change and check the settings."""
+
+
+@config.command()
+@PATH
+@click.option("--reveal", is_flag=True, help="Show secrets as well.")
+@pass_session
+def get(session: Session, /, path: str, *, reveal: bool) -> None:
+    """
+    Print the value at PATH, such as gateway.port or agents.list[0].id.
+
+    It is the value that counts, with defaults and variables. With --agent it is the one that this
+    agent sees.
+    """
+    _show(session, path, reveal=reveal)
+
+
+@config.command()
+@click.option("--reveal", is_flag=True, help="Show secrets as well.")
+@pass_session
+def show(session: Session, *, reveal: bool) -> None:
+    """
+    Print all settings with their defaults, secrets left out.
+
+    With --agent they are those that this agent sees.
+    """
+    _show(session, "", reveal=reveal)
+
+
+class _Setting(Command):
+    """Takes a negative number for a value, not for an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Move a negative number that follows a path behind all options."""
+        for index, each in enumerate(args):
+            follows = any(not before.startswith("-") for before in args[:index])
+            if follows and "--" not in args and _NEGATIVE.fullmatch(each):
+                args = [*args[:index], *args[index + 1 :], "--", each]
+                break
+        return super().parse_args(ctx, args)
+
+
+@config.command(name="set", cls=_Setting)
+@PATH
+@click.argument("value", required=False, callback=_unicode)
+@click.option("--stdin", "piped", is_flag=True, help="Read the value from standard input.")
+@click.option("--string", "as_text", is_flag=True, help="Take the value as text, whatever it is.")
+@click.option("--strict-json", is_flag=True, help="Refuse a value that is not JSON5.")
+@FORCE
+@pass_session
+def set_(
+    session: Session,
+    /,
+    path: str,
+    value: str | None,
+    *,
+    piped: bool,
+    as_text: bool,
+    strict_json: bool,
+    force: bool,
+) -> None:
+    """
+    Set PATH to VALUE, which is JSON5, or else text.
+
+    Comments and all else in the file stay as they are. Give a secret with --stdin, or leave VALUE
+    out to be asked for it: arguments stand in the history of the shell.
+    """
+    from clawstate.config.path_grammar import parse_key_path  # noqa: PLC0415 - see `NOUNS`
+
+    if as_text and strict_json:
+        raise click.UsageError("choose --string or --strict-json")
+    _require_no_agent(session)
+    steps = parse_key_path(path)
+    text = _given(path, value, piped=piped)
+    meant = text if as_text else _meant(text, strict=strict_json)
+    if value is not None:
+        _warn_of_secrets(session.output, steps, meant)
+    change = session.state.config.set(path, meant, force=force)
+    _tell(session.output, change, "set", path)
+
+
+@config.command()
+@PATH
+@FORCE
+@pass_session
+def unset(session: Session, /, path: str, *, force: bool) -> None:
+    """Remove what stands at PATH, with the comments on its lines."""
+    _require_no_agent(session)
+    change = session.state.config.unset(path, force=force)
+    _tell(session.output, change, "removed", path)
+
+
+@config.command(name="path")
+@pass_session
+def path_(session: Session) -> None:
+    """Print where the configuration is, or would be."""
+    place = session.state.config.path
+    session.output.emit({"path": str(place), "exists": place.exists()}, str(place))
+
+
+@config.command()
+@pass_session
+def schema(session: Session) -> None:
+    """
+    Print the JSON Schema of the configuration.
+
+    Save it, and name the file in the configuration's "$schema": then editors complete keys, explain
+    them, and mark mistakes while you write.
+    """
+    from clawstate.config.schema.root import json_schema  # noqa: PLC0415 - slow
+
+    _print(session.output, json_schema())
+
+
+def printed(text: str) -> str:
+    """Return *text* as it may be printed: on a terminal without what would steer that."""
+    text = text.encode(errors="replace").decode()
+    if not sys.stdout.isatty():
+        return text
+    from clawstate.cli.records_view import printable  # noqa: PLC0415 - for terminals only
+
+    return printable(text)
+
+
+def _show(session: Session, path: str, *, reveal: bool) -> None:
+    from clawstate.config.key_path import get_at  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.config.view import parsed  # noqa: PLC0415
+
+    settings, agent = session.state.config, session.agent
+    if not reveal:
+        value = settings.redacted(path, agent_id=agent)
+    elif agent is None:
+        value = settings.require(path)
+    else:
+        value = get_at(settings.resolve(agent), parsed(path))
+    _print(session.output, value)
+
+
+def _print(output: Output, value: Any) -> None:
+    from clawstate.files.json_text import dump_pretty  # noqa: PLC0415 - see `NOUNS`
+
+    is_text = isinstance(value, str) and not output.as_json
+    click.echo(printed(value if is_text else dump_pretty(value)))
+
+
+def _require_no_agent(session: Session) -> None:
+    if session.agent is not None:
+        own = session.state.paths.agent_config(session.agent)
+        raise click.UsageError(
+            f"this changes what all agents share; for one of them see agents.list, or {own}"
+        )
+
+
+def _given(path: str, value: str | None, *, piped: bool) -> str:
+    if value is not None:
+        if piped:
+            raise click.UsageError("give VALUE or --stdin, not both")
+        return value
+    if sys.stdin.isatty():
+        asked: str = click.prompt(f"value of {path} (not shown)", hide_input=True, err=True)
+        return asked
+    if not piped:
+        raise click.UsageError("VALUE is missing; --stdin reads it from standard input")
+    data = sys.stdin.buffer.read()
+    try:
+        return data.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"stdin is not UTF-8 (byte {error.start})") from None
+
+
+def _meant(text: str, *, strict: bool) -> Any:
+    from clawstate.errors import CorruptError  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.files.json5_text import parse_json5  # noqa: PLC0415
+
+    try:
+        return parse_json5(text, path=Path("VALUE"))
+    except CorruptError as error:
+        if strict:
+            raise click.UsageError(f"VALUE {error.problem}") from None
+    return text
+
+
+def _warn_of_secrets(output: Output, steps: KeyPath, value: Any) -> None:
+    from clawstate.config.path_grammar import format_key_path  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.config.sensitive import literal_secrets  # noqa: PLC0415
+
+    for step in reversed(steps):
+        value = {step: value} if isinstance(step, str) else [value]
+    if literal_secrets(value):
+        output.warn(
+            f"the secret at {format_key_path(steps)} now stands in the history of your shell; give"
+            " it with --stdin, or write ${NAME} or a secret reference instead"
+        )
+
+
+def _tell(output: Output, change: Any, done: str, path: str) -> None:
+    from clawstate.cli.config_history import change_document  # noqa: PLC0415 - see `NOUNS`
+
+    document = None if change is None else change_document(change)
+    line = f"{path} has this value already"
+    if change is not None:
+        undo = click.style(
+            f"(change {change.number}; 'clawstate config undo' reverts it)", dim=True
+        )
+        line = f"{done} {path}  {undo}"
+    output.emit({"changed": change is not None, "change": document}, line)
+
+
+from clawstate.cli import config_check, config_edit, config_history  # noqa: E402, F401 - add verbs

@@ -1,0 +1,157 @@
+"""The verb `config edit`: the whole text in an editor, saved only when it is sound."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from clawstate.cli.command import pass_session
+from clawstate.cli.config import FORCE, config
+from clawstate.cli.session import Session
+from clawstate.errors import ConflictError, CorruptError, InvalidError, UnavailableError
+
+if TYPE_CHECKING:
+    from clawstate.cli.output import Output
+    from clawstate.config.history import Change
+    from clawstate.config.service import Config
+
+_FALLBACKS = ("sensible-editor", "nano", "vi")
+_EMPTY = "{\n}\n"
+
+
+@config.command()
+@FORCE
+@pass_session
+def edit(session: Session, *, force: bool) -> None:
+    """
+    Open the configuration in $VISUAL or $EDITOR, and save it if it is sound.
+
+    The editor gets a private copy. What is wrong is shown, and you can edit again; a copy that is
+    not saved is kept and named.
+    """
+    from clawstate.cli.config_check import text_of  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.cli.config_history import change_document  # noqa: PLC0415
+
+    settings = session.state.config
+    command = _editor()
+    before = text_of(settings.path)
+    with _private_copy(settings.path.name, before or _EMPTY, session.output) as copy:
+        change = _edited(settings, session.output, command, copy, before, force=force)
+    document = None if change is None else change_document(change)
+    line = "nothing was changed"
+    if change is not None:
+        undo = click.style(
+            f"(change {change.number}; 'clawstate config undo' reverts it)", dim=True
+        )
+        line = f"saved {settings.path}  {undo}"
+    session.output.emit({"changed": change is not None, "change": document}, line)
+
+
+def _edited(
+    settings: Config, output: Output, command: list[str], copy: Path, before: str, *, force: bool
+) -> Change | None:
+    """Return the change that was saved; asks for another try as long as it cannot be."""
+    while True:
+        _run(command, copy, output)
+        raw = copy.read_bytes()
+        if raw == (before or _EMPTY).encode():
+            return None
+        try:
+            return _saved(settings, raw, copy, before, force=force)
+        except (InvalidError, CorruptError) as error:
+            if not sys.stdin.isatty():
+                raise
+            _show(output, error, settings.path, raw)
+            if not click.confirm("edit again?", default=True, err=True):
+                raise
+
+
+def _saved(settings: Config, raw: bytes, copy: Path, before: str, *, force: bool) -> Change | None:
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        problem = f"is not UTF-8 (byte {error.start})"
+        raise InvalidError(str(copy), problem, "save it in that encoding") from None
+    try:
+        return settings.replace(text, expected=before, force=force)
+    except ConflictError as error:
+        hint = "nothing was overwritten; carry your edit over by hand"
+        raise ConflictError(error.kind, error.key, hint) from None
+
+
+def _editor() -> list[str]:
+    chosen = os.environ.get("VISUAL", "").strip() or os.environ.get("EDITOR", "").strip()
+    try:
+        words = shlex.split(chosen)
+    except ValueError as error:
+        raise UnavailableError("editor", f"cannot be understood: {error}", "see $VISUAL") from None
+    found = words or [each for each in _FALLBACKS if shutil.which(each)][:1]
+    if not found:
+        raise UnavailableError("editor", "none is installed", "set VISUAL or EDITOR")
+    return found
+
+
+@contextmanager
+def _private_copy(name: str, text: str, output: Output) -> Iterator[Path]:
+    """Lend a file with *text* that only we can read; it is kept if what was typed would be lost."""
+    import tempfile  # noqa: PLC0415 - no other verb of `config` needs it
+
+    folder = Path(tempfile.mkdtemp(prefix="clawstate-edit-"))
+    copy = folder / name
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    with os.fdopen(os.open(copy, flags, 0o600), "wb") as file:
+        file.write(text.encode())
+    is_saved = False
+    try:
+        yield copy
+        is_saved = True
+    finally:
+        if is_saved or not copy.exists() or copy.read_bytes() == text.encode():
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            output.say(f"your edit is kept in {copy}")
+
+
+def _run(command: list[str], copy: Path, output: Output) -> None:
+    import subprocess  # noqa: PLC0415 - no other verb of `config` needs it
+
+    try:
+        with _deaf_to_interrupts():
+            # With --json what an editor prints is not the document.
+            done = subprocess.run(  # noqa: S603 - the user's own command
+                [*command, str(copy)], check=False, stdout=2 if output.as_json else None
+            )
+    except OSError as error:
+        problem = f"cannot be started ({os.strerror(error.errno or 0)})"
+        raise UnavailableError(command[0], problem, "set VISUAL or EDITOR") from None
+    if done.returncode:
+        hint = "nothing was saved"
+        raise UnavailableError(command[0], f"ended with exit code {done.returncode}", hint)
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    # A terminal sends Ctrl-C to all of its programs, and to the editor it is just a key. A handler
+    # of our own, unlike SIG_IGN, is not inherited by the editor.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _show(output: Output, error: InvalidError | CorruptError, file: Path, raw: bytes) -> None:
+    from clawstate.cli.config_check import issue_lines, issue_of  # noqa: PLC0415 - if there is one
+
+    text = raw.decode(errors="replace")
+    for line in issue_lines([issue_of(error, file=file, text=text)], text):
+        output.say(line)

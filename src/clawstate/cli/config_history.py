@@ -1,0 +1,90 @@
+"""The verbs of `config` that look at its changes, and take them back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clawstate.cli.command import pass_session
+from clawstate.cli.config import FORCE, config, printed
+from clawstate.cli.session import Session
+from clawstate.clock import to_iso
+
+if TYPE_CHECKING:
+    from clawstate.config.history import Change
+
+_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
+_MOST_PATHS = 5
+
+NUMBER = click.argument("number", required=False, type=click.IntRange(min=1))
+
+
+@config.command()
+@pass_session
+def history(session: Session) -> None:
+    """Print the changes that are remembered, the newest last."""
+    changes = session.state.config.history()
+    lines = [_line(each) for each in changes]
+    document = {"changes": [change_document(each) for each in changes]}
+    session.output.emit(document, *(lines or ["nothing was changed yet"]))
+
+
+@config.command()
+@NUMBER
+@pass_session
+def diff(session: Session, /, number: int | None) -> None:
+    """Print what the change NUMBER [the last] did, secrets left out."""
+    text = session.state.config.diff(number)
+    lines = [_coloured(line) for line in text.removesuffix("\n").split("\n")]
+    session.output.emit({"diff": text}, *(lines if text else ["only secrets differ"]))
+
+
+@config.command()
+@NUMBER
+@FORCE
+@pass_session
+def undo(session: Session, /, number: int | None, *, force: bool) -> None:
+    """
+    Put back what was there before the change NUMBER [the last that stands].
+
+    Refused if the file was changed since, unless you --force it. Undoing is a change as well, and
+    can be undone by its number.
+    """
+    change = session.state.config.undo(number=number, force=force)
+    undone = "" if change.undoes is None else f" {change.undoes}"
+    line = f"took change{undone} back: {_paths(change)}"
+    number_line = click.style(f"(change {change.number})", dim=True)
+    session.output.emit({"change": change_document(change)}, f"{line}  {number_line}")
+
+
+def change_document(change: Change) -> dict[str, Any]:
+    """Return *change* as a program wants it."""
+    return {
+        "number": change.number,
+        "at": to_iso(change.at),
+        "file": change.file,
+        "paths": list(change.paths),
+        "by": change.by,
+        "undoes": change.undoes,
+        "before": change.before,
+        "after": change.after,
+    }
+
+
+def _line(change: Change) -> str:
+    number = click.style(f"{change.number:>4}", fg="cyan")
+    undone = "" if change.undoes is None else f"  takes {change.undoes} back"
+    by = click.style(printed(f"{change.by}{undone}"), dim=True)
+    return f"{number}  {to_iso(change.at)}  {_paths(change)}  {by}"
+
+
+def _paths(change: Change) -> str:
+    named = ", ".join(change.paths[:_MOST_PATHS])
+    more = len(change.paths) - _MOST_PATHS
+    return printed(f"{named} and {more} more" if more > 0 else named)
+
+
+def _coloured(line: str) -> str:
+    colour = _COLOURS.get(line[:1])
+    return click.style(printed(line), fg=colour) if colour else printed(line)
