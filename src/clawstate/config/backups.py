@@ -6,7 +6,10 @@ import contextlib
 from itertools import pairwise
 from pathlib import Path
 
+from clawstate.errors import StateError
 from clawstate.files.atomic import write_atomic
+from clawstate.files.refusals import translated
+from clawstate.files.regular import read_regular
 
 GENERATIONS = 5
 
@@ -22,10 +25,14 @@ def rotate_backups(path: Path, content: bytes) -> None:
     Keep *content*, what *path* held so far, as its newest generation; the oldest one goes.
 
     Private, whatever the mode of *path*: an old one may hold what was moved out of it since. Raises
-    `UnavailableError`; a kill in between loses no generation but the oldest.
+    `UnavailableError`; a kill in between loses no generation but the oldest. What is the newest
+    already is not kept twice, so that a write that is made again costs no generation.
     """
     generations = backup_paths(path)
+    with contextlib.suppress(StateError):
+        if read_regular(generations[0], limit=len(content) + 1) == content:
+            return
     for newer, older in reversed(list(pairwise(generations))):
-        with contextlib.suppress(FileNotFoundError):
+        with translated(newer, "was not kept"), contextlib.suppress(FileNotFoundError):
             newer.replace(older)
     write_atomic(generations[0], content)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from clawstate.config.includes import MAX_LEVELS
 from clawstate.config.issues import Issue, check
 from clawstate.config.key_path import format_key_path, get_at
-from clawstate.config.loading import Loaded
+from clawstate.config.loading import MAX_CONFIG_BYTES, Loaded
 from clawstate.config.substitution import substitute
 from clawstate.errors import ConfigError, NotFoundError
 
@@ -26,6 +27,12 @@ def require_sane(
     """
     if not isinstance(templates, dict):
         raise ConfigError(str(loaded.path), "is not an object", "put braces around it")
+    if len(after) > MAX_CONFIG_BYTES:
+        problem = f"would be larger than {MAX_CONFIG_BYTES} bytes"
+        raise ConfigError(str(loaded.path), problem, "move what is no setting out of it")
+    if _levels(templates) > MAX_LEVELS:
+        problem = f"would have more than {MAX_LEVELS} levels"
+        raise ConfigError(str(loaded.path), problem, "flatten the settings")
     substituted = substitute(templates, loaded.variables)
     old = {_sign(issue) for issue in check(loaded.resolved) if issue.severity == "error"}
     new = [issue for issue in check(substituted.value) if issue.severity == "error"]
@@ -54,6 +61,16 @@ def odd_changes(
     if _has(loaded.templates, _MODE) and not _has(templates, _MODE):
         found.append("gateway-mode-removed")
     return tuple(found)
+
+
+def _levels(tree: Any) -> int:
+    count, level = 0, [tree]
+    while level := [each for each in level if isinstance(each, dict | list) and each]:
+        count += 1
+        level = [
+            child for each in level for child in (each.values() if isinstance(each, dict) else each)
+        ]
+    return count
 
 
 def _sign(issue: Issue) -> tuple[object, str]:

@@ -16,14 +16,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clawstate.errors import NotFoundError, StateError
+from clawstate.errors import ConflictError, NotFoundError, StateError, UnavailableError
 from clawstate.files.atomic import make_private_dir, write_atomic
 from clawstate.files.regular import read_regular
+from clawstate.files.stamps import stamp_of
 
 _FOLDER = ".config-history"
 _INDEX = "changes.jsonl"
 _KEPT = 100
 _LIMIT = 16 << 20
+_HINT = "'clawstate config history' shows them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +55,39 @@ class History:
         self._folder = path.parent / _FOLDER / path.name
 
     def changes(self) -> tuple[Change, ...]:
-        """Return the changes, the oldest first; what cannot be read is left out."""
+        """Return the changes, the oldest first; damaged lines are left out."""
         try:
             raw = read_regular(self._folder / _INDEX, limit=_LIMIT)
+        except UnavailableError:
+            raise  # an empty history in its place would take the old texts away
         except StateError:
             return ()
         found = (_parsed(line) for line in raw.splitlines())
         return tuple(change for change in found if change is not None)
+
+    def require(self, number: int | None = None) -> Change:
+        """Return change *number*, by default the last one; raises `NotFoundError`."""
+        found = [each for each in self.changes() if number in {None, each.number}]
+        if not found:
+            raise NotFoundError("change", str(number or "of the configuration"), _HINT)
+        return found[-1]
+
+    def last_standing(self) -> Change:
+        """Return the last change that is no undo and not undone; raises `NotFoundError`."""
+        change = _last_standing(self.changes())
+        if change is None:
+            raise NotFoundError("change", "to undo", _HINT)
+        return change
+
+    def require_last(self, change: Change) -> None:
+        """Raise `ConflictError` if the file of *change* is not any longer what that made it."""
+        try:
+            now = Path(change.file).read_bytes()
+        except OSError:
+            now = b""
+        if now != self.text(change.after):
+            hint = "look at it with 'config diff', or use --force"
+            raise ConflictError("configuration", change.file, hint)
 
     def text(self, name: str) -> bytes:
         """Return the text called *name*; raises `NotFoundError`."""
@@ -104,23 +132,23 @@ class History:
 
     def _keep(self, content: bytes) -> None:
         path = self._folder / text_name(content)
-        if not path.exists():
+        if stamp_of(path) is None:
             write_atomic(path, content)
 
     def _forget(self, named: set[str | None]) -> None:
-        for path in self._folder.iterdir():
-            if path.name not in named and path.name != _INDEX:
-                path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the next change sweeps again
+            for path in self._folder.iterdir():
+                if path.name not in named and path.name != _INDEX:
+                    path.unlink(missing_ok=True)
 
 
-def last_standing(changes: Sequence[Change]) -> Change | None:
-    """Return the newest change that is no undo and was not undone."""
+def _last_standing(changes: Sequence[Change]) -> Change | None:
     standing: list[Change] = []
+    stood: dict[int, list[Change]] = {}  # before each change
     for change in changes:
-        if change.undoes is None:
-            standing.append(change)
-        else:
-            standing = [each for each in standing if each.number < change.undoes]
+        stood[change.number] = standing
+        taken_back = change.undoes is not None
+        standing = stood.get(change.undoes or 0, []) if taken_back else [*standing, change]
     return standing[-1] if standing else None
 
 
@@ -152,7 +180,7 @@ def _document(change: Change) -> dict[str, object]:
 def _parsed(line: bytes) -> Change | None:
     try:
         found = json.loads(line)
-        return Change(
+        change = Change(
             number=int(found["number"]),
             at=float(found["at"]),
             before=found["before"],
@@ -162,5 +190,8 @@ def _parsed(line: bytes) -> Change | None:
             file=found["file"],
             undoes=found.get("undoes"),
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
+    before = "" if change.before is None else change.before
+    texts = (before, change.after, change.by, change.file, *change.paths)
+    return change if all(isinstance(text, str) for text in texts) else None

@@ -15,8 +15,9 @@ from clawstate.config.includes import include_all
 from clawstate.config.key_path import KeyPath, format_key_path, set_at, unset_at
 from clawstate.config.loading import Loaded
 from clawstate.config.patch import set_text, unset_text
-from clawstate.config.provenance import Origin
+from clawstate.config.provenance import Origin, Trace
 from clawstate.config.sources import Source, met
+from clawstate.config.survey import INCLUDE
 from clawstate.config.writing import Planned
 from clawstate.errors import ConfigError, InvalidError, NotFoundError
 from clawstate.files.json5_text import parse_document
@@ -29,7 +30,7 @@ def plan_set(loaded: Loaded, path: KeyPath, value: Any) -> Planned | None:
     changed = set_text(text, local, value, file=_file(loaded, source))
     if changed == text:
         return None
-    templates = set_at(loaded.templates, path, value)
+    templates = _templates(loaded, source, changed, set_at(loaded.templates, path, value))
     return _planned(loaded, source, changed, templates, path)
 
 
@@ -66,9 +67,15 @@ def plan_replace(loaded: Loaded, text: str, *, undoes: int | None = None) -> Pla
 
 def plan_file(loaded: Loaded, file: Path, text: str, *, undoes: int) -> Planned:
     """Return how to put back the *text* that the included *file* had before."""
-    parse_document(text, path=file)
+    document = parse_document(text, path=file)
     source = next((each for each in _sources(loaded) if each.file.real == file), None)
-    return Planned(file, source, text, loaded.templates, (str(file),), undoes)
+    if source is None:
+        hint = "include it again, or write it by hand"
+        raise ConfigError(str(file), "is no part of the configuration any longer", hint)
+    templates = loaded.templates
+    for path in _included_at(loaded, file):
+        templates = set_at(templates, path, document.value)
+    return Planned(file, source, text, templates, (str(file),), undoes)
 
 
 def _place(loaded: Loaded, path: KeyPath) -> tuple[Source | None, KeyPath]:
@@ -98,6 +105,13 @@ def _planned(
     return Planned(_file(loaded, source), source, text, templates, (format_key_path(path),))
 
 
+def _templates(loaded: Loaded, source: Source | None, text: str, plain: Any) -> Any:
+    """Return what *text* makes of the configuration: *plain*, unless it includes other files."""
+    if source is None or source is not loaded.config.source or INCLUDE not in text:
+        return plain
+    return include_all(Source(source.file, text, parse_document(text, path=source.path))).value
+
+
 def _file(loaded: Loaded, source: Source | None) -> Path:
     if source is None:
         return Path(os.path.realpath(loaded.path))
@@ -114,6 +128,23 @@ def _sources(loaded: Loaded) -> list[Source]:
             found[origin.source.file.real] = origin.source
         rest.extend((trace.children or {}).values())
     return list(found.values())
+
+
+def _included_at(loaded: Loaded, file: Path) -> list[KeyPath]:
+    """Return where the value of *file* alone stands in the configuration."""
+    found: list[KeyPath] = []
+    rest: list[tuple[KeyPath, Trace]] = []
+    _, root = loaded.provenance.nearest(())
+    if root is not None:
+        rest.append(((), root))
+    while rest:
+        path, trace = rest.pop()
+        own = trace.origins[0]
+        if len(trace.origins) == 1 and not own.path and own.source.file.real == file:
+            found.append(path)
+        else:
+            rest += [((*path, step), each) for step, each in (trace.children or {}).items()]
+    return found
 
 
 def _moved(loaded: Loaded, templates: Any) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clawstate.clock import Clock, system_clock
-from clawstate.config.history import Change, History, last_standing
+from clawstate.config.history import Change, History
 from clawstate.config.key_path import get_at
 from clawstate.config.loading import load
 from clawstate.config.location import find_config
@@ -23,6 +24,7 @@ from clawstate.errors import (
     CorruptError,
     CorruptWarning,
     NotFoundError,
+    StateError,
 )
 from clawstate.files.lock_options import LockOptions
 
@@ -58,6 +60,8 @@ class Config:
         self._clock = clock
         self._lock = lock or LockOptions()
         self._mutex = threading.RLock()
+        self._writing = threading.RLock()  # never waits for the other one
+        self._own: dict[int, Any] = {}  # what we are about to make of the templates
         self._view: View | None = None
         self._agents: dict[str, View] = {}
         self._broken: tuple[object, ...] | None = None
@@ -82,7 +86,7 @@ class Config:
         with self._mutex:
             known = self._agents.get(agent_id)
             if known is None or not known.is_current():
-                known = self._agents[agent_id] = View(self._load(agent=agent_id))
+                known = self._agents[agent_id] = self._loaded_view(known, agent=agent_id)
             value: dict[str, Any] = copied(known.loaded.value)
             return value
 
@@ -90,6 +94,20 @@ class Config:
         """Return the value at *path* with its secrets replaced; raises `NotFoundError`."""
         whole = self.view().loaded.value if agent_id is None else self.resolve(agent_id)
         return copied(get_at(redacted(whole), parsed(path)))
+
+    def secret(self, path: str) -> Any:
+        """
+        Return the value at *path* with its secret references resolved, for use, not for keeping.
+
+        References are asked from their source (environment, file, program, keyring) each time.
+        Raises `NotFoundError`, `ConfigError`, `UnavailableError`, `MissingExtraError`; no error
+        holds a secret.
+        """
+        from clawstate.config.secret_refs import SecretResolver  # noqa: PLC0415 - rarely needed
+
+        loaded = self.view().loaded
+        resolver = SecretResolver(loaded.value, env=loaded.variables, state_dir=self._paths.root)
+        return resolver.resolve_all(self.require(path))
 
     def view(self) -> View:
         """
@@ -191,8 +209,8 @@ class Config:
 
     def diff(self, number: int | None = None) -> str:
         """Return change *number*, by default the last one, as a unified diff without secrets."""
-        change = self._change(number)
         history = History(self.path)
+        change = history.require(number)
         before = None if change.before is None else history.text(change.before)
         names = {"old": f"{change.file} before {change.number}", "new": f"{change.file} after"}
         return difference(before, history.text(change.after), **names)
@@ -206,17 +224,17 @@ class Config:
         """
         from clawstate.config.planning import plan_file, plan_replace  # noqa: PLC0415
 
-        change = self._change(number) if number is not None else last_standing(self.history())
-        if change is None:
-            raise NotFoundError("change", "to undo", "'clawstate config history' shows them")
         history = History(self.path)
+        change = history.require(number) if number is not None else history.last_standing()
         text = "{}\n" if change.before is None else history.text(change.before).decode()
-        self._require_last(change, history, force=force)
+        if not force:
+            history.require_last(change)
         file = Path(change.file)
 
         def plan(loaded: Loaded) -> Planned | None:
             source = loaded.config.source
-            if source is None or source.file.real == file:
+            own = Path(os.path.realpath(loaded.path)) if source is None else source.file.real
+            if own == file:
                 return plan_replace(loaded, text, undoes=change.number)
             return plan_file(loaded, file, text, undoes=change.number)
 
@@ -224,23 +242,6 @@ class Config:
         if undone is None:
             raise NotFoundError("change", str(change.number), "it is undone already")
         return undone
-
-    def _change(self, number: int | None) -> Change:
-        changes = self.history()
-        found = [each for each in changes if number in {None, each.number}]
-        if not found:
-            hint = "'clawstate config history' shows them"
-            raise NotFoundError("change", str(number or "of the configuration"), hint)
-        return found[-1]
-
-    def _require_last(self, change: Change, history: History, *, force: bool) -> None:
-        try:
-            now = Path(change.file).read_bytes()
-        except OSError:
-            now = b""
-        if not force and now != history.text(change.after):
-            hint = "look at it with 'config diff', or use --force"
-            raise ConflictError("configuration", change.file, hint)
 
     def _write(self, plan: Callable[[Loaded], Planned | None], *, force: bool) -> Change | None:
         from clawstate.config.writing import Writer  # noqa: PLC0415 - loads the schema
@@ -252,35 +253,66 @@ class Config:
             clock=self._clock,
             lock=self._lock,
         )
-        change = writer.write(plan, force=force)
-        with self._mutex:
-            outside = self._outside
-            self._read_again()
-            self._outside = outside
+        mine: list[Any] = []
+
+        def noted(loaded: Loaded) -> Planned | None:
+            known = self._view
+            if known is not None and not loaded.missing and self._is_foreign(known, loaded):
+                self._outside = True  # by the time of the next look it is mixed with ours
+            planned = plan(loaded)
+            if planned is not None:
+                mine.append(planned.templates)
+                self._own[id(planned.templates)] = planned.templates
+            return planned
+
+        try:
+            with self._writing:
+                change = writer.write(noted, force=force)
+            with self._mutex:
+                self._read_back()
+        finally:
+            for templates in mine:
+                self._own.pop(id(templates), None)
         return change
+
+    def _read_back(self) -> None:
+        try:
+            self._read_again()
+        except StateError:
+            self._view = None  # the change is made; whoever reads next is told what is wrong
 
     def _read_again(self) -> View:
         before = self._view
+        view = self._loaded_view(before)
+        if view is before:
+            return view
+        self._broken = None
+        self._view = view
+        if before is not None and before.loaded.value != view.loaded.value:
+            self._outside = self._outside or self._is_foreign(before, view.loaded)
+            self._listeners.tell(before, view)
+        return view
+
+    def _is_foreign(self, known: View, loaded: Loaded) -> bool:
+        return known.loaded.value != loaded.value and loaded.templates not in list(
+            self._own.values()
+        )
+
+    def _loaded_view(self, before: View | None, *, agent: str | None = None) -> View:
         try:
-            view = View(self._load())
+            return View(self._load(agent=agent))
         except (ConfigError, CorruptError) as error:
             if before is None:
                 raise
             self._warn(error)
             return before
-        self._broken = None
-        self._view = view
-        if before is not None and before.loaded.value != view.loaded.value:
-            self._outside = True
-            self._listeners.tell(before, view)
-        return view
 
     def _warn(self, error: ConfigError | CorruptError) -> None:
         seen = (type(error), str(error))
         if seen != self._broken:
             self._broken = seen
             message = f"{error}; the configuration that was read before stays in force"
-            warnings.warn(CorruptWarning(message), stacklevel=5)
+            warnings.warn(CorruptWarning(message), stacklevel=6)
 
     def _load(self, *, agent: str | None = None, strict: bool = True) -> Loaded:
         return load(

@@ -36,7 +36,9 @@ def _shown(raw: bytes) -> str:
         document = parse_document(text, path=Path("configuration"))
     except CorruptError:
         return _HIDDEN
-    secret = set(literal_secrets(document.value)) if isinstance(document.value, dict) else set()
+    # A lone text that is included may stand for anything, also for a secret.
+    is_tree = isinstance(document.value, dict | list)
+    secret: set[KeyPath] = set(literal_secrets(document.value)) if is_tree else {()}
     spans = sorted(_spans(document, (), secret), reverse=True)
     for start, end in spans:
         text = f'{text[:start]}"{SENTINEL}"{text[end:]}'
@@ -49,4 +51,7 @@ def _spans(node: Node, path: KeyPath, secret: set[KeyPath]) -> Iterator[tuple[in
         return
     for index, item in enumerate(node.items):
         step = index if item.key is None else item.key
+        if item.key is not None and item.node.value is not node.value[item.key]:
+            yield item.node.start, item.node.end  # a later one counts; this may be a secret
+            continue
         yield from _spans(item.node, (*path, step), secret)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Self
 
 from clawstate.config.view import View
+from clawstate.errors import StateError
 
 Listener = Callable[[Any, Any], None]
 """Is called with the old value and the new one; `None` where there is none."""
@@ -67,7 +69,8 @@ class Watcher:
 
     def _run(self) -> None:
         while not self._ended.wait(self._interval):
-            self._look()
+            with suppress(StateError):  # whoever reads is told; a mended file is seen later
+                self._look()
 
 
 def _known(value: Any) -> Any:
