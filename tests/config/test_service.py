@@ -196,11 +196,11 @@ def test_invalidate_forgets_the_last_good_one(paths: StatePaths) -> None:
 
 def test_issues_know_their_places(paths: StatePaths) -> None:
     """A wrong type and an unknown key are told of with line and column, and no value."""
-    config = opened(paths, f"{{\n  gateway: {{port: '{CANARY}'}},\n  gatway: 1,\n}}")
+    config = opened(paths, f"{{\n  gateway: {{port: '{CANARY}'}},\n  gatewey: 1,\n}}")
 
     found = {issue.path: issue for issue in config.issues()}
 
-    wrong, unknown = found["gateway", "port"], found[("gatway",)]
+    wrong, unknown = found["gateway", "port"], found[("gatewey",)]
     assert (wrong.severity, wrong.line) == ("error", 2)
     assert (unknown.severity, unknown.line, unknown.column) == ("warning", 3, 3)
     assert "gateway" in unknown.hint

@@ -15,6 +15,7 @@ from clawstate.config.key_path import format_key_path
 from clawstate.config.service import Config
 from clawstate.errors import (
     ConfigError,
+    ConflictError,
     CorruptError,
     InvalidError,
     LockTimeoutError,
@@ -574,3 +575,34 @@ def test_not_found_is_not_found(paths: StatePaths) -> None:
         config.unset("gateway.port")
     with pytest.raises(InvalidError):
         config.set("agents.list[x", 1)
+
+
+def test_a_whole_text_mends_a_broken_one(tmp_path) -> None:
+    """A text that cannot be read is replaced by one that can, and kept as the newest backup."""
+    path = tmp_path / "openclaw.json"
+    path.write_text("{ gateway: ")
+    config = Config(StatePaths(tmp_path), env={}, cwd=tmp_path)
+
+    with pytest.raises(ConflictError):
+        config.replace("{}", expected="something else")
+    with pytest.raises(ConfigError):
+        config.replace("{ gateway: { port: 'x' } }")
+    assert path.read_text() == "{ gateway: "
+    config.replace("{ gateway: { port: 1 } }\n", expected="{ gateway: ")
+
+    assert config.get("gateway.port") == 1
+    assert path.with_name("openclaw.json.bak").read_text() == "{ gateway: "
+
+
+def test_an_undo_mends_a_broken_text(tmp_path) -> None:
+    """Whoever broke the text after a change can go back to before it, if it is meant."""
+    config = Config(StatePaths(tmp_path), env={}, cwd=tmp_path)
+    config.set("gateway.port", 1)
+    config.set("gateway.port", 2)
+    config.path.write_text("{ oops")
+
+    with pytest.raises(ConflictError):
+        config.undo()
+    config.undo(force=True)
+
+    assert config.get("gateway.port") == 1

@@ -46,7 +46,13 @@ def run(openclaw, tmp_path, home):
         }
         command = [*openclaw.cli, *words]
         done = subprocess.run(
-            command, env=environment, cwd=home, capture_output=True, text=True, timeout=240
+            command,
+            env=environment,
+            cwd=home,
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=240,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -166,9 +166,9 @@ def test_damage_is_read_around_and_never_overwritten(root, notes, text) -> None:
     path.write_text(text)
 
     for collection in (notes, JsonFilesBackend(root).collection(NOTES)):
-        with pytest.warns(CorruptWarning, match="notes.json"):
+        with pytest.warns(CorruptWarning, match=r"notes\.json"):
             assert collection.get("a").value == 1
-        with pytest.raises(CorruptError, match="notes.json"):
+        with pytest.raises(CorruptError, match=r"notes\.json"):
             collection.put("a", 2)
     assert path.read_text() == text
 
@@ -250,7 +250,7 @@ def test_a_newer_format_is_neither_read_nor_written(root) -> None:
     path.write_text('{"version": 2, "profiles": {}}')
     auth = JsonFilesBackend(root).collection(AUTH)
 
-    with pytest.raises(VersionError, match="auth-profiles.json"):
+    with pytest.raises(VersionError, match=r"auth-profiles\.json"):
         auth.get("profile/a")
     with pytest.raises(VersionError):
         auth.put("profile/a", {})
@@ -308,7 +308,7 @@ def test_a_file_that_grows_beyond_its_bound_is_refused(root) -> None:
     collection = JsonFilesBackend(root).collection(small)
     collection.put("a", "x" * 50)
 
-    with pytest.raises(InvalidError, match="small.json"):
+    with pytest.raises(InvalidError, match=r"small\.json"):
         collection.put("b", "y" * 80)
 
     assert [record.key for record in collection.scan()] == ["a"]

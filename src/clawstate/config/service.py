@@ -201,7 +201,7 @@ class Config:
                 raise ConflictError("configuration", str(loaded.path))
             return plan_replace(loaded, text)
 
-        return self._write(plan, force=force)
+        return self._write(plan, force=force, load=self._load_whatever)
 
     def history(self) -> tuple[Change, ...]:
         """Return the changes that were made here, the oldest first."""
@@ -238,17 +238,23 @@ class Config:
                 return plan_replace(loaded, text, undoes=change.number)
             return plan_file(loaded, file, text, undoes=change.number)
 
-        undone = self._write(plan, force=True)
+        undone = self._write(plan, force=True, load=self._load_whatever)
         if undone is None:
             raise NotFoundError("change", str(change.number), "it is undone already")
         return undone
 
-    def _write(self, plan: Callable[[Loaded], Planned | None], *, force: bool) -> Change | None:
+    def _write(
+        self,
+        plan: Callable[[Loaded], Planned | None],
+        *,
+        force: bool,
+        load: Callable[[], Loaded] | None = None,
+    ) -> Change | None:
         from clawstate.config.writing import Writer  # noqa: PLC0415 - loads the schema
 
         writer = Writer(
             path=self.path,
-            load=lambda: self._load(strict=False),
+            load=load or (lambda: self._load(strict=False)),
             logs=self._paths.logs_dir,
             clock=self._clock,
             lock=self._lock,
@@ -313,6 +319,15 @@ class Config:
             self._broken = seen
             message = f"{error}; the configuration that was read before stays in force"
             warnings.warn(CorruptWarning(message), stacklevel=6)
+
+    def _load_whatever(self) -> Loaded:
+        """Return the configuration, or an empty one over a text that cannot be read."""
+        from clawstate.config.mending import load_broken  # noqa: PLC0415 - rarely needed
+
+        try:
+            return self._load(strict=False)
+        except (CorruptError, ConfigError):
+            return load_broken(self.path, paths=self._paths, env=self._env, cwd=self._cwd)
 
     def _load(self, *, agent: str | None = None, strict: bool = True) -> Loaded:
         return load(
