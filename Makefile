@@ -12,6 +12,8 @@ TEST   := $(BIN)/python -m pytest -p no:cacheprovider
 
 # tokenizers warns when a process that has used it forks, as tests do
 export TOKENIZERS_PARALLELISM ?= true
+# where Debian keeps the programs that make and mount file systems
+export PATH := $(PATH):/usr/sbin:/sbin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: run test test-full interop check format docs bench install clean system

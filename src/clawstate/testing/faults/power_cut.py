@@ -26,6 +26,7 @@ from clawstate.testing.faults.block_log import BlockLog
 from clawstate.testing.faults.victim import Victim
 
 _T = TypeVar("_T")
+_PROGRAMS = f"{os.environ.get('PATH', os.defpath)}{os.pathsep}/usr/sbin{os.pathsep}/sbin"
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108 - private directories are made in it
 
 
@@ -60,7 +61,7 @@ class Cut:
 @cache
 def available(fs: FileSystem = EXT4) -> str | None:
     """Return why power cuts on *fs* cannot be tried here, or `None` if they can."""
-    if shutil.which(fs.make[0]) is None:
+    if shutil.which(fs.make[0], path=_PROGRAMS) is None:
         return f"{fs.make[0]} is not installed"
     if fs.kind not in Path("/proc/filesystems").read_text(encoding="ascii").split():
         return f"this kernel has no {fs.kind}"
@@ -149,7 +150,9 @@ def _scratch() -> Iterator[Path]:
 
 
 def _make(fs: FileSystem, device: Path) -> None:
-    made = subprocess.run([*fs.make, str(device)], capture_output=True, text=True, check=False)  # noqa: S603
+    program = shutil.which(fs.make[0], path=_PROGRAMS) or fs.make[0]
+    command = [program, *fs.make[1:], str(device)]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if made.returncode:
         raise UnavailableError(fs.make[0], made.stderr.strip() or "failed")
 
