@@ -220,11 +220,14 @@ def test_a_broken_path_is_refused(cli, file: Path, path: str) -> None:
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
 def test_a_secret_comes_from_stdin(cli, file: Path, end: str) -> None:
-    """`--stdin` takes all but the last line end, and nothing is said of the shell's history."""
+    """`--stdin` takes all but the last line end; the file becomes private, and that is said."""
     done = cli("config", "set", "gateway.auth.token", "--stdin", stdin=f" {SECRET}{end}".encode())
 
-    assert (done.code, done.err) == (0, "")
-    assert SECRET not in done.out
+    assert done.code == 0
+    assert "0600" in done.err
+    assert "history" not in done.err
+    assert SECRET not in done.out + done.err
+    assert file.stat().st_mode & 0o777 == 0o600
     revealed = cli("config", "get", "gateway.auth.token", "--reveal", "--json")
     assert revealed.json == f" {SECRET}"
 

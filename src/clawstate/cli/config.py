@@ -111,7 +111,14 @@ def set_(
     meant = text if as_text else _meant(text, strict=strict_json)
     if value is not None:
         _warn_of_secrets(session.output, steps, meant)
+    file = session.state.config.path
+    was_private = _is_private(file)
     change = session.state.config.set(path, meant, force=force)
+    if not was_private and _is_private(file):
+        session.output.warn(
+            f"{file} holds a secret in the clear now, and was made private (0600); write ${{NAME}}"
+            " or a secret reference to keep secrets out of it"
+        )
     _tell(session.output, change, "set", path)
 
 
@@ -214,6 +221,10 @@ def _meant(text: str, *, strict: bool) -> Any:
         if strict:
             raise click.UsageError(f"VALUE {error.problem}") from None
     return text
+
+
+def _is_private(file: Path) -> bool:
+    return file.exists() and not file.stat().st_mode & 0o077
 
 
 def _warn_of_secrets(output: Output, steps: KeyPath, value: Any) -> None:
