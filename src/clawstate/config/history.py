@@ -76,7 +76,7 @@ class History:
         """Return the last change that is no undo and not undone; raises `NotFoundError`."""
         change = _last_standing(self.changes())
         if change is None:
-            raise NotFoundError("change", "to undo", _HINT)
+            raise NotFoundError("change to undo in", self._folder.name, _HINT)
         return change
 
     def require_last(self, change: Change) -> None:
