@@ -61,6 +61,14 @@ const answers = {
     return { acknowledged, errors, strays: seen.strays.splice(0) };
   },
 
+  // Runs *source*, an async function of the package's functions by name, *input*, and a function
+  // that reports an event. The functions are those of the files `<chunk>-<hash>.js`.
+  run: async ({ id, chunk, source, input }) => {
+    const event = (found) => say({ id, event: "told", found });
+    const value = await (0, eval)(`(${source})`)(await functionsOf(chunk), input, event);
+    return { value: value ?? null };
+  },
+
   dedupe: async ({ path, key, at, options }) => {
     const errors = [];
     const dedupe = sdk.createPersistentDedupe({ ...options, resolveFilePath: () => path });
@@ -83,6 +91,17 @@ async function findSessionWriteLock() {
     if (found) return found;
   }
   throw new Error(`no acquireSessionWriteLock in ${folder}`);
+}
+
+async function functionsOf(chunk) {
+  const found = {};
+  for (const name of fs.readdirSync(dist)) {
+    if (!name.startsWith(`${chunk}-`) || !name.endsWith(".js")) continue;
+    for (const each of Object.values(await load(path.join(dist, name)))) {
+      if (typeof each === "function") found[each.name] ??= each;
+    }
+  }
+  return found;
 }
 
 // Notes around the calls of the package: when it last opened a lock file for itself, when it last

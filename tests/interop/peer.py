@@ -66,6 +66,10 @@ class NodePeer:
         """Return the answer, or raise `PeerError`."""
         return self.answer(self.send(ask, **arguments))
 
+    def run(self, chunk: str, source: str, **data: object) -> Any:
+        """Return what the JavaScript *source*, `async (by, input, tell) => ...`, returns."""
+        return self.ask("run", chunk=chunk, source=source, input=data)["value"]
+
     def send(self, ask: str, **arguments: object) -> int:
         """Ask without waiting; the number is for `answer`, `event` and `events`."""
         self._asked += 1

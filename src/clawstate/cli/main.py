@@ -20,6 +20,13 @@ from clawstate.version import __version__
 NOUNS = {
     "memory": ("clawstate.cli.memory", "memory", "Remember, search and import."),
     "config": ("clawstate.cli.config", "config", "Read, change and check the settings."),
+    "auth": ("clawstate.cli.auth", "auth", "Keep credentials, and find secrets in the clear."),
+    "sessions": ("clawstate.cli.sessions", "sessions", "See and prune conversations."),
+    "transcripts": ("clawstate.cli.transcripts", "transcripts", "Keep and search messages."),
+    "pairing": ("clawstate.cli.pairing", "pairing", "Let devices in."),
+    "devices": ("clawstate.cli.devices", "devices", "See, rotate and revoke paired devices."),
+    "dedupe": ("clawstate.cli.dedupe", "dedupe", "Tell what was handled already."),
+    "import": ("clawstate.cli.imports", "imports", "Take over what another agent kept."),
     "status": ("clawstate.cli.status", "status", "Show what is kept, and where."),
     "doctor": ("clawstate.cli.doctor", "doctor", "Find what is wrong, and mend it."),
 }
@@ -63,6 +70,7 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--state-dir", metavar="DIR", help="The state directory [$OPENCLAW_STATE_DIR].")
+@click.option("--store", metavar="URL", help="The engine of the records [state.store].")
 @click.option("--agent", metavar="ID", help="The agent whose settings count [all].")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--no-color", is_flag=True, help="Print without colours.")
@@ -72,6 +80,7 @@ def root(
     ctx: click.Context,
     *,
     state_dir: str | None,
+    store: str | None,
     agent: str | None,
     as_json: bool,
     no_color: bool,
@@ -83,6 +92,7 @@ def root(
     """
     session: Session = ctx.obj
     session.state_dir = state_dir
+    session.store = store
     session.agent = agent
     session.output.as_json = session.output.as_json or as_json
     if no_color:

@@ -15,6 +15,7 @@ class Session:
     def __init__(self, output: Output) -> None:
         self.output = output
         self.state_dir: str | None = None
+        self.store: str | None = None
         self.agent: str | None = None
         self._state: State | None = None
 
@@ -24,7 +25,7 @@ class Session:
         if self._state is None:
             from clawstate.state import open_state  # noqa: PLC0415 - `--help` does without
 
-            self._state = open_state(self.state_dir)
+            self._state = open_state(self.state_dir, store=self.store)
         return self._state
 
     def close(self) -> None:

@@ -140,6 +140,16 @@ class StatePaths:
         return self.root / "state" / "devices.json"
 
     @property
+    def records_db(self) -> Path:
+        """The database of the records, where SQLite keeps them."""
+        return self.root / "state" / "records.db"
+
+    @property
+    def device_identity(self) -> Path:
+        """The key pair of this device, where OpenClaw keeps it."""
+        return self.root / "identity" / "device.json"
+
+    @property
     def device_auth(self) -> Path:
         """The tokens that this device holds."""
         return self.root / "state" / "identity" / "device-auth.json"

@@ -1,0 +1,34 @@
+"""What is wrong with the configuration."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+
+from clawstate.config.sensitive import literal_secrets
+from clawstate.doctor.finding import Finding
+from clawstate.errors import StateError
+from clawstate.state import State
+
+_PRIVATE = 0o077
+
+
+def check(state: State, *, fix: bool) -> Iterator[Finding]:
+    """Look for settings that do not hold, and for secrets that others may read."""
+    path = state.config.path
+    try:
+        issues = state.config.issues()
+        secrets = literal_secrets(state.config.view().loaded.templates)
+    except StateError as error:
+        remedy = "run 'clawstate config edit', or 'clawstate config undo'"
+        yield Finding(error.code, "error", str(path), str(error), remedy)
+        return
+    for issue in issues:
+        yield Finding("config", issue.severity, str(path), str(issue), issue.hint)
+    if secrets and path.exists() and (mode := stat.S_IMODE(path.stat().st_mode)) & _PRIVATE:
+        remedy = f"chmod 600 {path}"
+        if fix:
+            path.chmod(0o600)
+            remedy = "made 0600"
+        message = f"holds {len(secrets)} secrets in the clear, and others may read it ({mode:04o})"
+        yield Finding("wide-mode", "warning", str(path), message, remedy)

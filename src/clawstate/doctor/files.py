@@ -1,0 +1,121 @@
+"""What is wrong with the files of a state, whatever is in them."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from clawstate.doctor.finding import Finding
+from clawstate.errors import StateError
+from clawstate.files.atomic import is_temporary
+from clawstate.files.found_lock import read_sidecar
+from clawstate.files.lock import FileLock
+from clawstate.files.lock_options import LockOptions
+from clawstate.files.lock_owner import is_dead
+from clawstate.files.mounts import warning_for
+from clawstate.records.contract import Shape
+from clawstate.records.json_files import JsonFilesBackend
+from clawstate.records.last_good import copy_path
+from clawstate.records.layouts import OpaqueLayout
+from clawstate.state import State
+
+_PRIVATE = 0o077
+_ABANDONED = 3600.0  # seconds after which nobody can still be writing a file
+
+
+def check(state: State, *, fix: bool) -> Iterator[Finding]:
+    """Look at the mount, at modes, documents, locks and what killed writers left."""
+    yield from _mount(state)
+    yield from _modes(state, fix=fix)
+    yield from _documents(state, fix=fix)
+    yield from _locks(state, fix=fix)
+    yield from _temporaries(state, fix=fix)
+
+
+def _mount(state: State) -> Iterator[Finding]:
+    root = state.paths.root
+    if (message := warning_for(root)) is not None:
+        remedy = "move the state to a local disk, or use the PostgreSQL backend"
+        yield Finding("network-mount", "warning", str(root), message, remedy)
+
+
+def _modes(state: State, *, fix: bool) -> Iterator[Finding]:
+    for path in _private_paths(state):
+        try:
+            status = path.lstat()
+        except OSError:
+            continue
+        if stat.S_ISLNK(status.st_mode) or not status.st_mode & _PRIVATE:
+            continue
+        mode = stat.S_IMODE(status.st_mode)
+        narrow = mode & ~_PRIVATE
+        remedy = f"chmod {narrow:o} {path}"
+        if fix:
+            try:
+                # By its path: opening a live database file would drop SQLite's locks.
+                os.chmod(path, narrow, follow_symlinks=False)  # noqa: PTH101 - links are not followed
+                remedy = f"made {narrow:04o}"
+            except (OSError, NotImplementedError) as error:
+                remedy += f" ({error})"
+        yield Finding(
+            "wide-mode", "warning", str(path), f"others may read it (mode {mode:04o})", remedy
+        )
+
+
+def _private_paths(state: State) -> Iterator[Path]:
+    folder = state.paths.memory_dir
+    if folder.is_dir():
+        yield folder
+        yield from sorted(folder.rglob("*"))
+
+
+def _documents(state: State, *, fix: bool) -> Iterator[Finding]:
+    """Look at every JSON document that has a last good copy: that is, every one of ours."""
+    backend = JsonFilesBackend(state.paths.root)
+    for copy in sorted(state.paths.root.rglob(f"{copy_path(Path('x')).parent.name}/*.json")):
+        path = copy.parent.parent / copy.name
+        place = PurePosixPath(path.relative_to(state.paths.root))
+        collection = backend.collection(Shape(str(place), place, OpaqueLayout()))
+        if (damage := collection.damage()) is None:
+            continue
+        remedy = "run 'clawstate doctor --fix' to restore its last good copy"
+        if fix:
+            remedy = f"restored from its last good copy; the damaged file is {collection.repair()}"
+        yield Finding(damage.code, "error", str(path), str(damage), remedy)
+
+
+def _locks(state: State, *, fix: bool) -> Iterator[Finding]:
+    for path in sorted(state.paths.root.rglob("*.lock")):
+        try:
+            found = read_sidecar(path)
+        except StateError as error:
+            yield Finding("odd-lock", "warning", str(path), str(error), "remove it")
+            continue
+        if found is None or found.owner is None or not is_dead(found.owner):
+            continue
+        remedy = "goes with the next change; or run 'clawstate doctor --fix'"
+        if fix:
+            # Whoever takes the lock clears away what its dead owner left.
+            with FileLock(path.with_suffix(""), options=LockOptions(timeout=1.0)):
+                remedy = "removed"
+        message = f"{found.owner} died with the lock"
+        yield Finding("dead-lock", "info", str(path), message, remedy)
+
+
+def _temporaries(state: State, *, fix: bool) -> Iterator[Finding]:
+    for path in sorted(state.paths.root.rglob("*.tmp")):
+        try:
+            age = time.time() - path.lstat().st_mtime
+        except OSError:
+            continue
+        if not is_temporary(path) or age < _ABANDONED:
+            continue
+        remedy = f"rm {path}"
+        if fix:
+            path.unlink(missing_ok=True)
+            remedy = "removed"
+        message = "a writer was killed while it wrote this; its change never took effect"
+        yield Finding("leftover", "info", str(path), message, remedy)

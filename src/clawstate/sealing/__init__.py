@@ -1,0 +1,1 @@
+"""Secrets as ciphertext: encryption at rest, one field at a time."""

@@ -1,0 +1,5 @@
+"""One opened state directory: the only place where its parts are wired together."""
+
+from clawstate.state.opened import State, open_state
+
+__all__ = ["State", "open_state"]

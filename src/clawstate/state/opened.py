@@ -1,0 +1,168 @@
+"""`State`: one opened state directory, and the only place where its parts are wired together."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from clawstate.clock import Clock, system_clock
+from clawstate.config.service import Config
+from clawstate.files.lock_options import LockOptions
+from clawstate.files.paths import StatePaths, normalise_agent_id, resolve_state_dir
+from clawstate.memory.backends.sqlite import SqliteMemory
+from clawstate.memory.service import Memory
+from clawstate.state.ground import Engines, Ground
+
+if TYPE_CHECKING:
+    from clawstate.memory.contract import Embedder
+    from clawstate.stores.auth import AuthProfiles
+    from clawstate.stores.dedupe import PersistentDedupe
+    from clawstate.stores.device_auth import DeviceAuth
+    from clawstate.stores.devices import Devices
+    from clawstate.stores.identity import Identity
+    from clawstate.stores.pairing import Pairing
+    from clawstate.stores.sessions import Sessions
+    from clawstate.stores.transcripts import Transcripts
+
+
+class State:
+    """
+    Everything that an agent must not lose, in the directory `paths.root`.
+
+    Opening reads and creates nothing; the first write makes what it needs. Close it, or use it
+    in a `with` block.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        store: str | None = None,
+        tenant: str = "default",
+        embedder: Embedder | None = None,
+        clock: Clock = system_clock,
+        lock_timeout: float = 30.0,
+    ) -> None:
+        self.paths = StatePaths(root)
+        backend = SqliteMemory(
+            self.paths.memory_db,
+            vectors=self.paths.memory_dir / "vectors",
+            clock=clock,
+            lock_timeout=lock_timeout,
+        )
+        lock = LockOptions(timeout=lock_timeout)
+        self.memory = Memory(backend, embedder=embedder, clock=clock)
+        self.config = Config(self.paths, clock=clock, lock=lock)
+        engines = Engines(self.paths, self.config, lock, store, tenant)
+        self.ground = Ground(self.paths, self.config, clock, lock, engines)
+        self._auth: dict[str, AuthProfiles] = {}
+
+    # Each store is imported when it is first asked for: most programs use one or two.
+
+    def auth(self, agent_id: str = "main") -> AuthProfiles:
+        """Return the credentials of one agent (specification section 2)."""
+        from clawstate.state.auth import open_auth  # noqa: PLC0415
+
+        name = normalise_agent_id(agent_id)
+        if name not in self._auth:
+            self._auth[name] = open_auth(self.ground, name)
+        return self._auth[name]
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """The sessions (specification section 3)."""
+        from clawstate.state.sessions import open_sessions  # noqa: PLC0415
+
+        return open_sessions(self.ground)
+
+    @cached_property
+    def transcripts(self) -> Transcripts:
+        """The messages of the sessions, in the database of the memory."""
+        from clawstate.state.transcripts import open_transcripts  # noqa: PLC0415
+
+        return open_transcripts(self.ground)
+
+    @cached_property
+    def pairing(self) -> Pairing:
+        """The pending pairing requests (specification section 4)."""
+        from clawstate.state.pairing import open_pairing  # noqa: PLC0415
+
+        return open_pairing(self.ground, self.devices)
+
+    @cached_property
+    def devices(self) -> Devices:
+        """The paired devices."""
+        from clawstate.state.pairing import open_devices  # noqa: PLC0415
+
+        return open_devices(self.ground)
+
+    @cached_property
+    def device_auth(self) -> DeviceAuth:
+        """The tokens that this device holds (specification section 5)."""
+        from clawstate.state.pairing import open_device_auth  # noqa: PLC0415
+
+        return open_device_auth(self.ground)
+
+    @cached_property
+    def identity(self) -> Identity:
+        """The key pair of this device."""
+        from clawstate.state.pairing import open_identity  # noqa: PLC0415
+
+        return open_identity(self.ground)
+
+    @cached_property
+    def dedupe(self) -> PersistentDedupe:
+        """The marks of what was handled already (specification, "Persistent Dedupe")."""
+        from clawstate.state.dedupe import open_dedupe  # noqa: PLC0415
+
+        return open_dedupe(self.ground)
+
+    def close(self) -> None:
+        """Release files and threads; a later call raises `ClosedError`."""
+        self.memory.close()
+        self.ground.engines.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"State({str(self.paths.root)!r})"
+
+
+def open_state(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    store: str | None = None,
+    tenant: str = "default",
+    embedder: Embedder | None = None,
+    clock: Clock = system_clock,
+    lock_timeout: float = 30.0,
+) -> State:
+    """
+    Open the state in the directory *path*: by default `$OPENCLAW_STATE_DIR`, else `~/.openclaw`.
+
+    *store* is the engine of the records, `file` or `sqlite`; by default the configuration chooses
+    (`state.store`). *tenant* keeps several states apart in one database. *embedder* turns text
+    into vectors (default: the local model). *lock_timeout* is how long a write waits for other
+    writers, in seconds.
+    """
+    root = resolve_state_dir() if path is None else Path(path).expanduser().absolute()
+    return State(
+        root,
+        store=store,
+        tenant=tenant,
+        embedder=embedder,
+        clock=clock,
+        lock_timeout=lock_timeout,
+    )
