@@ -16,6 +16,7 @@ Clock = Callable[[], float]
 """Returns the present as seconds since the epoch."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_EPOCH = _EPOCH.replace(tzinfo=None)
 _LAST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 
@@ -36,8 +37,8 @@ def from_ms(milliseconds: float) -> float:
 
 def to_iso(seconds: float) -> str:
     """Return *seconds* as `YYYY-MM-DDTHH:MM:SS.mmmZ`."""
-    moment = _EPOCH + timedelta(milliseconds=to_ms(seconds))
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    moment = _NAIVE_EPOCH + timedelta(milliseconds=to_ms(seconds))
+    return f"{moment.isoformat(timespec='milliseconds')}Z"
 
 
 def from_iso(text: str) -> float:

@@ -76,7 +76,7 @@ def test_there_is_one_at_a_time(path, creation) -> None:
     assert list(path.parent.iterdir()) == []
 
 
-@pytest.mark.parametrize("failing", ["write", "link"])
+@pytest.mark.parametrize("failing", ["pwrite", "link"])
 def test_a_failure_leaves_nothing(path, creation, monkeypatch, failing) -> None:
     """When the system refuses, the error is typed, and no file or descriptor is left."""
     if failing == "link" and creation == "in place":
@@ -98,9 +98,9 @@ def test_a_failure_leaves_nothing(path, creation, monkeypatch, failing) -> None:
 
 def test_a_short_write_is_a_failure(path, creation, monkeypatch) -> None:
     """A lock file that was not written as a whole does not stay."""
-    write = os.write
+    write = os.pwrite
     with monkeypatch.context() as patched:
-        patched.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:5]))
+        patched.setattr(os, "pwrite", lambda descriptor, data, at: write(descriptor, data[:5], at))
         with pytest.raises(UnavailableError, match="disk is full"):
             create_sidecar(path)
 

@@ -161,9 +161,8 @@ class _Held:
         return ours
 
     def let_go(self) -> None:
-        heartbeat.stop(self.sidecar)
         try:
-            removed = self.sidecar.remove()
+            removed = self.sidecar.unlink()
             if self.gate is not None:
                 if not removed:
                     courtesy.remember(self.gate)
@@ -172,6 +171,9 @@ class _Held:
         finally:
             if self.gate is not None:
                 self.queue.leave(self.gate)
+            # Nobody waits for these.
+            heartbeat.stop(self.sidecar)
+            self.sidecar.forget()
 
 
 _registry: dict[tuple[Path, threading.Thread], _Held] = {}
@@ -189,9 +191,10 @@ if hasattr(os, "register_at_fork"):
 
 def _lock_path(path: Path) -> Path:
     # As OpenClaw: the directory is resolved, the file is not.
-    if not path.name or "\0" in str(path):
+    folder, name = os.path.split(path)
+    if not path.name or "\0" in name or "\0" in folder:
         raise InvalidError(repr(str(path)), "cannot be the path of a file", "give one")
-    return _place_in(_real_folder(str(path.parent)), path.name)
+    return _place_in(_real_folder(folder or "."), name)
 
 
 @lru_cache(maxsize=256)
@@ -225,7 +228,14 @@ def _acquired(path: Path, key: tuple[Path, threading.Thread], options: LockOptio
     make_private_dir(place.parent)
     started = time.monotonic()
     attempt = Attempt(path, place, options.stale, started, started + options.patience())
-    queue = queue_of(place)
+    try:
+        return _reached(attempt, key, options)
+    finally:
+        attempt.end()
+
+
+def _reached(attempt: Attempt, key: tuple[Path, threading.Thread], options: LockOptions) -> _Held:
+    queue = queue_of(key[0])
     gate = attempt.enter(queue)
     try:
         sidecar = attempt.sidecar(gate)

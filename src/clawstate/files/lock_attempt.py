@@ -14,7 +14,7 @@ from clawstate.files import courtesy
 from clawstate.files.atomic import sweep_temporaries
 from clawstate.files.found_lock import Found, Verdict, judge, read_sidecar, take_over
 from clawstate.files.queue import KernelQueue, QueueTimeoutError
-from clawstate.files.sidecar import Sidecar, create_sidecar
+from clawstate.files.sidecar import Draft, Sidecar
 
 _QUEUES = ".locks"
 _FIRST_PAUSE = 0.001
@@ -35,6 +35,7 @@ class Attempt:
         self._watched_since = started
         self._broken = False
         self.careful = False
+        self._draft = Draft(place)  # before anybody waits for us
 
     def enter(self, queue: KernelQueue) -> int | None:
         """Return the gate of the queue; `None` if the lock file must do."""
@@ -60,11 +61,17 @@ class Attempt:
             time.sleep(min(courtesy.pause_left(gate), max(self._end - time.monotonic(), 0.0)))
         scratch = None if gate is None else scratch_of(self._place)
         while True:
-            created = create_sidecar(self._place, scratch=scratch)
+            created = self._draft.publish(scratch=scratch)
             if created is None:
                 self._meet(read_sidecar(self._place), gate, scratch)
             elif self._settled(created):
                 return created
+            else:
+                self._draft = Draft(self._place)
+
+    def end(self) -> None:
+        """Let go of what the wait needed."""
+        self._draft.discard()
 
     def _settled(self, created: Sidecar) -> bool:
         try:

@@ -51,13 +51,14 @@ class Owner:
 
 def this_owner(now: float) -> Owner:
     """Return the present process as an owner, with a nonce of its own."""
+    pid = os.getpid()
     return Owner(
-        pid=os.getpid(),
+        pid=pid,
         created_at=now,
-        start_time=_own_start(os.getpid()),
+        start_time=_own_start(pid),
         host=host_name(),
         boot_id=boot_id(),
-        pid_namespace=_pid_namespace(os.getpid()),
+        pid_namespace=_pid_namespace(pid),
         nonce=secrets.token_hex(8),
     )
 
@@ -127,8 +128,16 @@ def is_dead(owner: Owner) -> bool | None:
 def host_name() -> str:
     """Return a name of this machine that another machine of the same name does not share."""
     name = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
-    machine = _remembered("machine", lambda: _MACHINE_ID.read_text(errors="replace").strip())
+    return _with_machine(name, _remembered("machine", _machine_id))
+
+
+@lru_cache(maxsize=4)
+def _with_machine(name: str, machine: str | None) -> str:
     return f"{name}-{hashlib.sha256(machine.encode()).hexdigest()[:8]}" if machine else name
+
+
+def _machine_id() -> str:
+    return _MACHINE_ID.read_text(errors="replace").strip()
 
 
 def boot_id() -> str | None:

@@ -10,7 +10,6 @@ wait (decision 17).
 from __future__ import annotations
 
 import _thread
-import contextlib
 import fcntl
 import os
 import stat
@@ -39,6 +38,7 @@ class KernelQueue:
         self._gate = gate
         self._turn = turn
         self._own = own
+        self._folder = os.fspath(gate.parent)
 
     def prepare(self) -> None:
         """Make the directory of the queue, private; raises `UnavailableError`."""
@@ -74,20 +74,25 @@ class KernelQueue:
             if _open.get(descriptor) is self:
                 _let_go(descriptor)
 
-    def _opened(self, path: Path) -> int:
+    def _both_opened(self, opened: list[int]) -> None:
+        folder: int | None = None
         with _mutex:  # no fork may come between: a child would keep what it does not know
             try:
-                descriptor = _plain_file(path, own=self._own)
+                folder = os.open(self._folder, _OWN_FOLDER) if self._own else None
+                for path in (self._turn, self._gate):
+                    opened.append(descriptor := _plain_file(path, folder))
+                    _open[descriptor] = self
             except OSError as error:
                 problem = f"cannot be opened ({error.strerror})"
                 hint = "check the permissions of its directory and the free space"
-                raise UnavailableError(str(path), problem, hint) from error
-            _open[descriptor] = self
-        return descriptor
+                raise UnavailableError(str(self._gate), problem, hint) from error
+            finally:
+                if folder is not None:
+                    _close(folder)
 
     def _entered(self, end: float, opened: list[int], taken: list[_Place]) -> int:
-        opened.append(turn := self._opened(self._turn))
-        opened.append(gate := self._opened(self._gate))
+        self._both_opened(opened)
+        turn, gate = opened
         if _is_free(turn) and _is_free(gate):
             self.leave(turn)
             return gate
@@ -247,13 +252,17 @@ def _let_go(descriptor: int) -> None:
 
 def _unlock_and_close(descriptor: int) -> None:
     # Unlocked by name: a child that was forked meanwhile holds a copy of the descriptor.
-    with contextlib.suppress(OSError):
+    try:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
-    _close(descriptor)
+    except OSError:
+        pass
+    finally:
+        _close(descriptor)
 
 
-def _plain_file(path: Path, *, own: bool) -> int:
-    descriptor = _opened_in(path) if own else os.open(path, _OPEN, 0o600)
+def _plain_file(path: Path, folder: int | None) -> int:
+    name = path if folder is None else path.name
+    descriptor = os.open(name, _OPEN, 0o600, dir_fd=folder)
     try:
         status = os.fstat(descriptor)
     except BaseException:
@@ -266,17 +275,11 @@ def _plain_file(path: Path, *, own: bool) -> int:
     raise OSError(0, "is no file of its own")
 
 
-def _opened_in(path: Path) -> int:
-    folder = os.open(path.parent, _OWN_FOLDER)
-    try:
-        return os.open(path.name, _OPEN, 0o600, dir_fd=folder)
-    finally:
-        _close(folder)
-
-
 def _close(descriptor: int) -> None:
-    with contextlib.suppress(OSError):  # nothing was written that could be lost
+    try:  # noqa: SIM105 - five times faster than `suppress`, on the way of every lock
         os.close(descriptor)
+    except OSError:
+        pass  # nothing was written that could be lost
 
 
 def _not_locked(path: Path, error: OSError) -> UnavailableError:

@@ -13,7 +13,6 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,8 +22,8 @@ from clawstate.files.refusals import translated
 
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | os.O_CLOEXEC
 _NAMELESS = os.O_RDWR | os.O_CLOEXEC | getattr(os, "O_TMPFILE", 0)
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _MODE = 0o600
+_FRESH = 1.0  # seconds: an older draft is dated anew
 _NO_NAMELESS = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.ENOSYS}
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EXDEV}
 
@@ -42,7 +41,7 @@ class Sidecar:
     def is_ours(self) -> bool:
         """Tell, by one `stat`, whether the lock still lies under its name."""
         try:
-            return identity_of(self.path.lstat()) == self.identity
+            return identity_of(os.lstat(self.path)) == self.identity
         except OSError:
             return False
 
@@ -61,16 +60,21 @@ class Sidecar:
         Raises `UnavailableError` when the system refuses; then it is marked as one without owner.
         """
         try:
+            return self.unlink()
+        finally:
+            self.forget()
+
+    def unlink(self) -> bool:
+        """Do as `remove`, but leave its last work, which nobody waits for, to `forget`."""
+        try:
             with translated(self.path, "cannot be removed"):
                 ours = self._is_there()
                 if ours:
                     with contextlib.suppress(FileNotFoundError):
-                        self.path.unlink()
+                        os.unlink(self.path)  # noqa: PTH108 - others wait for it
         except UnavailableError:
             self._disown()
             raise
-        finally:
-            self.forget()
         return ours
 
     def forget(self) -> None:
@@ -85,7 +89,7 @@ class Sidecar:
 
     def _is_there(self) -> bool:
         try:
-            return identity_of(self.path.lstat()) == self.identity
+            return identity_of(os.lstat(self.path)) == self.identity
         except FileNotFoundError:
             return False
 
@@ -103,31 +107,97 @@ class Sidecar:
             self._descriptor = -1
 
 
+class Draft:
+    """
+    A lock file that is written already and has no name yet, where the file system can do that.
+
+    Others may wait for us from `publish` on, so all that can be done before is. Where a second
+    name is needed, it is *scratch* with `.new`, which nobody else may use at the same time.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._owner = this_owner(time.time())
+        self._descriptor = -1
+        _drafts.add(self)
+        try:
+            with translated(path, "cannot be made"):
+                self._write()
+        except BaseException:
+            self.discard()
+            raise
+
+    def publish(self, *, scratch: Path | None = None) -> Sidecar | None:
+        """
+        Give it its name, or return `None` if there is a lock file; then it may be tried again.
+
+        Raises `UnavailableError` when the system refuses.
+        """
+        with translated(self._path, "cannot be made"):
+            if self._descriptor >= 0:
+                try:
+                    return self._linked()
+                except FileExistsError:
+                    return None
+                except OSError as error:
+                    if error.errno not in _NO_NAMELESS | _NO_LINKS:
+                        raise
+            owner = replace(self._owner, created_at=time.time())
+            return _created_by_link(self._path, owner, beside(self._path, scratch, "new"))
+
+    def discard(self) -> None:
+        """Let go of it, unless it was published."""
+        _drafts.discard(self)
+        descriptor, self._descriptor = self._descriptor, -1
+        _close(descriptor)
+
+    def _write(self) -> None:
+        try:
+            self._descriptor = _nameless(self._path.parent)
+            _written(self._descriptor, self._owner)
+        except OSError as error:
+            if error.errno not in _NO_NAMELESS | _NO_LINKS:
+                raise
+            descriptor, self._descriptor = self._descriptor, -1
+            _close(descriptor)
+
+    def _linked(self) -> Sidecar:
+        now = time.time()
+        if abs(now - (self._owner.created_at or 0.0)) > _FRESH:
+            self._owner = replace(self._owner, created_at=now)
+            _written(self._descriptor, self._owner)
+        made = Sidecar(self._path, self._descriptor, self._owner)  # nothing may fail after the link
+        # A directory is named only to have links followed: the path is absolute.
+        source = f"/proc/self/fd/{self._descriptor}"
+        os.link(source, self._path, src_dir_fd=self._descriptor, follow_symlinks=True)
+        self._descriptor = -1
+        _drafts.discard(self)
+        return made
+
+
+_drafts: set[Draft] = set()
+
+
+def _forget_drafts() -> None:
+    for draft in list(_drafts):
+        draft.discard()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_drafts)
+
+
 def create_sidecar(path: Path, *, scratch: Path | None = None) -> Sidecar | None:
     """
     Make the lock file *path* with its content in one step, or return `None` if there is one.
 
-    Where that takes a second name, it is *scratch* with `.new`, which nobody else may use at the
-    same time. Raises `UnavailableError` when the system refuses.
+    See `Draft`. Raises `UnavailableError` when the system refuses.
     """
-    owner = this_owner(time.time())
-    descriptor = -1
-    with translated(path, "cannot be made"):
-        try:
-            with _opened(path.parent) as folder:
-                descriptor = _nameless(path.parent)
-                _written(descriptor, owner)
-                made = Sidecar(path, descriptor, owner)  # nothing may fail once it has its name
-                os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=folder, dst_dir_fd=folder)
-                return made
-        except FileExistsError:
-            _close(descriptor)
-            return None
-        except OSError as error:
-            _close(descriptor)
-            if error.errno not in _NO_NAMELESS | _NO_LINKS:
-                raise
-        return _created_by_link(path, owner, beside(path, scratch, "new"))
+    draft = Draft(path)
+    try:
+        return draft.publish(scratch=scratch)
+    finally:
+        draft.discard()
 
 
 def _nameless(folder: Path) -> int:
@@ -187,7 +257,7 @@ def _created_in_place(path: Path, owner: Owner) -> Sidecar | None:
 
 def _written(descriptor: int, owner: Owner) -> None:
     payload = payload_of(owner)
-    if os.write(descriptor, payload) != len(payload):
+    if os.pwrite(descriptor, payload, 0) != len(payload):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -195,12 +265,3 @@ def _close(descriptor: int) -> None:
     if descriptor >= 0:
         with contextlib.suppress(OSError):  # what counts is the file, and that is there or not
             os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _opened(folder: Path) -> Iterator[int]:
-    descriptor = os.open(folder, _DIRECTORY)
-    try:
-        yield descriptor
-    finally:
-        _close(descriptor)
