@@ -50,13 +50,16 @@ def write_atomic(
     *,
     mode: int = _PRIVATE_FILE,
     fence: Callable[[], object] | None = None,
+    replaced: Callable[[], object] | None = None,
 ) -> None:
     """
     Replace *path* with *data*; missing directories are made private, and are durable as well.
 
     The new file is on disk before it takes the name, and the directory is synced after. Two
     writers are not kept apart here; a lock does that, and *fence*, called just before the new
-    file takes the name, can stop it by raising (`FileLock.confirm`).
+    file takes the name, can stop it by raising (`FileLock.confirm`). *replaced*, called just after,
+    may let the lock go: whoever writes next makes this write durable too, and nobody is told of it
+    before it is.
 
     Raises `InvalidError` if *path* is a link or anything but a regular file with one name, and
     `UnavailableError` if the system refuses: then the old content is intact and no temporary file
@@ -66,8 +69,12 @@ def write_atomic(
     with translated(path, _UNCHANGED), _opened_directory(path.parent) as folder:
         _require_replaceable(path, folder)
         _replace(path, data, folder=folder, mode=mode, fence=fence)
-        with translated(path, _UNKNOWN, _LOOK):
-            _sync_directory(folder)
+        try:
+            if replaced is not None:
+                replaced()
+        finally:
+            with translated(path, _UNKNOWN, _LOOK):
+                _sync_directory(folder)
 
 
 def write_json_file_atomically(

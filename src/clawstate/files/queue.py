@@ -163,6 +163,9 @@ class _Place:
 
     def taken_or_left(self, path: Path) -> bool:
         """Tell whether the gate is reached, and give the place up if it is not."""
+        arrived = self._arrived  # at once: the thread may hold the mutex to give its turn back
+        if arrived:
+            return True
         with _mutex:
             if self._arrived:
                 return True

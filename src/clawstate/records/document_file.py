@@ -127,12 +127,18 @@ class DocumentFile:
         raise AssertionError
 
     def write(
-        self, before: Snapshot, records: Mapping[str, Json], *, fence: Callable[[], object]
+        self,
+        before: Snapshot,
+        records: Mapping[str, Json],
+        *,
+        fence: Callable[[], object],
+        release: Callable[[], object],
     ) -> None:
         """
         Put *records* in the place of those of *before*, durably, unless that changes nothing.
 
-        For the holder of the lock. Raises what *fence* and `write_atomic` raise, and `InvalidError`
+        For the holder of the lock, who may *release* it before the write is durable; see
+        `write_atomic`. Raises what *fence* and `write_atomic` raise, and `InvalidError`
         for what the layout cannot hold.
         """
         document = self._shape.layout.encode(before.document, records)
@@ -143,8 +149,13 @@ class DocumentFile:
         if len(raw) > self._shape.max_bytes:
             problem = f"would be {len(raw)} bytes, more than {self._shape.max_bytes}"
             raise InvalidError(str(self.path), problem, "remove what is not needed")
+
+        def replaced() -> None:
+            keep_copy(self.path, raw)
+            release()
+
         try:
-            write_atomic(self.path, raw, mode=self._shape.mode, fence=fence)
+            write_atomic(self.path, raw, mode=self._shape.mode, fence=fence, replaced=replaced)
         except BaseException:
             self._now = EMPTY
             raise
@@ -154,7 +165,6 @@ class DocumentFile:
             stamp = stamp_of(self.path)
         # Not settled: whoever reads next looks once more.
         self._good = self._now = self._snapshot(stamp, raw, document, settled=False)
-        keep_copy(self.path, raw)
 
     def require_real_folders(self) -> None:
         """Raise `InvalidError` if a directory between the state and the file is a link."""

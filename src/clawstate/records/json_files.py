@@ -8,6 +8,7 @@ takes no lock. A revision is a digest of the value.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import threading
@@ -245,7 +246,7 @@ class JsonFileCollection:
         before = self._file.require()
         records, answer = change(before)
         if records is not None:
-            self._file.write(before, records, fence=lock.confirm)
+            self._file.write(before, records, fence=lock.confirm, release=lambda: _released(lock))
         return answer
 
     def _rearranged(
@@ -261,6 +262,12 @@ class JsonFileCollection:
                 same = False
             arranged[key] = copy
         return None if same else arranged
+
+
+def _released(lock: FileLock) -> None:
+    # What can have stayed is the lock file, and that is marked as left.
+    with contextlib.suppress(UnavailableError):
+        lock.release()
 
 
 def _replaced(
