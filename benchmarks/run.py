@@ -30,6 +30,7 @@ PARTS = (
     "records",
     "caches",
     "config",
+    "dedupe",
 )
 NAMED = (
     "clawstate",

@@ -114,7 +114,9 @@ def _text_again(value: Any, line: str, level: int, known: Texts, used: Texts) ->
     inner = line + "  "
     if isinstance(value, Mapping):
         parts = [
-            f"{_string(key)}: {_part_again(item, inner, level + 1, known, used)}"
+            f"{_string(key)}: {_QUICK[item.__class__](item)}"
+            if item.__class__ in _QUICK
+            else f"{_string(key)}: {_part_again(item, inner, level + 1, known, used)}"
             for key, item in _ordered(value)
         ]
         return _enclosed("{", parts, "}", line, inner)

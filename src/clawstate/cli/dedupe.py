@@ -1,0 +1,115 @@
+"""The noun `dedupe`: tell what was handled already."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clawstate.cli.command import CONTEXT, Group, pass_session
+from clawstate.cli.session import Session
+
+if TYPE_CHECKING:
+    from clawstate.stores.dedupe import NamespaceStatistics
+
+NAMESPACE = click.option(
+    "--namespace", "-n", default="global", show_default=True, help="Whose keys, such as a channel."
+)
+
+
+@click.group(cls=Group, context_settings=CONTEXT)
+def dedupe() -> None:
+    """
+    Tell what was handled already.
+
+    A key, such as the id of a message, is new once: until its mark expires (caches.dedupe.ttlMs,
+    24 hours), or younger ones take its place (caches.dedupe.fileMaxEntries, 1,000 a namespace).
+    """
+
+
+@dedupe.command()
+@click.argument("key")
+@NAMESPACE
+@pass_session
+def check(session: Session, /, key: str, *, namespace: str) -> None:
+    """
+    Mark KEY, and tell whether it is new.
+
+    The exit code is 0 in both cases; --json prints {"new": true} or {"new": false}.
+    """
+    new = session.state.dedupe.check_and_record(key, namespace)
+    told = f"{_shown(key)} is new in {_shown(namespace)}, and is marked now"
+    if not new:
+        told = f"{_shown(key)} was seen before in {_shown(namespace)}"
+    session.output.emit({"new": new}, told)
+
+
+@dedupe.command()
+@pass_session
+def stats(session: Session) -> None:
+    """Print how many marks each namespace has."""
+    found = session.state.dedupe.statistics()
+    spaces = {name: _document(each) for name, each in found.namespaces.items()}
+    document = {"marks": found.marks, "namespaces": spaces}
+    told = {_shown(name): _told(each) for name, each in found.namespaces.items()}
+    width = max(map(len, told), default=0)
+    lines = [f"{name.ljust(width)}  {each}" for name, each in told.items()]
+    session.output.emit(document, *(lines or ["nothing is marked yet"]))
+
+
+@dedupe.command()
+@click.option("--namespace", "-n", help="Only this one [all].")
+@pass_session
+def prune(session: Session, /, *, namespace: str | None) -> None:
+    """Remove marks that expired, and the oldest of those too many."""
+    gone = session.state.dedupe.prune(namespace)
+    told = f"removed {gone:,} mark{'' if gone == 1 else 's'}" if gone else "nothing to remove"
+    session.output.emit({"pruned": gone}, told)
+
+
+@dedupe.command()
+@click.argument("key")
+@NAMESPACE
+@pass_session
+def forget(session: Session, /, key: str, *, namespace: str) -> None:
+    """
+    Remove the mark of KEY, which is new again then.
+
+    A running agent that met it may remember it until it expires.
+    """
+    from clawstate.errors import NotFoundError  # noqa: PLC0415 - see `NOUNS`
+
+    if not session.state.dedupe.forget(key, namespace):
+        hint = "'clawstate dedupe stats' shows the namespaces; --namespace chooses one"
+        raise NotFoundError(f"mark in {namespace!r} of", key, hint)
+    session.output.emit({"forgotten": True}, f"{_shown(key)} is new again in {_shown(namespace)}")
+
+
+def _shown(text: str) -> str:
+    return repr(text.encode(errors="replace").decode())
+
+
+def _document(found: NamespaceStatistics) -> dict[str, Any]:
+    return {
+        "marks": found.marks,
+        "expired": found.expired,
+        "ignored": found.ignored,
+        "oldest": _time(found.oldest),
+        "newest": _time(found.newest),
+    }
+
+
+def _told(found: NamespaceStatistics) -> str:
+    parts = [f"{found.marks:,} mark{'' if found.marks == 1 else 's'}"]
+    parts += [f"the newest {_time(found.newest)}"] if found.newest is not None else []
+    parts += [f"{found.expired:,} expired"] if found.expired else []
+    parts += [f"{found.ignored:,} ignored (no time)"] if found.ignored else []
+    return ", ".join(parts)
+
+
+def _time(seconds: float | None) -> str | None:
+    from clawstate.clock import is_moment, to_iso  # noqa: PLC0415 - see `NOUNS`
+
+    if seconds is None:
+        return None
+    return to_iso(seconds) if is_moment(seconds) else str(seconds)

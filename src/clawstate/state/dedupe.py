@@ -1,0 +1,129 @@
+"""Wiring of the marks of what was handled: engine, settings, and which namespaces there are."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from clawstate.clock import from_ms
+from clawstate.errors import ConfigError, InvalidError
+from clawstate.files.lock_options import DEDUPE, LockOptions
+from clawstate.files.safe_names import decode_name, encode_name
+from clawstate.records.contract import Backend, Collection, Shape
+from clawstate.records.layouts import MapLayout
+from clawstate.state.ground import FILE, Ground
+from clawstate.stores.dedupe import DedupeSettings, PersistentDedupe, RecordedNames, marks_shape
+
+if TYPE_CHECKING:
+    from clawstate.config.view import View
+
+_SUFFIX = ".json"
+_PAUSE = 1e-4  # seconds between two looks at the files of the configuration
+_FOLDER = PurePosixPath("dedupe")
+# No namespace has this file: their names start with no dot.
+_NAMES = Shape("dedupe-namespaces", _FOLDER / f".namespaces{_SUFFIX}", MapLayout())
+
+
+def open_dedupe(ground: Ground) -> PersistentDedupe:
+    """Return the marks of the state on *ground*, in the engine that keeps its records."""
+    choice = ground.engines.choice
+    backend = _engine(ground, choice)
+    settings = _Settings(ground, backend)
+
+    def collection(namespace: str) -> Collection:
+        path = _FOLDER / ground.paths.dedupe(namespace).name
+        rules = marks_shape(namespace, path, lambda: settings().rules(ground.clock()))
+        return backend().collection(rules)
+
+    names = RecordedNames(backend().collection(_NAMES))
+    index = _FileNames(ground.paths.root / _FOLDER, names) if choice == FILE else names
+    return PersistentDedupe(collection, settings=settings, clock=ground.clock, index=index)
+
+
+def _engine(ground: Ground, choice: str) -> Callable[[], Backend]:
+    if choice != FILE:
+        return lambda: ground.engines.records(choice)
+    root, lock = ground.paths.root, _lock(ground.lock)
+    return lambda: ground.engines.files(root, lock=lock)
+
+
+def _lock(own: LockOptions) -> LockOptions:
+    # OpenClaw gives up within a quarter of a second and takes the key for new; we wait instead.
+    return replace(DEDUPE, timeout=own.patience())
+
+
+class _Settings:
+    """
+    The settings that count now: another configuration counts at once.
+
+    Raises `ConfigError` for what a person wrote wrongly into the file.
+    """
+
+    def __init__(self, ground: Ground, backend: Callable[[], Backend]) -> None:
+        self._config = ground.config
+        self._backend = backend
+        self._known = DedupeSettings()
+        self._view: View | None = None
+        self._until = -math.inf
+        self._config.on_change("caches.dedupe", self._forget)
+
+    def __call__(self) -> DedupeSettings:
+        self._backend()  # raises when the state is closed, where memory alone would answer
+        moment = time.monotonic()
+        if moment >= self._until:
+            # A look at the files costs more than all else of a check that memory answers.
+            self._look()
+            self._until = moment + _PAUSE
+        return self._known
+
+    def _forget(self, *_: object) -> None:
+        self._until = -math.inf
+
+    def _look(self) -> None:
+        view = self._config.view()
+        if view is self._view:
+            return
+        usual = DedupeSettings()
+        self._known = DedupeSettings(
+            ttl=from_ms(_count(view, "ttlMs", usual.ttl_ms)),
+            memory_max_size=_count(view, "memoryMaxSize", usual.memory_max_size),
+            file_max_entries=_count(view, "fileMaxEntries", usual.file_max_entries),
+        )
+        self._view = view
+
+
+def _count(view: View, name: str, usual: int) -> int:
+    path = f"caches.dedupe.{name}"
+    value = view.get(path, usual)
+    if value.__class__ is int and value >= 0:
+        return int(value)
+    hint = f"correct it with 'clawstate config set {path} {usual}'"
+    raise ConfigError(path, "is no whole number, 0 or more", hint)
+
+
+class _FileNames:
+    """The namespaces of the files in *folder*; a name that its file does not tell is recorded."""
+
+    def __init__(self, folder: Path, long_names: RecordedNames) -> None:
+        self._folder = folder
+        self._long = long_names
+
+    def note(self, namespace: str) -> None:
+        """Record *namespace* if the name of its file is a digest."""
+        if decode_name(encode_name(namespace)) is None:
+            self._long.note(namespace)
+
+    def names(self) -> set[str]:
+        """Return the namespaces that have a file; raises what reading raises."""
+        found = {*self._long.names()}
+        with suppress(FileNotFoundError):
+            for path in self._folder.iterdir():
+                with suppress(InvalidError):
+                    name = decode_name(path.stem) if path.suffix == _SUFFIX else None
+                    found.update(() if name is None else (name,))
+        return found

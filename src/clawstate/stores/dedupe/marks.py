@@ -1,0 +1,120 @@
+"""`Marks`: the marks of one namespace on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import NamedTuple
+
+from clawstate.records import contract
+from clawstate.records.adoption import Adopted
+from clawstate.records.contract import Json
+from clawstate.stores.dedupe.adoption import adopted_marks
+from clawstate.stores.dedupe.rules import Rules
+from clawstate.stores.dedupe.statistics import NamespaceStatistics, Tally, surveyed
+
+_SHARE = 8  # of the limit: so many new marks may come between two sweeps
+
+
+class Made(NamedTuple):
+    """A mark, in milliseconds, and whether it was made just now."""
+
+    at: float
+    is_new: bool
+
+
+class Marks:
+    """The marks in *records*; *rules* tells what counts at the moment that it is called."""
+
+    def __init__(self, records: contract.Collection, rules: Callable[[], Rules]) -> None:
+        self._records = records
+        self._rules = rules
+        self._until_sweep = 0  # the first look comes at once, for processes that make one mark
+
+    def record(self, key: str) -> Made:
+        """Make the mark of *key* unless there is one that holds; return the one that is there."""
+        made = Made(0.0, is_new=False)
+
+        def change(old: Json) -> Json:
+            nonlocal made
+            # The moment at which the lock is held: a mark that waited must not be the oldest.
+            rules = self._rules()
+            made = Made(old, is_new=False) if rules.holds(old) else Made(rules.now, is_new=True)
+            return made.at
+
+        self._records.update(key, change)
+        return made
+
+    def record_all(self, keys: Iterable[str]) -> dict[str, Made]:
+        """Do what `record` does for all *keys* in one change."""
+        wanted = list(keys)
+
+        def change(records: dict[str, Json]) -> tuple[dict[str, Json], dict[str, Made]]:
+            rules = self._rules()
+            found: dict[str, Json] = {key: records.get(key) for key in wanted}
+            fresh: dict[str, Json] = {
+                key: rules.now for key, old in found.items() if not rules.holds(old)
+            }
+            same = {key: old for key, old in records.items() if key not in fresh}
+            made = {key: Made(old, is_new=key in fresh) for key, old in {**found, **fresh}.items()}
+            return {**same, **fresh}, made
+
+        return self._records.change_all(change)
+
+    def adopt(self, marks: Mapping[str, Json], *, dry_run: bool = False) -> Adopted:
+        """Take over *marks*, in milliseconds; a *dry_run* only tells what would become of them."""
+
+        def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], Adopted]:
+            return adopted_marks(records, marks, self._rules())
+
+        if dry_run:
+            return change({each.key: each.value for each in self._records.scan()})[1]
+        return self._records.change_all(change)
+
+    def holds(self, key: str) -> bool:
+        """Tell whether *key* has a mark that holds."""
+        found = self._records.get(key)
+        return found is not None and self._rules().holds(found.value)
+
+    def delete(self, key: str) -> bool:
+        """Remove the mark of *key*; False if there was none."""
+        return self._records.delete(key)
+
+    def newest(self, count: int) -> list[tuple[float, str]]:
+        """Return at most *count* marks that hold, with their keys, the newest last."""
+        rules = self._rules()
+        found = self._records.scan()
+        marks = sorted((each.value, each.key) for each in found if rules.holds(each.value))
+        return marks[len(marks) - min(len(marks), count) :]
+
+    def prune(self, spared: Collection[str] = ()) -> int:
+        """
+        Remove expired marks, and the oldest of those too many, and return how many went.
+
+        Of those of one moment the *spared* keys go last.
+        """
+
+        def change(records: dict[str, Json]) -> tuple[dict[str, Json], int]:
+            last = {key: records[key] for key in spared if key in records}
+            first = {key: value for key, value in records.items() if key not in last}
+            kept = self._rules().tidied({**first, **last})
+            return kept, len(records) - len(kept)
+
+        return self._records.change_all(change)
+
+    def sweep_when_due(self, made: Collection[str]) -> None:
+        """
+        Take note of the new marks *made*, and prune now and then.
+
+        A file is tidied by each write; in rows that would cost more than the mark itself.
+        """
+        self._until_sweep -= len(made)
+        if self._until_sweep > 0:
+            return
+        limit = self._rules().limit
+        self._until_sweep = max(1, limit // _SHARE)
+        if self._records.count() > limit:
+            self.prune(made)
+
+    def survey(self, tally: Tally, memory_size: int) -> NamespaceStatistics:
+        """Return the statistics of the namespace."""
+        return surveyed(self._records.scan(), self._rules(), tally, memory_size)

@@ -1,0 +1,138 @@
+"""Namespaces: what they are called, which there are, and the collections of those in use."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from clawstate.errors import InvalidError
+from clawstate.files.safe_names import encode_name
+from clawstate.records.contract import Collection
+from clawstate.records.rules import is_key, require_key
+from clawstate.stores.dedupe.marks import Marks
+from clawstate.stores.dedupe.recent import Place
+from clawstate.stores.dedupe.statistics import Tally
+
+DEFAULT = "global"
+MOST_OPEN = 64
+"""The namespaces whose collections are kept open; others are opened again when they are used."""
+
+_WHITESPACE = (
+    "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
+"""What JavaScript trims (ECMA-262, WhiteSpace and LineTerminator); Python would trim other text."""
+
+
+class Index(Protocol):
+    """Knows which namespaces there are."""
+
+    def note(self, namespace: str) -> None:
+        """Make sure that *namespace* is known; its first mark follows."""
+
+    def names(self) -> Iterable[str]:
+        """Return all namespaces, in any order."""
+
+
+class RecordedNames:
+    """An `Index` that keeps the names in a collection of its own."""
+
+    def __init__(self, names: Collection) -> None:
+        self._names = names
+
+    def note(self, namespace: str) -> None:
+        """Record *namespace* if it is new."""
+        key = encode_name(namespace)
+        if self._names.get(key) is None:
+            self._names.put(key, {"namespace": namespace})
+
+    def names(self) -> list[str]:
+        """Return the names that were recorded."""
+        found = (each.value for each in self._names.scan())
+        return [
+            each["namespace"]
+            for each in found
+            if isinstance(each, dict) and is_key(each.get("namespace"))
+        ]
+
+
+@dataclass(slots=True)
+class Opened:
+    """A namespace in use: its marks, and what became of the calls."""
+
+    marks: Marks
+    tally: Tally = field(default_factory=Tally)
+    noted: bool = False
+
+
+class OpenNamespaces:
+    """At most `MOST_OPEN` namespaces at hand, the least recently used first to leave."""
+
+    def __init__(self, marks: Callable[[str], Marks]) -> None:
+        self._marks = marks
+        self._opened: OrderedDict[str, Opened] = OrderedDict()
+        self._gone = Tally()
+        self._lock = threading.Lock()
+
+    def get(self, namespace: str) -> Opened:
+        """Return *namespace*, opened; raises what its collection raises."""
+        with self._lock:
+            found = self._opened.get(namespace)
+            if found is None:
+                found = self._opened[namespace] = Opened(self._marks(namespace))
+                if len(self._opened) > MOST_OPEN:
+                    self._gone.add(self._opened.popitem(last=False)[1].tally)
+            self._opened.move_to_end(namespace)
+            return found
+
+    def count_error(self, namespace: str) -> None:
+        """Count an error of *namespace*, whether it could be opened or not."""
+        with self._lock:
+            found = self._opened.get(namespace)
+            tally = self._gone if found is None else found.tally
+            tally.errors += 1
+
+    def total(self) -> Tally:
+        """Return the counts of all namespaces, those that left included."""
+        total = Tally()
+        with self._lock:
+            for each in (self._gone, *(opened.tally for opened in self._opened.values())):
+                total.add(each)
+        return total
+
+    def items(self) -> list[tuple[str, Opened]]:
+        """Return those at hand by name."""
+        with self._lock:
+            return sorted(self._opened.items())
+
+
+def place_of(key: str, namespace: str) -> Place:
+    """Return where the mark of *key* lies; raises `InvalidError` where none can lie."""
+    text, space = _trimmed("key", key), required_namespace(namespace)
+    if not text:
+        hint = "give what tells one message from another, such as its id"
+        raise InvalidError("key", "is empty", hint)
+    require_key(text)
+    return space, text
+
+
+def required_namespace(namespace: str) -> str:
+    """
+    Return *namespace* without space around it; an empty one is `global`, as for OpenClaw.
+
+    Raises `InvalidError` for what is no text of at most 1,024 characters that UTF-8 can hold.
+    """
+    space = _trimmed("namespace", namespace) or DEFAULT
+    if not is_key(space):
+        problem = "is not 1 to 1,024 characters of text"
+        raise InvalidError("namespace", problem, "choose another name")
+    return space
+
+
+def _trimmed(name: str, text: object) -> str:
+    if isinstance(text, str):
+        return text.strip(_WHITESPACE)
+    raise InvalidError(name, f"is text, not {type(text).__name__}", "give text")

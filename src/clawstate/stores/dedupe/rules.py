@@ -1,0 +1,78 @@
+"""
+What a mark is, how long it holds, and which marks leave when there are too many.
+
+Times are the milliseconds that files hold: in seconds, rounding would blur the instant at which a
+mark expires.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from clawstate.clock import to_ms
+from clawstate.records.contract import Json
+
+FIRST_MOMENT = 1
+"""The earliest time of a mark: 0 and less count as no mark, for OpenClaw as for us."""
+
+
+_NUMBERS: frozenset[Any] = frozenset({int, float})
+
+
+def now_ms(seconds: float) -> int:
+    """Return the time of a mark that is made *seconds* after the epoch."""
+    return max(FIRST_MOMENT, to_ms(seconds))
+
+
+def is_mark(value: Json) -> bool:
+    """Tell whether *value* is the time of a mark; anything else is ignored, and left alone."""
+    return value.__class__ in _NUMBERS and 0 < value < math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """
+    What counts at the moment *now*: marks hold for *ttl* (0: for ever), at most *limit* of them.
+
+    A mark from the future, as a clock that was set leaves it, is as one of now: it holds, but it
+    outlives no younger one.
+    """
+
+    now: int
+    ttl: int
+    limit: int
+
+    def holds(self, value: Json) -> bool:
+        """Tell whether *value* is a mark that has not expired: after *ttl* exactly, it has."""
+        return is_mark(value) and (self.ttl == 0 or self.now - value < self.ttl)
+
+    def tidied(self, records: Mapping[str, Json]) -> dict[str, Json]:
+        """Return *records* without expired marks, and without the oldest of those too many."""
+        kept = dict(records)
+        if self.ttl:
+            last = self.now - self.ttl
+            # Without a call for each: this is on the way of every write of a file.
+            for key, value in records.items():
+                if value.__class__ in _NUMBERS and 0 < value <= last:
+                    del kept[key]
+        if len(kept) > self.limit:
+            for key in self._too_many(kept):
+                del kept[key]
+        return kept
+
+    def _too_many(self, records: Mapping[str, Json]) -> list[str]:
+        now = self.now
+        marks = {
+            key: value if value <= now else now  # noqa: FURB136 - without a call for each
+            for key, value in records.items()
+            if value.__class__ in _NUMBERS and 0 < value < math.inf
+        }
+        surplus = len(marks) - self.limit
+        if surplus <= 0:
+            return []
+        # Of those of one moment the first leave: so a mark that was just made is the last to go.
+        return heapq.nsmallest(surplus, marks, key=marks.__getitem__)

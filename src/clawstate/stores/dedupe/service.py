@@ -1,0 +1,285 @@
+"""`PersistentDedupe`: tells once, and only once, that a key is new."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from clawstate.clock import Clock, system_clock
+from clawstate.errors import ClosedError, StateError
+from clawstate.files.lock_options import LockOptions
+from clawstate.records.adoption import Adopted
+from clawstate.records.contract import Collection
+from clawstate.stores.dedupe.layout import marks_shape
+from clawstate.stores.dedupe.marks import Made, Marks
+from clawstate.stores.dedupe.namespaces import (
+    DEFAULT,
+    Index,
+    Opened,
+    OpenNamespaces,
+    place_of,
+    required_namespace,
+)
+from clawstate.stores.dedupe.recent import Place, RecentMarks
+from clawstate.stores.dedupe.rules import Rules
+from clawstate.stores.dedupe.settings import DAY, DedupeSettings
+from clawstate.stores.dedupe.statistics import DedupeStatistics, NamespaceStatistics
+
+
+class PersistentDedupe:
+    """
+    Marks of what was handled, by key and namespace (specification, "Persistent Dedupe").
+
+    Of all threads and processes that ask for one key, exactly one is told that it is new, until
+    the mark expires, is forgotten, or has to make room for younger ones. The answer comes when the
+    mark is on disk. Marks met last are remembered in memory, where a mark that is not on disk never
+    comes; one that another process forgets may be remembered here until it expires.
+
+    *collections* gives the collection of a namespace. *index* knows all namespaces; without one
+    they are those in use here. *on_disk_error* is told of each error of the disk; it is raised as
+    well, unless *fail_open*: then the key counts as new.
+    """
+
+    def __init__(
+        self,
+        collections: Callable[[str], Collection],
+        *,
+        settings: Callable[[], DedupeSettings] = DedupeSettings,
+        clock: Clock = system_clock,
+        index: Index | None = None,
+        on_disk_error: Callable[[StateError], object] | None = None,
+        fail_open: bool = False,
+    ) -> None:
+        self._namespaces = OpenNamespaces(lambda name: Marks(collections(name), self._rules))
+        self._settings = settings
+        self._clock = clock
+        self._index = index
+        self._on_disk_error = on_disk_error
+        self._fail_open = fail_open
+        self._memory = RecentMarks()
+        self._counting = threading.Lock()
+
+    @classmethod
+    def in_files(
+        cls,
+        resolve_file_path: Callable[[str], Path],
+        *,
+        ttl: float = DAY,
+        memory_max_size: int = 100,
+        file_max_entries: int = 1000,
+        lock: LockOptions | None = None,
+        **options: Any,
+    ) -> PersistentDedupe:
+        """
+        Return marks in the files that *resolve_file_path* names, shared with OpenClaw.
+
+        *ttl* in seconds. *lock* tells how long to wait for a file, by default 30 s. *options* are
+        those of the constructor but `collections` and `settings`. Two namespaces need two files.
+        """
+        from clawstate.records.json_files import JsonFilesBackend  # noqa: PLC0415 - SQLite has none
+
+        settings = DedupeSettings(ttl, memory_max_size, file_max_entries)
+        clock: Clock = options.get("clock", system_clock)
+        patience = lock or LockOptions(stale=60.0, timeout=30.0)
+
+        def collection(namespace: str) -> Collection:
+            path = Path(resolve_file_path(namespace)).absolute()
+            shape = marks_shape(
+                namespace, PurePosixPath(path.name), lambda: settings.rules(clock())
+            )
+            return JsonFilesBackend(path.parent, lock=patience).collection(shape)
+
+        return cls(collection, settings=lambda: settings, **options)
+
+    def check_and_record(
+        self, key: str, namespace: str = DEFAULT, *, fail_open: bool | None = None
+    ) -> bool:
+        """
+        Record *key* and return True if it is new, else False.
+
+        Space around *key* does not count. Raises `InvalidError` for a key that is empty or longer
+        than 1,024 characters, and for a disk error, unless *fail_open*, `CorruptError`,
+        `LockTimeoutError` or `UnavailableError`: then the key is not recorded, unless the error
+        says that this is unknown.
+        """
+        settings = self._settings()
+        # What is remembered needs neither trimming nor judging, and most that is asked for is.
+        if key.__class__ is namespace.__class__ is str and self._memory.holds(
+            (namespace, key), self._clock(), settings
+        ):
+            return False
+        place = place_of(key, namespace)
+        if place != (namespace, key) and self._memory.holds(place, self._clock(), settings):
+            return False
+        try:
+            return self._recorded(place, settings)
+        except StateError as error:
+            self._failed(place[0], error, fail_open=fail_open)
+            return True
+
+    def check_many(
+        self, keys: Iterable[str], namespace: str = DEFAULT, *, fail_open: bool | None = None
+    ) -> list[bool]:
+        """
+        Do what `check_and_record` does for all *keys*, with one durable write; answers in order.
+
+        All of them are recorded, or none. A key that is given twice is new once.
+        """
+        places = [place_of(key, namespace) for key in keys]
+        settings, now = self._settings(), self._clock()
+        known = {place for place in places if self._memory.holds(place, now, settings)}
+        left = [place for place in dict.fromkeys(places) if place not in known]
+        fresh = set(left)
+        if left:
+            try:
+                fresh = self._recorded_together(left, settings)
+            except StateError as error:
+                self._failed(left[0][0], error, fail_open=fail_open)
+        return [_taken(place, fresh) for place in places]
+
+    def seen(self, key: str, namespace: str = DEFAULT) -> bool:
+        """Tell whether *key* is marked, and record nothing; raises what reading raises."""
+        place = place_of(key, namespace)
+        if self._memory.holds(place, self._clock(), self._settings()):
+            return True
+        return self._namespaces.get(place[0]).marks.holds(place[1])
+
+    def adopt(
+        self, marks: Mapping[str, Any], namespace: str = DEFAULT, *, dry_run: bool = False
+    ) -> Adopted:
+        """
+        Take over *marks* of another program, by key and in milliseconds; tell which came in.
+
+        Those that expired, and those too many, do not. A *dry_run* only tells.
+        """
+        space = required_namespace(namespace)
+        if dry_run:
+            return self._namespaces.get(space).marks.adopt(marks, dry_run=True)
+        return self._noted(space).marks.adopt(marks)
+
+    def forget(self, key: str, namespace: str = DEFAULT) -> bool:
+        """Remove the mark of *key*, which is new again; False if there was none."""
+        place = place_of(key, namespace)
+        marks = self._namespaces.get(place[0]).marks
+        try:
+            return marks.delete(place[1])
+        finally:
+            self._memory.forget(place)
+
+    def warm_up(self, namespace: str = DEFAULT) -> int:
+        """Remember the newest marks of *namespace* in memory, and return how many."""
+        space = required_namespace(namespace)
+        settings, epoch = self._settings(), self._memory.epoch
+        opened = self._namespaces.get(space)
+        return sum(
+            self._memory.remember((space, key), made, opened.tally, epoch, settings)
+            for made, key in opened.marks.newest(settings.memory_max_size)
+        )
+
+    def prune(self, namespace: str | None = None) -> int:
+        """
+        Remove expired marks, and the oldest of those too many, and return how many went.
+
+        Of all namespaces if none is given: then an error of one is raised when all others are done.
+        """
+        if namespace is not None:
+            return self._namespaces.get(required_namespace(namespace)).marks.prune()
+        removed, errors = 0, []
+        for each in self.namespaces():
+            try:
+                removed += self._namespaces.get(each).marks.prune()
+            except StateError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        return removed
+
+    def namespaces(self) -> tuple[str, ...]:
+        """Return the namespaces that have, or had, marks, in order."""
+        known = {name for name, opened in self._namespaces.items() if opened.noted}
+        return tuple(sorted(known.union(self._index.names() if self._index else ())))
+
+    def clear_memory(self) -> None:
+        """Forget what is remembered in memory; the marks on disk stay."""
+        self._memory.clear()
+
+    def survey(self, namespace: str = DEFAULT) -> NamespaceStatistics:
+        """Return the size of *namespace*, and what became of the calls; raises as `seen` does."""
+        space = required_namespace(namespace)
+        opened = self._namespaces.get(space)
+        sizes = self._memory.sizes(self._clock(), self._settings())
+        return opened.marks.survey(opened.tally, sizes[space])
+
+    def statistics(self) -> DedupeStatistics:
+        """Return what became of the calls, and the sizes of all namespaces; reads each of them."""
+        spaces = {name: self.survey(name) for name in self.namespaces()}
+        total = self._namespaces.total()
+        return DedupeStatistics(
+            total.memory_hits,
+            total.file_hits,
+            total.new,
+            total.errors,
+            self._memory.sizes(self._clock(), self._settings()).total(),
+            sum(each.marks for each in spaces.values()),
+            spaces,
+        )
+
+    def _recorded(self, place: Place, settings: DedupeSettings) -> bool:
+        opened, epoch = self._noted(place[0]), self._memory.epoch
+        made = opened.marks.record(place[1])
+        self._remember(opened, {place: made}, epoch, settings)
+        return made.is_new
+
+    def _recorded_together(self, places: list[Place], settings: DedupeSettings) -> set[Place]:
+        space = places[0][0]
+        opened, epoch = self._noted(space), self._memory.epoch
+        answers = opened.marks.record_all(key for _, key in places)
+        made = {place: answers[place[1]] for place in places}
+        self._remember(opened, made, epoch, settings)
+        return {place for place, each in made.items() if each.is_new}
+
+    def _rules(self) -> Rules:
+        return self._settings().rules(self._clock())
+
+    def _noted(self, namespace: str) -> Opened:
+        opened = self._namespaces.get(namespace)
+        if not opened.noted:
+            if self._index is not None:
+                self._index.note(namespace)
+            opened.noted = True
+        return opened
+
+    def _remember(
+        self, opened: Opened, made: dict[Place, Made], epoch: int, settings: DedupeSettings
+    ) -> None:
+        for place, each in made.items():
+            self._memory.remember(place, each.at, opened.tally, epoch, settings)
+        new = [key for (_, key), each in made.items() if each.is_new]
+        with self._counting:
+            opened.tally.new += len(new)
+            opened.tally.file_hits += len(made) - len(new)
+        if new:
+            try:
+                opened.marks.sweep_when_due(new)
+            except StateError as error:  # what was asked for is recorded
+                self._tell(next(iter(made))[0], error)
+
+    def _failed(self, namespace: str, error: StateError, *, fail_open: bool | None) -> None:
+        if isinstance(error, ClosedError):
+            raise error
+        self._tell(namespace, error)
+        if not (self._fail_open if fail_open is None else fail_open):
+            raise error
+
+    def _tell(self, namespace: str, error: StateError) -> None:
+        self._namespaces.count_error(namespace)
+        if self._on_disk_error is not None:
+            self._on_disk_error(error)
+
+
+def _taken(place: Place, fresh: set[Place]) -> bool:
+    is_new = place in fresh
+    fresh.discard(place)
+    return is_new

@@ -1,0 +1,43 @@
+"""`DedupeSettings`: how long marks hold, and how many are kept."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from clawstate.clock import to_ms
+from clawstate.errors import InvalidError
+from clawstate.stores.dedupe.rules import Rules, now_ms
+
+DAY = 86_400.0
+
+
+@dataclass(frozen=True)
+class DedupeSettings:
+    """
+    Marks hold for *ttl* seconds (0: for ever).
+
+    *memory_max_size* of them are remembered in the process (0: none), *file_max_entries* of each
+    namespace on disk (at least 1). Raises `InvalidError` for values that make no sense.
+    """
+
+    ttl: float = DAY
+    memory_max_size: int = 100
+    file_max_entries: int = 1000
+    ttl_ms: int = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what nothing can be kept by."""
+        if not 0 <= self.ttl < math.inf:
+            raise InvalidError("ttl", f"{self.ttl} is no length of time", "give seconds, 0 or more")
+        for name in ("memory_max_size", "file_max_entries"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 0:
+                raise InvalidError(name, f"{value!r} is no count", "give 0 or more")
+        # A time below a millisecond is short, not endless.
+        least = 1 if self.ttl else 0
+        object.__setattr__(self, "ttl_ms", max(least, to_ms(self.ttl)))
+
+    def rules(self, now: float) -> Rules:
+        """Return what counts at the moment *now*, in seconds since the epoch."""
+        return Rules(now_ms(now), self.ttl_ms, max(1, self.file_max_entries))

@@ -1,0 +1,82 @@
+"""What became of the calls, and how many marks there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from clawstate.clock import from_ms
+from clawstate.records.contract import Versioned
+from clawstate.stores.dedupe.rules import Rules, is_mark
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts since the start of this process."""
+
+    memory_hits: int = 0
+    file_hits: int = 0
+    new: int = 0
+    errors: int = 0
+
+    def add(self, other: Tally) -> None:
+        """Count what *other* counted as well."""
+        self.memory_hits += other.memory_hits
+        self.file_hits += other.file_hits
+        self.new += other.new
+        self.errors += other.errors
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceStatistics:
+    """
+    One namespace: *marks* on disk that hold, *expired* ones beside them, *ignored* members.
+
+    *oldest* and *newest* are the times of marks that hold, in seconds since the epoch. The counts
+    are those of this process while it had the namespace in use.
+    """
+
+    marks: int
+    expired: int
+    ignored: int
+    oldest: float | None
+    newest: float | None
+    memory_size: int
+    memory_hits: int
+    file_hits: int
+    new: int
+    errors: int
+
+
+@dataclass(frozen=True, slots=True)
+class DedupeStatistics:
+    """Checks of this process by their answers, and all namespaces with their sizes."""
+
+    memory_hits: int
+    file_hits: int
+    new: int
+    errors: int
+    memory_size: int
+    marks: int
+    namespaces: Mapping[str, NamespaceStatistics]
+
+
+def surveyed(
+    found: Iterable[Versioned], rules: Rules, tally: Tally, memory_size: int
+) -> NamespaceStatistics:
+    """Return the statistics of a namespace with the members *found*."""
+    values = [each.value for each in found]
+    marks = [value for value in values if is_mark(value)]
+    alive = [value for value in marks if rules.holds(value)]
+    return NamespaceStatistics(
+        marks=len(alive),
+        expired=len(marks) - len(alive),
+        ignored=len(values) - len(marks),
+        oldest=from_ms(min(alive)) if alive else None,
+        newest=from_ms(max(alive)) if alive else None,
+        memory_size=memory_size,
+        memory_hits=tally.memory_hits,
+        file_hits=tally.file_hits,
+        new=tally.new,
+        errors=tally.errors,
+    )
