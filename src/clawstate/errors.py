@@ -121,17 +121,21 @@ class DimensionError(InvalidError):
 
 
 class LimitError(StateError):
-    """A bound that the operator set is reached."""
+    """A bound that the operator set is reached; *retry_after* in seconds if waiting helps."""
 
     code = "limit"
 
-    def __init__(self, kind: str, limit: int) -> None:
-        super().__init__(kind, limit)
+    def __init__(
+        self, kind: str, limit: int, hint: str = "", retry_after: float | None = None
+    ) -> None:
+        super().__init__(kind, limit, hint, retry_after)
         self.kind = kind
         self.limit = limit
+        self.hint = hint
+        self.retry_after = retry_after
 
     def __str__(self) -> str:
-        return f"at most {self.limit} {self.kind} are allowed"
+        return _sentence(f"at most {self.limit} {self.kind} are allowed", self.hint)
 
 
 class LockTimeoutError(StateError, TimeoutError):

@@ -1,0 +1,172 @@
+"""The noun `devices`: who is let in."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clawstate.cli.command import CONTEXT, Group, pass_session
+from clawstate.cli.pairing import SCOPES, show_issued
+from clawstate.cli.session import Session
+
+if TYPE_CHECKING:
+    from clawstate.stores.devices import Device, DeviceToken
+
+DEVICE = click.argument("device_id", metavar="ID")
+_LONGEST_ID = 24  # characters that a line shows
+
+
+@click.group(cls=Group, context_settings=CONTEXT)
+def devices() -> None:
+    """See, rotate and revoke paired devices."""
+
+
+@devices.command(name="list")
+@click.option("--all", "everyone", is_flag=True, help="Show revoked devices as well.")
+@pass_session
+def list_(session: Session, /, *, everyone: bool) -> None:
+    """Print the devices that are let in, the oldest first, without their tokens."""
+    found = session.state.devices.paired(revoked=everyone)
+    document = {"devices": [device_document(each) for each in found]}
+    hint = "no device is paired; one asks with 'clawstate pairing request'"
+    session.output.emit(document, *([_line(each) for each in found] or [hint]))
+
+
+@devices.command()
+@DEVICE
+@SCOPES
+@pass_session
+def rotate(session: Session, /, device_id: str, *, scopes: tuple[str, ...]) -> None:
+    """
+    Give the device ID another token, and print it; the old one is good no more.
+
+    The scopes can become fewer, and never more than what was approved.
+    """
+    issued = session.state.devices.rotate(device_id, scopes=scopes or None)
+    show_issued(session, issued, f"rotated the token of {device_id}")
+
+
+@devices.command()
+@DEVICE
+@pass_session
+def revoke(session: Session, /, device_id: str) -> None:
+    """Let the device ID in no more; it may ask to be paired again."""
+    done = session.state.devices.revoke(device_id)
+    _require_known(session, device_id, known=done)
+    line = f"revoked {device_id}" if done else f"{device_id} was revoked already"
+    session.output.emit({"deviceId": device_id, "revoked": done}, line)
+
+
+@devices.command()
+@DEVICE
+@SCOPES
+@click.pass_context
+def verify(ctx: click.Context, /, device_id: str, *, scopes: tuple[str, ...]) -> None:
+    """
+    Tell whether the token on standard input lets the device ID in.
+
+    With --scope it has to allow all of these. Exit code 1 if it does not let it in.
+    """
+    session = ctx.ensure_object(Session)
+    found = session.state.devices.verify(device_id, _token(device_id), scopes)
+    if found is None:
+        session.output.emit({"valid": False}, "not let in")
+        ctx.exit(1)
+    allowed = ", ".join(found.scopes) or "nothing"
+    document = {
+        "valid": True,
+        "deviceId": found.device_id,
+        "userId": found.user_id,
+        "role": found.role,
+        "scopes": list(found.scopes),
+    }
+    session.output.emit(document, f"let in: {found.device_id} of {found.user_id}, for {allowed}")
+
+
+@devices.command()
+@DEVICE
+@click.argument("name")
+@pass_session
+def rename(session: Session, /, device_id: str, name: str) -> None:
+    """Call the device ID NAME."""
+    found = session.state.devices.rename(device_id, name)
+    session.output.emit(device_document(found), f"{device_id} is called {found.name}")
+
+
+@devices.command()
+@DEVICE
+@pass_session
+def remove(session: Session, /, device_id: str) -> None:
+    """Forget the device ID, which is let in no more."""
+    done = session.state.devices.remove(device_id)
+    _require_known(session, device_id, known=done)
+    session.output.emit({"deviceId": device_id, "removed": done}, f"removed {device_id}")
+
+
+def device_document(device: Device) -> dict[str, Any]:
+    """Return *device* as programs want it: no token, and no digest of one."""
+    document = {
+        "deviceId": device.device_id,
+        "userId": device.user_id,
+        "accountId": device.account_id,
+        "name": device.name,
+        "publicKey": device.public_key,
+        "role": device.role,
+        "scopes": list(device.scopes),
+        "approvedScopes": list(device.approved_scopes),
+        "createdAtMs": _ms(device.created_at),
+        "approvedAtMs": _ms(device.approved_at),
+        "lastUsedAtMs": _ms(device.last_used_at),
+        "revokedAtMs": _ms(device.revoked_at),
+        "tokens": [_token_document(each) for each in device.tokens.values()],
+    }
+    return {key: value for key, value in document.items() if value is not None}
+
+
+def _token_document(token: DeviceToken) -> dict[str, Any]:
+    document = {
+        "role": token.role,
+        "scopes": list(token.scopes),
+        "createdAtMs": _ms(token.created_at),
+        "rotatedAtMs": _ms(token.rotated_at),
+        "revokedAtMs": _ms(token.revoked_at),
+        "lastUsedAtMs": _ms(token.last_used_at),
+        "expiresAtMs": _ms(token.expires_at),
+    }
+    return {key: value for key, value in document.items() if value is not None}
+
+
+def _ms(seconds: float | None) -> int | None:
+    from clawstate.clock import to_ms  # noqa: PLC0415 - see `NOUNS`
+
+    return None if seconds is None else to_ms(seconds)
+
+
+def _line(device: Device) -> str:
+    from clawstate.clock import to_iso  # noqa: PLC0415 - see `NOUNS`
+
+    is_long = len(device.device_id) > _LONGEST_ID
+    shown = f"{device.device_id[: _LONGEST_ID - 1]}…" if is_long else device.device_id
+    who = click.style(device.name or shown, bold=True)
+    which = f" ({shown})" if device.name else ""
+    allowed = ", ".join(device.scopes) or "nothing"
+    used = device.last_used_at
+    seen = "never used" if used is None else f"used {to_iso(used)[:16].replace('T', ' ')}"
+    gone = click.style("  revoked", fg="red") if device.revoked_at is not None else ""
+    return f"{who}{which} of {device.user_id}  {allowed}  {click.style(seen, dim=True)}{gone}"
+
+
+def _require_known(session: Session, device_id: str, *, known: bool) -> None:
+    from clawstate.errors import NotFoundError  # noqa: PLC0415 - see `NOUNS`
+
+    if not known and session.state.devices.get(device_id) is None:
+        raise NotFoundError("paired device", device_id, "see 'clawstate devices list --all'")
+
+
+def _token(device_id: str) -> str:
+    if sys.stdin.isatty():
+        asked: str = click.prompt(f"token of {device_id} (not shown)", hide_input=True, err=True)
+        return asked
+    return sys.stdin.buffer.read().decode(errors="replace").strip()

@@ -1,0 +1,106 @@
+"""What is wrong with pairing, paired devices, and the identity of this device."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from clawstate.doctor.finding import Finding
+from clawstate.errors import StateError
+from clawstate.state import State
+
+_PRIVATE = 0o077
+
+
+def check(state: State, *, fix: bool) -> Iterator[Finding]:
+    """Look at modes, key pair, held tokens, old requests, and rights that nobody approved."""
+    yield from _modes(state, fix=fix)
+    for look in (_identity, _held_tokens, _requests, _devices):
+        try:
+            found = list(look(state, fix=fix))
+        except StateError as error:
+            remedy = "run 'clawstate doctor --fix', or move the file away"
+            place = str(getattr(error, "path", state.paths.root))
+            found = [Finding(error.code, "error", place, str(error), remedy)]
+        yield from found
+
+
+def _modes(state: State, *, fix: bool) -> Iterator[Finding]:
+    for path in _secrets(state):
+        try:
+            status = path.lstat()
+        except OSError:
+            continue
+        mode = stat.S_IMODE(status.st_mode)
+        if stat.S_ISLNK(status.st_mode) or not mode & _PRIVATE:
+            continue
+        remedy = f"chmod {mode & ~_PRIVATE:o} {path}"
+        if fix:
+            try:
+                path.chmod(mode & ~_PRIVATE)
+                remedy = f"made {mode & ~_PRIVATE:04o}"
+            except OSError as error:
+                remedy += f" ({error.strerror})"
+        message = f"others may read it (mode {mode:04o})"
+        yield Finding("wide-mode", "warning", str(path), message, remedy)
+
+
+def _secrets(state: State) -> Iterator[Path]:
+    files = (
+        state.paths.pairing,
+        state.paths.devices,
+        state.paths.device_auth,
+        state.paths.device_identity,
+        state.paths.device_identity.with_name("device-auth.json"),
+    )
+    for path in files:
+        yield path
+        yield path.parent / ".lastgood" / path.name
+    yield from dict.fromkeys(path.parent for path in files)
+
+
+def _identity(state: State, *, fix: bool) -> Iterator[Finding]:
+    path = str(state.paths.device_identity)
+    if not os.path.lexists(path):
+        return
+    if (ids := state.identity.mismatch()) is not None:
+        remedy = "run 'clawstate doctor --fix' to write the id that the key has"
+        if fix:
+            state.identity.correct_id()
+            remedy = "corrected"
+        message = f"its id {ids[0][:12]}… is not that of its key, {ids[1][:12]}…"
+        yield Finding("device-id", "warning", path, message, remedy)
+    state.identity.sign(b"")  # raises for keys that do not belong together
+
+
+def _held_tokens(state: State, *, fix: bool) -> Iterator[Finding]:  # noqa: ARG001 - not ours to drop
+    if (owner := state.device_auth.foreign()) is not None:
+        message = f"holds tokens of another device, {owner[:12]}…, which are not used"
+        remedy = "restore the identity they belong to, or move the file away"
+        yield Finding("foreign-tokens", "warning", str(state.paths.device_auth), message, remedy)
+
+
+def _requests(state: State, *, fix: bool) -> Iterator[Finding]:
+    if not (count := state.pairing.stale()):
+        return
+    remedy = "they go with the next request; or run 'clawstate doctor --fix'"
+    if fix:
+        remedy = f"removed {state.pairing.prune()}"
+    message = f"{count} pairing requests are expired, used or malformed"
+    yield Finding("old-requests", "info", str(state.paths.pairing), message, remedy)
+
+
+def _devices(state: State, *, fix: bool) -> Iterator[Finding]:  # noqa: ARG001 - a person decides
+    path = str(state.paths.devices)
+    for device_id in state.devices.malformed():
+        message = f"the device {device_id[:24]!r} is malformed, and is not let in"
+        remedy = f"run 'clawstate devices remove {device_id[:24]}', and pair it again"
+        yield Finding("bad-device", "error", path, message, remedy)
+    for device in state.devices.paired():
+        if device.excess:
+            beyond = ", ".join(device.excess)
+            message = f"{device.device_id[:24]!r} has scopes that nobody approved: {beyond}"
+            remedy = f"they do not count; run 'clawstate devices rotate {device.device_id[:24]}'"
+            yield Finding("excess-scopes", "warning", path, message, remedy)

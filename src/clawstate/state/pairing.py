@@ -1,0 +1,110 @@
+"""How pairing, devices and the identity of this device stand on the ground of a state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from clawstate.config.schema.quantities import duration_seconds
+from clawstate.files.lock_options import LockOptions
+from clawstate.records.contract import Collection
+from clawstate.state.ground import FILE, Ground, below
+from clawstate.stores.device_auth import HELD, OPENCLAW_HELD, DeviceAuth
+from clawstate.stores.devices import DEVICES, Devices
+from clawstate.stores.identity import IDENTITY, Identity
+from clawstate.stores.pairing import ATTEMPTS, REQUESTS, Attempts, Pairing, PairingSettings
+
+_IN_PASSING = LockOptions(timeout=0.1)  # a note of the last use keeps nobody waiting
+
+
+def open_pairing(ground: Ground, devices: Devices) -> Pairing:
+    """Return the pending pairing requests; `pairing.*` is read anew with each call."""
+    attempts = ground.engines.records().collection(ATTEMPTS)
+    return Pairing(
+        _requests(ground),
+        attempts=Attempts(attempts, clock=ground.clock),
+        approvals=devices,
+        settings=lambda: _settings(ground),
+        clock=ground.clock,
+    )
+
+
+def open_devices(ground: Ground) -> Devices:
+    """Return the paired devices."""
+    devices = ground.engines.records().collection(DEVICES)
+    uses = devices
+    if ground.engines.choice == FILE:
+        uses = ground.engines.files(ground.paths.root, lock=_IN_PASSING).collection(DEVICES)
+    return Devices(devices, uses=uses, clock=ground.clock)
+
+
+def open_identity(ground: Ground) -> Identity:
+    """
+    Return the key pair of this device.
+
+    It is a file whatever the engine: OpenClaw reads it too, and a database may serve several
+    machines, each of which is a device of its own.
+    """
+    keys = ground.engines.files(ground.paths.root).collection(IDENTITY)
+    return Identity(keys, clock=ground.clock)
+
+
+def open_device_auth(ground: Ground) -> DeviceAuth:
+    """Return the tokens that this device holds: a file whatever the engine, as its key pair."""
+    files = ground.engines.files(ground.paths.root)
+    return DeviceAuth(
+        files.collection(HELD),
+        owner=_Owner(open_identity(ground)),
+        fallback=files.collection(OPENCLAW_HELD),
+        clock=ground.clock,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    identity: Identity
+
+    @property
+    def device_id(self) -> str:
+        return self.identity.device_id
+
+    def known_id(self) -> str | None:
+        found = self.identity.known()
+        return None if found is None else found.device_id
+
+
+def _settings(ground: Ground) -> PairingSettings:
+    view = ground.config.view()
+    return PairingSettings(
+        ttl=duration_seconds(view.get("pairing.ttl", 3600), unit="s"),
+        limit=int(view.get("pairing.limit", 3)),
+    )
+
+
+def _requests(ground: Ground) -> Callable[[], Collection]:
+    """Return what gives the collection at the place that the configuration names just now."""
+    known: dict[str, Collection] = {}
+
+    def requests() -> Collection:
+        chosen = str(ground.config.get("pairing.path") or "")
+        if chosen not in known:
+            known[chosen] = _collection(ground, chosen)
+        return known[chosen]
+
+    return requests
+
+
+def _collection(ground: Ground, chosen: str) -> Collection:
+    if not chosen or ground.engines.choice != FILE:
+        return ground.engines.records().collection(REQUESTS)
+    path = _place(ground, chosen)
+    inside = below(path, ground.paths.root)
+    root = path.parent if inside is None else ground.paths.root
+    shape = replace(REQUESTS, path=inside or PurePosixPath(path.name))
+    return ground.engines.files(root).collection(shape)
+
+
+def _place(ground: Ground, chosen: str) -> Path:
+    path = Path(chosen).expanduser()
+    return path if path.is_absolute() else ground.paths.root / path

@@ -1,0 +1,8 @@
+"""The tokens that this device holds, by which others let it in (specification section 5)."""
+
+from __future__ import annotations
+
+from clawstate.stores.device_auth.document import HELD, OPENCLAW_HELD, HeldToken
+from clawstate.stores.device_auth.store import DeviceAuth, Owner
+
+__all__ = ["HELD", "OPENCLAW_HELD", "DeviceAuth", "HeldToken", "Owner"]

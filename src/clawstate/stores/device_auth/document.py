@@ -1,0 +1,151 @@
+"""How the held tokens lie in their file, in the specification's form and in OpenClaw's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any, Final, Self, TypeGuard
+
+from clawstate.clock import from_ms, to_ms
+from clawstate.errors import InvalidError, VersionError
+from clawstate.records.contract import Json, Shape
+
+OWNER: Final = "deviceId"
+"""The key of the record that says whose tokens these are."""
+
+_VERSION = 1
+_TOKEN = "token/"  # noqa: S105 - the start of keys
+
+
+class HeldToken(str):
+    """
+    A token that this device holds: a text, to be used as it is, whose repr hides it.
+
+    *role*, *scopes* and *updated_at* (seconds since the epoch) are known for OpenClaw's form.
+    """
+
+    __slots__ = ("role", "scopes", "updated_at")
+
+    role: str | None
+    scopes: tuple[str, ...]
+    updated_at: float | None
+
+    def __new__(
+        cls,
+        token: str,
+        *,
+        role: str | None = None,
+        scopes: tuple[str, ...] = (),
+        updated_at: float | None = None,
+    ) -> Self:
+        """Return *token* with what is known of it."""
+        made = super().__new__(cls, token)
+        made.role, made.scopes, made.updated_at = role, scopes, updated_at
+        return made
+
+    def __repr__(self) -> str:
+        return f"HeldToken(…, scopes={self.scopes!r})"
+
+
+class HeldLayout:
+    """
+    Records `deviceId`, whose tokens these are, and `token/<name>`.
+
+    Raises `InvalidError` for a document that cannot hold them, `VersionError` for a newer one.
+    """
+
+    def decode(self, document: Json) -> dict[str, Json]:
+        """Return the owner and the tokens."""
+        if document is None:
+            return {}
+        tokens = document.get("tokens", {}) if isinstance(document, dict) else None
+        if not isinstance(tokens, dict):
+            raise InvalidError("document", "is not an object with tokens")
+        version = document.get("version")
+        if isinstance(version, int | float) and version > _VERSION:
+            raise VersionError("document", int(min(version, 2**53)), _VERSION)
+        owner = document.get(OWNER)
+        if owner is not None and not isinstance(owner, str):
+            raise InvalidError("document", f"its {OWNER!r} is not a text")
+        named = {_TOKEN + name: token for name, token in tokens.items()}
+        return named if owner is None else {OWNER: owner, **named}
+
+    def encode(self, document: Json, records: Mapping[str, Json]) -> Json:
+        """Return the document with the owner and the tokens of *records*."""
+        tokens = {}
+        for key, value in records.items():
+            if key.startswith(_TOKEN):
+                tokens[key.removeprefix(_TOKEN)] = value
+            elif key != OWNER:
+                raise InvalidError(key, "is neither the owner nor a token", "keep it elsewhere")
+        found = {"version": _VERSION, **(document or {})}
+        found.pop(OWNER, None)
+        found.pop("tokens", None)
+        version = {"version": found.pop("version")}
+        owner = {OWNER: records[OWNER]} if OWNER in records else {}
+        return {**version, **owner, "tokens": tokens, **found}
+
+
+HELD: Final = Shape("device-auth", PurePosixPath("state/identity/device-auth.json"), HeldLayout())
+"""`{version: 1, deviceId, tokens: {<name>: "..."}}` (section 5)."""
+
+OPENCLAW_HELD: Final = Shape(
+    "device-auth-openclaw", PurePosixPath("identity/device-auth.json"), HeldLayout()
+)
+"""Where OpenClaw keeps them, each as `{token, role, scopes, updatedAtMs}`; only read."""
+
+
+def key_of(name: str) -> str:
+    """Return the key of the record that holds the token *name*."""
+    return _TOKEN + name
+
+
+def held(records: Mapping[str, Json]) -> dict[str, HeldToken]:
+    """Return the usable tokens in *records* by their names."""
+    found = {
+        key.removeprefix(_TOKEN): _token(value)
+        for key, value in records.items()
+        if key.startswith(_TOKEN)
+    }
+    return {name: token for name, token in found.items() if token}
+
+
+def owner_of(records: Mapping[str, Json]) -> str | None:
+    """Return the device whose tokens *records* are."""
+    owner = records.get(OWNER)
+    return owner if isinstance(owner, str) else None
+
+
+def replaced(
+    before: Json | None, name: str, token: str, scopes: tuple[str, ...], *, now: float
+) -> str | dict[str, Any]:
+    """Return *token* in the form that *before* had; with *scopes* in OpenClaw's."""
+    old = before if isinstance(before, Mapping) else {}
+    if not old and not scopes:
+        return token
+    given = {"token": token, "role": old.get("role", name), "scopes": list(scopes)}
+    if not scopes and isinstance(old.get("scopes"), list):
+        given["scopes"] = old["scopes"]
+    return {**old, **given, "updatedAtMs": to_ms(now)}
+
+
+def _token(value: Json) -> HeldToken | None:
+    if isinstance(value, str):
+        return HeldToken(value)
+    token = value.get("token") if isinstance(value, Mapping) else None
+    if not isinstance(token, str):
+        return None
+    role, scopes, updated = (value.get(name) for name in ("role", "scopes", "updatedAtMs"))
+    texts = [each for each in scopes if isinstance(each, str)] if isinstance(scopes, list) else []
+    return HeldToken(
+        token,
+        role=role if isinstance(role, str) else None,
+        scopes=tuple(texts),
+        updated_at=from_ms(updated) if _is_moment(updated) else None,
+    )
+
+
+def _is_moment(value: Json) -> TypeGuard[float]:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and abs(value) < 2**53 and math.isfinite(value)

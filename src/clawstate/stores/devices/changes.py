@@ -1,0 +1,116 @@
+"""What is done to devices, as pure changes of their documents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from clawstate.clock import from_ms, to_ms
+from clawstate.records.contract import Json
+from clawstate.stores.devices.device import REMOVED, DeviceToken, device_of
+from clawstate.stores.devices.grant import Grant
+
+REQUESTS: Final = "requests"
+"""The marks of the pairing requests by which a device was let in, so that none counts twice."""
+
+_REMEMBERED = 8  # requests of one device
+_MEMORY = 30 * 86_400.0  # seconds for which a removed device's requests are remembered
+
+
+def issued(before: Json, grant: Grant, digest: str, *, now: float) -> dict[str, Any]:
+    """Return the device of *grant* with a token of that *digest* in the place of all others."""
+    old = {} if not isinstance(before, Mapping) else dict(before)
+    was_device = bool(old) and REMOVED not in old
+    given = {
+        "deviceId": grant.device_id,
+        "userId": grant.user_id,
+        "accountId": grant.account_id,
+        "name": grant.name,
+        "publicKey": grant.public_key,
+    }
+    document = {
+        **_without(old, REMOVED, "revokedAtMs"),
+        **{key: value for key, value in given.items() if value is not None},
+        "scopes": list(grant.scopes),
+        "approvedScopes": list(grant.scopes),
+        "tokens": {grant.role: token(digest, grant.scopes, now=now, expires_at=grant.expires_at)},
+        "createdAtMs": old.get("createdAtMs", to_ms(now)) if was_device else to_ms(now),
+        "approvedAtMs": to_ms(now),
+    }
+    marks = [*marks_of(old), *([] if grant.request is None else [grant.request])]
+    return {**document, REQUESTS: marks[-_REMEMBERED:]} if marks else document
+
+
+def rotated(
+    before: Mapping[str, Json], role: str, digest: str, scopes: tuple[str, ...], *, now: float
+) -> dict[str, Any]:
+    """Return the device with another token in *role*."""
+    old = before["tokens"][role]
+    fresh = {
+        **_without(old, "revokedAtMs"),
+        "hash": digest,
+        "scopes": list(scopes),
+        "rotatedAtMs": to_ms(now),
+    }
+    return {**before, "scopes": list(scopes), "tokens": {**before["tokens"], role: fresh}}
+
+
+def revoked(before: Mapping[str, Json], role: str | None, *, now: float) -> dict[str, Any]:
+    """Return the device without a good token in *role*, or in any; then it is revoked itself."""
+    ended = {"revokedAtMs": to_ms(now)}
+    tokens = {
+        each: {**value, **ended, **_ended(value)} if role in {None, each} else value
+        for each, value in before["tokens"].items()
+    }
+    document = {**before, "tokens": tokens}
+    return {**document, **ended} if role is None else document
+
+
+def used(before: Json, held: DeviceToken, *, now: float) -> Json:
+    """Return the device with its last use noted, if its token is still *held*."""
+    device = device_of(before)
+    current = None if device is None else device.tokens.get(held.role)
+    if current is None or current.hash != held.hash:
+        return before
+    tokens = before["tokens"]
+    noted = {**tokens[held.role], "lastUsedAtMs": to_ms(now)}
+    return {**before, "tokens": {**tokens, held.role: noted}}
+
+
+def removed(before: Json, device_id: str, *, now: float) -> dict[str, Any] | None:
+    """Return what is left of a removed device: nothing that says whose it was."""
+    marks = marks_of(before)
+    if not marks:
+        return None
+    return {"deviceId": device_id, REMOVED: to_ms(now), REQUESTS: marks}
+
+
+def is_forgotten(document: Json, *, now: float) -> bool:
+    """Tell whether *document* is left of a device that was removed long ago."""
+    if not isinstance(document, Mapping) or REMOVED not in document:
+        return False
+    at = document[REMOVED]
+    is_moment = isinstance(at, int) and not isinstance(at, bool)
+    return not is_moment or abs(now - from_ms(at)) > _MEMORY
+
+
+def marks_of(document: Json) -> list[str]:
+    """Return the marks of the requests by which the device of *document* was let in."""
+    found = document.get(REQUESTS) if isinstance(document, Mapping) else None
+    return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
+
+
+def token(
+    digest: str, scopes: tuple[str, ...], *, now: float, expires_at: float | None
+) -> dict[str, Any]:
+    """Return a new token as it is kept."""
+    document = {"hash": digest, "scopes": list(scopes), "createdAtMs": to_ms(now)}
+    return document if expires_at is None else {**document, "expiresAtMs": to_ms(expires_at)}
+
+
+def _ended(value: Mapping[str, Json]) -> dict[str, Json]:
+    return {key: each for key, each in value.items() if key == "revokedAtMs"}
+
+
+def _without(document: Mapping[str, Json], *names: str) -> dict[str, Json]:
+    return {key: value for key, value in document.items() if key not in names}

@@ -1,0 +1,177 @@
+"""`Device`: what is kept of one paired device, and how it lies in the document."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from clawstate.clock import from_ms
+from clawstate.records.contract import Json, Shape
+from clawstate.records.layouts import MapLayout
+from clawstate.stores.devices.scopes import OPERATOR, covered
+
+DEVICES: Final = Shape(
+    "devices", PurePosixPath("state/devices.json"), MapLayout("devices", version=1)
+)
+"""`{version: 1, devices: {<deviceId>: {...}}}`; tokens are kept as their SHA-256 only."""
+
+REMOVED: Final = "removedAtMs"
+"""Marks what is left of a removed device: which request it was let in by, for some time."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceToken:
+    """What is known of the token in one *role*; moments in seconds since the epoch."""
+
+    role: str
+    hash: str = field(repr=False)
+    scopes: tuple[str, ...]
+    created_at: float
+    rotated_at: float | None = None
+    revoked_at: float | None = None
+    last_used_at: float | None = None
+    expires_at: float | None = None
+
+    def is_good(self, now: float) -> bool:
+        """Tell whether it may be used *now*."""
+        is_over = self.expires_at is not None and self.expires_at <= now
+        return self.revoked_at is None and not is_over
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """
+    A paired device; moments in seconds since the epoch.
+
+    *scopes* are what its token allows, which is never more than *approved_scopes*.
+    """
+
+    device_id: str
+    user_id: str
+    scopes: tuple[str, ...]
+    approved_scopes: tuple[str, ...]
+    created_at: float
+    approved_at: float
+    account_id: str | None = None
+    name: str | None = None
+    public_key: str | None = None
+    revoked_at: float | None = None
+    role: str = OPERATOR
+    tokens: Mapping[str, DeviceToken] = field(default_factory=dict)
+
+    @property
+    def last_used_at(self) -> float | None:
+        """When a token of it was last verified, to within a minute."""
+        found = [each.last_used_at for each in self.tokens.values() if each.last_used_at]
+        return max(found, default=None)
+
+    @property
+    def excess(self) -> tuple[str, ...]:
+        """The scopes of its tokens that nobody approved; they do not count."""
+        beyond = {
+            scope
+            for token in self.tokens.values()
+            for scope in token.scopes
+            if not covered(self.approved_scopes, (scope,), role=token.role)
+        }
+        return tuple(sorted(beyond))
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A token as it was issued: the only moment at which it can be read."""
+
+    device_id: str
+    user_id: str
+    role: str
+    token: str = field(repr=False)
+    scopes: tuple[str, ...]
+    expires_at: float | None = None
+
+
+def device_of(document: Json) -> Device | None:
+    """Return the device in *document*, or `None` if it is malformed, or what a removal left."""
+    if not isinstance(document, Mapping) or REMOVED in document:
+        return None
+    approved, tokens = _scopes(document.get("approvedScopes")), _tokens(document.get("tokens"))
+    texts = [document.get(name) for name in ("deviceId", "userId")]
+    moments = [_moment(document.get(name)) for name in ("createdAtMs", "approvedAtMs")]
+    revoked = _moment(document.get("revokedAtMs"))
+    if not all(isinstance(each, str) and each for each in texts) or None in moments:
+        return None
+    # What says that it was revoked, in whatever way, was revoked.
+    if tokens is None or approved is None or (revoked is None and document.get("revokedAtMs")):
+        return None
+    first = tokens.get(OPERATOR) or next(iter(tokens.values()), None)
+    role = OPERATOR if first is None else first.role
+    return Device(
+        str(texts[0]),
+        str(texts[1]),
+        () if first is None else covered(approved, first.scopes, role=role),
+        approved,
+        moments[0] or 0.0,
+        moments[1] or 0.0,
+        account_id=_text(document.get("accountId")),
+        name=_text(document.get("name")),
+        public_key=_text(document.get("publicKey")),
+        revoked_at=revoked,
+        role=role,
+        tokens=tokens,
+    )
+
+
+def _tokens(value: Json) -> dict[str, DeviceToken] | None:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        return None
+    found = {role: _token(role, each) for role, each in value.items()}
+    whole = {role: each for role, each in found.items() if each is not None}
+    return whole if len(whole) == len(found) else None
+
+
+def _token(role: str, value: Json) -> DeviceToken | None:
+    if not isinstance(value, Mapping) or not role:
+        return None
+    digest, scopes = value.get("hash"), _scopes(value.get("scopes"))
+    moments = {
+        name: _moment(value.get(f"{name}Ms"))
+        for name in ("createdAt", "rotatedAt", "revokedAt", "lastUsedAt", "expiresAt")
+    }
+    unclear = any(
+        moments[name] is None and value.get(f"{name}Ms") is not None
+        for name in ("revokedAt", "expiresAt")
+    )
+    created = moments["createdAt"]
+    if not isinstance(digest, str) or scopes is None or created is None or unclear:
+        return None
+    return DeviceToken(
+        role,
+        digest,
+        scopes,
+        created,
+        moments["rotatedAt"],
+        moments["revokedAt"],
+        moments["lastUsedAt"],
+        moments["expiresAt"],
+    )
+
+
+def _scopes(value: Json) -> tuple[str, ...] | None:
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        return None
+    return tuple(value)
+
+
+def _moment(value: Any) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or abs(value) >= 2**53 or not math.isfinite(value):
+        return None
+    return from_ms(value)
+
+
+def _text(value: Json) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,278 @@
+"""`Devices`: who is let in, and with which rights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from clawstate.clock import Clock, system_clock
+from clawstate.errors import CorruptError, InvalidError, NotFoundError
+from clawstate.records.adoption import Adopted
+from clawstate.records.contract import DELETE, Collection, Json, Mark
+from clawstate.stores.devices import changes
+from clawstate.stores.devices.adoption import adopted_devices
+from clawstate.stores.devices.device import REMOVED, Device, IssuedToken, device_of
+from clawstate.stores.devices.grant import Grant, grant_of, require_allowed, require_lifetime
+from clawstate.stores.devices.names import require_id, require_name
+from clawstate.stores.devices.scopes import OPERATOR, covered, require_scopes, require_within
+from clawstate.stores.devices.tokens import digest_of, new_token
+from clawstate.stores.devices.verification import Verification
+
+_KIND = "paired device"
+_LOOK = "see 'clawstate devices list'"
+
+
+class Devices:
+    """
+    The paired devices of one state (decision 9). Safe for threads.
+
+    A token is 256 bits at random, is shown once, and is kept as its SHA-256. Its scopes are never
+    more than what was approved. *uses* is the same collection with less patience, through which
+    the last use of a token is noted.
+    """
+
+    def __init__(
+        self,
+        devices: Collection,
+        *,
+        uses: Collection | None = None,
+        clock: Clock = system_clock,
+    ) -> None:
+        self._devices = devices
+        self._clock = clock
+        self._verification = Verification(devices, uses=uses or devices, clock=clock)
+
+    def paired(self, *, revoked: bool = False) -> tuple[Device, ...]:
+        """Return the devices that are let in, the oldest first; with *revoked* those as well."""
+        found = filter(None, (device_of(each.value) for each in self._devices.scan()))
+        wanted = (each for each in found if revoked or each.revoked_at is None)
+        return tuple(sorted(wanted, key=lambda each: (each.created_at, each.device_id)))
+
+    def get(self, device_id: str) -> Device | None:
+        """Return the device *device_id*, also a revoked one."""
+        found = self._devices.get(device_id)
+        return None if found is None else device_of(found.value)
+
+    def issue(
+        self,
+        *,
+        device_id: str,
+        user_id: str,
+        account_id: str | None = None,
+        name: str | None = None,
+        public_key: str | None = None,
+        scopes: Iterable[str] | None = None,
+        caller_scopes: Iterable[str] | None = None,
+        role: str = OPERATOR,
+        lifetime: float | None = None,
+        request: str | None = None,
+    ) -> IssuedToken:
+        """
+        Let a device in and return its token, which is never shown again.
+
+        A device of that id loses its tokens, and the scopes that it had. *scopes* are reading and
+        writing if not given. *caller_scopes* are those of whoever lets it in (`None`: the owner of
+        the state): it takes `operator.pairing` and all that is granted. *lifetime* is in seconds.
+        *request* is the mark of a pairing request, which is good for one token.
+
+        Raises `InvalidError` for a device of another user or key, and for scopes beyond the
+        caller's; `NotFoundError` for a request that was used already.
+        """
+        now = self._clock()
+        grant = grant_of(
+            device_id=device_id,
+            user_id=user_id,
+            account_id=account_id,
+            name=name,
+            public_key=public_key,
+            role=role,
+            scopes=scopes,
+            until=None if lifetime is None else now + require_lifetime(lifetime),
+            request=request,
+        )
+        require_allowed(grant, caller_scopes)
+        token = new_token()
+
+        def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], None]:
+            before = records.get(device_id)
+            self._require_free(before, grant)
+            made = changes.issued(before, grant, digest_of(token), now=now)
+            return {**_remembered(records, now), device_id: made}, None
+
+        self._devices.change_all(change)
+        return IssuedToken(
+            grant.device_id, grant.user_id, grant.role, token, grant.scopes, grant.expires_at
+        )
+
+    def verify(
+        self,
+        device_id: str,
+        token: str,
+        scopes: Iterable[str] = (),
+        *,
+        role: str | None = None,
+    ) -> Device | None:
+        """
+        Return the device *device_id* if *token* is good for all of *scopes*, else `None`.
+
+        `None` does not say why: a stranger must not learn it. Its `scopes` and `role` are those of
+        the token. The time of the last use is noted about once a minute, if that can be done.
+        """
+        return self._verification.verify(device_id, token, scopes, role=role)
+
+    def rotate(
+        self,
+        device_id: str,
+        *,
+        scopes: Iterable[str] | None = None,
+        caller_scopes: Iterable[str] | None = None,
+        role: str = OPERATOR,
+    ) -> IssuedToken:
+        """
+        Give a device another token in the place of that of *role*, and return it, once.
+
+        *scopes* are those it has if not given. They cannot be more than what was approved for the
+        device, nor than *caller_scopes* (`None`: the owner of the state). Raises `InvalidError`
+        for more, and for a revoked device; `NotFoundError`.
+        """
+        now, token = self._clock(), new_token()
+        wanted = None if scopes is None else require_scopes(scopes)
+        caller = None if caller_scopes is None else require_scopes(caller_scopes)
+        granted: list[tuple[Device, tuple[str, ...]]] = []
+
+        def change(before: Json | None) -> Json:
+            device = self._require(before, device_id)
+            if device.revoked_at is not None:
+                raise InvalidError("device", "is revoked", "let it ask to be paired again")
+            if (held := device.tokens.get(role)) is None:
+                raise NotFoundError(f"token of {_KIND} {device_id!r} in the role", role, _LOOK)
+            whose = "what was approved for the device"
+            if wanted is None:
+                given = covered(device.approved_scopes, held.scopes, role=role)
+            else:
+                given = wanted
+                require_within(given, device.approved_scopes, role=role, whose=whose)
+            if caller is not None:
+                require_within(given, caller, role=role, whose="the caller's scopes")
+            granted[:] = [(device, given)]
+            return changes.rotated(_mapping(before), role, digest_of(token), given, now=now)
+
+        self._devices.update(require_id("device id", device_id), change)
+        device, given = granted[0]
+        until = device.tokens[role].expires_at
+        return IssuedToken(device_id, device.user_id, role, token, given, until)
+
+    def adopt(
+        self, documents: Mapping[str, Json], *, replace: bool = False, dry_run: bool = False
+    ) -> Adopted:
+        """
+        Take over the *documents* of devices that another program let in; tell which came in.
+
+        Their tokens, given as digests, stay good. What is here stays, unless *replace*; a *dry_run*
+        only tells.
+        """
+
+        def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], Adopted]:
+            return adopted_devices(records, documents, replace=replace)
+
+        if dry_run:
+            return change({each.key: each.value for each in self._devices.scan()})[1]
+        return self._devices.change_all(change)
+
+    def revoke(self, device_id: str, *, role: str | None = None) -> bool:
+        """Let a device in no more, or not in *role*; False if it was not."""
+        now = self._clock()
+        done: list[bool] = []
+
+        def change(before: Json | None) -> Json | Mark:
+            device = None if before is None else device_of(before)
+            held = () if device is None else _good(device, role)
+            done[:] = [bool(held)]
+            if before is None or not held:
+                return DELETE if before is None else before
+            return changes.revoked(_mapping(before), role, now=now)
+
+        self._devices.update(require_id("device id", device_id), change)
+        return done[0]
+
+    def rename(self, device_id: str, name: str) -> Device:
+        """Call a device *name*, and return it; raises `NotFoundError`, `InvalidError`."""
+        shown = require_name(name)
+
+        def change(before: Json | None) -> Json:
+            self._require(before, device_id)
+            return {**_mapping(before), "name": shown}
+
+        found = self._devices.update(require_id("device id", device_id), change)
+        return self._require(None if found is None else found.value, device_id)
+
+    def remove(self, device_id: str) -> bool:
+        """
+        Forget a device, which is let in no more; False if there was none.
+
+        By which pairing requests it came is remembered for a month, so that none counts twice.
+        """
+        now = self._clock()
+
+        def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], bool]:
+            before = records.pop(device_id, None)
+            is_gone = before is None or (isinstance(before, Mapping) and REMOVED in before)
+            left = before if is_gone else changes.removed(before, device_id, now=now)
+            kept = _remembered(records, now)
+            return kept if left is None else {**kept, device_id: left}, not is_gone
+
+        require_id("device id", device_id)
+        return self._devices.change_all(change)
+
+    def was_used(self, request: str, device_id: str | None = None) -> bool:
+        """Tell whether the pairing request with the mark *request* let in that device, or any."""
+        if device_id is not None:
+            found = self._devices.get(device_id)
+            return found is not None and request in changes.marks_of(found.value)
+        return any(request in changes.marks_of(each.value) for each in self._devices.scan())
+
+    def malformed(self) -> tuple[str, ...]:
+        """Return the ids of devices whose records cannot be used; they are not let in."""
+        return tuple(
+            each.key
+            for each in self._devices.scan()
+            if device_of(each.value) is None
+            and not (isinstance(each.value, Mapping) and REMOVED in each.value)
+        )
+
+    def _require_free(self, before: Json | None, grant: Grant) -> None:
+        if grant.request is not None and grant.request in changes.marks_of(before):
+            kind = "pending pairing request of device"
+            raise NotFoundError(kind, grant.device_id, "it was used already")
+        if before is None or (isinstance(before, Mapping) and REMOVED in before):
+            return
+        if not grant.fits(self._require(before, grant.device_id)):
+            hint = "remove it first, with 'clawstate devices remove'"
+            raise InvalidError("device", "is paired to another user or key", hint)
+
+    def _require(self, document: Json | None, device_id: str) -> Device:
+        if document is None or (isinstance(document, Mapping) and REMOVED in document):
+            raise NotFoundError(_KIND, device_id, _LOOK)
+        device = device_of(document)
+        if device is None:
+            place = str(self._devices.shape.path)
+            raise CorruptError(place, f"the device {device_id!r} is malformed", "remove the device")
+        return device
+
+
+def _mapping(document: Json | None) -> dict[str, Any]:
+    return dict(document or {})
+
+
+def _good(device: Device, role: str | None) -> tuple[str, ...]:
+    if role is None and device.revoked_at is None:
+        return tuple(device.tokens) or ("",)
+    return tuple(
+        each.role for each in device.tokens.values() if each.role == role and not each.revoked_at
+    )
+
+
+def _remembered(records: Mapping[str, Json], now: float) -> dict[str, Json]:
+    return {
+        key: value for key, value in records.items() if not changes.is_forgotten(value, now=now)
+    }

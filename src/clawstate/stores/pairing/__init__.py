@@ -1,0 +1,22 @@
+"""Devices that ask to be let in, until somebody approves or rejects them (decision 9)."""
+
+from __future__ import annotations
+
+from clawstate.stores.pairing.attempts import ATTEMPTS, Attempts
+from clawstate.stores.pairing.codes import ALPHABET, CODE_LENGTH
+from clawstate.stores.pairing.contract import Approvals, Issued, PairingSettings
+from clawstate.stores.pairing.request import REQUESTS, PairingRequest
+from clawstate.stores.pairing.store import Pairing
+
+__all__ = [
+    "ALPHABET",
+    "ATTEMPTS",
+    "CODE_LENGTH",
+    "REQUESTS",
+    "Approvals",
+    "Attempts",
+    "Issued",
+    "Pairing",
+    "PairingRequest",
+    "PairingSettings",
+]

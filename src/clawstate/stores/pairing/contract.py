@@ -1,0 +1,61 @@
+"""What pairing asks of others: a place that issues tokens, and its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Issued(Protocol):
+    """A token as it was issued: the only moment at which it can be read."""
+
+    @property
+    def device_id(self) -> str:
+        """The device that may use it."""
+
+    @property
+    def token(self) -> str:
+        """The token."""
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """What it allows."""
+
+    @property
+    def role(self) -> str:
+        """The role in which the device uses it."""
+
+
+class Approvals(Protocol):
+    """Where approved devices are kept."""
+
+    def issue(
+        self,
+        *,
+        device_id: str,
+        user_id: str,
+        account_id: str | None,
+        name: str | None,
+        public_key: str | None,
+        scopes: Iterable[str] | None,
+        caller_scopes: Iterable[str] | None,
+        request: str,
+    ) -> Issued:
+        """
+        Pair the device and return its token; once for each mark *request*, whoever else tries.
+
+        Raises `NotFoundError` when that request was used already, `InvalidError` when the device
+        cannot be paired so, with nothing written.
+        """
+
+    def was_used(self, request: str, device_id: str | None = None) -> bool:
+        """Tell whether the mark *request* was used, by that device or by any."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairingSettings:
+    """How long a request waits, in seconds, and how many may wait at once (`pairing.*`)."""
+
+    ttl: float = 3600.0
+    limit: int = 3

@@ -1,0 +1,112 @@
+"""`PairingRequest`: one device that wants in, as the specification's document has it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any, Final, TypeGuard
+
+from clawstate.clock import from_ms, to_ms
+from clawstate.records.contract import Json, Shape
+from clawstate.records.layouts import ListLayout
+
+REQUESTS: Final = Shape(
+    "pairing", PurePosixPath("state/pairing.json"), ListLayout("requests", "code", version=1)
+)
+"""`{version: 1, requests: [{code, userId, deviceId, createdAt, accountId?}]}` (section 4)."""
+
+_SCOPES = "scopes"
+
+
+@dataclass(frozen=True, slots=True)
+class PairingRequest:
+    """
+    A device that wants in; *created_at* in seconds since the epoch.
+
+    *scopes* are what it asks for (`None`: the usual ones), which is a wish and no right. The code
+    is not part of the repr.
+    """
+
+    code: str = field(repr=False)
+    user_id: str
+    device_id: str
+    created_at: float
+    account_id: str | None = None
+    scopes: tuple[str, ...] | None = None
+    name: str | None = None
+    public_key: str | None = None
+
+    def covers(self, other: PairingRequest) -> bool:
+        """Tell whether *other* asks for nothing else; what it leaves out is as it was."""
+        pairs = zip(_meaning(self), _meaning(other), strict=True)
+        return all(theirs is None or mine == theirs for mine, theirs in pairs)
+
+
+def is_live(request: PairingRequest, *, now: float, ttl: float) -> bool:
+    """Tell whether *request* still waits; one from the future, after a clock was set, as well."""
+    return abs(now - request.created_at) <= ttl
+
+
+def request_of(document: Json) -> PairingRequest | None:
+    """Return the request in *document*, or `None` if there is none that can be used."""
+    if not isinstance(document, Mapping):
+        return None
+    code, user, device = (document.get(name) for name in ("code", "userId", "deviceId"))
+    created, scopes = document.get("createdAt"), document.get(_SCOPES)
+    if not all(isinstance(each, str) and each for each in (code, user, device)):
+        return None
+    if not _is_moment(created) or not _are_scopes(scopes):
+        return None
+    return PairingRequest(
+        str(code),
+        str(user),
+        str(device),
+        from_ms(created),
+        account_id=_text(document.get("accountId")),
+        scopes=None if scopes is None else tuple(scopes),
+        name=_text(document.get("name")),
+        public_key=_text(document.get("publicKey")),
+    )
+
+
+def document_of(request: PairingRequest) -> dict[str, Any]:
+    """Return *request* as it is kept; what it does not say is left out."""
+    document = {
+        "code": request.code,
+        "userId": request.user_id,
+        "deviceId": request.device_id,
+        "createdAt": to_ms(request.created_at),
+        "accountId": request.account_id,
+        _SCOPES: None if request.scopes is None else list(request.scopes),
+        "name": request.name,
+        "publicKey": request.public_key,
+    }
+    return {key: value for key, value in document.items() if value is not None}
+
+
+def _meaning(request: PairingRequest) -> tuple[object, ...]:
+    return (
+        request.user_id,
+        request.device_id,
+        request.account_id,
+        request.scopes,
+        request.name,
+        request.public_key,
+    )
+
+
+def _is_moment(value: Json) -> TypeGuard[float]:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and abs(value) < 2**53 and math.isfinite(value)
+
+
+def _are_scopes(value: Json) -> bool:
+    return value is None or (
+        isinstance(value, list) and all(isinstance(each, str) for each in value)
+    )
+
+
+def _text(value: Json) -> str | None:
+    return value if isinstance(value, str) else None

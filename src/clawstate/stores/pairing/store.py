@@ -1,0 +1,280 @@
+"""`Pairing`: the pending requests of one state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+
+from clawstate.clock import Clock, from_ms, system_clock, to_ms
+from clawstate.errors import ConflictError, InvalidError, LimitError, NotFoundError, StateError
+from clawstate.records.contract import Collection, Json
+from clawstate.stores.pairing.attempts import Attempts
+from clawstate.stores.pairing.codes import (
+    candidates,
+    first_free,
+    hinted,
+    mark_of,
+    matching,
+    normalised,
+)
+from clawstate.stores.pairing.contract import Approvals, Issued, PairingSettings
+from clawstate.stores.pairing.names import (
+    require_id,
+    require_name,
+    require_public_key,
+    require_scopes,
+)
+from clawstate.stores.pairing.request import PairingRequest, document_of, is_live, request_of
+
+ADMIN = "operator.admin"
+"""Is granted only where the approving call names it, whatever a device asks for."""
+
+_KIND = "pending pairing request"
+_LOOK = "see 'clawstate pairing list'"
+
+
+class Pairing:
+    """
+    The devices that ask to be let in (specification section 4, decision 9). Safe for threads.
+
+    Expired requests are never returned, and leave the collection with the next change. A code is
+    good for one approval: *approvals* issues the token first, once for each code, and then the
+    request goes. So a crash leaves a request that can still be approved, or a paired device.
+
+    *requests* gives the collection in force, *settings* what the configuration says now.
+    """
+
+    def __init__(
+        self,
+        requests: Callable[[], Collection],
+        *,
+        attempts: Attempts,
+        approvals: Approvals,
+        settings: Callable[[], PairingSettings] = PairingSettings,
+        clock: Clock = system_clock,
+    ) -> None:
+        self._requests = requests
+        self._attempts = attempts
+        self._approvals = approvals
+        self._settings = settings
+        self._clock = clock
+
+    def request(
+        self,
+        *,
+        user_id: str,
+        device_id: str,
+        account_id: str | None = None,
+        scopes: Iterable[str] | None = None,
+        name: str | None = None,
+        public_key: str | None = None,
+    ) -> PairingRequest:
+        """
+        Ask to pair a device, and return the request with the code to show.
+
+        The same user and device that ask again get the same code. If they ask for something else
+        than before, the code is a new one: what somebody has read is what gets approved.
+        *public_key* is the raw Ed25519 key in base64url. Raises `LimitError` when too many wait,
+        `InvalidError` for what cannot be shown to the person who decides.
+        """
+        wanted = PairingRequest(
+            "",
+            require_id("user id", user_id),
+            require_id("device id", device_id),
+            from_ms(to_ms(self._clock())),  # as it will be read again
+            account_id=None if account_id is None else require_id("account id", account_id),
+            scopes=None if scopes is None else require_scopes(scopes),
+            name=None if name is None else require_name(name),
+            public_key=None if public_key is None else require_public_key(public_key, device_id),
+        )
+        offered, used, limit = candidates(), self._used(), self._settings().limit
+
+        def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], PairingRequest]:
+            live = self._live(records, used)
+            before = _of_device(live.values(), wanted.device_id, wanted.user_id)
+            if before and before[0].covers(wanted):
+                return _kept(records, live), before[0]
+            if before:
+                del live[before[0].code]
+            elif len(live) >= limit:
+                raise LimitError("pending pairing requests", limit)
+            made = _with_code(wanted, first_free(offered, records.keys()))
+            return {**_kept(records, live), made.code: document_of(made)}, made
+
+        return self._requests().change_all(change)
+
+    def pending(self) -> tuple[PairingRequest, ...]:
+        """Return the requests that wait, the oldest first."""
+        records = {each.key: each.value for each in self._requests().scan()}
+        live = self._live(records, frozenset()).values()
+        unused = (each for each in live if not self._is_used(each))
+        return tuple(sorted(unused, key=lambda each: (each.created_at, each.code)))
+
+    def expires_at(self, request: PairingRequest) -> float:
+        """Return when *request* ends, in seconds since the epoch."""
+        return request.created_at + self._settings().ttl
+
+    def approve(
+        self,
+        code: str,
+        *,
+        scopes: Iterable[str] | None = None,
+        caller_scopes: Iterable[str] | None = None,
+        source: str = "local",
+    ) -> Issued:
+        """
+        Let in the device that shows *code*, and return its token, which is never shown again.
+
+        *scopes* are granted instead of those asked for; `operator.admin` only if it is among
+        them. *caller_scopes* are those of whoever approves (`None`: the owner of the state), who
+        cannot grant what it has not. *source* is the place from which the code was entered.
+
+        Raises `NotFoundError` for an unknown, expired or used code, `LimitError` after too many of
+        them, `InvalidError` when it may not be granted; then the request still waits.
+        """
+        found = self._entered(code, source)
+        return self._approved(found, scopes=scopes, caller_scopes=caller_scopes)
+
+    def approve_request(
+        self,
+        device_id: str,
+        *,
+        user_id: str | None = None,
+        scopes: Iterable[str] | None = None,
+        caller_scopes: Iterable[str] | None = None,
+    ) -> Issued:
+        """
+        Let in the device *device_id* as `approve` does, without its code.
+
+        Whoever shows requests to people and lets them decide later uses the code of the request
+        that was shown: a changed request has another. Raises `ConflictError` when several users
+        ask for that device and *user_id* names none.
+        """
+        found = _of_device(self.pending(), device_id, user_id)
+        if not found:
+            raise NotFoundError(_KIND, require_id("device id", device_id), _LOOK)
+        if len(found) > 1:
+            raise ConflictError(_KIND, device_id, "several users ask for it; name the user")
+        return self._approved(found[0], scopes=scopes, caller_scopes=caller_scopes)
+
+    def reject(self, code: str, *, source: str = "local") -> PairingRequest:
+        """
+        Remove the request with *code* and return it.
+
+        Raises `NotFoundError` and `LimitError` as `approve` does.
+        """
+        found = self._entered(code, source)
+        if not self._removed(found.code):
+            raise NotFoundError(_KIND, hinted(found.code), _LOOK)
+        return found
+
+    def prune(self) -> int:
+        """Remove the requests that are expired, used or malformed, and return how many."""
+        used = self._used()
+
+        def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], int]:
+            kept = _kept(records, self._live(records, used))
+            return kept, len(records) - len(kept)
+
+        return self._requests().change_all(change)
+
+    def stale(self) -> int:
+        """Return how many requests `prune` would remove."""
+        return self._requests().count() - len(self.pending())
+
+    def _entered(self, code: str, source: str) -> PairingRequest:
+        given = normalised(code)
+        pending = {each.code: each for each in self.pending()}
+        found = matching(given, pending)
+        # Somebody who approves twice does not guess.
+        right = found is not None or self._approvals.was_used(mark_of(given))
+        self._attempts.admit(source, right=right)
+        if found is None:
+            hint = "it was used already" if right else f"it may have expired; {_LOOK}"
+            raise NotFoundError(_KIND, hinted(given), hint)
+        return pending[found]
+
+    def _approved(
+        self,
+        request: PairingRequest,
+        *,
+        scopes: Iterable[str] | None,
+        caller_scopes: Iterable[str] | None,
+    ) -> Issued:
+        if scopes is None and ADMIN in (request.scopes or ()):
+            problem = f"the device asks for {ADMIN}, which is granted only where it is named"
+            raise InvalidError("scopes", problem, f"name the scopes to grant, such as {ADMIN}")
+        try:
+            issued = self._approvals.issue(
+                device_id=request.device_id,
+                user_id=request.user_id,
+                account_id=request.account_id,
+                name=request.name,
+                public_key=request.public_key,
+                scopes=request.scopes if scopes is None else require_scopes(scopes),
+                caller_scopes=caller_scopes,
+                request=mark_of(request.code),
+            )
+        except NotFoundError:
+            self._settle(request.code)
+            raise
+        self._settle(request.code)
+        return issued
+
+    def _settle(self, code: str) -> None:
+        # The code is used, and known as such, even if its request stays; the token must not be
+        # lost for that.
+        with suppress(StateError):
+            self._removed(code)
+
+    def _removed(self, code: str) -> bool:
+        used = self._used()
+
+        def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], bool]:
+            live = self._live(records, used)
+            was_there = live.pop(code, None) is not None
+            return _kept(records, live), was_there
+
+        return self._requests().change_all(change)
+
+    def _live(self, records: Mapping[str, Json], used: frozenset[str]) -> dict[str, PairingRequest]:
+        now, ttl = self._clock(), self._settings().ttl
+        found = {code: request_of(value) for code, value in records.items() if code not in used}
+        return {
+            code: request
+            for code, request in found.items()
+            if request is not None and is_live(request, now=now, ttl=ttl)
+        }
+
+    def _used(self) -> frozenset[str]:
+        """Return the codes of the requests that a crash left behind their approval."""
+        found = (request_of(each.value) for each in self._requests().scan())
+        return frozenset(each.code for each in found if each is not None and self._is_used(each))
+
+    def _is_used(self, request: PairingRequest) -> bool:
+        return self._approvals.was_used(mark_of(request.code), request.device_id)
+
+
+def _kept(records: Mapping[str, Json], live: Mapping[str, PairingRequest]) -> dict[str, Json]:
+    return {code: records[code] for code in records if code in live}
+
+
+def _of_device(
+    requests: Iterable[PairingRequest], device_id: str, user_id: str | None
+) -> list[PairingRequest]:
+    return [
+        each for each in requests if each.device_id == device_id and user_id in {None, each.user_id}
+    ]
+
+
+def _with_code(wanted: PairingRequest, code: str) -> PairingRequest:
+    return PairingRequest(
+        code,
+        wanted.user_id,
+        wanted.device_id,
+        wanted.created_at,
+        account_id=wanted.account_id,
+        scopes=wanted.scopes,
+        name=wanted.name,
+        public_key=wanted.public_key,
+    )
