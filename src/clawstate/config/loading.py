@@ -96,7 +96,7 @@ def load(
     listed and their templates stay.
     """
     given = os.environ if env is None else env
-    dotenv = with_dotenv(given, ((cwd or Path.cwd()) / ".env", paths.root / ".env"))
+    dotenv = with_dotenv(given, ((cwd or _here()) / ".env", paths.root / ".env"))
     config = read_layer(path)
     own = None if agent is None else read_layer(paths.agent_config(agent))
     layers = [config] if own is None else [config, own]
@@ -124,6 +124,13 @@ def load(
         files=(*(file for layer in layers for file in layer.files), *environment.files),
         notices=(*(each for layer in layers for each in layer.notices), *environment.notices),
     )
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path(os.devnull)  # somebody removed it: it has no files
 
 
 def read_layer(path: Path) -> Layer:
