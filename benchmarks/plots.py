@@ -11,7 +11,9 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+import session_plots
 import state_plots
+import transcript_plots
 from bars import OURS, RIVALS, bars
 
 mpl.use("Agg")
@@ -21,7 +23,7 @@ Result = Mapping[str, Any]
 
 def draw(part: str, result: Result, out: Path) -> Iterator[Path]:
     """Draw the figures of *part* and yield the files written."""
-    if not result:
+    if not result or part not in _PICTURES:
         return
     figure = _PICTURES[part](result)
     path = out / f"{part}.png"
@@ -150,4 +152,6 @@ _PICTURES: dict[str, Callable[[Result], Figure]] = {
     "records": state_plots.records,
     "caches": state_plots.caches,
     "config": state_plots.config,
+    "sessions": session_plots.sessions,
+    "transcripts": transcript_plots.transcripts,
 }

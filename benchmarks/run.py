@@ -31,6 +31,8 @@ PARTS = (
     "caches",
     "config",
     "dedupe",
+    "sessions",
+    "transcripts",
 )
 NAMED = (
     "clawstate",

@@ -18,7 +18,10 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 SHIPPED = ["src", "tests", "benchmarks", "docs", "Makefile", "README.md", "CONTRIBUTING.md"]
 NAMELESS = {"utils", "util", "helpers", "helper", "common", "core", "base", "manager", "misc"}
-HEAVY = ["numpy", "rich", "tokenizers", "usearch", "wordllama", "click", "asyncio", "sqlite3"]
+HEAVY = [
+    *("numpy", "rich", "tokenizers", "usearch", "wordllama", "click", "asyncio", "sqlite3"),
+    *("apsw", "cryptography", "pydantic"),
+]
 
 by_name = pytest.mark.parametrize(
     "module", MODULES, ids=lambda each: str(each.relative_to(PACKAGE))

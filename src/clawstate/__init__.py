@@ -57,6 +57,17 @@ if TYPE_CHECKING:
     from clawstate.memory.service import Memory
     from clawstate.state import State
     from clawstate.state import open_state as open  # noqa: A004 - clawstate.open, as gzip.open
+    from clawstate.state.auth_functions import (
+        load_auth_profile_store,
+        reload_auth_profile_store,
+        save_auth_profile_store,
+        upsert_auth_profile,
+    )
+    from clawstate.state.session_functions import (
+        resolve_and_persist_session_file,
+        update_session_store,
+    )
+    from clawstate.stores.dedupe import PersistentDedupe
 
 __all__ = [
     "ClosedError",
@@ -80,6 +91,7 @@ __all__ = [
     "MemoryRecord",
     "MissingExtraError",
     "NotFoundError",
+    "PersistentDedupe",
     "StaleLockWarning",
     "State",
     "StateError",
@@ -91,11 +103,17 @@ __all__ = [
     "__version__",
     "file_lock",
     "get_config_value_at_path",
+    "load_auth_profile_store",
     "open",
+    "reload_auth_profile_store",
+    "resolve_and_persist_session_file",
     "resolve_config",
     "resolve_state_dir",
+    "save_auth_profile_store",
     "set_config_value_at_path",
     "unset_config_value_at_path",
+    "update_session_store",
+    "upsert_auth_profile",
     "with_file_lock",
     "write_json_file_atomically",
 ]
@@ -109,16 +127,26 @@ _HOMES = {
     "LockOptions": ("clawstate.files.lock_options", "LockOptions"),
     "Memory": ("clawstate.memory.service", "Memory"),
     "MemoryRecord": ("clawstate.memory.records", "MemoryRecord"),
+    "PersistentDedupe": ("clawstate.stores.dedupe", "PersistentDedupe"),
     "State": ("clawstate.state", "State"),
     "StatePaths": ("clawstate.files.paths", "StatePaths"),
     "TTLCache": ("clawstate.caches.ttl", "TTLCache"),
     "file_lock": ("clawstate.files.lock", "file_lock"),
     "get_config_value_at_path": ("clawstate.config.values", "get_config_value_at_path"),
+    "load_auth_profile_store": ("clawstate.state.auth_functions", "load_auth_profile_store"),
     "open": ("clawstate.state", "open_state"),
+    "reload_auth_profile_store": ("clawstate.state.auth_functions", "reload_auth_profile_store"),
+    "resolve_and_persist_session_file": (
+        "clawstate.state.session_functions",
+        "resolve_and_persist_session_file",
+    ),
     "resolve_config": ("clawstate.config.values", "resolve_config"),
     "resolve_state_dir": ("clawstate.files.paths", "resolve_state_dir"),
+    "save_auth_profile_store": ("clawstate.state.auth_functions", "save_auth_profile_store"),
     "set_config_value_at_path": ("clawstate.config.values", "set_config_value_at_path"),
     "unset_config_value_at_path": ("clawstate.config.values", "unset_config_value_at_path"),
+    "update_session_store": ("clawstate.state.session_functions", "update_session_store"),
+    "upsert_auth_profile": ("clawstate.state.auth_functions", "upsert_auth_profile"),
     "with_file_lock": ("clawstate.files.lock", "with_file_lock"),
     "write_json_file_atomically": ("clawstate.files.atomic", "write_json_file_atomically"),
 }

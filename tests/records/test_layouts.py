@@ -14,6 +14,7 @@ WHOLE = MapLayout()
 SECTION = MapLayout("records", version=2)
 LIST = ListLayout("records", "id", version=2)
 SECTIONS = SectionsLayout({"one": "ones", "two": "twos"}, version=2)
+NEEDED = SectionsLayout({"one": "ones", "two": "twos"}, always=frozenset({"one"}))
 IN_A_MEMBER = [SECTION, LIST, SECTIONS]
 ALL = [WHOLE, *IN_A_MEMBER]
 
@@ -22,6 +23,7 @@ VALUES = st.integers(0, 9) | st.dictionaries(st.sampled_from("xy"), st.integers(
 MEMBERS = st.dictionaries(KEYS, VALUES, max_size=4)
 ITEMS = st.builds(lambda key, rest: {**rest, "id": key}, KEYS, st.dictionaries(KEYS, VALUES))
 STRANGE = st.sampled_from([7, None, "a", {}, {"id": 5}, {"id": ""}, {"id": None}, [{"id": "a"}]])
+MISFITS = st.just([1, "x"]) | st.integers(0, 9)
 REST = st.dictionaries(st.sampled_from(["z", "first", "more", "x"]), VALUES, max_size=3)
 
 few = settings(max_examples=max(settings().max_examples // 4, 1))
@@ -42,7 +44,7 @@ def documents(draw, layout):
 def members(layout):
     version = {"version": st.integers(0, 2)}
     if layout is SECTIONS:
-        return {**version, "ones": st.none() | MEMBERS, "twos": st.none() | MEMBERS}
+        return {**version, "ones": st.none() | MEMBERS, "twos": st.none() | MEMBERS | MISFITS}
     found = st.lists(ITEMS | STRANGE, max_size=5) if layout is LIST else MEMBERS
     return {**version, "records": st.none() | found}
 
@@ -193,6 +195,7 @@ def test_what_is_no_object_is_refused(layout, document) -> None:
 def test_a_section_of_another_kind_is_refused(layout, found) -> None:
     """A member that should hold the records and cannot is an error that names it."""
     name = "ones" if layout is SECTIONS else "records"
+    layout = NEEDED if layout is SECTIONS else layout
     if found == "object or list":
         found = {} if layout is LIST else []
 
@@ -215,11 +218,43 @@ def test_a_list_holds_objects_with_their_keys(value) -> None:
         LIST.encode(None, {"a": value})
 
 
-@pytest.mark.parametrize("key", ["one", "three/a", "", "/a", "ones/a"])
+@pytest.mark.parametrize("key", ["three", "three/a", "", "/a", "ones/a"])
 def test_a_key_names_its_section(key) -> None:
     """A key that starts with no section's name has no place in sections."""
     with pytest.raises(InvalidError, match="one/, two/"):
         SECTIONS.encode(None, {key: 1})
+
+
+@pytest.mark.parametrize("found", [7, "text", True, [], [{"a": 1}]], ids=repr)
+def test_a_section_of_another_kind_hides_no_other(found) -> None:
+    """What stands in the place of a section is a record of its own, and stays through changes."""
+    document = {"version": 2, "ones": found, "twos": {"a": 1}, "rest": 3}
+
+    records = SECTIONS.decode(document)
+    changed = SECTIONS.encode(document, {**records, "two/b": 2})
+
+    assert records == {"one": found, "two/a": 1}
+    assert changed == {"version": 2, "ones": found, "twos": {"a": 1, "b": 2}, "rest": 3}
+
+
+def test_a_section_of_another_kind_goes_with_its_record() -> None:
+    """Who removes what stands in the place of a section may put records there."""
+    document = {"version": 2, "ones": [7]}
+
+    with pytest.raises(InvalidError, match="ones: is a list"):
+        SECTIONS.encode(document, {"one": [7], "one/a": 1})
+
+    assert SECTIONS.encode(document, {"one/a": 1}) == {"version": 2, "ones": {"a": 1}}
+    assert SECTIONS.encode(document, {}) == {"version": 2, "ones": {}}
+
+
+@pytest.mark.parametrize("value", [None, {}, {"a": 1}], ids=repr)
+def test_what_is_no_misfit_needs_a_whole_key(value) -> None:
+    """An object, or nothing, under the bare name of a section is refused."""
+    with pytest.raises(InvalidError, match="one/, two/"):
+        SECTIONS.encode(None, {"one": value})
+    with pytest.raises(InvalidError, match="one/, two/"):
+        NEEDED.encode(None, {"one": 7})
 
 
 def test_an_empty_section_is_left_out() -> None:
@@ -228,6 +263,7 @@ def test_an_empty_section_is_left_out() -> None:
 
     assert layout.encode(None, {}) == {"twos": {}}
     assert layout.encode({"ones": {"a": 1}}, {}) == {"ones": {}, "twos": {}}
+    assert layout.encode({"ones": None}, {}) == {"ones": None, "twos": {}}
 
 
 def test_a_key_may_hold_the_separator() -> None:

@@ -6,16 +6,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 
 @contextmanager
 def bar(title: str, *, unit: str, colour: bool | None) -> Iterator[Callable[[int, int, str], None]]:
     """Draw a bar on stderr that follows (done, total, what); *unit* "bytes" counts in MB."""
     console = Console(stderr=True, no_color=colour is False)
-    counted = (
-        DownloadColumn() if unit == "bytes" else TextColumn("{task.completed:.0f}/{task.total:.0f}")
-    )
+    counted = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

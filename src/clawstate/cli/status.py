@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from clawstate.cli.command import Command, pass_session
 from clawstate.cli.session import Session
 from clawstate.clock import from_ms, to_iso
+from clawstate.errors import StateError
 from clawstate.version import __version__
+
+if TYPE_CHECKING:
+    from clawstate.state import State
 
 
 @click.command(cls=Command)
@@ -21,14 +29,15 @@ def status(session: Session) -> None:
     state = session.state
     exists = state.paths.memory_db.exists()
     memory = state.memory.stats()
-    changed = memory.pop("changed")
+    changed = _last_write(state, memory.pop("changed"))
     document = {
         "stateDir": str(state.paths.root),
         "exists": state.paths.root.exists(),
         "version": __version__,
         "sqlite": apsw.sqlite_lib_version(),
-        "lastDurableWrite": None if changed is None else to_iso(from_ms(float(str(changed)))),
+        "lastDurableWrite": None if changed is None else to_iso(changed),
         "memory": {"engine": "sqlite", "path": str(state.paths.memory_db), **memory},
+        "records": dict(_records(state)),
     }
     top = {
         "state directory": document["stateDir"],
@@ -36,4 +45,51 @@ def status(session: Session) -> None:
         "last write": document["lastDurableWrite"] or "nothing is kept yet",
     }
     shown = {"memory": str(state.paths.memory_db), **memory} if exists else {}
-    session.output.emit(document, *aligned(top), *aligned(shown))
+    kept = {name: value for name, value in _records(state) if value}
+    session.output.emit(document, *aligned(top), *aligned(kept), *aligned(shown))
+
+
+def _last_write(state: State, memory: Any) -> float | None:
+    paths = state.paths
+    documents = [
+        *(paths.sessions_index, paths.pairing, paths.devices, paths.device_auth),
+        *(paths.device_identity, paths.records_db, paths.config),
+        *paths.root.glob("agents/*/agent/auth-profiles.json"),
+        *paths.root.glob("dedupe/*.json"),
+    ]
+    times = [] if memory is None else [from_ms(float(str(memory)))]
+    for path in documents:
+        with suppress(OSError):
+            times.append(path.stat().st_mtime)
+    return max(times, default=None)
+
+
+def _records(state: State) -> Iterator[tuple[str, Any]]:
+    """Yield how much each store holds; what cannot be read says why."""
+    yield "engine", _told(lambda: _engine(state))
+    yield "credentials", _told(lambda: _credentials(state))
+    yield "sessions", _told(lambda: len(state.sessions.entries()))
+    yield "messages", _told(lambda: state.transcripts.stats()["messages"])
+    yield "pairing requests", _told(lambda: len(state.pairing.pending()))
+    yield "paired devices", _told(lambda: len(state.devices.paired()))
+    yield "tokens held", _told(lambda: len(state.device_auth.tokens()))
+    yield "dedupe marks", _told(lambda: state.dedupe.statistics().marks)
+
+
+def _told(count: Callable[[], Any]) -> Any:
+    try:
+        return count()
+    except StateError as error:
+        return str(error)
+
+
+def _engine(state: State) -> str:
+    choice = state.ground.engines.choice
+    return choice.partition("://")[0]  # an address holds a password
+
+
+def _credentials(state: State) -> dict[str, int]:
+    from clawstate.state.agents import agents_of  # noqa: PLC0415 - see `NOUNS`
+
+    counts = {name: len(state.auth(name).profiles()) for name in agents_of(state.ground)}
+    return {name: count for name, count in counts.items() if count}

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from clawstate.doctor import config, files, memory
+from collections.abc import Iterable, Iterator
+
+from clawstate.doctor import (
+    auth,
+    config,
+    dedupe,
+    devices,
+    files,
+    memory,
+    sessions,
+    transcripts,
+)
 from clawstate.doctor.finding import Finding
+from clawstate.errors import StateError
 from clawstate.state import State
 
 _ORDER = {"error": 0, "warning": 1, "info": 2}
@@ -15,9 +27,27 @@ def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Findi
 
     Nothing is ever deleted but derived indexes, which are built again. *deep* reads every page.
     """
-    found = [
-        *config.check(state, fix=fix),
-        *files.check(state, fix=fix),
-        *memory.check(state, fix=fix, deep=deep),
-    ]
+    checks = (
+        config.check(state, fix=fix),
+        files.check(state, fix=fix),
+        auth.check(state, fix=fix),
+        sessions.check(state, fix=fix),
+        transcripts.check(state, fix=fix, deep=deep),
+        devices.check(state, fix=fix),
+        dedupe.check(state, fix=fix),
+        memory.check(state, fix=fix, deep=deep),
+    )
+    found: list[Finding] = []
+    for check in checks:
+        told = {(finding.path, finding.message) for finding in found}
+        found += [each for each in _guarded(check, state) if (each.path, each.message) not in told]
     return sorted(found, key=lambda finding: _ORDER[finding.severity])
+
+
+def _guarded(check: Iterable[Finding], state: State) -> Iterator[Finding]:
+    """Go on behind a check that cannot: what keeps it from looking is a finding as well."""
+    try:
+        yield from check
+    except StateError as error:
+        path = getattr(error, "path", None) or str(state.paths.root)
+        yield Finding(error.code, "error", str(path), str(error), "see the message")

@@ -96,7 +96,9 @@ class SectionsLayout:
 
     *sections* maps each name, such as `profile`, to its member of the document, such as
     `profiles`. A section without records is left out of a document that has not had it;
-    those in *always* are written all the same.
+    those in *always* are written all the same. A member of another kind hides no other section:
+    it is a record under the bare name, such as `usage`, and stays until that record goes. Where
+    there is always a section, it is an error.
     """
 
     sections: Mapping[str, str]
@@ -106,26 +108,52 @@ class SectionsLayout:
     def decode(self, document: Json) -> dict[str, Json]:
         """Return the members of all sections."""
         found = _opened(document, self.version)
-        return {
-            name + SEPARATOR + key: value
-            for name, section in self.sections.items()
-            for key, value in _object(found, section).items()
-        }
+        records: dict[str, Json] = {}
+        for name, section in self.sections.items():
+            if self._is_misfit(name, found.get(section)):
+                records[name] = found[section]
+            else:
+                members = _object(found, section).items()
+                records.update((name + SEPARATOR + key, value) for key, value in members)
+        return records
 
     def encode(self, document: Json, records: Mapping[str, Json]) -> Json:
         """Return the document with *records* in their sections."""
+        misfits, parts = self._parted(records)
+        found = _stamped(document, self.version)
+        for name, section in self.sections.items():
+            if name in misfits:
+                if parts[name]:
+                    problem = f"is {_kind(misfits[name])}, and can hold no records"
+                    raise InvalidError(section, problem, "run 'clawstate doctor'")
+                found[section] = misfits[name]
+            elif parts[name] or found.get(section) is not None or name in self.always:
+                old = found.get(section)
+                was = {} if self._is_misfit(name, old) else _object(found, section)
+                found[section] = _arranged(was, parts[name])
+        return found
+
+    def _parted(
+        self, records: Mapping[str, Json]
+    ) -> tuple[dict[str, Json], dict[str, dict[str, Json]]]:
+        misfits: dict[str, Json] = {}
         parts: dict[str, dict[str, Json]] = {name: {} for name in self.sections}
         for key, value in records.items():
             name, separator, rest = key.partition(SEPARATOR)
-            if name not in parts or not separator:
+            if separator and name in parts:
+                parts[name][rest] = value
+            elif self._is_misfit(key, value):
+                misfits[key] = value
+            else:
                 names = ", ".join(f"{each}{SEPARATOR}" for each in parts)
                 raise InvalidError(key, "names no section", f"start it with one of {names}")
-            parts[name][rest] = value
-        found = _stamped(document, self.version)
-        for name, section in self.sections.items():
-            if parts[name] or section in found or name in self.always:
-                found[section] = _arranged(_object(found, section), parts[name])
-        return found
+        return misfits, parts
+
+    def _is_misfit(self, name: str, value: Json) -> bool:
+        """Tell whether *value* stands where the section *name* should, and can be kept there."""
+        if name not in self.sections or name in self.always:
+            return False
+        return value is not None and not isinstance(value, dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,16 +26,11 @@ from clawstate.files.mounts import journal_mode, mount_of
 from clawstate.sqlite import forks
 from clawstate.sqlite.faults import translated
 from clawstate.sqlite.gate import WriterGate
-from clawstate.sqlite.migrations import (
-    Migration,
-    format_of,
-    migrate,
-    require_current,
-    require_known,
-)
+from clawstate.sqlite.migrations import Migration, Part
 
 _BUSY_MS = 10_000
-_CHECKPOINT_PAGES = 8_000  # 32 MB: a bulk load should not copy the same pages again and again
+# A log that is written over syncs in half the time of one that grows, and bulk loads are no slower.
+_CHECKPOINT_PAGES = 1_000
 _CACHE_KIB = 32_768
 _FORK_PATIENCE = 10.0  # seconds
 # A connection that met one of these may go on refusing after the cause has passed.
@@ -48,14 +43,23 @@ class Database:
 
     Safe to share between threads, and across a fork. `generation` moves when another file was put
     in the place of this one, as by restoring a backup: nothing read before is then true.
+
+    Several may share a file, each but one with a *part* of its own and its own format; whichever
+    writes first makes it. By *beside*, a table of the unnamed part, a file is known as ours.
     """
 
     def __init__(
-        self, path: Path, *, migrations: Sequence[Migration], lock_timeout: float = 30.0
+        self,
+        path: Path,
+        *,
+        migrations: Sequence[Migration],
+        lock_timeout: float = 30.0,
+        part: str | None = None,
+        beside: str | None = None,
     ) -> None:
         self.path = path
         self.generation = 0
-        self._migrations = migrations
+        self._part = Part(path, migrations, part, beside)
         self._gate = WriterGate(path.with_name(path.name + ".gate"), timeout=lock_timeout)
         self._free = threading.Condition()
         self._lent: list[int] = []  # the threads that a connection is lent to
@@ -107,8 +111,8 @@ class Database:
             connection = self._writing_connection()
             try:
                 connection.execute("BEGIN IMMEDIATE")
-                if format_of(connection) != len(self._migrations):
-                    migrate(connection, self._migrations, self.path)
+                if not self._part.is_current(connection):
+                    self._part.migrate(connection)
                 yield connection
                 connection.execute("COMMIT")
             except BaseException as error:
@@ -197,7 +201,7 @@ class Database:
 
     def _prepare(self, connection: apsw.Connection) -> None:
         # Somebody else's file must stay as it is, so this comes before the first change.
-        require_known(connection, self._migrations, self.path)
+        self._part.require_known(connection)
         connection.pragma("journal_mode", journal_mode(mount_of(self.path)))
         connection.pragma("wal_autocheckpoint", _CHECKPOINT_PAGES)
 
@@ -218,10 +222,10 @@ class Database:
         opened = self._connected()
         connection = opened.connection
         try:
-            if format_of(connection) == 0 and not _has_tables(connection):
+            if self._part.is_missing(connection):
                 connection.close()
                 return self._empty()
-            require_current(connection, self._migrations, self.path)
+            self._part.require_current(connection)
             connection.pragma("query_only", 1)
         except BaseException:
             connection.close()
@@ -230,7 +234,7 @@ class Database:
 
     def _empty(self) -> _Open:
         connection = apsw.Connection(":memory:")
-        migrate(connection, self._migrations, self.path)
+        self._part.migrate(connection)
         return _Open(connection, _IN_MEMORY)
 
     def _connected(self) -> _Open:
@@ -294,7 +298,3 @@ def _end(connection: apsw.Connection) -> None:
     with contextlib.suppress(apsw.Error):
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-
-
-def _has_tables(connection: apsw.Connection) -> bool:
-    return bool(connection.execute("SELECT count(*) FROM sqlite_schema").get)

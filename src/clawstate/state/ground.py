@@ -59,7 +59,7 @@ class Engines:
         """Which engine keeps the records of this state."""
         if self.store is not None:
             return self.store
-        return require_store(str(self.config.get("state.store")))
+        return require_store(str(self.config.get("state.store", FILE)))
 
     def records(self, choice: str | None = None) -> Backend:
         """Return the engine *choice*, by default that of the whole state."""
@@ -83,10 +83,14 @@ class Engines:
             for backend in self._made.values():
                 backend.close()
 
+    def require_open(self) -> None:
+        """Raise `ClosedError` after `close`."""
+        if self._closed:
+            raise ClosedError(str(self.paths.root))
+
     def _once(self, key: object, make: Callable[[], Backend]) -> Backend:
         with self._mutex:
-            if self._closed:
-                raise ClosedError(str(self.paths.root))
+            self.require_open()
             if key not in self._made:
                 self._made[key] = make()
             return self._made[key]

@@ -83,6 +83,7 @@ class State:
         """The messages of the sessions, in the database of the memory."""
         from clawstate.state.transcripts import open_transcripts  # noqa: PLC0415
 
+        self.ground.engines.require_open()
         return open_transcripts(self.ground)
 
     @cached_property
@@ -123,6 +124,8 @@ class State:
     def close(self) -> None:
         """Release files and threads; a later call raises `ClosedError`."""
         self.memory.close()
+        if "transcripts" in self.__dict__:
+            self.transcripts.close()
         self.ground.engines.close()
 
     def __enter__(self) -> Self:

@@ -48,11 +48,10 @@ def _well_formed(reference: SecretReference) -> SecretReference:
     return reference
 
 
-Secret = Annotated[
-    Annotated[str, Tag(VALUE)]
-    | Annotated[SecretReference, AfterValidator(_well_formed), Tag(OBJECT)],
-    BY_SHAPE,
-]
+Reference = Annotated[SecretReference, AfterValidator(_well_formed)]
+"""A reference to a secret, and nothing else."""
+
+Secret = Annotated[Annotated[str, Tag(VALUE)] | Annotated[Reference, Tag(OBJECT)], BY_SHAPE]
 """A secret as text, which may be `${VARIABLE}`, or a reference to it."""
 
 

@@ -17,10 +17,28 @@ from clawstate.config.schema.document import (
     Positive,
     Text,
 )
+from clawstate.config.schema.secrets import Reference
 
+KEY = r"^(off|keyring|file|file:(/|~/).+|passphrase)$"
 STORE = r"^(file|sqlite|postgres(ql)?://\S+)$"
 
 StoreChoice = Annotated[str, Like(STORE, '"file", "sqlite" or an address postgresql://...')]
+
+
+KeyChoice = Annotated[str, Like(KEY, '"off", "keyring", "file", "file:/path" or "passphrase"')]
+
+
+class Encryption(Document):
+    """Encryption of the credentials on disk. OpenClaw cannot read what is encrypted."""
+
+    key: KeyChoice = Field(
+        default="off",
+        description="Where the key is kept that everything is encrypted with; "
+        "'clawstate auth encrypt' sets it.",
+    )
+    passphrase: Maybe[Reference] = Field(
+        default=None, description="A reference to the passphrase, where nobody can be asked."
+    )
 
 
 class StateSection(Document):
@@ -28,6 +46,9 @@ class StateSection(Document):
 
     store: StoreChoice = Field(
         default="file", description="The engine: `file`, `sqlite` or `postgresql://user@host/name`."
+    )
+    encryption: Encryption = Field(
+        default_factory=Encryption, description="Encryption of the credentials on disk."
     )
 
 

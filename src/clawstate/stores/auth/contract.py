@@ -11,8 +11,12 @@ from clawstate.records.contract import Json
 class Sealer(Protocol):
     """Encrypts single fields (decision 13)."""
 
-    def seal(self, secret: str, *, place: str) -> dict[str, Json]:
-        """Return *secret* as a JSON object that only opens at *place*, such as an agent's key."""
+    def seal(self, secret: str, *, place: str) -> Json:
+        """
+        Return *secret* as a JSON object that only opens at *place*, such as an agent's key.
+
+        Where nothing is to be sealed any more, it is returned as it is.
+        """
 
     def open(self, sealed: Mapping[str, Json], *, place: str) -> str:
         """
@@ -23,7 +27,7 @@ class Sealer(Protocol):
 
 
 Resolve: TypeAlias = Callable[[Json], str]
-"""Returns the secret that a reference, as JSON, names; raises `StateError` when it cannot be had."""
+"""Returns the secret that a reference, as JSON, names; raises `StateError` without it."""
 
 MARK = "sealed"
 """The member by which a sealed secret is told from any other JSON object."""

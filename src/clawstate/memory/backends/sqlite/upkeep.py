@@ -12,6 +12,7 @@ import apsw
 from clawstate.memory.backends.sqlite import word_index
 from clawstate.memory.backends.sqlite.writing import stored_embedder
 from clawstate.sqlite import DamagedValueError
+from clawstate.sqlite.checking import damage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -134,11 +135,7 @@ def drop_snapshots(vectors: Path) -> None:
 
 def findings(connection: apsw.Connection, *, deep: bool) -> list[str]:
     """Return what SQLite and our own counts say is wrong with the database."""
-    # FTS5 checks itself by the structure it read last, which another connection may have
-    # replaced; any read of the table makes it look again.
-    connection.execute("SELECT rowid FROM memory_words LIMIT 1").get  # noqa: B018 - runs it
-    check = "integrity_check" if deep else "quick_check"
-    found = [str(row[0]) for row in connection.execute(f"PRAGMA {check}") if row[0] != "ok"]
+    found = damage(connection, deep=deep)
     counted = "SELECT count(*) FROM memories m WHERE m.scope = s.scope"
     sql = f"SELECT s.namespace, s.records, ({counted}) AS n FROM scopes s WHERE s.records <> n"
     for namespace, noted, counted in connection.execute(sql):

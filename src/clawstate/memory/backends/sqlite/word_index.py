@@ -8,19 +8,13 @@ and its text; the mark restricts a search to one namespace inside the index and 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from typing import Any
 
 import apsw
 
 from clawstate.memory.contract import Scores, WordQuery
-
-# Scripts written without spaces: each sign is indexed as a word, so that any part is found.
-_UNSPACED = re.compile(
-    "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"
-    "\uf900-\ufaff\U00020000-\U0003134f])"
-)
+from clawstate.sqlite.words import quoted, spaced, stems
 
 # Half of the time of a ranked search goes into words that stand in a twentieth of all rows and
 # decide little. From this many rows they choose no candidates, they only score them: of the best
@@ -68,12 +62,12 @@ def search(
     """
     common = _common(connection, query.terms)
     telling = [term for term in query.terms if term not in common] or query.terms
-    by_terms = _ranked(connection, map(_quoted, telling), scope, condition, limit)
+    by_terms = _ranked(connection, map(quoted, telling), scope, condition, limit)
     if not by_terms:
         return {}, {}
     if len(telling) < len(query.terms):
         _add(by_terms, connection, common)
-    phrases = (_quoted(" ".join(pair)) for pair in query.phrases)
+    phrases = (quoted(" ".join(pair)) for pair in query.phrases)
     return by_terms, _ranked(connection, phrases, scope, condition, limit)
 
 
@@ -83,15 +77,10 @@ def lists(
     """Return the BM25 of *docnos* (a JSON list) for each term, and for each phrase."""
     alternatives = [*query.terms, *(" ".join(pair) for pair in query.phrases)]
     found = [
-        dict(connection.execute(_SCORED, (f"content : {_quoted(each)}", docnos)))
+        dict(connection.execute(_SCORED, (f"content : {quoted(each)}", docnos)))
         for each in alternatives
     ]
     return found[: len(query.terms)], found[len(query.terms) :]
-
-
-def spaced(text: str) -> str:
-    """Return *text* with blanks around the signs of scripts that are written without."""
-    return text if text.isascii() else _UNSPACED.sub(r" \1 ", text)
 
 
 def _ranked(
@@ -126,16 +115,10 @@ def _common(connection: apsw.Connection, terms: Iterable[str]) -> set[str]:
 
 
 def _frequency(connection: apsw.Connection, term: str) -> int:
-    tokenizer = connection.fts5_tokenizer("porter", ["unicode61"])
-    stems = tokenizer(
-        spaced(term).encode(),
-        apsw.FTS5_TOKENIZE_QUERY,
-        None,
-        include_offsets=False,
-        include_colocated=False,
-    )
     sql = "SELECT doc FROM memory_vocabulary WHERE term = ?"
-    return min((connection.execute(sql, (stem,)).get or 0 for stem in stems), default=0)
+    return min(
+        (connection.execute(sql, (stem,)).get or 0 for stem in stems(connection, term)), default=0
+    )
 
 
 def _add(scores: Scores, connection: apsw.Connection, terms: Iterable[str]) -> None:
@@ -143,7 +126,3 @@ def _add(scores: Scores, connection: apsw.Connection, terms: Iterable[str]) -> N
     for each in lists(connection, WordQuery(tuple(terms)), docnos)[0]:
         for docno, score in each.items():
             scores[docno] += score
-
-
-def _quoted(words: str) -> str:
-    return '"' + spaced(words).replace('"', '""') + '"'

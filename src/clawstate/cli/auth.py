@@ -1,0 +1,196 @@
+"""The noun `auth`: keep credentials, and find secrets in the clear."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clawstate.cli.command import CONTEXT, Group, pass_session
+from clawstate.cli.session import Session
+
+if TYPE_CHECKING:
+    from clawstate.stores.auth import AuthProfiles
+
+TYPES = ("api_key", "oauth", "token")
+
+PROFILE = click.argument("profile_id", metavar="ID")
+
+
+@click.group(cls=Group, context_settings=CONTEXT)
+def auth() -> None:
+    """
+    Keep credentials, and find secrets in the clear.
+
+    Those of the agent main, or of the one that --agent names.
+    """
+
+
+@auth.command(name="list")
+@pass_session
+def list_(session: Session) -> None:
+    """Print all profiles, and whether they can be used; of secrets only the ends."""
+    from clawstate.cli.auth_profiles import profile_document, profile_lines  # noqa: PLC0415
+
+    store, now = store_of(session), session.state.ground.clock()
+    found = [profile_document(store, each, now=now) for each in store.profiles()]
+    problems = [
+        {"place": each.place, "id": each.key, "problem": each.reason} for each in store.problems()
+    ]
+    for each in problems:
+        session.output.warn(f"{each['place']}: {each['id']} {each['problem']}")
+    hint = f"no credentials yet; try 'clawstate{_agent(session)} auth add openai:default'"
+    lines = list(profile_lines(found, now=now)) or [hint]
+    session.output.emit({"profiles": found, "problems": problems}, *lines)
+
+
+@auth.command()
+@PROFILE
+@pass_session
+def show(session: Session, /, profile_id: str) -> None:
+    """Print the profile ID; of its secrets only the ends."""
+    from clawstate.cli.auth_profiles import profile_document  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.cli.tables import aligned  # noqa: PLC0415
+    from clawstate.errors import NotFoundError  # noqa: PLC0415
+
+    store, now = store_of(session), session.state.ground.clock()
+    store.require(profile_id)
+    found = next((each for each in store.profiles() if each.id == profile_id), None)
+    if found is None:
+        raise NotFoundError("profile", profile_id, "see 'clawstate auth list'")
+    document = profile_document(store, found, now=now)
+    session.output.emit(document, *aligned(_readable(document)))
+
+
+@auth.command()
+@PROFILE
+@click.option("--provider", metavar="P", help="Whom it is for [the first part of ID].")
+@click.option("--type", "kind", type=click.Choice(TYPES), default="api_key", show_default=True)
+@click.option("--ref", metavar="REF", help="Where the secret is kept: env:default:OPENAI_API_KEY.")
+@click.option("--email", metavar="ADDRESS", help="Whose account it is.")
+@click.option("--expires", metavar="WHEN", help="Until when a token is good: 30d, or a date.")
+@pass_session
+def add(
+    session: Session,
+    /,
+    profile_id: str,
+    *,
+    provider: str | None,
+    kind: str,
+    ref: str | None,
+    email: str | None,
+    expires: str | None,
+) -> None:
+    """
+    Keep a credential as ID, such as openai:default; what is there under ID is replaced.
+
+    The secret is read from standard input, or asked for on a terminal. For --type oauth it is a
+    JSON object with access, refresh and expires (milliseconds).
+    """
+    from clawstate.cli.auth_input import credential_of, moment_ms  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.stores.auth.names import require_profile_id  # noqa: PLC0415
+
+    require_profile_id(profile_id)
+    store, now = store_of(session), session.state.ground.clock()
+    ends = None if expires is None else moment_ms(expires, now=now)
+    given = credential_of(kind, profile_id, ref=ref)
+    wanted = {
+        "type": kind,
+        "provider": provider or profile_id.partition(":")[0],
+        **({} if email is None else {"email": email}),
+        **({} if ends is None else {"expires": ends}),
+        **given,
+    }
+    known = any(each.id == profile_id for each in store.profiles())
+    made = store.upsert(profile_id, wanted)
+    done = "replaced" if known else "added"
+    document = {"id": profile_id, "provider": made.provider, "type": made.type, "replaced": known}
+    session.output.emit(document, f"{done} {profile_id}")
+
+
+@auth.command()
+@PROFILE
+@pass_session
+def remove(session: Session, /, profile_id: str) -> None:
+    """Forget the profile ID and how it fared."""
+    from clawstate.errors import NotFoundError  # noqa: PLC0415 - see `NOUNS`
+
+    if not store_of(session).remove(profile_id):
+        raise NotFoundError("profile", profile_id, "see 'clawstate auth list'")
+    session.output.emit({"id": profile_id, "removed": True}, f"removed {profile_id}")
+
+
+@auth.command()
+@click.argument("provider")
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option("--clear", is_flag=True, help="Leave the order to the configuration.")
+@pass_session
+def order(session: Session, /, provider: str, ids: tuple[str, ...], *, clear: bool) -> None:
+    """Print in which order the profiles of PROVIDER are tried, or set it to these IDs."""
+    if clear and ids:
+        raise click.UsageError("give IDs or --clear, not both")
+    store = store_of(session)
+    if clear or ids:
+        store.set_order(provider, ids)
+    found, stored = store.order(provider), store.stored_order(provider)
+    document = {
+        "provider": provider,
+        "order": list(found),
+        "stored": None if stored is None else list(stored),
+    }
+    lines = [f"{number}. {each}" for number, each in enumerate(found, 1)]
+    session.output.emit(document, *(lines or [f"no profile of {provider} can be used"]))
+
+
+@auth.command()
+@pass_session
+def status(session: Session) -> None:
+    """Print for each provider which profiles are tried, and why others are not."""
+    from clawstate.cli.auth_profiles import status_document, status_lines  # noqa: PLC0415
+    from clawstate.state.encryption import Encryption  # noqa: PLC0415 - see `NOUNS`
+
+    now = session.state.ground.clock()
+    document = status_document(store_of(session), now=now)
+    encryption = Encryption(session.state.ground)
+    source = encryption.source()
+    key = None if source is None else str(source)
+    document["encryption"] = {"on": encryption.is_on, "key": key}
+    told = "secrets are kept in the clear, in private files (0600)"
+    if encryption.is_on:
+        told = f"secrets are encrypted; the key comes from the {key}" if key else "there is no key"
+    lines = [*status_lines(document, now=now), click.style(told, dim=True)]
+    session.output.emit(document, *lines)
+
+
+@auth.command(name="import")
+@pass_session
+def import_(session: Session) -> None:
+    """Take over credentials in files of older releases, which stay as they are."""
+    made = store_of(session).import_legacy()
+    document = {"imported": made.imported, "present": made.present, "invalid": made.invalid}
+    line = f"imported {made.imported}; {made.present} were there, {made.invalid} cannot be used"
+    session.output.emit(document, line if any(document.values()) else "there is nothing to import")
+
+
+def store_of(session: Session) -> AuthProfiles:
+    """Return the credentials of the agent that was asked for."""
+    return session.state.auth(session.agent or "main")
+
+
+def _agent(session: Session) -> str:
+    return "" if session.agent is None else f" --agent {session.agent}"
+
+
+def _readable(document: dict[str, Any]) -> dict[str, Any]:
+    from clawstate.clock import from_ms, to_iso  # noqa: PLC0415 - see `NOUNS`
+
+    names = {"lastUsed": "last used", "errorCount": "failures"}
+    moments = {"until", "expires", "lastUsed"}
+    return {
+        names.get(name, name): to_iso(from_ms(value)) if name in moments else value
+        for name, value in document.items()
+        if value is not None
+    }
+
+
+from clawstate.cli import auth_secrets  # noqa: E402, F401 - adds verbs

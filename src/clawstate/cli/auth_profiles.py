@@ -1,0 +1,157 @@
+"""Profiles as programs and people want to see them, without their secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clawstate.cli.config import printed
+from clawstate.clock import from_ms, to_ms
+from clawstate.sealing.masking import masked
+from clawstate.stores.auth.codec import SECRETS
+from clawstate.stores.auth.credentials import OAuth, expiry_of, reference_of
+from clawstate.stores.auth.names import is_variable, normalise_provider
+from clawstate.stores.auth.ordering import is_refused
+from clawstate.stores.auth.secret_field import Sealed, kept_secret
+
+if TYPE_CHECKING:
+    from clawstate.stores.auth import AuthProfiles
+    from clawstate.stores.auth.credentials import Credential, Profile
+
+_COLOURS = {"good": "green", "cooldown": "yellow", "disabled": "red", "expired": "yellow"}
+_WORDS = {
+    "good": "good",
+    "cooldown": "cooling down",
+    "disabled": "disabled",
+    "expired": "expired",
+    "needs-login": "needs login",
+}
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+
+
+def profile_document(store: AuthProfiles, profile: Profile, *, now: float) -> dict[str, Any]:
+    """Return *profile* as programs want it; moments in milliseconds, as in the file."""
+    credential, usage = profile.credential, profile.usage
+    state, until = _state(store, profile, now=now)
+    return {
+        "id": profile.id,
+        "provider": profile.provider,
+        "type": profile.type,
+        "secret": _shown_secret(credential),
+        "state": state,
+        "until": _ms(until),
+        "reason": usage.disabled_reason if state == "disabled" else None,
+        "origin": profile.origin,
+        "email": credential.email,
+        "expires": _ms(expiry_of(credential)),
+        "lastUsed": _ms(usage.last_used),
+        "errorCount": usage.error_count,
+    }
+
+
+def profile_lines(documents: Sequence[dict[str, Any]], *, now: float) -> Iterator[str]:
+    """Yield a line for each profile."""
+    widths = {
+        name: max((len(each[name]) for each in documents), default=0)
+        for name in ("id", "type", "secret")
+    }
+    for each in documents:
+        columns = [
+            click.style(printed(each["id"].ljust(widths["id"])), bold=True),
+            each["type"].ljust(widths["type"]),
+            click.style(printed(each["secret"].ljust(widths["secret"])), dim=True),
+            _shown_state(each, now=now),
+        ]
+        origin = "" if each["origin"] == "own" else f"  ({each['origin']})"
+        yield "  ".join(columns) + click.style(origin, dim=True)
+
+
+def status_document(store: AuthProfiles, *, now: float) -> dict[str, Any]:
+    """Return the effective order of each provider, and what cannot be used."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for each in store.profiles():
+        document = profile_document(store, each, now=now)
+        found.setdefault(normalise_provider(each.provider), []).append(document)
+    return {
+        "providers": [
+            {
+                "provider": provider,
+                "order": (order := list(store.order(provider))),
+                "profiles": len(documents),
+                "unusable": [
+                    {"id": each["id"], "state": _why(each, order), "until": each["until"]}
+                    for each in documents
+                    if each["state"] != "good" or each["id"] not in order
+                ],
+            }
+            for provider, documents in sorted(found.items())
+        ]
+    }
+
+
+def status_lines(document: dict[str, Any], *, now: float) -> Iterator[str]:
+    """Yield the status for people."""
+    if not document["providers"]:
+        yield "no credentials yet"
+    for provider in document["providers"]:
+        order = ", then ".join(provider["order"]) or click.style("nothing to try", fg="red")
+        yield f"{click.style(provider['provider'], bold=True)}  {order}"
+        for each in provider["unusable"]:
+            yield f"    {printed(each['id'])}: {_shown_state(each, now=now)}"
+
+
+def _why(document: dict[str, Any], order: Sequence[str]) -> str:
+    if document["state"] == "good" and document["id"] not in order:
+        return "left-out"
+    return str(document["state"])
+
+
+def _state(store: AuthProfiles, profile: Profile, *, now: float) -> tuple[str, float | None]:
+    credential, usage = profile.credential, profile.usage
+    if isinstance(credential, OAuth) and is_refused(credential):
+        return "needs-login", None
+    until = store.rests_until(profile.id)
+    if until is not None:
+        disabled = usage.disabled_until
+        return ("disabled" if disabled is not None and disabled >= until else "cooldown"), until
+    expires = expiry_of(credential)
+    is_over = expires is not None and expires <= now
+    renews = isinstance(credential, OAuth) and kept_secret(credential, "refresh") is not None
+    return ("expired" if is_over and not renews else "good"), None
+
+
+def _shown_secret(credential: Credential) -> str:
+    reference = reference_of(credential)
+    if isinstance(reference, dict):
+        return ":".join(str(reference.get(each, "")) for each in ("source", "provider", "id"))
+    if reference is not None:
+        return str(reference) if is_variable(str(reference)) else "***"
+    found = kept_secret(credential, SECRETS[credential.type][0])
+    if isinstance(found, Sealed):
+        return "encrypted"
+    if not found:
+        return "missing"
+    return found if is_variable(found) else masked(found)
+
+
+def _shown_state(document: dict[str, Any], *, now: float) -> str:
+    state, until = document["state"], document["until"]
+    text = _WORDS.get(state, state.replace("-", " "))
+    if document.get("reason"):
+        text += f" ({document['reason']})"
+    if until is not None:
+        text += f", {_span(from_ms(until) - now)} left"
+    return click.style(text, fg=_COLOURS.get(state, "red"))
+
+
+def _span(seconds: float) -> str:
+    for size, unit in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
+        if seconds >= 2 * size:
+            return f"{round(seconds / size)} {unit}"
+    return f"{max(1, round(seconds))} s"
+
+
+def _ms(moment: float | None) -> int | None:
+    return None if moment is None else to_ms(moment)

@@ -1,0 +1,175 @@
+"""The noun `import`: take over what another agent kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clawstate.cli.command import CONTEXT, Group, pass_session
+from clawstate.cli.session import Session
+
+if TYPE_CHECKING:
+    from clawstate.importers.openclaw import Remark, Report
+
+_COLUMNS = ("found", "new", "changed", "unchanged", "skipped", "failed")
+_COLOURS = {"new": "green", "changed": "green", "skipped": "yellow", "failed": "red"}
+_SEVERITIES = {"failed": "red", "skipped": "yellow", "note": "blue"}
+_SHOWN = 40
+_KINDS = [
+    *("config", "auth", "sessions", "transcripts", "channels", "identity", "device-auth"),
+    *("devices", "memory", "workspace", "dedupe"),
+]
+
+
+@click.group(cls=Group, context_settings=CONTEXT)
+def imports() -> None:
+    """Take over what another agent kept."""
+
+
+@imports.command()
+@click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Write nothing, and tell what would be taken.")
+@click.option(
+    "--only",
+    "kinds",
+    metavar="KIND",
+    multiple=True,
+    type=click.Choice(_KINDS),
+    help=f"Take this kind alone; may be repeated. One of {', '.join(_KINDS)}.",
+)
+@click.option("--agent", "agents", metavar="ID", multiple=True, help="Take this agent's alone.")
+@click.option("--archives", is_flag=True, help="Also transcripts of reset and deleted sessions.")
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="Let theirs win over sessions, credentials, devices and tokens here.",
+)
+@pass_session
+def openclaw(
+    session: Session,
+    /,
+    directory: Path | None,
+    *,
+    dry_run: bool,
+    kinds: tuple[str, ...],
+    agents: tuple[str, ...],
+    archives: bool,
+    replace: bool,
+) -> None:
+    """
+    Take over what OpenClaw kept in the files of DIR [~/.openclaw].
+
+    DIR is only read. Run it again at any time: what is here already is not taken twice.
+    """
+    from clawstate.importers.openclaw import import_openclaw  # noqa: PLC0415
+
+    chosen = agents or ((session.agent,) if session.agent else ())
+    with session.output.progress("importing", unit="bytes") as tell:
+        report = import_openclaw(
+            session.state,
+            directory or _usual_directory(),
+            kinds=kinds,
+            agents=chosen,
+            dry_run=dry_run,
+            replace=replace,
+            archives=archives,
+            progress=tell,
+        )
+    if _has_new_memories(report) and session.state.memory.needs_optimizing():
+        with session.output.progress("indexing") as tell:
+            session.state.memory.optimize(progress=lambda done, total: tell(done, total, ""))
+    session.output.emit(_document(report), *_lines(report))
+    if report.has_failed():
+        raise click.exceptions.Exit(1)
+
+
+def _usual_directory() -> Path:
+    from clawstate.files.paths import resolve_state_dir  # noqa: PLC0415 - `--help` does without
+
+    # Not where this state lies, but where OpenClaw, or a release of an older name, keeps its own.
+    homes = ("OPENCLAW_HOME", "HOME", "USERPROFILE")
+    return resolve_state_dir({name: os.environ[name] for name in homes if name in os.environ})
+
+
+def _has_new_memories(report: Report) -> bool:
+    counts = (report.count(kind) for kind in ("memory", "workspace"))
+    return not report.dry_run and any(count.new + count.changed for count in counts)
+
+
+def _document(report: Report) -> dict[str, Any]:
+    return {
+        "dryRun": report.dry_run,
+        "source": _printed(report.source),
+        "kinds": {kind: asdict(count) for kind, count in report.kinds()},
+        "problems": [_problem(each) for each in report.remarks],
+    }
+
+
+def _problem(remark: Remark) -> dict[str, Any]:
+    return {
+        "kind": remark.kind,
+        "severity": str(remark.severity),
+        "path": _printed(remark.path),
+        "line": remark.line,
+        "message": _printed(remark.message),
+    }
+
+
+def _lines(report: Report) -> Iterator[str]:
+    rows = [(kind, asdict(count)) for kind, count in report.kinds()]
+    if not rows:
+        yield f"{_printed(report.source)} holds nothing to take over"
+        return
+    yield from _table(rows)
+    yield from _remarks(report)
+    yield _verdict(report)
+
+
+def _table(rows: list[tuple[str, dict[str, int]]]) -> Iterator[str]:
+    width = max(len(kind) for kind, _ in rows)
+    heads = "  ".join(f"{name:>9}" for name in _COLUMNS)
+    yield click.style(f"{'':{width}}  {heads}", dim=True)
+    for kind, counts in rows:
+        cells = "  ".join(_cell(name, counts[name]) for name in _COLUMNS)
+        yield f"{kind:{width}}  {cells}"
+
+
+def _cell(name: str, count: int) -> str:
+    text = f"{count:>9,}" if count else f"{'-':>9}"
+    return click.style(text, fg=_COLOURS.get(name)) if count else click.style(text, dim=True)
+
+
+def _remarks(report: Report) -> Iterator[str]:
+    order = list(_SEVERITIES)
+    remarks = sorted(report.remarks, key=lambda each: order.index(str(each.severity)))
+    if remarks:
+        yield ""
+    for each in remarks[:_SHOWN]:
+        place = _printed(each.path) + ("" if each.line is None else f":{each.line}")
+        mark = click.style(f"{each.severity!s:7}", fg=_SEVERITIES[str(each.severity)])
+        yield f"{mark}  {place}: {_printed(each.message)}"
+    if len(remarks) > _SHOWN:
+        yield f"and {len(remarks) - _SHOWN} more remarks; --json has them all"
+
+
+def _verdict(report: Report) -> str:
+    moved = sum(count.new + count.changed for _, count in report.kinds())
+    failed = sum(count.failed for _, count in report.kinds())
+    if report.dry_run:
+        told = f"{moved:,} would be taken over from {_printed(report.source)}; nothing was written"
+    elif moved:
+        told = f"{moved:,} taken over from {_printed(report.source)}"
+    else:
+        told = f"nothing new in {_printed(report.source)}"
+    return "\n" + (f"{told}; {failed:,} failed" if failed else told)
+
+
+def _printed(text: str) -> str:
+    # A name that is not UTF-8, or holds a control character, must not reach a terminal.
+    readable = os.fsencode(text).decode(errors="backslashreplace")
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in readable)

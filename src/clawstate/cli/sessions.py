@@ -1,0 +1,166 @@
+"""The noun `sessions`: which conversations there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clawstate.cli.command import CONTEXT, Group, pass_session
+from clawstate.cli.config import printed
+from clawstate.cli.session import Session
+from clawstate.clock import to_iso, to_ms
+
+if TYPE_CHECKING:
+    from clawstate.stores.sessions import Archived, SessionEntry, Sessions
+
+_LONGEST = 60  # characters of a value that is shown in one line
+
+KEY = click.argument("key")
+
+
+@click.group(cls=Group, context_settings=CONTEXT)
+def sessions() -> None:
+    """See and prune conversations."""
+
+
+@sessions.command(name="list")
+@click.option("--active", type=click.FloatRange(min=0), metavar="MIN", help="In the last minutes.")
+@click.option("--limit", "-k", type=click.IntRange(min=0), help="How many at most [all].")
+@click.option("--archived", "is_archived", is_flag=True, help="What can be restored instead.")
+@pass_session
+def list_(session: Session, *, active: float | None, limit: int | None, is_archived: bool) -> None:
+    """Print the sessions, the one updated last first."""
+    store = store_of(session)
+    if is_archived:
+        gone = store.archived()[:limit]
+        documents = [archived_document(each) for each in gone]
+        lines = [archived_line(each) for each in gone] or ["nothing is archived"]
+        session.output.emit({"count": len(gone), "archived": documents}, *lines)
+        return
+    found = store.entries(None if active is None else active * 60)
+    shown = found[:limit]
+    lines = [_line(each) for each in shown]
+    if len(shown) < len(found):
+        lines.append(click.style(f"and {len(found) - len(shown)} more", dim=True))
+    empty = "no sessions yet" if active is None else "no session was active in that time"
+    document = {"count": len(shown), "sessions": [_brief(each) for each in shown]}
+    session.output.emit(document, *(lines or [empty]))
+
+
+@sessions.command()
+@KEY
+@pass_session
+def show(session: Session, /, key: str) -> None:
+    """Print all that is kept about the session KEY."""
+    entry = store_of(session).require(key)
+    session.output.emit(entry.document(), *_full(entry))
+
+
+@sessions.command()
+@KEY
+@pass_session
+def create(session: Session, /, key: str) -> None:
+    """Make sure that there is a session KEY, and print it."""
+    entry = store_of(session).resolve(key)
+    session.output.emit(entry.document(), *_full(entry))
+
+
+@sessions.command()
+@KEY
+@pass_session
+def delete(session: Session, /, key: str) -> None:
+    """Take the session KEY away; 'restore' brings it back as long as the archive is kept."""
+    from clawstate.errors import NotFoundError  # noqa: PLC0415 - see `NOUNS`
+
+    if not store_of(session).delete(key):
+        raise NotFoundError("session", key, "'clawstate sessions list' shows which there are")
+    hint = click.style("('clawstate sessions restore' brings it back)", dim=True)
+    session.output.emit({"deleted": key}, f"deleted {printed(key)}  {hint}")
+
+
+@sessions.command()
+@KEY
+@pass_session
+def reset(session: Session, /, key: str) -> None:
+    """Begin the session KEY anew; settings stay, and the old one goes to the archive."""
+    entry = store_of(session).reset(key)
+    session.output.emit(entry.document(), *_full(entry))
+
+
+@sessions.command()
+@click.argument("name", metavar="KEY|ARCHIVE")
+@pass_session
+def restore(session: Session, /, name: str) -> None:
+    """Bring back what was archived last of a session KEY, or one archive by its name."""
+    entry = store_of(session).restore(name)
+    session.output.emit(entry.document(), *_full(entry))
+
+
+def store_of(session: Session) -> Sessions:
+    """Return the sessions that this run is about: with --agent those of that agent's index."""
+    if session.agent is None:
+        return session.state.sessions
+    from clawstate.state.sessions import open_sessions  # noqa: PLC0415 - see `NOUNS`
+
+    return open_sessions(session.state.ground, session.agent)
+
+
+def archived_document(archived: Archived) -> dict[str, Any]:
+    """Return *archived* as a program wants it."""
+    return {
+        "archive": archived.archive,
+        "key": archived.session_key,
+        "sessionId": archived.session_id,
+        "reason": archived.reason,
+        "archivedAt": to_ms(archived.at),
+    }
+
+
+def archived_line(archived: Archived) -> str:
+    """Return a line that shows *archived*."""
+    name = click.style(printed(archived.archive), dim=True)
+    key = click.style(printed(archived.session_key), fg="cyan")
+    return f"{to_iso(archived.at)}  {key}  {archived.reason}  {name}"
+
+
+def _brief(entry: SessionEntry) -> dict[str, Any]:
+    return {
+        "key": entry.session_key,
+        "sessionId": entry.session_id,
+        "sessionFile": entry.session_file,
+        "updatedAt": to_ms(entry.updated_at),
+    }
+
+
+def _line(entry: SessionEntry) -> str:
+    key = click.style(printed(entry.session_key), fg="cyan")
+    label = entry.fields.get("label")
+    told = f"  {printed(label)}" if isinstance(label, str) and label else ""
+    return f"{_moment(entry)}  {key}{told}  {click.style(entry.session_id, dim=True)}"
+
+
+def _full(entry: SessionEntry) -> Iterator[str]:
+    from clawstate.files.json_text import dump_compact  # noqa: PLC0415 - see `NOUNS`
+
+    own = {
+        "key": printed(entry.session_key),
+        "session": entry.session_id,
+        "file": printed(entry.session_file),
+        "updated": _moment(entry),
+    }
+    for name, value in entry.fields.items():
+        text = value if isinstance(value, str) else dump_compact(value)
+        cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"
+        own[printed(name)] = " ".join(printed(cut).split())
+    width = max(len(name) for name in own)
+    for name, text in own.items():
+        yield f"{click.style(name.ljust(width), dim=True)}  {text}"
+
+
+def _moment(entry: SessionEntry) -> str:
+    return to_iso(entry.updated_at) if entry.updated_at else "at an unknown time"
+
+
+from clawstate.cli import sessions_upkeep  # noqa: E402, F401 - adds its verbs to the noun above

@@ -1,0 +1,178 @@
+"""The noun `transcripts`: append, read and search what was said."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clawstate.cli.command import CONTEXT, Group, pass_session
+from clawstate.cli.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_ON_TERMINAL = 50  # messages that a person is shown without asking for more
+
+KEY = click.argument("key", required=False)
+SESSION = click.option("--session", "session_id", metavar="ID", help="A session id instead of KEY.")
+
+
+def keyed(command: Callable[..., None]) -> Callable[..., None]:
+    """Give *command* the argument KEY, and the option that takes its place."""
+    return KEY(SESSION(command))
+
+
+@click.group(cls=Group, context_settings=CONTEXT)
+def transcripts() -> None:
+    """Keep and search messages."""
+
+
+@transcripts.command()
+@keyed
+@click.option("--turn", metavar="NAME", help="Keep a turn of this name only once.")
+@click.option("--parent", metavar="ID", help="The message that the first one follows [the newest].")
+@click.option("--expect-leaf", metavar="ID", help="Refuse if another message is the newest.")
+@click.option("--strict", is_flag=True, help="Refuse results of tools that answer no call.")
+@pass_session
+def append(
+    session: Session,
+    /,
+    key: str | None,
+    session_id: str | None,
+    *,
+    expect_leaf: str | None,
+    **settings: Any,
+) -> None:
+    """
+    Append the messages on stdin to the session KEY, all of them or none.
+
+    Each line is a JSON object: {"role": "user", "content": "hello"}, or an entry of a transcript
+    of OpenClaw. A session that is not there is made.
+    """
+    messages = _given()
+    if expect_leaf is not None:
+        settings["expect_leaf"] = expect_leaf
+    chosen = session_of(session, key, session_id, make=True)
+    ids = session.state.transcripts.append(chosen, messages, **settings)
+    lines = [f"appended {len(ids)}" if ids else "nothing to append", *ids]
+    session.output.emit({"sessionId": chosen, "ids": ids}, *lines)
+
+
+@transcripts.command()
+@keyed
+@click.option("--limit", "-k", type=click.IntRange(min=0), help="How many at most [all].")
+@click.option("--before", metavar="ID", help="The page before this message.")
+@click.option("--after", metavar="ID", help="The page behind this message.")
+@click.option("--full", is_flag=True, help="Cut nothing.")
+@pass_session
+def show(
+    session: Session,
+    /,
+    key: str | None,
+    session_id: str | None,
+    *,
+    limit: int | None,
+    before: str | None,
+    after: str | None,
+    full: bool,
+) -> None:
+    """Print the messages of the session KEY; on a terminal the newest 50."""
+    from clawstate.cli.transcripts_view import message_document, message_lines  # noqa: PLC0415
+
+    chosen = session_of(session, key, session_id)
+    shown = limit
+    if limit is None and not session.output.as_json and sys.stdout.isatty():
+        shown = _ON_TERMINAL
+    store = session.state.transcripts
+    found = store.messages(chosen, shown, before, after)
+    lines = [line for each in found for line in message_lines(each, full=full)]
+    if limit is None and len(found) == shown and (left := store.count(chosen) - len(found)) > 0:
+        more = f"--after {found[-1].id}" if after else f"--before {found[0].id}"
+        lines.append(click.style(f"of {left + len(found):,}; more: {more}", dim=True))
+    empty = "no messages here" if store.count(chosen) else "no messages yet"
+    session.output.emit(
+        {"messages": [message_document(each) for each in found]}, *(lines or [empty])
+    )
+
+
+@transcripts.command()
+@click.argument("text")
+@click.option("--session", "session_id", metavar="ID", help="Only this session.")
+@click.option("--key", metavar="KEY", help="Only the session of this key.")
+@click.option("--limit", "-k", default=20, show_default=True, type=click.IntRange(min=0))
+@click.option("--role", help="Only what this role said, such as user or assistant.")
+@click.option("--since", metavar="TIME", help="Said at or after this ISO time.")
+@click.option("--until", metavar="TIME", help="Said before this ISO time.")
+@pass_session
+def search(
+    session: Session,
+    /,
+    text: str,
+    *,
+    session_id: str | None,
+    key: str | None,
+    **settings: Any,
+) -> None:
+    """
+    Print the messages with words of TEXT, best first.
+
+    What has all words comes before what has some; "words in double quotes" stand together.
+    """
+    from clawstate.cli.transcripts_view import found_document, found_lines  # noqa: PLC0415
+
+    chosen = session_of(session, key, session_id) if key or session_id else None
+    found = session.state.transcripts.search(text, chosen, **settings)
+    lines = [line for each in found for line in found_lines(each)]
+    document = {"results": [found_document(each) for each in found]}
+    session.output.emit(document, *(lines or ["nothing found"]))
+
+
+@transcripts.command()
+@pass_session
+def stats(session: Session) -> None:
+    """Print counts and sizes."""
+    from clawstate.cli.tables import aligned  # noqa: PLC0415 - see `NOUNS`
+
+    counts = session.state.transcripts.stats()
+    session.output.emit(counts, *aligned(counts))
+
+
+def session_of(
+    session: Session, key: str | None, session_id: str | None, *, make: bool = False
+) -> str:
+    """Return the session id that the arguments mean; with *make* a new KEY becomes a session."""
+    if (key is None) == (session_id is None):
+        raise click.UsageError("name a session: KEY, or --session ID")
+    if session_id is not None:
+        return session_id
+    from clawstate.cli.sessions import store_of  # noqa: PLC0415 - see `NOUNS`
+
+    sessions = store_of(session)
+    entry = sessions.resolve(str(key)) if make else sessions.require(str(key))
+    return entry.session_id
+
+
+def _given() -> list[Any]:
+    from clawstate.errors import CorruptError, InvalidError  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.files.json_text import parse_json  # noqa: PLC0415
+    from clawstate.stores.transcripts import read_lines  # noqa: PLC0415
+
+    if sys.stdin.isatty():
+        raise click.UsageError("messages are read from standard input, a JSON object a line")
+    found = []
+    for number, line in enumerate(read_lines(sys.stdin.buffer), start=1):
+        if not line.strip():
+            continue
+        try:
+            found.append(parse_json(line.strip(), path=Path(f"line {number}")))
+        except CorruptError as error:
+            problem = error.problem.replace("line 1, ", "")
+            hint = "give one JSON object a line"
+            raise InvalidError(f"line {number}", problem, hint) from None
+    return found
+
+
+from clawstate.cli import transcripts_files  # noqa: E402, F401 - adds its verbs to the noun above

@@ -1,0 +1,134 @@
+"""Messages, for programs and for people."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clawstate.cli.config import printed
+from clawstate.cli.tables import size
+from clawstate.clock import to_iso
+
+if TYPE_CHECKING:
+    from clawstate.stores.transcripts import Found, Message
+
+_COLOURS = {"user": "cyan", "assistant": "green", "toolResult": "yellow", "tool": "yellow"}
+_INDENT = "  "
+_MOST_LINES = 12  # of one message on a terminal
+_MOST_CHARACTERS = 200  # of a note or the arguments of a tool
+
+
+def message_document(message: Message) -> dict[str, Any]:
+    """Return *message* as a program wants it: its place, and all that was said."""
+    place = {
+        "id": message.id,
+        "parentId": message.parent,
+        "type": message.kind,
+        "timestamp": to_iso(message.timestamp),
+    }
+    said = {name: value for name, value in message.body.items() if name not in place}
+    return _encodable({**place, **said})
+
+
+def found_document(found: Found) -> dict[str, Any]:
+    """Return *found* as a program wants it."""
+    return {
+        "sessionId": found.message.session_id,
+        "score": round(found.score, 4),
+        "snippet": found.snippet.encode(errors="replace").decode(),
+        **message_document(found.message),
+    }
+
+
+def message_lines(message: Message, *, full: bool) -> Iterator[str]:
+    """Yield the lines that show *message*; long ones are cut on a terminal unless *full*."""
+    yield _title(message)
+    lines = [line for text in _texts(message) for line in _wrapped(text)]
+    cut = not full and sys.stdout.isatty() and len(lines) > _MOST_LINES + 1
+    yield from lines[:_MOST_LINES] if cut else lines
+    if cut:
+        left = f"{len(lines) - _MOST_LINES} more lines; --full shows them"
+        yield click.style(f"{_INDENT}… {left}", dim=True)
+    yield ""
+
+
+def found_lines(found: Found) -> Iterator[str]:
+    """Yield the lines that show *found*: who said it where, and the telling part."""
+    where = click.style(found.message.session_id, dim=True)
+    yield f"{_title(found.message)}  {where}"
+    pieces, at = [], 0
+    for start, end in found.matches:
+        pieces.append(printed(found.snippet[at:start]))
+        pieces.append(click.style(printed(found.snippet[start:end]), bold=True, fg="yellow"))
+        at = end
+    yield f"{_INDENT}{''.join(pieces)}{printed(found.snippet[at:])}"
+    yield ""
+
+
+def _encodable(document: dict[str, Any]) -> dict[str, Any]:
+    """Return *document* as it can be printed: half of a surrogate pair has no UTF-8."""
+    text = json.dumps(document, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        document = json.loads(text.encode(errors="replace"))
+    return document
+
+
+def _title(message: Message) -> str:
+    name = printed(message.role or message.kind)
+    colour = _COLOURS.get(message.role or "")
+    shown = click.style(name, fg=colour, bold=True, dim=message.role is None)
+    moment = to_iso(message.timestamp)[:16].replace("T", " ")
+    return f"{shown}  {click.style(f'{moment}  {printed(message.id)}', dim=True)}"
+
+
+def _texts(message: Message) -> Iterator[str]:
+    content = message.content
+    if isinstance(content, list):
+        for part in content:
+            yield _part(part) if isinstance(part, Mapping) else str(part)
+    elif isinstance(content, str) or message.text:
+        yield message.text
+    else:
+        known = {"type", "id", "parentId", "timestamp", "role"}
+        rest = {name: value for name, value in message.body.items() if name not in known}
+        yield _shortened(", ".join(f"{name}: {value}" for name, value in rest.items()))
+
+
+def _part(part: Mapping[str, Any]) -> str:
+    kind = part.get("type")
+    if isinstance(text := part.get("text"), str):
+        return text
+    if kind in {"toolCall", "tool_use", "toolUse"}:
+        given = part.get("arguments", part.get("input"))
+        return f"[calls {part.get('name')} {_shortened(str(given))}]"
+    if isinstance(thought := part.get("thinking"), str):
+        return f"[thinks] {_shortened(thought)}"
+    if isinstance(data := part.get("data"), str):
+        return f"[{kind} {part.get('mimeType', '')} {size(len(data) * 3 / 4)}]"
+    return f"[{kind}] {_shortened(str(part.get('content', '')))}"
+
+
+def _shortened(text: str) -> str:
+    folded = " ".join(text[: 2 * _MOST_CHARACTERS].split())
+    return folded if len(folded) <= _MOST_CHARACTERS else f"{folded[:_MOST_CHARACTERS]}…"
+
+
+def _wrapped(text: str) -> Iterator[str]:
+    width = max(40, min(shutil.get_terminal_size().columns, 110))
+    for line in printed(text).splitlines():
+        yield from textwrap.wrap(
+            line,
+            width,
+            initial_indent=_INDENT,
+            subsequent_indent=_INDENT,
+            drop_whitespace=False,
+            replace_whitespace=False,
+        ) or [""]

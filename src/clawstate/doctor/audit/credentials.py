@@ -1,0 +1,126 @@
+"""Secrets in stores of credentials: those of the agents, of older releases, and copies of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from clawstate.doctor.audit.survey import Spot, Survey
+from clawstate.errors import StateError
+from clawstate.stores.auth.codec import REFERENCES, SECRETS, CredentialCodec, is_sealed, type_of
+from clawstate.stores.auth.contract import Sealer
+
+_ALIASES = {"key": ("key", "apiKey")}
+_KINDS = {
+    "key": "an API key",
+    "token": "a token",
+    "access": "an access token",
+    "refresh": "a refresh token",
+}
+_VARIABLE = re.compile(r"\$\{[A-Z][A-Z0-9_]{0,127}\}")
+# Members beyond the known ones that providers give out together with a token.
+_MORE = re.compile(r"(id|session|bearer|refresh|access)_?token$|secret$|password$", re.IGNORECASE)
+
+
+def survey_profiles(
+    survey: Survey, path: Path, document: Any, *, agent_id: str, sealer: Sealer | None
+) -> None:
+    """Look at the *document* of a store of credentials, which has the form of `auth-profiles`."""
+    profiles = document.get("profiles") if isinstance(document, dict) else None
+    for profile_id, record in (profiles if isinstance(profiles, dict) else {}).items():
+        spot = Spot(path, f"profiles.{profile_id}", profile_id, profile_id=profile_id)
+        survey_profile(survey, spot, record, agent_id=agent_id, sealer=sealer)
+
+
+def survey_profile(
+    survey: Survey, spot: Spot, record: Any, *, agent_id: str, sealer: Sealer | None
+) -> None:
+    """Look at one profile."""
+    if not isinstance(record, dict):
+        return
+    provider, kind = record.get("provider"), type_of(record)
+    if isinstance(provider, str):
+        spot = Spot(spot.file, spot.where, spot.label, provider, spot.profile_id)
+    _references(survey, spot, record, kind)
+    for member, value in record.items():
+        name = _name_of(member)
+        if is_sealed(value):
+            continue
+        if isinstance(value, str) and value.strip() and (name or _MORE.search(member)):
+            _text(survey, spot.at(member), value, _KINDS.get(name or "", "a secret"))
+    _opened(survey, spot, record, agent_id, sealer)
+
+
+def survey_copy(
+    survey: Survey, path: Path, document: Any, *, agent_id: str, sealer: Sealer | None
+) -> None:
+    """Look at a copy that was put aside: what it refers to is not asked for, and it counts once."""
+    aside = Survey(survey.state, lambda _reference: "")
+    survey_profiles(aside, path, document, agent_id=agent_id, sealer=sealer)
+    count = sum(each.code == "PLAINTEXT_FOUND" for each in aside.exposures)
+    if count:
+        secrets = "a secret" if count == 1 else f"{count} secrets"
+        message = f"a copy, put aside by clawstate, with {secrets} in the clear"
+        survey.add("PLAINTEXT_FOUND", "warn", Spot(path), message)
+    survey.known.add_all(aside.known)
+
+
+def survey_legacy(survey: Survey, path: Path, document: Any) -> None:
+    """Look at `auth.json` or `oauth.json` of an older release: credentials by provider."""
+    if not isinstance(document, dict):
+        return
+    found = document.get("profiles")
+    entries = found if isinstance(found, dict) else document
+    named = {key: each for key, each in entries.items() if isinstance(each, dict)}
+    if not named:
+        return
+    message = f"{len(named)} credentials of an older release; they are imported, and not needed"
+    survey.add("LEGACY_RESIDUE", "info", Spot(path), f"holds {message}")
+    for name, record in named.items():
+        spot = Spot(path, name, name, provider=name.partition(":")[0])
+        for member, value in record.items():
+            known = _name_of(member)
+            if isinstance(value, str) and value.strip() and (known or _MORE.search(member)):
+                _text(survey, spot.at(member), value, _KINDS.get(known or "", "a secret"))
+
+
+def _references(survey: Survey, spot: Spot, record: Mapping[str, Any], kind: str) -> None:
+    if kind not in REFERENCES:
+        return
+    member = REFERENCES[kind][1]
+    reference = record.get(member)
+    if reference is None:
+        return
+    survey.reference(reference, spot.at(member))
+    beside = [each for each in _ALIASES.get(SECRETS[kind][0], SECRETS[kind]) if record.get(each)]
+    if beside:
+        message = f"never used: the reference in {member} counts"
+        survey.add("REF_SHADOWED", "warn", spot.at(beside[0]), message)
+
+
+def _text(survey: Survey, spot: Spot, value: str, what: str) -> None:
+    if _VARIABLE.fullmatch(value):
+        survey.reference(value, spot)
+    else:
+        survey.clear_text(value, spot, what=what)
+
+
+def _opened(survey: Survey, spot: Spot, record: Any, agent_id: str, sealer: Sealer | None) -> None:
+    """Learn what is sealed, so that copies of it are found."""
+    codec = CredentialCodec(agent_id, lambda: sealer)
+    try:
+        credential = codec.read(spot.label, record)
+        for name in SECRETS[credential.type]:
+            value = getattr(credential, name)
+            if isinstance(value, str) and not _VARIABLE.fullmatch(value):
+                survey.known.learn(value, spot.label, home=spot.file)
+    except StateError as error:
+        survey.note(f"{spot.label} was not opened, so copies of it are not searched for: {error}")
+
+
+def _name_of(member: str) -> str | None:
+    names = {alias: name for name, each in _ALIASES.items() for alias in each}
+    plain = {name for each in SECRETS.values() for name in each}
+    return names.get(member, member if member in plain else None)

@@ -1,0 +1,96 @@
+"""One audit: which file of a state is looked at in which way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clawstate.doctor.audit.copies import Progress, survey_copies
+from clawstate.doctor.audit.credentials import survey_copy, survey_legacy, survey_profiles
+from clawstate.doctor.audit.databases import survey_records
+from clawstate.doctor.audit.modes import survey_modes
+from clawstate.doctor.audit.report import Report, ordered
+from clawstate.doctor.audit.settings import (
+    survey_configuration,
+    survey_document,
+    survey_dotenv,
+    survey_keys,
+)
+from clawstate.doctor.audit.survey import Survey
+from clawstate.doctor.audit.tree import Entry, walk
+from clawstate.errors import StateError
+from clawstate.state.secrets import resolver_of, sealer_of
+
+if TYPE_CHECKING:
+    from clawstate.state import State
+    from clawstate.stores.auth.contract import Sealer
+
+_AGENT = r"agents/(?P<agent>[^/]+)/agent/"
+_PUT = "(lastgood|quarantine)"
+_PROFILES = re.compile(rf"{_AGENT}(?P<aside>[.]{_PUT}/)?auth-profiles\.json[^/]*(?<!\.lock)")
+_LEGACY = re.compile(
+    rf"(agents/[^/]+/agent/([.]{_PUT}/)?auth|credentials/([.]{_PUT}/)?oauth)\.json[^/]*(?<!\.lock)"
+)
+_KEYS = re.compile(rf"((state/)?identity|devices|state)/([.]{_PUT}/)?[^/]*\.json[^/]*(?<!\.lock)")
+_DOTENV = re.compile(r"(workspace[^/]*/)?\.env(\.[^/]*)?")
+_DOCUMENT = re.compile(
+    rf"agents/[^/]+/agent/([.]{_PUT}/)?(models|config)\.json[^/]*(?<!\.lock)|credentials/.*\.json"
+    r"|(openclaw|clawdbot|moldbot|moltbot)\.json\.[^/]+(?<!\.lock)|\.config-history/.+/[^/.]+"
+)
+
+
+def audit(state: State, *, progress: Progress = lambda _done, _total, _what: None) -> Report:
+    """
+    Find the secrets of *state* that lie in the clear, copies of them, and who may read them.
+
+    Every regular file is searched for the secrets that were found, databases through SQLite;
+    nothing is changed. References are resolved, which may start programs. *progress* is told
+    (bytes done, bytes in all, file). The report holds no secret.
+    """
+    survey = Survey(state, resolver_of(state.ground))
+    entries = _entries(survey)
+    sealer = sealer_of(state.ground)()
+    for entry in entries:
+        if entry.is_file:
+            _understand(survey, entry, sealer)
+    survey_configuration(survey)
+    survey_modes(survey, entries)
+    searched = survey_copies(survey, entries, progress)
+    return Report(
+        ordered(survey.exposures), tuple(sorted(survey.scanned)), searched, tuple(survey.notes)
+    )
+
+
+def _entries(survey: Survey) -> list[Entry]:
+    def refused(error: OSError, path: Path) -> None:
+        survey.note(f"{path} was not looked at: {error.strerror}")
+
+    return list(walk(survey.root, refused=refused)) if survey.root.exists() else []
+
+
+def _understand(survey: Survey, entry: Entry, sealer: Sealer | None) -> None:
+    path, place = entry.path, entry.place
+    if entry.is_database:
+        _noted(survey, partial(survey_records, survey, path, sealer))
+    elif (match := _PROFILES.fullmatch(place)) is not None:
+        document = survey.document(path)
+        look = survey_copy if match["aside"] else survey_profiles
+        look(survey, path, document, agent_id=match["agent"], sealer=sealer)
+    elif _LEGACY.fullmatch(place):
+        survey_legacy(survey, path, survey.document(path))
+    elif _KEYS.fullmatch(place):
+        survey_keys(survey, path)
+    elif _DOTENV.fullmatch(place):
+        survey_dotenv(survey, path)
+    elif _DOCUMENT.fullmatch(place) and not entry.is_beside_database:
+        survey_document(survey, path)
+
+
+def _noted(survey: Survey, look: Callable[[], Any]) -> None:
+    try:
+        look()
+    except StateError as error:
+        survey.note(str(error))

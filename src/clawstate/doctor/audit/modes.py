@@ -1,0 +1,85 @@
+"""Who may read a state: modes, owners, and links that lead out of it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+
+from clawstate.doctor.audit.report import Severity
+from clawstate.doctor.audit.survey import Spot, Survey
+from clawstate.doctor.audit.tree import Entry
+
+_OTHERS = 0o077
+# What lies in these is no state: other programs put it there, with the modes they like.
+_FOREIGN = ("workspace", "extensions", "node_modules")
+_SECRET_FOLDERS = ("credentials", "identity", "state", "agent", ".lastgood", ".quarantine")
+_SECRET_FILES = (".env", "auth-profiles.json", "auth.json", "oauth.json", "keys.json")
+
+
+def survey_modes(survey: Survey, entries: Sequence[Entry]) -> None:
+    """Look at modes, owners and links; after the secrets, which say what must be private."""
+    if os.name != "posix":
+        survey.note("modes and owners were not looked at: this system has others")
+        return
+    if not entries:
+        return
+    looking = _Looking(survey, entries[0])
+    for entry in entries:
+        if not _is_foreign(entry):
+            looking.at(entry)
+    for name, count in sorted(looking.wide.items()):
+        message = f"others may read {count} files and directories here; chmod -R go= mends it"
+        survey.add("WIDE_MODE", "warn", Spot(survey.root / name), message)
+
+
+class _Looking:
+    """What is compared with: the owner and the mode of the state, and where secrets are."""
+
+    def __init__(self, survey: Survey, root: Entry) -> None:
+        self.wide: Counter[str] = Counter()
+        self._survey = survey
+        self._is_open = bool(root.mode & _OTHERS)
+        self._owners = {os.geteuid(), root.status.st_uid} if os.geteuid() == 0 else {os.geteuid()}
+        self._secret = {home for each in survey.known for home in each.homes}
+
+    def at(self, entry: Entry) -> None:
+        """Judge one entry."""
+        if entry.is_link:
+            _link(self._survey, entry)
+            return
+        if entry.status.st_uid not in self._owners:
+            message = f"belongs to user {entry.status.st_uid}, who can change and read it"
+            self._survey.add("FOREIGN_OWNER", "error", Spot(entry.path), message)
+        if not entry.mode & _OTHERS:
+            return
+        if not entry.place or entry.path in self._secret or is_secret_place(entry):
+            _wide(self._survey, entry, is_reached=self._is_open)
+        elif self._is_open and entry.path != self._survey.state.config.path:
+            self.wide[entry.place.partition("/")[0]] += 1
+
+
+def _is_foreign(entry: Entry) -> bool:
+    return any(part.startswith(_FOREIGN) for part in entry.place.split("/"))
+
+
+def is_secret_place(entry: Entry) -> bool:
+    """Tell whether *entry* by its name holds secrets, whatever is in it now."""
+    name = entry.path.name
+    return not _is_foreign(entry) and name in (
+        _SECRET_FOLDERS if entry.is_folder else _SECRET_FILES
+    )
+
+
+def _wide(survey: Survey, entry: Entry, *, is_reached: bool) -> None:
+    narrow = entry.mode & ~_OTHERS
+    message = f"others may read it (mode {entry.mode:04o}); chmod {narrow:o} mends it"
+    severity: Severity = "error" if is_reached and entry.is_file else "warn"
+    survey.add("WIDE_MODE", severity, Spot(entry.path), message)
+
+
+def _link(survey: Survey, entry: Entry) -> None:
+    target = os.path.realpath(entry.path)
+    if os.path.commonpath([target, os.path.realpath(survey.root)]) != os.path.realpath(survey.root):
+        message = f"a link that leads out of the state, to {target}; it was not followed"
+        survey.add("LINK_FOUND", "warn", Spot(entry.path), message)

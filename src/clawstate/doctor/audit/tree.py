@@ -1,0 +1,85 @@
+"""Everything that lies in a state directory, without following links."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_DATABASES = (".db", ".sqlite", ".sqlite3")
+_BESIDE = ("-wal", "-shm", "-journal")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file, directory or link, and what the system says of it; *place* is below the root."""
+
+    path: Path
+    place: str
+    status: os.stat_result
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a regular file."""
+        return stat.S_ISREG(self.status.st_mode)
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a directory."""
+        return stat.S_ISDIR(self.status.st_mode)
+
+    @property
+    def is_link(self) -> bool:
+        """Whether it is a symbolic link."""
+        return stat.S_ISLNK(self.status.st_mode)
+
+    @property
+    def is_database(self) -> bool:
+        """Whether its name is that of a database, which is opened by SQLite only (decision 17)."""
+        return self.is_file and self.path.name.endswith(_DATABASES)
+
+    @property
+    def is_beside_database(self) -> bool:
+        """Whether its name is that of a file which SQLite keeps beside a database."""
+        return self.path.name.endswith(tuple(a + b for a in _DATABASES for b in _BESIDE))
+
+    @property
+    def mode(self) -> int:
+        """The permissions."""
+        return stat.S_IMODE(self.status.st_mode)
+
+
+def walk(root: Path, *, refused: Callable[[OSError, Path], object]) -> Iterator[Entry]:
+    """
+    Yield *root* and all that lies below it, each directory before what is in it.
+
+    What the system refuses to show is *refused*, and passed over.
+    """
+    waiting = [(root, "")]
+    yield from _entry(root, "", refused)
+    while waiting:
+        folder, prefix = waiting.pop()
+        try:
+            names = sorted(each.name for each in folder.iterdir())
+        except OSError as error:
+            refused(error, folder)
+            continue
+        for name in names:
+            for entry in _entry(folder / name, f"{prefix}{name}", refused):
+                if entry.is_folder:
+                    waiting.append((entry.path, f"{entry.place}/"))
+                yield entry
+
+
+def _entry(path: Path, place: str, refused: Callable[[OSError, Path], object]) -> Iterator[Entry]:
+    try:
+        # The state directory itself may be reached by a link.
+        status = path.lstat() if place else path.stat()
+    except FileNotFoundError:
+        return  # gone since
+    except OSError as error:
+        refused(error, path)
+        return
+    yield Entry(path, place, status)

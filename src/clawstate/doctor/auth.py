@@ -1,0 +1,137 @@
+"""What is wrong with the credentials: who may read them, their keys, and whether they are good."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from clawstate.doctor.audit.modes import is_secret_place
+from clawstate.doctor.audit.tree import Entry, walk
+from clawstate.doctor.finding import Finding
+from clawstate.errors import StateError
+from clawstate.sealing.passphrase import PRESENT
+from clawstate.state import State
+from clawstate.state.agents import agents_of
+from clawstate.state.auth import open_shelf
+from clawstate.state.encryption import Encryption
+from clawstate.state.secrets import vault_of
+from clawstate.stores.auth.credentials import OAuth
+from clawstate.stores.auth.pending import failure_of
+
+_OTHERS = 0o077
+
+
+def check(state: State, *, fix: bool) -> Iterator[Finding]:
+    """Look at modes, keys, sealed and clear text, and at the profiles of all agents."""
+    yield from _modes(state, fix=fix)
+    yield from _keys(state)
+    yield from _clear_text(state, fix=fix)
+    for agent_id in agents_of(state.ground):
+        yield from _profiles(state, agent_id)
+        yield from _legacy(state, agent_id)
+
+
+def _modes(state: State, *, fix: bool) -> Iterator[Finding]:
+    if os.name != "posix":
+        return
+    for entry in walk(state.paths.root, refused=lambda _error, _path: None):
+        is_ours = not entry.is_link and (not entry.place or is_secret_place(entry))
+        if not is_ours or not entry.mode & _OTHERS:
+            continue
+        narrow = entry.mode & ~_OTHERS
+        remedy = f"chmod {narrow:o} {entry.path}"
+        if fix:
+            remedy = _narrowed(entry, narrow, remedy)
+        message = f"others may read it (mode {entry.mode:04o})"
+        yield Finding("wide-mode", "warning", str(entry.path), message, remedy)
+
+
+def _narrowed(entry: Entry, mode: int, remedy: str) -> str:
+    try:
+        # By its path: opening a live database would drop SQLite's locks.
+        os.chmod(entry.path, mode, follow_symlinks=not entry.place)  # noqa: PTH101 - links stay
+    except (OSError, NotImplementedError) as error:
+        return f"{remedy} ({error})"
+    return f"made {mode:04o}"
+
+
+def _keys(state: State) -> Iterator[Finding]:
+    encryption, vault = Encryption(state.ground), vault_of(state.ground)
+    path = str(vault.path)
+    try:
+        source, census = encryption.source(), encryption.census()
+        if source is None:
+            if census.sealed:
+                message = f"is missing, and {_secrets(census.sealed)} encrypted with it"
+                yield Finding("key", "error", path, message, "restore it from a backup")
+            elif encryption.is_on:
+                message = "is missing: encryption is on, and there is no key yet"
+                yield Finding("key", "error", path, message, "run 'clawstate auth encrypt'")
+            return
+        for name in sorted(census.keys - set(vault.names())):
+            message = f"has no key {name}, with which secrets are encrypted"
+            yield Finding("key", "error", path, message, "restore the file that had it")
+        if source.kind != "passphrase" or os.environ.get(PRESENT):
+            encryption.unlock()
+    except StateError as error:
+        yield Finding("key", "error", path, str(error), "see the message")
+
+
+def _clear_text(state: State, *, fix: bool) -> Iterator[Finding]:
+    encryption = Encryption(state.ground)
+    try:
+        census = encryption.census()
+        path = str(state.paths.root / "agents")
+        if encryption.is_on and census.clear:
+            message = f"{_secrets(census.clear)} in the clear, although encryption is on"
+            remedy = "run 'clawstate auth encrypt'"
+            if fix:
+                done = encryption.turn_on(encryption.choice)
+                remedy = f"encrypted {done.changed}"
+            yield Finding("clear-text", "warning", path, message, remedy)
+        if not encryption.is_on and census.sealed:
+            message = f"{_secrets(census.sealed)} encrypted, although encryption is off"
+            remedy = "run 'clawstate auth decrypt', or 'clawstate auth encrypt'"
+            yield Finding("sealed-text", "warning", path, message, remedy)
+    except StateError as error:
+        yield Finding(error.code, "error", str(state.paths.root), str(error), "see the message")
+
+
+def _secrets(count: int) -> str:
+    return "a secret is" if count == 1 else f"{count} secrets are"
+
+
+def _profiles(state: State, agent_id: str) -> Iterator[Finding]:
+    path = str(state.paths.auth_profiles(agent_id))
+    try:
+        rows = open_shelf(state.ground, agent_id).rows()
+    except StateError as error:
+        yield Finding(error.code, "error", path, str(error), "run 'clawstate doctor --fix'")
+        return
+    for each in rows.problems:
+        message = f"{each.place}: {each.key} {each.reason}"
+        yield Finding("profile", "warning", path, message, "store it again, or remove it")
+    for name, credential in rows.credentials.items():
+        failed = failure_of(credential.extra) if isinstance(credential, OAuth) else None
+        if failed is None or not failed.final:
+            continue
+        try:
+            is_refused = isinstance(credential, OAuth) and failed.bars(credential.refresh)
+        except StateError as error:
+            yield Finding(error.code, "error", path, f"{name}: {error}", "see the message")
+            continue
+        if is_refused:
+            message = f"{name} needs a login: {failed.problem}"
+            yield Finding("needs-login", "warning", path, message, "log in again")
+
+
+def _legacy(state: State, agent_id: str) -> Iterator[Finding]:
+    files: list[Path] = [state.paths.auth_cache(agent_id)]
+    if agent_id == "main":
+        files.append(state.paths.legacy_oauth)
+    for each in files:
+        if each.is_file():
+            message = "credentials of an older release; they are imported with the next change"
+            remedy = "run 'clawstate auth import', then remove it"
+            yield Finding("legacy", "info", str(each), message, remedy)

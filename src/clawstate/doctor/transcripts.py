@@ -1,0 +1,40 @@
+"""What is wrong with the transcripts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from clawstate.doctor.finding import Finding
+from clawstate.errors import CorruptError, StateError
+from clawstate.state import State
+
+_DERIVED = "the word index"
+
+
+def check(state: State, *, fix: bool, deep: bool = True) -> Iterator[Finding]:
+    """Look at tables, blobs and the word index, at chains and at results of tools."""
+    path = str(state.paths.memory_db)
+    try:
+        problems = state.transcripts.findings(deep=deep)
+        remarks = state.transcripts.remarks() if deep and not problems else []
+    except CorruptError as error:
+        yield Finding(error.code, "error", path, str(error), "restore the newest backup")
+        return
+    except StateError as error:
+        yield Finding(error.code, "error", path, str(error), "see the message")
+        return
+    derived = [each for each in problems if each.startswith(_DERIVED)]
+    for problem in problems:
+        if problem not in derived:
+            remedy = "restore the newest backup"
+            yield Finding("transcript-damage", "error", path, problem, remedy)
+    remedy = "run 'clawstate doctor --fix'"
+    if fix and derived:
+        state.transcripts.optimize(rebuild=True)
+        remedy = "built anew"
+    for problem in derived:
+        yield Finding("transcript-index", "warning", path, problem, remedy)
+    for remark in remarks:
+        # Not mended: what was said stays as it was said.
+        told = "kept as it was given; leave it out when you replay the session"
+        yield Finding("transcript-orphan", "warning", path, remark, told)

@@ -1,0 +1,143 @@
+"""
+Who may write to the agent on a channel, and who asked to: allow lists and pairing requests.
+
+A channel is paired by other rules than a device (reference, section 10), so these records stay what
+they are: they go to their old places, `credentials/<channel>-allowFrom.json` and `-pairing.json`,
+where an OpenClaw that shares the directory finds them; or into the database, if that keeps records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from clawstate.clock import from_iso
+from clawstate.errors import InvalidError
+from clawstate.importers.openclaw.discovery import Found, Role
+from clawstate.importers.openclaw.fates import counted
+from clawstate.importers.openclaw.job import Job
+from clawstate.records.contract import Json, Shape
+from clawstate.records.layouts import ListLayout
+from clawstate.records.rules import is_key
+
+KIND = "channels"
+_TTL = 3600.0  # seconds that a request is good for
+_EVERYBODY = "*"
+_VERSION = 1
+
+
+def take_channels(job: Job) -> None:
+    """Add the allow lists and pending requests of *job* to those that are here."""
+    for found in job.of(Role.ALLOW_FROM):
+        with job.counted_failure(KIND, found.path):
+            _add(job, found, _allowed(job, found), allow_shape(_file(found)))
+    for found in job.of(Role.CHANNEL_PAIRING):
+        with job.counted_failure(KIND, found.path):
+            _add(job, found, _requests(job, found), pairing_shape(_file(found)))
+
+
+def allow_shape(file: str) -> Shape:
+    """Return the shape of the allow list in `credentials/`*file*; its keys are those allowed."""
+    return Shape(f"channel:{file}", PurePosixPath("credentials", file), _NamesLayout("allowFrom"))
+
+
+def pairing_shape(file: str) -> Shape:
+    """Return the shape of the pending requests in `credentials/`*file*, by their codes."""
+    layout = ListLayout("requests", "code", _VERSION)
+    return Shape(f"channel:{file}", PurePosixPath("credentials", file), layout)
+
+
+@dataclass(frozen=True, slots=True)
+class _NamesLayout:
+    """The member *section* is a list of names, each a record without content."""
+
+    section: str
+
+    def decode(self, document: Json) -> dict[str, Json]:
+        return {name: {} for name in _names(document, self.section)}
+
+    def encode(self, document: Json, records: Mapping[str, Json]) -> Json:
+        old = _names(document, self.section)
+        kept = [name for name in old if name in records]
+        new = [name for name in records if name not in old]
+        before = document if isinstance(document, dict) else {"version": _VERSION}
+        return {**before, self.section: [*kept, *new]}
+
+
+def _file(found: Found) -> str:
+    return found.path.rpartition("/")[2]
+
+
+def _add(job: Job, found: Found, incoming: Mapping[str, Json], shape: Shape) -> None:
+    count = job.report.count(KIND)
+    if job.is_here(found, job.state.paths.root.joinpath(*shape.path.parts)):
+        count.add(unchanged=len(incoming))
+        return
+    collection = job.state.ground.engines.records().collection(shape)
+
+    def change(records: dict[str, Json]) -> tuple[dict[str, Json], int]:
+        fresh = {key: value for key, value in incoming.items() if key not in records}
+        return {**records, **fresh}, len(fresh)
+
+    if job.dry_run:
+        _, new = change({each.key: each.value for each in collection.scan()})
+    else:
+        new = collection.change_all(change) if incoming else 0
+    count.add(new=new, unchanged=len(incoming) - new)
+
+
+def _allowed(job: Job, found: Found) -> dict[str, Json]:
+    items = _list(job.source.object(found.path), "allowFrom", found)
+    names = [str(each).strip() for each in items if isinstance(each, str | int)]
+    usable = [name for name in names if name != _EVERYBODY and is_key(name)]
+    _tell_unusable(job, found, len(items) - len(usable))
+    return {name: {} for name in usable}
+
+
+def _requests(job: Job, found: Found) -> dict[str, Json]:
+    items = _list(job.source.object(found.path), "requests", found)
+    usable = [each for each in items if _is_request(each)]
+    _tell_unusable(job, found, len(items) - len(usable))
+    now = job.state.ground.clock()
+    live = [each for each in usable if _is_live(each, now)]
+    if expired := len(usable) - len(live):
+        message = f"{counted(expired, 'pairing request')} expired"
+        job.report.skipped(KIND, found.path, message, things=expired)
+    return {each["code"]: each for each in live}
+
+
+def _tell_unusable(job: Job, found: Found, number: int) -> None:
+    if number:
+        message = f"{counted(number, 'entry')} left that OpenClaw passes over as well"
+        job.report.skipped(KIND, found.path, message, things=number)
+
+
+def _list(document: Mapping[str, Any], name: str, found: Found) -> list[Any]:
+    items = document.get(name)
+    if not isinstance(items, list):
+        raise InvalidError(found.path, f"holds no list {name!r}")
+    return items
+
+
+def _is_request(item: Any) -> bool:
+    if not isinstance(item, dict) or not isinstance(item.get("id"), str):
+        return False
+    return is_key(item.get("code")) and isinstance(item.get("createdAt"), str)
+
+
+def _is_live(item: Mapping[str, Any], now: float) -> bool:
+    try:
+        return now - from_iso(item["createdAt"]) <= _TTL
+    except InvalidError:
+        return False
+
+
+def _names(document: Json, section: str) -> list[str]:
+    if document is None:
+        return []
+    found = document.get(section, []) if isinstance(document, dict) else None
+    if not isinstance(found, list):
+        raise InvalidError("document", f"holds no list {section!r}")
+    return [each for each in found if is_key(each)]

@@ -1,0 +1,106 @@
+"""The credentials of the agents, also those in the files of older releases."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from clawstate.errors import CorruptError
+from clawstate.files.paths import expand_path, normalise_agent_id
+from clawstate.importers.openclaw import fates
+from clawstate.importers.openclaw.discovery import Found, Role
+from clawstate.importers.openclaw.job import Job
+from clawstate.stores.auth.legacy import from_agent_file, from_oauth_file
+
+KIND = "auth"
+_KEPT = "not taken, since this state has another under that id (--replace takes theirs)"
+_MAIN = "main"
+
+
+def take_credentials(job: Job) -> None:
+    """
+    Take `auth-profiles.json` of each agent, with orders, what worked last, and usage.
+
+    `auth.json` and `credentials/oauth.json` fill gaps after that, as in OpenClaw.
+    """
+    for found in (*job.of(Role.AUTH), *_elsewhere(job)):
+        _take(job, found, found.owner, _usual)
+    for found in job.of(Role.AUTH_LEGACY):
+        _take(job, found, found.owner, from_agent_file)
+    for found in job.of(Role.OAUTH):
+        if not job.settings.agents or _MAIN in job.settings.agents:
+            _take(job, found, _MAIN, from_oauth_file)
+
+
+def _elsewhere(job: Job) -> Iterator[Found]:
+    """Yield the files of agents whose directory the configuration names."""
+    usual = {each.path for each in job.files if each.role is Role.AUTH}
+    for agent, folder in _named_folders(job):
+        if job.settings.agents and agent not in job.settings.agents:
+            continue
+        file = Path(os.path.normpath(folder)) / "auth-profiles.json"
+        if not file.is_relative_to(job.source.root):
+            message = f"the agent {agent!r} keeps its credentials there, outside of the source"
+            job.report.note(KIND, str(folder), message)
+            continue
+        path = file.relative_to(job.source.root).as_posix()
+        if path in job.source.entries and path not in usual:
+            yield Found(job.source.entries[path], Role.AUTH, agent)
+
+
+def _named_folders(job: Job) -> Iterator[tuple[str, Path]]:
+    agents = job.values.get("agents")
+    listed = agents.get("list") if isinstance(agents, dict) else None
+    for each in listed if isinstance(listed, list) else []:
+        folder = each.get("agentDir") if isinstance(each, dict) else None
+        if isinstance(folder, str) and folder.strip():
+            path = folder.strip()
+            place = expand_path(path) if path[0] in "~/" else job.source.root / path
+            yield normalise_agent_id(str(each.get("id") or "main")), place
+
+
+def _take(
+    job: Job, found: Found, agent: str, convert: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+) -> None:
+    with job.counted_failure(KIND, found.path):
+        source = job.source.object(found.path)
+        document = source if convert is _usual else {"profiles": convert(source)}
+        profiles = document.get("profiles")
+        if not isinstance(profiles, dict):
+            raise CorruptError(found.path, "holds no profiles", "mend it, then import again")
+        if _is_here(job, found, agent):
+            job.report.count(KIND).add(unchanged=len(profiles))
+            return
+        usual = {name: _under_usual_names(each) for name, each in profiles.items()}
+        answer = job.state.auth(agent).adopt(
+            {**document, "profiles": usual},
+            replace=job.settings.replace and convert is _usual,
+            dry_run=job.dry_run,
+        )
+        fates.tell(job.report, KIND, found.path, answer, what="profile", kept=_KEPT)
+
+
+def _usual(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    return document
+
+
+def _under_usual_names(profile: Any) -> Any:
+    """Return *profile* with `type` and `key` where it says `mode` and `apiKey`, and those kept."""
+    if not isinstance(profile, dict):
+        return profile
+    found = dict(profile)
+    if "type" not in found and "mode" in found:
+        found = {"type": found["mode"], **found}
+    return found
+
+
+def _is_here(job: Job, found: Found, agent: str) -> bool:
+    paths = job.state.paths
+    places = {
+        Role.AUTH: paths.auth_profiles(agent),
+        Role.AUTH_LEGACY: paths.auth_cache(agent),
+        Role.OAUTH: paths.legacy_oauth,
+    }
+    return job.is_here(found, places[found.role])

@@ -1,0 +1,142 @@
+"""Who this device is, what lets it in elsewhere, and which devices are let in here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from clawstate.errors import ConflictError, InvalidError, StateError
+from clawstate.importers.openclaw import fates
+from clawstate.importers.openclaw.discovery import Found, Role
+from clawstate.importers.openclaw.job import Job
+from clawstate.stores.devices.names import require_name
+from clawstate.stores.identity.document import IdentityLayout, id_of, raw_public_key
+
+IDENTITY, DEVICE_AUTH, DEVICES = "identity", "device-auth", "devices"
+OWNER = "owner"
+"""The user of devices that OpenClaw let in: it knows no other."""
+
+_KEPT = "not taken, since this state has another under that name (--replace takes theirs)"
+_PENDING = "left, since they are good for five minutes only; let the devices ask again"
+
+
+def take_identity(job: Job) -> None:
+    """Be the device that the source is, if this state has no key pair yet."""
+    for found in job.of(Role.IDENTITY):
+        with job.counted_failure(IDENTITY, found.path):
+            document = job.source.object(found.path)
+            if job.source.is_same_file(found.path, job.state.paths.device_identity):
+                job.report.count(IDENTITY).add(unchanged=1)
+            elif job.state.identity.adopt(document, dry_run=job.dry_run):
+                job.report.count(IDENTITY).add(new=1)
+            elif _id_in(document) == _known_id(job):
+                job.report.count(IDENTITY).add(unchanged=1)
+            else:
+                message = "this state has another key pair, which stays"
+                job.report.skipped(IDENTITY, found.path, message)
+
+
+def take_device_auth(job: Job) -> None:
+    """Take the tokens by which other gateways let this device in, if it is the same device."""
+    for found in job.of(Role.DEVICE_AUTH):
+        with job.counted_failure(DEVICE_AUTH, found.path):
+            _take_held(job, found, job.source.object(found.path))
+
+
+def take_devices(job: Job) -> None:
+    """Take the paired devices, whose tokens stay good: of each only its SHA-256 is kept."""
+    for found in job.of(Role.PAIRED):
+        with job.counted_failure(DEVICES, found.path):
+            theirs = job.source.object(found.path)
+            documents = {name: device_document(each) for name, each in theirs.items()}
+            answer = job.state.devices.adopt(
+                documents, replace=job.settings.replace, dry_run=job.dry_run
+            )
+            fates.tell(job.report, DEVICES, found.path, answer, what="device", kept=_KEPT)
+    for found in job.of(Role.PENDING):
+        with job.counted_failure(DEVICES, found.path):
+            if waiting := len(job.source.object(found.path)):
+                message = f"{fates.counted(waiting, 'request')} {_PENDING}"
+                job.report.skipped(DEVICES, found.path, message, things=waiting)
+
+
+def device_document(device: Any) -> Any:
+    """Return OpenClaw's *device* as it is kept here: its tokens as digests, all else as it is."""
+    if not isinstance(device, dict):
+        return device
+    tokens = device.get("tokens")
+    scopes = device.get("scopes")
+    document = {
+        **device,
+        "userId": OWNER,
+        "approvedScopes": device.get("approvedScopes", scopes if scopes is not None else []),
+        "tokens": {
+            role: _digested(each)
+            for role, each in (tokens if isinstance(tokens, dict) else {}).items()
+        },
+    }
+    if (name := _name(device.get("displayName"))) is not None:
+        document["name"] = name
+    return document
+
+
+def _digested(token: Any) -> Any:
+    clear = token.get("token") if isinstance(token, dict) else None
+    if not isinstance(clear, str) or not clear:
+        return None
+    digest = hashlib.sha256(clear.encode("utf-8", "surrogatepass")).hexdigest()
+    return {"hash": digest, **{name: each for name, each in token.items() if name != "token"}}
+
+
+def _name(value: Any) -> str | None:
+    try:
+        return None if value is None else require_name(value)
+    except InvalidError:
+        return None
+
+
+def _take_held(job: Job, found: Found, document: Mapping[str, Any]) -> None:
+    tokens = document.get("tokens")
+    held = len(tokens) if isinstance(tokens, dict) else 0
+    if job.is_home():
+        job.report.count(DEVICE_AUTH).add(unchanged=held)
+        return
+    owner, ours = document.get("deviceId"), _id_after(job)
+    if owner is not None and ours is not None and ours != owner:
+        message = "its tokens belong to another device than this one"
+        job.report.skipped(DEVICE_AUTH, found.path, message, things=held or 1)
+        return
+    try:
+        answer = job.state.device_auth.adopt(
+            document, replace=job.settings.replace, dry_run=job.dry_run
+        )
+    except ConflictError:
+        message = "the tokens here belong to another device, and stay"
+        job.report.skipped(DEVICE_AUTH, found.path, message, things=held or 1)
+        return
+    fates.tell(job.report, DEVICE_AUTH, found.path, answer, what="token", kept=_KEPT)
+
+
+def _id_after(job: Job) -> str | None:
+    """Return the id that this device has, or in a dry run would have after the import."""
+    known = _known_id(job)
+    if known is not None or not job.dry_run:
+        return known
+    for found in job.files:
+        if found.role is Role.IDENTITY:
+            try:
+                return _id_in(job.source.object(found.path))
+            except StateError:
+                return None
+    return None
+
+
+def _known_id(job: Job) -> str | None:
+    known = job.state.identity.known()
+    return None if known is None else known.device_id
+
+
+def _id_in(document: Mapping[str, Any]) -> str:
+    record = IdentityLayout().decode(dict(document))["device"]
+    return id_of(raw_public_key(record["publicKeyPem"]))

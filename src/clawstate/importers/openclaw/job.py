@@ -1,0 +1,93 @@
+"""`Job`: one import under way, as the parts that each take one kind of things see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clawstate.errors import StateError
+from clawstate.importers.openclaw.discovery import OF_AGENTS, Found, Role
+from clawstate.importers.openclaw.report import Report
+from clawstate.importers.openclaw.source import Source, reason_of
+from clawstate.state.ground import FILE
+from clawstate.state.opened import State
+
+Progress = Callable[[int, int, str], None]
+"""Is told how many bytes of how many are done, and the file at hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    What an import shall do.
+
+    With *dry_run* nothing is written. *agents* are those whose things are taken, all if there are
+    none. With *replace* sessions, credentials, devices and tokens here give way to those there;
+    with *archives* transcripts of sessions that were reset or deleted are taken, too.
+    """
+
+    dry_run: bool = False
+    agents: frozenset[str] = frozenset()
+    replace: bool = False
+    archives: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The *files* of *source* on their way into *state*; what became of them is in *report*."""
+
+    source: Source
+    state: State
+    files: tuple[Found, ...]
+    report: Report
+    settings: Settings
+    default_agent: str = "main"
+    values: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """The source's configuration."""
+    tell: Callable[[int, str], None] = lambda _size, _path: None
+    """Is told of bytes that are done, and where."""
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether nothing may be written."""
+        return self.settings.dry_run
+
+    def of(self, *roles: Role) -> Iterator[Found]:
+        """Yield the files of *roles*, in the order of the roles, and tell that each was done."""
+        for role in roles:
+            for found in self.files:
+                if found.role is role and self._is_wanted(found):
+                    yield found
+                    if role not in _METERED:
+                        self.tell(found.entry.size, found.path)
+
+    @contextmanager
+    def counted_failure(self, kind: str, path: str) -> Iterator[None]:
+        """Turn an error about the file *path* into a count and a remark; the rest goes on."""
+        try:
+            yield
+        except StateError as error:
+            self.report.failed(kind, path, reason_of(error))
+
+    def is_here(self, found: Found, target: Path) -> bool:
+        """Tell whether the records of *found* are those of the state: the same file, in use."""
+        return self.keeps_files() and self.source.is_same_file(found.path, target)
+
+    def is_home(self) -> bool:
+        """Tell whether the source is the directory of the state itself."""
+        return self.source.is_same_file("", self.state.paths.root)
+
+    def keeps_files(self) -> bool:
+        """Tell whether the records of the state lie in files, not in a database."""
+        return self.state.ground.engines.choice == FILE
+
+    def _is_wanted(self, found: Found) -> bool:
+        agents = self.settings.agents
+        return not agents or found.role not in OF_AGENTS or found.owner in agents
+
+
+# They tell themselves, as they go.
+_METERED = frozenset({Role.TRANSCRIPT, Role.ARCHIVE, Role.SESSIONS, Role.SESSIONS_LEGACY})

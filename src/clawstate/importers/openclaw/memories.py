@@ -1,0 +1,173 @@
+"""The memory indexes: chunks of Markdown whose files are not to be had themselves."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import apsw
+
+from clawstate.clock import from_ms, is_moment
+from clawstate.errors import InvalidError, UnavailableError
+from clawstate.importers.openclaw.discovery import Found, Role
+from clawstate.importers.openclaw.fates import counted
+from clawstate.importers.openclaw.index_snapshot import Chunk, chunks, snapshot
+from clawstate.importers.openclaw.job import Job
+from clawstate.importers.openclaw.workspace import Workspace, namespace_of
+from clawstate.memory.records import MemoryRecord
+from clawstate.memory.validation import record_from
+
+KIND = "memory"
+_BATCH = 1024
+_IN_WORKSPACE = "left, since the files in the workspace are taken instead"
+_NOTE = re.compile(r"memory/(?!(?:.*/)?\.)[^\0]+\.md")
+_OF_SESSION = "left, since the transcripts of the sessions are taken instead"
+
+
+def take_memories(job: Job, workspaces: Sequence[Workspace]) -> None:
+    """
+    Take the chunks of `memory/<agent>.sqlite` whose files are not to be had themselves.
+
+    Their embeddings are left: they belong to another model.
+    """
+    folders = {each.agent: each.folder for each in workspaces}
+    for found in job.of(Role.INDEX):
+        with job.counted_failure(KIND, found.path):
+            if found.entry.is_link:
+                raise UnavailableError(found.path, "is a link, which is not followed")
+            path = job.source.file(found.path)
+            with snapshot(path) as connection:
+                _Index(job, found, connection, folders.get(found.owner)).take()
+
+
+class _Index:
+    """One index on its way into the memory, as a source that the memory follows."""
+
+    def __init__(
+        self, job: Job, found: Found, connection: apsw.Connection, folder: Path | None
+    ) -> None:
+        self._job = job
+        self._found = found
+        self._path = job.source.file(found.path)
+        self._connection = connection
+        self._folder = folder
+        self._memory = job.state.memory
+        self._namespace = namespace_of(found.owner, job.default_agent)
+        self._count = job.report.count(KIND)
+        self._present: dict[str, bool] = {}
+
+    def take(self) -> None:
+        """Bring the chunks into the memory, and out of it what the index holds no more."""
+        left: Counter[str] = Counter()
+        digest = hashlib.blake2b(digest_size=16)
+        taken = 0
+        for chunk in chunks(self._connection, self._path):
+            if reason := self._reason_to_leave(chunk):
+                left[reason] += 1
+            else:
+                taken += 1
+                for part in (chunk.path, chunk.text, str(chunk.start), str(chunk.end)):
+                    digest.update(hashlib.blake2b(part.encode(errors="replace")).digest())
+        for reason, number in sorted(left.items()):
+            message = f"{counted(number, 'chunk')} {reason}"
+            self._job.report.skipped(KIND, self._found.path, message, things=number)
+        if taken:
+            self._bring(digest.hexdigest(), taken)
+
+    def _bring(self, fingerprint: str, taken: int) -> None:
+        source = str(self._path)
+        imports = self._memory.imports
+        if imports.fingerprints(self._namespace).get(source) == fingerprint:
+            self._count.add(unchanged=taken)
+            return
+        if self._job.dry_run:
+            for batch in _batches(self._records()):
+                self._wanted(batch)
+            return
+        before = imports.begin(source, namespace=self._namespace)
+        seen: set[str] = set()
+        for batch in _batches(self._records()):
+            seen.update(each.id for each in batch)
+            kept = [each for each in batch if each.id not in before.forgotten]
+            self._count.add(unchanged=len(batch) - len(kept))
+            wanted = self._wanted(kept)
+            imports.note(source, [each.id for each in kept], namespace=self._namespace)
+            self._memory.add_many(wanted)
+        imports.finish(
+            source,
+            fingerprint=fingerprint,
+            vanished=sorted(before.known - seen),
+            namespace=self._namespace,
+        )
+
+    def _wanted(self, batch: Sequence[MemoryRecord]) -> list[MemoryRecord]:
+        """Return those of *batch* that are not kept as they are, and count all of them."""
+        present = self._memory.get_many([each.id for each in batch])
+        wanted = [each for each in batch if not _says(present.get(each.id), each)]
+        changed = sum(each.id in present for each in wanted)
+        self._count.add(
+            new=len(wanted) - changed, changed=changed, unchanged=len(batch) - len(wanted)
+        )
+        return wanted
+
+    def _records(self) -> Iterator[MemoryRecord]:
+        copies: Counter[tuple[str, str]] = Counter()
+        for chunk in chunks(self._connection, self._path):
+            if self._reason_to_leave(chunk):
+                continue
+            copies[chunk.path, chunk.text] += 1
+            try:
+                yield self._record(chunk, copies[chunk.path, chunk.text])
+            except InvalidError as error:
+                place = f"{self._found.path}#{chunk.path}"
+                self._job.report.failed(KIND, place, error.problem, line=chunk.start)
+
+    def _record(self, chunk: Chunk, copy: int) -> MemoryRecord:
+        at = from_ms(chunk.at)
+        values = {
+            "id": _id(self._namespace, chunk.path, chunk.text, str(copy)),
+            "text": chunk.text,
+            "source": chunk.path,
+            "metadata": {"start_line": chunk.start, "end_line": chunk.end},
+            "namespace": self._namespace,
+            "created_at": at if at and is_moment(at) else None,
+        }
+        return record_from(values, now=self._memory.now())
+
+    def _reason_to_leave(self, chunk: Chunk) -> str:
+        if chunk.source == "sessions":
+            return _OF_SESSION
+        return _IN_WORKSPACE if self._is_there(chunk.path) else ""
+
+    def _is_there(self, path: str) -> bool:
+        if path not in self._present:
+            folder = self._folder
+            is_note = path in {"MEMORY.md", "memory.md"} or _NOTE.fullmatch(path) is not None
+            self._present[path] = folder is not None and is_note and (folder / path).is_file()
+        return self._present[path]
+
+
+def _batches(records: Iterable[MemoryRecord]) -> Iterator[list[MemoryRecord]]:
+    iterator = iter(records)
+    while batch := list(islice(iterator, _BATCH)):
+        yield batch
+
+
+def _says(present: MemoryRecord | None, record: MemoryRecord) -> bool:
+    return (
+        present is not None
+        and present.text == record.text
+        and present.source == record.source
+        and present.metadata == record.metadata
+    )
+
+
+def _id(*parts: str) -> str:
+    # UUID version 8 (RFC 9562), so that the same chunk is the same record at every import.
+    name = "\0".join(parts).encode(errors="replace")
+    digits = hashlib.blake2b(name, digest_size=16).hexdigest()
+    return f"{digits[:8]}-{digits[8:12]}-8{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"

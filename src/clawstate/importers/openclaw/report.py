@@ -1,0 +1,122 @@
+"""What an import found and did: counts for each kind, and what deserves a word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+KINDS = (
+    "config",
+    "auth",
+    "sessions",
+    "transcripts",
+    "channels",
+    "identity",
+    "device-auth",
+    "devices",
+    "memory",
+    "workspace",
+    "dedupe",
+)
+"""What can be taken over, in the order in which it is."""
+
+OF_AGENTS = ("auth", "sessions", "transcripts", "memory", "workspace")
+"""The kinds of what belongs to one agent."""
+
+LEFT = "left-alone"
+"""The kind of files that are not taken over; they are counted all the same."""
+
+
+@dataclass(slots=True)
+class Count:
+    """
+    How many things of one kind were *found*, and what became of each of them.
+
+    *found* is the sum of all others. *unchanged* were here already.
+    """
+
+    found: int = 0
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    skipped: int = 0
+    failed: int = 0
+
+    def add(
+        self,
+        *,
+        new: int = 0,
+        changed: int = 0,
+        unchanged: int = 0,
+        skipped: int = 0,
+        failed: int = 0,
+    ) -> None:
+        """Count things that were found, by what became of them."""
+        self.found += new + changed + unchanged + skipped + failed
+        self.new += new
+        self.changed += changed
+        self.unchanged += unchanged
+        self.skipped += skipped
+        self.failed += failed
+
+
+class Severity(StrEnum):
+    """How much a remark matters: what *failed* could not be read or kept, though it should be."""
+
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """
+    A sentence about one file; *path* is relative to the source, *line* counts from 1.
+
+    It never repeats what the file says: that may be secret.
+    """
+
+    kind: str
+    severity: Severity
+    path: str
+    message: str
+    line: int | None = None
+
+
+@dataclass(slots=True)
+class Report:
+    """What an import of *source* found and did, or with *dry_run* would do."""
+
+    source: str
+    dry_run: bool
+    counts: dict[str, Count] = field(default_factory=dict)
+    remarks: list[Remark] = field(default_factory=list)
+
+    def count(self, kind: str) -> Count:
+        """Return the counts of *kind*, to add to."""
+        return self.counts.setdefault(kind, Count())
+
+    def failed(self, kind: str, path: str, message: str, *, line: int | None = None) -> None:
+        """Count one thing of *kind* as failed, and say why."""
+        self.count(kind).add(failed=1)
+        self.remarks.append(Remark(kind, Severity.FAILED, path, message, line))
+
+    def skipped(self, kind: str, path: str, message: str, *, things: int = 1) -> None:
+        """Count *things* of *kind* as left out on purpose, and say why."""
+        self.count(kind).add(skipped=things)
+        self.remarks.append(Remark(kind, Severity.SKIPPED, path, message))
+
+    def note(self, kind: str, path: str, message: str) -> None:
+        """Say something that changes no count."""
+        self.remarks.append(Remark(kind, Severity.NOTE, path, message))
+
+    def has_failed(self) -> bool:
+        """Tell whether anything could not be taken over that should have been."""
+        return any(count.failed for count in self.counts.values())
+
+    def kinds(self) -> Iterator[tuple[str, Count]]:
+        """Yield the kinds of which something was found, in their order."""
+        for kind in (*KINDS, LEFT):
+            if kind in self.counts and self.counts[kind].found:
+                yield kind, self.counts[kind]

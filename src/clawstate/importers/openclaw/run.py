@@ -1,0 +1,129 @@
+"""`import_openclaw`: everything that the releases of OpenClaw up to 2026.6 kept in files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clawstate.errors import InvalidError
+from clawstate.files.paths import normalise_agent_id
+from clawstate.importers.openclaw.channels import take_channels
+from clawstate.importers.openclaw.configuration import read_values, take_configuration
+from clawstate.importers.openclaw.credentials import take_credentials
+from clawstate.importers.openclaw.dedupe_marks import take_marks
+from clawstate.importers.openclaw.devices import take_device_auth, take_devices, take_identity
+from clawstate.importers.openclaw.discovery import Role, discover
+from clawstate.importers.openclaw.job import Job, Progress, Settings
+from clawstate.importers.openclaw.left_alone import count_left_alone
+from clawstate.importers.openclaw.memories import take_memories
+from clawstate.importers.openclaw.report import KINDS, OF_AGENTS, Report
+from clawstate.importers.openclaw.sessions import take_sessions
+from clawstate.importers.openclaw.source import Source
+from clawstate.importers.openclaw.transcripts import take_transcripts
+from clawstate.importers.openclaw.workspace import find_workspaces, take_workspaces
+from clawstate.state.opened import State
+
+
+def import_openclaw(
+    state: State,
+    path: Path,
+    *,
+    kinds: Collection[str] = (),
+    agents: Iterable[str] = (),
+    dry_run: bool = False,
+    replace: bool = False,
+    archives: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """
+    Take over what the directory *path* of OpenClaw holds, and return what became of it.
+
+    *path* is only read, and no lock of it is taken. An import can be repeated, and resumed after
+    it was killed: what is here already is not taken again. Where both sides have something, the
+    session that was updated last stays, and otherwise ours, unless *replace*; the configuration and
+    the key pair of this device stay in any case. Only *kinds* are
+    taken, or what belongs to *agents*, all by default; with *archives* also the transcripts of
+    sessions that were reset or deleted. A *dry_run* writes nothing and returns the same counts.
+
+    Raises `NotFoundError`, `UnavailableError` for *path*, and `InvalidError` for a kind that does
+    not exist. Whatever else is wrong is a remark in the report.
+    """
+    named = frozenset(normalise_agent_id(each) for each in agents)
+    wanted = _wanted(kinds, of_agents=bool(named))
+    source = Source.at(path)
+    report = Report(str(source.root), dry_run)
+    settings = Settings(
+        dry_run=dry_run,
+        agents=named,
+        replace=replace,
+        archives=archives,
+    )
+    job = _job(source, state, report, settings, progress)
+    for kind, take in _steps(job).items():
+        if kind in wanted:
+            take()
+    if not kinds and not named:
+        count_left_alone(job)
+    job.tell(sum(each.entry.size for each in job.files), "")
+    return report
+
+
+def _wanted(kinds: Collection[str], *, of_agents: bool) -> frozenset[str]:
+    for kind in kinds:
+        if kind not in KINDS:
+            raise InvalidError("kind", f"there is no {kind!r}", f"choose from {', '.join(KINDS)}")
+    return frozenset(kinds or (OF_AGENTS if of_agents else KINDS))
+
+
+def _job(
+    source: Source, state: State, report: Report, settings: Settings, progress: Progress | None
+) -> Job:
+    plain = Job(source, state, tuple(discover(source)), report, settings)
+    values = read_values(plain)
+    agent = _default_agent(values)
+    files = plain.files if agent == "main" else tuple(discover(source, default_agent=agent))
+    total = sum(each.entry.size for each in files if each.role is not Role.OTHER)
+    meter = _Meter(total, progress)
+    return Job(source, state, files, report, settings, agent, values, meter.advance)
+
+
+def _steps(job: Job) -> Mapping[str, Callable[[], None]]:
+    workspaces = find_workspaces(job)
+    return {
+        "config": lambda: take_configuration(job),
+        "auth": lambda: take_credentials(job),
+        "sessions": lambda: take_sessions(job),
+        "transcripts": lambda: take_transcripts(job),
+        "channels": lambda: take_channels(job),
+        "identity": lambda: take_identity(job),
+        "device-auth": lambda: take_device_auth(job),
+        "devices": lambda: take_devices(job),
+        "memory": lambda: take_memories(job, workspaces),
+        "workspace": lambda: take_workspaces(job, workspaces),
+        "dedupe": lambda: take_marks(job),
+    }
+
+
+def _default_agent(values: Mapping[str, Any]) -> str:
+    """Return the agent that OpenClaw takes where none is named."""
+    agents = values.get("agents")
+    listed = agents.get("list") if isinstance(agents, dict) else None
+    found = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    chosen = next((each for each in found if each.get("default") is True), None)
+    first = chosen or (found[0] if found else {})
+    return normalise_agent_id(str(first.get("id") or "main"))
+
+
+@dataclass(slots=True)
+class _Meter:
+    total: int
+    progress: Progress | None
+    done: int = 0
+
+    def advance(self, size: int, path: str) -> None:
+        """Tell that *size* more bytes are done, at *path*."""
+        self.done = min(self.done + size, self.total)
+        if self.progress is not None:
+            self.progress(self.done, self.total, path)

@@ -1,0 +1,116 @@
+"""The sessions of all agents, whose keys and ids stay what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from clawstate.errors import InvalidError
+from clawstate.files.paths import expand_path
+from clawstate.importers.openclaw import fates
+from clawstate.importers.openclaw.discovery import Found, Role
+from clawstate.importers.openclaw.job import Job
+from clawstate.stores.sessions.entry import updated_ms
+from clawstate.stores.sessions.forms import OpenClawForm
+
+KIND = "sessions"
+_BATCH = 500  # sessions in one change, so that it can be seen how far it is
+_KEPT = "not taken, since this state has them newer or deleted them (--replace takes theirs)"
+_TWICE = "left, under other spellings of a key; the one updated last is taken"
+
+
+def take_sessions(job: Job) -> None:
+    """
+    Take the entries of `agents/*/sessions/sessions.json`, and of the index of older releases.
+
+    They are taken in batches. Where both sides have a session, the one that was
+    updated last stays.
+    """
+    for found in job.of(Role.SESSIONS, Role.SESSIONS_LEGACY):
+        with job.counted_failure(KIND, found.path):
+            _take(job, found)
+
+
+def read_index(job: Job, found: Found) -> dict[str, Any]:
+    """Return the entries of the index *found*, each under the key that it has here."""
+    is_old = found.role is Role.SESSIONS_LEGACY
+    document = job.source.object(found.path, json5=is_old)
+    form = OpenClawForm(job.source.file(found.path).parent)
+    entries: dict[str, Any] = {}
+    for key, entry in document.items():
+        name = _key(key, found, is_alone=found.owner == job.default_agent, is_old=is_old)
+        known = entries.get(name)
+        if known is None or updated_ms(entry) > updated_ms(known):
+            entries[name] = form.migrated(entry) if isinstance(entry, dict) else entry
+    if twice := len(document) - len(entries):
+        job.report.skipped(
+            KIND, found.path, f"{fates.counted(twice, 'entry')} {_TWICE}", things=twice
+        )
+    return entries
+
+
+def _take(job: Job, found: Found) -> None:
+    target = _index_file(job, found.owner)
+    if target is not None and job.source.is_same_file(found.path, target):
+        job.report.count(KIND).add(unchanged=len(job.source.object(found.path, json5=True)))
+        return
+    if target is not None and job.source.holds(target) and not job.is_home():
+        problem = f"the configuration keeps the sessions of this state in {target}, in the source"
+        raise InvalidError(found.path, problem, "change session.store, then import again")
+    entries = {key: _without_file(entry) for key, entry in read_index(job, found).items()}
+    answers = []
+    for keys in _batches(list(entries)):
+        batch = {key: entries[key] for key in keys}
+        answers.append(
+            job.state.sessions.adopt(batch, replace=job.settings.replace, dry_run=job.dry_run)
+        )
+        job.tell(found.entry.size * len(keys) // len(entries), found.path)
+    answer = fates.joined(answers)
+    fates.tell(job.report, KIND, found.path, answer, what="session", kept=_KEPT)
+
+
+def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    yield from (keys[start : start + _BATCH] for start in range(0, len(keys), _BATCH))
+
+
+def _key(key: str, found: Found, *, is_alone: bool, is_old: bool) -> str:
+    """Return *key* as OpenClaw looks it up, and so that two agents never share one."""
+    name = key.strip().lower()
+    if name.startswith("agent:") or (is_alone and not is_old) or not name:
+        return name
+    if is_old and name.startswith("group:") and name.endswith("@g.us"):
+        name = f"whatsapp:{name}"
+    return f"agent:{found.owner}:{name}"
+
+
+def _without_file(entry: Any) -> Any:
+    # It names a file of the source; the transcript is found by the session's id.
+    if not isinstance(entry, dict):
+        return entry
+    return {name: value for name, value in entry.items() if name != "sessionFile"}
+
+
+def _index_file(job: Job, agent: str) -> Path | None:
+    """Return the file of this state's index; `None` where a database keeps it."""
+    usual = job.state.paths.sessions_index
+    store = _chosen_store(job)
+    if store is None:
+        return usual if job.keeps_files() else None
+    if store in {"file", "sqlite"} or "://" in store:
+        return usual if store == "file" else None
+    text = store.replace("{agentId}", agent)
+    return expand_path(text if text.startswith("~") else str(job.state.paths.root / text))
+
+
+def _chosen_store(job: Job) -> str | None:
+    store = job.state.config.get("session.store")
+    if job.dry_run and not job.state.config.path.exists():
+        # As it will be once the configuration was copied.
+        store = _object(job.values.get("session")).get("store")
+    usual = str(job.state.paths.sessions_index)
+    return store if isinstance(store, str) and store != usual else None
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,143 @@
+"""The transcripts, entry by entry as they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from clawstate.errors import StateError
+from clawstate.importers.openclaw.discovery import Found, Role
+from clawstate.importers.openclaw.job import Job
+from clawstate.importers.openclaw.trial import tried
+from clawstate.importers.regular_file import unreadable
+from clawstate.stores.sessions.entry import is_session_id
+from clawstate.stores.transcripts.importing import read_lines
+from clawstate.stores.transcripts.values import Imported
+
+KIND = "transcripts"
+_SUFFIX = ".jsonl"
+_SHOWN = 10  # broken lines of one file
+_STEP = 1 << 20  # bytes between two looks at the progress
+_UNFINISHED = "its last line is not finished; import again when it is"
+_ARCHIVED = "is of a session that was reset or deleted; --archives takes it"
+
+Claims = dict[tuple[str, str], str]
+"""Which session a file belongs to, by its folder and name."""
+
+
+def take_transcripts(job: Job) -> None:
+    """
+    Add the entries of every transcript that are not here, in their order; counted by entries.
+
+    A transcript goes to the session that names it, otherwise to that of its own name. It is read
+    as a stream, and committed in batches. Archived ones keep their whole name.
+    """
+    claims = _claims(job)
+    for found in job.of(Role.TRANSCRIPT):
+        with job.counted_failure(KIND, found.path):
+            _take(job, found, session_of(found, claims, job))
+    for found in job.of(Role.ARCHIVE):
+        if job.settings.archives:
+            with job.counted_failure(KIND, found.path):
+                _take(job, found, session_of(found, claims, job))
+        else:
+            job.report.skipped(KIND, found.path, _ARCHIVED)
+            job.tell(found.entry.size, found.path)
+
+
+def session_of(found: Found, claims: Claims, job: Job) -> str:
+    """Return the id of the session here that the transcript *found* goes to."""
+    folder, _, name = found.path.rpartition("/")
+    claimed = claims.get((folder, name))
+    if claimed is not None:
+        usual = f"{claimed}{_SUFFIX}"
+        if usual == name or f"{folder}/{usual}" not in job.source.entries:
+            return claimed
+    stem, _, archived = name.partition(_SUFFIX)
+    wanted = f"{stem}{archived}"
+    if is_session_id(wanted):
+        return wanted
+    # A topic may hold what an id cannot.
+    start = stem.partition("-topic-")[0]
+    digest = hashlib.sha256(wanted.encode(errors="surrogateescape")).hexdigest()[:16]
+    return f"{start}-topic-{digest}" if is_session_id(start) and len(start) < 100 else digest
+
+
+def _claims(job: Job) -> Claims:
+    claims: dict[tuple[str, str], set[str]] = {}
+    for found in job.files:
+        if found.role not in {Role.SESSIONS, Role.SESSIONS_LEGACY}:
+            continue
+        folder = found.path.rpartition("/")[0]
+        for entry in _entries(job, found):
+            session_id, file = entry.get("sessionId"), entry.get("sessionFile")
+            if is_session_id(session_id) and isinstance(file, str):
+                name = file.replace("\\", "/").rpartition("/")[2]
+                claims.setdefault((folder, name), set()).add(str(session_id))
+    return {place: next(iter(ids)) for place, ids in claims.items() if len(ids) == 1}
+
+
+def _entries(job: Job, found: Found) -> Iterator[dict[str, Any]]:
+    try:
+        document = job.source.object(found.path, json5=found.role is Role.SESSIONS_LEGACY)
+    except StateError:
+        return  # told where the sessions are taken
+    yield from (each for each in document.values() if isinstance(each, dict))
+
+
+def _take(job: Job, found: Found, session_id: str) -> None:
+    with job.source.open(found.path) as stream:
+        lines = _Lines(job, found, stream)
+        if job.dry_run:
+            imported = tried(job.state.transcripts, session_id, lines, now=job.state.ground.clock())
+        else:
+            imported = job.state.transcripts.import_lines(session_id, lines)
+    _count(job, found, imported)
+    if lines.is_unfinished:
+        job.report.skipped(KIND, found.path, _UNFINISHED)
+
+
+def _count(job: Job, found: Found, imported: Imported) -> None:
+    job.report.count(KIND).add(new=imported.added, unchanged=imported.kept)
+    for problem in imported.problems[:_SHOWN]:
+        job.report.failed(KIND, found.path, problem.message, line=problem.line)
+    if (more := len(imported.problems) - _SHOWN) > 0:
+        job.report.count(KIND).add(failed=more)
+        job.report.note(KIND, found.path, f"{more:,} more lines could not be read")
+
+
+class _Lines:
+    """The lines of a file; without a last one that its writer has not finished."""
+
+    def __init__(self, job: Job, found: Found, stream: BinaryIO) -> None:
+        self._job = job
+        self._found = found
+        self._stream = stream
+        self.is_unfinished = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Give the lines, and tell how far it is."""
+        pending = 0
+        try:
+            for line in read_lines(self._stream):
+                pending += len(line)
+                if pending >= _STEP:
+                    self._job.tell(pending, self._found.path)
+                    pending = 0
+                if line.endswith(b"\n") or _is_whole(line):
+                    yield line
+                else:
+                    self.is_unfinished = True
+        except OSError as error:
+            raise unreadable(self._job.source.file(self._found.path), error) from error
+        self._job.tell(pending, self._found.path)
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return not line.strip()
+    return True

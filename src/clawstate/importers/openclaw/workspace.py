@@ -1,0 +1,188 @@
+"""The workspaces of the agents: `MEMORY.md` and the notes below `memory/`."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from clawstate.errors import StateError
+from clawstate.files.paths import effective_home, expand_path, normalise_agent_id
+from clawstate.importers.openclaw.job import Job
+from clawstate.importers.openclaw.source import reason_of
+from clawstate.importers.sync import Report as Imported
+from clawstate.importers.sync import import_paths
+from clawstate.memory.imports import Before
+from clawstate.memory.records import MemoryRecord
+from clawstate.memory.service import Memory
+
+KIND = "workspace"
+_NOTES = ("MEMORY.md", "memory.md", "memory")
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The *folder* in which an *agent* works."""
+
+    agent: str
+    folder: Path
+
+
+def find_workspaces(job: Job) -> tuple[Workspace, ...]:
+    """
+    Return the workspaces that exist, of the wanted agents, by what its configuration says.
+
+    A folder outside of the source counts only if the source lies in the user's own home: in a
+    copy of somebody's state its path means another machine. It is named in the report instead.
+    """
+    found: dict[str, Workspace] = {}
+    for agent, folder in _named(job):
+        if job.settings.agents and agent not in job.settings.agents:
+            continue
+        if not _is_folder(folder):
+            continue
+        if job.source.holds(folder) or job.source.root.parent == _home():
+            found.setdefault(agent, Workspace(agent, folder))
+        else:
+            hint = "run 'clawstate memory import' on it if it is yours"
+            job.report.note(KIND, str(folder), f"is outside of the source, and is left; {hint}")
+    return tuple(found.values())
+
+
+def take_workspaces(job: Job, workspaces: Sequence[Workspace]) -> None:
+    """Take the Markdown of *workspaces* into the memory; counted by files."""
+    for each in workspaces:
+        paths = [each.folder / name for name in _NOTES if _is_real(each.folder / name)]
+        if paths:
+            _take(job, paths, namespace=namespace_of(each.agent, job.default_agent))
+
+
+def namespace_of(agent: str, default_agent: str) -> str:
+    """Return where the memory of *agent* goes: that of the default agent is everybody's default."""
+    return "default" if agent == default_agent else agent
+
+
+def _take(job: Job, paths: Sequence[Path], *, namespace: str) -> None:
+    memory = job.state.memory
+    before = memory.imports.fingerprints(namespace)
+    target = cast("Memory", _Unwritten(memory)) if job.dry_run else memory
+    try:
+        imported = import_paths(target, paths, namespace=namespace)
+    except StateError as error:
+        job.report.failed(KIND, str(paths[0].parent), reason_of(error))
+        return
+    _count(job, imported, _known(before, paths))
+
+
+def _count(job: Job, imported: Imported, known: int) -> None:
+    broken = {each.path for each in imported.problems if each.line is None}
+    moved = imported.files - imported.skipped
+    changed = min(known - imported.skipped, moved)
+    count = job.report.count(KIND)
+    count.add(new=moved - changed, changed=changed, unchanged=imported.skipped)
+    for problem in imported.problems:
+        path = _shown(job, problem.path)
+        if problem.path in broken:
+            job.report.failed(KIND, path, problem.message)
+        else:
+            job.report.note(KIND, path, f"line {problem.line}: {problem.message}")
+
+
+def _known(marks: Mapping[str, str], paths: Sequence[Path]) -> int:
+    """Return how many files of *paths* that are there were imported before."""
+    sources = (Path(source) for source in marks)
+    return sum(
+        any(source == path or source.is_relative_to(path) for path in paths)
+        and os.path.lexists(source)
+        for source in sources
+    )
+
+
+def _named(job: Job) -> Iterator[tuple[str, Path]]:
+    agents = _object(job.values.get("agents"))
+    listed = [each for each in _items(agents.get("list")) if isinstance(each, dict)]
+    default = _object(agents.get("defaults")).get("workspace")
+    for each in listed:
+        if isinstance(workspace := each.get("workspace"), str) and workspace.strip():
+            yield normalise_agent_id(str(each.get("id", ""))), _expanded(job, workspace)
+    if isinstance(default, str) and default.strip():
+        yield job.default_agent, _expanded(job, default)
+    yield job.default_agent, job.source.root / "workspace"
+    for name in sorted(job.source.entries):
+        if name.startswith("workspace-") and "/" not in name:
+            agent = normalise_agent_id(name.removeprefix("workspace-"))
+            yield agent, job.source.root / name
+
+
+def _expanded(job: Job, text: str) -> Path:
+    if text.strip().startswith(("~", "/")):
+        return expand_path(text)
+    return job.source.root / text.strip()
+
+
+def _home() -> Path:
+    return Path(os.path.realpath(effective_home()))
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _is_real(path: Path) -> bool:
+    try:
+        return not stat.S_ISLNK(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _shown(job: Job, path: Path) -> str:
+    try:
+        return path.relative_to(job.source.root).as_posix()
+    except ValueError:
+        return str(path)
+
+
+class _Unwritten:
+    """A memory that is read as it is, and takes nothing in: what a dry run imports into."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self.imports = self
+
+    def now(self) -> float:
+        return self._memory.now()
+
+    def fingerprints(self, namespace: str) -> dict[str, str]:
+        return self._memory.imports.fingerprints(namespace)
+
+    def begin(self, _source: str, *, namespace: str) -> Before:  # noqa: ARG002 - as `Imports`
+        return Before(frozenset(), frozenset())
+
+    def note(self, _source: str, _ids: Sequence[str], *, namespace: str) -> None:
+        pass
+
+    def finish(self, _source: str, **_: object) -> int:
+        return 0
+
+    def forget(self, _source: str, **_: object) -> int:
+        return 0
+
+    def get_many(self, ids: Sequence[str]) -> dict[str, MemoryRecord]:
+        return self._memory.get_many(ids)
+
+    def add_many(self, records: Sequence[MemoryRecord]) -> list[str]:
+        return [each.id for each in records]

@@ -1,0 +1,92 @@
+"""The key that lies in a private file, outside of the state that it opens."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import shlex
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from clawstate.errors import InvalidError, NotFoundError, UnavailableError
+from clawstate.files.atomic import write_atomic
+from clawstate.files.lock import FileLock
+from clawstate.files.paths import effective_home, expand_path
+from clawstate.files.refusals import translated
+from clawstate.files.regular import open_regular, read_all
+from clawstate.sealing.ciphertext import KEY_BYTES
+
+_LIMIT = 4096
+_OTHERS = 0o077
+
+
+def default_key_file(name: str, *, env: Mapping[str, str] | None = None) -> Path:
+    """Return where the key *name* lies by default: `~/.config/clawstate/<name>.key`."""
+    variables = os.environ if env is None else env
+    chosen = variables.get("XDG_CONFIG_HOME", "").strip()
+    folder = expand_path(chosen, env=env) if chosen else effective_home(env) / ".config"
+    return folder / "clawstate" / f"{name}.key"
+
+
+def make_key_file(path: Path, key: bytes, *, state: Path) -> bytes:
+    """
+    Write *key* into the new file *path*, and return it; a key that is there is returned instead.
+
+    The file is private from birth. Raises `InvalidError` for a place inside of *state*: who takes
+    the state would have the key as well.
+    """
+    if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(state)):
+        hint = "choose a place outside, best on another disk"
+        raise InvalidError(str(path), "a key inside of the state that it opens is none", hint)
+    with FileLock(path):
+        if os.path.lexists(path):
+            return read_key_file(path)
+        write_atomic(path, base64.b64encode(key) + b"\n")
+    return key
+
+
+def read_key_file(path: Path) -> bytes:
+    """
+    Return the key in the file *path*.
+
+    Raises `InvalidError` for a link, for a file that others may read or that another user owns,
+    and for anything but a key; `UnavailableError` if it is missing or cannot be read.
+    """
+    text = read_private(path, missing="put it back, or name it in CLAWSTATE_KEY_FILE")
+    key = b""
+    try:
+        key = base64.b64decode(text.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise InvalidError(str(path), "holds no key", "put the right file in its place")
+    return key
+
+
+def read_private(path: Path, *, missing: str) -> str:
+    """Return the text of *path*, which only we and root may read; raises as `read_key_file`."""
+    with translated(path, "was not read"):
+        try:
+            descriptor = open_regular(path)
+        except NotFoundError:
+            descriptor = -1
+        if descriptor < 0:
+            raise UnavailableError(str(path), "is missing", missing)
+        with os.fdopen(descriptor, "rb"):
+            _require_ours(path, os.fstat(descriptor))
+            raw = read_all(descriptor, _LIMIT, path)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return ""
+
+
+def _require_ours(path: Path, found: os.stat_result) -> None:
+    mode, quoted = stat.S_IMODE(found.st_mode), shlex.quote(str(path))
+    if mode & _OTHERS:
+        problem = f"others may read it (mode {mode:04o})"
+        raise InvalidError(str(path), problem, f"run 'chmod {mode & ~_OTHERS:o} {quoted}'")
+    if found.st_uid not in {0, os.geteuid()}:
+        raise InvalidError(str(path), f"belongs to user {found.st_uid}", "take a file of your own")

@@ -1,0 +1,114 @@
+"""Where the key comes from that opens the keys of a state: a file, a keyring, a passphrase."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clawstate.errors import CorruptError, InvalidError
+from clawstate.files.paths import expand_path
+from clawstate.sealing.ciphertext import new_key
+from clawstate.sealing.key_file import default_key_file, make_key_file, read_key_file
+from clawstate.sealing.keyring_entry import SERVICE, make_entry, read_entry
+from clawstate.sealing.passphrase import Stretching, new_passphrase, present_passphrase
+
+OFF = "off"
+CHOICES = "keyring, file, file:/path, or passphrase"
+OVERRIDE = "CLAWSTATE_KEY_FILE"
+
+Given = Callable[[], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class KeySource:
+    """
+    One place that a key comes from, as it is noted in `state/keys.json`; it holds no secret.
+
+    *kind* is `file`, `keyring` or `passphrase`; *place* the path, the name of the entry, or empty.
+    """
+
+    kind: str
+    place: str = ""
+    stretching: Stretching | None = None
+
+    def __str__(self) -> str:
+        names = {"file": f"key file {self.place}", "keyring": f"keyring entry {self.place}"}
+        return names.get(self.kind, "passphrase")
+
+    @classmethod
+    def read(cls, document: Any, *, path: Path) -> KeySource:
+        """Return what `document` wrote; raises `CorruptError` that names *path*."""
+        found = document if isinstance(document, dict) else {}
+        kind, place = found.get("kind"), found.get("place")
+        if kind == "passphrase":
+            return cls("passphrase", stretching=Stretching.read(found, path=path))
+        if kind not in {"file", "keyring"} or not isinstance(place, str) or not place:
+            raise CorruptError(str(path), "names no source of its key")
+        return cls(kind, place)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What `read` reads."""
+        if self.stretching is not None:
+            return {"kind": self.kind, **self.stretching.document}
+        return {"kind": self.kind, "place": self.place}
+
+    def key(self, given: Given) -> bytes:
+        """
+        Return the key; a passphrase may be *given*, or a person is asked for it.
+
+        Raises `UnavailableError`, `InvalidError`.
+        """
+        if self.stretching is not None:
+            return self.stretching.key(present_passphrase(given))
+        if self.kind == "keyring":
+            return read_entry(self.place.removeprefix(f"{SERVICE}/"))
+        other = os.environ.get(OVERRIDE, "").strip()
+        return read_key_file(expand_path(other) if other else Path(self.place))
+
+
+def require_choice(choice: str) -> str:
+    """Return *choice* if it names a source; raises `InvalidError`."""
+    kind, _, place = choice.partition(":")
+    if choice in {"keyring", "file", "passphrase"} or (kind == "file" and _is_absolute(place)):
+        return choice
+    raise InvalidError("key", f"{choice!r} is no source of a key", f"write {CHOICES}")
+
+
+def kind_of_choice(choice: str) -> str:
+    """Return the kind of the source that *choice* means."""
+    return require_choice(choice).partition(":")[0]
+
+
+def new_source(
+    choice: str,
+    name: str,
+    *,
+    state: Path,
+    given: Given,
+    again: bool = False,
+    env: Mapping[str, str] | None = None,
+) -> tuple[KeySource, bytes]:
+    """
+    Return the source that *choice* means, and its key, made and kept there if there was none.
+
+    *name* is that of a default file or entry. With *again* another passphrase is asked for than the
+    present one. Raises `InvalidError`, `UnavailableError`, `MissingExtraError`.
+    """
+    kind = kind_of_choice(choice)
+    if kind == "passphrase":
+        stretching = Stretching.new()
+        key = stretching.key(new_passphrase(given, env, again=again))
+        return KeySource(kind, stretching=stretching), key
+    if kind == "keyring":
+        return KeySource(kind, f"{SERVICE}/{name}"), make_entry(name, new_key())
+    place = choice.partition(":")[2]
+    path = expand_path(place, env=env) if place else default_key_file(name, env=env)
+    return KeySource(kind, str(path)), make_key_file(path, new_key(), state=state)
+
+
+def _is_absolute(place: str) -> bool:
+    return place.startswith(("/", "~/")) and "\0" not in place

@@ -1,0 +1,194 @@
+"""`Vault`: the keys of one state, opened when they are first needed."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clawstate.errors import ConflictError, CorruptError, NotFoundError, UnavailableError
+from clawstate.files.atomic import sweep_temporaries, write_atomic
+from clawstate.files.lock import FileLock
+from clawstate.files.lock_options import LockOptions
+from clawstate.files.paths import expand_path
+from clawstate.files.stamps import Stamp, read_stamped, stamp_of
+from clawstate.sealing.ciphertext import new_key
+from clawstate.sealing.keys import Keys
+from clawstate.sealing.sources import Given, KeySource, kind_of_choice, new_source, require_choice
+
+_LIMIT = 1 << 20
+_NAME_BYTES = 4
+_Keep = Callable[[Path, bytes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """The keys of one version of the file; they are not shown."""
+
+    stamp: Stamp
+    keys: Keys
+    outer: bytes = field(repr=False)
+    known: dict[str, bytes] = field(repr=False)
+
+
+class Vault:
+    """
+    The keys in `state/keys.json` below the state directory *root* (decision 13). Safe for threads.
+
+    The file holds the keys that seal the secrets, themselves sealed with one key from outside: of
+    a file, a keyring or a passphrase, which *given* may know. They stay in memory until `forget`.
+    *keep* is told what was written, to keep a copy.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        given: Given = lambda: None,
+        keep: _Keep = lambda _path, _raw: None,
+        lock: LockOptions | None = None,
+    ) -> None:
+        self.path = root / "state" / "keys.json"
+        self._root = root
+        self._given = given
+        self._keep = keep
+        self._lock = lock or LockOptions()
+        self._mutex = threading.RLock()
+        self._opened: _Opened | None = None
+
+    def __repr__(self) -> str:
+        return f"Vault({str(self.path)!r})"
+
+    @property
+    def exists(self) -> bool:
+        """Whether this state ever had keys."""
+        return os.path.lexists(self.path)
+
+    def source(self) -> KeySource | None:
+        """
+        Return where the outer key comes from, or `None` without keys; asks nobody for anything.
+
+        Raises `CorruptError`, `UnavailableError`.
+        """
+        return self._read().source if self.exists else None
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the keys, that in use last; raises `CorruptError`."""
+        if not self.exists:
+            return ()
+        keys = self._read()
+        return (*(name for name in keys.sealed if name != keys.current), keys.current)
+
+    def current(self) -> bytes:
+        """
+        Return the key that seals what is new.
+
+        Raises `UnavailableError` if the outer key is not to be had, `NotFoundError` if there are no
+        keys, `CorruptError`.
+        """
+        opened = self._open()
+        return opened.known[opened.keys.current]
+
+    def key(self, name: str) -> bytes:
+        """
+        Return the key *name*, which is a whole name.
+
+        Raises what `current` does, and `UnavailableError` if there is no such key.
+        """
+        found = self._open().known.get(name)
+        if found is None:
+            problem = f"has no key {name}"
+            raise UnavailableError(str(self.path), problem, "restore the file that had it")
+        return found
+
+    def prepare(self, choice: str) -> KeySource:
+        """
+        Make keys whose outer key comes from *choice*, unless there are some, and open them.
+
+        Raises `ConflictError` if they are there with an outer key of another kind.
+        """
+        require_choice(choice)
+        with self._mutex, FileLock(self.path, options=self._lock) as lock:
+            if not self.exists:
+                self._make(choice, lock)
+            found = self._open().keys.source
+            if not _is_meant(choice, found):
+                hint = f"it opens with the {found}; run 'clawstate auth rekey --key {choice}'"
+                raise ConflictError("key", str(self.path), hint)
+            return found
+
+    def rotate(self, choice: str) -> KeySource:
+        """
+        Seal from now on with a new key, and all keys with a new outer one from *choice*.
+
+        The old keys stay in the file, to open what they sealed. So does the old outer key where it
+        is: it opens older backups.
+        """
+        require_choice(choice)
+        with self._mutex, FileLock(self.path, options=self._lock) as lock:
+            old = self._open()
+            source, outer = self._source(choice, old.keys.state, again=True)
+            keys = Keys.made(old.keys.state, source, outer, old.known, new_key())
+            self._write(keys, outer, lock)
+            return source
+
+    def forget(self) -> None:
+        """Drop the opened keys from memory."""
+        with self._mutex:
+            self._opened = None
+
+    def _open(self) -> _Opened:
+        with self._mutex:
+            now = self._opened
+            if now is not None and now.stamp == stamp_of(self.path) and now.stamp.is_settled:
+                return now
+            raw, stamp = self._content()
+            keys = Keys.read(raw, path=self.path)
+            outer = now.outer if now is not None and now.keys.source == keys.source else None
+            if outer is None:
+                outer = keys.source.key(self._given)
+            known = keys.opened(outer, path=self.path)
+            if keys.current not in known:
+                raise CorruptError(str(self.path), "names a key that it does not hold")
+            self._opened = _Opened(stamp, keys, outer, known)
+            return self._opened
+
+    def _read(self) -> Keys:
+        return Keys.read(self._content()[0], path=self.path)
+
+    def _content(self) -> tuple[bytes, Stamp]:
+        try:
+            raw, stamp, _ = read_stamped(self.path, limit=_LIMIT)
+        except NotFoundError as error:
+            hint = "restore it from a backup; or, where nothing is encrypted, run 'clawstate auth encrypt'"
+            raise UnavailableError(str(self.path), "is missing", hint) from error
+        return raw, stamp
+
+    def _make(self, choice: str, lock: FileLock) -> None:
+        state = os.urandom(8).hex()
+        source, outer = self._source(choice, state, again=False)
+        self._write(Keys.made(state, source, outer, {}, new_key()), outer, lock)
+
+    def _source(self, choice: str, state: str, *, again: bool) -> tuple[KeySource, bytes]:
+        # Never an old name: the old key shall go on to open old backups.
+        name = f"{state}-{os.urandom(_NAME_BYTES).hex()}" if again else state
+        return new_source(choice, name, state=self._root, given=self._given, again=again)
+
+    def _write(self, keys: Keys, outer: bytes, lock: FileLock) -> None:
+        raw = keys.text().encode()
+        sweep_temporaries(self.path)
+        write_atomic(self.path, raw, fence=lock.confirm)
+        self._keep(self.path, raw)
+        # So that nobody is asked again for the passphrase that was just given.
+        stamp = stamp_of(self.path)
+        if stamp is not None:
+            self._opened = _Opened(stamp, keys, outer, keys.opened(outer, path=self.path))
+
+
+def _is_meant(choice: str, source: KeySource) -> bool:
+    place = choice.partition(":")[2]
+    if kind_of_choice(choice) != source.kind:
+        return False
+    return not place or expand_path(place) == Path(source.place)

@@ -1,0 +1,117 @@
+"""The credentials of a state, wired to its files, its configuration and its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from clawstate.config.service import Config
+from clawstate.files.paths import normalise_agent_id
+from clawstate.files.safe_names import encode_name
+from clawstate.records.contract import Collection, Shape
+from clawstate.records.layouts import MapLayout
+from clawstate.state.ground import Ground, below
+from clawstate.state.secrets import resolver_of, sealer_of
+from clawstate.stores.auth.codec import CredentialCodec
+from clawstate.stores.auth.legacy import (
+    LEDGER_LAYOUT,
+    Legacy,
+    LegacySource,
+    from_agent_file,
+    from_oauth_file,
+)
+from clawstate.stores.auth.profiles import AuthProfiles
+from clawstate.stores.auth.refresh import Refresher
+from clawstate.stores.auth.rows import LAYOUT
+from clawstate.stores.auth.settings import HOUR, AuthSettings, Cooldowns, Declared
+from clawstate.stores.auth.shelf import Shelf
+
+MAIN = "main"
+"""The agent whose credentials all others inherit."""
+
+_LEDGER = Shape("imports", PurePosixPath("state/imports.json"), LEDGER_LAYOUT)
+
+
+def open_auth(ground: Ground, agent_id: str) -> AuthProfiles:
+    """Return the credentials of the agent *agent_id* on *ground*; nothing is read yet."""
+    name = normalise_agent_id(agent_id)
+    return AuthProfiles(
+        open_shelf(ground, name),
+        base=None if name == MAIN else open_shelf(ground, MAIN),
+        settings=lambda: auth_settings(ground.config),
+        refreshing=lambda shelf: _refresher(ground, shelf),
+        clock=ground.clock,
+    )
+
+
+def open_shelf(ground: Ground, name: str) -> Shelf:
+    """Return what the agent *name* keeps itself."""
+    codec = CredentialCodec(name, sealer_of(ground), resolver_of(ground))
+    return Shelf(
+        name,
+        auth_collection(ground, name),
+        codec,
+        legacy=Legacy(_sources(ground, name), ground.engines.records().collection(_LEDGER), codec),
+        clock=ground.clock,
+    )
+
+
+def auth_collection(ground: Ground, name: str) -> Collection:
+    """Return the records of the agent *name*, in the engine of the state."""
+    path = below(ground.paths.auth_profiles(name), ground.paths.root)
+    assert path is not None  # noqa: S101 - the paths of a state lie below its root
+    return ground.engines.records().collection(Shape(f"auth:{name}", path, LAYOUT))
+
+
+def auth_settings(config: Config) -> AuthSettings:
+    """Return what *config* says about credentials now."""
+    section = config.get("auth") or {}
+    order = section.get("order")
+    return AuthSettings(
+        order=_order(order),
+        profiles={
+            each: Declared(profile["provider"], profile["mode"])
+            for each, profile in (section.get("profiles") or {}).items()
+        },
+        cooldowns=_cooldowns(section.get("cooldowns") or {}),
+    )
+
+
+def _sources(ground: Ground, name: str) -> tuple[LegacySource, ...]:
+    paths = ground.paths
+    files = [("auth.json", paths.auth_cache(name), from_agent_file)]
+    if name == MAIN:  # all others inherit what belongs to no agent
+        files.append(("oauth.json", paths.legacy_oauth, from_oauth_file))
+    backend = ground.engines.files(paths.root)
+    sources = []
+    for file_name, file, convert in files:
+        key = f"auth:{name}/{file_name}"
+        path = PurePosixPath(file.relative_to(paths.root))
+        collection = backend.collection(Shape(f"legacy:{key}", path, MapLayout()))
+        sources.append(LegacySource(key, collection, convert))
+    return tuple(sources)
+
+
+def _refresher(ground: Ground, shelf: Shelf) -> Refresher:
+    locks = ground.paths.locks_dir / "auth" / encode_name(shelf.name)
+    return Refresher(shelf.collection, shelf.codec, locks=locks, clock=ground.clock)
+
+
+def _order(value: Any) -> tuple[str, ...] | Mapping[str, tuple[str, ...]] | None:
+    if isinstance(value, list):
+        return tuple(value)
+    return None if value is None else {provider: tuple(ids) for provider, ids in value.items()}
+
+
+def _cooldowns(section: Mapping[str, Any]) -> Cooldowns:
+    given = {
+        "billing": section.get("billingBackoffHours"),
+        "billing_max": section.get("billingMaxHours"),
+        "failure_window": section.get("failureWindowHours"),
+    }
+    by_provider = section.get("billingBackoffHoursByProvider") or {}
+    return Cooldowns(
+        **{name: hours * HOUR for name, hours in given.items() if hours is not None},
+        billing_by_provider={each: hours * HOUR for each, hours in by_provider.items()},
+    )

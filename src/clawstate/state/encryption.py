@@ -1,0 +1,223 @@
+"""`Encryption`: turning the encryption of the credentials on, off, and over to another key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from clawstate.errors import NotFoundError, StateError, UnavailableError
+from clawstate.sealing.ciphertext import key_name
+from clawstate.sealing.sealer import FieldSealer
+from clawstate.sealing.sources import require_choice
+from clawstate.state.agents import agents_of
+from clawstate.state.auth import open_shelf
+from clawstate.state.secrets import OFF, SETTING, is_on, vault_of
+from clawstate.state.traces import remove_traces
+from clawstate.stores.auth.codec import SECRETS, CredentialCodec
+from clawstate.stores.auth.names import is_blank, is_variable
+from clawstate.stores.auth.rows import place
+from clawstate.stores.auth.secret_field import Sealed, kept_secret
+
+if TYPE_CHECKING:
+    from clawstate.records.contract import Json
+    from clawstate.sealing.sources import KeySource
+    from clawstate.state.ground import Ground
+    from clawstate.stores.auth.contract import Sealer
+    from clawstate.stores.auth.credentials import Credential
+
+_PROFILES = place("profile", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """How many secrets lie in the clear, how many are sealed, and with which keys."""
+
+    clear: int = 0
+    sealed: int = 0
+    keys: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """
+    What a change did: secrets that were *changed* in all *agents*, and the *source* of the key.
+
+    *failed* are the profiles that were left as they are, and why; *remains* says where text in the
+    clear may still be.
+    """
+
+    changed: int
+    agents: tuple[str, ...]
+    source: KeySource | None
+    failed: tuple[str, ...] = ()
+    remains: tuple[str, ...] = ()
+
+
+class Encryption:
+    """
+    The encryption of the credentials of *ground* (decision 13).
+
+    Each change can be killed at any point and repeated: at every moment each secret is in the clear
+    or sealed, and both can be read.
+    """
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._vault = vault_of(ground)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether new secrets are sealed."""
+        return is_on(self._ground.config)
+
+    @property
+    def choice(self) -> str:
+        """What `state.encryption.key` says now."""
+        return str(self._ground.config.get(SETTING, OFF))
+
+    def source(self) -> KeySource | None:
+        """Return where the key comes from, or `None` without keys; raises `CorruptError`."""
+        return self._vault.source()
+
+    def unlock(self) -> None:
+        """Get the key; raises `UnavailableError`, `NotFoundError`, `CorruptError`."""
+        self._vault.current()
+
+    def census(self) -> Census:
+        """Return how the secrets lie on disk; no key is needed."""
+        clear, sealed, keys = 0, 0, set[str]()
+        for agent_id in agents_of(self._ground):
+            for record in open_shelf(self._ground, agent_id).collection.scan(_PROFILES):
+                for found in _secrets(agent_id, record.key, record.value):
+                    if isinstance(found, Sealed):
+                        sealed += 1
+                        keys.add(key_name(found.document, place=record.key))
+                    else:
+                        clear += 1
+        return Census(clear, sealed, frozenset(keys))
+
+    def turn_on(self, choice: str) -> Outcome:
+        """
+        Seal all secrets of all agents, and each that comes, with a key from *choice*.
+
+        That is `keyring`, `file`, `file:/path` or `passphrase`. Keys that are there stay in use.
+        Raises `InvalidError`, `UnavailableError`, `MissingExtraError`; `ConflictError` if the key
+        comes from elsewhere already.
+        """
+        sealed = 0 if self._vault.exists else self.census().sealed
+        if sealed:  # new keys would stand in the way of the old ones
+            problem = f"is missing, and {sealed} secrets are encrypted with it"
+            hint = "restore it from a backup, or remove these profiles"
+            raise UnavailableError(str(self._vault.path), problem, hint)
+        source = self._vault.prepare(choice)
+        self._set(choice)
+        changed, agents, failed = self._reseal(FieldSealer(self._vault))
+        return Outcome(changed, agents, source, failed, remove_traces(self._ground, agents))
+
+    def turn_off(self) -> Outcome:
+        """
+        Write all secrets in the clear again, and each that comes.
+
+        The keys stay: they open older backups. Raises `NotFoundError` if there never were any.
+        """
+        if not self._vault.exists:
+            raise NotFoundError("key", str(self._vault.path), "nothing was ever encrypted here")
+        self.unlock()
+        first, agents, _ = self._reseal(None)
+        self._set(OFF)
+        # Once more: until just now others went on sealing.
+        second, agents, failed = self._reseal(None)
+        return Outcome(first + second, agents, self.source(), failed)
+
+    def rekey(self, choice: str | None = None) -> Outcome:
+        """
+        Seal everything with a new key, which a new outer one from *choice* opens.
+
+        By default that is of the kind that there is. Raises what `turn_on` and `turn_off` raise.
+        """
+        source = self.source()
+        if source is None:
+            raise NotFoundError("key", str(self._vault.path), "run 'clawstate auth encrypt' first")
+        chosen = require_choice(choice or source.kind)
+        made = self._vault.rotate(chosen)
+        self._set(chosen)
+        changed, agents, failed = self._reseal(FieldSealer(self._vault))
+        return Outcome(changed, agents, made, failed)
+
+    def _set(self, choice: str) -> None:
+        if self.choice != choice:
+            self._ground.config.set(SETTING, choice)
+
+    def _reseal(self, sealer: Sealer | None) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
+        self.unlock()  # before any lock: a person may have to be asked
+        agents = agents_of(self._ground)
+        changed, failed = 0, list[str]()
+        for agent_id in agents:
+            resealing = Resealing(
+                agent_id, FieldSealer(self._vault), sealer, self._vault.names()[-1]
+            )
+            count, problems = open_shelf(self._ground, agent_id).change_all(resealing.change)
+            changed += count
+            failed += problems
+        return changed, agents, tuple(failed)
+
+
+@dataclass(frozen=True, slots=True)
+class Resealing:
+    """How the profiles of one agent change: opened by *opener*, and sealed by *sealer* if any."""
+
+    agent_id: str
+    opener: Sealer
+    sealer: Sealer | None
+    current: str
+
+    def change(self, records: dict[str, Json]) -> tuple[Mapping[str, Json], tuple[int, list[str]]]:
+        """Return all records as they shall be, how many secrets change, and what cannot."""
+        made, count, failed = {}, 0, []
+        for key, record in records.items():
+            made[key] = record
+            if not key.startswith(_PROFILES):
+                continue
+            waiting = [each for each in _secrets(self.agent_id, key, record) if self._is_due(each)]
+            if not waiting:
+                continue
+            try:
+                made[key] = self._changed(key.removeprefix(_PROFILES), record)
+                count += len(waiting)
+            except StateError as error:
+                failed.append(str(error))
+        return made, (count, failed)
+
+    def _is_due(self, found: str | Sealed) -> bool:
+        if isinstance(found, str):
+            return self.sealer is not None and not is_variable(found)
+        if self.sealer is None:
+            return True
+        try:
+            return key_name(found.document, place="") != self.current
+        except StateError:
+            return True  # damaged: opening it will tell
+
+    def _changed(self, profile_id: str, record: Json) -> Json:
+        found = self._codec(self.opener).read(profile_id, record)
+        texts = {name: getattr(found, name) for name in SECRETS[found.type]}
+        opened: Credential = replace(found, **texts)
+        # By way of clear text, so that whatever is sealed is sealed anew.
+        clear = self._codec(None).write(profile_id, opened, old=record)
+        return self._codec(self.sealer).write(profile_id, opened, old=clear)
+
+    def _codec(self, sealer: Sealer | None) -> CredentialCodec:
+        return CredentialCodec(self.agent_id, lambda: sealer)
+
+
+def _secrets(agent_id: str, key: str, record: Json) -> Iterator[str | Sealed]:
+    """Yield the secrets of a record as they lie there, unless it is no credential."""
+    try:
+        credential: Any = CredentialCodec(agent_id).read(key.removeprefix(_PROFILES), record)
+    except StateError:
+        return
+    for name in SECRETS[credential.type]:
+        found = kept_secret(credential, name)
+        if isinstance(found, Sealed) or (isinstance(found, str) and not is_blank(found)):
+            yield found

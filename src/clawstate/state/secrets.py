@@ -1,0 +1,101 @@
+"""Encryption and secret references of one state, as its store of credentials asks for them."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from clawstate.config.secret_refs import SecretResolver, parse_reference
+from clawstate.errors import InvalidError, StateError
+from clawstate.records.last_good import keep_copy
+from clawstate.sealing.sealer import FieldOpener, FieldSealer
+from clawstate.sealing.vault import Vault
+
+if TYPE_CHECKING:
+    from clawstate.config.service import Config
+    from clawstate.state.ground import Ground
+    from clawstate.stores.auth.contract import Resolve, Sealer
+
+OFF = "off"
+SETTING = "state.encryption.key"
+_PASSPHRASE = "state.encryption.passphrase"  # noqa: S105 - a key path
+
+# One for each opened state, for as long as it is in use: a passphrase is asked for once.
+_vaults: weakref.WeakKeyDictionary[Config, Vault] = weakref.WeakKeyDictionary()
+_mutex = threading.Lock()
+
+
+def sealer_of(ground: Ground) -> Callable[[], Sealer | None]:
+    """
+    Return what gives the sealer of *ground* as configured now (decision 13).
+
+    With `state.encryption.key` "off" it gives `None`; or, where keys are left from before, one that
+    opens what is sealed and seals nothing. A configuration that cannot be read counts as "on" where
+    there are keys. Asking unlocks no key: that is done by `seal` and `open`.
+    """
+    vault, config = vault_of(ground), ground.config
+
+    def sealer() -> Sealer | None:
+        try:
+            seals = is_on(config)
+        except StateError:
+            seals = vault.exists
+        if seals:
+            return FieldSealer(vault)
+        return FieldOpener(vault) if vault.exists else None
+
+    return sealer
+
+
+def resolver_of(ground: Ground) -> Resolve:
+    """
+    Return what resolves a secret reference by the configuration of now.
+
+    The secret is asked from its source each time. What it returns raises `InvalidError` for what is
+    no reference, and all that `SecretResolver.resolve` raises; no error shows a secret.
+    """
+    config, paths = ground.config, ground.paths
+
+    def resolve(reference: Any) -> str:
+        loaded = config.view().loaded
+        found = parse_reference(reference, defaults=_defaults(loaded.value))
+        if found is None:
+            problem = "is neither ${NAME} nor an object of source, provider and id"
+            raise InvalidError("secret reference", problem, "write it again")
+        resolver = SecretResolver(loaded.value, env=loaded.variables, state_dir=paths.root)
+        return resolver.resolve(found)
+
+    return resolve
+
+
+def vault_of(ground: Ground) -> Vault:
+    """Return the keys of *ground*, the same for all who ask."""
+    with _mutex:
+        found = _vaults.get(ground.config)
+        if found is None:
+            found = _vaults[ground.config] = _vault(ground)
+        return found
+
+
+def is_on(config: Config) -> bool:
+    """Tell whether new secrets are to be encrypted."""
+    return bool(config.get(SETTING, OFF) != OFF)
+
+
+def _vault(ground: Ground) -> Vault:
+    known = weakref.ref(ground.config)  # a strong one would keep the vault for ever
+
+    def given() -> str | None:
+        config = known()
+        if config is None or config.get(_PASSPHRASE) is None:
+            return None
+        return str(config.secret(_PASSPHRASE))
+
+    return Vault(ground.paths.root, given=given, keep=keep_copy, lock=ground.lock)
+
+
+def _defaults(config: Any) -> Any:
+    secrets = config.get("secrets")
+    return secrets.get("defaults") if isinstance(secrets, dict) else None

@@ -1,0 +1,121 @@
+"""What is left of secrets in the clear once they are sealed: copies of ours are cleaned."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clawstate.errors import NotFoundError, StateError
+from clawstate.files.atomic import sweep_temporaries, write_atomic
+from clawstate.files.lock import FileLock
+from clawstate.files.regular import read_regular
+from clawstate.records.last_good import copy_path, keep_copy, read_copy
+from clawstate.state.auth import open_shelf
+from clawstate.state.ground import FILE, SQLITE
+from clawstate.stores.auth.codec import SECRETS
+
+if TYPE_CHECKING:
+    from clawstate.state.ground import Ground
+
+_LIMIT = 256 << 20
+_GONE = b"[sealed]"
+_SHORTEST = 8  # bytes: what is shorter stands in a text by chance
+
+
+def remove_traces(ground: Ground, agents: Iterable[str]) -> tuple[str, ...]:
+    """
+    Clean the copies that clawstate made of the credentials of *agents*, now that they are sealed.
+
+    Those are last good copies, what killed writers left, files in quarantine, and free pages of
+    the database. Returns sentences about what is not cleaned, because it may be all there is.
+    """
+    found: list[str] = []
+    for name in agents:
+        path = ground.paths.auth_profiles(name)
+        if path.parent.is_dir():
+            with FileLock(path, options=ground.lock):
+                sweep_temporaries(path)
+                found += _last_good(path)
+            found += _quarantine(path, frozenset(_values(ground, name)))
+        found += _legacy(ground, name)
+    if ground.engines.choice == SQLITE:
+        found += _compacted(ground.paths.records_db)
+    elif ground.engines.choice != FILE:
+        found.append("the database server may keep old text in free pages and in its log")
+    return tuple(found)
+
+
+def _last_good(path: Path) -> Iterator[str]:
+    copy = copy_path(path)
+    if not copy.exists():
+        return
+    with suppress(NotFoundError):
+        raw = read_regular(path, limit=_LIMIT)
+        if read_copy(path, limit=_LIMIT) != raw:
+            keep_copy(path, raw)
+        if read_copy(path, limit=_LIMIT) == raw:
+            return
+    yield f"{copy} could not be renewed, and may hold secrets in the clear"
+
+
+def _quarantine(path: Path, values: frozenset[bytes]) -> Iterator[str]:
+    folder = path.parent / ".quarantine"
+    if not folder.is_dir():
+        return
+    for each in sorted(folder.iterdir()):
+        try:
+            raw = read_regular(each, limit=_LIMIT)
+            clean = raw
+            for value in values:
+                clean = clean.replace(value, _GONE)
+            if clean != raw:
+                write_atomic(each, clean)
+        except StateError as error:
+            yield str(error)
+            continue
+        yield f"{each} is a damaged file that may hold older secrets; remove it if you can"
+
+
+def _legacy(ground: Ground, name: str) -> Iterator[str]:
+    files = [ground.paths.auth_cache(name)]
+    if name == "main":
+        files.append(ground.paths.legacy_oauth)
+    for file in files:
+        if file.exists():
+            yield f"{file}, of an older release, holds secrets in the clear; remove it"
+
+
+def _values(ground: Ground, name: str) -> Iterator[bytes]:
+    """Yield the secrets of an agent as they stand in a text, and in a string of JSON."""
+    for row in open_shelf(ground, name).rows().profiles.values():
+        if row.credential is None:
+            continue
+        for member in SECRETS[row.credential.type]:
+            with suppress(StateError):
+                text = getattr(row.credential, member)
+                if text and len(text) >= _SHORTEST:
+                    yield text.encode("utf-8", "surrogatepass")
+                    yield json.dumps(text)[1:-1].encode()
+
+
+def _compacted(path: Path) -> Iterator[str]:
+    if not path.exists():
+        return
+    import apsw  # noqa: PLC0415 - files do without
+
+    try:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            connection.set_busy_timeout(30_000)
+            connection.execute("VACUUM")
+            busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0][0]
+        finally:
+            connection.close()
+    except apsw.Error as error:
+        yield f"{path} was not compacted ({type(error).__name__}); old text may be in free pages"
+        return
+    if busy:
+        yield f"{path}-wal is in use and may hold old text; it goes when the last program ends"

@@ -1,0 +1,36 @@
+"""Where the transcripts of a state lie: in the database of its memory (decision 7)."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from clawstate.errors import StateError
+from clawstate.sqlite import Database
+from clawstate.state.ground import Ground
+from clawstate.stores.transcripts import (
+    BESIDE,
+    MIGRATIONS,
+    PART,
+    Transcripts,
+    TranscriptSettings,
+)
+
+
+def open_transcripts(ground: Ground) -> Transcripts:
+    """Return the transcripts of the state on *ground*; nothing is made before the first append."""
+    timeout = 30.0 if ground.lock.timeout is None else ground.lock.timeout
+    database = Database(
+        ground.paths.memory_db,
+        migrations=MIGRATIONS,
+        lock_timeout=timeout,
+        part=PART,
+        beside=BESIDE,
+    )
+
+    def settings() -> TranscriptSettings:
+        workspace = None
+        with suppress(StateError):  # a broken configuration must not cost a message
+            workspace = ground.config.get("agents.defaults.workspace")
+        return TranscriptSettings(str(workspace or ground.paths.root))
+
+    return Transcripts(database, settings=settings, clock=ground.clock)

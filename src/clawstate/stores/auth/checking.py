@@ -1,0 +1,128 @@
+"""What may be stored: checked before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from clawstate.errors import InvalidError, StateError
+from clawstate.files.json_text import dump_compact
+from clawstate.records.contract import Json
+from clawstate.stores.auth.codec import (
+    LAST_DATE,
+    REFERENCES,
+    SECRETS,
+    TYPES,
+    CredentialCodec,
+    is_sealed,
+    type_of,
+)
+from clawstate.stores.auth.credentials import ApiKey, Credential, OAuth, Token, reference_of
+from clawstate.stores.auth.names import (
+    LARGEST_RECORD,
+    LONGEST_SECRET,
+    is_variable,
+    require_provider,
+)
+from clawstate.stores.auth.ordering import has_secret
+
+_LONGEST_TEXT = 4096  # characters of an address or an id
+
+
+def checked(profile_id: str, given: object, codec: CredentialCodec) -> Credential:
+    """
+    Return *given*, a credential or its JSON object, as a credential that may be stored.
+
+    Raises `InvalidError`, which repeats no value: of an unknown type, without a provider or a
+    secret, with a field of a wrong type, or beyond the bounds of `names`.
+    """
+    if isinstance(given, ApiKey | Token | OAuth):
+        record = codec.write(profile_id, given, old=None)
+        _require_sound(record, given.type)
+        return given
+    if not isinstance(given, Mapping):
+        problem = f"is {type(given).__name__}, not an object"
+        raise InvalidError("credential", problem, "give type, provider and the secret")
+    record = {key: value for key, value in given.items() if value is not None}
+    kind = type_of(record)
+    if kind not in TYPES:
+        raise InvalidError("type", "is not known", f"give one of {', '.join(TYPES)}")
+    _require_sound(record, kind)
+    credential = codec.read(profile_id, record)
+    if not has_secret(credential):
+        name = SECRETS[kind][0]
+        raise InvalidError(name, "is missing", "give it, or a reference to it")
+    return credential
+
+
+def is_same_secret(
+    profile_id: str, old: Json | None, wanted: Credential, codec: CredentialCodec
+) -> bool:
+    """Tell whether the record *old* holds the secrets of *wanted*; unknown ones are others."""
+    try:
+        before = codec.read(profile_id, old)
+        return _secrets(before) == _secrets(wanted)
+    except StateError:
+        return False
+
+
+def _secrets(credential: Credential) -> tuple[Json, ...]:
+    names = SECRETS[credential.type]
+    return (credential.type, reference_of(credential), *(getattr(credential, n) for n in names))
+
+
+def _require_sound(record: Mapping[str, Json], kind: str) -> None:
+    require_provider(record.get("provider"))
+    for name in (*SECRETS[kind], "apiKey"):
+        _require_secret(name, record.get(name))
+    for name in ("email", "clientId", "projectId", "accountId", "enterpriseUrl"):
+        _require_text(name, record.get(name))
+    _require_expiry(record.get("expires"))
+    _require_metadata(record.get("metadata"))
+    if kind in REFERENCES:
+        _require_reference(REFERENCES[kind][1], record.get(REFERENCES[kind][1]))
+    size = len(dump_compact(record).encode("utf-8", "surrogatepass"))
+    if size > LARGEST_RECORD:
+        problem = f"is {size} bytes, more than {LARGEST_RECORD}"
+        raise InvalidError("credential", problem, "leave out what is not needed")
+
+
+def _require_secret(name: str, value: Json) -> None:
+    if value is None or is_sealed(value):
+        return
+    if not isinstance(value, str):
+        raise InvalidError(name, "is not text", "give the secret, or use a reference")
+    if len(value) > LONGEST_SECRET:
+        problem = f"is longer than {LONGEST_SECRET} characters"
+        raise InvalidError(name, problem, "give the secret alone")
+
+
+def _require_text(name: str, value: Json) -> None:
+    if value is None:
+        return
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
+        raise InvalidError(
+            name, f"is not text of at most {_LONGEST_TEXT} characters", "leave it out"
+        )
+
+
+def _require_expiry(value: Json) -> None:
+    if value is None:
+        return
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= LAST_DATE:
+        raise InvalidError(
+            "expires", "is not a number of milliseconds since 1970", "give such a number"
+        )
+
+
+def _require_metadata(value: Json) -> None:
+    if value is None:
+        return
+    if not isinstance(value, Mapping) or not all(isinstance(each, str) for each in value.values()):
+        raise InvalidError("metadata", "is not an object of texts", "leave it out")
+
+
+def _require_reference(name: str, value: Json) -> None:
+    is_object = isinstance(value, Mapping) and isinstance(value.get("source"), str)
+    if value is not None and not is_object and not (isinstance(value, str) and is_variable(value)):
+        raise InvalidError(name, "is no reference", "give source, provider and id")

@@ -1,0 +1,169 @@
+"""In which order the profiles of a provider are tried (reference, section 7.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from clawstate.stores.auth.codec import SECRETS
+from clawstate.stores.auth.cooldowns import rests_until
+from clawstate.stores.auth.credentials import Credential, OAuth, Token, reference_of
+from clawstate.stores.auth.names import is_blank, normalise_provider
+from clawstate.stores.auth.pending import failure_of
+from clawstate.stores.auth.secret_field import kept_secret
+from clawstate.stores.auth.settings import AuthSettings
+from clawstate.stores.auth.usage import UNUSED, Usage
+
+_RANKS: Final = {"oauth": 0, "token": 1, "api_key": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What an order is made of: the credentials, the orders that are kept, and how each fared."""
+
+    credentials: Mapping[str, Credential]
+    orders: Mapping[str, tuple[str, ...]]
+    usage: Mapping[str, Usage]
+
+
+def resolve_order(
+    provider: str,
+    candidates: Candidates,
+    settings: AuthSettings,
+    now: float,
+    *,
+    preferred: str | None = None,
+) -> tuple[str, ...]:
+    """
+    Return the ids of the usable profiles of *provider*, the one to be tried first in front.
+
+    A kept order counts before the one of the configuration, and that before the profiles that the
+    configuration names; without any of them all profiles take part, renewable ones first, and
+    among equals the one that rested longest. Those that rest come last, the next to be free first.
+    Between equals the id decides. What cannot be used is left out, which takes no secret to tell:
+    a reference counts as one. *preferred* comes first if it is there at all.
+    """
+    explicit = _explicit(provider, candidates, settings)
+    base = _base(provider, candidates, settings, explicit)
+    usable = dict.fromkeys(
+        each for each in base if _is_usable(each, provider, candidates, settings, now)
+    )
+    ends = {
+        each: rests_until(
+            candidates.usage.get(each, UNUSED),
+            now,
+            provider=candidates.credentials[each].provider,
+            cooldowns=settings.cooldowns,
+        )
+        for each in usable
+    }
+    free = [each for each, end in ends.items() if end is None]
+    if not explicit:
+        free.sort(key=lambda each: _turn(each, candidates, now))
+    resting = sorted((end, place) for place, end in enumerate(ends.values()) if end is not None)
+    ids = list(ends)
+    order = [*free, *(ids[place] for _, place in resting)]
+    first = [preferred] if preferred in order else []
+    return tuple(dict.fromkeys([*first, *order])) if preferred else tuple(order)
+
+
+def _explicit(
+    provider: str, candidates: Candidates, settings: AuthSettings
+) -> tuple[str, ...] | None:
+    kept = _of_provider(candidates.orders, provider)
+    if kept is not None:
+        return kept
+    if settings.order is None or isinstance(settings.order, Mapping):
+        return _of_provider(settings.order or {}, provider)
+    found = tuple(each for each in settings.order if _is_of(each, provider, candidates))
+    return found or None  # one list for all need not name every provider
+
+
+def _of_provider(orders: Mapping[str, tuple[str, ...]], provider: str) -> tuple[str, ...] | None:
+    wanted = normalise_provider(provider)
+    return next((ids for name, ids in orders.items() if normalise_provider(name) == wanted), None)
+
+
+def _is_of(profile_id: str, provider: str, candidates: Candidates) -> bool:
+    found = candidates.credentials.get(profile_id)
+    name = profile_id.partition(":")[0] if found is None else found.provider
+    return normalise_provider(name) == normalise_provider(provider)
+
+
+def _base(
+    provider: str,
+    candidates: Candidates,
+    settings: AuthSettings,
+    explicit: tuple[str, ...] | None,
+) -> Iterable[str]:
+    wanted = normalise_provider(provider)
+    declared = [
+        each
+        for each, profile in settings.profiles.items()
+        if normalise_provider(profile.provider) == wanted
+    ]
+    base = explicit if explicit is not None else declared
+    # The configuration may name profiles that a person logged in to under another name.
+    is_dead = bool(base and declared) and candidates.credentials.keys().isdisjoint(base)
+    if explicit is not None and not is_dead:
+        return explicit
+    if declared and not is_dead:
+        return declared
+    return sorted(
+        each
+        for each, credential in candidates.credentials.items()
+        if normalise_provider(credential.provider) == wanted
+    )
+
+
+def _is_usable(
+    profile_id: str, provider: str, candidates: Candidates, settings: AuthSettings, now: float
+) -> bool:
+    credential = candidates.credentials.get(profile_id)
+    wanted = normalise_provider(provider)
+    if credential is None or normalise_provider(credential.provider) != wanted:
+        return False
+    declared = settings.profiles.get(profile_id)
+    if declared is not None:
+        if normalise_provider(declared.provider) != wanted:
+            return False
+        if (declared.mode, credential.type) not in {
+            (credential.type, credential.type),
+            ("oauth", "token"),
+        }:
+            return False
+    if isinstance(credential, Token) and credential.expires is not None:
+        return now < credential.expires and has_secret(credential)
+    if (
+        isinstance(credential, OAuth)
+        and (credential.expires or 0.0) <= now
+        and is_refused(credential)
+    ):
+        return False
+    return has_secret(credential)
+
+
+def is_refused(credential: OAuth) -> bool:
+    """Tell whether the provider refused to refresh *credential*, so that only a login helps."""
+    failed = failure_of(credential.extra)
+    refresh = kept_secret(credential, "refresh")
+    if failed is None or not failed.final:
+        return False
+    # A sealed token is not opened to tell which one was refused: the mark goes with any other.
+    return not isinstance(refresh, str | None) or failed.bars(refresh)
+
+
+def has_secret(credential: Credential) -> bool:
+    """Tell whether there is something to make a request with, without opening or resolving it."""
+    if reference_of(credential) is not None:
+        return True
+    found = (kept_secret(credential, name) for name in SECRETS[credential.type])
+    return any(
+        each is not None and not (isinstance(each, str) and is_blank(each)) for each in found
+    )
+
+
+def _turn(profile_id: str, candidates: Candidates, now: float) -> tuple[int, float]:
+    used = candidates.usage.get(profile_id, UNUSED).last_used or 0.0
+    return _RANKS[candidates.credentials[profile_id].type], min(used, now)

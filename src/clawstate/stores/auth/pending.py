@@ -1,0 +1,177 @@
+"""
+What a refresh leaves in the record of a profile: that one is under way, or how the last one failed.
+
+OpenClaw keeps members that it does not know, and so may leave ours beside tokens that are newer.
+Each says by a digest which refresh token it speaks of, and counts only for that one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from clawstate.clock import from_ms, to_ms
+from clawstate.files.lock_owner import Owner, boot_id, is_dead, parse_payload, payload_of
+from clawstate.records.contract import Json
+
+PENDING, FAILED, REFRESHED = "refreshPending", "refreshFailed", "refreshedAt"
+REFRESH_MEMBERS = (PENDING, FAILED, REFRESHED)
+"""The members of a record that are the refresh's own; a new login starts without them."""
+
+_DIGEST = 8  # bytes: enough to tell two tokens apart, too few to be of use to anybody
+_MOST = 2**53  # milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """
+    A refresh whose request may have been sent, and by whom.
+
+    *generation* is the digest of the refresh token that it was sent with, *ticks* the machine's
+    steady clock at its start in seconds. *repeated* tells that an earlier one never reported.
+    """
+
+    owner: Owner
+    generation: str
+    ticks: float
+    repeated: bool = False
+
+    @property
+    def nonce(self) -> str:
+        """What tells this refresh from all others."""
+        return self.owner.nonce or ""
+
+    def age(self, ticks: float, *, seen_since: float) -> float:
+        """
+        Return for how many seconds it has been under way, at *ticks* of this machine.
+
+        One of another machine or boot counts from when it was first seen: a clock that somebody
+        sets must not make a second request of the same token.
+        """
+        ours = self.owner.boot_id is not None and self.owner.boot_id == boot_id()
+        return ticks - (min(self.ticks, seen_since) if ours else seen_since)
+
+    def is_of(self, refresh: str | None) -> bool:
+        """Tell whether it was sent with the token *refresh*."""
+        return self.generation == generation_of(refresh, self.nonce)
+
+    def is_orphaned(self) -> bool:
+        """Tell whether its owner is proven dead."""
+        return is_dead(self.owner) is True
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How the refresh *nonce* failed; a *final* one cannot be mended but by a new login."""
+
+    nonce: str
+    generation: str
+    problem: str
+    final: bool = False
+
+    def bars(self, refresh: str | None) -> bool:
+        """Tell whether the token *refresh* was refused for good."""
+        return self.final and self.generation == generation_of(refresh, self.nonce)
+
+
+def generation_of(refresh: str | None, nonce: str) -> str:
+    """Return the digest of a refresh token, another one for each *nonce*."""
+    key = hashlib.sha256(nonce.encode("utf-8", "surrogatepass")).digest()
+    token = (refresh or "").encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(token, key=key, digest_size=_DIGEST).hexdigest()
+
+
+def needs_login(record: Json, refresh: str | None) -> bool:
+    """Tell whether the provider refused *refresh*, the token of the profile *record*, for good."""
+    failed = failure_of(record)
+    return failed is not None and failed.bars(refresh)
+
+
+def pending_of(record: Json) -> Pending | None:
+    """Return the refresh that *record* says is under way."""
+    found = _member(record, PENDING)
+    owner = parse_payload(json.dumps(found).encode()) if found else None
+    ticks = _seconds(found, "ticks")
+    if owner is None or owner.nonce is None or ticks is None:
+        return None
+    return Pending(owner, _text(found, "generation"), ticks, found.get("repeated") is True)
+
+
+def failure_of(record: Json) -> Failure | None:
+    """Return how the last refresh of *record* failed, if it did."""
+    found = _member(record, FAILED)
+    if not found:
+        return None
+    nonce, generation = _text(found, "nonce"), _text(found, "generation")
+    return Failure(nonce, generation, _text(found, "problem"), found.get("final") is True)
+
+
+def lifetime_of(record: Json, expires: float) -> float | None:
+    """Return how many seconds the access token was good for when it came, if that is known."""
+    came = _seconds(record, REFRESHED) if isinstance(record, Mapping) else None
+    return expires - came if came is not None and came < expires else None
+
+
+def with_pending(record: Mapping[str, Json], pending: Pending) -> dict[str, Json]:
+    """Return *record* with the mark of a refresh under way."""
+    mark = {
+        **json.loads(payload_of(pending.owner)),
+        "ticks": to_ms(pending.ticks),
+        "generation": pending.generation,
+        **({"repeated": True} if pending.repeated else {}),
+    }
+    return {**record, PENDING: mark}
+
+
+def with_failure(record: Mapping[str, Json], failure: Failure) -> dict[str, Json]:
+    """Return *record* with the mark of the failure, and without that of the refresh itself."""
+    found = pending_of(record)
+    ours = found is None or found.nonce == failure.nonce
+    rest = {key: value for key, value in record.items() if key != PENDING or not ours}
+    mark = {
+        "nonce": failure.nonce,
+        "generation": failure.generation,
+        "problem": failure.problem,
+        **({"final": True} if failure.final else {}),
+    }
+    return {**rest, FAILED: mark}
+
+
+def with_refreshed(record: Mapping[str, Json], now: float) -> dict[str, Json]:
+    """Return *record* with the moment *now* at which its tokens came, and no other mark."""
+    return {**unmarked(record), REFRESHED: to_ms(now)}
+
+
+def stored_anew(record: Mapping[str, Json], old: Json) -> dict[str, Json]:
+    """
+    Return *record* as a person stored it in the place of *old*: no failure counts any longer.
+
+    A refresh that is under way stays so: it may be using the very token that was stored again.
+    """
+    rest = {key: value for key, value in record.items() if key not in {PENDING, FAILED}}
+    under_way = _member(old, PENDING)
+    return {**rest, PENDING: dict(under_way)} if under_way else rest
+
+
+def unmarked(record: Mapping[str, Json]) -> dict[str, Json]:
+    """Return *record* as a new login has it."""
+    return {key: value for key, value in record.items() if key not in REFRESH_MEMBERS}
+
+
+def _member(record: Json, name: str) -> Mapping[str, Json]:
+    found = record.get(name) if isinstance(record, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _text(found: Mapping[str, Json], name: str) -> str:
+    value = found.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _seconds(found: Mapping[str, Json], name: str) -> float | None:
+    value = found.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return from_ms(value) if abs(value) < _MOST else None

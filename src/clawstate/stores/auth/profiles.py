@@ -1,0 +1,260 @@
+"""`AuthProfiles`: the credentials of one agent, and those that it inherits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from clawstate.clock import Clock, system_clock, to_iso
+from clawstate.errors import InvalidError, NotFoundError, UnavailableError
+from clawstate.records.adoption import Adopted
+from clawstate.records.contract import Json
+from clawstate.stores.auth.adoption import adopted_document
+from clawstate.stores.auth.checking import checked, is_same_secret
+from clawstate.stores.auth.cooldowns import after_failure, after_renewal, after_use, rests_until
+from clawstate.stores.auth.credentials import Credential, Problem, Profile, expiry_of
+from clawstate.stores.auth.documents import document_of
+from clawstate.stores.auth.legacy import Imported
+from clawstate.stores.auth.names import normalise_provider, require_profile_id, require_provider
+from clawstate.stores.auth.ordering import resolve_order
+from clawstate.stores.auth.pending import stored_anew
+from clawstate.stores.auth.rows import place
+from clawstate.stores.auth.settings import AuthSettings
+from clawstate.stores.auth.shelf import Shelf
+from clawstate.stores.auth.usage import UNUSED, Usage
+from clawstate.stores.auth.view import Found, View
+
+if TYPE_CHECKING:
+    from clawstate.stores.auth.refresh import Exchange, Refresher
+
+
+class AuthProfiles:
+    """
+    The credentials of one agent (specification section 2, decisions 11 to 13).
+
+    *base* is the shelf of the main agent, for any other: what lies there is seen here, and what
+    lies on the own shelf hides it. Changes go to the own shelf alone, but for the usage and the
+    refreshing of a credential that is inherited: its provider limits and renews the credential,
+    whoever uses it, so both happen where it lies. Every look sees the changes of other programs.
+    Every method raises what `Collection` does.
+    """
+
+    def __init__(
+        self,
+        own: Shelf,
+        *,
+        base: Shelf | None = None,
+        settings: Callable[[], AuthSettings] = AuthSettings,
+        refreshing: Callable[[Shelf], Refresher] | None = None,
+        clock: Clock = system_clock,
+    ) -> None:
+        self._own = own
+        self._shelves = (own,) if base is None else (base, own)
+        self._settings = settings
+        self._refreshing = refreshing
+        self._clock = clock
+
+    def get(self, profile_id: str) -> Credential | None:
+        """Return a credential, or `None` if there is none that can be understood."""
+        found = self._view().found.get(profile_id)
+        return None if found is None else found.row.credential
+
+    def require(self, profile_id: str) -> Credential:
+        """Return a credential; raises `NotFoundError`, or `InvalidError` for a broken one."""
+        return self._require(profile_id, self._view())[1]
+
+    def profiles(self) -> tuple[Profile, ...]:
+        """Return all profiles that can be understood, by id."""
+        return self._view().profiles()
+
+    def upsert(self, profile_id: str, credential: Mapping[str, Any] | Credential) -> Credential:
+        """
+        Keep *credential*, a value or its JSON object, under *profile_id*, and return it.
+
+        All that was there is replaced. Line breaks and outer blanks in a key or token are dropped.
+        A profile whose secret is another one than before rests no longer. Raises `InvalidError`
+        for what cannot be a credential.
+        """
+        require_profile_id(profile_id)
+        codec = self._own.codec
+        wanted = checked(profile_id, credential, codec)
+        renewed = False
+
+        def change(old: Json | None) -> Json:
+            nonlocal renewed
+            renewed = not is_same_secret(profile_id, old, wanted, codec)
+            return stored_anew(codec.write(profile_id, wanted, old=old), old)
+
+        record = self._own.put(profile_id, change)
+        if renewed and profile_id in self._own.rows().usage:
+            self._own.use(profile_id, after_renewal)
+        return codec.read(profile_id, record)
+
+    def remove(self, profile_id: str) -> bool:
+        """
+        Remove a profile with its usage; False if it was not there.
+
+        Raises `InvalidError` for one that is inherited: it goes where it lies.
+        """
+        removed = self._own.remove(profile_id)
+        if removed and self._refreshing is not None:
+            self._refreshing(self._own).forget(profile_id)
+        left = None if removed else self._view().found.get(profile_id)
+        if left is not None and left.shelf is not self._own:
+            problem = f"belongs to the agent {left.shelf.name!r}"
+            raise InvalidError(profile_id, problem, "remove it there")
+        return removed
+
+    def reload(self) -> None:
+        """Drop what is held in memory: everything is read and resolved again when asked for."""
+        for shelf in self._shelves:
+            shelf.forget()
+
+    def secret(self, profile_id: str) -> str:
+        """
+        Return what a request is made with: the key, the token or the access token.
+
+        References are resolved and sealed secrets opened, once until the record changes. Raises
+        `NotFoundError`, `InvalidError`, `UnavailableError` for what has expired, and what resolving
+        and opening raise. No error shows a secret.
+        """
+        found, credential = self._require(profile_id, self._view())
+        expires = expiry_of(credential)
+        if expires is not None and self._clock() >= expires:
+            hint = "refresh it" if credential.type == "oauth" else "store a new one"
+            raise UnavailableError(profile_id, f"expired at {to_iso(expires)}", hint)
+        return found.shelf.secret(profile_id, found.row, credential)
+
+    def order(self, provider: str, *, preferred: str | None = None) -> tuple[str, ...]:
+        """
+        Return the ids of the usable profiles of *provider*, the one to try first in front.
+
+        See `resolve_order`. It only reads: no lock can hold it up.
+        """
+        seen, settings = self._view().candidates, self._settings()
+        return resolve_order(provider, seen, settings, self._clock(), preferred=preferred)
+
+    def stored_order(self, provider: str) -> tuple[str, ...] | None:
+        """Return the order that was set for *provider*, or `None`."""
+        return self._view().order_of(provider)
+
+    def set_order(self, provider: str, ids: Sequence[str] | None) -> None:
+        """
+        Try the profiles *ids* in this order; `None` or nothing leaves it to the configuration.
+
+        Raises `NotFoundError` for an unknown profile, `InvalidError` for one of another provider.
+        """
+        require_provider(provider)
+        if isinstance(ids, str):
+            raise InvalidError("order", "is text, not a list of profiles", "give a list")
+        view, wanted = self._view(), tuple(dict.fromkeys(ids or ()))
+        for each in wanted:
+            found = self._require(each, view)[1].provider
+            if normalise_provider(found) != normalise_provider(provider):
+                raise InvalidError(each, f"is of {found!r}, not of {provider!r}", "leave it out")
+        self._own.set_order(provider, wanted)
+
+    def usage(self, profile_id: str) -> Usage:
+        """Return how a profile fared; windows that are over are still in it."""
+        return self._view().usage.get(profile_id, UNUSED)
+
+    def rests_until(self, profile_id: str) -> float | None:
+        """
+        Return until when a profile rests, in seconds since the epoch; `None`: it may be used.
+
+        Raises `NotFoundError`.
+        """
+        view = self._view()
+        provider = self._require(profile_id, view)[1].provider
+        usage, cooldowns = view.usage.get(profile_id, UNUSED), self._settings().cooldowns
+        return rests_until(usage, self._clock(), provider=provider, cooldowns=cooldowns)
+
+    def mark_used(self, profile_id: str) -> Usage:
+        """Note a success now, which ends all windows and counts. Raises `NotFoundError`."""
+        view = self._view()
+        self._require(profile_id, view)
+        now = self._clock()
+        return view.usage_shelf(profile_id).use(profile_id, lambda usage: after_use(usage, now))
+
+    def mark_failure(self, profile_id: str, reason: str) -> Usage:
+        """
+        Note a failure now, after which the profile rests for a while (reference, section 7.5).
+
+        *reason* is one of `cooldowns.REASONS`. Raises `NotFoundError`, `InvalidError`.
+        """
+        view = self._view()
+        provider = self._require(profile_id, view)[1].provider
+        now, cooldowns = self._clock(), self._settings().cooldowns
+
+        def failed(usage: Usage) -> Usage:
+            return after_failure(usage, reason, now, provider=provider, cooldowns=cooldowns)
+
+        before = view.usage.get(profile_id, UNUSED)
+        if failed(before) is before:
+            return before
+        return view.usage_shelf(profile_id).use(profile_id, failed)
+
+    def mark_good(self, profile_id: str) -> None:
+        """Note that this profile is the one of its provider that worked last."""
+        self._own.set_good(self.require(profile_id).provider, profile_id)
+
+    def last_good(self, provider: str) -> str | None:
+        """Return the profile of *provider* that worked last."""
+        return self._view().last_good.get(provider)
+
+    def refresh(self, profile_id: str, refresher: Exchange, *, force: bool = False) -> Credential:
+        """
+        Return an OAuth credential with a good access token, which *refresher* fetches if need be.
+
+        However many processes want it, one asks. See `Refresher.refresh`, also for the errors.
+        """
+        found, _ = self._require(profile_id, self._view())
+        if self._refreshing is None:
+            raise UnavailableError("refresh", "is not set up here", "open a state")
+        found.shelf.adopt()
+        return self._refreshing(found.shelf).refresh(profile_id, refresher, force=force)
+
+    def adopt(
+        self, document: Mapping[str, Json], *, replace: bool = False, dry_run: bool = False
+    ) -> Adopted:
+        """
+        Take over *document*, in the form of `auth-profiles.json`, and tell what became of it.
+
+        What is here stays, unless *replace*; a *dry_run* only tells. Raises `InvalidError` for what
+        is no such document, and what sealing raises.
+        """
+
+        def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], Adopted]:
+            return adopted_document(records, document, self._own.codec, replace=replace)
+
+        if dry_run:
+            rows = self._own.rows()
+            legacy = self._own.legacy_rows(rows).items()
+            found = {place("profile", each): row.record for each, row in legacy}
+            return change({**found, **rows.records})[1]
+        return self._own.change_all(change)
+
+    def import_legacy(self) -> Imported:
+        """Take over the profiles in files of older releases, which stay as they are."""
+        return self._own.import_legacy()
+
+    def document(self, view: Literal["own", "merged"] = "own") -> dict[str, Json]:
+        """Return a copy of what is kept, in the form of `auth-profiles.json`, secrets included."""
+        if view not in {"own", "merged"}:
+            raise InvalidError("view", "is neither 'own' nor 'merged'", "give one of them")
+        return document_of(self._shelves if view == "merged" else (self._own,))
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return the own entries that are kept and not used, and why."""
+        return (*self._own.rows().problems, *self._own.legacy_problems())
+
+    def _view(self) -> View:
+        return View(self._shelves)
+
+    def _require(self, profile_id: str, view: View) -> tuple[Found, Credential]:
+        found = view.found.get(profile_id)
+        if found is None:
+            raise NotFoundError("profile", profile_id, "see 'clawstate auth list'")
+        if found.row.credential is None:
+            raise InvalidError(profile_id, found.row.reason, "store it again, or remove it")
+        return found, found.row.credential

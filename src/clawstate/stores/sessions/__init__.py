@@ -1,0 +1,9 @@
+"""The sessions of a state (specification section 3): which conversations there are."""
+
+from clawstate.stores.sessions.archive import Archived
+from clawstate.stores.sessions.entry import SessionEntry
+from clawstate.stores.sessions.problems import Problem
+from clawstate.stores.sessions.selection import Maintenance, Pruned
+from clawstate.stores.sessions.service import Sessions
+
+__all__ = ["Archived", "Maintenance", "Problem", "Pruned", "SessionEntry", "Sessions"]

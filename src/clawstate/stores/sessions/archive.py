@@ -1,0 +1,159 @@
+"""The archive: what was deleted, reset or pruned, for as long as that can be undone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from clawstate.clock import Clock, from_ms, to_ms
+from clawstate.errors import InvalidError, NotFoundError
+from clawstate.files.json_text import dump_compact
+from clawstate.records.contract import Collection
+from clawstate.stores.sessions.entry import Document, is_session_id, moment_ms, updated_ms
+
+Reason = Literal["deleted", "reset", "pruned", "replaced"]
+
+_REASONS: dict[str, Reason] = {each: each for each in get_args(Reason)}
+_FEW = 4  # records that are rather put one by one than with all others
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """A session that was taken out of the index: *archive* is its name, *at* is in seconds."""
+
+    archive: str
+    session_key: str
+    session_id: str
+    reason: Reason
+    at: float
+    entry: Mapping[str, Any] = field(repr=False)
+    profile: Mapping[str, Any] = field(repr=False)
+    """Members that only the profile had."""
+    size: int = field(compare=False)
+    """Bytes of its JSON text."""
+
+
+class Archive:
+    """
+    The archived sessions in *collection*.
+
+    A session is archived before it leaves the index, so that a kill between the two loses nothing;
+    until then its record here means nothing.
+    """
+
+    def __init__(self, collection: Collection, *, clock: Clock) -> None:
+        self._collection = collection
+        self._clock = clock
+
+    @property
+    def path(self) -> str:
+        """Where it lies, for people to read."""
+        return str(self._collection.shape.path)
+
+    def keep(
+        self, entries: Mapping[str, Any], extra: Mapping[str, Mapping[str, Any]], reason: Reason
+    ) -> None:
+        """Keep *entries* by session key, each with the *extra* members of its profile."""
+        made = {
+            archive_name(key, entry): self._record(key, entry, extra.get(key, {}), reason)
+            for key, entry in entries.items()
+        }
+        if len(made) <= _FEW:
+            for name, record in made.items():
+                self._collection.put(name, record)
+        else:
+            self._collection.change_all(lambda found: ({**found, **made}, None))
+
+    def preview(self, key: str, entry: Document) -> Archived:
+        """Return what pruning *entry* would keep, without its profile."""
+        record = self._record(key, entry, {}, "pruned")
+        name, session_id = archive_name(key, entry), str(entry.get("sessionId"))
+        size = len(dump_compact(record))
+        return Archived(name, key, session_id, "pruned", self._clock(), entry, {}, size)
+
+    def holds(self, key: str, entry: Any) -> bool:
+        """Tell whether the session of *entry* under *key* was archived, and not changed since."""
+        found = self._collection.get(archive_name(key, entry))
+        if found is None or not isinstance(found.value, dict):
+            return False
+        return updated_ms(entry) <= updated_ms(found.value.get("entry"))
+
+    def records(self) -> Iterator[Archived]:
+        """Give all that is archived."""
+        for each in self._collection.scan():
+            if (record := _decoded(each.key, each.value)) is not None:
+                yield record
+
+    def find(self, name: str) -> Archived | None:
+        """Return the record called *name*, or else the newest of the session key *name*."""
+        found = self._collection.get(name)
+        if found is not None:
+            return _decoded(name, found.value)
+        of_key = [each for each in self.records() if each.session_key == name]
+        return max(of_key, key=lambda each: each.at, default=None)
+
+    def require(self, *names: str) -> Archived:
+        """Return what `find` gives for the first of *names* that is known, to be restored."""
+        archived = next(filter(None, map(self.find, names)), None)
+        if archived is None:
+            hint = "'clawstate sessions list --archived' shows what can be restored"
+            raise NotFoundError("archived session", names[0], hint)
+        if not is_session_id(archived.session_id):
+            problem = "holds no usable sessionId"
+            raise InvalidError(f"archive {archived.archive!r}", problem, "read it by hand")
+        return archived
+
+    def drop(self, names: list[str]) -> int:
+        """Remove the records called *names* for good, and return how many there were."""
+        if len(names) <= _FEW:
+            return sum(self._collection.delete(name) for name in names)
+        gone = set(names)
+
+        def change(found: dict[str, Any]) -> tuple[dict[str, Any], int]:
+            left = {name: value for name, value in found.items() if name not in gone}
+            return left, len(found) - len(left)
+
+        return self._collection.change_all(change)
+
+    def _record(
+        self, key: str, entry: Any, extra: Mapping[str, Any], reason: Reason
+    ) -> dict[str, Any]:
+        return {
+            "archivedAt": to_ms(self._clock()),
+            "reason": reason,
+            "sessionKey": key,
+            "entry": entry,
+            "profile": dict(extra),
+        }
+
+
+def archive_name(key: str, entry: Any) -> str:
+    """Return the name of the archive of *entry*: one for each session of each key."""
+    session_id = entry.get("sessionId") if isinstance(entry, dict) else None
+    readable = session_id if is_session_id(session_id) else ""
+    text = dump_compact([key, session_id])
+    return f"{readable}~{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
+
+
+def _decoded(name: str, record: Any) -> Archived | None:
+    # What somebody else put here is not ours to judge; it is never taken for a session.
+    if not isinstance(record, dict):
+        return None
+    key, entry, profile = (record.get(each) for each in ("sessionKey", "entry", "profile"))
+    at, reason = moment_ms(record.get("archivedAt")), _REASONS.get(str(record.get("reason")))
+    if not isinstance(key, str) or at is None or reason is None:
+        return None
+    entry = entry if isinstance(entry, dict) else {}
+    session_id = entry.get("sessionId")
+    return Archived(
+        archive=name,
+        session_key=key,
+        session_id=session_id if isinstance(session_id, str) else "",
+        reason=reason,
+        at=from_ms(at),
+        entry=entry,
+        profile=profile if isinstance(profile, dict) else {},
+        size=len(dump_compact(record)),
+    )

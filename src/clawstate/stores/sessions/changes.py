@@ -1,0 +1,117 @@
+"""Changes of single entries, and of all at once."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from clawstate.clock import Clock, to_ms
+from clawstate.errors import InvalidError
+from clawstate.records.contract import DELETE, Mark
+from clawstate.records.rules import require_records
+from clawstate.stores.sessions.archive import Archived
+from clawstate.stores.sessions.entry import Document, has_id, require_stored_id
+from clawstate.stores.sessions.forms import Form
+from clawstate.stores.sessions.merging import EntryChange, begun_anew, created, merged
+
+A = TypeVar("A")
+
+Apply: TypeAlias = Callable[[Any | None], Any | Mark]
+"""What `Collection.update` takes: a document, or `None`, to a document, or `DELETE`."""
+
+StoreChange: TypeAlias = Callable[[dict[str, Document]], tuple[Mapping[str, Mapping[str, Any]], A]]
+"""All entries by key, as their documents, to all that shall be, and an answer. Pure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Makes pure changes of documents in one *form*; *clock* tells their time."""
+
+    form: Form
+    clock: Clock
+
+    def creating(self, key: str, session_id: str, *, lost: Document | None) -> Apply:
+        """Return the change that makes an entry where there is none, or brings back *lost*."""
+
+        def apply(old: Any | None) -> Document:
+            if old is not None and has_id(old):
+                require_stored_id(key, old)
+                return self.form.identified(key, old)
+            if lost is not None:
+                return lost
+            return created(key, session_id, form=self.form, now_ms=self._now(), old=old or {})
+
+        return apply
+
+    def updating(self, key: str, change: EntryChange) -> Apply:
+        """Return the change that makes *change* of an entry that is there."""
+
+        def apply(old: Any | None) -> Any | Mark:
+            if old is None:
+                return DELETE
+            if not has_id(old):
+                return old
+            require_stored_id(key, old)
+            new = change(json.loads(json.dumps(old)))
+            return old if new is None else self._merged(key, old, new)
+
+        return apply
+
+    def resetting(self, key: str, session_id: str) -> Apply:
+        """Return the change that gives an entry another session id."""
+
+        def apply(old: Any | None) -> Any | Mark:
+            if old is None:
+                return DELETE
+            document = old if isinstance(old, dict) else {}
+            return begun_anew(key, document, session_id, form=self.form, now_ms=self._now())
+
+        return apply
+
+    def restoring(self, key: str, archived: Archived) -> Apply:
+        """Return the change that brings back what was *archived*."""
+
+        def apply(old: Any | None) -> Document:
+            if isinstance(old, dict) and old.get("sessionId") == archived.session_id:
+                return old
+            return self._merged(key, archived.entry, archived.entry)
+
+        return apply
+
+    def replacing(
+        self, change: StoreChange[A], touched: set[str]
+    ) -> Callable[[dict[str, Any]], tuple[Mapping[str, Any], A]]:
+        """Return the change of all entries that *change* means; it notes which it *touched*."""
+
+        def apply(old: dict[str, Any]) -> tuple[Mapping[str, Any], A]:
+            before = dict(old)
+            kept = {key: dict(each) for key, each in old.items() if isinstance(each, dict)}
+            new, answer = change(old)
+            require_records(new)
+            touched.clear()
+            records: dict[str, Any] = {}
+            for key, each in new.items():
+                if key in before and (each == kept[key] if key in kept else each is before[key]):
+                    records[key] = each
+                else:
+                    records[key] = self._accepted(key, kept.get(key), each)
+                    touched.add(key)
+            touched.update(before.keys() - records.keys())
+            return records, answer
+
+        return apply
+
+    def _accepted(self, key: str, old: Document | None, new: Any) -> Document:
+        if not isinstance(new, Mapping):
+            problem = f"its entry is {type(new).__name__}, not an object"
+            raise InvalidError(f"session {key!r}", problem, "give a mapping")
+        return self._merged(key, old or {"sessionId": str(uuid.uuid4())}, new)
+
+    def _merged(self, key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Document:
+        return merged(key, dict(old), new, form=self.form, now_ms=self._now())
+
+    def _now(self) -> int:
+        return to_ms(self.clock())

@@ -1,0 +1,118 @@
+"""`SessionEntry`, and how it stands in a document."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from clawstate.clock import from_ms, is_moment, to_ms
+from clawstate.errors import CorruptError, InvalidError
+from clawstate.files.json_text import dump_compact
+
+Document = dict[str, Any]
+"""An entry as it stands in the index."""
+
+MOST_BYTES: Final = 1 << 20
+"""How long the JSON text of one entry may be."""
+
+_SESSION_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}", re.ASCII | re.IGNORECASE)
+_OWN = ("sessionId", "sessionKey", "sessionFile", "updatedAt")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEntry:
+    """
+    One conversation: the routing key, the id of its transcript, and what programs noted about it.
+
+    `session_file` is relative to the directory of the index. `updated_at` is in seconds since the
+    epoch, 0.0 if the document does not tell. `fields` are all other members, as in the document.
+    """
+
+    session_key: str
+    session_id: str
+    session_file: str
+    updated_at: float
+    fields: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+
+    def document(self) -> Document:
+        """Return the entry as a JSON object."""
+        return {
+            "sessionId": self.session_id,
+            "sessionKey": self.session_key,
+            "sessionFile": self.session_file,
+            "updatedAt": to_ms(self.updated_at),
+            **self.fields,
+        }
+
+
+def entry_of(
+    key: str, document: Document, *, session_file: str, extra: Mapping[str, Any]
+) -> SessionEntry:
+    """
+    Return the entry that *document* holds under *key*; *extra* members fill its gaps.
+
+    Raises `CorruptError` for a session id that could lead out of a directory.
+    """
+    fields = {name: value for name, value in document.items() if name not in _OWN}
+    for name, value in extra.items():
+        if name not in _OWN:
+            fields.setdefault(name, value)
+    session_id = require_stored_id(key, document)
+    moment = from_ms(updated_ms(document))
+    return SessionEntry(key, session_id, session_file, moment, fields)
+
+
+def has_id(document: Any) -> bool:
+    """Tell whether *document* names a session, by a usable id or not."""
+    return not isinstance(document, dict) or document.get("sessionId") is not None
+
+
+def is_session_id(value: object) -> bool:
+    """Tell whether *value* can be the id of a session: it names a file as well."""
+    return isinstance(value, str) and _SESSION_ID.fullmatch(value) is not None
+
+
+def require_session_id(value: object) -> str:
+    """Return *value*, which a caller gave; raises `InvalidError` if it is no session id."""
+    if not isinstance(value, str) or not is_session_id(value):
+        problem = "is not 1 to 128 letters, digits, '.', '_' and '-'"
+        raise InvalidError("sessionId", problem, "give a UUID, or leave it out")
+    return value
+
+
+def require_stored_id(key: str, document: Any) -> str:
+    """Return the session id of *document*; raises `CorruptError` if it cannot be used."""
+    found = document.get("sessionId") if isinstance(document, dict) else None
+    if not isinstance(found, str) or not is_session_id(found):
+        problem = f"the session {key!r} has no usable sessionId"
+        hint = "run 'clawstate sessions reset' or 'delete' with its key"
+        raise CorruptError("the session index", problem, hint)
+    return found
+
+
+def updated_ms(document: Any) -> int:
+    """Return when *document* was updated, in milliseconds; 0 if it does not tell."""
+    return moment_ms(document.get("updatedAt") if isinstance(document, dict) else None) or 0
+
+
+def moment_ms(value: object) -> int | None:
+    """Return *value* if it is a time in milliseconds, as documents have it."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return int(value) if math.isfinite(value) and is_moment(from_ms(value)) else None
+    except OverflowError:
+        return None
+
+
+def require_small(key: str, document: Document) -> None:
+    """Raise `InvalidError` for an entry that every read and write of the index would drag along."""
+    size = len(dump_compact(document).encode("utf-8", "surrogatepass"))
+    if size <= MOST_BYTES:
+        return
+    largest = max(document, key=lambda name: len(dump_compact(document[name])))
+    problem = f"would be {size:,} bytes, more than {MOST_BYTES:,}; the most is in {largest!r}"
+    raise InvalidError(f"session {key!r}", problem, "keep large values in a file of their own")

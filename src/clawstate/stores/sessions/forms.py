@@ -1,0 +1,132 @@
+"""The two forms of an index: the specification's, and the one that OpenClaw shares with us."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Protocol
+
+from clawstate.files.safe_names import encode_name
+from clawstate.stores.sessions.entry import Document, is_session_id
+
+PROFILES = "profile"
+"""The directory of the profiles, beside the index."""
+
+_OLD_NAMES = {"provider": "channel", "lastProvider": "lastChannel", "room": "groupChannel"}
+
+
+class Form(Protocol):
+    """How keys, files and members stand in an index."""
+
+    folds_keys: bool
+    """Whether keys that differ in case alone are one session."""
+
+    def key(self, key: str) -> str:
+        """Return *key* as the index spells it."""
+
+    def session_file(self, key: str, document: Document) -> str:
+        """Return the file of the entry; a path in *document* is only believed if it stays in."""
+
+    def migrated(self, document: Document) -> Document:
+        """Return *document* with the members of older releases under their names of today."""
+
+    def identified(self, key: str, document: Document) -> Document:
+        """Return *document* with the members that say whose it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpecifiedForm:
+    """Keys are any text, files are `profile/<encoded key>.json` (decision 7)."""
+
+    folds_keys = False
+
+    def key(self, key: str) -> str:
+        """Return *key* as it is."""
+        return key
+
+    def session_file(self, key: str, document: Document) -> str:  # noqa: ARG002 - see `Form`
+        """Return the file of the profile, whatever the document says."""
+        return f"{PROFILES}/{encode_name(key)}.json"
+
+    def migrated(self, document: Document) -> Document:
+        """Return *document* as it is."""
+        return document
+
+    def identified(self, key: str, document: Document) -> Document:
+        """Return *document* with id, key, file and time first."""
+        own = {
+            "sessionId": document["sessionId"],
+            "sessionKey": key,
+            "sessionFile": self.session_file(key, document),
+        }
+        return {**own, **document, **own}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenClawForm:
+    """
+    The index below `agents/<id>/sessions` that OpenClaw itself keeps.
+
+    *folder* is the directory of the index: a `sessionFile` counts if it lies in there once all
+    links are followed, and is written relative to it.
+    """
+
+    folder: Path
+    folds_keys = True
+
+    def key(self, key: str) -> str:
+        """Return *key* without outer blanks and in lower case."""
+        return key.strip().lower()
+
+    def session_file(self, key: str, document: Document) -> str:  # noqa: ARG002 - see `Form`
+        """Return the transcript of the entry, `<sessionId>.jsonl` unless it names one in here."""
+        found = document.get("sessionFile")
+        inside = self._inside(found.strip()) if isinstance(found, str) else None
+        if inside is not None:
+            return inside
+        session_id = document.get("sessionId")
+        return f"{session_id}.jsonl" if is_session_id(session_id) else ""
+
+    def migrated(self, document: Document) -> Document:
+        """Return *document* with `channel` for `provider`, and the like."""
+        if not _OLD_NAMES.keys() & document.keys():
+            return document
+        new = {name: value for name, value in document.items() if name not in _OLD_NAMES}
+        for old, name in _OLD_NAMES.items():
+            if old in document and not isinstance(new.get(name), str):
+                new[name] = document[old]
+        return new
+
+    def identified(self, key: str, document: Document) -> Document:
+        """Return *document* with its file; OpenClaw keeps the key outside of it."""
+        return {**document, "sessionFile": self.session_file(key, document)}
+
+    def _inside(self, text: str) -> str | None:
+        if not text or "\0" in text or "\\" in text or PureWindowsPath(text).drive:
+            return None
+        if _is_plain_name(text):
+            return text
+        try:
+            folder = Path(os.path.realpath(self.folder))
+            found = Path(os.path.realpath(folder / text))
+            inside = found.relative_to(folder)
+        except (OSError, ValueError):
+            return None
+        return inside.as_posix() if inside.name else None
+
+
+def is_shared(path: Path) -> bool:
+    """Tell whether *path* is where OpenClaw keeps the index of an agent."""
+    parts = path.parts[-4:]
+    return len(parts) == 4 and (parts[0], *parts[2:]) == ("agents", "sessions", "sessions.json")
+
+
+def form_of(path: Path) -> Form:
+    """Return the form of the index file *path*."""
+    return OpenClawForm(path.parent) if is_shared(path) else SpecifiedForm()
+
+
+def _is_plain_name(text: str) -> bool:
+    # One name that is no way up; whoever opens it follows no link.
+    return "/" not in text and text not in {".", ".."} and PurePosixPath(text).name == text

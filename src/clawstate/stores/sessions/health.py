@@ -1,0 +1,181 @@
+"""What is wrong with the sessions, and mending what loses nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from clawstate.clock import Clock, to_ms
+from clawstate.errors import CorruptError, StateError
+from clawstate.stores.sessions.archive import Archive, Archived
+from clawstate.stores.sessions.entry import has_id, updated_ms
+from clawstate.stores.sessions.index import Found, Index, is_usable
+from clawstate.stores.sessions.mirror import Mirror, ProfileMirror, is_ahead
+from clawstate.stores.sessions.problems import Problem
+from clawstate.stores.sessions.reading import has_wrong_file
+
+_FIX = "run 'clawstate doctor --fix'"
+_LOOK = "look at it, then move it away"
+_QUARANTINED = "'clawstate doctor --fix' moves it aside and writes it anew from the index"
+
+
+@runtime_checkable
+class Repairable(Protocol):
+    """A collection in a file of its own, which can be damaged as a whole."""
+
+    def damage(self) -> CorruptError | None:
+        """Return why it cannot be read."""
+
+    def repair(self) -> Path | None:
+        """Move it aside and restore its last good state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Looks after *index*, *archive* and *mirror*."""
+
+    index: Index
+    archive: Archive
+    mirror: Mirror
+    clock: Clock
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what is not as it should be; nothing is changed."""
+        if (damage := self._damage()) is not None:
+            return (Problem("damaged", None, damage.path, str(damage), _FIX),)
+        found = list(self.index.scan())
+        return (*self._of_entries(found), *self._orphans(), *self._of_profiles(found))
+
+    def heal(self) -> tuple[Problem, ...]:
+        """Mend what loses nothing, and return what is no longer wrong."""
+        before = self.problems()
+        collection = self.index.collection
+        if self._damage() is not None and isinstance(collection, Repairable):
+            collection.repair()
+            before = (*before, *(each for each in self.problems() if each not in before))
+        self.rebuild()
+        if isinstance(self.mirror, ProfileMirror) and self.mirror.files.folder.is_dir():
+            self._heal_profiles(self.mirror, [each for each in before if each.heals])
+        self._drop_void()
+        left = self.problems()
+        return tuple(each for each in before if each not in left)
+
+    def rebuild(self) -> int:
+        """Put sessions that only their profiles know back into the index; return how many."""
+        lost = dict(self.mirror.orphans())
+        if not lost:
+            return 0
+
+        def change(entries: dict[str, Any]) -> tuple[dict[str, Any], int]:
+            missing = {key: each for key, each in lost.items() if key not in entries}
+            return {**entries, **missing}, len(missing)
+
+        return self.index.change_all(change)
+
+    def is_live(self, archived: Archived) -> bool:
+        """Tell whether the session that was *archived* is in the index."""
+        found = self.index.find(archived.session_key)
+        document = None if found is None else found.document
+        return isinstance(document, dict) and document.get("sessionId") == archived.session_id
+
+    def _damage(self) -> CorruptError | None:
+        collection = self.index.collection
+        return collection.damage() if isinstance(collection, Repairable) else None
+
+    def _of_entries(self, found: list[Found]) -> Iterator[Problem]:
+        path = str(self.index.collection.shape.path)
+        for each in found:
+            document = each.document
+            if not has_id(document):
+                continue
+            if not is_usable(each):
+                message = f"the session {each.key!r} has no usable sessionId"
+                remedy = "run 'clawstate sessions reset' or 'delete' with its key"
+                yield Problem("unusable", each.key, path, message, remedy, heals=False)
+                continue
+            if document.get("sessionFile") is not None and has_wrong_file(self.index, each):
+                message = f"the session {each.key!r} names another file than its own; not used"
+                remedy = "goes with the next change of the session"
+                yield Problem("outside", each.key, path, message, remedy, heals=False)
+
+    def _orphans(self) -> Iterator[Problem]:
+        if not isinstance(self.mirror, ProfileMirror):
+            return
+        for key, _ in self.mirror.orphans():
+            path = str(self.mirror.files.path(key))
+            message = f"the index has lost the session {key!r}, its profile is there"
+            remedy = "'clawstate doctor --fix' puts it back into the index"
+            yield Problem("orphan", key, path, message, remedy)
+
+    def _of_profiles(self, found: list[Found]) -> Iterator[Problem]:
+        if not isinstance(self.mirror, ProfileMirror):
+            return
+        known = {each.key: each for each in found if is_usable(each)}
+        for key, each in known.items():
+            if (problem := self._of_profile(self.mirror, key, each)) is not None:
+                yield problem
+        expected = {self.mirror.files.path(key) for key in known}
+        for path in self.mirror.files.files():
+            if path not in expected:
+                yield from self._of_stranger(self.mirror, path)
+
+    def _of_profile(self, mirror: ProfileMirror, key: str, found: Found) -> Problem | None:
+        path = str(mirror.files.path(key))
+        try:
+            profile = mirror.files.read(key)
+        except StateError as error:
+            return Problem("damaged", key, path, str(error), _QUARANTINED)
+        remedy = "goes with the next look at the session"
+        if profile is None:
+            return Problem("missing", key, path, f"the session {key!r} has no profile", remedy)
+        if is_ahead(profile, found.document):
+            message = f"the profile of {key!r} is newer than the index, which lost an update"
+            return Problem("ahead", key, path, message, _FIX)
+        if mirror.is_stale(profile, found):
+            message = f"the profile of {key!r} does not say what the index says"
+            return Problem("stale", key, path, message, remedy)
+        return None
+
+    def _of_stranger(self, mirror: ProfileMirror, path: Path) -> Iterator[Problem]:
+        try:
+            profile = mirror.files.read_file(path)
+        except StateError as error:
+            yield Problem("damaged", None, str(path), str(error), _LOOK, heals=False)
+            return
+        key = None if profile is None else profile.key
+        if profile is not None and key is not None and mirror.files.path(key) == path:
+            if self.archive.holds(key, profile.entry) and self.index.find(key) is None:
+                message = f"the session {key!r} was deleted, its profile is left"
+                yield Problem("leftover", key, str(path), message, _FIX)
+        elif profile is not None:
+            message = "is no profile of a session"
+            yield Problem("damaged", None, str(path), message, _LOOK, heals=False)
+
+    def _heal_profiles(self, mirror: ProfileMirror, problems: list[Problem]) -> None:
+        keys = {each.key for each in problems if each.key is not None}
+        for each in problems:
+            if each.code == "ahead" and each.key is not None:
+                self._bring_forward(mirror, each.key)
+        with mirror.files.lock(patient=True) as lock:
+            mirror.files.sweep()
+            for each in problems:
+                if each.code == "damaged" and Path(each.path).parent == mirror.files.folder:
+                    mirror.files.quarantine(Path(each.path), fence=lock.confirm)
+            for key in keys:
+                mirror.reflect_locked(key, fence=lock.confirm)
+
+    def _bring_forward(self, mirror: ProfileMirror, key: str) -> None:
+        profile = mirror.files.read(key)
+        if profile is None or updated_ms(profile.entry) > to_ms(self.clock()):
+            return  # a time to come is rather an accident than an update
+
+        def change(old: Any | None) -> Any:
+            return profile.entry if isinstance(old, dict) and is_ahead(profile, old) else old
+
+        self.index.update(key, change)
+
+    def _drop_void(self) -> None:
+        """Forget archives of sessions that never left the index, because a writer was killed."""
+        self.archive.drop([each.archive for each in self.archive.records() if self.is_live(each)])

@@ -1,0 +1,131 @@
+"""The index: which session belongs to a key, on whatever engine it lies."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from clawstate.records.contract import DELETE, Collection, Mark, Revision
+from clawstate.stores.sessions.entry import Document, is_session_id, updated_ms
+from clawstate.stores.sessions.forms import Form
+
+A = TypeVar("A")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An entry as it was found: `document` is the finder's own, and may be no object at all."""
+
+    key: str
+    document: Any
+    revision: Revision
+
+
+def is_usable(found: Found) -> bool:
+    """Tell whether *found* is an entry with a session id that can be used."""
+    document = found.document
+    return isinstance(document, dict) and is_session_id(document.get("sessionId"))
+
+
+class Index:
+    """The entries of *collection*, under keys as *form* spells them."""
+
+    def __init__(self, collection: Collection, form: Form) -> None:
+        self.collection = collection
+        self.form = form
+        self._spellings = _Spellings(collection, form) if form.folds_keys else None
+
+    def find(self, key: str) -> Found | None:
+        """Return the entry of *key*; of several spellings the one updated last."""
+        found = [each for name in self._names(key) if (each := self.collection.get(name))]
+        if not found:
+            return None
+        newest = max(found, key=lambda each: (updated_ms(each.value), each.key == key))
+        return self._found(self.form.key(key), newest.value, newest.revision)
+
+    def scan(self) -> Iterator[Found]:
+        """Give all entries; of several spellings of a key the one updated last."""
+        if self._spellings is None:
+            for each in self.collection.scan():
+                yield Found(each.key, each.value, each.revision)
+            return
+        newest: dict[str, Found] = {}
+        for each in self.collection.scan():
+            key = self.form.key(each.key)
+            known = newest.get(key)
+            if known is None or updated_ms(known.document) < updated_ms(each.value):
+                newest[key] = self._found(key, each.value, each.revision)
+        yield from newest.values()
+
+    def count(self) -> int:
+        """Return how many entries there are, each spelling counted."""
+        return self.collection.count()
+
+    def update(self, key: str, change: Callable[[Any | None], Any | Mark]) -> Any | None:
+        """Put what *change* makes of the entry of *key*, and return it; see `Collection.update`."""
+        name, names = self.form.key(key), self._names(key)
+        if set(names) <= {name}:
+            kept = self.collection.update(name, lambda old: change(self._migrated(old)))
+            return None if kept is None else kept.value
+
+        def folded(records: dict[str, Any]) -> tuple[Mapping[str, Any], Any | None]:
+            old = _newest(records, names)
+            new = change(self._migrated(old))
+            rest = {each: value for each, value in records.items() if each not in names}
+            return (rest, None) if new is DELETE else ({**rest, name: new}, new)
+
+        return self.collection.change_all(folded)
+
+    def change_all(self, change: Callable[[dict[str, Any]], tuple[Mapping[str, Any], A]]) -> A:
+        """Replace all entries at once by what *change* makes of them; see `Collection`."""
+
+        def folded(records: dict[str, Any]) -> tuple[Mapping[str, Any], A]:
+            return change({key: self._migrated(value) for key, value in self._folded(records)})
+
+        return self.collection.change_all(folded)
+
+    def _folded(self, records: dict[str, Any]) -> Iterable[tuple[str, Any]]:
+        if self._spellings is None:
+            return records.items()
+        names: dict[str, list[str]] = {}
+        for each in records:
+            names.setdefault(self.form.key(each), []).append(each)
+        return [(key, _newest(records, spelled)) for key, spelled in names.items()]
+
+    def _names(self, key: str) -> list[str]:
+        return [key] if self._spellings is None else self._spellings.of(key)
+
+    def _found(self, key: str, document: Any, revision: Revision) -> Found:
+        return Found(key, self._migrated(document), revision)
+
+    def _migrated(self, document: Any) -> Any:
+        return self.form.migrated(document) if isinstance(document, dict) else document
+
+
+class _Spellings:
+    """Which keys of the collection are one for a form that folds them."""
+
+    def __init__(self, collection: Collection, form: Form) -> None:
+        self._collection = collection
+        self._form = form
+        self._cursor: str | None = None
+        self._names: dict[str, list[str]] = {}
+        self._mutex = threading.Lock()
+
+    def of(self, key: str) -> list[str]:
+        name = self._form.key(key)
+        with self._mutex:
+            moved = self._collection.changes(self._cursor)
+            if self._cursor is None or moved.keys or not moved.complete:
+                self._names = {}
+                for each in self._collection.scan():
+                    self._names.setdefault(self._form.key(each.key), []).append(each.key)
+            self._cursor = moved.cursor
+            return self._names.get(name, []) or [name]
+
+
+def _newest(records: Mapping[str, Any], names: Iterable[str]) -> Any | None:
+    found: list[Document] = [records[name] for name in names if name in records]
+    return max(found, key=updated_ms) if found else None

@@ -1,0 +1,127 @@
+"""What an update makes of an entry: the rules of OpenClaw's `updateSessionStoreEntry`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+from clawstate.errors import InvalidError
+from clawstate.stores.sessions.entry import (
+    Document,
+    require_session_id,
+    require_small,
+    updated_ms,
+)
+from clawstate.stores.sessions.forms import Form
+
+EntryChange: TypeAlias = Callable[[Document], Mapping[str, Any] | None]
+"""An entry (its own copy) to the entry as it shall be; `None`: as it is. Pure."""
+
+_MODEL: Final = ("model", "modelProvider")
+_OF_ONE_RUN: Final = frozenset(
+    {
+        "abortCutoffMessageSid",
+        "abortCutoffTimestamp",
+        "abortedLastRun",
+        "authProfileOverrideCompactionCount",
+        "cacheRead",
+        "cacheWrite",
+        "claudeCliSessionId",
+        "cliSessionIds",
+        "compactionCount",
+        "fallbackNoticeActiveModel",
+        "fallbackNoticeReason",
+        "fallbackNoticeSelectedModel",
+        "forkedFromParent",
+        "inputTokens",
+        "lastHeartbeatSentAt",
+        "lastHeartbeatText",
+        "memoryFlushAt",
+        "memoryFlushCompactionCount",
+        "outputTokens",
+        "systemPromptReport",
+        "systemSent",
+        "totalTokens",
+        "totalTokensFresh",
+    }
+)
+"""Members that tell of one transcript, and do not outlive a reset."""
+
+
+def as_change(change: EntryChange | Mapping[str, Any]) -> EntryChange:
+    """Return *change*, or the change that a patch means; raises `InvalidError` for neither."""
+    if callable(change):
+        return _without_stale_provider(change)
+    patch = dict(_required(change, "give a mapping, or a function of the entry"))
+
+    def patched(old: Document) -> Document:
+        new = {**old, **patch}
+        if "model" in patch and "modelProvider" not in patch and patch["model"] != old.get("model"):
+            new.pop("modelProvider", None)
+        return new
+
+    return patched
+
+
+def merged(key: str, old: Document, new: Mapping[str, Any], *, form: Form, now_ms: int) -> Document:
+    """
+    Return what is kept when *new* takes the place of *old*.
+
+    The session id stays unless *new* has another one; the time is the newest of both and now; a
+    `modelProvider` goes when its model does. Raises `InvalidError`.
+    """
+    document = dict(new)
+    given = document.get("sessionId")
+    document["sessionId"] = require_session_id(old.get("sessionId") if given is None else given)
+    if document["sessionId"] != old.get("sessionId") and document.get("sessionFile") == old.get(
+        "sessionFile"
+    ):
+        document.pop("sessionFile", None)
+    document["updatedAt"] = max(updated_ms(old), updated_ms(document), now_ms)
+    _trim_model(document)
+    document = form.identified(key, document)
+    require_small(key, document)
+    return document
+
+
+def created(key: str, session_id: str, *, form: Form, now_ms: int, old: Document) -> Document:
+    """Return a new entry, with the members of an *old* one that had no id."""
+    document = {"sessionId": session_id, "updatedAt": now_ms}
+    return form.identified(key, {**document, **old, **document})
+
+
+def begun_anew(key: str, old: Document, session_id: str, *, form: Form, now_ms: int) -> Document:
+    """Return *old* with another session id, without what tells of the old transcript."""
+    kept = {name: value for name, value in old.items() if name not in _OF_ONE_RUN}
+    kept.pop("sessionFile", None)
+    time = max(updated_ms(old), now_ms)
+    return form.identified(key, {**kept, "sessionId": session_id, "updatedAt": time})
+
+
+def _without_stale_provider(change: EntryChange) -> EntryChange:
+    def changed(old: Document) -> Mapping[str, Any] | None:
+        before = {name: old.get(name) for name in _MODEL}
+        new = change(old)
+        if new is None:
+            return None
+        _required(new, "return a mapping, or None to leave it as it is")
+        moved = new.get("model") != before["model"]
+        if moved and new.get("modelProvider") == before["modelProvider"]:
+            return {name: value for name, value in new.items() if name != "modelProvider"}
+        return new
+
+    return changed
+
+
+def _required(found: object, hint: str) -> Mapping[str, Any]:
+    if not isinstance(found, Mapping):
+        raise InvalidError("change", f"{type(found).__name__} is no entry", hint)
+    return found
+
+
+def _trim_model(new: Document) -> None:
+    for name in _MODEL:
+        if isinstance(new.get(name), str):
+            new[name] = new[name].strip()
+    if not new.get("model"):
+        new.pop("modelProvider", None)

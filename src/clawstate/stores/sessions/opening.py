@@ -1,0 +1,46 @@
+"""Puts the parts of `Sessions` together over the collections that it is handed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+from clawstate.clock import Clock, system_clock
+from clawstate.files.lock_options import SESSION_INDEX, LockOptions
+from clawstate.records.contract import Backend, Capability, Shape
+from clawstate.records.layouts import MapLayout
+from clawstate.stores.sessions.archive import Archive
+from clawstate.stores.sessions.forms import PROFILES, SpecifiedForm, form_of
+from clawstate.stores.sessions.index import Index
+from clawstate.stores.sessions.mirror import Mirror, NoMirror, ProfileMirror
+from clawstate.stores.sessions.profile_files import ProfileFiles
+from clawstate.stores.sessions.selection import Maintenance
+from clawstate.stores.sessions.service import Sessions
+
+
+def sessions_on(
+    backend: Backend,
+    root: Path,
+    path: PurePosixPath,
+    *,
+    settings: Callable[[], Maintenance] = Maintenance,
+    clock: Clock = system_clock,
+    lock: LockOptions = SESSION_INDEX,
+) -> Sessions:
+    """
+    Return the sessions whose index is *path* below *root*, on *backend*.
+
+    On an engine of files each session has its profile beside the index, unless OpenClaw keeps the
+    index there itself. *lock* is for the profiles.
+    """
+    has_files = Capability.FILES in backend.capabilities
+    form = form_of(root / path) if has_files else SpecifiedForm()
+    shape = Shape("sessions", path, MapLayout(), newline=False)
+    kept = Shape("session-archive", path.parent / "archive" / path.name, MapLayout())
+    index = Index(backend.collection(shape), form)
+    archive = Archive(backend.collection(kept), clock=clock)
+    mirror: Mirror = NoMirror()
+    if has_files and isinstance(form, SpecifiedForm):
+        files = ProfileFiles(root / path.parent / PROFILES, lock=lock)
+        mirror = ProfileMirror(files, index, archive)
+    return Sessions(index, archive, mirror, settings=settings, clock=clock)

@@ -1,0 +1,137 @@
+"""The profiles: a file for each session, derived from the index, with members of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from clawstate.errors import CorruptError, InvalidError, LimitError, NotFoundError
+from clawstate.files.atomic import is_temporary, make_private_dir, write_atomic
+from clawstate.files.json_text import dump_pretty, parse_json
+from clawstate.files.lock import FileLock
+from clawstate.files.lock_options import LockOptions
+from clawstate.files.refusals import translated
+from clawstate.files.safe_names import encode_name
+from clawstate.files.stamps import Stamp, read_stamped, stamp_of
+from clawstate.stores.sessions.entry import Document, is_session_id
+
+FROM_INDEX: Final = "fromIndex"
+"""The member of a profile that names those which the index gave it."""
+
+_MOST_BYTES = 64 << 20
+_QUARANTINE = ".quarantine"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The file of one session: what the index gave it, and what others put beside that."""
+
+    entry: Document
+    extra: Document
+    stamp: Stamp | None = field(default=None, compare=False)
+    settled: bool = field(default=False, compare=False)
+
+    @property
+    def key(self) -> str | None:
+        """The session key, if the file names one and a usable session id."""
+        key = self.entry.get("sessionKey")
+        return key if isinstance(key, str) and is_session_id(self.entry.get("sessionId")) else None
+
+
+class ProfileFiles:
+    """The files in *folder*, one for each session key; changed under one lock."""
+
+    def __init__(self, folder: Path, *, lock: LockOptions) -> None:
+        self.folder = folder
+        self._options = lock
+
+    def path(self, key: str) -> Path:
+        """Return the file of *key*; no two keys share one, none leads out of the directory."""
+        return self.folder / f"{encode_name(key)}.json"
+
+    def lock(self, *, patient: bool) -> FileLock:
+        """Return the lock on all of them; without patience it is taken now or not at all."""
+        return FileLock(self.folder, options=self._options if patient else LockOptions(timeout=0.0))
+
+    def stamp(self, key: str) -> Stamp | None:
+        """Return what changes whenever the file of *key* does, or `None` if there is none."""
+        return stamp_of(self.path(key))
+
+    def read(self, key: str) -> Profile | None:
+        """
+        Return the profile of *key*, or `None` if there is none.
+
+        Raises `CorruptError` for what is no JSON object, `InvalidError` for a link, and
+        `UnavailableError`.
+        """
+        return self.read_file(self.path(key))
+
+    def read_file(self, path: Path) -> Profile | None:
+        """Return the profile in the file *path*, as `read` does."""
+        try:
+            raw, stamp, settled = read_stamped(path, limit=_MOST_BYTES)
+        except NotFoundError:
+            return None
+        except LimitError as error:
+            raise CorruptError(str(path), str(error)) from error
+        document = parse_json(raw, path=path)
+        if not isinstance(document, dict):
+            raise CorruptError(str(path), "holds no object")
+        return _parted(document, stamp, settled=settled)
+
+    def write(self, key: str, profile: Profile, *, fence: Callable[[], object]) -> None:
+        """Replace the profile of *key*, durably; for the holder of the lock."""
+        self._require_real_folder()
+        document = {**profile.entry, **profile.extra, FROM_INDEX: list(profile.entry)}
+        write_atomic(self.path(key), dump_pretty(document).encode(), fence=fence)
+
+    def remove(self, key: str, *, fence: Callable[[], object]) -> None:
+        """Remove the profile of *key*; for the holder of the lock."""
+        self._require_real_folder()
+        path = self.path(key)
+        fence()
+        with translated(path, "was not removed"):
+            path.unlink(missing_ok=True)
+
+    def files(self) -> Iterator[Path]:
+        """Give the files that look like profiles, in no order."""
+        with translated(self.folder, "cannot be read"):
+            try:
+                found = list(self.folder.iterdir())
+            except (FileNotFoundError, NotADirectoryError):
+                return
+        yield from (each for each in found if each.suffix == ".json")
+
+    def sweep(self) -> None:
+        """Remove what killed writers left; for the holder of the lock."""
+        with translated(self.folder, "cannot be swept"):
+            if self.folder.is_dir():
+                for each in self.folder.iterdir():
+                    if is_temporary(each):
+                        each.unlink(missing_ok=True)
+
+    def quarantine(self, path: Path, *, fence: Callable[[], object]) -> Path:
+        """Move the damaged file *path* aside, and return where; for the holder of the lock."""
+        self._require_real_folder()
+        aside = self.folder / _QUARANTINE
+        make_private_dir(aside)
+        with translated(path, "was not moved aside"):
+            moment = path.lstat().st_mtime_ns
+            fence()
+            return path.rename(aside / f"{path.name}.{moment}")
+
+    def _require_real_folder(self) -> None:
+        if self.folder.is_symlink():
+            raise InvalidError(str(self.folder), "is a link", "put a real directory in its place")
+
+
+def _parted(document: Document, stamp: Stamp, *, settled: bool) -> Profile:
+    names = document.pop(FROM_INDEX, None)
+    if not isinstance(names, list):
+        return Profile(document, {}, stamp, settled)
+    derived = {name for name in names if isinstance(name, str)}
+    entry = {name: each for name, each in document.items() if name in derived}
+    extra = {name: each for name, each in document.items() if name not in derived}
+    return Profile(entry, extra, stamp, settled)

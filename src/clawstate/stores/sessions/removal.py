@@ -1,0 +1,100 @@
+"""Leaving the index: archived first, then removed, so that a kill between the two loses nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from clawstate.errors import ConflictError
+from clawstate.records.contract import DELETE, Mark
+from clawstate.stores.sessions.archive import Archive, Reason
+from clawstate.stores.sessions.entry import has_id
+from clawstate.stores.sessions.index import Index
+from clawstate.stores.sessions.mirror import Mirror
+
+A = TypeVar("A")
+
+_ATTEMPTS = 50  # each time somebody else was faster
+
+
+class Removal:
+    """Changes of *index* after which sessions may be gone, each of them in the archive by then."""
+
+    def __init__(self, index: Index, archive: Archive, mirror: Mirror) -> None:
+        self._index = index
+        self._archive = archive
+        self._mirror = mirror
+
+    def update(
+        self, key: str, change: Callable[[Any | None], Any | Mark], *, reason: Reason
+    ) -> Any | None:
+        """Put what *change* makes of the entry of *key*; see `Index.update`."""
+        name = self._index.form.key(key)
+
+        def run(safe: Mapping[str, Any]) -> Any | None:
+            def watched(old: Any | None) -> Any | Mark:
+                new = change(_copy(old))
+                _require_safe({name: old}, {} if new is DELETE else {name: new}, safe)
+                return new
+
+            return self._index.update(key, watched)
+
+        return self._archiving(run, name, reason)
+
+    def change_all(
+        self, change: Callable[[dict[str, Any]], tuple[Mapping[str, Any], A]], *, reason: Reason
+    ) -> A:
+        """Replace all entries by what *change* makes of them; see `Index.change_all`."""
+
+        def run(safe: Mapping[str, Any]) -> A:
+            def watched(old: dict[str, Any]) -> tuple[Mapping[str, Any], A]:
+                before = _copy(old)
+                new, answer = change(old)
+                _require_safe(before, new, safe)
+                return new, answer
+
+            return self._index.change_all(watched)
+
+        return self._archiving(run, "*", reason)
+
+    def _archiving(self, run: Callable[[Mapping[str, Any]], A], key: str, reason: Reason) -> A:
+        safe: dict[str, Any] = {}
+        for _ in range(_ATTEMPTS):
+            try:
+                return run(safe)
+            except _UnsafeError as found:
+                entries = found.entries
+            self._archive.keep(entries, self._mirror.peek(entries), reason)
+            safe.update(entries)
+        raise ConflictError("session", key)
+
+
+class _UnsafeError(Exception):
+    """Sessions that would be gone without being in the archive."""
+
+    def __init__(self, entries: dict[str, Any]) -> None:
+        super().__init__()
+        self.entries = entries
+
+
+def _require_safe(old: Mapping[str, Any], new: Mapping[str, Any], safe: Mapping[str, Any]) -> None:
+    unsafe = {
+        key: value
+        for key, value in old.items()
+        if value is not None
+        and has_id(value)
+        and _session(new.get(key)) != _session(value)
+        and (key not in safe or safe[key] != value)
+    }
+    if unsafe:
+        raise _UnsafeError(unsafe)
+
+
+def _session(document: Any) -> Any:
+    return document.get("sessionId") if isinstance(document, dict) else document
+
+
+def _copy(document: Any) -> Any:
+    # A change may alter what it is given, however deep.
+    return json.loads(json.dumps(document))

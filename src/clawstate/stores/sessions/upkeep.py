@@ -1,0 +1,190 @@
+"""`Upkeep`: takes old sessions out of the index, and old archives out of the world."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from clawstate.clock import Clock
+from clawstate.errors import CorruptError, StateError
+from clawstate.files.json_text import dump_compact
+from clawstate.stores.sessions.archive import Archive, Archived
+from clawstate.stores.sessions.entry import has_id
+from clawstate.stores.sessions.index import Found, Index
+from clawstate.stores.sessions.mirror import Mirror
+from clawstate.stores.sessions.reading import read_entry
+from clawstate.stores.sessions.removal import Removal
+from clawstate.stores.sessions.selection import (
+    Kept,
+    Limits,
+    Maintenance,
+    Pruned,
+    Selection,
+    expired,
+    oldest_beyond,
+    select,
+)
+
+_EVERY = 64  # new sessions between two looks
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """
+    Prunes the sessions of *index*.
+
+    It looks by itself after some new sessions, not after each: so what it costs is spread over
+    them. *settings* are asked each time.
+    """
+
+    index: Index
+    archive: Archive
+    mirror: Mirror
+    removal: Removal
+    settings: Callable[[], Maintenance]
+    clock: Clock
+    _created: Iterator[int]
+
+    def after_creation(self, key: str) -> None:
+        """Do what is due by itself, sparing *key*; never raises a `StateError`."""
+        if next(self._created) % _EVERY:
+            return
+        with contextlib.suppress(StateError):  # what was asked for is done
+            settings = self.settings()
+            if settings.enforce:
+                self.prune(limits_of(settings), spared={key})
+            else:
+                self._drop(self._expired(self.archive.records()))
+
+    def prune(
+        self, limits: Limits, *, spared: Collection[str] = (), dry_run: bool = False
+    ) -> Pruned:
+        """Remove what *limits* do not allow, and archives that are too old; see `Pruned`."""
+        kept = list(self._kept())
+        found = {each.key: each for _, each in kept}
+        names = {self.index.form.key(each) for each in spared}
+        chosen = select((each for each, _ in kept), limits, now=self.clock(), spared=names)
+        archived = tuple(self.archive.records())
+        before = _bytes(chosen) + _total(archived)
+        going = {each.entry.session_key: found[each.entry.session_key] for each in chosen.gone}
+        if dry_run:
+            archived += tuple(
+                self.archive.preview(key, each.document) for key, each in going.items()
+            )
+        elif going:
+            chosen = _only(chosen, self._remove(going))
+            archived = tuple(self.archive.records())
+        live = sum(each.size for each in chosen.left)
+        spent = self._spent(archived, limits, live)
+        if not dry_run:
+            self._drop(spent)
+        after = live + _total(archived) - _total(spent)
+        return _told(chosen, dry_run=dry_run, expired=len(spent), before=before, after=after)
+
+    def _kept(self) -> Iterator[tuple[Kept, Found]]:
+        for found in self.index.scan():
+            if not has_id(found.document):
+                continue
+            with contextlib.suppress(CorruptError):
+                entry = read_entry(self.index, found)
+                size = len(dump_compact(found.document)) + self.mirror.size(found.key)
+                yield Kept(entry, size), found
+
+    def _remove(self, gone: dict[str, Found]) -> set[str]:
+        """Remove those of *gone* that nobody changed meanwhile, and return their keys."""
+
+        def without(entries: dict[str, object]) -> tuple[dict[str, object], set[str]]:
+            unchanged = {key for key, each in gone.items() if entries.get(key) == each.document}
+            left = {key: value for key, value in entries.items() if key not in unchanged}
+            return left, unchanged
+
+        done = self.removal.change_all(without, reason="pruned")
+        self.mirror.reflect(done)
+        return done
+
+    def _spent(
+        self, archived: tuple[Archived, ...], limits: Limits, live: int
+    ) -> tuple[Archived, ...]:
+        too_old = self._expired(archived)
+        rest = [each for each in archived if each not in too_old]
+        if limits.max_disk_bytes is None:
+            return too_old
+        is_over = live + _total(rest) > limits.max_disk_bytes
+        room = (limits.water if is_over else limits.max_disk_bytes) - live
+        return (*too_old, *oldest_beyond(rest, max(0, room)))
+
+    def _drop(self, spent: tuple[Archived, ...]) -> None:
+        if spent:
+            # A profile that a killed delete left would look as if the index had lost its session.
+            self.mirror.reflect({each.session_key for each in spent})
+            self.archive.drop([each.archive for each in spent])
+
+    def _expired(self, archived: Iterable[Archived]) -> tuple[Archived, ...]:
+        settings = self.settings()
+        return expired(
+            archived,
+            now=self.clock(),
+            kept_for=settings.prune_after,
+            resets_for=settings.reset_retention,
+        )
+
+
+def upkeep_of(
+    index: Index,
+    archive: Archive,
+    mirror: Mirror,
+    removal: Removal,
+    *,
+    settings: Callable[[], Maintenance],
+    clock: Clock,
+) -> Upkeep:
+    """Return the upkeep of *index*; its first look is due at once."""
+    return Upkeep(index, archive, mirror, removal, settings, clock, itertools.count())
+
+
+def limits_of(settings: Maintenance) -> Limits:
+    """Return the limits that *settings* mean."""
+    return Limits(
+        settings.prune_after,
+        settings.max_entries,
+        settings.max_disk_bytes,
+        settings.high_water_bytes,
+    )
+
+
+def _told(chosen: Selection, *, dry_run: bool, expired: int, before: int, after: int) -> Pruned:
+    return Pruned(
+        dry_run=dry_run,
+        by_age=tuple(each.entry for each in chosen.by_age),
+        by_count=tuple(each.entry for each in chosen.by_count),
+        by_size=tuple(each.entry for each in chosen.by_size),
+        kept=len(chosen.left),
+        expired=expired,
+        bytes_before=before,
+        bytes_after=after,
+    )
+
+
+def _total(archived: Iterable[Archived]) -> int:
+    return sum(each.size for each in archived)
+
+
+def _bytes(selection: Selection) -> int:
+    return sum(each.size for each in (*selection.gone, *selection.left))
+
+
+def _only(selection: Selection, keys: set[str]) -> Selection:
+    """Return *selection* without what was changed meanwhile and so stayed."""
+    stayed = tuple(each for each in selection.gone if each.entry.session_key not in keys)
+
+    def of(chosen: tuple[Kept, ...]) -> tuple[Kept, ...]:
+        return tuple(each for each in chosen if each.entry.session_key in keys)
+
+    return Selection(
+        of(selection.by_age),
+        of(selection.by_count),
+        of(selection.by_size),
+        (*selection.left, *stayed),
+    )

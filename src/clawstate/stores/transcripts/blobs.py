@@ -1,0 +1,110 @@
+"""Long texts, each kept once by its SHA-256, packed where that pays."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import apsw
+
+from clawstate.sqlite import DamagedValueError
+from clawstate.stores.transcripts.cutting import Piece
+
+_LEVEL = 1  # a higher one packs text a tenth better and takes three times as long
+_WORTH = 0.9  # a blob that stays larger than this share is kept as it is
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A text as it is kept."""
+
+    digest: bytes
+    size: int
+    packed: bool
+    data: bytes
+
+
+def pack(text: str) -> Blob:
+    """Return *text* as it will be kept."""
+    raw = text.encode()
+    small = zlib.compress(raw, _LEVEL)
+    pays = len(small) < _WORTH * len(raw)
+    return Blob(_digest(raw), len(raw), pays, small if pays else raw)
+
+
+def digest(text: str) -> bytes:
+    """Return the address of *text*."""
+    return _digest(text.encode())
+
+
+def known(connection: apsw.Connection, digests: Sequence[bytes]) -> set[bytes]:
+    """Return which of *digests* are kept."""
+    sql = "SELECT sha256 FROM json_each(?) k CROSS JOIN message_blobs ON sha256 = unhex(k.value)"
+    names = json.dumps([each.hex() for each in digests])
+    return {row[0] for row in connection.execute(sql, (names,))}
+
+
+def put(
+    connection: apsw.Connection, position: int, pieces: Iterable[Piece], ready: Mapping[str, Blob]
+) -> None:
+    """Keep the *pieces* of the entry at *position*; those in *ready* are packed already."""
+    for number, (place, text) in enumerate(pieces):
+        found = connection.execute(
+            "SELECT blob FROM message_blobs WHERE sha256 = ?", (digest(text),)
+        ).get
+        if found is None:
+            found = _add(connection, ready.get(text) or pack(text))
+        connection.execute(
+            "INSERT INTO message_pieces VALUES (?, ?, ?, ?)", (position, number, place, found)
+        )
+
+
+def pieces(connection: apsw.Connection, position: int) -> list[Piece]:
+    """Return the pieces of the entry at *position*; raises `DamagedValueError`."""
+    sql = """
+        SELECT p.place, b.packed, b.data, b.size FROM message_pieces p
+        JOIN message_blobs b USING (blob) WHERE p.position = ? ORDER BY p.number
+    """
+    rows = connection.execute(sql, (position,))
+    return [(place, unpack(packed, data, size)) for place, packed, data, size in rows]
+
+
+def unpack(packed: int, data: bytes, size: int) -> str:
+    """Return the text of a row; raises `DamagedValueError`."""
+    raw = data
+    if packed:
+        try:
+            raw = zlib.decompressobj().decompress(data, size + 1)
+        except zlib.error as error:
+            raise DamagedValueError("a blob that cannot be unpacked") from error
+    if len(raw) != size:
+        raise DamagedValueError("a blob of another size")
+    return raw.decode()
+
+
+def remove(connection: apsw.Connection, positions: str) -> None:
+    """Remove the pieces of *positions* (a JSON list), and the blobs that nothing else holds."""
+    mine = "position IN (SELECT value FROM json_each(?))"
+    sql = f"SELECT DISTINCT blob FROM message_pieces WHERE {mine}"
+    freed = json.dumps([row[0] for row in connection.execute(sql, (positions,))])
+    connection.execute(f"DELETE FROM message_pieces WHERE {mine}", (positions,))
+    connection.execute(
+        "DELETE FROM message_blobs WHERE blob IN (SELECT value FROM json_each(?)) "
+        "AND NOT EXISTS (SELECT 1 FROM message_pieces p WHERE p.blob = message_blobs.blob)",
+        (freed,),
+    )
+
+
+def _add(connection: apsw.Connection, blob: Blob) -> int:
+    connection.execute(
+        "INSERT INTO message_blobs (sha256, size, packed, data) VALUES (?, ?, ?, ?)",
+        (blob.digest, blob.size, int(blob.packed), blob.data),
+    )
+    return int(connection.last_insert_rowid())
+
+
+def _digest(raw: bytes) -> bytes:
+    return hashlib.sha256(raw).digest()

@@ -1,0 +1,119 @@
+"""What is wrong with the transcripts: counts, indexes, blobs, chains and calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import apsw
+
+from clawstate.sqlite import DamagedValueError
+from clawstate.sqlite.checking import damage
+from clawstate.stores.transcripts import blobs, rows, tool_calls, word_index
+from clawstate.stores.transcripts.plain_text import indexed_text
+
+_COUNTS = {
+    "{} sessions note another number or size of messages than they hold": """
+        SELECT count(*) FROM transcripts t WHERE (t.messages, t.bytes) <> (
+            SELECT count(*), coalesce(sum(bytes), 0) FROM messages m WHERE m.session = t.session)
+    """,
+    "{} messages belong to no session": """
+        SELECT count(*) FROM messages WHERE session NOT IN (SELECT session FROM transcripts)
+    """,
+    "{} messages lack pieces": """
+        SELECT count(*) FROM messages m WHERE pieces > 0 AND pieces <> (
+            SELECT count(*) FROM message_pieces p JOIN message_blobs USING (blob)
+            WHERE p.position = m.position)
+    """,
+    "{} blobs belong to no message": """
+        SELECT count(*) FROM message_blobs WHERE blob NOT IN (SELECT blob FROM message_pieces)
+    """,
+}
+_WORDS = {
+    "the word index lacks {} messages": """
+        SELECT count(*) FROM messages
+        WHERE words = 1 AND position NOT IN (SELECT rowid FROM message_words)
+    """,
+    "the word index has {} rows that belong to no message": """
+        SELECT count(*) FROM message_words
+        WHERE rowid NOT IN (SELECT position FROM messages WHERE words = 1)
+    """,
+}
+_BROKEN_CHAINS = """
+SELECT t.session_id, count(*) FROM messages m JOIN transcripts t USING (session)
+WHERE m.parent IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM messages p WHERE p.session = m.session AND p.id = m.parent
+    AND p.position < m.position)
+GROUP BY m.session
+"""
+
+DERIVED = "the word index"
+"""How a finding starts that building anew will mend."""
+
+
+def findings(connection: apsw.Connection, *, deep: bool) -> Iterator[str]:
+    """Give what is wrong with the tables; *deep* reads every message."""
+    yield from damage(connection, deep=deep)
+    yield from _counted(connection, _COUNTS)
+    if deep:
+        yield from _counted(connection, _WORDS)
+        yield from _blobs(connection)
+        yield from _entries(connection)
+
+
+def remarks(connection: apsw.Connection) -> Iterator[str]:
+    """Give what was kept as it came, but does not fit together: chains and results of tools."""
+    for session_id, count in connection.execute(_BROKEN_CHAINS).fetchall():
+        yield f"{count} messages of {session_id} follow one that is not before them"
+    for held in list(rows.held(connection)):
+        session = rows.find(connection, held.session_id)
+        if session is None:
+            continue
+        pages = rows.page(connection, session)
+        orphans = list(tool_calls.orphans((each.id, each.entry) for each in pages))
+        if orphans:
+            yield (
+                f"{len(orphans)} tool results of {held.session_id} answer no call,"
+                f" the first of them {orphans[0]}"
+            )
+
+
+def rebuild_words(connection: apsw.Connection) -> None:
+    """Make the word index anew from the messages."""
+    connection.execute("INSERT INTO message_words (message_words) VALUES ('delete-all')")
+    for held in list(rows.held(connection)):
+        session = rows.find(connection, held.session_id)
+        if session is None:
+            continue
+        for message in rows.page(connection, session):
+            words = indexed_text(message.entry)
+            connection.execute(
+                "UPDATE messages SET words = ? WHERE position = ? AND words <> ?",
+                (int(bool(words)), message.position, int(bool(words))),
+            )
+            if words:
+                word_index.add(connection, message.position, session.number, message.role, words)
+
+
+def _counted(connection: apsw.Connection, checks: dict[str, str]) -> Iterator[str]:
+    for sentence, sql in checks.items():
+        if count := connection.execute(sql).get:
+            yield sentence.format(count)
+
+
+def _blobs(connection: apsw.Connection) -> Iterator[str]:
+    sql = "SELECT sha256, packed, data, size FROM message_blobs"
+    bad = 0
+    for sha256, packed, data, size in connection.execute(sql):
+        try:
+            text = blobs.unpack(packed, data, size)
+            bad += blobs.digest(text) != sha256
+        except (DamagedValueError, UnicodeDecodeError):
+            bad += 1
+    if bad:
+        yield f"{bad} blobs do not hold what they are named after"
+
+
+def _entries(connection: apsw.Connection) -> Iterator[str]:
+    sql = "SELECT position, entry FROM messages WHERE NOT json_valid(entry)"
+    if bad := len(connection.execute(sql).fetchall()):
+        yield f"{bad} messages are no JSON"

@@ -1,0 +1,229 @@
+"""
+Lines of a transcript as entries: versions 1 to 3, broken lines told by their number.
+
+Version 1 has neither ids nor parents; its entries are given ids that come out the same each time,
+so an import can be repeated, and a compaction names what it kept by index. Version 2 calls the role
+`custom` still `hookMessage`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+
+import apsw
+
+from clawstate.clock import to_ms
+from clawstate.errors import CorruptError, InvalidError
+from clawstate.files.json_text import dump_compact, parse_json
+from clawstate.records.contract import Json
+from clawstate.stores.transcripts import rows
+from clawstate.stores.transcripts.entries import (
+    HEADER,
+    MOST_BYTES,
+    VERSION,
+    Entry,
+    entry_read,
+    header_of,
+)
+from clawstate.stores.transcripts.rows import Session
+from clawstate.stores.transcripts.values import Imported, Problem
+
+_BOM = "\ufeff"
+
+
+Batch: TypeAlias = list[tuple[int, Entry]]
+"""Entries with the numbers of their lines."""
+
+_BATCH_LINES, _BATCH_CHARACTERS = 1_000, 8 << 20
+
+
+class Importing:
+    """One import into a session; what it did is told at the end."""
+
+    def __init__(self, session_id: str, now: float, cwd: str) -> None:
+        self._now = now
+        self._cwd = cwd
+        self._reading = Reading(session_id, now)
+        self._added = 0
+        self._kept = 0
+
+    def batches(self, lines: Iterable[str | bytes]) -> Iterator[Batch]:
+        """Give what *lines* say, in parts that are committed by themselves."""
+        batch: Batch = []
+        characters = 0
+        for number, entry in self._reading.entries(lines):
+            batch.append((number, entry))
+            characters += len(entry.line)
+            if len(batch) == _BATCH_LINES or characters > _BATCH_CHARACTERS:
+                yield batch
+                batch, characters = [], 0
+        if batch:
+            yield batch
+
+    def put(self, connection: apsw.Connection, batch: Batch) -> None:
+        """Add what is new of *batch* to the end of the session."""
+        now_ms = to_ms(self._now)
+        session = self._session(connection, now_ms)
+        size, count, leaf = 0, 0, ""
+        for number, entry in batch:
+            try:
+                grown = self._put(connection, session, entry)
+            except InvalidError as error:
+                self._reading.problem(number, error.problem)
+                continue
+            if grown:
+                size, count, leaf = size + grown, count + 1, str(entry.id)
+        if count:
+            rows.grow(connection, session, count=count, size=size, leaf=leaf, now_ms=now_ms)
+        self._added += count
+
+    def report(self) -> Imported:
+        """Return what was done."""
+        problems = sorted(self._reading.problems, key=lambda each: each.line)
+        return Imported(self._added, self._kept, tuple(problems))
+
+    def _session(self, connection: apsw.Connection, now_ms: int) -> Session:
+        reading = self._reading
+        found = rows.find(connection, reading.session_id)
+        if found is not None:
+            return found
+        header = reading.header or header_of(reading.session_id, now=self._now, cwd=self._cwd)
+        return rows.make(connection, reading.session_id, header, now_ms=now_ms)
+
+    def _put(self, connection: apsw.Connection, session: Session, entry: Entry) -> int:
+        position = rows.position_of(connection, session, str(entry.id))
+        if position is None:
+            return rows.insert(connection, session, entry, {})[1]
+        if not same_line(rows.line_at(connection, position), entry):
+            raise InvalidError("line", f"another entry has its id {entry.id!r}")
+        self._kept += 1
+        return 0
+
+
+@dataclass(slots=True)
+class Reading:
+    """
+    What must be remembered from line to line while the transcript of *session_id* is read.
+
+    *header* is the first line as it will be kept, `None` if there was none.
+    """
+
+    session_id: str
+    now: float
+    header: str | None = None
+    problems: list[Problem] = field(default_factory=list)
+    _version: int = VERSION
+    _previous: str | None = None
+    _given: set[str] = field(default_factory=set)
+    _ids: list[str | None] = field(default_factory=list)  # by index, the header among them
+
+    def entries(self, lines: Iterable[str | bytes]) -> Iterator[tuple[int, Entry]]:
+        """Give the entries of *lines* with their numbers; what cannot be read is a problem."""
+        for number, line in enumerate(lines, start=1):
+            try:
+                entry = self._entry(line, number)
+            except InvalidError as error:
+                self.problem(number, error.problem)
+                continue
+            if entry is not None:
+                self._previous = entry.id
+                self._ids.append(entry.id)
+                yield number, entry
+
+    def problem(self, number: int, message: str) -> None:
+        """Note what is wrong with the line *number*."""
+        self.problems.append(Problem(number, message))
+
+    def _entry(self, line: str | bytes, number: int) -> Entry | None:
+        text = _decoded(line).strip(" \t\r\n")
+        if number == 1:
+            text = text.removeprefix(_BOM)
+        if not text:
+            return None
+        value = _parsed(text)
+        if isinstance(value, dict) and value.get("type") == HEADER:
+            self._note_header(value, text)
+            return None
+        if isinstance(value, dict) and self._version < VERSION:
+            value, text = _upgraded(value, text, self._ids)
+        entry = entry_read(value, text, now=self.now)
+        if entry.id is not None and not entry.loose:
+            return entry
+        return entry.placed(entry.id or self._derived(text), self._previous)
+
+    def _note_header(self, value: dict[str, Json], text: str) -> None:
+        version = value.get("version", 1)
+        if not isinstance(version, int) or version > VERSION:
+            problem = f"is of version {version!r:.20}, newer than {VERSION}"
+            raise InvalidError("header", problem, "upgrade clawstate")
+        if self.header is not None:
+            raise InvalidError("header", "is a second header")
+        self._version = version
+        self._ids.append(None)
+        new = {**value, "version": VERSION, "id": self.session_id}
+        self.header = text if new == value else dump_compact(new)
+
+    def _derived(self, text: str) -> str:
+        count = 0
+        while True:
+            name = f"{self.session_id}\n{len(self._given)}\n{count}\n{text}"
+            made = hashlib.sha256(name.encode()).hexdigest()[:8]
+            if made not in self._given:
+                self._given.add(made)
+                return made
+            count += 1
+
+
+def read_lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Give the lines of *stream*; of one that is too long only as much as shows that it is."""
+    while line := stream.readline(MOST_BYTES + 2):
+        whole = line
+        while len(line) > MOST_BYTES and not line.endswith(b"\n"):
+            line = stream.readline(1 << 20)  # the rest of it
+            if not line:
+                break
+        yield whole
+
+
+def same_line(old: str, entry: Entry) -> bool:
+    """Tell whether the line *old* says what *entry* says, however it is laid out."""
+    new = entry.line
+    return old == new or bool(json.loads(old) == json.loads(new))
+
+
+def _decoded(line: str | bytes) -> str:
+    if len(line) > MOST_BYTES + 1:
+        raise InvalidError("line", f"is longer than {MOST_BYTES >> 20} MiB")
+    try:
+        if isinstance(line, bytes):
+            return line.decode()
+        line.encode()
+    except UnicodeError as error:
+        raise InvalidError("line", "is not UTF-8") from error
+    return line
+
+
+def _parsed(text: str) -> Json:
+    try:
+        return parse_json(text, path=Path("line"))
+    except CorruptError as error:
+        raise InvalidError("line", error.problem.replace("line 1, ", "")) from None
+
+
+def _upgraded(
+    value: Mapping[str, Json], text: str, ids: Sequence[str | None]
+) -> tuple[dict[str, Json], str]:
+    new = dict(value)
+    body, index = value.get("message"), value.get("firstKeptEntryIndex")
+    if isinstance(body, dict) and body.get("role") == "hookMessage":
+        new["message"] = {**body, "role": "custom"}
+    if value.get("type") == "compaction" and isinstance(index, int):
+        del new["firstKeptEntryIndex"]
+        if 0 <= index < len(ids) and ids[index] is not None:
+            new["firstKeptEntryId"] = ids[index]
+    return new, text if new == value else dump_compact(new)

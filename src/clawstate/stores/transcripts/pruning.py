@@ -1,0 +1,34 @@
+"""Which sessions have to go: a pure choice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from clawstate.stores.transcripts.values import Held
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What may stay: an age in seconds, a number, a size in bytes, and those to *keep* anyway."""
+
+    older_than: float | None = None
+    most_sessions: int | None = None
+    most_bytes: int | None = None
+    keep: frozenset[str] = frozenset()
+
+
+def outdated(sessions: Iterable[Held], limits: Limits, *, now: float) -> list[str]:
+    """Return the ids of those of *sessions* (newest first) that exceed *limits*, oldest first."""
+    every = list(sessions)
+    count, size = len(every), sum(each.size for each in every)
+    chosen = []
+    for held in reversed(every):
+        is_old = limits.older_than is not None and held.updated_at < now - limits.older_than
+        is_many = limits.most_sessions is not None and count > limits.most_sessions
+        is_much = limits.most_bytes is not None and size > limits.most_bytes
+        if held.session_id not in limits.keep and (is_old or is_many or is_much):
+            chosen.append(held.session_id)
+            count -= 1
+            size -= held.size
+    return chosen

@@ -1,0 +1,252 @@
+"""The rows of transcripts, inside a transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import apsw
+
+from clawstate.clock import from_ms
+from clawstate.sqlite import DamagedValueError
+from clawstate.stores.transcripts import blobs, word_index
+from clawstate.stores.transcripts.blobs import Blob
+from clawstate.stores.transcripts.cutting import cut, joined
+from clawstate.stores.transcripts.entries import Entry
+from clawstate.stores.transcripts.plain_text import indexed_text
+from clawstate.stores.transcripts.values import Held, Message
+
+_COLUMNS = "position, id, parent, type, role, timestamp, entry, pieces"
+_LAST = 1 << 62
+_HELD = "SELECT session_id, messages, bytes, leaf, created_at, updated_at FROM transcripts"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session by the number that is short enough for every index."""
+
+    number: int
+    session_id: str
+    leaf: str | None
+
+
+def find(connection: apsw.Connection, session_id: str) -> Session | None:
+    """Return the session *session_id* if it has a transcript."""
+    sql = "SELECT session, leaf FROM transcripts WHERE session_id = ?"
+    row = connection.execute(sql, (session_id,)).fetchone()
+    return None if row is None else Session(row[0], session_id, row[1])
+
+
+def make(connection: apsw.Connection, session_id: str, header: str, *, now_ms: int) -> Session:
+    """Make an empty transcript."""
+    connection.execute(
+        "INSERT INTO transcripts (session_id, header, created_at, updated_at) VALUES (?, ?, ?, ?)",
+        (session_id, header, now_ms, now_ms),
+    )
+    return Session(int(connection.last_insert_rowid()), session_id, None)
+
+
+def insert(
+    connection: apsw.Connection, session: Session, entry: Entry, ready: Mapping[str, Blob]
+) -> tuple[int, int]:
+    """Add *entry* to the end, and return its position and its size in bytes."""
+    line = entry.line
+    kept, pieces = cut(line)
+    size = len(line.encode()) + 1
+    connection.execute(
+        "INSERT INTO messages (session, id, parent, type, role, timestamp, entry, pieces, bytes,"
+        " words) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            session.number,
+            entry.id,
+            entry.parent,
+            entry.kind,
+            entry.role,
+            entry.timestamp_ms,
+            kept,
+            len(pieces),
+            size,
+            int(bool(entry.words)),
+        ),
+    )
+    position = int(connection.last_insert_rowid())
+    blobs.put(connection, position, pieces, ready)
+    if entry.words:
+        word_index.add(connection, position, session.number, entry.role, entry.words)
+    return position, size
+
+
+def grow(
+    connection: apsw.Connection, session: Session, *, count: int, size: int, leaf: str, now_ms: int
+) -> None:
+    """Note that *count* entries of *size* bytes were added, the last of them *leaf*."""
+    connection.execute(
+        "UPDATE transcripts SET messages = messages + ?, bytes = bytes + ?, leaf = ?,"
+        " updated_at = max(updated_at, ?) WHERE session = ?",
+        (count, size, leaf, now_ms, session.number),
+    )
+
+
+def position_of(connection: apsw.Connection, session: Session, entry_id: str) -> int | None:
+    """Return where the entry *entry_id* stands."""
+    sql = "SELECT position FROM messages WHERE session = ? AND id = ?"
+    found: int | None = connection.execute(sql, (session.number, entry_id)).get
+    return found
+
+
+def page(
+    connection: apsw.Connection,
+    session: Session,
+    *,
+    after: int | None = None,
+    before: int | None = None,
+    limit: int | None = None,
+    newest: bool = False,
+) -> Iterator[Message]:
+    """Give the entries between two positions, the first few, or the *newest* few backwards."""
+    # Without the index by name the planner may walk the table, which other sessions share.
+    sql = f"""
+        SELECT {_COLUMNS} FROM messages INDEXED BY messages_order
+        WHERE session = ? AND position > ? AND position < ?
+        ORDER BY position {"DESC" if newest else ""} LIMIT ?
+    """
+    bounds = (-1 if after is None else after, _LAST if before is None else before)
+    most = -1 if limit is None else min(limit, _LAST)
+    rows = connection.execute(sql, (session.number, *bounds, most))
+    return (_read(connection, session.session_id, row) for row in rows)
+
+
+def lines(connection: apsw.Connection, session: Session) -> Iterator[str]:
+    """Give all lines of *session* behind the header."""
+    sql = """
+        SELECT position, entry, pieces FROM messages INDEXED BY messages_order
+        WHERE session = ? ORDER BY position
+    """
+    for row in connection.execute(sql, (session.number,)):
+        yield _line(connection, *row)
+
+
+def at(connection: apsw.Connection, position: int) -> Message:
+    """Return the entry at *position*, of whichever session."""
+    sql = f"""
+        SELECT session_id, {_COLUMNS} FROM messages JOIN transcripts USING (session)
+        WHERE position = ?
+    """
+    for session_id, *row in connection.execute(sql, (position,)):
+        return _read(connection, session_id, tuple(row))
+    raise DamagedValueError("an index of a message that is not there")
+
+
+def line_at(connection: apsw.Connection, position: int) -> str:
+    """Return the line of the entry at *position*."""
+    sql = "SELECT position, entry, pieces FROM messages WHERE position = ?"
+    for row in connection.execute(sql, (position,)):
+        return _line(connection, *row)
+    raise DamagedValueError("an index of a message that is not there")
+
+
+def copy_chain(
+    connection: apsw.Connection, old: Session, new: Session, *, end: int | None, now_ms: int
+) -> int:
+    """Copy to *new* the entries of *old* that lead to the one at *end*; return how many."""
+    chain = """
+        WITH RECURSIVE chain (position, parent) AS (
+            SELECT position, parent FROM messages WHERE position = ?
+            UNION ALL
+            SELECT m.position, m.parent FROM chain c
+            JOIN messages m ON m.session = ? AND m.id = c.parent AND m.position < c.position
+        ) SELECT position FROM chain ORDER BY position
+    """
+    positions = [row[0] for row in connection.execute(chain, (end, old.number))]
+    size, leaf = 0, ""
+    for position in positions:
+        message = at(connection, position)
+        size += _copy(connection, position, new, indexed_text(message.entry), message.role)
+        leaf = message.id
+    grow(connection, new, count=len(positions), size=size, leaf=leaf, now_ms=now_ms)
+    return len(positions)
+
+
+def remove(connection: apsw.Connection, session: Session) -> None:
+    """Remove all of *session*, and the blobs that no other session holds."""
+    sql = "SELECT json_group_array(position) FROM messages WHERE session = ?"
+    positions = connection.execute(sql, (session.number,)).get
+    with overwriting(connection):
+        word_index.remove(connection, positions)
+        blobs.remove(connection, positions)
+        for table in ("messages", "message_turns", "transcripts"):
+            connection.execute(f"DELETE FROM {table} WHERE session = ?", (session.number,))
+
+
+@contextmanager
+def overwriting(connection: apsw.Connection) -> Iterator[None]:
+    """Overwrite what the block frees, so that what was said does not linger in the file."""
+    connection.pragma("secure_delete", 1)
+    try:
+        yield
+    finally:
+        connection.pragma("secure_delete", 0)
+
+
+def held(
+    connection: apsw.Connection, condition: str = "", values: tuple[object, ...] = ()
+) -> Iterator[Held]:
+    """Give what is held of the sessions, the last changed first."""
+    sql = f"{_HELD} {condition} ORDER BY updated_at DESC, session DESC"
+    for session_id, count, size, leaf, created, updated in connection.execute(sql, values):
+        yield Held(session_id, count, size, leaf, from_ms(created), from_ms(updated))
+
+
+def stats(connection: apsw.Connection) -> dict[str, int]:
+    """Return counts, and sizes in bytes."""
+    sql = """
+        SELECT count(*), coalesce(sum(messages), 0), coalesce(sum(bytes), 0),
+            (SELECT count(*) FROM message_blobs),
+            (SELECT coalesce(sum(length(data)), 0) FROM message_blobs),
+            (SELECT coalesce(sum(size), 0) FROM message_pieces JOIN message_blobs USING (blob))
+        FROM transcripts
+    """
+    names = ("sessions", "messages", "bytes", "blobs", "blob_bytes", "bytes_in_blobs")
+    (row,) = connection.execute(sql)
+    return dict(zip(names, row, strict=True))
+
+
+def _copy(
+    connection: apsw.Connection, position: int, new: Session, words: str, role: str | None
+) -> int:
+    connection.execute(
+        "INSERT INTO messages (session, id, parent, type, role, timestamp, entry, pieces, bytes,"
+        " words) SELECT ?, id, parent, type, role, timestamp, entry, pieces, bytes, words"
+        " FROM messages WHERE position = ?",
+        (new.number, position),
+    )
+    copy = int(connection.last_insert_rowid())
+    connection.execute(
+        "INSERT INTO message_pieces SELECT ?, number, place, blob FROM message_pieces"
+        " WHERE position = ?",
+        (copy, position),
+    )
+    if words:
+        word_index.add(connection, copy, new.number, role, words)
+    return int(connection.execute("SELECT bytes FROM messages WHERE position = ?", (copy,)).get)
+
+
+def _read(connection: apsw.Connection, session_id: str, row: tuple[Any, ...]) -> Message:
+    position, entry_id, parent, kind, role, timestamp, kept, pieces = row
+    entry = json.loads(_line(connection, position, kept, pieces))
+    if not isinstance(entry, dict):
+        raise DamagedValueError("an entry that is no object")
+    moment = from_ms(timestamp)
+    return Message(session_id, entry_id, parent, kind, role, moment, position, entry)
+
+
+def _line(connection: apsw.Connection, position: int, kept: str, pieces: int) -> str:
+    if not pieces:
+        return kept
+    found = blobs.pieces(connection, position)
+    if len(found) != pieces:
+        raise DamagedValueError("an entry without its pieces")
+    return joined(kept, found)

@@ -1,0 +1,96 @@
+"""What transcripts give: messages, what a search found, what a session holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from clawstate.records.contract import Json
+from clawstate.stores.transcripts.plain_text import plain_text
+
+MESSAGE = "message"
+"""The type of the entries that were said; others note what happened to the session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """
+    One entry of a transcript: something said, or a note such as `model_change`.
+
+    *entry* is all of it, in the form of OpenClaw's transcripts (version 3), as a copy of the
+    caller's own. *position* grows with every entry of the state. *timestamp* is in seconds since
+    the epoch, and orders nothing.
+    """
+
+    session_id: str
+    id: str
+    parent: str | None
+    kind: str
+    role: str | None
+    timestamp: float
+    position: int
+    entry: dict[str, Json] = field(repr=False)
+
+    @property
+    def body(self) -> Mapping[str, Json]:
+        """What was said with all its members; of other kinds, the entry itself."""
+        inner = self.entry.get(MESSAGE) if self.kind == MESSAGE else None
+        return inner if isinstance(inner, dict) else self.entry
+
+    @property
+    def content(self) -> Json:
+        """What was said: text, or a list of parts; `None` when there is none."""
+        return self.body.get("content")
+
+    @property
+    def text(self) -> str:
+        """The words of it, without images, thoughts and the arguments of tool calls."""
+        return plain_text(self.entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """
+    A message that a search found; a higher *score* fits better, within one search.
+
+    *snippet* is the telling part of its text in one line; *matches* are (start, end) in it.
+    """
+
+    message: Message
+    score: float
+    snippet: str = field(repr=False)
+    matches: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """
+    What is held of one session.
+
+    *size* is in bytes, as exported; *leaf* is the id of the newest entry, `None` if there is none.
+    *created_at* and *updated_at* (last change) are seconds since the epoch.
+    """
+
+    session_id: str
+    count: int
+    size: int
+    leaf: str | None
+    created_at: float
+    updated_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A line of an import that was passed over, by its number from 1."""
+
+    line: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import did: entries added, entries that were there already, lines passed over."""
+
+    added: int
+    kept: int
+    problems: tuple[Problem, ...]

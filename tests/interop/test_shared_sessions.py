@@ -1,0 +1,180 @@
+"""One index of sessions, kept by clawstate and by the real OpenClaw at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+import clawstate
+from clawstate.state.sessions import open_index
+
+FULL = os.environ.get("CLAWSTATE_FULL") == "1"
+SOURCE = Path(clawstate.__file__).parents[1]
+COUNTER = Path(__file__).with_name("session_counter.py")
+OURS, THEIRS, TIMES = (8, 2, 100) if FULL else (4, 2, 15)
+
+LOAD = "async (by, input) => by.loadSessionStore(input.path, { skipCache: true })"
+PUT = """async (by, input) => by.updateSessionStore(input.path, (store) => {
+  store[input.key] = input.entry;
+})"""
+PATCH = """async (by, input) => by.updateSessionStoreEntry({
+  storePath: input.path, sessionKey: input.key, update: async () => input.patch,
+})"""
+COUNT = """async (by, input) => {
+  const failed = [];
+  for (let n = 0; n < input.times; n += 1) {
+    try {
+      await by.updateSessionStore(input.path, (store) => {
+        store.shared[input.name] = (store.shared[input.name] ?? 0) + 1;
+        store[`${input.name}:${n}`] = { sessionId: `${input.name}-${n}`, updatedAt: Date.now() };
+      });
+    } catch (error) {
+      failed.push(error.message);
+    }
+  }
+  return failed;
+}"""
+ID = "11111111-1111-4111-8111-111111111111"
+
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(900)]
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    found = tmp_path / "state/agents/main/sessions/sessions.json"
+    found.parent.mkdir(parents=True, mode=0o700)
+    return found
+
+
+@pytest.fixture
+def sessions(path):
+    return open_index(path)
+
+
+@pytest.fixture
+def ask(peer, path):
+    def ask(source, **data):
+        return peer.run("sessions", source, path=str(path), **data)
+
+    return ask
+
+
+def test_openclaw_reads_what_we_write(sessions, ask) -> None:
+    """A session that is made here is one there, with all its members."""
+    made = sessions.resolve("agent:main:main")
+    sessions.update("agent:main:main", {"label": "Ada", "deep": {"n": [1.5, None]}})
+
+    found = ask(LOAD)["agent:main:main"]
+
+    assert found["sessionId"] == made.session_id
+    assert (found["label"], found["deep"]) == ("Ada", {"n": [1.5, None]})
+    assert found["sessionFile"] == f"{made.session_id}.jsonl"
+
+
+def test_we_read_what_openclaw_writes(sessions, ask, path) -> None:
+    """A session that is made there is one here at once, also after it was looked at before."""
+    sessions.resolve("agent:main:main")
+    assert sessions.get("agent:main:other") is None
+    file = str(path.parent / f"{ID}.jsonl")
+    entry = {"sessionId": ID, "updatedAt": 1, "sessionFile": file, "custom": {"a": 1}}
+
+    ask(PUT, key="agent:main:other", entry=entry)
+
+    found = sessions.get("agent:main:other")
+    assert (found.session_id, found.session_file) == (ID, f"{ID}.jsonl")
+    assert found.fields["custom"] == {"a": 1}
+    assert {each.session_key for each in sessions.entries()} == {
+        "agent:main:main",
+        "agent:main:other",
+    }
+
+
+def test_both_keep_what_the_other_does_not_know(sessions, ask, path) -> None:
+    """Updates in turn leave each other's members; the time never runs backwards."""
+    sessions.resolve("k")
+    times = []
+    for number in range(4):
+        ask(PATCH, key="k", patch={f"node{number}": number})
+        sessions.update("k", {f"ours{number}": number})
+        times.append(json.loads(path.read_text())["k"]["updatedAt"])
+
+    found = ask(LOAD)["k"]
+
+    assert {name for name in found if name[:4] in {"ours", "node"}} == {
+        f"{who}{n}" for who in ("ours", "node") for n in range(4)
+    }
+    assert times == sorted(times)
+    assert sessions.problems() == ()
+
+
+def test_a_deleted_session_is_gone_for_both_and_comes_back_for_both(sessions, ask) -> None:
+    """What is deleted and restored here is so there."""
+    made = sessions.resolve("k")
+    sessions.delete("k")
+    assert ask(LOAD) == {}
+
+    sessions.restore("k")
+
+    assert ask(LOAD)["k"]["sessionId"] == made.session_id
+
+
+def test_among_openclaws_nothing_of_ours_is_lost(
+    tmp_path, path, sessions, start_peers, tell
+) -> None:
+    """
+    With several OpenClaws and several of us at one index, each of our updates is in it.
+
+    OpenClaw may time out, and may lose updates of its own by its own race.
+    """
+    sessions.resolve("shared")
+    peers = start_peers(THEIRS)
+    ours = [started(path, f"ours{number}") for number in range(OURS)]
+    for each in ours:
+        assert each.stdout.readline() == "READY\n"
+
+    asked = [
+        each.send(
+            "run",
+            chunk="sessions",
+            source=COUNT,
+            input={"path": str(path), "name": f"node{number}", "times": TIMES},
+        )
+        for number, each in enumerate(peers)
+    ]
+    said = [each.communicate("go\n") for each in ours]
+    failed = [each.answer(number)["value"] for each, number in zip(peers, asked, strict=True)]
+
+    assert [(each.returncode, err) for each, (_, err) in zip(ours, said, strict=True)] == [
+        (0, "")
+    ] * OURS
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        shared = sessions.get("shared").fields
+        keys = {each.session_key for each in sessions.entries()}
+    theirs = sum(shared.get(f"node{number}", 0) for number in range(THEIRS))
+    tell(
+        f"{OURS} of ours and {THEIRS} OpenClaws, {TIMES} updates each: {theirs} of theirs are"
+        f" there, {sum(map(len, failed))} timed out; ours waited"
+        f" {max(float(out) for out, _ in said):.1f} s at most"
+    )
+    assert {name: shared.get(name) for name in map("ours{}".format, range(OURS))} == {
+        f"ours{number}": TIMES for number in range(OURS)
+    }
+    assert keys >= {f"ours{w}:{n}" for w in range(OURS) for n in range(TIMES)}
+
+
+def started(path, name):
+    return subprocess.Popen(
+        [sys.executable, COUNTER, path, name, str(TIMES)],
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
