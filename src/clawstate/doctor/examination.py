@@ -39,8 +39,9 @@ def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Findi
     )
     found: list[Finding] = []
     for check in checks:
-        told = {(finding.path, finding.message) for finding in found}
-        found += [each for each in _guarded(check, state) if (each.path, each.message) not in told]
+        # What keeps many checks from looking, such as a broken configuration, is told once.
+        told = {each.message for each in found if each.path in each.message}
+        found += [each for each in _guarded(check, state) if each.message not in told]
     return sorted(found, key=lambda finding: _ORDER[finding.severity])
 
 
