@@ -162,7 +162,9 @@ class Vault:
         try:
             raw, stamp, _ = read_stamped(self.path, limit=_LIMIT)
         except NotFoundError as error:
-            hint = "restore it from a backup; where nothing is encrypted, run 'clawstate auth encrypt'"
+            hint = (
+                "restore it from a backup; where nothing is encrypted, run 'clawstate auth encrypt'"
+            )
             raise UnavailableError(str(self.path), "is missing", hint) from error
         return raw, stamp
 
