@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 from collections import Counter
 
 import pytest
@@ -77,11 +76,6 @@ def writer():
     need(strace.available())
     with Victim(WRITER) as victim:
         yield victim
-
-
-@pytest.fixture(autouse=True)
-def shown_seed():
-    sys.stdout.write(f"seed {SEED}\n")
 
 
 @pytest.fixture

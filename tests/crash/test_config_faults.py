@@ -5,7 +5,7 @@ import re
 import sys
 
 import pytest
-from harm import MOST, SEED, each_sound, fallible, need, some
+from harm import MOST, each_sound, fallible, some
 from harm import copied as fresh
 
 from clawstate.config.service import Config
@@ -13,7 +13,6 @@ from clawstate.errors import StateError
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import StatePaths
 from clawstate.testing.faults import strace
-from clawstate.testing.faults.victim import Victim
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
 KILLS, FAULTS = (None, None) if FULL else (16, 10)
@@ -72,18 +71,6 @@ KEPT = re.compile(
 
 pytestmark = pytest.mark.crash
 every = pytest.mark.parametrize("action", ACTIONS)
-
-
-@pytest.fixture(scope="module")
-def victim():
-    need(strace.available())
-    with Victim(SCRIPT, timeout=60) as made:
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def shown_seed():
-    sys.stdout.write(f"seed {SEED}\n")
 
 
 def opened(root):

@@ -5,14 +5,13 @@ import os
 import sys
 
 import pytest
-from harm import MOST, SEED, each_sound, need, some
+from harm import MOST, each_sound, some
 from harm import copied as fresh
 
 import clawstate
 from clawstate.errors import CorruptError, CorruptWarning, InvalidError, StateError
 from clawstate.stores.dedupe import PersistentDedupe
 from clawstate.testing.faults import strace
-from clawstate.testing.faults.victim import Victim
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
 KILLS, FAULTS, FLIPS = (None, None, None) if FULL else (14, 10, 40)
@@ -71,18 +70,6 @@ with clawstate.open(root, store=engine, lock_timeout=10.0) as state:
             print("ERR", key, error.code, str(error).replace(chr(10), " "))
     print("END")
 """
-
-
-@pytest.fixture(scope="module")
-def victim():
-    need(strace.available())
-    with Victim(SCRIPT, timeout=60) as made:
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def shown_seed():
-    sys.stdout.write(f"seed {SEED}\n")
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import pytest
 from harm import (
     FULL,
     KILLS,
-    SEED,
     Case,
     barred,
     copied,
@@ -83,11 +82,6 @@ def victim():
     need(strace.available())
     with Victim(RECORDS, timeout=60) as made:
         yield made
-
-
-@pytest.fixture(autouse=True)
-def shown_seed():
-    sys.stdout.write(f"seed {SEED}\n")
 
 
 @pytest.fixture

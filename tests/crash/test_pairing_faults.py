@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from harm import MOST, SEED, each_sound, fallible, need, some
+from harm import MOST, each_sound, fallible, some
 from harm import copied as fresh
 
 import clawstate
 from clawstate.errors import NotFoundError, StateError
 from clawstate.testing.faults import strace
-from clawstate.testing.faults.victim import Victim
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
 KILLS, FAULTS = (None, None) if FULL else (14, 10)
@@ -66,18 +65,6 @@ class Scene:
 
     def open(self, root):
         return clawstate.open(root, store=self.store, lock_timeout=10.0)
-
-
-@pytest.fixture(scope="module")
-def victim():
-    need(strace.available())
-    with Victim(SCRIPT, timeout=60) as made:
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def shown_seed():
-    sys.stdout.write(f"seed {SEED}\n")
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-from harm import SEED, Case, fail_everywhere, interrupt_everywhere, kill_everywhere, need, prepared
+from harm import Case, fail_everywhere, interrupt_everywhere, kill_everywhere, need, prepared
 
 from clawstate.testing.faults import strace
 from clawstate.testing.faults.victim import Victim
@@ -34,11 +33,6 @@ def victim():
     need(strace.available())
     with Victim(Path(__file__).with_name("record_victim.py"), timeout=60) as made:
         yield made
-
-
-@pytest.fixture(autouse=True)
-def shown_seed():
-    sys.stdout.write(f"seed {SEED}\n")
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -28,11 +27,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::clawstate.errors.CorruptWarning"),
 ]
 ON_BOTH = pytest.mark.parametrize("fs", [power_cut.EXT4, power_cut.XFS], ids=lambda each: each.kind)
-
-
-@pytest.fixture(autouse=True)
-def shown_seed():
-    sys.stdout.write(f"seed {SEED}\n")
 
 
 def verdicts(engine, fs, check, count=CUTS):

@@ -6,13 +6,12 @@ import re
 import sys
 
 import pytest
-from harm import MOST, SEED, each_sound, need, some
+from harm import MOST, each_sound, some
 from harm import copied as fresh
 
 import clawstate
 from clawstate.errors import StateError
 from clawstate.testing.faults import strace
-from clawstate.testing.faults.victim import Victim
 from manual_clock import ManualClock
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
@@ -76,18 +75,6 @@ pytestmark = [
     pytest.mark.crash,
     pytest.mark.filterwarnings("ignore::clawstate.errors.StateWarning"),
 ]
-
-
-@pytest.fixture(scope="module")
-def victim():
-    need(strace.available())
-    with Victim(SCRIPT, timeout=60) as made:
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def shown_seed():
-    sys.stdout.write(f"seed {SEED}\n")
 
 
 def opened(root, store, now=1_800_000_200.0):

@@ -6,14 +6,13 @@ import re
 import sys
 
 import pytest
-from harm import MOST, SEED, each_sound, fallible, need, some
+from harm import MOST, each_sound, fallible, some
 from harm import copied as fresh
 
 from clawstate.errors import StateError
 from clawstate.sqlite import Database
 from clawstate.stores.transcripts import BESIDE, MIGRATIONS, PART, Transcripts
 from clawstate.testing.faults import strace
-from clawstate.testing.faults.victim import Victim
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
 KILLS, FAULTS = (None, None) if FULL else (14, 8)
@@ -64,18 +63,6 @@ KEPT = re.compile(r"memory(/memory\.db(-wal|-shm|-journal|\.gate|\.turn)?)?")
 
 pytestmark = pytest.mark.crash
 every = pytest.mark.parametrize("action", ACTIONS)
-
-
-@pytest.fixture(scope="module")
-def victim():
-    need(strace.available())
-    with Victim(SCRIPT, timeout=60) as made:
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def shown_seed():
-    sys.stdout.write(f"seed {SEED}\n")
 
 
 def opened(root):
