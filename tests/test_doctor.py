@@ -346,3 +346,20 @@ def test_a_damaged_document_is_restored_from_its_last_good_copy(state) -> None:
     (kept,) = (path.parent / ".quarantine").iterdir()
     assert kept.read_text() == '{"a"'
     assert examine(state) == []
+
+
+@pytest.mark.parametrize("place", ["agents/main/agent/auth-profiles.json", "state/devices.json"])
+def test_a_document_of_the_wrong_form_is_damaged(state: clawstate.State, place: str) -> None:
+    """What no store could read is an error, also without a good copy; mending moves it aside."""
+    path = state.paths.root / place
+    path.parent.mkdir(mode=0o700, parents=True)
+    path.write_text("[1]")
+
+    (found,) = [each for each in examine(state) if each.severity == "error"]
+    (mended,) = [each for each in examine(state, fix=True) if each.severity == "error"]
+
+    assert found.path == mended.path == str(path)
+    assert not path.exists()
+    (aside,) = (path.parent / ".quarantine").iterdir()
+    assert str(aside) in mended.fix
+    assert aside.read_text() == "[1]"

@@ -83,6 +83,95 @@ def test_the_verbs_of_a_memory(verb: str, names: list[str]) -> None:
     assert placed(getattr(Memory, verb)) == names
 
 
+STORES = {
+    "auth": {
+        "upsert": ["profile_id", "credential"],
+        "get": ["profile_id"],
+        "profiles": [],
+        "remove": ["profile_id"],
+        "reload": [],
+        "order": ["provider"],
+        "mark_used": ["profile_id"],
+        "mark_failure": ["profile_id", "reason"],
+        "refresh": ["profile_id", "refresher"],
+    },
+    "sessions": {
+        "resolve": ["key"],
+        "get": ["key"],
+        "entries": ["active_within"],
+        "update": ["key", "change"],
+        "delete": ["key"],
+        "prune": [],
+    },
+    "transcripts": {
+        "append": ["session_id", "messages"],
+        "messages": ["session_id", "limit", "before", "after"],
+        "search": ["text", "session_id", "limit", "role", "since", "until"],
+    },
+    "pairing": {"request": [], "pending": [], "approve": ["code"], "reject": ["code"]},
+    "devices": {
+        "paired": [],
+        "verify": ["device_id", "token", "scopes"],
+        "rotate": ["device_id"],
+        "revoke": ["device_id"],
+    },
+    "device_auth": {"tokens": [], "set": ["name", "token", "scopes"], "remove": ["name"]},
+    "dedupe": {"check_and_record": ["key", "namespace"]},
+}
+FUNCTIONS = {
+    "load_auth_profile_store",
+    "reload_auth_profile_store",
+    "resolve_and_persist_session_file",
+    "save_auth_profile_store",
+    "update_session_store",
+    "upsert_auth_profile",
+    "PersistentDedupe",
+}
+
+
+@pytest.mark.parametrize("noun", STORES)
+def test_the_verbs_of_a_store(state, noun: str) -> None:
+    """Each store of a state has the verbs of the contract, with these names by position."""
+    store = state.auth() if noun == "auth" else getattr(state, noun)
+
+    assert {verb: placed(getattr(store, verb)) for verb in STORES[noun]} == STORES[noun]
+
+
+def test_a_request_names_user_and_device(state) -> None:
+    """`pairing.request` takes who asks by keyword."""
+    assert {"user_id", "device_id", "account_id"} <= named(state.pairing.request).keys()
+
+
+def test_the_functions_of_the_stores_are_public() -> None:
+    """The functions by the specification's names are names of the package."""
+    assert set(clawstate.__all__) >= FUNCTIONS
+    assert all(callable(getattr(clawstate, name)) for name in FUNCTIONS)
+
+
+@pytest.mark.parametrize("store", ["file", "sqlite"])
+def test_the_stores_work_as_the_contract_shows(tmp_path: Path, store: str) -> None:
+    """What the contract shows works on each engine, one store after the other."""
+    key = {"type": "api_key", "provider": "openai", "key": "sk-0123456789"}
+    with clawstate.open(tmp_path / "state", store=store) as state:
+        state.auth(agent_id="main").upsert("openai:default", key)
+        entry = state.sessions.resolve("telegram:42")
+        state.transcripts.append(entry.session_id, [{"role": "user", "content": "green tea"}])
+        request = state.pairing.request(user_id="ada", device_id="phone", account_id=None)
+        issued = state.pairing.approve(request.code)
+        state.device_auth.set("gateway", "token-of-another")
+
+        assert state.auth().order("openai") == ("openai:default",)
+        assert state.sessions.get("telegram:42") == entry
+        assert [each.text for each in state.transcripts.messages(entry.session_id)] == ["green tea"]
+        assert len(state.transcripts.search("tea")) == 1
+        assert state.pairing.pending() == ()
+        assert state.devices.verify("phone", issued.token) is not None
+        assert state.devices.verify("phone", "another") is None
+        assert [*state.device_auth.tokens()] == ["gateway"]
+        assert state.dedupe.check_and_record("key", namespace="telegram")
+        assert not state.dedupe.check_and_record("key", namespace="telegram")
+
+
 def test_pages_take_what_the_contract_names() -> None:
     """`memory.records` can be restricted, and goes on behind an id."""
     settings = named(Memory.records)

@@ -102,6 +102,8 @@ def test_a_reference_is_added_and_never_asked_for(cli, monkeypatch) -> None:
         (ADD, SECRET.encode() * 60_000, 2),
         (("auth", "add", "nocolon"), SECRET.encode(), 1),
         ((*ADD, "--type", "token", "--expires", "soon"), SECRET.encode(), 1),
+        ((*ADD, "--type", "token", "--expires", "99999999999y"), SECRET.encode(), 1),
+        ((*ADD, "--type", "token", "--expires", "9" * 400 + "d"), SECRET.encode(), 1),
         (("auth", "order", "openai", "openai:nope"), b"", 3),
         (("auth", "order", "openai", "openai:nope", "--clear"), b"", 2),
         (("auth", "show", "openai:nope"), b"", 3),
@@ -126,8 +128,11 @@ def test_what_cannot_be_is_refused(cli, arguments, stdin, code, tmp_path) -> Non
 def test_a_secret_as_argument_is_not_taken(cli) -> None:
     """There is no option for a secret: arguments stand in the history of the shell."""
     ran = cli(*ADD, SECRET)
+    document = cli(*ADD, SECRET, "--json")
 
-    assert ran.code == 2
+    assert (ran.code, document.code) == (2, 2)
+    assert "standard input" in ran.err
+    assert "canary" not in ran.out + ran.err + document.out + document.err
     assert cli("auth", "list", "--json").json["profiles"] == []
 
 
@@ -144,7 +149,7 @@ def test_an_order_is_set_shown_and_cleared(cli) -> None:
     assert (first["order"], first["stored"]) == (["openai:a", "openai:b"], None)
     assert changed["order"] == changed["stored"] == ["openai:b", "openai:a"]
     assert cleared == first
-    assert people.out == "no profile of nobody can be used\n"
+    assert people.out == "no profile of 'nobody' can be used\n"
 
 
 def test_the_status_says_what_is_tried_and_what_is_not(cli, tmp_path) -> None:
@@ -196,7 +201,10 @@ def test_the_agent_counts(cli) -> None:
     bob = cli("--agent", "bob", "auth", "list", "--json").json["profiles"]
     main = cli("auth", "list", "--json").json["profiles"]
 
+    hidden = cli("--agent", "bob", *ADD, "--json", stdin=SECRET.encode())
+
     assert ran.code == 0
+    assert hidden.json["replaced"] is False  # what is main's stays as it is
     assert {each["id"]: each["origin"] for each in bob} == {
         "openai:default": "inherited",
         "xai:bob": "own",

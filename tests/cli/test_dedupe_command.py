@@ -48,6 +48,13 @@ def test_an_empty_key_is_refused(dedupe) -> None:
     )
 
 
+def test_an_empty_namespace_is_told_by_its_name(dedupe) -> None:
+    """Without a name it is the namespace `global`, and the answer says so."""
+    assert "in 'global'" in dedupe("check", "k", "-n", "").out
+    assert "in 'global'" in dedupe("forget", "k", "-n", " ").out
+    assert "in 'global'" in dedupe("forget", "k", "-n", "").err
+
+
 def test_stats_of_nothing_are_a_sentence(dedupe) -> None:
     """Without marks a person is told so, and a program gets empty figures."""
     assert dedupe("stats").out == "nothing is marked yet\n"

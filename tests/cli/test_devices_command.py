@@ -46,6 +46,39 @@ def test_a_token_is_verified_from_stdin(cli, paired) -> None:
     assert cli("devices", "verify", "\udcff", "--json", stdin=b"x").json == {"valid": False}
 
 
+def test_a_token_is_never_an_argument(cli, paired) -> None:
+    """A token as an argument is refused and not repeated; so is nothing at all on stdin."""
+    for arguments in (["phone", paired], ["phone"]):
+        ran = cli("devices", "verify", *arguments)
+
+        assert ran.code == 2
+        assert "standard input" in ran.err or "stdin is empty" in ran.err
+        assert paired not in ran.err + ran.out
+
+
+def test_only_the_beginning_of_an_endless_stdin_is_read(cli, paired) -> None:
+    """What is longer than any token is not let in, and not read to its end."""
+    ran = cli("devices", "verify", "phone", stdin=paired.encode() * 100_000)
+
+    assert (ran.code, ran.out) == (1, "not let in\n")
+
+
+def test_a_list_without_the_revoked_says_where_they_are(cli, paired) -> None:
+    """When all devices are revoked, the empty list names the option that shows them."""
+    cli("devices", "revoke", "phone")
+
+    assert (
+        cli("devices", "list").out == "no device is let in; --all shows those that were revoked\n"
+    )
+
+
+def test_an_error_names_the_device(cli, paired) -> None:
+    """Rotating the token of a revoked device is refused with its id."""
+    cli("devices", "revoke", "phone")
+
+    assert "'phone'" in cli("devices", "rotate", "phone").err
+
+
 def test_rotation_prints_the_new_token(cli, paired) -> None:
     """After a rotation only the new token is good; it may allow less, and never more."""
     wider = cli("devices", "rotate", "phone", "--scope", "operator.admin", "--json")

@@ -173,6 +173,25 @@ def test_members_are_shown_in_one_line_each(cli, tmp_path) -> None:
     assert len(out.splitlines()) == 6
 
 
+def test_a_session_is_one_line(cli) -> None:
+    """A key with line breaks or blanks around it is shown in one line, escaped and quoted."""
+    cli("sessions", "create", "a\nb")
+    cli("sessions", "create", " c")
+
+    lines = cli("sessions", "list").out.splitlines()
+
+    assert len(lines) == 2
+    assert "a\\nb" in lines[1]
+    assert "' c'" in lines[0]
+
+
+@pytest.mark.parametrize("active", ["nan", "inf", "-1", "soon"])
+def test_a_time_that_makes_no_sense_is_a_mistake(cli, active) -> None:
+    """`--active` is a number of minutes, or a length of time."""
+    assert cli("sessions", "list", "--active", active).code == 2
+    assert cli("sessions", "list", "--active", "2h").code == 0
+
+
 def test_a_terminal_is_not_steered_by_a_key(terminal, tmp_path) -> None:
     """Control characters in a key are not sent to a terminal."""
     with clawstate.open(tmp_path / "state") as state:
@@ -182,12 +201,13 @@ def test_a_terminal_is_not_steered_by_a_key(terminal, tmp_path) -> None:
 
 
 def test_each_agent_has_sessions_of_its_own_where_the_index_says_so(cli) -> None:
-    """With {agentId} in session.store, --agent chooses whose sessions are meant."""
+    """With {agentId} in session.store, --agent chooses whose sessions are meant, else all are."""
     cli("config", "set", "session.store", "agents/{agentId}/sessions/sessions.json")
     cli("--agent", "ada", "sessions", "create", "k")
 
     assert keys(cli("--agent", "ada", "sessions", "list", "--json")) == ["k"]
-    assert keys(cli("sessions", "list", "--json")) == []
+    assert keys(cli("--agent", "bob", "sessions", "list", "--json")) == []
+    assert keys(cli("sessions", "list", "--json")) == ["k"]
 
 
 @pytest.mark.parametrize("store", ["file", "sqlite"])

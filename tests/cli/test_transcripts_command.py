@@ -220,3 +220,9 @@ def test_half_a_surrogate_pair_can_be_shown(cli) -> None:
         assert cli("transcripts", *verb).code == 0
     assert "\\ud800" in cli("transcripts", "export", "k").out
     assert cli("transcripts", "search", "lobster", "--json").json["results"]
+
+
+@pytest.mark.parametrize(("size", "code"), [("2gb", 0), ("2000", 0), ("lots", 2)])
+def test_a_size_has_a_unit(cli, size, code) -> None:
+    """`prune --most-bytes` takes sizes with units, as `sessions prune` does."""
+    assert cli("transcripts", "prune", "--most-bytes", size).code == code

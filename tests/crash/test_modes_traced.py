@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import stat
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from harm import Case, copied, need, prepared
 from meeting import NOWHERE
+from store_victim import DEEDS
 
 from clawstate.testing.faults import strace
 from clawstate.testing.faults.victim import Victim
@@ -16,6 +18,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::clawstate.errors.CorruptWarning"),
 ]
 
+FULL = os.environ.get("CLAWSTATE_FULL") == "1"
 CASES = [
     *[
         Case(engine, operation, before)
@@ -72,6 +75,37 @@ def test_nothing_is_public_even_for_an_instant(victim, tmp_path, case, umask) ->
 
     # A mode that this test does not see would be no proof.
     assert given or (case.engine, case.operation, case.before) == ("sqlite", "delete", "fresh")
+
+
+@pytest.fixture(scope="module")
+def stores():
+    need(strace.available())
+    with Victim(Path(__file__).with_name("store_victim.py"), timeout=60) as made:
+        yield made
+
+
+@pytest.mark.parametrize("umask", ["000", "077"] if FULL else ["000"])
+@pytest.mark.parametrize("deed", [each.__name__ for each in DEEDS])
+@pytest.mark.parametrize("engine", ["file", "sqlite"])
+def test_no_store_makes_anything_public_even_for_an_instant(
+    stores, tmp_path, engine, deed, umask
+) -> None:
+    """What a store, its keys, locks, spools and databases need is born private, and stays so."""
+    given = made(strace.trace(stores, tmp_path, engine, deed, umask), tmp_path)
+
+    public = "/openclaw.json"  # the configuration may be read while it holds no secret (decision 4)
+    for call, rest, mode in given:
+        widest = 0o700 if call.startswith("mkdir") else 0o600
+        kept = mode if "chmod" in call else mode & ~int(umask, 8)
+        assert kept & ~widest == 0 or public[1:] in rest, (call, rest, oct(mode))
+    born = {each: stat.S_IMODE(each.lstat().st_mode) for each in tmp_path.rglob("*")}
+    wide = {
+        str(each): oct(mode)
+        for each, mode in born.items()
+        if mode != (0o700 if each.is_dir() else 0o600) and not str(each).endswith(public)
+    }
+    assert wide == {}
+    assert given
 
 
 def test_a_wide_mode_is_seen(victim, tmp_path) -> None:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 
 import pytest
 from openclaw_home import key_pair
 
+import clawstate
 from clawstate.errors import ConflictError, InvalidError
 from clawstate.files.paths import StatePaths
+from clawstate.importers.openclaw import import_openclaw
 from clawstate.state.sessions import open_index
 
 HELD = {"version": 1, "deviceId": "a" * 64, "tokens": {"operator": "held", "bad": 7}}
@@ -166,3 +169,22 @@ def test_a_dry_run_makes_nothing(state) -> None:
     assert state.identity.adopt(identity(), dry_run=True)
 
     assert not StatePaths(state.paths.root).root.exists()
+
+
+def test_an_index_in_json5_is_taken_over_where_it_lies(tmp_path) -> None:
+    """In a directory that is shared, an old index in JSON5 becomes the JSON that it means."""
+    root = tmp_path / "openclaw"
+    (root / "sessions").mkdir(parents=True)
+    path = root / "sessions/sessions.json"
+    path.write_text("{// mine\n'main': {sessionId: 'one', updatedAt: 5,},}")
+
+    with clawstate.open(root, store="file") as state:
+        tried = import_openclaw(state, root, kinds=["sessions"], dry_run=True)
+        assert path.read_text().startswith("{//")
+        report = import_openclaw(state, root, kinds=["sessions"])
+        found = state.sessions.require("main")
+
+    assert json.loads(path.read_text())["main"]["updatedAt"] == 5
+    assert found.session_id == "one"
+    assert report.counts["sessions"] == tried.counts["sessions"]
+    assert report.counts["sessions"].unchanged == 1

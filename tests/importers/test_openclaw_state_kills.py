@@ -28,6 +28,7 @@ _CHANGING = {
 
 pytestmark = [
     pytest.mark.crash,
+    pytest.mark.timeout(3600 if FULL else 300),
     pytest.mark.filterwarnings("ignore::clawstate.errors.StateWarning"),
 ]
 
@@ -64,14 +65,16 @@ def test_a_killed_import_is_completed_by_the_next(home, expected, tmp_path) -> N
         points = tuple(each for each in points if each.call in _CHANGING)
         killed = []
 
-        def kill(point):
-            root = tmp_path / f"{point.call}{point.ordinal}"
+        def kill(numbered):
+            # Threads have points of the same name and ordinal.
+            number, point = numbered
+            root = tmp_path / f"{number}-{point.call}{point.ordinal}"
             outcome = strace.run_killed(victim, point, root, home.root)
             killed.append(outcome.killed)
             assert imported(root, home) == expected, point
             shutil.rmtree(root)
 
-        strace.spread(kill, some(points))
+        strace.spread(kill, enumerate(some(points)))
 
     assert fingerprint(home.root) == before
     assert sum(killed) >= 0.7 * len(killed) > 0

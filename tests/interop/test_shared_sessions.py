@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 import warnings
@@ -13,10 +14,14 @@ import pytest
 
 import clawstate
 from clawstate.state.sessions import open_index
+from clawstate.stores.sessions.saved_form import as_saved
+from seeds import seed
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
 SOURCE = Path(clawstate.__file__).parents[1]
 COUNTER = Path(__file__).with_name("session_counter.py")
+SEED = seed()
+CASES = 20_000 if FULL else 2_000
 OURS, THEIRS, TIMES = (8, 2, 100) if FULL else (4, 2, 15)
 
 LOAD = "async (by, input) => by.loadSessionStore(input.path, { skipCache: true })"
@@ -40,6 +45,14 @@ COUNT = """async (by, input) => {
   }
   return failed;
 }"""
+SAVE = """async (by, input) => by.updateSessionStore(input.path, (store) => {
+  Object.assign(store, input.entries);
+})"""
+TEXTS = ["", " ", "x", " Telegram ", "gchat\u00a0", "IMSG", "internet-relay-chat", "webchat", "42"]
+TEXTS += ["\ufeffa\u3000", "a\x85", "__proto__", "constructor", "--Ada B!--", "\u212a1", "-", "_a_"]
+TEXTS += ["\u0130s", "A" * 70, "a-" * 40, "\x1cb"]
+NUMBERS = [0, 1, 7, 3.7, -0.5, -2.9, 1e21, 12345678901]
+WHERE = ["channel", "to", "accountId", "threadId"]
 ID = "11111111-1111-4111-8111-111111111111"
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(900)]
@@ -111,6 +124,44 @@ def test_both_keep_what_the_other_does_not_know(sessions, ask, path) -> None:
     }
     assert times == sorted(times)
     assert sessions.problems() == ()
+
+
+def test_an_entry_is_saved_as_openclaw_saves_it(ask, path) -> None:
+    """What is made of where answers go, and of the model, is what OpenClaw makes of it."""
+    sys.stdout.write(f"seed {SEED}\n")
+    chance = random.Random(SEED)
+    entries = {f"k{number}": entry_of(chance) for number in range(CASES)}
+
+    ask(SAVE, entries=entries)
+
+    theirs = json.loads(path.read_text())
+    assert {key: list(each.items()) for key, each in theirs.items()} == {
+        key: list(as_saved(each).items()) for key, each in entries.items()
+    }
+
+
+def entry_of(chance: random.Random) -> dict[str, object]:
+    """Return an entry whose members are of the types that OpenClaw can save."""
+    entry = {"sessionId": ID, "updatedAt": 5, "custom": {"a": 1}}
+    texts = ["model", "modelProvider", "channel", "lastChannel", "lastTo", "lastAccountId"]
+    for name in chance.sample(texts, chance.randrange(len(texts) + 1)):
+        entry[name] = chance.choice([*TEXTS, None])
+    if chance.random() < 0.5:
+        entry["lastThreadId"] = chance.choice([*TEXTS, *NUMBERS, None, True])
+    for name in ("deliveryContext", "origin"):
+        if chance.random() < 0.6:
+            entry[name] = context_of(chance)
+    return dict(chance.sample(list(entry.items()), len(entry)))
+
+
+def context_of(chance: random.Random) -> object:
+    if chance.random() < 0.1:
+        return chance.choice([None, "text", 7, [], {}])
+    found = {"accountId": chance.choice([*TEXTS, None])}
+    for name in WHERE:
+        if name != "accountId" and chance.random() < 0.6:
+            found[name] = chance.choice([*TEXTS, *NUMBERS, None, True])
+    return dict(chance.sample(list(found.items()), chance.randrange(len(found) + 1)))
 
 
 def test_a_deleted_session_is_gone_for_both_and_comes_back_for_both(sessions, ask) -> None:

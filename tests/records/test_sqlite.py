@@ -15,8 +15,10 @@ import pytest
 import clawstate
 from clawstate.errors import ConflictError, CorruptError, InvalidError, LockTimeoutError
 from clawstate.records import sqlite_history
-from clawstate.records.contract import Capability, Shape
+from clawstate.records.contract import DELETE, Capability, Shape
 from clawstate.records.sqlite import SqliteBackend
+from clawstate.records.sqlite_schema import MIGRATIONS
+from clawstate.sqlite import Database
 from clawstate.testing.collection_machine import collection_machine
 from clawstate.testing.collection_suite import NOTES, OTHERS, CollectionSuite
 
@@ -460,3 +462,29 @@ def test_a_file_that_is_no_database_is_left_alone(path) -> None:
     backend.close()
 
     assert path.read_bytes() == before
+
+
+def test_a_change_of_nothing_waits_for_nobody(tmp_path) -> None:
+    """After an update that changed nothing the next such update needs no turn to write."""
+    path = tmp_path / "records.db"
+    backend = SqliteBackend(path, lock_timeout=0.05)
+    notes = backend.collection(NOTES)
+    kept = [notes.put(key, {"x": 1}) for key in "ab"]
+    notes.update("a", lambda old: old)
+
+    other = Database(path, migrations=MIGRATIONS)
+    with other.writing():
+        assert [notes.update(key, lambda old: old) for key in "ab"] == kept
+        for change in (lambda old: {**old, "x": 2}, lambda _: DELETE):
+            with pytest.raises(LockTimeoutError):
+                notes.update("a", change)
+        with pytest.raises(LockTimeoutError):
+            notes.update("c", lambda old: old)
+
+    other.close()
+    changed = notes.update("a", lambda old: {**old, "x": 2})
+    assert changed == notes.get("a")
+    with pytest.raises(ZeroDivisionError):
+        notes.update("b", lambda _: 1 // 0)
+    assert notes.get("b") == kept[1]
+    backend.close()

@@ -109,6 +109,19 @@ def test_a_reader_sees_one_state(database) -> None:
     assert texts(database) == ["a", "b"]
 
 
+def test_one_statement_needs_no_transaction(database) -> None:
+    """`rows` returns what one statement finds: nothing before the first write, and all after it."""
+    before = database.rows("SELECT text FROM notes")
+    write(database, "a", "b")
+
+    found = database.rows("SELECT text FROM notes WHERE text > ?", ("a",))
+
+    assert (before, found) == ([], [("b",)])
+    with pytest.raises(UnavailableError):
+        database.rows("INSERT INTO notes VALUES ('c')")
+    assert texts(database) == ["a", "b"]
+
+
 def test_readers_cannot_write(database) -> None:
     """A reading connection refuses to change the database."""
     write(database, "a")
@@ -291,6 +304,24 @@ def test_a_directory_that_is_a_file_is_refused(tmp_path) -> None:
         write(database, "a")
 
     database.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_forked_in_a_read_keeps_off(database) -> None:
+    """A child that was forked inside a read leaves it without an error, and may not use it."""
+    write(database, "a")
+
+    with database.reading() as connection:
+        child = os.fork()
+        assert child == 0 or connection.execute("SELECT count(*) FROM notes").get == 1
+    if child == 0:
+        with pytest.raises(UnavailableError, match="forked"):
+            texts(database)
+        os._exit(0)
+
+    assert os.waitpid(child, 0)[1] == 0
+    assert texts(database) == ["a"]
 
 
 def test_another_process_waits_its_turn(database, path) -> None:

@@ -619,9 +619,9 @@ def test_a_refresh_of_openclaw_is_waited_for(tmp_path, server):
     theirs = profile_of(server.login(), expires=clock() + 3600)
 
     with (
-        FileLock(tmp_path / "agent/auth-profiles.json"),
         place.opened(clock=clock) as refresher,
         ThreadPoolExecutor(1) as pool,
+        FileLock(tmp_path / "agent/auth-profiles.json"),  # given back before the pool is waited for
     ):
         clock.expect(1)
         waiting = pool.submit(refresher.refresh, ID, never)

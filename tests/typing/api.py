@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import Any, assert_type
 
 import clawstate
-from clawstate import Hit, Memory, MemoryRecord, State, StatePaths
+from clawstate import Hit, Memory, MemoryRecord, PersistentDedupe, State, StatePaths
+from clawstate.stores.auth import AuthProfiles
+from clawstate.stores.auth.credentials import Credential, Profile
+from clawstate.stores.devices import Device, IssuedToken
+from clawstate.stores.pairing import PairingRequest
+from clawstate.stores.sessions import SessionEntry
+from clawstate.stores.transcripts import Found, Message
 
 
 def opening(path: Path) -> State:
@@ -86,3 +92,72 @@ def configuring(state: State) -> None:
     tree: dict[str, Any] = {}
     clawstate.set_config_value_at_path(tree, "a.b[0]", 1)
     clawstate.get_config_value_at_path(clawstate.resolve_config("main"), "a.b")
+
+
+def authenticating(state: State) -> None:
+    """Keep credentials, and use one after the other."""
+    auth = state.auth(agent_id="main")
+    assert_type(auth, AuthProfiles)
+    made = auth.upsert("openai:default", {"type": "api_key", "provider": "openai", "key": "sk-"})
+    assert_type(made, Credential)
+    assert_type(auth.get("openai:default"), Credential | None)
+    assert_type(auth.profiles(), tuple[Profile, ...])
+    assert_type(auth.order("openai"), tuple[str, ...])
+    assert_type(auth.secret("openai:default"), str)
+    assert_type(auth.remove("openai:default"), bool)
+    auth.mark_used("openai:default")
+    auth.mark_failure("openai:default", "rate_limit")
+    renewed = auth.refresh("google:me", lambda held: {"access_token": held.refresh or ""})
+    assert_type(renewed, Credential)
+    auth.reload()
+
+
+def conversing(state: State) -> None:
+    """Keep sessions, and what was said in them."""
+    entry = state.sessions.resolve("telegram:42")
+    assert_type(entry, SessionEntry)
+    assert_type(state.sessions.get("telegram:42"), SessionEntry | None)
+    assert_type(state.sessions.entries(active_within=3600), tuple[SessionEntry, ...])
+    state.sessions.update("telegram:42", {"label": "Ada"})
+    state.sessions.update("telegram:42", lambda old: {**old, "label": "Ada"})
+    state.sessions.prune(older_than=86_400.0)
+    assert_type(state.sessions.delete("telegram:42"), bool)
+    said = state.transcripts.append(entry.session_id, [{"role": "user", "content": "Hello"}])
+    assert_type(said, list[str])
+    page = state.transcripts.messages(entry.session_id, limit=50, before=said[0])
+    assert_type(page, list[Message])
+    assert_type(state.transcripts.search("hello"), list[Found])
+
+
+def pairing(state: State) -> None:
+    """Let a device in, and look after it."""
+    request = state.pairing.request(user_id="ada", device_id="phone")
+    assert_type(request, PairingRequest)
+    assert_type(state.pairing.pending(), tuple[PairingRequest, ...])
+    assert_type(state.pairing.approve(request.code).token, str)
+    assert_type(state.pairing.reject(request.code), PairingRequest)
+    assert_type(state.devices.paired(), tuple[Device, ...])
+    assert_type(state.devices.verify("phone", "token"), Device | None)
+    assert_type(state.devices.rotate("phone", scopes=["operator.read"]), IssuedToken)
+    assert_type(state.devices.revoke("phone"), bool)
+    state.device_auth.set("gateway", "token")
+    assert_type(state.device_auth.tokens()["gateway"].scopes, tuple[str, ...])
+    state.device_auth.remove("gateway")
+
+
+def deduplicating(state: State) -> None:
+    """Tell what is new."""
+    assert_type(state.dedupe, PersistentDedupe)
+    assert_type(state.dedupe.check_and_record("key", namespace="telegram"), bool)
+    assert_type(state.dedupe.check_many(["a", "b"]), list[bool])
+    shared = PersistentDedupe.in_files(lambda name: Path(f"{name}.json"), ttl=60.0)
+    assert_type(shared, PersistentDedupe)
+
+
+def by_the_names_of_the_specification(path: Path) -> None:
+    """Use one document without an opened state."""
+    store = clawstate.load_auth_profile_store("main", state_dir=path)
+    clawstate.save_auth_profile_store(store, state_dir=path)
+    clawstate.upsert_auth_profile("openai:default", {"type": "api_key"}, state_dir=path)
+    clawstate.reload_auth_profile_store(state_dir=path)
+    clawstate.update_session_store(path, len)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clawstate.cli.command import CONTEXT, Group, pass_session
+from clawstate.cli.command import CONTEXT, Group, SecretCommand, pass_session
 from clawstate.cli.session import Session
 
 if TYPE_CHECKING:
@@ -62,10 +62,17 @@ def show(session: Session, /, profile_id: str) -> None:
     session.output.emit(document, *aligned(_readable(document)))
 
 
-@auth.command()
+@auth.command(cls=SecretCommand)
 @PROFILE
 @click.option("--provider", metavar="P", help="Whom it is for [the first part of ID].")
-@click.option("--type", "kind", type=click.Choice(TYPES), default="api_key", show_default=True)
+@click.option(
+    "--type",
+    "kind",
+    type=click.Choice(TYPES),
+    default="api_key",
+    show_default=True,
+    help="What it is.",
+)
 @click.option("--ref", metavar="REF", help="Where the secret is kept: env:default:OPENAI_API_KEY.")
 @click.option("--email", metavar="ADDRESS", help="Whose account it is.")
 @click.option("--expires", metavar="WHEN", help="Until when a token is good: 30d, or a date.")
@@ -101,7 +108,7 @@ def add(
         **({} if ends is None else {"expires": ends}),
         **given,
     }
-    known = any(each.id == profile_id for each in store.profiles())
+    known = any(each.id == profile_id and each.origin == "own" for each in store.profiles())
     made = store.upsert(profile_id, wanted)
     done = "replaced" if known else "added"
     document = {"id": profile_id, "provider": made.provider, "type": made.type, "replaced": known}
@@ -139,7 +146,7 @@ def order(session: Session, /, provider: str, ids: tuple[str, ...], *, clear: bo
         "stored": None if stored is None else list(stored),
     }
     lines = [f"{number}. {each}" for number, each in enumerate(found, 1)]
-    session.output.emit(document, *(lines or [f"no profile of {provider} can be used"]))
+    session.output.emit(document, *(lines or [f"no profile of {provider!r} can be used"]))
 
 
 @auth.command()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clawstate.cli.config import printed
+from clawstate.cli.printing import one_line
 from clawstate.clock import from_ms, to_ms
 from clawstate.sealing.masking import masked
 from clawstate.stores.auth.codec import SECRETS
@@ -59,9 +59,9 @@ def profile_lines(documents: Sequence[dict[str, Any]], *, now: float) -> Iterato
     }
     for each in documents:
         columns = [
-            click.style(printed(each["id"].ljust(widths["id"])), bold=True),
+            click.style(one_line(each["id"].ljust(widths["id"])), bold=True),
             each["type"].ljust(widths["type"]),
-            click.style(printed(each["secret"].ljust(widths["secret"])), dim=True),
+            click.style(one_line(each["secret"].ljust(widths["secret"])), dim=True),
             _shown_state(each, now=now),
         ]
         origin = "" if each["origin"] == "own" else f"  ({each['origin']})"
@@ -99,7 +99,7 @@ def status_lines(document: dict[str, Any], *, now: float) -> Iterator[str]:
         order = ", then ".join(provider["order"]) or click.style("nothing to try", fg="red")
         yield f"{click.style(provider['provider'], bold=True)}  {order}"
         for each in provider["unusable"]:
-            yield f"    {printed(each['id'])}: {_shown_state(each, now=now)}"
+            yield f"    {one_line(each['id'])}: {_shown_state(each, now=now)}"
 
 
 def _why(document: dict[str, Any], order: Sequence[str]) -> str:

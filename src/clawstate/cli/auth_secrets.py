@@ -10,7 +10,7 @@ import click
 
 from clawstate.cli.auth import auth
 from clawstate.cli.command import pass_session
-from clawstate.cli.config import printed
+from clawstate.cli.printing import printed
 from clawstate.cli.session import Session
 
 if TYPE_CHECKING:

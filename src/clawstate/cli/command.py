@@ -37,6 +37,19 @@ class Command(click.Command):
         )
 
 
+class SecretCommand(Command):
+    """A command that reads a secret from stdin, and never repeats one given as an argument."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse *args*; those left over are refused without being shown."""
+        ctx.allow_extra_args = True
+        rest = super().parse_args(ctx, args)
+        if rest and not ctx.resilient_parsing:
+            problem = "too many arguments; the secret is read from standard input, or asked for"
+            raise click.UsageError(problem, ctx)
+        return rest
+
+
 class Group(click.Group):
     """A noun; its verbs are `Command`s."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clawstate.cli.command import CONTEXT, Command, Group, pass_session
+from clawstate.cli.printing import printed
 from clawstate.cli.session import Session
 
 if TYPE_CHECKING:
@@ -153,16 +154,6 @@ def schema(session: Session) -> None:
     from clawstate.config.schema.root import json_schema  # noqa: PLC0415 - slow
 
     _print(session.output, json_schema())
-
-
-def printed(text: str) -> str:
-    """Return *text* as it may be printed: on a terminal without what would steer that."""
-    text = text.encode(errors="replace").decode()
-    if not sys.stdout.isatty():
-        return text
-    from clawstate.cli.records_view import printable  # noqa: PLC0415 - for terminals only
-
-    return printable(text)
 
 
 def _show(session: Session, path: str, *, reveal: bool) -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clawstate.cli.command import pass_session
-from clawstate.cli.config import config, printed
+from clawstate.cli.config import config
+from clawstate.cli.printing import printed
 from clawstate.cli.session import Session
 from clawstate.errors import ConfigError, CorruptError, InvalidError, NotFoundError
 

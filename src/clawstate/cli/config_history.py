@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clawstate.cli.command import pass_session
-from clawstate.cli.config import FORCE, config, printed
+from clawstate.cli.config import FORCE, config
+from clawstate.cli.printing import printed
 from clawstate.cli.session import Session
 from clawstate.clock import to_iso
 

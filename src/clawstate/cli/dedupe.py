@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from clawstate.stores.dedupe import NamespaceStatistics
 
 NAMESPACE = click.option(
-    "--namespace", "-n", default="global", show_default=True, help="Whose keys, such as a channel."
+    "--namespace",
+    "-n",
+    metavar="NS",
+    default="global",
+    show_default=True,
+    help="Such as a channel.",
 )
 
 
@@ -38,9 +43,10 @@ def check(session: Session, /, key: str, *, namespace: str) -> None:
     The exit code is 0 in both cases; --json prints {"new": true} or {"new": false}.
     """
     new = session.state.dedupe.check_and_record(key, namespace)
-    told = f"{_shown(key)} is new in {_shown(namespace)}, and is marked now"
+    place = _shown(_kept_in(namespace))
+    told = f"{_shown(key)} is new in {place}, and is marked now"
     if not new:
-        told = f"{_shown(key)} was seen before in {_shown(namespace)}"
+        told = f"{_shown(key)} was seen before in {place}"
     session.output.emit({"new": new}, told)
 
 
@@ -79,10 +85,17 @@ def forget(session: Session, /, key: str, *, namespace: str) -> None:
     """
     from clawstate.errors import NotFoundError  # noqa: PLC0415 - see `NOUNS`
 
+    place = _shown(_kept_in(namespace))
     if not session.state.dedupe.forget(key, namespace):
         hint = "'clawstate dedupe stats' shows the namespaces; --namespace chooses one"
-        raise NotFoundError(f"mark in {namespace!r} of", key, hint)
-    session.output.emit({"forgotten": True}, f"{_shown(key)} is new again in {_shown(namespace)}")
+        raise NotFoundError(f"mark in {place} of", key, hint)
+    session.output.emit({"forgotten": True}, f"{_shown(key)} is new again in {place}")
+
+
+def _kept_in(namespace: str) -> str:
+    from clawstate.stores.dedupe.namespaces import required_namespace  # noqa: PLC0415 - see `NOUNS`
+
+    return required_namespace(namespace)
 
 
 def _shown(text: str) -> str:

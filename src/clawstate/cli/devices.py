@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clawstate.cli.command import CONTEXT, Group, pass_session
+from clawstate.cli.command import CONTEXT, Group, SecretCommand, pass_session
 from clawstate.cli.pairing import SCOPES, show_issued
+from clawstate.cli.printing import one_line
 from clawstate.cli.session import Session
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 DEVICE = click.argument("device_id", metavar="ID")
 _LONGEST_ID = 24  # characters that a line shows
+_LONGEST_TOKEN = 1 << 16  # bytes; what is longer is no token of ours
 
 
 @click.group(cls=Group, context_settings=CONTEXT)
@@ -31,6 +33,8 @@ def list_(session: Session, /, *, everyone: bool) -> None:
     found = session.state.devices.paired(revoked=everyone)
     document = {"devices": [device_document(each) for each in found]}
     hint = "no device is paired; one asks with 'clawstate pairing request'"
+    if not found and not everyone and session.state.devices.paired(revoked=True):
+        hint = "no device is let in; --all shows those that were revoked"
     session.output.emit(document, *([_line(each) for each in found] or [hint]))
 
 
@@ -59,7 +63,7 @@ def revoke(session: Session, /, device_id: str) -> None:
     session.output.emit({"deviceId": device_id, "revoked": done}, line)
 
 
-@devices.command()
+@devices.command(cls=SecretCommand)
 @DEVICE
 @SCOPES
 @click.pass_context
@@ -148,14 +152,15 @@ def _line(device: Device) -> str:
     from clawstate.clock import to_iso  # noqa: PLC0415 - see `NOUNS`
 
     is_long = len(device.device_id) > _LONGEST_ID
-    shown = f"{device.device_id[: _LONGEST_ID - 1]}…" if is_long else device.device_id
-    who = click.style(device.name or shown, bold=True)
+    shown = one_line(f"{device.device_id[: _LONGEST_ID - 1]}…" if is_long else device.device_id)
+    who = click.style(one_line(device.name) if device.name else shown, bold=True)
     which = f" ({shown})" if device.name else ""
     allowed = ", ".join(device.scopes) or "nothing"
     used = device.last_used_at
     seen = "never used" if used is None else f"used {to_iso(used)[:16].replace('T', ' ')}"
     gone = click.style("  revoked", fg="red") if device.revoked_at is not None else ""
-    return f"{who}{which} of {device.user_id}  {allowed}  {click.style(seen, dim=True)}{gone}"
+    whose = one_line(device.user_id)
+    return f"{who}{which} of {whose}  {allowed}  {click.style(seen, dim=True)}{gone}"
 
 
 def _require_known(session: Session, device_id: str, *, known: bool) -> None:
@@ -169,4 +174,7 @@ def _token(device_id: str) -> str:
     if sys.stdin.isatty():
         asked: str = click.prompt(f"token of {device_id} (not shown)", hide_input=True, err=True)
         return asked
-    return sys.stdin.buffer.read().decode(errors="replace").strip()
+    token = sys.stdin.buffer.read(_LONGEST_TOKEN).decode(errors="replace").strip()
+    if not token:
+        raise click.UsageError("stdin is empty; the token is read from it")
+    return token

@@ -71,7 +71,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--state-dir", metavar="DIR", help="The state directory [$OPENCLAW_STATE_DIR].")
 @click.option("--store", metavar="URL", help="The engine of the records [state.store].")
-@click.option("--agent", metavar="ID", help="The agent whose settings count [all].")
+@click.option("--agent", metavar="ID", help="The agent that is meant [main].")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--no-color", is_flag=True, help="Print without colours.")
 @click.version_option(__version__, prog_name="clawstate")

@@ -28,6 +28,7 @@ class Duration(click.ParamType[float]):
     """A length of time such as `90s`, `30d` or `2h`; in seconds."""
 
     name = "duration"
+    _bare = "s"  # the unit of a number without one
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -38,7 +39,30 @@ class Duration(click.ParamType[float]):
         match = _DURATION.fullmatch(str(value).strip().lower())
         if match is None:
             self.fail(f"{value!r} is no length of time; write 90s, 15m, 2h, 30d or 1y", param, ctx)
-        return float(match[1]) * _SECONDS[match[2] or "s"]
+        return float(match[1]) * _SECONDS[match[2] or self._bare]
+
+
+class Minutes(Duration):
+    """A length of time as `Duration` takes it, in which a bare number means minutes; in seconds."""
+
+    name = "minutes"
+    _bare = "m"
+
+
+class Size(click.ParamType[int]):
+    """A number of bytes such as `500kb` or `10mb`."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the bytes that *value* means."""
+        from clawstate.config.schema.quantities import size_bytes  # noqa: PLC0415 - see `NOUNS`
+        from clawstate.errors import InvalidError  # noqa: PLC0415
+
+        try:
+            return size_bytes(value)
+        except InvalidError:
+            self.fail(f"{value!r} is no size; write 500kb, 10mb or 1gb", param, ctx)
 
 
 class Pair(click.ParamType[tuple[str, Any]]):

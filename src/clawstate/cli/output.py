@@ -19,6 +19,7 @@ class Output:
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
         self.colour: bool | None = None
+        self._warned: set[str] = set()
 
     def emit(self, document: Any, *lines: str) -> None:
         """Print *document* as JSON, or *lines* when a person reads."""
@@ -33,8 +34,10 @@ class Output:
         click.echo(line, err=True, color=self.colour)
 
     def warn(self, message: str) -> None:
-        """Print a warning."""
-        self.say(f"{click.style('warning:', fg='yellow')} {message}")
+        """Print a warning, once however often it is given."""
+        if message not in self._warned:
+            self._warned.add(message)
+            self.say(f"{click.style('warning:', fg='yellow')} {_safe(message)}")
 
     def fail(self, kind: str, message: str, *, before: str = "") -> None:
         """Print a failure: to stdout as a document, to stderr as a line."""
@@ -44,7 +47,7 @@ class Output:
             return
         if before:
             self.say(before)
-        self.say(f"{click.style('error:', fg='red', bold=True)} {message}")
+        self.say(f"{click.style('error:', fg='red', bold=True)} {_safe(message)}")
 
     @contextmanager
     def progress(self, title: str, *, unit: str = "") -> Iterator[Tell]:
@@ -56,3 +59,9 @@ class Output:
 
         with bar(title, unit=unit, colour=self.colour) as tell:
             yield tell
+
+
+def _safe(message: str) -> str:
+    from clawstate.cli.printing import printable  # noqa: PLC0415 - most runs go well
+
+    return printable(message) if sys.stderr.isatty() else message

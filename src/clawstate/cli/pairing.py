@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
+from clawstate.cli.printing import one_line
 from clawstate.cli.session import Session
 
 if TYPE_CHECKING:
@@ -116,10 +117,10 @@ def request_document(session: Session, made: PairingRequest) -> dict[str, Any]:
 
 
 def _line(session: Session, made: PairingRequest) -> str:
-    who = f"{made.device_id} of {made.user_id}"
+    who = f"{one_line(made.device_id)} of {one_line(made.user_id)}"
     if made.name:
-        who = f"{made.name} ({who})"
-    account = f", account {made.account_id}" if made.account_id else ""
+        who = f"{one_line(made.name)} ({who})"
+    account = f", account {one_line(made.account_id)}" if made.account_id else ""
     wish = f", asks for {', '.join(made.scopes)}" if made.scopes else ""
     left = click.style(f"{_left(session, made)} left", dim=True)
     return f"{click.style(made.code, bold=True)}  {who}{account}{wish}  {left}"

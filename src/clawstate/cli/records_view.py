@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import click
 
+from clawstate.cli.printing import printable
 from clawstate.cli.snippets import snippet
 from clawstate.clock import to_iso
 from clawstate.memory.records import Hit, MemoryRecord
@@ -81,14 +81,6 @@ def place(record: MemoryRecord) -> str:
     first, last = record.metadata.get("start_line"), record.metadata.get("end_line")
     lines = "" if first is None else f":{first}" if last in {None, first} else f":{first}-{last}"
     return _shortened(record.source) + lines
-
-
-def printable(text: str) -> str:
-    """Return *text* without what would steer a terminal: control characters become U+FFFD."""
-    return _CONTROL.sub("\ufffd", text)
-
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def _title(record: MemoryRecord) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from clawstate.errors import UnavailableError
 
 if TYPE_CHECKING:
     from clawstate.cli.output import Output
@@ -32,12 +36,20 @@ class Session:
             from clawstate.state import open_state  # noqa: PLC0415
 
             self._open.enter_context(asking(_ask))
-            self._state = self._open.enter_context(open_state(self.state_dir, store=self.store))
+            opened = self._open.enter_context(open_state(self.state_dir, store=self.store))
+            _require_directory(opened.paths.root)
+            self._state = opened
         return self._state
 
     def close(self) -> None:
         """Close the state if it was opened."""
         self._open.close()
+
+
+def _require_directory(root: Path) -> None:
+    if os.path.exists(root) and not os.path.isdir(root):  # noqa: PTH110, PTH112 - these never raise
+        hint = "name another state directory"
+        raise UnavailableError(str(root), "is a file, not a directory", hint)
 
 
 def _ask(title: str, is_new: bool) -> str:  # noqa: FBT001 - the form of `Ask`

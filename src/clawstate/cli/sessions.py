@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
-from clawstate.cli.config import printed
+from clawstate.cli.options import Minutes
+from clawstate.cli.printing import one_line, printed
 from clawstate.cli.session import Session
 from clawstate.clock import to_iso, to_ms
 
@@ -26,7 +27,9 @@ def sessions() -> None:
 
 
 @sessions.command(name="list")
-@click.option("--active", type=click.FloatRange(min=0), metavar="MIN", help="In the last minutes.")
+@click.option(
+    "--active", type=Minutes(), metavar="MIN", help="Updated in the last MIN minutes, or 2h, 30d."
+)
 @click.option("--limit", "-k", type=click.IntRange(min=0), help="How many at most [all].")
 @click.option("--archived", "is_archived", is_flag=True, help="What can be restored instead.")
 @pass_session
@@ -39,7 +42,7 @@ def list_(session: Session, *, active: float | None, limit: int | None, is_archi
         lines = [archived_line(each) for each in gone] or ["nothing is archived"]
         session.output.emit({"count": len(gone), "archived": documents}, *lines)
         return
-    found = store.entries(None if active is None else active * 60)
+    found = store.entries(active)
     shown = found[:limit]
     lines = [_line(each) for each in shown]
     if len(shown) < len(found):
@@ -77,7 +80,7 @@ def delete(session: Session, /, key: str) -> None:
     if not store_of(session).delete(key):
         raise NotFoundError("session", key, "'clawstate sessions list' shows which there are")
     hint = click.style("('clawstate sessions restore' brings it back)", dim=True)
-    session.output.emit({"deleted": key}, f"deleted {printed(key)}  {hint}")
+    session.output.emit({"deleted": key}, f"deleted {one_line(key)}  {hint}")
 
 
 @sessions.command()
@@ -120,8 +123,8 @@ def archived_document(archived: Archived) -> dict[str, Any]:
 
 def archived_line(archived: Archived) -> str:
     """Return a line that shows *archived*."""
-    name = click.style(printed(archived.archive), dim=True)
-    key = click.style(printed(archived.session_key), fg="cyan")
+    name = click.style(one_line(archived.archive), dim=True)
+    key = click.style(one_line(archived.session_key), fg="cyan")
     return f"{to_iso(archived.at)}  {key}  {archived.reason}  {name}"
 
 
@@ -135,9 +138,9 @@ def _brief(entry: SessionEntry) -> dict[str, Any]:
 
 
 def _line(entry: SessionEntry) -> str:
-    key = click.style(printed(entry.session_key), fg="cyan")
+    key = click.style(one_line(entry.session_key), fg="cyan")
     label = entry.fields.get("label")
-    told = f"  {printed(label)}" if isinstance(label, str) and label else ""
+    told = f"  {one_line(label)}" if isinstance(label, str) and label else ""
     return f"{_moment(entry)}  {key}{told}  {click.style(entry.session_id, dim=True)}"
 
 
@@ -145,15 +148,15 @@ def _full(entry: SessionEntry) -> Iterator[str]:
     from clawstate.files.json_text import dump_compact  # noqa: PLC0415 - see `NOUNS`
 
     own = {
-        "key": printed(entry.session_key),
+        "key": one_line(entry.session_key),
         "session": entry.session_id,
-        "file": printed(entry.session_file),
+        "file": one_line(entry.session_file),
         "updated": _moment(entry),
     }
     for name, value in entry.fields.items():
         text = value if isinstance(value, str) else dump_compact(value)
         cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"
-        own[printed(name)] = " ".join(printed(cut).split())
+        own[one_line(name)] = " ".join(printed(cut).split())
     width = max(len(name) for name in own)
     for name, text in own.items():
         yield f"{click.style(name.ljust(width), dim=True)}  {text}"

@@ -9,29 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clawstate.cli.command import pass_session
-from clawstate.cli.config import printed
-from clawstate.cli.options import Duration
+from clawstate.cli.options import Duration, Size
+from clawstate.cli.printing import one_line
 from clawstate.cli.session import Session
 from clawstate.cli.sessions import KEY, sessions, store_of
 
 if TYPE_CHECKING:
     from clawstate.stores.sessions import Pruned, SessionEntry
-
-
-class Size(click.ParamType[int]):
-    """A number of bytes such as `500kb` or `10mb`."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the bytes that *value* means."""
-        from clawstate.config.schema.quantities import size_bytes  # noqa: PLC0415 - see `NOUNS`
-        from clawstate.errors import InvalidError  # noqa: PLC0415
-
-        try:
-            return size_bytes(value)
-        except InvalidError:
-            self.fail(f"{value!r} is no size; write 500kb, 10mb or 1gb", param, ctx)
 
 
 @sessions.command()
@@ -102,7 +86,7 @@ def _lines(pruned: Pruned, *, told_to: bool) -> list[str]:
     verb = "would archive" if pruned.dry_run else "archived"
     whys = (("age", pruned.by_age), ("number", pruned.by_count), ("size", pruned.by_size))
     lines = [
-        f"{verb} {click.style(printed(each.session_key), fg='cyan')}  "
+        f"{verb} {click.style(one_line(each.session_key), fg='cyan')}  "
         + click.style(f"({why})", dim=True)
         for why, chosen in whys
         for each in chosen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -27,26 +28,32 @@ def status(session: Session) -> None:
     from clawstate.cli.tables import aligned  # noqa: PLC0415
 
     state = session.state
-    exists = state.paths.memory_db.exists()
     memory = state.memory.stats()
     changed = _last_write(state, memory.pop("changed"))
+    kept = dict(_records(state))
     document = {
         "stateDir": str(state.paths.root),
-        "exists": state.paths.root.exists(),
+        "exists": os.path.lexists(state.paths.root),
         "version": __version__,
         "sqlite": apsw.sqlite_lib_version(),
         "lastDurableWrite": None if changed is None else to_iso(changed),
         "memory": {"engine": "sqlite", "path": str(state.paths.memory_db), **memory},
-        "records": dict(_records(state)),
+        "records": {_camel(name): value for name, value in kept.items()},
     }
     top = {
         "state directory": document["stateDir"],
         "clawstate": f"{__version__} (SQLite {document['sqlite']})",
         "last write": document["lastDurableWrite"] or "nothing is kept yet",
     }
+    exists = os.path.lexists(state.paths.memory_db)
     shown = {"memory": str(state.paths.memory_db), **memory} if exists else {}
-    kept = {name: value for name, value in _records(state) if value}
-    session.output.emit(document, *aligned(top), *aligned(kept), *aligned(shown))
+    full = {name: value for name, value in kept.items() if value}
+    session.output.emit(document, *aligned({**top, **full, **shown}))
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split()
+    return first + "".join(each.capitalize() for each in rest)
 
 
 def _last_write(state: State, memory: Any) -> float | None:

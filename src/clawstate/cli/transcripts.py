@@ -102,7 +102,9 @@ def show(
 @click.argument("text")
 @click.option("--session", "session_id", metavar="ID", help="Only this session.")
 @click.option("--key", metavar="KEY", help="Only the session of this key.")
-@click.option("--limit", "-k", default=20, show_default=True, type=click.IntRange(min=0))
+@click.option(
+    "--limit", "-k", default=20, show_default=True, type=click.IntRange(min=0), help="At most."
+)
 @click.option("--role", help="Only what this role said, such as user or assistant.")
 @click.option("--since", metavar="TIME", help="Said at or after this ISO time.")
 @click.option("--until", metavar="TIME", help="Said before this ISO time.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clawstate.cli.command import pass_session
-from clawstate.cli.options import Duration
+from clawstate.cli.options import Duration, Size
 from clawstate.cli.session import Session
 from clawstate.cli.transcripts import keyed, session_of, transcripts
 
@@ -91,9 +91,9 @@ def delete(session: Session, /, key: str | None, session_id: str | None) -> None
 
 
 @transcripts.command()
-@click.option("--older-than", type=Duration(), help="Unchanged for 30d, 12w or 1y.")
+@click.option("--older-than", type=Duration(), metavar="TIME", help="Unchanged for 30d, 12w or 1y.")
 @click.option("--most-sessions", type=click.IntRange(min=0), help="Keep the newest so many.")
-@click.option("--most-bytes", type=click.IntRange(min=0), help="Keep the newest of this size.")
+@click.option("--most-bytes", type=Size(), metavar="SIZE", help="Keep the newest of this size.")
 @pass_session
 def prune(
     session: Session,

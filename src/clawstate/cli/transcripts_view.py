@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clawstate.cli.config import printed
+from clawstate.cli.printing import printed
 from clawstate.cli.tables import size
 from clawstate.clock import to_iso
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from clawstate.doctor.audit.modes import is_secret_place
-from clawstate.doctor.audit.tree import Entry, walk
+from clawstate.doctor.audit.tree import Entry, walk, walk_agent
 from clawstate.doctor.finding import Finding
 from clawstate.errors import StateError
 from clawstate.sealing.passphrase import PRESENT
 from clawstate.state import State
+from clawstate.state.agent_dirs import agent_dirs, auth_cache, auth_profiles
 from clawstate.state.agents import agents_of
 from clawstate.state.auth import open_shelf
-from clawstate.state.encryption import Encryption
-from clawstate.state.secrets import vault_of
 from clawstate.stores.auth.credentials import OAuth
 from clawstate.stores.auth.pending import failure_of
 
@@ -35,7 +35,7 @@ def check(state: State, *, fix: bool) -> Iterator[Finding]:
 def _modes(state: State, *, fix: bool) -> Iterator[Finding]:
     if os.name != "posix":
         return
-    for entry in walk(state.paths.root, refused=lambda _error, _path: None):
+    for entry in _entries(state):
         is_ours = not entry.is_link and (not entry.place or is_secret_place(entry))
         if not is_ours or not entry.mode & _OTHERS:
             continue
@@ -45,6 +45,18 @@ def _modes(state: State, *, fix: bool) -> Iterator[Finding]:
             remedy = _narrowed(entry, narrow, remedy)
         message = f"others may read it (mode {entry.mode:04o})"
         yield Finding("wide-mode", "warning", str(entry.path), message, remedy)
+
+
+def _entries(state: State) -> Iterator[Entry]:
+    yield from walk(state.paths.root, refused=_nobody_told)
+    for agent_id, folder in agent_dirs(state.ground).items():
+        # Below the state all but the directory itself is known by its name.
+        found = walk_agent(folder, agent_id, refused=_nobody_told)
+        yield from islice(found, 1 if folder.is_relative_to(state.paths.root) else None)
+
+
+def _nobody_told(_error: OSError, _path: Path) -> None:
+    """Pass over what the system refuses to show."""
 
 
 def _narrowed(entry: Entry, mode: int, remedy: str) -> str:
@@ -57,7 +69,7 @@ def _narrowed(entry: Entry, mode: int, remedy: str) -> str:
 
 
 def _keys(state: State) -> Iterator[Finding]:
-    encryption, vault = Encryption(state.ground), vault_of(state.ground)
+    encryption, vault = state.encryption, state.ground.vault
     path = str(vault.path)
     try:
         source, census = encryption.source(), encryption.census()
@@ -79,7 +91,7 @@ def _keys(state: State) -> Iterator[Finding]:
 
 
 def _clear_text(state: State, *, fix: bool) -> Iterator[Finding]:
-    encryption = Encryption(state.ground)
+    encryption = state.encryption
     try:
         census = encryption.census()
         path = str(state.paths.root / "agents")
@@ -103,7 +115,7 @@ def _secrets(count: int) -> str:
 
 
 def _profiles(state: State, agent_id: str) -> Iterator[Finding]:
-    path = str(state.paths.auth_profiles(agent_id))
+    path = str(auth_profiles(state.ground, agent_id))
     try:
         rows = open_shelf(state.ground, agent_id).rows()
     except StateError as error:
@@ -127,7 +139,7 @@ def _profiles(state: State, agent_id: str) -> Iterator[Finding]:
 
 
 def _legacy(state: State, agent_id: str) -> Iterator[Finding]:
-    files: list[Path] = [state.paths.auth_cache(agent_id)]
+    files: list[Path] = [auth_cache(state.ground, agent_id)]
     if agent_id == "main":
         files.append(state.paths.legacy_oauth)
     for each in files:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 
 from clawstate.doctor import (
@@ -9,13 +10,14 @@ from clawstate.doctor import (
     config,
     dedupe,
     devices,
+    documents,
     files,
     memory,
     sessions,
     transcripts,
 )
 from clawstate.doctor.finding import Finding
-from clawstate.errors import StateError
+from clawstate.errors import CorruptWarning, StateError
 from clawstate.state import State
 
 _ORDER = {"error": 0, "warning": 1, "info": 2}
@@ -30,6 +32,7 @@ def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Findi
     checks = (
         config.check(state, fix=fix),
         files.check(state, fix=fix),
+        documents.check(state, fix=fix),
         auth.check(state, fix=fix),
         sessions.check(state, fix=fix),
         transcripts.check(state, fix=fix, deep=deep),
@@ -38,10 +41,12 @@ def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Findi
         memory.check(state, fix=fix, deep=deep),
     )
     found: list[Finding] = []
-    for check in checks:
-        # What keeps many checks from looking, such as a broken configuration, is told once.
-        told = {each.message for each in found if each.path in each.message}
-        found += [each for each in _guarded(check, state) if each.message not in told]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CorruptWarning)  # each is a finding here
+        for check in checks:
+            # What keeps many checks from looking, such as a broken configuration, is told once.
+            told = {each.message for each in found if each.path in each.message}
+            found += [each for each in _guarded(check, state) if each.message not in told]
     return sorted(found, key=lambda finding: _ORDER[finding.severity])
 
 
@@ -52,3 +57,7 @@ def _guarded(check: Iterable[Finding], state: State) -> Iterator[Finding]:
     except StateError as error:
         path = getattr(error, "path", None) or str(state.paths.root)
         yield Finding(error.code, "error", str(path), str(error), "see the message")
+    except OSError as error:
+        path, problem = error.filename or state.paths.root, error.strerror or str(error)
+        remedy = "run clawstate as the user that the state belongs to"
+        yield Finding("unavailable", "error", str(path), f"{path}: {problem}", remedy)

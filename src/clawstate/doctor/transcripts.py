@@ -23,6 +23,7 @@ def check(state: State, *, fix: bool, deep: bool = True) -> Iterator[Finding]:
     except StateError as error:
         yield Finding(error.code, "error", path, str(error), "see the message")
         return
+    yield from _without_session(state, path, fix=fix)
     derived = [each for each in problems if each.startswith(_DERIVED)]
     for problem in problems:
         if problem not in derived:
@@ -38,3 +39,15 @@ def check(state: State, *, fix: bool, deep: bool = True) -> Iterator[Finding]:
         # Not mended: what was said stays as it was said.
         told = "kept as it was given; leave it out when you replay the session"
         yield Finding("transcript-orphan", "warning", path, remark, told)
+
+
+def _without_session(state: State, path: str, *, fix: bool) -> Iterator[Finding]:
+    try:
+        found = [each for each in state.sessions.ended() if state.transcripts.held(each)]
+        gone = state.sessions.collect() if fix else frozenset()
+    except StateError:
+        return  # told where the sessions are looked at
+    for each in sorted(found):
+        message = f"messages of the session {each} are left, which was removed for good"
+        remedy = "removed" if each in gone else "goes with 'clawstate sessions prune'"
+        yield Finding("transcript-without-session", "info", path, message, remedy)

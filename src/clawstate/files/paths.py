@@ -19,6 +19,7 @@ _NEW_DIRECTORY = ".openclaw"
 _OLD_DIRECTORIES = (".clawdbot", ".moldbot", ".moltbot")
 _STATE_VARIABLES = ("OPENCLAW_STATE_DIR", "CLAWDBOT_STATE_DIR")
 _HOME_VARIABLES = ("HOME", "USERPROFILE")
+_AGENT_VARIABLES = ("OPENCLAW_AGENT_DIR", "PI_CODING_AGENT_DIR")
 
 _TILDE = re.compile(r"~(?=$|[\\/])")
 _PLAIN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -44,9 +45,34 @@ def resolve_state_dir(env: Mapping[str, str] | None = None) -> Path:
     return next(filter(_exists, candidates), home / _NEW_DIRECTORY)
 
 
+def resolve_main_agent_dir(env: Mapping[str, str] | None = None) -> Path | None:
+    """
+    Return the absolute directory that *env* names for what belongs to the main agent, if any.
+
+    `OPENCLAW_AGENT_DIR` wins over `PI_CODING_AGENT_DIR`.
+    """
+    variables = os.environ if env is None else env
+    chosen = _first_set(variables, _AGENT_VARIABLES)
+    return None if chosen is None else expand_path(chosen, env=variables)
+
+
 def expand_path(text: str, *, env: Mapping[str, str] | None = None) -> Path:
     """Return *text* as an absolute path; a leading `~` alone or before a separator is the home."""
     return _absolute(_without_tilde(text.strip(), str(effective_home(env))))
+
+
+def expand_below(text: str, root: Path, *, env: Mapping[str, str] | None = None) -> Path:
+    """Return *text* as `expand_path` does, but that a relative path begins at *root*."""
+    plain = text.strip()
+    return expand_path(plain if _TILDE.match(plain) else str(root / plain), env=env)
+
+
+def is_nameable(text: str) -> bool:
+    """Tell whether the system can take *text* for a path: no null, no half of a surrogate pair."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def effective_home(env: Mapping[str, str] | None = None) -> Path:
@@ -90,7 +116,7 @@ class StatePaths:
         return self.root / "openclaw.json"
 
     def agent_dir(self, agent_id: str = "main") -> Path:
-        """Return the directory of what belongs to one agent."""
+        """Return the directory of what belongs to one agent, unless settings name another."""
         return self.root / "agents" / normalise_agent_id(agent_id) / "agent"
 
     def agent_config(self, agent_id: str = "main") -> Path:

@@ -8,8 +8,8 @@ Keys are any text of 1 to 1,024 characters that UTF-8 can hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import PurePosixPath
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
@@ -44,7 +44,7 @@ class Versioned:
     """A record as it was found: its key, its value and the revision of that value."""
 
     key: str
-    value: Json
+    value: Json = field(repr=False)  # it may be a secret
     revision: Revision
 
 
@@ -112,7 +112,7 @@ Change: TypeAlias = Callable[[Json | None], Json | Mark]
 called again."""
 
 WholeChange: TypeAlias = Callable[[dict[str, Json]], tuple[Mapping[str, Json], A]]
-"""All records (own copies) to all records as they shall be, and an answer. Pure."""
+"""All records that it may change (own copies) to these as they shall be, and an answer. Pure."""
 
 
 class Collection(Protocol):
@@ -166,6 +166,14 @@ class Collection(Protocol):
 
     def change_all(self, change: WholeChange[A]) -> A:
         """Replace all records by what *change* makes of them, at once, and return its answer."""
+
+    def change_some(self, keys: Iterable[str], change: WholeChange[A]) -> A:
+        """
+        Replace the records of *keys* by what *change* makes of them, at once; return its answer.
+
+        It is given those that are there. In rows this costs what these keys cost, however many
+        others there are. Raises `InvalidError` for a record that it returns under another key.
+        """
 
     def changes(self, since: str | None = None) -> Changes:
         """Return which keys moved after the cursor *since*, and a cursor of now (`None`: only it).

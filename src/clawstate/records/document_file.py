@@ -52,10 +52,10 @@ class Snapshot:
 
     stamp: Stamp | None
     settled: bool
-    raw: bytes
-    document: Json | None
-    records: Mapping[str, Json]
-    _texts: dict[str, tuple[str, Revision]] = field(default_factory=dict)
+    raw: bytes = field(repr=False)
+    document: Json | None = field(repr=False)
+    records: Mapping[str, Json] = field(repr=False)
+    _texts: dict[str, tuple[str, Revision]] = field(default_factory=dict, repr=False)
 
     def get(self, key: str) -> Versioned | None:
         """Return the record of *key*, as a copy."""

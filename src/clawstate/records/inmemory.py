@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +32,7 @@ from clawstate.records.rules import (
     key_range,
     require_expected,
     require_key,
+    require_keys,
     require_limit,
     require_records,
 )
@@ -154,13 +155,14 @@ class InMemoryCollection:
     def change_all(self, change: WholeChange[A]) -> A:
         """Replace all records by what *change* makes of them, at once."""
         with self._writing() as table:
-            old = {key: row.value() for key, row in sorted(table.rows.items())}
-            with self._guard.running(self._shape.kind):
-                records, answer = change(old)
-            require_records(records)
-            new = {key: kept(self._shape, key, value)[0] for key, value in records.items()}
-            self._apply({**dict.fromkeys(table.rows.keys() - new.keys()), **new})
-            return answer
+            return self._replaced(sorted(table.rows), change)
+
+    def change_some(self, keys: Iterable[str], change: WholeChange[A]) -> A:
+        """Replace the records of *keys* by what *change* makes of them, at once."""
+        wanted = require_keys(keys)
+        with self._writing() as table:
+            found = [key for key in wanted if key in table.rows]
+            return self._replaced(found, change, wanted)
 
     def changes(self, since: str | None = None) -> Changes:
         """Return which keys moved after the cursor *since*, and a cursor of now."""
@@ -172,6 +174,17 @@ class InMemoryCollection:
             if moment is None or not table.floor <= moment <= table.now:
                 return Changes(cursor, frozenset(), complete=False)
             return Changes(cursor, frozenset(table.moved_after(moment)))
+
+    def _replaced(
+        self, found: list[str], change: WholeChange[A], wanted: list[str] | None = None
+    ) -> A:
+        old = {key: self._table.rows[key].value() for key in found}
+        with self._guard.running(self._shape.kind):
+            records, answer = change(old)
+        require_records(records, wanted)
+        new = {key: kept(self._shape, key, value)[0] for key, value in records.items()}
+        self._apply({**dict.fromkeys(key for key in found if key not in new), **new})
+        return answer
 
     def _moment(self, cursor: str) -> int | None:
         name, _, moment = cursor.partition(".")

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -26,6 +25,7 @@ from clawstate.errors import (
 )
 from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
+from clawstate.records import replacing
 from clawstate.records.contract import (
     ABSENT,
     ANY,
@@ -40,13 +40,14 @@ from clawstate.records.contract import (
     Versioned,
     WholeChange,
 )
-from clawstate.records.document_file import DocumentFile, Snapshot, revision_of
+from clawstate.records.document_file import DocumentFile, Snapshot
 from clawstate.records.rules import (
     ChangeGuard,
     is_key,
     kept,
     require_expected,
     require_key,
+    require_keys,
     require_limit,
     require_records,
 )
@@ -137,7 +138,7 @@ class JsonFileCollection:
         def change(snapshot: Snapshot) -> tuple[Mapping[str, Json] | None, Versioned]:
             found = snapshot.revision(key)
             require_expected(self._shape, key, found, expect)
-            return _replaced(snapshot, key, text, copy)
+            return replacing.one(snapshot, key, text, copy)
 
         return self._changed(change)
 
@@ -150,7 +151,7 @@ class JsonFileCollection:
             if found is None and expect in {ANY, ABSENT}:
                 return None, False
             require_expected(self._shape, key, found, expect)
-            return _without(snapshot, key), True
+            return replacing.without(snapshot, key), True
 
         return self._changed(change)
 
@@ -163,24 +164,19 @@ class JsonFileCollection:
             with self._backend.guard.running(self._shape.kind):
                 value = change(None if found is None else found.value)
             if value is DELETE:
-                return (None if found is None else _without(snapshot, key)), None
+                return (None if found is None else replacing.without(snapshot, key)), None
             text, copy = kept(self._shape, key, value)
-            return _replaced(snapshot, key, text, copy)
+            return replacing.one(snapshot, key, text, copy)
 
         return self._changed(apply)
 
     def change_all(self, change: WholeChange[A]) -> A:
         """Replace all records by what *change* makes of them, at once, and return its answer."""
+        return self._replaced(None, change)
 
-        def apply(snapshot: Snapshot) -> tuple[Mapping[str, Json] | None, A]:
-            found = {key: snapshot.get(key) for key in snapshot.keys()}  # noqa: SIM118
-            values = {key: record.value for key, record in found.items() if record is not None}
-            with self._backend.guard.running(self._shape.kind):
-                records, answer = change(values)
-            require_records(records)
-            return self._rearranged(snapshot, records), answer
-
-        return self._changed(apply)
+    def change_some(self, keys: Iterable[str], change: WholeChange[A]) -> A:
+        """Replace the records of *keys* by what *change* makes of them, at once."""
+        return self._replaced(require_keys(keys), change)
 
     def changes(self, since: str | None = None) -> Changes:
         """Return which keys moved after the cursor *since*, and a cursor of now."""
@@ -218,6 +214,18 @@ class JsonFileCollection:
         self._backend.guard.require_readable(self._shape.kind)
         return self._file.read()
 
+    def _replaced(self, keys: list[str] | None, change: WholeChange[A]) -> A:
+        def apply(snapshot: Snapshot) -> tuple[Mapping[str, Json] | None, A]:
+            found = {key: snapshot.get(key) for key in (snapshot.keys() if keys is None else keys)}
+            values = {key: record.value for key, record in found.items() if record is not None}
+            with self._backend.guard.running(self._shape.kind):
+                records, answer = change(values)
+            require_records(records, keys)
+            make = replacing.whole if keys is None else replacing.parts
+            return make(self._shape, snapshot, values, records), answer
+
+        return self._changed(apply)
+
     def _changed(self, change: Callable[[Snapshot], tuple[Mapping[str, Json] | None, A]]) -> A:
         self._backend.require_open()
         self._backend.guard.require_changeable()
@@ -249,38 +257,11 @@ class JsonFileCollection:
             self._file.write(before, records, fence=lock.confirm, release=lambda: _released(lock))
         return answer
 
-    def _rearranged(
-        self, snapshot: Snapshot, records: Mapping[str, Json]
-    ) -> Mapping[str, Json] | None:
-        arranged = {key: value for key, value in snapshot.records.items() if not is_key(key)}
-        same = len(arranged) + len(records) == len(snapshot.records)
-        for key, value in records.items():
-            _, copy = kept(self._shape, key, value)
-            if snapshot.revision(key) == revision_of(copy):
-                copy = snapshot.records[key]  # the same object need not be written out again
-            else:
-                same = False
-            arranged[key] = copy
-        return None if same else arranged
-
 
 def _released(lock: FileLock) -> None:
     # What can have stayed is the lock file, and that is marked as left.
     with contextlib.suppress(UnavailableError):
         lock.release()
-
-
-def _replaced(
-    snapshot: Snapshot, key: str, text: str, copy: Json
-) -> tuple[Mapping[str, Json] | None, Versioned]:
-    record = Versioned(key, json.loads(text), revision_of(copy))
-    if snapshot.revision(key) == record.revision:
-        return None, record
-    return {**snapshot.records, key: copy}, record
-
-
-def _without(snapshot: Snapshot, key: str) -> Mapping[str, Json]:
-    return {each: value for each, value in snapshot.records.items() if each != key}
 
 
 def _require_inside(path: PurePosixPath) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 from pathlib import Path
 
 from clawstate.errors import InvalidError, LimitError, NotFoundError
@@ -18,7 +19,10 @@ from clawstate.files.regular import read_regular
 
 _FOLDER = ".lastgood"
 # Truncating it first, or renaming over it, would make ext4 write it out at once.
-_WRITE = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+_FLAGS = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+_WRITE = _FLAGS | os.O_NONBLOCK  # a pipe in its place must not block whoever holds the lock
+_CREATE = _FLAGS | os.O_CREAT | os.O_EXCL
+_OTHERS = 0o077
 _DIGEST = 32  # bytes
 
 
@@ -47,6 +51,8 @@ def read_copy(path: Path, *, limit: int) -> bytes | None:
     Raises `UnavailableError` when the system refuses: a copy that cannot be read just now is not
     one that is missing.
     """
+    if copy_path(path).parent.is_symlink():
+        return None
     with contextlib.suppress(NotFoundError, InvalidError, LimitError):
         whole = read_regular(copy_path(path), limit=limit + _DIGEST)
         data = whole[:-_DIGEST]
@@ -55,11 +61,20 @@ def read_copy(path: Path, *, limit: int) -> bytes | None:
 
 
 def _opened(copy: Path) -> int:
+    """Return a descriptor of *copy*, made if need be; raises `OSError` for what is not ours."""
+    if copy.parent.is_symlink():
+        raise NotADirectoryError(copy.parent)
     try:
-        return os.open(copy, _WRITE, 0o600)
+        descriptor = os.open(copy, _WRITE)
     except FileNotFoundError:
         copy.parent.mkdir(mode=0o700, exist_ok=True)
-        return os.open(copy, _WRITE, 0o600)
+        return os.open(copy, _CREATE, 0o600)
+    found = os.fstat(descriptor)
+    if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and not found.st_mode & _OTHERS:
+        return descriptor
+    os.close(descriptor)
+    copy.unlink()  # whatever has the name, the secrets shall not go there
+    return os.open(copy, _CREATE, 0o600)
 
 
 def _digest(data: bytes) -> bytes:

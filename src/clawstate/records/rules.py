@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -108,11 +108,24 @@ def require_expected(shape: Shape, key: str, found: Revision | None, expect: str
     raise ConflictError(shape.kind, key)
 
 
-def require_records(records: object) -> None:
-    """Raise `InvalidError` unless the answer of a `change_all` is a mapping."""
+def require_keys(keys: Iterable[str]) -> list[str]:
+    """Return *keys*, each of them once; raises `InvalidError` for what cannot be a key."""
+    if isinstance(keys, str):
+        raise InvalidError("keys", "are one text", "give a collection of keys")
+    wanted = list(dict.fromkeys(keys))
+    for key in wanted:
+        require_key(key)
+    return wanted
+
+
+def require_records(records: object, keys: Iterable[str] | None = None) -> None:
+    """Raise `InvalidError` unless *records*, made by a change, are a mapping, of *keys* alone."""
     if not isinstance(records, Mapping):
         problem = f"the change returned {type(records).__name__}, not a mapping"
         raise InvalidError("records", problem, "return (records, answer)")
+    if keys is not None and (other := records.keys() - set(keys)):
+        problem = f"the change returned {len(other)} that it was not asked for"
+        raise InvalidError("records", problem, "name their keys as well")
 
 
 class ChangeGuard:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
@@ -28,11 +28,12 @@ from clawstate.records.rules import (
     kept,
     require_expected,
     require_key,
+    require_keys,
     require_limit,
     require_records,
 )
 from clawstate.records.sqlite_history import History
-from clawstate.records.sqlite_rows import Row, Table
+from clawstate.records.sqlite_rows import Row, Rows, Table
 from clawstate.records.sqlite_schema import MIGRATIONS
 from clawstate.sqlite import Database
 
@@ -72,6 +73,13 @@ class SqliteBackend:
             shape, self._database, self._history, tenant=self._tenant, guard=self._guard
         )
 
+    def kinds(self, prefix: str = "") -> tuple[str, ...]:
+        """Return the kinds that start with *prefix* and have records, sorted."""
+        sql = "SELECT DISTINCT kind FROM records WHERE tenant = ? AND substr(kind, 1, ?) = ?"
+        with self._database.reading() as connection:
+            found = connection.execute(sql, (self._tenant, len(prefix), prefix)).fetchall()
+        return tuple(sorted(str(kind) for (kind,) in found))
+
     def close(self) -> None:
         """Close the database; a call after this raises `ClosedError`."""
         self._database.close()
@@ -93,7 +101,9 @@ class SqliteCollection:
         self._database = database
         self._history = history
         self._mine = (tenant, shape.kind)
+        self._rows = Rows(database.rows, self._mine, database.path)
         self._guard = guard
+        self._at_rest = False
 
     @property
     def shape(self) -> Shape:
@@ -102,9 +112,8 @@ class SqliteCollection:
 
     def get(self, key: str) -> Versioned | None:
         """Return the record of *key*."""
-        with self._reading() as table:
-            found = table.find(key) if is_key(key) else None
-            return None if found is None else found.record
+        found = self._readable().find(key if is_key(key) else "")
+        return None if found is None else found.record
 
     def scan(
         self, prefix: str = "", *, after: str | None = None, limit: int | None = None
@@ -117,14 +126,12 @@ class SqliteCollection:
         memory holds; each page is then of a moment of its own.
         """
         require_limit(limit)
-        with self._reading() as table:
-            rows = table.rows(prefix, after=after, limit=limit)
-        return (table.read(row).record for row in rows)
+        rows = self._readable().page(prefix, after=after, limit=limit)
+        return (self._rows.read(row).record for row in rows)
 
     def count(self, prefix: str = "") -> int:
         """Return how many records have a key that starts with *prefix*."""
-        with self._reading() as table:
-            return table.count(prefix)
+        return self._readable().count(prefix)
 
     def put(self, key: str, value: Json, *, expect: Revision | Mark = ANY) -> Versioned:
         """Keep *value* under *key* if the record there is as expected."""
@@ -152,12 +159,17 @@ class SqliteCollection:
     def update(self, key: str, change: Change) -> Versioned | None:
         """Put what *change* makes of the value of *key*, and return it."""
         require_key(key)
+        # Where the last one changed nothing, this one may not either: a read waits for nobody.
+        if self._at_rest and (same := self._unchanged(key, change)) is not None:
+            return same
         with self._writing() as table:
             found = table.find(key)
             value, error = self._tried(change, None if found is None else found.record.value)
             if error is None and value is not DELETE:
                 text, copy = kept(self._shape, key, value)
-                return Versioned(key, copy, self._written(table, key, text, found))
+                revision = self._written(table, key, text, found)
+                self._at_rest = revision == _revision(found)
+                return Versioned(key, copy, revision)
             if error is None and found is not None:
                 self._remove(table, [key])
         if error is not None:
@@ -166,27 +178,45 @@ class SqliteCollection:
 
     def change_all(self, change: WholeChange[A]) -> A:
         """Replace all records by what *change* makes of them, at once."""
+        return self._replaced(None, change)
+
+    def change_some(self, keys: Iterable[str], change: WholeChange[A]) -> A:
+        """Replace the records of *keys* by what *change* makes of them, at once."""
+        return self._replaced(require_keys(keys), change)
+
+    def changes(self, since: str | None = None) -> Changes:
+        """Return which keys moved after the cursor *since*, and a cursor of now."""
+        self._guard.require_readable(self._shape.kind)
+        with self._database.reading() as connection:
+            return sqlite_history.changes(connection, *self._mine, since)
+
+    def _unchanged(self, key: str, change: Change) -> Versioned | None:
+        self._guard.require_changeable()
+        found = self._readable().find(key)
+        if found is None:
+            return None
+        value, error = self._tried(change, found.record.value)
+        if error is not None or value is DELETE:
+            return None
+        text, copy = kept(self._shape, key, value)
+        return Versioned(key, copy, found.record.revision) if found.says(text) else None
+
+    def _readable(self) -> Rows:
+        self._guard.require_readable(self._shape.kind)
+        return self._rows
+
+    def _replaced(self, keys: list[str] | None, change: WholeChange[A]) -> A:
         with self._writing() as table:
-            rows = [table.read(row) for row in table.rows()]
+            rows = table.all() if keys is None else table.some(keys)
             old = {row.record.key: row.record.value for row in rows}
             outcome, error = self._tried(change, old)
             if error is None:
                 records, answer = cast("tuple[Mapping[str, Json], A]", outcome)
+                require_records(records, keys)
                 self._replace(table, rows, records)
         if error is not None:
             raise error
         return answer
-
-    def changes(self, since: str | None = None) -> Changes:
-        """Return which keys moved after the cursor *since*, and a cursor of now."""
-        with self._reading() as table:
-            return sqlite_history.changes(table.connection, *self._mine, since)
-
-    @contextmanager
-    def _reading(self) -> Iterator[Table]:
-        self._guard.require_readable(self._shape.kind)
-        with self._database.reading() as connection:
-            yield Table(connection, self._mine, self._database.path)
 
     @contextmanager
     def _writing(self) -> Iterator[Table]:
@@ -217,9 +247,13 @@ class SqliteCollection:
         sqlite_history.forget_removed(table.connection, len(keys))
 
     def _replace(self, table: Table, rows: list[Row], records: Mapping[str, Json]) -> None:
-        require_records(records)
-        new = {key: kept(self._shape, key, value)[0] for key, value in records.items()}
-        gone = [row.record.key for row in rows if row.record.key not in new]
+        same = {row.record.key for row in rows if row.is_left_alone(records)}
+        new = {
+            key: kept(self._shape, key, value)[0]
+            for key, value in records.items()
+            if key not in same
+        }
+        gone = [row.record.key for row in rows if row.record.key not in records]
         for row in rows:
             if row.record.key in new and row.says(new[row.record.key]):
                 del new[row.record.key]

@@ -38,21 +38,23 @@ class History:
 
     def advance(self, connection: apsw.Connection, count: int, generation: int) -> int:
         """Take *count* numbers inside the running transaction, and return the first of them."""
-        number = _row(connection)[0]
-        if self._is_current(connection, number, generation):
-            first = number + 1
-        else:
+        first = self._continued(connection, count, generation)
+        if first is None:
+            number = _row(connection)[0]
             first = max(number + 1, int(self._clock() * 1_000_000))
             self._begin(connection, first, number, generation)
+            connection.execute("UPDATE history SET rev = ?", (first + count - 1,))
         self._seen = first + count - 1
-        connection.execute("UPDATE history SET rev = ?", (self._seen,))
         return first
 
-    def _is_current(self, connection: apsw.Connection, number: int, generation: int) -> bool:
-        if self._epoch is None or self._epoch.generation != generation or number < self._seen:
-            return False
-        found = connection.execute("SELECT epoch FROM epochs WHERE first = ?", (self._epoch.first,))
-        return bool(found.get == self._epoch.name)
+    def _continued(self, connection: apsw.Connection, count: int, generation: int) -> int | None:
+        epoch = self._epoch
+        if epoch is None or epoch.generation != generation:
+            return None
+        # One statement, for it is on the way of every change.
+        bound = count, self._seen, epoch.first, epoch.name
+        last = connection.execute(_CONTINUE, bound).get
+        return None if last is None else int(last) - count + 1
 
     def _begin(self, connection: apsw.Connection, first: int, before: int, generation: int) -> None:
         self._epoch = _Epoch(os.urandom(8).hex(), first, generation)
@@ -91,6 +93,12 @@ def changes(connection: apsw.Connection, tenant: str, kind: str, since: str | No
     rows = connection.execute(_MOVED, (tenant, kind, moment) * 2)
     return Changes(cursor, frozenset(row[0] for row in rows))
 
+
+_CONTINUE = """
+UPDATE history SET rev = rev + ?
+WHERE rev >= ? AND (SELECT epoch FROM epochs WHERE first = ?) = ?
+RETURNING rev
+"""
 
 _MOVED = """
 SELECT id FROM records WHERE tenant = ? AND kind = ? AND rev > ?

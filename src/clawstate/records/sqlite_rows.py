@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import apsw
 
 from clawstate.errors import CorruptError
 from clawstate.files.json_text import dump_compact, parse_json
-from clawstate.records.contract import Versioned
+from clawstate.records.contract import Json, Versioned
 from clawstate.records.rules import key_range
 
 _MINE = "tenant = ? AND kind = ?"
+_FIND = f"SELECT id, rev, body FROM records WHERE {_MINE} AND id = ?"
+_WRITE = """
+INSERT INTO records VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET rev = excluded.rev, body = excluded.body
+"""
+_DELETE = f"DELETE FROM records WHERE {_MINE} AND id = ?"
+_SCALARS = frozenset({int, float, str, bool, type(None)})
 _MOST = 1 << 62  # what SQLite can take as a limit
+
+Fetch: TypeAlias = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
+"""Returns the rows of a statement with its bindings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +33,13 @@ class Row:
     """A record that was found, and its text in the database at *path*."""
 
     record: Versioned
-    body: str
+    body: str = field(repr=False)
     path: Path
+
+    def is_left_alone(self, records: Mapping[str, Json]) -> bool:
+        """Tell whether *records* hold the very value that was read, and nobody can have altered."""
+        value = self.record.value
+        return value.__class__ in _SCALARS and records.get(self.record.key, records) is value
 
     def says(self, text: str) -> bool:
         """Tell whether the row holds the value whose JSON text is *text*."""
@@ -33,65 +48,71 @@ class Row:
         return self.body == text or dump_compact(parse_json(self.body, path=self.path)) == text
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """The rows of the tenant and kind *mine*, inside a transaction on the database at *path*."""
+class Rows:
+    """The rows of the tenant and kind *mine*, as *fetch* reads them from the database at *path*."""
 
-    connection: apsw.Connection
-    mine: tuple[str, str]
-    path: Path
+    def __init__(self, fetch: Fetch, mine: tuple[str, str], path: Path) -> None:
+        self._fetch = fetch
+        self._mine = mine
+        self._path = path
 
     def find(self, key: str) -> Row | None:
         """Return the row of *key*."""
-        sql = f"SELECT id, rev, body FROM records WHERE {_MINE} AND id = ?"
-        rows = self.connection.execute(sql, (*self.mine, key)).fetchall()
+        rows = self._fetch(_FIND, (*self._mine, key))
         return self.read(rows[0]) if rows else None
 
-    def rows(
+    def page(
         self, prefix: str = "", *, after: str | None = None, limit: int | None = None
     ) -> list[tuple[Any, ...]]:
         """Return the columns of all rows of a scan, by key."""
         condition, bound = self._within(prefix, after)
         sql = f"SELECT id, rev, body FROM records WHERE {condition} ORDER BY id LIMIT ?"
-        most = -1 if limit is None else min(limit, _MOST)
-        return self.connection.execute(sql, (*bound, most)).fetchall()
+        return self._fetch(sql, (*bound, -1 if limit is None else min(limit, _MOST)))
 
     def count(self, prefix: str) -> int:
         """Return how many keys start with *prefix*."""
         condition, bound = self._within(prefix, None)
-        return int(
-            self.connection.execute(f"SELECT count(*) FROM records WHERE {condition}", bound).get
-        )
+        return int(self._fetch(f"SELECT count(*) FROM records WHERE {condition}", bound)[0][0])
 
     def read(self, row: tuple[Any, ...]) -> Row:
         """Return the row with these columns; raises `CorruptError` when its body is not JSON."""
         key, number, body = row
         try:
-            value = parse_json(body, path=self.path)
+            value = parse_json(body, path=self._path)
         except CorruptError as error:
-            problem = f"the record {key!r} of {self.mine[1]!r} {error.problem}"
-            raise CorruptError(str(self.path), problem) from error
-        return Row(Versioned(key, value, str(number)), body, self.path)
-
-    def write(self, texts: Mapping[str, str], number: int) -> None:
-        """Put *texts* by key, the first with the revision *number*, the next with the next."""
-        self.connection.executemany(
-            "INSERT INTO records VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET rev = excluded.rev, body = excluded.body",
-            [(*self.mine, key, number + n, text) for n, (key, text) in enumerate(texts.items())],
-        )
-
-    def remove(self, keys: list[str], number: int) -> None:
-        """Delete *keys* and remember it under the revisions from *number* on."""
-        self.connection.executemany(
-            f"DELETE FROM records WHERE {_MINE} AND id = ?", [(*self.mine, key) for key in keys]
-        )
-        self.connection.executemany(
-            "INSERT INTO removed VALUES (?, ?, ?, ?)",
-            [(number + place, *self.mine, key) for place, key in enumerate(keys)],
-        )
+            problem = f"the record {key!r} of {self._mine[1]!r} {error.problem}"
+            raise CorruptError(str(self._path), problem) from error
+        return Row(Versioned(key, value, str(number)), body, self._path)
 
     def _within(self, prefix: str, after: str | None) -> tuple[str, tuple[str, ...]]:
         low, high = key_range(prefix, after)
-        condition, bound = f"{_MINE} AND id >= ?", (*self.mine, low)
+        condition, bound = f"{_MINE} AND id >= ?", (*self._mine, low)
         return (condition, bound) if high is None else (f"{condition} AND id < ?", (*bound, high))
+
+
+class Table(Rows):
+    """Rows inside a transaction that writes."""
+
+    def __init__(self, connection: apsw.Connection, mine: tuple[str, str], path: Path) -> None:
+        super().__init__(lambda sql, bound: connection.execute(sql, bound).fetchall(), mine, path)
+        self.connection = connection
+
+    def all(self) -> list[Row]:
+        """Return all rows, by key."""
+        return [self.read(row) for row in self.page()]
+
+    def some(self, keys: Iterable[str]) -> list[Row]:
+        """Return the rows of those *keys* that are there, in their order."""
+        return [row for row in map(self.find, keys) if row is not None]
+
+    def write(self, texts: Mapping[str, str], number: int) -> None:
+        """Put *texts* by key, the first with the revision *number*, the next with the next."""
+        for place, (key, text) in enumerate(texts.items()):
+            self.connection.execute(_WRITE, (*self._mine, key, number + place, text))
+
+    def remove(self, keys: list[str], number: int) -> None:
+        """Delete *keys* and remember it under the revisions from *number* on."""
+        for place, key in enumerate(keys):
+            self.connection.execute(_DELETE, (*self._mine, key))
+            row = (number + place, *self._mine, key)
+            self.connection.execute("INSERT INTO removed VALUES (?, ?, ?, ?)", row)

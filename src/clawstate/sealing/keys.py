@@ -53,7 +53,12 @@ class Keys:
         if set(found) != _MEMBERS or version != FORMAT or found["check"] != _check(found):
             raise CorruptError(str(path), "was changed, and the keys in it cannot be trusted")
         source = KeySource.read(found["source"], path=path)
-        return cls(found["state"], source, found["current"], found["keys"])
+        state, current, keys = found["state"], found["current"], found["keys"]
+        # The digest tells an accident only: whoever can write here can make one that fits.
+        whole = isinstance(state, str) and isinstance(current, str) and isinstance(keys, dict)
+        if not whole or not all(isinstance(each, dict) for each in keys.values()):
+            raise CorruptError(str(path), "does not hold keys as they are written")
+        return cls(state, source, current, keys)
 
     def text(self) -> str:
         """Return the content of the file."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clawstate.errors import CorruptError, InvalidError
-from clawstate.files.paths import expand_path
+from clawstate.files.paths import expand_path, is_nameable
 from clawstate.sealing.ciphertext import new_key
 from clawstate.sealing.key_file import default_key_file, make_key_file, read_key_file
 from clawstate.sealing.keyring_entry import SERVICE, make_entry, read_entry
@@ -45,8 +45,12 @@ class KeySource:
         kind, place = found.get("kind"), found.get("place")
         if kind == "passphrase":
             return cls("passphrase", stretching=Stretching.read(found, path=path))
-        if kind not in {"file", "keyring"} or not isinstance(place, str) or not place:
+        if not isinstance(kind, str) or not isinstance(place, str) or not place:
             raise CorruptError(str(path), "names no source of its key")
+        if kind not in {"file", "keyring"}:
+            raise CorruptError(str(path), "names no source of its key")
+        if kind == "file" and not (Path(place).is_absolute() and is_nameable(place)):
+            raise CorruptError(str(path), "names a key file that cannot be")
         return cls(kind, place)
 
     @property
@@ -111,4 +115,4 @@ def new_source(
 
 
 def _is_absolute(place: str) -> bool:
-    return place.startswith(("/", "~/")) and "\0" not in place
+    return place.startswith(("/", "~/")) and is_nameable(place)

@@ -8,11 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clawstate.errors import ConflictError, CorruptError, NotFoundError, UnavailableError
+from clawstate.errors import (
+    ConflictError,
+    CorruptError,
+    InvalidError,
+    NotFoundError,
+    UnavailableError,
+)
 from clawstate.files.atomic import sweep_temporaries, write_atomic
 from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import expand_path
+from clawstate.files.refusals import translated
 from clawstate.files.stamps import Stamp, read_stamped, stamp_of
 from clawstate.sealing.ciphertext import new_key
 from clawstate.sealing.keys import Keys
@@ -110,6 +117,7 @@ class Vault:
         Raises `ConflictError` if they are there with an outer key of another kind.
         """
         require_choice(choice)
+        self._require_real_folder()
         with self._mutex, FileLock(self.path, options=self._lock) as lock:
             if not self.exists:
                 self._make(choice, lock)
@@ -127,6 +135,7 @@ class Vault:
         is: it opens older backups.
         """
         require_choice(choice)
+        self._require_real_folder()
         with self._mutex, FileLock(self.path, options=self._lock) as lock:
             old = self._open()
             source, outer = self._source(choice, old.keys.state, again=True)
@@ -167,6 +176,13 @@ class Vault:
             )
             raise UnavailableError(str(self.path), "is missing", hint) from error
         return raw, stamp
+
+    def _require_real_folder(self) -> None:
+        folder = self.path.parent
+        with translated(folder, "cannot be reached"):
+            is_link = folder.is_symlink()
+        if is_link:
+            raise InvalidError(str(folder), "is a link", "put a real directory in its place")
 
     def _make(self, choice: str, lock: FileLock) -> None:
         state = os.urandom(8).hex()

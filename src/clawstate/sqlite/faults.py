@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
 import apsw
 
@@ -36,16 +35,36 @@ class DamagedValueError(ValueError):
     """A value in a row that nothing of ours could have written; the message says which."""
 
 
-@contextmanager
-def translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Translation:
     """Raise the `StateError` that names *path* and a remedy in place of SQLite's own error."""
-    try:
-        yield
-    except apsw.Error as error:
-        raise state_error(error, path) from error
-    except (DamagedValueError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        # Text and JSON come from nowhere else than the rows of the database in here.
-        raise CorruptError(str(path), "holds a damaged value") from error
+    return Translation(path)
+
+
+class Translation:
+    """See `translated`; a class, because a generator would cost every read a microsecond."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Raise what the error means, if it is one of SQLite or of a row."""
+        if error is None:
+            return
+        if isinstance(error, apsw.Error):
+            raise state_error(error, self._path) from error
+        if isinstance(error, DamagedValueError | UnicodeDecodeError | json.JSONDecodeError):
+            # Text and JSON come from nowhere else than the rows of the database in here.
+            raise CorruptError(str(self._path), "holds a damaged value") from error
 
 
 def state_error(error: apsw.Error, path: Path) -> StateError:

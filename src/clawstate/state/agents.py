@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from clawstate.errors import StateError
 from clawstate.files.paths import normalise_agent_id
-from clawstate.state.ground import SQLITE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +19,20 @@ _KIND = "auth:"
 
 def agents_of(ground: Ground) -> tuple[str, ...]:
     """Return the names of all agents that may have credentials, `main` first."""
-    found = {*_configured(ground), *_on_disk(ground), *_in_records(ground)} - {_MAIN}
+    kept = (kind.removeprefix(_KIND) for kind in ground.engines.kinds(_KIND))
+    found = {*_configured(ground), *_on_disk(ground), *kept} - {_MAIN}
     return (_MAIN, *sorted(found))
+
+
+def default_agent(ground: Ground) -> str:
+    """Return the agent for whatever names none: the default one of the configuration."""
+    listed: Any = ()
+    with suppress(StateError):
+        listed = ground.config.get("agents.list")
+    found = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    chosen = next((each for each in found if each.get("default") is True), None)
+    first = chosen or (found[0] if found else {})
+    return normalise_agent_id(str(first.get("id") or _MAIN))
 
 
 def _configured(ground: Ground) -> Iterator[str]:
@@ -39,20 +50,3 @@ def _on_disk(ground: Ground) -> Iterator[str]:
             # Any other name is of no agent: none is written so.
             if each.is_dir() and normalise_agent_id(each.name) == each.name:
                 yield each.name
-
-
-def _in_records(ground: Ground) -> Iterator[str]:
-    if ground.engines.choice != SQLITE or not ground.paths.records_db.exists():
-        return
-    from clawstate.records.sqlite_schema import MIGRATIONS  # noqa: PLC0415 - files do without
-    from clawstate.sqlite import Database  # noqa: PLC0415
-
-    database = Database(ground.paths.records_db, migrations=MIGRATIONS)
-    try:
-        with database.reading() as connection:
-            mine = (ground.engines.tenant, f"{_KIND}*")
-            sql = "SELECT DISTINCT kind FROM records WHERE tenant = ? AND kind GLOB ?"
-            kinds = connection.execute(sql, mine).fetchall()
-    finally:
-        database.close()
-    yield from (str(kind).removeprefix(_KIND) for (kind,) in kinds)

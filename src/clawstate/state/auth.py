@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from clawstate.config.service import Config
@@ -11,7 +11,8 @@ from clawstate.files.paths import normalise_agent_id
 from clawstate.files.safe_names import encode_name
 from clawstate.records.contract import Collection, Shape
 from clawstate.records.layouts import MapLayout
-from clawstate.state.ground import Ground, below
+from clawstate.state.agent_dirs import auth_cache, auth_profiles
+from clawstate.state.ground import FILE, Ground, placed
 from clawstate.state.secrets import resolver_of, sealer_of
 from clawstate.stores.auth.codec import CredentialCodec
 from clawstate.stores.auth.legacy import (
@@ -59,9 +60,10 @@ def open_shelf(ground: Ground, name: str) -> Shelf:
 
 def auth_collection(ground: Ground, name: str) -> Collection:
     """Return the records of the agent *name*, in the engine of the state."""
-    path = below(ground.paths.auth_profiles(name), ground.paths.root)
-    assert path is not None  # noqa: S101 - the paths of a state lie below its root
-    return ground.engines.records().collection(Shape(f"auth:{name}", path, LAYOUT))
+    root, path = placed(auth_profiles(ground, name), ground.paths.root)
+    is_file = ground.engines.choice == FILE
+    engine = ground.engines.files(root) if is_file else ground.engines.records()
+    return engine.collection(Shape(f"auth:{name}", path, LAYOUT))
 
 
 def auth_settings(config: Config) -> AuthSettings:
@@ -79,23 +81,28 @@ def auth_settings(config: Config) -> AuthSettings:
 
 
 def _sources(ground: Ground, name: str) -> tuple[LegacySource, ...]:
-    paths = ground.paths
-    files = [("auth.json", paths.auth_cache(name), from_agent_file)]
+    files = [("auth.json", auth_cache(ground, name), from_agent_file)]
     if name == MAIN:  # all others inherit what belongs to no agent
-        files.append(("oauth.json", paths.legacy_oauth, from_oauth_file))
-    backend = ground.engines.files(paths.root)
+        files.append(("oauth.json", ground.paths.legacy_oauth, from_oauth_file))
     sources = []
     for file_name, file, convert in files:
         key = f"auth:{name}/{file_name}"
-        path = PurePosixPath(file.relative_to(paths.root))
-        collection = backend.collection(Shape(f"legacy:{key}", path, MapLayout()))
+        root, path = placed(file, ground.paths.root)
+        shape = Shape(f"legacy:{key}", path, MapLayout())
+        collection = ground.engines.files(root).collection(shape)
         sources.append(LegacySource(key, collection, convert))
     return tuple(sources)
 
 
+def refresh_dir(ground: Ground, name: str) -> Path:
+    """Return where the refreshes of the agent *name* keep their locks and spooled answers."""
+    return ground.paths.locks_dir / "auth" / encode_name(name)
+
+
 def _refresher(ground: Ground, shelf: Shelf) -> Refresher:
-    locks = ground.paths.locks_dir / "auth" / encode_name(shelf.name)
-    return Refresher(shelf.collection, shelf.codec, locks=locks, clock=ground.clock)
+    locks = refresh_dir(ground, shelf.name)
+    above = ground.paths.locks_dir
+    return Refresher(shelf.collection, shelf.codec, locks=locks, above=above, clock=ground.clock)
 
 
 def _order(value: Any) -> tuple[str, ...] | Mapping[str, tuple[str, ...]] | None:

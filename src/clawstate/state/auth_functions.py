@@ -57,9 +57,7 @@ def upsert_auth_profile(
     damaged file, `LockTimeoutError`, `UnavailableError`.
     """
     with _opened(agent_id, state_dir) as (_, profiles):
-        profiles.upsert(profile_id, credential)
-        record: dict[str, Any] = profiles.document()["profiles"][profile_id]
-        return record
+        return profiles.keep(profile_id, credential)
 
 
 def save_auth_profile_store(

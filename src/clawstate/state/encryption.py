@@ -12,7 +12,7 @@ from clawstate.sealing.sealer import FieldSealer
 from clawstate.sealing.sources import require_choice
 from clawstate.state.agents import agents_of
 from clawstate.state.auth import open_shelf
-from clawstate.state.secrets import OFF, SETTING, is_on, vault_of
+from clawstate.state.secrets import OFF, SETTING, is_on
 from clawstate.state.traces import remove_traces
 from clawstate.stores.auth.codec import SECRETS, CredentialCodec
 from clawstate.stores.auth.names import is_blank, is_variable
@@ -64,7 +64,7 @@ class Encryption:
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
-        self._vault = vault_of(ground)
+        self._vault = ground.vault
 
     @property
     def is_on(self) -> bool:

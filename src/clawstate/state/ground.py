@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from clawstate.clock import Clock
 from clawstate.config.service import Config
@@ -15,6 +16,9 @@ from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import StatePaths
 from clawstate.records.contract import Backend
 from clawstate.records.json_files import JsonFilesBackend
+
+if TYPE_CHECKING:
+    from clawstate.sealing.vault import Vault
 
 FILE = "file"
 SQLITE = "sqlite"
@@ -30,6 +34,20 @@ class Ground:
     clock: Clock
     lock: LockOptions
     engines: Engines
+    _vaults: list[Vault] = field(default_factory=list, init=False, repr=False, compare=False)
+    _mutex: threading.Lock = field(
+        default_factory=threading.Lock, init=False, repr=False, compare=False
+    )
+
+    @property
+    def vault(self) -> Vault:
+        """The keys of the encryption, the same for all who ask: they are unlocked once."""
+        from clawstate.state.secrets import open_vault  # noqa: PLC0415 - few states have keys
+
+        with self._mutex:
+            if not self._vaults:
+                self._vaults.append(open_vault(self))
+            return self._vaults[0]
 
 
 @dataclass(slots=True)
@@ -71,6 +89,11 @@ class Engines:
         problem = "this version keeps records in files and in SQLite"
         raise UnavailableError("the PostgreSQL engine", problem, "choose 'file' or 'sqlite'")
 
+    def kinds(self, prefix: str) -> tuple[str, ...]:
+        """Return the kinds of records that start with *prefix*, where one engine knows them all."""
+        backend = self.records()
+        return backend.kinds(prefix) if isinstance(backend, _Naming) else ()
+
     def files(self, root: Path, *, lock: LockOptions | None = None) -> Backend:
         """Return the engine of JSON files below *root*, with *lock* where another wait is due."""
         options = lock or self.lock
@@ -102,12 +125,26 @@ class Engines:
         return SqliteBackend(self.paths.records_db, tenant=self.tenant, lock_timeout=timeout)
 
 
+@runtime_checkable
+class _Naming(Protocol):
+    """An engine that knows what is kept in it."""
+
+    def kinds(self, prefix: str = "") -> tuple[str, ...]:
+        """Return the kinds of the records there are."""
+
+
 def require_store(choice: str) -> str:
     """Return *choice* if it names an engine; raises `InvalidError` that does not repeat it."""
     if choice in {FILE, SQLITE} or _POSTGRES.fullmatch(choice):
         return choice
     problem = "is no engine"  # not repeated: an address holds a password
     raise InvalidError("store", problem, "give 'file', 'sqlite' or 'postgresql://...'")
+
+
+def placed(path: Path, root: Path) -> tuple[Path, PurePosixPath]:
+    """Return where an engine of files is rooted for *path*, and the path below that."""
+    inside = below(path, root)
+    return (path.parent, PurePosixPath(path.name)) if inside is None else (root, inside)
 
 
 def below(path: Path, root: Path) -> PurePosixPath | None:

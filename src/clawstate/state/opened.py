@@ -18,6 +18,7 @@ from clawstate.state.ground import Engines, Ground
 
 if TYPE_CHECKING:
     from clawstate.memory.contract import Embedder
+    from clawstate.state.encryption import Encryption
     from clawstate.stores.auth import AuthProfiles
     from clawstate.stores.dedupe import PersistentDedupe
     from clawstate.stores.device_auth import DeviceAuth
@@ -70,6 +71,13 @@ class State:
         if name not in self._auth:
             self._auth[name] = open_auth(self.ground, name)
         return self._auth[name]
+
+    @cached_property
+    def encryption(self) -> Encryption:
+        """Whether the credentials are sealed, and with which key."""
+        from clawstate.state.encryption import Encryption  # noqa: PLC0415
+
+        return Encryption(self.ground)
 
     @cached_property
     def sessions(self) -> Sessions:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from clawstate.config.schema.quantities import duration_seconds
+from clawstate.errors import InvalidError
 from clawstate.files.lock_options import LockOptions
+from clawstate.files.paths import expand_below, is_nameable
 from clawstate.records.contract import Collection
-from clawstate.state.ground import FILE, Ground, below
+from clawstate.state.ground import FILE, Ground, placed
 from clawstate.stores.device_auth import HELD, OPENCLAW_HELD, DeviceAuth
 from clawstate.stores.devices import DEVICES, Devices
 from clawstate.stores.identity import IDENTITY, Identity
@@ -98,13 +100,12 @@ def _requests(ground: Ground) -> Callable[[], Collection]:
 def _collection(ground: Ground, chosen: str) -> Collection:
     if not chosen or ground.engines.choice != FILE:
         return ground.engines.records().collection(REQUESTS)
-    path = _place(ground, chosen)
-    inside = below(path, ground.paths.root)
-    root = path.parent if inside is None else ground.paths.root
-    shape = replace(REQUESTS, path=inside or PurePosixPath(path.name))
-    return ground.engines.files(root).collection(shape)
+    root, path = placed(_place(ground, chosen), ground.paths.root)
+    return ground.engines.files(root).collection(replace(REQUESTS, path=path))
 
 
 def _place(ground: Ground, chosen: str) -> Path:
-    path = Path(chosen).expanduser()
-    return path if path.is_absolute() else ground.paths.root / path
+    if not is_nameable(chosen) or ".." in Path(chosen).parts:
+        problem = "leads up, or holds what no path can"
+        raise InvalidError("pairing.path", problem, "give an absolute path, or one below the state")
+    return expand_below(chosen, ground.paths.root)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +20,6 @@ OFF = "off"
 SETTING = "state.encryption.key"
 _PASSPHRASE = "state.encryption.passphrase"  # noqa: S105 - a key path
 
-# One for each opened state, for as long as it is in use: a passphrase is asked for once.
-_vaults: weakref.WeakKeyDictionary[Config, Vault] = weakref.WeakKeyDictionary()
-_mutex = threading.Lock()
-
 
 def sealer_of(ground: Ground) -> Callable[[], Sealer | None]:
     """
@@ -35,7 +29,7 @@ def sealer_of(ground: Ground) -> Callable[[], Sealer | None]:
     opens what is sealed and seals nothing. A configuration that cannot be read counts as "on" where
     there are keys. Asking unlocks no key: that is done by `seal` and `open`.
     """
-    vault, config = vault_of(ground), ground.config
+    vault, config = ground.vault, ground.config
 
     def sealer() -> Sealer | None:
         try:
@@ -70,30 +64,19 @@ def resolver_of(ground: Ground) -> Resolve:
     return resolve
 
 
-def vault_of(ground: Ground) -> Vault:
-    """Return the keys of *ground*, the same for all who ask."""
-    with _mutex:
-        found = _vaults.get(ground.config)
-        if found is None:
-            found = _vaults[ground.config] = _vault(ground)
-        return found
+def open_vault(ground: Ground) -> Vault:
+    """Return the keys of *ground*; `Ground.vault` is where everybody finds them."""
+    config = ground.config
+
+    def given() -> str | None:
+        return None if config.get(_PASSPHRASE) is None else str(config.secret(_PASSPHRASE))
+
+    return Vault(ground.paths.root, given=given, keep=keep_copy, lock=ground.lock)
 
 
 def is_on(config: Config) -> bool:
     """Tell whether new secrets are to be encrypted."""
     return bool(config.get(SETTING, OFF) != OFF)
-
-
-def _vault(ground: Ground) -> Vault:
-    known = weakref.ref(ground.config)  # a strong one would keep the vault for ever
-
-    def given() -> str | None:
-        config = known()
-        if config is None or config.get(_PASSPHRASE) is None:
-            return None
-        return str(config.secret(_PASSPHRASE))
-
-    return Vault(ground.paths.root, given=given, keep=keep_copy, lock=ground.lock)
 
 
 def _defaults(config: Any) -> Any:

@@ -33,10 +33,13 @@ def resolve_and_persist_session_file(
     it should be. Source: specification section 3.
     """
     with _sessions(store_path, state_dir, clock) as sessions:
-        entry = sessions.resolve(session_key)
-        if session_id is None or session_id == entry.session_id:
-            return entry
-        return sessions.update(session_key, {"sessionId": session_id}) or entry
+        while True:
+            entry = sessions.resolve(session_key)
+            if session_id is None or session_id == entry.session_id:
+                return entry
+            changed = sessions.update(session_key, {"sessionId": session_id})
+            if changed is not None:  # else somebody deleted it in between
+                return changed
 
 
 def update_session_store(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -12,37 +14,46 @@ from clawstate.clock import Clock, system_clock
 from clawstate.config.service import Config
 from clawstate.errors import InvalidError
 from clawstate.files.lock_options import SESSION_INDEX, LockOptions
-from clawstate.files.paths import expand_path, normalise_agent_id
+from clawstate.files.paths import expand_below, is_nameable, normalise_agent_id
 from clawstate.records.json_files import JsonFilesBackend
-from clawstate.state.ground import FILE, SQLITE, Engines, Ground, below
+from clawstate.state.agents import agents_of, default_agent
+from clawstate.state.ground import FILE, SQLITE, Ground, placed
+from clawstate.state.session_messages import removing_messages
+from clawstate.state.session_routes import RoutedSessions
 from clawstate.stores.sessions.opening import sessions_on
 from clawstate.stores.sessions.selection import Maintenance
 from clawstate.stores.sessions.service import Sessions
+from clawstate.stores.sessions.upkeep import Gone
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://\S+", re.IGNORECASE)
 _AGENT = "{agentId}"
 _USUAL = Maintenance()
 
 
-def open_sessions(ground: Ground, agent_id: str = "main") -> Sessions:
+def open_sessions(ground: Ground, agent_id: str | None = None) -> Sessions:
     """
     Return the sessions of a state, where `session.store` says.
 
-    It is an engine, or the path of an index file, in which `~` is the home and `{agentId}` stands
-    for *agent_id*; the state directory is where relative paths begin. Without it the engine is that
-    of the whole state. Raises `ConfigError` and `InvalidError` for a setting that makes no sense.
+    It is an engine, or the path of an index file, in which `~` is the home; the state directory is
+    where relative paths begin. `{agentId}` in it stands for *agent_id*; without one each session
+    key names its agent, as `agent:<id>:...`, or is of the default one. Without a setting the engine
+    is that of the whole state. Messages go with the sessions that are gone for good. Raises
+    `ConfigError` and `InvalidError` for a setting that makes no sense.
     """
     config, paths = ground.config, ground.paths
     settings = partial(maintenance, config)
     usual = PurePosixPath("sessions/sessions.json")
     choice = _chosen(config, usual=str(paths.sessions_index)) or ground.engines.choice
+    gone = removing_messages(ground)
     if choice != FILE and _is_engine(choice):
-        backend = ground.engines.records(choice)
-        return sessions_on(backend, paths.root, usual, settings=settings, clock=ground.clock)
-    path = paths.sessions_index
-    if choice != FILE:
-        path = _index_path(choice, root=paths.root, agent_id=agent_id)
-    return _on_files(ground.engines, path, settings=settings, ground=ground)
+        backend, clock = ground.engines.records(choice), ground.clock
+        return sessions_on(backend, paths.root, usual, settings=settings, clock=clock, gone=gone)
+    if choice == FILE:
+        return _on_files(ground, paths.sessions_index, settings=settings, gone=gone)
+    path = _index_path(choice, paths.root)
+    if _AGENT not in choice:
+        return _on_files(ground, path, settings=settings, gone=gone)
+    return _routed(ground, str(path), settings=settings, agent_id=agent_id)
 
 
 def open_index(path: Path, *, clock: Clock = system_clock) -> Sessions:
@@ -89,27 +100,55 @@ def _is_engine(choice: str) -> bool:
     return choice in {FILE, SQLITE} or _ADDRESS.fullmatch(choice) is not None
 
 
-def _index_path(choice: str, *, root: Path, agent_id: str) -> Path:
-    text = choice.replace(_AGENT, normalise_agent_id(agent_id))
-    if "\0" in text:
-        raise InvalidError("session.store", "holds a null character", "give a path")
-    if not text.startswith("~"):
-        text = str(root / text)
-    return expand_path(text)
+def _index_path(choice: str, root: Path) -> Path:
+    if not is_nameable(choice):
+        raise InvalidError("session.store", "holds what no path can", "give a path")
+    return expand_below(choice, root)
+
+
+def _routed(
+    ground: Ground, template: str, *, settings: Callable[[], Maintenance], agent_id: str | None
+) -> Sessions:
+    def named(session_ids: frozenset[str]) -> frozenset[str]:
+        return session_ids & sessions.named()  # two agents may name one session
+
+    def opened(agent: str) -> Sessions:
+        gone = removing_messages(ground, named=named)
+        path = Path(template.replace(_AGENT, agent))
+        return _on_files(ground, path, settings=settings, gone=gone)
+
+    def agents() -> set[str]:
+        return {*_agents_in(template), *agents_of(ground)}
+
+    sessions = RoutedSessions(opened, agents=agents, default=lambda: default_agent(ground))
+    return sessions if agent_id is None else opened(normalise_agent_id(agent_id))
+
+
+def _agents_in(template: str) -> Iterator[str]:
+    """Yield the agents whose index lies where *template* says, whoever they are."""
+    head, _, tail = template.partition(_AGENT)
+    folder, start = os.path.split(head)
+    end = tail.partition(os.sep)[0]
+    wanted = re.compile(f"{re.escape(start)}([a-z0-9_-]+){re.escape(end)}")
+    with suppress(OSError):
+        for each in Path(folder).iterdir():
+            found = wanted.fullmatch(each.name)
+            if found and Path(template.replace(_AGENT, found[1])).is_file():
+                yield found[1]
 
 
 def _on_files(
-    engines: Engines, path: Path, *, settings: Callable[[], Maintenance], ground: Ground
+    ground: Ground, path: Path, *, settings: Callable[[], Maintenance], gone: Gone
 ) -> Sessions:
-    place = below(path, ground.paths.root)
-    root = path.parent if place is None else ground.paths.root
+    root, place = placed(path, ground.paths.root)
     lock = LockOptions(timeout=min(ground.lock.patience(), SESSION_INDEX.patience()))
-    backend = engines.files(root, lock=lock)
+    backend = ground.engines.files(root, lock=lock)
     return sessions_on(
         backend,
         root,
-        PurePosixPath(path.name) if place is None else place,
+        place,
         settings=settings,
         clock=ground.clock,
         lock=lock,
+        gone=gone,
     )

@@ -13,9 +13,11 @@ from clawstate.files.atomic import sweep_temporaries, write_atomic
 from clawstate.files.lock import FileLock
 from clawstate.files.regular import read_regular
 from clawstate.records.last_good import copy_path, keep_copy, read_copy
-from clawstate.state.auth import open_shelf
+from clawstate.state.agent_dirs import auth_cache, auth_profiles
+from clawstate.state.auth import open_shelf, refresh_dir
 from clawstate.state.ground import FILE, SQLITE
 from clawstate.stores.auth.codec import SECRETS
+from clawstate.stores.auth.refresh_spool import SPOOLED
 
 if TYPE_CHECKING:
     from clawstate.state.ground import Ground
@@ -34,13 +36,16 @@ def remove_traces(ground: Ground, agents: Iterable[str]) -> tuple[str, ...]:
     """
     found: list[str] = []
     for name in agents:
-        path = ground.paths.auth_profiles(name)
+        path = auth_profiles(ground, name)
         if path.parent.is_dir():
             with FileLock(path, options=ground.lock):
                 sweep_temporaries(path)
                 found += _last_good(path)
             found += _quarantine(path, frozenset(_values(ground, name)))
+        if ground.engines.choice != FILE and path.exists():
+            found.append(f"{path}, from when records lay in files, may hold secrets; remove it")
         found += _legacy(ground, name)
+        found += _spooled(refresh_dir(ground, name))
     if ground.engines.choice == SQLITE:
         found += _compacted(ground.paths.records_db)
     elif ground.engines.choice != FILE:
@@ -63,6 +68,9 @@ def _last_good(path: Path) -> Iterator[str]:
 
 def _quarantine(path: Path, values: frozenset[bytes]) -> Iterator[str]:
     folder = path.parent / ".quarantine"
+    if folder.is_symlink():
+        yield f"{folder} is a link, which is not followed; look at what it leads to"
+        return
     if not folder.is_dir():
         return
     for each in sorted(folder.iterdir()):
@@ -80,12 +88,21 @@ def _quarantine(path: Path, values: frozenset[bytes]) -> Iterator[str]:
 
 
 def _legacy(ground: Ground, name: str) -> Iterator[str]:
-    files = [ground.paths.auth_cache(name)]
+    files = [auth_cache(ground, name)]
     if name == "main":
         files.append(ground.paths.legacy_oauth)
     for file in files:
         if file.exists():
             yield f"{file}, of an older release, holds secrets in the clear; remove it"
+
+
+def _spooled(folder: Path) -> Iterator[str]:
+    """Name answers that a killed refresh could not store: they may be all there is of a login."""
+    for path in sorted(folder.glob(f"*/*{SPOOLED}")):
+        with suppress(StateError, OSError):
+            raw = read_regular(path, limit=_LIMIT)
+            if raw and not any(f'"{name}Sealed"'.encode() in raw for name in SECRETS["oauth"]):
+                yield f"{path} may hold tokens of a refresh that was killed; refresh that profile"
 
 
 def _values(ground: Ground, name: str) -> Iterator[bytes]:

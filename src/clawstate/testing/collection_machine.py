@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -15,19 +13,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from clawstate.errors import ConflictError
-from clawstate.files.json_text import dump_compact
 from clawstate.records.contract import (
     ABSENT,
     ANY,
     DELETE,
     Backend,
     Capability,
-    Changes,
     Collection,
     Json,
-    Versioned,
 )
 from clawstate.testing.collection_hooks import NOTES, OTHERS
+from clawstate.testing.collection_model import Model, require_same, texts_of
 
 Factory = Callable[[Path], Backend]
 """Opens the engine under test over the state in a directory."""
@@ -75,7 +71,7 @@ class CollectionMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self._root = Path(tempfile.mkdtemp(prefix="clawstate-test-"))
-        self._models = {"notes": _Model(), "others": _Model()}
+        self._models = {"notes": Model(), "others": Model()}
         self._open()
 
     def make(self, path: Path) -> Backend:
@@ -144,27 +140,35 @@ class CollectionMachine(RuleBasedStateMachine):
         with pytest.raises(ZeroDivisionError):
             self._at(where).change_all(lambda _: ({}, 1 // 0))
 
-    @rule(where=_WHERE, new=st.dictionaries(_KEYS, _VALUES, max_size=3), keep=st.sets(_KEYS))
-    def change_all(self, where: str, new: dict[str, Json], keep: set[str]) -> None:
-        """Keep some records, delete the others, put some more."""
-        model = self._models[where]
+    @rule(
+        where=_WHERE,
+        new=st.dictionaries(_KEYS, _VALUES, max_size=3),
+        keep=st.sets(_KEYS),
+        only=st.none() | st.sets(_KEYS, max_size=3),
+    )
+    def change_many(
+        self, where: str, new: dict[str, Json], keep: set[str], only: set[str] | None
+    ) -> None:
+        """Keep some records of all, or of *only* these, delete the others, put some more."""
+        at, model = self._at(where), self._models[where]
+        asked = model.records.keys() if only is None else only | new.keys()
 
         def change(old: dict[str, Json]) -> tuple[dict[str, Json], dict[str, Json]]:
             return {**{key: value for key, value in old.items() if key in keep}, **new}, old
 
-        before = self._at(where).change_all(change)
-        assert _texts(before) == model.texts()
-        for key in model.records.keys() - keep - new.keys():
+        before = at.change_all(change) if only is None else at.change_some(asked, change)
+        assert texts_of(before) == {k: text for k, text in model.texts().items() if k in asked}
+        for key in (model.records.keys() & asked) - keep - new.keys():
             model.drop(key)
         for key, value in new.items():
-            found = self._at(where).get(key)
+            found = at.get(key)
             assert found is not None
             model.note(key, found, value)
 
     @rule(where=_WHERE, key=_KEYS)
     def get(self, where: str, key: str) -> None:
         """Read a record."""
-        _same(self._at(where).get(key), self._models[where].records.get(key))
+        require_same(self._at(where).get(key), self._models[where].records.get(key))
 
     @rule(
         where=_WHERE,
@@ -180,7 +184,7 @@ class CollectionMachine(RuleBasedStateMachine):
         found = list(self._at(where).scan(prefix, after=after, limit=limit))
         assert [each.key for each in found] == wanted
         for each in found:
-            _same(each, records[each.key])
+            require_same(each, records[each.key])
         assert self._at(where).count(prefix) == len(keys)
 
     @rule(where=_WHERE)
@@ -213,7 +217,7 @@ class CollectionMachine(RuleBasedStateMachine):
             found = {each.key: each for each in self._at(where).scan()}
             assert list(found) == sorted(model.records)
             for key, each in found.items():
-                _same(each, model.records[key])
+                require_same(each, model.records[key])
 
     def teardown(self) -> None:
         """Remove what the run left."""
@@ -229,71 +233,3 @@ class CollectionMachine(RuleBasedStateMachine):
 
     def _at(self, where: str) -> Collection:
         return self._collections[where]
-
-
-class _Moment:
-    def __init__(self, cursor: str, texts: dict[str, str]) -> None:
-        self.cursor = cursor
-        self.texts = texts
-        self.touched: set[str] = set()
-
-
-class _Model:
-    """What a collection must hold, what it held, and when it was asked for a cursor."""
-
-    def __init__(self) -> None:
-        self.records: dict[str, Versioned] = {}
-        self.moments: list[_Moment] = []
-        self._seen: dict[tuple[str, str], str] = {}  # the text of each key and revision
-
-    def texts(self) -> dict[str, str]:
-        return _texts({key: each.value for key, each in self.records.items()})
-
-    def note(self, key: str, put: Versioned, value: Json) -> None:
-        """Note that *value* was put, and check the record that came of it."""
-        text = dump_compact(value)
-        assert (put.key, dump_compact(put.value)) == (key, text)
-        assert self._seen.setdefault((key, put.revision), text) == text
-        found = self.records.get(key)
-        if found is not None and dump_compact(found.value) == text:
-            assert put.revision == found.revision
-        else:
-            self._touch(key)
-        self.records[key] = Versioned(key, json.loads(text), put.revision)
-
-    def drop(self, key: str) -> None:
-        if self.records.pop(key, None) is not None:
-            self._touch(key)
-
-    def lost_revisions(self, key: str) -> list[str]:
-        found = self.records.get(key)
-        seen = [revision for each, revision in self._seen if each == key]
-        return [each for each in seen if found is None or each != found.revision]
-
-    def remember(self, cursor: str) -> None:
-        self.moments.append(_Moment(cursor, self.texts()))
-
-    def check(self, moment: _Moment, news: Changes, *, may_forget: bool) -> None:
-        if may_forget and not news.complete:
-            assert news.keys == frozenset()
-            return
-        now = self.texts()
-        keys = now.keys() | moment.texts.keys()
-        differ = {key for key in keys if now.get(key) != moment.texts.get(key)}
-        assert news.complete
-        assert differ <= news.keys <= moment.touched
-
-    def _touch(self, key: str) -> None:
-        for moment in self.moments:
-            moment.touched.add(key)
-
-
-def _texts(records: dict[str, Any]) -> dict[str, str]:
-    return {key: dump_compact(value) for key, value in records.items()}
-
-
-def _same(found: Versioned | None, wanted: Versioned | None) -> None:
-    assert (found is None) == (wanted is None)
-    if found is not None and wanted is not None:
-        assert (found.key, found.revision) == (wanted.key, wanted.revision)
-        assert dump_compact(found.value) == dump_compact(wanted.value)

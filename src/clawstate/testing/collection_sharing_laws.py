@@ -164,6 +164,7 @@ class SharingLaws(CollectionHooks):
             lambda: notes.delete("a"),
             lambda: notes.update("a", lambda _: 1),
             lambda: notes.change_all(lambda _: ({}, None)),
+            lambda: notes.change_some(["a"], lambda _: ({}, None)),
             notes.changes,
             lambda: backend.collection(NOTES),
         ]

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import pytest
 
-_LAWS = ("record", "value", "view", "sharing", "disk")
+_LAWS = ("record", "part", "value", "view", "sharing", "disk")
 pytest.register_assert_rewrite(*(f"clawstate.testing.collection_{each}_laws" for each in _LAWS))
 
 from clawstate.testing.collection_disk_laws import DiskLaws
 from clawstate.testing.collection_hooks import ITEMS, NOTES, OTHERS
+from clawstate.testing.collection_part_laws import PartLaws
 from clawstate.testing.collection_record_laws import RecordLaws
 from clawstate.testing.collection_sharing_laws import SharingLaws
 from clawstate.testing.collection_value_laws import ValueLaws
@@ -18,7 +19,7 @@ from clawstate.testing.collection_view_laws import ViewLaws
 __all__ = ["ITEMS", "NOTES", "OTHERS", "CollectionSuite"]
 
 
-class CollectionSuite(RecordLaws, ValueLaws, ViewLaws, SharingLaws, DiskLaws):
+class CollectionSuite(RecordLaws, PartLaws, ValueLaws, ViewLaws, SharingLaws, DiskLaws):
     """
     Every law that an engine of records must keep; to be run by pytest.
 

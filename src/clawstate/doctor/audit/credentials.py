@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from clawstate.doctor.audit.survey import Spot, Survey
-from clawstate.errors import StateError
+from clawstate.errors import InvalidError, StateError
+from clawstate.files.safe_names import decode_name
 from clawstate.stores.auth.codec import REFERENCES, SECRETS, CredentialCodec, is_sealed, type_of
 from clawstate.stores.auth.contract import Sealer
 
@@ -65,6 +67,19 @@ def survey_copy(
         message = f"a copy, put aside by clawstate, with {secrets} in the clear"
         survey.add("PLAINTEXT_FOUND", "warn", Spot(path), message)
     survey.known.add_all(aside.known)
+
+
+def survey_spooled(
+    survey: Survey, path: Path, *, agent_id: str, folder: str, sealer: Sealer | None
+) -> None:
+    """Look at the answer to a refresh that was killed, in the *folder* of its profile."""
+    document = survey.document(path)
+    record = document.get("record") if isinstance(document, dict) else None
+    profile_id = folder
+    with suppress(InvalidError):
+        profile_id = decode_name(folder) or folder
+    spot = Spot(path, "record", profile_id, profile_id=profile_id)
+    survey_profile(survey, spot, record, agent_id=agent_id, sealer=sealer)
 
 
 def survey_legacy(survey: Survey, path: Path, document: Any) -> None:

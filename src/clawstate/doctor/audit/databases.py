@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ import apsw
 from clawstate.doctor.audit.credentials import survey_profile
 from clawstate.doctor.audit.known import KnownSecret
 from clawstate.doctor.audit.survey import Spot, Survey
+from clawstate.errors import InvalidError
 from clawstate.sqlite.faults import translated
 from clawstate.stores.auth.codec import TYPES, type_of
 from clawstate.stores.auth.contract import Sealer
@@ -28,9 +30,11 @@ def survey_records(survey: Survey, path: Path, sealer: Sealer | None) -> None:
         survey.scanned.add(path)
         found = connection.execute("SELECT kind, id, body FROM records WHERE kind LIKE 'auth%'")
         for kind, name, body in found:
-            record = json.loads(body)
+            record = json.loads(body) if isinstance(body, str | bytes) else None
             if not isinstance(record, dict) or type_of(record) not in TYPES:
                 continue
+            if not isinstance(kind, str) or not isinstance(name, str):
+                continue  # of another program, whose table has the same name
             profile_id = name.partition("/")[2] or name
             spot = Spot(path, f"{kind}/{name}", profile_id, profile_id=profile_id)
             agent_id = kind.partition(":")[2]
@@ -38,27 +42,77 @@ def survey_records(survey: Survey, path: Path, sealer: Sealer | None) -> None:
 
 
 def search_database(path: Path, wanted: Sequence[KnownSecret]) -> Iterator[tuple[KnownSecret, str]]:
-    """Yield which of *wanted* the database holds, and in which column, once each."""
+    """Yield which of *wanted* the rows of the database hold, and in which column, once each."""
     seen: set[tuple[int, str]] = set()
     with translated(path), _opened(path) as connection:
-        for table in _tables(connection):
-            names = _columns(connection, table)
-            for row in connection.execute(f"SELECT * FROM {_quoted(table)}"):
-                for name, secret in _in_row(names, row, wanted):
-                    where = f"{table}.{name}"
-                    if (id(secret), where) not in seen:
-                        seen.add((id(secret), where))
-                        yield secret, where
+        for secret, where in _in_rows(connection, wanted):
+            if (id(secret), where) not in seen:
+                seen.add((id(secret), where))
+                yield secret, where
+
+
+@contextmanager
+def opened_pages(path: Path) -> Iterator[Pages]:
+    """Give all bytes of the database; raises `StateError`."""
+    flags = [apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_MAIN_DB, 0]
+    try:
+        with translated(path):
+            file = apsw.VFSFile("", str(path), flags)
+    except UnicodeEncodeError as error:
+        problem = "has a name that is no UTF-8, so that its free pages cannot be searched"
+        raise InvalidError(str(path), problem, "rename it") from error
+    try:
+        with translated(path):
+            yield Pages(file)
+    finally:
+        file.xClose()
+
+
+class Pages:
+    """
+    The bytes of a database from its beginning, read by SQLite's own file.
+
+    To close any other would drop the locks that SQLite holds on it in this process.
+    """
+
+    def __init__(self, file: apsw.VFSFile) -> None:
+        self._file = file
+        self._left = file.xFileSize()
+        self._at = 0
+
+    def read(self, size: int) -> bytes:
+        """Return the next *size* bytes, fewer at the end."""
+        count = min(size, self._left)
+        data = self._file.xRead(count, self._at) if count else b""
+        self._at += count
+        self._left -= count
+        return data
+
+
+def _in_rows(
+    connection: apsw.Connection, wanted: Sequence[KnownSecret]
+) -> Iterator[tuple[KnownSecret, str]]:
+    # As bytes: another program may have written text that is no UTF-8.
+    for table in _tables(connection):
+        names = _columns(connection, table)
+        if not names:
+            continue
+        columns = ", ".join(f"CAST({_quoted(each)} AS BLOB)" for each in names)
+        for row in connection.execute(f"SELECT {columns} FROM {_quoted(table)}"):
+            for name, secret in _in_row(names, row, wanted):
+                yield secret, f"{table}.{name}"
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[apsw.Connection]:
     # A promise not to change anything makes no file beside the database; but it must not be given
     # where somebody may be writing, which the log tells.
-    log = path.with_name(f"{path.name}-wal")
-    how = "mode=ro" if log.exists() and log.stat().st_size else "immutable=1"
+    log, is_logged = path.with_name(f"{path.name}-wal"), False
+    with suppress(FileNotFoundError):
+        is_logged = log.stat().st_size > 0
+    how = "mode=ro" if is_logged else "immutable=1"
     flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-    connection = apsw.Connection(f"file:{quote(str(path))}?{how}", flags=flags)
+    connection = apsw.Connection(f"file:{quote(os.fsencode(path))}?{how}", flags=flags)
     try:
         connection.set_busy_timeout(_BUSY_MS)
         connection.execute("BEGIN")
@@ -88,13 +142,10 @@ def _quoted(name: str) -> str:
 def _in_row(
     names: Sequence[str], row: Sequence[object], wanted: Sequence[KnownSecret]
 ) -> Iterator[tuple[str, KnownSecret]]:
-    for name, value in zip(names, row, strict=False):
-        if isinstance(value, str):
-            raw = value.encode("utf-8", "surrogatepass")
-        elif isinstance(value, bytes):
-            raw = value
-        else:
-            continue
-        for secret in wanted:
-            if any(form in raw for form in secret.forms()):
-                yield name, secret
+    values = [value if isinstance(value, bytes) else b"" for value in row]
+    whole = b"\n".join(values)
+    for secret in wanted:
+        if any(form in whole for form in secret.forms()):  # seldom, so that a row is looked at once
+            for name, value in zip(names, values, strict=True):
+                if any(form in value for form in secret.forms()):
+                    yield name, secret

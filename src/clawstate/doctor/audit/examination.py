@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clawstate.doctor.audit.copies import Progress, survey_copies
-from clawstate.doctor.audit.credentials import survey_copy, survey_legacy, survey_profiles
+from clawstate.doctor.audit.credentials import (
+    survey_copy,
+    survey_legacy,
+    survey_profiles,
+    survey_spooled,
+)
 from clawstate.doctor.audit.databases import survey_records
 from clawstate.doctor.audit.modes import survey_modes
 from clawstate.doctor.audit.report import Report, ordered
@@ -20,8 +26,9 @@ from clawstate.doctor.audit.settings import (
     survey_keys,
 )
 from clawstate.doctor.audit.survey import Survey
-from clawstate.doctor.audit.tree import Entry, walk
+from clawstate.doctor.audit.tree import Entry, is_of_agent, walk, walk_agent
 from clawstate.errors import StateError
+from clawstate.state.agent_dirs import agent_dirs
 from clawstate.state.secrets import resolver_of, sealer_of
 
 if TYPE_CHECKING:
@@ -35,7 +42,8 @@ _LEGACY = re.compile(
     rf"(agents/[^/]+/agent/([.]{_PUT}/)?auth|credentials/([.]{_PUT}/)?oauth)\.json[^/]*(?<!\.lock)"
 )
 _KEYS = re.compile(rf"((state/)?identity|devices|state)/([.]{_PUT}/)?[^/]*\.json[^/]*(?<!\.lock)")
-_DOTENV = re.compile(r"(workspace[^/]*/)?\.env(\.[^/]*)?")
+_SPOOLED = re.compile(r"locks/auth/(?P<agent>[^/]+)/(?P<profile>[^/]+)/[^/]+\.answer")
+_DOTENV = re.compile(r"(.*/)?\.env|(workspace[^/]*/)?\.env\.[^/]*")
 _DOCUMENT = re.compile(
     rf"agents/[^/]+/agent/([.]{_PUT}/)?(models|config)\.json[^/]*(?<!\.lock)|credentials/.*\.json"
     r"|(openclaw|clawdbot|moldbot|moltbot)\.json\.[^/]+(?<!\.lock)|\.config-history/.+/[^/.]+"
@@ -68,7 +76,23 @@ def _entries(survey: Survey) -> list[Entry]:
     def refused(error: OSError, path: Path) -> None:
         survey.note(f"{path} was not looked at: {error.strerror}")
 
-    return list(walk(survey.root, refused=refused)) if survey.root.exists() else []
+    found = list(walk(survey.root, refused=refused)) if survey.root.exists() else []
+    folders = {folder: agent for agent, folder in agent_dirs(survey.state.ground).items()}
+    for folder, agent in folders.items():
+        if not folder.is_relative_to(survey.root):
+            found += walk_agent(folder, agent, refused=refused)
+    return [_placed(each, folders) for each in found]
+
+
+def _placed(entry: Entry, folders: Mapping[Path, str]) -> Entry:
+    """Return *entry* with the place that it would have if settings named no other directory."""
+    for folder, agent in folders.items():
+        if entry.place and entry.path == folder:
+            return replace(entry, place=f"agents/{agent}/agent")
+        if is_of_agent(entry.path, folder):
+            inner = entry.path.relative_to(folder).as_posix()
+            return replace(entry, place=f"agents/{agent}/agent/{inner}")
+    return entry
 
 
 def _understand(survey: Survey, entry: Entry, sealer: Sealer | None) -> None:
@@ -83,6 +107,9 @@ def _understand(survey: Survey, entry: Entry, sealer: Sealer | None) -> None:
         survey_legacy(survey, path, survey.document(path))
     elif _KEYS.fullmatch(place):
         survey_keys(survey, path)
+    elif (match := _SPOOLED.fullmatch(place)) is not None:
+        folder = match["profile"]
+        survey_spooled(survey, path, agent_id=match["agent"], folder=folder, sealer=sealer)
     elif _DOTENV.fullmatch(place):
         survey_dotenv(survey, path)
     elif _DOCUMENT.fullmatch(place) and not entry.is_beside_database:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from clawstate.sealing.masking import masked
 
@@ -28,7 +29,7 @@ class KnownSecret:
         return masked(self.value)
 
     def forms(self) -> tuple[bytes, ...]:
-        """Return the bytes by which it stands in a text, and in a string of JSON."""
+        """Return the bytes by which it stands in a text, in JSON, in an address, or in UTF-16."""
         if not self._forms:
             self._forms = self._made_forms()
         return self._forms
@@ -37,7 +38,14 @@ class KnownSecret:
         raw = self.value.encode("utf-8", "surrogatepass")
         quoted = json.dumps(self.value)[1:-1].encode()
         unescaped = json.dumps(self.value, ensure_ascii=False)[1:-1]
-        return tuple(dict.fromkeys((raw, quoted, unescaped.encode("utf-8", "surrogatepass"))))
+        wide = (self.value.encode(each, "surrogatepass") for each in ("utf-16-le", "utf-16-be"))
+        plain = (
+            raw,
+            quoted,
+            unescaped.encode("utf-8", "surrogatepass"),
+            quote(raw, safe="").encode(),
+        )
+        return tuple(dict.fromkeys((*plain, *wide)))
 
 
 class KnownSecrets:

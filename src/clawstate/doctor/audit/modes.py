@@ -53,8 +53,9 @@ class _Looking:
             self._survey.add("FOREIGN_OWNER", "error", Spot(entry.path), message)
         if not entry.mode & _OTHERS:
             return
-        if not entry.place or entry.path in self._secret or is_secret_place(entry):
-            _wide(self._survey, entry, is_reached=self._is_open)
+        is_outer = not entry.path.is_relative_to(self._survey.root)
+        if not entry.place or is_outer or entry.path in self._secret or is_secret_place(entry):
+            _wide(self._survey, entry, is_reached=self._is_open or is_outer)
         elif self._is_open and entry.path != self._survey.state.config.path:
             self.wide[entry.place.partition("/")[0]] += 1
 
@@ -65,7 +66,7 @@ def _is_foreign(entry: Entry) -> bool:
 
 def is_secret_place(entry: Entry) -> bool:
     """Tell whether *entry* by its name holds secrets, whatever is in it now."""
-    name = entry.path.name
+    name = entry.place.rpartition("/")[2]
     return not _is_foreign(entry) and name in (
         _SECRET_FOLDERS if entry.is_folder else _SECRET_FILES
     )

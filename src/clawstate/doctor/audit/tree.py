@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 _DATABASES = (".db", ".sqlite", ".sqlite3")
+_OF_AGENT = re.compile(r"(auth-profiles|auth|models|config)\.json")
+_ASIDE = (".lastgood", ".quarantine")
 _BESIDE = ("-wal", "-shm", "-journal")
 
 
@@ -71,6 +74,39 @@ def walk(root: Path, *, refused: Callable[[OSError, Path], object]) -> Iterator[
                 if entry.is_folder:
                     waiting.append((entry.path, f"{entry.place}/"))
                 yield entry
+
+
+def walk_agent(
+    folder: Path, agent_id: str, *, refused: Callable[[OSError, Path], object]
+) -> Iterator[Entry]:
+    """
+    Yield the directory of an agent that lies outside of the state, and what is an agent's in it.
+
+    The places are those that all this would have in a state. Whatever else is there is no state.
+    """
+    place = f"agents/{agent_id}/agent"
+    yield from _entry(folder, place, refused)
+    for name in ("", *_ASIDE):
+        aside = folder / name
+        try:
+            names = sorted(each.name for each in aside.iterdir() if _OF_AGENT.match(each.name))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            refused(error, aside)
+            continue
+        inner = f"{place}/{name}" if name else place
+        if name:
+            yield from _entry(aside, inner, refused)
+        for each in names:
+            yield from _entry(aside / each, f"{inner}/{each}", refused)
+
+
+def is_of_agent(path: Path, folder: Path) -> bool:
+    """Tell whether *path* by its name is an agent's, whose directory is *folder*, or put aside."""
+    if _OF_AGENT.match(path.name) is None:
+        return False
+    return path.parent == folder or path.parent in [folder / name for name in _ASIDE]
 
 
 def _entry(path: Path, place: str, refused: Callable[[OSError, Path], object]) -> Iterator[Entry]:

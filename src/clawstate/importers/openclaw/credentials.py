@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from clawstate.errors import CorruptError
+from clawstate.errors import CorruptError, InvalidError
 from clawstate.files.paths import expand_path, normalise_agent_id
 from clawstate.importers.openclaw import fates
 from clawstate.importers.openclaw.discovery import Found, Role
 from clawstate.importers.openclaw.job import Job
+from clawstate.state.agent_dirs import agent_dir, auth_cache, auth_profiles
 from clawstate.stores.auth.legacy import from_agent_file, from_oauth_file
 
 KIND = "auth"
@@ -73,6 +74,7 @@ def _take(
         if _is_here(job, found, agent):
             job.report.count(KIND).add(unchanged=len(profiles))
             return
+        _require_own_place(job, found, agent)
         usual = {name: _under_usual_names(each) for name, each in profiles.items()}
         answer = job.state.auth(agent).adopt(
             {**document, "profiles": usual},
@@ -97,10 +99,17 @@ def _under_usual_names(profile: Any) -> Any:
 
 
 def _is_here(job: Job, found: Found, agent: str) -> bool:
-    paths = job.state.paths
+    ground = job.state.ground
     places = {
-        Role.AUTH: paths.auth_profiles(agent),
-        Role.AUTH_LEGACY: paths.auth_cache(agent),
-        Role.OAUTH: paths.legacy_oauth,
+        Role.AUTH: auth_profiles(ground, agent),
+        Role.AUTH_LEGACY: auth_cache(ground, agent),
+        Role.OAUTH: ground.paths.legacy_oauth,
     }
     return job.is_here(found, places[found.role])
+
+
+def _require_own_place(job: Job, found: Found, agent: str) -> None:
+    folder = agent_dir(job.state.ground, agent)
+    if job.keeps_files() and job.source.holds(folder) and not job.is_home():
+        problem = f"this state keeps the credentials of {agent!r} in {folder}, in the source"
+        raise InvalidError(found.path, problem, "change the agent's agentDir, then import again")

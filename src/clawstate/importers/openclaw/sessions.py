@@ -6,16 +6,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from clawstate.errors import InvalidError
+from clawstate.errors import CorruptError, InvalidError
+from clawstate.files.atomic import write_atomic
+from clawstate.files.json5_text import parse_json5
+from clawstate.files.json_text import dump_pretty, parse_json
+from clawstate.files.lock import FileLock
+from clawstate.files.lock_options import SESSION_INDEX
 from clawstate.files.paths import expand_path
+from clawstate.files.regular import read_regular
 from clawstate.importers.openclaw import fates
 from clawstate.importers.openclaw.discovery import Found, Role
 from clawstate.importers.openclaw.job import Job
+from clawstate.importers.openclaw.source import MOST_BYTES
 from clawstate.stores.sessions.entry import updated_ms
 from clawstate.stores.sessions.forms import OpenClawForm
 
 KIND = "sessions"
-_BATCH = 500  # sessions in one change, so that it can be seen how far it is
+_BATCH = 2_000  # sessions in one change, each of which writes the whole index
 _KEPT = "not taken, since this state has them newer or deleted them (--replace takes theirs)"
 _TWICE = "left, under other spellings of a key; the one updated last is taken"
 
@@ -54,6 +61,8 @@ def _take(job: Job, found: Found) -> None:
     target = _index_file(job, found.owner)
     if target is not None and job.source.is_same_file(found.path, target):
         job.report.count(KIND).add(unchanged=len(job.source.object(found.path, json5=True)))
+        if not job.dry_run:
+            _as_json(target)
         return
     if target is not None and job.source.holds(target) and not job.is_home():
         problem = f"the configuration keeps the sessions of this state in {target}, in the source"
@@ -68,6 +77,17 @@ def _take(job: Job, found: Found) -> None:
         job.tell(found.entry.size * len(keys) // len(entries), found.path)
     answer = fates.joined(answers)
     fates.tell(job.report, KIND, found.path, answer, what="session", kept=_KEPT)
+
+
+def _as_json(path: Path) -> None:
+    """Write the index *path*, which older releases took as JSON5, as the JSON that it means."""
+    with FileLock(path, options=SESSION_INDEX) as lock:
+        raw = read_regular(path, limit=MOST_BYTES)
+        try:
+            parse_json(raw, path=path)
+        except CorruptError:
+            text = dump_pretty(parse_json5(raw, path=path))
+            write_atomic(path, text.encode(), fence=lock.confirm)
 
 
 def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -75,6 +75,11 @@ class AuthProfiles:
         A profile whose secret is another one than before rests no longer. Raises `InvalidError`
         for what cannot be a credential.
         """
+        record = self.keep(profile_id, credential)
+        return self._own.codec.read(profile_id, record)
+
+    def keep(self, profile_id: str, credential: Mapping[str, Any] | Credential) -> dict[str, Json]:
+        """Do what `upsert` does, and return the record as it is kept, secrets included."""
         require_profile_id(profile_id)
         codec = self._own.codec
         wanted = checked(profile_id, credential, codec)
@@ -85,10 +90,10 @@ class AuthProfiles:
             renewed = not is_same_secret(profile_id, old, wanted, codec)
             return stored_anew(codec.write(profile_id, wanted, old=old), old)
 
-        record = self._own.put(profile_id, change)
+        record: dict[str, Json] = self._own.put(profile_id, change)
         if renewed and profile_id in self._own.rows().usage:
             self._own.use(profile_id, after_renewal)
-        return codec.read(profile_id, record)
+        return record
 
     def remove(self, profile_id: str) -> bool:
         """

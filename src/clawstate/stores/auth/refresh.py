@@ -26,7 +26,8 @@ class Refresher:
     """
     Refreshes the OAuth profiles of one *collection*: that of the store that owns them.
 
-    *locks* is a directory that belongs to this store alone. A refresh that lasts longer than
+    *locks* is a directory that belongs to this store alone; none from *above* down to it may be a
+    link. A refresh that lasts longer than
     *lease* seconds may be repeated by another process, so an exchange should give up well before.
     A token is refreshed when it is good for less than *margin* seconds, or less than a quarter of
     its life. *ticks* is a steady clock that all processes of the machine share.
@@ -38,6 +39,7 @@ class Refresher:
         codec: CredentialCodec,
         *,
         locks: Path,
+        above: Path | None = None,
         clock: Clock = system_clock,
         lease: float = 60.0,
         margin: float = 300.0,
@@ -46,6 +48,7 @@ class Refresher:
         self._collection = collection
         self._codec = codec
         self._locks = locks
+        self._above = above or locks
         self._clock = clock
         self._lease = lease
         self._margin = margin
@@ -72,7 +75,7 @@ class Refresher:
             return first.credential
         folder = self._folder(profile_id)
         terms = Terms(self._clock, self._ticks, self._lease, self._margin, force)
-        flight = Flight(profile, first, turn=Turn(folder), spools=Spools(folder), terms=terms)
+        flight = Flight(profile, first, turn=Turn(folder), spools=self._spools(folder), terms=terms)
         try:
             return flight.land(exchange)
         except (UnavailableError, LockTimeoutError):
@@ -82,7 +85,11 @@ class Refresher:
 
     def forget(self, profile_id: str) -> None:
         """Remove what crashes may have left of *profile_id* beside the collection."""
-        discard(Spools(self._folder(profile_id)).paths())
+        discard(self._spools(self._folder(profile_id)).paths())
+
+    def _spools(self, folder: Path) -> Spools:
+        # Above the locks of this store lie those of all stores, and of the state.
+        return Spools(folder, above=self._above)
 
     def _folder(self, profile_id: str) -> Path:
         return self._locks / encode_name(profile_id)

@@ -18,6 +18,7 @@ from clawstate.errors import (
     CorruptError,
     InvalidError,
     LockTimeoutError,
+    NotFoundError,
     StateError,
     UnavailableError,
 )
@@ -121,7 +122,7 @@ class Flight:
                 continue
             try:
                 tokens = self._profile.tokens_of(spooled.record)
-            except (InvalidError, CorruptError):
+            except (InvalidError, CorruptError, NotFoundError):
                 continue
             rotated = tokens.refresh != credential.refresh
             if rotated or tokens.expires > (credential.expires or 0.0):

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
-from clawstate.errors import StateError
+from clawstate.errors import InvalidError, StateError
 from clawstate.files.atomic import make_private_dir
 from clawstate.files.json_text import dump_compact
 from clawstate.files.refusals import translated
@@ -23,7 +24,9 @@ from clawstate.files.regular import read_regular
 from clawstate.records.contract import Json
 from clawstate.stores.auth.pending import Pending, generation_of
 
-_ENDING = ".answer"
+SPOOLED: Final = ".answer"
+"""How the names of the files end."""
+
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | os.O_CLOEXEC
 _LARGEST = 1 << 20
 
@@ -79,15 +82,21 @@ class Spool:
 
 
 class Spools:
-    """The files for the answers to the requests of one profile, in *folder*."""
+    """
+    The files for the answers to the requests of one profile, in *folder*.
 
-    def __init__(self, folder: Path) -> None:
+    No directory from *above* down to it may be a link: what is written here is a secret.
+    """
+
+    def __init__(self, folder: Path, *, above: Path | None = None) -> None:
         self._folder = folder
+        self._above = above or folder
 
     def open(self, pending: Pending) -> Spool:
         """Make the file for the answer to *pending*, private; raises `UnavailableError`."""
         make_private_dir(self._folder)
-        path = self._folder / f"{pending.nonce}{_ENDING}"
+        self._require_real_folders()
+        path = self._folder / f"{pending.nonce}{SPOOLED}"
         with translated(path, "could not be prepared, and nothing was sent"):
             spool = Spool(path, os.open(path, _CREATE, 0o600), pending)
             try:
@@ -106,9 +115,19 @@ class Spools:
 
     def paths(self) -> list[Path]:
         """Return the files that lie there, also those without an answer."""
-        with suppress(OSError):
-            return sorted(each for each in self._folder.iterdir() if each.suffix == _ENDING)
+        with suppress(OSError, StateError):
+            self._require_real_folders()
+            return sorted(each for each in self._folder.iterdir() if each.suffix == SPOOLED)
         return []
+
+    def _require_real_folders(self) -> None:
+        for level in (self._folder, *self._folder.parents):
+            with translated(level, "could not be looked at, and nothing was sent"):
+                is_link = level.is_symlink()
+            if is_link:
+                raise InvalidError(str(level), "is a link", "put a real directory in its place")
+            if level == self._above:
+                return
 
 
 def discard(paths: list[Path]) -> None:

@@ -27,7 +27,7 @@ LAYOUT: Final = SectionsLayout(SECTIONS, version=1, always=frozenset({"profile"}
 class Row:
     """A profile as it was found; without a *credential*, the *reason* tells why."""
 
-    record: Json
+    record: Json = field(repr=False)
     revision: Revision
     credential: Credential | None = None
     reason: str = ""
@@ -42,7 +42,7 @@ class Rows:
     last_good: Mapping[str, str] = field(default_factory=dict)
     usage: Mapping[str, Usage] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
-    records: Mapping[str, Json] = field(default_factory=dict)
+    records: Mapping[str, Json] = field(default_factory=dict, repr=False)
 
     @property
     def credentials(self) -> dict[str, Credential]:

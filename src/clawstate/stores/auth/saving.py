@@ -27,6 +27,10 @@ class AuthProfileStore(dict[str, Any]):
         super().__init__(document)
         self.loaded: Json = copy.deepcopy(dict(document))
 
+    def __repr__(self) -> str:
+        profiles = self.get("profiles")
+        return f"AuthProfileStore({', '.join(profiles) if isinstance(profiles, Mapping) else ''})"
+
 
 def save_document(
     shelf: Shelf, document: Mapping[str, Any], *, inherited: Mapping[str, Json]

@@ -47,6 +47,7 @@ class Shelf:
         self._rows: Rows | None = None
         self._cursor: str | None = None
         self._secrets: dict[str, tuple[str, str]] = {}
+        self._forgotten = 0
 
     def rows(self) -> Rows:
         """Return what is kept now."""
@@ -85,11 +86,13 @@ class Shelf:
         """Return what requests are made with; from memory while the record is the same."""
         with self._mutex:
             revision, known = self._secrets.get(profile_id, ("", ""))
+            forgotten = self._forgotten
         if revision == row.revision and revision != _LEGACY:
             return known
         secret = self.codec.secret(profile_id, credential)
         with self._mutex:
-            self._secrets[profile_id] = (row.revision, secret)
+            if forgotten == self._forgotten:  # what was resolved before `forget` is not kept
+                self._secrets[profile_id] = (row.revision, secret)
         return secret
 
     def forget(self) -> None:
@@ -97,6 +100,7 @@ class Shelf:
         with self._mutex:
             self._rows = self._cursor = None
             self._secrets.clear()
+            self._forgotten += 1
 
     def put(self, profile_id: str, change: Callable[[Json | None], Json]) -> Json:
         """Put what *change* makes of the record of *profile_id*, and return it."""
@@ -185,9 +189,11 @@ class Shelf:
 
     def _added(self, found: Mapping[str, Json], *, only_first: bool) -> frozenset[str]:
         """Add those of *found* that are not there, and return which of them are there then."""
-        wanted = {place("profile", each): self._rewritten(each, found[each]) for each in found}
+        self._kept_form(found)  # before any lock: a person may have to be asked for the key
 
         def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], frozenset[str]]:
+            # Once more: encryption may have been turned on while the lock was waited for.
+            wanted = self._kept_form(found)
             has_some = any(key.startswith(place("profile", "")) for key in records)
             merged = records if only_first and has_some else {**wanted, **records}
             there = (each for each in found if place("profile", each) in merged)
@@ -195,8 +201,13 @@ class Shelf:
 
         return self.collection.change_all(change)
 
-    def _rewritten(self, profile_id: str, record: Json) -> Json:
-        return self.codec.write(profile_id, self.codec.read(profile_id, record), old=record)
+    def _kept_form(self, found: Mapping[str, Json]) -> dict[str, Json]:
+        return {
+            place("profile", each): self.codec.write(
+                each, self.codec.read(each, record), old=record
+            )
+            for each, record in found.items()
+        }
 
 
 def _is_order_of(key: str, provider: str) -> bool:

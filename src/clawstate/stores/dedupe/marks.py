@@ -11,6 +11,7 @@ from clawstate.records.contract import Json
 from clawstate.stores.dedupe.adoption import adopted_marks
 from clawstate.stores.dedupe.rules import Rules
 from clawstate.stores.dedupe.statistics import NamespaceStatistics, Tally, surveyed
+from clawstate.stores.dedupe.together import Call, Together
 
 _SHARE = 8  # of the limit: so many new marks may come between two sweeps
 
@@ -28,37 +29,31 @@ class Marks:
     def __init__(self, records: contract.Collection, rules: Callable[[], Rules]) -> None:
         self._records = records
         self._rules = rules
+        self._together = Together(self._answer)
         self._until_sweep = 0  # the first look comes at once, for processes that make one mark
 
     def record(self, key: str) -> Made:
-        """Make the mark of *key* unless there is one that holds; return the one that is there."""
-        made = Made(0.0, is_new=False)
+        """
+        Make the mark of *key* unless there is one that holds; return the one that is there.
 
-        def change(old: Json) -> Json:
-            nonlocal made
-            # The moment at which the lock is held: a mark that waited must not be the oldest.
-            rules = self._rules()
-            made = Made(old, is_new=False) if rules.holds(old) else Made(rules.now, is_new=True)
-            return made.at
-
-        self._records.update(key, change)
-        return made
+        Threads that come at one time share a durable write.
+        """
+        return self._together.answer(key)
 
     def record_all(self, keys: Iterable[str]) -> dict[str, Made]:
         """Do what `record` does for all *keys* in one change."""
         wanted = list(keys)
 
-        def change(records: dict[str, Json]) -> tuple[dict[str, Json], dict[str, Made]]:
+        def change(found: dict[str, Json]) -> tuple[dict[str, Json], dict[str, Made]]:
+            # The moment at which the lock is held: a mark that waited must not be the oldest.
             rules = self._rules()
-            found: dict[str, Json] = {key: records.get(key) for key in wanted}
             fresh: dict[str, Json] = {
-                key: rules.now for key, old in found.items() if not rules.holds(old)
+                key: rules.now for key in wanted if not rules.holds(found.get(key))
             }
-            same = {key: old for key, old in records.items() if key not in fresh}
-            made = {key: Made(old, is_new=key in fresh) for key, old in {**found, **fresh}.items()}
-            return {**same, **fresh}, made
+            marks = {**found, **fresh}
+            return marks, {key: Made(marks[key], is_new=key in fresh) for key in wanted}
 
-        return self._records.change_all(change)
+        return self._records.change_some(wanted, change)
 
     def adopt(self, marks: Mapping[str, Json], *, dry_run: bool = False) -> Adopted:
         """Take over *marks*, in milliseconds; a *dry_run* only tells what would become of them."""
@@ -118,3 +113,24 @@ class Marks:
     def survey(self, tally: Tally, memory_size: int) -> NamespaceStatistics:
         """Return the statistics of the namespace."""
         return surveyed(self._records.scan(), self._rules(), tally, memory_size)
+
+    def _answer(self, calls: list[Call[Made]]) -> None:
+        if len(calls) == 1:
+            calls[0].answer = self._record_one(calls[0].key)
+            return
+        made = self.record_all(each.key for each in calls)
+        for each in calls:
+            each.answer = made[each.key]
+            made[each.key] = Made(made[each.key].at, is_new=False)
+
+    def _record_one(self, key: str) -> Made:
+        made = Made(0.0, is_new=False)
+
+        def change(old: Json) -> Json:
+            nonlocal made
+            rules = self._rules()
+            made = Made(old, is_new=False) if rules.holds(old) else Made(rules.now, is_new=True)
+            return made.at
+
+        self._records.update(key, change)
+        return made

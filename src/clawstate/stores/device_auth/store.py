@@ -86,8 +86,7 @@ class DeviceAuth:
         _require_name(name)
         _require_token(token)
         allowed = _scopes(scopes)
-        owner = self._owner.known_id() or owner_of(self._records()) or self._owner.device_id
-        taken_over, now = self._taken_over(), self._clock()
+        owner, taken_over, now = self._named_owner(), self._taken_over(), self._clock()
 
         def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], None]:
             found = records or taken_over
@@ -122,14 +121,16 @@ class DeviceAuth:
         """Forget the token *name*; False if there was none. Raises `ConflictError` as `set`."""
         if not isinstance(name, str) or key_of(name) not in self._records():
             return False
-        taken_over = self._taken_over()
+        owner, taken_over = self._named_owner(), self._taken_over()
 
         def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], bool]:
             found = records or taken_over
             if key_of(name) not in found:
                 return records, False
             self._require_ours(found)
-            return {key: value for key, value in found.items() if key != key_of(name)}, True
+            left = {key: value for key, value in found.items() if key != key_of(name)}
+            # Never nothing: what OpenClaw holds would count again, and bring the token back.
+            return left or {OWNER: owner}, True
 
         return self._tokens.change_all(change)
 
@@ -151,6 +152,9 @@ class DeviceAuth:
         if found or self._fallback is None:
             return found
         return {each.key: each.value for each in self._fallback.scan()}
+
+    def _named_owner(self) -> str:
+        return self._owner.known_id() or owner_of(self._records()) or self._owner.device_id
 
     def _taken_over(self) -> dict[str, Json]:
         """Return what OpenClaw holds, if it is ours: it counts until something is set here."""

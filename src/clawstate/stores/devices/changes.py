@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from clawstate.clock import from_ms, to_ms
+from clawstate.errors import NotFoundError
 from clawstate.records.contract import Json
 from clawstate.stores.devices.device import REMOVED, DeviceToken, device_of
 from clawstate.stores.devices.grant import Grant
@@ -37,8 +38,8 @@ def issued(before: Json, grant: Grant, digest: str, *, now: float) -> dict[str, 
         "createdAtMs": old.get("createdAtMs", to_ms(now)) if was_device else to_ms(now),
         "approvedAtMs": to_ms(now),
     }
-    marks = [*marks_of(old), *([] if grant.request is None else [grant.request])]
-    return {**document, REQUESTS: marks[-_REMEMBERED:]} if marks else document
+    marks = _marks(old, *([] if grant.request is None else [grant.request]))
+    return {**document, REQUESTS: marks} if marks else document
 
 
 def rotated(
@@ -77,6 +78,17 @@ def used(before: Json, held: DeviceToken, *, now: float) -> Json:
     return {**before, "tokens": {**tokens, held.role: noted}}
 
 
+def refused(before: Json | None, device_id: str, request: str, *, now: float) -> Json:
+    """Return the device, or what stands for none, with the mark of a *request* that is over."""
+    if before is None:
+        return {"deviceId": device_id, REMOVED: to_ms(now), REQUESTS: [request]}
+    if not isinstance(before, Mapping):
+        return before  # whom nobody can let in
+    # As long as the youngest mark is to be remembered, so are the others.
+    moved = {REMOVED: to_ms(now)} if REMOVED in before else {}
+    return {**before, **moved, REQUESTS: _marks(before, request)}
+
+
 def removed(before: Json, device_id: str, *, now: float) -> dict[str, Any] | None:
     """Return what is left of a removed device: nothing that says whose it was."""
     marks = marks_of(before)
@@ -94,10 +106,20 @@ def is_forgotten(document: Json, *, now: float) -> bool:
     return not is_moment or abs(now - from_ms(at)) > _MEMORY
 
 
+def require_unused(document: Json, request: str, device_id: str) -> None:
+    """Raise `NotFoundError` if the mark *request* was used, or refused, for the device."""
+    if request in marks_of(document):
+        raise NotFoundError("pending pairing request of device", device_id, "it was used already")
+
+
 def marks_of(document: Json) -> list[str]:
     """Return the marks of the requests by which the device of *document* was let in."""
     found = document.get(REQUESTS) if isinstance(document, Mapping) else None
     return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
+
+
+def _marks(before: Json, *more: str) -> list[str]:
+    return [*marks_of(before), *more][-_REMEMBERED:]
 
 
 def token(

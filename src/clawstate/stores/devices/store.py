@@ -133,7 +133,7 @@ class Devices:
 
         *scopes* are those it has if not given. They cannot be more than what was approved for the
         device, nor than *caller_scopes* (`None`: the owner of the state). Raises `InvalidError`
-        for more, and for a revoked device; `NotFoundError`.
+        for more, and for a revoked device or token; `NotFoundError`.
         """
         now, token = self._clock(), new_token()
         wanted = None if scopes is None else require_scopes(scopes)
@@ -143,9 +143,12 @@ class Devices:
         def change(before: Json | None) -> Json:
             device = self._require(before, device_id)
             if device.revoked_at is not None:
-                raise InvalidError("device", "is revoked", "let it ask to be paired again")
+                hint = "let it ask to be paired again"
+                raise InvalidError(f"{_KIND} {device_id!r}", "is revoked", hint)
             if (held := device.tokens.get(role)) is None:
                 raise NotFoundError(f"token of {_KIND} {device_id!r} in the role", role, _LOOK)
+            if held.revoked_at is not None:
+                raise InvalidError("token", "is revoked", "let the device ask to be paired again")
             whose = "what was approved for the device"
             if wanted is None:
                 given = covered(device.approved_scopes, held.scopes, role=role)
@@ -224,8 +227,26 @@ class Devices:
         require_id("device id", device_id)
         return self._devices.change_all(change)
 
+    def refuse(self, request: str, device_id: str) -> None:
+        """
+        Let the pairing request with the mark *request* of a device let nobody in from now on.
+
+        It is remembered as that of a removed device is. Raises `NotFoundError` when it was used
+        already.
+        """
+        now = self._clock()
+
+        def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], None]:
+            before = records.get(device_id)
+            changes.require_unused(before, request, device_id)
+            made = changes.refused(before, device_id, request, now=now)
+            return {**_remembered(records, now), device_id: made}, None
+
+        require_id("device id", device_id)
+        self._devices.change_all(change)
+
     def was_used(self, request: str, device_id: str | None = None) -> bool:
-        """Tell whether the pairing request with the mark *request* let in that device, or any."""
+        """Tell whether the mark *request* let in, or was refused to, that device or any."""
         if device_id is not None:
             found = self._devices.get(device_id)
             return found is not None and request in changes.marks_of(found.value)
@@ -241,9 +262,8 @@ class Devices:
         )
 
     def _require_free(self, before: Json | None, grant: Grant) -> None:
-        if grant.request is not None and grant.request in changes.marks_of(before):
-            kind = "pending pairing request of device"
-            raise NotFoundError(kind, grant.device_id, "it was used already")
+        if grant.request is not None:
+            changes.require_unused(before, grant.request, grant.device_id)
         if before is None or (isinstance(before, Mapping) and REMOVED in before):
             return
         if not grant.fits(self._require(before, grant.device_id)):

@@ -49,8 +49,15 @@ class Approvals(Protocol):
         cannot be paired so, with nothing written.
         """
 
+    def refuse(self, request: str, device_id: str) -> None:
+        """
+        Let the mark *request* of that device let nobody in from now on.
+
+        Raises `NotFoundError` when that request was used already.
+        """
+
     def was_used(self, request: str, device_id: str | None = None) -> bool:
-        """Tell whether the mark *request* was used, by that device or by any."""
+        """Tell whether the mark *request* was used or refused, by that device or by any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ ADMIN = "operator.admin"
 """Is granted only where the approving call names it, whatever a device asks for."""
 
 _KIND = "pending pairing request"
+_FULL = "approve or reject one; 'clawstate pairing list' shows them"
 _LOOK = "see 'clawstate pairing list'"
 
 
@@ -97,7 +98,7 @@ class Pairing:
             if before:
                 del live[before[0].code]
             elif len(live) >= limit:
-                raise LimitError("pending pairing requests", limit)
+                raise LimitError("pending pairing requests", limit, _FULL)
             made = _with_code(wanted, first_free(offered, records.keys()))
             return {**_kept(records, live), made.code: document_of(made)}, made
 
@@ -159,13 +160,16 @@ class Pairing:
 
     def reject(self, code: str, *, source: str = "local") -> PairingRequest:
         """
-        Remove the request with *code* and return it.
+        Remove the request with *code* and return it; nobody can approve it any more.
 
         Raises `NotFoundError` and `LimitError` as `approve` does.
         """
         found = self._entered(code, source)
-        if not self._removed(found.code):
-            raise NotFoundError(_KIND, hinted(found.code), _LOOK)
+        try:
+            # Decided where approvals are: of an approval and a rejection at once, one succeeds.
+            self._approvals.refuse(mark_of(found.code), found.device_id)
+        finally:
+            self._settle(found.code)
         return found
 
     def prune(self) -> int:
@@ -225,17 +229,13 @@ class Pairing:
         # The code is used, and known as such, even if its request stays; the token must not be
         # lost for that.
         with suppress(StateError):
-            self._removed(code)
+            used = self._used()
 
-    def _removed(self, code: str) -> bool:
-        used = self._used()
+            def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], None]:
+                live = self._live(records, used | {code})
+                return _kept(records, live), None
 
-        def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], bool]:
-            live = self._live(records, used)
-            was_there = live.pop(code, None) is not None
-            return _kept(records, live), was_there
-
-        return self._requests().change_all(change)
+            self._requests().change_all(change)
 
     def _live(self, records: Mapping[str, Json], used: frozenset[str]) -> dict[str, PairingRequest]:
         now, ttl = self._clock(), self._settings().ttl

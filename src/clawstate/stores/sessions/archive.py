@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -117,6 +117,44 @@ class Archive:
 
         return self._collection.change_all(change)
 
+    def expire(self, spent: Iterable[Archived]) -> None:
+        """
+        Make sure that none of *spent* can be restored any more; `ended` gives them from now on.
+
+        What was archived anew meanwhile stays.
+        """
+        moments = {each.archive: each.at for each in spent}
+
+        def change(found: dict[str, Any]) -> tuple[dict[str, Any], None]:
+            for name, at in moments.items():
+                archived = _decoded(name, found.get(name))
+                if archived is not None and archived.at == at:
+                    found[name] = {"ended": archived.session_id}
+            return found, None
+
+        if moments:
+            self._collection.change_all(change)
+
+    def ended(self) -> dict[str, str]:
+        """Return the ids of sessions that are gone for good, by the names of their archives."""
+        found = ((each.key, _ended(each.value)) for each in self._collection.scan())
+        return {name: session_id for name, session_id in found if session_id is not None}
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Forget those of *names* that ended: nothing of them is left."""
+        gone = set(names)
+
+        def change(found: dict[str, Any]) -> tuple[dict[str, Any], None]:
+            left = {
+                name: value
+                for name, value in found.items()
+                if name not in gone or _ended(value) is None
+            }
+            return left, None
+
+        if gone:
+            self._collection.change_all(change)
+
     def _record(
         self, key: str, entry: Any, extra: Mapping[str, Any], reason: Reason
     ) -> dict[str, Any]:
@@ -135,6 +173,11 @@ def archive_name(key: str, entry: Any) -> str:
     readable = session_id if is_session_id(session_id) else ""
     text = dump_compact([key, session_id])
     return f"{readable}~{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
+
+
+def _ended(record: Any) -> str | None:
+    found = record.get("ended") if isinstance(record, dict) else None
+    return found if isinstance(found, str) else None
 
 
 def _decoded(name: str, record: Any) -> Archived | None:

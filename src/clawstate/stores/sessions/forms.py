@@ -9,6 +9,7 @@ from typing import Protocol
 
 from clawstate.files.safe_names import encode_name
 from clawstate.stores.sessions.entry import Document, is_session_id
+from clawstate.stores.sessions.saved_form import as_saved
 
 PROFILES = "profile"
 """The directory of the profiles, beside the index."""
@@ -99,8 +100,8 @@ class OpenClawForm:
         return new
 
     def identified(self, key: str, document: Document) -> Document:
-        """Return *document* with its file; OpenClaw keeps the key outside of it."""
-        return {**document, "sessionFile": self.session_file(key, document)}
+        """Return *document* as OpenClaw saves it, with its file; the key stands outside of it."""
+        return {**as_saved(document), "sessionFile": self.session_file(key, document)}
 
     def _inside(self, text: str) -> str | None:
         if not text or "\0" in text or "\\" in text or PureWindowsPath(text).drive:

@@ -163,8 +163,7 @@ class Health:
             for each in problems:
                 if each.code == "damaged" and Path(each.path).parent == mirror.files.folder:
                     mirror.files.quarantine(Path(each.path), fence=lock.confirm)
-            for key in keys:
-                mirror.reflect_locked(key, fence=lock.confirm)
+            mirror.reflect_locked(keys, fence=lock.confirm)
 
     def _bring_forward(self, mirror: ProfileMirror, key: str) -> None:
         profile = mirror.files.read(key)

@@ -19,6 +19,7 @@ from clawstate.stores.sessions.profile_files import Profile, ProfileFiles
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 _REMEMBERED = 10_000
+_BATCH = 1_000  # profiles that are in memory at once
 
 
 class Mirror(Protocol):
@@ -174,25 +175,41 @@ class ProfileMirror:
         self, keys: Iterable[str], *, patient: bool, extra: Mapping[str, Any] = NOTHING
     ) -> None:
         with self.files.lock(patient=patient) as lock:
-            for key in keys:
-                self.reflect_locked(key, fence=lock.confirm, given=extra)
+            self.reflect_locked(keys, fence=lock.confirm, given=extra)
 
     def reflect_locked(
-        self, key: str, *, fence: Callable[[], object], given: Mapping[str, Any] = NOTHING
+        self,
+        keys: Iterable[str],
+        *,
+        fence: Callable[[], object],
+        given: Mapping[str, Any] = NOTHING,
     ) -> None:
-        """Make the profile of *key* say what the index says; for the holder of the lock."""
+        """Make the profiles of *keys* say what the index says; for the holder of the lock."""
+        wanted: dict[str, Profile] = {}
+        for key in keys:
+            if (profile := self._wanted(key, fence=fence, given=given)) is not None:
+                wanted[key] = profile
+            if len(wanted) == _BATCH:
+                self.files.write_all(wanted, fence=fence)
+                wanted.clear()
+        if wanted:
+            self.files.write_all(wanted, fence=fence)
+
+    def _wanted(
+        self, key: str, *, fence: Callable[[], object], given: Mapping[str, Any]
+    ) -> Profile | None:
+        """Return the profile of *key* as it has to be written, if it has to."""
         found, profile = self._index.find(key), self.files.read(key)
         if found is None:
             if profile is not None and self._archive.holds(key, profile.entry):
                 self.files.remove(key, fence=fence)
-            return
+            return None
         if not is_usable(found):
-            return
+            return None
         entry = self._index.form.identified(key, found.document)
         extra = {**given, **({} if profile is None else profile.extra)}
         wanted = Profile(entry, {name: each for name, each in extra.items() if name not in entry})
-        if profile != wanted:
-            self.files.write(key, wanted, fence=fence)
+        return None if profile == wanted else wanted
 
 
 def is_ahead(profile: Profile, document: Document) -> bool:

@@ -16,6 +16,7 @@ from clawstate.stores.sessions.mirror import Mirror, NoMirror, ProfileMirror
 from clawstate.stores.sessions.profile_files import ProfileFiles
 from clawstate.stores.sessions.selection import Maintenance
 from clawstate.stores.sessions.service import Sessions
+from clawstate.stores.sessions.upkeep import Gone
 
 
 def sessions_on(
@@ -26,12 +27,13 @@ def sessions_on(
     settings: Callable[[], Maintenance] = Maintenance,
     clock: Clock = system_clock,
     lock: LockOptions = SESSION_INDEX,
+    gone: Gone = lambda _ids: None,
 ) -> Sessions:
     """
     Return the sessions whose index is *path* below *root*, on *backend*.
 
     On an engine of files each session has its profile beside the index, unless OpenClaw keeps the
-    index there itself. *lock* is for the profiles.
+    index there itself. *lock* is for the profiles, *gone* as in `Sessions`.
     """
     has_files = Capability.FILES in backend.capabilities
     form = form_of(root / path) if has_files else SpecifiedForm()
@@ -43,4 +45,4 @@ def sessions_on(
     if has_files and isinstance(form, SpecifiedForm):
         files = ProfileFiles(root / path.parent / PROFILES, lock=lock)
         mirror = ProfileMirror(files, index, archive)
-    return Sessions(index, archive, mirror, settings=settings, clock=clock)
+    return Sessions(index, archive, mirror, settings=settings, clock=clock, gone=gone)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from clawstate.errors import CorruptError, InvalidError, LimitError, NotFoundError
-from clawstate.files.atomic import is_temporary, make_private_dir, write_atomic
+from clawstate.files.atomic import is_temporary, make_private_dir
 from clawstate.files.json_text import dump_pretty, parse_json
 from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
@@ -16,6 +16,7 @@ from clawstate.files.refusals import translated
 from clawstate.files.safe_names import encode_name
 from clawstate.files.stamps import Stamp, read_stamped, stamp_of
 from clawstate.stores.sessions.entry import Document, is_session_id
+from clawstate.stores.sessions.profile_batch import write_batch
 
 FROM_INDEX: Final = "fromIndex"
 """The member of a profile that names those which the index gave it."""
@@ -70,6 +71,7 @@ class ProfileFiles:
 
     def read_file(self, path: Path) -> Profile | None:
         """Return the profile in the file *path*, as `read` does."""
+        self._require_real_folder()
         try:
             raw, stamp, settled = read_stamped(path, limit=_MOST_BYTES)
         except NotFoundError:
@@ -83,9 +85,13 @@ class ProfileFiles:
 
     def write(self, key: str, profile: Profile, *, fence: Callable[[], object]) -> None:
         """Replace the profile of *key*, durably; for the holder of the lock."""
+        self.write_all({key: profile}, fence=fence)
+
+    def write_all(self, profiles: Mapping[str, Profile], *, fence: Callable[[], object]) -> None:
+        """Replace *profiles* by key, each in one step; for the holder of the lock."""
         self._require_real_folder()
-        document = {**profile.entry, **profile.extra, FROM_INDEX: list(profile.entry)}
-        write_atomic(self.path(key), dump_pretty(document).encode(), fence=fence)
+        files = {self.path(key): _encoded(each) for key, each in profiles.items()}
+        write_batch(self.folder, files, fence=fence)
 
     def remove(self, key: str, *, fence: Callable[[], object]) -> None:
         """Remove the profile of *key*; for the holder of the lock."""
@@ -106,6 +112,7 @@ class ProfileFiles:
 
     def sweep(self) -> None:
         """Remove what killed writers left; for the holder of the lock."""
+        self._require_real_folder()
         with translated(self.folder, "cannot be swept"):
             if self.folder.is_dir():
                 for each in self.folder.iterdir():
@@ -116,6 +123,7 @@ class ProfileFiles:
         """Move the damaged file *path* aside, and return where; for the holder of the lock."""
         self._require_real_folder()
         aside = self.folder / _QUARANTINE
+        _require_real(aside)
         make_private_dir(aside)
         with translated(path, "was not moved aside"):
             moment = path.lstat().st_mtime_ns
@@ -123,8 +131,19 @@ class ProfileFiles:
             return path.rename(aside / f"{path.name}.{moment}")
 
     def _require_real_folder(self) -> None:
-        if self.folder.is_symlink():
-            raise InvalidError(str(self.folder), "is a link", "put a real directory in its place")
+        _require_real(self.folder)
+
+
+def _require_real(folder: Path) -> None:
+    with translated(folder, "cannot be reached"):
+        is_link = folder.is_symlink()
+    if is_link:
+        raise InvalidError(str(folder), "is a link", "put a real directory in its place")
+
+
+def _encoded(profile: Profile) -> bytes:
+    document = {**profile.entry, **profile.extra, FROM_INDEX: list(profile.entry)}
+    return dump_pretty(document).encode()
 
 
 def _parted(document: Document, stamp: Stamp, *, settled: bool) -> Profile:

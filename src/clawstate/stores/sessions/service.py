@@ -28,7 +28,7 @@ from clawstate.stores.sessions.problems import Problem
 from clawstate.stores.sessions.reading import has_wrong_file, read_entry
 from clawstate.stores.sessions.removal import Removal
 from clawstate.stores.sessions.selection import Limits, Maintenance, Pruned
-from clawstate.stores.sessions.upkeep import limits_of, upkeep_of
+from clawstate.stores.sessions.upkeep import Gone, limits_of, upkeep_of
 
 A = TypeVar("A")
 
@@ -40,7 +40,8 @@ class Sessions:
     The sessions by their routing keys (specification section 3, decisions 7 and 8).
 
     The index is the truth: a call that returned is on disk there. Safe for threads and processes;
-    each look sees what others changed. A key is any text of 1 to 1,024 characters.
+    each look sees what others changed. A key is any text of 1 to 1,024 characters. *gone* is told
+    which sessions can no longer be restored, so that their messages can go.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Sessions:
         *,
         settings: Callable[[], Maintenance] = Maintenance,
         clock: Clock = system_clock,
+        gone: Gone = lambda _ids: None,
     ) -> None:
         self._index = index
         self._archive = archive
@@ -60,7 +62,7 @@ class Sessions:
         self._changes = Changes(index.form, clock)
         self._removal = Removal(index, archive, mirror)
         self._upkeep = upkeep_of(
-            index, archive, mirror, self._removal, settings=settings, clock=clock
+            index, archive, mirror, self._removal, settings=settings, clock=clock, gone=gone
         )
         self._health = Health(index, archive, mirror, clock=clock)
 
@@ -257,6 +259,18 @@ class Sessions:
             limits = limits_of(settings)
             dry_run = dry_run or not (enforce or settings.enforce)
         return self._upkeep.prune(limits, spared=spare, dry_run=dry_run)
+
+    def named(self) -> frozenset[str]:
+        """Return the ids of all sessions that are here, or can be restored."""
+        return self._upkeep.named()
+
+    def ended(self) -> frozenset[str]:
+        """Return the ids of sessions that are gone for good, but for their messages."""
+        return self._upkeep.ended()
+
+    def collect(self) -> frozenset[str]:
+        """Let go of all that `ended` gives, and return it; each pruning does that by itself."""
+        return self._upkeep.collect()
 
     def problems(self) -> tuple[Problem, ...]:
         """Return what is not as it should be; nothing is changed."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from clawstate.clock import Clock
-from clawstate.errors import CorruptError, StateError
+from clawstate.errors import CorruptError, FallbackWarning, StateError
 from clawstate.files.json_text import dump_compact
 from clawstate.stores.sessions.archive import Archive, Archived
-from clawstate.stores.sessions.entry import has_id
+from clawstate.stores.sessions.entry import has_id, is_session_id
 from clawstate.stores.sessions.index import Found, Index
 from clawstate.stores.sessions.mirror import Mirror
 from clawstate.stores.sessions.reading import read_entry
@@ -26,6 +28,9 @@ from clawstate.stores.sessions.selection import (
     oldest_beyond,
     select,
 )
+
+Gone: TypeAlias = Callable[[frozenset[str]], object]
+"""Is told the ids of sessions that are gone for good, maybe more than once."""
 
 _EVERY = 64  # new sessions between two looks
 
@@ -45,6 +50,7 @@ class Upkeep:
     removal: Removal
     settings: Callable[[], Maintenance]
     clock: Clock
+    gone: Gone
     _created: Iterator[int]
 
     def after_creation(self, key: str) -> None:
@@ -119,7 +125,39 @@ class Upkeep:
         if spent:
             # A profile that a killed delete left would look as if the index had lost its session.
             self.mirror.reflect({each.session_key for each in spent})
-            self.archive.drop([each.archive for each in spent])
+            self.archive.expire(spent)
+        self.collect()
+
+    def ended(self) -> frozenset[str]:
+        """Return the ids of sessions that are gone for good, and that `gone` is yet to be told."""
+        found = frozenset(filter(is_session_id, self.archive.ended().values()))
+        return found - self.named() if found else found
+
+    def collect(self) -> frozenset[str]:
+        """
+        Tell `gone` which sessions are gone for good, and return their ids.
+
+        A session that an entry or another archive still names is none of them. What cannot be done
+        now, or is cut off by a kill, is done by the next call.
+        """
+        spent = self.archive.ended()
+        ids = frozenset(filter(is_session_id, spent.values()))
+        if spent:
+            ids -= self.named()
+            try:
+                self.gone(ids)
+            except StateError as error:
+                message = f"{error}; the messages of {len(ids)} sessions go with the next pruning"
+                warnings.warn(FallbackWarning(message), stacklevel=4)
+                return frozenset()
+            self.archive.forget(spent)
+        return ids
+
+    def named(self) -> frozenset[str]:
+        """Return the ids of all sessions that are here, or can be restored."""
+        documents = (each.document for each in self.index.scan())
+        live = (str(each.get("sessionId")) for each in documents if isinstance(each, dict))
+        return frozenset((*live, *(each.session_id for each in self.archive.records())))
 
     def _expired(self, archived: Iterable[Archived]) -> tuple[Archived, ...]:
         settings = self.settings()
@@ -139,9 +177,10 @@ def upkeep_of(
     *,
     settings: Callable[[], Maintenance],
     clock: Clock,
+    gone: Gone,
 ) -> Upkeep:
     """Return the upkeep of *index*; its first look is due at once."""
-    return Upkeep(index, archive, mirror, removal, settings, clock, itertools.count())
+    return Upkeep(index, archive, mirror, removal, settings, clock, gone, itertools.count())
 
 
 def limits_of(settings: Maintenance) -> Limits:

@@ -12,7 +12,7 @@ LONGEST = 100_000
 
 # Base64 and its like: nobody searches for it, and each piece would be a word of its own.
 _ENCODED = re.compile(r"[A-Za-z0-9+/=_-]{200,}")
-_TEXT_PARTS = {"text", "input_text", "output_text"}
+_TEXT_PARTS = ("text", "input_text", "output_text")  # no set: a type may be any JSON
 _NOTES = ("summary", "content", "name", "label")
 _COMMAND = ("command", "output")
 

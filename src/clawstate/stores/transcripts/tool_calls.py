@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from clawstate.errors import InvalidError
 from clawstate.records.contract import Json
 
-_CALLS = {"toolCall", "tool_use", "toolUse"}
+_CALLS = ("toolCall", "tool_use", "toolUse")  # no set: a type may be any JSON
 
 
 def calls(entry: Mapping[str, Json]) -> list[str]:

@@ -1,0 +1,69 @@
+"""Where the credentials of each agent lie: in its usual directory, or where settings say."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from clawstate.config.overrides import agent_entry
+from clawstate.errors import StateError
+from clawstate.files.paths import (
+    expand_below,
+    is_nameable,
+    normalise_agent_id,
+    resolve_main_agent_dir,
+    resolve_state_dir,
+)
+from clawstate.state.agents import agents_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from clawstate.state.ground import Ground
+
+_MAIN = "main"
+
+
+def agent_dir(ground: Ground, agent_id: str = _MAIN) -> Path:
+    """
+    Return the absolute directory of the credentials of one agent, as settings say now.
+
+    For the main agent `OPENCLAW_AGENT_DIR` and then `PI_CODING_AGENT_DIR` count, in the state that
+    the environment names: another one, opened by its path, must not be given the secrets of that
+    one. Then counts `agents.list[].agentDir`, in which `~` is the home, and relative paths begin at
+    the state directory. A configuration that never could be read names none, as in OpenClaw.
+    Source: specification section 2.
+    """
+    name = normalise_agent_id(agent_id)
+    given = _of_environment(ground) if name == _MAIN else None
+    return given or _configured(ground, name) or ground.paths.agent_dir(name)
+
+
+def agent_dirs(ground: Ground) -> dict[str, Path]:
+    """Return the directories of all agents by name that are not the usual ones."""
+    found = {name: agent_dir(ground, name) for name in agents_of(ground)}
+    return {name: path for name, path in found.items() if path != ground.paths.agent_dir(name)}
+
+
+def auth_profiles(ground: Ground, agent_id: str = _MAIN) -> Path:
+    """Return the file of one agent's credentials."""
+    return agent_dir(ground, agent_id) / ground.paths.auth_profiles(agent_id).name
+
+
+def auth_cache(ground: Ground, agent_id: str = _MAIN) -> Path:
+    """Return the file of the derived cache, or of an older release's credentials."""
+    return agent_dir(ground, agent_id) / ground.paths.auth_cache(agent_id).name
+
+
+def _of_environment(ground: Ground) -> Path | None:
+    return resolve_main_agent_dir() if ground.paths.root == resolve_state_dir() else None
+
+
+def _configured(ground: Ground, name: str) -> Path | None:
+    agents = None
+    with suppress(StateError):
+        agents = ground.config.get("agents")
+    chosen = agent_entry({"agents": agents}, name).get("agentDir")
+    if not isinstance(chosen, str) or not chosen.strip() or not is_nameable(chosen):
+        return None
+    return expand_below(chosen, ground.paths.root)
