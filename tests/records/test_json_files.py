@@ -312,3 +312,49 @@ def test_a_file_that_grows_beyond_its_bound_is_refused(root) -> None:
         collection.put("b", "y" * 80)
 
     assert [record.key for record in collection.scan()] == ["a"]
+
+
+def test_what_others_wrote_since_counts_after_damage(tmp_path) -> None:
+    """A damaged file is read as it was last acknowledged, by whomever, not as it was last seen."""
+    notes = JsonFilesBackend(tmp_path).collection(NOTES)
+    notes.put("a", 1)
+    assert notes.get("a").value == 1
+    JsonFilesBackend(tmp_path).collection(NOTES).delete("a")
+    path = tmp_path / NOTES.path
+    path.write_text("{")
+    os.utime(path, (0, 0))
+
+    with pytest.warns(CorruptWarning, match="last good copy"):
+        assert notes.get("a") is None
+
+
+@pytest.mark.parametrize("kind", ["link", "hard link", "wide", "pipe", "folder", "linked folder"])
+def test_the_last_good_copy_goes_nowhere_else(tmp_path, kind) -> None:
+    """What is planted in the place of the copy gets no record, and keeps no writer."""
+    notes = JsonFilesBackend(tmp_path / "state").collection(NOTES)
+    notes.put("a", "first")
+    copy = copy_path(tmp_path / "state" / NOTES.path)
+    other = tmp_path / "other"
+    copy.unlink()
+    if kind == "linked folder":
+        copy.parent.rmdir()
+        other.mkdir()
+        copy.parent.symlink_to(other)
+    elif kind == "pipe":
+        os.mkfifo(copy)
+    elif kind == "folder":
+        copy.mkdir()
+    else:
+        other.write_text("other")
+        other.chmod(0o644)
+        plant = {"link": copy.symlink_to, "hard link": copy.hardlink_to, "wide": other.rename}
+        plant[kind](copy if kind == "wide" else other)
+
+    notes.put("a", "second")
+
+    assert notes.get("a").value == "second"
+    if kind == "linked folder":
+        assert list(other.iterdir()) == []
+    elif other.exists():
+        assert other.read_text() == "other"
+    assert not (copy.is_file() and copy.stat().st_mode & 0o077 and "second" in copy.read_text())

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 import clawstate
 from clawstate.errors import (
-    ConflictError,
     CorruptError,
     InvalidError,
     NotFoundError,
@@ -592,7 +591,7 @@ def test_a_key_from_elsewhere_is_a_matter_of_rekeying(root) -> None:
     filled(root)
     encrypted(root)
 
-    with pytest.raises(ConflictError, match="auth rekey"):
+    with pytest.raises(InvalidError, match="auth rekey"):
         encrypted(root, "keyring")
 
 

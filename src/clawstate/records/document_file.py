@@ -31,7 +31,7 @@ from clawstate.files.json_text import Texts, dump_pretty_again, parse_json
 from clawstate.files.refusals import translated
 from clawstate.files.stamps import Stamp, read_stamped, stamp_of
 from clawstate.records.contract import Json, Revision, Shape, Versioned
-from clawstate.records.last_good import keep_copy, read_copy
+from clawstate.records.last_good import copied_at, keep_copy, read_copy
 from clawstate.records.rules import is_key
 
 _QUARANTINE = ".quarantine"
@@ -239,8 +239,10 @@ class DocumentFile:
 
     def _last_good(self, damage: CorruptError, *, warn: bool = True) -> Snapshot:
         good, what = self._good, "the state that was read before"
-        if good is None:
-            good, what = self._kept_copy(), "the last good copy"
+        if good is None or good.stamp is None or good.stamp.modified < copied_at(self.path):
+            # Somebody may have changed the document after it was read here, before it was damaged.
+            kept = self._kept_copy()
+            good, what = (good, what) if kept is None else (kept, "the last good copy")
         if good is None:
             good, what = EMPTY, "nothing"
         if warn:

@@ -60,6 +60,13 @@ def read_copy(path: Path, *, limit: int) -> bytes | None:
     return None
 
 
+def copied_at(path: Path) -> int:
+    """Return when the copy of *path* was last written, in nanoseconds; 0 if there is none."""
+    with contextlib.suppress(OSError):
+        return os.lstat(copy_path(path)).st_mtime_ns
+    return 0
+
+
 def _opened(copy: Path) -> int:
     """Return a descriptor of *copy*, made if need be; raises `OSError` for what is not ours."""
     if copy.parent.is_symlink():

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clawstate.errors import (
-    ConflictError,
     CorruptError,
     InvalidError,
     NotFoundError,
@@ -70,8 +69,15 @@ class Vault:
 
     @property
     def exists(self) -> bool:
-        """Whether this state ever had keys."""
-        return os.path.lexists(self.path)
+        """Whether this state ever had keys; raises `UnavailableError` where nobody can look."""
+        try:
+            with translated(self.path, "cannot be looked at"):
+                os.lstat(self.path)
+        except UnavailableError as error:
+            if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+                return False
+            raise
+        return True
 
     def source(self) -> KeySource | None:
         """
@@ -114,7 +120,7 @@ class Vault:
         """
         Make keys whose outer key comes from *choice*, unless there are some, and open them.
 
-        Raises `ConflictError` if they are there with an outer key of another kind.
+        Raises `InvalidError` if they are there with an outer key of another kind.
         """
         require_choice(choice)
         self._require_real_folder()
@@ -123,8 +129,9 @@ class Vault:
                 self._make(choice, lock)
             found = self._open().keys.source
             if not _is_meant(choice, found):
-                hint = f"it opens with the {found}; run 'clawstate auth rekey --key {choice}'"
-                raise ConflictError("key", str(self.path), hint)
+                problem = f"opens with the {found}"
+                hint = f"run 'clawstate auth rekey --key {choice}'"
+                raise InvalidError(str(self.path), problem, hint)
             return found
 
     def rotate(self, choice: str) -> KeySource:

@@ -102,8 +102,8 @@ class Encryption:
         Seal all secrets of all agents, and each that comes, with a key from *choice*.
 
         That is `keyring`, `file`, `file:/path` or `passphrase`. Keys that are there stay in use.
-        Raises `InvalidError`, `UnavailableError`, `MissingExtraError`; `ConflictError` if the key
-        comes from elsewhere already.
+        Raises `InvalidError`, also if the key comes from elsewhere already, `UnavailableError` and
+        `MissingExtraError`.
         """
         sealed = 0 if self._vault.exists else self.census().sealed
         if sealed:  # new keys would stand in the way of the old ones

@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from clawstate.access.names import require_name
 from clawstate.errors import ConflictError, InvalidError, StateError
 from clawstate.importers.openclaw import fates
 from clawstate.importers.openclaw.discovery import Found, Role
 from clawstate.importers.openclaw.job import Job
-from clawstate.stores.devices.names import require_name
 from clawstate.stores.identity.document import IdentityLayout, id_of, raw_public_key
 
 IDENTITY, DEVICE_AUTH, DEVICES = "identity", "device-auth", "devices"

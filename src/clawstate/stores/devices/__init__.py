@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from clawstate.access.scopes import DEFAULT_SCOPES, OPERATOR, covers
 from clawstate.stores.devices.device import DEVICES, Device, DeviceToken, IssuedToken
-from clawstate.stores.devices.scopes import DEFAULT_SCOPES, OPERATOR, covers
 from clawstate.stores.devices.store import Devices
 
 __all__ = [

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from clawstate.access.names import require_id
 from clawstate.errors import InvalidError
 from clawstate.records.adoption import Adopted, adopted
 from clawstate.records.contract import Json
 from clawstate.stores.devices.device import device_of
-from clawstate.stores.devices.names import require_id
 
 
 def adopted_devices(

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+from clawstate.access.scopes import OPERATOR, covered
 from clawstate.clock import from_ms
 from clawstate.records.contract import Json, Shape
 from clawstate.records.layouts import MapLayout
-from clawstate.stores.devices.scopes import OPERATOR, covered
 
 DEVICES: Final = Shape(
     "devices", PurePosixPath("state/devices.json"), MapLayout("devices", version=1)

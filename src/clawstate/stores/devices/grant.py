@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from clawstate.errors import InvalidError
-from clawstate.stores.devices.device import Device
-from clawstate.stores.devices.names import (
+from clawstate.access.names import (
     require_id,
     require_name,
     require_public_key,
     require_role,
 )
-from clawstate.stores.devices.scopes import (
+from clawstate.access.scopes import (
     DEFAULT_SCOPES,
     OPERATOR,
     PAIRING,
     require_scopes,
     require_within,
 )
+from clawstate.errors import InvalidError
+from clawstate.stores.devices.device import Device
 
 _LONGEST_LIFETIME = 1e10  # seconds
 

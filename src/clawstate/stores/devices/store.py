@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from clawstate.access.names import require_id, require_name
+from clawstate.access.scopes import OPERATOR, covered, require_scopes, require_within
 from clawstate.clock import Clock, system_clock
 from clawstate.errors import CorruptError, InvalidError, NotFoundError
 from clawstate.records.adoption import Adopted
@@ -13,8 +15,6 @@ from clawstate.stores.devices import changes
 from clawstate.stores.devices.adoption import adopted_devices
 from clawstate.stores.devices.device import REMOVED, Device, IssuedToken, device_of
 from clawstate.stores.devices.grant import Grant, grant_of, require_allowed, require_lifetime
-from clawstate.stores.devices.names import require_id, require_name
-from clawstate.stores.devices.scopes import OPERATOR, covered, require_scopes, require_within
 from clawstate.stores.devices.tokens import digest_of, new_token
 from clawstate.stores.devices.verification import Verification
 

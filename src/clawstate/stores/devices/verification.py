@@ -7,12 +7,12 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import replace
 
+from clawstate.access.scopes import covered, covers
 from clawstate.clock import Clock
 from clawstate.errors import StateError
 from clawstate.records.contract import DELETE, Collection, Json, Mark, Revision
 from clawstate.stores.devices import changes
 from clawstate.stores.devices.device import Device, DeviceToken, device_of
-from clawstate.stores.devices.scopes import covered, covers
 from clawstate.stores.devices.tokens import matching
 
 _NOTED_EVERY = 60.0  # seconds between two notes of the last use

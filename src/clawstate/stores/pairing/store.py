@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
+from clawstate.access.names import (
+    require_id,
+    require_name,
+    require_public_key,
+)
+from clawstate.access.scopes import require_scopes
 from clawstate.clock import Clock, from_ms, system_clock, to_ms
 from clawstate.errors import ConflictError, InvalidError, LimitError, NotFoundError, StateError
 from clawstate.records.contract import Collection, Json
@@ -18,12 +24,6 @@ from clawstate.stores.pairing.codes import (
     normalised,
 )
 from clawstate.stores.pairing.contract import Approvals, Issued, PairingSettings
-from clawstate.stores.pairing.names import (
-    require_id,
-    require_name,
-    require_public_key,
-    require_scopes,
-)
 from clawstate.stores.pairing.request import PairingRequest, document_of, is_live, request_of
 
 ADMIN = "operator.admin"

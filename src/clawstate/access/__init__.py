@@ -1,0 +1,1 @@
+"""Who may be let in, and to what: ids, names, keys, roles and scopes of devices."""
