@@ -23,7 +23,8 @@ from seeds import seed
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
 SEED = seed()
 WRITER = Path(__file__).parents[1] / "stores" / "auth_writer.py"
-OURS, OUR_TIMES = (8, 200) if FULL else (3, 24)
+# One of theirs: two of them lose the whole document to each other, writing it in place.
+OURS, OUR_TIMES = (11, 200) if FULL else (3, 24)
 THEIR_TIMES = 200 if FULL else 20
 CASES = 2000 if FULL else 300
 NOW = 1_800_000_000_000  # milliseconds

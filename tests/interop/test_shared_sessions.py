@@ -22,7 +22,7 @@ SOURCE = Path(clawstate.__file__).parents[1]
 COUNTER = Path(__file__).with_name("session_counter.py")
 SEED = seed()
 CASES = 20_000 if FULL else 2_000
-OURS, THEIRS, TIMES = (8, 2, 100) if FULL else (4, 2, 15)
+OURS, THEIRS, TIMES = (8, 4, 200) if FULL else (4, 2, 15)
 
 LOAD = "async (by, input) => by.loadSessionStore(input.path, { skipCache: true })"
 PUT = """async (by, input) => by.updateSessionStore(input.path, (store) => {
