@@ -121,7 +121,7 @@ class Engines:
     def _sqlite(self) -> Backend:
         from clawstate.records.sqlite import SqliteBackend  # noqa: PLC0415 - files do without
 
-        timeout = 30.0 if self.lock.timeout is None else self.lock.timeout
+        timeout = self.lock.patience()
         return SqliteBackend(self.paths.records_db, tenant=self.tenant, lock_timeout=timeout)
 
 

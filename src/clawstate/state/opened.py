@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -12,12 +11,12 @@ from clawstate.clock import Clock, system_clock
 from clawstate.config.service import Config
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import StatePaths, normalise_agent_id, resolve_state_dir
-from clawstate.memory.backends.sqlite import SqliteMemory
-from clawstate.memory.service import Memory
 from clawstate.state.ground import Engines, Ground
+from clawstate.state.once import once
 
 if TYPE_CHECKING:
     from clawstate.memory.contract import Embedder
+    from clawstate.memory.service import Memory
     from clawstate.state.encryption import Encryption
     from clawstate.stores.auth import AuthProfiles
     from clawstate.stores.dedupe import PersistentDedupe
@@ -48,20 +47,22 @@ class State:
         lock_timeout: float = 30.0,
     ) -> None:
         self.paths = StatePaths(root)
-        backend = SqliteMemory(
-            self.paths.memory_db,
-            vectors=self.paths.memory_dir / "vectors",
-            clock=clock,
-            lock_timeout=lock_timeout,
-        )
         lock = LockOptions(timeout=lock_timeout)
-        self.memory = Memory(backend, embedder=embedder, clock=clock)
         self.config = Config(self.paths, clock=clock, lock=lock)
         engines = Engines(self.paths, self.config, lock, store, tenant)
         self.ground = Ground(self.paths, self.config, clock, lock, engines)
+        self._embedder = embedder
         self._auth: dict[str, AuthProfiles] = {}
 
-    # Each store is imported when it is first asked for: most programs use one or two.
+    # Each part is imported when it is first asked for: most programs use one or two.
+
+    @once
+    def memory(self) -> Memory:
+        """What is remembered (specification sections 6 and 7)."""
+        from clawstate.state.memory import open_memory  # noqa: PLC0415
+
+        self.ground.engines.require_open()
+        return open_memory(self.ground, self._embedder)
 
     def auth(self, agent_id: str = "main") -> AuthProfiles:
         """Return the credentials of one agent (specification section 2)."""
@@ -72,21 +73,21 @@ class State:
             self._auth[name] = open_auth(self.ground, name)
         return self._auth[name]
 
-    @cached_property
+    @once
     def encryption(self) -> Encryption:
         """Whether the credentials are sealed, and with which key."""
         from clawstate.state.encryption import Encryption  # noqa: PLC0415
 
         return Encryption(self.ground)
 
-    @cached_property
+    @once
     def sessions(self) -> Sessions:
         """The sessions (specification section 3)."""
         from clawstate.state.sessions import open_sessions  # noqa: PLC0415
 
         return open_sessions(self.ground)
 
-    @cached_property
+    @once
     def transcripts(self) -> Transcripts:
         """The messages of the sessions, in the database of the memory."""
         from clawstate.state.transcripts import open_transcripts  # noqa: PLC0415
@@ -94,35 +95,35 @@ class State:
         self.ground.engines.require_open()
         return open_transcripts(self.ground)
 
-    @cached_property
+    @once
     def pairing(self) -> Pairing:
         """The pending pairing requests (specification section 4)."""
         from clawstate.state.pairing import open_pairing  # noqa: PLC0415
 
         return open_pairing(self.ground, self.devices)
 
-    @cached_property
+    @once
     def devices(self) -> Devices:
         """The paired devices."""
         from clawstate.state.pairing import open_devices  # noqa: PLC0415
 
         return open_devices(self.ground)
 
-    @cached_property
+    @once
     def device_auth(self) -> DeviceAuth:
         """The tokens that this device holds (specification section 5)."""
         from clawstate.state.pairing import open_device_auth  # noqa: PLC0415
 
         return open_device_auth(self.ground)
 
-    @cached_property
+    @once
     def identity(self) -> Identity:
         """The key pair of this device."""
         from clawstate.state.pairing import open_identity  # noqa: PLC0415
 
         return open_identity(self.ground)
 
-    @cached_property
+    @once
     def dedupe(self) -> PersistentDedupe:
         """The marks of what was handled already (specification, "Persistent Dedupe")."""
         from clawstate.state.dedupe import open_dedupe  # noqa: PLC0415
@@ -131,7 +132,8 @@ class State:
 
     def close(self) -> None:
         """Release files and threads; a later call raises `ClosedError`."""
-        self.memory.close()
+        if "memory" in self.__dict__:
+            self.memory.close()
         if "transcripts" in self.__dict__:
             self.transcripts.close()
         self.ground.engines.close()

@@ -18,11 +18,10 @@ from clawstate.stores.transcripts import (
 
 def open_transcripts(ground: Ground) -> Transcripts:
     """Return the transcripts of the state on *ground*; nothing is made before the first append."""
-    timeout = 30.0 if ground.lock.timeout is None else ground.lock.timeout
     database = Database(
         ground.paths.memory_db,
         migrations=MIGRATIONS,
-        lock_timeout=timeout,
+        lock_timeout=ground.lock.patience(),
         part=PART,
         beside=BESIDE,
     )
