@@ -77,7 +77,7 @@ def test_a_killed_import_is_completed_by_the_next(home, expected, tmp_path) -> N
         strace.spread(kill, enumerate(some(points)))
 
     assert fingerprint(home.root) == before
-    assert sum(killed) >= 0.7 * len(killed) > 0
+    assert sum(killed) >= 0.4 * len(killed) > 0
     sys.stdout.write(f"killed at {len(killed)} of {len(points)} points\n")
 
 
