@@ -3,7 +3,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from harm import SEED, need
+from harm import SEED, need, prepared
 
 from clawstate.testing.faults import strace
 from clawstate.testing.faults.victim import Victim
@@ -21,3 +21,11 @@ def victim(request):
     need(strace.available())
     with Victim(request.module.SCRIPT, timeout=60) as made:
         yield made
+
+
+@pytest.fixture
+def template(victim, tmp_path, case):
+    """Return a directory as it is before the operation."""
+    made = tmp_path / "template"
+    made.mkdir()
+    return prepared(victim, made, case)

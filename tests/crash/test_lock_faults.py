@@ -18,7 +18,6 @@ from harm import (
     kill_everywhere,
     left,
     need,
-    prepared,
     some,
     strange,
 )
@@ -36,7 +35,7 @@ JUMPS = (3600, -3600, 10 * YEAR, -10 * YEAR)
 pytestmark = pytest.mark.crash
 
 HOLDER = Path(__file__).with_name("holding_victim.py")
-RECORDS = Path(__file__).with_name("record_victim.py")
+SCRIPT = Path(__file__).with_name("record_victim.py")
 
 CASES = [
     Case("bare", "hold", "fresh"),
@@ -75,21 +74,6 @@ with lock:
     print("ACQUIRED")
 os.kill(again, signal.SIGKILL)
 """
-
-
-@pytest.fixture(scope="module")
-def victim():
-    need(strace.available())
-    with Victim(RECORDS, timeout=60) as made:
-        yield made
-
-
-@pytest.fixture
-def template(victim, tmp_path, case):
-    """Return a directory as it is before the operation."""
-    made = tmp_path / "template"
-    made.mkdir()
-    return prepared(victim, made, case)
 
 
 @EVERY
@@ -196,7 +180,7 @@ def test_a_dead_holder_is_freed_whatever_the_clock_says(victim, tmp_path, jump, 
     namespaces.jump(clock, jump)
     arguments = (root, "bare", "hold", "022", "-")
 
-    with Victim(RECORDS, environment=namespaces.faketime_env(clock)) as jumped:
+    with Victim(SCRIPT, environment=namespaces.faketime_env(clock)) as jumped:
         first, second = (jumped, victim) if who == "dead" else (victim, jumped)
         unlink = strace.SyscallPoint("unlink", 1)
         assert strace.run_killed(first, unlink, *arguments).killed

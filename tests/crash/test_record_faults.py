@@ -3,16 +3,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from harm import Case, fail_everywhere, interrupt_everywhere, kill_everywhere, need, prepared
-
-from clawstate.testing.faults import strace
-from clawstate.testing.faults.victim import Victim
+from harm import Case, fail_everywhere, interrupt_everywhere, kill_everywhere
 
 pytestmark = [
     pytest.mark.crash,
     pytest.mark.filterwarnings("ignore::clawstate.errors.CorruptWarning"),
 ]
 
+SCRIPT = Path(__file__).with_name("record_victim.py")
 CASES = [
     *[
         Case(engine, operation, before)
@@ -26,21 +24,6 @@ CASES = [
     Case("json", "repair", "hopeless"),
 ]
 EVERY = pytest.mark.parametrize("case", CASES, ids=str)
-
-
-@pytest.fixture(scope="module")
-def victim():
-    need(strace.available())
-    with Victim(Path(__file__).with_name("record_victim.py"), timeout=60) as made:
-        yield made
-
-
-@pytest.fixture
-def template(victim, tmp_path, case):
-    """Return a directory as it is before the operation."""
-    made = tmp_path / "template"
-    made.mkdir()
-    return prepared(victim, made, case)
 
 
 @EVERY

@@ -10,6 +10,7 @@ from pathlib import Path
 from clawstate.doctor.audit.modes import is_secret_place
 from clawstate.doctor.audit.tree import Entry, walk, walk_agent
 from clawstate.doctor.finding import Finding
+from clawstate.doctor.modes import OTHERS, wide_mode
 from clawstate.errors import StateError
 from clawstate.sealing.passphrase import PRESENT
 from clawstate.state import State
@@ -18,8 +19,6 @@ from clawstate.state.agents import agents_of
 from clawstate.state.auth import open_shelf
 from clawstate.stores.auth.credentials import OAuth
 from clawstate.stores.auth.pending import failure_of
-
-_OTHERS = 0o077
 
 
 def check(state: State, *, fix: bool) -> Iterator[Finding]:
@@ -37,14 +36,8 @@ def _modes(state: State, *, fix: bool) -> Iterator[Finding]:
         return
     for entry in _entries(state):
         is_ours = not entry.is_link and (not entry.place or is_secret_place(entry))
-        if not is_ours or not entry.mode & _OTHERS:
-            continue
-        narrow = entry.mode & ~_OTHERS
-        remedy = f"chmod {narrow:o} {entry.path}"
-        if fix:
-            remedy = _narrowed(entry, narrow, remedy)
-        message = f"others may read it (mode {entry.mode:04o})"
-        yield Finding("wide-mode", "warning", str(entry.path), message, remedy)
+        if is_ours and entry.mode & OTHERS:
+            yield wide_mode(entry.path, entry.mode, fix=fix, follow_link=not entry.place)
 
 
 def _entries(state: State) -> Iterator[Entry]:
@@ -57,15 +50,6 @@ def _entries(state: State) -> Iterator[Entry]:
 
 def _nobody_told(_error: OSError, _path: Path) -> None:
     """Pass over what the system refuses to show."""
-
-
-def _narrowed(entry: Entry, mode: int, remedy: str) -> str:
-    try:
-        # By its path: opening a live database would drop SQLite's locks.
-        os.chmod(entry.path, mode, follow_symlinks=not entry.place)  # noqa: PTH101 - links stay
-    except (OSError, NotImplementedError) as error:
-        return f"{remedy} ({error})"
-    return f"made {mode:04o}"
 
 
 def _keys(state: State) -> Iterator[Finding]:

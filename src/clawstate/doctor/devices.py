@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from clawstate.doctor.finding import Finding
+from clawstate.doctor.modes import wide_modes
 from clawstate.errors import StateError
 from clawstate.state import State
-
-_PRIVATE = 0o077
 
 
 def check(state: State, *, fix: bool) -> Iterator[Finding]:
     """Look at modes, key pair, held tokens, old requests, and rights that nobody approved."""
-    yield from _modes(state, fix=fix)
+    yield from wide_modes(_secrets(state), fix=fix)
     for look in (_identity, _held_tokens, _requests, _devices):
         try:
             found = list(look(state, fix=fix))
@@ -25,26 +23,6 @@ def check(state: State, *, fix: bool) -> Iterator[Finding]:
             place = str(getattr(error, "path", state.paths.root))
             found = [Finding(error.code, "error", place, str(error), remedy)]
         yield from found
-
-
-def _modes(state: State, *, fix: bool) -> Iterator[Finding]:
-    for path in _secrets(state):
-        try:
-            status = path.lstat()
-        except OSError:
-            continue
-        mode = stat.S_IMODE(status.st_mode)
-        if stat.S_ISLNK(status.st_mode) or not mode & _PRIVATE:
-            continue
-        remedy = f"chmod {mode & ~_PRIVATE:o} {path}"
-        if fix:
-            try:
-                path.chmod(mode & ~_PRIVATE)
-                remedy = f"made {mode & ~_PRIVATE:04o}"
-            except OSError as error:
-                remedy += f" ({error.strerror})"
-        message = f"others may read it (mode {mode:04o})"
-        yield Finding("wide-mode", "warning", str(path), message, remedy)
 
 
 def _secrets(state: State) -> Iterator[Path]:

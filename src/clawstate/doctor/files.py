@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from clawstate.doctor.finding import Finding
+from clawstate.doctor.modes import wide_modes
 from clawstate.errors import StateError
 from clawstate.files.atomic import is_temporary
 from clawstate.files.found_lock import read_sidecar
@@ -18,14 +18,13 @@ from clawstate.files.lock_owner import is_dead
 from clawstate.files.mounts import warning_for
 from clawstate.state import State
 
-_PRIVATE = 0o077
 _ABANDONED = 3600.0  # seconds after which nobody can still be writing a file
 
 
 def check(state: State, *, fix: bool) -> Iterator[Finding]:
     """Look at the mount, at modes, locks and what killed writers left."""
     yield from _mount(state)
-    yield from _modes(state, fix=fix)
+    yield from wide_modes(_private_paths(state), fix=fix)
     yield from _locks(state, fix=fix)
     yield from _temporaries(state, fix=fix)
 
@@ -35,29 +34,6 @@ def _mount(state: State) -> Iterator[Finding]:
     if (message := warning_for(root)) is not None:
         remedy = "move the state to a local disk, or use the PostgreSQL backend"
         yield Finding("network-mount", "warning", str(root), message, remedy)
-
-
-def _modes(state: State, *, fix: bool) -> Iterator[Finding]:
-    for path in _private_paths(state):
-        try:
-            status = path.lstat()
-        except OSError:
-            continue
-        if stat.S_ISLNK(status.st_mode) or not status.st_mode & _PRIVATE:
-            continue
-        mode = stat.S_IMODE(status.st_mode)
-        narrow = mode & ~_PRIVATE
-        remedy = f"chmod {narrow:o} {path}"
-        if fix:
-            try:
-                # By its path: opening a live database file would drop SQLite's locks.
-                os.chmod(path, narrow, follow_symlinks=False)  # noqa: PTH101 - links are not followed
-                remedy = f"made {narrow:04o}"
-            except (OSError, NotImplementedError) as error:
-                remedy += f" ({error})"
-        yield Finding(
-            "wide-mode", "warning", str(path), f"others may read it (mode {mode:04o})", remedy
-        )
 
 
 def _private_paths(state: State) -> Iterator[Path]:
