@@ -213,3 +213,14 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert count == 10_000
     assert peak < 8_000_000
+
+
+def test_every_whole_record_of_a_damaged_line_is_taken(items) -> None:
+    """Records that two writers put on one line are both taken, and the rest is told."""
+    one, two = json.dumps({"text": "one", "metadata": {"text": "no"}}), json.dumps({"text": "two"})
+
+    found = items(one + two, one + one[:20] + two)
+
+    assert [each.text for each in found if isinstance(each, Passage)] == ["one", "two"] * 2
+    assert [each.position for each in found if isinstance(each, Passage)] == [0, 1, 2, 3]
+    assert [each.line for each in found if isinstance(each, Problem)] == [2]

@@ -174,3 +174,12 @@ def test_long_message_comes_in_parts(items) -> None:
 def test_text_cut_within_an_emoji_is_mended(items) -> None:
     """Half a surrogate pair, as JavaScript cuts it, becomes U+FFFD."""
     assert items(HEADER, said("user", "cut \ud83d"))[0].text == "cut \ufffd"
+
+
+def test_both_messages_of_a_fused_line_are_taken(items) -> None:
+    """Messages that two writers put on one line are both taken."""
+    fused = json.dumps(said("user", text("one"))) + json.dumps(said("assistant", text("two")))
+
+    found = items(HEADER, fused)
+
+    assert [each.text for each in found if isinstance(each, Passage)] == ["one", "two"]

@@ -338,3 +338,26 @@ def test_no_line_is_fatal(tmp_path_factory, data, noise) -> None:
     assert {json.loads(line)["id"] for line in LINES[1:]} <= have
     assert len(report.problems) <= len(noise) + len(cut)
     assert sound == []
+
+
+@pytest.mark.parametrize("between", ["", " ", "\0\0", '{"type":"message","id":"0000'])
+def test_every_whole_entry_of_a_damaged_line_is_taken(store, between: str) -> None:
+    """Entries that two writers put on one line are both kept, whatever stands between them."""
+    lines = [LINES[0], LINES[1] + between + LINES[2], *LINES[3:]]
+
+    done = store.import_lines("s", lines)
+
+    assert done.added == len(LINES) - 1
+    assert exported(store).splitlines()[1:] == [each.encode() for each in LINES[1:]]
+    assert [each.line for each in done.problems] == ([2] if between.strip() else [])
+
+
+def test_whole_entries_beside_bytes_that_are_no_text_are_taken(store) -> None:
+    """Bytes that are not UTF-8 take only the entry with them that they stand in."""
+    bad = LINES[2].replace("claude", "cl\udcffude").encode(errors="surrogateescape")
+    line = LINES[1].encode() + bad + LINES[3].encode()
+
+    done = store.import_lines("s", [LINES[0].encode(), line])
+
+    assert done.added == 2
+    assert [each.line for each in done.problems] == [2]

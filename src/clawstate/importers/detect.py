@@ -8,6 +8,7 @@ from enum import Enum
 from pathlib import Path
 
 from clawstate.errors import UnavailableError
+from clawstate.files.damaged_line import split_damaged
 from clawstate.importers.chat_export import looks_like_export, read_chat_export
 from clawstate.importers.export_archive import MAGIC
 from clawstate.importers.jsonl import read_json_lines
@@ -97,15 +98,16 @@ def _objects(head: bytes) -> list[dict[str, object]]:
     lines = head.removeprefix(b"\xef\xbb\xbf").splitlines()[:_FIRST_LINES]
     if not head.startswith((b"{", b"\xef\xbb\xbf{")):
         return []
-    values = [_value(line) for line in lines]
+    values = [value for line in lines for value in _values(line)]
     return [value for value in values if isinstance(value, dict)]
 
 
-def _value(line: bytes) -> object:
+def _values(line: bytes) -> list[object]:
     try:
-        return json.loads(line)
+        return [json.loads(line)]
     except (ValueError, RecursionError):
-        return None
+        parts = split_damaged(line.decode(errors="replace"))
+        return [json.loads(each.text) for each in parts if each.is_whole]
 
 
 def _is_transcript_line(value: dict[str, object]) -> bool:

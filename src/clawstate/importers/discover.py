@@ -11,7 +11,8 @@ from clawstate.errors import NotFoundError, UnavailableError
 from clawstate.importers.chat_export import is_chat_export
 from clawstate.importers.detect import SUFFIXES, Kind, problem_of
 from clawstate.importers.passages import Problem
-from clawstate.importers.regular_file import require_regular, unreadable
+from clawstate.importers.regular_file import open_regular, require_regular, unreadable
+from clawstate.importers.transcript_header import session_named_in
 
 _SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages", "venv"})
 _SIGN_OF_VIRTUALENV = "pyvenv.cfg"
@@ -96,15 +97,20 @@ class _Walk:
             yield from self._suitable(path, root)
 
     def _suitable(self, path: Path, root: Path) -> Iterator[Found | Problem]:
+        original = None
         try:
             wanted = SUFFIXES[path.suffix.lower()] is not Kind.CHAT_EXPORT or is_chat_export(path)
+            original = _original_of(path)
         except UnavailableError as error:
             yield problem_of(path, error)
             return
         except OSError as error:
             yield problem_of(path, unreadable(path, error))
             return
-        if wanted:
+        if original is not None:
+            message = f"is another copy of {original.name}; name it to import it as well"
+            yield Problem(path, None, message)
+        elif wanted:
             yield from self._file(path, root)
 
     def _file(self, path: Path, root: Path) -> Iterator[Found | Problem]:
@@ -124,6 +130,18 @@ class _Walk:
         is_new = identity not in self._seen
         self._seen.add(identity)
         return is_new
+
+
+def _original_of(path: Path) -> Path | None:
+    """Return the transcript beside *path* that *path* is a copy of, as sync programs leave them."""
+    if SUFFIXES[path.suffix.lower()] is not Kind.JSON_LINES:
+        return None
+    with open_regular(path) as stream:
+        session_id = session_named_in(stream, name=path.name)
+    if session_id is None or "/" in session_id or session_id == path.stem:
+        return None
+    original = path.with_name(f"{session_id}{path.suffix}")
+    return original if os.path.lexists(original) else None
 
 
 def _outward_link(path: Path, root: Path) -> Iterator[Problem]:

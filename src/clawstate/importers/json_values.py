@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TypeAlias, cast
 
 from clawstate.clock import from_iso, from_ms, is_moment
 from clawstate.errors import InvalidError
+from clawstate.files.damaged_line import is_utf8, split_damaged
+from clawstate.importers.lines import Line
 from clawstate.importers.passages import Json
 
 Object: TypeAlias = dict[str, Json]
@@ -38,11 +40,39 @@ def parse_object(text: str, *, what: str, unique_names: bool = False) -> Object:
 
 def has_half_pair(text: str) -> bool:
     """Tell whether *text* cannot be written as UTF-8."""
+    return not is_utf8(text)
+
+
+def parse_objects(line: Line, *, what: str, unique_names: bool = False) -> Iterator[Object | str]:
+    """
+    Yield the object on *line*, nothing for a blank one; of a damaged line each whole object.
+
+    What of a damaged line is no whole object is told as a sentence, in its place. Otherwise as
+    `parse_object`.
+    """
     try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return True
-    return False
+        text = line.decoded()
+        if text.strip():
+            yield parse_object(text, what=what, unique_names=unique_names)
+    except InvalidError as error:
+        yield from _whole_objects(line, what, error, unique_names=unique_names)
+
+
+def _whole_objects(
+    line: Line, what: str, error: InvalidError, *, unique_names: bool
+) -> Iterator[Object | str]:
+    parts = split_damaged((line.data or b"").decode(errors="surrogateescape"))
+    whole = [each.text for each in parts if each.is_whole and is_utf8(each.text)]
+    lost = sum(len(each.text) for each in parts) - sum(map(len, whole))
+    if not whole:
+        yield error.problem
+    elif lost:
+        yield f"{what} is damaged: {lost:,} characters of it are no whole object"
+    for text in whole:
+        try:
+            yield parse_object(text, what=what, unique_names=unique_names)
+        except InvalidError as found:
+            yield found.problem
 
 
 def moment(value: Json) -> float | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from clawstate.errors import InvalidError
-from clawstate.importers.json_values import Object, moment, parse_object, require_number
+from clawstate.importers.json_values import Object, moment, parse_objects, require_number
 from clawstate.importers.lines import Line, read_lines
 from clawstate.importers.passages import Item, Json, Passage, Problem
 from clawstate.importers.plain_text import text_pieces
@@ -34,15 +34,20 @@ def read_json_lines(path: Path) -> Iterator[Item]:
 
 
 def _items(path: Path, line: Line, position: int) -> Iterator[Item]:
-    try:
-        text = line.decoded()
-        if text.strip():
-            record = _Record(parse_object(text, what="the line", unique_names=True), line.number)
+    for found in parse_objects(line, what="the line", unique_names=True):
+        if isinstance(found, str):
+            yield Problem(path, line.number, found)
+            continue
+        record = _Record(found, line.number)
+        try:
             passage = record.passage(position)
-            yield from (Problem(path, line.number, each) for each in record.problems)
-            yield from _parts(passage)
-    except InvalidError as error:
-        yield Problem(path, line.number, error.problem)
+        except InvalidError as error:
+            yield Problem(path, line.number, error.problem)
+            continue
+        yield from (Problem(path, line.number, each) for each in record.problems)
+        for part in _parts(passage):
+            position += 1
+            yield part
 
 
 def _parts(passage: Passage) -> Iterator[Passage]:

@@ -10,7 +10,7 @@ from clawstate.importers.json_values import (
     Object,
     moment_or_none,
     object_at,
-    parse_object,
+    parse_objects,
     text_at,
 )
 from clawstate.importers.lines import Line, read_lines
@@ -32,14 +32,13 @@ def read_openclaw_transcript(path: Path) -> Iterator[Item]:
     position = 0
     with open_regular(path) as stream:
         for line in read_lines(stream):
-            try:
-                message = transcript.message(line)
-            except InvalidError as error:
-                yield Problem(path, line.number, error.problem)
-                continue
-            for passage in message_passages(message, position=position) if message else ():
-                position += 1
-                yield passage
+            for message in transcript.messages(line):
+                if isinstance(message, str):
+                    yield Problem(path, line.number, message)
+                    continue
+                for passage in message_passages(message, position=position):
+                    position += 1
+                    yield passage
 
 
 class _Transcript:
@@ -49,14 +48,20 @@ class _Transcript:
         self._session: str | None = None
         self._previous = ("", "")
 
-    def message(self, line: Line) -> Message | None:
-        text = line.decoded()
-        if not text.strip():
-            return None
-        entry = parse_object(text, what="the line")
+    def messages(self, line: Line) -> Iterator[Message | str]:
+        """Yield what was said in *line*, and as sentences what is wrong with it."""
+        for entry in parse_objects(line, what="the line"):
+            try:
+                message = entry if isinstance(entry, str) else self._message(entry, line.number)
+            except InvalidError as error:
+                message = error.problem
+            if message is not None:
+                yield message
+
+    def _message(self, entry: Object, line: int) -> Message | None:
         if entry.get("type") == "session":
             self._session = text_at(entry, "id")
-        return self._said(entry, line.number) if entry.get("type") == "message" else None
+        return self._said(entry, line) if entry.get("type") == "message" else None
 
     def _said(self, entry: Object, line: int) -> Message | None:
         body = entry.get("message")

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from clawstate.errors import StateError
+from clawstate.files.damaged_line import split_damaged
 from clawstate.importers.openclaw.discovery import Found, Role
 from clawstate.importers.openclaw.job import Job
-from clawstate.importers.openclaw.trial import tried
+from clawstate.importers.openclaw.trial import Known
 from clawstate.importers.regular_file import unreadable
+from clawstate.importers.transcript_header import session_named_in
 from clawstate.stores.sessions.entry import is_session_id
 from clawstate.stores.transcripts.importing import read_lines
 from clawstate.stores.transcripts.values import Imported
@@ -31,17 +33,20 @@ def take_transcripts(job: Job) -> None:
     """
     Add the entries of every transcript that are not here, in their order; counted by entries.
 
-    A transcript goes to the session that names it, otherwise to that of its own name. It is read
-    as a stream, and committed in batches. Archived ones keep their whole name.
+    A transcript goes to the session that names it, otherwise to the one that its header names,
+    otherwise to that of its own name. So two copies that a sync program made of one are merged by
+    the ids of their entries. It is read as a stream, and committed in batches. Archived ones keep
+    their whole name.
     """
     claims = _claims(job)
+    known = Known()
     for found in job.of(Role.TRANSCRIPT):
         with job.counted_failure(KIND, found.path):
-            _take(job, found, session_of(found, claims, job))
+            _take(job, found, session_of(found, claims, job), known)
     for found in job.of(Role.ARCHIVE):
         if job.settings.archives:
             with job.counted_failure(KIND, found.path):
-                _take(job, found, session_of(found, claims, job))
+                _take(job, found, session_of(found, claims, job), known)
         else:
             job.report.skipped(KIND, found.path, _ARCHIVED)
             job.tell(found.entry.size, found.path)
@@ -57,12 +62,20 @@ def session_of(found: Found, claims: Claims, job: Job) -> str:
             return claimed
     stem, _, archived = name.partition(_SUFFIX)
     wanted = f"{stem}{archived}"
+    named = None if archived else _named_inside(found, job)
+    if named is not None and is_session_id(named):
+        return named
     if is_session_id(wanted):
         return wanted
     # A topic may hold what an id cannot.
     start = stem.partition("-topic-")[0]
     digest = hashlib.sha256(wanted.encode(errors="surrogateescape")).hexdigest()[:16]
     return f"{start}-topic-{digest}" if is_session_id(start) and len(start) < 100 else digest
+
+
+def _named_inside(found: Found, job: Job) -> str | None:
+    with job.source.open(found.path) as stream:
+        return session_named_in(stream, name=found.path)
 
 
 def _claims(job: Job) -> Claims:
@@ -87,11 +100,13 @@ def _entries(job: Job, found: Found) -> Iterator[dict[str, Any]]:
     yield from (each for each in document.values() if isinstance(each, dict))
 
 
-def _take(job: Job, found: Found, session_id: str) -> None:
+def _take(job: Job, found: Found, session_id: str, known: Known) -> None:
     with job.source.open(found.path) as stream:
         lines = _Lines(job, found, stream)
         if job.dry_run:
-            imported = tried(job.state.transcripts, session_id, lines, now=job.state.ground.clock())
+            imported = known.tried(
+                job.state.transcripts, session_id, lines, now=job.state.ground.clock()
+            )
         else:
             imported = job.state.transcripts.import_lines(session_id, lines)
     _count(job, found, imported)
@@ -130,6 +145,7 @@ class _Lines:
                     yield line
                 else:
                     self.is_unfinished = True
+                    yield _whole_part(line)
         except OSError as error:
             raise unreadable(self._job.source.file(self._found.path), error) from error
         self._job.tell(pending, self._found.path)
@@ -141,3 +157,10 @@ def _is_whole(line: bytes) -> bool:
     except (ValueError, RecursionError):
         return not line.strip()
     return True
+
+
+def _whole_part(line: bytes) -> bytes:
+    """Return the whole entries before the unfinished one."""
+    parts = split_damaged(line.decode(errors="surrogateescape"))
+    whole = "".join(each.text for each in parts if each.is_whole)
+    return whole.encode(errors="surrogateescape")

@@ -15,23 +15,37 @@ from clawstate.stores.transcripts.values import Imported, Message
 _PAGE = 1000
 
 
-def tried(
-    transcripts: Transcripts, session_id: str, lines: Iterable[str | bytes], *, now: float
-) -> Imported:
-    """Return what `Transcripts.import_lines` would; holds an id and a digest of each entry."""
-    known = {each.id: _digest(each.entry) for each in _messages(transcripts, session_id)}
-    reading = Reading(session_id, now)
-    added = kept = 0
-    for number, entry in reading.entries(lines):
-        name, digest = str(entry.id), _digest(json.loads(entry.line))
-        if name not in known:
-            known[name] = digest
-            added += 1
-        elif known[name] == digest:
-            kept += 1
-        else:
-            reading.problem(number, f"another entry has its id {name!r}")
-    return Imported(added, kept, tuple(reading.problems))
+class Known:
+    """The entries of the sessions that were tried: what several files hold is counted once."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, dict[str, bytes]] = {}
+
+    def tried(
+        self,
+        transcripts: Transcripts,
+        session_id: str,
+        lines: Iterable[str | bytes],
+        *,
+        now: float,
+    ) -> Imported:
+        """Return what `Transcripts.import_lines` would; holds an id and a digest of each entry."""
+        known = self._sessions.get(session_id)
+        if known is None:
+            found = _messages(transcripts, session_id)
+            known = self._sessions[session_id] = {each.id: _digest(each.entry) for each in found}
+        reading = Reading(session_id, now)
+        added = kept = 0
+        for number, entry in reading.entries(lines):
+            name, digest = str(entry.id), _digest(json.loads(entry.line))
+            if name not in known:
+                known[name] = digest
+                added += 1
+            elif known[name] == digest:
+                kept += 1
+            else:
+                reading.problem(number, f"another entry has its id {name!r}")
+        return Imported(added, kept, tuple(reading.problems))
 
 
 def _messages(transcripts: Transcripts, session_id: str) -> Iterator[Message]:

@@ -19,6 +19,7 @@ import apsw
 
 from clawstate.clock import to_ms
 from clawstate.errors import CorruptError, InvalidError
+from clawstate.files.damaged_line import is_utf8, split_damaged
 from clawstate.files.json_text import dump_compact, parse_json
 from clawstate.records.contract import Json
 from clawstate.stores.transcripts import rows
@@ -34,6 +35,7 @@ from clawstate.stores.transcripts.rows import Session
 from clawstate.stores.transcripts.values import Imported, Problem
 
 _BOM = "\ufeff"
+_BLANK = " \t\r\n"
 
 
 Batch: TypeAlias = list[tuple[int, Entry]]
@@ -125,27 +127,49 @@ class Reading:
     def entries(self, lines: Iterable[str | bytes]) -> Iterator[tuple[int, Entry]]:
         """Give the entries of *lines* with their numbers; what cannot be read is a problem."""
         for number, line in enumerate(lines, start=1):
-            try:
-                entry = self._entry(line, number)
-            except InvalidError as error:
-                self.problem(number, error.problem)
-                continue
-            if entry is not None:
-                self._previous = entry.id
-                self._ids.append(entry.id)
-                yield number, entry
+            for text, value in self._records(line, number):
+                try:
+                    entry = self._entry(text, value)
+                except InvalidError as error:
+                    self.problem(number, error.problem)
+                    continue
+                if entry is not None:
+                    self._previous = entry.id
+                    self._ids.append(entry.id)
+                    yield number, entry
 
     def problem(self, number: int, message: str) -> None:
         """Note what is wrong with the line *number*."""
         self.problems.append(Problem(number, message))
 
-    def _entry(self, line: str | bytes, number: int) -> Entry | None:
-        text = _decoded(line).strip(" \t\r\n")
-        if number == 1:
-            text = text.removeprefix(_BOM)
-        if not text:
-            return None
-        value = _parsed(text)
+    def _records(self, line: str | bytes, number: int) -> Iterator[tuple[str, Json]]:
+        """Give the record on *line*, as text and as value; of a damaged line each whole one."""
+        try:
+            text = _decoded(line).strip(_BLANK)
+            if number == 1:
+                text = text.removeprefix(_BOM)
+            if text:
+                yield text, _parsed(text)
+        except InvalidError as error:
+            yield from self._whole_records(line, number, error)
+
+    def _whole_records(
+        self, line: str | bytes, number: int, error: InvalidError
+    ) -> Iterator[tuple[str, Json]]:
+        parts = split_damaged(_readable(line))
+        whole = [each.text for each in parts if each.is_whole and is_utf8(each.text)]
+        lost = sum(len(each.text) for each in parts) - sum(map(len, whole))
+        if not whole:
+            self.problem(number, error.problem)
+        elif lost:
+            self.problem(number, f"is damaged: {lost:,} characters of it are no whole entry")
+        for text in whole:
+            try:
+                yield text, _parsed(text)
+            except InvalidError as found:
+                self.problem(number, found.problem)
+
+    def _entry(self, text: str, value: Json) -> Entry | None:
         if isinstance(value, dict) and value.get("type") == HEADER:
             self._note_header(value, text)
             return None
@@ -194,6 +218,13 @@ def same_line(old: str, entry: Entry) -> bool:
     """Tell whether the line *old* says what *entry* says, however it is laid out."""
     new = entry.line
     return old == new or bool(json.loads(old) == json.loads(new))
+
+
+def _readable(line: str | bytes) -> str:
+    """Return what can be looked at of a line that is damaged."""
+    if len(line) > MOST_BYTES + 1:
+        return ""
+    return line if isinstance(line, str) else line.decode(errors="surrogateescape")
 
 
 def _decoded(line: str | bytes) -> str:
