@@ -181,13 +181,16 @@ class VersionError(CorruptError):
 
     code = "version"
 
-    def __init__(self, path: str, found: int, supported: int) -> None:
-        super().__init__(
-            path,
-            f"has format {found}, this clawstate reads up to {supported}",
-            "upgrade clawstate, or restore an older backup",
-        )
-        self.args = (path, found, supported)
+    def __init__(
+        self,
+        path: str,
+        found: int,
+        supported: int,
+        hint: str = "upgrade clawstate, or restore an older backup",
+    ) -> None:
+        problem = f"has format {found}, this clawstate reads up to {supported}"
+        super().__init__(path, problem, hint)
+        self.args = (path, found, supported, hint)
         self.found = found
         self.supported = supported
 

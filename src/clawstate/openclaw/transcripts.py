@@ -1,0 +1,209 @@
+"""Transcripts in an agent's database: events, cold archives, and those of deleted sessions."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from clawstate.errors import CorruptError, NotFoundError, StateError
+from clawstate.files.json_text import parse_json
+from clawstate.files.refusals import translated
+from clawstate.files.regular import open_regular
+from clawstate.openclaw import zstd
+from clawstate.openclaw.snapshot import Snapshot
+
+MOST_BYTES = 64 << 20
+"""Bytes of one event, or of one line of an archive, at most."""
+
+_EVENTS, _COLD, _ARCHIVES = (
+    "transcript_events",
+    "session_transcript_cold_archives",
+    "session_transcript_archives",
+)
+_COLD_NAME = re.compile(r"[0-9a-f]{64}\.jsonl\.zst")
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One event as a line of a transcript; *error* says why its *text* could not be had."""
+
+    text: str
+    error: StateError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """The transcript of a session that was deleted or reset; *name* is that of its file."""
+
+    session_id: str
+    name: str
+    reason: str
+
+
+class Transcripts:
+    """The transcripts of one agent, as lines of the files that they were kept in before."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._path = snapshot.path
+
+    def sessions(self) -> tuple[str, ...]:
+        """Return the ids of all sessions that have a transcript, also former ones of a key."""
+        sources = ((_EVENTS, "GROUP BY session_id"), (_COLD, ""))
+        found = {
+            str(name)
+            for table, where in sources
+            for (name,) in self._snapshot.rows(table, ("session_id",), where=where)
+        }
+        return tuple(sorted(found))
+
+    def lines(self, session_id: str) -> Iterator[Line]:
+        """Yield the transcript of a session, its cold part first."""
+        where = "WHERE session_id = ? ORDER BY seq"
+        first = self._first_seq(session_id)
+        yield from self._cold(session_id, before=first)
+        columns = ("seq", "event_json", "event_zstd", "event_utf8_bytes")
+        for seq, text, packed, size in self._snapshot.rows(
+            _EVENTS, columns, where=where, given=(session_id,)
+        ):
+            yield self._event(session_id, seq, text, packed, size)
+
+    def archives(self) -> tuple[Archive, ...]:
+        """Return the transcripts of sessions that were deleted or reset."""
+        rows = self._snapshot.rows(
+            _ARCHIVES, ("session_id", "archive_name", "reason"), where="ORDER BY archive_name"
+        )
+        return tuple(Archive(*map(str, row)) for row in rows)
+
+    def archived_lines(self, archive: Archive) -> Iterator[Line]:
+        """Yield the lines of an archived transcript."""
+        place = str(self._snapshot.place(_ARCHIVES, archive.name))
+        where = "WHERE archive_name = ?"
+        columns = ("encoding", "archive_sha256", "archive_blob")
+        for encoding, digest, blob in self._snapshot.rows(
+            _ARCHIVES, columns, where=where, given=(archive.name,)
+        ):
+            try:
+                yield from _unpacked(blob, digest, place, is_packed=encoding == "zstd")
+            except StateError as error:
+                yield Line("", error)
+
+    def _first_seq(self, session_id: str) -> int | None:
+        rows = self._snapshot.rows(
+            _EVENTS,
+            ("seq",),
+            where="WHERE session_id = ? ORDER BY seq LIMIT 1",
+            given=(session_id,),
+        )
+        return next((int(seq) for (seq,) in rows), None)
+
+    def _event(self, session_id: str, seq: Any, text: Any, packed: Any, size: Any) -> Line:
+        if isinstance(text, str):
+            return Line(text)
+        place = str(self._snapshot.place(_EVENTS, f"{session_id}/{seq}"))
+        try:
+            if not isinstance(packed, bytes):
+                raise CorruptError(place, "holds no event", "let OpenClaw's doctor look at it")
+            raw = zstd.decompressed(packed, limit=MOST_BYTES, place=place)
+            if isinstance(size, int) and len(raw) != size:
+                raise CorruptError(place, f"unpacks to {len(raw):,} bytes, and should to {size:,}")
+            return Line(raw.decode())
+        except UnicodeDecodeError:
+            return Line("", CorruptError(place, "unpacks to what is no UTF-8"))
+        except StateError as error:
+            return Line("", error)
+
+    def _cold(self, session_id: str, *, before: int | None) -> Iterator[Line]:
+        columns = ("archive_name", "archive_sha256", "event_count", "storage", "archive_blob")
+        for name, digest, count, storage, blob in self._snapshot.rows(
+            _COLD, columns, where="WHERE session_id = ?", given=(session_id,)
+        ):
+            place = str(self._snapshot.place(_COLD, str(name)))
+            seen = 0
+            try:
+                with self._cold_file(str(name), storage, blob, place) as stream:
+                    _require_digest(stream, digest, place)
+                    for line in zstd.lines(stream, limit=2 * MOST_BYTES, place=place):
+                        seq, text = _cold_event(line, place)
+                        if text is not None:
+                            seen += 1
+                            if before is None or seq < before:
+                                yield Line(text)
+                if seen != count:
+                    problem = f"holds {seen:,} events, and should {count:,}"
+                    raise CorruptError(place, problem, "let OpenClaw's doctor look at it")
+            except StateError as error:
+                yield Line("", error)
+
+    def _cold_file(self, name: str, storage: Any, blob: Any, place: str) -> BinaryIO:
+        if storage != "file" and isinstance(blob, bytes):
+            return io.BytesIO(blob)
+        if not _COLD_NAME.fullmatch(name):
+            raise CorruptError(place, "names no cold archive", "let OpenClaw's doctor look at it")
+        for folder in self._cold_folders():
+            try:
+                with translated(folder / name, "was not read"):
+                    return os.fdopen(open_regular(folder / name), "rb")
+            except NotFoundError:
+                continue
+        raise NotFoundError("cold archive", name, "bring back the directory sessions/cold")
+
+    def _cold_folders(self) -> tuple[Path, ...]:
+        folder = self._path.parent
+        if folder.name == "agent":
+            return (folder.parent / "sessions" / "cold", folder / "cold")
+        return (folder / "cold",)
+
+
+def archived_file_lines(path: Path) -> Iterator[Line]:
+    """Yield the lines of the compressed file *path* of a deleted or reset session."""
+    try:
+        with translated(path, "was not read"), os.fdopen(open_regular(path), "rb") as stream:
+            for line in zstd.lines(stream, limit=MOST_BYTES, place=str(path)):
+                yield Line(line.decode())
+    except UnicodeDecodeError:
+        yield Line("", CorruptError(str(path), "unpacks to what is no UTF-8"))
+    except StateError as error:
+        yield Line("", error)
+
+
+def _unpacked(blob: Any, digest: Any, place: str, *, is_packed: bool) -> Iterator[Line]:
+    if not isinstance(blob, bytes):
+        raise CorruptError(place, "holds no archive", "let OpenClaw's doctor look at it")
+    stream = io.BytesIO(blob)
+    _require_digest(stream, digest, place)
+    found = zstd.lines(stream, limit=MOST_BYTES, place=place) if is_packed else iter(stream)
+    for line in found:
+        try:
+            yield Line(line.decode())
+        except UnicodeDecodeError as error:
+            raise CorruptError(place, "holds what is no UTF-8") from error
+
+
+def _require_digest(stream: BinaryIO, digest: Any, place: str) -> None:
+    found = hashlib.sha256()
+    while chunk := stream.read(_CHUNK):
+        found.update(chunk)
+    stream.seek(0)
+    if found.hexdigest() != digest:
+        raise CorruptError(
+            place, "has another digest than its row says", "bring back the right one"
+        )
+
+
+def _cold_event(line: bytes, place: str) -> tuple[int, str | None]:
+    record = parse_json(line, path=Path(place))
+    row = record.get("row") if isinstance(record, dict) else None
+    if not isinstance(row, dict) or record.get("kind") != "event":
+        return 0, None
+    seq, text = row.get("seq"), row.get("event_json")
+    if not isinstance(seq, int) or not isinstance(text, str):
+        raise CorruptError(place, "holds an event without text", "let OpenClaw's doctor look at it")
+    return seq, text

@@ -1,0 +1,109 @@
+"""Reading the database of another program, which may be writing it, and leaving no trace there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import apsw
+
+from clawstate.errors import InvalidError, NotFoundError, UnavailableError
+from clawstate.sqlite.faults import translated
+
+_BUSY_MS = 5_000
+_WAL = b"\2\2"
+_WRITTEN = "was written while it was read; repeat"
+_UNREADABLE_LOG = (
+    "has a log, and its directory may not be written, which SQLite needs to read a log; "
+    "copy both to where this user may write, and name the copy"
+)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[apsw.Connection]:
+    """
+    Lend a connection to the database *path* of another program, in one read transaction.
+
+    Only SQLite opens the file, and no statement can write. A database without a log is whole by
+    itself: it is opened as one that does not change, which makes no file beside it, and what was
+    read counts only if it did not. Otherwise its locks and its log are used as any reader does.
+
+    Raises `NotFoundError`, `InvalidError`, `CorruptError`, `LockTimeoutError`, and
+    `UnavailableError`, also at the end of the block if another program began to write meanwhile.
+    """
+    before = _stamp(path)
+    is_whole = not before.log and _journal_mode(path) == _WAL
+    with translated(path):
+        connection = _opened(path, is_whole=is_whole)
+        try:
+            connection.execute("BEGIN")
+            yield connection
+        finally:
+            connection.close()
+    if is_whole and _stamp(path) != before:
+        raise UnavailableError(str(path), _WRITTEN)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stamp:
+    inode: int
+    size: int
+    mtime_ns: int
+    log: int  # bytes
+
+
+def _stamp(path: Path) -> _Stamp:
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFoundError("database", str(path)) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no such name is possible"
+        raise UnavailableError(str(path), f"cannot be reached ({reason})") from error
+    try:
+        log = path.with_name(f"{path.name}-wal").stat().st_size
+    except OSError:
+        log = 0
+    return _Stamp(status.st_ino, status.st_size, status.st_mtime_ns, log)
+
+
+def _journal_mode(path: Path) -> bytes:
+    """Return the bytes that tell it, read through SQLite, which keeps its locks on the file."""
+    flags = [apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_MAIN_DB, 0]
+    with translated(path):
+        try:
+            file = apsw.VFSFile("", str(path), flags)
+        except UnicodeEncodeError as error:
+            raise InvalidError(str(path), "has a name that is no UTF-8", "rename it") from error
+        try:
+            return file.xRead(2, 18)
+        except apsw.IOError:
+            return b""  # shorter than that
+        finally:
+            file.xClose()
+
+
+def _opened(path: Path, *, is_whole: bool) -> apsw.Connection:
+    how = "immutable=1" if is_whole else "mode=ro"
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    connection = apsw.Connection(f"file:{quote(os.fsencode(path))}?{how}", flags=flags)
+    try:
+        connection.set_busy_timeout(_BUSY_MS)
+        connection.pragma("query_only", 1)
+        connection.pragma("trusted_schema", 0)
+        _require_log(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _require_log(connection: apsw.Connection, path: Path) -> None:
+    try:
+        connection.pragma("schema_version")
+    except (apsw.CantOpenError, apsw.ReadOnlyError) as error:
+        raise UnavailableError(str(path), _UNREADABLE_LOG) from error
