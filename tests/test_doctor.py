@@ -363,3 +363,20 @@ def test_a_document_of_the_wrong_form_is_damaged(state: clawstate.State, place: 
     (aside,) = (path.parent / ".quarantine").iterdir()
     assert str(aside) in mended.fix
     assert aside.read_text() == "[1]"
+
+
+def test_old_texts_beside_what_a_link_leads_to_are_told(state, tmp_path: Path) -> None:
+    """A backup of the configuration in the directory that it is linked to is a finding."""
+    target = tmp_path / "dotfiles/openclaw.json"
+    target.parent.mkdir()
+    target.write_text("{}")
+    stray = target.with_name("openclaw.json.bak.1")
+    stray.write_text("{env: {vars: {API_KEY: 'k'}}}")
+    state.paths.root.mkdir(exist_ok=True)
+    state.paths.config.symlink_to(target)
+
+    found = [each for each in examine(state) if each.code == "stray-backup"]
+
+    assert [each.path for each in found] == [str(stray)]
+    stray.unlink()
+    assert not [each for each in examine(state) if each.code == "stray-backup"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -237,12 +238,10 @@ def test_history_is_bounded(paths: StatePaths) -> None:
 
     for number in range(130):
         history.add(
-            str(number).encode(),
-            str(number + 1).encode(),
+            [(paths.config, str(number).encode(), str(number + 1).encode())],
             paths=["gateway.port"],
             at=float(number),
             by="test",
-            file=paths.config,
         )
 
     changes = history.changes()
@@ -329,3 +328,73 @@ def test_secret_that_was_taken_back_is_not_shown(paths: StatePaths) -> None:
     assert CANARY not in shown
     assert isinstance(config.history()[0], Change)
     assert text_name(b"") != text_name(b"{}")
+
+
+def test_moved_state_keeps_its_undo(paths: StatePaths, tmp_path: Path) -> None:
+    """A state that was moved elsewhere undoes what was done before, and touches nothing else."""
+    with_ports(paths, 1, 2)
+    moved = StatePaths(tmp_path / "elsewhere/state")
+    moved.root.parent.mkdir()
+    paths.root.rename(moved.root)
+
+    undone = opened(moved).undo()
+
+    assert moved.config.read_text() == ported(1)
+    assert undone.file == str(moved.config)
+    assert not paths.root.exists()
+
+
+def test_copied_state_undoes_in_the_copy(paths: StatePaths, tmp_path: Path) -> None:
+    """The history of a copy is about the files of the copy, included ones as well."""
+    (paths.root / "parts").mkdir()
+    (paths.root / "parts/gateway.json5").write_text("{port: 1}")
+    opened(paths, "{gateway: {$include: './parts/gateway.json5'}}").set("gateway.port", 2)
+    copy = StatePaths(tmp_path / "copy")
+    shutil.copytree(paths.root, copy.root)
+
+    opened(copy).undo()
+
+    assert (copy.root / "parts/gateway.json5").read_text() == "{port: 1}"
+    assert (paths.root / "parts/gateway.json5").read_text() == "{port: 2}"
+
+
+@pytest.mark.parametrize("is_moved", [False, True])
+@pytest.mark.parametrize("file", ["openclaw.json", "parts/gateway.json5"])
+def test_history_with_absolute_paths_goes_on(
+    paths: StatePaths, tmp_path: Path, file: str, *, is_moved: bool
+) -> None:
+    """A history that older releases wrote is undone where it was written, and after a move."""
+    (paths.root / "parts").mkdir()
+    (paths.root / "parts/gateway.json5").write_text("{port: 1}")
+    config = opened(paths, "{gateway: {$include: './parts/gateway.json5'}}")
+    before = (paths.root / file).read_text()
+    is_part = file.startswith("parts")
+    config.set(*(("gateway.port", 2) if is_part else ("env.vars.A", "x")))
+    index = folder(paths) / "changes.jsonl"
+    line = json.loads(index.read_text())
+    assert line["file"] == file
+    index.write_text(json.dumps({**line, "file": str(paths.root / file)}) + "\n")
+    if is_moved:
+        paths.root.rename(tmp_path / "moved")
+        paths = StatePaths(tmp_path / "moved")
+
+    opened(paths).undo()
+
+    assert (paths.root / file).read_text() == before
+
+
+def test_history_of_a_link_goes_on(paths: StatePaths, tmp_path: Path) -> None:
+    """A history that names what the link led to is that of the configuration."""
+    real = tmp_path / "dotfiles" / "claw.json"
+    real.parent.mkdir()
+    real.write_text(ported(1))
+    paths.config.symlink_to(real)
+    opened(paths).set("gateway.port", 2)
+    index = folder(paths) / "changes.jsonl"
+    line = json.loads(index.read_text())
+    index.write_text(json.dumps({**line, "file": str(real)}) + "\n")
+
+    opened(paths).undo()
+
+    assert real.read_text() == ported(1)
+    assert paths.config.is_symlink()

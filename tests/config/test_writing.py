@@ -450,6 +450,48 @@ def test_linked_configuration_stays_a_link(paths: StatePaths, tmp_path: Path) ->
     assert config.get("gateway.port") == 1
 
 
+def test_nothing_is_left_beside_what_a_link_leads_to(paths: StatePaths, tmp_path: Path) -> None:
+    """Backups, locks and history lie beside the link, and so does every secret of an old text."""
+    repository = tmp_path / "dotfiles"
+    (repository / "parts").mkdir(parents=True)
+    (repository / "agent.json5").write_text(f"{{env: {{vars: {{API_KEY: '{CANARY}'}}}}}}")
+    paths.config.symlink_to(repository / "agent.json5")
+    config = opened(paths)
+
+    config.unset("env.vars.API_KEY", force=True)
+    config.set("gateway.port", 1)
+
+    assert {each.name for each in repository.rglob("*")} == {"parts", "agent.json5"}
+    assert CANARY in paths.config.with_name("openclaw.json.bak.1").read_text()
+    assert mode_of(paths.config.with_name("openclaw.json.bak.1")) == 0o600
+
+
+def test_killed_write_of_a_link_leaves_nothing_beside_its_target(
+    paths: StatePaths, tmp_path: Path
+) -> None:
+    """The new text is made beside the link, and what an older release left behind is swept."""
+    repository = tmp_path / "dotfiles"
+    repository.mkdir()
+    (repository / "agent.json5").write_text(TEXT)
+    (repository / "agent.json5.0123456789abcdef.tmp").write_text(CANARY)
+    paths.config.symlink_to(repository / "agent.json5")
+    seen: list[list[str]] = []
+
+    config = opened(paths, TOKEN="t")
+    with pytest.MonkeyPatch.context() as patch:
+        fsync = os.fsync
+
+        def watched(descriptor: int) -> None:
+            seen.append(sorted(each.name for each in repository.iterdir()))
+            fsync(descriptor)
+
+        patch.setattr(os, "fsync", watched)
+        config.set("gateway.port", 1)
+
+    assert seen
+    assert all(names == ["agent.json5"] for names in seen)
+
+
 def test_read_only_file_is_refused(paths: StatePaths) -> None:
     """A file that its owner made read-only is not replaced, and the error says what helps."""
     config = opened(paths, TEXT, TOKEN="t")

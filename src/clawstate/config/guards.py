@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clawstate.config.includes import MAX_LEVELS
 from clawstate.config.issues import Issue, check
@@ -11,25 +11,28 @@ from clawstate.config.loading import MAX_CONFIG_BYTES, Loaded
 from clawstate.config.substitution import substitute
 from clawstate.errors import ConfigError, NotFoundError
 
+if TYPE_CHECKING:
+    from clawstate.config.writing import Planned
+
 _SHRINKS_FROM = 512  # bytes: smaller ones may halve
 
 _MODE = ("gateway", "mode")
 
 
-def require_sane(
-    loaded: Loaded, templates: Any, before: bytes | None, after: bytes, *, force: bool
-) -> None:
+def require_sane(loaded: Loaded, planned: Planned, *, force: bool) -> None:
     """
-    Raise `ConfigError` if the new *templates* bring a new error, or look like an accident.
+    Raise `ConfigError` if what is *planned* brings a new error, or looks like an accident.
 
     An error that was there before does not stand in the way of mending something else. *force*
     lets through what looks like an accident, and variables that are not set; never a wrong type.
     """
+    templates = planned.templates
     if not isinstance(templates, dict):
         raise ConfigError(str(loaded.path), "is not an object", "put braces around it")
-    if len(after) > MAX_CONFIG_BYTES:
-        problem = f"would be larger than {MAX_CONFIG_BYTES} bytes"
-        raise ConfigError(str(loaded.path), problem, "move what is no setting out of it")
+    for rewrite in planned.rewrites:
+        if len(rewrite.after) > MAX_CONFIG_BYTES:
+            problem = f"would be larger than {MAX_CONFIG_BYTES} bytes"
+            raise ConfigError(str(rewrite.file), problem, "move what is no setting out of it")
     if _levels(templates) > MAX_LEVELS:
         problem = f"would have more than {MAX_LEVELS} levels"
         raise ConfigError(str(loaded.path), problem, "flatten the settings")
@@ -45,20 +48,21 @@ def require_sane(
             problem = f"needs the variable {missing.name}, which is not set"
             hint = "set it, in .env for example, or use --force"
             raise ConfigError(format_key_path(missing.path), problem, hint)
-    odd = odd_changes(loaded, templates, before, after)
+    odd = odd_changes(loaded, planned)
     if odd and not force:
         hint = "use --force if it is meant"
         raise ConfigError(str(loaded.path), f"the change looks like an accident: {odd[0]}", hint)
 
 
-def odd_changes(
-    loaded: Loaded, templates: Any, before: bytes | None, after: bytes
-) -> tuple[str, ...]:
+def odd_changes(loaded: Loaded, planned: Planned) -> tuple[str, ...]:
     """Return what looks like an accident about a change (decision 6)."""
     found = []
-    if before is not None and len(before) >= _SHRINKS_FROM and 2 * len(after) < len(before):
-        found.append(f"size-drop:{len(before)}->{len(after)}")
-    if _has(loaded.templates, _MODE) and not _has(templates, _MODE):
+    # What moves from one file to another is not lost.
+    before = sum(len(each.before or b"") for each in planned.rewrites)
+    after = sum(len(each.after) for each in planned.rewrites)
+    if before >= _SHRINKS_FROM and 2 * after < before:
+        found.append(f"size-drop:{before}->{after}")
+    if _has(loaded.templates, _MODE) and not _has(planned.templates, _MODE):
         found.append("gateway-mode-removed")
     return tuple(found)
 

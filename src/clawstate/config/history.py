@@ -3,7 +3,8 @@ What a configuration was before each change, so that a change can be looked at a
 
 Each text is kept once, under its digest, beside the configuration; the order of the changes is a
 file of JSON Lines. Both are private: an old text may hold a secret that has moved since. The
-trail for the operator, without any value, is `audit`.
+trail for the operator, without any value, is `audit`. Files are noted relative to the directory of
+the configuration, so that a state that is moved or copied keeps its history.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clawstate.errors import ConflictError, NotFoundError, StateError, UnavailableError
@@ -21,11 +22,22 @@ from clawstate.files.atomic import make_private_dir, write_atomic
 from clawstate.files.regular import read_regular
 from clawstate.files.stamps import stamp_of
 
-_FOLDER = ".config-history"
+HISTORY = ".config-history"
+"""The directory of the histories, beside the configuration."""
+
 _INDEX = "changes.jsonl"
 _KEPT = 100
 _LIMIT = 16 << 20
 _HINT = "'clawstate config history' shows them"
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """What a change did to one *file*; *before* and *after* name texts, `None` for no file."""
+
+    file: str
+    before: str | None
+    after: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +47,7 @@ class Change:
 
     *before* and *after* name texts, `None` where there was no file; *paths* are the key paths that
     moved in *file*, *by* is the program that did it, *undoes* the number of the change that it took
-    back.
+    back. *also* are the other files that belong to the same change.
     """
 
     number: int
@@ -46,13 +58,21 @@ class Change:
     by: str
     file: str
     undoes: int | None = None
+    also: tuple[FileChange, ...] = ()
+
+    @property
+    def files(self) -> tuple[FileChange, ...]:
+        """Every file of the change, in the order in which they were written."""
+        return (FileChange(self.file, self.before, self.after), *self.also)
 
 
 class History:
     """The changes of the configuration *path*, the last hundred of them."""
 
     def __init__(self, path: Path) -> None:
-        self._folder = path.parent / _FOLDER / path.name
+        self._base = Path(os.path.normpath(path.parent.absolute()))
+        self._name = path.name
+        self._folder = path.parent / HISTORY / path.name
 
     def changes(self) -> tuple[Change, ...]:
         """Return the changes, the oldest first; damaged lines are left out."""
@@ -62,7 +82,7 @@ class History:
             raise  # an empty history in its place would take the old texts away
         except StateError:
             return ()
-        found = (_parsed(line) for line in raw.splitlines())
+        found = (self._parsed(line) for line in raw.splitlines())
         return tuple(change for change in found if change is not None)
 
     def require(self, number: int | None = None) -> Change:
@@ -80,14 +100,15 @@ class History:
         return change
 
     def require_last(self, change: Change) -> None:
-        """Raise `ConflictError` if the file of *change* is not any longer what that made it."""
-        try:
-            now = Path(change.file).read_bytes()
-        except OSError:
-            now = b""
-        if now != self.text(change.after):
-            hint = "look at it with 'config diff', or use --force"
-            raise ConflictError("configuration", change.file, hint)
+        """Raise `ConflictError` if a file of *change* is not any longer what that made it."""
+        for each in change.files:
+            try:
+                now = Path(each.file).read_bytes()
+            except OSError:
+                now = b""
+            if now != self.text(each.after):
+                hint = "look at it with 'config diff', or use --force"
+                raise ConflictError("configuration", each.file, hint)
 
     def text(self, name: str) -> bytes:
         """Return the text called *name*; raises `NotFoundError`."""
@@ -99,36 +120,46 @@ class History:
 
     def add(
         self,
-        before: bytes | None,
-        after: bytes,
+        files: Sequence[tuple[Path, bytes | None, bytes]],
         *,
         paths: Sequence[str],
         at: float,
         by: str,
-        file: Path,
         undoes: int | None = None,
     ) -> Change:
-        """Note a change; for the holder of the lock. Raises `UnavailableError`."""
+        """
+        Note a change of *files*, each with its text before and after; for the holder of the lock.
+
+        Raises `UnavailableError`.
+        """
         make_private_dir(self._folder)
         earlier = self.changes()
-        if before is not None:
-            self._keep(before)
-        self._keep(after)
+        first, *others = [self._kept(*each) for each in files]
         change = Change(
             number=earlier[-1].number + 1 if earlier else 1,
             at=at,
-            before=None if before is None else text_name(before),
-            after=text_name(after),
+            before=first.before,
+            after=first.after,
             paths=tuple(paths),
             by=by,
-            file=str(file),
+            file=first.file,
             undoes=undoes,
+            also=tuple(others),
         )
         kept = (*earlier, change)[-_KEPT:]
-        lines = "".join(f"{json.dumps(_document(each), ensure_ascii=False)}\n" for each in kept)
-        write_atomic(self._folder / _INDEX, lines.encode())
-        self._forget({name for each in kept for name in (each.before, each.after)})
+        lines = [json.dumps(self._document(each), ensure_ascii=False) for each in kept]
+        write_atomic(self._folder / _INDEX, "".join(f"{line}\n" for line in lines).encode())
+        moved = (file for each in kept for file in each.files)
+        self._forget({name for file in moved for name in (file.before, file.after)})
         return change
+
+    def _kept(self, file: Path, before: bytes | None, after: bytes) -> FileChange:
+        if before is not None:
+            self._keep(before)
+        self._keep(after)
+        return FileChange(
+            str(file), None if before is None else text_name(before), text_name(after)
+        )
 
     def _keep(self, content: bytes) -> None:
         path = self._folder / text_name(content)
@@ -140,6 +171,78 @@ class History:
             for path in self._folder.iterdir():
                 if path.name not in named and path.name != _INDEX:
                     path.unlink(missing_ok=True)
+
+    def _document(self, change: Change) -> dict[str, object]:
+        document: dict[str, object] = {
+            "number": change.number,
+            "at": change.at,
+            "before": change.before,
+            "after": change.after,
+            "paths": list(change.paths),
+            "by": change.by,
+            "file": self._written(change.file),
+            "undoes": change.undoes,
+        }
+        if change.also:
+            document["also"] = [
+                {"file": self._written(each.file), "before": each.before, "after": each.after}
+                for each in change.also
+            ]
+        return document
+
+    def _parsed(self, line: bytes) -> Change | None:
+        try:
+            found = json.loads(line)
+            change = Change(
+                number=int(found["number"]),
+                at=float(found["at"]),
+                before=found["before"],
+                after=found["after"],
+                paths=tuple(found["paths"]),
+                by=found["by"],
+                file=found["file"],
+                undoes=found.get("undoes"),
+                also=tuple(
+                    FileChange(each["file"], each["before"], each["after"])
+                    for each in found.get("also", ())
+                ),
+            )
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            return None
+        texts = [
+            text for each in change.files for text in (each.file, each.before or "", each.after)
+        ]
+        if not all(isinstance(text, str) for text in (*texts, change.by, *change.paths)):
+            return None
+        also = tuple(replace(each, file=self._located(each.file)) for each in change.also)
+        return replace(change, file=self._located(change.file), also=also)
+
+    def _written(self, file: str) -> str:
+        path = Path(file)
+        return path.relative_to(self._base).as_posix() if self._holds(path) else file
+
+    def _located(self, text: str) -> str:
+        """
+        Return the absolute path of the file that the history calls *text*.
+
+        Older histories hold absolute paths, of where the state was then, and without links.
+        """
+        path = Path(text)
+        own = self._base / self._name
+        if not path.is_absolute():
+            return os.path.normpath(self._base / path)
+        if self._holds(path):
+            return text
+        if text == os.path.realpath(own):
+            return str(own)
+        real = Path(os.path.realpath(self._base))
+        if path.is_relative_to(real):
+            return str(self._base / path.relative_to(real))
+        ends = (self._base.joinpath(*path.parts[start:]) for start in range(1, len(path.parts)))
+        return str(next(filter(os.path.lexists, ends), path))
+
+    def _holds(self, path: Path) -> bool:
+        return path.is_relative_to(self._base)
 
 
 def _last_standing(changes: Sequence[Change]) -> Change | None:
@@ -162,36 +265,3 @@ def program() -> str:
     import sys  # noqa: PLC0415 - arguments may hold anything; only the name is taken
 
     return f"{os.path.basename(sys.argv[0] or 'python')}:{os.getpid()}"  # noqa: PTH119
-
-
-def _document(change: Change) -> dict[str, object]:
-    return {
-        "number": change.number,
-        "at": change.at,
-        "before": change.before,
-        "after": change.after,
-        "paths": list(change.paths),
-        "by": change.by,
-        "file": change.file,
-        "undoes": change.undoes,
-    }
-
-
-def _parsed(line: bytes) -> Change | None:
-    try:
-        found = json.loads(line)
-        change = Change(
-            number=int(found["number"]),
-            at=float(found["at"]),
-            before=found["before"],
-            after=found["after"],
-            paths=tuple(found["paths"]),
-            by=found["by"],
-            file=found["file"],
-            undoes=found.get("undoes"),
-        )
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        return None
-    before = "" if change.before is None else change.before
-    texts = (before, change.after, change.by, change.file, *change.paths)
-    return change if all(isinstance(text, str) for text in texts) else None

@@ -7,7 +7,7 @@ is refused, because writing the result into one of them would take the others ou
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from clawstate.config.patch import set_text, unset_text
 from clawstate.config.provenance import Origin, Trace
 from clawstate.config.sources import Source, met
 from clawstate.config.survey import INCLUDE
-from clawstate.config.writing import Planned
+from clawstate.config.writing import Planned, Rewrite
 from clawstate.errors import ConfigError, InvalidError, NotFoundError
 from clawstate.files.json5_text import parse_document
 
@@ -31,7 +31,7 @@ def plan_set(loaded: Loaded, path: KeyPath, value: Any) -> Planned | None:
     if changed == text:
         return None
     templates = _templates(loaded, source, changed, set_at(loaded.templates, path, value))
-    return _planned(loaded, source, changed, templates, path)
+    return _planned(loaded, source, changed, templates, (format_key_path(path),))
 
 
 def plan_unset(loaded: Loaded, path: KeyPath) -> Planned:
@@ -48,7 +48,8 @@ def plan_unset(loaded: Loaded, path: KeyPath) -> Planned:
     source, local = _place(loaded, path)
     text = "" if source is None else source.text
     changed = unset_text(text, local, file=_file(loaded, source)).text
-    return _planned(loaded, source, changed, unset_at(loaded.templates, path), path)
+    templates = unset_at(loaded.templates, path)
+    return _planned(loaded, source, changed, templates, (format_key_path(path),))
 
 
 def plan_replace(loaded: Loaded, text: str, *, undoes: int | None = None) -> Planned | None:
@@ -60,22 +61,28 @@ def plan_replace(loaded: Loaded, text: str, *, undoes: int | None = None) -> Pla
     document = parse_document(text, path=file)
     candidate = Source(met(file) if source is None else source.file, text, document)
     templates = include_all(candidate).value
-    return Planned(
-        _file(loaded, source), source, text, templates, _moved(loaded, templates), undoes
-    )
+    return _planned(loaded, source, text, templates, _moved(loaded, templates), undoes=undoes)
 
 
-def plan_file(loaded: Loaded, file: Path, text: str, *, undoes: int) -> Planned:
+def plan_texts(loaded: Loaded, texts: Mapping[Path, str], *, undoes: int) -> Planned | None:
+    """Return how to put back the *texts* that files of the configuration had before."""
+    ((file, text),) = texts.items()
+    if file == loaded.path:
+        return plan_replace(loaded, text, undoes=undoes)
+    return _plan_file(loaded, file, text, undoes=undoes)
+
+
+def _plan_file(loaded: Loaded, file: Path, text: str, *, undoes: int) -> Planned:
     """Return how to put back the *text* that the included *file* had before."""
     document = parse_document(text, path=file)
-    source = next((each for each in _sources(loaded) if each.file.real == file), None)
+    source = next((each for each in _sources(loaded) if each.path == file), None)
     if source is None:
         hint = "include it again, or write it by hand"
         raise ConfigError(str(file), "is no part of the configuration any longer", hint)
     templates = loaded.templates
-    for path in _included_at(loaded, file):
+    for path in _included_at(loaded, source.file.real):
         templates = set_at(templates, path, document.value)
-    return Planned(file, source, text, templates, (str(file),), undoes)
+    return _planned(loaded, source, text, templates, (str(file),), undoes=undoes)
 
 
 def _place(loaded: Loaded, path: KeyPath) -> tuple[Source | None, KeyPath]:
@@ -100,9 +107,16 @@ def _own(loaded: Loaded, origins: list[Origin]) -> Origin:
 
 
 def _planned(
-    loaded: Loaded, source: Source | None, text: str, templates: Any, path: KeyPath
+    loaded: Loaded,
+    source: Source | None,
+    text: str,
+    templates: Any,
+    paths: tuple[str, ...],
+    *,
+    undoes: int | None = None,
 ) -> Planned:
-    return Planned(_file(loaded, source), source, text, templates, (format_key_path(path),))
+    rewrite = Rewrite(_file(loaded, source), source, text, templates)
+    return Planned((rewrite,), templates, paths, undoes)
 
 
 def _templates(loaded: Loaded, source: Source | None, text: str, plain: Any) -> Any:
@@ -113,9 +127,7 @@ def _templates(loaded: Loaded, source: Source | None, text: str, plain: Any) -> 
 
 
 def _file(loaded: Loaded, source: Source | None) -> Path:
-    if source is None:
-        return Path(os.path.realpath(loaded.path))
-    return source.file.real
+    return loaded.path if source is None else source.path
 
 
 def _sources(loaded: Loaded) -> list[Source]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import warnings
 from collections.abc import Callable, Mapping
@@ -211,9 +210,12 @@ class Config:
         """Return change *number*, by default the last one, as a unified diff without secrets."""
         history = History(self.path)
         change = history.require(number)
-        before = None if change.before is None else history.text(change.before)
-        names = {"old": f"{change.file} before {change.number}", "new": f"{change.file} after"}
-        return difference(before, history.text(change.after), **names)
+        parts = []
+        for each in change.files:
+            before = None if each.before is None else history.text(each.before)
+            names = {"old": f"{each.file} before {change.number}", "new": f"{each.file} after"}
+            parts.append(difference(before, history.text(each.after), **names))
+        return "".join(parts)
 
     def undo(self, *, number: int | None = None, force: bool = False) -> Change:
         """
@@ -222,21 +224,19 @@ class Config:
         Raises `NotFoundError` if there is none, and `ConflictError` if the file was changed since,
         unless *force*; that is a change of its own.
         """
-        from clawstate.config.planning import plan_file, plan_replace  # noqa: PLC0415
+        from clawstate.config.planning import plan_texts  # noqa: PLC0415 - only for writers
 
         history = History(self.path)
         change = history.require(number) if number is not None else history.last_standing()
-        text = "{}\n" if change.before is None else history.text(change.before).decode()
+        texts = {
+            Path(each.file): "{}\n" if each.before is None else history.text(each.before).decode()
+            for each in reversed(change.files)
+        }
         if not force:
             history.require_last(change)
-        file = Path(change.file)
 
         def plan(loaded: Loaded) -> Planned | None:
-            source = loaded.config.source
-            own = Path(os.path.realpath(loaded.path)) if source is None else source.file.real
-            if own == file:
-                return plan_replace(loaded, text, undoes=change.number)
-            return plan_file(loaded, file, text, undoes=change.number)
+            return plan_texts(loaded, texts, undoes=change.number)
 
         undone = self._write(plan, force=True, load=self._load_whatever)
         if undone is None:

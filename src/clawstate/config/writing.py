@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,20 +39,54 @@ _PRIVATE = 0o600
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class Rewrite:
     """
-    What shall be written: the whole new *text* of *file*, and what the configuration then says.
+    The whole new *text* of *file*, which may be a link; *source* is what it held, if it was there.
 
-    *source* is what the file held, `None` if there was none. *templates* is the whole new tree
-    with its `${VAR}`; *paths* are the key paths that move.
+    *value* is what the file then says with all that belongs to it, its `${VAR}` as written: it
+    tells whether the file has to be private.
     """
 
     file: Path
     source: Source | None
     text: str = field(repr=False)
+    value: Any = field(repr=False)
+
+    @property
+    def real(self) -> Path:
+        """The file itself, without links."""
+        return Path(os.path.realpath(self.file)) if self.source is None else self.source.file.real
+
+    @property
+    def before(self) -> bytes | None:
+        """What the file held."""
+        return None if self.source is None else self.source.text.encode()
+
+    @property
+    def after(self) -> bytes:
+        """What the file shall hold."""
+        return self.text.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """
+    What shall be written, in this order, and what the configuration then says.
+
+    Each file is replaced as a whole, and a kill may come between two of them: the order has to be
+    one that loses nothing then. *templates* is the whole new tree with its `${VAR}`; *paths* are
+    the key paths that move.
+    """
+
+    rewrites: tuple[Rewrite, ...]
     templates: Any = field(repr=False)
     paths: Sequence[str]
     undoes: int | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files to be written, by the names that the configuration has for them."""
+        return tuple(rewrite.file for rewrite in self.rewrites)
 
 
 Plan = Callable[[Loaded], Planned | None]
@@ -83,10 +117,10 @@ class Writer:
             if planned is None:
                 return None
             try:
-                with self._locked(planned.file) as confirm:
+                with self._locked(planned.files) as confirm:
                     if not loaded.is_current():  # those before us in the queue wrote
                         loaded = self.load()
-                        planned = _planned_again(plan, loaded, planned.file)
+                        planned = _planned_again(plan, loaded, planned.files)
                     if planned is None:
                         return None
                     return self._carried_out(loaded, planned, confirm, force=force)
@@ -95,87 +129,119 @@ class Writer:
         raise LockLostError(str(self.path))
 
     @contextmanager
-    def _locked(self, file: Path) -> Iterator[Callable[[], None]]:
-        # The history is one for all files of a configuration, so its own lock comes first.
-        own = Path(os.path.realpath(self.path))
-        with (
-            FileLock(own, options=self.lock) as outer,
-            FileLock(file, options=self.lock) as inner,
-        ):
+    def _locked(self, files: Sequence[Path]) -> Iterator[Callable[[], None]]:
+        # The history is one for all files of a configuration, so its own lock comes first. Locks
+        # lie beside the name that the configuration has for a file: what a link leads to may be a
+        # directory of other things, such as a repository.
+        with ExitStack() as stack:
+            named = dict.fromkeys((self.path, *sorted(files)))
+            locks = [stack.enter_context(FileLock(each, options=self.lock)) for each in named]
 
             def confirm() -> None:
-                outer.confirm()
-                inner.confirm()
+                for lock in locks:
+                    lock.confirm()
 
             yield confirm
 
     def _carried_out(
         self, loaded: Loaded, planned: Planned, confirm: Callable[[], None], *, force: bool
     ) -> Change:
-        before = None if planned.source is None else planned.source.text.encode()
-        _require_unchanged(planned)
-        after = planned.text.encode()
-        require_sane(loaded, planned.templates, before, after, force=force)
-        mode = _mode(planned, before)
+        rewrites = planned.rewrites
+        for rewrite in rewrites:
+            _require_unchanged(rewrite)
+        require_sane(loaded, planned, force=force)
+        modes = [_mode(rewrite) for rewrite in rewrites]
+        done: list[tuple[Rewrite, int]] = []
+        try:
+            for rewrite, mode in zip(rewrites, modes, strict=True):
+                waiting = rewrites[len(done) :]
 
-        def fence() -> None:
-            confirm()
-            _require_unchanged(planned)
+                def fence(waiting: tuple[Rewrite, ...] = waiting) -> None:
+                    confirm()
+                    for each in waiting:
+                        _require_unchanged(each)
 
-        sweep_temporaries(planned.file)
-        if before is not None:
-            rotate_backups(planned.file, before)
-        write_atomic(planned.file, after, mode=mode, fence=fence)
-        return self._noted(loaded, planned, before, after)
+                _replace(rewrite, mode, fence)
+                done.append((rewrite, mode))
+        except BaseException:
+            for rewrite, mode in reversed(done):
+                _put_back(rewrite, mode)
+            raise
+        return self._noted(loaded, planned)
 
-    def _noted(
-        self, loaded: Loaded, planned: Planned, before: bytes | None, after: bytes
-    ) -> Change:
+    def _noted(self, loaded: Loaded, planned: Planned) -> Change:
         at, by = self.clock(), program()
-        odd = odd_changes(loaded, planned.templates, before, after)
-        written = Written(planned.file, before, after, planned.paths, odd)
-        append_audit(self.logs, written, at=at, actor=by)
+        odd = odd_changes(loaded, planned)
+        for rewrite in planned.rewrites:
+            written = Written(rewrite.file, rewrite.before, rewrite.after, planned.paths, odd)
+            append_audit(self.logs, written, at=at, actor=by)
         try:
             return History(self.path).add(
-                before,
-                after,
+                [(each.file, each.before, each.after) for each in planned.rewrites],
                 paths=planned.paths,
                 at=at,
                 by=by,
-                file=planned.file,
                 undoes=planned.undoes,
             )
         except StateError as error:
             problem = f"was changed, but its history was not ({error})"
-            raise UnavailableError(str(planned.file), problem, "do not repeat it") from error
+            name = str(planned.files[0])
+            raise UnavailableError(name, problem, "do not repeat it") from error
 
 
-def _planned_again(plan: Plan, loaded: Loaded, file: Path) -> Planned | None:
+def _planned_again(plan: Plan, loaded: Loaded, files: Sequence[Path]) -> Planned | None:
     planned = plan(loaded)
-    if planned is not None and planned.file != file:
-        raise LockLostError(str(file))  # another lock is needed
+    if planned is not None and planned.files != files:
+        raise LockLostError(str(planned.files[0]))  # another lock is needed
     return planned
 
 
-def _require_unchanged(planned: Planned) -> None:
-    source = planned.source
-    if stamp_of(planned.file) != (None if source is None else source.file.stamp):
-        raise LockLostError(str(planned.file))
+def _replace(rewrite: Rewrite, mode: int, fence: Callable[[], None]) -> None:
+    real, before = rewrite.real, rewrite.before
+    aside = rewrite.file.parent
+    # Beside what a link leads to nothing is left, and what was left there goes.
+    for folder in {aside, real.parent}:
+        sweep_temporaries(folder / real.name)
+    if before is not None:
+        rotate_backups(rewrite.file, before)
+    write_atomic(
+        real,
+        rewrite.after,
+        mode=mode,
+        fence=fence,
+        aside=None if aside == real.parent else aside,
+    )
+
+
+def _put_back(rewrite: Rewrite, mode: int) -> None:
+    """Take *rewrite* back, as one that belongs to it was not made."""
+    with suppress(StateError, OSError):  # what went wrong there is what is told
+        if rewrite.before is None:
+            rewrite.real.unlink()
+        else:
+            write_atomic(rewrite.real, rewrite.before, mode=mode)
+
+
+def _require_unchanged(rewrite: Rewrite) -> None:
+    source, real = rewrite.source, rewrite.real
+    is_elsewhere = source is not None and Path(os.path.realpath(rewrite.file)) != real
+    if is_elsewhere or stamp_of(real) != (None if source is None else source.file.stamp):
+        raise LockLostError(str(rewrite.file))
     # Within a tick of the clock of files a change leaves no trace but itself.
     if source is None or source.file.settled:
         return
-    if read_regular(planned.file, limit=_LIMIT) != source.text.encode():
-        raise LockLostError(str(planned.file))
+    if read_regular(real, limit=_LIMIT) != rewrite.before:
+        raise LockLostError(str(rewrite.file))
 
 
-def _mode(planned: Planned, before: bytes | None) -> int:
+def _mode(rewrite: Rewrite) -> int:
     """Return the mode of the new file (decision 4), never wider than that of the old one."""
-    wanted = _PRIVATE if literal_secrets(planned.templates) else _PUBLIC
-    if before is None:
+    wanted = _PRIVATE if literal_secrets(rewrite.value) else _PUBLIC
+    if rewrite.source is None:
         return wanted
-    with translated(planned.file, "cannot be reached"):
-        found = stat.S_IMODE(os.lstat(planned.file).st_mode)
+    with translated(rewrite.file, "cannot be reached"):
+        found = stat.S_IMODE(os.lstat(rewrite.real).st_mode)
     if not found & stat.S_IWUSR:
-        hint = f"chmod u+w {planned.file}"
-        raise ConfigError(str(planned.file), "is read-only", hint)
+        hint = f"chmod u+w {rewrite.file}"
+        raise ConfigError(str(rewrite.file), "is read-only", hint)
     return wanted & (found | stat.S_IRUSR | stat.S_IWUSR)

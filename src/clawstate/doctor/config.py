@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterator
 
+from clawstate.config.backups import backup_paths
+from clawstate.config.history import HISTORY
 from clawstate.config.sensitive import literal_secrets
 from clawstate.doctor.finding import Finding
 from clawstate.errors import StateError
@@ -25,6 +28,7 @@ def check(state: State, *, fix: bool) -> Iterator[Finding]:
         return
     for issue in issues:
         yield Finding("config", issue.severity, str(path), str(issue), issue.hint)
+    yield from _strays(state)
     if secrets and path.exists() and (mode := stat.S_IMODE(path.stat().st_mode)) & _PRIVATE:
         remedy = f"chmod 600 {path}"
         if fix:
@@ -32,3 +36,16 @@ def check(state: State, *, fix: bool) -> Iterator[Finding]:
             remedy = "made 0600"
         message = f"holds {len(secrets)} secrets in the clear, and others may read it ({mode:04o})"
         yield Finding("wide-mode", "warning", str(path), message, remedy)
+
+
+def _strays(state: State) -> Iterator[Finding]:
+    """Look beside what the files of the configuration lead to: older releases left texts there."""
+    for file in state.config.view().loaded.files:
+        real, linked = file.real, file.path.name != ".env" and file.path.is_symlink()
+        # What lies beside the configuration of another state belongs to that.
+        if not linked or (real.parent / HISTORY / real.name).exists():
+            continue
+        for path in filter(os.path.lexists, backup_paths(real)):
+            message = f"an old text of {file.path}, with the secrets that it held, lies here"
+            remedy = f"rm {path}, and see whether it was copied or committed"
+            yield Finding("stray-backup", "warning", str(path), message, remedy)

@@ -51,6 +51,7 @@ def write_atomic(
     mode: int = _PRIVATE_FILE,
     fence: Callable[[], object] | None = None,
     replaced: Callable[[], object] | None = None,
+    aside: Path | None = None,
 ) -> None:
     """
     Replace *path* with *data*; missing directories are made private, and are durable as well.
@@ -61,6 +62,9 @@ def write_atomic(
     may let the lock go: whoever writes next makes this write durable too, and nobody is told of it
     before it is.
 
+    The new file is made in the directory *aside*, by default that of *path*; also there if the two
+    are not on one file system, for then nothing can take the name of *path* from there.
+
     Raises `InvalidError` if *path* is a link or anything but a regular file with one name, and
     `UnavailableError` if the system refuses: then the old content is intact and no temporary file
     is left, unless the error says that the outcome is unknown. Source: decision 2.
@@ -68,7 +72,7 @@ def write_atomic(
     make_private_dir(path.parent)
     with translated(path, _UNCHANGED), _opened_directory(path.parent) as folder:
         _require_replaceable(path, folder)
-        _replace(path, data, folder=folder, mode=mode, fence=fence)
+        _replace_from(aside, path, data, folder=folder, mode=mode, fence=fence)
         try:
             if replaced is not None:
                 replaced()
@@ -188,11 +192,40 @@ def _temporary_prefix(name: str) -> str:
     return f"{name[: _READABLE_PART - _HASHED_PART]}{digest}"
 
 
+def _replace_from(
+    aside: Path | None,
+    path: Path,
+    data: bytes,
+    *,
+    folder: int | None,
+    mode: int,
+    fence: Callable[[], object] | None,
+) -> None:
+    """Replace *path* with a file that is made in the directory *aside*, where that can be."""
+    if aside is not None and folder is not None:
+        with _opened_directory(aside) as other:
+            if other is not None and _on_one_device(other, folder):
+                try:
+                    _replace(path, data, folder=folder, workshop=other, mode=mode, fence=fence)
+                except OSError as error:
+                    if error.errno != errno.EXDEV:  # two mounts of one device
+                        raise
+                else:
+                    _sync_directory(other)
+                    return
+    _replace(path, data, folder=folder, workshop=folder, mode=mode, fence=fence)
+
+
+def _on_one_device(one: int, other: int) -> bool:
+    return os.fstat(one).st_dev == os.fstat(other).st_dev
+
+
 def _replace(
     path: Path,
     data: bytes,
     *,
     folder: int | None,
+    workshop: int | None,
     mode: int,
     fence: Callable[[], object] | None,
 ) -> None:
@@ -201,19 +234,19 @@ def _replace(
     if folder is None:
         name = str(path.with_name(name))
     try:
-        descriptor = os.open(name, _CREATE, mode, dir_fd=folder)
+        descriptor = os.open(name, _CREATE, mode, dir_fd=workshop)
     except FileExistsError as error:
         raise InvalidError(str(path.with_name(name)), "is in the way", "move it away") from error
     except OSError:
-        _discard(name, folder)  # the answer may be lost though the file was made
+        _discard(name, workshop)  # the answer may be lost though the file was made
         raise
     try:
         _fill(descriptor, data, mode)
         if fence is not None:
             fence()
-        _take_name(name, path, folder)
+        _take_name(name, path, workshop, folder)
     except BaseException:
-        _discard(name, folder)
+        _discard(name, workshop)
         raise
 
 
@@ -222,12 +255,12 @@ def _discard(name: str, folder: int | None) -> None:
         os.unlink(name, dir_fd=folder)
 
 
-def _take_name(name: str, path: Path, folder: int | None) -> None:
+def _take_name(name: str, path: Path, workshop: int | None, folder: int | None) -> None:
     try:
-        os.replace(name, _name(path, folder), src_dir_fd=folder, dst_dir_fd=folder)
+        os.replace(name, _name(path, folder), src_dir_fd=workshop, dst_dir_fd=folder)
     except OSError as error:
         # A server's answer may be lost though it renamed: then the old name is gone.
-        if _is_there(name, folder):
+        if _is_there(name, workshop):
             raise
         with translated(path, _UNSURE, _LOOK):
             raise OSError(error.errno, error.strerror) from error
