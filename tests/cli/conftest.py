@@ -69,8 +69,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
 def program(environment: Mapping[str, str], tmp_path: Path) -> Cli:
     """Run the command line as a process of its own."""
 
-    def call(*arguments: object, stdin: bytes = b"") -> Ran:
-        done = subprocess.run(
+    def raw(*arguments: object, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
             [sys.executable, "-m", "clawstate", *map(str, arguments)],
             input=stdin,
             capture_output=True,
@@ -79,8 +79,12 @@ def program(environment: Mapping[str, str], tmp_path: Path) -> Cli:
             timeout=120,
             check=False,
         )
+
+    def call(*arguments: object, stdin: bytes = b"") -> Ran:
+        done = raw(*arguments, stdin=stdin)
         return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 
+    call.raw = raw  # type: ignore[attr-defined]
     return call
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clawstate.cli.command import CONTEXT, Group, SecretCommand, pass_session
+from clawstate.cli.printing import style
 from clawstate.cli.session import Session
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def status(session: Session) -> None:
     told = "secrets are kept in the clear, in private files (0600)"
     if encryption.is_on:
         told = f"secrets are encrypted; the key comes from the {key}" if key else "there is no key"
-    lines = [*status_lines(document, now=now), click.style(told, dim=True)]
+    lines = [*status_lines(document, now=now), style(told, dim=True)]
     session.output.emit(document, *lines)
 
 

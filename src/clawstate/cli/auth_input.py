@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from clawstate.cli.options import Duration
+from clawstate.cli.printing import inline
 from clawstate.clock import from_iso, is_moment, to_ms
 from clawstate.config.sensitive import is_secret_reference
 from clawstate.errors import InvalidError
@@ -58,7 +59,7 @@ def _reference(text: str) -> dict[str, str]:
 
 def _secret(title: str) -> str:
     if sys.stdin.isatty():
-        asked: str = click.prompt(title, hide_input=True, err=True)
+        asked: str = click.prompt(inline(title), hide_input=True, err=True)
         return asked
     raw = sys.stdin.buffer.read(_LONGEST + 1)
     try:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from clawstate.cli.printing import one_line
+from clawstate.cli.printing import one_line, style
 from clawstate.clock import from_ms, to_ms
 from clawstate.sealing.masking import masked
 from clawstate.stores.auth.codec import SECRETS
@@ -53,19 +51,18 @@ def profile_document(store: AuthProfiles, profile: Profile, *, now: float) -> di
 
 def profile_lines(documents: Sequence[dict[str, Any]], *, now: float) -> Iterator[str]:
     """Yield a line for each profile."""
-    widths = {
-        name: max((len(each[name]) for each in documents), default=0)
-        for name in ("id", "type", "secret")
-    }
-    for each in documents:
+    names = ("id", "type", "secret")
+    shown = [{name: one_line(each[name]) for name in names} for each in documents]
+    widths = {name: max((len(each[name]) for each in shown), default=0) for name in names}
+    for each, row in zip(documents, shown, strict=True):
         columns = [
-            click.style(one_line(each["id"].ljust(widths["id"])), bold=True),
-            each["type"].ljust(widths["type"]),
-            click.style(one_line(each["secret"].ljust(widths["secret"])), dim=True),
+            style(row["id"].ljust(widths["id"]), bold=True),
+            row["type"].ljust(widths["type"]),
+            style(row["secret"].ljust(widths["secret"]), dim=True),
             _shown_state(each, now=now),
         ]
         origin = "" if each["origin"] == "own" else f"  ({each['origin']})"
-        yield "  ".join(columns) + click.style(origin, dim=True)
+        yield "  ".join(columns) + style(origin, dim=True)
 
 
 def status_document(store: AuthProfiles, *, now: float) -> dict[str, Any]:
@@ -96,8 +93,8 @@ def status_lines(document: dict[str, Any], *, now: float) -> Iterator[str]:
     if not document["providers"]:
         yield "no credentials yet"
     for provider in document["providers"]:
-        order = ", then ".join(provider["order"]) or click.style("nothing to try", fg="red")
-        yield f"{click.style(provider['provider'], bold=True)}  {order}"
+        order = ", then ".join(provider["order"]) or style("nothing to try", fg="red")
+        yield f"{style(provider['provider'], bold=True)}  {order}"
         for each in provider["unusable"]:
             yield f"    {one_line(each['id'])}: {_shown_state(each, now=now)}"
 
@@ -143,7 +140,7 @@ def _shown_state(document: dict[str, Any], *, now: float) -> str:
         text += f" ({document['reason']})"
     if until is not None:
         text += f", {_span(from_ms(until) - now)} left"
-    return click.style(text, fg=_COLOURS.get(state, "red"))
+    return style(text, fg=_COLOURS.get(state, "red"))
 
 
 def _span(seconds: float) -> str:

@@ -10,7 +10,7 @@ import click
 
 from clawstate.cli.auth import auth
 from clawstate.cli.command import pass_session
-from clawstate.cli.printing import printed
+from clawstate.cli.printing import inline, style
 from clawstate.cli.session import Session
 
 if TYPE_CHECKING:
@@ -122,23 +122,23 @@ def _outcome_lines(made: Outcome, done: str) -> Iterator[str]:
     if done == "encrypted" and made.source is not None:
         yield f"the key comes from the {made.source}"
         hint = "keep a copy of the key apart from this state: without it the secrets are lost"
-        yield click.style(hint, fg="yellow")
+        yield style(hint, fg="yellow")
 
 
 def _report_lines(report: Report) -> Iterator[str]:
     last: Any = None
     for each in report.exposures:
         if each.file != last:
-            yield click.style(printed(str(each.file)), bold=True)
+            yield style(inline(str(each.file)), bold=True)
         last = each.file
-        mark = click.style(f"{each.severity:<5}", fg=_COLOURS[each.severity], bold=True)
+        mark = style(f"{each.severity:<5}", fg=_COLOURS[each.severity], bold=True)
         where = f"{each.where}: " if each.where else ""
-        yield f"  {mark}  {printed(where + each.message)}"
+        yield f"  {mark}  {inline(where + each.message)}"
     for note in report.notes:
-        yield click.style(printed(f"note: {note}"), dim=True)
+        yield style(inline(f"note: {note}"), dim=True)
     searched = f"{report.searched} files were searched for copies"
     count = len(report.exposures)
     if not count:
-        yield click.style("no secret in the clear", fg="green") + f"; {searched}"
+        yield style("no secret in the clear", fg="green") + f"; {searched}"
     else:
         yield f"{count} {'finding' if count == 1 else 'findings'}; {searched}"

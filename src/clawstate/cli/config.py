@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clawstate.cli.command import CONTEXT, Command, Group, pass_session
-from clawstate.cli.printing import printed
+from clawstate.cli.printing import inline, style
 from clawstate.cli.session import Session
 
 if TYPE_CHECKING:
@@ -173,8 +173,10 @@ def _show(session: Session, path: str, *, reveal: bool) -> None:
 def _print(output: Output, value: Any) -> None:
     from clawstate.files.json_text import dump_pretty  # noqa: PLC0415 - see `NOUNS`
 
-    is_text = isinstance(value, str) and not output.as_json
-    click.echo(printed(value if is_text else dump_pretty(value)))
+    if output.as_json:
+        output.json(dump_pretty(value))
+    else:
+        output.value(value if isinstance(value, str) else dump_pretty(value))
 
 
 def _require_no_agent(session: Session) -> None:
@@ -191,7 +193,7 @@ def _given(path: str, value: str | None, *, piped: bool) -> str:
             raise click.UsageError("give VALUE or --stdin, not both")
         return value
     if sys.stdin.isatty():
-        asked: str = click.prompt(f"value of {path} (not shown)", hide_input=True, err=True)
+        asked: str = click.prompt(f"value of {inline(path)} (not shown)", hide_input=True, err=True)
         return asked
     if not piped:
         raise click.UsageError("VALUE is missing; --stdin reads it from standard input")
@@ -237,9 +239,7 @@ def _tell(output: Output, change: Any, done: str, path: str) -> None:
     document = None if change is None else change_document(change)
     line = f"{path} has this value already"
     if change is not None:
-        undo = click.style(
-            f"(change {change.number}; 'clawstate config undo' reverts it)", dim=True
-        )
+        undo = style(f"(change {change.number}; 'clawstate config undo' reverts it)", dim=True)
         line = f"{done} {path}  {undo}"
     output.emit({"changed": change is not None, "change": document}, line)
 

@@ -12,7 +12,7 @@ import click
 
 from clawstate.cli.command import pass_session
 from clawstate.cli.config import config
-from clawstate.cli.printing import printed
+from clawstate.cli.printing import inline, style
 from clawstate.cli.session import Session
 from clawstate.errors import ConfigError, CorruptError, InvalidError, NotFoundError
 
@@ -47,7 +47,7 @@ def validate(session: Session) -> None:
         "warnings": [_document(each) for each in warnings],
     }
     lines = [] if session.output.as_json else list(issue_lines(issues, text_of(settings.path)))
-    good = f"{click.style('valid', fg='green')}  {printed(str(settings.path))}"
+    good = f"{style('valid', fg='green')}  {inline(str(settings.path))}"
     session.output.emit(document, *(lines or [good]))
     if errors:
         raise click.exceptions.Exit(1)
@@ -60,13 +60,13 @@ def issue_lines(issues: Iterable[Issue], text: str) -> Iterator[str]:
 
     excerpts, places = Excerpts(text), _places(text)
     for issue in issues:
-        mark = click.style(issue.severity, fg=_COLOURS[issue.severity], bold=True)
-        path = printed(format_key_path(issue.path)) or "the configuration"
-        yield f"{mark}  {click.style(path, bold=True)}: {printed(issue.message)}"
+        mark = style(issue.severity, fg=_COLOURS[issue.severity], bold=True)
+        path = inline(format_key_path(issue.path)) or "the configuration"
+        yield f"{mark}  {style(path, bold=True)}: {inline(issue.message)}"
         if _is_here(issue, places):
             yield from _pointed(excerpts, issue.line, issue.column)
         if issue.hint:
-            yield f"      {printed(issue.hint)}"
+            yield f"      {inline(issue.hint)}"
 
 
 def issue_of(error: InvalidError | CorruptError, *, file: Path, text: str) -> Issue:
@@ -154,5 +154,5 @@ def _pointed(excerpts: Excerpts, line: int | None, column: int | None) -> Iterat
         return
     # A tab is as wide below as above, whatever the terminal makes of it.
     gap = "".join("\t" if each == "\t" else " " for each in excerpt.line[: excerpt.offset])
-    yield click.style(f"{number} | ", dim=True) + printed(excerpt.line)
-    yield click.style(f"{' ' * len(number)} | ", dim=True) + gap + click.style("^", fg="red")
+    yield style(f"{number} | ", dim=True) + inline(excerpt.line)
+    yield style(f"{' ' * len(number)} | ", dim=True) + gap + style("^", fg="red")

@@ -16,6 +16,7 @@ import click
 
 from clawstate.cli.command import pass_session
 from clawstate.cli.config import FORCE, config
+from clawstate.cli.printing import style
 from clawstate.cli.session import Session
 from clawstate.errors import ConflictError, CorruptError, InvalidError, UnavailableError
 
@@ -49,9 +50,7 @@ def edit(session: Session, *, force: bool) -> None:
     document = None if change is None else change_document(change)
     line = "nothing was changed"
     if change is not None:
-        undo = click.style(
-            f"(change {change.number}; 'clawstate config undo' reverts it)", dim=True
-        )
+        undo = style(f"(change {change.number}; 'clawstate config undo' reverts it)", dim=True)
         line = f"saved {settings.path}  {undo}"
     session.output.emit({"changed": change is not None, "change": document}, line)
 

@@ -8,7 +8,7 @@ import click
 
 from clawstate.cli.command import pass_session
 from clawstate.cli.config import FORCE, config
-from clawstate.cli.printing import printed
+from clawstate.cli.printing import inline, style
 from clawstate.cli.session import Session
 from clawstate.clock import to_iso
 
@@ -55,7 +55,7 @@ def undo(session: Session, /, number: int | None, *, force: bool) -> None:
     change = session.state.config.undo(number=number, force=force)
     undone = "" if change.undoes is None else f" {change.undoes}"
     line = f"took change{undone} back: {_paths(change)}"
-    number_line = click.style(f"(change {change.number})", dim=True)
+    number_line = style(f"(change {change.number})", dim=True)
     session.output.emit({"change": change_document(change)}, f"{line}  {number_line}")
 
 
@@ -74,18 +74,18 @@ def change_document(change: Change) -> dict[str, Any]:
 
 
 def _line(change: Change) -> str:
-    number = click.style(f"{change.number:>4}", fg="cyan")
+    number = style(f"{change.number:>4}", fg="cyan")
     undone = "" if change.undoes is None else f"  takes {change.undoes} back"
-    by = click.style(printed(f"{change.by}{undone}"), dim=True)
+    by = style(inline(f"{change.by}{undone}"), dim=True)
     return f"{number}  {to_iso(change.at)}  {_paths(change)}  {by}"
 
 
 def _paths(change: Change) -> str:
     named = ", ".join(change.paths[:_MOST_PATHS])
     more = len(change.paths) - _MOST_PATHS
-    return printed(f"{named} and {more} more" if more > 0 else named)
+    return inline(f"{named} and {more} more" if more > 0 else named)
 
 
 def _coloured(line: str) -> str:
     colour = _COLOURS.get(line[:1])
-    return click.style(printed(line), fg=colour) if colour else printed(line)
+    return style(inline(line), fg=colour) if colour else inline(line)

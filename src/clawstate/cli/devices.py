@@ -9,7 +9,7 @@ import click
 
 from clawstate.cli.command import CONTEXT, Group, SecretCommand, pass_session
 from clawstate.cli.pairing import SCOPES, show_issued
-from clawstate.cli.printing import one_line
+from clawstate.cli.printing import inline, one_line, style
 from clawstate.cli.session import Session
 
 if TYPE_CHECKING:
@@ -153,14 +153,14 @@ def _line(device: Device) -> str:
 
     is_long = len(device.device_id) > _LONGEST_ID
     shown = one_line(f"{device.device_id[: _LONGEST_ID - 1]}…" if is_long else device.device_id)
-    who = click.style(one_line(device.name) if device.name else shown, bold=True)
+    who = style(one_line(device.name) if device.name else shown, bold=True)
     which = f" ({shown})" if device.name else ""
     allowed = ", ".join(device.scopes) or "nothing"
     used = device.last_used_at
     seen = "never used" if used is None else f"used {to_iso(used)[:16].replace('T', ' ')}"
-    gone = click.style("  revoked", fg="red") if device.revoked_at is not None else ""
+    gone = style("  revoked", fg="red") if device.revoked_at is not None else ""
     whose = one_line(device.user_id)
-    return f"{who}{which} of {whose}  {allowed}  {click.style(seen, dim=True)}{gone}"
+    return f"{who}{which} of {whose}  {allowed}  {style(seen, dim=True)}{gone}"
 
 
 def _require_known(session: Session, device_id: str, *, known: bool) -> None:
@@ -172,7 +172,9 @@ def _require_known(session: Session, device_id: str, *, known: bool) -> None:
 
 def _token(device_id: str) -> str:
     if sys.stdin.isatty():
-        asked: str = click.prompt(f"token of {device_id} (not shown)", hide_input=True, err=True)
+        asked: str = click.prompt(
+            f"token of {inline(device_id)} (not shown)", hide_input=True, err=True
+        )
         return asked
     token = sys.stdin.buffer.read(_LONGEST_TOKEN).decode(errors="replace").strip()
     if not token:

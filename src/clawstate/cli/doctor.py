@@ -7,6 +7,7 @@ from dataclasses import asdict
 import click
 
 from clawstate.cli.command import Command, pass_session
+from clawstate.cli.printing import style
 from clawstate.cli.session import Session
 
 _COLOURS = {"error": "red", "warning": "yellow", "info": "blue"}
@@ -29,9 +30,9 @@ def doctor(session: Session, *, fix: bool, quick: bool) -> None:
     ok = all(finding.severity == "info" for finding in left)
     lines = []
     for finding in findings:
-        mark = click.style(finding.severity, fg=_COLOURS[finding.severity], bold=True)
+        mark = style(finding.severity, fg=_COLOURS[finding.severity], bold=True)
         lines += [f"{mark}  {finding.path}", f"      {finding.message}", f"      {finding.fix}"]
     document = {"ok": ok, "findings": [asdict(finding) for finding in findings]}
-    session.output.emit(document, *(lines or [click.style("all is well", fg="green")]))
+    session.output.emit(document, *(lines or [style("all is well", fg="green")]))
     if not ok:
         raise click.exceptions.Exit(1)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
+from clawstate.cli.printing import style
 from clawstate.cli.session import Session
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _lines(report: Report) -> Iterator[str]:
 def _table(rows: list[tuple[str, dict[str, int]]]) -> Iterator[str]:
     width = max(len(kind) for kind, _ in rows)
     heads = "  ".join(f"{name:>9}" for name in _COLUMNS)
-    yield click.style(f"{'':{width}}  {heads}", dim=True)
+    yield style(f"{'':{width}}  {heads}", dim=True)
     for kind, counts in rows:
         cells = "  ".join(_cell(name, counts[name]) for name in _COLUMNS)
         yield f"{kind:{width}}  {cells}"
@@ -141,7 +142,7 @@ def _table(rows: list[tuple[str, dict[str, int]]]) -> Iterator[str]:
 
 def _cell(name: str, count: int) -> str:
     text = f"{count:>9,}" if count else f"{'-':>9}"
-    return click.style(text, fg=_COLOURS.get(name)) if count else click.style(text, dim=True)
+    return style(text, fg=_COLOURS.get(name)) if count else style(text, dim=True)
 
 
 def _remarks(report: Report) -> Iterator[str]:
@@ -151,7 +152,7 @@ def _remarks(report: Report) -> Iterator[str]:
         yield ""
     for each in remarks[:_SHOWN]:
         place = _printed(each.path) + ("" if each.line is None else f":{each.line}")
-        mark = click.style(f"{each.severity!s:7}", fg=_SEVERITIES[str(each.severity)])
+        mark = style(f"{each.severity!s:7}", fg=_SEVERITIES[str(each.severity)])
         yield f"{mark}  {place}: {_printed(each.message)}"
     if len(remarks) > _SHOWN:
         yield f"and {len(remarks) - _SHOWN} more remarks; --json has them all"

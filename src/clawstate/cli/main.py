@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import click
 
-from clawstate.cli.output import Output
+from clawstate.cli.output import Output, escape_what_cannot_be_encoded
 from clawstate.cli.session import Session
 from clawstate.errors import StateError, StateWarning
 from clawstate.version import __version__
@@ -108,6 +108,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line *arguments* and return the exit code."""
     # One query multiplies small matrices; a second BLAS thread only makes it wait.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    escape_what_cannot_be_encoded()
     output = Output(as_json="--json" in arguments)
     if "--no-color" in arguments:
         output.colour = False

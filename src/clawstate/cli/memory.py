@@ -10,6 +10,7 @@ import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
 from clawstate.cli.options import Duration, Pair, SourceName, Where, where_of
+from clawstate.cli.printing import style
 from clawstate.cli.session import Session
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ def list_(session: Session, /, *, tags: tuple[str, ...], where: Any, **settings:
     document = {"records": [record_document(each) for each in records], "next": more}
     lines = [line for record in records for line in record_lines(record)]
     if more:
-        lines.append(click.style(f"more: --after {more}", dim=True))
+        lines.append(style(f"more: --after {more}", dim=True))
     session.output.emit(document, *(lines or ["nothing is kept here"]))
 
 

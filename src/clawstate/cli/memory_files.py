@@ -12,6 +12,8 @@ import click
 
 from clawstate.cli.command import pass_session
 from clawstate.cli.memory import NAMESPACE, TAGS, memory
+from clawstate.cli.output import safe_json
+from clawstate.cli.printing import style
 from clawstate.cli.session import Session
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ def export(session: Session, /, file: IO[str], *, namespace: str | None) -> None
         return
     written = 0
     for document in documents:
-        file.write(json.dumps(document, ensure_ascii=False) + "\n")
+        file.write(safe_json(json.dumps(document, ensure_ascii=False), "utf-8") + "\n")
         written += 1
     file.close() if getattr(file, "name", "-") not in {"-", "<stdout>"} else file.flush()
     name = str(getattr(file, "name", "-"))
@@ -129,6 +131,6 @@ def _lines(report: Report) -> Iterator[str]:
     yield f"{report.files} files read{skipped}: {told}"
     for problem in report.problems[:_SHOWN]:
         line = "" if problem.line is None else f":{problem.line}"
-        yield f"  {click.style(f'{_shown(problem.path)}{line}', fg='yellow')}: {problem.message}"
+        yield f"  {style(f'{_shown(problem.path)}{line}', fg='yellow')}: {problem.message}"
     if len(report.problems) > _SHOWN:
         yield f"  and {len(report.problems) - _SHOWN} more problems; --json lists them all"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
-from clawstate.cli.printing import one_line
+from clawstate.cli.printing import one_line, style
 from clawstate.cli.session import Session
 
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ def request(
         name=name,
         scopes=scopes or None,
     )
-    code = click.style(made.code, bold=True)
+    code = style(made.code, bold=True)
     hint = f"approve it within {_left(session, made)}: clawstate pairing approve {made.code}"
-    session.output.emit(request_document(session, made), code, click.style(hint, dim=True))
+    session.output.emit(request_document(session, made), code, style(hint, dim=True))
 
 
 @pairing.command(name="list")
@@ -101,9 +101,7 @@ def show_issued(session: Session, issued: Issued, done: str) -> None:
     allowed = ", ".join(issued.scopes) or "nothing"
     if not session.output.as_json:
         session.output.say(f"{done}; its token allows {allowed}")
-        session.output.say(
-            click.style("Keep the token now: it cannot be shown again.", fg="yellow")
-        )
+        session.output.say(style("Keep the token now: it cannot be shown again.", fg="yellow"))
     session.output.emit(document, issued.token)
 
 
@@ -122,8 +120,8 @@ def _line(session: Session, made: PairingRequest) -> str:
         who = f"{one_line(made.name)} ({who})"
     account = f", account {one_line(made.account_id)}" if made.account_id else ""
     wish = f", asks for {', '.join(made.scopes)}" if made.scopes else ""
-    left = click.style(f"{_left(session, made)} left", dim=True)
-    return f"{click.style(made.code, bold=True)}  {who}{account}{wish}  {left}"
+    left = style(f"{_left(session, made)} left", dim=True)
+    return f"{style(made.code, bold=True)}  {who}{account}{wish}  {left}"
 
 
 def _left(session: Session, made: PairingRequest) -> str:

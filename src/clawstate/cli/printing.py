@@ -1,26 +1,79 @@
-"""Text that somebody else wrote, as it may be printed."""
+"""
+Text for people: colours that only this program can write, and nothing else that steers a terminal.
+
+`Output` prints lines through `rendered`, so that what somebody else wrote (a name, a message, an
+error that repeats one) cannot move the cursor, hide, or turn the order of letters around.
+"""
 
 from __future__ import annotations
 
+import os
 import re
-import sys
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_BREAKING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+import click
+
+# A text that was kept cannot hold it: it is drawn anew by each process.
+_MARK = f"\ufdd0{os.urandom(8).hex()}"
+_STYLE = re.compile(rf"{_MARK}((?:\[[0-9;]*m)?)")
+STEERING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 without tab and line feed, and C1
+    "\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e0fff]"
+    # Joiners are a part of emoji and of scripts such as Persian or Hindi, and of nothing else.
+    "|(?<![\u0600-\u1fff\u2600-\u27bf\ua800-\uabff\ufe0f\U0001f000-\U0001ffff])[\u200c\u200d]"
+)
+"""What moves the cursor, hides, or turns the order of letters around."""
+
+_LINE_END = re.compile(r"\r\n")
+_BREAKING = re.compile(r"[\t\n]")
 
 
-def printed(text: str) -> str:
-    """Return *text* as it may be printed: on a terminal without what would steer that."""
-    text = text.encode(errors="replace").decode()
-    return printable(text) if sys.stdout.isatty() else text
+def style(
+    text: object,
+    *,
+    fg: str | None = None,
+    bold: bool | None = None,
+    dim: bool | None = None,
+) -> str:
+    """Return *text* in a colour or weight, which `Output` shows where colours are wanted."""
+    codes = click.style("", fg=fg, bold=bold, dim=dim, reset=False)  # noqa: TID251 - the one place
+    codes = codes.replace("\x1b", _MARK)
+    return f"{codes}{text}{_MARK}[0m" if codes else str(text)
+
+
+def unstyled(line: str) -> str:
+    """Return *line* without what `style` added."""
+    return _STYLE.sub("", line)
+
+
+def rendered(line: str, *, colour: bool) -> str:
+    """Return *line* as it may be printed, with the colours of `style` or without."""
+    pieces = _STYLE.split(line)
+    pieces[0::2] = map(printable, pieces[0::2])
+    pieces[1::2] = [f"\x1b{code}" if colour and code else "" for code in pieces[1::2]]
+    return "".join(pieces)
 
 
 def printable(text: str) -> str:
-    """Return *text* without what would steer a terminal: control characters become U+FFFD."""
-    return _CONTROL.sub("\ufffd", text)
+    r"""
+    Return *text* with what would steer a terminal written out, such as `\x1b`.
+
+    That is: control characters but tab and line feed, marks that turn the direction of writing,
+    characters without width, and halves of surrogate pairs.
+    """
+    return STEERING.sub(_escape, _LINE_END.sub("\n", text))
+
+
+def inline(text: str) -> str:
+    """Return *text* as a part of one line: `printable`, and its line ends and tabs written out."""
+    return _BREAKING.sub(_escape, printable(text))
 
 
 def one_line(text: str) -> str:
-    """Return *text* such as a key as a part of one line: escaped, and quoted if blanks hide."""
-    shown = _BREAKING.sub(lambda found: repr(found[0])[1:-1], text)
+    """Return *text* such as a key as a part of one line: `inline`, quoted if blanks hide."""
+    shown = inline(text)
     return shown if text and text == text.strip() else repr(text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return found[0].encode("unicode-escape").decode()

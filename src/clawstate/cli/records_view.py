@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
-
-from clawstate.cli.printing import printable
+from clawstate.cli.printing import inline, printable, style, unstyled
 from clawstate.cli.snippets import snippet
 from clawstate.clock import to_iso
 from clawstate.memory.records import Hit, MemoryRecord
@@ -50,7 +49,7 @@ def hit_document(hit: Hit) -> dict[str, Any]:
 
 def hit_lines(hit: Hit, query: str) -> Iterator[str]:
     """Yield the lines that show *hit*: score, place and tags, and the telling part of its text."""
-    score = click.style(f"{hit.score:.2f}", fg="green" if hit.score >= 0.5 else None, bold=True)
+    score = style(f"{hit.score:.2f}", fg="green" if hit.score >= 0.5 else None, bold=True)
     yield f"{score}  {_title(hit.record)}"
     pieces = snippet(printable(hit.record.text), query, width=2 * _width())
     yield from _wrapped(pieces)
@@ -68,10 +67,15 @@ def full_lines(record: MemoryRecord) -> Iterator[str]:
     text = document.pop("text")
     for name, value in document.items():
         if value not in (None, [], {}):
-            shown = ", ".join(value) if isinstance(value, list) else value
-            yield f"{click.style(name, dim=True)}: {printable(str(shown))}"
+            yield f"{style(name, dim=True)}: {inline(_readable(value))}"
     yield ""
-    yield printable(str(text))
+    yield str(text)
+
+
+def _readable(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def place(record: MemoryRecord) -> str:
@@ -85,11 +89,11 @@ def place(record: MemoryRecord) -> str:
 
 def _title(record: MemoryRecord) -> str:
     parts = [
-        click.style(place(record) or record.id, fg="cyan"),
-        click.style(str(record.metadata.get("heading", "")).rpartition(" > ")[2], dim=True),
-        " ".join(click.style(f"#{tag}", fg="magenta") for tag in record.tags),
+        style(inline(place(record) or record.id), fg="cyan"),
+        style(inline(str(record.metadata.get("heading", ""))).rpartition(" > ")[2], dim=True),
+        " ".join(style(f"#{inline(tag)}", fg="magenta") for tag in record.tags),
     ]
-    return "  ".join(part for part in parts if click.unstyle(part))
+    return "  ".join(part for part in parts if unstyled(part))
 
 
 def _shortened(source: str) -> str:
@@ -107,9 +111,9 @@ def _wrapped(pieces: list[tuple[str, bool]]) -> Iterator[str]:
                 yield _INDENT + line.rstrip()
                 line, length = "", 0
                 word = word.lstrip()  # noqa: PLW2901 - a line starts without a blank
-            line += click.style(word, bold=True, fg="yellow") if is_match else word
+            line += style(word, bold=True, fg="yellow") if is_match else word
             length += len(word)
-    if click.unstyle(line).strip():
+    if unstyled(line).strip():
         yield _INDENT + line.rstrip()
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from clawstate.cli.printing import inline
 from clawstate.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -55,5 +56,5 @@ def _require_directory(root: Path) -> None:
 def _ask(title: str, is_new: bool) -> str:  # noqa: FBT001 - the form of `Ask`
     if not sys.stdin.isatty():
         return ""
-    asked: str = click.prompt(title, hide_input=True, confirmation_prompt=is_new, err=True)
+    asked: str = click.prompt(inline(title), hide_input=True, confirmation_prompt=is_new, err=True)
     return asked

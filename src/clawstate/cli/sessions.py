@@ -9,7 +9,7 @@ import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
 from clawstate.cli.options import Minutes
-from clawstate.cli.printing import one_line, printed
+from clawstate.cli.printing import inline, one_line, style
 from clawstate.cli.session import Session
 from clawstate.clock import to_iso, to_ms
 
@@ -46,7 +46,7 @@ def list_(session: Session, *, active: float | None, limit: int | None, is_archi
     shown = found[:limit]
     lines = [_line(each) for each in shown]
     if len(shown) < len(found):
-        lines.append(click.style(f"and {len(found) - len(shown)} more", dim=True))
+        lines.append(style(f"and {len(found) - len(shown)} more", dim=True))
     empty = "no sessions yet" if active is None else "no session was active in that time"
     document = {"count": len(shown), "sessions": [_brief(each) for each in shown]}
     session.output.emit(document, *(lines or [empty]))
@@ -79,7 +79,7 @@ def delete(session: Session, /, key: str) -> None:
 
     if not store_of(session).delete(key):
         raise NotFoundError("session", key, "'clawstate sessions list' shows which there are")
-    hint = click.style("('clawstate sessions restore' brings it back)", dim=True)
+    hint = style("('clawstate sessions restore' brings it back)", dim=True)
     session.output.emit({"deleted": key}, f"deleted {one_line(key)}  {hint}")
 
 
@@ -123,8 +123,8 @@ def archived_document(archived: Archived) -> dict[str, Any]:
 
 def archived_line(archived: Archived) -> str:
     """Return a line that shows *archived*."""
-    name = click.style(one_line(archived.archive), dim=True)
-    key = click.style(one_line(archived.session_key), fg="cyan")
+    name = style(one_line(archived.archive), dim=True)
+    key = style(one_line(archived.session_key), fg="cyan")
     return f"{to_iso(archived.at)}  {key}  {archived.reason}  {name}"
 
 
@@ -138,10 +138,10 @@ def _brief(entry: SessionEntry) -> dict[str, Any]:
 
 
 def _line(entry: SessionEntry) -> str:
-    key = click.style(one_line(entry.session_key), fg="cyan")
+    key = style(one_line(entry.session_key), fg="cyan")
     label = entry.fields.get("label")
     told = f"  {one_line(label)}" if isinstance(label, str) and label else ""
-    return f"{_moment(entry)}  {key}{told}  {click.style(entry.session_id, dim=True)}"
+    return f"{_moment(entry)}  {key}{told}  {style(entry.session_id, dim=True)}"
 
 
 def _full(entry: SessionEntry) -> Iterator[str]:
@@ -156,10 +156,10 @@ def _full(entry: SessionEntry) -> Iterator[str]:
     for name, value in entry.fields.items():
         text = value if isinstance(value, str) else dump_compact(value)
         cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"
-        own[one_line(name)] = " ".join(printed(cut).split())
+        own[one_line(name)] = inline(" ".join(cut.split()))
     width = max(len(name) for name in own)
     for name, text in own.items():
-        yield f"{click.style(name.ljust(width), dim=True)}  {text}"
+        yield f"{style(name.ljust(width), dim=True)}  {text}"
 
 
 def _moment(entry: SessionEntry) -> str:

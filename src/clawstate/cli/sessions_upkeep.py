@@ -10,7 +10,7 @@ import click
 
 from clawstate.cli.command import pass_session
 from clawstate.cli.options import Duration, Size
-from clawstate.cli.printing import one_line
+from clawstate.cli.printing import one_line, style
 from clawstate.cli.session import Session
 from clawstate.cli.sessions import KEY, sessions, store_of
 
@@ -63,7 +63,11 @@ def export(session: Session, /, key: str) -> None:
     entry = store_of(session).require(key)
     lines = _transcript(session, entry)
     document = {"session": entry.document(), "transcript": [json.loads(line) for line in lines]}
-    session.output.emit(document, *(lines or [json.dumps(entry.document(), ensure_ascii=False)]))
+    if session.output.as_json:
+        session.output.emit(document)
+        return
+    for line in lines or [json.dumps(entry.document(), ensure_ascii=False)]:
+        session.output.json(line)
 
 
 def _document(pruned: Pruned) -> dict[str, Any]:
@@ -86,8 +90,7 @@ def _lines(pruned: Pruned, *, told_to: bool) -> list[str]:
     verb = "would archive" if pruned.dry_run else "archived"
     whys = (("age", pruned.by_age), ("number", pruned.by_count), ("size", pruned.by_size))
     lines = [
-        f"{verb} {click.style(one_line(each.session_key), fg='cyan')}  "
-        + click.style(f"({why})", dim=True)
+        f"{verb} {style(one_line(each.session_key), fg='cyan')}  " + style(f"({why})", dim=True)
         for why, chosen in whys
         for each in chosen
     ]

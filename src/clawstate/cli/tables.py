@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import click
+from clawstate.cli.printing import inline, style
 
 
 def aligned(values: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line for each of *values*, the names in one column; sizes in readable units."""
     width = max((len(name) for name in values), default=0)
     for name, value in values.items():
-        yield f"{click.style(name.replace('_', ' ').ljust(width), dim=True)}  {shown(name, value)}"
+        told = style(name.replace("_", " ").ljust(width), dim=True)
+        yield f"{told}  {inline(shown(name, value))}"
 
 
 def shown(name: str, value: Any) -> str:

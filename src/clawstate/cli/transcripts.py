@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
+from clawstate.cli.printing import style
 from clawstate.cli.session import Session
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def show(
     lines = [line for each in found for line in message_lines(each, full=full)]
     if limit is None and len(found) == shown and (left := store.count(chosen) - len(found)) > 0:
         more = f"--after {found[-1].id}" if after else f"--before {found[0].id}"
-        lines.append(click.style(f"of {left + len(found):,}; more: {more}", dim=True))
+        lines.append(style(f"of {left + len(found):,}; more: {more}", dim=True))
     empty = "no messages here" if store.count(chosen) else "no messages yet"
     session.output.emit(
         {"messages": [message_document(each) for each in found]}, *(lines or [empty])

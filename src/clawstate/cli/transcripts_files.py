@@ -12,6 +12,7 @@ import click
 
 from clawstate.cli.command import pass_session
 from clawstate.cli.options import Duration, Size
+from clawstate.cli.printing import style
 from clawstate.cli.session import Session
 from clawstate.cli.transcripts import keyed, session_of, transcripts
 
@@ -46,8 +47,13 @@ def export(
         entries = [json.loads(line) for line in out.getvalue().splitlines()]
         session.output.emit({"sessionId": chosen, "entries": entries})
     else:
-        written = store.export(chosen, sys.stdout.buffer, redact=redact)
-        sys.stdout.buffer.flush()
+        # What is read on a terminal must not steer it; a pipe gets the bytes as they are.
+        shown = BytesIO()
+        piped = shown if sys.stdout.isatty() else sys.stdout.buffer
+        written = store.export(chosen, piped, redact=redact)
+        piped.flush()
+        if text := shown.getvalue().decode():
+            session.output.json(text.removesuffix("\n"))
         session.output.say(f"exported {written} messages")
 
 
@@ -131,7 +137,7 @@ def _opened(file: str) -> AbstractContextManager[BinaryIO]:
 def _told(done: Imported) -> list[str]:
     lines = [f"added {done.added:,}, {done.kept:,} were there already"]
     for problem in done.problems[:_SHOWN]:
-        place = click.style(f"line {problem.line}", fg="yellow")
+        place = style(f"line {problem.line}", fg="yellow")
         lines += [f"  {place}: {problem.message}"]
     if len(done.problems) > _SHOWN:
         lines.append(f"  and {len(done.problems) - _SHOWN} more; --json lists them all")

@@ -9,9 +9,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from clawstate.cli.printing import printed
+from clawstate.cli.printing import inline, printable, style
 from clawstate.cli.tables import size
 from clawstate.clock import to_iso
 
@@ -54,20 +52,20 @@ def message_lines(message: Message, *, full: bool) -> Iterator[str]:
     yield from lines[:_MOST_LINES] if cut else lines
     if cut:
         left = f"{len(lines) - _MOST_LINES} more lines; --full shows them"
-        yield click.style(f"{_INDENT}… {left}", dim=True)
+        yield style(f"{_INDENT}… {left}", dim=True)
     yield ""
 
 
 def found_lines(found: Found) -> Iterator[str]:
     """Yield the lines that show *found*: who said it where, and the telling part."""
-    where = click.style(found.message.session_id, dim=True)
+    where = style(found.message.session_id, dim=True)
     yield f"{_title(found.message)}  {where}"
     pieces, at = [], 0
     for start, end in found.matches:
-        pieces.append(printed(found.snippet[at:start]))
-        pieces.append(click.style(printed(found.snippet[start:end]), bold=True, fg="yellow"))
+        pieces.append(inline(found.snippet[at:start]))
+        pieces.append(style(inline(found.snippet[start:end]), bold=True, fg="yellow"))
         at = end
-    yield f"{_INDENT}{''.join(pieces)}{printed(found.snippet[at:])}"
+    yield f"{_INDENT}{''.join(pieces)}{inline(found.snippet[at:])}"
     yield ""
 
 
@@ -82,11 +80,11 @@ def _encodable(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _title(message: Message) -> str:
-    name = printed(message.role or message.kind)
+    name = inline(message.role or message.kind)
     colour = _COLOURS.get(message.role or "")
-    shown = click.style(name, fg=colour, bold=True, dim=message.role is None)
+    shown = style(name, fg=colour, bold=True, dim=message.role is None)
     moment = to_iso(message.timestamp)[:16].replace("T", " ")
-    return f"{shown}  {click.style(f'{moment}  {printed(message.id)}', dim=True)}"
+    return f"{shown}  {style(f'{moment}  {inline(message.id)}', dim=True)}"
 
 
 def _texts(message: Message) -> Iterator[str]:
@@ -123,7 +121,7 @@ def _shortened(text: str) -> str:
 
 def _wrapped(text: str) -> Iterator[str]:
     width = max(40, min(shutil.get_terminal_size().columns, 110))
-    for line in printed(text).splitlines():
+    for line in printable(text).split("\n"):
         yield from textwrap.wrap(
             line,
             width,
