@@ -35,6 +35,7 @@ from clawstate.errors import (
     StateError,
     StateWarning,
     UnavailableError,
+    UnresolvedWarning,
     VersionError,
 )
 from clawstate.version import __version__
@@ -99,6 +100,7 @@ __all__ = [
     "StateWarning",
     "TTLCache",
     "UnavailableError",
+    "UnresolvedWarning",
     "VersionError",
     "__version__",
     "file_lock",

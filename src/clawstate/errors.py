@@ -22,7 +22,8 @@ The errors that clawstate raises on purpose.
     StateWarning (UserWarning)
     ├── CorruptWarning
     ├── FallbackWarning
-    └── StaleLockWarning
+    ├── StaleLockWarning
+    └── UnresolvedWarning
 
 Each error carries its facts as fields and builds its own sentence, which says what to do next.
 Anything that is not a `StateError` is a bug.
@@ -254,6 +255,10 @@ class FallbackWarning(StateWarning):
 
 class StaleLockWarning(StateWarning):
     """A lock whose owner is gone was taken over."""
+
+
+class UnresolvedWarning(StateWarning):
+    """Settings wait for variables that are not set; all others count."""
 
 
 def _sentence(fact: str, hint: str) -> str:

@@ -17,6 +17,7 @@ from clawstate.errors import (
     InvalidError,
     NotFoundError,
     StateError,
+    UnresolvedWarning,
 )
 from clawstate.files.paths import StatePaths
 from clawstate.testing.forked import forked, in_threads
@@ -111,11 +112,11 @@ def test_outside_change_is_seen_by_the_next_look(paths: StatePaths) -> None:
 
 
 def test_variable_without_a_value_is_an_error_with_its_place(paths: StatePaths) -> None:
-    """A variable that is not set is refused by name, key, file, line, and what to do."""
+    """A variable that is not set is told by name, key, file, line, and what to do."""
     config = opened(paths, TEXT)
 
-    with pytest.raises(ConfigError) as caught:
-        config.get("gateway.port")
+    with pytest.warns(UnresolvedWarning), pytest.raises(ConfigError) as caught:
+        config.get("gateway.auth.token")
 
     message = str(caught.value)
     assert all(each in message for each in ("TOKEN", "gateway.auth.token", ":6:19", ".env"))

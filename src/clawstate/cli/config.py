@@ -157,17 +157,9 @@ def schema(session: Session) -> None:
 
 
 def _show(session: Session, path: str, *, reveal: bool) -> None:
-    from clawstate.config.key_path import get_at  # noqa: PLC0415 - see `NOUNS`
-    from clawstate.config.view import parsed  # noqa: PLC0415
-
     settings, agent = session.state.config, session.agent
-    if not reveal:
-        value = settings.redacted(path, agent_id=agent)
-    elif agent is None:
-        value = settings.require(path)
-    else:
-        value = get_at(settings.resolve(agent), parsed(path))
-    _print(session.output, value)
+    seen = settings.require if reveal else settings.redacted
+    _print(session.output, seen(path, agent_id=agent))
 
 
 def _print(output: Output, value: Any) -> None:

@@ -13,8 +13,11 @@ def judged(loaded: Loaded) -> tuple[Issue, ...]:
     source = loaded.config.source
     document = None if source is None else source.document
     text = None if source is None else source.text
+    waiting = loaded.unresolved.paths()
+    found = check(loaded.resolved, document=document, text=text)
     return (
-        *check(loaded.resolved, document=document, text=text),
+        # A template is no value, so nothing can be said of its type.
+        *(each for each in found if each.severity == "warning" or each.path not in waiting),
         *(_missing(each) for each in loaded.missing),
         *(_noticed(each) for each in loaded.notices),
     )
@@ -23,7 +26,8 @@ def judged(loaded: Loaded) -> tuple[Issue, ...]:
 def _missing(missing: Missing) -> Issue:
     line, column = (None, None) if missing.origin is None else missing.origin.place
     message = f"needs the variable {missing.name}, which is not set"
-    return Issue(missing.path, message, line, column, "error", "set it, in .env for example")
+    hint = "it fails where it is used; set it, in .env for example"
+    return Issue(missing.path, message, line, column, "error", hint)
 
 
 def _noticed(notice: Notice) -> Issue:

@@ -23,6 +23,7 @@ from clawstate.config.overrides import resolve_agent
 from clawstate.config.provenance import Provenance
 from clawstate.config.sources import FileRead, met, parsed_source, read_file
 from clawstate.config.substitution import Missing, Substitution, substitute
+from clawstate.config.unresolved import Unresolved
 from clawstate.errors import ConfigError, InvalidError, LimitError, NotFoundError
 from clawstate.files.paths import StatePaths
 
@@ -41,7 +42,7 @@ class Loaded:
     is the tree of both with its `${VAR}`; *resolved* is the same without, as people mean it and
     what is to be validated; *value* is what counts, with defaults and absolute paths. Without an
     agent, key paths in *templates* are those of `provenance`; those of *missing* always belong to
-    the file that they name.
+    the file that they name, those of *unresolved* to *value*.
     """
 
     path: Path
@@ -54,6 +55,7 @@ class Loaded:
     variables: Mapping[str, str] = field(repr=False)
     substitutions: tuple[Substitution, ...]
     missing: tuple[Missing, ...]
+    unresolved: Unresolved
     files: tuple[FileRead, ...]
     notices: tuple[Notice, ...]
 
@@ -110,6 +112,7 @@ def load(
     if strict and missing:
         raise _missing(path, missing, paths)
     substituted = found[0] if own is None else substitute(templates, variables)
+    value = normalise_paths(apply_defaults(substituted.value, paths=paths), env=given)
     return Loaded(
         path=path,
         agent=agent,
@@ -117,10 +120,11 @@ def load(
         own=own,
         templates=templates,
         resolved=substituted.value,
-        value=normalise_paths(apply_defaults(substituted.value, paths=paths), env=given),
+        value=value,
         variables=variables,
         substitutions=substituted.substitutions,
         missing=missing,
+        unresolved=Unresolved(value, substituted.missing),
         files=(*(file for layer in layers for file in layer.files), *environment.files),
         notices=(*(each for layer in layers for each in layer.notices), *environment.notices),
     )

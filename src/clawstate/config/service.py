@@ -15,6 +15,7 @@ from clawstate.config.loading import load
 from clawstate.config.location import find_config
 from clawstate.config.sensitive import redacted
 from clawstate.config.texts import difference
+from clawstate.config.unresolved import Waiting
 from clawstate.config.view import View, copied, parsed
 from clawstate.config.watching import Listener, Listeners, Watcher
 from clawstate.errors import (
@@ -64,6 +65,7 @@ class Config:
         self._view: View | None = None
         self._agents: dict[str, View] = {}
         self._broken: tuple[object, ...] | None = None
+        self._waiting = Waiting()
         self._outside = False
         self._listeners = Listeners()
 
@@ -76,23 +78,25 @@ class Config:
         """Return the value at *path*, such as `gateway.port` or `agents.list[0]`, or *default*."""
         return self.view().get(path, default)
 
-    def require(self, path: str) -> Any:
+    def require(self, path: str, *, agent_id: str | None = None) -> Any:
         """Return the value at *path*; raises `NotFoundError`, which names near ones."""
-        return self.view().require(path)
+        return self._seen_by(agent_id).require(path)
 
     def resolve(self, agent_id: str = "main") -> dict[str, Any]:
-        """Return the whole configuration as the agent *agent_id* has it."""
-        with self._mutex:
-            known = self._agents.get(agent_id)
-            if known is None or not known.is_current():
-                known = self._agents[agent_id] = self._loaded_view(known, agent=agent_id)
-            value: dict[str, Any] = copied(known.loaded.value)
-            return value
+        """
+        Return the whole configuration as the agent *agent_id* has it.
+
+        A value that waits for a variable is its `${NAME}`.
+        """
+        value: dict[str, Any] = copied(self._seen_by(agent_id).loaded.value)
+        return value
 
     def redacted(self, path: str = "", *, agent_id: str | None = None) -> Any:
-        """Return the value at *path* with its secrets replaced; raises `NotFoundError`."""
-        whole = self.view().loaded.value if agent_id is None else self.resolve(agent_id)
-        return copied(get_at(redacted(whole), parsed(path)))
+        """Return the value at *path* with its secrets replaced; raises what `require` does."""
+        loaded, steps = self._seen_by(agent_id).loaded, parsed(path)
+        found = get_at(redacted(loaded.value), steps)
+        loaded.unresolved.require(steps)
+        return copied(found)
 
     def secret(self, path: str) -> Any:
         """
@@ -105,20 +109,30 @@ class Config:
         from clawstate.config.secret_refs import SecretResolver  # noqa: PLC0415 - rarely needed
 
         loaded = self.view().loaded
-        resolver = SecretResolver(loaded.value, env=loaded.variables, state_dir=self._paths.root)
-        return resolver.resolve_all(self.require(path))
+        found = self.require(path)
+        loaded.unresolved.require_below(parsed(path))
+        resolver = SecretResolver(
+            loaded.value,
+            env=loaded.variables,
+            state_dir=self._paths.root,
+            require=loaded.unresolved.require_below,
+        )
+        return resolver.resolve_all(found)
 
     def view(self) -> View:
         """
         Return the configuration as it is now, for many quick looks at one state of it.
 
-        Raises `ConfigError`, `CorruptError`, `UnavailableError` if it never could be read.
+        Values that wait for a variable are told of once, with an `UnresolvedWarning`; asking for
+        one raises `ConfigError`, and nothing else does. Raises `ConfigError`, `CorruptError`,
+        `UnavailableError` if it never could be read.
         """
         view = self._view
-        if view is not None and view.is_current():
-            return view
-        with self._mutex:
-            return self._read_again()
+        if view is None or not view.is_current():
+            with self._mutex:
+                view = self._read_again()
+        self._waiting.tell()
+        return view
 
     def invalidate(self) -> None:
         """Forget what was read."""
@@ -126,6 +140,7 @@ class Config:
             self._view = None
             self._agents.clear()
             self._broken = None
+            self._waiting = Waiting()
 
     def changed(self) -> bool:
         """Return True once after somebody else changed a file of the configuration."""
@@ -156,7 +171,7 @@ class Config:
         """
         from clawstate.config.judging import judged  # noqa: PLC0415 - loads the schema
 
-        return judged(self._load(strict=False))
+        return judged(self._load())
 
     def set(self, path: str, value: Any, *, force: bool = False) -> Change | None:
         """
@@ -181,7 +196,7 @@ class Config:
 
     def text(self) -> str:
         """Return the text of the file, empty if there is none; raises `CorruptError`."""
-        source = self._load(strict=False).config.source
+        source = self._load().config.source
         return "" if source is None else source.text
 
     def replace(
@@ -254,7 +269,7 @@ class Config:
 
         writer = Writer(
             path=self.path,
-            load=load or (lambda: self._load(strict=False)),
+            load=load or self._load,
             logs=self._paths.logs_dir,
             clock=self._clock,
             lock=self._lock,
@@ -263,7 +278,7 @@ class Config:
 
         def noted(loaded: Loaded) -> Planned | None:
             known = self._view
-            if known is not None and not loaded.missing and self._is_foreign(known, loaded):
+            if known is not None and self._is_foreign(known, loaded):
                 self._outside = True  # by the time of the next look it is mixed with ours
             planned = plan(loaded)
             if planned is not None:
@@ -280,6 +295,16 @@ class Config:
             for templates in mine:
                 self._own.pop(id(templates), None)
         return change
+
+    def _seen_by(self, agent_id: str | None) -> View:
+        if agent_id is None:
+            return self.view()
+        with self._mutex:
+            known = self._agents.get(agent_id)
+            if known is None or not known.is_current():
+                known = self._agents[agent_id] = self._loaded_view(known, agent=agent_id)
+        self._waiting.tell()
+        return known
 
     def _read_back(self) -> None:
         try:
@@ -306,12 +331,14 @@ class Config:
 
     def _loaded_view(self, before: View | None, *, agent: str | None = None) -> View:
         try:
-            return View(self._load(agent=agent))
+            loaded = self._load(agent=agent)
         except (ConfigError, CorruptError) as error:
             if before is None:
                 raise
             self._warn(error)
             return before
+        self._waiting.note(loaded.missing, of_all=agent is None)
+        return View(loaded)
 
     def _warn(self, error: ConfigError | CorruptError) -> None:
         seen = (type(error), str(error))
@@ -325,16 +352,16 @@ class Config:
         from clawstate.config.mending import load_broken  # noqa: PLC0415 - rarely needed
 
         try:
-            return self._load(strict=False)
+            return self._load()
         except (CorruptError, ConfigError):
             return load_broken(self.path, paths=self._paths, env=self._env, cwd=self._cwd)
 
-    def _load(self, *, agent: str | None = None, strict: bool = True) -> Loaded:
+    def _load(self, *, agent: str | None = None) -> Loaded:
         return load(
             self.path,
             paths=self._paths,
             env=self._env,
             agent=agent,
             cwd=self._cwd,
-            strict=strict,
+            strict=False,
         )

@@ -37,7 +37,7 @@ class Missing:
 
     name: str
     path: KeyPath
-    origin: Origin | None = None
+    origin: Origin | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         where = format_key_path(self.path) or "the document"

@@ -46,7 +46,8 @@ class View:
         """
         Return the value at *path*, or *default*; objects and arrays as copies.
 
-        Raises `InvalidError` for what is no key path.
+        Raises `InvalidError` for what is no key path, and `ConfigError` for a value that waits for
+        a variable.
         """
         found = self._found.get(path, self)
         if found is self:
@@ -56,14 +57,18 @@ class View:
         return found if found.__class__ in _SCALARS else copied(found)
 
     def require(self, path: str) -> Any:
-        """Return the value at *path*; raises `NotFoundError`, which knows near names."""
-        return copied(get_at(self.loaded.value, parsed(path)))
+        """Return the value at *path*; raises as `get`, and `NotFoundError` that names near ones."""
+        steps = parsed(path)
+        found = get_at(self.loaded.value, steps)
+        self.loaded.unresolved.require(steps)
+        return copied(found)
 
     def _looked_up(self, path: str) -> Any:
         try:
             found = get_at(self.loaded.value, parsed(path))
         except NotFoundError:
             found = _ABSENT
+        self.loaded.unresolved.require(parsed(path))
         self._found[path] = found
         return found
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, Self
 
 from clawstate.config.view import View
-from clawstate.errors import StateError
+from clawstate.errors import ConfigError, StateError
 
 Listener = Callable[[Any, Any], None]
 """Is called with the old value and the new one; `None` where there is none."""
@@ -40,7 +40,7 @@ class Listeners:
         with self._mutex:
             listeners = list(self._listeners.values())
         for path, listener in listeners:
-            old, new = before.get(path, _ABSENT), after.get(path, _ABSENT)
+            old, new = _value(before, path), _value(after, path)
             if old != new or type(old) is not type(new):
                 listener(_known(old), _known(new))
 
@@ -71,6 +71,13 @@ class Watcher:
         while not self._ended.wait(self._interval):
             with suppress(StateError):  # whoever reads is told; a mended file is seen later
                 self._look()
+
+
+def _value(view: View, path: str) -> Any:
+    try:
+        return view.get(path, _ABSENT)
+    except ConfigError:
+        return _ABSENT  # it waits for a variable
 
 
 def _known(value: Any) -> Any:

@@ -17,7 +17,7 @@ from clawstate.doctor import (
     transcripts,
 )
 from clawstate.doctor.finding import Finding
-from clawstate.errors import CorruptWarning, StateError
+from clawstate.errors import CorruptWarning, StateError, UnresolvedWarning
 from clawstate.state import State
 
 _ORDER = {"error": 0, "warning": 1, "info": 2}
@@ -42,7 +42,8 @@ def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Findi
     )
     found: list[Finding] = []
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CorruptWarning)  # each is a finding here
+        for kind in (CorruptWarning, UnresolvedWarning):  # each is a finding here
+            warnings.simplefilter("ignore", kind)
         for check in checks:
             # What keeps many checks from looking, such as a broken configuration, is told once.
             told = {each.message for each in found if each.path in each.message}

@@ -58,7 +58,12 @@ def resolver_of(ground: Ground) -> Resolve:
         if found is None:
             problem = "is neither ${NAME} nor an object of source, provider and id"
             raise InvalidError("secret reference", problem, "write it again")
-        resolver = SecretResolver(loaded.value, env=loaded.variables, state_dir=paths.root)
+        resolver = SecretResolver(
+            loaded.value,
+            env=loaded.variables,
+            state_dir=paths.root,
+            require=loaded.unresolved.require_below,
+        )
         return resolver.resolve(found)
 
     return resolve

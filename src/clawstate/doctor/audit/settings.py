@@ -9,7 +9,7 @@ from typing import Any
 
 from clawstate.config.dotenv import parse_dotenv
 from clawstate.config.key_path import get_at
-from clawstate.config.path_grammar import format_key_path
+from clawstate.config.path_grammar import KeyPath, format_key_path
 from clawstate.config.secret_refs import parse_reference
 from clawstate.config.sensitive import is_sensitive, literal_secrets
 from clawstate.doctor.audit.survey import LIMIT, Spot, Survey
@@ -37,14 +37,17 @@ def survey_configuration(survey: Survey) -> None:
             survey_dotenv(survey, path)
         else:
             survey_document(survey, path)
+    asked: set[KeyPath] = set()
     for where, value in _values(templates):
         names = tuple(step for step in where if isinstance(step, str))
         at = Spot(loaded.path, format_key_path(where), format_key_path(where))
         is_told = isinstance(value, dict) or is_sensitive(names)
         if is_told and where[:1] != ("secrets",) and parse_reference(value) is not None:
             survey.reference(value, at)
+            asked.add(where)
     for missing in loaded.missing:
-        survey.add("REF_UNRESOLVED", "error", Spot(loaded.path), str(missing))
+        if missing.path not in asked:
+            survey.add("REF_UNRESOLVED", "error", Spot(loaded.path), str(missing))
     _shadowed(survey, templates, loaded.path)
 
 
