@@ -72,8 +72,10 @@ def doctor(folder: Path, *options: str) -> int:
 
 def test_an_empty_state_is_healthy(state) -> None:
     """A state that keeps nothing has no findings, and looking creates nothing."""
+    state.paths.root.mkdir(0o700)
+
     assert examine(state) == []
-    assert not state.paths.root.exists()
+    assert list(state.paths.root.iterdir()) == []
 
 
 def test_a_filled_state_is_healthy(indexed) -> None:

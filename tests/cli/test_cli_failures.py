@@ -114,6 +114,8 @@ def test_a_missing_verb_shows_what_there_is(cli, arguments: list[str]) -> None:
 )
 def test_what_is_not_there_is_exit_code_three(cli, arguments: list[str]) -> None:
     """A record, source or path that does not exist is exit code 3 and says what to do next."""
+    cli("memory", "add", "something")
+
     assert_failed(cli("memory", *arguments, "--json"), code=3, kind="not_found")
     told = cli("memory", *arguments)
     assert (told.code, told.out) == (3, "")

@@ -112,8 +112,9 @@ def test_the_files_of_a_state_are_private(program, tmp_path: Path) -> None:
 
 def test_help_and_reading_create_nothing(program, tmp_path: Path) -> None:
     """Only a write makes the state directory; help, search, list and doctor do not."""
-    for arguments in (["--help"], ["memory", "search", "x"], ["memory", "list"], ["doctor"]):
+    for arguments in (["--help"], ["memory", "search", "x"], ["memory", "list"]):
         assert program(*arguments).code == 0
+    assert program("doctor").code == 1
     assert program("status", "--json").json["exists"] is False
 
     assert not (tmp_path / "state").exists()

@@ -63,7 +63,7 @@ def show(session: Session, /, profile_id: str) -> None:
     session.output.emit(document, *aligned(_readable(document)))
 
 
-@auth.command(cls=SecretCommand)
+@auth.command(cls=SecretCommand, absent_ok=True)
 @PROFILE
 @click.option("--provider", metavar="P", help="Whom it is for [the first part of ID].")
 @click.option(
@@ -170,7 +170,7 @@ def status(session: Session) -> None:
     session.output.emit(document, *lines)
 
 
-@auth.command(name="import")
+@auth.command(name="import", absent_ok=True)
 @pass_session
 def import_(session: Session) -> None:
     """Take over credentials in files of older releases, which stay as they are."""

@@ -40,7 +40,7 @@ def audit(session: Session) -> None:
         raise click.exceptions.Exit(1)
 
 
-@auth.command()
+@auth.command(absent_ok=True)
 @click.option("--key", metavar="WHERE", help=f"Where the key is kept: {KEY} [file].")
 @pass_session
 def encrypt(session: Session, /, *, key: str | None) -> None:

@@ -12,9 +12,14 @@ CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
 class Command(click.Command):
-    """A command that takes the global output options as its own."""
+    """
+    A command that takes the global output options as its own.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    *absent_ok* says that it is of use where the state directory does not exist yet.
+    """
+
+    def __init__(self, *args: Any, absent_ok: bool = False, **kwargs: Any) -> None:
+        self.absent_ok = absent_ok
         kwargs.setdefault("context_settings", CONTEXT)
         super().__init__(*args, **kwargs)
         self.params.append(

@@ -77,7 +77,7 @@ class _Setting(Command):
         return super().parse_args(ctx, args)
 
 
-@config.command(name="set", cls=_Setting)
+@config.command(name="set", cls=_Setting, absent_ok=True)
 @PATH
 @click.argument("value", required=False, callback=_unicode)
 @click.option("--stdin", "piped", is_flag=True, help="Read the value from standard input.")
@@ -134,7 +134,7 @@ def unset(session: Session, /, path: str, *, force: bool) -> None:
     _tell(session.output, change, "removed", path)
 
 
-@config.command(name="path")
+@config.command(name="path", absent_ok=True)
 @pass_session
 def path_(session: Session) -> None:
     """Print where the configuration is, or would be."""
@@ -142,7 +142,7 @@ def path_(session: Session) -> None:
     session.output.emit({"path": str(place), "exists": place.exists()}, str(place))
 
 
-@config.command()
+@config.command(absent_ok=True)
 @pass_session
 def schema(session: Session) -> None:
     """

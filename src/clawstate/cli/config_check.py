@@ -29,7 +29,7 @@ _PLACE = re.compile(r" \(line (\d+), column (\d+)\)")
 _OTHER_FILE = re.compile(r"/.*: ")
 
 
-@config.command()
+@config.command(absent_ok=True)
 @pass_session
 def validate(session: Session) -> None:
     """

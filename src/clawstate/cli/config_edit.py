@@ -29,7 +29,7 @@ _FALLBACKS = ("sensible-editor", "nano", "vi")
 _EMPTY = "{\n}\n"
 
 
-@config.command()
+@config.command(absent_ok=True)
 @FORCE
 @pass_session
 def edit(session: Session, *, force: bool) -> None:

@@ -32,7 +32,7 @@ def dedupe() -> None:
     """
 
 
-@dedupe.command()
+@dedupe.command(absent_ok=True)
 @click.argument("key")
 @NAMESPACE
 @pass_session

@@ -32,7 +32,7 @@ def imports() -> None:
     """Take over what another agent kept."""
 
 
-@imports.command()
+@imports.command(absent_ok=True)
 @click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Write nothing, and tell what would be taken.")
 @click.option(

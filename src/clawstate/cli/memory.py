@@ -27,7 +27,7 @@ def memory() -> None:
     """Remember, search and import."""
 
 
-@memory.command()
+@memory.command(absent_ok=True)
 @click.argument("text")
 @TAGS
 @NAMESPACE

@@ -25,7 +25,7 @@ _PAGE = 1000
 _SHOWN = 20
 
 
-@memory.command(name="import")
+@memory.command(name="import", absent_ok=True)
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
 @NAMESPACE
 @TAGS

@@ -25,7 +25,7 @@ def pairing() -> None:
     """Let devices in."""
 
 
-@pairing.command()
+@pairing.command(absent_ok=True)
 @click.option("--user", "user_id", required=True, metavar="U", help="Whose device it is.")
 @click.option("--device", "device_id", required=True, metavar="D", help="Its id.")
 @click.option("--account", "account_id", metavar="ID", help="The account it is for.")

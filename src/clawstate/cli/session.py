@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clawstate.cli.printing import inline
-from clawstate.errors import UnavailableError
+from clawstate.errors import NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
     from clawstate.cli.output import Output
@@ -39,8 +39,21 @@ class Session:
             self._open.enter_context(asking(_ask))
             opened = self._open.enter_context(open_state(self.state_dir, store=self.store))
             _require_directory(opened.paths.root)
+            self._require_existing(opened.paths.root)
             self._state = opened
         return self._state
+
+    def _require_existing(self, root: Path) -> None:
+        """Tell of a directory that is not there, unless the command does without."""
+        if os.path.exists(root):  # noqa: PTH110 - never raises
+            return
+        context = click.get_current_context(silent=True)
+        if context is None or getattr(context.command, "absent_ok", True):
+            return
+        problem = "nothing is kept there yet; the first write, such as 'memory add', makes it"
+        if self.state_dir is not None:
+            raise NotFoundError("state directory", str(root), f"check the name: {problem}")
+        self.output.warn(f"{root} does not exist: {problem}")
 
     def close(self) -> None:
         """Close the state if it was opened."""

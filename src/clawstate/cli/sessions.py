@@ -61,7 +61,7 @@ def show(session: Session, /, key: str) -> None:
     session.output.emit(entry.document(), *_full(entry))
 
 
-@sessions.command()
+@sessions.command(absent_ok=True)
 @KEY
 @pass_session
 def create(session: Session, /, key: str) -> None:

@@ -31,7 +31,7 @@ def transcripts() -> None:
     """Keep and search messages."""
 
 
-@transcripts.command()
+@transcripts.command(absent_ok=True)
 @keyed
 @click.option("--turn", metavar="NAME", help="Keep a turn of this name only once.")
 @click.option("--parent", metavar="ID", help="The message that the first one follows [the newest].")

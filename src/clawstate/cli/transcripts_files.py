@@ -57,7 +57,7 @@ def export(
         session.output.say(f"exported {written} messages")
 
 
-@transcripts.command(name="import")
+@transcripts.command(name="import", absent_ok=True)
 @click.argument("names", nargs=-1, metavar="KEY FILE")
 @click.option("--session", "session_id", metavar="ID", help="A session id instead of KEY.")
 @pass_session

@@ -15,6 +15,7 @@ from clawstate.doctor import (
     memory,
     sessions,
     transcripts,
+    writable,
 )
 from clawstate.doctor.finding import Finding
 from clawstate.errors import CorruptWarning, StateError, UnresolvedWarning
@@ -30,6 +31,7 @@ def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Findi
     Nothing is ever deleted but derived indexes, which are built again. *deep* reads every page.
     """
     checks = (
+        writable.check(state),
         config.check(state, fix=fix),
         files.check(state, fix=fix),
         documents.check(state, fix=fix),

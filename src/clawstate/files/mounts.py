@@ -111,6 +111,17 @@ def holder_of(path: Path, entries: Iterable[MountEntry]) -> Mount | None:
         above.remove(holder)
 
 
+def mounts_below(root: Path, *, table: Path = _TABLE) -> tuple[Path, ...]:
+    """Return the places below *root*, files or directories, that are mounts of their own."""
+    real = Path(os.path.realpath(root))
+    try:
+        text = os.fsdecode(table.read_bytes())
+    except OSError:
+        return ()
+    places = {each.mount.mount_point for each in parse_mounts(text)}
+    return tuple(sorted(each for each in places if each != real and each.is_relative_to(real)))
+
+
 def journal_mode(mount: Mount) -> JournalMode:
     """Return the journal that SQLite can keep on *mount*: `delete` is the rollback journal."""
     return "delete" if mount.network else "wal"

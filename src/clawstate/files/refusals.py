@@ -19,6 +19,10 @@ _REMEDIES = {
     errno.EMFILE: ("too many open files", "raise the limit that 'ulimit -n' shows"),
     errno.ENFILE: ("too many open files in the system", "close other programs and repeat"),
     errno.EIO: ("the disk reports an error", "check the disk before you repeat"),
+    errno.EBUSY: (
+        "it is mounted by itself, or in use by the system",
+        "mount its whole directory, not the single file, as for a container",
+    ),
     errno.ENOTDIR: ("a part of its path is not a directory", "move that file away"),
     errno.ENAMETOOLONG: ("its path is too long", "use a shorter directory"),
 }

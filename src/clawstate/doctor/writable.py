@@ -1,0 +1,112 @@
+"""Whether anything can be written at all: the directory, its file system, its mounts."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from clawstate.doctor.finding import Finding
+from clawstate.files.mounts import mount_of, mounts_below
+from clawstate.state import State
+
+_FOLDERS = (
+    *("agents/*/agent", "agents/*/sessions", "sessions", "sessions/profile", "state", "memory"),
+    *("state/identity", "identity", "dedupe", "logs", "locks", ".locks", ".lastgood"),
+    ".config-history",
+)
+_EFFECTIVE = os.access in os.supports_effective_ids
+_LOW = 1 << 20  # bytes: less is left than a few changes need
+_GET_FLAGS = 0x80086601  # FS_IOC_GETFLAGS of Linux on 64 bits (ioctl_iflags(2))
+_IMMUTABLE, _APPEND_ONLY = 0x10, 0x20
+
+
+def check(state: State) -> Iterator[Finding]:
+    """Look for what would make every write fail; nothing is written to find it out."""
+    root = state.paths.root
+    if not os.path.lexists(root):
+        message = f"{root} does not exist, so nothing is kept there"
+        remedy = "check the name; the first write makes it, such as 'clawstate memory add'"
+        yield Finding("no-directory", "error", str(root), message, remedy)
+        return
+    if not root.exists():
+        message = f"{root} is a link to nothing"
+        remedy = "restore what it leads to, such as a disk that is not mounted, or remove the link"
+        yield Finding("no-directory", "error", str(root), message, remedy)
+        return
+    refused = False
+    for folder in _folders(root):
+        if refused and folder != root and mount_of(folder) == mount_of(root):
+            continue  # one finding for one cause
+        for found in _refusals(folder):
+            refused = refused or folder == root
+            yield found
+    yield from _single_mounts(root)
+    yield from _space(root)
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    yield root
+    for pattern in _FOLDERS:
+        for found in sorted(root.glob(pattern)):
+            with suppress(OSError):
+                if stat.S_ISDIR(found.lstat().st_mode):
+                    yield found
+
+
+def _refusals(folder: Path) -> Iterator[Finding]:
+    place = str(folder)
+    if mount_of(folder).read_only or _is_read_only(folder):
+        message = f"{folder} is on a file system that is mounted read-only: nothing can be written"
+        yield Finding("read-only", "error", place, message, "remount it writable")
+    elif _flags(folder) & (_IMMUTABLE | _APPEND_ONLY):
+        message = f"{folder} is marked unchangeable (lsattr): nothing in it can be replaced"
+        yield Finding("read-only", "error", place, message, f"chattr -i -a {folder}")
+    elif not os.access(folder, os.W_OK | os.X_OK, effective_ids=_EFFECTIVE):
+        message = f"{folder} cannot be written by this user"
+        remedy = "run clawstate as the user that the state belongs to, or give it the directory"
+        yield Finding("not-writable", "error", place, message, remedy)
+
+
+def _single_mounts(root: Path) -> Iterator[Finding]:
+    for place in mounts_below(root):
+        if place.is_dir():
+            continue
+        message = f"{place} is a mount of this single file, so it can never be replaced (EBUSY)"
+        remedy = f"mount the directory {place.parent} instead"
+        yield Finding("file-mount", "error", str(place), message, remedy)
+
+
+def _space(root: Path) -> Iterator[Finding]:
+    with suppress(OSError):
+        found = os.statvfs(root)
+        if found.f_blocks and found.f_bavail * found.f_frsize < _LOW:
+            message = f"the disk of {root} is full: {found.f_bavail * found.f_frsize:,} bytes left"
+            yield Finding("disk-full", "error", str(root), message, "free some space")
+        elif found.f_files and not found.f_favail:
+            message = f"the file system of {root} has no room for another file (inodes)"
+            yield Finding("disk-full", "error", str(root), message, "remove some files")
+
+
+def _is_read_only(folder: Path) -> bool:
+    with suppress(OSError):
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    return False
+
+
+def _flags(folder: Path) -> int:
+    """Return the attributes of *folder* that chattr(1) sets; 0 where there are none."""
+    try:
+        import fcntl  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        return 0
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            answer = fcntl.ioctl(descriptor, _GET_FLAGS, bytes(8))
+        finally:
+            os.close(descriptor)
+        return int.from_bytes(answer[:4], "little")
+    return 0
