@@ -398,23 +398,11 @@ def test_a_token_that_still_lives_outlasts_a_dead_server(tmp_path, engine, serve
         {"access_token": "é"},
         {"access_token": "\ud800"},
         {"access_token": "a" * 70_000},
-        {"access_token": "a", "refresh_token": 7},
-        {"access_token": "a", "refresh_token": ""},
-        {"access_token": "a", "expires_in": -1},
-        {"access_token": "a", "expires_in": 0},
-        {"access_token": "a", "expires_in": True},
-        {"access_token": "a", "expires_in": "soon"},
-        {"access_token": "a", "expires_in": float("nan")},
-        {"access_token": "a", "expires_in": float("inf")},
-        {"access_token": "a", "expires_in": 10**400},
-        {"access_token": "a", "expires_in": 1e12},
-        {"access_token": "a", "expires": 1},
-        {"access_token": "a", "expires": "tomorrow"},
     ],
-    ids=range(21),
+    ids=range(9),
 )
-def test_an_answer_that_cannot_be_kept_is_not(place, refresher, server, exchange, body):
-    """An absurd answer is refused with nothing stored, and the next call works."""
+def test_an_answer_without_a_token_changes_nothing(place, refresher, server, exchange, body):
+    """An answer in which no token is found is refused, and the next call works."""
     before = place.record()
 
     with pytest.raises(InvalidError, match=r"google:me: the provider's answer"):
@@ -667,8 +655,8 @@ CANARY = "canary-5f3a"
         answering({"error": {CANARY: CANARY}}),
         answering({"access_token": [CANARY]}),
         answering({"access_token": f"{CANARY}\n"}),
-        answering({"access_token": CANARY, "refresh_token": [CANARY]}),
-        answering({"access_token": CANARY, "expires_in": CANARY}),
+        answering({"access_token": [CANARY], "refresh_token": [CANARY]}),
+        answering({"access_token": {CANARY: CANARY}, "expires_in": CANARY}),
         answering([CANARY]),
         answering(CANARY),
     ],

@@ -27,6 +27,7 @@ from clawstate.sqlite.faults import translated
 from clawstate.sqlite.gate import WriterGate
 from clawstate.sqlite.lending import Lending
 from clawstate.sqlite.migrations import Migration, Part
+from clawstate.sqlite.room import require_index_room
 
 _BUSY_MS = 10_000
 # A log that is written over syncs in half the time of one that grows, and bulk loads are no slower.
@@ -117,6 +118,7 @@ class Database:
         """
         with self._gate_at_home().entered(), translated(self.path), self._lending:
             connection = self._writing_connection().connection
+            require_index_room(self.path, only_new=False)
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 if not self._part.is_current(connection):
@@ -212,6 +214,7 @@ class Database:
 
     def _connected(self) -> _Open:
         inode = _inode(self.path)
+        require_index_room(self.path, only_new=True)
         connection = apsw.Connection(os.fspath(self.path), flags=apsw.SQLITE_OPEN_READWRITE)
         try:
             connection.set_busy_timeout(_BUSY_MS)

@@ -17,7 +17,7 @@ from clawstate.state.agent_dirs import auth_cache, auth_profiles
 from clawstate.state.auth import open_shelf, refresh_dir
 from clawstate.state.ground import FILE, SQLITE
 from clawstate.stores.auth.codec import SECRETS
-from clawstate.stores.auth.refresh_spool import SPOOLED
+from clawstate.stores.auth.refresh_spool import ASIDE, SPOOLED
 
 if TYPE_CHECKING:
     from clawstate.state.ground import Ground
@@ -98,11 +98,12 @@ def _legacy(ground: Ground, name: str) -> Iterator[str]:
 
 def _spooled(folder: Path) -> Iterator[str]:
     """Name answers that a killed refresh could not store: they may be all there is of a login."""
-    for path in sorted(folder.glob(f"*/*{SPOOLED}")):
+    sealed = [f'"{name}Sealed"'.encode() for name in (*SECRETS["oauth"], "answer")]
+    for path in sorted((*folder.glob(f"*/*{SPOOLED}"), *folder.glob(f"*/*{ASIDE}"))):
         with suppress(StateError, OSError):
-            raw = read_regular(path, limit=_LIMIT)
-            if raw and not any(f'"{name}Sealed"'.encode() in raw for name in SECRETS["oauth"]):
-                yield f"{path} may hold tokens of a refresh that was killed; refresh that profile"
+            raw = read_regular(path, limit=_LIMIT).strip()
+            if raw and not any(each in raw for each in sealed):
+                yield f"{path} may hold tokens of an interrupted refresh; refresh that profile"
 
 
 def _values(ground: Ground, name: str) -> Iterator[bytes]:

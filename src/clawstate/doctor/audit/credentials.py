@@ -13,6 +13,7 @@ from clawstate.errors import InvalidError, StateError
 from clawstate.files.safe_names import decode_name
 from clawstate.stores.auth.codec import REFERENCES, SECRETS, CredentialCodec, is_sealed, type_of
 from clawstate.stores.auth.contract import Sealer
+from clawstate.stores.auth.refresh_said import objects_in
 
 _ALIASES = {"key": ("key", "apiKey")}
 _KINDS = {
@@ -24,6 +25,9 @@ _KINDS = {
 _VARIABLE = re.compile(r"\$\{[A-Z][A-Z0-9_]{0,127}\}")
 # Members beyond the known ones that providers give out together with a token.
 _MORE = re.compile(r"(id|session|bearer|refresh|access)_?token$|secret$|password$", re.IGNORECASE)
+
+
+_SAID = re.compile("access|refresh", re.IGNORECASE)
 
 
 def survey_profiles(
@@ -72,14 +76,20 @@ def survey_copy(
 def survey_spooled(
     survey: Survey, path: Path, *, agent_id: str, folder: str, sealer: Sealer | None
 ) -> None:
-    """Look at the answer to a refresh that was killed, in the *folder* of its profile."""
+    """Look at the answer to a refresh that was cut short, in the *folder* of its profile."""
     document = survey.document(path)
-    record = document.get("record") if isinstance(document, dict) else None
+    found = document if isinstance(document, dict) else {}
     profile_id = folder
     with suppress(InvalidError):
         profile_id = decode_name(folder) or folder
     spot = Spot(path, "record", profile_id, profile_id=profile_id)
-    survey_profile(survey, spot, record, agent_id=agent_id, sealer=sealer)
+    survey_profile(survey, spot, found.get("record"), agent_id=agent_id, sealer=sealer)
+    spot = Spot(path, "answer", profile_id, profile_id=profile_id)
+    for each in objects_in(found.get("answer")):
+        for member, value in each.items():
+            is_token = _SAID.search(member) or _MORE.search(member)
+            if is_token and isinstance(value, str) and value.strip():
+                _text(survey, spot.at(member), value, _KINDS.get(member, "a token"))
 
 
 def survey_legacy(survey: Survey, path: Path, document: Any) -> None:

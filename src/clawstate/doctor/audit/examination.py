@@ -42,7 +42,7 @@ _LEGACY = re.compile(
     rf"(agents/[^/]+/agent/([.]{_PUT}/)?auth|credentials/([.]{_PUT}/)?oauth)\.json[^/]*(?<!\.lock)"
 )
 _KEYS = re.compile(rf"((state/)?identity|devices|state)/([.]{_PUT}/)?[^/]*\.json[^/]*(?<!\.lock)")
-_SPOOLED = re.compile(r"locks/auth/(?P<agent>[^/]+)/(?P<profile>[^/]+)/[^/]+\.answer")
+_SPOOLED = re.compile(r"locks/auth/(?P<agent>[^/]+)/(?P<profile>[^/]+)/[^/]+\.(answer|kept)")
 _DOTENV = re.compile(r"(.*/)?\.env|(workspace[^/]*/)?\.env\.[^/]*")
 _DOCUMENT = re.compile(
     rf"agents/[^/]+/agent/([.]{_PUT}/)?(models|config)\.json[^/]*(?<!\.lock)|credentials/.*\.json"

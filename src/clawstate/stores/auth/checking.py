@@ -8,7 +8,6 @@ from clawstate.errors import InvalidError, StateError
 from clawstate.files.json_text import dump_compact
 from clawstate.records.contract import Json
 from clawstate.stores.auth.codec import (
-    LAST_DATE,
     REFERENCES,
     SECRETS,
     TYPES,
@@ -17,6 +16,7 @@ from clawstate.stores.auth.codec import (
     type_of,
 )
 from clawstate.stores.auth.credentials import ApiKey, Credential, OAuth, Token, reference_of
+from clawstate.stores.auth.moments import LAST_DATE
 from clawstate.stores.auth.names import (
     LARGEST_RECORD,
     LONGEST_SECRET,

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from clawstate.clock import from_ms, to_ms
+from clawstate.clock import to_ms
 from clawstate.errors import InvalidError, NotFoundError, StateError, UnavailableError
 from clawstate.records.contract import Json
 from clawstate.stores.auth.contract import MARK, Resolve, Sealer
 from clawstate.stores.auth.credentials import ApiKey, Credential, OAuth, Token, reference_of
+from clawstate.stores.auth.moments import moment_of
 from clawstate.stores.auth.names import clean_secret, is_blank, is_variable
 from clawstate.stores.auth.secret_field import Sealed, kept_secret
 
@@ -43,9 +44,6 @@ _TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
         "enterprise_url": "enterpriseUrl",
     },
 }
-LAST_DATE: Final = 253_402_214_400_000
-"""Milliseconds of the last day of the year 9999; what is later has no date that can be told."""
-
 _TYPE_NAMES: Final = ("type", "mode")
 _ALIASES: Final[Mapping[str, tuple[str, ...]]] = {"key": ("key", "apiKey")}
 # A sealed secret stands beside the place of the clear one, as in `keySealed`: OpenClaw takes
@@ -99,7 +97,7 @@ class CredentialCodec:
         if kind == "api_key":
             found["metadata"] = _metadata(record.get("metadata"))
         else:
-            found["expires"] = _expiry(record.get("expires"))
+            found["expires"] = moment_of(record.get("expires"))
         known = _members(kind)
         extra = {key: value for key, value in record.items() if key not in known}
         return TYPES[kind](**found, extra=extra)
@@ -146,6 +144,18 @@ class CredentialCodec:
         if self._resolve is None:
             raise UnavailableError(f"secret of {profile_id}", "cannot be resolved here")
         return clean_secret(self._resolve(reference))
+
+    def sealed(self, profile_id: str, name: str, text: str) -> Json:
+        """Return *text* as it is kept beside the secrets: sealed if there is a sealer."""
+        return self._sealed(profile_id, name, text, None)
+
+    def opened(self, profile_id: str, name: str, kept: Json) -> str:
+        """Return the text that `sealed` was given; raises what `Sealer.open` does."""
+        if is_sealed(kept):
+            return self._opened(profile_id, kept, self._place(profile_id, name))
+        if not isinstance(kept, str):
+            raise InvalidError(profile_id, f"its {name} is no text")
+        return kept
 
     def _base(
         self, profile_id: str, credential: Credential, old: Json | None
@@ -259,13 +269,6 @@ def _metadata(value: Json) -> dict[str, str] | None:
     if not isinstance(value, dict):
         return None
     return {key: text for key, text in value.items() if isinstance(text, str)}
-
-
-def _expiry(value: Json) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    # Some providers write 0 for a token without an end, others a date beyond all years.
-    return from_ms(value) if 0 < value <= LAST_DATE else None
 
 
 def _is_expiry(member: str, value: Json) -> bool:

@@ -20,6 +20,7 @@ PENDING, FAILED, REFRESHED = "refreshPending", "refreshFailed", "refreshedAt"
 REFRESH_MEMBERS = (PENDING, FAILED, REFRESHED)
 """The members of a record that are the refresh's own; a new login starts without them."""
 
+_OAUTH = "oauth"
 _DIGEST = 8  # bytes: enough to tell two tokens apart, too few to be of use to anybody
 _MOST = 2**53  # milliseconds
 
@@ -110,8 +111,13 @@ def failure_of(record: Json) -> Failure | None:
 
 def lifetime_of(record: Json, expires: float) -> float | None:
     """Return how many seconds the access token was good for when it came, if that is known."""
-    came = _seconds(record, REFRESHED) if isinstance(record, Mapping) else None
+    came = refreshed_at(record)
     return expires - came if came is not None and came < expires else None
+
+
+def refreshed_at(record: Json) -> float | None:
+    """Return when the tokens of *record* came, if a refresh brought them."""
+    return _seconds(record, REFRESHED) if isinstance(record, Mapping) else None
 
 
 def with_pending(record: Mapping[str, Json], pending: Pending) -> dict[str, Json]:
@@ -149,8 +155,11 @@ def stored_anew(record: Mapping[str, Json], old: Json) -> dict[str, Json]:
     Return *record* as a person stored it in the place of *old*: no failure counts any longer.
 
     A refresh that is under way stays so: it may be using the very token that was stored again.
+    What has no token to refresh has no mark of a refresh.
     """
     rest = {key: value for key, value in record.items() if key not in {PENDING, FAILED}}
+    if rest.get("type", rest.get("mode", _OAUTH)) != _OAUTH:
+        return unmarked(rest)
     under_way = _member(old, PENDING)
     return {**rest, PENDING: dict(under_way)} if under_way else rest
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from clawstate.clock import Clock, system_clock
-from clawstate.errors import LockTimeoutError, UnavailableError
+from clawstate.errors import InvalidError, LockTimeoutError, UnavailableError
 from clawstate.files.safe_names import encode_name
 from clawstate.records.contract import Collection
 from clawstate.stores.auth.codec import CredentialCodec
@@ -15,7 +15,7 @@ from clawstate.stores.auth.credentials import OAuth
 from clawstate.stores.auth.refresh_answer import Exchange
 from clawstate.stores.auth.refresh_flight import Flight, Terms
 from clawstate.stores.auth.refresh_profile import RefreshedProfile
-from clawstate.stores.auth.refresh_spool import Spools, discard
+from clawstate.stores.auth.refresh_spool import Spools
 from clawstate.stores.auth.refresh_turn import Turn
 from clawstate.stores.auth.rows import place
 
@@ -71,21 +71,26 @@ class Refresher:
         key = place("profile", profile_id)
         profile = RefreshedProfile(self._collection, self._codec, profile_id, key)
         first = profile.found()
-        if not force and first.is_fresh(self._clock(), self._margin):
-            return first.credential
         folder = self._folder(profile_id)
+        spools = self._spools(folder)
+        is_fresh = first.is_fresh(self._clock(), self._margin)
+        if is_fresh and not force and not spools.are_waiting:
+            return first.credential
         terms = Terms(self._clock, self._ticks, self._lease, self._margin, force)
-        flight = Flight(profile, first, turn=Turn(folder), spools=self._spools(folder), terms=terms)
+        flight = Flight(profile, first, turn=Turn(folder), spools=spools, terms=terms)
         try:
             return flight.land(exchange)
         except (UnavailableError, LockTimeoutError):
             if force or not first.is_alive(self._clock()):
                 raise
+        except InvalidError:
+            if force or not first.is_doubted(self._clock()):
+                raise
         return first.credential
 
     def forget(self, profile_id: str) -> None:
         """Remove what crashes may have left of *profile_id* beside the collection."""
-        discard(self._spools(self._folder(profile_id)).paths())
+        self._spools(self._folder(profile_id)).forget()
 
     def _spools(self, folder: Path) -> Spools:
         # Above the locks of this store lie those of all stores, and of the state.

@@ -15,8 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clawstate.clock import from_ms
+from clawstate.records.contract import Json
 from clawstate.stores.auth.credentials import OAuth
+from clawstate.stores.auth.moments import any_moment_of
+from clawstate.stores.auth.refresh_said import (
+    ACCESS,
+    ENDS,
+    LASTS,
+    REFRESH,
+    carried_by,
+    objects_in,
+    plain,
+)
 
 Exchange = Callable[[OAuth], Mapping[str, Any]]
 """
@@ -26,11 +36,17 @@ That is the object of RFC 6749, section 5.1 (`access_token`, `refresh_token`, `e
 seconds) or 5.2 (`error`), or one with `access`, `refresh` and `expires` (ms since the epoch).
 """
 
-_DEFAULT_LIFETIME = 3600.0  # seconds; RFC 6749 lets a provider leave it out
+UNKNOWN_LIFETIME = 3600.0
+"""
+Seconds for which an access token is used whose lifetime is not known.
+
+RFC 6749, section 5.1, lets a provider leave it out; one that no token can have says as little.
+"""
+
 _LONGEST_LIFETIME = 10 * 365.25 * 86400
 _LONGEST_TOKEN = 1 << 16
 _TOKEN = re.compile(r"[\x20-\x7e]+")  # VSCHAR, RFC 6749 appendix A
-_NUMBER = re.compile(r"[0-9]{1,15}")
+_NUMBER = re.compile(r"\s*[0-9]{1,15}(\.[0-9]{0,15})?\s*")
 
 # RFC 6749, section 5.2: the same request will be refused again.
 _REFUSALS = frozenset(
@@ -51,12 +67,15 @@ class Tokens:
     """
     New tokens, and when the first of them ends; in seconds since the epoch.
 
-    Without a new *refresh* token the old one stays in use (RFC 6749, section 6).
+    Without a new *refresh* token the old one stays in use (RFC 6749, section 6); without an
+    *access* token the new refresh token is all that is good of the answer. With *doubtful* the
+    answer holds something in the place of a token that cannot be one.
     """
 
-    access: str = field(repr=False)
+    access: str | None = field(repr=False)
     refresh: str | None = field(repr=False)
     expires: float
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,56 +94,90 @@ class Silent:
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """The provider answered what cannot be kept."""
+    """The provider answered something in which no token is found."""
 
     problem: str
 
 
-Answer = Tokens | Refused | Silent | Unusable
+NoTokens = Refused | Silent | Unusable
+Answer = Tokens | NoTokens
+
+_NOTHING = object()
 
 
-def ask(exchange: Exchange, credential: OAuth, *, now: float) -> Answer:
-    """Return what came of asking at *now*; no exception but `BaseException`s leaves it."""
-    try:
-        said: object = exchange(credential)
-    except Exception as error:  # noqa: BLE001 - whatever the caller's program raises, it failed
-        return _read_error(error)
-    return _read(said, now)
+class Heard:
+    """What came of asking: an answer, of which nothing is shown, or the *failure* it ended with."""
+
+    def __init__(self) -> None:
+        self.failure: NoTokens | None = None
+        self.is_kept = False
+        self._answer: object = _NOTHING
+
+    @property
+    def came(self) -> bool:
+        """Whether there is an answer."""
+        return self._answer is not _NOTHING
+
+    @property
+    def said(self) -> Json:
+        """The answer as plain JSON."""
+        return plain(self._answer) if self.came else None
+
+    def ask(self, exchange: Exchange, credential: OAuth) -> None:
+        """Ask; no exception but `BaseException`s leaves it."""
+        try:
+            self._answer = exchange(credential)
+        except Exception as error:  # noqa: BLE001 - whatever the caller's program raises, it failed
+            found = carried_by(error)
+            if found is None:
+                self.failure = _read_error(error)
+            else:
+                self._answer = found
 
 
-def _read(said: object, now: float) -> Answer:
-    if not isinstance(said, Mapping):
-        return Unusable(f"the provider's answer is {type(said).__name__}, not an object")
-    error = said.get("error")
-    if error is not None:
+def judged(said: Json, now: float) -> Answer:
+    """
+    Return what the provider *said* at *now* means.
+
+    A token that can be one is taken whatever else is said: a lifetime that cannot be is unknown,
+    and an error beside an access token counts for nothing.
+    """
+    objects = [*objects_in(said)]
+    if not objects:
+        return Unusable(f"the provider's answer is {_kind(said)}, not an object")
+    found = next((each for each in objects if _token(each, ACCESS)), objects[0])
+    access, refresh = _token(found, ACCESS), _token(found, REFRESH)
+    error = found.get("error")
+    if access is None and error is not None:
         known = isinstance(error, str) and error in _REFUSALS
         return Refused(_refusal(error)) if known else Silent("the provider answered with an error")
-    access = _first(said, "access_token", "access")
-    refresh = _first(said, "refresh_token", "refresh")
-    expires = _expires(said, now)
-    if not _is_token(access):
+    if access is None and refresh is None:
         return Unusable("the provider's answer holds no usable access token")
-    if refresh is not None and not _is_token(refresh):
-        return Unusable("the provider's answer holds a refresh token that is no text")
-    if expires is None:
-        return Unusable("the provider's answer holds a lifetime that cannot be")
-    return Tokens(access, refresh, expires)
+    doubtful = any(
+        token is None and any(found.get(name) is not None for name in names)
+        for token, names in ((access, ACCESS), (refresh, REFRESH))
+    )
+    return Tokens(access, refresh, _expires(found, now), doubtful)
 
 
-def _first(said: Mapping[str, Any], *names: str) -> Any:
-    return next((said[name] for name in names if said.get(name) is not None), None)
+def _kind(said: Json) -> str:
+    kinds = {str: "text", list: "a list", type(None): "empty", bool: "a truth value"}
+    return kinds.get(type(said), "a number")
+
+
+def _token(said: Mapping[str, Json], names: tuple[str, ...]) -> str | None:
+    return next((said[name] for name in names if _is_token(said.get(name))), None)
 
 
 def _is_token(value: object) -> bool:
     return isinstance(value, str) and len(value) <= _LONGEST_TOKEN and bool(_TOKEN.fullmatch(value))
 
 
-def _expires(said: Mapping[str, Any], now: float) -> float | None:
-    lasts = _number(said.get("expires_in"))
-    if said.get("expires_in") is None:
-        ends = _number(said.get("expires"))
-        lasts = _DEFAULT_LIFETIME if said.get("expires") is None else from_ms(ends) - now
-    return now + lasts if 0 < lasts <= _LONGEST_LIFETIME else None
+def _expires(said: Mapping[str, Json], now: float) -> float:
+    ends = [now + _number(said.get(name)) for name in LASTS]
+    ends += [any_moment_of(said.get(name)) or math.nan for name in ENDS]
+    known = (each for each in ends if 0 < each - now <= _LONGEST_LIFETIME)
+    return next(known, now + UNKNOWN_LIFETIME)
 
 
 def _number(value: object) -> float:
@@ -132,12 +185,10 @@ def _number(value: object) -> float:
         return float(value)  # some providers write it so
     if isinstance(value, bool) or not isinstance(value, int | float):
         return math.nan
-    with suppress(OverflowError):
-        return float(value)
-    return math.inf
+    return float(value)
 
 
-def _read_error(error: Exception) -> Answer:
+def _read_error(error: Exception) -> NoTokens:
     code = getattr(error, "error", None)
     if isinstance(code, str) and code in _REFUSALS:
         return Refused(_refusal(code))

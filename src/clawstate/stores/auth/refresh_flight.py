@@ -1,21 +1,24 @@
 """
 One call of a refresh: it waits for another's result, or makes the request itself.
 
-The order of what is durable: the mark that a request may have been sent, the answer, the profile
-with the new tokens; only then does anybody get them (decision 12).
+The order of what is durable: room for the answer, the mark that a request may have been sent, the
+answer as it came, the profile with the new tokens; only then does anybody get them (decision 12).
+Where the disk refuses the last step, who asks in this process gets them all the same.
 """
 
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clawstate.clock import Clock
 from clawstate.errors import (
     ConflictError,
     CorruptError,
+    FallbackWarning,
     InvalidError,
     LockTimeoutError,
     NotFoundError,
@@ -26,16 +29,18 @@ from clawstate.files.lock_owner import this_owner
 from clawstate.stores.auth.credentials import OAuth
 from clawstate.stores.auth.pending import Failure, Pending, generation_of
 from clawstate.stores.auth.refresh_answer import (
-    Answer,
     Exchange,
+    Heard,
+    NoTokens,
     Refused,
     Silent,
     Tokens,
     Unusable,
-    ask,
+    judged,
 )
 from clawstate.stores.auth.refresh_profile import Found, RefreshedProfile
-from clawstate.stores.auth.refresh_spool import Spool, Spools, discard
+from clawstate.stores.auth.refresh_said import may_hold_token
+from clawstate.stores.auth.refresh_spool import Kept, Spool, Spools
 from clawstate.stores.auth.refresh_turn import Turn
 
 _GLANCE = 0.25  # seconds in the queue between two looks at the profile
@@ -80,6 +85,7 @@ class Flight:
         self._began = terms.ticks()
         self._watched: tuple[str, float] = ("", self._began)
         self._requests = 0
+        self._without_access = False
 
     def land(self, exchange: Exchange) -> OAuth:
         """Return the new credential; raises what `Refresher.refresh` does."""
@@ -103,10 +109,10 @@ class Flight:
             return None
         if self._requests == _REQUESTS:
             problem = "the provider's tokens are refused or expire at once"
+            if self._without_access:
+                problem = "the provider gives no usable access token; its refresh token is stored"
             raise UnavailableError(self._profile.id, problem, _AGAIN)
-        pending = self._pending(found)
-        claimed = self._claimed(found, pending)
-        return None if claimed is None else self._flown(claimed, pending, exchange)
+        return self._flown(found, self._pending(found), exchange)
 
     def _is_settled(self, found: Found) -> bool:
         now = self._terms.clock()
@@ -115,21 +121,37 @@ class Flight:
         return not self._terms.force and found.is_fresh(now, self._terms.margin)
 
     def _adopted(self, found: Found) -> Found:
-        """Return the profile with the answer that somebody received and could not store."""
-        for spooled in self._spools.found():
-            credential = found.credential
-            if not spooled.answers(credential.refresh):
-                continue
-            try:
-                tokens = self._profile.tokens_of(spooled.record)
-            except (InvalidError, CorruptError, NotFoundError):
-                continue
-            rotated = tokens.refresh != credential.refresh
-            if rotated or tokens.expires > (credential.expires or 0.0):
-                now = self._terms.clock()
-                found = self._profile.store(credential, tokens, nonce=spooled.nonce, now=now)
-                discard([spooled.path])
+        """Return the profile with the answers that somebody received and could not store."""
+        waiting = self._spools.found()
+        while waiting:
+            refresh = found.credential.refresh
+            kept = next((each for each in waiting if each.answers(refresh)), None)
+            if kept is None:
+                break
+            waiting.remove(kept)  # and then once more: it may bring the token that another answers
+            found = self._with(found, kept)
         return found
+
+    def _with(self, found: Found, kept: Kept) -> Found:
+        now, credential = self._terms.clock(), found.credential
+        try:
+            answer = self._profile.answer_of(kept, now)
+        except (InvalidError, CorruptError, NotFoundError):
+            answer = Unusable("it cannot be read")
+        if not isinstance(answer, Tokens):
+            self._passed_over(kept, answer)
+            return found
+        rotated = answer.refresh not in {None, credential.refresh}
+        if not rotated and answer.expires <= (credential.expires or 0.0):
+            self._spools.discard(kept)
+            return found
+        try:
+            there = self._profile.store(credential, answer, nonce=kept.nonce, now=now)
+        except (UnavailableError, CorruptError) as error:
+            self._spools.hold(kept)
+            return replace(found, credential=self._unsaved(found.credential, answer, kept, error))
+        self._used_up(kept, answer)
+        return there
 
     def _require_hope(self, found: Found) -> None:
         """Raise what a refresh that ended meanwhile has raised, or one that is final."""
@@ -166,6 +188,38 @@ class Flight:
         repeated = found.under_way is not None
         return Pending(owner, generation, self._terms.ticks(), repeated)
 
+    def _flown(self, found: Found, pending: Pending, exchange: Exchange) -> OAuth | None:
+        outdated = self._spools.paths()
+        answer, spare = self._profile.room(found)
+        spool = self._spools.open(pending, answer=answer, spare=spare)
+        try:
+            claimed = self._claimed(found, pending)
+            if claimed is None:
+                spool.remove()
+                return None
+        except BaseException:
+            spool.remove()
+            raise
+        self._requests += 1
+        heard = Heard()
+        try:
+            heard.ask(exchange, claimed.credential)
+            if heard.failure is not None:
+                spool.remove()
+                return self._failed(claimed.credential, pending, heard.failure)
+            landed = self._landed(claimed.credential, pending, spool, heard)
+        except BaseException:
+            if heard.came and not heard.is_kept:
+                self._kept(pending, spool, heard)
+            elif not heard.came and heard.failure is None:
+                spool.remove()
+                self._noted(claimed.credential, pending, "was interrupted")
+            raise
+        finally:
+            spool.close()
+        self._spools.sweep(outdated)
+        return landed
+
     def _claimed(self, found: Found, pending: Pending) -> Found | None:
         try:
             return self._profile.claim(found, pending)
@@ -176,46 +230,62 @@ class Flight:
             self._noted(found.credential, pending, "the profile could not be marked")
             raise
 
-    def _flown(self, found: Found, pending: Pending, exchange: Exchange) -> OAuth | None:
-        self._requests += 1
-        outdated = self._spools.paths()
-        answer, spool = self._asked(found, pending, exchange)
+    def _kept(self, pending: Pending, spool: Spool, heard: Heard) -> Kept:
+        """Keep the answer in this process and on disk, before anybody judges it."""
+        now = self._terms.clock()
+        kept = Kept(pending.nonce, pending.generation, {"answer": heard.said}, now)
+        self._spools.hold(kept)
+        heard.is_kept = True
+        with suppress(StateError):  # what cannot be sealed is on no disk in the clear
+            sealed = replace(kept, document=self._profile.document(heard.said))
+            if spool.keep(sealed.data):
+                kept = replace(sealed, path=spool.path)
+                self._spools.hold(kept)
+        return kept
+
+    def _landed(self, started: OAuth, pending: Pending, spool: Spool, heard: Heard) -> OAuth | None:
+        kept, now = self._kept(pending, spool, heard), self._terms.clock()
+        answer = judged(heard.said, now)
+        if isinstance(answer, Tokens) and not answer.access and answer.refresh == started.refresh:
+            answer = Unusable("the provider's answer holds no usable access token")
         if not isinstance(answer, Tokens):
-            spool.remove()
-            return self._failed(found.credential, pending, answer)
-        landed = self._kept(found, answer, pending, spool)
-        discard(outdated)
-        return landed
-
-    def _asked(self, found: Found, pending: Pending, exchange: Exchange) -> tuple[Answer, Spool]:
-        spool = None
+            return self._failed(started, pending, self._passed_over(kept, answer))
         try:
-            spool = self._spools.open(pending)
-            return ask(exchange, found.credential, now=self._terms.clock()), spool
-        except BaseException:
-            if spool is not None:
-                spool.remove()
-            self._noted(found.credential, pending, "was interrupted")
-            raise
+            there = self._profile.store(started, answer, nonce=pending.nonce, now=now)
+        except (UnavailableError, CorruptError) as error:
+            unsaved = self._unsaved(started, answer, kept, error)
+            return unsaved if answer.access else None
+        self._used_up(kept, answer)
+        self._without_access = not answer.access
+        ours = there.credential.access == answer.access
+        return there.credential if ours or (answer.access and there.is_alive(now)) else None
 
-    def _kept(self, found: Found, tokens: Tokens, pending: Pending, spool: Spool) -> OAuth | None:
-        kept = False
-        try:
-            kept = spool.keep(self._profile.renewed(found.credential, tokens, found.record))
-            now = self._terms.clock()
-            there = self._profile.store(found.credential, tokens, nonce=pending.nonce, now=now)
-        except BaseException:
-            spool.close()  # what it holds is for the next call
-            if not kept:
-                self._noted(found.credential, pending, "the new tokens could not be stored")
-            raise
-        spool.remove()
-        ours = there.credential.access == tokens.access
-        return there.credential if ours or there.is_alive(now) else None
+    def _unsaved(self, started: OAuth, tokens: Tokens, kept: Kept, error: StateError) -> OAuth:
+        """Return the tokens that the profile cannot take just now; they stay with us."""
+        if self._spools.rescue(kept).path is None:
+            message = (
+                f"the new tokens of {self._profile.id} are in this process alone and are lost with "
+                f"it ({error}); the next refresh writes them"
+            )
+            warnings.warn(FallbackWarning(message), stacklevel=2)
+        return self._profile.renewed(started, tokens)
 
-    def _failed(
-        self, started: OAuth, pending: Pending, answer: Refused | Silent | Unusable
-    ) -> OAuth | None:
+    def _used_up(self, kept: Kept, answer: Tokens) -> None:
+        if answer.doubtful:
+            self._spools.put_aside(kept)
+        else:
+            self._spools.discard(kept)
+
+    def _passed_over(self, kept: Kept, answer: NoTokens) -> NoTokens:
+        """Let go of an answer without tokens, but for one that somebody should look at."""
+        document = kept.document if isinstance(kept.document, dict) else {}
+        if not isinstance(answer, Unusable) or not may_hold_token(document):
+            self._spools.discard(kept)
+            return answer
+        aside = self._spools.put_aside(kept)
+        return answer if aside is None else Unusable(f"{answer.problem}; it is kept as {aside}")
+
+    def _failed(self, started: OAuth, pending: Pending, answer: NoTokens) -> OAuth | None:
         """Note the failure and raise it; `None` if somebody stored newer tokens meanwhile."""
         problem, final = answer.problem, isinstance(answer, Refused)
         if final and pending.repeated:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from clawstate.errors import InvalidError, NotFoundError
+from clawstate.files.json_text import dump_compact, parse_json
 from clawstate.records.contract import Collection, Json, Revision
 from clawstate.stores.auth.codec import CredentialCodec
 from clawstate.stores.auth.credentials import OAuth
@@ -16,13 +18,19 @@ from clawstate.stores.auth.pending import (
     failure_of,
     lifetime_of,
     pending_of,
+    refreshed_at,
     with_failure,
     with_pending,
     with_refreshed,
 )
-from clawstate.stores.auth.refresh_answer import Tokens
+from clawstate.stores.auth.refresh_answer import UNKNOWN_LIFETIME, Answer, Tokens, judged
+from clawstate.stores.auth.refresh_spool import Kept
 
 _MOST_OF_LIFE = 4  # a token is not refreshed in the first three quarters of its life
+_CLOCKS_DIFFER = 300.0  # seconds that clocks of two machines may be apart
+_LONG_LIFE = 366 * 86400.0  # seconds; few access tokens that can be renewed live longer
+_ANSWER = "answer"
+_LEAST_ROOM = 1 << 15  # bytes for an answer; those of large providers have some thousands
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,7 @@ class Found:
         expires = self.credential.expires
         if not self.credential.refresh:
             return bool(self.credential.access) and (expires is None or expires > now)
-        if expires is None:
+        if expires is None or self.is_doubted(now):
             return False
         lifetime = lifetime_of(self.record, expires)
         least = margin if lifetime is None else min(margin, lifetime / _MOST_OF_LIFE)
@@ -61,6 +69,13 @@ class Found:
         """Tell whether the access token has not expired at *now*."""
         expires = self.credential.expires
         return bool(self.credential.access) and expires is not None and expires > now
+
+    def is_doubted(self, now: float) -> bool:
+        """Tell whether the clock was ahead when the token came, so that its end says nothing."""
+        expires, came = self.credential.expires, refreshed_at(self.record)
+        if expires is None or expires <= now:
+            return False
+        return expires - now > _LONG_LIFE if came is None else came > now + _CLOCKS_DIFFER
 
 
 class RefreshedProfile:
@@ -95,18 +110,33 @@ class RefreshedProfile:
         versioned = self._collection.put(self._key, marked, expect=found.revision)
         return self._read(versioned.value, versioned.revision)
 
-    def renewed(self, credential: OAuth, tokens: Tokens, record: Mapping[str, Json]) -> Json:
-        """Return *record* with *tokens* in the place of those of *credential*."""
-        refresh = credential.refresh if tokens.refresh is None else tokens.refresh
-        new = replace(credential, access=tokens.access, refresh=refresh, expires=tokens.expires)
-        return self._codec.write(self.id, new, old=record)
+    def room(self, found: Found) -> tuple[int, int]:
+        """Return how many bytes an answer may take, and how many storing it in the profile."""
+        records = self._collection.scan()
+        whole = sum(len(each.key) + len(dump_compact(each.value)) for each in records)
+        answer = max(_LEAST_ROOM, 4 * len(dump_compact(found.record)))
+        return answer, 2 * (whole + answer)
 
-    def tokens_of(self, record: Json) -> Tokens:
-        """Return the tokens of an OAuth profile's *record*; raises `InvalidError` for others."""
-        credential = self._read(record).credential
-        if not credential.access or credential.expires is None:
-            raise InvalidError(self.id, "its spooled answer is not whole")
-        return Tokens(credential.access, credential.refresh, credential.expires)
+    def document(self, said: Json) -> Json:
+        """Return what is kept of an answer: what was *said*, sealed where secrets are."""
+        kept = self._codec.sealed(self.id, _ANSWER, dump_compact(said))
+        return {"answer": said} if isinstance(kept, str) else {"answerSealed": kept}
+
+    def answer_of(self, kept: Kept, now: float) -> Answer:
+        """
+        Return what an answer that was *kept* means.
+
+        Raises `InvalidError` and `CorruptError` for one that cannot be read, and what
+        `Sealer.open` does.
+        """
+        came = now if kept.received is None else min(kept.received, now)
+        found = kept.document if isinstance(kept.document, dict) else {}
+        if "record" in found:  # as older releases kept it
+            return self._tokens_of(found["record"], came)
+        if "answerSealed" not in found:
+            return judged(found.get("answer"), came)
+        text = self._codec.opened(self.id, _ANSWER, found["answerSealed"])
+        return judged(parse_json(text, path=kept.path or Path(_ANSWER)), came)
 
     def store(self, started: OAuth, tokens: Tokens, *, nonce: str, now: float) -> Found:
         """
@@ -120,7 +150,8 @@ class RefreshedProfile:
             there = self._read(record)
             if not _is_newer(tokens, started, there.credential):
                 return _without_mark(there, nonce)
-            return with_refreshed(self.renewed(there.credential, tokens, there.record), now)
+            new = self.renewed(there.credential, tokens)
+            return with_refreshed(self._codec.write(self.id, new, old=there.record), now)
 
         return self._changed(change)
 
@@ -134,6 +165,21 @@ class RefreshedProfile:
             return with_failure(there.record, failure)
 
         return self._changed(change)
+
+    def renewed(self, credential: OAuth, tokens: Tokens) -> OAuth:
+        """Return *credential* with *tokens* in the place of its own."""
+        refresh = credential.refresh if tokens.refresh is None else tokens.refresh
+        if tokens.access is None:
+            return replace(credential, refresh=refresh)
+        return replace(credential, access=tokens.access, refresh=refresh, expires=tokens.expires)
+
+    def _tokens_of(self, record: Json, came: float) -> Tokens:
+        credential = self._read(record).credential
+        ends = credential.expires
+        if not credential.access:
+            raise InvalidError(self.id, "its spooled answer is not whole")
+        expires = came + UNKNOWN_LIFETIME if ends is None else ends
+        return Tokens(credential.access, credential.refresh, expires)
 
     def _changed(self, change: Callable[[Json | None], Json]) -> Found:
         versioned = self._collection.update(self._key, change)

@@ -1,0 +1,193 @@
+"""A refresh on disks that are nearly full: nobody is asked for tokens that have no room."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+
+import pytest
+from refresh_setting import ENGINES, ID, Place
+
+from clawstate.errors import FallbackWarning, UnavailableError
+from clawstate.stores.auth import refresh_room, refresh_spool
+from clawstate.testing.faults import loop
+
+MEGABYTES = 8
+LONG = 3_000  # characters of the tokens of large providers
+FIRST = {"access_token": "access-0" + "x" * LONG, "refresh_token": "refresh-0" + "x" * LONG}
+KINDS = ("ext4 1024", "ext4 4096", "tmpfs")
+
+
+class Strict:
+    """A provider whose refresh tokens can be used once."""
+
+    def __init__(self, length=LONG, before=lambda: None):
+        self.tail = "x" * length
+        self.before = before
+        self.count = 0
+        self.asked = 0
+        self.revoked = False
+
+    def __call__(self, credential):
+        self.asked += 1
+        if self.revoked or not credential.refresh.startswith(f"refresh-{self.count}x"):
+            self.revoked = True
+            return {"error": "invalid_grant"}
+        self.count += 1
+        self.before()
+        names = ("access", "refresh")
+        return {f"{each}_token": f"{each}-{self.count}{self.tail}" for each in names}
+
+
+def number(credential):
+    return int(credential.access.split("-")[1].split("x")[0])
+
+
+def ran(*command):
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"{command[0]} is not possible here: {done.stderr.strip()}")
+
+
+@pytest.fixture(params=KINDS)
+def disk(request, tmp_path):
+    """Give a small file system of its own."""
+    if (reason := loop.available()) is not None:
+        pytest.skip(reason)
+    place = tmp_path / "disk"
+    place.mkdir()
+    if request.param == "tmpfs":
+        ran("mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(place))
+    else:
+        image = tmp_path / "image"
+        image.write_bytes(b"")
+        os.truncate(image, MEGABYTES << 20)
+        size = request.param.split()[1]
+        ran("mkfs.ext4", "-q", "-m", "0", "-b", size, "-O", "^has_journal", str(image))
+        ran("mount", "-o", "loop", str(image), str(place))
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.fixture(params=ENGINES)
+def place(request, disk):
+    return Place(disk, request.param).fill(FIRST)
+
+
+def filled(disk, left):
+    """Fill *disk* until about *left* bytes are free, and return the file that does."""
+    ballast = disk / "ballast"
+    descriptor = os.open(ballast, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    try:
+        while True:
+            os.write(descriptor, bytes(1024))
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        os.ftruncate(descriptor, max(0, os.fstat(descriptor).st_size - left))
+    finally:
+        os.close(descriptor)
+    return ballast
+
+
+@pytest.mark.parametrize("length", [LONG, 12_000])
+@pytest.mark.parametrize("left", [0, 4096, 8192, 16384, 32768, 65536, 131072])
+def test_a_nearly_full_disk_costs_no_login(place, disk, clock, left, length):
+    """However little is free, callers get good tokens or are told before anybody is asked."""
+    provider = Strict(length)
+    with place.opened(clock=clock) as refresher:
+        ballast = filled(disk, left)
+        try:
+            told = number(refresher.refresh(ID, provider))
+        except UnavailableError as error:
+            told, problem = 0, str(error)
+            assert "free some space" in problem
+        assert told == provider.asked
+        ballast.unlink()
+        clock.advance(7200)
+
+        after = refresher.refresh(ID, provider)
+
+    assert number(after) == provider.count
+    assert not provider.revoked
+    assert place.record()["refresh"] == after.refresh
+    assert place.answers() == []
+
+
+def test_the_disk_fills_up_while_the_provider_is_asked(place, disk, clock):
+    """Room that was reserved is nobody else's: the answer is on disk, and is stored later."""
+    provider = Strict(before=lambda: filled(disk, 0))
+    with place.opened(clock=clock) as refresher:
+        first = refresher.refresh(ID, provider)
+        assert number(first) == 1
+        provider.before = lambda: None
+        assert number(refresher.refresh(ID, provider)) == 1
+    (disk / "ballast").unlink()
+
+    with place.opened(clock=clock) as another:
+        after = another.refresh(ID, provider)
+        forced = another.refresh(ID, provider, force=True)
+
+    assert (number(after), number(forced)) == (1, 2)
+    assert not provider.revoked
+    assert place.answers() == []
+
+
+def test_room_is_made_of_real_bytes_where_the_system_reserves_none(place, disk, clock, monkeypatch):
+    """On a file system that cannot reserve blocks, written blanks hold the room."""
+    monkeypatch.setattr(refresh_room, "_allocated", lambda *_: False)
+    provider = Strict(before=lambda: filled(disk, 0))
+    with place.opened(clock=clock) as refresher:
+        assert number(refresher.refresh(ID, provider)) == 1
+    (disk / "ballast").unlink()
+
+    with place.opened(clock=clock) as another:
+        assert number(another.refresh(ID, provider)) == 1
+
+    assert not provider.revoked
+    assert place.answers() == []
+
+
+def test_an_answer_that_cannot_be_written_stays_in_the_process(tmp_path, clock, monkeypatch):
+    """It is used by all callers of the process, told, and written by the next that can."""
+    place = Place(tmp_path, "file").fill(FIRST)
+    path = tmp_path / "agent/auth-profiles.json"
+    whole = []
+
+    def lost():
+        # The disk refuses even what has room, as one that copies each block may do.
+        whole.append(path.read_text())
+        path.write_text("{torn")
+
+    provider = Strict(before=lost)
+    with monkeypatch.context() as patch:
+        patch.setattr(refresh_spool.Spool, "_written", lambda *_: False)
+        with (
+            place.opened(clock=clock) as refresher,
+            pytest.warns(FallbackWarning, match="in this process alone"),
+        ):
+            first = refresher.refresh(ID, provider)
+        path.write_text(whole[0])
+    assert place.record()["refresh"].startswith("refresh-0")
+
+    with place.opened(clock=clock) as another:
+        after = another.refresh(ID, provider)
+
+    assert (number(first), number(after)) == (1, 1)
+    assert place.record()["refresh"].startswith("refresh-1")
+    assert provider.asked == 1
+    assert place.answers() == []
+
+
+def test_what_no_file_holds_is_forgotten_with_the_profile(tmp_path, clock):
+    """With a profile goes what the process holds of it."""
+    folder = tmp_path / "folder"
+    spools = refresh_spool.Spools(folder)
+    spools.hold(refresh_spool.Kept("n", "g", {"answer": FIRST}))
+    assert spools.are_waiting
+
+    spools.forget()
+
+    assert not spools.are_waiting
+    assert spools.found() == []
