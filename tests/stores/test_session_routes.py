@@ -117,6 +117,9 @@ def test_messages_stay_while_another_agent_names_their_session(root, clock) -> N
 
 def test_no_step_changes_several_files_at_once(sessions) -> None:
     """A change of all entries is refused, since it could not be one step."""
+    sessions.resolve("agent:ada:main")
+    sessions.resolve("agent:ops:main")
+
     with pytest.raises(InvalidError, match="file of its own"):
         sessions.update_store(lambda entries: entries.clear())
 

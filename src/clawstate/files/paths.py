@@ -151,6 +151,10 @@ class StatePaths:
         """The index from session key to session."""
         return self.sessions_dir / "sessions.json"
 
+    def agent_sessions_index(self, agent_id: str = "main") -> Path:
+        """Return the index of one agent's sessions, where OpenClaw of the file era keeps it."""
+        return self.root / "agents" / normalise_agent_id(agent_id) / "sessions" / "sessions.json"
+
     def session_profile(self, session_key: str) -> Path:
         """Return the file of one session."""
         return self.sessions_dir / "profile" / f"{encode_name(session_key)}.json"

@@ -11,13 +11,17 @@ STATE_DATABASE = "state/openclaw.sqlite"
 AGENT_DATABASE = "agent/openclaw-agent.sqlite"
 """Below the directory of an agent."""
 
-# What OpenClaw of the file era makes, and nothing of ours does.
+# What OpenClaw of the file era makes, and nothing of ours does: the sessions of an agent, which we
+# keep there when told so, count with transcripts or without a last good copy of ours.
 _MARKS = (
     *("identity/device-auth.json", "devices", "cron", "workspace", "canvas", "update-check.json"),
     *("exec-approvals.json", "completions", "extensions", "subagents", "delivery-queue"),
     *("clawdbot.json", "moldbot.json", "moltbot.json"),
 )
 _CONFIG = "openclaw.json"
+_IDENTITY = "identity/device.json"
+# Beside any of these a key pair says nothing: both programs make one.
+_OURS = ("identity/.lastgood", "state", "sessions", "dedupe", "memory/memory.db", "locks")
 _STAMPS = (b"lastTouchedVersion", b"lastRunVersion")  # OpenClaw sets these when it writes
 _MOST = 1 << 20  # bytes that are looked through for a stamp
 
@@ -48,6 +52,31 @@ class Owner:
         return self.era is not Era.NOBODY
 
 
+class Ownership:
+    """
+    Whose the directory *root* is, for a program that has it open.
+
+    Looked up once; from then on only the database is looked for, with which OpenClaw takes over a
+    directory that other programs have open.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._known: Owner | None = None
+
+    def now(self) -> Owner:
+        """Return the owner, by one look at a name."""
+        known = self._known
+        if known is None or (known.era is not Era.SQLITE and _exists(self._root / STATE_DATABASE)):
+            known = self._known = find_owner(self._root)
+        return known
+
+    def again(self) -> Owner:
+        """Return the owner as everything in the directory tells now."""
+        self._known = None
+        return self.now()
+
+
 def find_owner(root: Path) -> Owner:
     """
     Return whose the directory *root* is; it may be absent.
@@ -68,15 +97,37 @@ def _agent_database(root: Path) -> str | None:
 
 def _mark(root: Path) -> str | None:
     mark = next((each for each in _MARKS if _exists(root / each)), None)
-    return mark or _of_agents(root, "sessions")
+    return mark or _of_agents(root, "agent/models.json") or _sessions(root) or _started(root)
 
 
 def _of_agents(root: Path, name: str) -> str | None:
-    with suppress(OSError):
-        for agent in sorted((root / "agents").iterdir()):
-            if _exists(agent / name):
-                return f"agents/{agent.name}/{name}"
+    return next((f"{each}/{name}" for each in _agents(root) if _exists(root / each / name)), None)
+
+
+def _sessions(root: Path) -> str | None:
+    for each in _agents(root):
+        folder = root / each / "sessions"
+        with suppress(OSError):
+            names = [found.name for found in folder.iterdir()]
+            if ".lastgood" not in names or any(".jsonl" in name for name in names):
+                return f"{each}/sessions"
     return None
+
+
+def _started(root: Path) -> str | None:
+    """Return what a single look by a fresh OpenClaw leaves: an index of memories, a key pair."""
+    with suppress(OSError):
+        names = sorted(each.name for each in (root / "memory").iterdir())
+        if (index := next((each for each in names if each.endswith(".sqlite")), None)) is not None:
+            return f"memory/{index}"
+    is_alone = not any(_exists(root / each) for each in _OURS)
+    return _IDENTITY if is_alone and _exists(root / _IDENTITY) else None
+
+
+def _agents(root: Path) -> list[str]:
+    with suppress(OSError):
+        return sorted(f"agents/{each.name}" for each in (root / "agents").iterdir())
+    return []
 
 
 def _stamped_config(root: Path) -> str | None:

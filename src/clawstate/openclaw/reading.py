@@ -90,6 +90,20 @@ def read_schemas(root: Path) -> Schemas:
     return Schemas(found, tuple(reader.problems))
 
 
+def read_identity(root: Path) -> dict[str, Any] | None:
+    """
+    Return who this device is to OpenClaw in *root*, in the form of `identity/device.json`.
+
+    Raises what reading its database raises: an identity that cannot be read is not one that is
+    missing.
+    """
+    try:
+        with snapshot(state_database(root), Role.STATE) as found:
+            return StateDatabase(found).identity()
+    except NotFoundError:
+        return None
+
+
 class _Reader:
     """Reads one database after the other; what cannot be read is among the *problems*."""
 

@@ -14,7 +14,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from clawstate.errors import (
     ClosedError,
@@ -57,15 +57,26 @@ A = TypeVar("A")
 _REMEMBERED = 16  # states whose cursors are known
 _ATTEMPTS = 50  # a lock can be lost again, but not for ever
 
+Permit: TypeAlias = Callable[[Path], object]
+"""Raises a `StateError` where the file must not be written."""
+
 
 class JsonFilesBackend:
-    """Collections in files below the directory *root*; *lock* tells how long a change may wait."""
+    """
+    Collections in files below the directory *root*; *lock* tells how long a change may wait.
+
+    *permit* is asked before each change, and again under its lock; it raises a `StateError` where
+    that file must not be written any more.
+    """
 
     capabilities = frozenset({Capability.DURABLE, Capability.SHARED, Capability.FILES})
 
-    def __init__(self, root: Path, *, lock: LockOptions | None = None) -> None:
+    def __init__(
+        self, root: Path, *, lock: LockOptions | None = None, permit: Permit = lambda _path: None
+    ) -> None:
         self._root = root
         self._lock = lock or LockOptions()
+        self.permit = permit
         self._guard = ChangeGuard()
         self._closed = False
 
@@ -206,6 +217,7 @@ class JsonFileCollection:
 
         Returns where the damaged file lies now, or `None` if nothing was wrong.
         """
+        self._backend.permit(self._file.path)
         self._file.require_real_folders()
         return self._locked(lambda lock: self._file.repair(fence=lock.confirm))
 
@@ -229,6 +241,7 @@ class JsonFileCollection:
     def _changed(self, change: Callable[[Snapshot], tuple[Mapping[str, Json] | None, A]]) -> A:
         self._backend.require_open()
         self._backend.guard.require_changeable()
+        self._backend.permit(self._file.path)  # before a lock file is made beside it
         self._file.require_real_folders()
         for _ in range(_ATTEMPTS):
             try:
@@ -251,6 +264,7 @@ class JsonFileCollection:
     def _applied(
         self, change: Callable[[Snapshot], tuple[Mapping[str, Json] | None, A]], lock: FileLock
     ) -> A:
+        self._backend.permit(self._file.path)
         before = self._file.require()
         records, answer = change(before)
         if records is not None:

@@ -11,7 +11,9 @@ from clawstate.clock import Clock, system_clock
 from clawstate.config.service import Config
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import StatePaths, normalise_agent_id, resolve_state_dir
-from clawstate.state.ground import Engines, Ground
+from clawstate.openclaw.owner import Owner
+from clawstate.state.engines import Engines
+from clawstate.state.ground import Ground
 from clawstate.state.once import once
 
 if TYPE_CHECKING:
@@ -53,6 +55,11 @@ class State:
         self.ground = Ground(self.paths, self.config, clock, lock, engines)
         self._embedder = embedder
         self._auth: dict[str, AuthProfiles] = {}
+
+    @property
+    def owner(self) -> Owner:
+        """Whose the directory is: nobody's, or OpenClaw's of the file or SQLite era."""
+        return self.ground.owner
 
     # Each part is imported when it is first asked for: most programs use one or two.
 

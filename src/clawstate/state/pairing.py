@@ -10,8 +10,10 @@ from clawstate.config.schema.quantities import duration_seconds
 from clawstate.errors import InvalidError
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import expand_below, is_nameable
-from clawstate.records.contract import Collection
-from clawstate.state.ground import FILE, Ground, placed
+from clawstate.openclaw.owner import Era
+from clawstate.openclaw.reading import read_identity
+from clawstate.records.contract import Backend, Collection, Versioned
+from clawstate.state.ground import FILE, SQLITE, Ground, placed
 from clawstate.stores.device_auth import HELD, OPENCLAW_HELD, DeviceAuth
 from clawstate.stores.devices import DEVICES, Devices
 from clawstate.stores.identity import IDENTITY, Identity
@@ -46,21 +48,43 @@ def open_identity(ground: Ground) -> Identity:
     Return the key pair of this device.
 
     It is a file whatever the engine: OpenClaw reads it too, and a database may serve several
-    machines, each of which is a device of its own.
+    machines, each of which is a device of its own. In OpenClaw's SQLite era, where such a file
+    stops its gateway, the key pair of OpenClaw is used; only where there is none ours is made, a
+    row on this machine (decision 27).
     """
+    if ground.owner.era is Era.SQLITE:
+        keys = _own_rows(ground).collection(IDENTITY)
+        return Identity(keys, shared=_TheirKeys(ground), clock=ground.clock)
     keys = ground.engines.files(ground.paths.root).collection(IDENTITY)
     return Identity(keys, clock=ground.clock)
 
 
 def open_device_auth(ground: Ground) -> DeviceAuth:
-    """Return the tokens that this device holds: a file whatever the engine, as its key pair."""
+    """Return the tokens that this device holds, where its key pair is."""
     files = ground.engines.files(ground.paths.root)
+    own = _own_rows(ground) if ground.owner.era is Era.SQLITE else files
     return DeviceAuth(
-        files.collection(HELD),
+        own.collection(HELD),
         owner=_Owner(open_identity(ground)),
         fallback=files.collection(OPENCLAW_HELD),
         clock=ground.clock,
     )
+
+
+def _own_rows(ground: Ground) -> Backend:
+    return ground.engines.records(SQLITE)
+
+
+@dataclass(frozen=True, slots=True)
+class _TheirKeys:
+    """The key pair of OpenClaw: its row, or the file that it is about to take over."""
+
+    ground: Ground
+
+    def get(self, key: str, /) -> Versioned | None:
+        if (document := read_identity(self.ground.paths.root)) is not None:
+            return Versioned(key, document, str(document["deviceId"]))
+        return self.ground.engines.files(self.ground.paths.root).collection(IDENTITY).get(key)
 
 
 @dataclass(frozen=True, slots=True)

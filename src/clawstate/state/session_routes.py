@@ -65,14 +65,22 @@ class RoutedSessions(Sessions):
         """Change the entry of *key*; `None` when there is none."""
         return self._of(key).update(key, change)
 
-    def change_all(self, change: StoreChange[A]) -> A:  # noqa: ARG002 - see `Sessions`
-        """Raise `InvalidError`: no single step changes several files."""
-        problem = "keeps the sessions of each agent in a file of its own"
-        hint = "change one session at a time, or take '{agentId}' out of the path"
-        raise InvalidError("session.store", problem, hint)
+    def change_all(self, change: StoreChange[A]) -> A:
+        """
+        Replace all entries at once, if they lie in one index.
+
+        Raises `InvalidError` where several agents have sessions: no single step changes several
+        files.
+        """
+        found = [each for each in self._every() if each.entries()]
+        if len(found) > 1:
+            problem = "keeps the sessions of each agent in a file of its own"
+            hint = "change one session at a time, or those of one agent"
+            raise InvalidError("session.store", problem, hint)
+        return (found[0] if found else self._sessions(self._default())).change_all(change)
 
     def update_store(self, mutator: Callable[[dict[str, Document]], A]) -> A:
-        """Raise `InvalidError`, as `change_all` does."""
+        """Let *mutator* alter all entries in place; raises what `change_all` does."""
         return self.change_all(lambda entries: (entries, mutator(entries)))
 
     def adopt(

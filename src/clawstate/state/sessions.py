@@ -12,9 +12,10 @@ from typing import Any
 
 from clawstate.clock import Clock, system_clock
 from clawstate.config.service import Config
-from clawstate.errors import InvalidError
+from clawstate.errors import InvalidError, UnavailableError
 from clawstate.files.lock_options import SESSION_INDEX, LockOptions
 from clawstate.files.paths import expand_below, is_nameable, normalise_agent_id
+from clawstate.openclaw.owner import Era, find_owner
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.state.agents import agents_of, default_agent
 from clawstate.state.ground import FILE, SQLITE, Ground, placed
@@ -27,6 +28,9 @@ from clawstate.stores.sessions.upkeep import Gone
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://\S+", re.IGNORECASE)
 _AGENT = "{agentId}"
+SHARED_INDEX = f"agents/{_AGENT}/sessions/sessions.json"
+"""Where OpenClaw of the file era keeps the sessions of each agent."""
+
 _USUAL = Maintenance()
 
 
@@ -37,13 +41,15 @@ def open_sessions(ground: Ground, agent_id: str | None = None) -> Sessions:
     It is an engine, or the path of an index file, in which `~` is the home; the state directory is
     where relative paths begin. `{agentId}` in it stands for *agent_id*; without one each session
     key names its agent, as `agent:<id>:...`, or is of the default one. Without a setting the engine
-    is that of the whole state. Messages go with the sessions that are gone for good. Raises
-    `ConfigError` and `InvalidError` for a setting that makes no sense.
+    is that of the whole state, and files lie where OpenClaw has them in a directory of its file
+    era (decision 7). In its SQLite era no setting brings them back to files (decision 27). Messages
+    go with the sessions that are gone for good. Raises `ConfigError` and `InvalidError` for a
+    setting that makes no sense.
     """
     config, paths = ground.config, ground.paths
     settings = partial(maintenance, config)
     usual = PurePosixPath("sessions/sessions.json")
-    choice = _chosen(config, usual=str(paths.sessions_index)) or ground.engines.choice
+    choice = chosen_place(ground)
     gone = removing_messages(ground)
     if choice != FILE and _is_engine(choice):
         backend, clock = ground.engines.records(choice), ground.clock
@@ -58,8 +64,18 @@ def open_sessions(ground: Ground, agent_id: str | None = None) -> Sessions:
 
 def open_index(path: Path, *, clock: Clock = system_clock) -> Sessions:
     """Return the sessions in the index file *path*, without a state around it."""
-    backend = JsonFilesBackend(path.parent, lock=SESSION_INDEX)
+    backend = JsonFilesBackend(path.parent, lock=SESSION_INDEX, permit=_require_no_database)
     return sessions_on(backend, path.parent, PurePosixPath(path.name), clock=clock)
+
+
+def _require_no_database(path: Path) -> None:
+    """Raise `UnavailableError` for an index that an OpenClaw of the SQLite era would take away."""
+    # `<root>/sessions/sessions.json`, or `<root>/agents/<id>/sessions/sessions.json`
+    for root in path.parents[1:4]:
+        if path.parent.name == "sessions" and find_owner(root).era is Era.SQLITE:
+            problem = "is no place for sessions: OpenClaw keeps this directory in SQLite"
+            hint = "leave the path out: sessions of ours go to state/records.db there"
+            raise UnavailableError(str(path), problem, hint)
 
 
 def maintenance(config: Config) -> Maintenance:
@@ -84,6 +100,21 @@ def maintenance(config: Config) -> Maintenance:
         max_disk_bytes=None if disk is None else size_bytes(disk),
         high_water_bytes=None if water is None else size_bytes(water),
     )
+
+
+def chosen_place(ground: Ground) -> str:
+    """
+    Return the engine of the sessions, or the path of their index, which may hold `{agentId}`.
+
+    Raises `InvalidError` for a setting that is neither.
+    """
+    era, usual = ground.owner.era, str(ground.paths.sessions_index)
+    choice = _chosen(ground.config, usual=usual) or ground.engines.choice
+    if era is Era.SQLITE and not _ADDRESS.fullmatch(choice):
+        return ground.engines.choice
+    if era is Era.FILES and choice == FILE:
+        return str(ground.paths.root / SHARED_INDEX)
+    return choice
 
 
 def _chosen(config: Config, *, usual: str) -> str | None:

@@ -18,6 +18,7 @@ from clawstate.importers.openclaw import fates
 from clawstate.importers.openclaw.discovery import Found, Role
 from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.source import MOST_BYTES
+from clawstate.openclaw.owner import Era
 from clawstate.stores.sessions.entry import updated_ms
 from clawstate.stores.sessions.forms import OpenClawForm
 
@@ -113,12 +114,12 @@ def _without_file(entry: Any) -> Any:
 
 def _index_file(job: Job, agent: str) -> Path | None:
     """Return the file of this state's index; `None` where a database keeps it."""
-    usual = job.state.paths.sessions_index
-    store = _chosen_store(job)
-    if store is None:
-        return usual if job.keeps_files() else None
-    if store in {"file", "sqlite"} or "://" in store:
-        return usual if store == "file" else None
+    store = _chosen_store(job) or job.state.ground.engines.choice
+    if store == "sqlite" or "://" in store or job.state.owner.era is Era.SQLITE:
+        return None
+    if store == "file":
+        paths, is_shared = job.state.paths, job.state.owner.era is Era.FILES
+        return paths.agent_sessions_index(agent) if is_shared else paths.sessions_index
     text = store.replace("{agentId}", agent)
     return expand_path(text if text.startswith("~") else str(job.state.paths.root / text))
 

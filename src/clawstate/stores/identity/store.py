@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from clawstate.clock import Clock, from_ms, system_clock, to_ms
 from clawstate.errors import ConflictError, CorruptError, InvalidError
@@ -37,16 +37,31 @@ class DeviceIdentity:
     created_at: float | None = None
 
 
+class ReadableKeys(Protocol):
+    """Where another program keeps the key pair of this device."""
+
+    def get(self, key: str, /) -> Versioned | None:
+        """Return the key pair, as in its file, under `KEY`."""
+
+
 class Identity:
     """
     The key pair of this device, made when it is first needed. Safe for threads and processes.
 
     The file is OpenClaw's (`identity/device.json`); it is read again whenever it changed. One that
     cannot be read is never overwritten: a new key pair would lock this device out everywhere.
+    Where OpenClaw keeps the key pair elsewhere, that one is used from *shared*, which is only read.
     """
 
-    def __init__(self, keys: Collection, *, clock: Clock = system_clock) -> None:
+    def __init__(
+        self,
+        keys: Collection,
+        *,
+        shared: ReadableKeys | None = None,
+        clock: Clock = system_clock,
+    ) -> None:
         self._keys = keys
+        self._shared = shared
         self._clock = clock
         self._mutex = threading.Lock()
         self._signer: tuple[Revision, Ed25519PrivateKey] | None = None
@@ -61,7 +76,7 @@ class Identity:
 
     def known(self) -> DeviceIdentity | None:
         """Return who this device is, or `None` if it has no key pair yet; nothing is made."""
-        found = self._keys.get(KEY)
+        found = self._found()
         return None if found is None else _identity(found)
 
     def adopt(self, document: Json, *, dry_run: bool = False) -> bool:
@@ -76,7 +91,7 @@ class Identity:
         raw = raw_public_key(record["publicKeyPem"])
         if signing.raw_of(private) != raw:
             raise InvalidError("key pair", "has halves that do not belong together")
-        if self._keys.get(KEY) is not None:
+        if self._found() is not None:
             return False
         if not dry_run:
             try:
@@ -110,7 +125,7 @@ class Identity:
 
     def mismatch(self) -> tuple[str, str] | None:
         """Return the id in the file and the one that its key has, if they differ."""
-        found = self._keys.get(KEY)
+        found = self._keys.get(KEY)  # what is shared is not ours to correct
         if found is None or found.value["deviceId"] == _identity(found).device_id:
             return None
         return found.value["deviceId"], _identity(found).device_id
@@ -128,8 +143,13 @@ class Identity:
         self._keys.update(KEY, change)
         return True
 
-    def _record(self) -> Versioned:
+    def _found(self) -> Versioned | None:
         found = self._keys.get(KEY)
+        # Ours first: tokens that it was given belong to it, whoever comes later.
+        return self._shared.get(KEY) if found is None and self._shared is not None else found
+
+    def _record(self) -> Versioned:
+        found = self._found()
         if found is None:
             public, private = signing.new_pair()
             made = document_of(public, private, created_at_ms=to_ms(self._clock()))

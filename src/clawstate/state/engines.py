@@ -1,0 +1,145 @@
+"""`Engines`: what keeps the records of one state, and where they must not be written."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from clawstate.config.service import Config
+from clawstate.errors import ClosedError, InvalidError, UnavailableError
+from clawstate.files.lock_options import LockOptions
+from clawstate.files.paths import StatePaths
+from clawstate.openclaw.owner import Era, Ownership
+from clawstate.records.contract import Backend
+from clawstate.records.json_files import JsonFilesBackend
+
+FILE = "file"
+SQLITE = "sqlite"
+_POSTGRES = re.compile(r"postgres(ql)?://\S+")
+
+
+@dataclass(slots=True)
+class Engines:
+    """
+    The engines of one state, each made when first asked for (decision 8).
+
+    *store* is `file`, `sqlite` or an address `postgresql://...`; `None` leaves it to `state.store`.
+    In a directory of OpenClaw's SQLite era records lie in rows of our own, whatever the setting:
+    a file of the old kind stops or empties that OpenClaw (decision 27).
+    """
+
+    paths: StatePaths
+    config: Config
+    lock: LockOptions
+    store: str | None = None
+    tenant: str = "default"
+    ownership: Ownership = field(init=False)
+    _made: dict[object, Backend] = field(default_factory=dict)
+    _mutex: threading.Lock = field(default_factory=threading.Lock)
+    _closed: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a store that does not exist before anything is opened."""
+        self.ownership = Ownership(self.paths.root)
+        if self.store is not None and require_store(self.store) == FILE:
+            self._require_files()
+
+    @property
+    def choice(self) -> str:
+        """Which engine keeps the records of this state; raises `InvalidError`."""
+        if self.ownership.now().era is not Era.SQLITE:
+            return self.store or require_store(str(self.config.get("state.store", FILE)))
+        if self.store == FILE:
+            self._require_files()
+        chosen = self.store or require_store(str(self.config.get("state.store", SQLITE)))
+        return SQLITE if chosen == FILE else chosen
+
+    def records(self, choice: str | None = None) -> Backend:
+        """Return the engine *choice*, by default that of the whole state."""
+        chosen = self.choice if choice is None else require_store(choice)
+        if chosen == FILE:
+            return self.files(self.paths.root)
+        if chosen == SQLITE:
+            return self._once(SQLITE, self._sqlite)
+        problem = "this version keeps records in files and in SQLite"
+        raise UnavailableError("the PostgreSQL engine", problem, "choose 'file' or 'sqlite'")
+
+    def kinds(self, prefix: str) -> tuple[str, ...]:
+        """Return the kinds of records that start with *prefix*, where one engine knows them all."""
+        backend = self.records()
+        return backend.kinds(prefix) if isinstance(backend, _Naming) else ()
+
+    def files(self, root: Path, *, lock: LockOptions | None = None) -> Backend:
+        """Return the engine of JSON files below *root*, with *lock* where another wait is due."""
+        options = lock or self.lock
+
+        def make() -> Backend:
+            return JsonFilesBackend(root, lock=options, permit=self._permit)
+
+        return self._once((root, options), make)
+
+    def close(self) -> None:
+        """Close every engine; a call after this raises `ClosedError`."""
+        with self._mutex:
+            self._closed = True
+            for backend in self._made.values():
+                backend.close()
+
+    def require_open(self) -> None:
+        """Raise `ClosedError` after `close`."""
+        if self._closed:
+            raise ClosedError(str(self.paths.root))
+
+    def _require_files(self) -> None:
+        """Raise `InvalidError` where records must not lie in files."""
+        if self.ownership.now().era is Era.SQLITE:
+            problem = f"'file' would harm the OpenClaw that keeps {self.paths.root} in SQLite"
+            hint = "leave it out: records of ours go to state/records.db there"
+            raise InvalidError("store", problem, hint)
+
+    def _permit(self, path: Path) -> None:
+        """Raise `UnavailableError` for the file *path* of a directory that OpenClaw took over."""
+        era = self.ownership.now().era
+        if era is Era.NOBODY and path.is_relative_to(self.paths.sessions_dir):
+            era = self.ownership.again().era  # an OpenClaw may have moved in
+            if era is Era.FILES:
+                problem = "lies where every OpenClaw takes it away, and one lives here now"
+                hint = "open the state again; 'clawstate doctor --fix' moves what is there"
+                raise UnavailableError(str(path), problem, hint)
+        if era is Era.SQLITE:
+            problem = "is no place for records any more, for OpenClaw keeps its state in SQLite now"
+            hint = "open the state again; 'clawstate status' tells where records are"
+            raise UnavailableError(str(path), problem, hint)
+
+    def _once(self, key: object, make: Callable[[], Backend]) -> Backend:
+        with self._mutex:
+            self.require_open()
+            if key not in self._made:
+                self._made[key] = make()
+            return self._made[key]
+
+    def _sqlite(self) -> Backend:
+        from clawstate.records.sqlite import SqliteBackend  # noqa: PLC0415 - files do without
+
+        timeout = self.lock.patience()
+        return SqliteBackend(self.paths.records_db, tenant=self.tenant, lock_timeout=timeout)
+
+
+@runtime_checkable
+class _Naming(Protocol):
+    """An engine that knows what is kept in it."""
+
+    def kinds(self, prefix: str = "") -> tuple[str, ...]:
+        """Return the kinds of the records there are."""
+
+
+def require_store(choice: str) -> str:
+    """Return *choice* if it names an engine; raises `InvalidError` that does not repeat it."""
+    if choice in {FILE, SQLITE} or _POSTGRES.fullmatch(choice):
+        return choice
+    problem = "is no engine"  # not repeated: an address holds a password
+    raise InvalidError("store", problem, "give 'file', 'sqlite' or 'postgresql://...'")
