@@ -50,7 +50,12 @@ VALUES = st.recursive(
         (r"a\\b", ("a\\b",)),
         (r"a\0", ("a0",)),
         (r"\0", ("0",)),
-        ("a..b.", ("a", "b")),
+        (r"a\\nb", ("a\\nb",)),
+        (r'a["g\nh"]', ("a", "g\nh")),
+        (r'a["\u00e9\x41\ud83e\udd80"]', ("a", "éA🦀")),
+        ("a[gpt-4.1]", ("a", "gpt-4.1")),
+        ("a[0] .b", ("a", 0, "b")),
+        (r"a\]", ("a]",)),
         (" a . b ", ("a", "b")),
         ("a\\ ", ("a ",)),
         ("007", ("007",)),
@@ -58,7 +63,6 @@ VALUES = st.recursive(
         ("1" * 20, ("1" * 20,)),
         ("²", ("²",)),
         ("🦀.é", ("🦀", "é")),
-        ("a]", ("a]",)),
         ('[""]', ("",)),
     ],
 )
@@ -72,7 +76,7 @@ def test_path_is_read(text: str, path: KeyPath) -> None:
     [
         ("", "empty"),
         (" ", "empty"),
-        ("..", "empty"),
+        ("..", r"before the '\.' \(column 1\)"),
         ("a[]", r"'\[\]' is empty \(column 2\)"),
         ("a[ ]", r"'\[\]' is empty \(column 2\)"),
         ("a.b[0", r"no end \(column 4\)"),
@@ -81,6 +85,15 @@ def test_path_is_read(text: str, path: KeyPath) -> None:
         ("a['x\"]", r"no end \(column 2\)"),
         ('a["x"y]', r"no end \(column 2\)"),
         ("a.b\\", r"backslash .* \(column 4\)"),
+        ("gateway..port", r"behind the '\.' \(column 9\)"),
+        (".gateway.port.", r"before the '\.' \(column 1\)"),
+        ("gateway.port.", r"behind the '\.' \(column 14\)"),
+        ("a. .b", r"behind the '\.' \(column 4\)"),
+        ("a.[0]", r"behind the '\.' \(column 3\)"),
+        (" .a", r"before the '\.' \(column 2\)"),
+        ("a[0]b", r"can follow a '\]' \(column 5\)"),
+        ("a[[0]]", r"no end \(column 2\)"),
+        (r'a["\x4"]', r"an escape \(column 7\)"),
     ],
 )
 def test_broken_path_is_refused(text: str, problem: str) -> None:
@@ -89,6 +102,30 @@ def test_broken_path_is_refused(text: str, problem: str) -> None:
         parse_key_path(text)
 
     assert "agents.list[0].model" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem", "hint"),
+    [
+        ("a[1x]", r"no index \(column 3\)", '["1x"]'),
+        ("a[01]", r"no index \(column 3\)", '["01"]'),
+        ("a[-0]", r"no index \(column 3\)", '["-0"]'),
+        ("a[x y]", r"no index \(column 3\)", '["x y"]'),
+        ("a]", r"no beginning \(column 2\)", r"\]"),
+        ("a[0]]", r"no beginning \(column 5\)", r"\]"),
+        (r"a\nb", r"only in quotes \(column 2\)", r'["a\nb"]'),
+        (r'a["g\ch"]', r"means nothing \(column 5\)", "backslash"),
+        (r'a["\ud83e"]', r"half a character \(column 3\)", "both halves"),
+        ("a\ud83e", r"half a character \(column 2\)", "in quotes"),
+        ("a\nb", r"control character \(column 2\)", "in quotes"),
+    ],
+)
+def test_broken_step_is_refused_with_the_right_form(text: str, problem: str, hint: str) -> None:
+    """A step that might mean another one is refused, with the form that means it."""
+    with pytest.raises(InvalidError, match=problem) as caught:
+        parse_key_path(text)
+
+    assert hint in caught.value.hint
 
 
 @pytest.mark.parametrize("key", sorted(FORBIDDEN))

@@ -49,7 +49,9 @@ def get(session: Session, /, path: str, *, reveal: bool) -> None:
     It is the value that counts, with defaults and variables. With --agent it is the one that this
     agent sees.
     """
-    _show(session, path, reveal=reveal)
+    settings = session.state.config
+    seen = settings.require if reveal else settings.redacted
+    _print(session.output, seen(path, agent_id=session.agent))
 
 
 @config.command()
@@ -61,7 +63,14 @@ def show(session: Session, *, reveal: bool) -> None:
 
     With --agent they are those that this agent sees.
     """
-    _show(session, "", reveal=reveal)
+    settings, agent = session.state.config, session.agent
+    if not reveal:
+        value = settings.redacted(agent_id=agent)
+    elif agent is None:
+        value = settings.view().loaded.value
+    else:
+        value = settings.resolve(agent)
+    _print(session.output, value)
 
 
 class _Setting(Command):
@@ -154,12 +163,6 @@ def schema(session: Session) -> None:
     from clawstate.config.schema.root import json_schema  # noqa: PLC0415 - slow
 
     _print(session.output, json_schema())
-
-
-def _show(session: Session, path: str, *, reveal: bool) -> None:
-    settings, agent = session.state.config, session.agent
-    seen = settings.require if reveal else settings.redacted
-    _print(session.output, seen(path, agent_id=agent))
 
 
 def _print(output: Output, value: Any) -> None:

@@ -11,16 +11,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from clawstate.config.dotted_names import reading_for_edit
 from clawstate.config.includes import include_all
 from clawstate.config.key_path import KeyPath, format_key_path, set_at, unset_at
 from clawstate.config.loading import Loaded
 from clawstate.config.patch import set_text, unset_text
+from clawstate.config.path_grammar import WrittenPath
 from clawstate.config.provenance import Origin, Trace
 from clawstate.config.sources import Source, met
 from clawstate.config.survey import INCLUDE
 from clawstate.config.writing import Planned, Rewrite
 from clawstate.errors import ConfigError, InvalidError, NotFoundError
 from clawstate.files.json5_text import parse_document
+
+
+def meant(loaded: Loaded, written: WrittenPath) -> KeyPath:
+    """Return the key path that *written* means for an edit; raises `InvalidError` for several."""
+    from clawstate.config.schema.root import Config  # noqa: PLC0415 - slow
+    from clawstate.config.schema.shape import is_named  # noqa: PLC0415 - loaded with it
+
+    if not written.dotted:
+        return written.steps
+    is_known = is_named(written.steps, Config)
+    return reading_for_edit(loaded.templates, written, is_known=is_known)
 
 
 def plan_set(loaded: Loaded, path: KeyPath, value: Any) -> Planned | None:

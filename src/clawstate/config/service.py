@@ -16,7 +16,7 @@ from clawstate.config.location import find_config
 from clawstate.config.sensitive import redacted
 from clawstate.config.texts import difference
 from clawstate.config.unresolved import Waiting
-from clawstate.config.view import View, copied, parsed
+from clawstate.config.view import View, copied, written
 from clawstate.config.watching import Listener, Listeners, Watcher
 from clawstate.errors import (
     ConfigError,
@@ -91,9 +91,14 @@ class Config:
         value: dict[str, Any] = copied(self._seen_by(agent_id).loaded.value)
         return value
 
-    def redacted(self, path: str = "", *, agent_id: str | None = None) -> Any:
-        """Return the value at *path* with its secrets replaced; raises what `require` does."""
-        loaded, steps = self._seen_by(agent_id).loaded, parsed(path)
+    def redacted(self, path: str | None = None, *, agent_id: str | None = None) -> Any:
+        """
+        Return the value at *path*, by default everything, with its secrets replaced.
+
+        Raises what `require` does.
+        """
+        view = self._seen_by(agent_id)
+        loaded, steps = view.loaded, () if path is None else view.steps(path)
         found = get_at(redacted(loaded.value), steps)
         loaded.unresolved.require(steps)
         return copied(found)
@@ -108,9 +113,9 @@ class Config:
         """
         from clawstate.config.secret_refs import SecretResolver  # noqa: PLC0415 - rarely needed
 
-        loaded = self.view().loaded
-        found = self.require(path)
-        loaded.unresolved.require_below(parsed(path))
+        view = self.view()
+        loaded, found = view.loaded, view.require(path)
+        loaded.unresolved.require_below(view.steps(path))
         resolver = SecretResolver(
             loaded.value,
             env=loaded.variables,
@@ -155,7 +160,7 @@ class Config:
 
         Changes are noticed by whatever reads the configuration next, such as a `watch`.
         """
-        parsed(path)
+        written(path)
         self.view()
         return self._listeners.add(path, listener)
 
@@ -182,17 +187,19 @@ class Config:
         files, or, unless *force*, looks like an accident; `CorruptError`, `LockTimeoutError`,
         `UnavailableError`. Then nothing was written.
         """
-        from clawstate.config.planning import plan_set  # noqa: PLC0415 - only for writers
+        from clawstate.config.planning import meant, plan_set  # noqa: PLC0415 - only for writers
 
-        wanted = parsed(path)
-        return self._write(lambda loaded: plan_set(loaded, wanted, value), force=force)
+        wanted = written(path)
+        return self._write(
+            lambda loaded: plan_set(loaded, meant(loaded, wanted), value), force=force
+        )
 
     def unset(self, path: str, *, force: bool = False) -> Change | None:
         """Remove what is at *path*; raises `NotFoundError`, and what `set` raises."""
-        from clawstate.config.planning import plan_unset  # noqa: PLC0415 - only for writers
+        from clawstate.config.planning import meant, plan_unset  # noqa: PLC0415 - only for writers
 
-        wanted = parsed(path)
-        return self._write(lambda loaded: plan_unset(loaded, wanted), force=force)
+        wanted = written(path)
+        return self._write(lambda loaded: plan_unset(loaded, meant(loaded, wanted)), force=force)
 
     def text(self) -> str:
         """Return the text of the file, empty if there is none; raises `CorruptError`."""

@@ -7,8 +7,10 @@ import os
 from functools import lru_cache
 from typing import Any
 
-from clawstate.config.key_path import KeyPath, get_at, parse_key_path
+from clawstate.config.dotted_names import reading_of
+from clawstate.config.key_path import get_at
 from clawstate.config.loading import Loaded
+from clawstate.config.path_grammar import KeyPath, WrittenPath, parse_written
 from clawstate.config.sources import FileRead
 from clawstate.errors import NotFoundError
 
@@ -58,17 +60,22 @@ class View:
 
     def require(self, path: str) -> Any:
         """Return the value at *path*; raises as `get`, and `NotFoundError` that names near ones."""
-        steps = parsed(path)
+        steps = self.steps(path)
         found = get_at(self.loaded.value, steps)
         self.loaded.unresolved.require(steps)
         return copied(found)
 
+    def steps(self, path: str) -> KeyPath:
+        """Return the steps that *path* means here, where keys may have a dot in their name."""
+        return reading_of(self.loaded.value, written(path))
+
     def _looked_up(self, path: str) -> Any:
+        steps = self.steps(path)
         try:
-            found = get_at(self.loaded.value, parsed(path))
+            found = get_at(self.loaded.value, steps)
         except NotFoundError:
             found = _ABSENT
-        self.loaded.unresolved.require(parsed(path))
+        self.loaded.unresolved.require(steps)
         self._found[path] = found
         return found
 
@@ -81,9 +88,9 @@ def _numbers(file: FileRead) -> tuple[int, ...] | None:
 
 
 @lru_cache(maxsize=4096)
-def parsed(path: str) -> KeyPath:
-    """Return the key path that *path* writes; the empty text is the whole configuration."""
-    return parse_key_path(path) if path else ()
+def written(path: str) -> WrittenPath:
+    """Return the key path that *path* writes; raises `InvalidError` for what is none."""
+    return parse_written(path)
 
 
 def copied(value: Any) -> Any:

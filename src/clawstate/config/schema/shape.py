@@ -45,6 +45,17 @@ def unknown_keys(value: Any, model: type[BaseModel]) -> Iterator[UnknownKey]:
     return _unknown((), value, shape_of(model))
 
 
+def is_named(path: KeyPath, model: type[BaseModel]) -> bool:
+    """Tell whether each key of *path* is one that the *model* names, and no name of the user's."""
+    shape = shape_of(model)
+    for step in path:
+        below = shape.keys.get(step) if isinstance(step, str) else shape.items
+        if below is None:
+            return False
+        shape = below
+    return True
+
+
 def _unknown(path: KeyPath, value: Any, shape: Shape) -> Iterator[UnknownKey]:
     if isinstance(value, list) and shape.items is not None:
         for index, item in enumerate(value):
