@@ -111,7 +111,7 @@ def test_what_is_missing_is_named_as_it_was_written(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError):
         config.require("models.providers.llama.cpp.port")
     with pytest.raises(NotFoundError):
-        config.unset("models.providers.llama.cppp")
+        config.unset("models.providers.llama.cpu")
 
 
 def test_sections_are_those_of_the_schema() -> None:
