@@ -158,7 +158,7 @@ def test_an_equal_change_writes_nothing(root, notes) -> None:
     assert (path.stat().st_ino, path.read_text()) == (inode, '{"a":{"b":1}}')
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"a":1}{"a":2}', "null", "[]", "\ufeff{}", "\0" * 50])
+@pytest.mark.parametrize("text", ["", "{", '{"a":1}{"a":2}', "null", "[]", "\ufeff{", "\0" * 50])
 def test_damage_is_read_around_and_never_overwritten(root, notes, text) -> None:
     """A damaged file gives the last good state with a warning, and refuses every change."""
     path = root / NOTES.path

@@ -63,7 +63,7 @@ def _secret(title: str) -> str:
         return asked
     raw = sys.stdin.buffer.read(_LONGEST + 1)
     try:
-        text = raw.decode()
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise click.UsageError(f"stdin is not UTF-8 (byte {error.start})") from None
     if len(raw) > _LONGEST or not text.strip():

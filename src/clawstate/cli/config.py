@@ -194,7 +194,7 @@ def _given(path: str, value: str | None, *, piped: bool) -> str:
         raise click.UsageError("VALUE is missing; --stdin reads it from standard input")
     data = sys.stdin.buffer.read()
     try:
-        return data.decode().removesuffix("\n").removesuffix("\r")
+        return data.decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:
         raise click.UsageError(f"stdin is not UTF-8 (byte {error.start})") from None
 

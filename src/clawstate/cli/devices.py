@@ -176,7 +176,7 @@ def _token(device_id: str) -> str:
             f"token of {inline(device_id)} (not shown)", hide_input=True, err=True
         )
         return asked
-    token = sys.stdin.buffer.read(_LONGEST_TOKEN).decode(errors="replace").strip()
+    token = sys.stdin.buffer.read(_LONGEST_TOKEN).decode("utf-8-sig", "replace").strip()
     if not token:
         raise click.UsageError("stdin is empty; the token is read from it")
     return token

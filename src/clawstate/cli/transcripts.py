@@ -160,7 +160,7 @@ def session_of(
 
 def _given() -> list[Any]:
     from clawstate.errors import CorruptError, InvalidError  # noqa: PLC0415 - see `NOUNS`
-    from clawstate.files.json_text import parse_json  # noqa: PLC0415
+    from clawstate.files.json_text import parse_json_file  # noqa: PLC0415
     from clawstate.stores.transcripts import read_lines  # noqa: PLC0415
 
     if sys.stdin.isatty():
@@ -170,7 +170,7 @@ def _given() -> list[Any]:
         if not line.strip():
             continue
         try:
-            found.append(parse_json(line.strip(), path=Path(f"line {number}")))
+            found.append(parse_json_file(line.strip(), path=Path(f"line {number}")))
         except CorruptError as error:
             problem = error.problem.replace("line 1, ", "")
             hint = "give one JSON object a line"

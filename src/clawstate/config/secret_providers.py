@@ -23,7 +23,7 @@ from clawstate.errors import (
     NotFoundError,
     UnavailableError,
 )
-from clawstate.files.json_text import dump_compact, parse_json
+from clawstate.files.json_text import dump_compact, parse_json, parse_json_file
 from clawstate.files.paths import expand_path
 from clawstate.files.refusals import translated
 from clawstate.files.regular import open_regular, read_all
@@ -50,7 +50,7 @@ def from_file(
             raise ConfigError(name, f"a file like this has no id {each}", hint)
     if single:
         return {"value": re.sub(r"\r?\n\Z", "", _text(raw) or "")}
-    document = parse_json(raw, path=path)
+    document = parse_json_file(raw, path=path)
     return {pointer: _value_at(document, pointer, path) for pointer in ids}
 
 

@@ -61,8 +61,11 @@ def _layout_of(place: PurePosixPath) -> Layout:
 
 
 def _mended(collection: JsonFileCollection, path: Path) -> str:
+    is_whole = collection.is_readable_otherwise()
     aside = collection.repair()
     if aside is None:
         return "upgrade clawstate"  # a newer version wrote it
+    if is_whole:
+        return f"written again as JSON in UTF-8; the file as it was is {aside}"
     good = "restored from its last good copy" if path.exists() else "there is no good copy of it"
     return f"{good}; the damaged file is {aside}"

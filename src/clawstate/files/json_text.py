@@ -6,6 +6,7 @@ The rules are those of ECMA-262, `JSON.stringify` and `Number::toString`.
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import re
@@ -82,6 +83,32 @@ def parse_json(text: str | bytes, *, path: Path) -> Any:
     if problem is not None:
         raise CorruptError(str(path), problem)
     return value
+
+
+def parse_json_file(raw: bytes, *, path: Path) -> Any:
+    """
+    Return the value of the JSON document *raw*, the content of the file *path*.
+
+    A byte order mark of UTF-8, which some editors write, is passed over. Raises `CorruptError` as
+    `parse_json` does; for UTF-16 and UTF-32 it says so.
+    """
+    if (encoding := wide_encoding(raw)) is not None:
+        name = encoding[:6].upper()
+        raise CorruptError(
+            str(path), f"is {name}; save it as UTF-8, or run 'clawstate doctor --fix'"
+        )
+    return parse_json(raw.removeprefix(codecs.BOM_UTF8), path=path)
+
+
+def wide_encoding(raw: bytes) -> str | None:
+    """Return the encoding of *raw* if it is one with more than a byte for each character."""
+    if raw.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if len(raw) > 1 and (raw[0] == 0) != (raw[1] == 0):  # JSON begins with ASCII
+        return "utf-16-be" if raw[0] == 0 else "utf-16-le"
+    return None
 
 
 def _dump(value: Any, *, line: str, step: str, colon: str) -> str:

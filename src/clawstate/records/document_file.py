@@ -27,7 +27,14 @@ from clawstate.errors import (
     VersionError,
 )
 from clawstate.files.atomic import make_private_dir, sweep_temporaries, write_atomic
-from clawstate.files.json_text import Texts, dump_pretty_again, parse_json
+from clawstate.files.json5_text import parse_json5
+from clawstate.files.json_text import (
+    Texts,
+    dump_pretty,
+    dump_pretty_again,
+    parse_json_file,
+    wide_encoding,
+)
 from clawstate.files.refusals import translated
 from clawstate.files.stamps import Stamp, read_stamped, stamp_of
 from clawstate.records.contract import Json, Revision, Shape, Versioned
@@ -184,18 +191,26 @@ class DocumentFile:
             return damage
         return None
 
+    def is_readable_otherwise(self) -> bool:
+        """Tell whether a document that cannot be read is whole: JSON5, or in another encoding."""
+        with contextlib.suppress(StateError):
+            return self._rewritten() is not None
+        return False
+
     def repair(self, *, fence: Callable[[], object]) -> Path | None:
         """
         Move a damaged document into quarantine and restore its last good state, if there is one.
 
-        For the holder of the lock. Returns where the damaged file lies now, or `None` if nothing
-        is wrong. A kill at any point leaves the damaged file or the restored one in its place.
+        One that is whole, but JSON5 or in another encoding, is written again as JSON instead: what
+        is newer does not give way to what is older. For the holder of the lock. Returns where the
+        damaged file lies now, or `None` if nothing is wrong. A kill at any point leaves the damaged
+        file or the restored one in its place.
         """
         damage = self.damage()
         if damage is None or isinstance(damage, VersionError):
             return None
         aside = self._quarantined()
-        good = self._last_good(damage, warn=False)
+        good = self._rewritten() or self._last_good(damage, warn=False)
         if good.stamp is None and not good.raw:
             fence()
             with translated(self.path, "was not moved away"):
@@ -219,7 +234,7 @@ class DocumentFile:
                 found._texts,  # noqa: SLF001
             )
         else:
-            document = parse_json(raw, path=self.path)
+            document = parse_json_file(raw, path=self.path)
             snapshot = self._snapshot(stamp, raw, document, settled=settled)
         self._good = self._now = snapshot
         return snapshot
@@ -256,8 +271,19 @@ class DocumentFile:
         if raw is None:
             return None
         try:
-            return self._snapshot(None, raw, parse_json(raw, path=self.path), settled=False)
+            return self._snapshot(None, raw, parse_json_file(raw, path=self.path), settled=False)
         except CorruptError:
+            return None
+
+    def _rewritten(self) -> Snapshot | None:
+        """Return the document as JSON, if people and other programs could still read it whole."""
+        raw, _, _ = read_stamped(self.path, limit=self._shape.max_bytes)
+        encoding = wide_encoding(raw) or "utf-8-sig"
+        try:
+            document = parse_json5(raw.decode(encoding), path=self.path)
+            text = dump_pretty(document) + ("\n" if self._shape.newline else "")
+            return self._snapshot(None, text.encode(), document, settled=False)
+        except (CorruptError, InvalidError, UnicodeDecodeError):
             return None
 
     def _quarantined(self) -> Path:

@@ -211,10 +211,15 @@ class JsonFileCollection:
         """Return why the file cannot be read, or `None`."""
         return self._file.damage()
 
+    def is_readable_otherwise(self) -> bool:
+        """Tell whether a damaged file is whole in another form, which `repair` writes as JSON."""
+        return self._file.is_readable_otherwise()
+
     def repair(self) -> Path | None:
         """
         Move a damaged file into quarantine and restore its last good state (decision 3).
 
+        One that is whole, but JSON5 or in another encoding, is written again as JSON instead.
         Returns where the damaged file lies now, or `None` if nothing was wrong.
         """
         self._backend.permit(self._file.path)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clawstate.errors import CorruptError, UnavailableError, VersionError
-from clawstate.files.json_text import dump_compact, dump_pretty, parse_json
+from clawstate.files.json_text import dump_compact, dump_pretty, parse_json_file
 from clawstate.sealing.ciphertext import key_id, key_name, open_text, seal_text
 from clawstate.sealing.sources import KeySource
 
@@ -45,7 +45,7 @@ class Keys:
     @classmethod
     def read(cls, raw: bytes, *, path: Path) -> Keys:
         """Return what `text` wrote; raises `CorruptError`, `VersionError` that name *path*."""
-        found = parse_json(raw, path=path)
+        found = parse_json_file(raw, path=path)
         found = found if isinstance(found, dict) else {}
         version = found.get("version")
         if type(version) is int and version > FORMAT:

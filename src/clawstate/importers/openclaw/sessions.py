@@ -9,7 +9,7 @@ from typing import Any
 from clawstate.errors import CorruptError, InvalidError
 from clawstate.files.atomic import write_atomic
 from clawstate.files.json5_text import parse_json5
-from clawstate.files.json_text import dump_pretty, parse_json
+from clawstate.files.json_text import dump_pretty, parse_json_file
 from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import SESSION_INDEX
 from clawstate.files.paths import expand_path
@@ -85,7 +85,7 @@ def _as_json(path: Path) -> None:
     with FileLock(path, options=SESSION_INDEX) as lock:
         raw = read_regular(path, limit=MOST_BYTES)
         try:
-            parse_json(raw, path=path)
+            parse_json_file(raw, path=path)
         except CorruptError:
             text = dump_pretty(parse_json5(raw, path=path))
             write_atomic(path, text.encode(), fence=lock.confirm)

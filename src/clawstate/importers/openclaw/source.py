@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from clawstate.errors import CorruptError, LimitError, NotFoundError, StateError, UnavailableError
 from clawstate.files.json5_text import parse_json5
-from clawstate.files.json_text import parse_json
+from clawstate.files.json_text import parse_json_file
 from clawstate.importers.regular_file import open_regular, unreadable
 
 MOST_BYTES = 256 << 20
@@ -25,7 +25,6 @@ MOST_NAMES = 20_000
 
 _LOOKS, _MOST_LOOKS = 2, 50  # what stays as it is for so many looks is broken
 _PAUSE = 0.02  # seconds between them
-_BOM = b"\xef\xbb\xbf"
 _WALKED_WHOLE = frozenset({"agents", "sessions", "credentials", "devices", "identity"})
 _NEVER_ENTERED = frozenset({"node_modules", ".git", "lancedb"})
 
@@ -103,7 +102,7 @@ class Source:
 
     def json(self, path: str) -> Any:
         """Return the JSON document *path*; raises `CorruptError`, `UnavailableError`."""
-        return self._parsed(path, lambda raw: parse_json(raw.removeprefix(_BOM), path=Path(path)))
+        return self._parsed(path, lambda raw: parse_json_file(raw, path=Path(path)))
 
     def json5(self, path: str) -> Any:
         """Return the JSON5 document *path*; raises `CorruptError`, `UnavailableError`."""

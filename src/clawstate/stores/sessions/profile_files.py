@@ -9,7 +9,7 @@ from typing import Final
 
 from clawstate.errors import CorruptError, InvalidError, LimitError, NotFoundError
 from clawstate.files.atomic import is_temporary, make_private_dir
-from clawstate.files.json_text import dump_pretty, parse_json
+from clawstate.files.json_text import dump_pretty, parse_json_file
 from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.refusals import translated
@@ -78,7 +78,7 @@ class ProfileFiles:
             return None
         except LimitError as error:
             raise CorruptError(str(path), str(error)) from error
-        document = parse_json(raw, path=path)
+        document = parse_json_file(raw, path=path)
         if not isinstance(document, dict):
             raise CorruptError(str(path), "holds no object")
         return _parted(document, stamp, settled=settled)
