@@ -62,7 +62,7 @@ bench: $(VENV)/.bench
 # The tools that the slow suites drive; without them their tests say why they are skipped.
 system:
 	@./tests/system-packages strace fusermount3=fuse3 faketime mkfs.ext4=e2fsprogs \
-	  mkfs.xfs=xfsprogs unshare=util-linux
+	  mkfs.xfs=xfsprogs unshare=util-linux zsh fish
 
 install: $(VENV)/.run
 

@@ -7,18 +7,28 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clawstate.cli.command import CONTEXT, Group, SecretCommand, pass_session
+from clawstate.cli.options import Moment
 from clawstate.cli.printing import style
 from clawstate.cli.session import Session
+from clawstate.cli.suggestions import PROFILES, PROVIDERS
 
 if TYPE_CHECKING:
     from clawstate.stores.auth import AuthProfiles
 
 TYPES = ("api_key", "oauth", "token")
 
-PROFILE = click.argument("profile_id", metavar="ID")
+PROFILE = click.argument("profile_id", metavar="ID", shell_complete=PROFILES)
 
 
-@click.group(cls=Group, context_settings=CONTEXT)
+@click.group(
+    cls=Group,
+    context_settings=CONTEXT,
+    examples=(
+        "clawstate auth add openai:default < key.txt",
+        "clawstate auth list",
+        "clawstate auth audit || true    # 1 when there are findings",
+    ),
+)
 def auth() -> None:
     """
     Keep credentials, and find secrets in the clear.
@@ -63,7 +73,14 @@ def show(session: Session, /, profile_id: str) -> None:
     session.output.emit(document, *aligned(_readable(document)))
 
 
-@auth.command(cls=SecretCommand, absent_ok=True)
+@auth.command(
+    cls=SecretCommand,
+    examples=(
+        "clawstate auth add openai:default < key.txt",
+        "clawstate auth add openai:ci --ref env:default:OPENAI_API_KEY",
+    ),
+    absent_ok=True,
+)
 @PROFILE
 @click.option("--provider", metavar="P", help="Whom it is for [the first part of ID].")
 @click.option(
@@ -76,7 +93,12 @@ def show(session: Session, /, profile_id: str) -> None:
 )
 @click.option("--ref", metavar="REF", help="Where the secret is kept: env:default:OPENAI_API_KEY.")
 @click.option("--email", metavar="ADDRESS", help="Whose account it is.")
-@click.option("--expires", metavar="WHEN", help="Until when a token is good: 30d, or a date.")
+@click.option(
+    "--expires",
+    type=Moment(ahead=True),
+    metavar="TIME",
+    help="Until when a token is good: 30d, or a date.",
+)
 @pass_session
 def add(
     session: Session,
@@ -87,7 +109,7 @@ def add(
     kind: str,
     ref: str | None,
     email: str | None,
-    expires: str | None,
+    expires: float | None,
 ) -> None:
     """
     Keep a credential as ID, such as openai:default; what is there under ID is replaced.
@@ -95,12 +117,13 @@ def add(
     The secret is read from standard input, or asked for on a terminal. For --type oauth it is a
     JSON object with access, refresh and expires (milliseconds).
     """
-    from clawstate.cli.auth_input import credential_of, moment_ms  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.cli.auth_input import credential_of  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.clock import to_ms  # noqa: PLC0415
     from clawstate.stores.auth.names import require_profile_id  # noqa: PLC0415
 
     require_profile_id(profile_id)
-    store, now = store_of(session), session.state.ground.clock()
-    ends = None if expires is None else moment_ms(expires, now=now)
+    store = store_of(session)
+    ends = None if expires is None else to_ms(expires)
     given = credential_of(kind, profile_id, ref=ref)
     wanted = {
         "type": kind,
@@ -129,8 +152,8 @@ def remove(session: Session, /, profile_id: str) -> None:
 
 
 @auth.command()
-@click.argument("provider")
-@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.argument("provider", shell_complete=PROVIDERS)
+@click.argument("ids", nargs=-1, metavar="[ID]...", shell_complete=PROFILES)
 @click.option("--clear", is_flag=True, help="Leave the order to the configuration.")
 @pass_session
 def order(session: Session, /, provider: str, ids: tuple[str, ...], *, clear: bool) -> None:

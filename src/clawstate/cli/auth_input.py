@@ -8,9 +8,7 @@ from typing import Any
 
 import click
 
-from clawstate.cli.options import Duration
 from clawstate.cli.printing import inline
-from clawstate.clock import from_iso, is_moment, to_ms
 from clawstate.config.sensitive import is_secret_reference
 from clawstate.errors import InvalidError
 
@@ -27,25 +25,6 @@ def credential_of(kind: str, profile_id: str, *, ref: str | None) -> dict[str, A
         return {_MEMBERS[kind][1]: _reference(ref)}
     text = _secret(f"{_PROMPTS[kind]} of {profile_id} (not shown)")
     return _tokens(text) if kind == "oauth" else {_MEMBERS[kind][0]: text}
-
-
-def moment_ms(text: str, *, now: float) -> int:
-    """Return the moment that *text* means, a length of time from *now* or a date, in ms."""
-    try:
-        moment = now + Duration().convert(text, None, None)
-    except click.BadParameter:
-        moment = _date(text)
-    if not is_moment(moment):
-        raise InvalidError("--expires", f"{text!r} is beyond the year 9999", "give less")
-    return to_ms(moment)
-
-
-def _date(text: str) -> float:
-    try:
-        return from_iso(text)
-    except InvalidError:
-        problem = f"{text!r} is neither a length of time nor a date"
-        raise InvalidError("--expires", problem, "write 30d, or 2026-02-27T09:30Z") from None
 
 
 def _reference(text: str) -> dict[str, str]:

@@ -1,7 +1,8 @@
-"""The form that all commands share: `--json` and `--no-color` also after the name."""
+"""The form that all commands share: examples, and `--json` and `--no-color` also after the name."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -11,7 +12,24 @@ from clawstate.cli.session import Session
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
-class Command(click.Command):
+class WithExamples(click.Command):
+    """A command whose help ends with *examples*, which work when they are typed in their order."""
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
+        kwargs.setdefault("context_settings", CONTEXT)
+        super().__init__(*args, **kwargs)
+        self.examples = tuple(examples)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, a line each, below all else."""
+        super().format_epilog(ctx, formatter)
+        if self.examples:
+            with formatter.section("Examples"):
+                for each in self.examples:
+                    formatter.write(f"{'':{formatter.current_indent}}{each}\n")
+
+
+class Command(WithExamples):
     """
     A command that takes the global output options as its own.
 
@@ -20,7 +38,6 @@ class Command(click.Command):
 
     def __init__(self, *args: Any, absent_ok: bool = False, **kwargs: Any) -> None:
         self.absent_ok = absent_ok
-        kwargs.setdefault("context_settings", CONTEXT)
         super().__init__(*args, **kwargs)
         self.params.append(
             click.Option(
@@ -55,7 +72,7 @@ class SecretCommand(Command):
         return rest
 
 
-class Group(click.Group):
+class Group(WithExamples, click.Group):
     """A noun; its verbs are `Command`s."""
 
     command_class = Command

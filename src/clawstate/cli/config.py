@@ -12,6 +12,7 @@ import click
 from clawstate.cli.command import CONTEXT, Command, Group, pass_session
 from clawstate.cli.printing import inline, style
 from clawstate.cli.session import Session
+from clawstate.cli.suggestions import CONFIG_PATHS
 
 if TYPE_CHECKING:
     from clawstate.cli.output import Output
@@ -29,11 +30,20 @@ def _unicode(ctx: click.Context, param: click.Parameter, value: str | None) -> s
     return value
 
 
-PATH = click.argument("path", callback=_unicode)
+PATH = click.argument("path", callback=_unicode, shell_complete=CONFIG_PATHS)
 FORCE = click.option("--force", is_flag=True, help="Write even what looks like an accident.")
 
 
-@click.group(cls=Group, context_settings=CONTEXT)
+@click.group(
+    cls=Group,
+    context_settings=CONTEXT,
+    examples=(
+        "clawstate config set gateway.port 18790",
+        "clawstate config get gateway.port",
+        "clawstate config diff",
+        "clawstate config undo",
+    ),
+)
 def config() -> None:
     """Read, change and check the settings."""
 
@@ -86,7 +96,15 @@ class _Setting(Command):
         return super().parse_args(ctx, args)
 
 
-@config.command(name="set", cls=_Setting, absent_ok=True)
+@config.command(
+    name="set",
+    cls=_Setting,
+    examples=(
+        "clawstate config set agents.defaults.workspace ~/work",
+        "clawstate config set gateway.auth.token --stdin < token.txt",
+    ),
+    absent_ok=True,
+)
 @PATH
 @click.argument("value", required=False, callback=_unicode)
 @click.option("--stdin", "piped", is_flag=True, help="Read the value from standard input.")

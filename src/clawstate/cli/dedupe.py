@@ -8,6 +8,7 @@ import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
 from clawstate.cli.session import Session
+from clawstate.cli.suggestions import NAMESPACES
 
 if TYPE_CHECKING:
     from clawstate.stores.dedupe import NamespaceStatistics
@@ -16,13 +17,21 @@ NAMESPACE = click.option(
     "--namespace",
     "-n",
     metavar="NS",
+    shell_complete=NAMESPACES,
     default="global",
     show_default=True,
     help="Such as a channel.",
 )
 
 
-@click.group(cls=Group, context_settings=CONTEXT)
+@click.group(
+    cls=Group,
+    context_settings=CONTEXT,
+    examples=(
+        "clawstate dedupe check update-4711 --namespace telegram",
+        "clawstate dedupe stats",
+    ),
+)
 def dedupe() -> None:
     """
     Tell what was handled already.
@@ -64,7 +73,7 @@ def stats(session: Session) -> None:
 
 
 @dedupe.command()
-@click.option("--namespace", "-n", help="Only this one [all].")
+@click.option("--namespace", "-n", help="Only this one [all].", shell_complete=NAMESPACES)
 @pass_session
 def prune(session: Session, /, *, namespace: str | None) -> None:
     """Remove marks that expired, and the oldest of those too many."""

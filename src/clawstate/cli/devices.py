@@ -11,16 +11,21 @@ from clawstate.cli.command import CONTEXT, Group, SecretCommand, pass_session
 from clawstate.cli.pairing import SCOPES, show_issued
 from clawstate.cli.printing import inline, one_line, style
 from clawstate.cli.session import Session
+from clawstate.cli.suggestions import DEVICES
 
 if TYPE_CHECKING:
     from clawstate.stores.devices import Device, DeviceToken
 
-DEVICE = click.argument("device_id", metavar="ID")
+DEVICE = click.argument("device_id", metavar="ID", shell_complete=DEVICES)
 _LONGEST_ID = 24  # characters that a line shows
 _LONGEST_TOKEN = 1 << 16  # bytes; what is longer is no token of ours
 
 
-@click.group(cls=Group, context_settings=CONTEXT)
+@click.group(
+    cls=Group,
+    context_settings=CONTEXT,
+    examples=("clawstate devices list --all",),
+)
 def devices() -> None:
     """See, rotate and revoke paired devices."""
 

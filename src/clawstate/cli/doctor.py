@@ -13,7 +13,7 @@ from clawstate.cli.session import Session
 _COLOURS = {"error": "red", "warning": "yellow", "info": "blue"}
 
 
-@click.command(cls=Command, absent_ok=True)
+@click.command(cls=Command, examples=("clawstate doctor", "clawstate doctor --fix"), absent_ok=True)
 @click.option("--fix", is_flag=True, help="Mend what can be mended without loss.")
 @click.option("--quick", is_flag=True, help="Do not read every page.")
 @pass_session

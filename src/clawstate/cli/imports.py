@@ -27,7 +27,11 @@ _KINDS = [
 ]
 
 
-@click.group(cls=Group, context_settings=CONTEXT)
+@click.group(
+    cls=Group,
+    context_settings=CONTEXT,
+    examples=("clawstate import openclaw --dry-run",),
+)
 def imports() -> None:
     """Take over what another agent kept."""
 

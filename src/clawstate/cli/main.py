@@ -12,8 +12,10 @@ from collections.abc import Sequence
 
 import click
 
+from clawstate.cli.command import WithExamples
 from clawstate.cli.output import Output, escape_what_cannot_be_encoded
 from clawstate.cli.session import Session
+from clawstate.cli.suggestions import AGENTS, directories
 from clawstate.errors import StateError, StateWarning
 from clawstate.version import __version__
 
@@ -29,6 +31,8 @@ NOUNS = {
     "import": ("clawstate.cli.imports", "imports", "Take over what another agent kept."),
     "status": ("clawstate.cli.status", "status", "Show what is kept, and where."),
     "doctor": ("clawstate.cli.doctor", "doctor", "Find what is wrong, and mend it."),
+    "completion": ("clawstate.cli.completion", "completion", "Let the Tab key complete."),
+    "version": ("clawstate.cli.version", "version", "Print the version."),
 }
 """Each noun's module, attribute and line of help: `--help` loads none of them."""
 
@@ -38,7 +42,7 @@ EXIT_CODES = {"not_found": 3}
 EXIT_INTERRUPTED = 130
 
 
-class LazyGroup(click.Group):
+class LazyGroup(WithExamples, click.Group):
     """A group whose commands are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
@@ -52,6 +56,19 @@ class LazyGroup(click.Group):
         module, attribute, _ = NOUNS[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def shell_complete(
+        self, ctx: click.Context, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem[str]]:
+        """Return the nouns that begin with *incomplete*, none imported, and the options."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - most runs complete none
+
+        nouns = [
+            CompletionItem(name, help=line)
+            for name, (_, _, line) in NOUNS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*nouns, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -68,10 +85,24 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, line) for name, (_, _, line) in NOUNS.items()])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--state-dir", metavar="DIR", help="The state directory [$OPENCLAW_STATE_DIR].")
+@click.group(
+    cls=LazyGroup,
+    examples=(
+        'clawstate memory add "Ada prefers green tea" --tag preference',
+        'clawstate memory search "what does Ada like to drink?"',
+        "clawstate status",
+    ),
+)
+@click.option(
+    "--state-dir",
+    metavar="DIR",
+    help="The state directory [$OPENCLAW_STATE_DIR].",
+    shell_complete=directories,
+)
 @click.option("--store", metavar="URL", help="The engine of the records [state.store].")
-@click.option("--agent", metavar="ID", help="The agent that is meant [main].")
+@click.option(
+    "--agent", metavar="ID", help="The agent that is meant [main].", shell_complete=AGENTS
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--no-color", is_flag=True, help="Print without colours.")
 @click.version_option(__version__, prog_name="clawstate")

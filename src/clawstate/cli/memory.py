@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
-from clawstate.cli.options import Duration, Pair, SourceName, Where, where_of
+from clawstate.cli.options import (
+    COUNT,
+    Duration,
+    Fraction,
+    Moment,
+    Pair,
+    SourceName,
+    Where,
+    where_of,
+)
 from clawstate.cli.printing import style
 from clawstate.cli.session import Session
 
@@ -19,21 +28,40 @@ if TYPE_CHECKING:
 NAMESPACE = click.option(
     "--namespace", "-n", default="default", show_default=True, help="Whose memory."
 )
+SINCE = click.option(
+    "--since", type=Moment(), metavar="TIME", help="Made since 7d, yesterday or an ISO date."
+)
+UNTIL = click.option("--until", type=Moment(), metavar="TIME", help="Made before this time.")
 TAGS = click.option("--tag", "-t", "tags", multiple=True, metavar="TAG", help="Repeatable.")
 
 
-@click.group(cls=Group, context_settings=CONTEXT)
+@click.group(
+    cls=Group,
+    context_settings=CONTEXT,
+    examples=(
+        'clawstate memory add "Ada prefers green tea" --tag preference',
+        'clawstate memory search "what does Ada like to drink?"',
+        "clawstate memory import ~/notes",
+    ),
+)
 def memory() -> None:
     """Remember, search and import."""
 
 
-@memory.command(absent_ok=True)
+@memory.command(
+    examples=(
+        'clawstate memory add "Standup moves to 9:30 on Mondays" --tag work --ttl 30d',
+        'clawstate memory add "Ada is allergic to peanuts" --meta person=ada',
+        "date | clawstate memory add - --source clock",
+    ),
+    absent_ok=True,
+)
 @click.argument("text")
 @TAGS
 @NAMESPACE
 @click.option("--source", metavar="NAME", help="Where it comes from.")
 @click.option("--meta", type=Pair(), multiple=True, help="Metadata, repeatable; JSON or text.")
-@click.option("--importance", type=click.FloatRange(0, 1), default=0.7, show_default=True)
+@click.option("--importance", type=Fraction(), default=0.7, show_default=True)
 @click.option("--category", default="other", show_default=True)
 @click.option("--ttl", type=Duration(), help="Forget after 90s, 15m, 2h, 30d or 1y.")
 @click.option("--thread", metavar="NAME", help="The conversation or document it belongs to.")
@@ -49,9 +77,14 @@ def add(
     session.output.emit({"id": made}, made)
 
 
-@memory.command()
+@memory.command(
+    examples=(
+        'clawstate memory search "when do we meet?" --tag work --since 7d',
+        "clawstate memory search allergies --where person=ada --json",
+    ),
+)
 @click.argument("query")
-@click.option("--limit", "-k", default=10, show_default=True, help="How many at most.")
+@click.option("--limit", "-k", type=COUNT, default=10, show_default=True, help="How many at most.")
 @click.option(
     "--mode",
     type=click.Choice(["hybrid", "words", "vector"]),
@@ -63,9 +96,14 @@ def add(
 @TAGS
 @click.option("--source", type=SourceName(), help="Only what comes from this file or name.")
 @click.option("--where", type=Where(), multiple=True, help="A demand on metadata, repeatable.")
-@click.option("--since", metavar="TIME", help="Made at or after this ISO time.")
-@click.option("--until", metavar="TIME", help="Made before this ISO time.")
-@click.option("--min-score", default=0.0, help="Leave out what scores less (0 to 1).")
+@SINCE
+@UNTIL
+@click.option(
+    "--min-score",
+    type=Fraction(),
+    default=0.0,
+    help="Leave out what scores less (0 to 1).",
+)
 @pass_session
 def search(
     session: Session,
@@ -107,7 +145,7 @@ def get(session: Session, /, record_id: str) -> None:
 @click.option("--no-tags", is_flag=True, help="Take all tags away.")
 @click.option("--meta", type=Pair(), multiple=True, help="Set a key; null takes it away.")
 @click.option("--source", metavar="NAME")
-@click.option("--importance", type=click.FloatRange(0, 1))
+@click.option("--importance", type=Fraction())
 @click.option("--category")
 @click.option("--ttl", type=Duration(), help="Forget after this time from now.")
 @pass_session
@@ -165,15 +203,18 @@ def forget(
     session.output.emit({"forgotten": forgotten}, f"forgot {forgotten}")
 
 
-@memory.command(name="list")
+@memory.command(
+    name="list",
+    examples=("clawstate memory list --since yesterday --tag work",),
+)
 @NAMESPACE
 @TAGS
 @click.option("--source", type=SourceName(), help="Only what comes from this file or name.")
 @click.option("--where", type=Where(), multiple=True, help="A demand on metadata, repeatable.")
-@click.option("--since", metavar="TIME", help="Made at or after this ISO time.")
-@click.option("--until", metavar="TIME", help="Made before this ISO time.")
+@SINCE
+@UNTIL
 @click.option("--after", metavar="ID", help="Go on behind this record.")
-@click.option("--limit", "-k", default=20, show_default=True, help="How many at most.")
+@click.option("--limit", "-k", type=COUNT, default=20, show_default=True, help="How many at most.")
 @pass_session
 def list_(session: Session, /, *, tags: tuple[str, ...], where: Any, **settings: Any) -> None:
     """Print what is kept, in the order of ids."""

@@ -25,7 +25,11 @@ _PAGE = 1000
 _SHOWN = 20
 
 
-@memory.command(name="import", absent_ok=True)
+@memory.command(
+    name="import",
+    examples=("clawstate memory import ~/notes --tag notes",),
+    absent_ok=True,
+)
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
 @NAMESPACE
 @TAGS
@@ -66,7 +70,9 @@ def import_(
         raise click.exceptions.Exit(1)
 
 
-@memory.command()
+@memory.command(
+    examples=("clawstate memory export memories.jsonl",),
+)
 @click.argument("file", type=click.File("w", encoding="utf-8", lazy=True), default="-")
 @click.option("--namespace", "-n", help="Only this one [all].")
 @pass_session

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Iterable
@@ -12,6 +13,8 @@ import click
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w|y)?")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_557_600}
+_DAY = 86_400
+_LONGEST = 1000 * 31_557_600
 _WHERE = re.compile(r"([^=<>!~]+)(=|!=|>=|<=|>|<|~)(.*)", re.DOTALL)
 _OPERATORS = {
     "=": "eq",
@@ -22,6 +25,26 @@ _OPERATORS = {
     "<": "lt",
     "~": "contains",
 }
+
+
+COUNT = click.IntRange(min=1, max=1_000_000)
+"""How many are wanted; more than anybody reads is a slip."""
+
+
+class Fraction(click.FloatRange):
+    """A number from 0 to 1."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 1)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return *value*, which has to be a number indeed."""
+        found: float = super().convert(value, param, ctx)
+        if math.isnan(found):
+            self.fail(f"{value!r} is no number from 0 to 1", param, ctx)
+        return found
 
 
 class Duration(click.ParamType[float]):
@@ -39,7 +62,10 @@ class Duration(click.ParamType[float]):
         match = _DURATION.fullmatch(str(value).strip().lower())
         if match is None:
             self.fail(f"{value!r} is no length of time; write 90s, 15m, 2h, 30d or 1y", param, ctx)
-        return float(match[1]) * _SECONDS[match[2] or self._bare]
+        seconds = float(match[1]) * _SECONDS[match[2] or self._bare]
+        if seconds > _LONGEST:
+            self.fail(f"{value!r} is too long; at most 1000y are possible", param, ctx)
+        return seconds
 
 
 class Minutes(Duration):
@@ -47,6 +73,52 @@ class Minutes(Duration):
 
     name = "minutes"
     _bare = "m"
+
+
+class Moment(click.ParamType[float]):
+    """
+    A moment: a date or time, `today`, `yesterday`, `now`, or a length of time from now.
+
+    A length of time reaches back, or ahead for what is *ahead*. Dates without a zone are UTC, as
+    all times that are printed. In seconds since the epoch.
+    """
+
+    name = "time"
+
+    def __init__(self, *, ahead: bool = False) -> None:
+        self._sign = 1 if ahead else -1
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the seconds since the epoch that *value* means."""
+        if isinstance(value, int | float):
+            return float(value)
+        from clawstate.clock import from_iso, is_moment, system_clock  # noqa: PLC0415 - see `NOUNS`
+        from clawstate.errors import InvalidError  # noqa: PLC0415
+
+        text, now = str(value).strip().lower(), system_clock()
+        midnight = now - now % _DAY
+        named = {
+            "now": now,
+            "today": midnight,
+            "yesterday": midnight - _DAY,
+            "tomorrow": midnight + _DAY,
+        }
+        length = _DURATION.fullmatch(text)
+        try:
+            if text in named:
+                moment = named[text]
+            elif length is not None and length[2]:
+                moment = now + self._sign * float(length[1]) * _SECONDS[length[2]]
+            else:
+                moment = from_iso(str(value).strip())
+        except InvalidError:
+            problem = f"{value!r} is no time; write 7d, yesterday, 2026-02-27 or 2026-02-27T09:30Z"
+            self.fail(problem, param, ctx)
+        if not is_moment(moment):
+            self.fail(f"{value!r} is not between the years 1970 and 9999", param, ctx)
+        return moment
 
 
 class Size(click.ParamType[int]):

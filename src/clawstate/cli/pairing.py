@@ -9,6 +9,7 @@ import click
 from clawstate.cli.command import CONTEXT, Group, pass_session
 from clawstate.cli.printing import one_line, style
 from clawstate.cli.session import Session
+from clawstate.cli.suggestions import CODES
 
 if TYPE_CHECKING:
     from clawstate.stores.pairing import Issued, PairingRequest
@@ -20,7 +21,14 @@ SCOPES = click.option(
 )
 
 
-@click.group(cls=Group, context_settings=CONTEXT)
+@click.group(
+    cls=Group,
+    context_settings=CONTEXT,
+    examples=(
+        "clawstate pairing request --user ada --device phone",
+        "clawstate pairing list",
+    ),
+)
 def pairing() -> None:
     """Let devices in."""
 
@@ -66,7 +74,7 @@ def list_(session: Session) -> None:
 
 
 @pairing.command()
-@click.argument("code")
+@click.argument("code", shell_complete=CODES)
 @SCOPES
 @pass_session
 def approve(session: Session, /, code: str, *, scopes: tuple[str, ...]) -> None:
@@ -81,7 +89,7 @@ def approve(session: Session, /, code: str, *, scopes: tuple[str, ...]) -> None:
 
 
 @pairing.command()
-@click.argument("code")
+@click.argument("code", shell_complete=CODES)
 @pass_session
 def reject(session: Session, /, code: str) -> None:
     """Turn away the device that shows CODE."""

@@ -11,6 +11,7 @@ from clawstate.cli.command import CONTEXT, Group, pass_session
 from clawstate.cli.options import Minutes
 from clawstate.cli.printing import inline, one_line, style
 from clawstate.cli.session import Session
+from clawstate.cli.suggestions import SESSIONS
 from clawstate.clock import to_iso, to_ms
 
 if TYPE_CHECKING:
@@ -18,10 +19,18 @@ if TYPE_CHECKING:
 
 _LONGEST = 60  # characters of a value that is shown in one line
 
-KEY = click.argument("key")
+KEY = click.argument("key", shell_complete=SESSIONS)
 
 
-@click.group(cls=Group, context_settings=CONTEXT)
+@click.group(
+    cls=Group,
+    context_settings=CONTEXT,
+    examples=(
+        "clawstate sessions create telegram:42",
+        "clawstate sessions list --active 2h",
+        "clawstate sessions show telegram:42",
+    ),
+)
 def sessions() -> None:
     """See and prune conversations."""
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from clawstate.stores.sessions import Pruned, SessionEntry
 
 
-@sessions.command()
+@sessions.command(
+    examples=("clawstate sessions prune --older-than 30d --dry-run",),
+)
 @click.option("--older-than", type=Duration(), metavar="TIME", help="Not updated for 90m, 30d, 1y.")
 @click.option("--max-entries", type=click.IntRange(min=0), help="Keep as many, the newest.")
 @click.option("--max-bytes", type=Size(), metavar="SIZE", help="Keep what fits, the newest.")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from clawstate.state import State
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, examples=("clawstate status --json",))
 @pass_session
 def status(session: Session) -> None:
     """Show what is kept, and where: sizes, counts, versions, the last durable write."""

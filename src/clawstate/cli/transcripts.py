@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
+from clawstate.cli.options import Moment
 from clawstate.cli.printing import style
 from clawstate.cli.session import Session
+from clawstate.cli.suggestions import SESSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _ON_TERMINAL = 50  # messages that a person is shown without asking for more
 
-KEY = click.argument("key", required=False)
+_MESSAGE = '{"role": "user", "content": "Which green tea?"}'
+_APPENDED = f"echo '{_MESSAGE}' | clawstate transcripts append telegram:42"
+
+KEY = click.argument("key", required=False, shell_complete=SESSIONS)
 SESSION = click.option("--session", "session_id", metavar="ID", help="A session id instead of KEY.")
 
 
@@ -26,12 +31,22 @@ def keyed(command: Callable[..., None]) -> Callable[..., None]:
     return KEY(SESSION(command))
 
 
-@click.group(cls=Group, context_settings=CONTEXT)
+@click.group(
+    cls=Group,
+    context_settings=CONTEXT,
+    examples=(
+        _APPENDED,
+        "clawstate transcripts show telegram:42",
+    ),
+)
 def transcripts() -> None:
     """Keep and search messages."""
 
 
-@transcripts.command(absent_ok=True)
+@transcripts.command(
+    examples=(_APPENDED,),
+    absent_ok=True,
+)
 @keyed
 @click.option("--turn", metavar="NAME", help="Keep a turn of this name only once.")
 @click.option("--parent", metavar="ID", help="The message that the first one follows [the newest].")
@@ -99,16 +114,20 @@ def show(
     )
 
 
-@transcripts.command()
+@transcripts.command(
+    examples=('clawstate transcripts search "green tea" --since 7d',),
+)
 @click.argument("text")
 @click.option("--session", "session_id", metavar="ID", help="Only this session.")
-@click.option("--key", metavar="KEY", help="Only the session of this key.")
+@click.option("--key", metavar="KEY", help="Only the session of this key.", shell_complete=SESSIONS)
 @click.option(
     "--limit", "-k", default=20, show_default=True, type=click.IntRange(min=0), help="At most."
 )
 @click.option("--role", help="Only what this role said, such as user or assistant.")
-@click.option("--since", metavar="TIME", help="Said at or after this ISO time.")
-@click.option("--until", metavar="TIME", help="Said before this ISO time.")
+@click.option(
+    "--since", type=Moment(), metavar="TIME", help="Said since 7d, yesterday or an ISO date."
+)
+@click.option("--until", type=Moment(), metavar="TIME", help="Said before this time.")
 @pass_session
 def search(
     session: Session,

@@ -1,0 +1,130 @@
+"""Names that are kept, as answers to the Tab key: few, quickly read, and harmless in a shell."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from clawstate.errors import StateError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from clawstate.state import State
+
+_MOST = 200
+# The shells insert it as it is, so what an outsider chose must mean nothing to them.
+_HARMLESS = re.compile(r"[\w@%+:,./-]+", re.ASCII)
+
+Suggest = Callable[[click.Context, click.Parameter, str], "list[CompletionItem[str]]"]
+
+
+def suggested(names: Callable[[State, str | None], Iterable[str | tuple[str, str]]]) -> Suggest:
+    """
+    Return the `shell_complete` of a parameter whose values are the *names* in an opened state.
+
+    *names* gets the state and the agent of the command line, and gives names, or names with a word
+    of explanation. Nothing is created, warned of or raised.
+    """
+
+    def suggest(
+        ctx: click.Context,
+        param: click.Parameter,  # noqa: ARG001 - click's signature
+        incomplete: str,
+    ) -> list[CompletionItem[str]]:
+        given = ctx.find_root().params
+        try:
+            from clawstate.state import open_state  # noqa: PLC0415 - see `NOUNS`
+
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                with open_state(given.get("state_dir"), store=given.get("store")) as state:
+                    return _items(names(state, given.get("agent")), incomplete)
+        except (StateError, OSError):
+            return []
+
+    return suggest
+
+
+def directories(
+    ctx: click.Context,  # noqa: ARG001 - click's signature
+    param: click.Parameter,  # noqa: ARG001
+    incomplete: str,
+) -> list[CompletionItem[str]]:
+    """Let the shell complete a directory."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415 - most runs complete none
+
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def _agents(state: State, agent: str | None) -> Iterable[str]:  # noqa: ARG001 - see `suggested`
+    from clawstate.state.agents import agents_of  # noqa: PLC0415 - see `NOUNS`
+
+    return agents_of(state.ground)
+
+
+def _config_paths(state: State, agent: str | None) -> Iterable[str]:  # noqa: ARG001
+    from clawstate.config.path_grammar import format_key_path  # noqa: PLC0415 - see `NOUNS`
+
+    pending: list[tuple[tuple[str | int, ...], object]] = [((), state.config.redacted())]
+    while pending:
+        path, value = pending.pop()
+        if path:
+            yield format_key_path(path)
+        if isinstance(value, dict):
+            pending += [((*path, str(key)), each) for key, each in reversed(value.items())]
+
+
+def _sessions(state: State, agent: str | None) -> Iterable[str]:
+    if agent is None:
+        return (each.session_key for each in state.sessions.entries())
+    from clawstate.state.sessions import open_sessions  # noqa: PLC0415 - see `NOUNS`
+
+    return (each.session_key for each in open_sessions(state.ground, agent).entries())
+
+
+def _profiles(state: State, agent: str | None) -> Iterable[tuple[str, str]]:
+    return ((each.id, each.type) for each in state.auth(agent or "main").profiles())
+
+
+def _providers(state: State, agent: str | None) -> Iterable[str]:
+    return sorted({each.provider for each in state.auth(agent or "main").profiles()})
+
+
+def _devices(state: State, agent: str | None) -> Iterable[tuple[str, str]]:  # noqa: ARG001
+    return ((each.device_id, each.name or each.user_id) for each in state.devices.paired())
+
+
+def _codes(state: State, agent: str | None) -> Iterable[tuple[str, str]]:  # noqa: ARG001
+    return ((each.code, f"{each.device_id} of {each.user_id}") for each in state.pairing.pending())
+
+
+def _namespaces(state: State, agent: str | None) -> Iterable[str]:  # noqa: ARG001
+    return state.dedupe.namespaces()
+
+
+def _items(names: Iterable[str | tuple[str, str]], incomplete: str) -> list[CompletionItem[str]]:
+    from click.shell_completion import CompletionItem  # noqa: PLC0415 - most runs complete none
+
+    found: list[CompletionItem[str]] = []
+    for each in names:
+        name, explained = (each, None) if isinstance(each, str) else each
+        if name.startswith(incomplete) and _HARMLESS.fullmatch(name):
+            found.append(CompletionItem(name, help=explained))
+        if len(found) == _MOST:
+            break
+    return found
+
+
+AGENTS = suggested(_agents)
+CONFIG_PATHS = suggested(_config_paths)
+SESSIONS = suggested(_sessions)
+PROFILES = suggested(_profiles)
+PROVIDERS = suggested(_providers)
+DEVICES = suggested(_devices)
+CODES = suggested(_codes)
+NAMESPACES = suggested(_namespaces)
