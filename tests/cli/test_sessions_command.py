@@ -205,9 +205,9 @@ def test_each_agent_has_sessions_of_its_own_where_the_index_says_so(cli) -> None
     cli("config", "set", "session.store", "agents/{agentId}/sessions/sessions.json")
     cli("--agent", "ada", "sessions", "create", "k")
 
-    assert keys(cli("--agent", "ada", "sessions", "list", "--json")) == ["k"]
+    assert keys(cli("--agent", "ada", "sessions", "list", "--json")) == ["agent:ada:k"]
     assert keys(cli("--agent", "bob", "sessions", "list", "--json")) == []
-    assert keys(cli("sessions", "list", "--json")) == ["k"]
+    assert keys(cli("sessions", "list", "--json")) == ["agent:ada:k"]
 
 
 @pytest.mark.parametrize("store", ["file", "sqlite"])

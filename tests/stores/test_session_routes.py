@@ -90,7 +90,7 @@ def test_entries_are_taken_over_by_their_agents(sessions, root) -> None:
     answer = sessions.adopt({"agent:ada:main": entry, "agent:bob:main": entry, "x": 7})
 
     assert set(answer.new) == {"agent:ada:main", "agent:bob:main"}
-    assert set(answer.refused) == {"x"}
+    assert set(answer.refused) == {"agent:ops:x"}
     assert (index_of(root, "ada"), index_of(root, "bob")) == (
         {"agent:ada:main"},
         {"agent:bob:main"},

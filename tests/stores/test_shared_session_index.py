@@ -32,6 +32,9 @@ def index(state):
     return path
 
 
+K = "agent:main:k"
+
+
 def put(index, **entries):
     index.write_text(json.dumps(entries))
 
@@ -60,8 +63,8 @@ def test_members_that_are_unknown_here_stay(state, index) -> None:
 
     found = json.loads(index.read_text())
     assert found["other"] == ENTRY
-    assert found["k"]["custom"] == {"a": [1]}
-    assert found["k"]["label"] == "Ada"
+    assert found[K]["custom"] == {"a": [1]}
+    assert found[K]["label"] == "Ada"
 
 
 @pytest.mark.parametrize("spelling", ["Agent:Main:X", " agent:main:x ", "AGENT:MAIN:X"])
@@ -118,7 +121,7 @@ def test_members_of_older_releases_have_their_new_names(state, index) -> None:
     assert state.sessions.get("b").fields == {"channel": "new"}
     state.sessions.update("a", {"n": 1})
 
-    assert "provider" not in json.loads(index.read_text())["a"]
+    assert "provider" not in json.loads(index.read_text())["agent:main:a"]
 
 
 @pytest.mark.parametrize(
@@ -144,7 +147,7 @@ def test_a_file_outside_is_never_believed(state, index, text) -> None:
 
     assert state.sessions.get("k").session_file == own
     state.sessions.update("k", {"n": 1})
-    assert json.loads(index.read_text())["k"]["sessionFile"] == own
+    assert json.loads(index.read_text())[K]["sessionFile"] == own
 
 
 def test_a_link_that_leads_outside_is_not_believed(state, index, tmp_path) -> None:
@@ -158,7 +161,7 @@ def test_a_link_that_leads_outside_is_not_believed(state, index, tmp_path) -> No
         c={**ENTRY, "sessionFile": str(index.parent / "t.jsonl")},
     )
 
-    files = {each.session_key: each.session_file for each in state.sessions.entries()}
+    files = {each.session_key[-1]: each.session_file for each in state.sessions.entries()}
 
     own = f"{ENTRY['sessionId']}.jsonl"
     assert files == {"a": own, "b": "real/x.jsonl", "c": "t.jsonl"}
@@ -183,7 +186,7 @@ def test_resolving_puts_an_absolute_file_right_and_nothing_else(state, index) ->
 
     state.sessions.resolve("k")
 
-    assert json.loads(index.read_text())["k"] == {**ENTRY, "sessionFile": "t.jsonl", "n": 1}
+    assert json.loads(index.read_text())[K] == {**ENTRY, "sessionFile": "t.jsonl", "n": 1}
 
 
 def test_a_new_id_has_a_new_transcript(state, index) -> None:
@@ -195,7 +198,7 @@ def test_a_new_id_has_a_new_transcript(state, index) -> None:
 
     assert old.session_file != new.session_file == f"{new.session_id}.jsonl"
     assert third.session_file == "third.jsonl"
-    assert json.loads(index.read_text())["k"]["sessionFile"] == "third.jsonl"
+    assert json.loads(index.read_text())[K]["sessionFile"] == "third.jsonl"
 
 
 def test_each_agent_has_an_index_of_its_own(state, clock) -> None:
@@ -204,7 +207,7 @@ def test_each_agent_has_an_index_of_its_own(state, clock) -> None:
 
     assert (state.paths.root / "agents/ada/sessions/sessions.json").exists()
     assert open_sessions(state.ground, "bob").entries() == ()
-    assert [each.session_key for each in state.sessions.entries()] == ["k"]
+    assert [each.session_key for each in state.sessions.entries()] == ["agent:ada:k"]
     assert state.sessions.get("k") is None  # a key that names nobody is of the default agent
 
 
@@ -214,15 +217,42 @@ def test_the_functions_need_no_state(tmp_path, clock) -> None:
 
     made = resolve_and_persist_session_file("k", store_path=path, clock=clock)
     count = update_session_store(
-        path, lambda store: store["k"].update(label="Ada") or len(store), clock=clock
+        path, lambda store: store[K].update(label="Ada") or len(store), clock=clock
     )
     again = resolve_and_persist_session_file("k", session_id="mine", store_path=path, clock=clock)
     other = resolve_and_persist_session_file("k", state_dir=tmp_path / "state", clock=clock)
 
     assert count == 1
     assert (again.session_id, again.session_file) == ("mine", "mine.jsonl")
-    assert json.loads(path.read_text())["k"]["label"] == "Ada"
+    assert json.loads(path.read_text())[K]["label"] == "Ada"
     assert made.session_file == f"{made.session_id}.jsonl"
     assert other.session_file == "profile/k.json"
     with clawstate.open(tmp_path / "state") as state:
         assert state.sessions.get("k").session_id == other.session_id
+
+
+@pytest.mark.parametrize(
+    ("key", "kept"),
+    [
+        ("telegram:42", "agent:main:telegram:42"),
+        (" Main ", "agent:main:main"),
+        ("group:1@g.us", "agent:main:whatsapp:group:1@g.us"),
+        ("global", "global"),
+        ("agent:main:x", "agent:main:x"),
+    ],
+)
+def test_a_key_names_its_agent_in_an_index_of_openclaw(state, index, key, kept) -> None:
+    """OpenClaw's doctor takes a key without its agent for one of an older release, and moves it."""
+    state.sessions.resolve(key)
+
+    assert list(json.loads(index.read_text())) == [kept]
+
+
+def test_an_entry_under_a_key_of_an_older_release_is_the_same_session(state, index) -> None:
+    """A key without its agent, as older releases wrote it, is found, renamed when it changes."""
+    put(index, k=ENTRY)
+
+    state.sessions.update("agent:main:k", {"n": 1})
+
+    assert state.sessions.get("k").session_id == ENTRY["sessionId"]
+    assert list(json.loads(index.read_text())) == [K]

@@ -44,7 +44,7 @@ def read_index(job: Job, found: Found) -> dict[str, Any]:
     """Return the entries of the index *found*, each under the key that it has here."""
     is_old = found.role is Role.SESSIONS_LEGACY
     document = job.source.object(found.path, json5=is_old)
-    form = OpenClawForm(job.source.file(found.path).parent)
+    form = OpenClawForm(job.source.file(found.path).parent, found.owner)
     entries: dict[str, Any] = {}
     for key, entry in document.items():
         name = _key(key, found, is_alone=found.owner == job.default_agent, is_old=is_old)

@@ -14,6 +14,7 @@ from clawstate.stores.sessions.saved_form import as_saved
 PROFILES = "profile"
 """The directory of the profiles, beside the index."""
 
+_OF_NO_AGENT = frozenset({"global", "unknown"})
 _OLD_NAMES = {"provider": "channel", "lastProvider": "lastChannel", "room": "groupChannel"}
 
 
@@ -70,15 +71,21 @@ class OpenClawForm:
     The index below `agents/<id>/sessions` that OpenClaw itself keeps.
 
     *folder* is the directory of the index: a `sessionFile` counts if it lies in there once all
-    links are followed, and is written relative to it.
+    links are followed, and is written relative to it. A key names the *agent* that it is of, or
+    OpenClaw's doctor takes it for one of an older release.
     """
 
     folder: Path
+    agent: str
     folds_keys = True
 
     def key(self, key: str) -> str:
-        """Return *key* without outer blanks and in lower case."""
-        return key.strip().lower()
+        """Return *key* in lower case as `agent:<id>:...`, but for keys that are of no agent."""
+        name = key.strip().lower()
+        if not name or name in _OF_NO_AGENT or name.startswith("agent:"):
+            return name
+        is_group = name.startswith("group:") and name.endswith("@g.us")
+        return f"agent:{self.agent}:{'whatsapp:' if is_group else ''}{name}"
 
     def session_file(self, key: str, document: Document) -> str:  # noqa: ARG002 - see `Form`
         """Return the transcript of the entry, `<sessionId>.jsonl` unless it names one in here."""
@@ -125,7 +132,7 @@ def is_shared(path: Path) -> bool:
 
 def form_of(path: Path) -> Form:
     """Return the form of the index file *path*."""
-    return OpenClawForm(path.parent) if is_shared(path) else SpecifiedForm()
+    return OpenClawForm(path.parent, path.parts[-3]) if is_shared(path) else SpecifiedForm()
 
 
 def _is_plain_name(text: str) -> bool:
