@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from clawstate.config.sensitive import is_sensitive
+from clawstate.secret_rules import is_sensitive
 
 _LINE_END = re.compile(r"\r\n?|\n")
 _COMMENT = r"//[^\r\n]*+|/\*(?s:.*?)(?:\*/|\Z)"

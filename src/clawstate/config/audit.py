@@ -18,7 +18,9 @@ from typing import Any
 from clawstate.clock import to_iso
 from clawstate.errors import StateError
 from clawstate.files.atomic import create_private_file
+from clawstate.secret_rules import without_secrets
 
+_MASK = "[redacted]"
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -68,7 +70,7 @@ def _document(written: Written, at: float, actor: str) -> dict[str, Any]:
         "previousBytes": None if before is None else len(before),
         "nextBytes": len(written.after),
         "changedPathCount": len(written.changed_paths),
-        "changedPaths": list(written.changed_paths),
+        "changedPaths": [without_secrets(each, _MASK) for each in written.changed_paths],
         "suspicious": list(written.suspicious),
         "result": written.result,
         **({} if written.error is None else {"errorCode": written.error}),

@@ -68,7 +68,7 @@ def parse_key_path(text: str) -> KeyPath:
 def parse_written(text: str) -> WrittenPath:
     """Return what `parse_key_path` does, and how it was written."""
     if not text.strip():
-        raise _broken(0, "is empty")
+        raise _broken(0, "is empty, and the object as a whole has no path")
     if unseen := _UNSEEN.search(text):
         kind = "half a character" if unseen[0] > " " else "a control character"
         raise _broken(unseen.start(), f"holds {kind}", r'write it in quotes, like mine["a\nb"]')

@@ -9,6 +9,18 @@ from typing import Any
 
 from clawstate.config.path_grammar import KeyPath, format_key_path
 from clawstate.errors import InvalidError
+from clawstate.secret_rules import is_option_of_secret, is_secret, is_sensitive, is_variable
+
+__all__ = [
+    "ALIAS",
+    "ENVIRONMENT_NAME",
+    "SENTINEL",
+    "is_secret_reference",
+    "is_sensitive",
+    "literal_secrets",
+    "redacted",
+    "restored",
+]
 
 SENTINEL = "__OPENCLAW_REDACTED__"
 """Stands where a secret was left out."""
@@ -16,25 +28,7 @@ SENTINEL = "__OPENCLAW_REDACTED__"
 ALIAS = r"^[a-z][a-z0-9_-]{0,63}$"
 ENVIRONMENT_NAME = r"^[A-Z][A-Z0-9_]{0,127}$"
 
-_SENSITIVE = re.compile(r"token$|password|secret|api.?key|serviceaccount(ref)?$", re.IGNORECASE)
-_HARMLESS = (
-    "maxtokens",
-    "maxoutputtokens",
-    "maxinputtokens",
-    "maxcompletiontokens",
-    "contexttokens",
-    "totaltokens",
-    "tokencount",
-    "tokenlimit",
-    "tokenbudget",
-    "passwordfile",
-)
 _SERVICE_ACCOUNT = re.compile(r"serviceaccount(ref)?$", re.IGNORECASE)
-_CREDENTIAL_HEADER = re.compile(r"(proxy-)?authorization|(set-)?cookie", re.IGNORECASE)
-_PLACEHOLDER = re.compile(r"\$\{[A-Z_][A-Z0-9_]*\}")
-_ADDRESS_WITH_PASSWORD = re.compile(
-    r"[a-z][a-z0-9+.-]*://[^/?#\s]*:[^/?#\s]*[^/?#\s]@", re.IGNORECASE
-)
 _NAMED = r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,255}"
 _IDS = {
     "env": re.compile(ENVIRONMENT_NAME.strip("^$")),
@@ -42,16 +36,6 @@ _IDS = {
     "exec": re.compile(_NAMED),
     "keyring": re.compile(_NAMED),
 }
-
-
-def is_sensitive(path: KeyPath) -> bool:
-    """
-    Tell whether text at *path* is a secret, judged by its keys (reference, "Redaction").
-
-    Indexes do not count: the elements of a list are as secret as the list.
-    """
-    dotted = ".".join(step for step in path if isinstance(step, str))
-    return _SENSITIVE.search(dotted) is not None and not dotted.lower().endswith(_HARMLESS)
 
 
 def is_secret_reference(value: Any) -> bool:
@@ -80,9 +64,8 @@ def redacted(value: Any, *, sentinel: str = SENTINEL) -> Any:
     """
     Return a copy of the configuration *value* with *sentinel* where a secret stands.
 
-    A lone `${NAME}` and a reference to a secret stay. Beyond the sensitive paths, addresses with
-    a password in them and headers such as Authorization are left out. The section `secrets` says
-    where secrets are kept, not what they are: there, only the keys below it count.
+    What is one, `secret_rules` says. A lone `${NAME}` and a reference to a secret stay. The section
+    `secrets` says where secrets are kept, not what they are: there, only the keys below it count.
     """
     return _replaced((), value, lambda _path, _secret: sentinel)
 
@@ -122,21 +105,19 @@ def _replaced(path: KeyPath, value: Any, replace: Callable[[KeyPath, Any], Any])
     if path and isinstance(path[-1], str) and _SERVICE_ACCOUNT.search(path[-1]):
         return replace(path, value)
     copy: Any = value.copy()
+    before: Any = None
     # No comprehension: it would cost a second frame for each of up to 500 levels.
     for step, item in enumerate(value) if isinstance(value, list) else value.items():
-        copy[step] = _replaced((*path, step), item, replace)
+        if isinstance(step, int) and isinstance(item, str) and is_option_of_secret(before):
+            copy[step] = replace((*path, step), item) if not is_variable(item) else item
+        else:
+            copy[step] = _replaced((*path, step), item, replace)
+        before = item
     return copy
 
 
 def _is_secret(path: KeyPath, text: str) -> bool:
-    if _PLACEHOLDER.fullmatch(text):
-        return False
-    if is_sensitive(path[1:] if path[:1] == ("secrets",) else path):
-        return True
-    names = [step for step in path if isinstance(step, str)]
-    return bool(
-        (names and _CREDENTIAL_HEADER.fullmatch(names[-1])) or _ADDRESS_WITH_PASSWORD.match(text)
-    )
+    return is_secret(path[1:] if path[:1] == ("secrets",) else path, text)
 
 
 class _Absent:

@@ -10,6 +10,7 @@ from clawstate.config.key_path import KeyPath
 from clawstate.config.sensitive import SENTINEL, literal_secrets
 from clawstate.errors import CorruptError
 from clawstate.files.json5_text import Node, parse_document
+from clawstate.secret_rules import without_secrets
 
 _HIDDEN = "(a text that is not JSON5, and is not shown)\n"
 
@@ -42,7 +43,7 @@ def _shown(raw: bytes) -> str:
     spans = sorted(_spans(document, (), secret), reverse=True)
     for start, end in spans:
         text = f'{text[:start]}"{SENTINEL}"{text[end:]}'
-    return text
+    return without_secrets(text, SENTINEL)  # comments, and keys, may hold one as well
 
 
 def _spans(node: Node, path: KeyPath, secret: set[KeyPath]) -> Iterator[tuple[int, int]]:

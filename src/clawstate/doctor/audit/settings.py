@@ -11,12 +11,12 @@ from clawstate.config.dotenv import parse_dotenv
 from clawstate.config.key_path import get_at
 from clawstate.config.path_grammar import KeyPath, format_key_path
 from clawstate.config.secret_refs import parse_reference
-from clawstate.config.sensitive import is_sensitive, literal_secrets
+from clawstate.config.sensitive import literal_secrets
 from clawstate.doctor.audit.survey import LIMIT, Spot, Survey
 from clawstate.errors import NotFoundError, StateError
 from clawstate.files.regular import read_regular
+from clawstate.secret_rules import is_secret, is_sensitive
 
-_SECRET_NAME = re.compile(r"key$|token$|secret|password|passwd|credential", re.IGNORECASE)
 _PRIVATE_KEY = re.compile(r"private_?key", re.IGNORECASE)
 _DIRECTLY = 2  # steps to a token that stands by its name alone (specification section 5)
 _SHORTEST = 8  # characters of a variable's value that may be a secret
@@ -88,7 +88,7 @@ def survey_dotenv(survey: Survey, path: Path) -> None:
         return
     survey.scanned.add(path)
     for name, value in values.items():
-        if _SECRET_NAME.search(name) and len(value.strip()) >= _SHORTEST:
+        if is_secret(("env", name), value) and len(value.strip()) >= _SHORTEST:
             survey.clear_text(value, Spot(path, name, name), what=f"the variable {name}")
 
 

@@ -11,15 +11,17 @@ import apsw
 
 from clawstate.clock import from_iso, to_ms
 from clawstate.errors import InvalidError, NotFoundError
+from clawstate.secret_rules import without_secrets
 from clawstate.sqlite import Database
 from clawstate.stores.transcripts import checking, rows, word_index
 from clawstate.stores.transcripts.entries import require_session_id
 from clawstate.stores.transcripts.exporting import private_file, write_lines
-from clawstate.stores.transcripts.redaction import redacted
 from clawstate.stores.transcripts.rows import Session
 from clawstate.stores.transcripts.snippets import snippet
 from clawstate.stores.transcripts.values import Found, Held, Message
 from clawstate.stores.transcripts.word_index import Bounds
+
+_MASK = "[redacted]"
 
 Moment: TypeAlias = float | str | datetime
 """Seconds since the epoch, ISO 8601 text, or a `datetime`."""
@@ -136,7 +138,7 @@ class TranscriptReader:
             sql = "SELECT header FROM transcripts WHERE session = ?"
             header = str(connection.execute(sql, (session.number,)).get)
             lines = chain([header], rows.lines(connection, session))
-            return write_lines(map(redacted, lines) if redact else lines, out) - 1
+            return write_lines(map(_masked, lines) if redact else lines, out) - 1
 
     def findings(self, *, deep: bool = True) -> list[str]:
         """Return what is damaged; *deep* reads every message."""
@@ -173,6 +175,12 @@ def position_of(connection: apsw.Connection, session: Session, entry_id: str | N
         hint = f"{session.session_id} has no message of this id"
         raise NotFoundError("message", entry_id, hint)
     return found
+
+
+def _masked(line: str) -> str:
+    # Only a copy for other eyes: a history that is replayed with masks has brought one back as a
+    # command before.
+    return without_secrets(line, _MASK)
 
 
 def _found(connection: apsw.Connection, terms: list[str], position: int, score: float) -> Found:
