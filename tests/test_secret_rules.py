@@ -169,7 +169,7 @@ def test_arguments_of_programs() -> None:
 
 
 def test_random_texts_are_found() -> None:
-    """Of random texts at most one in twenty is missed at 32 characters, and of longer ones fewer."""
+    """At most one in twenty random texts of 32 characters is missed, and fewer longer ones."""
     for length, most in ((32, 100), (43, 20), (64, 10)):
         missed = sum(not is_secret(("x",), made(LETTERS + "-_", length)) for _ in range(2000))
         assert missed <= most
