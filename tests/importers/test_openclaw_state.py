@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from openclaw_fixtures import contents, counts, exported, files, moved
+from openclaw_fixtures import contents, counts, exported, failures, files, moved
 from openclaw_home import (
     CONFIG,
     ONE,
@@ -325,17 +325,20 @@ def test_the_directory_itself_is_no_other_source(home, clock) -> None:
     assert not changed
 
 
-def test_a_newer_openclaw_is_named(home, state) -> None:
-    """The databases of OpenClaw 2026.7 and later are recognised, and left to it."""
+def test_a_database_that_is_none_is_a_failure(home, state) -> None:
+    """A database of OpenClaw that cannot be read is told, and all else is taken."""
     home.file("state/openclaw.sqlite", b"SQLite format 3\0")
-    home.file("agents/main/agent/openclaw-agent.sqlite", b"SQLite format 3\0")
+    home.file("agents/main/agent/openclaw-agent.sqlite", b"no database")
 
     report = import_openclaw(state, home.root)
 
-    named = {each.path: each.message for each in report.remarks}
-    assert "2026.7" in named["state/openclaw.sqlite"]
-    assert "2026.7" in named["agents/main/agent/openclaw-agent.sqlite"]
-    assert not report.has_failed()
+    assert sorted(failures(report)) == [
+        ("left-alone", "agents/main/agent/openclaw-agent.sqlite"),
+        ("left-alone", "state/openclaw.sqlite"),
+    ]
+    assert {kind: each for kind, each in counts(report).items() if kind != "left-alone"} == {
+        kind: each for kind, each in GOLDEN.items() if kind != "left-alone"
+    }
 
 
 def test_no_remark_holds_a_secret(home, state) -> None:

@@ -77,13 +77,15 @@ def test_the_last_sentence_tells_what_was_done(cli, home) -> None:
 
 
 def test_a_failure_is_told_first_and_by_the_exit_code(cli, home) -> None:
-    """A broken file makes the exit code 1; its remark comes before all others."""
+    """A broken file makes the exit code 1 and the first line; its remark comes before others."""
     home.file("devices/paired.json", "{")
 
     code, out = cli("import", "openclaw", home.root)
 
-    remarks = out.split("\n\n")[1].splitlines()
+    first, _, said = out.partition("\n\n")
+    remarks = said.split("\n\n")[1].splitlines()
     assert code == 1
+    assert first == "not everything was taken over, see 'failed' below: devices 1"
     assert remarks[0].startswith("failed   devices/paired.json: is not JSON")
     assert out.rstrip().endswith("; 1 failed")
 

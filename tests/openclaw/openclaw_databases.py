@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from clawstate.clock import to_iso
+from importers.openclaw_home import key_pair
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -21,8 +22,13 @@ else:
 STATE, AGENT = "state/openclaw.sqlite", "agents/{}/agent/openclaw-agent.sqlite"
 SECRETS = (
     *("sk-secret-of-openai", "secret-access-of-google", "secret-refresh-of-google"),
-    *("secret-token-of-work", "secret-of-the-store", "secret-of-the-phone", "secret-of-operator"),
+    *("secret-token-of-work", "secret-of-the-store"),
+    *("secret-of-the-phone-secret-of-the-phone-secre", "secret-of-operator", "secret-of-mcp"),
 )
+ONE = "11111111-1111-4111-8111-111111111111"
+TWO = "22222222-2222-4222-8222-222222222222"
+THREE = "33333333-3333-4333-8333-333333333333"
+PICTURE = "44444444-4444-4444-8444-444444444444.png"
 
 
 class OpenClawDatabases:
@@ -200,6 +206,112 @@ class OpenClawDatabases:
         )
         self.agent(agent, sql, (name, self.ms(3000)))
         return name
+
+    def everything(self) -> OpenClawDatabases:
+        """Make all kinds of things, each at least once."""
+        self.config()
+        self.auth()
+        self.conversations()
+        self.channels()
+        self.devices()
+        self.memory()
+        self.others()
+        return self
+
+    def config(self) -> None:
+        document = {
+            "gateway": {"port": 18790, "mode": "local"},
+            "agents": {"entries": {"main": {"default": True}, "work": {}}},
+            "meta": {"lastTouchedVersion": "2026.9.6"},
+        }
+        self.file("openclaw.json", json.dumps(document, indent=2))
+
+    def auth(self) -> None:
+        shared = {
+            "openai:default": {"type": "api_key", "provider": "openai", "key": SECRETS[0]},
+            "google:me": {
+                "type": "oauth",
+                "provider": "google",
+                "access": SECRETS[1],
+                "refresh": SECRETS[2],
+                "expires": self.ms(-3600),
+                "email": "ada@example.org",
+            },
+        }
+        usage = {"openai:default": {"errorCount": 2, "lastUsed": self.ms(60)}}
+        self.credentials({"profiles": shared, "usageStats": usage})
+        own = {"anthropic:w": {"type": "token", "provider": "anthropic", "token": SECRETS[3]}}
+        self.credentials({"profiles": own, "order": {"anthropic": ["anthropic:w"]}}, "work")
+        sql = "INSERT INTO secret_store_entries VALUES (?, ?, ?, ?, ?, 1, 1, 'cli', ?, NULL)"
+        rows = (
+            ("team", "", "API_TOKEN", SECRETS[4], "secret", None),
+            ("team", "", "LOG_LEVEL", "debug-everything", "env", None),
+            ("team", "", "GONE", "deleted-secret-of-the-store", "secret", 5),
+        )
+        self.state(sql, *rows)
+
+    def conversations(self) -> None:
+        one = self.session("main", "agent:main:main", ONE, label="Lisbon", chatType="direct")
+        two = self.session("main", "agent:main:telegram:direct:42", TWO)
+        three = self.session("work", "agent:work:main", THREE)
+        lines = self.events(one, ["hello", "h" * 3000, "bye"], media=PICTURE)
+        self.transcript("main", one, lines, packed=[2])
+        self.cold("main", two, self.events(two, ["a question", "an answer"]))
+        self.transcript("work", three, self.events(three, ["about seven"]))
+        self.window("main", "agent:main:main", "former")
+        self.transcript("main", "former", self.events("former", ["before the reset"]))
+        self.deleted("main", "gone", self.events("gone", ["old"]))
+        self.file(f"media/inbound/{PICTURE}", b"\x89PNG")
+        self.file("media/inbound/nobody-names-it.png", b"\x89PNG")
+
+    def channels(self) -> None:
+        sql = "INSERT INTO channel_pairing_requests VALUES ('telegram', 'work', ?, ?, ?, ?, ?)"
+        now, old = to_iso(self.now - 60), to_iso(self.now - 7200)
+        meta = '{"username":"bob"}'
+        rows = (("4242", "G3BZCC4Z", now, now, meta), ("9", "ZZZZCC4Z", old, old, meta))
+        self.state(sql, *rows)
+        sql = "INSERT INTO channel_pairing_allow_entries VALUES (?, 'default', ?, ?, 1)"
+        self.state(sql, ("telegram", "4242", 1), ("telegram", "17", 0), ("discord", "1", 0))
+
+    def devices(self) -> None:
+        device, public, private = key_pair()
+        sql = "INSERT INTO device_identities VALUES ('primary', ?, ?, ?, ?, ?)"
+        self.state(sql, (device, public, private, self.ms(10_000), self.ms()))
+        sql = "INSERT INTO device_auth_tokens VALUES (?, 'operator', ?, '[\"operator.read\"]', ?)"
+        self.state(sql, (device, SECRETS[6], self.ms(900)))
+        token = {"token": SECRETS[5], "role": "node", "scopes": ["x"], "createdAtMs": self.ms(80)}
+        sql = (
+            "INSERT INTO device_pairing_paired VALUES ('phone', 'cHVibGlj', 'Ada''s phone', 'ios', "
+            "'node', '[\"node\"]', '[\"x\"]', NULL, ?, ?, ?)"
+        )
+        self.state(sql, (_text({"node": token}), self.ms(8000), self.ms(7000)))
+
+    def memory(self) -> None:
+        self.chunk("main", "MEMORY.md", 1, 2, "# Memory\nAda likes crab.")
+        self.chunk("main", f"sessions/main/{ONE}.jsonl", 1, 1, "User: hi")
+        self.chunk("work", "memory/2026-02-01.md", 1, 3, "The boiler was serviced.")
+        self.chunk("work", "memory/2026-02-02.md", 1, 3, "From the session mark-7 forgotten.")
+        self.agent("work", "INSERT INTO memory_session_tombstones VALUES ('x', 'work', 'user', 1)")
+        sql = "INSERT INTO memory_entry_origins VALUES ('mark-7', 'work', 'x', NULL, 'owner', 1)"
+        self.agent("work", sql)
+        self.file("workspace/MEMORY.md", "# Memory\n\nAda likes crab.\n")
+        self.file("workspace/USER.md", "Ada is the user.\n")
+        self.file("workspace/SOUL.md", "Be kind.\n")
+
+    def others(self) -> None:
+        space = f"updates.{'0' * 32}"
+        sql = "INSERT INTO plugin_state_entries VALUES ('telegram', ?, ?, ?, 1, ?)"
+        mark = (space, f"k.{'1' * 32}", _text({"key": "m1", "seenAt": self.ms(60)}), self.ms(-60))
+        old = (space, f"k.{'2' * 32}", _text({"key": "m2", "seenAt": self.ms(90)}), self.ms(10))
+        self.state(sql, mark, old, (space, "else", '{"any":"thing"}', None))
+        self.state("INSERT INTO cron_jobs VALUES ('a', 'b', 'nightly', '{}')")
+        store = _text({"tokens": {"access_token": SECRETS[7]}})
+        self.state("INSERT INTO mcp_oauth_stores VALUES ('server', 1, ?, 1)", (store,))
+        self.file("cache/page.html", "<p>")
+        self.file("tmp/openclaw-0/gateway.state.lock.sqlite", b"")
+        self.file("agents/main/agent/openclaw-agent.sqlite.reindex-lock.sqlite", b"")
+        self.file("agents/main/agent/models.json", "{}")
+        self.file("devices/paired.json.migrated", "{}")
 
     def _run(self, path: Path, agent: str | None, sql: str, rows: Sequence[Any]) -> Path:
         role, tables = ("global", _STATE) if agent is None else ("agent", _AGENT)

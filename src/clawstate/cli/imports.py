@@ -21,9 +21,10 @@ _COLUMNS = ("found", "new", "changed", "unchanged", "skipped", "failed")
 _COLOURS = {"new": "green", "changed": "green", "skipped": "yellow", "failed": "red"}
 _SEVERITIES = {"failed": "red", "skipped": "yellow", "note": "blue"}
 _SHOWN = 40
+_NAMES = {"left-alone": "databases and directories"}
 _KINDS = [
-    *("config", "auth", "sessions", "transcripts", "channels", "identity", "device-auth"),
-    *("devices", "memory", "workspace", "dedupe"),
+    *("config", "auth", "sessions", "transcripts", "media", "channels", "identity"),
+    *("device-auth", "devices", "memory", "workspace", "dedupe", "secrets"),
 ]
 
 
@@ -54,6 +55,7 @@ def imports() -> None:
     is_flag=True,
     help="Let theirs win over sessions, credentials, devices and tokens here.",
 )
+@click.option("--secrets", is_flag=True, help="Also OpenClaw's store of secrets, in the clear.")
 @pass_session
 def openclaw(
     session: Session,
@@ -65,11 +67,13 @@ def openclaw(
     agents: tuple[str, ...],
     archives: bool,
     replace: bool,
+    secrets: bool,
 ) -> None:
     """
-    Take over what OpenClaw kept in the files of DIR [~/.openclaw].
+    Take over what OpenClaw keeps in DIR [~/.openclaw], in files or in databases.
 
-    DIR is only read. Run it again at any time: what is here already is not taken twice.
+    DIR is only read, and OpenClaw may run. Run it again at any time: what is here already is not
+    taken twice.
     """
     from clawstate.importers.openclaw import import_openclaw  # noqa: PLC0415
 
@@ -83,6 +87,7 @@ def openclaw(
             dry_run=dry_run,
             replace=replace,
             archives=archives,
+            secrets=secrets,
             progress=tell,
         )
     if _has_new_memories(report) and session.state.memory.needs_optimizing():
@@ -130,6 +135,9 @@ def _lines(report: Report) -> Iterator[str]:
     if not rows:
         yield f"{_printed(report.source)} holds nothing to take over"
         return
+    if report.has_failed():
+        yield style(_passed_over(report), fg="red")
+        yield ""
     yield from _table(rows)
     yield from _remarks(report)
     yield _verdict(report)
@@ -160,6 +168,12 @@ def _remarks(report: Report) -> Iterator[str]:
         yield f"{mark}  {place}: {_printed(each.message)}"
     if len(remarks) > _SHOWN:
         yield f"and {len(remarks) - _SHOWN} more remarks; --json has them all"
+
+
+def _passed_over(report: Report) -> str:
+    counts = ((kind, count.failed) for kind, count in report.kinds() if count.failed)
+    told = ", ".join(f"{_NAMES.get(kind, kind)} {number:,}" for kind, number in counts)
+    return f"not everything was taken over, see 'failed' below: {told}"
 
 
 def _verdict(report: Report) -> str:

@@ -9,6 +9,7 @@ to a list of allowed tools or paths could never take one away.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from clawstate.config.merging import override
@@ -43,13 +44,26 @@ def agent_entry(config: dict[str, Any], agent_id: str) -> dict[str, Any]:
 
     Ids are compared as they stand in paths: `My Agent` is `my-agent`.
     """
-    agents = config.get("agents")
-    entries = agents.get("list") if isinstance(agents, dict) else None
     wanted = normalise_agent_id(agent_id)
-    for entry in entries if isinstance(entries, list) else ():
-        if isinstance(entry, dict) and _id(entry) == wanted:
-            return entry
-    return {}
+    return next((each for each in agent_entries(config) if _id(each) == wanted), {})
+
+
+def agent_entries(config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """
+    Return the entries of the agents in *config*, each with its id.
+
+    They are those of `agents.list`, and of `agents.entries`, where OpenClaw has them since 2026.7
+    by their ids.
+    """
+    agents = config.get("agents")
+    if not isinstance(agents, dict):
+        return []
+    listed, named = agents.get("list"), agents.get("entries")
+    found = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    for name, each in named.items() if isinstance(named, dict) else ():
+        if isinstance(each, dict):
+            found.append({**each, "id": name})
+    return found
 
 
 def _id(entry: dict[str, Any]) -> str | None:

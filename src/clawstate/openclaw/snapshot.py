@@ -12,6 +12,7 @@ import apsw
 from clawstate.errors import CorruptError, VersionError
 from clawstate.files.json_text import parse_json
 from clawstate.openclaw.schema import NEWEST, READ, Role, Schema, is_derived
+from clawstate.sqlite.faults import translated
 from clawstate.sqlite.foreign import reading
 
 _UPDATE = "upgrade clawstate; until then this state of OpenClaw cannot be read"
@@ -37,12 +38,14 @@ class Snapshot:
         if not found:
             return
         wanted = ", ".join(each if each in found else f"NULL AS {each}" for each in columns)
-        yield from self._connection.execute(f"SELECT {wanted} FROM {table} {where}", given)
+        with translated(self.path):
+            yield from self._connection.execute(f"SELECT {wanted} FROM {table} {where}", given)
 
     def columns(self, table: str) -> frozenset[str]:
         """Return the columns of *table*, none if it is not there."""
-        found = self._connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
-        return frozenset(name for (name,) in found)
+        with translated(self.path):
+            found = self._connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
+            return frozenset(name for (name,) in found)
 
     def json(self, text: Any, table: str, key: str) -> Any:
         """Return what the JSON *text* of a row says; raises `CorruptError` without its content."""
@@ -66,12 +69,13 @@ class Snapshot:
     def left_alone(self) -> dict[str, int]:
         """Return the tables with rows that are neither read nor derived, with their numbers."""
         found: dict[str, int] = {}
-        for table in self._tables():
-            if table not in READ[self.schema.role] and not is_derived(table):
-                quoted = '"' + table.replace('"', '""') + '"'
-                count = self._connection.execute(f"SELECT count(*) FROM {quoted}").get
-                if count:
-                    found[table] = int(count)
+        with translated(self.path):
+            for table in self._tables():
+                if table not in READ[self.schema.role] and not is_derived(table):
+                    quoted = '"' + table.replace('"', '""') + '"'
+                    count = self._connection.execute(f"SELECT count(*) FROM {quoted}").get
+                    if count:
+                        found[table] = int(count)
         return found
 
     def unknown_columns(self) -> tuple[str, ...]:

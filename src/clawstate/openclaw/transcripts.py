@@ -82,6 +82,11 @@ class Transcripts:
         )
         return tuple(Archive(*map(str, row)) for row in rows)
 
+    def cold_names(self) -> tuple[str, ...]:
+        """Return the names of the files that hold cold transcripts."""
+        rows = self._snapshot.rows(_COLD, ("archive_name",), where="WHERE storage = 'file'")
+        return tuple(str(name) for (name,) in rows)
+
     def archived_lines(self, archive: Archive) -> Iterator[Line]:
         """Yield the lines of an archived transcript."""
         place = str(self._snapshot.place(_ARCHIVES, archive.name))

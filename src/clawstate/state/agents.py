@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from clawstate.config.overrides import agent_entries
 from clawstate.errors import StateError
 from clawstate.files.paths import normalise_agent_id
 
@@ -26,10 +27,9 @@ def agents_of(ground: Ground) -> tuple[str, ...]:
 
 def default_agent(ground: Ground) -> str:
     """Return the agent for whatever names none: the default one of the configuration."""
-    listed: Any = ()
+    found: list[dict[str, Any]] = []
     with suppress(StateError):
-        listed = ground.config.get("agents.list")
-    found = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+        found = agent_entries({"agents": ground.config.get("agents")})
     chosen = next((each for each in found if each.get("default") is True), None)
     first = chosen or (found[0] if found else {})
     return normalise_agent_id(str(first.get("id") or _MAIN))
@@ -37,9 +37,8 @@ def default_agent(ground: Ground) -> str:
 
 def _configured(ground: Ground) -> Iterator[str]:
     with suppress(StateError):  # a broken configuration names nobody
-        agents: Any = ground.config.get("agents.list")
-        for each in agents if isinstance(agents, list) else ():
-            name = each.get("id") if isinstance(each, dict) else None
+        for each in agent_entries({"agents": ground.config.get("agents")}):
+            name = each.get("id")
             if isinstance(name, str):
                 yield normalise_agent_id(name)
 

@@ -16,6 +16,8 @@ from clawstate.files.atomic import make_private_dir, write_atomic
 from clawstate.files.json5_text import parse_json5
 from clawstate.importers.openclaw.discovery import Found, Role
 from clawstate.importers.openclaw.job import Job
+from clawstate.importers.openclaw.moved_keys import adapted, of_store
+from clawstate.importers.openclaw.secrets import FILE as SECRETS_FILE
 from clawstate.importers.regular_file import open_regular
 
 KIND = "config"
@@ -24,8 +26,9 @@ _SHOWN = 12
 
 def take_configuration(job: Job) -> None:
     """
-    Copy `openclaw.json` and the files that it includes, byte for byte, if there is none here.
+    Copy `openclaw.json` and the files that it includes, if there is none here.
 
+    It comes as it is, but for keys that OpenClaw moved in 2026.7, and its signatures (`adapted`).
     Otherwise nothing is overwritten: the keys that differ are named. `.env` is never copied.
     """
     for found in job.of(Role.ENVIRONMENT):
@@ -86,7 +89,11 @@ def _take(job: Job, found: Found) -> None:
 
 def _text(job: Job, found: Found) -> str:
     raw = job.source.read(found.path)
-    return parsed_source(raw, met(job.source.file(found.path))).text
+    text = parsed_source(raw, met(job.source.file(found.path))).text
+    if job.state.owner.is_openclaw:
+        return text  # an OpenClaw reads it here, too
+    root = job.state.paths.root
+    return adapted(text, file=job.source.file(found.path), secrets=root.joinpath(*SECRETS_FILE))
 
 
 def _compare(job: Job, found: Found, text: str) -> None:
@@ -127,10 +134,11 @@ def _require_valid(job: Job, found: Found) -> None:
     """
     env = {**os.environ, "OPENCLAW_CONFIG_PATH": str(job.source.file(found.path))}
     issues = Config(job.state.paths, env=env).issues()
+    mended = frozenset() if job.state.owner.is_openclaw else of_store(job.values)
     errors = dict.fromkeys(
         f"{format_key_path(each.path)} {each.message}"
         for each in issues
-        if each.severity == "error"
+        if each.severity == "error" and each.path[:-1] not in mended
     )
     if errors:
         more = f" and {len(errors) - _SHOWN} more" if len(errors) > _SHOWN else ""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from clawstate.config.overrides import agent_entries
 from clawstate.errors import CorruptError, InvalidError
 from clawstate.files.paths import expand_path, normalise_agent_id
 from clawstate.importers.openclaw import fates
@@ -52,10 +53,8 @@ def _elsewhere(job: Job) -> Iterator[Found]:
 
 
 def _named_folders(job: Job) -> Iterator[tuple[str, Path]]:
-    agents = job.values.get("agents")
-    listed = agents.get("list") if isinstance(agents, dict) else None
-    for each in listed if isinstance(listed, list) else []:
-        folder = each.get("agentDir") if isinstance(each, dict) else None
+    for each in agent_entries(job.values):
+        folder = each.get("agentDir")
         if isinstance(folder, str) and folder.strip():
             path = folder.strip()
             place = expand_path(path) if path[0] in "~/" else job.source.root / path
@@ -75,7 +74,13 @@ def _take(
             job.report.count(KIND).add(unchanged=len(profiles))
             return
         _require_own_place(job, found, agent)
-        usual = {name: _under_usual_names(each) for name, each in profiles.items()}
+        known = {name for each in job.in_database(found) for name in each["profiles"]}
+        usual = {
+            name: _under_usual_names(each)
+            for name, each in profiles.items()
+            if name not in known or convert is not _usual
+        }
+        fates.superseded(job.report, KIND, found.path, "profile", len(profiles) - len(usual))
         answer = job.state.auth(agent).adopt(
             {**document, "profiles": usual},
             replace=job.settings.replace and convert is _usual,

@@ -12,7 +12,11 @@ _KEPT = "left, since they expired or are too many"
 
 
 def take_marks(job: Job) -> None:
-    """Take the marks of `<plugin>/dedup/<namespace>.json` into the namespace *plugin:namespace*."""
+    """
+    Take the marks of `<plugin>/dedup/<namespace>.json` into the namespace *plugin:namespace*.
+
+    Those in rows name the namespace by its prefix and a hash, and are kept under these.
+    """
     for found in job.of(Role.DEDUPE):
         with job.counted_failure(KIND, found.path):
             members = job.source.object(found.path)
@@ -26,5 +30,7 @@ def take_marks(job: Job) -> None:
 
 def namespace_of(found: Found) -> str:
     """Return where the marks of *found* go: those of two plugins must not be taken for another."""
+    if found.in_database:
+        return found.owner
     plugin, _, rest = found.path.partition("/")
     return f"{plugin}:{found.owner}" if "/" in rest else found.owner

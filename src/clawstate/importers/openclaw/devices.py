@@ -24,6 +24,9 @@ _PENDING = "left, since they are good for five minutes only; let the devices ask
 def take_identity(job: Job) -> None:
     """Be the device that the source is, if this state has no key pair yet."""
     for found in job.of(Role.IDENTITY):
+        if job.in_database(found):
+            fates.superseded(job.report, IDENTITY, found.path, "key pair", 1)
+            continue
         with job.counted_failure(IDENTITY, found.path):
             document = job.source.object(found.path)
             if job.source.is_same_file(found.path, job.state.paths.device_identity):
@@ -49,7 +52,11 @@ def take_devices(job: Job) -> None:
     for found in job.of(Role.PAIRED):
         with job.counted_failure(DEVICES, found.path):
             theirs = job.source.object(found.path)
-            documents = {name: device_document(each) for name, each in theirs.items()}
+            known = {name for each in job.in_database(found) for name in each}
+            fates.superseded(job.report, DEVICES, found.path, "device", len(known & theirs.keys()))
+            documents = {
+                name: device_document(each) for name, each in theirs.items() if name not in known
+            }
             answer = job.state.devices.adopt(
                 documents, replace=job.settings.replace, dry_run=job.dry_run
             )
@@ -99,7 +106,7 @@ def _name(value: Any) -> str | None:
 def _take_held(job: Job, found: Found, document: Mapping[str, Any]) -> None:
     tokens = document.get("tokens")
     held = len(tokens) if isinstance(tokens, dict) else 0
-    if job.is_home():
+    if job.is_home() and not found.in_database:
         job.report.count(DEVICE_AUTH).add(unchanged=held)
         return
     owner, ours = document.get("deviceId"), _id_after(job)

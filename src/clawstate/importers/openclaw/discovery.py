@@ -33,17 +33,22 @@ class Role(Enum):
     INDEX = "memory index"
     LANCEDB = "LanceDB table"
     DEDUPE = "marks of what was handled"
-    NEWER = "database of OpenClaw 2026.7 or later"
+    DATABASE = "database of OpenClaw 2026.7 or later"
     OTHER = "something else"
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file of the source, what it is, and the agent, channel or namespace that it is of."""
+    """
+    A file of the source, what it is, and the agent, channel or namespace that it is of.
+
+    What is *in_database* is no file, but a document that the rows of a database make up.
+    """
 
     entry: Entry
     role: Role
     owner: str = ""
+    in_database: bool = False
 
     @property
     def path(self) -> str:
@@ -77,7 +82,7 @@ _PATTERNS = [
         (r"(?:state/)?identity/device-auth\.json", Role.DEVICE_AUTH),
         (r"devices/paired\.json", Role.PAIRED),
         (r"devices/pending\.json", Role.PENDING),
-        (r"state/openclaw\.sqlite|agents/[^/]+/agent/openclaw-agent\.sqlite", Role.NEWER),
+        (r"state/openclaw\.sqlite|agents/[^/]+/agent/openclaw-agent\.sqlite", Role.DATABASE),
         (r"memory/(?P<owner>[^/]+)\.sqlite", Role.INDEX),
         (r"memory/lancedb", Role.LANCEDB),
         (_PLUGIN + r"dedupe?/(?P<owner>[^/.][^/]*)\.json", Role.DEDUPE),

@@ -23,6 +23,13 @@ def tell(report: Report, kind: str, path: str, answer: Adopted, *, what: str, ke
         report.failed(kind, path, f"{key}: {reason}")
 
 
+def superseded(report: Report, kind: str, path: str, what: str, number: int) -> None:
+    """Count *number* things in the file *path* that OpenClaw has in its database by now."""
+    if number:
+        message = f"{counted(number, what)} left, since OpenClaw's database has it"
+        report.skipped(kind, path, message if number == 1 else f"{message[:-2]}them", things=number)
+
+
 def joined(answers: Sequence[Adopted]) -> Adopted:
     """Return what became of the records of several batches."""
     refused = {key: why for each in answers for key, why in each.refused.items()}

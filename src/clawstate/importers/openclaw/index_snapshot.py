@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import apsw
@@ -33,6 +34,8 @@ class Chunk:
     end: int
     text: str
     at: int
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """What is known of it beyond its text."""
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clawstate.errors import StateError
+from clawstate.importers.openclaw.databases import Databases
 from clawstate.importers.openclaw.discovery import OF_AGENTS, Found, Role
 from clawstate.importers.openclaw.report import Report
 from clawstate.importers.openclaw.source import Source, reason_of
@@ -26,13 +27,15 @@ class Settings:
 
     With *dry_run* nothing is written. *agents* are those whose things are taken, all if there are
     none. With *replace* sessions, credentials, devices and tokens here give way to those there;
-    with *archives* transcripts of sessions that were reset or deleted are taken, too.
+    with *archives* transcripts of sessions that were reset or deleted are taken, too, and with
+    *secrets* those of OpenClaw's store.
     """
 
     dry_run: bool = False
     agents: frozenset[str] = frozenset()
     replace: bool = False
     archives: bool = False
+    secrets: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,10 @@ class Job:
     default_agent: str = "main"
     values: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """The source's configuration."""
+    databases: Databases = field(default_factory=Databases, repr=False)
+    """What OpenClaw keeps in databases; their documents are among the *files*, before them."""
+    media: set[str] = field(default_factory=set)
+    """The files, relative to the source, that the messages taken so far name."""
     tell: Callable[[int, str], None] = lambda _size, _path: None
     """Is told of bytes that are done, and where."""
 
@@ -72,6 +79,20 @@ class Job:
         except StateError as error:
             self.report.failed(kind, path, reason_of(error))
 
+    def in_database(self, found: Found) -> list[Any]:
+        """Return what rows say of what the file *found* says: they count, the file does not."""
+        if found.in_database:
+            return []
+        return [
+            self.source.documents[each.path]
+            for each in self.files
+            if each.in_database and each.role is found.role and each.owner == found.owner
+        ]
+
+    def wants_agent(self, agent: str) -> bool:
+        """Tell whether what belongs to *agent* is taken."""
+        return not self.settings.agents or agent in self.settings.agents
+
     def is_here(self, found: Found, target: Path) -> bool:
         """Tell whether the records of *found* are those of the state: the same file, in use."""
         return self.keeps_files() and self.source.is_same_file(found.path, target)
@@ -85,8 +106,7 @@ class Job:
         return self.state.ground.engines.choice == FILE
 
     def _is_wanted(self, found: Found) -> bool:
-        agents = self.settings.agents
-        return not agents or found.role not in OF_AGENTS or found.owner in agents
+        return found.role not in OF_AGENTS or self.wants_agent(found.owner)
 
 
 # They tell themselves, as they go.

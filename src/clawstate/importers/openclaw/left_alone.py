@@ -10,53 +10,64 @@ from clawstate.importers.openclaw.discovery import Found, Role
 from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.report import LEFT
 from clawstate.importers.openclaw.source import MOST_NAMES
+from clawstate.importers.openclaw.workspace import notes_of
 
-_NEWER = (
-    "is the database that OpenClaw keeps its state in since 2026.7; this import reads the files "
-    "of the releases before that, and leaves the database to OpenClaw"
-)
 _LANCEDB = (
     "is a LanceDB memory, whose vectors belong to the model that made them; export its texts as "
     "JSON Lines and run 'clawstate memory import'"
 )
 _LINK = "is a link, which is not followed; import the directory it leads to, or put a copy there"
 _CLAWSTATE = "clawstate"
+_COLD = re.compile(r"agents/[^/]+/sessions/cold/[0-9a-f]{64}\.jsonl\.zst")
+_BESIDE = ("-wal", "-shm")
+_DATABASES = re.compile(r"state/openclaw[^/]*|agents/[^/]+/agent/openclaw-agent\.sqlite[^/]+")
+_TABLES = 12  # that are named
 _OWN = re.compile(r"(?:^|/)\.(?:locks|lastgood|quarantine|config-history)/")
 _REASONS = {
     _CLAWSTATE: "locks, histories and last good copies",
     "agents/*/agent": "made anew by OpenClaw",
+    "agents/*/session-sqlite-import-archive": "what OpenClaw took into its database",
     "agents/*/sessions": "copies and passing files of the sessions",
+    "backups": "OpenClaw's copies",
+    "cache": "made anew by OpenClaw",
     "credentials/matrix": "logins of the Matrix client, which belong to its own session",
     "credentials/whatsapp": "logins of WhatsApp, which belong to their own device",
     "cron": "jobs of OpenClaw's gateway",
+    "databases": "OpenClaw's locks and notes of its databases",
     "dedupe": "clawstate's own",
+    "devices": "what OpenClaw took into its database",
     "extensions": "programs, which are installed anew",
     "locks": "clawstate's own",
     "logs": "logs",
     "matrix": "sync state and keys of the Matrix client, which belong to its own session",
+    "media": "files that no message names",
     "memory": "no memory of OpenClaw",
     "openclaw.json.bak": "older versions of the configuration",
+    "plugin-skills": "programs, which are installed anew",
+    "session-sqlite-migration-runs": "OpenClaw's notes",
     "sessions": "clawstate's own, or copies",
     "state": "clawstate's own",
+    "tmp": "locks and passing files of OpenClaw",
     "workspace": "the agent's own files, of which only the memory is taken",
 }
 _UNKNOWN = "nothing that clawstate keeps"
-_NOTE = re.compile(r"workspace(?:-[^/]+)?/(?:MEMORY\.md|memory\.md|memory/.+\.md)")
+_NOTE = re.compile(r"workspace(?:-[^/]+)?/(?P<name>[^/]+\.md|memory/.+\.md)")
 _DEEPEST_LINK = 3
 
 
 def count_left_alone(job: Job) -> None:
-    """Count what is left alone by its place, with a reason for each."""
+    """Count what is left alone by its place, with a reason for each; name the tables left."""
+    _tell_tables(job)
     groups: dict[str, int] = defaultdict(int)
     known = included(job)
     for found in job.files:
-        if found.entry.is_link and found.path.count("/") <= _DEEPEST_LINK:
+        if found.in_database:
+            continue
+        if found.entry.is_link and _is_telling(found):
             job.report.skipped(LEFT, found.path, _LINK)
-        elif found.role is Role.NEWER:
-            job.report.skipped(LEFT, found.path, _NEWER)
         elif found.role is Role.LANCEDB:
             job.report.skipped(LEFT, found.path, _LANCEDB)
-        elif found.role is Role.OTHER and not _is_taken(found, known):
+        elif found.role is Role.OTHER and not _is_taken(found, known, job):
             groups[_group(found)] += 1
     for group, files in sorted(groups.items()):
         job.report.skipped(LEFT, group, _told(group, files), things=files)
@@ -64,13 +75,53 @@ def count_left_alone(job: Job) -> None:
         job.report.failed(LEFT, folder or ".", f"cannot be looked into ({reason})")
 
 
-def _is_taken(found: Found, included: frozenset[str]) -> bool:
-    return found.path in included or _NOTE.fullmatch(found.path) is not None
+def _tell_tables(job: Job) -> None:
+    for path, snapshot in job.databases.snapshots():
+        with job.counted_failure(LEFT, path):
+            if tables := snapshot.left_alone():
+                named = [f"{name} ({rows:,})" for name, rows in tables.items()]
+                more = f" and {len(named) - _TABLES} more" if len(named) > _TABLES else ""
+                listed = ", ".join(named[:_TABLES])
+                message = f"rows of other tables were left alone: {listed}{more}"
+                job.report.note(LEFT, path, message)
+            if columns := snapshot.unknown_columns():
+                message = f"columns that are not known were passed over: {', '.join(columns)}"
+                job.report.note(LEFT, path, message)
+    for path, message in job.databases.notes:
+        job.report.note(LEFT, path, message)
+
+
+def _is_telling(found: Found) -> bool:
+    """Tell whether a person may have put the link *found* there, and expects it to be followed."""
+    return found.path.count("/") <= _DEEPEST_LINK and not found.path.startswith("plugin-skills/")
+
+
+def _is_taken(found: Found, included: frozenset[str], job: Job) -> bool:
+    path = found.path
+    if path in included or path in job.media:
+        return True
+    note = _NOTE.fullmatch(path)
+    if note is not None and (note["name"] in notes_of(job) or "/" in note["name"]):
+        return True
+    rows = {each.path for each in job.databases.agents}
+    if any(path in {each, *(f"{each}{end}" for end in _BESIDE)} for each in rows):
+        return True
+    return path in _cold_files(job)
+
+
+def _cold_files(job: Job) -> frozenset[str]:
+    return frozenset(
+        f"{each.path.rpartition('/')[0].rpartition('/')[0]}/sessions/cold/{name}"
+        for each in job.databases.agents
+        for name in each.transcripts.cold_names()
+    )
 
 
 def _group(found: Found) -> str:
     if _OWN.search(found.path):
         return _CLAWSTATE
+    if _DATABASES.fullmatch(found.path):
+        return "databases"
     first, _, rest = found.path.partition("/")
     if first.startswith("openclaw.json."):
         return "openclaw.json.bak"

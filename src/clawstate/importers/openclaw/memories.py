@@ -5,58 +5,95 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
-import apsw
-
 from clawstate.clock import from_ms, is_moment
 from clawstate.errors import InvalidError, UnavailableError
-from clawstate.importers.openclaw.discovery import Found, Role
+from clawstate.importers.openclaw.discovery import Role
 from clawstate.importers.openclaw.fates import counted
 from clawstate.importers.openclaw.index_snapshot import Chunk, chunks, snapshot
 from clawstate.importers.openclaw.job import Job
-from clawstate.importers.openclaw.workspace import Workspace, namespace_of
+from clawstate.importers.openclaw.workspace import Workspace, namespace_of, notes_of
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.validation import record_from
+from clawstate.openclaw.agent_database import AgentDatabase
 
 KIND = "memory"
 _BATCH = 1024
 _IN_WORKSPACE = "left, since the files in the workspace are taken instead"
 _NOTE = re.compile(r"memory/(?!(?:.*/)?\.)[^\0]+\.md")
 _OF_SESSION = "left, since the transcripts of the sessions are taken instead"
+_FORGOTTEN = "left, since OpenClaw was made to forget the session that it came from"
 
 
 def take_memories(job: Job, workspaces: Sequence[Workspace]) -> None:
     """
-    Take the chunks of `memory/<agent>.sqlite` whose files are not to be had themselves.
+    Take the chunks of memory indexes whose files are not to be had themselves.
 
-    Their embeddings are left: they belong to another model.
+    They are in `memory/<agent>.sqlite`, and since 2026.7 in the database of the agent. Their
+    embeddings are left: they belong to another model.
     """
     folders = {each.agent: each.folder for each in workspaces}
+    for each in job.databases.agents:
+        if job.wants_agent(each.agent):
+            with job.counted_failure(KIND, each.path):
+                _Index(
+                    job,
+                    Place(each.path, each.file, each.agent),
+                    partial(_chunks_of, each.database),
+                    folders.get(each.agent),
+                    forgotten=each.database.forgotten(),
+                ).take()
     for found in job.of(Role.INDEX):
         with job.counted_failure(KIND, found.path):
             if found.entry.is_link:
                 raise UnavailableError(found.path, "is a link, which is not followed")
             path = job.source.file(found.path)
             with snapshot(path) as connection:
-                _Index(job, found, connection, folders.get(found.owner)).take()
+                place = Place(found.path, path, found.owner)
+                read = partial(chunks, connection, path)
+                _Index(job, place, read, folders.get(found.owner)).take()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The index of an *agent* in the database *file*; messages call it *path*."""
+
+    path: str
+    file: Path
+    agent: str
+
+
+def _chunks_of(database: AgentDatabase) -> Iterator[Chunk]:
+    for each in database.chunks():
+        yield Chunk(
+            each.path, each.source, each.start, each.end, each.text, each.at_ms, each.metadata
+        )
 
 
 class _Index:
     """One index on its way into the memory, as a source that the memory follows."""
 
     def __init__(
-        self, job: Job, found: Found, connection: apsw.Connection, folder: Path | None
+        self,
+        job: Job,
+        place: Place,
+        read: Callable[[], Iterator[Chunk]],
+        folder: Path | None,
+        *,
+        forgotten: frozenset[str] = frozenset(),
     ) -> None:
         self._job = job
-        self._found = found
-        self._path = job.source.file(found.path)
-        self._connection = connection
+        self._place = place
+        self._read = read
         self._folder = folder
+        self._forgotten = forgotten
         self._memory = job.state.memory
-        self._namespace = namespace_of(found.owner, job.default_agent)
+        self._namespace = namespace_of(place.agent, job.default_agent)
         self._count = job.report.count(KIND)
         self._present: dict[str, bool] = {}
 
@@ -65,21 +102,21 @@ class _Index:
         left: Counter[str] = Counter()
         digest = hashlib.blake2b(digest_size=16)
         taken = 0
-        for chunk in chunks(self._connection, self._path):
+        for chunk in self._read():
             if reason := self._reason_to_leave(chunk):
                 left[reason] += 1
             else:
                 taken += 1
-                for part in (chunk.path, chunk.text, str(chunk.start), str(chunk.end)):
+                for part in _parts(chunk):
                     digest.update(hashlib.blake2b(part.encode(errors="replace")).digest())
         for reason, number in sorted(left.items()):
             message = f"{counted(number, 'chunk')} {reason}"
-            self._job.report.skipped(KIND, self._found.path, message, things=number)
+            self._job.report.skipped(KIND, self._place.path, message, things=number)
         if taken:
             self._bring(digest.hexdigest(), taken)
 
     def _bring(self, fingerprint: str, taken: int) -> None:
-        source = str(self._path)
+        source = str(self._place.file)
         imports = self._memory.imports
         if imports.fingerprints(self._namespace).get(source) == fingerprint:
             self._count.add(unchanged=taken)
@@ -116,14 +153,14 @@ class _Index:
 
     def _records(self) -> Iterator[MemoryRecord]:
         copies: Counter[tuple[str, str]] = Counter()
-        for chunk in chunks(self._connection, self._path):
+        for chunk in self._read():
             if self._reason_to_leave(chunk):
                 continue
             copies[chunk.path, chunk.text] += 1
             try:
                 yield self._record(chunk, copies[chunk.path, chunk.text])
             except InvalidError as error:
-                place = f"{self._found.path}#{chunk.path}"
+                place = f"{self._place.path}#{chunk.path}"
                 self._job.report.failed(KIND, place, error.problem, line=chunk.start)
 
     def _record(self, chunk: Chunk, copy: int) -> MemoryRecord:
@@ -132,7 +169,7 @@ class _Index:
             "id": _id(self._namespace, chunk.path, chunk.text, str(copy)),
             "text": chunk.text,
             "source": chunk.path,
-            "metadata": {"start_line": chunk.start, "end_line": chunk.end},
+            "metadata": {**chunk.metadata, "start_line": chunk.start, "end_line": chunk.end},
             "namespace": self._namespace,
             "created_at": at if at and is_moment(at) else None,
         }
@@ -141,14 +178,22 @@ class _Index:
     def _reason_to_leave(self, chunk: Chunk) -> str:
         if chunk.source == "sessions":
             return _OF_SESSION
+        if any(key in chunk.text for key in self._forgotten):
+            return _FORGOTTEN
         return _IN_WORKSPACE if self._is_there(chunk.path) else ""
 
     def _is_there(self, path: str) -> bool:
         if path not in self._present:
             folder = self._folder
-            is_note = path in {"MEMORY.md", "memory.md"} or _NOTE.fullmatch(path) is not None
+            is_note = path in notes_of(self._job) or _NOTE.fullmatch(path) is not None
             self._present[path] = folder is not None and is_note and (folder / path).is_file()
         return self._present[path]
+
+
+def _parts(chunk: Chunk) -> tuple[str, ...]:
+    """Return what makes *chunk* another one when it changes."""
+    known = tuple(f"{name}={value}" for name, value in sorted(chunk.metadata.items()))
+    return (chunk.path, chunk.text, str(chunk.start), str(chunk.end), *known)
 
 
 def _batches(records: Iterable[MemoryRecord]) -> Iterator[list[MemoryRecord]]:

@@ -11,6 +11,7 @@ KINDS = (
     "auth",
     "sessions",
     "transcripts",
+    "media",
     "channels",
     "identity",
     "device-auth",
@@ -18,10 +19,12 @@ KINDS = (
     "memory",
     "workspace",
     "dedupe",
+    "secrets",
 )
-"""What can be taken over, in the order in which it is."""
+"""What can be taken over, in the order in which it is; `secrets` only when they are asked for."""
 
-OF_AGENTS = ("auth", "sessions", "transcripts", "memory", "workspace")
+SECRETS = "secrets"
+OF_AGENTS = ("auth", "sessions", "transcripts", "media", "memory", "workspace")
 """The kinds of what belongs to one agent."""
 
 LEFT = "left-alone"

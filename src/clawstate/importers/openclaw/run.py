@@ -1,29 +1,37 @@
-"""`import_openclaw`: everything that the releases of OpenClaw up to 2026.6 kept in files."""
+"""`import_openclaw`: everything that OpenClaw keeps in files, and since 2026.7 in databases."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from dataclasses import replace as replace_in
 from pathlib import Path
 from typing import Any
 
+from clawstate.config.overrides import agent_entries
 from clawstate.errors import InvalidError
 from clawstate.files.paths import normalise_agent_id
 from clawstate.importers.openclaw.channels import take_channels
 from clawstate.importers.openclaw.configuration import read_values, take_configuration
 from clawstate.importers.openclaw.credentials import take_credentials
+from clawstate.importers.openclaw.databases import Databases
 from clawstate.importers.openclaw.dedupe_marks import take_marks
 from clawstate.importers.openclaw.devices import take_device_auth, take_devices, take_identity
 from clawstate.importers.openclaw.discovery import Role, discover
 from clawstate.importers.openclaw.job import Job, Progress, Settings
 from clawstate.importers.openclaw.left_alone import count_left_alone
+from clawstate.importers.openclaw.media import take_media
 from clawstate.importers.openclaw.memories import take_memories
-from clawstate.importers.openclaw.report import KINDS, OF_AGENTS, Report
+from clawstate.importers.openclaw.report import KINDS, LEFT, OF_AGENTS, SECRETS, Report
+from clawstate.importers.openclaw.rows import documents
+from clawstate.importers.openclaw.secrets import take_secrets
 from clawstate.importers.openclaw.sessions import take_sessions
-from clawstate.importers.openclaw.source import Source
+from clawstate.importers.openclaw.source import Source, reason_of
 from clawstate.importers.openclaw.transcripts import take_transcripts
 from clawstate.importers.openclaw.workspace import find_workspaces, take_workspaces
 from clawstate.state.opened import State
+
+_MAIN = "main"
 
 
 def import_openclaw(
@@ -35,17 +43,20 @@ def import_openclaw(
     dry_run: bool = False,
     replace: bool = False,
     archives: bool = False,
+    secrets: bool = False,
     progress: Progress | None = None,
 ) -> Report:
     """
     Take over what the directory *path* of OpenClaw holds, and return what became of it.
 
-    *path* is only read, and no lock of it is taken. An import can be repeated, and resumed after
-    it was killed: what is here already is not taken again. Where both sides have something, the
-    session that was updated last stays, and otherwise ours, unless *replace*; the configuration and
-    the key pair of this device stay in any case. Only *kinds* are
-    taken, or what belongs to *agents*, all by default; with *archives* also the transcripts of
-    sessions that were reset or deleted. A *dry_run* writes nothing and returns the same counts.
+    *path* is only read, and no lock of it is taken; OpenClaw may run. An import can be repeated,
+    and resumed after it was killed: what is here already is not taken again. Where both sides have
+    something, the session that was updated last stays, and otherwise ours, unless *replace*; the
+    configuration and the key pair of this device stay in any case. Where OpenClaw has something in
+    a database and in a file, the database counts. Only *kinds* are taken, or what belongs to
+    *agents*, all by default; with *archives* also the transcripts of sessions that were reset or
+    deleted, and with *secrets* those of OpenClaw's store of secrets. A *dry_run* writes nothing and
+    returns the same counts.
 
     Raises `NotFoundError`, `UnavailableError` for *path*, and `InvalidError` for a kind that does
     not exist. Whatever else is wrong is a remark in the report.
@@ -59,14 +70,22 @@ def import_openclaw(
         agents=named,
         replace=replace,
         archives=archives,
+        secrets=secrets or SECRETS in kinds,
     )
-    job = _job(source, state, report, settings, progress)
-    for kind, take in _steps(job).items():
-        if kind in wanted:
-            take()
-    if not kinds and not named:
-        count_left_alone(job)
-    job.tell(sum(each.entry.size for each in job.files), "")
+    databases = Databases.of(source)
+    try:
+        rows = documents(source, databases, report, now=state.ground.clock(), wanted=wanted)
+        job = _job(Job(source, state, rows, report, settings, databases=databases), progress)
+        for kind, take in _steps(job).items():
+            if kind in wanted:
+                take()
+        if not kinds and not named:
+            count_left_alone(job)
+        job.tell(sum(each.entry.size for each in job.files), "")
+    finally:
+        databases.close()
+    for place, error in databases.failures:
+        report.failed(LEFT, place, reason_of(error))
     return report
 
 
@@ -77,16 +96,17 @@ def _wanted(kinds: Collection[str], *, of_agents: bool) -> frozenset[str]:
     return frozenset(kinds or (OF_AGENTS if of_agents else KINDS))
 
 
-def _job(
-    source: Source, state: State, report: Report, settings: Settings, progress: Progress | None
-) -> Job:
-    plain = Job(source, state, tuple(discover(source)), report, settings)
+def _job(found: Job, progress: Progress | None) -> Job:
+    """Return *found*, which knows the databases alone, with all files of the source."""
+    plain = replace_in(found, files=(*found.files, *discover(found.source)))
     values = read_values(plain)
     agent = _default_agent(values)
-    files = plain.files if agent == "main" else tuple(discover(source, default_agent=agent))
+    files = plain.files
+    if agent != _MAIN:
+        files = (*found.files, *discover(found.source, default_agent=agent))
     total = sum(each.entry.size for each in files if each.role is not Role.OTHER)
-    meter = _Meter(total, progress)
-    return Job(source, state, files, report, settings, agent, values, meter.advance)
+    tell = _Meter(total, progress).advance
+    return replace_in(plain, files=files, default_agent=agent, values=values, tell=tell)
 
 
 def _steps(job: Job) -> Mapping[str, Callable[[], None]]:
@@ -96,6 +116,7 @@ def _steps(job: Job) -> Mapping[str, Callable[[], None]]:
         "auth": lambda: take_credentials(job),
         "sessions": lambda: take_sessions(job),
         "transcripts": lambda: take_transcripts(job),
+        "media": lambda: take_media(job),
         "channels": lambda: take_channels(job),
         "identity": lambda: take_identity(job),
         "device-auth": lambda: take_device_auth(job),
@@ -103,17 +124,16 @@ def _steps(job: Job) -> Mapping[str, Callable[[], None]]:
         "memory": lambda: take_memories(job, workspaces),
         "workspace": lambda: take_workspaces(job, workspaces),
         "dedupe": lambda: take_marks(job),
+        SECRETS: lambda: take_secrets(job),
     }
 
 
 def _default_agent(values: Mapping[str, Any]) -> str:
     """Return the agent that OpenClaw takes where none is named."""
-    agents = values.get("agents")
-    listed = agents.get("list") if isinstance(agents, dict) else None
-    found = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    found = agent_entries(values)
     chosen = next((each for each in found if each.get("default") is True), None)
     first = chosen or (found[0] if found else {})
-    return normalise_agent_id(str(first.get("id") or "main"))
+    return normalise_agent_id(str(first.get("id") or _MAIN))
 
 
 @dataclass(slots=True)

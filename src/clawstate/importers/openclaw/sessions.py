@@ -69,6 +69,9 @@ def _take(job: Job, found: Found) -> None:
         problem = f"the configuration keeps the sessions of this state in {target}, in the source"
         raise InvalidError(found.path, problem, "change session.store, then import again")
     entries = {key: _without_file(entry) for key, entry in read_index(job, found).items()}
+    known = _keys_in_database(job, found)
+    fates.superseded(job.report, KIND, found.path, "session", len(entries.keys() & known))
+    entries = {key: entry for key, entry in entries.items() if key not in known}
     answers = []
     for keys in _batches(list(entries)):
         batch = {key: entries[key] for key in keys}
@@ -78,6 +81,14 @@ def _take(job: Job, found: Found) -> None:
         job.tell(found.entry.size * len(keys) // len(entries), found.path)
     answer = fates.joined(answers)
     fates.tell(job.report, KIND, found.path, answer, what="session", kept=_KEPT)
+
+
+def _keys_in_database(job: Job, found: Found) -> frozenset[str]:
+    """Return the keys that no file counts for, as OpenClaw's database has them."""
+    if found.in_database:
+        return frozenset()
+    rows = (each for each in job.files if each.in_database and each.role is Role.SESSIONS)
+    return frozenset(key.strip().lower() for each in rows for key in job.source.object(each.path))
 
 
 def _as_json(path: Path) -> None:

@@ -48,6 +48,8 @@ class Source:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.documents: dict[str, Any] = {}
+        """What rows of its databases say, by the places that messages name them by."""
         self._refused: dict[str, str] = {}
 
     @classmethod
@@ -102,10 +104,14 @@ class Source:
 
     def json(self, path: str) -> Any:
         """Return the JSON document *path*; raises `CorruptError`, `UnavailableError`."""
+        if path in self.documents:
+            return self.documents[path]
         return self._parsed(path, lambda raw: parse_json_file(raw, path=Path(path)))
 
     def json5(self, path: str) -> Any:
         """Return the JSON5 document *path*; raises `CorruptError`, `UnavailableError`."""
+        if path in self.documents:
+            return self.documents[path]
         return self._parsed(path, lambda raw: parse_json5(raw, path=Path(path)))
 
     def object(self, path: str, *, json5: bool = False) -> dict[str, Any]:

@@ -11,16 +11,22 @@ from clawstate.errors import StateError
 from clawstate.files.damaged_line import split_damaged
 from clawstate.importers.openclaw.discovery import Found, Role
 from clawstate.importers.openclaw.job import Job
+from clawstate.importers.openclaw.transcript_rows import (
+    PACKED,
+    archived_names,
+    bring,
+    count,
+    take_rows,
+)
 from clawstate.importers.openclaw.trial import Known
 from clawstate.importers.regular_file import unreadable
 from clawstate.importers.transcript_header import session_named_in
+from clawstate.openclaw.transcripts import archived_file_lines
 from clawstate.stores.sessions.entry import is_session_id
 from clawstate.stores.transcripts.importing import read_lines
-from clawstate.stores.transcripts.values import Imported
 
 KIND = "transcripts"
 _SUFFIX = ".jsonl"
-_SHOWN = 10  # broken lines of one file
 _STEP = 1 << 20  # bytes between two looks at the progress
 _UNFINISHED = "its last line is not finished; import again when it is"
 _ARCHIVED = "is of a session that was reset or deleted; --archives takes it"
@@ -40,16 +46,26 @@ def take_transcripts(job: Job) -> None:
     """
     claims = _claims(job)
     known = Known()
+    take_rows(job, known)
     for found in job.of(Role.TRANSCRIPT):
         with job.counted_failure(KIND, found.path):
             _take(job, found, session_of(found, claims, job), known)
+    copies = archived_names(job)
     for found in job.of(Role.ARCHIVE):
-        if job.settings.archives:
+        if found.path in copies:
+            continue
+        if not job.settings.archives:
+            job.report.skipped(KIND, found.path, _ARCHIVED)
+        elif found.path.endswith(PACKED):
+            lines = archived_file_lines(job.source.file(found.path))
+            bring(
+                job, found.path, session_of(found, claims, job).removesuffix(PACKED), lines, known
+            )
+        else:
             with job.counted_failure(KIND, found.path):
                 _take(job, found, session_of(found, claims, job), known)
-        else:
-            job.report.skipped(KIND, found.path, _ARCHIVED)
-            job.tell(found.entry.size, found.path)
+                continue
+        job.tell(found.entry.size, found.path)
 
 
 def session_of(found: Found, claims: Claims, job: Job) -> str:
@@ -109,18 +125,9 @@ def _take(job: Job, found: Found, session_id: str, known: Known) -> None:
             )
         else:
             imported = job.state.transcripts.import_lines(session_id, lines)
-    _count(job, found, imported)
+    count(job, found.path, imported)
     if lines.is_unfinished:
         job.report.skipped(KIND, found.path, _UNFINISHED)
-
-
-def _count(job: Job, found: Found, imported: Imported) -> None:
-    job.report.count(KIND).add(new=imported.added, unchanged=imported.kept)
-    for problem in imported.problems[:_SHOWN]:
-        job.report.failed(KIND, found.path, problem.message, line=problem.line)
-    if (more := len(imported.problems) - _SHOWN) > 0:
-        job.report.count(KIND).add(failed=more)
-        job.report.note(KIND, found.path, f"{more:,} more lines could not be read")
 
 
 class _Lines:

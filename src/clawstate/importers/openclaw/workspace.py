@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from clawstate.config.overrides import agent_entries
 from clawstate.errors import StateError
 from clawstate.files.paths import effective_home, expand_path, normalise_agent_id
 from clawstate.importers.openclaw.job import Job
@@ -21,6 +22,7 @@ from clawstate.memory.service import Memory
 
 KIND = "workspace"
 _NOTES = ("MEMORY.md", "memory.md", "memory")
+_NOTES_SINCE = "USER.md"  # is memory to OpenClaw since 2026.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,14 @@ def find_workspaces(job: Job) -> tuple[Workspace, ...]:
 def take_workspaces(job: Job, workspaces: Sequence[Workspace]) -> None:
     """Take the Markdown of *workspaces* into the memory; counted by files."""
     for each in workspaces:
-        paths = [each.folder / name for name in _NOTES if _is_real(each.folder / name)]
+        paths = [path for name in notes_of(job) if _is_real(path := each.folder / name)]
         if paths:
             _take(job, paths, namespace=namespace_of(each.agent, job.default_agent))
+
+
+def notes_of(job: Job) -> tuple[str, ...]:
+    """Return what in a workspace is memory: Markdown files, and a directory of them."""
+    return (*_NOTES, _NOTES_SINCE) if job.databases.agents else _NOTES
 
 
 def namespace_of(agent: str, default_agent: str) -> str:
@@ -103,9 +110,8 @@ def _known(marks: Mapping[str, str], paths: Sequence[Path]) -> int:
 
 def _named(job: Job) -> Iterator[tuple[str, Path]]:
     agents = _object(job.values.get("agents"))
-    listed = [each for each in _items(agents.get("list")) if isinstance(each, dict)]
     default = _object(agents.get("defaults")).get("workspace")
-    for each in listed:
+    for each in agent_entries(job.values):
         if isinstance(workspace := each.get("workspace"), str) and workspace.strip():
             yield normalise_agent_id(str(each.get("id", ""))), _expanded(job, workspace)
     if isinstance(default, str) and default.strip():
@@ -129,10 +135,6 @@ def _home() -> Path:
 
 def _object(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _items(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 def _is_folder(path: Path) -> bool:

@@ -22,6 +22,8 @@ HEADER: Final = "session"
 """The type of a transcript's first line, which is no entry."""
 VERSION: Final = 3
 """The version of OpenClaw's transcripts that is written."""
+NEWEST: Final = 4
+"""The version that OpenClaw writes since 2026.7, which is read as well: it has more types."""
 MOST_BYTES: Final = 64 << 20
 """Bytes of one entry at most."""
 

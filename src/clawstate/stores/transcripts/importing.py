@@ -1,5 +1,5 @@
 """
-Lines of a transcript as entries: versions 1 to 3, broken lines told by their number.
+Lines of a transcript as entries: versions 1 to 4, broken lines told by their number.
 
 Version 1 has neither ids nor parents; its entries are given ids that come out the same each time,
 so an import can be repeated, and a compaction names what it kept by index. Version 2 calls the role
@@ -26,6 +26,7 @@ from clawstate.stores.transcripts import rows
 from clawstate.stores.transcripts.entries import (
     HEADER,
     MOST_BYTES,
+    NEWEST,
     VERSION,
     Entry,
     entry_read,
@@ -182,14 +183,14 @@ class Reading:
 
     def _note_header(self, value: dict[str, Json], text: str) -> None:
         version = value.get("version", 1)
-        if not isinstance(version, int) or version > VERSION:
-            problem = f"is of version {version!r:.20}, newer than {VERSION}"
+        if not isinstance(version, int) or version > NEWEST:
+            problem = f"is of version {version!r:.20}, newer than {NEWEST}"
             raise InvalidError("header", problem, "upgrade clawstate")
         if self.header is not None:
             raise InvalidError("header", "is a second header")
         self._version = version
         self._ids.append(None)
-        new = {**value, "version": VERSION, "id": self.session_id}
+        new = {**value, "version": max(version, VERSION), "id": self.session_id}
         self.header = text if new == value else dump_compact(new)
 
     def _derived(self, text: str) -> str:

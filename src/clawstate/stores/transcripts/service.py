@@ -103,7 +103,7 @@ class Transcripts(TranscriptReader):
 
     def import_lines(self, session_id: str, lines: Iterable[str | bytes]) -> Imported:
         """
-        Add the entries of a transcript's *lines* (version 1 to 3) that are not there yet.
+        Add the entries of a transcript's *lines* (version 1 to 4) that are not there yet.
 
         Ids, times and unknown members stay as they are, so doing it again changes nothing, and an
         import that was cut off is completed by another one. It commits in batches. A line that is

@@ -1,0 +1,139 @@
+"""The transcripts that OpenClaw keeps in databases: events, cold archives, deleted sessions."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+
+from clawstate.errors import MissingExtraError, StateError
+from clawstate.importers.openclaw.databases import AgentRows
+from clawstate.importers.openclaw.fates import counted
+from clawstate.importers.openclaw.job import Job
+from clawstate.importers.openclaw.source import reason_of
+from clawstate.importers.openclaw.trial import Known
+from clawstate.openclaw.transcripts import Line
+from clawstate.stores.sessions.entry import is_session_id
+from clawstate.stores.transcripts.values import Imported
+
+KIND = "transcripts"
+PACKED = ".zst"
+_SHOWN = 10  # events of one transcript that cannot be read
+_ARCHIVED = "is of a session that was deleted or reset; --archives takes it"
+# A whole plain name, up to the end of the text that it stands in.
+_MEDIA = re.compile(
+    r"media://(inbound|outbound)/([A-Za-z0-9][A-Za-z0-9._-]{0,199})(?=\\?\"|[\s)\]>,]|$)"
+)
+
+
+def take_rows(job: Job, known: Known) -> None:
+    """Add the entries that databases hold and that are not here, in their order."""
+    for each in job.databases.agents:
+        if job.wants_agent(each.agent):
+            with job.counted_failure(KIND, each.path):
+                for session_id in each.transcripts.sessions():
+                    place = f"{each.path}#transcript_events/{session_id}"
+                    lines = each.transcripts.lines(session_id)
+                    bring(job, place, usable_id(session_id), lines, known)
+                _take_archives(job, each, known)
+
+
+def bring(job: Job, place: str, session_id: str, found: Iterable[Line], known: Known) -> None:
+    """Add the lines *found* at *place* to the session, and count them."""
+    with job.counted_failure(KIND, place):
+        lines = _Texts(job, found)
+        if job.dry_run:
+            now = job.state.ground.clock()
+            imported = known.tried(job.state.transcripts, session_id, lines, now=now)
+        else:
+            imported = job.state.transcripts.import_lines(session_id, lines)
+        count(job, place, imported)
+        lines.tell(place)
+
+
+def count(job: Job, place: str, imported: Imported) -> None:
+    """Count what became of the lines at *place*."""
+    job.report.count(KIND).add(new=imported.added, unchanged=imported.kept)
+    for problem in imported.problems[:_SHOWN]:
+        job.report.failed(KIND, place, problem.message, line=problem.line)
+    if (more := len(imported.problems) - _SHOWN) > 0:
+        job.report.count(KIND).add(failed=more)
+        job.report.note(KIND, place, f"{more:,} more lines could not be read")
+
+
+def note_media(job: Job) -> None:
+    """Note the files that messages name, without taking the messages."""
+    for each in job.databases.agents:
+        if job.wants_agent(each.agent):
+            for session_id in each.transcripts.sessions():
+                for _ in _Texts(job, each.transcripts.lines(session_id)):
+                    pass
+
+
+def usable_id(session_id: str) -> str:
+    """Return *session_id*, or what stands for one that no session here can have."""
+    if is_session_id(session_id):
+        return session_id
+    return hashlib.sha256(session_id.encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def archived_names(job: Job) -> frozenset[str]:
+    """Return the files that are copies of archives in rows, relative to the source."""
+    return frozenset(
+        f"{folder.rpartition('/')[0]}/sessions/{archive.name}"
+        for each in job.databases.agents
+        for folder in (each.path.rpartition("/")[0],)
+        for archive in each.transcripts.archives()
+    )
+
+
+def _take_archives(job: Job, rows: AgentRows, known: Known) -> None:
+    for archive in rows.transcripts.archives():
+        place = f"{rows.path}#{archive.name}"
+        if job.settings.archives:
+            session_id = usable_id(archive.name.replace(".jsonl", "", 1).removesuffix(PACKED))
+            bring(job, place, session_id, rows.transcripts.archived_lines(archive), known)
+        else:
+            job.report.skipped(KIND, place, _ARCHIVED)
+
+
+class _Texts:
+    """
+    The texts of events; what cannot be read is remembered, to be told.
+
+    Where it is zstd that is missing, nothing after such an event is given: it comes, with all that
+    follows, once zstd is there, and everything is in order then.
+    """
+
+    def __init__(self, job: Job, lines: Iterable[Line]) -> None:
+        self._job = job
+        self._lines = lines
+        self._errors: list[StateError] = []
+        self._missing: MissingExtraError | None = None
+        self._waiting = 0
+
+    def __iter__(self) -> Iterator[str]:
+        """Give the texts, and note the files that they name."""
+        for line in self._lines:
+            if isinstance(line.error, MissingExtraError):
+                self._missing = line.error
+            if self._missing is not None:
+                self._waiting += 1
+            elif line.error is not None:
+                self._errors.append(line.error)
+            else:
+                self._job.media.update(f"media/{a}/{b}" for a, b in _MEDIA.findall(line.text))
+                yield line.text
+
+    def tell(self, place: str) -> None:
+        """Count what was not given, and say why."""
+        report = self._job.report
+        for error in self._errors[:_SHOWN]:
+            report.failed(KIND, place, reason_of(error))
+        if (more := len(self._errors) - _SHOWN) > 0:
+            report.count(KIND).add(failed=more)
+            report.note(KIND, place, f"{more:,} more entries could not be read")
+        if self._missing is not None:
+            entries = counted(self._waiting, "entry")
+            report.failed(KIND, place, f"{entries} passed over: {self._missing}")
+            report.count(KIND).add(failed=self._waiting - 1)
