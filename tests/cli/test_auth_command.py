@@ -403,3 +403,39 @@ def test_an_audit_shows_a_bar_on_a_terminal(terminal) -> None:
 
     assert watched.code == 0
     assert "no secret in the clear" in watched.out
+
+
+def test_a_missing_key_is_told_by_every_view(cli, home) -> None:
+    """With the key file gone, list, show and status say "key missing"."""
+    added(cli)
+    assert cli("auth", "encrypt").code == 0
+    next(home.rglob("*.key")).unlink()
+
+    views = [cli("auth", "list"), cli("auth", "show", "openai:default"), cli("auth", "status")]
+
+    assert [each.code for each in views] == [0, 0, 0]
+    assert all("key missing" in each.out for each in views)
+    assert "the key is missing" in views[2].out
+
+
+def test_seconds_are_converted_with_a_word(cli) -> None:
+    """Tokens whose end is in seconds are kept, and the words say how they are understood."""
+    tokens = {"access": "a", "refresh": "r", "expires": 1_700_000_000}
+
+    ran = added(cli, "google:me", "--type", "oauth", secret=json.dumps(tokens))
+    listed, shown = cli("auth", "list"), cli("auth", "show", "google:me")
+
+    assert "in seconds; it is kept as 2023-11-14T22:13:20.000Z" in ran.err
+    assert "expired, will be refreshed" in listed.out
+    assert "2023-11-14" in shown.out
+    assert "1970" not in shown.out
+
+
+def test_ids_of_unequal_length_can_be_pasted(cli) -> None:
+    """In a list no id is quoted for the blanks that align it."""
+    added(cli, "openai:ci")
+    added(cli, "anthropic:a-much-longer-name")
+
+    lines = cli("auth", "list").out.splitlines()
+
+    assert {line.split()[0] for line in lines} == {"openai:ci", "anthropic:a-much-longer-name"}

@@ -44,7 +44,7 @@ def list_(session: Session) -> None:
     from clawstate.cli.auth_profiles import profile_document, profile_lines  # noqa: PLC0415
 
     store, now = store_of(session), session.state.ground.clock()
-    found = [profile_document(store, each, now=now) for each in store.profiles()]
+    found = [profile_document(store, each) for each in store.profiles()]
     problems = [
         {"place": each.place, "id": each.key, "problem": each.reason} for each in store.problems()
     ]
@@ -64,12 +64,12 @@ def show(session: Session, /, profile_id: str) -> None:
     from clawstate.cli.tables import aligned  # noqa: PLC0415
     from clawstate.errors import NotFoundError  # noqa: PLC0415
 
-    store, now = store_of(session), session.state.ground.clock()
+    store = store_of(session)
     store.require(profile_id)
     found = next((each for each in store.profiles() if each.id == profile_id), None)
     if found is None:
         raise NotFoundError("profile", profile_id, "see 'clawstate auth list'")
-    document = profile_document(store, found, now=now)
+    document = profile_document(store, found)
     session.output.emit(document, *aligned(_readable(document)))
 
 
@@ -118,7 +118,9 @@ def add(
     JSON object with access, refresh and expires (milliseconds).
     """
     from clawstate.cli.auth_input import credential_of  # noqa: PLC0415 - see `NOUNS`
-    from clawstate.clock import to_ms  # noqa: PLC0415
+    from clawstate.clock import to_iso, to_ms  # noqa: PLC0415
+    from clawstate.stores.auth.credentials import expiry_of  # noqa: PLC0415
+    from clawstate.stores.auth.moments import is_in_seconds  # noqa: PLC0415
     from clawstate.stores.auth.names import require_profile_id  # noqa: PLC0415
 
     require_profile_id(profile_id)
@@ -134,6 +136,9 @@ def add(
     }
     known = any(each.id == profile_id and each.origin == "own" for each in store.profiles())
     made = store.upsert(profile_id, wanted)
+    moment = expiry_of(made)
+    if moment is not None and is_in_seconds(wanted.get("expires")):
+        session.output.warn(f"expires is in seconds; it is kept as {to_iso(moment)}")
     done = "replaced" if known else "added"
     document = {"id": profile_id, "provider": made.provider, "type": made.type, "replaced": known}
     session.output.emit(document, f"{done} {profile_id}")
@@ -181,14 +186,18 @@ def status(session: Session) -> None:
     from clawstate.state.encryption import Encryption  # noqa: PLC0415 - see `NOUNS`
 
     now = session.state.ground.clock()
-    document = status_document(store_of(session), now=now)
+    document = status_document(store_of(session))
     encryption = Encryption(session.state.ground)
     source = encryption.source()
     key = None if source is None else str(source)
-    document["encryption"] = {"on": encryption.is_on, "key": key}
+    problem = encryption.problem()
+    more = {} if problem is None else {"problem": problem}
+    document["encryption"] = {"on": encryption.is_on, "key": key, **more}
     told = "secrets are kept in the clear, in private files (0600)"
     if encryption.is_on:
         told = f"secrets are encrypted; the key comes from the {key}" if key else "there is no key"
+    if problem is not None:
+        told = f"the key is missing, and nothing that is encrypted can be used: {problem}"
     lines = [*status_lines(document, now=now), style(told, dim=True)]
     session.output.emit(document, *lines)
 
@@ -214,11 +223,21 @@ def _agent(session: Session) -> str:
 
 def _readable(document: dict[str, Any]) -> dict[str, Any]:
     from clawstate.clock import from_ms, to_iso  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.stores.auth.moments import FIRST_DATE  # noqa: PLC0415
+    from clawstate.stores.auth.standing import STATES  # noqa: PLC0415
+
+    def told(name: str, value: Any) -> Any:
+        if name == "state":
+            return STATES.get(value, value)
+        if name not in {"until", "expires", "lastUsed"}:
+            return value
+        moment = from_ms(value)
+        is_real = name != "expires" or moment >= FIRST_DATE
+        return to_iso(moment) if is_real else "no moment that a token can have"
 
     names = {"lastUsed": "last used", "errorCount": "failures"}
-    moments = {"until", "expires", "lastUsed"}
     return {
-        names.get(name, name): to_iso(from_ms(value)) if name in moments else value
+        names.get(name, name): told(name, value)
         for name, value in document.items()
         if value is not None
     }

@@ -9,37 +9,31 @@ from clawstate.cli.printing import one_line, style
 from clawstate.clock import from_ms, to_ms
 from clawstate.sealing.masking import masked
 from clawstate.stores.auth.codec import SECRETS
-from clawstate.stores.auth.credentials import OAuth, expiry_of, reference_of
+from clawstate.stores.auth.credentials import expiry_of, reference_of
 from clawstate.stores.auth.names import is_variable, normalise_provider
-from clawstate.stores.auth.ordering import is_refused
 from clawstate.stores.auth.secret_field import Sealed, kept_secret
+from clawstate.stores.auth.standing import STATES, USABLE
 
 if TYPE_CHECKING:
     from clawstate.stores.auth import AuthProfiles
     from clawstate.stores.auth.credentials import Credential, Profile
 
-_COLOURS = {"good": "green", "cooldown": "yellow", "disabled": "red", "expired": "yellow"}
-_WORDS = {
-    "good": "good",
-    "cooldown": "cooling down",
-    "disabled": "disabled",
-    "expired": "expired",
-    "needs-login": "needs login",
-}
+_COLOURS = {"good": "green", "will-refresh": "green", "cooldown": "yellow", "expired": "yellow"}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
-def profile_document(store: AuthProfiles, profile: Profile, *, now: float) -> dict[str, Any]:
+def profile_document(store: AuthProfiles, profile: Profile) -> dict[str, Any]:
     """Return *profile* as programs want it; moments in milliseconds, as in the file."""
     credential, usage = profile.credential, profile.usage
-    state, until = _state(store, profile, now=now)
+    standing = store.standing(profile)
+    state = standing.state
     return {
         "id": profile.id,
         "provider": profile.provider,
         "type": profile.type,
         "secret": _shown_secret(credential),
         "state": state,
-        "until": _ms(until),
+        "until": _ms(standing.until),
         "reason": usage.disabled_reason if state == "disabled" else None,
         "origin": profile.origin,
         "email": credential.email,
@@ -65,11 +59,11 @@ def profile_lines(documents: Sequence[dict[str, Any]], *, now: float) -> Iterato
         yield "  ".join(columns) + style(origin, dim=True)
 
 
-def status_document(store: AuthProfiles, *, now: float) -> dict[str, Any]:
+def status_document(store: AuthProfiles) -> dict[str, Any]:
     """Return the effective order of each provider, and what cannot be used."""
     found: dict[str, list[dict[str, Any]]] = {}
     for each in store.profiles():
-        document = profile_document(store, each, now=now)
+        document = profile_document(store, each)
         found.setdefault(normalise_provider(each.provider), []).append(document)
     return {
         "providers": [
@@ -80,7 +74,7 @@ def status_document(store: AuthProfiles, *, now: float) -> dict[str, Any]:
                 "unusable": [
                     {"id": each["id"], "state": _why(each, order), "until": each["until"]}
                     for each in documents
-                    if each["state"] != "good" or each["id"] not in order
+                    if each["state"] not in USABLE or each["id"] not in order
                 ],
             }
             for provider, documents in sorted(found.items())
@@ -100,23 +94,9 @@ def status_lines(document: dict[str, Any], *, now: float) -> Iterator[str]:
 
 
 def _why(document: dict[str, Any], order: Sequence[str]) -> str:
-    if document["state"] == "good" and document["id"] not in order:
+    if document["state"] in USABLE and document["id"] not in order:
         return "left-out"
     return str(document["state"])
-
-
-def _state(store: AuthProfiles, profile: Profile, *, now: float) -> tuple[str, float | None]:
-    credential, usage = profile.credential, profile.usage
-    if isinstance(credential, OAuth) and is_refused(credential):
-        return "needs-login", None
-    until = store.rests_until(profile.id)
-    if until is not None:
-        disabled = usage.disabled_until
-        return ("disabled" if disabled is not None and disabled >= until else "cooldown"), until
-    expires = expiry_of(credential)
-    is_over = expires is not None and expires <= now
-    renews = isinstance(credential, OAuth) and kept_secret(credential, "refresh") is not None
-    return ("expired" if is_over and not renews else "good"), None
 
 
 def _shown_secret(credential: Credential) -> str:
@@ -135,7 +115,7 @@ def _shown_secret(credential: Credential) -> str:
 
 def _shown_state(document: dict[str, Any], *, now: float) -> str:
     state, until = document["state"], document["until"]
-    text = _WORDS.get(state, state.replace("-", " "))
+    text = STATES.get(state, state.replace("-", " "))
     if document.get("reason"):
         text += f" ({document['reason']})"
     if until is not None:

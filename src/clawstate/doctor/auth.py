@@ -18,6 +18,7 @@ from clawstate.state.agent_dirs import agent_dirs, auth_cache, auth_profiles
 from clawstate.state.agents import agents_of
 from clawstate.state.auth import open_shelf
 from clawstate.stores.auth.credentials import OAuth
+from clawstate.stores.auth.moments import is_in_seconds
 from clawstate.stores.auth.pending import failure_of
 
 
@@ -109,6 +110,9 @@ def _profiles(state: State, agent_id: str) -> Iterator[Finding]:
         message = f"{each.place}: {each.key} {each.reason}"
         yield Finding("profile", "warning", path, message, "store it again, or remove it")
     for name, credential in rows.credentials.items():
+        if is_in_seconds(rows.profiles[name].record.get("expires")):
+            message = f"{name}: expires is in seconds, which other programs take for 1970"
+            yield Finding("seconds", "info", path, message, "goes with the next change of it")
         failed = failure_of(credential.extra) if isinstance(credential, OAuth) else None
         if failed is None or not failed.final:
             continue

@@ -96,6 +96,12 @@ def present_passphrase(
     return found or _from_person("passphrase of this state", new=False)
 
 
+def has_present(given: Callable[[], str | None], env: Mapping[str, str] | None = None) -> bool:
+    """Tell whether `present_passphrase` would ask no person."""
+    variables = os.environ if env is None else env
+    return bool(variables.get(PRESENT, "").strip() or given())
+
+
 def new_passphrase(
     given: Callable[[], str | None], env: Mapping[str, str] | None = None, *, again: bool
 ) -> str:

@@ -12,6 +12,7 @@ from clawstate.errors import (
     CorruptError,
     InvalidError,
     NotFoundError,
+    StateError,
     UnavailableError,
 )
 from clawstate.files.atomic import sweep_temporaries, write_atomic
@@ -22,6 +23,7 @@ from clawstate.files.refusals import translated
 from clawstate.files.stamps import Stamp, read_stamped, stamp_of
 from clawstate.sealing.ciphertext import new_key
 from clawstate.sealing.keys import Keys
+from clawstate.sealing.passphrase import has_present
 from clawstate.sealing.sources import Given, KeySource, kind_of_choice, new_source, require_choice
 
 _LIMIT = 1 << 20
@@ -78,6 +80,17 @@ class Vault:
                 return False
             raise
         return True
+
+    def asks_nobody(self) -> bool:
+        """Tell whether the keys, if they are to be had at all, are so without asking a person."""
+        with self._mutex:
+            if self._opened is not None:
+                return True
+        try:
+            source = self.source()
+        except StateError:
+            return True
+        return source is None or source.kind != "passphrase" or has_present(self._given)
 
     def source(self) -> KeySource | None:
         """

@@ -42,6 +42,7 @@ def open_auth(ground: Ground, agent_id: str) -> AuthProfiles:
         base=None if name == MAIN else open_shelf(ground, MAIN),
         settings=lambda: auth_settings(ground.config),
         refreshing=lambda shelf: _refresher(ground, shelf),
+        may_open=lambda: ground.vault.asks_nobody(),  # noqa: PLW0108 - a vault once it is needed
         clock=ground.clock,
     )
 

@@ -84,6 +84,15 @@ class Encryption:
         """Get the key; raises `UnavailableError`, `NotFoundError`, `CorruptError`."""
         self._vault.current()
 
+    def problem(self) -> str | None:
+        """Return why the key is not to be had where it is needed; nobody is asked for it."""
+        try:
+            if (self.is_on or self._vault.exists) and self._vault.asks_nobody():
+                self.unlock()
+        except StateError as error:
+            return str(error)
+        return None
+
     def census(self) -> Census:
         """Return how the secrets lie on disk; no key is needed."""
         clear, sealed, keys = 0, 0, set[str]()

@@ -11,7 +11,7 @@ from clawstate.errors import InvalidError, NotFoundError, StateError, Unavailabl
 from clawstate.records.contract import Json
 from clawstate.stores.auth.contract import MARK, Resolve, Sealer
 from clawstate.stores.auth.credentials import ApiKey, Credential, OAuth, Token, reference_of
-from clawstate.stores.auth.moments import moment_of
+from clawstate.stores.auth.moments import is_in_seconds, moment_of
 from clawstate.stores.auth.names import clean_secret, is_blank, is_variable
 from clawstate.stores.auth.secret_field import Sealed, kept_secret
 
@@ -120,7 +120,8 @@ class CredentialCodec:
             self._write_secret(profile_id, credential, name, record)
         for attribute, member in _plain_members(kind).items():
             value = getattr(credential, attribute)
-            if before is None or value != getattr(before, attribute):
+            is_odd = member == "expires" and is_in_seconds(record.get(member))
+            if before is None or is_odd or value != getattr(before, attribute):
                 _set(record, member, to_ms(value) if _is_expiry(member, value) else value)
         for key in () if before is None else before.extra.keys() - credential.extra.keys():
             del record[key]

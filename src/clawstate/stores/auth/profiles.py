@@ -21,6 +21,7 @@ from clawstate.stores.auth.pending import stored_anew
 from clawstate.stores.auth.rows import place
 from clawstate.stores.auth.settings import AuthSettings
 from clawstate.stores.auth.shelf import Shelf
+from clawstate.stores.auth.standing import Standing, standing_of
 from clawstate.stores.auth.usage import UNUSED, Usage
 from clawstate.stores.auth.view import Found, View
 
@@ -36,7 +37,8 @@ class AuthProfiles:
     lies on the own shelf hides it. Changes go to the own shelf alone, but for the usage and the
     refreshing of a credential that is inherited: its provider limits and renews the credential,
     whoever uses it, so both happen where it lies. Every look sees the changes of other programs.
-    Every method raises what `Collection` does.
+    *may_open* tells whether sealed secrets open without asking a person. Every method raises what
+    `Collection` does.
     """
 
     def __init__(
@@ -46,12 +48,14 @@ class AuthProfiles:
         base: Shelf | None = None,
         settings: Callable[[], AuthSettings] = AuthSettings,
         refreshing: Callable[[Shelf], Refresher] | None = None,
+        may_open: Callable[[], bool] = lambda: True,
         clock: Clock = system_clock,
     ) -> None:
         self._own = own
         self._shelves = (own,) if base is None else (base, own)
         self._settings = settings
         self._refreshing = refreshing
+        self._may_open = may_open
         self._clock = clock
 
     def get(self, profile_id: str) -> Credential | None:
@@ -173,6 +177,22 @@ class AuthProfiles:
         provider = self._require(profile_id, view)[1].provider
         usage, cooldowns = view.usage.get(profile_id, UNUSED), self._settings().cooldowns
         return rests_until(usage, self._clock(), provider=provider, cooldowns=cooldowns)
+
+    def standing(self, profile: Profile) -> Standing:
+        """Return whether *profile*, one of `profiles`, can be used now, and why not."""
+        found = self._view().found.get(profile.id)
+
+        def resolve() -> str | None:
+            codec = self._own.codec if found is None else found.shelf.codec
+            return codec.secret(profile.id, profile.credential)
+
+        return standing_of(
+            profile,
+            self._clock(),
+            cooldowns=self._settings().cooldowns,
+            may_open=self._may_open,
+            resolve=resolve,
+        )
 
     def mark_used(self, profile_id: str) -> Usage:
         """Note a success now, which ends all windows and counts. Raises `NotFoundError`."""
