@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clawstate.config.defaults import apply_defaults
 from clawstate.config.environment import with_config, with_dotenv
@@ -20,12 +20,17 @@ from clawstate.config.includes import Layer, include_all
 from clawstate.config.normalising import normalise_paths
 from clawstate.config.notices import Notice
 from clawstate.config.overrides import resolve_agent
+from clawstate.config.path_grammar import KeyPath
 from clawstate.config.provenance import Provenance
 from clawstate.config.sources import FileRead, met, parsed_source, read_file
 from clawstate.config.substitution import Missing, Substitution, substitute
+from clawstate.config.trust import require_closed
 from clawstate.config.unresolved import Unresolved
 from clawstate.errors import ConfigError, InvalidError, LimitError, NotFoundError
 from clawstate.files.paths import StatePaths
+
+if TYPE_CHECKING:
+    from clawstate.config.secret_refs import SecretRef
 
 MAX_CONFIG_BYTES = 5_000_000
 """No configuration that is read is larger."""
@@ -77,6 +82,19 @@ class Loaded:
         the one before it; `False` is the answer then.
         """
         return all(file.is_current() for file in self.files)
+
+    def require_provider(self, ref: SecretRef) -> None:
+        """
+        Raise `ConfigError` if the provider of *ref* waits for a variable.
+
+        `InvalidError` if it may start a program, and others may write what says which.
+        """
+        path: KeyPath = ("secrets", "providers", ref.provider)
+        self.unresolved.require_below(path)
+        if ref.source in {"exec", "keyring"}:
+            is_made = any(each.path[: len(path)] == path for each in self.substitutions)
+            deciding = [each.path for each in self.files if is_made or each.path.name != ".env"]
+            require_closed(deciding, to="to a program")
 
 
 def load(

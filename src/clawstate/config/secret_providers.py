@@ -137,6 +137,10 @@ def _trusted_command(provider: CommandProvider, name: str, env: Mapping[str, str
         command = Path(os.path.realpath(path, strict=True))
         if not provider.allow_insecure_path:
             _require_closed(command, command.stat(), forbidden=0o022)
+            folder = command.parent.stat().st_mode
+            if folder & stat.S_IWOTH and not folder & stat.S_ISVTX:
+                hint = f"run 'chmod o-w {shlex.quote(str(command.parent))}'"
+                raise InvalidError(str(command), "others may replace it in its directory", hint)
     trusted = [_absolute(each, f"{name}.trustedDirs", env) for each in provider.trusted_dirs]
     if trusted and not any(command.is_relative_to(each.resolve()) for each in trusted):
         raise InvalidError(str(command), f"is outside of {name}.trustedDirs", "move it there")

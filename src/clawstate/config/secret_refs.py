@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clawstate.config.path_grammar import KeyPath
 from clawstate.config.secret_providers import from_command, from_file
 from clawstate.config.sensitive import ENVIRONMENT_NAME, is_secret_reference
 from clawstate.errors import (
@@ -75,7 +74,7 @@ class SecretResolver:
     make a new one to see a changed secret. What it returns is for use, not for writing
     (decision 13). It does not lock: two threads may fetch the same secret twice. Variables are
     those of *env* when the resolver was made; `OPENCLAW_STATE_DIR` is always *state_dir*.
-    *require* is called with the key path of each provider that is used, and may refuse it.
+    *require* is called before a provider is asked, and may refuse it.
     """
 
     def __init__(
@@ -84,7 +83,7 @@ class SecretResolver:
         *,
         env: Mapping[str, str],
         state_dir: Path,
-        require: Callable[[KeyPath], None] | None = None,
+        require: Callable[[SecretRef], None] | None = None,
     ) -> None:
         secrets = _section(config, "secrets")
         self._providers = _section(secrets, "providers")
@@ -149,7 +148,7 @@ class SecretResolver:
         settings = self._providers.get(ref.provider)
         if settings is not None:
             if self._require is not None:
-                self._require(("secrets", "providers", ref.provider))
+                self._require(ref)
             return settings
         if ref.source == "env" and ref.provider == _default_alias("env", self._defaults):
             return None

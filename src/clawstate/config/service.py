@@ -120,7 +120,7 @@ class Config:
             loaded.value,
             env=loaded.variables,
             state_dir=self._paths.root,
-            require=loaded.unresolved.require_below,
+            require=loaded.require_provider,
         )
         return resolver.resolve_all(found)
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from clawstate.config.backups import backup_paths
 from clawstate.config.history import HISTORY
 from clawstate.config.sensitive import literal_secrets
+from clawstate.config.trust import OTHERS_WRITE
+from clawstate.doctor.deciding import open_settings
 from clawstate.doctor.finding import Finding
 from clawstate.errors import StateError
 from clawstate.state import State
@@ -19,6 +21,7 @@ _PRIVATE = 0o077
 def check(state: State, *, fix: bool) -> Iterator[Finding]:
     """Look for settings that do not hold, and for secrets that others may read."""
     path = state.config.path
+    yield from _open_to_others(state, fix=fix)
     try:
         issues = state.config.issues()
         secrets = literal_secrets(state.config.view().loaded.templates)
@@ -36,6 +39,20 @@ def check(state: State, *, fix: bool) -> Iterator[Finding]:
             remedy = "made 0600"
         message = f"holds {len(secrets)} secrets in the clear, and others may read it ({mode:04o})"
         yield Finding("wide-mode", "warning", str(path), message, remedy)
+
+
+def _open_to_others(state: State, *, fix: bool) -> Iterator[Finding]:
+    for path, mode in open_settings(state):
+        narrow = mode & ~OTHERS_WRITE
+        remedy = f"chmod {narrow:o} {path}"
+        if fix:
+            try:
+                path.chmod(narrow)
+                remedy = f"made {narrow:04o}"
+            except OSError as error:
+                remedy += f" ({error.strerror})"
+        message = f"others may write it (mode {mode:04o}), and so choose stores and programs"
+        yield Finding("open-to-others", "error", str(path), message, remedy)
 
 
 def _strays(state: State) -> Iterator[Finding]:

@@ -62,7 +62,7 @@ def resolver_of(ground: Ground) -> Resolve:
             loaded.value,
             env=loaded.variables,
             state_dir=paths.root,
-            require=loaded.unresolved.require_below,
+            require=loaded.require_provider,
         )
         return resolver.resolve(found)
 

@@ -6,9 +6,11 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 
+from clawstate.config.trust import OTHERS_WRITE
 from clawstate.doctor.audit.report import Severity
 from clawstate.doctor.audit.survey import Spot, Survey
 from clawstate.doctor.audit.tree import Entry
+from clawstate.doctor.deciding import open_settings
 
 _OTHERS = 0o077
 # What lies in these is no state: other programs put it there, with the modes they like.
@@ -24,6 +26,9 @@ def survey_modes(survey: Survey, entries: Sequence[Entry]) -> None:
         return
     if not entries:
         return
+    for path, mode in open_settings(survey.state):
+        message = f"others may write it (mode {mode:04o}); chmod {mode & ~OTHERS_WRITE:o} mends it"
+        survey.add("WIDE_MODE", "error", Spot(path), message)
     looking = _Looking(survey, entries[0])
     for entry in entries:
         if not _is_foreign(entry):
