@@ -122,13 +122,21 @@ def test_an_agent_sees_its_own_settings(cli, file: Path) -> None:
     assert revealed.out == f"{SECRET}\n"
 
 
-@pytest.mark.parametrize("arguments", [["set", "gateway.port", "1"], ["unset", "gateway.port"]])
-def test_an_agent_is_not_ignored_by_a_write(cli, arguments: list[str]) -> None:
-    """A write with `--agent` is refused, because it would change what all agents share."""
-    refused = cli("--agent", "ada", "config", *arguments)
+def test_a_write_for_an_agent_goes_to_its_file(cli, file: Path) -> None:
+    """With `--agent` a value is set, changed, undone and told for this agent alone."""
+    own = file.parent / "agents/ada/agent/config.json"
+    cli("config", "set", "gateway.port", "1")
 
-    assert refused.code == 2
-    assert "agents/ada/agent/config.json" in refused.err
+    told = cli("--agent", "ada", "config", "set", "gateway.port", "2")
+
+    assert f"in {own}" in told.out
+    assert cli("--agent", "ada", "config", "get", "gateway.port").out == "2\n"
+    assert cli("config", "get", "gateway.port").out == "1\n"
+    assert '"port": 2' in cli("--agent", "ada", "config", "diff").out
+    assert cli("--agent", "ada", "config", "history").out.count("gateway.port") == 1
+    assert cli("--agent", "ada", "config", "path").out == f"{file}\n{own}\n"
+    cli("--agent", "ada", "config", "undo")
+    assert cli("--agent", "ada", "config", "get", "gateway.port").out == "1\n"
 
 
 @pytest.mark.parametrize(

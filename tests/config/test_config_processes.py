@@ -213,7 +213,7 @@ def test_change_between_our_read_and_our_rename_is_noticed(
     writer = Writer(
         path=paths.config,
         load=lambda: load(paths.config, paths=paths, env={"HOME": "/h"}, cwd=paths.root),
-        logs=paths.logs_dir,
+        trail=paths.logs_dir / "config-audit.jsonl",
         clock=system_clock,
         lock=PATIENT,
     )

@@ -219,7 +219,7 @@ def test_removal_that_uncovers_a_value_is_refused(paths: StatePaths) -> None:
         ("agents.list[5].id", "x", "elements"),
         ("agents.list.id", "x", "array"),
         ("agents.list[0].id", {1, 2}, "set"),
-        ("", [1], "object"),
+        ("", [1], "empty"),
         ("__proto__.x", 1, "__proto__"),
         ("env.vars.A", "${NOT_SET}", "NOT_SET"),
         ("agents.list[1]", {"id": "ada", "__proto__": 1}, "__proto__"),

@@ -16,6 +16,7 @@ from clawstate.cli.suggestions import CONFIG_PATHS
 
 if TYPE_CHECKING:
     from clawstate.cli.output import Output
+    from clawstate.config.history import Change
     from clawstate.config.path_grammar import KeyPath
 
 _NEGATIVE = re.compile(r"-(?:[\d.]|Infinity).*")
@@ -126,28 +127,31 @@ def set_(
     """
     Set PATH to VALUE, which is JSON5, or else text.
 
-    Comments and all else in the file stay as they are. Give a secret with --stdin, or leave VALUE
-    out to be asked for it: arguments stand in the history of the shell.
+    Comments and all else in the file stay as they are. With --agent it is set for this agent alone,
+    in its own file. Beside an OpenClaw, what that would refuse goes to clawstate.json.
+
+    Give a secret with --stdin, or leave VALUE out to be asked for it: arguments stand in the
+    history of the shell.
     """
     from clawstate.config.path_grammar import parse_key_path  # noqa: PLC0415 - see `NOUNS`
 
     if as_text and strict_json:
         raise click.UsageError("choose --string or --strict-json")
-    _require_no_agent(session)
     steps = parse_key_path(path)
     text = _given(path, value, piped=piped)
     meant = text if as_text else _meant(text, strict=strict_json)
     if value is not None:
         _warn_of_secrets(session.output, steps, meant)
-    file = session.state.config.path
-    was_private = _is_private(file)
-    change = session.state.config.set(path, meant, force=force)
-    if not was_private and _is_private(file):
-        session.output.warn(
-            f"{file} holds a secret in the clear now, and was made private (0600); write ${{NAME}}"
-            " or a secret reference to keep secrets out of it"
-        )
-    _tell(session.output, change, "set", path)
+    settings, agent = session.state.config, session.agent
+    private = {file for file in _files(session) if _is_private(file)}
+    change = settings.set(path, meant, force=force, agent_id=agent)
+    for file in () if change is None else map(Path, [each.file for each in change.files]):
+        if file not in private and _is_private(file):
+            session.output.warn(
+                f"{file} holds a secret in the clear now, and was made private (0600); write"
+                " ${NAME} or a secret reference to keep secrets out of it"
+            )
+    _tell(session, change, "set", path)
 
 
 @config.command()
@@ -155,18 +159,33 @@ def set_(
 @FORCE
 @pass_session
 def unset(session: Session, /, path: str, *, force: bool) -> None:
-    """Remove what stands at PATH, with the comments on its lines."""
-    _require_no_agent(session)
-    change = session.state.config.unset(path, force=force)
-    _tell(session.output, change, "removed", path)
+    """
+    Remove what stands at PATH, with the comments on its lines.
+
+    With --agent it is removed from the file of this agent.
+    """
+    change = session.state.config.unset(path, force=force, agent_id=session.agent)
+    _tell(session, change, "removed", path)
 
 
 @config.command(name="path", absent_ok=True)
 @pass_session
 def path_(session: Session) -> None:
-    """Print where the configuration is, or would be."""
-    place = session.state.config.path
-    session.output.emit({"path": str(place), "exists": place.exists()}, str(place))
+    """
+    Print where the configuration is, or would be.
+
+    Beside an OpenClaw, a second line is clawstate.json, the file for settings that OpenClaw does
+    not know; with --agent, another is the file of this agent.
+    """
+    place, *others = _files(session)
+    settings = session.state.config
+    files = [place, *(each for each in others if each != settings.overlay_path)]
+    if settings.overlay_path.exists() or settings.owner.is_openclaw:
+        files.insert(1, settings.overlay_path)
+    document: dict[str, Any] = {"path": str(place), "exists": place.exists()}
+    if len(files) > 1:
+        document["files"] = [{"path": str(each), "exists": each.exists()} for each in files]
+    session.output.emit(document, *(str(file) for file in files))
 
 
 @config.command(absent_ok=True)
@@ -192,12 +211,11 @@ def _print(output: Output, value: Any) -> None:
         output.value(value if isinstance(value, str) else dump_pretty(value))
 
 
-def _require_no_agent(session: Session) -> None:
-    if session.agent is not None:
-        own = session.state.paths.agent_config(session.agent)
-        raise click.UsageError(
-            f"this changes what all agents share; for one of them see agents.list, or {own}"
-        )
+def _files(session: Session) -> list[Path]:
+    """Return the files of the configuration, there or not, the weakest first."""
+    settings, agent = session.state.config, session.agent
+    own = [] if agent is None else [session.state.paths.agent_config(agent)]
+    return [settings.path, settings.overlay_path, *own]
 
 
 def _given(path: str, value: str | None, *, piped: bool) -> str:
@@ -246,15 +264,30 @@ def _warn_of_secrets(output: Output, steps: KeyPath, value: Any) -> None:
         )
 
 
-def _tell(output: Output, change: Any, done: str, path: str) -> None:
+def undo_hint(session: Session, change: Change) -> str:
+    """Return how to take *change* back."""
+    agent = "" if session.agent is None else f"--agent {session.agent} "
+    undo = f"(change {change.number}; 'clawstate {agent}config undo' reverts it)"
+    return style(undo, dim=True)
+
+
+def files_told(session: Session, change: Change) -> str:
+    """Return in which files *change* is, unless it is where everybody would look."""
+    settings, files = session.state.config, [each.file for each in change.files]
+    if files == [str(settings.path)] and not settings.overlay_path.exists():
+        return ""
+    why = "; OpenClaw does not accept what is there"
+    return f" in {' and '.join(files)}{why if str(settings.overlay_path) in files else ''}"
+
+
+def _tell(session: Session, change: Change | None, done: str, path: str) -> None:
     from clawstate.cli.config_history import change_document  # noqa: PLC0415 - see `NOUNS`
 
     document = None if change is None else change_document(change)
     line = f"{path} has this value already"
     if change is not None:
-        undo = style(f"(change {change.number}; 'clawstate config undo' reverts it)", dim=True)
-        line = f"{done} {path}  {undo}"
-    output.emit({"changed": change is not None, "change": document}, line)
+        line = f"{done} {path}{files_told(session, change)}  {undo_hint(session, change)}"
+    session.output.emit({"changed": change is not None, "change": document}, line)
 
 
 from clawstate.cli import config_check, config_edit, config_history  # noqa: E402, F401 - add verbs

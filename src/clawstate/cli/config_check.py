@@ -14,7 +14,7 @@ from clawstate.cli.command import pass_session
 from clawstate.cli.config import config
 from clawstate.cli.printing import inline, style
 from clawstate.cli.session import Session
-from clawstate.errors import ConfigError, CorruptError, InvalidError, NotFoundError
+from clawstate.errors import ConfigError, CorruptError, InvalidError, LimitError, NotFoundError
 
 if TYPE_CHECKING:
     from clawstate.cli.config_excerpt import Excerpts
@@ -35,26 +35,35 @@ def validate(session: Session) -> None:
     """
     Print what is wrong with the configuration, and where.
 
-    Ends with exit code 1 if there is an error; a warning keeps nobody from using the settings.
+    That is what all agents share and the file of each agent; with --agent, only of that one. Ends
+    with exit code 1 if there is an error; a warning keeps nobody from using the settings.
     """
     settings = session.state.config
-    issues = _issues(settings)
+    issues = _issues(settings, session.agent)
     errors = [each for each in issues if each.severity == "error"]
     warnings = [each for each in issues if each.severity == "warning"]
     document = {
         "valid": not errors,
-        "issues": [_document(each) for each in errors],
-        "warnings": [_document(each) for each in warnings],
+        "issues": [_document(each, settings.path) for each in errors],
+        "warnings": [_document(each, settings.path) for each in warnings],
     }
-    lines = [] if session.output.as_json else list(issue_lines(issues, text_of(settings.path)))
+    lines = (
+        []
+        if session.output.as_json
+        else list(issue_lines(issues, text_of(settings.path), file=settings.path))
+    )
     good = f"{style('valid', fg='green')}  {inline(str(settings.path))}"
     session.output.emit(document, *(lines or [good]))
     if errors:
         raise click.exceptions.Exit(1)
 
 
-def issue_lines(issues: Iterable[Issue], text: str) -> Iterator[str]:
-    """Yield the lines that show *issues* of *text*: each with its line and a caret below."""
+def issue_lines(issues: Iterable[Issue], text: str, *, file: Path) -> Iterator[str]:
+    """
+    Yield the lines that show *issues* of *file*, which holds *text*: each with a caret below.
+
+    Those of other files have their place instead, as editors and terminals open it.
+    """
     from clawstate.cli.config_excerpt import Excerpts  # noqa: PLC0415 - only if there is one
     from clawstate.config.path_grammar import format_key_path  # noqa: PLC0415 - see `NOUNS`
 
@@ -63,7 +72,9 @@ def issue_lines(issues: Iterable[Issue], text: str) -> Iterator[str]:
         mark = style(issue.severity, fg=_COLOURS[issue.severity], bold=True)
         path = inline(format_key_path(issue.path)) or "the configuration"
         yield f"{mark}  {style(path, bold=True)}: {inline(issue.message)}"
-        if _is_here(issue, places):
+        if issue.file not in {None, file}:
+            yield f"      {inline(_place(issue))}"
+        elif issue.file == file or _is_here(issue, places):
             yield from _pointed(excerpts, issue.line, issue.column)
         if issue.hint:
             yield f"      {inline(issue.hint)}"
@@ -88,19 +99,19 @@ def issue_of(error: InvalidError | CorruptError, *, file: Path, text: str) -> Is
 
 def text_of(file: Path) -> str:
     """Return the text of *file* whether it can be understood or not; empty if there is none."""
-    from clawstate.config.loading import MAX_CONFIG_BYTES  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.config.reading import MAX_CONFIG_BYTES  # noqa: PLC0415 - see `NOUNS`
     from clawstate.files.regular import read_regular  # noqa: PLC0415
 
     try:
         # A link to a regular file is followed, as it is when the settings are read.
         return read_regular(file.resolve(), limit=MAX_CONFIG_BYTES).decode(errors="replace")
-    except NotFoundError:
+    except (NotFoundError, InvalidError, LimitError):
         return ""
 
 
-def _issues(settings: Config) -> tuple[Issue, ...]:
+def _issues(settings: Config, agent: str | None) -> tuple[Issue, ...]:
     try:
-        return settings.issues()
+        return settings.issues(agent_id=agent)
     except (ConfigError, CorruptError) as error:
         return (issue_of(error, file=settings.path, text=""),)
 
@@ -132,7 +143,11 @@ def _is_here(issue: Issue, places: Places | None) -> bool:
     return (issue.line, issue.column) in known
 
 
-def _document(issue: Issue) -> dict[str, Any]:
+def _place(issue: Issue) -> str:
+    return ":".join(str(each) for each in (issue.file, issue.line, issue.column) if each)
+
+
+def _document(issue: Issue, file: Path) -> dict[str, Any]:
     from clawstate.config.path_grammar import format_key_path  # noqa: PLC0415 - see `NOUNS`
 
     return {
@@ -141,6 +156,7 @@ def _document(issue: Issue) -> dict[str, Any]:
         "line": issue.line,
         "column": issue.column,
         "hint": issue.hint,
+        **({} if issue.file in {None, file} else {"file": str(issue.file)}),
     }
 
 

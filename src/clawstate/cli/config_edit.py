@@ -7,56 +7,65 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from clawstate.cli.command import pass_session
-from clawstate.cli.config import FORCE, config
-from clawstate.cli.printing import style
+from clawstate.cli.config import FORCE, config, undo_hint
 from clawstate.cli.session import Session
 from clawstate.errors import ConflictError, CorruptError, InvalidError, UnavailableError
 
 if TYPE_CHECKING:
     from clawstate.cli.output import Output
     from clawstate.config.history import Change
-    from clawstate.config.service import Config
 
 _FALLBACKS = ("sensible-editor", "nano", "vi")
 _EMPTY = "{\n}\n"
 
+_Save = Callable[[str], "Change | None"]
+"""Saves a text, or tells why not."""
+
 
 @config.command(absent_ok=True)
+@click.option("--own", is_flag=True, help="Open clawstate.json instead.")
 @FORCE
 @pass_session
-def edit(session: Session, *, force: bool) -> None:
+def edit(session: Session, *, own: bool, force: bool) -> None:
     """
     Open the configuration in $VISUAL or $EDITOR, and save it if it is sound.
 
     The editor gets a private copy. What is wrong is shown, and you can edit again; a copy that is
-    not saved is kept and named.
+    not saved is kept and named. With --agent it is the file of this agent; with --own it is the one
+    for settings that OpenClaw does not know, where those are moved that you type elsewhere.
     """
     from clawstate.cli.config_check import text_of  # noqa: PLC0415 - see `NOUNS`
     from clawstate.cli.config_history import change_document  # noqa: PLC0415
 
-    settings = session.state.config
+    settings, agent = session.state.config, session.agent
+    if own and agent is not None:
+        raise click.UsageError("choose --own or --agent")
+    shared = settings.overlay_path if own else settings.path
+    file = shared if agent is None else session.state.paths.agent_config(agent)
     command = _editor()
-    before = text_of(settings.path)
-    with _private_copy(settings.path.name, before or _EMPTY, session.output) as copy:
-        change = _edited(settings, session.output, command, copy, before, force=force)
+    before = text_of(file)
+    save = partial(settings.replace, expected=before, force=force, agent_id=agent, own=own)
+    with _private_copy(file.name, before or _EMPTY, session.output) as copy:
+        change = _edited(save, session.output, command, copy, file=file, before=before)
     document = None if change is None else change_document(change)
     line = "nothing was changed"
     if change is not None:
-        undo = style(f"(change {change.number}; 'clawstate config undo' reverts it)", dim=True)
-        line = f"saved {settings.path}  {undo}"
+        files = " and ".join(each.file for each in change.files)
+        line = f"saved {files}  {undo_hint(session, change)}"
     session.output.emit({"changed": change is not None, "change": document}, line)
 
 
 def _edited(
-    settings: Config, output: Output, command: list[str], copy: Path, before: str, *, force: bool
+    save: _Save, output: Output, command: list[str], copy: Path, *, file: Path, before: str
 ) -> Change | None:
     """Return the change that was saved; asks for another try as long as it cannot be."""
     while True:
@@ -65,23 +74,23 @@ def _edited(
         if raw == (before or _EMPTY).encode():
             return None
         try:
-            return _saved(settings, raw, copy, before, force=force)
+            return _saved(save, raw, copy)
         except (InvalidError, CorruptError) as error:
             if not sys.stdin.isatty():
                 raise
-            _show(output, error, settings.path, raw)
+            _show(output, error, file, raw)
             if not click.confirm("edit again?", default=True, err=True):
                 raise
 
 
-def _saved(settings: Config, raw: bytes, copy: Path, before: str, *, force: bool) -> Change | None:
+def _saved(save: _Save, raw: bytes, copy: Path) -> Change | None:
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
         problem = f"is not UTF-8 (byte {error.start})"
         raise InvalidError(str(copy), problem, "save it in that encoding") from None
     try:
-        return settings.replace(text, expected=before, force=force)
+        return save(text)
     except ConflictError as error:
         hint = "nothing was overwritten; carry your edit over by hand"
         raise ConflictError(error.kind, error.key, hint) from None
@@ -152,5 +161,5 @@ def _show(output: Output, error: InvalidError | CorruptError, file: Path, raw: b
     from clawstate.cli.config_check import issue_lines, issue_of  # noqa: PLC0415 - if there is one
 
     text = raw.decode(errors="replace")
-    for line in issue_lines([issue_of(error, file=file, text=text)], text):
+    for line in issue_lines([issue_of(error, file=file, text=text)], text, file=file):
         output.say(line)

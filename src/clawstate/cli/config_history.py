@@ -24,8 +24,12 @@ NUMBER = click.argument("number", required=False, type=click.IntRange(min=1))
 @config.command()
 @pass_session
 def history(session: Session) -> None:
-    """Print the changes that are remembered, the newest last."""
-    changes = session.state.config.history()
+    """
+    Print the changes that are remembered, the newest last.
+
+    With --agent they are those of the file of this agent, which has its own history.
+    """
+    changes = session.state.config.history(agent_id=session.agent)
     lines = [_line(each) for each in changes]
     document = {"changes": [change_document(each) for each in changes]}
     session.output.emit(document, *(lines or ["nothing was changed yet"]))
@@ -36,7 +40,7 @@ def history(session: Session) -> None:
 @pass_session
 def diff(session: Session, /, number: int | None) -> None:
     """Print what the change NUMBER [the last] did, secrets left out."""
-    text = session.state.config.diff(number)
+    text = session.state.config.diff(number, agent_id=session.agent)
     lines = [_coloured(line) for line in text.removesuffix("\n").split("\n")]
     session.output.emit({"diff": text}, *(lines if text else ["only secrets differ"]))
 
@@ -52,7 +56,7 @@ def undo(session: Session, /, number: int | None, *, force: bool) -> None:
     Refused if the file was changed since, unless you --force it. Undoing is a change as well, and
     can be undone by its number.
     """
-    change = session.state.config.undo(number=number, force=force)
+    change = session.state.config.undo(number=number, force=force, agent_id=session.agent)
     undone = "" if change.undoes is None else f" {change.undoes}"
     line = f"took change{undone} back: {_paths(change)}"
     number_line = style(f"(change {change.number})", dim=True)
@@ -61,6 +65,7 @@ def undo(session: Session, /, number: int | None, *, force: bool) -> None:
 
 def change_document(change: Change) -> dict[str, Any]:
     """Return *change* as a program wants it."""
+    also = [{"file": each.file, "before": each.before, "after": each.after} for each in change.also]
     return {
         "number": change.number,
         "at": to_iso(change.at),
@@ -70,6 +75,7 @@ def change_document(change: Change) -> dict[str, Any]:
         "undoes": change.undoes,
         "before": change.before,
         "after": change.after,
+        "also": also,
     }
 
 

@@ -1,5 +1,5 @@
 """
-The audit trail of configuration writes, `logs/config-audit.jsonl`, in OpenClaw's form.
+The audit trail of configuration writes, in OpenClaw's form, below `logs/`.
 
 It says who changed what and when, and what looked odd about it, and never a value.
 """
@@ -37,14 +37,23 @@ class Written:
     error: str | None = None
 
 
-def append_audit(logs: Path, written: Written, *, at: float, actor: str) -> None:
+def trail_in(logs: Path, *, beside_openclaw: bool) -> Path:
     """
-    Append one line to the trail in the directory *logs*; *at* in seconds since the epoch.
+    Return the trail in the directory *logs*.
+
+    `config-audit.jsonl` is OpenClaw's own file: the one of the file era writes it too, and a later
+    one takes it away into its database. So beside an OpenClaw ours has another name.
+    """
+    return logs / ("clawstate-config-audit.jsonl" if beside_openclaw else "config-audit.jsonl")
+
+
+def append_audit(path: Path, written: Written, *, at: float, actor: str) -> None:
+    """
+    Append one line to the trail *path*; *at* in seconds since the epoch.
 
     Never raises: a full disk must not undo a change that is already in effect.
     """
     line = json.dumps(_document(written, at, actor), ensure_ascii=False) + "\n"
-    path = logs / "config-audit.jsonl"
     with contextlib.suppress(OSError, StateError):
         create_private_file(path)
         descriptor = os.open(path, _APPEND)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clawstate.config.includes import MAX_LEVELS
-from clawstate.config.issues import Issue, check
+from clawstate.config.issues import Issue, check, check_agent
 from clawstate.config.key_path import format_key_path, get_at
-from clawstate.config.loading import MAX_CONFIG_BYTES, Loaded
+from clawstate.config.loading import Loaded
+from clawstate.config.reading import MAX_CONFIG_BYTES
 from clawstate.config.substitution import substitute
 from clawstate.errors import ConfigError, NotFoundError
 
@@ -19,7 +20,9 @@ _SHRINKS_FROM = 512  # bytes: smaller ones may halve
 _MODE = ("gateway", "mode")
 
 
-def require_sane(loaded: Loaded, planned: Planned, *, force: bool) -> None:
+def require_sane(
+    loaded: Loaded, planned: Planned, *, force: bool, agent: str | None = None
+) -> None:
     """
     Raise `ConfigError` if what is *planned* brings a new error, or looks like an accident.
 
@@ -37,8 +40,9 @@ def require_sane(loaded: Loaded, planned: Planned, *, force: bool) -> None:
         problem = f"would have more than {MAX_LEVELS} levels"
         raise ConfigError(str(loaded.path), problem, "flatten the settings")
     substituted = substitute(templates, loaded.variables)
-    old = {_sign(issue) for issue in check(loaded.resolved) if issue.severity == "error"}
-    new = [issue for issue in check(substituted.value) if issue.severity == "error"]
+    judge = check if agent is None else check_agent
+    old = {_sign(issue) for issue in judge(loaded.resolved) if issue.severity == "error"}
+    new = [issue for issue in judge(substituted.value) if issue.severity == "error"]
     for issue in new:
         if _sign(issue) not in old:
             raise ConfigError(format_key_path(issue.path), issue.message, issue.hint)

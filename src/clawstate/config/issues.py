@@ -6,22 +6,25 @@ The schema is loaded with the first check: reading a value needs none of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, NamedTuple, Protocol
 
 from clawstate.config.path_grammar import KeyPath, format_key_path
 from clawstate.files.json5_text import Node, Place
-
-if TYPE_CHECKING:
-    from clawstate.config.schema.places import Places
 
 Severity = Literal["error", "warning"]
 
 MOST_SUGGESTIONS = 100
 """No more unknown keys are compared with the known ones: that takes long."""
+
+OF_THE_STATE: tuple[KeyPath, ...] = (
+    *(("state",), ("pairing",), ("caches",), ("locks",), ("meta",)),
+    *(("agents", "list"), ("agents", "entries")),
+)
+"""What a state has once, whatever its agents."""
 
 _FORBIDDEN = frozenset({"__proto__", "prototype", "constructor"})
 
@@ -32,7 +35,9 @@ class Issue:
     One thing that is wrong with the value at *path*.
 
     *line* and *column* count from 1 and are `None` if the text is not known; for a value that the
-    text does not hold they are those of the nearest value around it. An error makes the
+    text does not hold they are those of the nearest value around it. *file* is where that text
+    stands, if it is known: the configuration, the overlay beside it, what they include, the file of
+    an agent. An error makes the
     configuration invalid, a warning does not. The *hint* says what to do, and may be empty. No
     issue repeats a value: it may be a secret.
     """
@@ -43,6 +48,7 @@ class Issue:
     column: int | None
     severity: Severity
     hint: str
+    file: Path | None = None
 
     def __str__(self) -> str:
         place = "" if self.line is None else f" (line {self.line}, column {self.column})"
@@ -50,20 +56,45 @@ class Issue:
         return f"{format_key_path(self.path) or 'the configuration'}{place}: {self.message}{hint}"
 
 
+class Finder(Protocol):
+    """Whatever knows where a value stands."""
+
+    def of_value(self, path: KeyPath) -> Place | Spot | None:
+        """Return where the value at *path* begins, or the nearest value around it."""
+
+    def of_key(self, path: KeyPath) -> Place | Spot | None:
+        """Return where the key at *path* begins, or the nearest value around it."""
+
+    def of_duplicates(self) -> Iterable[tuple[KeyPath, Sequence[Place | Spot | None]]]:
+        """Return each key that an object has more than once, with all its places."""
+
+
+class Spot(NamedTuple):
+    """A place in one of several files."""
+
+    line: int
+    column: int
+    file: Path
+
+
 def check(
-    value: Any, *, document: Node | None = None, text: str | None = None
+    value: Any,
+    *,
+    document: Node | None = None,
+    text: str | None = None,
+    finder: Finder | None = None,
 ) -> tuple[Issue, ...]:
     """
     Return what is wrong with the configuration *value*, in the order of its text, if known.
 
     *value* is what the text means after its includes and variables were put in; *document* is the
-    tree of the *text* that it comes from. Known keys must have their types; unknown and old keys
-    and keys that are written twice are warnings; names that mislead JavaScript programs, and two
-    agents that share an `agentDir`, are errors.
+    tree of the *text* that it comes from, or *finder* knows the places in several. Known keys must
+    have their types; unknown and old keys and keys that are written twice are warnings; names that
+    mislead JavaScript programs, and two agents that share an `agentDir`, are errors.
     """
     from clawstate.config.schema.places import Places  # noqa: PLC0415 - loaded with the first check
 
-    places = Places(document, text)
+    places: Finder = Places(document, text) if finder is None else finder
     found = [
         *_forbidden(value, places),
         *_mistakes(value, places),
@@ -71,17 +102,51 @@ def check(
         *_old_and_unknown(value, places),
         *_duplicates(places),
     ]
-    return tuple(sorted(found, key=lambda issue: (issue.line or 0, issue.column or 0)))
+    return tuple(sorted(found, key=_order))
+
+
+def check_agent(value: Any, *, finder: Finder | None = None) -> tuple[Issue, ...]:
+    """
+    Return what is wrong with *value*, the file of one agent; as `check`, with *finder* for places.
+
+    What is one for the whole state cannot be overridden for an agent: that is an error too.
+    """
+    from clawstate.config.schema.places import Places  # noqa: PLC0415 - loaded with the first check
+
+    places: Finder = Places(None, None) if finder is None else finder
+    found = [*check(value, finder=places), *_of_the_state(value, places)]
+    return tuple(sorted(found, key=_order))
+
+
+def _of_the_state(value: Any, places: Finder) -> Iterator[Issue]:
+    for path in OF_THE_STATE:
+        below = value
+        for step in path:
+            below = below.get(step) if isinstance(below, dict) else None
+        if below is not None:
+            message = "is one for all agents, and not read here"
+            hint = "set it for all of them, without an agent"
+            yield _issue(path, message, places.of_key(path), hint, severity="error")
+
+
+def _order(issue: Issue) -> tuple[str, int, int]:
+    return str(issue.file or ""), issue.line or 0, issue.column or 0
 
 
 def _issue(
-    path: KeyPath, message: str, place: Place | None, hint: str = "", *, severity: Severity
+    path: KeyPath,
+    message: str,
+    place: Place | Spot | None,
+    hint: str = "",
+    *,
+    severity: Severity,
 ) -> Issue:
-    line, column = place or (None, None)
-    return Issue(path, message, line, column, severity, hint)
+    line, column = (None, None) if place is None else (place.line, place.column)
+    file = place.file if isinstance(place, Spot) else None
+    return Issue(path, message, line, column, severity, hint, file)
 
 
-def _mistakes(value: Any, places: Places) -> Iterator[Issue]:
+def _mistakes(value: Any, places: Finder) -> Iterator[Issue]:
     from pydantic import ValidationError  # noqa: PLC0415 - slow
 
     from clawstate.config.schema.mistakes import mistakes_of  # noqa: PLC0415 - loaded with it
@@ -99,7 +164,7 @@ def _mistakes(value: Any, places: Places) -> Iterator[Issue]:
         yield _issue(each.path, sentence(each), place, advice(each), severity="error")
 
 
-def _forbidden(value: Any, places: Places) -> Iterator[Issue]:
+def _forbidden(value: Any, places: Finder) -> Iterator[Issue]:
     waiting: list[tuple[KeyPath, Any]] = [((), value)]
     while waiting:
         path, item = waiting.pop()
@@ -114,7 +179,7 @@ def _forbidden(value: Any, places: Places) -> Iterator[Issue]:
             yield _issue((*path, key), message, place, "choose another", severity="error")
 
 
-def _shared_directories(value: Any, places: Places) -> Iterator[Issue]:
+def _shared_directories(value: Any, places: Finder) -> Iterator[Issue]:
     seen: dict[Path, int] = {}
     agents = value.get("agents") if isinstance(value, dict) else None
     listed = agents.get("list") if isinstance(agents, dict) else None
@@ -137,7 +202,7 @@ def _resolved(directory: str) -> Path:
         return Path(directory)
 
 
-def _old_and_unknown(value: Any, places: Places) -> Iterator[Issue]:
+def _old_and_unknown(value: Any, places: Finder) -> Iterator[Issue]:
     from clawstate.config.schema.legacy import moved_keys  # noqa: PLC0415 - loaded with the others
     from clawstate.config.schema.root import Config  # noqa: PLC0415 - slow
     from clawstate.config.schema.shape import unknown_keys  # noqa: PLC0415 - slow
@@ -160,7 +225,7 @@ def _suggestion(key: str, known: tuple[str, ...]) -> str:
     return f"did you mean {by_lower[close[0]]!r}?" if close else ""
 
 
-def _duplicates(places: Places) -> Iterator[Issue]:
+def _duplicates(places: Finder) -> Iterator[Issue]:
     for path, found in places.of_duplicates():
         lines = " and ".join(dict.fromkeys(str(place.line) for place in found if place))
         where = f" (line {lines})" if lines else ""

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-from clawstate.config.issues import Issue, check
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from clawstate.config.includes import Layer
+from clawstate.config.issues import Issue, Spot, check, check_agent
 from clawstate.config.loading import Loaded
 from clawstate.config.notices import Notice
+from clawstate.config.path_grammar import KeyPath
+from clawstate.config.schema.places import Places
+from clawstate.config.sources import Source
+from clawstate.config.stacking import Stacked
 from clawstate.config.substitution import Missing
+from clawstate.errors import ConfigError, CorruptError, StateError
+from clawstate.files.json5_text import Place
+
+_PLACE = re.compile(r" \(line (?P<line>\d+), column (?P<column>\d+)\)")
+_NAMED_PLACE = re.compile(r"(?P<file>/.*):(?P<line>\d+):(?P<column>\d+)", re.DOTALL)
 
 
 def judged(loaded: Loaded) -> tuple[Issue, ...]:
-    """Return what is wrong with *loaded*, in the order of its text as far as that is known."""
-    source = loaded.config.source
-    document = None if source is None else source.document
-    text = None if source is None else source.text
+    """Return what is wrong with *loaded*, in the order of its texts as far as that is known."""
+    return _judged(loaded, check(loaded.resolved, finder=_Places(loaded.layers)))
+
+
+def judged_agent(load: Callable[[], Loaded]) -> tuple[Issue, ...]:
+    """Return what is wrong with the file of an agent that *load* reads, also if it is broken."""
+    try:
+        loaded = load()
+    except (CorruptError, ConfigError) as error:
+        return (_broken(error),)
+    return _judged(loaded, check_agent(loaded.resolved, finder=_Places(loaded.layers)))
+
+
+def _judged(loaded: Loaded, found: tuple[Issue, ...]) -> tuple[Issue, ...]:
     waiting = loaded.unresolved.paths()
-    found = check(loaded.resolved, document=document, text=text)
     return (
         # A template is no value, so nothing can be said of its type.
         *(each for each in found if each.severity == "warning" or each.path not in waiting),
@@ -23,13 +46,60 @@ def judged(loaded: Loaded) -> tuple[Issue, ...]:
     )
 
 
+class _Places:
+    """The places of values in the texts of *layers*, the strongest last."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self._layers = layers
+        self._stacked = Stacked(layers)
+        self._known: dict[Source, Places] = {}
+
+    def of_value(self, path: KeyPath) -> Spot | None:
+        return self._spot(path, Places.of_value)
+
+    def of_key(self, path: KeyPath) -> Spot | None:
+        return self._spot(path, Places.of_key)
+
+    def of_duplicates(self) -> Iterator[tuple[KeyPath, list[Spot | None]]]:
+        for source in filter(None, (layer.source for layer in self._layers)):
+            for path, places in self._of(source).of_duplicates():
+                yield path, [_spot(each, source) for each in places]
+
+    def _spot(self, path: KeyPath, look: Callable[[Places, KeyPath], Place | None]) -> Spot | None:
+        known, trace = self._stacked.nearest(path)
+        if trace is None:
+            return None
+        origin = trace.origins[0]
+        place = look(self._of(origin.source), (*origin.path, *path[len(known) :]))
+        return _spot(place, origin.source)
+
+    def _of(self, source: Source) -> Places:
+        if source not in self._known:
+            self._known[source] = Places(source.document, source.text)
+        return self._known[source]
+
+
+def _spot(place: Place | None, source: Source) -> Spot | None:
+    return None if place is None else Spot(place.line, place.column, source.path)
+
+
+def _broken(error: StateError) -> Issue:
+    named = error.path if isinstance(error, CorruptError) else str(getattr(error, "name", ""))
+    problem, hint = str(getattr(error, "problem", error)), str(getattr(error, "hint", ""))
+    found = _NAMED_PLACE.fullmatch(named) or _PLACE.search(problem)
+    named = _NAMED_PLACE.sub(r"\g<file>", named)
+    line, column = (None, None) if found is None else (int(found["line"]), int(found["column"]))
+    return Issue((), _PLACE.sub("", problem), line, column, "error", hint, Path(named))
+
+
 def _missing(missing: Missing) -> Issue:
     line, column = (None, None) if missing.origin is None else missing.origin.place
+    file = None if missing.origin is None else missing.origin.source.path
     message = f"needs the variable {missing.name}, which is not set"
     hint = "it fails where it is used; set it, in .env for example"
-    return Issue(missing.path, message, line, column, "error", hint)
+    return Issue(missing.path, message, line, column, "error", hint, file)
 
 
 def _noticed(notice: Notice) -> Issue:
     line, column = notice.place or (None, None)
-    return Issue((), f"{notice.path}: {notice.text}", line, column, "warning", "")
+    return Issue((), f"{notice.path}: {notice.text}", line, column, "warning", "", notice.path)

@@ -16,24 +16,25 @@ from typing import TYPE_CHECKING, Any
 
 from clawstate.config.defaults import apply_defaults
 from clawstate.config.environment import with_config, with_dotenv
-from clawstate.config.includes import Layer, include_all
+from clawstate.config.includes import Layer
+from clawstate.config.location import overlay_of
+from clawstate.config.merging import override
 from clawstate.config.normalising import normalise_paths
 from clawstate.config.notices import Notice
 from clawstate.config.overrides import resolve_agent
+from clawstate.config.own_file import read_own
 from clawstate.config.path_grammar import KeyPath
-from clawstate.config.provenance import Provenance
-from clawstate.config.sources import FileRead, met, parsed_source, read_file
+from clawstate.config.reading import read_layer
+from clawstate.config.sources import FileRead
+from clawstate.config.stacking import Stacked, layers_of
 from clawstate.config.substitution import Missing, Substitution, substitute
 from clawstate.config.trust import require_closed
 from clawstate.config.unresolved import Unresolved
-from clawstate.errors import ConfigError, InvalidError, LimitError, NotFoundError
+from clawstate.errors import ConfigError
 from clawstate.files.paths import StatePaths
 
 if TYPE_CHECKING:
     from clawstate.config.secret_refs import SecretRef
-
-MAX_CONFIG_BYTES = 5_000_000
-"""No configuration that is read is larger."""
 
 _MOST_NAMED = 5  # missing variables in one error; the place of each costs a look at the text
 
@@ -43,16 +44,19 @@ class Loaded:
     """
     A configuration as it was read; it shows no value, and what it holds is never changed in place.
 
-    *config* is the layer of the configuration itself, *own* that of the agent's file. *templates*
-    is the tree of both with its `${VAR}`; *resolved* is the same without, as people mean it and
+    *config* is the layer of the configuration itself, *overlay* that of the settings that OpenClaw
+    does not know, laid over it, *own* that of the agent's file. *templates* is the tree of all with
+    its `${VAR}`; *resolved* is the same without, as people mean it and
     what is to be validated; *value* is what counts, with defaults and absolute paths. Without an
     agent, key paths in *templates* are those of `provenance`; those of *missing* always belong to
-    the file that they name, those of *unresolved* to *value*.
+    the file that they name, those of *unresolved* to *value*. *fallen* says what is wrong with an
+    agent's file that another text stands in for.
     """
 
     path: Path
     agent: str | None
     config: Layer = field(repr=False)
+    overlay: Layer = field(repr=False)
     own: Layer | None = field(repr=False)
     templates: dict[str, Any] = field(repr=False)
     resolved: dict[str, Any] = field(repr=False)
@@ -63,6 +67,7 @@ class Loaded:
     unresolved: Unresolved
     files: tuple[FileRead, ...]
     notices: tuple[Notice, ...]
+    fallen: str = ""
 
     @property
     def exists(self) -> bool:
@@ -70,9 +75,14 @@ class Loaded:
         return self.config.source is not None
 
     @property
-    def provenance(self) -> Provenance:
+    def layers(self) -> tuple[Layer, ...]:
+        """The files with all that they include, the strongest last."""
+        return layers_of(self.config, self.overlay, self.own)
+
+    @property
+    def provenance(self) -> Stacked:
         """Where each value of the configuration stands, the agent's own file left aside."""
-        return self.config.provenance
+        return Stacked((self.config, self.overlay))
 
     def is_current(self) -> bool:
         """
@@ -111,30 +121,36 @@ def load(
 
     Variables come from *env* (default: the process environment), then from `.env` in *cwd*
     (default: the working directory) and in the state. A file that is missing is empty. Raises
-    `CorruptError` for what is not JSON5, `UnavailableError`, and `ConfigError` for all else that is
+    `CorruptError` for what is not JSON5 outside of the agent's own file, `UnavailableError`, and
+    `ConfigError` for all else that is
     wrong, with the place; for missing variables only if *strict*, all at once, otherwise they are
     listed and their templates stay.
     """
     given = os.environ if env is None else env
     dotenv = with_dotenv(given, ((cwd or _here()) / ".env", paths.root / ".env"))
-    config = read_layer(path)
-    own = None if agent is None else read_layer(paths.agent_config(agent))
-    layers = [config] if own is None else [config, own]
-    templates = config.value
+    config, overlay = read_layer(path), read_layer(overlay_of(path))
+    shared = override(config.value, overlay.value) if overlay.value else config.value
+    own, fallen = (None, "") if agent is None else read_own(paths.agent_config(agent))
+    layers = layers_of(config, overlay, own)
+    templates = shared
     if agent is not None and own is not None:
-        templates = resolve_agent(config.value, agent, own.value)
+        templates = resolve_agent(shared, agent, own.value)
     environment = with_config(dotenv, templates, path)
     variables = environment.variables
-    found = [substitute(each.value, variables, provenance=each.provenance) for each in layers]
+    below = substitute(shared, variables, provenance=Stacked((config, overlay)))
+    found = [below]
+    if own is not None:
+        found.append(substitute(own.value, variables, provenance=own.provenance))
     missing = tuple(each for layer in found for each in layer.missing)
     if strict and missing:
         raise _missing(path, missing, paths)
-    substituted = found[0] if own is None else substitute(templates, variables)
+    substituted = below if own is None else substitute(templates, variables)
     value = normalise_paths(apply_defaults(substituted.value, paths=paths), env=given)
     return Loaded(
         path=path,
         agent=agent,
         config=config,
+        overlay=overlay,
         own=own,
         templates=templates,
         resolved=substituted.value,
@@ -145,6 +161,7 @@ def load(
         unresolved=Unresolved(value, substituted.missing),
         files=(*(file for layer in layers for file in layer.files), *environment.files),
         notices=(*(each for layer in layers for each in layer.notices), *environment.notices),
+        fallen=fallen,
     )
 
 
@@ -153,30 +170,6 @@ def _here() -> Path:
         return Path.cwd()
     except OSError:
         return Path(os.devnull)  # somebody removed it: it has no files
-
-
-def read_layer(path: Path) -> Layer:
-    """
-    Return the file *path* with all that it includes; an empty layer if there is no such file.
-
-    Raises as `load` does. A link to nothing is an error: what it should lead to may be on a disk
-    that is not mounted, and must not be taken for an empty configuration.
-    """
-    path = path.absolute()
-    try:
-        raw, file = read_file(path, limit=MAX_CONFIG_BYTES)
-    except NotFoundError:
-        problem, hint = "is a link to nothing", "restore what it leads to, or remove it"
-        if not path.is_symlink():
-            return Layer(path, None, {}, Provenance(None), (met(path),))
-    except LimitError:
-        problem = f"is larger than {MAX_CONFIG_BYTES} bytes"
-        hint = "move what is no setting out of it"
-    except InvalidError as error:
-        problem, hint = error.problem, error.hint
-    else:
-        return include_all(parsed_source(raw, file))
-    raise ConfigError(str(path), problem, hint)
 
 
 def _missing(path: Path, missing: tuple[Missing, ...], paths: StatePaths) -> ConfigError:

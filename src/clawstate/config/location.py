@@ -11,6 +11,7 @@ from clawstate.files.paths import StatePaths, effective_home, expand_path, resol
 _PATH_VARIABLES = ("OPENCLAW_CONFIG_PATH", "CLAWDBOT_CONFIG_PATH")
 _STATE_VARIABLES = ("OPENCLAW_STATE_DIR", "CLAWDBOT_STATE_DIR")
 _NAMES = ("openclaw.json", "clawdbot.json", "moldbot.json", "moltbot.json")
+_OVERLAY = "clawstate.json"
 _DIRECTORIES = (".openclaw", ".clawdbot", ".moldbot", ".moltbot")
 
 
@@ -29,6 +30,16 @@ def find_config(paths: StatePaths, env: Mapping[str, str] | None = None) -> Path
         if chosen := variables.get(name, "").strip():
             return expand_path(chosen, env=variables)
     return next(filter(os.path.lexists, _candidates(paths, variables)), paths.config)
+
+
+def overlay_of(config: Path) -> Path:
+    """
+    Return where the settings lie that OpenClaw does not know, beside *config* (decision 28).
+
+    A configuration of another name has an overlay of its own: several may lie in one directory.
+    """
+    name = _OVERLAY if config.name in _NAMES else f"{config.stem}.{_OVERLAY}"
+    return config.with_name(name)
 
 
 def _candidates(paths: StatePaths, env: Mapping[str, str]) -> Iterator[Path]:

@@ -1,28 +1,30 @@
 """
-From what shall change to the text that says it: which file, which place in it, and the new text.
+From what shall change to the texts that say it: which files, and what each holds then.
 
-A value of an included file is changed in that file. One that is put together from several files
-is refused, because writing the result into one of them would take the others out of use.
+What the OpenClaw that a directory belongs to does not accept is kept in the overlay,
+`clawstate.json` (decision 28), all else in `openclaw.json`. A value that was in one of them and
+belongs into the other is moved by the change that touches it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from clawstate.config.dotted_names import reading_for_edit
-from clawstate.config.includes import include_all
+from clawstate.config.drafting import Draft, require_part
 from clawstate.config.key_path import KeyPath, format_key_path, set_at, unset_at
 from clawstate.config.loading import Loaded
-from clawstate.config.patch import set_text, unset_text
+from clawstate.config.merging import override
 from clawstate.config.path_grammar import WrittenPath
-from clawstate.config.provenance import Origin, Trace
-from clawstate.config.sources import Source, met
-from clawstate.config.survey import INCLUDE
-from clawstate.config.writing import Planned, Rewrite
-from clawstate.errors import ConfigError, InvalidError, NotFoundError
-from clawstate.files.json5_text import parse_document
+from clawstate.config.plain_value import require_plain, same
+from clawstate.config.separating import Refused, moved_apart, shares_of
+from clawstate.config.writing import Planned
+from clawstate.errors import ConfigError, InvalidError, NotFoundError, StateError
+
+Move = Callable[[Draft, Draft], None]
+"""Changes the two drafts, of `openclaw.json` and of the overlay."""
 
 
 def meant(loaded: Loaded, written: WrittenPath) -> KeyPath:
@@ -36,140 +38,124 @@ def meant(loaded: Loaded, written: WrittenPath) -> KeyPath:
     return reading_for_edit(loaded.templates, written, is_known=is_known)
 
 
-def plan_set(loaded: Loaded, path: KeyPath, value: Any) -> Planned | None:
-    """Return how to put *value* at *path*, or `None` if it is there already."""
-    source, local = _place(loaded, path)
-    text = "" if source is None else source.text
-    changed = set_text(text, local, value, file=_file(loaded, source))
-    if changed == text:
-        return None
-    templates = _templates(loaded, source, changed, set_at(loaded.templates, path, value))
-    return _planned(loaded, source, changed, templates, (format_key_path(path),))
+def plan_set(
+    loaded: Loaded, path: KeyPath, value: Any, *, refused: Refused | None = None
+) -> Planned | None:
+    """
+    Return how to put *value* at *path*, or `None` if it is there already.
+
+    *refused* knows what the OpenClaw of the directory does not accept.
+    """
+    require_plain(value, above=len(path))
+    wanted = set_at(loaded.templates, path, value)
+    shares = shares_of(loaded, path, value, refused)
+    return _planned(loaded, shares.moves(), wanted, path)
 
 
 def plan_unset(loaded: Loaded, path: KeyPath) -> Planned:
     """Return how to remove what is at *path*; raises `NotFoundError` if nothing is."""
-    if not path:
-        raise InvalidError("key path", "names the whole configuration", "name a part of it")
-    trace = loaded.provenance.at(path)
-    if trace is None:
+    require_part(path)
+    try:
+        wanted = unset_at(loaded.templates, path)
+    except NotFoundError:
         hint = "'clawstate config show' shows what there is"
-        raise NotFoundError("configuration value", format_key_path(path), hint)
-    if trace.hidden:
-        problem = f"would come back from {trace.hidden[0]}"
-        raise ConfigError(format_key_path(path), problem, "remove it there first")
-    source, local = _place(loaded, path)
-    text = "" if source is None else source.text
-    changed = unset_text(text, local, file=_file(loaded, source)).text
-    templates = unset_at(loaded.templates, path)
-    return _planned(loaded, source, changed, templates, (format_key_path(path),))
+        raise NotFoundError("configuration value", format_key_path(path), hint) from None
+    planned = _planned(loaded, _removals(loaded, path), wanted, path)
+    if planned is None:
+        raise NotFoundError("configuration value", format_key_path(path), "it is not written")
+    return planned
 
 
-def plan_replace(loaded: Loaded, text: str, *, undoes: int | None = None) -> Planned | None:
-    """Return how to make *text* the whole text of the configuration."""
-    source = loaded.config.source
-    if source is not None and source.text == text:
-        return None
-    file = loaded.path if source is None else source.path
-    document = parse_document(text, path=file)
-    candidate = Source(met(file) if source is None else source.file, text, document)
-    templates = include_all(candidate).value
-    return _planned(loaded, source, text, templates, _moved(loaded, templates), undoes=undoes)
+def plan_replace(
+    loaded: Loaded, text: str, *, file: Path | None = None, refused: Refused | None = None
+) -> Planned | None:
+    """Return how to make *text* the whole text of *file*, by default the configuration's own."""
+    return plan_texts(loaded, {file or loaded.path: text}, refused=refused)
 
 
-def plan_texts(loaded: Loaded, texts: Mapping[Path, str], *, undoes: int) -> Planned | None:
-    """Return how to put back the *texts* that files of the configuration had before."""
-    ((file, text),) = texts.items()
-    if file == loaded.path:
-        return plan_replace(loaded, text, undoes=undoes)
-    return _plan_file(loaded, file, text, undoes=undoes)
-
-
-def _plan_file(loaded: Loaded, file: Path, text: str, *, undoes: int) -> Planned:
-    """Return how to put back the *text* that the included *file* had before."""
-    document = parse_document(text, path=file)
-    source = next((each for each in _sources(loaded) if each.path == file), None)
-    if source is None:
-        hint = "include it again, or write it by hand"
-        raise ConfigError(str(file), "is no part of the configuration any longer", hint)
-    templates = loaded.templates
-    for path in _included_at(loaded, source.file.real):
-        templates = set_at(templates, path, document.value)
-    return _planned(loaded, source, text, templates, (str(file),), undoes=undoes)
-
-
-def _place(loaded: Loaded, path: KeyPath) -> tuple[Source | None, KeyPath]:
-    known, trace = loaded.provenance.nearest(path)
-    if trace is None:
-        return None, path
-    origins = trace.origins
-    if len(known) == len(path):
-        if len(origins) > 1 or len(trace.files()) > 1:
-            places = " and ".join(str(origin) for origin in origins)
-            problem = f"is put together from several files ({places})"
-            raise ConfigError(format_key_path(path), problem, "change it in one of them")
-        return origins[0].source, origins[0].path
-    origin = _own(loaded, [*origins, *([trace.including] if trace.including else [])])
-    return origin.source, (*origin.path, *path[len(known) :])
-
-
-def _own(loaded: Loaded, origins: list[Origin]) -> Origin:
-    # What is new goes into the configuration's own file, where it wins over what is included.
-    own = [each for each in origins if each.source is loaded.config.source]
-    return own[0] if own else origins[0]
-
-
-def _planned(
+def plan_texts(
     loaded: Loaded,
-    source: Source | None,
-    text: str,
-    templates: Any,
-    paths: tuple[str, ...],
+    texts: Mapping[Path, str],
     *,
+    refused: Refused | None = None,
     undoes: int | None = None,
-) -> Planned:
-    rewrite = Rewrite(_file(loaded, source), source, text, templates)
-    return Planned((rewrite,), templates, paths, undoes)
+) -> Planned | None:
+    """Return how to make *texts* those of files of the configuration, in this order."""
+    main, over = _drafts(loaded)
+    for file, text in texts.items():
+        (over if over.holds(file) else main).put(file, text)
+    if refused is not None:
+        moved_apart(main, over, refused.new(loaded, main.value))
+    files = tuple(str(each) for each in texts if each not in {main.file, over.file})
+    rewrites = _ordered(main, over, first=[*texts])
+    if not rewrites:
+        return None
+    templates = override(main.value, over.value) if over.value else main.value
+    return Planned(rewrites, templates, files or _moved(loaded, templates), undoes)
 
 
-def _templates(loaded: Loaded, source: Source | None, text: str, plain: Any) -> Any:
-    """Return what *text* makes of the configuration: *plain*, unless it includes other files."""
-    if source is None or source is not loaded.config.source or INCLUDE not in text:
-        return plain
-    return include_all(Source(source.file, text, parse_document(text, path=source.path))).value
+def plan_apart(loaded: Loaded, refused: Refused) -> Planned | None:
+    """Return how to move what OpenClaw refuses and only we know out of its configuration."""
+    main, over = _drafts(loaded)
+    paths = refused.own(loaded)
+    moved_apart(main, over, paths)
+    rewrites = _ordered(main, over, first=[over.file])
+    if not rewrites:
+        return None
+    templates = override(main.value, over.value)
+    return Planned(rewrites, templates, tuple(format_key_path(each) for each in paths))
 
 
-def _file(loaded: Loaded, source: Source | None) -> Path:
-    return loaded.path if source is None else source.path
+def _planned(loaded: Loaded, moves: list[Move], wanted: Any, path: KeyPath) -> Planned | None:
+    """Return the plan of the first of *moves* after which the two files mean what is *wanted*."""
+    problem: StateError | None = None
+    for move in moves:
+        main, over = _drafts(loaded)
+        try:
+            move(main, over)
+        except (InvalidError, NotFoundError) as error:
+            problem = problem or error
+            continue
+        merged = override(main.value, over.value) if over.value else main.value
+        if not over.value or same(merged, wanted, ordered=False):
+            rewrites = _ordered(main, over, first=[])
+            return Planned(rewrites, merged, (format_key_path(path),)) if rewrites else None
+    if problem is not None:
+        raise problem
+    name, where = format_key_path(path), f"{loaded.path.name} and {loaded.overlay.path.name}"
+    hint = "change it with 'clawstate config edit'"
+    raise ConfigError(name, f"cannot be changed in {where} at once", hint)
 
 
-def _sources(loaded: Loaded) -> list[Source]:
-    found: dict[Path, Source] = {}
-    _, root = loaded.provenance.nearest(())
-    rest = [] if root is None else [root]
-    while rest:
-        trace = rest.pop()
-        for origin in trace.origins:
-            found[origin.source.file.real] = origin.source
-        rest.extend((trace.children or {}).values())
-    return list(found.values())
+def _removals(loaded: Loaded, path: KeyPath) -> list[Move]:
+    def below(main: Draft, over: Draft) -> None:  # noqa: ARG001 - of its kind
+        main.unset(path)
+
+    def above(main: Draft, over: Draft) -> None:  # noqa: ARG001 - of its kind
+        over.unset(path)
+
+    def both(main: Draft, over: Draft) -> None:
+        over.unset(path)
+        main.unset(path)
+
+    return [above, both] if Draft(loaded.overlay).has(path) else [below]
 
 
-def _included_at(loaded: Loaded, file: Path) -> list[KeyPath]:
-    """Return where the value of *file* alone stands in the configuration."""
-    found: list[KeyPath] = []
-    rest: list[tuple[KeyPath, Trace]] = []
-    _, root = loaded.provenance.nearest(())
-    if root is not None:
-        rest.append(((), root))
-    while rest:
-        path, trace = rest.pop()
-        own = trace.origins[0]
-        if len(trace.origins) == 1 and not own.path and own.source.file.real == file:
-            found.append(path)
-        else:
-            rest += [((*path, step), each) for step, each in (trace.children or {}).items()]
-    return found
+def _drafts(loaded: Loaded) -> tuple[Draft, Draft]:
+    return Draft(loaded.config), Draft(loaded.overlay)
+
+
+def _ordered(main: Draft, over: Draft, *, first: list[Path]) -> tuple[Any, ...]:
+    """
+    Return the rewrites of both, so that a kill between two of them loses nothing.
+
+    What is added comes before what is taken away; an overlay that only loses something comes last,
+    because until then it hides what is below.
+    """
+    order = (over, main) if over.is_added else (main, over)
+    rewrites = [rewrite for draft in order for rewrite in draft.rewrites()]
+    ranks = {file: rank for rank, file in enumerate(first)}
+    return tuple(sorted(rewrites, key=lambda each: ranks.get(each.file, len(ranks))))
 
 
 def _moved(loaded: Loaded, templates: Any) -> tuple[str, ...]:

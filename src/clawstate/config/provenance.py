@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from clawstate.config.notices import pointed
 from clawstate.config.path_grammar import KeyPath
@@ -81,6 +81,13 @@ class Piece:
 
     value: Any
     trace: Trace
+
+
+class Traces(Protocol):
+    """Whatever knows what made a value."""
+
+    def at(self, path: KeyPath) -> Trace | None:
+        """Return what made the value at *path*, or `None` if there is none."""
 
 
 class Provenance:

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clawstate.clock import Clock, system_clock
 from clawstate.config.history import Change, History
-from clawstate.config.key_path import get_at
+from clawstate.config.key_path import format_key_path, get_at
 from clawstate.config.loading import load
-from clawstate.config.location import find_config
+from clawstate.config.location import find_config, overlay_of
 from clawstate.config.sensitive import redacted
-from clawstate.config.texts import difference
-from clawstate.config.unresolved import Waiting
 from clawstate.config.view import View, copied, written
-from clawstate.config.watching import Listener, Listeners, Watcher
+from clawstate.config.views import Views
+from clawstate.config.watching import Listener, Watcher
 from clawstate.errors import (
     ConfigError,
-    ConflictError,
     CorruptError,
-    CorruptWarning,
-    NotFoundError,
-    StateError,
 )
 from clawstate.files.lock_options import LockOptions
+from clawstate.files.paths import normalise_agent_id
+from clawstate.openclaw.owner import Owner, find_owner
 
 if TYPE_CHECKING:
+    from clawstate.config.editing import Editor
     from clawstate.config.issues import Issue
     from clawstate.config.loading import Loaded
+    from clawstate.config.separating import Refused
     from clawstate.config.writing import Planned
     from clawstate.files.paths import StatePaths
 
@@ -59,20 +58,24 @@ class Config:
         self._cwd = cwd
         self._clock = clock
         self._lock = lock or LockOptions()
-        self._mutex = threading.RLock()
-        self._writing = threading.RLock()  # never waits for the other one
-        self._own: dict[int, Any] = {}  # what we are about to make of the templates
-        self._view: View | None = None
-        self._agents: dict[str, View] = {}
-        self._broken: tuple[object, ...] | None = None
-        self._waiting = Waiting()
-        self._outside = False
-        self._listeners = Listeners()
+        self._writing = threading.RLock()
+        self._views = Views(self._load, self.agents)
 
     @property
     def path(self) -> Path:
         """The file in use, which need not exist."""
         return find_config(self._paths, self._env)
+
+    @property
+    def overlay_path(self) -> Path:
+        """The file beside it for settings that OpenClaw does not know (decision 28)."""
+        return overlay_of(self.path)
+
+    @property
+    def owner(self) -> Owner:
+        """Whose the configuration is: that of the state, or of the directory that it lies in."""
+        owner = find_owner(self._paths.root)
+        return owner if owner.is_openclaw else find_owner(self.path.parent)
 
     def get(self, path: str, default: Any = None) -> Any:
         """Return the value at *path*, such as `gateway.port` or `agents.list[0]`, or *default*."""
@@ -80,7 +83,7 @@ class Config:
 
     def require(self, path: str, *, agent_id: str | None = None) -> Any:
         """Return the value at *path*; raises `NotFoundError`, which names near ones."""
-        return self._seen_by(agent_id).require(path)
+        return self._views.of(_key(agent_id)).require(path)
 
     def resolve(self, agent_id: str = "main") -> dict[str, Any]:
         """
@@ -88,7 +91,7 @@ class Config:
 
         A value that waits for a variable is its `${NAME}`.
         """
-        value: dict[str, Any] = copied(self._seen_by(agent_id).loaded.value)
+        value: dict[str, Any] = copied(self._views.of(_key(agent_id)).loaded.value)
         return value
 
     def redacted(self, path: str | None = None, *, agent_id: str | None = None) -> Any:
@@ -97,7 +100,7 @@ class Config:
 
         Raises what `require` does.
         """
-        view = self._seen_by(agent_id)
+        view = self._views.of(_key(agent_id))
         loaded, steps = view.loaded, () if path is None else view.steps(path)
         found = get_at(redacted(loaded.value), steps)
         loaded.unresolved.require(steps)
@@ -132,227 +135,185 @@ class Config:
         one raises `ConfigError`, and nothing else does. Raises `ConfigError`, `CorruptError`,
         `UnavailableError` if it never could be read.
         """
-        view = self._view
-        if view is None or not view.is_current():
-            with self._mutex:
-                view = self._read_again()
-        self._waiting.tell()
-        return view
+        return self._views.of(None)
+
+    def agent_view(self, agent_id: str) -> View:
+        """Return the configuration as the agent *agent_id* has it now; raises as `view`."""
+        return self._views.of(_key(agent_id))
 
     def invalidate(self) -> None:
         """Forget what was read."""
-        with self._mutex:
-            self._view = None
-            self._agents.clear()
-            self._broken = None
-            self._waiting = Waiting()
+        self._views.forget()
 
     def changed(self) -> bool:
-        """Return True once after somebody else changed a file of the configuration."""
-        self.view()
-        with self._mutex:
-            outside, self._outside = self._outside, False
-            return outside
+        """Return True once after somebody else changed the configuration, or an agent's file."""
+        self._look()
+        return self._views.take_outside()
 
-    def on_change(self, path: str, listener: Listener) -> Callable[[], None]:
+    def on_change(
+        self, path: str, listener: Listener, *, agent_id: str | None = None
+    ) -> Callable[[], None]:
         """
         Call *listener* with the old and new value at *path* when it changes, until the answer is.
 
-        Changes are noticed by whatever reads the configuration next, such as a `watch`.
+        Changes are noticed by whatever reads the configuration next, such as a `watch`. With
+        *agent_id* it is the value that this agent sees.
         """
         written(path)
-        self.view()
-        return self._listeners.add(path, listener)
+        return self._views.listen(_key(agent_id), path, listener)
 
     def watch(self, *, interval: float = 0.5) -> Watcher:
         """Look for changes every *interval* seconds, from a thread, until the answer is closed."""
-        return Watcher(self.view, interval=interval)
+        return Watcher(self._look, interval=interval)
 
-    def issues(self) -> tuple[Issue, ...]:
+    def issues(self, *, agent_id: str | None = None) -> tuple[Issue, ...]:
         """
-        Return what is wrong with the configuration, errors and warnings, with their places.
+        Return what is wrong with the configuration, errors and warnings, with file and place.
 
-        Raises `CorruptError` and `ConfigError` for what cannot be read at all.
+        That is the configuration of all agents, and the file of each; with *agent_id* only of that
+        one. Raises `CorruptError` and `ConfigError` for what all agents share and cannot be read.
         """
-        from clawstate.config.judging import judged  # noqa: PLC0415 - loads the schema
+        from clawstate.config.judging import judged, judged_agent  # noqa: PLC0415 - the schema
 
-        return judged(self._load())
+        agents = self.agents() if agent_id is None else (normalise_agent_id(agent_id),)
+        own = (judged_agent(partial(self._load_own, each)) for each in agents)
+        return (*judged(self._load()), *(issue for found in own for issue in found))
 
-    def set(self, path: str, value: Any, *, force: bool = False) -> Change | None:
+    def agents(self) -> tuple[str, ...]:
+        """Return the agents that have a file of their own."""
+        found = self._paths.root.glob("agents/*/agent/config.json")
+        return tuple(sorted(each.parent.parent.name for each in found))
+
+    def set(
+        self, path: str, value: Any, *, force: bool = False, agent_id: str | None = None
+    ) -> Change | None:
         """
         Put *value* at *path* and return the change; `None` if it was there already.
 
-        Comments, order and everything else in the text stay. Raises `InvalidError` for a path or
-        value that cannot be, `ConfigError` for what would be invalid, is put together from several
-        files, or, unless *force*, looks like an accident; `CorruptError`, `LockTimeoutError`,
-        `UnavailableError`. Then nothing was written.
+        With *agent_id* in the file of that agent. Comments, order and everything else in the text
+        stay. In a directory of OpenClaw, what that does not accept goes to `overlay_path`; the
+        change tells its file. Raises `InvalidError` for a path or value that cannot be,
+        `ConfigError` for what would be invalid, is put together from several files, or, unless
+        *force*, looks like an accident; `CorruptError`, `LockTimeoutError`, `UnavailableError`.
+        Then nothing was written.
         """
-        from clawstate.config.planning import meant, plan_set  # noqa: PLC0415 - only for writers
+        return self._editor(agent_id).set(path, value, force=force)
 
-        wanted = written(path)
-        return self._write(
-            lambda loaded: plan_set(loaded, meant(loaded, wanted), value), force=force
-        )
-
-    def unset(self, path: str, *, force: bool = False) -> Change | None:
+    def unset(
+        self, path: str, *, force: bool = False, agent_id: str | None = None
+    ) -> Change | None:
         """Remove what is at *path*; raises `NotFoundError`, and what `set` raises."""
-        from clawstate.config.planning import meant, plan_unset  # noqa: PLC0415 - only for writers
+        return self._editor(agent_id).unset(path, force=force)
 
-        wanted = written(path)
-        return self._write(lambda loaded: plan_unset(loaded, meant(loaded, wanted)), force=force)
+    def text(self, *, agent_id: str | None = None, own: bool = False) -> str:
+        """
+        Return the text of the file, empty if there is none; raises `CorruptError`.
 
-    def text(self) -> str:
-        """Return the text of the file, empty if there is none; raises `CorruptError`."""
-        source = self._load().config.source
-        return "" if source is None else source.text
+        It is that of `path`, of the file of an agent, or, with *own*, of `overlay_path`.
+        """
+        editor = self._editor(agent_id)
+        return editor.text(self.overlay_path if own else editor.path)
 
     def replace(
-        self, text: str, *, expected: str | None = None, force: bool = False
+        self,
+        text: str,
+        *,
+        expected: str | None = None,
+        force: bool = False,
+        agent_id: str | None = None,
+        own: bool = False,
     ) -> Change | None:
         """
-        Make *text* the whole text of the file; raises what `set` raises.
+        Make *text* the whole text of the file that `text` tells of; raises what `set` raises.
 
         `ConflictError` if the text is not the *expected* one any longer.
         """
-        from clawstate.config.planning import plan_replace  # noqa: PLC0415 - only for writers
+        editor = self._editor(agent_id)
+        file = self.overlay_path if own else editor.path
+        return editor.replace(text, file=file, expected=expected, force=force)
 
-        def plan(loaded: Loaded) -> Planned | None:
-            source = loaded.config.source
-            if expected is not None and expected != ("" if source is None else source.text):
-                raise ConflictError("configuration", str(loaded.path))
-            return plan_replace(loaded, text)
-
-        return self._write(plan, force=force, load=self._load_whatever)
-
-    def history(self) -> tuple[Change, ...]:
+    def history(self, *, agent_id: str | None = None) -> tuple[Change, ...]:
         """Return the changes that were made here, the oldest first."""
-        return History(self.path).changes()
+        return History(self._path_of(agent_id)).changes()
 
-    def diff(self, number: int | None = None) -> str:
+    def diff(self, number: int | None = None, *, agent_id: str | None = None) -> str:
         """Return change *number*, by default the last one, as a unified diff without secrets."""
-        history = History(self.path)
-        change = history.require(number)
-        parts = []
-        for each in change.files:
-            before = None if each.before is None else history.text(each.before)
-            names = {"old": f"{each.file} before {change.number}", "new": f"{each.file} after"}
-            parts.append(difference(before, history.text(each.after), **names))
-        return "".join(parts)
+        return self._editor(agent_id).diff(number)
 
-    def undo(self, *, number: int | None = None, force: bool = False) -> Change:
+    def undo(
+        self, *, number: int | None = None, force: bool = False, agent_id: str | None = None
+    ) -> Change:
         """
         Put back the text before change *number*, by default the last one that stands.
 
         Raises `NotFoundError` if there is none, and `ConflictError` if the file was changed since,
         unless *force*; that is a change of its own.
         """
-        from clawstate.config.planning import plan_texts  # noqa: PLC0415 - only for writers
+        return self._editor(agent_id).undo(number=number, force=force)
 
-        history = History(self.path)
-        change = history.require(number) if number is not None else history.last_standing()
-        texts = {
-            Path(each.file): "{}\n" if each.before is None else history.text(each.before).decode()
-            for each in reversed(change.files)
-        }
-        if not force:
-            history.require_last(change)
+    def misplaced(self) -> tuple[str, ...]:
+        """Return the paths of our own settings that make the configuration of OpenClaw invalid."""
+        refused = self._refused()
+        if refused is None:
+            return ()
+        return tuple(format_key_path(each) for each in refused.own(self._load()))
 
-        def plan(loaded: Loaded) -> Planned | None:
-            return plan_texts(loaded, texts, undoes=change.number)
+    def set_apart(self) -> Change | None:
+        """Move what `misplaced` names to `overlay_path`, in one change; raises what `set` does."""
+        return self._editor(None).set_apart()
 
-        undone = self._write(plan, force=True, load=self._load_whatever)
-        if undone is None:
-            raise NotFoundError("change", str(change.number), "it is undone already")
-        return undone
+    def _look(self) -> None:
+        self.view()
+        self._views.look()
+
+    def _path_of(self, agent_id: str | None) -> Path:
+        return self.path if agent_id is None else self._paths.agent_config(agent_id)
+
+    def _refused(self) -> Refused | None:
+        from clawstate.config.separating import Refused  # noqa: PLC0415 - only for writers
+        from clawstate.openclaw.accepted import accepted_by  # noqa: PLC0415
+
+        accepted = accepted_by(self.owner)
+        return None if accepted is None else Refused(accepted)
+
+    def _editor(self, agent_id: str | None) -> Editor:
+        from clawstate.config.editing import Editor  # noqa: PLC0415 - only for writers
+
+        path = self._path_of(agent_id)
+        write = partial(self._write, path, agent_id)
+        if agent_id is None:
+            return Editor(path, self._load, self._load_whatever, self._refused(), write)
+        load = partial(self._load_own, agent_id)
+        return Editor(path, load, partial(load, is_mending=True), None, write)
 
     def _write(
         self,
+        path: Path,
+        agent_id: str | None,
         plan: Callable[[Loaded], Planned | None],
         *,
         force: bool,
-        load: Callable[[], Loaded] | None = None,
+        load: Callable[[], Loaded],
     ) -> Change | None:
+        from clawstate.config.audit import trail_in  # noqa: PLC0415 - only for writers
         from clawstate.config.writing import Writer  # noqa: PLC0415 - loads the schema
 
         writer = Writer(
-            path=self.path,
-            load=load or self._load,
-            logs=self._paths.logs_dir,
+            path=path,
+            load=load,
+            trail=trail_in(self._paths.logs_dir, beside_openclaw=self.owner.is_openclaw),
             clock=self._clock,
             lock=self._lock,
+            agent=agent_id,
         )
-        mine: list[Any] = []
+        with self._views.writing(_key(agent_id)) as note, self._writing:
 
-        def noted(loaded: Loaded) -> Planned | None:
-            known = self._view
-            if known is not None and self._is_foreign(known, loaded):
-                self._outside = True  # by the time of the next look it is mixed with ours
-            planned = plan(loaded)
-            if planned is not None:
-                mine.append(planned.templates)
-                self._own[id(planned.templates)] = planned.templates
-            return planned
+            def noted(loaded: Loaded) -> Planned | None:
+                planned = plan(loaded)
+                note(loaded, None if planned is None else planned.templates)
+                return planned
 
-        try:
-            with self._writing:
-                change = writer.write(noted, force=force)
-            with self._mutex:
-                self._read_back()
-        finally:
-            for templates in mine:
-                self._own.pop(id(templates), None)
-        return change
-
-    def _seen_by(self, agent_id: str | None) -> View:
-        if agent_id is None:
-            return self.view()
-        with self._mutex:
-            known = self._agents.get(agent_id)
-            if known is None or not known.is_current():
-                known = self._agents[agent_id] = self._loaded_view(known, agent=agent_id)
-        self._waiting.tell()
-        return known
-
-    def _read_back(self) -> None:
-        try:
-            self._read_again()
-        except StateError:
-            self._view = None  # the change is made; whoever reads next is told what is wrong
-
-    def _read_again(self) -> View:
-        before = self._view
-        view = self._loaded_view(before)
-        if view is before:
-            return view
-        self._broken = None
-        self._view = view
-        if before is not None and before.loaded.value != view.loaded.value:
-            self._outside = self._outside or self._is_foreign(before, view.loaded)
-            self._listeners.tell(before, view)
-        return view
-
-    def _is_foreign(self, known: View, loaded: Loaded) -> bool:
-        return known.loaded.value != loaded.value and loaded.templates not in list(
-            self._own.values()
-        )
-
-    def _loaded_view(self, before: View | None, *, agent: str | None = None) -> View:
-        try:
-            loaded = self._load(agent=agent)
-        except (ConfigError, CorruptError) as error:
-            if before is None:
-                raise
-            self._warn(error)
-            return before
-        self._waiting.note(loaded.missing, of_all=agent is None)
-        return View(loaded)
-
-    def _warn(self, error: ConfigError | CorruptError) -> None:
-        seen = (type(error), str(error))
-        if seen != self._broken:
-            self._broken = seen
-            message = f"{error}; the configuration that was read before stays in force"
-            warnings.warn(CorruptWarning(message), stacklevel=6)
+            return writer.write(noted, force=force)
 
     def _load_whatever(self) -> Loaded:
         """Return the configuration, or an empty one over a text that cannot be read."""
@@ -363,7 +324,7 @@ class Config:
         except (CorruptError, ConfigError):
             return load_broken(self.path, paths=self._paths, env=self._env, cwd=self._cwd)
 
-    def _load(self, *, agent: str | None = None) -> Loaded:
+    def _load(self, agent: str | None = None) -> Loaded:
         return load(
             self.path,
             paths=self._paths,
@@ -372,3 +333,19 @@ class Config:
             cwd=self._cwd,
             strict=False,
         )
+
+    def _load_own(self, agent_id: str, *, is_mending: bool = False) -> Loaded:
+        from clawstate.config.agent_file import load_agent_file  # noqa: PLC0415 - only for writers
+
+        return load_agent_file(
+            agent_id,
+            self.path,
+            paths=self._paths,
+            env=self._env,
+            cwd=self._cwd,
+            is_mending=is_mending,
+        )
+
+
+def _key(agent_id: str | None) -> str | None:
+    return None if agent_id is None else normalise_agent_id(agent_id)

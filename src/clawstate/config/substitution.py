@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clawstate.config.path_grammar import KeyPath, format_key_path
-from clawstate.config.provenance import Origin, Provenance
+from clawstate.config.provenance import Origin, Traces
 
 _REFERENCE = re.compile(r"\$(?P<escape>\$?)\{(?P<name>[A-Z_][A-Z0-9_]*)\}")
 
@@ -59,7 +59,7 @@ class Substituted:
 
 
 def substitute(
-    value: Any, env: Mapping[str, str], *, provenance: Provenance | None = None
+    value: Any, env: Mapping[str, str], *, provenance: Traces | None = None
 ) -> Substituted:
     """
     Return *value* with every reference replaced by its variable in *env*.
@@ -102,7 +102,7 @@ def escape(text: str) -> str:
 
 
 class _Replacing:
-    def __init__(self, env: Mapping[str, str], provenance: Provenance | None) -> None:
+    def __init__(self, env: Mapping[str, str], provenance: Traces | None) -> None:
         self._env = env
         self._provenance = provenance
         self.substitutions: list[Substitution] = []

@@ -95,13 +95,18 @@ Plan = Callable[[Loaded], Planned | None]
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Writes the configuration that *load* reads; *logs* is the directory of the audit trail."""
+    """
+    Writes the configuration that *load* reads; *trail* is the file of the audit trail.
+
+    It is judged as the file of one *agent*, or as what all of them share.
+    """
 
     path: Path
     load: Callable[[], Loaded]
-    logs: Path
+    trail: Path
     clock: Clock
     lock: LockOptions
+    agent: str | None = None
 
     def write(self, plan: Plan, *, force: bool) -> Change | None:
         """
@@ -149,7 +154,7 @@ class Writer:
         rewrites = planned.rewrites
         for rewrite in rewrites:
             _require_unchanged(rewrite)
-        require_sane(loaded, planned, force=force)
+        require_sane(loaded, planned, force=force, agent=self.agent)
         modes = [_mode(rewrite) for rewrite in rewrites]
         done: list[tuple[Rewrite, int]] = []
         try:
@@ -174,7 +179,7 @@ class Writer:
         odd = odd_changes(loaded, planned)
         for rewrite in planned.rewrites:
             written = Written(rewrite.file, rewrite.before, rewrite.after, planned.paths, odd)
-            append_audit(self.logs, written, at=at, actor=by)
+            append_audit(self.trail, written, at=at, actor=by)
         try:
             return History(self.path).add(
                 [(each.file, each.before, each.after) for each in planned.rewrites],

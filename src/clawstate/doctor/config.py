@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 from clawstate.config.backups import backup_paths
 from clawstate.config.history import HISTORY
@@ -20,18 +22,31 @@ _PRIVATE = 0o077
 
 def check(state: State, *, fix: bool) -> Iterator[Finding]:
     """Look for settings that do not hold, and for secrets that others may read."""
-    path = state.config.path
+    config = state.config
     yield from _open_to_others(state, fix=fix)
     try:
-        issues = state.config.issues()
-        secrets = literal_secrets(state.config.view().loaded.templates)
+        issues = config.issues()
+        layers = config.view().loaded.layers
     except StateError as error:
         remedy = "run 'clawstate config edit', or 'clawstate config undo'"
-        yield Finding(error.code, "error", str(path), str(error), remedy)
+        yield Finding(error.code, "error", str(config.path), str(error), remedy)
         return
     for issue in issues:
-        yield Finding("config", issue.severity, str(path), str(issue), issue.hint)
+        place = str(issue.file or config.path)
+        yield Finding("config", issue.severity, place, str(issue), issue.hint)
+    for layer in layers:
+        yield from _secrets(layer.path, layer.value, fix=fix)
+    for agent in config.agents():
+        own = config.agent_view(agent).loaded.own
+        if own is not None:
+            yield from _secrets(own.path, own.value, fix=fix)
     yield from _strays(state)
+    yield from _misplaced(state, fix=fix)
+
+
+def _secrets(path: Path, value: Any, *, fix: bool) -> Iterator[Finding]:
+    """Look for secrets in the clear in a file that others may read."""
+    secrets = literal_secrets(value)
     if secrets and path.exists() and (mode := stat.S_IMODE(path.stat().st_mode)) & _PRIVATE:
         remedy = f"chmod 600 {path}"
         if fix:
@@ -53,6 +68,19 @@ def _open_to_others(state: State, *, fix: bool) -> Iterator[Finding]:
                 remedy += f" ({error.strerror})"
         message = f"others may write it (mode {mode:04o}), and so choose stores and programs"
         yield Finding("open-to-others", "error", str(path), message, remedy)
+
+
+def _misplaced(state: State, *, fix: bool) -> Iterator[Finding]:
+    """Look for settings of ours in the configuration of an OpenClaw, which it then refuses."""
+    config = state.config
+    paths = config.misplaced()
+    if not paths:
+        return
+    remedy = f"'clawstate doctor --fix' moves them to {config.overlay_path}"
+    if fix and (change := config.set_apart()) is not None:
+        remedy = f"moved to {config.overlay_path} (change {change.number})"
+    message = f"OpenClaw refuses its whole configuration for {', '.join(paths)}"
+    yield Finding("own-settings", "error", str(config.path), message, remedy)
 
 
 def _strays(state: State) -> Iterator[Finding]:
