@@ -50,6 +50,12 @@ def contents(state: clawstate.State) -> dict[str, Any]:
             (each.namespace, each.text, each.source, str(each.metadata))
             for each in state.memory.records(namespace=None)
         ),
+        "files": {
+            path: content
+            for path, content in files(state.paths.root).items()
+            if path.startswith(("media/", "secrets/"))
+            and not path.endswith((".tmp", ".turn", ".gate"))
+        },
         "marks": {
             (space, key): state.dedupe.seen(key, space)
             for space in state.dedupe.namespaces()

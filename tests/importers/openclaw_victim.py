@@ -17,7 +17,7 @@ def main() -> None:
     root, source = Path(sys.argv[1]), Path(sys.argv[2])
     print("READY")
     with clawstate.open(root) as state:
-        report = import_openclaw(state, source, archives=True)
+        report = import_openclaw(state, source, archives=True, secrets=True)
     print("DONE", sum(each.new for each in report.counts.values()))
 
 

@@ -15,6 +15,7 @@ from clawstate.importers.openclaw import import_openclaw
 from clawstate.testing.faults import strace
 from clawstate.testing.faults.victim import Victim
 from manual_clock import ManualClock
+from openclaw.openclaw_databases import OpenClawDatabases
 from seeds import seed
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
@@ -33,10 +34,10 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory) -> OpenClawHome:
+@pytest.fixture(scope="module", params=[OpenClawHome, OpenClawDatabases])
+def home(request, tmp_path_factory) -> OpenClawHome | OpenClawDatabases:
     now = ManualClock()()
-    return OpenClawHome(tmp_path_factory.mktemp("source") / "openclaw", now).everything()
+    return request.param(tmp_path_factory.mktemp("source") / "openclaw", now).everything()
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +46,11 @@ def expected(home, tmp_path_factory):
     return imported(tmp_path_factory.mktemp("whole") / "state", home)
 
 
-def imported(root: Path, home: OpenClawHome):
+def imported(root: Path, home: OpenClawHome | OpenClawDatabases):
     with clawstate.open(root, clock=ManualClock()) as state:
-        report = import_openclaw(state, home.root, archives=True)
+        report = import_openclaw(state, home.root, archives=True, secrets=True)
         assert not report.has_failed(), report.remarks
-        again = import_openclaw(state, home.root, archives=True)
+        again = import_openclaw(state, home.root, archives=True, secrets=True)
         assert moved(again) == 0
         return contents(state)
 

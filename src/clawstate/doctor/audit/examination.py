@@ -18,6 +18,7 @@ from clawstate.doctor.audit.credentials import (
 )
 from clawstate.doctor.audit.databases import survey_records
 from clawstate.doctor.audit.modes import survey_modes
+from clawstate.doctor.audit.openclaw_rows import is_openclaw_database, survey_openclaw
 from clawstate.doctor.audit.report import Report, ordered
 from clawstate.doctor.audit.settings import (
     survey_configuration,
@@ -99,6 +100,8 @@ def _understand(survey: Survey, entry: Entry, sealer: Sealer | None) -> None:
     path, place = entry.path, entry.place
     if entry.is_database:
         _noted(survey, partial(survey_records, survey, path, sealer))
+        if is_openclaw_database(place):
+            _noted(survey, partial(survey_openclaw, survey, path))
     elif (match := _PROFILES.fullmatch(place)) is not None:
         document = survey.document(path)
         look = survey_copy if match["aside"] else survey_profiles
