@@ -9,6 +9,9 @@ import clawstate
 import clawstate.importers.openclaw
 from clawstate.importers.openclaw import import_openclaw
 
+sys.path.append(str(Path(__file__).parents[1]))
+from manual_clock import ManualClock
+
 warnings.simplefilter("ignore")
 
 
@@ -16,7 +19,7 @@ def main() -> None:
     print("WARM")
     root, source = Path(sys.argv[1]), Path(sys.argv[2])
     print("READY")
-    with clawstate.open(root) as state:
+    with clawstate.open(root, clock=ManualClock()) as state:
         report = import_openclaw(state, source, archives=True, secrets=True)
     print("DONE", sum(each.new for each in report.counts.values()))
 
