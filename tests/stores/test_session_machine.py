@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -61,17 +62,20 @@ class SessionMachine(RuleBasedStateMachine):
 
     @rule(key=KEYS, patch=st.dictionaries(NAMES, VALUES, max_size=3))
     def patch(self, key, patch) -> None:
-        found = self.sessions.update(key, patch)
-        assert (found is None) == (key not in self.ids)
-        if found is not None:
-            self.fields[key] = {**self.fields[key], **patch}
-            self._trim(key)
-            self.times[key] = self.clock.now
+        if key not in self.ids:
+            with pytest.raises(NotFoundError):
+                self.sessions.update(key, patch)
+            return
+        self.sessions.update(key, patch)
+        self.fields[key] = {**self.fields[key], **patch}
+        self._trim(key)
+        self.times[key] = self.clock.now
 
     @rule(key=KEYS, name=NAMES, value=VALUES)
     def replace(self, key, name, value) -> None:
-        found = self.sessions.update(key, lambda _: {name: value})
-        if found is not None:
+        with suppress(NotFoundError):
+            self.sessions.update(key, lambda _: {name: value})
+        if key in self.ids:
             self.fields[key] = {name: value}
             self._trim(key)
             self.times[key] = self.clock.now

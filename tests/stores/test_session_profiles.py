@@ -334,7 +334,8 @@ def test_an_entry_without_an_id_gets_one(sessions, folder) -> None:
     path.write_text(json.dumps({**read(path), "new": {"label": "Ada", "updatedAt": 5}}))
 
     assert sessions.get("new") is None
-    assert sessions.update("new", {"n": 1}) is None
+    with pytest.raises(NotFoundError):
+        sessions.update("new", {"n": 1})
     made = sessions.resolve("new")
 
     assert made.fields == {"label": "Ada"}

@@ -56,9 +56,10 @@ def test_resolving_again_changes_nothing(sessions, clock) -> None:
 
 
 def test_what_is_not_there_is_none_or_an_error(sessions) -> None:
-    """A key without a session gives None, or NotFoundError when it is required."""
+    """A key without a session gives None, or NotFoundError when it is required or changed."""
     assert sessions.get("k") is None
-    assert sessions.update("k", {"n": 1}) is None
+    with pytest.raises(NotFoundError, match="resolve"):
+        sessions.update("k", {"n": 1})
     assert sessions.delete("k") is False
     with pytest.raises(NotFoundError, match="sessions list"):
         sessions.require("k")

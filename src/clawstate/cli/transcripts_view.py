@@ -81,8 +81,8 @@ def _encodable(document: dict[str, Any]) -> dict[str, Any]:
 
 def _title(message: Message) -> str:
     name = inline(message.role or message.kind)
-    colour = _COLOURS.get(message.role or "")
-    shown = style(name, fg=colour, bold=True, dim=message.role is None)
+    colour = _COLOURS.get(message.role)
+    shown = style(name, fg=colour, bold=True, dim=not message.role)
     moment = to_iso(message.timestamp)[:16].replace("T", " ")
     return f"{shown}  {style(f'{moment}  {inline(message.id)}', dim=True)}"
 

@@ -61,6 +61,9 @@ class Config:
         self._writing = threading.RLock()
         self._views = Views(self._load, self.agents)
 
+    def __repr__(self) -> str:
+        return f"Config({str(self._paths.config)!r})"
+
     @property
     def path(self) -> Path:
         """The file in use, which need not exist."""

@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 from clawstate.errors import (
     InvalidError,
@@ -28,11 +28,14 @@ from clawstate.files import courtesy
 from clawstate.files.atomic import make_private_dir
 from clawstate.files.heartbeat import heartbeat
 from clawstate.files.lock_attempt import Attempt, queue_of
-from clawstate.files.lock_options import DEFAULT, LockOptions
+from clawstate.files.lock_options import LockOptions, lock_options
 from clawstate.files.queue import KernelQueue
 from clawstate.files.sidecar import Sidecar
 
 T = TypeVar("T")
+
+Options: TypeAlias = LockOptions | Mapping[str, Any] | None
+"""As values, in the form of the specification, or those that fit most files."""
 
 _BEATS = 3  # signs of life within the stale time
 _MOST_FOLDERS = 256
@@ -49,9 +52,14 @@ class FileLock:
     stopped; OpenClaw takes a lock over by age alone, which `confirm` tells.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, options: LockOptions | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        options: Options = None,
+    ) -> None:
         self.path = Path(path)
-        self._options = options or DEFAULT
+        self._options = lock_options(options)
         self._entered: dict[threading.Thread, list[_Held]] = {}
 
     def __enter__(self) -> Self:
@@ -124,16 +132,16 @@ class FileLock:
 
 
 @contextmanager
-def file_lock(
-    path: str | os.PathLike[str], options: LockOptions | None = None
-) -> Iterator[FileLock]:
+def file_lock(path: str | os.PathLike[str], options: Options = None) -> Iterator[FileLock]:
     """Hold the lock on the file *path* for the length of the block; see `FileLock`."""
     with FileLock(path, options=options) as held:
         yield held
 
 
 def with_file_lock(
-    path: str | os.PathLike[str], work: Callable[[], T], options: LockOptions | None = None
+    path: str | os.PathLike[str],
+    work: Callable[[], T],
+    options: Options = None,
 ) -> T:
     """Return what *work* returns while the lock on the file *path* is held; see `FileLock`."""
     with FileLock(path, options=options):

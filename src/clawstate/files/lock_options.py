@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, fields
 from functools import lru_cache
+from typing import Any
 
 from clawstate.errors import InvalidError
 
+_SPELLINGS = {"minTimeout": "min_timeout", "maxTimeout": "max_timeout"}
+_NUMBERS = ("factor", "min_timeout", "max_timeout", "stale", "timeout")
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, init=False)
 class LockOptions:
     """
     The options of `withFileLock` (specification "File Locking Strategy"), in seconds.
@@ -19,7 +25,10 @@ class LockOptions:
     *timeout* replaces that sum. An owner that cannot be examined loses its lock when it gave no
     sign of life for *stale* seconds.
 
-    Raises `InvalidError` for values that make no sense.
+    *retries* may also be the specification's nested form, a mapping or an object that holds the
+    first five: `{"retries": 10, "factor": 2, "min_timeout": 0.1}`. With its own spelling,
+    `minTimeout` or `maxTimeout`, those and *stale* are in milliseconds, as there. Raises
+    `InvalidError` for values that make no sense.
     """
 
     retries: int = 10
@@ -30,14 +39,48 @@ class LockOptions:
     stale: float = 30.0
     timeout: float | None = None
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        retries: int | Mapping[str, Any] | object = 10,
+        factor: float = 2.0,
+        min_timeout: float = 0.1,
+        max_timeout: float = 10.0,
+        *,
+        randomize: bool = True,
+        stale: float = 30.0,
+        timeout: float | None = None,
+    ) -> None:
+        given = {
+            "retries": retries,
+            "factor": factor,
+            "min_timeout": min_timeout,
+            "max_timeout": max_timeout,
+            "randomize": randomize,
+            "stale": stale,
+            "timeout": timeout,
+        }
+        if not isinstance(retries, int | float | str | None):
+            given |= {"retries": 10, **_nested(retries, stale)}
+        for name, value in given.items():
+            object.__setattr__(self, name, value)
+        self._require_sense()
+
+    def _require_sense(self) -> None:
         """Refuse what no wait can be made of."""
-        for name in ("retries", "factor", "min_timeout", "max_timeout", "timeout"):
+        if isinstance(self.retries, bool) or not isinstance(self.retries, int):
+            raise InvalidError("retries", f"{self.retries!r} is no whole number", "give one")
+        if not isinstance(self.randomize, bool):
+            raise InvalidError("randomize", f"{self.randomize!r} is no truth value", "give True")
+        for name in _NUMBERS:
+            value = getattr(self, name)
+            if name == "timeout" and value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise InvalidError(name, f"{value!r} is no number", "give seconds, such as 30")
+        for name in ("retries", *_NUMBERS):
             value = getattr(self, name)
             if value is not None and not value >= 0:
                 raise InvalidError(name, f"{value} is negative", "give 0 or more")
-        if not isinstance(self.retries, int):
-            raise InvalidError("retries", f"{self.retries} is no whole number", "give one")
         if not self.stale > 0:
             raise InvalidError("stale", f"{self.stale} is not positive", "give seconds, such as 30")
 
@@ -63,6 +106,56 @@ class LockOptions:
 @lru_cache(maxsize=64)
 def _bounds(options: LockOptions) -> tuple[float, float]:
     return sum(options.pauses(1.0)), sum(options.pauses(2.0))
+
+
+def lock_options(given: object) -> LockOptions:
+    """
+    Return the options that were *given*: as such, in the specification's form, or not at all.
+
+    Raises `InvalidError` for a name that is none of theirs, or a value that makes no sense.
+    """
+    if given is None:
+        return DEFAULT
+    if isinstance(given, LockOptions):
+        return given
+    if not isinstance(given, Mapping):
+        problem = f"are a {type(given).__name__}"
+        raise InvalidError("lock options", problem, "give LockOptions, or a mapping of its names")
+    known = {each.name for each in fields(LockOptions)}
+    return LockOptions(**_known(given, known, "lock options"))
+
+
+def _nested(retries: object, stale: Any) -> dict[str, Any]:
+    """Return the members of the nested form; with its own spelling in milliseconds."""
+    names = ("retries", "factor", "min_timeout", "max_timeout", "randomize")
+    if isinstance(retries, Mapping):
+        found = _known(retries, {*names, *_SPELLINGS}, "retries")
+    else:
+        found = {
+            name: getattr(retries, name) for name in (*names, *_SPELLINGS) if hasattr(retries, name)
+        }
+        if not found:
+            hint = "give a number, or a mapping with retries, factor, min_timeout, max_timeout"
+            raise InvalidError("retries", f"{retries!r:.60} is no whole number", hint)
+    in_ms = found.keys() & _SPELLINGS.keys()
+    for name in in_ms:
+        found[_SPELLINGS[name]] = _milliseconds(name, found.pop(name))
+    return {**found, "stale": _milliseconds("stale", stale)} if in_ms else found
+
+
+def _known(given: Mapping[Any, Any], names: AbstractSet[str], place: str) -> dict[str, Any]:
+    unknown = [each for each in given if each not in names]
+    if unknown:
+        hint = f"known are {', '.join(sorted(names))}"
+        raise InvalidError(place, f"{unknown[0]!r:.60} is not one of them", hint)
+    return dict(given)
+
+
+def _milliseconds(name: str, value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidError(name, f"{value!r} is no number", "give milliseconds, such as 30000")
+    # A default is in seconds: nobody wrote it in the specification's way.
+    return value if name == "stale" and value == LockOptions.stale else value / 1000
 
 
 DEFAULT = LockOptions()

@@ -70,6 +70,10 @@ class Memory:
         self._weighing: SubwordEmbedder | None = None
         self._is_settled = False
 
+    def __repr__(self) -> str:
+        place = getattr(self._backend, "path", None)
+        return f"Memory({str(place)!r})" if place else f"Memory({self._backend!r})"
+
     def add(
         self,
         text: str,

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Self
 from clawstate.clock import Clock, system_clock
 from clawstate.config.service import Config
 from clawstate.files.lock_options import LockOptions
-from clawstate.files.paths import StatePaths, normalise_agent_id, resolve_state_dir
+from clawstate.files.paths import StatePaths, resolve_state_dir
 from clawstate.openclaw.owner import Owner
+from clawstate.state.auth_of_agents import AuthOfAgents
 from clawstate.state.engines import Engines
 from clawstate.state.ground import Ground
 from clawstate.state.once import once
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from clawstate.memory.contract import Embedder
     from clawstate.memory.service import Memory
     from clawstate.state.encryption import Encryption
-    from clawstate.stores.auth import AuthProfiles
     from clawstate.stores.dedupe import PersistentDedupe
     from clawstate.stores.device_auth import DeviceAuth
     from clawstate.stores.devices import Devices
@@ -54,7 +54,6 @@ class State:
         engines = Engines(self.paths, self.config, lock, store, tenant)
         self.ground = Ground(self.paths, self.config, clock, lock, engines)
         self._embedder = embedder
-        self._auth: dict[str, AuthProfiles] = {}
 
     @property
     def owner(self) -> Owner:
@@ -71,14 +70,10 @@ class State:
         self.ground.engines.require_open()
         return open_memory(self.ground, self._embedder)
 
-    def auth(self, agent_id: str = "main") -> AuthProfiles:
-        """Return the credentials of one agent (specification section 2)."""
-        from clawstate.state.auth import open_auth  # noqa: PLC0415
-
-        name = normalise_agent_id(agent_id)
-        if name not in self._auth:
-            self._auth[name] = open_auth(self.ground, name)
-        return self._auth[name]
+    @once
+    def auth(self) -> AuthOfAgents:
+        """The credentials of an agent, `main` if none is named: `auth(agent_id)`."""
+        return AuthOfAgents(self.ground)
 
     @once
     def encryption(self) -> Encryption:

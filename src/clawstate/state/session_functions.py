@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 from clawstate.clock import Clock, system_clock
+from clawstate.errors import NotFoundError
 from clawstate.state.opened import open_state
 from clawstate.state.sessions import open_index
 from clawstate.stores.sessions.entry import Document, SessionEntry
@@ -37,9 +38,8 @@ def resolve_and_persist_session_file(
             entry = sessions.resolve(session_key)
             if session_id is None or session_id == entry.session_id:
                 return entry
-            changed = sessions.update(session_key, {"sessionId": session_id})
-            if changed is not None:  # else somebody deleted it in between
-                return changed
+            with suppress(NotFoundError):  # somebody deleted it in between
+                return sessions.update(session_key, {"sessionId": session_id})
 
 
 def update_session_store(

@@ -44,6 +44,9 @@ class RoutedSessions(Sessions):
         self._known: dict[str, Sessions] = {}
         self._mutex = threading.Lock()
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(agents={sorted(self._known)!r})"
+
     def resolve(self, key: str) -> SessionEntry:
         """Return the session of *key*, a new one if need be."""
         return self._of(key).resolve(key)
@@ -61,8 +64,8 @@ class RoutedSessions(Sessions):
         found = [entry for each in self._every() for entry in each.entries(active_within)]
         return tuple(sorted(found, key=lambda each: (-each.updated_at, each.session_key)))
 
-    def update(self, key: str, change: EntryChange | Mapping[str, Any]) -> SessionEntry | None:
-        """Change the entry of *key*; `None` when there is none."""
+    def update(self, key: str, change: EntryChange | Mapping[str, Any]) -> SessionEntry:
+        """Change the entry of *key*; raises `NotFoundError` when there is none."""
         return self._of(key).update(key, change)
 
     def change_all(self, change: StoreChange[A]) -> A:

@@ -58,6 +58,9 @@ class AuthProfiles:
         self._may_open = may_open
         self._clock = clock
 
+    def __repr__(self) -> str:
+        return f"AuthProfiles(agent_id={self._own.name!r})"
+
     def get(self, profile_id: str) -> Credential | None:
         """Return a credential, or `None` if there is none that can be understood."""
         found = self._view().found.get(profile_id)

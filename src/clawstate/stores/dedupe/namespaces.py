@@ -88,6 +88,11 @@ class OpenNamespaces:
             self._opened.move_to_end(namespace)
             return found
 
+    def names(self) -> list[str]:
+        """Return the namespaces at hand, in order."""
+        with self._lock:
+            return sorted(self._opened)
+
     def count_error(self, namespace: str) -> None:
         """Count an error of *namespace*, whether it could be opened or not."""
         with self._lock:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from clawstate.clock import Clock, system_clock
-from clawstate.errors import ClosedError, StateError
-from clawstate.files.lock_options import LockOptions
+from clawstate.errors import ClosedError, InvalidError, StateError
+from clawstate.files.lock_options import LockOptions, lock_options
 from clawstate.records.adoption import Adopted
 from clawstate.records.contract import Collection
 from clawstate.stores.dedupe.layout import marks_shape
@@ -24,7 +26,7 @@ from clawstate.stores.dedupe.namespaces import (
 )
 from clawstate.stores.dedupe.recent import Place, RecentMarks
 from clawstate.stores.dedupe.rules import Rules
-from clawstate.stores.dedupe.settings import DAY, DedupeSettings
+from clawstate.stores.dedupe.settings import DAY, DedupeSettings, require_number
 from clawstate.stores.dedupe.statistics import DedupeStatistics, NamespaceStatistics
 
 
@@ -37,21 +39,37 @@ class PersistentDedupe:
     mark is on disk. Marks met last are remembered in memory, where a mark that is not on disk never
     comes; one that another process forgets may be remembered here until it expires.
 
-    *collections* gives the collection of a namespace. *index* knows all namespaces; without one
-    they are those in use here. *on_disk_error* is told of each error of the disk; it is raised as
-    well, unless *fail_open*: then the key counts as new.
+    *resolve_file_path* names the file of each namespace, shared with OpenClaw; marks hold *ttl_ms*
+    milliseconds, and as many are kept in memory and in a file as the other two say. *lock* tells
+    how long to wait for a file, by default 30 s. In their place, an engine hands in *collections*,
+    which gives the collection of a namespace, *settings*, and an *index* that knows all namespaces;
+    without one they are those in use here. *on_disk_error* is told of each error of the disk; it is
+    raised as well, unless *fail_open*: then the key counts as new. Raises `InvalidError` for values
+    that make no sense.
     """
 
     def __init__(
         self,
-        collections: Callable[[str], Collection],
+        collections: Callable[[str], Collection] | None = None,
         *,
-        settings: Callable[[], DedupeSettings] = DedupeSettings,
+        ttl_ms: float = DAY * 1000,
+        memory_max_size: int = 100,
+        file_max_entries: int = 1000,
+        resolve_file_path: Callable[[str], str | os.PathLike[str]] | None = None,
+        lock: LockOptions | Mapping[str, Any] | None = None,
+        settings: Callable[[], DedupeSettings] | None = None,
         clock: Clock = system_clock,
         index: Index | None = None,
         on_disk_error: Callable[[StateError], object] | None = None,
         fail_open: bool = False,
     ) -> None:
+        if settings is None:
+            require_number("ttl_ms", ttl_ms)
+            settings = partial(
+                _same, DedupeSettings(ttl_ms / 1000, memory_max_size, file_max_entries)
+            )
+        if collections is None:
+            collections = _in_files(resolve_file_path, settings, lock, clock)
         self._namespaces = OpenNamespaces(lambda name: Marks(collections(name), self._rules))
         self._settings = settings
         self._clock = clock
@@ -60,6 +78,9 @@ class PersistentDedupe:
         self._fail_open = fail_open
         self._memory = RecentMarks()
         self._counting = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"PersistentDedupe(in_use={self._namespaces.names()!r})"
 
     @classmethod
     def in_files(
@@ -73,25 +94,12 @@ class PersistentDedupe:
         **options: Any,
     ) -> PersistentDedupe:
         """
-        Return marks in the files that *resolve_file_path* names, shared with OpenClaw.
+        Return marks in the files that *resolve_file_path* names, as the constructor; *ttl* in s.
 
-        *ttl* in seconds. *lock* tells how long to wait for a file, by default 30 s. *options* are
-        those of the constructor but `collections` and `settings`. Two namespaces need two files.
+        Two namespaces need two files.
         """
-        from clawstate.records.json_files import JsonFilesBackend  # noqa: PLC0415 - SQLite has none
-
-        settings = DedupeSettings(ttl, memory_max_size, file_max_entries)
-        clock: Clock = options.get("clock", system_clock)
-        patience = lock or LockOptions(stale=60.0, timeout=30.0)
-
-        def collection(namespace: str) -> Collection:
-            path = Path(resolve_file_path(namespace)).absolute()
-            shape = marks_shape(
-                namespace, PurePosixPath(path.name), lambda: settings.rules(clock())
-            )
-            return JsonFilesBackend(path.parent, lock=patience).collection(shape)
-
-        return cls(collection, settings=lambda: settings, **options)
+        settings = partial(_same, DedupeSettings(ttl, memory_max_size, file_max_entries))
+        return cls(resolve_file_path=resolve_file_path, lock=lock, settings=settings, **options)
 
     def check_and_record(
         self, key: str, namespace: str = DEFAULT, *, fail_open: bool | None = None
@@ -283,3 +291,30 @@ def _taken(place: Place, fresh: set[Place]) -> bool:
     is_new = place in fresh
     fresh.discard(place)
     return is_new
+
+
+def _same(settings: DedupeSettings) -> DedupeSettings:
+    return settings
+
+
+def _in_files(
+    resolve_file_path: Callable[[str], str | os.PathLike[str]] | None,
+    settings: Callable[[], DedupeSettings],
+    lock: LockOptions | Mapping[str, Any] | None,
+    clock: Clock,
+) -> Callable[[str], Collection]:
+    """Return what gives the collection of a namespace, in the file of that."""
+    from clawstate.records.json_files import JsonFilesBackend  # noqa: PLC0415 - SQLite has none
+
+    if not callable(resolve_file_path):
+        problem = "is missing" if resolve_file_path is None else "cannot be called"
+        hint = "give a function from a namespace to the path of its file"
+        raise InvalidError("resolve_file_path", problem, hint)
+    patience = LockOptions(stale=60.0, timeout=30.0) if lock is None else lock_options(lock)
+
+    def collection(namespace: str) -> Collection:
+        path = Path(resolve_file_path(namespace)).absolute()
+        shape = marks_shape(namespace, PurePosixPath(path.name), lambda: settings().rules(clock()))
+        return JsonFilesBackend(path.parent, lock=patience).collection(shape)
+
+    return collection

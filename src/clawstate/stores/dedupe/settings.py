@@ -28,11 +28,12 @@ class DedupeSettings:
 
     def __post_init__(self) -> None:
         """Refuse what nothing can be kept by."""
+        require_number("ttl", self.ttl)
         if not 0 <= self.ttl < math.inf:
             raise InvalidError("ttl", f"{self.ttl} is no length of time", "give seconds, 0 or more")
         for name in ("memory_max_size", "file_max_entries"):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 0:
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise InvalidError(name, f"{value!r} is no count", "give 0 or more")
         # A time below a millisecond is short, not endless.
         least = 1 if self.ttl else 0
@@ -41,3 +42,11 @@ class DedupeSettings:
     def rules(self, now: float) -> Rules:
         """Return what counts at the moment *now*, in seconds since the epoch."""
         return Rules(now_ms(now), self.ttl_ms, max(1, self.file_max_entries))
+
+
+def require_number(name: str, value: object) -> None:
+    """Refuse a *value* of the setting *name* that no time can be made of."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidError(name, f"{value!r:.60} is no number", "give a length of time")
+    if isinstance(value, int) and abs(value) >= 1 << 63:
+        raise InvalidError(name, "is too large a number", "give a length of time")

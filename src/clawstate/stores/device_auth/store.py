@@ -62,6 +62,9 @@ class DeviceAuth:
         self._fallback = fallback
         self._clock = clock
 
+    def __repr__(self) -> str:
+        return f"DeviceAuth({str(self._tokens.shape.path)!r})"
+
     @property
     def device_id(self) -> str | None:
         """The device whose tokens are used; `None` if there is neither a key pair nor a token."""

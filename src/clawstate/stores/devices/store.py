@@ -42,6 +42,9 @@ class Devices:
         self._clock = clock
         self._verification = Verification(devices, uses=uses or devices, clock=clock)
 
+    def __repr__(self) -> str:
+        return f"Devices({str(self._devices.shape.path)!r})"
+
     def paired(self, *, revoked: bool = False) -> tuple[Device, ...]:
         """Return the devices that are let in, the oldest first; with *revoked* those as well."""
         found = filter(None, (device_of(each.value) for each in self._devices.scan()))

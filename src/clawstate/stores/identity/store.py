@@ -66,6 +66,9 @@ class Identity:
         self._mutex = threading.Lock()
         self._signer: tuple[Revision, Ed25519PrivateKey] | None = None
 
+    def __repr__(self) -> str:
+        return f"Identity({str(self._keys.shape.path)!r})"
+
     def load_or_create(self) -> DeviceIdentity:
         """
         Return who this device is; whoever asks first, of all processes, makes the key pair.

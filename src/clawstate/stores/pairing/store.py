@@ -60,6 +60,9 @@ class Pairing:
         self._settings = settings
         self._clock = clock
 
+    def __repr__(self) -> str:
+        return f"Pairing({str(self._requests().shape.path)!r})"
+
     def request(
         self,
         *,

@@ -66,6 +66,9 @@ class Sessions:
         )
         self._health = Health(index, archive, mirror, clock=clock)
 
+    def __repr__(self) -> str:
+        return f"Sessions({str(self._index.collection.shape.path)!r})"
+
     def resolve(self, key: str) -> SessionEntry:
         """
         Return the session of *key*; a new one is on disk before it is returned.
@@ -123,9 +126,9 @@ class Sessions:
                 found.append(entry)
         return tuple(sorted(found, key=lambda each: (-each.updated_at, each.session_key)))
 
-    def update(self, key: str, change: EntryChange | Mapping[str, Any]) -> SessionEntry | None:
+    def update(self, key: str, change: EntryChange | Mapping[str, Any]) -> SessionEntry:
         """
-        Change the entry of *key* and return it; `None` when there is none.
+        Change the entry of *key* and return it; raises `NotFoundError` when there is none.
 
         *change* is a patch whose members replace those there are, or a pure function from the
         entry, as in the document, to the entry as it shall be (`None`: nothing is written). The
@@ -138,7 +141,7 @@ class Sessions:
         self._reclaim(key)
         document = self._removal.update(key, apply, reason="replaced")
         if document is None or not has_id(document):
-            return None
+            raise NotFoundError("session", key, "make it with sessions.resolve(key)")
         return self._changed(name, document)
 
     def change_all(self, change: StoreChange[A]) -> A:

@@ -91,7 +91,8 @@ def rebuild_words(connection: apsw.Connection) -> None:
                 (int(bool(words)), message.position, int(bool(words))),
             )
             if words:
-                word_index.add(connection, message.position, session.number, message.role, words)
+                role = message.role or None
+                word_index.add(connection, message.position, session.number, role, words)
 
 
 def _counted(connection: apsw.Connection, checks: dict[str, str]) -> Iterator[str]:

@@ -82,6 +82,8 @@ def require_session_id(session_id: str) -> str:
     if isinstance(session_id, str) and _SESSION_ID.fullmatch(session_id):
         return session_id
     hint = "take 1 to 128 of letters, digits, '.', '_' and '-', a letter or digit first"
+    if isinstance(session_id, str) and ":" in session_id:
+        hint = "if it is the key of a session, its id is sessions.resolve(key).session_id"
     raise InvalidError("session id", f"{session_id!r:.60} cannot be one", hint)
 
 

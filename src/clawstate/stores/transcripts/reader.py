@@ -34,6 +34,9 @@ class TranscriptReader:
         self.path = database.path
         self._database = database
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r})"
+
     def messages(
         self,
         session_id: str,

@@ -164,7 +164,7 @@ def copy_chain(
     size, leaf = 0, ""
     for position in positions:
         message = at(connection, position)
-        size += _copy(connection, position, new, indexed_text(message.entry), message.role)
+        size += _copy(connection, position, new, indexed_text(message.entry), message.role or None)
         leaf = message.id
     grow(connection, new, count=len(positions), size=size, leaf=leaf, now_ms=now_ms)
     return len(positions)
@@ -240,7 +240,7 @@ def _read(connection: apsw.Connection, session_id: str, row: tuple[Any, ...]) ->
     if not isinstance(entry, dict):
         raise DamagedValueError("an entry that is no object")
     moment = from_ms(timestamp)
-    return Message(session_id, entry_id, parent, kind, role, moment, position, entry)
+    return Message(session_id, entry_id, parent, kind, role or "", moment, position, entry)
 
 
 def _line(connection: apsw.Connection, position: int, kept: str, pieces: int) -> str:

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from clawstate.records.contract import Json
+from clawstate.secret_rules import without_secrets
 from clawstate.stores.transcripts.plain_text import plain_text
+
+_TOLD = 60  # characters of what was said in a repr
 
 MESSAGE = "message"
 """The type of the entries that were said; others note what happened to the session."""
@@ -18,18 +21,25 @@ class Message:
     One entry of a transcript: something said, or a note such as `model_change`.
 
     *entry* is all of it, in the form of OpenClaw's transcripts (version 3), as a copy of the
-    caller's own. *position* grows with every entry of the state. *timestamp* is in seconds since
-    the epoch, and orders nothing.
+    caller's own. *role* is empty for a note. *position* grows with every entry of the state.
+    *timestamp* is in seconds since the epoch, and orders nothing.
     """
 
     session_id: str
     id: str
     parent: str | None
     kind: str
-    role: str | None
+    role: str
     timestamp: float
     position: int
-    entry: dict[str, Json] = field(repr=False)
+    entry: dict[str, Json]
+
+    def __repr__(self) -> str:
+        # What was said is told in short, and without secrets: a repr ends up in logs.
+        words = without_secrets(" ".join(self.text.split()), "[redacted]")
+        short = words if len(words) <= _TOLD else f"{words[: _TOLD - 1]}…"
+        said = f"{self.role or self.kind}, {short!r}"
+        return f"Message({said}, id={self.id!r}, session_id={self.session_id!r})"
 
     @property
     def body(self) -> Mapping[str, Json]:

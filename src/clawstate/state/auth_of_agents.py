@@ -1,0 +1,37 @@
+"""`AuthOfAgents`: the credentials of one agent, for whoever names it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clawstate.files.paths import normalise_agent_id
+
+if TYPE_CHECKING:
+    from clawstate.state.ground import Ground
+    from clawstate.stores.auth import AuthProfiles
+
+
+class AuthOfAgents:
+    """Call it for the credentials of an agent: `state.auth()`, `state.auth(agent_id="work")`."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._opened: dict[str, AuthProfiles] = {}
+
+    def __call__(self, agent_id: str = "main") -> AuthProfiles:
+        """Return the credentials of one agent (specification section 2)."""
+        from clawstate.state.auth import open_auth  # noqa: PLC0415 - most programs need none
+
+        name = normalise_agent_id(agent_id)
+        if name not in self._opened:
+            self._opened[name] = open_auth(self._ground, name)
+        return self._opened[name]
+
+    def __repr__(self) -> str:
+        return "<the credentials of agents; call it: state.auth(agent_id='main')>"
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            """Tell how to reach *name*, which the credentials of an agent may have."""
+            raise AttributeError(f"credentials belong to an agent: write state.auth().{name}")

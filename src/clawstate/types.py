@@ -1,0 +1,138 @@
+"""
+The values that a state gives and takes, each importable from here and from `clawstate`.
+
+They are frozen: change one by the verb of its store. Times are seconds since the epoch. What their
+fields mean stands in the reference of the Python interface, and in their docstrings.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from clawstate.config.history import Change
+    from clawstate.config.issues import Issue
+    from clawstate.doctor.finding import Finding
+    from clawstate.files.lock_options import LockOptions
+    from clawstate.files.paths import StatePaths
+    from clawstate.importers.openclaw import Report as OpenClawImport
+    from clawstate.importers.sync import Report as FileImport
+    from clawstate.memory.records import Hit, MemoryRecord
+    from clawstate.openclaw.owner import Era, Owner
+    from clawstate.records.adoption import Adopted
+    from clawstate.state.encryption import Census, Outcome
+    from clawstate.stores.auth.credentials import ApiKey, Credential, OAuth, Profile, Token
+    from clawstate.stores.auth.credentials import Problem as AuthProblem
+    from clawstate.stores.auth.legacy import Imported as AuthImport
+    from clawstate.stores.auth.usage import Usage
+    from clawstate.stores.dedupe.statistics import DedupeStatistics, NamespaceStatistics
+    from clawstate.stores.device_auth.document import HeldToken
+    from clawstate.stores.devices.device import Device, DeviceToken, IssuedToken
+    from clawstate.stores.identity.store import DeviceIdentity
+    from clawstate.stores.pairing.request import PairingRequest
+    from clawstate.stores.sessions.archive import Archived
+    from clawstate.stores.sessions.entry import SessionEntry
+    from clawstate.stores.sessions.problems import Problem as SessionProblem
+    from clawstate.stores.sessions.selection import Pruned
+    from clawstate.stores.transcripts.values import Found, Held, Message
+    from clawstate.stores.transcripts.values import Imported as TranscriptImport
+    from clawstate.stores.transcripts.values import Problem as TranscriptProblem
+
+__all__ = [
+    "Adopted",
+    "ApiKey",
+    "Archived",
+    "AuthImport",
+    "AuthProblem",
+    "Census",
+    "Change",
+    "Credential",
+    "DedupeStatistics",
+    "Device",
+    "DeviceIdentity",
+    "DeviceToken",
+    "Era",
+    "FileImport",
+    "Finding",
+    "Found",
+    "Held",
+    "HeldToken",
+    "Hit",
+    "Issue",
+    "IssuedToken",
+    "LockOptions",
+    "MemoryRecord",
+    "Message",
+    "NamespaceStatistics",
+    "OAuth",
+    "OpenClawImport",
+    "Outcome",
+    "Owner",
+    "PairingRequest",
+    "Profile",
+    "Pruned",
+    "SessionEntry",
+    "SessionProblem",
+    "StatePaths",
+    "Token",
+    "TranscriptImport",
+    "TranscriptProblem",
+    "Usage",
+]
+
+_HOMES = {
+    "Adopted": "clawstate.records.adoption",
+    "ApiKey": "clawstate.stores.auth.credentials",
+    "Archived": "clawstate.stores.sessions.archive",
+    "AuthImport": "clawstate.stores.auth.legacy:Imported",
+    "AuthProblem": "clawstate.stores.auth.credentials:Problem",
+    "Census": "clawstate.state.encryption",
+    "Change": "clawstate.config.history",
+    "Credential": "clawstate.stores.auth.credentials",
+    "DedupeStatistics": "clawstate.stores.dedupe.statistics",
+    "Device": "clawstate.stores.devices.device",
+    "DeviceIdentity": "clawstate.stores.identity.store",
+    "DeviceToken": "clawstate.stores.devices.device",
+    "Era": "clawstate.openclaw.owner",
+    "FileImport": "clawstate.importers.sync:Report",
+    "Finding": "clawstate.doctor.finding",
+    "Found": "clawstate.stores.transcripts.values",
+    "Held": "clawstate.stores.transcripts.values",
+    "HeldToken": "clawstate.stores.device_auth.document",
+    "Hit": "clawstate.memory.records",
+    "Issue": "clawstate.config.issues",
+    "IssuedToken": "clawstate.stores.devices.device",
+    "LockOptions": "clawstate.files.lock_options",
+    "MemoryRecord": "clawstate.memory.records",
+    "Message": "clawstate.stores.transcripts.values",
+    "NamespaceStatistics": "clawstate.stores.dedupe.statistics",
+    "OAuth": "clawstate.stores.auth.credentials",
+    "OpenClawImport": "clawstate.importers.openclaw:Report",
+    "Outcome": "clawstate.state.encryption",
+    "Owner": "clawstate.openclaw.owner",
+    "PairingRequest": "clawstate.stores.pairing.request",
+    "Profile": "clawstate.stores.auth.credentials",
+    "Pruned": "clawstate.stores.sessions.selection",
+    "SessionEntry": "clawstate.stores.sessions.entry",
+    "SessionProblem": "clawstate.stores.sessions.problems:Problem",
+    "StatePaths": "clawstate.files.paths",
+    "Token": "clawstate.stores.auth.credentials",
+    "TranscriptImport": "clawstate.stores.transcripts.values:Imported",
+    "TranscriptProblem": "clawstate.stores.transcripts.values:Problem",
+    "Usage": "clawstate.stores.auth.usage",
+}
+"""Where each lives, and its name there if that is another: loaded when first used."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = _HOMES[name].partition(":")
+    value = getattr(import_module(module), attribute or name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
