@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from clawstate.stores.auth.credentials import ApiKey, Credential, OAuth, Profile, Token
     from clawstate.stores.auth.credentials import Problem as AuthProblem
     from clawstate.stores.auth.legacy import Imported as AuthImport
+    from clawstate.stores.auth.standing import Standing
     from clawstate.stores.auth.usage import Usage
     from clawstate.stores.dedupe.statistics import DedupeStatistics, NamespaceStatistics
     from clawstate.stores.device_auth.document import HeldToken
@@ -74,6 +75,7 @@ __all__ = [
     "Pruned",
     "SessionEntry",
     "SessionProblem",
+    "Standing",
     "StatePaths",
     "Token",
     "TranscriptImport",
@@ -116,6 +118,7 @@ _HOMES = {
     "Pruned": "clawstate.stores.sessions.selection",
     "SessionEntry": "clawstate.stores.sessions.entry",
     "SessionProblem": "clawstate.stores.sessions.problems:Problem",
+    "Standing": "clawstate.stores.auth.standing",
     "StatePaths": "clawstate.files.paths",
     "Token": "clawstate.stores.auth.credentials",
     "TranscriptImport": "clawstate.stores.transcripts.values:Imported",
