@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from clawstate.caches.ttl import TTLCache
+from clawstate.interrupts import Mutex
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class DirectoryCache(TTLCache[str, T]):
         super().__init__(max_size, ttl, clock=clock)
         self._config: object = None
         # Held around both steps: what a thread gets was put under the configuration it names.
-        self._config_lock = threading.Lock()
+        self._config_lock = Mutex()
 
     def get(self, key: str, config: object = None) -> T | None:
         """Return the value of *key* under *config* and mark it as used, or `None`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from clawstate.errors import InvalidError
+from clawstate.interrupts import Mutex
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -48,7 +48,7 @@ class TTLCache(Generic[K, V]):
         self._max_size = max_size
         self._ttl = ttl
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = Mutex()
         self._recent: OrderedDict[K, V] = OrderedDict()  # least recently used first
         self._born: OrderedDict[K, float] = OrderedDict()  # oldest first
         self._due = math.inf  # when the oldest value expires
@@ -72,10 +72,11 @@ class TTLCache(Generic[K, V]):
         with self._lock:
             now = self._expire()
             self._forget(key)
-            self._recent[key] = value
+            # The value comes last: wherever this is cut off, none is without its age.
             self._born[key] = now
             if self._due == math.inf:
                 self._due = self._next_due()
+            self._recent[key] = value
             if len(self._recent) > self._max_size:
                 self._forget(next(iter(self._recent)))
                 self._evictions += 1

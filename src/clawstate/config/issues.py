@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from clawstate.config.path_grammar import KeyPath, format_key_path
 from clawstate.files.json5_text import Node, Place
+from clawstate.interrupts import load_modules
 
 Severity = Literal["error", "warning"]
 
@@ -92,6 +93,7 @@ def check(
     have their types; unknown and old keys and keys that are written twice are warnings; names that
     mislead JavaScript programs, and two agents that share an `agentDir`, are errors.
     """
+    load_modules("clawstate.config.schema.places")
     from clawstate.config.schema.places import Places  # noqa: PLC0415 - loaded with the first check
 
     places: Finder = Places(document, text) if finder is None else finder
@@ -111,6 +113,7 @@ def check_agent(value: Any, *, finder: Finder | None = None) -> tuple[Issue, ...
 
     What is one for the whole state cannot be overridden for an agent: that is an error too.
     """
+    load_modules("clawstate.config.schema.places")
     from clawstate.config.schema.places import Places  # noqa: PLC0415 - loaded with the first check
 
     places: Finder = Places(None, None) if finder is None else finder
@@ -147,6 +150,7 @@ def _issue(
 
 
 def _mistakes(value: Any, places: Finder) -> Iterator[Issue]:
+    load_modules("clawstate.config.schema.root")
     from pydantic import ValidationError  # noqa: PLC0415 - slow
 
     from clawstate.config.schema.mistakes import mistakes_of  # noqa: PLC0415 - loaded with it
@@ -203,6 +207,7 @@ def _resolved(directory: str) -> Path:
 
 
 def _old_and_unknown(value: Any, places: Finder) -> Iterator[Issue]:
+    load_modules("clawstate.config.schema.root")
     from clawstate.config.schema.legacy import moved_keys  # noqa: PLC0415 - loaded with the others
     from clawstate.config.schema.root import Config  # noqa: PLC0415 - slow
     from clawstate.config.schema.shape import unknown_keys  # noqa: PLC0415 - slow

@@ -18,6 +18,7 @@ from clawstate.errors import (
     NotFoundError,
     UnavailableError,
 )
+from clawstate.interrupts import load_modules
 
 if TYPE_CHECKING:
     from clawstate.config.schema.secrets import EnvironmentProvider, KeyringProvider
@@ -187,6 +188,7 @@ def _secret(value: Any, ref: SecretRef) -> str:
 
 
 def _provider(ref: SecretRef, settings: Any) -> Any:
+    load_modules("clawstate.config.schema.secrets")
     from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - slow
 
     from clawstate.config.schema.secrets import Provider  # noqa: PLC0415 - loaded with it

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ from clawstate.errors import (
 )
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import normalise_agent_id
+from clawstate.interrupts import Mutex, load_modules
 from clawstate.openclaw.owner import Owner, find_owner
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Config:
         self._cwd = cwd
         self._clock = clock
         self._lock = lock or LockOptions()
-        self._writing = threading.RLock()
+        self._writing = Mutex()
         self._views = Views(self._load, self.agents)
 
     def __repr__(self) -> str:
@@ -176,6 +176,7 @@ class Config:
         That is the configuration of all agents, and the file of each; with *agent_id* only of that
         one. Raises `CorruptError` and `ConfigError` for what all agents share and cannot be read.
         """
+        load_modules("clawstate.config.judging", "clawstate.config.schema.root")
         from clawstate.config.judging import judged, judged_agent  # noqa: PLC0415 - the schema
 
         agents = self.agents() if agent_id is None else (normalise_agent_id(agent_id),)
@@ -273,6 +274,7 @@ class Config:
         return self.path if agent_id is None else self._paths.agent_config(agent_id)
 
     def _refused(self) -> Refused | None:
+        load_modules("clawstate.config.separating")
         from clawstate.config.separating import Refused  # noqa: PLC0415 - only for writers
         from clawstate.openclaw.accepted import accepted_by  # noqa: PLC0415
 
@@ -280,6 +282,7 @@ class Config:
         return None if accepted is None else Refused(accepted)
 
     def _editor(self, agent_id: str | None) -> Editor:
+        load_modules("clawstate.config.editing")
         from clawstate.config.editing import Editor  # noqa: PLC0415 - only for writers
 
         path = self._path_of(agent_id)
@@ -299,6 +302,8 @@ class Config:
         load: Callable[[], Loaded],
     ) -> Change | None:
         from clawstate.config.audit import trail_in  # noqa: PLC0415 - only for writers
+
+        load_modules("clawstate.config.writing", "clawstate.config.schema.root")
         from clawstate.config.writing import Writer  # noqa: PLC0415 - loads the schema
 
         writer = Writer(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from clawstate.config.unresolved import Waiting
 from clawstate.config.view import View
 from clawstate.config.watching import Listener, Listeners
 from clawstate.errors import ConfigError, CorruptError, CorruptWarning, StateError
+from clawstate.interrupts import Mutex
 
 
 class Views:
@@ -28,7 +28,7 @@ class Views:
     ) -> None:
         self._load = load
         self._listed = agents
-        self._mutex = threading.RLock()
+        self._mutex = Mutex()
         self._own: dict[int, Any] = {}  # what we are about to make of the templates
         self._shared: View | None = None
         self._agents: dict[str, View] = {}

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from clawstate.config.view import View
 from clawstate.errors import ConfigError, StateError
+from clawstate.interrupts import Mutex
 
 Listener = Callable[[Any, Any], None]
 """Is called with the old value and the new one; `None` where there is none."""
@@ -20,7 +21,7 @@ class Listeners:
     """Calls those whose value is another one. Safe for threads."""
 
     def __init__(self) -> None:
-        self._mutex = threading.Lock()
+        self._mutex = Mutex()
         self._listeners: dict[object, tuple[str, Listener]] = {}
 
     def add(self, path: str, listener: Listener) -> Callable[[], None]:

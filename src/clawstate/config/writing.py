@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from clawstate.config.sensitive import literal_secrets
 from clawstate.config.sources import Source
 from clawstate.errors import ConfigError, LockLostError, StateError, UnavailableError
 from clawstate.files.atomic import sweep_temporaries, write_atomic
-from clawstate.files.lock import FileLock
+from clawstate.files.lock import FileLocks
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.refusals import translated
 from clawstate.files.regular import read_regular
@@ -122,31 +122,23 @@ class Writer:
             if planned is None:
                 return None
             try:
-                with self._locked(planned.files) as confirm:
+                with self._locked(planned.files) as locks:
                     if not loaded.is_current():  # those before us in the queue wrote
                         loaded = self.load()
                         planned = _planned_again(plan, loaded, planned.files)
                     if planned is None:
                         return None
-                    return self._carried_out(loaded, planned, confirm, force=force)
+                    return self._carried_out(loaded, planned, locks.confirm, force=force)
             except LockLostError:
                 continue  # somebody else wrote: once more, on what is there now
         raise LockLostError(str(self.path))
 
-    @contextmanager
-    def _locked(self, files: Sequence[Path]) -> Iterator[Callable[[], None]]:
+    def _locked(self, files: Sequence[Path]) -> FileLocks:
         # The history is one for all files of a configuration, so its own lock comes first. Locks
         # lie beside the name that the configuration has for a file: what a link leads to may be a
         # directory of other things, such as a repository.
-        with ExitStack() as stack:
-            named = dict.fromkeys((self.path, *sorted(files)))
-            locks = [stack.enter_context(FileLock(each, options=self.lock)) for each in named]
-
-            def confirm() -> None:
-                for lock in locks:
-                    lock.confirm()
-
-            yield confirm
+        named = dict.fromkeys((self.path, *sorted(files)))
+        return FileLocks(named, options=self.lock)
 
     def _carried_out(
         self, loaded: Loaded, planned: Planned, confirm: Callable[[], None], *, force: bool

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import _thread
 import os
-import threading
 import time
 from collections.abc import Callable
 
 from clawstate.errors import UnavailableError
+from clawstate.interrupts import Mutex
 
 _IDLE = 10.0  # seconds without a lock after which the thread ends
 
@@ -16,10 +17,7 @@ class Heartbeat:
     """Calls what it is given every so often, from a thread that runs only while it is needed."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._beats: dict[object, _Beat] = {}
-        self._thread: threading.Thread | None = None
-        self._wakes = 0.0
+        self.forget()
 
     def start(self, key: object, beat: Callable[[], None], *, period: float) -> None:
         """
@@ -27,53 +25,56 @@ class Heartbeat:
 
         Raises `UnavailableError` when the system gives no thread.
         """
-        with self._changed:
-            due = time.monotonic() + period
-            if self._thread is None:
-                self._wakes = due
-                self._thread = self._started()
-            elif due < self._wakes:
-                self._changed.notify()
-            self._beats[key] = _Beat(beat, period, due)
+        due = time.monotonic() + period
+        self._beats[key] = _Beat(beat, period, due)
+        with self._mutex:
+            if self._ended:
+                self._start(due)
+            elif due < self._wakes and self._signal.locked():
+                self._signal.release()
 
     def stop(self, key: object) -> None:
         """Call what was started under *key* no more."""
-        with self._changed:
-            self._beats.pop(key, None)
+        self._beats.pop(key, None)
 
     def forget(self) -> None:
         """Start afresh in a forked child, where the thread is missing."""
-        self._changed = threading.Condition()
-        self._beats = {}
-        self._thread = None
+        self._mutex = Mutex()
+        self._beats: dict[object, _Beat] = {}
+        self._ended = True
+        self._wakes = 0.0
+        self._signal = _thread.allocate_lock()  # released to wake the thread
+        self._signal.acquire()
 
-    def _started(self) -> threading.Thread:
-        thread = threading.Thread(target=self._run, name="lock beats", daemon=True)
+    def _start(self, due: float) -> None:
+        self._wakes = due
         try:
-            thread.start()
+            _thread.start_new_thread(self._run, ())
         except RuntimeError as error:
             hint = "raise the limit that 'ulimit -u' shows"
             raise UnavailableError("a thread", "cannot be started", hint) from error
-        return thread
+        self._ended = False
 
     def _run(self) -> None:
         idle_since = time.monotonic()
         while True:
-            with self._changed:
-                now = time.monotonic()
-                if self._beats:
+            now = time.monotonic()
+            with self._mutex:
+                beats = list(self._beats.values())
+                if beats:
                     idle_since = now
                 elif now - idle_since >= _IDLE:
-                    self._thread = None
+                    self._ended = True
                     return
-                due = [beat for beat in self._beats.values() if beat.due <= now]
+                due = [beat for beat in beats if beat.due <= now]
                 for beat in due:
                     beat.due = now + beat.period
-                self._wakes = min((beat.due for beat in self._beats.values()), default=now + _IDLE)
-                if not due:
-                    self._changed.wait(min(self._wakes - now, _IDLE))
-            for beat in due:
-                beat.call()
+                self._wakes = min((beat.due for beat in beats), default=now + _IDLE)
+            if due:
+                for beat in due:
+                    beat.call()
+            else:
+                self._signal.acquire(timeout=min(self._wakes - now, _IDLE))
 
 
 class _Beat:

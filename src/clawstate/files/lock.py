@@ -11,9 +11,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+import weakref
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -25,12 +24,12 @@ from clawstate.errors import (
     StateError,
 )
 from clawstate.files import courtesy
-from clawstate.files.atomic import make_private_dir
+from clawstate.files.atomic import make_private_dir, sweep_temporaries
 from clawstate.files.heartbeat import heartbeat
 from clawstate.files.lock_attempt import Attempt, queue_of
 from clawstate.files.lock_options import LockOptions, lock_options
-from clawstate.files.queue import KernelQueue
 from clawstate.files.sidecar import Sidecar
+from clawstate.interrupts import Mutex, Use, discard_own, forget, hold, let_go
 
 T = TypeVar("T")
 
@@ -60,10 +59,10 @@ class FileLock:
     ) -> None:
         self.path = Path(path)
         self._options = lock_options(options)
-        self._entered: dict[threading.Thread, list[_Held]] = {}
+        self._entries: dict[threading.Thread, list[_Entry]] = {}
 
     def __enter__(self) -> Self:
-        self.acquire()
+        self.enter(Use())
         return self
 
     def __exit__(
@@ -72,6 +71,8 @@ class FileLock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if error is not None and not isinstance(error, StateError):
+            self._sweep()
         try:
             self.release()
         except StateError:
@@ -80,19 +81,12 @@ class FileLock:
 
     def acquire(self) -> None:
         """
-        Wait for the lock and hold it.
+        Wait for the lock and hold it, until `release` or until nobody knows this object.
 
         Raises `LockTimeoutError`, which names the holder, when patience ends; `InvalidError` for
         something in the lock's place that is no lock; `UnavailableError` when the system refuses.
         """
-        held = self._held()
-        if held is None:
-            key = _lock_path(self.path), threading.current_thread()
-            held = _registry.get(key)
-            if held is None:
-                held = _registry[key] = _acquired(self.path, key, self._options)
-        held.depth += 1
-        self._entered.setdefault(threading.current_thread(), []).append(held)
+        self.enter(Use(0))
 
     def release(self) -> None:
         """
@@ -100,17 +94,16 @@ class FileLock:
 
         Raises `UnavailableError` when the lock file cannot be removed.
         """
-        entered = self._entered.get(threading.current_thread())
-        if not entered:
+        entries = self._entries.get(threading.current_thread())
+        if not entries:
             return  # never acquired
-        held = entered.pop()
-        if not entered:
-            del self._entered[threading.current_thread()]
-        if not held.is_registered():
-            return  # a forked child
-        held.depth -= 1
-        if held.depth == 0:
-            del _registry[held.key]
+        entry = entries.pop()
+        if not entries:
+            self._entries.pop(threading.current_thread(), None)
+        held = entry.held
+        if entry in held.entries:
+            held.entries.remove(entry)
+        if held.is_registered() and held.is_over():
             held.let_go()
 
     def confirm(self) -> None:
@@ -126,16 +119,83 @@ class FileLock:
     def __repr__(self) -> str:
         return f"FileLock({str(self.path)!r})"
 
+    def enter(self, use: Use) -> None:
+        """Do as `acquire`, for the length of the `with` block that *use* is."""
+        discard_own()
+        thread = threading.current_thread()
+        held = self._held()
+        if held is None:
+            key = _lock_path(self.path), thread
+            held = _registry.get(key) or _Held(key, self.path, self._options)
+        entry = _Entry(self, held, use)
+        held.entries.append(entry)
+        entries = self._entries.setdefault(thread, [])
+        entries[:] = [each for each in entries if each.held.is_registered()]
+        entries.append(entry)
+        try:
+            held.take()
+        except BaseException:
+            entries.remove(entry)
+            raise
+        entry.keep()
+
     def _held(self) -> _Held | None:
-        entered = self._entered.get(threading.current_thread())
-        return entered[-1] if entered and entered[-1].is_registered() else None
+        entries = self._entries.get(threading.current_thread())
+        return entries[-1].held if entries and entries[-1].held.is_registered() else None
+
+    def _sweep(self) -> None:
+        """Remove what was begun and not finished when the block was cut off."""
+        held = self._held()
+        if held is not None and held.is_ours():
+            sweep_temporaries(self.path)
 
 
-@contextmanager
-def file_lock(path: str | os.PathLike[str], options: Options = None) -> Iterator[FileLock]:
-    """Hold the lock on the file *path* for the length of the block; see `FileLock`."""
-    with FileLock(path, options=options) as held:
-        yield held
+class FileLocks:
+    """The locks on several files, taken in the order of *paths*, for a `with` block."""
+
+    def __init__(self, paths: Iterable[Path], *, options: LockOptions | None = None) -> None:
+        self._locks = [FileLock(path, options=options) for path in paths]
+        self._entered: list[FileLock] = []
+
+    def __enter__(self) -> Self:
+        use = Use()
+        try:
+            for lock in self._locks:
+                lock.enter(use)
+                self._entered.append(lock)
+        except BaseException as error:
+            self._leave(error)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._leave(error)
+
+    def confirm(self) -> None:
+        """Make sure that all of them are still held; raises `LockLostError`."""
+        for lock in self._locks:
+            lock.confirm()
+
+    def _leave(self, error: BaseException | None) -> None:
+        refusals = []
+        while self._entered:
+            lock = self._entered.pop()
+            try:
+                lock.__exit__(type(error) if error else None, error, None)
+            except StateError as refusal:
+                refusals.append(refusal)
+        if refusals:
+            raise refusals[0]
+
+
+def file_lock(path: str | os.PathLike[str], options: Options = None) -> FileLock:
+    """Hold the lock on the file *path* for the length of a `with` block; see `FileLock`."""
+    return FileLock(path, options=options)
 
 
 def with_file_lock(
@@ -148,53 +208,134 @@ def with_file_lock(
         return work()
 
 
-@dataclass(slots=True)
-class _Held:
-    """A lock of one thread of this process."""
+class _Entry:
+    """One block, or one `acquire`, that has the lock."""
 
-    key: tuple[Path, threading.Thread]
-    sidecar: Sidecar
-    queue: KernelQueue
-    gate: int | None
-    careful: bool
-    depth: int = 0
+    __slots__ = ("_lock", "_use", "held")
+
+    def __init__(self, lock: FileLock, held: _Held, use: Use) -> None:
+        self.held = held
+        self._lock = weakref.ref(lock)
+        self._use: Use | None = use
+
+    def keep(self) -> None:
+        """Be over with the block; where there is none, when nobody knows the `FileLock`."""
+        if self._use is not None and not self._use.is_block():
+            self._use = None
+
+    def is_over(self) -> bool:
+        """Tell whether nobody needs the lock for this any longer."""
+        return self._lock() is None if self._use is None else self._use.is_over()
+
+
+class _Held:
+    """A lock of one thread of this process, from before it is taken; a `Holding`."""
+
+    def __init__(
+        self, key: tuple[Path, threading.Thread], path: Path, options: LockOptions
+    ) -> None:
+        self.thread = threading.get_ident()
+        self.entries: list[_Entry] = []
+        self._key = key
+        self._path = path
+        self._options = options
+        self._queue = queue_of(key[0])
+        self._attempt: Attempt | None = None
+        self._sidecar: Sidecar | None = None
+        self._gate: int | None = None
+        self._released = False
+        self._ending = Mutex()
 
     def is_registered(self) -> bool:
-        return _registry.get(self.key) is self
+        """Tell whether it is held, in this process."""
+        return _registry.get(self._key) is self
+
+    def is_over(self) -> bool:
+        """Tell whether nobody needs it any longer."""
+        return all(entry.is_over() for entry in list(self.entries))
 
     def is_ours(self) -> bool:
-        ours = self.sidecar.is_ours()
-        if not ours and self.gate is not None:
-            courtesy.remember(self.gate)
+        """Tell whether the lock file is in its place; whoever took it away is remembered."""
+        ours = self._sidecar is not None and self._sidecar.is_ours()
+        if not ours and self._gate is not None:
+            courtesy.remember(self._gate)
         return ours
 
-    def let_go(self) -> None:
+    def take(self) -> None:
+        """Wait for the lock, unless it is held."""
+        if self.is_registered():
+            return
+        hold(self)
         try:
-            removed = self.sidecar.unlink()
-            if self.gate is not None:
-                if not removed:
-                    courtesy.remember(self.gate)
-                if self.careful or not removed:
-                    courtesy.note_release(self.gate)
-        finally:
-            if self.gate is not None:
-                self.queue.leave(self.gate)
+            self._take()
+            _registry[self._key] = self
+        except BaseException:
+            self._released = True
+            let_go(self)
+            raise
+
+    def let_go(self) -> None:
+        """Give the lock back; raises `UnavailableError` when the lock file cannot be removed."""
+        self._released = True
+        try:
+            self.discard()
+        except StateError:
+            forget(self)
+            raise
+        forget(self)
+
+    def discard(self) -> None:
+        """Give back whatever was taken, in any state of it; raises as `let_go` does."""
+        with self._ending:
+            refusal = None
+            try:
+                self._remove()
+            except StateError as error:
+                refusal = error  # others see that it is left
+            if _registry.get(self._key) is self:
+                del _registry[self._key]
+            self._queue.leave_for(self)
             # Nobody waits for these.
-            heartbeat.stop(self.sidecar)
-            self.sidecar.forget()
+            if self._sidecar is not None:
+                heartbeat.stop(self._sidecar)
+                self._sidecar.forget()
+            if self._attempt is not None:
+                self._attempt.end()
+        if refusal is not None:
+            raise refusal
+
+    def _take(self) -> None:
+        place, _ = self._key
+        make_private_dir(place.parent)
+        options, started = self._options, time.monotonic()
+        end = started + options.patience()
+        self._attempt = Attempt(self._path, place, options.stale, started, end)
+        self._attempt.prepare()
+        self._gate = self._attempt.enter(self._queue, self)
+        self._sidecar = self._attempt.sidecar(self._gate)
+        period = min(options.stale / _BEATS, _LONGEST_BEAT)
+        heartbeat.start(self._sidecar, self._sidecar.refresh, period=period)
+
+    def _remove(self) -> None:
+        if self._sidecar is None:
+            if self._attempt is not None:
+                self._attempt.end()
+            return
+        if not self._released and self.is_ours():
+            sweep_temporaries(self._path)  # of a writer that was cut off
+        removed = self._sidecar.unlink()
+        if self._gate is not None and self._attempt is not None:
+            if not removed:
+                courtesy.remember(self._gate)
+            if self._attempt.careful or not removed:
+                courtesy.note_release(self._gate)
 
 
 _registry: dict[tuple[Path, threading.Thread], _Held] = {}
 
 
-def _forget_all() -> None:
-    for held in _registry.values():
-        held.sidecar.inherited()
-    _registry.clear()
-
-
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)
+    os.register_at_fork(after_in_child=_registry.clear)
 
 
 def _lock_path(path: Path) -> Path:
@@ -229,32 +370,3 @@ def _real_folder(folder: str) -> str:
 
 
 _folders: dict[tuple[str, str], tuple[tuple[int, int], str]] = {}
-
-
-def _acquired(path: Path, key: tuple[Path, threading.Thread], options: LockOptions) -> _Held:
-    place, _ = key
-    make_private_dir(place.parent)
-    started = time.monotonic()
-    attempt = Attempt(path, place, options.stale, started, started + options.patience())
-    try:
-        return _reached(attempt, key, options)
-    finally:
-        attempt.end()
-
-
-def _reached(attempt: Attempt, key: tuple[Path, threading.Thread], options: LockOptions) -> _Held:
-    queue = queue_of(key[0])
-    gate = attempt.enter(queue)
-    try:
-        sidecar = attempt.sidecar(gate)
-        try:
-            period = min(options.stale / _BEATS, _LONGEST_BEAT)
-            heartbeat.start(sidecar, sidecar.refresh, period=period)
-        except BaseException:
-            sidecar.remove()
-            raise
-    except BaseException:
-        if gate is not None:
-            queue.leave(gate)
-        raise
-    return _Held(key, sidecar, queue, gate, attempt.careful)

@@ -15,6 +15,7 @@ from clawstate.files.atomic import sweep_temporaries
 from clawstate.files.found_lock import Found, Verdict, judge, read_sidecar, take_over
 from clawstate.files.queue import KernelQueue, QueueTimeoutError
 from clawstate.files.sidecar import Draft, Sidecar
+from clawstate.interrupts import Owner as Waiting
 
 _QUEUES = ".locks"
 _FIRST_PAUSE = 0.001
@@ -35,16 +36,20 @@ class Attempt:
         self._watched_since = started
         self._broken = False
         self.careful = False
-        self._draft = Draft(place)  # before anybody waits for us
+        self._draft = Draft(place)
 
-    def enter(self, queue: KernelQueue) -> int | None:
-        """Return the gate of the queue; `None` if the lock file must do."""
+    def prepare(self) -> None:
+        """Do what can be done before anybody waits for us; raises `UnavailableError`."""
+        self._draft.write()
+
+    def enter(self, queue: KernelQueue, owner: Waiting) -> int | None:
+        """Return the gate of the queue, held for *owner*; `None` if the lock file must do."""
         try:
             try:
-                return queue.enter(self._end)
+                return queue.enter(self._end, owner=owner)
             except UnavailableError:
                 queue.prepare()
-            return queue.enter(self._end)
+            return queue.enter(self._end, owner=owner)
         except QueueTimeoutError:
             return None  # a stopped process may stand before us: one attempt without the queue
         except UnavailableError:
@@ -68,9 +73,10 @@ class Attempt:
                 return created
             else:
                 self._draft = Draft(self._place)
+                self._draft.write()
 
     def end(self) -> None:
-        """Let go of what the wait needed."""
+        """Let go of all that it made, the lock file included."""
         self._draft.discard()
 
     def _settled(self, created: Sidecar) -> bool:

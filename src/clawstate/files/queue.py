@@ -13,11 +13,14 @@ import _thread
 import fcntl
 import os
 import stat
+import sys
 import threading
 import time
 from pathlib import Path
 
 from clawstate.errors import UnavailableError
+from clawstate.files.descriptors import Descriptor
+from clawstate.interrupts import Mutex, Owner, Use, hold, let_go
 
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _OWN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -35,94 +38,147 @@ class KernelQueue:
     """
 
     def __init__(self, gate: Path, turn: Path, *, own: bool = False) -> None:
-        self._gate = gate
-        self._turn = turn
-        self._own = own
-        self._folder = os.fspath(gate.parent)
+        self.gate = gate
+        self.turn = turn
+        self.own = own
 
     def prepare(self) -> None:
         """Make the directory of the queue, private; raises `UnavailableError`."""
-        folder = self._gate.parent
+        folder = self.gate.parent
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             problem = f"cannot be made ({error.strerror})"
             raise UnavailableError(str(folder), problem, "check its permissions") from error
 
-    def enter(self, end: float) -> int:
+    def enter(self, end: float, *, owner: Owner | None = None) -> int:
         """
         Return the descriptor of the gate, held; wait until *end* (on `time.monotonic`).
 
-        Raises `QueueTimeoutError`, `UnavailableError`.
+        It is held until `leave`, or until *owner* is over. Raises `QueueTimeoutError`,
+        `UnavailableError`.
         """
-        opened: list[int] = []
-        taken: list[_Place] = []
+        stay = _Stay(self, Use(0))
+        hold(stay)
         try:
-            return self._entered(end, opened, taken)
+            descriptor = self._entered(stay, end)
+            _stays[descriptor] = stay
+            stay.owner = owner  # the last step: until here it is for this call
         except BaseException as error:
-            # A signal may come at any step: what is held is known by these lists alone.
-            arrived = taken and taken[0].taken_or_left(self._gate)
-            for descriptor in [taken[0].gate] if arrived else [] if taken else opened:
-                self.leave(descriptor)
+            let_go(stay)
             if isinstance(error, OSError) and not isinstance(error, UnavailableError):
-                raise _not_locked(self._gate, error) from error
+                raise _not_locked(self.gate, error) from error
             raise
+        return descriptor
+
+    @staticmethod
+    def _entered(stay: _Stay, end: float) -> int:
+        stay.open_both()
+        if stay.is_first():
+            return stay.descriptor
+        if (patience := end - time.monotonic()) <= 0:
+            raise QueueTimeoutError
+        stay.wait(min(patience, threading.TIMEOUT_MAX))
+        return stay.descriptor
 
     def leave(self, descriptor: int) -> None:
         """Give the gate back."""
-        with _mutex:
-            if _open.get(descriptor) is self:
-                _let_go(descriptor)
+        stay = _stays.get(descriptor)
+        if stay is not None and stay.queue is self and stay.descriptor == descriptor:
+            let_go(stay)
+            _stays.pop(descriptor, None)
 
-    def _both_opened(self, opened: list[int]) -> None:
-        folder: int | None = None
+    def leave_for(self, owner: Owner) -> None:
+        """Give back the gates that are held for *owner*, whatever became of their descriptors."""
+        for descriptor, stay in list(_stays.items()):
+            if stay.queue is self and stay.owner is owner:
+                self.leave(descriptor)
+
+
+class _Stay:
+    """What one call of `enter` opened, waits for and holds; a `Holding`."""
+
+    def __init__(self, queue: KernelQueue, owner: Owner) -> None:
+        self.owner: Owner | None = owner
+        self.thread = owner.thread
+        self.queue = queue
+        self._turn = Descriptor()
+        self._gate = Descriptor()
+        self._folder = Descriptor()
+        self._place: _Place | None = None
+
+    @property
+    def descriptor(self) -> int:
+        """That of the gate; -1 when it is not open."""
+        return self._gate.number
+
+    def is_first(self) -> bool:
+        """Tell whether nobody else was there, and hold the gate then."""
+        if not _is_free(self._turn.number) or not _is_free(self._gate.number):
+            return False
+        with _mutex:
+            _let_go(self._turn)
+        return True
+
+    def wait(self, patience: float) -> None:
+        """Hold the gate once others have left it; raises `QueueTimeoutError`."""
+        place = self._placed()
+        place.stand()
+        place.wait(patience)
+        if place.error is not None:
+            raise place.error
+        if not place.taken_or_left(self.queue.gate):
+            raise QueueTimeoutError
+
+    def is_over(self) -> bool:
+        """Tell whether nobody needs it."""
+        return self.owner is not None and self.owner.is_over()
+
+    def discard(self) -> None:
+        """Leave the queue, wherever in it this is; may be done again, and by any thread."""
+        self._folder.close()
+        if self._place is not None and not self._place.taken_or_left(self.queue.gate):
+            return
+        with _mutex:
+            _let_go(self._turn)
+            _let_go(self._gate)
+
+    def open_both(self) -> None:
+        """Open the files of the queue."""
         with _mutex:  # no fork may come between: a child would keep what it does not know
             try:
-                folder = os.open(self._folder, _OWN_FOLDER) if self._own else None
-                for path in (self._turn, self._gate):
-                    opened.append(descriptor := _plain_file(path, folder))
-                    _open[descriptor] = self
+                folder = None
+                if self.queue.own:
+                    folder = self._folder.open(self.queue.gate.parent, _OWN_FOLDER)
+                _open_plain(self._turn, self.queue.turn, folder)
+                _open_plain(self._gate, self.queue.gate, folder)
             except OSError as error:
                 problem = f"cannot be opened ({error.strerror})"
                 hint = "check the permissions of its directory and the free space"
-                raise UnavailableError(str(self._gate), problem, hint) from error
+                raise UnavailableError(str(self.queue.gate), problem, hint) from error
             finally:
-                if folder is not None:
-                    _close(folder)
+                self._folder.close()
 
-    def _entered(self, end: float, opened: list[int], taken: list[_Place]) -> int:
-        self._both_opened(opened)
-        turn, gate = opened
-        if _is_free(turn) and _is_free(gate):
-            self.leave(turn)
-            return gate
-        if (patience := end - time.monotonic()) <= 0:
-            raise QueueTimeoutError
-        place = self._place(turn, gate, taken)
-        place.stand()
-        place.wait(min(patience, threading.TIMEOUT_MAX))
-        if place.error is not None:
-            raise place.error
-        if not place.taken_or_left(self._gate):
-            raise QueueTimeoutError
-        return place.gate
-
-    def _place(self, turn: int, gate: int, taken: list[_Place]) -> _Place:
+    def _placed(self) -> _Place:
         with _mutex:
-            here = os.fstat(gate)
-            standing = [place for place in _left.pop(self._gate, []) if place.gate >= 0]
+            path = self.queue.gate
+            here = os.fstat(self._gate.number)
+            standing = [place for place in _left.get(path, []) if place.gate.number >= 0]
             usable = next((place for place in standing if place.is_usable(here)), None)
-            if usable is not None:
-                standing.remove(usable)
-            if standing:
-                _left[self._gate] = standing
-            taken.append(usable or _Place(turn, gate))
-            if usable is not None:
-                usable.left = False
-                _open[usable.gate] = self
-                _let_go(turn)
-                _let_go(gate)
-            return taken[0]
+            place = usable or _Place(self._turn, self._gate)
+            self._place = place
+            if usable is None:
+                return place
+            # From here on it stands for us.
+            turn, gate = self._turn, self._gate
+            self._turn, self._gate = usable.turn, usable.gate
+            usable.left = False
+            _left[path] = [each for each in standing if each is not usable]
+            if not _left[path]:
+                _left.pop(path)
+            _let_go(turn)
+            _let_go(gate)
+            return place
 
 
 class _Place:
@@ -133,7 +189,7 @@ class _Place:
     one still stands for somebody who gave up, its place is taken by the next to come.
     """
 
-    def __init__(self, turn: int, gate: int) -> None:
+    def __init__(self, turn: Descriptor, gate: Descriptor) -> None:
         self.turn = turn
         self.gate = gate
         self.error: OSError | None = None
@@ -141,19 +197,17 @@ class _Place:
         self._standing = False
         self._at_gate = False
         self._arrived = False
-        self._signal = threading.Lock()
+        self._signal = _thread.allocate_lock()
         self._signal.acquire()
 
     def stand(self) -> None:
         """Let a thread stand there, if none does. Raises `UnavailableError` if there is none."""
         if self._standing:
             return
-        self._standing = True
         try:
             # `Thread.start` would wait for the thread to run, which costs more than the rest.
             _thread.start_new_thread(self._stand, ())
         except RuntimeError as error:
-            self._standing = False
             hint = "raise the limit that 'ulimit -u' shows"
             raise UnavailableError("a thread", "cannot be started", hint) from error
 
@@ -169,73 +223,81 @@ class _Place:
         with _mutex:
             if self._arrived:
                 return True
-            if self.left:
-                return False
             if not self._standing:
+                self.left = True
                 self._let_go()
-            else:
+            elif not self.left:
                 self.left = True
                 if self._at_gate:
-                    self._give_turn()  # whoever comes next need not wait for this gate
+                    _let_go(self.turn)  # whoever comes next need not wait for this gate
+            if self._standing and self not in _left.get(path, ()):
                 _left.setdefault(path, []).append(self)
             return False
 
     def is_usable(self, here: os.stat_result) -> bool:
         """Tell whether somebody who left it still stands there, before the very file *here*."""
-        return self.left and self.gate >= 0 and os.path.samestat(os.fstat(self.gate), here)
+        if not self.left or not self._standing or self.gate.number < 0:
+            return False
+        return os.path.samestat(os.fstat(self.gate.number), here)
 
     def _stand(self) -> None:
+        with _mutex:
+            if self._is_left():
+                return  # given up before this began
+            self._standing = True
+            turn, gate = self.turn.number, self.gate.number
         try:
-            fcntl.flock(self.turn, fcntl.LOCK_EX)
+            fcntl.flock(turn, fcntl.LOCK_EX)
             with _mutex:
                 self._at_gate = True
-                if self.left:
+                if self._is_left():
                     self._let_go()
                     return
-            fcntl.flock(self.gate, fcntl.LOCK_EX)
+            fcntl.flock(gate, fcntl.LOCK_EX)
         except OSError as error:
             self.error = error
         with _mutex:
-            if self.left:
+            if self._is_left():
                 self._let_go()
                 return
             self._arrived = True
             self._signal.release()
         with _mutex:  # the one who waits here is not kept waiting for that
-            self._give_turn()
+            _let_go(self.turn)
 
-    def _give_turn(self) -> None:
-        _let_go(self.turn)
-        self.turn = -1
+    def _is_left(self) -> bool:
+        return self.left
 
     def _let_go(self) -> None:
-        self._give_turn()
+        _let_go(self.turn)
         _let_go(self.gate)
-        self.gate = -1
 
 
-# A signal handler may take a lock while the thread that it interrupts is in here.
-_mutex = threading.RLock()
-_open: dict[int, KernelQueue] = {}
-"""The descriptors that this process opened; in a forked child they are somebody else's."""
+_mutex = Mutex()
+_stays: dict[int, _Stay] = {}
+"""Who holds a gate, by its descriptor; in a forked child they are somebody else's."""
 _left: dict[Path, list[_Place]] = {}
 """Places that nobody waits for any longer, until their threads can leave the kernel's queue."""
 
 
+def _before_fork() -> None:
+    _mutex.take(sys._getframe(1))  # noqa: SLF001 - what forks holds it until it has
+
+
+def _after_fork() -> None:
+    _mutex.give(sys._getframe(1))  # noqa: SLF001 - see above
+
+
 def _forget_all() -> None:
     global _mutex  # noqa: PLW0603 - its holder is not here
-    _mutex = threading.RLock()
-    for descriptor in _open:
-        _close(descriptor)
-    _open.clear()
+    _mutex = Mutex()
+    _stays.clear()
     _left.clear()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=lambda: _mutex.acquire(),  # noqa: PLW0108 - it is another one in a child
-        after_in_parent=lambda: _mutex.release(),  # noqa: PLW0108
-        after_in_child=_forget_all,
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_forget_all
     )
 
 
@@ -247,42 +309,18 @@ def _is_free(descriptor: int) -> bool:
     return True
 
 
-def _let_go(descriptor: int) -> None:
-    if descriptor in _open:  # not after a fork, in the child
-        del _open[descriptor]
-        _unlock_and_close(descriptor)
+def _let_go(descriptor: Descriptor) -> None:
+    descriptor.unlock()  # by name: a child that was forked meanwhile holds a copy
+    descriptor.close()
 
 
-def _unlock_and_close(descriptor: int) -> None:
-    # Unlocked by name: a child that was forked meanwhile holds a copy of the descriptor.
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
-    except OSError:
-        pass
-    finally:
-        _close(descriptor)
-
-
-def _plain_file(path: Path, folder: int | None) -> int:
-    name = path if folder is None else path.name
-    descriptor = os.open(name, _OPEN, 0o600, dir_fd=folder)
-    try:
-        status = os.fstat(descriptor)
-    except BaseException:
-        _close(descriptor)
-        raise
+def _open_plain(descriptor: Descriptor, path: Path, folder: int | None) -> None:
+    number = descriptor.open(path if folder is None else path.name, _OPEN, 0o600, folder=folder)
+    status = os.fstat(number)
     # What has a second name is somebody's file, and must not be written to.
-    if stat.S_ISREG(status.st_mode) and status.st_nlink <= 1:
-        return descriptor
-    _close(descriptor)
-    raise OSError(0, "is no file of its own")
-
-
-def _close(descriptor: int) -> None:
-    try:  # noqa: SIM105 - five times faster than `suppress`, on the way of every lock
-        os.close(descriptor)
-    except OSError:
-        pass  # nothing was written that could be lost
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        descriptor.close()
+        raise OSError(0, "is no file of its own")
 
 
 def _not_locked(path: Path, error: OSError) -> UnavailableError:

@@ -11,14 +11,15 @@ import contextlib
 import errno
 import os
 import secrets
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 
 from clawstate.errors import UnavailableError
+from clawstate.files.descriptors import Descriptor
 from clawstate.files.lock_owner import Owner, payload_of, this_owner
 from clawstate.files.refusals import translated
+from clawstate.interrupts import Mutex
 
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | os.O_CLOEXEC
 _NAMELESS = os.O_RDWR | os.O_CLOEXEC | getattr(os, "O_TMPFILE", 0)
@@ -31,12 +32,12 @@ _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EX
 class Sidecar:
     """A lock file that is ours until `remove`."""
 
-    def __init__(self, path: Path, descriptor: int, owner: Owner) -> None:
+    def __init__(self, path: Path, descriptor: Descriptor, owner: Owner) -> None:
         self.path = path
-        self.identity = identity_of(os.fstat(descriptor))
+        self.identity = identity_of(os.fstat(descriptor.number))
         self._descriptor = descriptor
         self._owner = owner
-        self._mutex = threading.Lock()
+        self._mutex = Mutex()
 
     def is_ours(self) -> bool:
         """Tell, by one `stat`, whether the lock still lies under its name."""
@@ -48,10 +49,10 @@ class Sidecar:
     def refresh(self) -> None:
         """Give a sign of life; harmless after `remove`."""
         with self._mutex:
-            if self._descriptor >= 0:
+            if self._descriptor.number >= 0:
                 alive = payload_of(replace(self._owner, created_at=time.time()))
                 with contextlib.suppress(OSError):  # no space is no reason to lose the lock
-                    os.pwrite(self._descriptor, alive, 0)
+                    os.pwrite(self._descriptor.number, alive, 0)
 
     def remove(self) -> bool:
         """
@@ -80,12 +81,7 @@ class Sidecar:
     def forget(self) -> None:
         """Let go of it without removing it."""
         with self._mutex:
-            self._close()
-
-    def inherited(self) -> None:
-        """Let go of it in a forked child, where it never was ours."""
-        self._mutex = threading.Lock()  # a thread that is missing here may have held it
-        self.forget()
+            self._descriptor.close()
 
     def _is_there(self) -> bool:
         try:
@@ -97,35 +93,35 @@ class Sidecar:
         # Empty, and older than the machine runs: so whoever can remove it need not wait.
         with self._mutex:
             with contextlib.suppress(OSError):
-                os.ftruncate(self._descriptor, 0)
-                os.utime(self._descriptor, (0, 0))
-            self._close()
-
-    def _close(self) -> None:
-        if self._descriptor >= 0:
-            _close(self._descriptor)
-            self._descriptor = -1
+                os.ftruncate(self._descriptor.number, 0)
+                os.utime(self._descriptor.number, (0, 0))
+            self._descriptor.close()
 
 
 class Draft:
     """
     A lock file that is written already and has no name yet, where the file system can do that.
 
-    Others may wait for us from `publish` on, so all that can be done before is. Where a second
-    name is needed, it is *scratch* with `.new`, which nobody else may use at the same time.
+    Others may wait for us from `publish` on, so all that can be done before is, by `write`. Where a
+    second name is needed, it is *scratch* with `.new`, which nobody else may use at the same time.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._owner = this_owner(time.time())
-        self._descriptor = -1
-        _drafts.add(self)
-        try:
-            with translated(path, "cannot be made"):
-                self._write()
-        except BaseException:
-            self.discard()
-            raise
+        self._descriptor = Descriptor()
+        self._second_name: Path | None = None
+
+    def write(self) -> None:
+        """Write it; raises `UnavailableError` when the system refuses."""
+        with translated(self._path, "cannot be made"):
+            try:
+                _open_nameless(self._descriptor, self._path.parent)
+                _written(self._descriptor, self._owner)
+            except OSError as error:
+                if error.errno not in _NO_NAMELESS | _NO_LINKS:
+                    raise
+                self._descriptor.close()
 
     def publish(self, *, scratch: Path | None = None) -> Sidecar | None:
         """
@@ -134,7 +130,7 @@ class Draft:
         Raises `UnavailableError` when the system refuses.
         """
         with translated(self._path, "cannot be made"):
-            if self._descriptor >= 0:
+            if self._descriptor.number >= 0:
                 try:
                     return self._linked()
                 except FileExistsError:
@@ -142,24 +138,22 @@ class Draft:
                 except OSError as error:
                     if error.errno not in _NO_NAMELESS | _NO_LINKS:
                         raise
-            owner = replace(self._owner, created_at=time.time())
-            return _created_by_link(self._path, owner, beside(self._path, scratch, "new"))
+                    self._descriptor.close()
+            self._owner = replace(self._owner, created_at=time.time())
+            return self._created_by_link(beside(self._path, scratch, "new"))
 
     def discard(self) -> None:
-        """Let go of it, unless it was published."""
-        _drafts.discard(self)
-        descriptor, self._descriptor = self._descriptor, -1
-        _close(descriptor)
-
-    def _write(self) -> None:
-        try:
-            self._descriptor = _nameless(self._path.parent)
-            _written(self._descriptor, self._owner)
-        except OSError as error:
-            if error.errno not in _NO_NAMELESS | _NO_LINKS:
-                raise
-            descriptor, self._descriptor = self._descriptor, -1
-            _close(descriptor)
+        """Let go of it, and take its name from it if it has it already."""
+        if self._second_name is not None:
+            with contextlib.suppress(OSError):
+                self._second_name.unlink()
+        if self._descriptor.number >= 0:
+            # The name may have been given though nobody came to know of it.
+            with contextlib.suppress(OSError):
+                ours = identity_of(os.fstat(self._descriptor.number))
+                if identity_of(os.lstat(self._path)) == ours:
+                    self._path.unlink()
+        self._descriptor.close()
 
     def _linked(self) -> Sidecar:
         now = time.time()
@@ -168,23 +162,46 @@ class Draft:
             _written(self._descriptor, self._owner)
         made = Sidecar(self._path, self._descriptor, self._owner)  # nothing may fail after the link
         # A directory is named only to have links followed: the path is absolute.
-        source = f"/proc/self/fd/{self._descriptor}"
-        os.link(source, self._path, src_dir_fd=self._descriptor, follow_symlinks=True)
-        self._descriptor = -1
-        _drafts.discard(self)
+        number = self._descriptor.number
+        os.link(f"/proc/self/fd/{number}", self._path, src_dir_fd=number, follow_symlinks=True)
         return made
 
+    def _created_by_link(self, temporary: Path) -> Sidecar | None:
+        self._second_name = temporary
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()  # of somebody who was killed right here
+        try:
+            self._descriptor.open(temporary, _CREATE, _MODE)
+            _written(self._descriptor, self._owner)
+            made = Sidecar(self._path, self._descriptor, self._owner)
+            os.link(temporary, self._path)
+        except FileExistsError:
+            self._descriptor.close()
+            return None
+        except OSError as error:
+            self._descriptor.close()
+            if error.errno not in _NO_LINKS:
+                raise
+        else:
+            return made
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                temporary.unlink()
+            self._second_name = None  # from now on others may have one of that name
+        return self._created_in_place()
 
-_drafts: set[Draft] = set()
-
-
-def _forget_drafts() -> None:
-    for draft in list(_drafts):
-        draft.discard()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_drafts)
+    def _created_in_place(self) -> Sidecar | None:
+        # Without links, as on FAT, it is empty for an instant, as OpenClaw's own always is.
+        try:
+            self._descriptor.open(self._path, _CREATE, _MODE)
+        except FileExistsError:
+            return None
+        try:
+            _written(self._descriptor, self._owner)
+            return Sidecar(self._path, self._descriptor, self._owner)
+        except BaseException:
+            self.discard()
+            raise
 
 
 def create_sidecar(path: Path, *, scratch: Path | None = None) -> Sidecar | None:
@@ -194,16 +211,20 @@ def create_sidecar(path: Path, *, scratch: Path | None = None) -> Sidecar | None
     See `Draft`. Raises `UnavailableError` when the system refuses.
     """
     draft = Draft(path)
+    made = None
     try:
-        return draft.publish(scratch=scratch)
+        draft.write()
+        made = draft.publish(scratch=scratch)
     finally:
-        draft.discard()
+        if made is None:
+            draft.discard()
+    return made
 
 
-def _nameless(folder: Path) -> int:
+def _open_nameless(descriptor: Descriptor, folder: Path) -> None:
     if not getattr(os, "O_TMPFILE", 0):
         raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
-    return os.open(folder, _NAMELESS, _MODE)
+    descriptor.open(folder, _NAMELESS, _MODE)
 
 
 def identity_of(status: os.stat_result) -> tuple[int, int]:
@@ -218,50 +239,7 @@ def beside(path: Path, scratch: Path | None, kind: str) -> Path:
     return path.with_name(f".{secrets.token_hex(8)}.lock.{kind}")  # short: the name may be long
 
 
-def _created_by_link(path: Path, owner: Owner, temporary: Path) -> Sidecar | None:
-    with contextlib.suppress(FileNotFoundError):
-        temporary.unlink()  # of somebody who was killed right here
-    descriptor = os.open(temporary, _CREATE, _MODE)
-    try:
-        _written(descriptor, owner)
-        made = Sidecar(path, descriptor, owner)
-        os.link(temporary, path)
-    except FileExistsError:
-        _close(descriptor)
-        return None
-    except BaseException as error:
-        _close(descriptor)
-        if not isinstance(error, OSError) or error.errno not in _NO_LINKS:
-            raise
-    else:
-        return made
-    finally:
-        temporary.unlink()
-    return _created_in_place(path, owner)
-
-
-def _created_in_place(path: Path, owner: Owner) -> Sidecar | None:
-    # Without links, as on FAT, it is empty for an instant, as OpenClaw's own always is.
-    try:
-        descriptor = os.open(path, _CREATE, _MODE)
-    except FileExistsError:
-        return None
-    try:
-        _written(descriptor, owner)
-        return Sidecar(path, descriptor, owner)
-    except BaseException:
-        path.unlink()
-        _close(descriptor)
-        raise
-
-
-def _written(descriptor: int, owner: Owner) -> None:
+def _written(descriptor: Descriptor, owner: Owner) -> None:
     payload = payload_of(owner)
-    if os.pwrite(descriptor, payload, 0) != len(payload):
+    if os.pwrite(descriptor.number, payload, 0) != len(payload):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def _close(descriptor: int) -> None:
-    if descriptor >= 0:
-        with contextlib.suppress(OSError):  # what counts is the file, and that is there or not
-            os.close(descriptor)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from clawstate.interrupts import load_modules
 from clawstate.memory.contract import Neighbours, Scores
 from clawstate.memory.query_words import STOP_WORDS
 
@@ -129,6 +130,7 @@ def contextual_cosines(
     *vectors* holds those of the neighbours too. The longer a record, the more it speaks for
     itself. Negative cosines count 0; a key without a vector is left out.
     """
+    load_modules("numpy")
     import numpy as np  # noqa: PLC0415 - word searches do without
 
     place = {key: row for row, key in enumerate(vectors.keys.tolist())}

@@ -6,6 +6,7 @@ import contextlib
 import threading
 
 from clawstate.errors import StateError
+from clawstate.interrupts import Mutex
 from clawstate.memory.contract import MemoryBackend
 
 _LOOK_AFTER = 2_000  # added records between two looks
@@ -22,7 +23,7 @@ class Upkeep:
     def __init__(self, backend: MemoryBackend, *, quiet: float = _QUIET) -> None:
         self._backend = backend
         self._quiet = quiet
-        self._mutex = threading.Lock()
+        self._mutex = Mutex()
         self._stopping = threading.Event()
         self._written = threading.Event()
         self._thread: threading.Thread | None = None

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from clawstate.errors import ClosedError
 from clawstate.files.json_text import parse_json
+from clawstate.interrupts import Mutex
 from clawstate.records.contract import (
     ANY,
     DELETE,
@@ -55,7 +54,7 @@ class InMemoryBackend:
     def __init__(self) -> None:
         self._name = os.urandom(8).hex()
         self._tables: dict[str, _Table] = {}
-        self._tables_lock = threading.Lock()
+        self._tables_lock = Mutex()
         self._guard = ChangeGuard()
         self._closed = False
 
@@ -107,7 +106,8 @@ class InMemoryCollection:
 
     def get(self, key: str) -> Versioned | None:
         """Return the record of *key*."""
-        with self._reading() as table:
+        with self._reading():
+            table = self._table
             found = table.rows.get(key)
         return None if found is None else found.record(key)
 
@@ -116,26 +116,30 @@ class InMemoryCollection:
     ) -> Iterator[Versioned]:
         """Give the records of this moment whose keys start with *prefix*, in order."""
         require_limit(limit)
-        with self._reading() as table:
+        with self._reading():
+            table = self._table
             rows = sorted(_within(table, prefix, after).items())
         return (row.record(key) for key, row in rows[:limit])
 
     def count(self, prefix: str = "") -> int:
         """Return how many records have a key that starts with *prefix*."""
-        with self._reading() as table:
+        with self._reading():
+            table = self._table
             return len(_within(table, prefix, None))
 
     def put(self, key: str, value: Json, *, expect: Revision | Mark = ANY) -> Versioned:
         """Keep *value* under *key* if the record there is as expected."""
         text, _ = kept(self._shape, key, value)
-        with self._writing() as table:
+        with self._writing():
+            table = self._table
             require_expected(self._shape, key, table.revision(key), expect)
             return self._apply({key: text})[key].record(key)
 
     def delete(self, key: str, *, expect: Revision | Mark = ANY) -> bool:
         """Remove *key*; False when it was not there."""
         require_key(key)
-        with self._writing() as table:
+        with self._writing():
+            table = self._table
             require_expected(self._shape, key, table.revision(key), expect)
             was_there = key in table.rows
             self._apply({key: None})
@@ -144,7 +148,8 @@ class InMemoryCollection:
     def update(self, key: str, change: Change) -> Versioned | None:
         """Put what *change* makes of the value of *key*, and return it."""
         require_key(key)
-        with self._writing() as table:
+        with self._writing():
+            table = self._table
             found = table.rows.get(key)
             with self._guard.running(self._shape.kind):
                 value = change(None if found is None else found.value())
@@ -154,19 +159,22 @@ class InMemoryCollection:
 
     def change_all(self, change: WholeChange[A]) -> A:
         """Replace all records by what *change* makes of them, at once."""
-        with self._writing() as table:
+        with self._writing():
+            table = self._table
             return self._replaced(sorted(table.rows), change)
 
     def change_some(self, keys: Iterable[str], change: WholeChange[A]) -> A:
         """Replace the records of *keys* by what *change* makes of them, at once."""
         wanted = require_keys(keys)
-        with self._writing() as table:
+        with self._writing():
+            table = self._table
             found = [key for key in wanted if key in table.rows]
             return self._replaced(found, change, wanted)
 
     def changes(self, since: str | None = None) -> Changes:
         """Return which keys moved after the cursor *since*, and a cursor of now."""
-        with self._reading() as table:
+        with self._reading():
+            table = self._table
             cursor = f"{self._name}.{table.now}"
             if since is None:
                 return Changes(cursor, frozenset())
@@ -191,22 +199,18 @@ class InMemoryCollection:
         known = name == self._name and moment.isdecimal() and len(moment) < 20
         return int(moment) if known else None
 
-    @contextmanager
-    def _reading(self) -> Iterator[_Table]:
+    def _reading(self) -> Mutex:
         self._backend.require_open()
         self._guard.require_readable(self._shape.kind)
-        with self._table.reading:
-            yield self._table
+        return self._table.reading
 
-    @contextmanager
-    def _writing(self) -> Iterator[_Table]:
+    def _writing(self) -> Mutex:
         self._backend.require_open()
         self._guard.require_changeable()
-        with self._table.writing:
-            self._backend.require_open()
-            yield self._table
+        return self._table.writing
 
     def _apply(self, texts: Mapping[str, str | None]) -> dict[str, _Row]:
+        self._backend.require_open()
         # A change runs without this lock, so that readers need not wait for it.
         with self._table.reading:
             for key, text in texts.items():
@@ -232,8 +236,8 @@ class _Table:
     moved: OrderedDict[str, int] = field(default_factory=OrderedDict)  # the latest last
     now: int = 0
     floor: int = 0
-    reading: threading.Lock = field(default_factory=threading.Lock)
-    writing: threading.Lock = field(default_factory=threading.Lock)
+    reading: Mutex = field(default_factory=Mutex)
+    writing: Mutex = field(default_factory=Mutex)
 
     def revision(self, key: str) -> Revision | None:
         found = self.rows.get(key)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -25,6 +24,7 @@ from clawstate.errors import (
 )
 from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
+from clawstate.interrupts import Mutex
 from clawstate.records import replacing
 from clawstate.records.contract import (
     ABSENT,
@@ -112,7 +112,7 @@ class JsonFileCollection:
         self._shape = shape
         self._options = lock
         self._states: OrderedDict[str, dict[str, Revision]] = OrderedDict()
-        self._mutex = threading.Lock()
+        self._mutex = Mutex()
 
     @property
     def shape(self) -> Shape:

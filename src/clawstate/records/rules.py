@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 from clawstate.errors import ConflictError, CorruptError, InvalidError
 from clawstate.files.json_text import dump_compact, parse_json
+from clawstate.interrupts import Use
 from clawstate.records.contract import ABSENT, ANY, DELETE, Json, Mark, Revision, Shape
 
 LONGEST_KEY: Final = 1_024  # characters
@@ -134,14 +134,9 @@ class ChangeGuard:
     def __init__(self) -> None:
         self._local = threading.local()
 
-    @contextmanager
-    def running(self, kind: str) -> Iterator[None]:
-        """Note that this thread runs a change of the collection *kind*."""
-        self._local.kind = kind
-        try:
-            yield
-        finally:
-            self._local.kind = None
+    def running(self, kind: str) -> _Running:
+        """Note for a `with` block that this thread runs a change of the collection *kind*."""
+        return _Running(self._local, kind)
 
     def require_readable(self, kind: str) -> None:
         """Raise `InvalidError` while this thread runs a change of *kind*."""
@@ -154,9 +149,26 @@ class ChangeGuard:
             raise self._error(kind)
 
     def _running(self) -> str | None:
-        return getattr(self._local, "kind", None)
+        found: tuple[str, Use] | None = getattr(self._local, "change", None)
+        return None if found is None or found[1].is_over() else found[0]
 
     @staticmethod
     def _error(kind: str) -> InvalidError:
         problem = f"a change of {kind!r} uses a collection while it runs"
         return InvalidError("change", problem, "take what it needs before, or from its argument")
+
+
+class _Running:
+    """See `ChangeGuard.running`; over with its block, also where that was cut off."""
+
+    __slots__ = ("_kind", "_local")
+
+    def __init__(self, local: threading.local, kind: str) -> None:
+        self._local = local
+        self._kind = kind
+
+    def __enter__(self) -> None:
+        self._local.change = self._kind, Use()
+
+    def __exit__(self, *_: object) -> None:
+        self._local.change = None

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from clawstate.errors import InvalidError
 from clawstate.records import sqlite_history
@@ -36,6 +35,11 @@ from clawstate.records.sqlite_history import History
 from clawstate.records.sqlite_rows import Row, Rows, Table
 from clawstate.records.sqlite_schema import MIGRATIONS
 from clawstate.sqlite import Database
+
+if TYPE_CHECKING:
+    import apsw
+
+    from clawstate.sqlite.blocks import Writing
 
 A = TypeVar("A")
 
@@ -136,7 +140,8 @@ class SqliteCollection:
     def put(self, key: str, value: Json, *, expect: Revision | Mark = ANY) -> Versioned:
         """Keep *value* under *key* if the record there is as expected."""
         text, copy = kept(self._shape, key, value)
-        with self._writing() as table:
+        with self._writing() as connection:
+            table = self._table(connection)
             found = table.find(key)
             require_expected(self._shape, key, _revision(found), expect)
             revision = self._written(table, key, text, found)
@@ -149,7 +154,8 @@ class SqliteCollection:
         if not self._database.exists():
             require_expected(self._shape, key, None, expect)
             return False
-        with self._writing() as table:
+        with self._writing() as connection:
+            table = self._table(connection)
             found = table.find(key)
             require_expected(self._shape, key, _revision(found), expect)
             if found is not None:
@@ -162,7 +168,8 @@ class SqliteCollection:
         # Where the last one changed nothing, this one may not either: a read waits for nobody.
         if self._at_rest and (same := self._unchanged(key, change)) is not None:
             return same
-        with self._writing() as table:
+        with self._writing() as connection:
+            table = self._table(connection)
             found = table.find(key)
             value, error = self._tried(change, None if found is None else found.record.value)
             if error is None and value is not DELETE:
@@ -206,7 +213,8 @@ class SqliteCollection:
         return self._rows
 
     def _replaced(self, keys: list[str] | None, change: WholeChange[A]) -> A:
-        with self._writing() as table:
+        with self._writing() as connection:
+            table = self._table(connection)
             rows = table.all() if keys is None else table.some(keys)
             old = {row.record.key: row.record.value for row in rows}
             outcome, error = self._tried(change, old)
@@ -218,11 +226,12 @@ class SqliteCollection:
             raise error
         return answer
 
-    @contextmanager
-    def _writing(self) -> Iterator[Table]:
+    def _writing(self) -> Writing:
         self._guard.require_changeable()
-        with self._database.writing() as connection:
-            yield Table(connection, self._mine, self._database.path)
+        return self._database.writing()
+
+    def _table(self, connection: apsw.Connection) -> Table:
+        return Table(connection, self._mine, self._database.path)
 
     def _tried(
         self, change: Callable[[Any], Any], argument: Json

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from clawstate.errors import CorruptError, VersionError
+from clawstate.interrupts import load_modules
 
 MARK = "sealed"
 FORMAT = 1
@@ -47,6 +48,7 @@ def is_sealed(value: Any) -> bool:
 
 def seal_text(key: bytes, text: str, *, place: str) -> dict[str, Any]:
     """Return *text* as the JSON object that `open_text` opens with *key* at *place* only."""
+    load_modules("cryptography.hazmat.primitives.ciphers.aead")
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - slow
 
     plain, name = text.encode("utf-8", "surrogatepass"), key_id(key)
@@ -58,6 +60,7 @@ def seal_text(key: bytes, text: str, *, place: str) -> dict[str, Any]:
 
 def open_text(key: bytes, sealed: Mapping[str, Any], *, place: str) -> str:
     """Return what `seal_text` was given; raises `CorruptError` for anything else."""
+    load_modules("cryptography.hazmat.primitives.ciphers.aead")
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - slow
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - slow
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import expand_path
 from clawstate.files.refusals import translated
 from clawstate.files.stamps import Stamp, read_stamped, stamp_of
+from clawstate.interrupts import Mutex
 from clawstate.sealing.ciphertext import new_key
 from clawstate.sealing.keys import Keys
 from clawstate.sealing.passphrase import has_present
@@ -63,7 +63,7 @@ class Vault:
         self._given = given
         self._keep = keep
         self._lock = lock or LockOptions()
-        self._mutex = threading.RLock()
+        self._mutex = Mutex()
         self._opened: _Opened | None = None
 
     def __repr__(self) -> str:

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,9 @@ import apsw
 from clawstate.errors import UnavailableError
 from clawstate.files.atomic import create_private_file, make_private_dir
 from clawstate.files.mounts import journal_mode, mount_of
+from clawstate.interrupts import Use
 from clawstate.sqlite import forks
+from clawstate.sqlite.blocks import Opened, Reading, Writing, end_transaction
 from clawstate.sqlite.faults import translated
 from clawstate.sqlite.gate import WriterGate
 from clawstate.sqlite.lending import Lending
@@ -63,8 +64,10 @@ class Database:
         self._folder = path.parent
         self._gate = WriterGate(path.with_name(path.name + ".gate"), timeout=lock_timeout)
         self._lending = Lending(path)
-        self._writer: _Open | None = None
-        self._idle: list[_Open] = []
+        self._writer: Opened | None = None
+        self._writing: object = None
+        self._idle: list[Opened] = []
+        self._made: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
         self._inode = 0
         forks.watch(self)
 
@@ -79,63 +82,41 @@ class Database:
 
         A statement alone sees one state anyway: it costs half as much as in a transaction.
         """
-        with translated(self.path), self._lending:
-            opened = self._borrowed()
+        key = object()
+        with translated(self.path):
             try:
-                found = opened.connection.execute(sql, bindings).fetchall()
-            except BaseException as error:
-                self._returned(opened, error)
-                raise
-            self._returned(opened)
-            return found
+                self._lending.enter(key, Use(0))
+                opened = self.borrow()
+                try:
+                    found = opened.connection.execute(sql, bindings).fetchall()
+                except BaseException as error:
+                    self.take_back(opened, error)
+                    raise
+                self.take_back(opened)
+                return found
+            finally:
+                self._lending.leave(key)
 
-    @contextmanager
-    def reading(self) -> Iterator[apsw.Connection]:
+    def reading(self) -> Reading:
         """
-        Lend a connection that sees one unchanging state of the database.
+        Lend a connection that sees one unchanging state of the database, for a `with` block.
 
         Raises `CorruptError`, `VersionError`, `UnavailableError`, `ClosedError`.
         """
-        with translated(self.path), self._lending:
-            opened = self._borrowed()
-            try:
-                opened.connection.execute("BEGIN")
-                try:
-                    yield opened.connection
-                finally:
-                    _end(opened.connection)
-            except BaseException as error:
-                self._returned(opened, error)
-                raise
-            self._returned(opened)
+        return Reading(self, self._lending)
 
-    @contextmanager
-    def writing(self) -> Iterator[apsw.Connection]:
+    def writing(self) -> Writing:
         """
-        Lend the writing connection inside a transaction, committed when the block succeeds.
+        Lend the writing connection inside a transaction, committed when the `with` block succeeds.
 
         On disk when the block is left. Raises `LockTimeoutError` and what `reading` raises.
         """
-        with self._gate_at_home().entered(), translated(self.path), self._lending:
-            connection = self._writing_connection().connection
-            require_index_room(self.path, only_new=False)
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                if not self._part.is_current(connection):
-                    self._part.migrate(connection)
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException as error:
-                _end(connection)
-                if isinstance(error, _LASTING):
-                    self._drop_writer()
-                raise
+        return Writing(self, self._lending)
 
     def close(self) -> None:
-        """Close all connections; a call after this raises `ClosedError`."""
-        with self._lending.mutex:
-            self._lending.closed = True
-            self._close_all()
+        """Close all connections, those in use when that is over; then calls raise `ClosedError`."""
+        self._lending.close()
+        self._close_idle()
 
     def pause(self) -> None:
         """Wait until nobody reads or writes, and close everything: a fork follows."""
@@ -145,30 +126,84 @@ class Database:
         """Go on after a fork."""
         if in_child:
             self._gate.forget()
+            self._writing = None
         self._lending.resume(in_child=in_child)
 
-    def _gate_at_home(self) -> WriterGate:
+    def enter_gate(self, use: Use) -> None:
+        """Wait for the turn of a writer, which ends with *use*."""
         self._lending.require_open()
         make_private_dir(self._folder)
-        return self._gate
+        self._gate.enter(use)
+
+    def leave_gate(self, use: Use) -> None:
+        """Give the turn to the next writer; harmless when that is done."""
+        self._gate.leave(use)
+
+    def begin(self, writing: object) -> apsw.Connection:
+        """Begin the transaction of *writing*, whose turn it is, and return its connection."""
+        self._writing = writing
+        self._lending.require_open()
+        connection = self._writing_connection().connection
+        require_index_room(self.path, only_new=False)
+        if connection.in_transaction:  # somebody was cut off
+            connection.execute("ROLLBACK")
+        connection.execute("BEGIN IMMEDIATE")
+        if not self._part.is_current(connection):
+            self._part.migrate(connection)
+        return connection
+
+    def end(self, writing: object, error: BaseException | None = None) -> None:
+        """Take back what *writing* did not commit; harmless when it is over."""
+        if self._writing is not writing:
+            return
+        writer = self._writer
+        if writer is not None:
+            end_transaction(writer.connection)
+            stays = writer.connection.in_transaction or isinstance(error, _LASTING)
+            if stays or self._lending.closed:
+                self._drop_writer()
+        self._writing = None
+        if self._lending.closed:
+            self._close_idle()
+
+    def borrow(self) -> Opened:
+        """Return a connection that reads."""
+        inode = _inode(self.path)
+        self._notice(inode)
+        while True:
+            try:
+                opened = self._idle.pop()
+            except IndexError:
+                return self._reader(inode)
+            if opened.inode == inode:
+                return opened
+            opened.connection.close()
+
+    def take_back(self, opened: Opened, error: BaseException | None = None) -> None:
+        """Keep the connection *opened*, which is in no transaction, for the next who reads."""
+        if isinstance(error, _LASTING) or opened.inode == _IN_MEMORY:
+            opened.connection.close()
+            return
+        self._idle.append(opened)
+        if self._lending.closed:
+            self._close_idle()
 
     def _drop_writer(self) -> None:
-        with self._lending.mutex:
-            if self._writer is not None:
-                self._writer.connection.close()
-                self._writer = None
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.connection.close()
 
-    def _writing_connection(self) -> _Open:
-        with self._lending.mutex:
-            if self._writer is not None and self._writer.inode != _inode(self.path):
-                self._writer.connection.close()
-                self._writer = None
-            if self._writer is None:
-                create_private_file(self.path)
-                self._writer = self._prepared(self._connected())
-            return self._writer
+    def _writing_connection(self) -> Opened:
+        writer = self._writer
+        if writer is not None and writer.inode != _inode(self.path):
+            self._drop_writer()
+            writer = None
+        if writer is None:
+            create_private_file(self.path)
+            self._writer = writer = self._prepared(self._connected())
+        return writer
 
-    def _prepared(self, opened: _Open) -> _Open:
+    def _prepared(self, opened: Opened) -> Opened:
         connection = opened.connection
         try:
             # Somebody else's file must stay as it is, so this comes before the first change.
@@ -180,18 +215,7 @@ class Database:
             raise
         return opened
 
-    def _borrowed(self) -> _Open:
-        inode = _inode(self.path)
-        with self._lending.mutex:
-            self._notice(inode)
-            while self._idle:
-                opened = self._idle.pop()
-                if opened.inode == inode:
-                    return opened
-                opened.connection.close()
-        return self._reader(inode)
-
-    def _reader(self, inode: int) -> _Open:
+    def _reader(self, inode: int) -> Opened:
         if not inode:
             return self._empty()
         opened = self._connected()
@@ -207,15 +231,15 @@ class Database:
             raise
         return opened
 
-    def _empty(self) -> _Open:
+    def _empty(self) -> Opened:
         connection = apsw.Connection(":memory:")
         self._part.migrate(connection)
-        return _Open(connection, _IN_MEMORY)
+        return Opened(connection, _IN_MEMORY)
 
-    def _connected(self) -> _Open:
+    def _connected(self) -> Opened:
         inode = _inode(self.path)
-        require_index_room(self.path, only_new=True)
         connection = apsw.Connection(os.fspath(self.path), flags=apsw.SQLITE_OPEN_READWRITE)
+        self._made.add(connection)
         try:
             connection.set_busy_timeout(_BUSY_MS)
             connection.pragma("synchronous", 2)
@@ -226,32 +250,24 @@ class Database:
             connection.close()
             raise
         self._notice(inode)
-        return _Open(connection, inode)
+        return Opened(connection, inode)
 
     def _notice(self, inode: int) -> None:
         if inode != self._inode:
-            self._inode = inode
             self.generation += 1
+            self._inode = inode
 
-    def _returned(self, opened: _Open, error: BaseException | None = None) -> None:
-        if not isinstance(error, _LASTING) and opened.inode != _IN_MEMORY:
-            with self._lending.mutex:
-                if not self._lending.closed:
-                    self._idle.append(opened)
-                    return
-        opened.connection.close()
+    def _close_idle(self) -> None:
+        while self._idle:
+            with contextlib.suppress(IndexError):  # others close them as well
+                self._idle.pop().connection.close()
+        if self._writing is None:
+            self._drop_writer()
 
     def _close_all(self) -> None:
-        for each in [*self._idle, *([self._writer] if self._writer else [])]:
-            each.connection.close()
-        self._idle = []
-        self._writer = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Open:
-    connection: apsw.Connection
-    inode: int  # a database that was put in this one's place must not be written through it
+        self._close_idle()
+        for connection in list(self._made):  # those too that an interrupt lost
+            connection.close()
 
 
 _IN_MEMORY = -1
@@ -268,9 +284,3 @@ def _inode(path: Path) -> int:
     except OSError as error:
         problem = f"cannot be reached ({error.strerror})"
         raise UnavailableError(str(path), problem, "check the permissions") from error
-
-
-def _end(connection: apsw.Connection) -> None:
-    with contextlib.suppress(apsw.Error):
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")

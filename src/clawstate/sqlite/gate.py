@@ -7,14 +7,12 @@ SQLite's own busy handler polls, so that of four writing processes one starves f
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from clawstate.errors import LockTimeoutError
 from clawstate.files.queue import KernelQueue, QueueTimeoutError
+from clawstate.interrupts import Mutex, Use, hold, let_go
 
 
 class WriterGate:
@@ -25,35 +23,61 @@ class WriterGate:
         self._timeout = timeout
         self._queue = KernelQueue(path, path.with_suffix(".turn"))
         # Threads would queue in the kernel as well, but each with a thread that stands for it.
-        self._threads = threading.Lock()
+        self._threads = Mutex()
 
-    @contextmanager
-    def entered(self) -> Iterator[None]:
+    def entered(self) -> Entered:
         """
-        Hold the gate for the length of the block.
+        Hold the gate for the length of a `with` block.
 
         Raises `LockTimeoutError` when others held it for the whole *timeout* (seconds).
         """
+        return Entered(self)
+
+    def enter(self, use: Use) -> None:
+        """Hold the gate until `leave`, or until *use* is over; raises as `entered`."""
         end = time.monotonic() + self._timeout
-        if not self._threads.acquire(timeout=self._timeout):
+        if not self._threads.take(use.frame, patience=self._timeout, reentrant=False):
             hint = "a thread of this program writes"
             raise LockTimeoutError(str(self._path), self._timeout, hint)
         try:
-            descriptor = self._reached(end)
-            try:
-                yield
-            finally:
-                self._queue.leave(descriptor)
-        finally:
-            self._threads.release()
-
-    def forget(self) -> None:
-        """Start afresh in a forked child, where no thread of the parent is."""
-        self._threads = threading.Lock()
-
-    def _reached(self, end: float) -> int:
-        try:
-            return self._queue.enter(end)
+            self._queue.enter(end, owner=use)
         except QueueTimeoutError:
             hint = "another process is writing or hangs; end it or try again"
             raise LockTimeoutError(str(self._path), self._timeout, hint) from None
+
+    def leave(self, use: Use) -> None:
+        """Give back what is held for *use*; harmless when that is done."""
+        self._queue.leave_for(use)
+        self._threads.give(use.frame)
+
+    def forget(self) -> None:
+        """Start afresh in a forked child, where no thread of the parent is."""
+        self._threads = Mutex()
+
+
+class Entered:
+    """See `WriterGate.entered`."""
+
+    def __init__(self, gate: WriterGate) -> None:
+        self._gate = gate
+
+    def is_over(self) -> bool:
+        """Tell whether the block is over."""
+        return self._use.is_over()
+
+    def discard(self) -> None:
+        """Give the gate back."""
+        self._gate.leave(self._use)
+
+    def __enter__(self) -> None:
+        self._use = Use()
+        self.thread = self._use.thread
+        hold(self)
+        try:
+            self._gate.enter(self._use)
+        except BaseException:
+            let_go(self)
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        let_go(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clawstate.files.paths import normalise_agent_id
+from clawstate.interrupts import load_modules
 
 if TYPE_CHECKING:
     from clawstate.state.ground import Ground
@@ -20,6 +21,7 @@ class AuthOfAgents:
 
     def __call__(self, agent_id: str = "main") -> AuthProfiles:
         """Return the credentials of one agent (specification section 2)."""
+        load_modules("clawstate.state.auth")
         from clawstate.state.auth import open_auth  # noqa: PLC0415 - most programs need none
 
         name = normalise_agent_id(agent_id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from clawstate.config.service import Config
 from clawstate.errors import ClosedError, InvalidError, UnavailableError
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import StatePaths
+from clawstate.interrupts import Mutex, load_modules
 from clawstate.openclaw.owner import Era, Ownership
 from clawstate.records.contract import Backend
 from clawstate.records.json_files import JsonFilesBackend
@@ -39,7 +39,7 @@ class Engines:
     tenant: str = "default"
     ownership: Ownership = field(init=False)
     _made: dict[object, Backend] = field(default_factory=dict)
-    _mutex: threading.Lock = field(default_factory=threading.Lock)
+    _mutex: Mutex = field(default_factory=Mutex)
     _closed: bool = False
 
     def __post_init__(self) -> None:
@@ -116,6 +116,9 @@ class Engines:
             raise UnavailableError(str(path), problem, hint)
 
     def _once(self, key: object, make: Callable[[], Backend]) -> Backend:
+        known = self._made.get(key)
+        if known is not None and not self._closed:
+            return known
         with self._mutex:
             self.require_open()
             if key not in self._made:
@@ -123,6 +126,7 @@ class Engines:
             return self._made[key]
 
     def _sqlite(self) -> Backend:
+        load_modules("clawstate.records.sqlite")
         from clawstate.records.sqlite import SqliteBackend  # noqa: PLC0415 - files do without
 
         timeout = self.lock.patience()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from clawstate.clock import Clock
 from clawstate.config.service import Config
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import StatePaths
+from clawstate.interrupts import Mutex
 from clawstate.openclaw.owner import Owner
 from clawstate.state.engines import FILE, SQLITE, Engines
 
@@ -30,9 +30,7 @@ class Ground:
     lock: LockOptions
     engines: Engines
     _vaults: list[Vault] = field(default_factory=list, init=False, repr=False, compare=False)
-    _mutex: threading.Lock = field(
-        default_factory=threading.Lock, init=False, repr=False, compare=False
-    )
+    _mutex: Mutex = field(default_factory=Mutex, init=False, repr=False, compare=False)
 
     @property
     def owner(self) -> Owner:

@@ -11,6 +11,7 @@ from clawstate.clock import Clock, system_clock
 from clawstate.config.service import Config
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import StatePaths, resolve_state_dir
+from clawstate.interrupts import load_modules
 from clawstate.openclaw.owner import Owner
 from clawstate.state.auth_of_agents import AuthOfAgents
 from clawstate.state.engines import Engines
@@ -65,6 +66,7 @@ class State:
     @once
     def memory(self) -> Memory:
         """What is remembered (specification sections 6 and 7)."""
+        load_modules("clawstate.state.memory")
         from clawstate.state.memory import open_memory  # noqa: PLC0415
 
         self.ground.engines.require_open()
@@ -78,6 +80,7 @@ class State:
     @once
     def encryption(self) -> Encryption:
         """Whether the credentials are sealed, and with which key."""
+        load_modules("clawstate.state.encryption")
         from clawstate.state.encryption import Encryption  # noqa: PLC0415
 
         return Encryption(self.ground)
@@ -85,6 +88,7 @@ class State:
     @once
     def sessions(self) -> Sessions:
         """The sessions (specification section 3)."""
+        load_modules("clawstate.state.sessions")
         from clawstate.state.sessions import open_sessions  # noqa: PLC0415
 
         return open_sessions(self.ground)
@@ -92,6 +96,7 @@ class State:
     @once
     def transcripts(self) -> Transcripts:
         """The messages of the sessions, in the database of the memory."""
+        load_modules("clawstate.state.transcripts")
         from clawstate.state.transcripts import open_transcripts  # noqa: PLC0415
 
         self.ground.engines.require_open()
@@ -100,6 +105,7 @@ class State:
     @once
     def pairing(self) -> Pairing:
         """The pending pairing requests (specification section 4)."""
+        load_modules("clawstate.state.pairing")
         from clawstate.state.pairing import open_pairing  # noqa: PLC0415
 
         return open_pairing(self.ground, self.devices)
@@ -107,6 +113,7 @@ class State:
     @once
     def devices(self) -> Devices:
         """The paired devices."""
+        load_modules("clawstate.state.pairing")
         from clawstate.state.pairing import open_devices  # noqa: PLC0415
 
         return open_devices(self.ground)
@@ -114,6 +121,7 @@ class State:
     @once
     def device_auth(self) -> DeviceAuth:
         """The tokens that this device holds (specification section 5)."""
+        load_modules("clawstate.state.pairing")
         from clawstate.state.pairing import open_device_auth  # noqa: PLC0415
 
         return open_device_auth(self.ground)
@@ -121,6 +129,7 @@ class State:
     @once
     def identity(self) -> Identity:
         """The key pair of this device."""
+        load_modules("clawstate.state.pairing")
         from clawstate.state.pairing import open_identity  # noqa: PLC0415
 
         return open_identity(self.ground)
@@ -128,6 +137,7 @@ class State:
     @once
     def dedupe(self) -> PersistentDedupe:
         """The marks of what was handled already (specification, "Persistent Dedupe")."""
+        load_modules("clawstate.state.dedupe")
         from clawstate.state.dedupe import open_dedupe  # noqa: PLC0415
 
         return open_dedupe(self.ground)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from clawstate.errors import InvalidError
 from clawstate.files.paths import normalise_agent_id
+from clawstate.interrupts import Mutex
 from clawstate.records.adoption import Adopted
 from clawstate.stores.sessions.archive import Archived
 from clawstate.stores.sessions.changes import StoreChange
@@ -42,7 +42,7 @@ class RoutedSessions(Sessions):
         self._agents = agents
         self._default = default
         self._known: dict[str, Sessions] = {}
-        self._mutex = threading.Lock()
+        self._mutex = Mutex()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(agents={sorted(self._known)!r})"

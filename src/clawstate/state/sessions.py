@@ -15,6 +15,7 @@ from clawstate.config.service import Config
 from clawstate.errors import InvalidError, UnavailableError
 from clawstate.files.lock_options import SESSION_INDEX, LockOptions
 from clawstate.files.paths import expand_below, is_nameable, normalise_agent_id
+from clawstate.interrupts import load_modules
 from clawstate.openclaw.owner import Era, find_owner
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.state.agents import agents_of, default_agent
@@ -83,6 +84,7 @@ def maintenance(config: Config) -> Maintenance:
     found = config.get("session.maintenance")
     if not isinstance(found, dict):
         return _USUAL
+    load_modules("clawstate.config.schema.quantities")
     from clawstate.config.schema.quantities import duration_seconds, size_bytes  # noqa: PLC0415
 
     days: Callable[[Any], float] = partial(duration_seconds, unit="d")

@@ -12,6 +12,7 @@ from clawstate.errors import NotFoundError, StateError
 from clawstate.files.atomic import sweep_temporaries, write_atomic
 from clawstate.files.lock import FileLock
 from clawstate.files.regular import read_regular
+from clawstate.interrupts import load_modules
 from clawstate.records.last_good import copy_path, keep_copy, read_copy
 from clawstate.state.agent_dirs import auth_cache, auth_profiles
 from clawstate.state.auth import open_shelf, refresh_dir
@@ -122,6 +123,7 @@ def _values(ground: Ground, name: str) -> Iterator[bytes]:
 def _compacted(path: Path) -> Iterator[str]:
     if not path.exists():
         return
+    load_modules("apsw")
     import apsw  # noqa: PLC0415 - files do without
 
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clawstate.interrupts import load_modules
 from clawstate.memory.contract import Embedder
 
 
@@ -11,6 +12,7 @@ def default_embedder() -> Embedder:
 
     Raises `EmbeddingError` when its weights are not installed.
     """
+    load_modules("clawstate.memory.embedders.local")
     from clawstate.memory.embedders.local import LocalEmbedder  # noqa: PLC0415 - needs numpy
 
     return LocalEmbedder()

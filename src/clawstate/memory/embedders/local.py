@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clawstate.errors import EmbeddingError
+from clawstate.interrupts import Mutex, load_modules
 from clawstate.memory.contract import EmbedderIdentity
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class LocalEmbedder:
 
     def __init__(self) -> None:
         self._folder = _package_folder()
-        self._loading = threading.Lock()
+        self._loading = Mutex()
         self._wide: NDArray[np.float32] | None = None
 
     @cached_property
@@ -125,6 +125,7 @@ class LocalEmbedder:
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
+        load_modules("tokenizers")
         from tokenizers import Tokenizer  # noqa: PLC0415 - loaded when the first text comes
 
         path = self._folder / _TOKENIZER

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 import numpy as np
 
 from clawstate.errors import ClosedError, CorruptError, DimensionError, FallbackWarning
+from clawstate.interrupts import load_modules
 from clawstate.memory.vector_index.manifest import (
     IndexIdentity,
     Manifest,
@@ -211,6 +212,7 @@ class Graph(Protocol):
 
 def new_graph(dimensions: int) -> Graph:
     """Return an empty graph of unit vectors, kept as float16 and compared by inner product."""
+    load_modules("usearch.index")
     from usearch.index import Index  # noqa: PLC0415 - 60 ms, and most processes never search
 
     return cast(

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from clawstate.files.atomic import make_private_dir
 from clawstate.files.json_text import dump_compact
 from clawstate.files.refusals import translated
 from clawstate.files.regular import read_regular
+from clawstate.interrupts import Mutex
 from clawstate.records.contract import Json
 from clawstate.stores.auth.pending import Pending, generation_of
 from clawstate.stores.auth.refresh_room import reserve
@@ -282,12 +282,12 @@ class Spools:
 
 _FORMS: Final = frozenset({"answer", "answerSealed", "record"})
 _held: dict[Path, dict[str, Kept]] = {}
-_mutex = threading.Lock()
+_mutex = Mutex()
 
 
 def _unlock() -> None:
     global _mutex  # noqa: PLW0603 - a thread that is missing in the child may have held it
-    _mutex = threading.Lock()
+    _mutex = Mutex()
 
 
 if hasattr(os, "register_at_fork"):

@@ -8,13 +8,12 @@ is decided by the mark in the profile, which other machines see as well.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from clawstate.errors import UnavailableError
 from clawstate.files.atomic import make_private_dir
 from clawstate.files.queue import KernelQueue, QueueTimeoutError
+from clawstate.interrupts import Use, hold, let_go
 
 
 class Turn:
@@ -24,28 +23,47 @@ class Turn:
         self._folder = folder
         self._queue = KernelQueue(folder / "gate", folder / "turn", own=True)
 
-    @contextmanager
-    def taken(self, patience: float) -> Iterator[bool]:
+    def taken(self, patience: float) -> Taken:
         """
-        Give True with the turn held, or False when somebody else still has it after *patience*.
+        Give a `with` block True with the turn held, or False when somebody else still has it.
 
-        In seconds. True also where the kernel has no such locks: then the mark alone decides.
-        Raises `UnavailableError` if the directory cannot be made.
+        After *patience*, in seconds. True also where the kernel has no such locks: then the mark
+        alone decides. Raises `UnavailableError` if the directory cannot be made.
         """
+        return Taken(self._folder, self._queue, patience)
+
+
+class Taken:
+    """See `Turn.taken`; a `Holding`."""
+
+    def __init__(self, folder: Path, queue: KernelQueue, patience: float) -> None:
+        self._folder = folder
+        self._queue = queue
+        self._patience = patience
+
+    def is_over(self) -> bool:
+        """Tell whether the block is over."""
+        return self._use.is_over()
+
+    def discard(self) -> None:
+        """Give the turn back."""
+        self._queue.leave_for(self._use)
+
+    def __enter__(self) -> bool:
         make_private_dir(self._folder)
+        self._use = Use()
+        self.thread = self._use.thread
+        hold(self)
         try:
-            gate = self._entered(patience)
+            self._queue.enter(time.monotonic() + self._patience, owner=self._use)
         except QueueTimeoutError:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            if gate is not None:
-                self._queue.leave(gate)
-
-    def _entered(self, patience: float) -> int | None:
-        try:
-            return self._queue.enter(time.monotonic() + patience)
+            return False
         except UnavailableError:
-            return None
+            return True
+        except BaseException:
+            let_go(self)
+            raise
+        return True
+
+    def __exit__(self, *_: object) -> None:
+        let_go(self)

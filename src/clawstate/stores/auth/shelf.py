@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from clawstate.clock import Clock
+from clawstate.interrupts import Mutex
 from clawstate.records.contract import Collection, Json, Versioned
 from clawstate.stores.auth.codec import CredentialCodec
 from clawstate.stores.auth.credentials import Credential, Problem
@@ -43,7 +43,7 @@ class Shelf:
         self.codec = codec
         self._legacy = legacy
         self._clock = clock
-        self._mutex = threading.Lock()
+        self._mutex = Mutex()
         self._rows: Rows | None = None
         self._cursor: str | None = None
         self._secrets: dict[str, tuple[str, str]] = {}

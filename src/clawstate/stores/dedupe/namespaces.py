@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Protocol
 
 from clawstate.errors import InvalidError
 from clawstate.files.safe_names import encode_name
+from clawstate.interrupts import Mutex
 from clawstate.records.contract import Collection
 from clawstate.records.rules import is_key, require_key
 from clawstate.stores.dedupe.marks import Marks
@@ -75,7 +75,7 @@ class OpenNamespaces:
         self._marks = marks
         self._opened: OrderedDict[str, Opened] = OrderedDict()
         self._gone = Tally()
-        self._lock = threading.Lock()
+        self._lock = Mutex()
 
     def get(self, namespace: str) -> Opened:
         """Return *namespace*, opened; raises what its collection raises."""

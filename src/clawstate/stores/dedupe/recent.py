@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter, OrderedDict
 from typing import TypeAlias
 
+from clawstate.interrupts import Mutex
 from clawstate.stores.dedupe.rules import now_ms
 from clawstate.stores.dedupe.settings import DedupeSettings
 from clawstate.stores.dedupe.statistics import Tally
@@ -23,7 +23,7 @@ class RecentMarks:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = Mutex()
         self._marks: OrderedDict[Place, tuple[float, Tally]] = OrderedDict()
         self._epoch = 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -12,6 +11,7 @@ from typing import Any
 from clawstate.clock import Clock, system_clock
 from clawstate.errors import ClosedError, InvalidError, StateError
 from clawstate.files.lock_options import LockOptions, lock_options
+from clawstate.interrupts import Mutex
 from clawstate.records.adoption import Adopted
 from clawstate.records.contract import Collection
 from clawstate.stores.dedupe.layout import marks_shape
@@ -77,7 +77,7 @@ class PersistentDedupe:
         self._on_disk_error = on_disk_error
         self._fail_open = fail_open
         self._memory = RecentMarks()
-        self._counting = threading.Lock()
+        self._counting = Mutex()
 
     def __repr__(self) -> str:
         return f"PersistentDedupe(in_use={self._namespaces.names()!r})"

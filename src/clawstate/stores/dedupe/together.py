@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
 from clawstate.errors import StateError
+from clawstate.interrupts import Mutex
 
 A = TypeVar("A")
 
@@ -57,7 +57,7 @@ class Together(Generic[A]):
 
     def _start(self) -> None:
         self._process = os.getpid()
-        self._turn = threading.Lock()
+        self._turn = Mutex()
         self._waiting: deque[Call[A]] = deque()
 
     def _lead(self, call: Call[A]) -> None:

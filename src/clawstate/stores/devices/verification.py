@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import replace
@@ -10,6 +9,7 @@ from dataclasses import replace
 from clawstate.access.scopes import covered, covers
 from clawstate.clock import Clock
 from clawstate.errors import StateError
+from clawstate.interrupts import Mutex
 from clawstate.records.contract import DELETE, Collection, Json, Mark, Revision
 from clawstate.stores.devices import changes
 from clawstate.stores.devices.device import Device, DeviceToken, device_of
@@ -26,7 +26,7 @@ class Verification:
         self._devices = devices
         self._uses = uses
         self._clock = clock
-        self._mutex = threading.Lock()
+        self._mutex = Mutex()
         self._known: OrderedDict[str, tuple[Revision, Device | None]] = OrderedDict()
         self._noted: OrderedDict[tuple[str, str], float] = OrderedDict()
 

@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from clawstate.errors import InvalidError
+from clawstate.interrupts import load_modules
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -16,10 +17,15 @@ _BASE64URL = re.compile(r"[A-Za-z0-9_-]*={0,2}")
 _RAW, _SIGNATURE = 32, 64  # bytes
 
 # cryptography takes 60 ms to load, and most programs never sign.
+_SIGNING = (
+    "cryptography.hazmat.primitives.serialization",
+    "cryptography.hazmat.primitives.asymmetric.ed25519",
+)
 
 
 def new_pair() -> tuple[str, str]:
     """Return a new key pair in PEM: the public key (SPKI) and the private one (PKCS8)."""
+    load_modules(*_SIGNING)
     from cryptography.hazmat.primitives import serialization as forms  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415
 
@@ -35,6 +41,7 @@ def new_pair() -> tuple[str, str]:
 
 def load_private(pem: str) -> Ed25519PrivateKey:
     """Return the private key in *pem*; raises `InvalidError` that says nothing of it."""
+    load_modules(*_SIGNING)
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
     from cryptography.hazmat.primitives import serialization as forms  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415
@@ -55,6 +62,7 @@ def raw_of(private: Ed25519PrivateKey) -> bytes:
 
 def verify(public_key: str, message: bytes | str, signature: str) -> bool:
     """Tell whether *signature* of *message* is by the owner of *public_key*, both base64url."""
+    load_modules(*_SIGNING)
     from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415
 

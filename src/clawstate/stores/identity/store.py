@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from clawstate.clock import Clock, from_ms, system_clock, to_ms
 from clawstate.errors import ConflictError, CorruptError, InvalidError
+from clawstate.interrupts import Mutex
 from clawstate.records.contract import ABSENT, DELETE, Collection, Json, Mark, Revision, Versioned
 from clawstate.stores.identity import signing
 from clawstate.stores.identity.document import (
@@ -63,7 +63,7 @@ class Identity:
         self._keys = keys
         self._shared = shared
         self._clock = clock
-        self._mutex = threading.Lock()
+        self._mutex = Mutex()
         self._signer: tuple[Revision, Ed25519PrivateKey] | None = None
 
     def __repr__(self) -> str:

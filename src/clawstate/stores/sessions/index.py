@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from clawstate.interrupts import Mutex
 from clawstate.records.contract import DELETE, Collection, Mark, Revision
 from clawstate.stores.sessions.entry import Document, is_session_id, updated_ms
 from clawstate.stores.sessions.forms import Form
@@ -112,7 +112,7 @@ class _Spellings:
         self._form = form
         self._cursor: str | None = None
         self._names: dict[str, list[str]] = {}
-        self._mutex = threading.Lock()
+        self._mutex = Mutex()
 
     def of(self, key: str) -> list[str]:
         name = self._form.key(key)

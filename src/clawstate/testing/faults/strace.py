@@ -28,6 +28,8 @@ from clawstate.testing.faults.victim import Outcome, Run, Victim, overdue
 
 _T = TypeVar("_T")
 _CALL = re.compile(r"(?P<pid>\d+) +(?P<call>\w+)\((?P<rest>.*)")
+_UNFINISHED = " <unfinished ...>"
+_RESUMED = re.compile(r"^(?P<pid>\d+) +<\.\.\. (?P<call>\w+) resumed>(?P<rest>.*)$", re.MULTILINE)
 _END = r"^{pid} +\+\+\+ (?:exited with (?P<code>\d+)|killed by (?P<signal>\w+))"
 _MARK = "writev(1<"  # how the launcher sends the victim's lines
 _READY = '"READY\\n"'
@@ -162,7 +164,7 @@ def _finish(run: Run, tracer: subprocess.Popen[bytes], timeout: float) -> None:
 def _points(log: str) -> Iterator[SyscallPoint]:
     made: Counter[tuple[str, str]] = Counter()
     found: dict[SyscallPoint, None] = {}
-    for match in filter(None, map(_CALL.match, log.splitlines())):
+    for match in filter(None, map(_CALL.match, _whole(log))):
         place = match["pid"], match["call"]
         made[place] += 1
         text = f"{match['call']}({match['rest']}"
@@ -170,6 +172,20 @@ def _points(log: str) -> Iterator[SyscallPoint]:
         if text.startswith(_MARK) and _READY in text:
             found.clear()
     yield from found
+
+
+def _whole(log: str) -> Iterator[str]:
+    """Yield the lines of *log*, each call that another thread cut in two as one."""
+    rest: dict[tuple[str, str], list[str]] = {}
+    for match in _RESUMED.finditer(log):
+        rest.setdefault((match["pid"], match["call"]), []).append(match["rest"])
+    for line in log.splitlines():
+        begun = _CALL.match(line)
+        if begun is not None and line.endswith(_UNFINISHED):
+            ends = rest.get((begun["pid"], begun["call"]))
+            yield line.removesuffix(_UNFINISHED) + (ends.pop(0) if ends else "")
+        else:
+            yield line
 
 
 def _status(run: Run, log: str) -> int | None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 import apsw
 
 from clawstate.clock import Clock, system_clock, to_ms
+from clawstate.interrupts import Mutex, Use, load_modules
 from clawstate.memory.backends.sqlite import imports, upkeep, writing
 from clawstate.memory.backends.sqlite.conditions import sql_of
 from clawstate.memory.backends.sqlite.rows import SELECT, record_of, unpack
@@ -21,6 +22,7 @@ from clawstate.memory.contract import Embedded, EmbedderIdentity, MemoryView
 from clawstate.memory.filters import Filter
 from clawstate.memory.records import MemoryRecord
 from clawstate.sqlite import Database
+from clawstate.sqlite.blocks import Reading
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,19 +50,12 @@ class SqliteMemory:
         self._vectors = vectors
         self._clock = clock
         self._database = Database(path, migrations=MIGRATIONS, lock_timeout=lock_timeout)
-        self._mutex = threading.Lock()
+        self._mutex = Mutex()
         self._nearest: tuple[tuple[object, ...], NearestSearch] | None = None
 
-    @contextmanager
-    def view(self) -> Iterator[MemoryView]:
+    def view(self) -> _Viewing:
         """Open one unchanging state for a search."""
-        with self._database.reading() as connection:
-            yield SqliteView(
-                connection,
-                nearest=self._nearest_search,
-                generation=self._database.generation,
-                now_ms=self._now(),
-            )
+        return _Viewing(self._database.reading(), self._view)
 
     def embedder(self) -> EmbedderIdentity | None:
         """Return whose vectors are kept."""
@@ -78,6 +73,7 @@ class SqliteMemory:
         self, hashes: Sequence[bytes]
     ) -> dict[bytes, tuple[NDArray[np.float32], NDArray[np.uint16] | None]]:
         """Return vectors of texts that are or were kept."""
+        load_modules("numpy")
         import numpy as np  # noqa: PLC0415 - costs 170 ms, and opening does without
 
         wanted = json.dumps([digest.hex() for digest in hashes])
@@ -228,6 +224,14 @@ class SqliteMemory:
         """Close the database; snapshots go with their last reader."""
         self._database.close()
 
+    def _view(self, connection: apsw.Connection) -> MemoryView:
+        return SqliteView(
+            connection,
+            nearest=self._nearest_search,
+            generation=self._database.generation,
+            now_ms=self._now(),
+        )
+
     def _by_id(self, connection: apsw.Connection, ids: Sequence[str]) -> dict[str, MemoryRecord]:
         text, values = sql_of(Filter(namespace=None), scope=None, now_ms=self._now())
         sql = f"{SELECT} WHERE m.id IN (SELECT value FROM json_each(?)) AND {text}"
@@ -261,8 +265,33 @@ class SqliteMemory:
         return to_ms(self._clock())
 
 
+class _Viewing:
+    """A `with` block that looks at one state; a generator would outlive one that is cut off."""
+
+    def __init__(self, reading: Reading, view: Callable[[apsw.Connection], MemoryView]) -> None:
+        self._reading = reading
+        self._view = view
+
+    def __enter__(self) -> MemoryView:
+        connection = self._reading.enter(Use())
+        try:
+            return self._view(connection)
+        except BaseException:
+            self._reading.__exit__(*sys.exc_info())
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._reading.__exit__(kind, error, trace)
+
+
 def _nearest_search(directory: Path, database_id: str, embedder: EmbedderIdentity) -> NearestSearch:
     # numpy is first needed here: opening a state and searching words stay fast without it.
+    load_modules("clawstate.memory.backends.sqlite.nearest")
     from clawstate.memory.backends.sqlite.nearest import NearestSearch  # noqa: PLC0415
 
     return NearestSearch(directory, database_id=database_id, embedder=embedder)

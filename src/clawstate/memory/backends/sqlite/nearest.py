@@ -8,7 +8,6 @@ proposes. Without one the search is exact and slower, never wrong.
 from __future__ import annotations
 
 import json
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import apsw
 import numpy as np
 from numpy.typing import NDArray
 
+from clawstate.interrupts import Mutex
 from clawstate.memory.backends.sqlite.rows import unpack
 from clawstate.memory.backends.sqlite.vectors import VectorCache
 from clawstate.memory.contract import EmbedderIdentity, Scores
@@ -37,7 +37,7 @@ class NearestSearch:
         self._database_id = database_id
         self._embedder = embedder
         self._cache = VectorCache()
-        self._mutex = threading.Lock()
+        self._mutex = Mutex()
         self._snapshots: dict[int, tuple[object, VectorSnapshot | None]] = {}
 
     def best(

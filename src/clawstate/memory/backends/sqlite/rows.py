@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from clawstate.clock import from_ms, to_ms
+from clawstate.interrupts import load_modules
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.validation import metadata_text
 from clawstate.sqlite import DamagedValueError
@@ -87,6 +88,7 @@ def pack(vector: NDArray[np.float32]) -> bytes:
 
 def unpack(blobs: Sequence[bytes]) -> NDArray[np.float32]:
     """Return the kept vectors *blobs* as rows of float32."""
+    load_modules("numpy")
     import numpy as np  # noqa: PLC0415 - costs 170 ms, and word searches do without
 
     if not blobs:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
+from clawstate.interrupts import load_modules
 from clawstate.memory.backends.sqlite import word_index
 from clawstate.memory.backends.sqlite.writing import stored_embedder
 from clawstate.sqlite import DamagedValueError
@@ -102,6 +103,7 @@ def build_snapshots(
     cancelled: Callable[[], bool] | None,
 ) -> None:
     """Build or extend the snapshot of every large scope that has new vectors."""
+    load_modules("clawstate.memory.vector_index.build")
     from clawstate.memory.backends.sqlite.vectors import batches  # noqa: PLC0415
     from clawstate.memory.vector_index.build import build_snapshot  # noqa: PLC0415
 

@@ -7,7 +7,6 @@ budget of bytes, the namespaces longest unused go first.
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import apsw
 import numpy as np
 from numpy.typing import NDArray
 
+from clawstate.interrupts import Mutex
 from clawstate.memory.backends.sqlite.rows import unpack
 
 _BATCH = 4096
@@ -61,7 +61,7 @@ class VectorCache:
 
     def __init__(self, *, budget: int = 512 << 20) -> None:
         self._budget = budget
-        self._mutex = threading.Lock()
+        self._mutex = Mutex()
         self._kept: OrderedDict[Key, _Kept] = OrderedDict()
 
     def holds(self, key: Key) -> bool:

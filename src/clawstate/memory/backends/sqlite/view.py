@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
+from clawstate.interrupts import load_modules
 from clawstate.memory.backends.sqlite import word_index
 from clawstate.memory.backends.sqlite.conditions import sql_of
 from clawstate.memory.backends.sqlite.rows import SELECT_IN_ORDER, record_of, unpack
@@ -118,6 +119,7 @@ class SqliteView:
 
     def vectors(self, keys: Iterable[int]) -> Vectors:
         """Return vectors and lengths, as kept."""
+        load_modules("numpy")
         import numpy as np  # noqa: PLC0415 - word searches do without
 
         rows = list(self._connection.execute(_VECTORS, (_json(sorted(keys)),)))

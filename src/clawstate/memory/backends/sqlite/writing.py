@@ -12,6 +12,7 @@ import apsw
 
 from clawstate.clock import to_ms
 from clawstate.errors import ConflictError, DimensionError, EmbeddingError
+from clawstate.interrupts import load_modules
 from clawstate.memory.backends.sqlite import word_index
 from clawstate.memory.backends.sqlite.rows import (
     SELECT,
@@ -316,6 +317,7 @@ def _counted(blobs: Iterable[bytes]) -> tuple[list[int], list[int], int]:
     joined = b"".join(blobs)
     if not joined:
         return [], [], 0
+    load_modules("numpy")
     import numpy as np  # noqa: PLC0415 - costs 170 ms, and states without vectors do without
 
     flat = np.frombuffer(joined, dtype="<u2")

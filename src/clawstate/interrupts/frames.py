@@ -1,0 +1,79 @@
+"""`Use`: the call or `with` block that something is held for, and whether it is over."""
+
+from __future__ import annotations
+
+import sys
+from threading import get_ident
+from types import FrameType
+
+from clawstate.interrupts.with_blocks import with_block
+
+_MAY_PAUSE = 0x20 | 0x80 | 0x200  # generators, coroutines, asynchronous generators
+
+
+class Use:
+    """
+    What the frame *depth* calls above the caller does just now, by default call the caller.
+
+    Where that is to enter a `with` block, the use ends with the block, else with the call of that
+    frame.
+    """
+
+    __slots__ = ("_entry", "frame", "thread")
+
+    def __init__(self, depth: int = 1) -> None:
+        self.frame = sys._getframe(depth + 1)  # noqa: SLF001 - the only way to it
+        self._entry = self.frame.f_lasti
+        self.thread = get_ident()
+
+    def is_block(self) -> bool:
+        """Tell whether it is a `with` block."""
+        return with_block(self.frame.f_code, self._entry) is not None
+
+    def is_over(self) -> bool:
+        """
+        Tell whether no thread is in it any longer.
+
+        Certain for the calling thread. Of another one, which goes on meanwhile, two answers in a
+        row are to be believed.
+        """
+        frame, entry = self.frame, self._entry
+        above = frame_above(frame)
+        block = with_block(frame.f_code, entry)
+        place = frame.f_lasti
+        if above is None:
+            # A generator that waits is on no stack.
+            waits = frame.f_code.co_flags & _MAY_PAUSE and block is not None
+            return not (waits and block is not None and block.holds(place))
+        if block is None or place == entry or block.holds(place):
+            return False
+        leaves = above.f_code.co_name == "__exit__" or frame.f_lineno == block.line
+        return not leaves
+
+
+def frame_above(frame: FrameType) -> FrameType | None:
+    """Return what *frame* calls, or itself if it calls nothing; `None` if it does not run."""
+    own = sys._getframe()  # noqa: SLF001 - see above
+    return _above(own, frame) or next(
+        (
+            found
+            for thread, top in sys._current_frames().items()  # noqa: SLF001 - see above
+            if thread != get_ident() and (found := _above(top, frame)) is not None
+        ),
+        None,
+    )
+
+
+def is_own(frame: FrameType) -> bool:
+    """Tell whether *frame* runs in this thread."""
+    return _above(sys._getframe(), frame) is not None  # noqa: SLF001 - see above
+
+
+def _above(top: FrameType, frame: FrameType) -> FrameType | None:
+    above = current = top
+    while current is not frame:
+        below = current.f_back
+        if below is None:
+            return None
+        above, current = current, below
+    return above

@@ -1,0 +1,136 @@
+"""
+What this process holds that others wait for, and the thread that discards what was abandoned.
+
+The thread runs while something is held, or was a moment ago. It matters only to other processes,
+and after an interrupt that even the unwinding of the stack did not survive.
+"""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import os
+import time
+from threading import get_ident
+from typing import Protocol
+
+_LOOK = 0.02  # seconds between two looks
+_QUIET = 0.2  # seconds without anything held after which the thread sleeps
+_IDLE = 5.0  # seconds of sleep after which it ends
+
+
+class Owner(Protocol):
+    """What something is held for, such as a `Use`."""
+
+    thread: int
+
+    def is_over(self) -> bool:
+        """Tell whether nothing is needed for it any longer; see `Use.is_over`."""
+
+
+class Holding(Owner, Protocol):
+    """Something that is held until `discard`, or abandoned when it `is_over`."""
+
+    def discard(self) -> None:
+        """Let go of everything; harmless when that is done, and may be done by any thread."""
+
+
+def hold(holding: Holding) -> None:
+    """Note *holding*, of which nothing is taken yet; what this thread abandoned is discarded."""
+    if _held:
+        discard_own()
+    _held[id(holding)] = holding
+    if _guard.sleeps:
+        _guard.wake()
+
+
+def let_go(holding: Holding) -> None:
+    """Discard *holding*, which is then noted no longer."""
+    holding.discard()
+    forget(holding)
+
+
+def forget(holding: Holding) -> None:
+    """Note *holding*, of which nothing is held, no longer."""
+    _held.pop(id(holding), None)
+
+
+def discard_own() -> None:
+    """Discard what this thread abandoned."""
+    thread = get_ident()
+    for holding in list(_held.values()):
+        if holding.thread == thread and holding.is_over():
+            with contextlib.suppress(Exception):  # it stays noted, and is tried again
+                let_go(holding)
+
+
+class _Guard:
+    """The thread that looks after what is held, and sleeps while nothing is."""
+
+    def __init__(self) -> None:
+        self.sleeps = True
+        self._ended = True
+        self._signal = _thread.allocate_lock()  # released to wake the thread
+        self._signal.acquire()
+
+    def wake(self) -> None:
+        """Look after what is held from now on."""
+        with contextlib.suppress(RuntimeError):
+            if self._ended:
+                # No more threads: who comes next discards what it meets.
+                _thread.start_new_thread(self._run, ())
+                self._ended = False
+            else:
+                self._signal.release()  # refused when another has woken it
+        self.sleeps = False
+
+    def _run(self) -> None:
+        doubtful: dict[int, Holding] = {}
+        busy = time.monotonic()
+        while True:
+            self._signal.acquire(timeout=_LOOK)
+            if _held:
+                busy = time.monotonic()
+                doubtful = _discarded(doubtful)
+            elif time.monotonic() - busy > _QUIET and not self._slept():
+                return
+
+    def _slept(self) -> bool:
+        """Sleep until something is held; tell whether it was."""
+        self.sleeps = True
+        if _held or self._signal.acquire(timeout=_IDLE) or _held:
+            self.sleeps = False
+            return True
+        self._ended = True
+        if not _held:
+            return False
+        self.sleeps = self._ended = False
+        return True
+
+
+def _discarded(doubtful: dict[int, Holding]) -> dict[int, Holding]:
+    """Discard those of *doubtful* that still are abandoned, and return what seems to be now."""
+    seems = {}
+    for key, holding in list(_held.items()):
+        if not holding.is_over():
+            continue
+        seems[key] = holding
+        if doubtful.get(key) is holding:
+            with contextlib.suppress(Exception):  # see above
+                let_go(holding)
+    return seems
+
+
+_held: dict[int, Holding] = {}
+_guard = _Guard()
+
+
+def _forget_all() -> None:
+    # In a forked child nothing is held, and the thread is missing.
+    global _guard  # noqa: PLW0603 - see above
+    _held.clear()
+    _guard = _Guard()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

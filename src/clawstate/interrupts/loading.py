@@ -1,0 +1,57 @@
+"""Importing of what cannot be imported twice, such as numpy, where no interrupt can cut it off."""
+
+from __future__ import annotations
+
+import _thread
+import sys
+import threading
+from importlib import import_module
+
+
+def load_modules(*names: str) -> None:
+    """
+    Import the modules *names*; where a signal may come, in a thread that none reaches.
+
+    Many modules in C can be begun only once in a process: one that an exception cut off would be
+    missing until its end. Whoever is interrupted leaves the thread to finish.
+    """
+    missing = [name for name in names if name not in _loaded]
+    if not missing:
+        return
+    if threading.get_ident() != threading.main_thread().ident:
+        for name in missing:
+            import_module(name)
+    elif not all(_is_whole(name) for name in missing):
+        _load_aside(missing)
+    _loaded.update(missing)
+
+
+_loaded: set[str] = set()
+
+
+def _is_whole(name: str) -> bool:
+    found = sys.modules.get(name)
+    return found is not None and not getattr(found.__spec__, "_initializing", False)
+
+
+def _load_aside(names: list[str]) -> None:
+    errors: list[BaseException] = []
+    done = _thread.allocate_lock()
+    done.acquire()
+
+    def work() -> None:
+        try:
+            for name in names:
+                import_module(name)
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            errors.append(error)
+        finally:
+            done.release()
+
+    try:
+        _thread.start_new_thread(work, ())
+    except RuntimeError:  # no more threads
+        work()
+    done.acquire()
+    if errors:
+        raise errors[0]

@@ -1,0 +1,178 @@
+"""An agent whose work is interrupted, and another process that looks whether it can go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import clawstate
+from clawstate.errors import StateWarning
+
+SOURCE = Path(clawstate.__file__).parent
+PATIENCE = 5.0  # seconds that anybody may wait for another
+SESSION = "0a7d1b1e-0000-4000-8000-000000000001"
+
+
+class InterruptedTestError(BaseException):
+    """What a signal handler raises here; as `KeyboardInterrupt`, it is no `Exception`."""
+
+
+class Agent:
+    """What an agent does with one state; the number makes each step another one."""
+
+    def __init__(self, root, engine):
+        self.state = clawstate.open(root, store=engine, lock_timeout=PATIENCE)
+
+    def config(self, number):
+        self.state.config.set("gateway.port", 1024 + number % 60_000)
+
+    def auth(self, number):
+        credential = {"type": "token", "provider": "openai", "token": f"t{number}"}
+        self.state.auth().upsert("openai:default", credential)
+        assert self.state.auth().secret("openai:default") == f"t{number}"
+
+    def sessions(self, number):
+        self.state.sessions.resolve("agent:main:main")
+        self.state.sessions.update("agent:main:main", {"note": number})
+
+    def dedupe(self, number):
+        self.state.dedupe.check_and_record(f"{os.getpid()}:{number}")
+
+    def pairing(self, number):
+        self.state.pairing.request(user_id=f"{number % 3}", device_id="d")
+
+    def identity(self, number):
+        self.state.identity.sign(f"{number}")
+
+    def memory(self, number):
+        self.state.memory.add(f"the number {number} is remembered")
+
+    def search(self, number):
+        self.state.memory.search(f"number {number}", k=2)
+
+    def transcripts(self, number):
+        message = {"role": "user", "content": f"message {number}"}
+        self.state.transcripts.append(SESSION, [message])
+        self.state.transcripts.search("message", limit=2)
+
+    def reading(self, _):
+        self.state.sessions.entries()
+        self.state.auth().profiles()
+        self.state.config.get("gateway.port")
+        self.state.transcripts.messages(SESSION, limit=2)
+        self.state.dedupe.seen("a")
+
+    def do(self, step, number):
+        """Do one step."""
+        getattr(self, step)(number)
+
+
+STEPS = (
+    "config",
+    "auth",
+    "sessions",
+    "dedupe",
+    "pairing",
+    "identity",
+    "memory",
+    "search",
+    "transcripts",
+    "reading",
+)
+
+
+class Interruption:
+    """Raises at the *place*-th line (or instruction) of the code *within*, in this thread."""
+
+    def __init__(self, place, *, within, instructions=False):
+        self.met = 0
+        self.where = ""
+        self._place = place
+        self._within = tuple(str(SOURCE / each) for each in within)
+        self._instructions = instructions
+
+    def __enter__(self):
+        sys.settrace(self._called)
+        return self
+
+    def __exit__(self, *_):
+        sys.settrace(None)
+
+    @property
+    def came(self):
+        """Whether it was raised."""
+        return bool(self.where)
+
+    def _called(self, frame, _event, _argument):
+        code = frame.f_code
+        # What is raised in `__del__` reaches nobody.
+        if not code.co_filename.startswith(self._within) or code.co_name == "__del__" or self.came:
+            return None
+        frame.f_trace_opcodes = self._instructions
+        frame.f_trace_lines = not self._instructions
+        return self._traced
+
+    def _traced(self, frame, event, _):
+        if event in {"line", "opcode"} and not self.came:
+            self.met += 1
+            if self.met == self._place:
+                code = frame.f_code
+                self.where = f"{code.co_filename}:{frame.f_lineno} {code.co_name}"
+                sys.settrace(None)
+                raise InterruptedTestError
+        return self._traced
+
+
+class Witness:
+    """Another process on the same state, which does steps when it is asked to."""
+
+    def __init__(self, root, engine):
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, str(root), engine],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def does(self, *steps):
+        """Do *steps*, and return what went wrong; each with how long it took."""
+        self._process.stdin.write(json.dumps(steps) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def close(self):
+        self._process.stdin.close()
+        self._process.wait(timeout=60)
+        self._process.stdout.close()
+
+
+def problems_of(agent, steps, number):
+    """Return what goes wrong when *agent* does *steps*."""
+    found = []
+    for step in steps:
+        started = time.monotonic()
+        try:
+            agent.do(step, number)
+        except Exception as error:  # noqa: BLE001 - it is told
+            took = time.monotonic() - started
+            found.append(f"{step} after {took:.1f} s: {type(error).__name__}: {error}")
+    return found
+
+
+def main():
+    warnings.simplefilter("ignore", StateWarning)
+    agent = Agent(*sys.argv[1:])
+    for number, line in enumerate(sys.stdin):
+        found = problems_of(agent, json.loads(line), 10**9 + number)
+        sys.stdout.write(json.dumps(found) + "\n")
+        sys.stdout.flush()
+    agent.state.close()
+
+
+if __name__ == "__main__":
+    main()
