@@ -2,14 +2,16 @@
 Write down what the settings of an OpenClaw may be, from the JSON Schema that it prints.
 
     openclaw config schema > schema.json
-    python tests/interop/accepted_settings.py schema.json accepted/VERSION.json
+    python tests/interop/accepted_settings.py schema.json accepted/VERSION.json [EXTENSIONS]
 
 Kept are names, kinds and bounds, no title and no description. What stands several times is written
-once, under its number in `shared`.
+once, under its number in `shared`. A release whose schema leaves out the settings of its plugins
+has them in the manifests of its folder EXTENSIONS. What the program checks besides is in `FORMS`.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import sys
@@ -22,6 +24,18 @@ _LIMITS = ("maxLength", "minItems", "maxItems")
 _MAPS = ("properties",)
 _ONE = ("items", "additionalProperties", "propertyNames")
 _SEVERAL = ("anyOf", "oneOf", "allOf")
+DURATION = r"(?i)^\s*(\d+(\.\d+)?|(\d+(\.\d+)?(ms|s|m|h|d))+)\s*$"
+SIZE = r"(?i)^\s*\d+(\.\d+)?([kmgt]?b|[kmgt])?\s*$"
+FORMS = {
+    "session.maintenance.pruneAfter": DURATION,
+    "session.maintenance.resetArchiveRetention": DURATION,
+    "session.maintenance.rotateBytes": SIZE,
+    "session.maintenance.maxDiskBytes": SIZE,
+    "session.maintenance.highWaterBytes": SIZE,
+    "cron.sessionRetention": DURATION,
+    "cron.runLog.maxBytes": SIZE,
+    "agents.defaults.heartbeat.every": DURATION,
+}
 _LARGEST = 2**53 - 1  # every whole number of JavaScript: no bound at all
 _WORTH_SHARING = 24  # characters
 
@@ -44,6 +58,33 @@ def stripped(schema: Any) -> Any:
             kept["anyOf" if key == "oneOf" else key] = [stripped(each) for each in value]
     required = [name for name in schema.get("required", ()) if not _has_default(schema, name)]
     return kept | ({"required": required} if required else {})
+
+
+def with_forms(schema: Any, *, is_zero_refused: bool) -> Any:
+    """Return *schema* with the forms of texts that only the program knows."""
+    for path, pattern in FORMS.items():
+        part = schema
+        for step in path.split("."):
+            part = part.get("properties", {}).get(step, {})
+        is_above_zero = pattern is DURATION and is_zero_refused
+        for arm in part.get("anyOf", [part]):
+            kinds = arm.get("type", ())
+            if "string" in kinds:
+                arm["pattern"] = pattern.replace("^", "^(?=.*[1-9])") if is_above_zero else pattern
+            if "number" in kinds and is_above_zero:
+                arm["exclusiveMinimum"] = 0
+    return schema
+
+
+def with_plugins(schema: Any, folder: Path) -> Any:
+    """Return *schema* with the settings of the plugins whose manifests lie in *folder*."""
+    entries = schema["properties"]["plugins"]["properties"]["entries"]
+    for manifest in sorted(folder.glob("*/openclaw.plugin.json")):
+        found = json.loads(manifest.read_text())
+        entry = copy.deepcopy(entries["additionalProperties"])
+        entry["properties"]["config"] = found["configSchema"]
+        entries.setdefault("properties", {})[found["id"]] = entry
+    return schema
 
 
 def shared(schema: Any) -> dict[str, Any]:
@@ -132,5 +173,9 @@ def _listed(items: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    given, target = sys.argv[1:]
-    Path(target).write_text(text_of(json.loads(Path(given).read_text())))
+    given, target, *folders = sys.argv[1:]
+    version = [int(each) for each in Path(target).stem.split(".")]
+    found = with_forms(json.loads(Path(given).read_text()), is_zero_refused=version > [2026, 7])
+    for each in folders:
+        found = with_plugins(found, Path(each))
+    Path(target).write_text(text_of(found))

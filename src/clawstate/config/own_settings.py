@@ -26,6 +26,9 @@ OWN: Mapping[KeyPath, str] = {
 }
 """Settings, and all below them; `auth.order` only as a list."""
 
+OWN_PLUGIN: KeyPath = ("plugins", "entries", "memory-lancedb", "config")
+"""The settings of that plugin: ours has more than OpenClaw's of the same name."""
+
 OWN_SOURCE = "keyring"
 """The source of secret references that OpenClaw does not have."""
 
@@ -37,17 +40,19 @@ commands.ownerDisplay commands.ownerDisplaySecret commands.useAccessGroups env
 gateway.channelHealthCheckMinutes gateway.controlUi.allowInsecureAuth gateway.reload.debounceMs
 gateway.reload.mode gateway.tailscale.resetOnExit logging.consoleStyle logging.redactSensitive media
 memory.backend memory.qmd meta.lastTouchedAt plugins.installs secrets.resolution
-session.agentToAgent session.idleMinutes session.maintenance.pruneDays
+session.agentToAgent session.idleMinutes session.maintenance.pruneAfter
+session.maintenance.pruneDays session.maintenance.resetArchiveRetention
 session.maintenance.rotateBytes session.parentForkMaxTokens session.resetByType.dm
 session.sendPolicy.rules session.threadBindings.ttlHours session.typingIntervalSeconds
 session.typingMode web
 """
-_SECRETS_26 = """
+_PLAIN_26 = """
 agents.defaults.memorySearch.remote.apiKey agents.list commands.ownerDisplaySecret
 gateway.auth.password gateway.auth.token gateway.remote.password gateway.remote.token
+plugins.entries.memory-lancedb.config
 """
 DIFFERENT: Mapping[str, tuple[str, ...]] = {
-    "2026.2.26": tuple(_SECRETS_26.split()),  # texts only: it knows no references there
+    "2026.2.26": tuple(_PLAIN_26.split()),  # no references there, less of the plugin
     "2026.9.6": tuple(_MOVED_96.split()),  # moved, renamed or dropped since 2026.2.26
 }
 """Settings of OpenClaw that we read and that release refuses, in some form at least."""
@@ -59,4 +64,4 @@ def is_own(path: KeyPath, value: Any) -> bool:
         return bool(value == OWN_SOURCE)
     if path == ("auth", "order"):
         return isinstance(value, list)
-    return any(path[: len(own)] == own for own in OWN)
+    return any(path[: len(own)] == own for own in (*OWN, OWN_PLUGIN))

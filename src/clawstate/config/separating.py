@@ -9,6 +9,7 @@ parted.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +53,7 @@ class Refused:
     def own(self, loaded: Loaded) -> tuple[KeyPath, ...]:
         """Return the paths of our own settings in the configuration that OpenClaw refuses."""
         value = loaded.config.value
-        found = sorted(self.of(loaded, value), key=str)
+        found = [_whole_of(each) for each in sorted(self.of(loaded, value), key=str)]
         paths = [each.path for each in found if _is_apart(each) and _owns(value, each)]
         return self._whole(loaded, value, paths)
 
@@ -62,7 +63,8 @@ class Refused:
         for _ in range(_MOST_ROUNDS):
             rest = value
             for path in paths:
-                rest = unset_at(rest, path)
+                with suppress(NotFoundError):  # it went with what is around it
+                    rest = unset_at(rest, path)
             around = {each.path[:-1] for each in self.of(loaded, rest) - before}
             if not around - {()}:
                 break
@@ -70,8 +72,11 @@ class Refused:
                 next((each for each in sorted(around, key=len) if each == path[: len(each)]), path)
                 for path in paths
             )
-            paths = list(dict.fromkeys(widened))
-        return tuple(paths)
+            paths = list(widened)
+        whole = dict.fromkeys(paths)
+        return tuple(
+            each for each in whole if not any(each[:end] in whole for end in range(len(each)))
+        )
 
     def error(self, path: KeyPath) -> ConfigError:
         """Return the error about what cannot be kept apart."""
@@ -184,6 +189,13 @@ def moved_apart(main: Draft, over: Draft, paths: tuple[KeyPath, ...]) -> None:
         elif isinstance(value, dict):
             over.set(path, override(value, get_at(over.value, path)))
         main.unset(path)
+
+
+def _whole_of(refusal: Refusal) -> Refusal:
+    """Return what lacks something as what is refused."""
+    if refusal.problem is not Problem.MISSING:
+        return refusal
+    return Refusal(refusal.path[:-1], Problem.VALUE)
 
 
 def _is_apart(refusal: Refusal) -> bool:

@@ -47,7 +47,8 @@ _SPOOLED = re.compile(r"locks/auth/(?P<agent>[^/]+)/(?P<profile>[^/]+)/[^/]+\.(a
 _DOTENV = re.compile(r"(.*/)?\.env|(workspace[^/]*/)?\.env\.[^/]*")
 _DOCUMENT = re.compile(
     rf"agents/[^/]+/agent/([.]{_PUT}/)?(models|config)\.json[^/]*(?<!\.lock)|credentials/.*\.json"
-    r"|(openclaw|clawdbot|moldbot|moltbot)\.json\.[^/]+(?<!\.lock)|\.config-history/.+/[^/.]+"
+    r"|(openclaw|clawdbot|moldbot|moltbot|clawstate)\.json\.[^/]+(?<!\.lock)"
+    r"|(agents/[^/]+/agent/)?\.config-history/.+/[^/.]+"
 )
 
 

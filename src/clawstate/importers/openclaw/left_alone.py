@@ -22,9 +22,9 @@ _COLD = re.compile(r"agents/[^/]+/sessions/cold/[0-9a-f]{64}\.jsonl\.zst")
 _BESIDE = ("-wal", "-shm")
 _DATABASES = re.compile(r"state/openclaw[^/]*|agents/[^/]+/agent/openclaw-agent\.sqlite[^/]+")
 _TABLES = 12  # that are named
-_OWN = re.compile(r"(?:^|/)\.(?:locks|lastgood|quarantine|config-history)/")
+_OWN = re.compile(r"(?:^|/)\.(?:locks|lastgood|quarantine|config-history)/|clawstate\.json")
 _REASONS = {
-    _CLAWSTATE: "locks, histories and last good copies",
+    _CLAWSTATE: "locks, histories, last good copies and settings of its own",
     "agents/*/agent": "made anew by OpenClaw",
     "agents/*/session-sqlite-import-archive": "what OpenClaw took into its database",
     "agents/*/sessions": "copies and passing files of the sessions",
