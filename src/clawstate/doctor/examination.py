@@ -13,6 +13,7 @@ from clawstate.doctor import (
     documents,
     files,
     memory,
+    owners,
     sessions,
     transcripts,
     writable,
@@ -31,6 +32,7 @@ def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Findi
     Nothing is ever deleted but derived indexes, which are built again. *deep* reads every page.
     """
     checks = (
+        owners.check(state, fix=fix),  # first: what is not ours cannot be mended
         writable.check(state),
         config.check(state, fix=fix),
         files.check(state, fix=fix),

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from clawstate.errors import InvalidError
 from clawstate.files.json_text import dump_pretty
+from clawstate.files.ownership import give_to_owner, make_directory
 from clawstate.files.refusals import translated
 from clawstate.files.regular import kind_of
 
@@ -62,6 +63,8 @@ def write_atomic(
     may let the lock go: whoever writes next makes this write durable too, and nobody is told of it
     before it is.
 
+    By root it is made for the owner of *path*, or else of its directory.
+
     The new file is made in the directory *aside*, by default that of *path*; also there if the two
     are not on one file system, for then nothing can take the name of *path* from there.
 
@@ -71,8 +74,8 @@ def write_atomic(
     """
     make_private_dir(path.parent)
     with translated(path, _UNCHANGED), _opened_directory(path.parent) as folder:
-        _require_replaceable(path, folder)
-        _replace_from(aside, path, data, folder=folder, mode=mode, fence=fence)
+        found = _require_replaceable(path, folder)
+        _replace_from(aside, path, data, folder=folder, found=found, mode=mode, fence=fence)
         try:
             if replaced is not None:
                 replaced()
@@ -96,14 +99,15 @@ def make_private_dir(path: Path) -> None:
     """
     Create *path* and its missing parents with mode 0700, each durable; leave existing ones alone.
 
-    Raises `InvalidError` if something else has the name, `UnavailableError` if the system refuses.
+    By root they are made for the owner of the directory that they lie in. Raises `InvalidError` if
+    something else has the name, `UnavailableError` if the system refuses.
     """
     if os.path.isdir(path):  # noqa: PTH112 - on the way of every write, and several times faster
         return
     with translated(path, "cannot be used as a directory"):
         for level in reversed(_missing_levels(path)):
             with suppress(FileExistsError):  # somebody was faster
-                level.mkdir(_PRIVATE_DIRECTORY)
+                make_directory(level, _PRIVATE_DIRECTORY)
             with _opened_directory(level.parent) as folder:
                 _sync_directory(folder)
         if not path.is_dir():
@@ -120,7 +124,11 @@ def create_private_file(path: Path) -> None:
     make_private_dir(path.parent)
     with translated(path, "could not be prepared"), _opened_directory(path.parent) as folder:
         try:
-            os.close(os.open(_name(path, folder), _CREATE, _PRIVATE_FILE, dir_fd=folder))
+            made = os.open(_name(path, folder), _CREATE, _PRIVATE_FILE, dir_fd=folder)
+            try:
+                give_to_owner(made, path.parent if folder is None else folder)
+            finally:
+                os.close(made)
         except FileExistsError:
             _require_ours(path, _require_replaceable(path, folder))
         _sync_directory(folder)
@@ -198,6 +206,7 @@ def _replace_from(
     data: bytes,
     *,
     folder: int | None,
+    found: os.stat_result | None,
     mode: int,
     fence: Callable[[], object] | None,
 ) -> None:
@@ -206,14 +215,22 @@ def _replace_from(
         with _opened_directory(aside) as other:
             if other is not None and _on_one_device(other, folder):
                 try:
-                    _replace(path, data, folder=folder, workshop=other, mode=mode, fence=fence)
+                    _replace(
+                        path,
+                        data,
+                        folder=folder,
+                        workshop=other,
+                        found=found,
+                        mode=mode,
+                        fence=fence,
+                    )
                 except OSError as error:
                     if error.errno != errno.EXDEV:  # two mounts of one device
                         raise
                 else:
                     _sync_directory(other)
                     return
-    _replace(path, data, folder=folder, workshop=folder, mode=mode, fence=fence)
+    _replace(path, data, folder=folder, workshop=folder, found=found, mode=mode, fence=fence)
 
 
 def _on_one_device(one: int, other: int) -> bool:
@@ -226,6 +243,7 @@ def _replace(
     *,
     folder: int | None,
     workshop: int | None,
+    found: os.stat_result | None,
     mode: int,
     fence: Callable[[], object] | None,
 ) -> None:
@@ -241,6 +259,8 @@ def _replace(
         _discard(name, workshop)  # the answer may be lost though the file was made
         raise
     try:
+        if folder is not None:
+            give_to_owner(descriptor, folder, replaced=found)
         _fill(descriptor, data, mode)
         if fence is not None:
             fence()

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from clawstate.errors import UnavailableError
 from clawstate.files.descriptors import Descriptor
+from clawstate.files.ownership import give_to_owner, make_directory
 from clawstate.interrupts import Mutex, Owner, Use, hold, let_go
 
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -46,8 +47,10 @@ class KernelQueue:
         """Make the directory of the queue, private; raises `UnavailableError`."""
         folder = self.gate.parent
         try:
-            folder.mkdir(mode=0o700, exist_ok=True)
+            make_directory(folder)
         except OSError as error:
+            if isinstance(error, FileExistsError) and folder.is_dir():
+                return
             problem = f"cannot be made ({error.strerror})"
             raise UnavailableError(str(folder), problem, "check its permissions") from error
 
@@ -317,6 +320,8 @@ def _let_go(descriptor: Descriptor) -> None:
 def _open_plain(descriptor: Descriptor, path: Path, folder: int | None) -> None:
     number = descriptor.open(path if folder is None else path.name, _OPEN, 0o600, folder=folder)
     status = os.fstat(number)
+    if not status.st_uid and status.st_nlink == 1:  # perhaps just made, by root
+        give_to_owner(number, path.parent if folder is None else folder)
     # What has a second name is somebody's file, and must not be written to.
     if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         descriptor.close()

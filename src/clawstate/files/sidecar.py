@@ -18,6 +18,7 @@ from pathlib import Path
 from clawstate.errors import UnavailableError
 from clawstate.files.descriptors import Descriptor
 from clawstate.files.lock_owner import Owner, payload_of, this_owner
+from clawstate.files.ownership import give_to_owner
 from clawstate.files.refusals import translated
 from clawstate.interrupts import Mutex
 
@@ -171,7 +172,8 @@ class Draft:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()  # of somebody who was killed right here
         try:
-            self._descriptor.open(temporary, _CREATE, _MODE)
+            number = self._descriptor.open(temporary, _CREATE, _MODE)
+            give_to_owner(number, self._path.parent)
             _written(self._descriptor, self._owner)
             made = Sidecar(self._path, self._descriptor, self._owner)
             os.link(temporary, self._path)
@@ -197,6 +199,7 @@ class Draft:
         except FileExistsError:
             return None
         try:
+            give_to_owner(self._descriptor.number, self._path.parent)
             _written(self._descriptor, self._owner)
             return Sidecar(self._path, self._descriptor, self._owner)
         except BaseException:
@@ -224,7 +227,8 @@ def create_sidecar(path: Path, *, scratch: Path | None = None) -> Sidecar | None
 def _open_nameless(descriptor: Descriptor, folder: Path) -> None:
     if not getattr(os, "O_TMPFILE", 0):
         raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
-    descriptor.open(folder, _NAMELESS, _MODE)
+    number = descriptor.open(folder, _NAMELESS, _MODE)
+    give_to_owner(number, folder)
 
 
 def identity_of(status: os.stat_result) -> tuple[int, int]:

@@ -15,6 +15,7 @@ import stat
 from pathlib import Path
 
 from clawstate.errors import InvalidError, LimitError, NotFoundError
+from clawstate.files.ownership import give_to_owner, make_directory
 from clawstate.files.regular import read_regular
 
 _FOLDER = ".lastgood"
@@ -74,14 +75,21 @@ def _opened(copy: Path) -> int:
     try:
         descriptor = os.open(copy, _WRITE)
     except FileNotFoundError:
-        copy.parent.mkdir(mode=0o700, exist_ok=True)
-        return os.open(copy, _CREATE, 0o600)
+        with contextlib.suppress(FileExistsError):
+            make_directory(copy.parent)
+        return _made(copy)
     found = os.fstat(descriptor)
     if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and not found.st_mode & _OTHERS:
         return descriptor
     os.close(descriptor)
     copy.unlink()  # whatever has the name, the secrets shall not go there
-    return os.open(copy, _CREATE, 0o600)
+    return _made(copy)
+
+
+def _made(copy: Path) -> int:
+    descriptor = os.open(copy, _CREATE, 0o600)
+    give_to_owner(descriptor, copy.parent)
+    return descriptor
 
 
 def _digest(data: bytes) -> bytes:

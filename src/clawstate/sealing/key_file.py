@@ -51,8 +51,9 @@ def read_key_file(path: Path) -> bytes:
     """
     Return the key in the file *path*.
 
-    Raises `InvalidError` for a link, for a file that others may read or that another user owns,
-    and for anything but a key; `UnavailableError` if it is missing or cannot be read.
+    Raises `InvalidError` for a link, for a file that others may read or that another user owns
+    (unless we are root), and for anything but a key; `UnavailableError` if it is missing or cannot
+    be read.
     """
     text = read_private(path, missing="put it back, or name it in CLAWSTATE_KEY_FILE")
     key = b""
@@ -88,5 +89,6 @@ def _require_ours(path: Path, found: os.stat_result) -> None:
     if mode & _OTHERS:
         problem = f"others may read it (mode {mode:04o})"
         raise InvalidError(str(path), problem, f"run 'chmod {mode & ~_OTHERS:o} {quoted}'")
-    if found.st_uid not in {0, os.geteuid()}:
+    # Root uses the state of a user, with the user's key: it made that file for the user itself.
+    if os.geteuid() and found.st_uid not in {0, os.geteuid()}:
         raise InvalidError(str(path), f"belongs to user {found.st_uid}", "take a file of your own")

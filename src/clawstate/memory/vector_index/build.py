@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clawstate.errors import CorruptError, DimensionError, InvalidError, UnavailableError
+from clawstate.files.ownership import give_to_owner, make_directory
 from clawstate.memory.vector_index.manifest import (
     MANIFEST_NAME,
     MANIFEST_TEMP_PREFIX,
@@ -263,6 +264,7 @@ def _only_builder(directory: Path) -> Iterator[bool]:
     _make_directories(directory)
     lock = os.open(directory / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
+        give_to_owner(lock, directory)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -286,7 +288,8 @@ def _disk_errors(directory: Path) -> Iterator[None]:
 def _make_directories(directory: Path) -> None:
     missing = [path for path in (directory, *directory.parents) if not path.exists()]
     for path in reversed(missing):
-        path.mkdir(mode=0o700, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            make_directory(path)
 
 
 def _silent(_done: int, _total: int) -> None: ...

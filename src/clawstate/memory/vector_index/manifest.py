@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from clawstate.errors import CorruptError
+from clawstate.files.ownership import give_to_owner
 
 if TYPE_CHECKING:
     import mmap
@@ -146,6 +147,7 @@ def new_file(path: Path) -> Iterator[BufferedRandom]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(descriptor, "w+b") as file:
+            give_to_owner(file.fileno(), path.parent)
             yield file
     except BaseException:
         path.unlink(missing_ok=True)

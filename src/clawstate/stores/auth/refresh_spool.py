@@ -22,6 +22,7 @@ from clawstate.clock import from_ms, to_ms
 from clawstate.errors import InvalidError, StateError
 from clawstate.files.atomic import make_private_dir
 from clawstate.files.json_text import dump_compact
+from clawstate.files.ownership import give_to_owner
 from clawstate.files.refusals import translated
 from clawstate.files.regular import read_regular
 from clawstate.interrupts import Mutex
@@ -87,6 +88,10 @@ class Spool:
         name.unlink(missing_ok=True)
         reserve(self._spare, spare)
 
+    def give_to_owner(self) -> None:
+        """Let the file be of whoever owns its directory, if we are root."""
+        give_to_owner(self._descriptor, self.path.parent)
+
     def keep(self, data: bytes) -> bool:
         """Write the answer down, durably; False if the disk refuses."""
         kept = self._written(data)
@@ -148,6 +153,7 @@ class Spools:
         with translated(path, "could not be prepared, and nothing was sent"):
             spool = Spool(path, os.open(path, _CREATE, 0o600))
             try:
+                spool.give_to_owner()
                 spool.reserve(answer, spare)
                 _sync(self._folder)
             except BaseException:
@@ -248,6 +254,7 @@ class Spools:
             return False
         spool = Spool(path, descriptor)
         try:
+            spool.give_to_owner()
             return spool.keep(data)
         finally:
             spool.close()

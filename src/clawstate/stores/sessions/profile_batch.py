@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from clawstate.files.atomic import make_private_dir, write_atomic
+from clawstate.files.ownership import give_to_owner
 from clawstate.files.refusals import translated
 
 _FEW = 16  # files, up to which each is rather synced by itself than all that the machine wrote
@@ -48,6 +49,7 @@ def write_batch(folder: Path, files: Mapping[Path, bytes], *, fence: Callable[[]
 def _staged(folder: Path, data: bytes) -> Path:
     path = folder / f"batch.{secrets.token_hex(8)}.tmp"
     with os.fdopen(os.open(path, _CREATE, 0o600), "wb") as file:
+        give_to_owner(file.fileno(), folder)
         file.write(data)
     return path
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from clawstate.errors import UnavailableError
+from clawstate.files.ownership import give_to_owner
 
 
 def write_lines(lines: Iterable[str], out: BinaryIO) -> int:
@@ -32,6 +33,7 @@ def private_file(path: Path) -> Iterator[BinaryIO]:
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
         with os.fdopen(os.open(temporary, flags, 0o600), "wb") as out:
+            give_to_owner(out.fileno(), path.parent)
             yield out
             out.flush()
             os.fsync(out.fileno())
