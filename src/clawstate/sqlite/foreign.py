@@ -28,15 +28,16 @@ def reading(path: Path) -> Iterator[apsw.Connection]:
     """
     Lend a connection to the database *path* of another program, in one read transaction.
 
-    Only SQLite opens the file, and no statement can write. A database without a log is whole by
-    itself: it is opened as one that does not change, which makes no file beside it, and what was
-    read counts only if it did not. Otherwise its locks and its log are used as any reader does.
+    Only SQLite opens the file, and no statement can write. A database without a log, which nobody
+    has open, is whole by itself: it is opened as one that does not change, which makes no file
+    beside it, and what was read counts only if it did not. Otherwise its locks and its log are used
+    as any reader does.
 
     Raises `NotFoundError`, `InvalidError`, `CorruptError`, `LockTimeoutError`, and
     `UnavailableError`, also at the end of the block if another program began to write meanwhile.
     """
     before = _stamp(path)
-    is_whole = not before.log and _journal_mode(path) == _WAL
+    is_whole = before.is_alone and _journal_mode(path) == _WAL
     with translated(path):
         connection = _opened(path, is_whole=is_whole)
         try:
@@ -54,6 +55,12 @@ class _Stamp:
     size: int
     mtime_ns: int
     log: int  # bytes
+    is_shared: bool  # SQLite's shared memory is there: somebody has it open, or had
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether nothing but the file itself has to be read."""
+        return not self.log and not self.is_shared
 
 
 def _stamp(path: Path) -> _Stamp:
@@ -68,7 +75,8 @@ def _stamp(path: Path) -> _Stamp:
         log = path.with_name(f"{path.name}-wal").stat().st_size
     except OSError:
         log = 0
-    return _Stamp(status.st_ino, status.st_size, status.st_mtime_ns, log)
+    is_shared = os.path.lexists(path.with_name(f"{path.name}-shm"))
+    return _Stamp(status.st_ino, status.st_size, status.st_mtime_ns, log, is_shared)
 
 
 def _journal_mode(path: Path) -> bytes:
