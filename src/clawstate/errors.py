@@ -21,6 +21,7 @@ The errors that clawstate raises on purpose.
 
     StateWarning (UserWarning)
     ├── CorruptWarning
+    ├── ElsewhereWarning
     ├── FallbackWarning
     ├── StaleLockWarning
     └── UnresolvedWarning
@@ -251,6 +252,10 @@ class CorruptWarning(StateWarning):
 
 class FallbackWarning(StateWarning):
     """A lesser way was taken because the better one is not available."""
+
+
+class ElsewhereWarning(StateWarning):
+    """Records of a store lie where they are not read."""
 
 
 class StaleLockWarning(StateWarning):

@@ -29,6 +29,7 @@ NOUNS = {
     "devices": ("clawstate.cli.devices", "devices", "See, rotate and revoke paired devices."),
     "dedupe": ("clawstate.cli.dedupe", "dedupe", "Tell what was handled already."),
     "import": ("clawstate.cli.imports", "imports", "Take over what another agent kept."),
+    "store": ("clawstate.cli.store", "store", "See where records lie, and move them."),
     "status": ("clawstate.cli.status", "status", "Show what is kept, and where."),
     "doctor": ("clawstate.cli.doctor", "doctor", "Find what is wrong, and mend it."),
     "completion": ("clawstate.cli.completion", "completion", "Let the Tab key complete."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import click
 from clawstate.cli.command import Command, pass_session
 from clawstate.cli.session import Session
 from clawstate.clock import from_ms, to_iso
-from clawstate.errors import StateError
+from clawstate.errors import ElsewhereWarning, StateError
 from clawstate.version import __version__
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ def status(session: Session) -> None:
     state = session.state
     memory = state.memory.stats()
     changed = _last_write(state, memory.pop("changed"))
-    kept = dict(_records(state))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ElsewhereWarning)  # shown among the rest
+        kept = dict(_records(state))
     document = {
         "stateDir": str(state.paths.root),
         "exists": os.path.lexists(state.paths.root),
@@ -40,15 +43,46 @@ def status(session: Session) -> None:
         "memory": {"engine": "sqlite", "path": str(state.paths.memory_db), **memory},
         "records": {_camel(name): value for name, value in kept.items()},
     }
+    openclaw, left = _openclaw(state), _left_behind(state)
+    document |= {"openclaw": openclaw, "leftBehind": left}
     top = {
         "state directory": document["stateDir"],
+        **({"belongs to": openclaw["summary"]} if state.owner.is_openclaw else {}),
         "clawstate": f"{__version__} (SQLite {document['sqlite']})",
         "last write": document["lastDurableWrite"] or "nothing is kept yet",
     }
     exists = os.path.lexists(state.paths.memory_db)
     shown = {"memory": str(state.paths.memory_db), **memory} if exists else {}
     full = {name: value for name, value in kept.items() if value}
-    session.output.emit(document, *aligned({**top, **full, **shown}))
+    session.output.emit(document, *aligned({**top, **full, **left, **shown}))
+
+
+def _openclaw(state: State) -> dict[str, Any]:
+    from clawstate.openclaw.description import describe  # noqa: PLC0415 - see `NOUNS`
+
+    found = describe(state.owner)
+    return {
+        "era": state.owner.era.value,
+        "summary": found.sentence,
+        "version": found.version,
+        "schemas": list(found.schemas),
+        "agents": list(found.agents),
+        "sessions": found.sessions,
+        "gatewayPid": found.gateway,
+    }
+
+
+def _left_behind(state: State) -> dict[str, str]:
+    from clawstate.state.left_behind import left_behind  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.state.taken_over import sentence, taken_over  # noqa: PLC0415 - see `NOUNS`
+
+    told: dict[str, str] = {}
+    with suppress(StateError):  # told where the engine is shown
+        found = left_behind(state.ground)
+        told = {f"{store} left behind": found.sentence(store) for store in found.counts}
+        if lost := taken_over(state.ground):
+            told["taken over"] = sentence(state.ground, lost)
+    return told
 
 
 def _camel(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from clawstate.clock import Clock, system_clock
 from clawstate.config.history import Change, History
@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     from clawstate.files.paths import StatePaths
 
 
+Judge: TypeAlias = Callable[[Any, Any, bool], object]
+"""Is given a configuration before and after a change, variables as written, and whether to force
+it."""
+
+
 class Config:
     """
     The configuration of the state *paths* (specification section 1). Safe for threads.
@@ -60,6 +65,7 @@ class Config:
         self._lock = lock or LockOptions()
         self._writing = Mutex()
         self._views = Views(self._load, self.agents)
+        self._judges: list[Judge] = []
 
     def __repr__(self) -> str:
         return f"Config({str(self._paths.config)!r})"
@@ -292,6 +298,10 @@ class Config:
         load = partial(self._load_own, agent_id)
         return Editor(path, load, partial(load, is_mending=True), None, write)
 
+    def guard(self, judge: Judge) -> None:
+        """Let *judge* refuse changes made here, whoever asks for them: it raises a `StateError`."""
+        self._judges.append(judge)
+
     def _write(
         self,
         path: Path,
@@ -318,6 +328,9 @@ class Config:
 
             def noted(loaded: Loaded) -> Planned | None:
                 planned = plan(loaded)
+                if planned is not None and agent_id is None:
+                    for judge in self._judges:
+                        judge(loaded.templates, planned.templates, force)
                 note(loaded, None if planned is None else planned.templates)
                 return planned
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from clawstate.doctor import (
     auth,
+    beside_openclaw,
     config,
     dedupe,
     devices,
@@ -19,7 +20,7 @@ from clawstate.doctor import (
     writable,
 )
 from clawstate.doctor.finding import Finding
-from clawstate.errors import CorruptWarning, StateError, UnresolvedWarning
+from clawstate.errors import CorruptWarning, ElsewhereWarning, StateError, UnresolvedWarning
 from clawstate.state import State
 
 _ORDER = {"error": 0, "warning": 1, "info": 2}
@@ -34,6 +35,7 @@ def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Findi
     checks = (
         owners.check(state, fix=fix),  # first: what is not ours cannot be mended
         writable.check(state),
+        beside_openclaw.check(state, fix=fix),
         config.check(state, fix=fix),
         files.check(state, fix=fix),
         documents.check(state, fix=fix),
@@ -46,7 +48,7 @@ def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Findi
     )
     found: list[Finding] = []
     with warnings.catch_warnings():
-        for kind in (CorruptWarning, UnresolvedWarning):  # each is a finding here
+        for kind in (CorruptWarning, UnresolvedWarning, ElsewhereWarning):  # each is a finding here
             warnings.simplefilter("ignore", kind)
         for check in checks:
             # What keeps many checks from looking, such as a broken configuration, is told once.

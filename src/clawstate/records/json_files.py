@@ -57,22 +57,22 @@ A = TypeVar("A")
 _REMEMBERED = 16  # states whose cursors are known
 _ATTEMPTS = 50  # a lock can be lost again, but not for ever
 
-Permit: TypeAlias = Callable[[Path], object]
-"""Raises a `StateError` where the file must not be written."""
+Permit: TypeAlias = Callable[[Path, bool], object]
+"""Is told the file, and whether its lock is held."""
 
 
 class JsonFilesBackend:
     """
     Collections in files below the directory *root*; *lock* tells how long a change may wait.
 
-    *permit* is asked before each change, and again under its lock; it raises a `StateError` where
-    that file must not be written any more.
+    *permit* is asked before each change, and again under its lock: it raises a `StateError` where
+    that file must not be written any more, `LockLostError` under the lock to be asked once more.
     """
 
     capabilities = frozenset({Capability.DURABLE, Capability.SHARED, Capability.FILES})
 
     def __init__(
-        self, root: Path, *, lock: LockOptions | None = None, permit: Permit = lambda _path: None
+        self, root: Path, *, lock: LockOptions | None = None, permit: Permit = lambda *_: None
     ) -> None:
         self._root = root
         self._lock = lock or LockOptions()
@@ -222,7 +222,7 @@ class JsonFileCollection:
         One that is whole, but JSON5 or in another encoding, is written again as JSON instead.
         Returns where the damaged file lies now, or `None` if nothing was wrong.
         """
-        self._backend.permit(self._file.path)
+        self._backend.permit(self._file.path, False)
         self._file.require_real_folders()
         return self._locked(lambda lock: self._file.repair(fence=lock.confirm))
 
@@ -246,7 +246,7 @@ class JsonFileCollection:
     def _changed(self, change: Callable[[Snapshot], tuple[Mapping[str, Json] | None, A]]) -> A:
         self._backend.require_open()
         self._backend.guard.require_changeable()
-        self._backend.permit(self._file.path)  # before a lock file is made beside it
+        self._backend.permit(self._file.path, False)  # before a lock file is made beside it
         self._file.require_real_folders()
         for _ in range(_ATTEMPTS):
             try:
@@ -269,7 +269,7 @@ class JsonFileCollection:
     def _applied(
         self, change: Callable[[Snapshot], tuple[Mapping[str, Json] | None, A]], lock: FileLock
     ) -> A:
-        self._backend.permit(self._file.path)
+        self._backend.permit(self._file.path, True)
         before = self._file.require()
         records, answer = change(before)
         if records is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
 from clawstate.errors import InvalidError
 from clawstate.records import sqlite_history
@@ -43,6 +44,11 @@ if TYPE_CHECKING:
 
 A = TypeVar("A")
 
+Permit: TypeAlias = Callable[[bool], object]
+"""Is told whether the transaction has begun."""
+
+_MOVED = "moved:"
+
 _CAPABILITIES: Final = frozenset(
     {Capability.DURABLE, Capability.SHARED, Capability.LASTING_CURSORS}
 )
@@ -63,6 +69,36 @@ class SqliteBackend:
         self._database = Database(path, migrations=MIGRATIONS, lock_timeout=lock_timeout)
         self._history = History()
         self._guard = ChangeGuard()
+        self._permit: Permit = lambda _holding: None
+
+    def permitting(self, permit: Permit) -> SqliteBackend:
+        """
+        Return the same engine for changes that *permit* allows.
+
+        It is asked before each, and again in its transaction, and raises a `StateError`.
+        """
+        other = copy.copy(self)
+        other._permit = permit  # noqa: SLF001 - of the same class
+        return other
+
+    def set_aside(self, kind: str, revisions: Mapping[str, Revision]) -> bool:
+        """
+        Put the records of *kind*, whose *revisions* these are, where no collection finds them.
+
+        False if some were changed since. They stay in the database, as kind `moved:<kind>`.
+        """
+        with self._database.writing() as connection:
+            table = Table(connection, (self._tenant, kind), self._database.path)
+            rows = table.all()
+            if {row.record.key: row.record.revision for row in rows} != dict(revisions):
+                return False
+            texts = {row.record.key: row.body for row in rows}
+            first = self._history.advance(connection, 2 * len(texts), self._database.generation)
+            aside = Table(connection, (self._tenant, f"{_MOVED}{kind}"), self._database.path)
+            aside.write(texts, first)
+            table.remove(list(texts), first + len(texts))
+            sqlite_history.forget_removed(connection, len(texts))
+        return True
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -74,7 +110,12 @@ class SqliteBackend:
         _require_name("kind", shape.kind)
         self._database.exists()  # raises when it is closed
         return SqliteCollection(
-            shape, self._database, self._history, tenant=self._tenant, guard=self._guard
+            shape,
+            self._database,
+            self._history,
+            tenant=self._tenant,
+            guard=self._guard,
+            permit=self._permit,
         )
 
     def kinds(self, prefix: str = "") -> tuple[str, ...]:
@@ -100,7 +141,9 @@ class SqliteCollection:
         *,
         tenant: str,
         guard: ChangeGuard,
+        permit: Permit,
     ) -> None:
+        self._permit = permit
         self._shape = shape
         self._database = database
         self._history = history
@@ -228,9 +271,11 @@ class SqliteCollection:
 
     def _writing(self) -> Writing:
         self._guard.require_changeable()
+        self._permit(False)
         return self._database.writing()
 
     def _table(self, connection: apsw.Connection) -> Table:
+        self._permit(True)
         return Table(connection, self._mine, self._database.path)
 
     def _tried(

@@ -63,7 +63,8 @@ def auth_collection(ground: Ground, name: str) -> Collection:
     """Return the records of the agent *name*, in the engine of the state."""
     root, path = placed(auth_profiles(ground, name), ground.paths.root)
     is_file = ground.engines.choice == FILE
-    engine = ground.engines.files(root) if is_file else ground.engines.records()
+    engines = ground.engines
+    engine = engines.files(root, chosen=True) if is_file else engines.records()
     return engine.collection(Shape(f"auth:{name}", path, LAYOUT))
 
 

@@ -16,7 +16,7 @@ from clawstate.files.lock_options import DEDUPE, LockOptions
 from clawstate.files.safe_names import decode_name, encode_name
 from clawstate.records.contract import Backend, Collection, Shape
 from clawstate.records.layouts import MapLayout
-from clawstate.state.ground import FILE, Ground
+from clawstate.state.ground import FILE, SQLITE, Ground
 from clawstate.stores.dedupe import DedupeSettings, PersistentDedupe, RecordedNames, marks_shape
 
 if TYPE_CHECKING:
@@ -46,10 +46,12 @@ def open_dedupe(ground: Ground) -> PersistentDedupe:
 
 
 def _engine(ground: Ground, choice: str) -> Callable[[], Backend]:
+    if choice == SQLITE:
+        return ground.engines.chosen_rows
     if choice != FILE:
         return lambda: ground.engines.records(choice)
     root, lock = ground.paths.root, _lock(ground.lock)
-    return lambda: ground.engines.files(root, lock=lock)
+    return lambda: ground.engines.files(root, lock=lock, chosen=True)
 
 
 def _lock(own: LockOptions) -> LockOptions:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast, runtime_checkable
 
 from clawstate.config.service import Config
-from clawstate.errors import ClosedError, InvalidError, UnavailableError
+from clawstate.errors import ClosedError, InvalidError, LockLostError, UnavailableError
+from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import StatePaths
 from clawstate.interrupts import Mutex, load_modules
 from clawstate.openclaw.owner import Era, Ownership
 from clawstate.records.contract import Backend
 from clawstate.records.json_files import JsonFilesBackend
+
+if TYPE_CHECKING:
+    from clawstate.records.sqlite import SqliteBackend
+
+B = TypeVar("B", bound=Backend)
 
 FILE = "file"
 SQLITE = "sqlite"
@@ -40,6 +49,7 @@ class Engines:
     ownership: Ownership = field(init=False)
     _made: dict[object, Backend] = field(default_factory=dict)
     _mutex: Mutex = field(default_factory=Mutex)
+    _mover: int | None = None
     _closed: bool = False
 
     def __post_init__(self) -> None:
@@ -59,12 +69,16 @@ class Engines:
         return SQLITE if chosen == FILE else chosen
 
     def records(self, choice: str | None = None) -> Backend:
-        """Return the engine *choice*, by default that of the whole state."""
+        """
+        Return the engine *choice*, by default that of the whole state.
+
+        A change in the latter raises `UnavailableError` once another engine was chosen.
+        """
         chosen = self.choice if choice is None else require_store(choice)
         if chosen == FILE:
-            return self.files(self.paths.root)
+            return self.files(self.paths.root, chosen=choice is None)
         if chosen == SQLITE:
-            return self._once(SQLITE, self._sqlite)
+            return self.chosen_rows() if choice is None else self.rows()
         problem = "this version keeps records in files and in SQLite"
         raise UnavailableError("the PostgreSQL engine", problem, "choose 'file' or 'sqlite'")
 
@@ -73,14 +87,30 @@ class Engines:
         backend = self.records()
         return backend.kinds(prefix) if isinstance(backend, _Naming) else ()
 
-    def files(self, root: Path, *, lock: LockOptions | None = None) -> Backend:
-        """Return the engine of JSON files below *root*, with *lock* where another wait is due."""
+    def rows(self) -> SqliteBackend:
+        """Return the rows of our own database, whichever engine is chosen."""
+        return self._once(SQLITE, self._sqlite)
+
+    def chosen_rows(self) -> SqliteBackend:
+        """Return these rows as the engine of the state: no longer written once another is."""
+        rows = self.rows()
+        return self._once("chosen rows", lambda: rows.permitting(self._permit_rows))
+
+    def files(
+        self, root: Path, *, lock: LockOptions | None = None, chosen: bool = False
+    ) -> JsonFilesBackend:
+        """
+        Return the engine of JSON files below *root*, with *lock* where another wait is due.
+
+        Where it is the one *chosen* for the state, its files are no longer written once another is.
+        """
         options = lock or self.lock
 
-        def make() -> Backend:
-            return JsonFilesBackend(root, lock=options, permit=self._permit)
+        def make() -> JsonFilesBackend:
+            permit = self._permit_chosen if chosen else self._permit
+            return JsonFilesBackend(root, lock=options, permit=permit)
 
-        return self._once((root, options), make)
+        return self._once((root, options, chosen), make)
 
     def close(self) -> None:
         """Close every engine; a call after this raises `ClosedError`."""
@@ -101,8 +131,52 @@ class Engines:
             hint = "leave it out: records of ours go to state/records.db there"
             raise InvalidError("store", problem, hint)
 
-    def _permit(self, path: Path) -> None:
+    @contextmanager
+    def moving(self) -> Iterator[None]:
+        """Let this thread alone write records, of all threads and processes, for the block."""
+        with FileLock(self._moving, options=self.lock):
+            self._mover = threading.get_ident()
+            try:
+                yield
+            finally:
+                self._mover = None
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether this object moves records just now."""
+        return self._mover is not None
+
+    @property
+    def _moving(self) -> Path:
+        return self.paths.locks_dir / "store"
+
+    def _permit_chosen(self, path: Path, holding: bool) -> None:  # noqa: FBT001 - see `Permit`
+        """Do what `_permit` does; raise `UnavailableError` once another engine was chosen."""
+        self._permit(path, holding)
+        self._require_chosen(FILE, str(path))
+
+    def _permit_rows(self, holding: bool) -> None:  # noqa: FBT001 - see `Permit`
+        self._await_mover(self.paths.records_db, holding=holding)
+        self._require_chosen(SQLITE, str(self.paths.records_db))
+
+    def _require_chosen(self, engine: str, place: str) -> None:
+        if self.store is None and self._mover is None and self.choice != engine:
+            problem = "records of this state were moved to another engine"
+            raise UnavailableError(place, problem, "open the state again")
+
+    def _await_mover(self, path: Path, *, holding: bool) -> None:
+        """Wait while records are moved; raise `LockLostError` for who holds what is moved."""
+        lock = self._moving.with_name(f"{self._moving.name}.lock")
+        if self._mover == threading.get_ident() or not os.path.lexists(lock):
+            return
+        if holding:
+            raise LockLostError(str(path))
+        with FileLock(self._moving, options=self.lock):
+            pass
+
+    def _permit(self, path: Path, holding: bool) -> None:  # noqa: FBT001 - see `Permit`
         """Raise `UnavailableError` for the file *path* of a directory that OpenClaw took over."""
+        self._await_mover(path, holding=holding)
         era = self.ownership.now().era
         if era is Era.NOBODY and path.is_relative_to(self.paths.sessions_dir):
             era = self.ownership.again().era  # an OpenClaw may have moved in
@@ -115,17 +189,17 @@ class Engines:
             hint = "open the state again; 'clawstate status' tells where records are"
             raise UnavailableError(str(path), problem, hint)
 
-    def _once(self, key: object, make: Callable[[], Backend]) -> Backend:
+    def _once(self, key: object, make: Callable[[], B]) -> B:
         known = self._made.get(key)
         if known is not None and not self._closed:
-            return known
+            return cast("B", known)
         with self._mutex:
             self.require_open()
             if key not in self._made:
                 self._made[key] = make()
-            return self._made[key]
+            return cast("B", self._made[key])
 
-    def _sqlite(self) -> Backend:
+    def _sqlite(self) -> SqliteBackend:
         load_modules("clawstate.records.sqlite")
         from clawstate.records.sqlite import SqliteBackend  # noqa: PLC0415 - files do without
 

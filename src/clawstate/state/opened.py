@@ -12,11 +12,13 @@ from clawstate.config.service import Config
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import StatePaths, resolve_state_dir
 from clawstate.interrupts import load_modules
-from clawstate.openclaw.owner import Owner
+from clawstate.openclaw.owner import Era, Owner
 from clawstate.state.auth_of_agents import AuthOfAgents
 from clawstate.state.engines import Engines
 from clawstate.state.ground import Ground
+from clawstate.state.left_behind import Notice
 from clawstate.state.once import once
+from clawstate.state.setting_guards import guard_settings
 
 if TYPE_CHECKING:
     from clawstate.memory.contract import Embedder
@@ -55,6 +57,8 @@ class State:
         engines = Engines(self.paths, self.config, lock, store, tenant)
         self.ground = Ground(self.paths, self.config, clock, lock, engines)
         self._embedder = embedder
+        self._notice = Notice(self.ground)
+        self.config.guard(guard_settings(self.ground))
 
     @property
     def owner(self) -> Owner:
@@ -75,6 +79,7 @@ class State:
     @once
     def auth(self) -> AuthOfAgents:
         """The credentials of an agent, `main` if none is named: `auth(agent_id)`."""
+        self._notice.opened("credentials")
         return AuthOfAgents(self.ground)
 
     @once
@@ -91,6 +96,7 @@ class State:
         load_modules("clawstate.state.sessions")
         from clawstate.state.sessions import open_sessions  # noqa: PLC0415
 
+        self._notice.opened("sessions")
         return open_sessions(self.ground)
 
     @once
@@ -108,6 +114,7 @@ class State:
         load_modules("clawstate.state.pairing")
         from clawstate.state.pairing import open_pairing  # noqa: PLC0415
 
+        self._notice.opened("pairing requests")
         return open_pairing(self.ground, self.devices)
 
     @once
@@ -116,6 +123,7 @@ class State:
         load_modules("clawstate.state.pairing")
         from clawstate.state.pairing import open_devices  # noqa: PLC0415
 
+        self._notice.opened("devices")
         return open_devices(self.ground)
 
     @once
@@ -124,6 +132,7 @@ class State:
         load_modules("clawstate.state.pairing")
         from clawstate.state.pairing import open_device_auth  # noqa: PLC0415
 
+        self._notice.opened("device tokens")
         return open_device_auth(self.ground)
 
     @once
@@ -140,6 +149,11 @@ class State:
         load_modules("clawstate.state.dedupe")
         from clawstate.state.dedupe import open_dedupe  # noqa: PLC0415
 
+        if self.owner.era is Era.SQLITE:
+            from clawstate.state.record_moves import bring_marks  # noqa: PLC0415 - rarely needed
+
+            bring_marks(self.ground)
+        self._notice.opened("dedupe marks")
         return open_dedupe(self.ground)
 
     def close(self) -> None:

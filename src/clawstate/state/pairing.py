@@ -39,7 +39,8 @@ def open_devices(ground: Ground) -> Devices:
     devices = ground.engines.records().collection(DEVICES)
     uses = devices
     if ground.engines.choice == FILE:
-        uses = ground.engines.files(ground.paths.root, lock=_IN_PASSING).collection(DEVICES)
+        engine = ground.engines.files(ground.paths.root, lock=_IN_PASSING, chosen=True)
+        uses = engine.collection(DEVICES)
     return Devices(devices, uses=uses, clock=ground.clock)
 
 
@@ -125,7 +126,7 @@ def _collection(ground: Ground, chosen: str) -> Collection:
     if not chosen or ground.engines.choice != FILE:
         return ground.engines.records().collection(REQUESTS)
     root, path = placed(_place(ground, chosen), ground.paths.root)
-    return ground.engines.files(root).collection(replace(REQUESTS, path=path))
+    return ground.engines.files(root, chosen=True).collection(replace(REQUESTS, path=path))
 
 
 def _place(ground: Ground, chosen: str) -> Path:

@@ -53,14 +53,18 @@ def open_sessions(ground: Ground, agent_id: str | None = None) -> Sessions:
     choice = chosen_place(ground)
     gone = removing_messages(ground)
     if choice != FILE and _is_engine(choice):
-        backend, clock = ground.engines.records(choice), ground.clock
+        named = None if choice == ground.engines.choice else choice
+        backend, clock = ground.engines.records(named), ground.clock
         return sessions_on(backend, paths.root, usual, settings=settings, clock=clock, gone=gone)
+    is_usual = _chosen(config, usual=str(paths.sessions_index)) is None
     if choice == FILE:
-        return _on_files(ground, paths.sessions_index, settings=settings, gone=gone)
+        return _on_files(
+            ground, paths.sessions_index, settings=settings, gone=gone, chosen=is_usual
+        )
     path = _index_path(choice, paths.root)
     if _AGENT not in choice:
         return _on_files(ground, path, settings=settings, gone=gone)
-    return _routed(ground, str(path), settings=settings, agent_id=agent_id)
+    return _routed(ground, str(path), settings=settings, agent_id=agent_id, chosen=is_usual)
 
 
 def open_index(path: Path, *, clock: Clock = system_clock) -> Sessions:
@@ -69,7 +73,7 @@ def open_index(path: Path, *, clock: Clock = system_clock) -> Sessions:
     return sessions_on(backend, path.parent, PurePosixPath(path.name), clock=clock)
 
 
-def _require_no_database(path: Path) -> None:
+def _require_no_database(path: Path, _holding: bool) -> None:  # noqa: FBT001 - see `Permit`
     """Raise `UnavailableError` for an index that an OpenClaw of the SQLite era would take away."""
     # `<root>/sessions/sessions.json`, or `<root>/agents/<id>/sessions/sessions.json`
     for root in path.parents[1:4]:
@@ -140,7 +144,12 @@ def _index_path(choice: str, root: Path) -> Path:
 
 
 def _routed(
-    ground: Ground, template: str, *, settings: Callable[[], Maintenance], agent_id: str | None
+    ground: Ground,
+    template: str,
+    *,
+    settings: Callable[[], Maintenance],
+    agent_id: str | None,
+    chosen: bool,
 ) -> Sessions:
     def named(session_ids: frozenset[str]) -> frozenset[str]:
         return session_ids & sessions.named()  # two agents may name one session
@@ -148,7 +157,7 @@ def _routed(
     def opened(agent: str) -> Sessions:
         gone = removing_messages(ground, named=named)
         path = Path(template.replace(_AGENT, agent))
-        return _on_files(ground, path, settings=settings, gone=gone)
+        return _on_files(ground, path, settings=settings, gone=gone, chosen=chosen)
 
     def agents() -> set[str]:
         return {*_agents_in(template), *agents_of(ground)}
@@ -171,11 +180,16 @@ def _agents_in(template: str) -> Iterator[str]:
 
 
 def _on_files(
-    ground: Ground, path: Path, *, settings: Callable[[], Maintenance], gone: Gone
+    ground: Ground,
+    path: Path,
+    *,
+    settings: Callable[[], Maintenance],
+    gone: Gone,
+    chosen: bool = False,
 ) -> Sessions:
     root, place = placed(path, ground.paths.root)
     lock = LockOptions(timeout=min(ground.lock.patience(), SESSION_INDEX.patience()))
-    backend = ground.engines.files(root, lock=lock)
+    backend = ground.engines.files(root, lock=lock, chosen=chosen)
     return sessions_on(
         backend,
         root,

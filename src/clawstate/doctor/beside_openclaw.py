@@ -1,0 +1,55 @@
+"""Whose the directory is, and what of ours lies where it harms an OpenClaw, or is not read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from clawstate.doctor.finding import Finding, Severity
+from clawstate.openclaw.description import describe
+from clawstate.openclaw.owner import Era
+from clawstate.state import State
+from clawstate.state.left_behind import left_behind
+from clawstate.state.retired import move_away, retired_files
+from clawstate.state.taken_over import sentence, taken_over
+
+_WHERE = {
+    Era.FILES: "credentials and sessions are shared with it, in its files",
+    Era.SQLITE: "records of ours lie in state/records.db; its own are shown, and not changed",
+}
+
+
+def check(state: State, *, fix: bool) -> Iterator[Finding]:
+    """Look whose the directory is, for files in its way, and for records that are not read."""
+    root, owner = state.paths.root, state.owner
+    if owner.is_openclaw:
+        found = describe(owner)
+        message = f"belongs to {found.sentence}"
+        yield Finding("openclaw", "info", str(root), message, _WHERE[owner.era])
+        for each in found.problems:
+            remedy = "what it holds cannot be shown; see the message"
+            yield Finding("openclaw-database", "warning", str(root), each, remedy)
+    yield from _retired(state, fix=fix)
+    left = left_behind(state.ground)
+    for store in left.counts:
+        place = state.paths.records_db if left.engine == "sqlite" else root
+        remedy = f"run '{left.command}'"
+        yield Finding("left-behind", "warning", str(place), left.sentence(store), remedy)
+    yield from _taken_over(state)
+
+
+def _retired(state: State, *, fix: bool) -> Iterator[Finding]:
+    for each in retired_files(state.ground):
+        remedy = "run 'clawstate doctor --fix' to take it over and put it out of the way"
+        if not each.can_move:
+            remedy = "it is left to OpenClaw; remove it if you know that clawstate wrote it"
+        elif fix:
+            remedy = move_away(state.ground, each)
+        severity: Severity = "error" if each.can_move else "warning"
+        yield Finding("retired-place", severity, str(each.path), each.harm, remedy)
+
+
+def _taken_over(state: State) -> Iterator[Finding]:
+    """Tell of records that were shared in files until OpenClaw took them into SQLite."""
+    if lost := taken_over(state.ground):
+        message, _, remedy = sentence(state.ground, lost).partition("; ")
+        yield Finding("taken-over", "warning", str(state.paths.root), message, remedy)

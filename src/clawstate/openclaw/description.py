@@ -1,0 +1,98 @@
+"""What can be told of the OpenClaw that a directory belongs to, read live and only on request."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clawstate.errors import StateError
+from clawstate.files.json5_text import parse_json5
+from clawstate.files.regular import read_regular
+from clawstate.openclaw.gateway import running_gateway
+from clawstate.openclaw.owner import Era, Owner
+from clawstate.openclaw.places import state_database
+from clawstate.openclaw.reading import read_schemas, read_sessions
+from clawstate.openclaw.schema import Role
+
+_MOST_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """
+    What the OpenClaw of *owner* is.
+
+    *version* is empty where it is not known, *schemas* the numbers of the database of the state and
+    of agents, *sessions* how many its databases hold, *gateway* the process id of the gateway that
+    runs here. *problems* tell what could not be read.
+    """
+
+    owner: Owner
+    version: str = ""
+    schemas: tuple[int, ...] = ()
+    agents: tuple[str, ...] = ()
+    sessions: int | None = None
+    gateway: int | None = None
+    problems: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one line."""
+        if self.owner.era is Era.NOBODY:
+            return "no OpenClaw uses this directory"
+        era = "SQLite era" if self.owner.era is Era.SQLITE else "file era"
+        told = [era]
+        if self.schemas:
+            told.append(f"schemas {'/'.join(map(str, self.schemas))}")
+        if self.gateway is not None:
+            told.append(f"gateway running as pid {self.gateway}")
+        elif self.owner.era is Era.SQLITE:
+            told.append("no gateway running")
+        return f"OpenClaw{' ' if self.version else ''}{self.version} ({', '.join(told)})"
+
+
+def describe(owner: Owner) -> Description:
+    """Return what the files and databases of *owner* say; nothing of it is changed."""
+    if owner.era is Era.NOBODY:
+        return Description(owner)
+    if owner.era is Era.FILES:
+        return Description(owner, _configured_version(owner.root), agents=tuple(_agents(owner)))
+    found = read_schemas(owner.root)
+    state = found.by_path.get(state_database(owner.root))
+    numbers = [] if state is None else [state.version]
+    of_agents = [each for each in found.by_path.values() if each.role is Role.AGENT]
+    if of_agents:
+        numbers.append(max(each.version for each in of_agents))
+    programs = [each.program for each in found.by_path.values() if each.program]
+    sessions = read_sessions(owner.root)
+    gateway = running_gateway(owner.root)
+    return Description(
+        owner,
+        state.program if state is not None and state.program else max(programs, default=""),
+        tuple(numbers),
+        tuple(sorted({each.agent for each in of_agents if each.agent})),
+        sum(len(each) for each in sessions.by_agent.values()),
+        None if gateway is None else gateway.pid,
+        tuple(dict.fromkeys(str(each) for each in (*found.problems, *sessions.problems))),
+    )
+
+
+def _configured_version(root: Path) -> str:
+    """Return the version that OpenClaw of the file era leaves in its configuration."""
+    path = root / "openclaw.json"
+    with suppress(StateError):
+        found: Any = parse_json5(read_regular(path, limit=_MOST_BYTES), path=path)
+        meta = found.get("meta") if isinstance(found, dict) else None
+        version = meta.get("lastTouchedVersion") if isinstance(meta, dict) else None
+        if isinstance(version, str):
+            return version
+    return ""
+
+
+def _agents(owner: Owner) -> Iterator[str]:
+    with suppress(OSError):
+        yield from sorted(each.name for each in os.scandir(owner.root / "agents") if each.is_dir())

@@ -1,0 +1,88 @@
+"""Records in the engine that is not the chosen one: found and named, not silently passed over."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from clawstate.errors import CorruptWarning, ElsewhereWarning, StateError
+from clawstate.state.engines import FILE, SQLITE
+from clawstate.state.record_places import record_places
+from clawstate.state.set_aside import FileSource, RowSource, Source
+from clawstate.state.taken_over import sentence, taken_over
+
+if TYPE_CHECKING:
+    from clawstate.state.ground import Ground
+
+WORDS = {FILE: "files", SQLITE: "rows of state/records.db"}
+"""Where the records of an engine lie, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftBehind:
+    """How many records of each store lie in *engine*, while the state keeps them in *chosen*."""
+
+    engine: str
+    chosen: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def command(self) -> str:
+        """What moves them."""
+        return f"clawstate store migrate --to {self.chosen}"
+
+    def sentence(self, store: str) -> str:
+        """Return what is left of *store*, and what to do."""
+        where = f"{WORDS[self.engine]}, where this state does not look for them"
+        return f"{store} ({self.counts[store]}) lie in {where}; '{self.command}' moves them"
+
+
+def left_behind(ground: Ground, *, chosen: str | None = None) -> LeftBehind:
+    """
+    Return what lies in the engine that is not *chosen*, by default the one that is.
+
+    Only looks; what cannot be read is left out.
+    """
+    engine = ground.engines.choice if chosen is None else chosen
+    other = FILE if engine != FILE else SQLITE
+    found = LeftBehind(other, engine)
+    if engine not in {FILE, SQLITE} or (other == SQLITE and not ground.paths.records_db.exists()):
+        return found
+    counts: dict[str, int] = {}
+    seen: set[str] = set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CorruptWarning)  # the doctor tells of damage
+        for place in record_places(ground):
+            if other == SQLITE and place.kind in seen:
+                continue  # several files, one kind of rows
+            seen.add(place.kind)
+            source: Source = (FileSource if other == FILE else RowSource)(place, ground)
+            with suppress(StateError):
+                if source.exists() and source.refusal() is None and (count := source.count()):
+                    counts[place.store] = counts.get(place.store, 0) + count
+    return LeftBehind(other, engine, counts)
+
+
+class Notice:
+    """Warns once, of each store that is opened, of its records that lie elsewhere by now."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._found: LeftBehind | None = None
+        self._gone: tuple[str, ...] = ()
+        self._told: set[str] = set()
+
+    def opened(self, *stores: str) -> None:
+        """Warn if records of *stores* are left behind; a look that fails says nothing."""
+        with suppress(StateError):
+            if self._found is None:
+                self._found = left_behind(self._ground)
+                self._gone = taken_over(self._ground)
+            for each in {*self._found.counts, *self._gone} & set(stores) - self._told:
+                self._told.add(each)
+                is_left = each in self._found.counts
+                message = self._found.sentence(each) if is_left else sentence(self._ground, (each,))
+                warnings.warn(ElsewhereWarning(message), stacklevel=4)

@@ -1,0 +1,330 @@
+"""Moving the records of a state from one engine to the other, so that none is lost on the way."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clawstate.clock import to_iso
+from clawstate.errors import InvalidError, StateError, UnavailableError
+from clawstate.files.atomic import write_atomic
+from clawstate.files.json_text import dump_compact, dump_pretty, parse_json
+from clawstate.files.regular import read_regular
+from clawstate.openclaw.owner import Era
+from clawstate.records.contract import Collection
+from clawstate.state.engines import FILE, SQLITE
+from clawstate.state.record_places import (
+    MARKS,
+    NAMES,
+    SESSIONS,
+    Place,
+    note_namespace,
+    record_places,
+)
+from clawstate.state.set_aside import FileSource, RowSource, Source
+
+if TYPE_CHECKING:
+    from clawstate.state.ground import Ground
+
+STORE = "state.store"
+_LEDGER = "migration.json"
+_COPYING, _CHOSEN = "copying", "chosen"
+_MOST = 256 << 20
+
+Tell = Callable[[int, int, str], None]
+"""Is told how many kinds of records are done, of how many, and which."""
+
+
+@dataclass(frozen=True, slots=True)
+class MovedRecords:
+    """
+    What became of the *count* records of one *store*.
+
+    Those by *kept* differ from records that the other engine had, and that stay; those by
+    *replaced* took the place of others. Either way the loser is in what was set aside.
+    """
+
+    store: str
+    count: int
+    kept: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """What was *moved* to the engine *to*, and where what it replaced was set *aside*."""
+
+    to: str
+    moved: tuple[MovedRecords, ...]
+    aside: Path
+    left: tuple[str, ...] = ()
+    """Sentences about what was not moved, and why."""
+
+
+def bring_marks(ground: Ground) -> None:
+    """
+    Move marks from files to rows, in a directory that OpenClaw took into its SQLite era.
+
+    There the engine changed without anybody's doing: a key that was handled must not be new for
+    that. Where they cannot be moved, `left_behind` tells of them.
+    """
+    has_files = next((ground.paths.root / "dedupe").glob("*.json"), None) is not None
+    if has_files and not ground.engines.is_moving:
+        with suppress(StateError), ground.engines.moving():
+            _Run(ground, SQLITE, lambda *_: None, stores=frozenset({MARKS, NAMES})).run()
+
+
+def migrate(ground: Ground, to: str, *, tell: Tell = lambda *_: None) -> Migration:
+    """
+    Move all records of the state to the engine *to*, `file` or `sqlite`, and choose it from now on.
+
+    Every record is copied and compared before the setting changes and before the source is put
+    away. Nobody else writes records meanwhile. A migration that was killed at any point is carried
+    on by the next, and until then loses nothing. Where both engines have a record that differs,
+    that of the engine in use counts; beside an OpenClaw that of the shared file.
+
+    Raises `InvalidError` for what must not be, `CorruptError` for records that cannot be read,
+    `UnavailableError` and `LockTimeoutError`; then the engine in use is the one that was before.
+    """
+    _require_allowed(ground, to)
+    with ground.engines.moving():
+        return _Run(ground, to, tell).run()
+
+
+def _require_allowed(ground: Ground, to: str) -> None:
+    if to not in {FILE, SQLITE}:
+        raise InvalidError("engine", "records can be moved to 'file' and to 'sqlite'")
+    if ground.engines.store is not None:
+        problem = "decides which engine counts, and a migration does that"
+        raise InvalidError("store", problem, "leave out --store, or the argument of open()")
+    era = ground.owner.era
+    if era is Era.SQLITE and to == FILE:
+        problem = "'file' would harm the OpenClaw that keeps this directory in SQLite"
+        raise InvalidError("engine", problem, "records of ours stay in state/records.db there")
+    if era is Era.FILES and to == SQLITE:
+        problem = (
+            "credentials and sessions lie in files that are OpenClaw's as well, which needs them"
+        )
+        raise InvalidError("engine", problem, "keep 'file' beside it, or use another directory")
+
+
+class _Run:
+    def __init__(
+        self, ground: Ground, to: str, tell: Tell, *, stores: frozenset[str] = frozenset()
+    ) -> None:
+        self._stores = stores
+        self._ground = ground
+        self._to = to
+        self._tell = tell
+        self._active = ground.engines.choice
+        moment = to_iso(ground.clock()).replace(":", "-")
+        self._aside = ground.paths.root / "state" / "set-aside" / moment
+        name = _LEDGER if not stores else f"some-{_LEDGER}"
+        self._ledger = _Ledger(ground.paths.root / "state" / name, to)
+        self._moved: dict[str, MovedRecords] = {}
+        self._left: list[str] = []
+
+    def run(self) -> Migration:
+        sources = list(self._sources())
+        found = {each.place.kind: each.read() for each in sources}
+        self._ledger.load(is_chosen=self._active == self._to)
+        if self._ledger.phase == _COPYING:
+            self._forget_deleted(sources, found)
+        if sources or self._ledger.phase is not None:
+            fresh = {kind: _digests(records) for kind, records in found.items()}
+            self._ledger.begin(fresh)
+        for number, each in enumerate(sources):
+            self._tell(number, len(sources), each.place.store)
+            self._copy(each, found[each.place.kind])
+        for each in sources:
+            self._verify(each.place, found[each.place.kind])
+        if self._ledger.phase is not None:
+            self._ledger.advance()
+        self._choose()
+        for each in sources:
+            self._put_away(each, found[each.place.kind])
+        self._tell(len(sources), len(sources), "")
+        self._ledger.remove()
+        return Migration(self._to, tuple(self._moved.values()), self._aside, tuple(self._left))
+
+    def _sources(self) -> Iterator[Source]:
+        for place in record_places(self._ground):
+            if self._stores and place.store not in self._stores:
+                continue
+            if self._to == SQLITE:
+                source: Source = FileSource(place, self._ground)
+            else:
+                source = RowSource(place, self._ground)
+            if (why := source.refusal()) is not None:
+                self._left.append(why)
+            elif source.exists():
+                yield source
+
+    def _copy(self, source: Source, records: Mapping[str, Any]) -> None:
+        place = source.place
+        known = self._ledger.carried(place.kind)
+        wanted = {key: each for key, each in records.items() if known.get(key) != _digest(each)}
+        if self._to == FILE and place.shared and place.store == SESSIONS:
+            told = self._adopted(wanted)
+        else:
+            told = self._merged(place, wanted)
+        if place.store == MARKS and self._to == SQLITE:
+            note_namespace(self._ground, place.file.stem)
+        before = self._moved.get(place.store, MovedRecords(place.store, 0))
+        self._moved[place.store] = MovedRecords(
+            place.store,
+            before.count + len(records),
+            (*before.kept, *told[0]),
+            (*before.replaced, *told[1]),
+        )
+
+    def _merged(self, place: Place, wanted: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+        """Put *wanted* into the target, and return which it kept, and which it replaced."""
+        target_wins = self._active == self._to or place.shared
+
+        def change(there: dict[str, Any]) -> tuple[dict[str, Any], tuple[list[str], list[str]]]:
+            differing = [key for key, each in wanted.items() if there.get(key, each) != each]
+            if target_wins:
+                return {**wanted, **there}, (differing, [])
+            lost = {key: there[key] for key in differing}
+            return {**there, **wanted}, ([], self._saved(place, lost))
+
+        return self._target(place).change_all(change) if wanted else ([], [])
+
+    def _saved(self, place: Place, lost: Mapping[str, Any]) -> list[str]:
+        if lost:
+            name = place.kind.replace("/", "-").replace(":", "-")
+            text = dump_pretty(dict(lost)).encode()
+            write_atomic(self._aside / f"replaced-{name}.json", text)
+        return [*lost]
+
+    def _adopted(self, wanted: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+        """Take sessions into OpenClaw's index, and return the keys that it has already."""
+        from clawstate.state.sessions import open_sessions  # noqa: PLC0415 - files only
+
+        sessions = open_sessions(self._ground)
+        there = {key for key in wanted if sessions.get(key) is not None}
+        new = {key: plain_entry(each) for key, each in wanted.items() if key not in there}
+        answer = sessions.adopt(new)
+        self._left += [f"session {key!r}: {why}" for key, why in answer.refused.items()]
+        return sorted(there), []
+
+    def _forget_deleted(
+        self, sources: list[Source], found: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """Take back copies of records that were deleted after a migration was killed."""
+        places = {each.place.kind: each.place for each in sources}
+        for kind, digests in self._ledger.kinds.items():
+            place = places.get(kind)
+            gone = {key for key in digests if key not in found.get(kind, {})}
+            if place is None or not gone:
+                continue
+
+            def change(
+                there: dict[str, Any],
+                gone: set[str] = gone,
+                digests: Mapping[str, str] = digests,
+            ) -> tuple[dict[str, Any], None]:
+                old = {key for key in gone if key in there and _digest(there[key]) == digests[key]}
+                return {key: each for key, each in there.items() if key not in old}, None
+
+            self._target(place).change_all(change)
+
+    def _verify(self, place: Place, records: Mapping[str, Any]) -> None:
+        if place.shared and place.store == SESSIONS:
+            return  # `adopt` told which came in
+        there = {each.key for each in self._target(place).scan()}
+        missing = records.keys() - there - self._ledger.carried(place.kind).keys()
+        if missing:
+            problem = f"{len(missing)} of {len(records)} {place.store} did not arrive in {self._to}"
+            raise UnavailableError(str(place.file), problem, "nothing was put away; repeat")
+
+    def _choose(self) -> None:
+        if self._active == self._to or self._ground.owner.era is Era.SQLITE:
+            return
+        self._ground.config.set(STORE, self._to)
+        if self._ground.engines.choice != self._to:
+            problem = f"still says {self._ground.engines.choice!r}"
+            raise UnavailableError(STORE, problem, "nothing was put away; see 'config get'")
+
+    def _put_away(self, source: Source, records: Mapping[str, Any]) -> None:
+        now = records
+        while not source.put_away(now, self._aside):
+            # A writer that had begun before the migration came in between.
+            now = source.read()
+            changed = {key: each for key, each in now.items() if records.get(key) != each}
+            self._merged(source.place, changed)
+
+    def _target(self, place: Place) -> Collection:
+        engines = self._ground.engines
+        if self._to == SQLITE:
+            return engines.rows().collection(place.shape)
+        return engines.files(place.root).collection(place.shape)
+
+
+def plain_entry(entry: Any) -> Any:
+    """Return the *entry* of a session without the members that tell where it lies."""
+    if not isinstance(entry, dict):
+        return entry
+    return {name: each for name, each in entry.items() if name not in {"sessionFile", "sessionKey"}}
+
+
+@dataclass(slots=True)
+class _Ledger:
+    """
+    What a migration to *to* has done so far, for the one that carries it on.
+
+    *kinds* holds the digest of each record that it copied. Once the target is the engine in use,
+    they are not copied again: what was deleted there since would come back.
+    """
+
+    path: Path
+    to: str
+    phase: str | None = None
+    kinds: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def load(self, *, is_chosen: bool) -> None:
+        with suppress(StateError):
+            found = parse_json(read_regular(self.path, limit=_MOST), path=self.path)
+            if not isinstance(found, dict):
+                return
+            is_same = found.get("to") == self.to
+            if is_same or is_chosen:
+                # Killed just before the setting changed, the source went on being used. One that
+                # is given up left copies there: what was deleted since must not come from them.
+                phase = str(found["phase"]) if is_same else _CHOSEN
+                self.phase = phase if is_chosen else _COPYING
+                self.kinds = {str(kind): dict(each) for kind, each in found["kinds"].items()}
+
+    def carried(self, kind: str) -> Mapping[str, str]:
+        """Return the digests of records of *kind* that were moved for good."""
+        return self.kinds.get(kind, {}) if self.phase == _CHOSEN else {}
+
+    def begin(self, kinds: Mapping[str, dict[str, str]]) -> None:
+        if self.phase != _CHOSEN:
+            self.phase, self.kinds = _COPYING, dict(kinds)
+            self._write()
+
+    def advance(self) -> None:
+        self.phase = _CHOSEN
+        self._write()
+
+    def remove(self) -> None:
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        document = {"version": 1, "to": self.to, "phase": self.phase, "kinds": self.kinds}
+        write_atomic(self.path, dump_pretty(document).encode())
+
+
+def _digests(records: Mapping[str, Any]) -> dict[str, str]:
+    return {key: _digest(each) for key, each in records.items()}
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(dump_compact(value).encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,169 @@
+"""Which records of a state there may be, and where each lies as a file and as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from clawstate.errors import InvalidError, StateError
+from clawstate.files.paths import normalise_agent_id
+from clawstate.files.safe_names import decode_name
+from clawstate.openclaw.owner import Era
+from clawstate.records.contract import Shape
+from clawstate.records.layouts import MapLayout
+from clawstate.state.agent_dirs import auth_profiles
+from clawstate.state.agents import agents_of, default_agent
+from clawstate.state.ground import placed
+from clawstate.stores.auth.legacy import LEDGER_LAYOUT
+from clawstate.stores.auth.rows import LAYOUT
+from clawstate.stores.device_auth import HELD
+from clawstate.stores.devices import DEVICES
+from clawstate.stores.pairing import ATTEMPTS, REQUESTS
+
+if TYPE_CHECKING:
+    from clawstate.state.ground import Ground
+
+CREDENTIALS, SESSIONS, ARCHIVE = "credentials", "sessions", "archived sessions"
+MARKS, NAMES = "dedupe marks", "dedupe namespaces"
+REQUESTED, DEVICE_TOKENS = "pairing requests", "device tokens"
+SESSIONS_KIND, ARCHIVE_KIND = "sessions", "session-archive"
+_AUTH, _SPACE = "auth:", "dedupe:"
+_LEDGER = Shape("imports", PurePosixPath("state/imports.json"), LEDGER_LAYOUT)
+_NAMES = Shape("dedupe-namespaces", PurePosixPath("dedupe/.namespaces.json"), MapLayout())
+_ROOT_INDEX = PurePosixPath("sessions/sessions.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """
+    Where the records of *store* lie: in the file of *shape* below *root*, or in rows of its kind.
+
+    Those of a *shared* place are OpenClaw's as well.
+    """
+
+    store: str
+    shape: Shape
+    root: Path
+    shared: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The name of its rows."""
+        return self.shape.kind
+
+    @property
+    def file(self) -> Path:
+        """Its file."""
+        return self.root / self.shape.path
+
+
+def record_places(ground: Ground) -> tuple[Place, ...]:
+    """
+    Return where records may lie whose engine is chosen for the whole state.
+
+    Files that OpenClaw of the SQLite era takes over are none of them, but for the index of sessions
+    in the state directory itself, which this program alone makes today.
+    """
+    root, era = ground.paths.root, ground.owner.era
+    found = [Place("imports", _LEDGER, root), Place(REQUESTED, _requests(ground), root)]
+    found += [Place("pairing attempts", ATTEMPTS, root), Place("devices", DEVICES, root)]
+    if era is Era.SQLITE:
+        found.append(Place(DEVICE_TOKENS, HELD, root))
+    else:
+        found += _credentials(ground, shared=era is Era.FILES)
+    found += [*_sessions(ground), *_dedupe(ground)]
+    return tuple(found)
+
+
+def _requests(ground: Ground) -> Shape:
+    chosen = ""
+    with suppress(StateError):
+        chosen = str(ground.config.get("pairing.path") or "")
+    # An absolute path elsewhere is a choice of its own, which no other engine has.
+    path = PurePosixPath(chosen)
+    is_inside = bool(chosen) and not path.is_absolute() and ".." not in path.parts
+    return replace(REQUESTS, path=path) if is_inside and "~" not in chosen else REQUESTS
+
+
+def _credentials(ground: Ground, *, shared: bool) -> Iterator[Place]:
+    names = {*agents_of(ground), *(each.removeprefix(_AUTH) for each in kinds(ground, _AUTH))}
+    for name in sorted(names):
+        root, path = placed(auth_profiles(ground, name), ground.paths.root)
+        yield Place(CREDENTIALS, Shape(f"{_AUTH}{name}", path, LAYOUT), root, shared)
+
+
+def _sessions(ground: Ground) -> Iterator[Place]:
+    from clawstate.state.sessions import chosen_place  # noqa: PLC0415 - which asks for engines
+
+    root, era = ground.paths.root, ground.owner.era
+    choice = ""
+    with suppress(StateError):
+        choice = chosen_place(ground)
+    if era is Era.FILES:
+        agents = sorted({default_agent(ground), *_agents(root)})
+        yield Place(
+            SESSIONS, _index(ground.paths.agent_sessions_index(agents[0]), root), root, True
+        )
+        home = ground.paths.agent_sessions_index(default_agent(ground))
+        yield Place(ARCHIVE, _archive(home, root), root)
+    elif choice == ground.engines.choice:
+        yield Place(SESSIONS, _index(root / _ROOT_INDEX, root), root)
+        yield Place(ARCHIVE, _archive(root / _ROOT_INDEX, root), root)
+    if era is Era.SQLITE:
+        for agent in _agents(root):
+            place = _archive(ground.paths.agent_sessions_index(agent), root)
+            yield Place(ARCHIVE, place, root)
+
+
+def _index(path: Path, root: Path) -> Shape:
+    inside = PurePosixPath(path.relative_to(root))
+    return Shape(SESSIONS_KIND, inside, MapLayout(), newline=False)
+
+
+def _archive(index: Path, root: Path) -> Shape:
+    inside = PurePosixPath(index.relative_to(root))
+    return Shape(ARCHIVE_KIND, inside.parent / "archive" / inside.name, MapLayout())
+
+
+def _dedupe(ground: Ground) -> Iterator[Place]:
+    root = ground.paths.root
+    names = {each.removeprefix(_SPACE) for each in kinds(ground, _SPACE)}
+    with suppress(OSError):
+        files = [each for each in (root / "dedupe").iterdir() if each.suffix == ".json"]
+        names |= {each.stem for each in files if _is_name(each.stem)}
+    for name in sorted(names):
+        shape = Shape(f"{_SPACE}{name}", PurePosixPath(f"dedupe/{name}.json"), MapLayout())
+        yield Place(MARKS, shape, root)
+    yield Place(NAMES, _NAMES, root)
+
+
+def note_namespace(ground: Ground, stem: str) -> None:
+    """Record the namespace of the marks in the file *stem*: rows know it by no name of a file."""
+    name = decode_name(stem)
+    if name is not None:
+        ground.engines.rows().collection(_NAMES).put(stem, {"namespace": name})
+
+
+def _is_name(stem: str) -> bool:
+    try:
+        decode_name(stem)
+    except InvalidError:
+        return False
+    return True
+
+
+def _agents(root: Path) -> list[str]:
+    with suppress(OSError):
+        found = (each.name for each in (root / "agents").iterdir())
+        return sorted(each for each in found if normalise_agent_id(each) == each)
+    return []
+
+
+def kinds(ground: Ground, prefix: str) -> tuple[str, ...]:
+    """Return the kinds of rows that start with *prefix*, whichever engine is chosen."""
+    if not ground.paths.records_db.exists():
+        return ()
+    return ground.engines.rows().kinds(prefix)

@@ -1,0 +1,167 @@
+"""Where records are moved from: read whole, and put away once they are elsewhere."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from clawstate.errors import StateError
+from clawstate.files.atomic import make_private_dir
+from clawstate.files.lock import FileLock
+from clawstate.files.lock_options import SESSION_INDEX
+from clawstate.files.refusals import translated
+from clawstate.openclaw.owner import Era
+from clawstate.records.json_files import JsonFilesBackend
+from clawstate.records.last_good import copy_path
+from clawstate.state.record_places import SESSIONS, Place
+from clawstate.stores.sessions.forms import PROFILES
+from clawstate.stores.sessions.profile_files import ProfileFiles
+
+if TYPE_CHECKING:
+    from clawstate.state.ground import Ground
+
+
+class Source(Protocol):
+    """The records of one place in the engine that they leave."""
+
+    @property
+    def place(self) -> Place:
+        """The place."""
+
+    def exists(self) -> bool:
+        """Tell whether there are any."""
+
+    def refusal(self) -> str | None:
+        """Return why they stay where they are, or `None`."""
+
+    def count(self) -> int:
+        """Return how many there are."""
+
+    def read(self) -> dict[str, Any]:
+        """Return them all; raises `CorruptError` rather than pass over what cannot be read."""
+
+    def put_away(self, records: Mapping[str, Any], aside: Path) -> bool:
+        """Move them out of the way, below *aside*, if these still are *records*; else False."""
+
+
+class FileSource:
+    """The records in a file."""
+
+    def __init__(self, place: Place, ground: Ground) -> None:
+        self.place = place
+        self._ground = ground
+        self._collection = JsonFilesBackend(place.root).collection(place.shape)
+
+    def exists(self) -> bool:
+        """Tell whether the file is there."""
+        return self.place.file.is_file()
+
+    def refusal(self) -> str | None:
+        """Return why the file stays: OpenClaw has sessions of its own in it."""
+        if self.place.store != SESSIONS or self._ground.owner.era is Era.NOBODY:
+            return None
+        try:
+            found = self._collection.scan() if self.exists() else ()
+            is_ours = all(is_entry_of_ours(each.value) for each in found)
+        except StateError:
+            return None  # reading it will tell
+        if is_ours:
+            return None
+        return f"{self.place.file} holds sessions of OpenClaw, which takes them over itself"
+
+    def count(self) -> int:
+        """Return how many records are in the file."""
+        return self._collection.count()
+
+    def read(self) -> dict[str, Any]:
+        """Return the records; sessions with what only their profiles have."""
+        if (damage := self._collection.damage()) is not None:
+            raise damage
+        found = {each.key: each.value for each in self._collection.scan()}
+        if self.place.store != SESSIONS:
+            return found
+        profiles = ProfileFiles(self.place.file.parent / PROFILES, lock=SESSION_INDEX)
+        for key, entry in found.items():
+            profile = profiles.read(key) if isinstance(entry, dict) else None
+            if profile is not None:
+                found[key] = {**entry, **_without(profile.extra, entry)}
+        return found
+
+    def put_away(self, records: Mapping[str, Any], aside: Path) -> bool:
+        """Move the file, its last good copy and its profiles below *aside*."""
+        path = self.place.file
+        with FileLock(path, options=self._ground.lock) as lock:
+            if path.exists() and self.read() != records:
+                return False
+            lock.confirm()
+            for each in (path, copy_path(path), *self._profiles()):
+                _moved(each, self._ground.paths.root, aside)
+        return True
+
+    def _profiles(self) -> tuple[Path, ...]:
+        is_index = self.place.store == SESSIONS
+        return (self.place.file.parent / PROFILES,) if is_index else ()
+
+
+class RowSource:
+    """The records in rows."""
+
+    def __init__(self, place: Place, ground: Ground) -> None:
+        self.place = place
+        self._ground = ground
+        self._revisions: dict[str, str] = {}
+
+    def exists(self) -> bool:
+        """Tell whether there are rows of the kind."""
+        if not self._ground.paths.records_db.exists():
+            return False
+        return self.count() > 0
+
+    def refusal(self) -> str | None:
+        """Return nothing: all rows are ours."""
+        return None
+
+    def count(self) -> int:
+        """Return how many rows there are."""
+        return self._ground.engines.rows().collection(self.place.shape).count()
+
+    def read(self) -> dict[str, Any]:
+        """Return the records."""
+        found = list(self._ground.engines.rows().collection(self.place.shape).scan())
+        self._revisions = {each.key: each.revision for each in found}
+        return {each.key: each.value for each in found}
+
+    def put_away(self, records: Mapping[str, Any], aside: Path) -> bool:  # noqa: ARG002 - see `Source`
+        """Give the rows a kind that no collection has."""
+        return self._ground.engines.rows().set_aside(self.place.kind, self._revisions)
+
+
+def is_entry_of_ours(entry: object) -> bool:
+    """Tell whether *entry* is one that this program put into an index that it has to itself."""
+    file = entry.get("sessionFile") if isinstance(entry, dict) else None
+    return isinstance(file, str) and file.startswith(f"{PROFILES}/")
+
+
+def _without(extra: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: each for name, each in extra.items() if name not in entry}
+
+
+def _moved(path: Path, root: Path, aside: Path) -> None:
+    inside = path.is_relative_to(root)
+    target = aside / path.relative_to(root) if inside else _beside(path, aside)
+    with translated(path, "was not moved away"):
+        if not path.exists():
+            return
+        make_private_dir(target.parent)
+        try:
+            path.rename(target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            path.rename(_beside(path, aside))
+
+
+def _beside(path: Path, aside: Path) -> Path:
+    return path.with_name(f"{path.name}.moved-{aside.name}")

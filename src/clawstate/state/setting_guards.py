@@ -1,0 +1,68 @@
+"""Settings that would hide what is kept: refused as long as there is something to hide."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from clawstate.config.key_path import get_at, parse_key_path
+from clawstate.errors import ConfigError, NotFoundError
+from clawstate.openclaw.owner import Era
+from clawstate.state.engines import FILE, SQLITE
+from clawstate.state.left_behind import WORDS, left_behind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clawstate.state.ground import Ground
+
+_STORE, _SESSIONS = "state.store", "session.store"
+
+
+def guard_settings(ground: Ground) -> Callable[[Any, Any, bool], None]:
+    """
+    Return what refuses a change of `state.store` or `session.store` that would hide records.
+
+    It raises `ConfigError` with the command that moves them. A change of `session.store` can be
+    forced.
+    """
+
+    def judge(before: Any, after: Any, force: bool) -> None:  # noqa: FBT001 - see `Judge`
+        if ground.engines.is_moving or ground.owner.era is Era.SQLITE:
+            return  # there no setting counts
+        old, new = _at(before, _STORE, FILE), _at(after, _STORE, FILE)
+        if old != new and ground.engines.store is None:
+            _require_none(ground, str(old), str(new))
+        sessions = _at(before, _SESSIONS), _at(after, _SESSIONS)
+        if sessions[0] != sessions[1] and not force:
+            _require_no_sessions(ground)
+
+    return judge
+
+
+def _require_none(ground: Ground, old: str, new: str) -> None:
+    if old not in {FILE, SQLITE}:
+        return
+    found = left_behind(ground, chosen=SQLITE if old == FILE else FILE)
+    if not found.counts:
+        return
+    counts = ", ".join(f"{count} {store}" for store, count in found.counts.items())
+    problem = f"would hide what lies in {WORDS[old]}: {counts}"
+    hint = f"'clawstate store migrate --to {new}' moves them, and sets it"
+    if ground.owner.era is Era.FILES or new not in {FILE, SQLITE}:
+        hint = "use another state directory for it"
+    raise ConfigError(_STORE, problem, hint)
+
+
+def _require_no_sessions(ground: Ground) -> None:
+    from clawstate.state.sessions import open_sessions  # noqa: PLC0415 - rarely needed
+
+    if count := len(open_sessions(ground).entries()):
+        problem = f"would hide the {count} sessions that lie where it says now"
+        raise ConfigError(_SESSIONS, problem, "move their index there, then repeat with --force")
+
+
+def _at(tree: Any, path: str, default: Any = None) -> Any:
+    try:
+        return get_at(tree, parse_key_path(path))
+    except NotFoundError:
+        return default

@@ -1,0 +1,59 @@
+"""The noun `store`, and what `status` and `doctor` say of records that lie elsewhere."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def kept(cli):
+    cli("sessions", "create", "a")
+    cli("dedupe", "check", "update-1", "--namespace", "telegram")
+    return cli
+
+
+def test_records_are_moved_and_counted(kept) -> None:
+    """`store migrate` moves all records, counts them, and the next commands find them."""
+    done = kept("store", "migrate", "--to", "sqlite", "--json")
+
+    assert done.code == 0
+    assert done.json["records"]["sessions"] == 1
+    assert kept("dedupe", "check", "update-1", "--namespace", "telegram", "--json").json == {
+        "new": False
+    }
+    shown = kept("store", "status", "--json").json
+    assert (shown["engine"], shown["records"]["sessions"]) == ("sqlite", 1)
+    assert shown["leftBehind"]["records"] == {}
+
+
+def test_the_setting_alone_is_refused(kept) -> None:
+    """`config set state.store` with records elsewhere names the command, and hides nothing."""
+    refused = kept("config", "set", "state.store", "sqlite")
+
+    assert refused.code == 1
+    assert "clawstate store migrate --to sqlite" in refused.err
+    assert kept("sessions", "list", "--json").json["count"] == 1
+
+
+def test_records_elsewhere_are_told_everywhere(kept) -> None:
+    """Records that are not read are a warning, a line of `status` and a finding of `doctor`."""
+    asked = kept("--store", "sqlite", "dedupe", "check", "update-1", "--namespace", "telegram")
+    status = kept("--store", "sqlite", "status")
+    doctor = kept("--store", "sqlite", "doctor", "--json")
+
+    assert "dedupe marks (1) lie in files" in asked.err
+    assert "sessions (1) lie in files" in status.out
+    assert status.err == ""
+    codes = [each["code"] for each in doctor.json["findings"]]
+    assert (doctor.code, codes.count("left-behind")) == (1, 2)
+
+
+def test_status_says_whose_the_directory_is(kept, tmp_path) -> None:
+    """Beside an OpenClaw `status` names it in one line, and `doctor` too."""
+    assert "belongs to" not in kept("status").out
+
+    (tmp_path / "state/cron").mkdir()
+
+    assert "OpenClaw (file era)" in kept("status").out
+    assert kept("status", "--json").json["openclaw"]["era"] == "files"
+    assert "belongs to OpenClaw (file era)" in kept("doctor").out

@@ -1,0 +1,325 @@
+"""Moving all records of a state to another engine, whatever comes in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+import clawstate
+from clawstate.errors import (
+    ConfigError,
+    CorruptError,
+    ElsewhereWarning,
+    InvalidError,
+    UnavailableError,
+)
+from clawstate.state import record_moves, set_aside
+from clawstate.state.left_behind import left_behind
+from clawstate.state.record_moves import migrate
+
+KEY = {"type": "api_key", "provider": "openai", "key": "sk-made-up"}
+TOKEN = {"type": "token", "provider": "github", "token": "made-up-token"}
+
+
+@pytest.fixture
+def root(tmp_path, clock) -> Path:
+    """Return a state with records of every store."""
+    with clawstate.open(tmp_path / "state", clock=clock) as state:
+        state.auth().upsert("openai:a", KEY)
+        state.auth("work").upsert("github:b", TOKEN)
+        for name in ("a", "b", "gone"):
+            state.sessions.resolve(name)
+        state.sessions.update("a", {"label": "first"})
+        state.sessions.delete("gone")
+        state.pairing.approve(state.pairing.request(user_id="ada", device_id="phone").code)
+        state.pairing.request(user_id="ada", device_id="tablet")
+        for space in ("telegram", "x" * 300):
+            state.dedupe.check_and_record("update-1", namespace=space)
+    return tmp_path / "state"
+
+
+def contents(root: Path, clock) -> dict[str, object]:
+    with clawstate.open(root, clock=clock) as state:
+        found = {
+            "main": {each.id: each.credential for each in state.auth().profiles()},
+            "work": {each.id: each.credential for each in state.auth("work").profiles()},
+            "sessions": [each.document() for each in state.sessions.entries()],
+            "archived": [each.archive for each in state.sessions.archived()],
+            "pending": [each.device_id for each in state.pairing.pending()],
+            "devices": [each.device_id for each in state.devices.paired()],
+            "spaces": state.dedupe.namespaces(),
+            "seen": [state.dedupe.seen("update-1", namespace=each) for each in ("telegram",)],
+        }
+        assert left_behind(state.ground).counts == {}
+    return found
+
+
+def moved(root: Path, to: str, clock) -> record_moves.Migration:
+    with clawstate.open(root, clock=clock) as state:
+        return migrate(state.ground, to)
+
+
+def test_every_record_is_there_in_the_other_engine_and_back(root, clock) -> None:
+    """All stores answer the same from rows as from files, and again from files."""
+    before = contents(root, clock)
+
+    there = moved(root, "sqlite", clock)
+    in_rows = contents(root, clock)
+    back = moved(root, "file", clock)
+
+    assert in_rows == before
+    assert contents(root, clock) == before
+    assert [(each.store, each.count) for each in there.moved[:4]] == [
+        ("pairing requests", 1),
+        ("devices", 1),
+        ("credentials", 2),
+        ("sessions", 2),
+    ]
+    assert sum(each.count for each in back.moved) >= sum(each.count for each in there.moved)
+
+
+def test_the_source_is_kept_where_nothing_reads_it(root, clock) -> None:
+    """The files that were moved lie aside, whole and private, with their last good copies."""
+    before = (root / "agents/main/agent/auth-profiles.json").read_bytes()
+
+    done = moved(root, "sqlite", clock)
+
+    kept = done.aside / "agents/main/agent/auth-profiles.json"
+    assert kept.read_bytes() == before
+    assert kept.stat().st_mode & 0o077 == 0
+    assert done.aside.stat().st_mode & 0o077 == 0
+    assert not (root / "agents/main/agent/auth-profiles.json").exists()
+    assert not (root / "sessions/sessions.json").exists()
+
+
+def test_members_that_only_a_profile_has_come_along(root, clock) -> None:
+    """What another program put into the file of a session is in its row."""
+    profile = root / "sessions/profile/a.json"
+    document = json.loads(profile.read_text())
+    profile.write_text(json.dumps({**document, "theirs": {"x": 1}}))
+
+    moved(root, "sqlite", clock)
+
+    with clawstate.open(root, clock=clock) as state:
+        assert state.sessions.require("a").fields["theirs"] == {"x": 1}
+
+
+def test_a_migration_twice_moves_nothing_more(root, clock) -> None:
+    """Where nothing is left there is nothing to do, and nothing is written."""
+    moved(root, "sqlite", clock)
+
+    assert moved(root, "sqlite", clock).moved == ()
+
+
+def test_leftovers_come_in_beside_what_is_there(root, clock) -> None:
+    """Records of the engine in use stay where both differ; the others come in."""
+    moved(root, "sqlite", clock)
+    with clawstate.open(root, store="file", clock=clock) as other:
+        with pytest.warns(ElsewhereWarning):
+            profiles = other.auth()
+        profiles.upsert("openai:a", {**KEY, "key": "sk-of-the-file"})
+        profiles.upsert("openai:c", KEY)
+
+    done = moved(root, "sqlite", clock)
+
+    assert done.moved[0].kept == ("profile/openai:a",)
+    with clawstate.open(root, clock=clock) as state:
+        assert {each.id for each in state.auth().profiles()} == {"openai:a", "openai:c"}
+        assert state.auth().get("openai:a").key == KEY["key"]
+
+
+def test_damaged_records_are_never_left_out(root, clock) -> None:
+    """A file that cannot be read stops the migration, with the engine as it was."""
+    (root / "state/devices.json").write_text("{")
+
+    with pytest.raises(CorruptError, match=r"devices\.json"):
+        moved(root, "sqlite", clock)
+
+    with clawstate.open(root, clock=clock) as state:
+        assert state.ground.engines.choice == "file"
+        assert len(state.sessions.entries()) == 2
+
+
+@pytest.mark.parametrize("to", ["sqlite", "file"])
+def test_an_open_state_never_writes_to_where_nobody_looks(root, clock, to) -> None:
+    """A state that was open when records were moved refuses to write, and loses no record."""
+    if to == "file":
+        moved(root, "sqlite", clock)
+    with clawstate.open(root, clock=clock) as old:
+        old.auth().profiles()
+        old.sessions.entries()
+        old.devices.paired()
+        old.dedupe.seen("k")
+        moved(root, to, clock)
+
+        for write in (
+            lambda: old.auth().upsert("openai:late", KEY),
+            lambda: old.sessions.resolve("late"),
+            lambda: old.devices.revoke("phone"),
+            lambda: old.dedupe.check_and_record("late"),
+        ):
+            with pytest.raises(UnavailableError, match="open the state again"):
+                write()
+
+    contents(root, clock)  # finds nothing left behind
+
+
+def test_writers_wait_for_a_migration(root, clock) -> None:
+    """While records are moved nobody writes; whoever waited is told where to go on."""
+    failed: list[BaseException] = []
+    with clawstate.open(root, clock=clock) as mover, clawstate.open(root, clock=clock) as writer:
+        writer.sessions.entries()
+
+        def write() -> None:
+            try:
+                writer.sessions.resolve("late")
+            except UnavailableError as error:
+                failed.append(error)
+
+        with mover.ground.engines.moving():
+            thread = threading.Thread(target=write)
+            thread.start()
+            thread.join(0.2)
+            assert thread.is_alive()
+            mover.config.set("state.store", "sqlite")
+        thread.join()
+
+    assert len(failed) == 1
+
+
+def test_a_setting_that_would_hide_records_is_refused(root, clock) -> None:
+    """`state.store` changes with the records, not without them; the command is named."""
+    with clawstate.open(root, clock=clock) as state:
+        with pytest.raises(ConfigError, match="store migrate --to sqlite"):
+            state.config.set("state.store", "sqlite")
+        with pytest.raises(ConfigError, match="store migrate --to sqlite"):
+            state.config.replace('{"state": {"store": "sqlite"}}')
+
+        assert state.config.get("state.store", "file") == "file"
+
+
+def test_undoing_the_setting_is_refused_as_well(root, clock) -> None:
+    """A change that a migration made is undone by a migration, not by hiding the records again."""
+    moved(root, "sqlite", clock)
+
+    with clawstate.open(root, clock=clock) as state:
+        with pytest.raises(ConfigError, match="store migrate --to file"):
+            state.config.unset("state.store")
+        with pytest.raises(ConfigError, match="store migrate --to file"):
+            state.config.undo()
+
+
+def test_another_place_of_the_sessions_is_refused_while_there_are_some(root, clock) -> None:
+    """`session.store` hides no sessions unless that is forced."""
+    with clawstate.open(root, clock=clock) as state:
+        with pytest.raises(ConfigError, match="2 sessions"):
+            state.config.set("session.store", "elsewhere/index.json")
+
+        assert state.config.set("session.store", "elsewhere/index.json", force=True) is not None
+
+
+def test_an_empty_state_takes_any_engine(tmp_path, clock) -> None:
+    """Where nothing is kept yet, the setting alone chooses the engine."""
+    with clawstate.open(tmp_path / "state", clock=clock) as state:
+        state.config.set("state.store", "sqlite")
+        state.sessions.resolve("a")
+
+        assert state.ground.engines.choice == "sqlite"
+
+
+def test_records_elsewhere_are_told_when_their_store_is_opened(root, clock) -> None:
+    """A state that keeps its records in another engine warns, once for each store."""
+    with clawstate.open(root, store="sqlite", clock=clock) as state:
+        with pytest.warns(ElsewhereWarning, match=r"sessions \(2\)") as told:
+            sessions = state.sessions
+        sessions.entries()
+        assert state.sessions is sessions
+        with pytest.warns(ElsewhereWarning, match="dedupe marks"):
+            state.dedupe.seen("update-1", namespace="telegram")
+
+    assert len(told) == 1
+
+
+def test_what_must_not_be_is_refused(root, clock) -> None:
+    """Only known engines are targets, and none while an argument chooses another."""
+    with pytest.raises(InvalidError):
+        moved(root, "postgresql://h/db", clock)
+    with clawstate.open(root, store="file", clock=clock) as state, pytest.raises(InvalidError):
+        migrate(state.ground, "sqlite")
+
+
+def _killed(root: Path, to: str, clock, line: int) -> bool:
+    """Run a migration in a child that dies at that *line* of it; False if it came to its end."""
+    child = os.fork()
+    if child == 0:
+        left = line
+        files = {record_moves.__file__, set_aside.__file__}
+
+        def trace(frame, event, _arg):
+            nonlocal left
+            if frame.f_code.co_filename not in files:
+                return None
+            if event == "line":
+                left -= 1
+                if left <= 0:
+                    os._exit(9)
+            return trace
+
+        sys.settrace(trace)
+        moved(root, to, clock)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+
+
+@pytest.mark.parametrize("to", ["sqlite", "file"])
+@pytest.mark.parametrize("step", [40, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_kill_at_any_point_loses_nothing(root, clock, tmp_path, to, step) -> None:
+    """Killed at any of many points and repeated, a migration gives what an undisturbed one does."""
+    if to == "file":
+        moved(root, "sqlite", clock)
+    expected = contents(root, clock)
+    points, line = 0, 3
+    while True:
+        copy = tmp_path / f"copy-{line}"
+        shutil.copytree(root, copy)
+        if not _killed(copy, to, clock, line):
+            break
+        points += 1
+        moved(copy, to, clock)
+        assert contents(copy, clock) == expected, line
+        shutil.rmtree(copy)
+        line += max(step, line * step // 150)
+    assert points > 5
+
+
+def test_a_migration_that_is_given_up_brings_nothing_back(root, clock) -> None:
+    """Copies of a migration that was killed do not come in when records shall stay after all."""
+    assert _killed(root, "sqlite", clock, 400)
+    with clawstate.open(root, clock=clock) as state:
+        state.sessions.delete("b")
+
+    moved(root, "file", clock)
+
+    with clawstate.open(root, clock=clock) as state:
+        assert [each.session_key for each in state.sessions.entries()] == ["a"]
+        assert left_behind(state.ground).counts == {}
+
+
+def test_what_was_deleted_after_a_kill_stays_deleted(root, clock) -> None:
+    """A record that went while a migration lay half done does not come back with the next."""
+    assert _killed(root, "sqlite", clock, 400)
+    with clawstate.open(root, clock=clock) as state:
+        assert state.ground.engines.choice == "file"
+        state.sessions.delete("b")
+
+    moved(root, "sqlite", clock)
+
+    with clawstate.open(root, clock=clock) as state:
+        assert [each.session_key for each in state.sessions.entries()] == ["a"]
