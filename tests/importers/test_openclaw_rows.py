@@ -352,10 +352,11 @@ def test_damaged_rows_are_failures_and_hide_no_others(home, state) -> None:
     )
     home.agent("main", "UPDATE session_transcript_cold_archives SET archive_sha256 = 'x'")
     home.state("UPDATE config_machine_state SET value_json = '[]'")
-    home.state("UPDATE device_pairing_paired SET tokens_json = '{'")
+    home.state("INSERT INTO device_pairing_paired (device_id, tokens_json) VALUES ('bad', '{')")
 
     report = import_openclaw(state, home.root)
 
+    assert [each.device_id for each in state.devices.paired()] == ["phone"]
     assert {kind for kind, _ in failures(report)} == {"auth", "sessions", "transcripts", "devices"}
     assert sorted(state.auth("work").document()["profiles"]) == ["anthropic:w"]
     assert state.sessions.get("agent:main:main") is not None
@@ -391,7 +392,7 @@ def test_files_beside_the_databases_only_fill_gaps(home, state, clock) -> None:
 def test_import_into_the_directory_itself_writes_rows_of_our_own(home, clock) -> None:
     """In OpenClaw's directory all comes into our database; its databases and files stay."""
     before = files(home.root)
-    with clawstate.open(home.root, clock=clock, store="sqlite") as state:
+    with clawstate.open(home.root, clock=clock) as state:
         report = import_openclaw(state, home.root)
         again = import_openclaw(state, home.root)
         found = contents(state)
@@ -406,7 +407,32 @@ def test_import_into_the_directory_itself_writes_rows_of_our_own(home, clock) ->
     after = files(home.root)
     assert {path: after.get(path) for path in before} == before
     ours = {path for path in after if path not in before}
-    assert not [path for path in ours if path.startswith(("agents", "sessions", "cred"))]
+    assert not [
+        path for path in ours if path.startswith(("agents", "sessions", "identity", "cred"))
+    ]
+
+
+@pytest.mark.parametrize("place", ["inside", "outside", "outside of a home"])
+def test_a_database_elsewhere_is_found_by_the_registry(
+    home, state, tmp_path, place, monkeypatch
+) -> None:
+    """An agent's own directory counts in the source, and outside of it in the user's own home."""
+    usual = home.root / "agents/work/agent/openclaw-agent.sqlite"
+    moved_to = (home.root / "mine" if place == "inside" else tmp_path / "far") / usual.name
+    moved_to.parent.mkdir()
+    usual.rename(moved_to)
+    named = "mine/openclaw-agent.sqlite" if place == "inside" else str(moved_to)
+    home.state("UPDATE agent_databases SET path = ? WHERE agent_id = 'work'", (named,))
+    if place == "outside":
+        monkeypatch.setenv("HOME", str(home.root.parent))
+
+    report = import_openclaw(state, home.root)
+
+    is_taken = place != "outside of a home"
+    assert (state.sessions.get("agent:work:main") is not None) is is_taken
+    assert not report.has_failed()
+    said = [each.path for each in report.remarks if "outside of the source" in each.message]
+    assert said == ([] if is_taken else [str(moved_to)])
 
 
 def test_one_agents_things_are_taken_alone(home, state) -> None:

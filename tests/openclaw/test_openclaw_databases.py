@@ -168,7 +168,7 @@ def test_missing_tables_and_columns_are_empty_and_unknown_ones_are_listed(made) 
     made.state("INSERT INTO novel VALUES (1), (2)")
 
     with snapshot(path, Role.STATE) as found:
-        assert StateDatabase(found).devices() == {}
+        assert StateDatabase(found).devices().documents == {}
         assert StateDatabase(found).identity() is None
         assert found.left_alone() == {"novel": 2}
         assert found.unknown_columns() == ("device_auth_tokens.extra",)
@@ -308,9 +308,9 @@ def test_pairing_allow_lists_devices_identity_and_marks_are_the_documents_of_fil
         token |= {"scopes": ["a"], "updatedAtMs": 7}
         held = {"version": 1, "deviceId": "id", "tokens": {"operator": token}}
         assert found.device_auth() == {"id": held}
-        assert found.devices()["phone"]["displayName"] == "Ada's"
-        assert found.devices()["phone"]["tokens"]["node"] == {"token": "secret-of-the-phone"}
-        assert found.devices()["phone"]["createdAtMs"] == 8
+        phone = found.devices().documents["phone"]
+        assert (phone["displayName"], phone["createdAtMs"]) == ("Ada's", 8)
+        assert phone["tokens"]["node"] == {"token": "secret-of-the-phone"}
         assert list(found.marks(now_ms=made.ms())) == [Mark("telegram", row[0], "m1", 5)]
 
 

@@ -43,6 +43,18 @@ class Mark:
     seen_at_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """
+    The paired devices by id, in the form of `devices/paired.json`, tokens and all.
+
+    Of those that cannot be read the ids, and why.
+    """
+
+    documents: dict[str, Any] = field(default_factory=dict, repr=False)
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+
 class StateDatabase:
     """What a snapshot of the database of the whole state holds."""
 
@@ -134,10 +146,10 @@ class StateDatabase:
             }
         return found
 
-    def devices(self) -> dict[str, Any]:
-        """Return the paired devices by id, in the form of `devices/paired.json`, tokens and all."""
+    def devices(self) -> Devices:
+        """Return the paired devices."""
         table = "device_pairing_paired"
-        found: dict[str, Any] = {}
+        found = Devices()
         for row in self.snapshot.rows(table, _DEVICE):
             known = {
                 column: value
@@ -145,22 +157,27 @@ class StateDatabase:
                 if value is not None
             }
             name = str(known["device_id"])
-            found[name] = {
-                _member(column): self.snapshot.json(value, table, name)
-                if column.endswith(_JSON)
-                else value
-                for column, value in known.items()
-            }
+            try:
+                found.documents[name] = {
+                    _member(column): self.snapshot.json(value, table, name)
+                    if column.endswith(_JSON)
+                    else value
+                    for column, value in known.items()
+                }
+            except CorruptError as error:
+                found.unreadable[name] = error.problem
         return found
 
     def marks(self, *, now_ms: int) -> Iterator[Mark]:
-        """Yield the marks of plugins that have not expired; raises `CorruptError`."""
+        """Yield the marks of plugins that have not expired; what is none is passed over."""
         table = "plugin_state_entries"
         columns = ("plugin_id", "namespace", "entry_key", "value_json", "expires_at")
         for plugin, space, entry, text, expires in self.snapshot.rows(table, columns):
             if not str(entry).startswith("k.") or (expires is not None and expires <= now_ms):
                 continue
-            value = self.snapshot.json(text, table, str(entry))
+            value = None
+            with suppress(CorruptError):
+                value = self.snapshot.json(text, table, str(entry))
             if isinstance(value, dict) and _is_mark(value):
                 yield Mark(str(plugin), str(space), value["key"], value["seenAt"])
 

@@ -18,7 +18,6 @@ _LANCEDB = (
 )
 _LINK = "is a link, which is not followed; import the directory it leads to, or put a copy there"
 _CLAWSTATE = "clawstate"
-_COLD = re.compile(r"agents/[^/]+/sessions/cold/[0-9a-f]{64}\.jsonl\.zst")
 _BESIDE = ("-wal", "-shm")
 _DATABASES = re.compile(r"state/openclaw[^/]*|agents/[^/]+/agent/openclaw-agent\.sqlite[^/]+")
 _TABLES = 12  # that are named
@@ -59,7 +58,7 @@ def count_left_alone(job: Job) -> None:
     """Count what is left alone by its place, with a reason for each; name the tables left."""
     _tell_tables(job)
     groups: dict[str, int] = defaultdict(int)
-    known = included(job)
+    known = included(job) | job.media | _of_databases(job)
     for found in job.files:
         if found.in_database:
             continue
@@ -97,24 +96,22 @@ def _is_telling(found: Found) -> bool:
 
 
 def _is_taken(found: Found, included: frozenset[str], job: Job) -> bool:
-    path = found.path
-    if path in included or path in job.media:
+    if found.path in included:
         return True
-    note = _NOTE.fullmatch(path)
-    if note is not None and (note["name"] in notes_of(job) or "/" in note["name"]):
-        return True
-    rows = {each.path for each in job.databases.agents}
-    if any(path in {each, *(f"{each}{end}" for end in _BESIDE)} for each in rows):
-        return True
-    return path in _cold_files(job)
+    note = _NOTE.fullmatch(found.path)
+    return note is not None and (note["name"] in notes_of(job) or "/" in note["name"])
 
 
-def _cold_files(job: Job) -> frozenset[str]:
-    return frozenset(
-        f"{each.path.rpartition('/')[0].rpartition('/')[0]}/sessions/cold/{name}"
-        for each in job.databases.agents
-        for name in each.transcripts.cold_names()
-    )
+def _of_databases(job: Job) -> frozenset[str]:
+    """Return the databases that were read, and the files beside them that belong to them."""
+    found: set[str] = set()
+    for path, _ in job.databases.snapshots():
+        found.update(f"{path}{end}" for end in ("", *_BESIDE))
+    for each in job.databases.agents:
+        folder = each.path.rpartition("/")[0].rpartition("/")[0]
+        with job.counted_failure(LEFT, each.path):
+            found.update(f"{folder}/sessions/cold/{name}" for name in each.transcripts.cold_names())
+    return frozenset(found)
 
 
 def _group(found: Found) -> str:

@@ -112,8 +112,12 @@ class _Documents:
             self._add(Role.DEVICE_AUTH, place, document)
 
     def _devices(self, state: StateDatabase) -> None:
-        if devices := state.devices():
-            self._add(Role.PAIRED, f"{STATE_DATABASE}#device_pairing_paired", devices)
+        place = f"{STATE_DATABASE}#device_pairing_paired"
+        devices = state.devices()
+        for name, problem in devices.unreadable.items():
+            self._report.failed("devices", place, f"{name}: {problem}")
+        if devices.documents:
+            self._add(Role.PAIRED, place, devices.documents)
 
     def _marks(self, state: StateDatabase, now_ms: int) -> None:
         marks: dict[str, dict[str, int]] = {}
