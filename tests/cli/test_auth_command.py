@@ -439,3 +439,17 @@ def test_ids_of_unequal_length_can_be_pasted(cli) -> None:
     lines = cli("auth", "list").out.splitlines()
 
     assert {line.split()[0] for line in lines} == {"openai:ci", "anthropic:a-much-longer-name"}
+
+
+@pytest.mark.parametrize("name", ["..", "", "team/a", "команда"])
+def test_an_agent_that_may_be_another_one_is_not_written(cli, name) -> None:
+    """`--agent` takes no name for a change that would be another agent's."""
+    added(cli)
+
+    ran = cli("--agent", name, "auth", "add", "openai:other", stdin=SECRET.encode())
+
+    assert ran.code == 1
+    assert "would be the agent" in ran.err
+    assert [each["id"] for each in cli("auth", "list", "--json").json["profiles"]] == [
+        "openai:default"
+    ]

@@ -228,3 +228,16 @@ def test_an_agent_has_an_old_file_of_its_own(state) -> None:
 
     assert ids(state.auth("work")) == ["openai:default", "xai:default"]
     assert state.auth().profiles() == ()
+
+
+def test_a_file_of_an_older_release_is_never_written(state, auth) -> None:
+    """Whatever changes, no `auth.json` is made, which OpenClaw would import and delete."""
+    auth.upsert("openai:default", KEY)
+    auth.upsert("google:me", {**LOGINS["anthropic"], "type": "oauth", "provider": "google"})
+    auth.refresh("google:me", lambda _: {"access_token": "b"}, force=True)
+    auth.mark_failure("openai:default", "rate_limit")
+    state.auth("worker").upsert("openai:own", KEY)
+    auth.import_legacy()
+    auth.remove("openai:default")
+
+    assert list(state.paths.root.rglob("auth.json")) == []

@@ -214,7 +214,7 @@ def import_(session: Session) -> None:
 
 def store_of(session: Session) -> AuthProfiles:
     """Return the credentials of the agent that was asked for."""
-    return session.state.auth(session.agent or "main")
+    return session.state.auth("main" if session.agent is None else session.agent)
 
 
 def _agent(session: Session) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from clawstate.config.includes import Layer
 from clawstate.config.issues import Issue, Spot, check, check_agent
@@ -17,6 +18,7 @@ from clawstate.config.stacking import Stacked
 from clawstate.config.substitution import Missing
 from clawstate.errors import ConfigError, CorruptError, StateError
 from clawstate.files.json5_text import Place
+from clawstate.files.paths import is_agent_id, normalise_agent_id
 
 _PLACE = re.compile(r" \(line (?P<line>\d+), column (?P<column>\d+)\)")
 _NAMED_PLACE = re.compile(r"(?P<file>/.*):(?P<line>\d+):(?P<column>\d+)", re.DOTALL)
@@ -24,7 +26,9 @@ _NAMED_PLACE = re.compile(r"(?P<file>/.*):(?P<line>\d+):(?P<column>\d+)", re.DOT
 
 def judged(loaded: Loaded) -> tuple[Issue, ...]:
     """Return what is wrong with *loaded*, in the order of its texts as far as that is known."""
-    return _judged(loaded, check(loaded.resolved, finder=_Places(loaded.layers)))
+    places = _Places(loaded.layers)
+    found = check(loaded.resolved, finder=places)
+    return (*_judged(loaded, found), *_shared_names(loaded.resolved, places))
 
 
 def judged_agent(load: Callable[[], Loaded]) -> tuple[Issue, ...]:
@@ -44,6 +48,31 @@ def _judged(loaded: Loaded, found: tuple[Issue, ...]) -> tuple[Issue, ...]:
         *(_missing(each) for each in loaded.missing),
         *(_noticed(each) for each in loaded.notices),
     )
+
+
+def _shared_names(value: Any, places: _Places) -> Iterator[Issue]:
+    """Yield a warning for each agent whose name may be another one's, as OpenClaw reads names."""
+    agents = value.get("agents") if isinstance(value, dict) else None
+    listed = agents.get("list") if isinstance(agents, dict) else None
+    known: dict[str, object] = {}
+    for number, each in enumerate(listed if isinstance(listed, list) else ()):
+        name = each.get("id") if isinstance(each, dict) else None
+        if not isinstance(name, str) or not name.strip():
+            continue
+        plain = normalise_agent_id(name)
+        path = ("agents", "list", number, "id")
+        if not is_agent_id(name):
+            message = f"stands for the agent {plain!r}, as other names do"
+            yield _warning(path, places, message, "nothing is written for it under this name")
+        elif plain in known:
+            yield _warning(path, places, f"is a second agent {plain!r}", "give it another name")
+        known[plain] = each
+
+
+def _warning(path: KeyPath, places: _Places, message: str, hint: str) -> Issue:
+    spot = places.of_value(path)
+    line, column, file = (None, None, None) if spot is None else spot
+    return Issue(path, message, line, column, "warning", hint, file)
 
 
 class _Places:

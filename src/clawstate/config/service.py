@@ -21,7 +21,7 @@ from clawstate.errors import (
     CorruptError,
 )
 from clawstate.files.lock_options import LockOptions
-from clawstate.files.paths import normalise_agent_id
+from clawstate.files.paths import normalise_agent_id, require_agent_id
 from clawstate.interrupts import Mutex, load_modules
 from clawstate.openclaw.owner import Owner, find_owner
 
@@ -313,6 +313,8 @@ class Config:
     ) -> Change | None:
         from clawstate.config.audit import trail_in  # noqa: PLC0415 - only for writers
 
+        if agent_id is not None:
+            require_agent_id(agent_id)
         load_modules("clawstate.config.writing", "clawstate.config.schema.root")
         from clawstate.config.writing import Writer  # noqa: PLC0415 - loads the schema
 

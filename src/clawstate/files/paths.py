@@ -88,6 +88,31 @@ def normalise_agent_id(agent_id: str) -> str:
     return _plain_id(agent_id) or "main"
 
 
+def is_agent_id(agent_id: str) -> bool:
+    """
+    Tell whether *agent_id* names one agent: as it stands in paths, but for case and outer blanks.
+
+    Of any other id OpenClaw makes one that may be another agent's: `team/a`, `team a` and `team-a`
+    are one for it, and what has no Latin letter or digit, such as `..`, is `main`.
+    """
+    plain = agent_id.strip()
+    return plain.isascii() and plain.lower() == normalise_agent_id(agent_id)
+
+
+def require_agent_id(agent_id: str) -> str:
+    """
+    Return *agent_id* as it stands in paths, for whoever writes there.
+
+    Raises `InvalidError` for one that `is_agent_id` does not accept: what is written for it would
+    be another agent's.
+    """
+    name = normalise_agent_id(agent_id)
+    if is_agent_id(agent_id):
+        return name
+    problem = f"{agent_id!r} would be the agent {name!r}, as other names would"
+    raise InvalidError("agent id", problem, f"write {name!r} if you mean that one")
+
+
 def normalise_account_id(account_id: str) -> str:
     """
     Return *account_id* as it stands in paths: lower case, at most 64 characters, else `default`.
@@ -128,7 +153,7 @@ class StatePaths:
         return self.agent_dir(agent_id) / "auth-profiles.json"
 
     def auth_cache(self, agent_id: str = "main") -> Path:
-        """Return the derived cache of one agent's credentials."""
+        """Return the credentials of an older release; they are only read (see decision 13)."""
         return self.agent_dir(agent_id) / "auth.json"
 
     @property

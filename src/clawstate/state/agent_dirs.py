@@ -51,7 +51,7 @@ def auth_profiles(ground: Ground, agent_id: str = _MAIN) -> Path:
 
 
 def auth_cache(ground: Ground, agent_id: str = _MAIN) -> Path:
-    """Return the file of the derived cache, or of an older release's credentials."""
+    """Return the file of an older release's credentials, which is only read."""
     return agent_dir(ground, agent_id) / ground.paths.auth_cache(agent_id).name
 
 

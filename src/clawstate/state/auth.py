@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from clawstate.config.service import Config
-from clawstate.files.paths import normalise_agent_id
+from clawstate.files.paths import normalise_agent_id, require_agent_id
 from clawstate.files.safe_names import encode_name
 from clawstate.records.contract import Collection, Shape
 from clawstate.records.layouts import MapLayout
@@ -35,10 +35,15 @@ _LEDGER = Shape("imports", PurePosixPath("state/imports.json"), LEDGER_LAYOUT)
 
 
 def open_auth(ground: Ground, agent_id: str) -> AuthProfiles:
-    """Return the credentials of the agent *agent_id* on *ground*; nothing is read yet."""
+    """
+    Return the credentials of the agent *agent_id* on *ground*; nothing is read yet.
+
+    Under an id that may be another agent's they can be read, and every change raises
+    `InvalidError`; see `require_agent_id`.
+    """
     name = normalise_agent_id(agent_id)
     return AuthProfiles(
-        open_shelf(ground, name),
+        open_shelf(ground, agent_id),
         base=None if name == MAIN else open_shelf(ground, MAIN),
         settings=lambda: auth_settings(ground.config),
         refreshing=lambda shelf: _refresher(ground, shelf),
@@ -47,8 +52,9 @@ def open_auth(ground: Ground, agent_id: str) -> AuthProfiles:
     )
 
 
-def open_shelf(ground: Ground, name: str) -> Shelf:
-    """Return what the agent *name* keeps itself."""
+def open_shelf(ground: Ground, agent_id: str) -> Shelf:
+    """Return what an agent keeps itself; it is changed as `open_auth` says."""
+    name = normalise_agent_id(agent_id)
     codec = CredentialCodec(name, sealer_of(ground), resolver_of(ground))
     return Shelf(
         name,
@@ -56,6 +62,7 @@ def open_shelf(ground: Ground, name: str) -> Shelf:
         codec,
         legacy=Legacy(_sources(ground, name), ground.engines.records().collection(_LEDGER), codec),
         clock=ground.clock,
+        require_writable=lambda: require_agent_id(agent_id),
     )
 
 

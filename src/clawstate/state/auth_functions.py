@@ -74,7 +74,7 @@ def save_auth_profile_store(
     with _opened(agent_id, state_dir) as (ground, _):
         name = normalise_agent_id(agent_id)
         main = {} if name == MAIN else open_auth(ground, MAIN).document()
-        save_document(open_shelf(ground, name), store, inherited=main or {"profiles": {}})
+        save_document(open_shelf(ground, agent_id), store, inherited=main or {"profiles": {}})
 
 
 @contextmanager

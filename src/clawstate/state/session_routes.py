@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from clawstate.errors import InvalidError
-from clawstate.files.paths import normalise_agent_id
+from clawstate.files.paths import normalise_agent_id, require_agent_id
 from clawstate.interrupts import Mutex
 from clawstate.records.adoption import Adopted
 from clawstate.stores.sessions.archive import Archived
@@ -49,7 +49,7 @@ class RoutedSessions(Sessions):
 
     def resolve(self, key: str) -> SessionEntry:
         """Return the session of *key*, a new one if need be."""
-        return self._of(key).resolve(key)
+        return self._writable(key).resolve(key)
 
     def get(self, key: str) -> SessionEntry | None:
         """Return the session of *key*, or `None`."""
@@ -66,7 +66,7 @@ class RoutedSessions(Sessions):
 
     def update(self, key: str, change: EntryChange | Mapping[str, Any]) -> SessionEntry:
         """Change the entry of *key*; raises `NotFoundError` when there is none."""
-        return self._of(key).update(key, change)
+        return self._writable(key).update(key, change)
 
     def change_all(self, change: StoreChange[A]) -> A:
         """
@@ -104,11 +104,11 @@ class RoutedSessions(Sessions):
 
     def reset(self, key: str) -> SessionEntry:
         """Begin the session of *key* anew; raises `NotFoundError`."""
-        return self._of(key).reset(key)
+        return self._writable(key).reset(key)
 
     def delete(self, key: str) -> bool:
         """Take the session of *key* out of its index; False if there is none."""
-        return self._of(key).delete(key)
+        return self._writable(key).delete(key)
 
     def restore(self, name: str) -> SessionEntry:
         """Bring back an archived session by its key, or by the name of its archive."""
@@ -170,11 +170,15 @@ class RoutedSessions(Sessions):
     def _of(self, key: str) -> Sessions:
         return self._sessions(self._agent(key))
 
+    def _writable(self, key: str) -> Sessions:
+        """Return where *key* lies; raises `InvalidError` where its agent may be another one."""
+        if (named := _agent_in(key)) is not None:
+            require_agent_id(named)
+        return self._of(key)
+
     def _agent(self, key: str) -> str:
-        parts = [each for each in key.strip().lower().split(":") if each]
-        if len(parts) >= _PARTS and parts[0] == "agent":
-            return normalise_agent_id(parts[1])
-        return self._default()
+        named = _agent_in(key)
+        return self._default() if named is None else normalise_agent_id(named)
 
     def _every(self) -> Iterator[Sessions]:
         for agent in sorted({*self._agents(), self._default()}):
@@ -185,6 +189,11 @@ class RoutedSessions(Sessions):
             if agent not in self._known:
                 self._known[agent] = self._opened(agent)
             return self._known[agent]
+
+
+def _agent_in(key: str) -> str | None:
+    parts = [each for each in key.strip().lower().split(":") if each]
+    return parts[1] if len(parts) >= _PARTS and parts[0] == "agent" else None
 
 
 def _joined(told: list[Pruned]) -> Pruned:

@@ -14,7 +14,7 @@ from clawstate.clock import Clock, system_clock
 from clawstate.config.service import Config
 from clawstate.errors import InvalidError, UnavailableError
 from clawstate.files.lock_options import SESSION_INDEX, LockOptions
-from clawstate.files.paths import expand_below, is_nameable, normalise_agent_id
+from clawstate.files.paths import expand_below, is_nameable, require_agent_id
 from clawstate.interrupts import load_modules
 from clawstate.openclaw.owner import Era, find_owner
 from clawstate.records.json_files import JsonFilesBackend
@@ -163,7 +163,7 @@ def _routed(
         return {*_agents_in(template), *agents_of(ground)}
 
     sessions = RoutedSessions(opened, agents=agents, default=lambda: default_agent(ground))
-    return sessions if agent_id is None else opened(normalise_agent_id(agent_id))
+    return sessions if agent_id is None else opened(require_agent_id(agent_id))
 
 
 def _agents_in(template: str) -> Iterator[str]:

@@ -26,7 +26,8 @@ class Shelf:
     The credentials of the agent *name*, without those of any other. Safe for threads.
 
     Values and resolved secrets are kept in memory until the record changes they came from;
-    `forget` drops them. Before its first change, what *legacy* holds is taken over.
+    `forget` drops them. Before its first change, what *legacy* holds is taken over. Before every
+    change *require_writable* is called, which may refuse it.
     """
 
     def __init__(
@@ -37,12 +38,14 @@ class Shelf:
         *,
         legacy: Legacy,
         clock: Clock,
+        require_writable: Callable[[], object] = lambda: None,
     ) -> None:
         self.name = name
         self.collection = collection
         self.codec = codec
         self._legacy = legacy
         self._clock = clock
+        self._require_writable = require_writable
         self._mutex = Mutex()
         self._rows: Rows | None = None
         self._cursor: str | None = None
@@ -163,6 +166,7 @@ class Shelf:
 
         It is noted before anything can be removed, so that nothing removed comes back.
         """
+        self._require_writable()
         fresh = self._legacy.fresh()
         if not fresh:
             return
@@ -173,6 +177,7 @@ class Shelf:
 
     def import_legacy(self) -> Imported:
         """Take over what is not there and was never imported, whatever else there is."""
+        self._require_writable()
         counts = [0, 0, 0]
         for source in self._legacy.all():
             profiles = source.profiles()
