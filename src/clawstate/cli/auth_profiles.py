@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from clawstate.cli.printing import one_line, style
+from clawstate.cli.wire import times
 from clawstate.clock import from_ms, to_ms
 from clawstate.sealing.masking import masked
 from clawstate.stores.auth.codec import SECRETS
@@ -39,6 +40,7 @@ def profile_document(store: AuthProfiles, profile: Profile) -> dict[str, Any]:
         "email": credential.email,
         "expires": _ms(expiry_of(credential)),
         "lastUsed": _ms(usage.last_used),
+        **times(until=standing.until, expires=expiry_of(credential), lastUsed=usage.last_used),
         "errorCount": usage.error_count,
     }
 

@@ -10,6 +10,7 @@ from clawstate.cli.command import pass_session
 from clawstate.cli.config import FORCE, config
 from clawstate.cli.printing import inline, style
 from clawstate.cli.session import Session
+from clawstate.cli.wire import times
 from clawstate.clock import to_iso
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def change_document(change: Change) -> dict[str, Any]:
     return {
         "number": change.number,
         "at": to_iso(change.at),
+        **times(at=change.at),
         "file": change.file,
         "paths": list(change.paths),
         "by": change.by,

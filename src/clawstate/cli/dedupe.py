@@ -112,12 +112,15 @@ def _shown(text: str) -> str:
 
 
 def _document(found: NamespaceStatistics) -> dict[str, Any]:
+    from clawstate.cli.wire import times  # noqa: PLC0415 - see `NOUNS`
+
     return {
         "marks": found.marks,
         "expired": found.expired,
         "ignored": found.ignored,
         "oldest": _time(found.oldest),
         "newest": _time(found.newest),
+        **times(oldest=found.oldest, newest=found.newest),
     }
 
 

@@ -31,7 +31,8 @@ def doctor(session: Session, *, fix: bool, quick: bool) -> None:
     lines = []
     for finding in findings:
         mark = style(finding.severity, fg=_COLOURS[finding.severity], bold=True)
-        lines += [f"{mark}  {finding.path}", f"      {finding.message}", f"      {finding.fix}"]
+        told = [f"{mark}  {finding.path}", f"      {finding.message}", f"      {finding.fix}"]
+        lines += [line for line in told if line.strip()]
     document = {"ok": ok, "findings": [asdict(finding) for finding in findings]}
     session.output.emit(document, *(lines or [style("all is well", fg="green")]))
     if not ok:

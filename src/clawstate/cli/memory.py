@@ -132,10 +132,10 @@ def search(
 @pass_session
 def get(session: Session, /, record_id: str) -> None:
     """Print the record ID."""
-    from clawstate.cli.records_view import full_lines, record_document  # noqa: PLC0415
+    from clawstate.cli.records_view import full_lines, shown_document  # noqa: PLC0415
 
     record = session.state.memory.require(record_id)
-    session.output.emit(record_document(record), *full_lines(record))
+    session.output.emit(shown_document(record), *full_lines(record))
 
 
 @memory.command()
@@ -161,7 +161,7 @@ def update(
     **settings: Any,
 ) -> None:
     """Change the record ID in place."""
-    from clawstate.cli.records_view import full_lines, record_document  # noqa: PLC0415
+    from clawstate.cli.records_view import full_lines, shown_document  # noqa: PLC0415
 
     changes = {name: value for name, value in settings.items() if value is not None}
     if text is not None:
@@ -174,7 +174,7 @@ def update(
     if not changes:
         raise click.UsageError("nothing to change; see --help")
     record = session.state.memory.update(record_id, **changes)
-    session.output.emit(record_document(record), *full_lines(record))
+    session.output.emit(shown_document(record), *full_lines(record))
 
 
 @memory.command()
@@ -218,11 +218,11 @@ def forget(
 @pass_session
 def list_(session: Session, /, *, tags: tuple[str, ...], where: Any, **settings: Any) -> None:
     """Print what is kept, in the order of ids."""
-    from clawstate.cli.records_view import record_document, record_lines  # noqa: PLC0415
+    from clawstate.cli.records_view import record_lines, shown_document  # noqa: PLC0415
 
     records = session.state.memory.records(tags=tags, where=where_of(where), **settings)
     more = records[-1].id if len(records) == settings["limit"] else None
-    document = {"records": [record_document(each) for each in records], "next": more}
+    document = {"records": [shown_document(each) for each in records], "next": more}
     lines = [line for record in records for line in record_lines(record)]
     if more:
         lines.append(style(f"more: --after {more}", dim=True))
@@ -234,9 +234,15 @@ def list_(session: Session, /, *, tags: tuple[str, ...], where: Any, **settings:
 def stats(session: Session) -> None:
     """Print counts and sizes."""
     from clawstate.cli.tables import aligned  # noqa: PLC0415
+    from clawstate.cli.wire import dialect, times  # noqa: PLC0415
+    from clawstate.clock import from_ms, to_iso  # noqa: PLC0415
 
     counts = session.state.memory.stats()
-    session.output.emit(counts, *aligned(counts))
+    told = counts.pop("changed")
+    changed = None if told is None else from_ms(float(str(told)))
+    document = {**dialect(counts), "changed": told, **times(changed=changed)}
+    shown = {**counts, "changed": None if changed is None else to_iso(changed)}
+    session.output.emit(document, *aligned(shown))
 
 
 @memory.command()

@@ -15,6 +15,7 @@ from clawstate.cli.memory import NAMESPACE, TAGS, memory
 from clawstate.cli.output import safe_json
 from clawstate.cli.printing import style
 from clawstate.cli.session import Session
+from clawstate.cli.tables import counted
 
 if TYPE_CHECKING:
     from clawstate.importers.sync import Report
@@ -93,7 +94,7 @@ def export(session: Session, /, file: IO[str], *, namespace: str | None) -> None
     if session.output.as_json:
         session.output.emit({"exported": written, "path": name})
     else:
-        session.output.say(f"exported {written} records")
+        session.output.say(f"exported {counted(written, 'record')}")
 
 
 def _all(store: Memory, namespace: str | None) -> Iterator[MemoryRecord]:
@@ -134,9 +135,9 @@ def _lines(report: Report) -> Iterator[str]:
     ]
     told = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing new"
     skipped = f" ({report.skipped} of them unchanged)" if report.skipped else ""
-    yield f"{report.files} files read{skipped}: {told}"
+    yield f"{counted(report.files, 'file')} read{skipped}: {told}"
     for problem in report.problems[:_SHOWN]:
         line = "" if problem.line is None else f":{problem.line}"
         yield f"  {style(f'{_shown(problem.path)}{line}', fg='yellow')}: {problem.message}"
     if len(report.problems) > _SHOWN:
-        yield f"  and {len(report.problems) - _SHOWN} more problems; --json lists them all"
+        yield f"  and {len(report.problems) - _SHOWN} more; --json lists them all"

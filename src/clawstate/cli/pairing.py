@@ -20,6 +20,12 @@ SCOPES = click.option(
     "--scope", "scopes", multiple=True, metavar="SCOPE", help="Such as operator.read; repeatable."
 )
 
+CODE = click.argument("code", required=False, shell_complete=CODES)
+ASKING = click.option(
+    "--device", "device_id", metavar="D", help="The device that asks, instead of CODE."
+)
+OF_USER = click.option("--user", "user_id", metavar="U", help="Whose, if several ask for it.")
+
 
 @click.group(
     cls=Group,
@@ -74,28 +80,57 @@ def list_(session: Session) -> None:
 
 
 @pairing.command()
-@click.argument("code", shell_complete=CODES)
+@CODE
+@ASKING
+@OF_USER
 @SCOPES
 @pass_session
-def approve(session: Session, /, code: str, *, scopes: tuple[str, ...]) -> None:
+def approve(
+    session: Session,
+    /,
+    code: str | None,
+    *,
+    device_id: str | None,
+    user_id: str | None,
+    scopes: tuple[str, ...],
+) -> None:
     """
-    Let in the device that shows CODE, and print its token.
+    Let in the device that shows CODE, or the one that asks as --device, and print its token.
 
     It gets what it asked for, or the scopes given here; operator.admin only if it is given here.
     The token is shown this once: what is kept only tells whether a token is the right one.
     """
-    issued = session.state.pairing.approve(code, scopes=scopes or None, source=_SOURCE)
+    _require_one(code, device_id, user_id)
+    asked = session.state.pairing
+    if device_id is not None:
+        issued = asked.approve_request(device_id, user_id=user_id, scopes=scopes or None)
+    else:
+        issued = asked.approve(str(code), scopes=scopes or None, source=_SOURCE)
     show_issued(session, issued, f"paired {issued.device_id}")
 
 
 @pairing.command()
-@click.argument("code", shell_complete=CODES)
+@CODE
+@ASKING
+@OF_USER
 @pass_session
-def reject(session: Session, /, code: str) -> None:
-    """Turn away the device that shows CODE."""
-    gone = session.state.pairing.reject(code, source=_SOURCE)
+def reject(
+    session: Session, /, code: str | None, *, device_id: str | None, user_id: str | None
+) -> None:
+    """Turn away the device that shows CODE, or the one that asks as --device."""
+    _require_one(code, device_id, user_id)
+    asked = session.state.pairing
+    if device_id is not None:
+        gone = asked.reject_request(device_id, user_id=user_id)
+    else:
+        gone = asked.reject(str(code), source=_SOURCE)
     document = {"rejected": True, "userId": gone.user_id, "deviceId": gone.device_id}
     session.output.emit(document, f"rejected {gone.device_id} of {gone.user_id}")
+
+
+def _require_one(code: str | None, device_id: str | None, user_id: str | None) -> None:
+    if (code is None) == (device_id is None) or (user_id is not None and device_id is None):
+        raise click.UsageError("name a request: CODE, or --device D, with --user U if need be")
 
 
 def show_issued(session: Session, issued: Issued, done: str) -> None:
@@ -115,11 +150,13 @@ def show_issued(session: Session, issued: Issued, done: str) -> None:
 
 def request_document(session: Session, made: PairingRequest) -> dict[str, Any]:
     """Return *made* as programs want it; moments in milliseconds, as in the file."""
-    from clawstate.clock import to_ms  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.cli.wire import times  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.clock import to_ms  # noqa: PLC0415
     from clawstate.stores.pairing.request import document_of  # noqa: PLC0415
 
-    ends = to_ms(session.state.pairing.expires_at(made))
-    return {**document_of(made), "expiresAt": ends}
+    ends = session.state.pairing.expires_at(made)
+    kept = {**document_of(made), "expiresAt": to_ms(ends)}
+    return {**kept, **times(createdAt=made.created_at, expiresAt=ends)}
 
 
 def _line(session: Session, made: PairingRequest) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from clawstate.cli.printing import inline, printable, style, unstyled
 from clawstate.cli.snippets import snippet
+from clawstate.cli.wire import times
 from clawstate.clock import to_iso
 from clawstate.memory.records import Hit, MemoryRecord
 
@@ -37,10 +38,18 @@ def record_document(record: MemoryRecord) -> dict[str, Any]:
     }
 
 
+def shown_document(record: MemoryRecord) -> dict[str, Any]:
+    """Return *record* as a program wants it: as it is exported, with its times in milliseconds."""
+    moments = times(
+        createdAt=record.created_at, updatedAt=record.updated_at, expiresAt=record.expires_at
+    )
+    return {**record_document(record), **moments}
+
+
 def hit_document(hit: Hit) -> dict[str, Any]:
     """Return *hit* as a program wants it."""
     return {
-        **record_document(hit.record),
+        **shown_document(hit.record),
         "score": round(hit.score, 4),
         "wordsScore": None if hit.words_score is None else round(hit.words_score, 4),
         "vectorScore": None if hit.vector_score is None else round(hit.vector_score, 4),

@@ -12,6 +12,7 @@ from clawstate.cli.options import Minutes
 from clawstate.cli.printing import inline, one_line, style
 from clawstate.cli.session import Session
 from clawstate.cli.suggestions import SESSIONS
+from clawstate.cli.wire import times
 from clawstate.clock import to_iso, to_ms
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def list_(session: Session, *, active: float | None, limit: int | None, is_archi
 def show(session: Session, /, key: str) -> None:
     """Print all that is kept about the session KEY."""
     entry = store_of(session).require(key)
-    session.output.emit(entry.document(), *_full(entry))
+    session.output.emit(shown_document(entry), *_full(entry))
 
 
 @sessions.command(absent_ok=True)
@@ -76,7 +77,7 @@ def show(session: Session, /, key: str) -> None:
 def create(session: Session, /, key: str) -> None:
     """Make sure that there is a session KEY, and print it."""
     entry = store_of(session).resolve(key)
-    session.output.emit(entry.document(), *_full(entry))
+    session.output.emit(shown_document(entry), *_full(entry))
 
 
 @sessions.command()
@@ -98,7 +99,7 @@ def delete(session: Session, /, key: str) -> None:
 def reset(session: Session, /, key: str) -> None:
     """Begin the session KEY anew; settings stay, and the old one goes to the archive."""
     entry = store_of(session).reset(key)
-    session.output.emit(entry.document(), *_full(entry))
+    session.output.emit(shown_document(entry), *_full(entry))
 
 
 @sessions.command()
@@ -107,7 +108,7 @@ def reset(session: Session, /, key: str) -> None:
 def restore(session: Session, /, name: str) -> None:
     """Bring back what was archived last of a session KEY, or one archive by its name."""
     entry = store_of(session).restore(name)
-    session.output.emit(entry.document(), *_full(entry))
+    session.output.emit(shown_document(entry), *_full(entry))
 
 
 def store_of(session: Session) -> Sessions:
@@ -127,6 +128,7 @@ def archived_document(archived: Archived) -> dict[str, Any]:
         "sessionId": archived.session_id,
         "reason": archived.reason,
         "archivedAt": to_ms(archived.at),
+        **times(archivedAt=archived.at),
     }
 
 
@@ -137,12 +139,19 @@ def archived_line(archived: Archived) -> str:
     return f"{to_iso(archived.at)}  {key}  {archived.reason}  {name}"
 
 
+def shown_document(entry: SessionEntry) -> dict[str, Any]:
+    """Return *entry* as a program wants it: as it is kept, and its key and time as in lists."""
+    own = {"key": entry.session_key, **times(updatedAt=entry.updated_at)}
+    return {**own, **entry.document()}
+
+
 def _brief(entry: SessionEntry) -> dict[str, Any]:
     return {
         "key": entry.session_key,
         "sessionId": entry.session_id,
         "sessionFile": entry.session_file,
         "updatedAt": to_ms(entry.updated_at),
+        **times(updatedAt=entry.updated_at),
     }
 
 

@@ -12,6 +12,7 @@ import click
 
 from clawstate.cli.command import Command, pass_session
 from clawstate.cli.session import Session
+from clawstate.cli.wire import camel, dialect, times
 from clawstate.clock import from_ms, to_iso
 from clawstate.errors import ElsewhereWarning, StateError
 from clawstate.version import __version__
@@ -40,8 +41,9 @@ def status(session: Session) -> None:
         "version": __version__,
         "sqlite": apsw.sqlite_lib_version(),
         "lastDurableWrite": None if changed is None else to_iso(changed),
-        "memory": {"engine": "sqlite", "path": str(state.paths.memory_db), **memory},
-        "records": {_camel(name): value for name, value in kept.items()},
+        **times(lastDurableWrite=changed),
+        "memory": {"engine": "sqlite", "path": str(state.paths.memory_db), **dialect(memory)},
+        "records": {camel(name): value for name, value in kept.items()},
     }
     openclaw, left = _openclaw(state), _left_behind(state)
     document |= {"openclaw": openclaw, "leftBehind": left}
@@ -85,11 +87,6 @@ def _left_behind(state: State) -> dict[str, str]:
     return told
 
 
-def _camel(name: str) -> str:
-    first, *rest = name.split()
-    return first + "".join(each.capitalize() for each in rest)
-
-
 def _last_write(state: State, memory: Any) -> float | None:
     paths = state.paths
     documents = [
@@ -98,11 +95,11 @@ def _last_write(state: State, memory: Any) -> float | None:
         *paths.root.glob("agents/*/agent/auth-profiles.json"),
         *paths.root.glob("dedupe/*.json"),
     ]
-    times = [] if memory is None else [from_ms(float(str(memory)))]
+    found = [] if memory is None else [from_ms(float(str(memory)))]
     for path in documents:
         with suppress(OSError):
-            times.append(path.stat().st_mtime)
-    return max(times, default=None)
+            found.append(path.stat().st_mtime)
+    return max(found, default=None)
 
 
 def _records(state: State) -> Iterator[tuple[str, Any]]:

@@ -27,6 +27,11 @@ def shown(name: str, value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
+def counted(count: int, what: str) -> str:
+    """Return *count* of *what*, a noun of which there can be many."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
 def size(count: float) -> str:
     """Return *count* bytes as `1.5 MB`."""
     if count < 1000:

@@ -157,9 +157,10 @@ def search(
 def stats(session: Session) -> None:
     """Print counts and sizes."""
     from clawstate.cli.tables import aligned  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.cli.wire import dialect  # noqa: PLC0415
 
     counts = session.state.transcripts.stats()
-    session.output.emit(counts, *aligned(counts))
+    session.output.emit(dialect(counts), *aligned(counts))
 
 
 def session_of(

@@ -14,6 +14,7 @@ from clawstate.cli.command import pass_session
 from clawstate.cli.options import Duration, Size
 from clawstate.cli.printing import style
 from clawstate.cli.session import Session
+from clawstate.cli.tables import counted
 from clawstate.cli.transcripts import keyed, session_of, transcripts
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def export(
     if file is not None and file != "-":
         written = store.export(chosen, file, redact=redact)
         document = {"exported": written, "sessionId": chosen, "path": file}
-        session.output.emit(document, f"exported {written} messages to {file}")
+        session.output.emit(document, f"exported {counted(written, 'message')} to {file}")
     elif session.output.as_json:
         out = BytesIO()
         store.export(chosen, out, redact=redact)
@@ -54,7 +55,7 @@ def export(
         piped.flush()
         if text := shown.getvalue().decode():
             session.output.json(text.removesuffix("\n"))
-        session.output.say(f"exported {written} messages")
+        session.output.say(f"exported {counted(written, 'message')}")
 
 
 @transcripts.command(name="import", absent_ok=True)
@@ -114,7 +115,9 @@ def prune(
     gone = session.state.transcripts.prune(
         older_than=older_than, most_sessions=most_sessions, most_bytes=most_bytes
     )
-    told = f"deleted the messages of {len(gone)} sessions" if gone else "nothing to delete"
+    told = (
+        f"deleted the messages of {counted(len(gone), 'session')}" if gone else "nothing to delete"
+    )
     session.output.emit({"deleted": gone}, told, *gone)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from clawstate.cli.printing import inline, printable, style
 from clawstate.cli.tables import size
+from clawstate.cli.wire import times
 from clawstate.clock import to_iso
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def message_document(message: Message) -> dict[str, Any]:
         "parentId": message.parent,
         "type": message.kind,
         "timestamp": to_iso(message.timestamp),
+        **times(timestamp=message.timestamp),
     }
     said = {name: value for name, value in message.body.items() if name not in place}
     return _encodable({**place, **said})

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+_DOCTOR = "; run 'clawstate doctor'"
+
 Severity = Literal["error", "warning", "info"]
 
 
@@ -17,3 +19,13 @@ class Finding:
     path: str
     message: str
     fix: str
+
+    def __post_init__(self) -> None:
+        """Say what to do once, and nobody who runs the doctor has to be told to run it."""
+        message, fix = self.message.removesuffix(_DOCTOR), self.fix
+        if fix and message.endswith(f"; {fix}"):
+            message = message.removesuffix(f"; {fix}")
+        if fix == _DOCTOR.removeprefix("; "):
+            fix = ""
+        object.__setattr__(self, "message", message)
+        object.__setattr__(self, "fix", fix)

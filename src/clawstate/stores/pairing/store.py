@@ -154,12 +154,16 @@ class Pairing:
         that was shown: a changed request has another. Raises `ConflictError` when several users
         ask for that device and *user_id* names none.
         """
-        found = _of_device(self.pending(), device_id, user_id)
-        if not found:
-            raise NotFoundError(_KIND, require_id("device id", device_id), _LOOK)
-        if len(found) > 1:
-            raise ConflictError(_KIND, device_id, "several users ask for it; name the user")
-        return self._approved(found[0], scopes=scopes, caller_scopes=caller_scopes)
+        found = self._asked(device_id, user_id)
+        return self._approved(found, scopes=scopes, caller_scopes=caller_scopes)
+
+    def reject_request(self, device_id: str, *, user_id: str | None = None) -> PairingRequest:
+        """
+        Remove the request of *device_id* and return it, as `reject` does, without its code.
+
+        Raises `NotFoundError`, and `ConflictError` when several users ask for that device.
+        """
+        return self._rejected(self._asked(device_id, user_id))
 
     def reject(self, code: str, *, source: str = "local") -> PairingRequest:
         """
@@ -167,13 +171,7 @@ class Pairing:
 
         Raises `NotFoundError` and `LimitError` as `approve` does.
         """
-        found = self._entered(code, source)
-        try:
-            # Decided where approvals are: of an approval and a rejection at once, one succeeds.
-            self._approvals.refuse(mark_of(found.code), found.device_id)
-        finally:
-            self._settle(found.code)
-        return found
+        return self._rejected(self._entered(code, source))
 
     def prune(self) -> int:
         """Remove the requests that are expired, used or malformed, and return how many."""
@@ -188,6 +186,22 @@ class Pairing:
     def stale(self) -> int:
         """Return how many requests `prune` would remove."""
         return self._requests().count() - len(self.pending())
+
+    def _asked(self, device_id: str, user_id: str | None) -> PairingRequest:
+        found = _of_device(self.pending(), device_id, user_id)
+        if not found:
+            raise NotFoundError(_KIND, require_id("device id", device_id), _LOOK)
+        if len(found) > 1:
+            raise ConflictError(_KIND, device_id, "several users ask for it; name the user")
+        return found[0]
+
+    def _rejected(self, found: PairingRequest) -> PairingRequest:
+        try:
+            # Decided where approvals are: of an approval and a rejection at once, one succeeds.
+            self._approvals.refuse(mark_of(found.code), found.device_id)
+        finally:
+            self._settle(found.code)
+        return found
 
     def _entered(self, code: str, source: str) -> PairingRequest:
         given = normalised(code)

@@ -76,15 +76,22 @@ def search(
     """
     Return the best *limit* (position, score): first what has all terms, then what has some.
 
-    Among equals the newer comes first.
+    Among equals the newer comes first. A score is from 0 to 1, above one half for what has all.
     """
     scope = _scope(connection, bounds.session)
     every = _ranked(connection, " AND ".join(map(quoted, terms)), bounds, scope, limit)
+    all_of_them = [(position, (1 + _share(score)) / 2) for position, score in every]
     if len(every) == limit or len(parts := list(_parts(connection, terms))) < 2:
-        return every
+        return all_of_them
     some = _ranked(connection, " OR ".join(map(quoted, parts)), bounds, scope, limit)
     have = {position for position, _ in every}
-    return (every + [each for each in some if each[0] not in have])[:limit]
+    rest = [(position, _share(score) / 2) for position, score in some if position not in have]
+    return (all_of_them + rest)[:limit]
+
+
+def _share(score: float) -> float:
+    """Return a BM25 *score*, which has no upper bound and may be next to nothing, as 0 to 1."""
+    return score / (1 + score) if score > 0 else 0.0
 
 
 def _parts(connection: apsw.Connection, terms: list[str]) -> Iterator[str]:

@@ -48,7 +48,10 @@ def stats(
             one("SELECT namespace, records FROM scopes WHERE records > 0 ORDER BY namespace")
         ),
         "tags": one("SELECT count(DISTINCT tag) FROM tags").get,
-        "sources": one("SELECT count(*) FROM imports").get,
+        "sources": one(
+            "SELECT count(*) FROM (SELECT scope, source FROM memories WHERE source IS NOT NULL"
+            " UNION SELECT scope, source FROM imports)"
+        ).get,
         "expired": one("SELECT count(*) FROM memories WHERE expires_at <= ?", (now_ms,)).get,
         "waiting": one("SELECT count(*) FROM memories WHERE embedding IS NULL").get,
         "cached_vectors": one("SELECT count(*) FROM embedding_cache").get,
