@@ -32,6 +32,8 @@ def test_every_field_of_a_record_can_be_given(cli) -> None:
 
     record = cli("memory", "get", made, "--json").json
     created = record.pop("createdAt")
+    assert record.pop("updatedAtMs") == record.pop("createdAtMs")
+    assert record.pop("expiresAtMs") is None
     assert record == {
         "id": made,
         "text": "text",
@@ -256,7 +258,8 @@ def test_update_changes_only_what_is_named(cli) -> None:
 
     assert after == cli("memory", "get", made["id"], "--json").json
     assert after["updatedAt"] > before["updatedAt"]
-    assert after | {"category": "other", "updatedAt": None} == before | {"updatedAt": None}
+    moved = {"category": "other", "updatedAt": None, "updatedAtMs": None}
+    assert after | moved == before | moved
 
 
 def test_update_merges_metadata(cli) -> None:
