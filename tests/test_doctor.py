@@ -382,3 +382,35 @@ def test_old_texts_beside_what_a_link_leads_to_are_told(state, tmp_path: Path) -
     assert [each.path for each in found] == [str(stray)]
     stray.unlink()
     assert not [each for each in examine(state) if each.code == "stray-backup"]
+
+
+def test_our_settings_in_openclaws_file_are_moved(state) -> None:
+    """Settings that make a configuration invalid for its OpenClaw are told, and moved by a fix."""
+    (state.paths.root / "devices").mkdir(parents=True)
+    text = "{gateway: {port: 1}, state: {store: 'file'}} // mine"
+    state.paths.config.write_text(text)
+
+    found = [each for each in examine(state) if each.code == "own-settings"]
+    assert [(each.severity, each.path) for each in found] == [("error", str(state.paths.config))]
+    assert "state" in found[0].message
+    assert state.paths.config.read_text() == text
+
+    examine(state, fix=True)
+
+    assert not [each for each in examine(state) if each.code == "own-settings"]
+    assert state.config.get("state.store") == "file"
+    assert "state" not in state.paths.config.read_text()
+    state.config.undo()
+    assert state.paths.config.read_text() == text
+
+
+@pytest.mark.parametrize("text", ["{", "{gateway: {port: 'x'}}", "{state: {store: 'file'}}"])
+def test_what_is_wrong_with_the_file_of_an_agent_is_told(state, text: str) -> None:
+    """A broken or wrong file of an agent is an error with its own path."""
+    own = state.paths.agent_config("ada")
+    own.parent.mkdir(parents=True)
+    own.write_text(text)
+
+    found = [each for each in examine(state) if each.path == str(own)]
+
+    assert [each.severity for each in found] == ["error"]

@@ -569,3 +569,38 @@ def test_run_gives_the_exit_code_of_validate(
 
     assert run(["config", "validate", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["valid"] is False
+
+
+def test_beside_openclaw_the_file_is_told(cli, file: Path) -> None:
+    """`set`, `unset`, `path` and `history` say which of the two files a setting is in."""
+    (file.parent / "devices").mkdir(parents=True)
+    own = file.with_name("clawstate.json")
+
+    first = cli("config", "set", "state.store", "file")
+    second = cli("config", "set", "gateway.port", "2", "--json")
+
+    assert f"in {own}; OpenClaw does not accept" in first.out
+    assert second.json["change"]["file"] == str(file)
+    assert cli("config", "path").out == f"{file}\n{own}\n"
+    assert [each["exists"] for each in cli("config", "path", "--json").json["files"]] == [True] * 2
+    assert cli("config", "get", "state.store").out == "file\n"
+    assert str(own) in cli("config", "unset", "state.store").out
+    assert cli("config", "history").out.count("state.store") == 2
+    assert cli("config", "undo").code == 0
+    assert cli("config", "get", "state.store").out == "file\n"
+
+
+def test_an_issue_of_another_file_names_it(cli, file: Path) -> None:
+    """`validate` tells the file of an issue that is not in the configuration itself."""
+    own = file.parent / "agents/ada/agent/config.json"
+    own.parent.mkdir(parents=True)
+    own.write_text("{\n  gateway: {port: 'x'},\n}")
+    file.write_text("{}")
+
+    told, document = cli("config", "validate"), cli("config", "validate", "--json")
+
+    assert (told.code, document.code) == (1, 1)
+    assert f"{own}:2:19" in told.out
+    assert document.json["issues"][0]["file"] == str(own)
+    assert cli("--agent", "bob", "config", "validate").code == 0
+    assert cli("--agent", "ada", "config", "validate").code == 1

@@ -23,7 +23,8 @@ PATIENCE = LockOptions(timeout=10.0)
 SCRIPT = """
 import os, sys, warnings
 from pathlib import Path
-import clawstate.config.planning, clawstate.config.writing
+import clawstate.config.editing, clawstate.config.separating, clawstate.config.writing
+import clawstate.openclaw.accepted
 from clawstate.config.issues import check
 from clawstate.config.service import Config
 from clawstate.errors import StateError
@@ -32,6 +33,7 @@ from clawstate.files.paths import StatePaths
 from clawstate.files.stamps import stamp_of
 warnings.simplefilter("ignore")
 check({"gateway": {"port": "wrong"}})  # loads the schema
+clawstate.openclaw.accepted.accepted("2026.2.26")
 print("WARM")
 root, action = Path(sys.argv[1]), sys.argv[2]
 os.umask(0o022)
@@ -48,7 +50,10 @@ while not all(stamp.is_settled for stamp in stamps if stamp):
     pass  # what is too young would be read twice; a look at the clock is no system call
 print("READY")
 try:
-    config.undo() if action == "undo" else config.set("gateway.port", 2)
+    if action == "apart":
+        config.set_apart()
+    else:
+        config.undo() if action == "undo" else config.set("gateway.port", 2)
 except StateError as error:
     print("ERR", str(error).replace(chr(10), " "))
 else:
@@ -59,13 +64,14 @@ print("END")
 GATEWAY = "{\n  // where\n  port: 1,\n}\n"
 MAIN = "// mine\n{\n  gateway: {port: 1}, // kept\n}\n"
 INCLUDING = "{gateway: {$include: './gateway.json5'}}\n"
+MIXED = "// mine\n{\n  gateway: {port: 1}, // kept\n  state: {store: 'sqlite'}, // ours\n}\n"
 ACTIONS = ("first", "set", "included", "undo")
 
 # An error may come after the change took effect, but then has to say so.
 UNSURE = re.compile("replaced|was changed, but|unknown|lock: cannot be removed")
 KEPT = re.compile(
-    r"(\.locks(/[^/]+\.json5?\.(gate|turn|old))?|logs(/config-audit\.jsonl)?"
-    r"|(openclaw\.json|gateway\.json5)(\.bak(\.[1-4])?)?"
+    r"(\.locks(/[^/]+\.json5?\.(gate|turn|old))?|logs(/(clawstate-)?config-audit\.jsonl)?|devices"
+    r"|(openclaw\.json|clawstate\.json|gateway\.json5)(\.bak(\.[1-4])?)?"
     r"|\.config-history(/openclaw\.json(/(changes\.jsonl|[0-9a-f]{32}))?)?)"
 )
 
@@ -89,6 +95,9 @@ def template(tmp_path, action):
     if action == "included":
         (root / "openclaw.json").write_text(INCLUDING)
         (root / "gateway.json5").write_text(GATEWAY)
+    elif action == "apart":
+        (root / "devices").mkdir()
+        (root / "openclaw.json").write_text(MIXED)
     elif action != "first":
         (root / "openclaw.json").write_text(MAIN)
     return root
@@ -187,3 +196,30 @@ def test_any_failing_system_call_is_told_as_it_is(victim, texts, template, tmp_p
 
     assert sum(met) >= MOST * count
     sys.stdout.write(f"failed {action} {count} times of {len(harms)}\n")
+
+
+@pytest.mark.parametrize("action", ["apart"])
+def test_a_kill_between_two_files_loses_nothing(victim, template, tmp_path, action):
+    """While a setting moves from one file to another it counts, and the move can be repeated."""
+    with fresh(template, tmp_path / "whole") as root:
+        points = strace.trace(victim, root, action)
+        assert "ours" not in (root / "openclaw.json").read_text()
+    met = []
+
+    def kill(point):
+        with fresh(template, tmp_path / f"{point.call}-{point.ordinal}") as root:
+            outcome = strace.run_killed(victim, point, root, action)
+            met.append(outcome.killed)
+            config = opened(root)
+            seen = config.get("state.store"), config.get("gateway.port")
+            config.set_apart()
+            moved = config.get("state.store"), config.misplaced()
+            problems = [] if seen == ("sqlite", 1) else [f"saw {seen}"]
+            problems += [] if moved == ("sqlite", ()) else [f"then {moved}"]
+            config.set("gateway.port", 7)
+            config.set("state.store", "file")  # whoever writes next clears the rest
+            return [*problems, *left(root)]
+
+    count = each_sound(kill, [*dict.fromkeys(some(points, KILLS))])
+
+    assert sum(met) >= MOST * count

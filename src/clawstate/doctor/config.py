@@ -85,7 +85,10 @@ def _misplaced(state: State, *, fix: bool) -> Iterator[Finding]:
 
 def _strays(state: State) -> Iterator[Finding]:
     """Look beside what the files of the configuration lead to: older releases left texts there."""
-    for file in state.config.view().loaded.files:
+    config = state.config
+    views = (config.view(), *(config.agent_view(agent) for agent in config.agents()))
+    files = {each.path: each for view in views for each in view.loaded.files}
+    for file in files.values():
         real, linked = file.real, file.path.name != ".env" and file.path.is_symlink()
         # What lies beside the configuration of another state belongs to that.
         if not linked or (real.parent / HISTORY / real.name).exists():

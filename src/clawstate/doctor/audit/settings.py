@@ -9,6 +9,7 @@ from typing import Any
 
 from clawstate.config.dotenv import parse_dotenv
 from clawstate.config.key_path import get_at
+from clawstate.config.loading import Loaded
 from clawstate.config.path_grammar import KeyPath, format_key_path
 from clawstate.config.secret_refs import parse_reference
 from clawstate.config.sensitive import literal_secrets
@@ -40,7 +41,7 @@ def survey_configuration(survey: Survey) -> None:
     asked: set[KeyPath] = set()
     for where, value in _values(templates):
         names = tuple(step for step in where if isinstance(step, str))
-        at = Spot(loaded.path, format_key_path(where), format_key_path(where))
+        at = Spot(_file_of(loaded, where), format_key_path(where), format_key_path(where))
         is_told = isinstance(value, dict) or is_sensitive(names)
         if is_told and where[:1] != ("secrets",) and parse_reference(value) is not None:
             survey.reference(value, at)
@@ -49,6 +50,12 @@ def survey_configuration(survey: Survey) -> None:
         if missing.path not in asked:
             survey.add("REF_UNRESOLVED", "error", Spot(loaded.path), str(missing))
     _shadowed(survey, templates, loaded.path)
+
+
+def _file_of(loaded: Loaded, path: KeyPath) -> Path:
+    """Return the file that holds the value at *path*, such as an included one."""
+    trace = loaded.provenance.at(path)
+    return loaded.path if trace is None else trace.origins[0].source.path
 
 
 def survey_document(survey: Survey, path: Path) -> None:
