@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from clawstate.openclaw.owner import Era, Owner
     from clawstate.records.adoption import Adopted
     from clawstate.state.encryption import Census, Outcome
+    from clawstate.state.openclaw_view import OpenClawCredential, OpenClawSession
     from clawstate.stores.auth.credentials import ApiKey, Credential, OAuth, Profile, Token
     from clawstate.stores.auth.credentials import Problem as AuthProblem
     from clawstate.stores.auth.legacy import Imported as AuthImport
@@ -67,7 +68,9 @@ __all__ = [
     "Message",
     "NamespaceStatistics",
     "OAuth",
+    "OpenClawCredential",
     "OpenClawImport",
+    "OpenClawSession",
     "Outcome",
     "Owner",
     "PairingRequest",
@@ -110,7 +113,9 @@ _HOMES = {
     "Message": "clawstate.stores.transcripts.values",
     "NamespaceStatistics": "clawstate.stores.dedupe.statistics",
     "OAuth": "clawstate.stores.auth.credentials",
+    "OpenClawCredential": "clawstate.state.openclaw_view",
     "OpenClawImport": "clawstate.importers.openclaw:Report",
+    "OpenClawSession": "clawstate.state.openclaw_view",
     "Outcome": "clawstate.state.encryption",
     "Owner": "clawstate.openclaw.owner",
     "PairingRequest": "clawstate.stores.pairing.request",

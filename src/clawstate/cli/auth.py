@@ -42,9 +42,11 @@ def auth() -> None:
 def list_(session: Session) -> None:
     """Print all profiles, and whether they can be used; of secrets only the ends."""
     from clawstate.cli.auth_profiles import profile_document, profile_lines  # noqa: PLC0415
+    from clawstate.cli.openclaw_entries import their_credentials  # noqa: PLC0415
 
     store, now = store_of(session), session.state.ground.clock()
     found = [profile_document(store, each) for each in store.profiles()]
+    found += their_credentials(session, found)
     problems = [
         {"place": each.place, "id": each.key, "problem": each.reason} for each in store.problems()
     ]
@@ -61,10 +63,15 @@ def list_(session: Session) -> None:
 def show(session: Session, /, profile_id: str) -> None:
     """Print the profile ID; of its secrets only the ends."""
     from clawstate.cli.auth_profiles import profile_document  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.cli.openclaw_entries import their_credentials  # noqa: PLC0415
     from clawstate.cli.tables import aligned  # noqa: PLC0415
     from clawstate.errors import NotFoundError  # noqa: PLC0415
 
     store = store_of(session)
+    theirs = [each for each in their_credentials(session) if each["id"] == profile_id]
+    if theirs and all(each.id != profile_id for each in store.profiles()):
+        session.output.emit(theirs[0], *aligned(_readable(theirs[0])))
+        return
     store.require(profile_id)
     found = next((each for each in store.profiles() if each.id == profile_id), None)
     if found is None:
@@ -149,9 +156,11 @@ def add(
 @pass_session
 def remove(session: Session, /, profile_id: str) -> None:
     """Forget the profile ID and how it fared."""
+    from clawstate.cli.openclaw_entries import refuse_credential  # noqa: PLC0415
     from clawstate.errors import NotFoundError  # noqa: PLC0415 - see `NOUNS`
 
     if not store_of(session).remove(profile_id):
+        refuse_credential(session, profile_id)
         raise NotFoundError("profile", profile_id, "see 'clawstate auth list'")
     session.output.emit({"id": profile_id, "removed": True}, f"removed {profile_id}")
 

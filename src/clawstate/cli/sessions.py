@@ -52,13 +52,13 @@ def list_(session: Session, *, active: float | None, limit: int | None, is_archi
         lines = [archived_line(each) for each in gone] or ["nothing is archived"]
         session.output.emit({"count": len(gone), "archived": documents}, *lines)
         return
-    found = store.entries(active)
-    shown = found[:limit]
-    lines = [_line(each) for each in shown]
-    if len(shown) < len(found):
-        lines.append(style(f"and {len(found) - len(shown)} more", dim=True))
+    rows = _rows(session, store, active)
+    shown = rows[:limit]
+    lines = [line for _, _, line in shown]
+    if len(shown) < len(rows):
+        lines.append(style(f"and {len(rows) - len(shown)} more", dim=True))
     empty = "no sessions yet" if active is None else "no session was active in that time"
-    document = {"count": len(shown), "sessions": [_brief(each) for each in shown]}
+    document = {"count": len(shown), "sessions": [brief for _, brief, _ in shown]}
     session.output.emit(document, *(lines or [empty]))
 
 
@@ -67,7 +67,15 @@ def list_(session: Session, *, active: float | None, limit: int | None, is_archi
 @pass_session
 def show(session: Session, /, key: str) -> None:
     """Print all that is kept about the session KEY."""
-    entry = store_of(session).require(key)
+    from clawstate.cli.openclaw_entries import session_document, their_session  # noqa: PLC0415
+
+    store = store_of(session)
+    theirs = their_session(session, key) if store.get(key) is None else None
+    if theirs is not None:
+        told = style("of the OpenClaw that lives here; it is never changed", dim=True)
+        session.output.emit(session_document(theirs), *_full(theirs.entry), told)
+        return
+    entry = store.require(key)
     session.output.emit(shown_document(entry), *_full(entry))
 
 
@@ -88,6 +96,7 @@ def delete(session: Session, /, key: str) -> None:
     from clawstate.errors import NotFoundError  # noqa: PLC0415 - see `NOUNS`
 
     if not store_of(session).delete(key):
+        _refuse_theirs(session, key)
         raise NotFoundError("session", key, "'clawstate sessions list' shows which there are")
     hint = style("('clawstate sessions restore' brings it back)", dim=True)
     session.output.emit({"deleted": key}, f"deleted {one_line(key)}  {hint}")
@@ -98,6 +107,8 @@ def delete(session: Session, /, key: str) -> None:
 @pass_session
 def reset(session: Session, /, key: str) -> None:
     """Begin the session KEY anew; settings stay, and the old one goes to the archive."""
+    if store_of(session).get(key) is None:
+        _refuse_theirs(session, key)
     entry = store_of(session).reset(key)
     session.output.emit(shown_document(entry), *_full(entry))
 
@@ -109,6 +120,33 @@ def restore(session: Session, /, name: str) -> None:
     """Bring back what was archived last of a session KEY, or one archive by its name."""
     entry = store_of(session).restore(name)
     session.output.emit(shown_document(entry), *_full(entry))
+
+
+def _rows(
+    session: Session, store: Sessions, active: float | None
+) -> list[tuple[float, dict[str, Any], str]]:
+    """Return the sessions of ours and of OpenClaw's databases as documents and lines, by time."""
+    from clawstate.cli.openclaw_entries import (  # noqa: PLC0415 - see `NOUNS`
+        session_brief,
+        session_line,
+        their_sessions,
+    )
+
+    ours = store.entries(active)
+    rows = [(each.updated_at, _brief(each), _line(each)) for each in ours]
+    since = None if active is None else session.state.ground.clock() - active
+    rows += [
+        (each.entry.updated_at, session_brief(each), session_line(each))
+        for each in their_sessions(session, ours)
+        if since is None or each.entry.updated_at >= since
+    ]
+    return sorted(rows, key=lambda row: (-row[0], row[1]["key"]))
+
+
+def _refuse_theirs(session: Session, key: str) -> None:
+    from clawstate.cli.openclaw_entries import refuse_session  # noqa: PLC0415 - see `NOUNS`
+
+    refuse_session(session, key)
 
 
 def store_of(session: Session) -> Sessions:

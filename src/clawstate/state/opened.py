@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from clawstate.memory.contract import Embedder
     from clawstate.memory.service import Memory
     from clawstate.state.encryption import Encryption
+    from clawstate.state.openclaw_view import OpenClawView
     from clawstate.stores.dedupe import PersistentDedupe
     from clawstate.stores.device_auth import DeviceAuth
     from clawstate.stores.devices import Devices
@@ -64,6 +65,14 @@ class State:
     def owner(self) -> Owner:
         """Whose the directory is: nobody's, or OpenClaw's of the file or SQLite era."""
         return self.ground.owner
+
+    @once
+    def openclaw(self) -> OpenClawView:
+        """What the OpenClaw of this directory keeps in its own databases, only to be looked at."""
+        load_modules("clawstate.state.openclaw_view")
+        from clawstate.state.openclaw_view import OpenClawView  # noqa: PLC0415
+
+        return OpenClawView(self.owner)
 
     # Each part is imported when it is first asked for: most programs use one or two.
 

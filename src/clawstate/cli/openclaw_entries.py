@@ -1,0 +1,121 @@
+"""What `sessions` and `auth` show of the OpenClaw beside which the state lies, and leave alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from clawstate.cli.printing import one_line, style
+from clawstate.cli.session import Session
+from clawstate.cli.wire import times
+from clawstate.clock import to_iso, to_ms
+from clawstate.errors import UnavailableError
+from clawstate.openclaw.owner import Era
+
+if TYPE_CHECKING:
+    from clawstate.state.openclaw_view import OpenClawCredential, OpenClawSession
+    from clawstate.stores.sessions import SessionEntry
+
+OWNER = "openclaw"
+"""The member `owner` of the documents of what is OpenClaw's."""
+
+
+def their_sessions(session: Session, ours: Sequence[SessionEntry] = ()) -> list[OpenClawSession]:
+    """Return the sessions of OpenClaw, but for those that *ours* took over."""
+    if session.state.owner.era is not Era.SQLITE:
+        return []
+    known = {(each.session_key, each.session_id) for each in ours}
+    view = session.state.openclaw
+    for each in view.problems():
+        session.output.warn(each)
+    found = view.sessions(session.agent)
+    return [each for each in found if (each.entry.session_key, each.entry.session_id) not in known]
+
+
+def session_brief(found: OpenClawSession) -> dict[str, Any]:
+    """Return *found* as a program wants it in a list."""
+    return {
+        "key": found.entry.session_key,
+        "sessionId": found.entry.session_id,
+        "sessionFile": None,
+        "updatedAt": to_ms(found.entry.updated_at),
+        **times(updatedAt=found.entry.updated_at),
+        "owner": OWNER,
+        "agent": found.agent,
+    }
+
+
+def session_document(found: OpenClawSession) -> dict[str, Any]:
+    """Return all of *found* as a program wants it."""
+    named = {"key": found.entry.session_key, **times(updatedAt=found.entry.updated_at)}
+    whose = {"sessionFile": None, "owner": OWNER, "agent": found.agent}
+    return {**named, **found.entry.document(), **whose}
+
+
+def session_line(found: OpenClawSession) -> str:
+    """Return a line that shows *found*."""
+    entry = found.entry
+    moment = to_iso(entry.updated_at) if entry.updated_at else "at an unknown time"
+    name = style(entry.session_id, dim=True)
+    return f"{moment}  {style(one_line(entry.session_key), fg='cyan')}  {name}  (OpenClaw's)"
+
+
+def their_session(session: Session, key: str) -> OpenClawSession | None:
+    """Return the session *key* of OpenClaw, if it has one."""
+    if session.state.owner.era is not Era.SQLITE:
+        return None
+    name = key.strip().lower()
+    found = session.state.openclaw.sessions(session.agent)
+    return next((each for each in found if each.entry.session_key in {key, name}), None)
+
+
+def refuse_session(session: Session, key: str) -> None:
+    """Raise `UnavailableError` if the session *key* is OpenClaw's, and there is none of ours."""
+    if their_session(session, key) is not None:
+        problem = "is a session of the OpenClaw that lives here, which is shown and never changed"
+        hint = "change it with OpenClaw, or take it over with 'clawstate import openclaw'"
+        raise UnavailableError(repr(key), problem, hint)
+
+
+def their_credentials(
+    session: Session, ours: Sequence[dict[str, Any]] = ()
+) -> list[dict[str, Any]]:
+    """Return the documents of OpenClaw's credentials, but for those that *ours* took over."""
+    if session.state.owner.era is not Era.SQLITE:
+        return []
+    known = {(each["id"], each["secret"]) for each in ours}
+    now = session.state.ground.clock()
+    found = session.state.openclaw.credentials(session.agent or "main")
+    return [_profile(each, now=now) for each in found if (each.id, each.secret) not in known]
+
+
+def refuse_credential(session: Session, profile_id: str) -> None:
+    """Raise `UnavailableError` if the profile is OpenClaw's, and there is none of ours."""
+    if any(each["id"] == profile_id for each in their_credentials(session)):
+        problem = "is a credential of the OpenClaw that lives here, which is never changed"
+        hint = "change it with OpenClaw, or take it over with 'clawstate import openclaw'"
+        raise UnavailableError(repr(profile_id), problem, hint)
+
+
+def _profile(found: OpenClawCredential, *, now: float) -> dict[str, Any]:
+    from clawstate.state.openclaw_view import MISSING  # noqa: PLC0415 - see `NOUNS`
+
+    is_over = found.expires is not None and found.expires <= now
+    renews = found.type == "oauth"
+    expired = "will-refresh" if renews else "expired"
+    state = MISSING if found.secret == MISSING else expired if is_over else "good"
+    return {
+        "id": found.id,
+        "provider": found.provider,
+        "type": found.type,
+        "secret": found.secret,
+        "state": state,
+        "until": None,
+        "reason": None,
+        "origin": OWNER,
+        "email": found.email,
+        "expires": None if found.expires is None else to_ms(found.expires),
+        "lastUsed": None,
+        "errorCount": 0,
+        "owner": OWNER,
+    }
