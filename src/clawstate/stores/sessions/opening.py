@@ -10,12 +10,13 @@ from clawstate.files.lock_options import SESSION_INDEX, LockOptions
 from clawstate.records.contract import Backend, Capability, Shape
 from clawstate.records.layouts import MapLayout
 from clawstate.stores.sessions.archive import Archive
-from clawstate.stores.sessions.forms import PROFILES, SpecifiedForm, form_of
+from clawstate.stores.sessions.forms import PROFILES, OpenClawForm, SpecifiedForm, form_of
 from clawstate.stores.sessions.index import Index
 from clawstate.stores.sessions.mirror import Mirror, NoMirror, ProfileMirror
 from clawstate.stores.sessions.profile_files import ProfileFiles
 from clawstate.stores.sessions.selection import Maintenance
 from clawstate.stores.sessions.service import Sessions
+from clawstate.stores.sessions.transcript_files import TranscriptMirror
 from clawstate.stores.sessions.upkeep import Gone
 
 
@@ -32,8 +33,8 @@ def sessions_on(
     """
     Return the sessions whose index is *path* below *root*, on *backend*.
 
-    On an engine of files each session has its profile beside the index, unless OpenClaw keeps the
-    index there itself. *lock* is for the profiles, *gone* as in `Sessions`.
+    On an engine of files each session has its profile beside the index, or its transcript where
+    OpenClaw keeps the index itself. *lock* is for the profiles, *gone* as in `Sessions`.
     """
     has_files = Capability.FILES in backend.capabilities
     form = form_of(root / path) if has_files else SpecifiedForm()
@@ -45,4 +46,6 @@ def sessions_on(
     if has_files and isinstance(form, SpecifiedForm):
         files = ProfileFiles(root / path.parent / PROFILES, lock=lock)
         mirror = ProfileMirror(files, index, archive)
+    elif isinstance(form, OpenClawForm):
+        mirror = TranscriptMirror(form.folder, index, clock=clock)
     return Sessions(index, archive, mirror, settings=settings, clock=clock, gone=gone)
