@@ -1,7 +1,7 @@
 # Each verb sets up its own virtual environment when there is none.
 #   make run    answer a question from this repository's own docs, with state in ./.state
 #   make test   everything that fits in 25 minutes; make test-full the rest
-#   make interop  real OpenClaw from npm and clawstate on the same files
+#   make interop  real OpenClaws from npm, of both eras, and clawstate on the same files
 #   make check  format, lint, types, floors, spelling
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)

@@ -5,19 +5,44 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from openclaw_package import AbsentError, OpenClaw, find, install
+from fake_model import FakeModel
+from masters import Masters
+from openclaw_package import FILES, RELEASES, AbsentError, OpenClaw, Release, find, install
 from peer import NodePeer
+from real_state import free_port
 
 
 @pytest.fixture(scope="session")
 def openclaw(request: pytest.FixtureRequest) -> OpenClaw:
-    """Return the installed package; it is installed only for those who ask for these tests."""
+    """Return the installed package of the file era, which most of these tests are about."""
+    return installed(request, FILES)
+
+
+@pytest.fixture(scope="session")
+def openclaws(request: pytest.FixtureRequest) -> dict[Release, OpenClaw]:
+    """Return both installed packages."""
+    return {release: installed(request, release) for release in RELEASES}
+
+
+@pytest.fixture(scope="session")
+def masters(
+    openclaws: dict[Release, OpenClaw], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Masters]:
+    """Return the states that both OpenClaws make; each is made when it is first asked for."""
+    with FakeModel() as model:
+        yield Masters(tmp_path_factory.mktemp("masters"), openclaws, model, free_port())
+
+
+def installed(request: pytest.FixtureRequest, release: Release) -> OpenClaw:
+    """Return the package; it is installed only for those who ask for these tests."""
 
     def say(line: str) -> None:
         sys.__stderr__.write(f"{line}\n")  # past the capture: it may take a minute
 
     try:
-        return install(say) if "interop" in request.config.option.markexpr else find()
+        if "interop" in request.config.option.markexpr:
+            return install(say, release)
+        return find(release)
     except AbsentError as error:
         pytest.skip(str(error))
 

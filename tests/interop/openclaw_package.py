@@ -1,4 +1,4 @@
-"""Find or install the OpenClaw that the interop tests run beside ours, with a Node for it."""
+"""Find or install the OpenClaws that the interop tests run beside ours, each with its Node."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-VERSION = "2026.2.26"
-NODE = "24"
 HERE = Path(__file__).parent
 HOW = "python tests/interop/openclaw_package.py"
 
@@ -23,10 +22,52 @@ _NOTHING = "npm:is-number@7.0.0"  # some tiny package, put in the place of one t
 _DONE = "installed.json"
 _LOG = "npm.log"
 _MACHINES = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
+_NPM = ["install", "--ignore-scripts", "--no-audit", "--no-fund"]
+_NPM += ["--prefer-offline", "--fetch-retries=1", "--loglevel=error"]
 
 
 class AbsentError(Exception):
     """OpenClaw is not installed; the message says what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Release:
+    """One version of OpenClaw: what npm is asked for, and what its environment must have."""
+
+    version: str
+    node: str
+    size: str
+    place: str = ""
+    """What is put behind the name of the folder it is installed in."""
+    overrides: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+FILES = Release(
+    "2026.2.26",
+    node="24",
+    size="500 packages, 740 MB",
+    # The first comes from a git repository, and a stub takes its part; the second, a runtime
+    # for local language models, would be half of what is to be fetched.
+    overrides={
+        "@whiskeysockets/baileys": {"libsignal": _NOTHING},
+        "node-llama-cpp": _NOTHING,
+    },
+    environment={"NODE_OPTIONS": f"--import {(HERE / 'libsignal_hook.mjs').as_uri()}"},
+)
+"""The last release looked at that keeps its state in files."""
+
+SQLITE = Release(
+    "2026.9.6",
+    node="26",
+    size="330 packages, 650 MB",
+    place="-2026.9.6",
+    # Without it the command line starts a second node, which outlives the first when it is killed.
+    environment={"OPENCLAW_NO_RESPAWN": "1"},
+)
+"""The newest release looked at; it keeps its state in SQLite databases."""
+
+RELEASES = (FILES, SQLITE)
 
 
 @dataclass(frozen=True)
@@ -34,6 +75,7 @@ class OpenClaw:
     """An installed OpenClaw, and the Node that runs it."""
 
     root: Path
+    release: Release = FILES
 
     @property
     def package(self) -> Path:
@@ -61,58 +103,58 @@ class OpenClaw:
         return {
             "HOME": str(home),
             "OPENCLAW_STATE_DIR": str(home / ".openclaw"),
-            "NODE_OPTIONS": f"--import {(HERE / 'libsignal_hook.mjs').as_uri()}",
             "PATH": f"{self.node.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            **self.release.environment,
         }
 
 
-def place() -> Path:
-    """Return where the package lies: `CLAWSTATE_INTEROP_DIR`, or a folder of the user's cache."""
+def place(release: Release = FILES) -> Path:
+    """Return where it lies: `CLAWSTATE_INTEROP_DIR`, or the user's cache; new ones beside it."""
     given = os.environ.get("CLAWSTATE_INTEROP_DIR")
     if given:
-        return Path(given).expanduser().absolute()
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "clawstate-interop"
+        first = Path(given).expanduser().absolute()
+    else:
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        first = Path(cache) / "clawstate-interop"
+    # Beside and not below it: a Node looks for packages in the folders above as well.
+    return first.with_name(first.name + release.place)
 
 
-def find() -> OpenClaw:
+def find(release: Release = FILES) -> OpenClaw:
     """Return the installed package; raises `AbsentError` if it is absent or not complete."""
-    found = OpenClaw(place())
-    if _read(found.root / _DONE) != _wanted() or not os.access(found.node, os.X_OK):
-        raise AbsentError(f"OpenClaw {VERSION} is not installed in {found.root}; run '{HOW}'")
+    found = OpenClaw(place(release), release)
+    if _read(found.root / _DONE) != _wanted(release) or not os.access(found.node, os.X_OK):
+        raise AbsentError(
+            f"OpenClaw {release.version} is not installed in {found.root}; run '{HOW}'"
+        )
     return found
 
 
-def install(say: Callable[[str], None]) -> OpenClaw:
+def install(say: Callable[[str], None], release: Release = FILES) -> OpenClaw:
     """
     Return the installed package, after installing what is missing of it.
 
     May be broken off and repeated, and run in several processes at once. Raises `AbsentError` if
     npm is not there, or cannot reach its registry.
     """
-    root = place()
+    root = place(release)
     root.mkdir(parents=True, exist_ok=True)
     with _alone(root) as lock:
         try:
-            found = find()
+            found = find(release)
         except AbsentError:
-            _run_npm(root, lock, say)
-            found = find()
-    say(f"OpenClaw {VERSION} is installed in {root}")
+            _run_npm(release, lock, say)
+            found = find(release)
+    say(f"OpenClaw {release.version} is installed in {root}")
     return found
 
 
-def _wanted() -> dict[str, object]:
+def _wanted(release: Release) -> dict[str, Any]:
     return {
         "name": "clawstate-interop",
         "private": True,
-        "dependencies": {_node_package(): NODE, "openclaw": VERSION},
-        # The first comes from a git repository, and a stub takes its part; the second, a runtime
-        # for local language models, would be half of what is to be fetched.
-        "overrides": {
-            "@whiskeysockets/baileys": {"libsignal": _NOTHING},
-            "node-llama-cpp": _NOTHING,
-        },
+        "dependencies": {_node_package(): release.node, "openclaw": release.version},
+        **({"overrides": release.overrides} if release.overrides else {}),
     }
 
 
@@ -135,23 +177,33 @@ def _alone(root: Path) -> Iterator[int]:
         yield lock.fileno()
 
 
-def _run_npm(root: Path, lock: int, say: Callable[[str], None]) -> None:
+def _run_npm(release: Release, lock: int, say: Callable[[str], None]) -> None:
     npm = shutil.which("npm")
     if npm is None:
         raise AbsentError(f"npm is not on PATH; install Node.js with npm, then run '{HOW}'")
-    (root / "package.json").write_text(json.dumps(_wanted(), indent=2))
-    say(f"installing OpenClaw {VERSION} in {root}: 500 packages, 740 MB, about a minute")
-    command = [npm, "install", "--ignore-scripts", "--no-audit", "--no-fund"]
-    options = ["--prefer-offline", "--fetch-retries=1", "--loglevel=error"]
-    with (root / _LOG).open("wb") as log:
-        # An npm that outlives this program keeps the lock until it is done.
-        process = subprocess.Popen(
-            [*command, *options], cwd=root, stdout=log, stderr=log, pass_fds=[lock]
-        )
-        _wait(process, root, say)
-    if process.returncode != 0:
-        raise AbsentError(_complaint(root))
-    shutil.copyfile(root / "package.json", root / _DONE)
+    found = OpenClaw(place(release), release)
+    wanted = _wanted(release)
+    say(f"installing OpenClaw {release.version} in {found.root}: {release.size}, about a minute")
+    (found.root / _LOG).write_bytes(b"")
+    # The Node comes first, and npm runs on it: npm leaves out the optional packages that the Node
+    # it runs on is too old for, and a doctor that misses one of them cannot move a key pair.
+    only_node = {_node_package(): release.node}
+    for manifest in ({**wanted, "dependencies": only_node, "overrides": {}}, wanted):
+        (found.root / "package.json").write_text(json.dumps(manifest, indent=2))
+        with (found.root / _LOG).open("ab") as log:
+            # An npm that outlives this program keeps the lock until it is done.
+            process = subprocess.Popen(
+                [npm, *_NPM],
+                cwd=found.root,
+                env={**os.environ, "PATH": found.environment(found.root)["PATH"]},
+                stdout=log,
+                stderr=log,
+                pass_fds=[lock],
+            )
+            _wait(process, found.root, say)
+        if process.returncode != 0:
+            raise AbsentError(_complaint(release, found.root))
+    shutil.copyfile(found.root / "package.json", found.root / _DONE)
 
 
 def _wait(process: subprocess.Popen[bytes], root: Path, say: Callable[[str], None]) -> None:
@@ -167,18 +219,20 @@ def _wait(process: subprocess.Popen[bytes], root: Path, say: Callable[[str], Non
             process.wait()
 
 
-def _complaint(root: Path) -> str:
+def _complaint(release: Release, root: Path) -> str:
     lines = (root / _LOG).read_text(errors="replace").splitlines()
     last = "; ".join(lines[:4]) or "it said nothing"
     return (
-        f"npm could not install OpenClaw {VERSION}: {last} (see {root / _LOG}); run '{HOW}' again"
+        f"npm could not install OpenClaw {release.version}: {last} (see {root / _LOG});"
+        f" run '{HOW}' again"
     )
 
 
 def main() -> None:
-    """Install the package, and say where."""
+    """Install the packages, and say where."""
     try:
-        install(_print)
+        for release in RELEASES:
+            install(_print, release)
     except AbsentError as error:
         sys.exit(str(error))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections import defaultdict
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openclaw_package import OpenClaw, place
+from openclaw_package import FILES, SQLITE, OpenClaw, Release
 
 from clawstate.config.issues import check
 from clawstate.config.key_path import format_key_path, get_at, set_at
@@ -45,13 +44,8 @@ def era(request) -> Era:
 
 
 @pytest.fixture
-def real(openclaw: OpenClaw, era: Era) -> OpenClaw:
-    if era is Era.FILES:
-        return openclaw
-    found = OpenClaw(place().with_name(f"{place().name}-{VERSIONS[era]}"))
-    if not os.access(found.node, os.X_OK):
-        pytest.skip(f"OpenClaw {VERSIONS[era]} is not installed in {found.root}")
-    return found
+def real(openclaws: dict[Release, OpenClaw], era: Era) -> OpenClaw:
+    return openclaws[FILES if era is Era.FILES else SQLITE]
 
 
 def forms() -> dict[tuple[str | int, ...], list[Any]]:

@@ -1,0 +1,274 @@
+"""Every method of the library's stores: what it is called with, or that it only reads."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import clawstate
+from clawstate.errors import StateError
+from clawstate.state import State
+
+KEY = "agent:main:library"
+MAIN = "agent:main:main"
+STORES = ("config", "dedupe", "device_auth", "devices", "encryption", "identity", "memory")
+STORES += ("pairing", "sessions", "transcripts")
+CREDENTIAL = {"type": "api_key", "provider": "openai", "key": "sk-made-up-of-the-library"}
+MESSAGE = {"role": "user", "content": "a word of the library"}
+
+Call = Callable[[State], object]
+CALLS: dict[str, Call] = {}
+"""What each method that writes is called with; one name for each, as `sessions.resolve`."""
+
+READING = {
+    "auth": "document get last_good order problems profiles reload require rests_until secret"
+    " standing stored_order usage",
+    "config": "agent_view agents changed diff get guard history invalidate issues misplaced"
+    " on_change overlay_path owner path redacted require resolve secret text view watch",
+    "dedupe": "clear_memory in_files namespaces seen statistics survey warm_up",
+    "device_auth": "device_id foreign get tokens",
+    "devices": "get malformed paired verify was_used",
+    "encryption": "census choice is_on problem source unlock",
+    "identity": "device_id known mismatch public_key verify",
+    "memory": "close findings get get_many needs_optimizing now records require search stats",
+    "pairing": "expires_at pending stale",
+    "sessions": "archived collect ended entries get named problems require",
+    "transcripts": "close count export findings get held messages remarks search sessions stats",
+}
+"""The methods that only read."""
+
+
+def calls(name: str) -> Callable[[Call], Call]:
+    """Note the function as the call of the method *name*."""
+
+    def noted(call: Call) -> Call:
+        CALLS[name] = call
+        return call
+
+    return noted
+
+
+def methods(state: State) -> tuple[str, ...]:
+    """Return every public method and property of the stores of *state*."""
+    stores = {"auth": state.auth(), **{name: getattr(state, name) for name in STORES}}
+    return tuple(
+        f"{name}.{member}"
+        for name, store in stores.items()
+        for member, _ in inspect.getmembers_static(type(store))
+        if not member.startswith("_")
+    )
+
+
+def stores(state: State) -> set[str]:
+    """Return the names of all stores that *state* has."""
+    own = {"auth", "close", "ground", "paths", "owner", "clock", "agents"}
+    return {name for name in dir(state) if not name.startswith("_")} - own
+
+
+def unknown(state: State) -> tuple[str, ...]:
+    """Return the stores and methods of which nobody has said here what they do."""
+    reading = {f"{store}.{name}" for store, names in READING.items() for name in names.split()}
+    known = reading | set(CALLS)
+    return (*sorted(stores(state) - set(STORES)), *(m for m in methods(state) if m not in known))
+
+
+def main(name: str) -> int:
+    """Make the call *name* in the default state; return 1 if it was refused, and say why."""
+    warnings.simplefilter("ignore")
+    with clawstate.open() as state:
+        try:
+            CALLS[name](state)
+        except StateError as error:
+            sys.stderr.write(f"{type(error).__name__}: {error}")
+            return 1
+    return 0
+
+
+def _device(state: State, name: str) -> str:
+    state.devices.issue(device_id=name, user_id="ada")
+    return name
+
+
+def _asking(state: State) -> str:
+    return state.pairing.request(user_id="bob", device_id="asking-again").device_id
+
+
+def _message(state: State) -> tuple[str, str]:
+    session = state.sessions.resolve(KEY).session_id
+    return session, state.transcripts.append(session, MESSAGE)[0]
+
+
+def _store(mutated: dict[str, object]) -> None:
+    mutated[f"{KEY}:two"] = {"sessionId": "11111111-1111-4111-8111-111111111111", "updatedAt": 1}
+
+
+def _paired() -> dict[str, object]:
+    return {"deviceId": "adopted", "publicKey": "cHVibGlj", "role": "operator", "scopes": []}
+
+
+CALLS |= {
+    "auth.adopt": lambda s: s.auth().adopt({"version": 1, "profiles": {"openai:a": CREDENTIAL}}),
+    "auth.import_legacy": lambda s: s.auth().import_legacy(),
+    "auth.keep": lambda s: s.auth().keep("openai:kept", CREDENTIAL),
+    "auth.upsert": lambda s: s.auth().upsert("openai:library", CREDENTIAL),
+    "auth.set_order": lambda s: s.auth().set_order("openai", None),
+    "config.set": lambda s: s.config.set("messages.responsePrefix", "[library]"),
+    "config.set_apart": lambda s: s.config.set_apart(),
+    "config.unset": lambda s: s.config.unset("messages.responsePrefix"),
+    "config.replace": lambda s: s.config.replace(f"{s.config.text()}\n// replaced\n"),
+    "dedupe.adopt": lambda s: s.dedupe.adopt({"one": 1_795_000_000_000}, "library"),
+    "dedupe.check_and_record": lambda s: s.dedupe.check_and_record("two", "library"),
+    "dedupe.check_many": lambda s: s.dedupe.check_many(["three", "four"], "library"),
+    "dedupe.forget": lambda s: s.dedupe.forget("two", "library"),
+    "dedupe.prune": lambda s: s.dedupe.prune(),
+    "device_auth.set": lambda s: s.device_auth.set("operator", "token", ["operator.read"]),
+    "device_auth.remove": lambda s: (s.device_auth.set("a", "b"), s.device_auth.remove("a")),
+    "device_auth.discard_foreign": lambda s: s.device_auth.discard_foreign(),
+    "devices.issue": lambda s: _device(s, "library"),
+    "devices.refuse": lambda s: s.devices.refuse("request", "library"),
+    "devices.rename": lambda s: s.devices.rename(_device(s, "renamed"), "Name"),
+    "devices.revoke": lambda s: s.devices.revoke(_device(s, "revoked")),
+    "devices.rotate": lambda s: s.devices.rotate(_device(s, "rotated")),
+    "devices.remove": lambda s: s.devices.remove(_device(s, "removed")),
+    "encryption.turn_on": lambda s: s.encryption.turn_on("file"),
+    "encryption.rekey": lambda s: (s.encryption.turn_on("file"), s.encryption.rekey()),
+    "encryption.turn_off": lambda s: (s.encryption.turn_on("file"), s.encryption.turn_off()),
+    "identity.load_or_create": lambda s: s.identity.load_or_create(),
+    "identity.sign": lambda s: s.identity.sign("text"),
+    "identity.correct_id": lambda s: s.identity.correct_id(),
+    "memory.add": lambda s: s.memory.add("The library was here"),
+    "memory.add_many": lambda s: s.memory.add_many([{"text": "one"}, {"text": "two"}]),
+    "memory.delete": lambda s: s.memory.delete(s.memory.add("gone")),
+    "memory.delete_many": lambda s: s.memory.delete_many([s.memory.add("gone too")]),
+    "memory.forget_source": lambda s: s.memory.forget_source("a-source"),
+    "memory.optimize": lambda s: s.memory.optimize(),
+    "memory.rebuild": lambda s: s.memory.rebuild(),
+    "memory.update": lambda s: s.memory.update(s.memory.add("before"), text="after"),
+    "pairing.request": lambda s: s.pairing.request(user_id="bob", device_id="asking-library"),
+    "pairing.approve_request": lambda s: s.pairing.approve_request(_asking(s)),
+    "pairing.reject_request": lambda s: s.pairing.reject_request(_asking(s)),
+    "pairing.prune": lambda s: s.pairing.prune(),
+    "sessions.resolve": lambda s: (s.sessions.resolve(KEY), s.sessions.resolve(MAIN)),
+    "sessions.update": lambda s: s.sessions.update(MAIN, {"oursNote": "seen"}),
+    "sessions.update_store": lambda s: s.sessions.update_store(_store),
+    "sessions.change_all": lambda s: s.sessions.change_all(lambda entries: (entries, None)),
+    "sessions.heal": lambda s: s.sessions.heal(),
+    "sessions.prune": lambda s: s.sessions.prune(),
+    "sessions.reset": lambda s: s.sessions.reset(s.sessions.resolve(f"{KEY}:reset").session_key),
+    "transcripts.append": _message,
+    "transcripts.optimize": lambda s: s.transcripts.optimize(),
+    "transcripts.prune": lambda s: s.transcripts.prune(most_sessions=50),
+}
+
+
+@calls("auth.remove")
+def _(state: State) -> None:
+    state.auth().upsert("openai:removed", CREDENTIAL)
+    state.auth().remove("openai:removed")
+
+
+@calls("auth.mark_used")
+def _(state: State) -> None:
+    state.auth().upsert("openai:library", CREDENTIAL)
+    state.auth().mark_used("openai:library")
+
+
+@calls("auth.mark_good")
+def _(state: State) -> None:
+    state.auth().upsert("openai:library", CREDENTIAL)
+    state.auth().mark_good("openai:library")
+
+
+@calls("auth.mark_failure")
+def _(state: State) -> None:
+    state.auth().upsert("openai:library", CREDENTIAL)
+    state.auth().mark_failure("openai:library", "rate_limit")
+    state.auth().mark_good("openai:library")  # or OpenClaw's doctor tells how long it rests
+
+
+@calls("auth.refresh")
+def _(state: State) -> None:
+    expired = {"type": "oauth", "provider": "google", "access": "a", "refresh": "r", "expires": 1}
+    fresh = {**expired, "access": "b", "expires": 1_995_000_000_000}
+    state.auth().upsert("google:library", expired)
+    state.auth().refresh("google:library", lambda _: fresh)
+
+
+@calls("config.undo")
+def _(state: State) -> None:
+    state.config.set("messages.responsePrefix", "[undone]")
+    state.config.undo()
+
+
+@calls("device_auth.adopt")
+def _(state: State) -> None:
+    held = {"token": "held", "role": "operator", "scopes": ["operator.read"], "updatedAtMs": 1}
+    owner = state.device_auth.device_id
+    state.device_auth.adopt({"version": 1, "deviceId": owner, "tokens": {"node": held}})
+
+
+@calls("devices.adopt")
+def _(state: State) -> None:
+    state.devices.adopt({"adopted": _paired()})
+
+
+@calls("identity.adopt")
+def _(state: State) -> None:
+    with TemporaryDirectory() as folder, clawstate.open(Path(folder) / "other") as other:
+        other.identity.load_or_create()
+        document = json.loads(other.paths.device_identity.read_text())
+    state.identity.adopt(document)
+
+
+@calls("pairing.approve")
+def _(state: State) -> None:
+    state.pairing.approve(state.pairing.request(user_id="bob", device_id="approved").code)
+
+
+@calls("pairing.reject")
+def _(state: State) -> None:
+    state.pairing.reject(state.pairing.request(user_id="bob", device_id="rejected").code)
+
+
+@calls("sessions.adopt")
+def _(state: State) -> None:
+    entry = {"sessionId": "22222222-2222-4222-8222-222222222222", "updatedAt": 1}
+    state.sessions.adopt({f"{KEY}:adopted": entry})
+
+
+@calls("sessions.delete")
+def _(state: State) -> None:
+    state.sessions.resolve(f"{KEY}:deleted")
+    state.sessions.delete(f"{KEY}:deleted")
+
+
+@calls("sessions.restore")
+def _(state: State) -> None:
+    state.sessions.resolve(f"{KEY}:restored")
+    state.sessions.delete(f"{KEY}:restored")
+    state.sessions.restore(f"{KEY}:restored")
+
+
+@calls("transcripts.delete")
+def _(state: State) -> None:
+    state.transcripts.append("33333333-3333-4333-8333-333333333333", MESSAGE)
+    state.transcripts.delete("33333333-3333-4333-8333-333333333333")
+
+
+@calls("transcripts.fork")
+def _(state: State) -> None:
+    session, message = _message(state)
+    state.transcripts.fork(session, message, "44444444-4444-4444-8444-444444444444")
+
+
+@calls("transcripts.import_lines")
+def _(state: State) -> None:
+    session = state.sessions.resolve(KEY).session_id
+    state.transcripts.import_lines(
+        session, [json.dumps({"type": "message", "id": "0a543b42", "message": MESSAGE})]
+    )
