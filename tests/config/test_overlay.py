@@ -378,3 +378,47 @@ def test_history_is_that_of_the_configuration(config: Config, paths: StatePaths)
 
     assert len(History(paths.config).changes()) == 1
     assert History(overlay(paths)).changes() == ()
+
+
+def test_an_object_in_both_files_goes_from_both(config: Config, paths: StatePaths) -> None:
+    """Unsetting what has parts in both removes all of it, in one change."""
+    config.set("gateway.host", "localhost")
+
+    change = config.unset("gateway")
+
+    assert change is not None
+    assert len(change.files) == 2
+    assert "gateway" not in paths.config.read_text() + overlay(paths).read_text()
+    config.undo()
+    assert config.get("gateway.port") == 1
+    assert config.get("gateway.host") == "localhost"
+
+
+def test_part_of_a_list_is_not_hidden_aside(
+    config: Config, paths: StatePaths, version: str
+) -> None:
+    """A list with something in it that OpenClaw refuses is no list of ours: it is an error."""
+    binding = {"agentId": "a", "match": {"channel": "telegram"}}
+    config.set("bindings", [binding])
+    before = paths.config.read_text()
+
+    for path, value in (("bindings", [{**binding, "colour": 1}]), ("bindings[0].colour", 1)):
+        with pytest.raises(ConfigError, match=version):
+            config.set(path, value)
+
+    assert paths.config.read_text() == before
+    assert not overlay(paths).exists()
+
+
+def test_an_undo_leaves_openclaws_old_settings_to_it(tmp_path: Path) -> None:
+    """What a release has dropped is put back where its own doctor looks for it; ours are not."""
+    paths = beside(tmp_path / "owned", "2026.9.6")
+    text = "{agents: {list: [{id: 'a'}]}, state: {store: 'file'}}"
+    paths.config.write_text(text)
+    config = opened(paths)
+    config.replace("{}", force=True)
+
+    config.undo()
+
+    assert value_of(paths.config) == {"agents": {"list": [{"id": "a"}]}}
+    assert value_of(overlay(paths)) == {"state": {"store": "file"}}

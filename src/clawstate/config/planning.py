@@ -80,12 +80,17 @@ def plan_texts(
     refused: Refused | None = None,
     undoes: int | None = None,
 ) -> Planned | None:
-    """Return how to make *texts* those of files of the configuration, in this order."""
+    """
+    Return how to make *texts* those of files of the configuration, in this order.
+
+    What OpenClaw refuses of them is kept apart; of texts that were there before only what is ours.
+    """
     main, over = _drafts(loaded)
     for file, text in texts.items():
         (over if over.holds(file) else main).put(file, text)
     if refused is not None:
-        moved_apart(main, over, refused.new(loaded, main.value))
+        find = refused.new if undoes is None else refused.own
+        moved_apart(main, over, find(loaded, main.value))
     files = tuple(str(each) for each in texts if each not in {main.file, over.file})
     rewrites = _ordered(main, over, first=[*texts])
     if not rewrites:
@@ -97,7 +102,7 @@ def plan_texts(
 def plan_apart(loaded: Loaded, refused: Refused) -> Planned | None:
     """Return how to move what OpenClaw refuses and only we know out of its configuration."""
     main, over = _drafts(loaded)
-    paths = refused.own(loaded)
+    paths = refused.own(loaded, main.value)
     moved_apart(main, over, paths)
     rewrites = _ordered(main, over, first=[over.file])
     if not rewrites:
@@ -117,7 +122,8 @@ def _planned(loaded: Loaded, moves: list[Move], wanted: Any, path: KeyPath) -> P
             problem = problem or error
             continue
         merged = override(main.value, over.value) if over.value else main.value
-        if not over.value or same(merged, wanted, ordered=False):
+        is_alone = not over.value and not loaded.overlay.value
+        if is_alone or same(merged, wanted, ordered=False):
             rewrites = _ordered(main, over, first=[])
             return Planned(rewrites, merged, (format_key_path(path),)) if rewrites else None
     if problem is not None:

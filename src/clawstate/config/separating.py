@@ -50,9 +50,8 @@ class Refused:
                 raise self.error(refusal.path)
         return self._whole(loaded, value, found)
 
-    def own(self, loaded: Loaded) -> tuple[KeyPath, ...]:
-        """Return the paths of our own settings in the configuration that OpenClaw refuses."""
-        value = loaded.config.value
+    def own(self, loaded: Loaded, value: Any) -> tuple[KeyPath, ...]:
+        """Return the paths of our own settings in *value* that OpenClaw refuses."""
         found = [_whole_of(each) for each in sorted(self.of(loaded, value), key=str)]
         paths = [each.path for each in found if _is_apart(each) and _owns(value, each)]
         return self._whole(loaded, value, paths)
@@ -147,6 +146,9 @@ def shares_of(loaded: Loaded, path: KeyPath, value: Any, refused: Refused | None
     if not found and not over:
         return theirs
     whole = Shares(path, (), ((path, value),), value, is_in_place=not found)
+    listed = sorted((each.path for each in found if _is_listed(each.path)), key=str)
+    if listed:
+        raise refused.error(listed[0])
     within = sorted(each.path for each in found if _is_below(each, path))
     if over or len(within) < len(found):
         return _completed(loaded, path, value, refused, found) or whole
@@ -199,8 +201,12 @@ def _whole_of(refusal: Refusal) -> Refusal:
 
 
 def _is_apart(refusal: Refusal) -> bool:
-    is_in_list = any(isinstance(step, int) for step in refusal.path)
-    return bool(refusal.path) and not is_in_list and refusal.problem is not Problem.MISSING
+    is_whole = bool(refusal.path) and not _is_listed(refusal.path)
+    return is_whole and refusal.problem is not Problem.MISSING
+
+
+def _is_listed(path: KeyPath) -> bool:
+    return any(isinstance(step, int) for step in path)
 
 
 def _is_below(refusal: Refusal, path: KeyPath) -> bool:

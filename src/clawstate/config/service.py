@@ -266,7 +266,9 @@ class Config:
         refused = self._refused()
         if refused is None:
             return ()
-        return tuple(format_key_path(each) for each in refused.own(self._load()))
+        loaded = self._load()
+        found = refused.own(loaded, loaded.config.value)
+        return tuple(format_key_path(each) for each in found)
 
     def set_apart(self) -> Change | None:
         """Move what `misplaced` names to `overlay_path`, in one change; raises what `set` does."""
