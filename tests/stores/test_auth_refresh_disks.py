@@ -5,12 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+from contextlib import closing
 
 import pytest
-from refresh_setting import ENGINES, ID, Place
+from refresh_setting import ENGINES, ID, SHAPE, Place
 
+import clawstate
 from clawstate.errors import FallbackWarning, UnavailableError
+from clawstate.records.contract import Shape
+from clawstate.records.json_files import JsonFilesBackend
 from clawstate.stores.auth import refresh_room, refresh_spool
+from clawstate.stores.auth.codec import CredentialCodec
+from clawstate.stores.auth.refresh import Refresher
 from clawstate.testing.faults import loop
 
 MEGABYTES = 8
@@ -191,3 +197,48 @@ def test_what_no_file_holds_is_forgotten_with_the_profile(tmp_path, clock):
 
     assert not spools.are_waiting
     assert spools.found() == []
+
+
+def test_what_a_process_holds_is_its_secret(tmp_path, clock, monkeypatch):
+    """`secret` gives the tokens that no disk took, and they are written when one does."""
+    path = tmp_path / "state/agents/main/agent/auth-profiles.json"
+    login = {
+        "type": "oauth",
+        "provider": "google",
+        "access": "access-0",
+        "refresh": FIRST["refresh_token"],
+    }
+    with clawstate.open(tmp_path / "state", store="file", clock=clock) as state:
+        auth = state.auth()
+        auth.upsert(ID, {**login, "expires": 1})
+        whole = path.read_text()
+        provider = Strict(before=lambda: path.write_text("{torn"))
+        with monkeypatch.context() as patch:
+            patch.setattr(refresh_spool.Spool, "_written", lambda *_: False)
+            with pytest.warns(FallbackWarning):
+                auth.refresh(ID, provider)
+        path.write_text(whole)
+
+        assert auth.secret(ID).startswith("access-1")
+
+    with clawstate.open(tmp_path / "state", store="file", clock=clock) as state:
+        assert state.auth().require(ID).refresh.startswith("refresh-1")
+
+
+def test_a_document_that_is_full_costs_no_login(tmp_path, clock):
+    """Where the profile has no room in its document, the answer is used and waits for some."""
+    place = Place(tmp_path, "file").fill({**FIRST, "refresh_token": "refresh-0x"})
+    provider = Strict()
+    small = Shape("auth:main", SHAPE.path, SHAPE.layout, max_bytes=6_000)
+    with closing(JsonFilesBackend(tmp_path)) as backend:
+        refresher = Refresher(
+            backend.collection(small), CredentialCodec("main"), locks=place.locks, clock=clock
+        )
+        credentials = [refresher.refresh(ID, provider) for _ in range(3)]
+
+    with place.opened(clock=clock) as another:
+        credentials.append(another.refresh(ID, provider))
+
+    assert {number(each) for each in credentials} == {1}
+    assert place.record()["refresh"].startswith("refresh-1")
+    assert place.answers() == []

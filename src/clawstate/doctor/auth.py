@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -12,14 +13,16 @@ from clawstate.doctor.audit.tree import Entry, walk, walk_agent
 from clawstate.doctor.finding import Finding
 from clawstate.doctor.modes import OTHERS, wide_mode
 from clawstate.errors import StateError
+from clawstate.files.regular import read_regular
 from clawstate.sealing.passphrase import PRESENT
 from clawstate.state import State
 from clawstate.state.agent_dirs import agent_dirs, auth_cache, auth_profiles
 from clawstate.state.agents import agents_of
-from clawstate.state.auth import open_shelf
+from clawstate.state.auth import open_shelf, refresh_dir
 from clawstate.stores.auth.credentials import OAuth
 from clawstate.stores.auth.moments import is_in_seconds
 from clawstate.stores.auth.pending import failure_of
+from clawstate.stores.auth.refresh_spool import ASIDE, SPOOLED
 
 
 def check(state: State, *, fix: bool) -> Iterator[Finding]:
@@ -30,6 +33,7 @@ def check(state: State, *, fix: bool) -> Iterator[Finding]:
     for agent_id in agents_of(state.ground):
         yield from _profiles(state, agent_id)
         yield from _legacy(state, agent_id)
+        yield from _answers(state, agent_id)
 
 
 def _modes(state: State, *, fix: bool) -> Iterator[Finding]:
@@ -124,6 +128,21 @@ def _profiles(state: State, agent_id: str) -> Iterator[Finding]:
         if is_refused:
             message = f"{name} needs a login: {failed.problem}"
             yield Finding("needs-login", "warning", path, message, "log in again")
+
+
+def _answers(state: State, agent_id: str) -> Iterator[Finding]:
+    """Yield answers of providers that no profile holds: they may be all there is of a login."""
+    folder = refresh_dir(state.ground, agent_id)
+    for path in sorted(folder.glob(f"*/*{ASIDE}")):
+        message = "an answer of a provider in which no token was found, or only a part of them"
+        remedy = "look for the tokens of your login in it; remove it after the next login"
+        yield Finding("answer-aside", "info", str(path), message, remedy)
+    for path in sorted(folder.glob(f"*/*{SPOOLED}")):
+        with suppress(StateError):
+            if read_regular(path, limit=1 << 20).strip():
+                message = "tokens of a provider that are in no profile yet"
+                remedy = "they are stored with the next refresh; or remove the profile"
+                yield Finding("answer-waiting", "info", str(path), message, remedy)
 
 
 def _legacy(state: State, agent_id: str) -> Iterator[Finding]:

@@ -131,6 +131,10 @@ class AuthProfiles:
         and opening raise. No error shows a secret.
         """
         found, credential = self._require(profile_id, self._view())
+        if credential.type == "oauth" and self._refreshing is not None:
+            held = self._refreshing(found.shelf).held(profile_id)
+            if held is not None and held.access:
+                return held.access
         expires = expiry_of(credential)
         if expires is not None and self._clock() >= expires:
             hint = "refresh it" if credential.type == "oauth" else "store a new one"

@@ -88,6 +88,23 @@ class Refresher:
                 raise
         return first.credential
 
+    def held(self, profile_id: str) -> OAuth | None:
+        """
+        Return the tokens of *profile_id* that this process holds because no disk took them.
+
+        They are written first, if that can be done now. `None` if there are none that are good.
+        """
+        folder = self._folder(profile_id)
+        spools = self._spools(folder)
+        if not spools.are_waiting:
+            return None
+        profile = RefreshedProfile(
+            self._collection, self._codec, profile_id, place("profile", profile_id)
+        )
+        terms = Terms(self._clock, self._ticks, self._lease, self._margin, force=False)
+        flight = Flight(profile, profile.found(), turn=Turn(folder), spools=spools, terms=terms)
+        return flight.adopted()
+
     def forget(self, profile_id: str) -> None:
         """Remove what crashes may have left of *profile_id* beside the collection."""
         self._spools(self._folder(profile_id)).forget()

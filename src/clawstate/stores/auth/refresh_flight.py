@@ -47,6 +47,8 @@ _GLANCE = 0.25  # seconds in the queue between two looks at the profile
 _PAUSE = 0.05  # the same, before the queue
 _LEASES = 3  # that one call waits for others at most
 _REQUESTS = 2  # that one call makes at most: the second with a token that somebody else stored
+# What a full disk, a damaged or an overfull document say: the profile is as it was.
+_UNSTORED = (UnavailableError, CorruptError, InvalidError)
 _LOGIN = "log in again and store the new tokens"
 _AGAIN = "try again later; the stored tokens are unchanged"
 
@@ -99,6 +101,11 @@ class Flight:
             if in_turn:
                 time.sleep(_PAUSE)
 
+    def adopted(self) -> OAuth | None:
+        """Return the credential with the answers that wait to be stored, if it is good then."""
+        found = self._adopted(self._first)
+        return found.credential if found.is_alive(self._terms.clock()) else None
+
     def _step(self, found: Found, exchange: Exchange, *, in_turn: bool) -> OAuth | None:
         """Do what can be done now; `None` means to look again."""
         found = self._adopted(found)
@@ -147,7 +154,8 @@ class Flight:
             return found
         try:
             there = self._profile.store(credential, answer, nonce=kept.nonce, now=now)
-        except (UnavailableError, CorruptError) as error:
+        except _UNSTORED as error:
+            self._require_login(error)
             self._spools.hold(kept)
             return replace(found, credential=self._unsaved(found.credential, answer, kept, error))
         self._used_up(kept, answer)
@@ -252,7 +260,8 @@ class Flight:
             return self._failed(started, pending, self._passed_over(kept, answer))
         try:
             there = self._profile.store(started, answer, nonce=pending.nonce, now=now)
-        except (UnavailableError, CorruptError) as error:
+        except _UNSTORED as error:
+            self._require_login(error)
             unsaved = self._unsaved(started, answer, kept, error)
             return unsaved if answer.access else None
         self._used_up(kept, answer)
@@ -269,6 +278,11 @@ class Flight:
             )
             warnings.warn(FallbackWarning(message), stacklevel=2)
         return self._profile.renewed(started, tokens)
+
+    def _require_login(self, error: StateError) -> None:
+        """Raise *error* if it came of another credential that somebody put there."""
+        if isinstance(error, InvalidError):
+            self._profile.found()
 
     def _used_up(self, kept: Kept, answer: Tokens) -> None:
         if answer.doubtful:

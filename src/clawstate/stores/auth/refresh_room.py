@@ -10,6 +10,8 @@ import errno
 import os
 from typing import Any, Final
 
+from clawstate.interrupts import load_modules
+
 _KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE: an empty file stays an empty file
 _CANNOT: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENODEV})
 _FILLING = b" " * 4096  # blanks are no JSON, and no hole in the file
@@ -28,6 +30,7 @@ def reserve(descriptor: int, size: int) -> None:
 
 
 def _allocated(descriptor: int, size: int) -> bool:
+    load_modules("ctypes")
     import ctypes  # noqa: PLC0415 - needed for this alone
 
     libc = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None

@@ -21,6 +21,7 @@ from typing import Final
 from clawstate.clock import from_ms, to_ms
 from clawstate.errors import InvalidError, StateError
 from clawstate.files.atomic import make_private_dir
+from clawstate.files.descriptors import Descriptor
 from clawstate.files.json_text import dump_compact
 from clawstate.files.ownership import give_to_owner
 from clawstate.files.refusals import translated
@@ -72,30 +73,30 @@ class Spool:
     """
     The file for the answer to one request, empty until it comes, with room for it.
 
-    *spare* is a nameless file with the room that the profile needs afterwards, or -1.
+    A nameless file beside it holds the room that the profile needs afterwards.
     """
 
-    def __init__(self, path: Path, descriptor: int) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._descriptor = descriptor
-        self._spare = -1
+        self._file = Descriptor()
+        self._spare = Descriptor()
+
+    def open(self, flags: int) -> None:
+        """Open the file, private; raises `OSError`."""
+        give_to_owner(self._file.open(self.path, flags, 0o600), self.path.parent)
 
     def reserve(self, answer: int, spare: int) -> None:
         """Reserve the bytes for the answer, and those to *spare*; raises `OSError`."""
-        reserve(self._descriptor, answer)
+        reserve(self._file.number, answer)
         name = self.path.with_suffix(_ROOM)
-        self._spare = os.open(name, _CREATE, 0o600)
+        self._spare.open(name, _CREATE, 0o600)
         name.unlink(missing_ok=True)
-        reserve(self._spare, spare)
-
-    def give_to_owner(self) -> None:
-        """Let the file be of whoever owns its directory, if we are root."""
-        give_to_owner(self._descriptor, self.path.parent)
+        reserve(self._spare.number, spare)
 
     def keep(self, data: bytes) -> bool:
         """Write the answer down, durably; False if the disk refuses."""
         kept = self._written(data)
-        self._release()
+        self._spare.close()
         return kept or self._written(data)  # once more, into the room that is free now
 
     def remove(self) -> None:
@@ -106,23 +107,18 @@ class Spool:
 
     def close(self) -> None:
         """Leave the file to whoever comes next."""
-        self._release()
-        descriptor, self._descriptor = self._descriptor, -1
-        _close(descriptor)
+        self._spare.close()
+        self._file.close()
 
     def _written(self, data: bytes) -> bool:
         with suppress(OSError):
             done = 0
             while done < len(data):
-                done += os.pwrite(self._descriptor, data[done:], done)
-            os.ftruncate(self._descriptor, len(data))
-            os.fsync(self._descriptor)
+                done += os.pwrite(self._file.number, data[done:], done)
+            os.ftruncate(self._file.number, len(data))
+            os.fsync(self._file.number)
             return True
         return False
-
-    def _release(self) -> None:
-        spare, self._spare = self._spare, -1
-        _close(spare)
 
 
 class Spools:
@@ -151,9 +147,9 @@ class Spools:
         self._require_real_folders()
         path = self._folder / f"{pending.nonce}{SPOOLED}"
         with translated(path, "could not be prepared, and nothing was sent"):
-            spool = Spool(path, os.open(path, _CREATE, 0o600))
+            spool = Spool(path)
             try:
-                spool.give_to_owner()
+                spool.open(_CREATE)
                 spool.reserve(answer, spare)
                 _sync(self._folder)
             except BaseException:
@@ -248,14 +244,12 @@ class Spools:
         return self._folder / f"{secrets.token_hex(8)}{ASIDE}"
 
     def _written(self, path: Path, data: bytes) -> bool:
+        spool = Spool(path)
         try:
-            descriptor = os.open(path, _CREATE & ~os.O_EXCL, 0o600)
+            spool.open(_CREATE & ~os.O_EXCL)
+            return spool.keep(data)
         except OSError:
             return False
-        spool = Spool(path, descriptor)
-        try:
-            spool.give_to_owner()
-            return spool.keep(data)
         finally:
             spool.close()
 
@@ -306,12 +300,6 @@ def discard(paths: Iterable[Path]) -> None:
     for path in paths:
         with suppress(OSError):
             path.unlink()
-
-
-def _close(descriptor: int) -> None:
-    if descriptor >= 0:
-        with suppress(OSError):
-            os.close(descriptor)
 
 
 def _sync(folder: Path) -> None:
