@@ -100,7 +100,7 @@ _RANDOM = re.compile(r"[A-Za-z0-9+/=_-]{32,512}")
 _PARTS = re.compile(r"[-_/=+.:~]")
 _KEY_LIKE = re.compile(r"[A-Za-z0-9+/=_.:~-]{12,}")
 _PUBLIC = re.compile(
-    r"sha(?:1|256|384|512)-.*|[./~].*|[0-9.:+-]+|[A-Za-z][a-z0-9+.-]*://.*|[a-z]+(?:[-_][a-z]+)*"
+    r"sha(?:1|256|384|512)-.*|[./~].*|[0-9.:+-]+|[A-Za-z][a-z0-9+.-]*:/.*|[a-z]+(?:[-_][a-z]+)*"
 )
 _NO_PASSWORD = re.compile(r"[./~].*|true|false|off|on|none|")
 _CHECKSUM = re.compile(r"sha[0-9]+-")

@@ -203,7 +203,16 @@ def test_schema_is_loaded_with_the_first_check() -> None:
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [("500ms", 0.5), ("2 S", 2), ("1.5m", 90), ("12h", 43_200), ("30d", 2_592_000), ("7", 604_800)],
+    [
+        ("500ms", 0.5),
+        ("2 S", 2),
+        ("1.5m", 90),
+        ("12h", 43_200),
+        ("2w", 1_209_600),
+        ("1h30m", 5400),
+        ("30d", 2_592_000),
+        ("7", 604_800),
+    ],
 )
 def test_durations(value: str, seconds: float) -> None:
     """A duration is a number and a unit; without one, the unit of the key."""
@@ -221,7 +230,9 @@ def test_sizes(value: float | str, size: int) -> None:
     assert size_bytes(value) == size
 
 
-@pytest.mark.parametrize("value", ["", "d", "-1d", "1w", "1e3s", "٣d", "1.s", True, -1, 10**400])
+@pytest.mark.parametrize(
+    "value", ["", "d", "-1d", "1f", "30m1h", "1h30", "1e3s", "٣d", "1.s", True, -1, 10**400]
+)
 def test_what_is_no_duration(value: object) -> None:
     """Anything but a number and a unit is refused, without repeating it."""
     with pytest.raises(InvalidError, match="duration: cannot be read"):

@@ -7,12 +7,13 @@ import math
 import os
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w|y)?")
-_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_557_600}
+if TYPE_CHECKING:
+    from clawstate.config.schema.quantities import DurationUnit
+
 _DAY = 86_400
 _LONGEST = 1000 * 31_557_600
 _WHERE = re.compile(r"([^=<>!~]+)(=|!=|>=|<=|>|<|~)(.*)", re.DOTALL)
@@ -51,7 +52,7 @@ class Duration(click.ParamType[float]):
     """A length of time such as `90s`, `30d` or `2h`; in seconds."""
 
     name = "duration"
-    _bare = "s"  # the unit of a number without one
+    _bare: DurationUnit = "s"  # the unit of a number without one
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -59,10 +60,9 @@ class Duration(click.ParamType[float]):
         """Return the seconds that *value* means."""
         if isinstance(value, int | float):
             return float(value)
-        match = _DURATION.fullmatch(str(value).strip().lower())
-        if match is None:
+        seconds = _seconds(str(value), self._bare)
+        if seconds is None:
             self.fail(f"{value!r} is no length of time; write 90s, 15m, 2h, 30d or 1y", param, ctx)
-        seconds = float(match[1]) * _SECONDS[match[2] or self._bare]
         if seconds > _LONGEST:
             self.fail(f"{value!r} is too long; at most 1000y are possible", param, ctx)
         return seconds
@@ -72,7 +72,7 @@ class Minutes(Duration):
     """A length of time as `Duration` takes it, in which a bare number means minutes; in seconds."""
 
     name = "minutes"
-    _bare = "m"
+    _bare: DurationUnit = "m"
 
 
 class Moment(click.ParamType[float]):
@@ -105,12 +105,12 @@ class Moment(click.ParamType[float]):
             "yesterday": midnight - _DAY,
             "tomorrow": midnight + _DAY,
         }
-        length = _DURATION.fullmatch(text)
+        length = None if text.replace(".", "").isdigit() else _seconds(text, "s")
         try:
             if text in named:
                 moment = named[text]
-            elif length is not None and length[2]:
-                moment = now + self._sign * float(length[1]) * _SECONDS[length[2]]
+            elif length is not None:
+                moment = now + self._sign * length
             else:
                 moment = from_iso(str(value).strip())
         except InvalidError:
@@ -119,6 +119,17 @@ class Moment(click.ParamType[float]):
         if not is_moment(moment):
             self.fail(f"{value!r} is not between the years 1970 and 9999", param, ctx)
         return moment
+
+
+def _seconds(text: str, bare: DurationUnit) -> float | None:
+    """Return the seconds of a length of time, in the grammar that the configuration has, too."""
+    from clawstate.config.schema.quantities import duration_seconds  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.errors import InvalidError  # noqa: PLC0415
+
+    try:
+        return duration_seconds(text, unit=bare)
+    except InvalidError:
+        return None
 
 
 class Size(click.ParamType[int]):

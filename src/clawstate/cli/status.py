@@ -30,8 +30,10 @@ def status(session: Session) -> None:
     from clawstate.cli.tables import aligned  # noqa: PLC0415
 
     state = session.state
-    memory = state.memory.stats()
-    changed = _last_write(state, memory.pop("changed"))
+    place, memory, failed = _memory(state)
+    if failed is not None and session.output.as_json:
+        raise failed
+    changed = _last_write(state, memory.pop("changed", None))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ElsewhereWarning)  # shown among the rest
         kept = dict(_records(state))
@@ -42,7 +44,7 @@ def status(session: Session) -> None:
         "sqlite": apsw.sqlite_lib_version(),
         "lastDurableWrite": None if changed is None else to_iso(changed),
         **times(lastDurableWrite=changed),
-        "memory": {"engine": "sqlite", "path": str(state.paths.memory_db), **dialect(memory)},
+        "memory": {"engine": "sqlite", "path": place, **dialect(memory)},
         "records": {camel(name): value for name, value in kept.items()},
     }
     openclaw, left = _openclaw(state), _left_behind(state)
@@ -53,10 +55,46 @@ def status(session: Session) -> None:
         "clawstate": f"{__version__} (SQLite {document['sqlite']})",
         "last write": document["lastDurableWrite"] or "nothing is kept yet",
     }
-    exists = os.path.lexists(state.paths.memory_db)
-    shown = {"memory": str(state.paths.memory_db), **memory} if exists else {}
+    shown = {"memory": place, **memory} if os.path.lexists(place) and failed is None else {}
     full = {name: value for name, value in kept.items() if value}
-    session.output.emit(document, *aligned({**top, **full, **left, **shown}))
+    session.output.emit(document, *aligned(_once({**top, **full, **left, **shown})))
+    if failed is not None:
+        raise failed
+
+
+def _memory(state: State) -> tuple[str, dict[str, Any], StateError | None]:
+    """Return where the memory lies, its counts, and why there are none."""
+    from clawstate.state.memory_place import left_behind, memory_db  # noqa: PLC0415 - see `NOUNS`
+
+    place, counts = state.paths.memory_db, dict[str, Any]()
+    try:
+        place = memory_db(state.ground)
+        counts = {**state.memory.stats()}
+        if (old := left_behind(state.ground)) is not None:
+            counts["left behind"] = f"{old}; 'clawstate doctor' tells how to move it"
+    except StateError as error:
+        return str(place), counts, error
+    return str(place), counts, None
+
+
+def _once(lines: dict[str, Any]) -> dict[str, Any]:
+    """Return *lines* with a problem that several have in one line, which names them all."""
+    names: dict[str, list[str]] = {}
+    for name, value in lines.items():
+        if isinstance(value, _Problem):
+            names.setdefault(value, []).append(name)
+    first = {found[0]: ", ".join(found) for found in names.values()}
+    return {
+        first.get(name, name): value
+        for name, value in lines.items()
+        if name in first or not isinstance(value, _Problem)
+    }
+
+
+class _Problem(str):
+    """Why something cannot be counted."""
+
+    __slots__ = ()
 
 
 def _openclaw(state: State) -> dict[str, Any]:
@@ -118,7 +156,7 @@ def _told(count: Callable[[], Any]) -> Any:
     try:
         return count()
     except StateError as error:
-        return str(error)
+        return _Problem(error)
 
 
 def _engine(state: State) -> str:

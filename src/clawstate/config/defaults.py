@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from clawstate.config.settings import MEMORY_TYPE, default_tree
 from clawstate.files.paths import StatePaths
 
 GATEWAY_PORT = 18789
@@ -41,10 +42,16 @@ def _defaults(config: Mapping[str, Any], paths: StatePaths) -> dict[str, Any]:
             "text": True,
         },
         "gateway": {"mode": "local", "port": GATEWAY_PORT, **_host(config)},
-        "memory": {"store": _memory_store(config, paths)},
         "messages": {"ackReactionScope": "group-mentions"},
         "session": {"store": str(paths.sessions_index)},
     }
+    defaults = _filled(defaults, default_tree())
+    defaults["memory"]["store"].update(_memory_path(config, paths))
+    maintenance = _object(_object(config.get("session")).get("maintenance"))
+    if not maintenance:
+        del defaults["session"]["maintenance"]  # `View` knows it; OpenClaw's section stays short
+    elif "pruneDays" in maintenance:
+        del defaults["session"]["maintenance"]["pruneAfter"]  # the same by its old name
     if "logging" in config:
         defaults["logging"] = {"redactSensitive": "tools"}
     return defaults
@@ -56,13 +63,12 @@ def _host(config: Mapping[str, Any]) -> dict[str, Any]:
     return {} if isinstance(gateway, dict) and "bind" in gateway else {"host": "localhost"}
 
 
-def _memory_store(config: Mapping[str, Any], paths: StatePaths) -> dict[str, Any]:
-    store = {"type": "sqlite", **_object(_object(config.get("memory")).get("store"))}
+def _memory_path(config: Mapping[str, Any], paths: StatePaths) -> dict[str, str]:
+    store = _object(_object(config.get("memory")).get("store"))
     places = {"sqlite": paths.memory_db, "lancedb": paths.lancedb_dir}
-    kind = store["type"]
+    kind = store.get("type", MEMORY_TYPE.default)
     path = places.get(kind) if isinstance(kind, str) else None
-    defaults: dict[str, Any] = {"type": "sqlite", "vector": {"enabled": True}}
-    return defaults if path is None else {**defaults, "path": str(path)}
+    return {} if path is None else {"path": str(path)}
 
 
 def _object(value: Any) -> dict[str, Any]:

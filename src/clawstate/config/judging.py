@@ -16,6 +16,7 @@ from clawstate.config.schema.places import Places
 from clawstate.config.sources import Source
 from clawstate.config.stacking import Stacked
 from clawstate.config.substitution import Missing
+from clawstate.config.unsupported import Unsupported, unsupported
 from clawstate.errors import ConfigError, CorruptError, StateError
 from clawstate.files.json5_text import Place
 from clawstate.files.paths import is_agent_id, normalise_agent_id
@@ -42,9 +43,11 @@ def judged_agent(load: Callable[[], Loaded]) -> tuple[Issue, ...]:
 
 def _judged(loaded: Loaded, found: tuple[Issue, ...]) -> tuple[Issue, ...]:
     waiting = loaded.unresolved.paths()
+    finder = _Places(loaded.layers)
     return (
         # A template is no value, so nothing can be said of its type.
         *(each for each in found if each.severity == "warning" or each.path not in waiting),
+        *(_unsupported(each, finder.of_value(each.path)) for each in unsupported(loaded.resolved)),
         *(_missing(each) for each in loaded.missing),
         *(_noticed(each) for each in loaded.notices),
     )
@@ -119,6 +122,11 @@ def _broken(error: StateError) -> Issue:
     named = _NAMED_PLACE.sub(r"\g<file>", named)
     line, column = (None, None) if found is None else (int(found["line"]), int(found["column"]))
     return Issue((), _PLACE.sub("", problem), line, column, "error", hint, Path(named))
+
+
+def _unsupported(each: Unsupported, spot: Spot | None) -> Issue:
+    line, column, file = spot or (None, None, None)
+    return Issue(each.path, each.problem, line, column, each.severity, each.hint, file)
 
 
 def _missing(missing: Missing) -> Issue:

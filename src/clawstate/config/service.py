@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from clawstate.clock import Clock, system_clock
 from clawstate.config.history import Change, History
-from clawstate.config.key_path import format_key_path, get_at
+from clawstate.config.key_path import format_key_path
 from clawstate.config.loading import load
 from clawstate.config.location import find_config, overlay_of
 from clawstate.config.sensitive import redacted
@@ -56,7 +56,7 @@ class Config:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         clock: Clock = system_clock,
-        lock: LockOptions | None = None,
+        lock: LockOptions | Callable[[], LockOptions] | None = None,
     ) -> None:
         self._paths = paths
         self._env = env
@@ -111,9 +111,7 @@ class Config:
         """
         view = self._views.of(_key(agent_id))
         loaded, steps = view.loaded, () if path is None else view.steps(path)
-        found = get_at(redacted(loaded.value), steps)
-        loaded.unresolved.require(steps)
-        return copied(found)
+        return copied(view.at(steps, of=redacted(loaded.value)))
 
     def secret(self, path: str) -> Any:
         """
@@ -325,7 +323,7 @@ class Config:
             load=load,
             trail=trail_in(self._paths.logs_dir, beside_openclaw=self.owner.is_openclaw),
             clock=self._clock,
-            lock=self._lock,
+            lock=self._lock if isinstance(self._lock, LockOptions) else self._lock(),
             agent=agent_id,
         )
         with self._views.writing(_key(agent_id)) as note, self._writing:

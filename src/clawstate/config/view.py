@@ -11,11 +11,13 @@ from clawstate.config.dotted_names import reading_of
 from clawstate.config.key_path import get_at
 from clawstate.config.loading import Loaded
 from clawstate.config.path_grammar import KeyPath, WrittenPath, parse_written
+from clawstate.config.settings import default_tree
 from clawstate.config.sources import FileRead
 from clawstate.errors import NotFoundError
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 _ABSENT = object()
+_DEFAULTS = default_tree()
 
 
 class View:
@@ -60,24 +62,42 @@ class View:
 
     def require(self, path: str) -> Any:
         """Return the value at *path*; raises as `get`, and `NotFoundError` that names near ones."""
-        steps = self.steps(path)
-        found = get_at(self.loaded.value, steps)
+        return copied(self.at(self.steps(path)))
+
+    def at(self, steps: KeyPath, *, of: Any = None) -> Any:
+        """
+        Return what stands at *steps*, here or in *of*, a copy of the whole, or else the default.
+
+        Raises as `require`. The answer is no copy.
+        """
+        try:
+            found = get_at(self.loaded.value if of is None else of, steps)
+        except NotFoundError:
+            default = _default_at(steps)
+            if default is None:
+                raise
+            return default
         self.loaded.unresolved.require(steps)
-        return copied(found)
+        return found
 
     def steps(self, path: str) -> KeyPath:
         """Return the steps that *path* means here, where keys may have a dot in their name."""
         return reading_of(self.loaded.value, written(path))
 
     def _looked_up(self, path: str) -> Any:
-        steps = self.steps(path)
         try:
-            found = get_at(self.loaded.value, steps)
+            found = self.at(self.steps(path))
         except NotFoundError:
             found = _ABSENT
-        self.loaded.unresolved.require(steps)
         self._found[path] = found
         return found
+
+
+def _default_at(steps: KeyPath) -> Any:
+    found: Any = _DEFAULTS
+    for step in steps:
+        found = found.get(step) if isinstance(found, dict) else None
+    return found
 
 
 def _numbers(file: FileRead) -> tuple[int, ...] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from clawstate.doctor.finding import Finding
@@ -17,6 +18,7 @@ from clawstate.files.lock_options import LockOptions
 from clawstate.files.lock_owner import is_dead
 from clawstate.files.mounts import warning_for
 from clawstate.state import State
+from clawstate.state.memory_place import memory_db
 
 _ABANDONED = 3600.0  # seconds after which nobody can still be writing a file
 
@@ -38,6 +40,11 @@ def _mount(state: State) -> Iterator[Finding]:
 
 def _private_paths(state: State) -> Iterator[Path]:
     folder = state.paths.memory_dir
+    with suppress(StateError):
+        # Elsewhere only what is ours by its name: the directory may be anybody's.
+        chosen = memory_db(state.ground)
+        if chosen.parent != folder and chosen.is_file():
+            yield from (chosen.with_name(f"{chosen.name}{each}") for each in ("", "-wal", "-shm"))
     if os.path.isdir(folder):  # noqa: PTH112 - `Path.is_dir` raises where it may not look
         yield folder
         yield from sorted(folder.rglob("*"))

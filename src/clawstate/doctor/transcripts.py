@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from clawstate.doctor.finding import Finding
 from clawstate.errors import CorruptError, StateError
 from clawstate.state import State
+from clawstate.state.memory_place import memory_db
 
 _DERIVED = "the word index"
 
@@ -15,6 +16,7 @@ def check(state: State, *, fix: bool, deep: bool = True) -> Iterator[Finding]:
     """Look at tables, blobs and the word index, at chains and at results of tools."""
     path = str(state.paths.memory_db)
     try:
+        path = str(memory_db(state.ground))
         problems = state.transcripts.findings(deep=deep)
         remarks = state.transcripts.remarks() if deep and not problems else []
     except CorruptError as error:

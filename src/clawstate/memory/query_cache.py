@@ -25,7 +25,11 @@ class QueryCache:
     """
 
     def __init__(
-        self, *, size: int = 256, ttl: float = 300.0, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        size: int = 256,
+        ttl: float | None = 300.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._hits: TTLCache[Hashable, tuple[Hashable, tuple[Hit, ...]]]
         self._hits = TTLCache(size, ttl=ttl, clock=clock)

@@ -50,7 +50,8 @@ class Memory:
     Long-term memory: records in, the right ones out (specification sections 6 and 7).
 
     Every write is on disk when its call returns. Search works offline, by words and by meaning;
-    without usable vectors it falls back to words, with a `FallbackWarning`. Thread-safe.
+    without usable vectors it falls back to words, with a `FallbackWarning`, and silently where it
+    was told not to search *by_meaning*. Thread-safe.
     """
 
     def __init__(
@@ -59,12 +60,15 @@ class Memory:
         *,
         embedder: Embedder | None = None,
         clock: Clock = system_clock,
+        cache: QueryCache | None = None,
+        by_meaning: bool = True,
     ) -> None:
         self._backend = backend
+        self._by_meaning = by_meaning
         self.imports = Imports(backend)
         self._given = embedder
         self._clock = clock
-        self._cache = QueryCache()
+        self._cache = QueryCache() if cache is None else cache
         self._upkeep = Upkeep(backend)
         self._usable: Embedder | None = None
         self._weighing: SubwordEmbedder | None = None
@@ -333,6 +337,8 @@ class Memory:
         return self._usable
 
     def _settled(self) -> Embedder | None:
+        if not self._by_meaning:
+            return None
         try:
             embedder = self._given or default_embedder()
             identity = embedder.identity

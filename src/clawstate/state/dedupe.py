@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from clawstate.clock import from_ms
-from clawstate.errors import ConfigError, InvalidError
+from clawstate.config.settings import DEDUPE_FILE, DEDUPE_MEMORY, DEDUPE_TTL
+from clawstate.errors import InvalidError
 from clawstate.files.lock_options import DEDUPE, LockOptions
 from clawstate.files.safe_names import decode_name, encode_name
 from clawstate.records.contract import Backend, Collection, Shape
@@ -90,22 +91,12 @@ class _Settings:
         view = self._config.view()
         if view is self._view:
             return
-        usual = DedupeSettings()
         self._known = DedupeSettings(
-            ttl=from_ms(_count(view, "ttlMs", usual.ttl_ms)),
-            memory_max_size=_count(view, "memoryMaxSize", usual.memory_max_size),
-            file_max_entries=_count(view, "fileMaxEntries", usual.file_max_entries),
+            ttl=from_ms(DEDUPE_TTL.of(view)),
+            memory_max_size=DEDUPE_MEMORY.of(view),
+            file_max_entries=DEDUPE_FILE.of(view),
         )
         self._view = view
-
-
-def _count(view: View, name: str, usual: int) -> int:
-    path = f"caches.dedupe.{name}"
-    value = view.get(path, usual)
-    if value.__class__ is int and value >= 0:
-        return int(value)
-    hint = f"correct it with 'clawstate config set {path} {usual}'"
-    raise ConfigError(path, "is no whole number, 0 or more", hint)
 
 
 class _FileNames:

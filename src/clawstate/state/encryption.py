@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from clawstate.config.settings import ENCRYPTION_KEY
 from clawstate.errors import NotFoundError, StateError, UnavailableError
 from clawstate.sealing.ciphertext import key_name
 from clawstate.sealing.sealer import FieldSealer
@@ -74,7 +75,7 @@ class Encryption:
     @property
     def choice(self) -> str:
         """What `state.encryption.key` says now."""
-        return str(self._ground.config.get(SETTING, OFF))
+        return ENCRYPTION_KEY.of(self._ground.config.view())
 
     def source(self) -> KeySource | None:
         """Return where the key comes from, or `None` without keys; raises `CorruptError`."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast, runtime_checkable
 
 from clawstate.config.service import Config
+from clawstate.config.settings import STORE
 from clawstate.errors import ClosedError, InvalidError, LockLostError, UnavailableError
 from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
@@ -20,6 +21,7 @@ from clawstate.interrupts import Mutex, load_modules
 from clawstate.openclaw.owner import Era, Ownership
 from clawstate.records.contract import Backend
 from clawstate.records.json_files import JsonFilesBackend
+from clawstate.state.locks import Locks
 
 if TYPE_CHECKING:
     from clawstate.records.sqlite import SqliteBackend
@@ -43,7 +45,7 @@ class Engines:
 
     paths: StatePaths
     config: Config
-    lock: LockOptions
+    locks: Locks
     store: str | None = None
     tenant: str = "default"
     ownership: Ownership = field(init=False)
@@ -62,10 +64,10 @@ class Engines:
     def choice(self) -> str:
         """Which engine keeps the records of this state; raises `InvalidError`."""
         if self.ownership.now().era is not Era.SQLITE:
-            return self.store or require_store(str(self.config.get("state.store", FILE)))
+            return self.store or require_store(STORE.of(self.config.view()))
         if self.store == FILE:
             self._require_files()
-        chosen = self.store or require_store(str(self.config.get("state.store", SQLITE)))
+        chosen = self.store or require_store(STORE.of(self.config.view()))
         return SQLITE if chosen == FILE else chosen
 
     def records(self, choice: str | None = None) -> Backend:
@@ -104,7 +106,7 @@ class Engines:
 
         Where it is the one *chosen* for the state, its files are no longer written once another is.
         """
-        options = lock or self.lock
+        options = lock or self.locks()
 
         def make() -> JsonFilesBackend:
             permit = self._permit_chosen if chosen else self._permit
@@ -134,7 +136,7 @@ class Engines:
     @contextmanager
     def moving(self) -> Iterator[None]:
         """Let this thread alone write records, of all threads and processes, for the block."""
-        with FileLock(self._moving, options=self.lock):
+        with FileLock(self._moving, options=self.locks()):
             self._mover = threading.get_ident()
             try:
                 yield
@@ -171,7 +173,7 @@ class Engines:
             return
         if holding:
             raise LockLostError(str(path))
-        with FileLock(self._moving, options=self.lock):
+        with FileLock(self._moving, options=self.locks()):
             pass
 
     def _permit(self, path: Path, holding: bool) -> None:  # noqa: FBT001 - see `Permit`
@@ -203,7 +205,7 @@ class Engines:
         load_modules("clawstate.records.sqlite")
         from clawstate.records.sqlite import SqliteBackend  # noqa: PLC0415 - files do without
 
-        timeout = self.lock.patience()
+        timeout = self.locks().patience()
         return SqliteBackend(self.paths.records_db, tenant=self.tenant, lock_timeout=timeout)
 
 

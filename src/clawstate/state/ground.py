@@ -13,6 +13,7 @@ from clawstate.files.paths import StatePaths
 from clawstate.interrupts import Mutex
 from clawstate.openclaw.owner import Owner
 from clawstate.state.engines import FILE, SQLITE, Engines
+from clawstate.state.locks import Locks
 
 if TYPE_CHECKING:
     from clawstate.sealing.vault import Vault
@@ -27,10 +28,15 @@ class Ground:
     paths: StatePaths
     config: Config
     clock: Clock
-    lock: LockOptions
+    locks: Locks
     engines: Engines
     _vaults: list[Vault] = field(default_factory=list, init=False, repr=False, compare=False)
     _mutex: Mutex = field(default_factory=Mutex, init=False, repr=False, compare=False)
+
+    @property
+    def lock(self) -> LockOptions:
+        """How long to wait for a lock, as `locks.*` says now."""
+        return self.locks()
 
     @property
     def owner(self) -> Owner:

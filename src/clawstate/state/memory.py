@@ -1,23 +1,55 @@
-"""The memory of a state, wired to its database."""
+"""The memory of a state, wired to its database and its settings."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from clawstate.config.settings import (
+    MEMORY_TYPE,
+    MEMORY_VECTORS,
+    QUERY_ENTRIES,
+    QUERY_TTL,
+)
+from clawstate.config.unsupported import require_supported
+from clawstate.errors import CorruptError, UnavailableError
 from clawstate.memory.backends.sqlite import SqliteMemory
+from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.service import Memory
 from clawstate.state.ground import Ground
+from clawstate.state.memory_place import memory_db
 
 if TYPE_CHECKING:
     from clawstate.memory.contract import Embedder
 
 
 def open_memory(ground: Ground, embedder: Embedder | None = None) -> Memory:
-    """Return the memory of the state on *ground*; nothing is made before the first record."""
+    """
+    Return the memory of the state on *ground*; nothing is made before the first record.
+
+    Place, cache and whether it searches by meaning are those of the configuration of now. Raises
+    `ConfigError` for an engine or an embedder that this version does not have; an *embedder* that
+    is given stands in for the one of the configuration.
+    """
+    cache, by_meaning = QueryCache(), True
+    with suppress(CorruptError, UnavailableError):  # what cannot be read asks for nothing
+        view = ground.config.view()
+        if embedder is None or MEMORY_TYPE.of(view) != MEMORY_TYPE.default:
+            require_supported(view.loaded.resolved, "memory")
+        ttl, entries = QUERY_TTL.of(view), QUERY_ENTRIES.of(view)
+        cache = QueryCache(size=entries if ttl else 0, ttl=ttl or None)
+        by_meaning = MEMORY_VECTORS.of(view)
+    path = memory_db(ground)
     backend = SqliteMemory(
-        ground.paths.memory_db,
-        vectors=ground.paths.memory_dir / "vectors",
+        path,
+        vectors=path.parent / "vectors",
         clock=ground.clock,
         lock_timeout=ground.lock.patience(),
     )
-    return Memory(backend, embedder=embedder, clock=ground.clock)
+    return Memory(
+        backend,
+        embedder=embedder,
+        clock=ground.clock,
+        cache=cache,
+        by_meaning=by_meaning,
+    )

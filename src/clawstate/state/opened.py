@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from clawstate.clock import Clock, system_clock
 from clawstate.config.service import Config
-from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import StatePaths, resolve_state_dir
 from clawstate.interrupts import load_modules
 from clawstate.openclaw.owner import Era, Owner
@@ -17,10 +16,12 @@ from clawstate.state.auth_of_agents import AuthOfAgents
 from clawstate.state.engines import Engines
 from clawstate.state.ground import Ground
 from clawstate.state.left_behind import Notice
+from clawstate.state.locks import Locks
 from clawstate.state.once import once
 from clawstate.state.setting_guards import guard_settings
 
 if TYPE_CHECKING:
+    from clawstate.caches.directory import DirectoryCache
     from clawstate.memory.contract import Embedder
     from clawstate.memory.service import Memory
     from clawstate.state.encryption import Encryption
@@ -50,13 +51,13 @@ class State:
         tenant: str = "default",
         embedder: Embedder | None = None,
         clock: Clock = system_clock,
-        lock_timeout: float = 30.0,
+        lock_timeout: float | None = None,
     ) -> None:
         self.paths = StatePaths(root)
-        lock = LockOptions(timeout=lock_timeout)
-        self.config = Config(self.paths, clock=clock, lock=lock)
-        engines = Engines(self.paths, self.config, lock, store, tenant)
-        self.ground = Ground(self.paths, self.config, clock, lock, engines)
+        locks = Locks(lambda: self.config, lock_timeout)
+        self.config = Config(self.paths, clock=clock, lock=locks)
+        engines = Engines(self.paths, self.config, locks, store, tenant)
+        self.ground = Ground(self.paths, self.config, clock, locks, engines)
         self._embedder = embedder
         self._notice = Notice(self.ground)
         self.config.guard(guard_settings(self.ground))
@@ -165,6 +166,17 @@ class State:
         self._notice.opened("dedupe marks")
         return open_dedupe(self.ground)
 
+    @once
+    def directories(self) -> DirectoryCache[Any]:
+        """Lookups that depend on the configuration, bounded by `caches.directory`."""
+        load_modules("clawstate.caches.directory")
+        from clawstate.caches.directory import DirectoryCache  # noqa: PLC0415
+        from clawstate.config.settings import DIRECTORY_ENTRIES, DIRECTORY_TTL  # noqa: PLC0415
+
+        view = self.config.view()
+        entries, ttl = DIRECTORY_ENTRIES.of(view), DIRECTORY_TTL.of(view)
+        return DirectoryCache(entries if ttl else 0, ttl or None)
+
     def close(self) -> None:
         """Release files and threads; a later call raises `ClosedError`."""
         if "memory" in self.__dict__:
@@ -195,7 +207,7 @@ def open_state(
     tenant: str = "default",
     embedder: Embedder | None = None,
     clock: Clock = system_clock,
-    lock_timeout: float = 30.0,
+    lock_timeout: float | None = None,
 ) -> State:
     """
     Open the state in the directory *path*: by default `$OPENCLAW_STATE_DIR`, else `~/.openclaw`.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from clawstate.config.schema.quantities import duration_seconds
+from clawstate.config.settings import PAIRING_LIMIT, PAIRING_PATH, PAIRING_TTL
 from clawstate.errors import InvalidError
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import expand_below, is_nameable
@@ -104,8 +104,8 @@ class _Owner:
 def _settings(ground: Ground) -> PairingSettings:
     view = ground.config.view()
     return PairingSettings(
-        ttl=duration_seconds(view.get("pairing.ttl", 3600), unit="s"),
-        limit=int(view.get("pairing.limit", 3)),
+        ttl=PAIRING_TTL.of(view),
+        limit=PAIRING_LIMIT.of(view),
     )
 
 
@@ -114,7 +114,7 @@ def _requests(ground: Ground) -> Callable[[], Collection]:
     known: dict[str, Collection] = {}
 
     def requests() -> Collection:
-        chosen = str(ground.config.get("pairing.path") or "")
+        chosen = PAIRING_PATH.of(ground.config.view()) or ""
         if chosen not in known:
             known[chosen] = _collection(ground, chosen)
         return known[chosen]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from clawstate.config.secret_refs import SecretResolver, parse_reference
+from clawstate.config.settings import ENCRYPTION_KEY, ENCRYPTION_PASSPHRASE
 from clawstate.errors import InvalidError, StateError
 from clawstate.records.last_good import keep_copy
 from clawstate.sealing.sealer import FieldOpener, FieldSealer
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from clawstate.stores.auth.contract import Resolve, Sealer
 
 OFF = "off"
-SETTING = "state.encryption.key"
-_PASSPHRASE = "state.encryption.passphrase"  # noqa: S105 - a key path
+SETTING = ENCRYPTION_KEY.path
 
 
 def sealer_of(ground: Ground) -> Callable[[], Sealer | None]:
@@ -74,14 +74,18 @@ def open_vault(ground: Ground) -> Vault:
     config = ground.config
 
     def given() -> str | None:
-        return None if config.get(_PASSPHRASE) is None else str(config.secret(_PASSPHRASE))
+        return (
+            None
+            if ENCRYPTION_PASSPHRASE.of(config.view()) is None
+            else str(config.secret(ENCRYPTION_PASSPHRASE.path))
+        )
 
     return Vault(ground.paths.root, given=given, keep=keep_copy, lock=ground.lock)
 
 
 def is_on(config: Config) -> bool:
     """Tell whether new secrets are to be encrypted."""
-    return bool(config.get(SETTING, OFF) != OFF)
+    return ENCRYPTION_KEY.of(config.view()) != OFF
 
 
 def _defaults(config: Any) -> Any:

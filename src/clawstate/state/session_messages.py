@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from clawstate.state.ground import Ground
+from clawstate.state.ground import Ground
+from clawstate.state.memory_place import memory_db
 
 Named = Callable[[frozenset[str]], frozenset[str]]
 """Returns which of some sessions are named elsewhere."""
@@ -22,7 +21,7 @@ def removing_messages(
     """
 
     def gone(session_ids: frozenset[str]) -> None:
-        if not session_ids or not ground.paths.memory_db.exists():
+        if not session_ids or not memory_db(ground).exists():
             return
         from clawstate.state.transcripts import open_transcripts  # noqa: PLC0415 - rarely needed
 

@@ -8,14 +8,21 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from clawstate.clock import Clock, system_clock
 from clawstate.config.service import Config
+from clawstate.config.settings import (
+    KEEP_AGE,
+    KEEP_BYTES,
+    KEEP_DAYS,
+    KEEP_ENTRIES,
+    KEEP_MODE,
+    KEEP_RESETS,
+    KEEP_WATER,
+)
 from clawstate.errors import InvalidError, UnavailableError
 from clawstate.files.lock_options import SESSION_INDEX, LockOptions
 from clawstate.files.paths import expand_below, is_nameable, require_agent_id
-from clawstate.interrupts import load_modules
 from clawstate.openclaw.owner import Era, find_owner
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.state.agents import agents_of, default_agent
@@ -31,8 +38,6 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://\S+", re.IGNORECASE)
 _AGENT = "{agentId}"
 SHARED_INDEX = f"agents/{_AGENT}/sessions/sessions.json"
 """Where OpenClaw of the file era keeps the sessions of each agent."""
-
-_USUAL = Maintenance()
 
 
 def open_sessions(ground: Ground, agent_id: str | None = None) -> Sessions:
@@ -84,27 +89,19 @@ def _require_no_database(path: Path, _holding: bool) -> None:  # noqa: FBT001 - 
 
 
 def maintenance(config: Config) -> Maintenance:
-    """Return what `session.maintenance` says now; raises `InvalidError` for what it cannot mean."""
-    found = config.get("session.maintenance")
-    if not isinstance(found, dict):
-        return _USUAL
-    load_modules("clawstate.config.schema.quantities")
-    from clawstate.config.schema.quantities import duration_seconds, size_bytes  # noqa: PLC0415
-
-    days: Callable[[Any], float] = partial(duration_seconds, unit="d")
-    prune_after = _USUAL.prune_after
-    if "pruneAfter" in found or "pruneDays" in found:
-        prune_after = days(found.get("pruneAfter", found.get("pruneDays")))
-    retention = found.get("resetArchiveRetention")
-    resets = prune_after if retention is None else days(retention) if retention else None
-    disk, water = found.get("maxDiskBytes"), found.get("highWaterBytes")
+    """Return what `session.maintenance` says now; raises `ConfigError` for what it cannot mean."""
+    view = config.view()
+    days = KEEP_DAYS.of(view)
+    has_age = "pruneAfter" in (view.get("session.maintenance") or ())
+    prune_after = KEEP_AGE.of(view) if days is None or has_age else days
+    resets = KEEP_RESETS.of(view)
     return Maintenance(
-        enforce=found.get("mode") == "enforce",
+        enforce=KEEP_MODE.of(view) == "enforce",
         prune_after=prune_after,
-        max_entries=found.get("maxEntries", _USUAL.max_entries),
-        reset_retention=resets,
-        max_disk_bytes=None if disk is None else size_bytes(disk),
-        high_water_bytes=None if water is None else size_bytes(water),
+        max_entries=KEEP_ENTRIES.of(view),
+        reset_retention=prune_after if view.get(KEEP_RESETS.path) is None else resets,
+        max_disk_bytes=KEEP_BYTES.of(view),
+        high_water_bytes=KEEP_WATER.of(view),
     )
 
 

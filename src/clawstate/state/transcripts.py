@@ -7,6 +7,7 @@ from contextlib import suppress
 from clawstate.errors import StateError
 from clawstate.sqlite import Database
 from clawstate.state.ground import Ground
+from clawstate.state.memory_place import memory_db
 from clawstate.stores.transcripts import (
     BESIDE,
     MIGRATIONS,
@@ -19,7 +20,7 @@ from clawstate.stores.transcripts import (
 def open_transcripts(ground: Ground) -> Transcripts:
     """Return the transcripts of the state on *ground*; nothing is made before the first append."""
     database = Database(
-        ground.paths.memory_db,
+        memory_db(ground),
         migrations=MIGRATIONS,
         lock_timeout=ground.lock.patience(),
         part=PART,

@@ -8,18 +8,24 @@ from pydantic import Field
 
 from clawstate.config.schema.document import WHOLE, Document, Maybe, Object, Positive, Text
 from clawstate.config.schema.secrets import Secret
+from clawstate.config.settings import default_of
 
 
 class MemoryVector(Document):
     """Search by meaning."""
 
-    enabled: bool = Field(default=True, description="Search by meaning, too, not by words only.")
+    enabled: bool = Field(
+        default=default_of("memory.store.vector.enabled"),
+        description="Search by meaning, too, not by words only.",
+    )
 
 
 class MemoryStore(Document):
     """Where memories are kept (specification, "Configuration Reference")."""
 
-    type: Literal["sqlite", "lancedb"] = Field(default="sqlite", description="The engine.")
+    type: Literal["sqlite", "lancedb"] = Field(
+        default=default_of("memory.store.type"), description="The engine."
+    )
     path: Maybe[Text] = Field(
         default=None,
         description="The database; `memory/memory.db` or `memory/lancedb` in the state directory"

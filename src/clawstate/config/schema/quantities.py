@@ -10,19 +10,35 @@ from clawstate.errors import InvalidError
 
 DurationUnit = Literal["ms", "s", "m", "h", "d"]
 
-DURATION = r"^\s*\d+(\.\d+)?\s*([mM]?[sS]|[mM]|[hH]|[dD])?\s*$"
+_NUMBER = r"\d+(?:\.\d+)?"
+_PARTS = "".join(
+    rf"(?:{_NUMBER}\s*{unit}\s*)?"
+    for unit in ("[yY]", "[wW]", "[dD]", "[hH]", "[mM](?![sS])", "[sS]", "[mM][sS]")
+)
+DURATION = rf"^\s*(?:{_NUMBER}|(?=\d){_PARTS})\s*$"
+"""`90`, `30d`, `2w`, `1h30m`: a number in the unit of its place, or each unit once, large first."""
+
 SIZE = r"^\s*\d+(\.\d+)?\s*([kKmMgGtT]?[bB])?\s*$"
 
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SECONDS = {
+    "ms": 0.001,
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+    "d": 86_400.0,
+    "w": 7 * 86_400.0,
+    "y": 365.25 * 86_400.0,
+}
 _BYTES = {"b": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3, "tb": 1024**4}
-_WORDS = re.compile(r"\s*([0-9.]+)\s*([a-z]*)\s*")
+_WORDS = re.compile(r"([0-9.]+)\s*([a-z]*)")
 
 
 def duration_seconds(value: float | str, *, unit: DurationUnit) -> float:
     """
     Return the seconds that *value* means; a number without a unit counts in *unit*.
 
-    The units are `ms`, `s`, `m`, `h` and `d`. Raises `InvalidError` for anything else, and for
+    The units are `ms`, `s`, `m`, `h`, `d`, `w` and `y`, and may follow one another, as in `1h30m`.
+    Raises `InvalidError` for anything else, and for
     what is negative or not finite.
     """
     amount = _amount(value, DURATION, _SECONDS, unit)
@@ -52,8 +68,8 @@ def _amount(
     if isinstance(value, str):
         if not re.match(pattern, value, re.ASCII):
             return None
-        digits, written = _WORDS.fullmatch(value.lower()).groups()  # type: ignore[union-attr]
-        return _finite(float(digits) * units[written or unit])
+        parts = _WORDS.findall(value.lower())
+        return _finite(sum(float(digits) * units[name or unit] for digits, name in parts))
     try:
         return _finite(value * float(units[unit]))
     except OverflowError:

@@ -18,6 +18,7 @@ from clawstate.config.schema.document import (
     Size,
     Text,
 )
+from clawstate.config.settings import default_of
 
 Policy = Literal["allow", "deny"]
 
@@ -95,15 +96,20 @@ class SessionMaintenance(Document):
     """What is done about old sessions. A duration without a unit counts days."""
 
     mode: Literal["enforce", "warn"] = Field(
-        default="warn", description="Remove what is too old or too much, or only warn."
+        default=default_of("session.maintenance.mode"),
+        description="Remove what is too old or too much, or only warn.",
     )
     prune_after: Duration = Field(
-        default="30d", description="The age at which a session is too old."
+        default=default_of("session.maintenance.pruneAfter"),
+        description="The age at which a session is too old.",
     )
     prune_days: Maybe[Positive] = Field(
         default=None, description="The old name of `pruneAfter`, in days."
     )
-    max_entries: Positive = Field(default=500, description="The sessions that are kept.")
+    max_entries: Positive = Field(
+        default=default_of("session.maintenance.maxEntries"),
+        description="The sessions that are kept.",
+    )
     rotate_bytes: Size = Field(
         default=10 * 1024 * 1024, description="Size at which the index is rotated."
     )

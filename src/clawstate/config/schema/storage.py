@@ -18,6 +18,7 @@ from clawstate.config.schema.document import (
     Text,
 )
 from clawstate.config.schema.secrets import Reference
+from clawstate.config.settings import default_of
 
 KEY = r"^(off|keyring|file|file:(/|~/).+|passphrase)$"
 STORE = r"^(file|sqlite|postgres(ql)?://\S+)$"
@@ -32,7 +33,7 @@ class Encryption(Document):
     """Encryption of the credentials on disk. OpenClaw cannot read what is encrypted."""
 
     key: KeyChoice = Field(
-        default="off",
+        default=default_of("state.encryption.key"),
         description="Where the key is kept that everything is encrypted with; "
         "'clawstate auth encrypt' sets it.",
     )
@@ -45,7 +46,8 @@ class StateSection(Document):
     """Where records are kept: credentials, sessions, pairing, devices."""
 
     store: StoreChoice = Field(
-        default="file", description="The engine: `file`, `sqlite` or `postgresql://user@host/name`."
+        default=default_of("state.store"),
+        description="The engine: `file`, `sqlite` or `postgresql://user@host/name`.",
     )
     encryption: Encryption = Field(
         default_factory=Encryption, description="Encryption of the credentials on disk."
@@ -60,40 +62,55 @@ class Pairing(Document):
         description="The file; `state/pairing.json` in the state directory if not given.",
     )
     ttl: Duration = Field(
-        default="60m",
+        default=default_of("pairing.ttl"),
         description="How long a request waits; a number without a unit counts seconds.",
     )
-    limit: Positive = Field(default=3, description="The requests that may wait at once.")
+    limit: Positive = Field(
+        default=default_of("pairing.limit"), description="The requests that may wait at once."
+    )
 
 
 class QueryCache(Document):
     """Recent searches and what they found."""
 
     ttl: Duration = Field(
-        default="5m",
+        default=default_of("caches.query.ttl"),
         description="How long an answer is kept; a number without a unit counts seconds.",
     )
-    max_entries: Count = Field(default=256, description="The answers that are kept; 0 for none.")
+    max_entries: Count = Field(
+        default=default_of("caches.query.maxEntries"),
+        description="The answers that are kept; 0 for none.",
+    )
 
 
 class DirectoryCacheSection(Document):
     """Listings of directories with models and resources."""
 
     ttl: Duration = Field(
-        default="30m",
+        default=default_of("caches.directory.ttl"),
         description="How long a listing is kept; a number without a unit counts seconds.",
     )
-    max_entries: Count = Field(default=2000, description="The listings that are kept; 0 for none.")
+    max_entries: Count = Field(
+        default=default_of("caches.directory.maxEntries"),
+        description="The listings that are kept; 0 for none.",
+    )
 
 
 class Dedupe(Document):
     """Marks of what was handled already (specification, "Persistent Dedupe")."""
 
     ttl_ms: Count = Field(
-        default=24 * 60 * 60 * 1000, description="How long a mark holds, milliseconds."
+        default=default_of("caches.dedupe.ttlMs"),
+        description="How long a mark holds, milliseconds.",
     )
-    memory_max_size: Count = Field(default=100, description="The marks that are kept in memory.")
-    file_max_entries: Count = Field(default=1000, description="The marks of one namespace on disk.")
+    memory_max_size: Count = Field(
+        default=default_of("caches.dedupe.memoryMaxSize"),
+        description="The marks that are kept in memory.",
+    )
+    file_max_entries: Count = Field(
+        default=default_of("caches.dedupe.fileMaxEntries"),
+        description="The marks of one namespace on disk.",
+    )
 
 
 class Caches(Document):
@@ -111,13 +128,23 @@ class Caches(Document):
 class LockRetries(Document):
     """How often and how soon a lock is tried again."""
 
-    retries: Count = Field(default=10, description="How often it is tried again.")
-    factor: NotNegative = Field(
-        default=2, description="How much longer each pause is than the last one."
+    retries: Count = Field(
+        default=default_of("locks.retries.retries"), description="How often it is tried again."
     )
-    min_timeout: NotNegative = Field(default=100, description="The first pause, milliseconds.")
-    max_timeout: NotNegative = Field(default=10_000, description="The longest pause, milliseconds.")
-    randomize: bool = Field(default=True, description="Vary the pauses.")
+    factor: NotNegative = Field(
+        default=default_of("locks.retries.factor"),
+        description="How much longer each pause is than the last one.",
+    )
+    min_timeout: NotNegative = Field(
+        default=default_of("locks.retries.minTimeout"), description="The first pause, milliseconds."
+    )
+    max_timeout: NotNegative = Field(
+        default=default_of("locks.retries.maxTimeout"),
+        description="The longest pause, milliseconds.",
+    )
+    randomize: bool = Field(
+        default=default_of("locks.retries.randomize"), description="Vary the pauses."
+    )
 
 
 class Locks(Document):
@@ -127,6 +154,6 @@ class Locks(Document):
         default_factory=LockRetries, description="How often and how soon it is tried again."
     )
     stale: AboveZero = Field(
-        default=30_000,
+        default=default_of("locks.stale"),
         description="When an owner without a sign of life counts as gone, milliseconds.",
     )

@@ -1,0 +1,62 @@
+"""How long a state waits for a lock: what its opener said, else `locks.*`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from clawstate.config.settings import (
+    LOCK_FACTOR,
+    LOCK_LEAST,
+    LOCK_MOST,
+    LOCK_RANDOM,
+    LOCK_RETRIES,
+    LOCK_STALE,
+)
+from clawstate.errors import StateError
+from clawstate.files.lock_options import LockOptions
+
+if TYPE_CHECKING:
+    from clawstate.config.service import Config
+    from clawstate.config.view import View
+
+USUAL = 30.0
+"""Seconds to wait where neither the opener nor `locks.retries` says anything."""
+
+
+class Locks:
+    """
+    The lock options of one state; *timeout*, in seconds, is what its opener said.
+
+    A configuration that cannot be read, or means nothing here, must cost no write: then the usual
+    options count, and whoever checks the configuration is told.
+    """
+
+    def __init__(self, config: Callable[[], Config], timeout: float | None) -> None:
+        self._config = config
+        self._given = LockOptions(timeout=USUAL if timeout is None else timeout)
+        self._is_given = timeout is not None
+        self._known: tuple[View, LockOptions] | None = None
+
+    def __call__(self) -> LockOptions:
+        """Return the options of now."""
+        with suppress(StateError):
+            view = self._config().view()
+            if self._known is None or self._known[0] is not view:
+                self._known = view, self._read(view)
+            return self._known[1]
+        return self._given
+
+    def _read(self, view: View) -> LockOptions:
+        written = view.loaded.resolved.get("locks")
+        has_retries = isinstance(written, dict) and bool(written.get("retries"))
+        return LockOptions(
+            retries=LOCK_RETRIES.of(view),
+            factor=LOCK_FACTOR.of(view),
+            min_timeout=LOCK_LEAST.of(view),
+            max_timeout=LOCK_MOST.of(view),
+            randomize=LOCK_RANDOM.of(view),
+            stale=LOCK_STALE.of(view),
+            timeout=self._given.timeout if self._is_given or not has_retries else None,
+        )

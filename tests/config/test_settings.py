@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import clawstate
+from clawstate.config.schema.memory import MemoryStore
+from clawstate.config.schema.root import defaults
+from clawstate.config.schema.session import SessionMaintenance
+from clawstate.config.schema.storage import Caches, Locks, Pairing, StateSection
+from clawstate.config.service import Config
+from clawstate.config.settings import SETTINGS, Setting
+from clawstate.config.unsupported import unsupported
+from clawstate.doctor import examine
+from clawstate.errors import ConfigError
+from clawstate.files.paths import StatePaths
+from clawstate.state.memory_place import memory_db
+from clawstate.state.sessions import maintenance
+
+OWN = {
+    "state": StateSection,
+    "pairing": Pairing,
+    "caches": Caches,
+    "locks": Locks,
+    "memory.store": MemoryStore,
+    "session.maintenance": SessionMaintenance,
+}
+OTHERS = {"session.maintenance.rotateBytes"}  # what `unsupported` tells of
+
+
+def leaves(model: Any, above: str) -> Iterator[str]:
+    """Yield the key paths of all settings that *model* describes."""
+    for name, each in model.model_fields.items():
+        path = f"{above}.{each.alias or name}"
+        kind = each.annotation
+        if hasattr(kind, "model_fields") and not path.endswith("passphrase"):
+            yield from leaves(kind, path)
+        else:
+            yield path
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "state").mkdir(mode=0o700)
+    return tmp_path / "state"
+
+
+def written(root: Path, text: str) -> Path:
+    (root / "openclaw.json").write_text(text)
+    return root
+
+
+def test_schema_and_table_know_the_same_settings() -> None:
+    """Each setting of our own sections is in the table, and nothing else is."""
+    known = {path for above, model in OWN.items() for path in leaves(model, above)}
+
+    assert known - OTHERS == SETTINGS.keys()
+
+
+def test_every_setting_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A state whose parts are all used asks for every setting of the table."""
+    read: set[str] = set()
+    of = Setting.of
+
+    def noted(self: Setting[Any], view: Any) -> Any:
+        read.add(self.path)
+        return of(self, view)
+
+    monkeypatch.setattr(Setting, "of", noted)
+
+    with clawstate.open(root) as state:
+        state.memory.add("tea")
+        assert state.pairing.pending() == ()
+        state.dedupe.check_and_record("a")
+        state.sessions.prune(dry_run=True)
+        state.directories.put("a", 1)
+        assert not state.encryption.is_on
+        state.ground.vault.source()
+        list(examine(state))
+        with pytest.raises(clawstate.StateError):
+            state.encryption.turn_on("passphrase")
+
+    assert read == SETTINGS.keys()
+
+
+@pytest.mark.parametrize("path", sorted(SETTINGS))
+def test_default_is_what_get_answers(root: Path, path: str) -> None:
+    """Without a word in the file, `get` and `require` answer the default of the schema."""
+    config = Config(StatePaths(root), env={"HOME": "/h"}, cwd=root)
+    default = SETTINGS[path].default
+
+    if path == "memory.store.path":
+        assert config.get(path) == str(root / "memory/memory.db")
+    else:
+        assert config.get(path) == default
+    if default is not None:
+        assert config.require(path) == config.redacted(path) == default
+        whole: Any = defaults()
+        for step in path.split("."):
+            whole = whole[step]
+        assert whole == default
+
+
+def test_part_of_a_section_keeps_the_other_defaults(root: Path) -> None:
+    """A section that names one setting means the defaults for all others."""
+    written(root, "{session: {maintenance: {mode: 'enforce'}}, locks: {stale: 5}}")
+    config = Config(StatePaths(root), env={"HOME": "/h"}, cwd=root)
+
+    assert config.get("session.maintenance.maxEntries") == 500
+    assert config.get("session.maintenance")["mode"] == "enforce"
+    assert config.get("locks.retries.retries") == 10
+    assert config.get("caches.query")["ttl"] == "5m"
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("pairing.ttl", "soon"),
+        ("pairing.limit", "three"),
+        ("caches.query.ttl", True),
+        ("session.maintenance.pruneAfter", "30m1h"),
+        ("memory.store.vector.enabled", "no"),
+    ],
+)
+def test_setting_that_means_nothing_is_named(root: Path, path: str, value: object) -> None:
+    """A value that no reader takes is an error with its key path."""
+    config = Config(StatePaths(root), env={"HOME": "/h"}, cwd=root)
+    tree: Any = value
+    for step in reversed(path.split(".")):
+        tree = {step: tree}
+    (root / "openclaw.json").write_text(str(tree).replace("True", "true"))
+
+    with pytest.raises(ConfigError) as caught:
+        SETTINGS[path].of(config.view())
+
+    assert caught.value.name == path
+
+
+def test_durations_have_one_grammar(root: Path) -> None:
+    """Weeks, and units after one another, mean in the configuration what they mean elsewhere."""
+    written(root, "{session: {maintenance: {pruneAfter: '2w'}}, pairing: {ttl: '1h30m'}}")
+
+    with clawstate.open(root) as state:
+        assert maintenance(state.config).prune_after == 14 * 86_400
+        assert SETTINGS["pairing.ttl"].of(state.config.view()) == 5400
+        assert not [each for each in state.config.issues() if each.severity == "error"]
+
+
+def test_old_name_of_a_setting_counts_where_the_new_one_is_missing(root: Path) -> None:
+    """`pruneDays` counts unless `pruneAfter` is written beside it."""
+    written(root, "{session: {maintenance: {pruneDays: 7}}}")
+    with clawstate.open(root) as state:
+        assert maintenance(state.config).prune_after == 7 * 86_400
+        state.config.set("session.maintenance.pruneAfter", "1d")
+        assert maintenance(state.config).prune_after == 86_400
+
+
+def test_locks_wait_as_they_are_told(root: Path) -> None:
+    """`locks.*` sets the patience, unless whoever opened the state chose one."""
+    written(root, "{locks: {retries: {retries: 1, minTimeout: 50, randomize: false}, stale: 7000}}")
+
+    with clawstate.open(root) as state:
+        assert (state.ground.lock.patience(), state.ground.lock.stale) == (0.05, 7.0)
+    with clawstate.open(root, lock_timeout=3.0) as state:
+        assert state.ground.lock.patience() == 3.0
+
+
+def test_caches_are_as_large_as_they_are_told(root: Path) -> None:
+    """A cache of no entries keeps nothing."""
+    written(root, "{caches: {directory: {maxEntries: 0}, query: {maxEntries: 0, ttl: 0}}}")
+
+    with clawstate.open(root) as state:
+        state.directories.put("a", 1)
+        state.memory.add("tea with milk")
+
+        assert state.directories.get("a") is None
+        assert len(state.memory.search("tea")) == 1
+
+
+def test_memory_lies_where_it_is_told(root: Path, tmp_path: Path) -> None:
+    """`memory.store.path` names the database; records at the usual place are found and moved."""
+    with clawstate.open(root) as state:
+        state.memory.add("tea")
+    state.config.set("memory.store.path", str(tmp_path / "far/mine.db"))
+
+    with clawstate.open(root) as state:
+        assert state.memory.search("tea") == []
+        (found,) = [each for each in examine(state) if each.code == "memory-left-behind"]
+        assert str(tmp_path / "far/mine.db") in found.message
+    with clawstate.open(root) as state:
+        list(examine(state, fix=True))
+    with clawstate.open(root) as state:
+        assert memory_db(state.ground) == tmp_path / "far/mine.db"
+        assert len(state.memory.search("tea")) == 1
+        assert (tmp_path / "far/mine.db").stat().st_mode & 0o777 == 0o600
+        assert [each for each in examine(state) if each.code == "memory-left-behind"] == []
+    assert (root / "memory/memory.db.moved").exists()
+
+
+def test_memory_by_words_only(root: Path) -> None:
+    """Without search by meaning no text is embedded, and words are found."""
+    written(root, "{memory: {store: {vector: {enabled: false}}}}")
+
+    with clawstate.open(root) as state:
+        state.memory.add("green tea")
+
+        assert len(state.memory.search("tea")) == 1
+        assert state.memory.stats()["cached_vectors"] == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{memory: {store: {type: 'lancedb'}}}",
+        """{plugins: {entries: {'memory-lancedb': {config: {embedding:
+          {provider: 'openai', model: 'text-embedding-3-small', apiKey: 'sk-1'}}}}}}""",
+    ],
+)
+def test_what_this_version_cannot_do_is_refused(root: Path, text: str) -> None:
+    """Such a setting is an error of `validate`, and of the part that would need it; no other."""
+    written(root, text)
+
+    with clawstate.open(root) as state:
+        assert "this version" in next(
+            each.message for each in state.config.issues() if each.severity == "error"
+        )
+        with pytest.raises(ConfigError, match="this version"):
+            state.memory.add("tea")
+        assert state.dedupe.check_and_record("a")
+
+
+def test_plugin_may_stand_beside_our_own_memory(root: Path) -> None:
+    """Who chooses our engine by name, or another plugin, keeps the plugin's entry for OpenClaw."""
+    entry = {"memory-lancedb": {"config": {"embedding": {"apiKey": "${KEY}"}}}}
+    for beside in (
+        {"memory": {"store": {"type": "sqlite"}}},
+        {"plugins": {"entries": entry, "slots": {"memory": "none"}}},
+    ):
+        assert not list(unsupported({"plugins": {"entries": entry}, **beside}))
+    assert list(unsupported({"plugins": {"entries": entry}}))
