@@ -310,6 +310,8 @@ def test_what_is_not_taken_is_listed_with_counts(home, state) -> None:
     said = " ".join(each.message for each in report.remarks)
     assert "cron_jobs (1), mcp_oauth_stores (1)" in said
     assert "device_auth_tokens.extra" in said
+    left = {each.path for each in report.remarks if each.kind == "left-alone"}
+    assert left >= {"migrated", "databases", "cache", "media", "tmp"}
 
 
 @pytest.mark.parametrize("role", ["state", "agent"])

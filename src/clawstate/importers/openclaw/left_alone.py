@@ -20,12 +20,12 @@ _LINK = "is a link, which is not followed; import the directory it leads to, or 
 _CLAWSTATE = "clawstate"
 _BESIDE = ("-wal", "-shm")
 _DATABASES = re.compile(r"state/openclaw[^/]*|agents/[^/]+/agent/openclaw-agent\.sqlite[^/]+")
+_MIGRATED = re.compile(r"\.migrated(?:[.-][^/]*)?$|/session-sqlite-import-archive/")
 _TABLES = 12  # that are named
 _OWN = re.compile(r"(?:^|/)\.(?:locks|lastgood|quarantine|config-history)/|clawstate\.json")
 _REASONS = {
     _CLAWSTATE: "locks, histories, last good copies and settings of its own",
     "agents/*/agent": "made anew by OpenClaw",
-    "agents/*/session-sqlite-import-archive": "what OpenClaw took into its database",
     "agents/*/sessions": "copies and passing files of the sessions",
     "backups": "OpenClaw's copies",
     "cache": "made anew by OpenClaw",
@@ -34,13 +34,13 @@ _REASONS = {
     "cron": "jobs of OpenClaw's gateway",
     "databases": "OpenClaw's locks and notes of its databases",
     "dedupe": "clawstate's own",
-    "devices": "what OpenClaw took into its database",
     "extensions": "programs, which are installed anew",
     "locks": "clawstate's own",
     "logs": "logs",
     "matrix": "sync state and keys of the Matrix client, which belong to its own session",
     "media": "files that no message names",
     "memory": "no memory of OpenClaw",
+    "migrated": "what OpenClaw took into its database; it may hold secrets",
     "openclaw.json.bak": "older versions of the configuration",
     "plugin-skills": "programs, which are installed anew",
     "session-sqlite-migration-runs": "OpenClaw's notes",
@@ -119,6 +119,8 @@ def _group(found: Found) -> str:
         return _CLAWSTATE
     if _DATABASES.fullmatch(found.path):
         return "databases"
+    if _MIGRATED.search(found.path):
+        return "migrated"
     first, _, rest = found.path.partition("/")
     if first.startswith("openclaw.json."):
         return "openclaw.json.bak"
