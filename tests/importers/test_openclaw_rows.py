@@ -155,6 +155,32 @@ def test_keys_that_moved_stand_where_they_were(home, state) -> None:
     assert not state.owner.is_openclaw
 
 
+def test_a_configuration_suits_the_openclaw_that_is_here(home, tmp_path, clock) -> None:
+    """Into a directory of an OpenClaw comes what that one knows: the keys of its own time."""
+    entry, search = {"name": "A"}, {"provider": "openai"}
+    old = {"agents": {"list": [{"id": "a", **entry}], "defaults": {"memorySearch": search}}}
+    new = {"agents": {"entries": {"a": entry}}, "memory": {"search": search}}
+    as_new = {**new, "agents": {"defaults": {}, **new["agents"]}}
+    as_old = {**old, "memory": {}}
+    cases = (
+        ("state/openclaw.sqlite", old, as_new),
+        ("state/openclaw.sqlite", new, new),
+        ("devices/paired.json", new, as_old),
+        ("devices/paired.json", old, old),
+    )
+    for number, (mark, there, wanted) in enumerate(cases):
+        home.file("openclaw.json", json.dumps(there))
+        target = tmp_path / f"target{number}"
+        (target / mark).parent.mkdir(parents=True)
+        (target / mark).write_bytes(b"")
+
+        with clawstate.open(target, clock=clock) as state:
+            report = import_openclaw(state, home.root, kinds=["config"])
+
+        assert not report.has_failed(), report.remarks
+        assert json.loads((target / "openclaw.json").read_bytes()) == wanted
+
+
 def test_sessions_and_transcripts_come_whole(home, state) -> None:
     """Plain, packed and cold events are the lines that OpenClaw wrote; former windows come too."""
     import_openclaw(state, home.root)

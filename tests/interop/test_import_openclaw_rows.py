@@ -1,8 +1,8 @@
 """
 What a real OpenClaw of the SQLite era lists is found again after an import, also while it runs.
 
-`CLAWSTATE_OPENCLAW_STATE` names a directory that an OpenClaw 2026.9.6 made (it is copied), and
-`CLAWSTATE_OPENCLAW_SQLITE` the one that this OpenClaw was installed in, with its Node.
+`CLAWSTATE_OPENCLAW_STATE` may name a directory that this OpenClaw made, with cold, compressed,
+deleted and reset sessions, pictures and more in it. It is copied. Otherwise one is made here.
 """
 
 from __future__ import annotations
@@ -10,136 +10,64 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import signal
-import socket
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from masters import KINDS
+from openclaw_package import SQLITE
+from real_state import TOKEN, RealState, copy_tree
 
 import clawstate
 from clawstate.importers.openclaw import import_openclaw
 from clawstate.state import State
 
-TOKEN = "made-up-gateway-token"
-PATIENCE = 300.0
 DATABASES = ("state/openclaw.sqlite", "agents/main/agent/openclaw-agent.sqlite")
+(KIND,) = (each for each in KINDS if each.name == SQLITE.version)
 
 pytestmark = [
     pytest.mark.interop,
-    pytest.mark.timeout(1800),
+    pytest.mark.timeout(3600),
     pytest.mark.filterwarnings("ignore::clawstate.errors.StateWarning"),
 ]
 
 
-@dataclass(frozen=True)
-class Running:
-    """An OpenClaw with its state below *home*, whose gateway listens on *port* of loopback."""
-
-    home: Path
-    package: Path
-    node: Path
-    port: int
-
-    @property
-    def root(self) -> Path:
-        return self.home / ".openclaw"
-
-    def command(self, *words: str) -> list[str]:
-        return [str(self.node), str(self.package / "openclaw.mjs"), "--no-color", *words]
-
-    def environment(self) -> dict[str, str]:
-        return {
-            "HOME": str(self.home),
-            "OPENCLAW_STATE_DIR": str(self.root),
-            "OPENCLAW_NO_RESPAWN": "1",
-            "OPENCLAW_GATEWAY_TOKEN": TOKEN,
-            "OPENROUTER_API_KEY": "made-up",
-            "NO_COLOR": "1",
-            "PATH": f"{self.node.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-        }
-
-    def says(self, *words: str) -> Any:
-        done = subprocess.run(
-            self.command(*words),
-            env=self.environment(),
-            cwd=self.home,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=True,
-        )
-        return json.loads(done.stdout[done.stdout.index("{") :])
-
-    def call(self, method: str, **params: Any) -> Any:
-        address = f"ws://127.0.0.1:{self.port}"
-        words = ("--params", json.dumps(params), "--timeout", "120000", "--json")
-        return self.says("gateway", "call", method, *words, "--token", TOKEN, "--url", address)
-
-    @contextmanager
-    def gateway(self) -> Iterator[None]:
-        with (self.home / "gateway.log").open("wb") as log:
-            process = subprocess.Popen(
-                self.command("gateway", "run", "--port", str(self.port)),
-                env=self.environment(),
-                cwd=self.home,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        try:
-            self._wait(process)
-            yield
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(PATIENCE)
-
-    def _wait(self, process: subprocess.Popen[bytes]) -> None:
-        until = time.monotonic() + PATIENCE
-        while b"[gateway] ready" not in (self.home / "gateway.log").read_bytes():
-            said = (self.home / "gateway.log").read_text(errors="replace")
-            assert process.poll() is None, said
-            assert time.monotonic() < until, said
-            time.sleep(0.2)
-
-
 @pytest.fixture
-def theirs(tmp_path: Path) -> Running:
+def theirs(masters, tmp_path: Path) -> RealState:
     given = os.environ.get("CLAWSTATE_OPENCLAW_STATE")
-    installed = os.environ.get("CLAWSTATE_OPENCLAW_SQLITE")
-    if not given or not installed:
-        pytest.skip("set CLAWSTATE_OPENCLAW_STATE and CLAWSTATE_OPENCLAW_SQLITE, see above")
-    home = tmp_path / "home"
-    shutil.copytree(given, home / ".openclaw", symlinks=True)
-    port = _free_port()
-    config = home / ".openclaw" / "openclaw.json"
-    settings = json.loads(config.read_bytes())
-    settings["gateway"] |= {"port": port, "bind": "loopback"}
-    settings["gateway"]["auth"] = {"mode": "token", "token": TOKEN}
-    config.write_text(json.dumps(settings, indent=2))
-    root = Path(installed)
-    node = next(root.glob("**/node_modules/node-linux-*/bin/node"))
-    return Running(home, root / "node_modules" / "openclaw", node, port)
+    if not given:
+        return masters.fresh(KIND)
+    copy_tree(Path(given), tmp_path / "home" / ".openclaw")
+    openclaw = masters.openclaws[SQLITE]
+    state = RealState(openclaw, tmp_path / "home", masters.model, masters.port)
+    state.configure()
+    return state
+
+
+def said(state: RealState, *words: str) -> Any:
+    """Return the document that a command of OpenClaw prints."""
+    done = state.run(*words)
+    assert done.code == 0, done
+    return json.loads(done.out[done.out.index("{") :])
+
+
+def called(state: RealState, method: str, **params: Any) -> Any:
+    """Return what the gateway answers."""
+    address = f"ws://127.0.0.1:{state.port}"
+    asked = ("--params", json.dumps(params), "--timeout", "120000", "--json")
+    return said(state, "gateway", "call", method, *asked, "--token", TOKEN, "--url", address)
 
 
 def test_what_a_running_openclaw_lists_is_found_again(theirs, tmp_path, tell) -> None:
     """Each session, message and credential that the program lists is here after the import."""
     with theirs.gateway():
-        sessions = theirs.call("sessions.list", limit=1000)["sessions"]
-        listed = theirs.says("sessions", "--json", "--limit", "1000")["sessions"]
+        sessions = called(theirs, "sessions.list", limit=1000)["sessions"]
+        listed = said(theirs, "sessions", "--json", "--limit", "1000")["sessions"]
         histories = {
-            each["key"]: theirs.call("chat.history", sessionKey=each["key"], limit=1000)
+            each["key"]: called(theirs, "chat.history", sessionKey=each["key"], limit=1000)
             for each in listed
         }
-        auth = theirs.says("models", "status", "--json")["auth"]
+        auth = said(theirs, "models", "status", "--json")["auth"]
         with clawstate.open(tmp_path / "ours") as state:
             report = import_openclaw(state, theirs.root, archives=True, secrets=True)
 
@@ -177,12 +105,12 @@ def test_a_stopped_state_is_byte_equal_after_imports(theirs, tmp_path) -> None:
 def test_after_an_import_into_its_directory_openclaw_goes_on(theirs) -> None:
     """What was taken over beside its databases changes nothing of what OpenClaw shows."""
     with theirs.gateway():
-        before = theirs.call("chat.history", sessionKey="agent:main:main", limit=1000)
+        before = called(theirs, "chat.history", sessionKey="agent:main:main", limit=1000)
     with clawstate.open(theirs.root) as state:
         import_openclaw(state, theirs.root, secrets=True)
 
     with theirs.gateway():
-        after = theirs.call("chat.history", sessionKey="agent:main:main", limit=1000)
+        after = called(theirs, "chat.history", sessionKey="agent:main:main", limit=1000)
 
     assert after["sessionId"] == before["sessionId"]
     assert _said(after) == _said(before)
@@ -226,9 +154,3 @@ def _profiles(auth: dict[str, Any]) -> set[str]:
 
 def _digests(root: Path) -> dict[str, str]:
     return {path: hashlib.sha256((root / path).read_bytes()).hexdigest() for path in DATABASES}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -16,9 +16,10 @@ from clawstate.files.atomic import make_private_dir, write_atomic
 from clawstate.files.json5_text import parse_json5
 from clawstate.importers.openclaw.discovery import Found, Role
 from clawstate.importers.openclaw.job import Job
-from clawstate.importers.openclaw.moved_keys import adapted, of_store
+from clawstate.importers.openclaw.moved_keys import adapted, modern, of_store, old_fashioned
 from clawstate.importers.openclaw.secrets import FILE as SECRETS_FILE
 from clawstate.importers.regular_file import open_regular
+from clawstate.openclaw.owner import Era
 
 KIND = "config"
 _SHOWN = 12
@@ -90,8 +91,12 @@ def _take(job: Job, found: Found) -> None:
 def _text(job: Job, found: Found) -> str:
     raw = job.source.read(found.path)
     text = parsed_source(raw, met(job.source.file(found.path))).text
-    if job.state.owner.is_openclaw:
-        return text  # an OpenClaw reads it here, too
+    # Each OpenClaw refuses a file with a key that only the other one knows.
+    file = job.source.file(found.path)
+    if job.state.owner.era is Era.SQLITE:
+        return modern(text, file=file)
+    if job.state.owner.era is Era.FILES:
+        return old_fashioned(text, file=file)
     root = job.state.paths.root
     return adapted(text, file=job.source.file(found.path), secrets=root.joinpath(*SECRETS_FILE))
 

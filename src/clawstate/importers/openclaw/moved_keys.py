@@ -39,10 +39,25 @@ def adapted(text: str, *, file: Path, secrets: Path) -> str:
     for path in _SIGNATURES:
         with suppress(StateError):  # not there
             found = unset_text(found, path, file=file).text
+    return _referring(old_fashioned(found, file=file), file, secrets)
+
+
+def modern(text: str, *, file: Path) -> str:
+    """Return *text*, read from *file*, for a directory of an OpenClaw of 2026.7 or later."""
+    found = text
+    for change in (_with_new_search, _with_entries):
+        with suppress(StateError):  # an included file says it
+            found = change(found, file)
+    return found
+
+
+def old_fashioned(text: str, *, file: Path) -> str:
+    """Return *text*, read from *file*, for a directory of an OpenClaw before 2026.7."""
+    found = text
     for change in (_with_old_search, _with_list):
         with suppress(StateError):  # an included file says it
             found = change(found, file)
-    return _referring(found, file, secrets)
+    return found
 
 
 def of_store(document: Mapping[str, Any]) -> frozenset[KeyPath]:
@@ -73,6 +88,30 @@ def _with_list(text: str, file: Path) -> str:
         return text
     entries = [{"id": each["id"], **each} for each in agent_entries(document)]
     return set_text(unset_text(text, _ENTRIES, file=file).text, _LIST, entries, file=file)
+
+
+def _with_new_search(text: str, file: Path) -> str:
+    document = parse_json5(text, path=file)
+    value = _at(document, _OLD_SEARCH)
+    if not isinstance(value, dict):
+        return text
+    found = unset_text(text, _OLD_SEARCH, file=file).text
+    if _at(document, _SEARCH) is not None:
+        return found  # OpenClaw would refuse the old one, and takes the new one
+    return set_text(found, _SEARCH, value, file=file)
+
+
+def _with_entries(text: str, file: Path) -> str:
+    document = parse_json5(text, path=file)
+    if not isinstance(_at(document, _LIST), list):
+        return text
+    entries: dict[str, Any] = {}
+    for each in reversed(agent_entries(document)):  # the first of an id counts
+        name = each.get("id")
+        if isinstance(name, str) and name.strip():
+            entries[name] = {key: value for key, value in each.items() if key != "id"}
+    found = unset_text(text, _LIST, file=file).text
+    return set_text(found, _ENTRIES, dict(reversed(entries.items())), file=file)
 
 
 def _referring(text: str, file: Path, secrets: Path) -> str:
