@@ -70,14 +70,18 @@ def outcome_of(
     second, listed = fingerprint(real.root), listing(masters, kind)
     account = examine(real, moves_in=kind.moves_in)
     shared = (*CONFIG, *(() if kind.is_sqlite else SHARED))
-    again = listing(masters, kind)
+    again, named = listing(masters, kind), left_behind(masters, kind)
     return Outcome(
         before,
         account,
         wrong,
         changed={name for name in touched(first, second) if not is_any(name, shared)},
         misplaced=misplaced(first, second, RETIRED if kind.is_sqlite else LEGACY),
-        forgotten={name: lost for name, ids in listed.items() if (lost := ids - again[name])},
+        forgotten={
+            name: lost
+            for name, ids in listed.items()
+            if name not in named and (lost := ids - again[name])
+        },
         was_reloaded=False,
         is_beside=kind.is_beside,
     )
@@ -112,10 +116,18 @@ def listing(masters: Masters, kind: Kind) -> dict[str, set[str]]:
             "credentials": ids("profiles", "id", "auth", "list"),
             "sessions": ids("sessions", "key", "sessions", "list"),
             "devices": ids("devices", "deviceId", "devices", "list"),
-            "requests": ids("requests", "deviceId", "pairing", "list"),
+            "pairing requests": ids("requests", "deviceId", "pairing", "list"),
             "memories": ids("records", "id", "memory", "list", "-k", "1000"),
-            "settings": {f"{path}={ours('config', 'get', path)}" for path in sorted(own)},
+            "settings": {
+                f"{path}={ours('config', 'get', path)}" for path in own if path != "state.store"
+            },
         }
+
+
+def left_behind(masters: Masters, kind: Kind) -> set[str]:
+    """Return the kinds of records that are said to lie in an engine that is not used any more."""
+    with masters.ours(kind) as ours:
+        return set(ours("store", "status")["leftBehind"]["records"])
 
 
 def is_reloaded(real: RealState, ours: Ours) -> bool:

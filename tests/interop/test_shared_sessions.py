@@ -36,7 +36,8 @@ COUNT = """async (by, input) => {
   for (let n = 0; n < input.times; n += 1) {
     try {
       await by.updateSessionStore(input.path, (store) => {
-        store.shared[input.name] = (store.shared[input.name] ?? 0) + 1;
+        const shared = store["agent:main:shared"];
+        shared[input.name] = (shared[input.name] ?? 0) + 1;
         store[`${input.name}:${n}`] = { sessionId: `${input.name}-${n}`, updatedAt: Date.now() };
       });
     } catch (error) {
@@ -110,14 +111,14 @@ def test_we_read_what_openclaw_writes(sessions, ask, path) -> None:
 
 def test_both_keep_what_the_other_does_not_know(sessions, ask, path) -> None:
     """Updates in turn leave each other's members; the time never runs backwards."""
-    sessions.resolve("k")
+    sessions.resolve("agent:main:k")
     times = []
     for number in range(4):
-        ask(PATCH, key="k", patch={f"node{number}": number})
-        sessions.update("k", {f"ours{number}": number})
-        times.append(json.loads(path.read_text())["k"]["updatedAt"])
+        ask(PATCH, key="agent:main:k", patch={f"node{number}": number})
+        sessions.update("agent:main:k", {f"ours{number}": number})
+        times.append(json.loads(path.read_text())["agent:main:k"]["updatedAt"])
 
-    found = ask(LOAD)["k"]
+    found = ask(LOAD)["agent:main:k"]
 
     assert {name for name in found if name[:4] in {"ours", "node"}} == {
         f"{who}{n}" for who in ("ours", "node") for n in range(4)
@@ -166,13 +167,13 @@ def context_of(chance: random.Random) -> object:
 
 def test_a_deleted_session_is_gone_for_both_and_comes_back_for_both(sessions, ask) -> None:
     """What is deleted and restored here is so there."""
-    made = sessions.resolve("k")
-    sessions.delete("k")
+    made = sessions.resolve("agent:main:k")
+    sessions.delete("agent:main:k")
     assert ask(LOAD) == {}
 
-    sessions.restore("k")
+    sessions.restore("agent:main:k")
 
-    assert ask(LOAD)["k"]["sessionId"] == made.session_id
+    assert ask(LOAD)["agent:main:k"]["sessionId"] == made.session_id
 
 
 def test_among_openclaws_nothing_of_ours_is_lost(
@@ -183,7 +184,7 @@ def test_among_openclaws_nothing_of_ours_is_lost(
 
     OpenClaw may time out, and may lose updates of its own by its own race.
     """
-    sessions.resolve("shared")
+    sessions.resolve("agent:main:shared")
     peers = start_peers(THEIRS)
     ours = [started(path, f"ours{number}") for number in range(OURS)]
     for each in ours:
@@ -206,7 +207,7 @@ def test_among_openclaws_nothing_of_ours_is_lost(
     ] * OURS
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        shared = sessions.get("shared").fields
+        shared = sessions.get("agent:main:shared").fields
         keys = {each.session_key for each in sessions.entries()}
     theirs = sum(shared.get(f"node{number}", 0) for number in range(THEIRS))
     tell(
@@ -217,7 +218,7 @@ def test_among_openclaws_nothing_of_ours_is_lost(
     assert {name: shared.get(name) for name in map("ours{}".format, range(OURS))} == {
         f"ours{number}": TIMES for number in range(OURS)
     }
-    assert keys >= {f"ours{w}:{n}" for w in range(OURS) for n in range(TIMES)}
+    assert keys >= {f"agent:main:ours{w}:{n}" for w in range(OURS) for n in range(TIMES)}
 
 
 def started(path, name):

@@ -245,7 +245,9 @@ def _(ours: Ours) -> None:
     ours("config", "set", "messages.responsePrefix", "[ours]")
     ours("--agent", "main", "config", "set", "messages.responsePrefix", "[of main]")
     for path, value in OWN_SETTINGS.items() if ours.beside else ():
-        ours("config", "set", path, value)
+        # Refused where it would hide what lies in files.
+        codes = (0, 1) if path == "state.store" else (0,)
+        ours("config", "set", path, value, codes=codes)
 
 
 @writes("config unset")
