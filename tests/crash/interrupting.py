@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -126,6 +127,67 @@ class Interruption:
                 sys.settrace(None)
                 raise InterruptedTestError
         return self._traced
+
+
+class Alarm:
+    """Raises in this thread after some seconds, from a signal handler, if the block still runs."""
+
+    def __init__(self, delay):
+        self._delay = delay
+        self._armed = False
+        self.came = False
+
+    def __enter__(self):
+        signal.signal(signal.SIGALRM, self._rang)
+        self._armed = True
+        signal.setitimer(signal.ITIMER_REAL, self._delay)
+        return self
+
+    def __exit__(self, *_):
+        self._armed = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _rang(self, *_):
+        if self._armed:
+            self._armed = False
+            self.came = True
+            raise InterruptedTestError
+
+
+class Ledger:
+    """What was acknowledged, to be found again by whoever opens the state next."""
+
+    def __init__(self):
+        self.session = {0}
+        self.dedupe, self.messages, self.texts = set(), set(), set()
+
+    def begun(self, step, number):
+        """Note that *step* may have happened."""
+        if step == "sessions":
+            self.session.add(number)
+
+    def done(self, step, number):
+        """Note that *step* has happened."""
+        if step == "sessions":
+            self.session = {number}
+        elif step == "dedupe":
+            self.dedupe.add(f"{os.getpid()}:{number}")
+        elif step == "transcripts":
+            self.messages.add(f"message {number}")
+        elif step == "memory":
+            self.texts.add(f"the number {number} is remembered")
+
+    def lost(self, root, engine):
+        """Return what of it is not there."""
+        with clawstate.open(root, store=engine) as state:
+            texts = {each.text for each in state.memory.records(limit=10**6)}
+            messages = {each.entry["message"]["content"] for each in _messages(state)}
+            found = [key for key in self.dedupe if not state.dedupe.seen(key)]
+        return found + sorted(self.texts - texts) + sorted(self.messages - messages)
+
+
+def _messages(state):
+    return [each for each in state.transcripts.messages(SESSION) if each.role == "user"]
 
 
 class Witness:

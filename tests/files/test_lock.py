@@ -11,6 +11,7 @@ import resource
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import tempfile
 import threading
@@ -42,6 +43,7 @@ from clawstate.files.lock_options import (
     TRANSCRIPT,
     LockOptions,
 )
+from clawstate.files.lock_options import PATIENT as A_STATE
 from clawstate.testing.forked import forked, in_threads
 from clawstate.testing.lock_suite import NO_PROCESS, FileLockSuite, LockTrait, payload_of
 
@@ -325,7 +327,15 @@ def test_the_payload_is_openclaws_and_more(path) -> None:
     first, second, *_ = re.split(r",\n", content)
     assert first == f'{{\n  "pid": {os.getpid()}'
     assert re.fullmatch(r'  "createdAt": "\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"', second)
-    assert list(json.loads(content))[2:] == ["startTime", "host", "bootId", "pidNs", "nonce"]
+    assert list(json.loads(content))[2:] == [
+        "startTime",
+        "host",
+        "bootId",
+        "pidNs",
+        "nonce",
+        "device",
+        "inode",
+    ]
 
 
 def test_a_holder_gives_signs_of_life(path) -> None:
@@ -822,6 +832,89 @@ def test_what_a_dead_writer_left_is_swept(path) -> None:
 
     with FileLock(path, options=ONCE):
         assert seen(path) == [path.name, lock_file(path).name]
+
+
+def test_patience_outlasts_staleness() -> None:
+    """Whoever waits for a lock of nobody, whatever its date, has it within one wait by default."""
+    for options in (DEFAULT, A_STATE):
+        assert options.patience() > options.stale
+
+
+def test_several_short_waits_see_as_much_as_a_long_one(path) -> None:
+    """A stranger's lock dated ahead is had by who waits for it often, each time for a moment."""
+    ahead = time.time() + 3e8
+    lock_file(path).write_bytes(payload_of(os.getpid(), created=ahead))
+    os.utime(lock_file(path), (ahead, ahead))
+    short = LockOptions(timeout=0.02, stale=0.2)
+
+    refusals = []
+
+    def try_once():
+        try:
+            with FileLock(path, options=short) as lock:
+                lock.confirm()
+        except LockTimeoutError as refusal:
+            refusals.append(refusal)
+            return False
+        return True
+
+    with pytest.warns(StaleLockWarning):
+        assert any(try_once() for _ in range(1000))
+
+    assert refusals
+    assert "taken over" in str(refusals[0])
+    assert "end that process" not in str(refusals[0])
+    assert "ahead of the clock" in str(refusals[0])
+
+
+def copied_in(kind, path):
+    """Hold a lock, copy it as *kind* does, and return the path of the file of the copy."""
+    copy = path.with_name("copy") / path.name
+    copy.parent.mkdir()
+    source, target = lock_file(path), lock_file(copy)
+    if kind == "bytes":
+        target.write_bytes(source.read_bytes())
+    elif kind == "cp -a":
+        subprocess.run(["cp", "-a", source, target], check=True)
+    else:
+        with tempfile.TemporaryFile() as archive:
+            packed = ["tar", "-C", source.parent, "-cf", "-", source.name]
+            subprocess.run(packed, check=True, stdout=archive)
+            archive.seek(0)
+            subprocess.run(["tar", "-C", target.parent, "-xf", "-"], check=True, stdin=archive)
+    return copy
+
+
+@pytest.mark.parametrize("kind", ["bytes", "cp -a", "tar"])
+def test_a_copy_of_a_held_lock_belongs_to_nobody(path, kind) -> None:
+    """A lock file that was copied with a state in use keeps nobody out of the copy."""
+    with FileLock(path, options=PATIENT) as lock:
+        copy = copied_in(kind, path)
+
+        with FileLock(copy, options=ONCE) as other:
+            other.confirm()
+            lock.confirm()
+
+        assert not lock_file(copy).exists()
+        with forked(lambda child: _try_once(path, child)) as child:
+            assert child.wait() == 0
+        lock.confirm()
+
+
+def _try_once(path, child):
+    with suppress(LockTimeoutError), FileLock(path, options=ONCE):
+        raise AssertionError("a lock that is held was had")
+
+
+def test_a_held_lock_that_moved_with_its_directory_is_respected(path) -> None:
+    """A lock file keeps its owner where its directory gets another name."""
+    with FileLock(path, options=PATIENT):
+        moved = path.parent.with_name("moved")
+        path.parent.rename(moved)
+
+        with forked(lambda child: _try_once(moved / path.name, child)) as child:
+            assert child.wait() == 0
+        moved.rename(path.parent)
 
 
 def test_a_lock_from_the_future_is_respected_only_for_the_stale_time(path) -> None:

@@ -57,7 +57,10 @@ def _locks(state: State, *, fix: bool) -> Iterator[Finding]:
         except StateError as error:
             yield Finding("odd-lock", "warning", str(path), str(error), "remove it")
             continue
-        if found is None or found.owner is None or not is_dead(found.owner):
+        if found is None or found.owner is None:
+            continue
+        copied = found.is_copy()
+        if not copied and not is_dead(found.owner):
             continue
         remedy = "goes with the next change; or run 'clawstate doctor --fix'"
         if fix:
@@ -65,6 +68,8 @@ def _locks(state: State, *, fix: bool) -> Iterator[Finding]:
             with FileLock(path.with_suffix(""), options=LockOptions(timeout=1.0)):
                 remedy = "removed"
         message = f"{found.owner} died with the lock"
+        if copied:
+            message = f"is a copy of a lock that {found.owner} had, and is nobody's"
         yield Finding("dead-lock", "info", str(path), message, remedy)
 
 

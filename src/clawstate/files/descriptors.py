@@ -31,8 +31,12 @@ class Descriptor:
         self, path: str | os.PathLike[str], flags: int, mode: int = 0, *, folder: int | None = None
     ) -> int:
         """Open *path*, relative to the descriptor *folder*; raises `OSError`."""
+        if _lost:
+            _close_lost()
         opened = os.open if folder is None else partial(os.open, dir_fd=folder)
-        _open.add(self)
+        # Noted by code in C: what `__del__` raises reaches nobody, and a signal may come there.
+        _open[id(self)] = note = _Note(self, _lost.append)
+        note.numbers = self._numbers
         try:
             self._numbers.extend(map(opened, (path,), (flags,), (mode,)))
         except BaseException:
@@ -48,24 +52,44 @@ class Descriptor:
 
     def close(self) -> None:
         """Close it if it is open."""
-        while self._numbers:
-            # Taken out and closed in one step: a number that stayed would be somebody else's.
-            with contextlib.suppress(OSError):  # what was written is synced, or does not matter
-                for _ in map(os.close, map(list.pop, (self._numbers,))):
-                    pass
-        _open.discard(self)
-
-    def __del__(self) -> None:
-        if getattr(self, "_numbers", None):
-            self.close()
+        _close(self._numbers)
+        _open.pop(id(self), None)
 
 
-_open: weakref.WeakSet[Descriptor] = weakref.WeakSet()
+class _Note(weakref.ref[Descriptor]):
+    """Has the numbers of a descriptor that nobody knows any longer."""
+
+    __slots__ = ("numbers",)
+
+    numbers: list[int]
+
+
+_open: dict[int, _Note] = {}
+_lost: list[weakref.ref[Descriptor]] = []
+
+
+def _close(numbers: list[int]) -> None:
+    while numbers:
+        # Taken out and closed in one step: a number that stayed would be somebody else's.
+        with contextlib.suppress(OSError):  # what was written is synced, or does not matter
+            for _ in map(os.close, map(list.pop, (numbers,))):
+                pass
+
+
+def _close_lost() -> None:
+    while _lost:
+        note = _lost[-1]
+        if isinstance(note, _Note):
+            _close(note.numbers)
+        with contextlib.suppress(IndexError, ValueError):
+            _lost.remove(note)
 
 
 def _forget_all() -> None:
-    for descriptor in list(_open):
-        descriptor.close()
+    for note in list(_open.values()):
+        _close(note.numbers)
+    _open.clear()
+    _lost.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -17,9 +17,12 @@ from enum import Enum
 from pathlib import Path
 
 from clawstate.errors import InvalidError, UnavailableError
-from clawstate.files.lock_owner import Owner, is_dead, parse_payload
+from clawstate.files.descriptors import Descriptor
+from clawstate.files.lock_owner import Owner, is_dead, is_here, parse_payload
+from clawstate.files.mounts import mount_of
 from clawstate.files.refusals import translated
 from clawstate.files.sidecar import beside, identity_of
+from clawstate.interrupts import Use, hold, let_go
 
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | getattr(os, "O_NOFOLLOW", 0)
 _MAX_PAYLOAD = 4096
@@ -32,6 +35,23 @@ class Found:
     identity: tuple[int, int]
     modified: float
     owner: Owner | None
+    path: Path | None = None
+
+    def is_copy(self) -> bool:
+        """
+        Tell whether it was copied from the lock file of somebody, with the rest of a state.
+
+        Only a machine itself can tell for its own files: on a network file system each mount may
+        number files anew.
+        """
+        owner = self.owner
+        if owner is None or owner.file is None or owner.file == self.identity:
+            return False
+        if not is_here(owner):
+            return False
+        if owner.file[0] == self.identity[0] or self.path is None:
+            return True
+        return not mount_of(self.path).network
 
     def refreshed(self, latest: float) -> float:
         """Return when its owner last gave a sign of life; what is later than *latest* is none."""
@@ -46,8 +66,13 @@ def read_sidecar(path: Path) -> Found | None:
 
     Raises `InvalidError` for anything but a regular file, which is not followed or removed.
     """
+    descriptor = Descriptor()
     try:
-        descriptor = os.open(path, _READ)
+        descriptor.open(path, _READ)
+        status = os.fstat(descriptor.number)
+        if not stat.S_ISREG(status.st_mode):
+            raise InvalidError(str(path), "is no regular file", "remove it")
+        raw = os.read(descriptor.number, _MAX_PAYLOAD)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -55,16 +80,9 @@ def read_sidecar(path: Path) -> Found | None:
             raise InvalidError(str(path), "is a link or a socket", "remove it") from error
         problem = f"cannot be read ({error.strerror})"
         raise UnavailableError(str(path), problem, "check its owner and mode") from error
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise InvalidError(str(path), "is no regular file", "remove it")
-        raw = os.read(descriptor, _MAX_PAYLOAD)
-    except OSError as error:
-        raise UnavailableError(str(path), f"cannot be read ({error.strerror})") from error
     finally:
-        _close(descriptor)
-    return Found(identity_of(status), status.st_mtime, parse_payload(raw))
+        descriptor.close()
+    return Found(identity_of(status), status.st_mtime, parse_payload(raw), path)
 
 
 def take_over(path: Path, found: Found, *, scratch: Path | None = None) -> bool:
@@ -74,14 +92,66 @@ def take_over(path: Path, found: Found, *, scratch: Path | None = None) -> bool:
     By renaming it first, to *scratch* with `.old`: of several that try one succeeds. Raises
     `UnavailableError` when the system refuses.
     """
+    removal = _Removal(path, found, beside(path, scratch, "old"), Use(0))
     with translated(path, "cannot be taken over"), contextlib.suppress(FileNotFoundError):
-        descriptor = os.open(path, _READ)
+        hold(removal)
         try:
-            if _locked(descriptor) and identity_of(path.lstat()) == found.identity:
-                return _removed(path, found, beside(path, scratch, "old"))
+            return removal.done()
         finally:
-            _close(descriptor)
+            let_go(removal)
     return False
+
+
+class _Removal:
+    """The removal of a lock file that was found; a `Holding`."""
+
+    def __init__(self, path: Path, found: Found, aside: Path, use: Use) -> None:
+        self.thread = use.thread
+        self._path = path
+        self._found = found
+        self._aside = aside
+        self._use = use
+        self._descriptor = Descriptor()
+        self._moves = False
+
+    def is_over(self) -> bool:
+        """Tell whether it was cut off."""
+        return self._use.is_over()
+
+    def done(self) -> bool:
+        """Remove the file if it still is the one that was found; tell whether it was."""
+        number = self._descriptor.open(self._path, _READ)
+        if not _locked(number) or not self._is_found(number):
+            return False
+        self._aside.unlink(missing_ok=True)  # of somebody who was killed right here
+        self._moves = True
+        self._path.rename(self._aside)
+        return self._settled()
+
+    def _is_found(self, number: int) -> bool:
+        # The number of a file that was removed goes to a new one, unless somebody has it open: so
+        # what the file says counts as well.
+        status, found = os.fstat(number), self._found
+        if not identity_of(status) == identity_of(self._path.lstat()) == found.identity:
+            return False
+        owner = parse_payload(os.read(number, _MAX_PAYLOAD))
+        return owner == found.owner and status.st_mtime == found.modified
+
+    def discard(self) -> None:
+        """Give back what was moved and is not what was found, and let others in."""
+        if self._moves:
+            with contextlib.suppress(FileNotFoundError):
+                self._settled()
+        self._descriptor.close()
+
+    def _settled(self) -> bool:
+        if identity_of(self._aside.lstat()) == self._found.identity:
+            self._aside.unlink()
+            self._moves = False
+            return True
+        _give_back(self._aside, self._path)
+        self._moves = False
+        return False
 
 
 class Verdict(Enum):
@@ -89,6 +159,7 @@ class Verdict(Enum):
 
     ALIVE = "runs"
     DEAD = "is proven to be gone"
+    COPIED = "has the lock of another file, of which this is a copy"
     SILENT = "gave no sign of life for too long, and cannot be examined"
     HEARD = "gave a sign of life, and cannot be examined"
 
@@ -101,6 +172,8 @@ def judge(found: Found, *, stale: float, now: float, booted: float) -> Verdict:
     their times. A payload that cannot be read, from before the machine started, is what a power
     cut leaves of one.
     """
+    if found.is_copy():
+        return Verdict.COPIED
     dead = is_dead(found.owner) if found.owner else None
     if dead is not None:
         return Verdict.DEAD if dead else Verdict.ALIVE
@@ -121,15 +194,6 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
-def _removed(path: Path, found: Found, aside: Path) -> bool:
-    path.rename(aside)
-    if identity_of(aside.lstat()) == found.identity:
-        aside.unlink()
-        return True
-    _give_back(aside, path)
-    return False
-
-
 def _give_back(aside: Path, path: Path) -> None:
     """Undo a rename that caught the lock of somebody who was faster."""
     try:
@@ -140,8 +204,3 @@ def _give_back(aside: Path, path: Path) -> None:
         aside.rename(path)  # a file system without links
         return
     aside.unlink()
-
-
-def _close(descriptor: int) -> None:
-    with contextlib.suppress(OSError):  # it was only read
-        os.close(descriptor)

@@ -32,8 +32,6 @@ class Attempt:
         self._started = started
         self._end = end
         self._pause = _FIRST_PAUSE
-        self._watched: Found | None = None
-        self._watched_since = started
         self._broken = False
         self.careful = False
         self._draft = Draft(place)
@@ -121,9 +119,12 @@ class Attempt:
 
     def _seen_still(self, found: Found) -> bool:
         """Tell whether nothing moved for the stale time on a clock that nobody sets."""
-        if found != self._watched:
-            self._watched, self._watched_since = found, time.monotonic()
-        return time.monotonic() - self._watched_since > self._stale
+        known = _seen.get(self._place)
+        if known is None or known[0] != found:
+            if len(_seen) >= _MOST_SEEN:
+                _seen.clear()
+            known = _seen[self._place] = found, time.monotonic()
+        return time.monotonic() - known[1] > self._stale
 
     def _wait(self, found: Found | None) -> None:
         left = self._end - time.monotonic()
@@ -137,10 +138,23 @@ class Attempt:
         if found is None:
             return LockTimeoutError(str(self._path), waited, "others were faster; try again")
         now = time.time()
-        age = max(now - found.refreshed(now + self._stale), 0.0)
-        holder = f"{found.owner or 'a lock file without an owner'}, last sign {age:.1f} s ago"
-        hint = f"end that process or try again ({self._place})"
+        age = now - found.refreshed(now + self._stale)
+        sign = f"last sign {age:.1f} s ago" if age >= 0 else "dated ahead of the clock"
+        holder = f"{found.owner or 'a lock file without an owner'}, {sign}"
+        verdict = judge(found, stale=self._stale, now=now, booted=_booted(now))
+        if verdict is Verdict.ALIVE:
+            hint = f"end that process or try again ({self._place})"
+        else:
+            hint = (
+                f"it is taken over once it gave no sign of life for {self._stale:g} s: try again, "
+                f"or, if no program uses it, remove {self._place}"
+            )
         return LockTimeoutError(str(self._path), waited, hint, holder=holder)
+
+
+_seen: dict[Path, tuple[Found, float]] = {}
+"""Lock files whose owners cannot be examined, and since when each has not moved."""
+_MOST_SEEN = 256
 
 
 def _file_time(gate: int | None) -> float:

@@ -158,14 +158,24 @@ def _milliseconds(name: str, value: Any) -> Any:
     return value if name == "stale" and value == LockOptions.stale else value / 1000
 
 
+PATIENCE = 45.0
+"""
+Seconds that a state waits for others by default.
+
+More than `stale`: a lock that nobody holds any longer, whatever its date, is had in one wait.
+"""
+
 DEFAULT = LockOptions()
 """Auth profiles, pairing, allow lists."""
 
 DEDUPE = LockOptions(retries=6, factor=1.35, min_timeout=0.008, max_timeout=0.18, stale=60.0)
 """Persistent dedupe, as OpenClaw has it."""
 
+PATIENT = LockOptions(timeout=PATIENCE)
+"""What belongs to a state, where nobody asked for another patience."""
+
 SESSION_INDEX = LockOptions(timeout=10.0)
-"""`acquireSessionWriteLock` on `sessions.json`."""
+"""`acquireSessionWriteLock` on `sessions.json`, for OpenClaw; ours is `PATIENT`."""
 
 TRANSCRIPT = LockOptions(timeout=10.0, stale=1800.0)
 """`acquireSessionWriteLock` on a transcript."""

@@ -43,6 +43,8 @@ class Owner:
     boot_id: str | None = None
     pid_namespace: str | None = None
     nonce: str | None = None
+    file: tuple[int, int] | None = None
+    """Device and inode of the lock file that it was written to; a copy has others."""
 
     def __str__(self) -> str:
         foreign = self.host is not None and self.host != host_name()
@@ -66,6 +68,8 @@ def this_owner(now: float) -> Owner:
 def payload_of(owner: Owner) -> bytes:
     """Return the text of a sidecar: always of the same length for the same owner."""
     last = f',\n  "nonce": {json.dumps(owner.nonce)}' if owner.nonce is not None else ""
+    if owner.file is not None:
+        last += f',\n  "device": {owner.file[0]},\n  "inode": {owner.file[1]}'
     moment = to_iso(owner.created_at or 0.0)
     identity = _identity_text(owner.start_time, owner.host, owner.boot_id, owner.pid_namespace)
     return f'{{\n  "pid": {owner.pid},\n  "createdAt": "{moment}"{identity}{last}\n}}'.encode()
@@ -100,7 +104,13 @@ def parse_payload(raw: bytes) -> Owner | None:
         boot_id=_text(fields, "bootId"),
         pid_namespace=_text(fields, "pidNs"),
         nonce=_text(fields, "nonce"),
+        file=_numbers(fields, "device", "inode"),
     )
+
+
+def is_here(owner: Owner) -> bool:
+    """Tell whether *owner* wrote on this machine, since it was started."""
+    return owner.host == host_name() and owner.boot_id is not None and owner.boot_id == boot_id()
 
 
 def is_dead(owner: Owner) -> bool | None:
@@ -221,3 +231,9 @@ def _moment(text: str) -> float | None:
 def _text(fields: dict[str, Any], name: str) -> str | None:
     value = fields.get(name)
     return value if isinstance(value, str) else None
+
+
+def _numbers(fields: dict[str, Any], first: str, second: str) -> tuple[int, int] | None:
+    found = fields.get(first), fields.get(second)
+    one, other = found
+    return (one, other) if type(one) is type(other) is int else None

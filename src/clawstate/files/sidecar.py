@@ -118,7 +118,7 @@ class Draft:
         with translated(self._path, "cannot be made"):
             try:
                 _open_nameless(self._descriptor, self._path.parent)
-                _written(self._descriptor, self._owner)
+                self._write()
             except OSError as error:
                 if error.errno not in _NO_NAMELESS | _NO_LINKS:
                     raise
@@ -156,11 +156,19 @@ class Draft:
                     self._path.unlink()
         self._descriptor.close()
 
+    def _write(self) -> None:
+        number = self._descriptor.number
+        # A copy of the file, as in a backup, shall not pass for it.
+        self._owner = replace(self._owner, file=identity_of(os.fstat(number)))
+        payload = payload_of(self._owner)
+        if os.pwrite(number, payload, 0) != len(payload):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     def _linked(self) -> Sidecar:
         now = time.time()
         if abs(now - (self._owner.created_at or 0.0)) > _FRESH:
             self._owner = replace(self._owner, created_at=now)
-            _written(self._descriptor, self._owner)
+            self._write()
         made = Sidecar(self._path, self._descriptor, self._owner)  # nothing may fail after the link
         # A directory is named only to have links followed: the path is absolute.
         number = self._descriptor.number
@@ -174,7 +182,7 @@ class Draft:
         try:
             number = self._descriptor.open(temporary, _CREATE, _MODE)
             give_to_owner(number, self._path.parent)
-            _written(self._descriptor, self._owner)
+            self._write()
             made = Sidecar(self._path, self._descriptor, self._owner)
             os.link(temporary, self._path)
         except FileExistsError:
@@ -200,7 +208,7 @@ class Draft:
             return None
         try:
             give_to_owner(self._descriptor.number, self._path.parent)
-            _written(self._descriptor, self._owner)
+            self._write()
             return Sidecar(self._path, self._descriptor, self._owner)
         except BaseException:
             self.discard()
@@ -241,9 +249,3 @@ def beside(path: Path, scratch: Path | None, kind: str) -> Path:
     if scratch is not None:
         return scratch.with_name(f"{scratch.name}.{kind}")
     return path.with_name(f".{secrets.token_hex(8)}.lock.{kind}")  # short: the name may be long
-
-
-def _written(descriptor: Descriptor, owner: Owner) -> None:
-    payload = payload_of(owner)
-    if os.pwrite(descriptor.number, payload, 0) != len(payload):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -57,7 +57,7 @@ def _engine(ground: Ground, choice: str) -> Callable[[], Backend]:
 
 def _lock(own: LockOptions) -> LockOptions:
     # OpenClaw gives up within a quarter of a second and takes the key for new; we wait instead.
-    return replace(DEDUPE, timeout=own.patience())
+    return replace(DEDUPE, timeout=own.patience(), stale=own.stale)
 
 
 class _Settings:

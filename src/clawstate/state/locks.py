@@ -15,14 +15,13 @@ from clawstate.config.settings import (
     LOCK_STALE,
 )
 from clawstate.errors import StateError
-from clawstate.files.lock_options import LockOptions
+from clawstate.files.lock_options import PATIENCE, LockOptions
 
 if TYPE_CHECKING:
     from clawstate.config.service import Config
     from clawstate.config.view import View
 
-USUAL = 30.0
-"""Seconds to wait where neither the opener nor `locks.retries` says anything."""
+_LONGER = 1.5  # times the stale time that one waits at least, where nobody says how long
 
 
 class Locks:
@@ -35,7 +34,7 @@ class Locks:
 
     def __init__(self, config: Callable[[], Config], timeout: float | None) -> None:
         self._config = config
-        self._given = LockOptions(timeout=USUAL if timeout is None else timeout)
+        self._given = LockOptions(timeout=PATIENCE if timeout is None else timeout)
         self._is_given = timeout is not None
         self._known: tuple[View, LockOptions] | None = None
 
@@ -51,12 +50,14 @@ class Locks:
     def _read(self, view: View) -> LockOptions:
         written = view.loaded.resolved.get("locks")
         has_retries = isinstance(written, dict) and bool(written.get("retries"))
+        stale = LOCK_STALE.of(view)
+        usual = self._given.timeout if self._is_given else max(PATIENCE, _LONGER * stale)
         return LockOptions(
             retries=LOCK_RETRIES.of(view),
             factor=LOCK_FACTOR.of(view),
             min_timeout=LOCK_LEAST.of(view),
             max_timeout=LOCK_MOST.of(view),
             randomize=LOCK_RANDOM.of(view),
-            stale=LOCK_STALE.of(view),
-            timeout=self._given.timeout if self._is_given or not has_retries else None,
+            stale=stale,
+            timeout=usual if self._is_given or not has_retries else None,
         )

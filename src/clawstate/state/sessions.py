@@ -21,7 +21,7 @@ from clawstate.config.settings import (
     KEEP_WATER,
 )
 from clawstate.errors import InvalidError, UnavailableError
-from clawstate.files.lock_options import SESSION_INDEX, LockOptions
+from clawstate.files.lock_options import PATIENT
 from clawstate.files.paths import expand_below, is_nameable, require_agent_id
 from clawstate.openclaw.owner import Era, find_owner
 from clawstate.records.json_files import JsonFilesBackend
@@ -74,7 +74,7 @@ def open_sessions(ground: Ground, agent_id: str | None = None) -> Sessions:
 
 def open_index(path: Path, *, clock: Clock = system_clock) -> Sessions:
     """Return the sessions in the index file *path*, without a state around it."""
-    backend = JsonFilesBackend(path.parent, lock=SESSION_INDEX, permit=_require_no_database)
+    backend = JsonFilesBackend(path.parent, lock=PATIENT, permit=_require_no_database)
     return sessions_on(backend, path.parent, PurePosixPath(path.name), clock=clock)
 
 
@@ -185,7 +185,7 @@ def _on_files(
     chosen: bool = False,
 ) -> Sessions:
     root, place = placed(path, ground.paths.root)
-    lock = LockOptions(timeout=min(ground.lock.patience(), SESSION_INDEX.patience()))
+    lock = ground.lock
     backend = ground.engines.files(root, lock=lock, chosen=chosen)
     return sessions_on(
         backend,

@@ -11,7 +11,7 @@ from clawstate.files.atomic import write_atomic
 from clawstate.files.json5_text import parse_json5
 from clawstate.files.json_text import dump_pretty, parse_json_file
 from clawstate.files.lock import FileLock
-from clawstate.files.lock_options import SESSION_INDEX
+from clawstate.files.lock_options import PATIENT
 from clawstate.files.paths import expand_path
 from clawstate.files.regular import read_regular
 from clawstate.importers.openclaw import fates
@@ -93,7 +93,7 @@ def _keys_in_database(job: Job, found: Found) -> frozenset[str]:
 
 def _as_json(path: Path) -> None:
     """Write the index *path*, which older releases took as JSON5, as the JSON that it means."""
-    with FileLock(path, options=SESSION_INDEX) as lock:
+    with FileLock(path, options=PATIENT) as lock:
         raw = read_regular(path, limit=MOST_BYTES)
         try:
             parse_json_file(raw, path=path)

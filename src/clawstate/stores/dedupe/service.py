@@ -10,7 +10,7 @@ from typing import Any
 
 from clawstate.clock import Clock, system_clock
 from clawstate.errors import ClosedError, InvalidError, StateError
-from clawstate.files.lock_options import LockOptions, lock_options
+from clawstate.files.lock_options import PATIENCE, LockOptions, lock_options
 from clawstate.interrupts import Mutex
 from clawstate.records.adoption import Adopted
 from clawstate.records.contract import Collection
@@ -310,7 +310,7 @@ def _in_files(
         problem = "is missing" if resolve_file_path is None else "cannot be called"
         hint = "give a function from a namespace to the path of its file"
         raise InvalidError("resolve_file_path", problem, hint)
-    patience = LockOptions(stale=60.0, timeout=30.0) if lock is None else lock_options(lock)
+    patience = LockOptions(timeout=PATIENCE) if lock is None else lock_options(lock)
 
     def collection(namespace: str) -> Collection:
         path = Path(resolve_file_path(namespace)).absolute()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from clawstate.clock import Clock, system_clock
-from clawstate.files.lock_options import SESSION_INDEX, LockOptions
+from clawstate.files.lock_options import PATIENT, LockOptions
 from clawstate.records.contract import Backend, Capability, Shape
 from clawstate.records.layouts import MapLayout
 from clawstate.stores.sessions.archive import Archive
@@ -27,7 +27,7 @@ def sessions_on(
     *,
     settings: Callable[[], Maintenance] = Maintenance,
     clock: Clock = system_clock,
-    lock: LockOptions = SESSION_INDEX,
+    lock: LockOptions = PATIENT,
     gone: Gone = lambda _ids: None,
 ) -> Sessions:
     """
