@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
 import warnings
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import clawstate
@@ -16,6 +18,7 @@ from clawstate.errors import StateWarning
 
 SOURCE = Path(clawstate.__file__).parent
 PATIENCE = 5.0  # seconds that anybody may wait for another
+HOLDING = ("files/", "sqlite/", "interrupts/", "records/", "caches/", "state/")
 SESSION = "0a7d1b1e-0000-4000-8000-000000000001"
 
 
@@ -195,7 +198,7 @@ class Witness:
 
     def __init__(self, root, engine):
         self._process = subprocess.Popen(
-            [sys.executable, __file__, str(root), engine],
+            [sys.executable, __file__, "witness", str(root), engine],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -226,14 +229,101 @@ def problems_of(agent, steps, number):
     return found
 
 
+@dataclass
+class Result:
+    """What became of the interrupts of one run."""
+
+    came: int = 0
+    problems: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    descriptors: int = 0
+
+
+class Trial:
+    """Interrupts an agent, and has a witness and the agent itself do the same step at once."""
+
+    def __init__(self, root, engine):
+        self.result = Result()
+        self._root, self._engine = root, engine
+        self._agent = Agent(root, engine)
+        for step in STEPS:
+            self._agent.do(step, 0)
+        self._witness = Witness(root, engine)
+        self._ledger = Ledger()
+        self._number = 0
+
+    def sweep(self, step, first, stride, *, instructions):
+        """Interrupt *step* at each *stride*-th place of its code."""
+        within = HOLDING if instructions else ("",)
+        place = first
+        while True:
+            interruption = Interruption(place, within=within, instructions=instructions)
+            self._try(step, interruption)
+            if not interruption.came:
+                return
+            place += stride
+
+    def at_random(self, seed, interrupts):
+        """Interrupt mixed steps at random moments until *interrupts* came."""
+        moments = random.Random(seed)
+        usual = dict.fromkeys(STEPS, 0.02)
+        while self.result.came < interrupts:
+            step, began = moments.choice(STEPS), time.monotonic()
+            if not self._try(step, Alarm(moments.uniform(5e-5, 1.3 * usual[step]))):
+                usual[step] += (time.monotonic() - began - usual[step]) / 5
+
+    def end(self):
+        """Return what was found."""
+        self._agent.state.close()
+        found = self._witness.does(*STEPS)
+        self._witness.close()
+        self.result.problems += found
+        self.result.lost = self._ledger.lost(self._root, self._engine)
+        self.result.descriptors = sum(1 for _ in Path("/proc/self/fd").iterdir())
+        return self.result
+
+    def _try(self, step, interruption):
+        self._number += 2
+        number, raised = self._number, None
+        self._ledger.begun(step, number)
+        try:
+            with interruption:
+                self._agent.do(step, number)
+            self._ledger.done(step, number)
+        except (Exception, InterruptedTestError) as error:
+            if not interruption.came:
+                raise
+            raised = error  # it keeps the stack alive, as a shell does
+        if interruption.came:
+            self.result.came += 1
+            found = self._witness.does(step) + problems_of(self._agent, [step], number + 1)
+            where = getattr(interruption, "where", "")
+            self.result.problems += [f"{step} {where} {raised!r}: {each}" for each in found]
+            self._ledger.done(step, number + 1)
+        return interruption.came
+
+
 def main():
     warnings.simplefilter("ignore", StateWarning)
-    agent = Agent(*sys.argv[1:])
-    for number, line in enumerate(sys.stdin):
-        found = problems_of(agent, json.loads(line), 10**9 + number)
-        sys.stdout.write(json.dumps(found) + "\n")
-        sys.stdout.flush()
-    agent.state.close()
+    mode, root, engine, *rest = sys.argv[1:]
+    if mode == "witness":
+        agent = Agent(root, engine)
+        for number, line in enumerate(sys.stdin):
+            _tell(problems_of(agent, json.loads(line), 10**9 + number))
+        agent.state.close()
+        return
+    trial = Trial(root, engine)
+    if mode == "random":
+        trial.at_random(*map(int, rest))
+    else:
+        first, stride = map(int, rest[1:])
+        trial.sweep(rest[0], first, stride, instructions=mode == "instructions")
+    _tell(asdict(trial.end()))
+
+
+def _tell(found):
+    sys.stdout.write(json.dumps(found) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

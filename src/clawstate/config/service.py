@@ -57,7 +57,9 @@ class Config:
         cwd: Path | None = None,
         clock: Clock = system_clock,
         lock: LockOptions | Callable[[], LockOptions] | None = None,
+        present: Callable[[], object] = lambda: None,
     ) -> None:
+        self._present = present
         self._paths = paths
         self._env = env
         self._cwd = cwd
@@ -313,6 +315,7 @@ class Config:
     ) -> Change | None:
         from clawstate.config.audit import trail_in  # noqa: PLC0415 - only for writers
 
+        self._present()
         if agent_id is not None:
             require_agent_id(agent_id)
         load_modules("clawstate.config.writing", "clawstate.config.schema.root")
@@ -348,6 +351,7 @@ class Config:
             return load_broken(self.path, paths=self._paths, env=self._env, cwd=self._cwd)
 
     def _load(self, agent: str | None = None) -> Loaded:
+        self._present()
         return load(
             self.path,
             paths=self._paths,
@@ -360,6 +364,7 @@ class Config:
     def _load_own(self, agent_id: str, *, is_mending: bool = False) -> Loaded:
         from clawstate.config.agent_file import load_agent_file  # noqa: PLC0415 - only for writers
 
+        self._present()
         return load_agent_file(
             agent_id,
             self.path,

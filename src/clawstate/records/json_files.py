@@ -67,14 +67,21 @@ class JsonFilesBackend:
 
     *permit* is asked before each change, and again under its lock: it raises a `StateError` where
     that file must not be written any more, `LockLostError` under the lock to be asked once more.
+    *present* is called before each use, and raises where the state is not the one it was.
     """
 
     capabilities = frozenset({Capability.DURABLE, Capability.SHARED, Capability.FILES})
 
     def __init__(
-        self, root: Path, *, lock: LockOptions | None = None, permit: Permit = lambda *_: None
+        self,
+        root: Path,
+        *,
+        lock: LockOptions | None = None,
+        permit: Permit = lambda *_: None,
+        present: Callable[[], object] = lambda: None,
     ) -> None:
         self._root = root
+        self._present = present
         self._lock = lock or LockOptions()
         self.permit = permit
         self._guard = ChangeGuard()
@@ -91,9 +98,10 @@ class JsonFilesBackend:
         self._closed = True
 
     def require_open(self) -> None:
-        """Raise `ClosedError` after `close`."""
+        """Raise `ClosedError` after `close`, and what *present* raises."""
         if self._closed:
             raise ClosedError(str(self._root))
+        self._present()
 
     @property
     def guard(self) -> ChangeGuard:

@@ -63,10 +63,19 @@ class SqliteBackend:
     change of any record in the database.
     """
 
-    def __init__(self, path: Path, *, tenant: str = "default", lock_timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        tenant: str = "default",
+        lock_timeout: float = 30.0,
+        present: Callable[[], object] = lambda: None,
+    ) -> None:
         _require_name("tenant", tenant)
         self._tenant = tenant
-        self._database = Database(path, migrations=MIGRATIONS, lock_timeout=lock_timeout)
+        self._database = Database(
+            path, migrations=MIGRATIONS, lock_timeout=lock_timeout, present=present
+        )
         self._history = History()
         self._guard = ChangeGuard()
         self._permit: Permit = lambda _holding: None

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,8 @@ class Database:
 
     Several may share a file, each but one with a *part* of its own and its own format; whichever
     writes first makes it. By *beside*, a table of the unnamed part, a file is known as ours.
+    *present* is called before a write, and where the file is not the one that was used before; it
+    raises where the directory of the state is not the one it was.
     """
 
     def __init__(
@@ -57,8 +59,10 @@ class Database:
         lock_timeout: float = 30.0,
         part: str | None = None,
         beside: str | None = None,
+        present: Callable[[], object] = lambda: None,
     ) -> None:
         self.path = path
+        self._present = present
         self.generation = 0
         self._part = Part(path, migrations, part, beside)
         self._folder = path.parent
@@ -74,7 +78,7 @@ class Database:
     def exists(self) -> bool:
         """Tell whether a write has made the database; raises `ClosedError`."""
         self._lending.require_open()
-        return _inode(self.path) != 0
+        return self._found() != 0
 
     def rows(self, sql: str, bindings: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """
@@ -132,6 +136,7 @@ class Database:
     def enter_gate(self, use: Use) -> None:
         """Wait for the turn of a writer, which ends with *use*."""
         self._lending.require_open()
+        self._present()
         make_private_dir(self._folder)
         self._gate.enter(use)
 
@@ -168,7 +173,7 @@ class Database:
 
     def borrow(self) -> Opened:
         """Return a connection that reads."""
-        inode = _inode(self.path)
+        inode = self._found()
         self._notice(inode)
         while True:
             try:
@@ -251,6 +256,13 @@ class Database:
             raise
         self._notice(inode)
         return Opened(connection, inode)
+
+    def _found(self) -> int:
+        """Return the inode of the file, 0 if there is none; see *present*."""
+        inode = _inode(self.path)
+        if inode != self._inode or not inode:
+            self._present()  # the whole directory may be another one
+        return inode
 
     def _notice(self, inode: int) -> None:
         if inode != self._inode:

@@ -8,7 +8,13 @@ from types import TracebackType
 
 import apsw
 
-from clawstate.errors import CorruptError, LockTimeoutError, StateError, UnavailableError
+from clawstate.errors import (
+    ClosedError,
+    CorruptError,
+    LockTimeoutError,
+    StateError,
+    UnavailableError,
+)
 
 _REMEDIES: dict[type[apsw.Error], tuple[str, str]] = {
     apsw.FullError: ("the disk is full", "free some space and repeat; nothing was lost"),
@@ -69,6 +75,8 @@ class Translation:
 
 def state_error(error: apsw.Error, path: Path) -> StateError:
     """Return what *error* means for the database at *path*; raise *error* when it is a bug."""
+    if isinstance(error, apsw.ConnectionClosedError | apsw.ThreadingViolationError):
+        return ClosedError(str(path))  # by another thread, while this one worked
     if isinstance(error, apsw.BusyError | apsw.LockedError):
         return LockTimeoutError(str(path), 0.0, "another program holds the database; try again")
     if isinstance(error, apsw.CorruptError | apsw.NotADBError):

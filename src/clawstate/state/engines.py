@@ -17,6 +17,7 @@ from clawstate.errors import ClosedError, InvalidError, LockLostError, Unavailab
 from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import StatePaths
+from clawstate.files.place import Place
 from clawstate.interrupts import Mutex, load_modules
 from clawstate.openclaw.owner import Era, Ownership
 from clawstate.records.contract import Backend
@@ -48,6 +49,7 @@ class Engines:
     locks: Locks
     store: str | None = None
     tenant: str = "default"
+    place: Place | None = None
     ownership: Ownership = field(init=False)
     _made: dict[object, Backend] = field(default_factory=dict)
     _mutex: Mutex = field(default_factory=Mutex)
@@ -110,7 +112,7 @@ class Engines:
 
         def make() -> JsonFilesBackend:
             permit = self._permit_chosen if chosen else self._permit
-            return JsonFilesBackend(root, lock=options, permit=permit)
+            return JsonFilesBackend(root, lock=options, permit=permit, present=self.require_place)
 
         return self._once((root, options, chosen), make)
 
@@ -125,6 +127,11 @@ class Engines:
         """Raise `ClosedError` after `close`."""
         if self._closed:
             raise ClosedError(str(self.paths.root))
+
+    def require_place(self) -> None:
+        """Raise `UnavailableError` if the directory is not the one that was opened."""
+        if self.place is not None:
+            self.place.require()
 
     def _require_files(self) -> None:
         """Raise `InvalidError` where records must not lie in files."""
@@ -206,7 +213,12 @@ class Engines:
         from clawstate.records.sqlite import SqliteBackend  # noqa: PLC0415 - files do without
 
         timeout = self.locks().patience()
-        return SqliteBackend(self.paths.records_db, tenant=self.tenant, lock_timeout=timeout)
+        return SqliteBackend(
+            self.paths.records_db,
+            tenant=self.tenant,
+            lock_timeout=timeout,
+            present=self.require_place,
+        )
 
 
 @runtime_checkable

@@ -45,6 +45,7 @@ def open_memory(ground: Ground, embedder: Embedder | None = None) -> Memory:
         vectors=path.parent / "vectors",
         clock=ground.clock,
         lock_timeout=ground.lock.patience(),
+        present=ground.engines.require_place,
     )
     return Memory(
         backend,

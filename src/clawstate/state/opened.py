@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from clawstate.clock import Clock, system_clock
 from clawstate.config.service import Config
 from clawstate.files.paths import StatePaths, resolve_state_dir
+from clawstate.files.place import Place
 from clawstate.interrupts import load_modules
 from clawstate.openclaw.owner import Era, Owner
 from clawstate.state.auth_of_agents import AuthOfAgents
@@ -54,9 +55,10 @@ class State:
         lock_timeout: float | None = None,
     ) -> None:
         self.paths = StatePaths(root)
+        place = Place(root)
         locks = Locks(lambda: self.config, lock_timeout)
-        self.config = Config(self.paths, clock=clock, lock=locks)
-        engines = Engines(self.paths, self.config, locks, store, tenant)
+        self.config = Config(self.paths, clock=clock, lock=locks, present=place.require)
+        engines = Engines(self.paths, self.config, locks, store, tenant, place)
         self.ground = Ground(self.paths, self.config, clock, locks, engines)
         self._embedder = embedder
         self._notice = Notice(self.ground)

@@ -25,6 +25,7 @@ def open_transcripts(ground: Ground) -> Transcripts:
         lock_timeout=ground.lock.patience(),
         part=PART,
         beside=BESIDE,
+        present=ground.engines.require_place,
     )
 
     def settings() -> TranscriptSettings:

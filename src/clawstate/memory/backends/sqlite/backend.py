@@ -45,11 +45,14 @@ class SqliteMemory:
         vectors: Path,
         clock: Clock = system_clock,
         lock_timeout: float = 30.0,
+        present: Callable[[], object] = lambda: None,
     ) -> None:
         self.path = path
         self._vectors = vectors
         self._clock = clock
-        self._database = Database(path, migrations=MIGRATIONS, lock_timeout=lock_timeout)
+        self._database = Database(
+            path, migrations=MIGRATIONS, lock_timeout=lock_timeout, present=present
+        )
         self._mutex = Mutex()
         self._nearest: tuple[tuple[object, ...], NearestSearch] | None = None
 
