@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openclaw_package import FILES, SQLITE, OpenClaw, Release
+from openclaw_package import SQLITE, AbsentError, OpenClaw, find
 
 from clawstate.config.issues import check
 from clawstate.config.key_path import format_key_path, get_at, set_at
@@ -44,8 +44,13 @@ def era(request) -> Era:
 
 
 @pytest.fixture
-def real(openclaws: dict[Release, OpenClaw], era: Era) -> OpenClaw:
-    return openclaws[FILES if era is Era.FILES else SQLITE]
+def real(openclaw: OpenClaw, era: Era) -> OpenClaw:
+    if era is Era.FILES:
+        return openclaw
+    try:
+        return find(SQLITE)
+    except AbsentError as error:
+        pytest.skip(str(error))
 
 
 def forms() -> dict[tuple[str | int, ...], list[Any]]:
