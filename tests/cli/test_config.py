@@ -250,7 +250,7 @@ def test_stdin_that_is_not_utf8_is_a_usage_error(cli, file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "warned"),
+    ("path", "value", "refused"),
     [
         ("gateway.auth.token", SECRET, True),
         ("gateway.auth", f"{{token: '{SECRET}'}}", True),
@@ -260,17 +260,27 @@ def test_stdin_that_is_not_utf8_is_a_usage_error(cli, file: Path) -> None:
         ("gateway.port", "4000", False),
     ],
 )
-def test_a_secret_in_an_argument_is_warned_of(
-    cli, monkeypatch: pytest.MonkeyPatch, path: str, value: str, *, warned: bool
+def test_a_secret_in_an_argument_is_refused(
+    cli, file: Path, monkeypatch: pytest.MonkeyPatch, path: str, value: str, *, refused: bool
 ) -> None:
-    """A literal secret given as VALUE is kept, and stderr says where secrets should come from."""
+    """A literal secret given as VALUE is refused, and the error says where it should come from."""
     monkeypatch.setenv("GATEWAY_TOKEN", "x")
 
     done = cli("config", "set", path, value, "--json")
 
-    assert ("--stdin" in done.err) is warned
+    assert ("--stdin" in done.out) is refused
     assert SECRET not in done.err + done.out
+    assert done.code == (2 if refused else 0)
+    assert file.exists() is not refused
+
+
+def test_a_key_that_nobody_knows_is_told_at_once(cli) -> None:
+    """Setting a slip of a key says which one was meant."""
+    done = cli("config", "set", "gateway.prt", "1")
+
     assert done.code == 0
+    assert "gateway.prt: unknown key; did you mean 'port'?" in done.err
+    assert cli("config", "set", "gateway.port", "2").err == ""
 
 
 def test_a_change_leaves_the_rest_of_the_text(cli, file: Path) -> None:

@@ -107,6 +107,19 @@ def test_what_an_editor_prints_is_not_the_document(program, file: Path, editor) 
     assert "welcome" in edited.err
 
 
+@pytest.mark.parametrize("body", ["file.unlink()", "file.unlink(); file.mkdir()"])
+def test_an_editor_that_removes_its_file_is_one_line(cli, file: Path, editor, body: str) -> None:
+    """Without a file to read nothing is changed, and the error says what happened."""
+    file.write_text(COMMENTED)
+    editor(body)
+
+    done = cli("config", "edit")
+
+    assert done.code == 1
+    assert "left no file to read" in done.err
+    assert file.read_text() == COMMENTED
+
+
 def test_an_edit_begins_a_configuration(cli, file: Path, editor) -> None:
     """Without a file the editor gets an empty object, and saving makes the file."""
     editor("file.write_text(file.read_text().replace('{', '{ gateway: { port: 4000 },'))")

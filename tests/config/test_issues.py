@@ -425,3 +425,15 @@ def test_deep_documents_are_checked() -> None:
 def test_value_alone_is_enough(name: str) -> None:
     """What is sound is sound without its text."""
     assert check(parse_json5(SOUND[name], path=PATH)) == ()
+
+
+def test_unknown_choice_of_a_newer_openclaw_is_a_warning() -> None:
+    """A choice under `memorySearch` that nobody knows yet is told, and keeps nobody out."""
+    text = "{agents: {defaults: {memorySearch: {provider: 'ollama'}}}, gateway: {mode: 'both'}}"
+
+    found = check(parse_json5(text, path=PATH))
+
+    assert {(each.path[-1], each.severity) for each in found} == {
+        ("provider", "warning"),
+        ("mode", "error"),
+    }

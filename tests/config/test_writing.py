@@ -549,6 +549,19 @@ def test_duplicate_key_is_refused(paths: StatePaths) -> None:
     assert "2 times" in refused(config, "gateway.port", 3)
 
 
+def test_audit_trail_is_bounded(paths: StatePaths) -> None:
+    """A trail that grew beyond a megabyte is put aside, once, and goes on as a new one."""
+    config = opened(paths, "{}")
+    paths.logs_dir.mkdir()
+    trail = paths.logs_dir / "config-audit.jsonl"
+    for port in (1, 2):
+        trail.write_bytes(b"x" * ((1 << 20) + 1))
+        config.set("gateway.port", port)
+
+    assert len(trail.read_text().splitlines()) == 1
+    assert {each.name for each in paths.logs_dir.iterdir()} == {trail.name, f"{trail.name}.1"}
+
+
 def test_audit_line_tells_who_and_what_but_no_value(paths: StatePaths, clock: ManualClock) -> None:
     """Each write adds one line with its hashes, sizes, paths and what was odd about it."""
     paths.config.write_text(LONG)

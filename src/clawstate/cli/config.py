@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from clawstate.cli.session import Session
 from clawstate.cli.suggestions import CONFIG_PATHS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from clawstate.cli.output import Output
     from clawstate.config.history import Change
     from clawstate.config.path_grammar import KeyPath
@@ -141,7 +144,7 @@ def set_(
     text = _given(path, value, piped=piped)
     meant = text if as_text else _meant(text, strict=strict_json)
     if value is not None:
-        _warn_of_secrets(session.output, steps, meant)
+        _require_no_secret(steps, meant)
     settings, agent = session.state.config, session.agent
     private = {file for file in _files(session) if _is_private(file)}
     change = settings.set(path, meant, force=force, agent_id=agent)
@@ -152,6 +155,7 @@ def set_(
                 " ${NAME} or a secret reference to keep secrets out of it"
             )
     _tell(session, change, "set", path)
+    _warn_of_unknown(session, [] if change is None else change.paths)
 
 
 @config.command()
@@ -251,17 +255,35 @@ def _is_private(file: Path) -> bool:
     return file.exists() and not file.stat().st_mode & 0o077
 
 
-def _warn_of_secrets(output: Output, steps: KeyPath, value: Any) -> None:
+def _require_no_secret(steps: KeyPath, value: Any) -> None:
+    """Refuse a secret among the arguments: they stand in the history and the list of processes."""
     from clawstate.config.path_grammar import format_key_path  # noqa: PLC0415 - see `NOUNS`
     from clawstate.config.sensitive import literal_secrets  # noqa: PLC0415
 
     for step in reversed(steps):
         value = {step: value} if isinstance(step, str) else [value]
     if literal_secrets(value):
-        output.warn(
-            f"the secret at {format_key_path(steps)} now stands in the history of your shell; give"
-            " it with --stdin, or write ${NAME} or a secret reference instead"
+        raise click.UsageError(
+            f"a secret for {format_key_path(steps)} must not be an argument: the history of your"
+            " shell keeps those. Nothing was changed. Leave VALUE out to be asked, pipe it into"
+            " --stdin, or write ${NAME} or a secret reference"
         )
+
+
+def _warn_of_unknown(session: Session, paths: Sequence[str]) -> None:
+    """Say that a key which was set is none that anybody knows, and which one it resembles."""
+    from clawstate.config.path_grammar import parse_key_path  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.errors import StateError  # noqa: PLC0415
+
+    with suppress(StateError):  # what is wrong with the rest is told by `validate`
+        steps = {parse_key_path(path) for path in paths}
+        for each in session.state.config.issues():
+            if each.message == "unknown key" and any(
+                path[: len(each.path)] == each.path for path in steps
+            ):
+                session.output.warn(
+                    f"{'.'.join(map(str, each.path))}: unknown key{each.hint and '; '}{each.hint}"
+                )
 
 
 def undo_hint(session: Session, change: Change) -> str:

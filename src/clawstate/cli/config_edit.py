@@ -70,7 +70,7 @@ def _edited(
     """Return the change that was saved; asks for another try as long as it cannot be."""
     while True:
         _run(command, copy, output)
-        raw = copy.read_bytes()
+        raw = _read(copy)
         if raw == (before or _EMPTY).encode():
             return None
         try:
@@ -81,6 +81,14 @@ def _edited(
             _show(output, error, file, raw)
             if not click.confirm("edit again?", default=True, err=True):
                 raise
+
+
+def _read(copy: Path) -> bytes:
+    try:
+        return copy.read_bytes()
+    except OSError as error:
+        problem = f"left no file to read ({os.strerror(error.errno or 0)})"
+    raise UnavailableError("editor", problem, "nothing was changed; see $VISUAL and $EDITOR")
 
 
 def _saved(save: _Save, raw: bytes, copy: Path) -> Change | None:
@@ -123,7 +131,7 @@ def _private_copy(name: str, text: str, output: Output) -> Iterator[Path]:
         yield copy
         is_saved = True
     finally:
-        if is_saved or not copy.exists() or copy.read_bytes() == text.encode():
+        if is_saved or not copy.is_file() or copy.read_bytes() == text.encode():
             shutil.rmtree(folder, ignore_errors=True)
         else:
             output.say(f"your edit is kept in {copy}")

@@ -20,6 +20,7 @@ from clawstate.errors import StateError
 from clawstate.files.atomic import create_private_file
 from clawstate.secret_rules import without_secrets
 
+_LONGEST = 1 << 20  # bytes of a trail that is still appended to
 _MASK = "[redacted]"
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -51,10 +52,13 @@ def append_audit(path: Path, written: Written, *, at: float, actor: str) -> None
     """
     Append one line to the trail *path*; *at* in seconds since the epoch.
 
+    A trail that has grown beyond a megabyte becomes `.1`, in the place of the one before it.
     Never raises: a full disk must not undo a change that is already in effect.
     """
     line = json.dumps(_document(written, at, actor), ensure_ascii=False) + "\n"
     with contextlib.suppress(OSError, StateError):
+        if os.path.lexists(path) and path.lstat().st_size > _LONGEST:
+            path.replace(path.with_name(f"{path.name}.1"))
         create_private_file(path)
         descriptor = os.open(path, _APPEND)
         try:

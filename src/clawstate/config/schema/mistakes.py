@@ -17,6 +17,7 @@ def mistakes_of(value: Any, errors: Iterable[Mapping[str, Any]]) -> list[Mistake
     for error in errors:
         each = _mistake(value, error)
         first = mistakes.setdefault((each.path, each.is_key), each)
+        first.is_choice &= each.is_choice
         first.expected.append(expectation(error["type"], error.get("ctx", {})))
     return list(mistakes.values())
 
@@ -30,7 +31,8 @@ def _mistake(value: Any, error: Mapping[str, Any]) -> Mistake:
     if kind.startswith("union_tag") and isinstance(culprit, dict):
         missing = _SOURCE not in culprit
         return Mistake((*path, _SOURCE), culprit.get(_SOURCE), is_missing=missing)
-    return Mistake(path, culprit, is_key=location[-1:] == ("[key]",))
+    is_choice = kind == "literal_error" and isinstance(culprit, str)
+    return Mistake(path, culprit, is_key=location[-1:] == ("[key]",), is_choice=is_choice)
 
 
 def data_path(value: Any, location: tuple[str | int, ...], culprit: Any) -> KeyPath:

@@ -44,6 +44,8 @@ class Mistake:
     """
     What stands at *path*, where one of *expected* should; if it *is_key*, the key is wrong.
 
+    It *is_choice* if it is text, and none of the texts that are known.
+
     Lives as long as a check does: *found* may be a secret, so it is shown nowhere.
     """
 
@@ -52,6 +54,7 @@ class Mistake:
     expected: list[str] = field(default_factory=list)
     is_key: bool = False
     is_missing: bool = False
+    is_choice: bool = False
 
 
 def expectation(kind: str, context: Context) -> str:
