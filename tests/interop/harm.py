@@ -40,7 +40,7 @@ _COMPLAINT = re.compile(
 )
 _ASIDE = re.compile(
     r"remote model catalog|slow SQLite|clawhub|perplexity|gmail|bonjour|startup model warmup"
-    r"|database-verify|getaddrinfo",
+    r"|database-verify|getaddrinfo|update status failed",
     re.IGNORECASE,
 )
 

@@ -17,7 +17,7 @@ from clawstate.state import State
 KEY = "agent:main:library"
 MAIN = "agent:main:main"
 STORES = ("config", "dedupe", "device_auth", "devices", "encryption", "identity", "memory")
-STORES += ("pairing", "sessions", "transcripts")
+STORES += ("directories", "openclaw", "pairing", "sessions", "transcripts")
 CREDENTIAL = {"type": "api_key", "provider": "openai", "key": "sk-made-up-of-the-library"}
 MESSAGE = {"role": "user", "content": "a word of the library"}
 
@@ -33,9 +33,11 @@ READING = {
     "dedupe": "clear_memory in_files namespaces seen statistics survey warm_up",
     "device_auth": "device_id foreign get tokens",
     "devices": "get malformed paired verify was_used",
+    "directories": "clear get invalidate pop put statistics",  # in memory alone
     "encryption": "census choice is_on problem source unlock",
     "identity": "device_id known mismatch public_key verify",
     "memory": "close findings get get_many needs_optimizing now records require search stats",
+    "openclaw": "credentials problems sessions",
     "pairing": "expires_at pending stale",
     "sessions": "archived collect ended entries get named problems require",
     "transcripts": "close count export findings get held messages remarks search sessions stats",

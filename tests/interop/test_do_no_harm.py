@@ -15,16 +15,11 @@ from verbs import READING, unknown
 import clawstate
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
-TRIED = [
-    kind
-    for kind in KINDS
-    if kind.name in {"nobody, then 2026.2.26", "nobody, then 2026.9.6", "2026.2.26", "2026.9.6"}
-]
-BESIDE = [kind for kind in TRIED if kind.is_beside]
+BESIDE = [kind for kind in KINDS if kind.is_beside]
 FILL = ("sessions create", "transcripts append", "auth add", "memory add", "config set")
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(7200)]
-each_kind = pytest.mark.parametrize("kind", TRIED, ids=str)
+each_kind = pytest.mark.parametrize("kind", KINDS, ids=str)
 each_beside = pytest.mark.parametrize("kind", BESIDE, ids=str)
 
 
