@@ -42,6 +42,7 @@ from clawstate.errors import (
 from clawstate.version import __version__
 
 if TYPE_CHECKING:
+    from clawstate.aio import AsyncState, open_async
     from clawstate.caches.directory import DirectoryCache
     from clawstate.caches.ttl import TTLCache
     from clawstate.config.service import Config
@@ -113,6 +114,7 @@ __all__ = [
     "Adopted",
     "ApiKey",
     "Archived",
+    "AsyncState",
     "AuthImport",
     "AuthProblem",
     "Census",
@@ -183,6 +185,7 @@ __all__ = [
     "get_config_value_at_path",
     "load_auth_profile_store",
     "open",
+    "open_async",
     "reload_auth_profile_store",
     "resolve_and_persist_session_file",
     "resolve_config",
@@ -198,6 +201,7 @@ __all__ = [
 
 # Loaded when first used: an agent that imports clawstate at its start does not pay for it there.
 _HOMES = {
+    "AsyncState": ("clawstate.aio", "AsyncState"),
     "Config": ("clawstate.config.service", "Config"),
     "DirectoryCache": ("clawstate.caches.directory", "DirectoryCache"),
     "FileLock": ("clawstate.files.lock", "FileLock"),
@@ -213,6 +217,7 @@ _HOMES = {
     "get_config_value_at_path": ("clawstate.config.values", "get_config_value_at_path"),
     "load_auth_profile_store": ("clawstate.state.auth_functions", "load_auth_profile_store"),
     "open": ("clawstate.state", "open_state"),
+    "open_async": ("clawstate.aio", "open_async"),
     "reload_auth_profile_store": ("clawstate.state.auth_functions", "reload_auth_profile_store"),
     "resolve_and_persist_session_file": (
         "clawstate.state.session_functions",
