@@ -100,7 +100,7 @@ def open_async(
     tenant: str = "default",
     embedder: Embedder | None = None,
     clock: Clock = system_clock,
-    lock_timeout: float = 30.0,
+    lock_timeout: float | None = None,
 ) -> AsyncState:
     """
     Open the state in the directory *path* as `clawstate.open` does, with verbs to be awaited.

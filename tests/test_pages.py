@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+KEY = "sk-tutorial-0123456789f"
+
+BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+# What stands for something that differs each time, and what is shown in its place.
+NORMAL = [
+    (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "<id>"),
+    (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z"), "<time>"),
+    (re.compile(r"\b[A-HJ-NP-Z2-9]{8}\b"), "<code>"),
+    (re.compile(r"\b(?=[a-f]*\d)[0-9a-f]{8}\b"), "<id>"),
+    (re.compile(r"\b[\w-]{40,}"), "<token>"),
+]
+
+
+@dataclass
+class Step:
+    """A command of a page and what the page says that it prints; or a program."""
+
+    text: str
+    is_python: bool = False
+    shown: list[str] = field(default_factory=list)
+
+
+def steps(page: Path) -> Iterator[Step]:
+    """Yield the commands and programs of *page*, from the top."""
+    for kind, block in re.findall(
+        r"^```(console|python)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL
+    ):
+        if kind == "python":
+            yield Step(block, is_python=True)
+        else:
+            yield from commands(block.splitlines())
+
+
+def commands(lines: list[str]) -> Iterator[Step]:
+    step, end = None, ""
+    for line in lines:
+        if line.startswith("$ ") and not end:
+            if step is not None:
+                yield step
+            step = Step(line[2:])
+            end = found[1] if (found := re.search(r"<<'(\w+)'", line)) else ""
+        elif step is not None and (end or step.text.endswith("\\")):
+            step.text += f"\n{line}"
+            end = "" if line == end else end
+        elif step is not None:
+            step.shown.append(line)
+    if step is not None:
+        yield step
+
+
+def normal(lines: list[str]) -> list[str]:
+    text = "\n".join(line.rstrip() for line in lines)
+    for pattern, shown in NORMAL:
+        text = pattern.sub(shown, text)
+    return text.splitlines()
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a fresh clone of what is committed here, as a stranger gets it."""
+    place = tmp_path_factory.mktemp("fresh") / "clawstate"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(place)], check=True)
+    return place
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, clone: Path) -> Path:
+    """Make a home with what the pages bring in: notes, a chat export, sessions, a key."""
+    place = tmp_path_factory.mktemp("home")
+    (place / "notes").mkdir()
+    (place / "notes" / "tea.md").write_text("# Tea\n\nSencha is best at 70 degrees.\n")
+    sessions = place / ".openclaw" / "agents" / "main" / "sessions"
+    sessions.mkdir(parents=True, mode=0o700)
+    (place / ".openclaw").chmod(0o700)
+    said = {"type": "message", "id": "a1", "message": {"role": "user", "content": "Hello"}}
+    (sessions / "s1.jsonl").write_text(json.dumps(said) + "\n")
+    chat = {
+        "uuid": "c1",
+        "name": "Trains",
+        "chat_messages": [
+            {"uuid": "m1", "text": "When does the train leave?", "sender": "human",
+             "created_at": "2026-02-01T10:00:00Z"},
+        ],
+    }  # fmt: skip
+    (clone / "conversations.json").write_text(json.dumps([chat]))
+    (clone / "key.txt").write_text(KEY)
+    return place
+
+
+def run(page: Path, *, clone: Path, home: Path) -> Iterator[tuple[Step, int, list[str]]]:
+    """Type the steps of *page* into one shell in *clone*; yield each with what came of it."""
+    todo = [each for each in steps(page) if each.text.partition(" #")[0].strip() != "make test"]
+    mark = "@@step"
+    script = []
+    for number, step in enumerate(todo):
+        command = step.text
+        if step.is_python:
+            program = home / f"program{number}.py"
+            program.write_text(step.text)
+            command = f"python {shlex.quote(str(program))}"
+        script.append(f"{{ {command}\n}} < {shlex.quote(str(clone / 'key.txt'))} 2>&1")
+        script.append(f'echo "{mark} $?"')
+    kept = {name: os.environ[name] for name in os.environ if name.startswith(("PIP_", "UV_"))}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8", **kept}
+    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "http_proxy", "https_proxy", "no_proxy"):
+        if name in os.environ:
+            environment[name] = os.environ[name]
+    done = subprocess.run(
+        ["bash", "-c", "\n".join(script)],
+        cwd=clone,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=1500,
+        check=False,
+    )
+    parts = re.split(rf"^{mark} (\d+)\n", done.stdout, flags=re.MULTILINE)
+    assert len(parts) == 2 * len(todo) + 1, (done.stdout[-2000:], done.stderr)
+    for step, told, code in zip(todo, parts[0::2], parts[1::2], strict=False):
+        yield step, int(code), told.splitlines()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
+def test_a_page_works_as_it_is_written(clone: Path, home: Path, page: str) -> None:
+    """In a fresh clone, typed from the top, each command ends well and prints what is shown."""
+    wrong = []
+    for step, code, told in run(clone / page, clone=clone, home=home):
+        if code or (step.shown and normal(told) != normal(step.shown)):
+            wrong.append((step.text, code, told[-12:], step.shown))
+
+    assert not wrong
+
+
+def test_the_searches_of_the_tutorial_show_what_they_find() -> None:
+    """The first searches of the tutorial show their hits, which the page's own test compares."""
+    searches = [each for each in steps(ROOT / "docs/tutorial.md") if " memory search " in each.text]
+
+    assert [each.shown[1].strip() for each in searches[:2]] == [
+        "Ada is allergic to peanuts",
+        "Standup moves to 9:30 on Mondays",
+    ]
+
+
+def test_blocks_are_read_as_they_are_typed() -> None:
+    """A page gives its commands with here-documents, continued lines, and what they print."""
+    block = ["$ one \\", "    two", "shown", "$ cat <<'END'", "$ text", "END", "more"]
+
+    assert [(each.text, each.shown) for each in commands(block)] == [
+        ("one \\\n    two", ["shown"]),
+        ("cat <<'END'\n$ text\nEND", ["more"]),
+    ]
+    assert normal(["01a2054c-7b0e-7c11-9d0a-5a1f6c0e8f3b at 2026-01-01T00:00:00.000Z"]) == [
+        "<id> at <time>"
+    ]
