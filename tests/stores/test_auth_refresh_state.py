@@ -7,6 +7,7 @@ from oauth_server import exchange_with, serving
 from refresh_setting import ENGINES, ID, profile_of
 
 import clawstate
+from clawstate.doctor import examine
 from clawstate.errors import InvalidError
 
 AGENTS = ("main", "worker", "scout", "main")
@@ -74,3 +75,22 @@ def test_removing_a_profile_leaves_nothing_of_its_refreshes(opened, server):
     opened.auth().remove(ID)
 
     assert list(folder.glob("*.answer")) == []
+
+
+def test_answers_that_no_profile_holds_are_findings(opened):
+    """The doctor names answers that were put aside, and those that wait to be stored."""
+    opened.auth().upsert(ID, {**profile_of({"access_token": "a", "refresh_token": "r"})})
+    with pytest.raises(InvalidError, match="it is kept as"):
+        opened.auth().refresh(ID, lambda _: {"tokens": "opaque"})
+    (aside,) = opened.paths.locks_dir.rglob("*.kept")
+    waiting = aside.with_name("0123456789abcdef.answer")
+    waiting.write_text('{"generation": "x", "answer": {"access_token": "b"}}')
+    aside.with_name("fedcba9876543210.answer").write_text("  ")
+
+    found = {each.code: each for each in examine(opened, deep=False) if "answer" in each.code}
+
+    assert {code: each.path for code, each in found.items()} == {
+        "answer-aside": str(aside),
+        "answer-waiting": str(waiting),
+    }
+    assert {each.severity for each in found.values()} == {"info"}

@@ -94,9 +94,7 @@ def parse_json_file(raw: bytes, *, path: Path) -> Any:
     """
     if (encoding := wide_encoding(raw)) is not None:
         name = encoding[:6].upper()
-        raise CorruptError(
-            str(path), f"is {name}; save it as UTF-8, or run 'clawstate doctor --fix'"
-        )
+        raise CorruptError(str(path), f"is {name}; save it as UTF-8")
     return parse_json(raw.removeprefix(codecs.BOM_UTF8), path=path)
 
 
