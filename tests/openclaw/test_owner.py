@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import clawstate
 from clawstate.openclaw.owner import Era, find_owner
 
 
@@ -59,3 +60,65 @@ def test_a_database_tells_the_sqlite_era(tmp_path: Path, path: str) -> None:
     owner = find_owner(make(tmp_path, path, "devices/paired.json"))
 
     assert (owner.era, owner.mark) == (Era.SQLITE, path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "agents/main/agent/models.json",  # an agent that ran
+        "agents/main/sessions/a.jsonl",
+        "memory/main.sqlite",  # `openclaw status`, and nothing else
+        "identity/device.json",  # `openclaw doctor`, and nothing else
+        "workspace/AGENTS.md",  # `openclaw onboard`
+        "canvas/index.html",  # a gateway that started once
+    ],
+)
+def test_a_single_look_of_a_fresh_openclaw_is_enough(tmp_path: Path, path: str) -> None:
+    """What one command of a fresh OpenClaw of the file era leaves makes the directory its own."""
+    assert find_owner(make(tmp_path, path)).era is Era.FILES
+
+
+def test_an_empty_directory_of_sessions_is_openclaws(tmp_path: Path) -> None:
+    """Onboarding makes the directory of the main agent's sessions, and nothing in it yet."""
+    (tmp_path / "agents/main/sessions").mkdir(parents=True)
+
+    assert find_owner(tmp_path).era is Era.FILES
+
+
+def test_all_that_clawstate_keeps_leaves_a_directory_nobodys(tmp_path: Path, clock) -> None:
+    """A directory in which clawstate alone used all that it has stays nobody's."""
+    root = tmp_path / "state"
+    key = {"type": "api_key", "provider": "openai", "key": "made-up"}
+    with clawstate.open(root, clock=clock) as state:
+        state.config.set("gateway.port", 18790)
+        state.config.set("session.store", "agents/{agentId}/sessions/sessions.json")
+        state.auth().upsert("openai:a", key)
+        state.auth("work").upsert("openai:a", key)
+        state.pairing.approve(state.pairing.request(user_id="ada", device_id="phone").code)
+        state.identity.load_or_create()
+        state.device_auth.set("operator", "a-token", ["operator.read"])
+        state.dedupe.check_and_record("update-1", namespace="telegram")
+        state.memory.add("tea")
+    with clawstate.open(root, clock=clock) as state:
+        entry = state.sessions.resolve("agent:main:main")
+        state.transcripts.append(entry.session_id, [{"role": "user", "content": "x"}])
+
+        assert (root / "agents/main/sessions/sessions.json").exists()
+        assert find_owner(root).era is Era.NOBODY
+
+
+def test_only_the_identity_of_ours_is_nobodys(tmp_path: Path, clock) -> None:
+    """A key pair that clawstate made, alone in its directory, makes no OpenClaw."""
+    with clawstate.open(tmp_path / "state", clock=clock) as state:
+        state.identity.load_or_create()
+
+    assert find_owner(tmp_path / "state").era is Era.NOBODY
+
+
+def test_an_open_state_notices_the_database_of_openclaw(tmp_path: Path, clock) -> None:
+    """Whose a directory is changes under an open state when OpenClaw makes its database."""
+    with clawstate.open(tmp_path, clock=clock) as state:
+        assert state.owner.era is Era.NOBODY
+        make(tmp_path, "state/openclaw.sqlite")
+
+        assert state.owner.era is Era.SQLITE

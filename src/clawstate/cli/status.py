@@ -117,7 +117,7 @@ def _left_behind(state: State) -> dict[str, str]:
     from clawstate.state.taken_over import sentence, taken_over  # noqa: PLC0415 - see `NOUNS`
 
     told: dict[str, str] = {}
-    with suppress(StateError):  # told where the engine is shown
+    with suppress(StateError, OSError):  # told where the engine is shown
         found = left_behind(state.ground)
         told = {f"{store} left behind": found.sentence(store) for store in found.counts}
         if lost := taken_over(state.ground):
@@ -131,6 +131,7 @@ def _last_write(state: State, memory: Any) -> float | None:
         *(paths.sessions_index, paths.pairing, paths.devices, paths.device_auth),
         *(paths.device_identity, paths.records_db, paths.config),
         *paths.root.glob("agents/*/agent/auth-profiles.json"),
+        *paths.root.glob("agents/*/sessions/sessions.json"),
         *paths.root.glob("dedupe/*.json"),
     ]
     found = [] if memory is None else [from_ms(float(str(memory)))]

@@ -91,6 +91,11 @@ class Engines:
         backend = self.records()
         return backend.kinds(prefix) if isinstance(backend, _Naming) else ()
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether our own database is there, as far as it can be seen."""
+        return os.path.exists(self.paths.records_db)  # noqa: PTH110 - this never raises
+
     def rows(self) -> SqliteBackend:
         """Return the rows of our own database, whichever engine is chosen."""
         return self._once(SQLITE, self._sqlite)

@@ -49,7 +49,7 @@ def left_behind(ground: Ground, *, chosen: str | None = None) -> LeftBehind:
     engine = ground.engines.choice if chosen is None else chosen
     other = FILE if engine != FILE else SQLITE
     found = LeftBehind(other, engine)
-    if engine not in {FILE, SQLITE} or (other == SQLITE and not ground.paths.records_db.exists()):
+    if engine not in {FILE, SQLITE} or (other == SQLITE and not ground.engines.has_rows):
         return found
     counts: dict[str, int] = {}
     seen: set[str] = set()
@@ -60,7 +60,7 @@ def left_behind(ground: Ground, *, chosen: str | None = None) -> LeftBehind:
                 continue  # several files, one kind of rows
             seen.add(place.kind)
             source: Source = (FileSource if other == FILE else RowSource)(place, ground)
-            with suppress(StateError):
+            with suppress(StateError, OSError):
                 if source.exists() and source.refusal() is None and (count := source.count()):
                     counts[place.store] = counts.get(place.store, 0) + count
     return LeftBehind(other, engine, counts)
@@ -77,7 +77,7 @@ class Notice:
 
     def opened(self, *stores: str) -> None:
         """Warn if records of *stores* are left behind; a look that fails says nothing."""
-        with suppress(StateError):
+        with suppress(StateError, OSError):
             if self._found is None:
                 self._found = left_behind(self._ground)
                 self._gone = taken_over(self._ground)

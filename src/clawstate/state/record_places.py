@@ -164,6 +164,6 @@ def _agents(root: Path) -> list[str]:
 
 def kinds(ground: Ground, prefix: str) -> tuple[str, ...]:
     """Return the kinds of rows that start with *prefix*, whichever engine is chosen."""
-    if not ground.paths.records_db.exists():
+    if not ground.engines.has_rows:
         return ()
     return ground.engines.rows().kinds(prefix)

@@ -115,7 +115,7 @@ class RowSource:
 
     def exists(self) -> bool:
         """Tell whether there are rows of the kind."""
-        if not self._ground.paths.records_db.exists():
+        if not self._ground.engines.has_rows:
             return False
         return self.count() > 0
 

@@ -29,7 +29,7 @@ def taken_over(ground: Ground) -> tuple[str, ...]:
     gone = {store: kind for store, (files, kind) in _SHARED.items() if _was_shared(ground, files)}
     if not gone:
         return ()
-    kept = ground.engines.rows().kinds() if ground.paths.records_db.exists() else ()
+    kept = ground.engines.rows().kinds() if ground.engines.has_rows else ()
     return tuple(
         store for store, kind in gone.items() if not any(each.startswith(kind) for each in kept)
     )

@@ -47,6 +47,9 @@ def remove_traces(ground: Ground, agents: Iterable[str]) -> tuple[str, ...]:
             found.append(f"{path}, from when records lay in files, may hold secrets; remove it")
         found += _legacy(ground, name)
         found += _spooled(refresh_dir(ground, name))
+    aside = ground.paths.root / "state" / "set-aside"
+    if aside.is_dir():
+        found.append(f"{aside}, from when records were moved, may hold secrets; remove it")
     if ground.engines.choice == SQLITE:
         found += _compacted(ground.paths.records_db)
     elif ground.engines.choice != FILE:
