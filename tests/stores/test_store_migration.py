@@ -323,3 +323,36 @@ def test_what_was_deleted_after_a_kill_stays_deleted(root, clock) -> None:
 
     with clawstate.open(root, clock=clock) as state:
         assert [each.session_key for each in state.sessions.entries()] == ["a"]
+
+
+def test_beside_the_file_era_rows_come_into_the_shared_files(tmp_path, clock) -> None:
+    """Leftover rows come into the files that OpenClaw shares, whose own entries stay."""
+    root = tmp_path / "state"
+    index = root / "agents/main/sessions/sessions.json"
+    index.parent.mkdir(parents=True)
+    theirs = {"sessionId": "11111111-1111-4111-8111-111111111111", "updatedAt": 1}
+    index.write_text(json.dumps({"agent:main:main": theirs}))
+    with clawstate.open(root, store="sqlite", clock=clock) as state:
+        state.sessions.resolve("agent:main:main")
+        state.sessions.resolve("telegram:1")
+        state.auth().upsert("openai:a", KEY)
+
+    done = moved(root, "file", clock)
+
+    live = json.loads(index.read_text())
+    assert live["agent:main:main"] == theirs
+    assert "agent:main:telegram:1" in live
+    assert [each.kept for each in done.moved if each.store == "sessions"] == [("agent:main:main",)]
+    with clawstate.open(root, clock=clock) as state:
+        assert state.auth().get("openai:a").key == KEY["key"]
+        assert left_behind(state.ground).counts == {}
+
+
+def test_shared_files_are_not_moved_away_from_openclaw(root, clock) -> None:
+    """Beside an OpenClaw of the file era nothing moves to rows: it needs its files."""
+    (root / "cron").mkdir()
+
+    with pytest.raises(InvalidError, match="OpenClaw"):
+        moved(root, "sqlite", clock)
+
+    assert (root / "agents/main/agent/auth-profiles.json").exists()

@@ -12,7 +12,7 @@ AGENT_DATABASE = "agent/openclaw-agent.sqlite"
 """Below the directory of an agent."""
 
 # What OpenClaw of the file era makes, and nothing of ours does: the sessions of an agent, which we
-# keep there when told so, count with transcripts or without a last good copy of ours.
+# keep there when told so, count with messages or without a last good copy of ours.
 _MARKS = (
     *("identity/device-auth.json", "devices", "cron", "workspace", "canvas", "update-check.json"),
     *("exec-approvals.json", "completions", "extensions", "subagents", "delivery-queue"),
@@ -24,6 +24,7 @@ _IDENTITY = "identity/device.json"
 _OURS = ("identity/.lastgood", "state", "sessions", "dedupe", "memory/memory.db", "locks")
 _STAMPS = (b"lastTouchedVersion", b"lastRunVersion")  # OpenClaw sets these when it writes
 _MOST = 1 << 20  # bytes that are looked through for a stamp
+_MOST_FILES = 32
 
 
 class Era(Enum):
@@ -109,9 +110,22 @@ def _sessions(root: Path) -> str | None:
         folder = root / each / "sessions"
         with suppress(OSError):
             names = [found.name for found in folder.iterdir()]
-            if ".lastgood" not in names or any(".jsonl" in name for name in names):
+            transcripts = sorted(name for name in names if ".jsonl" in name)
+            if ".lastgood" not in names or any(
+                _holds_messages(folder / name) for name in transcripts[:_MOST_FILES]
+            ):
                 return f"{each}/sessions"
     return None
+
+
+def _holds_messages(path: Path) -> bool:
+    """Tell whether a transcript has more than the header, with which we begin one as well."""
+    if not path.name.endswith(".jsonl"):
+        return True  # what was deleted or reset
+    with suppress(OSError), path.open("rb") as stream:
+        stream.readline(_MOST)
+        return bool(stream.read(1))
+    return False
 
 
 def _started(root: Path) -> str | None:
