@@ -71,7 +71,7 @@ class Database:
         self._writer: Opened | None = None
         self._writing: object = None
         self._idle: list[Opened] = []
-        self._made: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
+        self._made: list[weakref.ref[apsw.Connection]] = []
         self._inode = 0
         forks.watch(self)
 
@@ -244,7 +244,8 @@ class Database:
     def _connected(self) -> Opened:
         inode = _inode(self.path)
         connection = apsw.Connection(os.fspath(self.path), flags=apsw.SQLITE_OPEN_READWRITE)
-        self._made.add(connection)
+        self._made = [each for each in self._made if each() is not None]
+        self._made.append(weakref.ref(connection))
         try:
             connection.set_busy_timeout(_BUSY_MS)
             connection.pragma("synchronous", 2)
@@ -278,8 +279,10 @@ class Database:
 
     def _close_all(self) -> None:
         self._close_idle()
-        for connection in list(self._made):  # those too that an interrupt lost
-            connection.close()
+        for each in self._made:  # those too that an interrupt lost
+            if (connection := each()) is not None:
+                connection.close()
+        self._made = []
 
 
 _IN_MEMORY = -1
