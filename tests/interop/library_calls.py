@@ -188,9 +188,9 @@ def _(state: State) -> None:
 
 @calls("auth.mark_failure")
 def _(state: State) -> None:
-    state.auth().upsert("openai:library", CREDENTIAL)
-    state.auth().mark_failure("openai:library", "rate_limit")
-    state.auth().mark_good("openai:library")  # or OpenClaw's doctor tells how long it rests
+    state.auth().upsert("openai:failing", CREDENTIAL)
+    state.auth().mark_failure("openai:failing", "rate_limit")
+    state.auth().remove("openai:failing")  # or OpenClaw's doctor tells how long it rests
 
 
 @calls("auth.refresh")

@@ -14,7 +14,7 @@ from verbs import OWN_SETTINGS, RECIPES, Ours, VerbError
 
 CONFIG = ("openclaw.json", "openclaw.json.bak*")
 EVERYTHING = (*RECIPES, *(f"library {name}" for name in library_calls.CALLS))
-RELOADED = "messages.messagePrefix"  # a setting that no verb of the tests sets
+NOTICED = "evaluating reload (messages.responsePrefix"  # in the log of a gateway
 
 
 @dataclass(frozen=True)
@@ -132,10 +132,11 @@ def left_behind(masters: Masters, kind: Kind) -> set[str]:
 
 def is_reloaded(real: RealState, ours: Ours) -> bool:
     """Whether a running gateway notices a setting that we change for it."""
-    ours("config", "set", RELOADED, "[seen]")
-    until = time.monotonic() + 20
+    before = real.said().count(NOTICED)
+    ours("config", "set", "messages.responsePrefix", "[seen]")
+    until = time.monotonic() + 30
     while time.monotonic() < until:
-        if RELOADED in real.said():
+        if real.said().count(NOTICED) > before:
             return True
         time.sleep(0.2)
     return False

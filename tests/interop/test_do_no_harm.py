@@ -106,6 +106,19 @@ def test_what_we_keep_outlives_openclaw(outcome, kind) -> None:
     assert not outcome(kind).forgotten
 
 
+@each_beside
+def test_a_running_openclaw_is_none_the_worse(masters, kind, tell) -> None:
+    """While the verbs run beside the gateway it goes on, and what is set then it takes up."""
+    if kind.moves_in or (kind.made_by == "upgraded" and not FULL):
+        pytest.skip("its gateway is not the one that made it; the others say it: CLAWSTATE_FULL=1")
+    found = outcome_of(masters, kind, EVERYTHING, running=True)
+
+    tell(f"{kind}, running: {found.lost_turns} turns lost history, {found.refusals} refusals")
+    assert not found.wrong
+    assert not found.harm, "\n".join([*found.harm, found.account.said[-8000:]])
+    assert found.was_reloaded, found.account.said[-8000:]
+
+
 @pytest.mark.skipif(not FULL, reason="one verb after another takes hours: CLAWSTATE_FULL=1")
 @each_kind
 @pytest.mark.parametrize("name", EVERYTHING)
