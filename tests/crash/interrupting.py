@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import warnings
+from collections import deque
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -162,7 +163,8 @@ class Ledger:
 
     def __init__(self):
         self.session = {0}
-        self.dedupe, self.messages, self.texts = set(), set(), set()
+        self.dedupe = deque(maxlen=100)  # a namespace keeps the newest thousand
+        self.messages, self.texts = set(), set()
 
     def begun(self, step, number):
         """Note that *step* may have happened."""
@@ -174,7 +176,7 @@ class Ledger:
         if step == "sessions":
             self.session = {number}
         elif step == "dedupe":
-            self.dedupe.add(f"{os.getpid()}:{number}")
+            self.dedupe.append(f"{os.getpid()}:{number}")
         elif step == "transcripts":
             self.messages.add(f"message {number}")
         elif step == "memory":
