@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _thread
+import gc
 import sys
 from threading import get_ident
 from types import FrameType
@@ -57,11 +59,39 @@ def frame_above(frame: FrameType) -> FrameType | None:
     return _above(own, frame) or next(
         (
             found
-            for thread, top in sys._current_frames().items()  # noqa: SLF001 - see above
+            for thread, top in _tops_of_threads().items()
             if thread != get_ident() and (found := _above(top, frame)) is not None
         ),
         None,
     )
+
+
+def _tops_of_threads() -> dict[int, FrameType]:
+    # Before CPython 3.12.3 the look may collect garbage under a lock of the interpreter, while a
+    # thread that is about to start waits for that lock and keeps the interpreter to itself: both
+    # wait for ever (python/cpython#106883). So nothing is collected meanwhile.
+    global _looks  # noqa: PLW0603 - see below
+    looks = _looks
+    if not looks.acquire(timeout=_PATIENCE):
+        looks = _looks = _thread.allocate_lock()  # who had the other was cut off, or not forked
+        looks.acquire()
+    collects = gc.isenabled() or bool(_stopped)
+    if collects:
+        _stopped.append(collects)
+    gc.disable()
+    try:
+        return sys._current_frames()  # noqa: SLF001 - see above
+    finally:
+        if collects:
+            gc.enable()
+        _stopped.clear()
+        looks.release()
+
+
+_looks = _thread.allocate_lock()
+_PATIENCE = 0.5  # seconds: a look takes some microseconds
+_stopped: list[bool] = []
+"""Not empty during a look, and after one that was cut off: the next one lets garbage go again."""
 
 
 def is_own(frame: FrameType) -> bool:
