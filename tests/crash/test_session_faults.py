@@ -51,7 +51,8 @@ try:
         case "prune":
             print("ACK", len(sessions.prune(max_entries=1).removed))
         case "replace":
-            sessions.update_store(lambda store: (store.pop("a"), store["b"].update(n=7)))
+            a, b = ("agent:main:a", "agent:main:b") if store == "shared" else ("a", "b")
+            sessions.update_store(lambda entries: (entries.pop(a), entries[b].update(n=7)))
             print("ACK", True)
         case "heal":
             print("ACK", len(sessions.heal()))
@@ -68,6 +69,7 @@ KEPT = re.compile(
     r"(state(/records\.db(-wal|-shm|\.gate|\.turn)?)?|openclaw\.json|agents(/main)?"
     r"|(agents/main/)?sessions(/archive)?(/\.locks(/(sessions\.json|profile)\.(gate|turn|old))?"
     r"|/sessions\.json|/\.lastgood(/sessions\.json)?)?"
+    r"|agents/main/sessions/[0-9a-f-]{36}\.jsonl"
     r"|sessions/profile(/(a|b|c|gone|new)\.json)?)"
 )
 
@@ -100,9 +102,13 @@ def filled(root, store, action):
 
 
 def contents(state):
-    live = {each.session_key: (each.session_id, each.fields.get("n")) for each in _live(state)}
-    archived = {(each.session_key, each.session_id) for each in state.sessions.archived()}
+    live = {_key(each): (each.session_id, each.fields.get("n")) for each in _live(state)}
+    archived = {(_key(each), each.session_id) for each in state.sessions.archived()}
     return live, archived
+
+
+def _key(each):
+    return each.session_key.removeprefix("agent:main:")  # as OpenClaw's index has it
 
 
 def _live(state):

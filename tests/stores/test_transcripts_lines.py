@@ -146,9 +146,9 @@ def test_broken_lines_are_told_and_passed_over(store) -> None:
 
 def test_a_newer_version_is_told(store) -> None:
     """A header of a version to come is a problem of its line."""
-    report = store.import_lines("s", ['{"type":"session","version":4,"id":"s"}'])
+    report = store.import_lines("s", ['{"type":"session","version":5,"id":"s"}'])
 
-    assert "version 4" in told(report)[0][1]
+    assert "version 5" in told(report)[0][1]
 
 
 def test_old_versions_are_brought_up(store) -> None:
