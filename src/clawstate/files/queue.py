@@ -49,8 +49,8 @@ class KernelQueue:
         try:
             make_directory(folder)
         except OSError as error:
-            if isinstance(error, FileExistsError) and folder.is_dir():
-                return
+            if isinstance(error, FileExistsError) and os.path.isdir(folder):  # noqa: PTH112 - see below
+                return  # `Path.is_dir` raises where it may not look
             problem = f"cannot be made ({error.strerror})"
             raise UnavailableError(str(folder), problem, "check its permissions") from error
 

@@ -278,9 +278,10 @@ class DocumentFile:
     def _rewritten(self) -> Snapshot | None:
         """Return the document as JSON, if people and other programs could still read it whole."""
         raw, _, _ = read_stamped(self.path, limit=self._shape.max_bytes)
-        encoding = wide_encoding(raw) or "utf-8-sig"
+        # Not "utf-8-sig": that codec is loaded when it is first asked for, which may fail.
+        encoding = wide_encoding(raw) or "utf-8"
         try:
-            document = parse_json5(raw.decode(encoding), path=self.path)
+            document = parse_json5(raw.decode(encoding).removeprefix("\ufeff"), path=self.path)
             text = dump_pretty(document) + ("\n" if self._shape.newline else "")
             return self._snapshot(None, text.encode(), document, settled=False)
         except (CorruptError, InvalidError, UnicodeDecodeError):

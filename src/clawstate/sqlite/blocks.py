@@ -134,14 +134,14 @@ class Writing(_Block):
 
     def __enter__(self) -> apsw.Connection:
         self._begin(Use())
-        try:
-            self._database.enter_gate(self._use)
-            with translated(self._database.path):
+        with translated(self._database.path):
+            try:
+                self._database.enter_gate(self._use)
                 self._lending.enter(self, self._use)
                 self._connection = self._database.begin(self)
-        except BaseException as error:
-            self._end(error)
-            raise
+            except BaseException as error:
+                self._end(error)  # of SQLite itself: it tells whether the connection may stay
+                raise
         return self._connection
 
     def __exit__(
