@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from clawstate.arguments import require_count
 from clawstate.clock import Clock, system_clock
 from clawstate.config.history import Change, History
 from clawstate.config.key_path import format_key_path
@@ -248,7 +249,7 @@ class Config:
 
     def diff(self, number: int | None = None, *, agent_id: str | None = None) -> str:
         """Return change *number*, by default the last one, as a unified diff without secrets."""
-        return self._editor(agent_id).diff(number)
+        return self._editor(agent_id).diff(_number(number))
 
     def undo(
         self, *, number: int | None = None, force: bool = False, agent_id: str | None = None
@@ -259,7 +260,7 @@ class Config:
         Raises `NotFoundError` if there is none, and `ConflictError` if the file was changed since,
         unless *force*; that is a change of its own.
         """
-        return self._editor(agent_id).undo(number=number, force=force)
+        return self._editor(agent_id).undo(number=_number(number), force=force)
 
     def misplaced(self) -> tuple[str, ...]:
         """Return the paths of our own settings that make the configuration of OpenClaw invalid."""
@@ -377,3 +378,7 @@ class Config:
 
 def _key(agent_id: str | None) -> str | None:
     return None if agent_id is None else normalise_agent_id(agent_id)
+
+
+def _number(number: int | None) -> int | None:
+    return None if number is None else require_count("number", number)

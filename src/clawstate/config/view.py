@@ -7,6 +7,7 @@ import os
 from functools import lru_cache
 from typing import Any
 
+from clawstate.arguments import require_text
 from clawstate.config.dotted_names import reading_of
 from clawstate.config.key_path import get_at
 from clawstate.config.loading import Loaded
@@ -53,7 +54,7 @@ class View:
         Raises `InvalidError` for what is no key path, and `ConfigError` for a value that waits for
         a variable.
         """
-        found = self._found.get(path, self)
+        found = self._found.get(path, self) if path.__class__ is str else self
         if found is self:
             found = self._looked_up(path)
         if found is _ABSENT:
@@ -107,9 +108,13 @@ def _numbers(file: FileRead) -> tuple[int, ...] | None:
     return stamp.device, stamp.inode, stamp.size, stamp.modified, stamp.changed
 
 
-@lru_cache(maxsize=4096)
 def written(path: str) -> WrittenPath:
     """Return the key path that *path* writes; raises `InvalidError` for what is none."""
+    return _written(require_text("path", path))
+
+
+@lru_cache(maxsize=4096)
+def _written(path: str) -> WrittenPath:
     return parse_written(path)
 
 

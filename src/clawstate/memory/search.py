@@ -169,7 +169,7 @@ def _count(k: int) -> int:
 def _bar(score: float) -> float:
     if isinstance(score, bool) or not isinstance(score, int | float) or score != score:  # noqa: PLR0124 - NaN
         raise InvalidError("min_score", "is not a number")
-    return float(score)
+    return max(-1.0, min(score, 2.0))  # scores are from 0 to 1, so beyond that all bars are alike
 
 
 def _mode(mode: Mode) -> Mode:

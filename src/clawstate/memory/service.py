@@ -8,6 +8,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from clawstate.arguments import require_text
 from clawstate.clock import Clock, system_clock
 from clawstate.errors import (
     ConflictError,
@@ -138,11 +139,11 @@ class Memory:
 
     def get(self, record_id: str) -> MemoryRecord | None:
         """Return the record, or None when it is not kept or has expired."""
-        return self._backend.get([record_id]).get(record_id)
+        return self._backend.get([require_text("id", record_id)]).get(record_id)
 
     def get_many(self, record_ids: Sequence[str]) -> dict[str, MemoryRecord]:
         """Return those of the records that are kept and not expired, by id."""
-        return self._backend.get(record_ids)
+        return self._backend.get([require_text("id", each) for each in record_ids])
 
     def require(self, record_id: str) -> MemoryRecord:
         """Return the record; raises `NotFoundError` when it is not kept or has expired."""
@@ -176,11 +177,11 @@ class Memory:
 
     def delete(self, record_id: str) -> bool:
         """Forget the record; return whether it was kept."""
-        return bool(self._backend.delete([record_id]))
+        return bool(self._backend.delete([require_text("id", record_id)]))
 
     def delete_many(self, record_ids: Sequence[str]) -> int:
         """Forget the records, in one step; return how many were kept."""
-        return self._backend.delete(record_ids)
+        return self._backend.delete([require_text("id", each) for each in record_ids])
 
     def forget_source(self, source: str, *, namespace: str = "default") -> int:
         """Forget what was imported from *source*, and what else names it; return how many."""

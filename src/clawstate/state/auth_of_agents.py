@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clawstate.arguments import require_text
 from clawstate.files.paths import is_agent_id, normalise_agent_id
 from clawstate.interrupts import load_modules
 
@@ -24,7 +25,7 @@ class AuthOfAgents:
         load_modules("clawstate.state.auth")
         from clawstate.state.auth import open_auth  # noqa: PLC0415 - most programs need none
 
-        if not is_agent_id(agent_id):
+        if not is_agent_id(require_text("agent id", agent_id)):
             return open_auth(self._ground, agent_id)  # which can be read, and is not kept
         name = normalise_agent_id(agent_id)
         if name not in self._opened:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from clawstate.arguments import require_text
 from clawstate.clock import Clock, system_clock, to_iso
 from clawstate.errors import InvalidError, NotFoundError, UnavailableError
 from clawstate.records.adoption import Adopted
@@ -63,7 +64,7 @@ class AuthProfiles:
 
     def get(self, profile_id: str) -> Credential | None:
         """Return a credential, or `None` if there is none that can be understood."""
-        found = self._view().found.get(profile_id)
+        found = self._view().found.get(require_text("id", profile_id))
         return None if found is None else found.row.credential
 
     def require(self, profile_id: str) -> Credential:
@@ -147,6 +148,7 @@ class AuthProfiles:
 
         See `resolve_order`. It only reads: no lock can hold it up.
         """
+        require_text("provider", provider)
         seen, settings = self._view().candidates, self._settings()
         return resolve_order(provider, seen, settings, self._clock(), preferred=preferred)
 

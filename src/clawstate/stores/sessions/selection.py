@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from clawstate.errors import InvalidError
+from clawstate.arguments import require_count, require_seconds
 from clawstate.stores.sessions.archive import Archived
 from clawstate.stores.sessions.entry import SessionEntry
 
@@ -39,11 +39,12 @@ class Limits:
     high_water_bytes: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what is negative."""
-        for name in ("older_than", "max_entries", "max_disk_bytes", "high_water_bytes"):
-            value = getattr(self, name)
-            if value is not None and not value >= 0:
-                raise InvalidError(name, f"{value} is negative", "give 0 or more")
+        """Refuse what is no limit."""
+        if self.older_than is not None:
+            require_seconds("older_than", self.older_than)
+        for name in ("max_entries", "max_disk_bytes", "high_water_bytes"):
+            if (value := getattr(self, name)) is not None:
+                require_count(name, value)
 
     @property
     def any_given(self) -> bool:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
+from clawstate.arguments import require_seconds, require_text
 from clawstate.clock import Clock, system_clock
 from clawstate.errors import CorruptError, CorruptWarning, NotFoundError
 from clawstate.records.adoption import Adopted
@@ -114,7 +115,9 @@ class Sessions:
         With *active_within* only those updated in as many last seconds. Members of profiles are
         left out; entries that cannot be used are passed over with a `CorruptWarning`.
         """
-        since = None if active_within is None else self._clock() - active_within
+        since = None
+        if active_within is not None:
+            since = self._clock() - require_seconds("active_within", active_within)
         found: list[SessionEntry] = []
         for each in self._scanned():
             try:
@@ -207,7 +210,7 @@ class Sessions:
 
     def delete(self, key: str) -> bool:
         """Take the session of *key* out of the index, into the archive; False if there is none."""
-        self._reclaim(key)
+        self._reclaim(require_text("key", key))
         seen: list[bool] = []
 
         def apply(old: Any | None) -> Mark:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from clawstate.arguments import require_count, require_seconds
 from clawstate.stores.transcripts.values import Held
 
 
@@ -16,6 +17,14 @@ class Limits:
     most_sessions: int | None = None
     most_bytes: int | None = None
     keep: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Refuse what is no limit: a negative age would take everything."""
+        if self.older_than is not None:
+            require_seconds("older_than", self.older_than)
+        for name in ("most_sessions", "most_bytes"):
+            if (value := getattr(self, name)) is not None:
+                require_count(name, value)
 
 
 def outdated(sessions: Iterable[Held], limits: Limits, *, now: float) -> list[str]:

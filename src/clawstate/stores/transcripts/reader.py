@@ -9,6 +9,7 @@ from typing import BinaryIO, TypeAlias
 
 import apsw
 
+from clawstate.arguments import require_count, require_text
 from clawstate.clock import from_iso, to_ms
 from clawstate.errors import InvalidError, NotFoundError
 from clawstate.secret_rules import without_secrets
@@ -21,6 +22,7 @@ from clawstate.stores.transcripts.snippets import snippet
 from clawstate.stores.transcripts.values import Found, Held, Message
 from clawstate.stores.transcripts.word_index import Bounds
 
+_FAR = 1e12  # seconds, beyond all years that a date can have
 _MASK = "[redacted]"
 
 Moment: TypeAlias = float | str | datetime
@@ -91,8 +93,10 @@ class TranscriptReader:
         Forms of an English word find each other. Chinese, Japanese and Thai are found by their
         signs. *since* and *until* (left out itself) bound the time of the messages.
         """
-        require_limit(limit)
-        terms = word_index.terms_of(text)
+        require_count("limit", limit)
+        if role is not None:
+            role = require_text("role", role).encode(errors="replace").decode()
+        terms = word_index.terms_of(require_text("text", text))
         with self._database.reading() as connection:
             number = None
             if session_id is not None:
@@ -100,7 +104,7 @@ class TranscriptReader:
                 if session is None:
                     return []
                 number = session.number
-            bounds = Bounds(number, role, _ms(since), _ms(until))
+            bounds = Bounds(number, role, _ms("since", since), _ms("until", until))
             found = word_index.search(connection, terms, bounds, limit) if terms else []
             return [_found(connection, terms, *each) for each in found]
 
@@ -164,9 +168,9 @@ def require_session(connection: apsw.Connection, session_id: str) -> Session:
 
 
 def require_limit(limit: int | None) -> None:
-    """Refuse a limit below zero."""
-    if limit is not None and limit < 0:
-        raise InvalidError("limit", "is below zero", "give 0 or more")
+    """Refuse a limit below zero, or none at all."""
+    if limit is not None:
+        require_count("limit", limit)
 
 
 def position_of(connection: apsw.Connection, session: Session, entry_id: str | None) -> int | None:
@@ -192,9 +196,14 @@ def _found(connection: apsw.Connection, terms: list[str], position: int, score: 
     return Found(message, score, text, matches)
 
 
-def _ms(moment: Moment | None) -> int | None:
+def _ms(name: str, moment: Moment | None) -> int | None:
     if moment is None:
         return None
     if isinstance(moment, str):
         return to_ms(from_iso(moment))
-    return to_ms(moment.timestamp() if isinstance(moment, datetime) else moment)
+    seconds = moment.timestamp() if isinstance(moment, datetime) else moment
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not is_number or not abs(seconds) < _FAR:
+        hint = "give seconds since the epoch, ISO text or a datetime"
+        raise InvalidError(name, f"{seconds!r:.40} is no moment", hint)
+    return to_ms(seconds)

@@ -79,7 +79,7 @@ class Transcripts(TranscriptReader):
         unknown parent.
         """
         require_session_id(session_id)
-        given = [messages] if isinstance(messages, Mapping) else list(messages)
+        given = _listed(messages)
         now = self._clock()
         entries = entries_of(given, now=now)
         if not entries:
@@ -193,3 +193,10 @@ class Transcripts(TranscriptReader):
         with self._database.reading() as connection:
             new = appending.fresh(connection, texts)
         return appending.packed(new)
+
+
+def _listed(messages: Any) -> list[Any]:
+    if not isinstance(messages, Iterable):
+        problem = f"are {type(messages).__name__}, not a list of messages"
+        raise InvalidError("messages", problem, "give [{'role': ..., 'content': ...}]")
+    return [messages] if isinstance(messages, Mapping) else list(messages)
