@@ -466,6 +466,7 @@ def test_an_export_into_a_file_is_private(store, tmp_path) -> None:
     assert [each.name for each in file.parent.iterdir()] == ["s.jsonl"]
 
 
+@pytest.mark.filterwarnings("ignore::clawstate.errors.CorruptWarning")
 @pytest.mark.parametrize(
     ("text", "cwd"),
     [("{agents: {defaults: {workspace: '/work'}}}", "/work"), ("{}", None), ("{broken", None)],
