@@ -188,7 +188,7 @@ class VersionError(CorruptError):
         path: str,
         found: int,
         supported: int,
-        hint: str = "upgrade clawstate, or restore an older backup",
+        hint: str = "upgrade clawstate",
     ) -> None:
         problem = f"has format {found}, this clawstate reads up to {supported}"
         super().__init__(path, problem, hint)

@@ -48,7 +48,8 @@ def import_(
     Import files and folders, and follow them: import again after they changed.
 
     Takes Markdown, plain text, JSON Lines, OpenClaw session transcripts, and the chat exports
-    of ChatGPT and Claude (conversations.json, or the .zip it came in).
+    of ChatGPT and Claude (conversations.json, or the .zip it came in). If a file could not be
+    read, or not to its end, the exit code is 1 and the first line counts such files.
     """
     from clawstate.importers.detect import Kind  # noqa: PLC0415
     from clawstate.importers.sync import import_paths  # noqa: PLC0415
@@ -67,7 +68,7 @@ def import_(
         with session.output.progress("indexing") as tell:
             store.optimize(progress=lambda done, total: tell(done, total, ""))
     session.output.emit(_document(report), *_lines(report))
-    if not report.files and report.problems:
+    if report.failed:
         raise click.exceptions.Exit(1)
 
 
@@ -112,6 +113,7 @@ def _shown(path: Path) -> str:
 def _document(report: Report) -> dict[str, Any]:
     return {
         "files": report.files,
+        "failedFiles": len(report.failed),
         "unchangedFiles": report.skipped,
         "added": report.added,
         "updated": report.updated,
@@ -135,6 +137,8 @@ def _lines(report: Report) -> Iterator[str]:
     ]
     told = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing new"
     skipped = f" ({report.skipped} of them unchanged)" if report.skipped else ""
+    if report.failed:
+        yield f"{counted(len(report.failed), 'file')} could not be read, or not whole; see below"
     yield f"{counted(report.files, 'file')} read{skipped}: {told}"
     for problem in report.problems[:_SHOWN]:
         line = "" if problem.line is None else f":{problem.line}"

@@ -96,7 +96,7 @@ def _clear_text(state: State, *, fix: bool) -> Iterator[Finding]:
             remedy = "run 'clawstate auth decrypt', or 'clawstate auth encrypt'"
             yield Finding("sealed-text", "warning", path, message, remedy)
     except StateError as error:
-        yield Finding(error.code, "error", str(state.paths.root), str(error), "see the message")
+        yield Finding.of(error, str(state.paths.root), "see the message")
 
 
 def _secrets(count: int) -> str:
@@ -108,7 +108,7 @@ def _profiles(state: State, agent_id: str) -> Iterator[Finding]:
     try:
         rows = open_shelf(state.ground, agent_id).rows()
     except StateError as error:
-        yield Finding(error.code, "error", path, str(error), "run 'clawstate doctor --fix'")
+        yield Finding.of(error, path, "run 'clawstate doctor --fix'")
         return
     for each in rows.problems:
         message = f"{each.place}: {each.key} {each.reason}"

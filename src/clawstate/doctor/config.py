@@ -29,7 +29,7 @@ def check(state: State, *, fix: bool) -> Iterator[Finding]:
         layers = config.view().loaded.layers
     except StateError as error:
         remedy = "run 'clawstate config edit', or 'clawstate config undo'"
-        yield Finding(error.code, "error", str(config.path), str(error), remedy)
+        yield Finding.of(error, str(config.path), remedy)
         return
     for issue in issues:
         place = str(issue.file or config.path)

@@ -24,7 +24,7 @@ def check(state: State, *, fix: bool) -> Iterator[Finding]:  # noqa: ARG001 - no
     try:
         namespaces = state.dedupe.namespaces()
     except StateError as error:
-        yield Finding(error.code, "error", str(folder), str(error), "see the message")
+        yield Finding.of(error, str(folder), "see the message")
         return
     for name in namespaces:
         yield from _namespace(state, name)
@@ -42,7 +42,7 @@ def _namespace(state: State, name: str) -> Iterator[Finding]:
     # What has a copy is told, and mended, as any document.
     elif error is not None and not copy_path(path).exists():
         remedy = "restore it, or move it away: its keys are new then"
-        yield Finding(error.code, "error", str(path), str(error), remedy)
+        yield Finding.of(error, str(path), remedy)
 
 
 def _damage(state: State, path: Path) -> StateError | None:

@@ -21,7 +21,7 @@ def check(state: State, *, fix: bool) -> Iterator[Finding]:
         except StateError as error:
             remedy = "run 'clawstate doctor --fix', or move the file away"
             place = str(getattr(error, "path", state.paths.root))
-            found = [Finding(error.code, "error", place, str(error), remedy)]
+            found = [Finding.of(error, place, remedy)]
         yield from found
 
 

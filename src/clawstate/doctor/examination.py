@@ -63,7 +63,7 @@ def _guarded(check: Iterable[Finding], state: State) -> Iterator[Finding]:
         yield from check
     except StateError as error:
         path = getattr(error, "path", None) or str(state.paths.root)
-        yield Finding(error.code, "error", str(path), str(error), "see the message")
+        yield Finding.of(error, str(path), "see the message")
     except OSError as error:
         path, problem = error.filename or state.paths.root, error.strerror or str(error)
         remedy = "run clawstate as the user that the state belongs to"

@@ -24,10 +24,10 @@ def check(state: State, *, fix: bool, deep: bool) -> Iterator[Finding]:
         waiting = state.memory.stats()["waiting"]
         slow = state.memory.needs_optimizing()
     except CorruptError as error:
-        yield Finding(error.code, "error", path, str(error), "restore the newest backup")
+        yield Finding.of(error, path, "restore the newest backup")
         return
     except StateError as error:
-        yield Finding(error.code, "error", path, str(error), "see the message")
+        yield Finding.of(error, path, "see the message")
         return
     derived = [each for each in problems if each.startswith(_DERIVED)]
     for problem in problems:

@@ -30,7 +30,7 @@ def check(state: State, *, fix: bool) -> Iterator[Finding]:
         mended = set(state.sessions.heal()) if fix else set()
     except StateError as error:
         path = str(state.paths.sessions_index)
-        yield Finding(error.code, "error", path, str(error), "see the message")
+        yield Finding.of(error, path, "see the message")
         return
     for each in problems:
         remedy = "mended" if each in mended else each.remedy

@@ -20,10 +20,10 @@ def check(state: State, *, fix: bool, deep: bool = True) -> Iterator[Finding]:
         problems = state.transcripts.findings(deep=deep)
         remarks = state.transcripts.remarks() if deep and not problems else []
     except CorruptError as error:
-        yield Finding(error.code, "error", path, str(error), "restore the newest backup")
+        yield Finding.of(error, path, "restore the newest backup")
         return
     except StateError as error:
-        yield Finding(error.code, "error", path, str(error), "see the message")
+        yield Finding.of(error, path, "see the message")
         return
     yield from _without_session(state, path, fix=fix)
     derived = [each for each in problems if each.startswith(_DERIVED)]

@@ -109,7 +109,7 @@ class _Walk:
             return
         if original is not None:
             message = f"is another copy of {original.name}; name it to import it as well"
-            yield Problem(path, None, message)
+            yield Problem(path, None, message, is_by_rule=True)
         elif wanted:
             yield from self._file(path, root)
 
@@ -150,4 +150,4 @@ def _outward_link(path: Path, root: Path) -> Iterator[Problem]:
         return
     if target.is_dir() or target.suffix.lower() in SUFFIXES:
         message = "is a link out of the folder and was not followed; name its target to import it"
-        yield Problem(path, None, message)
+        yield Problem(path, None, message, is_by_rule=True)

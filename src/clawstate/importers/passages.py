@@ -49,11 +49,13 @@ class Problem:
     Something in a file that could not be taken in, while the rest could.
 
     The message is one sentence and never repeats what the file says there: that may be secret.
+    What is left out by rule, such as a second copy, `is_by_rule` and no failure.
     """
 
     path: Path
     line: int | None
     message: str
+    is_by_rule: bool = False
 
 
 Item: TypeAlias = Passage | Problem

@@ -39,7 +39,12 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(slots=True)
 class Report:
-    """What an import did: counts of files and records, and what could not be taken in."""
+    """
+    What an import did: counts of files and records, and what could not be taken in.
+
+    `failed` are the files that were refused, were not read to their end, or gave nothing but
+    problems; `files` counts those of them that could be opened.
+    """
 
     files: int = 0
     skipped: int = 0
@@ -49,6 +54,13 @@ class Report:
     removed: int = 0
     forgotten: int = 0
     problems: list[Problem] = field(default_factory=list)
+    failed: set[Path] = field(default_factory=set)
+
+    def fail(self, problem: Problem) -> None:
+        """Note that a file could not be taken, and why."""
+        self.problems.append(problem)
+        if not problem.is_by_rule:
+            self.failed.add(problem.path)
 
 
 def import_paths(
@@ -73,7 +85,7 @@ def import_paths(
     found: list[Found] = []
     for each in discover(absolute):
         if isinstance(each, Problem):
-            importer.report.problems.append(each)
+            importer.report.fail(each)
         else:
             found.append(each)
     sizes = [_size(each.path) for each in found]
@@ -103,15 +115,13 @@ class _Importer:
     def take(self, path: Path) -> None:
         """Bring what *path* says into the memory, and out of it what it says no more."""
         if has_half_pair(str(path)):
-            self.report.problems.append(
-                Problem(path, None, "has a name that is not UTF-8; rename it")
-            )
+            self.report.fail(Problem(path, None, "has a name that is not UTF-8; rename it"))
             return
         try:
             kind = self._kind or detect(path)
             fingerprint = _fingerprint(path, kind, self._tags)
         except UnavailableError as error:
-            self.report.problems.append(problem_of(path, error))
+            self.report.fail(problem_of(path, error))
             return
         self.report.files += 1
         if self._marks.get(str(path)) == fingerprint:
@@ -164,13 +174,16 @@ class _File:
         self._was_read_whole = True
 
     def take(self, fingerprint: str) -> None:
+        problems = len(self._report.problems)
         before = self._memory.imports.begin(self._source, namespace=self._namespace)
         records = self._records()
         while batch := list({each.id: each for each in islice(records, _BATCH)}.values()):
             self._seen.update(record.id for record in batch)
             self._keep([each for each in batch if each.id not in before.forgotten])
             self._report.forgotten += sum(each.id in before.forgotten for each in batch)
-        if not self._was_read_whole:
+        has_nothing = not self._seen and len(self._report.problems) > problems
+        if not self._was_read_whole or has_nothing:
+            self._report.failed.add(self._path)
             return  # what it did not get to say has not vanished
         vanished = sorted(before.known - self._seen)
         self._report.removed += self._memory.imports.finish(
