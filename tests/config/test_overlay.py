@@ -166,7 +166,7 @@ def test_unset_finds_the_file(config: Config, paths: StatePaths) -> None:
     config.unset("state.store")
     config.unset("auth.order")
 
-    assert config.get("state.store") is None
+    assert config.get("state.store") == "file"  # the default
     assert config.get("auth.order") is None
     assert "order" not in paths.config.read_text()
     with pytest.raises(NotFoundError):
@@ -260,7 +260,7 @@ def test_changes_of_the_overlay_are_noticed(config: Config, paths: StatePaths) -
 
     assert config.changed()
     assert not config.changed()
-    assert heard == [(None, "sqlite"), ("sqlite", "file")]
+    assert heard == [("file", "sqlite"), ("sqlite", "file")]
 
 
 LEGACY = """// the operator's

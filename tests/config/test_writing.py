@@ -282,7 +282,7 @@ def test_any_key_and_text_come_back_as_they_were(paths: StatePaths, key: str) ->
     assert config.get(path) == value
     assert config.get("env.vars") == {key: value}
     config.unset(path)
-    assert config.get("env.vars") == {}
+    assert paths.config.read_text() == TEXT
 
 
 def test_old_errors_do_not_stand_in_the_way(paths: StatePaths) -> None:

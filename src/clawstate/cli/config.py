@@ -166,7 +166,8 @@ def unset(session: Session, /, path: str, *, force: bool) -> None:
     """
     Remove what stands at PATH, with the comments on its lines.
 
-    With --agent it is removed from the file of this agent.
+    Objects that 'config set' had made around it and that are empty now go too. With --agent it is
+    removed from the file of this agent.
     """
     change = session.state.config.unset(path, force=force, agent_id=session.agent)
     _tell(session, change, "removed", path)

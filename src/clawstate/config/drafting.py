@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from clawstate.config.adoption import Excerpt, adopt_text
+from clawstate.config.comments import comments_in
 from clawstate.config.includes import Layer, include_all
 from clawstate.config.key_path import KeyPath, format_key_path, get_at, set_at, unset_at
 from clawstate.config.patch import set_text, unset_text
@@ -23,6 +24,9 @@ from clawstate.errors import ConfigError, InvalidError, NotFoundError
 from clawstate.files.json5_text import parse_document
 
 _Edit = Callable[[str, Path], str]
+
+Made = Callable[[Path, KeyPath, KeyPath], bool]
+"""Tells whether the object in a file, at a path there and in the whole, was made for a key."""
 
 
 class Draft:
@@ -57,8 +61,12 @@ class Draft:
         self._edit(source, lambda text, file: set_text(text, local, value, file=file))
         self._say(source, set_at(self.value, path, value))
 
-    def unset(self, path: KeyPath) -> None:
-        """Remove what is at *path*; raises `NotFoundError` if nothing is."""
+    def unset(self, path: KeyPath, *, made: Made | None = None) -> None:
+        """
+        Remove what is at *path*; raises `NotFoundError` if nothing is.
+
+        Objects that are empty then and that were *made* for it go too, unless they hold a comment.
+        """
         trace = self._layer.provenance.at(path)
         if trace is not None and trace.hidden:
             problem = f"would come back from {trace.hidden[0]}"
@@ -66,6 +74,8 @@ class Draft:
         source, local = self._place(path)
         self._edit(source, lambda text, file: unset_text(text, local, file=file).text)
         self._say(source, unset_at(self.value, path))
+        if made is not None:
+            self._prune(path[:-1], made)
 
     def adopt(self, path: KeyPath, value: Any, excerpt: Excerpt | None) -> None:
         """Put *value* at *path* as it was written elsewhere, its comments with it."""
@@ -112,6 +122,23 @@ class Draft:
             for file, text in self._texts.items()
             if text != _text(self._sources[file])
         )
+
+    def _prune(self, path: KeyPath, made: Made) -> None:
+        # An element of a list stays: those behind it would have other indices.
+        while path and isinstance(path[-1], str) and get_at(self.value, path) == {}:
+            try:
+                source, local = self._place(path)
+            except ConfigError:
+                return  # put together from several files: nothing was made here for one key
+            file = self.file if source is None else source.path
+            if not local or not made(file, local, path):
+                return
+            removed = _without_object(self._texts.get(file, _text(source)), local, file)
+            if removed is None:
+                return
+            self._keep(source, removed)
+            self._say(source, unset_at(self.value, path))
+            path = path[:-1]
 
     def _edit(self, source: Source | None, edit: _Edit) -> None:
         file = self.file if source is None else source.path
@@ -175,6 +202,20 @@ class Draft:
             else:
                 rest += [((*path, step), each) for step, each in (trace.children or {}).items()]
         return found
+
+
+def _without_object(text: str, path: KeyPath, file: Path) -> str | None:
+    """Return *text* without the empty object at *path*, or `None` if a comment would go with it."""
+    node = parse_document(text, path=file)
+    for step in path:
+        item = node.item(step)
+        if item is None:
+            return None
+        node = item.node
+    if node.value != {} or comments_in(text, node.start, node.end):
+        return None
+    removed = unset_text(text, path, file=file)
+    return None if removed.comments else removed.text
 
 
 def _text(source: Source | None) -> str:

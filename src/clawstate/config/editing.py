@@ -9,6 +9,7 @@ from typing import Any
 
 from clawstate.config.history import Change, History
 from clawstate.config.loading import Loaded
+from clawstate.config.made_objects import MadeObjects
 from clawstate.config.planning import meant, plan_apart, plan_set, plan_texts, plan_unset
 from clawstate.config.separating import Refused
 from clawstate.config.texts import difference
@@ -44,11 +45,12 @@ class Editor:
         return self.write(plan, force=force, load=self.load)
 
     def unset(self, path: str, *, force: bool) -> Change | None:
-        """Remove what is at *path*."""
+        """Remove what is at *path*, and objects left empty that were only made to hold it."""
         wanted = written(path)
+        made = MadeObjects(History(self.path))
 
         def plan(loaded: Loaded) -> Planned:
-            return plan_unset(loaded, meant(loaded, wanted))
+            return plan_unset(loaded, meant(loaded, wanted), made=made.holds)
 
         return self.write(plan, force=force, load=self.load)
 

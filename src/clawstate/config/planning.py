@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from clawstate.config.dotted_names import reading_for_edit
-from clawstate.config.drafting import Draft, require_part
-from clawstate.config.key_path import KeyPath, format_key_path, set_at, unset_at
+from clawstate.config.drafting import Draft, Made, require_part
+from clawstate.config.key_path import KeyPath, format_key_path, get_at, set_at, unset_at
 from clawstate.config.loading import Loaded
 from clawstate.config.merging import override
 from clawstate.config.path_grammar import WrittenPath
@@ -52,15 +52,19 @@ def plan_set(
     return _planned(loaded, shares.moves(), wanted, path)
 
 
-def plan_unset(loaded: Loaded, path: KeyPath) -> Planned:
-    """Return how to remove what is at *path*; raises `NotFoundError` if nothing is."""
+def plan_unset(loaded: Loaded, path: KeyPath, *, made: Made | None = None) -> Planned:
+    """
+    Return how to remove what is at *path*; raises `NotFoundError` if nothing is.
+
+    Objects that it leaves empty and that were *made* for it go too.
+    """
     require_part(path)
     try:
         wanted = unset_at(loaded.templates, path)
     except NotFoundError:
         hint = "'clawstate config show' shows what there is"
         raise NotFoundError("configuration value", format_key_path(path), hint) from None
-    planned = _planned(loaded, _removals(loaded, path), wanted, path)
+    planned = _planned(loaded, _removals(loaded, path, made), wanted, path)
     if planned is None:
         raise NotFoundError("configuration value", format_key_path(path), "it is not written")
     return planned
@@ -123,7 +127,7 @@ def _planned(loaded: Loaded, moves: list[Move], wanted: Any, path: KeyPath) -> P
             continue
         merged = override(main.value, over.value) if over.value else main.value
         is_alone = not over.value and not loaded.overlay.value
-        if is_alone or same(merged, wanted, ordered=False):
+        if is_alone or same(merged, _pruned(wanted, merged, path), ordered=False):
             rewrites = _ordered(main, over, first=[])
             return Planned(rewrites, merged, (format_key_path(path),)) if rewrites else None
     if problem is not None:
@@ -133,16 +137,33 @@ def _planned(loaded: Loaded, moves: list[Move], wanted: Any, path: KeyPath) -> P
     raise ConfigError(name, f"cannot be changed in {where} at once", hint)
 
 
-def _removals(loaded: Loaded, path: KeyPath) -> list[Move]:
+def _pruned(wanted: Any, merged: Any, path: KeyPath) -> Any:
+    """Return *wanted* without the empty objects above *path* that *merged* has no more."""
+    for size in range(len(path) - 1, 0, -1):
+        above = path[:size]
+        if _at(merged, above) is not None or _at(wanted, above) != {}:
+            break
+        wanted = unset_at(wanted, above)
+    return wanted
+
+
+def _at(tree: Any, path: KeyPath) -> Any:
+    try:
+        return get_at(tree, path)
+    except NotFoundError:
+        return None
+
+
+def _removals(loaded: Loaded, path: KeyPath, made: Made | None) -> list[Move]:
     def below(main: Draft, over: Draft) -> None:  # noqa: ARG001 - of its kind
-        main.unset(path)
+        main.unset(path, made=made)
 
     def above(main: Draft, over: Draft) -> None:  # noqa: ARG001 - of its kind
-        over.unset(path)
+        over.unset(path, made=made)
 
     def both(main: Draft, over: Draft) -> None:
-        over.unset(path)
-        main.unset(path)
+        over.unset(path, made=made)
+        main.unset(path, made=made)
 
     return [above, both] if Draft(loaded.overlay).has(path) else [below]
 

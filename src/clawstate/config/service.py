@@ -213,7 +213,11 @@ class Config:
     def unset(
         self, path: str, *, force: bool = False, agent_id: str | None = None
     ) -> Change | None:
-        """Remove what is at *path*; raises `NotFoundError`, and what `set` raises."""
+        """
+        Remove what is at *path*; raises `NotFoundError`, and what `set` raises.
+
+        Objects that are empty then go too if `set` had made them, unless they hold a comment.
+        """
         return self._editor(agent_id).unset(path, force=force)
 
     def text(self, *, agent_id: str | None = None, own: bool = False) -> str:
