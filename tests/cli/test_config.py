@@ -281,6 +281,8 @@ def test_a_key_that_nobody_knows_is_told_at_once(cli) -> None:
     assert done.code == 0
     assert "gateway.prt: unknown key; did you mean 'port'?" in done.err
     assert cli("config", "set", "gateway.port", "2").err == ""
+    assert "gateway.prt" in cli("config", "set", "gateway", "{prt: 2, port: 3}").err
+    assert "logging.level" in cli("config", "set", "logging.level", "louder").err
 
 
 def test_a_change_leaves_the_rest_of_the_text(cli, file: Path) -> None:

@@ -214,7 +214,7 @@ def test_removal_that_uncovers_a_value_is_refused(paths: StatePaths) -> None:
     ("path", "value", "word"),
     [
         ("gateway.port", "many", "gateway.port"),
-        ("gateway.mode", "upside-down", "gateway.mode"),
+        ("memory.store.type", "upside-down", "memory.store.type"),
         ("gateway", [1], "gateway"),
         ("agents.list[5].id", "x", "elements"),
         ("agents.list.id", "x", "array"),

@@ -272,19 +272,22 @@ def _require_no_secret(steps: KeyPath, value: Any) -> None:
 
 
 def _warn_of_unknown(session: Session, paths: Sequence[str]) -> None:
-    """Say that a key which was set is none that anybody knows, and which one it resembles."""
-    from clawstate.config.path_grammar import parse_key_path  # noqa: PLC0415 - see `NOUNS`
+    """Say what `validate` says of a key that was set, or of what is below it: nobody knows it."""
+    from clawstate.config.path_grammar import format_key_path, parse_key_path  # noqa: PLC0415 - see `NOUNS`
     from clawstate.errors import StateError  # noqa: PLC0415
 
     with suppress(StateError):  # what is wrong with the rest is told by `validate`
         steps = {parse_key_path(path) for path in paths}
-        for each in session.state.config.issues():
-            if each.message == "unknown key" and any(
-                path[: len(each.path)] == each.path for path in steps
-            ):
-                session.output.warn(
-                    f"{'.'.join(map(str, each.path))}: unknown key{each.hint and '; '}{each.hint}"
-                )
+        for each in session.state.config.issues(agent_id=session.agent):
+            if each.severity == "warning" and any(_touch(path, each.path) for path in steps):
+                name = format_key_path(each.path)
+                session.output.warn(f"{name}: {each.message}{each.hint and '; '}{each.hint}")
+
+
+def _touch(path: KeyPath, other: KeyPath) -> bool:
+    """Tell whether one of two key paths is, or lies below, the other."""
+    size = min(len(path), len(other))
+    return size > 0 and path[:size] == other[:size]
 
 
 def undo_hint(session: Session, change: Change) -> str:

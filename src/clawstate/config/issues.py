@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
+from clawstate.config.own_settings import OWN
 from clawstate.config.path_grammar import KeyPath, format_key_path
 from clawstate.files.json5_text import Node, Place
 from clawstate.interrupts import load_modules
@@ -27,6 +28,7 @@ OF_THE_STATE: tuple[KeyPath, ...] = (
 )
 """What a state has once, whatever its agents."""
 
+_MAYBE_NEWER = "a newer OpenClaw may know it"
 _FORBIDDEN = frozenset({"__proto__", "prototype", "constructor"})
 
 
@@ -90,7 +92,8 @@ def check(
 
     *value* is what the text means after its includes and variables were put in; *document* is the
     tree of the *text* that it comes from, or *finder* knows the places in several. Known keys must
-    have their types; unknown and old keys and keys that are written twice are warnings; names that
+    have their types; unknown and old keys, keys that are written twice, and words of OpenClaw's that
+    are none of those known are warnings; names that
     mislead JavaScript programs, and two agents that share an `agentDir`, are errors.
     """
     load_modules("clawstate.config.schema.places")
@@ -165,10 +168,11 @@ def _mistakes(value: Any, places: Finder) -> Iterator[Issue]:
         return
     for each in mistakes:
         place = places.of_key(each.path) if each.is_key else places.of_value(each.path)
-        # A newer OpenClaw may know it, as it may know another key; what we read has to be known.
-        is_open = each.is_choice and "memorySearch" in each.path
+        # A newer OpenClaw may know it, as it may know another key; what only we read it cannot.
+        is_open = each.is_choice and not any(each.path[: len(own)] == own for own in OWN)
+        hint = advice(each) or (_MAYBE_NEWER if is_open else "")
         severity: Severity = "warning" if is_open else "error"
-        yield _issue(each.path, sentence(each), place, advice(each), severity=severity)
+        yield _issue(each.path, sentence(each), place, hint, severity=severity)
 
 
 def _forbidden(value: Any, places: Finder) -> Iterator[Issue]:

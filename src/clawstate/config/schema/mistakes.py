@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -9,6 +10,8 @@ from clawstate.config.path_grammar import KeyPath
 from clawstate.config.schema.wording import Mistake, expectation
 
 _SOURCE = "source"
+_QUOTED = re.compile("'<?([^'<>]*)>?'")
+_OF_CHOICES = frozenset({"literal_error", "union_tag_invalid"})
 
 
 def mistakes_of(value: Any, errors: Iterable[Mapping[str, Any]]) -> list[Mistake]:
@@ -17,7 +20,8 @@ def mistakes_of(value: Any, errors: Iterable[Mapping[str, Any]]) -> list[Mistake
     for error in errors:
         each = _mistake(value, error)
         first = mistakes.setdefault((each.path, each.is_key), each)
-        first.is_choice &= each.is_choice
+        first.is_choice |= each.is_choice
+        first.choices += _choices(error)
         first.expected.append(expectation(error["type"], error.get("ctx", {})))
     return list(mistakes.values())
 
@@ -30,9 +34,18 @@ def _mistake(value: Any, error: Mapping[str, Any]) -> Mistake:
     path = data_path(value, location, culprit)
     if kind.startswith("union_tag") and isinstance(culprit, dict):
         missing = _SOURCE not in culprit
-        return Mistake((*path, _SOURCE), culprit.get(_SOURCE), is_missing=missing)
-    is_choice = kind == "literal_error" and isinstance(culprit, str)
+        found = culprit.get(_SOURCE)
+        is_choice = isinstance(found, str)
+        return Mistake((*path, _SOURCE), found, is_missing=missing, is_choice=is_choice)
+    is_switch = culprit in {"true", "false"} if isinstance(culprit, str) else True
+    is_choice = kind == "literal_error" and not is_switch
     return Mistake(path, culprit, is_key=location[-1:] == ("[key]",), is_choice=is_choice)
+
+
+def _choices(error: Mapping[str, Any]) -> list[str]:
+    context = error.get("ctx", {})
+    known = str(context.get("expected_tags" if "expected_tags" in context else "expected", ""))
+    return _QUOTED.findall(known) if error["type"] in _OF_CHOICES else []
 
 
 def data_path(value: Any, location: tuple[str | int, ...], culprit: Any) -> KeyPath:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from clawstate.config.path_grammar import KeyPath
@@ -36,6 +37,7 @@ _BOUNDS: dict[str, Callable[[Context], str]] = {
     "union_tag_invalid": lambda context: _tags(str(context["expected_tags"])),
     REFUSED: lambda context: str(context["expected"]),
 }
+_LONGEST = 100  # of a text that is compared with those that are known
 _SHAPES = {VALUE: "text", OBJECT: "an object", LIST: "a list"}
 
 
@@ -44,7 +46,7 @@ class Mistake:
     """
     What stands at *path*, where one of *expected* should; if it *is_key*, the key is wrong.
 
-    It *is_choice* if it is text, and none of the texts that are known.
+    It *is_choice* if it is text, and none of the *choices*, the texts that are known.
 
     Lives as long as a check does: *found* may be a secret, so it is shown nowhere.
     """
@@ -55,6 +57,7 @@ class Mistake:
     is_key: bool = False
     is_missing: bool = False
     is_choice: bool = False
+    choices: list[str] = field(default_factory=list)
 
 
 def expectation(kind: str, context: Context) -> str:
@@ -78,6 +81,8 @@ def advice(mistake: Mistake) -> str:
     """Return what to do about it, or nothing."""
     if mistake.is_missing or mistake.is_key:
         return "add the key" if mistake.is_missing else "choose another"
+    if mistake.is_choice and (near := _near(mistake)):
+        return f"did you mean {near!r}?"
     found, wanted = mistake.found, " or ".join(dict.fromkeys(mistake.expected))
     if found is None:
         return "remove the key to get its default"
@@ -90,6 +95,13 @@ def advice(mistake: Mistake) -> str:
     if not isinstance(found, dict | list) and wanted == "a list":
         return "put it in square brackets"
     return ""
+
+
+def _near(mistake: Mistake) -> str:
+    """Return the one of the texts that are known that is meant, as it seems, or nothing."""
+    choices = {each.lower(): each for each in mistake.choices}
+    close = get_close_matches(str(mistake.found).strip().lower()[:_LONGEST], choices, 1, 0.7)
+    return choices[close[0]] if close else ""
 
 
 def _tags(text: str) -> str:
