@@ -92,9 +92,9 @@ def check(
 
     *value* is what the text means after its includes and variables were put in; *document* is the
     tree of the *text* that it comes from, or *finder* knows the places in several. Known keys must
-    have their types; unknown and old keys, keys that are written twice, and words of OpenClaw's that
-    are none of those known are warnings; names that
-    mislead JavaScript programs, and two agents that share an `agentDir`, are errors.
+    have their types; unknown and old keys, keys that are written twice, and words of OpenClaw's
+    that are none of those known are warnings; names that mislead JavaScript programs, and two
+    agents that share an `agentDir`, are errors.
     """
     load_modules("clawstate.config.schema.places")
     from clawstate.config.schema.places import Places  # noqa: PLC0415 - loaded with the first check
