@@ -18,6 +18,7 @@ from typing import Any
 from clawstate.clock import to_iso
 from clawstate.errors import StateError
 from clawstate.files.atomic import create_private_file
+from clawstate.files.descriptors import Descriptor
 from clawstate.secret_rules import without_secrets
 
 _LONGEST = 1 << 20  # bytes of a trail that is still appended to
@@ -60,11 +61,10 @@ def append_audit(path: Path, written: Written, *, at: float, actor: str) -> None
         if os.path.lexists(path) and path.lstat().st_size > _LONGEST:
             path.replace(path.with_name(f"{path.name}.1"))
         create_private_file(path)
-        descriptor = os.open(path, _APPEND)
-        try:
-            os.write(descriptor, line.encode())
-        finally:
-            os.close(descriptor)
+        descriptor = Descriptor()
+        descriptor.open(path, _APPEND)
+        with descriptor as number:
+            os.write(number, line.encode())
 
 
 def _document(written: Written, at: float, actor: str) -> dict[str, Any]:

@@ -87,9 +87,9 @@ def _private_content(path: Path, limit: int, setting: str) -> bytes:
             descriptor = open_regular(path)
         except NotFoundError as error:
             raise NotFoundError("file", str(path), f"write it, or correct {setting}") from error
-        with os.fdopen(descriptor):
-            _require_closed(path, os.fstat(descriptor), forbidden=0o077)
-            return read_all(descriptor, limit, path)
+        with descriptor as number:
+            _require_closed(path, os.fstat(number), forbidden=0o077)
+            return read_all(number, limit, path)
 
 
 def _require_closed(path: Path, found: os.stat_result, *, forbidden: int) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clawstate.errors import InvalidError
+from clawstate.files.descriptors import Descriptor
 from clawstate.files.json_text import dump_pretty
 from clawstate.files.ownership import give_to_owner, make_directory
 from clawstate.files.refusals import translated
@@ -124,11 +125,10 @@ def create_private_file(path: Path) -> None:
     make_private_dir(path.parent)
     with translated(path, "could not be prepared"), _opened_directory(path.parent) as folder:
         try:
-            made = os.open(_name(path, folder), _CREATE, _PRIVATE_FILE, dir_fd=folder)
-            try:
-                give_to_owner(made, path.parent if folder is None else folder)
-            finally:
-                os.close(made)
+            made = Descriptor()
+            made.open(_name(path, folder), _CREATE, _PRIVATE_FILE, folder=folder)
+            with made as number:
+                give_to_owner(number, path.parent if folder is None else folder)
         except FileExistsError:
             _require_ours(path, _require_replaceable(path, folder))
         _sync_directory(folder)
@@ -161,12 +161,10 @@ def _opened_directory(path: Path) -> Iterator[int | None]:
     if not _POSIX:
         yield None
         return
-    descriptor = os.open(path, _OPEN_DIRECTORY)
-    try:
-        yield descriptor
-    finally:
-        with suppress(OSError):  # nothing was written through it, so nothing can be lost
-            os.close(descriptor)
+    descriptor = Descriptor()
+    descriptor.open(path, _OPEN_DIRECTORY)
+    with descriptor as number:
+        yield number
 
 
 def _name(path: Path, folder: int | None) -> str:
@@ -251,8 +249,9 @@ def _replace(
     name = f"{_temporary_prefix(path.name)}.{token}.tmp"
     if folder is None:
         name = str(path.with_name(name))
+    descriptor = Descriptor()
     try:
-        descriptor = os.open(name, _CREATE, mode, dir_fd=workshop)
+        number = descriptor.open(name, _CREATE, mode, folder=workshop)
     except FileExistsError as error:
         raise InvalidError(str(path.with_name(name)), "is in the way", "move it away") from error
     except OSError:
@@ -260,7 +259,7 @@ def _replace(
         raise
     try:
         if folder is not None:
-            give_to_owner(descriptor, folder, replaced=found)
+            give_to_owner(number, folder, replaced=found)
         _fill(descriptor, data, mode)
         if fence is not None:
             fence()
@@ -294,16 +293,14 @@ def _is_there(name: str, folder: int | None) -> bool:
     return True
 
 
-def _fill(descriptor: int, data: bytes, mode: int) -> None:
-    try:
-        _widen(descriptor, mode)
+def _fill(descriptor: Descriptor, data: bytes, mode: int) -> None:
+    with descriptor as number:
+        _widen(number, mode)
         rest = memoryview(data)
         while rest:
-            rest = rest[_written(descriptor, rest) :]
+            rest = rest[_written(number, rest) :]
         # A failed fsync is final: the kernel forgets the error, so that a second one would lie.
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        os.fsync(number)
 
 
 def _widen(descriptor: int, mode: int) -> None:

@@ -7,6 +7,7 @@ import fcntl
 import os
 import weakref
 from functools import partial
+from types import TracebackType
 
 
 class Descriptor:
@@ -54,6 +55,17 @@ class Descriptor:
         """Close it if it is open."""
         _close(self._numbers)
         _open.pop(id(self), None)
+
+    def __enter__(self) -> int:
+        return self.number
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
 
 class _Note(weakref.ref[Descriptor]):

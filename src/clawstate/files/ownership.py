@@ -11,6 +11,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from clawstate.files.descriptors import Descriptor
+
 _FOLDER = (
     os.O_RDONLY
     | getattr(os, "O_DIRECTORY", 0)
@@ -52,11 +54,10 @@ def make_directory(path: Path, mode: int = 0o700) -> None:
     if not is_root():
         return
     with suppress(OSError):
-        descriptor = os.open(path, _FOLDER)
-        try:
+        descriptor = Descriptor()
+        descriptor.open(path, _FOLDER)
+        with descriptor as number:
             # Only what can be the one that was just made: ours, and empty.
-            is_ours = os.fstat(descriptor).st_uid == 0
-            if is_ours and not os.listdir(descriptor):  # noqa: PTH208 - of a descriptor
-                give_to_owner(descriptor, path.parent)
-        finally:
-            os.close(descriptor)
+            is_ours = os.fstat(number).st_uid == 0
+            if is_ours and not os.listdir(number):  # noqa: PTH208 - of a descriptor
+                give_to_owner(number, path.parent)

@@ -6,8 +6,10 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from clawstate.errors import InvalidError, LimitError, NotFoundError
+from clawstate.files.descriptors import Descriptor
 from clawstate.files.refusals import translated
 
 _CHUNK = 1 << 20
@@ -22,37 +24,42 @@ def read_regular(path: Path, *, limit: int) -> bytes:
     Never use it on a database that SQLite has open. Raises `NotFoundError`, `InvalidError` for a
     link or anything but a regular file, `LimitError`, or `UnavailableError`.
     """
-    with translated(path, "was not read"):
-        descriptor = open_regular(path)
-        try:
-            return read_all(descriptor, limit, path)
-        finally:
-            os.close(descriptor)
+    with translated(path, "was not read"), open_regular(path) as number:
+        return read_all(number, limit, path)
 
 
-def open_regular(path: Path) -> int:
+def open_regular(path: Path) -> Descriptor:
     """
-    Return a descriptor of the regular file *path*, following no link and waiting for no pipe.
+    Open the regular file *path*, following no link and waiting for no pipe.
 
     Raises `NotFoundError`, `InvalidError`, `OSError`.
     """
+    descriptor = Descriptor()
     try:
-        descriptor = os.open(path, _READ)
+        number = descriptor.open(path, _READ)
     except FileNotFoundError as error:
         raise NotFoundError("file", str(path)) from error
     except OSError as error:
         if error.errno not in {errno.ELOOP, errno.ENXIO}:
             raise
         raise InvalidError(str(path), "is a link or a socket", "move it away") from error
+    mode = 0
     try:
-        mode = os.fstat(descriptor).st_mode
-    except BaseException:
-        os.close(descriptor)
-        raise
+        mode = os.fstat(number).st_mode
+    finally:
+        if not stat.S_ISREG(mode):
+            descriptor.close()
     if stat.S_ISREG(mode):
         return descriptor
-    os.close(descriptor)
     raise InvalidError(str(path), f"is {kind_of(mode)}, not a file", "move it away")
+
+
+def regular_stream(path: Path) -> BinaryIO:
+    """Return the bytes of the regular file *path* as a stream; raises as `open_regular`."""
+    with open_regular(path) as number:
+        # One step of code in C, as in `Descriptor`; a stream that is lost closes itself.
+        (stream,) = map(open, map(os.dup, (number,)), ("rb",))
+        return cast("BinaryIO", stream)
 
 
 def read_all(descriptor: int, limit: int, path: Path) -> bytes:

@@ -62,18 +62,14 @@ def read_stamped(path: Path, *, limit: int) -> tuple[bytes, Stamp, bool]:
 
     Raises what `read_regular` raises.
     """
-    with translated(path, "was not read"):
-        descriptor = open_regular(path)
-        try:
-            while True:
-                before = _stamp(os.fstat(descriptor))
-                settled = before.is_settled
-                content = read_all(descriptor, limit, path)
-                if _stamp(os.fstat(descriptor)) == before:
-                    return content, before, settled
-                os.lseek(descriptor, 0, os.SEEK_SET)
-        finally:
-            os.close(descriptor)
+    with translated(path, "was not read"), open_regular(path) as number:
+        while True:
+            before = _stamp(os.fstat(number))
+            settled = before.is_settled
+            content = read_all(number, limit, path)
+            if _stamp(os.fstat(number)) == before:
+                return content, before, settled
+            os.lseek(number, 0, os.SEEK_SET)
 
 
 def _stamp(found: os.stat_result) -> Stamp:

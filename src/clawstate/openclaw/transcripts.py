@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any, BinaryIO
 from clawstate.errors import CorruptError, NotFoundError, StateError
 from clawstate.files.json_text import parse_json
 from clawstate.files.refusals import translated
-from clawstate.files.regular import open_regular
+from clawstate.files.regular import regular_stream
 from clawstate.openclaw import zstd
 from clawstate.openclaw.snapshot import Snapshot
 
@@ -155,7 +154,7 @@ class Transcripts:
         for folder in self._cold_folders():
             try:
                 with translated(folder / name, "was not read"):
-                    return os.fdopen(open_regular(folder / name), "rb")
+                    return regular_stream(folder / name)
             except NotFoundError:
                 continue
         raise NotFoundError("cold archive", name, "bring back the directory sessions/cold")
@@ -170,7 +169,7 @@ class Transcripts:
 def archived_file_lines(path: Path) -> Iterator[Line]:
     """Yield the lines of the compressed file *path* of a deleted or reset session."""
     try:
-        with translated(path, "was not read"), os.fdopen(open_regular(path), "rb") as stream:
+        with translated(path, "was not read"), regular_stream(path) as stream:
             for line in zstd.lines(stream, limit=MOST_BYTES, place=str(path)):
                 yield Line(line.decode())
     except UnicodeDecodeError:

@@ -15,6 +15,7 @@ import stat
 from pathlib import Path
 
 from clawstate.errors import InvalidError, LimitError, NotFoundError
+from clawstate.files.descriptors import Descriptor
 from clawstate.files.ownership import give_to_owner, make_directory
 from clawstate.files.regular import read_regular
 
@@ -34,15 +35,11 @@ def copy_path(path: Path) -> Path:
 
 def keep_copy(path: Path, data: bytes) -> None:
     """Keep *data* as the last good copy of *path*; for the holder of its lock. Never raises."""
-    with contextlib.suppress(OSError):
-        descriptor = _opened(copy_path(path))
-        try:
-            whole = data + _digest(data)
-            os.pwrite(descriptor, whole, 0)  # cut short, it has a wrong digest
-            if os.fstat(descriptor).st_size > len(whole):
-                os.ftruncate(descriptor, len(whole))
-        finally:
-            os.close(descriptor)
+    with contextlib.suppress(OSError), _opened(copy_path(path)) as number:
+        whole = data + _digest(data)
+        os.pwrite(number, whole, 0)  # cut short, it has a wrong digest
+        if os.fstat(number).st_size > len(whole):
+            os.ftruncate(number, len(whole))
 
 
 def read_copy(path: Path, *, limit: int) -> bytes | None:
@@ -68,27 +65,28 @@ def copied_at(path: Path) -> int:
     return 0
 
 
-def _opened(copy: Path) -> int:
-    """Return a descriptor of *copy*, made if need be; raises `OSError` for what is not ours."""
+def _opened(copy: Path) -> Descriptor:
+    """Open *copy*, made if need be; raises `OSError` for what is not ours."""
     if copy.parent.is_symlink():
         raise NotADirectoryError(copy.parent)
+    descriptor = Descriptor()
     try:
-        descriptor = os.open(copy, _WRITE)
+        number = descriptor.open(copy, _WRITE)
     except FileNotFoundError:
         with contextlib.suppress(FileExistsError):
             make_directory(copy.parent)
         return _made(copy)
-    found = os.fstat(descriptor)
+    found = os.fstat(number)
     if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and not found.st_mode & _OTHERS:
         return descriptor
-    os.close(descriptor)
+    descriptor.close()
     copy.unlink()  # whatever has the name, the secrets shall not go there
     return _made(copy)
 
 
-def _made(copy: Path) -> int:
-    descriptor = os.open(copy, _CREATE, 0o600)
-    give_to_owner(descriptor, copy.parent)
+def _made(copy: Path) -> Descriptor:
+    descriptor = Descriptor()
+    give_to_owner(descriptor.open(copy, _CREATE, 0o600), copy.parent)
     return descriptor
 
 

@@ -8,6 +8,7 @@ import os
 import shlex
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from clawstate.errors import InvalidError, NotFoundError, UnavailableError
@@ -69,15 +70,14 @@ def read_key_file(path: Path) -> bytes:
 def read_private(path: Path, *, missing: str) -> str:
     """Return the text of *path*, which only we and root may read; raises as `read_key_file`."""
     with translated(path, "was not read"):
-        try:
+        descriptor = None
+        with suppress(NotFoundError):
             descriptor = open_regular(path)
-        except NotFoundError:
-            descriptor = -1
-        if descriptor < 0:
+        if descriptor is None:
             raise UnavailableError(str(path), "is missing", missing)
-        with os.fdopen(descriptor, "rb"):
-            _require_ours(path, os.fstat(descriptor))
-            raw = read_all(descriptor, _LIMIT, path)
+        with descriptor as number:
+            _require_ours(path, os.fstat(number))
+            raw = read_all(number, _LIMIT, path)
     try:
         return raw.decode()
     except UnicodeDecodeError:

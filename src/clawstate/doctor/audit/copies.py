@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from clawstate.doctor.audit.survey import Spot, Survey
 from clawstate.doctor.audit.tree import Entry
 from clawstate.errors import NotFoundError, StateError
 from clawstate.files.refusals import translated
-from clawstate.files.regular import open_regular
+from clawstate.files.regular import regular_stream
 
 Progress = Callable[[int, int, str], object]
 
@@ -93,7 +92,7 @@ def _beside(path: Path) -> Iterable[Path]:
 
 def _in_file(path: Path, wanted: Iterable[KnownSecret]) -> _Found | None:
     """Return which of *wanted* the file holds, and where first; `None` for a database."""
-    with translated(path, "was not searched"), os.fdopen(open_regular(path), "rb") as file:
+    with translated(path, "was not searched"), regular_stream(path) as file:
         first = file.read(_CHUNK)
         if first.startswith(_HEADER):
             return None

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from clawstate.files.atomic import make_private_dir, write_atomic
+from clawstate.files.descriptors import Descriptor
 from clawstate.files.ownership import give_to_owner
 from clawstate.files.refusals import translated
 
 _FEW = 16  # files, up to which each is rather synced by itself than all that the machine wrote
-_CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0)
+_CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
 
 
 def write_batch(folder: Path, files: Mapping[Path, bytes], *, fence: Callable[[], object]) -> None:
@@ -48,15 +49,16 @@ def write_batch(folder: Path, files: Mapping[Path, bytes], *, fence: Callable[[]
 
 def _staged(folder: Path, data: bytes) -> Path:
     path = folder / f"batch.{secrets.token_hex(8)}.tmp"
-    with os.fdopen(os.open(path, _CREATE, 0o600), "wb") as file:
-        give_to_owner(file.fileno(), folder)
+    descriptor = Descriptor()
+    descriptor.open(path, _CREATE, 0o600)
+    with descriptor as number, os.fdopen(number, "wb", closefd=False) as file:
+        give_to_owner(number, folder)
         file.write(data)
     return path
 
 
 def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    descriptor = Descriptor()
+    descriptor.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    with descriptor as number:
+        os.fsync(number)

@@ -12,6 +12,7 @@ from typing import Any
 
 from clawstate.clock import Clock, system_clock, to_iso
 from clawstate.errors import FallbackWarning
+from clawstate.files.descriptors import Descriptor
 from clawstate.files.json_text import dump_compact
 from clawstate.stores.sessions.entry import Document
 from clawstate.stores.sessions.index import Index, is_usable
@@ -74,8 +75,10 @@ class TranscriptMirror(NoMirror):
             "cwd": str(Path.home()),
         }
         with contextlib.suppress(FileExistsError):
-            number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(number, "wb") as stream:
+            descriptor = Descriptor()
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor.open(path, flags, 0o600)
+            with descriptor as number, os.fdopen(number, "wb", closefd=False) as stream:
                 stream.write(f"{dump_compact(header)}\n".encode())
 
 
