@@ -42,11 +42,12 @@ def test_the_doctor_tells_what_it_may_not_look_at(cli, locked) -> None:
 
 
 def test_the_status_says_what_cannot_be_read(cli, locked) -> None:
-    """The `status` of a state of another user is one failure, and does not call it empty."""
+    """The `status` of a state of another user says so of each part, and does not call it empty."""
     ran = cli("--state-dir", locked, "status", "--json")
 
-    assert (ran.code, ran.json["error"]["type"]) == (1, "unavailable")
-    assert str(locked) in ran.json["error"]["message"]
+    assert (ran.code, ran.json["memory"]["error"]["type"]) == (1, "unavailable")
+    assert str(locked) in ran.json["memory"]["error"]["message"]
+    assert "records" not in ran.json["memory"]
 
 
 def test_the_status_says_which_store_cannot_be_read(cli, tmp_path) -> None:
@@ -56,10 +57,38 @@ def test_the_status_says_which_store_cannot_be_read(cli, tmp_path) -> None:
     path.parent.mkdir()
     path.write_bytes(b'{"version": 99}')
 
-    records = cli("status", "--json").json["records"]
+    ran = cli("status", "--json")
 
+    records = ran.json["records"]
+    assert ran.code == 1
     assert "pairing.json" in records["pairingRequests"]
     assert (records["sessions"], records["pairedDevices"]) == (1, 0)
+
+
+def test_the_status_counts_what_is_whole_beside_a_damaged_memory(cli, tmp_path) -> None:
+    """A memory that cannot be read says why in its place, and all else is told as always."""
+    cli("sessions", "create", "k")
+    cli("memory", "add", "tea")
+    (tmp_path / "state" / "memory" / "memory.db").write_bytes(b"no database" * 1000)
+
+    ran = cli("status", "--json")
+
+    assert ran.code == 1
+    assert ran.json["memory"]["error"]["type"] == "corrupt"
+    assert "memory.db" in ran.json["memory"]["path"]
+    assert (ran.json["records"]["sessions"], ran.json["records"]["engine"]) == (1, "file")
+
+
+def test_the_status_counts_what_is_whole_beside_a_broken_configuration(cli, tmp_path) -> None:
+    """What needs the configuration says what is wrong with it; the memory is counted."""
+    cli("memory", "add", "tea")
+    (tmp_path / "state" / "openclaw.json").write_text("{gateway: ")
+
+    ran = cli("status", "--json")
+
+    assert ran.code == 1
+    assert "openclaw.json" in ran.json["records"]["sessions"]
+    assert ran.json["memory"]["records"] == 1
 
 
 def test_a_damaged_document_is_told_once(cli, tmp_path) -> None:

@@ -31,7 +31,7 @@ OURS: list[tuple[str, Any]] = [
     ("pairing.limit", 4),
     ("caches.query.maxEntries", 1),
     ("locks.stale", 40_000),
-    ("memory.store.type", "lancedb"),
+    ("memory.store.type", "sqlite"),
     ("gateway.host", "localhost"),
     ("auth.order", ["openai:a", "openai:b"]),
     ("gateway.auth.token", {"source": "keyring", "provider": "default", "id": "x"}),

@@ -241,3 +241,30 @@ def test_plugin_may_stand_beside_our_own_memory(root: Path) -> None:
     ):
         assert not list(unsupported({"plugins": {"entries": entry}, **beside}))
     assert list(unsupported({"plugins": {"entries": entry}}))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("memory.store.type", "lancedb"),
+        ("memory", {"store": {"type": "lancedb"}}),
+        ("state.store", "postgres://db/x"),
+        (
+            "plugins.entries.memory-lancedb.config.embedding",
+            {"apiKey": "${KEY}", "provider": "openai"},
+        ),
+    ],
+)
+def test_a_setting_that_cannot_be_followed_is_refused_when_it_is_set(
+    tmp_path: Path, path: str, value: Any
+) -> None:
+    """It is refused in the words of `issues`, and nothing is written; *force* lets it through."""
+    config = Config(StatePaths(tmp_path), env={"HOME": "/h", "KEY": "k"}, cwd=tmp_path)
+
+    with pytest.raises(ConfigError, match="this version") as caught:
+        config.set(path, value)
+
+    assert not config.path.exists()
+    config.set(path, value, force=True)
+    assert caught.value.problem in {each.message for each in config.issues()}
+    config.set("gateway.port", 2)

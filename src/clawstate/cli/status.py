@@ -24,15 +24,17 @@ if TYPE_CHECKING:
 @click.command(cls=Command, examples=("clawstate status --json",))
 @pass_session
 def status(session: Session) -> None:
-    """Show what is kept, and where: sizes, counts, versions, the last durable write."""
+    """
+    Show what is kept, and where: sizes, counts, versions, the last durable write.
+
+    What cannot be read says why in its place, and the exit code is 1 then; all else is counted.
+    """
     import apsw  # noqa: PLC0415 - see `NOUNS`
 
     from clawstate.cli.tables import aligned  # noqa: PLC0415
 
     state = session.state
     place, memory, failed = _memory(state)
-    if failed is not None and session.output.as_json:
-        raise failed
     changed = _last_write(state, memory.pop("changed", None))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ElsewhereWarning)  # shown among the rest
@@ -44,7 +46,12 @@ def status(session: Session) -> None:
         "sqlite": apsw.sqlite_lib_version(),
         "lastDurableWrite": None if changed is None else to_iso(changed),
         **times(lastDurableWrite=changed),
-        "memory": {"engine": "sqlite", "path": place, **dialect(memory)},
+        "memory": {
+            "engine": "sqlite",
+            "path": place,
+            **dialect(memory),
+            **({} if failed is None else {"error": _error(failed)}),
+        },
         "records": {camel(name): value for name, value in kept.items()},
     }
     openclaw, left = _openclaw(state), _left_behind(state)
@@ -58,8 +65,14 @@ def status(session: Session) -> None:
     shown = {"memory": place, **memory} if os.path.lexists(place) and failed is None else {}
     full = {name: value for name, value in kept.items() if value}
     session.output.emit(document, *aligned(_once({**top, **full, **left, **shown})))
-    if failed is not None:
+    if failed is not None and not session.output.as_json:
         raise failed
+    if failed is not None or any(isinstance(each, _Problem) for each in kept.values()):
+        raise click.exceptions.Exit(1)
+
+
+def _error(failed: StateError) -> dict[str, str]:
+    return {"type": failed.code, "message": str(failed)}
 
 
 def _memory(state: State) -> tuple[str, dict[str, Any], StateError | None]:

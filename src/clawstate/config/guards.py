@@ -9,7 +9,8 @@ from clawstate.config.issues import Issue, check, check_agent
 from clawstate.config.key_path import format_key_path, get_at
 from clawstate.config.loading import Loaded
 from clawstate.config.reading import MAX_CONFIG_BYTES
-from clawstate.config.substitution import substitute
+from clawstate.config.substitution import Substituted, substitute
+from clawstate.config.unsupported import Unsupported, unsupported
 from clawstate.errors import ConfigError, NotFoundError
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def require_sane(
     Raise `ConfigError` if what is *planned* brings a new error, or looks like an accident.
 
     An error that was there before does not stand in the way of mending something else. *force*
-    lets through what looks like an accident, and variables that are not set; never a wrong type.
+    lets through what looks like an accident, what this version cannot follow, and variables that
+    are not set; never a wrong type.
     """
     templates = planned.templates
     if not isinstance(templates, dict):
@@ -40,22 +42,37 @@ def require_sane(
         problem = f"would have more than {MAX_LEVELS} levels"
         raise ConfigError(str(loaded.path), problem, "flatten the settings")
     substituted = substitute(templates, loaded.variables)
-    judge = check if agent is None else check_agent
-    old = {_sign(issue) for issue in judge(loaded.resolved) if issue.severity == "error"}
-    new = [issue for issue in judge(substituted.value) if issue.severity == "error"]
-    for issue in new:
-        if _sign(issue) not in old:
-            raise ConfigError(format_key_path(issue.path), issue.message, issue.hint)
-    known = {missing.name for missing in loaded.missing}
-    for missing in substituted.missing:
-        if missing.name not in known and not force:
-            problem = f"needs the variable {missing.name}, which is not set"
-            hint = "set it, in .env for example, or use --force"
-            raise ConfigError(format_key_path(missing.path), problem, hint)
+    _require_valid(loaded, substituted.value, agent)
+    if not force:
+        _require_followed(loaded, substituted)
     odd = odd_changes(loaded, planned)
     if odd and not force:
         hint = "use --force if it is meant"
         raise ConfigError(str(loaded.path), f"the change looks like an accident: {odd[0]}", hint)
+
+
+def _require_valid(loaded: Loaded, resolved: Any, agent: str | None) -> None:
+    judge = check if agent is None else check_agent
+    old = {_sign(issue) for issue in judge(loaded.resolved) if issue.severity == "error"}
+    new = [issue for issue in judge(resolved) if issue.severity == "error"]
+    for issue in new:
+        if _sign(issue) not in old:
+            raise ConfigError(format_key_path(issue.path), issue.message, issue.hint)
+
+
+def _require_followed(loaded: Loaded, substituted: Substituted) -> None:
+    """Refuse new settings that this version cannot follow, and new variables that are not set."""
+    before = {(each.path, each.problem) for each in _refused(loaded.resolved)}
+    for each in _refused(substituted.value):
+        if (each.path, each.problem) not in before:
+            hint = f"{each.hint}, or use --force"
+            raise ConfigError(format_key_path(each.path), each.problem, hint)
+    known = {missing.name for missing in loaded.missing}
+    for missing in substituted.missing:
+        if missing.name not in known:
+            problem = f"needs the variable {missing.name}, which is not set"
+            hint = "set it, in .env for example, or use --force"
+            raise ConfigError(format_key_path(missing.path), problem, hint)
 
 
 def odd_changes(loaded: Loaded, planned: Planned) -> tuple[str, ...]:
@@ -69,6 +86,10 @@ def odd_changes(loaded: Loaded, planned: Planned) -> tuple[str, ...]:
     if _has(loaded.templates, _MODE) and not _has(planned.templates, _MODE):
         found.append("gateway-mode-removed")
     return tuple(found)
+
+
+def _refused(resolved: Any) -> list[Unsupported]:
+    return [each for each in unsupported(resolved) if each.severity == "error"]
 
 
 def _levels(tree: Any) -> int:

@@ -22,6 +22,7 @@ from clawstate.config.plain_value import require_plain, same
 from clawstate.config.separating import Refused, moved_apart, shares_of
 from clawstate.config.writing import Planned
 from clawstate.errors import ConfigError, InvalidError, NotFoundError, StateError
+from clawstate.files.whole_text import require_whole
 
 Move = Callable[[Draft, Draft], None]
 """Changes the two drafts, of `openclaw.json` and of the overlay."""
@@ -47,6 +48,7 @@ def plan_set(
     *refused* knows what the OpenClaw of the directory does not accept.
     """
     require_plain(value, above=len(path))
+    require_whole(format_key_path(path) or "configuration", value)
     wanted = set_at(loaded.templates, path, value)
     shares = shares_of(loaded, path, value, refused)
     return _planned(loaded, shares.moves(), wanted, path)

@@ -8,6 +8,7 @@ from typing import Any
 
 from clawstate.config.text_style import BARE_KEY, TextStyle
 from clawstate.errors import InvalidError
+from clawstate.files.whole_text import require_whole
 
 _WIDTH = 100
 _MOST_DIGITS = 4300
@@ -117,19 +118,9 @@ def _digits(value: int) -> str:
 
 
 def _string(text: str, quote: str) -> str:
-    if not _is_unicode(text):
-        problem = "has half a character, which no file can hold"
-        raise InvalidError("config value", problem, "leave lone surrogates out")
+    require_whole("config value", text)
     escaped = _SPECIAL.sub(_escape, text)
     return quote + escaped.replace(quote, "\\" + quote) + quote
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -23,6 +23,7 @@ from clawstate.errors import (
 )
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import normalise_agent_id, require_agent_id
+from clawstate.files.whole_text import require_whole
 from clawstate.interrupts import Mutex, load_modules
 from clawstate.openclaw.owner import Owner, find_owner
 
@@ -243,6 +244,7 @@ class Config:
 
         `ConflictError` if the text is not the *expected* one any longer.
         """
+        require_whole("configuration text", text)
         editor = self._editor(agent_id)
         file = self.overlay_path if own else editor.path
         return editor.replace(text, file=file, expected=expected, force=force)

@@ -34,15 +34,6 @@ def split_damaged(line: str) -> tuple[Part, ...]:
     return tuple(each for each in _parts(line) if each.text.strip(_SPACE) not in {"", "{}"})
 
 
-def is_utf8(text: str) -> bool:
-    """Tell whether *text* can be written as UTF-8: it holds no half of a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _parts(line: str) -> Iterator[Part]:
     start, gaps = 0, 0
     while start < len(line):

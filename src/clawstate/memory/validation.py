@@ -11,6 +11,7 @@ from typing import Any
 
 from clawstate.clock import from_ms, is_moment, to_ms
 from clawstate.errors import InvalidError
+from clawstate.files.whole_text import require_whole
 from clawstate.memory.records import MemoryRecord, new_id
 
 MAX_TEXT = 1_000_000
@@ -64,6 +65,7 @@ def metadata_text(metadata: Mapping[str, Any]) -> str:
         return "{}"
     if not isinstance(metadata, Mapping):
         raise InvalidError("metadata", f"is {type(metadata).__name__}, not a mapping")
+    require_whole("metadata", dict(metadata))
     try:
         _check_keys(metadata)
         text = json.dumps(
@@ -99,13 +101,7 @@ def check_name(name: str, value: str, *, limit: int = _MAX_NAME) -> None:
 
 def check_unicode(name: str, value: str) -> None:
     """Refuse a *value* that cannot be written as UTF-8; raises `InvalidError` for *name*."""
-    if value.isascii():
-        return
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        hint = "decode the bytes with errors='replace'"
-        raise InvalidError(name, "holds half a surrogate pair", hint) from error
+    require_whole(name, value)
 
 
 def seconds(name: str, value: float) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from clawstate.errors import InvalidError, StateError
 from clawstate.files.json_text import dump_compact
+from clawstate.files.whole_text import require_whole
 from clawstate.records.contract import Json
 from clawstate.stores.auth.codec import (
     REFERENCES,
@@ -71,6 +72,7 @@ def _secrets(credential: Credential) -> tuple[Json, ...]:
 
 
 def _require_sound(record: Mapping[str, Json], kind: str) -> None:
+    require_whole("credential", dict(record))
     require_provider(record.get("provider"))
     for name in (*SECRETS[kind], "apiKey"):
         _require_secret(name, record.get(name))

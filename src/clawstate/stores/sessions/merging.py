@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 from clawstate.errors import InvalidError
+from clawstate.files.whole_text import require_whole
 from clawstate.stores.sessions.entry import (
     Document,
     require_session_id,
@@ -71,6 +72,8 @@ def merged(key: str, old: Document, new: Mapping[str, Any], *, form: Form, now_m
     `modelProvider` goes when its model does. Raises `InvalidError`.
     """
     document = dict(new)
+    changed = {name: each for name, each in new.items() if name not in old or old[name] != each}
+    require_whole(f"session {key!r}", changed)
     given = document.get("sessionId")
     document["sessionId"] = require_session_id(old.get("sessionId") if given is None else given)
     if document["sessionId"] != old.get("sessionId") and document.get("sessionFile") == old.get(

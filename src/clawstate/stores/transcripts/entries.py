@@ -15,6 +15,7 @@ from typing import Any, Final
 from clawstate.clock import from_iso, is_moment, to_iso, to_ms
 from clawstate.errors import InvalidError
 from clawstate.files.json_text import dump_compact
+from clawstate.files.whole_text import require_whole
 from clawstate.records.contract import Json
 from clawstate.stores.transcripts.plain_text import indexed_text
 
@@ -106,7 +107,8 @@ def entries_of(given: Sequence[Mapping[str, Any]], *, now: float) -> list[Entry]
         try:
             entries.append(entry_of(each, now=now))
         except InvalidError as error:
-            name = error.name if len(given) == 1 else f"message {number} of {len(given)}"
+            where = error.name.removeprefix("message") if error.name.startswith("message.") else ""
+            name = error.name if len(given) == 1 else f"message {number} of {len(given)}{where}"
             raise InvalidError(name, error.problem, error.hint) from None
     return entries
 
@@ -119,6 +121,7 @@ def entry_of(given: Mapping[str, Any], *, now: float) -> Entry:
     """
     if not isinstance(given, Mapping):
         raise InvalidError("message", "is no object", "give {'role': ..., 'content': ...}")
+    require_whole("message", dict(given))
     if "role" in given:
         return _entry({"type": "message", "timestamp": to_iso(now), "message": given}, now)
     return _entry(given if "timestamp" in given else {**given, "timestamp": to_iso(now)}, now)

@@ -19,8 +19,9 @@ import apsw
 
 from clawstate.clock import to_ms
 from clawstate.errors import CorruptError, InvalidError
-from clawstate.files.damaged_line import is_utf8, split_damaged
+from clawstate.files.damaged_line import split_damaged
 from clawstate.files.json_text import dump_compact, parse_json
+from clawstate.files.whole_text import is_utf8
 from clawstate.records.contract import Json
 from clawstate.stores.transcripts import rows
 from clawstate.stores.transcripts.entries import (

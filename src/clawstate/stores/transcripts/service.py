@@ -11,6 +11,7 @@ import apsw
 from clawstate.clock import Clock, system_clock, to_ms
 from clawstate.errors import InvalidError
 from clawstate.files.json_text import dump_compact
+from clawstate.files.whole_text import require_whole
 from clawstate.records.contract import ANY, Mark
 from clawstate.sqlite import Database
 from clawstate.stores.transcripts import appending, checking, pruning, rows
@@ -79,6 +80,9 @@ class Transcripts(TranscriptReader):
         unknown parent.
         """
         require_session_id(session_id)
+        require_whole("parent", parent)
+        require_whole("expect_leaf", expect_leaf)
+        require_whole("turn", turn)
         given = _listed(messages)
         now = self._clock()
         entries = entries_of(given, now=now)
