@@ -5,6 +5,8 @@ import os
 import re
 import shlex
 import subprocess
+import sys
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +14,31 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+INSTALLED = Path(sys.executable).parent
+SET_UP = ("make run", "make test", "source .venv/bin/activate")
 KEY = "sk-tutorial-0123456789f"
 
-BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+HOW_TO = sorted(f"docs/how-to/{each.name}" for each in (ROOT / "docs" / "how-to").glob("*.md"))
+
+BLOCK = re.compile(r"^```(console|python)( no-run)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+# The blocks that are not run, by page and first line, and why.
+NOT_RUN = {
+    ("docs/how-to/auth.md", "$ clawstate auth encrypt --key keyring"):
+        "needs the keyring of a desktop, somebody who types, and a key on another disk",
+    ("docs/how-to/config.md", "$ clawstate config set gateway.auth.token"):
+        "needs somebody who types",
+    ("docs/how-to/config.md", "$ clawstate config set state.store sqlite"):
+        "needs a directory that an OpenClaw uses",
+    ("docs/how-to/import-openclaw.md", "$ pip install 'clawstate[openclaw]'"):
+        "installs a package",
+}  # fmt: skip
+BESIDE_OPENCLAW = {
+    "README.md", "docs/tutorial.md", "docs/how-to/import-openclaw.md", "docs/how-to/index.md",
+    "docs/how-to/transcripts.md",
+}  # fmt: skip
+COMMITTED = "git init -q && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m Begin"
+EXIT_CODE = re.compile(r"# exit code (\d)")
 
 # What stands for something that differs each time, and what is shown in its place.
 NORMAL = [
@@ -37,9 +61,9 @@ class Step:
 
 def steps(page: Path) -> Iterator[Step]:
     """Yield the commands and programs of *page*, from the top."""
-    for kind, block in re.findall(
-        r"^```(console|python)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL
-    ):
+    for kind, left_out, block in BLOCK.findall(page.read_text()):
+        if left_out:
+            continue
         if kind == "python":
             yield Step(block, is_python=True)
         else:
@@ -63,6 +87,13 @@ def commands(lines: list[str]) -> Iterator[Step]:
         yield step
 
 
+def is_as_shown(told: list[str], shown: list[str]) -> bool:
+    """Whether *told* is what the page shows, where `...` stands for anything."""
+    parts = "\n".join(normal(shown)).split("...")
+    pattern = "(?:.*)".join(map(re.escape, parts))
+    return re.fullmatch(pattern, "\n".join(normal(told)), re.DOTALL) is not None
+
+
 def normal(lines: list[str]) -> list[str]:
     text = "\n".join(line.rstrip() for line in lines)
     for pattern, shown in NORMAL:
@@ -81,14 +112,17 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, clone: Path) -> Path:
     """Make a home with what the pages bring in: notes, a chat export, sessions, a key."""
-    place = tmp_path_factory.mktemp("home")
-    (place / "notes").mkdir()
+    return furnished(tmp_path_factory.mktemp("home"), clone)
+
+
+def furnished(place: Path, clone: Path, *, with_openclaw: bool = True) -> Path:
+    (place / "notes").mkdir(parents=True)
+    (place / "bin").mkdir()
+    (place / "bin" / "pass").write_text(f"#!/bin/sh\necho {KEY}\n")  # a manager of passwords
+    (place / "bin" / "pass").chmod(0o700)
     (place / "notes" / "tea.md").write_text("# Tea\n\nSencha is best at 70 degrees.\n")
-    sessions = place / ".openclaw" / "agents" / "main" / "sessions"
-    sessions.mkdir(parents=True, mode=0o700)
-    (place / ".openclaw").chmod(0o700)
-    said = {"type": "message", "id": "a1", "message": {"role": "user", "content": "Hello"}}
-    (sessions / "s1.jsonl").write_text(json.dumps(said) + "\n")
+    if with_openclaw:
+        use_openclaw(place)
     chat = {
         "uuid": "c1",
         "name": "Trains",
@@ -98,13 +132,25 @@ def home(tmp_path_factory: pytest.TempPathFactory, clone: Path) -> Path:
         ],
     }  # fmt: skip
     (clone / "conversations.json").write_text(json.dumps([chat]))
+    with zipfile.ZipFile(clone / "chatgpt-export.zip", "w") as archive:
+        archive.write(clone / "conversations.json", "conversations.json")
     (clone / "key.txt").write_text(KEY)
     return place
 
 
-def run(page: Path, *, clone: Path, home: Path) -> Iterator[tuple[Step, int, list[str]]]:
+def use_openclaw(place: Path) -> None:
+    sessions = place / ".openclaw" / "agents" / "main" / "sessions"
+    sessions.mkdir(parents=True, mode=0o700)
+    (place / ".openclaw").chmod(0o700)
+    said = {"type": "message", "id": "a1", "message": {"role": "user", "content": "Hello"}}
+    (sessions / "s1.jsonl").write_text(json.dumps(said) + "\n")
+
+
+def run(
+    page: Path, *, clone: Path, home: Path, without: tuple[str, ...] = ("make test",)
+) -> Iterator[tuple[Step, int, list[str]]]:
     """Type the steps of *page* into one shell in *clone*; yield each with what came of it."""
-    todo = [each for each in steps(page) if each.text.partition(" #")[0].strip() != "make test"]
+    todo = [each for each in steps(page) if each.text.partition(" #")[0].strip() not in without]
     mark = "@@step"
     script = []
     for number, step in enumerate(todo):
@@ -117,6 +163,8 @@ def run(page: Path, *, clone: Path, home: Path) -> Iterator[tuple[Step, int, lis
         script.append(f'echo "{mark} $?"')
     kept = {name: os.environ[name] for name in os.environ if name.startswith(("PIP_", "UV_"))}
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8", **kept}
+    if "make run" in without:
+        environment |= {"PATH": f"{home}/bin:{INSTALLED}:{os.environ['PATH']}", "EDITOR": "true"}
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "http_proxy", "https_proxy", "no_proxy"):
         if name in os.environ:
             environment[name] = os.environ[name]
@@ -132,7 +180,17 @@ def run(page: Path, *, clone: Path, home: Path) -> Iterator[tuple[Step, int, lis
     parts = re.split(rf"^{mark} (\d+)\n", done.stdout, flags=re.MULTILINE)
     assert len(parts) == 2 * len(todo) + 1, (done.stdout[-2000:], done.stderr)
     for step, told, code in zip(todo, parts[0::2], parts[1::2], strict=False):
-        yield step, int(code), told.splitlines()
+        yield step, int(code), told.replace(str(home), "/home/ada").splitlines()
+
+
+def mistakes(results: Iterator[tuple[Step, int, list[str]]]) -> list[object]:
+    """Return the steps that ended otherwise, or told something else, than their page says."""
+    wrong: list[object] = []
+    for step, code, told in results:
+        expected = int(found[1]) if (found := EXIT_CODE.search(step.text)) else 0
+        if code != expected or (step.shown and not is_as_shown(told, step.shown)):
+            wrong.append((step.text, code, told[-12:], step.shown))
+    return wrong
 
 
 @pytest.mark.slow
@@ -140,12 +198,32 @@ def run(page: Path, *, clone: Path, home: Path) -> Iterator[tuple[Step, int, lis
 @pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
 def test_a_page_works_as_it_is_written(clone: Path, home: Path, page: str) -> None:
     """In a fresh clone, typed from the top, each command ends well and prints what is shown."""
-    wrong = []
-    for step, code, told in run(clone / page, clone=clone, home=home):
-        if code or (step.shown and normal(told) != normal(step.shown)):
-            wrong.append((step.text, code, told[-12:], step.shown))
+    assert not mistakes(run(clone / page, clone=clone, home=home))
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md", *HOW_TO])
+def test_a_page_works_with_what_is_installed(tmp_path: Path, page: str) -> None:
+    """In a home of its own, each command and program of a page does what the page shows."""
+    home, desk = tmp_path / "home", tmp_path / "desk"
+    desk.mkdir()
+    subprocess.run(["bash", "-c", COMMITTED], cwd=desk, check=True)
+    furnished(home, desk, with_openclaw=page in BESIDE_OPENCLAW)
+
+    wrong = mistakes(run(ROOT / page, clone=desk, home=home, without=SET_UP))
 
     assert not wrong
+
+
+def test_few_blocks_are_not_run_and_each_says_why() -> None:
+    """A block that no test types is on the list of those, with a reason."""
+    found = {
+        (page, block.splitlines()[0].partition(" #")[0].strip())
+        for page in HOW_TO
+        for _, left_out, block in BLOCK.findall((ROOT / page).read_text())
+        if left_out
+    }
+
+    assert found == set(NOT_RUN)
 
 
 def test_the_searches_of_the_tutorial_show_what_they_find() -> None:
@@ -156,6 +234,14 @@ def test_the_searches_of_the_tutorial_show_what_they_find() -> None:
         "Ada is allergic to peanuts",
         "Standup moves to 9:30 on Mondays",
     ]
+
+
+def test_what_is_shown_is_compared() -> None:
+    """A word that differs is a mistake, times and ids are not, and `...` stands for anything."""
+    told = ["set gateway.port (change 7)", "kept at 2026-01-01T00:00:00.000Z"]
+
+    assert is_as_shown(told, ["set gateway.port ...", "kept at 2025-01-01T00:00:00.000Z"])
+    assert not is_as_shown(told, ["set gateway.host ...", "kept at 2025-01-01T00:00:00.000Z"])
 
 
 def test_blocks_are_read_as_they_are_typed() -> None:

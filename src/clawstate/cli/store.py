@@ -85,7 +85,7 @@ def _summary_lines(found: Summary) -> Iterator[str]:
 
 
 def _migration_lines(done: Migration) -> Iterator[str]:
-    from clawstate.cli.tables import aligned  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.cli.tables import aligned, counted  # noqa: PLC0415 - see `NOUNS`
 
     yield from aligned({each.store: each.count for each in done.moved})
     for each in done.moved:
@@ -94,7 +94,8 @@ def _migration_lines(done: Migration) -> Iterator[str]:
     for why in done.left:
         yield f"{style('left', fg='yellow')}  {why}"
     total = sum(each.count for each in done.moved)
-    yield f"{total:,} records lie in {done.to} now" if total else f"nothing to move to {done.to}"
+    moved = f"{counted(total, 'record')} {'lies' if total == 1 else 'lie'}"
+    yield f"{moved} in {done.to} now" if total else f"nothing to move to {done.to}"
     if done.aside.exists():
         yield style(
             f"what they lay in is kept in {done.aside}; remove it when all is well", dim=True
