@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -35,6 +36,20 @@ def lines_of(path: Path) -> int:
 def test_no_module_is_long() -> None:
     """No module has more than 400 lines."""
     assert [str(each) for each in MODULES if lines_of(each) > 400] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/concepts/architecture.md"])
+def test_every_package_is_on_the_map(page: str) -> None:
+    """The map of the code and the floors of the house name each package and module at the top."""
+    tops = {
+        each.stem
+        for each in PACKAGE.iterdir()
+        if each.suffix in {"", ".py"} and each.stem[0] != "_"
+    } - {"py"}
+
+    blocks = (ROOT / page).read_text().split("```")[1::2]
+
+    assert any(all(re.search(rf"\b{top}\b", block) for top in tops) for block in blocks)
 
 
 def test_modules_are_short() -> None:
