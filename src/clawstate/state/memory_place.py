@@ -33,7 +33,8 @@ def memory_db(ground: Ground) -> Path:
     if not is_nameable(chosen):
         raise ConfigError(MEMORY_PATH.path, "holds what no path can", "give the path of a file")
     path = expand_below(chosen, ground.paths.root)
-    if path.is_dir():
+    # What stands in the usual place is told when it is used.
+    if path != ground.paths.memory_db and os.path.isdir(path):  # noqa: PTH112 - never raises
         raise ConfigError(MEMORY_PATH.path, f"{path} is a directory", "give the path of a file")
     return path
 
