@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from clawstate.config.includes import MAX_LEVELS
@@ -15,6 +16,7 @@ from clawstate.errors import ConfigError, NotFoundError
 
 if TYPE_CHECKING:
     from clawstate.config.writing import Planned
+    from clawstate.openclaw.accepted import Accepted
 
 _SHRINKS_FROM = 512  # bytes: smaller ones may halve
 
@@ -22,7 +24,12 @@ _MODE = ("gateway", "mode")
 
 
 def require_sane(
-    loaded: Loaded, planned: Planned, *, force: bool, agent: str | None = None
+    loaded: Loaded,
+    planned: Planned,
+    *,
+    force: bool,
+    agent: str | None = None,
+    accepted: Accepted | None = None,
 ) -> None:
     """
     Raise `ConfigError` if what is *planned* brings a new error, or looks like an accident.
@@ -42,7 +49,7 @@ def require_sane(
         problem = f"would have more than {MAX_LEVELS} levels"
         raise ConfigError(str(loaded.path), problem, "flatten the settings")
     substituted = substitute(templates, loaded.variables)
-    _require_valid(loaded, substituted.value, agent)
+    _require_valid(loaded, substituted.value, agent, accepted)
     if not force:
         _require_followed(loaded, substituted)
     odd = odd_changes(loaded, planned)
@@ -51,8 +58,10 @@ def require_sane(
         raise ConfigError(str(loaded.path), f"the change looks like an accident: {odd[0]}", hint)
 
 
-def _require_valid(loaded: Loaded, resolved: Any, agent: str | None) -> None:
-    judge = check if agent is None else check_agent
+def _require_valid(
+    loaded: Loaded, resolved: Any, agent: str | None, accepted: Accepted | None
+) -> None:
+    judge = partial(check if agent is None else check_agent, accepted=accepted)
     old = {_sign(issue) for issue in judge(loaded.resolved) if issue.severity == "error"}
     new = [issue for issue in judge(resolved) if issue.severity == "error"]
     for issue in new:

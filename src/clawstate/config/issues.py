@@ -10,12 +10,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from clawstate.config.own_settings import OWN
 from clawstate.config.path_grammar import KeyPath, format_key_path
 from clawstate.files.json5_text import Node, Place
 from clawstate.interrupts import load_modules
+from clawstate.openclaw.accepted import Accepted, Problem, Refusal
+
+if TYPE_CHECKING:
+    from clawstate.config.schema.wording import Mistake
 
 Severity = Literal["error", "warning"]
 
@@ -29,6 +33,11 @@ OF_THE_STATE: tuple[KeyPath, ...] = (
 """What a state has once, whatever its agents."""
 
 _MAYBE_NEWER = "a newer OpenClaw may know it"
+_REFUSED = {
+    Problem.UNKNOWN: "unknown key",
+    Problem.VALUE: "is no value for OpenClaw {version}",
+    Problem.MISSING: "is missing for OpenClaw {version}",
+}
 _FORBIDDEN = frozenset({"__proto__", "prototype", "constructor"})
 
 
@@ -86,6 +95,7 @@ def check(
     document: Node | None = None,
     text: str | None = None,
     finder: Finder | None = None,
+    accepted: Accepted | None = None,
 ) -> tuple[Issue, ...]:
     """
     Return what is wrong with the configuration *value*, in the order of its text, if known.
@@ -94,23 +104,27 @@ def check(
     tree of the *text* that it comes from, or *finder* knows the places in several. Known keys must
     have their types; unknown and old keys, keys that are written twice, and words of OpenClaw's
     that are none of those known are warnings; names that mislead JavaScript programs, and two
-    agents that share an `agentDir`, are errors.
+    agents that share an `agentDir`, are errors. Keys and
+    choices that are *accepted* by the OpenClaw of the directory are neither unknown nor wrong.
     """
     load_modules("clawstate.config.schema.places")
     from clawstate.config.schema.places import Places  # noqa: PLC0415 - loaded with the first check
 
     places: Finder = Places(document, text) if finder is None else finder
+    theirs = None if accepted is None else _Theirs(accepted.refusals(value), accepted.version)
     found = [
         *_forbidden(value, places),
-        *_mistakes(value, places),
+        *_mistakes(value, places, theirs),
         *_shared_directories(value, places),
-        *_old_and_unknown(value, places),
+        *_old_and_unknown(value, places, theirs),
         *_duplicates(places),
     ]
     return tuple(sorted(found, key=_order))
 
 
-def check_agent(value: Any, *, finder: Finder | None = None) -> tuple[Issue, ...]:
+def check_agent(
+    value: Any, *, finder: Finder | None = None, accepted: Accepted | None = None
+) -> tuple[Issue, ...]:
     """
     Return what is wrong with *value*, the file of one agent; as `check`, with *finder* for places.
 
@@ -120,8 +134,24 @@ def check_agent(value: Any, *, finder: Finder | None = None) -> tuple[Issue, ...
     from clawstate.config.schema.places import Places  # noqa: PLC0415 - loaded with the first check
 
     places: Finder = Places(None, None) if finder is None else finder
-    found = [*check(value, finder=places), *_of_the_state(value, places)]
+    found = [*check(value, finder=places, accepted=accepted), *_of_the_state(value, places)]
     return tuple(sorted(found, key=_order))
+
+
+@dataclass(frozen=True, slots=True)
+class _Theirs:
+    """What the OpenClaw *version* of the directory refuses; the rest it accepts."""
+
+    refusals: tuple[Refusal, ...]
+    version: str
+
+    def accepts(self, path: KeyPath) -> bool:
+        """Tell whether what is at *path* is known to it, whatever it refuses further below."""
+        return all(each.path != path[: len(each.path)] for each in self.refusals)
+
+    def below(self, path: KeyPath) -> Iterator[Refusal]:
+        """Yield what it refuses below *path*."""
+        yield from (each for each in self.refusals if each.path[: len(path)] == path)
 
 
 def _of_the_state(value: Any, places: Finder) -> Iterator[Issue]:
@@ -152,7 +182,7 @@ def _issue(
     return Issue(path, message, line, column, severity, hint, file)
 
 
-def _mistakes(value: Any, places: Finder) -> Iterator[Issue]:
+def _mistakes(value: Any, places: Finder, theirs: _Theirs | None) -> Iterator[Issue]:
     load_modules("clawstate.config.schema.root")
     from pydantic import ValidationError  # noqa: PLC0415 - slow
 
@@ -167,12 +197,21 @@ def _mistakes(value: Any, places: Finder) -> Iterator[Issue]:
     else:
         return
     for each in mistakes:
+        if _is_listed(each) and theirs is not None and theirs.accepts(each.path):
+            continue
         place = places.of_key(each.path) if each.is_key else places.of_value(each.path)
         # A newer OpenClaw may know it, as it may know another key; what only we read it cannot.
         is_open = each.is_choice and not any(each.path[: len(own)] == own for own in OWN)
         hint = advice(each) or (_MAYBE_NEWER if is_open else "")
         severity: Severity = "warning" if is_open else "error"
         yield _issue(each.path, sentence(each), place, hint, severity=severity)
+
+
+def _is_listed(mistake: Mistake) -> bool:
+    """Tell whether it is of a kind that a schema lists; of the form of texts it says nothing."""
+    is_tag = mistake.path[-1:] == ("source",) and isinstance(mistake.found, str)
+    is_plain = isinstance(mistake.found, bool | int | float)
+    return mistake.is_missing or mistake.is_choice or is_tag or is_plain
 
 
 def _forbidden(value: Any, places: Finder) -> Iterator[Issue]:
@@ -213,7 +252,7 @@ def _resolved(directory: str) -> Path:
         return Path(directory)
 
 
-def _old_and_unknown(value: Any, places: Finder) -> Iterator[Issue]:
+def _old_and_unknown(value: Any, places: Finder, theirs: _Theirs | None) -> Iterator[Issue]:
     load_modules("clawstate.config.schema.root")
     from clawstate.config.schema.legacy import moved_keys  # noqa: PLC0415 - loaded with the others
     from clawstate.config.schema.root import Config  # noqa: PLC0415 - slow
@@ -221,14 +260,25 @@ def _old_and_unknown(value: Any, places: Finder) -> Iterator[Issue]:
 
     moved = moved_keys(value)
     for path, place in moved.items():
+        if theirs is not None and theirs.accepts(path):
+            continue
         message, hint = "this key is from an older OpenClaw", f"move it to {place}"
         yield _issue(path, message, places.of_key(path), hint, severity="warning")
     old = {path[:1] for path in moved if path[0] == "routing"} | moved.keys()
     unknown = [each for each in unknown_keys(value, Config) if each.path not in old]
     for index, (path, known) in enumerate(unknown):
-        if path[-1] not in _FORBIDDEN:
+        if theirs is not None and theirs.accepts(path):
+            yield from _refused(theirs, path, places)
+        elif path[-1] not in _FORBIDDEN:
             hint = _suggestion(str(path[-1]), known) if index < MOST_SUGGESTIONS else ""
             yield _issue(path, "unknown key", places.of_key(path), hint, severity="warning")
+
+
+def _refused(theirs: _Theirs, path: KeyPath, places: Finder) -> Iterator[Issue]:
+    """Yield what OpenClaw refuses below the key at *path*, of which it knows more than we do."""
+    for each in theirs.below(path):
+        message = _REFUSED[each.problem].format(version=theirs.version)
+        yield _issue(each.path, message, places.of_key(each.path), severity="warning")
 
 
 def _suggestion(key: str, known: tuple[str, ...]) -> str:

@@ -20,25 +20,31 @@ from clawstate.config.unsupported import Unsupported, unsupported
 from clawstate.errors import ConfigError, CorruptError, StateError
 from clawstate.files.json5_text import Place
 from clawstate.files.paths import is_agent_id, normalise_agent_id
+from clawstate.openclaw.accepted import Accepted
 
 _PLACE = re.compile(r" \(line (?P<line>\d+), column (?P<column>\d+)\)")
 _NAMED_PLACE = re.compile(r"(?P<file>/.*):(?P<line>\d+):(?P<column>\d+)", re.DOTALL)
 
 
-def judged(loaded: Loaded) -> tuple[Issue, ...]:
-    """Return what is wrong with *loaded*, in the order of its texts as far as that is known."""
+def judged(loaded: Loaded, accepted: Accepted | None = None) -> tuple[Issue, ...]:
+    """
+    Return what is wrong with *loaded*, in the order of its texts as far as that is known.
+
+    What is *accepted* by the OpenClaw of the directory is right.
+    """
     places = _Places(loaded.layers)
-    found = check(loaded.resolved, finder=places)
+    found = check(loaded.resolved, finder=places, accepted=accepted)
     return (*_judged(loaded, found), *_shared_names(loaded.resolved, places))
 
 
-def judged_agent(load: Callable[[], Loaded]) -> tuple[Issue, ...]:
+def judged_agent(load: Callable[[], Loaded], accepted: Accepted | None = None) -> tuple[Issue, ...]:
     """Return what is wrong with the file of an agent that *load* reads, also if it is broken."""
     try:
         loaded = load()
     except (CorruptError, ConfigError) as error:
         return (_broken(error),)
-    return _judged(loaded, check_agent(loaded.resolved, finder=_Places(loaded.layers)))
+    finder = _Places(loaded.layers)
+    return _judged(loaded, check_agent(loaded.resolved, finder=finder, accepted=accepted))
 
 
 def _judged(loaded: Loaded, found: tuple[Issue, ...]) -> tuple[Issue, ...]:

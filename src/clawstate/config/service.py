@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from clawstate.config.separating import Refused
     from clawstate.config.writing import Planned
     from clawstate.files.paths import StatePaths
+    from clawstate.openclaw.accepted import Accepted
 
 
 Judge: TypeAlias = Callable[[Any, Any, bool], object]
@@ -188,8 +189,9 @@ class Config:
         from clawstate.config.judging import judged, judged_agent  # noqa: PLC0415 - the schema
 
         agents = self.agents() if agent_id is None else (normalise_agent_id(agent_id),)
-        own = (judged_agent(partial(self._load_own, each)) for each in agents)
-        return (*judged(self._load()), *(issue for found in own for issue in found))
+        accepted = self._accepted()
+        own = (judged_agent(partial(self._load_own, each), accepted) for each in agents)
+        return (*judged(self._load(), accepted), *(issue for found in own for issue in found))
 
     def agents(self) -> tuple[str, ...]:
         """Return the agents that have a file of their own."""
@@ -291,10 +293,15 @@ class Config:
     def _refused(self) -> Refused | None:
         load_modules("clawstate.config.separating")
         from clawstate.config.separating import Refused  # noqa: PLC0415 - only for writers
-        from clawstate.openclaw.accepted import accepted_by  # noqa: PLC0415
 
-        accepted = accepted_by(self.owner)
+        accepted = self._accepted()
         return None if accepted is None else Refused(accepted)
+
+    def _accepted(self) -> Accepted | None:
+        load_modules("clawstate.openclaw.accepted")
+        from clawstate.openclaw.accepted import accepted_by  # noqa: PLC0415 - not for readers
+
+        return accepted_by(self.owner)
 
     def _editor(self, agent_id: str | None) -> Editor:
         load_modules("clawstate.config.editing")
@@ -335,6 +342,7 @@ class Config:
             clock=self._clock,
             lock=self._lock if isinstance(self._lock, LockOptions) else self._lock(),
             agent=agent_id,
+            accepted=self._accepted(),
         )
         with self._views.writing(_key(agent_id)) as note, self._writing:
 

@@ -91,6 +91,10 @@ def _maybe(read: Callable[[Any], T]) -> Callable[[Any], T | None]:
     return lambda value: None if value is None else read(value)
 
 
+def _size_or_unbounded(value: Any) -> int | None:
+    return None if value is None or value is False else size_bytes(value)
+
+
 def _days_or_never(value: Any) -> float | None:
     return None if value is None or value is False else duration_seconds(value, unit="d")
 
@@ -135,7 +139,7 @@ KEEP_AGE = Setting("session.maintenance.pruneAfter", "30d", _days)
 KEEP_DAYS = Setting("session.maintenance.pruneDays", None, _maybe(_days))
 KEEP_ENTRIES = Setting("session.maintenance.maxEntries", 500, _count)
 KEEP_RESETS = Setting("session.maintenance.resetArchiveRetention", None, _days_or_never)
-KEEP_BYTES = Setting("session.maintenance.maxDiskBytes", None, _maybe(size_bytes))
+KEEP_BYTES = Setting("session.maintenance.maxDiskBytes", None, _size_or_unbounded)
 KEEP_WATER = Setting("session.maintenance.highWaterBytes", None, _maybe(size_bytes))
 
 _ALL: tuple[Setting[Any], ...] = (

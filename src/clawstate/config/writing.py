@@ -31,6 +31,7 @@ from clawstate.files.lock_options import LockOptions
 from clawstate.files.refusals import translated
 from clawstate.files.regular import read_regular
 from clawstate.files.stamps import stamp_of
+from clawstate.openclaw.accepted import Accepted
 
 _ATTEMPTS = 100
 _LIMIT = 16 << 20  # bytes: more than any file that was read
@@ -98,7 +99,8 @@ class Writer:
     """
     Writes the configuration that *load* reads; *trail* is the file of the audit trail.
 
-    It is judged as the file of one *agent*, or as what all of them share.
+    It is judged as the file of one *agent*, or as what all of them share. What is *accepted* by the
+    OpenClaw of the directory is right.
     """
 
     path: Path
@@ -107,6 +109,7 @@ class Writer:
     clock: Clock
     lock: LockOptions
     agent: str | None = None
+    accepted: Accepted | None = None
 
     def write(self, plan: Plan, *, force: bool) -> Change | None:
         """
@@ -146,7 +149,7 @@ class Writer:
         rewrites = planned.rewrites
         for rewrite in rewrites:
             _require_unchanged(rewrite)
-        require_sane(loaded, planned, force=force, agent=self.agent)
+        require_sane(loaded, planned, force=force, agent=self.agent, accepted=self.accepted)
         modes = [_mode(rewrite) for rewrite in rewrites]
         done: list[tuple[Rewrite, int]] = []
         try:
