@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from clawstate.config.settings import MEMORY_TYPE, default_tree
-from clawstate.files.paths import StatePaths
+from clawstate.files.paths import SHARED_INDEX, StatePaths
+from clawstate.openclaw.owner import Era, find_owner
 
 GATEWAY_PORT = 18789
 """Where the gateway listens unless it is told otherwise."""
@@ -43,7 +44,7 @@ def _defaults(config: Mapping[str, Any], paths: StatePaths) -> dict[str, Any]:
         },
         "gateway": {"mode": "local", "port": GATEWAY_PORT, **_host(config)},
         "messages": {"ackReactionScope": "group-mentions"},
-        "session": {"store": str(paths.sessions_index)},
+        **_sessions(paths),
     }
     defaults = _filled(defaults, default_tree())
     defaults["memory"]["store"].update(_memory_path(config, paths))
@@ -55,6 +56,15 @@ def _defaults(config: Mapping[str, Any], paths: StatePaths) -> dict[str, Any]:
     if "logging" in config:
         defaults["logging"] = {"redactSensitive": "tools"}
     return defaults
+
+
+def _sessions(paths: StatePaths) -> dict[str, Any]:
+    """Return where sessions lie, as whose the directory is has it (decision 27)."""
+    era = find_owner(paths.root).era
+    if era is Era.SQLITE:
+        return {"session": {"store": "sqlite"}}
+    index = paths.root / SHARED_INDEX if era is Era.FILES else paths.sessions_index
+    return {"session": {"store": str(index)}}
 
 
 def _host(config: Mapping[str, Any]) -> dict[str, Any]:

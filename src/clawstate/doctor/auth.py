@@ -11,7 +11,7 @@ from pathlib import Path
 from clawstate.doctor.audit.modes import is_secret_place
 from clawstate.doctor.audit.tree import Entry, walk, walk_agent
 from clawstate.doctor.finding import Finding
-from clawstate.doctor.modes import OTHERS, wide_mode
+from clawstate.doctor.modes import OTHERS, is_shut, wide_mode
 from clawstate.errors import StateError
 from clawstate.files.regular import read_regular
 from clawstate.sealing.passphrase import PRESENT
@@ -39,10 +39,15 @@ def check(state: State, *, fix: bool) -> Iterator[Finding]:
 def _modes(state: State, *, fix: bool) -> Iterator[Finding]:
     if os.name != "posix":
         return
+    shut = is_shut(state)
     for entry in _entries(state):
         is_ours = not entry.is_link and (not entry.place or is_secret_place(entry))
         if is_ours and entry.mode & OTHERS:
-            yield wide_mode(entry.path, entry.mode, fix=fix, follow_link=not entry.place)
+            is_inside = entry.path.is_relative_to(state.paths.root) and bool(entry.place)
+            is_reached = not (shut and entry.is_folder and is_inside)
+            yield wide_mode(
+                entry.path, entry.mode, fix=fix, follow_link=not entry.place, is_reached=is_reached
+            )
 
 
 def _entries(state: State) -> Iterator[Entry]:

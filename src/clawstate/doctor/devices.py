@@ -14,7 +14,7 @@ from clawstate.state import State
 
 def check(state: State, *, fix: bool) -> Iterator[Finding]:
     """Look at modes, key pair, held tokens, old requests, and rights that nobody approved."""
-    yield from wide_modes(_secrets(state), fix=fix)
+    yield from wide_modes(state, _secrets(state), fix=fix)
     for look in (_identity, _held_tokens, _requests, _devices):
         try:
             found = list(look(state, fix=fix))

@@ -54,7 +54,8 @@ def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Findi
             # What keeps many checks from looking, such as a broken configuration, is told once.
             told = {each.message for each in found if each.path in each.message}
             found += [each for each in _guarded(check, state) if each.message not in told]
-    return sorted(found, key=lambda finding: _ORDER[finding.severity])
+    # Several stores look at one directory.
+    return sorted(dict.fromkeys(found), key=lambda finding: _ORDER[finding.severity])
 
 
 def _guarded(check: Iterable[Finding], state: State) -> Iterator[Finding]:

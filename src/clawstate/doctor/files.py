@@ -26,7 +26,7 @@ _ABANDONED = 3600.0  # seconds after which nobody can still be writing a file
 def check(state: State, *, fix: bool) -> Iterator[Finding]:
     """Look at the mount, at modes, locks and what killed writers left."""
     yield from _mount(state)
-    yield from wide_modes(_private_paths(state), fix=fix)
+    yield from wide_modes(state, _private_paths(state), fix=fix)
     yield from _locks(state, fix=fix)
     yield from _temporaries(state, fix=fix)
 

@@ -24,7 +24,7 @@ _SEVERITIES: dict[str, Severity] = {
 
 def check(state: State, *, fix: bool) -> Iterator[Finding]:
     """Look for lost and damaged entries, profiles without one, and files that others may read."""
-    yield from wide_modes(_private_paths(state), fix=fix)
+    yield from wide_modes(state, _private_paths(state), fix=fix)
     try:
         problems = state.sessions.problems()
         mended = set(state.sessions.heal()) if fix else set()
@@ -39,7 +39,7 @@ def check(state: State, *, fix: bool) -> Iterator[Finding]:
 
 
 def _private_paths(state: State) -> Iterator[Path]:
-    folder = state.paths.sessions_dir
-    if folder.is_dir():
-        yield folder
-        yield from sorted(folder.rglob("*"))
+    for folder in (state.paths.sessions_dir, *sorted(state.paths.root.glob("agents/*/sessions"))):
+        if folder.is_dir() and not folder.is_symlink():
+            yield folder
+            yield from sorted(folder.rglob("*"))

@@ -125,6 +125,10 @@ def normalise_account_id(account_id: str) -> str:
     return plain
 
 
+SHARED_INDEX = "agents/{agentId}/sessions/sessions.json"
+"""Where OpenClaw of the file era keeps the sessions of each agent, below the state directory."""
+
+
 @dataclass(frozen=True)
 class StatePaths:
     """

@@ -22,7 +22,7 @@ from clawstate.config.settings import (
 )
 from clawstate.errors import InvalidError, UnavailableError
 from clawstate.files.lock_options import PATIENT
-from clawstate.files.paths import expand_below, is_nameable, require_agent_id
+from clawstate.files.paths import SHARED_INDEX, expand_below, is_nameable, require_agent_id
 from clawstate.openclaw.owner import Era, find_owner
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.state.agents import agents_of, default_agent
@@ -36,8 +36,6 @@ from clawstate.stores.sessions.upkeep import Gone
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://\S+", re.IGNORECASE)
 _AGENT = "{agentId}"
-SHARED_INDEX = f"agents/{_AGENT}/sessions/sessions.json"
-"""Where OpenClaw of the file era keeps the sessions of each agent."""
 
 
 def open_sessions(ground: Ground, agent_id: str | None = None) -> Sessions:
@@ -122,7 +120,9 @@ def chosen_place(ground: Ground) -> str:
 
 def _chosen(config: Config, *, usual: str) -> str | None:
     store = config.get("session.store")
-    if store is None or store == usual:  # the default, which leaves the engine to the state
+    written = config.view().loaded.resolved.get("session")
+    is_written = isinstance(written, dict) and "store" in written
+    if not is_written or store is None or store == usual:  # which leaves it to the state
         return None
     if not isinstance(store, str) or not store.strip():
         problem = "is neither an engine nor a path"
