@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 
@@ -57,3 +59,42 @@ def test_status_says_whose_the_directory_is(kept, tmp_path) -> None:
     assert "OpenClaw (file era)" in kept("status").out
     assert kept("status", "--json").json["openclaw"]["era"] == "files"
     assert "belongs to OpenClaw (file era)" in kept("doctor").out
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "file"])
+def test_what_was_set_aside_is_named_and_removed_for_good(cli, tmp_path, engine) -> None:
+    """After a move the old records are named by `migrate` and `status`, and `clean` scrubs them."""
+    secret = "made-up-secret-of-the-old-place"
+    if engine == "file":
+        cli("config", "set", "state.store", "sqlite")
+    cli("auth", "add", "openai:old", stdin=secret.encode())
+
+    moved = cli("store", "migrate", "--to", engine)
+    status = cli("store", "status")
+    audit = cli("auth", "audit")
+
+    assert "clawstate store clean" in moved.out
+    assert "clawstate store clean" in status.out
+    assert ("set-aside" if engine == "sqlite" else "moved:auth:main") in audit.out
+    cli("auth", "remove", "openai:old")
+    refused = cli("store", "clean")
+    assert (refused.code, "--yes" in refused.err) == (2, True)
+    assert secret in text_of(tmp_path / "state")
+
+    done = cli("store", "clean", "--yes", "--json")
+
+    assert (done.code, done.json["problems"]) == (0, [])
+    assert done.json["removed"]["files" if engine == "sqlite" else "rows"] > 0
+    old = tmp_path / "state" / ("state/set-aside" if engine == "sqlite" else "state/records.db")
+    assert secret not in text_of(old)
+    assert cli("store", "status", "--json").json["setAside"] == {
+        "places": [],
+        "files": 0,
+        "rows": 0,
+    }
+    assert "nothing was set aside" in cli("store", "clean").out
+
+
+def text_of(place: Path) -> str:
+    files = place.rglob("*") if place.is_dir() else place.parent.glob(f"{place.name}*")
+    return "".join(each.read_text("latin-1") for each in files if each.is_file())

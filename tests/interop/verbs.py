@@ -430,6 +430,13 @@ def _(ours: Ours) -> None:
     ours("store", "migrate", "--to", "file", codes=(0, 1))  # refused where OpenClaw has rows
 
 
+@writes("store clean")
+def _(ours: Ours) -> None:
+    ours.session("agent:main:cleaned")
+    ours("store", "migrate", "--to", "sqlite", codes=(0, 1))  # refused beside its files
+    ours("store", "clean", "--yes")
+
+
 @writes("doctor --fix")
 def _(ours: Ours) -> None:
     ours.session("agent:main:seen")

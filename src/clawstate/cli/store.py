@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from clawstate.cli.printing import style
 from clawstate.cli.session import Session
 
 if TYPE_CHECKING:
+    from clawstate.state.aside import Aside
     from clawstate.state.record_moves import Migration
     from clawstate.state.record_summary import Summary
 
@@ -37,6 +39,7 @@ def status(session: Session) -> None:
         "owner": found.owner,
         "records": dict(found.counts),
         "leftBehind": {"engine": found.left.engine, "records": dict(found.left.counts)},
+        "setAside": _aside_document(found.aside),
     }
     session.output.emit(document, *_summary_lines(found))
 
@@ -75,6 +78,41 @@ def migrate(session: Session, *, engine: str) -> None:
         raise click.exceptions.Exit(1)
 
 
+@store.command(examples=("clawstate store clean --yes",))
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_session
+def clean(session: Session, *, yes: bool) -> None:
+    """
+    Remove for good what records lay in before they were moved, secrets included.
+
+    Files are unlinked; rows are deleted, and the database is rewritten without its free pages.
+    Asks before, unless told not to with --yes.
+    """
+    from clawstate.state.aside import find_aside, remove_aside  # noqa: PLC0415 - see `NOUNS`
+
+    ground = session.state.ground
+    found = find_aside(ground)
+    if found and not yes:
+        if session.output.as_json or not sys.stdin.isatty():
+            raise click.UsageError("this removes records for good; repeat it with --yes")
+        session.output.say(found.sentence.partition(";")[0])
+        click.confirm("remove it for good?", abort=True, err=True)
+    done = remove_aside(ground) if found else found
+    document = {"removed": _aside_document(done), "problems": list(done.problems)}
+    told = f"removed {done.files} files and {done.rows} rows" if done else "nothing was set aside"
+    session.output.emit(document, told, *done.problems)
+    if done.problems:
+        raise click.exceptions.Exit(1)
+
+
+def _aside_document(found: Aside) -> dict[str, Any]:
+    return {
+        "places": [str(each) for each in found.places],
+        "files": found.files,
+        "rows": found.rows,
+    }
+
+
 def _summary_lines(found: Summary) -> Iterator[str]:
     from clawstate.cli.tables import aligned  # noqa: PLC0415 - see `NOUNS`
 
@@ -82,6 +120,8 @@ def _summary_lines(found: Summary) -> Iterator[str]:
     yield from aligned({**shown, **found.counts})
     for each in found.left.counts:
         yield style("left behind", fg="yellow") + f"  {found.left.sentence(each)}"
+    if found.aside:
+        yield style("set aside", fg="yellow") + f"  {found.aside.sentence}"
 
 
 def _migration_lines(done: Migration) -> Iterator[str]:
@@ -96,7 +136,7 @@ def _migration_lines(done: Migration) -> Iterator[str]:
     total = sum(each.count for each in done.moved)
     moved = f"{counted(total, 'record')} {'lies' if total == 1 else 'lie'}"
     yield f"{moved} in {done.to} now" if total else f"nothing to move to {done.to}"
-    if done.aside.exists():
-        yield style(
-            f"what they lay in is kept in {done.aside}; remove it when all is well", dim=True
-        )
+    if total:
+        where = done.aside if done.aside.exists() else "state/records.db"
+        told = f"what they lay in is kept in {where}; remove it with 'clawstate store clean'"
+        yield style(told, dim=True)

@@ -48,6 +48,7 @@ Permit: TypeAlias = Callable[[bool], object]
 """Is told whether the transaction has begun."""
 
 _MOVED = "moved:"
+_ASIDE = "FROM records WHERE tenant = ? AND substr(kind, 1, ?) = ?"
 
 _CAPABILITIES: Final = frozenset(
     {Capability.DURABLE, Capability.SHARED, Capability.LASTING_CURSORS}
@@ -108,6 +109,22 @@ class SqliteBackend:
             table.remove(list(texts), first + len(texts))
             sqlite_history.forget_removed(connection, len(texts))
         return True
+
+    def count_aside(self) -> int:
+        """Return how many records were set aside."""
+        with self._database.reading() as connection:
+            return _count_aside(connection, self._aside)
+
+    def remove_aside(self) -> int:
+        """Remove what was set aside for good, and return how many records that were."""
+        with self._database.writing() as connection:
+            count = _count_aside(connection, self._aside)
+            connection.execute(f"DELETE {_ASIDE}", self._aside)
+        return count
+
+    @property
+    def _aside(self) -> tuple[str, int, str]:
+        return self._tenant, len(_MOVED), _MOVED
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -337,3 +354,8 @@ def _require_name(name: str, value: str) -> None:
     if not is_key(value):
         problem = f"{value!r} is not 1 to 1,024 characters of text"
         raise InvalidError(name, problem, "choose another one")
+
+
+def _count_aside(connection: apsw.Connection, which: tuple[str, int, str]) -> int:
+    ((count,),) = connection.execute(f"SELECT count(*) {_ASIDE}", which).fetchall()
+    return int(str(count))

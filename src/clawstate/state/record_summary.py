@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clawstate.openclaw.description import describe
+from clawstate.state.aside import Aside, find_aside
 from clawstate.state.engines import FILE, SQLITE
 from clawstate.state.left_behind import LeftBehind, left_behind
 
@@ -19,13 +20,15 @@ class Summary:
     """
     The *counts* of records by store in the chosen *engine*, and what is *left* in the other.
 
-    *owner* says in one line whose the directory is.
+    *aside* is what was kept when records were moved. *owner* says in one line whose the directory
+    is.
     """
 
     engine: str
     owner: str
     counts: Mapping[str, int]
     left: LeftBehind
+    aside: Aside
 
 
 def summarise(ground: Ground) -> Summary:
@@ -37,4 +40,5 @@ def summarise(ground: Ground) -> Summary:
         describe(ground.owner).sentence,
         there.counts,
         left_behind(ground),
+        find_aside(ground),
     )

@@ -49,9 +49,10 @@ def remove_traces(ground: Ground, agents: Iterable[str]) -> tuple[str, ...]:
         found += _spooled(refresh_dir(ground, name))
     aside = ground.paths.root / "state" / "set-aside"
     if aside.is_dir():
-        found.append(f"{aside}, from when records were moved, may hold secrets; remove it")
+        told = f"{aside}, from when records were moved, may hold secrets"
+        found.append(f"{told}; 'clawstate store clean' removes it")
     if ground.engines.choice == SQLITE:
-        found += _compacted(ground.paths.records_db)
+        found += compacted(ground.paths.records_db)
     elif ground.engines.choice != FILE:
         found.append("the database server may keep old text in free pages and in its log")
     return tuple(found)
@@ -123,7 +124,8 @@ def _values(ground: Ground, name: str) -> Iterator[bytes]:
                     yield json.dumps(text)[1:-1].encode()
 
 
-def _compacted(path: Path) -> Iterator[str]:
+def compacted(path: Path) -> Iterator[str]:
+    """Rewrite the database *path* without free pages; yield sentences about what stayed."""
     if not path.exists():
         return
     load_modules("apsw")

@@ -22,13 +22,18 @@ from clawstate.stores.auth.contract import Sealer
 _BUSY_MS = 5_000
 
 
+_CREDENTIALS = (
+    "SELECT kind, id, body FROM records WHERE kind LIKE 'auth%' OR kind LIKE 'moved:auth%'"
+)
+
+
 def survey_records(survey: Survey, path: Path, sealer: Sealer | None) -> None:
     """Look at the credentials among the records of the database *path*."""
     with translated(path), _opened(path) as connection:
         if "records" not in _tables(connection):
             return
         survey.scanned.add(path)
-        found = connection.execute("SELECT kind, id, body FROM records WHERE kind LIKE 'auth%'")
+        found = connection.execute(_CREDENTIALS)
         for kind, name, body in found:
             record = json.loads(body) if isinstance(body, str | bytes) else None
             if not isinstance(record, dict) or type_of(record) not in TYPES:
@@ -37,7 +42,7 @@ def survey_records(survey: Survey, path: Path, sealer: Sealer | None) -> None:
                 continue  # of another program, whose table has the same name
             profile_id = name.partition("/")[2] or name
             spot = Spot(path, f"{kind}/{name}", profile_id, profile_id=profile_id)
-            agent_id = kind.partition(":")[2]
+            agent_id = kind.removeprefix("moved:").partition(":")[2]
             survey_profile(survey, spot, record, agent_id=agent_id, sealer=sealer)
 
 

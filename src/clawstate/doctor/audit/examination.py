@@ -38,7 +38,10 @@ if TYPE_CHECKING:
 
 _AGENT = r"agents/(?P<agent>[^/]+)/agent/"
 _PUT = "(lastgood|quarantine)"
-_PROFILES = re.compile(rf"{_AGENT}(?P<aside>[.]{_PUT}/)?auth-profiles\.json[^/]*(?<!\.lock)")
+_MOVED = r"(?P<moved>state/set-aside/[^/]+/)?"
+_PROFILES = re.compile(
+    rf"{_MOVED}{_AGENT}(?P<aside>[.]{_PUT}/)?auth-profiles\.json[^/]*(?<!\.lock)"
+)
 _LEGACY = re.compile(
     rf"(agents/[^/]+/agent/([.]{_PUT}/)?auth|credentials/([.]{_PUT}/)?oauth)\.json[^/]*(?<!\.lock)"
 )
@@ -105,7 +108,7 @@ def _understand(survey: Survey, entry: Entry, sealer: Sealer | None) -> None:
             _noted(survey, partial(survey_openclaw, survey, path))
     elif (match := _PROFILES.fullmatch(place)) is not None:
         document = survey.document(path)
-        look = survey_copy if match["aside"] else survey_profiles
+        look = survey_copy if match["aside"] or match["moved"] else survey_profiles
         look(survey, path, document, agent_id=match["agent"], sealer=sealer)
     elif _LEGACY.fullmatch(place):
         survey_legacy(survey, path, survey.document(path))
