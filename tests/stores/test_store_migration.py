@@ -170,6 +170,30 @@ def test_an_open_state_never_writes_to_where_nobody_looks(root, clock, to) -> No
     contents(root, clock)  # finds nothing left behind
 
 
+@pytest.mark.parametrize("to", ["sqlite", "file"])
+def test_an_open_state_never_reads_empty_where_records_were(root, clock, to) -> None:
+    """A state that was open when records were moved says so, and shows no state without them."""
+    if to == "file":
+        moved(root, "sqlite", clock)
+    with clawstate.open(root, clock=clock) as old:
+        reads = (
+            lambda: old.auth().profiles(),
+            lambda: old.auth("work").get("github:b"),
+            old.sessions.entries,
+            lambda: old.sessions.get("a"),
+            old.sessions.archived,
+            old.pairing.pending,
+            old.devices.paired,
+        )
+        for read in reads:
+            assert read()
+        moved(root, to, clock)
+
+        for read in reads:
+            with pytest.raises(UnavailableError, match="open the state again"):
+                read()
+
+
 def test_writers_wait_for_a_migration(root, clock) -> None:
     """While records are moved nobody writes; whoever waited is told where to go on."""
     failed: list[BaseException] = []

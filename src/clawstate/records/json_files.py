@@ -67,7 +67,8 @@ class JsonFilesBackend:
 
     *permit* is asked before each change, and again under its lock: it raises a `StateError` where
     that file must not be written any more, `LockLostError` under the lock to be asked once more.
-    *present* is called before each use, and raises where the state is not the one it was.
+    *present* is called before each use, and raises where the state is not the one it was; *absent*
+    when a file is not there, and raises where its records were moved elsewhere.
     """
 
     capabilities = frozenset({Capability.DURABLE, Capability.SHARED, Capability.FILES})
@@ -79,8 +80,10 @@ class JsonFilesBackend:
         lock: LockOptions | None = None,
         permit: Permit = lambda *_: None,
         present: Callable[[], object] = lambda: None,
+        absent: Callable[[], object] = lambda: None,
     ) -> None:
         self._root = root
+        self.absent = absent
         self._present = present
         self._lock = lock or LockOptions()
         self.permit = permit
@@ -237,7 +240,10 @@ class JsonFileCollection:
     def _read(self) -> Snapshot:
         self._backend.require_open()
         self._backend.guard.require_readable(self._shape.kind)
-        return self._file.read()
+        snapshot = self._file.read()
+        if not snapshot.raw:
+            self._backend.absent()
+        return snapshot
 
     def _replaced(self, keys: list[str] | None, change: WholeChange[A]) -> A:
         def apply(snapshot: Snapshot) -> tuple[Mapping[str, Json] | None, A]:

@@ -80,14 +80,17 @@ class SqliteBackend:
         self._history = History()
         self._guard = ChangeGuard()
         self._permit: Permit = lambda _holding: None
+        self._absent: Callable[[], object] = lambda: None
 
-    def permitting(self, permit: Permit) -> SqliteBackend:
+    def permitting(self, permit: Permit, absent: Callable[[], object]) -> SqliteBackend:
         """
         Return the same engine for changes that *permit* allows.
 
-        It is asked before each, and again in its transaction, and raises a `StateError`.
+        It is asked before each, and again in its transaction, and raises a `StateError`. *absent*
+        is called when no record is found, and raises where they were moved elsewhere.
         """
         other = copy.copy(self)
+        other._absent = absent  # noqa: SLF001 - of the same class
         other._permit = permit  # noqa: SLF001 - of the same class
         return other
 
@@ -142,6 +145,7 @@ class SqliteBackend:
             tenant=self._tenant,
             guard=self._guard,
             permit=self._permit,
+            absent=self._absent,
         )
 
     def kinds(self, prefix: str = "") -> tuple[str, ...]:
@@ -168,8 +172,10 @@ class SqliteCollection:
         tenant: str,
         guard: ChangeGuard,
         permit: Permit,
+        absent: Callable[[], object],
     ) -> None:
         self._permit = permit
+        self._absent = absent
         self._shape = shape
         self._database = database
         self._history = history
@@ -186,7 +192,10 @@ class SqliteCollection:
     def get(self, key: str) -> Versioned | None:
         """Return the record of *key*."""
         found = self._readable().find(key if is_key(key) else "")
-        return None if found is None else found.record
+        if found is None:
+            self._absent()
+            return None
+        return found.record
 
     def scan(
         self, prefix: str = "", *, after: str | None = None, limit: int | None = None
@@ -200,11 +209,16 @@ class SqliteCollection:
         """
         require_limit(limit)
         rows = self._readable().page(prefix, after=after, limit=limit)
+        if not rows:
+            self._absent()
         return (self._rows.read(row).record for row in rows)
 
     def count(self, prefix: str = "") -> int:
         """Return how many records have a key that starts with *prefix*."""
-        return self._readable().count(prefix)
+        found = self._readable().count(prefix)
+        if not found:
+            self._absent()
+        return found
 
     def put(self, key: str, value: Json, *, expect: Revision | Mark = ANY) -> Versioned:
         """Keep *value* under *key* if the record there is as expected."""

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast, runtime_checkable
 
@@ -103,7 +104,8 @@ class Engines:
     def chosen_rows(self) -> SqliteBackend:
         """Return these rows as the engine of the state: no longer written once another is."""
         rows = self.rows()
-        return self._once("chosen rows", lambda: rows.permitting(self._permit_rows))
+        absent = partial(self._require_chosen, SQLITE, str(self.paths.records_db))
+        return self._once("chosen rows", lambda: rows.permitting(self._permit_rows, absent))
 
     def files(
         self, root: Path, *, lock: LockOptions | None = None, chosen: bool = False
@@ -116,8 +118,14 @@ class Engines:
         options = lock or self.locks()
 
         def make() -> JsonFilesBackend:
-            permit = self._permit_chosen if chosen else self._permit
-            return JsonFilesBackend(root, lock=options, permit=permit, present=self.require_place)
+            present = self.require_place
+            if not chosen:
+                return JsonFilesBackend(root, lock=options, permit=self._permit, present=present)
+            absent = partial(self._require_chosen, FILE, str(root))
+            permit = self._permit_chosen
+            return JsonFilesBackend(
+                root, lock=options, permit=permit, present=present, absent=absent
+            )
 
         return self._once((root, options, chosen), make)
 
