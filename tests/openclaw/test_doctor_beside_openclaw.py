@@ -8,6 +8,7 @@ import pytest
 
 import clawstate
 from clawstate.doctor import examine
+from clawstate.errors import ConfigError
 from clawstate.openclaw.owner import Era
 
 
@@ -63,3 +64,17 @@ def test_where_sessions_lie_is_told_as_it_is(theirs, tmp_path):
         told = shared.config.get("session.store")
         assert told == str(theirs / "agents/{agentId}/sessions/sessions.json")
         assert rows.config.get("session.store") == "sqlite"
+
+
+def test_files_that_are_asked_for_beside_databases_are_refused_and_told(tmp_path):
+    """`state.store: file` is never passed over in silence where records lie in rows for good."""
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/openclaw.sqlite").touch()
+
+    with clawstate.open(tmp_path) as state:
+        with pytest.raises(ConfigError, match="does not count"):
+            state.config.set("state.store", "file")
+        (tmp_path / "clawstate.json").write_text('{"state": {"store": "file"}}')
+        codes = [each.code for each in examine(state, deep=False)]
+
+    assert codes.count("passed-over") == 1

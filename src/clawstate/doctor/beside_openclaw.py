@@ -8,8 +8,10 @@ from clawstate.doctor.finding import Finding, Severity
 from clawstate.openclaw.description import describe
 from clawstate.openclaw.owner import Era
 from clawstate.state import State
+from clawstate.state.engines import FILE
 from clawstate.state.left_behind import left_behind
 from clawstate.state.retired import move_away, retired_files
+from clawstate.state.setting_guards import NO_FILES
 from clawstate.state.taken_over import sentence, taken_over
 
 _WHERE = {
@@ -28,6 +30,7 @@ def check(state: State, *, fix: bool) -> Iterator[Finding]:
         for each in found.problems:
             remedy = "what it holds cannot be shown; see the message"
             yield Finding("openclaw-database", "warning", str(root), each, remedy)
+    yield from _passed_over(state)
     yield from _retired(state, fix=fix)
     left = left_behind(state.ground)
     for store in left.counts:
@@ -35,6 +38,17 @@ def check(state: State, *, fix: bool) -> Iterator[Finding]:
         remedy = f"run '{left.command}'"
         yield Finding("left-behind", "warning", str(place), left.sentence(store), remedy)
     yield from _taken_over(state)
+
+
+def _passed_over(state: State) -> Iterator[Finding]:
+    """Tell of an engine that was asked for and is not used, for it would harm the OpenClaw."""
+    if state.owner.era is Era.SQLITE:
+        written = state.config.view().loaded.resolved.get("state")
+        if isinstance(written, dict) and written.get("store") == FILE:
+            place = str(state.config.overlay_path)
+            yield Finding(
+                "passed-over", "warning", place, f"state.store: {NO_FILES[0]}", NO_FILES[1]
+            )
 
 
 def _retired(state: State, *, fix: bool) -> Iterator[Finding]:

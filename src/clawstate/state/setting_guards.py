@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
     from clawstate.state.ground import Ground
 
+NO_FILES = (
+    "'file' does not count where OpenClaw keeps its state in SQLite: it would harm it",
+    "leave it out: records of ours lie in state/records.db there",
+)
+"""Why records are kept in rows whatever `state.store` says, and what to do."""
+
 _STORE, _SESSIONS = "state.store", "session.store"
 
 
@@ -27,8 +33,12 @@ def guard_settings(ground: Ground) -> Callable[[Any, Any, bool], None]:
     """
 
     def judge(before: Any, after: Any, force: bool) -> None:  # noqa: FBT001 - see `Judge`
-        if ground.engines.is_moving or ground.owner.era is Era.SQLITE:
-            return  # there no setting counts
+        if ground.engines.is_moving:
+            return
+        if ground.owner.era is Era.SQLITE:  # there no setting counts
+            if _at(after, _STORE) == FILE != _at(before, _STORE) and not force:
+                raise ConfigError(_STORE, *NO_FILES)
+            return
         old, new = _at(before, _STORE, FILE), _at(after, _STORE, FILE)
         if old != new and ground.engines.store is None:
             _require_none(ground, str(old), str(new))
