@@ -93,7 +93,7 @@ class KernelQueue:
 
     def leave_for(self, owner: Owner) -> None:
         """Give back the gates that are held for *owner*, whatever became of their descriptors."""
-        for descriptor, stay in list(_stays.items()):
+        for descriptor, stay in _stays.copy().items():
             if stay.queue is self and stay.owner is owner:
                 self.leave(descriptor)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import gc
+import os
 import sys
 from threading import get_ident
 from types import FrameType
@@ -92,6 +93,19 @@ _looks = _thread.allocate_lock()
 _PATIENCE = 0.5  # seconds: a look takes some microseconds
 _stopped: list[bool] = []
 """Not empty during a look, and after one that was cut off: the next one lets garbage go again."""
+
+
+def _after_fork() -> None:
+    # The thread that looked is not here.
+    global _looks  # noqa: PLW0603 - see above
+    _looks = _thread.allocate_lock()
+    if _stopped:
+        _stopped.clear()
+        gc.enable()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def is_own(frame: FrameType) -> bool:

@@ -59,9 +59,10 @@ def discard_own() -> None:
     """Discard what this thread abandoned."""
     thread = get_ident()
     for holding in list(_held.values()):
-        if holding.thread == thread and holding.is_over():
+        if holding.thread == thread:
             with contextlib.suppress(Exception):  # it stays noted, and is tried again
-                let_go(holding)
+                if holding.is_over():
+                    let_go(holding)
 
 
 class _Guard:
@@ -87,13 +88,16 @@ class _Guard:
     def _run(self) -> None:
         doubtful: dict[int, Holding] = {}
         busy = time.monotonic()
-        while True:
-            self._signal.acquire(timeout=_LOOK)
-            if _held:
-                busy = time.monotonic()
-                doubtful = _discarded(doubtful)
-            elif time.monotonic() - busy > _QUIET and not self._slept():
-                return
+        try:
+            while True:
+                self._signal.acquire(timeout=_LOOK)
+                if _held:
+                    busy = time.monotonic()
+                    doubtful = _discarded(doubtful)
+                elif time.monotonic() - busy > _QUIET and not self._slept():
+                    return
+        except BaseException:  # noqa: BLE001 - such as no memory; the next who holds starts another
+            self.sleeps = self._ended = True
 
     def _slept(self) -> bool:
         """Sleep until something is held; tell whether it was."""
@@ -111,13 +115,13 @@ class _Guard:
 def _discarded(doubtful: dict[int, Holding]) -> dict[int, Holding]:
     """Discard those of *doubtful* that still are abandoned, and return what seems to be now."""
     seems = {}
-    for key, holding in list(_held.items()):
-        if not holding.is_over():
-            continue
-        seems[key] = holding
-        if doubtful.get(key) is holding:
-            with contextlib.suppress(Exception):  # see above
-                let_go(holding)
+    # Not `list(_held.items())`: making its tuples may collect garbage, and so let others in.
+    for key, holding in _held.copy().items():
+        with contextlib.suppress(Exception):  # see above
+            if holding.is_over():
+                seems[key] = holding
+                if doubtful.get(key) is holding:
+                    let_go(holding)
     return seems
 
 

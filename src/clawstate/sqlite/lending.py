@@ -80,7 +80,7 @@ class Lending:
         """Go on after a fork."""
         if in_child:
             here = threading.get_ident()  # no other thread came along
-            users = list(self._users.items())
+            users = self._users.copy().items()
             self._users = {key: use for key, use in users if use.thread == here}
         else:
             self._orphaned = False
@@ -100,12 +100,12 @@ class Lending:
     def _is_inside(self, key: object) -> bool:
         here = threading.get_ident()
         return any(
-            use.thread == here for other, use in list(self._users.items()) if other is not key
+            use.thread == here for other, use in self._users.copy().items() if other is not key
         )
 
     def _tidy(self) -> bool:
         """Take out those that are over, and tell whether others are left."""
-        over = [key for key, use in list(self._users.items()) if use.is_over()]
+        over = [key for key, use in self._users.copy().items() if use.is_over()]
         for key in over:
             use = self._users.get(key)
             if use is not None and use.is_over():
