@@ -57,20 +57,15 @@ class Use:
 def frame_above(frame: FrameType) -> FrameType | None:
     """Return what *frame* calls, or itself if it calls nothing; `None` if it does not run."""
     own = sys._getframe()  # noqa: SLF001 - see above
-    return _above(own, frame) or next(
-        (
-            found
-            for thread, top in _tops_of_threads().items()
-            if thread != get_ident() and (found := _above(top, frame)) is not None
-        ),
-        None,
-    )
+    return _above(own, frame) or _above_elsewhere(frame)
 
 
-def _tops_of_threads() -> dict[int, FrameType]:
+def _above_elsewhere(frame: FrameType) -> FrameType | None:
     # Before CPython 3.12.3 the look may collect garbage under a lock of the interpreter, while a
     # thread that is about to start waits for that lock and keeps the interpreter to itself: both
-    # wait for ever (python/cpython#106883). So nothing is collected meanwhile.
+    # wait for ever (python/cpython#106883). And to go from a frame to the one below makes an
+    # object: what is collected for it may let the other thread leave that frame, whose memory is
+    # then read in vain. So nothing is collected meanwhile.
     global _looks  # noqa: PLW0603 - see below
     looks = _looks
     if not looks.acquire(timeout=_PATIENCE):
@@ -81,7 +76,13 @@ def _tops_of_threads() -> dict[int, FrameType]:
         _stopped.append(collects)
     gc.disable()
     try:
-        return sys._current_frames()  # noqa: SLF001 - see above
+        tops = sys._current_frames()  # noqa: SLF001 - see above
+        tops.pop(get_ident(), None)
+        for top in tops.values():
+            found = _above(top, frame)
+            if found is not None:
+                return found
+        return None
     finally:
         if collects:
             gc.enable()
