@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import apsw
@@ -295,3 +298,84 @@ def test_run_returns_and_never_exits(capsys: pytest.CaptureFixture[str]) -> None
     assert run(["nope"]) == 2
     assert run(["--version"]) == 0
     capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["memory", "add", "-"], 1),
+        (["auth", "add", "openai:x", "--provider", "openai", "--type", "api_key"], 2),
+        (["config", "set", "gateway.port", "--stdin"], 1),
+        (["devices", "verify", "x"], 2),
+        (["transcripts", "append", "k"], 0),
+    ],
+    ids=lambda each: " ".join(each[:2]) if isinstance(each, list) else "",
+)
+def test_a_closed_stdin_is_an_empty_one(
+    arguments: list[str], code: int, environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    """A verb whose standard input the caller has closed reads nothing, without a traceback."""
+    ran = _with_closed("<&-", arguments, environment, tmp_path)
+
+    assert "Traceback" not in ran.stderr
+    assert ran.returncode == code
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("before", [[], ["--json"]], ids=["text", "json"])
+def test_closed_outputs_are_written_nowhere(
+    before: list[str], closed: str, environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    """With closed outputs a verb works, prints nothing into a file of the state, and is silent."""
+    ran = _with_closed(closed, [*before, "memory", "add", "tea"], environment, tmp_path)
+    listed = _with_closed("", ["--json", "memory", "list"], environment, tmp_path)
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert [each["text"] for each in json.loads(listed.stdout)["records"]] == ["tea"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_configuration_in_another_encoding_is_named(
+    encoding: str, environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    """A configuration with more than a byte for each character is called what it is."""
+    state = Path(environment["OPENCLAW_STATE_DIR"])
+    state.mkdir(exist_ok=True)
+    (state / "openclaw.json").write_bytes("{gateway: {port: 1}}".encode(encoding))
+
+    ran = _with_closed("", ["config", "get", "gateway.port"], environment, tmp_path)
+
+    assert ran.returncode == 1
+    assert f"is {encoding[:6].upper()}; save it as UTF-8" in ran.stderr
+
+
+def test_a_full_output_is_told_on_stderr(environment: Mapping[str, str], tmp_path: Path) -> None:
+    """With `--json` too, an output that takes nothing is one line of stderr."""
+    ran = _with_closed(">/dev/full", ["--json", "version"], environment, tmp_path)
+
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("error: the output cannot be written")
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def _with_closed(
+    closed: str, arguments: list[str], environment: Mapping[str, str], directory: Path
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            "/bin/sh",
+            "-c",
+            f'exec "$@" {closed}',
+            "sh",
+            sys.executable,
+            "-m",
+            "clawstate",
+            *arguments,
+        ],
+        capture_output=True,
+        text=True,
+        env=dict(environment),
+        cwd=directory,
+        timeout=60,
+        check=False,
+    )

@@ -56,6 +56,8 @@ VALUES = st.recursive(
         ("a[gpt-4.1]", ("a", "gpt-4.1")),
         ("a[0] .b", ("a", 0, "b")),
         (r"a\]", ("a]",)),
+        (r"a.\"b", ("a", '"b')),
+        ("a.it's", ("a", "it's")),
         (" a . b ", ("a", "b")),
         ("a\\ ", ("a ",)),
         ("007", ("007",)),
@@ -117,6 +119,9 @@ def test_broken_path_is_refused(text: str, problem: str) -> None:
         (r'a["g\ch"]', r"means nothing \(column 5\)", "backslash"),
         (r'a["\ud83e"]', r"half a character \(column 3\)", "both halves"),
         ("a\ud83e", r"half a character \(column 2\)", "in quotes"),
+        ('channels."x.y"', r"in brackets \(column 10\)", 'mine["x.y"]'),
+        ("a. 'b c'.d", r"in brackets \(column 4\)", r"\ before a quote"),
+        ('"gateway".port', r"in brackets \(column 1\)", 'mine["x.y"]'),
         ("a\nb", r"control character \(column 2\)", "in quotes"),
     ],
 )

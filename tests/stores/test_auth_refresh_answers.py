@@ -7,6 +7,7 @@ from collections import UserDict
 from datetime import UTC, datetime
 from decimal import Decimal
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
 from refresh_setting import ENGINES, ID, Place
@@ -44,6 +45,11 @@ class Unreadable(dict):
         if name == "broken":
             raise RuntimeError(name)
         return super().__getitem__(name)
+
+
+class Pair(NamedTuple):
+    access_token: str
+    refresh_token: str
 
 
 class Scope(Warning):
@@ -194,8 +200,10 @@ def test_what_else_an_answer_says_costs_no_token(place, refresher, added):
         lambda pair: Unreadable({**pair, "broken": 1}),
         lambda pair: raising(Scope(pair)),
         lambda pair: json.loads("\ufeff" + json.dumps(pair)),
+        lambda pair: {name: f" {value}\r\n" for name, value in pair.items()},
+        lambda pair: Pair(**pair),
     ],
-    ids=range(15),
+    ids=range(17),
 )
 def test_tokens_are_found_in_whatever_form_they_come(place, refresher, shape):
     """JSON as text, a form, nested or other objects: no form of good tokens is lost."""
@@ -208,7 +216,9 @@ def test_tokens_are_found_in_whatever_form_they_come(place, refresher, shape):
     assert not provider.revoked
 
 
-@pytest.mark.parametrize("access", [None, "", 7, "é", "a\nb", ["x"], "x" * 70_000], ids=range(7))
+@pytest.mark.parametrize(
+    "access", [None, "", "  ", 7, "é", "a\nb", ["x"], "x" * 70_000], ids=range(8)
+)
 def test_a_refresh_token_without_an_access_token_is_kept(place, refresher, access):
     """A rotated refresh token is stored though nothing else is good; the next answer is used."""
     provider = Strict({"access_token": access})

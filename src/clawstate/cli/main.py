@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import click
 
 from clawstate.cli.command import WithExamples
-from clawstate.cli.output import Output, escape_what_cannot_be_encoded
+from clawstate.cli.output import Output, escape_what_cannot_be_encoded, open_missing_streams
 from clawstate.cli.session import Session
 from clawstate.cli.suggestions import AGENTS, directories
 from clawstate.errors import StateError, StateWarning
@@ -140,6 +140,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line *arguments* and return the exit code."""
     # One query multiplies small matrices; a second BLAS thread only makes it wait.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    open_missing_streams()
     escape_what_cannot_be_encoded()
     output = Output(as_json="--json" in arguments)
     if "--no-color" in arguments:
@@ -173,7 +174,14 @@ def _invoked(arguments: Sequence[str], session: Session) -> int:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}:
             raise
         problem = f"the output cannot be written ({os.strerror(error.errno)})"
-        session.output.fail("unavailable", problem)
+        try:
+            session.output.fail("unavailable", problem)
+            sys.stdout.flush()
+        except OSError:  # it was stdout, which shall not fail once more at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if session.output.as_json:
+                session.output.as_json = False
+                session.output.fail("unavailable", problem)
         return EXIT_FAILURE
     return 0
 

@@ -107,6 +107,19 @@ def wants_colour(stream: IO[str]) -> bool:
     return stream.isatty() and given("TERM") != "dumb"
 
 
+def open_missing_streams() -> None:
+    """Open the null device in place of each standard stream that the caller had closed."""
+    # The next file opened would take the number of a closed stream, and be printed into.
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is not None:
+            continue
+        null = os.open(os.devnull, os.O_RDWR)
+        if null != number:
+            os.dup2(null, number)
+            os.close(null)
+        setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
 def escape_what_cannot_be_encoded() -> None:
     """Print characters that the encoding of stdout or stderr does not have as escapes."""
     for stream in (sys.stdout, sys.stderr):

@@ -35,6 +35,7 @@ _WORD = re.compile(r"""\[([^\]\["'\\]*+)\]""")
 _PLAIN_WORD = re.compile(r"[^\s0-9-]\S*+")
 _BLANK = re.compile(r"\s*+")
 _NO_ESCAPE = re.compile(r"(?:[^\\]|\\[^A-Za-z1-9]|\\[bfnrtvxu])*+(?=\\)", re.DOTALL)
+_QUOTES = frozenset("\"'")
 _OF_QUOTES = frozenset({rf"\{letter}" for letter in "bfnrtvxu"})
 _UNSEEN = re.compile("[\x00-\x1f\ud800-\udfff]")
 _PLAIN_KEY = re.compile(r"[^\s.\[\]\\\"'0-9-][^\s.\[\]\\\"']*+")
@@ -163,6 +164,10 @@ def _step_between_brackets(text: str, start: int) -> tuple[str | int, int]:
         raise _broken(end, f"nothing stands before the {text[end]!r}")
     if _INDEX.fullmatch(word):
         return int(word), end
+    if word[0] in _QUOTES:
+        at = text.index(word[0], start)
+        hint = r'write mine["x.y"]; put a \ before a quote that belongs to the key'
+        raise _broken(at, "quotes stand in brackets", hint)
     characters = _CHARACTER.findall(text, start, end)
     if escape := next((each for each in characters if each in _OF_QUOTES), None):
         at = start + len("".join(characters[: characters.index(escape)]))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from clawstate.errors import UnavailableError
 from clawstate.files.json5_text import Node, parse_document, parse_json5
+from clawstate.files.json_text import require_utf8
 from clawstate.files.refusals import translated
 from clawstate.files.stamps import Stamp, read_stamped
 
@@ -82,6 +83,7 @@ def read_unlinked(path: Path, real: Path, *, limit: int) -> tuple[bytes, FileRea
 
 def parsed_source(raw: bytes, file: FileRead) -> Source:
     """Return *raw* with its tree; raises `CorruptError` for anything but JSON5 in UTF-8."""
+    require_utf8(raw, path=file.path)
     text = raw.decode("utf-8", errors="replace")
     if text.encode() != raw:
         parse_json5(raw, path=file.path)  # raises, and knows the place

@@ -92,10 +92,14 @@ def parse_json_file(raw: bytes, *, path: Path) -> Any:
     A byte order mark of UTF-8, which some editors write, is passed over. Raises `CorruptError` as
     `parse_json` does; for UTF-16 and UTF-32 it says so.
     """
-    if (encoding := wide_encoding(raw)) is not None:
-        name = encoding[:6].upper()
-        raise CorruptError(str(path), f"is {name}; save it as UTF-8")
+    require_utf8(raw, path=path)
     return parse_json(raw.removeprefix(codecs.BOM_UTF8), path=path)
+
+
+def require_utf8(raw: bytes, *, path: Path) -> None:
+    """Raise `CorruptError` if the content *raw* of the file *path* is UTF-16 or UTF-32."""
+    if (encoding := wide_encoding(raw)) is not None:
+        raise CorruptError(str(path), f"is {encoding[:6].upper()}; save it as UTF-8")
 
 
 def wide_encoding(raw: bytes) -> str | None:

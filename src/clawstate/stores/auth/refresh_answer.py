@@ -166,7 +166,13 @@ def _kind(said: Json) -> str:
 
 
 def _token(said: Mapping[str, Json], names: tuple[str, ...]) -> str | None:
-    return next((said[name] for name in names if _is_token(said.get(name))), None)
+    # What stands around a token comes of a file or a program that it was read from.
+    found = (_stripped(said.get(name)) for name in names)
+    return next((each for each in found if _is_token(each)), None)
+
+
+def _stripped(value: Json) -> Json:
+    return value.strip() if isinstance(value, str) else value
 
 
 def _is_token(value: object) -> bool:

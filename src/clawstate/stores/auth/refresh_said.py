@@ -129,6 +129,8 @@ def _object(said: Mapping[Any, Any], depth: int) -> Json:
 
 
 def _array(said: Any, depth: int) -> Json:
+    if callable(named := getattr(said, "_asdict", None)):  # a named tuple
+        return _object(named(), depth)
     return [_plain(each, depth + 1) for each in said]
 
 
