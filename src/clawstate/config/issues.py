@@ -219,7 +219,11 @@ def _forbidden(value: Any, places: Finder) -> Iterator[Issue]:
     while waiting:
         path, item = waiting.pop()
         if isinstance(item, list):
-            waiting += [((*path, index), each) for index, each in enumerate(item)]
+            waiting += [
+                ((*path, index), each)
+                for index, each in enumerate(item)
+                if isinstance(each, dict | list)
+            ]
         if not isinstance(item, dict):
             continue
         waiting += [((*path, key), each) for key, each in item.items()]

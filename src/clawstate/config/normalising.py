@@ -35,8 +35,16 @@ def _normalised(value: Any, key: str, env: Mapping[str, str]) -> Any:
         return _same_or(value, {name: _normalised(each, name, env) for name, each in value.items()})
     if isinstance(value, list):
         inner = key if key in _LIST_KEYS else ""
-        return _same_or(value, [_normalised(each, _of_element(each, inner), env) for each in value])
+        made = [
+            _normalised(each, _of_element(each, inner), env) if _matters(each, inner) else each
+            for each in value
+        ]
+        return _same_or(value, made)
     return value
+
+
+def _matters(value: Any, key: str) -> bool:
+    return isinstance(value, dict | list) or (bool(key) and isinstance(value, str))
 
 
 def _of_element(value: Any, key: str) -> str:

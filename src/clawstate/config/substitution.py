@@ -17,6 +17,8 @@ from clawstate.config.provenance import Origin, Traces
 
 _REFERENCE = re.compile(r"\$(?P<escape>\$?)\{(?P<name>[A-Z_][A-Z0-9_]*)\}")
 
+_MADE = (str, dict, list)
+
 
 @dataclass(frozen=True, slots=True)
 class Substitution:
@@ -112,10 +114,16 @@ class _Replacing:
         if isinstance(value, str):
             return self._text(value, path) if "${" in value else value
         if isinstance(value, dict):
-            keyed = {key: self.of(each, (*path, key)) for key, each in value.items()}
+            keyed = {
+                key: self.of(each, (*path, key)) if isinstance(each, _MADE) else each
+                for key, each in value.items()
+            }
             return keyed if _differ(keyed.values(), value.values()) else value
         if isinstance(value, list):
-            listed = [self.of(each, (*path, index)) for index, each in enumerate(value)]
+            listed = [
+                self.of(each, (*path, index)) if isinstance(each, _MADE) else each
+                for index, each in enumerate(value)
+            ]
             return listed if _differ(listed, value) else value
         return value
 

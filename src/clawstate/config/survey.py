@@ -41,16 +41,20 @@ def survey(source: Source) -> Survey:
     including: set[Node] = set()
     doubled: list[Node] = []
     depth = 0
-    rest = [_Seen(source.document, None, 1)] if source.document.items else []
+    rest = [_Seen(source.document, None, 1)] if source.document.is_filled else []
     while rest:
         seen = rest.pop()
         depth = max(depth, seen.level)
+        if seen.node.is_flat:
+            continue
         if len(seen.node.value) < len(seen.node.items):
             doubled.append(seen.node)
         if seen.node.kind == "object" and INCLUDE in seen.node.value:
             _mark(seen, including)
         rest += [
-            _Seen(item.node, seen, seen.level + 1) for item in seen.node.items if item.node.items
+            _Seen(item.node, seen, seen.level + 1)
+            for item in seen.node.items
+            if item.node.is_filled
         ]
     return Survey(source, frozenset(including), depth, _notices(source, doubled))
 

@@ -6,8 +6,10 @@ A `Node` is a value and its span; whoever changes a text needs the spans, all ot
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
@@ -30,7 +32,13 @@ MAX_DEPTH = 500
 
 _BOM = "\ufeff"
 _LINE_END = re.compile(r"\r\n?|\n")
+_OPENERS: Mapping[str, Kind] = {"{": "object", "[": "array"}
 _CLOSERS = {"object": "}", "array": "]"}
+_SCAN_JSON = json.JSONDecoder().raw_decode
+# What Python's JSON reads as another value than JSON5 has it: -0, and halves of characters. And
+# whole numbers that may be too long, which have an error of their own.
+_NOT_ALIKE = re.compile(r"(?:\A|[\[,:\s])-0(?![0-9])|[\ud800-\udfff]|[0-9]{301}")
+_MOST_VAIN = 4  # times the length of the text may be read in vain before JSON is not tried any more
 
 
 class Place(NamedTuple):
@@ -64,7 +72,6 @@ class Item:
         return self.node.end
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Node:
     """
     A value, written as `text[start:end]`; offsets are code points.
@@ -74,11 +81,40 @@ class Node:
     themselves, and do not show their value, which may be a secret.
     """
 
-    kind: Kind
-    start: int
-    end: int
-    value: Any
-    items: tuple[Item, ...] = ()
+    __slots__ = ("_items", "end", "kind", "start", "value")
+
+    def __init__(
+        self,
+        kind: Kind,
+        start: int,
+        end: int,
+        value: Any,
+        items: tuple[Item, ...] | Callable[[Node], tuple[Item, ...]] = (),
+    ) -> None:
+        self.kind: Kind = kind
+        self.start = start
+        self.end = end
+        self.value = value
+        self._items = items
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The items; those of plain JSON are looked for when somebody first asks for them."""
+        if not isinstance(self._items, tuple):
+            self._items = self._items(self)
+        return self._items
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether there are items, without looking for them."""
+        return self.kind in _CLOSERS and bool(self.value)
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether it is an array that holds neither objects nor arrays, which costs no items."""
+        return self.kind == "array" and not any(
+            isinstance(each, dict | list) for each in self.value
+        )
 
     def item(self, step: str | int) -> Item | None:
         """
@@ -138,6 +174,20 @@ def place_of(text: str, position: int) -> Place:
     return Place(len(ends) + 1, position - start + 1)
 
 
+def _levels(value: Any, *, most: int) -> int:
+    """Return how many levels of objects and arrays *value* has, at most *most*."""
+    count, level = 0, [value]
+    while count < most and (level := [each for each in level if isinstance(each, dict | list)]):
+        count += 1
+        level = [
+            child
+            for each in level
+            for child in (each.values() if isinstance(each, dict) else each)
+            if isinstance(child, dict | list)
+        ]
+    return count
+
+
 def _decoded(raw: bytes, path: Path) -> str:
     try:
         return raw.decode("utf-8")
@@ -168,6 +218,69 @@ class _Container:
             self.items.append(Item(self.key, self.key_start, self.key_end, node, comma))
 
 
+class _Plain:
+    """The containers of a text that are plain JSON, which Python reads many times faster."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._left = 0 if _NOT_ALIKE.search(text) else _MOST_VAIN * len(text)
+
+    def at(self, start: int, depth: int) -> Node | None:
+        """Return the container at *start*, below *depth* others, or `None` if it is not plain."""
+        if self._left <= 0:
+            return None
+        try:
+            value, end = _SCAN_JSON(self._text, start)
+        except json.JSONDecodeError as error:
+            self._left -= max(1, error.pos - start)
+        except (ValueError, RecursionError):
+            self._left = 0
+        else:
+            if depth + _levels(value, most=MAX_DEPTH - depth + 1) <= MAX_DEPTH:
+                return self._node(start, end, value)
+            self._left = 0  # the longer way tells where it is too deep
+        return None
+
+    def _node(self, start: int, end: int, value: Any) -> Node:
+        return Node(_OPENERS[self._text[start]], start, end, value, self._items)
+
+    def _items(self, node: Node) -> tuple[Item, ...]:
+        """Return the items of *node*, found once more in the text, which is known to be sound."""
+        found = self._members(node) if node.kind == "object" else self._elements(node)
+        return tuple(found)
+
+    def _elements(self, node: Node) -> Iterator[Item]:
+        text, position = self._text, node.start + 1
+        for value in node.value:
+            below = self._below(position)
+            below.value = value
+            mark, position = read_mark(text, below.end)
+            yield Item(None, below.start, below.start, below, position if mark == "," else None)
+            position += 1
+
+    def _members(self, node: Node) -> list[Item]:
+        text, position, found = self._text, node.start + 1, list[Item]()
+        mark = "," if node.value else ""
+        while mark == ",":
+            _, key, start, key_end = read_key(text, position)
+            _, colon = read_mark(text, key_end)
+            below = self._below(colon + 1)
+            mark, position = read_mark(text, below.end)
+            comma = position if mark == "," else None
+            found.append(Item(key, start, key_end, below, comma))
+            position += 1
+        for key, last in {each.key: each.node for each in found}.items():
+            last.value = node.value[key]
+        return found
+
+    def _below(self, position: int) -> Node:
+        kind, value, start, end = read_value(self._text, position)
+        if kind in _OPENERS:
+            value, end = _SCAN_JSON(self._text, start)
+            return self._node(start, end, value)
+        return Node(cast("Kind", kind), start, end, value)
+
+
 class _Reading:
     """One way through a text; what is open lies on a stack, so that depth costs no recursion."""
 
@@ -175,6 +288,7 @@ class _Reading:
         self._text = text
         self._position = 0
         self._open: list[_Container] = []
+        self._plain = _Plain(text)
 
     def root(self) -> Node:
         node = self._item()
@@ -195,10 +309,14 @@ class _Reading:
             if top is None or top.kind == "object":
                 raise ScanError(start, "a value")
             return self._closed()
-        if kind in {"{", "["}:
-            self._enter("object" if kind == "{" else "array", start)
-            return None
-        return Node(cast("Kind", kind), start, self._position, value)
+        if kind not in _OPENERS:
+            return Node(cast("Kind", kind), start, self._position, value)
+        node = self._plain.at(start, len(self._open))
+        if node is None:
+            self._enter(_OPENERS[kind], start)
+        else:
+            self._position = node.end
+        return node
 
     def _has_key(self, top: _Container) -> bool:
         kind, top.key, top.key_start, top.key_end = read_key(self._text, self._position)

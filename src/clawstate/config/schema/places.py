@@ -42,6 +42,8 @@ class Places:
         waiting: list[tuple[KeyPath, Node]] = [((), self._document)] if self._document else []
         while waiting:
             path, node = waiting.pop()
+            if node.is_flat:
+                continue
             for key in node.duplicates():
                 yield (*path, key), [self._at(each.start) for each in node.items if each.key == key]
             for index, item in enumerate(node.items):
