@@ -72,12 +72,30 @@ CALLS = {
     "config.undo": lambda s, v: s.config.undo(number=v),
     "device_auth.set": lambda s, v: s.device_auth.set(v, "t"),
     "open": lambda _, v: clawstate.open(v),
+    "get_config_value_at_path": lambda _, v: clawstate.get_config_value_at_path({}, v),
+    "set_config_value_at_path": lambda _, v: clawstate.set_config_value_at_path({}, v, 1),
+    "unset_config_value_at_path": lambda _, v: clawstate.unset_config_value_at_path({}, v),
+    "config.set(path)": lambda s, v: s.config.set(v, 1),
+    "config.unset": lambda s, v: s.config.unset(v),
+    "LockOptions(stale)": lambda _, v: clawstate.LockOptions(stale=v),
+    "LockOptions(retries)": lambda _, v: clawstate.LockOptions(retries=v),
+    "PersistentDedupe(lock)": lambda _, v: _dedupe(lambda name: f"{name}.json", lock=v),
+    "file_lock": lambda _, v: clawstate.file_lock(v).acquire(),
+    "with_file_lock": lambda _, v: clawstate.with_file_lock(v, list),
+    "write_json_file_atomically": lambda _, v: clawstate.write_json_file_atomically(v, {}),
+    "resolve_file_path": lambda _, v: _dedupe(lambda _name: v),
 }
 
 
+def _dedupe(resolve_file_path, **options) -> None:
+    given = clawstate.PersistentDedupe(resolve_file_path=resolve_file_path, **options)
+    given.check_and_record("a")
+
+
 @pytest.mark.parametrize("call", CALLS)
-def test_an_odd_argument_is_taken_or_refused_in_words(state, call: str) -> None:
+def test_an_odd_argument_is_taken_or_refused_in_words(state, call, tmp_path, monkeypatch) -> None:
     """Whatever is handed in: the call works, or raises a typed error that says what is wrong."""
+    monkeypatch.chdir(tmp_path)  # for names without a directory
     state.memory.add("tea")
     state.transcripts.append("s", [{"role": "user", "content": "x"}])
 

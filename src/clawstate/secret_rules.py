@@ -81,7 +81,11 @@ _SHAPES = re.compile(
   | (?<=://)[^\s/?\#:@"\\]{0,64}:[^\s/?\#@"\\]{1,128}(?=@)
   | (?<=hooks\.slack\.com/services/)[A-Za-z0-9/]{20,}
   | (?<=/api/webhooks/)[0-9]{15,}/[A-Za-z0-9_-]{40,}
-  | (?<=[?&])(?:access_token|token|api_?key|secret|password|sig|signature)=[^\s&"\\${]{8,}
+  | (?<=[?&])(?i:(?:[a-z]+[_-]?)?(?:token|api[_-]?key|secret|password|sig|signature))
+    =[^\s&"\\${]{8,}
+  | (?<=[?&])key=(?=[^\s&"]*[0-9])(?=[^\s&"]*[A-Za-z])[^\s&"\\${]{16,}
+  | (?<![^;\s"])(?:Password|Pwd|AccountKey|SharedAccessKey)=[^\s;"\\${]{4,}(?=[;"]|$)
+  | (?<=://)(?=[^\s/@"]*[0-9])[A-Za-z0-9_-]{20,}(?=@)
   | -----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY(?:[ ]BLOCK)?-----[^"]*?
     -----END[ ][A-Z ]*PRIVATE[ ]KEY(?:[ ]BLOCK)?-----
     """,
@@ -122,7 +126,7 @@ def is_sensitive(path: Iterable[Step]) -> bool:
     dotted = ".".join(names)
     if _SENSITIVE.search(dotted) is not None:
         return not dotted.lower().endswith(_HARMLESS)
-    return bool(names) and _ALSO_SENSITIVE.fullmatch(_bare(names[-1])) is not None
+    return bool(names) and any(map(_ALSO_SENSITIVE.fullmatch, _bare(names[-1])))
 
 
 def is_secret(path: Iterable[Step], text: str) -> bool:
@@ -203,9 +207,10 @@ def _words(name: str) -> list[str]:
     return [each.lower() for each in _WORDS.findall(name) if not each.isdigit()]
 
 
-def _bare(name: str) -> str:
-    """Return *name*, or its last two words: `NOSTR_PRIVATE_KEY` is a private key."""
-    return name if _ALSO_SENSITIVE.fullmatch(name) else "_".join(_words(name)[-2:])
+def _bare(name: str) -> tuple[str, ...]:
+    """Return *name*, its last two words and its last: `NOSTR_PRIVATE_KEY` is a private key."""
+    words = _words(name)
+    return name, "_".join(words[-2:]), *words[-1:]
 
 
 def _is_random(text: str) -> bool:

@@ -68,6 +68,8 @@ def parse_key_path(text: str) -> KeyPath:
 
 def parse_written(text: str) -> WrittenPath:
     """Return what `parse_key_path` does, and how it was written."""
+    if not isinstance(text, str):
+        raise InvalidError("config path", f"is {type(text).__name__}, not text", EXAMPLE)
     if not text.strip():
         raise _broken(0, "is empty, and the object as a whole has no path")
     if unseen := _UNSEEN.search(text):

@@ -21,6 +21,7 @@ from clawstate.errors import InvalidError
 from clawstate.files.descriptors import Descriptor
 from clawstate.files.json_text import dump_pretty
 from clawstate.files.ownership import give_to_owner, make_directory
+from clawstate.files.paths import as_file_path
 from clawstate.files.refusals import translated
 from clawstate.files.regular import kind_of
 
@@ -93,7 +94,9 @@ def write_json_file_atomically(
     fence: Callable[[], object] | None = None,
 ) -> None:
     """Replace *path* with *data* as pretty JSON and a line end, as `write_atomic` does."""
-    write_atomic(Path(path), f"{dump_pretty(data)}\n".encode(), mode=mode, fence=fence)
+    write_atomic(
+        as_file_path(path, "path"), f"{dump_pretty(data)}\n".encode(), mode=mode, fence=fence
+    )
 
 
 def make_private_dir(path: Path) -> None:

@@ -19,7 +19,6 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
 
 from clawstate.errors import (
-    InvalidError,
     LockLostError,
     StateError,
 )
@@ -28,6 +27,7 @@ from clawstate.files.atomic import make_private_dir, sweep_temporaries
 from clawstate.files.heartbeat import heartbeat
 from clawstate.files.lock_attempt import Attempt, queue_of
 from clawstate.files.lock_options import LockOptions, lock_options
+from clawstate.files.paths import as_file_path
 from clawstate.files.sidecar import Sidecar
 from clawstate.interrupts import Mutex, Use, discard_own, forget, hold, let_go
 
@@ -57,7 +57,7 @@ class FileLock:
         *,
         options: Options = None,
     ) -> None:
-        self.path = Path(path)
+        self.path = as_file_path(path, "path")
         self._options = lock_options(options)
         self._entries: dict[threading.Thread, list[_Entry]] = {}
 
@@ -341,8 +341,6 @@ if hasattr(os, "register_at_fork"):
 def _lock_path(path: Path) -> Path:
     # As OpenClaw: the directory is resolved, the file is not.
     folder, name = os.path.split(path)
-    if not path.name or "\0" in name or "\0" in folder:
-        raise InvalidError(repr(str(path)), "cannot be the path of a file", "give one")
     return _place_in(_real_folder(folder or "."), name)
 
 

@@ -79,7 +79,9 @@ class LockOptions:
                 raise InvalidError(name, f"{value!r} is no number", "give seconds, such as 30")
         for name in ("retries", *_NUMBERS):
             value = getattr(self, name)
-            if value is not None and not value >= 0:
+            if value != value:  # noqa: PLR0124 - NaN, and nothing else, is not equal to itself
+                raise InvalidError(name, "is not a number (NaN)", "give seconds, such as 30")
+            if value is not None and value < 0:
                 raise InvalidError(name, f"{value} is negative", "give 0 or more")
         if not self.stale > 0:
             raise InvalidError("stale", f"{self.stale} is not positive", "give seconds, such as 30")

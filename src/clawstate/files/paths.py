@@ -75,6 +75,21 @@ def is_nameable(text: str) -> bool:
         return False
 
 
+def as_file_path(given: object, name: str) -> Path:
+    """Return what was *given* as *name* as the path of a file; raises `InvalidError` if none."""
+    if not isinstance(given, str | os.PathLike):
+        raise InvalidError(name, f"is {type(given).__name__}, no path", "give the path of a file")
+    text = os.fspath(given)
+    if not isinstance(text, str):
+        raise InvalidError(name, "is a path of bytes", "give it as text, or a Path")
+    if not is_nameable(text):
+        raise InvalidError(repr(text), "cannot be the path of a file", "give one")
+    path = Path(text)
+    if not path.name:
+        raise InvalidError(repr(text), "cannot be the path of a file", "give one")
+    return path
+
+
 def effective_home(env: Mapping[str, str] | None = None) -> Path:
     """Return the absolute home: `OPENCLAW_HOME`, `HOME`, `USERPROFILE`, else the system's."""
     variables = os.environ if env is None else env

@@ -11,6 +11,7 @@ from typing import Any
 from clawstate.clock import Clock, system_clock
 from clawstate.errors import ClosedError, InvalidError, StateError
 from clawstate.files.lock_options import PATIENCE, LockOptions, lock_options
+from clawstate.files.paths import as_file_path
 from clawstate.interrupts import Mutex
 from clawstate.records.adoption import Adopted
 from clawstate.records.contract import Collection
@@ -313,7 +314,7 @@ def _in_files(
     patience = LockOptions(timeout=PATIENCE) if lock is None else lock_options(lock)
 
     def collection(namespace: str) -> Collection:
-        path = Path(resolve_file_path(namespace)).absolute()
+        path = as_file_path(resolve_file_path(namespace), "resolve_file_path").absolute()
         shape = marks_shape(namespace, PurePosixPath(path.name), lambda: settings().rules(clock()))
         return JsonFilesBackend(path.parent, lock=patience).collection(shape)
 
