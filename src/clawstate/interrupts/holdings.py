@@ -14,7 +14,7 @@ import time
 from threading import get_ident
 from typing import Protocol
 
-_LOOK = 0.02  # seconds between two looks
+_LOOK = 0.2  # seconds between two looks: the third at the same thing may discard it
 _QUIET = 0.2  # seconds without anything held after which the thread sleeps
 _IDLE = 5.0  # seconds of sleep after which it ends
 
@@ -86,6 +86,7 @@ class _Guard:
         self.sleeps = False
 
     def _run(self) -> None:
+        known: dict[int, Holding] = {}
         doubtful: dict[int, Holding] = {}
         busy = time.monotonic()
         try:
@@ -93,7 +94,7 @@ class _Guard:
                 self._signal.acquire(timeout=_LOOK)
                 if _held:
                     busy = time.monotonic()
-                    doubtful = _discarded(doubtful)
+                    known, doubtful = _held.copy(), _discarded(known, doubtful)
                 elif time.monotonic() - busy > _QUIET and not self._slept():
                     return
         except BaseException:  # noqa: BLE001 - such as no memory; the next who holds starts another
@@ -112,11 +113,18 @@ class _Guard:
         return True
 
 
-def _discarded(doubtful: dict[int, Holding]) -> dict[int, Holding]:
-    """Discard those of *doubtful* that still are abandoned, and return what seems to be now."""
+def _discarded(known: dict[int, Holding], doubtful: dict[int, Holding]) -> dict[int, Holding]:
+    """
+    Discard those of *doubtful* that still are abandoned, and return what seems to be now.
+
+    Only of what was *known* at the look before: most is let go of at once, and the stacks of other
+    threads are left alone for it.
+    """
     seems = {}
     # Not `list(_held.items())`: making its tuples may collect garbage, and so let others in.
     for key, holding in _held.copy().items():
+        if known.get(key) is not holding:
+            continue
         with contextlib.suppress(Exception):  # see above
             if holding.is_over():
                 seems[key] = holding

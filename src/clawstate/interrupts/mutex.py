@@ -12,6 +12,7 @@ from types import FrameType
 from clawstate.interrupts.frames import frame_above, is_own
 
 _LOOK_AGAIN = 0.02  # seconds that a waiter sleeps at most
+_USUAL = 0.1  # seconds that a holder needs at most, before its stack is looked at
 
 
 class Mutex:
@@ -48,13 +49,14 @@ class Mutex:
 
         Unless it is *reentrant*, the frames of this thread are kept apart as well.
         """
-        end = None if patience is None else time.monotonic() + patience
+        begun = time.monotonic()
+        end = None if patience is None else begun + patience
         doubtful: FrameType | None = None
         while (holder := self._holder.setdefault(None, frame)) is not frame:
             if is_own(holder):
                 if reentrant:
                     return True
-            elif frame_above(holder) is None:
+            elif time.monotonic() - begun > _USUAL and frame_above(holder) is None:
                 # Its thread went on while its stack was looked at: twice is enough.
                 if doubtful is holder:
                     self._take_over(holder, frame)
