@@ -9,6 +9,7 @@ import sys
 from threading import get_ident
 from types import FrameType
 
+from clawstate.interrupts.greenlets import may_wait_in_greenlet
 from clawstate.interrupts.with_blocks import with_block
 
 _MAY_PAUSE = 0x20 | 0x80 | 0x200  # generators, coroutines, asynchronous generators
@@ -55,7 +56,11 @@ class Use:
 
 
 def frame_above(frame: FrameType) -> FrameType | None:
-    """Return what *frame* calls, or itself if it calls nothing; `None` if it does not run."""
+    """
+    Return what *frame* calls, or itself if it calls nothing; `None` if it does not run.
+
+    One that waits in a greenlet, or may, counts as one that calls nothing.
+    """
     own = sys._getframe()  # noqa: SLF001 - see above
     return _above(own, frame) or _above_elsewhere(frame)
 
@@ -82,7 +87,8 @@ def _above_elsewhere(frame: FrameType) -> FrameType | None:
             found = _above(top, frame)
             if found is not None:
                 return found
-        return None
+        own = sys._getframe()  # noqa: SLF001 - see above
+        return frame if may_wait_in_greenlet(frame, (own, *tops.values())) else None
     finally:
         if collects:
             gc.enable()

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from types import CodeType
 
-_ENTER = opcode.opmap["PUSH_EXC_INFO"]
-_EXIT = opcode.opmap["WITH_EXCEPT_START"]
+_NONE = -1  # in a Python that has no such instruction any longer
+_ENTER = opcode.opmap.get("PUSH_EXC_INFO", _NONE)
+_EXIT = opcode.opmap.get("WITH_EXCEPT_START", _NONE)
 _CACHE = opcode.opmap.get("CACHE", 0)
 _MOST_KNOWN = 512
 
@@ -51,12 +52,26 @@ def _found(code: CodeType, entry: int) -> WithBlock | None:
     begin = entry + 2
     while begin < len(text) and text[begin] == _CACHE:
         begin += 2
-    table = tuple(_entries(code.co_exceptiontable))
+    table = _table(code.co_exceptiontable, len(text))
     for start, _, target in table:
         if start == begin and text[target] == _ENTER and text[target + 2] == _EXIT:
             lines = (line for first, end, line in code.co_lines() if first <= entry < end)
             return WithBlock(target, next(lines, None), table)
     return None
+
+
+def _table(encoded: bytes, size: int) -> tuple[tuple[int, int, int], ...]:
+    """Return the entries of a table for *size* bytes of code; none if it is not understood."""
+    try:
+        table = tuple(_entries(encoded))
+    except RuntimeError:  # it ends too early
+        return ()
+    after = 0
+    for start, end, target in table:
+        if not after <= start < end <= size or target + 2 >= size:
+            return ()
+        after = end
+    return table
 
 
 def _target(table: tuple[tuple[int, int, int], ...], offset: int) -> int | None:
