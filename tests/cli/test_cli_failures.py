@@ -195,7 +195,7 @@ def test_a_file_name_that_is_not_utf8_does_not_stop_an_import(program, tmp_path:
 
     ran = program("memory", "import", folder, "--json")
 
-    assert ran.code == 0
+    assert ran.code == 1
     assert ran.json["added"] + len(ran.json["problems"]) == 2
 
 
@@ -209,7 +209,6 @@ EVERYTHING = [
     ["memory", "stats"],
     ["memory", "forget", "x"],
     ["memory", "optimize"],
-    ["status"],
 ]
 
 
@@ -227,6 +226,20 @@ def test_a_file_that_is_no_database_is_left_alone(cli, tmp_path: Path, arguments
     assert file.read_bytes() == b"this is no database at all" * 100
 
 
+def test_status_shows_what_is_whole_beside_a_damaged_file(cli, tmp_path: Path) -> None:
+    """With a damaged database the status tells of it, and of everything else."""
+    file = tmp_path / "state" / "memory" / "memory.db"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"this is no database at all" * 100)
+
+    ran = cli("status", "--json")
+
+    assert ran.code == 1
+    assert ran.json["memory"]["error"]["type"] == "corrupt"
+    assert "clawstate doctor" in ran.json["memory"]["error"]["message"]
+    assert ran.json["records"]["sessions"] == 0
+
+
 @pytest.mark.parametrize("arguments", EVERYTHING, ids=" ".join)
 def test_a_newer_format_is_left_alone(cli, tmp_path: Path, arguments) -> None:
     """A database of a newer clawstate is neither read nor written, and says to upgrade."""
@@ -241,7 +254,7 @@ def test_a_newer_format_is_left_alone(cli, tmp_path: Path, arguments) -> None:
     assert "upgrade" in message
 
 
-@pytest.mark.parametrize("arguments", EVERYTHING, ids=" ".join)
+@pytest.mark.parametrize("arguments", [*EVERYTHING, ["status"]], ids=" ".join)
 def test_a_state_directory_that_is_a_file_is_named(cli, tmp_path: Path, arguments) -> None:
     """When a file stands where the state directory should be, no command crashes or removes it."""
     (tmp_path / "state").write_text("in the way")
