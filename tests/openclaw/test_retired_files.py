@@ -142,3 +142,18 @@ def test_an_upgrade_that_took_our_records_is_told(root, clock) -> None:
         with pytest.warns(ElsewhereWarning):
             state.auth().upsert("openai:new", KEY)
         assert "taken-over" not in codes(examine(state, deep=False))
+
+
+@pytest.mark.parametrize(
+    "left", ["agent/auth-profiles.json.migrated-2026-11-29-x", "session-sqlite-import-archive"]
+)
+def test_what_openclaw_left_of_files_is_told_where_we_were_in_use(tmp_path, clock, left) -> None:
+    """Files that OpenClaw moved away are named in a state of ours, and not in one of its alone."""
+    root = tmp_path / "state"
+    OpenClawDatabases(root, clock()).credentials({"profiles": {}})
+    (root / "agents/main" / left).mkdir(parents=True)
+
+    with clawstate.open(root, clock=clock) as state:
+        assert "taken-over" not in codes(examine(state, deep=False))
+        state.memory.add("tea")
+        assert "taken-over" in codes(examine(state, deep=False))
