@@ -211,10 +211,11 @@ def test_mistakes_have_their_exit_codes(cli, arguments, code) -> None:
     assert cli("transcripts", *arguments).code == code
 
 
-def test_half_a_surrogate_pair_can_be_shown(cli) -> None:
-    """A message with text that UTF-8 cannot hold is shown, searched and exported."""
-    odd = b'{"role":"user","content":"lobster \\ud800 here"}\n'
-    cli("transcripts", "append", "k", stdin=odd)
+def test_half_a_surrogate_pair_can_be_shown(cli, tmp_path) -> None:
+    """An imported message with text that UTF-8 cannot hold is shown, searched and exported."""
+    odd = '{"type":"message","message":{"role":"user","content":"lobster \\ud800 here"}}\n'
+    (tmp_path / "odd.jsonl").write_text(odd)
+    cli("transcripts", "import", "k", str(tmp_path / "odd.jsonl"))
 
     for verb in (("show", "k"), ("show", "k", "--json"), ("search", "lobster"), ("export", "k")):
         assert cli("transcripts", *verb).code == 0

@@ -86,13 +86,14 @@ def _take(job: Job, paths: Sequence[Path], *, namespace: str) -> None:
 
 def _count(job: Job, imported: Imported, known: int) -> None:
     broken = {each.path for each in imported.problems if each.line is None}
-    moved = imported.files - imported.skipped
+    empty = imported.failed - broken  # they gave nothing but problems, and are read again
+    moved = imported.files - imported.skipped - len(empty)
     changed = min(known - imported.skipped, moved)
     count = job.report.count(KIND)
     count.add(new=moved - changed, changed=changed, unchanged=imported.skipped)
     for problem in imported.problems:
         path = _shown(job, problem.path)
-        if problem.path in broken:
+        if problem.path in broken or problem.path in empty:
             job.report.failed(KIND, path, problem.message)
         else:
             job.report.note(KIND, path, f"line {problem.line}: {problem.message}")
