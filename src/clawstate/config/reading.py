@@ -8,6 +8,7 @@ from clawstate.config.includes import Layer, include_all
 from clawstate.config.provenance import Provenance
 from clawstate.config.sources import met, parsed_source, read_file
 from clawstate.errors import ConfigError, InvalidError, LimitError, NotFoundError
+from clawstate.files.refusals import translated
 
 MAX_CONFIG_BYTES = 5_000_000
 """No configuration that is read is larger."""
@@ -26,7 +27,9 @@ def read_layer(path: Path) -> Layer:
         raw, file = read_file(path, limit=MAX_CONFIG_BYTES)
     except NotFoundError:
         problem, hint = "is a link to nothing", "restore what it leads to, or remove it"
-        if not path.is_symlink():
+        with translated(path, "was not read"):
+            is_link = path.is_symlink()
+        if not is_link:
             return Layer(path, None, {}, Provenance(None), (met(path),))
     except LimitError:
         problem = f"is larger than {MAX_CONFIG_BYTES} bytes"

@@ -33,7 +33,7 @@ def open_to_others(
     found: list[Path] = list(folders)
     for path in paths:
         real = Path(os.path.realpath(path))
-        if real.exists():
+        if os.path.exists(real):  # noqa: PTH110 - never raises
             found += (real, real.parent, path.parent)
     for each in dict.fromkeys(found):
         try:

@@ -31,7 +31,7 @@ def require_index_room(path: Path, *, only_new: bool) -> None:
         if only_new and os.stat(f"{path}-shm").st_size:  # noqa: PTH116 - on the way of every read
             return
     except FileNotFoundError:
-        if not path.exists():
+        if not os.path.exists(path):  # noqa: PTH110 - never raises
             return
     except OSError:
         return  # opening it will tell
