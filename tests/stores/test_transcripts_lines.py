@@ -276,7 +276,7 @@ scalars = (
     | st.booleans()
     | st.integers(-(2**70), 2**70)
     | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(), max_size=30)
+    | st.text(max_size=30)  # halves of surrogate pairs are refused
     | st.sampled_from(["x" * 17_000, "A" * 70_000, "é" * 17_000, "\\" * 9_000, '"' * 8_191, '""'])
 )
 values = st.recursive(
