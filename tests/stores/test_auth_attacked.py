@@ -192,6 +192,7 @@ def test_the_function_returns_what_it_kept_whoever_removes_it(root) -> None:
         assert profiles.keep("openai:default", KEY)["key"] == SECRET
 
 
+@pytest.mark.filterwarnings("ignore::clawstate.errors.ElsewhereWarning")
 def test_encryption_names_what_other_engines_and_refreshes_left(root) -> None:
     """Files that the engine does not use, and answers of killed refreshes, are told."""
     with clawstate.open(root, store="file") as state:

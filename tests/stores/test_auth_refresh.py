@@ -654,7 +654,7 @@ CANARY = "canary-5f3a"
         answering({"error": CANARY}),
         answering({"error": {CANARY: CANARY}}),
         answering({"access_token": [CANARY]}),
-        answering({"access_token": f"{CANARY}\n"}),
+        answering({"access_token": f"{CANARY}\n{CANARY}"}),
         answering({"access_token": [CANARY], "refresh_token": [CANARY]}),
         answering({"access_token": {CANARY: CANARY}, "expires_in": CANARY}),
         answering([CANARY]),
