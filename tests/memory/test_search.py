@@ -259,3 +259,12 @@ def test_words_rank_where_every_record_holds_them(memory) -> None:
     memory.add("Lobster, lobster, lobster!")
 
     assert found(memory, "lobster", mode="words")[0] == "Lobster, lobster, lobster!"
+
+
+def test_an_emptied_namespace_finds_nothing_of_another(memory) -> None:
+    """A search in a namespace whose records were deleted gives none of the only other one."""
+    memory.delete(memory.add("lobster one", namespace="default"))
+    memory.add("lobster two", namespace="work")
+
+    assert memory.search("lobster", mode="words", namespace="default") == []
+    assert len(memory.search("lobster", mode="words", namespace="work")) == 1

@@ -95,7 +95,7 @@ class SqliteView:
         condition = None
         if not chosen.is_plain or self._has_expired:
             condition = sql_of(chosen, scope=scope, now_ms=self._now_ms)
-        only = scope if self._is_shared() else None
+        only = scope if self._is_shared(scope) else None
         return word_index.search(
             self._connection, query, scope=only, condition=condition, limit=limit
         )
@@ -176,9 +176,10 @@ class SqliteView:
         scope = scope_of(self._connection, chosen.namespace)
         return _MISSING_SCOPE if scope is None else scope
 
-    def _is_shared(self) -> bool:
-        sql = "SELECT count(*) FROM (SELECT 1 FROM scopes WHERE records > 0 LIMIT 2)"
-        return bool(self._connection.execute(sql).get > 1)
+    def _is_shared(self, scope: int | None) -> bool:
+        """Tell whether other namespaces than *scope* have records: only then it must be asked."""
+        sql = "SELECT EXISTS (SELECT 1 FROM scopes WHERE records > 0 AND scope IS NOT ?)"
+        return bool(self._connection.execute(sql, (scope,)).get)
 
 
 def _json(keys: Iterable[int]) -> str:
