@@ -94,6 +94,7 @@ def _count(job: Job, imported: Imported, known: int) -> None:
     for problem in imported.problems:
         path = _shown(job, problem.path)
         if problem.path in broken or problem.path in empty:
+            empty.discard(problem.path)  # counted once, however many of its lines are broken
             job.report.failed(KIND, path, problem.message)
         else:
             job.report.note(KIND, path, f"line {problem.line}: {problem.message}")
