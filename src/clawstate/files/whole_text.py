@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from clawstate.errors import InvalidError
@@ -25,21 +26,40 @@ def require_whole(name: str, value: Any) -> None:
 
     Raises `InvalidError` that tells where, as *name*, keys and indices, and never the text itself.
     """
-    rest: list[tuple[str, Any]] = [(name, value)]
+    seen: set[int] = set()  # a value may hold itself, or one part in many places
+    rest: list[_Part] = [(None, name, value)]
     while rest:
-        where, each = rest.pop()
+        part = rest.pop()
+        each = part[2]
         if isinstance(each, str):
             if not each.isascii() and not is_utf8(each):
-                raise InvalidError(where, _PROBLEM, _HINT)
-        elif isinstance(each, dict):
-            for key, item in each.items():
-                if isinstance(key, str) and not key.isascii() and not is_utf8(key):
-                    raise InvalidError(where, f"has a key that {_PROBLEM}", _HINT)
-                if isinstance(item, str | dict | list | tuple):
-                    rest.append((f"{where}.{key}", item))
-        elif isinstance(each, list | tuple):
-            rest += [
-                (f"{where}[{index}]", item)
-                for index, item in enumerate(each)
-                if isinstance(item, str | dict | list | tuple)
-            ]
+                raise InvalidError(_where(part), _PROBLEM, _HINT)
+        elif id(each) not in seen:
+            seen.add(id(each))
+            rest += _inside(part, each)
+
+
+_Part = tuple["_Part | None", str, Any]
+"""Where a part of a value lies: in which other part, and its step from there."""
+
+
+def _inside(part: _Part, value: Any) -> Iterator[_Part]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if isinstance(key, str) and not key.isascii() and not is_utf8(key):
+                raise InvalidError(_where(part), f"has a key that {_PROBLEM}", _HINT)
+            if isinstance(item, str | dict | list | tuple):
+                yield part, f".{key}", item
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            if isinstance(item, str | dict | list | tuple):
+                yield part, f"[{index}]", item
+
+
+def _where(part: _Part) -> str:
+    steps: list[str] = []
+    up: _Part | None = part
+    while up is not None:
+        steps.append(up[1])
+        up = up[0]
+    return "".join(reversed(steps))
