@@ -54,6 +54,7 @@ _PROGRAM_VARIABLES = frozenset({"env", "environment", "vars"})
 _NOT_OF_KEYS = frozenset(
     {"sha", "commit", "hash", "revision", "digest", "checksum", "version", "id", "path", "dir"}
     | {"file", "url", "uri", "host", "image", "model", "name", "home", "shasum", "integrity"}
+    | {"md", "rev", "ref", "uuid", "guid", "etag", "fingerprint", "folder", "root", "project"}
 )
 
 # Inside of JSON text: no pattern takes a quote or a backslash but that of a line end.
@@ -63,8 +64,8 @@ _SHAPES = re.compile(
         sk-(?:ant-|proj-|or-)?[A-Za-z0-9_-]{16,}       # OpenAI, Anthropic, OpenRouter
       | [sr]k_(?:live|test)_[A-Za-z0-9]{16,} | whsec_[A-Za-z0-9+/]{20,}         # Stripe
       | gh[pousr]_[A-Za-z0-9]{20,} | github_pat_\w{20,}
-      | glpat-[A-Za-z0-9_-]{16,}
-      | xox[abeprs]-[A-Za-z0-9-]{10,} | xapp-[A-Za-z0-9-]{10,}
+      | gl(?:pat|ptt|dt|rt|cbt|oas|soat|ft|agent)-[A-Za-z0-9_-]{16,}            # GitLab
+      | xox[abcdeprs](?:\.xox[a-z])?-[A-Za-z0-9%-]{10,} | xapp-[A-Za-z0-9-]{10,} # Slack
       | (?:AKIA|ASIA)[A-Z0-9]{16}
       | AIza[A-Za-z0-9_-]{30,} | ya29\.[A-Za-z0-9_-]{20,} | GOCSPX-[A-Za-z0-9_-]{20,}
       | hf_[A-Za-z0-9]{20,} | npm_[A-Za-z0-9]{30,} | pypi-[A-Za-z0-9_-]{30,}
@@ -72,19 +73,31 @@ _SHAPES = re.compile(
       | r8_[A-Za-z0-9]{20,} | tvly-[A-Za-z0-9-]{16,} | lin_api_[A-Za-z0-9]{20,}
       | dop_v1_[a-f0-9]{32,} | shp(?:at|ca|pa|ss)_[a-fA-F0-9]{20,}
       | SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}
+      | dckr_(?:pat|oat)_[A-Za-z0-9_-]{20,} | ATATT3[A-Za-z0-9_=-]{40,} | fig[du]_[A-Za-z0-9_-]{30,}
+      | sq0(?:atp|csp)-[A-Za-z0-9_-]{20,} | EAAA[A-Za-z0-9_-]{56,} | PMAK-[a-f0-9]{24}-[a-f0-9]{30,}
+      | NRAK-[A-Z0-9]{20,} | lsv2_(?:pt|sk)_[A-Za-z0-9_]{30,} | nvapi-[A-Za-z0-9_-]{40,}
+      | tskey-[a-z]+-[A-Za-z0-9-]{16,} | hv[sbr]\.[A-Za-z0-9_-]{24,} | dapi[a-f0-9]{32}
+      | ph[cx]_[A-Za-z0-9]{30,} | ntn_[A-Za-z0-9]{40,} | sbp_[a-f0-9]{40}
+      | sb_secret_[A-Za-z0-9_-]{20,} | jina_[A-Za-z0-9_-]{40,} | rnd_[A-Za-z0-9]{24,}
+      | re_[A-Za-z0-9]{8}_[A-Za-z0-9]{20,}
+      | (?:SK|key-)[a-f0-9]{32} | sntry[su]_[A-Za-z0-9_+/=]{40,} | fo1_[A-Za-z0-9_-]{30,}
+      | fc-[a-f0-9]{32} | fw_[A-Za-z0-9]{22,} | cfut_[A-Za-z0-9]{30,} | 1//0[A-Za-z0-9_-]{30,}
       | nsec1[a-z0-9]{50,} | AGE-SECRET-KEY-1[A-Z0-9]{40,}
       | [MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}         # Discord
       | eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*
     )
   | (?<![0-9])[0-9]{8,10}:[A-Za-z0-9_-]{35}            # Telegram
   | (?<=Bearer[ ])[A-Za-z0-9._~+/-]{16,}=*
+  | (?<=Basic[ ])(?=(?:[A-Z]*[a-z0-9+/]*[a-z0-9][A-Z]){2})[A-Za-z0-9+/]{8,}={0,2}(?![a-z])
   | (?<=://)[^\s/?\#:@"\\]{0,64}:[^\s/?\#@"\\]{1,128}(?=@)
   | (?<=hooks\.slack\.com/services/)[A-Za-z0-9/]{20,}
   | (?<=/api/webhooks/)[0-9]{15,}/[A-Za-z0-9_-]{40,}
   | (?<=[?&])(?i:(?:[a-z]+[_-]?)?(?:token|api[_-]?key|secret|password|sig|signature))
     =[^\s&"\\${]{8,}
   | (?<=[?&])key=(?=[^\s&"]*[0-9])(?=[^\s&"]*[A-Za-z])[^\s&"\\${]{16,}
-  | (?<![^;\s"])(?:Password|Pwd|AccountKey|SharedAccessKey)=[^\s;"\\${]{4,}(?=[;"]|$)
+  | (?<=[?&])(?i:password|passwd|pwd)=[^\s&"\\${]+
+  | (?<![^;\s"])(?i:password|pwd|accountkey|sharedaccesskey)=[^\s;"\\${]{4,}(?=[;"]|$)
+  | (?<=[ ])password=[^\s;"\\${]{4,}(?=[ ][a-z_]+=)   # PostgreSQL, as words
   | (?<=://)(?=[^\s/@"]*[0-9])[A-Za-z0-9_-]{20,}(?=@)
   | -----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY(?:[ ]BLOCK)?-----[^"]*?
     -----END[ ][A-Z ]*PRIVATE[ ]KEY(?:[ ]BLOCK)?-----
@@ -109,6 +122,12 @@ _PUBLIC = re.compile(
 _NO_PASSWORD = re.compile(r"[./~].*|true|false|off|on|none|")
 _CHECKSUM = re.compile(r"sha[0-9]+-")
 _WORD = re.compile(r"[A-Za-z]*[0-9]*|[0-9]+[A-Za-z]*")
+_SPELLED = re.compile(r"(?=[A-Z]?[a-z]*[aeiouy])[A-Z]?[a-z]{3,}|(?<![A-Za-z])[A-Z]{4,}(?![a-z])")
+_PATH_NAMES = 2
+_ENDING = re.compile(r"\.[a-z][a-z0-9]{0,4}$")
+_PLACES = frozenset({"file", "path", "dir", "folder"})
+_ROOTED = re.compile(r"[/~.]|[A-Za-z]:[/\\]|\\\\")
+_SLASHES = re.compile(r"[/\\]")
 _LONGEST_WORD = 12  # characters: longer runs without a separator are hardly words
 _SHORTEST_MIX = 8  # characters of a run of letters and digits that is no word
 _CLASS = 3  # capitals, and small letters, that chance gives 32 characters
@@ -136,7 +155,7 @@ def is_secret(path: Iterable[Step], text: str) -> bool:
     A lone `${NAME}` says where one is, and is none.
     """
     steps = tuple(path)
-    if is_variable(text):
+    if is_variable(text) or _is_place_of_secret(steps, text):
         return False
     if is_sensitive(steps) or has_secret_shape(text):
         return True
@@ -174,6 +193,17 @@ def without_secrets(text: str, mask: str) -> str:
     return _SHAPES.sub(mask, text)
 
 
+def _is_place_of_secret(path: tuple[Step, ...], text: str) -> bool:
+    """Tell whether *text* only says where a secret lies, as `clientSecretFile: /run/secrets/x`."""
+    words = _words(path[-1]) if path and isinstance(path[-1], str) else []
+    return (
+        bool(words)
+        and words[-1] in _PLACES
+        and (_ROOTED.match(text) is not None or _is_path(text))
+        and not has_secret_shape(text)
+    )
+
+
 def _is_hinted(path: tuple[Step, ...], text: str) -> bool:
     """Tell whether the names hint at a secret, and *text* may be one: no word, path or number."""
     names = [step for step in path if isinstance(step, str)]
@@ -182,7 +212,7 @@ def _is_hinted(path: tuple[Step, ...], text: str) -> bool:
         return False
     if words[-1] in _PASSWORDS:
         return _NO_PASSWORD.fullmatch(text) is None
-    if _PUBLIC.fullmatch(text):
+    if _PUBLIC.fullmatch(text) or _is_path(text):
         return False
     if words[-1] in _HINTS and "session" not in words[:-1]:
         return _KEY_LIKE.fullmatch(text) is not None and _is_mixed(text)
@@ -199,7 +229,8 @@ def _is_key(text: str) -> bool:
     if not _KEY_LIKE.fullmatch(text):
         return False
     return any(
-        len(part) >= _SHORTEST_MIX and not _WORD.fullmatch(part) for part in _PARTS.split(text)
+        len(part) >= _SHORTEST_MIX and not _WORD.fullmatch(part) and not _is_spelled(part, 0.7)
+        for part in _PARTS.split(text)
     )
 
 
@@ -227,7 +258,31 @@ def _is_random(text: str) -> bool:
         and counts["0"] > 0
         and switches >= _SWITCHES * len(text)
         and _entropy(text) >= _BITS
+        and not _is_spelled(text)
     )
+
+
+def _is_path(text: str) -> bool:
+    """Tell whether *text* is a path, all names of which a person may have given."""
+    names = [each for each in _SLASHES.split(text) if each]
+    if len(names) < _PATH_NAMES:
+        return False
+    longest_mix = _LONGEST_WORD if _is_spelled(text) else _SHORTEST_MIX
+    return _ENDING.search(names[-1]) is not None or all(
+        len(part) < longest_mix or _WORD.fullmatch(part) or _is_spelled(part)
+        for name in names
+        for part in _PARTS.split(name)
+    )
+
+
+def _is_spelled(text: str, least: float = 0.5) -> bool:
+    """
+    Tell whether at least *least* of *text* is words, as in names of files and of functions.
+
+    Chance brings a random text to a tenth.
+    """
+    letters = sum(map(str.isalnum, text))
+    return sum(map(len, _SPELLED.findall(text))) >= least * letters
 
 
 def _class_of(character: str) -> str:
