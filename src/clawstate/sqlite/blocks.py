@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,13 @@ class Opened:
 
     connection: apsw.Connection
     inode: int  # a database that was put in this one's place must not be written through it
+    require_unchanged: Callable[[], object] | None = None
+    """Raises if what was read does not count; such a connection is used once."""
+
+    def require_sound(self) -> None:
+        """Raise `UnavailableError` if what was read does not count."""
+        if self.require_unchanged is not None:
+            self.require_unchanged()
 
 
 def end_transaction(connection: apsw.Connection) -> None:
@@ -112,8 +120,11 @@ class Reading(_Block):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        opened = self._opened
         self._end(error)
         translated(self._database.path).__exit__(kind, error, trace)
+        if error is None and opened is not None:
+            opened.require_sound()
 
     def _give_back(self, error: BaseException | None) -> None:
         with self._ending:

@@ -28,7 +28,8 @@ from clawstate.sqlite.faults import translated
 from clawstate.sqlite.gate import WriterGate
 from clawstate.sqlite.lending import Lending
 from clawstate.sqlite.migrations import Migration, Part
-from clawstate.sqlite.room import require_index_room
+from clawstate.sqlite.no_index import connection_without_index, is_without_index
+from clawstate.sqlite.room import has_index_room, require_index_room
 
 _BUSY_MS = 10_000
 # A log that is written over syncs in half the time of one that grows, and bulk loads are no slower.
@@ -97,6 +98,7 @@ class Database:
                     self.take_back(opened, error)
                     raise
                 self.take_back(opened)
+                opened.require_sound()
                 return found
             finally:
                 self._lending.leave(key)
@@ -149,7 +151,7 @@ class Database:
         self._writing = writing
         self._lending.require_open()
         connection = self._writing_connection().connection
-        require_index_room(self.path, only_new=False)
+        require_index_room(self.path)
         if connection.in_transaction:  # somebody was cut off
             connection.execute("ROLLBACK")
         connection.execute("BEGIN IMMEDIATE")
@@ -186,7 +188,8 @@ class Database:
 
     def take_back(self, opened: Opened, error: BaseException | None = None) -> None:
         """Keep the connection *opened*, which is in no transaction, for the next who reads."""
-        if isinstance(error, _LASTING) or opened.inode == _IN_MEMORY:
+        once = opened.inode == _IN_MEMORY or opened.require_unchanged is not None
+        if once or isinstance(error, _LASTING):
             opened.connection.close()
             return
         self._idle.append(opened)
@@ -205,6 +208,7 @@ class Database:
             writer = None
         if writer is None:
             create_private_file(self.path)
+            require_index_room(self.path)
             self._writer = writer = self._prepared(self._connected())
         return writer
 
@@ -223,7 +227,23 @@ class Database:
     def _reader(self, inode: int) -> Opened:
         if not inode:
             return self._empty()
-        opened = self._connected()
+        if has_index_room(self.path):
+            try:
+                return self._checked(self._connected())
+            except apsw.Error as error:
+                if not is_without_index(error):
+                    raise
+                refused = error
+        else:
+            refused = None
+        spare = connection_without_index(self.path)
+        if spare is None:
+            if refused is not None:
+                raise refused
+            return self._checked(self._connected())  # others have the index already
+        return self._checked(self._known(*spare))
+
+    def _checked(self, opened: Opened) -> Opened:
         connection = opened.connection
         try:
             if self._part.is_missing(connection):
@@ -242,8 +262,14 @@ class Database:
         return Opened(connection, _IN_MEMORY)
 
     def _connected(self) -> Opened:
+        return self._known(
+            apsw.Connection(os.fspath(self.path), flags=apsw.SQLITE_OPEN_READWRITE), None
+        )
+
+    def _known(
+        self, connection: apsw.Connection, require_unchanged: Callable[[], object] | None
+    ) -> Opened:
         inode = _inode(self.path)
-        connection = apsw.Connection(os.fspath(self.path), flags=apsw.SQLITE_OPEN_READWRITE)
         self._made = [each for each in self._made if each() is not None]
         self._made.append(weakref.ref(connection))
         try:
@@ -256,7 +282,7 @@ class Database:
             connection.close()
             raise
         self._notice(inode)
-        return Opened(connection, inode)
+        return Opened(connection, inode, require_unchanged)
 
     def _found(self) -> int:
         """Return the inode of the file, 0 if there is none; see *present*."""

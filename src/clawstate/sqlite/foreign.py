@@ -36,21 +36,23 @@ def reading(path: Path) -> Iterator[apsw.Connection]:
     Raises `NotFoundError`, `InvalidError`, `CorruptError`, `LockTimeoutError`, and
     `UnavailableError`, also at the end of the block if another program began to write meanwhile.
     """
-    before = _stamp(path)
-    is_whole = before.is_alone and _journal_mode(path) == _WAL
+    before = stamp_of(path)
+    is_whole = before.is_alone and has_log(path)
     with translated(path):
-        connection = _opened(path, is_whole=is_whole)
+        connection = opened(path, is_whole=is_whole)
         try:
             connection.execute("BEGIN")
             yield connection
         finally:
             connection.close()
-    if is_whole and _stamp(path) != before:
-        raise UnavailableError(str(path), _WRITTEN)
+    if is_whole:
+        before.require_unchanged(path)
 
 
 @dataclass(frozen=True, slots=True)
-class _Stamp:
+class Stamp:
+    """A database file and its log, as they were."""
+
     inode: int
     size: int
     mtime_ns: int
@@ -62,8 +64,14 @@ class _Stamp:
         """Whether nothing but the file itself has to be read."""
         return not self.log and not self.is_shared
 
+    def require_unchanged(self, path: Path) -> None:
+        """Raise `UnavailableError` if somebody wrote *path* since."""
+        if stamp_of(path) != self:
+            raise UnavailableError(str(path), _WRITTEN)
 
-def _stamp(path: Path) -> _Stamp:
+
+def stamp_of(path: Path) -> Stamp:
+    """Return what tells a change of the database *path*; raises as `reading` does."""
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -76,11 +84,11 @@ def _stamp(path: Path) -> _Stamp:
     except OSError:
         log = 0
     is_shared = os.path.lexists(path.with_name(f"{path.name}-shm"))
-    return _Stamp(status.st_ino, status.st_size, status.st_mtime_ns, log, is_shared)
+    return Stamp(status.st_ino, status.st_size, status.st_mtime_ns, log, is_shared)
 
 
-def _journal_mode(path: Path) -> bytes:
-    """Return the bytes that tell it, read through SQLite, which keeps its locks on the file."""
+def has_log(path: Path) -> bool:
+    """Tell whether *path* keeps a write-ahead log; read through SQLite, which keeps its locks."""
     flags = [apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_MAIN_DB, 0]
     with translated(path):
         try:
@@ -88,14 +96,15 @@ def _journal_mode(path: Path) -> bytes:
         except UnicodeEncodeError as error:
             raise InvalidError(str(path), "has a name that is no UTF-8", "rename it") from error
         try:
-            return file.xRead(2, 18)
+            return file.xRead(2, 18) == _WAL
         except apsw.IOError:
-            return b""  # shorter than that
+            return False  # shorter than that
         finally:
             file.xClose()
 
 
-def _opened(path: Path, *, is_whole: bool) -> apsw.Connection:
+def opened(path: Path, *, is_whole: bool) -> apsw.Connection:
+    """Return a connection that only reads, to a file that does not change if it *is_whole*."""
     how = "immutable=1" if is_whole else "mode=ro"
     flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
     connection = apsw.Connection(f"file:{quote(os.fsencode(path))}?{how}", flags=flags)

@@ -16,24 +16,19 @@ _PAGE = 4096
 _ROOM = 65_536  # bytes: the index of a short log, and what else a commit writes
 
 
-def require_index_room(path: Path, *, only_new: bool) -> None:
-    """
-    Raise `UnavailableError` where the index of the log of the database *path* has no room.
-
-    With *only_new* one that is there already counts as having it.
-    """
+def has_index_room(path: Path) -> bool:
+    """Tell whether the index of the log of the database *path* can be touched without harm."""
     if not hasattr(os, "statvfs"):
-        return
+        return True
     try:
         disk = os.statvfs(path)
-        if disk.f_frsize >= _PAGE or disk.f_bavail * disk.f_frsize >= _ROOM:
-            return
-        if only_new and os.stat(f"{path}-shm").st_size:  # noqa: PTH116 - on the way of every read
-            return
-    except FileNotFoundError:
-        if not os.path.exists(path):  # noqa: PTH110 - never raises
-            return
     except OSError:
-        return  # opening it will tell
-    problem = "cannot be used: the disk is full"
-    raise UnavailableError(str(path), problem, "free some space and repeat")
+        return True  # opening it will tell
+    return disk.f_frsize >= _PAGE or disk.f_bavail * disk.f_frsize >= _ROOM
+
+
+def require_index_room(path: Path) -> None:
+    """Raise `UnavailableError` where the index of the log of the database *path* has no room."""
+    if not has_index_room(path):
+        problem = "cannot be used: the disk is full"
+        raise UnavailableError(str(path), problem, "free some space and repeat")

@@ -1,0 +1,70 @@
+"""
+Reading a database where SQLite cannot make the index of its log.
+
+The index is a file that is mapped into memory. A full disk has no room for it, and a file system
+that is mounted read-only, or a directory without permission to write, no place.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import apsw
+
+from clawstate.errors import StateError
+from clawstate.sqlite.foreign import has_log, opened, stamp_of
+
+_BUSY_MS = 1_000
+_CAUSES = {
+    apsw.SQLITE_IOERR_SHMSIZE,
+    apsw.SQLITE_IOERR_SHMOPEN,
+    apsw.SQLITE_IOERR_SHMMAP,
+}
+
+
+def is_without_index(error: apsw.Error) -> bool:
+    """Tell whether *error* may be that the index could not be made."""
+    if isinstance(error, apsw.CantOpenError | apsw.ReadOnlyError | apsw.FullError):
+        return True
+    return getattr(error, "extendedresult", 0) in _CAUSES
+
+
+def connection_without_index(
+    path: Path,
+) -> tuple[apsw.Connection, Callable[[], object]] | None:
+    """
+    Return a connection that reads *path* without that index, or `None` if that is not possible.
+
+    A database whose log is empty is whole by itself, and is read as one that does not change; the
+    other value raises if it did. Otherwise this process keeps the index to itself, which needs the
+    file alone: others wait as long as it is read.
+    """
+    try:
+        before = stamp_of(path)
+        if not has_log(path):
+            return None
+        if before.is_alone:
+            return opened(path, is_whole=True), partial(before.require_unchanged, path)
+    except StateError:
+        return None
+    return _alone(path)
+
+
+def _alone(path: Path) -> tuple[apsw.Connection, Callable[[], object]] | None:
+    connection = apsw.Connection(os.fspath(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        connection.set_busy_timeout(_BUSY_MS)
+        connection.pragma("locking_mode", "exclusive")
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        connection.pragma("schema_version")
+    except apsw.Error:
+        connection.close()
+        return None
+    return connection, _nothing
+
+
+def _nothing() -> None:
+    """Raise nothing: the file was ours alone."""
