@@ -11,6 +11,7 @@ import clawstate
 from clawstate.errors import ClosedError, NotFoundError, UnavailableError
 from clawstate.files.place import Place
 from clawstate.testing.forked import forked
+from open_files import open_below
 
 SESSION = "0a7d1b1e-0000-4000-8000-000000000001"
 TOKEN = {"type": "token", "provider": "openai", "token": "t"}
@@ -191,12 +192,10 @@ def test_what_changes_in_a_directory_does_not_change_it(tmp_path) -> None:
 
 def test_nothing_stays_open(tmp_path) -> None:
     """To know a directory is not in the way of unmounting it."""
-    before = os.listdir("/proc/self/fd")  # noqa: PTH208
-
     place = Place(tmp_path)
     place.require()
 
-    assert os.listdir("/proc/self/fd") == before  # noqa: PTH208
+    assert open_below(tmp_path) == []
 
 
 @pytest.mark.parametrize("step", ["sessions", "memory", "transcripts", "dedupe", "auth"])

@@ -46,6 +46,7 @@ from clawstate.files.lock_options import (
 from clawstate.files.lock_options import PATIENT as A_STATE
 from clawstate.testing.forked import forked, in_threads
 from clawstate.testing.lock_suite import NO_PROCESS, FileLockSuite, LockTrait, payload_of
+from open_files import open_below
 
 PATIENT = LockOptions(timeout=60.0)
 ONCE = LockOptions(timeout=0.0)
@@ -465,10 +466,6 @@ def test_who_waited_in_vain_learns_for_whom(path, timeout) -> None:
     assert str(lock_file(path)) in caught.value.hint
 
 
-def descriptors() -> set[str]:
-    return {each.name for each in Path("/proc/self/fd").iterdir()}
-
-
 def test_who_gives_up_leaves_nothing(path) -> None:
     """However often one gives up, at most one place with its descriptor is kept, and is reused."""
     with held_by_another(path) as holder:
@@ -476,11 +473,11 @@ def test_who_gives_up_leaves_nothing(path) -> None:
             for timeout in (0.0, 0.02):
                 with pytest.raises(LockTimeoutError):
                     FileLock(path, options=LockOptions(timeout=timeout)).acquire()
-        before, threads = len(descriptors()), threading.active_count()
+        before, threads = len(open_below(path.parent)), threading.active_count()
         for _ in range(10):
             with pytest.raises(LockTimeoutError):
                 FileLock(path, options=LockOptions(timeout=0.02)).acquire()
-        assert len(descriptors()) <= before
+        assert len(open_below(path.parent)) <= before
         assert threading.active_count() <= threads
 
         holder.say()
@@ -534,7 +531,7 @@ def test_who_is_interrupted_while_waiting_leaves_nothing(path, where) -> None:
             holder.kill()
             lock_file(path).write_bytes(payload_of(os.getpid()))
         inside = "_entered" if where == "in the queue" else "_wait"
-        before = len(descriptors())
+        before = len(open_below(path.parent))
 
         with (
             interrupted_once(lambda: main_thread_is_in(inside)),
@@ -542,7 +539,9 @@ def test_who_is_interrupted_while_waiting_leaves_nothing(path, where) -> None:
         ):
             FileLock(path, options=PATIENT).acquire()
 
-        assert len(descriptors()) <= before + 2  # turn and gate of the place that was left
+        assert (
+            len(open_below(path.parent)) <= before + 2
+        )  # turn and gate of the place that was left
         holder.say() if where == "in the queue" else lock_file(path).unlink()
         with FileLock(path, options=PATIENT) as lock:
             lock.confirm()
@@ -554,7 +553,7 @@ def test_who_is_interrupted_as_it_looks_again_leaves_nothing(path, monkeypatch) 
     """A signal that comes while a new lock is held still takes that lock away again."""
     monkeypatch.setattr(courtesy, "SETTLE", 60.0)
     lock_file(path).write_bytes(payload_of(NO_PROCESS))
-    before = descriptors()
+    before = open_below(path.parent)
 
     with (
         interrupted_once(lambda: main_thread_is_in("_settled")),
@@ -563,7 +562,7 @@ def test_who_is_interrupted_as_it_looks_again_leaves_nothing(path, monkeypatch) 
         FileLock(path, options=PATIENT).acquire()
 
     assert seen(path) == []
-    assert len(descriptors()) == len(before)
+    assert len(open_below(path.parent)) == len(before)
     monkeypatch.setattr(courtesy, "SETTLE", 0.0)
     assert is_free(path)
 
@@ -579,7 +578,7 @@ def test_without_threads_there_is_no_lock(path, monkeypatch) -> None:
 
     heartbeat.forget()  # its thread may run already
     with held_by_another(path) as holder:
-        before = descriptors()
+        before = open_below(path.parent)
         with monkeypatch.context() as patched:
             patched.setattr(threading.Thread, "start", refuse)
             patched.setattr(_thread, "start_new_thread", refuse)
@@ -587,7 +586,7 @@ def test_without_threads_there_is_no_lock(path, monkeypatch) -> None:
                 FileLock(path.with_name("other"), options=PATIENT).acquire()
             with pytest.raises((UnavailableError, LockTimeoutError)):
                 FileLock(path, options=LockOptions(timeout=0.1)).acquire()
-        assert len(descriptors()) == len(before)
+        assert len(open_below(path.parent)) == len(before)
         holder.say()
         assert holder.wait() == 0
 
@@ -603,7 +602,7 @@ def test_without_descriptors_nothing_is_lost(path, spare, stale) -> None:
         pass
     if stale:
         lock_file(path).write_bytes(payload_of(NO_PROCESS))
-    before = descriptors()
+    before = open_below(path.parent)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free() + spare, hard))
     try:
@@ -612,7 +611,7 @@ def test_without_descriptors_nothing_is_lost(path, spare, stale) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
-    assert len(descriptors()) == len(before)
+    assert len(open_below(path.parent)) == len(before)
     assert is_free(path)
     assert seen(path) == []
 
@@ -644,11 +643,9 @@ def open_path():
 def test_a_directory_that_cannot_be_written_is_told(open_path) -> None:
     """Without permission the lock is `UnavailableError`, and works once there is permission."""
     open_path.parent.chmod(0o555)
-    before = descriptors()
-    with nobody():
-        with pytest.raises(UnavailableError, match="permission denied"):
-            FileLock(open_path, options=ONCE).acquire()
-        assert len(descriptors()) == len(before)
+    with nobody(), pytest.raises(UnavailableError, match="permission denied"):
+        FileLock(open_path, options=ONCE).acquire()
+    assert open_below(open_path.parent) == []
 
     open_path.parent.chmod(0o777)
     with nobody(), FileLock(open_path, options=ONCE) as lock:
@@ -662,16 +659,15 @@ def test_a_lock_that_cannot_be_removed_is_told_and_free(open_path) -> None:
     with nobody():
         with FileLock(open_path, options=ONCE):
             pass
-        before = descriptors()
         lock.acquire()
     open_path.parent.chmod(0o555)
 
     with nobody():
         with pytest.raises(UnavailableError, match="cannot be removed"):
             lock.release()
-        assert len(descriptors()) == len(before)
         with pytest.raises(LockLostError):
             lock.confirm()
+    assert open_below(open_path.parent) == []
     open_path.parent.chmod(0o777)
     with nobody():
         assert is_free(open_path)
@@ -706,7 +702,7 @@ def test_what_is_no_lock_file_is_refused(path, kind) -> None:
     """What lies in the lock file's place and is no file is `InvalidError`, and stays."""
     target = path.parent.with_name("target")
     plant(lock_file(path), kind, target)
-    before, status = descriptors(), lock_file(path).lstat()
+    status = lock_file(path).lstat()
 
     with pytest.raises(InvalidError, match=re.escape(str(lock_file(path)))):
         FileLock(path, options=PATIENT).acquire()
@@ -714,7 +710,7 @@ def test_what_is_no_lock_file_is_refused(path, kind) -> None:
     assert lock_file(path).lstat() == status
     assert target.read_text() == "precious"
     assert not target.with_name("nothing").exists()
-    assert len(descriptors()) == len(before)
+    assert open_below(path.parents[1]) == []
 
 
 def test_a_second_name_as_lock_file_is_only_a_name(path) -> None:
@@ -745,7 +741,6 @@ def test_what_is_in_the_queues_way_does_no_harm(path, kind, place, nameless, mon
     if (place, kind) == ("", "dangling"):
         linked.mkdir()
     lock_file(path).write_bytes(payload_of(NO_PROCESS))
-    before = descriptors()
 
     for _ in range(2):
         with suppress(StateError), FileLock(path, options=LockOptions(timeout=0.2)) as lock:
@@ -754,7 +749,7 @@ def test_what_is_in_the_queues_way_does_no_harm(path, kind, place, nameless, mon
 
     assert target.read_text() == "precious"
     assert not linked.exists() or list(linked.iterdir()) == []
-    assert len(descriptors()) == len(before)
+    assert open_below(path.parents[1]) == []
 
 
 def test_nonsense_in_the_gate_is_no_harm(path) -> None:
@@ -783,9 +778,8 @@ def test_forks_at_any_moment_do_not_hang(path) -> None:
                 pass
 
     def leave(child):
-        for each in descriptors():
-            with suppress(FileNotFoundError):
-                assert Path(f"/proc/self/fd/{each}").readlink().suffix not in {".gate", ".turn"}
+        for each in open_below(path.parent):
+            assert Path(each).suffix not in {".gate", ".turn"}
         with suppress(LockTimeoutError), FileLock(path, options=ONCE):
             pass
 

@@ -12,6 +12,7 @@ import pytest
 from clawstate.errors import UnavailableError
 from clawstate.files.queue import KernelQueue, QueueTimeoutError
 from clawstate.testing.forked import Child, forked, forked_late
+from open_files import open_below
 
 PATIENCE = 60.0  # seconds that anything may take before it counts as stuck
 
@@ -38,10 +39,6 @@ def is_free(room: Path) -> bool:
     except QueueTimeoutError:
         return False
     return True
-
-
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def waiters(file: Path) -> int:
@@ -106,12 +103,11 @@ def test_who_does_not_wait_starts_no_thread(room) -> None:
     """An attempt without patience costs neither a thread nor a descriptor."""
     with forked(lambda child: (queue_in(room).enter(end()), child.say(), child.hear())) as holder:
         holder.hear()
-        threads, open_before = threading.active_count(), descriptors()
-
         with pytest.raises(QueueTimeoutError):
             queue_in(room).enter(end(0.0))
 
-        assert (threading.active_count(), descriptors()) == (threads, open_before)
+        assert waiters(room / "a.gate") == waiters(room / "a.turn") == 0
+        assert open_below(room) == []
 
 
 def test_a_place_that_was_given_up_is_used_again(room) -> None:
@@ -120,12 +116,12 @@ def test_a_place_that_was_given_up_is_used_again(room) -> None:
         holder.hear()
         with pytest.raises(QueueTimeoutError):
             queue_in(room).enter(end(0.05))
-        standing = threading.active_count()
+        until(lambda: waiters(room / "a.gate") == 1)
 
         queue = queue_in(room)
         with pytest.raises(QueueTimeoutError):
             queue.enter(end(0.05))
-        assert threading.active_count() == standing
+        assert waiters(room / "a.gate") + waiters(room / "a.turn") == 1
         entered = []
         thread = threading.Thread(target=lambda: entered.append(queue.enter(end())))
         thread.start()
@@ -228,7 +224,6 @@ def test_the_gate_that_a_child_inherits_is_not_its_own(room) -> None:
 def test_locks_that_do_not_work_are_told(room, monkeypatch, code, blocking) -> None:
     """Where the kernel cannot lock the error is typed, at once and while waiting; none leaks."""
     queue = queue_in(room)
-    before = descriptors()
 
     def refuse(_, how):
         if blocking and how & fcntl.LOCK_NB:
@@ -239,7 +234,7 @@ def test_locks_that_do_not_work_are_told(room, monkeypatch, code, blocking) -> N
     with pytest.raises(UnavailableError, match="cannot be locked"):
         queue.enter(end())
 
-    assert descriptors() == before
+    assert open_below(room) == []
 
 
 def test_what_has_a_second_name_is_no_gate(room) -> None:
@@ -247,7 +242,6 @@ def test_what_has_a_second_name_is_no_gate(room) -> None:
     queue = queue_in(room)
     precious = room / "precious"
     precious.write_bytes(b"kept")
-    before = descriptors()
     for plant in (lambda gate: os.link(precious, gate), os.mkfifo):
         plant(room / "a.gate")
         with pytest.raises(UnavailableError, match="no file of its own"):
@@ -255,7 +249,7 @@ def test_what_has_a_second_name_is_no_gate(room) -> None:
         (room / "a.gate").unlink()
 
     assert precious.read_bytes() == b"kept"
-    assert descriptors() == before
+    assert open_below(room) == []
 
 
 def test_a_linked_room_is_not_entered(room) -> None:

@@ -16,6 +16,7 @@ from clawstate.files.sidecar import create_sidecar
 from clawstate.testing.forked import forked, forked_late, in_threads
 from clawstate.testing.lock_suite import NO_PROCESS
 from clawstate.testing.lock_suite import payload_of as foreign
+from open_files import open_below
 
 NOW, BOOTED, STALE = 1_000_000.0, 900_000.0, 30.0
 
@@ -39,10 +40,6 @@ def creation(request, monkeypatch):
     return request.param
 
 
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
 def test_what_is_made_is_found(path, creation) -> None:
     """A new lock file is private, names this process, and is alone in its directory."""
     before = os.umask(0)
@@ -63,16 +60,16 @@ def test_what_is_made_is_found(path, creation) -> None:
 def test_there_is_one_at_a_time(path, creation) -> None:
     """Where a lock file lies none is made, and the attempt leaves nothing."""
     first = create_sidecar(path)
-    before = descriptors()
+    before = open_below(path.parent)
 
     for scratch in (None, path.with_name("scratch")):
         assert create_sidecar(path, scratch=scratch) is None
 
-    assert descriptors() == before
+    assert open_below(path.parent) == before
     assert list(path.parent.iterdir()) == [path]
     assert first.is_ours()
     assert first.remove()
-    assert descriptors() == before - 1
+    assert open_below(path.parent) == []
     assert list(path.parent.iterdir()) == []
 
 
@@ -85,13 +82,12 @@ def test_a_failure_leaves_nothing(path, creation, monkeypatch, failing) -> None:
     def refuse(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    before = descriptors()
     with monkeypatch.context() as patched:
         patched.setattr(os, failing, refuse)
         with pytest.raises(UnavailableError, match="disk is full"):
             create_sidecar(path)
 
-    assert descriptors() == before
+    assert open_below(path.parent) == []
     assert list(path.parent.iterdir()) == []
     assert create_sidecar(path).remove()
 
