@@ -17,6 +17,8 @@ from clawstate.errors import InvalidError
 OTHERS_WRITE = 0o022
 """The rights of the group and of everybody else to write."""
 
+_MOST_LINKS = 40  # on one way, as the system has it
+
 
 def open_to_others(
     paths: Iterable[Path], folders: Iterable[Path] = ()
@@ -43,6 +45,46 @@ def open_to_others(
         is_sticky = stat.S_ISDIR(mode) and mode & stat.S_ISVTX
         if mode & OTHERS_WRITE and not is_sticky:
             yield each, stat.S_IMODE(mode)
+
+
+def open_above(paths: Iterable[Path]) -> Iterator[tuple[Path, int]]:
+    """
+    Yield each directory above *paths* in which others may put something else in the place of one.
+
+    That is one that others may write, without the sticky bit; with its mode, and each once. What a
+    link on the way leads to counts, and so do the directories that hold the link.
+    """
+    if os.name != "posix":
+        return
+    for each in dict.fromkeys(folder for path in paths for folder in _above(path)):
+        try:
+            mode = each.stat().st_mode
+        except OSError:
+            continue
+        if mode & OTHERS_WRITE and not mode & stat.S_ISVTX:
+            yield each, stat.S_IMODE(mode)
+
+
+def _above(path: Path) -> Iterator[Path]:
+    """Yield every directory that is gone through on the way to *path*."""
+    path = Path(os.path.abspath(path))  # noqa: PTH100 - `resolve` would hide the links
+    folder, waiting, links = Path(path.anchor), list(reversed(path.parts[1:])), 0
+    while waiting:
+        yield folder
+        name = waiting.pop()
+        if name == "..":
+            folder = folder.parent
+            continue
+        try:
+            target = (folder / name).readlink()
+        except OSError:
+            folder = folder / name
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            return
+        waiting += reversed(target.parts[1:] if target.is_absolute() else target.parts)
+        folder = Path(target.anchor) if target.is_absolute() else folder
 
 
 def require_closed(paths: Iterable[Path], *, to: str) -> None:

@@ -12,12 +12,11 @@ from clawstate.config.backups import backup_paths
 from clawstate.config.history import HISTORY
 from clawstate.config.sensitive import literal_secrets
 from clawstate.config.trust import OTHERS_WRITE
-from clawstate.doctor.deciding import open_settings
+from clawstate.doctor.deciding import is_ours, open_parents, open_settings, parent_remedy
 from clawstate.doctor.finding import Finding
+from clawstate.doctor.modes import OTHERS, WideMode, narrowed
 from clawstate.errors import StateError
 from clawstate.state import State
-
-_PRIVATE = 0o077
 
 
 def check(state: State, *, fix: bool) -> Iterator[Finding]:
@@ -47,27 +46,24 @@ def check(state: State, *, fix: bool) -> Iterator[Finding]:
 def _secrets(path: Path, value: Any, *, fix: bool) -> Iterator[Finding]:
     """Look for secrets in the clear in a file that others may read."""
     secrets = literal_secrets(value)
-    if secrets and path.exists() and (mode := stat.S_IMODE(path.stat().st_mode)) & _PRIVATE:
-        remedy = f"chmod 600 {path}"
-        if fix:
-            path.chmod(0o600)
-            remedy = "made 0600"
-        message = f"holds {len(secrets)} secrets in the clear, and others may read it ({mode:04o})"
-        yield Finding("wide-mode", "warning", str(path), message, remedy)
+    if secrets and path.exists() and (mode := stat.S_IMODE(path.stat().st_mode)) & OTHERS:
+        held = "a secret" if len(secrets) == 1 else f"{len(secrets)} secrets"
+        message = f"holds {held} in the clear, and others may read it"
+        found = WideMode("wide-mode", "warning", str(path), message, "", mode)
+        yield narrowed(found, follow_link=True) if fix else found
 
 
 def _open_to_others(state: State, *, fix: bool) -> Iterator[Finding]:
+    for path, mode in open_parents(state):
+        message = "others may write it, and so put something else in the place of the state"
+        remedy = parent_remedy(path, mode)
+        yield WideMode("open-to-others", "error", str(path), message, remedy, mode, OTHERS_WRITE)
     for path, mode in open_settings(state):
-        narrow = mode & ~OTHERS_WRITE
-        remedy = f"chmod {narrow:o} {path}"
-        if fix:
-            try:
-                path.chmod(narrow)
-                remedy = f"made {narrow:04o}"
-            except OSError as error:
-                remedy += f" ({error.strerror})"
-        message = f"others may write it (mode {mode:04o}), and so choose stores and programs"
-        yield Finding("open-to-others", "error", str(path), message, remedy)
+        message = "others may write it, and so choose stores and programs"
+        mends = is_ours(state, path)
+        remedy = "" if mends else parent_remedy(path, mode)
+        found = WideMode("open-to-others", "error", str(path), message, remedy, mode, OTHERS_WRITE)
+        yield narrowed(found, follow_link=True) if fix and mends else found
 
 
 def _misplaced(state: State, *, fix: bool) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ from clawstate.doctor import (
     writable,
 )
 from clawstate.doctor.finding import Finding
+from clawstate.doctor.modes import by_path
 from clawstate.errors import CorruptWarning, ElsewhereWarning, StateError, UnresolvedWarning
 from clawstate.state import State
 
@@ -55,7 +56,7 @@ def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Findi
             told = {each.message for each in found if each.path in each.message}
             found += [each for each in _guarded(check, state) if each.message not in told]
     # Several stores look at one directory.
-    return sorted(dict.fromkeys(found), key=lambda finding: _ORDER[finding.severity])
+    return sorted(dict.fromkeys(by_path(found)), key=lambda finding: _ORDER[finding.severity])
 
 
 def _guarded(check: Iterable[Finding], state: State) -> Iterator[Finding]:

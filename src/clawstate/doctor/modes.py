@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clawstate.doctor.finding import Finding, Severity
@@ -12,6 +14,8 @@ from clawstate.state import State
 
 OTHERS = 0o077
 """The rights of everybody but the owner."""
+
+_RANKS: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
 
 
 def wide_modes(state: State, paths: Iterable[Path], *, fix: bool) -> Iterator[Finding]:
@@ -35,25 +39,86 @@ def is_shut(state: State) -> bool:
         return False
 
 
+@dataclass(frozen=True, slots=True)
+class WideMode(Finding):
+    """That a path has the too wide *mode*, from which *rights* have to go."""
+
+    mode: int = 0
+    rights: int = OTHERS
+    is_done: bool = False
+    problem: str = ""
+
+
 def wide_mode(
     path: Path, mode: int, *, fix: bool, follow_link: bool = False, is_reached: bool = True
-) -> Finding:
+) -> WideMode:
     """
-    Return that *path* has the too wide *mode*, and what to do, or what was done.
+    Return that others may read *path*, which has *mode*, and what to do, or what was done.
 
     What is not reached by others, for a directory above it is shut, is told without a warning.
     """
-    narrow = mode & ~OTHERS
-    remedy = f"chmod {narrow:o} {path}"
-    if fix:
-        try:
-            # By its path: opening a live database file would drop SQLite's locks.
-            os.chmod(path, narrow, follow_symlinks=follow_link)  # noqa: PTH101 - links stay
-            remedy = f"made {narrow:04o}"
-        except (OSError, NotImplementedError) as error:
-            remedy += f" ({error})"
-    message = f"others may read it (mode {mode:04o})"
+    message = "others may read it"
     if not is_reached:
         message += ", but do not get there: the directory of the state is shut to them"
     severity: Severity = "warning" if is_reached else "info"
-    return Finding("wide-mode", severity, str(path), message, remedy)
+    found = WideMode("wide-mode", severity, str(path), message, "", mode)
+    return narrowed(found, follow_link=follow_link) if fix else found
+
+
+def narrowed(found: WideMode, *, follow_link: bool) -> WideMode:
+    """Take the rights away that *found* names, and return whether that was done."""
+    try:
+        # By its path: opening a live database file would drop SQLite's locks.
+        os.chmod(  # noqa: PTH101 - links stay
+            found.path, found.mode & ~found.rights, follow_symlinks=follow_link
+        )
+    except (OSError, NotImplementedError) as error:
+        problem = error.strerror if isinstance(error, OSError) else str(error)
+        return replace(found, problem=problem or str(error))
+    return replace(found, is_done=True)
+
+
+def by_path(findings: Iterable[Finding]) -> list[Finding]:
+    """
+    Return *findings* with one for all that is wrong with the mode of a path.
+
+    It has the worst severity, and the remedy that takes all the rights away: two remedies for one
+    path would each undo, or fall short of, the other.
+    """
+    found: dict[object, Finding] = {}
+    for each in findings:
+        key: object = os.path.realpath(each.path) if isinstance(each, WideMode) else each
+        past = found.get(key)
+        both = isinstance(past, WideMode) and isinstance(each, WideMode)
+        found[key] = _joined(past, each) if both else each  # type: ignore[arg-type]
+    return [_worded(each) if isinstance(each, WideMode) else each for each in found.values()]
+
+
+def _joined(one: WideMode, other: WideMode) -> WideMode:
+    worst, rest = sorted((one, other), key=lambda each: _RANKS[each.severity])
+    messages = dict.fromkeys((*worst.message.split("; "), *rest.message.split("; ")))
+    return replace(
+        worst,
+        message="; ".join(messages),
+        mode=one.mode | other.mode,
+        rights=one.rights | other.rights,
+        is_done=one.is_done and other.is_done,
+        problem=one.problem or other.problem,
+    )
+
+
+def _worded(found: WideMode) -> Finding:
+    """Return *found* with its mode in the message, and what to do, or what was done."""
+    narrow = found.mode & ~found.rights
+    fix = f"chmod {narrow:o} {shlex.quote(found.path)}"
+    if found.is_done:
+        fix = f"made {narrow:04o}"
+    elif found.problem:
+        fix += f" ({found.problem})"
+    return Finding(
+        found.code,
+        found.severity,
+        found.path,
+        f"{found.message} (mode {found.mode:04o})",
+        found.fix or fix,
+    )

@@ -10,7 +10,7 @@ from clawstate.config.trust import OTHERS_WRITE
 from clawstate.doctor.audit.report import Severity
 from clawstate.doctor.audit.survey import Spot, Survey
 from clawstate.doctor.audit.tree import Entry
-from clawstate.doctor.deciding import open_settings
+from clawstate.doctor.deciding import is_ours, open_parents, open_settings, parent_remedy
 
 _OTHERS = 0o077
 # What lies in these is no state: other programs put it there, with the modes they like.
@@ -26,13 +26,21 @@ def survey_modes(survey: Survey, entries: Sequence[Entry]) -> None:
         return
     if not entries:
         return
-    for path, mode in open_settings(survey.state):
-        message = f"others may write it (mode {mode:04o}); chmod {mode & ~OTHERS_WRITE:o} mends it"
-        survey.add("WIDE_MODE", "error", Spot(path), message)
-    looking = _Looking(survey, entries[0])
+    for path, mode in open_parents(survey.state):
+        message = f"others may write it (mode {mode:04o}), and put another state there"
+        survey.add("WIDE_MODE", "error", Spot(path), f"{message}; {parent_remedy(path, mode)}")
+    open_ones = dict(open_settings(survey.state))
+    looking = _Looking(survey, entries[0], set(map(os.path.realpath, open_ones)))
     for entry in entries:
         if not _is_foreign(entry):
             looking.at(entry)
+    for path, mode in open_ones.items():
+        if os.path.realpath(path) not in looking.told:
+            mends = f"chmod {mode & ~OTHERS_WRITE:o} mends it"
+            if not is_ours(survey.state, path):
+                mends = parent_remedy(path, mode)
+            message = f"others may write it (mode {mode:04o}); {mends}"
+            survey.add("WIDE_MODE", "error", Spot(path), message)
     for name, count in sorted(looking.wide.items()):
         message = f"others may read {count} files and directories here; chmod -R go= mends it"
         survey.add("WIDE_MODE", "warn", Spot(survey.root / name), message)
@@ -41,8 +49,10 @@ def survey_modes(survey: Survey, entries: Sequence[Entry]) -> None:
 class _Looking:
     """What is compared with: the owner and the mode of the state, and where secrets are."""
 
-    def __init__(self, survey: Survey, root: Entry) -> None:
+    def __init__(self, survey: Survey, root: Entry, writable: set[str]) -> None:
         self.wide: Counter[str] = Counter()
+        self.told: set[str] = set()
+        self._writable = writable
         self._survey = survey
         self._is_open = bool(root.mode & _OTHERS)
         self._owners = {os.geteuid(), root.status.st_uid} if os.geteuid() == 0 else {os.geteuid()}
@@ -59,8 +69,16 @@ class _Looking:
         if not entry.mode & _OTHERS:
             return
         is_outer = not entry.path.is_relative_to(self._survey.root)
-        if not entry.place or is_outer or entry.path in self._secret or is_secret_place(entry):
-            _wide(self._survey, entry, is_reached=self._is_open or is_outer)
+        real = os.path.realpath(entry.path)
+        is_private = not entry.place or entry.path in self._secret or is_secret_place(entry)
+        if is_private or is_outer or (self._is_open and real in self._writable):
+            self.told.add(real)
+            _wide(
+                self._survey,
+                entry,
+                is_reached=self._is_open or is_outer,
+                is_writable=real in self._writable,
+            )
         elif self._is_open and entry.path != self._survey.state.config.path:
             self.wide[entry.place.partition("/")[0]] += 1
 
@@ -77,10 +95,13 @@ def is_secret_place(entry: Entry) -> bool:
     )
 
 
-def _wide(survey: Survey, entry: Entry, *, is_reached: bool) -> None:
+def _wide(survey: Survey, entry: Entry, *, is_reached: bool, is_writable: bool) -> None:
+    """Tell once what is wrong with a mode: the narrower remedy mends what may be written too."""
     narrow = entry.mode & ~_OTHERS
-    message = f"others may read it (mode {entry.mode:04o}); chmod {narrow:o} mends it"
-    severity: Severity = "error" if is_reached and entry.is_file else "warn"
+    what = "read and write" if is_writable else "read"
+    message = f"others may {what} it (mode {entry.mode:04o}); chmod {narrow:o} mends it"
+    is_bad = is_writable or (is_reached and entry.is_file)
+    severity: Severity = "error" if is_bad else "warn"
     survey.add("WIDE_MODE", severity, Spot(entry.path), message)
 
 
