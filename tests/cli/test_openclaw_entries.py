@@ -81,3 +81,27 @@ def test_what_was_taken_over_is_listed_once(cli, tmp_path) -> None:
     assert taken.code in {0, 1}
     assert sorted(each["key"] for each in sessions) == ["agent:main:main", "agent:work:main"]
     assert json.loads(cli("auth", "list", "--json").out)["problems"] == []
+
+
+@pytest.mark.usefixtures("database")
+def test_credentials_of_ours_are_counted_beside_openclaw(cli) -> None:
+    """`store status` and `status` count credentials of ours where the files are OpenClaw's."""
+    cli("auth", "add", "openai:ours", stdin=b"sk-made-up-secret-of-ours")
+
+    assert cli("store", "status", "--json").json["records"]["credentials"] == 1
+    assert "main: 1" in cli("status").out
+
+
+@pytest.mark.usefixtures("database")
+def test_an_import_from_the_state_itself_says_so(cli, tmp_path) -> None:
+    """The first line names the directory as the state's own, and promises not to change it."""
+    before = digests(tmp_path / "state")
+
+    done = cli("import", "openclaw", tmp_path / "state", "--only", "auth")
+    told = cli("import", "openclaw", tmp_path / "state", "--only", "auth", "--json")
+
+    assert "directory of this state itself" in done.out.splitlines()[0]
+    assert "nothing of OpenClaw's is changed" in done.out.splitlines()[0]
+    assert told.json["sourceIsState"] is True
+    assert "ElsewhereWarning" not in done.err
+    assert digests(tmp_path / "state") == before

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+IN_ROWS = ("--store", "sqlite")
+
 
 @pytest.fixture
 def kept(cli):
@@ -98,3 +100,41 @@ def test_what_was_set_aside_is_named_and_removed_for_good(cli, tmp_path, engine)
 def text_of(place: Path) -> str:
     files = place.rglob("*") if place.is_dir() else place.parent.glob(f"{place.name}*")
     return "".join(each.read_text("latin-1") for each in files if each.is_file())
+
+
+def test_an_engine_is_known_by_what_people_call_it(kept) -> None:
+    """`files` is the engine `file`; of a slip the error says what was meant, and moves nothing."""
+    assert kept("store", "migrate", "--to", "SQLite3").code == 0
+    assert kept("store", "migrate", "--to", "files").code == 0
+    slip = kept("store", "migrate", "--to", "sqlit")
+
+    assert (slip.code, "did you mean 'sqlite'?" in slip.err) == (2, True)
+    assert kept("store", "status", "--json").json["engine"] == "file"
+
+
+def test_beside_files_of_openclaw_a_way_that_works_is_named(cli, tmp_path) -> None:
+    """Where records must stay in files of OpenClaw's, what is refused says how to have others."""
+    cli("auth", "add", "openai:a", stdin=b"made-up-secret")
+    (tmp_path / "state/cron").mkdir()
+
+    refused = cli("config", "set", "state.store", "sqlite")
+    moved = cli("store", "migrate", "--to", "sqlite")
+
+    for each in (refused, moved):
+        assert each.code == 1
+        assert f"import openclaw {tmp_path / 'state'}" in each.err
+    assert "clawstate store migrate --to sqlite" in refused.err
+    left = cli("--store", "sqlite", "status")
+    assert "clawstate store migrate --to file'" in left.out
+
+
+def test_sessions_in_rows_name_no_file(cli) -> None:
+    """What is printed of a session names a file where there is one, and none where there is not."""
+    in_file, in_rows = (
+        cli(*engine, "sessions", "create", "a", "--json").json for engine in ((), IN_ROWS)
+    )
+
+    assert in_file["sessionFile"] == "profile/a.json"
+    assert in_rows["sessionFile"] is None
+    assert "profile/" not in cli(*IN_ROWS, "sessions", "show", "a").out
+    assert cli(*IN_ROWS, "sessions", "list", "--json").json["sessions"][0]["sessionFile"] is None

@@ -43,7 +43,8 @@ def test_the_document_is_complete(cli, home) -> None:
 
     document = json.loads(out)
     assert code == 0
-    assert document.keys() == {"dryRun", "source", "kinds", "problems"}
+    assert document.keys() == {"dryRun", "source", "sourceIsState", "kinds", "problems"}
+    assert document["sourceIsState"] is False
     assert (document["dryRun"], document["source"]) == (False, str(home.root))
     assert document["kinds"]["auth"] == {
         "found": 4,

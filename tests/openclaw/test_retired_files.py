@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import clawstate
 from clawstate.doctor import examine
 from clawstate.errors import ElsewhereWarning
+from clawstate.importers.openclaw import import_openclaw
 from openclaw.openclaw_databases import OpenClawDatabases
 
 KEY = {"type": "api_key", "provider": "openai", "key": "sk-of-ours"}
@@ -157,3 +159,63 @@ def test_what_openclaw_left_of_files_is_told_where_we_were_in_use(tmp_path, cloc
         assert "taken-over" not in codes(examine(state, deep=False))
         state.memory.add("tea")
         assert "taken-over" in codes(examine(state, deep=False))
+
+
+@pytest.fixture
+def upgraded(tmp_path, clock) -> Path:
+    """Return a state of ours in a directory whose files OpenClaw took into its databases."""
+    made = OpenClawDatabases(tmp_path / "state", clock()).everything()
+    made.file("devices/paired.json.migrated", "{}")
+    for empty in ("identity", "credentials"):
+        (made.root / empty).mkdir()
+    with clawstate.open(made.root, clock=clock) as state:
+        state.memory.add("tea")
+    return made.root
+
+
+def told(root: Path, clock) -> str:
+    with clawstate.open(root, clock=clock) as state:
+        found = examine(state, deep=False)
+    return " ".join(each.message for each in found if each.code == "taken-over")
+
+
+def test_devices_tokens_and_pairing_that_an_upgrade_took_are_told(upgraded, clock) -> None:
+    """Paired devices, tokens that are held and channel pairing are named until they are here."""
+    assert "devices, device tokens and channel pairing" in told(upgraded, clock)
+    with clawstate.open(upgraded, clock=clock) as state:
+        with pytest.warns(ElsewhereWarning, match=r"took the devices .*import openclaw"):
+            assert state.devices.paired() == ()
+        with pytest.warns(ElsewhereWarning, match=r"took the device tokens .*import openclaw"):
+            assert state.device_auth.tokens() == {}
+        import_openclaw(state, upgraded)
+
+    assert told(upgraded, clock) == ""
+    with clawstate.open(upgraded, clock=clock) as state:
+        assert len(state.devices.paired()) == len(state.device_auth.tokens()) == 1
+
+
+def test_the_key_pair_that_an_upgrade_took_is_used_and_told(upgraded, clock) -> None:
+    """The key pair of the device stays the same one, and `doctor` says where it lies."""
+    with clawstate.open(upgraded, clock=clock) as state:
+        found = [each for each in examine(state, deep=False) if each.code == "key-pair"]
+        assert state.identity.known() is not None
+
+    assert [each.severity for each in found] == ["info"]
+
+
+def test_only_what_openclaw_has_is_told_as_taken_over(upgraded, clock) -> None:
+    """A folder that is empty for other reasons is no sign: the database has to have records."""
+    for table in ("device_pairing_paired", "device_auth_tokens"):
+        with sqlite3.connect(upgraded / "state/openclaw.sqlite") as connection:
+            connection.execute(f"DELETE FROM {table}")
+        connection.close()
+
+    assert "took the channel pairing" in told(upgraded, clock)
+
+
+def test_a_state_that_we_were_never_used_in_is_told_nothing(tmp_path, clock) -> None:
+    """What OpenClaw took over in a directory of its own alone is nobody's loss."""
+    made = OpenClawDatabases(tmp_path / "state", clock()).everything()
+    made.file("devices/paired.json.migrated", "{}")
+
+    assert told(made.root, clock) == ""

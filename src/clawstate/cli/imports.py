@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,8 @@ import click
 from clawstate.cli.command import CONTEXT, Group, pass_session
 from clawstate.cli.printing import style
 from clawstate.cli.session import Session
+from clawstate.errors import ElsewhereWarning
+from clawstate.openclaw.owner import Era
 
 if TYPE_CHECKING:
     from clawstate.importers.openclaw import Remark, Report
@@ -21,6 +24,15 @@ _COLUMNS = ("found", "new", "changed", "unchanged", "skipped", "failed")
 _COLOURS = {"new": "green", "changed": "green", "skipped": "yellow", "failed": "red"}
 _SEVERITIES = {"failed": "red", "skipped": "yellow", "note": "blue"}
 _SHOWN = 40
+_HOMES = {
+    Era.SQLITE: "is the directory of this state itself: what OpenClaw keeps in its databases is"
+    " copied into records of clawstate's own; nothing of OpenClaw's is changed",
+    Era.FILES: "is the directory of this state itself: sessions and credentials are shared with"
+    " OpenClaw in its files already, and all else is copied into records of clawstate's own;"
+    " nothing of OpenClaw's is changed",
+    Era.NOBODY: "is the directory of this state itself, and no OpenClaw uses it;"
+    " name the directory of the OpenClaw: clawstate import openclaw DIR",
+}
 _NAMES = {"left-alone": "databases and directories"}
 _KINDS = [
     *("config", "auth", "sessions", "transcripts", "media", "channels", "identity"),
@@ -78,7 +90,9 @@ def openclaw(
     from clawstate.importers.openclaw import import_openclaw  # noqa: PLC0415
 
     chosen = agents or ((session.agent,) if session.agent else ())
-    with session.output.progress("importing", unit="bytes") as tell:
+    with session.output.progress("importing", unit="bytes") as tell, warnings.catch_warnings():
+        # What they tell to do is done here, or by a command that is named after.
+        warnings.simplefilter("ignore", ElsewhereWarning)
         report = import_openclaw(
             session.state,
             directory or _usual_directory(),
@@ -93,7 +107,8 @@ def openclaw(
     if _has_new_memories(report) and session.state.memory.needs_optimizing():
         with session.output.progress("indexing") as tell:
             session.state.memory.optimize(progress=lambda done, total: tell(done, total, ""))
-    session.output.emit(_document(report), *_lines(report))
+    home = _HOMES[session.state.owner.era] if report.is_home else ""
+    session.output.emit(_document(report), *_lines(report, home))
     if report.has_failed():
         raise click.exceptions.Exit(1)
 
@@ -115,6 +130,7 @@ def _document(report: Report) -> dict[str, Any]:
     return {
         "dryRun": report.dry_run,
         "source": _printed(report.source),
+        "sourceIsState": report.is_home,
         "kinds": {kind: asdict(count) for kind, count in report.kinds()},
         "problems": [_problem(each) for each in report.remarks],
     }
@@ -130,7 +146,10 @@ def _problem(remark: Remark) -> dict[str, Any]:
     }
 
 
-def _lines(report: Report) -> Iterator[str]:
+def _lines(report: Report, home: str) -> Iterator[str]:
+    if home:
+        yield f"{_printed(report.source)} {home}"
+        yield ""
     rows = [(kind, asdict(count)) for kind, count in report.kinds()]
     if not rows:
         yield f"{_printed(report.source)} holds nothing to take over"

@@ -7,7 +7,8 @@ import math
 import os
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -46,6 +47,22 @@ class Fraction(click.FloatRange):
         if math.isnan(found):
             self.fail(f"{value!r} is no number from 0 to 1", param, ctx)
         return found
+
+
+class Engine(click.Choice[str]):
+    """An engine of records, also by a name that people use for it."""
+
+    _ALSO: Final = {"files": "file", "json": "file", "sqlite3": "sqlite", "rows": "sqlite"}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the engine that *value* names; a slip is told with what was meant."""
+        name = str(value).strip().lower()
+        name = self._ALSO.get(name, name)
+        if name not in self.choices:
+            near = get_close_matches(name, self.choices, n=1)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            self.fail(f"{value!r} is not one of {', '.join(self.choices)}{meant}", param, ctx)
+        return name
 
 
 class Duration(click.ParamType[float]):

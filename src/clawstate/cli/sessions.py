@@ -75,7 +75,7 @@ def show(session: Session, /, key: str) -> None:
         told = style("of the OpenClaw that lives here; it is never changed", dim=True)
         session.output.emit(session_document(theirs), *_full(theirs.entry), told)
         return
-    entry = store.require(key)
+    entry = as_kept(session, store.require(key))
     session.output.emit(shown_document(entry), *_full(entry))
 
 
@@ -84,7 +84,7 @@ def show(session: Session, /, key: str) -> None:
 @pass_session
 def create(session: Session, /, key: str) -> None:
     """Make sure that there is a session KEY, and print it."""
-    entry = store_of(session).resolve(key)
+    entry = as_kept(session, store_of(session).resolve(key))
     session.output.emit(shown_document(entry), *_full(entry))
 
 
@@ -109,7 +109,7 @@ def reset(session: Session, /, key: str) -> None:
     """Begin the session KEY anew; settings stay, and the old one goes to the archive."""
     if store_of(session).get(key) is None:
         _refuse_theirs(session, key)
-    entry = store_of(session).reset(key)
+    entry = as_kept(session, store_of(session).reset(key))
     session.output.emit(shown_document(entry), *_full(entry))
 
 
@@ -118,7 +118,7 @@ def reset(session: Session, /, key: str) -> None:
 @pass_session
 def restore(session: Session, /, name: str) -> None:
     """Bring back what was archived last of a session KEY, or one archive by its name."""
-    entry = store_of(session).restore(name)
+    entry = as_kept(session, store_of(session).restore(name))
     session.output.emit(shown_document(entry), *_full(entry))
 
 
@@ -133,7 +133,8 @@ def _rows(
     )
 
     ours = store.entries(active)
-    rows = [(each.updated_at, _brief(each), _line(each)) for each in ours]
+    kept = [as_kept(session, each) for each in ours]
+    rows = [(each.updated_at, _brief(each), _line(each)) for each in kept]
     since = None if active is None else session.state.ground.clock() - active
     rows += [
         (each.entry.updated_at, session_brief(each), session_line(each))
@@ -158,6 +159,16 @@ def store_of(session: Session) -> Sessions:
     return open_sessions(session.state.ground, session.agent)
 
 
+def as_kept(session: Session, entry: SessionEntry) -> SessionEntry:
+    """Return *entry* without the file that it would have, where sessions lie in rows."""
+    from dataclasses import replace  # noqa: PLC0415 - see `NOUNS`
+
+    from clawstate.state.sessions import chosen_place  # noqa: PLC0415
+
+    in_rows = chosen_place(session.state.ground) == "sqlite"
+    return replace(entry, session_file="") if in_rows else entry
+
+
 def archived_document(archived: Archived) -> dict[str, Any]:
     """Return *archived* as a program wants it."""
     return {
@@ -180,14 +191,14 @@ def archived_line(archived: Archived) -> str:
 def shown_document(entry: SessionEntry) -> dict[str, Any]:
     """Return *entry* as a program wants it: as it is kept, and its key and time as in lists."""
     own = {"key": entry.session_key, **times(updatedAt=entry.updated_at)}
-    return {**own, **entry.document()}
+    return {**own, **entry.document(), "sessionFile": entry.session_file or None}
 
 
 def _brief(entry: SessionEntry) -> dict[str, Any]:
     return {
         "key": entry.session_key,
         "sessionId": entry.session_id,
-        "sessionFile": entry.session_file,
+        "sessionFile": entry.session_file or None,
         "updatedAt": to_ms(entry.updated_at),
         **times(updatedAt=entry.updated_at),
     }
@@ -206,7 +217,7 @@ def _full(entry: SessionEntry) -> Iterator[str]:
     own = {
         "key": one_line(entry.session_key),
         "session": entry.session_id,
-        "file": one_line(entry.session_file),
+        **({"file": one_line(entry.session_file)} if entry.session_file else {}),
         "updated": _moment(entry),
     }
     for name, value in entry.fields.items():

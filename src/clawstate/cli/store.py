@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
+from clawstate.cli.options import Engine
 from clawstate.cli.printing import style
 from clawstate.cli.session import Session
 
@@ -50,7 +51,7 @@ def status(session: Session) -> None:
     "engine",
     metavar="ENGINE",
     required=True,
-    type=click.Choice(["file", "sqlite"]),
+    type=Engine(["file", "sqlite"]),
     help="Where the records shall be: file or sqlite.",
 )
 @pass_session

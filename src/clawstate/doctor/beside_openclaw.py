@@ -12,7 +12,7 @@ from clawstate.state.engines import FILE
 from clawstate.state.left_behind import left_behind
 from clawstate.state.retired import move_away, retired_files
 from clawstate.state.setting_guards import NO_FILES
-from clawstate.state.taken_over import sentence, taken_over
+from clawstate.state.taken_over import has_key_pair_there, sentence, taken_over
 
 _WHERE = {
     Era.FILES: "credentials and sessions are shared with it, in its files",
@@ -67,3 +67,7 @@ def _taken_over(state: State) -> Iterator[Finding]:
     if lost := taken_over(state.ground):
         message, _, remedy = sentence(state.ground, lost).partition("; ")
         yield Finding("taken-over", "warning", str(state.paths.root), message, remedy)
+    if has_key_pair_there(state.ground):
+        message = "the key pair of this device lies in OpenClaw's database now"
+        remedy = "nothing to do: it is used from there"
+        yield Finding("key-pair", "info", str(state.paths.root), message, remedy)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from clawstate.errors import CorruptWarning, ElsewhereWarning, StateError
+from clawstate.openclaw.owner import Era
 from clawstate.state.engines import FILE, SQLITE
 from clawstate.state.record_places import record_places
 from clawstate.state.set_aside import FileSource, RowSource, Source
@@ -28,16 +29,25 @@ class LeftBehind:
     engine: str
     chosen: str
     counts: Mapping[str, int] = field(default_factory=dict)
+    is_shared: bool = False
+    """Whether they lie in files that are OpenClaw's as well, and stay there."""
 
     @property
     def command(self) -> str:
-        """What moves them."""
-        return f"clawstate store migrate --to {self.chosen}"
+        """What brings all records together."""
+        return f"clawstate store migrate --to {self.engine if self.is_shared else self.chosen}"
 
     def sentence(self, store: str) -> str:
         """Return what is left of *store*, and what to do."""
         where = f"{WORDS[self.engine]}, where this state does not look for them"
-        return f"{store} ({self.counts[store]}) lie in {where}; '{self.command}' moves them"
+        what = "moves the others there" if self.is_shared else "moves them"
+        return f"{store} ({self.counts[store]}) lie in {where}; '{self.command}' {what}"
+
+
+def elsewhere(ground: Ground) -> str:
+    """Return how records come into rows whose files an OpenClaw of the file era needs."""
+    home = f"clawstate --state-dir DIR import openclaw {ground.paths.root}"
+    return f"keep 'file' here, or have a directory DIR of your own: '{home}'"
 
 
 def left_behind(ground: Ground, *, chosen: str | None = None) -> LeftBehind:
@@ -63,7 +73,8 @@ def left_behind(ground: Ground, *, chosen: str | None = None) -> LeftBehind:
             with suppress(StateError, OSError):
                 if source.exists() and source.refusal() is None and (count := source.count()):
                     counts[place.store] = counts.get(place.store, 0) + count
-    return LeftBehind(other, engine, counts)
+    is_shared = other == FILE and ground.owner.era is Era.FILES
+    return LeftBehind(other, engine, counts, is_shared)
 
 
 class Notice:
@@ -72,7 +83,6 @@ class Notice:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._found: LeftBehind | None = None
-        self._gone: tuple[str, ...] = ()
         self._told: set[str] = set()
 
     def opened(self, *stores: str) -> None:
@@ -80,8 +90,8 @@ class Notice:
         with suppress(StateError, OSError):
             if self._found is None:
                 self._found = left_behind(self._ground)
-                self._gone = taken_over(self._ground)
-            for each in {*self._found.counts, *self._gone} & set(stores) - self._told:
+            gone = taken_over(self._ground, set(stores) - self._told)
+            for each in {*self._found.counts, *gone} & set(stores) - self._told:
                 self._told.add(each)
                 is_left = each in self._found.counts
                 message = self._found.sentence(each) if is_left else sentence(self._ground, (each,))

@@ -17,6 +17,7 @@ from clawstate.files.regular import read_regular
 from clawstate.openclaw.owner import Era
 from clawstate.records.contract import Collection
 from clawstate.state.engines import FILE, SQLITE
+from clawstate.state.left_behind import elsewhere
 from clawstate.state.record_places import (
     MARKS,
     NAMES,
@@ -109,7 +110,7 @@ def _require_allowed(ground: Ground, to: str) -> None:
         problem = (
             "credentials and sessions lie in files that are OpenClaw's as well, which needs them"
         )
-        raise InvalidError("engine", problem, "keep 'file' beside it, or use another directory")
+        raise InvalidError("engine", problem, elsewhere(ground))
 
 
 class _Run:

@@ -73,7 +73,7 @@ def record_places(ground: Ground) -> tuple[Place, ...]:
     if era is Era.SQLITE:
         found.append(Place(DEVICE_TOKENS, HELD, root))
     else:
-        found += _credentials(ground, shared=era is Era.FILES)
+        found += credential_places(ground)
     found += [*_sessions(ground), *_dedupe(ground)]
     return tuple(found)
 
@@ -88,7 +88,9 @@ def _requests(ground: Ground) -> Shape:
     return replace(REQUESTS, path=path) if is_inside and "~" not in chosen else REQUESTS
 
 
-def _credentials(ground: Ground, *, shared: bool) -> Iterator[Place]:
+def credential_places(ground: Ground) -> Iterator[Place]:
+    """Yield where the credentials of each agent lie; beside an OpenClaw its files are shared."""
+    shared = ground.owner.era is Era.FILES
     names = {*agents_of(ground), *(each.removeprefix(_AUTH) for each in kinds(ground, _AUTH))}
     for name in sorted(names):
         root, path = placed(auth_profiles(ground, name), ground.paths.root)

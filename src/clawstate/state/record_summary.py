@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clawstate.openclaw.description import describe
+from clawstate.openclaw.owner import Era
 from clawstate.state.aside import Aside, find_aside
 from clawstate.state.engines import FILE, SQLITE
 from clawstate.state.left_behind import LeftBehind, left_behind
+from clawstate.state.record_places import CREDENTIALS, credential_places
 
 if TYPE_CHECKING:
     from clawstate.state.ground import Ground
@@ -38,7 +40,16 @@ def summarise(ground: Ground) -> Summary:
     return Summary(
         engine.partition("://")[0],  # an address holds a password
         describe(ground.owner).sentence,
-        there.counts,
+        {**_credentials(ground), **there.counts},
         left_behind(ground),
         find_aside(ground),
     )
+
+
+def _credentials(ground: Ground) -> dict[str, int]:
+    """Return how many there are where their files are OpenClaw's, which makes them no leftovers."""
+    if ground.owner.era is not Era.SQLITE or not ground.engines.has_rows:
+        return {}
+    rows = ground.engines.rows()
+    count = sum(rows.collection(each.shape).count() for each in credential_places(ground))
+    return {CREDENTIALS: count} if count else {}

@@ -8,7 +8,7 @@ from clawstate.config.key_path import get_at, parse_key_path
 from clawstate.errors import ConfigError, NotFoundError
 from clawstate.openclaw.owner import Era
 from clawstate.state.engines import FILE, SQLITE
-from clawstate.state.left_behind import WORDS, left_behind
+from clawstate.state.left_behind import WORDS, elsewhere, left_behind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,8 +58,10 @@ def _require_none(ground: Ground, old: str, new: str) -> None:
     counts = ", ".join(f"{count} {store}" for store, count in found.counts.items())
     problem = f"would hide what lies in {WORDS[old]}: {counts}"
     hint = f"'clawstate store migrate --to {new}' moves them, and sets it"
-    if ground.owner.era is Era.FILES or new not in {FILE, SQLITE}:
+    if new not in {FILE, SQLITE}:
         hint = "use another state directory for it"
+    elif ground.owner.era is Era.FILES and new == SQLITE:
+        hint = f"'clawstate store migrate --to sqlite' leaves them to OpenClaw; {elsewhere(ground)}"
     raise ConfigError(_STORE, problem, hint)
 
 

@@ -3,63 +3,114 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from clawstate.errors import StateError
 from clawstate.openclaw.owner import Era
 from clawstate.records.last_good import copy_path
 
 if TYPE_CHECKING:
+    from clawstate.openclaw.state_database import StateDatabase
     from clawstate.state.ground import Ground
 
+CHANNELS = "channel pairing"
 _SHARED = {
-    "credentials": ("agents/*/agent/auth-profiles.json", "auth:"),
-    "sessions": ("agents/*/sessions/sessions.json", "sessions"),
+    "credentials": ("agents/*/agent", "auth-profiles.json", "auth:"),
+    "sessions": ("agents/*/sessions", "sessions.json", "sessions"),
+    "devices": ("devices", "paired.json", "devices"),
+    "device tokens": ("identity", "device-auth.json", "device-auth"),
+    CHANNELS: ("credentials", "*-*.json", "channel:"),
 }
+"""The folder and name of such files, and what the kinds of rows begin with that hold the same."""
+
 # What OpenClaw leaves of such files.
 _REMAINS = {
     "credentials": "agents/*/agent/auth-profiles.json.migrated*",
     "sessions": "agents/*/session-sqlite-import-archive",
+    "devices": "devices/paired.json.migrated*",
+    # Of these it leaves nothing but their folder.
+    "device tokens": "identity",
+    CHANNELS: "credentials",
+}
+# Where remains alone do not tell that there was anything, the database does.
+_KEEPS: dict[str, Callable[[StateDatabase], bool]] = {
+    "devices": lambda found: bool(found.devices().documents),
+    "device tokens": lambda found: bool(found.device_auth()),
+    CHANNELS: lambda found: bool(found.pairing() or found.allowed()),
 }
 _OURS = ("state/records.db", "memory/memory.db", "clawstate.json", ".config-history", "dedupe")
 
 
-def taken_over(ground: Ground) -> tuple[str, ...]:
+def taken_over(ground: Ground, stores: Collection[str] = tuple(_SHARED)) -> tuple[str, ...]:
     """
-    Return the stores that were shared in files, and of which there are no records here since.
+    Return those of *stores* that were shared in files, and of which there are no records since.
 
     A last good copy of ours whose document is gone shows it, and where this program was in use what
-    OpenClaw leaves of such a file. Only looks at names, and at which kinds of rows there are.
+    OpenClaw leaves of such a file. Looks at names, and at which kinds of rows there are; the
+    database of OpenClaw is only read where these leave it open.
     """
     if ground.owner.era is not Era.SQLITE:
         return ()
-    gone = {
-        store: kind
-        for store, (files, kind) in _SHARED.items()
-        if _was_shared(ground, files) or _remains(ground, store)
-    }
+    gone = [each for each in _SHARED if each in stores and _is_gone(ground, each)]
     if not gone:
         return ()
     kept = ground.engines.rows().kinds() if ground.engines.has_rows else ()
-    return tuple(
-        store for store, kind in gone.items() if not any(each.startswith(kind) for each in kept)
-    )
+    left = [each for each in gone if not any(kind.startswith(_SHARED[each][2]) for kind in kept)]
+    return tuple(_kept_there(ground, left))
 
 
 def sentence(ground: Ground, stores: tuple[str, ...]) -> str:
     """Return what became of *stores*, and what to do."""
-    told = f"OpenClaw took the {' and '.join(stores)} of {ground.paths.root} into SQLite"
+    *others, last = stores
+    named = f"{', '.join(others)} and {last}" if others else last
+    told = f"OpenClaw took the {named} of {ground.paths.root} into SQLite"
     return f"{told}; 'clawstate import openclaw {ground.paths.root}' has them here as well"
 
 
-def _was_shared(ground: Ground, pattern: str) -> bool:
-    folder, _, name = pattern.rpartition("/")
-    places = (Path(each) / name for each in ground.paths.root.glob(folder))
-    return any(copy_path(each).is_file() and not each.exists() for each in places)
-
-
-def _remains(ground: Ground, store: str) -> bool:
+def has_key_pair_there(ground: Ground) -> bool:
+    """Tell whether OpenClaw took the key pair of this device along; it is used from there."""
     root = ground.paths.root
+    if ground.owner.era is not Era.SQLITE or not (root / "identity").is_dir():
+        return False
+    if os.path.lexists(ground.paths.device_identity) or not _is_in_use(ground):
+        return False
+    from clawstate.openclaw.reading import read_identity  # noqa: PLC0415 - rarely needed
+
+    with suppress(StateError):
+        return read_identity(root) is not None
+    return False
+
+
+def _is_in_use(ground: Ground) -> bool:
+    return any(os.path.lexists(ground.paths.root / each) for each in _OURS)
+
+
+def _is_gone(ground: Ground, store: str) -> bool:
+    root = ground.paths.root
+    folder, name, _ = _SHARED[store]
+    copies = root.glob(f"{folder}/{copy_path(root / 'x').parent.name}/{name}")
+    if any(each.is_file() and not (each.parents[1] / each.name).exists() for each in copies):
+        return True
     if next(root.glob(_REMAINS[store]), None) is None:
         return False
-    return any(os.path.lexists(root / each) for each in _OURS)
+    # A file that is still there is read, or waits for OpenClaw.
+    is_there = "*" not in f"{folder}{name}" and os.path.lexists(root / folder / name)
+    return not is_there and _is_in_use(ground)
+
+
+def _kept_there(ground: Ground, stores: list[str]) -> list[str]:
+    """Return those of *stores* of which OpenClaw has records, as far as that can be asked."""
+    asked = [each for each in stores if each in _KEEPS]
+    if not asked:
+        return stores
+    from clawstate.openclaw.places import state_database  # noqa: PLC0415 - rarely needed
+    from clawstate.openclaw.schema import Role  # noqa: PLC0415
+    from clawstate.openclaw.snapshot import snapshot  # noqa: PLC0415
+    from clawstate.openclaw.state_database import StateDatabase  # noqa: PLC0415
+
+    kept: set[str] = set()
+    with suppress(StateError), snapshot(state_database(ground.paths.root), Role.STATE) as found:
+        kept = {each for each in asked if _KEEPS[each](StateDatabase(found))}
+    return [each for each in stores if each not in _KEEPS or each in kept]

@@ -89,10 +89,15 @@ class Remark:
 
 @dataclass(slots=True)
 class Report:
-    """What an import of *source* found and did, or with *dry_run* would do."""
+    """
+    What an import of *source* found and did, or with *dry_run* would do.
+
+    *is_home* tells that the source is the directory of the state itself.
+    """
 
     source: str
     dry_run: bool
+    is_home: bool = False
     counts: dict[str, Count] = field(default_factory=dict)
     remarks: list[Remark] = field(default_factory=list)
 

@@ -76,6 +76,7 @@ def import_openclaw(
     try:
         rows = documents(source, databases, report, now=state.ground.clock(), wanted=wanted)
         job = _job(Job(source, state, rows, report, settings, databases=databases), progress)
+        report.is_home = job.is_home()
         for kind, take in _steps(job).items():
             if kind in wanted:
                 take()
