@@ -11,7 +11,9 @@ from harm import copied as fresh
 
 from clawstate.errors import StateError
 from clawstate.sqlite import Database
-from clawstate.stores.transcripts import BESIDE, MIGRATIONS, PART, Transcripts
+from clawstate.stores.transcripts import Transcripts
+from clawstate.stores.transcripts.backends.sqlite.log import SqliteTranscripts
+from clawstate.stores.transcripts.backends.sqlite.schema import BESIDE, MIGRATIONS, PART
 from clawstate.testing.faults import strace
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
@@ -26,13 +28,15 @@ from pathlib import Path
 import clawstate.stores.transcripts.service, clawstate.files.mounts
 from clawstate.errors import StateError
 from clawstate.sqlite import Database
-from clawstate.stores.transcripts import BESIDE, MIGRATIONS, PART, Transcripts
+from clawstate.stores.transcripts import Transcripts
+from clawstate.stores.transcripts.backends.sqlite.log import SqliteTranscripts
+from clawstate.stores.transcripts.backends.sqlite.schema import BESIDE, MIGRATIONS, PART
 print("WARM")
 root, action = Path(sys.argv[1]), sys.argv[2]
 os.umask(0o022)
 path = root / "memory" / "memory.db"
 database = Database(path, migrations=MIGRATIONS, lock_timeout=10, part=PART, beside=BESIDE)
-store = Transcripts(database, clock=lambda: 1_700_000_000.0)
+store = Transcripts(SqliteTranscripts(database), clock=lambda: 1_700_000_000.0)
 long = "a long text that is cut out " * 2_000
 turn = [{"type": "custom", "id": f"new{n}", "data": long + str(n)} for n in range(4)]
 lines = [
@@ -73,7 +77,7 @@ def opened(root):
         part=PART,
         beside=BESIDE,
     )
-    return Transcripts(database, clock=lambda: 1_700_000_000.0)
+    return Transcripts(SqliteTranscripts(database), clock=lambda: 1_700_000_000.0)
 
 
 def read(root):

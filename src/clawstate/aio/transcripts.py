@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from typing import Any, BinaryIO
 
     from clawstate.records.contract import Mark
-    from clawstate.stores.transcripts.reader import Moment
-    from clawstate.stores.transcripts.service import Transcripts
+    from clawstate.stores.transcripts.service import Moment, Transcripts
     from clawstate.stores.transcripts.values import Found, Held, Imported, Message
 
     _Part = Part[Transcripts]
@@ -105,9 +104,9 @@ class AsyncTranscripts(_Part):
         """Return at most *limit* messages with words of *text*, the best first."""
         return await self._run(self._part().search, text, session_id, limit, role, since, until)
 
-    async def sessions(self) -> list[Held]:
+    async def sessions(self, limit: int | None = None, after: str | None = None) -> list[Held]:
         """Return what is held of each session, the last changed first."""
-        return await self._run(self._part().sessions)
+        return await self._run(self._part().sessions, limit, after)
 
     async def held(self, session_id: str) -> Held | None:
         """Return what is held of one session."""

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import re
+import threading
+from bisect import bisect_left
+from collections.abc import Iterable
+from typing import TypeAlias, cast
 
 import apsw
+
+Span: TypeAlias = tuple[int, int]
+"""Where something stands in a text: its first character, and the one behind its last."""
 
 TOKENIZER = ("porter", ("unicode61",))
 
@@ -30,10 +37,9 @@ def quoted(words: str) -> str:
     return '"' + spaced(words).replace('"', '""') + '"'
 
 
-def stems(connection: apsw.Connection, text: str) -> list[str]:
+def stems(text: str) -> list[str]:
     """Return the stems of *text* in their order."""
-    name, settings = TOKENIZER
-    found = connection.fts5_tokenizer(name, list(settings))(
+    found = _tokenizer()(
         spaced(text).encode(errors="replace"),
         apsw.FTS5_TOKENIZE_QUERY,
         None,
@@ -41,3 +47,45 @@ def stems(connection: apsw.Connection, text: str) -> list[str]:
         include_colocated=False,
     )
     return [str(each) for each in found]
+
+
+def located_stems(text: str) -> list[tuple[Span, str]]:
+    """Return the stems of *text* in their order, each with where it stands."""
+    loose = spaced(text)
+    raw = loose.encode(errors="replace")
+    found = _tokenizer()(
+        raw, apsw.FTS5_TOKENIZE_DOCUMENT, None, include_offsets=True, include_colocated=False
+    )
+    signs = sign_places(text)
+    # Each sign before a place has put two blanks before it, and its own sign one.
+    opened = [place + 2 * number for number, place in enumerate(signs)]
+    places = _characters(loose) if len(raw) > len(loose) else range(len(raw) + 1)
+    located = []
+    for first, last, stem in cast("Iterable[tuple[int, int, str]]", found):
+        start, length = places[first], places[last] - places[first]
+        before = bisect_left(opened, start)
+        is_sign = before > 0 and opened[before - 1] == start - 1
+        at = start - 2 * before + (1 if is_sign else 0)
+        located.append(((at, at + length), stem))
+    return located
+
+
+def _characters(text: str) -> list[int]:
+    """Return for each byte of *text* in UTF-8 which character it belongs to."""
+    sizes = (len(sign.encode(errors="replace")) for sign in text)
+    return [*(number for number, size in enumerate(sizes) for _ in range(size)), len(text)]
+
+
+def _tokenizer() -> apsw.FTS5Tokenizer:
+    try:
+        found: apsw.FTS5Tokenizer = _of_thread.tokenizer
+    except AttributeError:
+        name, settings = TOKENIZER
+        # Of a database in memory, so that text is stemmed wherever it is kept.
+        connection = apsw.Connection(":memory:")
+        _of_thread.connection = connection
+        _of_thread.tokenizer = found = connection.fts5_tokenizer(name, list(settings))
+    return found
+
+
+_of_thread = threading.local()

@@ -8,13 +8,9 @@ from clawstate.errors import StateError
 from clawstate.sqlite import Database
 from clawstate.state.ground import Ground
 from clawstate.state.memory_place import memory_db
-from clawstate.stores.transcripts import (
-    BESIDE,
-    MIGRATIONS,
-    PART,
-    Transcripts,
-    TranscriptSettings,
-)
+from clawstate.stores.transcripts import Transcripts, TranscriptSettings
+from clawstate.stores.transcripts.backends.sqlite.log import SqliteTranscripts
+from clawstate.stores.transcripts.backends.sqlite.schema import BESIDE, MIGRATIONS, PART
 
 
 def open_transcripts(ground: Ground) -> Transcripts:
@@ -34,4 +30,4 @@ def open_transcripts(ground: Ground) -> Transcripts:
             workspace = ground.config.get("agents.defaults.workspace")
         return TranscriptSettings(str(workspace or ground.paths.root))
 
-    return Transcripts(database, settings=settings, clock=ground.clock)
+    return Transcripts(SqliteTranscripts(database), settings=settings, clock=ground.clock)

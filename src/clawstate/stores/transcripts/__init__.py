@@ -1,14 +1,10 @@
 """The messages of the sessions, append-only, searchable, in OpenClaw's transcript format."""
 
 from clawstate.stores.transcripts.importing import read_lines
-from clawstate.stores.transcripts.schema import BESIDE, MIGRATIONS, PART
 from clawstate.stores.transcripts.service import Transcripts, TranscriptSettings
 from clawstate.stores.transcripts.values import Found, Held, Imported, Message, Problem
 
 __all__ = [
-    "BESIDE",
-    "MIGRATIONS",
-    "PART",
     "Found",
     "Held",
     "Imported",

@@ -9,21 +9,17 @@ so an import can be repeated, and a compaction names what it kept by index. Vers
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO
 
-import apsw
-
-from clawstate.clock import to_ms
 from clawstate.errors import CorruptError, InvalidError
 from clawstate.files.damaged_line import split_damaged
 from clawstate.files.json_text import dump_compact, parse_json
 from clawstate.files.whole_text import is_utf8
 from clawstate.records.contract import Json
-from clawstate.stores.transcripts import rows
+from clawstate.stores.transcripts.contract import Batch
 from clawstate.stores.transcripts.entries import (
     HEADER,
     MOST_BYTES,
@@ -31,82 +27,28 @@ from clawstate.stores.transcripts.entries import (
     VERSION,
     Entry,
     entry_read,
-    header_of,
 )
-from clawstate.stores.transcripts.rows import Session
-from clawstate.stores.transcripts.values import Imported, Problem
+from clawstate.stores.transcripts.values import Problem
 
 _BOM = "\ufeff"
 _BLANK = " \t\r\n"
 
 
-Batch: TypeAlias = list[tuple[int, Entry]]
-"""Entries with the numbers of their lines."""
-
 _BATCH_LINES, _BATCH_CHARACTERS = 1_000, 8 << 20
 
 
-class Importing:
-    """One import into a session; what it did is told at the end."""
-
-    def __init__(self, session_id: str, now: float, cwd: str) -> None:
-        self._now = now
-        self._cwd = cwd
-        self._reading = Reading(session_id, now)
-        self._added = 0
-        self._kept = 0
-
-    def batches(self, lines: Iterable[str | bytes]) -> Iterator[Batch]:
-        """Give what *lines* say, in parts that are committed by themselves."""
-        batch: Batch = []
-        characters = 0
-        for number, entry in self._reading.entries(lines):
-            batch.append((number, entry))
-            characters += len(entry.line)
-            if len(batch) == _BATCH_LINES or characters > _BATCH_CHARACTERS:
-                yield batch
-                batch, characters = [], 0
-        if batch:
+def batches(entries: Iterable[tuple[int, Entry]]) -> Iterator[Batch]:
+    """Give *entries* in parts that are committed by themselves."""
+    batch: list[tuple[int, Entry]] = []
+    characters = 0
+    for number, entry in entries:
+        batch.append((number, entry))
+        characters += len(entry.line)
+        if len(batch) == _BATCH_LINES or characters > _BATCH_CHARACTERS:
             yield batch
-
-    def put(self, connection: apsw.Connection, batch: Batch) -> None:
-        """Add what is new of *batch* to the end of the session."""
-        now_ms = to_ms(self._now)
-        session = self._session(connection, now_ms)
-        size, count, leaf = 0, 0, ""
-        for number, entry in batch:
-            try:
-                grown = self._put(connection, session, entry)
-            except InvalidError as error:
-                self._reading.problem(number, error.problem)
-                continue
-            if grown:
-                size, count, leaf = size + grown, count + 1, str(entry.id)
-        if count:
-            rows.grow(connection, session, count=count, size=size, leaf=leaf, now_ms=now_ms)
-        self._added += count
-
-    def report(self) -> Imported:
-        """Return what was done."""
-        problems = sorted(self._reading.problems, key=lambda each: each.line)
-        return Imported(self._added, self._kept, tuple(problems))
-
-    def _session(self, connection: apsw.Connection, now_ms: int) -> Session:
-        reading = self._reading
-        found = rows.find(connection, reading.session_id)
-        if found is not None:
-            return found
-        header = reading.header or header_of(reading.session_id, now=self._now, cwd=self._cwd)
-        return rows.make(connection, reading.session_id, header, now_ms=now_ms)
-
-    def _put(self, connection: apsw.Connection, session: Session, entry: Entry) -> int:
-        position = rows.position_of(connection, session, str(entry.id))
-        if position is None:
-            return rows.insert(connection, session, entry, {})[1]
-        if not same_line(rows.line_at(connection, position), entry):
-            raise InvalidError("line", f"another entry has its id {entry.id!r}")
-        self._kept += 1
-        return 0
+            batch, characters = [], 0
+    if batch:
+        yield batch
 
 
 @dataclass(slots=True)
@@ -214,12 +156,6 @@ def read_lines(stream: BinaryIO) -> Iterator[bytes]:
             if not line:
                 break
         yield whole
-
-
-def same_line(old: str, entry: Entry) -> bool:
-    """Tell whether the line *old* says what *entry* says, however it is laid out."""
-    new = entry.line
-    return old == new or bool(json.loads(old) == json.loads(new))
 
 
 def _readable(line: str | bytes) -> str:

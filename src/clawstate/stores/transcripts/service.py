@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
 
-import apsw
-
-from clawstate.clock import Clock, system_clock, to_ms
+from clawstate.arguments import require_count, require_text
+from clawstate.clock import Clock, from_iso, system_clock, to_ms
 from clawstate.errors import InvalidError
 from clawstate.files.json_text import dump_compact
 from clawstate.files.whole_text import require_whole
 from clawstate.records.contract import ANY, Mark
-from clawstate.sqlite import Database
-from clawstate.stores.transcripts import appending, checking, pruning, rows
-from clawstate.stores.transcripts.appending import Turn
-from clawstate.stores.transcripts.blobs import Blob
+from clawstate.secret_rules import without_secrets
+from clawstate.stores.transcripts import pruning, queries
+from clawstate.stores.transcripts.contract import Bounds, Scored, TranscriptLog, Turn
 from clawstate.stores.transcripts.entries import entries_of, header_of, require_session_id
-from clawstate.stores.transcripts.importing import Importing
-from clawstate.stores.transcripts.reader import (
-    TranscriptReader,
-    position_of,
-    require_session,
-)
-from clawstate.stores.transcripts.rows import Session
-from clawstate.stores.transcripts.values import Imported
+from clawstate.stores.transcripts.exporting import private_file, write_lines
+from clawstate.stores.transcripts.importing import Reading, batches
+from clawstate.stores.transcripts.snippets import snippet
+from clawstate.stores.transcripts.values import Found, Held, Imported, Message, Problem
+
+_FAR = 1e12  # seconds, beyond all years that a date can have
+_MASK = "[redacted]"
+_LONGEST_NAME = 200  # characters of the name of a turn
+
+Moment: TypeAlias = float | str | datetime
+"""Seconds since the epoch, ISO 8601 text, or a `datetime`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,26 +39,30 @@ class TranscriptSettings:
     cwd: str = "/"
 
 
-class Transcripts(TranscriptReader):
+class Transcripts:
     """
     The messages of the sessions: appended in turns, never changed (decision 7, specification 7).
 
     Ids are unique within a session. Order is that of appending, whatever the times say. Every
     method raises `CorruptError`, `VersionError`, `UnavailableError` and `ClosedError` as the
-    database does, `InvalidError` for a session id that OpenClaw would not take, and when writing
-    `LockTimeoutError`. Reading makes nothing; the first append makes the database.
+    engine *log* does, `InvalidError` for a session id that OpenClaw would not take, and when
+    writing `LockTimeoutError`. Reading makes nothing; the first append makes the database.
     """
 
     def __init__(
         self,
-        database: Database,
+        log: TranscriptLog,
         *,
         settings: Callable[[], TranscriptSettings] = TranscriptSettings,
         clock: Clock = system_clock,
     ) -> None:
-        super().__init__(database)
+        self.path = log.path
+        self._log = log
         self._settings = settings
         self._clock = clock
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r})"
 
     def append(
         self,
@@ -82,28 +90,23 @@ class Transcripts(TranscriptReader):
         require_session_id(session_id)
         require_whole("parent", parent)
         require_whole("expect_leaf", expect_leaf)
-        require_whole("turn", turn)
+        _require_turn_name(turn)
         given = _listed(messages)
         now = self._clock()
         entries = entries_of(given, now=now)
         if not entries:
             return []
-        texts = appending.long_texts(entries)
         made = Turn(
             entries,
-            given="" if turn is None else dump_compact(given),
             parent=parent,
             expect_leaf=expect_leaf,
             name=turn,
+            digest=b"" if turn is None else _digest(given),
             strict=strict,
-            ready=self._packed(texts) if texts else {},
         )
-        with self._database.writing() as connection:
-            session = self._session(connection, session_id, now)
-            kept = None if turn is None else appending.repeated(connection, session, made)
-            if kept is not None:
-                return kept
-            return appending.append(connection, session, made, now_ms=to_ms(now))
+        return self._log.append(
+            session_id, made, header=lambda: self._header(session_id, now), now_ms=to_ms(now)
+        )
 
     def import_lines(self, session_id: str, lines: Iterable[str | bytes]) -> Imported:
         """
@@ -114,11 +117,21 @@ class Transcripts(TranscriptReader):
         broken or contradicts an entry is passed over and told.
         """
         require_session_id(session_id)
-        importing = Importing(session_id, self._clock(), self._settings().cwd)
-        for batch in importing.batches(lines):
-            with self._database.writing() as connection:
-                importing.put(connection, batch)
-        return importing.report()
+        now = self._clock()
+        reading = Reading(session_id, now)
+        added = kept = 0
+        for batch in batches(reading.entries(lines)):
+            done = self._log.put_batch(
+                session_id,
+                batch,
+                header=lambda: reading.header or self._header(session_id, now),
+                now_ms=to_ms(now),
+            )
+            added, kept = added + done.added, kept + done.kept
+            for number, problem in done.problems:
+                reading.problem(number, problem)
+        problems: list[Problem] = sorted(reading.problems, key=lambda each: each.line)
+        return Imported(added, kept, tuple(problems))
 
     def fork(self, session_id: str, at: str, new_session_id: str) -> int:
         """
@@ -127,18 +140,12 @@ class Transcripts(TranscriptReader):
         Their ids stay, long values are shared. Raises `NotFoundError` for an unknown session or
         entry, `InvalidError` for a new session that has a transcript already.
         """
+        require_session_id(session_id)
         require_session_id(new_session_id)
+        require_text("at", at)
         now = self._clock()
-        with self._database.writing() as connection:
-            old = require_session(connection, session_id)
-            end = position_of(connection, old, at)
-            if rows.find(connection, new_session_id) is not None:
-                raise InvalidError("session id", f"{new_session_id!r} has a transcript already")
-            header = header_of(
-                new_session_id, now=now, cwd=self._settings().cwd, parent=old.session_id
-            )
-            new = rows.make(connection, new_session_id, header, now_ms=to_ms(now))
-            return rows.copy_chain(connection, old, new, end=end, now_ms=to_ms(now))
+        header = self._header(new_session_id, now, parent=session_id)
+        return self._log.fork(session_id, at, new_session_id, header=header, now_ms=to_ms(now))
 
     def delete(self, session_id: str) -> bool:
         """
@@ -147,13 +154,7 @@ class Transcripts(TranscriptReader):
         Blobs that no other session holds go with it, and freed pages are overwritten. Its words
         stay in the index, findable by nobody, until `optimize`.
         """
-        if self.held(session_id) is None:
-            return False
-        with self._database.writing() as connection:
-            session = rows.find(connection, session_id)
-            if session is not None:
-                rows.remove(connection, session)
-            return session is not None
+        return self._log.delete(require_session_id(session_id))
 
     def prune(
         self,
@@ -173,30 +174,113 @@ class Transcripts(TranscriptReader):
         chosen = pruning.outdated(self.sessions(), limits, now=self._clock())
         return [each for each in chosen if self.delete(each)]
 
+    def messages(
+        self,
+        session_id: str,
+        limit: int | None = None,
+        before: str | None = None,
+        after: str | None = None,
+    ) -> list[Message]:
+        """
+        Return entries of a session in their order: all, or a page of at most *limit*.
+
+        A page is the newest one, the one just before the entry *before*, or the one just behind
+        the entry *after*; it costs the same anywhere. An unknown session has no messages. Raises
+        `NotFoundError` for a cursor that is no entry of the session.
+        """
+        if limit is not None:
+            require_count("limit", limit)
+        require_session_id(session_id)
+        return self._log.page(session_id, after=after, before=before, limit=limit)
+
+    def get(self, session_id: str, message_id: str) -> Message | None:
+        """Return the entry *message_id* of a session."""
+        return self._log.get(require_session_id(session_id), message_id)
+
+    def search(  # noqa: PLR0917 - the order is part of the contract
+        self,
+        text: str,
+        session_id: str | None = None,
+        limit: int = 20,
+        role: str | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
+    ) -> list[Found]:
+        """
+        Return at most *limit* messages with words of *text*, the best first.
+
+        What has all words comes before what has some; words in double quotes stand together.
+        Forms of an English word find each other. Chinese, Japanese and Thai are found by their
+        signs. *since* and *until* (left out itself) bound the time of the messages.
+        """
+        require_count("limit", limit)
+        if role is not None:
+            role = require_text("role", role).encode(errors="replace").decode()
+        terms = queries.terms_of(require_text("text", text))
+        if session_id is not None:
+            require_session_id(session_id)
+        bounds = Bounds(session_id, role, _ms("since", since), _ms("until", until))
+        found = self._log.search(terms, bounds, limit) if terms else []
+        return [_found(terms, each) for each in found]
+
+    def sessions(self, limit: int | None = None, after: str | None = None) -> list[Held]:
+        """
+        Return what is held of each session, the last changed first.
+
+        A page has at most *limit*, those behind the session *after*. Raises `NotFoundError` for a
+        session *after* that has no transcript.
+        """
+        if limit is not None:
+            require_count("limit", limit)
+        if after is not None:
+            require_session_id(after)
+        return self._log.infos(limit=limit, after=after)
+
+    def held(self, session_id: str) -> Held | None:
+        """Return what is held of one session."""
+        return self._log.info(require_session_id(session_id))
+
+    def count(self, session_id: str) -> int:
+        """Return how many entries a session has."""
+        found = self.held(session_id)
+        return 0 if found is None else found.count
+
+    def stats(self) -> dict[str, int]:
+        """Return counts, and sizes in bytes."""
+        return self._log.stats()
+
+    def export(self, session_id: str, out: BinaryIO | Path | str, *, redact: bool = False) -> int:
+        """
+        Write a session to *out* as OpenClaw's JSON Lines (version 3); return how many entries.
+
+        A file is made whole, 0600, or not at all. Lines are as they were given, byte by byte. With
+        *redact* secrets of well-known forms are masked; the transcript itself is never. Raises
+        `NotFoundError` for a session without a transcript.
+        """
+        if isinstance(out, Path | str):
+            with private_file(Path(out)) as file:
+                return self.export(session_id, file, redact=redact)
+        with self._log.lines(require_session_id(session_id)) as lines:
+            return write_lines(map(_masked, lines) if redact else lines, out) - 1
+
+    def findings(self, *, deep: bool = True) -> list[str]:
+        """Return what is damaged; *deep* reads every message."""
+        return self._log.findings(deep=deep)
+
+    def remarks(self) -> list[str]:
+        """Return what was kept as it came, but does not fit together, such as orphan results."""
+        return self._log.remarks()
+
     def optimize(self, *, rebuild: bool = False) -> None:
         """Merge the word index, which forgets deleted words; or *rebuild* it from the messages."""
-        if not self._database.exists():
-            return
-        with self._database.writing() as connection, rows.overwriting(connection):
-            if rebuild:
-                checking.rebuild_words(connection)
-            connection.execute("INSERT INTO message_words (message_words) VALUES ('optimize')")
+        self._log.optimize(rebuild=rebuild)
 
     def close(self) -> None:
-        """Close the database; a call after this raises `ClosedError`."""
-        self._database.close()
+        """Close the engine; a call after this raises `ClosedError`."""
+        self._log.close()
 
-    def _session(self, connection: apsw.Connection, session_id: str, now: float) -> Session:
-        found = rows.find(connection, session_id)
-        if found is not None:
-            return found
-        header = header_of(session_id, now=now, cwd=self._settings().cwd)
-        return rows.make(connection, session_id, header, now_ms=to_ms(now))
-
-    def _packed(self, texts: list[str]) -> dict[str, Blob]:
-        with self._database.reading() as connection:
-            new = appending.fresh(connection, texts)
-        return appending.packed(new)
+    def _header(self, session_id: str, now: float, *, parent: str | None = None) -> str:
+        return header_of(session_id, now=now, cwd=self._settings().cwd, parent=parent)
 
 
 def _listed(messages: Any) -> list[Any]:
@@ -204,3 +288,42 @@ def _listed(messages: Any) -> list[Any]:
         problem = f"are {type(messages).__name__}, not a list of messages"
         raise InvalidError("messages", problem, "give [{'role': ..., 'content': ...}]")
     return [messages] if isinstance(messages, Mapping) else list(messages)
+
+
+def _digest(given: list[Any]) -> bytes:
+    """Return what tells a repetition of a turn from another one."""
+    return hashlib.sha256(dump_compact(given).encode()).digest()
+
+
+def _require_turn_name(name: str | None) -> None:
+    if name is None:
+        return
+    require_whole("turn", name)
+    if not 0 < len(name) <= _LONGEST_NAME:
+        hint = f"take 1 to {_LONGEST_NAME} characters"
+        raise InvalidError("turn", "its name is empty or too long", hint)
+
+
+def _masked(line: str) -> str:
+    # Only a copy for other eyes: a history that is replayed with masks has brought one back as a
+    # command before.
+    return without_secrets(line, _MASK)
+
+
+def _found(terms: list[str], scored: Scored) -> Found:
+    message, score = scored
+    text, matches = snippet(message.text, terms)
+    return Found(message, score, text, matches)
+
+
+def _ms(name: str, moment: Moment | None) -> int | None:
+    if moment is None:
+        return None
+    if isinstance(moment, str):
+        return to_ms(from_iso(moment))
+    seconds = moment.timestamp() if isinstance(moment, datetime) else moment
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not is_number or not abs(seconds) < _FAR:
+        hint = "give seconds since the epoch, ISO text or a datetime"
+        raise InvalidError(name, f"{seconds!r:.40} is no moment", hint)
+    return to_ms(seconds)

@@ -6,29 +6,22 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import TypeAlias, cast
 
-import apsw
-
-from clawstate.sqlite.words import TOKENIZER, sign_places, spaced, stems
+from clawstate.sqlite.words import Span, located_stems, stems
 from clawstate.stores.transcripts.plain_text import LONGEST
 
 WIDTH = 200
 """Characters of a snippet at most."""
 
-Span: TypeAlias = tuple[int, int]
-
 _SPACE = re.compile(r"\s+")
 _LEAD = 40  # characters before the first match
 
 
-def snippet(
-    connection: apsw.Connection, text: str, terms: Sequence[str]
-) -> tuple[str, tuple[Span, ...]]:
+def snippet(text: str, terms: Sequence[str]) -> tuple[str, tuple[Span, ...]]:
     """Return the most telling part of *text* as one line, and where words of *terms* stand."""
     folded = _SPACE.sub(" ", text[:LONGEST]).strip()
-    wanted = {each for term in terms for each in _runs(stems(connection, term))}
-    matches = _joined(_matches(connection, folded, wanted))
+    wanted = {each for term in terms for each in _runs(stems(term))}
+    matches = _joined(_matches(folded, wanted))
     start, end = _window(folded, matches)
     lead, trail = "…" if start else "", "…" if end < len(folded) else ""
     moved = len(lead) - start
@@ -46,10 +39,8 @@ def _runs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
         yield from pairwise(words)
 
 
-def _matches(
-    connection: apsw.Connection, text: str, wanted: set[tuple[str, ...]]
-) -> Iterator[Span]:
-    tokens = _tokens(connection, text)
+def _matches(text: str, wanted: set[tuple[str, ...]]) -> Iterator[Span]:
+    tokens = located_stems(text)
     found = [stem for _, stem in tokens]
     lengths = sorted({len(run) for run in wanted if run})
     until = 0
@@ -59,34 +50,6 @@ def _matches(
                 until = max(until, place + length)
         if place < until:
             yield span
-
-
-def _tokens(connection: apsw.Connection, text: str) -> list[tuple[Span, str]]:
-    name, settings = TOKENIZER
-    loose = spaced(text)
-    raw = loose.encode(errors="replace")
-    tokenizer = connection.fts5_tokenizer(name, list(settings))
-    tokens = tokenizer(
-        raw, apsw.FTS5_TOKENIZE_DOCUMENT, None, include_offsets=True, include_colocated=False
-    )
-    signs = sign_places(text)
-    # Each sign before a place has put two blanks before it, and its own sign one.
-    opened = [place + 2 * number for number, place in enumerate(signs)]
-    places = _characters(loose) if len(raw) > len(loose) else range(len(raw) + 1)
-    found = []
-    for first, last, stem in cast("Iterable[tuple[int, int, str]]", tokens):
-        start, length = places[first], places[last] - places[first]
-        before = bisect_left(opened, start)
-        is_sign = before > 0 and opened[before - 1] == start - 1
-        at = start - 2 * before + (1 if is_sign else 0)
-        found.append(((at, at + length), stem))
-    return found
-
-
-def _characters(text: str) -> list[int]:
-    """Return for each byte of *text* in UTF-8 which character it belongs to."""
-    sizes = (len(sign.encode(errors="replace")) for sign in text)
-    return [*(number for number, size in enumerate(sizes) for _ in range(size)), len(text)]
 
 
 def _joined(spans: Iterable[Span]) -> list[Span]:

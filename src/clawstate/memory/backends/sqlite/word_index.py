@@ -116,9 +116,7 @@ def _common(connection: apsw.Connection, terms: Iterable[str]) -> set[str]:
 
 def _frequency(connection: apsw.Connection, term: str) -> int:
     sql = "SELECT doc FROM memory_vocabulary WHERE term = ?"
-    return min(
-        (connection.execute(sql, (stem,)).get or 0 for stem in stems(connection, term)), default=0
-    )
+    return min((connection.execute(sql, (stem,)).get or 0 for stem in stems(term)), default=0)
 
 
 def _add(scores: Scores, connection: apsw.Connection, terms: Iterable[str]) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import apsw
 
 from clawstate.clock import from_ms
 from clawstate.sqlite import DamagedValueError
-from clawstate.stores.transcripts import blobs, word_index
-from clawstate.stores.transcripts.blobs import Blob
+from clawstate.stores.transcripts.backends.sqlite import blobs, word_index
+from clawstate.stores.transcripts.backends.sqlite.blobs import Blob
 from clawstate.stores.transcripts.cutting import cut, joined
 from clawstate.stores.transcripts.entries import Entry
 from clawstate.stores.transcripts.plain_text import indexed_text
@@ -26,18 +26,44 @@ _HELD = "SELECT session_id, messages, bytes, leaf, created_at, updated_at FROM t
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session by the number that is short enough for every index."""
+    """A session inside a transaction, by the *number* that is short enough for every index."""
 
+    connection: apsw.Connection = field(repr=False)
     number: int
     session_id: str
     leaf: str | None
+
+    def holds(self, entry_id: str) -> bool:
+        """Tell whether an entry has this id."""
+        return position_of(self.connection, self, entry_id) is not None
+
+    def line(self, entry_id: str) -> str | None:
+        """Return the line of an entry."""
+        position = position_of(self.connection, self, entry_id)
+        return None if position is None else line_at(self.connection, position)
+
+    def newest(self, limit: int) -> Iterator[Mapping[str, Any]]:
+        """Give the newest entries."""
+        for message in page(self.connection, self, limit=limit, newest=True):
+            yield message.entry
+
+    def turn(self, name: str) -> tuple[bytes, list[str]] | None:
+        """Return the digest of the turn *name* and the ids of its entries."""
+        sql = "SELECT digest, first, last FROM message_turns WHERE session = ? AND turn = ?"
+        row = self.connection.execute(sql, (self.number, name)).fetchone()
+        if row is None:
+            return None
+        digest, first, last = row
+        sql = "SELECT id FROM messages WHERE session = ? AND position BETWEEN ? AND ?"
+        ids = self.connection.execute(f"{sql} ORDER BY position", (self.number, first, last))
+        return digest, [each for (each,) in ids]
 
 
 def find(connection: apsw.Connection, session_id: str) -> Session | None:
     """Return the session *session_id* if it has a transcript."""
     sql = "SELECT session, leaf FROM transcripts WHERE session_id = ?"
     row = connection.execute(sql, (session_id,)).fetchone()
-    return None if row is None else Session(row[0], session_id, row[1])
+    return None if row is None else Session(connection, row[0], session_id, row[1])
 
 
 def make(connection: apsw.Connection, session_id: str, header: str, *, now_ms: int) -> Session:
@@ -46,7 +72,7 @@ def make(connection: apsw.Connection, session_id: str, header: str, *, now_ms: i
         "INSERT INTO transcripts (session_id, header, created_at, updated_at) VALUES (?, ?, ?, ?)",
         (session_id, header, now_ms, now_ms),
     )
-    return Session(int(connection.last_insert_rowid()), session_id, None)
+    return Session(connection, int(connection.last_insert_rowid()), session_id, None)
 
 
 def insert(
@@ -195,9 +221,21 @@ def held(
     connection: apsw.Connection, condition: str = "", values: tuple[object, ...] = ()
 ) -> Iterator[Held]:
     """Give what is held of the sessions, the last changed first."""
-    sql = f"{_HELD} {condition} ORDER BY updated_at DESC, session DESC"
+    sql = f"{_HELD} {condition}"
     for session_id, count, size, leaf, created, updated in connection.execute(sql, values):
         yield Held(session_id, count, size, leaf, from_ms(created), from_ms(updated))
+
+
+def newest_sessions(
+    connection: apsw.Connection, *, limit: int | None = None, after: Session | None = None
+) -> Iterator[Held]:
+    """Give what is held of the sessions, the last changed first, behind that of *after*."""
+    condition, values = "", tuple[object, ...]()
+    if after is not None:
+        place = "SELECT updated_at, session FROM transcripts WHERE session = ?"
+        condition, values = f"WHERE (updated_at, session) < ({place})", (after.number,)
+    order = "ORDER BY updated_at DESC, session DESC LIMIT ?"
+    return held(connection, f"{condition} {order}", (*values, _LAST if limit is None else limit))
 
 
 def stats(connection: apsw.Connection) -> dict[str, int]:

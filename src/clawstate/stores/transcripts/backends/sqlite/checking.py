@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 import apsw
 
 from clawstate.sqlite import DamagedValueError
 from clawstate.sqlite.checking import damage
-from clawstate.stores.transcripts import blobs, rows, tool_calls, word_index
+from clawstate.stores.transcripts import tool_calls, turns
+from clawstate.stores.transcripts.backends.sqlite import blobs, rows, word_index
 from clawstate.stores.transcripts.plain_text import indexed_text
 
 _COUNTS = {
@@ -62,25 +64,23 @@ def findings(connection: apsw.Connection, *, deep: bool) -> Iterator[str]:
 
 def remarks(connection: apsw.Connection) -> Iterator[str]:
     """Give what was kept as it came, but does not fit together: chains and results of tools."""
-    for session_id, count in connection.execute(_BROKEN_CHAINS).fetchall():
-        yield f"{count} messages of {session_id} follow one that is not before them"
-    for held in list(rows.held(connection)):
+    broken = cast("list[tuple[str, int]]", connection.execute(_BROKEN_CHAINS).fetchall())
+    for session_id, count in broken:
+        yield turns.broken_chain(session_id, count)
+    for held in list(rows.newest_sessions(connection)):
         session = rows.find(connection, held.session_id)
         if session is None:
             continue
         pages = rows.page(connection, session)
         orphans = list(tool_calls.orphans((each.id, each.entry) for each in pages))
         if orphans:
-            yield (
-                f"{len(orphans)} tool results of {held.session_id} answer no call,"
-                f" the first of them {orphans[0]}"
-            )
+            yield turns.orphan_results(held.session_id, orphans)
 
 
 def rebuild_words(connection: apsw.Connection) -> None:
     """Make the word index anew from the messages."""
     connection.execute("INSERT INTO message_words (message_words) VALUES ('delete-all')")
-    for held in list(rows.held(connection)):
+    for held in list(rows.newest_sessions(connection)):
         session = rows.find(connection, held.session_id)
         if session is None:
             continue

@@ -1,0 +1,238 @@
+"""`SqliteTranscripts`: the transcripts as tables of a SQLite database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+
+import apsw
+
+from clawstate.sqlite import Database
+from clawstate.stores.transcripts import turns
+from clawstate.stores.transcripts.backends.sqlite import blobs, checking, rows, word_index
+from clawstate.stores.transcripts.backends.sqlite.blobs import Blob
+from clawstate.stores.transcripts.backends.sqlite.rows import Session
+from clawstate.stores.transcripts.contract import (
+    Batch,
+    BatchResult,
+    Bounds,
+    Capability,
+    Scored,
+    Turn,
+)
+from clawstate.stores.transcripts.cutting import LONG, cut
+from clawstate.stores.transcripts.entries import Entry, new_id
+from clawstate.stores.transcripts.values import Held, Message
+
+
+class SqliteTranscripts:
+    """A `TranscriptLog` in *database*, whose part `PART` has the format of `MIGRATIONS`."""
+
+    capabilities = frozenset({Capability.DURABLE, Capability.SHARED})
+
+    def __init__(self, database: Database) -> None:
+        self.path = database.path
+        self._database = database
+
+    def append(
+        self, session_id: str, turn: Turn, *, header: Callable[[], str], now_ms: int
+    ) -> list[str]:
+        """Add *turn* to the end of a session; see `TranscriptLog.append`."""
+        ready = self._packed(turn.entries)
+        with self._database.writing() as connection:
+            session = _found_or_made(connection, session_id, header, now_ms)
+            kept = turns.repeated(session, turn)
+            if kept is not None:
+                return kept
+            return _append(session, turn, ready, now_ms)
+
+    def put_batch(
+        self, session_id: str, batch: Batch, *, header: Callable[[], str], now_ms: int
+    ) -> BatchResult:
+        """Add what is new of *batch*."""
+        added: list[tuple[str, int]] = []
+        with self._database.writing() as connection:
+            session = _found_or_made(connection, session_id, header, now_ms)
+
+            def insert(entry: Entry) -> None:
+                _, size = rows.insert(connection, session, entry, {})
+                added.append((str(entry.id), size))
+
+            result = turns.merge(session, batch, insert)
+            _grow(session, added, now_ms)
+        return result
+
+    def fork(
+        self, session_id: str, at: str, new_session_id: str, *, header: str, now_ms: int
+    ) -> int:
+        """Begin *new_session_id* with the entries that lead to *at*."""
+        with self._database.writing() as connection:
+            old = _required(connection, session_id)
+            end = _position_of(old, at)
+            if rows.find(connection, new_session_id) is not None:
+                raise turns.session_exists(new_session_id)
+            new = rows.make(connection, new_session_id, header, now_ms=now_ms)
+            return rows.copy_chain(connection, old, new, end=end, now_ms=now_ms)
+
+    def delete(self, session_id: str) -> bool:
+        """
+        Remove all of a session, and overwrite the pages that it leaves.
+
+        Its words stay in the index, findable by nobody, until `optimize`.
+        """
+        if self.info(session_id) is None:
+            return False
+        with self._database.writing() as connection:
+            session = rows.find(connection, session_id)
+            if session is not None:
+                rows.remove(connection, session)
+            return session is not None
+
+    def get(self, session_id: str, message_id: str) -> Message | None:
+        """Return one entry of a session."""
+        with self._database.reading() as connection:
+            session = rows.find(connection, session_id)
+            if session is None:
+                return None
+            found = rows.position_of(connection, session, message_id)
+            return None if found is None else rows.at(connection, found)
+
+    def page(
+        self, session_id: str, *, after: str | None, before: str | None, limit: int | None
+    ) -> list[Message]:
+        """Return entries in their order."""
+        with self._database.reading() as connection:
+            session = rows.find(connection, session_id)
+            if session is None:
+                return []
+            found = rows.page(
+                connection,
+                session,
+                after=None if after is None else _position_of(session, after),
+                before=None if before is None else _position_of(session, before),
+                limit=limit,
+                newest=after is None,
+            )
+            return list(found)[:: 1 if after is not None else -1]
+
+    @contextmanager
+    def lines(self, session_id: str) -> Iterator[Iterator[str]]:
+        """Lend all lines of a session, the header first."""
+        with self._database.reading() as connection:
+            session = _required(connection, session_id)
+            sql = "SELECT header FROM transcripts WHERE session = ?"
+            header = str(connection.execute(sql, (session.number,)).get)
+            yield chain([header], rows.lines(connection, session))
+
+    def search(self, terms: Sequence[str], bounds: Bounds, limit: int) -> list[Scored]:
+        """Return the best *limit* messages within *bounds*."""
+        with self._database.reading() as connection:
+            number = None
+            if bounds.session_id is not None:
+                session = rows.find(connection, bounds.session_id)
+                if session is None:
+                    return []
+                number = session.number
+            found = word_index.search(connection, terms, bounds, number, limit)
+            return [(rows.at(connection, position), score) for position, score in found]
+
+    def info(self, session_id: str) -> Held | None:
+        """Return what is held of one session."""
+        with self._database.reading() as connection:
+            return next(rows.held(connection, "WHERE session_id = ?", (session_id,)), None)
+
+    def infos(self, *, limit: int | None = None, after: str | None = None) -> list[Held]:
+        """Return what is held of each session, the last changed first."""
+        with self._database.reading() as connection:
+            last = None if after is None else _required(connection, after)
+            return list(rows.newest_sessions(connection, limit=limit, after=last))
+
+    def stats(self) -> dict[str, int]:
+        """Return counts, and sizes in bytes."""
+        with self._database.reading() as connection:
+            return rows.stats(connection)
+
+    def findings(self, *, deep: bool) -> list[str]:
+        """Return what is damaged; *deep* reads every message."""
+        with self._database.reading() as connection:
+            return list(checking.findings(connection, deep=deep))
+
+    def remarks(self) -> list[str]:
+        """Return what was kept as it came, but does not fit together."""
+        with self._database.reading() as connection:
+            return list(checking.remarks(connection))
+
+    def optimize(self, *, rebuild: bool) -> None:
+        """Merge the word index; or *rebuild* it from the messages."""
+        if not self._database.exists():
+            return
+        with self._database.writing() as connection, rows.overwriting(connection):
+            if rebuild:
+                checking.rebuild_words(connection)
+            connection.execute("INSERT INTO message_words (message_words) VALUES ('optimize')")
+
+    def close(self) -> None:
+        """Close the database; a call after this raises `ClosedError`."""
+        self._database.close()
+
+    def _packed(self, entries: Iterable[Entry]) -> dict[str, Blob]:
+        """Return the new blobs of *entries*: packing takes time, and no lock is held for it."""
+        long = (each.placed(each.id or new_id(), None) for each in entries if each.size > LONG)
+        texts = {blobs.digest(text): text for each in long for _, text in cut(each.line)[1]}
+        if not texts:
+            return {}
+        with self._database.reading() as connection:
+            old = blobs.known(connection, list(texts))
+        return {text: blobs.pack(text) for digest, text in texts.items() if digest not in old}
+
+
+def _append(session: Session, turn: Turn, ready: dict[str, Blob], now_ms: int) -> list[str]:
+    connection = session.connection
+    positions: list[int] = []
+    added: list[tuple[str, int]] = []
+    for entry in turns.place(session, turn):
+        position, size = rows.insert(connection, session, entry, ready)
+        positions.append(position)
+        added.append((str(entry.id), size))
+    _grow(session, added, now_ms)
+    if turn.name is not None:
+        connection.execute(
+            "INSERT INTO message_turns VALUES (?, ?, ?, ?, ?)",
+            (session.number, turn.name, turn.digest, positions[0], positions[-1]),
+        )
+    return [entry_id for entry_id, _ in added]
+
+
+def _grow(session: Session, added: Sequence[tuple[str, int]], now_ms: int) -> None:
+    if added:
+        size = sum(each for _, each in added)
+        rows.grow(
+            session.connection,
+            session,
+            count=len(added),
+            size=size,
+            leaf=added[-1][0],
+            now_ms=now_ms,
+        )
+
+
+def _found_or_made(
+    connection: apsw.Connection, session_id: str, header: Callable[[], str], now_ms: int
+) -> Session:
+    found = rows.find(connection, session_id)
+    return found or rows.make(connection, session_id, header(), now_ms=now_ms)
+
+
+def _required(connection: apsw.Connection, session_id: str) -> Session:
+    found = rows.find(connection, session_id)
+    if found is None:
+        raise turns.unknown_session(session_id)
+    return found
+
+
+def _position_of(session: Session, entry_id: str) -> int:
+    found = rows.position_of(session.connection, session, entry_id)
+    if found is None:
+        raise turns.unknown_message(session.session_id, entry_id)
+    return found

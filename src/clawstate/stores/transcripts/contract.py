@@ -1,0 +1,156 @@
+"""What every engine of transcripts promises: `TranscriptLog`, and what is handed to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from clawstate.records.contract import ANY, Mark
+from clawstate.stores.transcripts.entries import Entry
+from clawstate.stores.transcripts.values import Held, Message
+
+
+class Capability(Enum):
+    """What an engine can do beyond the contract that all of them keep."""
+
+    DURABLE = "what was acknowledged survives a power cut"
+    SHARED = "several processes may append to one session at once"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """
+    Entries that are appended together, and what has to hold before.
+
+    *digest* (SHA-256) tells a repetition of the turn *name* from another turn of that name; with
+    *strict* each result of a tool answers a call.
+    """
+
+    entries: Sequence[Entry]
+    parent: str | None = None
+    expect_leaf: str | Mark | None = ANY
+    name: str | None = None
+    digest: bytes = b""
+    strict: bool = False
+
+
+Batch: TypeAlias = Sequence[tuple[int, Entry]]
+"""Entries of an import, each with the number of its line from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """How many entries of a batch were added or there already, and what is wrong with others."""
+
+    added: int
+    kept: int
+    problems: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Which messages may be found; times in milliseconds, *until* itself left out."""
+
+    session_id: str | None = None
+    role: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+
+Scored: TypeAlias = tuple[Message, float]
+"""A message that a search found, and its score from 0 to 1."""
+
+
+class TranscriptLog(Protocol):
+    """
+    The entries of the sessions in the order in which they came. Safe for threads.
+
+    A *header* is made when a session has no transcript yet, and becomes its first line. Times are
+    milliseconds since the epoch. Every method raises `CorruptError`, `VersionError`,
+    `UnavailableError` and `ClosedError`, and when writing `LockTimeoutError`. Reading makes
+    nothing.
+    """
+
+    @property
+    def path(self) -> Path:
+        """Where the transcripts lie; names them in messages where there is no file."""
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What the engine can do beyond the contract."""
+
+    def append(
+        self, session_id: str, turn: Turn, *, header: Callable[[], str], now_ms: int
+    ) -> list[str]:
+        """
+        Add *turn* to the end of a session, all or none, and return the ids of its entries.
+
+        The rules are those of `turns.place`; a turn whose name and digest are there already is not
+        added again. Raises `ConflictError`, `InvalidError`, `NotFoundError`.
+        """
+
+    def put_batch(
+        self, session_id: str, batch: Batch, *, header: Callable[[], str], now_ms: int
+    ) -> BatchResult:
+        """Add those entries of *batch* whose ids are new, in one transaction; see `turns.merge`."""
+
+    def fork(
+        self, session_id: str, at: str, new_session_id: str, *, header: str, now_ms: int
+    ) -> int:
+        """
+        Begin *new_session_id* with the entries that lead to the entry *at*; return how many.
+
+        Raises `NotFoundError` for an unknown session or entry, `InvalidError` for a new session
+        that has a transcript.
+        """
+
+    def delete(self, session_id: str) -> bool:
+        """Remove all of a session, so that nothing of it can be read again; false if unknown."""
+
+    def get(self, session_id: str, message_id: str) -> Message | None:
+        """Return one entry of a session."""
+
+    def page(
+        self, session_id: str, *, after: str | None, before: str | None, limit: int | None
+    ) -> list[Message]:
+        """
+        Return entries in their order: the first *limit* behind *after*, else the newest ones.
+
+        Those before the entry *before* where it is given. An unknown session has none. Raises
+        `NotFoundError` for a cursor that is no entry of the session.
+        """
+
+    def lines(self, session_id: str) -> AbstractContextManager[Iterator[str]]:
+        """Lend all lines of a session as of one moment, the header first; `NotFoundError`."""
+
+    def search(self, terms: Sequence[str], bounds: Bounds, limit: int) -> list[Scored]:
+        """
+        Return the best *limit* messages within *bounds*: what has all *terms*, then some.
+
+        The score is that of `queries.combined`; among equals the newer comes first.
+        """
+
+    def info(self, session_id: str) -> Held | None:
+        """Return what is held of one session."""
+
+    def infos(self, *, limit: int | None = None, after: str | None = None) -> list[Held]:
+        """Return what is held of each session, the last changed first, behind that of *after*."""
+
+    def stats(self) -> dict[str, int]:
+        """Return counts and sizes in bytes: `sessions`, `messages`, `bytes`, and others."""
+
+    def findings(self, *, deep: bool) -> list[str]:
+        """Return what is damaged; *deep* reads every message."""
+
+    def remarks(self) -> list[str]:
+        """Return what was kept as it came, but does not fit together."""
+
+    def optimize(self, *, rebuild: bool) -> None:
+        """Let the words of deleted messages go; with *rebuild* make the word index anew."""
+
+    def close(self) -> None:
+        """Let go of everything; a call after this raises `ClosedError`."""

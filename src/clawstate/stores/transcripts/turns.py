@@ -1,0 +1,162 @@
+"""What may be added to a session: the rules of turns and of imports, the same on every engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from clawstate.errors import ConflictError, InvalidError, NotFoundError
+from clawstate.records.contract import Json, Mark
+from clawstate.stores.transcripts import tool_calls
+from clawstate.stores.transcripts.contract import Batch, BatchResult, Turn
+from clawstate.stores.transcripts.entries import Entry, new_id
+
+_LOOKED_BACK = 1_000  # entries in which a result finds its call
+
+
+class Session(Protocol):
+    """What a turn is checked against: a session inside the transaction that changes it."""
+
+    @property
+    def session_id(self) -> str:
+        """The id of the session."""
+
+    @property
+    def leaf(self) -> str | None:
+        """The id of the newest entry before the turn."""
+
+    def holds(self, entry_id: str) -> bool:
+        """Tell whether an entry has this id, those that the turn added among them."""
+
+    def line(self, entry_id: str) -> str | None:
+        """Return the line of an entry."""
+
+    def newest(self, limit: int) -> Iterable[Mapping[str, Json]]:
+        """Give the newest entries."""
+
+    def turn(self, name: str) -> tuple[bytes, list[str]] | None:
+        """Return the digest of the turn *name* and the ids of its entries."""
+
+
+def repeated(session: Session, turn: Turn) -> list[str] | None:
+    """Return the ids of *turn* if it is kept already; `ConflictError` for another of its name."""
+    found = None if turn.name is None else session.turn(turn.name)
+    if found is None:
+        return None
+    digest, ids = found
+    if digest != turn.digest:
+        hint = "another turn has this name; give each turn a name of its own"
+        raise ConflictError("turn", str(turn.name), hint)
+    return ids
+
+
+def place(session: Session, turn: Turn) -> Iterator[Entry]:
+    """
+    Give the entries of *turn* with ids and parents; each is added before the next is asked for.
+
+    Raises `ConflictError` where the session has another newest entry than expected, `InvalidError`
+    for an id that is taken and for results without calls, `NotFoundError` for unknown parents.
+    """
+    wanted = None if isinstance(turn.expect_leaf, Mark) else turn.expect_leaf
+    if turn.expect_leaf is not Mark.ANY and session.leaf != wanted:
+        hint = "read its newest messages, then append again"
+        raise ConflictError("transcript", session.session_id, hint)
+    if turn.parent is not None:
+        _require_held(session, turn.parent)
+    if turn.strict:
+        _require_paired(session, turn)
+    previous = turn.parent or session.leaf
+    for entry in turn.entries:
+        placed = entry.placed(_free_id(session, entry.id), previous)
+        if not entry.loose and placed.parent is not None:
+            _require_held(session, placed.parent)
+        yield placed
+        previous = placed.id
+
+
+def merge(session: Session, batch: Batch, insert: Callable[[Entry], object]) -> BatchResult:
+    """
+    Add with *insert* what is new of an import; an entry that is there already stays.
+
+    One that contradicts an entry of its id, or that *insert* refuses, is a problem of its line.
+    """
+    added, kept = 0, 0
+    problems: list[tuple[int, str]] = []
+    for number, entry in batch:
+        try:
+            old = session.line(str(entry.id))
+            if old is None:
+                insert(entry)
+                added += 1
+            elif same_line(old, entry):
+                kept += 1
+            else:
+                problems.append((number, f"another entry has its id {entry.id!r}"))
+        except InvalidError as error:
+            problems.append((number, error.problem))
+    return BatchResult(added, kept, tuple(problems))
+
+
+def same_line(old: str, entry: Entry) -> bool:
+    """Tell whether the line *old* says what *entry* says, however it is laid out."""
+    new = entry.line
+    return old == new or bool(json.loads(old) == json.loads(new))
+
+
+def unknown_message(session_id: str, entry_id: str) -> NotFoundError:
+    """Return the error about an entry that the session does not have."""
+    return NotFoundError("message", entry_id, f"{session_id} has no message of this id")
+
+
+def unknown_session(session_id: str) -> NotFoundError:
+    """Return the error about a session without a transcript."""
+    hint = "'clawstate transcripts stats' tells what is kept"
+    return NotFoundError("transcript", session_id, hint)
+
+
+def session_exists(session_id: str) -> InvalidError:
+    """Return the error about a new session that has a transcript."""
+    return InvalidError("session id", f"{session_id!r} has a transcript already")
+
+
+def broken_chain(session_id: str, count: int) -> str:
+    """Return the sentence about entries whose parents are not before them."""
+    return f"{count} messages of {session_id} follow one that is not before them"
+
+
+def orphan_results(session_id: str, orphans: Sequence[str]) -> str:
+    """Return the sentence about results of tools that answer no call."""
+    first = orphans[0]
+    return f"{len(orphans)} tool results of {session_id} answer no call, the first of them {first}"
+
+
+def _require_held(session: Session, entry_id: str) -> None:
+    if not session.holds(entry_id):
+        raise unknown_message(session.session_id, entry_id)
+
+
+def _free_id(session: Session, given: str | None) -> str:
+    if given is not None:
+        if session.holds(given):
+            hint = "leave the id out, or give another one"
+            raise InvalidError("id", f"{given!r} is taken in this session", hint)
+        return given
+    while True:
+        made = new_id()
+        if not session.holds(made):
+            return made
+
+
+def _require_paired(session: Session, turn: Turn) -> None:
+    entries = [entry.value for entry in turn.entries]
+    outside = {result for entry in entries for result in tool_calls.results(entry)}
+    outside -= {call for entry in entries for call in tool_calls.calls(entry)}
+    before: dict[str, int] = {}
+    if outside:
+        earlier = list(session.newest(_LOOKED_BACK))
+        before = {call: 0 for entry in earlier for call in tool_calls.calls(entry)}
+        for entry in earlier:
+            for result in tool_calls.results(entry):
+                before[result] = before.get(result, 0) + 1
+    tool_calls.require_paired(entries, before)
