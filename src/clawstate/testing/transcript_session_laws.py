@@ -155,8 +155,10 @@ class SessionLaws(TranscriptHooks):
             "s",
             [
                 '{"type":"custom","id":"a","parentId":"nobody"}',
-                ('{"type":"message","id":"b","parentId":"a",'
-                '"message":{"role":"toolResult","toolCallId":"c","content":"x"}}'),
+                (
+                    '{"type":"message","id":"b","parentId":"a",'
+                    '"message":{"role":"toolResult","toolCallId":"c","content":"x"}}'
+                ),
             ],
         )
 
