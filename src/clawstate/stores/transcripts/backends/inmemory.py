@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from clawstate.errors import ClosedError
 from clawstate.interrupts import Mutex
 from clawstate.sqlite.words import stems
 from clawstate.stores.transcripts import tool_calls, turns
+from clawstate.stores.transcripts.backends.inmemory_words import Phrase, WordIndex
 from clawstate.stores.transcripts.contract import (
     Batch,
     BatchResult,
@@ -25,15 +25,8 @@ from clawstate.stores.transcripts.contract import (
 )
 from clawstate.stores.transcripts.cutting import cut
 from clawstate.stores.transcripts.entries import Entry
-from clawstate.stores.transcripts.queries import COMMON_SHARE, MANY_ROWS, combined, parts_of
+from clawstate.stores.transcripts.queries import combined, parts_of
 from clawstate.stores.transcripts.values import Held, Message
-
-_K1, _B = 1.2, 0.75
-_MARKS = 2  # tokens of a row besides its words, as `word_index` has them: session and role
-_LEAST_WEIGHT = 1e-6  # of a term that is in more than half of the rows, as FTS5 has it
-
-Phrase = tuple[str, ...]
-"""Stems that stand together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +60,6 @@ class _Row:
             *(session_id, self.id, self.parent, self.kind, self.role or "", moment),
             position=self.position,
             entry=self.entry,
-        )
-
-    def count(self, phrase: Phrase) -> int:
-        """Return how often the words of *phrase* stand together here."""
-        width = len(phrase)
-        return sum(
-            self.words[at : at + width] == phrase for at in range(len(self.words) - width + 1)
         )
 
 
@@ -290,7 +276,7 @@ class InMemoryTranscripts:
         rows = [
             (session, row) for session in self._every() for row in session.rows[: session.count]
         ]
-        index = _Index([row for _, row in rows if row.words])
+        index = WordIndex([(row.position, row.words) for _, row in rows if row.words])
         allowed = {
             row.position: (session, row) for session, row in rows if _within(session, row, bounds)
         }
@@ -390,48 +376,6 @@ class InMemoryTranscripts:
         self._number += session.session_id not in self._sessions
         self._sessions[session.session_id] = session
         return ids
-
-
-class _Index:
-    """The words of rows, for one search."""
-
-    def __init__(self, rows: Sequence[_Row]) -> None:
-        self._rows = rows
-        lengths = [len(row.words) + _MARKS for row in rows]
-        self._mean = sum(lengths) / len(rows) if rows else 1.0
-
-    def common(self, terms: Sequence[str]) -> set[str]:
-        """Return which of *terms* are in so many rows that they choose nothing."""
-        total = self._rows[-1].position if self._rows else 0
-        if total < MANY_ROWS:
-            return set()
-        return {term for term in terms if self._frequency(term) > total * COMMON_SHARE}
-
-    def scored(
-        self, phrases: Sequence[Phrase], *, require_all: bool
-    ) -> Iterator[tuple[int, float]]:
-        """Give the positions of rows with all or some of *phrases*, and their BM25."""
-        counts = [[row.count(each) if each else 0 for row in self._rows] for each in phrases]
-        weights = [self._weight(sum(map(bool, each))) for each in counts]
-        for at, row in enumerate(self._rows):
-            found = [each[at] for each in counts]
-            if not (all(found) if require_all else any(found)):
-                continue
-            norm = _K1 * (1 - _B + _B * (len(row.words) + _MARKS) / self._mean)
-            score = sum(
-                weight * count * (_K1 + 1) / (count + norm)
-                for weight, count in zip(weights, found, strict=True)
-            )
-            yield row.position, score
-
-    def _weight(self, rows_with_it: int) -> float:
-        total = len(self._rows)
-        weight = math.log((total - rows_with_it + 0.5) / (rows_with_it + 0.5))
-        return weight if weight > 0 else _LEAST_WEIGHT
-
-    def _frequency(self, term: str) -> int:
-        found = (sum(stem in row.words for row in self._rows) for stem in stems(term))
-        return min(found, default=0)
 
 
 def _within(session: _Session, row: _Row, bounds: Bounds) -> bool:
