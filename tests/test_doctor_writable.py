@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -125,3 +126,27 @@ def test_a_full_disk_is_found(tmp_path: Path, mount: Mount) -> None:
             filler.write(bytes(4096))
 
     assert codes(room / "state") == ["disk-full"]
+
+
+@pytest.mark.parametrize("name", ["openclaw.json", "sessions/sessions.json", "memory/memory.db"])
+def test_a_file_that_may_not_change_is_found(folder: Path, name: str) -> None:
+    """A single file that is marked unchangeable is a finding of its own."""
+    with clawstate.open(folder) as state:
+        state.memory.add("Ada prefers green tea")
+    if subprocess.run(["chattr", "+i", folder / name], check=False, capture_output=True).returncode:
+        pytest.skip("this file system does not know the attribute")
+    try:
+        assert codes(folder) == ["read-only"]
+    finally:
+        subprocess.run(["chattr", "-i", folder / name], check=True)
+
+    assert codes(folder) == []
+
+
+@pytest.mark.parametrize("name", ["agents", "sessions", "memory", "dedupe", "state"])
+def test_a_link_to_nothing_in_a_state_is_found(folder: Path, name: str, tmp_path: Path) -> None:
+    """What lies behind a link to a disk that is not there is no empty state."""
+    shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / name).symlink_to(tmp_path / "gone" / name)
+
+    assert "dead-link" in codes(folder)

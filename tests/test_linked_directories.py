@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import clawstate
-from clawstate.errors import InvalidError
+from clawstate.errors import InvalidError, StateError, UnavailableError
 from clawstate.state import State
 
 KEY = {"type": "api_key", "provider": "openai", "key": "sk-0123456789abcdef"}
@@ -83,3 +83,43 @@ def test_what_is_large_may_lie_behind_a_link(tmp_path: Path, name: str) -> None:
         assert len(state.memory.records()) == 2
     assert (root / name).is_symlink()
     assert any(outside.iterdir())
+
+
+READS: dict[str, Callable[[State], object]] = {
+    "agents": lambda state: state.auth().profiles(),
+    "sessions": lambda state: state.sessions.entries(),
+    "memory": lambda state: state.memory.records(),
+    "dedupe": lambda state: state.dedupe.check_and_record("message 1"),
+    "state": lambda state: state.devices.paired(),
+}
+
+
+@pytest.mark.parametrize("name", READS)
+def test_behind_a_link_to_nothing_is_no_empty_state(tmp_path: Path, name: str) -> None:
+    """A directory whose disk is not there is refused, for reading and for writing."""
+    root = tmp_path / "state"
+    root.mkdir(mode=0o700)
+    (root / name).symlink_to(tmp_path / "gone" / name)
+
+    with clawstate.open(root) as state, pytest.raises(StateError, match="is a link"):
+        READS[name](state)
+
+    assert not (tmp_path / "gone").exists()
+
+
+@pytest.mark.parametrize("name", READS)
+@pytest.mark.parametrize("below", ["", "deep/state"])
+def test_a_state_directory_behind_a_link_to_nothing_is_refused(
+    tmp_path: Path, name: str, below: str
+) -> None:
+    """A state directory whose disk is not there is not made anew where the link leads to."""
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "gone")
+
+    with (
+        clawstate.open(link / below) as state,
+        pytest.raises(UnavailableError, match="link to nothing"),
+    ):
+        READS[name](state)
+
+    assert not (tmp_path / "gone").exists()

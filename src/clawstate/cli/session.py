@@ -50,6 +50,9 @@ class Session:
         context = click.get_current_context(silent=True)
         if context is None or getattr(context.command, "absent_ok", True):
             return
+        from clawstate.files.place import require_no_dead_link  # noqa: PLC0415 - rarely needed
+
+        require_no_dead_link(root)
         problem = "nothing is kept there yet; the first write, such as 'memory add', makes it"
         if self.state_dir is not None:
             raise NotFoundError("state directory", str(root), f"check the name: {problem}")

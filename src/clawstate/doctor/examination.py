@@ -34,8 +34,8 @@ def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Findi
     Nothing is ever deleted but derived indexes, which are built again. *deep* reads every page.
     """
     checks = (
-        owners.check(state, fix=fix),  # first: what is not ours cannot be mended
         writable.check(state),
+        owners.check(state, fix=fix),  # before what mends: what is not ours cannot be mended
         beside_openclaw.check(state, fix=fix),
         config.check(state, fix=fix),
         files.check(state, fix=fix),
@@ -55,6 +55,8 @@ def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Findi
             # What keeps many checks from looking, such as a broken configuration, is told once.
             told = {each.message for each in found if each.path in each.message}
             found += [each for each in _guarded(check, state) if each.message not in told]
+            if any(each.code == "no-directory" for each in found):
+                break  # there is nothing else to look at
     # Several stores look at one directory.
     return sorted(dict.fromkeys(by_path(found)), key=lambda finding: _ORDER[finding.severity])
 

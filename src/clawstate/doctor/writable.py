@@ -43,6 +43,9 @@ def check(state: State) -> Iterator[Finding]:
         for found in _refusals(folder):
             refused = refused or folder == root
             yield found
+    if not refused:
+        yield from _fixed_files(root)
+    yield from _dead_links(root)
     yield from _single_mounts(root)
     yield from _space(root)
 
@@ -54,6 +57,44 @@ def _folders(root: Path) -> Iterator[Path]:
             with suppress(OSError):
                 if stat.S_ISDIR(found.lstat().st_mode):
                     yield found
+
+
+def _fixed_files(root: Path) -> Iterator[Finding]:
+    """Find the files that cannot be replaced or written, though their directory can be."""
+    for folder in _folders(root):
+        if not os.access(folder, os.W_OK | os.X_OK, effective_ids=_EFFECTIVE):
+            continue
+        mounts = set(mounts_below(folder))
+        for entry in sorted(os.scandir(folder), key=lambda each: each.name):
+            place = folder / entry.name
+            # A file that lacks permission to be written is replaced all the same, but no database.
+            if entry.is_file(follow_symlinks=False) and place not in mounts:
+                allowed = os.geteuid() == 0 or bool(entry.stat().st_mode & stat.S_IWUSR)
+                if allowed or entry.name.endswith(".db"):
+                    yield from _fixed(place, allowed=allowed)
+
+
+def _fixed(place: Path, *, allowed: bool) -> Iterator[Finding]:
+    if os.access(place, os.W_OK, effective_ids=_EFFECTIVE):
+        return
+    if allowed:  # by its mode, and yet it is refused
+        message = f"{place} is marked unchangeable (lsattr): it cannot be written or replaced"
+        yield Finding("read-only", "error", str(place), message, f"chattr -i -a {place}")
+    else:
+        message = f"{place} cannot be written by this user"
+        yield Finding("not-writable", "error", str(place), message, f"chmod 600 {place}")
+
+
+def _dead_links(root: Path) -> Iterator[Finding]:
+    known = {part for each in _FOLDERS for part in each.split("/")}
+    for pattern in ("*", "agents/*", "agents/*/*", "state/*", "sessions/*"):
+        for place in sorted(root.glob(pattern)):
+            if place.name not in known and place.parent != root / "agents":
+                continue
+            if place.is_symlink() and not place.exists():
+                message = f"{place} is a link to nothing, so what is kept there cannot be read"
+                remedy = "restore what it leads to, such as a disk that is not mounted"
+                yield Finding("dead-link", "error", str(place), message, remedy)
 
 
 def _refusals(folder: Path) -> Iterator[Finding]:

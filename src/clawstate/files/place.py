@@ -19,6 +19,7 @@ from clawstate.files.descriptors import Descriptor
 
 _OPEN = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _GET_GENERATION = 0x80087601  # FS_IOC_GETVERSION: another one for each file that has an inode
+_DEAD_LINK = "restore what it leads to, such as a disk that is not mounted, or remove the link"
 _HINT = "bring it back, or open the state again"
 
 
@@ -41,15 +42,24 @@ class Place:
     def __init__(self, root: Path) -> None:
         self._root = os.fspath(root)
         self._known: _Directory | None = None
-        self.require()
+        self._look(opened=False)
 
     def require(self) -> None:
-        """Raise `UnavailableError` if another directory, or none, is where this one was."""
+        """
+        Raise `UnavailableError` if another directory, or none, is where this one was.
+
+        Also if a link leads to nothing: what is kept behind it is not there now.
+        """
+        self._look(opened=True)
+
+    def _look(self, *, opened: bool) -> None:
         known = self._known
         try:
             found = os.stat(self._root)  # noqa: PTH116 - on the way of every call
         except OSError as error:
             if known is None:
+                if opened:
+                    require_no_dead_link(Path(self._root))
                 return  # nothing is there yet, or whoever uses it is told
             missing = isinstance(error, FileNotFoundError | NotADirectoryError)
             problem = "is gone: it was renamed, deleted or unmounted while it was open"
@@ -70,6 +80,15 @@ class Place:
             raise UnavailableError(self._root, problem, _HINT)
         if stat.S_ISDIR(found.st_mode):
             self._known = _Directory(identity, _generation(self._root), found.st_ctime_ns)
+
+
+def require_no_dead_link(path: Path) -> None:
+    """Raise `UnavailableError` where *path*, or a directory that it lies in, leads to nothing."""
+    for place in (path, *path.parents):
+        if os.path.exists(place):  # noqa: PTH110 - never raises
+            return
+        if os.path.islink(place):  # noqa: PTH114 - never raises
+            raise UnavailableError(str(place), "is a link to nothing", _DEAD_LINK)
 
 
 def _generation(path: str) -> bytes | None:

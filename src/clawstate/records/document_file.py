@@ -117,11 +117,12 @@ class DocumentFile:
         """Return the document as it is; raises `CorruptError` and what `read` raises."""
         stamp = stamp_of(self.path)
         now = self._now
-        if now.stamp == stamp and now.settled:
-            return now
         if stamp is None:
+            self.require_real_folders()  # behind a link to nothing there may be records
             self._now = EMPTY
             return EMPTY
+        if now.stamp == stamp and now.settled:
+            return now
         for attempt in range(_REREADS):
             try:
                 return self._read()

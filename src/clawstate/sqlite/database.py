@@ -21,6 +21,7 @@ import apsw
 from clawstate.errors import UnavailableError
 from clawstate.files.atomic import create_private_file, make_private_dir
 from clawstate.files.mounts import journal_mode, mount_of
+from clawstate.files.place import require_no_dead_link
 from clawstate.interrupts import Use
 from clawstate.sqlite import forks
 from clawstate.sqlite.blocks import Opened, Reading, Writing, end_transaction
@@ -318,6 +319,7 @@ def _inode(path: Path) -> int:
     try:
         return path.stat().st_ino
     except FileNotFoundError:
+        require_no_dead_link(path)
         return 0
     except NotADirectoryError as error:
         hint = "name another state directory"
