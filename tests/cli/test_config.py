@@ -591,12 +591,17 @@ def test_beside_openclaw_the_file_is_told(cli, file: Path) -> None:
     first = cli("config", "set", "state.store", "file")
     second = cli("config", "set", "gateway.port", "2", "--json")
 
-    assert f"in {own}; OpenClaw does not accept" in first.out
+    why = f"{own}: OpenClaw would refuse it in openclaw.json, so it is in clawstate.json"
+    assert why in first.out
     assert second.json["change"]["file"] == str(file)
     assert cli("config", "path").out == f"{file}\n{own}\n"
     assert [each["exists"] for each in cli("config", "path", "--json").json["files"]] == [True] * 2
     assert cli("config", "get", "state.store").out == "file\n"
-    assert str(own) in cli("config", "unset", "state.store").out
+    unset = cli("config", "unset", "state.store").out
+    assert str(own) in unset
+    assert "would refuse" not in unset
+    listed = cli("config", "history", "--json").json["changes"]
+    assert [each["file"] for each in listed] == [own.name, file.name, own.name]
     assert cli("config", "history").out.count("state.store") == 2
     assert cli("config", "undo").code == 0
     assert cli("config", "get", "state.store").out == "file\n"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import subprocess
 import sys
@@ -245,3 +246,62 @@ def test_without_any_editor_the_variables_are_named(cli, monkeypatch) -> None:
     monkeypatch.setenv("PATH", "")
 
     assert "EDITOR" in cli("config", "edit").err
+
+
+EMPTY = "is empty"
+
+
+@pytest.mark.parametrize(
+    ("left", "told", "place"),
+    [
+        ("b''", EMPTY, ""),
+        ("b' \\n'", EMPTY, ""),
+        ("b'{ gateway: { port: } }'", "expected a value", "(line 1, column 20)"),
+        ("b'{\\n  gateway: { port: [] } }'", "gateway.port: ", "(line 2, column 20)"),
+        ("b'[]'", "must be an object", ""),
+        ("b'{\\n\\xff'", "is not UTF-8", "(line 2, column 1)"),
+    ],
+)
+@pytest.mark.parametrize("agent", [False, True])
+def test_a_refused_edit_names_the_copy_and_the_way_on(
+    cli, file: Path, editor, monkeypatch, *, left: str, told: str, place: str, agent: bool
+) -> None:
+    """The error is about the edited text, and the command that it tells saves it once mended."""
+    file.write_text(COMMENTED)
+    options = ("--agent", "ada") if agent else ()
+    copies = editor(f"file.write_bytes({left})")
+
+    refused = cli(*options, "config", "edit")
+
+    (copy,) = copies.glob("*/*.json")
+    (line,) = [each for each in refused.err.splitlines() if each.startswith("error: ")]
+    assert line.startswith(f"error: {copy}: ")
+    assert told in line
+    assert place in line
+    assert str(file) not in line
+    assert "doctor" not in refused.err
+    copy.write_text("{ gateway: { port: 4001 } }")
+    told_editor, told_command = line.split("then run VISUAL=")[1].split(" clawstate ")
+    monkeypatch.setenv("VISUAL", shlex.split(told_editor)[0])
+    assert cli(*told_command.split()).code == 0
+    assert cli(*options, "config", "get", "gateway.port").out == "4001\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "file.unlink(); file.symlink_to('/etc/hostname')",
+        "file.unlink(); file.symlink_to('nowhere')",
+        "import os; file.unlink(); os.mkfifo(file)",
+    ],
+)
+def test_a_link_or_pipe_in_the_place_of_the_copy_is_refused(cli, file: Path, editor, body) -> None:
+    """Only a regular file is read: what a link leads to is not saved, nor a pipe waited for."""
+    file.write_text(COMMENTED)
+    editor(body)
+
+    refused = cli("config", "edit")
+
+    assert refused.code == 1
+    assert "left no file to read" in refused.err
+    assert file.read_text() == COMMENTED

@@ -383,6 +383,27 @@ def test_history_with_absolute_paths_goes_on(
     assert (paths.root / file).read_text() == before
 
 
+@pytest.mark.parametrize("file", ["openclaw.json", "parts/gone.json5", "clawstate.json"])
+def test_moved_history_names_no_place_of_before(
+    paths: StatePaths, tmp_path: Path, file: str
+) -> None:
+    """After a move no change names the directory of before, also of a file that is gone since."""
+    with_ports(paths, 1, 2)
+    index = folder(paths) / "changes.jsonl"
+    lines = [json.loads(line) for line in index.read_text().splitlines()]
+    for line in lines:
+        line["file"] = str(paths.root / file)
+    index.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    moved = StatePaths(tmp_path / "moved")
+    paths.root.rename(moved.root)
+
+    changes = opened(moved).history()
+
+    assert changes
+    assert all(Path(each.file).is_relative_to(moved.root) for each in changes)
+    assert str(paths.root) not in opened(moved).diff()
+
+
 def test_history_of_a_link_goes_on(paths: StatePaths, tmp_path: Path) -> None:
     """A history that names what the link led to is that of the configuration."""
     real = tmp_path / "dotfiles" / "claw.json"

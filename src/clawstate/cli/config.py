@@ -302,8 +302,21 @@ def files_told(session: Session, change: Change) -> str:
     settings, files = session.state.config, [each.file for each in change.files]
     if files == [str(settings.path)] and not settings.overlay_path.exists():
         return ""
-    why = "; OpenClaw does not accept what is there"
-    return f" in {' and '.join(files)}{why if str(settings.overlay_path) in files else ''}"
+    return f" in {' and '.join(files)}"
+
+
+def _why_there(session: Session, change: Change) -> str:
+    """Return why a setting went to the file of our own, if it did beside an OpenClaw."""
+    from clawstate.openclaw.description import describe  # noqa: PLC0415 - only beside one
+
+    settings = session.state.config
+    files = [each.file for each in change.files]
+    if str(settings.overlay_path) not in files or not settings.owner.is_openclaw:
+        return ""
+    names = settings.path.name, settings.overlay_path.name
+    return (
+        f": {describe(settings.owner).name} would refuse it in {names[0]}, so it is in {names[1]}"
+    )
 
 
 def _tell(session: Session, change: Change | None, done: str, path: str) -> None:
@@ -312,7 +325,8 @@ def _tell(session: Session, change: Change | None, done: str, path: str) -> None
     document = None if change is None else change_document(change)
     line = f"{path} has this value already"
     if change is not None:
-        line = f"{done} {path}{files_told(session, change)}  {undo_hint(session, change)}"
+        why = _why_there(session, change) if done == "set" else ""
+        line = f"{done} {path}{files_told(session, change)}{why}  {undo_hint(session, change)}"
     session.output.emit({"changed": change is not None, "change": document}, line)
 
 

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,11 +19,22 @@ import click
 from clawstate.cli.command import pass_session
 from clawstate.cli.config import FORCE, config, undo_hint
 from clawstate.cli.session import Session
-from clawstate.errors import ConflictError, CorruptError, InvalidError, UnavailableError
+from clawstate.config.reading import MAX_CONFIG_BYTES
+from clawstate.errors import (
+    ConflictError,
+    CorruptError,
+    InvalidError,
+    LimitError,
+    NotFoundError,
+    StateError,
+    UnavailableError,
+)
+from clawstate.files.regular import read_regular
 
 if TYPE_CHECKING:
     from clawstate.cli.output import Output
     from clawstate.config.history import Change
+    from clawstate.config.issues import Issue
 
 _FALLBACKS = ("sensible-editor", "nano", "vi")
 _EMPTY = "{\n}\n"
@@ -54,8 +66,10 @@ def edit(session: Session, *, own: bool, force: bool) -> None:
     command = _editor()
     before = text_of(file)
     save = partial(settings.replace, expected=before, force=force, agent_id=agent, own=own)
+    again = f"{'' if agent is None else f'--agent {agent} '}config edit{' --own' if own else ''}"
     with _private_copy(file.name, before or _EMPTY, session.output) as copy:
-        change = _edited(save, session.output, command, copy, file=file, before=before)
+        lent = _Edit(copy, file, before, again)
+        change = _edited(save, session.output, command, lent)
     document = None if change is None else change_document(change)
     line = "nothing was changed"
     if change is not None:
@@ -64,39 +78,73 @@ def edit(session: Session, *, own: bool, force: bool) -> None:
     session.output.emit({"changed": change is not None, "change": document}, line)
 
 
-def _edited(
-    save: _Save, output: Output, command: list[str], copy: Path, *, file: Path, before: str
-) -> Change | None:
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """The *copy* that is edited, of a *file* with the text *before*; *again* is the command."""
+
+    copy: Path
+    file: Path
+    before: str
+    again: str
+
+    def hint(self) -> str:
+        """Return how to go on with a copy that cannot be saved."""
+        put = shlex.quote(f"cp {shlex.quote(str(self.copy))}")
+        return f"nothing was saved; mend {self.copy}, then run VISUAL={put} clawstate {self.again}"
+
+
+def _edited(save: _Save, output: Output, command: list[str], edit: _Edit) -> Change | None:
     """Return the change that was saved; asks for another try as long as it cannot be."""
     while True:
-        _run(command, copy, output)
-        raw = _read(copy)
-        if raw == (before or _EMPTY).encode():
+        _run(command, edit.copy, output)
+        raw = _read(edit.copy)
+        if raw == (edit.before or _EMPTY).encode():
             return None
         try:
-            return _saved(save, raw, copy)
+            return _saved(save, raw, edit)
         except (InvalidError, CorruptError) as error:
-            if not sys.stdin.isatty():
-                raise
-            _show(output, error, file, raw)
-            if not click.confirm("edit again?", default=True, err=True):
-                raise
+            from clawstate.cli.config_check import issue_lines, issue_of  # noqa: PLC0415 - if broken
+
+            text = raw.decode(errors="replace")
+            issue = issue_of(error, file=edit.file, text=text)
+            for line in issue_lines([issue], text, file=edit.file):
+                output.say(line)
+            if not sys.stdin.isatty() or not click.confirm("edit again?", default=True, err=True):
+                raise _refusal(error, issue, edit) from None
+
+
+def _refusal(error: InvalidError | CorruptError, issue: Issue, edit: _Edit) -> StateError:
+    """Return *error* as one of the copy, which is where it can be mended."""
+    from clawstate.config.path_grammar import format_key_path  # noqa: PLC0415 - see `NOUNS`
+
+    place = "" if issue.line is None else f" (line {issue.line}, column {issue.column})"
+    name = f"{format_key_path(issue.path)}: " if issue.path else ""
+    kept = f"{issue.hint}; {edit.hint()}" if issue.hint else edit.hint()
+    return type(error)(str(edit.copy), f"{name}{issue.message}{place}", kept)
 
 
 def _read(copy: Path) -> bytes:
     try:
-        return copy.read_bytes()
-    except OSError as error:
-        problem = f"left no file to read ({os.strerror(error.errno or 0)})"
+        return read_regular(copy, limit=MAX_CONFIG_BYTES)
+    except (NotFoundError, UnavailableError):
+        problem = "left no file to read"
+    except InvalidError as error:
+        problem = f"left no file to read: its copy {error.problem}"
+    except LimitError as error:
+        problem = f"left too long a text: {error}"
     raise UnavailableError("editor", problem, "nothing was changed; see $VISUAL and $EDITOR")
 
 
-def _saved(save: _Save, raw: bytes, copy: Path) -> Change | None:
+def _saved(save: _Save, raw: bytes, edit: _Edit) -> Change | None:
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
-        problem = f"is not UTF-8 (byte {error.start})"
-        raise InvalidError(str(copy), problem, "save it in that encoding") from None
+        line = raw[: error.start].count(b"\n") + 1
+        column = len(raw[: error.start].rpartition(b"\n")[2].decode(errors="replace")) + 1
+        problem = f"is not UTF-8 (line {line}, column {column})"
+        raise InvalidError(str(edit.file), problem, "save it in that encoding") from None
+    if not text.strip():
+        raise InvalidError(str(edit.file), "is empty", "the smallest configuration is {}")
     try:
         return save(text)
     except ConflictError as error:
@@ -131,10 +179,17 @@ def _private_copy(name: str, text: str, output: Output) -> Iterator[Path]:
         yield copy
         is_saved = True
     finally:
-        if is_saved or not copy.is_file() or copy.read_bytes() == text.encode():
+        if is_saved or not _is_worth_keeping(copy, text):
             shutil.rmtree(folder, ignore_errors=True)
         else:
             output.say(f"your edit is kept in {copy}")
+
+
+def _is_worth_keeping(copy: Path, text: str) -> bool:
+    try:
+        return read_regular(copy, limit=MAX_CONFIG_BYTES) != text.encode()
+    except StateError:
+        return copy.is_file() and not copy.is_symlink()
 
 
 def _run(command: list[str], copy: Path, output: Output) -> None:
@@ -163,11 +218,3 @@ def _deaf_to_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _show(output: Output, error: InvalidError | CorruptError, file: Path, raw: bytes) -> None:
-    from clawstate.cli.config_check import issue_lines, issue_of  # noqa: PLC0415 - if there is one
-
-    text = raw.decode(errors="replace")
-    for line in issue_lines([issue_of(error, file=file, text=text)], text, file=file):
-        output.say(line)

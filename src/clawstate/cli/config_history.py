@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -32,7 +33,8 @@ def history(session: Session) -> None:
     """
     changes = session.state.config.history(agent_id=session.agent)
     lines = [_line(each) for each in changes]
-    document = {"changes": [change_document(each) for each in changes]}
+    root = session.state.paths.root
+    document = {"changes": [change_document(each, root=root) for each in changes]}
     session.output.emit(document, *(lines or ["nothing was changed yet"]))
 
 
@@ -64,14 +66,17 @@ def undo(session: Session, /, number: int | None, *, force: bool) -> None:
     session.output.emit({"change": change_document(change)}, f"{line}  {number_line}")
 
 
-def change_document(change: Change) -> dict[str, Any]:
-    """Return *change* as a program wants it."""
-    also = [{"file": each.file, "before": each.before, "after": each.after} for each in change.also]
+def change_document(change: Change, *, root: Path | None = None) -> dict[str, Any]:
+    """Return *change* as a program wants it, with paths relative to *root* if they are below it."""
+    also = [
+        {"file": _relative(each.file, root), "before": each.before, "after": each.after}
+        for each in change.also
+    ]
     return {
         "number": change.number,
         "at": to_iso(change.at),
         **times(at=change.at),
-        "file": change.file,
+        "file": _relative(change.file, root),
         "paths": list(change.paths),
         "by": change.by,
         "undoes": change.undoes,
@@ -79,6 +84,12 @@ def change_document(change: Change) -> dict[str, Any]:
         "after": change.after,
         "also": also,
     }
+
+
+def _relative(file: str, root: Path | None) -> str:
+    path = Path(file)
+    is_below = root is not None and path.is_relative_to(root)
+    return path.relative_to(root).as_posix() if root is not None and is_below else file
 
 
 def _line(change: Change) -> str:

@@ -75,7 +75,8 @@ class Editor:
         parts = []
         for each in change.files:
             before = None if each.before is None else history.text(each.before)
-            names = {"old": f"{each.file} before {change.number}", "new": f"{each.file} after"}
+            name = history.name_of(each.file)
+            names = {"old": f"{name} before {change.number}", "new": f"{name} after"}
             parts.append(difference(before, history.text(each.after), **names))
         return "".join(parts)
 

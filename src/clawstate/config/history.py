@@ -180,12 +180,12 @@ class History:
             "after": change.after,
             "paths": list(change.paths),
             "by": change.by,
-            "file": self._written(change.file),
+            "file": self.name_of(change.file),
             "undoes": change.undoes,
         }
         if change.also:
             document["also"] = [
-                {"file": self._written(each.file), "before": each.before, "after": each.after}
+                {"file": self.name_of(each.file), "before": each.before, "after": each.after}
                 for each in change.also
             ]
         return document
@@ -217,7 +217,8 @@ class History:
         also = tuple(replace(each, file=self._located(each.file)) for each in change.also)
         return replace(change, file=self._located(change.file), also=also)
 
-    def _written(self, file: str) -> str:
+    def name_of(self, file: str) -> str:
+        """Return *file* relative to the directory of the configuration, if it lies below that."""
         path = Path(file)
         return path.relative_to(self._base).as_posix() if self._holds(path) else file
 
@@ -239,7 +240,8 @@ class History:
         if path.is_relative_to(real):
             return str(self._base / path.relative_to(real))
         ends = (self._base.joinpath(*path.parts[start:]) for start in range(1, len(path.parts)))
-        return str(next(filter(os.path.lexists, ends), path))
+        # Where the state was then is no place to write to, nor to show.
+        return str(next(filter(os.path.lexists, ends), self._base / path.name))
 
     def _holds(self, path: Path) -> bool:
         return path.is_relative_to(self._base)

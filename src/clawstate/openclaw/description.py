@@ -52,7 +52,12 @@ class Description:
             told.append(f"gateway running as pid {self.gateway}")
         elif self.owner.era is Era.SQLITE:
             told.append("no gateway running")
-        return f"OpenClaw{' ' if self.version else ''}{self.version} ({', '.join(told)})"
+        return f"{self.name} ({', '.join(told)})"
+
+    @property
+    def name(self) -> str:
+        """What it is called: `OpenClaw 2026.9.6`, or without a version that is not known."""
+        return f"OpenClaw {self.version}".rstrip()
 
 
 def describe(owner: Owner) -> Description:
