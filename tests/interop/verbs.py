@@ -430,6 +430,12 @@ def _(ours: Ours) -> None:
     ours("store", "migrate", "--to", "file", codes=(0, 1))  # refused where OpenClaw has rows
 
 
+@writes("store restore")
+def _(ours: Ours) -> None:
+    """Put nothing back where nothing gave way to another."""
+    ours("store", "restore", "auth:main/profile/openai:nobody", codes=(1, 3))
+
+
 @writes("store clean")
 def _(ours: Ours) -> None:
     ours.session("agent:main:cleaned")

@@ -17,11 +17,14 @@ from clawstate.errors import (
     CorruptError,
     ElsewhereWarning,
     InvalidError,
+    NotFoundError,
     UnavailableError,
 )
 from clawstate.state import record_moves, set_aside
 from clawstate.state.left_behind import left_behind
 from clawstate.state.record_moves import migrate
+from clawstate.state.record_places import record_places
+from clawstate.state.replaced import put_back
 
 KEY = {"type": "api_key", "provider": "openai", "key": "sk-made-up"}
 TOKEN = {"type": "token", "provider": "github", "token": "made-up-token"}
@@ -380,3 +383,107 @@ def test_shared_files_are_not_moved_away_from_openclaw(root, clock) -> None:
         moved(root, "sqlite", clock)
 
     assert (root / "agents/main/agent/auth-profiles.json").exists()
+
+
+def split(root: Path, clock, *, said: str) -> tuple[str, str]:
+    """Use the session `k` in files, then by hand in rows; return its ids there and there."""
+    with clawstate.open(root, clock=clock) as state:
+        first = state.sessions.resolve("k").session_id
+        if "file" in said:
+            state.transcripts.append(first, [{"role": "user", "content": "in files"}])
+    (root / "openclaw.json").write_text('{"state": {"store": "sqlite"}}')
+    with clawstate.open(root, clock=clock) as state:
+        with pytest.warns(ElsewhereWarning):
+            second = state.sessions.resolve("k").session_id
+        if "rows" in said:
+            state.transcripts.append(second, [{"role": "user", "content": "in rows"}])
+    return first, second
+
+
+@pytest.mark.parametrize("to", ["sqlite", "file"])
+@pytest.mark.parametrize(
+    ("said", "winner"), [("file", "file"), ("rows", "rows"), ("file rows", "used"), ("", "used")]
+)
+def test_of_two_sessions_of_a_key_the_one_with_messages_counts(
+    tmp_path, clock, said, winner, to
+) -> None:
+    """The other one is named, and `restore` brings it back with its messages."""
+    root = tmp_path / "state"
+    ids = split(root, clock, said=said)  # rows are the engine in use
+    wanted = ids[0] if winner == "file" else ids[1]
+    other = ids[1] if winner == "file" else ids[0]
+
+    done = moved(root, to, clock)
+
+    with clawstate.open(root, clock=clock) as state:
+        assert state.sessions.require("k").session_id == wanted
+        (note,) = [each for part in done.moved for each in part.notes]
+        assert wanted in note
+        (archived,) = state.sessions.archived()
+        assert f"clawstate sessions restore {archived.archive}" in note
+        assert state.sessions.restore(archived.archive).session_id == other
+        assert [each.session_id for each in state.sessions.archived()] == [wanted]
+        said_there = {"file": 1 if "file" in said else 0, "rows": 1 if "rows" in said else 0}
+        assert state.transcripts.count(other) == said_there["rows" if winner == "file" else "file"]
+
+
+def test_a_session_begun_anew_before_a_move_is_carried_on_stays_the_one(root, clock) -> None:
+    """What a killed move had copied is no other session: the one in use counts, messages or not."""
+    with clawstate.open(root, clock=clock) as state:
+        old = state.sessions.require("a").session_id
+        state.transcripts.append(old, [{"role": "user", "content": "old"}])
+        run = record_moves._Run(state.ground, "sqlite", lambda *_: None)
+        with pytest.MonkeyPatch.context() as patch, state.ground.engines.moving():
+            patch.setattr(run, "_choose", _fail)
+            with pytest.raises(RuntimeError):
+                run.run()
+        new = state.sessions.reset("a").session_id
+
+    moved(root, "sqlite", clock)
+
+    with clawstate.open(root, clock=clock) as state:
+        assert state.sessions.require("a").session_id == new
+
+
+def _fail() -> None:
+    raise RuntimeError("killed")
+
+
+def test_a_record_that_lost_its_place_is_named_and_can_be_put_back(root, clock) -> None:
+    """Of two credentials of one id neither vanishes: `put_back` swaps them, and again."""
+    moved(root, "sqlite", clock)
+    with (
+        clawstate.open(root, store="file", clock=clock) as other,
+        pytest.warns(ElsewhereWarning),
+    ):
+        other.auth().upsert("openai:a", {**KEY, "key": "sk-of-the-file"})
+
+    done = moved(root, "sqlite", clock)
+
+    name = "auth:main/profile/openai:a"
+    assert [f"store restore {name}" in each for each in done.moved[0].notes] == [True]
+    for wanted in ("sk-of-the-file", KEY["key"], "sk-of-the-file"):
+        with clawstate.open(root, clock=clock) as state:
+            assert put_back(state.ground, name).key == "profile/openai:a"
+            assert state.auth().get("openai:a").key == wanted
+            clock.advance(60)
+    with clawstate.open(root, clock=clock) as state, pytest.raises(NotFoundError):
+        put_back(state.ground, "auth:main/profile/openai:b")
+
+
+@pytest.mark.parametrize("to", ["sqlite", "file"])
+def test_of_two_marks_the_later_one_counts(root, clock, to) -> None:
+    """A key stays handled for as long as either engine has it, and nothing is said about it."""
+    (root / "openclaw.json").write_text('{"state": {"store": "sqlite"}}')
+    clock.advance(3600)
+    with clawstate.open(root, clock=clock) as state:
+        rows = state.ground.engines.rows()
+        place = next(each for each in record_places(state.ground) if "telegram" in each.kind)
+        rows.collection(place.shape).put("update-1", round(clock() * 1000))
+
+    done = moved(root, to, clock)
+
+    assert not [note for each in done.moved for note in each.notes]
+    clock.advance(23.5 * 3600)
+    with clawstate.open(root, clock=clock) as state:
+        assert state.dedupe.seen("update-1", namespace="telegram")

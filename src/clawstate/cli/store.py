@@ -10,7 +10,7 @@ import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
 from clawstate.cli.options import Engine
-from clawstate.cli.printing import style
+from clawstate.cli.printing import one_line, style
 from clawstate.cli.session import Session
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def status(session: Session) -> None:
         "records": dict(found.counts),
         "leftBehind": {"engine": found.left.engine, "records": dict(found.left.counts)},
         "setAside": _aside_document(found.aside),
+        "replaced": list(found.replaced),
     }
     session.output.emit(document, *_summary_lines(found))
 
@@ -71,12 +72,29 @@ def migrate(session: Session, *, engine: str) -> None:
         "records": {each.store: each.count for each in done.moved},
         "kept": {each.store: list(each.kept) for each in done.moved if each.kept},
         "replaced": {each.store: list(each.replaced) for each in done.moved if each.replaced},
+        "notes": [note for each in done.moved for note in each.notes],
         "aside": str(done.aside) if done.aside.exists() else None,
         "left": list(done.left),
     }
     session.output.emit(document, *_migration_lines(done))
     if done.left:
         raise click.exceptions.Exit(1)
+
+
+@store.command(examples=("clawstate store restore auth:main/profile/openai:default",))
+@click.argument("name")
+@pass_session
+def restore(session: Session, /, name: str) -> None:
+    """
+    Put the record NAME back, which gave way to another when records were moved.
+
+    What has its place is kept in turn, under the same name.
+    """
+    from clawstate.state.replaced import put_back  # noqa: PLC0415 - see `NOUNS`
+
+    found = put_back(session.state.ground, name)
+    document = {"restored": found.name, "kind": found.kind, "key": found.key}
+    session.output.emit(document, f"{one_line(found.name)} is back")
 
 
 @store.command(examples=("clawstate store clean --yes",))
@@ -121,6 +139,9 @@ def _summary_lines(found: Summary) -> Iterator[str]:
     yield from aligned({**shown, **found.counts})
     for each in found.left.counts:
         yield style("left behind", fg="yellow") + f"  {found.left.sentence(each)}"
+    for name in found.replaced:
+        told = f"{one_line(name)}; 'clawstate store restore' puts it back"
+        yield style("replaced", fg="yellow") + f"  {told}"
     if found.aside:
         yield style("set aside", fg="yellow") + f"  {found.aside.sentence}"
 
@@ -130,8 +151,7 @@ def _migration_lines(done: Migration) -> Iterator[str]:
 
     yield from aligned({each.store: each.count for each in done.moved})
     for each in done.moved:
-        yield from (f"{each.store}: {key} is there already, and stays" for key in each.kept)
-        yield from (f"{each.store}: {key} replaced another there" for key in each.replaced)
+        yield from each.notes
     for why in done.left:
         yield f"{style('left', fg='yellow')}  {why}"
     total = sum(each.count for each in done.moved)

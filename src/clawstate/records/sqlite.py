@@ -48,7 +48,7 @@ Permit: TypeAlias = Callable[[bool], object]
 """Is told whether the transaction has begun."""
 
 _MOVED = "moved:"
-_ASIDE = "FROM records WHERE tenant = ? AND substr(kind, 1, ?) = ?"
+_ASIDE = "FROM records WHERE substr(kind, 1, ?) = ?"  # of all tenants: they share the file
 
 _CAPABILITIES: Final = frozenset(
     {Capability.DURABLE, Capability.SHARED, Capability.LASTING_CURSORS}
@@ -114,20 +114,16 @@ class SqliteBackend:
         return True
 
     def count_aside(self) -> int:
-        """Return how many records were set aside."""
+        """Return how many records were set aside, of all tenants."""
         with self._database.reading() as connection:
-            return _count_aside(connection, self._aside)
+            return _count_aside(connection)
 
     def remove_aside(self) -> int:
-        """Remove what was set aside for good, and return how many records that were."""
+        """Remove what was set aside of all tenants, and return how many records that were."""
         with self._database.writing() as connection:
-            count = _count_aside(connection, self._aside)
-            connection.execute(f"DELETE {_ASIDE}", self._aside)
+            count = _count_aside(connection)
+            connection.execute(f"DELETE {_ASIDE}", (len(_MOVED), _MOVED))
         return count
-
-    @property
-    def _aside(self) -> tuple[str, int, str]:
-        return self._tenant, len(_MOVED), _MOVED
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -370,6 +366,7 @@ def _require_name(name: str, value: str) -> None:
         raise InvalidError(name, problem, "choose another one")
 
 
-def _count_aside(connection: apsw.Connection, which: tuple[str, int, str]) -> int:
-    ((count,),) = connection.execute(f"SELECT count(*) {_ASIDE}", which).fetchall()
+def _count_aside(connection: apsw.Connection) -> int:
+    sql = f"SELECT count(*) {_ASIDE}"
+    ((count,),) = connection.execute(sql, (len(_MOVED), _MOVED)).fetchall()
     return int(str(count))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clawstate.errors import StateError
+from clawstate.files.atomic import write_atomic
 from clawstate.files.refusals import translated
 from clawstate.records.last_good import copy_path
 from clawstate.state.record_places import record_places
@@ -18,6 +19,9 @@ from clawstate.state.traces import compacted
 
 if TYPE_CHECKING:
     from clawstate.state.ground import Ground
+
+
+_STARTED = ".removing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +40,10 @@ class Aside:
     @property
     def sentence(self) -> str:
         """Return what is kept, and what removes it."""
-        kept = [f"{self.files} files in {', '.join(map(str, self.places))}"] if self.places else []
+        where = ", ".join(map(str, self.places))
+        kept = [f"{self.files} files in {where}"] if self.files else []
         kept += [f"{self.rows} rows of state/records.db"] if self.rows else []
+        kept = kept or ["free pages of state/records.db, whose cleaning did not end"]
         told = "what records lay in before they were moved is kept, secrets included"
         return f"{told}: {' and '.join(kept)}; 'clawstate store clean' removes it"
 
@@ -57,28 +63,35 @@ def remove_aside(ground: Ground) -> Aside:
     """
     Remove what was set aside, and return what that was.
 
-    Files are unlinked. Rows are deleted, and the database is rewritten without its free pages.
-    Raises `UnavailableError` and `LockTimeoutError`; what is left then is found by the next call.
+    Rows of all tenants are deleted, and the database is rewritten without its free pages. Files
+    are unlinked. Raises `UnavailableError` and `LockTimeoutError`; what is left then, and after a
+    kill at any point, is found by the next call.
     """
     with ground.engines.moving():
         found = find_aside(ground)
-        for each in found.places:
+        problems: tuple[str, ...] = ()
+        if ground.engines.has_rows:
+            # Rows that are gone show nobody that free pages still hold them: this does.
+            if not _folder(ground).is_symlink():
+                write_atomic(_folder(ground) / _STARTED, b"")
+            ground.engines.rows().remove_aside()
+            problems = tuple(compacted(ground.paths.records_db))
+        for each in dict.fromkeys((*found.places, _folder(ground))):
             with translated(each, "was not removed"):
                 if each.is_dir() and not each.is_symlink():
                     shutil.rmtree(each)
                 else:
                     each.unlink(missing_ok=True)
-        problems: tuple[str, ...] = ()
-        if ground.engines.has_rows:
-            ground.engines.rows().remove_aside()
-            problems = tuple(compacted(ground.paths.records_db))
     return Aside(found.places, found.files, found.rows, problems)
 
 
+def _folder(ground: Ground) -> Path:
+    return ground.paths.root / "state" / "set-aside"
+
+
 def _places(ground: Ground) -> Iterator[Path]:
-    folder = ground.paths.root / "state" / "set-aside"
-    if os.path.lexists(folder):
-        yield folder
+    if os.path.lexists(_folder(ground)):
+        yield _folder(ground)
     with suppress(StateError):  # told where the records are looked for
         for place in record_places(ground):
             for file in (place.file, copy_path(place.file)):
@@ -89,4 +102,4 @@ def _places(ground: Ground) -> Iterator[Path]:
 def _files(place: Path) -> int:
     if not place.is_dir() or place.is_symlink():
         return 1
-    return sum(len(names) for _, _, names in os.walk(place))
+    return sum(len({*names} - {_STARTED}) for _, _, names in os.walk(place))

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clawstate.clock import to_iso
 from clawstate.errors import InvalidError, StateError, UnavailableError
 from clawstate.files.atomic import write_atomic
 from clawstate.files.json_text import dump_compact, dump_pretty, parse_json
@@ -26,7 +25,9 @@ from clawstate.state.record_places import (
     note_namespace,
     record_places,
 )
+from clawstate.state.replaced import aside_folder
 from clawstate.state.set_aside import FileSource, RowSource, Source
+from clawstate.state.settling import Settled, Settling
 
 if TYPE_CHECKING:
     from clawstate.state.ground import Ground
@@ -35,6 +36,7 @@ STORE = "state.store"
 _LEDGER = "migration.json"
 _COPYING, _CHOSEN = "copying", "chosen"
 _MOST = 256 << 20
+_ATTEMPTS = 50  # each time a writer that had begun before was faster
 
 Tell = Callable[[int, int, str], None]
 """Is told how many kinds of records are done, of how many, and which."""
@@ -46,13 +48,14 @@ class MovedRecords:
     What became of the *count* records of one *store*.
 
     Those by *kept* differ from records that the other engine had, and that stay; those by
-    *replaced* took the place of others. Either way the loser is in what was set aside.
+    *replaced* took the place of others. *notes* name each that lost, and what brings it back.
     """
 
     store: str
     count: int
     kept: tuple[str, ...] = ()
     replaced: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,8 @@ def migrate(ground: Ground, to: str, *, tell: Tell = lambda *_: None) -> Migrati
     Every record is copied and compared before the setting changes and before the source is put
     away. Nobody else writes records meanwhile. A migration that was killed at any point is carried
     on by the next, and until then loses nothing. Where both engines have a record that differs,
-    that of the engine in use counts; beside an OpenClaw that of the shared file.
+    that of the engine in use counts, beside an OpenClaw that of the shared file, of two sessions
+    the one with messages; what loses is kept and named, with the command that brings it back.
 
     Raises `InvalidError` for what must not be, `CorruptError` for records that cannot be read,
     `UnavailableError` and `LockTimeoutError`; then the engine in use is the one that was before.
@@ -122,8 +126,9 @@ class _Run:
         self._to = to
         self._tell = tell
         self._active = ground.engines.choice
-        moment = to_iso(ground.clock()).replace(":", "-")
-        self._aside = ground.paths.root / "state" / "set-aside" / moment
+        self._aside = aside_folder(ground)
+        self._settling = Settling(ground, to, self._aside)
+        self._copies: Mapping[str, Mapping[str, str]] = {}
         name = _LEDGER if not stores else f"some-{_LEDGER}"
         self._ledger = _Ledger(ground.paths.root / "state" / name, to)
         self._moved: dict[str, MovedRecords] = {}
@@ -134,6 +139,7 @@ class _Run:
         found = {each.place.kind: each.read() for each in sources}
         self._ledger.load(is_chosen=self._active == self._to)
         if self._ledger.phase == _COPYING:
+            self._copies = dict(self._ledger.kinds)
             self._forget_deleted(sources, found)
         if sources or self._ledger.phase is not None:
             fresh = {kind: _digests(records) for kind, records in found.items()}
@@ -170,49 +176,52 @@ class _Run:
         known = self._ledger.carried(place.kind)
         wanted = {key: each for key, each in records.items() if known.get(key) != _digest(each)}
         if self._to == FILE and place.shared and place.store == SESSIONS:
-            told = self._adopted(wanted)
+            told = self._adopted(place, wanted)
         else:
             told = self._merged(place, wanted)
         if place.store == MARKS and self._to == SQLITE:
             note_namespace(self._ground, place.file.stem)
+        self._note(place, len(records), told)
+
+    def _note(self, place: Place, count: int, told: Settled) -> None:
         before = self._moved.get(place.store, MovedRecords(place.store, 0))
         self._moved[place.store] = MovedRecords(
             place.store,
-            before.count + len(records),
-            (*before.kept, *told[0]),
-            (*before.replaced, *told[1]),
+            before.count + count,
+            (*before.kept, *told.kept),
+            (*before.replaced, *told.replaced),
+            (*before.notes, *told.notes),
         )
 
-    def _merged(self, place: Place, wanted: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    def _merged(self, place: Place, wanted: Mapping[str, Any]) -> Settled:
         """Put *wanted* into the target, and return which it kept, and which it replaced."""
         target_wins = self._active == self._to or place.shared
+        target, copies = self._target(place), self._copies.get(place.kind, {})
+        for _ in range(_ATTEMPTS if wanted else 0):
+            seen = {each.key: each.value for each in target.scan()}
+            old = {key for key in copies.keys() & seen.keys() if _digest(seen[key]) == copies[key]}
+            # What loses is kept before it goes: a kill between the two loses nothing.
+            together, told = self._settling.settled(
+                place, wanted, seen, target_wins=target_wins, copied=old
+            )
+            if target.change_all(_unless_changed(seen, together)):
+                return told
+        if wanted:
+            problem = "changed each time it was looked at"
+            raise UnavailableError(str(place.file), problem, "nothing was put away; repeat")
+        return Settled()
 
-        def change(there: dict[str, Any]) -> tuple[dict[str, Any], tuple[list[str], list[str]]]:
-            differing = [key for key, each in wanted.items() if there.get(key, each) != each]
-            if target_wins:
-                return {**wanted, **there}, (differing, [])
-            lost = {key: there[key] for key in differing}
-            return {**there, **wanted}, ([], self._saved(place, lost))
-
-        return self._target(place).change_all(change) if wanted else ([], [])
-
-    def _saved(self, place: Place, lost: Mapping[str, Any]) -> list[str]:
-        if lost:
-            name = place.kind.replace("/", "-").replace(":", "-")
-            text = dump_pretty(dict(lost)).encode()
-            write_atomic(self._aside / f"replaced-{name}.json", text)
-        return [*lost]
-
-    def _adopted(self, wanted: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-        """Take sessions into OpenClaw's index, and return the keys that it has already."""
+    def _adopted(self, place: Place, wanted: Mapping[str, Any]) -> Settled:
+        """Take sessions into OpenClaw's index, and tell the keys that it has already."""
         from clawstate.state.sessions import open_sessions  # noqa: PLC0415 - files only
 
         sessions = open_sessions(self._ground)
-        there = {key for key in wanted if sessions.get(key) is not None}
+        found = ((key, sessions.get(key)) for key in wanted)
+        there = {key: entry.session_id for key, entry in found if entry is not None}
         new = {key: plain_entry(each) for key, each in wanted.items() if key not in there}
         answer = sessions.adopt(new)
         self._left += [f"session {key!r}: {why}" for key, why in answer.refused.items()]
-        return sorted(there), []
+        return self._settling.archived(place, wanted, there)
 
     def _forget_deleted(
         self, sources: list[Source], found: Mapping[str, Mapping[str, Any]]
@@ -258,13 +267,22 @@ class _Run:
             # A writer that had begun before the migration came in between.
             now = source.read()
             changed = {key: each for key, each in now.items() if records.get(key) != each}
-            self._merged(source.place, changed)
+            self._note(source.place, 0, self._merged(source.place, changed))
 
     def _target(self, place: Place) -> Collection:
         engines = self._ground.engines
         if self._to == SQLITE:
             return engines.rows().collection(place.shape)
         return engines.files(place.root).collection(place.shape)
+
+
+def _unless_changed(
+    seen: Mapping[str, Any], new: Mapping[str, Any]
+) -> Callable[[dict[str, Any]], tuple[Mapping[str, Any], bool]]:
+    def change(there: dict[str, Any]) -> tuple[Mapping[str, Any], bool]:
+        return (new, True) if there == seen else (there, False)
+
+    return change
 
 
 def plain_entry(entry: Any) -> Any:

@@ -110,24 +110,27 @@ def _sessions(ground: Ground) -> Iterator[Place]:
             SESSIONS, _index(ground.paths.agent_sessions_index(agents[0]), root), root, True
         )
         home = ground.paths.agent_sessions_index(default_agent(ground))
-        yield Place(ARCHIVE, _archive(home, root), root)
+        yield Place(ARCHIVE, archive_shape(_below(home, root)), root)
     elif choice == ground.engines.choice:
         yield Place(SESSIONS, _index(root / _ROOT_INDEX, root), root)
-        yield Place(ARCHIVE, _archive(root / _ROOT_INDEX, root), root)
+        yield Place(ARCHIVE, archive_shape(_ROOT_INDEX), root)
     if era is Era.SQLITE:
         for agent in _agents(root):
-            place = _archive(ground.paths.agent_sessions_index(agent), root)
-            yield Place(ARCHIVE, place, root)
+            index = ground.paths.agent_sessions_index(agent)
+            yield Place(ARCHIVE, archive_shape(_below(index, root)), root)
 
 
 def _index(path: Path, root: Path) -> Shape:
-    inside = PurePosixPath(path.relative_to(root))
-    return Shape(SESSIONS_KIND, inside, MapLayout(), newline=False)
+    return Shape(SESSIONS_KIND, _below(path, root), MapLayout(), newline=False)
 
 
-def _archive(index: Path, root: Path) -> Shape:
-    inside = PurePosixPath(index.relative_to(root))
-    return Shape(ARCHIVE_KIND, inside.parent / "archive" / inside.name, MapLayout())
+def archive_shape(index: PurePosixPath) -> Shape:
+    """Return the shape of the archive that belongs to the index file *index*."""
+    return Shape(ARCHIVE_KIND, index.parent / "archive" / index.name, MapLayout())
+
+
+def _below(path: Path, root: Path) -> PurePosixPath:
+    return PurePosixPath(path.relative_to(root))
 
 
 def _dedupe(ground: Ground) -> Iterator[Place]:

@@ -12,6 +12,7 @@ from clawstate.state.aside import Aside, find_aside
 from clawstate.state.engines import FILE, SQLITE
 from clawstate.state.left_behind import LeftBehind, left_behind
 from clawstate.state.record_places import CREDENTIALS, credential_places
+from clawstate.state.replaced import replaced
 
 if TYPE_CHECKING:
     from clawstate.state.ground import Ground
@@ -22,8 +23,8 @@ class Summary:
     """
     The *counts* of records by store in the chosen *engine*, and what is *left* in the other.
 
-    *aside* is what was kept when records were moved. *owner* says in one line whose the directory
-    is.
+    *aside* is what was kept when records were moved, and *replaced* the names of records in it that
+    gave way to others. *owner* says in one line whose the directory is.
     """
 
     engine: str
@@ -31,6 +32,7 @@ class Summary:
     counts: Mapping[str, int]
     left: LeftBehind
     aside: Aside
+    replaced: tuple[str, ...] = ()
 
 
 def summarise(ground: Ground) -> Summary:
@@ -43,6 +45,7 @@ def summarise(ground: Ground) -> Summary:
         {**_credentials(ground), **there.counts},
         left_behind(ground),
         find_aside(ground),
+        tuple(dict.fromkeys(each.name for each in replaced(ground))),
     )
 
 

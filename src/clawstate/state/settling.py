@@ -1,0 +1,184 @@
+"""Which of two records of one key counts when both engines have one, and where the other goes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from clawstate.errors import StateError
+from clawstate.files.paths import normalise_agent_id
+from clawstate.openclaw.owner import Era
+from clawstate.records import contract
+from clawstate.state.agents import default_agent
+from clawstate.state.engines import SQLITE
+from clawstate.state.memory_place import memory_db
+from clawstate.state.record_places import (
+    ARCHIVE,
+    CREDENTIALS,
+    MARKS,
+    NAMES,
+    SESSIONS,
+    Place,
+    archive_shape,
+)
+from clawstate.state.replaced import command_for, keep
+from clawstate.stores.sessions.archive import Archive, archive_name
+
+if TYPE_CHECKING:
+    from clawstate.state.ground import Ground
+
+# Nobody misses these: they are made anew by use, or say the same by other means.
+_IN_PASSING = frozenset({MARKS, NAMES, ARCHIVE, "imports", "pairing attempts"})
+_USES = ("usage/", "lastGood/")  # of credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """
+    What became of records that differ in both engines.
+
+    Those by *kept* are as the target had them, those by *replaced* as they came. *notes* name what
+    lost, and the command that brings it back.
+    """
+
+    kept: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """
+    Settles for the engine *to* what differs; what loses goes to the archive or below *aside*.
+
+    Of two sessions the one with messages counts, of two marks the later one, and else what the
+    target has if *target_wins*. *copies* are digests of what an earlier run brought to the target.
+    """
+
+    ground: Ground
+    to: str
+    aside: Path
+    _known: dict[str, bool] = field(default_factory=dict)
+
+    def settled(
+        self,
+        place: Place,
+        wanted: Mapping[str, Any],
+        there: Mapping[str, Any],
+        *,
+        target_wins: bool,
+        copied: Collection[str] = (),
+    ) -> tuple[dict[str, Any], Settled]:
+        """
+        Return what *wanted* and *there* are together, and what became of those that differ.
+
+        Those *copied* are of an earlier run, and lose to what they were copied from.
+        """
+        differing = [key for key, each in wanted.items() if there.get(key, each) != each]
+        stays = {
+            key
+            for key in differing
+            if key not in copied
+            and self._stays(place, there[key], wanted[key], target_wins=target_wins)
+        }
+        winners = {key: (there if key in stays else wanted)[key] for key in differing}
+        lost = {
+            key: (wanted if key in stays else there)[key] for key in differing if key not in copied
+        }
+        notes = tuple(self._kept(place, lost, winners)) if lost else ()
+        if place.store == MARKS:
+            return {**there, **wanted, **winners}, Settled()
+        kept = tuple(key for key in differing if key in stays)
+        told = Settled(kept, tuple(key for key in differing if key not in stays), notes)
+        return {**there, **wanted, **winners}, told
+
+    def archived(self, place: Place, wanted: Mapping[str, Any], ids: Mapping[str, str]) -> Settled:
+        """Archive the sessions *wanted* whose keys OpenClaw's index has with other *ids*."""
+        notes = [
+            note
+            for key, session_id in ids.items()
+            if _id_of(wanted[key]) not in {None, session_id}
+            for note in self._to_archive(place, key, wanted[key], session_id)
+        ]
+        return Settled(tuple(sorted(ids)), (), tuple(notes))
+
+    def _stays(self, place: Place, there: Any, wanted: Any, *, target_wins: bool) -> bool:
+        if place.store == MARKS:
+            return _number(there) >= _number(wanted)
+        if place.store == SESSIONS and _id_of(there) != _id_of(wanted):
+            has = self._has_messages(_id_of(there)), self._has_messages(_id_of(wanted))
+            if has[0] != has[1]:
+                return has[0]
+        return target_wins
+
+    def _kept(
+        self, place: Place, lost: Mapping[str, Any], winners: Mapping[str, Any]
+    ) -> Iterator[str]:
+        """Keep what *lost*, and yield a sentence about each that somebody may miss."""
+        others = dict(lost)
+        if place.store == SESSIONS:
+            for key, each in lost.items():
+                winner = _id_of(winners[key])
+                if _id_of(each) not in {None, winner}:
+                    yield from self._to_archive(place, key, others.pop(key), str(winner))
+        if place.store == MARKS or not others:
+            return
+        keep(place, others, self.aside)
+        for key in others:
+            is_use = place.store == CREDENTIALS and key.startswith(_USES)
+            if place.store not in _IN_PASSING and not is_use:
+                told = f"{place.kind}: two differed under {key!r}; the other one is kept"
+                yield f"{told}: '{command_for(place.kind, key)}' puts it back"
+
+    def _to_archive(self, place: Place, key: str, entry: Any, winner: str) -> Iterator[str]:
+        Archive(self._archive(place, key), clock=self.ground.clock).keep(
+            {key: entry}, {}, "replaced"
+        )
+        loser = _id_of(entry)
+        has = "" if self._has_messages(loser) else ", which has no messages,"
+        told = f"session {key!r} is {winner} now; the other one, {loser}{has} is in the archive"
+        yield f"{told}: 'clawstate sessions restore {archive_name(key, entry)}' brings it back"
+
+    def _archive(self, place: Place, key: str) -> contract.Collection:
+        index = place.shape.path
+        if self.ground.owner.era is Era.FILES:
+            named = key.split(":")[1:2] if key.startswith("agent:") else []
+            agent = normalise_agent_id(named[0]) if named else default_agent(self.ground)
+            found = self.ground.paths.agent_sessions_index(agent)
+            index = PurePosixPath(found.relative_to(self.ground.paths.root))
+        shape, engines = archive_shape(index), self.ground.engines
+        backend = engines.rows() if self.to == SQLITE else engines.files(place.root)
+        return backend.collection(shape)
+
+    def _has_messages(self, session_id: str | None) -> bool:
+        if session_id is None:
+            return False
+        if session_id not in self._known:
+            self._known[session_id] = self._counted(session_id) > 0
+        return self._known[session_id]
+
+    def _counted(self, session_id: str) -> int:
+        from clawstate.state.transcripts import open_transcripts  # noqa: PLC0415 - rarely needed
+
+        if not memory_db(self.ground).exists():
+            return 0
+        transcripts = open_transcripts(self.ground)
+        try:
+            with suppress(StateError):
+                return transcripts.count(session_id)
+            return 1  # what cannot be read may be all there is
+        finally:
+            transcripts.close()
+
+
+def _id_of(entry: Any) -> str | None:
+    found = entry.get("sessionId") if isinstance(entry, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def _number(mark: Any) -> float:
+    is_number = isinstance(mark, int | float) and not isinstance(mark, bool)
+    return float(mark) if is_number else float("-inf")
