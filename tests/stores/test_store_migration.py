@@ -487,3 +487,53 @@ def test_of_two_marks_the_later_one_counts(root, clock, to) -> None:
     clock.advance(23.5 * 3600)
     with clawstate.open(root, clock=clock) as state:
         assert state.dedupe.seen("update-1", namespace="telegram")
+
+
+@pytest.fixture(params=["sqlite", "file"])
+def edited(root, clock, request) -> Path:
+    """Return a state with marks in one engine, whose setting names the other by hand."""
+    if request.param == "file":
+        moved(root, "sqlite", clock)
+    (root / "openclaw.json").write_text(f'{{"state": {{"store": "{request.param}"}}}}')
+    return root
+
+
+def asked(state) -> dict[str, object]:
+    with pytest.warns(ElsewhereWarning):
+        dedupe = state.dedupe
+    return {
+        "one": dedupe.check_and_record("update-1", namespace="telegram"),
+        "many": dedupe.check_many(["update-1", "update-2", "update-2"], namespace="telegram"),
+        "seen": dedupe.seen("update-1", namespace="x" * 300),
+    }
+
+
+def test_a_key_handled_in_the_other_engine_is_not_new(edited, clock) -> None:
+    """Marks that were left behind count, whatever is asked, and after they were moved, too."""
+    with clawstate.open(edited, clock=clock) as state:
+        assert asked(state) == {"one": False, "many": [False, True, False], "seen": True}
+        engine = state.ground.engines.choice
+
+    moved(edited, engine, clock)
+
+    with clawstate.open(edited, clock=clock) as state:
+        keys = ["update-1", "update-2", "update-3"]
+        assert state.dedupe.check_many(keys, namespace="telegram") == [False, False, True]
+
+
+def test_marks_of_the_other_engine_expire_as_others_do(edited, clock) -> None:
+    """A mark that was left behind holds as long as it would have."""
+    clock.advance(25 * 3600)
+
+    with clawstate.open(edited, clock=clock) as state, pytest.warns(ElsewhereWarning):
+        assert state.dedupe.check_and_record("update-1", namespace="telegram")
+
+
+def test_what_cannot_be_forgotten_says_so(edited, clock) -> None:
+    """A mark in the other engine is not changed: to forget it is refused, with what moves it."""
+    with clawstate.open(edited, clock=clock) as state:
+        with pytest.warns(ElsewhereWarning):
+            dedupe = state.dedupe
+        with pytest.raises(UnavailableError, match="store migrate --to"):
+            dedupe.forget("update-1", namespace="telegram")
+        assert not dedupe.forget("update-9", namespace="telegram")

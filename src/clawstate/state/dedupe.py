@@ -15,15 +15,24 @@ from clawstate.config.settings import DEDUPE_FILE, DEDUPE_MEMORY, DEDUPE_TTL
 from clawstate.errors import InvalidError
 from clawstate.files.lock_options import DEDUPE, LockOptions
 from clawstate.files.safe_names import decode_name, encode_name
+from clawstate.openclaw.owner import Era
 from clawstate.records.contract import Backend, Collection, Shape
 from clawstate.records.layouts import MapLayout
 from clawstate.state.ground import FILE, SQLITE, Ground
-from clawstate.stores.dedupe import DedupeSettings, PersistentDedupe, RecordedNames, marks_shape
+from clawstate.state.left_behind import WORDS, LeftBehind
+from clawstate.stores.dedupe import (
+    DedupeSettings,
+    EarlierMarks,
+    PersistentDedupe,
+    RecordedNames,
+    marks_shape,
+)
 
 if TYPE_CHECKING:
     from clawstate.config.view import View
 
 _SUFFIX = ".json"
+_KIND = "dedupe:"
 _PAUSE = 1e-4  # seconds between two looks at the files of the configuration
 _FOLDER = PurePosixPath("dedupe")
 # No namespace has this file: their names start with no dot.
@@ -36,14 +45,36 @@ def open_dedupe(ground: Ground) -> PersistentDedupe:
     backend = _engine(ground, choice)
     settings = _Settings(ground, backend)
 
-    def collection(namespace: str) -> Collection:
+    def shape(namespace: str) -> Shape:
         path = _FOLDER / ground.paths.dedupe(namespace).name
-        rules = marks_shape(namespace, path, lambda: settings().rules(ground.clock()))
-        return backend().collection(rules)
+        return marks_shape(namespace, path, lambda: settings().rules(ground.clock()))
+
+    def collection(namespace: str) -> Collection:
+        return backend().collection(shape(namespace))
 
     names = RecordedNames(backend().collection(_NAMES))
     index = _FileNames(ground.paths.root / _FOLDER, names) if choice == FILE else names
-    return PersistentDedupe(collection, settings=settings, clock=ground.clock, index=index)
+    earlier = _earlier(ground, choice, shape)
+    return PersistentDedupe(
+        collection, settings=settings, clock=ground.clock, index=index, earlier=earlier
+    )
+
+
+def _earlier(ground: Ground, choice: str, shape: Callable[[str], Shape]) -> EarlierMarks | None:
+    """Return the marks in the engine that is not the chosen one; `None` if there is no sign."""
+    engines, other = ground.engines, SQLITE if choice == FILE else FILE
+    if other == SQLITE:
+        if not engines.has_rows or not engines.rows().kinds(_KIND):
+            return None
+        backend: Backend = engines.rows()
+    elif any((ground.paths.root / _FOLDER).glob(f"*{_SUFFIX}")):
+        backend = engines.files(ground.paths.root)
+    else:
+        return None
+    left = LeftBehind(other, choice, is_shared=ground.owner.era is Era.FILES and other == FILE)
+    return EarlierMarks(
+        lambda namespace: backend.collection(shape(namespace)), WORDS[other], left.command
+    )
 
 
 def _engine(ground: Ground, choice: str) -> Callable[[], Backend]:

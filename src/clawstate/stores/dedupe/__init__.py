@@ -1,5 +1,6 @@
 """The marks of what was handled already (specification, "Persistent Dedupe")."""
 
+from clawstate.stores.dedupe.earlier import EarlierMarks
 from clawstate.stores.dedupe.layout import marks_shape
 from clawstate.stores.dedupe.namespaces import Index, RecordedNames
 from clawstate.stores.dedupe.service import PersistentDedupe
@@ -9,6 +10,7 @@ from clawstate.stores.dedupe.statistics import DedupeStatistics, NamespaceStatis
 __all__ = [
     "DedupeSettings",
     "DedupeStatistics",
+    "EarlierMarks",
     "Index",
     "NamespaceStatistics",
     "PersistentDedupe",

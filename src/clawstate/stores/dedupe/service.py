@@ -15,6 +15,7 @@ from clawstate.files.paths import as_file_path
 from clawstate.interrupts import Mutex
 from clawstate.records.adoption import Adopted
 from clawstate.records.contract import Collection
+from clawstate.stores.dedupe.earlier import EarlierMarks
 from clawstate.stores.dedupe.layout import marks_shape
 from clawstate.stores.dedupe.marks import Made, Marks
 from clawstate.stores.dedupe.namespaces import (
@@ -43,10 +44,10 @@ class PersistentDedupe:
     *resolve_file_path* names the file of each namespace, shared with OpenClaw; marks hold *ttl_ms*
     milliseconds, and as many are kept in memory and in a file as the other two say. *lock* tells
     how long to wait for a file, by default 30 s. In their place, an engine hands in *collections*,
-    which gives the collection of a namespace, *settings*, and an *index* that knows all namespaces;
-    without one they are those in use here. *on_disk_error* is told of each error of the disk; it is
-    raised as well, unless *fail_open*: then the key counts as new. Raises `InvalidError` for values
-    that make no sense.
+    which gives the collection of a namespace, *settings*, an *index* that knows all namespaces,
+    else they are those in use here, and *earlier* marks, asked as well. *on_disk_error* is told
+    of each error of the disk; it is raised as well, unless *fail_open*: then the key counts as new.
+    Raises `InvalidError` for values that make no sense.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class PersistentDedupe:
         settings: Callable[[], DedupeSettings] | None = None,
         clock: Clock = system_clock,
         index: Index | None = None,
+        earlier: EarlierMarks | None = None,
         on_disk_error: Callable[[StateError], object] | None = None,
         fail_open: bool = False,
     ) -> None:
@@ -75,6 +77,7 @@ class PersistentDedupe:
         self._settings = settings
         self._clock = clock
         self._index = index
+        self._earlier = earlier
         self._on_disk_error = on_disk_error
         self._fail_open = fail_open
         self._memory = RecentMarks()
@@ -153,7 +156,7 @@ class PersistentDedupe:
         place = place_of(key, namespace)
         if self._memory.holds(place, self._clock(), self._settings()):
             return True
-        return self._namespaces.get(place[0]).marks.holds(place[1])
+        return self._was_earlier(place) or self._namespaces.get(place[0]).marks.holds(place[1])
 
     def adopt(
         self, marks: Mapping[str, Any], namespace: str = DEFAULT, *, dry_run: bool = False
@@ -169,8 +172,14 @@ class PersistentDedupe:
         return self._noted(space).marks.adopt(marks)
 
     def forget(self, key: str, namespace: str = DEFAULT) -> bool:
-        """Remove the mark of *key*, which is new again; False if there was none."""
+        """
+        Remove the mark of *key*, which is new again; False if there was none.
+
+        Raises `UnavailableError` for one that lies in another engine, where it is not changed.
+        """
         place = place_of(key, namespace)
+        if self._earlier is not None:
+            self._earlier.require_none(place, self._rules)
         marks = self._namespaces.get(place[0]).marks
         try:
             return marks.delete(place[1])
@@ -235,7 +244,12 @@ class PersistentDedupe:
             spaces,
         )
 
+    def _was_earlier(self, place: Place) -> bool:
+        return self._earlier is not None and self._earlier.holds(place, self._rules)
+
     def _recorded(self, place: Place, settings: DedupeSettings) -> bool:
+        if self._was_earlier(place):
+            return False
         opened, epoch = self._noted(place[0]), self._memory.epoch
         made = opened.marks.record(place[1])
         self._remember(opened, {place: made}, epoch, settings)
@@ -243,6 +257,9 @@ class PersistentDedupe:
 
     def _recorded_together(self, places: list[Place], settings: DedupeSettings) -> set[Place]:
         space = places[0][0]
+        places = [place for place in places if not self._was_earlier(place)]
+        if not places:
+            return set()
         opened, epoch = self._noted(space), self._memory.epoch
         answers = opened.marks.record_all(key for _, key in places)
         made = {place: answers[place[1]] for place in places}
