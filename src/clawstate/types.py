@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clawstate.config.history import Change
     from clawstate.config.issues import Issue
-    from clawstate.doctor.finding import Finding
     from clawstate.files.lock_options import LockOptions
     from clawstate.files.paths import StatePaths
+    from clawstate.health import Finding
     from clawstate.importers.openclaw import Report as OpenClawImport
     from clawstate.importers.sync import Report as FileImport
     from clawstate.memory.records import Hit, MemoryRecord
@@ -101,7 +101,7 @@ _HOMES = {
     "DeviceToken": "clawstate.stores.devices.device",
     "Era": "clawstate.openclaw.owner",
     "FileImport": "clawstate.importers.sync:Report",
-    "Finding": "clawstate.doctor.finding",
+    "Finding": "clawstate.health",
     "Found": "clawstate.stores.transcripts.values",
     "Held": "clawstate.stores.transcripts.values",
     "HeldToken": "clawstate.stores.device_auth.document",

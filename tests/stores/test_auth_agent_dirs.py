@@ -8,6 +8,7 @@ import clawstate
 from clawstate.doctor import auth as auth_doctor
 from clawstate.doctor.audit import audit
 from clawstate.files.paths import resolve_main_agent_dir
+from clawstate.health import repair_all
 from clawstate.importers.openclaw import import_openclaw
 from clawstate.state.agents import agents_of
 
@@ -123,7 +124,7 @@ def test_all_that_looks_after_credentials_looks_there(opened, root, tmp_path, in
 
         assert "work" in agents_of(state.ground)
         seen = audit(state)
-        found = list(auth_doctor.check(state, fix=True))
+        found = repair_all(auth_doctor.check(state))
         sealed = state.encryption.turn_on("file")
 
     files = {each.file for each in seen.exposures if each.code == "PLAINTEXT_FOUND"}

@@ -12,6 +12,7 @@ from clawstate.doctor.audit import audit
 from clawstate.doctor.audit.copies import _CHUNK
 from clawstate.doctor.auth import check
 from clawstate.files.atomic import make_private_dir
+from clawstate.health import repair_all
 from clawstate.sealing.masking import masked
 from clawstate.state.encryption import Encryption
 from clawstate.stores.auth.pending import generation_of
@@ -380,12 +381,12 @@ def test_the_doctor_mends_modes(state) -> None:
     path.parent.chmod(0o755)
     state.paths.root.chmod(0o755)
 
-    found = [each for each in check(state, fix=True) if each.code == "wide-mode"]
+    found = [each for each in repair_all(check(state)) if each.code == "wide-mode"]
 
     modes = [stat.S_IMODE(each.stat().st_mode) for each in (path, path.parent, state.paths.root)]
     assert len(found) == 3
     assert modes == [0o600, 0o700, 0o700]
-    assert list(check(state, fix=False)) == []
+    assert list(check(state)) == []
 
 
 def test_the_doctor_finds_clear_text_where_encryption_is_on(state) -> None:
@@ -396,26 +397,26 @@ def test_the_doctor_finds_clear_text_where_encryption_is_on(state) -> None:
     document["profiles"]["openai:new"] = {**KEY, "key": OTHER}
     put(path, document)
 
-    codes_found = [each.code for each in check(state, fix=True)]
+    codes_found = [each.code for each in repair_all(check(state))]
 
     assert codes_found == ["clear-text"]
     assert OTHER not in path.read_text()
     assert state.auth().secret("openai:new") == OTHER
-    assert list(check(state, fix=False)) == []
+    assert list(check(state)) == []
 
 
 def test_the_doctor_tells_of_a_lost_key(state, home) -> None:
     """A key that is missing is an error, whichever half of it."""
     encrypted(state)
-    assert list(check(state, fix=False)) == []
+    assert list(check(state)) == []
 
     (home / ".config/clawstate").rename(home / "away")
     with clawstate.open(state.paths.root) as other:
-        first = [(each.code, each.severity) for each in check(other, fix=True)]
+        first = [(each.code, each.severity) for each in repair_all(check(other))]
     (home / "away").rename(home / ".config/clawstate")
     (state.paths.root / "state/keys.json").unlink()
     with clawstate.open(state.paths.root) as other:
-        second = [(each.code, each.severity) for each in check(other, fix=True)]
+        second = [(each.code, each.severity) for each in repair_all(check(other))]
 
     assert first == second == [("key", "error")]
 
@@ -425,7 +426,7 @@ def test_the_doctor_tells_what_encryption_left(state) -> None:
     encrypted(state)
     state.config.set("state.encryption.key", "off")
 
-    (found,) = check(state, fix=False)
+    (found,) = check(state)
 
     assert found.code == "sealed-text"
     assert "auth decrypt" in found.fix
@@ -442,6 +443,6 @@ def test_the_doctor_tells_of_profiles(state) -> None:
     put(state.paths.auth_profiles(), {"version": 1, "profiles": profiles})
     put(state.paths.legacy_oauth, {"google": {"access": "a"}})
 
-    found = {(each.code, each.severity) for each in check(state, fix=False)}
+    found = {(each.code, each.severity) for each in check(state)}
 
     assert found == {("profile", "warning"), ("needs-login", "warning"), ("legacy", "info")}

@@ -7,6 +7,7 @@ import pytest
 
 from clawstate.doctor.devices import check
 from clawstate.errors import NotFoundError
+from clawstate.health import repair_all
 
 
 @pytest.fixture
@@ -30,12 +31,12 @@ def rewritten(path, change):
 
 def test_what_is_well_has_no_findings(state, filled) -> None:
     """Neither an empty state nor one with devices is ill, and looking makes nothing."""
-    assert list(check(filled, fix=False)) == list(check(filled, fix=True)) == []
+    assert list(check(filled)) == repair_all(check(filled)) == []
 
 
 def test_looking_at_nothing_makes_nothing(state) -> None:
     """A state without devices stays empty."""
-    assert list(check(state, fix=False)) == []
+    assert list(check(state)) == []
     assert not state.paths.root.exists()
 
 
@@ -46,10 +47,10 @@ def test_wide_modes_are_found_and_mended(filled) -> None:
         path.chmod(0o644)
     paths.pairing.parent.chmod(0o755)
 
-    assert codes(check(filled, fix=False)) == ["wide-mode"] * 5
-    assert codes(check(filled, fix=True)) == ["wide-mode"] * 5
+    assert codes(check(filled)) == ["wide-mode"] * 5
+    assert codes(repair_all(check(filled))) == ["wide-mode"] * 5
 
-    assert list(check(filled, fix=False)) == []
+    assert list(check(filled)) == []
     assert stat.S_IMODE(paths.device_identity.stat().st_mode) == 0o600
 
 
@@ -60,19 +61,19 @@ def test_a_wrong_id_is_found_and_mended(filled) -> None:
     rewritten(path, lambda each: each.update(deviceId="0" * 64))
     wrong = path.read_bytes()
 
-    assert codes(check(filled, fix=False)) == ["device-id"]
+    assert codes(check(filled)) == ["device-id"]
     assert path.read_bytes() == wrong
-    assert codes(check(filled, fix=True)) == ["device-id"]
+    assert codes(repair_all(check(filled))) == ["device-id"]
 
     assert json.loads(path.read_bytes())["deviceId"] == mine
-    assert list(check(filled, fix=False)) == []
+    assert list(check(filled)) == []
 
 
 def test_keys_that_do_not_belong_together_are_found(filled) -> None:
     """A private key of another pair is told, without a word of it."""
     rewritten(filled.paths.device_identity, lambda each: each.update(privateKeyPem="a-secret"))
 
-    (finding,) = check(filled, fix=True)
+    (finding,) = repair_all(check(filled))
 
     assert (finding.code, finding.severity) == ("corrupt", "error")
     assert "a-secret" not in repr(finding)
@@ -83,7 +84,7 @@ def test_tokens_of_another_device_are_found(filled) -> None:
     path = filled.paths.device_auth
     rewritten(path, lambda each: each.update(deviceId="another"))
 
-    (finding,) = check(filled, fix=True)
+    (finding,) = repair_all(check(filled))
 
     assert finding.code == "foreign-tokens"
     assert "a-secret-token" not in repr(finding)
@@ -94,10 +95,10 @@ def test_old_requests_are_found_and_removed(filled, clock) -> None:
     """Requests that can be used no more are told, and go when asked."""
     clock.advance(3601)
 
-    assert codes(check(filled, fix=False)) == ["old-requests"]
-    assert codes(check(filled, fix=True)) == ["old-requests"]
+    assert codes(check(filled)) == ["old-requests"]
+    assert codes(repair_all(check(filled))) == ["old-requests"]
 
-    assert list(check(filled, fix=False)) == []
+    assert list(check(filled)) == []
     assert json.loads(filled.paths.pairing.read_bytes())["requests"] == []
 
 
@@ -109,23 +110,23 @@ def test_scopes_that_nobody_approved_are_found(filled) -> None:
 
     rewritten(filled.paths.devices, change)
 
-    (finding,) = check(filled, fix=True)
+    (finding,) = repair_all(check(filled))
     assert finding.code == "excess-scopes"
     assert "operator.admin" in finding.message
     assert "devices rotate tv" in finding.fix
 
     filled.devices.rotate("tv")
-    assert list(check(filled, fix=False)) == []
+    assert list(check(filled)) == []
 
 
 def test_a_malformed_device_is_found(filled) -> None:
     """A device whose record cannot be used is told, with the command that removes it."""
     rewritten(filled.paths.devices, lambda each: each["devices"].update(tv=7))
 
-    (finding,) = check(filled, fix=True)
+    (finding,) = repair_all(check(filled))
     assert (finding.code, finding.severity) == ("bad-device", "error")
 
     filled.devices.remove("tv")
-    assert list(check(filled, fix=False)) == []
+    assert list(check(filled)) == []
     with pytest.raises(NotFoundError):
         filled.devices.rotate("tv")

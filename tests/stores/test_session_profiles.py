@@ -22,6 +22,7 @@ from clawstate.errors import (
 )
 from clawstate.files.lock import FileLock
 from clawstate.files.safe_names import encode_name
+from clawstate.health import repair_all
 from clawstate.stores.sessions.profile_files import FROM_INDEX
 
 KEYS = ("telegram:42", "b", "c/../d")
@@ -468,7 +469,9 @@ def test_the_doctor_tells_of_an_index_that_cannot_be(state) -> None:
     """A setting that names no place is a finding, not a crash."""
     state.config.set("session.store", "redis://somewhere")
 
-    assert [(each.severity, each.code) for each in check(state, fix=True)] == [("error", "invalid")]
+    assert [(each.severity, each.code) for each in repair_all(check(state))] == [
+        ("error", "invalid")
+    ]
 
 
 def test_the_doctor_tells_and_mends(sessions, state, folder) -> None:
@@ -480,11 +483,11 @@ def test_the_doctor_tells_and_mends(sessions, state, folder) -> None:
     profile(folder, "telegram:42").unlink()
     path.chmod(0o644)
 
-    told = {(each.severity, each.code) for each in check(state, fix=False)}
-    mended = list(check(state, fix=True))
+    told = {(each.severity, each.code) for each in check(state)}
+    mended = repair_all(check(state))
 
     expected = {("error", "session-orphan"), ("info", "session-missing"), ("warning", "wide-mode")}
     assert told == expected == {(each.severity, each.code) for each in mended}
     assert {each.fix for each in mended if each.code != "wide-mode"} == {"mended"}
-    assert list(check(state, fix=False)) == []
+    assert list(check(state)) == []
     assert {each.session_key for each in state.sessions.entries()} == set(KEYS)

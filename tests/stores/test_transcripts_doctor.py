@@ -4,6 +4,7 @@ import apsw
 import pytest
 
 from clawstate.doctor.transcripts import check
+from clawstate.health import repair_all
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def execute(state, sql):
 
 
 def codes(state, **settings):
-    return [finding.code for finding in check(state, fix=False, **settings)]
+    return [finding.code for finding in check(state, **settings)]
 
 
 def test_a_sound_state_has_no_findings(state, store) -> None:
@@ -51,7 +52,7 @@ def test_what_does_not_fit_together_is_an_error(state, store, harm) -> None:
     store.append("s", [{"role": "user", "content": "x" * 20_000} for _ in range(3)])
     execute(state, harm)
 
-    found = list(check(state, fix=False))
+    found = list(check(state))
 
     assert ("transcript-damage", "error") in {(each.code, each.severity) for each in found}
 
@@ -69,7 +70,7 @@ def test_the_word_index_is_built_anew(state, store, harm) -> None:
     store.append("s", [{"role": "user", "content": f"lobster {n}"} for n in range(3)])
     execute(state, harm)
 
-    first = list(check(state, fix=True))
+    first = repair_all(check(state))
 
     assert {(each.code, each.fix) for each in first} == {("transcript-index", "built anew")}
     assert codes(state) == []
@@ -83,7 +84,7 @@ def test_orphans_are_told_and_left(state, store) -> None:
     store.import_lines("s", [line])
     before = store.messages("s")
 
-    found = list(check(state, fix=True))
+    found = repair_all(check(state))
 
     assert [each.code for each in found] == ["transcript-orphan"] * 2
     assert store.messages("s") == before
@@ -94,7 +95,7 @@ def test_a_damaged_file_is_an_error(state, store) -> None:
     state.paths.memory_dir.mkdir(parents=True)
     state.paths.memory_db.write_bytes(b"nonsense" * 1_000)
 
-    (found,) = check(state, fix=True)
+    (found,) = repair_all(check(state))
 
     assert (found.code, found.severity) == ("corrupt", "error")
     assert state.paths.memory_db.read_bytes() == b"nonsense" * 1_000

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import click
 
 from clawstate.cli.command import Command, pass_session
@@ -33,7 +31,7 @@ def doctor(session: Session, *, fix: bool, quick: bool) -> None:
         mark = style(finding.severity, fg=_COLOURS[finding.severity], bold=True)
         told = [f"{mark}  {finding.path}", f"      {finding.message}", f"      {finding.fix}"]
         lines += [line for line in told if line.strip()]
-    document = {"ok": ok, "findings": [asdict(finding) for finding in findings]}
+    document = {"ok": ok, "findings": [finding.document() for finding in findings]}
     session.output.emit(document, *(lines or [style("all is well", fg="green")]))
     if not ok:
         raise click.exceptions.Exit(1)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from clawstate.doctor.audit.modes import is_secret_place
 from clawstate.doctor.audit.tree import Entry, walk, walk_agent
-from clawstate.doctor.finding import Finding
 from clawstate.doctor.modes import OTHERS, is_shut, wide_mode
 from clawstate.errors import StateError
 from clawstate.files.regular import read_regular
+from clawstate.health import Finding
 from clawstate.sealing.passphrase import PRESENT
 from clawstate.state import State
 from clawstate.state.agent_dirs import agent_dirs, auth_cache, auth_profiles
@@ -25,18 +25,18 @@ from clawstate.stores.auth.pending import failure_of
 from clawstate.stores.auth.refresh_spool import ASIDE, SPOOLED
 
 
-def check(state: State, *, fix: bool) -> Iterator[Finding]:
+def check(state: State) -> Iterator[Finding]:
     """Look at modes, keys, sealed and clear text, and at the profiles of all agents."""
-    yield from _modes(state, fix=fix)
+    yield from _modes(state)
     yield from _keys(state)
-    yield from _clear_text(state, fix=fix)
+    yield from _clear_text(state)
     for agent_id in agents_of(state.ground):
         yield from _profiles(state, agent_id)
         yield from _legacy(state, agent_id)
         yield from _answers(state, agent_id)
 
 
-def _modes(state: State, *, fix: bool) -> Iterator[Finding]:
+def _modes(state: State) -> Iterator[Finding]:
     if os.name != "posix":
         return
     shut = is_shut(state)
@@ -46,7 +46,7 @@ def _modes(state: State, *, fix: bool) -> Iterator[Finding]:
             is_inside = entry.path.is_relative_to(state.paths.root) and bool(entry.place)
             is_reached = not (shut and entry.is_folder and is_inside)
             yield wide_mode(
-                entry.path, entry.mode, fix=fix, follow_link=not entry.place, is_reached=is_reached
+                entry.path, entry.mode, follow_link=not entry.place, is_reached=is_reached
             )
 
 
@@ -84,7 +84,7 @@ def _keys(state: State) -> Iterator[Finding]:
         yield Finding("key", "error", path, str(error), "see the message")
 
 
-def _clear_text(state: State, *, fix: bool) -> Iterator[Finding]:
+def _clear_text(state: State) -> Iterator[Finding]:
     encryption = state.encryption
     try:
         census = encryption.census()
@@ -92,10 +92,10 @@ def _clear_text(state: State, *, fix: bool) -> Iterator[Finding]:
         if encryption.is_on and census.clear:
             message = f"{_secrets(census.clear)} in the clear, although encryption is on"
             remedy = "run 'clawstate auth encrypt'"
-            if fix:
-                done = encryption.turn_on(encryption.choice)
-                remedy = f"encrypted {done.changed}"
-            yield Finding("clear-text", "warning", path, message, remedy)
+            yield Finding(
+                *("clear-text", "warning", path, message, remedy),
+                repair=lambda: f"encrypted {encryption.turn_on(encryption.choice).changed}",
+            )
         if not encryption.is_on and census.sealed:
             message = f"{_secrets(census.sealed)} encrypted, although encryption is off"
             remedy = "run 'clawstate auth decrypt', or 'clawstate auth encrypt'"

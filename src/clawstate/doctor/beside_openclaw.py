@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
-from clawstate.doctor.finding import Finding, Severity
+from clawstate.health import FIX, Finding, Severity
 from clawstate.openclaw.description import describe
 from clawstate.openclaw.owner import Era
 from clawstate.state import State
@@ -20,7 +21,7 @@ _WHERE = {
 }
 
 
-def check(state: State, *, fix: bool) -> Iterator[Finding]:
+def check(state: State) -> Iterator[Finding]:
     """Look whose the directory is, for files in its way, and for records that are not read."""
     root, owner = state.paths.root, state.owner
     if owner.is_openclaw:
@@ -31,7 +32,7 @@ def check(state: State, *, fix: bool) -> Iterator[Finding]:
             remedy = "what it holds cannot be shown; see the message"
             yield Finding("openclaw-database", "warning", str(root), each, remedy)
     yield from _passed_over(state)
-    yield from _retired(state, fix=fix)
+    yield from _retired(state)
     left = left_behind(state.ground)
     for store in left.counts:
         place = state.paths.records_db if left.engine == "sqlite" else root
@@ -51,15 +52,14 @@ def _passed_over(state: State) -> Iterator[Finding]:
             )
 
 
-def _retired(state: State, *, fix: bool) -> Iterator[Finding]:
+def _retired(state: State) -> Iterator[Finding]:
     for each in retired_files(state.ground):
-        remedy = "run 'clawstate doctor --fix' to take it over and put it out of the way"
+        remedy = f"{FIX} to take it over and put it out of the way"
         if not each.can_move:
             remedy = "it is left to OpenClaw; remove it if you know that clawstate wrote it"
-        elif fix:
-            remedy = move_away(state.ground, each)
         severity: Severity = "error" if each.can_move else "warning"
-        yield Finding("retired-place", severity, str(each.path), each.harm, remedy)
+        repair = partial(move_away, state.ground, each) if each.can_move else None
+        yield Finding("retired-place", severity, str(each.path), each.harm, remedy, repair=repair)
 
 
 def _taken_over(state: State) -> Iterator[Finding]:

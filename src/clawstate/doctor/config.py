@@ -13,16 +13,16 @@ from clawstate.config.history import HISTORY
 from clawstate.config.sensitive import literal_secrets
 from clawstate.config.trust import OTHERS_WRITE
 from clawstate.doctor.deciding import is_ours, open_parents, open_settings, parent_remedy
-from clawstate.doctor.finding import Finding
-from clawstate.doctor.modes import OTHERS, WideMode, narrowed
+from clawstate.doctor.modes import OTHERS, WideMode
 from clawstate.errors import StateError
+from clawstate.health import Finding
 from clawstate.state import State
 
 
-def check(state: State, *, fix: bool) -> Iterator[Finding]:
+def check(state: State) -> Iterator[Finding]:
     """Look for settings that do not hold, and for secrets that others may read."""
     config = state.config
-    yield from _open_to_others(state, fix=fix)
+    yield from _open_to_others(state)
     try:
         issues = config.issues()
         layers = config.view().loaded.layers
@@ -34,49 +34,61 @@ def check(state: State, *, fix: bool) -> Iterator[Finding]:
         place = str(issue.file or config.path)
         yield Finding("config", issue.severity, place, str(issue), issue.hint)
     for layer in layers:
-        yield from _secrets(layer.path, layer.value, fix=fix)
+        yield from _secrets(layer.path, layer.value)
     for agent in config.agents():
         own = config.agent_view(agent).loaded.own
         if own is not None:
-            yield from _secrets(own.path, own.value, fix=fix)
+            yield from _secrets(own.path, own.value)
     yield from _strays(state)
-    yield from _misplaced(state, fix=fix)
+    yield from _misplaced(state)
 
 
-def _secrets(path: Path, value: Any, *, fix: bool) -> Iterator[Finding]:
+def _secrets(path: Path, value: Any) -> Iterator[Finding]:
     """Look for secrets in the clear in a file that others may read."""
     secrets = literal_secrets(value)
     if secrets and path.exists() and (mode := stat.S_IMODE(path.stat().st_mode)) & OTHERS:
         held = "a secret" if len(secrets) == 1 else f"{len(secrets)} secrets"
         message = f"holds {held} in the clear, and others may read it"
-        found = WideMode("wide-mode", "warning", str(path), message, "", mode)
-        yield narrowed(found, follow_link=True) if fix else found
+        yield WideMode(
+            *("wide-mode", "warning", str(path), message, ""), mode=mode, follow_link=True
+        )
 
 
-def _open_to_others(state: State, *, fix: bool) -> Iterator[Finding]:
+def _open_to_others(state: State) -> Iterator[Finding]:
     for path, mode in open_parents(state):
         message = "others may write it, and so put something else in the place of the state"
         remedy = parent_remedy(path, mode)
-        yield WideMode("open-to-others", "error", str(path), message, remedy, mode, OTHERS_WRITE)
+        yield _open(path, message, remedy, mode)
     for path, mode in open_settings(state):
         message = "others may write it, and so choose stores and programs"
         mends = is_ours(state, path)
         remedy = "" if mends else parent_remedy(path, mode)
-        found = WideMode("open-to-others", "error", str(path), message, remedy, mode, OTHERS_WRITE)
-        yield narrowed(found, follow_link=True) if fix and mends else found
+        yield _open(path, message, remedy, mode)
 
 
-def _misplaced(state: State, *, fix: bool) -> Iterator[Finding]:
+def _open(path: Path, message: str, remedy: str, mode: int) -> WideMode:
+    return WideMode(
+        *("open-to-others", "error", str(path), message, remedy),
+        mode=mode,
+        rights=OTHERS_WRITE,
+        follow_link=True,
+    )
+
+
+def _misplaced(state: State) -> Iterator[Finding]:
     """Look for settings of ours in the configuration of an OpenClaw, which it then refuses."""
     config = state.config
     paths = config.misplaced()
     if not paths:
         return
     remedy = f"'clawstate doctor --fix' moves them to {config.overlay_path}"
-    if fix and (change := config.set_apart()) is not None:
-        remedy = f"moved to {config.overlay_path} (change {change.number})"
     message = f"OpenClaw refuses its whole configuration for {', '.join(paths)}"
-    yield Finding("own-settings", "error", str(config.path), message, remedy)
+
+    def move() -> str:
+        change = config.set_apart()
+        return f"moved to {config.overlay_path}" + (f" (change {change.number})" if change else "")
+
+    yield Finding("own-settings", "error", str(config.path), message, remedy, repair=move)
 
 
 def _strays(state: State) -> Iterator[Finding]:

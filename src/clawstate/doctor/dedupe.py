@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from clawstate.doctor.finding import Finding
 from clawstate.errors import StateError
+from clawstate.health import Finding
 from clawstate.records.contract import Shape
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.records.last_good import copy_path
@@ -18,7 +18,7 @@ _FOLDER = PurePosixPath("dedupe")
 _AHEAD = 60.0  # seconds by which clocks of one network differ
 
 
-def check(state: State, *, fix: bool) -> Iterator[Finding]:  # noqa: ARG001 - nothing to mend here
+def check(state: State) -> Iterator[Finding]:
     """Look for marks that cannot be read, that mean nothing, or that come from the future."""
     folder = state.paths.root / _FOLDER
     try:

@@ -6,18 +6,18 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from clawstate.doctor.finding import Finding
 from clawstate.doctor.modes import wide_modes
 from clawstate.errors import StateError
+from clawstate.health import FIX, Finding
 from clawstate.state import State
 
 
-def check(state: State, *, fix: bool) -> Iterator[Finding]:
+def check(state: State) -> Iterator[Finding]:
     """Look at modes, key pair, held tokens, old requests, and rights that nobody approved."""
-    yield from wide_modes(state, _secrets(state), fix=fix)
+    yield from wide_modes(state, _secrets(state))
     for look in (_identity, _held_tokens, _requests, _devices):
         try:
-            found = list(look(state, fix=fix))
+            found = list(look(state))
         except StateError as error:
             remedy = "run 'clawstate doctor --fix', or move the file away"
             place = str(getattr(error, "path", state.paths.root))
@@ -39,38 +39,41 @@ def _secrets(state: State) -> Iterator[Path]:
     yield from dict.fromkeys(path.parent for path in files)
 
 
-def _identity(state: State, *, fix: bool) -> Iterator[Finding]:
+def _identity(state: State) -> Iterator[Finding]:
     path = str(state.paths.device_identity)
     if not os.path.lexists(path):
         return
+
+    def correct() -> str:
+        state.identity.correct_id()
+        return "corrected"
+
     if (ids := state.identity.mismatch()) is not None:
-        remedy = "run 'clawstate doctor --fix' to write the id that the key has"
-        if fix:
-            state.identity.correct_id()
-            remedy = "corrected"
+        remedy = f"{FIX} to write the id that the key has"
         message = f"its id {ids[0][:12]}… is not that of its key, {ids[1][:12]}…"
-        yield Finding("device-id", "warning", path, message, remedy)
+        yield Finding("device-id", "warning", path, message, remedy, repair=correct)
     state.identity.sign(b"")  # raises for keys that do not belong together
 
 
-def _held_tokens(state: State, *, fix: bool) -> Iterator[Finding]:  # noqa: ARG001 - not ours to drop
+def _held_tokens(state: State) -> Iterator[Finding]:
     if (owner := state.device_auth.foreign()) is not None:
         message = f"holds tokens of another device, {owner[:12]}…, which are not used"
         remedy = "restore the identity they belong to, or move the file away"
         yield Finding("foreign-tokens", "warning", str(state.paths.device_auth), message, remedy)
 
 
-def _requests(state: State, *, fix: bool) -> Iterator[Finding]:
+def _requests(state: State) -> Iterator[Finding]:
     if not (count := state.pairing.stale()):
         return
-    remedy = "they go with the next request; or run 'clawstate doctor --fix'"
-    if fix:
-        remedy = f"removed {state.pairing.prune()}"
+    remedy = f"they go with the next request; or {FIX}"
     message = f"{count} pairing requests are expired, used or malformed"
-    yield Finding("old-requests", "info", str(state.paths.pairing), message, remedy)
+    yield Finding(
+        *("old-requests", "info", str(state.paths.pairing), message, remedy),
+        repair=lambda: f"removed {state.pairing.prune()}",
+    )
 
 
-def _devices(state: State, *, fix: bool) -> Iterator[Finding]:  # noqa: ARG001 - a person decides
+def _devices(state: State) -> Iterator[Finding]:
     path = str(state.paths.devices)
     for device_id in state.devices.malformed():
         message = f"the device {device_id[:24]!r} is malformed, and is not let in"

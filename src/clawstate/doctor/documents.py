@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from clawstate.doctor.finding import Finding
+from clawstate.health import FIX, Finding
 from clawstate.records.contract import Layout, Shape
 from clawstate.records.json_files import JsonFileCollection, JsonFilesBackend
 from clawstate.records.last_good import copy_path
@@ -31,16 +32,14 @@ _LAYOUTS: dict[str, Layout] = {
 }
 
 
-def check(state: State, *, fix: bool) -> Iterator[Finding]:
+def check(state: State) -> Iterator[Finding]:
     """Look at every document of a store, and at whatever else has a last good copy."""
     backend = JsonFilesBackend(state.paths.root)
     for place in sorted({*_known(state.paths.root), *_kept(state.paths.root)}):
         collection = backend.collection(Shape(str(place), place, _layout_of(place)))
         if (damage := collection.damage()) is not None:
-            remedy = "run 'clawstate doctor --fix'"
-            if fix:
-                remedy = _mended(collection, state.paths.root / place)
-            yield Finding(damage.code, "error", str(damage.path), str(damage), remedy)
+            mend = partial(_mended, collection, state.paths.root / place)
+            yield Finding(damage.code, "error", str(damage.path), str(damage), FIX, repair=mend)
 
 
 def _known(root: Path) -> Iterator[PurePosixPath]:

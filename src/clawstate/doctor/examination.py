@@ -19,9 +19,9 @@ from clawstate.doctor import (
     transcripts,
     writable,
 )
-from clawstate.doctor.finding import Finding
 from clawstate.doctor.modes import by_path
 from clawstate.errors import CorruptWarning, ElsewhereWarning, StateError, UnresolvedWarning
+from clawstate.health import Finding, repair_all
 from clawstate.state import State
 
 _ORDER = {"error": 0, "warning": 1, "info": 2}
@@ -35,17 +35,17 @@ def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Findi
     """
     checks = (
         writable.check(state),
-        owners.check(state, fix=fix),  # before what mends: what is not ours cannot be mended
-        beside_openclaw.check(state, fix=fix),
-        config.check(state, fix=fix),
-        files.check(state, fix=fix),
-        documents.check(state, fix=fix),
-        auth.check(state, fix=fix),
-        sessions.check(state, fix=fix),
-        transcripts.check(state, fix=fix, deep=deep),
-        devices.check(state, fix=fix),
-        dedupe.check(state, fix=fix),
-        memory.check(state, fix=fix, deep=deep),
+        owners.check(state),  # before what mends: what is not ours cannot be mended
+        beside_openclaw.check(state),
+        config.check(state),
+        files.check(state),
+        documents.check(state),
+        auth.check(state),
+        sessions.check(state),
+        transcripts.check(state, deep=deep),
+        devices.check(state),
+        dedupe.check(state),
+        memory.check(state, deep=deep),
     )
     found: list[Finding] = []
     with warnings.catch_warnings():
@@ -54,11 +54,13 @@ def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Findi
         for check in checks:
             # What keeps many checks from looking, such as a broken configuration, is told once.
             told = {each.message for each in found if each.path in each.message}
-            found += [each for each in _guarded(check, state) if each.message not in told]
+            new = [each for each in _guarded(check, state) if each.message not in told]
+            # What is repaired is no longer in the way of the checks behind.
+            found += repair_all(new) if fix else new
             if any(each.code == "no-directory" for each in found):
                 break  # there is nothing else to look at
     # Several stores look at one directory.
-    return sorted(dict.fromkeys(by_path(found)), key=lambda finding: _ORDER[finding.severity])
+    return sorted(dict.fromkeys(by_path(found)), key=lambda each: _ORDER[each.severity])
 
 
 def _guarded(check: Iterable[Finding], state: State) -> Iterator[Finding]:

@@ -6,9 +6,9 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
-from clawstate.doctor.finding import Finding
 from clawstate.doctor.modes import wide_modes
 from clawstate.errors import StateError
 from clawstate.files.atomic import is_temporary
@@ -17,18 +17,19 @@ from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.lock_owner import is_dead
 from clawstate.files.mounts import warning_for
+from clawstate.health import FIX, Finding
 from clawstate.state import State
 from clawstate.state.memory_place import memory_db
 
 _ABANDONED = 3600.0  # seconds after which nobody can still be writing a file
 
 
-def check(state: State, *, fix: bool) -> Iterator[Finding]:
+def check(state: State) -> Iterator[Finding]:
     """Look at the mount, at modes, locks and what killed writers left."""
     yield from _mount(state)
-    yield from wide_modes(state, _private_paths(state), fix=fix)
-    yield from _locks(state, fix=fix)
-    yield from _temporaries(state, fix=fix)
+    yield from wide_modes(state, _private_paths(state))
+    yield from _locks(state)
+    yield from _temporaries(state)
 
 
 def _mount(state: State) -> Iterator[Finding]:
@@ -50,7 +51,7 @@ def _private_paths(state: State) -> Iterator[Path]:
         yield from sorted(folder.rglob("*"))
 
 
-def _locks(state: State, *, fix: bool) -> Iterator[Finding]:
+def _locks(state: State) -> Iterator[Finding]:
     for path in sorted(state.paths.root.rglob("*.lock")):
         try:
             found = read_sidecar(path)
@@ -62,18 +63,21 @@ def _locks(state: State, *, fix: bool) -> Iterator[Finding]:
         copied = found.is_copy()
         if not copied and not is_dead(found.owner):
             continue
-        remedy = "goes with the next change; or run 'clawstate doctor --fix'"
-        if fix:
-            # Whoever takes the lock clears away what its dead owner left.
-            with FileLock(path.with_suffix(""), options=LockOptions(timeout=1.0)):
-                remedy = "removed"
+        remedy = f"goes with the next change; or {FIX}"
         message = f"{found.owner} died with the lock"
         if copied:
             message = f"is a copy of a lock that {found.owner} had, and is nobody's"
-        yield Finding("dead-lock", "info", str(path), message, remedy)
+        clear = partial(_clear_lock, path)
+        yield Finding("dead-lock", "info", str(path), message, remedy, repair=clear)
 
 
-def _temporaries(state: State, *, fix: bool) -> Iterator[Finding]:
+def _clear_lock(path: Path) -> str:
+    # Whoever takes the lock clears away what its dead owner left.
+    with FileLock(path.with_suffix(""), options=LockOptions(timeout=1.0)):
+        return "removed"
+
+
+def _temporaries(state: State) -> Iterator[Finding]:
     for path in sorted(state.paths.root.rglob("*.tmp")):
         try:
             age = time.time() - path.lstat().st_mtime
@@ -81,12 +85,11 @@ def _temporaries(state: State, *, fix: bool) -> Iterator[Finding]:
             continue
         if not is_temporary(path) or age < _ABANDONED:
             continue
-        remedy = f"rm {path}"
-        if fix:
-            try:
-                path.unlink(missing_ok=True)
-                remedy = "removed"
-            except OSError as error:
-                remedy += f" ({error.strerror})"
         message = "a writer was killed while it wrote this; its change never took effect"
-        yield Finding("leftover", "info", str(path), message, remedy)
+        remove = partial(_remove, path)
+        yield Finding("leftover", "info", str(path), message, f"rm {path}", repair=remove)
+
+
+def _remove(path: Path) -> str:
+    path.unlink(missing_ok=True)
+    return "removed"

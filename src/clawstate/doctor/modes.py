@@ -8,8 +8,9 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
-from clawstate.doctor.finding import Finding, Severity
+from clawstate.health import Finding, Severity
 from clawstate.state import State
 
 OTHERS = 0o077
@@ -18,7 +19,7 @@ OTHERS = 0o077
 _RANKS: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
 
 
-def wide_modes(state: State, paths: Iterable[Path], *, fix: bool) -> Iterator[Finding]:
+def wide_modes(state: State, paths: Iterable[Path]) -> Iterator[Finding]:
     """Look at *paths*, which are all private; links are passed over."""
     shut = is_shut(state)
     for path in paths:
@@ -28,7 +29,7 @@ def wide_modes(state: State, paths: Iterable[Path], *, fix: bool) -> Iterator[Fi
             continue
         if mode & OTHERS and not stat.S_ISLNK(mode):
             is_reached = not (shut and stat.S_ISDIR(mode))
-            yield wide_mode(path, stat.S_IMODE(mode), fix=fix, is_reached=is_reached)
+            yield wide_mode(path, stat.S_IMODE(mode), is_reached=is_reached)
 
 
 def is_shut(state: State) -> bool:
@@ -41,19 +42,38 @@ def is_shut(state: State) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class WideMode(Finding):
-    """That a path has the too wide *mode*, from which *rights* have to go."""
+    """
+    That a path has the too wide *mode*, from which *rights* have to go; see `by_path`.
+
+    With a `fix` of its own it is not repaired. A repair follows a link only with *follow_link*.
+    """
 
     mode: int = 0
     rights: int = OTHERS
+    follow_link: bool = False
     is_done: bool = False
     problem: str = ""
 
+    def repaired(self) -> Self:
+        """Take the rights away, and return whether that was done."""
+        if self.fix:
+            return self
+        try:
+            # By its path: opening a live database file would drop SQLite's locks.
+            os.chmod(  # noqa: PTH101 - links stay
+                self.path, self.mode & ~self.rights, follow_symlinks=self.follow_link
+            )
+        except (OSError, NotImplementedError) as error:
+            problem = error.strerror if isinstance(error, OSError) else str(error)
+            return replace(self, problem=problem or str(error))
+        return replace(self, is_done=True)
+
 
 def wide_mode(
-    path: Path, mode: int, *, fix: bool, follow_link: bool = False, is_reached: bool = True
+    path: Path, mode: int, *, follow_link: bool = False, is_reached: bool = True
 ) -> WideMode:
     """
-    Return that others may read *path*, which has *mode*, and what to do, or what was done.
+    Return that others may read *path*, which has *mode*.
 
     What is not reached by others, for a directory above it is shut, is told without a warning.
     """
@@ -61,21 +81,9 @@ def wide_mode(
     if not is_reached:
         message += ", but do not get there: the directory of the state is shut to them"
     severity: Severity = "warning" if is_reached else "info"
-    found = WideMode("wide-mode", severity, str(path), message, "", mode)
-    return narrowed(found, follow_link=follow_link) if fix else found
-
-
-def narrowed(found: WideMode, *, follow_link: bool) -> WideMode:
-    """Take the rights away that *found* names, and return whether that was done."""
-    try:
-        # By its path: opening a live database file would drop SQLite's locks.
-        os.chmod(  # noqa: PTH101 - links stay
-            found.path, found.mode & ~found.rights, follow_symlinks=follow_link
-        )
-    except (OSError, NotImplementedError) as error:
-        problem = error.strerror if isinstance(error, OSError) else str(error)
-        return replace(found, problem=problem or str(error))
-    return replace(found, is_done=True)
+    return WideMode(
+        "wide-mode", severity, str(path), message, "", mode=mode, follow_link=follow_link
+    )
 
 
 def by_path(findings: Iterable[Finding]) -> list[Finding]:
@@ -102,6 +110,7 @@ def _joined(one: WideMode, other: WideMode) -> WideMode:
         message="; ".join(messages),
         mode=one.mode | other.mode,
         rights=one.rights | other.rights,
+        follow_link=one.follow_link or other.follow_link,
         is_done=one.is_done and other.is_done,
         problem=one.problem or other.problem,
     )
@@ -115,10 +124,5 @@ def _worded(found: WideMode) -> Finding:
         fix = f"made {narrow:04o}"
     elif found.problem:
         fix += f" ({found.problem})"
-    return Finding(
-        found.code,
-        found.severity,
-        found.path,
-        f"{found.message} (mode {found.mode:04o})",
-        found.fix or fix,
-    )
+    message = f"{found.message} (mode {found.mode:04o})"
+    return Finding(found.code, found.severity, found.path, message, found.fix or fix)

@@ -2,89 +2,115 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
-from clawstate.doctor.finding import Finding
 from clawstate.files.ownership import is_root
+from clawstate.health import Finding
 from clawstate.state import State
 from clawstate.state.agent_dirs import agent_dirs
 
-_MOST = 200  # findings: the first ones tell enough
+_MOST = 200  # findings of their own: the first ones tell enough
+_SUDO = "'sudo clawstate doctor --fix'"
 # A descriptor that opens nothing, so that closing it drops no lock that SQLite holds on the file.
 _LOOK = getattr(os, "O_PATH", 0) | os.O_NOFOLLOW | os.O_CLOEXEC if os.name == "posix" else 0
+_FOLDER = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_DIRECTORY", 0)
 
 
-def check(state: State, *, fix: bool) -> Iterator[Finding]:
-    """Look at all owners; with *fix*, root gives each file to the owner of its state."""
+def check(state: State) -> Iterator[Finding]:
+    """Look at all owners; as root, a repair gives each file to the owner of its state."""
     if os.name != "posix":
         return
     root = state.paths.root
     outside = (each for each in agent_dirs(state.ground).values() if not each.is_relative_to(root))
     for place in (root, *outside):
-        yield from _below(place, fix=fix)
+        yield from _below(place)
 
 
-def _below(place: Path, *, fix: bool) -> Iterator[Finding]:
+def _below(place: Path) -> Iterator[Finding]:
     try:
         place = Path(os.path.realpath(place))
         owner, above = place.stat(), place.parent.stat()
     except OSError:
         return
     if owner.st_uid == 0 and above.st_uid:  # root made it in somebody's home
-        with _opened(place.parent) as descriptor:
-            yield _finding(place, descriptor, owner, above, fix=fix)
+        yield _finding(place.parent, (place.name,), owner, above)
         owner = above
-    count = 0
+    rest: list[tuple[str, ...]] = []
+    for count, (path, found) in enumerate(_foreign(place, owner)):
+        if count < _MOST:
+            yield _finding(place, path, found, owner)
+        else:
+            rest.append(path)
+    if rest:
+        message = f"{len(rest)} more files and directories belong to other users than the state"
+        remedy = f"sudo chown -R -h {_named(owner)} {shlex.quote(str(place))}, or {_SUDO}"
+        yield Finding(
+            *("foreign-owner", "warning", str(place), message, remedy),
+            repair=partial(_give, place, rest, owner) if is_root() else None,
+        )
+
+
+def _foreign(
+    place: Path, owner: os.stat_result
+) -> Iterator[tuple[tuple[str, ...], os.stat_result]]:
+    """Give what is below *place* and not *owner*'s, as names from there on."""
     # By descriptors, so that no name on the way can be exchanged for a link.
     for folder, names, files, descriptor in os.fwalk(place, follow_symlinks=False):
         for name in (*names, *files):
             with suppress(OSError):
                 found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-                if found.st_uid == owner.st_uid or stat.S_ISLNK(found.st_mode):
-                    continue
-                count += 1
-                if count <= _MOST or fix:
-                    yield _finding(Path(folder, name), descriptor, found, owner, fix=fix)
-
-
-@contextmanager
-def _opened(folder: Path) -> Iterator[int]:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+                if found.st_uid != owner.st_uid and not stat.S_ISLNK(found.st_mode):
+                    yield Path(folder, name).relative_to(place).parts, found
 
 
 def _finding(
-    path: Path, folder: int, found: os.stat_result, owner: os.stat_result, *, fix: bool
+    place: Path, path: tuple[str, ...], found: os.stat_result, owner: os.stat_result
 ) -> Finding:
-    wanted = f"{owner.st_uid}:{owner.st_gid}"
-    remedy = f"sudo chown {wanted} {shlex.quote(str(path))}, or 'sudo clawstate doctor --fix'"
-    if fix and is_root():
-        given = _given(path.name, folder, owner)
-        remedy = f"given to user {owner.st_uid}" if given is None else f"{given}; {remedy}"
+    named = str(Path(place, *path))
+    remedy = f"sudo chown {_named(owner)} {shlex.quote(named)}, or {_SUDO}"
     message = f"belongs to user {found.st_uid}, and the state to user {owner.st_uid}"
-    return Finding("foreign-owner", "warning", str(path), message, remedy)
+    repair = partial(_give, place, [path], owner) if is_root() else None
+    return Finding("foreign-owner", "warning", named, message, remedy, repair=repair)
 
 
-def _given(name: str, folder: int, owner: os.stat_result) -> str | None:
-    """Give a file to *owner*; return why not."""
+def _named(owner: os.stat_result) -> str:
+    return f"{owner.st_uid}:{owner.st_gid}"
+
+
+def _give(place: Path, paths: list[tuple[str, ...]], owner: os.stat_result) -> str:
+    """Give what is below *place* to *owner*; raises `OSError` for what is no file of its own."""
+    for path in paths:
+        with _opened(place, path[:-1]) as folder:
+            descriptor = os.open(path[-1], _LOOK, dir_fd=folder)
+            try:
+                now = os.fstat(descriptor)
+                is_own = stat.S_ISREG(now.st_mode) and now.st_nlink == 1
+                if not (stat.S_ISDIR(now.st_mode) or is_own):
+                    # With a second name it may be anybody's.
+                    raise OSError(errno.EPERM, "it is no file of its own")
+                target = f"/proc/self/fd/{descriptor}"
+                os.chown(target, owner.st_uid, owner.st_gid)
+            finally:
+                os.close(descriptor)
+    return f"given to user {owner.st_uid}"
+
+
+@contextmanager
+def _opened(place: Path, path: tuple[str, ...]) -> Iterator[int]:
+    """Lend a descriptor of the directory *path* below *place*; no link is followed on the way."""
+    descriptor = os.open(place, _FOLDER)
     try:
-        descriptor = os.open(name, _LOOK, dir_fd=folder)
-        try:
-            now = os.fstat(descriptor)
-            if not (stat.S_ISDIR(now.st_mode) or (stat.S_ISREG(now.st_mode) and now.st_nlink == 1)):
-                return "is no file of its own"  # with a second name it may be anybody's
-            target = f"/proc/self/fd/{descriptor}"
-            os.chown(target, owner.st_uid, owner.st_gid)
-        finally:
+        for name in path:
+            inner = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=descriptor)
             os.close(descriptor)
-    except OSError as error:
-        return f"refused ({error.strerror})"
-    return None
+            descriptor = inner
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-from clawstate.doctor.finding import Finding, Severity
 from clawstate.doctor.modes import wide_modes
 from clawstate.errors import StateError
+from clawstate.health import Finding, Severity
 from clawstate.state import State
+from clawstate.stores.sessions.problems import Problem
 
 _SEVERITIES: dict[str, Severity] = {
     "damaged": "error",
@@ -22,20 +24,34 @@ _SEVERITIES: dict[str, Severity] = {
 }
 
 
-def check(state: State, *, fix: bool) -> Iterator[Finding]:
+def check(state: State) -> Iterator[Finding]:
     """Look for lost and damaged entries, profiles without one, and files that others may read."""
-    yield from wide_modes(state, _private_paths(state), fix=fix)
+    yield from wide_modes(state, _private_paths(state))
     try:
         problems = state.sessions.problems()
-        mended = set(state.sessions.heal()) if fix else set()
     except StateError as error:
         path = str(state.paths.sessions_index)
         yield Finding.of(error, path, "see the message")
         return
+    healing = _Healing(state)
     for each in problems:
-        remedy = "mended" if each in mended else each.remedy
-        code = f"session-{each.code}"
-        yield Finding(code, _SEVERITIES[each.code], each.path, each.message, remedy)
+        code, severity = f"session-{each.code}", _SEVERITIES[each.code]
+        repair = partial(healing.told, each) if each.heals else None
+        yield Finding(code, severity, each.path, each.message, each.remedy, repair=repair)
+
+
+class _Healing:
+    """What was mended of the sessions, all at once when it is first asked for."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._mended: set[Problem] | None = None
+
+    def told(self, problem: Problem) -> str:
+        """Return whether *problem* was mended, or what to do about it."""
+        if self._mended is None:
+            self._mended = set(self._state.sessions.heal())
+        return "mended" if problem in self._mended else problem.remedy
 
 
 def _private_paths(state: State) -> Iterator[Path]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from clawstate.doctor.finding import Finding
 from clawstate.errors import CorruptError, StateError
+from clawstate.health import FIX, Finding
 from clawstate.state import State
 from clawstate.state.memory_place import memory_db
 
 _DERIVED = "the word index"
 
 
-def check(state: State, *, fix: bool, deep: bool = True) -> Iterator[Finding]:
+def check(state: State, *, deep: bool = True) -> Iterator[Finding]:
     """Look at tables, blobs and the word index, at chains and at results of tools."""
     path = str(state.paths.memory_db)
     try:
@@ -25,31 +25,36 @@ def check(state: State, *, fix: bool, deep: bool = True) -> Iterator[Finding]:
     except StateError as error:
         yield Finding.of(error, path, "see the message")
         return
-    yield from _without_session(state, path, fix=fix)
+    yield from _without_session(state, path)
+
+    def rebuild() -> str:
+        state.transcripts.optimize(rebuild=True)
+        return "built anew"
+
     derived = [each for each in problems if each.startswith(_DERIVED)]
     for problem in problems:
         if problem not in derived:
             remedy = "restore the newest backup"
             yield Finding("transcript-damage", "error", path, problem, remedy)
-    remedy = "run 'clawstate doctor --fix'"
-    if fix and derived:
-        state.transcripts.optimize(rebuild=True)
-        remedy = "built anew"
     for problem in derived:
-        yield Finding("transcript-index", "warning", path, problem, remedy)
+        yield Finding("transcript-index", "warning", path, problem, FIX, repair=rebuild)
     for remark in remarks:
         # Not mended: what was said stays as it was said.
         told = "kept as it was given; leave it out when you replay the session"
         yield Finding("transcript-orphan", "warning", path, remark, told)
 
 
-def _without_session(state: State, path: str, *, fix: bool) -> Iterator[Finding]:
+def _without_session(state: State, path: str) -> Iterator[Finding]:
     try:
         found = [each for each in state.sessions.ended() if state.transcripts.held(each)]
-        gone = state.sessions.collect() if fix else frozenset()
     except StateError:
         return  # told where the sessions are looked at
+
+    def collect() -> str:
+        state.sessions.collect()
+        return "removed"
+
     for each in sorted(found):
         message = f"messages of the session {each} are left, which was removed for good"
-        remedy = "removed" if each in gone else "goes with 'clawstate sessions prune'"
-        yield Finding("transcript-without-session", "info", path, message, remedy)
+        remedy = "goes with 'clawstate sessions prune'"
+        yield Finding("transcript-without-session", "info", path, message, remedy, repair=collect)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from clawstate.doctor.finding import Finding
 from clawstate.files.mounts import mount_of, mounts_below
+from clawstate.health import Finding
 from clawstate.state import State
 
 _FOLDERS = (
