@@ -424,7 +424,7 @@ def test_the_doctor_tells_of_a_lost_key(state, home) -> None:
 def test_the_doctor_tells_what_encryption_left(state) -> None:
     """Sealed secrets under a setting that says off are told, with both ways out."""
     encrypted(state)
-    state.config.set("state.encryption.key", "off")
+    state.config.set("state.encryption.key", "off", force=True)
 
     (found,) = check(state)
 

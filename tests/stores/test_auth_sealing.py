@@ -541,7 +541,7 @@ def test_what_is_sealed_opens_though_encryption_was_turned_off_by_hand(root) -> 
     encrypted(root)
 
     with clawstate.open(root) as state:
-        state.config.set("state.encryption.key", "off")
+        state.config.set("state.encryption.key", "off", force=True)
         assert state.auth().secret("openai:default") == SECRET
         state.auth().upsert("openai:new", {**KEY, "key": "sk-clear-9876543210"})
 

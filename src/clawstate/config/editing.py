@@ -96,7 +96,8 @@ class Editor:
         def plan(loaded: Loaded) -> Planned | None:
             return plan_texts(loaded, texts, refused=refused, undoes=change.number)
 
-        undone = self.write(plan, force=True, load=self.mend)
+        # What was written here is no accident, but what it would hide or break may be.
+        undone = self.write(plan, force=True, load=self.mend, sure=force)
         if undone is None:
             raise NotFoundError("change", str(change.number), "it is undone already")
         return undone

@@ -326,6 +326,7 @@ class Config:
         *,
         force: bool,
         load: Callable[[], Loaded],
+        sure: bool | None = None,
     ) -> Change | None:
         from clawstate.config.audit import trail_in  # noqa: PLC0415 - only for writers
 
@@ -350,7 +351,7 @@ class Config:
                 planned = plan(loaded)
                 if planned is not None and agent_id is None:
                     for judge in self._judges:
-                        judge(loaded.templates, planned.templates, force)
+                        judge(loaded.templates, planned.templates, force if sure is None else sure)
                 note(loaded, None if planned is None else planned.templates)
                 return planned
 

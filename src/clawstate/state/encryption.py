@@ -157,7 +157,8 @@ class Encryption:
 
     def _set(self, choice: str) -> None:
         if self.choice != choice:
-            self._ground.config.set(SETTING, choice)
+            # Forced: it goes together with what is sealed and opened here (`setting_guards`).
+            self._ground.config.set(SETTING, choice, force=True)
 
     def _reseal(self, sealer: Sealer | None) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
         self.unlock()  # before any lock: a person may have to be asked

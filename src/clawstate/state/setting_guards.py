@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from clawstate.config.key_path import get_at, parse_key_path
+from clawstate.config.settings import ENCRYPTION_KEY
 from clawstate.errors import ConfigError, NotFoundError
 from clawstate.openclaw.owner import Era
 from clawstate.state.engines import FILE, SQLITE
@@ -21,18 +23,22 @@ NO_FILES = (
 )
 """Why records are kept in rows whatever `state.store` says, and what to do."""
 
+_OFF = ENCRYPTION_KEY.default
 _STORE, _SESSIONS = "state.store", "session.store"
 
 
 def guard_settings(ground: Ground) -> Callable[[Any, Any, bool], None]:
     """
-    Return what refuses a change of `state.store` or `session.store` that would hide records.
+    Return what refuses a change of a setting that is only half of what its command does.
 
-    It raises `ConfigError` with the command that moves them. A change of `session.store` can be
-    forced.
+    That is one of `state.store` or `session.store` that would hide records, and one of
+    `state.encryption.key` after secrets were encrypted. It raises `ConfigError` with the command.
+    All but a change of `state.store` can be forced.
     """
 
     def judge(before: Any, after: Any, force: bool) -> None:  # noqa: FBT001 - see `Judge`
+        if not force:
+            _require_same_encryption(ground, before, after)
         if ground.engines.is_moving:
             return
         if ground.owner.era is Era.SQLITE:  # there no setting counts
@@ -63,6 +69,26 @@ def _require_none(ground: Ground, old: str, new: str) -> None:
     elif ground.owner.era is Era.FILES and new == SQLITE:
         hint = f"'clawstate store migrate --to sqlite' leaves them to OpenClaw; {elsewhere(ground)}"
     raise ConfigError(_STORE, problem, hint)
+
+
+def _require_same_encryption(ground: Ground, before: Any, after: Any) -> None:
+    old, new = (str(_at(each, ENCRYPTION_KEY.path, _OFF)) for each in (before, after))
+    if old == new or not ground.vault.exists:
+        return
+    if new == _OFF:
+        problem = "would turn encryption off and leave what is encrypted as it is"
+        hint = "'clawstate auth decrypt' turns it off and writes the secrets in the clear"
+    elif old == _OFF:
+        from clawstate.state.encryption import Encryption  # noqa: PLC0415 - rarely needed
+
+        if not Encryption(ground).census().clear:
+            return  # such as a broken text, which said nothing, being mended
+        problem = "would turn encryption on and leave what is in the clear as it is"
+        hint = f"'clawstate auth encrypt --key {shlex.quote(new)}' encrypts it, and sets this"
+    else:
+        problem = f"would say that the key is kept as {new!r}, where it is not"
+        hint = f"'clawstate auth rekey --key {shlex.quote(new)}' puts it there, and sets this"
+    raise ConfigError(ENCRYPTION_KEY.path, problem, f"{hint}; --force changes the setting alone")
 
 
 def _require_no_sessions(ground: Ground) -> None:
