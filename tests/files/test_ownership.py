@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import clawstate
+from clawstate.cli.main import run
 from clawstate.doctor import examine
 from clawstate.files.atomic import create_private_file, make_private_dir, write_atomic
 from clawstate.files.lock import FileLock
@@ -230,4 +231,43 @@ def test_one_command_under_sudo_shuts_nobody_out(home):
         lambda: [each.id for each in clawstate.open(home / ".openclaw").auth().profiles()]
     )
     assert seen == "['openai:a', 'openai:b']"
+    assert foreign(home) == []
+
+
+@pytest.mark.parametrize("noun", ["memory", "transcripts"])
+def test_exported_file_is_of_the_owner_of_its_place(home, noun: str) -> None:
+    """What root exports is the user's whose directory it is, or whose file it replaces."""
+    with clawstate.open(home / "state") as state:
+        state.memory.add("tea")
+        session = state.sessions.resolve("agent:main:main").session_id
+        state.transcripts.append(session, [{"role": "user", "content": "tea"}])
+    folder, there = home.parent / "exports", home.parent / "exports/there"
+    folder.mkdir()
+    there.write_text("before")
+    os.chown(there, UID, GID)
+    (folder / "link").symlink_to("there")
+    arguments = {"memory": ["export"], "transcripts": ["export", "--session", session]}[noun]
+
+    for name in ("there", "link"):
+        assert run(["--state-dir", str(home / "state"), noun, *arguments, str(folder / name)]) == 0
+        assert (there.stat().st_uid, there.stat().st_gid) == (UID, GID)
+        assert stat.S_IMODE(there.stat().st_mode) == 0o600
+        assert "tea" in there.read_text()
+    assert run(["--state-dir", str(home / "state"), noun, *arguments, str(home / "new")]) == 0
+    assert run(["--state-dir", str(home / "state"), noun, *arguments, os.devnull]) == 0
+
+    assert foreign(home) == []
+    assert (folder / "link").is_symlink()
+    assert sorted(each.name for each in folder.iterdir()) == ["link", "there"]
+    assert stat.S_ISCHR(os.stat(os.devnull).st_mode)  # noqa: PTH116 - a device
+
+
+def test_key_file_outside_of_the_state_is_of_the_owner_of_its_place(home) -> None:
+    """A key that root makes in the directory of a user can be read by that user."""
+    with clawstate.open(home / "state") as state:
+        state.auth().upsert("openai:default", KEY)
+    key = home / "keys/new/state.key"
+
+    assert run(["--state-dir", str(home / "state"), "auth", "encrypt", "--key", f"file:{key}"]) == 0
+
     assert foreign(home) == []

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -75,27 +76,42 @@ def import_(
 @memory.command(
     examples=("clawstate memory export memories.jsonl",),
 )
-@click.argument("file", type=click.File("w", encoding="utf-8", lazy=True), default="-")
+@click.argument("file", type=click.Path(allow_dash=True), default="-")
 @click.option("--namespace", "-n", help="Only this one [all].")
 @pass_session
-def export(session: Session, /, file: IO[str], *, namespace: str | None) -> None:
-    """Write all records to FILE as JSON Lines, which 'memory import' reads; '-' is stdout."""
+def export(session: Session, /, file: str, *, namespace: str | None) -> None:
+    """
+    Write all records to FILE as JSON Lines, which 'memory import' reads; '-' is stdout.
+
+    The file is private (0600), and made whole or not at all.
+    """
     from clawstate.cli.records_view import record_document  # noqa: PLC0415
+    from clawstate.files.export_file import export_file  # noqa: PLC0415
 
     documents = map(record_document, _all(session.state.memory, namespace))
-    if session.output.as_json and getattr(file, "name", "-") in {"-", "<stdout>"}:
+    if file == "-" and session.output.as_json:
         session.output.emit({"records": list(documents)})
         return
-    written = 0
-    for document in documents:
-        file.write(safe_json(json.dumps(document, ensure_ascii=False), "utf-8") + "\n")
-        written += 1
-    file.close() if getattr(file, "name", "-") not in {"-", "<stdout>"} else file.flush()
-    name = str(getattr(file, "name", "-"))
+    lines = (safe_json(json.dumps(each, ensure_ascii=False), "utf-8") for each in documents)
+    if file == "-":
+        sys.stdout.flush()
+        written = _write(lines, sys.stdout.buffer)
+    else:
+        with export_file(Path(file)) as out:
+            written = _write(lines, out)
     if session.output.as_json:
-        session.output.emit({"exported": written, "path": name})
+        session.output.emit({"exported": written, "path": file})
     else:
         session.output.say(f"exported {counted(written, 'record')}")
+
+
+def _write(lines: Iterable[str], out: BinaryIO) -> int:
+    written = 0
+    for line in lines:
+        out.write(line.encode() + b"\n")
+        written += 1
+    out.flush()
+    return written
 
 
 def _all(store: Memory, namespace: str | None) -> Iterator[MemoryRecord]:

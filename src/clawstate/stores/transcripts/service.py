@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, TypeAlias
 from clawstate.arguments import require_count, require_text
 from clawstate.clock import Clock, from_iso, system_clock, to_ms
 from clawstate.errors import InvalidError
+from clawstate.files.export_file import export_file
 from clawstate.files.json_text import dump_compact
 from clawstate.files.whole_text import require_whole
 from clawstate.records.contract import ANY, Mark
@@ -19,7 +20,7 @@ from clawstate.secret_rules import without_secrets
 from clawstate.stores.transcripts import pruning, queries
 from clawstate.stores.transcripts.contract import Bounds, Scored, TranscriptLog, Turn
 from clawstate.stores.transcripts.entries import entries_of, header_of, require_session_id
-from clawstate.stores.transcripts.exporting import private_file, write_lines
+from clawstate.stores.transcripts.exporting import write_lines
 from clawstate.stores.transcripts.importing import Reading, batches
 from clawstate.stores.transcripts.snippets import snippet
 from clawstate.stores.transcripts.values import Found, Held, Imported, Message, Problem
@@ -258,7 +259,7 @@ class Transcripts:
         `NotFoundError` for a session without a transcript.
         """
         if isinstance(out, Path | str):
-            with private_file(Path(out)) as file:
+            with export_file(Path(out)) as file:
                 return self.export(session_id, file, redact=redact)
         with self._log.lines(require_session_id(session_id)) as lines:
             return write_lines(map(_masked, lines) if redact else lines, out) - 1
