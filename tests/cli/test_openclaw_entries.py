@@ -105,3 +105,19 @@ def test_an_import_from_the_state_itself_says_so(cli, tmp_path) -> None:
     assert told.json["sourceIsState"] is True
     assert "ElsewhereWarning" not in done.err
     assert digests(tmp_path / "state") == before
+
+
+def test_a_transcript_that_was_not_taken_over_is_named(cli, tmp_path, clock) -> None:
+    """`show` and `search` say that OpenClaw has messages, and the command that takes them over."""
+    OpenClawDatabases(tmp_path / "state", clock()).everything()
+    command = f"clawstate import openclaw {tmp_path / 'state'}"
+
+    shown = cli("transcripts", "show", "agent:main:main")
+    searched = cli("transcripts", "search", "crab")
+
+    assert (shown.code, command in shown.out) == (0, True)
+    assert (searched.code, command in searched.out) == (0, True)
+    for asked in (("show", "agent:main:main"), ("search", "crab")):
+        assert cli("transcripts", *asked, "--json").json["notTakenOver"]["command"] == command
+    cli("import", "openclaw", tmp_path / "state")
+    assert "notTakenOver" not in cli("transcripts", "show", "agent:main:main", "--json").json

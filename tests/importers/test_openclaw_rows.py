@@ -492,3 +492,57 @@ def test_no_remark_about_rows_holds_a_secret(home, state) -> None:
 
     assert report.has_failed()
     assert not [secret for secret in SECRETS if secret in repr(report)]
+
+
+def test_a_transcript_in_a_file_and_in_a_database_is_taken_once(tmp_path, clock) -> None:
+    """Half-way through OpenClaw's upgrade a topic is in both: it is one transcript, by its ids."""
+    made = OpenClawDatabases(tmp_path / "openclaw", clock())
+    made.session("work", "agent:work:main", THREE)
+    lines = made.events(THREE, ["about seven", "an answer"])
+    made.transcript("work", THREE, lines)
+    later = json.dumps({**json.loads(lines[-1]), "id": "later", "parentId": None})
+    folder = "agents/work/sessions"
+    made.file(f"{folder}/{THREE}-topic-7%2F1.jsonl", "\n".join([*lines, later]) + "\n")
+    made.file(f"{folder}/{THREE}-topic-8.jsonl", json.dumps({**json.loads(later), "id": "other"}))
+
+    with clawstate.open(tmp_path / "state", clock=clock) as state:
+        tried = import_openclaw(state, made.root, kinds=["transcripts"], dry_run=True)
+        first = import_openclaw(state, made.root, kinds=["transcripts"])
+        again = import_openclaw(state, made.root, kinds=["transcripts"])
+        held = {each.session_id: each.count for each in state.transcripts.sessions()}
+
+    assert held == {THREE: 3, f"{THREE}-topic-8": 1}
+    assert (first.counts["transcripts"].new, first.counts["transcripts"].unchanged) == (4, 2)
+    assert tried.counts == first.counts
+    assert again.counts["transcripts"].unchanged == 6
+    assert not first.has_failed()
+
+
+@pytest.mark.parametrize("place", ["file", "database"])
+def test_an_entry_that_was_changed_in_place_is_kept_as_both(tmp_path, clock, place) -> None:
+    """What it was and what it became are both here; it is told once, and never as a failure."""
+    made = OpenClawDatabases(tmp_path / "openclaw", clock())
+    lines = made.events(ONE, ["hello", "an answer"])
+    changed = [*lines[:-1], lines[-1].replace("an answer", "a better answer")]
+
+    def keep(texts: list[str]) -> None:
+        if place == "file":
+            made.file(f"agents/main/sessions/{ONE}.jsonl", "\n".join(texts) + "\n")
+            return
+        made.agent("main", "DELETE FROM transcript_events WHERE session_id = ?", (ONE,))
+        made.transcript("main", ONE, texts)
+
+    with clawstate.open(tmp_path / "state", clock=clock) as state:
+        keep(lines)
+        import_openclaw(state, made.root, kinds=["transcripts"])
+        keep(changed)
+        tried = import_openclaw(state, made.root, kinds=["transcripts"], dry_run=True)
+        second = import_openclaw(state, made.root, kinds=["transcripts"])
+        third = import_openclaw(state, made.root, kinds=["transcripts"])
+        texts = [each.text for each in state.transcripts.messages(ONE)]
+
+    assert texts == ["hello", "an answer", "a better answer"]
+    assert tried.counts == second.counts
+    assert (second.counts["transcripts"].changed, second.counts["transcripts"].failed) == (1, 0)
+    assert ["changed in place" in each.message for each in second.remarks] == [True]
+    assert (third.counts["transcripts"].unchanged, third.remarks) == (2, [])

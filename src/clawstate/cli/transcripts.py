@@ -98,7 +98,7 @@ def show(
     """Print the messages of the session KEY; on a terminal the newest 50."""
     from clawstate.cli.transcripts_view import message_document, message_lines  # noqa: PLC0415
 
-    chosen = session_of(session, key, session_id)
+    chosen = readable_session_of(session, key, session_id)
     shown = limit
     if limit is None and not session.output.as_json and sys.stdout.isatty():
         shown = _ON_TERMINAL
@@ -109,9 +109,9 @@ def show(
         more = f"--after {found[-1].id}" if after else f"--before {found[0].id}"
         lines.append(style(f"of {left + len(found):,}; more: {more}", dim=True))
     empty = "no messages here" if store.count(chosen) else "no messages yet"
-    session.output.emit(
-        {"messages": [message_document(each) for each in found]}, *(lines or [empty])
-    )
+    document, told = waiting_in(session, chosen)
+    document["messages"] = [message_document(each) for each in found]
+    session.output.emit(document, *(lines or [empty]), *told)
 
 
 @transcripts.command(
@@ -145,11 +145,12 @@ def search(
     """
     from clawstate.cli.transcripts_view import found_document, found_lines  # noqa: PLC0415
 
-    chosen = session_of(session, key, session_id) if key or session_id else None
+    chosen = readable_session_of(session, key, session_id) if key or session_id else None
     found = session.state.transcripts.search(text, chosen, **settings)
     lines = [line for each in found for line in found_lines(each)]
-    document = {"results": [found_document(each) for each in found]}
-    session.output.emit(document, *(lines or ["nothing found"]))
+    document, told = ({}, []) if found else waiting_in(session, chosen)
+    document["results"] = [found_document(each) for each in found]
+    session.output.emit(document, *(lines or ["nothing found"]), *told)
 
 
 @transcripts.command()
@@ -176,6 +177,39 @@ def session_of(
     sessions = store_of(session)
     entry = sessions.resolve(str(key)) if make else sessions.require(str(key))
     return entry.session_id
+
+
+def readable_session_of(session: Session, key: str | None, session_id: str | None) -> str:
+    """Return what `session_of` gives, also for a session that OpenClaw alone has."""
+    from clawstate.errors import NotFoundError  # noqa: PLC0415 - see `NOUNS`
+
+    try:
+        return session_of(session, key, session_id)
+    except NotFoundError:
+        from clawstate.cli.openclaw_entries import their_session  # noqa: PLC0415
+
+        if (theirs := their_session(session, str(key))) is None:
+            raise
+        return theirs.entry.session_id
+
+
+def waiting_in(session: Session, session_id: str | None) -> tuple[dict[str, Any], list[str]]:
+    """Return what tells programs and people of a transcript of OpenClaw that is not here."""
+    if not session.state.owner.is_openclaw:
+        return {}, []
+    from clawstate.state.openclaw_messages import waiting  # noqa: PLC0415 - see `NOUNS`
+
+    store = session.state.transcripts
+    found = next(iter(waiting(session.state.ground, store, session_id)), None)
+    if found is None:
+        return {}, []
+    document = {
+        "sessionId": found.session_id,
+        "transcript": found.place,
+        "command": found.command,
+        "message": found.sentence,
+    }
+    return {"notTakenOver": document}, [style(found.sentence, fg="yellow")]
 
 
 def _given() -> list[Any]:

@@ -8,6 +8,7 @@ from clawstate.errors import CorruptError, StateError
 from clawstate.health import FIX, Finding
 from clawstate.state import State
 from clawstate.state.memory_place import memory_db
+from clawstate.state.openclaw_messages import utf16_transcripts
 
 _DERIVED = "the word index"
 
@@ -15,6 +16,9 @@ _DERIVED = "the word index"
 def check(state: State, *, deep: bool = True) -> Iterator[Finding]:
     """Look at tables, blobs and the word index, at chains and at results of tools."""
     path = str(state.paths.memory_db)
+    for each in utf16_transcripts(state.paths.root):
+        remedy = "save it as UTF-8; neither OpenClaw nor clawstate reads it"
+        yield Finding("transcript-encoding", "warning", str(each), "is UTF-16", remedy)
     try:
         path = str(memory_db(state.ground))
         problems = state.transcripts.findings(deep=deep)

@@ -7,6 +7,7 @@ from typing import Any
 
 from clawstate.errors import InvalidError
 
+_ENOUGH = 4  # bytes
 _PROBLEM = "holds half a surrogate pair, which no file can hold"
 _HINT = "decode the bytes with errors='replace'"
 
@@ -18,6 +19,15 @@ def is_utf8(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def is_utf16(start: bytes) -> bool:
+    """Tell whether a file of text that begins with *start* is UTF-16, with or without a mark."""
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return True
+    # Text of JSON begins with ASCII: one byte of each pair is zero then.
+    pair = start[:2]
+    return len(start) >= _ENOUGH and pair.count(0) == 1 and start[:4:2].count(0) in {0, 2}
 
 
 def require_whole(name: str, value: Any) -> None:

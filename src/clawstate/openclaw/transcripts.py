@@ -74,6 +74,21 @@ class Transcripts:
         ):
             yield self._event(session_id, seq, text, packed, size)
 
+    def is_cold(self, session_id: str) -> bool:
+        """Tell whether all of the transcript of a session lies in a cold archive."""
+        return self._first_seq(session_id) is None
+
+    def last_id(self, session_id: str) -> str | None:
+        """Return the id of the last event of a session, if it has one that can be read."""
+        where = "WHERE session_id = ? ORDER BY seq DESC LIMIT 1"
+        columns = ("seq", "event_json", "event_zstd", "event_utf8_bytes")
+        for row in self._snapshot.rows(_EVENTS, columns, where=where, given=(session_id,)):
+            line = self._event(session_id, *row)
+            event = None if line.error else parse_json(line.text, path=self._path)
+            if isinstance(event, dict) and event.get("type") != "session":
+                return event["id"] if isinstance(event.get("id"), str) else None
+        return None
+
     def archives(self) -> tuple[Archive, ...]:
         """Return the transcripts of sessions that were deleted or reset."""
         rows = self._snapshot.rows(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import replace as replace_in
 from pathlib import Path
 from typing import Any
 
 from clawstate.config.overrides import agent_entries
-from clawstate.errors import InvalidError
+from clawstate.errors import ElsewhereWarning, InvalidError, StateError
 from clawstate.files.paths import normalise_agent_id
 from clawstate.importers.openclaw.channels import take_channels
 from clawstate.importers.openclaw.configuration import read_values, take_configuration
@@ -77,6 +79,8 @@ def import_openclaw(
         rows = documents(source, databases, report, now=state.ground.clock(), wanted=wanted)
         job = _job(Job(source, state, rows, report, settings, databases=databases), progress)
         report.is_home = job.is_home()
+        if report.is_home:
+            _open_silently(state)
         for kind, take in _steps(job).items():
             if kind in wanted:
                 take()
@@ -127,6 +131,15 @@ def _steps(job: Job) -> Mapping[str, Callable[[], None]]:
         "dedupe": lambda: take_marks(job),
         SECRETS: lambda: take_secrets(job),
     }
+
+
+def _open_silently(state: State) -> None:
+    """Open the stores whose records lie in OpenClaw's databases: they are taken over just now."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ElsewhereWarning)
+        for name in ("auth", "sessions", "device_auth", "devices"):
+            with suppress(StateError):  # told of the kind that needs it
+                getattr(state, name)
 
 
 def _default_agent(values: Mapping[str, Any]) -> str:

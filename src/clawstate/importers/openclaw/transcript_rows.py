@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from clawstate.errors import MissingExtraError, StateError
+from clawstate.importers.openclaw.changed_entries import take_changed, take_lines
 from clawstate.importers.openclaw.databases import AgentRows
 from clawstate.importers.openclaw.fates import counted
 from clawstate.importers.openclaw.job import Job
@@ -33,22 +35,25 @@ def take_rows(job: Job, known: Known) -> None:
             with job.counted_failure(KIND, each.path):
                 for session_id in each.transcripts.sessions():
                     place = f"{each.path}#transcript_events/{session_id}"
-                    lines = each.transcripts.lines(session_id)
+                    lines = partial(each.transcripts.lines, session_id)
                     bring(job, place, usable_id(session_id), lines, known)
                 _take_archives(job, each, known)
 
 
-def bring(job: Job, place: str, session_id: str, found: Iterable[Line], known: Known) -> None:
+def bring(
+    job: Job, place: str, session_id: str, found: Callable[[], Iterable[Line]], known: Known
+) -> None:
     """Add the lines *found* at *place* to the session, and count them."""
     with job.counted_failure(KIND, place):
-        lines = _Texts(job, found)
-        if job.dry_run:
-            now = job.state.ground.clock()
-            imported = known.tried(job.state.transcripts, session_id, lines, now=now)
-        else:
-            imported = job.state.transcripts.import_lines(session_id, lines)
-        count(job, place, imported)
+        lines = _Texts(job, found())
+        imported = take_lines(job, session_id, lines, known)
+        again = partial(_texts, job, found)
+        count(job, place, take_changed(job, place, session_id, imported, again=again, known=known))
         lines.tell(place)
+
+
+def _texts(job: Job, found: Callable[[], Iterable[Line]]) -> Iterable[str]:
+    return _Texts(job, found())
 
 
 def count(job: Job, place: str, imported: Imported) -> None:
@@ -92,7 +97,8 @@ def _take_archives(job: Job, rows: AgentRows, known: Known) -> None:
         place = f"{rows.path}#{archive.name}"
         if job.settings.archives:
             session_id = usable_id(archive.name.replace(".jsonl", "", 1).removesuffix(PACKED))
-            bring(job, place, session_id, rows.transcripts.archived_lines(archive), known)
+            lines = partial(rows.transcripts.archived_lines, archive)
+            bring(job, place, session_id, lines, known)
         else:
             job.report.skipped(KIND, place, _ARCHIVED)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import partial
 from typing import Any, BinaryIO
 
 from clawstate.errors import StateError
 from clawstate.files.damaged_line import split_damaged
+from clawstate.importers.openclaw.changed_entries import take_changed, take_lines
 from clawstate.importers.openclaw.discovery import Found, Role
 from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.transcript_rows import (
@@ -17,12 +19,14 @@ from clawstate.importers.openclaw.transcript_rows import (
     bring,
     count,
     take_rows,
+    usable_id,
 )
 from clawstate.importers.openclaw.trial import Known
 from clawstate.importers.regular_file import unreadable
 from clawstate.importers.transcript_header import session_named_in
 from clawstate.openclaw.transcripts import archived_file_lines
 from clawstate.stores.sessions.entry import is_session_id
+from clawstate.stores.sessions.transcript_names import TOPIC, session_of_name
 from clawstate.stores.transcripts.importing import read_lines
 
 KIND = "transcripts"
@@ -57,7 +61,7 @@ def take_transcripts(job: Job) -> None:
         if not job.settings.archives:
             job.report.skipped(KIND, found.path, _ARCHIVED)
         elif found.path.endswith(PACKED):
-            lines = archived_file_lines(job.source.file(found.path))
+            lines = partial(archived_file_lines, job.source.file(found.path))
             bring(
                 job, found.path, session_of(found, claims, job).removesuffix(PACKED), lines, known
             )
@@ -81,12 +85,31 @@ def session_of(found: Found, claims: Claims, job: Job) -> str:
     named = None if archived else _named_inside(found, job)
     if named is not None and is_session_id(named):
         return named
-    if is_session_id(wanted):
-        return wanted
-    # A topic may hold what an id cannot.
-    start = stem.partition("-topic-")[0]
-    digest = hashlib.sha256(wanted.encode(errors="surrogateescape")).hexdigest()[:16]
-    return f"{start}-topic-{digest}" if is_session_id(start) and len(start) < 100 else digest
+    return _whole_session(found, stem, job) or session_of_name(wanted)
+
+
+def _whole_session(found: Found, stem: str, job: Job) -> str | None:
+    """Return the session in a database that the file of a topic is of: it took the file over."""
+    start, is_topic, _ = stem.partition(TOPIC)
+    if not is_topic:
+        return None
+    for rows in job.databases.agents:
+        if rows.agent == found.owner and start in rows.transcripts.sessions():
+            there = _ids(line.text for line in rows.transcripts.lines(start) if not line.error)
+            with job.source.open(found.path) as stream:
+                if not there.isdisjoint(_ids(read_lines(stream))):
+                    return usable_id(start)
+    return None
+
+
+def _ids(lines: Iterable[str | bytes]) -> set[str]:
+    found: set[str] = set()
+    for line in lines:
+        with suppress(ValueError, RecursionError):
+            entry = json.loads(line)
+            if isinstance(entry, dict) and entry.get("type") != "session":
+                found.add(str(entry.get("id", "")))
+    return found - {""}
 
 
 def _named_inside(found: Found, job: Job) -> str | None:
@@ -119,12 +142,10 @@ def _entries(job: Job, found: Found) -> Iterator[dict[str, Any]]:
 def _take(job: Job, found: Found, session_id: str, known: Known) -> None:
     with job.source.open(found.path) as stream:
         lines = _Lines(job, found, stream)
-        if job.dry_run:
-            imported = known.tried(
-                job.state.transcripts, session_id, lines, now=job.state.ground.clock()
-            )
-        else:
-            imported = job.state.transcripts.import_lines(session_id, lines)
+        imported = take_lines(job, session_id, lines, known)
+        stream.seek(0)
+        again = partial(read_lines, stream)
+        imported = take_changed(job, found.path, session_id, imported, again=again, known=known)
     count(job, found.path, imported)
     if lines.is_unfinished:
         job.report.skipped(KIND, found.path, _UNFINISHED)

@@ -10,7 +10,7 @@ from clawstate.files.json_text import dump_compact
 from clawstate.records.contract import Json
 from clawstate.stores.transcripts import Transcripts
 from clawstate.stores.transcripts.importing import Reading
-from clawstate.stores.transcripts.values import Imported, Message
+from clawstate.stores.transcripts.values import CONTRADICTION, Imported, Message
 
 _PAGE = 1000
 
@@ -44,7 +44,7 @@ class Known:
             elif known[name] == digest:
                 kept += 1
             else:
-                reading.problem(number, f"another entry has its id {name!r}")
+                reading.problem(number, f"{CONTRADICTION} {name!r}")
         return Imported(added, kept, tuple(reading.problems))
 
 

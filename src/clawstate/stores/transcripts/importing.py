@@ -17,7 +17,7 @@ from typing import BinaryIO
 from clawstate.errors import CorruptError, InvalidError
 from clawstate.files.damaged_line import split_damaged
 from clawstate.files.json_text import dump_compact, parse_json
-from clawstate.files.whole_text import is_utf8
+from clawstate.files.whole_text import is_utf8, is_utf16
 from clawstate.records.contract import Json
 from clawstate.stores.transcripts.contract import Batch
 from clawstate.stores.transcripts.entries import (
@@ -71,6 +71,9 @@ class Reading:
     def entries(self, lines: Iterable[str | bytes]) -> Iterator[tuple[int, Entry]]:
         """Give the entries of *lines* with their numbers; what cannot be read is a problem."""
         for number, line in enumerate(lines, start=1):
+            if number == 1 and isinstance(line, bytes) and is_utf16(line):
+                self.problem(number, "the file is UTF-16, which no transcript is; save it as UTF-8")
+                return
             for text, value in self._records(line, number):
                 try:
                     entry = self._entry(text, value)

@@ -11,6 +11,7 @@ from clawstate.records.contract import Json, Mark
 from clawstate.stores.transcripts import tool_calls
 from clawstate.stores.transcripts.contract import Batch, BatchResult, Turn
 from clawstate.stores.transcripts.entries import Entry, new_id
+from clawstate.stores.transcripts.values import CONTRADICTION
 
 _LOOKED_BACK = 1_000  # entries in which a result finds its call
 
@@ -92,7 +93,7 @@ def merge(session: Session, batch: Batch, insert: Callable[[Entry], object]) -> 
             elif same_line(old, entry):
                 kept += 1
             else:
-                problems.append((number, f"another entry has its id {entry.id!r}"))
+                problems.append((number, f"{CONTRADICTION} {entry.id!r}"))
         except InvalidError as error:
             problems.append((number, error.problem))
     return BatchResult(added, kept, tuple(problems))

@@ -89,6 +89,10 @@ class Held:
     updated_at: float
 
 
+CONTRADICTION = "another entry has its id"
+"""How the message of a problem begins whose entry differs from the one of its id."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A line of an import that was passed over, by its number from 1."""
