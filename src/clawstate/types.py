@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from clawstate.stores.pairing.request import PairingRequest
     from clawstate.stores.sessions.archive import Archived
     from clawstate.stores.sessions.entry import SessionEntry
-    from clawstate.stores.sessions.problems import Problem as SessionProblem
     from clawstate.stores.sessions.selection import Pruned
     from clawstate.stores.transcripts.values import Found, Held, Message
     from clawstate.stores.transcripts.values import Imported as TranscriptImport
@@ -77,7 +76,6 @@ __all__ = [
     "Profile",
     "Pruned",
     "SessionEntry",
-    "SessionProblem",
     "Standing",
     "StatePaths",
     "Token",
@@ -122,7 +120,6 @@ _HOMES = {
     "Profile": "clawstate.stores.auth.credentials",
     "Pruned": "clawstate.stores.sessions.selection",
     "SessionEntry": "clawstate.stores.sessions.entry",
-    "SessionProblem": "clawstate.stores.sessions.problems:Problem",
     "Standing": "clawstate.stores.auth.standing",
     "StatePaths": "clawstate.files.paths",
     "Token": "clawstate.stores.auth.credentials",

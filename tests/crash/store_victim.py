@@ -46,7 +46,7 @@ def resolve(state):
     state.sessions.update("a", {"n": 1})
     state.sessions.delete("a")
     state.sessions.restore("a")
-    state.sessions.heal()
+    state.sessions.repair()
 
 
 def approve(state):

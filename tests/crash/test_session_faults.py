@@ -55,7 +55,7 @@ try:
             sessions.update_store(lambda entries: (entries.pop(a), entries[b].update(n=7)))
             print("ACK", True)
         case "heal":
-            print("ACK", len(sessions.heal()))
+            print("ACK", len(sessions.repair()))
 except StateError as error:
     print("ERR", error)
 print("END")
@@ -143,9 +143,9 @@ def strange(root, store, action, before, lines):
     """Tell what is wrong with the sessions after a kill, as the next program finds them."""
     try:
         with opened(root, store) as state:
-            state.sessions.heal()
+            state.sessions.repair()
             found = contents(state)
-            left = [f"{each.code} {each.message}" for each in state.sessions.problems()]
+            left = [f"{each.code} {each.message}" for each in state.sessions.check()]
             state.sessions.resolve("next")
             state.sessions.update("c", {"n": 9})
             after = contents(state)[0]

@@ -116,9 +116,9 @@ def test_many_profiles_at_once_are_old_or_new(victim, tmp_path) -> None:
         ]
         with clawstate.open(root, store="file", clock=ManualClock(LATER)) as state:
             seen = {each.fields["n"] for each in state.sessions.entries()}
-            state.sessions.heal()
-            if len(seen) != 1 or state.sessions.problems():
-                problems.append(f"healed, it is {seen} and {state.sessions.problems()[:1]}")
+            state.sessions.repair()
+            if len(seen) != 1 or state.sessions.check():
+                problems.append(f"healed, it is {seen} and {state.sessions.check()[:1]}")
         stray = [each.name for each in root.rglob("*.tmp") if "profile" in each.parts]
         return [*problems, *stray]
 

@@ -89,7 +89,7 @@ def read(root):
             out = io.BytesIO()
             store.export(held.session_id, out)
             sessions[held.session_id] = re.sub(rb'"cwd":"[^"]*"', b"", out.getvalue())
-        return sessions, store.findings()
+        return sessions, [each.message for each in store.check()]
     finally:
         store.close()
 
@@ -147,7 +147,7 @@ def barred(root, action):
             ids = store.append("a", turn, turn="t1", strict=True)
             if [each.id for each in store.messages("a", limit=4)] != ids:
                 return ["the repeated turn is not the last"]
-        wrong = store.findings()
+        wrong = [each.message for each in store.check()]
         grown = store.count("b") - count
     except StateError as error:
         return [f"the next writer: {error}"]

@@ -159,7 +159,7 @@ CALLS |= {
     "sessions.update": lambda s: s.sessions.update(MAIN, {"oursNote": "seen"}),
     "sessions.update_store": lambda s: s.sessions.update_store(_store),
     "sessions.change_all": lambda s: s.sessions.change_all(lambda entries: (entries, None)),
-    "sessions.heal": lambda s: s.sessions.heal(),
+    "sessions.repair": lambda s: s.sessions.repair(),
     "sessions.prune": lambda s: s.sessions.prune(),
     "sessions.reset": lambda s: s.sessions.reset(s.sessions.resolve(f"{KEY}:reset").session_key),
     "transcripts.append": _message,

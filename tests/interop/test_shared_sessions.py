@@ -124,7 +124,7 @@ def test_both_keep_what_the_other_does_not_know(sessions, ask, path) -> None:
         f"{who}{n}" for who in ("ours", "node") for n in range(4)
     }
     assert times == sorted(times)
-    assert sessions.problems() == ()
+    assert sessions.check() == ()
 
 
 def test_an_entry_is_saved_as_openclaw_saves_it(ask, path) -> None:

@@ -275,7 +275,7 @@ def test_the_memory_does_not_mind_its_guest(state) -> None:
     for _ in range(30):
         state.transcripts.append("s", {"role": "user", "content": "hello again lobster"})
         state.memory.add("one more lobster")
-    found = state.memory.findings(deep=True), state.transcripts.findings(deep=True)
+    found = state.memory.findings(deep=True), state.transcripts.check(deep=True)
 
     assert found == ([], [])
     assert len(state.memory.search("lobster", mode="words", k=50)) == 31

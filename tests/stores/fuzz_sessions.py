@@ -69,13 +69,13 @@ def one_input(data: bytes) -> None:
     for call in (
         sessions.entries,
         lambda: sessions.get(key),
-        sessions.problems,
+        sessions.check,
         lambda: sessions.update(key, {"n": 1}),
         lambda: sessions.resolve("k"),
         lambda: sessions.prune(max_entries=3),
         lambda: sessions.delete("k"),
         lambda: sessions.restore("k"),
-        sessions.heal,
+        sessions.repair,
     ):
         try:
             call()

@@ -241,6 +241,6 @@ def test_profiles_behind_a_link_are_no_sessions(root, tmp_path) -> None:
         assert state.sessions.get("k") is None
         assert state.sessions.entries() == ()
         with pytest.raises(StateError):
-            state.sessions.heal()
+            state.sessions.repair()
 
     assert left.exists()

@@ -146,7 +146,7 @@ class SessionMachine(RuleBasedStateMachine):
             assert entry.updated_at == self.times[key]
         archived = {(each.session_key, each.session_id) for each in self.sessions.archived()}
         assert archived == self.gone.keys()
-        assert self.sessions.problems() == ()
+        assert self.sessions.check() == ()
 
     def _archive(self, key) -> None:
         self.gone[key, self.ids.pop(key)] = self.fields.pop(key)

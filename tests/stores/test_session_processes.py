@@ -56,7 +56,7 @@ def test_many_processes_at_one_index_lose_nothing(tmp_path, store) -> None:
         assert own == left
         gone = {each.session_key for each in state.sessions.archived()}
         assert gone == {f"w{w}:{n}" for w in range(WRITERS) for n in range(0, TIMES - 5, 10)}
-        assert state.sessions.problems() == ()
+        assert state.sessions.check() == ()
 
 
 @pytest.mark.parametrize("store", ["file", "sqlite"])

@@ -60,7 +60,7 @@ def read(path):
 
 
 def codes(sessions):
-    return sorted(each.code for each in sessions.problems())
+    return sorted(each.code.removeprefix("session-") for each in sessions.check())
 
 
 def test_each_session_has_a_profile_that_says_what_the_index_says(sessions, folder) -> None:
@@ -91,7 +91,7 @@ def test_a_state_that_moved_keeps_its_sessions(sessions, state, folder, tmp_path
 
     with clawstate.open(tmp_path / "moved", clock=clock) as moved:
         assert [each.document() for each in moved.sessions.entries()] == before
-        assert moved.sessions.problems() == ()
+        assert moved.sessions.check() == ()
 
 
 def test_members_that_others_put_into_a_profile_stay(sessions, folder, clock) -> None:
@@ -154,11 +154,11 @@ def test_a_lost_index_comes_back(sessions, folder, lose, reopened) -> None:
             assert {each.session_key for each in reopened().entries()} == set(KEYS)
 
     new = reopened()
-    mended = new.heal()
+    mended = new.repair()
 
     assert mended
     assert {each.session_key: each.document() for each in new.entries()} == before
-    assert new.problems() == ()
+    assert new.check() == ()
 
 
 def test_a_new_session_does_not_hide_those_that_were_lost(sessions, folder, reopened) -> None:
@@ -183,7 +183,7 @@ def test_an_entry_that_the_index_lost_is_still_known(sessions, folder, how, reop
     match how:
         case "get":
             assert new.get("b").session_id == old["sessionId"]
-            assert new.heal()
+            assert new.repair()
             assert new.get("b").document() == old
         case "resolve":
             assert new.resolve("b").document() == old
@@ -195,7 +195,7 @@ def test_an_entry_that_the_index_lost_is_still_known(sessions, folder, how, reop
         case "delete":
             assert new.delete("b")
             assert new.restore("b").session_id == old["sessionId"]
-    assert new.problems() == ()
+    assert new.check() == ()
 
 
 def test_a_damaged_index_is_not_written_over(sessions, folder, reopened) -> None:
@@ -232,10 +232,10 @@ def test_an_older_index_takes_what_profiles_know_better(sessions, folder, reopen
     assert codes(new) == ["ahead"]
     assert new.get("b").fields["n"] == 1
     assert codes(new) == ["ahead"]
-    new.heal()
+    new.repair()
 
     assert new.get("b") == newest
-    assert new.problems() == ()
+    assert new.check() == ()
 
 
 def test_a_damaged_profile_is_kept_aside(sessions, folder) -> None:
@@ -249,7 +249,7 @@ def test_a_damaged_profile_is_kept_aside(sessions, folder) -> None:
         sessions.update("b", {"n": 2})
     assert path.read_bytes() == b"{torn"
     assert codes(sessions) == ["damaged"]
-    sessions.heal()
+    sessions.repair()
 
     assert read(path)["n"] == 2
     assert [each.read_bytes() for each in path.parent.glob(".quarantine/*")] == [b"{torn"]
@@ -285,7 +285,7 @@ def test_the_profile_of_a_deleted_session_does_not_revive_it(sessions, folder) -
 
     assert sessions.get("b") is None
     assert codes(sessions) == ["leftover"]
-    sessions.heal()
+    sessions.repair()
 
     assert not path.exists()
     assert sessions.get("b") is None
@@ -304,7 +304,7 @@ def test_a_deleted_session_stays_deleted_when_its_archive_expires(sessions, fold
 
     assert not path.exists()
     assert sessions.get("b") is None
-    assert sessions.archived() == sessions.problems() == ()
+    assert sessions.archived() == sessions.check() == ()
 
 
 @pytest.mark.parametrize(
@@ -370,7 +370,7 @@ def test_every_damaged_byte_is_met_with_the_truth(state, folder, name, reopened)
 
 
 def assert_honest(sessions, path, raw, *, may_be_mended):
-    for call in (sessions.entries, lambda: sessions.get("k"), sessions.problems):
+    for call in (sessions.entries, lambda: sessions.get("k"), sessions.check):
         with _quiet():
             try:
                 call()
@@ -424,7 +424,7 @@ def test_what_is_no_profile_is_named_and_left_alone(sessions, folder) -> None:
         (folder / "profile" / name).write_text(text)
 
     assert codes(sessions) == ["damaged", "damaged"]
-    sessions.heal()
+    sessions.repair()
 
     assert {name: (folder / "profile" / name).read_text() for name in strangers} == strangers
     assert {each.session_key for each in sessions.entries()} == set(KEYS)

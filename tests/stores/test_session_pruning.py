@@ -45,7 +45,7 @@ def test_pruning_by_age_takes_what_is_too_old(ten) -> None:
     assert keys(pruned.by_age) == keys(pruned.removed) == ["k0", "k1", "k2"]
     assert pruned.kept == 7
     assert keys(ten.entries()) == [f"k{n}" for n in range(9, 2, -1)]
-    assert ten.problems() == ()
+    assert ten.check() == ()
 
 
 def test_pruning_by_number_keeps_the_newest(ten) -> None:

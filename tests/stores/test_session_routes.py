@@ -65,7 +65,7 @@ def test_all_verbs_find_the_session_of_each_agent(sessions, root, clock) -> None
 
     assert archives.keys() == {first.session_id, second.session_id}
     assert (root / "agents/ops/sessions/sessions.json").read_bytes() == before
-    assert sessions.problems() == sessions.heal() == ()
+    assert sessions.check() == sessions.repair() == ()
 
 
 def test_pruning_holds_for_each_agent(sessions, clock) -> None:

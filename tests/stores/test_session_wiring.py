@@ -125,9 +125,9 @@ def test_opening_makes_nothing(opened, root) -> None:
     with opened() as state:
         assert state.sessions.entries() == ()
         assert state.sessions.get("k") is None
-        assert state.sessions.problems() == ()
+        assert state.sessions.check() == ()
         assert state.sessions.archived() == ()
-        assert state.sessions.heal() == ()
+        assert state.sessions.repair() == ()
         with pytest.raises(InvalidError):
             state.sessions.update("k", 5)
 

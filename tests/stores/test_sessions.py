@@ -268,7 +268,7 @@ def test_the_whole_store_changes_in_one_step(sessions, again, clock) -> None:
     assert found["c"].updated_at == clock.now - 9
     assert found["d"].session_id == "given"
     assert [each.session_id for each in sessions.archived()] == [gone.session_id]
-    assert sessions.problems() == ()
+    assert sessions.check() == ()
 
 
 def test_a_whole_change_that_fails_leaves_all_as_it_was(sessions) -> None:

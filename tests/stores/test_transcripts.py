@@ -320,7 +320,7 @@ def test_a_strict_turn_has_calls_and_results(store, turn) -> None:
     store.append("s", [said("user", "look"), *turn], strict=True)
 
     assert store.count("s") == 3
-    assert store.remarks() == []
+    assert store.check() == []
     for wrong in (turn[:1], turn[1:], [turn[1], turn[0]], [*turn, turn[1]]):
         with pytest.raises(InvalidError, match="call"):
             store.append("t", wrong, strict=True)
@@ -341,9 +341,9 @@ def test_orphans_are_kept_and_told(store) -> None:
     """Without *strict* an orphan result is kept as it came, and told afterwards."""
     (orphan,) = store.append("s", RESULT)
 
-    (remark,) = store.remarks()
-    assert orphan in remark
-    assert store.findings() == []
+    (finding,) = store.check()
+    assert orphan in finding.message
+    assert (finding.code, finding.repair) == ("transcript-orphan", None)
 
 
 def test_deleting_leaves_nothing(store) -> None:
@@ -358,7 +358,7 @@ def test_deleting_leaves_nothing(store) -> None:
     assert [each.message.session_id for each in store.search("lobster")] == ["t"]
     with pytest.raises(NotFoundError):
         store.export("s", io.BytesIO())
-    assert (store.stats()["sessions"], store.stats()["blobs"], store.findings()) == (1, 0, [])
+    assert (store.stats()["sessions"], store.stats()["blobs"], store.check()) == (1, 0, [])
     assert len(store.append("s", said("user", "anew"), turn="t1")) == 1
 
 
@@ -389,7 +389,7 @@ def test_a_fork_begins_with_what_led_to_it(store) -> None:
     store.append("f", said("assistant", "d"))
     store.delete("s")
     assert store.messages("f")[1].text == "b" * 20_000
-    assert (store.findings(), store.remarks()) == ([], [])
+    assert store.check() == []
 
 
 def test_a_fork_needs_an_entry_and_a_free_name(store) -> None:

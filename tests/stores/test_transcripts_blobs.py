@@ -96,7 +96,7 @@ def test_a_blob_goes_with_its_last_message(store) -> None:
     kept = store.stats()["blobs"]
     store.delete("b")
     assert kept > 0
-    assert (store.stats()["blobs"], store.findings()) == (0, [])
+    assert (store.stats()["blobs"], store.check()) == (0, [])
 
 
 def test_what_packs_well_is_packed(store) -> None:
@@ -130,7 +130,7 @@ def test_damage_is_told(store, state, harm) -> None:
         store.messages("s")
 
     if "[]" not in harm:
-        assert store.findings()
+        assert store.check()
 
 
 def test_nesting_is_bounded(store) -> None:

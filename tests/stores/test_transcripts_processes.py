@@ -80,7 +80,7 @@ def test_every_process_sees_turns_whole(tmp_path) -> None:
     assert {process.returncode for process in [reader, *writers]} == {0}
     with clawstate.open(root) as state:
         found = state.transcripts.messages("s")
-        damage = state.transcripts.findings() + state.transcripts.remarks()
+        damage = state.transcripts.check()
         state.transcripts.close()
     ids = [each.id for each in found]
     turns = [ids[place : place + 3] for place in range(0, len(ids), 3)]

@@ -201,4 +201,4 @@ def test_common_words_choose_nothing_in_a_large_index(store, state) -> None:
 
     assert hits == ["common word7"]
     assert len(found(store, "common", limit=5)) == 5
-    assert state.transcripts.findings() == []
+    assert state.transcripts.check() == []

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from typing import Any
 
+    from clawstate.health import Finding
     from clawstate.records.adoption import Adopted
     from clawstate.stores.sessions.archive import Archived
     from clawstate.stores.sessions.changes import StoreChange
     from clawstate.stores.sessions.entry import Document, SessionEntry
     from clawstate.stores.sessions.merging import EntryChange
-    from clawstate.stores.sessions.problems import Problem
     from clawstate.stores.sessions.selection import Pruned
     from clawstate.stores.sessions.service import Sessions
 
@@ -112,10 +112,10 @@ class AsyncSessions(_Part):
         """Let go of all that `ended` gives, and return it; each pruning does that by itself."""
         return await self._run(self._part().collect)
 
-    async def problems(self) -> tuple[Problem, ...]:
+    async def check(self) -> tuple[Finding, ...]:
         """Return what is not as it should be; nothing is changed."""
-        return await self._run(self._part().problems)
+        return await self._run(self._part().check)
 
-    async def heal(self) -> tuple[Problem, ...]:
+    async def repair(self) -> tuple[Finding, ...]:
         """Mend what loses nothing, and return what was mended."""
-        return await self._run(self._part().heal)
+        return await self._run(self._part().repair)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any, BinaryIO
 
+    from clawstate.health import Finding
     from clawstate.records.contract import Mark
     from clawstate.stores.transcripts.service import Moment, Transcripts
     from clawstate.stores.transcripts.values import Found, Held, Imported, Message
@@ -126,10 +127,6 @@ class AsyncTranscripts(_Part):
         """Await `Transcripts.export`."""
         return await self._run(self._part().export, session_id, out, redact=redact)
 
-    async def findings(self, *, deep: bool = True) -> list[str]:
+    async def check(self, *, deep: bool = True) -> list[Finding]:
         """Return what is damaged; *deep* reads every message."""
-        return await self._run(self._part().findings, deep=deep)
-
-    async def remarks(self) -> list[str]:
-        """Return what was kept as it came, but does not fit together, such as orphan results."""
-        return await self._run(self._part().remarks)
+        return await self._run(self._part().check, deep=deep)

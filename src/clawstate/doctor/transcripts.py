@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from clawstate.errors import CorruptError, StateError
-from clawstate.health import FIX, Finding
+from clawstate.health import Finding
 from clawstate.state import State
 from clawstate.state.memory_place import memory_db
 from clawstate.state.openclaw_messages import utf16_transcripts
-
-_DERIVED = "the word index"
 
 
 def check(state: State, *, deep: bool = True) -> Iterator[Finding]:
@@ -21,8 +19,7 @@ def check(state: State, *, deep: bool = True) -> Iterator[Finding]:
         yield Finding("transcript-encoding", "warning", str(each), "is UTF-16", remedy)
     try:
         path = str(memory_db(state.ground))
-        problems = state.transcripts.findings(deep=deep)
-        remarks = state.transcripts.remarks() if deep and not problems else []
+        found = state.transcripts.check(deep=deep)
     except CorruptError as error:
         yield Finding.of(error, path, "restore the newest backup")
         return
@@ -30,22 +27,7 @@ def check(state: State, *, deep: bool = True) -> Iterator[Finding]:
         yield Finding.of(error, path, "see the message")
         return
     yield from _without_session(state, path)
-
-    def rebuild() -> str:
-        state.transcripts.optimize(rebuild=True)
-        return "built anew"
-
-    derived = [each for each in problems if each.startswith(_DERIVED)]
-    for problem in problems:
-        if problem not in derived:
-            remedy = "restore the newest backup"
-            yield Finding("transcript-damage", "error", path, problem, remedy)
-    for problem in derived:
-        yield Finding("transcript-index", "warning", path, problem, FIX, repair=rebuild)
-    for remark in remarks:
-        # Not mended: what was said stays as it was said.
-        told = "kept as it was given; leave it out when you replay the session"
-        yield Finding("transcript-orphan", "warning", path, remark, told)
+    yield from found
 
 
 def _without_session(state: State, path: str) -> Iterator[Finding]:

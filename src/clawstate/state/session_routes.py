@@ -7,13 +7,13 @@ from typing import Any, TypeVar
 
 from clawstate.errors import InvalidError
 from clawstate.files.paths import normalise_agent_id, require_agent_id
+from clawstate.health import Finding
 from clawstate.interrupts import Mutex
 from clawstate.records.adoption import Adopted
 from clawstate.stores.sessions.archive import Archived
 from clawstate.stores.sessions.changes import StoreChange
 from clawstate.stores.sessions.entry import Document, SessionEntry
 from clawstate.stores.sessions.merging import EntryChange
-from clawstate.stores.sessions.problems import Problem
 from clawstate.stores.sessions.selection import Pruned
 from clawstate.stores.sessions.service import Sessions
 
@@ -159,13 +159,13 @@ class RoutedSessions(Sessions):
         """Let go of all that `ended` gives, and return it."""
         return frozenset(found for each in self._every() for found in each.collect())
 
-    def problems(self) -> tuple[Problem, ...]:
+    def check(self) -> tuple[Finding, ...]:
         """Return what is not as it should be; nothing is changed."""
-        return tuple(found for each in self._every() for found in each.problems())
+        return tuple(found for each in self._every() for found in each.check())
 
-    def heal(self) -> tuple[Problem, ...]:
+    def repair(self) -> tuple[Finding, ...]:
         """Mend what loses nothing, and return what was mended."""
-        return tuple(found for each in self._every() for found in each.heal())
+        return tuple(found for each in self._every() for found in each.repair())
 
     def _of(self, key: str) -> Sessions:
         return self._sessions(self._agent(key))

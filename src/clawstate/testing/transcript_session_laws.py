@@ -147,7 +147,7 @@ class SessionLaws(TranscriptHooks):
         for rebuild in (False, True):
             store.optimize(rebuild=rebuild)
             assert store.search("tea") == before
-        assert store.findings() == []
+        assert store.check() == []
 
     def test_what_does_not_fit_together_is_told(self, store: Transcripts) -> None:
         """Broken chains and results without calls stay as they came, and are remarks."""
@@ -162,11 +162,12 @@ class SessionLaws(TranscriptHooks):
             ],
         )
 
-        told = "\n".join(store.remarks())
+        found = store.check()
+        told = "\n".join(each.message for each in found)
 
         assert "1 messages of s follow one that is not before them" in told
         assert "1 tool results of s answer no call, the first of them b" in told
-        assert store.findings() == []
+        assert {(each.code, each.repair) for each in found} == {("transcript-orphan", None)}
 
     def test_an_export_is_of_one_moment(self, store: Transcripts, log: TranscriptLog) -> None:
         """Lines that are read while others append are those of the moment of asking."""

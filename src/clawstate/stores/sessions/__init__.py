@@ -2,8 +2,7 @@
 
 from clawstate.stores.sessions.archive import Archived
 from clawstate.stores.sessions.entry import SessionEntry
-from clawstate.stores.sessions.problems import Problem
 from clawstate.stores.sessions.selection import Maintenance, Pruned
 from clawstate.stores.sessions.service import Sessions
 
-__all__ = ["Archived", "Maintenance", "Problem", "Pruned", "SessionEntry", "Sessions"]
+__all__ = ["Archived", "Maintenance", "Pruned", "SessionEntry", "Sessions"]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from clawstate.clock import Clock, to_ms
 from clawstate.errors import CorruptError, StateError
+from clawstate.health import Finding
 from clawstate.stores.sessions.archive import Archive, Archived
 from clawstate.stores.sessions.entry import has_id, updated_ms
 from clawstate.stores.sessions.index import Found, Index, is_usable
@@ -41,14 +43,22 @@ class Health:
     mirror: Mirror
     clock: Clock
 
-    def problems(self) -> tuple[Problem, ...]:
+    def check(self) -> tuple[Finding, ...]:
         """Return what is not as it should be; nothing is changed."""
+        repairing = _Repairing(self.repair)
+        return tuple(
+            each.finding(partial(repairing.outcome, each) if each.can_repair else None)
+            for each in self.problems()
+        )
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what is not as it should be, by session."""
         if (damage := self._damage()) is not None:
             return (Problem("damaged", None, damage.path, str(damage), _FIX),)
         found = list(self.index.scan())
         return (*self._of_entries(found), *self._orphans(), *self._of_profiles(found))
 
-    def heal(self) -> tuple[Problem, ...]:
+    def repair(self) -> tuple[Problem, ...]:
         """Mend what loses nothing, and return what is no longer wrong."""
         before = self.problems()
         collection = self.index.collection
@@ -57,7 +67,7 @@ class Health:
             before = (*before, *(each for each in self.problems() if each not in before))
         self.rebuild()
         if isinstance(self.mirror, ProfileMirror) and self.mirror.files.folder.is_dir():
-            self._heal_profiles(self.mirror, [each for each in before if each.heals])
+            self._repair_profiles(self.mirror, [each for each in before if each.can_repair])
         self._drop_void()
         left = self.problems()
         return tuple(each for each in before if each not in left)
@@ -93,12 +103,12 @@ class Health:
             if not is_usable(each):
                 message = f"the session {each.key!r} has no usable sessionId"
                 remedy = "run 'clawstate sessions reset' or 'delete' with its key"
-                yield Problem("unusable", each.key, path, message, remedy, heals=False)
+                yield Problem("unusable", each.key, path, message, remedy, can_repair=False)
                 continue
             if document.get("sessionFile") is not None and has_wrong_file(self.index, each):
                 message = f"the session {each.key!r} names another file than its own; not used"
                 remedy = "goes with the next change of the session"
-                yield Problem("outside", each.key, path, message, remedy, heals=False)
+                yield Problem("outside", each.key, path, message, remedy, can_repair=False)
 
     def _orphans(self) -> Iterator[Problem]:
         if not isinstance(self.mirror, ProfileMirror):
@@ -142,7 +152,7 @@ class Health:
         try:
             profile = mirror.files.read_file(path)
         except StateError as error:
-            yield Problem("damaged", None, str(path), str(error), _LOOK, heals=False)
+            yield Problem("damaged", None, str(path), str(error), _LOOK, can_repair=False)
             return
         key = None if profile is None else profile.key
         if profile is not None and key is not None and mirror.files.path(key) == path:
@@ -151,9 +161,9 @@ class Health:
                 yield Problem("leftover", key, str(path), message, _FIX)
         elif profile is not None:
             message = "is no profile of a session"
-            yield Problem("damaged", None, str(path), message, _LOOK, heals=False)
+            yield Problem("damaged", None, str(path), message, _LOOK, can_repair=False)
 
-    def _heal_profiles(self, mirror: ProfileMirror, problems: list[Problem]) -> None:
+    def _repair_profiles(self, mirror: ProfileMirror, problems: list[Problem]) -> None:
         keys = {each.key for each in problems if each.key is not None}
         for each in problems:
             if each.code == "ahead" and each.key is not None:
@@ -178,3 +188,17 @@ class Health:
     def _drop_void(self) -> None:
         """Forget archives of sessions that never left the index, because a writer was killed."""
         self.archive.drop([each.archive for each in self.archive.records() if self.is_live(each)])
+
+
+class _Repairing:
+    """What a repair mended: all that can be, when it is first asked for one problem."""
+
+    def __init__(self, repair: Callable[[], tuple[Problem, ...]]) -> None:
+        self._repair = repair
+        self._mended: tuple[Problem, ...] | None = None
+
+    def outcome(self, problem: Problem) -> str:
+        """Return that *problem* was mended, or what to do about it."""
+        if self._mended is None:
+            self._mended = self._repair()
+        return "mended" if problem in self._mended else problem.remedy

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+
+from clawstate.health import Finding, Severity
 
 Code = Literal["damaged", "unusable", "outside", "missing", "stale", "ahead", "orphan", "leftover"]
 
@@ -27,5 +30,24 @@ class Problem:
     path: str
     message: str
     remedy: str
-    heals: bool = True
-    """Whether `heal` mends it."""
+    can_repair: bool = True
+
+    def finding(self, repair: Callable[[], str] | None) -> Finding:
+        """Return what people are told; *repair* mends it."""
+        return Finding(
+            *(f"session-{self.code}", _SEVERITIES[self.code], self.path, self.message),
+            fix=self.remedy,
+            repair=repair,
+        )
+
+
+_SEVERITIES: dict[Code, Severity] = {
+    "damaged": "error",
+    "unusable": "error",
+    "ahead": "error",
+    "orphan": "error",
+    "outside": "warning",
+    "missing": "info",
+    "stale": "info",
+    "leftover": "info",
+}

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from clawstate.arguments import require_seconds, require_text
 from clawstate.clock import Clock, system_clock
 from clawstate.errors import CorruptError, CorruptWarning, NotFoundError
+from clawstate.health import Finding
 from clawstate.records.adoption import Adopted
 from clawstate.records.contract import DELETE, Mark
 from clawstate.stores.sessions.adoption import adopting
@@ -25,7 +26,6 @@ from clawstate.stores.sessions.health import Health
 from clawstate.stores.sessions.index import Found, Index
 from clawstate.stores.sessions.merging import EntryChange, as_change
 from clawstate.stores.sessions.mirror import NOTHING, Mirror
-from clawstate.stores.sessions.problems import Problem
 from clawstate.stores.sessions.reading import has_wrong_file, read_entry
 from clawstate.stores.sessions.removal import Removal
 from clawstate.stores.sessions.selection import Limits, Maintenance, Pruned
@@ -278,13 +278,13 @@ class Sessions:
         """Let go of all that `ended` gives, and return it; each pruning does that by itself."""
         return self._upkeep.collect()
 
-    def problems(self) -> tuple[Problem, ...]:
+    def check(self) -> tuple[Finding, ...]:
         """Return what is not as it should be; nothing is changed."""
-        return self._health.problems()
+        return self._health.check()
 
-    def heal(self) -> tuple[Problem, ...]:
+    def repair(self) -> tuple[Finding, ...]:
         """Mend what loses nothing, and return what was mended."""
-        return self._health.heal()
+        return tuple(each.finding(None) for each in self._health.repair())
 
     def _completed(self, found: Found) -> SessionEntry:
         require_stored_id(found.key, found.document)

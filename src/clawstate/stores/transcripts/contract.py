@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from clawstate.health import Finding
 from clawstate.records.contract import ANY, Mark
 from clawstate.stores.transcripts.entries import Entry
 from clawstate.stores.transcripts.values import Held, Message
@@ -143,11 +144,12 @@ class TranscriptLog(Protocol):
     def stats(self) -> dict[str, int]:
         """Return counts and sizes in bytes: `sessions`, `messages`, `bytes`, and others."""
 
-    def findings(self, *, deep: bool) -> list[str]:
-        """Return what is damaged; *deep* reads every message."""
+    def check(self, *, deep: bool) -> list[Finding]:
+        """
+        Return what is damaged; *deep* reads every message.
 
-    def remarks(self) -> list[str]:
-        """Return what was kept as it came, but does not fit together."""
+        Where nothing is, also what was kept as it came but does not fit together (`remarks`).
+        """
 
     def optimize(self, *, rebuild: bool) -> None:
         """Let the words of deleted messages go; with *rebuild* make the word index anew."""

@@ -15,6 +15,7 @@ from clawstate.errors import InvalidError
 from clawstate.files.export_file import export_file
 from clawstate.files.json_text import dump_compact
 from clawstate.files.whole_text import require_whole
+from clawstate.health import Finding
 from clawstate.records.contract import ANY, Mark
 from clawstate.secret_rules import without_secrets
 from clawstate.stores.transcripts import pruning, queries
@@ -264,13 +265,13 @@ class Transcripts:
         with self._log.lines(require_session_id(session_id)) as lines:
             return write_lines(map(_masked, lines) if redact else lines, out) - 1
 
-    def findings(self, *, deep: bool = True) -> list[str]:
-        """Return what is damaged; *deep* reads every message."""
-        return self._log.findings(deep=deep)
+    def check(self, *, deep: bool = True) -> list[Finding]:
+        """
+        Return what is damaged; *deep* reads every message.
 
-    def remarks(self) -> list[str]:
-        """Return what was kept as it came, but does not fit together, such as orphan results."""
-        return self._log.remarks()
+        Also what was kept as it came, but does not fit together, such as orphan results.
+        """
+        return self._log.check(deep=deep)
 
     def optimize(self, *, rebuild: bool = False) -> None:
         """Merge the word index, which forgets deleted words; or *rebuild* it from the messages."""

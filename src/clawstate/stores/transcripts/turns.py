@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from clawstate.errors import ConflictError, InvalidError, NotFoundError
+from clawstate.health import FIX, Finding
 from clawstate.records.contract import Json, Mark
 from clawstate.stores.transcripts import tool_calls
 from clawstate.stores.transcripts.contract import Batch, BatchResult, Turn
@@ -119,6 +121,23 @@ def unknown_session(session_id: str) -> NotFoundError:
 def session_exists(session_id: str) -> InvalidError:
     """Return the error about a new session that has a transcript."""
     return InvalidError("session id", f"{session_id!r} has a transcript already")
+
+
+DAMAGE, INDEX, ORPHAN = "transcript-damage", "transcript-index", "transcript-orphan"
+"""Codes of findings: what only a backup restores, what is made anew, what came as it is."""
+
+
+def finding(
+    code: str, path: Path, sentence: str, *, rebuild: Callable[[], str] | None = None
+) -> Finding:
+    """Return what an engine found at *path*; *rebuild* makes the word index anew."""
+    if code == DAMAGE:
+        return Finding(code, "error", str(path), sentence, "restore the newest backup")
+    if code == INDEX:
+        return Finding(code, "warning", str(path), sentence, FIX, repair=rebuild)
+    # Not mended: what was said stays as it was said.
+    told = "kept as it was given; leave it out when you replay the session"
+    return Finding(code, "warning", str(path), sentence, told)
 
 
 def broken_chain(session_id: str, count: int) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from clawstate.clock import from_ms
 from clawstate.errors import ClosedError
+from clawstate.health import Finding
 from clawstate.interrupts import Mutex
 from clawstate.sqlite.words import stems
 from clawstate.stores.transcripts import tool_calls, turns
@@ -317,25 +318,12 @@ class InMemoryTranscripts:
             "bytes": sum(each.size for each in held),
         }
 
-    def findings(self, *, deep: bool) -> list[str]:  # noqa: ARG002 - nothing lies deeper here
-        """Return nothing: there is no second form of anything that could differ."""
+    def check(self, *, deep: bool) -> list[Finding]:
+        """Return what does not fit together; there is nothing that could be damaged."""
         self._require_open()
-        return []
-
-    def remarks(self) -> list[str]:
-        """Return what was kept as it came, but does not fit together."""
-        told: list[str] = []
-        for session in self._every():
-            rows = session.rows[: session.count]
-            parents = ((at, row.parent) for at, row in enumerate(rows) if row.parent is not None)
-            places = ((at, session.place(parent)) for at, parent in parents)
-            broken = sum(place is None or place >= at for at, place in places)
-            if broken:
-                told.append(turns.broken_chain(session.session_id, broken))
-            orphans = list(tool_calls.orphans((row.id, row.entry) for row in rows))
-            if orphans:
-                told.append(turns.orphan_results(session.session_id, orphans))
-        return told
+        if not deep:
+            return []
+        return [turns.finding(turns.ORPHAN, self.path, each) for each in self._remarks()]
 
     def optimize(self, *, rebuild: bool) -> None:  # noqa: ARG002 - see below
         """Do nothing: the words of what was deleted are gone with it."""
@@ -349,6 +337,20 @@ class InMemoryTranscripts:
     def _require_open(self) -> None:
         if self._closed:
             raise ClosedError("the transcripts in memory")
+
+    def _remarks(self) -> list[str]:
+        told: list[str] = []
+        for session in self._every():
+            rows = session.rows[: session.count]
+            parents = ((at, row.parent) for at, row in enumerate(rows) if row.parent is not None)
+            places = ((at, session.place(parent)) for at, parent in parents)
+            broken = sum(place is None or place >= at for at, place in places)
+            if broken:
+                told.append(turns.broken_chain(session.session_id, broken))
+            orphans = list(tool_calls.orphans((row.id, row.entry) for row in rows))
+            if orphans:
+                told.append(turns.orphan_results(session.session_id, orphans))
+        return told
 
     def _every(self) -> list[_Session]:
         self._require_open()

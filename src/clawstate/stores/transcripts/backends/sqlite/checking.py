@@ -48,16 +48,20 @@ WHERE m.parent IS NOT NULL AND NOT EXISTS (
 GROUP BY m.session
 """
 
-DERIVED = "the word index"
-"""How a finding starts that building anew will mend."""
+_INDEX = "message_words"
 
 
-def findings(connection: apsw.Connection, *, deep: bool) -> Iterator[str]:
-    """Give what is wrong with the tables; *deep* reads every message."""
-    yield from damage(connection, deep=deep)
-    yield from _counted(connection, _COUNTS)
+def check(connection: apsw.Connection, *, deep: bool) -> Iterator[tuple[str, str]]:
+    """
+    Give what is wrong with the tables, each as a code of `turns.finding` and a sentence.
+
+    *deep* reads every message.
+    """
+    for sentence in damage(connection, deep=deep):
+        yield (turns.INDEX if _INDEX in sentence else turns.DAMAGE), sentence
+    yield from _counted(connection, turns.DAMAGE, _COUNTS)
     if deep:
-        yield from _counted(connection, _WORDS)
+        yield from _counted(connection, turns.INDEX, _WORDS)
         yield from _blobs(connection)
         yield from _entries(connection)
 
@@ -95,13 +99,15 @@ def rebuild_words(connection: apsw.Connection) -> None:
                 word_index.add(connection, message.position, session.number, role, words)
 
 
-def _counted(connection: apsw.Connection, checks: dict[str, str]) -> Iterator[str]:
+def _counted(
+    connection: apsw.Connection, code: str, checks: dict[str, str]
+) -> Iterator[tuple[str, str]]:
     for sentence, sql in checks.items():
         if count := connection.execute(sql).get:
-            yield sentence.format(count)
+            yield code, sentence.format(count)
 
 
-def _blobs(connection: apsw.Connection) -> Iterator[str]:
+def _blobs(connection: apsw.Connection) -> Iterator[tuple[str, str]]:
     sql = "SELECT sha256, packed, data, size FROM message_blobs"
     bad = 0
     for sha256, packed, data, size in connection.execute(sql):
@@ -111,10 +117,10 @@ def _blobs(connection: apsw.Connection) -> Iterator[str]:
         except (DamagedValueError, UnicodeDecodeError):
             bad += 1
     if bad:
-        yield f"{bad} blobs do not hold what they are named after"
+        yield turns.DAMAGE, f"{bad} blobs do not hold what they are named after"
 
 
-def _entries(connection: apsw.Connection) -> Iterator[str]:
+def _entries(connection: apsw.Connection) -> Iterator[tuple[str, str]]:
     sql = "SELECT position, entry FROM messages WHERE NOT json_valid(entry)"
     if bad := len(connection.execute(sql).fetchall()):
-        yield f"{bad} messages are no JSON"
+        yield turns.DAMAGE, f"{bad} messages are no JSON"

@@ -8,6 +8,7 @@ from itertools import chain
 
 import apsw
 
+from clawstate.health import Finding
 from clawstate.sqlite import Database
 from clawstate.stores.transcripts import turns
 from clawstate.stores.transcripts.backends.sqlite import blobs, checking, rows, word_index
@@ -153,15 +154,16 @@ class SqliteTranscripts:
         with self._database.reading() as connection:
             return rows.stats(connection)
 
-    def findings(self, *, deep: bool) -> list[str]:
-        """Return what is damaged; *deep* reads every message."""
+    def check(self, *, deep: bool) -> list[Finding]:
+        """Return what is damaged, or does not fit together; *deep* reads every message."""
         with self._database.reading() as connection:
-            return list(checking.findings(connection, deep=deep))
-
-    def remarks(self) -> list[str]:
-        """Return what was kept as it came, but does not fit together."""
-        with self._database.reading() as connection:
-            return list(checking.remarks(connection))
+            found = list(checking.check(connection, deep=deep))
+            if deep and not found:
+                found = [(turns.ORPHAN, each) for each in checking.remarks(connection)]
+        return [
+            turns.finding(code, self.path, sentence, rebuild=self._rebuild)
+            for code, sentence in found
+        ]
 
     def optimize(self, *, rebuild: bool) -> None:
         """Merge the word index; or *rebuild* it from the messages."""
@@ -175,6 +177,10 @@ class SqliteTranscripts:
     def close(self) -> None:
         """Close the database; a call after this raises `ClosedError`."""
         self._database.close()
+
+    def _rebuild(self) -> str:
+        self.optimize(rebuild=True)
+        return "built anew"
 
     def _packed(self, entries: Iterable[Entry]) -> dict[str, Blob]:
         """Return the new blobs of *entries*: packing takes time, and no lock is held for it."""
