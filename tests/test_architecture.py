@@ -6,6 +6,7 @@ import re
 import statistics
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -166,3 +167,10 @@ def test_tests_state_their_laws() -> None:
                 text = ast.get_docstring(node)
                 assert text, f"{path.name}: {node.name}"
                 assert text.endswith("."), f"{path.name}: {node.name}"
+
+
+def test_modules_of_tests_have_names_of_their_own() -> None:
+    """No two modules of the tests share a name: all of them are imported in one run."""
+    names = [each.name for each in (ROOT / "tests").rglob("*.py") if each.stem != "conftest"]
+
+    assert [name for name, count in Counter(names).items() if count > 1] == []

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fake_model import FakeModel
-from harm import Account, examine
+from openclaw_checks import Account, examine
 from openclaw_package import FILES, SQLITE, OpenClaw, Release
 from real_state import RealState, copy_tree
 from verbs import Ours

@@ -7,8 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import library_calls
-from harm import LEGACY, RETIRED, SHARED, Account, examine, fingerprint, is_any, misplaced, touched
 from masters import Kind, Masters
+from openclaw_checks import (
+    LEGACY,
+    RETIRED,
+    SHARED,
+    Account,
+    examine,
+    fingerprint,
+    is_any,
+    misplaced,
+    touched,
+)
 from real_state import RealState
 from verbs import OWN_SETTINGS, RECIPES, Ours, VerbError
 

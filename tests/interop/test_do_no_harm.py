@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 import library_calls
 import pytest
-from harm import fingerprint
 from masters import KINDS, Kind, Masters
+from openclaw_checks import fingerprint
 from outcomes import EVERYTHING, Outcome, outcome_of, use
 from verbs import READING, unknown
 

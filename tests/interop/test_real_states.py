@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from harm import fingerprint
 from masters import KINDS, TURNS
+from openclaw_checks import fingerprint
 from verbs import MAIN
 
 import clawstate
