@@ -471,6 +471,24 @@ def test_a_record_that_lost_its_place_is_named_and_can_be_put_back(root, clock) 
         put_back(state.ground, "auth:main/profile/openai:b")
 
 
+def test_who_may_write_on_a_channel_moves_along(root, clock) -> None:
+    """Allow lists and requests of channels come with all other records, and back into files."""
+    (root / "credentials").mkdir()
+    (root / "credentials/telegram-work-allowFrom.json").write_text('{"allowFrom": ["42", "17"]}')
+    requests = {"version": 1, "requests": [{"code": "ABCD2345", "id": "42"}]}
+    (root / "credentials/telegram-pairing.json").write_text(json.dumps(requests))
+
+    there = moved(root, "sqlite", clock)
+
+    assert not [*(root / "credentials").glob("*.json")]
+    moved(root, "file", clock)
+
+    assert {each.store: each.count for each in there.moved}["channel pairing"] == 3
+    kept = json.loads((root / "credentials/telegram-work-allowFrom.json").read_text())
+    assert sorted(kept["allowFrom"]) == ["17", "42"]
+    assert json.loads((root / "credentials/telegram-pairing.json").read_text()) == requests
+
+
 @pytest.mark.parametrize("to", ["sqlite", "file"])
 def test_of_two_marks_the_later_one_counts(root, clock, to) -> None:
     """A key stays handled for as long as either engine has it, and nothing is said about it."""

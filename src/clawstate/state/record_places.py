@@ -22,6 +22,7 @@ from clawstate.stores.auth.rows import LAYOUT
 from clawstate.stores.device_auth import HELD
 from clawstate.stores.devices import DEVICES
 from clawstate.stores.pairing import ATTEMPTS, REQUESTS
+from clawstate.stores.pairing.channels import CHANNEL_KIND, channel_shape
 
 if TYPE_CHECKING:
     from clawstate.state.ground import Ground
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 CREDENTIALS, SESSIONS, ARCHIVE = "credentials", "sessions", "archived sessions"
 MARKS, NAMES = "dedupe marks", "dedupe namespaces"
 REQUESTED, DEVICE_TOKENS = "pairing requests", "device tokens"
+CHANNELS = "channel pairing"
 SESSIONS_KIND, ARCHIVE_KIND = "sessions", "session-archive"
 _AUTH, _SPACE = "auth:", "dedupe:"
 _LEDGER = Shape("imports", PurePosixPath("state/imports.json"), LEDGER_LAYOUT)
@@ -73,7 +75,7 @@ def record_places(ground: Ground) -> tuple[Place, ...]:
     if era is Era.SQLITE:
         found.append(Place(DEVICE_TOKENS, HELD, root))
     else:
-        found += credential_places(ground)
+        found += [*credential_places(ground), *_channels(ground, shared=era is Era.FILES)]
     found += [*_sessions(ground), *_dedupe(ground)]
     return tuple(found)
 
@@ -95,6 +97,15 @@ def credential_places(ground: Ground) -> Iterator[Place]:
     for name in sorted(names):
         root, path = placed(auth_profiles(ground, name), ground.paths.root)
         yield Place(CREDENTIALS, Shape(f"{_AUTH}{name}", path, LAYOUT), root, shared)
+
+
+def _channels(ground: Ground, *, shared: bool) -> Iterator[Place]:
+    root = ground.paths.root
+    names = {each.removeprefix(CHANNEL_KIND) for each in kinds(ground, CHANNEL_KIND)}
+    with suppress(OSError):
+        names |= {each.name for each in (root / "credentials").iterdir()}
+    for shape in filter(None, map(channel_shape, sorted(names))):
+        yield Place(CHANNELS, shape, root, shared)
 
 
 def _sessions(ground: Ground) -> Iterator[Place]:

@@ -9,8 +9,6 @@ where an OpenClaw that shares the directory finds them; or into the database, if
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 from clawstate.clock import from_iso
@@ -19,13 +17,12 @@ from clawstate.importers.openclaw.discovery import Found, Role
 from clawstate.importers.openclaw.fates import counted
 from clawstate.importers.openclaw.job import Job
 from clawstate.records.contract import Json, Shape
-from clawstate.records.layouts import ListLayout
 from clawstate.records.rules import is_key
+from clawstate.stores.pairing.channels import allow_shape, pairing_shape
 
 KIND = "channels"
 _TTL = 3600.0  # seconds that a request is good for
 _EVERYBODY = "*"
-_VERSION = 1
 
 
 def take_channels(job: Job) -> None:
@@ -36,34 +33,6 @@ def take_channels(job: Job) -> None:
     for found in job.of(Role.CHANNEL_PAIRING):
         with job.counted_failure(KIND, found.path):
             _add(job, found, _requests(job, found), pairing_shape(_file(found)))
-
-
-def allow_shape(file: str) -> Shape:
-    """Return the shape of the allow list in `credentials/`*file*; its keys are those allowed."""
-    return Shape(f"channel:{file}", PurePosixPath("credentials", file), _NamesLayout("allowFrom"))
-
-
-def pairing_shape(file: str) -> Shape:
-    """Return the shape of the pending requests in `credentials/`*file*, by their codes."""
-    layout = ListLayout("requests", "code", _VERSION)
-    return Shape(f"channel:{file}", PurePosixPath("credentials", file), layout)
-
-
-@dataclass(frozen=True, slots=True)
-class _NamesLayout:
-    """The member *section* is a list of names, each a record without content."""
-
-    section: str
-
-    def decode(self, document: Json) -> dict[str, Json]:
-        return {name: {} for name in _names(document, self.section)}
-
-    def encode(self, document: Json, records: Mapping[str, Json]) -> Json:
-        old = _names(document, self.section)
-        kept = [name for name in old if name in records]
-        new = [name for name in records if name not in old]
-        before = document if isinstance(document, dict) else {"version": _VERSION}
-        return {**before, self.section: [*kept, *new]}
 
 
 def _file(found: Found) -> str:
@@ -132,12 +101,3 @@ def _is_live(item: Mapping[str, Any], now: float) -> bool:
         return now - from_iso(item["createdAt"]) <= _TTL
     except InvalidError:
         return False
-
-
-def _names(document: Json, section: str) -> list[str]:
-    if document is None:
-        return []
-    found = document.get(section, []) if isinstance(document, dict) else None
-    if not isinstance(found, list):
-        raise InvalidError("document", f"holds no list {section!r}")
-    return [each for each in found if is_key(each)]

@@ -1,0 +1,67 @@
+"""Who may write to the agent on a channel, and who asked to: lists that OpenClaw has as well."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from clawstate.errors import InvalidError
+from clawstate.records.contract import Json, Shape
+from clawstate.records.layouts import ListLayout
+from clawstate.records.rules import is_key
+
+CHANNEL_KIND = "channel:"
+"""What the kinds of these records begin with; the name of their file follows."""
+
+ALLOWED, REQUESTED = "-allowFrom.json", "-pairing.json"
+"""How the names of the files end, in `credentials/`."""
+
+_FOLDER = "credentials"
+_VERSION = 1
+
+
+def allow_shape(file: str) -> Shape:
+    """Return the shape of the allow list in `credentials/`*file*; its keys are those allowed."""
+    return Shape(f"{CHANNEL_KIND}{file}", PurePosixPath(_FOLDER, file), _NamesLayout("allowFrom"))
+
+
+def pairing_shape(file: str) -> Shape:
+    """Return the shape of the pending requests in `credentials/`*file*, by their codes."""
+    layout = ListLayout("requests", "code", _VERSION)
+    return Shape(f"{CHANNEL_KIND}{file}", PurePosixPath(_FOLDER, file), layout)
+
+
+def channel_shape(file: str) -> Shape | None:
+    """Return the shape of what `credentials/`*file* holds; `None` for something else."""
+    if file.startswith(".") or "/" in file:
+        return None
+    if file.endswith(ALLOWED):
+        return allow_shape(file)
+    return pairing_shape(file) if file.endswith(REQUESTED) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _NamesLayout:
+    """The member *section* is a list of names, each a record without content."""
+
+    section: str
+
+    def decode(self, document: Json) -> dict[str, Json]:
+        return {name: {} for name in _names(document, self.section)}
+
+    def encode(self, document: Json, records: Mapping[str, Json]) -> Json:
+        old = _names(document, self.section)
+        kept = [name for name in old if name in records]
+        new = [name for name in records if name not in old]
+        before = document if isinstance(document, dict) else {"version": _VERSION}
+        return {**before, self.section: [*kept, *new]}
+
+
+def _names(document: Json, section: str) -> list[str]:
+    if document is None:
+        return []
+    found = document.get(section, []) if isinstance(document, dict) else None
+    if not isinstance(found, list):
+        raise InvalidError("document", f"holds no list {section!r}")
+    return [each for each in found if is_key(each)]
