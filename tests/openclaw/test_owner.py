@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 import clawstate
-from clawstate.openclaw.owner import Era, find_owner
+from clawstate.files.unchanged import is_settled, numbers_of
+from clawstate.openclaw import owner
+from clawstate.openclaw.owner import Era, Ownership, find_owner
 
 
 def make(root: Path, *paths: str, text: str = "{}") -> Path:
@@ -122,3 +124,64 @@ def test_an_open_state_notices_the_database_of_openclaw(tmp_path: Path, clock) -
         make(tmp_path, "state/openclaw.sqlite")
 
         assert state.owner.era is Era.SQLITE
+
+
+MOVING_IN = [
+    *("cron", "workspace", "clawdbot.json", "identity/device-auth.json", "identity/device.json"),
+    *("agents/main/agent/models.json", "agents/main/agent/openclaw-agent.sqlite"),
+    *("agents/main/sessions/x.jsonl", "agents/new/sessions/sessions.json", "memory/main.sqlite"),
+    *("state/openclaw.sqlite", "linked/openclaw.sqlite"),
+]
+
+
+@pytest.mark.parametrize("path", MOVING_IN)
+@pytest.mark.parametrize("settled", [False, True])
+def test_whose_a_directory_is_is_noticed_however_it_shows(tmp_path, path, settled) -> None:
+    """What makes a directory OpenClaw's is noticed at the next look, wherever it appears."""
+    root, elsewhere = tmp_path / "state", tmp_path / "elsewhere"
+    ownership = Ownership(root)
+    assert ownership.again().era is Era.NOBODY
+    for folder in ("identity", "agents/main/agent", "agents/main/sessions/.lastgood", "memory"):
+        (root / folder).mkdir(parents=True)
+    (root / "agents/main/sessions/y.jsonl").write_text('{"type": "session"}\n')
+    if path.startswith("linked"):
+        (root / "state").symlink_to(elsewhere)
+    assert ownership.again().era is Era.NOBODY
+    while settled and not is_settled(numbers_of(str(root))):
+        pass
+    assert ownership.again().era is Era.NOBODY
+
+    if path.startswith("linked"):
+        make(elsewhere, "openclaw.sqlite")
+    elif path == "agents/main/sessions/x.jsonl":
+        with (root / "agents/main/sessions/y.jsonl").open("a") as transcript:
+            transcript.write('{"type": "message"}\n')
+    else:
+        make(root, path)
+
+    assert ownership.again() == find_owner(root)
+    assert ownership.again().is_openclaw
+
+
+def test_a_directory_that_did_not_change_is_not_looked_through(tmp_path, monkeypatch) -> None:
+    """Whose a directory is is found out again only when a directory or the configuration moved."""
+    root = tmp_path / "state"
+    for folder in ("identity", "agents/main/agent", "state"):
+        (root / folder).mkdir(parents=True)
+    config = root / "openclaw.json"
+    config.write_text("{}")
+    ownership, searches = Ownership(root), []
+    monkeypatch.setattr(owner, "find_owner", lambda of: searches.append(of) or find_owner(of))
+    while not all(is_settled(numbers_of(str(each))) for each in (root, *root.rglob("*"))):
+        pass
+    ownership.again()
+    del searches[:]
+
+    for _ in range(3):
+        ownership.again()
+    assert searches == []
+
+    with config.open("a") as text:
+        text.write('// {"lastTouchedVersion": "1"}')
+    assert ownership.again().era is Era.FILES
+    assert len(searches) == 1

@@ -36,24 +36,27 @@ class Descriptor:
             _close_lost()
         opened = os.open if folder is None else partial(os.open, dir_fd=folder)
         # Noted by code in C: what `__del__` raises reaches nobody, and a signal may come there.
-        _open[id(self)] = note = _Note(self, _lost.append)
-        note.numbers = self._numbers
+        _open[id(self)] = note = _Note(self, _lose)
+        note.numbers = numbers = self._numbers
         try:
-            self._numbers.extend(map(opened, (path,), (flags,), (mode,)))
+            numbers.extend(map(opened, (path,), (flags,), (mode,)))
         except BaseException:
             self.close()
             raise
-        return self._numbers[0]
+        return numbers[0]
 
     def unlock(self) -> None:
         """Give back the kernel's lock on it, which a copy in a forked child would keep."""
         for number in self._numbers:
-            with contextlib.suppress(OSError):
+            try:
                 fcntl.flock(number, fcntl.LOCK_UN)
+            except OSError:
+                continue
 
     def close(self) -> None:
         """Close it if it is open."""
-        _close(self._numbers)
+        if self._numbers:
+            _close(self._numbers)
         _open.pop(id(self), None)
 
     def __enter__(self) -> int:
@@ -78,14 +81,17 @@ class _Note(weakref.ref[Descriptor]):
 
 _open: dict[int, _Note] = {}
 _lost: list[weakref.ref[Descriptor]] = []
+_lose = _lost.append
 
 
 def _close(numbers: list[int]) -> None:
     while numbers:
         # Taken out and closed in one step: a number that stayed would be somebody else's.
-        with contextlib.suppress(OSError):  # what was written is synced, or does not matter
+        try:
             for _ in map(os.close, map(list.pop, (numbers,))):
                 pass
+        except OSError:  # what was written is synced, or does not matter
+            continue
 
 
 def _close_lost() -> None:

@@ -28,6 +28,7 @@ from clawstate.files.heartbeat import heartbeat
 from clawstate.files.lock_attempt import Attempt, queue_of
 from clawstate.files.lock_options import LockOptions, lock_options
 from clawstate.files.paths import as_file_path
+from clawstate.files.queue import KernelQueue
 from clawstate.files.sidecar import Sidecar
 from clawstate.interrupts import Mutex, Use, discard_own, forget, hold, let_go
 
@@ -58,6 +59,7 @@ class FileLock:
         options: Options = None,
     ) -> None:
         self.path = as_file_path(path, "path")
+        self._name = str(self.path)
         self._options = lock_options(options)
         self._entries: dict[threading.Thread, list[_Entry]] = {}
 
@@ -125,7 +127,7 @@ class FileLock:
         thread = threading.current_thread()
         held = self._held()
         if held is None:
-            key = _lock_path(self.path), thread
+            key = _lock_path(self._name), thread
             held = _registry.get(key) or _Held(key, self.path, self._options)
         entry = _Entry(self, held, use)
         held.entries.append(entry)
@@ -231,15 +233,13 @@ class _Entry:
 class _Held:
     """A lock of one thread of this process, from before it is taken; a `Holding`."""
 
-    def __init__(
-        self, key: tuple[Path, threading.Thread], path: Path, options: LockOptions
-    ) -> None:
+    def __init__(self, key: tuple[str, threading.Thread], path: Path, options: LockOptions) -> None:
         self.thread = threading.get_ident()
         self.entries: list[_Entry] = []
         self._key = key
         self._path = path
         self._options = options
-        self._queue = queue_of(key[0])
+        self._place, self._queue = _spot(key[0])
         self._attempt: Attempt | None = None
         self._sidecar: Sidecar | None = None
         self._gate: int | None = None
@@ -305,8 +305,9 @@ class _Held:
             raise refusal
 
     def _take(self) -> None:
-        place, _ = self._key
-        make_private_dir(place.parent)
+        place = self._place
+        if not os.path.isdir(os.path.dirname(self._key[0])):  # noqa: PTH112, PTH120 - see `_lock_path`
+            make_private_dir(place.parent)
         options, started = self._options, time.monotonic()
         end = started + options.patience()
         self._attempt = Attempt(self._path, place, options.stale, started, end)
@@ -331,27 +332,28 @@ class _Held:
                 courtesy.note_release(self._gate)
 
 
-_registry: dict[tuple[Path, threading.Thread], _Held] = {}
+_registry: dict[tuple[str, threading.Thread], _Held] = {}
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_registry.clear)
 
 
-def _lock_path(path: Path) -> Path:
-    # As OpenClaw: the directory is resolved, the file is not.
+def _lock_path(path: str) -> str:
+    # As OpenClaw: the directory is resolved, the file is not. Text, not paths: this is on the way
+    # of every lock.
     folder, name = os.path.split(path)
-    return _place_in(_real_folder(folder or "."), name)
+    return f"{_real_folder(folder or '.')}{os.sep}{name}.lock"
 
 
 @lru_cache(maxsize=256)
-def _place_in(folder: str, name: str) -> Path:
-    return Path(f"{folder}{os.sep}{name}.lock")
+def _spot(place: str) -> tuple[Path, KernelQueue]:
+    path = Path(place)
+    return path, queue_of(path)
 
 
 def _real_folder(folder: str) -> str:
     """Return the directory *folder* without links; looked up again when it is another one."""
-    # Text, not paths: this is on the way of every lock.
     try:
         found = os.stat(folder)  # noqa: PTH116
     except OSError:

@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 _PROC = Path("/proc")
 _MACHINE_ID = Path("/etc/machine-id")
+_as_json = json.encoder.encode_basestring_ascii
 _STATE, _START = 0, 19  # fields of /proc/<pid>/stat, counted behind the name
 
 
@@ -51,8 +52,8 @@ class Owner:
         return f"process {self.pid}{f' on {self.host}' if foreign else ''}"
 
 
-def this_owner(now: float) -> Owner:
-    """Return the present process as an owner, with a nonce of its own."""
+def this_owner(now: float, file: tuple[int, int] | None = None) -> Owner:
+    """Return the present process as the owner of the lock file *file*, with a nonce of its own."""
     pid = os.getpid()
     return Owner(
         pid=pid,
@@ -62,12 +63,13 @@ def this_owner(now: float) -> Owner:
         boot_id=boot_id(),
         pid_namespace=_pid_namespace(pid),
         nonce=secrets.token_hex(8),
+        file=file,
     )
 
 
 def payload_of(owner: Owner) -> bytes:
     """Return the text of a sidecar: always of the same length for the same owner."""
-    last = f',\n  "nonce": {json.dumps(owner.nonce)}' if owner.nonce is not None else ""
+    last = f',\n  "nonce": {_as_json(owner.nonce)}' if owner.nonce is not None else ""
     if owner.file is not None:
         last += f',\n  "device": {owner.file[0]},\n  "inode": {owner.file[1]}'
     moment = to_iso(owner.created_at or 0.0)

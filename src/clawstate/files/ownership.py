@@ -27,19 +27,23 @@ def is_root() -> bool:
 
 
 def give_to_owner(
-    descriptor: int, folder: int | str | Path, *, replaced: os.stat_result | None = None
+    descriptor: int,
+    folder: int | str | Path,
+    *,
+    replaced: os.stat_result | None = None,
+    found: os.stat_result | None = None,
 ) -> None:
     """
     Give the new file of *descriptor* to the owner of *replaced*, or else of the directory *folder*.
 
-    Does nothing unless we are root. Where root may not do that either, as on a network file system,
-    the file stays root's; `doctor` finds it.
+    *found* is what the file is, if that is known. Does nothing unless we are root. Where root may
+    not do that either, as on a network file system, the file stays root's; `doctor` finds it.
     """
     if not is_root():
         return
     with suppress(OSError):
         wanted = os.stat(folder) if replaced is None else replaced  # noqa: PTH116 - a descriptor
-        found = os.fstat(descriptor)
+        found = os.fstat(descriptor) if found is None else found
         if (found.st_uid, found.st_gid) != (wanted.st_uid, wanted.st_gid):
             os.fchown(descriptor, wanted.st_uid, wanted.st_gid)
 

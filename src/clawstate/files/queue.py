@@ -16,12 +16,13 @@ import stat
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from clawstate.errors import UnavailableError
 from clawstate.files.descriptors import Descriptor
-from clawstate.files.ownership import give_to_owner, make_directory
-from clawstate.interrupts import Mutex, Owner, Use, hold, let_go
+from clawstate.files.ownership import give_to_owner, is_root, make_directory
+from clawstate.interrupts import Mutex, Owner, Use, hold, hold_within, let_go
 
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _OWN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -41,6 +42,7 @@ class KernelQueue:
     def __init__(self, gate: Path, turn: Path, *, own: bool = False) -> None:
         self.gate = gate
         self.turn = turn
+        self.folder = os.path.dirname(gate)  # noqa: PTH120 - on the way of every lock
         self.own = own
 
     def prepare(self) -> None:
@@ -62,7 +64,10 @@ class KernelQueue:
         `UnavailableError`.
         """
         stay = _Stay(self, Use(0))
-        hold(stay)
+        if owner is None:
+            hold(stay)
+        else:  # which was noted just now
+            hold_within(stay)
         try:
             descriptor = self._entered(stay, end)
             _stays[descriptor] = stay
@@ -100,6 +105,8 @@ class KernelQueue:
 
 class _Stay:
     """What one call of `enter` opened, waits for and holds; a `Holding`."""
+
+    __slots__ = ("_folder", "_gate", "_place", "_turn", "owner", "queue", "thread")
 
     def __init__(self, queue: KernelQueue, owner: Owner) -> None:
         self.owner: Owner | None = owner
@@ -150,11 +157,12 @@ class _Stay:
         """Open the files of the queue."""
         with _mutex:  # no fork may come between: a child would keep what it does not know
             try:
-                folder = None
-                if self.queue.own:
-                    folder = self._folder.open(self.queue.gate.parent, _OWN_FOLDER)
-                _open_plain(self._turn, self.queue.turn, folder)
-                _open_plain(self._gate, self.queue.gate, folder)
+                queue, folder = self.queue, None
+                if queue.own:
+                    folder = self._folder.open(queue.folder, _OWN_FOLDER)
+                above = _owned(queue.folder if folder is None else folder)
+                _open_plain(self._turn, queue.turn, folder, above)
+                _open_plain(self._gate, queue.gate, folder, above)
             except OSError as error:
                 problem = f"cannot be opened ({error.strerror})"
                 hint = "check the permissions of its directory and the free space"
@@ -317,11 +325,22 @@ def _let_go(descriptor: Descriptor) -> None:
     descriptor.close()
 
 
-def _open_plain(descriptor: Descriptor, path: Path, folder: int | None) -> None:
-    number = descriptor.open(path if folder is None else path.name, _OPEN, 0o600, folder=folder)
+def _owned(folder: str | int) -> os.stat_result | None:
+    """Return whose *folder* is, where we may make something for another user."""
+    if is_root():
+        with suppress(OSError):
+            return os.stat(folder)  # noqa: PTH116 - a descriptor
+    return None
+
+
+def _open_plain(
+    descriptor: Descriptor, path: Path, folder: int | None, above: os.stat_result | None
+) -> None:
+    name = path if folder is None else path.name
+    number = descriptor.open(name, _OPEN, 0o600, folder=folder)
     status = os.fstat(number)
-    if not status.st_uid and status.st_nlink == 1:  # perhaps just made, by root
-        give_to_owner(number, path.parent if folder is None else folder)
+    if above is not None and not status.st_uid and status.st_nlink == 1:  # perhaps just made
+        give_to_owner(number, path, replaced=above, found=status)
     # What has a second name is somebody's file, and must not be written to.
     if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         descriptor.close()

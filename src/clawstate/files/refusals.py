@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
 from clawstate.errors import UnavailableError
 
@@ -28,11 +27,29 @@ _REMEDIES = {
 }
 
 
-@contextmanager
-def translated(path: Path, outcome: str, remedy: str = "") -> Iterator[None]:
+class translated:  # noqa: N801 - to be read as a word of a sentence
     """Turn an `OSError` of the block into the `UnavailableError` that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        reason, hint = _REMEDIES.get(error.errno or 0, (error.strerror or "failed", "try again"))
-        raise UnavailableError(str(path), f"{outcome}: {reason}", remedy or hint) from error
+
+    __slots__ = ("_outcome", "_path", "_remedy")
+
+    def __init__(self, path: Path, outcome: str, remedy: str = "") -> None:
+        self._path = path
+        self._outcome = outcome
+        self._remedy = remedy
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, OSError):
+            reason, hint = _REMEDIES.get(
+                error.errno or 0, (error.strerror or "failed", "try again")
+            )
+            raise UnavailableError(
+                str(self._path), f"{self._outcome}: {reason}", self._remedy or hint
+            ) from error

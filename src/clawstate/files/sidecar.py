@@ -35,15 +35,21 @@ class Sidecar:
 
     def __init__(self, path: Path, descriptor: Descriptor, owner: Owner) -> None:
         self.path = path
-        self.identity = identity_of(os.fstat(descriptor.number))
+        self._name = os.fspath(path)
+        self.identity = owner.file
         self._descriptor = descriptor
         self._owner = owner
         self._mutex = Mutex()
 
+    @property
+    def created_at(self) -> float:
+        """When it says that it was made."""
+        return self._owner.created_at or 0.0
+
     def is_ours(self) -> bool:
         """Tell, by one `stat`, whether the lock still lies under its name."""
         try:
-            return identity_of(os.lstat(self.path)) == self.identity
+            return identity_of(os.lstat(self._name)) == self.identity
         except OSError:
             return False
 
@@ -73,7 +79,7 @@ class Sidecar:
                 ours = self._is_there()
                 if ours:
                     with contextlib.suppress(FileNotFoundError):
-                        os.unlink(self.path)  # noqa: PTH108 - others wait for it
+                        os.unlink(self._name)  # noqa: PTH108 - others wait for it
         except UnavailableError:
             self._disown()
             raise
@@ -86,7 +92,7 @@ class Sidecar:
 
     def _is_there(self) -> bool:
         try:
-            return identity_of(os.lstat(self.path)) == self.identity
+            return identity_of(os.lstat(self._name)) == self.identity
         except FileNotFoundError:
             return False
 
@@ -109,7 +115,8 @@ class Draft:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._owner = this_owner(time.time())
+        self._folder = os.path.dirname(path)  # noqa: PTH120 - on the way of every lock
+        self._made: Sidecar | None = None
         self._descriptor = Descriptor()
         self._second_name: Path | None = None
 
@@ -117,8 +124,8 @@ class Draft:
         """Write it; raises `UnavailableError` when the system refuses."""
         with translated(self._path, "cannot be made"):
             try:
-                _open_nameless(self._descriptor, self._path.parent)
-                self._write()
+                _open_nameless(self._descriptor, self._folder)
+                self._made = self._write()
             except OSError as error:
                 if error.errno not in _NO_NAMELESS | _NO_LINKS:
                     raise
@@ -131,16 +138,16 @@ class Draft:
         Raises `UnavailableError` when the system refuses.
         """
         with translated(self._path, "cannot be made"):
-            if self._descriptor.number >= 0:
+            if self._made is not None:
                 try:
-                    return self._linked()
+                    return self._linked(self._made)
                 except FileExistsError:
                     return None
                 except OSError as error:
                     if error.errno not in _NO_NAMELESS | _NO_LINKS:
                         raise
                     self._descriptor.close()
-            self._owner = replace(self._owner, created_at=time.time())
+                    self._made = None
             return self._created_by_link(beside(self._path, scratch, "new"))
 
     def discard(self) -> None:
@@ -156,34 +163,33 @@ class Draft:
                     self._path.unlink()
         self._descriptor.close()
 
-    def _write(self) -> None:
+    def _write(self) -> Sidecar:
+        """Write it, and return what it is once it has its name."""
         number = self._descriptor.number
+        found = os.fstat(number)
+        give_to_owner(number, self._folder, found=found)
         # A copy of the file, as in a backup, shall not pass for it.
-        self._owner = replace(self._owner, file=identity_of(os.fstat(number)))
-        payload = payload_of(self._owner)
+        owner = this_owner(time.time(), identity_of(found))
+        payload = payload_of(owner)
         if os.pwrite(number, payload, 0) != len(payload):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return Sidecar(self._path, self._descriptor, owner)
 
-    def _linked(self) -> Sidecar:
-        now = time.time()
-        if abs(now - (self._owner.created_at or 0.0)) > _FRESH:
-            self._owner = replace(self._owner, created_at=now)
-            self._write()
-        made = Sidecar(self._path, self._descriptor, self._owner)  # nothing may fail after the link
+    def _linked(self, made: Sidecar) -> Sidecar:
+        if abs(time.time() - made.created_at) > _FRESH:
+            made = self._made = self._write()
         # A directory is named only to have links followed: the path is absolute.
         number = self._descriptor.number
         os.link(f"/proc/self/fd/{number}", self._path, src_dir_fd=number, follow_symlinks=True)
-        return made
+        return made  # nothing may fail after the link
 
     def _created_by_link(self, temporary: Path) -> Sidecar | None:
         self._second_name = temporary
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()  # of somebody who was killed right here
         try:
-            number = self._descriptor.open(temporary, _CREATE, _MODE)
-            give_to_owner(number, self._path.parent)
-            self._write()
-            made = Sidecar(self._path, self._descriptor, self._owner)
+            self._descriptor.open(temporary, _CREATE, _MODE)
+            made = self._write()
             os.link(temporary, self._path)
         except FileExistsError:
             self._descriptor.close()
@@ -207,9 +213,7 @@ class Draft:
         except FileExistsError:
             return None
         try:
-            give_to_owner(self._descriptor.number, self._path.parent)
-            self._write()
-            return Sidecar(self._path, self._descriptor, self._owner)
+            return self._write()
         except BaseException:
             self.discard()
             raise
@@ -232,11 +236,10 @@ def create_sidecar(path: Path, *, scratch: Path | None = None) -> Sidecar | None
     return made
 
 
-def _open_nameless(descriptor: Descriptor, folder: Path) -> None:
+def _open_nameless(descriptor: Descriptor, folder: str) -> None:
     if not getattr(os, "O_TMPFILE", 0):
         raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
-    number = descriptor.open(folder, _NAMELESS, _MODE)
-    give_to_owner(number, folder)
+    descriptor.open(folder, _NAMELESS, _MODE)
 
 
 def identity_of(status: os.stat_result) -> tuple[int, int]:

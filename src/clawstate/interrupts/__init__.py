@@ -8,7 +8,15 @@ is held for a call that is over belongs to nobody, and is discarded by whoever m
 """
 
 from clawstate.interrupts.frames import Use
-from clawstate.interrupts.holdings import Holding, Owner, discard_own, forget, hold, let_go
+from clawstate.interrupts.holdings import (
+    Holding,
+    Owner,
+    discard_own,
+    forget,
+    hold,
+    hold_within,
+    let_go,
+)
 from clawstate.interrupts.loading import load_modules
 from clawstate.interrupts.mutex import Mutex
 
@@ -20,6 +28,7 @@ __all__ = [
     "discard_own",
     "forget",
     "hold",
+    "hold_within",
     "let_go",
     "load_modules",
 ]

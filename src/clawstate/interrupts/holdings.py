@@ -39,6 +39,11 @@ def hold(holding: Holding) -> None:
     """Note *holding*, of which nothing is taken yet; what this thread abandoned is discarded."""
     if _held:
         discard_own()
+    hold_within(holding)
+
+
+def hold_within(holding: Holding) -> None:
+    """Do as `hold`, for something that is a part of what this thread has just noted."""
     _held[id(holding)] = holding
     if _guard.sleeps:
         _guard.wake()
@@ -57,12 +62,16 @@ def forget(holding: Holding) -> None:
 
 def discard_own() -> None:
     """Discard what this thread abandoned."""
+    if not _held:
+        return
     thread = get_ident()
     for holding in list(_held.values()):
         if holding.thread == thread:
-            with contextlib.suppress(Exception):  # it stays noted, and is tried again
+            try:
                 if holding.is_over():
                     let_go(holding)
+            except Exception:  # noqa: BLE001, S112 - it stays noted, and is tried again
+                continue
 
 
 class _Guard:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+
+from clawstate.files.unchanged import Unchanged
 
 STATE_DATABASE = "state/openclaw.sqlite"
 AGENT_DATABASE = "agent/openclaw-agent.sqlite"
@@ -63,19 +67,30 @@ class Ownership:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._database = os.fspath(root / STATE_DATABASE)
         self._known: Owner | None = None
+        self._evidence: Unchanged | None = None
 
     def now(self) -> Owner:
         """Return the owner, by one look at a name."""
         known = self._known
-        if known is None or (known.era is not Era.SQLITE and _exists(self._root / STATE_DATABASE)):
+        if known is None or (known.era is not Era.SQLITE and os.path.lexists(self._database)):
             known = self._known = find_owner(self._root)
         return known
 
     def again(self) -> Owner:
-        """Return the owner as everything in the directory tells now."""
-        self._known = None
-        return self.now()
+        """
+        Return the owner as everything in the directory tells now.
+
+        Looks only at whether the directories have changed that could tell something else.
+        """
+        known, evidence = self._known, self._evidence
+        if known is not None and evidence is not None and evidence.is_certain():
+            return known
+        evidence = Unchanged(_evidence(self._root))  # first: what changes meanwhile is looked at
+        known = self._known = find_owner(self._root)
+        self._evidence = evidence
+        return known
 
 
 def find_owner(root: Path) -> Owner:
@@ -90,6 +105,18 @@ def find_owner(root: Path) -> Owner:
     if found is None:
         return Owner(root, Era.NOBODY)
     return Owner(root, Era.SQLITE if found.endswith(AGENT_DATABASE) else Era.FILES, found)
+
+
+def _evidence(root: Path) -> Iterator[str]:
+    """Yield the directories and files of which `find_owner` looks at the names or the content."""
+    yield os.fspath(root)  # while it is absent nothing is certain
+    folders = [root / each for each in ("state", "identity", "memory", "agents")]
+    for each in _agents(root):
+        sessions = root / each / "sessions"
+        folders += (root / each, root / each / "agent", sessions)
+        folders += (sessions / name for name in _transcripts(sessions))
+    # A link to nothing is among them: what it leads to may appear.
+    yield from filter(os.path.lexists, map(os.fspath, (*folders, root / _CONFIG)))
 
 
 def _agent_database(root: Path) -> str | None:
@@ -109,13 +136,17 @@ def _sessions(root: Path) -> str | None:
     for each in _agents(root):
         folder = root / each / "sessions"
         with suppress(OSError):
-            names = [found.name for found in folder.iterdir()]
-            transcripts = sorted(name for name in names if ".jsonl" in name)
-            if ".lastgood" not in names or any(
-                _holds_messages(folder / name) for name in transcripts[:_MOST_FILES]
-            ):
+            is_ours = ".lastgood" in os.listdir(folder)  # noqa: PTH208 - names are all it takes
+            if not is_ours or any(_holds_messages(folder / name) for name in _transcripts(folder)):
                 return f"{each}/sessions"
     return None
+
+
+def _transcripts(folder: Path) -> list[str]:
+    """Return the names of the transcripts in *folder* that are looked into."""
+    with suppress(OSError):
+        return sorted(name for name in os.listdir(folder) if ".jsonl" in name)[:_MOST_FILES]  # noqa: PTH208
+    return []
 
 
 def _holds_messages(path: Path) -> bool:

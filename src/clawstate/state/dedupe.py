@@ -100,6 +100,7 @@ class _Settings:
 
     def __init__(self, ground: Ground, backend: Callable[[], Backend]) -> None:
         self._config = ground.config
+        self._require_open = ground.engines.require_open
         self._backend = backend
         self._known = DedupeSettings()
         self._view: View | None = None
@@ -107,10 +108,11 @@ class _Settings:
         self._config.on_change("caches.dedupe", self._forget)
 
     def __call__(self) -> DedupeSettings:
-        self._backend()  # raises when the state is closed, where memory alone would answer
+        self._require_open()  # where memory alone would answer
         moment = time.monotonic()
         if moment >= self._until:
             # A look at the files costs more than all else of a check that memory answers.
+            self._backend()
             self._look()
             self._until = moment + _PAUSE
         return self._known

@@ -52,6 +52,10 @@ class Engines:
     tenant: str = "default"
     place: Place | None = None
     ownership: Ownership = field(init=False)
+    _moving: Path = field(init=False)
+    _move_lock: str = field(init=False)
+    _rows_place: str = field(init=False)
+    _sessions_place: str = field(init=False)
     _made: dict[object, Backend] = field(default_factory=dict)
     _mutex: Mutex = field(default_factory=Mutex)
     _mover: int | None = None
@@ -60,6 +64,11 @@ class Engines:
     def __post_init__(self) -> None:
         """Refuse a store that does not exist before anything is opened."""
         self.ownership = Ownership(self.paths.root)
+        # As text, and made once: these are on the way of every change.
+        self._moving = self.paths.locks_dir / "store"
+        self._move_lock = f"{self._moving}.lock"
+        self._rows_place = str(self.paths.records_db)
+        self._sessions_place = f"{self.paths.sessions_dir}{os.sep}"
         if self.store is not None and require_store(self.store) == FILE:
             self._require_files()
 
@@ -103,9 +112,7 @@ class Engines:
 
     def chosen_rows(self) -> SqliteBackend:
         """Return these rows as the engine of the state: no longer written once another is."""
-        rows = self.rows()
-        absent = partial(self._require_chosen, SQLITE, str(self.paths.records_db))
-        return self._once("chosen rows", lambda: rows.permitting(self._permit_rows, absent))
+        return self._once("chosen rows", self._permitting_rows)
 
     def files(
         self, root: Path, *, lock: LockOptions | None = None, chosen: bool = False
@@ -168,39 +175,35 @@ class Engines:
         """Whether this object moves records just now."""
         return self._mover is not None
 
-    @property
-    def _moving(self) -> Path:
-        return self.paths.locks_dir / "store"
-
     def _permit_chosen(self, path: Path, holding: bool) -> None:  # noqa: FBT001 - see `Permit`
         """Do what `_permit` does; raise `UnavailableError` once another engine was chosen."""
         self._permit(path, holding)
         self._require_chosen(FILE, str(path))
 
     def _permit_rows(self, holding: bool) -> None:  # noqa: FBT001 - see `Permit`
-        self._await_mover(self.paths.records_db, holding=holding)
-        self._require_chosen(SQLITE, str(self.paths.records_db))
+        self._await_mover(self._rows_place, holding=holding)
+        self._require_chosen(SQLITE, self._rows_place)
 
     def _require_chosen(self, engine: str, place: str) -> None:
         if self.store is None and self._mover is None and self.choice != engine:
             problem = "records of this state were moved to another engine"
             raise UnavailableError(place, problem, "open the state again")
 
-    def _await_mover(self, path: Path, *, holding: bool) -> None:
+    def _await_mover(self, place: str, *, holding: bool) -> None:
         """Wait while records are moved; raise `LockLostError` for who holds what is moved."""
-        lock = self._moving.with_name(f"{self._moving.name}.lock")
-        if self._mover == threading.get_ident() or not os.path.lexists(lock):
+        if not os.path.lexists(self._move_lock) or self._mover == threading.get_ident():
             return
         if holding:
-            raise LockLostError(str(path))
+            raise LockLostError(place)
         with FileLock(self._moving, options=self.locks()):
             pass
 
     def _permit(self, path: Path, holding: bool) -> None:  # noqa: FBT001 - see `Permit`
         """Raise `UnavailableError` for the file *path* of a directory that OpenClaw took over."""
-        self._await_mover(path, holding=holding)
+        place = str(path)
+        self._await_mover(place, holding=holding)
         era = self.ownership.now().era
-        if era is Era.NOBODY and path.is_relative_to(self.paths.sessions_dir):
+        if era is Era.NOBODY and place.startswith(self._sessions_place):
             era = self.ownership.again().era  # an OpenClaw may have moved in
             if era is Era.FILES:
                 problem = "lies where every OpenClaw takes it away, and one lives here now"
@@ -220,6 +223,10 @@ class Engines:
             if key not in self._made:
                 self._made[key] = make()
             return cast("B", self._made[key])
+
+    def _permitting_rows(self) -> SqliteBackend:
+        absent = partial(self._require_chosen, SQLITE, self._rows_place)
+        return self.rows().permitting(self._permit_rows, absent)
 
     def _sqlite(self) -> SqliteBackend:
         load_modules("clawstate.records.sqlite")
