@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from clawstate.config.service import Config
 from clawstate.errors import ConfigError, CorruptWarning, InvalidError
 from clawstate.files.paths import StatePaths
+from clawstate.files.unchanged import is_settled, numbers_of
 
 PATIENCE = 60.0  # seconds until a thread that should have told counts as dead
 
@@ -219,6 +221,27 @@ def test_raising_callback_leaves_the_new_value_in_force(paths: StatePaths) -> No
     end()
     assert config.get("gateway.port") == 3
     assert not config.changed()
+
+
+@pytest.mark.filterwarnings("ignore::clawstate.errors.UnresolvedWarning")
+@pytest.mark.parametrize("name", [".env", "clawstate.json", "openclaw.json"])
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_file_that_appears_is_read_at_once(paths: StatePaths, tmp_path, name, linked) -> None:
+    """A file that was absent counts from the moment it is there, also behind a link."""
+    place = target = paths.root / name
+    config = opened(paths, None if name == "openclaw.json" else '{gateway: {port: "${P}"}}')
+    if linked:
+        target = tmp_path / "target"
+        place.symlink_to(target)
+    while not is_settled(numbers_of(str(paths.root))):
+        pass
+    for _ in range(3):  # until its absence is beyond doubt
+        with suppress(ConfigError):  # a variable is missing, or the link leads to nothing
+            config.get("gateway.port")
+
+    target.write_text("P=8" if name == ".env" else "{gateway: {port: 8}}")
+
+    assert int(config.get("gateway.port")) == 8
 
 
 def test_watcher_sees_a_change_and_ends(paths: StatePaths) -> None:

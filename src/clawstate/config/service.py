@@ -93,7 +93,7 @@ class Config:
 
     def get(self, path: str, default: Any = None) -> Any:
         """Return the value at *path*, such as `gateway.port` or `agents.list[0]`, or *default*."""
-        return self.view().get(path, default)
+        return self._views.of(None).get(path, default)
 
     def require(self, path: str, *, agent_id: str | None = None) -> Any:
         """Return the value at *path*; raises `NotFoundError`, which names near ones."""

@@ -55,19 +55,19 @@ class Waiting:
 
     def __init__(self) -> None:
         self._known: frozenset[Missing] = frozenset()
-        self._untold: tuple[Missing, ...] = ()
+        self.untold: tuple[Missing, ...] = ()
 
     def note(self, missing: Iterable[Missing], *, of_all: bool) -> None:
         """Take in what is *missing* now: *of_all* of the configuration, or of one agent too."""
         found = tuple(missing)
-        self._untold += tuple(each for each in found if each not in self._known)
+        self.untold += tuple(each for each in found if each not in self._known)
         self._known = frozenset(found) | (frozenset() if of_all else self._known)
 
     def tell(self) -> None:
         """Warn of what nobody was warned of; costs nothing if there is nothing."""
-        if not self._untold:
+        if not self.untold:
             return
-        untold, self._untold = self._untold, ()
+        untold, self.untold = self.untold, ()
         still = [each for each in dict.fromkeys(untold) if each in self._known]
         if still:
             warnings.warn(UnresolvedWarning(_told(still)), stacklevel=4)

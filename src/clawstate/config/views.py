@@ -45,7 +45,8 @@ class Views:
         if view is None or not view.is_current():
             with self._mutex:
                 view = self._read_again(agent)
-        self._waiting.tell()
+        if self._waiting.untold:
+            self._waiting.tell()
         return view
 
     def forget(self) -> None:

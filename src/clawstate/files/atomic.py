@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 import stat
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,8 @@ from clawstate.files.refusals import translated
 from clawstate.files.regular import kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from types import TracebackType
 
 _PRIVATE_FILE = 0o600
 _PRIVATE_DIRECTORY = 0o700
@@ -158,16 +159,25 @@ def sweep_temporaries(path: Path) -> int:
     return swept
 
 
-@contextmanager
-def _opened_directory(path: Path) -> Iterator[int | None]:
+class _opened_directory:  # noqa: N801 - to be read as a word of a sentence
     """Give a descriptor, so that nobody can exchange the directory meanwhile; none on Windows."""
-    if not _POSIX:
-        yield None
-        return
-    descriptor = Descriptor()
-    descriptor.open(path, _OPEN_DIRECTORY)
-    with descriptor as number:
-        yield number
+
+    __slots__ = ("_descriptor", "_path")
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = Descriptor()
+
+    def __enter__(self) -> int | None:
+        return self._descriptor.open(self._path, _OPEN_DIRECTORY) if _POSIX else None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._descriptor.close()
 
 
 def _name(path: Path, folder: int | None) -> str:
