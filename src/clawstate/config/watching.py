@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from clawstate.config.view import View
 from clawstate.errors import ConfigError, StateError
-from clawstate.interrupts import Mutex
+from clawstate.interrupts import Mutex, Signal
 
 Listener = Callable[[Any, Any], None]
 """Is called with the old value and the new one; `None` where there is none."""
@@ -52,13 +52,17 @@ class Watcher:
     def __init__(self, look: Callable[[], object], *, interval: float) -> None:
         self._look = look
         self._interval = interval
-        self._ended = threading.Event()
+        self._end = Signal()
         self._thread = threading.Thread(target=self._run, name="config watcher", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:
+            self._end.give()  # nobody will know this, to end a thread that did start
+            raise
 
     def close(self) -> None:
         """Stop looking."""
-        self._ended.set()
+        self._end.give()
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
@@ -69,7 +73,7 @@ class Watcher:
         self.close()
 
     def _run(self) -> None:
-        while not self._ended.wait(self._interval):
+        while not self._end.take(self._interval):
             with suppress(StateError):  # whoever reads is told; a mended file is seen later
                 self._look()
 

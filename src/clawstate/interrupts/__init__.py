@@ -19,11 +19,13 @@ from clawstate.interrupts.holdings import (
 )
 from clawstate.interrupts.loading import load_modules
 from clawstate.interrupts.mutex import Mutex
+from clawstate.interrupts.signal import Signal
 
 __all__ = [
     "Holding",
     "Mutex",
     "Owner",
+    "Signal",
     "Use",
     "discard_own",
     "forget",

@@ -6,7 +6,7 @@ import contextlib
 import threading
 
 from clawstate.errors import StateError
-from clawstate.interrupts import Mutex
+from clawstate.interrupts import Mutex, Signal
 from clawstate.memory.contract import MemoryBackend
 
 _LOOK_AFTER = 2_000  # added records between two looks
@@ -24,17 +24,17 @@ class Upkeep:
         self._backend = backend
         self._quiet = quiet
         self._mutex = Mutex()
-        self._stopping = threading.Event()
-        self._written = threading.Event()
+        self._stopping = False
+        self._written = Signal()
         self._thread: threading.Thread | None = None
         self._unseen = 0
 
     def noticed(self, added: int) -> None:
         """Take note that *added* records were written."""
         with self._mutex:
-            self._written.set()
+            self._written.give()
             self._unseen += added
-            if self._unseen < _LOOK_AFTER or self._stopping.is_set():
+            if self._unseen < _LOOK_AFTER or self._stopping:
                 return
             if self._thread is None or not self._thread.is_alive():
                 self._unseen = 0
@@ -46,18 +46,17 @@ class Upkeep:
     def close(self) -> None:
         """End the thread; what it was building is given up or published as far as it came."""
         with self._mutex:
-            self._stopping.set()
-            self._written.set()
+            self._stopping = True
+            self._written.give()
             thread = self._thread
-        if thread is not None:
+        if thread is not None and thread.is_alive():  # not where an interrupt kept it from starting
             thread.join()
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._written.clear()
-            if not self._written.wait(self._quiet):
-                break
+        self._written.take(0)  # the write that started this
+        while not self._stopping and self._written.take(self._quiet):
+            pass
         # Nothing here is owed to anybody: the next write or `optimize` tries again.
         with contextlib.suppress(StateError):
-            if not self._stopping.is_set() and self._backend.needs_optimizing():
-                self._backend.optimize(cancelled=self._stopping.is_set)
+            if not self._stopping and self._backend.needs_optimizing():
+                self._backend.optimize(cancelled=lambda: self._stopping)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from threading import get_ident
+from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast, runtime_checkable
 
 from clawstate.config.service import Config
@@ -19,7 +19,7 @@ from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import StatePaths
 from clawstate.files.place import Place
-from clawstate.interrupts import Mutex, load_modules
+from clawstate.interrupts import Mutex, Use, load_modules
 from clawstate.openclaw.owner import Era, Ownership
 from clawstate.records.contract import Backend
 from clawstate.records.json_files import JsonFilesBackend
@@ -58,7 +58,7 @@ class Engines:
     _sessions_place: str = field(init=False)
     _made: dict[object, Backend] = field(default_factory=dict)
     _mutex: Mutex = field(default_factory=Mutex)
-    _mover: int | None = None
+    _mover: Use | None = None
     _closed: bool = False
 
     def __post_init__(self) -> None:
@@ -160,20 +160,20 @@ class Engines:
             hint = "leave it out: records of ours go to state/records.db there"
             raise InvalidError("store", problem, hint)
 
-    @contextmanager
-    def moving(self) -> Iterator[None]:
-        """Let this thread alone write records, of all threads and processes, for the block."""
-        with FileLock(self._moving, options=self.locks()):
-            self._mover = threading.get_ident()
-            try:
-                yield
-            finally:
-                self._mover = None
+    def moving(self) -> Moving:
+        """Let this thread alone write records, of all threads and processes, for a block."""
+        return Moving(self, FileLock(self._moving, options=self.locks()))
+
+    def moves(self, mover: Use | None) -> None:
+        """Note that records are moved from now on by *mover*, a `with` block, or by nobody."""
+        self._mover = mover
 
     @property
     def is_moving(self) -> bool:
         """Whether this object moves records just now."""
-        return self._mover is not None
+        mover = self._mover
+        # Twice: see `Use.is_over`.
+        return mover is not None and not (mover.is_over() and mover.is_over())
 
     def _permit_chosen(self, path: Path, holding: bool) -> None:  # noqa: FBT001 - see `Permit`
         """Do what `_permit` does; raise `UnavailableError` once another engine was chosen."""
@@ -185,13 +185,16 @@ class Engines:
         self._require_chosen(SQLITE, self._rows_place)
 
     def _require_chosen(self, engine: str, place: str) -> None:
-        if self.store is None and self._mover is None and self.choice != engine:
+        if self.store is None and not self.is_moving and self.choice != engine:
             problem = "records of this state were moved to another engine"
             raise UnavailableError(place, problem, "open the state again")
 
     def _await_mover(self, place: str, *, holding: bool) -> None:
         """Wait while records are moved; raise `LockLostError` for who holds what is moved."""
-        if not os.path.lexists(self._move_lock) or self._mover == threading.get_ident():
+        if not os.path.lexists(self._move_lock):
+            return
+        mover = self._mover
+        if mover is not None and mover.thread == get_ident() and not mover.is_over():
             return
         if holding:
             raise LockLostError(place)
@@ -239,6 +242,28 @@ class Engines:
             lock_timeout=timeout,
             present=self.require_place,
         )
+
+
+class Moving:
+    """See `Engines.moving`; over with its block, also where that was cut off."""
+
+    def __init__(self, engines: Engines, lock: FileLock) -> None:
+        self._engines = engines
+        self._lock = lock
+
+    def __enter__(self) -> None:
+        use = Use()
+        self._lock.enter(use)
+        self._engines.moves(use)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._engines.moves(None)
+        self._lock.__exit__(kind, error, trace)
 
 
 @runtime_checkable

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clawstate.errors import CorruptError, DimensionError, InvalidError, UnavailableError
+from clawstate.files.descriptors import Descriptor
 from clawstate.files.ownership import give_to_owner, make_directory
+from clawstate.interrupts import Use, hold, let_go
 from clawstate.memory.vector_index.manifest import (
     MANIFEST_NAME,
     MANIFEST_TEMP_PREFIX,
@@ -49,6 +51,7 @@ PER_THREAD = 4000  # vectors in the graph for each thread that adds to it
 STALE_SHARE = 1 / 8  # of deleted records in a snapshot, above which it is made anew
 
 _LOCK_NAME = "build.lock"
+_OPEN_LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _GRAPH_PREFIX = "vectors-"
 
 
@@ -83,7 +86,7 @@ def build_snapshot(
     Raises `InvalidError` and `DimensionError` for what *source* yields, `UnavailableError` when
     the disk refuses; what was published before stays.
     """
-    with _disk_errors(directory), _only_builder(directory) as alone:
+    with _disk_errors(directory), _OnlyBuilder(directory) as alone:
         if not alone:
             return None
         _sweep(directory)
@@ -259,21 +262,40 @@ def _sweep(directory: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-@contextlib.contextmanager
-def _only_builder(directory: Path) -> Iterator[bool]:
-    _make_directories(directory)
-    lock = os.open(directory / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    try:
-        give_to_owner(lock, directory)
+class _OnlyBuilder:
+    """Tells a `with` block whether it alone builds the snapshot in *directory*; a `Holding`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._lock = Descriptor()
+
+    def is_over(self) -> bool:
+        """Tell whether the block is over."""
+        return self._use.is_over()
+
+    def discard(self) -> None:
+        """Let others build."""
+        self._lock.unlock()  # by name: a forked child may still hold a copy
+        self._lock.close()
+
+    def __enter__(self) -> bool:
+        _make_directories(self._directory)
+        self._use = Use()
+        self.thread = self._use.thread
+        hold(self)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            number = self._lock.open(self._directory / _LOCK_NAME, _OPEN_LOCK, 0o600)
+            give_to_owner(number, self._directory)
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield False
-        else:
-            yield True
-            fcntl.flock(lock, fcntl.LOCK_UN)  # a forked child may still hold the descriptor
-    finally:
-        os.close(lock)
+            return False
+        except BaseException:
+            let_go(self)
+            raise
+        return True
+
+    def __exit__(self, *_: object) -> None:
+        let_go(self)
 
 
 @contextlib.contextmanager
