@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from itertools import count
+from pathlib import Path
+
+import clawstate
+from clawstate.config import watching
+from clawstate.config.watching import Watcher
+from clawstate.interrupts import Signal
+from clawstate.memory import upkeep
+from clawstate.memory.upkeep import Upkeep
+from clawstate.memory.vector_index import build
+from clawstate.memory.vector_index.build import _OnlyBuilder
+from clawstate.state import engines
+
+PATIENCE = 60.0  # seconds until a thread counts as stuck
+INTERRUPTS = Path(clawstate.__file__).parent / "interrupts"
+
+
+class InterruptedTestError(BaseException):
+    """As `KeyboardInterrupt`, no `Exception`."""
+
+
+class Interruption:
+    """Raises at the instruction number *place* of those that are run in *files*."""
+
+    def __init__(self, place, *files):
+        self._left = place
+        self._files = {str(each) for each in (*files, *INTERRUPTS.glob("*.py"))}
+        self.came = False
+
+    def __enter__(self):
+        sys.settrace(self._called)
+        return self
+
+    def __exit__(self, *_):
+        sys.settrace(None)
+
+    def _called(self, frame, _event, _argument):
+        if frame.f_code.co_filename not in self._files:
+            return None
+        frame.f_trace_opcodes = True
+        return self._traced
+
+    def _traced(self, _frame, event, _argument):
+        if event == "opcode" and not self.came:
+            self._left -= 1
+            if not self._left:
+                self.came = True
+                raise InterruptedTestError
+        return self._traced
+
+
+def interrupted(work, *files):
+    """Call *work* interrupted at each of its instructions, and yield after each interrupt."""
+    kept = []  # a shell keeps the last stack alive, and so all that is on it
+    for place in count(1):
+        interruption = Interruption(place, *files)
+        try:
+            with interruption:
+                work()
+        except InterruptedTestError as error:
+            kept.append(error)
+        if not interruption.came:
+            return
+        yield place
+
+
+def ends(work):
+    """Tell whether *work* is done in time, in a thread of its own."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    return not thread.is_alive()
+
+
+def test_a_signal_is_taken_as_often_as_it_was_given_in_between() -> None:
+    """What is given before or while somebody waits lets it go on, once; patience may be any."""
+    signal = Signal()
+
+    assert not signal.take(-1.0)
+    for _ in range(2):
+        signal.give()
+    assert signal.take(float("inf"))
+    assert not signal.take(0.0)
+
+
+def test_an_interrupted_builder_of_the_vector_index_lets_others_build(tmp_path) -> None:
+    """Wherever a builder is cut off, the next one is alone at once."""
+
+    def work():
+        with _OnlyBuilder(tmp_path) as alone:
+            assert alone
+
+    for place in interrupted(work, build.__file__, contextlib.__file__):
+        with _OnlyBuilder(tmp_path) as alone:
+            assert alone, place
+
+
+def test_an_interrupted_move_of_records_keeps_nobody_out(tmp_path, clock) -> None:
+    """Wherever a move is cut off, the state no longer moves, and another one may begin."""
+    with clawstate.open(tmp_path, clock=clock, lock_timeout=0.0) as state:
+        moves = state.ground.engines
+
+        def work():
+            with moves.moving():
+                assert moves.is_moving
+
+        for place in interrupted(work, engines.__file__, contextlib.__file__):
+            assert not moves.is_moving, place
+            with moves.moving():
+                assert moves.is_moving
+
+
+def test_an_interrupted_watch_can_be_closed(tmp_path) -> None:
+    """Wherever the closing of a watch is cut off, it can be closed, and its thread ends."""
+    watchers = []
+
+    def work():
+        watchers.append(Watcher(lambda: None, interval=0.001))
+        watchers[-1].close()
+
+    for place in interrupted(work, watching.__file__):
+        for watcher in watchers:
+            assert ends(watcher.close), place
+        del watchers[:]
+
+
+class Counted:
+    """As much of a memory as the upkeep asks."""
+
+    def __init__(self):
+        self.asked = Signal()
+
+    def needs_optimizing(self):
+        self.asked.give()
+        return False
+
+
+def test_an_interrupted_note_of_a_write_stops_no_upkeep() -> None:
+    """Wherever a write is cut off as it is noted, the next one starts the upkeep, which ends."""
+    backend = Counted()
+    current = []
+
+    def note():
+        current.append(Upkeep(backend, quiet=0.0))
+        current[-1].noticed(100_000)
+        current[-1].close()
+
+    for place in interrupted(note, upkeep.__file__):
+        for each in current:
+            assert ends(each.close), place
+        del current[:]
+        fresh = Upkeep(backend, quiet=0.0)
+        fresh.noticed(100_000)
+        assert backend.asked.take(PATIENCE), place
+        assert ends(fresh.close), place
