@@ -13,6 +13,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable
+from functools import cache
 from itertools import pairwise
 
 Step = str | int
@@ -58,8 +59,7 @@ _NOT_OF_KEYS = frozenset(
 )
 
 # Inside of JSON text: no pattern takes a quote or a backslash but that of a line end.
-_SHAPES = re.compile(
-    r"""
+_SHAPES = r"""
     \b(?:
         sk-(?:ant-|proj-|or-)?[A-Za-z0-9_-]{16,}       # OpenAI, Anthropic, OpenRouter
       | [sr]k_(?:live|test)_[A-Za-z0-9]{16,} | whsec_[A-Za-z0-9+/]{20,}         # Stripe
@@ -101,9 +101,7 @@ _SHAPES = re.compile(
   | (?<=://)(?=[^\s/@"]*[0-9])[A-Za-z0-9_-]{20,}(?=@)
   | -----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY(?:[ ]BLOCK)?-----[^"]*?
     -----END[ ][A-Z ]*PRIVATE[ ]KEY(?:[ ]BLOCK)?-----
-    """,
-    re.VERBOSE,
-)
+"""
 _PEM_START = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY")
 _ADDRESS_WITH_PASSWORD = re.compile(
     r"[a-z][a-z0-9+.-]*://[^/?#\s]*:[^/?#\s]*[^/?#\s]@", re.IGNORECASE
@@ -181,7 +179,7 @@ def has_secret_shape(text: str) -> bool:
     if len(text) < _SHORTEST:
         return False
     return (
-        _SHAPES.search(text) is not None
+        _shapes().search(text) is not None
         or _ADDRESS_WITH_PASSWORD.match(text) is not None
         or _PEM_START.search(text) is not None
         or _is_random(text)
@@ -190,7 +188,7 @@ def has_secret_shape(text: str) -> bool:
 
 def without_secrets(text: str, mask: str) -> str:
     """Return *text* with *mask* in the place of each secret that is known by its form."""
-    return _SHAPES.sub(mask, text)
+    return _shapes().sub(mask, text)
 
 
 def _is_place_of_secret(path: tuple[Step, ...], text: str) -> bool:
@@ -295,3 +293,9 @@ def _entropy(text: str) -> float:
     """Return how many bits a character of *text* has, by how often each occurs in it."""
     counts = Counter(text).values()
     return -sum(count / len(text) * math.log2(count / len(text)) for count in counts)
+
+
+@cache
+def _shapes() -> re.Pattern[str]:
+    # Not when this is imported: it takes longer than all that most commands do.
+    return re.compile(_SHAPES, re.VERBOSE)

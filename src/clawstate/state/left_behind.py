@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from clawstate.errors import CorruptWarning, ElsewhereWarning, StateError
+from clawstate.interrupts import load_modules
 from clawstate.openclaw.owner import Era
 from clawstate.state.engines import FILE, SQLITE
-from clawstate.state.record_places import record_places
-from clawstate.state.set_aside import FileSource, RowSource, Source
 from clawstate.state.taken_over import sentence, taken_over
 
 if TYPE_CHECKING:
     from clawstate.state.ground import Ground
+    from clawstate.state.set_aside import Source
 
 WORDS = {FILE: "files", SQLITE: "rows of state/records.db"}
 """Where the records of an engine lie, for people."""
@@ -61,6 +61,11 @@ def left_behind(ground: Ground, *, chosen: str | None = None) -> LeftBehind:
     found = LeftBehind(other, engine)
     if engine not in {FILE, SQLITE} or (other == SQLITE and not ground.engines.has_rows):
         return found
+    # They know all stores, and every open state would load those.
+    load_modules("clawstate.state.record_places", "clawstate.state.set_aside")
+    from clawstate.state.record_places import record_places  # noqa: PLC0415
+    from clawstate.state.set_aside import FileSource, RowSource  # noqa: PLC0415
+
     counts: dict[str, int] = {}
     seen: set[str] = set()
     with warnings.catch_warnings():
