@@ -26,7 +26,6 @@ from clawstate.errors import (
 from clawstate.memory.vector_index.build import STEP, WORTH_KEEPING, build_snapshot
 from clawstate.memory.vector_index.manifest import IndexIdentity, snapshot_stamp
 from clawstate.memory.vector_index.snapshot import open_snapshot, verify_snapshot
-from open_files import open_below
 
 SIZE = 32
 IDENTITY = IndexIdentity(database_id="db", scope=1, model="static-256", dimensions=SIZE)
@@ -575,6 +574,8 @@ def test_a_damaged_manifest_is_never_believed(folder, damage):
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
 def test_opening_in_vain_touches_no_descriptor(folder):
     """A snapshot that cannot be opened leaves the process's descriptors as they were."""
+    from open_files import open_below  # noqa: PLC0415 - the programs below do not find it
+
     build(folder, clustered(50))
     graph_file(folder).unlink()
 
