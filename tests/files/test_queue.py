@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import _thread
 import errno
 import fcntl
 import os
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -131,6 +133,36 @@ def test_a_place_that_was_given_up_is_used_again(room) -> None:
 
     assert not is_free(room)
     queue.leave(entered[0])
+    assert is_free(room)
+
+
+def test_where_threads_are_greenlets_nobody_stands_in_the_queue_of_the_kernel(
+    room, monkeypatch
+) -> None:
+    """A greenlet that waits lets the others run, leaves in time, and gets in once they left."""
+    # As gevent does, whose own is no function of the interpreter either.
+    monkeypatch.setattr(_thread, "start_new_thread", partial(_thread.start_new_thread))
+    queue = queue_in(room)
+    with forked(lambda child: (queue_in(room).enter(end()), child.say(), child.hear())) as holder:
+        holder.hear()
+        with pytest.raises(QueueTimeoutError):
+            queue.enter(end(0.02))
+        assert open_below(room) == []
+        looks, sleep = [], time.sleep
+
+        def others(seconds):
+            looks.append(waiters(room / "a.gate") + waiters(room / "a.turn"))
+            if len(looks) == 1:
+                holder.say()
+            sleep(seconds)
+
+        monkeypatch.setattr(time, "sleep", others)
+        gate = queue.enter(end())
+
+    assert looks
+    assert set(looks) == {0}
+    assert not is_free(room)
+    queue.leave(gate)
     assert is_free(room)
 
 

@@ -18,12 +18,14 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import BuiltinFunctionType
 
 from clawstate.errors import UnavailableError
 from clawstate.files.descriptors import Descriptor
 from clawstate.files.ownership import give_to_owner, is_root, make_directory
 from clawstate.interrupts import Mutex, Owner, Use, hold, hold_within, let_go
 
+_POLL = 0.002  # seconds between two looks of a greenlet
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _OWN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -132,6 +134,11 @@ class _Stay:
 
     def wait(self, patience: float) -> None:
         """Hold the gate once others have left it; raises `QueueTimeoutError`."""
+        if not isinstance(_thread.start_new_thread, BuiltinFunctionType):
+            # As gevent has it, a thread is a greenlet: one that stood in the kernel's queue would
+            # keep all others from running, and so the one that holds the gate.
+            self._poll(time.monotonic() + patience)
+            return
         place = self._placed()
         place.stand()
         place.wait(patience)
@@ -139,6 +146,15 @@ class _Stay:
             raise place.error
         if not place.taken_or_left(self.queue.gate):
             raise QueueTimeoutError
+
+    def _poll(self, end: float) -> None:
+        for each in (self._turn, self._gate):
+            while not _is_free(each.number):
+                if (left := end - time.monotonic()) <= 0:
+                    raise QueueTimeoutError
+                time.sleep(min(_POLL, left))
+        with _mutex:
+            _let_go(self._turn)
 
     def is_over(self) -> bool:
         """Tell whether nobody needs it."""
