@@ -24,6 +24,7 @@ from clawstate.state import record_moves, set_aside
 from clawstate.state.left_behind import left_behind
 from clawstate.state.record_moves import migrate
 from clawstate.state.record_places import record_places
+from clawstate.state.record_summary import summarise
 from clawstate.state.replaced import put_back
 
 KEY = {"type": "api_key", "provider": "openai", "key": "sk-made-up"}
@@ -462,6 +463,8 @@ def test_a_record_that_lost_its_place_is_named_and_can_be_put_back(root, clock) 
 
     name = "auth:main/profile/openai:a"
     assert [f"store restore {name}" in each for each in done.moved[0].notes] == [True]
+    with clawstate.open(root, clock=clock) as state:
+        assert summarise(state.ground).replaced == (name,)
     for wanted in ("sk-of-the-file", KEY["key"], "sk-of-the-file"):
         with clawstate.open(root, clock=clock) as state:
             assert put_back(state.ground, name).key == "profile/openai:a"

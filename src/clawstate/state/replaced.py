@@ -56,9 +56,14 @@ def command_for(kind: str, key: str) -> str:
     return f"clawstate store restore {shlex.quote(name_of(kind, key))}"
 
 
-def keep(place: Place, records: Mapping[str, Any], folder: Path) -> None:
-    """Keep *records* of *place* that give way to others, beside those that are in *folder*."""
-    path = folder / f"replaced-{place.kind.replace('/', '-').replace(':', '-')}.json"
+def keep(place: Place, records: Mapping[str, Any], folder: Path, *, is_missed: bool = True) -> None:
+    """
+    Keep *records* of *place* that give way to others, beside those that are in *folder*.
+
+    Those that nobody would miss are kept apart: they are neither listed nor put back.
+    """
+    prefix = "replaced" if is_missed else "passing"
+    path = folder / f"{prefix}-{place.kind.replace('/', '-').replace(':', '-')}.json"
     known = _read(path)
     document = {"kind": place.kind, "records": {**known.get("records", {}), **records}}
     write_atomic(path, dump_pretty(document).encode("utf-8", "surrogatepass"))

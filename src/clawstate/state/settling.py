@@ -126,12 +126,15 @@ class Settling:
                     yield from self._to_archive(place, key, others.pop(key), str(winner))
         if place.store == MARKS or not others:
             return
-        keep(place, others, self.aside)
-        for key in others:
-            is_use = place.store == CREDENTIALS and key.startswith(_USES)
-            if place.store not in _IN_PASSING and not is_use:
-                told = f"{place.kind}: two differed under {key!r}; the other one is kept"
-                yield f"{told}: '{command_for(place.kind, key)}' puts it back"
+        missed = {key: each for key, each in others.items() if not _is_passing(place, key)}
+        passing = {key: each for key, each in others.items() if key not in missed}
+        if passing:
+            keep(place, passing, self.aside, is_missed=False)
+        if missed:
+            keep(place, missed, self.aside)
+        for key in missed:
+            told = f"{place.kind}: two differed under {key!r}; the other one is kept"
+            yield f"{told}: '{command_for(place.kind, key)}' puts it back"
 
     def _to_archive(self, place: Place, key: str, entry: Any, winner: str) -> Iterator[str]:
         Archive(self._archive(place, key), clock=self.ground.clock).keep(
@@ -172,6 +175,11 @@ class Settling:
             return 1  # what cannot be read may be all there is
         finally:
             transcripts.close()
+
+
+def _is_passing(place: Place, key: str) -> bool:
+    is_use = place.store == CREDENTIALS and key.startswith(_USES)
+    return is_use or place.store in _IN_PASSING
 
 
 def _id_of(entry: Any) -> str | None:
