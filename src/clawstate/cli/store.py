@@ -81,7 +81,7 @@ def migrate(session: Session, *, engine: str) -> None:
         raise click.exceptions.Exit(1)
 
 
-@store.command(examples=("clawstate store restore auth:main/profile/openai:default",))
+@store.command()
 @click.argument("name")
 @pass_session
 def restore(session: Session, /, name: str) -> None:
