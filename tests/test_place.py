@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import threading
 import time
 
@@ -10,6 +11,7 @@ import pytest
 import clawstate
 from clawstate.errors import ClosedError, NotFoundError, UnavailableError
 from clawstate.files.place import Place
+from clawstate.testing.faults import loop
 from clawstate.testing.forked import forked
 from open_files import open_below
 
@@ -29,6 +31,7 @@ WRITES = {
 }
 READS = {
     "config": lambda state: state.config.get("gateway.port"),
+    "history": lambda state: state.config.history(),
     "auth": lambda state: state.auth().profiles(),
     "sessions": lambda state: state.sessions.entries(),
     "dedupe": lambda state: state.dedupe.seen("c"),
@@ -105,6 +108,45 @@ def test_a_state_whose_directory_went_away_refuses(root, state, gone) -> None:
             use(state)
 
     assert names(root) == before
+
+
+PARTS = {
+    "dedupe": ("dedupe", "file"),
+    "sessions": ("sessions", "file"),
+    "pairing": ("state", "file"),
+    "memory": ("memory", "file"),
+    "transcripts": ("memory", "sqlite"),
+    "auth": ("state", "sqlite"),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_of_a_state_whose_disk_went_away_refuses(root, part) -> None:
+    """A directory of a state that is a mount of its own, and was unmounted, is no empty one."""
+    if (reason := loop.available()) is not None:
+        pytest.skip(reason)
+    name, engine = PARTS[part]
+    folder = root / name
+    folder.mkdir(mode=0o700, parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m,mode=700", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("this system does not let us mount")
+    try:
+        with clawstate.open(root, store=engine) as state:
+            fill(state)
+            READS[part](state)
+            subprocess.run(["umount", "-l", str(folder)], check=True)
+
+            new = {**WRITES, "dedupe": lambda state: state.dedupe.check_and_record("not known")}
+            for use in (READS[part], new[part]):
+                with pytest.raises(UnavailableError, match="another disk"):
+                    use(state)
+
+            left = {each.name for each in folder.iterdir()}
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=False, capture_output=True)
+
+    assert left <= {".locks"}
 
 
 def test_a_directory_is_bound_when_it_is_made(root, state) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 
@@ -164,6 +165,36 @@ def test_every_store_works_without_the_variable(paths: StatePaths) -> None:
         found = [each for each in examine(state) if "TELEGRAM_BOT_TOKEN" in each.message]
 
     assert [each.code for each in found] == ["config"]
+
+
+WAITING = {
+    "caches.query.ttl": lambda state: state.memory.search("tea"),
+    "caches.query.maxEntries": lambda state: state.memory.add("tea"),
+    "pairing.limit": lambda state: state.pairing.pending(),
+}
+
+
+@pytest.mark.parametrize("path", WAITING)
+def test_what_does_not_need_a_setting_works_while_it_waits(paths: StatePaths, path: str) -> None:
+    """A setting that waits for a variable keeps nobody who can do without it."""
+    tree: object = "${NOT_SET_ANYWHERE}"
+    for key in reversed(path.split(".")):
+        tree = {key: tree}
+    paths.config.write_text(json.dumps(tree))
+
+    with clawstate.open(paths.root) as state, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnresolvedWarning)
+        WAITING[path](state)
+
+
+def test_who_needs_the_limit_is_told(paths: StatePaths) -> None:
+    """A request to be paired is refused while the limit waits for a variable."""
+    paths.config.write_text('{pairing: {limit: "${NOT_SET_ANYWHERE}"}}')
+
+    with clawstate.open(paths.root) as state, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnresolvedWarning)
+        with pytest.raises(ConfigError, match="NOT_SET_ANYWHERE"):
+            state.pairing.request(user_id="ada", device_id="phone")
 
 
 def test_a_type_is_not_judged_while_its_value_waits(paths: StatePaths) -> None:

@@ -13,7 +13,7 @@ from clawstate.config.key_path import get_at
 from clawstate.config.loading import Loaded
 from clawstate.config.path_grammar import KeyPath, WrittenPath, parse_written
 from clawstate.config.settings import default_tree
-from clawstate.errors import NotFoundError
+from clawstate.errors import ConfigError, NotFoundError
 from clawstate.files.stamps import Stamp
 from clawstate.files.unchanged import Numbers, is_settled
 
@@ -105,6 +105,14 @@ class View:
             return default
         self.loaded.unresolved.require(steps)
         return found
+
+    def waits(self, path: str) -> bool:
+        """Tell whether the value at *path*, or anything in it, waits for a variable."""
+        try:
+            self.loaded.unresolved.require_below(self.steps(path))
+        except ConfigError:
+            return True
+        return False
 
     def steps(self, path: str) -> KeyPath:
         """Return the steps that *path* means here, where keys may have a dot in their name."""

@@ -82,6 +82,26 @@ class Place:
             self._known = _Directory(identity, _generation(self._root), found.st_ctime_ns)
 
 
+def disk_of(folder: Path) -> int | None:
+    """Return the number of the disk of *folder*, `None` if that is not there."""
+    try:
+        return os.stat(folder).st_dev  # noqa: PTH116 - on the way of every read of a new text
+    except OSError:
+        return None
+
+
+def require_disk(folder: Path, known: int | None) -> None:
+    """
+    Raise `UnavailableError` where *folder* is on another disk than *known*, the one it was on.
+
+    A part of a state may be mounted by itself: what vanished with its disk was not deleted.
+    """
+    now = disk_of(folder)
+    if known is not None and now not in {known, None}:
+        problem = "is on another disk than before: it was unmounted, or mounted over"
+        raise UnavailableError(os.fspath(folder), problem, _HINT)
+
+
 def require_no_dead_link(path: Path) -> None:
     """Raise `UnavailableError` where *path*, or a directory that it lies in, leads to nothing."""
     for place in (path, *path.parents):

@@ -35,6 +35,7 @@ from clawstate.files.json_text import (
     parse_json_file,
     wide_encoding,
 )
+from clawstate.files.place import disk_of, require_disk
 from clawstate.files.refusals import translated
 from clawstate.files.stamps import Stamp, read_stamped, stamp_of
 from clawstate.records.contract import Json, Revision, Shape, Versioned
@@ -99,6 +100,7 @@ class DocumentFile:
         self._now = EMPTY
         self._good: Snapshot | None = None
         self._texts: Texts = {}
+        self._disk: int | None = None
 
     def read(self) -> Snapshot:
         """
@@ -119,6 +121,7 @@ class DocumentFile:
         now = self._now
         if stamp is None:
             self.require_real_folders()  # behind a link to nothing there may be records
+            require_disk(self.path.parent, self._disk)
             self._now = EMPTY
             return EMPTY
         if now.stamp == stamp and now.settled:
@@ -223,6 +226,7 @@ class DocumentFile:
 
     def _read(self) -> Snapshot:
         self.require_real_folders()
+        self._disk = disk_of(self.path.parent)
         raw, stamp, settled = read_stamped(self.path, limit=self._shape.max_bytes)
         if raw == self._now.raw and self._now.stamp is not None:
             found = self._now

@@ -21,7 +21,7 @@ import apsw
 from clawstate.errors import UnavailableError
 from clawstate.files.atomic import create_private_file, make_private_dir
 from clawstate.files.mounts import journal_mode, mount_of
-from clawstate.files.place import require_no_dead_link
+from clawstate.files.place import disk_of, require_disk, require_no_dead_link
 from clawstate.interrupts import Use
 from clawstate.sqlite import forks
 from clawstate.sqlite.blocks import Opened, Reading, Writing, end_transaction
@@ -75,6 +75,7 @@ class Database:
         self._idle: list[Opened] = []
         self._made: list[weakref.ref[apsw.Connection]] = []
         self._inode = 0
+        self._disk: int | None = None
         forks.watch(self)
 
     def exists(self) -> bool:
@@ -140,6 +141,7 @@ class Database:
         """Wait for the turn of a writer, which ends with *use*."""
         self._lending.require_open()
         self._present()
+        self._found()
         make_private_dir(self._folder)
         self._gate.enter(use)
 
@@ -290,12 +292,15 @@ class Database:
         inode = _inode(self.path)
         if inode != self._inode or not inode:
             self._present()  # the whole directory may be another one
+            if not inode:
+                require_disk(self._folder, self._disk)
         return inode
 
     def _notice(self, inode: int) -> None:
         if inode != self._inode:
             self.generation += 1
             self._inode = inode
+            self._disk = disk_of(self._folder)
 
     def _close_idle(self) -> None:
         while self._idle:

@@ -36,8 +36,9 @@ def open_memory(ground: Ground, embedder: Embedder | None = None) -> Memory:
         view = ground.config.view()
         if embedder is None or MEMORY_TYPE.of(view) != MEMORY_TYPE.default:
             require_supported(view.loaded.resolved, "memory")
-        ttl, entries = QUERY_TTL.of(view), QUERY_ENTRIES.of(view)
-        cache = QueryCache(size=entries if ttl else 0, ttl=ttl or None)
+        if not view.waits("caches.query"):  # for what it costs, nobody must do without the memory
+            ttl, entries = QUERY_TTL.of(view), QUERY_ENTRIES.of(view)
+            cache = QueryCache(size=entries if ttl else 0, ttl=ttl or None)
         by_meaning = MEMORY_VECTORS.of(view)
     path = memory_db(ground)
     backend = SqliteMemory(

@@ -105,7 +105,7 @@ def _settings(ground: Ground) -> PairingSettings:
     view = ground.config.view()
     return PairingSettings(
         ttl=PAIRING_TTL.of(view),
-        limit=PAIRING_LIMIT.of(view),
+        limit=lambda: PAIRING_LIMIT.of(view),
     )
 
 

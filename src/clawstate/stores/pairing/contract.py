@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -65,4 +65,5 @@ class PairingSettings:
     """How long a request waits, in seconds, and how many may wait at once (`pairing.*`)."""
 
     ttl: float = 3600.0
-    limit: int = 3
+    limit: int | Callable[[], int] = 3
+    """Asked for when somebody asks to be paired, where it is a function."""

@@ -91,7 +91,7 @@ class Pairing:
             name=None if name is None else require_name(name),
             public_key=None if public_key is None else require_public_key(public_key, device_id),
         )
-        offered, used, limit = candidates(), self._used(), self._settings().limit
+        offered, used, limit = candidates(), self._used(), self._limit()
 
         def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], PairingRequest]:
             live = self._live(records, used)
@@ -113,6 +113,10 @@ class Pairing:
         live = self._live(records, frozenset()).values()
         unused = (each for each in live if not self._is_used(each))
         return tuple(sorted(unused, key=lambda each: (each.created_at, each.code)))
+
+    def _limit(self) -> int:
+        limit = self._settings().limit
+        return limit if isinstance(limit, int) else limit()
 
     def expires_at(self, request: PairingRequest) -> float:
         """Return when *request* ends, in seconds since the epoch."""
