@@ -225,3 +225,13 @@ def test_the_file_may_be_a_link(paths: StatePaths, own: Path) -> None:
     assert [each.name for each in target.parent.iterdir()] == ["ada.json"]
     assert own.with_name("config.json.bak").exists()
     assert target.read_text() == TEXT.replace("2", "3")
+
+
+def test_a_file_that_is_a_link_to_nothing_is_told(paths: StatePaths, own: Path) -> None:
+    """An agent whose file cannot be read is among those that are judged."""
+    own.symlink_to(paths.root / "gone.json")
+
+    config = opened(paths)
+
+    assert config.agents() == ("ada",)
+    assert [each.message for each in config.issues()] == ["is a link to nothing"]

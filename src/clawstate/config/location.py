@@ -55,3 +55,10 @@ def _candidates(paths: StatePaths, env: Mapping[str, str]) -> Iterator[Path]:
 def _is_chosen(paths: StatePaths, env: Mapping[str, str]) -> bool:
     by_variable = any(env.get(name, "").strip() for name in _STATE_VARIABLES)
     return by_variable or paths.root != resolve_state_dir(env)
+
+
+def agents_with_files(root: Path) -> tuple[str, ...]:
+    """Return the agents of the state *root* that have a configuration, a link to nothing too."""
+    homes = root.glob("agents/*/agent")
+    found = (each for each in homes if os.path.lexists(each / "config.json"))
+    return tuple(sorted(each.parent.name for each in found))

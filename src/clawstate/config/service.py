@@ -12,7 +12,7 @@ from clawstate.clock import Clock, system_clock
 from clawstate.config.history import Change, History
 from clawstate.config.key_path import format_key_path
 from clawstate.config.loading import load
-from clawstate.config.location import find_config, overlay_of
+from clawstate.config.location import agents_with_files, find_config, overlay_of
 from clawstate.config.sensitive import redacted
 from clawstate.config.view import View, copied, written
 from clawstate.config.views import Views
@@ -195,8 +195,7 @@ class Config:
 
     def agents(self) -> tuple[str, ...]:
         """Return the agents that have a file of their own."""
-        found = self._paths.root.glob("agents/*/agent/config.json")
-        return tuple(sorted(each.parent.parent.name for each in found))
+        return agents_with_files(self._paths.root)
 
     def set(
         self, path: str, value: Any, *, force: bool = False, agent_id: str | None = None
