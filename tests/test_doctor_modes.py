@@ -200,3 +200,20 @@ def test_directory_of_a_linked_configuration_is_left_alone(root: Path, tmp_path:
 
     assert (only.path, only.severity) == (str(dotfiles), "error")
     assert stat.S_IMODE(dotfiles.stat().st_mode) == 0o777
+
+
+PARTS = ["agents", "dedupe", "dedupe/global.json", "sessions", "logs", ".config-history"]
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_what_others_may_write_within_a_state_is_found(root: Path, name: str) -> None:
+    """A directory or document that others get to and may write is found, and narrowed."""
+    (root / name).chmod(0o777)
+    assert all(each.severity != "error" for each in about_modes(found(root)))  # nobody gets there
+
+    root.chmod(0o755)
+    (finding,) = [each for each in about_modes(found(root)) if each.path == str(root / name)]
+
+    assert (finding.code, finding.severity) == ("open-to-others", "error")
+    found(root, fix=True)
+    assert not stat.S_IMODE((root / name).stat().st_mode) & 0o022

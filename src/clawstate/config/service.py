@@ -252,7 +252,6 @@ class Config:
 
     def history(self, *, agent_id: str | None = None) -> tuple[Change, ...]:
         """Return the changes that were made here, the oldest first."""
-        self._present()
         return History(self._path_of(agent_id)).changes()
 
     def diff(self, number: int | None = None, *, agent_id: str | None = None) -> str:
@@ -268,7 +267,6 @@ class Config:
         Raises `NotFoundError` if there is none, and `ConflictError` if the file was changed since,
         unless *force*; that is a change of its own.
         """
-        self._present()
         return self._editor(agent_id).undo(number=_number(number), force=force)
 
     def misplaced(self) -> tuple[str, ...]:
@@ -289,6 +287,7 @@ class Config:
         self._views.look()
 
     def _path_of(self, agent_id: str | None) -> Path:
+        self._present()
         return self.path if agent_id is None else self._paths.agent_config(agent_id)
 
     def _refused(self) -> Refused | None:

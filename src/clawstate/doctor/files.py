@@ -9,7 +9,8 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from clawstate.doctor.modes import wide_modes
+from clawstate.config.trust import OTHERS_WRITE, open_to_others
+from clawstate.doctor.modes import WideMode, wide_modes
 from clawstate.errors import StateError
 from clawstate.files.atomic import is_temporary
 from clawstate.files.found_lock import read_sidecar
@@ -21,6 +22,12 @@ from clawstate.health import FIX, Finding
 from clawstate.state import State
 from clawstate.state.memory_place import memory_db
 
+_ENTER = 0o011  # the rights of others to go into a directory
+_OURS = (
+    *("agents", "agents/*", "agents/*/agent", "agents/*/sessions", "agents/*/sessions/*.json"),
+    *("sessions", "sessions/*.json", "sessions/profile", "state", "state/*.json", "state/identity"),
+    *("identity", "identity/*.json", "dedupe", "dedupe/*.json", "logs", ".config-history"),
+)
 _ABANDONED = 3600.0  # seconds after which nobody can still be writing a file
 
 
@@ -28,6 +35,7 @@ def check(state: State) -> Iterator[Finding]:
     """Look at the mount, at modes, locks and what killed writers left."""
     yield from _mount(state)
     yield from wide_modes(state, _private_paths(state))
+    yield from _open_to_others(state)
     yield from _locks(state)
     yield from _temporaries(state)
 
@@ -37,6 +45,21 @@ def _mount(state: State) -> Iterator[Finding]:
     if (message := warning_for(root)) is not None:
         remedy = "move the state to a local disk, or use the PostgreSQL backend"
         yield Finding("network-mount", "warning", str(root), message, remedy)
+
+
+def _open_to_others(state: State) -> Iterator[Finding]:
+    """Find where others may put a file in the place of one of the state, if they get there."""
+    root = state.paths.root
+    with suppress(OSError):
+        if not root.stat().st_mode & _ENTER:
+            return
+    found = sorted(each for pattern in _OURS for each in root.glob(pattern))
+    for path, mode in open_to_others([], found):
+        if not path.is_symlink():
+            message = "others may write it"
+            yield WideMode(
+                *("open-to-others", "error", str(path), message, ""), mode=mode, rights=OTHERS_WRITE
+            )
 
 
 def _private_paths(state: State) -> Iterator[Path]:
