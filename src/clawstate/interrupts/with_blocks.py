@@ -55,8 +55,14 @@ def _found(code: CodeType, entry: int) -> WithBlock | None:
     table = _table(code.co_exceptiontable, len(text))
     for start, _, target in table:
         if start == begin and text[target] == _ENTER and text[target + 2] == _EXIT:
-            lines = (line for first, end, line in code.co_lines() if first <= entry < end)
-            return WithBlock(target, next(lines, None), table)
+            return WithBlock(target, _line(code, entry), table)
+    return None
+
+
+def _line(code: CodeType, offset: int) -> int | None:
+    for first, end, line in code.co_lines():
+        if first <= offset < end:
+            return line
     return None
 
 
@@ -75,7 +81,11 @@ def _table(encoded: bytes, size: int) -> tuple[tuple[int, int, int], ...]:
 
 
 def _target(table: tuple[tuple[int, int, int], ...], offset: int) -> int | None:
-    return next((target for start, end, target in table if start <= offset < end), None)
+    # No generator: an interrupt that comes as one is closed reaches nobody.
+    for start, end, target in table:
+        if start <= offset < end:
+            return target
+    return None
 
 
 def _entries(table: bytes) -> Iterator[tuple[int, int, int]]:
