@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 import clawstate
 from clawstate import StatePaths
 from clawstate.memory.backends.sqlite import SqliteMemory
-from clawstate.memory.backends.sqlite.vectors import Vectors
+from clawstate.memory.contract import Inquiry
 from clawstate.memory.filters import filter_from
+from clawstate.memory.vector_index.loaded import LoadedVectors
 from clawstate.memory.vector_index.manifest import MANIFEST_NAME, read_manifest
 from clawstate.memory.vector_index.snapshot import open_snapshot
 from timing import Figures, latencies, ratios
@@ -92,8 +93,8 @@ def _measured(bench: Workbench, size: int) -> Figures:
     opening = _opening(made, rival_path)
     nearest = _index(made, matrix)
     places = {text: place for place, text in enumerate(texts)}
-    backend = _backend(made)
-    rounds = _asked(backend, bench.rounds())
+    engine = _engine(made)
+    rounds = _asked(engine, bench.rounds())
     with clawstate.open(made.root) as state:
 
         def searched(asked: Asked) -> list[int]:
@@ -102,7 +103,7 @@ def _measured(bench: Workbench, size: int) -> Figures:
 
         arms: dict[str, Callable[[Asked], Any]] = {
             OURS: searched,
-            LEG: lambda asked: _leg(backend, asked.vector),
+            LEG: lambda asked: _leg(engine, asked.vector),
             INDEX: lambda asked: nearest(asked.vector),
             SQLITE_VEC: lambda asked: _found(rival, asked.vector),
             NUMPY: lambda asked: _exact(matrix, asked.vector),
@@ -127,36 +128,38 @@ def _measured(bench: Workbench, size: int) -> Figures:
     }
 
 
-def _backend(made: MadeState) -> SqliteMemory:
+def _engine(made: MadeState) -> SqliteMemory:
     paths = StatePaths(made.root)
     return SqliteMemory(paths.memory_db, vectors=paths.memory_dir / "vectors")
 
 
-def _asked(backend: SqliteMemory, rounds: Iterable[Iterable[str]]) -> list[list[Asked]]:
+def _asked(engine: SqliteMemory, rounds: Iterable[Iterable[str]]) -> list[list[Asked]]:
     embedder = local_embedder()
-    with backend.view() as view:
+    with engine.reading() as reading:
 
         def vector(text: str) -> Vector:
             (subwords,) = embedder.subwords([text])
-            counts, total = view.subword_counts(set(subwords.tolist()), "default")
-            return embedder.weighted(subwords, counts, total)
+            found = reading.evidence(
+                Inquiry(_EVERYTHING, K, subwords=tuple(set(subwords.tolist())))
+            )
+            return embedder.weighted(subwords, found.occurrences, found.subwords)
 
         return [[Asked(text, vector(text)) for text in each] for each in rounds]
 
 
-def _leg(backend: SqliteMemory, query: Vector) -> list[int]:
-    with backend.view() as view:
-        found = view.nearest(query, _EVERYTHING, PROPOSED)
-    best = sorted(found, key=lambda docno: -found[docno])[:K]
-    return [docno - 1 for docno in best]  # docnos begin at 1
+def _leg(engine: SqliteMemory, query: Vector) -> list[int]:
+    with engine.reading() as reading:
+        found = reading.nearest(query, _EVERYTHING, PROPOSED)
+    best = found.keys[np.argsort(-found.cosines)][:K]
+    return (best - 1).tolist()  # docnos begin at 1
 
 
 def _index(made: MadeState, matrix: Vector) -> Callable[[Vector], list[int]]:
     """Return what `memory.search` would use at this size, without the database around it."""
     found = read_manifest(_snapshot(made)) if _snapshot(made).is_dir() else None
     if found is None:
-        exact = Vectors(np.arange(len(matrix)), matrix)
-        return lambda query: list(exact.best(query, K, None))
+        exact = LoadedVectors(np.arange(len(matrix)), matrix)
+        return lambda query: exact.best(query, K, None)[0].tolist()
     snapshot = open_snapshot(_snapshot(made), found[0].identity)
     assert snapshot is not None
     return lambda query: (snapshot.nearest(query, K)[0] - 1).tolist()

@@ -162,7 +162,7 @@ def assert_sound(memory):
     assert memory.findings(deep=True) == []
     stats = memory.stats()
     assert stats["waiting"] == 0
-    with memory._backend._database.reading() as connection:
+    with memory._engine._database.reading() as connection:
         texts = dict(connection.execute("SELECT docno, content FROM memories"))
         assert stats["records"] == len(texts)
         words = "SELECT rowid FROM memory_words WHERE memory_words MATCH ?"

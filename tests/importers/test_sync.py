@@ -86,8 +86,8 @@ def by_text(memory, namespace: str | None = None) -> dict[str, MemoryRecord]:
 
 
 def changes(memory) -> int:
-    with memory._backend.view() as view:
-        return view.version()
+    with memory._engine.reading() as reading:
+        return reading.version
 
 
 # --- the first import, and the same again ---

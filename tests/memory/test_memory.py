@@ -804,7 +804,7 @@ def test_another_embedder_falls_back_to_words(reopened, embedder, other) -> None
     assert memory.stats()["waiting"] == 1
     first.optimize()
     assert found(first, "wakes", mode="vector") == {"the lobster sleeps", "the lobster wakes"}
-    assert {len(vector) for vector in vectors_kept(first._backend.path).values()} == {8}
+    assert {len(vector) for vector in vectors_kept(first._engine.path).values()} == {8}
 
 
 def test_vectors_of_two_embedders_are_never_mixed(reopened, embedder) -> None:

@@ -205,7 +205,7 @@ class MemoryMachine(RuleBasedStateMachine):
     def teardown(self):
         try:
             assert self.memory.findings(deep=True) == []
-            with self.memory._backend._database.reading() as connection:
+            with self.memory._engine._database.reading() as connection:
                 assert_derived_data_agrees(connection)
         finally:
             self.state.close()

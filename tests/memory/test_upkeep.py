@@ -5,8 +5,8 @@ import threading
 import pytest
 
 import clawstate
+from clawstate.memory.backends.sqlite import embeddings
 from clawstate.memory.backends.sqlite import upkeep as sqlite_upkeep
-from clawstate.memory.backends.sqlite import writing
 from clawstate.memory.upkeep import Upkeep
 
 LIMIT = 30.0  # seconds, after which a thread counts as stuck
@@ -25,7 +25,7 @@ def large(memory, small):
 
 
 def snapshots(memory):
-    return list(memory._backend._vectors.glob("*/manifest.json"))
+    return list(memory._engine._vectors.glob("*/manifest.json"))
 
 
 def joined(upkeep):
@@ -37,7 +37,7 @@ def joined(upkeep):
 
 def test_many_writes_are_followed_by_an_optimization(large) -> None:
     """Once a burst of writes is over, the indexes are brought up to date in the background."""
-    upkeep = Upkeep(large._backend, quiet=0.0)
+    upkeep = Upkeep(large._engine, quiet=0.0)
 
     upkeep.noticed(100_000)
     joined(upkeep)
@@ -48,7 +48,7 @@ def test_many_writes_are_followed_by_an_optimization(large) -> None:
 
 def test_few_writes_start_nothing(large) -> None:
     """A handful of records does not start a thread."""
-    upkeep = Upkeep(large._backend, quiet=0.0)
+    upkeep = Upkeep(large._engine, quiet=0.0)
 
     upkeep.noticed(3)
 
@@ -58,7 +58,7 @@ def test_few_writes_start_nothing(large) -> None:
 
 def test_few_writes_add_up(large) -> None:
     """Records are counted until there are enough of them."""
-    upkeep = Upkeep(large._backend, quiet=0.0)
+    upkeep = Upkeep(large._engine, quiet=0.0)
 
     for _ in range(3000):
         upkeep.noticed(1)
@@ -69,7 +69,7 @@ def test_few_writes_add_up(large) -> None:
 
 def test_nothing_starts_after_closing(large) -> None:
     """A closed upkeep ends its thread and starts no other."""
-    upkeep = Upkeep(large._backend, quiet=LIMIT)
+    upkeep = Upkeep(large._engine, quiet=LIMIT)
     upkeep.noticed(100_000)
     thread = upkeep._thread
 
@@ -83,7 +83,7 @@ def test_nothing_starts_after_closing(large) -> None:
 
 def test_a_closed_backend_ends_it_quietly(large) -> None:
     """Background work that finds the memory closed ends without an error."""
-    upkeep = Upkeep(large._backend, quiet=0.0)
+    upkeep = Upkeep(large._engine, quiet=0.0)
     large.close()
 
     upkeep.noticed(100_000)
@@ -149,7 +149,7 @@ def test_two_may_optimize_at_once(large, tmp_path, clock) -> None:
 
 def test_the_embedding_cache_is_bounded(memory, monkeypatch) -> None:
     """Vectors of forgotten texts are kept up to a number, the oldest leave first."""
-    monkeypatch.setattr(writing, "CACHED_VECTORS", 10)
+    monkeypatch.setattr(embeddings, "CACHED_VECTORS", 10)
     ids = memory.add_many({"text": f"lobster {number}"} for number in range(30))
 
     memory.delete_many(ids)
@@ -160,7 +160,7 @@ def test_the_embedding_cache_is_bounded(memory, monkeypatch) -> None:
 def test_findings_tell_of_a_damaged_word_index(memory) -> None:
     """A record that its word index lacks is found by a deep check, and mended by `rebuild`."""
     memory.add_many([{"text": "the lobster sleeps"}, {"text": "the parrot talks"}])
-    with memory._backend._database.writing() as connection:
+    with memory._engine._database.writing() as connection:
         connection.execute("DELETE FROM memory_words WHERE rowid = 1")
 
     assert [each for each in memory.findings(deep=True) if "word index" in each]
@@ -183,7 +183,7 @@ def test_findings_tell_of_lost_ends(memory, damage) -> None:
     memory.add("the lobster sleeps", tags=["sea"])
     assert memory.findings(deep=True) == []
 
-    with memory._backend._database.writing() as connection:
+    with memory._engine._database.writing() as connection:
         connection.execute(damage)
 
     assert len(memory.findings(deep=True)) == 1
@@ -192,7 +192,7 @@ def test_findings_tell_of_lost_ends(memory, damage) -> None:
 def test_findings_tell_of_a_damaged_snapshot(large) -> None:
     """A snapshot that is not what was written is found by a deep check, and mended."""
     large.optimize()
-    (graph,) = large._backend._vectors.glob("*/vectors-*")
+    (graph,) = large._engine._vectors.glob("*/vectors-*")
     data = bytearray(graph.read_bytes())
     data[len(data) // 2] ^= 0xFF
     graph.write_bytes(data)

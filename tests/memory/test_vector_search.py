@@ -83,7 +83,7 @@ def indexed(tmp_path, template, planted):
 
 
 def snapshots(memory):
-    return memory._backend._vectors
+    return memory._engine._vectors
 
 
 def manifest(memory):
@@ -291,13 +291,13 @@ def test_another_process_sees_a_new_snapshot(exact, planted) -> None:
         "state = t.clawstate.open(sys.argv[1], embedder=t.Planted())\n"
         "state.memory.optimize(); state.close()"
     )
-    here, root = __file__.rpartition("/")[0], exact._backend.path.parents[1]
+    here, root = __file__.rpartition("/")[0], exact._engine.path.parents[1]
 
     subprocess.run([sys.executable, "-c", program, root, here], check=True)
 
     assert not exact.needs_optimizing()
     assert recall(exact, planted, range(4020, 4120)) >= 0.99
-    assert exact._backend._nearest[1]._snapshots[1][1] is not None
+    assert exact._engine._nearest[1]._snapshots[1][1] is not None
 
 
 def test_the_hybrid_of_a_large_memory_is_the_mix_of_both(indexed) -> None:

@@ -1,11 +1,13 @@
-"""What `Memory` asks of an `Embedder` and of a `MemoryBackend`: promises, no code."""
+"""What `Memory` asks of an `Embedder` and of a `MemoryEngine`: promises, no code."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +18,16 @@ if TYPE_CHECKING:
 
 Scores = dict[int, float]
 """Candidates of one leg: the key of a record to its score, higher is better."""
+
+KnownVector: TypeAlias = "tuple[NDArray[np.float32], NDArray[np.uint16] | None]"
+"""The vector that a text got, and its subwords where its embedder has some."""
+
+
+class Capability(Enum):
+    """What an engine can do beyond the contract that all of them keep."""
+
+    DURABLE = "what was acknowledged survives a power cut"
+    SHARED = "several processes may use one memory at once"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +64,7 @@ class SubwordEmbedder(Embedder, Protocol):
     An embedder whose vector of a text is the mean of its subwords' vectors.
 
     It can weigh the subwords of a query by how rare they are among the records searched, which
-    needs no second pass over those records: a backend only counts their subwords.
+    needs no second pass over those records: an engine only counts their subwords.
     """
 
     def subwords(self, texts: Sequence[str]) -> list[NDArray[np.uint16]]:
@@ -85,6 +97,63 @@ class WordQuery:
 
 
 @dataclass(frozen=True, slots=True)
+class Inquiry:
+    """
+    What a search wants to know of the records that *chosen* lets through.
+
+    *words* None leaves the words out; *limit* bounds the candidates of the terms and of the
+    phrases; *subwords* of the query are counted.
+    """
+
+    chosen: Filter
+    limit: int
+    words: WordQuery | None = None
+    subwords: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """
+    What a search begins with: candidates by words, and counts of the namespace.
+
+    `terms` and `phrases` are the sums of BM25 of the best by each. BM25 is that of FTS5 (k1 = 1.2,
+    b = 0.75, over all namespaces), so that scores mean the same on every engine. `occurrences`
+    says how often each subword occurs, `subwords` how many there are in all.
+    """
+
+    terms: Scores = field(default_factory=dict)
+    phrases: Scores = field(default_factory=dict)
+    has_threads: bool = False
+    occurrences: Mapping[int, int] = field(default_factory=dict)
+    subwords: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """Records near a vector: `keys` int64 (n,) in any order, `cosines` float32 (n,)."""
+
+    keys: NDArray[np.int64]
+    cosines: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """
+    What a search wants to know of the records *keys*, all of which *chosen* lets through.
+
+    *neighbours*: who is beside them in their threads; all else is then told of those too. The terms
+    and phrases of *words* are scored one by one for *scored*. *vectors*: whether they are wanted.
+    """
+
+    keys: AbstractSet[int]
+    chosen: Filter
+    words: WordQuery
+    scored: AbstractSet[int] = frozenset()
+    neighbours: bool = False
+    vectors: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Neighbours:
     """The keys of up to two records before and after one in its thread, the nearest first."""
 
@@ -101,59 +170,62 @@ class Vectors:
     lengths: NDArray[np.int64]
 
 
-class MemoryView(Protocol):
-    """One unchanging state of a backend. Keys are valid inside it only."""
+@dataclass(frozen=True, slots=True)
+class Context:
+    """
+    What `Surroundings` asked for.
 
+    `terms` and `phrases` hold the BM25 of each on its own, `openings` the first 48 characters of
+    the texts that belong to a thread, `refused` those neighbours that the filter does not let
+    through. `vectors` has the records that have one; None where they were not wanted.
+    """
+
+    neighbours: Mapping[int, Neighbours] = field(default_factory=dict)
+    terms: Sequence[Scores] = ()
+    phrases: Sequence[Scores] = ()
+    openings: Mapping[int, str] = field(default_factory=dict)
+    refused: AbstractSet[int] = frozenset()
+    vectors: Vectors | None = None
+
+
+class WordIndex(Protocol):
+    """Who holds which stems, as of one moment."""
+
+    def evidence(self, inquiry: Inquiry) -> Evidence:
+        """Return the candidates by words, and what is counted."""
+
+
+class VectorIndex(Protocol):
+    """Who is near a vector, as of one moment."""
+
+    def nearest(self, vector: NDArray[np.float32], chosen: Filter, limit: int) -> Nearest:
+        """Return the best *limit* records that have a vector, with exact cosines."""
+
+
+class Reading(WordIndex, VectorIndex, Protocol):
+    """
+    One unchanging state of an engine. Keys are valid inside it only, and grow with time.
+
+    A search calls each of its four methods once at most: on a server each is one round trip.
+    """
+
+    @property
     def version(self) -> Hashable:
-        """Return what differs after every change of the records, by anybody."""
+        """What differs after every change of the records, by anybody."""
 
-    def has_threads(self, chosen: Filter) -> bool:
-        """Tell whether any record of the namespace of *chosen* belongs to a thread."""
-
-    def count(self, chosen: Filter) -> int:
-        """Return how many records the namespace of *chosen* holds, at most (expired included)."""
-
-    def words(self, query: WordQuery, chosen: Filter, limit: int) -> tuple[Scores, Scores]:
-        """Return the best *limit* by terms and the best *limit* by phrases (BM25 sums)."""
-
-    def word_lists(
-        self, query: WordQuery, keys: Iterable[int]
-    ) -> tuple[list[Scores], list[Scores]]:
-        """Return the BM25 of *keys* for each term and each phrase on its own."""
-
-    def nearest(self, vector: NDArray[np.float32], chosen: Filter, limit: int) -> Scores:
-        """Return the cosines of the best *limit* records that have a vector."""
-
-    def vectors(self, keys: Iterable[int]) -> Vectors:
-        """Return the vectors of those of *keys* that have one, in ascending order of keys."""
-
-    def neighbours(self, keys: Iterable[int]) -> dict[int, Neighbours]:
-        """Return the neighbours of each of *keys* that belongs to a thread."""
-
-    def openings(self, keys: Iterable[int]) -> dict[int, str]:
-        """Return the first characters (48 at least) of the texts of those in a thread."""
-
-    def matching(self, keys: Iterable[int], chosen: Filter) -> set[int]:
-        """Return those of *keys* that *chosen* lets through."""
+    def context(self, around: Surroundings) -> Context:
+        """Return what lies around some candidates."""
 
     def fetch(self, keys: Sequence[int]) -> list[MemoryRecord]:
         """Return the records of *keys*, in that order."""
 
-    def subword_counts(
-        self, subwords: Iterable[int], namespace: str | None
-    ) -> tuple[dict[int, int], int]:
-        """Return how often each of *subwords* occurs in the namespace, and all subwords there."""
 
-
-class MemoryBackend(Protocol):
+class RecordStore(Protocol):
     """
-    A durable home of records. It stores and finds; it does not rank across legs.
+    The records, their vectors, what waits for one, and what has expired.
 
     Every change is one transaction: on disk when the call returns, or not made at all.
     """
-
-    def view(self) -> AbstractContextManager[MemoryView]:
-        """Open one unchanging state for a search."""
 
     def embedder(self) -> EmbedderIdentity | None:
         """Return whose vectors are kept; None while there are none."""
@@ -165,11 +237,6 @@ class MemoryBackend(Protocol):
         Raises `ConflictError` when such an id lives in another namespace, `DimensionError` or
         `EmbeddingError` for vectors of another embedder than the state's.
         """
-
-    def vectors_of(
-        self, hashes: Sequence[bytes]
-    ) -> dict[bytes, tuple[NDArray[np.float32], NDArray[np.uint16] | None]]:
-        """Return the vectors already known for texts of these content hashes."""
 
     def get(self, ids: Sequence[str]) -> dict[str, MemoryRecord]:
         """Return those of *ids* that are kept and not expired."""
@@ -190,28 +257,6 @@ class MemoryBackend(Protocol):
     def page(self, chosen: Filter, after: str | None, limit: int) -> list[MemoryRecord]:
         """Return the next *limit* records after the id *after*, in the order of ids."""
 
-    def import_marks(self, namespace: str) -> dict[str, str]:
-        """Return the sources that were imported whole, each with its fingerprint."""
-
-    def begin_import(self, namespace: str, source: str) -> tuple[set[str], set[str]]:
-        """
-        Note that *source* is being imported, so not whole.
-
-        Return the ids that it gave before, and those of them that were forgotten since.
-        """
-
-    def note_import(self, namespace: str, source: str, ids: Sequence[str]) -> None:
-        """Note that *ids* come from *source*, before they are kept."""
-
-    def finish_import(
-        self, namespace: str, source: str, *, fingerprint: str | None, vanished: Sequence[str]
-    ) -> int:
-        """
-        Note that *source* is imported whole and forget the ids in *vanished*, in one step.
-
-        A *fingerprint* of None takes the note away. Returns how many records were forgotten.
-        """
-
     def waiting(self, limit: int) -> list[MemoryRecord]:
         """Return records that still wait for a vector, oldest first."""
 
@@ -222,11 +267,69 @@ class MemoryBackend(Protocol):
         Nothing else of them changes. Returns how many those were.
         """
 
-    def stats(self) -> dict[str, object]:
-        """Return counts and sizes, for people to read."""
-
     def purge(self) -> int:
         """Remove the records that have expired; return how many."""
+
+
+class EmbeddingCache(Protocol):
+    """The vectors of texts that are kept, or were for a while after they were forgotten."""
+
+    def find(self, hashes: Sequence[bytes]) -> dict[bytes, KnownVector]:
+        """Return what is known of texts of these content hashes."""
+
+
+class ImportLedger(Protocol):
+    """Which records came from which source. It forgets them in the step that notes it."""
+
+    def marks(self, namespace: str) -> dict[str, str]:
+        """Return the sources that were imported whole, each with its fingerprint."""
+
+    def begin(self, namespace: str, source: str) -> tuple[set[str], set[str]]:
+        """
+        Note that *source* is being imported, so not whole.
+
+        Return the ids that it gave before, and those of them that were forgotten since.
+        """
+
+    def note(self, namespace: str, source: str, ids: Sequence[str]) -> None:
+        """Note that *ids* come from *source*, before they are kept."""
+
+    def finish(
+        self, namespace: str, source: str, *, fingerprint: str | None, vanished: Sequence[str]
+    ) -> int:
+        """
+        Note that *source* is imported whole and forget the ids in *vanished*, in one step.
+
+        What another source gives as well stays. A *fingerprint* of None takes the note away.
+        Returns how many records were forgotten.
+        """
+
+
+class MemoryEngine(RecordStore, Protocol):
+    """
+    A home of records: it stores and finds, and does not rank across legs. Safe for threads.
+
+    Every method raises `CorruptError`, `VersionError`, `UnavailableError` and `ClosedError`, and
+    when writing `LockTimeoutError`. Reading makes nothing.
+    """
+
+    @property
+    def imports(self) -> ImportLedger:
+        """What was imported from where."""
+
+    @property
+    def embeddings(self) -> EmbeddingCache:
+        """The vectors that are known already."""
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What the engine can do beyond the contract."""
+
+    def reading(self) -> AbstractContextManager[Reading]:
+        """Open one unchanging state for a search."""
+
+    def stats(self) -> dict[str, object]:
+        """Return counts and sizes, for people to read."""
 
     def optimize(
         self,

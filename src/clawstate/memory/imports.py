@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clawstate.memory.contract import MemoryBackend
+from clawstate.memory.contract import ImportLedger
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +24,21 @@ class Imports:
     one was interrupted and is to be read again; what is kept already is found by its id.
     """
 
-    def __init__(self, backend: MemoryBackend) -> None:
-        self._backend = backend
+    def __init__(self, ledger: ImportLedger) -> None:
+        self._ledger = ledger
 
     def fingerprints(self, namespace: str = "default") -> dict[str, str]:
         """Return the sources that were imported whole, each with its fingerprint."""
-        return self._backend.import_marks(namespace)
+        return self._ledger.marks(namespace)
 
     def begin(self, source: str, *, namespace: str = "default") -> Before:
         """Note that *source* is being imported, and return what is known of it."""
-        known, forgotten = self._backend.begin_import(namespace, source)
+        known, forgotten = self._ledger.begin(namespace, source)
         return Before(frozenset(known), frozenset(forgotten))
 
     def note(self, source: str, ids: Sequence[str], *, namespace: str = "default") -> None:
         """Note that *ids* come from *source*; to be called before they are added."""
-        self._backend.note_import(namespace, source, ids)
+        self._ledger.note(namespace, source, ids)
 
     def finish(
         self,
@@ -49,13 +49,9 @@ class Imports:
         namespace: str = "default",
     ) -> int:
         """Note that *source* is imported whole and forget the ids that *vanished*, in one step."""
-        return self._backend.finish_import(
-            namespace, source, fingerprint=fingerprint, vanished=vanished
-        )
+        return self._ledger.finish(namespace, source, fingerprint=fingerprint, vanished=vanished)
 
     def forget(self, source: str, *, namespace: str = "default") -> int:
         """Forget all that came from *source*; return how many records those were."""
-        known, _ = self._backend.begin_import(namespace, source)
-        return self._backend.finish_import(
-            namespace, source, fingerprint=None, vanished=sorted(known)
-        )
+        known, _ = self._ledger.begin(namespace, source)
+        return self._ledger.finish(namespace, source, fingerprint=None, vanished=sorted(known))

@@ -9,7 +9,7 @@ from itertools import islice, repeat
 from typing import TYPE_CHECKING
 
 from clawstate.errors import EmbeddingError, FallbackWarning
-from clawstate.memory.contract import Embedded, Embedder, MemoryBackend, SubwordEmbedder
+from clawstate.memory.contract import Embedded, Embedder, EmbeddingCache, SubwordEmbedder
 from clawstate.memory.records import MemoryRecord, content_hash
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _AHEAD = 8  # batches embedded before they are written: some 40 MB
 
 
 def batches(
-    records: Iterable[MemoryRecord], embedder: Embedder | None, backend: MemoryBackend
+    records: Iterable[MemoryRecord], embedder: Embedder | None, cache: EmbeddingCache
 ) -> Iterator[list[Embedded]]:
     """
     Yield *records* in order with their vectors, in batches, once all of them could be read.
@@ -37,26 +37,26 @@ def batches(
     first = list(islice(iterator, BATCH))
     if len(first) < BATCH:
         if first:
-            yield embedded(first, embedder, backend)
+            yield embedded(first, embedder, cache)
         return
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - small writes do without
 
     with ThreadPoolExecutor(1, thread_name_prefix="clawstate-embed") as ahead:
-        jobs = deque([ahead.submit(embedded, first, embedder, backend)])
+        jobs = deque([ahead.submit(embedded, first, embedder, cache)])
         waiting: deque[list[MemoryRecord]] = deque()
         while batch := list(islice(iterator, BATCH)):
             waiting.append(batch)
             if len(jobs) < _AHEAD:
-                jobs.append(ahead.submit(embedded, waiting.popleft(), embedder, backend))
+                jobs.append(ahead.submit(embedded, waiting.popleft(), embedder, cache))
         while jobs:
             done = jobs.popleft().result()
             if waiting:
-                jobs.append(ahead.submit(embedded, waiting.popleft(), embedder, backend))
+                jobs.append(ahead.submit(embedded, waiting.popleft(), embedder, cache))
             yield done
 
 
 def embedded(
-    records: Sequence[MemoryRecord], embedder: Embedder | None, backend: MemoryBackend
+    records: Sequence[MemoryRecord], embedder: Embedder | None, cache: EmbeddingCache
 ) -> list[Embedded]:
     """
     Return *records* with vectors: those already known for the same text, else new ones.
@@ -66,7 +66,7 @@ def embedded(
     if embedder is None:
         return [Embedded(record) for record in records]
     hashes = [content_hash(record.text) for record in records]
-    known = backend.vectors_of(hashes)
+    known = cache.find(hashes)
     pairs = zip(records, hashes, strict=True)
     texts = [record.text for record, digest in pairs if digest not in known]
     try:

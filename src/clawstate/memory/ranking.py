@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from clawstate.memory.contract import Vectors
+    from clawstate.memory.contract import Nearest, Vectors
 
 PHRASE_WEIGHT = 0.5
 """What two words of the query side by side count beside one of them alone."""
@@ -109,16 +109,13 @@ def in_context(terms: Sequence[Scores], phrases: Sequence[Scores], order: Order)
     return total
 
 
-def cosines(query: NDArray[np.float32], vectors: Vectors | None) -> Scores:
-    """Return the cosine of *query* with each of *vectors* (unit rows)."""
-    if vectors is None or not len(vectors.keys):
-        return {}
-    return dict(zip(vectors.keys.tolist(), (vectors.matrix @ query).tolist(), strict=True))
-
-
-def positive(scores: Scores) -> Scores:
-    """Return *scores* with 0 for every negative one."""
-    return {key: max(score, 0.0) for key, score in scores.items()}
+def cosines(query: NDArray[np.float32], near: Nearest, others: Vectors | None) -> Scores:
+    """Return the cosines of *near*, and of *query* with *others* (unit rows); 0 if negative."""
+    found = dict(zip(near.keys.tolist(), near.cosines.tolist(), strict=True))
+    if others is not None and len(others.keys):
+        more = (others.matrix @ query).tolist()
+        found.update(zip(others.keys.tolist(), more, strict=True))
+    return {key: max(score, 0.0) for key, score in found.items()}
 
 
 def contextual_cosines(

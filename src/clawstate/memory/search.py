@@ -1,4 +1,4 @@
-"""One search over a `MemoryView`: candidates from both legs, one order."""
+"""One search over a `Reading`: candidates from both legs, one order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Literal
 
 from clawstate.errors import InvalidError
 from clawstate.memory import ranking
-from clawstate.memory.contract import MemoryView, Scores, WordQuery
+from clawstate.memory.contract import (
+    Context,
+    Evidence,
+    Inquiry,
+    Nearest,
+    Reading,
+    Scores,
+    SubwordEmbedder,
+    Surroundings,
+    WordQuery,
+)
 from clawstate.memory.filters import Filter
 from clawstate.memory.query_words import word_query
 from clawstate.memory.records import Hit
@@ -43,30 +53,60 @@ class Question:
     min_score: float
 
 
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """The *vector* of a query; or its subwords, *numbers*, that *embedder* weighs by rarity."""
+
+    vector: NDArray[np.float32] | None = None
+    numbers: NDArray[np.uint16] | None = None
+    embedder: SubwordEmbedder | None = None
+
+    @property
+    def subwords(self) -> tuple[int, ...]:
+        """The distinct subwords that are to be counted."""
+        return () if self.numbers is None else tuple(set(self.numbers.tolist()))
+
+    def among(self, evidence: Evidence) -> NDArray[np.float32] | None:
+        """Return the vector of the query among the records that *evidence* counts."""
+        if self.embedder is None or self.numbers is None:
+            return self.vector
+        return self.embedder.weighted(self.numbers, evidence.occurrences, evidence.subwords)
+
+
 def question_from(query: str, *, k: int, mode: Mode, chosen: Filter, min_score: float) -> Question:
     """Return the question that a caller's arguments ask; raises `InvalidError`."""
     return Question(_query(query), _count(k), _mode(mode), chosen, _bar(min_score))
 
 
-def answer(
-    view: MemoryView, question: Question, vector: NDArray[np.float32] | None
-) -> tuple[Hit, ...]:
-    """Return the best hits for *question*, best first; *vector* None leaves out that leg."""
+def answer(reading: Reading, question: Question, meaning: Meaning | None) -> tuple[Hit, ...]:
+    """Return the best hits for *question*, best first; *meaning* None leaves out that leg."""
     query = word_query(question.text)
-    threads = view.has_threads(question.chosen)
-    words: Scores = {}
-    vectors: Scores = {}
+    by_words = question.mode != "vector" or meaning is None
+    evidence = reading.evidence(
+        Inquiry(
+            question.chosen,
+            max(_WORD_CANDIDATES, 2 * question.k),
+            words=query if by_words else None,
+            subwords=() if meaning is None else meaning.subwords,
+        )
+    )
+    vector = None if meaning is None else meaning.among(evidence)
+    near = None if vector is None else _nearest(reading, vector, question, evidence)
+    context = _context(reading, question, query, evidence, near)
     order = ranking.Order({})
-    strength = 0.0
-    if question.mode != "vector" or vector is None:
-        words, order, strength = _words(view, query, question, threads=threads)
-    if vector is not None:
-        vectors = _vectors(view, vector, question, words, order if threads else None)
+    words = _words(evidence, context, order, question) if by_words else {}
+    strength = _strength(evidence, context)
+    vectors: Scores = {}
+    if vector is not None and near is not None:
+        if evidence.has_threads:
+            vectors = _contextual(vector, near, words, context, order)
+        else:
+            vectors = ranking.cosines(vector, near, context.vectors)
         strength = max(strength, *vectors.values(), 0.0)
     scores = _mixed(question, words, vectors if vector is not None else None)
-    if threads:
+    if evidence.has_threads:
         scores = _best(scores, max(_SPEAKERS, question.k))
-        scores = ranking.with_speakers(scores, view.openings(scores), query.terms)
+        scores = ranking.with_speakers(scores, context.openings, query.terms)
     scores = _calibrated(scores, strength)
     keys = [key for key in ranking.best(scores, question.k) if scores[key] >= question.min_score]
     return tuple(
@@ -76,58 +116,94 @@ def answer(
             words_score=words.get(key, 0.0) if question.mode != "vector" else None,
             vector_score=vectors.get(key) if vector is not None else None,
         )
-        for key, record in zip(keys, view.fetch(keys), strict=True)
+        for key, record in zip(keys, reading.fetch(keys) if keys else (), strict=True)
+    )
+
+
+def _nearest(
+    reading: Reading, vector: NDArray[np.float32], question: Question, evidence: Evidence
+) -> Nearest:
+    if evidence.has_threads:
+        limit = max(_VECTOR_CANDIDATES, 2 * question.k)
+    else:
+        limit = max(_NEAREST if question.mode == "vector" else _VECTOR_CANDIDATES, question.k)
+    return reading.nearest(vector, question.chosen, limit)
+
+
+def _context(
+    reading: Reading,
+    question: Question,
+    query: WordQuery,
+    evidence: Evidence,
+    near: Nearest | None,
+) -> Context:
+    """Return what ranking needs to know of the candidates beyond their scores."""
+    known = set() if near is None else set(near.keys.tolist())
+    if evidence.has_threads:
+        scored = evidence.terms.keys() | evidence.phrases.keys()
+        keys = scored | known
+    else:
+        scored = set(ranking.best(evidence.terms, 1)) if _is_faint(evidence) else set()
+        keys = scored if near is None else evidence.terms.keys() - known
+    if not keys and not scored:
+        return Context()
+    return reading.context(
+        Surroundings(
+            keys,
+            question.chosen,
+            query,
+            scored=scored,
+            neighbours=evidence.has_threads,
+            vectors=near is not None,
+        )
     )
 
 
 def _words(
-    view: MemoryView, query: WordQuery, question: Question, *, threads: bool
-) -> tuple[Scores, ranking.Order, float]:
-    """Return the words scores, the order of the threads they touch, and how good the best is."""
-    limit = max(_WORD_CANDIDATES, 2 * question.k)
-    terms, phrases = view.words(query, question.chosen, limit)
-    strength = _strength(view, query, terms)
-    order = ranking.Order(view.neighbours(terms.keys() | phrases.keys()) if threads else {})
+    evidence: Evidence, context: Context, order: ranking.Order, question: Question
+) -> Scores:
+    """Return the words scores, and add to *order* the threads that they touch."""
+    terms, phrases = evidence.terms, evidence.phrases
+    candidates = terms.keys() | phrases.keys()
+    order.add({key: context.neighbours[key] for key in candidates & context.neighbours.keys()})
     near = order.keys()
     if not near:
-        return ranking.summed(terms, phrases), order, strength
-    lists = view.word_lists(query, near | terms.keys() | phrases.keys())
-    scores = ranking.in_context(*lists, order)
-    strangers = scores.keys() - terms.keys() - phrases.keys()
-    refused = strangers - view.matching(strangers, question.chosen)
-    kept = {key: score for key, score in scores.items() if key not in refused}
-    return _best(kept, limit), order, strength
+        return ranking.summed(terms, phrases)
+    scores = ranking.in_context(context.terms, context.phrases, order)
+    for key in (scores.keys() - candidates) & context.refused:
+        del scores[key]
+    return _best(scores, max(_WORD_CANDIDATES, 2 * question.k))
 
 
-def _strength(view: MemoryView, query: WordQuery, terms: Scores) -> float:
-    """Return how good the best of *terms* is, from 0 to 1."""
-    top = max(terms.values(), default=0.0)
+def _strength(evidence: Evidence, context: Context) -> float:
+    """Return how good the best by terms is, from 0 to 1."""
+    top = max(evidence.terms.values(), default=0.0)
     strength = top / (top + _HALF_STRENGTH)
-    if 0 < top < _FAINT:
+    if _is_faint(evidence):
         # In a small memory every word is common and BM25 near 0: count the words instead.
-        (best,) = ranking.best(terms, 1)
-        lists, _ = view.word_lists(query, [best])
-        strength = max(strength, 0.5 * sum(best in each for each in lists) / len(lists))
+        (best,) = ranking.best(evidence.terms, 1)
+        held = sum(best in each for each in context.terms)
+        strength = max(strength, 0.5 * held / len(context.terms))
     return strength
 
 
-def _vectors(
-    view: MemoryView,
+def _is_faint(evidence: Evidence) -> bool:
+    return 0 < max(evidence.terms.values(), default=0.0) < _FAINT
+
+
+def _contextual(
     vector: NDArray[np.float32],
-    question: Question,
+    near: Nearest,
     words: Scores,
-    order: ranking.Order | None,
+    context: Context,
+    order: ranking.Order,
 ) -> Scores:
-    if order is None:
-        limit = max(_NEAREST if question.mode == "vector" else _VECTOR_CANDIDATES, question.k)
-        near = view.nearest(vector, question.chosen, limit)
-        missing = view.vectors(words.keys() - near.keys()) if words else None
-        return ranking.positive(near | ranking.cosines(vector, missing))
-    near = view.nearest(vector, question.chosen, max(_VECTOR_CANDIDATES, 2 * question.k))
-    order.add(view.neighbours(near.keys() - order.keys()))
-    keys = near.keys() | words.keys()
-    beside = {each for key in keys for each in order.beside(key)}
-    return ranking.contextual_cosines(vector, keys, view.vectors(keys | beside), order)
+    nearest = set(near.keys.tolist())
+    known = context.neighbours
+    order.add({key: known[key] for key in (nearest - order.keys()) & known.keys()})
+    if context.vectors is None:
+        return {}
+    return ranking.contextual_cosines(vector, nearest | words.keys(), context.vectors, order)
 
 
 def _mixed(question: Question, words: Scores, vectors: Scores | None) -> Scores:

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from clawstate.arguments import require_text
 from clawstate.clock import Clock, system_clock
@@ -22,8 +22,7 @@ from clawstate.memory.contract import (
     Embedded,
     Embedder,
     EmbedderIdentity,
-    MemoryBackend,
-    MemoryView,
+    MemoryEngine,
     SubwordEmbedder,
 )
 from clawstate.memory.embedders import default_embedder
@@ -31,13 +30,9 @@ from clawstate.memory.filters import filter_from
 from clawstate.memory.imports import Imports
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.records import Hit, MemoryRecord
-from clawstate.memory.search import Mode, answer, question_from
+from clawstate.memory.search import Meaning, Mode, answer, question_from
 from clawstate.memory.upkeep import Upkeep
 from clawstate.memory.validation import MAX_SOURCE, check_name, record_from
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 MAX_PAGE = 1_000_000
 _MAX_QUERY = 8192  # characters; what is longer is no question
@@ -57,27 +52,27 @@ class Memory:
 
     def __init__(
         self,
-        backend: MemoryBackend,
+        engine: MemoryEngine,
         *,
         embedder: Embedder | None = None,
         clock: Clock = system_clock,
         cache: QueryCache | None = None,
         by_meaning: bool = True,
     ) -> None:
-        self._backend = backend
+        self._engine = engine
         self._by_meaning = by_meaning
-        self.imports = Imports(backend)
+        self.imports = Imports(engine.imports)
         self._given = embedder
         self._clock = clock
         self._cache = QueryCache() if cache is None else cache
-        self._upkeep = Upkeep(backend)
+        self._upkeep = Upkeep(engine)
         self._usable: Embedder | None = None
         self._weighing: SubwordEmbedder | None = None
         self._is_settled = False
 
     def __repr__(self) -> str:
-        place = getattr(self._backend, "path", None)
-        return f"Memory({str(place)!r})" if place else f"Memory({self._backend!r})"
+        place = getattr(self._engine, "path", None)
+        return f"Memory({str(place)!r})" if place else f"Memory({self._engine!r})"
 
     def add(
         self,
@@ -129,8 +124,10 @@ class Memory:
         now = self._clock()
         ids: list[str] = []
         done = 0
-        for batch in ingest.batches(_complete(records, ids, now), self._embedder(), self._backend):
-            self._backend.upsert(batch, embedder=self._identity())
+        for batch in ingest.batches(
+            _complete(records, ids, now), self._embedder(), self._engine.embeddings
+        ):
+            self._engine.upsert(batch, embedder=self._identity())
             done += len(batch)
             self._upkeep.noticed(len(batch))
             if progress is not None:
@@ -139,11 +136,11 @@ class Memory:
 
     def get(self, record_id: str) -> MemoryRecord | None:
         """Return the record, or None when it is not kept or has expired."""
-        return self._backend.get([require_text("id", record_id)]).get(record_id)
+        return self._engine.get([require_text("id", record_id)]).get(record_id)
 
     def get_many(self, record_ids: Sequence[str]) -> dict[str, MemoryRecord]:
         """Return those of the records that are kept and not expired, by id."""
-        return self._backend.get([require_text("id", each) for each in record_ids])
+        return self._engine.get([require_text("id", each) for each in record_ids])
 
     def require(self, record_id: str) -> MemoryRecord:
         """Return the record; raises `NotFoundError` when it is not kept or has expired."""
@@ -169,19 +166,19 @@ class Memory:
             if new.text == old.text:
                 whole = Embedded(new)
             else:
-                (whole,) = ingest.embedded([new], self._embedder(), self._backend)
+                (whole,) = ingest.embedded([new], self._embedder(), self._engine.embeddings)
             identity = None if whole.vector is None else self._identity()
-            kept = self._backend.swap(old, whole, embedder=identity)
+            kept = self._engine.swap(old, whole, embedder=identity)
             if kept is not None:
                 return kept
 
     def delete(self, record_id: str) -> bool:
         """Forget the record; return whether it was kept."""
-        return bool(self._backend.delete([require_text("id", record_id)]))
+        return bool(self._engine.delete([require_text("id", record_id)]))
 
     def delete_many(self, record_ids: Sequence[str]) -> int:
         """Forget the records, in one step; return how many were kept."""
-        return self._backend.delete([require_text("id", each) for each in record_ids])
+        return self._engine.delete([require_text("id", each) for each in record_ids])
 
     def forget_source(self, source: str, *, namespace: str = "default") -> int:
         """Forget what was imported from *source*, and what else names it; return how many."""
@@ -216,7 +213,7 @@ class Memory:
         chosen = filter_from(
             namespace=namespace, tags=tags, source=source, where=where, since=since, until=until
         )
-        return self._backend.page(chosen, after, limit)
+        return self._engine.page(chosen, after, limit)
 
     def search(
         self,
@@ -245,18 +242,14 @@ class Memory:
         )
         question = question_from(query, k=k, mode=mode, chosen=chosen, min_score=min_score)
         embedder = None if mode == "words" else self._embedder()
-        # Before the view is opened: an embedder may ask a server, and nobody shall wait for that.
-        prepared = None if embedder is None else self._prepared(embedder, question.text)
-        with self._backend.view() as view:
-            version = view.version()
+        # Before the state is opened: an embedder may ask a server, and nobody shall wait for that.
+        meaning = None if embedder is None else self._meaning(embedder, question.text)
+        with self._engine.reading() as reading:
+            version = reading.version
             known = self._cache.hits(question, version=version, now=self._clock())
             if known is None:
-                vector = prepared
-                if prepared is not None and self._weighing is not None:
-                    chosen = question.chosen
-                    vector = _weighted(view, self._weighing, prepared, chosen.namespace)
-                known = answer(view, question, vector)
-                if embedder is None or vector is not None:  # not what only words could find
+                known = answer(reading, question, meaning)
+                if embedder is None or meaning is not None:  # not what only words could find
                     self._cache.keep_hits(question, version=version, hits=known)
         return list(known)
 
@@ -268,41 +261,41 @@ class Memory:
 
         Searches and writes go on meanwhile. *progress* follows the vector index.
         """
-        self._backend.purge()
+        self._engine.purge()
         embedder = self._embedder()
-        while embedder is not None and (waiting := self._backend.waiting(ingest.BATCH)):
-            batch = ingest.embedded(waiting, embedder, self._backend)
+        while embedder is not None and (waiting := self._engine.waiting(ingest.BATCH)):
+            batch = ingest.embedded(waiting, embedder, self._engine.embeddings)
             if any(each.vector is None for each in batch):
                 break
-            self._backend.fill(batch, embedder=embedder.identity)
-        self._backend.optimize(progress=progress, cancelled=cancelled)
+            self._engine.fill(batch, embedder=embedder.identity)
+        self._engine.optimize(progress=progress, cancelled=cancelled)
 
     def rebuild(self) -> None:
         """Make every index anew from the records, as after damage."""
-        self._backend.rebuild()
+        self._engine.rebuild()
         self.optimize()
 
     def needs_optimizing(self) -> bool:
         """Tell whether `optimize` would make searches noticeably faster."""
-        return self._backend.needs_optimizing()
+        return self._engine.needs_optimizing()
 
     def stats(self) -> dict[str, object]:
         """Return counts and sizes (bytes) by name."""
-        return self._backend.stats()
+        return self._engine.stats()
 
     def findings(self, *, deep: bool = False) -> list[str]:
         """Return what is wrong with the memory, a sentence each; *deep* reads all of it."""
-        return self._backend.findings(deep=deep)
+        return self._engine.findings(deep=deep)
 
     def now(self) -> float:
         """Return the present by this memory's clock, in seconds since the epoch."""
         return self._clock()
 
     def close(self) -> None:
-        """End background work and close the backend."""
+        """End background work and close the engine."""
         self._upkeep.close()
         self._cache.clear()
-        self._backend.close()
+        self._engine.close()
 
     def _changed(self, old: MemoryRecord, changes: Mapping[str, Any]) -> MemoryRecord:
         unknown = sorted(changes.keys() - _CHANGEABLE)
@@ -314,16 +307,16 @@ class Memory:
         now = max(self._clock(), old.updated_at + 0.001)
         return record_from({**given, "updated_at": now}, now=now)
 
-    def _prepared(self, embedder: Embedder, query: str) -> NDArray[Any] | None:
-        """Return the subwords of *query* where they are weighed, else its vector."""
+    def _meaning(self, embedder: Embedder, query: str) -> Meaning | None:
         text = query[:_MAX_QUERY]
         try:
             if self._weighing is None:
-                return self._cache.vector(text, lambda: embedder.embed([text])[0])
-            return self._weighing.subwords([text])[0]
+                return Meaning(self._cache.vector(text, lambda: embedder.embed([text])[0]))
+            (numbers,) = self._weighing.subwords([text])
         except EmbeddingError as error:
             warnings.warn(f"searching by words only: {error}", FallbackWarning, stacklevel=3)
             return None
+        return Meaning(numbers=numbers, embedder=self._weighing)
 
     def _identity(self) -> EmbedderIdentity | None:
         embedder = self._embedder()
@@ -346,7 +339,7 @@ class Memory:
         except EmbeddingError as error:
             warnings.warn(f"searching by words only: {error}", FallbackWarning, stacklevel=4)
             return None
-        kept = self._backend.embedder()
+        kept = self._engine.embedder()
         if kept is not None and kept != identity:
             message = (
                 f"searching by words only: this memory keeps vectors of {kept.model}, "
@@ -364,13 +357,6 @@ _CHANGEABLE = {"ttl"} | {each.name for each in fields(MemoryRecord)} - {
     "created_at",
     "updated_at",
 }
-
-
-def _weighted(
-    view: MemoryView, embedder: SubwordEmbedder, subwords: NDArray[np.uint16], namespace: str | None
-) -> NDArray[np.float32]:
-    counts, total = view.subword_counts(set(subwords.tolist()), namespace)
-    return embedder.weighted(subwords, counts, total)
 
 
 def _complete(

@@ -7,7 +7,7 @@ import threading
 
 from clawstate.errors import StateError
 from clawstate.interrupts import Mutex, Signal
-from clawstate.memory.contract import MemoryBackend
+from clawstate.memory.contract import MemoryEngine
 
 _LOOK_AFTER = 2_000  # added records between two looks
 _QUIET = 2.0  # seconds without a write: a bulk load needs the processor itself
@@ -20,8 +20,8 @@ class Upkeep:
     It only makes derived data, so it may fail, be cancelled or killed at any time.
     """
 
-    def __init__(self, backend: MemoryBackend, *, quiet: float = _QUIET) -> None:
-        self._backend = backend
+    def __init__(self, engine: MemoryEngine, *, quiet: float = _QUIET) -> None:
+        self._engine = engine
         self._quiet = quiet
         self._mutex = Mutex()
         self._stopping = False
@@ -58,5 +58,5 @@ class Upkeep:
             pass
         # Nothing here is owed to anybody: the next write or `optimize` tries again.
         with contextlib.suppress(StateError):
-            if not self._stopping and self._backend.needs_optimizing():
-                self._backend.optimize(cancelled=lambda: self._stopping)
+            if not self._stopping and self._engine.needs_optimizing():
+                self._engine.optimize(cancelled=lambda: self._stopping)

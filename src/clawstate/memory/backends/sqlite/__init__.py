@@ -1,5 +1,5 @@
 """Memory in one SQLite file, `memory.db`: the embedded default."""
 
-from clawstate.memory.backends.sqlite.backend import SqliteMemory
+from clawstate.memory.backends.sqlite.engine import SqliteMemory
 
 __all__ = ["SqliteMemory"]

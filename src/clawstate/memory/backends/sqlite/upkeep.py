@@ -19,19 +19,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from clawstate.memory.backends.sqlite.nearest import NearestSearch
+    from clawstate.memory.vector_index.nearest import NearestSearch
+    from clawstate.memory.vector_index.source import VectorSource
 
 SNAPSHOT_FROM = 20_000
 """How many records of a namespace make a snapshot of its vectors worth building."""
-
-VECTORS_KEPT = """
-SELECT m.content_hash, m.embedding, m.subwords FROM json_each(?) k
-CROSS JOIN memories m ON m.content_hash = unhex(k.value) WHERE m.embedding IS NOT NULL
-"""
-VECTORS_CACHED = """
-SELECT c.content_hash, c.embedding, c.subwords FROM json_each(?) k
-CROSS JOIN embedding_cache c ON c.content_hash = unhex(k.value)
-"""
 
 _TAIL_SHARE = 0.25  # of the snapshot; an exact search of the tail costs as much as a few hops
 
@@ -107,19 +99,18 @@ def build_snapshots(
 ) -> None:
     """Build or extend the snapshot of every large scope that has new vectors."""
     load_modules("clawstate.memory.vector_index.build")
-    from clawstate.memory.backends.sqlite.vectors import batches  # noqa: PLC0415
     from clawstate.memory.vector_index.build import build_snapshot  # noqa: PLC0415
 
-    newest = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'memories'").get
+    source = _source(connection)
     for scope in large_scopes(connection):
         total = connection.execute("SELECT records FROM scopes WHERE scope = ?", (scope,)).get
         if _tail(connection, nearest, scope):
             build_snapshot(
                 nearest.directory(scope),
                 nearest.identity(scope),
-                partial(batches, connection, scope),
-                upto=newest,
-                is_live=partial(_live, connection, scope),
+                partial(source.batches, scope),
+                upto=source.state(scope)[0],
+                is_live=partial(_live, source, scope),
                 total=total,
                 progress=progress,
                 cancelled=cancelled,
@@ -182,7 +173,7 @@ def _word_findings(connection: apsw.Connection) -> list[str]:
 
 
 def _tail(connection: apsw.Connection, nearest: NearestSearch, scope: int) -> int:
-    snapshot = nearest.snapshot(connection, scope)
+    snapshot = nearest.snapshot(_source(connection), scope)
     after = 0 if snapshot is None else snapshot.upto
     sql = """
         SELECT count(*) FROM memories
@@ -192,15 +183,21 @@ def _tail(connection: apsw.Connection, nearest: NearestSearch, scope: int) -> in
 
 
 def _allowed_tail(connection: apsw.Connection, nearest: NearestSearch, scope: int) -> float:
-    snapshot = nearest.snapshot(connection, scope)
+    snapshot = nearest.snapshot(_source(connection), scope)
     return 0 if snapshot is None else max(SNAPSHOT_FROM / 2, snapshot.count * _TAIL_SHARE)
 
 
-def _live(connection: apsw.Connection, scope: int, docnos: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _live(source: VectorSource, scope: int, docnos: NDArray[np.int64]) -> NDArray[np.bool_]:
     import numpy as np  # noqa: PLC0415 - its caller has it loaded
 
-    rows = connection.execute("SELECT docno FROM memories WHERE scope = ?", (scope,))
-    return np.isin(docnos, np.fromiter((row[0] for row in rows), dtype=np.int64))
+    return np.isin(docnos, source.kept(scope, int(docnos[-1]) if len(docnos) else 0))
+
+
+def _source(connection: apsw.Connection) -> VectorSource:
+    load_modules("clawstate.memory.backends.sqlite.vector_source")
+    from clawstate.memory.backends.sqlite.vector_source import SqliteVectors  # noqa: PLC0415
+
+    return SqliteVectors(connection)
 
 
 def _size(path: Path) -> int:

@@ -8,11 +8,11 @@ and its text; the mark restricts a search to one namespace inside the index and 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import apsw
 
+from clawstate.memory.backends.sqlite.conditions import Bound
 from clawstate.memory.contract import Scores, WordQuery
 from clawstate.sqlite.words import quoted, spaced, stems
 
@@ -29,8 +29,11 @@ WHERE memory_words MATCH ? {condition}
 ORDER BY score LIMIT ?
 """
 _SCORED = """
-SELECT f.rowid, -bm25(memory_words, 0.0, 1.0) FROM memory_words f
-WHERE memory_words MATCH ? AND +f.rowid IN (SELECT value FROM json_each(?))
+SELECT {number}, f.rowid, -bm25(memory_words, 0.0, 1.0) FROM memory_words f
+WHERE memory_words MATCH ? AND +f.rowid IN (SELECT docno FROM wanted)
+"""
+_FREQUENCIES = """
+SELECT v.term, v.doc FROM json_each(?) k CROSS JOIN memory_vocabulary v ON v.term = k.value
 """
 
 
@@ -52,15 +55,17 @@ def search(
     query: WordQuery,
     *,
     scope: int | None,
-    condition: tuple[str, list[Any]] | None,
+    total: int,
+    condition: Bound | None,
     limit: int,
 ) -> tuple[Scores, Scores]:
     """
     Return the best *limit* rows by the terms of *query*, and by its phrases.
 
-    *scope* None searches all namespaces; *condition* is SQL over the row `m` of `memories`.
+    *scope* None searches all namespaces, which hold *total* rows; *condition* is SQL over the row
+    `m` of `memories`.
     """
-    common = _common(connection, query.terms)
+    common = _common(connection, query.terms, total)
     telling = [term for term in query.terms if term not in common] or query.terms
     by_terms = _ranked(connection, map(quoted, telling), scope, condition, limit)
     if not by_terms:
@@ -76,10 +81,14 @@ def lists(
 ) -> tuple[list[Scores], list[Scores]]:
     """Return the BM25 of *docnos* (a JSON list) for each term, and for each phrase."""
     alternatives = [*query.terms, *(" ".join(pair) for pair in query.phrases)]
-    found = [
-        dict(connection.execute(_SCORED, (f"content : {quoted(each)}", docnos)))
-        for each in alternatives
-    ]
+    found: list[Scores] = [{} for _ in alternatives]
+    if alternatives and docnos != "[]":
+        parts = (_SCORED.format(number=number) for number in range(len(alternatives)))
+        wanted = "WITH wanted (docno) AS MATERIALIZED (SELECT value FROM json_each(?))"
+        matches = (f"content : {quoted(each)}" for each in alternatives)
+        rows = connection.execute(f"{wanted} {' UNION ALL '.join(parts)}", (docnos, *matches))
+        for number, docno, score in rows:
+            found[number][docno] = score
     return found[: len(query.terms)], found[len(query.terms) :]
 
 
@@ -87,7 +96,7 @@ def _ranked(
     connection: apsw.Connection,
     alternatives: Iterable[str],
     scope: int | None,
-    condition: tuple[str, list[Any]] | None,
+    condition: Bound | None,
     limit: int,
 ) -> Scores:
     match = " OR ".join(dict.fromkeys(alternatives))
@@ -105,18 +114,19 @@ def _ranked(
     return {docno: -score for docno, score in rows}
 
 
-def _common(connection: apsw.Connection, terms: Iterable[str]) -> set[str]:
+def _common(connection: apsw.Connection, terms: Sequence[str], total: int) -> set[str]:
     """Return those of *terms* that choose nothing: where there are many rows, and they in many."""
-    total = connection.execute("SELECT coalesce(sum(records), 0) FROM scopes").get
     if total < _MANY_ROWS:
         return set()
+    found = {term: stems(term) for term in terms}
+    wanted = json.dumps([stem for each in found.values() for stem in each])
+    rows = dict(connection.execute(_FREQUENCIES, (wanted,)))
     limit = total * _COMMON_SHARE
-    return {term for term in terms if _frequency(connection, term) > limit}
-
-
-def _frequency(connection: apsw.Connection, term: str) -> int:
-    sql = "SELECT doc FROM memory_vocabulary WHERE term = ?"
-    return min((connection.execute(sql, (stem,)).get or 0 for stem in stems(term)), default=0)
+    return {
+        term
+        for term, parts in found.items()
+        if min((rows.get(stem, 0) for stem in parts), default=0) > limit
+    }
 
 
 def _add(scores: Scores, connection: apsw.Connection, terms: Iterable[str]) -> None:

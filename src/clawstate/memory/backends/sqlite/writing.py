@@ -13,7 +13,7 @@ import apsw
 from clawstate.clock import to_ms
 from clawstate.errors import ConflictError, DimensionError, EmbeddingError
 from clawstate.interrupts import load_modules
-from clawstate.memory.backends.sqlite import word_index
+from clawstate.memory.backends.sqlite import embeddings, word_index
 from clawstate.memory.backends.sqlite.rows import (
     SELECT,
     columns_of,
@@ -24,9 +24,6 @@ from clawstate.memory.backends.sqlite.rows import (
 from clawstate.memory.contract import Embedded, EmbedderIdentity
 from clawstate.memory.records import MemoryRecord, content_hash
 from clawstate.sqlite import DamagedValueError
-
-CACHED_VECTORS = 20_000
-"""How many vectors of forgotten texts the embedding cache holds."""
 
 _KNOWN = """
 SELECT m.id, m.docno, s.namespace, m.content_hash, m.embedding IS NOT NULL, m.timestamp,
@@ -54,7 +51,7 @@ _Place = tuple[float, float, int | None]
 def upsert(
     connection: apsw.Connection, given: Sequence[Embedded], *, embedder: EmbedderIdentity | None
 ) -> None:
-    """Put *given* into the tables; see `MemoryBackend.upsert`."""
+    """Put *given* into the tables; see `RecordStore.upsert`."""
     given = list({each.record.id: each for each in given}.values())
     claim_embedder(connection, given, embedder)
     now_ms = _newest(given)
@@ -113,7 +110,7 @@ def remove(connection: apsw.Connection, docnos: Sequence[int], *, now_ms: int) -
         FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value
     """
     rows = list(connection.execute(sql, (json.dumps(list(docnos)),)))
-    _cache_vectors(connection, [row for row in rows if row[5] is not None], now_ms)
+    embeddings.keep(connection, [row[3:] for row in rows if row[5] is not None], now_ms=now_ms)
     subwords: dict[int, list[bytes]] = defaultdict(list)
     counts: dict[int, int] = defaultdict(int)
     for row in rows:
@@ -132,6 +129,18 @@ def remove(connection: apsw.Connection, docnos: Sequence[int], *, now_ms: int) -
     return len(rows)
 
 
+def forget(connection: apsw.Connection, ids: Sequence[str], *, now_ms: int) -> int:
+    """Remove *ids*; return how many of them had not expired before."""
+    sql = """
+        SELECT docno, coalesce(expires_at > ?, 1) FROM memories
+        WHERE id IN (SELECT value FROM json_each(?))
+    """
+    rows = list(connection.execute(sql, (now_ms, json.dumps(list(ids)))))
+    if remove(connection, [row[0] for row in rows], now_ms=now_ms):
+        touch(connection, now_ms=now_ms)
+    return sum(row[1] for row in rows)
+
+
 def touch(connection: apsw.Connection, *, now_ms: int) -> None:
     """Move the number by which caches notice a change, and note its time."""
     connection.execute(
@@ -144,8 +153,11 @@ def touch(connection: apsw.Connection, *, now_ms: int) -> None:
 def stored_embedder(connection: apsw.Connection) -> EmbedderIdentity | None:
     """Return the embedder whose vectors are kept; None before the first."""
     text = connection.execute("SELECT value FROM meta WHERE key = 'embedder'").get
-    if text is None:
-        return None
+    return None if text is None else embedder_from(text)
+
+
+def embedder_from(text: str) -> EmbedderIdentity:
+    """Return the embedder that `meta` names by *text*."""
     try:
         return EmbedderIdentity(**json.loads(text))
     except TypeError as error:
@@ -324,22 +336,6 @@ def _counted(blobs: Iterable[bytes]) -> tuple[list[int], list[int], int]:
     counts = np.bincount(flat)  # a sort, as `unique` does, would take six times as long
     numbers = np.flatnonzero(counts)
     return numbers.tolist(), counts[numbers].tolist(), len(flat)
-
-
-def _cache_vectors(
-    connection: apsw.Connection, rows: Sequence[tuple[Any, ...]], now_ms: int
-) -> None:
-    connection.executemany(
-        "INSERT OR REPLACE INTO embedding_cache VALUES (?, ?, ?, ?)",
-        ((row[4], row[5], row[3], now_ms) for row in rows),
-    )
-    excess = connection.execute("SELECT count(*) FROM embedding_cache").get - CACHED_VECTORS
-    if excess > 0:
-        sql = """
-            DELETE FROM embedding_cache WHERE content_hash IN
-            (SELECT content_hash FROM embedding_cache ORDER BY kept_at LIMIT ?)
-        """
-        connection.execute(sql, (excess,))
 
 
 def _newest(given: Sequence[Embedded]) -> int:

@@ -1,4 +1,4 @@
-"""`SqliteMemory`: the `MemoryBackend` on one SQLite file."""
+"""`SqliteMemory`: the `MemoryEngine` on one SQLite file."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ import apsw
 
 from clawstate.clock import Clock, system_clock, to_ms
 from clawstate.interrupts import Mutex, Use, load_modules
-from clawstate.memory.backends.sqlite import imports, upkeep, writing
+from clawstate.memory.backends.sqlite import upkeep, writing
 from clawstate.memory.backends.sqlite.conditions import sql_of
-from clawstate.memory.backends.sqlite.rows import SELECT, record_of, unpack
+from clawstate.memory.backends.sqlite.embeddings import SqliteEmbeddings
+from clawstate.memory.backends.sqlite.imports import SqliteImports
+from clawstate.memory.backends.sqlite.reading import SqliteReading
+from clawstate.memory.backends.sqlite.rows import SELECT, record_of
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS
-from clawstate.memory.backends.sqlite.view import SqliteView
-from clawstate.memory.contract import Embedded, EmbedderIdentity, MemoryView
+from clawstate.memory.contract import Capability, Embedded, EmbedderIdentity, Reading
 from clawstate.memory.filters import Filter
 from clawstate.memory.records import MemoryRecord
 from clawstate.sqlite import Database
-from clawstate.sqlite.blocks import Reading
+from clawstate.sqlite.blocks import Reading as Block
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from clawstate.memory.backends.sqlite.nearest import NearestSearch
+    from clawstate.memory.vector_index.nearest import NearestSearch
 
 
 class SqliteMemory:
@@ -37,6 +36,8 @@ class SqliteMemory:
 
     The file is made, 0600 in a directory of 0700, by the first write.
     """
+
+    capabilities = frozenset({Capability.DURABLE, Capability.SHARED})
 
     def __init__(
         self,
@@ -53,12 +54,14 @@ class SqliteMemory:
         self._database = Database(
             path, migrations=MIGRATIONS, lock_timeout=lock_timeout, present=present
         )
+        self.imports = SqliteImports(self._database, self._now)
+        self.embeddings = SqliteEmbeddings(self._database)
         self._mutex = Mutex()
         self._nearest: tuple[tuple[object, ...], NearestSearch] | None = None
 
-    def view(self) -> _Viewing:
+    def reading(self) -> _Lent:
         """Open one unchanging state for a search."""
-        return _Viewing(self._database.reading(), self._view)
+        return _Lent(self._database.reading(), self._reading)
 
     def embedder(self) -> EmbedderIdentity | None:
         """Return whose vectors are kept."""
@@ -71,22 +74,6 @@ class SqliteMemory:
             return
         with self._database.writing() as connection:
             writing.upsert(connection, records, embedder=embedder)
-
-    def vectors_of(
-        self, hashes: Sequence[bytes]
-    ) -> dict[bytes, tuple[NDArray[np.float32], NDArray[np.uint16] | None]]:
-        """Return vectors of texts that are or were kept."""
-        load_modules("numpy")
-        import numpy as np  # noqa: PLC0415 - costs 170 ms, and opening does without
-
-        wanted = json.dumps([digest.hex() for digest in hashes])
-        found: dict[bytes, tuple[NDArray[np.float32], NDArray[np.uint16] | None]] = {}
-        with self._database.reading() as connection:
-            for sql in (upkeep.VECTORS_CACHED, upkeep.VECTORS_KEPT):
-                for digest, vector, subwords in connection.execute(sql, (wanted,)):
-                    numbers = None if subwords is None else np.frombuffer(subwords, "<u2")
-                    found[digest] = (unpack([vector])[0], numbers)
-        return found
 
     def get(self, ids: Sequence[str]) -> dict[str, MemoryRecord]:
         """Return those of *ids* that are kept and not expired."""
@@ -113,7 +100,7 @@ class SqliteMemory:
         if not self._database.exists():
             return 0
         with self._database.writing() as connection:
-            return self._remove(connection, ids)
+            return writing.forget(connection, ids, now_ms=self._now())
 
     def page(self, chosen: Filter, after: str | None, limit: int) -> list[MemoryRecord]:
         """Return the next *limit* records in the order of ids."""
@@ -127,36 +114,6 @@ class SqliteMemory:
             sql = f"{SELECT} WHERE m.id > ? AND {text} ORDER BY m.id LIMIT ?"
             rows = connection.execute(sql, (after or "", *values, limit))
             return [record_of(row) for row in rows]
-
-    def import_marks(self, namespace: str) -> dict[str, str]:
-        """Return the sources imported whole, each with its fingerprint."""
-        with self._database.reading() as connection:
-            return imports.marks(connection, namespace)
-
-    def begin_import(self, namespace: str, source: str) -> tuple[set[str], set[str]]:
-        """Note that *source* is being imported; return the ids known from it, and the forgotten."""
-        with self._database.writing() as connection:
-            return imports.begin(connection, namespace, source, now_ms=self._now())
-
-    def note_import(self, namespace: str, source: str, ids: Sequence[str]) -> None:
-        """Note that *ids* come from *source*."""
-        with self._database.writing() as connection:
-            imports.note(connection, namespace, source, ids, now_ms=self._now())
-
-    def finish_import(
-        self, namespace: str, source: str, *, fingerprint: str | None, vanished: Sequence[str]
-    ) -> int:
-        """Note *source* as imported and forget what *vanished* from it, in one step."""
-        with self._database.writing() as connection:
-            imports.finish(
-                connection,
-                namespace,
-                source,
-                fingerprint=fingerprint,
-                vanished=vanished,
-                now_ms=self._now(),
-            )
-            return self._remove(connection, imports.unclaimed(connection, vanished))
 
     def waiting(self, limit: int) -> list[MemoryRecord]:
         """Return records that wait for a vector."""
@@ -191,7 +148,7 @@ class SqliteMemory:
         with self._database.writing() as connection:
             upkeep.merge_words(connection)
         with self._database.reading() as connection:
-            nearest = self._nearest_search(connection)
+            nearest = self._stored_search(connection)
             if nearest is not None:
                 upkeep.build_snapshots(connection, nearest, progress=progress, cancelled=cancelled)
 
@@ -209,7 +166,7 @@ class SqliteMemory:
         with self._database.reading() as connection:
             if not upkeep.large_scopes(connection):
                 return False
-            nearest = self._nearest_search(connection)
+            nearest = self._stored_search(connection)
             return nearest is not None and bool(upkeep.outgrown(connection, nearest))
 
     def findings(self, *, deep: bool) -> list[str]:
@@ -218,7 +175,7 @@ class SqliteMemory:
             return []
         with self._database.reading() as connection:
             found = upkeep.findings(connection, deep=deep)
-            nearest = self._nearest_search(connection)
+            nearest = self._stored_search(connection)
             if nearest is not None and deep:
                 found += upkeep.snapshot_findings(connection, nearest)
             return found
@@ -227,8 +184,8 @@ class SqliteMemory:
         """Close the database; snapshots go with their last reader."""
         self._database.close()
 
-    def _view(self, connection: apsw.Connection) -> MemoryView:
-        return SqliteView(
+    def _reading(self, connection: apsw.Connection) -> Reading:
+        return SqliteReading(
             connection,
             nearest=self._nearest_search,
             generation=self._database.generation,
@@ -241,23 +198,14 @@ class SqliteMemory:
         rows = connection.execute(sql, (json.dumps(list(ids)), *values))
         return {record.id: record for record in map(record_of, rows)}
 
-    def _remove(self, connection: apsw.Connection, ids: Sequence[str]) -> int:
-        """Remove *ids*; return how many of them had not expired before."""
-        now_ms = self._now()
-        sql = """
-            SELECT docno, coalesce(expires_at > ?, 1) FROM memories
-            WHERE id IN (SELECT value FROM json_each(?))
-        """
-        rows = list(connection.execute(sql, (now_ms, json.dumps(list(ids)))))
-        if writing.remove(connection, [row[0] for row in rows], now_ms=now_ms):
-            writing.touch(connection, now_ms=now_ms)
-        return sum(row[1] for row in rows)
-
-    def _nearest_search(self, connection: apsw.Connection) -> NearestSearch | None:
+    def _stored_search(self, connection: apsw.Connection) -> NearestSearch | None:
         embedder = writing.stored_embedder(connection)
         if embedder is None:
             return None
         database_id = connection.execute("SELECT value FROM meta WHERE key = 'database_id'").get
+        return self._nearest_search(database_id, embedder)
+
+    def _nearest_search(self, database_id: str, embedder: EmbedderIdentity) -> NearestSearch:
         key = (database_id, embedder, self._database.generation)
         with self._mutex:
             if self._nearest is None or self._nearest[0] != key:
@@ -268,19 +216,19 @@ class SqliteMemory:
         return to_ms(self._clock())
 
 
-class _Viewing:
-    """A `with` block that looks at one state; a generator would outlive one that is cut off."""
+class _Lent:
+    """A `with` block that lends one state; a generator would outlive one that is cut off."""
 
-    def __init__(self, reading: Reading, view: Callable[[apsw.Connection], MemoryView]) -> None:
+    def __init__(self, block: Block, reading: Callable[[apsw.Connection], Reading]) -> None:
+        self._block = block
         self._reading = reading
-        self._view = view
 
-    def __enter__(self) -> MemoryView:
-        connection = self._reading.enter(Use())
+    def __enter__(self) -> Reading:
+        connection = self._block.enter(Use())
         try:
-            return self._view(connection)
+            return self._reading(connection)
         except BaseException:
-            self._reading.__exit__(*sys.exc_info())
+            self._block.__exit__(*sys.exc_info())
             raise
 
     def __exit__(
@@ -289,12 +237,16 @@ class _Viewing:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._reading.__exit__(kind, error, trace)
+        self._block.__exit__(kind, error, trace)
 
 
 def _nearest_search(directory: Path, database_id: str, embedder: EmbedderIdentity) -> NearestSearch:
     # numpy is first needed here: opening a state and searching words stay fast without it.
-    load_modules("clawstate.memory.backends.sqlite.nearest")
-    from clawstate.memory.backends.sqlite.nearest import NearestSearch  # noqa: PLC0415
+    load_modules("clawstate.memory.vector_index.nearest")
+    from clawstate.memory.vector_index.manifest import IndexIdentity  # noqa: PLC0415
+    from clawstate.memory.vector_index.nearest import NearestSearch  # noqa: PLC0415
 
-    return NearestSearch(directory, database_id=database_id, embedder=embedder)
+    def identity(scope: int) -> IndexIdentity:
+        return IndexIdentity(database_id, scope, embedder.model, embedder.dimensions)
+
+    return NearestSearch(directory, identity)

@@ -1,0 +1,227 @@
+"""What a search sees: one read transaction over `memory.db` and its derived vector indexes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import apsw
+
+from clawstate.interrupts import load_modules
+from clawstate.memory.backends.sqlite import word_index
+from clawstate.memory.backends.sqlite.conditions import Bound, sql_of
+from clawstate.memory.backends.sqlite.rows import SELECT_IN_ORDER, record_of, unpack
+from clawstate.memory.backends.sqlite.writing import embedder_from
+from clawstate.memory.contract import (
+    Context,
+    EmbedderIdentity,
+    Evidence,
+    Inquiry,
+    Nearest,
+    Neighbours,
+    Scores,
+    Surroundings,
+    Vectors,
+)
+from clawstate.memory.filters import Filter
+from clawstate.memory.records import MemoryRecord
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from clawstate.memory.vector_index.nearest import NearestSearch
+
+_OPENING = """
+SELECT (SELECT value FROM meta WHERE key = 'changes'),
+    (SELECT value FROM meta WHERE key = 'database_id'),
+    (SELECT value FROM meta WHERE key = 'embedder'),
+    EXISTS (SELECT 1 FROM memories WHERE expires_at <= ?)
+"""
+_SCOPE = """
+SELECT s.scope, s.subwords,
+    EXISTS (SELECT 1 FROM scopes o WHERE o.records > 0 AND o.scope <> s.scope),
+    (SELECT sum(records) FROM scopes),
+    EXISTS (SELECT 1 FROM memories m WHERE m.thread IS NOT NULL AND m.scope = s.scope)
+FROM scopes s WHERE s.namespace = ?
+"""
+_EVERY_SCOPE = """
+SELECT NULL, coalesce(sum(subwords), 0), 0, coalesce(sum(records), 0),
+    EXISTS (SELECT 1 FROM memories WHERE thread IS NOT NULL)
+FROM scopes WHERE ? IS NULL
+"""
+_OCCURRENCES = """
+SELECT subword, sum(occurrences) FROM subword_counts
+WHERE subword IN (SELECT value FROM json_each(?1)) AND {} GROUP BY subword
+"""
+_EVERY = "scope IN (SELECT scope FROM scopes WHERE ?2 IS NULL)"  # so that the index serves
+_NEIGHBOURS = """
+SELECT m.docno,
+    (SELECT json_group_array(docno) FROM (
+        SELECT p.docno FROM memories p WHERE p.scope = m.scope AND p.thread = m.thread
+        AND (p.position, p.docno) < (m.position, m.docno)
+        ORDER BY p.position DESC, p.docno DESC LIMIT 2)),
+    (SELECT json_group_array(docno) FROM (
+        SELECT n.docno FROM memories n WHERE n.scope = m.scope AND n.thread = m.thread
+        AND (n.position, n.docno) > (m.position, m.docno)
+        ORDER BY n.position, n.docno LIMIT 2))
+FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value WHERE m.thread IS NOT NULL
+"""
+_AROUND = """
+SELECT m.docno, CASE WHEN m.thread IS NOT NULL THEN substr(m.content, 1, 48) END, {refused},
+    coalesce(length(m.subwords) / 2, length(m.content) / 4), {vector}
+FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value ORDER BY m.docno
+"""
+
+
+class _Scope(NamedTuple):
+    """A namespace, or all of them: then `number` is None."""
+
+    number: int | None
+    subwords: int
+    is_shared: bool  # others than this one have records: only then it must be asked for
+    total: int  # the records of all namespaces
+    has_threads: bool
+
+
+class SqliteReading:
+    """A `Reading`; the keys are docnos."""
+
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        *,
+        nearest: Callable[[str, EmbedderIdentity], NearestSearch],
+        generation: int,
+        now_ms: int,
+    ) -> None:
+        self._connection = connection
+        self._nearest = nearest
+        self._now_ms = now_ms
+        row = connection.execute(_OPENING, (now_ms,)).get
+        changes, self._database_id, self._embedder, self._has_expired = row
+        self._version = generation, int(changes or 0)
+        self._scopes: dict[str | None, _Scope | None] = {}
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """The count of the files that had this name, and of changes so far."""
+        return self._version
+
+    def evidence(self, inquiry: Inquiry) -> Evidence:
+        """Return BM25 sums by terms and by phrases, and counts."""
+        scope = self._scope(inquiry.chosen)
+        if scope is None:
+            return Evidence()
+        terms: Scores = {}
+        phrases: Scores = {}
+        if inquiry.words is not None:
+            terms, phrases = word_index.search(
+                self._connection,
+                inquiry.words,
+                scope=scope.number if scope.is_shared else None,
+                total=scope.total,
+                condition=self._condition(inquiry.chosen, scope),
+                limit=inquiry.limit,
+            )
+        occurrences = {}
+        if inquiry.subwords:
+            sql = _OCCURRENCES.format(_EVERY if scope.number is None else "scope = ?2")
+            values = (_json(inquiry.subwords), scope.number)
+            occurrences = dict(self._connection.execute(sql, values))
+        return Evidence(terms, phrases, bool(scope.has_threads), occurrences, scope.subwords)
+
+    def nearest(self, vector: NDArray[np.float32], chosen: Filter, limit: int) -> Nearest:
+        """Return the best records with their cosines."""
+        load_modules("clawstate.memory.backends.sqlite.vector_source")
+        import numpy as np  # noqa: PLC0415 - costs 170 ms, and word searches do without
+
+        from clawstate.memory.backends.sqlite import vector_source  # noqa: PLC0415
+
+        scope = self._scope(chosen)
+        if scope is None or self._embedder is None:
+            return Nearest(np.empty(0, np.int64), np.empty(0, np.float32))
+        condition = self._condition(chosen, scope)
+        search = self._nearest(self._database_id, embedder_from(self._embedder))
+        keys, cosines = search.best(
+            vector_source.SqliteVectors(self._connection),
+            vector,
+            scope=scope.number,
+            selection=None
+            if condition is None
+            else vector_source.SqliteSelection(self._connection, condition),
+            limit=limit,
+        )
+        return Nearest(keys, cosines)
+
+    def context(self, around: Surroundings) -> Context:
+        """Return neighbours, scores of single terms, openings and vectors."""
+        neighbours: dict[int, Neighbours] = {}
+        if around.neighbours:
+            neighbours = {
+                docno: Neighbours(tuple(json.loads(before)), tuple(json.loads(after)))
+                for docno, before, after in self._connection.execute(
+                    _NEIGHBOURS, (_json(around.keys),)
+                )
+            }
+        scored, every = set(around.scored), set(around.keys)
+        for key, each in neighbours.items():
+            beside = {*each.before, *each.after}
+            every |= beside
+            if key in around.scored:
+                scored |= beside
+        terms, phrases = word_index.lists(self._connection, around.words, _json(scored))
+        rows = self._around(around, every) if around.neighbours or around.vectors else []
+        return Context(
+            neighbours,
+            terms,
+            phrases,
+            openings={row[0]: row[1] for row in rows if row[1] is not None},
+            refused={row[0] for row in rows if row[2]} - around.keys,
+            vectors=_vectors(rows) if around.vectors else None,
+        )
+
+    def fetch(self, keys: Sequence[int]) -> list[MemoryRecord]:
+        """Return the records of *keys* in their order."""
+        return [record_of(row) for row in self._connection.execute(SELECT_IN_ORDER, (_json(keys),))]
+
+    def _around(self, around: Surroundings, every: set[int]) -> list[tuple[Any, ...]]:
+        scope = self._scope(around.chosen)
+        condition = None if scope is None else self._condition(around.chosen, scope)
+        text, values = ("1", []) if condition is None else condition
+        sql = _AROUND.format(
+            refused=f"NOT coalesce({text}, 0)",
+            vector="m.embedding" if around.vectors else "NULL",
+        )
+        return list(self._connection.execute(sql, (*values, _json(every))))
+
+    def _condition(self, chosen: Filter, scope: _Scope) -> Bound | None:
+        if chosen.is_plain and not self._has_expired:
+            return None
+        return sql_of(chosen, scope=scope.number, now_ms=self._now_ms)
+
+    def _scope(self, chosen: Filter) -> _Scope | None:
+        """Return the namespace of *chosen*; None where nothing was ever kept."""
+        namespace = chosen.namespace
+        if namespace not in self._scopes:
+            sql = _EVERY_SCOPE if namespace is None else _SCOPE
+            row = self._connection.execute(sql, (namespace,)).get
+            self._scopes[namespace] = None if row is None else _Scope(*row)
+        return self._scopes[namespace]
+
+
+def _vectors(rows: Iterable[tuple[Any, ...]]) -> Vectors:
+    load_modules("numpy")
+    import numpy as np  # noqa: PLC0415 - word searches do without
+
+    kept = [row for row in rows if row[4] is not None]
+    return Vectors(
+        np.fromiter((row[0] for row in kept), np.int64, len(kept)),
+        unpack([row[4] for row in kept]),
+        np.fromiter((row[3] for row in kept), np.int64, len(kept)),
+    )
+
+
+def _json(keys: Iterable[int]) -> str:
+    return json.dumps(list(keys))
