@@ -677,8 +677,8 @@ def test_a_changed_vector_harms_no_search(folder):
 
 def environment():
     here = Path(__file__).resolve()
-    source = here.parents[2] / "src"
-    return {**os.environ, "PYTHONPATH": f"{source}:{here.parent}", "OPENBLAS_NUM_THREADS": "1"}
+    paths = f"{here.parents[2] / 'src'}:{here.parent}:{here.parents[1]}"
+    return {**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"}
 
 
 def run(program):
