@@ -1,58 +1,83 @@
-"""`Filter`: which records a call speaks of. One meaning for every backend."""
+"""`Filter`: which records a call speaks of. One meaning for every engine."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
-from clawstate.clock import from_iso, is_moment
+from clawstate.clock import from_iso, from_ms, is_moment, to_ms
 from clawstate.errors import InvalidError
+from clawstate.memory.records import MemoryRecord
 from clawstate.memory.validation import MAX_SOURCE, check_name, check_unicode, seconds
 
-Scalar = str | int | float | bool | None
+Scalar: TypeAlias = str | int | float | bool | None
 
 OPERATORS = ("eq", "ne", "in", "not_in", "gt", "gte", "lt", "lte", "exists", "contains")
-"""What a condition on metadata may ask; a leading `$` is accepted, as other tools write it."""
+"""What may be asked of a value; a leading `$` is accepted, as other tools write it."""
+
+TIMES = ("created_at", "updated_at", "expires_at")
+FIELDS = ("tags", "source", "thread", "category", "importance", *TIMES)
+"""The fields of a record that `where` reaches, each with a leading `$`."""
+
+MAX_DEPTH = 20
+MAX_VALUES = 10_000
+
+_ORDERED = frozenset({"gt", "gte", "lt", "lte"})
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One demand on the metadata value at `path`; `value` is a tuple for `in` and `not_in`."""
+    """
+    One demand on a value: the metadata at `path`, or another `field` of the record.
 
+    `operator` is one of `eq`, `in` (`value` is a tuple), `gt`, `gte`, `lt`, `lte`, `exists` and
+    `contains`; the others are written with `Not`. Times are seconds, exact to the millisecond.
+    """
+
+    field: str
     path: tuple[str, ...]
     operator: str
     value: Scalar | tuple[Scalar, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class And:
+    """Every part holds; without parts it always does."""
+
+    parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Some part holds; without parts none does."""
+
+    parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The part does not hold."""
+
+    part: Node
+
+
+Node: TypeAlias = Condition | And | Or | Not
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """
-    The records of one namespace (or of all, when it is None) that meet every demand.
-
-    `tags`: the record has all of them. `since` and `until`: created at or after, and before
-    (seconds). Expired records never match.
-    """
+    """The live records of one namespace, or of all when it is None, that meet *tree*."""
 
     namespace: str | None = "default"
-    tags: tuple[str, ...] = ()
-    source: str | None = None
-    conditions: tuple[Condition, ...] = ()
-    since: float | None = None
-    until: float | None = None
+    tree: Node | None = None
 
     @property
     def is_plain(self) -> bool:
         """True when nothing but the namespace is asked for."""
-        return not (
-            self.tags
-            or self.conditions
-            or self.source is not None
-            or self.since is not None
-            or self.until is not None
-        )
+        return self.tree is None
 
 
 def filter_from(
@@ -67,45 +92,92 @@ def filter_from(
     """
     Return the filter that a caller's arguments describe.
 
-    *where* maps a metadata key (`"a.b"` reaches into objects) to a value (equality), a list
-    (membership) or a mapping of `OPERATORS` to values (`{"year": {"gte": 2020, "lt": 2024}}`).
-    Raises `InvalidError` for anything else.
+    *where* maps a metadata key (`"a.b"` reaches into objects), or one of `FIELDS` behind a `$`, to
+    a value (equality), a list (membership) or a mapping of `OPERATORS` to values
+    (`{"year": {"gte": 2020, "lt": 2024}}`); `$and` and `$or` to lists of such mappings, `$not` to
+    one. *tags*: all of them; *since* and *until*: created at or after, and before. Raises
+    `InvalidError` for anything else.
     """
+    if namespace is not None:
+        check_name("namespace", namespace)
+    parts = list(_tags(tags))
+    if source is not None:
+        check_name("source", source, limit=MAX_SOURCE)
+        parts.append(Condition("source", (), "eq", source))
+    parts.extend(_parts(where or {}))
+    for name, operator, value in (("since", "gte", since), ("until", "lt", until)):
+        if value is not None:
+            parts.append(Condition("created_at", (), operator, _moment(name, value)))
+    if sum(map(_size, parts)) > MAX_VALUES:
+        raise InvalidError(
+            "where", f"compares with more than {MAX_VALUES:,} values", "ask in parts"
+        )
+    return Filter(namespace=namespace, tree=_and(parts) if parts else None)
+
+
+def _tags(tags: Iterable[str] | None) -> Iterator[Node]:
     if isinstance(tags, str):
         tags = (tags,)
     elif tags is not None and not isinstance(tags, Iterable):
         raise InvalidError("tags", f"is {type(tags).__name__}", "give a list, such as ['work']")
-    wanted = tuple(tags or ())
-    for tag in wanted:
-        check_name("tag", tag)
-    if namespace is not None:
-        check_name("namespace", namespace)
-    if source is not None:
-        check_name("source", source, limit=MAX_SOURCE)
-    return Filter(
-        namespace=namespace,
-        tags=tuple(dict.fromkeys(wanted)),
-        source=source,
-        conditions=tuple(_conditions(where or {})),
-        since=_moment("since", since),
-        until=_moment("until", until),
-    )
+    demands = [_tagged("tag", tag) for tag in tags or ()]
+    yield from dict.fromkeys(demands)
 
 
-def _conditions(where: Mapping[str, Any]) -> Iterable[Condition]:
+def _tagged(name: str, tag: Any) -> Condition:
+    check_name(name, tag)
+    return Condition("tags", (), "contains", tag)
+
+
+def _parts(where: Any, depth: int = 1) -> Iterator[Node]:
+    """Yield the demands of a mapping, all of which are to be met."""
     if not isinstance(where, Mapping):
         raise InvalidError("where", f"is {type(where).__name__}, not a mapping")
+    if depth > MAX_DEPTH:
+        raise InvalidError("where", f"is nested deeper than {MAX_DEPTH} levels")
     for key, demand in where.items():
-        path = _path(key)
-        if isinstance(demand, Mapping):
-            if not demand:
-                raise InvalidError(f"where.{key}", "is empty", f"use one of {', '.join(OPERATORS)}")
-            for operator, value in demand.items():
-                yield _condition(path, str(operator).removeprefix("$"), value)
-        elif isinstance(demand, list | tuple | set | frozenset):
-            yield _condition(path, "in", demand)
+        if key in {"$and", "$or"}:
+            if not isinstance(demand, list | tuple) or not demand:
+                problem = "wants a list of mappings"
+                raise InvalidError(f"where.{key}", problem, '[{"year": 2024}, {"kind": "note"}]')
+            parts = tuple(_and(list(_parts(each, depth + 1))) for each in demand)
+            yield And(parts) if key == "$and" else Or(parts)
+        elif key == "$not":
+            yield Not(_and(list(_parts(demand, depth + 1))))
         else:
-            yield _condition(path, "eq", demand)
+            yield from _demands(key, demand)
+
+
+def _demands(key: Any, demand: Any) -> Iterator[Node]:
+    field = str(key)[1:] if str(key).startswith("$") else ""
+    path: tuple[str, ...] = ()
+    if field not in FIELDS:
+        field, path = "metadata", _path(key)
+    if isinstance(demand, Mapping):
+        if not demand:
+            raise InvalidError(f"where.{key}", "is empty", f"use one of {', '.join(OPERATORS)}")
+        for operator, value in demand.items():
+            yield _demand(field, path, str(operator).removeprefix("$"), value)
+    elif isinstance(demand, list | tuple | set | frozenset):
+        yield _demand(field, path, "in", demand)
+    else:
+        yield _demand(field, path, "eq", demand)
+
+
+def _and(parts: list[Node]) -> Node:
+    return parts[0] if len(parts) == 1 else And(tuple(parts))
+
+
+def _size(node: Node) -> int:
+    match node:
+        case Condition(value=tuple(values)):
+            return 1 + len(values)
+        case Condition():
+            return 1
+        case Not(part):
+            return _size(part)
+        case And(parts) | Or(parts):
+            return sum(map(_size, parts))
 
 
 def _path(key: str) -> tuple[str, ...]:
@@ -116,19 +188,39 @@ def _path(key: str) -> tuple[str, ...]:
     return path
 
 
-def _condition(path: tuple[str, ...], operator: str, value: Any) -> Condition:
-    name = f"where.{'.'.join(path)}"
+def _demand(field: str, path: tuple[str, ...], operator: str, value: Any) -> Node:
+    name = f"where.{'.'.join(path) or '$' + field}"
     if operator not in OPERATORS:
         raise InvalidError(name, f"no operator {operator!r}", f"use one of {', '.join(OPERATORS)}")
-    if operator in {"in", "not_in"}:
-        if isinstance(value, str) or not isinstance(value, Iterable):
-            raise InvalidError(name, f"{operator!r} wants a list")
-        return Condition(path, operator, tuple(_scalar(name, each) for each in value))
-    if operator == "exists" and not isinstance(value, bool):
-        raise InvalidError(name, "'exists' wants true or false")
-    if operator in {"gt", "gte", "lt", "lte"} and (value is None or isinstance(value, bool)):
+    if operator in {"ne", "not_in"}:
+        return Not(_demand(field, path, "eq" if operator == "ne" else "in", value))
+    if operator == "in" and (isinstance(value, str) or not isinstance(value, Iterable)):
+        raise InvalidError(name, f"{operator!r} wants a list")
+    if operator == "exists":
+        if not isinstance(value, bool):
+            raise InvalidError(name, "'exists' wants true or false")
+        return Condition(field, path, operator, value)
+    if operator in _ORDERED and (value is None or isinstance(value, bool)):
         raise InvalidError(name, f"{operator!r} wants a number or a string")
-    return Condition(path, operator, _scalar(name, value))
+    if field == "tags":
+        return _tag_demand(name, operator, value)
+    read = _time if field in TIMES else _scalar
+    if operator == "in":
+        return Condition(field, path, operator, tuple(read(name, each) for each in value))
+    return Condition(field, path, operator, read(name, value))
+
+
+def _tag_demand(name: str, operator: str, value: Any) -> Node:
+    """Return what a record that has several tags is asked: to have one, or one of some."""
+    if operator in _ORDERED:
+        raise InvalidError(name, f"{operator!r} does not fit tags", "use 'contains' or 'in'")
+    if operator == "in":
+        return Or(tuple(_tagged(name, each) for each in value))
+    return _tagged(name, value)
+
+
+def _time(name: str, value: Any) -> Scalar:
+    return None if value is None else _moment(name, value)
 
 
 def _scalar(name: str, value: Any) -> Scalar:
@@ -150,62 +242,74 @@ def _scalar(name: str, value: Any) -> Scalar:
     return value
 
 
-def _moment(name: str, value: float | str | datetime | None) -> float | None:
-    if value is None:
-        return None
+def _moment(name: str, value: float | str | datetime) -> float:
+    """Return *value* in seconds, exact to the millisecond as records are."""
     if isinstance(value, datetime):
-        return value.timestamp()
+        return from_ms(to_ms(value.timestamp()))
     if isinstance(value, str):
-        return from_iso(value)
+        return from_ms(to_ms(from_iso(value)))
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidError(name, "is not a time", "give seconds, ISO text or a datetime")
     bound = seconds(name, value)
     if not is_moment(bound):
         raise InvalidError(name, "lies outside of the years 1970 to 9999", "use seconds")
-    return float(bound)
+    return from_ms(to_ms(float(bound)))
 
 
-def matches(metadata: Mapping[str, Any], conditions: Sequence[Condition]) -> bool:
-    """Tell whether *metadata* meets every one of *conditions*: the meaning engines must share."""
-    return all(_meets(metadata, condition) for condition in conditions)
+def lets_through(chosen: Filter, record: MemoryRecord, *, now: float) -> bool:
+    """Tell whether *record* is one of *chosen* at *now*: the meaning that engines must share."""
+    return (
+        chosen.namespace in {None, record.namespace}
+        and (record.expires_at is None or record.expires_at > now)
+        and (chosen.tree is None or matches(record, chosen.tree))
+    )
 
 
-def _meets(metadata: Mapping[str, Any], condition: Condition) -> bool:
-    value, found = _at(metadata, condition.path)
+def matches(record: MemoryRecord, node: Node) -> bool:
+    """Tell whether *record* meets *node*."""
+    match node:
+        case And(parts):
+            return all(matches(record, each) for each in parts)
+        case Or(parts):
+            return any(matches(record, each) for each in parts)
+        case Not(part):
+            return not matches(record, part)
+        case Condition():
+            return _meets(record, node)
+
+
+def _meets(record: MemoryRecord, condition: Condition) -> bool:
+    value, found = _value(record, condition)
     wanted = condition.value
     match condition.operator:
         case "eq":
             return _equal(value, wanted)
-        case "ne":
-            return not _equal(value, wanted)
         case "in":
-            return any(_equal(value, each) for each in _many(wanted))
-        case "not_in":
-            return not any(_equal(value, each) for each in _many(wanted))
+            return isinstance(wanted, tuple) and any(_equal(value, each) for each in wanted)
         case "exists":
             return found == wanted
         case "contains":
-            return isinstance(value, list) and any(_equal(each, wanted) for each in value)
+            return isinstance(value, list | tuple) and any(_equal(each, wanted) for each in value)
         case _:
             return _ordered(value, condition.operator, wanted)
 
 
-def _at(metadata: Mapping[str, Any], path: tuple[str, ...]) -> tuple[Any, bool]:
-    value: Any = metadata
-    for part in path:
+def _value(record: MemoryRecord, condition: Condition) -> tuple[Any, bool]:
+    """Return the value that *condition* speaks of, and whether there is one."""
+    if condition.field != "metadata":
+        value = getattr(record, condition.field)
+        return value, value is not None and value != ()
+    value = record.metadata
+    for part in condition.path:
         if not isinstance(value, Mapping) or part not in value:
             return None, False
         value = value[part]
     return value, True
 
 
-def _many(value: Any) -> tuple[Scalar, ...]:
-    return value if isinstance(value, tuple) else (value,)
-
-
 def _equal(value: Any, wanted: Any) -> bool:
     same_kind = isinstance(value, str) == isinstance(wanted, str)
-    return same_kind and not isinstance(value, list | Mapping) and bool(value == wanted)
+    return same_kind and not isinstance(value, list | tuple | Mapping) and bool(value == wanted)
 
 
 def _ordered(value: Any, operator: str, wanted: Any) -> bool:
