@@ -129,7 +129,9 @@ def listing(masters: Masters, kind: Kind) -> dict[str, set[str]]:
             "pairing requests": ids("requests", "deviceId", "pairing", "list"),
             "memories": ids("records", "id", "memory", "list", "-k", "1000"),
             "settings": {
-                f"{path}={ours('config', 'get', path)}" for path in own if path != "state.store"
+                f"{path}={ours('config', 'get', path, codes=(0, 3))}"
+                for path in own
+                if path != "state.store"
             },
         }
 
