@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 from clawstate.errors import InvalidError
+
+C = TypeVar("C", bound=Callable[..., Any])
+M = TypeVar("M", bound=Mapping[Any, Any])
+V = TypeVar("V")
 
 _MOST = 1 << 62
 
@@ -13,6 +19,46 @@ def require_text(name: str, value: object) -> str:
     """Return *value*, which has to be text; raises `InvalidError` for the argument *name*."""
     if not isinstance(value, str):
         raise InvalidError(name, f"is {type(value).__name__}, not text", "give a str")
+    return value
+
+
+def require_whole_text(name: str, value: object) -> str:
+    """Return *value*, text that UTF-8 can hold; raises `InvalidError` for the argument *name*."""
+    text = require_text(name, value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        problem, hint = "holds half a surrogate pair", "decode the bytes with errors='replace'"
+        raise InvalidError(name, problem, hint) from None
+    return text
+
+
+def require_texts(name: str, value: Iterable[str]) -> tuple[str, ...]:
+    """Return the texts of *value*, which is no single text; raises `InvalidError`."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise InvalidError(name, f"is {type(value).__name__}, not a list of texts", "give a list")
+    return tuple(require_text(name, each) for each in value)
+
+
+def require_callable(name: str, value: C) -> C:
+    """Return *value*, which has to be a function; raises `InvalidError`."""
+    if not callable(value):
+        raise InvalidError(name, f"is {type(value).__name__}, no function", "give a function")
+    return value
+
+
+def require_mapping(name: str, value: M) -> M:
+    """Return *value*, which has to be a mapping such as a dict; raises `InvalidError`."""
+    if not isinstance(value, Mapping):
+        raise InvalidError(name, f"is {type(value).__name__}, not a mapping", "give a dict")
+    return value
+
+
+def require_kind(name: str, value: V, kind: type) -> V:
+    """Return *value*, which has to be a *kind*; raises `InvalidError`."""
+    if not isinstance(value, kind):
+        problem = f"is {type(value).__name__}, not {kind.__name__}"
+        raise InvalidError(name, problem, "give what this store returned")
     return value
 
 

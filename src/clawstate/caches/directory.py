@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from clawstate.arguments import require_callable, require_text
 from clawstate.caches.ttl import TTLCache
 from clawstate.interrupts import Mutex
 
@@ -45,13 +46,17 @@ class DirectoryCache(TTLCache[str, T]):
         """Return the value of *key* under *config* and mark it as used, or `None`."""
         with self._config_lock:
             self._follow(config)
-            return super().get(key)
+            return super().get(require_text("key", key))
 
     def put(self, key: str, value: T, config: object = None) -> None:
         """Keep *value*, which was found under *config*, as that of *key*."""
         with self._config_lock:
             self._follow(config)
-            super().put(key, value)
+            super().put(require_text("key", key), value)
+
+    def pop(self, key: str) -> T | None:
+        """Remove *key* and return its value, or `None`."""
+        return super().pop(require_text("key", key))
 
     def invalidate(self, predicate: Callable[[str], bool]) -> int:
         """
@@ -59,6 +64,7 @@ class DirectoryCache(TTLCache[str, T]):
 
         A value put meanwhile by another thread may stay.
         """
+        require_callable("predicate", predicate)
         with self._lock:
             self._expire()
             keys = tuple(self._recent)

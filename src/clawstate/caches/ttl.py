@@ -130,6 +130,10 @@ class TTLCache(Generic[K, V]):
 
 
 def _require_bounds(max_size: int, ttl: float | None) -> None:
+    if isinstance(max_size, bool) or not isinstance(max_size, int):
+        raise InvalidError("max_size", f"is {type(max_size).__name__}, no whole number", "give one")
+    if ttl is not None and (isinstance(ttl, bool) or not isinstance(ttl, int | float)):
+        raise InvalidError("ttl", f"is {type(ttl).__name__}, no number", "give seconds, or None")
     if max_size < 0:
         raise InvalidError("max_size", f"{max_size} is negative", "give 0 or more values")
     if ttl is not None and not ttl > 0:

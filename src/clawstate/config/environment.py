@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from clawstate.arguments import require_text
 from clawstate.config.dotenv import parse_dotenv
 from clawstate.config.notices import Notice
 from clawstate.config.sources import FileRead, met, read_file
@@ -138,4 +139,4 @@ def _block(env: Any) -> Iterator[tuple[str, str]]:
 
 
 def _filled(variables: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in variables.items() if value.strip()}
+    return {name: each for name, each in variables.items() if require_text("env", each).strip()}

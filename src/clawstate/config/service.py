@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from clawstate.arguments import require_count
+from clawstate.arguments import require_callable, require_count, require_whole_text
 from clawstate.clock import Clock, system_clock
 from clawstate.config.history import Change, History
 from clawstate.config.key_path import format_key_path
@@ -23,7 +23,6 @@ from clawstate.errors import (
 )
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import normalise_agent_id, require_agent_id
-from clawstate.files.whole_text import require_whole
 from clawstate.interrupts import Mutex, load_modules
 from clawstate.openclaw.owner import Owner, find_owner
 
@@ -245,7 +244,7 @@ class Config:
 
         `ConflictError` if the text is not the *expected* one any longer.
         """
-        require_whole("configuration text", text)
+        require_whole_text("configuration text", text)
         editor = self._editor(agent_id)
         file = self.overlay_path if own else editor.path
         return editor.replace(text, file=file, expected=expected, force=force)
@@ -316,7 +315,7 @@ class Config:
 
     def guard(self, judge: Judge) -> None:
         """Let *judge* refuse changes made here, whoever asks for them: it raises a `StateError`."""
-        self._judges.append(judge)
+        self._judges.append(require_callable("judge", judge))
 
     def _write(
         self,

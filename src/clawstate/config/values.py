@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from clawstate.config.dotted_names import reading_for_edit, reading_of
@@ -16,7 +15,7 @@ from clawstate.config.key_path import get_at, set_at, unset_at
 from clawstate.config.path_grammar import parse_written
 from clawstate.config.service import Config
 from clawstate.errors import NotFoundError
-from clawstate.files.paths import StatePaths, resolve_state_dir
+from clawstate.files.paths import StatePaths, as_directory, resolve_state_dir
 
 
 def resolve_config(
@@ -30,7 +29,7 @@ def resolve_config(
 
     *state_dir* is by default that of the environment *env*. Raises what `Config.view` raises.
     """
-    root = resolve_state_dir(env) if state_dir is None else Path(state_dir).expanduser().absolute()
+    root = resolve_state_dir(env) if state_dir is None else as_directory(state_dir, "state_dir")
     return Config(StatePaths(root), env=env).resolve(agent_id)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from clawstate.arguments import require_callable
 from clawstate.config.loading import Loaded
 from clawstate.config.unresolved import Waiting
 from clawstate.config.view import View
@@ -77,6 +78,7 @@ class Views:
 
     def listen(self, agent: str | None, path: str, listener: Listener) -> Callable[[], None]:
         """Call *listener* when the value at *path* changes for *agent*; the answer ends that."""
+        require_callable("listener", listener)
         self.of(agent)
         with self._mutex:
             return self._listeners.setdefault(agent, Listeners()).add(path, listener)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Self
 
+from clawstate.arguments import require_seconds
 from clawstate.config.view import View
 from clawstate.errors import ConfigError, StateError
 from clawstate.interrupts import Mutex, Signal
@@ -51,7 +52,7 @@ class Watcher:
 
     def __init__(self, look: Callable[[], object], *, interval: float) -> None:
         self._look = look
-        self._interval = interval
+        self._interval = min(require_seconds("interval", interval), threading.TIMEOUT_MAX)
         self._end = Signal()
         self._thread = threading.Thread(target=self._run, name="config watcher", daemon=True)
         try:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clawstate.arguments import require_callable, require_count
 from clawstate.errors import InvalidError
 from clawstate.files.descriptors import Descriptor
 from clawstate.files.json_text import dump_pretty
@@ -35,6 +36,7 @@ _POSIX = os.name == "posix"
 
 # Absent on Windows, where O_BINARY is needed instead.
 _GUARDED = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"))
+_ANY_MODE = 0o7777
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _GUARDED
 _OPEN_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 
@@ -95,6 +97,10 @@ def write_json_file_atomically(
     fence: Callable[[], object] | None = None,
 ) -> None:
     """Replace *path* with *data* as pretty JSON and a line end, as `write_atomic` does."""
+    if not require_count("mode", mode) <= _ANY_MODE:
+        raise InvalidError("mode", "is no mode of a file", "give one such as 0o600")
+    if fence is not None:
+        require_callable("fence", fence)
     write_atomic(
         as_file_path(path, "path"), f"{dump_pretty(data)}\n".encode(), mode=mode, fence=fence
     )

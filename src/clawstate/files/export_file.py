@@ -13,6 +13,7 @@ from typing import BinaryIO
 from clawstate.errors import InvalidError, UnavailableError
 from clawstate.files.descriptors import Descriptor
 from clawstate.files.ownership import give_to_owner
+from clawstate.files.paths import is_nameable
 
 _FLAGS = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0)
 _CREATE = _FLAGS | os.O_CREAT | os.O_EXCL
@@ -28,6 +29,8 @@ def export_file(path: Path) -> Iterator[BinaryIO]:
     `UnavailableError` when the system refuses, and `InvalidError` for a directory; then *path* is
     as it was.
     """
+    if not is_nameable(str(path)):
+        raise InvalidError("file", "is no name that a file can have", "give another one")
     try:
         found = path.stat() if path.exists() else None
         if found is not None and stat.S_ISDIR(found.st_mode):

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
 
+from clawstate.arguments import require_callable
 from clawstate.errors import (
     LockLostError,
     StateError,
@@ -206,6 +207,7 @@ def with_file_lock(
     options: Options = None,
 ) -> T:
     """Return what *work* returns while the lock on the file *path* is held; see `FileLock`."""
+    require_callable("work", work)
     with FileLock(path, options=options):
         return work()
 

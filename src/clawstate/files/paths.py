@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clawstate.arguments import require_text
 from clawstate.errors import InvalidError
 from clawstate.files.safe_names import encode_name
 
@@ -90,6 +91,20 @@ def as_file_path(given: object, name: str) -> Path:
     return path
 
 
+def as_directory(given: object, name: str) -> Path:
+    """Return what was *given* as *name* as an absolute directory; raises `InvalidError`."""
+    if not isinstance(given, str | os.PathLike) or not isinstance(os.fspath(given), str):
+        raise InvalidError(name, f"is {type(given).__name__}", "give a str or a Path")
+    if not is_nameable(text := str(os.fspath(given))):
+        raise InvalidError(name, "holds what no file name can", "name a directory")
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:
+        raise InvalidError(
+            name, "begins with the home of an unknown user", "name it whole"
+        ) from None
+
+
 def effective_home(env: Mapping[str, str] | None = None) -> Path:
     """Return the absolute home: `OPENCLAW_HOME`, `HOME`, `USERPROFILE`, else the system's."""
     variables = os.environ if env is None else env
@@ -100,7 +115,7 @@ def effective_home(env: Mapping[str, str] | None = None) -> Path:
 
 def normalise_agent_id(agent_id: str) -> str:
     """Return *agent_id* as it stands in paths: lower case, at most 64 characters, else `main`."""
-    return _plain_id(agent_id) or "main"
+    return _plain_id(require_text("agent id", agent_id)) or "main"
 
 
 def is_agent_id(agent_id: str) -> bool:
@@ -110,7 +125,7 @@ def is_agent_id(agent_id: str) -> bool:
     Of any other id OpenClaw makes one that may be another agent's: `team/a`, `team a` and `team-a`
     are one for it, and what has no Latin letter or digit, such as `..`, is `main`.
     """
-    plain = agent_id.strip()
+    plain = require_text("agent id", agent_id).strip()
     return plain.isascii() and plain.lower() == normalise_agent_id(agent_id)
 
 
@@ -272,7 +287,9 @@ class StatePaths:
 
 
 def _first_set(variables: Mapping[str, str], names: Iterable[str]) -> str | None:
-    values = (variables.get(name, "").strip() for name in names)
+    if not hasattr(variables, "get"):
+        raise InvalidError("env", f"is {type(variables).__name__}, no mapping", "give a dict")
+    values = (require_text(name, variables.get(name, "")).strip() for name in names)
     return next(filter(None, values), None)
 
 

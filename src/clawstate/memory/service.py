@@ -8,7 +8,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from clawstate.arguments import require_text
+from clawstate.arguments import require_callable, require_text, require_texts
 from clawstate.clock import Clock, system_clock
 from clawstate.errors import (
     ConflictError,
@@ -121,6 +121,8 @@ class Memory:
         `InvalidError` that names the record by its number from 0, `ConflictError` for an id
         that lives in another namespace.
         """
+        if progress is not None:
+            require_callable("progress", progress)
         now = self._clock()
         ids: list[str] = []
         done = 0
@@ -140,7 +142,7 @@ class Memory:
 
     def get_many(self, record_ids: Sequence[str]) -> dict[str, MemoryRecord]:
         """Return those of the records that are kept and not expired, by id."""
-        return self._engine.get([require_text("id", each) for each in record_ids])
+        return self._engine.get([*require_texts("ids", record_ids)])
 
     def require(self, record_id: str) -> MemoryRecord:
         """Return the record; raises `NotFoundError` when it is not kept or has expired."""
@@ -178,11 +180,12 @@ class Memory:
 
     def delete_many(self, record_ids: Sequence[str]) -> int:
         """Forget the records, in one step; return how many were kept."""
-        return self._engine.delete([require_text("id", each) for each in record_ids])
+        return self._engine.delete([*require_texts("ids", record_ids)])
 
     def forget_source(self, source: str, *, namespace: str = "default") -> int:
         """Forget what was imported from *source*, and what else names it; return how many."""
         check_name("source", source, limit=MAX_SOURCE)
+        check_name("namespace", namespace)
         forgotten = self.imports.forget(source, namespace=namespace)
         while page := self.records(source=source, namespace=namespace, limit=1000):
             forgotten += self.delete_many([record.id for record in page])
@@ -362,6 +365,8 @@ _CHANGEABLE = {"ttl"} | {each.name for each in fields(MemoryRecord)} - {
 def _complete(
     records: Iterable[MemoryRecord | Mapping[str, Any]], ids: list[str], now: float
 ) -> Iterator[MemoryRecord]:
+    if not isinstance(records, Iterable):
+        raise InvalidError("records", f"are {type(records).__name__}, no list", "give a list")
     for number, values in enumerate(records):
         record = _numbered(number, values, now)
         ids.append(record.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from clawstate.arguments import require_mapping
 from clawstate.errors import InvalidError
 from clawstate.records.contract import Json
 
@@ -57,7 +58,7 @@ def adopted(
     records = dict(ours)
     fates: dict[str, list[str]] = {"new": [], "changed": [], "same": [], "kept": []}
     refused: dict[str, str] = {}
-    for key, value in theirs.items():
+    for key, value in require_mapping("records", theirs).items():
         try:
             refuse(key, value)
         except InvalidError as error:

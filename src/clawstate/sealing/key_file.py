@@ -39,7 +39,7 @@ def make_key_file(path: Path, key: bytes, *, state: Path) -> bytes:
     the state would have the key as well.
     """
     if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(state)):
-        problem = "lies in the state that it protects, and would be copied or stolen with it"
+        problem = "lies inside of the state that it protects, and would be copied or stolen with it"
         raise InvalidError(str(path), problem, "choose a place outside, best on another disk")
     with FileLock(path):
         if os.path.lexists(path):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clawstate.arguments import require_text
 from clawstate.errors import CorruptError, InvalidError
 from clawstate.files.paths import expand_path, is_nameable
 from clawstate.sealing.ciphertext import new_key
@@ -76,7 +77,7 @@ class KeySource:
 
 def require_choice(choice: str) -> str:
     """Return *choice* if it names a source; raises `InvalidError`."""
-    kind, _, place = choice.partition(":")
+    kind, _, place = require_text("key", choice).partition(":")
     if choice in {"keyring", "file", "passphrase"} or (kind == "file" and _is_absolute(place)):
         return choice
     raise InvalidError("key", f"{choice!r} is no source of a key", f"write {CHOICES}")

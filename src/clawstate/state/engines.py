@@ -12,6 +12,7 @@ from threading import get_ident
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast, runtime_checkable
 
+from clawstate.arguments import require_text
 from clawstate.config.service import Config
 from clawstate.config.settings import STORE
 from clawstate.errors import ClosedError, InvalidError, LockLostError, UnavailableError
@@ -276,7 +277,7 @@ class _Naming(Protocol):
 
 def require_store(choice: str) -> str:
     """Return *choice* if it names an engine; raises `InvalidError` that does not repeat it."""
-    if choice in {FILE, SQLITE} or _POSTGRES.fullmatch(choice):
+    if require_text("store", choice) in {FILE, SQLITE} or _POSTGRES.fullmatch(choice):
         return choice
     problem = "is no engine"  # not repeated: an address holds a password
     raise InvalidError("store", problem, "give 'file', 'sqlite' or 'postgresql://...'")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clawstate.arguments import require_text
 from clawstate.clock import from_ms
 from clawstate.errors import StateError
 from clawstate.openclaw.owner import Era
@@ -80,6 +81,7 @@ class OpenClawView:
 
     def credentials(self, agent_id: str = MAIN) -> tuple[OpenClawCredential, ...]:
         """Return the credentials that the agent *agent_id* has there, by id; secrets are masked."""
+        require_text("agent id", agent_id)
         found = self._read(read_credentials).by_agent
         merged: dict[str, OpenClawCredential] = {}
         for agent in dict.fromkeys((MAIN, agent_id)):

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from clawstate.clock import Clock, system_clock
 from clawstate.config.service import Config
-from clawstate.errors import InvalidError
-from clawstate.files.paths import StatePaths, resolve_state_dir
+from clawstate.files.paths import StatePaths, as_directory, resolve_state_dir
 from clawstate.files.place import Place
 from clawstate.interrupts import load_modules
 from clawstate.openclaw.owner import Era, Owner
@@ -220,11 +219,7 @@ def open_state(
     into vectors (default: the local model). *lock_timeout* is how long a write waits for other
     writers, in seconds.
     """
-    if path is not None and not isinstance(path, str | os.PathLike):
-        raise InvalidError("path", f"is {type(path).__name__}", "give a str or a Path")
-    if path is not None and not _is_file_name(path):
-        raise InvalidError("path", "holds what no file name can", "name a directory")
-    root = resolve_state_dir() if path is None else Path(path).expanduser().absolute()
+    root = resolve_state_dir() if path is None else as_directory(path, "path")
     return State(
         root,
         store=store,
@@ -233,10 +228,3 @@ def open_state(
         clock=clock,
         lock_timeout=lock_timeout,
     )
-
-
-def _is_file_name(path: str | os.PathLike[str]) -> bool:
-    try:
-        return b"\0" not in os.fsencode(path)
-    except UnicodeEncodeError:
-        return False

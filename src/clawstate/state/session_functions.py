@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TypeVar
 
 from clawstate.clock import Clock, system_clock
 from clawstate.errors import NotFoundError
+from clawstate.files.paths import as_file_path
 from clawstate.state.opened import open_state
 from clawstate.state.sessions import open_index
 from clawstate.stores.sessions.entry import Document, SessionEntry
@@ -67,7 +67,9 @@ def _sessions(
     clock: Clock,
 ) -> Iterator[Sessions]:
     if store_path is not None:
-        yield open_index(Path(store_path).expanduser().absolute(), clock=clock)
+        yield open_index(
+            as_file_path(store_path, "store_path").expanduser().absolute(), clock=clock
+        )
         return
     with open_state(state_dir, clock=clock) as state:
         yield state.sessions

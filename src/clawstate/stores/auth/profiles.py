@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from clawstate.arguments import require_text
+from clawstate.arguments import require_kind, require_text, require_texts
 from clawstate.clock import Clock, system_clock, to_iso
 from clawstate.errors import InvalidError, NotFoundError, UnavailableError
 from clawstate.records.adoption import Adopted
@@ -109,7 +109,7 @@ class AuthProfiles:
 
         Raises `InvalidError` for one that is inherited: it goes where it lies.
         """
-        removed = self._own.remove(profile_id)
+        removed = self._own.remove(require_text("profile", profile_id))
         if removed and self._refreshing is not None:
             self._refreshing(self._own).forget(profile_id)
         left = None if removed else self._view().found.get(profile_id)
@@ -154,7 +154,7 @@ class AuthProfiles:
 
     def stored_order(self, provider: str) -> tuple[str, ...] | None:
         """Return the order that was set for *provider*, or `None`."""
-        return self._view().order_of(provider)
+        return self._view().order_of(require_text("provider", provider))
 
     def set_order(self, provider: str, ids: Sequence[str] | None) -> None:
         """
@@ -163,9 +163,8 @@ class AuthProfiles:
         Raises `NotFoundError` for an unknown profile, `InvalidError` for one of another provider.
         """
         require_provider(provider)
-        if isinstance(ids, str):
-            raise InvalidError("order", "is text, not a list of profiles", "give a list")
-        view, wanted = self._view(), tuple(dict.fromkeys(ids or ()))
+        given = () if ids is None else require_texts("order", ids)
+        view, wanted = self._view(), tuple(dict.fromkeys(given))
         for each in wanted:
             found = self._require(each, view)[1].provider
             if normalise_provider(found) != normalise_provider(provider):
@@ -174,7 +173,7 @@ class AuthProfiles:
 
     def usage(self, profile_id: str) -> Usage:
         """Return how a profile fared; windows that are over are still in it."""
-        return self._view().usage.get(profile_id, UNUSED)
+        return self._view().usage.get(require_text("profile", profile_id), UNUSED)
 
     def rests_until(self, profile_id: str) -> float | None:
         """
@@ -189,6 +188,7 @@ class AuthProfiles:
 
     def standing(self, profile: Profile) -> Standing:
         """Return whether *profile*, one of `profiles`, can be used now, and why not."""
+        require_kind("profile", profile, Profile)
         found = self._view().found.get(profile.id)
 
         def resolve() -> str | None:
@@ -234,7 +234,7 @@ class AuthProfiles:
 
     def last_good(self, provider: str) -> str | None:
         """Return the profile of *provider* that worked last."""
-        return self._view().last_good.get(provider)
+        return self._view().last_good.get(require_text("provider", provider))
 
     def refresh(self, profile_id: str, refresher: Exchange, *, force: bool = False) -> Credential:
         """
@@ -274,7 +274,7 @@ class AuthProfiles:
 
     def document(self, view: Literal["own", "merged"] = "own") -> dict[str, Json]:
         """Return a copy of what is kept, in the form of `auth-profiles.json`, secrets included."""
-        if view not in {"own", "merged"}:
+        if require_text("view", view) not in {"own", "merged"}:
             raise InvalidError("view", "is neither 'own' nor 'merged'", "give one of them")
         return document_of(self._shelves if view == "merged" else (self._own,))
 
@@ -286,7 +286,7 @@ class AuthProfiles:
         return View(self._shelves)
 
     def _require(self, profile_id: str, view: View) -> tuple[Found, Credential]:
-        found = view.found.get(profile_id)
+        found = view.found.get(require_text("profile", profile_id))
         if found is None:
             raise NotFoundError("profile", profile_id, "see 'clawstate auth list'")
         if found.row.credential is None:

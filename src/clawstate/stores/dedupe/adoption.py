@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from clawstate.arguments import require_mapping
 from clawstate.errors import InvalidError
 from clawstate.records.adoption import Adopted, adopted
 from clawstate.records.contract import Json
@@ -24,7 +25,9 @@ def adopted_marks(
         key: value for key, value in ours.items() if not is_mark(value) or rules.holds(value)
     }
     valid = {
-        key: value for key, value in theirs.items() if not is_mark(value) or rules.holds(value)
+        key: value
+        for key, value in require_mapping("marks", theirs).items()
+        if not is_mark(value) or rules.holds(value)
     }
     records, answer = adopted(
         holding,

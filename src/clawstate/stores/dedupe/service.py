@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from clawstate.arguments import require_texts
 from clawstate.clock import Clock, system_clock
 from clawstate.errors import ClosedError, InvalidError, StateError
 from clawstate.files.lock_options import PATIENCE, LockOptions, lock_options
@@ -139,7 +140,7 @@ class PersistentDedupe:
 
         All of them are recorded, or none. A key that is given twice is new once.
         """
-        places = [place_of(key, namespace) for key in keys]
+        places = [place_of(key, namespace) for key in require_texts("keys", keys)]
         settings, now = self._settings(), self._clock()
         known = {place for place in places if self._memory.holds(place, now, settings)}
         left = [place for place in dict.fromkeys(places) if place not in known]

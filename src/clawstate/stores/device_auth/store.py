@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+from clawstate.arguments import require_text, require_texts
 from clawstate.clock import Clock, system_clock
 from clawstate.errors import ConflictError, InvalidError
 from clawstate.records.adoption import Adopted
@@ -77,7 +78,7 @@ class DeviceAuth:
 
     def get(self, name: str) -> HeldToken | None:
         """Return the token *name*, or `None`."""
-        return self.tokens().get(name)
+        return self.tokens().get(require_text("name", name))
 
     def set(self, name: str, token: str, scopes: Iterable[str] = ()) -> None:
         """
@@ -189,8 +190,8 @@ def _require_token(token: str) -> None:
 
 
 def _scopes(scopes: Iterable[str]) -> tuple[str, ...]:
-    found = [] if isinstance(scopes, str) else list(scopes)
-    whole = all(isinstance(each, str) and _SCOPE.fullmatch(each) for each in found)
-    if isinstance(scopes, str) or not whole or len(found) > _MOST_SCOPES:
+    found = require_texts("scopes", scopes)
+    whole = all(_SCOPE.fullmatch(each) for each in found)
+    if not whole or len(found) > _MOST_SCOPES:
         raise InvalidError("scopes", "are no list of scopes", "write them as in operator.read")
     return tuple(sorted(set(found)))

@@ -18,6 +18,7 @@ from clawstate.access.scopes import (
     require_scopes,
     require_within,
 )
+from clawstate.arguments import require_seconds
 from clawstate.errors import InvalidError
 from clawstate.stores.devices.device import Device
 
@@ -80,6 +81,6 @@ def require_allowed(grant: Grant, caller_scopes: Iterable[str] | None) -> None:
 
 def require_lifetime(seconds: float) -> float:
     """Return *seconds* if a token can last so long; raises `InvalidError`."""
-    if not 0 < seconds < _LONGEST_LIFETIME:
+    if not 0 < require_seconds("lifetime", seconds) < _LONGEST_LIFETIME:
         raise InvalidError("lifetime", "is no length of time", "give seconds above 0")
     return seconds

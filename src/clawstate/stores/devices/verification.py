@@ -34,13 +34,14 @@ class Verification:
         self, device_id: str, token: str, scopes: Iterable[str], *, role: str | None
     ) -> Device | None:
         """Return the device if *token* is good for all of *scopes*, else `None`."""
-        now, wanted = self._clock(), () if isinstance(scopes, str) else tuple(scopes)
+        is_list = isinstance(scopes, Iterable) and not isinstance(scopes, str | bytes)
+        now, wanted = self._clock(), tuple(scopes) if is_list else ()
         device = self._device(device_id)
         held = matching(token, {} if device is None else device.tokens)
         if device is None or held is None or device.revoked_at is not None:
             return None
         allowed = covered(device.approved_scopes, held.scopes, role=held.role)
-        are_scopes = not isinstance(scopes, str) and all(isinstance(each, str) for each in wanted)
+        are_scopes = is_list and all(isinstance(each, str) for each in wanted)
         if role not in {None, held.role} or not are_scopes or not held.is_good(now):
             return None
         if not covers(allowed, wanted, role=held.role):

@@ -7,6 +7,7 @@ import binascii
 import re
 from typing import TYPE_CHECKING
 
+from clawstate.arguments import require_text
 from clawstate.errors import InvalidError
 from clawstate.interrupts import load_modules
 
@@ -78,8 +79,9 @@ def verify(public_key: str, message: bytes | str, signature: str) -> bool:
 
 def as_bytes(message: bytes | str) -> bytes:
     """Return *message* as it is signed: text as UTF-8. Raises `InvalidError`."""
-    if not isinstance(message, str):
+    if isinstance(message, bytes | bytearray | memoryview):
         return bytes(message)
+    require_text("message", message)
     try:
         return message.encode()
     except UnicodeEncodeError as error:

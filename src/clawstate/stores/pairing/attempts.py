@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Final, TypeGuard
 
+from clawstate.arguments import require_text
 from clawstate.clock import Clock, from_ms, to_ms
 from clawstate.errors import LimitError
 from clawstate.records.contract import Collection, Json, Shape
@@ -84,7 +85,7 @@ def _limits(mine: str) -> tuple[tuple[str, int], ...]:
 
 
 def _place(source: str) -> str:
-    if _PLAIN.fullmatch(source):
+    if _PLAIN.fullmatch(require_text("source", source)):
         return f"from {source}"
     digest = hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()
     return f"from #{digest[:32]}"

@@ -11,6 +11,7 @@ from clawstate.access.names import (
     require_public_key,
 )
 from clawstate.access.scopes import require_scopes
+from clawstate.arguments import require_kind
 from clawstate.clock import Clock, from_ms, system_clock, to_ms
 from clawstate.errors import ConflictError, InvalidError, LimitError, NotFoundError, StateError
 from clawstate.records.contract import Collection, Json
@@ -120,7 +121,7 @@ class Pairing:
 
     def expires_at(self, request: PairingRequest) -> float:
         """Return when *request* ends, in seconds since the epoch."""
-        return request.created_at + self._settings().ttl
+        return require_kind("request", request, PairingRequest).created_at + self._settings().ttl
 
     def approve(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from clawstate.arguments import require_mapping
 from clawstate.errors import InvalidError
 from clawstate.records.adoption import Adopted, adopted
 from clawstate.records.contract import Shape
@@ -44,7 +45,10 @@ def adopted_entries(
     Ours stays at the same time, unless *replace*; so does the gap that a session left which
     *is_archived*, since it was deleted here.
     """
-    named = {form.key(key): _identified(form, key, entry) for key, entry in theirs.items()}
+    named = {
+        form.key(key): _identified(form, key, entry)
+        for key, entry in require_mapping("entries", theirs).items()
+    }
     missing = () if replace else named.keys() - ours.keys()
     gaps = {key for key in missing if is_archived(key, named[key])}
 

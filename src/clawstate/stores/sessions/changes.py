@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
+from clawstate.arguments import require_callable
 from clawstate.clock import Clock, to_ms
 from clawstate.errors import InvalidError
 from clawstate.records.contract import DELETE, Mark
@@ -24,6 +25,8 @@ Apply: TypeAlias = Callable[[Any | None], Any | Mark]
 
 StoreChange: TypeAlias = Callable[[dict[str, Document]], tuple[Mapping[str, Mapping[str, Any]], A]]
 """All entries by key, as their documents, to all that shall be, and an answer. Pure."""
+
+_PAIR = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +88,16 @@ class Changes:
         self, change: StoreChange[A], touched: set[str]
     ) -> Callable[[dict[str, Any]], tuple[Mapping[str, Any], A]]:
         """Return the change of all entries that *change* means; it notes which it *touched*."""
+        require_callable("change", change)
 
         def apply(old: dict[str, Any]) -> tuple[Mapping[str, Any], A]:
             before = dict(old)
             kept = {key: dict(each) for key, each in old.items() if isinstance(each, dict)}
-            new, answer = change(old)
+            made = change(old)
+            if not isinstance(made, tuple) or len(made) != _PAIR:
+                problem = f"returned {type(made).__name__}, not the entries and an answer"
+                raise InvalidError("change", problem, "return a pair of them")
+            new, answer = made
             require_records(new)
             touched.clear()
             records: dict[str, Any] = {}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Protocol
 
+from clawstate.arguments import require_text
 from clawstate.files.safe_names import encode_name
 from clawstate.stores.sessions.entry import Document, is_session_id
 from clawstate.stores.sessions.saved_form import as_saved
@@ -45,7 +46,7 @@ class SpecifiedForm:
 
     def key(self, key: str) -> str:
         """Return *key* as it is."""
-        return key
+        return require_text("key", key)
 
     def session_file(self, key: str, document: Document) -> str:  # noqa: ARG002 - see `Form`
         """Return the file of the profile, whatever the document says."""
@@ -81,7 +82,7 @@ class OpenClawForm:
 
     def key(self, key: str) -> str:
         """Return *key* in lower case as `agent:<id>:...`, but for keys that are of no agent."""
-        name = key.strip().lower()
+        name = require_text("key", key).strip().lower()
         if not name or name in _OF_NO_AGENT or name.startswith("agent:"):
             return name
         is_group = name.startswith("group:") and name.endswith("@g.us")

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
-from clawstate.arguments import require_seconds, require_text
+from clawstate.arguments import require_callable, require_seconds, require_text
 from clawstate.clock import Clock, system_clock
 from clawstate.errors import CorruptError, CorruptWarning, NotFoundError
 from clawstate.health import Finding
@@ -171,6 +171,7 @@ class Sessions:
 
         Otherwise as `change_all`: it may be called again, with the entries as they are then.
         """
+        require_callable("mutator", mutator)
 
         def change(entries: dict[str, Document]) -> tuple[Mapping[str, Document], A]:
             answer = mutator(entries)

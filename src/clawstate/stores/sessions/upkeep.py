@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from clawstate.arguments import require_texts
 from clawstate.clock import Clock
 from clawstate.errors import CorruptError, FallbackWarning, StateError
 from clawstate.files.json_text import dump_compact
@@ -70,7 +71,7 @@ class Upkeep:
         """Remove what *limits* do not allow, and archives that are too old; see `Pruned`."""
         kept = list(self._kept())
         found = {each.key: each for _, each in kept}
-        names = {self.index.form.key(each) for each in spared}
+        names = {self.index.form.key(each) for each in require_texts("spare", spared)}
         chosen = select((each for each, _ in kept), limits, now=self.clock(), spared=names)
         archived = tuple(self.archive.records())
         before = _bytes(chosen) + _total(archived)

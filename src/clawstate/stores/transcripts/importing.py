@@ -163,12 +163,14 @@ def read_lines(stream: BinaryIO) -> Iterator[bytes]:
 
 def _readable(line: str | bytes) -> str:
     """Return what can be looked at of a line that is damaged."""
-    if len(line) > MOST_BYTES + 1:
+    if not isinstance(line, str | bytes) or len(line) > MOST_BYTES + 1:
         return ""
     return line if isinstance(line, str) else line.decode(errors="surrogateescape")
 
 
 def _decoded(line: str | bytes) -> str:
+    if not isinstance(line, str | bytes):
+        raise InvalidError("line", f"is {type(line).__name__}, not text")
     if len(line) > MOST_BYTES + 1:
         raise InvalidError("line", f"is longer than {MOST_BYTES >> 20} MiB")
     try:

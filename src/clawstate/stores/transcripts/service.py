@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
-from clawstate.arguments import require_count, require_text
+from clawstate.arguments import require_count, require_text, require_texts, require_whole_text
 from clawstate.clock import Clock, from_iso, system_clock, to_ms
 from clawstate.errors import InvalidError
 from clawstate.files.export_file import export_file
@@ -90,7 +90,8 @@ class Transcripts:
         unknown parent.
         """
         require_session_id(session_id)
-        require_whole("parent", parent)
+        if parent is not None:
+            require_whole_text("parent", parent)
         require_whole("expect_leaf", expect_leaf)
         _require_turn_name(turn)
         given = _listed(messages)
@@ -119,6 +120,9 @@ class Transcripts:
         broken or contradicts an entry is passed over and told.
         """
         require_session_id(session_id)
+        if isinstance(lines, str | bytes) or not isinstance(lines, Iterable):
+            problem = f"are {type(lines).__name__}, not a list of lines"
+            raise InvalidError("lines", problem, "give an open file, or a list")
         now = self._clock()
         reading = Reading(session_id, now)
         added = kept = 0
@@ -144,7 +148,7 @@ class Transcripts:
         """
         require_session_id(session_id)
         require_session_id(new_session_id)
-        require_text("at", at)
+        require_whole_text("at", at)
         now = self._clock()
         header = self._header(new_session_id, now, parent=session_id)
         return self._log.fork(session_id, at, new_session_id, header=header, now_ms=to_ms(now))
@@ -172,7 +176,9 @@ class Transcripts:
         Those unchanged for *older_than* seconds go, and as many as it takes to have at most
         *most_sessions* and *most_bytes*; those in *keep* stay. No transcript is ever shortened.
         """
-        limits = pruning.Limits(older_than, most_sessions, most_bytes, frozenset(keep))
+        limits = pruning.Limits(
+            older_than, most_sessions, most_bytes, frozenset(require_texts("keep", keep))
+        )
         chosen = pruning.outdated(self.sessions(), limits, now=self._clock())
         return [each for each in chosen if self.delete(each)]
 
@@ -193,11 +199,15 @@ class Transcripts:
         if limit is not None:
             require_count("limit", limit)
         require_session_id(session_id)
+        for name, cursor in (("before", before), ("after", after)):
+            if cursor is not None:
+                require_whole_text(name, cursor)
         return self._log.page(session_id, after=after, before=before, limit=limit)
 
     def get(self, session_id: str, message_id: str) -> Message | None:
         """Return the entry *message_id* of a session."""
-        return self._log.get(require_session_id(session_id), message_id)
+        name = require_whole_text("message id", message_id)
+        return self._log.get(require_session_id(session_id), name)
 
     def search(  # noqa: PLR0917 - the order is part of the contract
         self,
@@ -262,6 +272,8 @@ class Transcripts:
         if isinstance(out, Path | str):
             with export_file(Path(out)) as file:
                 return self.export(session_id, file, redact=redact)
+        if not hasattr(out, "write"):
+            raise InvalidError("out", f"is {type(out).__name__}, no file", "give a path or a file")
         with self._log.lines(require_session_id(session_id)) as lines:
             return write_lines(map(_masked, lines) if redact else lines, out) - 1
 
@@ -300,7 +312,7 @@ def _digest(given: list[Any]) -> bytes:
 def _require_turn_name(name: str | None) -> None:
     if name is None:
         return
-    require_whole("turn", name)
+    require_whole_text("turn", name)
     if not 0 < len(name) <= _LONGEST_NAME:
         hint = f"take 1 to {_LONGEST_NAME} characters"
         raise InvalidError("turn", "its name is empty or too long", hint)
