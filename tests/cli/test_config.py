@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from clawstate.cli.main import run
+from clawstate.files.json5_text import parse_json5
 
 SENTINEL = "__OPENCLAW_REDACTED__"
 SECRET = "sk-very-secret-indeed"
@@ -107,6 +108,28 @@ def test_secrets_are_left_out_unless_revealed(cli, file: Path) -> None:
         assert SENTINEL in hidden.out
         assert SECRET not in hidden.out
         assert SECRET in shown.out
+
+
+def test_show_marks_what_is_not_set(cli, file: Path) -> None:
+    """A default is marked as one; what is written is not, also if it is what the default says."""
+    file.write_text('{ gateway: { port: 18789 }, agents: { list: [{ id: "main" }] } }')
+
+    lines = cli("config", "show").out.splitlines()
+
+    assert '    "port": 18789,' in lines
+    assert '        "id": "main"' in lines
+    assert '    "mode": "local",  // default' in lines
+    assert all(each.endswith("// default") for each in lines if "sessions.json" in each)
+    whole = parse_json5("\n".join(lines).encode(), path=file)
+    assert whole == cli("config", "show", "--json", "--defaults").json
+
+
+def test_show_gives_programs_what_is_set(cli, file: Path) -> None:
+    """With `--json` defaults are left out, unless they are asked for."""
+    file.write_text("{ gateway: { port: 7 }, session: {} }")
+
+    assert cli("config", "show", "--json").json == {"gateway": {"port": 7}, "session": {}}
+    assert cli("config", "show", "--json", "--defaults").json["gateway"]["mode"] == "local"
 
 
 def test_an_agent_sees_its_own_settings(cli, file: Path) -> None:

@@ -24,3 +24,15 @@ def test_what_is_healthy_is_shown_beside_damage(cli, tmp_path: Path) -> None:
     assert done.code == 1
     assert "dedupe marks" in done.out
     assert "memory.db" in done.err
+
+
+def test_counts_of_vectors_are_told_in_words(cli) -> None:
+    """People read what a count means; programs read the names that they know."""
+    cli("memory", "add", "tea")
+
+    for verb in (["status"], ["memory", "stats"]):
+        told = cli(*verb).out
+        for words in ("without a vector yet", "vectors kept for reuse", "index of vectors"):
+            assert words in told
+        assert "waiting" not in told
+    assert cli("status", "--json").json["memory"]["waiting"] == 0

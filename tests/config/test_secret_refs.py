@@ -210,7 +210,7 @@ def test_the_allowlist_of_variables(tmp_path: Path) -> None:
     free = resolver_of(tmp_path, {"e": {"source": "env"}}, env=env)
 
     assert listed.resolve(ref("env:e:TOKEN")) == free.resolve(ref("env:e:OTHER")) == CANARY
-    assert "secrets.providers.e.allowlist: does not name OTHER" in str(
+    assert "secrets.providers.e.allowlist: does not list the variable OTHER" in str(
         refusal(listed, ref("env:e:OTHER"))
     )
     assert isinstance(refusal(empty, ref("env:e:TOKEN")), ConfigError)
@@ -448,12 +448,12 @@ def test_a_program_may_write_just_the_secret(tmp_path: Path, body: str, expected
         (f"print(json.dumps({CANARY!r}))", "its answer is not of protocolVersion 1"),
         (f"sys.stdout.buffer.write(b'{CANARY}\\xff')", "its answer is not UTF-8"),
         (f"print(json.dumps({{'values': {{'openai/key': {CANARY!r}}}}}))", "protocolVersion 1"),
-        (answering(), "has no secret openai/key"),
-        (answering(values=[CANARY]), "has no secret openai/key"),
-        (answering(values={"other": CANARY}), "has no secret openai/key"),
+        (answering(), "gave no secret for openai/key"),
+        (answering(values=[CANARY]), "gave no secret for openai/key"),
+        (answering(values={"other": CANARY}), "gave no secret for openai/key"),
         (
             answering(values={"openai/key": "x"}, errors={"openai/key": {"message": CANARY}}),
-            "has no secret openai/key",
+            "gave no secret for openai/key",
         ),
         (answering(values={"openai/key": {"x": CANARY}}), "is empty, or no text"),
         (answering(values={"openai/key": ""}), "is empty, or no text"),

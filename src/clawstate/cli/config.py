@@ -68,25 +68,6 @@ def get(session: Session, /, path: str, *, reveal: bool) -> None:
     _print(session.output, seen(path, agent_id=session.agent))
 
 
-@config.command()
-@click.option("--reveal", is_flag=True, help="Show secrets as well.")
-@pass_session
-def show(session: Session, *, reveal: bool) -> None:
-    """
-    Print all settings with their defaults, secrets left out.
-
-    With --agent they are those that this agent sees.
-    """
-    settings, agent = session.state.config, session.agent
-    if not reveal:
-        value = settings.redacted(agent_id=agent)
-    elif agent is None:
-        value = settings.view().loaded.value
-    else:
-        value = settings.resolve(agent)
-    _print(session.output, value)
-
-
 class _Setting(Command):
     """Takes a negative number for a value, not for an option."""
 
@@ -330,4 +311,4 @@ def _tell(session: Session, change: Change | None, done: str, path: str) -> None
     session.output.emit({"changed": change is not None, "change": document}, line)
 
 
-from clawstate.cli import config_check, config_edit, config_history  # noqa: E402, F401 - add verbs
+from clawstate.cli import config_check, config_edit, config_history, config_show  # noqa: E402, F401 - add verbs

@@ -7,12 +7,25 @@ from typing import Any
 
 from clawstate.cli.printing import inline, style
 
+LABELS = {
+    "waiting": "without a vector yet",
+    "cached_vectors": "vectors kept for reuse",
+    "vector_index_bytes": "index of vectors",
+    "bytes": "size of the file",
+    "sources": "imported sources",
+    "expired": "expired, not removed yet",
+    "embedder": "embedding model",
+    "dimensions": "numbers in a vector",
+}
+"""What people read in the place of a name that programs read."""
+
 
 def aligned(values: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line for each of *values*, the names in one column; sizes in readable units."""
-    width = max((len(name) for name in values), default=0)
+    labels = {name: LABELS.get(name, name.replace("_", " ")) for name in values}
+    width = max(map(len, labels.values()), default=0)
     for name, value in values.items():
-        told = style(name.replace("_", " ").ljust(width), dim=True)
+        told = style(labels[name].ljust(width), dim=True)
         yield f"{told}  {inline(shown(name, value))}"
 
 

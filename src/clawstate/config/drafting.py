@@ -69,7 +69,7 @@ class Draft:
         """
         trace = self._layer.provenance.at(path)
         if trace is not None and trace.hidden:
-            problem = f"would come back from {trace.hidden[0]}"
+            problem = f"is also set elsewhere: it would come back from {trace.hidden[0]}"
             raise ConfigError(format_key_path(path), problem, "remove it there first")
         source, local = self._place(path)
         self._edit(source, lambda text, file: unset_text(text, local, file=file).text)
@@ -106,7 +106,7 @@ class Draft:
         source = next((each for each in self._all_sources() if each.path == file), None)
         if source is None:
             hint = "include it again, or write it by hand"
-            raise ConfigError(str(file), "is no part of the configuration any longer", hint)
+            raise ConfigError(str(file), "is no longer included by the configuration", hint)
         self._keep(source, text)
         for path in self._included_at(source.file.real):
             self.value = set_at(self.value, path, document.value)

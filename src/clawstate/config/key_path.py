@@ -185,7 +185,7 @@ def _misfit(value: Any, path: KeyPath, depth: int, wanted: str) -> InvalidError:
 
 def _gap(value: list[Any], path: KeyPath, depth: int) -> InvalidError:
     step, count = path[depth], len(value)
-    problem = f"{_name(path[:depth])} has {count} elements, so {step} is no index to write at"
+    problem = f"{_name(path[:depth])} has {count} elements, so nothing can be put at index {step}"
     hint = f'write ["{step}"] if a key is meant, or [{count}] to append'
     return InvalidError(f"config path {format_key_path(path)}", problem, hint)
 

@@ -71,7 +71,7 @@ def parse_written(text: str) -> WrittenPath:
     if not isinstance(text, str):
         raise InvalidError("config path", f"is {type(text).__name__}, not text", EXAMPLE)
     if not text.strip():
-        raise _broken(0, "is empty, and the object as a whole has no path")
+        raise _broken(0, "is empty: name a key, such as gateway.port")
     if unseen := _UNSEEN.search(text):
         kind = "half a character" if unseen[0] > " " else "a control character"
         raise _broken(unseen.start(), f"holds {kind}", r'write it in quotes, like mine["a\nb"]')

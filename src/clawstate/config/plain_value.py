@@ -89,7 +89,9 @@ def _children(value: Any) -> list[Any]:
     if type(value) is not dict:
         kind = type(value).__name__
         raise InvalidError(
-            "config value", f"{kind} has no place in it", "convert it before writing"
+            "config value",
+            f"is a Python {kind}, which JSON does not have",
+            "convert it before writing",
         )
     if any(type(key) is not str for key in value):
         raise InvalidError("config value", "has a key that is no text", "make it a string")

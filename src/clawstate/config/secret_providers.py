@@ -47,7 +47,7 @@ def from_file(
     for each in ids:
         if (each == "value") is not single or re.search("~(?![01])", each):
             hint = "write the id value" if single else "write a JSON pointer, such as /openai"
-            raise ConfigError(name, f"a file like this has no id {each}", hint)
+            raise ConfigError(name, f"{each} cannot name a secret in a file of this mode", hint)
     if single:
         return {"value": re.sub(r"\r?\n\Z", "", _text(raw) or "")}
     document = parse_json_file(raw, path=path)
@@ -228,7 +228,11 @@ class _Program:
         left = end - time.monotonic()
         if left > 0:
             return left
-        raise UnavailableError(self._name, f"took longer than its {key}", "mend it, or raise that")
+        raise UnavailableError(
+            self._name,
+            f"took longer than its {key}",
+            "find out why it is slow, or set a longer time",
+        )
 
 
 def _answered(output: bytes, ids: tuple[str, ...], name: str, *, json_only: bool) -> dict[str, Any]:
@@ -246,5 +250,7 @@ def _answered(output: bytes, ids: tuple[str, ...], name: str, *, json_only: bool
     values, errors = ({} if not isinstance(part, dict) else part for part in parts)
     for each in ids:
         if each in errors or each not in values:
-            raise UnavailableError(name, f"has no secret {each}", "try it by hand")
+            raise UnavailableError(
+                name, f"gave no secret for {each}", "run the program by hand to see why"
+            )
     return values

@@ -195,7 +195,9 @@ def _provider(ref: SecretRef, settings: Any) -> Any:
 
     name = _name(ref.provider)
     if not isinstance(settings, dict) or settings.get("source") != ref.source:
-        raise ConfigError(name, f"is not of the source that {ref} names", "correct one of them")
+        raise ConfigError(
+            name, f"is of another source than the reference {ref}", "correct one of the two"
+        )
     try:
         return TypeAdapter[Any](Provider).validate_python(settings)
     except ValidationError as error:
@@ -213,7 +215,9 @@ def _from_environment(
         allowed = provider.allowlist
     for name in ids:
         if name not in allowed:
-            raise ConfigError(f"{_name(alias)}.allowlist", f"does not name {name}", "add it")
+            raise ConfigError(
+                f"{_name(alias)}.allowlist", f"does not list the variable {name}", "add it"
+            )
         if not env.get(name, "").strip():
             raise UnavailableError(f"environment variable {name}", "is missing or empty", "set it")
     return env

@@ -45,7 +45,9 @@ def unsupported(resolved: Any) -> Iterator[Unsupported]:
     if kind is None:
         yield from _plugin(resolved)
     if _at(resolved, "session", "maintenance", "rotateBytes") is not None:
-        problem = "only OpenClaw rotates the index by its size; here it is one file, or rows"
+        problem = (
+            "only OpenClaw starts a new index file at a size; clawstate keeps one index of any size"
+        )
         path: KeyPath = ("session", "maintenance", "rotateBytes")
         hint = "leave it for OpenClaw, or remove it; maxEntries bounds the index here, too"
         yield Unsupported(path, problem, hint, "sessions", "warning")

@@ -83,7 +83,7 @@ class Keys:
         for name, sealed in self.sealed.items():
             place = _place(self.state, self.source, name)
             if key_name(sealed, place=str(path)) != mine:
-                problem = f"it is not the one that opens {path}"
+                problem = f"is not the one that {path} was encrypted with"
                 raise UnavailableError(str(self.source), problem, "give the one it was made with")
             found[name] = bytes.fromhex(open_text(outer, sealed, place=place))
         return found

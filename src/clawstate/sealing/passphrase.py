@@ -132,5 +132,7 @@ def _from_person(title: str, *, new: bool) -> str:
     ask = _ask.get()
     found = ask(title, new) if ask is not None else ""
     if not found:
-        raise UnavailableError("passphrase", "there is nobody to ask for it", _NOBODY)
+        raise UnavailableError(
+            "passphrase", "is needed, and cannot be asked for: this is no terminal", _NOBODY
+        )
     return found

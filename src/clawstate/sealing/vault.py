@@ -142,7 +142,7 @@ class Vault:
                 self._make(choice, lock)
             found = self._open().keys.source
             if not _is_meant(choice, found):
-                problem = f"opens with the {found}"
+                problem = f"is already protected by another key, the {found}"
                 hint = f"run 'clawstate auth rekey --key {choice}'"
                 raise InvalidError(str(self.path), problem, hint)
             return found

@@ -155,7 +155,7 @@ class CredentialCodec:
         if is_sealed(kept):
             return self._opened(profile_id, kept, self._place(profile_id, name))
         if not isinstance(kept, str):
-            raise InvalidError(profile_id, f"its {name} is no text")
+            raise InvalidError(profile_id, f"its {name} is {type(kept).__name__}, not text")
         return kept
 
     def _base(

@@ -69,7 +69,7 @@ def after_failure(
     for an unknown reason.
     """
     if reason not in REASONS:
-        raise InvalidError("reason", "is none that is known", f"give one of {', '.join(REASONS)}")
+        raise InvalidError("reason", "is not a known reason", f"give one of {', '.join(REASONS)}")
     if not rests(provider):
         return usage
     moment = _whole(now)

@@ -177,7 +177,7 @@ class RefreshedProfile:
         credential = self._read(record).credential
         ends = credential.expires
         if not credential.access:
-            raise InvalidError(self.id, "its spooled answer is not whole")
+            raise InvalidError(self.id, "the saved answer of its provider is incomplete")
         expires = came + UNKNOWN_LIFETIME if ends is None else ends
         return Tokens(credential.access, credential.refresh, expires)
 
