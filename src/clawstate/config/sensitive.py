@@ -108,6 +108,9 @@ def _replaced(path: KeyPath, value: Any, replace: Callable[[KeyPath, Any], Any])
     before: Any = None
     # No comprehension: it would cost a second frame for each of up to 500 levels.
     for step, item in enumerate(value) if isinstance(value, list) else value.items():
+        if not isinstance(item, str | dict | list):
+            before = None
+            continue
         if isinstance(step, int) and isinstance(item, str) and is_option_of_secret(before):
             copy[step] = replace((*path, step), item) if not is_variable(item) else item
         else:

@@ -21,6 +21,8 @@ _QUOTES = ('"', "'")
 _T = TypeVar("_T")
 _Votes = Counter[tuple[str, object]]
 
+_MOST_ITEMS = 10_000  # of a container that is looked into for its style
+
 
 @dataclass(frozen=True, slots=True)
 class TextStyle:
@@ -96,6 +98,8 @@ def _nodes(root: Node) -> Iterator[Node]:
     todo = [root]
     while todo:
         node = todo.pop()
+        if node.is_filled and len(node.value) > _MOST_ITEMS:
+            continue  # its parts are not looked for: such a long list is data, and tells no style
         yield node
         todo += [item.node for item in reversed(node.items)]
 
@@ -118,7 +122,7 @@ def _container_votes(text: str, node: Node) -> Iterator[tuple[str, object]]:
         yield "last comma", node.items[-1].comma is not None
     elif node.kind == "object" and is_blank(text, node.start + 1, first.start):
         yield "padding", text[node.start + 1 : first.start]
-    if not any(item.node.items for item in node.items):
+    if not any(item.node.is_filled for item in node.items):
         yield node.kind, not spread
 
 
