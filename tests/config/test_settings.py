@@ -73,7 +73,7 @@ def test_every_setting_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     with clawstate.open(root) as state:
         state.memory.add("tea")
-        assert state.pairing.pending() == ()
+        state.pairing.request(user_id="ada", device_id="phone")
         state.dedupe.check_and_record("a")
         state.sessions.prune(dry_run=True)
         state.directories.put("a", 1)
