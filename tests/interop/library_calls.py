@@ -39,8 +39,8 @@ READING = {
     "memory": "close findings get get_many needs_optimizing now records require search stats",
     "openclaw": "credentials problems sessions",
     "pairing": "expires_at pending stale",
-    "sessions": "archived collect ended entries get named problems require",
-    "transcripts": "close count export findings get held messages remarks search sessions stats",
+    "sessions": "archived check collect ended entries get named require",
+    "transcripts": "check close count export get held messages search sessions stats",
 }
 """The methods that only read."""
 
