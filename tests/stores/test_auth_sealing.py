@@ -256,7 +256,7 @@ def test_a_key_inside_of_the_state_is_refused(vault) -> None:
     """Who takes the state must not have taken the key with it."""
     inside = vault.path.parents[1] / "own.key"
 
-    with pytest.raises(InvalidError, match="in the state that it protects"):
+    with pytest.raises(InvalidError, match="inside of the state"):
         vault.prepare(f"file:{inside}")
 
     assert not vault.exists
