@@ -42,6 +42,7 @@ VECTOR_SHARE = 0.375
 NAMED = 1.3
 """What a record gains whose speaker the query names."""
 
+_NOBODY = -1  # no key
 _DIGITS = 6  # float32 sums of equal vectors differ behind these
 _LABEL = re.compile(r"\s*([^\s:][^:\n]{0,39}?)\s*:\s")
 _WORD = re.compile(r"\w+")
@@ -75,12 +76,15 @@ class Order:
             if key in direction:
                 yield direction[key]
 
-    def two_away(self, key: int) -> Iterator[int]:
-        """Yield the keys two before and two after *key*."""
-        for direction in (self.previous, self.next):
-            step = direction.get(key)
-            if step is not None and step in direction:
-                yield direction[step]
+    def near(self, key: int) -> tuple[int, int, int, int]:
+        """Return the keys one before, one after, two before and two after; -1 for nobody."""
+        before, after = self.previous.get(key, _NOBODY), self.next.get(key, _NOBODY)
+        return (
+            before,
+            after,
+            self.previous.get(before, _NOBODY),
+            self.next.get(after, _NOBODY),
+        )
 
 
 def summed(terms: Scores, phrases: Scores) -> Scores:
@@ -96,15 +100,20 @@ def in_context(terms: Sequence[Scores], phrases: Sequence[Scores], order: Order)
     those near it: an answer seldom repeats the words of the question before it.
     """
     total: Scores = {}
+    places = {key: order.near(key) for key in order.keys()}  # noqa: SIM118 - a set of its own
+    alone = (_NOBODY,) * 4
     weighted = [
         *terms,
         *({key: PHRASE_WEIGHT * score for key, score in each.items()} for each in phrases),
     ]
     for scores in weighted:
-        for key in _reached(scores, order):
-            near = max((scores.get(each, 0.0) for each in order.beside(key)), default=0.0)
-            far = max((scores.get(each, 0.0) for each in order.two_away(key)), default=0.0)
-            own = max(scores.get(key, 0.0), NEAR * near, FAR * far)
+        get = scores.get
+        reached = set(scores).union(*(places.get(key, alone) for key in scores)) - {_NOBODY}
+        for key in reached:
+            previous, after, before_previous, behind_next = places.get(key, alone)
+            near = max(get(previous, 0.0), get(after, 0.0))
+            far = max(get(before_previous, 0.0), get(behind_next, 0.0))
+            own = max(get(key, 0.0), NEAR * near, FAR * far)
             total[key] = total.get(key, 0.0) + own + ECHO * near
     return total
 
@@ -180,11 +189,3 @@ def best(scores: Scores, k: int) -> list[int]:
     top = max(scores.values(), default=0.0)
     positive = (key for key, score in scores.items() if score > 0)
     return sorted(positive, key=lambda key: (-round(scores[key] / top, _DIGITS), key))[:k]
-
-
-def _reached(scores: Scores, order: Order) -> set[int]:
-    reached = set(scores)
-    for key in scores:
-        reached.update(order.beside(key))
-        reached.update(order.two_away(key))
-    return reached

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from clawstate.memory.vector_index.nearest import NearestSearch
 
-_OPENING = """
+_STATE = """
 SELECT (SELECT value FROM meta WHERE key = 'changes'),
     (SELECT value FROM meta WHERE key = 'database_id'),
     (SELECT value FROM meta WHERE key = 'embedder'),
@@ -58,21 +58,23 @@ WHERE subword IN (SELECT value FROM json_each(?1)) AND {} GROUP BY subword
 _EVERY = "scope IN (SELECT scope FROM scopes WHERE ?2 IS NULL)"  # so that the index serves
 _NEIGHBOURS = """
 SELECT m.docno,
-    (SELECT json_group_array(docno) FROM (
+    (SELECT group_concat(docno) FROM (
         SELECT p.docno FROM memories p WHERE p.scope = m.scope AND p.thread = m.thread
         AND (p.position, p.docno) < (m.position, m.docno)
         ORDER BY p.position DESC, p.docno DESC LIMIT 2)),
-    (SELECT json_group_array(docno) FROM (
+    (SELECT group_concat(docno) FROM (
         SELECT n.docno FROM memories n WHERE n.scope = m.scope AND n.thread = m.thread
         AND (n.position, n.docno) > (m.position, m.docno)
         ORDER BY n.position, n.docno LIMIT 2))
 FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value WHERE m.thread IS NOT NULL
 """
 _AROUND = """
-SELECT m.docno, CASE WHEN m.thread IS NOT NULL THEN substr(m.content, 1, 48) END, {refused},
-    coalesce(length(m.subwords) / 2, length(m.content) / 4), {vector}
-FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value ORDER BY m.docno
+SELECT m.docno, {columns} FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value
 """
+_OPENING = """
+CASE WHEN m.thread IS NOT NULL THEN substr(m.content, 1, 48) END, NOT coalesce({}, 0)
+"""
+_VECTOR = "coalesce(length(m.subwords) / 2, length(m.content) / 4), m.embedding"
 
 
 class _Scope(NamedTuple):
@@ -99,7 +101,7 @@ class SqliteReading:
         self._connection = connection
         self._nearest = nearest
         self._now_ms = now_ms
-        row = connection.execute(_OPENING, (now_ms,)).get
+        row = connection.execute(_STATE, (now_ms,)).get
         changes, self._database_id, self._embedder, self._has_expired = row
         self._version = generation, int(changes or 0)
         self._scopes: dict[str | None, _Scope | None] = {}
@@ -160,7 +162,7 @@ class SqliteReading:
         neighbours: dict[int, Neighbours] = {}
         if around.neighbours:
             neighbours = {
-                docno: Neighbours(tuple(json.loads(before)), tuple(json.loads(after)))
+                docno: Neighbours(_listed(before), _listed(after))
                 for docno, before, after in self._connection.execute(
                     _NEIGHBOURS, (_json(around.keys),)
                 )
@@ -187,14 +189,18 @@ class SqliteReading:
         return [record_of(row) for row in self._connection.execute(SELECT_IN_ORDER, (_json(keys),))]
 
     def _around(self, around: Surroundings, every: set[int]) -> list[tuple[Any, ...]]:
-        scope = self._scope(around.chosen)
-        condition = None if scope is None else self._condition(around.chosen, scope)
-        text, values = ("1", []) if condition is None else condition
-        sql = _AROUND.format(
-            refused=f"NOT coalesce({text}, 0)",
-            vector="m.embedding" if around.vectors else "NULL",
-        )
-        return list(self._connection.execute(sql, (*values, _json(every))))
+        """Return docno, opening, whether it is refused, length and vector of *every* one."""
+        columns = ["NULL, 0", "0, NULL"]
+        values: list[Any] = []
+        if around.neighbours:
+            scope = self._scope(around.chosen)
+            condition = None if scope is None else self._condition(around.chosen, scope)
+            text, values = condition or ("1", [])
+            columns[0] = _OPENING.format(text)
+        if around.vectors:
+            columns[1] = _VECTOR
+        sql = _AROUND.format(columns=", ".join(columns))
+        return list(self._connection.execute(sql, (*values, _json(sorted(every)))))
 
     def _condition(self, chosen: Filter, scope: _Scope) -> Bound | None:
         if chosen.is_plain and not self._has_expired:
@@ -221,6 +227,10 @@ def _vectors(rows: Iterable[tuple[Any, ...]]) -> Vectors:
         unpack([row[4] for row in kept]),
         np.fromiter((row[3] for row in kept), np.int64, len(kept)),
     )
+
+
+def _listed(docnos: str | None) -> tuple[int, ...]:
+    return tuple(map(int, docnos.split(","))) if docnos else ()
 
 
 def _json(keys: Iterable[int]) -> str:

@@ -8,19 +8,14 @@ and its text; the mark restricts a search to one namespace inside the index and 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import apsw
 
 from clawstate.memory.backends.sqlite.conditions import Bound
 from clawstate.memory.contract import Scores, WordQuery
+from clawstate.memory.query_words import MANY_ROWS, telling
 from clawstate.sqlite.words import quoted, spaced, stems
-
-# Half of the time of a ranked search goes into words that stand in a twentieth of all rows and
-# decide little. From this many rows they choose no candidates, they only score them: of the best
-# ten, 99.6 in 100 stay.
-_MANY_ROWS = 20_000
-_COMMON_SHARE = 0.05
 
 # Not "ORDER BY rank": that sorts every match inside FTS5 and takes half as long again.
 _RANKED = """
@@ -65,13 +60,12 @@ def search(
     *scope* None searches all namespaces, which hold *total* rows; *condition* is SQL over the row
     `m` of `memories`.
     """
-    common = _common(connection, query.terms, total)
-    telling = [term for term in query.terms if term not in common] or query.terms
-    by_terms = _ranked(connection, map(quoted, telling), scope, condition, limit)
+    chosen = _telling(connection, query.terms, total)
+    by_terms = _ranked(connection, map(quoted, chosen), scope, condition, limit)
     if not by_terms:
         return {}, {}
-    if len(telling) < len(query.terms):
-        _add(by_terms, connection, common)
+    if len(chosen) < len(query.terms):
+        _add(by_terms, connection, [term for term in query.terms if term not in chosen])
     phrases = (quoted(" ".join(pair)) for pair in query.phrases)
     return by_terms, _ranked(connection, phrases, scope, condition, limit)
 
@@ -114,19 +108,16 @@ def _ranked(
     return {docno: -score for docno, score in rows}
 
 
-def _common(connection: apsw.Connection, terms: Sequence[str], total: int) -> set[str]:
-    """Return those of *terms* that choose nothing: where there are many rows, and they in many."""
-    if total < _MANY_ROWS:
-        return set()
+def _telling(connection: apsw.Connection, terms: tuple[str, ...], total: int) -> tuple[str, ...]:
+    if total < MANY_ROWS:
+        return terms
     found = {term: stems(term) for term in terms}
     wanted = json.dumps([stem for each in found.values() for stem in each])
     rows = dict(connection.execute(_FREQUENCIES, (wanted,)))
-    limit = total * _COMMON_SHARE
-    return {
-        term
-        for term, parts in found.items()
-        if min((rows.get(stem, 0) for stem in parts), default=0) > limit
+    frequencies = {
+        term: min((rows.get(stem, 0) for stem in parts), default=0) for term, parts in found.items()
     }
+    return telling(frequencies, total)
 
 
 def _add(scores: Scores, connection: apsw.Connection, terms: Iterable[str]) -> None:

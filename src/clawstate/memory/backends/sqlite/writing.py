@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import apsw
 
-from clawstate.clock import to_ms
-from clawstate.errors import ConflictError, DimensionError, EmbeddingError
 from clawstate.interrupts import load_modules
+from clawstate.memory import rules
 from clawstate.memory.backends.sqlite import embeddings, word_index
 from clawstate.memory.backends.sqlite.rows import (
     SELECT,
@@ -22,7 +22,8 @@ from clawstate.memory.backends.sqlite.rows import (
     record_of,
 )
 from clawstate.memory.contract import Embedded, EmbedderIdentity
-from clawstate.memory.records import MemoryRecord, content_hash
+from clawstate.memory.records import MemoryRecord
+from clawstate.memory.rules import Known, Place
 from clawstate.sqlite import DamagedValueError
 
 _KNOWN = """
@@ -44,29 +45,23 @@ _COUNT_DOWN = (
 )
 
 
-_Place = tuple[float, float, int | None]
-"""When a record was made and changed (seconds), and its place in its thread."""
-
-
 def upsert(
     connection: apsw.Connection, given: Sequence[Embedded], *, embedder: EmbedderIdentity | None
 ) -> None:
     """Put *given* into the tables; see `RecordStore.upsert`."""
-    given = list({each.record.id: each for each in given}.values())
+    given = rules.once(given)
     claim_embedder(connection, given, embedder)
-    now_ms = _newest(given)
-    known = _alive(connection, _known(connection, [each.record.id for each in given]), now_ms)
-    hashes = [content_hash(each.record.text) for each in given]
+    now_ms = rules.newest_ms(given)
+    known = _alive(connection, _known(connection, given), now_ms)
     added: list[_Row] = []
     replaced: list[int] = []
-    for each, digest, place in zip(given, hashes, _places(connection, given, known), strict=True):
-        row = known.get(each.record.id)
-        if row is not None and row[3] == digest and (row[4] or each.vector is None):
-            _rewrite(connection, each.record, place, row[1])
+    for each in rules.arrivals(given, known, partial(_last_place, connection)):
+        if each.known is not None and each.stays:
+            _rewrite(connection, each.embedded.record, each.place, each.known.key)
             continue
-        if row is not None:
-            replaced.append(row[1])
-        added.append(_Row(each, digest, place))
+        if each.known is not None:
+            replaced.append(each.known.key)
+        added.append(_Row(each.embedded, each.digest, each.place))
     remove(connection, replaced, now_ms=now_ms)
     _insert(connection, added)
     touch(connection, now_ms=now_ms)
@@ -81,24 +76,19 @@ def fill(
     They get new docnos, since the old ones stood for a text without a vector. Return how many.
     """
     claim_embedder(connection, given, embedder)
-    known = _known(connection, [each.record.id for each in given])
-    filled: list[_Row] = []
+    rows: list[_Row] = []
     docnos: list[int] = []
-    for each in given:
-        row = known.get(each.record.id)
-        digest = content_hash(each.record.text)
-        if row is None or row[4] or row[3] != digest or each.vector is None:
-            continue
-        docnos.append(row[1])
-        (present,) = map(record_of, connection.execute(f"{SELECT} WHERE m.docno = ?", (row[1],)))
+    for each, digest, known in rules.filled(given, _known(connection, given)):
+        docnos.append(known.key)
+        (present,) = map(record_of, connection.execute(f"{SELECT} WHERE m.docno = ?", (known.key,)))
         place = (present.created_at, present.updated_at, present.position)
-        filled.append(_Row(replace(each, record=present), digest, place))
-    now_ms = _newest(given)
+        rows.append(_Row(replace(each, record=present), digest, place))
+    now_ms = rules.newest_ms(given)
     remove(connection, docnos, now_ms=now_ms)
-    _insert(connection, filled)
-    if filled:
+    _insert(connection, rows)
+    if rows:
         touch(connection, now_ms=now_ms)
-    return len(filled)
+    return len(rows)
 
 
 def remove(connection: apsw.Connection, docnos: Sequence[int], *, now_ms: int) -> int:
@@ -167,26 +157,16 @@ def embedder_from(text: str) -> EmbedderIdentity:
 def claim_embedder(
     connection: apsw.Connection, given: Sequence[Embedded], embedder: EmbedderIdentity | None
 ) -> None:
-    """
-    Make *embedder* the state's one when it has none.
-
-    Raises `EmbeddingError` or `DimensionError` when *given* brings vectors of another.
-    """
-    lengths = {len(each.vector) for each in given if each.vector is not None}
-    if not lengths:
+    """Make *embedder* the state's one when it has none and *given* bring vectors of it."""
+    if all(each.vector is None for each in given):
         return
     kept = stored_embedder(connection)
-    if embedder is None or (kept is not None and kept != embedder):
-        name = "no embedder" if embedder is None else embedder.model
-        problem = f"vectors of {name}, but the state keeps those of {kept.model if kept else '-'}"
-        raise EmbeddingError("memory", problem, "open the state with the embedder it was made with")
-    if lengths != {embedder.dimensions}:
-        raise DimensionError(embedder.dimensions, max(lengths ^ {embedder.dimensions}))
-    if kept is None:
+    claimed = rules.claimed(kept, given, embedder)
+    if claimed is not None and kept is None:
         identity = {
-            "model": embedder.model,
-            "dimensions": embedder.dimensions,
-            "normalised": embedder.normalised,
+            "model": claimed.model,
+            "dimensions": claimed.dimensions,
+            "normalised": claimed.normalised,
         }
         connection.execute("INSERT INTO meta VALUES ('embedder', ?)", (json.dumps(identity),))
 
@@ -206,54 +186,26 @@ def made_scope(connection: apsw.Connection, namespace: str) -> int:
     return scope
 
 
-def _known(connection: apsw.Connection, ids: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-    return {row[0]: row for row in connection.execute(_KNOWN, (json.dumps(list(ids)),))}
+def _known(connection: apsw.Connection, given: Sequence[Embedded]) -> dict[str, Known]:
+    ids = json.dumps([each.record.id for each in given])
+    return {row[0]: Known(*row) for row in connection.execute(_KNOWN, (ids,))}
 
 
-def _alive(
-    connection: apsw.Connection, known: dict[str, tuple[Any, ...]], now_ms: int
-) -> dict[str, tuple[Any, ...]]:
+def _alive(connection: apsw.Connection, known: dict[str, Known], now_ms: int) -> dict[str, Known]:
     """Return those of *known* that have not expired; what has goes, as if it had gone before."""
-    expired = {key: row for key, row in known.items() if row[9] is not None and row[9] <= now_ms}
-    remove(connection, [row[1] for row in expired.values()], now_ms=now_ms)
+    ends = {key: row.expires_ms for key, row in known.items() if row.expires_ms is not None}
+    expired = {key for key, end in ends.items() if end <= now_ms}
+    remove(connection, [known[key].key for key in expired], now_ms=now_ms)
     return {key: row for key, row in known.items() if key not in expired}
 
 
-def _places(
-    connection: apsw.Connection, given: Sequence[Embedded], known: dict[str, tuple[Any, ...]]
-) -> Iterator[_Place]:
-    """Yield when each record was made and changed, and its place in its thread."""
-    taken: dict[tuple[str, str], int] = {}
-    for each in given:
-        record, row = each.record, known.get(each.record.id)
-        if row is not None and row[2] != record.namespace:
-            hint = f"it is kept in namespace {row[2]!r}; ids are unique in a state"
-            raise ConflictError("record", record.id, hint)
-        created_at = record.created_at or (record.updated_at if row is None else row[5] / 1000)
-        position = record.position
-        if record.thread is not None:
-            last = _last_place(connection, taken, record)
-            if position is None:
-                stays = row is not None and row[6] == record.thread
-                position = row[7] if row and stays else last + 1
-            taken[record.namespace, record.thread] = max(last, position)
-        # Later than what it replaces, so that no version can be taken for another.
-        updated_at = max(record.updated_at, 0.0 if row is None else (row[8] + 1) / 1000)
-        yield created_at, updated_at, position
-
-
-def _last_place(
-    connection: apsw.Connection, taken: dict[tuple[str, str], int], record: MemoryRecord
-) -> int:
-    key = (record.namespace, record.thread or "")
-    if key not in taken:
-        sql = """
-            SELECT max(m.position) FROM memories m JOIN scopes s ON s.scope = m.scope
-            WHERE s.namespace = ? AND m.thread = ?
-        """
-        last = connection.execute(sql, key).get
-        taken[key] = -1 if last is None else last
-    return taken[key]
+def _last_place(connection: apsw.Connection, namespace: str, thread: str) -> int | None:
+    sql = """
+        SELECT max(m.position) FROM memories m JOIN scopes s ON s.scope = m.scope
+        WHERE s.namespace = ? AND m.thread = ?
+    """
+    found: int | None = connection.execute(sql, (namespace, thread)).get
+    return found
 
 
 def _insert(connection: apsw.Connection, added: Sequence[_Row]) -> None:
@@ -285,7 +237,7 @@ def _insert(connection: apsw.Connection, added: Sequence[_Row]) -> None:
 class _Row(NamedTuple):
     embedded: Embedded
     digest: bytes
-    place: _Place
+    place: Place
 
     def columns(self, docno: int, scope: int) -> tuple[Any, ...]:
         record, vector = self.embedded.record, self.embedded.vector
@@ -305,7 +257,7 @@ class _Row(NamedTuple):
         return None if numbers is None else numbers.tobytes()
 
 
-def _rewrite(connection: apsw.Connection, record: MemoryRecord, place: _Place, docno: int) -> None:
+def _rewrite(connection: apsw.Connection, record: MemoryRecord, place: Place, docno: int) -> None:
     connection.execute(_UPDATE, (*columns_of(record, place), docno))
     connection.execute("DELETE FROM tags WHERE memory_id = ?", (record.id,))
     put_tags(connection, [record])
@@ -336,7 +288,3 @@ def _counted(blobs: Iterable[bytes]) -> tuple[list[int], list[int], int]:
     counts = np.bincount(flat)  # a sort, as `unique` does, would take six times as long
     numbers = np.flatnonzero(counts)
     return numbers.tolist(), counts[numbers].tolist(), len(flat)
-
-
-def _newest(given: Sequence[Embedded]) -> int:
-    return to_ms(max((each.record.updated_at for each in given), default=0.0))

@@ -13,9 +13,10 @@ from clawstate.clock import from_ms
 from clawstate.errors import ClosedError
 from clawstate.health import Finding
 from clawstate.interrupts import Mutex
+from clawstate.sqlite.bm25 import Phrase
 from clawstate.sqlite.words import stems
 from clawstate.stores.transcripts import tool_calls, turns
-from clawstate.stores.transcripts.backends.inmemory_words import Phrase, WordIndex
+from clawstate.stores.transcripts.backends.inmemory_words import WordIndex
 from clawstate.stores.transcripts.contract import (
     Batch,
     BatchResult,

@@ -1,0 +1,326 @@
+"""`InMemoryMemory`: records in one process; the reference for other engines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clawstate.clock import Clock, from_ms, system_clock
+from clawstate.errors import ClosedError
+from clawstate.interrupts import Mutex
+from clawstate.memory import rules
+from clawstate.memory.backends.inmemory.reading import InMemoryReading, Row
+from clawstate.memory.contract import (
+    Capability,
+    Embedded,
+    EmbedderIdentity,
+    KnownVector,
+)
+from clawstate.memory.filters import Filter, lets_through
+from clawstate.memory.records import MemoryRecord
+from clawstate.memory.validation import metadata_text
+from clawstate.sqlite.words import stems
+
+
+class InMemoryMemory:
+    """
+    Records that go with the process; searches compare with every one of them. Safe for threads.
+
+    Every change makes a new mapping of all rows, so a search sees one state without a lock.
+    """
+
+    capabilities: frozenset[Capability] = frozenset()
+
+    def __init__(self, *, clock: Clock = system_clock) -> None:
+        self._clock = clock
+        self._mutex = Mutex()
+        self._rows: Mapping[str, Row] | None = {}
+        self._next = 1
+        self._version = 0
+        self._embedder: EmbedderIdentity | None = None
+        self.embeddings = InMemoryEmbeddings(self._every)
+        self.imports = InMemoryImports(self._every, self._forget, self._mutex)
+
+    @contextmanager
+    def reading(self) -> Iterator[InMemoryReading]:
+        """Open one unchanging state for a search."""
+        with self._mutex:
+            rows, version = self._every(), self._version
+        yield InMemoryReading(rows.values(), version=version, now=self._clock())
+
+    def embedder(self) -> EmbedderIdentity | None:
+        """Return whose vectors are kept."""
+        self._every()
+        return self._embedder
+
+    def upsert(self, records: Sequence[Embedded], *, embedder: EmbedderIdentity | None) -> None:
+        """Keep *records*, all or none."""
+        if not records:
+            return
+        with self._mutex:
+            self._upsert(records, embedder)
+
+    def get(self, ids: Sequence[str]) -> dict[str, MemoryRecord]:
+        """Return those of *ids* that are kept and not expired."""
+        rows, now = self._every(), self._clock()
+        found = (rows[each] for each in ids if each in rows)
+        return {row.record.id: row.told() for row in found if not row.has_expired(now)}
+
+    def swap(
+        self, old: MemoryRecord, new: Embedded, *, embedder: EmbedderIdentity | None
+    ) -> MemoryRecord | None:
+        """Put *new* in the place of *old* if that is still what is kept, and return it."""
+        with self._mutex:
+            if self.get([old.id]).get(old.id) != old:
+                return None
+            self._upsert([new], embedder)
+            return self.get([old.id]).get(old.id, new.record)
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Forget *ids*; return how many were kept."""
+        with self._mutex:
+            return self._forget(ids)
+
+    def page(self, chosen: Filter, after: str | None, limit: int) -> list[MemoryRecord]:
+        """Return the next *limit* records in the order of ids."""
+        rows, now = self._every(), self._clock()
+        wanted = sorted(each for each in rows if each > (after or ""))
+        found = (rows[each] for each in wanted if lets_through(chosen, rows[each].record, now=now))
+        return [row.told() for row, _ in zip(found, range(limit), strict=False)]
+
+    def waiting(self, limit: int) -> list[MemoryRecord]:
+        """Return records that wait for a vector."""
+        rows = (row for row in self._every().values() if row.vector is None)
+        return [row.told() for row in sorted(rows, key=lambda row: row.key)[:limit]]
+
+    def fill(self, records: Sequence[Embedded], *, embedder: EmbedderIdentity) -> int:
+        """Give waiting records their vectors; return how many still waited."""
+        with self._mutex:
+            rows = dict(self._every())
+            claimed = rules.claimed(self._embedder, records, embedder)
+            fresh = list(rules.filled(records, {key: row.known() for key, row in rows.items()}))
+            for each, digest, known in fresh:
+                record = rows.pop(known.id).record
+                rows[known.id] = self._row(replace(each, record=record), digest)
+            self._publish(rows, changed=bool(fresh))
+            self._embedder = claimed
+            return len(fresh)
+
+    def purge(self) -> int:
+        """Remove what has expired."""
+        with self._mutex:
+            now = self._clock()
+            gone = [key for key, row in self._every().items() if row.has_expired(now)]
+            self._forget(gone)
+            return len(gone)
+
+    def stats(self) -> dict[str, object]:
+        """Return counts."""
+        rows, now = self._every(), self._clock()
+        records = [row.record for row in rows.values()]
+        sources = {(each.namespace, each.source) for each in records if each.source is not None}
+        namespaces = sorted({each.namespace for each in records})
+        return {
+            "records": len(records),
+            "namespaces": {
+                name: sum(each.namespace == name for each in records) for name in namespaces
+            },
+            "tags": len({tag for each in records for tag in each.tags}),
+            "sources": len(sources | self.imports.sources()),
+            "expired": sum(row.has_expired(now) for row in rows.values()),
+            "waiting": sum(row.vector is None for row in rows.values()),
+            "cached_vectors": len(self.embeddings.forgotten),
+            "embedder": None if self._embedder is None else self._embedder.model,
+            "dimensions": None if self._embedder is None else self._embedder.dimensions,
+        }
+
+    def optimize(
+        self,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> None:
+        """Do nothing: there is no index."""
+        del progress, cancelled
+        self._every()
+
+    def rebuild(self) -> None:
+        """Do nothing: there is no index."""
+        self._every()
+
+    def needs_optimizing(self) -> bool:
+        """Return False."""
+        return False
+
+    def findings(self, *, deep: bool) -> list[str]:  # noqa: ARG002 - nothing lies deeper here
+        """Return nothing: there is no second form of anything that could differ."""
+        self._every()
+        return []
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._rows = None
+
+    def _every(self) -> Mapping[str, Row]:
+        if self._rows is None:
+            raise ClosedError("the memory in this process")
+        return self._rows
+
+    def _upsert(self, given: Sequence[Embedded], embedder: EmbedderIdentity | None) -> None:
+        given = rules.once(given)
+        now = from_ms(rules.newest_ms(given))
+        kept = self._every()
+        claimed = rules.claimed(self._embedder, given, embedder)
+        ids = {each.record.id for each in given}
+        rows = {key: row for key, row in kept.items() if key not in ids or not row.has_expired(now)}
+        known = {key: row.known() for key, row in rows.items()}
+
+        def last(namespace: str, thread: str) -> int | None:
+            records = (row.record for row in rows.values())
+            run = (each for each in records if (each.namespace, each.thread) == (namespace, thread))
+            return max((each.position for each in run if each.position is not None), default=None)
+
+        arrivals = list(rules.arrivals(given, known, last))
+        for each in arrivals:
+            created_at, updated_at, position = each.place
+            record = replace(
+                each.embedded.record,
+                created_at=created_at,
+                updated_at=updated_at,
+                position=position,
+                metadata=json.loads(metadata_text(each.embedded.record.metadata)),
+                importance=float(each.embedded.record.importance),
+            )
+            if each.stays:
+                rows[record.id] = replace(rows[record.id], record=record)
+            else:
+                rows.pop(record.id, None)
+                rows[record.id] = self._row(replace(each.embedded, record=record), each.digest)
+        self._remember(kept, rows)
+        self._publish(rows, changed=True)
+        self._embedder = claimed
+
+    def _row(self, embedded: Embedded, digest: bytes) -> Row:
+        vector = embedded.vector
+        row = Row(
+            self._next,
+            embedded.record,
+            digest,
+            tuple(stems(embedded.record.text)),
+            None if vector is None else _as_kept(vector),
+            embedded.subwords,
+        )
+        self._next += 1
+        return row
+
+    def _forget(self, ids: Iterable[str]) -> int:
+        kept, now = self._every(), self._clock()
+        gone = set(ids) & kept.keys()
+        rows = {key: row for key, row in kept.items() if key not in gone}
+        self._remember(kept, rows)
+        self._publish(rows, changed=bool(gone))
+        return sum(not kept[key].has_expired(now) for key in gone)
+
+    def _remember(self, before: Mapping[str, Row], after: Mapping[str, Row]) -> None:
+        """Keep the vectors of the texts that went."""
+        left = {row.key for row in after.values()}
+        for row in before.values():
+            if row.key not in left and row.vector is not None:
+                self.embeddings.forgotten[row.digest] = (row.vector, row.subwords)
+
+    def _publish(self, rows: Mapping[str, Row], *, changed: bool) -> None:
+        self._rows = rows
+        self._version += changed
+
+
+class InMemoryEmbeddings:
+    """The `EmbeddingCache` of a process; *rows* tells what is kept."""
+
+    def __init__(self, rows: Callable[[], Mapping[str, Row]]) -> None:
+        self._rows = rows
+        self.forgotten: dict[bytes, KnownVector] = {}
+
+    def find(self, hashes: Sequence[bytes]) -> dict[bytes, KnownVector]:
+        """Return vectors of texts that are or were kept."""
+        kept = {
+            row.digest: (row.vector, row.subwords)
+            for row in self._rows().values()
+            if row.vector is not None
+        }
+        known = self.forgotten | kept
+        return {each: known[each] for each in hashes if each in known}
+
+
+class InMemoryImports:
+    """The `ImportLedger` of a process."""
+
+    def __init__(
+        self,
+        rows: Callable[[], Mapping[str, Row]],
+        forget: Callable[[Iterable[str]], int],
+        mutex: Mutex,
+    ) -> None:
+        self._rows = rows
+        self._forget = forget
+        self._mutex = mutex
+        self._marks: dict[tuple[str, str], str | None] = {}
+        self._given: dict[tuple[str, str], dict[str, bool]] = {}  # id -> whether it was forgotten
+
+    def sources(self) -> set[tuple[str, str]]:
+        """Return the namespaces and names of the sources."""
+        return set(self._marks)
+
+    def marks(self, namespace: str) -> dict[str, str]:
+        """Return the sources imported whole, each with its fingerprint."""
+        self._rows()
+        marks = ((where, mark) for where, mark in self._marks.items() if where[0] == namespace)
+        return {source: mark for (_, source), mark in marks if mark is not None}
+
+    def begin(self, namespace: str, source: str) -> tuple[set[str], set[str]]:
+        """Note that *source* is being imported; return the ids known from it, and the forgotten."""
+        with self._mutex:
+            kept, key = self._rows(), (namespace, source)
+            given = self._given.setdefault(key, {})
+            if self._marks.setdefault(key, None) is not None:
+                given.update(dict.fromkeys(given.keys() - kept.keys(), True))
+                self._marks[key] = None
+            return set(given), {each for each in given if given[each] and each not in kept}
+
+    def note(self, namespace: str, source: str, ids: Sequence[str]) -> None:
+        """Note that *ids* come from *source*."""
+        with self._mutex:
+            kept, claimed, key = self._rows(), self._claimed(), (namespace, source)
+            self._marks.setdefault(key, None)
+            given = self._given.setdefault(key, {})
+            for each in ids:
+                if each not in kept or each in claimed:
+                    given.setdefault(each, False)
+
+    def finish(
+        self, namespace: str, source: str, *, fingerprint: str | None, vanished: Sequence[str]
+    ) -> int:
+        """Note *source* as imported and forget what *vanished* from it, in one step."""
+        with self._mutex:
+            self._rows()
+            key = (namespace, source)
+            if fingerprint is None:
+                self._marks.pop(key, None)
+                self._given.pop(key, None)
+            else:
+                self._marks[key] = fingerprint
+                given = self._given.setdefault(key, {})
+                for each in vanished:
+                    given.pop(each, None)
+            return self._forget(set(vanished) - self._claimed())
+
+    def _claimed(self) -> set[str]:
+        return {each for given in self._given.values() for each in given}
+
+
+def _as_kept(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    return vector.astype(np.float16).astype(np.float32)

@@ -1,0 +1,134 @@
+"""What happens to records that are kept: the rules of every engine, without its storage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from clawstate.clock import to_ms
+from clawstate.errors import ConflictError, DimensionError, EmbeddingError
+from clawstate.memory.contract import Embedded, EmbedderIdentity
+from clawstate.memory.records import MemoryRecord, content_hash
+
+Place = tuple[float, float, int | None]
+"""When a record was made and changed (seconds), and its place in its thread."""
+
+
+class Known(NamedTuple):
+    """What an engine knows of a record that it keeps; times in milliseconds."""
+
+    id: str
+    key: int
+    namespace: str
+    digest: bytes
+    has_vector: bool
+    created_ms: int
+    thread: str | None
+    position: int | None
+    updated_ms: int
+    expires_ms: int | None
+
+
+class Arrival(NamedTuple):
+    """A record on its way in, its content hash, and what of the same id is `known`."""
+
+    embedded: Embedded
+    digest: bytes
+    place: Place
+    known: Known | None
+
+    @property
+    def stays(self) -> bool:
+        """True where the text is the same and needs no new vector, so that its key remains."""
+        known = self.known
+        if known is None or known.digest != self.digest:
+            return False
+        return known.has_vector or self.embedded.vector is None
+
+
+def once(given: Sequence[Embedded]) -> list[Embedded]:
+    """Return *given* with one record for each id, the last of them."""
+    return list({each.record.id: each for each in given}.values())
+
+
+def newest_ms(given: Sequence[Embedded]) -> int:
+    """Return when the last of *given* was changed."""
+    return to_ms(max((each.record.updated_at for each in given), default=0.0))
+
+
+def arrivals(
+    given: Sequence[Embedded],
+    known: Mapping[str, Known],
+    last: Callable[[str, str], int | None],
+) -> Iterator[Arrival]:
+    """
+    Yield what becomes of *given*, of which *known* are kept and not expired.
+
+    *last* tells the highest position in a namespace's thread. Raises `ConflictError` for an id
+    that lives in another namespace.
+    """
+    taken: dict[tuple[str, str], int] = {}
+    for each in given:
+        record = each.record
+        found = known.get(record.id)
+        if found is not None and found.namespace != record.namespace:
+            hint = f"it is kept in namespace {found.namespace!r}; ids are unique in a state"
+            raise ConflictError("record", record.id, hint)
+        created = record.updated_at if found is None else found.created_ms / 1000
+        # Later than what it replaces, so that no version can be taken for another.
+        updated = max(record.updated_at, 0.0 if found is None else (found.updated_ms + 1) / 1000)
+        place = (record.created_at or created, updated, _position(record, found, taken, last))
+        yield Arrival(each, content_hash(record.text), place, found)
+
+
+def filled(
+    given: Sequence[Embedded], known: Mapping[str, Known]
+) -> Iterator[tuple[Embedded, bytes, Known]]:
+    """Yield those of *given* whose vectors are still waited for, with their hashes."""
+    for each in given:
+        found = known.get(each.record.id)
+        digest = content_hash(each.record.text)
+        if found is None or found.has_vector or found.digest != digest or each.vector is None:
+            continue
+        yield each, digest, found
+
+
+def claimed(
+    kept: EmbedderIdentity | None, given: Sequence[Embedded], embedder: EmbedderIdentity | None
+) -> EmbedderIdentity | None:
+    """
+    Return whose vectors are kept once *given* are, of which *embedder* made the vectors.
+
+    Raises `EmbeddingError` or `DimensionError` when *given* brings vectors of another than *kept*.
+    """
+    lengths = {len(each.vector) for each in given if each.vector is not None}
+    if not lengths:
+        return kept
+    if embedder is None or (kept is not None and kept != embedder):
+        name = "no embedder" if embedder is None else embedder.model
+        problem = f"vectors of {name}, but the state keeps those of {kept.model if kept else '-'}"
+        raise EmbeddingError("memory", problem, "open the state with the embedder it was made with")
+    if lengths != {embedder.dimensions}:
+        raise DimensionError(embedder.dimensions, max(lengths ^ {embedder.dimensions}))
+    return embedder
+
+
+def _position(
+    record: MemoryRecord,
+    found: Known | None,
+    taken: dict[tuple[str, str], int],
+    last: Callable[[str, str], int | None],
+) -> int | None:
+    if record.thread is None:
+        return record.position
+    run = (record.namespace, record.thread)
+    if run not in taken:
+        highest = last(*run)
+        taken[run] = -1 if highest is None else highest
+    position = record.position
+    if position is None:
+        position = taken[run] + 1
+        if found is not None and found.thread == record.thread and found.position is not None:
+            position = found.position
+    taken[run] = max(taken[run], position)
+    return position

@@ -1,0 +1,204 @@
+"""Laws of the four reads of a search."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from clawstate.memory.contract import Inquiry, MemoryEngine, Neighbours, Reading, Surroundings
+from clawstate.memory.filters import Filter, filter_from
+from clawstate.memory.query_words import word_query
+from clawstate.memory.records import MemoryRecord
+from clawstate.memory.service import Memory
+from clawstate.testing.memory_hooks import HashEmbedder, ManualTime, MemoryHooks, texts
+
+_ALL = Filter(namespace=None)
+
+
+class SearchLaws(MemoryHooks):
+    """What an engine finds."""
+
+    def test_scores_of_words_are_those_of_bm25(self, engine: MemoryEngine, memory: Memory) -> None:
+        """The sum of a record is BM25 over stems, k1 = 1.2 and b = 0.75, of all namespaces."""
+        memory.add_many([{"id": "a", "text": "the runner runs"}, {"id": "b", "text": "tea"}])
+        memory.add("red tea and red kettles", namespace="work")
+        memory.add("nothing", namespace="work")
+
+        found = _terms(engine, "running red", _ALL)
+
+        # Four rows of 4, 2, 6 and 2 tokens: each has one for its namespace.
+        mean, weight = 14 / 4, math.log((4 - 1 + 0.5) / (1 + 0.5))
+        runs = weight * 2.2 / (1 + 1.2 * (0.25 + 0.75 * 4 / mean))
+        red = weight * 2 * 2.2 / (2 + 1.2 * (0.25 + 0.75 * 6 / mean))
+        assert found == pytest.approx({"the runner runs": runs, "red tea and red kettles": red})
+
+    def test_a_word_in_most_records_still_ranks(self, engine: MemoryEngine, memory: Memory) -> None:
+        """A word that most records hold counts next to nothing, and more where it stands more."""
+        memory.add("tea")
+        memory.add("tea tea")
+        memory.add("tea and a long tail of other words")
+
+        found = _terms(engine, "tea", Filter())
+
+        assert all(0 < score < 1e-4 for score in found.values())
+        assert max(found, key=lambda text: found[text]) == "tea tea"
+
+    def test_candidates_are_the_best(self, engine: MemoryEngine, memory: Memory) -> None:
+        """At most *limit* are proposed, the best by terms and the best by phrases."""
+        memory.add_many({"text": "red " * number + "kettle"} for number in range(1, 9))
+        memory.add("kettle red")
+        memory.add_many({"text": f"filler {number}"} for number in range(30))
+
+        every = _terms(engine, "red kettle", Filter())
+        best = _terms(engine, "red kettle", Filter(), limit=3)
+
+        assert best == dict(sorted(every.items(), key=lambda pair: -pair[1])[:3])
+        with engine.reading() as reading:
+            evidence = reading.evidence(Inquiry(Filter(), 99, words=word_query("red kettle")))
+            told = {record.text for record in reading.fetch(list(evidence.phrases))}
+        assert told == set(every) - {"kettle red"}
+
+    def test_evidence_counts_the_namespace(self, engine: MemoryEngine, memory: Memory) -> None:
+        """Subwords are counted, and threads noticed, in the namespace that is asked for."""
+        memory.add("tea tea kettle", namespace="a")
+        memory.add("tea", namespace="b", thread="t")
+        gone = memory.add("tea tea tea", namespace="a")
+        memory.delete(gone)
+        tea, kettle = (int(each[0]) for each in HashEmbedder().subwords(["tea", "kettle"]))
+
+        def evidence(namespace: str | None) -> tuple[dict[int, int], int, bool]:
+            with engine.reading() as reading:
+                inquiry = Inquiry(Filter(namespace=namespace), 9, subwords=(tea, kettle, 5))
+                found = reading.evidence(inquiry)
+            return dict(found.occurrences), found.subwords, found.has_threads
+
+        assert evidence("a") == ({tea: 2, kettle: 1}, 3, False)
+        assert evidence("b") == ({tea: 1}, 1, True)
+        assert evidence(None) == ({tea: 3, kettle: 1}, 4, True)
+        assert evidence("none") == ({}, 0, False)
+
+    def test_the_nearest_have_exact_cosines(self, engine: MemoryEngine, memory: Memory) -> None:
+        """The best *limit* by meaning are those of comparing with every vector of the filter."""
+        given = [f"word{number} and word{number % 7}" for number in range(60)]
+        memory.add_many({"text": text, "tags": ["x"] if "5" in text else []} for text in given)
+        embedder = HashEmbedder()
+        (query,) = embedder.embed(["word5 kettle"])
+
+        fives = [text for text in given if "5" in text]
+        for tag, allowed in ((None, given), ("x", fives), ("none", [])):
+            chosen = filter_from(tags=tag)
+            with engine.reading() as reading:
+                near = reading.nearest(query, chosen, 5)
+                found = [record.text for record in reading.fetch(near.keys.tolist())]
+
+            cosines = dict(zip(allowed, embedder.embed(allowed) @ query, strict=True))
+            best = sorted(cosines.values(), reverse=True)[:5]
+            told = near.cosines.tolist()
+            assert sorted(told, reverse=True) == pytest.approx(best, abs=2e-3)
+            assert [cosines[text] for text in found] == pytest.approx(told, abs=2e-3)
+
+    def test_context_tells_what_lies_around(self, engine: MemoryEngine, memory: Memory) -> None:
+        """Neighbours, scores of single terms, openings, vectors and what the filter refuses."""
+        memory.add_many(
+            {"text": f"Ada: kettle {number}", "thread": "t", "tags": ["x"] if number != 3 else []}
+            for number in range(6)
+        )
+        memory.add("red kettle " * 9)
+        memory.add_many({"text": f"filler {number}"} for number in range(30))
+        query, chosen = word_query("kettle 2 red"), filter_from(tags=["x"])
+        with engine.reading() as reading:
+            keys = _keys(reading, "kettle")
+            one = keys["Ada: kettle 2"]
+            asked = {one, keys["red kettle " * 9]}
+            context = reading.context(
+                Surroundings(asked, chosen, query, scored={one}, neighbours=True, vectors=True)
+            )
+
+        around = [keys[f"Ada: kettle {number}"] for number in (0, 1, 3, 4)]
+        assert context.neighbours == {
+            one: Neighbours((around[1], around[0]), (around[2], around[3]))
+        }
+        assert [set(scores) for scores in context.terms] == [{one, *around}, {one}, set()]
+        assert [set(scores) for scores in context.phrases] == [{one}, set()]
+        openings = {keys[text]: text for text in keys if "Ada" in text and text[-1] != "5"}
+        assert context.openings == openings
+        assert context.refused == {around[2]}
+        assert context.vectors is not None
+        assert context.vectors.keys.tolist() == sorted({*asked, *around})
+        assert np.linalg.norm(context.vectors.matrix, axis=1) == pytest.approx(1, abs=1e-2)
+        lengths = dict(
+            zip(context.vectors.keys.tolist(), context.vectors.lengths.tolist(), strict=True)
+        )
+        assert (lengths[one], max(lengths.values())) == (3, 18)
+
+    def test_context_gives_what_was_asked_for(self, engine: MemoryEngine, memory: Memory) -> None:
+        """Without neighbours nothing of them is told, without vectors none are read."""
+        memory.add_many({"text": f"kettle {number}", "thread": "t"} for number in range(3))
+        with engine.reading() as reading:
+            keys = _keys(reading, "kettle")
+            one = keys["kettle 1"]
+            context = reading.context(
+                Surroundings({one}, Filter(), word_query("kettle"), scored={one})
+            )
+
+        assert (context.neighbours, context.refused, context.vectors) == ({}, set(), None)
+        assert [set(scores) for scores in context.terms] == [{one}]
+
+    def test_a_reading_is_one_moment(self, engine: MemoryEngine, memory: Memory) -> None:
+        """What is changed while a reading is open does not show in it."""
+        record_id = memory.add("red kettle")
+        with engine.reading() as reading:
+            keys = list(_keys(reading, "kettle").values())
+            memory.delete(record_id)
+            memory.add("blue kettle")
+
+            assert [record.text for record in reading.fetch(keys)] == ["red kettle"]
+            assert list(_keys(reading, "kettle").values()) == keys
+
+        assert texts(memory, "kettle") == ["blue kettle"]
+
+    def test_records_come_in_the_order_asked_for(
+        self, engine: MemoryEngine, memory: Memory
+    ) -> None:
+        """`fetch` keeps the order of the keys."""
+        memory.add_many({"text": f"kettle {number}"} for number in range(5))
+        with engine.reading() as reading:
+            keys = sorted(_keys(reading, "kettle").values(), reverse=True)
+
+            found = [record.text for record in reading.fetch(keys)]
+
+        assert found == [f"kettle {number}" for number in reversed(range(5))]
+
+    @pytest.mark.parametrize("mode", ["words", "vector", "hybrid"])
+    def test_filters_hold_in_every_leg(self, memory: Memory, time: ManualTime, mode: str) -> None:
+        """What a filter, a namespace or its age shuts out is not found, in threads either."""
+        memory.add("kettle yes", thread="t", tags=["x"])
+        memory.add("kettle no", thread="t")
+        memory.add("kettle old", thread="t", tags=["x"], ttl=5)
+        memory.add("kettle elsewhere", namespace="work", tags=["x"])
+        time.now += 5
+
+        assert texts(memory, "kettle", mode=mode, tags=["x"]) == ["kettle yes"]
+        assert texts(memory, "kettle", mode=mode, namespace="work") == ["kettle elsewhere"]
+        assert len(texts(memory, "kettle", mode=mode, namespace=None)) == 3
+
+
+def _terms(
+    engine: MemoryEngine, query: str, chosen: Filter, *, limit: int = 99
+) -> dict[str, float]:
+    with engine.reading() as reading:
+        found = reading.evidence(Inquiry(chosen, limit, words=word_query(query))).terms
+        keys = list(found)
+        return {record.text: found[key] for key, record in _zipped(reading, keys)}
+
+
+def _keys(reading: Reading, query: str) -> dict[str, int]:
+    found = reading.evidence(Inquiry(_ALL, 99, words=word_query(query))).terms
+    return {record.text: key for key, record in _zipped(reading, sorted(found))}
+
+
+def _zipped(reading: Reading, keys: list[int]) -> Iterator[tuple[int, MemoryRecord]]:
+    return zip(keys, reading.fetch(keys), strict=True)

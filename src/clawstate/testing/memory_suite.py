@@ -1,0 +1,32 @@
+"""`MemoryEngineSuite`: the promises of `MemoryEngine` as tests of an engine."""
+# ruff: noqa: E402 - pytest explains the assertions of modules that it knew before their import
+
+from __future__ import annotations
+
+import pytest
+
+_LAWS = ("record", "search", "import")
+pytest.register_assert_rewrite(*(f"clawstate.testing.memory_{each}_laws" for each in _LAWS))
+
+from clawstate.testing.memory_import_laws import ImportLaws
+from clawstate.testing.memory_record_laws import RecordLaws
+from clawstate.testing.memory_search_laws import SearchLaws
+
+__all__ = ["MemoryEngineSuite"]
+
+
+class MemoryEngineSuite(RecordLaws, SearchLaws, ImportLaws):
+    """
+    Every law that an engine of memory must keep; to be run by pytest.
+
+    A subclass gives `make`, and `raw_texts`, which goes around the engine on purpose, so that an
+    error in writing and one in reading cannot cancel out.
+
+    .. code-block:: python
+
+        class TestMyEngine(MemoryEngineSuite):
+            def make(self, tmp_path, clock):
+                return MyMemory(tmp_path / "memory", clock=clock)
+
+    Laws of a `Capability` that the engine does not declare are skipped by name.
+    """
