@@ -74,10 +74,15 @@ def arrivals(
         if found is not None and found.namespace != record.namespace:
             hint = f"it is kept in namespace {found.namespace!r}; ids are unique in a state"
             raise ConflictError("record", record.id, hint)
-        created = record.updated_at if found is None else found.created_ms / 1000
-        # Later than what it replaces, so that no version can be taken for another.
-        updated = max(record.updated_at, 0.0 if found is None else (found.updated_ms + 1) / 1000)
-        place = (record.created_at or created, updated, _position(record, found, taken, last))
+        created = updated = record.updated_at
+        if found is not None:
+            created = found.created_ms / 1000
+            # Later than what it replaces, so that no version can be taken for another.
+            updated = max(updated, (found.updated_ms + 1) / 1000)
+        position = record.position
+        if record.thread is not None:
+            position = _position(record, found, taken, last)
+        place = (record.created_at or created, updated, position)
         yield Arrival(each, content_hash(record.text), place, found)
 
 
@@ -118,10 +123,8 @@ def _position(
     found: Known | None,
     taken: dict[tuple[str, str], int],
     last: Callable[[str, str], int | None],
-) -> int | None:
-    if record.thread is None:
-        return record.position
-    run = (record.namespace, record.thread)
+) -> int:
+    run = (record.namespace, str(record.thread))
     if run not in taken:
         highest = last(*run)
         taken[run] = -1 if highest is None else highest

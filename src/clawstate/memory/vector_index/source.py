@@ -26,6 +26,9 @@ class VectorSource(Protocol):
     def batches(self, scope: int | None, after: int) -> Iterator[Batch]:
         """Yield the vectors with keys above *after*, ascending, some thousand at a time."""
 
+    def count(self, scope: int, after: int) -> int:
+        """Return how many vectors of *scope* have keys above *after*."""
+
     def kept(self, scope: int | None, upto: int) -> Keys:
         """Return the keys up to *upto* that are still there."""
 

@@ -23,11 +23,13 @@ from clawstate.memory.backends.sqlite.schema import MIGRATIONS
 from clawstate.memory.contract import Capability, Embedded, EmbedderIdentity, Reading
 from clawstate.memory.filters import Filter
 from clawstate.memory.records import MemoryRecord
+from clawstate.memory.vector_index import upkeep as snapshots
 from clawstate.sqlite import Database
 from clawstate.sqlite.blocks import Reading as Block
 
 if TYPE_CHECKING:
     from clawstate.memory.vector_index.nearest import NearestSearch
+    from clawstate.memory.vector_index.source import VectorSource
 
 
 class SqliteMemory:
@@ -150,7 +152,13 @@ class SqliteMemory:
         with self._database.reading() as connection:
             nearest = self._stored_search(connection)
             if nearest is not None:
-                upkeep.build_snapshots(connection, nearest, progress=progress, cancelled=cancelled)
+                snapshots.build_snapshots(
+                    _vectors(connection),
+                    nearest,
+                    upkeep.large_scopes(connection),
+                    progress=progress,
+                    cancelled=cancelled,
+                )
 
     def rebuild(self) -> None:
         """Make every derived index anew: words in one step, vectors by the next `optimize`."""
@@ -159,15 +167,18 @@ class SqliteMemory:
         with self._database.writing() as connection:
             upkeep.rebuild_words(connection)
             writing.touch(connection, now_ms=self._now())
-        upkeep.drop_snapshots(self._vectors)
+        snapshots.drop_snapshots(self._vectors)
 
     def needs_optimizing(self) -> bool:
         """Tell whether a large namespace has no snapshot, or a long tail behind it."""
         with self._database.reading() as connection:
-            if not upkeep.large_scopes(connection):
+            large = upkeep.large_scopes(connection)
+            nearest = self._stored_search(connection) if large else None
+            if nearest is None:
                 return False
-            nearest = self._stored_search(connection)
-            return nearest is not None and bool(upkeep.outgrown(connection, nearest))
+            source, least = _vectors(connection), upkeep.SNAPSHOT_FROM
+            is_outgrown = snapshots.is_outgrown
+            return any(is_outgrown(source, nearest, scope, least=least) for scope in large)
 
     def findings(self, *, deep: bool) -> list[str]:
         """Return what is wrong with the files."""
@@ -177,7 +188,7 @@ class SqliteMemory:
             found = upkeep.findings(connection, deep=deep)
             nearest = self._stored_search(connection)
             if nearest is not None and deep:
-                found += upkeep.snapshot_findings(connection, nearest)
+                found += snapshots.findings(nearest, upkeep.large_scopes(connection))
             return found
 
     def close(self) -> None:
@@ -250,3 +261,10 @@ def _nearest_search(directory: Path, database_id: str, embedder: EmbedderIdentit
         return IndexIdentity(database_id, scope, embedder.model, embedder.dimensions)
 
     return NearestSearch(directory, identity)
+
+
+def _vectors(connection: apsw.Connection) -> VectorSource:
+    load_modules("clawstate.memory.backends.sqlite.vector_source")
+    from clawstate.memory.backends.sqlite.vector_source import SqliteVectors  # noqa: PLC0415
+
+    return SqliteVectors(connection)

@@ -52,6 +52,14 @@ class SqliteVectors:
         while rows := list(islice(cursor, _BATCH)):
             yield _batch(rows)
 
+    def count(self, scope: int, after: int) -> int:
+        """Return how many vectors there are above *after*."""
+        sql = """
+            SELECT count(*) FROM memories
+            WHERE docno > ? AND +scope = ? AND embedding IS NOT NULL
+        """
+        return int(self._connection.execute(sql, (after, scope)).get)
+
     def kept(self, scope: int | None, upto: int) -> Keys:
         """Return the docnos up to *upto*."""
         sql = "SELECT docno FROM memories WHERE docno <= ?1 AND (?2 IS NULL OR scope = ?2)"

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import apsw
 
@@ -23,7 +23,7 @@ from clawstate.memory.backends.sqlite.rows import (
 )
 from clawstate.memory.contract import Embedded, EmbedderIdentity
 from clawstate.memory.records import MemoryRecord
-from clawstate.memory.rules import Known, Place
+from clawstate.memory.rules import Arrival, Known, Place
 from clawstate.sqlite import DamagedValueError
 
 _KNOWN = """
@@ -53,15 +53,15 @@ def upsert(
     claim_embedder(connection, given, embedder)
     now_ms = rules.newest_ms(given)
     known = _alive(connection, _known(connection, given), now_ms)
-    added: list[_Row] = []
+    added: list[Arrival] = []
     replaced: list[int] = []
     for each in rules.arrivals(given, known, partial(_last_place, connection)):
-        if each.known is not None and each.stays:
-            _rewrite(connection, each.embedded.record, each.place, each.known.key)
-            continue
         if each.known is not None:
+            if each.stays:
+                _rewrite(connection, each.embedded.record, each.place, each.known.key)
+                continue
             replaced.append(each.known.key)
-        added.append(_Row(each.embedded, each.digest, each.place))
+        added.append(each)
     remove(connection, replaced, now_ms=now_ms)
     _insert(connection, added)
     touch(connection, now_ms=now_ms)
@@ -76,13 +76,13 @@ def fill(
     They get new docnos, since the old ones stood for a text without a vector. Return how many.
     """
     claim_embedder(connection, given, embedder)
-    rows: list[_Row] = []
+    rows: list[Arrival] = []
     docnos: list[int] = []
     for each, digest, known in rules.filled(given, _known(connection, given)):
         docnos.append(known.key)
         (present,) = map(record_of, connection.execute(f"{SELECT} WHERE m.docno = ?", (known.key,)))
         place = (present.created_at, present.updated_at, present.position)
-        rows.append(_Row(replace(each, record=present), digest, place))
+        rows.append(Arrival(replace(each, record=present), digest, place, known))
     now_ms = rules.newest_ms(given)
     remove(connection, docnos, now_ms=now_ms)
     _insert(connection, rows)
@@ -208,10 +208,10 @@ def _last_place(connection: apsw.Connection, namespace: str, thread: str) -> int
     return found
 
 
-def _insert(connection: apsw.Connection, added: Sequence[_Row]) -> None:
+def _insert(connection: apsw.Connection, added: Sequence[Arrival]) -> None:
     if not added:
         return
-    by_namespace: dict[str, list[_Row]] = defaultdict(list)
+    by_namespace: dict[str, list[Arrival]] = defaultdict(list)
     for row in added:
         by_namespace[row.embedded.record.namespace].append(row)
     scopes = {namespace: made_scope(connection, namespace) for namespace in by_namespace}
@@ -222,39 +222,35 @@ def _insert(connection: apsw.Connection, added: Sequence[_Row]) -> None:
         (docno, scopes[row.embedded.record.namespace], row)
         for docno, row in enumerate(added, start=first)
     ]
-    connection.executemany(_INSERT, (row.columns(docno, scope) for docno, scope, row in numbered))
+    connection.executemany(_INSERT, (_columns(row, docno, scope) for docno, scope, row in numbered))
     put_tags(connection, (row.embedded.record for row in added))
     word_index.add(
         connection, ((docno, scope, row.embedded.record.text) for docno, scope, row in numbered)
     )
     for namespace, rows in by_namespace.items():
         scope = scopes[namespace]
-        total = _count_up(connection, scope, [row.subwords() or b"" for row in rows])
+        total = _count_up(connection, scope, [_subwords(row) or b"" for row in rows])
         sql = "UPDATE scopes SET records = records + ?, subwords = subwords + ? WHERE scope = ?"
         connection.execute(sql, (len(rows), total, scope))
 
 
-class _Row(NamedTuple):
-    embedded: Embedded
-    digest: bytes
-    place: Place
+def _columns(row: Arrival, docno: int, scope: int) -> tuple[Any, ...]:
+    record, vector = row.embedded.record, row.embedded.vector
+    return (
+        docno,
+        record.id,
+        scope,
+        record.text,
+        *columns_of(record, row.place),
+        row.digest,
+        _subwords(row),
+        None if vector is None else pack(vector),
+    )
 
-    def columns(self, docno: int, scope: int) -> tuple[Any, ...]:
-        record, vector = self.embedded.record, self.embedded.vector
-        return (
-            docno,
-            record.id,
-            scope,
-            record.text,
-            *columns_of(record, self.place),
-            self.digest,
-            self.subwords(),
-            None if vector is None else pack(vector),
-        )
 
-    def subwords(self) -> bytes | None:
-        numbers = self.embedded.subwords
-        return None if numbers is None else numbers.tobytes()
+def _subwords(row: Arrival) -> bytes | None:
+    numbers = row.embedded.subwords
+    return None if numbers is None else numbers.tobytes()
 
 
 def _rewrite(connection: apsw.Connection, record: MemoryRecord, place: Place, docno: int) -> None:
