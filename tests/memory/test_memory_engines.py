@@ -1,15 +1,24 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from clawstate.clock import Clock
 from clawstate.memory.backends.inmemory import InMemoryMemory
 from clawstate.memory.backends.sqlite import SqliteMemory
+from clawstate.memory.service import Memory
+from clawstate.testing.memory_hooks import HashEmbedder
 from clawstate.testing.memory_machine import memory_machine
 from clawstate.testing.memory_suite import MemoryEngineSuite
+from manual_clock import ManualClock
+from seeds import seed
+
+SUFFIXES = ("", "ing", "s", "ed", "er", "ly", "ful", "able")
 
 
 def sqlite_memory(path: Path, clock: Clock) -> SqliteMemory:
@@ -48,6 +57,42 @@ class TestInMemory(MemoryEngineSuite):
 
 class TestSqliteMachine(memory_machine(sqlite_memory).TestCase):
     """Memory in SQLite answers every call as that in one process does."""
+
+
+def test_the_best_ten_are_the_same_on_all_engines(tmp_path) -> None:
+    """Two hundred questions have the same ten best answers on every engine, in every mode."""
+    words = [f"{first}{last}" for first in ("run", "kettl", "lobst", "tea") for last in SUFFIXES]
+    chance, clock = random.Random(seed()), ManualClock()
+    values = [
+        {
+            "id": f"r{number}",
+            "text": " ".join(chance.choices(words, k=chance.randint(3, 14))),
+            "thread": f"t{number // 20}" if number > 120 else None,
+            "namespace": "threads" if number > 120 else "default",
+        }
+        for number in range(240)
+    ]
+    memories = [
+        Memory(engine, embedder=HashEmbedder(), clock=clock)
+        for engine in (sqlite_memory(tmp_path, clock), InMemoryMemory(clock=clock))
+    ]
+    for memory in memories:
+        memory.add_many(values)
+
+    for number in range(200):
+        query = " ".join(chance.choices(words, k=3))
+        mode = ("words", "vector", "hybrid")[number % 3]
+        namespace = ("default", "threads", None)[number % 5 % 3]
+        found, wanted = (
+            memory.search(query, mode=mode, namespace=namespace, k=11) for memory in memories
+        )
+        scores = [hit.score for hit in wanted]
+        assert [hit.score for hit in found] == pytest.approx(scores, abs=1e-5)
+        for one, other in list(zip(found, wanted, strict=True))[:10]:
+            ties = sum(abs(score - other.score) < 1e-4 for score in scores)
+            assert one.record == other.record or ties > 1  # of equal ones either may be first
+    for memory in memories:
+        memory.close()
 
 
 def test_one_process_promises_nothing_more() -> None:

@@ -244,7 +244,7 @@ class RecordLaws(MemoryHooks):
     def test_every_change_moves_the_version(
         self, engine: MemoryEngine, memory: Memory, time: ManualTime
     ) -> None:
-        """Adding, changing, forgetting and purging each give a version that was not there."""
+        """Adding, changing, embedding, forgetting, purging: each gives a version of its own."""
 
         def version() -> object:
             with engine.reading() as reading:
@@ -255,7 +255,10 @@ class RecordLaws(MemoryHooks):
         seen.append(version())
         memory.update(record_id, tags=["x"])
         seen.append(version())
-        memory.add("more", ttl=9)
+        Memory(engine, clock=time, by_meaning=False).add("more", ttl=9)
+        seen.append(version())
+        memory.optimize()
+        seen.append(version())
         memory.delete(record_id)
         seen.append(version())
         time.now += 9

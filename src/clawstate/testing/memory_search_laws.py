@@ -46,6 +46,19 @@ class SearchLaws(MemoryHooks):
         assert all(0 < score < 1e-4 for score in found.values())
         assert max(found, key=lambda text: found[text]) == "tea tea"
 
+    def test_scores_do_not_depend_on_what_is_searched(
+        self, engine: MemoryEngine, memory: Memory
+    ) -> None:
+        """A record has the same words score in its namespace, in all, and through a filter."""
+        memory.add_many({"text": f"red filler {number}"} for number in range(20))
+        memory.add("red kettle", namespace="work", tags=["x"])
+        memory.add("tea", namespace="work")
+
+        within = [Filter(namespace="work"), _ALL, filter_from(namespace="work", tags=["x"])]
+        scores = [_terms(engine, "kettle red", chosen)["red kettle"] for chosen in within]
+
+        assert scores == pytest.approx([scores[0]] * 3, rel=1e-9)
+
     def test_candidates_are_the_best(self, engine: MemoryEngine, memory: Memory) -> None:
         """At most *limit* are proposed, the best by terms and the best by phrases."""
         memory.add_many({"text": "red " * number + "kettle"} for number in range(1, 9))
