@@ -8,7 +8,7 @@ on (docs/concepts/search.md).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -69,12 +69,6 @@ class Order:
     def keys(self) -> set[int]:
         """Return all keys that have a neighbour."""
         return self.previous.keys() | self.next.keys()
-
-    def beside(self, key: int) -> Iterator[int]:
-        """Yield the keys right before and after *key*."""
-        for direction in (self.previous, self.next):
-            if key in direction:
-                yield direction[key]
 
     def near(self, key: int) -> tuple[int, int, int, int]:
         """Return the keys one before, one after, two before and two after; -1 for nobody."""
