@@ -405,6 +405,16 @@ def test_patience_is_the_sum_of_the_pauses(options, least, most) -> None:
     assert len(set(drawn)) == 1 or least != most
 
 
+@pytest.mark.parametrize("retries", [10**9, int(1e300), 10**400])
+def test_patience_of_many_retries_takes_no_time_to_add_up(path, retries) -> None:
+    """However many retries are set, the sum of their pauses is known at once, and a lock is had."""
+    options = LockOptions(retries=retries, randomize=False)
+
+    assert options.patience() > 9.9e9
+    with FileLock(path, options=options) as lock:
+        lock.confirm()
+
+
 @pytest.mark.parametrize(
     "name", ["retries", "factor", "min_timeout", "max_timeout", "timeout", "stale"]
 )

@@ -5,13 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 
 from clawstate.errors import InvalidError
 
 _SPELLINGS = {"minTimeout": "min_timeout", "maxTimeout": "max_timeout"}
+_GROWING = 10_000  # attempts after which a pause grows no more: a billion are not added one by one
+_MOST_RETRIES = 1 << 62  # longer than any wait, and a float holds it
 _NUMBERS = ("factor", "min_timeout", "max_timeout", "stale", "timeout")
 
 
@@ -107,7 +109,13 @@ class LockOptions:
 
 @lru_cache(maxsize=64)
 def _bounds(options: LockOptions) -> tuple[float, float]:
-    return sum(options.pauses(1.0)), sum(options.pauses(2.0))
+    counted = replace(options, retries=min(options.retries, _GROWING))
+    uncounted = min(options.retries, _MOST_RETRIES) - counted.retries
+    sums = []
+    for jitter in (1.0, 2.0):
+        pauses = counted.pauses(jitter)
+        sums.append(sum(pauses) + (uncounted * pauses[-1] if uncounted else 0.0))
+    return sums[0], sums[1]
 
 
 def lock_options(given: object) -> LockOptions:
