@@ -169,6 +169,37 @@ def test_tests_state_their_laws() -> None:
                 assert text.endswith("."), f"{path.name}: {node.name}"
 
 
+FACES = ("cli", "aio", "importers", "doctor")
+"""Packages above the state, for which `State` is the only door."""
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """Yield the modules that are imported when the code runs, not those for types alone."""
+    guarded = {
+        each
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+        for each in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node not in guarded and node.module:
+            yield node.module
+
+
+@pytest.mark.parametrize("package", FACES)
+def test_the_state_is_the_only_door(package: str) -> None:
+    """What stands above the state asks `State`, and nothing that its parts stand on."""
+    doors = {"clawstate.state", "clawstate.state.opened"}
+    found = []
+    for module in sorted((PACKAGE / package).rglob("*.py")):
+        tree = ast.parse(module.read_text())
+        names = {each for each in imported(tree) if each.startswith("clawstate.state")}
+        inner = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)} & {"ground"}
+        found += [f"{module.name}: {each}" for each in (*names - doors, *inner)]
+
+    assert found == []
+
+
 def test_modules_of_tests_have_names_of_their_own() -> None:
     """No two modules of the tests share a name: all of them are imported in one run."""
     names = [each.name for each in (ROOT / "tests").rglob("*.py") if each.stem != "conftest"]

@@ -26,7 +26,7 @@ CALLS: dict[str, Call] = {}
 """What each method that writes is called with; one name for each, as `sessions.resolve`."""
 
 READING = {
-    "auth": "document get last_good order problems profiles reload require rests_until secret"
+    "auth": "check document get last_good order problems profiles reload require rests_until secret"
     " standing stored_order usage",
     "config": "agent_view agents changed diff get guard history invalidate issues misplaced"
     " on_change overlay_path owner path redacted require resolve secret text view watch",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any, Literal
 
+    from clawstate.health import Finding
     from clawstate.records.adoption import Adopted
     from clawstate.records.contract import Json
     from clawstate.stores.auth.credentials import Credential, Problem, Profile
@@ -126,3 +127,7 @@ class AsyncAuthProfiles(_Part):
     async def problems(self) -> tuple[Problem, ...]:
         """Return the own entries that are kept and not used, and why."""
         return await self._run(self._part().problems)
+
+    async def check(self) -> tuple[Finding, ...]:
+        """Return what is not as it should be about the own profiles; nothing is changed."""
+        return await self._run(self._part().check)

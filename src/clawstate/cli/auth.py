@@ -44,7 +44,7 @@ def list_(session: Session) -> None:
     from clawstate.cli.auth_profiles import profile_document, profile_lines  # noqa: PLC0415
     from clawstate.cli.openclaw_entries import their_credentials  # noqa: PLC0415
 
-    store, now = store_of(session), session.state.ground.clock()
+    store, now = store_of(session), session.state.clock()
     found = [profile_document(store, each) for each in store.profiles()]
     found += their_credentials(session, found)
     problems = [
@@ -192,11 +192,10 @@ def order(session: Session, /, provider: str, ids: tuple[str, ...], *, clear: bo
 def status(session: Session) -> None:
     """Print for each provider which profiles are tried, and why others are not."""
     from clawstate.cli.auth_profiles import status_document, status_lines  # noqa: PLC0415
-    from clawstate.state.encryption import Encryption  # noqa: PLC0415 - see `NOUNS`
 
-    now = session.state.ground.clock()
+    now = session.state.clock()
     document = status_document(store_of(session))
-    encryption = Encryption(session.state.ground)
+    encryption = session.state.encryption
     source = encryption.source()
     key = None if source is None else str(source)
     problem = encryption.problem()

@@ -51,9 +51,7 @@ def encrypt(session: Session, /, *, key: str | None) -> None:
     It can be interrupted and repeated. OpenClaw cannot use what is encrypted. Without the key the
     secrets are lost: keep a copy of it, apart from the state.
     """
-    from clawstate.state.encryption import Encryption  # noqa: PLC0415 - see `NOUNS`
-
-    encryption = Encryption(session.state.ground)
+    encryption = session.state.encryption
     choice = key or (encryption.choice if encryption.is_on else "file")
     _tell(session, encryption.turn_on(choice), "encrypted")
 
@@ -62,9 +60,7 @@ def encrypt(session: Session, /, *, key: str | None) -> None:
 @pass_session
 def decrypt(session: Session) -> None:
     """Write the secrets of all agents in the clear again, and each that is added."""
-    from clawstate.state.encryption import Encryption  # noqa: PLC0415 - see `NOUNS`
-
-    _tell(session, Encryption(session.state.ground).turn_off(), "decrypted")
+    _tell(session, session.state.encryption.turn_off(), "decrypted")
 
 
 @auth.command()
@@ -77,9 +73,7 @@ def rekey(session: Session, /, *, key: str | None) -> None:
     The old key stays where it is, because older backups open with it; remove it when there are
     none.
     """
-    from clawstate.state.encryption import Encryption  # noqa: PLC0415 - see `NOUNS`
-
-    encryption = Encryption(session.state.ground)
+    encryption = session.state.encryption
     old = encryption.source()
     made = encryption.rekey(key)
     if old is not None and old.place and old != made.source:
@@ -90,9 +84,8 @@ def rekey(session: Session, /, *, key: str | None) -> None:
 def _unlock(session: Session) -> None:
     """Ask for a passphrase before a bar is drawn; without it the audit says what it cannot see."""
     from clawstate.errors import StateError  # noqa: PLC0415 - see `NOUNS`
-    from clawstate.state.encryption import Encryption  # noqa: PLC0415
 
-    encryption = Encryption(session.state.ground)
+    encryption = session.state.encryption
     with suppress(StateError):
         if encryption.census().sealed:
             encryption.unlock()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 OWNER = "openclaw"
 """The member `owner` of the documents of what is OpenClaw's."""
 
+_MISSING = "missing"  # what stands for a secret that is not there
+
 
 def their_sessions(session: Session, ours: Sequence[SessionEntry] = ()) -> list[OpenClawSession]:
     """Return the sessions of OpenClaw, but for those that *ours* took over."""
@@ -84,7 +86,7 @@ def their_credentials(
     if session.state.owner.era is not Era.SQLITE:
         return []
     known = {(each["id"], each["secret"]) for each in ours}
-    now = session.state.ground.clock()
+    now = session.state.clock()
     found = session.state.openclaw.credentials(session.agent or "main")
     return [_profile(each, now=now) for each in found if (each.id, each.secret) not in known]
 
@@ -98,12 +100,10 @@ def refuse_credential(session: Session, profile_id: str) -> None:
 
 
 def _profile(found: OpenClawCredential, *, now: float) -> dict[str, Any]:
-    from clawstate.state.openclaw_view import MISSING  # noqa: PLC0415 - see `NOUNS`
-
     is_over = found.expires is not None and found.expires <= now
     renews = found.type == "oauth"
     expired = "will-refresh" if renews else "expired"
-    state = MISSING if found.secret == MISSING else expired if is_over else "good"
+    state = _MISSING if found.secret == _MISSING else expired if is_over else "good"
     return {
         "id": found.id,
         "provider": found.provider,

@@ -170,6 +170,6 @@ def _line(session: Session, made: PairingRequest) -> str:
 
 
 def _left(session: Session, made: PairingRequest) -> str:
-    seconds = session.state.pairing.expires_at(made) - session.state.ground.clock()
+    seconds = session.state.pairing.expires_at(made) - session.state.clock()
     minutes = max(1, round(seconds / 60))
     return f"{minutes} min" if minutes < 120 else f"{round(minutes / 60)} h"

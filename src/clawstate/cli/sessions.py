@@ -135,7 +135,7 @@ def _rows(
     ours = store.entries(active)
     kept = [as_kept(session, each) for each in ours]
     rows = [(each.updated_at, _brief(each), _line(each)) for each in kept]
-    since = None if active is None else session.state.ground.clock() - active
+    since = None if active is None else session.state.clock() - active
     rows += [
         (each.entry.updated_at, session_brief(each), session_line(each))
         for each in their_sessions(session, ours)
@@ -152,20 +152,14 @@ def _refuse_theirs(session: Session, key: str) -> None:
 
 def store_of(session: Session) -> Sessions:
     """Return the sessions that this run is about: with --agent those of that agent's index."""
-    if session.agent is None:
-        return session.state.sessions
-    from clawstate.state.sessions import open_sessions  # noqa: PLC0415 - see `NOUNS`
-
-    return open_sessions(session.state.ground, session.agent)
+    return session.state.sessions_of(session.agent)
 
 
 def as_kept(session: Session, entry: SessionEntry) -> SessionEntry:
     """Return *entry* without the file that it would have, where sessions lie in rows."""
     from dataclasses import replace  # noqa: PLC0415 - see `NOUNS`
 
-    from clawstate.state.sessions import chosen_place  # noqa: PLC0415
-
-    in_rows = chosen_place(session.state.ground) == "sqlite"
+    in_rows = session.state.places.sessions() == "sqlite"
     return replace(entry, session_file="") if in_rows else entry
 
 

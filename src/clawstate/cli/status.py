@@ -77,13 +77,11 @@ def _error(failed: StateError) -> dict[str, str]:
 
 def _memory(state: State) -> tuple[str, dict[str, Any], StateError | None]:
     """Return where the memory lies, its counts, and why there are none."""
-    from clawstate.state.memory_place import left_behind, memory_db  # noqa: PLC0415 - see `NOUNS`
-
     place, counts = state.paths.memory_db, dict[str, Any]()
     try:
-        place = memory_db(state.ground)
+        place = state.places.memory_db()
         counts = {**state.memory.stats()}
-        if (old := left_behind(state.ground)) is not None:
+        if (old := state.places.memory_left_behind()) is not None:
             counts["left behind"] = f"{old}; 'clawstate doctor' tells how to move it"
     except StateError as error:
         return str(place), counts, error
@@ -126,15 +124,12 @@ def _openclaw(state: State) -> dict[str, Any]:
 
 
 def _left_behind(state: State) -> dict[str, str]:
-    from clawstate.state.left_behind import left_behind  # noqa: PLC0415 - see `NOUNS`
-    from clawstate.state.taken_over import sentence, taken_over  # noqa: PLC0415 - see `NOUNS`
-
     told: dict[str, str] = {}
     with suppress(StateError, OSError):  # told where the engine is shown
-        found = left_behind(state.ground)
+        found = state.records.left_behind()
         told = {f"{store} left behind": found.sentence(store) for store in found.counts}
-        if lost := taken_over(state.ground):
-            told["taken over"] = sentence(state.ground, lost)
+        if lost := state.records.taken_over():
+            told["taken over"] = state.records.taken_over_sentence(lost)
     return told
 
 
@@ -174,12 +169,9 @@ def _told(count: Callable[[], Any]) -> Any:
 
 
 def _engine(state: State) -> str:
-    choice = state.ground.engines.choice
-    return choice.partition("://")[0]  # an address holds a password
+    return state.engine.partition("://")[0]  # an address holds a password
 
 
 def _credentials(state: State) -> dict[str, int]:
-    from clawstate.state.agents import agents_of  # noqa: PLC0415 - see `NOUNS`
-
-    counts = {name: len(state.auth(name).profiles()) for name in agents_of(state.ground)}
+    counts = {name: len(state.auth(name).profiles()) for name in state.agents()}
     return {name: count for name, count in counts.items() if count}

@@ -32,9 +32,7 @@ def store() -> None:
 @pass_session
 def status(session: Session) -> None:
     """Show which engine keeps the records, how many there are, and what lies in the other."""
-    from clawstate.state.record_summary import summarise  # noqa: PLC0415 - see `NOUNS`
-
-    found = summarise(session.state.ground)
+    found = session.state.records.summary()
     document = {
         "engine": found.engine,
         "owner": found.owner,
@@ -63,10 +61,8 @@ def migrate(session: Session, *, engine: str) -> None:
     All are copied and compared before the setting changes; what they lay in is kept aside. Run it
     again if it was killed: nothing is lost at any point.
     """
-    from clawstate.state.record_moves import migrate as move  # noqa: PLC0415 - see `NOUNS`
-
     with session.output.progress("moving", unit="kinds") as tell:
-        done = move(session.state.ground, engine, tell=tell)
+        done = session.state.records.migrate(engine, tell=tell)
     document = {
         "to": done.to,
         "records": {each.store: each.count for each in done.moved},
@@ -90,9 +86,7 @@ def restore(session: Session, /, name: str) -> None:
 
     What has its place is kept in turn, under the same name.
     """
-    from clawstate.state.replaced import put_back  # noqa: PLC0415 - see `NOUNS`
-
-    found = put_back(session.state.ground, name)
+    found = session.state.records.restore(name)
     document = {"restored": found.name, "kind": found.kind, "key": found.key}
     session.output.emit(document, f"{one_line(found.name)} is back")
 
@@ -107,16 +101,14 @@ def clean(session: Session, *, yes: bool) -> None:
     Files are unlinked; rows are deleted, and the database is rewritten without its free pages.
     Asks before, unless told not to with --yes.
     """
-    from clawstate.state.aside import find_aside, remove_aside  # noqa: PLC0415 - see `NOUNS`
-
-    ground = session.state.ground
-    found = find_aside(ground)
+    records = session.state.records
+    found = records.aside()
     if found and not yes:
         if session.output.as_json or not sys.stdin.isatty():
             raise click.UsageError("this removes records for good; repeat it with --yes")
         session.output.say(found.sentence.partition(";")[0])
         click.confirm("remove it for good?", abort=True, err=True)
-    done = remove_aside(ground) if found else found
+    done = records.clean() if found else found
     document = {"removed": _aside_document(done), "problems": list(done.problems)}
     told = f"removed {done.files} files and {done.rows} rows" if done else "nothing was set aside"
     session.output.emit(document, told, *done.problems)

@@ -62,9 +62,7 @@ def directories(
 
 
 def _agents(state: State, agent: str | None) -> Iterable[str]:  # noqa: ARG001 - see `suggested`
-    from clawstate.state.agents import agents_of  # noqa: PLC0415 - see `NOUNS`
-
-    return agents_of(state.ground)
+    return state.agents()
 
 
 def _config_paths(state: State, agent: str | None) -> Iterable[str]:  # noqa: ARG001
@@ -80,11 +78,7 @@ def _config_paths(state: State, agent: str | None) -> Iterable[str]:  # noqa: AR
 
 
 def _sessions(state: State, agent: str | None) -> Iterable[str]:
-    if agent is None:
-        return (each.session_key for each in state.sessions.entries())
-    from clawstate.state.sessions import open_sessions  # noqa: PLC0415 - see `NOUNS`
-
-    return (each.session_key for each in open_sessions(state.ground, agent).entries())
+    return (each.session_key for each in state.sessions_of(agent).entries())
 
 
 def _profiles(state: State, agent: str | None) -> Iterable[tuple[str, str]]:

@@ -197,10 +197,7 @@ def waiting_in(session: Session, session_id: str | None) -> tuple[dict[str, Any]
     """Return what tells programs and people of a transcript of OpenClaw that is not here."""
     if not session.state.owner.is_openclaw:
         return {}, []
-    from clawstate.state.openclaw_messages import waiting  # noqa: PLC0415 - see `NOUNS`
-
-    store = session.state.transcripts
-    found = next(iter(waiting(session.state.ground, store, session_id)), None)
+    found = next(session.state.transcripts_waiting(session_id), None)
     if found is None:
         return {}, []
     document = {

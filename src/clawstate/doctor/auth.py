@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -16,12 +17,6 @@ from clawstate.files.regular import read_regular
 from clawstate.health import Finding
 from clawstate.sealing.passphrase import PRESENT
 from clawstate.state import State
-from clawstate.state.agent_dirs import agent_dirs, auth_cache, auth_profiles
-from clawstate.state.agents import agents_of
-from clawstate.state.auth import open_shelf, refresh_dir
-from clawstate.stores.auth.credentials import OAuth
-from clawstate.stores.auth.moments import is_in_seconds
-from clawstate.stores.auth.pending import failure_of
 from clawstate.stores.auth.refresh_spool import ASIDE, SPOOLED
 
 
@@ -30,7 +25,7 @@ def check(state: State) -> Iterator[Finding]:
     yield from _modes(state)
     yield from _keys(state)
     yield from _clear_text(state)
-    for agent_id in agents_of(state.ground):
+    for agent_id in state.agents():
         yield from _profiles(state, agent_id)
         yield from _legacy(state, agent_id)
         yield from _answers(state, agent_id)
@@ -52,7 +47,7 @@ def _modes(state: State) -> Iterator[Finding]:
 
 def _entries(state: State) -> Iterator[Entry]:
     yield from walk(state.paths.root, refused=_nobody_told)
-    for agent_id, folder in agent_dirs(state.ground).items():
+    for agent_id, folder in state.places.agent_dirs().items():
         # Below the state all but the directory itself is known by its name.
         found = walk_agent(folder, agent_id, refused=_nobody_told)
         yield from islice(found, 1 if folder.is_relative_to(state.paths.root) else None)
@@ -63,8 +58,8 @@ def _nobody_told(_error: OSError, _path: Path) -> None:
 
 
 def _keys(state: State) -> Iterator[Finding]:
-    encryption, vault = state.encryption, state.ground.vault
-    path = str(vault.path)
+    encryption = state.encryption
+    path = str(encryption.path)
     try:
         source, census = encryption.source(), encryption.census()
         if source is None:
@@ -75,7 +70,7 @@ def _keys(state: State) -> Iterator[Finding]:
                 message = "is missing: encryption is on, and there is no key yet"
                 yield Finding("key", "error", path, message, "run 'clawstate auth encrypt'")
             return
-        for name in sorted(census.keys - set(vault.names())):
+        for name in sorted(census.keys - encryption.keys()):
             message = f"has no key {name}, with which secrets are encrypted"
             yield Finding("key", "error", path, message, "restore the file that had it")
         if source.kind != "passphrase" or os.environ.get(PRESENT):
@@ -109,35 +104,18 @@ def _secrets(count: int) -> str:
 
 
 def _profiles(state: State, agent_id: str) -> Iterator[Finding]:
-    path = str(auth_profiles(state.ground, agent_id))
+    path = str(state.places.auth_profiles(agent_id))
     try:
-        rows = open_shelf(state.ground, agent_id).rows()
+        found = state.auth(agent_id).check()
     except StateError as error:
         yield Finding.of(error, path, "run 'clawstate doctor --fix'")
         return
-    for each in rows.problems:
-        message = f"{each.place}: {each.key} {each.reason}"
-        yield Finding("profile", "warning", path, message, "store it again, or remove it")
-    for name, credential in rows.credentials.items():
-        if is_in_seconds(rows.profiles[name].record.get("expires")):
-            message = f"{name}: expires is in seconds, which other programs take for 1970"
-            yield Finding("seconds", "info", path, message, "goes with the next change of it")
-        failed = failure_of(credential.extra) if isinstance(credential, OAuth) else None
-        if failed is None or not failed.final:
-            continue
-        try:
-            is_refused = isinstance(credential, OAuth) and failed.bars(credential.refresh)
-        except StateError as error:
-            yield Finding(error.code, "error", path, f"{name}: {error}", "see the message")
-            continue
-        if is_refused:
-            message = f"{name} needs a login: {failed.problem}"
-            yield Finding("needs-login", "warning", path, message, "log in again")
+    yield from (replace(each, path=path) for each in found)
 
 
 def _answers(state: State, agent_id: str) -> Iterator[Finding]:
     """Yield answers of providers that no profile holds: they may be all there is of a login."""
-    folder = refresh_dir(state.ground, agent_id)
+    folder = state.places.refresh_dir(agent_id)
     for path in sorted(folder.glob(f"*/*{ASIDE}")):
         message = "an answer of a provider in which no token was found, or only a part of them"
         remedy = "look for the tokens of your login in it; remove it after the next login"
@@ -151,7 +129,7 @@ def _answers(state: State, agent_id: str) -> Iterator[Finding]:
 
 
 def _legacy(state: State, agent_id: str) -> Iterator[Finding]:
-    files: list[Path] = [auth_cache(state.ground, agent_id)]
+    files: list[Path] = [state.places.auth_cache(agent_id)]
     if agent_id == "main":
         files.append(state.paths.legacy_oauth)
     for each in files:

@@ -10,8 +10,6 @@ from pathlib import Path
 from clawstate.config.trust import OTHERS_WRITE, open_above, open_to_others
 from clawstate.errors import StateError
 from clawstate.state import State
-from clawstate.state.agent_dirs import agent_dirs
-from clawstate.state.agents import agents_of
 
 _OVERLAY = "clawstate.json"
 
@@ -22,20 +20,20 @@ def open_settings(state: State) -> Iterator[tuple[Path, int]]:
     files = [paths.root / ".env", paths.root / _OVERLAY, config.path]
     with suppress(StateError):  # a broken configuration decides nothing else
         files += [file.path for file in config.view().loaded.files]
-    files += [paths.agent_config(each) for each in agents_of(state.ground)]
+    files += [paths.agent_config(each) for each in state.agents()]
     yield from open_to_others(dict.fromkeys(files), folders=(paths.root,))
 
 
 def open_parents(state: State) -> Iterator[tuple[Path, int]]:
     """Yield directories above the state in which others may put another one in its place."""
     told = {path for path, _ in open_settings(state)}
-    places = [state.paths.root, state.config.path, *agent_dirs(state.ground).values()]
+    places = [state.paths.root, state.config.path, *state.places.agent_dirs().values()]
     yield from ((path, mode) for path, mode in open_above(places) if path not in told)
 
 
 def is_ours(state: State, path: Path) -> bool:
     """Tell whether *path* is a file, or a directory that is part of the state."""
-    places = (state.paths.root, *agent_dirs(state.ground).values())
+    places = (state.paths.root, *state.places.agent_dirs().values())
     real = path.resolve()
     return not real.is_dir() or any(real.is_relative_to(each.resolve()) for each in places)
 

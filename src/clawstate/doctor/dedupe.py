@@ -56,7 +56,7 @@ def _marks(state: State, name: str, found: NamespaceStatistics) -> Iterator[Find
     if found.ignored:
         message = f"{found.ignored} members of {name!r} are no marks, and are ignored"
         yield Finding("dedupe-members", "info", path, message, "remove them with an editor")
-    ahead = 0.0 if found.newest is None else found.newest - state.ground.clock()
+    ahead = 0.0 if found.newest is None else found.newest - state.clock()
     if found.newest is not None and ahead > _AHEAD:
         message = f"{name!r} has a mark from the future; was a clock set?"
         remedy = f"its key counts as seen for {ahead:.0f} s longer; 'clawstate dedupe forget' it"

@@ -20,7 +20,6 @@ from clawstate.files.lock_owner import is_dead
 from clawstate.files.mounts import warning_for
 from clawstate.health import FIX, Finding
 from clawstate.state import State
-from clawstate.state.memory_place import memory_db
 
 _ENTER = 0o011  # the rights of others to go into a directory
 _OURS = (
@@ -66,7 +65,7 @@ def _private_paths(state: State) -> Iterator[Path]:
     folder = state.paths.memory_dir
     with suppress(StateError):
         # Elsewhere only what is ours by its name: the directory may be anybody's.
-        chosen = memory_db(state.ground)
+        chosen = state.places.memory_db()
         if chosen.parent != folder and chosen.is_file():
             yield from (chosen.with_name(f"{chosen.name}{each}") for each in ("", "-wal", "-shm"))
     if os.path.isdir(folder):  # noqa: PTH112 - `Path.is_dir` raises where it may not look

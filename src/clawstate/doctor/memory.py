@@ -11,7 +11,6 @@ from clawstate.config.settings import MEMORY_PATH
 from clawstate.errors import CorruptError, StateError
 from clawstate.health import FIX, Finding
 from clawstate.state import State
-from clawstate.state.memory_place import left_behind, memory_db, move_memory
 
 _DERIVED = ("the word index", "the vector snapshot")
 
@@ -21,7 +20,7 @@ def check(state: State, *, deep: bool) -> Iterator[Finding]:
     yield from _left_behind(state)
     path = str(state.paths.memory_db)
     try:
-        path = str(memory_db(state.ground))
+        path = str(state.places.memory_db())
         problems = state.memory.findings(deep=deep)
         waiting = state.memory.stats()["waiting"]
         slow = state.memory.needs_optimizing()
@@ -56,12 +55,12 @@ def check(state: State, *, deep: bool) -> Iterator[Finding]:
 
 def _left_behind(state: State) -> Iterator[Finding]:
     with suppress(StateError):  # a setting that means nothing is told of elsewhere
-        old, new = left_behind(state.ground), memory_db(state.ground)
+        old, new = state.places.memory_left_behind(), state.places.memory_db()
         if old is None:
             return
         message = f"holds records that nobody reads: {MEMORY_PATH.path} names {new}"
         remedy = f"{FIX} to move it, or unset {MEMORY_PATH.path}"
-        repair: Callable[[], str] | None = partial(_moved, old, new)
+        repair: Callable[[], str] | None = partial(_moved, state, old, new)
         if new.exists():
             remedy = (
                 "both hold records: 'clawstate memory export' them from here, import them there"
@@ -70,5 +69,5 @@ def _left_behind(state: State) -> Iterator[Finding]:
         yield Finding("memory-left-behind", "warning", str(old), message, remedy, repair=repair)
 
 
-def _moved(old: Path, new: Path) -> str:
-    return f"moved to {new}; the old file is kept as {move_memory(old, new)}"
+def _moved(state: State, old: Path, new: Path) -> str:
+    return f"moved to {new}; the old file is kept as {state.places.move_memory(old, new)}"

@@ -14,7 +14,6 @@ from pathlib import Path
 from clawstate.files.ownership import is_root
 from clawstate.health import Finding
 from clawstate.state import State
-from clawstate.state.agent_dirs import agent_dirs
 
 _MOST = 200  # findings of their own: the first ones tell enough
 _SUDO = "'sudo clawstate doctor --fix'"
@@ -28,7 +27,7 @@ def check(state: State) -> Iterator[Finding]:
     if os.name != "posix":
         return
     root = state.paths.root
-    outside = (each for each in agent_dirs(state.ground).values() if not each.is_relative_to(root))
+    outside = (each for each in state.places.agent_dirs().values() if not each.is_relative_to(root))
     for place in (root, *outside):
         yield from _below(place)
 

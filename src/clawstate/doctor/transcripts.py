@@ -7,18 +7,16 @@ from collections.abc import Iterator
 from clawstate.errors import CorruptError, StateError
 from clawstate.health import Finding
 from clawstate.state import State
-from clawstate.state.memory_place import memory_db
-from clawstate.state.openclaw_messages import utf16_transcripts
 
 
 def check(state: State, *, deep: bool = True) -> Iterator[Finding]:
     """Look at tables, blobs and the word index, at chains and at results of tools."""
     path = str(state.paths.memory_db)
-    for each in utf16_transcripts(state.paths.root):
+    for each in state.places.utf16_transcripts():
         remedy = "save it as UTF-8; neither OpenClaw nor clawstate reads it"
         yield Finding("transcript-encoding", "warning", str(each), "is UTF-16", remedy)
     try:
-        path = str(memory_db(state.ground))
+        path = str(state.places.memory_db())
         found = state.transcripts.check(deep=deep)
     except CorruptError as error:
         yield Finding.of(error, path, "restore the newest backup")

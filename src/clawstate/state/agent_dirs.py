@@ -14,6 +14,7 @@ from clawstate.files.paths import (
     resolve_main_agent_dir,
     resolve_state_dir,
 )
+from clawstate.files.safe_names import encode_name
 from clawstate.state.agents import agents_of
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ def auth_profiles(ground: Ground, agent_id: str = _MAIN) -> Path:
 def auth_cache(ground: Ground, agent_id: str = _MAIN) -> Path:
     """Return the file of an older release's credentials, which is only read."""
     return agent_dir(ground, agent_id) / ground.paths.auth_cache(agent_id).name
+
+
+def refresh_dir(ground: Ground, name: str) -> Path:
+    """Return where the refreshes of the agent *name* keep their locks and spooled answers."""
+    return ground.paths.locks_dir / "auth" / encode_name(name)
 
 
 def _of_environment(ground: Ground) -> Path | None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from clawstate.config.service import Config
 from clawstate.files.paths import normalise_agent_id, require_agent_id
-from clawstate.files.safe_names import encode_name
 from clawstate.records.contract import Collection, Shape
 from clawstate.records.layouts import MapLayout
-from clawstate.state.agent_dirs import auth_cache, auth_profiles
+from clawstate.state.agent_dirs import auth_cache, auth_profiles, refresh_dir
 from clawstate.state.ground import FILE, Ground, placed
 from clawstate.state.secrets import resolver_of, sealer_of
 from clawstate.stores.auth.codec import CredentialCodec
@@ -101,11 +100,6 @@ def _sources(ground: Ground, name: str) -> tuple[LegacySource, ...]:
         collection = ground.engines.files(root).collection(shape)
         sources.append(LegacySource(key, collection, convert))
     return tuple(sources)
-
-
-def refresh_dir(ground: Ground, name: str) -> Path:
-    """Return where the refreshes of the agent *name* keep their locks and spooled answers."""
-    return ground.paths.locks_dir / "auth" / encode_name(name)
 
 
 def _refresher(ground: Ground, shelf: Shelf) -> Refresher:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clawstate.config.settings import ENCRYPTION_KEY
@@ -13,7 +14,7 @@ from clawstate.sealing.sealer import FieldSealer
 from clawstate.sealing.sources import require_choice
 from clawstate.state.agents import agents_of
 from clawstate.state.auth import open_shelf
-from clawstate.state.secrets import OFF, SETTING, is_on
+from clawstate.state.secrets import OFF, SETTING, is_on, resolver_of, sealer_of
 from clawstate.state.traces import remove_traces
 from clawstate.stores.auth.codec import SECRETS, CredentialCodec
 from clawstate.stores.auth.names import is_blank, is_variable
@@ -76,6 +77,23 @@ class Encryption:
     def choice(self) -> str:
         """What `state.encryption.key` says now."""
         return ENCRYPTION_KEY.of(self._ground.config.view())
+
+    @property
+    def path(self) -> Path:
+        """The file of the keys."""
+        return self._vault.path
+
+    def keys(self) -> frozenset[str]:
+        """Return the names of the keys that are there; raises `CorruptError`."""
+        return frozenset(self._vault.names())
+
+    def sealer(self) -> Sealer | None:
+        """Return what opens sealed secrets; `None` without encryption. Asking unlocks no key."""
+        return sealer_of(self._ground)()
+
+    def resolve(self, reference: Any) -> str:
+        """Return the secret that a reference in a credential stands for; see `resolver_of`."""
+        return resolver_of(self._ground)(reference)
 
     def source(self) -> KeySource | None:
         """Return where the key comes from, or `None` without keys; raises `CorruptError`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -25,8 +26,12 @@ if TYPE_CHECKING:
     from clawstate.caches.directory import DirectoryCache
     from clawstate.memory.contract import Embedder
     from clawstate.memory.service import Memory
+    from clawstate.records.contract import Collection, Shape
     from clawstate.state.encryption import Encryption
+    from clawstate.state.openclaw_messages import Waiting
     from clawstate.state.openclaw_view import OpenClawView
+    from clawstate.state.places import Places
+    from clawstate.state.records import Records
     from clawstate.stores.dedupe import PersistentDedupe
     from clawstate.stores.device_auth import DeviceAuth
     from clawstate.stores.devices import Devices
@@ -68,6 +73,58 @@ class State:
     def owner(self) -> Owner:
         """Whose the directory is: nobody's, or OpenClaw's of the file or SQLite era."""
         return self.ground.owner
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the state: seconds since the epoch."""
+        return self.ground.clock
+
+    @property
+    def engine(self) -> str:
+        """The engine of the records, `file`, `sqlite` or an address; raises `ConfigError`."""
+        return self.ground.engines.choice
+
+    @once
+    def places(self) -> Places:
+        """Where the parts lie that settings move elsewhere."""
+        load_modules("clawstate.state.places")
+        from clawstate.state.places import Places  # noqa: PLC0415
+
+        return Places(self.ground)
+
+    @once
+    def records(self) -> Records:
+        """In which engine the records lie, what lies elsewhere, and moving them."""
+        load_modules("clawstate.state.records")
+        from clawstate.state.records import Records  # noqa: PLC0415
+
+        return Records(self.ground)
+
+    def agents(self) -> tuple[str, ...]:
+        """Return the ids of all agents that may have credentials, `main` first."""
+        load_modules("clawstate.state.agents")
+        from clawstate.state.agents import agents_of  # noqa: PLC0415
+
+        return agents_of(self.ground)
+
+    def sessions_of(self, agent_id: str | None) -> Sessions:
+        """Return the sessions of one agent; of all with `None`."""
+        if agent_id is None:
+            return self.sessions
+        from clawstate.state.sessions import open_sessions  # noqa: PLC0415
+
+        return open_sessions(self.ground, agent_id)
+
+    def transcripts_waiting(self, session_id: str | None = None) -> Iterator[Waiting]:
+        """Give transcripts of OpenClaw with entries that are not here, of one session or all."""
+        load_modules("clawstate.state.openclaw_messages")
+        from clawstate.state.openclaw_messages import waiting  # noqa: PLC0415
+
+        return waiting(self.ground, self.transcripts, session_id)
+
+    def collection(self, shape: Shape) -> Collection:
+        """Return the records of *shape* in the engine of the state, for parts of your own."""
+        return self.ground.engines.records().collection(shape)
 
     @once
     def openclaw(self) -> OpenClawView:

@@ -14,8 +14,8 @@ from clawstate.files.lock import FileLock
 from clawstate.files.regular import read_regular
 from clawstate.interrupts import load_modules
 from clawstate.records.last_good import copy_path, keep_copy, read_copy
-from clawstate.state.agent_dirs import auth_cache, auth_profiles
-from clawstate.state.auth import open_shelf, refresh_dir
+from clawstate.state.agent_dirs import auth_cache, auth_profiles, refresh_dir
+from clawstate.state.auth import open_shelf
 from clawstate.state.ground import FILE, SQLITE
 from clawstate.stores.auth.codec import SECRETS
 from clawstate.stores.auth.refresh_spool import ASIDE, SPOOLED

@@ -29,8 +29,6 @@ from clawstate.doctor.audit.settings import (
 from clawstate.doctor.audit.survey import Survey
 from clawstate.doctor.audit.tree import Entry, is_of_agent, walk, walk_agent
 from clawstate.errors import StateError
-from clawstate.state.agent_dirs import agent_dirs
-from clawstate.state.secrets import resolver_of, sealer_of
 
 if TYPE_CHECKING:
     from clawstate.state import State
@@ -63,9 +61,9 @@ def audit(state: State, *, progress: Progress = lambda _done, _total, _what: Non
     nothing is changed. References are resolved, which may start programs. *progress* is told
     (bytes done, bytes in all, file). The report holds no secret.
     """
-    survey = Survey(state, resolver_of(state.ground))
+    survey = Survey(state, state.encryption.resolve)
     entries = _entries(survey)
-    sealer = sealer_of(state.ground)()
+    sealer = state.encryption.sealer()
     for entry in entries:
         if entry.is_file:
             _understand(survey, entry, sealer)
@@ -82,7 +80,7 @@ def _entries(survey: Survey) -> list[Entry]:
         survey.note(f"{path} was not looked at: {error.strerror}")
 
     found = list(walk(survey.root, refused=refused)) if survey.root.exists() else []
-    folders = {folder: agent for agent, folder in agent_dirs(survey.state.ground).items()}
+    folders = {folder: agent for agent, folder in survey.state.places.agent_dirs().items()}
     for folder, agent in folders.items():
         if not folder.is_relative_to(survey.root):
             found += walk_agent(folder, agent, refused=refused)

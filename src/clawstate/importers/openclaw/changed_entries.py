@@ -20,7 +20,7 @@ Lines = Callable[[], Iterable[str | bytes]]
 def take_lines(job: Job, session_id: str, lines: Iterable[str | bytes], known: Known) -> Imported:
     """Add *lines* to the session, or in a dry run find out what would become of them."""
     if job.dry_run:
-        now = job.state.ground.clock()
+        now = job.state.clock()
         return known.tried(job.state.transcripts, session_id, lines, now=now)
     return job.state.transcripts.import_lines(session_id, lines)
 

@@ -44,7 +44,7 @@ def _add(job: Job, found: Found, incoming: Mapping[str, Json], shape: Shape) -> 
     if job.is_here(found, job.state.paths.root.joinpath(*shape.path.parts)):
         count.add(unchanged=len(incoming))
         return
-    collection = job.state.ground.engines.records().collection(shape)
+    collection = job.state.collection(shape)
 
     def change(records: dict[str, Json]) -> tuple[dict[str, Json], int]:
         fresh = {key: value for key, value in incoming.items() if key not in records}
@@ -69,7 +69,7 @@ def _requests(job: Job, found: Found) -> dict[str, Json]:
     items = _list(job.source.object(found.path), "requests", found)
     usable = [each for each in items if _is_request(each)]
     _tell_unusable(job, found, len(items) - len(usable))
-    now = job.state.ground.clock()
+    now = job.state.clock()
     live = [each for each in usable if _is_live(each, now)]
     if expired := len(usable) - len(live):
         message = f"{counted(expired, 'pairing request')} expired"

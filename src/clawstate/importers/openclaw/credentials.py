@@ -13,7 +13,6 @@ from clawstate.files.paths import expand_path, normalise_agent_id
 from clawstate.importers.openclaw import fates
 from clawstate.importers.openclaw.discovery import Found, Role
 from clawstate.importers.openclaw.job import Job
-from clawstate.state.agent_dirs import agent_dir, auth_cache, auth_profiles
 from clawstate.stores.auth.legacy import from_agent_file, from_oauth_file
 
 KIND = "auth"
@@ -104,17 +103,17 @@ def _under_usual_names(profile: Any) -> Any:
 
 
 def _is_here(job: Job, found: Found, agent: str) -> bool:
-    ground = job.state.ground
+    state = job.state
     places = {
-        Role.AUTH: auth_profiles(ground, agent),
-        Role.AUTH_LEGACY: auth_cache(ground, agent),
-        Role.OAUTH: ground.paths.legacy_oauth,
+        Role.AUTH: state.places.auth_profiles(agent),
+        Role.AUTH_LEGACY: state.places.auth_cache(agent),
+        Role.OAUTH: state.paths.legacy_oauth,
     }
     return job.is_here(found, places[found.role])
 
 
 def _require_own_place(job: Job, found: Found, agent: str) -> None:
-    folder = agent_dir(job.state.ground, agent)
+    folder = job.state.places.agent_dir(agent)
     if job.keeps_files() and job.source.holds(folder) and not job.is_home():
         problem = f"this state keeps the credentials of {agent!r} in {folder}, in the source"
         raise InvalidError(found.path, problem, "change the agent's agentDir, then import again")

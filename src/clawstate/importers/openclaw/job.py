@@ -13,7 +13,6 @@ from clawstate.importers.openclaw.databases import Databases
 from clawstate.importers.openclaw.discovery import OF_AGENTS, Found, Role
 from clawstate.importers.openclaw.report import Report
 from clawstate.importers.openclaw.source import Source, reason_of
-from clawstate.state.ground import FILE
 from clawstate.state.opened import State
 
 Progress = Callable[[int, int, str], None]
@@ -103,7 +102,7 @@ class Job:
 
     def keeps_files(self) -> bool:
         """Tell whether the records of the state lie in files, not in a database."""
-        return self.state.ground.engines.choice == FILE
+        return self.state.engine == "file"
 
     def _is_wanted(self, found: Found) -> bool:
         return found.role not in OF_AGENTS or self.wants_agent(found.owner)

@@ -76,7 +76,7 @@ def import_openclaw(
     )
     databases = Databases.of(source)
     try:
-        rows = documents(source, databases, report, now=state.ground.clock(), wanted=wanted)
+        rows = documents(source, databases, report, now=state.clock(), wanted=wanted)
         job = _job(Job(source, state, rows, report, settings, databases=databases), progress)
         report.is_home = job.is_home()
         if report.is_home:

@@ -125,7 +125,7 @@ def _without_file(entry: Any) -> Any:
 
 def _index_file(job: Job, agent: str) -> Path | None:
     """Return the file of this state's index; `None` where a database keeps it."""
-    store = _chosen_store(job) or job.state.ground.engines.choice
+    store = _chosen_store(job) or job.state.engine
     if store == "sqlite" or "://" in store or job.state.owner.era is Era.SQLITE:
         return None
     if store == "file":

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from clawstate.arguments import require_kind, require_text, require_texts
 from clawstate.clock import Clock, system_clock, to_iso
 from clawstate.errors import InvalidError, NotFoundError, UnavailableError
+from clawstate.health import Finding
 from clawstate.records.adoption import Adopted
 from clawstate.records.contract import Json
 from clawstate.stores.auth.adoption import adopted_document
 from clawstate.stores.auth.checking import checked, is_same_secret
+from clawstate.stores.auth.checks import findings_of
 from clawstate.stores.auth.cooldowns import after_failure, after_renewal, after_use, rests_until
 from clawstate.stores.auth.credentials import Credential, Problem, Profile, expiry_of
 from clawstate.stores.auth.documents import document_of
@@ -281,6 +283,10 @@ class AuthProfiles:
     def problems(self) -> tuple[Problem, ...]:
         """Return the own entries that are kept and not used, and why."""
         return (*self._own.rows().problems, *self._own.legacy_problems())
+
+    def check(self) -> tuple[Finding, ...]:
+        """Return what is not as it should be about the own profiles; nothing is changed."""
+        return tuple(findings_of(self._own.rows(), str(self._own.collection.shape.path)))
 
     def _view(self) -> View:
         return View(self._shelves)

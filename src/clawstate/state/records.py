@@ -1,0 +1,113 @@
+"""`Records`: in which engine the records of a state lie, what lies elsewhere, and moving them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from clawstate.interrupts import load_modules
+from clawstate.openclaw.owner import Era
+from clawstate.state.engines import FILE
+from clawstate.state.left_behind import LeftBehind, left_behind
+from clawstate.state.setting_guards import NO_FILES
+from clawstate.state.taken_over import has_key_pair_there, sentence, taken_over
+
+if TYPE_CHECKING:
+    from clawstate.state.aside import Aside
+    from clawstate.state.ground import Ground
+    from clawstate.state.record_moves import Migration, Tell
+    from clawstate.state.record_summary import Summary
+    from clawstate.state.replaced import Replaced
+    from clawstate.state.retired import Retired
+
+
+class Records:
+    """
+    What is not a part's own: the engine of all records, and what of them lies where nobody looks.
+
+    Each method loads what it needs: most programs call none of them.
+    """
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+
+    def summary(self) -> Summary:
+        """Return how many records lie where; only looks."""
+        load_modules("clawstate.state.record_summary")
+        from clawstate.state.record_summary import summarise  # noqa: PLC0415 - see the class
+
+        return summarise(self._ground)
+
+    def migrate(self, to: str, *, tell: Tell = lambda *_: None) -> Migration:
+        """
+        Move all records to the engine *to*, `file` or `sqlite`, and keep them there from now on.
+
+        Raises `InvalidError` for what must not be, `CorruptError` for records that cannot be read,
+        `UnavailableError` and `LockTimeoutError`; nothing is lost at any point. *tell* is told how
+        many kinds are done, of how many, and which.
+        """
+        load_modules("clawstate.state.record_moves")
+        from clawstate.state.record_moves import migrate  # noqa: PLC0415 - see the class
+
+        return migrate(self._ground, to, tell=tell)
+
+    def restore(self, name: str) -> Replaced:
+        """Put back the record *name*, which gave way to another; raises `NotFoundError`."""
+        load_modules("clawstate.state.replaced")
+        from clawstate.state.replaced import put_back  # noqa: PLC0415 - see the class
+
+        return put_back(self._ground, name)
+
+    def aside(self) -> Aside:
+        """Return what is kept of records that were moved; only looks."""
+        load_modules("clawstate.state.aside")
+        from clawstate.state.aside import find_aside  # noqa: PLC0415 - see the class
+
+        return find_aside(self._ground)
+
+    def clean(self) -> Aside:
+        """Remove what `aside` finds for good, and return what that was."""
+        load_modules("clawstate.state.aside")
+        from clawstate.state.aside import remove_aside  # noqa: PLC0415 - see the class
+
+        return remove_aside(self._ground)
+
+    def left_behind(self) -> LeftBehind:
+        """Return what lies in the engine that is not the chosen one; only looks."""
+        return left_behind(self._ground)
+
+    def taken_over(self) -> tuple[str, ...]:
+        """Return the stores whose records an upgrade of OpenClaw took out of shared files."""
+        return taken_over(self._ground)
+
+    def taken_over_sentence(self, stores: tuple[str, ...]) -> str:
+        """Return what became of *stores*, and what to do."""
+        return sentence(self._ground, stores)
+
+    def has_key_pair_there(self) -> bool:
+        """Tell whether the key pair of this device lies in the database of OpenClaw."""
+        return has_key_pair_there(self._ground)
+
+    def passed_over(self) -> tuple[str, str] | None:
+        """Return why the engine that was asked for is not used, and what to do, if that is so."""
+        if self._ground.owner.era is not Era.SQLITE:
+            return None
+        written = self._ground.config.view().loaded.resolved.get("state")
+        if not isinstance(written, dict) or written.get("store") != FILE:
+            return None
+        why, remedy = NO_FILES
+        return f"state.store: {why}", remedy
+
+    def retired_files(self) -> Iterator[Retired]:
+        """Give our files in places that a newer OpenClaw no longer reads, and is hindered by."""
+        load_modules("clawstate.state.retired")
+        from clawstate.state.retired import retired_files  # noqa: PLC0415 - see the class
+
+        return iter(retired_files(self._ground))
+
+    def move_away(self, retired: Retired) -> str:
+        """Take over what is in *retired*, put the file out of the way, and return what was done."""
+        load_modules("clawstate.state.retired")
+        from clawstate.state.retired import move_away  # noqa: PLC0415 - see the class
+
+        return move_away(self._ground, retired)
