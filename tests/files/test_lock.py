@@ -931,3 +931,39 @@ def test_a_lock_from_the_future_is_respected_only_for_the_stale_time(path) -> No
 
     with pytest.warns(StaleLockWarning), FileLock(path, options=LockOptions(stale=0.05)) as lock:
         lock.confirm()
+
+
+def test_no_lock_stays_where_files_cannot_be_looked_at(tmp_path: Path, monkeypatch) -> None:
+    """Whichever look at a file is the first that the system refuses, the lock can be had after."""
+    refused: list[int] = []
+
+    def refusing(look):
+        def looked(*args, **options):
+            if not refused:
+                return look(*args, **options)
+            refused[0] -= 1
+            if refused[0] > 0:
+                return look(*args, **options)
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        return looked
+
+    for name in ("fstat", "lstat", "stat"):
+        monkeypatch.setattr(os, name, refusing(getattr(os, name)))
+    outcomes = []
+    for first in range(1, 100):
+        path = tmp_path / f"{first}.json"
+        refused.append(first)
+        try:
+            with FileLock(path):
+                pass
+            outcomes.append("done")
+        except UnavailableError:
+            outcomes.append("refused")
+        refused.clear()
+        with FileLock(path, options=LockOptions(timeout=1.0)):
+            pass
+        if outcomes[-1] == "done" and first > 20:
+            break
+
+    assert {"done", "refused"} == set(outcomes)

@@ -14,6 +14,7 @@ from clawstate.files import courtesy
 from clawstate.files.atomic import sweep_temporaries
 from clawstate.files.found_lock import Found, Verdict, judge, read_sidecar, take_over
 from clawstate.files.queue import KernelQueue, QueueTimeoutError
+from clawstate.files.refusals import translated
 from clawstate.files.sidecar import Draft, Sidecar
 from clawstate.interrupts import Owner as Waiting
 
@@ -83,13 +84,14 @@ class Attempt:
                 time.sleep(courtesy.SETTLE)
             if self._broken:
                 sweep_temporaries(self._path)
+            with translated(self._place, "cannot be made"):
+                ours = not self.careful or created.is_there()
         except BaseException:
             created.remove()
             raise
-        if not self.careful or created.is_ours():
-            return True
-        created.forget()
-        return False
+        if not ours:
+            created.forget()
+        return ours
 
     def _meet(self, found: Found | None, gate: int | None, scratch: Path | None) -> None:
         if found is None:

@@ -76,7 +76,7 @@ class Sidecar:
         """Do as `remove`, but leave its last work, which nobody waits for, to `forget`."""
         try:
             with translated(self.path, "cannot be removed"):
-                ours = self._is_there()
+                ours = self.is_there()
                 if ours:
                     with contextlib.suppress(FileNotFoundError):
                         os.unlink(self._name)  # noqa: PTH108 - others wait for it
@@ -90,7 +90,8 @@ class Sidecar:
         with self._mutex:
             self._descriptor.close()
 
-    def _is_there(self) -> bool:
+    def is_there(self) -> bool:
+        """Tell whether it lies under its name; raises `OSError` where that cannot be known."""
         try:
             return identity_of(os.lstat(self._name)) == self.identity
         except FileNotFoundError:
