@@ -256,3 +256,15 @@ def test_what_is_no_size(value: object) -> None:
     """Anything but a number and a unit is refused, without repeating it."""
     with pytest.raises(InvalidError, match="size: cannot be read"):
         size_bytes(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit"),
+    [(1e300, "s"), ("999999999999999999w", "s"), (10**400, "d"), ("1001y", "s"), (366_000, "d")],
+)
+def test_a_duration_beyond_all_dates_is_refused(value: float | str, unit: str) -> None:
+    """More than a thousand years is no duration: what would end then can be told by no date."""
+    with pytest.raises(InvalidError):
+        duration_seconds(value, unit=unit)
+
+    assert duration_seconds("1000y", unit="s") == 1_000 * 365.25 * 86_400

@@ -7,23 +7,37 @@ import sys
 import threading
 from importlib import import_module
 
+from clawstate.errors import UnavailableError
+
 
 def load_modules(*names: str) -> None:
     """
     Import the modules *names*; where a signal may come, in a thread that none reaches.
 
     Many modules in C can be begun only once in a process: one that an exception cut off would be
-    missing until its end. Whoever is interrupted leaves the thread to finish.
+    missing until its end. Whoever is interrupted leaves the thread to finish. Raises
+    `UnavailableError` for a module of ours that the disk does not give.
     """
     missing = [name for name in names if name not in _loaded]
     if not missing:
         return
+    try:
+        _load(missing)
+    except ModuleNotFoundError as error:
+        name = str(error.name)
+        if name.partition(".")[0] != __package__.partition(".")[0]:
+            raise
+        hint = "check the disk that the program is on, or install it again"
+        raise UnavailableError(name, "cannot be loaded", hint) from error
+    _loaded.update(missing)
+
+
+def _load(missing: list[str]) -> None:
     if threading.get_ident() != threading.main_thread().ident:
         for name in missing:
             import_module(name)
     elif not all(_is_whole(name) for name in missing):
         _load_aside(missing)
-    _loaded.update(missing)
 
 
 _loaded: set[str] = set()

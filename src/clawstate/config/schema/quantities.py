@@ -29,6 +29,8 @@ _SECONDS = {
     "w": 7 * 86_400.0,
     "y": 365.25 * 86_400.0,
 }
+LONGEST = 1_000 * _SECONDS["y"]
+"""Seconds of a duration at most: beyond, no date can tell when it ends."""
 _BYTES = {"b": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3, "tb": 1024**4}
 _WORDS = re.compile(r"([0-9.]+)\s*([a-z]*)")
 
@@ -38,12 +40,13 @@ def duration_seconds(value: float | str, *, unit: DurationUnit) -> float:
     Return the seconds that *value* means; a number without a unit counts in *unit*.
 
     The units are `ms`, `s`, `m`, `h`, `d`, `w` and `y`, and may follow one another, as in `1h30m`.
-    Raises `InvalidError` for anything else, and for
-    what is negative or not finite.
+    Raises `InvalidError` for anything else, and for what is negative, or more than 1,000 years.
     """
     amount = _amount(value, DURATION, _SECONDS, unit)
     if amount is None:
         raise InvalidError("duration", "cannot be read", "write a number and a unit, such as 30d")
+    if amount > LONGEST:
+        raise InvalidError("duration", "is out of range", "take at most 1000y")
     return amount
 
 
