@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 import clawstate
 from clawstate.errors import EmbeddingError
+from clawstate.memory.backends.sqlite import embeddings
+from clawstate.memory.backends.sqlite.rows import unpack
 from clawstate.memory.contract import SubwordEmbedder
 from clawstate.memory.embedders.local import LocalEmbedder
 
@@ -207,3 +209,18 @@ def test_no_network_is_needed(tmp_path) -> None:
     )
 
     assert (run.stdout, run.returncode) == ("done\n", 0), run.stderr
+
+
+def test_a_text_that_many_records_have_is_looked_up_once(memory, monkeypatch) -> None:
+    """What is read of known vectors grows with the texts, not with the records that have them."""
+    memory.add_many([{"text": "the same words again"} for _ in range(200)])
+    read = []
+
+    def counting(vectors):
+        read.extend(vectors)
+        return unpack(vectors)
+
+    monkeypatch.setattr(embeddings, "unpack", counting)
+    memory.add_many([{"text": "the same words again"} for _ in range(200)])
+
+    assert 0 < len(read) <= 2

@@ -21,8 +21,10 @@ SELECT c.content_hash, c.embedding, c.subwords FROM json_each(?1) k
 CROSS JOIN embedding_cache c ON c.content_hash = unhex(k.value)
 UNION ALL
 SELECT m.content_hash, m.embedding, m.subwords FROM json_each(?1) k
-CROSS JOIN memories m ON m.content_hash = unhex(k.value) WHERE m.embedding IS NOT NULL
-"""
+CROSS JOIN memories m ON m.docno = (
+    SELECT s.docno FROM memories s
+    WHERE s.content_hash = unhex(k.value) AND s.embedding IS NOT NULL LIMIT 1)
+"""  # of many records with one text one is enough: an import of repetitive text has thousands
 
 
 class SqliteEmbeddings:
@@ -36,7 +38,7 @@ class SqliteEmbeddings:
         load_modules("numpy")
         import numpy as np  # noqa: PLC0415 - costs 170 ms, and opening does without
 
-        wanted = json.dumps([digest.hex() for digest in hashes])
+        wanted = json.dumps([digest.hex() for digest in dict.fromkeys(hashes)])
         found: dict[bytes, KnownVector] = {}
         with self._database.reading() as connection:
             for digest, vector, subwords in connection.execute(_KNOWN, (wanted,)):
