@@ -25,6 +25,7 @@ MOST_NAMES = 20_000
 
 _LOOKS, _MOST_LOOKS = 2, 50  # what stays as it is for so many looks is broken
 _PAUSE = 0.02  # seconds between them
+_YOUNG = 0.25  # seconds for which the system may hold up a writer
 _WALKED_WHOLE = frozenset({"agents", "sessions", "credentials", "devices", "identity"})
 _NEVER_ENTERED = frozenset({"node_modules", ".git", "lancedb"})
 
@@ -139,12 +140,19 @@ class Source:
             try:
                 return parse(before)
             except CorruptError:
-                if same >= _LOOKS:
+                if same >= _LOOKS and not self._is_young(path):
                     raise
             time.sleep(_PAUSE)
             raw = self.read(path)
             before, same = raw, same + 1 if raw == before else 0
         return parse(before)
+
+    def _is_young(self, path: str) -> bool:
+        """Tell whether it was written just now, so that its writer may only have been held up."""
+        try:
+            return abs(time.time() - self.file(path).stat().st_mtime) < _YOUNG
+        except OSError:
+            return False
 
     def _walk(self) -> Iterator[Entry]:
         waiting = [""]
