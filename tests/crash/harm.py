@@ -8,7 +8,7 @@ import shutil
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from meeting import NOWHERE, run_healed
@@ -113,6 +113,15 @@ def some(points, most):
     step = len(points) / most
     chance = random.Random(f"{SEED}{len(points)}")
     return [points[int((number + chance.random()) * step)] for number in range(most)]
+
+
+def nearer(point):
+    """Give *point*, and earlier calls of its kind for where a run makes fewer of them."""
+    while True:
+        yield point
+        if FULL or point.ordinal == 1:
+            return
+        point = replace(point, ordinal=max(1, point.ordinal // 2))
 
 
 def each_sound(harm, chosen):
