@@ -37,11 +37,22 @@ class Write:
 
 @dataclass(frozen=True)
 class Stray:
-    """A removal, by an OpenClaw, of a lock file that need not have been its own."""
+    """
+    A removal, by an OpenClaw, of a lock file that need not have been its own.
+
+    One that was its *own* when it looked may have been another's by the time that it was removed,
+    if somebody else removed its own meanwhile.
+    """
 
     by: str
     started: float
     ended: float
+    own: bool = False
+
+    def meets(self, other: Stray) -> bool:
+        """Tell whether the two came at the same time, from two programs."""
+        together = self.started <= other.ended and other.started <= self.ended
+        return together and self.by != other.by
 
     def hits(self, write: Write) -> bool:
         """Tell whether it may have removed the lock under which that write was made."""
@@ -91,7 +102,9 @@ class Ledger:
     ) -> None:
         self.writes = sorted(map(_write, writes), key=lambda each: each.started)
         self.tip = tip
-        self.strays = tuple(strays)
+        every = tuple(strays)
+        foreign = [each for each in every if not each.own]
+        self.strays = tuple(each for each in every if not each.own or any(map(each.meets, foreign)))
         self._by_id = {each.write: each for each in self.writes}
 
     @cached_property
@@ -153,7 +166,8 @@ class Ledger:
 
 def strays_of(answer: dict[str, Any], writer: str) -> list[Stray]:
     """Return the removals that the *answer* of a counting OpenClaw tells of."""
-    return [Stray(writer, each["started"], each["ended"]) for each in answer["strays"]]
+    removals = answer["strays"]
+    return [Stray(writer, each["started"], each["ended"], each["own"]) for each in removals]
 
 
 def _write(told: dict[str, Any]) -> Write:

@@ -106,7 +106,7 @@ async function functionsOf(chunk) {
 
 // Notes around the calls of the package: when it last opened a lock file for itself, when it last
 // renamed to each file, and whether it still had the lock then, and when it removed a lock file
-// that was not, or perhaps not, its own.
+// and whether that was its own when it looked.
 function watchFiles() {
   const seen = { opened: 0, renames: new Map(), strays: [] };
   const { open, rename, rm } = fs.promises;
@@ -127,7 +127,7 @@ function watchFiles() {
     const started = now();
     const own = ownerOf(name) === process.pid;
     await rm(name, ...rest);
-    if (name.endsWith(".lock") && !own) seen.strays.push({ started, ended: now() });
+    if (name.endsWith(".lock")) seen.strays.push({ started, ended: now(), own });
   };
   return seen;
 }

@@ -98,3 +98,15 @@ def test_who_was_robbed_by_no_openclaw_was_robbed_by_us() -> None:
     assert explained.robbed == ()
     assert [each.write for each in robbed.robbed] == ["node0:1"]
     assert robbed.report().endswith("node0:1 was robbed of its lock by one of us")
+
+
+def test_a_removal_of_ones_own_is_no_excuse_unless_somebody_else_removed_it_first() -> None:
+    """Its own lock may be gone when an OpenClaw comes to remove it, if another one was faster."""
+    writes = [write("node0:1", None, 1) | {"locked": False}]
+    own = Stray("node1", 0.9, 1.0, own=True)
+
+    alone = Ledger(writes, "node0:1", [own])
+    crossed = Ledger(writes, "node0:1", [own, Stray("node2", 0.85, 0.92)])
+
+    assert [each.write for each in alone.robbed] == ["node0:1"]
+    assert crossed.robbed == ()

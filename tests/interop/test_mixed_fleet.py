@@ -112,10 +112,11 @@ def test_mixed_fleet_loses_nothing_through_us(
     strays = [stray for n, each in enumerate(theirs) for stray in strays_of(each[-1], f"node{n}")]
     ledger = Ledger(acknowledged, document["id"], strays)
     failed = sum(len(each[-1]["errors"]) for each in theirs)
+    foreign = sum(not each.own for each in strays)
     report = (
         f"{OURS} of ours and {THEIRS} OpenClaws: {len(acknowledged)} acknowledged, final count"
         f" {document['seq']}, {failed} of OpenClaw timed out, {sum(o[-1]['refused'] for o in ours)}"
-        f" of ours refused and repeated, {ledger.meetings} changes of side, {len(strays)}"
+        f" of ours refused and repeated, {ledger.meetings} changes of side, {foreign}"
         f" removals of perhaps foreign locks by OpenClaw\n  {ledger.report()}"
     )
     tell(report)
