@@ -16,9 +16,7 @@ from clawstate.config.history import History
 from clawstate.config.loading import Loaded, load
 from clawstate.config.planning import plan_set
 from clawstate.config.service import Config
-from clawstate.config.target_lock import target_locks
 from clawstate.config.writing import Planned, Writer
-from clawstate.errors import LockTimeoutError
 from clawstate.files.json5_text import parse_json5
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import StatePaths
@@ -233,57 +231,3 @@ def digest(content: bytes) -> str:
 
 def known(content: bytes) -> set[str]:
     return set(json.loads(content)["env"]["vars"])
-
-
-@pytest.fixture
-def linked(tmp_path: Path) -> list[StatePaths]:
-    """Return the paths of two states whose configurations are links to one file, and of that."""
-    shared = tmp_path / "shared"
-    shared.mkdir(mode=0o700)
-    (shared / "openclaw.json").write_text(TEXT)
-    made = [StatePaths(shared)]
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir(mode=0o700)
-        (tmp_path / name / "openclaw.json").symlink_to(shared / "openclaw.json")
-        made.append(StatePaths(tmp_path / name))
-    return made
-
-
-def test_writers_of_two_links_to_one_file_lose_nothing(linked: list[StatePaths]) -> None:
-    """Each edit is in the file, whichever of its names the writer has for it."""
-    assert statuses(lambda number: edited(linked[number % 3], number), WRITERS) == [0] * WRITERS
-
-    found = parse_json5(linked[0].config.read_text(), path=linked[0].config)
-    assert {k: v for k, v in found["env"]["vars"].items() if k != "FIRST"} == expected()
-    assert all(paths.config.is_symlink() for paths in linked[1:])
-
-
-def test_writer_waits_for_the_one_that_has_another_name(linked: list[StatePaths]) -> None:
-    """While one writes by one name, a writer by another name waits, and gives up in its time."""
-    impatient = LockOptions(timeout=0.05)
-
-    with target_locks([linked[1].config], timeout=1.0):
-        for paths in linked:
-            config = Config(paths, env={"HOME": "/h"}, cwd=paths.root, lock=impatient)
-            with pytest.raises(LockTimeoutError, match="shared"):
-                config.set("gateway.port", 1)
-    for paths in linked:
-        assert opened(paths).set("gateway.port", 1 + linked.index(paths)) is not None
-
-
-def test_a_killed_writer_leaves_no_lock_of_the_target(linked: list[StatePaths]) -> None:
-    """The kernel's lock goes with the process, and leaves no file where the link leads to."""
-
-    def hold(child: Child) -> None:
-        with target_locks([linked[1].config], timeout=1.0):
-            child.say()
-            child.hear()
-
-    with forked_late() as fork:
-        holder = fork(hold)
-        holder.hear()
-        holder.kill()
-        opened(linked[2]).set("gateway.port", 9)
-
-    names = sorted(each.name for each in linked[0].root.iterdir())
-    assert names == ["openclaw.json"]

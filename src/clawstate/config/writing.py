@@ -24,7 +24,6 @@ from clawstate.config.history import Change, History, program
 from clawstate.config.loading import Loaded
 from clawstate.config.sensitive import literal_secrets
 from clawstate.config.sources import Source
-from clawstate.config.target_lock import target_locks
 from clawstate.errors import ConfigError, LockLostError, StateError, UnavailableError
 from clawstate.files.atomic import sweep_temporaries, write_atomic
 from clawstate.files.lock import FileLocks
@@ -126,10 +125,7 @@ class Writer:
             if planned is None:
                 return None
             try:
-                with (
-                    self._locked(planned.files) as locks,
-                    target_locks(planned.files, timeout=self.lock.patience()),
-                ):
+                with self._locked(planned.files) as locks:
                     if not loaded.is_current():  # those before us in the queue wrote
                         loaded = self.load()
                         planned = _planned_again(plan, loaded, planned.files)
