@@ -558,3 +558,11 @@ def test_what_cannot_be_forgotten_says_so(edited, clock) -> None:
         with pytest.raises(UnavailableError, match="store migrate --to"):
             dedupe.forget("update-1", namespace="telegram")
         assert not dedupe.forget("update-9", namespace="telegram")
+
+
+def test_a_record_that_was_never_replaced_makes_nothing(tmp_path) -> None:
+    """To put back what is not there is refused, and leaves a directory that is not there alone."""
+    with clawstate.open(tmp_path / "none") as state, pytest.raises(NotFoundError):
+        state.records.restore("nothing")
+
+    assert not (tmp_path / "none").exists()

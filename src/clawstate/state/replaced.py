@@ -83,13 +83,9 @@ def put_back(ground: Ground, name: str) -> Replaced:
 
     Raises `NotFoundError` for one that did not give way to another, or whose store is gone.
     """
+    _find(ground, name)  # the lock makes a directory, and nothing may be there
     with ground.engines.moving():
-        found = next((each for each in replaced(ground) if each.name == name), None)
-        places = {each.kind: each for each in (*record_places(ground), *_more(ground))}
-        if found is None or found.kind not in places:
-            hint = "'clawstate store status' names those that were replaced"
-            raise NotFoundError("replaced record", name, hint)
-        place = places[found.kind]
+        found, place = _find(ground, name)
         target, folder = _chosen(ground, place), aside_folder(ground)
 
         def change(there: dict[str, Any]) -> tuple[dict[str, Any], None]:
@@ -100,6 +96,15 @@ def put_back(ground: Ground, name: str) -> Replaced:
         target.change_all(change)
         _forget(found, is_kept_anew=found.path.parent == folder)
     return found
+
+
+def _find(ground: Ground, name: str) -> tuple[Replaced, Place]:
+    found = next((each for each in replaced(ground) if each.name == name), None)
+    places = {each.kind: each for each in (*record_places(ground), *_more(ground))}
+    if found is None or found.kind not in places:
+        hint = "'clawstate store status' names those that were replaced"
+        raise NotFoundError("replaced record", name, hint)
+    return found, places[found.kind]
 
 
 def _more(ground: Ground) -> Iterator[Place]:

@@ -148,7 +148,7 @@ class TranscriptLog(Protocol):
         """
         Return what is damaged; *deep* reads every message.
 
-        Where nothing is, also what was kept as it came but does not fit together (`remarks`).
+        Where nothing is, also what was kept as it came but does not fit together.
         """
 
     def optimize(self, *, rebuild: bool) -> None:
