@@ -9,13 +9,16 @@ KIND is `text` or `file`. Imports little, since each run waits for it.
 from __future__ import annotations
 
 import ctypes
+import importlib
 import io
 import json
 import os
+import pkgutil
 import signal
 import socket
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -26,6 +29,11 @@ if TYPE_CHECKING:
 WARM = b"WARM\n"
 GO = signal.SIGUSR1
 _SET_TRACER, _ANYBODY = 0x59616D61, 2**64 - 1  # include/uapi/linux/prctl.h
+_CRYPTOGRAPHY = (
+    "cryptography.hazmat.primitives.asymmetric.ed25519",
+    "cryptography.hazmat.primitives.ciphers.aead",
+    "cryptography.hazmat.primitives.serialization",
+)
 REPORTS = 1  # the descriptor of the victim's lines
 
 
@@ -100,7 +108,25 @@ def _join_threads() -> None:
             thread.join()
 
 
+def _load_all_modules() -> None:
+    """
+    Load what runs would load when they first need it.
+
+    A module that a run itself loads asks the system about many files. How often depends on what
+    compiled code lies there, so that the fault of the nth call would hit another call than the
+    nth of an earlier run, or the loading of code instead of the state.
+    """
+    package = importlib.import_module("clawstate")
+    for module in pkgutil.walk_packages(package.__path__, "clawstate."):
+        if not module.name.startswith("clawstate.testing") and "__main__" not in module.name:
+            with suppress(ImportError):  # of an extra that is not installed
+                importlib.import_module(module.name)
+    for name in ("concurrent.futures.thread", "ctypes", "tempfile", *_CRYPTOGRAPHY):
+        importlib.import_module(name)
+
+
 def _serve(server: socket.socket) -> None:
+    _load_all_modules()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that no ended child waits for us
     signal.pthread_sigmask(signal.SIG_BLOCK, [GO])
     requests = server.makefile("r")
