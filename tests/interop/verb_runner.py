@@ -17,7 +17,7 @@ from typing import Any
 
 import library_calls
 
-from clawstate.cli.main import NOUNS, run
+from clawstate.cli.main import MORE_VERBS, NOUNS, run
 
 
 def answer(asked: dict[str, Any]) -> dict[str, Any]:
@@ -57,8 +57,10 @@ def _done(asked: dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
-    for module, _, _ in NOUNS.values():
+    for noun, (module, _, _) in NOUNS.items():
         import_module(module)
+        for name in MORE_VERBS.get(noun, ()):
+            import_module(f"clawstate.cli.{name}")
     for line in sys.stdin:
         found = json.dumps(answer(json.loads(line)))
         sys.stdout.write(f"{found}\n")

@@ -249,6 +249,3 @@ def _readable(document: dict[str, Any]) -> dict[str, Any]:
         for name, value in document.items()
         if value is not None
     }
-
-
-from clawstate.cli import auth_secrets  # noqa: E402, F401 - adds verbs

@@ -301,7 +301,7 @@ def _why_there(session: Session, change: Change) -> str:
 
 
 def _tell(session: Session, change: Change | None, done: str, path: str) -> None:
-    from clawstate.cli.config_history import change_document  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.cli.wire import change_document  # noqa: PLC0415 - see `NOUNS`
 
     document = None if change is None else change_document(change)
     line = f"{path} has this value already"
@@ -309,6 +309,3 @@ def _tell(session: Session, change: Change | None, done: str, path: str) -> None
         why = _why_there(session, change) if done == "set" else ""
         line = f"{done} {path}{files_told(session, change)}{why}  {undo_hint(session, change)}"
     session.output.emit({"changed": change is not None, "change": document}, line)
-
-
-from clawstate.cli import config_check, config_edit, config_history, config_show  # noqa: E402, F401 - add verbs

@@ -56,7 +56,7 @@ def edit(session: Session, *, own: bool, force: bool) -> None:
     for settings that OpenClaw does not know, where those are moved that you type elsewhere.
     """
     from clawstate.cli.config_check import text_of  # noqa: PLC0415 - see `NOUNS`
-    from clawstate.cli.config_history import change_document  # noqa: PLC0415
+    from clawstate.cli.wire import change_document  # noqa: PLC0415
 
     settings, agent = session.state.config, session.agent
     if own and agent is not None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,7 +10,7 @@ from clawstate.cli.command import pass_session
 from clawstate.cli.config import FORCE, config
 from clawstate.cli.printing import inline, style
 from clawstate.cli.session import Session
-from clawstate.cli.wire import times
+from clawstate.cli.wire import change_document
 from clawstate.clock import to_iso
 
 if TYPE_CHECKING:
@@ -64,32 +63,6 @@ def undo(session: Session, /, number: int | None, *, force: bool) -> None:
     line = f"took change{undone} back: {_paths(change)}"
     number_line = style(f"(change {change.number})", dim=True)
     session.output.emit({"change": change_document(change)}, f"{line}  {number_line}")
-
-
-def change_document(change: Change, *, root: Path | None = None) -> dict[str, Any]:
-    """Return *change* as a program wants it, with paths relative to *root* if they are below it."""
-    also = [
-        {"file": _relative(each.file, root), "before": each.before, "after": each.after}
-        for each in change.also
-    ]
-    return {
-        "number": change.number,
-        "at": to_iso(change.at),
-        **times(at=change.at),
-        "file": _relative(change.file, root),
-        "paths": list(change.paths),
-        "by": change.by,
-        "undoes": change.undoes,
-        "before": change.before,
-        "after": change.after,
-        "also": also,
-    }
-
-
-def _relative(file: str, root: Path | None) -> str:
-    path = Path(file)
-    is_below = root is not None and path.is_relative_to(root)
-    return path.relative_to(root).as_posix() if root is not None and is_below else file
 
 
 def _line(change: Change) -> str:

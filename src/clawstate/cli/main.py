@@ -37,6 +37,15 @@ NOUNS = {
 }
 """Each noun's module, attribute and line of help: `--help` loads none of them."""
 
+MORE_VERBS = {
+    "memory": ("memory_files",),
+    "config": ("config_check", "config_edit", "config_history", "config_show"),
+    "auth": ("auth_secrets",),
+    "sessions": ("sessions_upkeep",),
+    "transcripts": ("transcripts_files",),
+}
+"""Modules that add verbs to a noun: loaded behind its own, which cannot import what imports it."""
+
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_CODES = {"not_found": 3}
@@ -56,6 +65,8 @@ class LazyGroup(WithExamples, click.Group):
             return None
         module, attribute, _ = NOUNS[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), attribute)
+        for name in MORE_VERBS.get(cmd_name, ()):
+            importlib.import_module(f"clawstate.cli.{name}")
         return command
 
     def shell_complete(

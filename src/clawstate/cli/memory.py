@@ -260,6 +260,3 @@ def _stdin() -> str:
         return data.decode()
     except UnicodeDecodeError as error:
         raise click.UsageError(f"stdin is not UTF-8 (byte {error.start})") from error
-
-
-from clawstate.cli import memory_files  # noqa: E402, F401 - adds its verbs to the noun above

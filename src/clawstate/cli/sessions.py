@@ -225,6 +225,3 @@ def _full(entry: SessionEntry) -> Iterator[str]:
 
 def _moment(entry: SessionEntry) -> str:
     return to_iso(entry.updated_at) if entry.updated_at else "at an unknown time"
-
-
-from clawstate.cli import sessions_upkeep  # noqa: E402, F401 - adds its verbs to the noun above

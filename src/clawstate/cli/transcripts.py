@@ -227,6 +227,3 @@ def _given() -> list[Any]:
             hint = "give one JSON object a line"
             raise InvalidError(f"line {number}", problem, hint) from None
     return found
-
-
-from clawstate.cli import transcripts_files  # noqa: E402, F401 - adds its verbs to the noun above
