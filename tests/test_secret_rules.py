@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from clawstate.config.sensitive import literal_secrets, redacted
 from clawstate.config.service import Config
 from clawstate.files.paths import StatePaths
 from clawstate.secret_rules import is_secret, is_sensitive, without_secrets
+from clawstate.secrets.redaction import literal_secrets, redacted
 
 SENTINEL = "__OPENCLAW_REDACTED__"
 RANDOM = random.Random(7)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from clawstate.errors import InvalidError
@@ -13,6 +13,8 @@ M = TypeVar("M", bound=Mapping[Any, Any])
 V = TypeVar("V")
 
 _MOST = 1 << 62
+_HALF = "holds half a surrogate pair, which no file can hold"
+_HALF_HINT = "decode the bytes with errors='replace'"
 
 
 def require_text(name: str, value: object) -> str:
@@ -25,11 +27,7 @@ def require_text(name: str, value: object) -> str:
 def require_whole_text(name: str, value: object) -> str:
     """Return *value*, text that UTF-8 can hold; raises `InvalidError` for the argument *name*."""
     text = require_text(name, value)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        problem, hint = "holds half a surrogate pair", "decode the bytes with errors='replace'"
-        raise InvalidError(name, problem, hint) from None
+    require_whole(name, text)
     return text
 
 
@@ -78,3 +76,57 @@ def require_count(name: str, value: object) -> int:
     if not 0 <= value < _MOST:
         raise InvalidError(name, f"{value!r:.40} is out of range", "give 0 or more")
     return value
+
+
+def is_utf8(text: str) -> bool:
+    """Tell whether *text* can be written as UTF-8: it holds no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def require_whole(name: str, value: Any) -> None:
+    """
+    Refuse text that cannot be written as UTF-8, at any depth of *value*.
+
+    Raises `InvalidError` that tells where, as *name*, keys and indices, and never the text itself.
+    """
+    seen: set[int] = set()  # a value may hold itself, or one part in many places
+    rest: list[_Part] = [(None, name, value)]
+    while rest:
+        part = rest.pop()
+        each = part[2]
+        if isinstance(each, str):
+            if not each.isascii() and not is_utf8(each):
+                raise InvalidError(_where(part), _HALF, _HALF_HINT)
+        elif id(each) not in seen:
+            seen.add(id(each))
+            rest += _inside(part, each)
+
+
+_Part = tuple["_Part | None", str, Any]
+"""Where a part of a value lies: in which other part, and its step from there."""
+
+
+def _inside(part: _Part, value: Any) -> Iterator[_Part]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if isinstance(key, str) and not key.isascii() and not is_utf8(key):
+                raise InvalidError(_where(part), f"has a key that {_HALF}", _HALF_HINT)
+            if isinstance(item, str | dict | list | tuple):
+                yield part, f".{key}", item
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            if isinstance(item, str | dict | list | tuple):
+                yield part, f"[{index}]", item
+
+
+def _where(part: _Part) -> str:
+    steps: list[str] = []
+    up: _Part | None = part
+    while up is not None:
+        steps.append(up[1])
+        up = up[0]
+    return "".join(reversed(steps))

@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from clawstate.cli.main import run
-from clawstate.files.json5_text import parse_json5
+from clawstate.json5.parse import parse_json5
 
 SENTINEL = "__OPENCLAW_REDACTED__"
 SECRET = "sk-very-secret-indeed"

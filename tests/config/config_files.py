@@ -15,9 +15,9 @@ from clawstate.config.provenance import Origin, Piece, Trace
 from clawstate.config.reading import read_layer
 from clawstate.config.sources import FileRead, Source
 from clawstate.errors import ConfigError, StateError
-from clawstate.files.json5_text import parse_document
 from clawstate.files.paths import StatePaths
 from clawstate.files.stamps import stamp_of
+from clawstate.json5.parse import parse_document
 
 CANARY = "sk-canary-4be1"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from clawstate.config.schema.quantities import DURATION, SIZE
 from clawstate.config.schema.root import json_schema
 from clawstate.config.schema.storage import KEY, STORE
+from clawstate.quantities import DURATION, SIZE
 
 Path = tuple[str | int, ...]
 

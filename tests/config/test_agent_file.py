@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from config_files import CANARY
 
-from clawstate.config.key_path import set_at
-from clawstate.config.path_grammar import parse_key_path
 from clawstate.config.service import Config
 from clawstate.errors import ConfigError, ConflictError, CorruptWarning, NotFoundError
 from clawstate.files.atomic import write_atomic
 from clawstate.files.paths import StatePaths
+from clawstate.json5.key_path import set_at
+from clawstate.json5.path_grammar import parse_key_path
 
 PATIENCE = 60.0  # seconds until a silent watch counts as stuck
 TEXT = "{\n  // faster\n  gateway: {port: 2}, // mine\n}\n"

@@ -17,9 +17,9 @@ from clawstate.config.loading import Loaded, load
 from clawstate.config.planning import plan_set
 from clawstate.config.service import Config
 from clawstate.config.writing import Planned, Writer
-from clawstate.files.json5_text import parse_json5
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import StatePaths
+from clawstate.json5.parse import parse_json5
 from clawstate.testing.forked import Child, forked_late
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"

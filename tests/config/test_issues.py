@@ -15,7 +15,7 @@ from clawstate.config.schema.mistakes import data_path
 from clawstate.config.schema.places import Places
 from clawstate.config.schema.root import json_schema
 from clawstate.config.schema.wording import expectation
-from clawstate.files.json5_text import parse_document, parse_json5, place_of
+from clawstate.json5.parse import parse_document, parse_json5, place_of
 
 NEWER = "a newer OpenClaw may know it"
 PATH = Path("openclaw.json")

@@ -15,8 +15,8 @@ from clawstate.config.loading import load
 from clawstate.config.service import Config
 from clawstate.errors import ConfigError, CorruptError, CorruptWarning, NotFoundError
 from clawstate.files.atomic import write_atomic
-from clawstate.files.json5_text import parse_json5
 from clawstate.files.paths import StatePaths
+from clawstate.json5.parse import parse_json5
 from clawstate.openclaw.accepted import accepted
 
 TEXT = """// the operator's

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from setting_samples import samples
 
-from clawstate.config.key_path import format_key_path, get_at, set_at
 from clawstate.config.own_settings import DIFFERENT, OWN, is_own
+from clawstate.json5.key_path import format_key_path, get_at, set_at
 from clawstate.openclaw.accepted import VERSIONS, Problem, accepted
 
 every_version = pytest.mark.parametrize("version", VERSIONS.values())

@@ -13,10 +13,10 @@ from schema_walk import Spot, arms, spots
 from clawstate.clock import to_ms
 from clawstate.config.issues import check
 from clawstate.config.own_settings import OWN
-from clawstate.config.schema.quantities import duration_seconds, size_bytes
 from clawstate.config.schema.root import Config, defaults, json_schema
 from clawstate.errors import InvalidError
-from clawstate.files.json5_text import parse_document, parse_json5
+from clawstate.json5.parse import parse_document, parse_json5
+from clawstate.quantities import duration_seconds, size_bytes
 
 SCHEMA = json_schema()
 EDITOR = Draft202012Validator(SCHEMA)
@@ -205,8 +205,8 @@ def test_defaults_are_sound() -> None:
 def test_schema_is_loaded_with_the_first_check() -> None:
     """Neither the package nor what reads and redacts a configuration loads pydantic."""
     program = (
-        "import sys, clawstate, clawstate.config.issues, clawstate.config.sensitive\n"
-        "import clawstate.config.schema.quantities\n"
+        "import sys, clawstate, clawstate.config.issues, clawstate.secrets.redaction\n"
+        "import clawstate.quantities\n"
         "sys.exit('pydantic' in sys.modules)"
     )
 

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_configs import SOUND
 
-from clawstate.config.sensitive import (
+from clawstate.errors import InvalidError
+from clawstate.json5.parse import parse_json5
+from clawstate.secrets.redaction import (
     SENTINEL,
     is_secret_reference,
     is_sensitive,
@@ -16,8 +18,6 @@ from clawstate.config.sensitive import (
     redacted,
     restored,
 )
-from clawstate.errors import InvalidError
-from clawstate.files.json5_text import parse_json5
 
 REFERENCE = {"source": "env", "provider": "default", "id": "OPENAI_API_KEY"}
 KEYS = st.sampled_from(

@@ -11,7 +11,6 @@ import pytest
 from config_files import CANARY
 
 from clawstate.config.backups import backup_paths
-from clawstate.config.key_path import format_key_path
 from clawstate.config.service import Config
 from clawstate.errors import (
     ConfigError,
@@ -25,6 +24,7 @@ from clawstate.errors import (
 from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import StatePaths
+from clawstate.json5.key_path import format_key_path
 from clawstate.testing.forked import in_threads
 from manual_clock import ManualClock
 

@@ -13,10 +13,10 @@ import pytest
 from openclaw_package import SQLITE, AbsentError, OpenClaw, find
 
 from clawstate.config.issues import check
-from clawstate.config.key_path import format_key_path, get_at, set_at
 from clawstate.config.service import Config
 from clawstate.errors import StateError
 from clawstate.files.paths import StatePaths
+from clawstate.json5.key_path import format_key_path, get_at, set_at
 from clawstate.openclaw.accepted import VERSIONS
 from clawstate.openclaw.owner import Era
 

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from clawstate.cli.printing import inline
-from clawstate.config.sensitive import is_secret_reference
 from clawstate.errors import InvalidError
+from clawstate.secrets.redaction import is_secret_reference
 
 _MEMBERS = {"api_key": ("key", "keyRef"), "token": ("token", "tokenRef")}
 _PROMPTS = {"api_key": "API key", "token": "token", "oauth": "tokens as JSON"}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from clawstate.cli.output import Output
     from clawstate.config.history import Change
-    from clawstate.config.path_grammar import KeyPath
+    from clawstate.json5.path_grammar import KeyPath
 
 _NEGATIVE = re.compile(r"-(?:[\d.]|Infinity).*")
 
@@ -117,7 +117,7 @@ def set_(
     Give a secret with --stdin, or leave VALUE out to be asked for it: arguments stand in the
     history of the shell.
     """
-    from clawstate.config.path_grammar import parse_key_path  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.json5.path_grammar import parse_key_path  # noqa: PLC0415 - see `NOUNS`
 
     if as_text and strict_json:
         raise click.UsageError("choose --string or --strict-json")
@@ -223,7 +223,7 @@ def _given(path: str, value: str | None, *, piped: bool) -> str:
 
 def _meant(text: str, *, strict: bool) -> Any:
     from clawstate.errors import CorruptError  # noqa: PLC0415 - see `NOUNS`
-    from clawstate.files.json5_text import parse_json5  # noqa: PLC0415
+    from clawstate.json5.parse import parse_json5  # noqa: PLC0415
 
     try:
         return parse_json5(text, path=Path("VALUE"))
@@ -239,8 +239,8 @@ def _is_private(file: Path) -> bool:
 
 def _require_no_secret(steps: KeyPath, value: Any) -> None:
     """Refuse a secret among the arguments: they stand in the history and the list of processes."""
-    from clawstate.config.path_grammar import format_key_path  # noqa: PLC0415 - see `NOUNS`
-    from clawstate.config.sensitive import literal_secrets  # noqa: PLC0415
+    from clawstate.json5.path_grammar import format_key_path  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.secrets.redaction import literal_secrets  # noqa: PLC0415
 
     for step in reversed(steps):
         value = {step: value} if isinstance(step, str) else [value]
@@ -254,8 +254,8 @@ def _require_no_secret(steps: KeyPath, value: Any) -> None:
 
 def _warn_of_unknown(session: Session, paths: Sequence[str]) -> None:
     """Say what `validate` says of a key that was set, or of what is below it: nobody knows it."""
-    from clawstate.config.path_grammar import format_key_path, parse_key_path  # noqa: PLC0415 - see `NOUNS`
     from clawstate.errors import StateError  # noqa: PLC0415
+    from clawstate.json5.path_grammar import format_key_path, parse_key_path  # noqa: PLC0415 - see `NOUNS`
 
     with suppress(StateError):  # what is wrong with the rest is told by `validate`
         steps = {parse_key_path(path) for path in paths}

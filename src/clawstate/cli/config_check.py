@@ -19,9 +19,9 @@ from clawstate.errors import ConfigError, CorruptError, InvalidError, LimitError
 if TYPE_CHECKING:
     from clawstate.cli.config_excerpt import Excerpts
     from clawstate.config.issues import Issue
-    from clawstate.config.path_grammar import KeyPath
     from clawstate.config.schema.places import Places
     from clawstate.config.service import Config
+    from clawstate.json5.path_grammar import KeyPath
 
 _COLOURS = {"error": "red", "warning": "yellow"}
 _PLACE = re.compile(r" \(line (\d+), column (\d+)\)")
@@ -65,7 +65,7 @@ def issue_lines(issues: Iterable[Issue], text: str, *, file: Path) -> Iterator[s
     Those of other files have their place instead, as editors and terminals open it.
     """
     from clawstate.cli.config_excerpt import Excerpts  # noqa: PLC0415 - only if there is one
-    from clawstate.config.path_grammar import format_key_path  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.json5.path_grammar import format_key_path  # noqa: PLC0415 - see `NOUNS`
 
     excerpts, places = Excerpts(text), _places(text)
     for issue in issues:
@@ -117,7 +117,7 @@ def _issues(settings: Config, agent: str | None) -> tuple[Issue, ...]:
 
 
 def _key_path(name: str) -> KeyPath:
-    from clawstate.config.path_grammar import parse_key_path  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.json5.path_grammar import parse_key_path  # noqa: PLC0415 - see `NOUNS`
 
     try:
         return () if name.startswith("/") else parse_key_path(name)
@@ -127,7 +127,7 @@ def _key_path(name: str) -> KeyPath:
 
 def _places(text: str) -> Places | None:
     from clawstate.config.schema.places import Places  # noqa: PLC0415 - see `NOUNS`
-    from clawstate.files.json5_text import parse_document  # noqa: PLC0415
+    from clawstate.json5.parse import parse_document  # noqa: PLC0415
 
     try:
         return Places(parse_document(text, path=Path("text")), text)
@@ -148,7 +148,7 @@ def _place(issue: Issue) -> str:
 
 
 def _document(issue: Issue, file: Path) -> dict[str, Any]:
-    from clawstate.config.path_grammar import format_key_path  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.json5.path_grammar import format_key_path  # noqa: PLC0415 - see `NOUNS`
 
     return {
         "path": format_key_path(issue.path),

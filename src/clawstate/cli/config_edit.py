@@ -115,7 +115,7 @@ def _edited(save: _Save, output: Output, command: list[str], edit: _Edit) -> Cha
 
 def _refusal(error: InvalidError | CorruptError, issue: Issue, edit: _Edit) -> StateError:
     """Return *error* as one of the copy, which is where it can be mended."""
-    from clawstate.config.path_grammar import format_key_path  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.json5.path_grammar import format_key_path  # noqa: PLC0415 - see `NOUNS`
 
     place = "" if issue.line is None else f" (line {issue.line}, column {issue.column})"
     name = f"{format_key_path(issue.path)}: " if issue.path else ""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 if TYPE_CHECKING:
-    from clawstate.config.schema.quantities import DurationUnit
+    from clawstate.quantities import DurationUnit
 
 _DAY = 86_400
 _LONGEST = 1000 * 31_557_600
@@ -140,8 +140,8 @@ class Moment(click.ParamType[float]):
 
 def _seconds(text: str, bare: DurationUnit) -> float | None:
     """Return the seconds of a length of time, in the grammar that the configuration has, too."""
-    from clawstate.config.schema.quantities import duration_seconds  # noqa: PLC0415 - see `NOUNS`
     from clawstate.errors import InvalidError  # noqa: PLC0415
+    from clawstate.quantities import duration_seconds  # noqa: PLC0415 - see `NOUNS`
 
     try:
         return duration_seconds(text, unit=bare)
@@ -156,8 +156,8 @@ class Size(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the bytes that *value* means."""
-        from clawstate.config.schema.quantities import size_bytes  # noqa: PLC0415 - see `NOUNS`
         from clawstate.errors import InvalidError  # noqa: PLC0415
+        from clawstate.quantities import size_bytes  # noqa: PLC0415 - see `NOUNS`
 
         try:
             return size_bytes(value)

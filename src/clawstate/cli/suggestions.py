@@ -66,7 +66,7 @@ def _agents(state: State, agent: str | None) -> Iterable[str]:  # noqa: ARG001 -
 
 
 def _config_paths(state: State, agent: str | None) -> Iterable[str]:  # noqa: ARG001
-    from clawstate.config.path_grammar import format_key_path  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.json5.path_grammar import format_key_path  # noqa: PLC0415 - see `NOUNS`
 
     pending: list[tuple[tuple[str | int, ...], object]] = [((), state.config.redacted())]
     while pending:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from clawstate.config.key_path import place_in
-from clawstate.config.path_grammar import KeyPath, WrittenPath, format_key_path
 from clawstate.errors import InvalidError
+from clawstate.json5.key_path import place_in
+from clawstate.json5.path_grammar import KeyPath, WrittenPath, format_key_path
 
 _SECTIONS = """
 $schema meta auth gateway session state memory agents plugins secrets env commands messages

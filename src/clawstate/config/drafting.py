@@ -11,17 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from clawstate.config.adoption import Excerpt, adopt_text
-from clawstate.config.comments import comments_in
 from clawstate.config.includes import Layer, include_all
-from clawstate.config.key_path import KeyPath, format_key_path, get_at, set_at, unset_at
-from clawstate.config.patch import set_text, unset_text
 from clawstate.config.provenance import Origin, Trace
 from clawstate.config.sources import Source, met
 from clawstate.config.survey import INCLUDE
 from clawstate.config.writing import Rewrite
 from clawstate.errors import ConfigError, InvalidError, NotFoundError
-from clawstate.files.json5_text import parse_document
+from clawstate.json5.comments import comments_in
+from clawstate.json5.key_path import KeyPath, format_key_path, get_at, set_at, unset_at
+from clawstate.json5.parse import parse_document
+from clawstate.json5.patch import set_text, unset_text
+from clawstate.json5.transfer import Excerpt, adopt_text
 
 _Edit = Callable[[str, Path], str]
 

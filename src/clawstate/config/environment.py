@@ -20,7 +20,7 @@ from clawstate.config.notices import Notice
 from clawstate.config.sources import FileRead, met, read_file
 from clawstate.config.substitution import substitute_text
 from clawstate.errors import InvalidError, LimitError, NotFoundError, UnavailableError
-from clawstate.files.json5_text import Place
+from clawstate.json5.parse import Place
 
 MAX_DOTENV_BYTES = 1 << 20
 """No `.env` file that is read is larger."""

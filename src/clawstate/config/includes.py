@@ -16,12 +16,12 @@ from typing import Any
 from clawstate.config.containment import Containment, led_by, refused
 from clawstate.config.merging import joined
 from clawstate.config.notices import Notice, pointed
-from clawstate.config.path_grammar import KeyPath
 from clawstate.config.provenance import Origin, Piece, Provenance, Trace
 from clawstate.config.sources import FileRead, Source, parsed_source
 from clawstate.config.survey import INCLUDE, Survey, survey
 from clawstate.errors import ConfigError, CorruptError
-from clawstate.files.json5_text import Node
+from clawstate.json5.parse import Node
+from clawstate.json5.path_grammar import KeyPath
 
 MAX_INCLUDE_DEPTH = 10
 """So many files may include one another in a row."""

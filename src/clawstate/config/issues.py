@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from clawstate.config.own_settings import OWN
-from clawstate.config.path_grammar import KeyPath, format_key_path
-from clawstate.files.json5_text import Node, Place
 from clawstate.interrupts import load_modules
+from clawstate.json5.parse import Node, Place
+from clawstate.json5.path_grammar import KeyPath, format_key_path
 from clawstate.openclaw.accepted import Accepted, Problem, Refusal
 
 if TYPE_CHECKING:

@@ -11,15 +11,15 @@ from clawstate.config.includes import Layer
 from clawstate.config.issues import Issue, Spot, check, check_agent
 from clawstate.config.loading import Loaded
 from clawstate.config.notices import Notice
-from clawstate.config.path_grammar import KeyPath
 from clawstate.config.schema.places import Places
 from clawstate.config.sources import Source
 from clawstate.config.stacking import Stacked
 from clawstate.config.substitution import Missing
 from clawstate.config.unsupported import Unsupported, unsupported
 from clawstate.errors import ConfigError, CorruptError, StateError
-from clawstate.files.json5_text import Place
 from clawstate.files.paths import is_agent_id, normalise_agent_id
+from clawstate.json5.parse import Place
+from clawstate.json5.path_grammar import KeyPath
 from clawstate.openclaw.accepted import Accepted
 
 _PLACE = re.compile(r" \(line (?P<line>\d+), column (?P<column>\d+)\)")

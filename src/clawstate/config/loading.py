@@ -23,7 +23,6 @@ from clawstate.config.normalising import normalise_paths
 from clawstate.config.notices import Notice
 from clawstate.config.overrides import resolve_agent
 from clawstate.config.own_file import read_own
-from clawstate.config.path_grammar import KeyPath
 from clawstate.config.reading import read_layer
 from clawstate.config.sources import FileRead
 from clawstate.config.stacking import Stacked, layers_of
@@ -32,9 +31,10 @@ from clawstate.config.trust import require_closed
 from clawstate.config.unresolved import Unresolved
 from clawstate.errors import ConfigError
 from clawstate.files.paths import StatePaths
+from clawstate.json5.path_grammar import KeyPath
 
 if TYPE_CHECKING:
-    from clawstate.config.secret_refs import SecretRef
+    from clawstate.secrets.references import SecretRef
 
 _MOST_NAMED = 5  # missing variables in one error; the place of each costs a look at the text
 

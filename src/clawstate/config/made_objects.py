@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from clawstate.config.history import Change, FileChange, History
-from clawstate.config.path_grammar import KeyPath, parse_key_path
 from clawstate.errors import StateError
-from clawstate.files.json5_text import parse_json5
+from clawstate.json5.parse import parse_json5
+from clawstate.json5.path_grammar import KeyPath, parse_key_path
 
 
 class MadeObjects:

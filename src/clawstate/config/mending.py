@@ -15,8 +15,8 @@ from clawstate.config.reading import MAX_CONFIG_BYTES, read_layer
 from clawstate.config.sources import Source, read_file
 from clawstate.config.substitution import substitute
 from clawstate.errors import ConfigError, CorruptError
-from clawstate.files.json5_text import parse_document
 from clawstate.files.paths import StatePaths
+from clawstate.json5.parse import parse_document
 
 
 def load_broken(

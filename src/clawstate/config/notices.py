@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from clawstate.files.json5_text import Place
+from clawstate.json5.parse import Place
 
 
 @dataclass(frozen=True, slots=True)

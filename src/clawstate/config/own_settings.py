@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from clawstate.config.path_grammar import KeyPath
+from clawstate.json5.path_grammar import KeyPath
 
 OWN: Mapping[KeyPath, str] = {
     ("state",): "the engine of the records, and the encryption of credentials",

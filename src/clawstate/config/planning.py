@@ -12,17 +12,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from clawstate.arguments import require_whole
 from clawstate.config.dotted_names import reading_for_edit
 from clawstate.config.drafting import Draft, Made, require_part
-from clawstate.config.key_path import KeyPath, format_key_path, get_at, set_at, unset_at
 from clawstate.config.loading import Loaded
 from clawstate.config.merging import override
-from clawstate.config.path_grammar import WrittenPath
-from clawstate.config.plain_value import require_plain, same
 from clawstate.config.separating import Refused, moved_apart, shares_of
 from clawstate.config.writing import Planned
 from clawstate.errors import ConfigError, InvalidError, NotFoundError, StateError
-from clawstate.files.whole_text import require_whole
+from clawstate.json5.key_path import KeyPath, format_key_path, get_at, set_at, unset_at
+from clawstate.json5.path_grammar import WrittenPath
+from clawstate.json5.plain_value import require_plain, same
 
 Move = Callable[[Draft, Draft], None]
 """Changes the two drafts, of `openclaw.json` and of the overlay."""

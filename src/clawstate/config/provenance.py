@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from clawstate.config.notices import pointed
-from clawstate.config.path_grammar import KeyPath
 from clawstate.config.sources import Source
-from clawstate.files.json5_text import Node, Place, place_of
+from clawstate.json5.parse import Node, Place, place_of
+from clawstate.json5.path_grammar import KeyPath
 
 
 @dataclass(frozen=True, slots=True, eq=False)

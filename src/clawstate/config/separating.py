@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from clawstate.config.drafting import Draft
-from clawstate.config.key_path import KeyPath, format_key_path, get_at, set_at, unset_at
 from clawstate.config.loading import Loaded
 from clawstate.config.merging import override
 from clawstate.config.own_settings import is_own
 from clawstate.config.substitution import substitute
 from clawstate.errors import ConfigError, InvalidError, NotFoundError
+from clawstate.json5.key_path import KeyPath, format_key_path, get_at, set_at, unset_at
 from clawstate.openclaw.accepted import Accepted, Problem, Refusal
 
 _MOST_ROUNDS = 8

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from clawstate.arguments import require_callable, require_count, require_whole_text
 from clawstate.clock import Clock, system_clock
 from clawstate.config.history import Change, History
-from clawstate.config.key_path import format_key_path
 from clawstate.config.loading import load
 from clawstate.config.location import agents_with_files, find_config, overlay_of
-from clawstate.config.sensitive import redacted
 from clawstate.config.view import View, copied, written
 from clawstate.config.views import Views
 from clawstate.config.watching import Listener, Watcher
@@ -24,7 +22,9 @@ from clawstate.errors import (
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import normalise_agent_id, require_agent_id
 from clawstate.interrupts import Mutex, load_modules
+from clawstate.json5.key_path import format_key_path
 from clawstate.openclaw.owner import Owner, find_owner
+from clawstate.secrets.redaction import redacted
 
 if TYPE_CHECKING:
     from clawstate.config.editing import Editor
@@ -125,7 +125,7 @@ class Config:
         Raises `NotFoundError`, `ConfigError`, `UnavailableError`, `MissingExtraError`; no error
         holds a secret.
         """
-        from clawstate.config.secret_refs import SecretResolver  # noqa: PLC0415 - rarely needed
+        from clawstate.secrets.references import SecretResolver  # noqa: PLC0415 - rarely needed
 
         view = self.view()
         loaded, found = view.loaded, view.require(path)

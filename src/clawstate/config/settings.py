@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from clawstate.config.schema.quantities import duration_seconds, size_bytes
 from clawstate.errors import ConfigError, InvalidError
+from clawstate.quantities import duration_seconds, size_bytes
 
 if TYPE_CHECKING:
     from clawstate.config.view import View

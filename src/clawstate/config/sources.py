@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clawstate.errors import UnavailableError
-from clawstate.files.json5_text import Node, parse_document, parse_json5
 from clawstate.files.json_text import require_utf8
 from clawstate.files.refusals import translated
 from clawstate.files.stamps import Stamp, read_stamped
+from clawstate.json5.parse import Node, parse_document, parse_json5
 
 _REREADS = 8  # of a file that is being replaced just now
 

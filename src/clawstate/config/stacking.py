@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from clawstate.config.includes import Layer
-from clawstate.config.path_grammar import KeyPath
 from clawstate.config.provenance import Trace
+from clawstate.json5.path_grammar import KeyPath
 
 
 def layers_of(config: Layer, overlay: Layer, own: Layer | None) -> tuple[Layer, ...]:

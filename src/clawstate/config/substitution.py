@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from clawstate.config.path_grammar import KeyPath, format_key_path
 from clawstate.config.provenance import Origin, Traces
+from clawstate.json5.path_grammar import KeyPath, format_key_path
 
 _REFERENCE = re.compile(r"\$(?P<escape>\$?)\{(?P<name>[A-Z_][A-Z0-9_]*)\}")
 

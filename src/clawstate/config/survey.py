@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from clawstate.config.notices import Notice
 from clawstate.config.sources import Source
-from clawstate.files.json5_text import Node, place_of
+from clawstate.json5.parse import Node, place_of
 
 INCLUDE = "$include"
 """The key whose value names the files to include."""

@@ -6,11 +6,11 @@ import difflib
 from collections.abc import Iterator
 from pathlib import Path
 
-from clawstate.config.key_path import KeyPath
-from clawstate.config.sensitive import SENTINEL, literal_secrets
 from clawstate.errors import CorruptError
-from clawstate.files.json5_text import Node, parse_document
+from clawstate.json5.key_path import KeyPath
+from clawstate.json5.parse import Node, parse_document
 from clawstate.secret_rules import without_secrets
+from clawstate.secrets.redaction import SENTINEL, literal_secrets
 
 _HIDDEN = "(a text that is not JSON5, and is not shown)\n"
 

@@ -11,10 +11,10 @@ import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from clawstate.config.key_path import place_in
-from clawstate.config.path_grammar import KeyPath, format_key_path
 from clawstate.config.substitution import Missing
 from clawstate.errors import ConfigError, UnresolvedWarning
+from clawstate.json5.key_path import place_in
+from clawstate.json5.path_grammar import KeyPath, format_key_path
 
 _MOST_NAMED = 5  # in one sentence; the place of each costs a look at the text
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from clawstate.config.path_grammar import KeyPath, format_key_path
 from clawstate.config.settings import MEMORY_TYPE, STORE
 from clawstate.errors import ConfigError
+from clawstate.json5.path_grammar import KeyPath, format_key_path
 
 Part = Literal["memory", "records", "sessions"]
 

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from clawstate.config.dotted_names import reading_for_edit, reading_of
-from clawstate.config.key_path import get_at, set_at, unset_at
-from clawstate.config.path_grammar import parse_written
 from clawstate.config.service import Config
 from clawstate.errors import NotFoundError
 from clawstate.files.paths import StatePaths, as_directory, resolve_state_dir
+from clawstate.json5.key_path import get_at, set_at, unset_at
+from clawstate.json5.path_grammar import parse_written
 
 
 def resolve_config(

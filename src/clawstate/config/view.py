@@ -9,13 +9,13 @@ from typing import Any
 
 from clawstate.arguments import require_text
 from clawstate.config.dotted_names import reading_of
-from clawstate.config.key_path import get_at
 from clawstate.config.loading import Loaded
-from clawstate.config.path_grammar import KeyPath, WrittenPath, parse_written
 from clawstate.config.settings import default_tree
 from clawstate.errors import ConfigError, NotFoundError
 from clawstate.files.stamps import Stamp
 from clawstate.files.unchanged import Numbers, is_settled
+from clawstate.json5.key_path import get_at
+from clawstate.json5.path_grammar import KeyPath, WrittenPath, parse_written
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 _ABSENT = object()

@@ -22,7 +22,6 @@ from clawstate.config.backups import rotate_backups
 from clawstate.config.guards import odd_changes, require_sane
 from clawstate.config.history import Change, History, program
 from clawstate.config.loading import Loaded
-from clawstate.config.sensitive import literal_secrets
 from clawstate.config.sources import Source
 from clawstate.errors import ConfigError, LockLostError, StateError, UnavailableError
 from clawstate.files.atomic import sweep_temporaries, write_atomic
@@ -32,6 +31,7 @@ from clawstate.files.refusals import translated
 from clawstate.files.regular import read_regular
 from clawstate.files.stamps import stamp_of
 from clawstate.openclaw.accepted import Accepted
+from clawstate.secrets.redaction import literal_secrets
 
 _ATTEMPTS = 100
 _LIMIT = 16 << 20  # bytes: more than any file that was read

@@ -10,12 +10,12 @@ from typing import Any
 
 from clawstate.config.backups import backup_paths
 from clawstate.config.history import HISTORY
-from clawstate.config.sensitive import literal_secrets
 from clawstate.config.trust import OTHERS_WRITE
 from clawstate.doctor.deciding import is_ours, open_parents, open_settings, parent_remedy
 from clawstate.doctor.modes import OTHERS, WideMode
 from clawstate.errors import StateError
 from clawstate.health import Finding
+from clawstate.secrets.redaction import literal_secrets
 from clawstate.state import State
 
 

@@ -309,3 +309,12 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def is_utf16(start: bytes) -> bool:
+    """Tell whether a file of text that begins with *start* is UTF-16, with or without a mark."""
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return True
+    # Text of JSON begins with ASCII: one byte of each pair is zero then.
+    pair = start[:2]
+    return len(start) >= 4 and pair.count(0) == 1 and start[:4:2].count(0) in {0, 2}

@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias, cast
 
+from clawstate.arguments import is_utf8
 from clawstate.clock import from_iso, from_ms, is_moment
 from clawstate.errors import InvalidError
 from clawstate.files.damaged_line import split_damaged
-from clawstate.files.whole_text import is_utf8
 from clawstate.importers.lines import Line
 from clawstate.importers.passages import Json
 

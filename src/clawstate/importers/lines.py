@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 from clawstate.errors import InvalidError
-from clawstate.files.whole_text import is_utf16
+from clawstate.files.json_text import is_utf16
 from clawstate.importers.passages import Problem
 
 LONGEST_LINE = 16 * 1024 * 1024

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
+from clawstate.arguments import require_whole
 from clawstate.clock import from_ms, is_moment, to_ms
 from clawstate.errors import InvalidError
-from clawstate.files.whole_text import require_whole
 from clawstate.memory.records import MemoryRecord, new_id
 
 MAX_TEXT = 1_000_000

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from clawstate.errors import StateError
-from clawstate.files.json5_text import parse_json5
 from clawstate.files.regular import read_regular
+from clawstate.json5.parse import parse_json5
 from clawstate.openclaw.gateway import running_gateway
 from clawstate.openclaw.owner import Era, Owner
 from clawstate.openclaw.places import state_database

@@ -27,7 +27,6 @@ from clawstate.errors import (
     VersionError,
 )
 from clawstate.files.atomic import make_private_dir, sweep_temporaries, write_atomic
-from clawstate.files.json5_text import parse_json5
 from clawstate.files.json_text import (
     Texts,
     dump_pretty,
@@ -38,6 +37,7 @@ from clawstate.files.json_text import (
 from clawstate.files.place import disk_of, require_disk
 from clawstate.files.refusals import translated
 from clawstate.files.stamps import Stamp, read_stamped, stamp_of
+from clawstate.json5.parse import parse_json5
 from clawstate.records.contract import Json, Revision, Shape, Versioned
 from clawstate.records.last_good import copied_at, keep_copy, read_copy
 from clawstate.records.rules import is_key

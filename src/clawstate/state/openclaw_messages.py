@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clawstate.errors import StateError
+from clawstate.files.json_text import is_utf16
 from clawstate.files.regular import regular_stream
-from clawstate.files.whole_text import is_utf16
 from clawstate.openclaw.owner import Era
 from clawstate.stores.sessions.entry import is_session_id
 from clawstate.stores.sessions.transcript_names import TOPIC, session_of_name

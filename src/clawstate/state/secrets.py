@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from clawstate.config.secret_refs import SecretResolver, parse_reference
 from clawstate.config.settings import ENCRYPTION_KEY, ENCRYPTION_PASSPHRASE
 from clawstate.errors import InvalidError, StateError
 from clawstate.records.last_good import keep_copy
 from clawstate.sealing.sealer import FieldOpener, FieldSealer
 from clawstate.sealing.vault import Vault
+from clawstate.secrets.references import SecretResolver, parse_reference
 
 if TYPE_CHECKING:
     from clawstate.config.service import Config

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from clawstate.config.key_path import get_at, parse_key_path
 from clawstate.config.settings import ENCRYPTION_KEY
 from clawstate.errors import ConfigError, NotFoundError
+from clawstate.json5.key_path import get_at, parse_key_path
 from clawstate.openclaw.owner import Era
 from clawstate.state.engines import FILE, SQLITE
 from clawstate.state.left_behind import WORDS, elsewhere, left_behind

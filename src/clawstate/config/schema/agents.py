@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag
 
-from clawstate.config.schema.document import (
+from clawstate.config.schema.memory_search import MemorySearch
+from clawstate.documents import (
     BY_SHAPE,
     OBJECT,
     VALUE,
@@ -19,7 +20,6 @@ from clawstate.config.schema.document import (
     Positive,
     Text,
 )
-from clawstate.config.schema.memory_search import MemorySearch
 
 
 class ModelChoice(Document):

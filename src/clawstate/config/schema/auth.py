@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag
 
-from clawstate.config.schema.document import (
+from clawstate.documents import (
     BY_SHAPE,
     LIST,
     OBJECT,

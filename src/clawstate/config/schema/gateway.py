@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from clawstate.config.schema.document import (
+from clawstate.documents import (
     Count,
     Document,
     Maybe,
@@ -15,7 +15,7 @@ from clawstate.config.schema.document import (
     Port,
     Text,
 )
-from clawstate.config.schema.secrets import Secret
+from clawstate.secrets.schema import Secret
 
 
 class RateLimit(Document):

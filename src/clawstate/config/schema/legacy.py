@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clawstate.config.path_grammar import KeyPath
+from clawstate.json5.path_grammar import KeyPath
 
 _CHANNELS = ("whatsapp", "telegram", "discord", "slack", "signal", "imessage", "msteams", "irc")
 _ROUTING = {

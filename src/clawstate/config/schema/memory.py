@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from clawstate.config.schema.document import WHOLE, Document, Maybe, Object, Positive, Text
-from clawstate.config.schema.secrets import Secret
 from clawstate.config.settings import default_of
+from clawstate.documents import WHOLE, Document, Maybe, Object, Positive, Text
+from clawstate.secrets.schema import Secret
 
 
 class MemoryVector(Document):

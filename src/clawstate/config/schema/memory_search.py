@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from clawstate.config.schema.document import Count, Document, Maybe, Positive, Share
-from clawstate.config.schema.secrets import Secret
+from clawstate.documents import Count, Document, Maybe, Positive, Share
+from clawstate.secrets.schema import Secret
 
 
 class Batch(Document):

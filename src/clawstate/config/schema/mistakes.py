@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from clawstate.config.path_grammar import KeyPath
 from clawstate.config.schema.wording import Mistake, expectation
+from clawstate.json5.path_grammar import KeyPath
 
 _SOURCE = "source"
 _QUOTED = re.compile("'<?([^'<>]*)>?'")

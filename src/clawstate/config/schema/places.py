@@ -6,8 +6,8 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from clawstate.config.path_grammar import KeyPath
-from clawstate.files.json5_text import Item, Node, Place
+from clawstate.json5.parse import Item, Node, Place
+from clawstate.json5.path_grammar import KeyPath
 
 _LINE_END = re.compile(r"\r\n?|\n")
 _BOM = "\ufeff"

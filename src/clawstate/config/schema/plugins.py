@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from clawstate.config.schema.document import Document, Maybe, Object
 from clawstate.config.schema.memory import MemoryConfig
+from clawstate.documents import Document, Maybe, Object
 
 
 class PluginEntry(Document):

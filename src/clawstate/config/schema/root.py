@@ -10,14 +10,14 @@ from pydantic_core import core_schema
 
 from clawstate.config.schema.agents import Agents
 from clawstate.config.schema.auth import Auth
-from clawstate.config.schema.document import Document, Maybe, Object
 from clawstate.config.schema.gateway import Gateway
 from clawstate.config.schema.memory import MemorySection
 from clawstate.config.schema.plugins import Plugins
-from clawstate.config.schema.secrets import Secrets
 from clawstate.config.schema.service import Commands, Environment, Logging, Messages, Meta
 from clawstate.config.schema.session import Session
 from clawstate.config.schema.storage import Caches, Locks, Pairing, StateSection
+from clawstate.documents import Document, Maybe, Object
+from clawstate.secrets.schema import Secrets
 
 
 class Config(Document):

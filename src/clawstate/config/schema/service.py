@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from clawstate.config.schema.document import (
+from clawstate.documents import (
     WHOLE,
     Count,
     Document,
@@ -15,7 +15,7 @@ from clawstate.config.schema.document import (
     Positive,
     Text,
 )
-from clawstate.config.schema.secrets import Secret
+from clawstate.secrets.schema import Secret
 
 LogLevel = Literal["silent", "fatal", "error", "warn", "info", "debug", "trace"]
 OnOrAuto = bool | Literal["auto"]

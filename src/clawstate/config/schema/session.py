@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from clawstate.config.schema.document import (
+from clawstate.config.settings import default_of
+from clawstate.documents import (
     WHOLE,
     Count,
     Document,
@@ -18,7 +19,6 @@ from clawstate.config.schema.document import (
     Size,
     Text,
 )
-from clawstate.config.settings import default_of
 
 Policy = Literal["allow", "deny"]
 

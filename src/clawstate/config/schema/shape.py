@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 from pydantic import BaseModel
 
-from clawstate.config.path_grammar import KeyPath
+from clawstate.json5.path_grammar import KeyPath
 
 
 class UnknownKey(NamedTuple):

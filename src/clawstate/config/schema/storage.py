@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from clawstate.config.schema.document import (
+from clawstate.config.settings import default_of
+from clawstate.documents import (
     AboveZero,
     Count,
     Document,
@@ -17,8 +18,7 @@ from clawstate.config.schema.document import (
     Positive,
     Text,
 )
-from clawstate.config.schema.secrets import Reference
-from clawstate.config.settings import default_of
+from clawstate.secrets.schema import Reference
 
 KEY = r"^(off|keyring|file|file:(/|~/).+|passphrase)$"
 STORE = r"^(file|sqlite|postgres(ql)?://\S+)$"

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from clawstate.config.path_grammar import KeyPath
-from clawstate.config.schema.document import LIST, OBJECT, REFUSED, VALUE
+from clawstate.documents import LIST, OBJECT, REFUSED, VALUE
+from clawstate.json5.path_grammar import KeyPath
 
 Context = Mapping[str, Any]
 

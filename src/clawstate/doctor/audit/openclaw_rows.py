@@ -8,14 +8,14 @@ from pathlib import Path
 
 import apsw
 
-from clawstate.config.key_path import format_key_path, get_at
-from clawstate.config.sensitive import literal_secrets
 from clawstate.doctor.audit.credentials import survey_profile
 from clawstate.doctor.audit.survey import Spot, Survey
 from clawstate.errors import StateError
 from clawstate.files.json_text import parse_json
+from clawstate.json5.key_path import format_key_path, get_at
 from clawstate.openclaw.owner import AGENT_DATABASE, STATE_DATABASE
 from clawstate.secret_rules import is_secret, is_sensitive
+from clawstate.secrets.redaction import literal_secrets
 from clawstate.sqlite.faults import translated
 from clawstate.sqlite.foreign import reading
 

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from clawstate.config.dotenv import parse_dotenv
-from clawstate.config.key_path import get_at
 from clawstate.config.loading import Loaded
-from clawstate.config.path_grammar import KeyPath, format_key_path
-from clawstate.config.secret_refs import parse_reference
-from clawstate.config.sensitive import literal_secrets
 from clawstate.doctor.audit.survey import LIMIT, Spot, Survey
 from clawstate.errors import NotFoundError, StateError
 from clawstate.files.regular import read_regular
+from clawstate.json5.key_path import get_at
+from clawstate.json5.path_grammar import KeyPath, format_key_path
 from clawstate.secret_rules import is_secret, is_sensitive
+from clawstate.secrets.redaction import literal_secrets
+from clawstate.secrets.references import parse_reference
 
 _PRIVATE_KEY = re.compile(r"private_?key", re.IGNORECASE)
 _DIRECTLY = 2  # steps to a token that stands by its name alone (specification section 5)

@@ -8,17 +8,17 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from clawstate.config.includes import Layer, include_all
-from clawstate.config.key_path import format_key_path
 from clawstate.config.service import Config
 from clawstate.config.sources import met, parsed_source
 from clawstate.errors import ConfigError, StateError
 from clawstate.files.atomic import make_private_dir, write_atomic
-from clawstate.files.json5_text import parse_json5
 from clawstate.importers.openclaw.discovery import Found, Role
 from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.moved_keys import adapted, modern, of_store, old_fashioned
 from clawstate.importers.openclaw.secrets import FILE as SECRETS_FILE
 from clawstate.importers.regular_file import open_regular
+from clawstate.json5.key_path import format_key_path
+from clawstate.json5.parse import parse_json5
 from clawstate.openclaw.owner import Era
 
 KIND = "config"

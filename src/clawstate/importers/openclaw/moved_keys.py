@@ -7,11 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from clawstate.config.key_path import KeyPath, get_at
 from clawstate.config.overrides import agent_entries
-from clawstate.config.patch import set_text, unset_text
 from clawstate.errors import NotFoundError, StateError
-from clawstate.files.json5_text import parse_json5
+from clawstate.json5.key_path import KeyPath, get_at
+from clawstate.json5.parse import parse_json5
+from clawstate.json5.patch import set_text, unset_text
 
 _SEARCH, _OLD_SEARCH = ("memory", "search"), ("agents", "defaults", "memorySearch")
 _ENTRIES, _LIST = ("agents", "entries"), ("agents", "list")

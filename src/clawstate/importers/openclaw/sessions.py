@@ -8,7 +8,6 @@ from typing import Any
 
 from clawstate.errors import CorruptError, InvalidError
 from clawstate.files.atomic import write_atomic
-from clawstate.files.json5_text import parse_json5
 from clawstate.files.json_text import dump_pretty, parse_json_file
 from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import PATIENT
@@ -18,6 +17,7 @@ from clawstate.importers.openclaw import fates
 from clawstate.importers.openclaw.discovery import Found, Role
 from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.source import MOST_BYTES
+from clawstate.json5.parse import parse_json5
 from clawstate.openclaw.owner import Era
 from clawstate.stores.sessions.entry import updated_ms
 from clawstate.stores.sessions.forms import OpenClawForm

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from clawstate.errors import CorruptError, LimitError, NotFoundError, StateError, UnavailableError
-from clawstate.files.json5_text import parse_json5
 from clawstate.files.json_text import parse_json_file
 from clawstate.importers.regular_file import open_regular, unreadable
+from clawstate.json5.parse import parse_json5
 
 MOST_BYTES = 256 << 20
 """A document larger than this is reported instead of read."""

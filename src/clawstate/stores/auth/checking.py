@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from clawstate.arguments import require_whole
 from clawstate.errors import InvalidError, StateError
 from clawstate.files.json_text import dump_compact
-from clawstate.files.whole_text import require_whole
 from clawstate.records.contract import Json
 from clawstate.stores.auth.codec import (
     REFERENCES,

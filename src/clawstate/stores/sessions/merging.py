@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
+from clawstate.arguments import require_whole
 from clawstate.errors import InvalidError
-from clawstate.files.whole_text import require_whole
 from clawstate.stores.sessions.entry import (
     Document,
     require_session_id,

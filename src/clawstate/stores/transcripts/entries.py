@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from clawstate.arguments import require_whole
 from clawstate.clock import from_iso, is_moment, to_iso, to_ms
 from clawstate.errors import InvalidError
 from clawstate.files.json_text import dump_compact
-from clawstate.files.whole_text import require_whole
 from clawstate.records.contract import Json
 from clawstate.stores.transcripts.plain_text import indexed_text
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from clawstate.arguments import is_utf8
 from clawstate.errors import CorruptError, InvalidError
 from clawstate.files.damaged_line import split_damaged
-from clawstate.files.json_text import dump_compact, parse_json
-from clawstate.files.whole_text import is_utf8, is_utf16
+from clawstate.files.json_text import dump_compact, is_utf16, parse_json
 from clawstate.records.contract import Json
 from clawstate.stores.transcripts.contract import Batch
 from clawstate.stores.transcripts.entries import (

@@ -9,12 +9,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
-from clawstate.arguments import require_count, require_text, require_texts, require_whole_text
+from clawstate.arguments import (
+    require_count,
+    require_text,
+    require_texts,
+    require_whole,
+    require_whole_text,
+)
 from clawstate.clock import Clock, from_iso, system_clock, to_ms
 from clawstate.errors import InvalidError
 from clawstate.files.export_file import export_file
 from clawstate.files.json_text import dump_compact
-from clawstate.files.whole_text import require_whole
 from clawstate.health import Finding
 from clawstate.records.contract import ANY, Mark
 from clawstate.secret_rules import without_secrets

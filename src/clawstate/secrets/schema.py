@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
-from clawstate.config.schema.document import (
+from clawstate.documents import (
     BY_SHAPE,
     OBJECT,
     VALUE,
@@ -17,7 +17,7 @@ from clawstate.config.schema.document import (
     Text,
     refusal,
 )
-from clawstate.config.sensitive import ALIAS, ENVIRONMENT_NAME, is_secret_reference
+from clawstate.secrets.redaction import ALIAS, ENVIRONMENT_NAME, is_secret_reference
 
 Alias = Annotated[str, Like(ALIAS, "an alias of a-z, 0-9, _ and -, such as default")]
 VariableName = Annotated[

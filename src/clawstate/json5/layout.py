@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from clawstate.config.comments import COMMENT, LINE_ENDS
-from clawstate.files.json5_text import Item, Node
+from clawstate.json5.comments import COMMENT, LINE_ENDS
+from clawstate.json5.parse import Item, Node
 
 _BLANKS = (
     "\t\v\f \xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u202f\u205f\u3000\ufeff"

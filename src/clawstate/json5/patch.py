@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from clawstate.config.comments import Span, comments_in
-from clawstate.config.difference import Site, ambiguous, difference, spreads
-from clawstate.config.edits import Change, applied
-from clawstate.config.insertion import Entry, insertion
-from clawstate.config.key_path import (
+from clawstate.errors import CorruptError, NotFoundError, StateError
+from clawstate.json5.comments import Span, comments_in
+from clawstate.json5.difference import Site, ambiguous, difference, spreads
+from clawstate.json5.edits import Change, applied
+from clawstate.json5.insertion import Entry, insertion
+from clawstate.json5.key_path import (
     KeyPath,
     format_key_path,
     get_at,
@@ -27,12 +28,11 @@ from clawstate.config.key_path import (
     set_at,
     unset_at,
 )
-from clawstate.config.plain_value import aligned, require_plain, same
-from clawstate.config.removal import removal
-from clawstate.config.text_style import TextStyle, line_end_of, style_of
-from clawstate.errors import CorruptError, NotFoundError, StateError
-from clawstate.files.json5_scan import ScanError, skip_blank
-from clawstate.files.json5_text import Node, parse_document
+from clawstate.json5.parse import Node, parse_document
+from clawstate.json5.plain_value import aligned, require_plain, same
+from clawstate.json5.removal import removal
+from clawstate.json5.scan import ScanError, skip_blank
+from clawstate.json5.style import TextStyle, line_end_of, style_of
 
 _BOM = "\ufeff"
 # Changes that meet in one place wait for the next round; three are the most seen.

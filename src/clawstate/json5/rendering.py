@@ -6,9 +6,9 @@ import math
 import re
 from typing import Any
 
-from clawstate.config.text_style import BARE_KEY, TextStyle
+from clawstate.arguments import require_whole
 from clawstate.errors import InvalidError
-from clawstate.files.whole_text import require_whole
+from clawstate.json5.style import BARE_KEY, TextStyle
 
 _WIDTH = 100
 _MOST_DIGITS = 4300

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from clawstate.config.comments import Span
+from clawstate.json5.comments import Span
 
 
 class Edit(NamedTuple):

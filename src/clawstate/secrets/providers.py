@@ -29,7 +29,7 @@ from clawstate.files.refusals import translated
 from clawstate.files.regular import open_regular, read_all
 
 if TYPE_CHECKING:
-    from clawstate.config.schema.secrets import CommandProvider, FileProvider
+    from clawstate.secrets.schema import CommandProvider, FileProvider
 
 
 def from_file(

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clawstate.config.comments import comments_in
-from clawstate.config.edits import Change, Edit
-from clawstate.config.layout import (
+from clawstate.json5.comments import comments_in
+from clawstate.json5.edits import Change, Edit
+from clawstate.json5.layout import (
     Slot,
     blanks_end,
     has_line_end,
@@ -23,9 +23,9 @@ from clawstate.config.layout import (
     slot_of,
     trailing_end,
 )
-from clawstate.config.rendering import render_entry, render_value
-from clawstate.config.text_style import TextStyle
-from clawstate.files.json5_text import Node
+from clawstate.json5.parse import Node
+from clawstate.json5.rendering import render_entry, render_value
+from clawstate.json5.style import TextStyle
 
 Entry = tuple[str | None, Any]
 """A key, or `None` in an array, and a value."""

@@ -16,7 +16,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawstate.config.secret_refs import SecretRef, SecretResolver, parse_reference
 from clawstate.errors import (
     ConfigError,
     CorruptError,
@@ -27,6 +26,7 @@ from clawstate.errors import (
     StateError,
     UnavailableError,
 )
+from clawstate.secrets.references import SecretRef, SecretResolver, parse_reference
 
 CANARY = "sk-canary-0451"
 """A secret; no test may find it in a message."""
@@ -777,11 +777,11 @@ def test_variables_need_no_schema_and_no_keyring() -> None:
     """Whoever resolves nothing but variables pays neither for the schema nor for the keyring."""
     code = """
 import json, pathlib, sys
-from clawstate.config.secret_refs import SecretResolver
+from clawstate.secrets.references import SecretResolver
 SecretResolver({}, env={"A": "b"}, state_dir=pathlib.Path()).resolve_all("${A}")
 print(json.dumps([*sys.modules]))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
 
-    slow = {"clawstate.config.schema", "keyring", "pydantic"}
+    slow = {"clawstate.secrets.schema", "keyring", "pydantic"}
     assert slow & set(json.loads(done.stdout)) == set()

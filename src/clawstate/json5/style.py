@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from clawstate.config.comments import without_words
-from clawstate.config.layout import has_line_end, indent_at, is_blank
-from clawstate.files.json5_text import Item, Node
+from clawstate.json5.comments import without_words
+from clawstate.json5.layout import has_line_end, indent_at, is_blank
+from clawstate.json5.parse import Item, Node
 
 BARE_KEY = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*+")
 """A key that can stand without quotes, whoever reads it."""

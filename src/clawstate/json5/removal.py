@@ -6,9 +6,9 @@ Comments on lines of their own stay, and of the lines that the item filled nothi
 
 from __future__ import annotations
 
-from clawstate.config.comments import Span, comments_in
-from clawstate.config.edits import Change, Edit
-from clawstate.config.layout import (
+from clawstate.json5.comments import Span, comments_in
+from clawstate.json5.edits import Change, Edit
+from clawstate.json5.layout import (
     Slot,
     blanks_end,
     blanks_start,
@@ -18,7 +18,7 @@ from clawstate.config.layout import (
     line_finish,
     slot_of,
 )
-from clawstate.files.json5_text import Node
+from clawstate.json5.parse import Node
 
 
 def removal(text: str, container: Node, index: int) -> Change:

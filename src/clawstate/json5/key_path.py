@@ -10,14 +10,14 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Any
 
-from clawstate.config.path_grammar import (
+from clawstate.errors import InvalidError, NotFoundError
+from clawstate.json5.path_grammar import (
     EXAMPLE,
     KeyPath,
     format_key_path,
     parse_key_path,
     require_allowed,
 )
-from clawstate.errors import InvalidError, NotFoundError
 
 __all__ = [
     "KeyPath",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clawstate.errors import CorruptError
-from clawstate.files.json5_text import MAX_DEPTH, Node, parse_document
+from clawstate.json5.parse import MAX_DEPTH, Node, parse_document
 
 PATH = Path("x.json5")
 TEXTS = [

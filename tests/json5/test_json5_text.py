@@ -13,7 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clawstate.errors import CorruptError
-from clawstate.files.json5_text import (
+from clawstate.files.json_text import dump_compact, dump_pretty, parse_json
+from clawstate.json5.parse import (
     MAX_DEPTH,
     Item,
     Node,
@@ -22,7 +23,6 @@ from clawstate.files.json5_text import (
     parse_json5,
     place_of,
 )
-from clawstate.files.json_text import dump_compact, dump_pretty, parse_json
 
 PATH = Path("/s/openclaw.json")
 # Answers of the npm package json5 2.2.3 to inputs of ours. Where our place differs, it stands

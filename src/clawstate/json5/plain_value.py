@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from clawstate.errors import InvalidError
-from clawstate.files.json5_text import MAX_DEPTH
+from clawstate.json5.parse import MAX_DEPTH
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 

@@ -13,8 +13,8 @@ from pydantic.annotated_handlers import GetCoreSchemaHandler, GetJsonSchemaHandl
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError, core_schema
 
-from clawstate.config.schema.quantities import DURATION, SIZE, duration_seconds, size_bytes
 from clawstate.errors import InvalidError
+from clawstate.quantities import DURATION, SIZE, duration_seconds, size_bytes
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from clawstate.config.path_grammar import KeyPath, format_key_path
 from clawstate.errors import InvalidError
+from clawstate.json5.path_grammar import KeyPath, format_key_path
 from clawstate.secret_rules import is_option_of_secret, is_secret, is_sensitive, is_variable
 
 __all__ = [

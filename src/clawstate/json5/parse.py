@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from clawstate.errors import CorruptError
-from clawstate.files.json5_scan import (
+from clawstate.json5.scan import (
     ScanError,
     read_key,
     read_mark,

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from clawstate.config import difference, patch
-from clawstate.config.edits import Change, Edit
-from clawstate.config.key_path import parse_key_path
-from clawstate.config.patch import insert_text, set_text, unset_text
 from clawstate.errors import CorruptError, InvalidError, NotFoundError, StateError
-from clawstate.files.json5_text import MAX_DEPTH, parse_json5
+from clawstate.json5 import difference, patch
+from clawstate.json5.edits import Change, Edit
+from clawstate.json5.key_path import parse_key_path
+from clawstate.json5.parse import MAX_DEPTH, parse_json5
+from clawstate.json5.patch import insert_text, set_text, unset_text
 
 FILE = Path("/s/openclaw.json")
 MARKS = str.maketrans({"␍": "\r", "→": "\t", "⟂": "\ufeff"})

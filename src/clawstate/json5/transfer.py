@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from clawstate.config.comments import comments_in
-from clawstate.config.key_path import KeyPath
-from clawstate.config.patch import set_text
-from clawstate.config.plain_value import same
 from clawstate.errors import StateError
-from clawstate.files.json5_text import Item, Node, parse_document
+from clawstate.json5.comments import comments_in
+from clawstate.json5.key_path import KeyPath
+from clawstate.json5.parse import Item, Node, parse_document
+from clawstate.json5.patch import set_text
+from clawstate.json5.plain_value import same
 
 _STAND_IN = "the value that comes here"
 

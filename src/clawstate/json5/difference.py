@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from clawstate.config.comments import Span
-from clawstate.config.edits import Change, ChangeSet, Edit
-from clawstate.config.insertion import Entry, insertion
-from clawstate.config.layout import indent_at, slot_of
-from clawstate.config.plain_value import common_ends, same
-from clawstate.config.removal import removal
-from clawstate.config.rendering import render_value
-from clawstate.config.text_style import TextStyle
 from clawstate.errors import InvalidError
-from clawstate.files.json5_text import Node, place_of
+from clawstate.json5.comments import Span
+from clawstate.json5.edits import Change, ChangeSet, Edit
+from clawstate.json5.insertion import Entry, insertion
+from clawstate.json5.layout import indent_at, slot_of
+from clawstate.json5.parse import Node, place_of
+from clawstate.json5.plain_value import common_ends, same
+from clawstate.json5.removal import removal
+from clawstate.json5.rendering import render_value
+from clawstate.json5.style import TextStyle
 
 Site = tuple[Node, int] | None
 """The container of a node and its index there; the root has none."""

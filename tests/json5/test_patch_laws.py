@@ -11,10 +11,10 @@ from hypothesis import assume, event, given
 from hypothesis import strategies as st
 from json5_writer import Writer
 
-from clawstate.config.key_path import KeyPath, get_at, insert_at, set_at, unset_at
-from clawstate.config.patch import insert_text, set_text, unset_text
-from clawstate.config.plain_value import same
-from clawstate.files.json5_text import Node, parse_document
+from clawstate.json5.key_path import KeyPath, get_at, insert_at, set_at, unset_at
+from clawstate.json5.parse import Node, parse_document
+from clawstate.json5.patch import insert_text, set_text, unset_text
+from clawstate.json5.plain_value import same
 
 FILE = Path("/s/openclaw.json")
 WORDS = re.compile(

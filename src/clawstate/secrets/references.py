@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clawstate.config.secret_providers import from_command, from_file
-from clawstate.config.sensitive import ENVIRONMENT_NAME, is_secret_reference
 from clawstate.errors import (
     ConfigError,
     InvalidError,
@@ -19,9 +17,11 @@ from clawstate.errors import (
     UnavailableError,
 )
 from clawstate.interrupts import load_modules
+from clawstate.secrets.providers import from_command, from_file
+from clawstate.secrets.redaction import ENVIRONMENT_NAME, is_secret_reference
 
 if TYPE_CHECKING:
-    from clawstate.config.schema.secrets import EnvironmentProvider, KeyringProvider
+    from clawstate.secrets.schema import EnvironmentProvider, KeyringProvider
 
 _LONE_VARIABLE = re.compile(rf"\$\{{({ENVIRONMENT_NAME.strip('^$')})\}}")
 
@@ -188,10 +188,10 @@ def _secret(value: Any, ref: SecretRef) -> str:
 
 
 def _provider(ref: SecretRef, settings: Any) -> Any:
-    load_modules("clawstate.config.schema.secrets")
+    load_modules("clawstate.secrets.schema")
     from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - slow
 
-    from clawstate.config.schema.secrets import Provider  # noqa: PLC0415 - loaded with it
+    from clawstate.secrets.schema import Provider  # noqa: PLC0415 - loaded with it
 
     name = _name(ref.provider)
     if not isinstance(settings, dict) or settings.get("source") != ref.source:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from clawstate.errors import InvalidError
-from clawstate.files.json5_scan import ScanError, read_value
+from clawstate.json5.scan import ScanError, read_value
 
 KeyPath = tuple[str | int, ...]
 """

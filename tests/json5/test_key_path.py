@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from clawstate.config.key_path import (
+from clawstate.errors import InvalidError, NotFoundError
+from clawstate.json5.key_path import (
     KeyPath,
     format_key_path,
     get_at,
@@ -16,7 +17,6 @@ from clawstate.config.key_path import (
     set_at,
     unset_at,
 )
-from clawstate.errors import InvalidError, NotFoundError
 
 FORBIDDEN = {"__proto__", "prototype", "constructor"}
 KEYS = st.text(max_size=5).filter(lambda key: key not in FORBIDDEN)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from clawstate.arguments import require_whole
 from clawstate.errors import InvalidError
-from clawstate.files.whole_text import require_whole
 
 HALF = "half \ud83e"
 
