@@ -221,7 +221,7 @@ def test_the_state_is_the_only_door(package: str) -> None:
     for module in sorted((PACKAGE / package).rglob("*.py")):
         tree = ast.parse(module.read_text())
         names = {each for each in imported(tree) if each.startswith("clawstate.state")}
-        inner = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)} & {"ground"}
+        inner = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)} & {"_context"}
         found += [f"{module.name}: {each}" for each in (*names - doors, *inner)]
 
     assert found == []

@@ -74,7 +74,7 @@ def test_every_type_is_added_from_stdin(cli, tmp_path) -> None:
     with clawstate.open(tmp_path / "state") as state:
         store = state.auth()
         assert store.require("google:me").refresh == TOKENS["refresh"]
-        assert store.require("x:token").expires > state.ground.clock() + 29 * 86_400
+        assert store.require("x:token").expires > state._context.clock() + 29 * 86_400
         assert store.require("any:key").provider == "xai"
 
 

@@ -78,7 +78,7 @@ def test_every_setting_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
         state.sessions.prune(dry_run=True)
         state.directories.put("a", 1)
         assert not state.encryption.is_on
-        state.ground.vault.source()
+        state._context.vault.source()
         list(examine(state))
         with pytest.raises(clawstate.StateError):
             state.encryption.turn_on("passphrase")
@@ -163,9 +163,9 @@ def test_locks_wait_as_they_are_told(root: Path) -> None:
     written(root, "{locks: {retries: {retries: 1, minTimeout: 50, randomize: false}, stale: 7000}}")
 
     with clawstate.open(root) as state:
-        assert (state.ground.lock.patience(), state.ground.lock.stale) == (0.05, 7.0)
+        assert (state._context.lock.patience(), state._context.lock.stale) == (0.05, 7.0)
     with clawstate.open(root, lock_timeout=3.0) as state:
-        assert state.ground.lock.patience() == 3.0
+        assert state._context.lock.patience() == 3.0
 
 
 def test_caches_are_as_large_as_they_are_told(root: Path) -> None:
@@ -193,7 +193,7 @@ def test_memory_lies_where_it_is_told(root: Path, tmp_path: Path) -> None:
     with clawstate.open(root) as state:
         list(examine(state, fix=True))
     with clawstate.open(root) as state:
-        assert memory_db(state.ground) == tmp_path / "far/mine.db"
+        assert memory_db(state._context) == tmp_path / "far/mine.db"
         assert len(state.memory.search("tea")) == 1
         assert (tmp_path / "far/mine.db").stat().st_mode & 0o777 == 0o600
         assert [each for each in examine(state) if each.code == "memory-left-behind"] == []

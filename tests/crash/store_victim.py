@@ -33,7 +33,7 @@ def refresh(state):
 
 def encrypt(state):
     upsert(state)
-    encryption = Encryption(state.ground)
+    encryption = Encryption(state._context)
     encryption.turn_on("file")
     encryption.rekey()
     refresh(state)

@@ -26,7 +26,7 @@ print("WARM")
 root = Path(sys.argv[1])
 print("READY")
 with clawstate.open(root) as state:
-    remove_aside(state.ground)
+    remove_aside(state._context)
     print("ACK")
 """
 
@@ -57,7 +57,7 @@ def template(tmp_path):
             state.auth().upsert(f"openai:{tenant}", profile)
     for tenant in ("default", "team"):
         with clawstate.open(root, tenant=tenant) as state:
-            migrate(state.ground, "file")
+            migrate(state._context, "file")
     with clawstate.open(root) as state:
         for tenant in ("default", "team"):
             state.auth().upsert(f"openai:{tenant}", {**profile, "key": "another-made-up-key"})
@@ -73,12 +73,12 @@ def held(root):
 def test_a_clean_removes_what_was_set_aside_of_all_tenants(template) -> None:
     """Tenants share the database: none of their old rows is left, nor a free page with them."""
     with clawstate.open(template) as state:
-        assert find_aside(state.ground).rows >= len(SECRETS)
+        assert find_aside(state._context).rows >= len(SECRETS)
         assert held(template) == {*SECRETS}
 
-        assert remove_aside(state.ground).problems == ()
+        assert remove_aside(state._context).problems == ()
 
-        assert not find_aside(state.ground)
+        assert not find_aside(state._context)
     assert held(template) == set()
 
 
@@ -97,9 +97,9 @@ def test_a_killed_clean_is_named_until_nothing_is_left(victim, tmp_path, templat
         met.append(strace.run_killed(victim, point, root).killed)
         problems = []
         with clawstate.open(root) as state:
-            if held(root) and not find_aside(state.ground):
+            if held(root) and not find_aside(state._context):
                 problems.append("secrets are left, and nothing tells of them")
-            if any(remove_aside(state.ground).problems) or find_aside(state.ground):
+            if any(remove_aside(state._context).problems) or find_aside(state._context):
                 problems.append("a second clean does not end it")
             if len(state.auth().profiles()) != len(SECRETS):
                 problems.append("credentials in use are gone")

@@ -129,7 +129,7 @@ def test_our_credentials_stay(home, state) -> None:
 def test_sealed_credentials_are_compared_opened(home, state) -> None:
     """With encryption on, secrets are sealed as they come, and known again the next time."""
     home.auth()
-    Encryption(state.ground).turn_on("file")
+    Encryption(state._context).turn_on("file")
     import_openclaw(state, home.root)
     text = (state.paths.root / PROFILES).read_text()
 

@@ -68,7 +68,7 @@ def methods(state: State) -> tuple[str, ...]:
 
 def stores(state: State) -> set[str]:
     """Return the names of all stores that *state* has."""
-    own = {"auth", "close", "ground", "paths", "owner", "clock", "agents"}
+    own = {"auth", "close", "paths", "owner", "clock", "agents"}
     return {name for name in dir(state) if not name.startswith("_")} - own
 
 

@@ -34,6 +34,6 @@ def test_both_look_in_the_same_place(peer, tmp_path, monkeypatch) -> None:
     theirs = peer.run("agent-scope", RESOLVE, cfg=config, agents=names)
 
     with clawstate.open(root, store="file") as state:
-        assert {name: str(agent_dir(state.ground, name)) for name in names} == theirs
+        assert {name: str(agent_dir(state._context, name)) for name in names} == theirs
         state.auth("out").upsert(NAME, KEY)
     assert peer.run("auth-profiles", LOAD, dir=theirs["out"])["profiles"] == {NAME: KEY}

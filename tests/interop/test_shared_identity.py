@@ -126,7 +126,7 @@ def test_made_at_the_same_moment_they_end_as_one(tmp_path, peer) -> None:
             asked = peer.send(
                 "run", chunk="client", source=RACE, input={"path": place, "at": moment}
             )
-            while state.ground.clock() * 1000 < moment + number % 4:
+            while state._context.clock() * 1000 < moment + number % 4:
                 pass
             state.identity.load_or_create()
             peer.answer(asked)

@@ -103,7 +103,7 @@ def test_an_interrupted_builder_of_the_vector_index_lets_others_build(tmp_path) 
 def test_an_interrupted_move_of_records_keeps_nobody_out(tmp_path, clock) -> None:
     """Wherever a move is cut off, the state no longer moves, and another one may begin."""
     with clawstate.open(tmp_path, clock=clock, lock_timeout=0.0) as state:
-        moves = state.ground.engines
+        moves = state._context.backends
 
         def work():
             with moves.moving():

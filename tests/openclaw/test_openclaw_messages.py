@@ -32,7 +32,7 @@ def root(request, tmp_path, clock) -> Path:
 
 def left(root: Path, clock, session_id: str | None = None) -> list[str]:
     with clawstate.open(root, clock=clock) as state:
-        return [each.session_id for each in waiting(state.ground, state.transcripts, session_id)]
+        return [each.session_id for each in waiting(state._context, state.transcripts, session_id)]
 
 
 def test_transcripts_are_told_until_they_are_taken_over(root, clock) -> None:
@@ -61,7 +61,7 @@ def test_later_messages_are_told(tmp_path, clock) -> None:
     path.write_text(path.read_text().rstrip("\n") + "\n" + json.dumps(later) + "\n")
 
     with clawstate.open(home.root, clock=clock) as state:
-        (found,) = waiting(state.ground, state.transcripts)
+        (found,) = waiting(state._context, state.transcripts)
 
     assert (found.session_id, found.has_none) == (ONE, False)
     assert "later messages" in found.sentence
@@ -86,7 +86,7 @@ def test_a_transcript_in_utf16_is_named_everywhere(tmp_path, clock, form) -> Non
     path.write_bytes(path.read_text().encode(form))
 
     with clawstate.open(home.root, clock=clock) as state:
-        (found,) = waiting(state.ground, state.transcripts, ONE)
+        (found,) = waiting(state._context, state.transcripts, ONE)
         findings = [e for e in examine(state, deep=False) if e.code == "transcript-encoding"]
         report = import_openclaw(state, home.root, kinds=["transcripts"])
 

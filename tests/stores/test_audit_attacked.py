@@ -31,7 +31,7 @@ def sealed(state, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     state.auth().upsert("openai:default", KEY)
-    Encryption(state.ground).turn_on("file")
+    Encryption(state._context).turn_on("file")
 
 
 @pytest.fixture

@@ -122,7 +122,7 @@ def test_all_that_looks_after_credentials_looks_there(opened, root, tmp_path, in
         folder.chmod(0o755)
         (folder / "auth-profiles.json").chmod(0o644)
 
-        assert "work" in agents_of(state.ground)
+        assert "work" in agents_of(state._context)
         seen = audit(state)
         found = repair_all(auth_doctor.check(state))
         sealed = state.encryption.turn_on("file")

@@ -56,7 +56,7 @@ def test_keys_with_a_fitting_digest_are_judged_all_the_same(root, member, value)
     """The digest in `keys.json` is no proof: what cannot be keys is damage, and is told."""
     with clawstate.open(root) as state:
         state.auth().upsert("openai:default", KEY)
-        Encryption(state.ground).turn_on("file")
+        Encryption(state._context).turn_on("file")
     path = root / "state/keys.json"
     document = {**json.loads(path.read_bytes()), member: value}
     path.write_text(json.dumps({**document, "check": sealed_keys._check(document)}))
@@ -73,7 +73,7 @@ def test_keys_are_not_made_behind_a_link(root, tmp_path) -> None:
     (root / "state").symlink_to(outside)
 
     with clawstate.open(root) as state, pytest.raises(InvalidError, match="link"):
-        Encryption(state.ground).turn_on("file")
+        Encryption(state._context).turn_on("file")
 
     assert [each for each in outside.rglob("*") if each.is_file()] == []
 
@@ -163,7 +163,7 @@ def test_an_import_that_waits_while_encryption_comes_is_sealed(root, store) -> N
         def delayed(change):
             shelf.collection.change_all = change_all
             (folder / "auth.json").rename(folder / "auth.json.away")
-            Encryption(other.ground).turn_on("file")
+            Encryption(other._context).turn_on("file")
             (folder / "auth.json.away").rename(folder / "auth.json")
             return change_all(change)
 
@@ -204,7 +204,7 @@ def test_encryption_names_what_other_engines_and_refreshes_left(root) -> None:
     with clawstate.open(root, store="sqlite") as state:
         state.auth().upsert("openai:default", KEY)
 
-        remains = Encryption(state.ground).turn_on("file").remains
+        remains = Encryption(state._context).turn_on("file").remains
 
     told = [str(root / "agents/main/agent/auth-profiles.json"), str(spool)]
     assert [any(each in line for line in remains) for each in told] == [True, True]
@@ -220,7 +220,7 @@ def test_a_linked_quarantine_is_named_and_not_cleaned(root, tmp_path) -> None:
         state.auth().upsert("openai:default", KEY)
         (root / "agents/main/agent/.quarantine").symlink_to(outside)
 
-        remains = Encryption(state.ground).turn_on("file").remains
+        remains = Encryption(state._context).turn_on("file").remains
 
     assert (outside / "notes").read_text() == SECRET
     assert any(".quarantine is a link" in each for each in remains)

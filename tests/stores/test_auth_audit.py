@@ -52,7 +52,7 @@ def put(path, text, mode=0o600):
 
 def encrypted(state):
     state.auth().upsert("openai:default", KEY)
-    Encryption(state.ground).turn_on("file")
+    Encryption(state._context).turn_on("file")
 
 
 def test_an_empty_state_is_clean(state) -> None:

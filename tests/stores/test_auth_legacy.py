@@ -61,7 +61,9 @@ def ids(auth):
 
 
 def reopened(state):
-    return clawstate.open(state.paths.root, store=state.ground.engines.store, clock=lambda: 1.8e9)
+    return clawstate.open(
+        state.paths.root, store=state._context.backends.store, clock=lambda: 1.8e9
+    )
 
 
 @pytest.mark.usefixtures("both")
@@ -129,10 +131,10 @@ def test_an_import_tells_what_it_did(auth) -> None:
 def test_a_store_in_use_is_not_mixed_with_old_files(auth, state) -> None:
     """Where there are profiles, old files are read only by an import, which replaces none."""
     path = state.paths.auth_profiles("main")
-    if state.ground.engines.store == "file":
+    if state._context.backends.store == "file":
         path.write_text(json.dumps({"version": 1, "profiles": {"openai:default": KEY}}))
     else:
-        state.ground.engines.records().collection(auth._own.collection.shape).put(
+        state._context.backends.records().collection(auth._own.collection.shape).put(
             "profile/openai:default", KEY
         )
     assert ids(auth) == ["openai:default"]
@@ -147,7 +149,7 @@ def test_a_store_in_use_is_not_mixed_with_old_files(auth, state) -> None:
 @pytest.mark.usefixtures("cache")
 def test_an_empty_store_does_not_hide_old_files(auth, state) -> None:
     """A store without profiles, as a program leaves that locked it first, hides nothing."""
-    if state.ground.engines.store == "file":
+    if state._context.backends.store == "file":
         state.paths.auth_profiles("main").write_text('{"version": 1, "profiles": {}}')
 
     assert ids(auth) == ["openai:default", "xai:default"]
@@ -199,7 +201,7 @@ def test_the_ledger_holds_no_secret(auth, state, both) -> None:
     for file in state.paths.root.rglob("*"):
         if file.is_file() and not any(file.name.startswith(each.name) for each in stores):
             assert b"sk-old" not in file.read_bytes()
-    if state.ground.engines.store == "file":
+    if state._context.backends.store == "file":
         ledger = json.loads((state.paths.root / "state/imports.json").read_text())
         entry = ledger["imports"]["auth:main/auth.json"]
         assert entry["profiles"] == ["openai:default", "xai:default"]

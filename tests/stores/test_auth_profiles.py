@@ -83,7 +83,7 @@ def test_what_is_stored_is_found(auth, state) -> None:
     assert stored == ApiKey(provider="openai", key="sk-1", extra={"more": [1]})
     assert auth.get(NAME) == auth.require(NAME) == stored
     assert auth.secret(NAME) == "sk-1"
-    with clawstate.open(state.paths.root, store=state.ground.engines.store) as other:
+    with clawstate.open(state.paths.root, store=state._context.backends.store) as other:
         assert other.auth("MAIN ").get(NAME) == stored
 
 
@@ -345,7 +345,7 @@ def test_values_are_kept_until_their_record_changes(auth, state) -> None:
     before = auth.get(NAME), auth.get("openai:other")
 
     auth.mark_used(NAME)
-    with clawstate.open(state.paths.root, store=state.ground.engines.store) as other:
+    with clawstate.open(state.paths.root, store=state._context.backends.store) as other:
         other.auth().mark_failure("openai:other", "timeout")
         other.auth().upsert("openai:other", {**KEY, "key": "sk-2"})
 

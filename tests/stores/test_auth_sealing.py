@@ -81,7 +81,7 @@ def secrets_of(root, store="file"):
 
 def encrypted(root, choice="file", store="file"):
     with clawstate.open(root, store=store) as state:
-        return Encryption(state.ground).turn_on(choice)
+        return Encryption(state._context).turn_on(choice)
 
 
 def holding(root, *texts):
@@ -452,7 +452,7 @@ def test_decrypting_gives_everything_back(root, store) -> None:
         record = {**KEY, "email": "ada@example.org", "mine": {"a": [1, None]}}
         state.auth().upsert("openai:default", record)
         before = state.auth().document()
-        encryption = Encryption(state.ground)
+        encryption = Encryption(state._context)
 
         encryption.turn_on("file")
         between = state.auth().document()
@@ -482,7 +482,7 @@ def test_swapped_ciphertexts_do_not_open(root) -> None:
     filled(root)
     with clawstate.open(root) as state:
         state.auth().upsert("openai:other", {**KEY, "key": REFRESH})
-        Encryption(state.ground).turn_on("file")
+        Encryption(state._context).turn_on("file")
     path = root / "agents/main/agent/auth-profiles.json"
     document = json.loads(path.read_text())
     profiles = document["profiles"]
@@ -511,7 +511,7 @@ def test_without_the_key_nothing_is_written_in_the_clear(root, home) -> None:
         with pytest.raises(UnavailableError, match="missing"):
             state.auth().upsert("openai:new", {**KEY, "key": "sk-new-canary-0000000000"})
         with pytest.raises(UnavailableError, match="missing"):
-            Encryption(state.ground).turn_off()
+            Encryption(state._context).turn_off()
         assert [each.id for each in state.auth().profiles()] == ["openai:default"]
 
     assert {each: each.read_bytes() for each in files} == files
@@ -527,7 +527,7 @@ def test_without_the_keys_of_the_state_nothing_is_written_in_the_clear(root) -> 
         for call in (
             lambda: state.auth().secret("openai:default"),
             lambda: state.auth().upsert("openai:new", KEY),
-            lambda: Encryption(state.ground).turn_on("file"),
+            lambda: Encryption(state._context).turn_on("file"),
         ):
             with pytest.raises(UnavailableError, match=r"keys\.json"):
                 call()
@@ -579,7 +579,7 @@ def test_every_change_can_be_repeated(root) -> None:
     filled(root)
 
     with clawstate.open(root) as state:
-        encryption = Encryption(state.ground)
+        encryption = Encryption(state._context)
         counts = [encryption.turn_on("file").changed for _ in range(2)]
         counts += [encryption.turn_off().changed for _ in range(2)]
 
@@ -602,7 +602,7 @@ def test_rekeying_seals_everything_anew(root, home) -> None:
     old = (root / "state/keys.json").read_bytes()
 
     with clawstate.open(root) as state:
-        encryption = Encryption(state.ground)
+        encryption = Encryption(state._context)
         before = encryption.census().keys
         made = encryption.rekey("keyring")
         after = encryption.census()
@@ -626,9 +626,9 @@ def test_there_is_nothing_to_rekey_or_decrypt_at_first(root) -> None:
 
     with clawstate.open(root) as state:
         with pytest.raises(NotFoundError):
-            Encryption(state.ground).rekey()
+            Encryption(state._context).rekey()
         with pytest.raises(NotFoundError):
-            Encryption(state.ground).turn_off()
+            Encryption(state._context).turn_off()
 
 
 def test_a_damaged_secret_holds_up_no_other(root) -> None:
@@ -642,7 +642,7 @@ def test_a_damaged_secret_holds_up_no_other(root) -> None:
     path.write_text(json.dumps(document))
 
     with clawstate.open(root) as state:
-        made = Encryption(state.ground).turn_off()
+        made = Encryption(state._context).turn_off()
         assert state.auth("bob").require("google:me").refresh == REFRESH
 
     assert made.changed == 2
@@ -687,7 +687,7 @@ def test_references_are_not_sealed(root, monkeypatch) -> None:
     with clawstate.open(root) as state:
         record = {"type": "api_key", "provider": "openai", "keyRef": reference}
         state.auth().upsert("openai:env", record)
-        made = Encryption(state.ground).turn_on("file")
+        made = Encryption(state._context).turn_on("file")
         assert state.auth().secret("openai:env") == SECRET
         assert state.auth().document()["profiles"]["openai:env"]["keyRef"] == reference
 
@@ -715,7 +715,7 @@ def test_a_passphrase_can_be_a_reference(root, monkeypatch) -> None:
 
     with clawstate.open(root) as state:
         state.config.set("state.encryption.passphrase", reference)
-        Encryption(state.ground).turn_on("passphrase")
+        Encryption(state._context).turn_on("passphrase")
 
     assert secrets_of(root) == (SECRET, ACCESS, REFRESH)
     monkeypatch.delenv("STATE_PASSPHRASE")
@@ -753,7 +753,7 @@ def test_writers_and_encryption_meet_without_loss(root, store) -> None:
     writer.start()
     try:
         with clawstate.open(root, store=store) as state:
-            encryption = Encryption(state.ground)
+            encryption = Encryption(state._context)
             encryption.turn_on("file")
             encryption.rekey()
             encryption.turn_off()

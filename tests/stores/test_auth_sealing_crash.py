@@ -52,7 +52,7 @@ os.environ["XDG_CONFIG_HOME"] = config
 print("READY")
 try:
     with open_state(root, store=store, lock_timeout=5) as state:
-        encryption = Encryption(state.ground)
+        encryption = Encryption(state._context)
         if action == "encrypt":
             encryption.turn_on("file")
         elif action == "decrypt":
@@ -99,7 +99,7 @@ def template(tmp_path, monkeypatch, store, action):
         tokens = {"access": SECRETS[1], "refresh": SECRETS[2], "expires": 4_000_000_000_000}
         state.auth("bob").upsert("google:me", {"type": "oauth", "provider": "google", **tokens})
         if action != "encrypt":
-            Encryption(state.ground).turn_on("file")
+            Encryption(state._context).turn_on("file")
     return root
 
 
@@ -135,7 +135,7 @@ def problems_of(root, store):
 def repeated(root, store, action):
     """Do again what was broken off, and tell what is not as it should be then."""
     with clawstate.open(root, store=store) as state:
-        encryption = Encryption(state.ground)
+        encryption = Encryption(state._context)
         if action == "encrypt":
             encryption.turn_on("file")
         elif action == "decrypt":

@@ -32,7 +32,7 @@ def state(tmp_path: Path):
 
 
 def encrypted(state: clawstate.State) -> Encryption:
-    encryption = Encryption(state.ground)
+    encryption = Encryption(state._context)
     encryption.turn_on("file")
     return encryption
 

@@ -107,14 +107,18 @@ def test_what_could_not_be_removed_goes_later(state, clock) -> None:
     whole = state.paths.memory_db.read_bytes()
     state.paths.memory_db.write_bytes(b"broken" * 1000)
 
-    with clawstate.open(state.paths.root, store=state.ground.engines.choice, clock=clock) as again:
+    with clawstate.open(
+        state.paths.root, store=state._context.backends.choice, clock=clock
+    ) as again:
         with pytest.warns(FallbackWarning, match="go with the next pruning"):
             again.sessions.prune(older_than=1000 * DAY)
         assert again.sessions.ended() == {session_id}
         assert again.sessions.archived() == ()
     state.paths.memory_db.write_bytes(whole or saved)
 
-    with clawstate.open(state.paths.root, store=state.ground.engines.choice, clock=clock) as again:
+    with clawstate.open(
+        state.paths.root, store=state._context.backends.choice, clock=clock
+    ) as again:
         assert found(again) == ["transcript-without-session"]
         assert found(again, fix=True) == ["transcript-without-session"]
         assert found(again) == []

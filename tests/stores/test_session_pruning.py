@@ -182,7 +182,7 @@ def test_an_entry_without_a_time_is_not_too_old(state) -> None:
     """What does not tell when it was updated is kept by age, and goes first by number."""
     state.sessions.resolve("timed")
     state.sessions.change_all(lambda old: ({**old, "b": {"sessionId": "b"}}, None))
-    index = state.ground.engines.records().collection(SHAPE)
+    index = state._context.backends.records().collection(SHAPE)
     index.update("b", lambda old: {key: value for key, value in old.items() if key != "updatedAt"})
 
     assert state.sessions.require("b").updated_at == 0

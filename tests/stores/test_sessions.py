@@ -32,7 +32,9 @@ def sessions(state):
 @pytest.fixture
 def again(state, clock):
     """Return the sessions as another program opens them."""
-    with clawstate.open(state.paths.root, store=state.ground.engines.store, clock=clock) as opened:
+    with clawstate.open(
+        state.paths.root, store=state._context.backends.store, clock=clock
+    ) as opened:
         yield opened.sessions
 
 

@@ -203,10 +203,10 @@ def test_a_new_id_has_a_new_transcript(state, index) -> None:
 
 def test_each_agent_has_an_index_of_its_own(state, clock) -> None:
     """`{agentId}` in the setting stands for the agent that is asked for, or else for all."""
-    open_sessions(state.ground, "Ada").resolve("k")
+    open_sessions(state._context, "Ada").resolve("k")
 
     assert (state.paths.root / "agents/ada/sessions/sessions.json").exists()
-    assert open_sessions(state.ground, "bob").entries() == ()
+    assert open_sessions(state._context, "bob").entries() == ()
     assert [each.session_key for each in state.sessions.entries()] == ["agent:ada:k"]
     assert state.sessions.get("k") is None  # a key that names nobody is of the default agent
 

@@ -60,13 +60,13 @@ def contents(root: Path, clock) -> dict[str, object]:
             "spaces": state.dedupe.namespaces(),
             "seen": [state.dedupe.seen("update-1", namespace=each) for each in ("telegram",)],
         }
-        assert left_behind(state.ground).counts == {}
+        assert left_behind(state._context).counts == {}
     return found
 
 
 def moved(root: Path, to: str, clock) -> record_moves.Migration:
     with clawstate.open(root, clock=clock) as state:
-        return migrate(state.ground, to)
+        return migrate(state._context, to)
 
 
 def test_every_record_is_there_in_the_other_engine_and_back(root, clock) -> None:
@@ -146,7 +146,7 @@ def test_damaged_records_are_never_left_out(root, clock) -> None:
         moved(root, "sqlite", clock)
 
     with clawstate.open(root, clock=clock) as state:
-        assert state.ground.engines.choice == "file"
+        assert state._context.backends.choice == "file"
         assert len(state.sessions.entries()) == 2
 
 
@@ -210,7 +210,7 @@ def test_writers_wait_for_a_migration(root, clock) -> None:
             except UnavailableError as error:
                 failed.append(error)
 
-        with mover.ground.engines.moving():
+        with mover._context.backends.moving():
             thread = threading.Thread(target=write)
             thread.start()
             thread.join(0.2)
@@ -258,7 +258,7 @@ def test_an_empty_state_takes_any_engine(tmp_path, clock) -> None:
         state.config.set("state.store", "sqlite")
         state.sessions.resolve("a")
 
-        assert state.ground.engines.choice == "sqlite"
+        assert state._context.backends.choice == "sqlite"
 
 
 def test_records_elsewhere_are_told_when_their_store_is_opened(root, clock) -> None:
@@ -279,7 +279,7 @@ def test_what_must_not_be_is_refused(root, clock) -> None:
     with pytest.raises(InvalidError):
         moved(root, "postgresql://h/db", clock)
     with clawstate.open(root, store="file", clock=clock) as state, pytest.raises(InvalidError):
-        migrate(state.ground, "sqlite")
+        migrate(state._context, "sqlite")
 
 
 def _killed(root: Path, to: str, clock, line: int) -> bool:
@@ -337,14 +337,14 @@ def test_a_migration_that_is_given_up_brings_nothing_back(root, clock) -> None:
 
     with clawstate.open(root, clock=clock) as state:
         assert [each.session_key for each in state.sessions.entries()] == ["a"]
-        assert left_behind(state.ground).counts == {}
+        assert left_behind(state._context).counts == {}
 
 
 def test_what_was_deleted_after_a_kill_stays_deleted(root, clock) -> None:
     """A record that went while a migration lay half done does not come back with the next."""
     assert _killed(root, "sqlite", clock, 400)
     with clawstate.open(root, clock=clock) as state:
-        assert state.ground.engines.choice == "file"
+        assert state._context.backends.choice == "file"
         state.sessions.delete("b")
 
     moved(root, "sqlite", clock)
@@ -373,7 +373,7 @@ def test_beside_the_file_era_rows_come_into_the_shared_files(tmp_path, clock) ->
     assert [each.kept for each in done.moved if each.store == "sessions"] == [("agent:main:main",)]
     with clawstate.open(root, clock=clock) as state:
         assert state.auth().get("openai:a").key == KEY["key"]
-        assert left_behind(state.ground).counts == {}
+        assert left_behind(state._context).counts == {}
 
 
 def test_shared_files_are_not_moved_away_from_openclaw(root, clock) -> None:
@@ -433,8 +433,8 @@ def test_a_session_begun_anew_before_a_move_is_carried_on_stays_the_one(root, cl
     with clawstate.open(root, clock=clock) as state:
         old = state.sessions.require("a").session_id
         state.transcripts.append(old, [{"role": "user", "content": "old"}])
-        run = record_moves._Run(state.ground, "sqlite", lambda *_: None)
-        with pytest.MonkeyPatch.context() as patch, state.ground.engines.moving():
+        run = record_moves._Run(state._context, "sqlite", lambda *_: None)
+        with pytest.MonkeyPatch.context() as patch, state._context.backends.moving():
             patch.setattr(run, "_choose", _fail)
             with pytest.raises(RuntimeError):
                 run.run()
@@ -464,14 +464,14 @@ def test_a_record_that_lost_its_place_is_named_and_can_be_put_back(root, clock) 
     name = "auth:main/profile/openai:a"
     assert [f"store restore {name}" in each for each in done.moved[0].notes] == [True]
     with clawstate.open(root, clock=clock) as state:
-        assert summarise(state.ground).replaced == (name,)
+        assert summarise(state._context).replaced == (name,)
     for wanted in ("sk-of-the-file", KEY["key"], "sk-of-the-file"):
         with clawstate.open(root, clock=clock) as state:
-            assert put_back(state.ground, name).key == "profile/openai:a"
+            assert put_back(state._context, name).key == "profile/openai:a"
             assert state.auth().get("openai:a").key == wanted
             clock.advance(60)
     with clawstate.open(root, clock=clock) as state, pytest.raises(NotFoundError):
-        put_back(state.ground, "auth:main/profile/openai:b")
+        put_back(state._context, "auth:main/profile/openai:b")
 
 
 def test_who_may_write_on_a_channel_moves_along(root, clock) -> None:
@@ -498,8 +498,8 @@ def test_of_two_marks_the_later_one_counts(root, clock, to) -> None:
     (root / "openclaw.json").write_text('{"state": {"store": "sqlite"}}')
     clock.advance(3600)
     with clawstate.open(root, clock=clock) as state:
-        rows = state.ground.engines.rows()
-        place = next(each for each in record_places(state.ground) if "telegram" in each.kind)
+        rows = state._context.backends.rows()
+        place = next(each for each in record_places(state._context) if "telegram" in each.kind)
         rows.collection(place.shape).put("update-1", round(clock() * 1000))
 
     done = moved(root, to, clock)
@@ -533,7 +533,7 @@ def test_a_key_handled_in_the_other_engine_is_not_new(edited, clock) -> None:
     """Marks that were left behind count, whatever is asked, and after they were moved, too."""
     with clawstate.open(edited, clock=clock) as state:
         assert asked(state) == {"one": False, "many": [False, True, False], "seen": True}
-        engine = state.ground.engines.choice
+        engine = state._context.backends.choice
 
     moved(edited, engine, clock)
 

@@ -20,12 +20,12 @@ from clawstate.state.agents import agents_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from clawstate.state.ground import Ground
+    from clawstate.state.context import Context
 
 _MAIN = "main"
 
 
-def agent_dir(ground: Ground, agent_id: str = _MAIN) -> Path:
+def agent_dir(context: Context, agent_id: str = _MAIN) -> Path:
     """
     Return the absolute directory of the credentials of one agent, as settings say now.
 
@@ -36,40 +36,40 @@ def agent_dir(ground: Ground, agent_id: str = _MAIN) -> Path:
     Source: specification section 2.
     """
     name = normalise_agent_id(agent_id)
-    given = _of_environment(ground) if name == _MAIN else None
-    return given or _configured(ground, name) or ground.paths.agent_dir(name)
+    given = _of_environment(context) if name == _MAIN else None
+    return given or _configured(context, name) or context.paths.agent_dir(name)
 
 
-def agent_dirs(ground: Ground) -> dict[str, Path]:
+def agent_dirs(context: Context) -> dict[str, Path]:
     """Return the directories of all agents by name that are not the usual ones."""
-    found = {name: agent_dir(ground, name) for name in agents_of(ground)}
-    return {name: path for name, path in found.items() if path != ground.paths.agent_dir(name)}
+    found = {name: agent_dir(context, name) for name in agents_of(context)}
+    return {name: path for name, path in found.items() if path != context.paths.agent_dir(name)}
 
 
-def auth_profiles(ground: Ground, agent_id: str = _MAIN) -> Path:
+def auth_profiles(context: Context, agent_id: str = _MAIN) -> Path:
     """Return the file of one agent's credentials."""
-    return agent_dir(ground, agent_id) / ground.paths.auth_profiles(agent_id).name
+    return agent_dir(context, agent_id) / context.paths.auth_profiles(agent_id).name
 
 
-def auth_cache(ground: Ground, agent_id: str = _MAIN) -> Path:
+def auth_cache(context: Context, agent_id: str = _MAIN) -> Path:
     """Return the file of an older release's credentials, which is only read."""
-    return agent_dir(ground, agent_id) / ground.paths.auth_cache(agent_id).name
+    return agent_dir(context, agent_id) / context.paths.auth_cache(agent_id).name
 
 
-def refresh_dir(ground: Ground, name: str) -> Path:
+def refresh_dir(context: Context, name: str) -> Path:
     """Return where the refreshes of the agent *name* keep their locks and spooled answers."""
-    return ground.paths.locks_dir / "auth" / encode_name(name)
+    return context.paths.locks_dir / "auth" / encode_name(name)
 
 
-def _of_environment(ground: Ground) -> Path | None:
-    return resolve_main_agent_dir() if ground.paths.root == resolve_state_dir() else None
+def _of_environment(context: Context) -> Path | None:
+    return resolve_main_agent_dir() if context.paths.root == resolve_state_dir() else None
 
 
-def _configured(ground: Ground, name: str) -> Path | None:
+def _configured(context: Context, name: str) -> Path | None:
     agents = None
     with suppress(StateError):
-        agents = ground.config.get("agents")
+        agents = context.config.get("agents")
     chosen = agent_entry({"agents": agents}, name).get("agentDir")
     if not isinstance(chosen, str) or not chosen.strip() or not is_nameable(chosen):
         return None
-    return expand_below(chosen, ground.paths.root)
+    return expand_below(chosen, context.paths.root)

@@ -18,7 +18,7 @@ from clawstate.state.record_places import record_places
 from clawstate.state.traces import compacted
 
 if TYPE_CHECKING:
-    from clawstate.state.ground import Ground
+    from clawstate.state.context import Context
 
 
 _STARTED = ".removing"
@@ -52,14 +52,14 @@ class Aside:
         return bool(self.places or self.rows)
 
 
-def find_aside(ground: Ground) -> Aside:
+def find_aside(context: Context) -> Aside:
     """Return what was set aside; only looks."""
-    places = tuple(dict.fromkeys(_places(ground)))
-    rows = ground.engines.rows().count_aside() if ground.engines.has_rows else 0
+    places = tuple(dict.fromkeys(_places(context)))
+    rows = context.backends.rows().count_aside() if context.backends.has_rows else 0
     return Aside(places, sum(_files(each) for each in places), rows)
 
 
-def remove_aside(ground: Ground) -> Aside:
+def remove_aside(context: Context) -> Aside:
     """
     Remove what was set aside, and return what that was.
 
@@ -67,16 +67,16 @@ def remove_aside(ground: Ground) -> Aside:
     are unlinked. Raises `UnavailableError` and `LockTimeoutError`; what is left then, and after a
     kill at any point, is found by the next call.
     """
-    with ground.engines.moving():
-        found = find_aside(ground)
+    with context.backends.moving():
+        found = find_aside(context)
         problems: tuple[str, ...] = ()
-        if ground.engines.has_rows:
+        if context.backends.has_rows:
             # Rows that are gone show nobody that free pages still hold them: this does.
-            if not _folder(ground).is_symlink():
-                write_atomic(_folder(ground) / _STARTED, b"")
-            ground.engines.rows().remove_aside()
-            problems = tuple(compacted(ground.paths.records_db))
-        for each in dict.fromkeys((*found.places, _folder(ground))):
+            if not _folder(context).is_symlink():
+                write_atomic(_folder(context) / _STARTED, b"")
+            context.backends.rows().remove_aside()
+            problems = tuple(compacted(context.paths.records_db))
+        for each in dict.fromkeys((*found.places, _folder(context))):
             with translated(each, "was not removed"):
                 if each.is_dir() and not each.is_symlink():
                     shutil.rmtree(each)
@@ -85,15 +85,15 @@ def remove_aside(ground: Ground) -> Aside:
     return Aside(found.places, found.files, found.rows, problems)
 
 
-def _folder(ground: Ground) -> Path:
-    return ground.paths.root / "state" / "set-aside"
+def _folder(context: Context) -> Path:
+    return context.paths.root / "state" / "set-aside"
 
 
-def _places(ground: Ground) -> Iterator[Path]:
-    if os.path.lexists(_folder(ground)):
-        yield _folder(ground)
+def _places(context: Context) -> Iterator[Path]:
+    if os.path.lexists(_folder(context)):
+        yield _folder(context)
     with suppress(StateError):  # told where the records are looked for
-        for place in record_places(ground):
+        for place in record_places(context):
             for file in (place.file, copy_path(place.file)):
                 # What lies on another file system is renamed where it is.
                 yield from sorted(file.parent.glob(f"{file.name}.moved-*"))

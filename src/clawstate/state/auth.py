@@ -11,7 +11,7 @@ from clawstate.files.paths import normalise_agent_id, require_agent_id
 from clawstate.records.contract import Collection, Shape
 from clawstate.records.layouts import MapLayout
 from clawstate.state.agent_dirs import auth_cache, auth_profiles, refresh_dir
-from clawstate.state.ground import FILE, Ground, placed
+from clawstate.state.context import FILE, Context, split_root
 from clawstate.state.secrets import resolver_of, sealer_of
 from clawstate.stores.auth.codec import CredentialCodec
 from clawstate.stores.auth.legacy import (
@@ -33,43 +33,45 @@ MAIN = "main"
 _LEDGER = Shape("imports", PurePosixPath("state/imports.json"), LEDGER_LAYOUT)
 
 
-def open_auth(ground: Ground, agent_id: str) -> AuthProfiles:
+def open_auth(context: Context, agent_id: str) -> AuthProfiles:
     """
-    Return the credentials of the agent *agent_id* on *ground*; nothing is read yet.
+    Return the credentials of the agent *agent_id* on *context*; nothing is read yet.
 
     Under an id that may be another agent's they can be read, and every change raises
     `InvalidError`; see `require_agent_id`.
     """
     name = normalise_agent_id(agent_id)
     return AuthProfiles(
-        open_shelf(ground, agent_id),
-        base=None if name == MAIN else open_shelf(ground, MAIN),
-        settings=lambda: auth_settings(ground.config),
-        refreshing=lambda shelf: _refresher(ground, shelf),
-        may_open=lambda: ground.vault.asks_nobody(),  # noqa: PLW0108 - a vault once it is needed
-        clock=ground.clock,
+        open_shelf(context, agent_id),
+        base=None if name == MAIN else open_shelf(context, MAIN),
+        settings=lambda: auth_settings(context.config),
+        refreshing=lambda shelf: _refresher(context, shelf),
+        may_open=lambda: context.vault.asks_nobody(),  # noqa: PLW0108 - a vault once it is needed
+        clock=context.clock,
     )
 
 
-def open_shelf(ground: Ground, agent_id: str) -> Shelf:
+def open_shelf(context: Context, agent_id: str) -> Shelf:
     """Return what an agent keeps itself; it is changed as `open_auth` says."""
     name = normalise_agent_id(agent_id)
-    codec = CredentialCodec(name, sealer_of(ground), resolver_of(ground))
+    codec = CredentialCodec(name, sealer_of(context), resolver_of(context))
     return Shelf(
         name,
-        auth_collection(ground, name),
+        auth_collection(context, name),
         codec,
-        legacy=Legacy(_sources(ground, name), ground.engines.records().collection(_LEDGER), codec),
-        clock=ground.clock,
+        legacy=Legacy(
+            _sources(context, name), context.backends.records().collection(_LEDGER), codec
+        ),
+        clock=context.clock,
         require_writable=lambda: require_agent_id(agent_id),
     )
 
 
-def auth_collection(ground: Ground, name: str) -> Collection:
+def auth_collection(context: Context, name: str) -> Collection:
     """Return the records of the agent *name*, in the engine of the state."""
-    root, path = placed(auth_profiles(ground, name), ground.paths.root)
-    is_file = ground.engines.choice == FILE
-    engines = ground.engines
+    root, path = split_root(auth_profiles(context, name), context.paths.root)
+    is_file = context.backends.choice == FILE
+    engines = context.backends
     engine = engines.files(root, chosen=True) if is_file else engines.records()
     return engine.collection(Shape(f"auth:{name}", path, LAYOUT))
 
@@ -88,24 +90,24 @@ def auth_settings(config: Config) -> AuthSettings:
     )
 
 
-def _sources(ground: Ground, name: str) -> tuple[LegacySource, ...]:
-    files = [("auth.json", auth_cache(ground, name), from_agent_file)]
+def _sources(context: Context, name: str) -> tuple[LegacySource, ...]:
+    files = [("auth.json", auth_cache(context, name), from_agent_file)]
     if name == MAIN:  # all others inherit what belongs to no agent
-        files.append(("oauth.json", ground.paths.legacy_oauth, from_oauth_file))
+        files.append(("oauth.json", context.paths.legacy_oauth, from_oauth_file))
     sources = []
     for file_name, file, convert in files:
         key = f"auth:{name}/{file_name}"
-        root, path = placed(file, ground.paths.root)
+        root, path = split_root(file, context.paths.root)
         shape = Shape(f"legacy:{key}", path, MapLayout())
-        collection = ground.engines.files(root).collection(shape)
+        collection = context.backends.files(root).collection(shape)
         sources.append(LegacySource(key, collection, convert))
     return tuple(sources)
 
 
-def _refresher(ground: Ground, shelf: Shelf) -> Refresher:
-    locks = refresh_dir(ground, shelf.name)
-    above = ground.paths.locks_dir
-    return Refresher(shelf.collection, shelf.codec, locks=locks, above=above, clock=ground.clock)
+def _refresher(context: Context, shelf: Shelf) -> Refresher:
+    locks = refresh_dir(context, shelf.name)
+    above = context.paths.locks_dir
+    return Refresher(shelf.collection, shelf.codec, locks=locks, above=above, clock=context.clock)
 
 
 def _order(value: Any) -> tuple[str, ...] | Mapping[str, tuple[str, ...]] | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from clawstate.files.paths import normalise_agent_id
 from clawstate.state.auth import MAIN, open_auth, open_shelf
-from clawstate.state.ground import Ground
+from clawstate.state.context import Context
 from clawstate.state.opened import open_state
 from clawstate.stores.auth.profiles import AuthProfiles
 from clawstate.stores.auth.saving import AuthProfileStore, save_document
@@ -71,13 +71,13 @@ def save_auth_profile_store(
     what the agent keeps, but for entries of an unknown type. Raises what `upsert_auth_profile`
     does.
     """
-    with _opened(agent_id, state_dir) as (ground, _):
+    with _opened(agent_id, state_dir) as (context, _):
         name = normalise_agent_id(agent_id)
-        main = {} if name == MAIN else open_auth(ground, MAIN).document()
-        save_document(open_shelf(ground, agent_id), store, inherited=main or {"profiles": {}})
+        main = {} if name == MAIN else open_auth(context, MAIN).document()
+        save_document(open_shelf(context, agent_id), store, inherited=main or {"profiles": {}})
 
 
 @contextmanager
-def _opened(agent_id: str, state_dir: StateDir) -> Iterator[tuple[Ground, AuthProfiles]]:
+def _opened(agent_id: str, state_dir: StateDir) -> Iterator[tuple[Context, AuthProfiles]]:
     with open_state(state_dir) as state:
-        yield state.ground, state.auth(agent_id)
+        yield state._context, state.auth(agent_id)  # noqa: SLF001 - of the same package

@@ -18,7 +18,7 @@ from clawstate.files.safe_names import decode_name, encode_name
 from clawstate.openclaw.owner import Era
 from clawstate.records.contract import Backend, Collection, Shape
 from clawstate.records.layouts import MapLayout
-from clawstate.state.ground import FILE, SQLITE, Ground
+from clawstate.state.context import FILE, SQLITE, Context
 from clawstate.state.left_behind import WORDS, LeftBehind
 from clawstate.stores.dedupe import (
     DedupeSettings,
@@ -39,51 +39,51 @@ _FOLDER = PurePosixPath("dedupe")
 _NAMES = Shape("dedupe-namespaces", _FOLDER / f".namespaces{_SUFFIX}", MapLayout())
 
 
-def open_dedupe(ground: Ground) -> PersistentDedupe:
-    """Return the marks of the state on *ground*, in the engine that keeps its records."""
-    choice = ground.engines.choice
-    backend = _engine(ground, choice)
-    settings = _Settings(ground, backend)
+def open_dedupe(context: Context) -> PersistentDedupe:
+    """Return the marks of the state on *context*, in the engine that keeps its records."""
+    choice = context.backends.choice
+    backend = _engine(context, choice)
+    settings = _Settings(context, backend)
 
     def shape(namespace: str) -> Shape:
-        path = _FOLDER / ground.paths.dedupe(namespace).name
-        return marks_shape(namespace, path, lambda: settings().rules(ground.clock()))
+        path = _FOLDER / context.paths.dedupe(namespace).name
+        return marks_shape(namespace, path, lambda: settings().rules(context.clock()))
 
     def collection(namespace: str) -> Collection:
         return backend().collection(shape(namespace))
 
     names = RecordedNames(backend().collection(_NAMES))
-    index = _FileNames(ground.paths.root / _FOLDER, names) if choice == FILE else names
-    earlier = _earlier(ground, choice, shape)
+    index = _FileNames(context.paths.root / _FOLDER, names) if choice == FILE else names
+    earlier = _earlier(context, choice, shape)
     return PersistentDedupe(
-        collection, settings=settings, clock=ground.clock, index=index, earlier=earlier
+        collection, settings=settings, clock=context.clock, index=index, earlier=earlier
     )
 
 
-def _earlier(ground: Ground, choice: str, shape: Callable[[str], Shape]) -> EarlierMarks | None:
+def _earlier(context: Context, choice: str, shape: Callable[[str], Shape]) -> EarlierMarks | None:
     """Return the marks in the engine that is not the chosen one; `None` if there is no sign."""
-    engines, other = ground.engines, SQLITE if choice == FILE else FILE
+    engines, other = context.backends, SQLITE if choice == FILE else FILE
     if other == SQLITE:
         if not engines.has_rows or not engines.rows().kinds(_KIND):
             return None
         backend: Backend = engines.rows()
-    elif any((ground.paths.root / _FOLDER).glob(f"*{_SUFFIX}")):
-        backend = engines.files(ground.paths.root)
+    elif any((context.paths.root / _FOLDER).glob(f"*{_SUFFIX}")):
+        backend = engines.files(context.paths.root)
     else:
         return None
-    left = LeftBehind(other, choice, is_shared=ground.owner.era is Era.FILES and other == FILE)
+    left = LeftBehind(other, choice, is_shared=context.owner.era is Era.FILES and other == FILE)
     return EarlierMarks(
         lambda namespace: backend.collection(shape(namespace)), WORDS[other], left.command
     )
 
 
-def _engine(ground: Ground, choice: str) -> Callable[[], Backend]:
+def _engine(context: Context, choice: str) -> Callable[[], Backend]:
     if choice == SQLITE:
-        return ground.engines.chosen_rows
+        return context.backends.chosen_rows
     if choice != FILE:
-        return lambda: ground.engines.records(choice)
-    root, lock = ground.paths.root, _lock(ground.lock)
-    return lambda: ground.engines.files(root, lock=lock, chosen=True)
+        return lambda: context.backends.records(choice)
+    root, lock = context.paths.root, _lock(context.lock)
+    return lambda: context.backends.files(root, lock=lock, chosen=True)
 
 
 def _lock(own: LockOptions) -> LockOptions:
@@ -98,9 +98,9 @@ class _Settings:
     Raises `ConfigError` for what a person wrote wrongly into the file.
     """
 
-    def __init__(self, ground: Ground, backend: Callable[[], Backend]) -> None:
-        self._config = ground.config
-        self._require_open = ground.engines.require_open
+    def __init__(self, context: Context, backend: Callable[[], Backend]) -> None:
+        self._config = context.config
+        self._require_open = context.backends.require_open
         self._backend = backend
         self._known = DedupeSettings()
         self._view: View | None = None

@@ -24,7 +24,7 @@ from clawstate.stores.auth.secret_field import Sealed, kept_secret
 if TYPE_CHECKING:
     from clawstate.records.contract import Json
     from clawstate.sealing.sources import KeySource
-    from clawstate.state.ground import Ground
+    from clawstate.state.context import Context
     from clawstate.stores.auth.contract import Sealer
     from clawstate.stores.auth.credentials import Credential
 
@@ -58,25 +58,25 @@ class Outcome:
 
 class Encryption:
     """
-    The encryption of the credentials of *ground* (decision 13).
+    The encryption of the credentials of *context* (decision 13).
 
     Each change can be killed at any point and repeated: at every moment each secret is in the clear
     or sealed, and both can be read.
     """
 
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
-        self._vault = ground.vault
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._vault = context.vault
 
     @property
     def is_on(self) -> bool:
         """Whether new secrets are sealed."""
-        return is_on(self._ground.config)
+        return is_on(self._context.config)
 
     @property
     def choice(self) -> str:
         """What `state.encryption.key` says now."""
-        return ENCRYPTION_KEY.of(self._ground.config.view())
+        return ENCRYPTION_KEY.of(self._context.config.view())
 
     @property
     def path(self) -> Path:
@@ -89,11 +89,11 @@ class Encryption:
 
     def sealer(self) -> Sealer | None:
         """Return what opens sealed secrets; `None` without encryption. Asking unlocks no key."""
-        return sealer_of(self._ground)()
+        return sealer_of(self._context)()
 
     def resolve(self, reference: Any) -> str:
         """Return the secret that a reference in a credential stands for; see `resolver_of`."""
-        return resolver_of(self._ground)(reference)
+        return resolver_of(self._context)(reference)
 
     def source(self) -> KeySource | None:
         """Return where the key comes from, or `None` without keys; raises `CorruptError`."""
@@ -115,8 +115,8 @@ class Encryption:
     def census(self) -> Census:
         """Return how the secrets lie on disk; no key is needed."""
         clear, sealed, keys = 0, 0, set[str]()
-        for agent_id in agents_of(self._ground):
-            for record in open_shelf(self._ground, agent_id).collection.scan(_PROFILES):
+        for agent_id in agents_of(self._context):
+            for record in open_shelf(self._context, agent_id).collection.scan(_PROFILES):
                 for found in _secrets(agent_id, record.key, record.value):
                     if isinstance(found, Sealed):
                         sealed += 1
@@ -141,7 +141,7 @@ class Encryption:
         source = self._vault.prepare(choice)
         self._set(choice)
         changed, agents, failed = self._reseal(FieldSealer(self._vault))
-        return Outcome(changed, agents, source, failed, remove_traces(self._ground, agents))
+        return Outcome(changed, agents, source, failed, remove_traces(self._context, agents))
 
     def turn_off(self) -> Outcome:
         """
@@ -176,17 +176,17 @@ class Encryption:
     def _set(self, choice: str) -> None:
         if self.choice != choice:
             # Forced: it goes together with what is sealed and opened here (`setting_guards`).
-            self._ground.config.set(SETTING, choice, force=True)
+            self._context.config.set(SETTING, choice, force=True)
 
     def _reseal(self, sealer: Sealer | None) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
         self.unlock()  # before any lock: a person may have to be asked
-        agents = agents_of(self._ground)
+        agents = agents_of(self._context)
         changed, failed = 0, list[str]()
         for agent_id in agents:
             resealing = Resealing(
                 agent_id, FieldSealer(self._vault), sealer, self._vault.names()[-1]
             )
-            count, problems = open_shelf(self._ground, agent_id).change_all(resealing.change)
+            count, problems = open_shelf(self._context, agent_id).change_all(resealing.change)
             changed += count
             failed += problems
         return changed, agents, tuple(failed)

@@ -16,16 +16,16 @@ from clawstate.errors import CorruptError, UnavailableError
 from clawstate.memory.backends.sqlite import SqliteMemory
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.service import Memory
-from clawstate.state.ground import Ground
+from clawstate.state.context import Context
 from clawstate.state.memory_place import memory_db
 
 if TYPE_CHECKING:
     from clawstate.memory.contract import Embedder
 
 
-def open_memory(ground: Ground, embedder: Embedder | None = None) -> Memory:
+def open_memory(context: Context, embedder: Embedder | None = None) -> Memory:
     """
-    Return the memory of the state on *ground*; nothing is made before the first record.
+    Return the memory of the state on *context*; nothing is made before the first record.
 
     Place, cache and whether it searches by meaning are those of the configuration of now. Raises
     `ConfigError` for an engine or an embedder that this version does not have; an *embedder* that
@@ -33,25 +33,25 @@ def open_memory(ground: Ground, embedder: Embedder | None = None) -> Memory:
     """
     cache, by_meaning = QueryCache(), True
     with suppress(CorruptError, UnavailableError):  # what cannot be read asks for nothing
-        view = ground.config.view()
+        view = context.config.view()
         if embedder is None or MEMORY_TYPE.of(view) != MEMORY_TYPE.default:
             require_supported(view.loaded.resolved, "memory")
         if not view.waits("caches.query"):  # for what it costs, nobody must do without the memory
             ttl, entries = QUERY_TTL.of(view), QUERY_ENTRIES.of(view)
             cache = QueryCache(size=entries if ttl else 0, ttl=ttl or None)
         by_meaning = MEMORY_VECTORS.of(view)
-    path = memory_db(ground)
+    path = memory_db(context)
     backend = SqliteMemory(
         path,
         vectors=path.parent / "vectors",
-        clock=ground.clock,
-        lock_timeout=ground.lock.patience(),
-        present=ground.engines.require_place,
+        clock=context.clock,
+        lock_timeout=context.lock.patience(),
+        present=context.backends.require_place,
     )
     return Memory(
         backend,
         embedder=embedder,
-        clock=ground.clock,
+        clock=context.clock,
         cache=cache,
         by_meaning=by_meaning,
     )

@@ -13,10 +13,10 @@ from clawstate.files.paths import expand_below, is_nameable
 from clawstate.files.refusals import translated
 
 if TYPE_CHECKING:
-    from clawstate.state.ground import Ground
+    from clawstate.state.context import Context
 
 
-def memory_db(ground: Ground) -> Path:
+def memory_db(context: Context) -> Path:
     """
     Return the database that `memory.store.path` names, by default the one in the state directory.
 
@@ -24,24 +24,24 @@ def memory_db(ground: Ground) -> Path:
     configuration that cannot be read must cost no message: they go to the default place then.
     """
     try:
-        view = ground.config.view()
+        view = context.config.view()
     except StateError:
-        return ground.paths.memory_db
+        return context.paths.memory_db
     chosen = MEMORY_PATH.of(view)
     if chosen is None or MEMORY_TYPE.of(view) != MEMORY_TYPE.default:
-        return ground.paths.memory_db
+        return context.paths.memory_db
     if not is_nameable(chosen):
         raise ConfigError(MEMORY_PATH.path, "holds what no path can", "give the path of a file")
-    path = expand_below(chosen, ground.paths.root)
+    path = expand_below(chosen, context.paths.root)
     # What stands in the usual place is told when it is used.
-    if path != ground.paths.memory_db and os.path.isdir(path):  # noqa: PTH112 - never raises
+    if path != context.paths.memory_db and os.path.isdir(path):  # noqa: PTH112 - never raises
         raise ConfigError(MEMORY_PATH.path, f"{path} is a directory", "give the path of a file")
     return path
 
 
-def left_behind(ground: Ground) -> Path | None:
+def left_behind(context: Context) -> Path | None:
     """Return the database at the default place, if it is there and another place is chosen."""
-    usual, chosen = ground.paths.memory_db, memory_db(ground)
+    usual, chosen = context.paths.memory_db, memory_db(context)
     if not os.path.isfile(usual) or os.path.realpath(usual) == os.path.realpath(chosen):  # noqa: PTH113 - never raises
         return None
     return usual

@@ -17,7 +17,7 @@ from clawstate.stores.sessions.entry import is_session_id
 from clawstate.stores.sessions.transcript_names import TOPIC, session_of_name
 
 if TYPE_CHECKING:
-    from clawstate.state.ground import Ground
+    from clawstate.state.context import Context
     from clawstate.stores.transcripts import Transcripts
 
 _TAIL = 256 << 10  # bytes in which the last whole entry is looked for
@@ -53,7 +53,7 @@ class Waiting:
 
 
 def waiting(
-    ground: Ground, transcripts: Transcripts, session_id: str | None = None
+    context: Context, transcripts: Transcripts, session_id: str | None = None
 ) -> Iterator[Waiting]:
     """
     Yield the transcripts of OpenClaw that have entries which *transcripts* have not.
@@ -61,9 +61,9 @@ def waiting(
     Those of one session, or of all. Of each the last entry is looked for. Nothing is looked at in a
     directory of nobody's; what cannot be read is passed over, but for a file in UTF-16.
     """
-    era, root = ground.owner.era, ground.paths.root
+    era, root = context.owner.era, context.paths.root
     if era is Era.FILES:
-        yield from _in_files(ground, transcripts, session_id)
+        yield from _in_files(context, transcripts, session_id)
     elif era is Era.SQLITE:
         for place, name, last in _rows(root, session_id):
             has_none = transcripts.held(name) is None
@@ -80,10 +80,10 @@ def utf16_transcripts(root: Path) -> Iterator[Path]:
 
 
 def _in_files(
-    ground: Ground, transcripts: Transcripts, session_id: str | None
+    context: Context, transcripts: Transcripts, session_id: str | None
 ) -> Iterator[Waiting]:
-    root = ground.paths.root
-    claimed = _claimed(ground)
+    root = context.paths.root
+    claimed = _claimed(context)
     for path in sorted(root.glob("agents/*/sessions/*.jsonl")):
         with suppress(StateError, OSError):
             place = str(path.relative_to(root))
@@ -104,11 +104,11 @@ def _in_files(
             yield Waiting(root, name, place, not any(map(transcripts.count, names)))
 
 
-def _claimed(ground: Ground) -> Mapping[str, str]:
+def _claimed(context: Context) -> Mapping[str, str]:
     """Return the sessions that name a file of another name than their own."""
     from clawstate.state.sessions import open_sessions  # noqa: PLC0415 - rarely needed
 
-    entries = open_sessions(ground).entries()
+    entries = open_sessions(context).entries()
     return {each.session_file: each.session_id for each in entries if each.session_file}
 
 

@@ -15,11 +15,10 @@ from clawstate.files.place import Place
 from clawstate.interrupts import load_modules
 from clawstate.openclaw.owner import Era, Owner
 from clawstate.state.auth_of_agents import AuthOfAgents
-from clawstate.state.engines import Engines
-from clawstate.state.ground import Ground
+from clawstate.state.backends import BackendRegistry
+from clawstate.state.context import Context, locked_cached_property
 from clawstate.state.left_behind import Notice
 from clawstate.state.locks import Locks
-from clawstate.state.once import once
 from clawstate.state.setting_guards import guard_settings
 
 if TYPE_CHECKING:
@@ -63,49 +62,49 @@ class State:
         place = Place(root)
         locks = Locks(lambda: self.config, lock_timeout)
         self.config = Config(self.paths, clock=clock, lock=locks, present=place.require)
-        engines = Engines(self.paths, self.config, locks, store, tenant, place)
-        self.ground = Ground(self.paths, self.config, clock, locks, engines)
+        engines = BackendRegistry(self.paths, self.config, locks, store, tenant, place)
+        self._context = Context(self.paths, self.config, clock, locks, engines)
         self._embedder = embedder
-        self._notice = Notice(self.ground)
-        self.config.guard(guard_settings(self.ground))
+        self._notice = Notice(self._context)
+        self.config.guard(guard_settings(self._context))
 
     @property
     def owner(self) -> Owner:
         """Whose the directory is: nobody's, or OpenClaw's of the file or SQLite era."""
-        return self.ground.owner
+        return self._context.owner
 
     @property
     def clock(self) -> Clock:
         """The clock of the state: seconds since the epoch."""
-        return self.ground.clock
+        return self._context.clock
 
     @property
     def engine(self) -> str:
         """The engine of the records, `file`, `sqlite` or an address; raises `ConfigError`."""
-        return self.ground.engines.choice
+        return self._context.backends.choice
 
-    @once
+    @locked_cached_property
     def places(self) -> Places:
         """Where the parts lie that settings move elsewhere."""
         load_modules("clawstate.state.places")
         from clawstate.state.places import Places  # noqa: PLC0415
 
-        return Places(self.ground)
+        return Places(self._context)
 
-    @once
+    @locked_cached_property
     def records(self) -> Records:
         """In which engine the records lie, what lies elsewhere, and moving them."""
         load_modules("clawstate.state.records")
         from clawstate.state.records import Records  # noqa: PLC0415
 
-        return Records(self.ground)
+        return Records(self._context)
 
     def agents(self) -> tuple[str, ...]:
         """Return the ids of all agents that may have credentials, `main` first."""
         load_modules("clawstate.state.agents")
         from clawstate.state.agents import agents_of  # noqa: PLC0415
 
-        return agents_of(self.ground)
+        return agents_of(self._context)
 
     def sessions_of(self, agent_id: str | None) -> Sessions:
         """Return the sessions of one agent; of all with `None`."""
@@ -113,20 +112,20 @@ class State:
             return self.sessions
         from clawstate.state.sessions import open_sessions  # noqa: PLC0415
 
-        return open_sessions(self.ground, agent_id)
+        return open_sessions(self._context, agent_id)
 
     def transcripts_waiting(self, session_id: str | None = None) -> Iterator[Waiting]:
         """Give transcripts of OpenClaw with entries that are not here, of one session or all."""
         load_modules("clawstate.state.openclaw_messages")
         from clawstate.state.openclaw_messages import waiting  # noqa: PLC0415
 
-        return waiting(self.ground, self.transcripts, session_id)
+        return waiting(self._context, self.transcripts, session_id)
 
     def collection(self, shape: Shape) -> Collection:
         """Return the records of *shape* in the engine of the state, for parts of your own."""
-        return self.ground.engines.records().collection(shape)
+        return self._context.backends.records().collection(shape)
 
-    @once
+    @locked_cached_property
     def openclaw(self) -> OpenClawView:
         """What the OpenClaw of this directory keeps in its own databases, only to be looked at."""
         load_modules("clawstate.state.openclaw_view")
@@ -136,83 +135,83 @@ class State:
 
     # Each part is imported when it is first asked for: most programs use one or two.
 
-    @once
+    @locked_cached_property
     def memory(self) -> Memory:
         """What is remembered (specification sections 6 and 7)."""
         load_modules("clawstate.state.memory")
         from clawstate.state.memory import open_memory  # noqa: PLC0415
 
-        self.ground.engines.require_open()
-        return open_memory(self.ground, self._embedder)
+        self._context.backends.require_open()
+        return open_memory(self._context, self._embedder)
 
-    @once
+    @locked_cached_property
     def auth(self) -> AuthOfAgents:
         """The credentials of an agent, `main` if none is named: `auth(agent_id)`."""
         self._notice.opened("credentials")
-        return AuthOfAgents(self.ground)
+        return AuthOfAgents(self._context)
 
-    @once
+    @locked_cached_property
     def encryption(self) -> Encryption:
         """Whether the credentials are sealed, and with which key."""
         load_modules("clawstate.state.encryption")
         from clawstate.state.encryption import Encryption  # noqa: PLC0415
 
-        return Encryption(self.ground)
+        return Encryption(self._context)
 
-    @once
+    @locked_cached_property
     def sessions(self) -> Sessions:
         """The sessions (specification section 3)."""
         load_modules("clawstate.state.sessions")
         from clawstate.state.sessions import open_sessions  # noqa: PLC0415
 
         self._notice.opened("sessions")
-        return open_sessions(self.ground)
+        return open_sessions(self._context)
 
-    @once
+    @locked_cached_property
     def transcripts(self) -> Transcripts:
         """The messages of the sessions, in the database of the memory."""
         load_modules("clawstate.state.transcripts")
         from clawstate.state.transcripts import open_transcripts  # noqa: PLC0415
 
-        self.ground.engines.require_open()
-        return open_transcripts(self.ground)
+        self._context.backends.require_open()
+        return open_transcripts(self._context)
 
-    @once
+    @locked_cached_property
     def pairing(self) -> Pairing:
         """The pending pairing requests (specification section 4)."""
         load_modules("clawstate.state.pairing")
         from clawstate.state.pairing import open_pairing  # noqa: PLC0415
 
         self._notice.opened("pairing requests")
-        return open_pairing(self.ground, self.devices)
+        return open_pairing(self._context, self.devices)
 
-    @once
+    @locked_cached_property
     def devices(self) -> Devices:
         """The paired devices."""
         load_modules("clawstate.state.pairing")
         from clawstate.state.pairing import open_devices  # noqa: PLC0415
 
         self._notice.opened("devices")
-        return open_devices(self.ground)
+        return open_devices(self._context)
 
-    @once
+    @locked_cached_property
     def device_auth(self) -> DeviceAuth:
         """The tokens that this device holds (specification section 5)."""
         load_modules("clawstate.state.pairing")
         from clawstate.state.pairing import open_device_auth  # noqa: PLC0415
 
         self._notice.opened("device tokens")
-        return open_device_auth(self.ground)
+        return open_device_auth(self._context)
 
-    @once
+    @locked_cached_property
     def identity(self) -> Identity:
         """The key pair of this device."""
         load_modules("clawstate.state.pairing")
         from clawstate.state.pairing import open_identity  # noqa: PLC0415
 
-        return open_identity(self.ground)
+        return open_identity(self._context)
 
-    @once
+    @locked_cached_property
     def dedupe(self) -> PersistentDedupe:
         """The marks of what was handled already (specification, "Persistent Dedupe")."""
         load_modules("clawstate.state.dedupe")
@@ -221,11 +220,11 @@ class State:
         if self.owner.era is Era.SQLITE:
             from clawstate.state.record_moves import bring_marks  # noqa: PLC0415 - rarely needed
 
-            bring_marks(self.ground)
+            bring_marks(self._context)
         self._notice.opened("dedupe marks")
-        return open_dedupe(self.ground)
+        return open_dedupe(self._context)
 
-    @once
+    @locked_cached_property
     def directories(self) -> DirectoryCache[Any]:
         """Lookups that depend on the configuration, bounded by `caches.directory`."""
         load_modules("clawstate.caches.directory")
@@ -242,7 +241,7 @@ class State:
             self.memory.close()
         if "transcripts" in self.__dict__:
             self.transcripts.close()
-        self.ground.engines.close()
+        self._context.backends.close()
 
     def __enter__(self) -> Self:
         return self

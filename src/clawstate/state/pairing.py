@@ -1,4 +1,4 @@
-"""How pairing, devices and the identity of this device stand on the ground of a state."""
+"""How pairing, devices and the identity of this device stand on the context of a state."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from clawstate.files.paths import expand_below, is_nameable
 from clawstate.openclaw.owner import Era
 from clawstate.openclaw.reading import read_identity
 from clawstate.records.contract import Backend, Collection, Versioned
-from clawstate.state.ground import FILE, SQLITE, Ground, placed
+from clawstate.state.context import FILE, SQLITE, Context, split_root
 from clawstate.stores.device_auth import HELD, OPENCLAW_HELD, DeviceAuth
 from clawstate.stores.devices import DEVICES, Devices
 from clawstate.stores.identity import IDENTITY, Identity
@@ -22,29 +22,29 @@ from clawstate.stores.pairing import ATTEMPTS, REQUESTS, Attempts, Pairing, Pair
 _IN_PASSING = LockOptions(timeout=0.1)  # a note of the last use keeps nobody waiting
 
 
-def open_pairing(ground: Ground, devices: Devices) -> Pairing:
+def open_pairing(context: Context, devices: Devices) -> Pairing:
     """Return the pending pairing requests; `pairing.*` is read anew with each call."""
-    attempts = ground.engines.records().collection(ATTEMPTS)
+    attempts = context.backends.records().collection(ATTEMPTS)
     return Pairing(
-        _requests(ground),
-        attempts=Attempts(attempts, clock=ground.clock),
+        _requests(context),
+        attempts=Attempts(attempts, clock=context.clock),
         approvals=devices,
-        settings=lambda: _settings(ground),
-        clock=ground.clock,
+        settings=lambda: _settings(context),
+        clock=context.clock,
     )
 
 
-def open_devices(ground: Ground) -> Devices:
+def open_devices(context: Context) -> Devices:
     """Return the paired devices."""
-    devices = ground.engines.records().collection(DEVICES)
+    devices = context.backends.records().collection(DEVICES)
     uses = devices
-    if ground.engines.choice == FILE:
-        engine = ground.engines.files(ground.paths.root, lock=_IN_PASSING, chosen=True)
+    if context.backends.choice == FILE:
+        engine = context.backends.files(context.paths.root, lock=_IN_PASSING, chosen=True)
         uses = engine.collection(DEVICES)
-    return Devices(devices, uses=uses, clock=ground.clock)
+    return Devices(devices, uses=uses, clock=context.clock)
 
 
-def open_identity(ground: Ground) -> Identity:
+def open_identity(context: Context) -> Identity:
     """
     Return the key pair of this device.
 
@@ -53,39 +53,39 @@ def open_identity(ground: Ground) -> Identity:
     stops its gateway, the key pair of OpenClaw is used; only where there is none ours is made, a
     row on this machine (decision 27).
     """
-    if ground.owner.era is Era.SQLITE:
-        keys = _own_rows(ground).collection(IDENTITY)
-        return Identity(keys, shared=_TheirKeys(ground), clock=ground.clock)
-    keys = ground.engines.files(ground.paths.root).collection(IDENTITY)
-    return Identity(keys, clock=ground.clock)
+    if context.owner.era is Era.SQLITE:
+        keys = _own_rows(context).collection(IDENTITY)
+        return Identity(keys, shared=_TheirKeys(context), clock=context.clock)
+    keys = context.backends.files(context.paths.root).collection(IDENTITY)
+    return Identity(keys, clock=context.clock)
 
 
-def open_device_auth(ground: Ground) -> DeviceAuth:
+def open_device_auth(context: Context) -> DeviceAuth:
     """Return the tokens that this device holds, where its key pair is."""
-    files = ground.engines.files(ground.paths.root)
-    own = _own_rows(ground) if ground.owner.era is Era.SQLITE else files
+    files = context.backends.files(context.paths.root)
+    own = _own_rows(context) if context.owner.era is Era.SQLITE else files
     return DeviceAuth(
         own.collection(HELD),
-        owner=_Owner(open_identity(ground)),
+        owner=_Owner(open_identity(context)),
         fallback=files.collection(OPENCLAW_HELD),
-        clock=ground.clock,
+        clock=context.clock,
     )
 
 
-def _own_rows(ground: Ground) -> Backend:
-    return ground.engines.records(SQLITE)
+def _own_rows(context: Context) -> Backend:
+    return context.backends.records(SQLITE)
 
 
 @dataclass(frozen=True, slots=True)
 class _TheirKeys:
     """The key pair of OpenClaw: its row, or the file that it is about to take over."""
 
-    ground: Ground
+    context: Context
 
     def get(self, key: str, /) -> Versioned | None:
-        if (document := read_identity(self.ground.paths.root)) is not None:
+        if (document := read_identity(self.context.paths.root)) is not None:
             return Versioned(key, document, str(document["deviceId"]))
-        return self.ground.engines.files(self.ground.paths.root).collection(IDENTITY).get(key)
+        return self.context.backends.files(self.context.paths.root).collection(IDENTITY).get(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,36 +101,36 @@ class _Owner:
         return None if found is None else found.device_id
 
 
-def _settings(ground: Ground) -> PairingSettings:
-    view = ground.config.view()
+def _settings(context: Context) -> PairingSettings:
+    view = context.config.view()
     return PairingSettings(
         ttl=PAIRING_TTL.of(view),
         limit=lambda: PAIRING_LIMIT.of(view),
     )
 
 
-def _requests(ground: Ground) -> Callable[[], Collection]:
+def _requests(context: Context) -> Callable[[], Collection]:
     """Return what gives the collection at the place that the configuration names just now."""
     known: dict[str, Collection] = {}
 
     def requests() -> Collection:
-        chosen = PAIRING_PATH.of(ground.config.view()) or ""
+        chosen = PAIRING_PATH.of(context.config.view()) or ""
         if chosen not in known:
-            known[chosen] = _collection(ground, chosen)
+            known[chosen] = _collection(context, chosen)
         return known[chosen]
 
     return requests
 
 
-def _collection(ground: Ground, chosen: str) -> Collection:
-    if not chosen or ground.engines.choice != FILE:
-        return ground.engines.records().collection(REQUESTS)
-    root, path = placed(_place(ground, chosen), ground.paths.root)
-    return ground.engines.files(root, chosen=True).collection(replace(REQUESTS, path=path))
+def _collection(context: Context, chosen: str) -> Collection:
+    if not chosen or context.backends.choice != FILE:
+        return context.backends.records().collection(REQUESTS)
+    root, path = split_root(_place(context, chosen), context.paths.root)
+    return context.backends.files(root, chosen=True).collection(replace(REQUESTS, path=path))
 
 
-def _place(ground: Ground, chosen: str) -> Path:
+def _place(context: Context, chosen: str) -> Path:
     if not is_nameable(chosen) or ".." in Path(chosen).parts:
         problem = "leads up, or holds what no path can"
         raise InvalidError("pairing.path", problem, "give an absolute path, or one below the state")
-    return expand_below(chosen, ground.paths.root)
+    return expand_below(chosen, context.paths.root)

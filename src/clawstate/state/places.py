@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from clawstate.state import agent_dirs, memory_place
 
 if TYPE_CHECKING:
-    from clawstate.state.ground import Ground
+    from clawstate.state.context import Context
 
 
 class Places:
@@ -19,16 +19,16 @@ class Places:
     Every method raises `ConfigError` for a setting that means nothing.
     """
 
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     def memory_db(self) -> Path:
         """Return the database of memory and transcripts."""
-        return memory_place.memory_db(self._ground)
+        return memory_place.memory_db(self._context)
 
     def memory_left_behind(self) -> Path | None:
         """Return the database at the usual place, if it is there and another place is chosen."""
-        return memory_place.left_behind(self._ground)
+        return memory_place.left_behind(self._context)
 
     def move_memory(self, old: Path, new: Path) -> Path:
         """Move the database *old* to *new*, where nothing is; return what *old* is called now."""
@@ -38,30 +38,30 @@ class Places:
         """Return the engine of the sessions, or the path of their index; see `chosen_place`."""
         from clawstate.state.sessions import chosen_place  # noqa: PLC0415 - loads the store
 
-        return chosen_place(self._ground)
+        return chosen_place(self._context)
 
     def utf16_transcripts(self) -> Iterator[Path]:
         """Give the transcripts in the directories of agents that are UTF-16, which nobody reads."""
         from clawstate.state.openclaw_messages import utf16_transcripts  # noqa: PLC0415 - few ask
 
-        return utf16_transcripts(self._ground.paths.root)
+        return utf16_transcripts(self._context.paths.root)
 
     def agent_dir(self, agent_id: str) -> Path:
         """Return the directory of the credentials of an agent."""
-        return agent_dirs.agent_dir(self._ground, agent_id)
+        return agent_dirs.agent_dir(self._context, agent_id)
 
     def agent_dirs(self) -> dict[str, Path]:
         """Return the directories of all agents, by name, that are not the usual ones."""
-        return agent_dirs.agent_dirs(self._ground)
+        return agent_dirs.agent_dirs(self._context)
 
     def auth_profiles(self, agent_id: str) -> Path:
         """Return the file of the credentials of an agent."""
-        return agent_dirs.auth_profiles(self._ground, agent_id)
+        return agent_dirs.auth_profiles(self._context, agent_id)
 
     def auth_cache(self, agent_id: str) -> Path:
         """Return the file of an older release's credentials, which is only read."""
-        return agent_dirs.auth_cache(self._ground, agent_id)
+        return agent_dirs.auth_cache(self._context, agent_id)
 
     def refresh_dir(self, agent_id: str) -> Path:
         """Return where the refreshes of an agent keep their locks and answers."""
-        return agent_dirs.refresh_dir(self._ground, agent_id)
+        return agent_dirs.refresh_dir(self._context, agent_id)

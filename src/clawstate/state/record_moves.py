@@ -15,7 +15,7 @@ from clawstate.files.json_text import dump_compact, dump_pretty, parse_json
 from clawstate.files.regular import read_regular
 from clawstate.openclaw.owner import Era
 from clawstate.records.contract import Collection
-from clawstate.state.engines import FILE, SQLITE
+from clawstate.state.backends import FILE, SQLITE
 from clawstate.state.left_behind import elsewhere
 from clawstate.state.record_places import (
     MARKS,
@@ -30,7 +30,7 @@ from clawstate.state.set_aside import FileSource, RowSource, Source
 from clawstate.state.settling import Settled, Settling
 
 if TYPE_CHECKING:
-    from clawstate.state.ground import Ground
+    from clawstate.state.context import Context
 
 STORE = "state.store"
 _LEDGER = "migration.json"
@@ -69,20 +69,20 @@ class Migration:
     """Sentences about what was not moved, and why."""
 
 
-def bring_marks(ground: Ground) -> None:
+def bring_marks(context: Context) -> None:
     """
     Move marks from files to rows, in a directory that OpenClaw took into its SQLite era.
 
     There the engine changed without anybody's doing: a key that was handled must not be new for
     that. Where they cannot be moved, `left_behind` tells of them.
     """
-    has_files = next((ground.paths.root / "dedupe").glob("*.json"), None) is not None
-    if has_files and not ground.engines.is_moving:
-        with suppress(StateError), ground.engines.moving():
-            _Run(ground, SQLITE, lambda *_: None, stores=frozenset({MARKS, NAMES})).run()
+    has_files = next((context.paths.root / "dedupe").glob("*.json"), None) is not None
+    if has_files and not context.backends.is_moving:
+        with suppress(StateError), context.backends.moving():
+            _Run(context, SQLITE, lambda *_: None, stores=frozenset({MARKS, NAMES})).run()
 
 
-def migrate(ground: Ground, to: str, *, tell: Tell = lambda *_: None) -> Migration:
+def migrate(context: Context, to: str, *, tell: Tell = lambda *_: None) -> Migration:
     """
     Move all records of the state to the engine *to*, `file` or `sqlite`, and choose it from now on.
 
@@ -95,18 +95,18 @@ def migrate(ground: Ground, to: str, *, tell: Tell = lambda *_: None) -> Migrati
     Raises `InvalidError` for what must not be, `CorruptError` for records that cannot be read,
     `UnavailableError` and `LockTimeoutError`; then the engine in use is the one that was before.
     """
-    _require_allowed(ground, to)
-    with ground.engines.moving():
-        return _Run(ground, to, tell).run()
+    _require_allowed(context, to)
+    with context.backends.moving():
+        return _Run(context, to, tell).run()
 
 
-def _require_allowed(ground: Ground, to: str) -> None:
+def _require_allowed(context: Context, to: str) -> None:
     if to not in {FILE, SQLITE}:
         raise InvalidError("engine", "records can be moved to 'file' and to 'sqlite'")
-    if ground.engines.store is not None:
+    if context.backends.store is not None:
         problem = "decides which engine counts, and a migration does that"
         raise InvalidError("store", problem, "leave out --store, or the argument of open()")
-    era = ground.owner.era
+    era = context.owner.era
     if era is Era.SQLITE and to == FILE:
         problem = "'file' would harm the OpenClaw that keeps this directory in SQLite"
         raise InvalidError("engine", problem, "records of ours stay in state/records.db there")
@@ -114,23 +114,23 @@ def _require_allowed(ground: Ground, to: str) -> None:
         problem = (
             "credentials and sessions lie in files that are OpenClaw's as well, which needs them"
         )
-        raise InvalidError("engine", problem, elsewhere(ground))
+        raise InvalidError("engine", problem, elsewhere(context))
 
 
 class _Run:
     def __init__(
-        self, ground: Ground, to: str, tell: Tell, *, stores: frozenset[str] = frozenset()
+        self, context: Context, to: str, tell: Tell, *, stores: frozenset[str] = frozenset()
     ) -> None:
         self._stores = stores
-        self._ground = ground
+        self._context = context
         self._to = to
         self._tell = tell
-        self._active = ground.engines.choice
-        self._aside = aside_folder(ground)
-        self._settling = Settling(ground, to, self._aside)
+        self._active = context.backends.choice
+        self._aside = aside_folder(context)
+        self._settling = Settling(context, to, self._aside)
         self._copies: Mapping[str, Mapping[str, str]] = {}
         name = _LEDGER if not stores else f"some-{_LEDGER}"
-        self._ledger = _Ledger(ground.paths.root / "state" / name, to)
+        self._ledger = _Ledger(context.paths.root / "state" / name, to)
         self._moved: dict[str, MovedRecords] = {}
         self._left: list[str] = []
 
@@ -159,13 +159,13 @@ class _Run:
         return Migration(self._to, tuple(self._moved.values()), self._aside, tuple(self._left))
 
     def _sources(self) -> Iterator[Source]:
-        for place in record_places(self._ground):
+        for place in record_places(self._context):
             if self._stores and place.store not in self._stores:
                 continue
             if self._to == SQLITE:
-                source: Source = FileSource(place, self._ground)
+                source: Source = FileSource(place, self._context)
             else:
-                source = RowSource(place, self._ground)
+                source = RowSource(place, self._context)
             if (why := source.refusal()) is not None:
                 self._left.append(why)
             elif source.exists():
@@ -180,7 +180,7 @@ class _Run:
         else:
             told = self._merged(place, wanted)
         if place.store == MARKS and self._to == SQLITE:
-            note_namespace(self._ground, place.file.stem)
+            note_namespace(self._context, place.file.stem)
         self._note(place, len(records), told)
 
     def _note(self, place: Place, count: int, told: Settled) -> None:
@@ -215,7 +215,7 @@ class _Run:
         """Take sessions into OpenClaw's index, and tell the keys that it has already."""
         from clawstate.state.sessions import open_sessions  # noqa: PLC0415 - files only
 
-        sessions = open_sessions(self._ground)
+        sessions = open_sessions(self._context)
         found = ((key, sessions.get(key)) for key in wanted)
         there = {key: entry.session_id for key, entry in found if entry is not None}
         new = {key: plain_entry(each) for key, each in wanted.items() if key not in there}
@@ -254,11 +254,11 @@ class _Run:
             raise UnavailableError(str(place.file), problem, "nothing was put away; repeat")
 
     def _choose(self) -> None:
-        if self._active == self._to or self._ground.owner.era is Era.SQLITE:
+        if self._active == self._to or self._context.owner.era is Era.SQLITE:
             return
-        self._ground.config.set(STORE, self._to)
-        if self._ground.engines.choice != self._to:
-            problem = f"still says {self._ground.engines.choice!r}"
+        self._context.config.set(STORE, self._to)
+        if self._context.backends.choice != self._to:
+            problem = f"still says {self._context.backends.choice!r}"
             raise UnavailableError(STORE, problem, "nothing was put away; see 'config get'")
 
     def _put_away(self, source: Source, records: Mapping[str, Any]) -> None:
@@ -270,7 +270,7 @@ class _Run:
             self._note(source.place, 0, self._merged(source.place, changed))
 
     def _target(self, place: Place) -> Collection:
-        engines = self._ground.engines
+        engines = self._context.backends
         if self._to == SQLITE:
             return engines.rows().collection(place.shape)
         return engines.files(place.root).collection(place.shape)

@@ -16,7 +16,7 @@ from clawstate.records.contract import Shape
 from clawstate.records.layouts import MapLayout
 from clawstate.state.agent_dirs import auth_profiles
 from clawstate.state.agents import agents_of, default_agent
-from clawstate.state.ground import placed
+from clawstate.state.context import split_root
 from clawstate.stores.auth.legacy import LEDGER_LAYOUT
 from clawstate.stores.auth.rows import LAYOUT
 from clawstate.stores.device_auth import HELD
@@ -25,7 +25,7 @@ from clawstate.stores.pairing import ATTEMPTS, REQUESTS
 from clawstate.stores.pairing.channels import CHANNEL_KIND, channel_shape
 
 if TYPE_CHECKING:
-    from clawstate.state.ground import Ground
+    from clawstate.state.context import Context
 
 CREDENTIALS, SESSIONS, ARCHIVE = "credentials", "sessions", "archived sessions"
 MARKS, NAMES = "dedupe marks", "dedupe namespaces"
@@ -62,72 +62,72 @@ class Place:
         return self.root / self.shape.path
 
 
-def record_places(ground: Ground) -> tuple[Place, ...]:
+def record_places(context: Context) -> tuple[Place, ...]:
     """
     Return where records may lie whose engine is chosen for the whole state.
 
     Files that OpenClaw of the SQLite era takes over are none of them, but for the index of sessions
     in the state directory itself, which this program alone makes today.
     """
-    root, era = ground.paths.root, ground.owner.era
-    found = [Place("imports", _LEDGER, root), Place(REQUESTED, _requests(ground), root)]
+    root, era = context.paths.root, context.owner.era
+    found = [Place("imports", _LEDGER, root), Place(REQUESTED, _requests(context), root)]
     found += [Place("pairing attempts", ATTEMPTS, root), Place("devices", DEVICES, root)]
     if era is Era.SQLITE:
         found.append(Place(DEVICE_TOKENS, HELD, root))
     else:
-        found += [*credential_places(ground), *_channels(ground, shared=era is Era.FILES)]
-    found += [*_sessions(ground), *_dedupe(ground)]
+        found += [*credential_places(context), *_channels(context, shared=era is Era.FILES)]
+    found += [*_sessions(context), *_dedupe(context)]
     return tuple(found)
 
 
-def _requests(ground: Ground) -> Shape:
+def _requests(context: Context) -> Shape:
     chosen = ""
     with suppress(StateError):
-        chosen = str(ground.config.get("pairing.path") or "")
+        chosen = str(context.config.get("pairing.path") or "")
     # An absolute path elsewhere is a choice of its own, which no other engine has.
     path = PurePosixPath(chosen)
     is_inside = bool(chosen) and not path.is_absolute() and ".." not in path.parts
     return replace(REQUESTS, path=path) if is_inside and "~" not in chosen else REQUESTS
 
 
-def credential_places(ground: Ground) -> Iterator[Place]:
+def credential_places(context: Context) -> Iterator[Place]:
     """Yield where the credentials of each agent lie; beside an OpenClaw its files are shared."""
-    shared = ground.owner.era is Era.FILES
-    names = {*agents_of(ground), *(each.removeprefix(_AUTH) for each in kinds(ground, _AUTH))}
+    shared = context.owner.era is Era.FILES
+    names = {*agents_of(context), *(each.removeprefix(_AUTH) for each in kinds(context, _AUTH))}
     for name in sorted(names):
-        root, path = placed(auth_profiles(ground, name), ground.paths.root)
+        root, path = split_root(auth_profiles(context, name), context.paths.root)
         yield Place(CREDENTIALS, Shape(f"{_AUTH}{name}", path, LAYOUT), root, shared)
 
 
-def _channels(ground: Ground, *, shared: bool) -> Iterator[Place]:
-    root = ground.paths.root
-    names = {each.removeprefix(CHANNEL_KIND) for each in kinds(ground, CHANNEL_KIND)}
+def _channels(context: Context, *, shared: bool) -> Iterator[Place]:
+    root = context.paths.root
+    names = {each.removeprefix(CHANNEL_KIND) for each in kinds(context, CHANNEL_KIND)}
     with suppress(OSError):
         names |= {each.name for each in (root / "credentials").iterdir()}
     for shape in filter(None, map(channel_shape, sorted(names))):
         yield Place(CHANNELS, shape, root, shared)
 
 
-def _sessions(ground: Ground) -> Iterator[Place]:
+def _sessions(context: Context) -> Iterator[Place]:
     from clawstate.state.sessions import chosen_place  # noqa: PLC0415 - which asks for engines
 
-    root, era = ground.paths.root, ground.owner.era
+    root, era = context.paths.root, context.owner.era
     choice = ""
     with suppress(StateError):
-        choice = chosen_place(ground)
+        choice = chosen_place(context)
     if era is Era.FILES:
-        agents = sorted({default_agent(ground), *_agents(root)})
+        agents = sorted({default_agent(context), *_agents(root)})
         yield Place(
-            SESSIONS, _index(ground.paths.agent_sessions_index(agents[0]), root), root, True
+            SESSIONS, _index(context.paths.agent_sessions_index(agents[0]), root), root, True
         )
-        home = ground.paths.agent_sessions_index(default_agent(ground))
+        home = context.paths.agent_sessions_index(default_agent(context))
         yield Place(ARCHIVE, archive_shape(_below(home, root)), root)
-    elif choice == ground.engines.choice:
+    elif choice == context.backends.choice:
         yield Place(SESSIONS, _index(root / _ROOT_INDEX, root), root)
         yield Place(ARCHIVE, archive_shape(_ROOT_INDEX), root)
     if era is Era.SQLITE:
         for agent in _agents(root):
-            index = ground.paths.agent_sessions_index(agent)
+            index = context.paths.agent_sessions_index(agent)
             yield Place(ARCHIVE, archive_shape(_below(index, root)), root)
 
 
@@ -144,9 +144,9 @@ def _below(path: Path, root: Path) -> PurePosixPath:
     return PurePosixPath(path.relative_to(root))
 
 
-def _dedupe(ground: Ground) -> Iterator[Place]:
-    root = ground.paths.root
-    names = {each.removeprefix(_SPACE) for each in kinds(ground, _SPACE)}
+def _dedupe(context: Context) -> Iterator[Place]:
+    root = context.paths.root
+    names = {each.removeprefix(_SPACE) for each in kinds(context, _SPACE)}
     with suppress(OSError):
         files = [each for each in (root / "dedupe").iterdir() if each.suffix == ".json"]
         names |= {each.stem for each in files if _is_name(each.stem)}
@@ -156,11 +156,11 @@ def _dedupe(ground: Ground) -> Iterator[Place]:
     yield Place(NAMES, _NAMES, root)
 
 
-def note_namespace(ground: Ground, stem: str) -> None:
+def note_namespace(context: Context, stem: str) -> None:
     """Record the namespace of the marks in the file *stem*: rows know it by no name of a file."""
     name = decode_name(stem)
     if name is not None:
-        ground.engines.rows().collection(_NAMES).put(stem, {"namespace": name})
+        context.backends.rows().collection(_NAMES).put(stem, {"namespace": name})
 
 
 def _is_name(stem: str) -> bool:
@@ -178,8 +178,8 @@ def _agents(root: Path) -> list[str]:
     return []
 
 
-def kinds(ground: Ground, prefix: str) -> tuple[str, ...]:
+def kinds(context: Context, prefix: str) -> tuple[str, ...]:
     """Return the kinds of rows that start with *prefix*, whichever engine is chosen."""
-    if not ground.engines.has_rows:
+    if not context.backends.has_rows:
         return ()
-    return ground.engines.rows().kinds(prefix)
+    return context.backends.rows().kinds(prefix)

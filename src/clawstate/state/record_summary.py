@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from clawstate.openclaw.description import describe
 from clawstate.openclaw.owner import Era
 from clawstate.state.aside import Aside, find_aside
-from clawstate.state.engines import FILE, SQLITE
+from clawstate.state.backends import FILE, SQLITE
 from clawstate.state.left_behind import LeftBehind, left_behind
 from clawstate.state.record_places import CREDENTIALS, credential_places
 from clawstate.state.replaced import replaced
 
 if TYPE_CHECKING:
-    from clawstate.state.ground import Ground
+    from clawstate.state.context import Context
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +35,24 @@ class Summary:
     replaced: tuple[str, ...] = ()
 
 
-def summarise(ground: Ground) -> Summary:
+def summarise(context: Context) -> Summary:
     """Return how many records lie where; only looks."""
-    engine = ground.engines.choice
-    there = left_behind(ground, chosen=FILE if engine == SQLITE else SQLITE)
+    engine = context.backends.choice
+    there = left_behind(context, chosen=FILE if engine == SQLITE else SQLITE)
     return Summary(
         engine.partition("://")[0],  # an address holds a password
-        describe(ground.owner).sentence,
-        {**_credentials(ground), **there.counts},
-        left_behind(ground),
-        find_aside(ground),
-        tuple(dict.fromkeys(each.name for each in replaced(ground))),
+        describe(context.owner).sentence,
+        {**_credentials(context), **there.counts},
+        left_behind(context),
+        find_aside(context),
+        tuple(dict.fromkeys(each.name for each in replaced(context))),
     )
 
 
-def _credentials(ground: Ground) -> dict[str, int]:
+def _credentials(context: Context) -> dict[str, int]:
     """Return how many there are where their files are OpenClaw's, which makes them no leftovers."""
-    if ground.owner.era is not Era.SQLITE or not ground.engines.has_rows:
+    if context.owner.era is not Era.SQLITE or not context.backends.has_rows:
         return {}
-    rows = ground.engines.rows()
-    count = sum(rows.collection(each.shape).count() for each in credential_places(ground))
+    rows = context.backends.rows()
+    count = sum(rows.collection(each.shape).count() for each in credential_places(context))
     return {CREDENTIALS: count} if count else {}

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from clawstate.interrupts import load_modules
 from clawstate.openclaw.owner import Era
-from clawstate.state.engines import FILE
+from clawstate.state.backends import FILE
 from clawstate.state.left_behind import LeftBehind, left_behind
 from clawstate.state.setting_guards import NO_FILES
 from clawstate.state.taken_over import has_key_pair_there, sentence, taken_over
 
 if TYPE_CHECKING:
     from clawstate.state.aside import Aside
-    from clawstate.state.ground import Ground
+    from clawstate.state.context import Context
     from clawstate.state.record_moves import Migration, Tell
     from clawstate.state.record_summary import Summary
     from clawstate.state.replaced import Replaced
@@ -28,15 +28,15 @@ class Records:
     Each method loads what it needs: most programs call none of them.
     """
 
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     def summary(self) -> Summary:
         """Return how many records lie where; only looks."""
         load_modules("clawstate.state.record_summary")
         from clawstate.state.record_summary import summarise  # noqa: PLC0415 - see the class
 
-        return summarise(self._ground)
+        return summarise(self._context)
 
     def migrate(self, to: str, *, tell: Tell = lambda *_: None) -> Migration:
         """
@@ -49,50 +49,50 @@ class Records:
         load_modules("clawstate.state.record_moves")
         from clawstate.state.record_moves import migrate  # noqa: PLC0415 - see the class
 
-        return migrate(self._ground, to, tell=tell)
+        return migrate(self._context, to, tell=tell)
 
     def restore(self, name: str) -> Replaced:
         """Put back the record *name*, which gave way to another; raises `NotFoundError`."""
         load_modules("clawstate.state.replaced")
         from clawstate.state.replaced import put_back  # noqa: PLC0415 - see the class
 
-        return put_back(self._ground, name)
+        return put_back(self._context, name)
 
     def aside(self) -> Aside:
         """Return what is kept of records that were moved; only looks."""
         load_modules("clawstate.state.aside")
         from clawstate.state.aside import find_aside  # noqa: PLC0415 - see the class
 
-        return find_aside(self._ground)
+        return find_aside(self._context)
 
     def clean(self) -> Aside:
         """Remove what `aside` finds for good, and return what that was."""
         load_modules("clawstate.state.aside")
         from clawstate.state.aside import remove_aside  # noqa: PLC0415 - see the class
 
-        return remove_aside(self._ground)
+        return remove_aside(self._context)
 
     def left_behind(self) -> LeftBehind:
         """Return what lies in the engine that is not the chosen one; only looks."""
-        return left_behind(self._ground)
+        return left_behind(self._context)
 
     def taken_over(self) -> tuple[str, ...]:
         """Return the stores whose records an upgrade of OpenClaw took out of shared files."""
-        return taken_over(self._ground)
+        return taken_over(self._context)
 
     def taken_over_sentence(self, stores: tuple[str, ...]) -> str:
         """Return what became of *stores*, and what to do."""
-        return sentence(self._ground, stores)
+        return sentence(self._context, stores)
 
     def has_key_pair_there(self) -> bool:
         """Tell whether the key pair of this device lies in the database of OpenClaw."""
-        return has_key_pair_there(self._ground)
+        return has_key_pair_there(self._context)
 
     def passed_over(self) -> tuple[str, str] | None:
         """Return why the engine that was asked for is not used, and what to do, if that is so."""
-        if self._ground.owner.era is not Era.SQLITE:
+        if self._context.owner.era is not Era.SQLITE:
             return None
-        written = self._ground.config.view().loaded.resolved.get("state")
+        written = self._context.config.view().loaded.resolved.get("state")
         if not isinstance(written, dict) or written.get("store") != FILE:
             return None
         why, remedy = NO_FILES
@@ -103,11 +103,11 @@ class Records:
         load_modules("clawstate.state.retired")
         from clawstate.state.retired import retired_files  # noqa: PLC0415 - see the class
 
-        return iter(retired_files(self._ground))
+        return iter(retired_files(self._context))
 
     def move_away(self, retired: Retired) -> str:
         """Take over what is in *retired*, put the file out of the way, and return what was done."""
         load_modules("clawstate.state.retired")
         from clawstate.state.retired import move_away  # noqa: PLC0415 - see the class
 
-        return move_away(self._ground, retired)
+        return move_away(self._context, retired)

@@ -16,11 +16,11 @@ from clawstate.files.json_text import dump_pretty, parse_json
 from clawstate.files.regular import read_regular
 from clawstate.openclaw.owner import Era
 from clawstate.records.contract import Collection
-from clawstate.state.engines import FILE
+from clawstate.state.backends import FILE
 from clawstate.state.record_places import Place, credential_places, record_places
 
 if TYPE_CHECKING:
-    from clawstate.state.ground import Ground
+    from clawstate.state.context import Context
 
 _FOLDER = "state/set-aside"
 _MOST = 256 << 20
@@ -41,9 +41,9 @@ class Replaced:
         return name_of(self.kind, self.key)
 
 
-def aside_folder(ground: Ground) -> Path:
+def aside_folder(context: Context) -> Path:
     """Return where what is put aside at this moment goes."""
-    return ground.paths.root / _FOLDER / to_iso(ground.clock()).replace(":", "-")
+    return context.paths.root / _FOLDER / to_iso(context.clock()).replace(":", "-")
 
 
 def name_of(kind: str, key: str) -> str:
@@ -69,24 +69,24 @@ def keep(place: Place, records: Mapping[str, Any], folder: Path, *, is_missed: b
     write_atomic(path, dump_pretty(document).encode("utf-8", "surrogatepass"))
 
 
-def replaced(ground: Ground) -> Iterator[Replaced]:
+def replaced(context: Context) -> Iterator[Replaced]:
     """Yield the records that gave way to others, the last first."""
-    for path in sorted((ground.paths.root / _FOLDER).glob("*/replaced-*.json"), reverse=True):
+    for path in sorted((context.paths.root / _FOLDER).glob("*/replaced-*.json"), reverse=True):
         found = _read(path)
         for key, value in found.get("records", {}).items():
             yield Replaced(found["kind"], key, path, value)
 
 
-def put_back(ground: Ground, name: str) -> Replaced:
+def put_back(context: Context, name: str) -> Replaced:
     """
     Put the record called *name* back, and return it; what has its place is kept in turn.
 
     Raises `NotFoundError` for one that did not give way to another, or whose store is gone.
     """
-    _find(ground, name)  # the lock makes a directory, and nothing may be there
-    with ground.engines.moving():
-        found, place = _find(ground, name)
-        target, folder = _chosen(ground, place), aside_folder(ground)
+    _find(context, name)  # the lock makes a directory, and nothing may be there
+    with context.backends.moving():
+        found, place = _find(context, name)
+        target, folder = _chosen(context, place), aside_folder(context)
 
         def change(there: dict[str, Any]) -> tuple[dict[str, Any], None]:
             if found.key in there and there[found.key] != found.value:
@@ -98,22 +98,22 @@ def put_back(ground: Ground, name: str) -> Replaced:
     return found
 
 
-def _find(ground: Ground, name: str) -> tuple[Replaced, Place]:
-    found = next((each for each in replaced(ground) if each.name == name), None)
-    places = {each.kind: each for each in (*record_places(ground), *_more(ground))}
+def _find(context: Context, name: str) -> tuple[Replaced, Place]:
+    found = next((each for each in replaced(context) if each.name == name), None)
+    places = {each.kind: each for each in (*record_places(context), *_more(context))}
     if found is None or found.kind not in places:
         hint = "'clawstate store status' names those that were replaced"
         raise NotFoundError("replaced record", name, hint)
     return found, places[found.kind]
 
 
-def _more(ground: Ground) -> Iterator[Place]:
-    if ground.owner.era is Era.SQLITE:
-        yield from credential_places(ground)
+def _more(context: Context) -> Iterator[Place]:
+    if context.owner.era is Era.SQLITE:
+        yield from credential_places(context)
 
 
-def _chosen(ground: Ground, place: Place) -> Collection:
-    engines = ground.engines
+def _chosen(context: Context, place: Place) -> Collection:
+    engines = context.backends
     if engines.choice == FILE:
         return engines.files(place.root).collection(place.shape)
     return engines.rows().collection(place.shape)

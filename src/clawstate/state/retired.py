@@ -17,7 +17,7 @@ from clawstate.records.json_files import JsonFilesBackend
 from clawstate.records.layouts import MapLayout
 from clawstate.state.agent_dirs import auth_profiles
 from clawstate.state.agents import agents_of, default_agent
-from clawstate.state.ground import placed
+from clawstate.state.context import split_root
 from clawstate.state.record_moves import plain_entry
 from clawstate.state.record_places import ARCHIVE, CREDENTIALS, SESSIONS, Place
 from clawstate.state.set_aside import FileSource
@@ -25,7 +25,7 @@ from clawstate.stores.auth.rows import LAYOUT
 from clawstate.stores.identity import IDENTITY
 
 if TYPE_CHECKING:
-    from clawstate.state.ground import Ground
+    from clawstate.state.context import Context
 
 _IDENTITY = "identity"
 _ROOT = PurePosixPath("sessions")
@@ -49,55 +49,55 @@ class Retired:
         return self.place.file
 
 
-def retired_files(ground: Ground) -> tuple[Retired, ...]:
+def retired_files(context: Context) -> tuple[Retired, ...]:
     """Return the files of the directory that harm the OpenClaw that lives there, or may."""
-    era = ground.owner.era
+    era = context.owner.era
     if era is Era.NOBODY:
         return ()
-    found = [*_sessions(ground)]
+    found = [*_sessions(context)]
     if era is Era.SQLITE:
-        found += [*_credentials(ground), *_identity(ground)]
+        found += [*_credentials(context), *_identity(context)]
     return tuple(found)
 
 
-def move_away(ground: Ground, retired: Retired) -> str:
+def move_away(context: Context, retired: Retired) -> str:
     """
     Take what *retired* holds to where it harms nobody, put the file away, and say where.
 
     What OpenClaw or this state has under the same name stays as it is.
     """
-    moment = to_iso(ground.clock()).replace(":", "-")
-    aside = ground.paths.root / "state" / "set-aside" / moment
-    source = FileSource(retired.place, ground)
-    with ground.engines.moving():
+    moment = to_iso(context.clock()).replace(":", "-")
+    aside = context.paths.root / "state" / "set-aside" / moment
+    source = FileSource(retired.place, context)
+    with context.backends.moving():
         records = source.read()
-        _take(ground, retired.place, records)
+        _take(context, retired.place, records)
         while not source.put_away(records, aside):
             records = source.read()
-            _take(ground, retired.place, records)
+            _take(context, retired.place, records)
     return f"{len(records)} taken over; the file is in {aside}"
 
 
-def _take(ground: Ground, place: Place, records: Mapping[str, Any]) -> None:
+def _take(context: Context, place: Place, records: Mapping[str, Any]) -> None:
     if place.store == SESSIONS:
         from clawstate.state.sessions import open_sessions  # noqa: PLC0415 - rarely needed
 
-        sessions = open_sessions(ground)
+        sessions = open_sessions(context)
         new = {key: each for key, each in records.items() if sessions.get(key) is None}
         sessions.adopt({key: plain_entry(each) for key, each in new.items()})
         return
-    if ground.owner.era is Era.FILES:
-        index = ground.paths.agent_sessions_index(default_agent(ground))
-        inside = PurePosixPath(index.relative_to(ground.paths.root))
+    if context.owner.era is Era.FILES:
+        index = context.paths.agent_sessions_index(default_agent(context))
+        inside = PurePosixPath(index.relative_to(context.paths.root))
         shape = Shape(place.kind, inside.parent / "archive" / inside.name, MapLayout())
-        target: Collection = ground.engines.files(ground.paths.root).collection(shape)
+        target: Collection = context.backends.files(context.paths.root).collection(shape)
     else:
-        target = ground.engines.rows().collection(place.shape)
+        target = context.backends.rows().collection(place.shape)
     target.change_all(lambda there: ({**records, **there}, None))
 
 
-def _sessions(ground: Ground) -> Iterator[Retired]:
-    root = ground.paths.root
+def _sessions(context: Context) -> Iterator[Retired]:
+    root = context.paths.root
     index = Place(
         SESSIONS, Shape("sessions", _ROOT / "sessions.json", MapLayout(), newline=False), root
     )
@@ -106,22 +106,22 @@ def _sessions(ground: Ground) -> Iterator[Retired]:
     )
     if index.file.is_file():
         harm = "lies where every OpenClaw takes it away, and lays it over the sessions in use"
-        refusal = FileSource(index, ground).refusal()
+        refusal = FileSource(index, context).refusal()
         yield Retired(index, harm if refusal is None else refusal, can_move=refusal is None)
     if archive.file.is_file():
         yield Retired(archive, "is the archive of sessions that lie elsewhere now")
 
 
-def _credentials(ground: Ground) -> Iterator[Retired]:
+def _credentials(context: Context) -> Iterator[Retired]:
     files: dict[str, Place] = {}
-    for name in agents_of(ground):
-        root, path = placed(auth_profiles(ground, name), ground.paths.root)
+    for name in agents_of(context):
+        root, path = split_root(auth_profiles(context, name), context.paths.root)
         place = Place(CREDENTIALS, Shape(f"auth:{name}", path, LAYOUT), root)
         if place.file.is_file():
             files[name] = place
     if not files:
         return
-    theirs = read_credentials(ground.paths.root)
+    theirs = read_credentials(context.paths.root)
     for name, place in files.items():
         # Without rows of its own OpenClaw has not taken its files over yet: this may be one.
         has_rows = bool(theirs.by_agent.get(name) or theirs.by_agent.get(MAIN))
@@ -131,14 +131,14 @@ def _credentials(ground: Ground) -> Iterator[Retired]:
         yield Retired(place, harm, can_move=has_rows)
 
 
-def _identity(ground: Ground) -> Iterator[Retired]:
-    place = Place(_IDENTITY, IDENTITY, ground.paths.root)
+def _identity(context: Context) -> Iterator[Retired]:
+    place = Place(_IDENTITY, IDENTITY, context.paths.root)
     if not place.file.is_file():
         return
-    theirs = read_identity(ground.paths.root)
+    theirs = read_identity(context.paths.root)
     ours: Any = None
     with suppress(StateError):
-        found = JsonFilesBackend(ground.paths.root).collection(IDENTITY).get("device")
+        found = JsonFilesBackend(context.paths.root).collection(IDENTITY).get("device")
         ours = None if found is None else found.value.get("deviceId")
     if theirs is None:
         harm = "waits for OpenClaw to take it over: run 'openclaw doctor --fix'"

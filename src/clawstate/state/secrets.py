@@ -14,22 +14,22 @@ from clawstate.secrets.references import SecretResolver, parse_reference
 
 if TYPE_CHECKING:
     from clawstate.config.service import Config
-    from clawstate.state.ground import Ground
+    from clawstate.state.context import Context
     from clawstate.stores.auth.contract import Resolve, Sealer
 
 OFF = "off"
 SETTING = ENCRYPTION_KEY.path
 
 
-def sealer_of(ground: Ground) -> Callable[[], Sealer | None]:
+def sealer_of(context: Context) -> Callable[[], Sealer | None]:
     """
-    Return what gives the sealer of *ground* as configured now (decision 13).
+    Return what gives the sealer of *context* as configured now (decision 13).
 
     With `state.encryption.key` "off" it gives `None`; or, where keys are left from before, one that
     opens what is sealed and seals nothing. A configuration that cannot be read counts as "on" where
     there are keys. Asking unlocks no key: that is done by `seal` and `open`.
     """
-    vault, config = ground.vault, ground.config
+    vault, config = context.vault, context.config
 
     def sealer() -> Sealer | None:
         try:
@@ -43,14 +43,14 @@ def sealer_of(ground: Ground) -> Callable[[], Sealer | None]:
     return sealer
 
 
-def resolver_of(ground: Ground) -> Resolve:
+def resolver_of(context: Context) -> Resolve:
     """
     Return what resolves a secret reference by the configuration of now.
 
     The secret is asked from its source each time. What it returns raises `InvalidError` for what is
     no reference, and all that `SecretResolver.resolve` raises; no error shows a secret.
     """
-    config, paths = ground.config, ground.paths
+    config, paths = context.config, context.paths
 
     def resolve(reference: Any) -> str:
         loaded = config.view().loaded
@@ -69,9 +69,9 @@ def resolver_of(ground: Ground) -> Resolve:
     return resolve
 
 
-def open_vault(ground: Ground) -> Vault:
-    """Return the keys of *ground*; `Ground.vault` is where everybody finds them."""
-    config = ground.config
+def open_vault(context: Context) -> Vault:
+    """Return the keys of *context*; `Context.vault` is where everybody finds them."""
+    config = context.config
 
     def given() -> str | None:
         return (
@@ -80,7 +80,7 @@ def open_vault(ground: Ground) -> Vault:
             else str(config.secret(ENCRYPTION_PASSPHRASE.path))
         )
 
-    return Vault(ground.paths.root, given=given, keep=keep_copy, lock=ground.lock)
+    return Vault(context.paths.root, given=given, keep=keep_copy, lock=context.lock)
 
 
 def is_on(config: Config) -> bool:

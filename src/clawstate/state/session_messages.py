@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from clawstate.state.ground import Ground
+from clawstate.state.context import Context
 from clawstate.state.memory_place import memory_db
 
 Named = Callable[[frozenset[str]], frozenset[str]]
@@ -12,7 +12,7 @@ Named = Callable[[frozenset[str]], frozenset[str]]
 
 
 def removing_messages(
-    ground: Ground, *, named: Named = lambda _ids: frozenset()
+    context: Context, *, named: Named = lambda _ids: frozenset()
 ) -> Callable[[frozenset[str]], None]:
     """
     Return what removes the messages of the sessions that it is told, unless they are *named*.
@@ -21,11 +21,11 @@ def removing_messages(
     """
 
     def gone(session_ids: frozenset[str]) -> None:
-        if not session_ids or not memory_db(ground).exists():
+        if not session_ids or not memory_db(context).exists():
             return
         from clawstate.state.transcripts import open_transcripts  # noqa: PLC0415 - rarely needed
 
-        transcripts = open_transcripts(ground)
+        transcripts = open_transcripts(context)
         try:
             for each in sorted(session_ids - named(session_ids)):
                 transcripts.delete(each)

@@ -26,7 +26,7 @@ from clawstate.files.paths import SHARED_INDEX, expand_below, is_nameable, requi
 from clawstate.openclaw.owner import Era, find_owner
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.state.agents import agents_of, default_agent
-from clawstate.state.ground import FILE, SQLITE, Ground, placed
+from clawstate.state.context import FILE, SQLITE, Context, split_root
 from clawstate.state.session_messages import removing_messages
 from clawstate.state.session_routes import RoutedSessions
 from clawstate.stores.sessions.opening import sessions_on
@@ -38,7 +38,7 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://\S+", re.IGNORECASE)
 _AGENT = "{agentId}"
 
 
-def open_sessions(ground: Ground, agent_id: str | None = None) -> Sessions:
+def open_sessions(context: Context, agent_id: str | None = None) -> Sessions:
     """
     Return the sessions of a state, where `session.store` says.
 
@@ -50,24 +50,24 @@ def open_sessions(ground: Ground, agent_id: str | None = None) -> Sessions:
     go with the sessions that are gone for good. Raises `ConfigError` and `InvalidError` for a
     setting that makes no sense.
     """
-    config, paths = ground.config, ground.paths
+    config, paths = context.config, context.paths
     settings = partial(maintenance, config)
     usual = PurePosixPath("sessions/sessions.json")
-    choice = chosen_place(ground)
-    gone = removing_messages(ground)
+    choice = chosen_place(context)
+    gone = removing_messages(context)
     if choice != FILE and _is_engine(choice):
-        named = None if choice == ground.engines.choice else choice
-        backend, clock = ground.engines.records(named), ground.clock
+        named = None if choice == context.backends.choice else choice
+        backend, clock = context.backends.records(named), context.clock
         return sessions_on(backend, paths.root, usual, settings=settings, clock=clock, gone=gone)
     is_usual = _chosen(config, usual=str(paths.sessions_index)) is None
     if choice == FILE:
         return _on_files(
-            ground, paths.sessions_index, settings=settings, gone=gone, chosen=is_usual
+            context, paths.sessions_index, settings=settings, gone=gone, chosen=is_usual
         )
     path = _index_path(choice, paths.root)
     if _AGENT not in choice:
-        return _on_files(ground, path, settings=settings, gone=gone)
-    return _routed(ground, str(path), settings=settings, agent_id=agent_id, chosen=is_usual)
+        return _on_files(context, path, settings=settings, gone=gone)
+    return _routed(context, str(path), settings=settings, agent_id=agent_id, chosen=is_usual)
 
 
 def open_index(path: Path, *, clock: Clock = system_clock) -> Sessions:
@@ -103,18 +103,18 @@ def maintenance(config: Config) -> Maintenance:
     )
 
 
-def chosen_place(ground: Ground) -> str:
+def chosen_place(context: Context) -> str:
     """
     Return the engine of the sessions, or the path of their index, which may hold `{agentId}`.
 
     Raises `InvalidError` for a setting that is neither.
     """
-    era, usual = ground.owner.era, str(ground.paths.sessions_index)
-    choice = _chosen(ground.config, usual=usual) or ground.engines.choice
+    era, usual = context.owner.era, str(context.paths.sessions_index)
+    choice = _chosen(context.config, usual=usual) or context.backends.choice
     if era is Era.SQLITE and not _ADDRESS.fullmatch(choice):
-        return ground.engines.choice
+        return context.backends.choice
     if era is Era.FILES and choice == FILE:
-        return str(ground.paths.root / SHARED_INDEX)
+        return str(context.paths.root / SHARED_INDEX)
     return choice
 
 
@@ -141,7 +141,7 @@ def _index_path(choice: str, root: Path) -> Path:
 
 
 def _routed(
-    ground: Ground,
+    context: Context,
     template: str,
     *,
     settings: Callable[[], Maintenance],
@@ -152,14 +152,14 @@ def _routed(
         return session_ids & sessions.named()  # two agents may name one session
 
     def opened(agent: str) -> Sessions:
-        gone = removing_messages(ground, named=named)
+        gone = removing_messages(context, named=named)
         path = Path(template.replace(_AGENT, agent))
-        return _on_files(ground, path, settings=settings, gone=gone, chosen=chosen)
+        return _on_files(context, path, settings=settings, gone=gone, chosen=chosen)
 
     def agents() -> set[str]:
-        return {*_agents_in(template), *agents_of(ground)}
+        return {*_agents_in(template), *agents_of(context)}
 
-    sessions = RoutedSessions(opened, agents=agents, default=lambda: default_agent(ground))
+    sessions = RoutedSessions(opened, agents=agents, default=lambda: default_agent(context))
     return sessions if agent_id is None else opened(require_agent_id(agent_id))
 
 
@@ -177,22 +177,22 @@ def _agents_in(template: str) -> Iterator[str]:
 
 
 def _on_files(
-    ground: Ground,
+    context: Context,
     path: Path,
     *,
     settings: Callable[[], Maintenance],
     gone: Gone,
     chosen: bool = False,
 ) -> Sessions:
-    root, place = placed(path, ground.paths.root)
-    lock = ground.lock
-    backend = ground.engines.files(root, lock=lock, chosen=chosen)
+    root, place = split_root(path, context.paths.root)
+    lock = context.lock
+    backend = context.backends.files(root, lock=lock, chosen=chosen)
     return sessions_on(
         backend,
         root,
         place,
         settings=settings,
-        clock=ground.clock,
+        clock=context.clock,
         lock=lock,
         gone=gone,
     )

@@ -20,7 +20,7 @@ from clawstate.stores.sessions.forms import PROFILES
 from clawstate.stores.sessions.profile_files import ProfileFiles
 
 if TYPE_CHECKING:
-    from clawstate.state.ground import Ground
+    from clawstate.state.context import Context
 
 
 class Source(Protocol):
@@ -49,9 +49,9 @@ class Source(Protocol):
 class FileSource:
     """The records in a file."""
 
-    def __init__(self, place: Place, ground: Ground) -> None:
+    def __init__(self, place: Place, context: Context) -> None:
         self.place = place
-        self._ground = ground
+        self._context = context
         self._collection = JsonFilesBackend(place.root).collection(place.shape)
 
     def exists(self) -> bool:
@@ -60,7 +60,7 @@ class FileSource:
 
     def refusal(self) -> str | None:
         """Return why the file stays: OpenClaw has sessions of its own in it."""
-        if self.place.store != SESSIONS or self._ground.owner.era is Era.NOBODY:
+        if self.place.store != SESSIONS or self._context.owner.era is Era.NOBODY:
             return None
         try:
             found = self._collection.scan() if self.exists() else ()
@@ -92,12 +92,12 @@ class FileSource:
     def put_away(self, records: Mapping[str, Any], aside: Path) -> bool:
         """Move the file, its last good copy and its profiles below *aside*."""
         path = self.place.file
-        with FileLock(path, options=self._ground.lock) as lock:
+        with FileLock(path, options=self._context.lock) as lock:
             if path.exists() and self.read() != records:
                 return False
             lock.confirm()
             for each in (path, copy_path(path), *self._profiles()):
-                _moved(each, self._ground.paths.root, aside)
+                _moved(each, self._context.paths.root, aside)
         return True
 
     def _profiles(self) -> tuple[Path, ...]:
@@ -108,14 +108,14 @@ class FileSource:
 class RowSource:
     """The records in rows."""
 
-    def __init__(self, place: Place, ground: Ground) -> None:
+    def __init__(self, place: Place, context: Context) -> None:
         self.place = place
-        self._ground = ground
+        self._context = context
         self._revisions: dict[str, str] = {}
 
     def exists(self) -> bool:
         """Tell whether there are rows of the kind."""
-        if not self._ground.engines.has_rows:
+        if not self._context.backends.has_rows:
             return False
         return self.count() > 0
 
@@ -125,17 +125,17 @@ class RowSource:
 
     def count(self) -> int:
         """Return how many rows there are."""
-        return self._ground.engines.rows().collection(self.place.shape).count()
+        return self._context.backends.rows().collection(self.place.shape).count()
 
     def read(self) -> dict[str, Any]:
         """Return the records."""
-        found = list(self._ground.engines.rows().collection(self.place.shape).scan())
+        found = list(self._context.backends.rows().collection(self.place.shape).scan())
         self._revisions = {each.key: each.revision for each in found}
         return {each.key: each.value for each in found}
 
     def put_away(self, records: Mapping[str, Any], aside: Path) -> bool:  # noqa: ARG002 - see `Source`
         """Give the rows a kind that no collection has."""
-        return self._ground.engines.rows().set_aside(self.place.kind, self._revisions)
+        return self._context.backends.rows().set_aside(self.place.kind, self._revisions)
 
 
 def is_entry_of_ours(entry: object) -> bool:

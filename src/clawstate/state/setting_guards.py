@@ -9,13 +9,13 @@ from clawstate.config.settings import ENCRYPTION_KEY
 from clawstate.errors import ConfigError, NotFoundError
 from clawstate.json5.key_path import get_at, parse_key_path
 from clawstate.openclaw.owner import Era
-from clawstate.state.engines import FILE, SQLITE
+from clawstate.state.backends import FILE, SQLITE
 from clawstate.state.left_behind import WORDS, elsewhere, left_behind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clawstate.state.ground import Ground
+    from clawstate.state.context import Context
 
 NO_FILES = (
     "'file' does not count where OpenClaw keeps its state in SQLite: it would harm it",
@@ -27,7 +27,7 @@ _OFF = ENCRYPTION_KEY.default
 _STORE, _SESSIONS = "state.store", "session.store"
 
 
-def guard_settings(ground: Ground) -> Callable[[Any, Any, bool], None]:
+def guard_settings(context: Context) -> Callable[[Any, Any, bool], None]:
     """
     Return what refuses a change of a setting that is only half of what its command does.
 
@@ -38,27 +38,27 @@ def guard_settings(ground: Ground) -> Callable[[Any, Any, bool], None]:
 
     def judge(before: Any, after: Any, force: bool) -> None:  # noqa: FBT001 - see `Judge`
         if not force:
-            _require_same_encryption(ground, before, after)
-        if ground.engines.is_moving:
+            _require_same_encryption(context, before, after)
+        if context.backends.is_moving:
             return
-        if ground.owner.era is Era.SQLITE:  # there no setting counts
+        if context.owner.era is Era.SQLITE:  # there no setting counts
             if _at(after, _STORE) == FILE != _at(before, _STORE) and not force:
                 raise ConfigError(_STORE, *NO_FILES)
             return
         old, new = _at(before, _STORE, FILE), _at(after, _STORE, FILE)
-        if old != new and ground.engines.store is None:
-            _require_none(ground, str(old), str(new))
+        if old != new and context.backends.store is None:
+            _require_none(context, str(old), str(new))
         sessions = _at(before, _SESSIONS), _at(after, _SESSIONS)
         if sessions[0] != sessions[1] and not force:
-            _require_no_sessions(ground)
+            _require_no_sessions(context)
 
     return judge
 
 
-def _require_none(ground: Ground, old: str, new: str) -> None:
+def _require_none(context: Context, old: str, new: str) -> None:
     if old not in {FILE, SQLITE}:
         return
-    found = left_behind(ground, chosen=SQLITE if old == FILE else FILE)
+    found = left_behind(context, chosen=SQLITE if old == FILE else FILE)
     if not found.counts:
         return
     counts = ", ".join(f"{count} {store}" for store, count in found.counts.items())
@@ -66,14 +66,16 @@ def _require_none(ground: Ground, old: str, new: str) -> None:
     hint = f"'clawstate store migrate --to {new}' moves them, and sets it"
     if new not in {FILE, SQLITE}:
         hint = "use another state directory for it"
-    elif ground.owner.era is Era.FILES and new == SQLITE:
-        hint = f"'clawstate store migrate --to sqlite' leaves them to OpenClaw; {elsewhere(ground)}"
+    elif context.owner.era is Era.FILES and new == SQLITE:
+        hint = (
+            f"'clawstate store migrate --to sqlite' leaves them to OpenClaw; {elsewhere(context)}"
+        )
     raise ConfigError(_STORE, problem, hint)
 
 
-def _require_same_encryption(ground: Ground, before: Any, after: Any) -> None:
+def _require_same_encryption(context: Context, before: Any, after: Any) -> None:
     old, new = (str(_at(each, ENCRYPTION_KEY.path, _OFF)) for each in (before, after))
-    if old == new or not ground.vault.exists:
+    if old == new or not context.vault.exists:
         return
     if new == _OFF:
         problem = "would turn encryption off and leave what is encrypted as it is"
@@ -81,7 +83,7 @@ def _require_same_encryption(ground: Ground, before: Any, after: Any) -> None:
     elif old == _OFF:
         from clawstate.state.encryption import Encryption  # noqa: PLC0415 - rarely needed
 
-        if not Encryption(ground).census().clear:
+        if not Encryption(context).census().clear:
             return  # such as a broken text, which said nothing, being mended
         problem = "would turn encryption on and leave what is in the clear as it is"
         hint = f"'clawstate auth encrypt --key {shlex.quote(new)}' encrypts it, and sets this"
@@ -91,10 +93,10 @@ def _require_same_encryption(ground: Ground, before: Any, after: Any) -> None:
     raise ConfigError(ENCRYPTION_KEY.path, problem, f"{hint}; --force changes the setting alone")
 
 
-def _require_no_sessions(ground: Ground) -> None:
+def _require_no_sessions(context: Context) -> None:
     from clawstate.state.sessions import open_sessions  # noqa: PLC0415 - rarely needed
 
-    if count := len(open_sessions(ground).entries()):
+    if count := len(open_sessions(context).entries()):
         problem = f"would hide the {count} sessions that lie where it says now"
         raise ConfigError(_SESSIONS, problem, "move their index there, then repeat with --force")
 

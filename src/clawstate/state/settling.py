@@ -13,7 +13,7 @@ from clawstate.files.paths import normalise_agent_id
 from clawstate.openclaw.owner import Era
 from clawstate.records import contract
 from clawstate.state.agents import default_agent
-from clawstate.state.engines import SQLITE
+from clawstate.state.backends import SQLITE
 from clawstate.state.memory_place import memory_db
 from clawstate.state.record_places import (
     ARCHIVE,
@@ -28,7 +28,7 @@ from clawstate.state.replaced import command_for, keep
 from clawstate.stores.sessions.archive import Archive, archive_name
 
 if TYPE_CHECKING:
-    from clawstate.state.ground import Ground
+    from clawstate.state.context import Context
 
 # Nobody misses these: they are made anew by use, or say the same by other means.
 _IN_PASSING = frozenset({MARKS, NAMES, ARCHIVE, "imports", "pairing attempts"})
@@ -58,7 +58,7 @@ class Settling:
     target has if *target_wins*. *copies* are digests of what an earlier run brought to the target.
     """
 
-    ground: Ground
+    context: Context
     to: str
     aside: Path
     _known: dict[str, bool] = field(default_factory=dict)
@@ -137,7 +137,7 @@ class Settling:
             yield f"{told}: '{command_for(place.kind, key)}' puts it back"
 
     def _to_archive(self, place: Place, key: str, entry: Any, winner: str) -> Iterator[str]:
-        Archive(self._archive(place, key), clock=self.ground.clock).keep(
+        Archive(self._archive(place, key), clock=self.context.clock).keep(
             {key: entry}, {}, "replaced"
         )
         loser = _id_of(entry)
@@ -147,12 +147,12 @@ class Settling:
 
     def _archive(self, place: Place, key: str) -> contract.Collection:
         index = place.shape.path
-        if self.ground.owner.era is Era.FILES:
+        if self.context.owner.era is Era.FILES:
             named = key.split(":")[1:2] if key.startswith("agent:") else []
-            agent = normalise_agent_id(named[0]) if named else default_agent(self.ground)
-            found = self.ground.paths.agent_sessions_index(agent)
-            index = PurePosixPath(found.relative_to(self.ground.paths.root))
-        shape, engines = archive_shape(index), self.ground.engines
+            agent = normalise_agent_id(named[0]) if named else default_agent(self.context)
+            found = self.context.paths.agent_sessions_index(agent)
+            index = PurePosixPath(found.relative_to(self.context.paths.root))
+        shape, engines = archive_shape(index), self.context.backends
         backend = engines.rows() if self.to == SQLITE else engines.files(place.root)
         return backend.collection(shape)
 
@@ -166,9 +166,9 @@ class Settling:
     def _counted(self, session_id: str) -> int:
         from clawstate.state.transcripts import open_transcripts  # noqa: PLC0415 - rarely needed
 
-        if not memory_db(self.ground).exists():
+        if not memory_db(self.context).exists():
             return 0
-        transcripts = open_transcripts(self.ground)
+        transcripts = open_transcripts(self.context)
         try:
             with suppress(StateError):
                 return transcripts.count(session_id)

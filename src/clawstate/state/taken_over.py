@@ -13,7 +13,7 @@ from clawstate.records.last_good import copy_path
 
 if TYPE_CHECKING:
     from clawstate.openclaw.state_database import StateDatabase
-    from clawstate.state.ground import Ground
+    from clawstate.state.context import Context
 
 CHANNELS = "channel pairing"
 _SHARED = {
@@ -43,7 +43,7 @@ _KEEPS: dict[str, Callable[[StateDatabase], bool]] = {
 _OURS = ("state/records.db", "memory/memory.db", "clawstate.json", ".config-history", "dedupe")
 
 
-def taken_over(ground: Ground, stores: Collection[str] = tuple(_SHARED)) -> tuple[str, ...]:
+def taken_over(context: Context, stores: Collection[str] = tuple(_SHARED)) -> tuple[str, ...]:
     """
     Return those of *stores* that were shared in files, and of which there are no records since.
 
@@ -51,30 +51,30 @@ def taken_over(ground: Ground, stores: Collection[str] = tuple(_SHARED)) -> tupl
     OpenClaw leaves of such a file. Looks at names, and at which kinds of rows there are; the
     database of OpenClaw is only read where these leave it open.
     """
-    if ground.owner.era is not Era.SQLITE:
+    if context.owner.era is not Era.SQLITE:
         return ()
-    gone = [each for each in _SHARED if each in stores and _is_gone(ground, each)]
+    gone = [each for each in _SHARED if each in stores and _is_gone(context, each)]
     if not gone:
         return ()
-    kept = ground.engines.rows().kinds() if ground.engines.has_rows else ()
+    kept = context.backends.rows().kinds() if context.backends.has_rows else ()
     left = [each for each in gone if not any(kind.startswith(_SHARED[each][2]) for kind in kept)]
-    return tuple(_kept_there(ground, left))
+    return tuple(_kept_there(context, left))
 
 
-def sentence(ground: Ground, stores: tuple[str, ...]) -> str:
+def sentence(context: Context, stores: tuple[str, ...]) -> str:
     """Return what became of *stores*, and what to do."""
     *others, last = stores
     named = f"{', '.join(others)} and {last}" if others else last
-    told = f"OpenClaw took the {named} of {ground.paths.root} into SQLite"
-    return f"{told}; 'clawstate import openclaw {ground.paths.root}' has them here as well"
+    told = f"OpenClaw took the {named} of {context.paths.root} into SQLite"
+    return f"{told}; 'clawstate import openclaw {context.paths.root}' has them here as well"
 
 
-def has_key_pair_there(ground: Ground) -> bool:
+def has_key_pair_there(context: Context) -> bool:
     """Tell whether OpenClaw took the key pair of this device along; it is used from there."""
-    root = ground.paths.root
-    if ground.owner.era is not Era.SQLITE or not (root / "identity").is_dir():
+    root = context.paths.root
+    if context.owner.era is not Era.SQLITE or not (root / "identity").is_dir():
         return False
-    if os.path.lexists(ground.paths.device_identity) or not _is_in_use(ground):
+    if os.path.lexists(context.paths.device_identity) or not _is_in_use(context):
         return False
     from clawstate.openclaw.reading import read_identity  # noqa: PLC0415 - rarely needed
 
@@ -83,12 +83,12 @@ def has_key_pair_there(ground: Ground) -> bool:
     return False
 
 
-def _is_in_use(ground: Ground) -> bool:
-    return any(os.path.lexists(ground.paths.root / each) for each in _OURS)
+def _is_in_use(context: Context) -> bool:
+    return any(os.path.lexists(context.paths.root / each) for each in _OURS)
 
 
-def _is_gone(ground: Ground, store: str) -> bool:
-    root = ground.paths.root
+def _is_gone(context: Context, store: str) -> bool:
+    root = context.paths.root
     folder, name, _ = _SHARED[store]
     copies = root.glob(f"{folder}/{copy_path(root / 'x').parent.name}/{name}")
     if any(each.is_file() and not (each.parents[1] / each.name).exists() for each in copies):
@@ -97,10 +97,10 @@ def _is_gone(ground: Ground, store: str) -> bool:
         return False
     # A file that is still there is read, or waits for OpenClaw.
     is_there = "*" not in f"{folder}{name}" and os.path.lexists(root / folder / name)
-    return not is_there and _is_in_use(ground)
+    return not is_there and _is_in_use(context)
 
 
-def _kept_there(ground: Ground, stores: list[str]) -> list[str]:
+def _kept_there(context: Context, stores: list[str]) -> list[str]:
     """Return those of *stores* of which OpenClaw has records, as far as that can be asked."""
     asked = [each for each in stores if each in _KEEPS]
     if not asked:
@@ -111,6 +111,6 @@ def _kept_there(ground: Ground, stores: list[str]) -> list[str]:
     from clawstate.openclaw.state_database import StateDatabase  # noqa: PLC0415
 
     kept: set[str] = set()
-    with suppress(StateError), snapshot(state_database(ground.paths.root), Role.STATE) as found:
+    with suppress(StateError), snapshot(state_database(context.paths.root), Role.STATE) as found:
         kept = {each for each in asked if _KEEPS[each](StateDatabase(found))}
     return [each for each in stores if each not in _KEEPS or each in kept]

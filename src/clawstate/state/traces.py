@@ -16,19 +16,19 @@ from clawstate.interrupts import load_modules
 from clawstate.records.last_good import copy_path, keep_copy, read_copy
 from clawstate.state.agent_dirs import auth_cache, auth_profiles, refresh_dir
 from clawstate.state.auth import open_shelf
-from clawstate.state.ground import FILE, SQLITE
+from clawstate.state.context import FILE, SQLITE
 from clawstate.stores.auth.codec import SECRETS
 from clawstate.stores.auth.refresh_spool import ASIDE, SPOOLED
 
 if TYPE_CHECKING:
-    from clawstate.state.ground import Ground
+    from clawstate.state.context import Context
 
 _LIMIT = 256 << 20
 _GONE = b"[sealed]"
 _SHORTEST = 8  # bytes: what is shorter stands in a text by chance
 
 
-def remove_traces(ground: Ground, agents: Iterable[str]) -> tuple[str, ...]:
+def remove_traces(context: Context, agents: Iterable[str]) -> tuple[str, ...]:
     """
     Clean the copies that clawstate made of the credentials of *agents*, now that they are sealed.
 
@@ -37,23 +37,23 @@ def remove_traces(ground: Ground, agents: Iterable[str]) -> tuple[str, ...]:
     """
     found: list[str] = []
     for name in agents:
-        path = auth_profiles(ground, name)
+        path = auth_profiles(context, name)
         if path.parent.is_dir():
-            with FileLock(path, options=ground.lock):
+            with FileLock(path, options=context.lock):
                 sweep_temporaries(path)
                 found += _last_good(path)
-            found += _quarantine(path, frozenset(_values(ground, name)))
-        if ground.engines.choice != FILE and path.exists():
+            found += _quarantine(path, frozenset(_values(context, name)))
+        if context.backends.choice != FILE and path.exists():
             found.append(f"{path}, from when records lay in files, may hold secrets; remove it")
-        found += _legacy(ground, name)
-        found += _spooled(refresh_dir(ground, name))
-    aside = ground.paths.root / "state" / "set-aside"
+        found += _legacy(context, name)
+        found += _spooled(refresh_dir(context, name))
+    aside = context.paths.root / "state" / "set-aside"
     if aside.is_dir():
         told = f"{aside}, from when records were moved, may hold secrets"
         found.append(f"{told}; 'clawstate store clean' removes it")
-    if ground.engines.choice == SQLITE:
-        found += compacted(ground.paths.records_db)
-    elif ground.engines.choice != FILE:
+    if context.backends.choice == SQLITE:
+        found += compacted(context.paths.records_db)
+    elif context.backends.choice != FILE:
         found.append("the database server may keep old text in free pages and in its log")
     return tuple(found)
 
@@ -92,10 +92,10 @@ def _quarantine(path: Path, values: frozenset[bytes]) -> Iterator[str]:
         yield f"{each} is a damaged file that may hold older secrets; remove it if you can"
 
 
-def _legacy(ground: Ground, name: str) -> Iterator[str]:
-    files = [auth_cache(ground, name)]
+def _legacy(context: Context, name: str) -> Iterator[str]:
+    files = [auth_cache(context, name)]
     if name == "main":
-        files.append(ground.paths.legacy_oauth)
+        files.append(context.paths.legacy_oauth)
     for file in files:
         if file.exists():
             yield f"{file}, of an older release, holds secrets in the clear; remove it"
@@ -111,9 +111,9 @@ def _spooled(folder: Path) -> Iterator[str]:
                 yield f"{path} may hold tokens of an interrupted refresh; refresh that profile"
 
 
-def _values(ground: Ground, name: str) -> Iterator[bytes]:
+def _values(context: Context, name: str) -> Iterator[bytes]:
     """Yield the secrets of an agent as they stand in a text, and in a string of JSON."""
-    for row in open_shelf(ground, name).rows().profiles.values():
+    for row in open_shelf(context, name).rows().profiles.values():
         if row.credential is None:
             continue
         for member in SECRETS[row.credential.type]:

@@ -6,28 +6,28 @@ from contextlib import suppress
 
 from clawstate.errors import StateError
 from clawstate.sqlite import Database
-from clawstate.state.ground import Ground
+from clawstate.state.context import Context
 from clawstate.state.memory_place import memory_db
 from clawstate.stores.transcripts import Transcripts, TranscriptSettings
 from clawstate.stores.transcripts.backends.sqlite.log import SqliteTranscripts
 from clawstate.stores.transcripts.backends.sqlite.schema import BESIDE, MIGRATIONS, PART
 
 
-def open_transcripts(ground: Ground) -> Transcripts:
-    """Return the transcripts of the state on *ground*; nothing is made before the first append."""
+def open_transcripts(context: Context) -> Transcripts:
+    """Return the transcripts of the state on *context*; nothing is made before the first append."""
     database = Database(
-        memory_db(ground),
+        memory_db(context),
         migrations=MIGRATIONS,
-        lock_timeout=ground.lock.patience(),
+        lock_timeout=context.lock.patience(),
         part=PART,
         beside=BESIDE,
-        present=ground.engines.require_place,
+        present=context.backends.require_place,
     )
 
     def settings() -> TranscriptSettings:
         workspace = None
         with suppress(StateError):  # a broken configuration must not cost a message
-            workspace = ground.config.get("agents.defaults.workspace")
-        return TranscriptSettings(str(workspace or ground.paths.root))
+            workspace = context.config.get("agents.defaults.workspace")
+        return TranscriptSettings(str(workspace or context.paths.root))
 
-    return Transcripts(SqliteTranscripts(database), settings=settings, clock=ground.clock)
+    return Transcripts(SqliteTranscripts(database), settings=settings, clock=context.clock)

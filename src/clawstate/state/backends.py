@@ -1,4 +1,4 @@
-"""`Engines`: what keeps the records of one state, and where they must not be written."""
+"""`BackendRegistry`: what keeps the records of one state, and where they must not be written."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _POSTGRES = re.compile(r"postgres(ql)?://\S+")
 
 
 @dataclass(slots=True)
-class Engines:
+class BackendRegistry:
     """
     The engines of one state, each made when first asked for (decision 8).
 
@@ -246,9 +246,9 @@ class Engines:
 
 
 class Moving:
-    """See `Engines.moving`; over with its block, also where that was cut off."""
+    """See `BackendRegistry.moving`; over with its block, also where that was cut off."""
 
-    def __init__(self, engines: Engines, lock: FileLock) -> None:
+    def __init__(self, engines: BackendRegistry, lock: FileLock) -> None:
         self._engines = engines
         self._lock = lock
 
