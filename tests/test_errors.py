@@ -4,6 +4,8 @@ import copy
 import inspect
 import pickle
 import re
+import threading
+import warnings
 
 import pytest
 
@@ -138,3 +140,34 @@ def test_errors_build_one_sentence_of_their_fields(error: errors.StateError) -> 
     for name, value in vars(error).items():
         shown = f"{value:.1f}" if isinstance(value, float) else str(value)
         assert value is None or shown in sentence, name
+
+
+def test_silence_is_of_one_thread() -> None:
+    """What one thread keeps to itself is told in another, also where their blocks overlap."""
+    inside, ended = threading.Event(), threading.Event()
+    message = errors.CorruptWarning("a file is damaged")
+
+    def look() -> None:
+        with errors.silent(errors.CorruptWarning):
+            inside.set()
+            ended.wait()
+            errors.warn(message)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        other = threading.Thread(target=look)
+        other.start()
+        inside.wait()
+        errors.warn(message)
+        with errors.silent(errors.CorruptWarning):
+            errors.warn(errors.FallbackWarning("of another kind"))
+            ended.set()
+            other.join()
+        errors.warn(message)
+
+    assert [each.category for each in caught] == [
+        errors.CorruptWarning,
+        errors.FallbackWarning,
+        errors.CorruptWarning,
+    ]
+    assert {each.filename for each in caught} == {__file__}

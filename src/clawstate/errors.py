@@ -32,6 +32,10 @@ Anything that is not a `StateError` is a bug.
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import ClassVar
 
 
@@ -264,6 +268,30 @@ class StaleLockWarning(StateWarning):
 
 class UnresolvedWarning(StateWarning):
     """Settings wait for variables that are not set; all others count."""
+
+
+_SILENT: ContextVar[tuple[type[StateWarning], ...]] = ContextVar("silent warnings", default=())
+
+
+def warn(warning: StateWarning, *, stacklevel: int = 1) -> None:
+    """Give *warning* to `warnings`, unless the caller's context is `silent` about its kind."""
+    if not isinstance(warning, _SILENT.get()):
+        warnings.warn(warning, stacklevel=stacklevel + 1)
+
+
+@contextmanager
+def silent(*kinds: type[StateWarning]) -> Iterator[None]:
+    """
+    Keep warnings of *kinds* to ourselves while the block runs, in this thread or task alone.
+
+    `warnings.catch_warnings` would do it for all threads at once, and for ever if the blocks of
+    two of them overlap.
+    """
+    token = _SILENT.set((*_SILENT.get(), *kinds))
+    try:
+        yield
+    finally:
+        _SILENT.reset(token)
 
 
 def _sentence(fact: str, hint: str) -> str:

@@ -7,12 +7,11 @@ write everything else.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from clawstate.config.substitution import Missing
-from clawstate.errors import ConfigError, UnresolvedWarning
+from clawstate.errors import ConfigError, UnresolvedWarning, warn
 from clawstate.json5.key_path import place_in
 from clawstate.json5.path_grammar import KeyPath, format_key_path
 
@@ -70,7 +69,7 @@ class Waiting:
         untold, self.untold = self.untold, ()
         still = [each for each in dict.fromkeys(untold) if each in self._known]
         if still:
-            warnings.warn(UnresolvedWarning(_told(still)), stacklevel=4)
+            warn(UnresolvedWarning(_told(still)), stacklevel=4)
 
 
 def _told(listed: Sequence[Missing]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +11,7 @@ from clawstate.config.loading import Loaded
 from clawstate.config.unresolved import Waiting
 from clawstate.config.view import View
 from clawstate.config.watching import Listener, Listeners
-from clawstate.errors import ConfigError, CorruptError, CorruptWarning, StateError
+from clawstate.errors import ConfigError, CorruptError, CorruptWarning, StateError, warn
 from clawstate.interrupts import Mutex
 
 
@@ -154,7 +153,7 @@ class Views:
             return before
         if loaded.fallen and loaded.fallen not in self._fallen:
             self._fallen.add(loaded.fallen)
-            warnings.warn(CorruptWarning(loaded.fallen), stacklevel=7)
+            warn(CorruptWarning(loaded.fallen), stacklevel=7)
         self._waiting.note(loaded.missing, of_all=agent is None)
         return View(loaded)
 
@@ -163,4 +162,4 @@ class Views:
         if seen != self._broken:
             self._broken = seen
             message = f"{error}; the configuration that was read before stays in force"
-            warnings.warn(CorruptWarning(message), stacklevel=7)
+            warn(CorruptWarning(message), stacklevel=7)

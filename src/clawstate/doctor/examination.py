@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator
 
 from clawstate.doctor import (
@@ -20,7 +19,13 @@ from clawstate.doctor import (
     writable,
 )
 from clawstate.doctor.modes import by_path
-from clawstate.errors import CorruptWarning, ElsewhereWarning, StateError, UnresolvedWarning
+from clawstate.errors import (
+    CorruptWarning,
+    ElsewhereWarning,
+    StateError,
+    UnresolvedWarning,
+    silent,
+)
 from clawstate.health import Finding, repair_all
 from clawstate.state import State
 
@@ -48,9 +53,7 @@ def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Findi
         memory.check(state, deep=deep),
     )
     found: list[Finding] = []
-    with warnings.catch_warnings():
-        for kind in (CorruptWarning, UnresolvedWarning, ElsewhereWarning):  # each is a finding here
-            warnings.simplefilter("ignore", kind)
+    with silent(CorruptWarning, UnresolvedWarning, ElsewhereWarning):  # each is a finding here
         for check in checks:
             # What keeps many checks from looking, such as a broken configuration, is told once.
             told = {each.message for each in found if each.path in each.message}

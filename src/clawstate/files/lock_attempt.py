@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-import warnings
 from functools import lru_cache
 from pathlib import Path
 
-from clawstate.errors import LockTimeoutError, StaleLockWarning, UnavailableError
+from clawstate.errors import LockTimeoutError, StaleLockWarning, UnavailableError, warn
 from clawstate.files import courtesy
 from clawstate.files.atomic import sweep_temporaries
 from clawstate.files.found_lock import Found, Verdict, judge, read_sidecar, take_over
@@ -110,7 +109,7 @@ class Attempt:
             self._broken = True
             if verdict is Verdict.SILENT:
                 problem = f"{self._path}: took over the lock of {found.owner or 'nobody'}"
-                warnings.warn(StaleLockWarning(f"{problem}, which {verdict.value}"), stacklevel=6)
+                warn(StaleLockWarning(f"{problem}, which {verdict.value}"), stacklevel=6)
 
     def _verdict(self, found: Found, gate: int | None) -> Verdict:
         now = _file_time(gate)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, repeat
 from typing import TYPE_CHECKING
 
-from clawstate.errors import EmbeddingError, FallbackWarning
+from clawstate.errors import EmbeddingError, FallbackWarning, warn
 from clawstate.memory.contract import Embedded, Embedder, EmbeddingCache, SubwordEmbedder
 from clawstate.memory.records import MemoryRecord, content_hash
 
@@ -73,7 +72,7 @@ def embedded(
         fresh = iter(_vectors(texts, embedder))
     except EmbeddingError as error:
         message = f"{len(texts)} records wait for their vectors: {error}"
-        warnings.warn(message, FallbackWarning, stacklevel=2)
+        warn(FallbackWarning(message), stacklevel=2)
         fresh = repeat((None, None))
     return [
         Embedded(record, *(known.get(digest) or next(fresh)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
@@ -16,6 +15,7 @@ from clawstate.errors import (
     FallbackWarning,
     InvalidError,
     NotFoundError,
+    warn,
 )
 from clawstate.memory import ingest
 from clawstate.memory.contract import (
@@ -317,7 +317,7 @@ class Memory:
                 return Meaning(self._cache.vector(text, lambda: embedder.embed([text])[0]))
             (numbers,) = self._weighing.subwords([text])
         except EmbeddingError as error:
-            warnings.warn(f"searching by words only: {error}", FallbackWarning, stacklevel=3)
+            warn(FallbackWarning(f"searching by words only: {error}"), stacklevel=3)
             return None
         return Meaning(numbers=numbers, embedder=self._weighing)
 
@@ -340,7 +340,7 @@ class Memory:
             embedder = self._given or default_embedder()
             identity = embedder.identity
         except EmbeddingError as error:
-            warnings.warn(f"searching by words only: {error}", FallbackWarning, stacklevel=4)
+            warn(FallbackWarning(f"searching by words only: {error}"), stacklevel=4)
             return None
         kept = self._engine.embedder()
         if kept is not None and kept != identity:
@@ -349,7 +349,7 @@ class Memory:
                 f"which those of {identity.model} cannot be compared with; "
                 "open it with the embedder it was made with"
             )
-            warnings.warn(message, FallbackWarning, stacklevel=4)
+            warn(FallbackWarning(message), stacklevel=4)
             return None
         return embedder
 

@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ from clawstate.errors import (
     NotFoundError,
     StateError,
     VersionError,
+    warn,
 )
 from clawstate.files.atomic import make_private_dir, sweep_temporaries, write_atomic
 from clawstate.files.json_text import (
@@ -214,7 +214,7 @@ class DocumentFile:
         if damage is None or isinstance(damage, VersionError):
             return None
         aside = self._quarantined()
-        good = self._rewritten() or self._last_good(damage, warn=False)
+        good = self._rewritten() or self._last_good(damage, is_told=False)
         if good.stamp is None and not good.raw:
             fence()
             with translated(self.path, "was not moved away"):
@@ -257,7 +257,7 @@ class DocumentFile:
             raise CorruptError(str(self.path), error.problem) from error
         return Snapshot(stamp, settled, raw, document, records)
 
-    def _last_good(self, damage: CorruptError, *, warn: bool = True) -> Snapshot:
+    def _last_good(self, damage: CorruptError, *, is_told: bool = True) -> Snapshot:
         good, what = self._good, "the state that was read before"
         if good is None or good.stamp is None or good.stamp.modified < copied_at(self.path):
             # Somebody may have changed the document after it was read here, before it was damaged.
@@ -265,10 +265,10 @@ class DocumentFile:
             good, what = (good, what) if kept is None else (kept, "the last good copy")
         if good is None:
             good, what = EMPTY, "nothing"
-        if warn:
+        if is_told:
             hint = "run 'clawstate doctor --fix'"
             message = f"{damage.path}: {damage.problem}; going on with {what}, {hint}"
-            warnings.warn(CorruptWarning(message), stacklevel=6)
+            warn(CorruptWarning(message), stacklevel=6)
         return good
 
     def _kept_copy(self) -> Snapshot | None:

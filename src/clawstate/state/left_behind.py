@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from clawstate.errors import CorruptWarning, ElsewhereWarning, StateError
+from clawstate.errors import CorruptWarning, ElsewhereWarning, StateError, silent, warn
 from clawstate.interrupts import load_modules
 from clawstate.openclaw.owner import Era
 from clawstate.state.backends import FILE, SQLITE
@@ -68,8 +67,7 @@ def left_behind(context: Context, *, chosen: str | None = None) -> LeftBehind:
 
     counts: dict[str, int] = {}
     seen: set[str] = set()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CorruptWarning)  # the doctor tells of damage
+    with silent(CorruptWarning):  # the doctor tells of damage
         for place in record_places(context):
             if other == SQLITE and place.kind in seen:
                 continue  # several files, one kind of rows
@@ -102,4 +100,4 @@ class Notice:
                 message = (
                     self._found.sentence(each) if is_left else sentence(self._context, (each,))
                 )
-                warnings.warn(ElsewhereWarning(message), stacklevel=4)
+                warn(ElsewhereWarning(message), stacklevel=4)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from clawstate.config.overrides import agent_entries
-from clawstate.errors import ElsewhereWarning, InvalidError, StateError
+from clawstate.errors import ElsewhereWarning, InvalidError, StateError, silent
 from clawstate.files.paths import normalise_agent_id
 from clawstate.importers.openclaw.channels import take_channels
 from clawstate.importers.openclaw.configuration import read_values, take_configuration
@@ -135,8 +134,7 @@ def _steps(job: Job) -> Mapping[str, Callable[[], None]]:
 
 def _open_silently(state: State) -> None:
     """Open the stores whose records lie in OpenClaw's databases: they are taken over just now."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ElsewhereWarning)
+    with silent(ElsewhereWarning):
         for name in ("auth", "sessions", "device_auth", "devices"):
             with suppress(StateError):  # told of the kind that needs it
                 getattr(state, name)

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import mmap
 import os
-import warnings
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 import numpy as np
 
-from clawstate.errors import ClosedError, CorruptError, DimensionError, FallbackWarning
+from clawstate.errors import ClosedError, CorruptError, DimensionError, FallbackWarning, warn
 from clawstate.interrupts import load_modules
 from clawstate.memory.vector_index.manifest import (
     IndexIdentity,
@@ -147,7 +146,7 @@ def open_snapshot(directory: Path, identity: IndexIdentity) -> VectorSnapshot | 
     except CorruptError as damage:
         problem = f"{damage.path}: {damage.problem}"
         message = f"{problem}; searching without it, rebuild the vector index"
-        warnings.warn(FallbackWarning(message), stacklevel=2)
+        warn(FallbackWarning(message), stacklevel=2)
         return None
 
 

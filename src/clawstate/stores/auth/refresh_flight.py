@@ -9,7 +9,6 @@ Where the disk refuses the last step, who asks in this process gets them all the
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from clawstate.errors import (
     NotFoundError,
     StateError,
     UnavailableError,
+    warn,
 )
 from clawstate.files.lock_owner import this_owner
 from clawstate.stores.auth.credentials import OAuth
@@ -276,7 +276,7 @@ class Flight:
                 f"the new tokens of {self._profile.id} are in this process alone and are lost with "
                 f"it ({error}); the next refresh writes them"
             )
-            warnings.warn(FallbackWarning(message), stacklevel=2)
+            warn(FallbackWarning(message), stacklevel=2)
         return self._profile.renewed(started, tokens)
 
     def _require_login(self, error: StateError) -> None:

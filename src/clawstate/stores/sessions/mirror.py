@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
 from clawstate.caches.ttl import TTLCache
-from clawstate.errors import CorruptWarning, FallbackWarning, StateError
+from clawstate.errors import CorruptWarning, FallbackWarning, StateError, warn
 from clawstate.files.stamps import Stamp
 from clawstate.records.rules import is_key
 from clawstate.stores.sessions.archive import Archive
@@ -107,7 +106,7 @@ class ProfileMirror:
                 return known[2]
             profile = self.files.read(found.key)
         except StateError as error:
-            warnings.warn(CorruptWarning(f"{error}; going on with the index"), stacklevel=4)
+            warn(CorruptWarning(f"{error}; going on with the index"), stacklevel=4)
             return NOTHING
         if profile is None or self.is_stale(profile, found):
             with contextlib.suppress(StateError):  # a reader may not be allowed to write
@@ -132,7 +131,7 @@ class ProfileMirror:
             self._locked(keys, patient=True, extra=extra)
         except StateError as error:
             message = f"{error}; the index has the change, the profile gets it with the next read"
-            warnings.warn(FallbackWarning(message), stacklevel=4)
+            warn(FallbackWarning(message), stacklevel=4)
 
     def orphan(self, key: str) -> Document | None:
         """Return the entry in the profile of *key*, which has none in the index."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import uuid
-import warnings
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 from clawstate.arguments import require_callable, require_seconds, require_text
 from clawstate.clock import Clock, system_clock
-from clawstate.errors import CorruptError, CorruptWarning, NotFoundError
+from clawstate.errors import CorruptError, CorruptWarning, NotFoundError, warn
 from clawstate.health import Finding
 from clawstate.records.adoption import Adopted
 from clawstate.records.contract import DELETE, Mark
@@ -123,7 +122,7 @@ class Sessions:
             try:
                 entry = read_entry(self._index, each)
             except CorruptError as error:
-                warnings.warn(CorruptWarning(f"{error}; it is passed over"), stacklevel=2)
+                warn(CorruptWarning(f"{error}; it is passed over"), stacklevel=2)
                 continue
             if since is None or entry.updated_at >= since:
                 found.append(entry)

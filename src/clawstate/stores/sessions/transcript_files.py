@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from clawstate.clock import Clock, system_clock, to_iso
-from clawstate.errors import FallbackWarning
+from clawstate.errors import FallbackWarning, warn
 from clawstate.files.descriptors import Descriptor
 from clawstate.files.json_text import dump_compact
 from clawstate.stores.sessions.entry import Document
@@ -59,7 +58,7 @@ class TranscriptMirror(NoMirror):
                 if left is not None and left != path:
                     _discard(left)
             except OSError as error:
-                warnings.warn(FallbackWarning(f"{path}: {error.strerror}"), stacklevel=4)
+                warn(FallbackWarning(f"{path}: {error.strerror}"), stacklevel=4)
 
     def _path(self, key: str, document: Document) -> Path:
         return self._folder / self._index.form.session_file(key, document)

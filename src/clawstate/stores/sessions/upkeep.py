@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from clawstate.arguments import require_texts
 from clawstate.clock import Clock
-from clawstate.errors import CorruptError, FallbackWarning, StateError
+from clawstate.errors import CorruptError, FallbackWarning, StateError, warn
 from clawstate.files.json_text import dump_compact
 from clawstate.stores.sessions.archive import Archive, Archived
 from clawstate.stores.sessions.entry import has_id, is_session_id
@@ -149,7 +148,7 @@ class Upkeep:
                 self.gone(ids)
             except StateError as error:
                 message = f"{error}; the messages of {len(ids)} sessions go with the next pruning"
-                warnings.warn(FallbackWarning(message), stacklevel=4)
+                warn(FallbackWarning(message), stacklevel=4)
                 return frozenset()
             self.archive.forget(spent)
         return ids
