@@ -185,7 +185,7 @@ def test_a_file_that_vanishes_stops_nothing(state, root) -> None:
 
 
 def test_answers_of_killed_refreshes_are_looked_at(state, root) -> None:
-    """Tokens that only a spooled answer holds are found there, and copies of them elsewhere."""
+    """Tokens that only a journalled response holds are found, and copies of them elsewhere."""
     spool = put(
         root / "locks/auth/main/google%3ame/0123.answer",
         json.dumps({"generation": "x", "record": LOGIN}).encode(),

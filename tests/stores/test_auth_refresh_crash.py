@@ -87,7 +87,7 @@ def called(place, server):
 
 
 def lost(place, server, before):
-    """Tell whether the answer is nowhere: used up at the provider, neither stored nor spooled."""
+    """Tell whether the answer is nowhere: spent at the provider, neither stored nor journalled."""
     stored = place.record()["refresh"] != before
     return server.is_used(before) and not stored and not place.answers()
 

@@ -14,7 +14,7 @@ import clawstate
 from clawstate.errors import FallbackWarning, UnavailableError
 from clawstate.records.contract import Shape
 from clawstate.records.json_files import JsonFilesBackend
-from clawstate.stores.auth import refresh_room, refresh_spool
+from clawstate.stores.auth import refresh_journal
 from clawstate.stores.auth.codec import CredentialCodec
 from clawstate.stores.auth.refresh import Refresher
 from clawstate.testing.faults import loop
@@ -142,7 +142,7 @@ def test_the_disk_fills_up_while_the_provider_is_asked(place, disk, clock):
 
 def test_room_is_made_of_real_bytes_where_the_system_reserves_none(place, disk, clock, monkeypatch):
     """On a file system that cannot reserve blocks, written blanks hold the room."""
-    monkeypatch.setattr(refresh_room, "_allocated", lambda *_: False)
+    monkeypatch.setattr(refresh_journal, "_allocate", lambda *_: False)
     provider = Strict(before=lambda: filled(disk, 0))
     with place.opened(clock=clock) as refresher:
         assert number(refresher.refresh(ID, provider)) == 1
@@ -168,7 +168,7 @@ def test_an_answer_that_cannot_be_written_stays_in_the_process(tmp_path, clock, 
 
     provider = Strict(before=lost)
     with monkeypatch.context() as patch:
-        patch.setattr(refresh_spool.Spool, "_written", lambda *_: False)
+        patch.setattr(refresh_journal.ResponseFile, "_write", lambda *_: False)
         with (
             place.opened(clock=clock) as refresher,
             pytest.warns(FallbackWarning, match="in this process alone"),
@@ -189,14 +189,14 @@ def test_an_answer_that_cannot_be_written_stays_in_the_process(tmp_path, clock, 
 def test_what_no_file_holds_is_forgotten_with_the_profile(tmp_path, clock):
     """With a profile goes what the process holds of it."""
     folder = tmp_path / "folder"
-    spools = refresh_spool.Spools(folder)
-    spools.hold(refresh_spool.Kept("n", "g", {"answer": FIRST}))
-    assert spools.are_waiting
+    journal = refresh_journal.ResponseJournal(folder)
+    journal.hold(refresh_journal.Response("n", "g", {"answer": FIRST}))
+    assert journal.has_unsaved
 
-    spools.forget()
+    journal.forget()
 
-    assert not spools.are_waiting
-    assert spools.found() == []
+    assert not journal.has_unsaved
+    assert journal.responses() == []
 
 
 def test_what_a_process_holds_is_its_secret(tmp_path, clock, monkeypatch):
@@ -214,7 +214,7 @@ def test_what_a_process_holds_is_its_secret(tmp_path, clock, monkeypatch):
         whole = path.read_text()
         provider = Strict(before=lambda: path.write_text("{torn"))
         with monkeypatch.context() as patch:
-            patch.setattr(refresh_spool.Spool, "_written", lambda *_: False)
+            patch.setattr(refresh_journal.ResponseFile, "_write", lambda *_: False)
             with pytest.warns(FallbackWarning):
                 auth.refresh(ID, provider)
         path.write_text(whole)

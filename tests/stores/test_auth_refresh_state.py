@@ -66,7 +66,7 @@ def test_storing_a_login_again_ends_a_refusal(opened, server):
 
 
 def test_removing_a_profile_leaves_nothing_of_its_refreshes(opened, server):
-    """With a profile go the answers that were spooled for it."""
+    """With a profile go the responses that were journalled for it."""
     opened.auth().upsert(ID, profile_of(server.login()))
     opened.auth().refresh(ID, exchange_with(server.port))
     folder = next(opened.paths.locks_dir.glob("auth/*/google%3ame"))

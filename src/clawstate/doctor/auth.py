@@ -17,7 +17,7 @@ from clawstate.files.regular import read_regular
 from clawstate.health import Finding
 from clawstate.sealing.passphrase import PRESENT
 from clawstate.state import State
-from clawstate.stores.auth.refresh_spool import ASIDE, SPOOLED
+from clawstate.stores.auth.refresh_journal import ASIDE_SUFFIX, RESPONSE_SUFFIX
 
 
 def check(state: State) -> Iterator[Finding]:
@@ -116,11 +116,11 @@ def _profiles(state: State, agent_id: str) -> Iterator[Finding]:
 def _answers(state: State, agent_id: str) -> Iterator[Finding]:
     """Yield answers of providers that no profile holds: they may be all there is of a login."""
     folder = state.places.refresh_dir(agent_id)
-    for path in sorted(folder.glob(f"*/*{ASIDE}")):
+    for path in sorted(folder.glob(f"*/*{ASIDE_SUFFIX}")):
         message = "an answer of a provider in which no token was found, or only a part of them"
         remedy = "look for the tokens of your login in it; remove it after the next login"
         yield Finding("answer-aside", "info", str(path), message, remedy)
-    for path in sorted(folder.glob(f"*/*{SPOOLED}")):
+    for path in sorted(folder.glob(f"*/*{RESPONSE_SUFFIX}")):
         with suppress(StateError):
             if read_regular(path, limit=1 << 20).strip():
                 message = "tokens of a provider that are in no profile yet"

@@ -57,7 +57,7 @@ def auth_cache(context: Context, agent_id: str = _MAIN) -> Path:
 
 
 def refresh_dir(context: Context, name: str) -> Path:
-    """Return where the refreshes of the agent *name* keep their locks and spooled answers."""
+    """Return where the refreshes of the agent *name* keep their locks and journalled responses."""
     return context.paths.locks_dir / "auth" / encode_name(name)
 
 

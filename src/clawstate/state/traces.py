@@ -18,7 +18,7 @@ from clawstate.state.agent_dirs import auth_cache, auth_profiles, refresh_dir
 from clawstate.state.auth import open_shelf
 from clawstate.state.context import FILE, SQLITE
 from clawstate.stores.auth.codec import SECRETS
-from clawstate.stores.auth.refresh_spool import ASIDE, SPOOLED
+from clawstate.stores.auth.refresh_journal import ASIDE_SUFFIX, RESPONSE_SUFFIX
 
 if TYPE_CHECKING:
     from clawstate.state.context import Context
@@ -46,7 +46,7 @@ def remove_traces(context: Context, agents: Iterable[str]) -> tuple[str, ...]:
         if context.backends.choice != FILE and path.exists():
             found.append(f"{path}, from when records lay in files, may hold secrets; remove it")
         found += _legacy(context, name)
-        found += _spooled(refresh_dir(context, name))
+        found += _find_responses(refresh_dir(context, name))
     aside = context.paths.root / "state" / "set-aside"
     if aside.is_dir():
         told = f"{aside}, from when records were moved, may hold secrets"
@@ -101,10 +101,10 @@ def _legacy(context: Context, name: str) -> Iterator[str]:
             yield f"{file}, of an older release, holds secrets in the clear; remove it"
 
 
-def _spooled(folder: Path) -> Iterator[str]:
+def _find_responses(folder: Path) -> Iterator[str]:
     """Name answers that a killed refresh could not store: they may be all there is of a login."""
     sealed = [f'"{name}Sealed"'.encode() for name in (*SECRETS["oauth"], "answer")]
-    for path in sorted((*folder.glob(f"*/*{SPOOLED}"), *folder.glob(f"*/*{ASIDE}"))):
+    for path in sorted((*folder.glob(f"*/*{RESPONSE_SUFFIX}"), *folder.glob(f"*/*{ASIDE_SUFFIX}"))):
         with suppress(StateError, OSError):
             raw = read_regular(path, limit=_LIMIT).strip()
             if raw and not any(each in raw for each in sealed):

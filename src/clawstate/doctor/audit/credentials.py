@@ -13,7 +13,7 @@ from clawstate.errors import InvalidError, StateError
 from clawstate.files.safe_names import decode_name
 from clawstate.stores.auth.codec import REFERENCES, SECRETS, CredentialCodec, is_sealed, type_of
 from clawstate.stores.auth.contract import Sealer
-from clawstate.stores.auth.refresh_said import objects_in
+from clawstate.stores.auth.refresh_answer import objects_in
 
 _ALIASES = {"key": ("key", "apiKey")}
 _KINDS = {
@@ -73,7 +73,7 @@ def survey_copy(
     survey.known.add_all(aside.known)
 
 
-def survey_spooled(
+def survey_responses(
     survey: Survey, path: Path, *, agent_id: str, folder: str, sealer: Sealer | None
 ) -> None:
     """Look at the answer to a refresh that was cut short, in the *folder* of its profile."""

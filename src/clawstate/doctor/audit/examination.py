@@ -14,7 +14,7 @@ from clawstate.doctor.audit.credentials import (
     survey_copy,
     survey_legacy,
     survey_profiles,
-    survey_spooled,
+    survey_responses,
 )
 from clawstate.doctor.audit.databases import survey_records
 from clawstate.doctor.audit.modes import survey_modes
@@ -44,7 +44,7 @@ _LEGACY = re.compile(
     rf"(agents/[^/]+/agent/([.]{_PUT}/)?auth|credentials/([.]{_PUT}/)?oauth)\.json[^/]*(?<!\.lock)"
 )
 _KEYS = re.compile(rf"((state/)?identity|devices|state)/([.]{_PUT}/)?[^/]*\.json[^/]*(?<!\.lock)")
-_SPOOLED = re.compile(r"locks/auth/(?P<agent>[^/]+)/(?P<profile>[^/]+)/[^/]+\.(answer|kept)")
+_RESPONSES = re.compile(r"locks/auth/(?P<agent>[^/]+)/(?P<profile>[^/]+)/[^/]+\.(answer|kept)")
 _DOTENV = re.compile(r"(.*/)?\.env|(workspace[^/]*/)?\.env\.[^/]*")
 _DOCUMENT = re.compile(
     rf"agents/[^/]+/agent/([.]{_PUT}/)?(models|config)\.json[^/]*(?<!\.lock)|credentials/.*\.json"
@@ -112,9 +112,9 @@ def _understand(survey: Survey, entry: Entry, sealer: Sealer | None) -> None:
         survey_legacy(survey, path, survey.document(path))
     elif _KEYS.fullmatch(place):
         survey_keys(survey, path)
-    elif (match := _SPOOLED.fullmatch(place)) is not None:
+    elif (match := _RESPONSES.fullmatch(place)) is not None:
         folder = match["profile"]
-        survey_spooled(survey, path, agent_id=match["agent"], folder=folder, sealer=sealer)
+        survey_responses(survey, path, agent_id=match["agent"], folder=folder, sealer=sealer)
     elif _DOTENV.fullmatch(place):
         survey_dotenv(survey, path)
     elif _DOCUMENT.fullmatch(place) and not entry.is_beside_database:

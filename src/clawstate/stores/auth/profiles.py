@@ -135,9 +135,9 @@ class AuthProfiles:
         """
         found, credential = self._require(profile_id, self._view())
         if credential.type == "oauth" and self._refreshing is not None:
-            held = self._refreshing(found.shelf).held(profile_id)
-            if held is not None and held.access:
-                return held.access
+            unsaved = self._refreshing(found.shelf).unsaved(profile_id)
+            if unsaved is not None and unsaved.access:
+                return unsaved.access
         expires = expiry_of(credential)
         if expires is not None and self._clock() >= expires:
             hint = "refresh it" if credential.type == "oauth" else "store a new one"

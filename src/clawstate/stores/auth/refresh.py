@@ -1,4 +1,4 @@
-"""`Refresher`: new OAuth tokens, asked for once however many processes want them (decision 12)."""
+"""`Refresher`: new OAuth tokens, requested once however many processes want them (decision 12)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from clawstate.records.contract import Collection
 from clawstate.stores.auth.codec import CredentialCodec
 from clawstate.stores.auth.credentials import OAuth
 from clawstate.stores.auth.refresh_answer import Exchange
-from clawstate.stores.auth.refresh_flight import Flight, Terms
-from clawstate.stores.auth.refresh_profile import RefreshedProfile
-from clawstate.stores.auth.refresh_spool import Spools
-from clawstate.stores.auth.refresh_turn import Turn
+from clawstate.stores.auth.refresh_attempt import RefreshAttempt
+from clawstate.stores.auth.refresh_journal import ResponseJournal
+from clawstate.stores.auth.refresh_profile import ProfileState, RefreshedProfile, RefreshPolicy
 from clawstate.stores.auth.rows import place
 
 __all__ = ["Exchange", "Refresher"]
@@ -26,11 +25,11 @@ class Refresher:
     """
     Refreshes the OAuth profiles of one *collection*: that of the store that owns them.
 
-    *locks* is a directory that belongs to this store alone; none from *above* down to it may be a
-    link. A refresh that lasts longer than
-    *lease* seconds may be repeated by another process, so an exchange should give up well before.
-    A token is refreshed when it is good for less than *margin* seconds, or less than a quarter of
-    its life. *ticks* is a steady clock that all processes of the machine share.
+    *locks* is a directory that belongs to this store alone; no directory from *above* down to it
+    may be a symbolic link. A refresh that lasts longer than *lease* seconds may be repeated by
+    another process, so an exchange should give up well before. A token is refreshed when it is
+    valid for less than *margin* seconds, or less than a quarter of its life. *ticks* is a monotonic
+    clock that all processes of the machine share.
     """
 
     def __init__(
@@ -68,18 +67,14 @@ class Refresher:
         refused, or whose new tokens cannot be used; `UnavailableError` when the provider gave no
         answer; `LockTimeoutError` when others take too long.
         """
-        key = place("profile", profile_id)
-        profile = RefreshedProfile(self._collection, self._codec, profile_id, key)
-        first = profile.found()
-        folder = self._folder(profile_id)
-        spools = self._spools(folder)
+        profile = self._profile(profile_id)
+        first = profile.read()
+        journal = self._journal(profile_id)
         is_fresh = first.is_fresh(self._clock(), self._margin)
-        if is_fresh and not force and not spools.are_waiting:
+        if is_fresh and not force and not journal.has_unsaved:
             return first.credential
-        terms = Terms(self._clock, self._ticks, self._lease, self._margin, force)
-        flight = Flight(profile, first, turn=Turn(folder), spools=spools, terms=terms)
         try:
-            return flight.land(exchange)
+            return self._attempt(profile, first, journal, force=force).run(exchange)
         except (UnavailableError, LockTimeoutError):
             if force or not first.is_alive(self._clock()):
                 raise
@@ -88,30 +83,36 @@ class Refresher:
                 raise
         return first.credential
 
-    def held(self, profile_id: str) -> OAuth | None:
+    def unsaved(self, profile_id: str) -> OAuth | None:
         """
-        Return the tokens of *profile_id* that this process holds because no disk took them.
+        Return the tokens of *profile_id* that are in memory alone: the disk refused them.
 
-        They are written first, if that can be done now. `None` if there are none that are good.
+        They are written first, if that can be done now. `None` if there are none that are valid.
         """
-        folder = self._folder(profile_id)
-        spools = self._spools(folder)
-        if not spools.are_waiting:
+        journal = self._journal(profile_id)
+        if not journal.has_unsaved:
             return None
-        profile = RefreshedProfile(
-            self._collection, self._codec, profile_id, place("profile", profile_id)
-        )
-        terms = Terms(self._clock, self._ticks, self._lease, self._margin, force=False)
-        flight = Flight(profile, profile.found(), turn=Turn(folder), spools=spools, terms=terms)
-        return flight.adopted()
+        profile = self._profile(profile_id)
+        return self._attempt(profile, profile.read(), journal, force=False).store_journalled()
 
     def forget(self, profile_id: str) -> None:
         """Remove what crashes may have left of *profile_id* beside the collection."""
-        self._spools(self._folder(profile_id)).forget()
+        self._journal(profile_id).forget()
 
-    def _spools(self, folder: Path) -> Spools:
-        # Above the locks of this store lie those of all stores, and of the state.
-        return Spools(folder, above=self._above)
+    def _profile(self, profile_id: str) -> RefreshedProfile:
+        key = place("profile", profile_id)
+        return RefreshedProfile(self._collection, self._codec, profile_id, key)
 
-    def _folder(self, profile_id: str) -> Path:
-        return self._locks / encode_name(profile_id)
+    def _journal(self, profile_id: str) -> ResponseJournal:
+        return ResponseJournal(self._locks / encode_name(profile_id), above=self._above)
+
+    def _attempt(
+        self,
+        profile: RefreshedProfile,
+        first: ProfileState,
+        journal: ResponseJournal,
+        *,
+        force: bool,
+    ) -> RefreshAttempt:
+        policy = RefreshPolicy(self._clock, self._ticks, self._lease, self._margin, force)
+        return RefreshAttempt(profile, first, journal=journal, policy=policy)

@@ -1,32 +1,30 @@
 """
-What came of asking a provider for new tokens: tokens, a refusal, or no usable answer.
+What a provider answered to a request for new tokens: tokens, a refusal, or nothing usable.
 
-Nothing of an answer or of an exception is repeated but names and numbers that can hold no secret.
+Any answer becomes JSON first, without being refused: what JSON cannot hold is left out. Then it is
+interpreted. Of an answer or an exception only names and numbers are repeated that hold no secret.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from numbers import Number
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from urllib.parse import parse_qsl
 
+from clawstate.clock import to_ms
+from clawstate.errors import InvalidError
+from clawstate.files.json_text import dump_compact
 from clawstate.records.contract import Json
 from clawstate.stores.auth.credentials import OAuth
 from clawstate.stores.auth.moments import any_moment_of
-from clawstate.stores.auth.refresh_said import (
-    ACCESS,
-    ENDS,
-    LASTS,
-    REFRESH,
-    carried_by,
-    objects_in,
-    plain,
-)
 
 Exchange = Callable[[OAuth], Mapping[str, Any]]
 """
@@ -40,8 +38,19 @@ UNKNOWN_LIFETIME = 3600.0
 """
 Seconds for which an access token is used whose lifetime is not known.
 
-RFC 6749, section 5.1, lets a provider leave it out; one that no token can have says as little.
+RFC 6749, section 5.1, lets a provider leave it out; an impossible one counts as left out.
 """
+
+ACCESS: Final = ("access_token", "access", "accessToken")
+REFRESH: Final = ("refresh_token", "refresh", "refreshToken")
+LASTS: Final = ("expires_in", "expiresIn")
+ENDS: Final = ("expires", "expires_at", "expiresAt", "expiry")
+_NAMES = (*ACCESS, *REFRESH, *LASTS, *ENDS, "error", "error_description", "scope", "token_type")
+
+_DEEPEST = 8
+_MOST = 1 << 18  # bytes that are kept of an answer with other members than these
+_FORM = re.compile(r"[\w.~%+-]+=[^\s<>{}\"]*")
+_MOST_INTEGER = 2**63
 
 _LONGEST_LIFETIME = 10 * 365.25 * 86400
 _LONGEST_TOKEN = 1 << 16
@@ -87,14 +96,14 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Silent:
-    """There was no answer, or one that says nothing of the token."""
+    """There was no answer, or one that says nothing about the refresh token."""
 
     problem: str
 
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """The provider answered something in which no token is found."""
+    """The provider's answer holds no token."""
 
     problem: str
 
@@ -105,46 +114,46 @@ Answer = Tokens | NoTokens
 _NOTHING = object()
 
 
-class Heard:
-    """What came of asking: an answer, of which nothing is shown, or the *failure* it ended with."""
+class Reply:
+    """What an exchange gave: an answer, which no representation shows, or a *failure*."""
 
     def __init__(self) -> None:
         self.failure: NoTokens | None = None
-        self.is_kept = False
+        self.is_journalled = False
         self._answer: object = _NOTHING
 
     @property
-    def came(self) -> bool:
+    def has_answer(self) -> bool:
         """Whether there is an answer."""
         return self._answer is not _NOTHING
 
     @property
-    def said(self) -> Json:
-        """The answer as plain JSON."""
-        return plain(self._answer) if self.came else None
+    def answer(self) -> Json:
+        """The answer as JSON."""
+        return to_json(self._answer) if self.has_answer else None
 
     def ask(self, exchange: Exchange, credential: OAuth) -> None:
-        """Ask; no exception but `BaseException`s leaves it."""
+        """Call *exchange*; an `Exception` becomes the failure, unless it carries the answer."""
         try:
             self._answer = exchange(credential)
         except Exception as error:  # noqa: BLE001 - whatever the caller's program raises, it failed
-            found = carried_by(error)
+            found = answer_in(error)
             if found is None:
                 self.failure = _read_error(error)
             else:
                 self._answer = found
 
 
-def judged(said: Json, now: float) -> Answer:
+def interpret(answer: Json, now: float) -> Answer:
     """
-    Return what the provider *said* at *now* means.
+    Return what the *answer* of a provider means that came at *now* (seconds since the epoch).
 
-    A token that can be one is taken whatever else is said: a lifetime that cannot be is unknown,
-    and an error beside an access token counts for nothing.
+    A well-formed token is taken whatever stands beside it, since it may be the only one there is:
+    an impossible lifetime counts as unknown, and an error beside an access token is ignored.
     """
-    objects = [*objects_in(said)]
+    objects = [*objects_in(answer)]
     if not objects:
-        return Unusable(f"the provider's answer is {_kind(said)}, not an object")
+        return Unusable(f"the provider's answer is {_kind(answer)}, not an object")
     found = next((each for each in objects if _token(each, ACCESS)), objects[0])
     access, refresh = _token(found, ACCESS), _token(found, REFRESH)
     error = found.get("error")
@@ -160,18 +169,18 @@ def judged(said: Json, now: float) -> Answer:
     return Tokens(access, refresh, _expires(found, now), doubtful)
 
 
-def _kind(said: Json) -> str:
+def _kind(answer: Json) -> str:
     kinds = {str: "text", list: "a list", type(None): "empty", bool: "a truth value"}
-    return kinds.get(type(said), "a number")
+    return kinds.get(type(answer), "a number")
 
 
-def _token(said: Mapping[str, Json], names: tuple[str, ...]) -> str | None:
-    # What stands around a token comes of a file or a program that it was read from.
-    found = (_stripped(said.get(name)) for name in names)
+def _token(answer: Mapping[str, Json], names: tuple[str, ...]) -> str | None:
+    # Blanks around a token come from the file or program it was read from.
+    found = (_strip(answer.get(name)) for name in names)
     return next((each for each in found if _is_token(each)), None)
 
 
-def _stripped(value: Json) -> Json:
+def _strip(value: Json) -> Json:
     return value.strip() if isinstance(value, str) else value
 
 
@@ -179,16 +188,16 @@ def _is_token(value: object) -> bool:
     return isinstance(value, str) and len(value) <= _LONGEST_TOKEN and bool(_TOKEN.fullmatch(value))
 
 
-def _expires(said: Mapping[str, Json], now: float) -> float:
-    ends = [now + _number(said.get(name)) for name in LASTS]
-    ends += [any_moment_of(said.get(name)) or math.nan for name in ENDS]
+def _expires(answer: Mapping[str, Json], now: float) -> float:
+    ends = [now + _number(answer.get(name)) for name in LASTS]
+    ends += [any_moment_of(answer.get(name)) or math.nan for name in ENDS]
     known = (each for each in ends if 0 < each - now <= _LONGEST_LIFETIME)
     return next(known, now + UNKNOWN_LIFETIME)
 
 
 def _number(value: object) -> float:
     if isinstance(value, str) and _NUMBER.fullmatch(value):
-        return float(value)  # some providers write it so
+        return float(value)  # some providers send the number as text
     if isinstance(value, bool) or not isinstance(value, int | float):
         return math.nan
     return float(value)
@@ -234,3 +243,139 @@ def _place(error: Exception) -> str:
         return ""
     frame, line = steps[-1]
     return f" at {Path(frame.f_code.co_filename).name}:{line}"
+
+
+def to_json(answer: object) -> Json:
+    """
+    Return *answer* as JSON, with as much of it as JSON can hold.
+
+    Text may be JSON itself, or a form as in a URL; an object is read by the names of its
+    attributes. Of a very large answer only the members stay that can matter.
+    """
+    found = _to_json(answer, 0)
+    with suppress(InvalidError):
+        if len(dump_compact(found)) <= _MOST:
+            return found
+    if isinstance(found, dict):
+        return {name: found[name] for name in _NAMES if name in found}
+    return found[:_MOST] if isinstance(found, str) else None
+
+
+def answer_in(error: BaseException) -> Json:
+    """
+    Return the answer that *error* carries, or `None`.
+
+    Clients raise though the provider gave tokens: when the scope differs from the one requested, or
+    when there is unexpected text before the JSON.
+    """
+    for name in ("token", "doc"):
+        with suppress(Exception):
+            found = getattr(error, name, None)
+            if isinstance(found, Mapping | str | bytes):
+                made = to_json(found)
+                if isinstance(made, dict) and any(made.get(each) for each in (*ACCESS, *REFRESH)):
+                    return made
+    return None
+
+
+def may_hold_token(value: Json) -> bool:
+    """Tell whether *value* holds any text, in which a person could look for a token."""
+    return any(text.strip() for text in _texts(value))
+
+
+def objects_in(value: Json, depth: int = 0) -> Iterator[Mapping[str, Json]]:
+    """Yield *value* if it is an object, and all objects in it, the outer ones first."""
+    if isinstance(value, dict):
+        yield value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for each in inner if depth < _DEEPEST else ():
+        yield from objects_in(each, depth + 1)
+
+
+def _texts(value: Json) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _texts(each)
+
+
+def _to_json(value: object, depth: int) -> Json:
+    if depth > _DEEPEST:
+        return None
+    for kinds, convert in _CONVERTERS:
+        if isinstance(value, kinds):
+            with suppress(Exception):  # a member whose class raises is left out, the rest stays
+                return convert(value, depth)
+            return None
+    return _from_attributes(value, depth) if depth < 2 else None
+
+
+def _from_number(value: Any, _depth: int) -> Json:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, bool) or abs(value) < _MOST_INTEGER else None
+
+
+def _from_bytes(value: Any, depth: int) -> Json:
+    return _from_text(bytes(value).decode("utf-8-sig", "replace"), depth)
+
+
+def _from_text(value: str, depth: int) -> Json:
+    if depth:
+        return value
+    text = value.removeprefix("\ufeff").strip()
+    with suppress(ValueError, RecursionError):
+        return _to_json(json.loads(text), 1)
+    if _FORM.fullmatch(text):
+        return dict(parse_qsl(text))
+    return value
+
+
+def _from_object(value: Mapping[Any, Any], depth: int) -> Json:
+    made: dict[str, Json] = {}
+    for name in value:
+        with suppress(Exception):
+            made[str(name)] = _to_json(value[name], depth + 1)
+    return made
+
+
+def _from_array(value: Any, depth: int) -> Json:
+    if callable(named := getattr(value, "_asdict", None)):  # a named tuple
+        return _from_object(named(), depth)
+    return [_to_json(each, depth + 1) for each in value]
+
+
+def _from_credential(value: OAuth, _depth: int) -> Json:
+    ends = None if value.expires is None else to_ms(value.expires)
+    return {"access": value.access, "refresh": value.refresh, "expires": ends}
+
+
+def _from_attributes(response: object, depth: int) -> Json:
+    with suppress(Exception):
+        if hasattr(response, "isoformat"):
+            return str(response.isoformat())
+    found: dict[str, Json] = {}
+    for name in _NAMES:
+        with suppress(Exception):
+            value = getattr(response, name, None)
+            if value is not None and not callable(value):
+                found[name] = _to_json(value, depth + 1)
+    if found:
+        return found
+    with suppress(Exception):
+        read = getattr(response, "json", None)  # as clients of HTTP have it
+        return _to_json(read(), depth + 1) if callable(read) else None
+    return None
+
+
+_CONVERTERS: Final[tuple[tuple[Any, Callable[[Any, int], Json]], ...]] = (
+    (type(None), lambda _value, _depth: None),
+    (str, _from_text),
+    ((bytes, bytearray, memoryview), _from_bytes),
+    ((int, float), _from_number),
+    (Number, lambda value, _depth: _from_number(float(value), 0)),
+    (OAuth, _from_credential),
+    (Mapping, _from_object),
+    ((list, tuple), _from_array),
+)

@@ -1,4 +1,4 @@
-"""One profile as a refresh sees it: what its record says, and how its tokens are replaced."""
+"""The record of one profile during a refresh: its tokens, and the marks of refreshes in it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from clawstate.clock import Clock
 from clawstate.errors import InvalidError, NotFoundError
 from clawstate.files.json_text import dump_compact, parse_json
 from clawstate.records.contract import Collection, Json, Revision
@@ -23,19 +24,35 @@ from clawstate.stores.auth.pending import (
     with_pending,
     with_refreshed,
 )
-from clawstate.stores.auth.refresh_answer import UNKNOWN_LIFETIME, Answer, Tokens, judged
-from clawstate.stores.auth.refresh_spool import Kept
+from clawstate.stores.auth.refresh_answer import UNKNOWN_LIFETIME, Answer, Tokens, interpret
+from clawstate.stores.auth.refresh_journal import Response
 
 _MOST_OF_LIFE = 4  # a token is not refreshed in the first three quarters of its life
 _CLOCKS_DIFFER = 300.0  # seconds that clocks of two machines may be apart
 _LONG_LIFE = 366 * 86400.0  # seconds; few access tokens that can be renewed live longer
-_ANSWER = "answer"
+_ANSWER = "answer"  # also the place that an encrypted response is bound to
 _LEAST_ROOM = 1 << 15  # bytes for an answer; those of large providers have some thousands
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A profile as it was found: its *credential*, and the marks of refreshes beside it."""
+class RefreshPolicy:
+    """
+    When a token is refreshed, and for how long one process may take; durations in seconds.
+
+    *clock* says when tokens expire. *ticks* is a monotonic clock that all processes of the machine
+    share: it measures the *lease*, so that setting the clock neither ends nor extends one.
+    """
+
+    clock: Clock
+    ticks: Callable[[], float]
+    lease: float
+    margin: float
+    force: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileState:
+    """A profile at one *revision*: its *credential*, and the marks of refreshes beside it."""
 
     record: Mapping[str, Json] = field(repr=False)
     credential: OAuth
@@ -45,16 +62,16 @@ class Found:
 
     @property
     def under_way(self) -> Pending | None:
-        """The refresh of the present token that is marked; a mark of another one is outdated."""
+        """The refresh under way of the present token; a mark for another token is outdated."""
         pending = self.pending
         return pending if pending is not None and pending.is_of(self.credential.refresh) else None
 
     def is_fresh(self, now: float, margin: float) -> bool:
         """
-        Tell whether the access token is good for more than *margin* seconds after *now*.
+        Tell whether the access token is valid for more than *margin* seconds after *now*.
 
-        Of a token with a short life only the last quarter is margin. One that nothing can renew
-        is fresh to its end, if it has one.
+        The margin is at most a quarter of the token's lifetime. A token that nothing can renew is
+        fresh until it expires.
         """
         expires = self.credential.expires
         if not self.credential.refresh:
@@ -71,7 +88,7 @@ class Found:
         return bool(self.credential.access) and expires is not None and expires > now
 
     def is_doubted(self, now: float) -> bool:
-        """Tell whether the clock was ahead when the token came, so that its end says nothing."""
+        """Tell whether the clock was ahead when the token came, so its expiry is unreliable."""
         expires, came = self.credential.expires, refreshed_at(self.record)
         if expires is None or expires <= now:
             return False
@@ -89,7 +106,7 @@ class RefreshedProfile:
         self._codec = codec
         self._key = key
 
-    def found(self) -> Found:
+    def read(self) -> ProfileState:
         """
         Return the profile as it is.
 
@@ -100,47 +117,47 @@ class RefreshedProfile:
             raise self._missing()
         return self._read(versioned.value, versioned.revision)
 
-    def claim(self, found: Found, pending: Pending) -> Found:
+    def claim(self, found: ProfileState, pending: Pending) -> ProfileState:
         """
-        Mark the profile, which must be as it was *found*, with a refresh under way; durable.
+        Mark the profile, unchanged since it was *found*, with a refresh under way; durable.
 
-        Raises `ConflictError` when somebody was faster.
+        Raises `ConflictError` when another process changed it since.
         """
         marked = with_pending(found.record, pending)
         versioned = self._collection.put(self._key, marked, expect=found.revision)
         return self._read(versioned.value, versioned.revision)
 
-    def room(self, found: Found) -> tuple[int, int]:
-        """Return how many bytes an answer may take, and how many storing it in the profile."""
+    def sizes(self, found: ProfileState) -> tuple[int, int]:
+        """Return how many bytes the response may take, and how many a change of the document."""
         records = self._collection.scan()
         whole = sum(len(each.key) + len(dump_compact(each.value)) for each in records)
         answer = max(_LEAST_ROOM, 4 * len(dump_compact(found.record)))
         return answer, 2 * (whole + answer)
 
-    def document(self, said: Json) -> Json:
-        """Return what is kept of an answer: what was *said*, sealed where secrets are."""
-        kept = self._codec.sealed(self.id, _ANSWER, dump_compact(said))
-        return {"answer": said} if isinstance(kept, str) else {"answerSealed": kept}
+    def document(self, answer: Json) -> Json:
+        """Return *answer* as it is written to the journal, encrypted if secrets are."""
+        kept = self._codec.sealed(self.id, _ANSWER, dump_compact(answer))
+        return {"answer": answer} if isinstance(kept, str) else {"answerSealed": kept}
 
-    def answer_of(self, kept: Kept, now: float) -> Answer:
+    def answer_of(self, kept: Response, now: float) -> Answer:
         """
-        Return what an answer that was *kept* means.
+        Return what a journalled response means.
 
         Raises `InvalidError` and `CorruptError` for one that cannot be read, and what
         `Sealer.open` does.
         """
         came = now if kept.received is None else min(kept.received, now)
         found = kept.document if isinstance(kept.document, dict) else {}
-        if "record" in found:  # as older releases kept it
+        if "record" in found:  # the form of older releases
             return self._tokens_of(found["record"], came)
         if "answerSealed" not in found:
-            return judged(found.get("answer"), came)
+            return interpret(found.get("answer"), came)
         text = self._codec.opened(self.id, _ANSWER, found["answerSealed"])
-        return judged(parse_json(text, path=kept.path or Path(_ANSWER)), came)
+        return interpret(parse_json(text, path=kept.path or Path(_ANSWER)), came)
 
-    def store(self, started: OAuth, tokens: Tokens, *, nonce: str, now: float) -> Found:
+    def store(self, started: OAuth, tokens: Tokens, *, nonce: str, now: float) -> ProfileState:
         """
-        Keep *tokens*, the answer to *started*, unless newer ones are there; return what is there.
+        Store *tokens*, the answer to *started*, unless newer ones are there; return the new state.
 
         Of several answers to one refresh token the first that is stored stays: it may be in use,
         and may have been renewed since. Raises `NotFoundError` for a profile that is gone.
@@ -149,25 +166,25 @@ class RefreshedProfile:
         def change(record: Json | None) -> Json:
             there = self._read(record)
             if not _is_newer(tokens, started, there.credential):
-                return _without_mark(there, nonce)
+                return _remove_mark(there, nonce)
             new = self.renewed(there.credential, tokens)
             return with_refreshed(self._codec.write(self.id, new, old=there.record), now)
 
-        return self._changed(change)
+        return self._change(change)
 
-    def fail(self, started: OAuth, failure: Failure) -> Found:
-        """Note *failure* of what began with *started*, unless newer tokens are there."""
+    def fail(self, started: OAuth, failure: Failure) -> ProfileState:
+        """Mark the failure of a refresh of *started*, unless newer tokens are there."""
 
         def change(record: Json | None) -> Json:
             there = self._read(record)
             if there.credential.refresh != started.refresh:
-                return _without_mark(there, failure.nonce)
+                return _remove_mark(there, failure.nonce)
             return with_failure(there.record, failure)
 
-        return self._changed(change)
+        return self._change(change)
 
     def renewed(self, credential: OAuth, tokens: Tokens) -> OAuth:
-        """Return *credential* with *tokens* in the place of its own."""
+        """Return *credential* with *tokens* in place of its own."""
         refresh = credential.refresh if tokens.refresh is None else tokens.refresh
         if tokens.access is None:
             return replace(credential, refresh=refresh)
@@ -181,20 +198,20 @@ class RefreshedProfile:
         expires = came + UNKNOWN_LIFETIME if ends is None else ends
         return Tokens(credential.access, credential.refresh, expires)
 
-    def _changed(self, change: Callable[[Json | None], Json]) -> Found:
+    def _change(self, change: Callable[[Json | None], Json]) -> ProfileState:
         versioned = self._collection.update(self._key, change)
         if versioned is None:
             raise self._missing()
         return self._read(versioned.value, versioned.revision)
 
-    def _read(self, record: Json | None, revision: Revision = "") -> Found:
+    def _read(self, record: Json | None, revision: Revision = "") -> ProfileState:
         if record is None:
             raise self._missing()
         credential = self._codec.read(self.id, record)
         if not isinstance(credential, OAuth):
             problem = f"is of type {credential.type}, which cannot be refreshed"
             raise InvalidError(self.id, problem, "use it as it is")
-        return Found(record, credential, pending_of(record), failure_of(record), revision)
+        return ProfileState(record, credential, pending_of(record), failure_of(record), revision)
 
     def _missing(self) -> NotFoundError:
         return NotFoundError("profile", self.id, "see 'clawstate auth list'")
@@ -207,7 +224,7 @@ def _is_newer(tokens: Tokens, started: OAuth, there: OAuth) -> bool:
     return rotated or there.access == started.access or tokens.expires > (there.expires or 0.0)
 
 
-def _without_mark(there: Found, nonce: str) -> Json:
+def _remove_mark(there: ProfileState, nonce: str) -> Json:
     if there.pending is None or there.pending.nonce != nonce:
         return there.record
     return {key: value for key, value in there.record.items() if key != PENDING}
