@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import apsw
@@ -20,7 +22,7 @@ from clawstate.records.sqlite import SqliteBackend
 from clawstate.records.sqlite_schema import MIGRATIONS
 from clawstate.sqlite import Database
 from clawstate.testing.collection_machine import collection_machine
-from clawstate.testing.collection_suite import NOTES, OTHERS, CollectionSuite
+from clawstate.testing.collection_suite import NOTES, OTHERS, RANKED, CollectionSuite
 
 SOURCE = Path(clawstate.__file__).parents[1]
 FEW, MANY = 1_000, 100_000
@@ -126,6 +128,10 @@ def test_the_cost_of_a_call_does_not_grow(tmp_path) -> None:
     for size in (FEW, MANY):
         backend = filled(tmp_path / f"{size}.db", size)
         notes = backend.collection(NOTES)
+        ranked = backend.collection(RANKED)
+        places = {f"key-{at}": {"at": at} for at in range(size)}
+        lost = {f"b-{number}": {} for number in range(size // 10)}
+        ranked.change_all(lambda _, new={**places, **lost}: (new, None))
         cursor = notes.changes().cursor
         calls = {
             "update": lambda notes=notes: notes.update("key-77", lambda old: {**old, "n": 0}),
@@ -134,6 +140,10 @@ def test_the_cost_of_a_call_does_not_grow(tmp_path) -> None:
             "get": lambda notes=notes: notes.get("key-900"),
             "page": lambda notes=notes: list(notes.scan("key-", after="key-500", limit=10)),
             "changes": lambda notes=notes, cursor=cursor: notes.changes(cursor),
+            "latest": lambda ranked=ranked: list(ranked.latest(10)),
+            "later": lambda ranked=ranked: list(ranked.latest(10, after=(-500.0, "key-500"))),
+            "without": lambda ranked=ranked: list(ranked.latest(10, after=(inf, "b-5"))),
+            "move": lambda ranked=ranked: ranked.put("key-77", {"at": 10**6}),
         }
         costs.append({name: steps(backend, call) for name, call in calls.items()})
         backend.close()
@@ -141,6 +151,54 @@ def test_the_cost_of_a_call_does_not_grow(tmp_path) -> None:
     few, many = costs
     assert min(few.values()) > 0
     assert {name: cost for name, cost in many.items() if cost > 1.5 * few[name]} == {}
+
+
+def test_records_of_before_the_order_are_ordered_too(path) -> None:
+    """A database that has no index of the latest is read without one, and gets it by a change."""
+    old = SqliteBackend(path)
+    plain = replace(RANKED, order=None)
+    old.collection(plain).change_all(lambda _: ({"a": {"at": 1}, "b": {"at": 2}, "c": 7}, None))
+    old.close()
+    around(path, "UPDATE records SET body = '{' WHERE id = 'c'")
+    indexes = "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'records_latest%'"
+
+    ranked = SqliteBackend(path).collection(RANKED)
+    unindexed = [each.key for each in ranked.latest(2)], around(path, indexes)
+    ranked.put("d", {"at": 1.5})
+
+    assert unindexed == (["b", "a"], [(0,)])
+    assert around(path, indexes) == [(1,)]
+    assert [each.key for each in ranked.latest(3)] == ["b", "d", "a"]
+    with pytest.raises(CorruptError, match="'c'"):
+        list(ranked.latest(4))
+
+
+def test_the_order_is_kept_by_who_does_not_know_it(path) -> None:
+    """What an older clawstate or another program changes is in its place among the latest."""
+    ranked = SqliteBackend(path).collection(RANKED)
+    ranked.change_all(lambda _: ({"a": {"at": 1}, "b": {"at": 2}}, None))
+
+    older = SqliteBackend(path).collection(replace(RANKED, order=None))
+    older.put("a", {"at": 3})
+    around(path, """UPDATE records SET body = '{ "at" : 4 }' WHERE id = 'b'""")
+
+    assert [each.key for each in ranked.latest(9)] == ["b", "a"]
+
+
+def test_a_change_that_fails_makes_no_index_for_good(path) -> None:
+    """An index that was made in a change that was taken back is made by the next one."""
+    SqliteBackend(path).collection(NOTES).put("a", 1)
+    ranked = SqliteBackend(path).collection(RANKED)
+    with pytest.raises(ZeroDivisionError):
+        ranked.update("a", lambda _: 1 // 0)
+
+    ranked.put("a", {"at": 1})
+    ranked.put("b", {"at": 2})
+
+    assert around(path, "SELECT count(*) FROM sqlite_schema WHERE name GLOB '*:ranked:at'") == [
+        (1,)
+    ]
+    assert [each.key for each in ranked.latest(9)] == ["b", "a"]
 
 
 def test_a_killed_writer_leaves_nothing_half_done(tmp_path) -> None:

@@ -22,6 +22,9 @@ Json: TypeAlias = Any
 Revision: TypeAlias = str
 """Names one value of one record; opaque. Another value under the key has another revision."""
 
+Position: TypeAlias = tuple[float, str]
+"""The place of a record among the latest: minus its number (infinite without one), its key."""
+
 
 class Mark(Enum):
     """What no JSON value can be mistaken for."""
@@ -96,7 +99,8 @@ class Shape:
 
     *kind* names it in tables and messages, such as `pairing` or `auth:main`. *path* is relative to
     the state directory. A file ends with a line end unless *newline* is false, and has *mode* from
-    birth. *max_bytes* bounds a file that is read.
+    birth. *max_bytes* bounds a file that is read. *order* names the member of the values by which
+    `Collection.latest` goes, such as `updatedAt`; it must not be encrypted.
     """
 
     kind: str
@@ -105,6 +109,7 @@ class Shape:
     mode: int = 0o600
     newline: bool = True
     max_bytes: int = 256 << 20
+    order: str | None = None
 
 
 Change: TypeAlias = Callable[[Json | None], Json | Mark]
@@ -140,6 +145,15 @@ class Collection(Protocol):
 
         *after* leaves out all keys up to and including it; at most *limit* records. All come from
         one moment.
+        """
+
+    def latest(self, limit: int, *, after: Position | None = None) -> Iterator[Versioned]:
+        """
+        Give at most *limit* records, those with the greatest number in `shape.order` first.
+
+        Equal ones come by code point of their keys, values without such a number last. *after*
+        leaves out all up to and including a position, see `rules.position_of`; no record need be
+        there. All come from one moment.
         """
 
     def count(self, prefix: str = "") -> int:

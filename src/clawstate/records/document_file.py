@@ -38,9 +38,9 @@ from clawstate.files.place import disk_of, require_disk
 from clawstate.files.refusals import translated
 from clawstate.files.stamps import Stamp, read_stamped, stamp_of
 from clawstate.json5.parse import parse_json5
-from clawstate.records.contract import Json, Revision, Shape, Versioned
+from clawstate.records.contract import Json, Position, Revision, Shape, Versioned
 from clawstate.records.last_good import copied_at, keep_copy, read_copy
-from clawstate.records.rules import is_key
+from clawstate.records.rules import is_key, position_of
 
 _QUARANTINE = ".quarantine"
 _REREADS = 8  # of a file that somebody may be writing in place just now
@@ -64,6 +64,7 @@ class Snapshot:
     document: Json | None = field(repr=False)
     records: Mapping[str, Json] = field(repr=False)
     _texts: dict[str, tuple[str, Revision]] = field(default_factory=dict, repr=False)
+    _ordered: list[Position] = field(default_factory=list, repr=False)
 
     def get(self, key: str) -> Versioned | None:
         """Return the record of *key*, as a copy."""
@@ -79,6 +80,14 @@ class Snapshot:
     def keys(self) -> list[str]:
         """Return the keys that records can have, in the order of the document."""
         return [key for key in self.records if is_key(key)]
+
+    def ordered(self, shape: Shape) -> list[Position]:
+        """Return the positions of the records by `shape.order`, the greatest number first."""
+        if not self._ordered:
+            # Sorted once for each state of the document: the next pages only look up.
+            places = (position_of(shape, key, self.records[key]) for key in self.keys())
+            self._ordered.extend(sorted(places))
+        return self._ordered
 
     def _text(self, key: str) -> tuple[str, Revision]:
         if (known := self._texts.get(key)) is None:
@@ -237,6 +246,7 @@ class DocumentFile:
                 found.document,
                 found.records,
                 found._texts,  # noqa: SLF001
+                found._ordered,  # noqa: SLF001
             )
         else:
             document = parse_json_file(raw, path=self.path)

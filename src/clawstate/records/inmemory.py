@@ -20,6 +20,7 @@ from clawstate.records.contract import (
     Changes,
     Json,
     Mark,
+    Position,
     Revision,
     Shape,
     Versioned,
@@ -27,8 +28,10 @@ from clawstate.records.contract import (
 )
 from clawstate.records.rules import (
     ChangeGuard,
+    behind,
     kept,
     key_range,
+    position_of,
     require_expected,
     require_key,
     require_keys,
@@ -120,6 +123,13 @@ class InMemoryCollection:
             table = self._table
             rows = sorted(_within(table, prefix, after).items())
         return (row.record(key) for key, row in rows[:limit])
+
+    def latest(self, limit: int, *, after: Position | None = None) -> Iterator[Versioned]:
+        """Give at most *limit* records, those with the greatest number in `shape.order` first."""
+        with self._reading():
+            records = {key: row.record(key) for key, row in self._table.rows.items()}
+        ordered = sorted(position_of(self._shape, key, each.value) for key, each in records.items())
+        return (records[key] for _, key in behind(ordered, after, limit))
 
     def count(self, prefix: str = "") -> int:
         """Return how many records have a key that starts with *prefix*."""

@@ -35,6 +35,7 @@ from clawstate.records.contract import (
     Changes,
     Json,
     Mark,
+    Position,
     Revision,
     Shape,
     Versioned,
@@ -43,6 +44,7 @@ from clawstate.records.contract import (
 from clawstate.records.document_file import DocumentFile, Snapshot
 from clawstate.records.rules import (
     ChangeGuard,
+    behind,
     is_key,
     kept,
     require_expected,
@@ -147,6 +149,13 @@ class JsonFileCollection:
             if key.startswith(prefix) and (after is None or key > after) and is_key(key)
         )
         found = (snapshot.get(key) for key in keys[:limit])
+        return (record for record in found if record is not None)
+
+    def latest(self, limit: int, *, after: Position | None = None) -> Iterator[Versioned]:
+        """Give at most *limit* records, those with the greatest number in `shape.order` first."""
+        snapshot = self._read()
+        wanted = behind(snapshot.ordered(self._shape), after, limit)
+        found = (snapshot.get(key) for _, key in wanted)
         return (record for record in found if record is not None)
 
     def count(self, prefix: str = "") -> int:

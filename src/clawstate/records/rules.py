@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import bisect
+import math
 import re
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from clawstate.errors import ConflictError, CorruptError, InvalidError
 from clawstate.files.json_text import dump_compact, parse_json
 from clawstate.interrupts import Use
-from clawstate.records.contract import ABSENT, ANY, DELETE, Json, Mark, Revision, Shape
+from clawstate.records.contract import (
+    ABSENT,
+    ANY,
+    DELETE,
+    Json,
+    Mark,
+    Position,
+    Revision,
+    Shape,
+)
 
 LONGEST_KEY: Final = 1_024  # characters
 DEEPEST_VALUE: Final = 256  # levels: whoever reads it may already stand deep in calls
@@ -63,6 +74,24 @@ def require_limit(limit: int | None) -> None:
     """Raise `InvalidError` for a negative *limit*."""
     if limit is not None and limit < 0:
         raise InvalidError("limit", f"{limit} is negative", "give 0 or more records")
+
+
+def position_of(shape: Shape, key: str, value: Json) -> Position:
+    """Return where the record of *key* stands among the latest of its collection."""
+    number = value.get(shape.order) if shape.order and isinstance(value, dict) else None
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        return math.inf, key
+    try:
+        return -float(number), key
+    except OverflowError:  # SQLite takes such an integer for an infinite number as well
+        return -math.inf if number > 0 else math.inf, key
+
+
+def behind(ordered: Sequence[Position], after: Position | None, limit: int) -> Sequence[Position]:
+    """Return the first *limit* of the positions *ordered* that come behind *after*."""
+    require_limit(limit)
+    start = 0 if after is None else bisect.bisect_right(ordered, after)
+    return ordered[start : start + limit]
 
 
 def kept(shape: Shape, key: str, value: Json) -> tuple[str, Json]:

@@ -17,6 +17,7 @@ from clawstate.records.contract import (
     Changes,
     Json,
     Mark,
+    Position,
     Revision,
     Shape,
     Versioned,
@@ -33,7 +34,7 @@ from clawstate.records.rules import (
     require_records,
 )
 from clawstate.records.sqlite_history import History
-from clawstate.records.sqlite_rows import Row, Rows, Table
+from clawstate.records.sqlite_rows import Row, Rows, Table, is_indexed, make_index
 from clawstate.records.sqlite_schema import MIGRATIONS
 from clawstate.sqlite import Database
 
@@ -179,6 +180,7 @@ class SqliteCollection:
         self._rows = Rows(database.rows, self._mine, database.path)
         self._guard = guard
         self._at_rest = False
+        self._indexed: int | None = None  # the generation of the database whose index was seen
 
     @property
     def shape(self) -> Shape:
@@ -205,6 +207,18 @@ class SqliteCollection:
         """
         require_limit(limit)
         rows = self._readable().page(prefix, after=after, limit=limit)
+        if not rows:
+            self._absent()
+        return (self._rows.read(row).record for row in rows)
+
+    def latest(self, limit: int, *, after: Position | None = None) -> Iterator[Versioned]:
+        """Give at most *limit* records, those with the greatest number in `shape.order` first."""
+        require_limit(limit)
+        self._guard.require_readable(self._shape.kind)
+        with self._database.reading() as connection:
+            indexed = self._shape.order is not None and is_indexed(connection, self._shape)
+            mine = Table(connection, self._mine, self._database.path)
+            rows = mine.latest(self._shape.order, limit, after, indexed=indexed)
         if not rows:
             self._absent()
         return (self._rows.read(row).record for row in rows)
@@ -312,6 +326,11 @@ class SqliteCollection:
 
     def _table(self, connection: apsw.Connection) -> Table:
         self._permit(True)
+        if self._shape.order is not None and self._indexed != self._database.generation:
+            if is_indexed(connection, self._shape):
+                self._indexed = self._database.generation
+            else:  # seen by the next change, if this one is committed
+                make_index(connection, self._shape)
         return Table(connection, self._mine, self._database.path)
 
     def _tried(

@@ -25,6 +25,9 @@ OTHERS: Final = Shape("others", PurePosixPath("suite/others.json"), MapLayout("o
 ITEMS: Final = Shape("items", PurePosixPath("suite/items.json"), ListLayout("items", "id"))
 """A list of objects that hold their keys."""
 
+RANKED: Final = Shape("ranked", PurePosixPath("suite/ranked.json"), MapLayout(), order="at")
+"""Values with a number by which the latest come first."""
+
 _NEEDED = "clawstate_needs"
 
 

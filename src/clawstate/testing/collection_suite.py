@@ -5,21 +5,22 @@ from __future__ import annotations
 
 import pytest
 
-_LAWS = ("record", "part", "value", "view", "sharing", "disk")
+_LAWS = ("record", "part", "value", "view", "order", "sharing", "disk")
 pytest.register_assert_rewrite(*(f"clawstate.testing.collection_{each}_laws" for each in _LAWS))
 
 from clawstate.testing.collection_disk_laws import DiskLaws
-from clawstate.testing.collection_hooks import ITEMS, NOTES, OTHERS
+from clawstate.testing.collection_hooks import ITEMS, NOTES, OTHERS, RANKED
+from clawstate.testing.collection_order_laws import OrderLaws
 from clawstate.testing.collection_part_laws import PartLaws
 from clawstate.testing.collection_record_laws import RecordLaws
 from clawstate.testing.collection_sharing_laws import SharingLaws
 from clawstate.testing.collection_value_laws import ValueLaws
 from clawstate.testing.collection_view_laws import ViewLaws
 
-__all__ = ["ITEMS", "NOTES", "OTHERS", "CollectionSuite"]
+__all__ = ["ITEMS", "NOTES", "OTHERS", "RANKED", "CollectionSuite"]
 
 
-class CollectionSuite(RecordLaws, PartLaws, ValueLaws, ViewLaws, SharingLaws, DiskLaws):
+class CollectionSuite(RecordLaws, PartLaws, ValueLaws, ViewLaws, OrderLaws, SharingLaws, DiskLaws):
     """
     Every law that an engine of records must keep; to be run by pytest.
 
@@ -34,5 +35,6 @@ class CollectionSuite(RecordLaws, PartLaws, ValueLaws, ViewLaws, SharingLaws, Di
                 return MyBackend(tmp_path / "records.db")
 
     Laws of a `Capability` that the engine does not declare are skipped by name. The collections
-    are those of `NOTES` (a whole document), `OTHERS` (a section) and `ITEMS` (a list).
+    are those of `NOTES` (a whole document), `OTHERS` (a section), `ITEMS` (a list) and `RANKED`
+    (with an order).
     """
