@@ -11,8 +11,8 @@ import pytest
 import clawstate
 from clawstate.errors import ClosedError, NotFoundError, UnavailableError
 from clawstate.files.place import Place
-from clawstate.testing.faults import loop
 from clawstate.testing.forked import forked
+from faults import loop
 from open_files import open_below
 
 SESSION = "0a7d1b1e-0000-4000-8000-000000000001"

@@ -5,8 +5,8 @@ import sys
 import pytest
 from harm import SEED, need, prepared
 
-from clawstate.testing.faults import strace
-from clawstate.testing.faults.victim import Victim
+from faults import strace
+from faults.victim import Victim
 
 
 @pytest.fixture(autouse=True)

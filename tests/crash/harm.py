@@ -15,7 +15,7 @@ from meeting import NOWHERE, run_healed
 from operations import FILE, FIRST, Things, changed
 
 from clawstate.errors import StateError
-from clawstate.testing.faults import strace
+from faults import strace
 from seeds import seed
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
@@ -213,6 +213,25 @@ def left(root):
     """Tell what is left over."""
     names = {each.relative_to(root).as_posix() for each in root.rglob("*")}
     return [f"left {name}" for name in names if not _KEPT.fullmatch(name)]
+
+
+def kill_copies(victim, template, tmp_path, problems, *arguments, kills=14):
+    """Kill *victim* at its calls, on copies of *template*; fail if *problems* finds any in one."""
+    with copied(template, tmp_path / "whole") as root:
+        points = some(strace.trace(victim, root, *arguments), None if FULL else kills)
+        assert problems(root) == []
+    met = []
+
+    def kill(numbered):
+        number, point = numbered
+        with copied(template, tmp_path / str(number)) as root:
+            met.append(strace.run_killed(victim, point, root, *arguments).killed)
+            return problems(root)
+
+    count = each_sound(kill, [*enumerate(points)])
+
+    assert sum(met) >= MOST * count
+    sys.stdout.write(f"killed {' '.join(arguments)} at {count} points\n")
 
 
 def kill_everywhere(victim, template, tmp_path, case):

@@ -5,8 +5,8 @@ import select
 import socket
 from contextlib import contextmanager
 
-from clawstate.testing.faults import strace
-from clawstate.testing.faults.victim import overdue
+from faults import strace
+from faults.victim import overdue
 
 NOWHERE = "-"
 

@@ -8,8 +8,8 @@ import pytest
 
 from clawstate.errors import UnavailableError
 from clawstate.files.atomic import is_temporary, write_atomic
-from clawstate.testing.faults import fuse, power_cut, strace
-from clawstate.testing.faults.victim import Victim
+from faults import fuse, power_cut, strace
+from faults.victim import Victim
 from seeds import seed
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"

@@ -12,7 +12,7 @@ from clawstate.config.service import Config
 from clawstate.errors import StateError
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import StatePaths
-from clawstate.testing.faults import strace
+from faults import strace
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
 KILLS, FAULTS = (None, None) if FULL else (16, 10)

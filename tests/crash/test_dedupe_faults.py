@@ -11,7 +11,7 @@ from harm import copied as fresh
 import clawstate
 from clawstate.errors import CorruptError, CorruptWarning, InvalidError, StateError
 from clawstate.stores.dedupe import PersistentDedupe
-from clawstate.testing.faults import strace
+from faults import strace
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
 KILLS, FAULTS, FLIPS = (None, None, None) if FULL else (14, 10, 40)

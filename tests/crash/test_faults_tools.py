@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from clawstate.errors import InvalidError, UnavailableError
-from clawstate.testing.faults import fuse, loop, namespaces, power_cut, strace
-from clawstate.testing.faults.block_log import FLUSH, REPORT, WRITE, BlockLog, Entry, header
-from clawstate.testing.faults.victim import Victim, real_interpreter, whole_lines
+from faults import fuse, loop, namespaces, power_cut, strace
+from faults.block_log import FLUSH, REPORT, WRITE, BlockLog, Entry, header
+from faults.victim import Victim, real_interpreter, whole_lines
 from seeds import seed
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
@@ -662,7 +662,7 @@ class TestNamespaces:
         need(namespaces.available())
         script = """
 import os
-from clawstate.testing.faults.namespaces import set_next_pid
+from faults.namespaces import set_next_pid
 def born():
     child = os.fork()
     if child == 0:
@@ -684,7 +684,7 @@ print(os.getpid(), first == born())
         script = """
 import sys, time
 from pathlib import Path
-from clawstate.testing.faults.namespaces import jump
+from faults.namespaces import jump
 for seconds in (0, 3600, -10 * 365 * 86400, 12.5):
     jump(Path(sys.argv[1]), seconds)
     print(time.time() - seconds, time.monotonic())

@@ -26,8 +26,8 @@ from operations import FILE, PATIENCE
 
 from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
-from clawstate.testing.faults import namespaces, strace
-from clawstate.testing.faults.victim import Victim
+from faults import namespaces, strace
+from faults.victim import Victim
 
 YEAR = 365.25 * 86400
 JUMPS = (3600, -3600, 10 * YEAR, -10 * YEAR)
@@ -52,7 +52,7 @@ import os, signal, sys, time
 from pathlib import Path
 from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
-from clawstate.testing.faults.namespaces import set_next_pid
+from faults.namespaces import set_next_pid
 
 lock = FileLock(sys.argv[1], options=LockOptions(timeout=10))
 dead = os.fork()

@@ -10,8 +10,8 @@ from harm import Case, copied, need, prepared
 from meeting import NOWHERE
 from store_victim import DEEDS
 
-from clawstate.testing.faults import strace
-from clawstate.testing.faults.victim import Victim
+from faults import strace
+from faults.victim import Victim
 
 pytestmark = [
     pytest.mark.crash,

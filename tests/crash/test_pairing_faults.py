@@ -12,7 +12,7 @@ from harm import copied as fresh
 
 import clawstate
 from clawstate.errors import NotFoundError, StateError
-from clawstate.testing.faults import strace
+from faults import strace
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
 KILLS, FAULTS = (None, None) if FULL else (14, 10)

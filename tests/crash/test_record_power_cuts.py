@@ -12,8 +12,8 @@ from operations import FILE, FIRST, PATIENCE, Things, changed
 from clawstate.errors import StateError
 from clawstate.files.lock import FileLock
 from clawstate.records.last_good import copy_path, read_copy
-from clawstate.testing.faults import power_cut
-from clawstate.testing.faults.victim import Victim
+from faults import power_cut
+from faults.victim import Victim
 from seeds import seed
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"

@@ -11,7 +11,7 @@ from harm import copied as fresh
 
 import clawstate
 from clawstate.errors import StateError
-from clawstate.testing.faults import strace
+from faults import strace
 from manual_clock import ManualClock
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"

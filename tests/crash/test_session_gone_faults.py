@@ -1,20 +1,13 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import sys
 
 import pytest
-from harm import MOST, each_sound, some
+from harm import kill_copies
 
 import clawstate
-from clawstate.testing.faults import strace
-from clawstate.testing.faults.victim import Victim
 from manual_clock import ManualClock
 
-FULL = os.environ.get("CLAWSTATE_FULL") == "1"
-KILLS = None if FULL else 14
 MANY = 40  # profiles, which are written at once
 START, LATER = 1_800_000_000.0, 1_810_000_000.0
 SCRIPT = """
@@ -40,36 +33,6 @@ pytestmark = [
     pytest.mark.timeout(1800),
     pytest.mark.filterwarnings("ignore::clawstate.errors.StateWarning"),
 ]
-
-
-@pytest.fixture(scope="module")
-def victim():
-    if reason := strace.available():
-        pytest.skip(reason)
-    with Victim(SCRIPT, timeout=60) as made:
-        yield made
-
-
-def killed_everywhere(victim, tmp_path, template, action, strange):
-    """Kill *action* on copies of *template*, and let *strange* tell what is wrong with each."""
-    whole = tmp_path / "whole"
-    shutil.copytree(template, whole)
-    points = some(strace.trace(victim, whole, action, str(MANY)), KILLS)
-    assert strange(whole) == []
-    met = []
-
-    def kill(numbered):
-        number, point = numbered
-        root = tmp_path / str(number)
-        shutil.copytree(template, root)
-        met.append(strace.run_killed(victim, point, root, action, str(MANY)).killed)
-        found = strange(root)
-        shutil.rmtree(root)
-        return found
-
-    count = each_sound(kill, [*enumerate(points)])
-    assert sum(met) >= MOST * count
-    sys.stdout.write(f"killed {action} at {count} points\n")
 
 
 def test_a_killed_pruning_leaves_no_messages_for_ever(victim, tmp_path) -> None:
@@ -98,7 +61,7 @@ def test_a_killed_pruning_leaves_no_messages_for_ever(victim, tmp_path) -> None:
                 problems.append(f"a second pruning leaves {left}")
             return problems
 
-    killed_everywhere(victim, tmp_path, template, "prune", strange)
+    kill_copies(victim, template, tmp_path, strange, "prune", str(MANY))
 
 
 def test_many_profiles_at_once_are_old_or_new(victim, tmp_path) -> None:
@@ -122,4 +85,4 @@ def test_many_profiles_at_once_are_old_or_new(victim, tmp_path) -> None:
         stray = [each.name for each in root.rglob("*.tmp") if "profile" in each.parts]
         return [*problems, *stray]
 
-    killed_everywhere(victim, tmp_path, template, "adopt", strange)
+    kill_copies(victim, template, tmp_path, strange, "adopt", str(MANY))

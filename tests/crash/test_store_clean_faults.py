@@ -1,20 +1,12 @@
 from __future__ import annotations
 
-import os
-import shutil
-import sys
-
 import pytest
-from harm import MOST, each_sound, some
+from harm import kill_copies
 
 import clawstate
 from clawstate.state.aside import find_aside, remove_aside
 from clawstate.state.record_moves import migrate
-from clawstate.testing.faults import strace
-from clawstate.testing.faults.victim import Victim
 
-FULL = os.environ.get("CLAWSTATE_FULL") == "1"
-KILLS = None if FULL else 14
 SECRETS = (b"made-up-secret-of-one-tenant", b"made-up-secret-of-the-other")
 SCRIPT = """
 import sys, warnings
@@ -35,14 +27,6 @@ pytestmark = [
     pytest.mark.timeout(1800),
     pytest.mark.filterwarnings("ignore::clawstate.errors.StateWarning"),
 ]
-
-
-@pytest.fixture(scope="module")
-def victim():
-    if reason := strace.available():
-        pytest.skip(reason)
-    with Victim(SCRIPT, timeout=60) as made:
-        yield made
 
 
 @pytest.fixture
@@ -84,30 +68,18 @@ def test_a_clean_removes_what_was_set_aside_of_all_tenants(template) -> None:
 
 def test_a_killed_clean_is_named_until_nothing_is_left(victim, tmp_path, template) -> None:
     """Killed at any call, secrets that are left are told of, and the next clean removes them."""
-    whole = tmp_path / "whole"
-    shutil.copytree(template, whole)
-    points = some(strace.trace(victim, whole), KILLS)
-    assert held(whole) == set()
-    met = []
 
-    def kill(numbered):
-        number, point = numbered
-        root = tmp_path / str(number)
-        shutil.copytree(template, root)
-        met.append(strace.run_killed(victim, point, root).killed)
-        problems = []
+    def problems(root):
+        wrong = []
         with clawstate.open(root) as state:
             if held(root) and not find_aside(state._context):
-                problems.append("secrets are left, and nothing tells of them")
+                wrong.append("secrets are left, and nothing tells of them")
             if any(remove_aside(state._context).problems) or find_aside(state._context):
-                problems.append("a second clean does not end it")
+                wrong.append("a second clean does not end it")
             if len(state.auth().profiles()) != len(SECRETS):
-                problems.append("credentials in use are gone")
+                wrong.append("credentials in use are gone")
         if left := held(root):
-            problems.append(f"a second clean leaves {left}")
-        shutil.rmtree(root)
-        return problems
+            wrong.append(f"a second clean leaves {left}")
+        return wrong
 
-    count = each_sound(kill, [*enumerate(points)])
-    assert sum(met) >= MOST * count
-    sys.stdout.write(f"killed a clean at {count} points\n")
+    kill_copies(victim, template, tmp_path, problems)

@@ -14,7 +14,7 @@ from clawstate.sqlite import Database
 from clawstate.stores.transcripts import Transcripts
 from clawstate.stores.transcripts.backends.sqlite.log import SqliteTranscripts
 from clawstate.stores.transcripts.backends.sqlite.schema import BESIDE, MIGRATIONS, PART
-from clawstate.testing.faults import strace
+from faults import strace
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
 KILLS, FAULTS = (None, None) if FULL else (14, 8)

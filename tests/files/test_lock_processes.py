@@ -16,10 +16,10 @@ import pytest
 
 from clawstate.files.lock import FileLock, LockOptions
 from clawstate.files.lock_owner import parse_payload
-from clawstate.testing.faults import namespaces, strace
-from clawstate.testing.faults.victim import Victim
 from clawstate.testing.forked import forked, forked_late, in_threads
 from clawstate.testing.lock_suite import NO_PROCESS, payload_of
+from faults import namespaces, strace
+from faults.victim import Victim
 from seeds import seed
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
@@ -284,7 +284,7 @@ REUSED = """
 import os, signal, sys, time
 from pathlib import Path
 from clawstate.files.lock import FileLock, LockOptions
-from clawstate.testing.faults.namespaces import set_next_pid
+from faults.namespaces import set_next_pid
 path = Path(sys.argv[1])
 set_next_pid(77)
 holder = os.fork()

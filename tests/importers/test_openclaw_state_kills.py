@@ -12,8 +12,8 @@ from openclaw_home import OpenClawHome, fingerprint
 
 import clawstate
 from clawstate.importers.openclaw import import_openclaw
-from clawstate.testing.faults import strace
-from clawstate.testing.faults.victim import Victim
+from faults import strace
+from faults.victim import Victim
 from manual_clock import ManualClock
 from openclaw.openclaw_databases import OpenClawDatabases
 from seeds import seed

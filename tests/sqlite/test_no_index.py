@@ -13,10 +13,9 @@ import pytest
 import clawstate
 from clawstate.errors import UnavailableError
 from clawstate.sqlite import Database
-from clawstate.testing.faults import loop
+from small_disk import KINDS, run, small_disk
 
 SOURCE = Path(clawstate.__file__).parents[1]
-MEGABYTES = 8
 WRITE_AND_DIE = """
 import os, sys
 from pathlib import Path
@@ -71,30 +70,11 @@ def program(text, path):
     )
 
 
-def ran(*command):
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"{command[0]} is not possible here: {done.stderr.strip()}")
-
-
-@pytest.fixture(params=["ext4 1024", "ext4 4096", "tmpfs"])
+@pytest.fixture(params=KINDS)
 def disk(request, tmp_path):
     """Give a small file system of its own."""
-    if (reason := loop.available()) is not None:
-        pytest.skip(reason)
-    place = tmp_path / "disk"
-    place.mkdir()
-    if request.param == "tmpfs":
-        ran("mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(place))
-    else:
-        image = tmp_path / "image"
-        image.write_bytes(b"")
-        os.truncate(image, MEGABYTES << 20)
-        size = request.param.split()[1]
-        ran("mkfs.ext4", "-q", "-m", "0", "-b", size, "-O", "^has_journal", str(image))
-        ran("mount", "-o", "loop", str(image), str(place))
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with small_disk(request.param, tmp_path) as place:
+        yield place
 
 
 def read_and_meanwhile(database, work):
@@ -161,7 +141,7 @@ def test_a_read_only_disk_is_read(disk):
     """A file system that is mounted read-only is read, and a write there is refused."""
     path = disk / "notes.db"
     add(path, "a")
-    ran("mount", "-o", "remount,ro", str(disk))
+    run("mount", "-o", "remount,ro", str(disk))
 
     database = opened(path)
 

@@ -16,7 +16,7 @@ from clawstate.records.sqlite import SqliteBackend
 from clawstate.stores.auth.codec import CredentialCodec
 from clawstate.stores.auth.refresh import Refresher
 from clawstate.stores.auth.rows import LAYOUT
-from clawstate.testing.faults.victim import Victim, interpreter_environment
+from faults.victim import Victim, interpreter_environment
 from manual_clock import ManualClock
 
 ID = "google:me"

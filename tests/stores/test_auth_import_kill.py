@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import clawstate
-from clawstate.testing.faults import strace
-from clawstate.testing.faults.victim import Victim
+from faults import strace
+from faults.victim import Victim
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
 POINTS = None if FULL else 24

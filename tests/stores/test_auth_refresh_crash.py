@@ -13,7 +13,7 @@ from oauth_server import exchange_with, serving
 from refresh_setting import ENGINES, ID, Place, refreshing_victim
 
 from clawstate.errors import InvalidError, StateError
-from clawstate.testing.faults import strace
+from faults import strace
 from seeds import seed
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"

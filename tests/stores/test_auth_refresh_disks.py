@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
 from contextlib import closing
 
 import pytest
@@ -17,12 +16,10 @@ from clawstate.records.json_files import JsonFilesBackend
 from clawstate.stores.auth import refresh_journal
 from clawstate.stores.auth.codec import CredentialCodec
 from clawstate.stores.auth.refresh import Refresher
-from clawstate.testing.faults import loop
+from small_disk import KINDS, small_disk
 
-MEGABYTES = 8
 LONG = 3_000  # characters of the tokens of large providers
 FIRST = {"access_token": "access-0" + "x" * LONG, "refresh_token": "refresh-0" + "x" * LONG}
-KINDS = ("ext4 1024", "ext4 4096", "tmpfs")
 
 
 class Strict:
@@ -50,30 +47,11 @@ def number(credential):
     return int(credential.access.split("-")[1].split("x")[0])
 
 
-def ran(*command):
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"{command[0]} is not possible here: {done.stderr.strip()}")
-
-
 @pytest.fixture(params=KINDS)
 def disk(request, tmp_path):
     """Give a small file system of its own."""
-    if (reason := loop.available()) is not None:
-        pytest.skip(reason)
-    place = tmp_path / "disk"
-    place.mkdir()
-    if request.param == "tmpfs":
-        ran("mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(place))
-    else:
-        image = tmp_path / "image"
-        image.write_bytes(b"")
-        os.truncate(image, MEGABYTES << 20)
-        size = request.param.split()[1]
-        ran("mkfs.ext4", "-q", "-m", "0", "-b", size, "-O", "^has_journal", str(image))
-        ran("mount", "-o", "loop", str(image), str(place))
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with small_disk(request.param, tmp_path) as place:
+        yield place
 
 
 @pytest.fixture(params=ENGINES)

@@ -12,8 +12,8 @@ import pytest
 import clawstate
 from clawstate.errors import StateError
 from clawstate.state.encryption import Encryption
-from clawstate.testing.faults import strace
-from clawstate.testing.faults.victim import Victim
+from faults import strace
+from faults.victim import Victim
 from seeds import seed
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"

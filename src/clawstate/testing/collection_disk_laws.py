@@ -11,7 +11,8 @@ import pytest
 
 from clawstate.errors import CorruptError
 from clawstate.records.contract import DELETE, Backend, Capability
-from clawstate.testing.collection_hooks import NOTES, OTHERS, CollectionHooks, needs
+from clawstate.testing.collection_hooks import NOTES, OTHERS, CollectionHooks
+from clawstate.testing.hooks import needs
 
 
 class DiskLaws(CollectionHooks):

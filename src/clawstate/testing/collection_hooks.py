@@ -6,15 +6,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import pytest
 
 from clawstate.errors import CorruptError, CorruptWarning
-from clawstate.records.contract import Backend, Capability, Collection, Json, Shape
+from clawstate.records.contract import Backend, Collection, Json, Shape
 from clawstate.records.layouts import ListLayout, MapLayout
-
-F = TypeVar("F", bound=Callable[..., Any])
+from clawstate.testing.hooks import skip_undeclared
 
 NOTES: Final = Shape("notes", PurePosixPath("suite/notes.json"), MapLayout())
 """A whole document from key to value."""
@@ -27,18 +26,6 @@ ITEMS: Final = Shape("items", PurePosixPath("suite/items.json"), ListLayout("ite
 
 RANKED: Final = Shape("ranked", PurePosixPath("suite/ranked.json"), MapLayout(), order="at")
 """Values with a number by which the latest come first."""
-
-_NEEDED = "clawstate_needs"
-
-
-def needs(capability: Capability) -> Callable[[F], F]:
-    """Keep a law for engines that declare *capability*; others skip it and say so."""
-
-    def marked(law: F) -> F:
-        setattr(law, _NEEDED, capability)
-        return law
-
-    return marked
 
 
 class CollectionHooks:
@@ -99,6 +86,4 @@ class CollectionHooks:
 
     @pytest.fixture(autouse=True)
     def _declared(self, request: pytest.FixtureRequest, backend: Backend) -> None:
-        capability: Capability | None = getattr(request.function, _NEEDED, None)
-        if capability is not None and capability not in backend.capabilities:
-            pytest.skip(f"{type(backend).__name__} does not declare {capability.name}")
+        skip_undeclared(request, backend)

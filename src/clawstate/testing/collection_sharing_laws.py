@@ -14,7 +14,8 @@ import pytest
 
 from clawstate.errors import ClosedError, ConflictError
 from clawstate.records.contract import ABSENT, Backend, Capability, Collection, Json
-from clawstate.testing.collection_hooks import NOTES, CollectionHooks, needs
+from clawstate.testing.collection_hooks import NOTES, CollectionHooks
+from clawstate.testing.hooks import needs
 
 THREADS: Final = 8
 UPDATES: Final = 200

@@ -8,7 +8,8 @@ import pytest
 
 from clawstate.errors import InvalidError
 from clawstate.records.contract import DELETE, Backend, Capability, Collection, Json
-from clawstate.testing.collection_hooks import ITEMS, NOTES, OTHERS, CollectionHooks, needs
+from clawstate.testing.collection_hooks import ITEMS, NOTES, OTHERS, CollectionHooks
+from clawstate.testing.hooks import needs
 
 _KEYS: Final = (
     "a",

@@ -4,43 +4,20 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from clawstate.clock import Clock
-from clawstate.memory.contract import Capability, EmbedderIdentity, MemoryEngine
+from clawstate.memory.contract import EmbedderIdentity, MemoryEngine
 from clawstate.memory.service import Memory
+from clawstate.testing.hooks import ManualTime, skip_undeclared
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-_NEEDED = "clawstate_needs"
 _SUBWORDS = 997
-
-
-def needs(capability: Capability) -> Callable[[F], F]:
-    """Keep a law for engines that declare *capability*; others skip it and say so."""
-
-    def marked(law: F) -> F:
-        setattr(law, _NEEDED, capability)
-        return law
-
-    return marked
-
-
-class ManualTime:
-    """A clock that a law moves: seconds since the epoch."""
-
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now
 
 
 class HashEmbedder:
@@ -115,9 +92,7 @@ class MemoryHooks:
 
     @pytest.fixture(autouse=True)
     def _declared(self, request: pytest.FixtureRequest, engine: MemoryEngine) -> None:
-        capability: Capability | None = getattr(request.function, _NEEDED, None)
-        if capability is not None and capability not in engine.capabilities:
-            pytest.skip(f"{type(engine).__name__} does not declare {capability.name}")
+        skip_undeclared(request, engine)
 
 
 def texts(memory: Memory, query: str, **settings: Any) -> list[str]:

@@ -18,7 +18,8 @@ from clawstate.memory.backends.inmemory import InMemoryMemory
 from clawstate.memory.contract import Capability, MemoryEngine
 from clawstate.memory.records import Hit
 from clawstate.memory.service import Memory
-from clawstate.testing.memory_hooks import HashEmbedder, ManualTime
+from clawstate.testing.hooks import ManualTime
+from clawstate.testing.memory_hooks import HashEmbedder
 
 Factory = Callable[[Path, Clock], MemoryEngine]
 """Opens the engine under test over the state in a directory, with a clock."""

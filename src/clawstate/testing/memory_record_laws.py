@@ -14,7 +14,8 @@ from clawstate.memory.filters import filter_from
 from clawstate.memory.records import MemoryRecord, content_hash
 from clawstate.memory.service import Memory
 from clawstate.testing.forked import in_threads
-from clawstate.testing.memory_hooks import HashEmbedder, ManualTime, MemoryHooks, listed, needs
+from clawstate.testing.hooks import ManualTime, needs
+from clawstate.testing.memory_hooks import HashEmbedder, MemoryHooks, listed
 
 _OTHER = EmbedderIdentity("another", 4)
 

@@ -13,7 +13,8 @@ from clawstate.memory.filters import Filter, filter_from
 from clawstate.memory.query_words import word_query
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.service import Memory
-from clawstate.testing.memory_hooks import HashEmbedder, ManualTime, MemoryHooks, texts
+from clawstate.testing.hooks import ManualTime
+from clawstate.testing.memory_hooks import HashEmbedder, MemoryHooks, texts
 
 _ALL = Filter(namespace=None)
 

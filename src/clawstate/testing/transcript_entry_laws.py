@@ -11,14 +11,8 @@ import pytest
 from clawstate.errors import ConflictError, InvalidError, NotFoundError
 from clawstate.stores.transcripts import Transcripts
 from clawstate.testing.forked import in_threads
-from clawstate.testing.transcript_hooks import (
-    LONG,
-    ManualTime,
-    TranscriptHooks,
-    exported,
-    said,
-    texts,
-)
+from clawstate.testing.hooks import ManualTime
+from clawstate.testing.transcript_hooks import LONG, TranscriptHooks, exported, said, texts
 
 
 class EntryLaws(TranscriptHooks):

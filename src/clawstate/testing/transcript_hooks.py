@@ -4,40 +4,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import pytest
 
 from clawstate.stores.transcripts import Transcripts
-from clawstate.stores.transcripts.contract import Capability, TranscriptLog
+from clawstate.stores.transcripts.contract import TranscriptLog
+from clawstate.testing.hooks import ManualTime, skip_undeclared
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-_NEEDED = "clawstate_needs"
 LONG: Final = "a value that is too long for a row " * 2_000
-
-
-def needs(capability: Capability) -> Callable[[F], F]:
-    """Keep a law for engines that declare *capability*; others skip it and say so."""
-
-    def marked(law: F) -> F:
-        setattr(law, _NEEDED, capability)
-        return law
-
-    return marked
-
-
-class ManualTime:
-    """A clock that a law moves: seconds since the epoch."""
-
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now
 
 
 class TranscriptHooks:
@@ -75,9 +52,7 @@ class TranscriptHooks:
 
     @pytest.fixture(autouse=True)
     def _declared(self, request: pytest.FixtureRequest, log: TranscriptLog) -> None:
-        capability: Capability | None = getattr(request.function, _NEEDED, None)
-        if capability is not None and capability not in log.capabilities:
-            pytest.skip(f"{type(log).__name__} does not declare {capability.name}")
+        skip_undeclared(request, log)
 
 
 def said(role: str, text: str, **rest: Any) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from clawstate.errors import StateError
 from clawstate.stores.transcripts import Transcripts
 from clawstate.stores.transcripts.backends.inmemory import InMemoryTranscripts
 from clawstate.stores.transcripts.contract import Capability, TranscriptLog
-from clawstate.testing.transcript_hooks import LONG, ManualTime, exported, said
+from clawstate.testing.hooks import ManualTime
+from clawstate.testing.transcript_hooks import LONG, exported, said
 
 Factory = Callable[[Path], TranscriptLog]
 """Opens the engine under test over the state in a directory."""

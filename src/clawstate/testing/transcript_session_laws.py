@@ -10,15 +10,8 @@ from clawstate.errors import ClosedError, NotFoundError
 from clawstate.stores.transcripts import Transcripts
 from clawstate.stores.transcripts.contract import Capability, TranscriptLog
 from clawstate.testing.forked import forked
-from clawstate.testing.transcript_hooks import (
-    LONG,
-    ManualTime,
-    TranscriptHooks,
-    exported,
-    needs,
-    said,
-    texts,
-)
+from clawstate.testing.hooks import ManualTime, needs
+from clawstate.testing.transcript_hooks import LONG, TranscriptHooks, exported, said, texts
 
 
 class SessionLaws(TranscriptHooks):

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from clawstate.errors import UnavailableError
-from clawstate.testing.faults.victim import interpreter_environment, real_interpreter
+from faults.victim import interpreter_environment, real_interpreter
 
 _LIBRARY = "libfuse3.so.3"
 _PATIENCE = 2.0  # seconds that a server may take to end
@@ -126,7 +126,7 @@ def serving(program: str, *arguments: str, mountpoint: Path) -> Iterator[Server]
     """Run *program* of this package, which mounts at *mountpoint*, until the block ends."""
     environment = {**interpreter_environment(), "FUSE_LIBRARY_PATH": _LIBRARY}
     command = [real_interpreter(), "-S", "-s", "-B", "-P", str(Path(__file__).with_name(program))]
-    with subprocess.Popen(  # noqa: S603 - our own program
+    with subprocess.Popen(
         [*command, *arguments],
         env=environment,
         stdin=subprocess.PIPE,
@@ -146,7 +146,7 @@ def serving(program: str, *arguments: str, mountpoint: Path) -> Iterator[Server]
 def _unmount(mountpoint: Path) -> None:
     """Take the mount away at once, also from an ordinary user and from files that are open."""
     command = ["fusermount3", "-u", "-z", "-q", str(mountpoint)]
-    subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - it may be gone
+    subprocess.run(command, capture_output=True, check=False)
 
 
 def _finish(process: subprocess.Popen[str]) -> None:

@@ -30,10 +30,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import clawstate
 from clawstate.errors import InvalidError, UnavailableError
 
 _LAUNCHER = Path(__file__).with_name("launcher.py")
-_SOURCE = Path(__file__).parents[3]
+_SOURCES = (Path(clawstate.__file__).parents[1], Path(__file__).parents[1])
 _WARM, _READY = "WARM", "READY"
 _PATIENCE = 2.0  # seconds that the warm process may take to end
 
@@ -176,7 +177,7 @@ class Victim:
         return [*launcher, mode, self._kind, self._script, *map(str, arguments)]
 
     def _status(self, command: list[str], said: int, complaint: int) -> int:
-        process = subprocess.Popen(  # noqa: S603 - the caller's own script
+        process = subprocess.Popen(
             command,
             env=self._environment,
             stdin=subprocess.DEVNULL,
@@ -204,7 +205,7 @@ class Victim:
         ours, theirs = socket.socketpair()
         with theirs:
             command = self._command(f"serve:{theirs.fileno()}")
-            self._server = subprocess.Popen(  # noqa: S603 - the caller's own script
+            self._server = subprocess.Popen(
                 command,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -228,7 +229,7 @@ def real_interpreter() -> str:
 def interpreter_environment() -> dict[str, str]:
     """Return our environment, so changed that this project and our packages can be imported."""
     packages = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
-    path = os.pathsep.join(dict.fromkeys([str(_SOURCE), *packages]))
+    path = os.pathsep.join(dict.fromkeys([*map(str, _SOURCES), *packages]))
     fixed = {"PYTHONPATH": path, "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1"}
     return {**os.environ, **fixed}
 

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from clawstate.testing.faults.block_log import FLUSH, REPORT, WRITE, header
-from clawstate.testing.faults.fuse_server import Obedient, serve
+from faults.block_log import FLUSH, REPORT, WRITE, header
+from faults.fuse_server import Obedient, serve
 
 DISK, REPORTS = "/disk", "/reports"
 

@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from clawstate.errors import UnavailableError
-from clawstate.testing.faults import fuse, loop
-from clawstate.testing.faults.block_log import BlockLog
-from clawstate.testing.faults.victim import Victim
+from faults import fuse, loop
+from faults.block_log import BlockLog
+from faults.victim import Victim
 
 _T = TypeVar("_T")
 _PROGRAMS = f"{os.environ.get('PATH', os.defpath)}{os.pathsep}/usr/sbin{os.pathsep}/sbin"
-_IN_MEMORY = Path("/dev/shm")  # noqa: S108 - private directories are made in it
+_IN_MEMORY = Path("/dev/shm")
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def record(victim: Victim, *arguments: str, fs: FileSystem = EXT4) -> BlockLog:
 
 def cuts(log: BlockLog, count: int, *, seed: int) -> list[Cut]:
     """Return *count* cuts, spread over all positions: each second one loses unflushed writes."""
-    chance = random.Random(seed)  # noqa: S311 - a repeatable choice, no secret
+    chance = random.Random(seed)
     places = log.positions
     step = len(places) / count
     positions = [places[int((number + chance.random()) * step)] for number in range(count)]
@@ -152,7 +152,7 @@ def _scratch() -> Iterator[Path]:
 def _make(fs: FileSystem, device: Path) -> None:
     program = shutil.which(fs.make[0], path=_PROGRAMS) or fs.make[0]
     command = [program, *fs.make[1:], str(device)]
-    made = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
     if made.returncode:
         raise UnavailableError(fs.make[0], made.stderr.strip() or "failed")
 

@@ -17,7 +17,7 @@ from itertools import chain
 from pathlib import Path
 
 from clawstate.errors import InvalidError
-from clawstate.testing.faults.victim import whole_lines
+from faults.victim import whole_lines
 
 WRITE, FLUSH, REPORT = 1, 2, 3
 _HEADER = struct.Struct("<BQI")
@@ -99,7 +99,7 @@ class BlockLog:
 
     def _kept(self, position: int, lose: int | None) -> Iterator[tuple[int, bytes]]:
         flushed = self._flushed(position)
-        chance = random.Random(lose)  # noqa: S311 - a repeatable choice, no secret
+        chance = random.Random(lose)
         for place in range(self._flushed(self.positions.start), position):
             for offset, piece in _pieces(self.entries[place]):
                 if place < flushed or lose is None or chance.random() < 0.5:

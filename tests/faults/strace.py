@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from clawstate.errors import UnavailableError
-from clawstate.testing.faults.victim import Outcome, Run, Victim, overdue
+from faults.victim import Outcome, Run, Victim, overdue
 
 _T = TypeVar("_T")
 _CALL = re.compile(r"(?P<pid>\d+) +(?P<call>\w+)\((?P<rest>.*)")
@@ -77,7 +77,7 @@ def available() -> str | None:
     if shutil.which("strace") is None:
         return "strace is not installed"
     command = ["strace", "-qq", "-o", os.devnull, "true"]
-    if subprocess.run(command, capture_output=True, check=False).returncode:  # noqa: S603
+    if subprocess.run(command, capture_output=True, check=False).returncode:
         return "strace may not trace processes here"
     return None
 
@@ -141,7 +141,7 @@ def _traced(
 @contextmanager
 def _attached(run: Run, log: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     command = ["strace", "-f", "-o", str(log), *options, "-p", str(run.pid)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as tracer:  # noqa: S603
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as tracer:
         try:
             yield tracer
         finally:

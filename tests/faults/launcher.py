@@ -89,7 +89,7 @@ def _status(names: dict[str, Any], kind: str, script: str) -> int:
     text = Path(script).read_text(encoding="utf-8") if kind == "file" else script
     name = script if kind == "file" else "victim"
     try:
-        exec(compile(text, name, "exec"), names)  # noqa: S102 - a script is what it runs
+        exec(compile(text, name, "exec"), names)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:  # noqa: BLE001 - whatever it is, the process ends with it

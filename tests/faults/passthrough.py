@@ -18,7 +18,7 @@ from functools import update_wrapper
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from clawstate.testing.faults.fuse_server import Obedient, serve
+from faults.fuse_server import Obedient, serve
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
