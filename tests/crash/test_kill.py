@@ -9,9 +9,9 @@ import sys
 import time
 from pathlib import Path
 
+import memory_victim
 import numpy as np
 import pytest
-import victim
 
 import clawstate
 from clawstate.memory.backends.sqlite import upkeep
@@ -26,7 +26,7 @@ POINTS = 4  # of each verb, at chosen system calls; all of them in a full run
 ROUNDS = 4  # of a verb under strace
 MOST = 20.0  # seconds that a run may take
 STRACE = shutil.which("strace")
-VERBS = sorted(victim.VERBS)
+VERBS = sorted(memory_victim.VERBS)
 IMPORT = "import"
 
 pytestmark = pytest.mark.crash
@@ -40,7 +40,7 @@ def seed():
 
 @pytest.fixture(autouse=True)
 def small_snapshots(monkeypatch):
-    monkeypatch.setattr(upkeep, "SNAPSHOT_FROM", victim.SNAPSHOT_FROM)
+    monkeypatch.setattr(upkeep, "SNAPSHOT_FROM", memory_victim.SNAPSHOT_FROM)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def template(tmp_path_factory):
     """Return a state of some records with a snapshot; to be copied, never opened."""
     path = tmp_path_factory.mktemp("template") / "state"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(upkeep, "SNAPSHOT_FROM", victim.SNAPSHOT_FROM)
+        patch.setattr(upkeep, "SNAPSHOT_FROM", memory_victim.SNAPSHOT_FROM)
         with clawstate.open(path) as state:
             values = ({"text": f"the old lobster zq0x{n}", "tags": ["old"]} for n in range(260))
             state.memory.add_many(values)
@@ -90,7 +90,7 @@ def import_command(root, folder):
 
 
 def victim_command(verb, root, *rounds):
-    return [sys.executable, HERE / "victim.py", verb, root, *map(str, rounds)]
+    return [sys.executable, HERE / "memory_victim.py", verb, root, *map(str, rounds)]
 
 
 def run_until(command, seconds):

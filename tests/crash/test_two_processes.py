@@ -113,7 +113,7 @@ def test_many_writers_lose_nothing(tmp_path) -> None:
     """Every record that one of many writing processes was told is kept, is kept once."""
     root = tmp_path / "state"
 
-    writers = [start(HERE / "victim.py", "add", root, EACH) for _ in range(WRITERS)]
+    writers = [start(HERE / "memory_victim.py", "add", root, EACH) for _ in range(WRITERS)]
     said = finish(writers)
 
     ids = [line.split()[2] for each in said for line in each.splitlines() if "ACK" in line]
@@ -130,7 +130,7 @@ def test_the_first_write_may_come_from_many(tmp_path) -> None:
     for number in range(20 if FULL else 3):
         root = tmp_path / str(number)
 
-        finish([start(HERE / "victim.py", "add", root, 1) for _ in range(4)])
+        finish([start(HERE / "memory_victim.py", "add", root, 1) for _ in range(4)])
 
         with clawstate.open(root) as state:
             assert len(everything(state.memory)) == 4
@@ -143,7 +143,7 @@ def test_one_searches_while_another_optimizes(tmp_path) -> None:
     searcher = start(HERE / "victim_searcher.py", root)
     assert searcher.stdout.readline() == "READY\n"
 
-    finish([start(HERE / "victim.py", "optimize", root, 100 if FULL else 15)])
+    finish([start(HERE / "memory_victim.py", "optimize", root, 100 if FULL else 15)])
     (count,) = finish([searcher])
 
     assert int(count) > 0

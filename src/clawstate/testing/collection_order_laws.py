@@ -12,7 +12,8 @@ import pytest
 from clawstate.errors import InvalidError
 from clawstate.records.contract import Backend, Capability, Collection, Json, Position
 from clawstate.records.rules import position_of
-from clawstate.testing.collection_hooks import NOTES, RANKED, CollectionHooks, needs
+from clawstate.testing.collection_hooks import NOTES, RANKED, CollectionHooks
+from clawstate.testing.hooks import needs
 
 _ORDERED: Final[tuple[tuple[str, Json], ...]] = (
     ("vast", {"at": 10**400}),

@@ -1,7 +1,7 @@
 """
 A program that changes a memory until it is killed, and says what was acknowledged.
 
-`python victim.py VERB STATE [COUNT]`: prints `ACK verb id ...` after each call that returned.
+`python memory_victim.py VERB STATE [COUNT]`: prints `ACK verb id ...` after each call.
 """
 
 from __future__ import annotations
