@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_configs import SOUND
 
-from clawstate.errors import InvalidError
 from clawstate.json5.parse import parse_json5
 from clawstate.secrets.redaction import (
     SENTINEL,
@@ -16,7 +15,6 @@ from clawstate.secrets.redaction import (
     is_sensitive,
     literal_secrets,
     redacted,
-    restored,
 )
 
 REFERENCE = {"source": "env", "provider": "default", "id": "OPENAI_API_KEY"}
@@ -173,11 +171,10 @@ def test_section_that_says_where_secrets_are_is_shown() -> None:
 
 
 def test_another_sentinel() -> None:
-    """Who shows a configuration chooses what stands for a secret, both ways."""
+    """Who shows a configuration chooses what stands for a secret."""
     shown = redacted({"token": "t"}, sentinel="***")
 
     assert shown == {"token": "***"}
-    assert restored(shown, {"token": "t"}, sentinel="***") == {"token": "t"}
 
 
 def test_literal_secrets_have_paths() -> None:
@@ -214,69 +211,12 @@ def test_literal_secrets_of_a_family() -> None:
 
 
 @given(CONFIGS)
-def test_restoring_undoes_redacting(config: object) -> None:
-    """What was shown and not changed is again what it was."""
-    assert restored(redacted(config), config) == config
-
-
-@given(CONFIGS)
 def test_redacted_copy_has_no_literal_secret(config: object) -> None:
     """What is shown holds no secret, and redacting it again changes nothing."""
     shown = redacted(config)
 
     assert literal_secrets(shown) == []
     assert redacted(shown) == shown
-
-
-def test_changes_beside_secrets_are_kept() -> None:
-    """What was changed in a redacted copy stays, new secrets included."""
-    original = {"token": "t", "port": 1, "password": "old"}
-
-    answer = restored({"token": SENTINEL, "port": 2, "password": "new"}, original)
-
-    assert answer == {"token": "t", "port": 2, "password": "new"}
-
-
-def test_secrets_follow_their_id() -> None:
-    """When an element of a list is removed, the others keep their own secrets."""
-    original = [{"id": "a", "token": "of a"}, {"id": "b", "token": "of b"}]
-
-    assert restored([{"id": "b", "token": SENTINEL}], original) == [{"id": "b", "token": "of b"}]
-
-
-def test_element_with_an_ambiguous_id_gets_no_secret() -> None:
-    """If two elements had the same id, none gets the secret of another when one is removed."""
-    original = [{"id": "a", "token": "one"}, {"id": "a", "token": "two"}, {"id": "b"}]
-
-    with pytest.raises(InvalidError, match="there is no secret"):
-        restored(redacted(original)[1:], original)
-
-
-@pytest.mark.parametrize(
-    ("value", "original"),
-    [
-        ({"token": SENTINEL}, {}),
-        ({"token": SENTINEL}, {"token": SENTINEL}),
-        ({"token": SENTINEL}, None),
-        ([{"token": SENTINEL}], [{"token": "a"}, {"token": "b"}]),
-        ([{"token": SENTINEL}], {"0": {"token": "a"}}),
-        ([{"id": "new", "token": SENTINEL}], [{"id": "old", "token": "a"}]),
-        (SENTINEL, SENTINEL),
-    ],
-)
-def test_sentinel_without_an_original_is_refused(value: object, original: object) -> None:
-    """A sentinel never becomes a secret, and no secret goes to another place by chance."""
-    with pytest.raises(InvalidError, match="there is no secret to put for"):
-        restored(value, original)
-
-
-def test_sentinel_inside_of_a_text_is_refused() -> None:
-    """A secret is replaced as a whole or not at all; the path is named, the text is not."""
-    with pytest.raises(InvalidError) as caught:
-        restored({"a": [{"token": f"Bearer {SENTINEL} canary"}]}, {"a": [{"token": "t"}]})
-
-    assert caught.value.name == "a[0].token"
-    assert "canary" not in str(caught.value)
 
 
 def test_deepest_documents_can_be_redacted() -> None:
@@ -286,4 +226,3 @@ def test_deepest_documents_can_be_redacted() -> None:
     shown = redacted(config)
 
     assert SENTINEL in str(shown)
-    assert restored(shown, config) == config

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from random import Random
 from typing import Any
+
+from clawstate.json5.key_path import KeyPath, get_at
+from clawstate.json5.parse import parse_document
+from clawstate.json5.patch import set_text
 
 LINE_ENDS = ["\n", "\r\n"]
 WILD = [
@@ -92,3 +97,11 @@ class Writer:
         if self._quote == "'":
             return "'" + json.dumps(text)[1:-1].replace('\\"', '"').replace("'", "\\'") + "'"
         return json.dumps(text, ensure_ascii=False)
+
+
+def insert_text(text: str, path: KeyPath, value: Any, *, file: Path) -> str:
+    """Put *value* before the element that *path* names, as a change of the whole array."""
+    *above, index = path
+    elements = list(get_at(parse_document(text, path=file).value, tuple(above)))
+    elements.insert(index, value)
+    return set_text(text, tuple(above), elements, file=file)

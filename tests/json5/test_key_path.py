@@ -12,7 +12,6 @@ from clawstate.json5.key_path import (
     KeyPath,
     format_key_path,
     get_at,
-    insert_at,
     parse_key_path,
     set_at,
     unset_at,
@@ -196,10 +195,8 @@ def test_missing_parents_are_made() -> None:
 def test_index_can_append_but_not_skip() -> None:
     """The length of an array is an index to write at; beyond it there is none."""
     assert set_at([1], (1,), 2) == [1, 2]
-    assert insert_at([1], (1,), 2) == [1, 2]
-    for change in (set_at, insert_at):
-        with pytest.raises(InvalidError, match=r'write \["5"\] if a key is meant, or \[1\]'):
-            change([1], (5,), 2)
+    with pytest.raises(InvalidError, match=r'write \["5"\] if a key is meant, or \[1\]'):
+        set_at([1], (5,), 2)
 
 
 @pytest.mark.parametrize(
@@ -220,12 +217,6 @@ def test_no_path_leads_through_a_scalar(value: Any, problem: str) -> None:
     ):
         with pytest.raises(InvalidError, match=problem):
             change()
-
-
-def test_elements_are_inserted_only_in_arrays() -> None:
-    """An object has no place before a member."""
-    with pytest.raises(InvalidError, match="the document is an object, not an array"):
-        insert_at({}, ("a",), 1)
 
 
 def test_array_closes_the_gap() -> None:

@@ -9,12 +9,12 @@ from typing import Any
 
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
-from json5_writer import Writer
+from json5_writer import Writer, insert_text
 
-from clawstate.json5.key_path import KeyPath, get_at, insert_at, set_at, unset_at
+from clawstate.json5.key_path import KeyPath, get_at, set_at, unset_at
 from clawstate.json5.parse import Node, parse_document
-from clawstate.json5.patch import insert_text, set_text, unset_text
-from clawstate.json5.plain_value import same
+from clawstate.json5.patch import set_text, unset_text
+from clawstate.json5.plain_value import common_ends, same
 
 FILE = Path("/s/openclaw.json")
 WORDS = re.compile(
@@ -144,6 +144,7 @@ def test_new_element(text: str, value: Any, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(node.items)))
     wanted = copy.deepcopy(parsed(text).value)
     get_at(wanted, path).insert(index, value)
+    index, _ = common_ends(node.value, get_at(wanted, path))  # equal ones may stand before it
 
     new_text = insert_text(text, (*path, index), value, file=FILE)
 
@@ -191,7 +192,9 @@ def test_new_element_and_away(text: str, value: Any, data: st.DataObject) -> Non
     path, node = a_container(
         data, text, "array", fits=lambda node: node.items and closes_its_line(text, node)
     )
-    where = (*path, data.draw(st.integers(0, len(node.items))))
+    index = data.draw(st.integers(0, len(node.items)))
+    index, _ = common_ends(node.value, [*node.value[:index], value, *node.value[index:]])
+    where = (*path, index)
 
     added = insert_text(text, where, value, file=FILE)
 
@@ -207,7 +210,9 @@ def test_series_of_changes(text: str, data: st.DataObject) -> None:
         new = data.draw(VALUES)
         if node.kind == "array":
             where = (*path, data.draw(st.integers(0, len(node.items))))
-            value, text = insert_at(value, where, new), insert_text(text, where, new, file=FILE)
+            text = insert_text(text, where, new, file=FILE)
+            elements = get_at(value, path)
+            value = set_at(value, path, [*elements[: where[-1]], new, *elements[where[-1] :]])
         else:
             where = (*path, data.draw(KEYS))
             value, text = set_at(value, where, new), set_text(text, where, new, file=FILE)

@@ -19,9 +19,9 @@ from clawstate.errors import ConfigError, CorruptError, InvalidError, LimitError
 if TYPE_CHECKING:
     from clawstate.cli.config_excerpt import Excerpts
     from clawstate.config.issues import Issue
-    from clawstate.config.schema.places import Places
     from clawstate.config.service import Config
     from clawstate.json5.path_grammar import KeyPath
+    from clawstate.json5.places import Places
 
 _COLOURS = {"error": "red", "warning": "yellow"}
 _PLACE = re.compile(r" \(line (\d+), column (\d+)\)")
@@ -126,8 +126,8 @@ def _key_path(name: str) -> KeyPath:
 
 
 def _places(text: str) -> Places | None:
-    from clawstate.config.schema.places import Places  # noqa: PLC0415 - see `NOUNS`
     from clawstate.json5.parse import parse_document  # noqa: PLC0415
+    from clawstate.json5.places import Places  # noqa: PLC0415 - see `NOUNS`
 
     try:
         return Places(parse_document(text, path=Path("text")), text)

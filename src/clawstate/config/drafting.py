@@ -17,11 +17,10 @@ from clawstate.config.sources import Source, met
 from clawstate.config.survey import INCLUDE
 from clawstate.config.writing import Rewrite
 from clawstate.errors import ConfigError, InvalidError, NotFoundError
-from clawstate.json5.comments import comments_in
+from clawstate.json5.edits import comments_in
 from clawstate.json5.key_path import KeyPath, format_key_path, get_at, set_at, unset_at
 from clawstate.json5.parse import parse_document
-from clawstate.json5.patch import set_text, unset_text
-from clawstate.json5.transfer import Excerpt, adopt_text
+from clawstate.json5.patch import Excerpt, adopt_text, set_text, unset_text
 
 _Edit = Callable[[str, Path], str]
 

@@ -107,8 +107,8 @@ def check(
     agents that share an `agentDir`, are errors. Keys and
     choices that are *accepted* by the OpenClaw of the directory are neither unknown nor wrong.
     """
-    load_modules("clawstate.config.schema.places")
-    from clawstate.config.schema.places import Places  # noqa: PLC0415 - loaded with the first check
+    load_modules("clawstate.json5.places")
+    from clawstate.json5.places import Places  # noqa: PLC0415 - loaded with the first check
 
     places: Finder = Places(document, text) if finder is None else finder
     theirs = None if accepted is None else _Theirs(accepted.refusals(value), accepted.version)
@@ -130,8 +130,8 @@ def check_agent(
 
     What is one for the whole state cannot be overridden for an agent: that is an error too.
     """
-    load_modules("clawstate.config.schema.places")
-    from clawstate.config.schema.places import Places  # noqa: PLC0415 - loaded with the first check
+    load_modules("clawstate.json5.places")
+    from clawstate.json5.places import Places  # noqa: PLC0415 - loaded with the first check
 
     places: Finder = Places(None, None) if finder is None else finder
     found = [*check(value, finder=places, accepted=accepted), *_of_the_state(value, places)]

@@ -11,7 +11,6 @@ from clawstate.config.includes import Layer
 from clawstate.config.issues import Issue, Spot, check, check_agent
 from clawstate.config.loading import Loaded
 from clawstate.config.notices import Notice
-from clawstate.config.schema.places import Places
 from clawstate.config.sources import Source
 from clawstate.config.stacking import Stacked
 from clawstate.config.substitution import Missing
@@ -20,6 +19,7 @@ from clawstate.errors import ConfigError, CorruptError, StateError
 from clawstate.files.paths import is_agent_id, normalise_agent_id
 from clawstate.json5.parse import Place
 from clawstate.json5.path_grammar import KeyPath
+from clawstate.json5.places import Places
 from clawstate.openclaw.accepted import Accepted
 
 _PLACE = re.compile(r" \(line (?P<line>\d+), column (?P<column>\d+)\)")

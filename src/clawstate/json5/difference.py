@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from clawstate.errors import InvalidError
-from clawstate.json5.comments import Span
-from clawstate.json5.edits import Change, ChangeSet, Edit
-from clawstate.json5.insertion import Entry, insertion
+from clawstate.json5.edits import Change, ChangeSet, Edit, Span
+from clawstate.json5.items import Entry, insertion, removal
 from clawstate.json5.layout import indent_at, slot_of
 from clawstate.json5.parse import Node, place_of
 from clawstate.json5.plain_value import common_ends, same
-from clawstate.json5.removal import removal
-from clawstate.json5.rendering import render_value
-from clawstate.json5.style import TextStyle
+from clawstate.json5.style import TextStyle, render_value
 
 Site = tuple[Node, int] | None
 """The container of a node and its index there; the root has none."""

@@ -23,7 +23,6 @@ __all__ = [
     "KeyPath",
     "format_key_path",
     "get_at",
-    "insert_at",
     "parse_key_path",
     "place_in",
     "set_at",
@@ -84,21 +83,6 @@ def set_at(value: Any, path: KeyPath, new: Any) -> Any:
     require_allowed(path)
     box, parent, place = _opened(value, path, create=True)
     _put(parent, place, new)
-    return box[0]
-
-
-def insert_at(value: Any, path: KeyPath, new: Any) -> Any:
-    """
-    Return *value* with *new* before the element that *path* names; nothing is changed in place.
-
-    The length of the array as index appends; a missing array is made as by `set_at`. Raises
-    `InvalidError` as that does, and if the last step is not an index in an array.
-    """
-    require_allowed(path)
-    box, parent, place = _opened(value, path, create=True)
-    if not isinstance(parent, list):
-        raise _misfit(parent, path, len(path) - 1, "an array")
-    parent.insert(place, new)
     return box[0]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from clawstate.json5.comments import COMMENT, LINE_ENDS
+from clawstate.json5.edits import COMMENT, LINE_ENDS
 from clawstate.json5.parse import Item, Node
 
 _BLANKS = (

@@ -1,5 +1,5 @@
 """
-Changes of configuration text that keep all else as its writer left it.
+Changes of JSON5 text that keep all else as its writer left it.
 
 Each function takes a text and returns a text; comments, order, quotes, spellings of numbers, line
 ends and indents outside of what is changed stay to the character. Nothing is returned before it
@@ -15,22 +15,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from clawstate.errors import CorruptError, NotFoundError, StateError
-from clawstate.json5.comments import Span, comments_in
 from clawstate.json5.difference import Site, ambiguous, difference, spreads
-from clawstate.json5.edits import Change, applied
-from clawstate.json5.insertion import Entry, insertion
+from clawstate.json5.edits import Change, Span, applied, comments_in
+from clawstate.json5.items import Entry, insertion, removal
 from clawstate.json5.key_path import (
     KeyPath,
     format_key_path,
     get_at,
-    insert_at,
     place_in,
     set_at,
     unset_at,
 )
-from clawstate.json5.parse import Node, parse_document
+from clawstate.json5.parse import Item, Node, parse_document
 from clawstate.json5.plain_value import aligned, require_plain, same
-from clawstate.json5.removal import removal
 from clawstate.json5.scan import ScanError, skip_blank
 from clawstate.json5.style import TextStyle, line_end_of, style_of
 
@@ -77,22 +74,6 @@ def unset_text(text: str, path: KeyPath, *, file: Path) -> Removed:
     source = _source(text, file)
     wanted = unset_at(source.root.value, path)
     return _carried_out(source, path, wanted, lambda current: _unsetting(current, path), rounds=1)
-
-
-def insert_text(text: str, path: KeyPath, value: Any, *, file: Path) -> str:
-    """
-    Return *text*, read from *file*, with *value* before the element that *path* names.
-
-    The rules are those of `insert_at`. Raises `InvalidError` and `CorruptError` as `set_text`.
-    """
-    require_plain(value, above=len(path))
-    source = _source(text, file)
-    wanted = insert_at(source.root.value, path, value)
-
-    def plan(current: _Source) -> Change:
-        return _inserting(current, path, value, wanted)
-
-    return _carried_out(source, path, wanted, plan, rounds=1).text
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +130,6 @@ def _adding(source: _Source, path: KeyPath, wanted: Any, node: Node, site: Site)
     place = place_in(node.value, path[-1])
     entry = (place if isinstance(place, str) else None, get_at(wanted, path))
     return _insertion(source, node, len(node.items), entry, site)
-
-
-def _inserting(source: _Source, path: KeyPath, value: Any, wanted: Any) -> Change:
-    node, site, depth = _walk(source, path[:-1])
-    if depth < len(path) - 1:
-        return _adding(source, path[: depth + 1], wanted, node, site)
-    place = place_in(node.value, path[-1])
-    index = place if isinstance(place, int) else len(node.items)
-    return _insertion(source, node, index, (None, value), site)
 
 
 def _insertion(source: _Source, node: Node, index: int, entry: Entry, site: Site) -> Change:
@@ -239,3 +211,71 @@ def _parted(text: str, removed: tuple[Span, ...]) -> tuple[list[str], list[str]]
 def _dropped(file: Path, path: KeyPath, problem: str) -> StateError:
     name = format_key_path(path) or "the document"
     return StateError(f"{file}: {name} was not changed, as {problem}; edit the file by hand")
+
+
+_STAND_IN = "the value that comes here"
+
+
+class Excerpt(NamedTuple):
+    """The text of a value, and the *comments* that belong to it, within and beside."""
+
+    text: str
+    comments: tuple[str, ...]
+
+
+def adopt_text(text: str, path: KeyPath, value: Any, excerpt: Excerpt | None, *, file: Path) -> str:
+    """
+    Return *text* with *value* at *path*, written as *excerpt* has it.
+
+    What cannot be taken over as it is written is written anew, without its comments. Raises as
+    `set_text`.
+    """
+    plain = set_text(text, path, value, file=file)
+    if excerpt is None:
+        return plain
+    wanted = parse_document(plain, path=file).value
+    inside = [excerpt.text[slice(*span)] for span in comments_in(excerpt.text)]
+    beside = [each for each in excerpt.comments if each not in inside]
+    for comments in (beside, []):
+        found = _adopted(set_text(text, path, _STAND_IN, file=file), path, excerpt, comments, file)
+        if found is not None and same(_value(found, file), wanted):
+            return found
+    return plain
+
+
+def _adopted(
+    text: str, path: KeyPath, excerpt: Excerpt, comments: list[str], file: Path
+) -> str | None:
+    item = _item(parse_document(text, path=file), path)
+    if item is None:
+        return None
+    end = item.end if item.comma is None else item.comma + 1
+    after = "".join(f" {each}" for each in comments)
+    found = f"{text[: item.node.start]}{excerpt.text}{text[item.node.end : end]}{after}{text[end:]}"
+    kept = [*comments_of(text), *comments_of(excerpt.text), *comments]
+    return found if sorted(comments_of(found)) == sorted(kept) else None
+
+
+def comments_of(text: str) -> list[str]:
+    """Return the comments of *text*; none if it is no JSON5."""
+    try:
+        return [text[slice(*span)] for span in comments_in(text)]
+    except (StateError, ValueError):
+        return []
+
+
+def _item(node: Node, path: KeyPath) -> Item | None:
+    item = None
+    for step in path:
+        item = next((each for each in node.items if each.key == step), None)
+        if item is None:
+            return None
+        node = item.node
+    return item
+
+
+def _value(text: str, file: Path) -> Any:
+    try:
+        return parse_document(text, path=file).value
+    except StateError:
+        return None

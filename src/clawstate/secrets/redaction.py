@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from clawstate.errors import InvalidError
-from clawstate.json5.path_grammar import KeyPath, format_key_path
+from clawstate.json5.path_grammar import KeyPath
 from clawstate.secret_rules import is_option_of_secret, is_secret, is_sensitive, is_variable
 
 __all__ = [
@@ -19,7 +17,6 @@ __all__ = [
     "is_sensitive",
     "literal_secrets",
     "redacted",
-    "restored",
 ]
 
 SENTINEL = "__OPENCLAW_REDACTED__"
@@ -83,18 +80,6 @@ def literal_secrets(value: Any) -> list[KeyPath]:
     return found
 
 
-def restored(value: Any, original: Any, *, sentinel: str = SENTINEL) -> Any:
-    """
-    Return a copy of *value* with what *original* holds wherever the *sentinel* stands.
-
-    An element of a list is the one that had its `id`; without an `id`, or if no `id` has changed,
-    it is the one that had its index, provided that the list is as long as it was.
-    Raises `InvalidError`, which names the path, for a sentinel that is only a part of a text, and
-    for one that *original* has no value for.
-    """
-    return _restored((), value, original, sentinel)
-
-
 def _replaced(path: KeyPath, value: Any, replace: Callable[[KeyPath, Any], Any]) -> Any:
     if is_secret_reference(value):
         return dict(value)
@@ -121,59 +106,3 @@ def _replaced(path: KeyPath, value: Any, replace: Callable[[KeyPath, Any], Any])
 
 def _is_secret(path: KeyPath, text: str) -> bool:
     return is_secret(path[1:] if path[:1] == ("secrets",) else path, text)
-
-
-class _Absent:
-    """Stands where the original has nothing."""
-
-
-def _restored(path: KeyPath, value: Any, original: Any, sentinel: str) -> Any:
-    if isinstance(value, str):
-        return _text(path, value, original, sentinel)
-    if not isinstance(value, dict | list):
-        return value
-    copy: Any = value.copy()
-    for step, item, past in _paired(value, original, sentinel):
-        copy[step] = _restored((*path, step), item, past, sentinel)
-    return copy
-
-
-def _text(path: KeyPath, text: str, original: Any, sentinel: str) -> Any:
-    if sentinel not in text:
-        return text
-    name = format_key_path(path) or "the configuration"
-    if text != sentinel:
-        raise InvalidError(name, f"{sentinel} is only a part of the text", "write the whole secret")
-    if original is _Absent or original == sentinel:
-        raise InvalidError(name, f"there is no secret to put for {sentinel}", "write the secret")
-    return original
-
-
-def _paired(value: Any, original: Any, sentinel: str) -> Iterator[tuple[str | int, Any, Any]]:
-    """Yield each step of *value*, what stands there, and what *original* has for it."""
-    if isinstance(value, dict):
-        past = original if isinstance(original, dict) else {}
-        yield from ((key, item, past.get(key, _Absent)) for key, item in value.items())
-        return
-    yield from _elements(value, original if isinstance(original, list) else [], sentinel)
-
-
-def _elements(value: list[Any], known: list[Any], sentinel: str) -> Iterator[tuple[int, Any, Any]]:
-    names, past_names = [_identity(each) for each in value], [_identity(each) for each in known]
-    counts = Counter(past_names)
-    pairs = zip(past_names, known, strict=True)
-    by_name = {name: item for name, item in pairs if counts[name] == 1}
-    in_step = len(value) == len(known)
-    unmoved = in_step and all(
-        name in {past_name, sentinel} for name, past_name in zip(names, past_names, strict=True)
-    )
-    for index, (name, item) in enumerate(zip(names, value, strict=True)):
-        if unmoved or (in_step and name is None):
-            yield index, item, known[index]
-        else:
-            yield index, item, _Absent if name is None else by_name.get(name, _Absent)
-
-
-def _identity(item: Any) -> str | None:
-    identity = item.get("id") if isinstance(item, dict) else None
-    return identity if isinstance(identity, str) else None
