@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from clawstate.config.includes import Layer
+from clawstate.config.layers import read_layer
 from clawstate.config.loading import Loaded, load
 from clawstate.config.provenance import Origin, Piece, Trace
-from clawstate.config.reading import read_layer
 from clawstate.config.sources import FileRead, Source
 from clawstate.errors import ConfigError, StateError
 from clawstate.files.paths import StatePaths

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from clawstate.clock import system_clock
+from clawstate.config.edit_plan import plan_set
 from clawstate.config.history import History
 from clawstate.config.loading import Loaded, load
-from clawstate.config.planning import plan_set
 from clawstate.config.service import Config
 from clawstate.config.writing import Planned, Writer
 from clawstate.files.lock_options import LockOptions

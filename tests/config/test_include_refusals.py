@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from config_files import CANARY, refusal, write
 
-from clawstate.config.reading import read_layer
+from clawstate.config.layers import read_layer
 from clawstate.errors import CorruptError
 
 

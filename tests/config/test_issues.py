@@ -11,9 +11,8 @@ from sample_configs import SOUND
 from schema_walk import Spot, spots
 
 from clawstate.config.issues import MOST_SUGGESTIONS, Issue, check
-from clawstate.config.schema.mistakes import data_path
+from clawstate.config.schema.mistakes import data_path, expectation
 from clawstate.config.schema.root import json_schema
-from clawstate.config.schema.wording import expectation
 from clawstate.json5.parse import parse_document, parse_json5, place_of
 from clawstate.json5.places import Places
 

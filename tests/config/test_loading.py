@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from config_files import CANARY, read, write_own
 
-from clawstate.config.reading import MAX_CONFIG_BYTES
+from clawstate.config.layers import MAX_CONFIG_BYTES
 from clawstate.errors import ConfigError, CorruptError, StateError
 from clawstate.files.paths import StatePaths
 

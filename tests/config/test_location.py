@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from clawstate.config.location import find_config
+from clawstate.config.loading import find_config
 from clawstate.files.paths import StatePaths, resolve_state_dir
 
 

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawstate.config.defaults import apply_defaults
-from clawstate.config.normalising import normalise_paths
+from clawstate.config.defaults import apply_defaults, normalise_paths
 from clawstate.files.paths import StatePaths
 
 ENV = {"HOME": "/h"}

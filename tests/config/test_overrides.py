@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from clawstate.config.agents import agent_entry, resolve_agent
 from clawstate.config.merging import override
-from clawstate.config.overrides import agent_entry, resolve_agent
 
 CONFIG: dict[str, Any] = {
     "agents": {

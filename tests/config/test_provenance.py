@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from config_files import origins, write
 
-from clawstate.config.reading import read_layer
+from clawstate.config.layers import read_layer
 
 
 @pytest.fixture

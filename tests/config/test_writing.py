@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from config_files import CANARY
 
-from clawstate.config.backups import backup_paths
 from clawstate.config.service import Config
+from clawstate.config.writing import backup_paths
 from clawstate.errors import (
     ConfigError,
     ConflictError,

@@ -23,8 +23,8 @@ PATIENCE = LockOptions(timeout=10.0)
 SCRIPT = """
 import os, sys, warnings
 from pathlib import Path
-import clawstate.config.editing, clawstate.config.mending
-import clawstate.config.separating, clawstate.config.writing
+import clawstate.config.editing, clawstate.config.loading
+import clawstate.config.openclaw_split, clawstate.config.writing
 import clawstate.openclaw.accepted
 from clawstate.config.issues import check
 from clawstate.config.service import Config

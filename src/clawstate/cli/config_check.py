@@ -99,7 +99,7 @@ def issue_of(error: InvalidError | CorruptError, *, file: Path, text: str) -> Is
 
 def text_of(file: Path) -> str:
     """Return the text of *file* whether it can be understood or not; empty if there is none."""
-    from clawstate.config.reading import MAX_CONFIG_BYTES  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.config.layers import MAX_CONFIG_BYTES  # noqa: PLC0415 - see `NOUNS`
     from clawstate.files.regular import read_regular  # noqa: PLC0415
 
     try:

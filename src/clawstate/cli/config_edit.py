@@ -19,7 +19,7 @@ import click
 from clawstate.cli.command import pass_session
 from clawstate.cli.config import FORCE, config, undo_hint
 from clawstate.cli.session import Session
-from clawstate.config.reading import MAX_CONFIG_BYTES
+from clawstate.config.layers import MAX_CONFIG_BYTES
 from clawstate.errors import (
     ConflictError,
     CorruptError,

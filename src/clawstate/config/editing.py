@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clawstate.config.history import Change, History
+from clawstate.config.edit_plan import meant, plan_apart, plan_set, plan_texts, plan_unset
+from clawstate.config.history import Change, FileChange, History, difference
 from clawstate.config.loading import Loaded
-from clawstate.config.made_objects import MadeObjects
-from clawstate.config.planning import meant, plan_apart, plan_set, plan_texts, plan_unset
-from clawstate.config.separating import Refused
-from clawstate.config.texts import difference
+from clawstate.config.openclaw_split import Refused
+from clawstate.config.rewrite import Planned
 from clawstate.config.view import written
-from clawstate.config.writing import Planned
-from clawstate.errors import ConflictError, NotFoundError
+from clawstate.errors import ConflictError, NotFoundError, StateError
+from clawstate.json5.parse import parse_json5
+from clawstate.json5.path_grammar import KeyPath, parse_key_path
 
 _NOTHING = "{}\n"
 
@@ -114,3 +115,67 @@ def _text_of(loaded: Loaded, file: Path) -> str:
     layers = (layer for layer in loaded.layers if layer.path == file)
     source = next((layer.source for layer in layers), None)
     return "" if source is None else source.text
+
+
+class MadeObjects:
+    """Knows from *history* which objects came into being as the parents of a key that was set."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._changes: tuple[Change, ...] | None = None
+
+    def holds(self, file: Path, local: KeyPath, path: KeyPath) -> bool:
+        """
+        Tell whether the object at *local* in *file* was made by a change of a key below *path*.
+
+        *path* is what the whole configuration calls it. An object that was there before every
+        change that is remembered, that was written by hand, or that was itself set, was not.
+        """
+        name = os.path.normpath(file.absolute())
+        for change in reversed(self._known()):
+            if change.undoes is not None or not _is_below(change, path):
+                continue
+            for each in change.files:
+                if each.file == name and self._appeared(each, local):
+                    return True
+        return False
+
+    def _known(self) -> tuple[Change, ...]:
+        if self._changes is None:
+            try:
+                self._changes = self._history.changes()
+            except StateError:
+                self._changes = ()  # whoever made it is not known, so it stays
+        return self._changes
+
+    def _appeared(self, change: FileChange, local: KeyPath) -> bool:
+        try:
+            before = {} if change.before is None else self._value(change.before)
+            after = self._value(change.after)
+        except StateError:
+            return False
+        return not _has(before, local) and _has(after, local)
+
+    def _value(self, name: str) -> Any:
+        text = self._history.text(name)
+        return parse_json5(text, path=Path(name)) if text.strip() else {}
+
+
+def _is_below(change: Change, path: KeyPath) -> bool:
+    for name in change.paths:
+        try:
+            changed = parse_key_path(name)
+        except StateError:  # the name of a file
+            continue
+        if len(changed) > len(path) and changed[: len(path)] == path:
+            return True
+    return False
+
+
+def _has(value: Any, path: KeyPath) -> bool:
+    for step in path:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True

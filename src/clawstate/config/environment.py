@@ -16,8 +16,7 @@ from typing import Any
 
 from clawstate.arguments import require_text
 from clawstate.config.dotenv import parse_dotenv
-from clawstate.config.notices import Notice
-from clawstate.config.sources import FileRead, met, read_file
+from clawstate.config.sources import FileRead, Notice, met, read_file
 from clawstate.config.substitution import substitute_text
 from clawstate.errors import InvalidError, LimitError, NotFoundError, UnavailableError
 from clawstate.json5.parse import Place

@@ -3,24 +3,35 @@ What a configuration was before each change, so that a change can be looked at a
 
 Each text is kept once, under its digest, beside the configuration; the order of the changes is a
 file of JSON Lines. Both are private: an old text may hold a secret that has moved since. The
-trail for the operator, without any value, is `audit`. Files are noted relative to the directory of
-the configuration, so that a state that is moved or copied keeps its history.
+trail for the operator, without any value, is that of `writing`. Files are noted relative to the
+directory of the configuration, so that a state that is moved or copied keeps its history.
 """
 
 from __future__ import annotations
 
 import contextlib
+import difflib
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from clawstate.errors import ConflictError, NotFoundError, StateError, UnavailableError
+from clawstate.errors import (
+    ConflictError,
+    CorruptError,
+    NotFoundError,
+    StateError,
+    UnavailableError,
+)
 from clawstate.files.atomic import make_private_dir, write_atomic
 from clawstate.files.regular import read_regular
 from clawstate.files.stamps import stamp_of
+from clawstate.json5.key_path import KeyPath
+from clawstate.json5.parse import Node, parse_document
+from clawstate.secret_rules import without_secrets
+from clawstate.secrets.redaction import SENTINEL, literal_secrets
 
 HISTORY = ".config-history"
 """The directory of the histories, beside the configuration."""
@@ -267,3 +278,49 @@ def program() -> str:
     import sys  # noqa: PLC0415 - arguments may hold anything; only the name is taken
 
     return f"{os.path.basename(sys.argv[0] or 'python')}:{os.getpid()}"  # noqa: PTH119
+
+
+_HIDDEN = "(a text that is not JSON5, and is not shown)\n"
+
+
+def difference(before: bytes | None, after: bytes, *, old: str, new: str) -> str:
+    """Return what changed from *before* to *after* as a unified diff; *old*, *new* name them."""
+    lines = (
+        _shown(before or b"").splitlines(keepends=True),
+        _shown(after).splitlines(keepends=True),
+    )
+    return "".join(_ended(line) for line in difflib.unified_diff(*lines, old, new))
+
+
+def _ended(line: str) -> str:
+    return line if line.endswith("\n") else f"{line}\n"
+
+
+def _shown(raw: bytes) -> str:
+    """Return the text with its literal secrets replaced; nothing of a text that cannot be read."""
+    text = raw.decode("utf-8", "replace")
+    if not text.strip():
+        return text
+    try:
+        document = parse_document(text, path=Path("configuration"))
+    except CorruptError:
+        return _HIDDEN
+    # A lone text that is included may stand for anything, also for a secret.
+    is_tree = isinstance(document.value, dict | list)
+    secret: set[KeyPath] = set(literal_secrets(document.value)) if is_tree else {()}
+    spans = sorted(_spans(document, (), secret), reverse=True)
+    for start, end in spans:
+        text = f'{text[:start]}"{SENTINEL}"{text[end:]}'
+    return without_secrets(text, SENTINEL)  # comments, and keys, may hold one as well
+
+
+def _spans(node: Node, path: KeyPath, secret: set[KeyPath]) -> Iterator[tuple[int, int]]:
+    if path in secret:
+        yield node.start, node.end
+        return
+    for index, item in enumerate(node.items):
+        step = index if item.key is None else item.key
+        if item.key is not None and item.node.value is not node.value[item.key]:
+            yield item.node.start, item.node.end  # a later one counts; this may be a secret
+            continue
+        yield from _spans(item.node, (*path, step), secret)

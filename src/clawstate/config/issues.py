@@ -19,7 +19,8 @@ from clawstate.json5.path_grammar import KeyPath, format_key_path
 from clawstate.openclaw.accepted import Accepted, Problem, Refusal
 
 if TYPE_CHECKING:
-    from clawstate.config.schema.wording import Mistake
+    from clawstate.config.schema.mistakes import Mistake
+
 
 Severity = Literal["error", "warning"]
 
@@ -186,9 +187,12 @@ def _mistakes(value: Any, places: Finder, theirs: _Theirs | None) -> Iterator[Is
     load_modules("clawstate.config.schema.root")
     from pydantic import ValidationError  # noqa: PLC0415 - slow
 
-    from clawstate.config.schema.mistakes import mistakes_of  # noqa: PLC0415 - loaded with it
+    from clawstate.config.schema.mistakes import (  # noqa: PLC0415 - loaded with it
+        advice,
+        mistakes_of,
+        sentence,
+    )
     from clawstate.config.schema.root import Config  # noqa: PLC0415 - slow
-    from clawstate.config.schema.wording import advice, sentence  # noqa: PLC0415 - loaded with it
 
     try:
         Config.model_validate(value)
@@ -258,7 +262,6 @@ def _resolved(directory: str) -> Path:
 
 def _old_and_unknown(value: Any, places: Finder, theirs: _Theirs | None) -> Iterator[Issue]:
     load_modules("clawstate.config.schema.root")
-    from clawstate.config.schema.legacy import moved_keys  # noqa: PLC0415 - loaded with the others
     from clawstate.config.schema.root import Config  # noqa: PLC0415 - slow
     from clawstate.config.schema.shape import unknown_keys  # noqa: PLC0415 - slow
 
@@ -297,3 +300,44 @@ def _duplicates(places: Finder) -> Iterator[Issue]:
         where = f" (line {lines})" if lines else ""
         message = f"is written {len(found)} times{where}, the last one counts"
         yield _issue(path, message, found[-1], "remove the others", severity="warning")
+
+
+_CHANNELS = ("whatsapp", "telegram", "discord", "slack", "signal", "imessage", "msteams", "irc")
+_ROUTING = {
+    "agentToAgent": "tools.agentToAgent",
+    "agents": "agents.list",
+    "allowFrom": "channels.whatsapp.allowFrom",
+    "bindings": "bindings",
+    "defaultAgentId": 'agents.list, as "default": true',
+    "groupChat": "messages.groupChat, and the groups of each channel",
+    "queue": "messages.queue",
+    "transcribeAudio": "tools.media.audio.models",
+}
+_MOVED: dict[KeyPath, str] = {
+    **{(name,): f"channels.{name}" for name in _CHANNELS},
+    **{("routing", key): place for key, place in _ROUTING.items()},
+    ("routing",): "agents, bindings, channels, messages and tools",
+    ("agent",): "agents.defaults",
+    ("memorySearch",): "agents.defaults.memorySearch",
+    ("heartbeat",): "agents.defaults.heartbeat",
+    ("identity",): "agents.list, as the identity of an agent",
+    ("tools", "bash"): "tools.exec",
+    ("gateway", "token"): "gateway.auth.token",
+    ("messages", "tts", "enabled"): 'messages.tts.auto, as "always" or "off"',
+}
+
+
+def moved_keys(value: Any) -> dict[KeyPath, str]:
+    """Return the paths of old keys in the configuration *value*, and where each belongs now."""
+    found = {path: place for path, place in _MOVED.items() if _is_at(value, path)}
+    if any(path[:1] == ("routing",) and len(path) > 1 for path in found):
+        del found["routing",]
+    return found
+
+
+def _is_at(value: Any, path: KeyPath) -> bool:
+    for step in path:
+        if not isinstance(value, dict) or step not in value:
+            return False
+        value = value[step]
+    return True

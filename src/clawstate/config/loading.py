@@ -2,39 +2,92 @@
 A configuration, read: from the text of its files to what its settings mean.
 
 The steps are OpenClaw's (2026.2.26), in its order: `.env` files, JSON5, `$include`, the overrides
-of an agent, the `env` block, `${VAR}`, defaults, paths. Validation is not among them: it judges
-`Loaded.resolved`.
+of an agent, the `env` block, `${VAR}`, defaults, paths. Validation is not among them: `issues` does
+it, on `Loaded.resolved`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clawstate.config.defaults import apply_defaults
+from clawstate.config.agents import resolve_agent
+from clawstate.config.defaults import apply_defaults, normalise_paths
 from clawstate.config.environment import with_config, with_dotenv
 from clawstate.config.includes import Layer
-from clawstate.config.location import overlay_of
+from clawstate.config.layers import MAX_CONFIG_BYTES, Stacked, layers_of, read_layer, read_own
 from clawstate.config.merging import override
-from clawstate.config.normalising import normalise_paths
-from clawstate.config.notices import Notice
-from clawstate.config.overrides import resolve_agent
-from clawstate.config.own_file import read_own
-from clawstate.config.reading import read_layer
-from clawstate.config.sources import FileRead
-from clawstate.config.stacking import Stacked, layers_of
-from clawstate.config.substitution import Missing, Substitution, substitute
+from clawstate.config.provenance import Provenance
+from clawstate.config.sources import FileRead, Notice, Source, read_file
+from clawstate.config.substitution import Missing, Substitution, Unresolved, substitute
 from clawstate.config.trust import require_closed
-from clawstate.config.unresolved import Unresolved
-from clawstate.errors import ConfigError
-from clawstate.files.paths import StatePaths
+from clawstate.errors import ConfigError, CorruptError
+from clawstate.files.paths import StatePaths, effective_home, expand_path, resolve_state_dir
+from clawstate.json5.parse import parse_document
 from clawstate.json5.path_grammar import KeyPath
 
 if TYPE_CHECKING:
     from clawstate.secrets.references import SecretRef
+
+
+_PATH_VARIABLES = ("OPENCLAW_CONFIG_PATH", "CLAWDBOT_CONFIG_PATH")
+_STATE_VARIABLES = ("OPENCLAW_STATE_DIR", "CLAWDBOT_STATE_DIR")
+_NAMES = ("openclaw.json", "clawdbot.json", "moldbot.json", "moltbot.json")
+_OVERLAY = "clawstate.json"
+_DIRECTORIES = (".openclaw", ".clawdbot", ".moldbot", ".moltbot")
+
+
+def find_config(paths: StatePaths, env: Mapping[str, str] | None = None) -> Path:
+    """
+    Return the absolute path of the configuration; *env* defaults to the process environment.
+
+    `OPENCLAW_CONFIG_PATH` wins, then `CLAWDBOT_CONFIG_PATH`; both may start with `~`. Otherwise it
+    is the first that exists of `openclaw.json` and its older names in the state directory, and, if
+    nobody chose that directory, in the usual ones of the home. Without any, it is `openclaw.json`
+    in the state directory. A link to nothing counts as existing, so that reading it fails instead
+    of passing it over.
+    """
+    variables = os.environ if env is None else env
+    for name in _PATH_VARIABLES:
+        if chosen := variables.get(name, "").strip():
+            return expand_path(chosen, env=variables)
+    return next(filter(os.path.lexists, _candidates(paths, variables)), paths.config)
+
+
+def overlay_of(config: Path) -> Path:
+    """
+    Return where the settings lie that OpenClaw does not know, beside *config* (decision 28).
+
+    A configuration of another name has an overlay of its own: several may lie in one directory.
+    """
+    name = _OVERLAY if config.name in _NAMES else f"{config.stem}.{_OVERLAY}"
+    return config.with_name(name)
+
+
+def _candidates(paths: StatePaths, env: Mapping[str, str]) -> Iterator[Path]:
+    directories = [paths.root]
+    # Whoever chose the directory must not be given the configuration, and the secrets, of another
+    # state. OpenClaw's strict path helper stops there too; only its loader goes on to the home.
+    if not _is_chosen(paths, env):
+        directories += [effective_home(env) / name for name in _DIRECTORIES]
+    for directory in directories:
+        yield from (directory / name for name in _NAMES)
+
+
+def _is_chosen(paths: StatePaths, env: Mapping[str, str]) -> bool:
+    by_variable = any(env.get(name, "").strip() for name in _STATE_VARIABLES)
+    return by_variable or paths.root != resolve_state_dir(env)
+
+
+def agents_with_files(root: Path) -> tuple[str, ...]:
+    """Return the agents of the state *root* that have a configuration, a link to nothing too."""
+    homes = root.glob("agents/*/agent")
+    found = (each for each in homes if os.path.lexists(each / "config.json"))
+    return tuple(sorted(each.parent.name for each in found))
+
 
 _MOST_NAMED = 5  # missing variables in one error; the place of each costs a look at the text
 
@@ -178,3 +231,82 @@ def _missing(path: Path, missing: tuple[Missing, ...], paths: StatePaths) -> Con
         named.append(f"and {len(missing) - _MOST_NAMED} more")
     hint = f"set it in the environment or in {paths.root / '.env'}"
     return ConfigError(str(path), "; ".join(named), hint)
+
+
+def load_broken(
+    path: Path, *, paths: StatePaths, env: Mapping[str, str] | None, cwd: Path | None
+) -> Loaded:
+    """
+    Return the configuration *path*, of which a file that is broken says nothing and has its text.
+
+    Raises `CorruptError` for a text that is not UTF-8, and what `load` raises for a file.
+    """
+    nothing = load(path.with_name(f"{path.name}.absent"), paths=paths, env=env, cwd=cwd)
+    config, overlay = broken_layer(path), broken_layer(overlay_of(path))
+    shared = override(config.value, overlay.value)
+    return replace(
+        nothing,
+        path=path,
+        config=config,
+        overlay=overlay,
+        templates=shared,
+        resolved=substitute(shared, nothing.variables).value,
+        files=(*config.files, *overlay.files, *nothing.files),
+    )
+
+
+def broken_layer(path: Path) -> Layer:
+    """Return the file *path*; one that cannot be understood says nothing, and has its text."""
+    try:
+        return read_layer(path)
+    except (CorruptError, ConfigError):
+        raw, file = read_file(path, limit=MAX_CONFIG_BYTES)
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        text = None
+    if text is None:
+        raise CorruptError(str(path), "is not UTF-8", "move it away, and write it anew")
+    source = Source(file, text, parse_document("{}", path=path))
+    return Layer(path, source, {}, Provenance(None), (file,))
+
+
+def load_agent_file(
+    agent: str,
+    path: Path,
+    *,
+    paths: StatePaths,
+    env: Mapping[str, str] | None,
+    cwd: Path | None,
+    is_mending: bool = False,
+) -> Loaded:
+    """
+    Return the file of *agent*, with the variables that the configuration *path* gives it.
+
+    Raises `CorruptError` and `ConfigError` for a broken file, unless *is_mending*; a broken
+    configuration only lacks its variables.
+    """
+    try:
+        base = load(path, paths=paths, env=env, agent=agent, cwd=cwd, strict=False)
+    except (CorruptError, ConfigError):
+        absent = path.with_name(f"{path.name}.absent")
+        base = load(absent, paths=paths, env=env, agent=agent, cwd=cwd, strict=False)
+    file = paths.agent_config(agent)
+    own = broken_layer(file) if is_mending else read_layer(file)
+    found = substitute(own.value, base.variables, provenance=own.provenance)
+    return replace(
+        base,
+        path=own.path,
+        config=own,
+        overlay=Layer(own.path.with_name("none"), None, {}, Provenance(None), ()),
+        own=None,
+        templates=own.value,
+        resolved=found.value,
+        value=found.value,
+        substitutions=found.substitutions,
+        missing=found.missing,
+        unresolved=Unresolved(found.value, found.missing),
+        files=(*own.files, *base.files),
+        notices=own.notices,
+        fallen="",
+    )

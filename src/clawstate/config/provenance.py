@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from clawstate.config.notices import pointed
-from clawstate.config.sources import Source
+from clawstate.config.sources import Source, pointed
 from clawstate.json5.parse import Node, Place, place_of
 from clawstate.json5.path_grammar import KeyPath
 

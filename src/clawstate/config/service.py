@@ -10,8 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from clawstate.arguments import require_callable, require_count, require_whole_text
 from clawstate.clock import Clock, system_clock
 from clawstate.config.history import Change, History
-from clawstate.config.loading import load
-from clawstate.config.location import agents_with_files, find_config, overlay_of
+from clawstate.config.loading import (
+    agents_with_files,
+    find_config,
+    load,
+    load_agent_file,
+    load_broken,
+    overlay_of,
+)
 from clawstate.config.view import View, copied, written
 from clawstate.config.views import Views
 from clawstate.config.watching import Listener, Watcher
@@ -30,8 +36,8 @@ if TYPE_CHECKING:
     from clawstate.config.editing import Editor
     from clawstate.config.issues import Issue
     from clawstate.config.loading import Loaded
-    from clawstate.config.separating import Refused
-    from clawstate.config.writing import Planned
+    from clawstate.config.openclaw_split import Refused
+    from clawstate.config.rewrite import Planned
     from clawstate.files.paths import StatePaths
     from clawstate.openclaw.accepted import Accepted
 
@@ -184,8 +190,8 @@ class Config:
         That is the configuration of all agents, and the file of each; with *agent_id* only of that
         one. Raises `CorruptError` and `ConfigError` for what all agents share and cannot be read.
         """
-        load_modules("clawstate.config.judging", "clawstate.config.schema.root")
-        from clawstate.config.judging import judged, judged_agent  # noqa: PLC0415 - the schema
+        load_modules("clawstate.config.diagnostics", "clawstate.config.schema.root")
+        from clawstate.config.diagnostics import judged, judged_agent  # noqa: PLC0415 - the schema
 
         agents = self.agents() if agent_id is None else (normalise_agent_id(agent_id),)
         accepted = self._accepted()
@@ -290,8 +296,8 @@ class Config:
         return self.path if agent_id is None else self._paths.agent_config(agent_id)
 
     def _refused(self) -> Refused | None:
-        load_modules("clawstate.config.separating")
-        from clawstate.config.separating import Refused  # noqa: PLC0415 - only for writers
+        load_modules("clawstate.config.openclaw_split")
+        from clawstate.config.openclaw_split import Refused  # noqa: PLC0415 - only for writers
 
         accepted = self._accepted()
         return None if accepted is None else Refused(accepted)
@@ -327,13 +333,11 @@ class Config:
         load: Callable[[], Loaded],
         sure: bool | None = None,
     ) -> Change | None:
-        from clawstate.config.audit import trail_in  # noqa: PLC0415 - only for writers
-
         self._present()
         if agent_id is not None:
             require_agent_id(agent_id)
         load_modules("clawstate.config.writing", "clawstate.config.schema.root")
-        from clawstate.config.writing import Writer  # noqa: PLC0415 - loads the schema
+        from clawstate.config.writing import Writer, trail_in  # noqa: PLC0415 - loads the schema
 
         writer = Writer(
             path=path,
@@ -358,8 +362,6 @@ class Config:
 
     def _load_whatever(self) -> Loaded:
         """Return the configuration, or an empty one over a text that cannot be read."""
-        from clawstate.config.mending import load_broken  # noqa: PLC0415 - rarely needed
-
         try:
             return self._load()
         except (CorruptError, ConfigError):
@@ -377,8 +379,6 @@ class Config:
         )
 
     def _load_own(self, agent_id: str, *, is_mending: bool = False) -> Loaded:
-        from clawstate.config.agent_file import load_agent_file  # noqa: PLC0415 - only for writers
-
         self._present()
         return load_agent_file(
             agent_id,

@@ -10,15 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from clawstate.errors import ConfigError, InvalidError
 from clawstate.quantities import duration_seconds, size_bytes
 
-if TYPE_CHECKING:
-    from clawstate.config.view import View
-
 T = TypeVar("T")
+
+
+class Values(Protocol):
+    """Whatever has values by key path, such as a `View`."""
+
+    def get(self, path: str, default: Any = None) -> Any:
+        """Return the value at *path*, or *default*."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Setting(Generic[T]):
     default: Any
     read: Callable[[Any], T]
 
-    def of(self, view: View) -> T:
+    def of(self, view: Values) -> T:
         """Return what *view* says, or the default; raises `ConfigError` that names the key."""
         value = view.get(self.path, self.default)
         try:

@@ -11,7 +11,25 @@ from clawstate.errors import UnavailableError
 from clawstate.files.json_text import require_utf8
 from clawstate.files.refusals import translated
 from clawstate.files.stamps import Stamp, read_stamped
-from clawstate.json5.parse import Node, parse_document, parse_json5
+from clawstate.json5.parse import Node, Place, parse_document, parse_json5
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One oddity, for people to read; it never holds a value of the file."""
+
+    path: Path
+    place: Place | None
+    text: str
+
+    def __str__(self) -> str:
+        return f"{pointed(self.path, self.place)}: {self.text}"
+
+
+def pointed(path: Path, place: Place | None) -> str:
+    """Return *path* and *place* as editors and terminals open them: `path:line:column`."""
+    return str(path) if place is None else f"{path}:{place.line}:{place.column}"
+
 
 _REREADS = 8  # of a file that is being replaced just now
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from clawstate.arguments import require_callable
 from clawstate.config.loading import Loaded
-from clawstate.config.unresolved import Waiting
+from clawstate.config.substitution import Waiting
 from clawstate.config.view import View
 from clawstate.config.watching import Listener, Listeners
 from clawstate.errors import ConfigError, CorruptError, CorruptWarning, StateError, warn

@@ -1,5 +1,5 @@
 """
-One change of a configuration on disk: patched text, judged as a whole, written durably.
+One change of a configuration on disk: patched text, checked as a whole, written durably.
 
 The text is what is changed, never a model of it: comments, order, `${VAR}` and `$include` survive
 (decision 6). Others may write at the same time, with our lock or without: a change is made to what
@@ -8,86 +8,39 @@ is there, and made again if that is another text by then.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 import os
 import stat
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from clawstate.clock import Clock
-from clawstate.config.audit import Written, append_audit
-from clawstate.config.backups import rotate_backups
-from clawstate.config.guards import odd_changes, require_sane
+from clawstate.clock import Clock, to_iso
 from clawstate.config.history import Change, History, program
 from clawstate.config.loading import Loaded
-from clawstate.config.sources import Source
+from clawstate.config.rewrite import Planned, Rewrite
+from clawstate.config.write_checks import odd_changes, require_sane
 from clawstate.errors import ConfigError, LockLostError, StateError, UnavailableError
-from clawstate.files.atomic import sweep_temporaries, write_atomic
+from clawstate.files.atomic import create_private_file, sweep_temporaries, write_atomic
+from clawstate.files.descriptors import Descriptor
 from clawstate.files.lock import FileLocks
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.refusals import translated
 from clawstate.files.regular import read_regular
 from clawstate.files.stamps import stamp_of
 from clawstate.openclaw.accepted import Accepted
+from clawstate.secret_rules import without_secrets
 from clawstate.secrets.redaction import literal_secrets
 
 _ATTEMPTS = 100
 _LIMIT = 16 << 20  # bytes: more than any file that was read
 _PUBLIC = 0o644
 _PRIVATE = 0o600
-
-
-@dataclass(frozen=True, slots=True)
-class Rewrite:
-    """
-    The whole new *text* of *file*, which may be a link; *source* is what it held, if it was there.
-
-    *value* is what the file then says with all that belongs to it, its `${VAR}` as written: it
-    tells whether the file has to be private.
-    """
-
-    file: Path
-    source: Source | None
-    text: str = field(repr=False)
-    value: Any = field(repr=False)
-
-    @property
-    def real(self) -> Path:
-        """The file itself, without links."""
-        return Path(os.path.realpath(self.file)) if self.source is None else self.source.file.real
-
-    @property
-    def before(self) -> bytes | None:
-        """What the file held."""
-        return None if self.source is None else self.source.text.encode()
-
-    @property
-    def after(self) -> bytes:
-        """What the file shall hold."""
-        return self.text.encode()
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """
-    What shall be written, in this order, and what the configuration then says.
-
-    Each file is replaced as a whole, and a kill may come between two of them: the order has to be
-    one that loses nothing then. *templates* is the whole new tree with its `${VAR}`; *paths* are
-    the key paths that move.
-    """
-
-    rewrites: tuple[Rewrite, ...]
-    templates: Any = field(repr=False)
-    paths: Sequence[str]
-    undoes: int | None = None
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """The files to be written, by the names that the configuration has for them."""
-        return tuple(rewrite.file for rewrite in self.rewrites)
 
 
 Plan = Callable[[Loaded], Planned | None]
@@ -245,3 +198,103 @@ def _mode(rewrite: Rewrite) -> int:
         hint = f"chmod u+w {rewrite.file}"
         raise ConfigError(str(rewrite.file), "is read-only", hint)
     return wanted & (found | stat.S_IRUSR | stat.S_IWUSR)
+
+
+GENERATIONS = 5
+
+
+def backup_paths(path: Path) -> tuple[Path, ...]:
+    """Return where the generations of *path* lie, the newest first."""
+    names = ["bak", *(f"bak.{number}" for number in range(1, GENERATIONS))]
+    return tuple(path.with_name(f"{path.name}.{name}") for name in names)
+
+
+def rotate_backups(path: Path, content: bytes) -> None:
+    """
+    Keep *content*, what *path* held so far, as its newest generation; the oldest one goes.
+
+    Private, whatever the mode of *path*: an old one may hold what was moved out of it since. Raises
+    `UnavailableError`; a kill in between loses no generation but the oldest. What is the newest
+    already is not kept twice, so that a write that is made again costs no generation.
+    """
+    generations = backup_paths(path)
+    with contextlib.suppress(StateError):
+        if read_regular(generations[0], limit=len(content) + 1) == content:
+            return
+    for newer, older in reversed(list(pairwise(generations))):
+        with translated(newer, "was not kept"), contextlib.suppress(FileNotFoundError):
+            newer.replace(older)
+    write_atomic(generations[0], content)
+
+
+_LONGEST = 1 << 20  # bytes of a trail that is still appended to
+_MASK = "[redacted]"
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What there is to say of one write of a configuration."""
+
+    path: Path
+    before: bytes | None
+    after: bytes
+    changed_paths: Sequence[str]
+    suspicious: Sequence[str] = ()
+    result: str = "rename"
+    error: str | None = None
+
+
+def trail_in(logs: Path, *, beside_openclaw: bool) -> Path:
+    """
+    Return the trail in the directory *logs*.
+
+    `config-audit.jsonl` is OpenClaw's own file: the one of the file era writes it too, and a later
+    one takes it away into its database. So beside an OpenClaw ours has another name.
+    """
+    return logs / ("clawstate-config-audit.jsonl" if beside_openclaw else "config-audit.jsonl")
+
+
+def append_audit(path: Path, written: Written, *, at: float, actor: str) -> None:
+    """
+    Append one line to the trail *path*; *at* in seconds since the epoch.
+
+    A trail that has grown beyond a megabyte becomes `.1`, in the place of the one before it.
+    Never raises: a full disk must not undo a change that is already in effect.
+    """
+    line = json.dumps(_document(written, at, actor), ensure_ascii=False) + "\n"
+    with contextlib.suppress(OSError, StateError):
+        if os.path.lexists(path) and path.lstat().st_size > _LONGEST:
+            path.replace(path.with_name(f"{path.name}.1"))
+        create_private_file(path)
+        descriptor = Descriptor()
+        descriptor.open(path, _APPEND)
+        with descriptor as number:
+            os.write(number, line.encode())
+
+
+def _document(written: Written, at: float, actor: str) -> dict[str, Any]:
+    before = written.before
+    return {
+        "ts": to_iso(at),
+        "source": "config-io",
+        "event": "config.write",
+        "configPath": str(written.path),
+        "pid": os.getpid(),
+        "ppid": os.getppid(),
+        "actor": actor,
+        "existsBefore": before is not None,
+        "previousHash": _hash(before or b""),
+        "nextHash": _hash(written.after),
+        "previousBytes": None if before is None else len(before),
+        "nextBytes": len(written.after),
+        "changedPathCount": len(written.changed_paths),
+        "changedPaths": [without_secrets(each, _MASK) for each in written.changed_paths],
+        "suspicious": list(written.suspicious),
+        "result": written.result,
+        **({} if written.error is None else {"errorCode": written.error}),
+    }
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

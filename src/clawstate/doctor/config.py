@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from clawstate.config.backups import backup_paths
 from clawstate.config.history import HISTORY
 from clawstate.config.trust import OTHERS_WRITE
+from clawstate.config.writing import backup_paths
 from clawstate.doctor.deciding import is_ours, open_parents, open_settings, parent_remedy
 from clawstate.doctor.modes import OTHERS, WideMode
 from clawstate.errors import StateError

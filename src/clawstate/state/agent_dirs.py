@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from clawstate.config.overrides import agent_entry
+from clawstate.config.agents import agent_entry
 from clawstate.errors import StateError
 from clawstate.files.paths import (
     expand_below,

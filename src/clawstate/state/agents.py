@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from clawstate.config.overrides import agent_entries
+from clawstate.config.agents import agent_entries
 from clawstate.errors import StateError
 from clawstate.files.paths import normalise_agent_id
 

@@ -11,8 +11,7 @@ from pydantic_core import core_schema
 from clawstate.config.schema.agents import Agents
 from clawstate.config.schema.auth import Auth
 from clawstate.config.schema.gateway import Gateway
-from clawstate.config.schema.memory import MemorySection
-from clawstate.config.schema.plugins import Plugins
+from clawstate.config.schema.memory import MemorySection, Plugins
 from clawstate.config.schema.service import Commands, Environment, Logging, Messages, Meta
 from clawstate.config.schema.session import Session
 from clawstate.config.schema.storage import Caches, Locks, Pairing, StateSection

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from clawstate.config.overrides import agent_entries
+from clawstate.config.agents import agent_entries
 from clawstate.errors import CorruptError, InvalidError
 from clawstate.files.paths import expand_path, normalise_agent_id
 from clawstate.importers.openclaw import fates

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from clawstate.config.overrides import agent_entries
+from clawstate.config.agents import agent_entries
 from clawstate.errors import NotFoundError, StateError
 from clawstate.json5.key_path import KeyPath, get_at
 from clawstate.json5.parse import parse_json5

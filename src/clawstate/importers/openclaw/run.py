@@ -9,7 +9,7 @@ from dataclasses import replace as replace_in
 from pathlib import Path
 from typing import Any
 
-from clawstate.config.overrides import agent_entries
+from clawstate.config.agents import agent_entries
 from clawstate.errors import ElsewhereWarning, InvalidError, StateError, silent
 from clawstate.files.paths import normalise_agent_id
 from clawstate.importers.openclaw.channels import take_channels

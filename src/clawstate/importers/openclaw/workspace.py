@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from clawstate.config.overrides import agent_entries
+from clawstate.config.agents import agent_entries
 from clawstate.errors import StateError
 from clawstate.files.paths import effective_home, expand_path, normalise_agent_id
 from clawstate.importers.openclaw.job import Job

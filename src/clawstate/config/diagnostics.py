@@ -9,10 +9,9 @@ from typing import Any
 
 from clawstate.config.includes import Layer
 from clawstate.config.issues import Issue, Spot, check, check_agent
+from clawstate.config.layers import Stacked
 from clawstate.config.loading import Loaded
-from clawstate.config.notices import Notice
-from clawstate.config.sources import Source
-from clawstate.config.stacking import Stacked
+from clawstate.config.sources import Notice, Source
 from clawstate.config.substitution import Missing
 from clawstate.config.unsupported import Unsupported, unsupported
 from clawstate.errors import ConfigError, CorruptError, StateError

@@ -14,11 +14,11 @@ from typing import Any
 
 from clawstate.arguments import require_whole
 from clawstate.config.dotted_names import reading_for_edit
-from clawstate.config.drafting import Draft, Made, require_part
+from clawstate.config.draft import Draft, Made, require_part
 from clawstate.config.loading import Loaded
 from clawstate.config.merging import override
-from clawstate.config.separating import Refused, moved_apart, shares_of
-from clawstate.config.writing import Planned
+from clawstate.config.openclaw_split import Refused, moved_apart, shares_of
+from clawstate.config.rewrite import Planned
 from clawstate.errors import ConfigError, InvalidError, NotFoundError, StateError
 from clawstate.json5.key_path import KeyPath, format_key_path, get_at, set_at, unset_at
 from clawstate.json5.path_grammar import WrittenPath

@@ -11,11 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from clawstate.config.includes import Layer, include_all
+from clawstate.config.includes import INCLUDE, Layer, include_all
 from clawstate.config.provenance import Origin, Trace
+from clawstate.config.rewrite import Rewrite
 from clawstate.config.sources import Source, met
-from clawstate.config.survey import INCLUDE
-from clawstate.config.writing import Rewrite
 from clawstate.errors import ConfigError, InvalidError, NotFoundError
 from clawstate.json5.edits import comments_in
 from clawstate.json5.key_path import KeyPath, format_key_path, get_at, set_at, unset_at

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from clawstate.config.includes import MAX_LEVELS
 from clawstate.config.issues import Issue, check, check_agent
+from clawstate.config.layers import MAX_CONFIG_BYTES
 from clawstate.config.loading import Loaded
-from clawstate.config.reading import MAX_CONFIG_BYTES
 from clawstate.config.substitution import Substituted, substitute
 from clawstate.config.unsupported import Unsupported, unsupported
 from clawstate.errors import ConfigError, NotFoundError
 from clawstate.json5.key_path import format_key_path, get_at
 
 if TYPE_CHECKING:
-    from clawstate.config.writing import Planned
+    from clawstate.config.rewrite import Planned
     from clawstate.openclaw.accepted import Accepted
 
 _SHRINKS_FROM = 512  # bytes: smaller ones may halve

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from clawstate.config.drafting import Draft
+from clawstate.config.draft import Draft
 from clawstate.config.loading import Loaded
 from clawstate.config.merging import override
 from clawstate.config.own_settings import is_own
