@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from clawstate.importers.sync import Report as FileImport
     from clawstate.memory.records import Hit, MemoryRecord
     from clawstate.openclaw.owner import Era, Owner
+    from clawstate.paging import Page
     from clawstate.records.adoption import Adopted
     from clawstate.state.encryption import Census, Outcome
     from clawstate.state.openclaw_view import OpenClawCredential, OpenClawSession
@@ -72,6 +73,7 @@ __all__ = [
     "OpenClawSession",
     "Outcome",
     "Owner",
+    "Page",
     "PairingRequest",
     "Profile",
     "Pruned",
@@ -116,6 +118,7 @@ _HOMES = {
     "OpenClawSession": "clawstate.state.openclaw_view",
     "Outcome": "clawstate.state.encryption",
     "Owner": "clawstate.openclaw.owner",
+    "Page": "clawstate.paging",
     "PairingRequest": "clawstate.stores.pairing.request",
     "Profile": "clawstate.stores.auth.credentials",
     "Pruned": "clawstate.stores.sessions.selection",

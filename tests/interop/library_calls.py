@@ -32,14 +32,14 @@ READING = {
     " on_change overlay_path owner path redacted require resolve secret text view watch",
     "dedupe": "clear_memory in_files namespaces seen statistics survey warm_up",
     "device_auth": "device_id foreign get tokens",
-    "devices": "get malformed paired verify was_used",
+    "devices": "get malformed page paired verify was_used",
     "directories": "clear get invalidate pop put statistics",  # in memory alone
     "encryption": "census choice is_on problem source unlock",
     "identity": "device_id known mismatch public_key verify",
     "memory": "close findings get get_many needs_optimizing now records require search stats",
     "openclaw": "credentials problems sessions",
-    "pairing": "expires_at pending stale",
-    "sessions": "archived check collect ended entries get named require",
+    "pairing": "expires_at page pending stale",
+    "sessions": "archive_page archived check collect ended entries get named page require",
     "transcripts": "check close count export get held messages search sessions stats",
 }
 """The methods that only read."""

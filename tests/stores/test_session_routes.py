@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import inspect
 import json
 
 import pytest
 
 import clawstate
 from clawstate.errors import InvalidError
-from clawstate.state.session_routes import RoutedSessions
-from clawstate.stores.sessions import Sessions
 
 ID = "11111111-1111-4111-8111-111111111111"
 DAY = 86_400.0
@@ -124,8 +121,32 @@ def test_no_step_changes_several_files_at_once(sessions) -> None:
         sessions.update_store(lambda entries: entries.clear())
 
 
-def test_no_verb_is_forgotten() -> None:
-    """Every verb of `Sessions` is routed."""
-    verbs = {name for name, _ in inspect.getmembers(Sessions, inspect.isfunction)}
+def test_a_page_is_of_all_agents(sessions, clock) -> None:
+    """Pages give the sessions of all agents by their time, each once."""
+    keys = [f"agent:{agent}:{number}" for number in range(4) for agent in ("ada", "new", "ops")]
+    for key in keys:
+        sessions.resolve(key)
+        clock.advance(1)
 
-    assert {each for each in verbs if not each.startswith("_")} <= vars(RoutedSessions).keys()
+    seen, after = [], None
+    while True:
+        page = sessions.page(5, after)
+        seen += [each.session_key for each in page]
+        if (after := page.after) is None:
+            break
+
+    assert seen == [each.session_key for each in sessions.entries()] == keys[::-1]
+
+
+def test_a_page_of_the_archive_is_of_all_agents(sessions, clock) -> None:
+    """Pages give what can be restored of all agents, the newest first."""
+    for key in ("agent:ada:1", "agent:ops:1", "agent:ada:2"):
+        sessions.resolve(key)
+        sessions.delete(key)
+        clock.advance(1)
+
+    first = sessions.archive_page(2)
+    rest = sessions.archive_page(2, first.after)
+
+    assert (*first, *rest) == sessions.archived()
+    assert (len(first), len(rest), rest.after) == (2, 1, None)

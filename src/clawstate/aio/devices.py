@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from clawstate.access.scopes import OPERATOR
 from clawstate.aio.part import Part
+from clawstate.paging import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from clawstate.paging import Page
     from clawstate.records.adoption import Adopted
     from clawstate.records.contract import Json
     from clawstate.stores.devices.device import Device, IssuedToken
@@ -26,6 +28,12 @@ class AsyncDevices(_Part):
     async def paired(self, *, revoked: bool = False) -> tuple[Device, ...]:
         """Return the devices that are let in, the oldest first; with *revoked* those as well."""
         return await self._run(self._part().paired, revoked=revoked)
+
+    async def page(
+        self, limit: int = PAGE, after: str | None = None, *, revoked: bool = False
+    ) -> Page[Device]:
+        """Return a page of what `paired` gives: the *limit* newest, or those behind *after*."""
+        return await self._run(self._part().page, limit, after, revoked=revoked)
 
     async def get(self, device_id: str) -> Device | None:
         """Return the device *device_id*, also a revoked one."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clawstate.aio.part import Part
+from clawstate.paging import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from clawstate.paging import Page
     from clawstate.stores.pairing.contract import Issued
     from clawstate.stores.pairing.request import PairingRequest
     from clawstate.stores.pairing.store import Pairing
@@ -45,6 +47,10 @@ class AsyncPairing(_Part):
     async def pending(self) -> tuple[PairingRequest, ...]:
         """Return the requests that wait, the oldest first."""
         return await self._run(self._part().pending)
+
+    async def page(self, limit: int = PAGE, after: str | None = None) -> Page[PairingRequest]:
+        """Return a page of what `pending` gives: the *limit* newest, or those behind *after*."""
+        return await self._run(self._part().page, limit, after)
 
     async def expires_at(self, request: PairingRequest) -> float:
         """Return when *request* ends, in seconds since the epoch."""

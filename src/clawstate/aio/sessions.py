@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from clawstate.aio.part import Part
+from clawstate.paging import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from typing import Any
 
     from clawstate.health import Finding
+    from clawstate.paging import Page
     from clawstate.records.adoption import Adopted
     from clawstate.stores.sessions.archive import Archived
     from clawstate.stores.sessions.changes import StoreChange
@@ -45,6 +47,12 @@ class AsyncSessions(_Part):
         """Return the sessions, the one updated last first, as the index has them."""
         return await self._run(self._part().entries, active_within)
 
+    async def page(
+        self, limit: int = PAGE, after: str | None = None, *, active_within: float | None = None
+    ) -> Page[SessionEntry]:
+        """Return a page of what `entries` gives; see `Sessions.page`."""
+        return await self._run(self._part().page, limit, after, active_within=active_within)
+
     async def update(self, key: str, change: EntryChange | Mapping[str, Any]) -> SessionEntry:
         """Change the entry of *key* and return it; raises `NotFoundError` when there is none."""
         return await self._run(self._part().update, key, change)
@@ -78,6 +86,10 @@ class AsyncSessions(_Part):
     async def archived(self) -> tuple[Archived, ...]:
         """Return what can be restored, the newest first."""
         return await self._run(self._part().archived)
+
+    async def archive_page(self, limit: int = PAGE, after: str | None = None) -> Page[Archived]:
+        """Return a page of what `archived` gives, as `page` does of the sessions."""
+        return await self._run(self._part().archive_page, limit, after)
 
     async def prune(
         self,

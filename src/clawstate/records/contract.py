@@ -14,6 +14,8 @@ from enum import Enum
 from pathlib import PurePosixPath
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
+from clawstate.paging import Position
+
 A = TypeVar("A")
 
 Json: TypeAlias = Any
@@ -21,9 +23,6 @@ Json: TypeAlias = Any
 
 Revision: TypeAlias = str
 """Names one value of one record; opaque. Another value under the key has another revision."""
-
-Position: TypeAlias = tuple[float, str]
-"""The place of a record among the latest: minus its number (infinite without one), its key."""
 
 
 class Mark(Enum):

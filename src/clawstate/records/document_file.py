@@ -38,7 +38,8 @@ from clawstate.files.place import disk_of, require_disk
 from clawstate.files.refusals import translated
 from clawstate.files.stamps import Stamp, read_stamped, stamp_of
 from clawstate.json5.parse import parse_json5
-from clawstate.records.contract import Json, Position, Revision, Shape, Versioned
+from clawstate.paging import Position
+from clawstate.records.contract import Json, Revision, Shape, Versioned
 from clawstate.records.last_good import copied_at, keep_copy, read_copy
 from clawstate.records.rules import is_key, position_of
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 from clawstate.errors import ClosedError
 from clawstate.files.json_text import parse_json
 from clawstate.interrupts import Mutex
+from clawstate.paging import Position
 from clawstate.records.contract import (
     ANY,
     DELETE,
@@ -20,7 +21,6 @@ from clawstate.records.contract import (
     Changes,
     Json,
     Mark,
-    Position,
     Revision,
     Shape,
     Versioned,

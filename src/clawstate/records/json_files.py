@@ -25,6 +25,7 @@ from clawstate.errors import (
 from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
 from clawstate.interrupts import Mutex
+from clawstate.paging import Position
 from clawstate.records import replacing
 from clawstate.records.contract import (
     ABSENT,
@@ -35,7 +36,6 @@ from clawstate.records.contract import (
     Changes,
     Json,
     Mark,
-    Position,
     Revision,
     Shape,
     Versioned,

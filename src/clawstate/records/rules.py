@@ -13,13 +13,13 @@ from typing import Final
 from clawstate.errors import ConflictError, CorruptError, InvalidError
 from clawstate.files.json_text import dump_compact, parse_json
 from clawstate.interrupts import Use
+from clawstate.paging import Position
 from clawstate.records.contract import (
     ABSENT,
     ANY,
     DELETE,
     Json,
     Mark,
-    Position,
     Revision,
     Shape,
 )
@@ -77,7 +77,11 @@ def require_limit(limit: int | None) -> None:
 
 
 def position_of(shape: Shape, key: str, value: Json) -> Position:
-    """Return where the record of *key* stands among the latest of its collection."""
+    """
+    Return where the record of *key* stands among the latest of its collection.
+
+    The rank is minus its number, infinite without one.
+    """
     number = value.get(shape.order) if shape.order and isinstance(value, dict) else None
     if isinstance(number, bool) or not isinstance(number, int | float):
         return math.inf, key

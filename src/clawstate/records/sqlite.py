@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
 from clawstate.errors import InvalidError
+from clawstate.paging import Position
 from clawstate.records import sqlite_history
 from clawstate.records.contract import (
     ANY,
@@ -17,7 +18,6 @@ from clawstate.records.contract import (
     Changes,
     Json,
     Mark,
-    Position,
     Revision,
     Shape,
     Versioned,

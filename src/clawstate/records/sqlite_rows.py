@@ -12,7 +12,8 @@ import apsw
 
 from clawstate.errors import CorruptError
 from clawstate.files.json_text import dump_compact, parse_json
-from clawstate.records.contract import Json, Position, Shape, Versioned
+from clawstate.paging import Position
+from clawstate.records.contract import Json, Shape, Versioned
 from clawstate.records.rules import key_range
 
 _MINE = "tenant = ? AND kind = ?"

@@ -28,8 +28,9 @@ from clawstate.records.json_files import JsonFilesBackend
 from clawstate.state.agents import agents_of, default_agent
 from clawstate.state.context import FILE, SQLITE, Context, split_root
 from clawstate.state.session_messages import removing_messages
-from clawstate.state.session_routes import RoutedSessions
-from clawstate.stores.sessions.opening import sessions_on
+from clawstate.stores.sessions.indexed import IndexedSessions
+from clawstate.stores.sessions.opening import index_on, sessions_on
+from clawstate.stores.sessions.routes import AgentRoutes, OneIndex
 from clawstate.stores.sessions.selection import Maintenance
 from clawstate.stores.sessions.service import Sessions
 from clawstate.stores.sessions.upkeep import Gone
@@ -61,13 +62,16 @@ def open_sessions(context: Context, agent_id: str | None = None) -> Sessions:
         return sessions_on(backend, paths.root, usual, settings=settings, clock=clock, gone=gone)
     is_usual = _chosen(config, usual=str(paths.sessions_index)) is None
     if choice == FILE:
-        return _on_files(
-            context, paths.sessions_index, settings=settings, gone=gone, chosen=is_usual
-        )
-    path = _index_path(choice, paths.root)
-    if _AGENT not in choice:
-        return _on_files(context, path, settings=settings, gone=gone)
-    return _routed(context, str(path), settings=settings, agent_id=agent_id, chosen=is_usual)
+        path, is_chosen = paths.sessions_index, is_usual
+    else:
+        path, is_chosen = _index_path(choice, paths.root), False
+        if _AGENT in choice:
+            routes = _routes(context, str(path), settings=settings, chosen=is_usual)
+            if agent_id is None:
+                return Sessions(routes)
+            return Sessions(OneIndex(routes.index(require_agent_id(agent_id))))
+    index = _on_files(context, path, settings=settings, gone=gone, chosen=is_chosen)
+    return Sessions(OneIndex(index))
 
 
 def open_index(path: Path, *, clock: Clock = system_clock) -> Sessions:
@@ -140,18 +144,13 @@ def _index_path(choice: str, root: Path) -> Path:
     return expand_below(choice, root)
 
 
-def _routed(
-    context: Context,
-    template: str,
-    *,
-    settings: Callable[[], Maintenance],
-    agent_id: str | None,
-    chosen: bool,
-) -> Sessions:
+def _routes(
+    context: Context, template: str, *, settings: Callable[[], Maintenance], chosen: bool
+) -> AgentRoutes:
     def named(session_ids: frozenset[str]) -> frozenset[str]:
-        return session_ids & sessions.named()  # two agents may name one session
+        return session_ids & Sessions(routes).named()  # two agents may name one session
 
-    def opened(agent: str) -> Sessions:
+    def opened(agent: str) -> IndexedSessions:
         gone = removing_messages(context, named=named)
         path = Path(template.replace(_AGENT, agent))
         return _on_files(context, path, settings=settings, gone=gone, chosen=chosen)
@@ -159,8 +158,8 @@ def _routed(
     def agents() -> set[str]:
         return {*_agents_in(template), *agents_of(context)}
 
-    sessions = RoutedSessions(opened, agents=agents, default=lambda: default_agent(context))
-    return sessions if agent_id is None else opened(require_agent_id(agent_id))
+    routes = AgentRoutes(opened, agents=agents, default=lambda: default_agent(context))
+    return routes
 
 
 def _agents_in(template: str) -> Iterator[str]:
@@ -182,12 +181,12 @@ def _on_files(
     *,
     settings: Callable[[], Maintenance],
     gone: Gone,
-    chosen: bool = False,
-) -> Sessions:
+    chosen: bool,
+) -> IndexedSessions:
     root, place = split_root(path, context.paths.root)
     lock = context.lock
     backend = context.backends.files(root, lock=lock, chosen=chosen)
-    return sessions_on(
+    return index_on(
         backend,
         root,
         place,

@@ -10,7 +10,8 @@ from typing import Any, Final
 import pytest
 
 from clawstate.errors import InvalidError
-from clawstate.records.contract import Backend, Capability, Collection, Json, Position
+from clawstate.paging import Position
+from clawstate.records.contract import Backend, Capability, Collection, Json
 from clawstate.records.rules import position_of
 from clawstate.testing.collection_hooks import NOTES, RANKED, CollectionHooks
 from clawstate.testing.hooks import needs

@@ -14,7 +14,10 @@ from clawstate.records.contract import Json, Shape
 from clawstate.records.layouts import MapLayout
 
 DEVICES: Final = Shape(
-    "devices", PurePosixPath("state/devices.json"), MapLayout("devices", version=1)
+    "devices",
+    PurePosixPath("state/devices.json"),
+    MapLayout("devices", version=1),
+    order="createdAtMs",
 )
 """`{version: 1, devices: {<deviceId>: {...}}}`; tokens are kept as their SHA-256 only."""
 

@@ -13,7 +13,10 @@ from clawstate.records.contract import Json, Shape
 from clawstate.records.layouts import ListLayout
 
 REQUESTS: Final = Shape(
-    "pairing", PurePosixPath("state/pairing.json"), ListLayout("requests", "code", version=1)
+    "pairing",
+    PurePosixPath("state/pairing.json"),
+    ListLayout("requests", "code", version=1),
+    order="createdAt",
 )
 """`{version: 1, requests: [{code, userId, deviceId, createdAt, accountId?}]}` (section 4)."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from itertools import groupby
+from operator import itemgetter
 
 from clawstate.access.names import (
     require_id,
@@ -14,7 +16,9 @@ from clawstate.access.scopes import require_scopes
 from clawstate.arguments import require_kind
 from clawstate.clock import Clock, from_ms, system_clock, to_ms
 from clawstate.errors import ConflictError, InvalidError, LimitError, NotFoundError, StateError
+from clawstate.paging import PAGE, Page, Position, page_of, require_page
 from clawstate.records.contract import Collection, Json
+from clawstate.records.listing import latest
 from clawstate.stores.pairing.attempts import Attempts
 from clawstate.stores.pairing.codes import (
     candidates,
@@ -114,6 +118,35 @@ class Pairing:
         live = self._live(records, frozenset()).values()
         unused = (each for each in live if not self._is_used(each))
         return tuple(sorted(unused, key=lambda each: (each.created_at, each.code)))
+
+    def page(self, limit: int = PAGE, after: str | None = None) -> Page[PairingRequest]:
+        """
+        Return a page of what `pending` gives: the *limit* newest, or those behind *after*.
+
+        Raises `InvalidError` for a *limit* below 1 and an *after* that no page gave.
+        """
+        return page_of(self._latest(require_page(limit, after), first=limit + 1), limit)
+
+    def _latest(
+        self, after: Position | None, *, first: int
+    ) -> Iterator[tuple[Position, PairingRequest]]:
+        now, ttl = self._clock(), self._settings().ttl
+        # A cursor gets into logs and URLs, where no code may be: it holds the mark of the code,
+        # and all requests of its moment are looked at again.
+        start = None if after is None else (after[0], "")
+        found = latest(self._requests(), start, first=first)
+        for moment, group in groupby(found, key=lambda each: each[0][0]):
+            if -moment < to_ms(now - ttl):
+                return
+            placed = sorted(
+                (((moment, mark_of(each.key)), each.value) for _, each in group), key=itemgetter(0)
+            )
+            for position, value in placed:
+                request = request_of(value) if after is None or position > after else None
+                if request is None or not is_live(request, now=now, ttl=ttl):
+                    continue
+                if not self._is_used(request):
+                    yield position, request
 
     def _limit(self) -> int:
         limit = self._settings().limit

@@ -10,7 +10,9 @@ from typing import Any, Literal, get_args
 from clawstate.clock import Clock, from_ms, to_ms
 from clawstate.errors import InvalidError, NotFoundError
 from clawstate.files.json_text import dump_compact
+from clawstate.paging import Position
 from clawstate.records.contract import Collection
+from clawstate.records.listing import latest
 from clawstate.stores.sessions.entry import Document, is_session_id, moment_ms, updated_ms
 
 Reason = Literal["deleted", "reset", "pruned", "replaced"]
@@ -85,6 +87,12 @@ class Archive:
         for each in self._collection.scan():
             if (record := _decoded(each.key, each.value)) is not None:
                 yield record
+
+    def latest(self, after: Position | None, *, first: int) -> Iterator[tuple[Position, Archived]]:
+        """Give what is archived behind *after*, the newest first."""
+        for position, each in latest(self._collection, after, first=first):
+            if (record := _decoded(each.key, each.value)) is not None:
+                yield position, record
 
     def find(self, name: str) -> Archived | None:
         """Return the record called *name*, or else the newest of the session key *name*."""

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from clawstate.interrupts import Mutex
+from clawstate.paging import Position
 from clawstate.records.contract import DELETE, Collection, Mark, Revision
+from clawstate.records.listing import latest
 from clawstate.stores.sessions.entry import Document, is_session_id, updated_ms
 from clawstate.stores.sessions.forms import Form
 
@@ -58,6 +60,26 @@ class Index:
             if known is None or updated_ms(known.document) < updated_ms(each.value):
                 newest[key] = self._found(key, each.value, each.revision)
         yield from newest.values()
+
+    def latest(self, after: Position | None, *, first: int) -> Iterator[tuple[Position, Found]]:
+        """Give the entries behind *after*, the one updated last first, as `scan` does."""
+        for position, each in latest(self.collection, after, first=first):
+            if self._spellings is None:
+                yield position, Found(each.key, each.value, each.revision)
+            elif (found := self._newest_spelling(each.key)) is not None:
+                yield position, found
+
+    def _newest_spelling(self, name: str) -> Found | None:
+        """Return the entry called *name*, unless another spelling of its key was updated later."""
+        found = {each: self.collection.get(each) for each in self._names(name)}
+        known = [each for each in found.values() if each is not None]
+        key = self.form.key(name)
+        newest = max(
+            known, key=lambda each: (updated_ms(each.value), each.key == key), default=None
+        )
+        if newest is None or newest.key != name:
+            return None
+        return self._found(key, newest.value, newest.revision)
 
     def count(self) -> int:
         """Return how many entries there are, each spelling counted."""

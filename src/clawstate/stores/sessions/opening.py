@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from clawstate.clock import Clock, system_clock
 from clawstate.files.lock_options import PATIENT, LockOptions
@@ -12,8 +13,10 @@ from clawstate.records.layouts import MapLayout
 from clawstate.stores.sessions.archive import Archive
 from clawstate.stores.sessions.forms import PROFILES, OpenClawForm, SpecifiedForm, form_of
 from clawstate.stores.sessions.index import Index
+from clawstate.stores.sessions.indexed import IndexedSessions
 from clawstate.stores.sessions.mirror import Mirror, NoMirror, ProfileMirror
 from clawstate.stores.sessions.profile_files import ProfileFiles
+from clawstate.stores.sessions.routes import OneIndex
 from clawstate.stores.sessions.selection import Maintenance
 from clawstate.stores.sessions.service import Sessions
 from clawstate.stores.sessions.transcript_files import TranscriptMirror
@@ -24,22 +27,33 @@ def sessions_on(
     backend: Backend,
     root: Path,
     path: PurePosixPath,
+    **options: Any,
+) -> Sessions:
+    """Return the sessions whose only index is that of `index_on`, which see."""
+    return Sessions(OneIndex(index_on(backend, root, path, **options)))
+
+
+def index_on(
+    backend: Backend,
+    root: Path,
+    path: PurePosixPath,
     *,
     settings: Callable[[], Maintenance] = Maintenance,
     clock: Clock = system_clock,
     lock: LockOptions = PATIENT,
     gone: Gone = lambda _ids: None,
-) -> Sessions:
+) -> IndexedSessions:
     """
-    Return the sessions whose index is *path* below *root*, on *backend*.
+    Return the sessions in the index that is *path* below *root*, on *backend*.
 
     On an engine of files each session has its profile beside the index, or its transcript where
-    OpenClaw keeps the index itself. *lock* is for the profiles, *gone* as in `Sessions`.
+    OpenClaw keeps the index itself. *lock* is for the profiles, *gone* as in `IndexedSessions`.
     """
     has_files = Capability.FILES in backend.capabilities
     form = form_of(root / path) if has_files else SpecifiedForm()
-    shape = Shape("sessions", path, MapLayout(), newline=False)
-    kept = Shape("session-archive", path.parent / "archive" / path.name, MapLayout())
+    shape = Shape("sessions", path, MapLayout(), newline=False, order="updatedAt")
+    aside = path.parent / "archive" / path.name
+    kept = Shape("session-archive", aside, MapLayout(), order="archivedAt")
     index = Index(backend.collection(shape), form)
     archive = Archive(backend.collection(kept), clock=clock)
     mirror: Mirror = NoMirror()
@@ -48,4 +62,4 @@ def sessions_on(
         mirror = ProfileMirror(files, index, archive)
     elif isinstance(form, OpenClawForm):
         mirror = TranscriptMirror(form.folder, index, clock=clock)
-    return Sessions(index, archive, mirror, settings=settings, clock=clock, gone=gone)
+    return IndexedSessions(index, archive, mirror, settings=settings, clock=clock, gone=gone)

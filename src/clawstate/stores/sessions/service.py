@@ -2,72 +2,41 @@
 
 from __future__ import annotations
 
-import uuid
+import heapq
 from collections.abc import Callable, Collection, Mapping
+from operator import itemgetter
 from typing import Any, TypeVar
 
-from clawstate.arguments import require_callable, require_seconds, require_text
-from clawstate.clock import Clock, system_clock
-from clawstate.errors import CorruptError, CorruptWarning, NotFoundError, warn
+from clawstate.arguments import require_callable
+from clawstate.errors import InvalidError, NotFoundError
 from clawstate.health import Finding
+from clawstate.paging import PAGE, Page, page_of, require_page
 from clawstate.records.adoption import Adopted
-from clawstate.records.contract import DELETE, Mark
-from clawstate.stores.sessions.adoption import adopting
-from clawstate.stores.sessions.archive import Archive, Archived
-from clawstate.stores.sessions.changes import Changes, StoreChange
-from clawstate.stores.sessions.entry import (
-    Document,
-    SessionEntry,
-    has_id,
-    require_stored_id,
-)
-from clawstate.stores.sessions.health import Health
-from clawstate.stores.sessions.index import Found, Index
-from clawstate.stores.sessions.merging import EntryChange, as_change
-from clawstate.stores.sessions.mirror import NOTHING, Mirror
-from clawstate.stores.sessions.reading import has_wrong_file, read_entry
-from clawstate.stores.sessions.removal import Removal
-from clawstate.stores.sessions.selection import Limits, Maintenance, Pruned
-from clawstate.stores.sessions.upkeep import Gone, limits_of, upkeep_of
+from clawstate.stores.sessions.archive import Archived
+from clawstate.stores.sessions.changes import StoreChange
+from clawstate.stores.sessions.entry import Document, SessionEntry
+from clawstate.stores.sessions.indexed import LIST
+from clawstate.stores.sessions.merging import EntryChange
+from clawstate.stores.sessions.routes import Routes
+from clawstate.stores.sessions.selection import Pruned
 
 A = TypeVar("A")
-
-_LIST = "'clawstate sessions list' shows which there are"
 
 
 class Sessions:
     """
     The sessions by their routing keys (specification section 3, decisions 7 and 8).
 
-    The index is the truth: a call that returned is on disk there. Safe for threads and processes;
-    each look sees what others changed. A key is any text of 1 to 1,024 characters. *gone* is told
-    which sessions can no longer be restored, so that their messages can go.
+    An index is the truth: a call that returned is on disk there. Safe for threads and processes;
+    each look sees what others changed. A key is any text of 1 to 1,024 characters. *routes* tell
+    in which index it is: there is one, or one for each agent. Limits of a pruning hold for each.
     """
 
-    def __init__(
-        self,
-        index: Index,
-        archive: Archive,
-        mirror: Mirror,
-        *,
-        settings: Callable[[], Maintenance] = Maintenance,
-        clock: Clock = system_clock,
-        gone: Gone = lambda _ids: None,
-    ) -> None:
-        self._index = index
-        self._archive = archive
-        self._mirror = mirror
-        self._clock = clock
-        self._settings = settings
-        self._changes = Changes(index.form, clock)
-        self._removal = Removal(index, archive, mirror)
-        self._upkeep = upkeep_of(
-            index, archive, mirror, self._removal, settings=settings, clock=clock, gone=gone
-        )
-        self._health = Health(index, archive, mirror, clock=clock)
+    def __init__(self, routes: Routes) -> None:
+        self._routes = routes
 
     def __repr__(self) -> str:
-        return f"Sessions({str(self._index.collection.shape.path)!r})"
+        return f"Sessions({self._routes!r})"
 
     def resolve(self, key: str) -> SessionEntry:
         """
@@ -76,19 +45,7 @@ class Sessions:
         Nothing is written for one that is there, unless its file has to be put right. Raises
         `CorruptError` for an entry that cannot be used, and what a change of records raises.
         """
-        found = self._index.find(key)
-        if found is not None and has_id(found.document) and not has_wrong_file(self._index, found):
-            return self._completed(found)
-        lost = None
-        if found is None:
-            self._recover()
-            lost = self._mirror.orphan(key)
-        name, session_id = self._index.form.key(key), str(uuid.uuid4())
-        change = self._changes.creating(name, session_id, lost=lost)
-        entry = self._changed(name, self._index.update(key, change))
-        if entry.session_id == session_id:
-            self._upkeep.after_creation(name)
-        return entry
+        return self._routes.writable(key).resolve(key)
 
     def get(self, key: str) -> SessionEntry | None:
         """
@@ -97,36 +54,40 @@ class Sessions:
         Members that stand in its profile only are among its fields. Raises `CorruptError` for an
         entry that cannot be used.
         """
-        found = self._index.find(key)
-        if found is not None:
-            return self._completed(found) if has_id(found.document) else None
-        lost = self._mirror.orphan(key)
-        return None if lost is None else read_entry(self._index, Found(key, lost, ""))
+        return self._routes.of(key).get(key)
 
     def require(self, key: str) -> SessionEntry:
         """Return the session of *key*; raises `NotFoundError`."""
-        return _required(key, self.get(key))
+        if (found := self.get(key)) is None:
+            raise NotFoundError("session", key, LIST)
+        return found
 
     def entries(self, active_within: float | None = None) -> tuple[SessionEntry, ...]:
         """
-        Return the sessions, the one updated last first, as the index has them.
+        Return the sessions, the one updated last first, as the indexes have them.
 
         With *active_within* only those updated in as many last seconds. Members of profiles are
-        left out; entries that cannot be used are passed over with a `CorruptWarning`.
+        left out; entries that cannot be used are passed over with a `CorruptWarning`. All are read:
+        see `page` for the newest of many.
         """
-        since = None
-        if active_within is not None:
-            since = self._clock() - require_seconds("active_within", active_within)
-        found: list[SessionEntry] = []
-        for each in self._scanned():
-            try:
-                entry = read_entry(self._index, each)
-            except CorruptError as error:
-                warn(CorruptWarning(f"{error}; it is passed over"), stacklevel=2)
-                continue
-            if since is None or entry.updated_at >= since:
-                found.append(entry)
+        found = [entry for each in self._routes.every() for entry in each.entries(active_within)]
         return tuple(sorted(found, key=lambda each: (-each.updated_at, each.session_key)))
+
+    def page(
+        self, limit: int = PAGE, after: str | None = None, *, active_within: float | None = None
+    ) -> Page[SessionEntry]:
+        """
+        Return a page of what `entries` gives: the *limit* updated last, or those behind *after*.
+
+        It costs the same however many sessions there are, on engines with an index. Raises
+        `InvalidError` for a *limit* below 1 and an *after* that no page gave.
+        """
+        position = require_page(limit, after)
+        every = [
+            each.latest(position, active_within=active_within, first=limit + 1)
+            for each in self._routes.every()
+        ]
+        return page_of(heapq.merge(*every, key=itemgetter(0)), limit)
 
     def update(self, key: str, change: EntryChange | Mapping[str, Any]) -> SessionEntry:
         """
@@ -138,13 +99,7 @@ class Sessions:
         alone takes its `modelProvider` along. Raises `InvalidError` for what cannot be kept, such
         as an entry of more than a mebibyte.
         """
-        name = self._index.form.key(key)
-        apply = self._changes.updating(name, as_change(change))
-        self._reclaim(key)
-        document = self._removal.update(key, apply, reason="replaced")
-        if document is None or not has_id(document):
-            raise NotFoundError("session", key, "make it with sessions.resolve(key)")
-        return self._changed(name, document)
+        return self._routes.writable(key).update(key, change)
 
     def change_all(self, change: StoreChange[A]) -> A:
         """
@@ -152,17 +107,17 @@ class Sessions:
 
         It is given the entries as in their documents, by key, and returns all that shall be and an
         answer; it is pure, and called again when others were faster. Entries that it removes go to
-        the archive first; those it alters follow the rules of `update`. Source: specification
-        section 3, `updateSessionStore()`.
+        the archive first; those it alters follow the rules of `update`. Raises `InvalidError` where
+        several agents have sessions in files of their own: no single step changes several files.
+        Source: specification section 3, `updateSessionStore()`.
         """
-        touched: set[str] = set()
-        self._recover()
-        answer = self._removal.change_all(
-            self._changes.replacing(change, touched), reason="deleted"
-        )
-        if touched:
-            self._mirror.reflect(touched)
-        return answer
+        every = list(self._routes.every())
+        found = every if len(every) == 1 else [each for each in every if each.entries()]
+        if len(found) > 1:
+            problem = "keeps the sessions of each agent in a file of its own"
+            hint = "change one session at a time, or those of one agent"
+            raise InvalidError("session.store", problem, hint)
+        return (found[0] if found else self._routes.default()).change_all(change)
 
     def update_store(self, mutator: Callable[[dict[str, Document]], A]) -> A:
         """
@@ -186,14 +141,14 @@ class Sessions:
 
         The one updated later stays, or with *replace* theirs. A *dry_run* only tells.
         """
-        rule = adopting(entries, self._index, self._archive, replace=replace)
-        if dry_run:
-            return rule({each.key: each.document for each in self._index.scan()})[1]
-        self._recover()
-        answer = self._removal.change_all(rule, reason="replaced")
-        if moved := (*answer.new, *answer.changed):
-            self._mirror.reflect(moved)
-        return answer
+        answers = [
+            index.adopt(part, replace=replace, dry_run=dry_run)
+            for index, part in self._routes.split(entries)
+        ]
+        names = ("new", "changed", "same", "kept")
+        joined = {name: tuple(k for each in answers for k in getattr(each, name)) for name in names}
+        refused = {key: why for each in answers for key, why in each.refused.items()}
+        return Adopted(**joined, refused=refused)
 
     def reset(self, key: str) -> SessionEntry:
         """
@@ -202,25 +157,11 @@ class Sessions:
         Settings stay, counters and notes of the old transcript go; the old session is archived.
         Raises `NotFoundError`.
         """
-        name = self._index.form.key(key)
-        self._reclaim(key)
-        apply = self._changes.resetting(name, str(uuid.uuid4()))
-        document = self._removal.update(key, apply, reason="reset")
-        return _required(key, None if document is None else self._changed(name, document))
+        return self._routes.writable(key).reset(key)
 
     def delete(self, key: str) -> bool:
         """Take the session of *key* out of the index, into the archive; False if there is none."""
-        self._reclaim(require_text("key", key))
-        seen: list[bool] = []
-
-        def apply(old: Any | None) -> Mark:
-            seen.append(old is not None)
-            return DELETE
-
-        self._removal.update(key, apply, reason="deleted")
-        if seen[-1]:
-            self._mirror.reflect([self._index.form.key(key)])
-        return seen[-1]
+        return self._routes.writable(key).delete(key)
 
     def restore(self, name: str) -> SessionEntry:
         """
@@ -229,18 +170,22 @@ class Sessions:
         *name* is a session key, whose newest archive is meant, or the name of an archive. A session
         that has the key by now goes to the archive. Raises `NotFoundError`.
         """
-        archived = self._archive.require(name, self._index.form.key(name))
-        key = self._index.form.key(archived.session_key)
-        apply = self._changes.restoring(key, archived)
-        document = self._removal.update(key, apply, reason="replaced")
-        entry = self._changed(key, document, archived.profile)
-        self._archive.drop([archived.archive])
-        return entry
+        every = list(self._routes.every())
+        for each in every if len(every) > 1 else ():
+            if any(name == found.archive for found in each.archived()):
+                return each.restore(name)
+        return self._routes.of(name).restore(name)
 
     def archived(self) -> tuple[Archived, ...]:
         """Return what can be restored, the newest first."""
-        found = [each for each in self._archive.records() if not self._health.is_live(each)]
+        found = [archived for each in self._routes.every() for archived in each.archived()]
         return tuple(sorted(found, key=lambda each: (-each.at, each.session_key)))
+
+    def archive_page(self, limit: int = PAGE, after: str | None = None) -> Page[Archived]:
+        """Return a page of what `archived` gives, as `page` does of the sessions."""
+        position = require_page(limit, after)
+        every = [each.latest_archived(position, first=limit + 1) for each in self._routes.every()]
+        return page_of(heapq.merge(*every, key=itemgetter(0)), limit)
 
     def prune(
         self,
@@ -259,61 +204,52 @@ class Sessions:
         count; its mode `warn` removes nothing and tells what it would, unless *enforce*. Sessions
         whose keys are in *spare* stay. Raises `InvalidError` for a negative limit.
         """
-        limits = Limits(older_than, max_entries, max_disk_bytes)
-        if not limits.any_given:
-            settings = self._settings()
-            limits = limits_of(settings)
-            dry_run = dry_run or not (enforce or settings.enforce)
-        return self._upkeep.prune(limits, spared=spare, dry_run=dry_run)
+        told = [
+            each.prune(
+                older_than=older_than,
+                max_entries=max_entries,
+                max_disk_bytes=max_disk_bytes,
+                dry_run=dry_run,
+                enforce=enforce,
+                spare=spare,
+            )
+            for each in self._routes.every()
+        ]
+        return _joined(told)
 
     def named(self) -> frozenset[str]:
         """Return the ids of all sessions that are here, or can be restored."""
-        return self._upkeep.named()
+        return frozenset(found for each in self._routes.every() for found in each.named())
 
     def ended(self) -> frozenset[str]:
         """Return the ids of sessions that are gone for good, but for their messages."""
-        return self._upkeep.ended()
+        found = frozenset(found for each in self._routes.every() for found in each.ended())
+        return found - self.named() if found else found
 
     def collect(self) -> frozenset[str]:
         """Let go of all that `ended` gives, and return it; each pruning does that by itself."""
-        return self._upkeep.collect()
+        return frozenset(found for each in self._routes.every() for found in each.collect())
 
     def check(self) -> tuple[Finding, ...]:
         """Return what is not as it should be; nothing is changed."""
-        return self._health.check()
+        return tuple(found for each in self._routes.every() for found in each.check())
 
     def repair(self) -> tuple[Finding, ...]:
         """Mend what loses nothing, and return what was mended."""
-        return tuple(each.finding(None) for each in self._health.repair())
-
-    def _completed(self, found: Found) -> SessionEntry:
-        require_stored_id(found.key, found.document)
-        return read_entry(self._index, found, self._mirror.own_members(found))
-
-    def _changed(
-        self, name: str, document: Any, extra: Mapping[str, Any] = NOTHING
-    ) -> SessionEntry:
-        self._mirror.reflect([name], extra)
-        own = self._mirror.peek([name]).get(name, NOTHING)
-        return read_entry(self._index, Found(name, document, ""), own)
-
-    def _scanned(self) -> list[Found]:
-        found = [each for each in self._index.scan() if has_id(each.document)]
-        return found or [Found(key, entry, "") for key, entry in self._mirror.orphans()]
-
-    def _reclaim(self, key: str) -> None:
-        """Make sure that a session whose entry was lost is in the index again."""
-        if not self._mirror.has_profiles or self._index.find(key) is not None:
-            return
-        if self._mirror.orphan(key) is not None:
-            self.resolve(key)
-
-    def _recover(self) -> None:
-        if self._mirror.has_profiles and self._index.count() == 0:
-            self._health.rebuild()
+        return tuple(found for each in self._routes.every() for found in each.repair())
 
 
-def _required(key: str, found: SessionEntry | None) -> SessionEntry:
-    if found is None:
-        raise NotFoundError("session", key, _LIST)
-    return found
+def _joined(told: list[Pruned]) -> Pruned:
+    def entries(name: str) -> tuple[SessionEntry, ...]:
+        return tuple(entry for each in told for entry in getattr(each, name))
+
+    return Pruned(
+        dry_run=any(each.dry_run for each in told),
+        by_age=entries("by_age"),
+        by_count=entries("by_count"),
+        by_size=entries("by_size"),
+        kept=sum(each.kept for each in told),
+        expired=sum(each.expired for each in told),
+        bytes_before=sum(each.bytes_before for each in told),
+        bytes_after=sum(each.bytes_after for each in told),
+    )

@@ -1,0 +1,290 @@
+"""`IndexedSessions`: the sessions of one index, with archive and profiles."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping
+from operator import itemgetter
+from typing import Any, TypeVar
+
+from clawstate.arguments import require_seconds, require_text
+from clawstate.clock import Clock, system_clock, to_ms
+from clawstate.errors import CorruptError, CorruptWarning, NotFoundError, warn
+from clawstate.health import Finding
+from clawstate.paging import Position
+from clawstate.records.adoption import Adopted
+from clawstate.records.contract import DELETE, Mark
+from clawstate.records.rules import position_of
+from clawstate.stores.sessions.adoption import adopting
+from clawstate.stores.sessions.archive import Archive, Archived
+from clawstate.stores.sessions.changes import Changes, StoreChange
+from clawstate.stores.sessions.entry import (
+    SessionEntry,
+    has_id,
+    require_stored_id,
+)
+from clawstate.stores.sessions.health import Health
+from clawstate.stores.sessions.index import Found, Index
+from clawstate.stores.sessions.merging import EntryChange, as_change
+from clawstate.stores.sessions.mirror import NOTHING, Mirror
+from clawstate.stores.sessions.reading import has_wrong_file, read_entry
+from clawstate.stores.sessions.removal import Removal
+from clawstate.stores.sessions.selection import Limits, Maintenance, Pruned
+from clawstate.stores.sessions.upkeep import Gone, limits_of, upkeep_of
+
+A = TypeVar("A")
+
+LIST = "'clawstate sessions list' shows which there are"
+
+
+class IndexedSessions:
+    """
+    The sessions of one *index*, which is the truth; see `Sessions`.
+
+    *gone* is told which sessions can no longer be restored, so that their messages can go.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        archive: Archive,
+        mirror: Mirror,
+        *,
+        settings: Callable[[], Maintenance] = Maintenance,
+        clock: Clock = system_clock,
+        gone: Gone = lambda _ids: None,
+    ) -> None:
+        self._index = index
+        self._archive = archive
+        self._mirror = mirror
+        self._clock = clock
+        self._settings = settings
+        self._changes = Changes(index.form, clock)
+        self._removal = Removal(index, archive, mirror)
+        self._upkeep = upkeep_of(
+            index, archive, mirror, self._removal, settings=settings, clock=clock, gone=gone
+        )
+        self._health = Health(index, archive, mirror, clock=clock)
+
+    def __repr__(self) -> str:
+        return f"IndexedSessions({str(self._index.collection.shape.path)!r})"
+
+    def resolve(self, key: str) -> SessionEntry:
+        """Return the session of *key*; a new one is on disk before it is returned."""
+        found = self._index.find(key)
+        if found is not None and has_id(found.document) and not has_wrong_file(self._index, found):
+            return self._completed(found)
+        lost = None
+        if found is None:
+            self._recover()
+            lost = self._mirror.orphan(key)
+        name, session_id = self._index.form.key(key), str(uuid.uuid4())
+        change = self._changes.creating(name, session_id, lost=lost)
+        entry = self._changed(name, self._index.update(key, change))
+        if entry.session_id == session_id:
+            self._upkeep.after_creation(name)
+        return entry
+
+    def get(self, key: str) -> SessionEntry | None:
+        """Return the session of *key* with all that is kept about it, or `None`."""
+        found = self._index.find(key)
+        if found is not None:
+            return self._completed(found) if has_id(found.document) else None
+        lost = self._mirror.orphan(key)
+        return None if lost is None else read_entry(self._index, Found(key, lost, ""))
+
+    def entries(self, active_within: float | None = None) -> tuple[SessionEntry, ...]:
+        """Return the sessions in any order; see `Sessions.entries`."""
+        since = self._since(active_within)
+        found: list[SessionEntry] = []
+        for each in self._scanned():
+            try:
+                entry = read_entry(self._index, each)
+            except CorruptError as error:
+                warn(CorruptWarning(f"{error}; it is passed over"), stacklevel=3)
+                continue
+            if since is None or entry.updated_at >= since:
+                found.append(entry)
+        return tuple(found)
+
+    def latest(
+        self, after: Position | None, *, active_within: float | None, first: int
+    ) -> Iterator[tuple[Position, SessionEntry]]:
+        """Give the entries behind *after*, each with its position; about *first* are wanted."""
+        since = self._since(active_within)
+        least = -math.inf if since is None else to_ms(since)
+        for position, each in self._latest(after, first=first):
+            if -position[0] < least:
+                return
+            if not has_id(each.document):
+                continue
+            try:
+                yield position, read_entry(self._index, each)
+            except CorruptError as error:
+                warn(CorruptWarning(f"{error}; it is passed over"), stacklevel=2)
+
+    def update(self, key: str, change: EntryChange | Mapping[str, Any]) -> SessionEntry:
+        """Change the entry of *key*, and return it; see `Sessions.update`."""
+        name = self._index.form.key(key)
+        apply = self._changes.updating(name, as_change(change))
+        self._reclaim(key)
+        document = self._removal.update(key, apply, reason="replaced")
+        if document is None or not has_id(document):
+            raise NotFoundError("session", key, "make it with sessions.resolve(key)")
+        return self._changed(name, document)
+
+    def change_all(self, change: StoreChange[A]) -> A:
+        """Replace all entries at once by what *change* makes of them; see `Sessions`."""
+        touched: set[str] = set()
+        self._recover()
+        answer = self._removal.change_all(
+            self._changes.replacing(change, touched), reason="deleted"
+        )
+        if touched:
+            self._mirror.reflect(touched)
+        return answer
+
+    def adopt(
+        self, entries: Mapping[str, Any], *, replace: bool = False, dry_run: bool = False
+    ) -> Adopted:
+        """Take over *entries* of another program's index; see `Sessions.adopt`."""
+        rule = adopting(entries, self._index, self._archive, replace=replace)
+        if dry_run:
+            return rule({each.key: each.document for each in self._index.scan()})[1]
+        self._recover()
+        answer = self._removal.change_all(rule, reason="replaced")
+        if moved := (*answer.new, *answer.changed):
+            self._mirror.reflect(moved)
+        return answer
+
+    def reset(self, key: str) -> SessionEntry:
+        """Begin the session of *key* anew, with another session id, and return it."""
+        name = self._index.form.key(key)
+        self._reclaim(key)
+        apply = self._changes.resetting(name, str(uuid.uuid4()))
+        document = self._removal.update(key, apply, reason="reset")
+        return _required(key, None if document is None else self._changed(name, document))
+
+    def delete(self, key: str) -> bool:
+        """Take the session of *key* out of the index, into the archive; False if there is none."""
+        self._reclaim(require_text("key", key))
+        seen: list[bool] = []
+
+        def apply(old: Any | None) -> Mark:
+            seen.append(old is not None)
+            return DELETE
+
+        self._removal.update(key, apply, reason="deleted")
+        if seen[-1]:
+            self._mirror.reflect([self._index.form.key(key)])
+        return seen[-1]
+
+    def restore(self, name: str) -> SessionEntry:
+        """Bring the archived session *name* back, and return it; see `Sessions.restore`."""
+        archived = self._archive.require(name, self._index.form.key(name))
+        key = self._index.form.key(archived.session_key)
+        apply = self._changes.restoring(key, archived)
+        document = self._removal.update(key, apply, reason="replaced")
+        entry = self._changed(key, document, archived.profile)
+        self._archive.drop([archived.archive])
+        return entry
+
+    def archived(self) -> tuple[Archived, ...]:
+        """Return what can be restored, in any order."""
+        return tuple(each for each in self._archive.records() if not self._health.is_live(each))
+
+    def latest_archived(
+        self, after: Position | None, *, first: int
+    ) -> Iterator[tuple[Position, Archived]]:
+        """Give what can be restored behind *after*, each with its position."""
+        found = self._archive.latest(after, first=first)
+        return (each for each in found if not self._health.is_live(each[1]))
+
+    def prune(
+        self,
+        *,
+        older_than: float | None = None,
+        max_entries: int | None = None,
+        max_disk_bytes: int | None = None,
+        dry_run: bool = False,
+        enforce: bool = False,
+        spare: Collection[str] = (),
+    ) -> Pruned:
+        """Remove sessions into the archive, and archives for good; see `Sessions.prune`."""
+        limits = Limits(older_than, max_entries, max_disk_bytes)
+        if not limits.any_given:
+            settings = self._settings()
+            limits = limits_of(settings)
+            dry_run = dry_run or not (enforce or settings.enforce)
+        return self._upkeep.prune(limits, spared=spare, dry_run=dry_run)
+
+    def named(self) -> frozenset[str]:
+        """Return the ids of all sessions that are here, or can be restored."""
+        return self._upkeep.named()
+
+    def ended(self) -> frozenset[str]:
+        """Return the ids of sessions that are gone for good, but for their messages."""
+        return self._upkeep.ended()
+
+    def collect(self) -> frozenset[str]:
+        """Let go of all that `ended` gives, and return it; each pruning does that by itself."""
+        return self._upkeep.collect()
+
+    def check(self) -> tuple[Finding, ...]:
+        """Return what is not as it should be; nothing is changed."""
+        return self._health.check()
+
+    def repair(self) -> tuple[Finding, ...]:
+        """Mend what loses nothing, and return what was mended."""
+        return tuple(each.finding(None) for each in self._health.repair())
+
+    def _completed(self, found: Found) -> SessionEntry:
+        require_stored_id(found.key, found.document)
+        return read_entry(self._index, found, self._mirror.own_members(found))
+
+    def _changed(
+        self, name: str, document: Any, extra: Mapping[str, Any] = NOTHING
+    ) -> SessionEntry:
+        self._mirror.reflect([name], extra)
+        own = self._mirror.peek([name]).get(name, NOTHING)
+        return read_entry(self._index, Found(name, document, ""), own)
+
+    def _since(self, active_within: float | None) -> float | None:
+        if active_within is None:
+            return None
+        return self._clock() - require_seconds("active_within", active_within)
+
+    def _latest(self, after: Position | None, *, first: int) -> Iterator[tuple[Position, Found]]:
+        each = None
+        for each in self._index.latest(after, first=first):
+            yield each
+        if each is not None or not self._mirror.has_profiles or self._index.count():
+            return
+        # The index was lost: the profiles tell which sessions there are.
+        shape = self._index.collection.shape
+        lost = [Found(key, entry, "") for key, entry in self._mirror.orphans()]
+        placed = ((position_of(shape, found.key, found.document), found) for found in lost)
+        behind = (pair for pair in placed if after is None or pair[0] > after)
+        yield from sorted(behind, key=itemgetter(0))
+
+    def _scanned(self) -> list[Found]:
+        found = [each for each in self._index.scan() if has_id(each.document)]
+        return found or [Found(key, entry, "") for key, entry in self._mirror.orphans()]
+
+    def _reclaim(self, key: str) -> None:
+        """Make sure that a session whose entry was lost is in the index again."""
+        if not self._mirror.has_profiles or self._index.find(key) is not None:
+            return
+        if self._mirror.orphan(key) is not None:
+            self.resolve(key)
+
+    def _recover(self) -> None:
+        if self._mirror.has_profiles and self._index.count() == 0:
+            self._health.rebuild()
+
+
+def _required(key: str, found: SessionEntry | None) -> SessionEntry:
+    if found is None:
+        raise NotFoundError("session", key, LIST)
+    return found
