@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawstate.errors import CorruptError, InvalidError, NotFoundError, StateError, UnavailableError
-from clawstate.stores.auth.codec import CredentialCodec
-from clawstate.stores.auth.contract import MARK
+from clawstate.stores.auth.codec import MARK, CredentialCodec
 from clawstate.stores.auth.credentials import ApiKey, OAuth, Token
 
 SECRET = "sk-not-to-be-shown"

@@ -15,7 +15,24 @@ from clawstate.cli.suggestions import PROFILES, PROVIDERS
 if TYPE_CHECKING:
     from clawstate.stores.auth import AuthProfiles
 
-TYPES = ("api_key", "oauth", "token")
+
+class TypeName(click.Choice[str]):
+    """The types of credentials; their table is loaded when this is asked for, not with the noun."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The names of all types."""
+        from clawstate.stores.auth.credentials import TYPES  # noqa: PLC0415 - see `NOUNS`
+
+        return tuple(sorted(TYPES))
+
+    @choices.setter
+    def choices(self, _none: object) -> None:
+        """Leave them to the table, whatever `click.Choice` sets."""
+
 
 PROFILE = click.argument("profile_id", metavar="ID", shell_complete=PROFILES)
 
@@ -93,7 +110,7 @@ def show(session: Session, /, profile_id: str) -> None:
 @click.option(
     "--type",
     "kind",
-    type=click.Choice(TYPES),
+    type=TypeName(),
     default="api_key",
     show_default=True,
     help="What it is.",
@@ -126,8 +143,8 @@ def add(
     """
     from clawstate.cli.auth_input import credential_of  # noqa: PLC0415 - see `NOUNS`
     from clawstate.clock import to_iso, to_ms  # noqa: PLC0415
+    from clawstate.stores.auth.codec import is_in_seconds  # noqa: PLC0415
     from clawstate.stores.auth.credentials import expiry_of  # noqa: PLC0415
-    from clawstate.stores.auth.moments import is_in_seconds  # noqa: PLC0415
     from clawstate.stores.auth.names import require_profile_id  # noqa: PLC0415
 
     require_profile_id(profile_id)
@@ -231,7 +248,7 @@ def _agent(session: Session) -> str:
 
 def _readable(document: dict[str, Any]) -> dict[str, Any]:
     from clawstate.clock import from_ms, to_iso  # noqa: PLC0415 - see `NOUNS`
-    from clawstate.stores.auth.moments import FIRST_DATE  # noqa: PLC0415
+    from clawstate.stores.auth.codec import FIRST_DATE  # noqa: PLC0415
     from clawstate.stores.auth.standing import STATES  # noqa: PLC0415
 
     def told(name: str, value: Any) -> Any:

@@ -11,20 +11,22 @@ import click
 from clawstate.cli.printing import inline
 from clawstate.errors import InvalidError
 from clawstate.secrets.redaction import is_secret_reference
+from clawstate.stores.auth.credentials import TYPES, CredentialType, require_type
 
-_MEMBERS = {"api_key": ("key", "keyRef"), "token": ("token", "tokenRef")}
-_PROMPTS = {"api_key": "API key", "token": "token", "oauth": "tokens as JSON"}
 _LONGEST = 1 << 20  # bytes
 
 
-def credential_of(kind: str, profile_id: str, *, ref: str | None) -> dict[str, Any]:
-    """Return the members of a credential of *kind* that hold the secret, or refer to it."""
+def credential_of(name: str, profile_id: str, *, ref: str | None) -> dict[str, Any]:
+    """Return the members of a credential of the type *name* with its secret or a reference."""
+    kind = require_type(name)
     if ref is not None:
-        if kind not in _MEMBERS:
-            raise click.UsageError("a reference takes the place of a key or token, not of oauth")
-        return {_MEMBERS[kind][1]: _reference(ref)}
-    text = _secret(f"{_PROMPTS[kind]} of {profile_id} (not shown)")
-    return _tokens(text) if kind == "oauth" else {_MEMBERS[kind][0]: text}
+        if kind.reference is None:
+            able = [each for each, other in TYPES.items() if other.reference is not None]
+            hint = f"only {' and '.join(able)} do"
+            raise click.UsageError(f"{name} takes no reference in place of its secret; {hint}")
+        return {kind.reference.name: _reference(ref)}
+    text = _secret(f"{kind.prompt} of {profile_id} (not shown)")
+    return _from_json(text, kind) if kind.asks_json else {kind.secrets[0].name: text}
 
 
 def _reference(text: str) -> dict[str, str]:
@@ -51,13 +53,14 @@ def _secret(title: str) -> str:
     return text
 
 
-def _tokens(text: str) -> dict[str, Any]:
+def _from_json(text: str, kind: CredentialType) -> dict[str, Any]:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         # Outside of the handler: the error that it would chain holds the text.
-        hint = 'write {"access": ..., "refresh": ..., "expires": ...}'
-        raise InvalidError("stdin", "is no JSON object", hint)
+        names = [*kind.secrets, *([kind.expiry] if kind.expiry else [])]
+        members = ", ".join(f'"{each.name}": ...' for each in names)
+        raise InvalidError("stdin", "is no JSON object", f"write {{{members}}}")
     return {key: value for key, value in found.items() if key not in {"type", "provider"}}

@@ -9,10 +9,13 @@ from clawstate.cli.printing import one_line, style
 from clawstate.cli.wire import times
 from clawstate.clock import from_ms, to_ms
 from clawstate.sealing.masking import masked
-from clawstate.stores.auth.codec import SECRETS
-from clawstate.stores.auth.credentials import expiry_of, reference_of
+from clawstate.stores.auth.credentials import (
+    Sealed,
+    expiry_of,
+    kept_secrets,
+    reference_of,
+)
 from clawstate.stores.auth.names import is_variable, normalise_provider
-from clawstate.stores.auth.secret_field import Sealed, kept_secret
 from clawstate.stores.auth.standing import STATES, USABLE
 
 if TYPE_CHECKING:
@@ -107,7 +110,7 @@ def _shown_secret(credential: Credential) -> str:
         return ":".join(str(reference.get(each, "")) for each in ("source", "provider", "id"))
     if reference is not None:
         return str(reference) if is_variable(str(reference)) else "***"
-    found = kept_secret(credential, SECRETS[credential.type][0])
+    found = kept_secrets(credential)[0]
     if isinstance(found, Sealed):
         return "encrypted"
     if not found:

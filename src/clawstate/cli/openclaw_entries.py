@@ -11,6 +11,7 @@ from clawstate.cli.wire import times
 from clawstate.clock import to_iso, to_ms
 from clawstate.errors import UnavailableError
 from clawstate.openclaw.owner import Era
+from clawstate.stores.auth.credentials import TYPES
 
 if TYPE_CHECKING:
     from clawstate.state.openclaw_view import OpenClawCredential, OpenClawSession
@@ -101,7 +102,7 @@ def refuse_credential(session: Session, profile_id: str) -> None:
 
 def _profile(found: OpenClawCredential, *, now: float) -> dict[str, Any]:
     is_over = found.expires is not None and found.expires <= now
-    renews = found.type == "oauth"
+    renews = found.type in TYPES and TYPES[found.type].renews
     expired = "will-refresh" if renews else "expired"
     state = _MISSING if found.secret == _MISSING else expired if is_over else "good"
     return {

@@ -16,16 +16,16 @@ from clawstate.state.agents import agents_of
 from clawstate.state.auth import open_shelf
 from clawstate.state.secrets import OFF, SETTING, is_on, resolver_of, sealer_of
 from clawstate.state.traces import remove_traces
-from clawstate.stores.auth.codec import SECRETS, CredentialCodec
+from clawstate.stores.auth.codec import CredentialCodec
+from clawstate.stores.auth.credentials import TYPES, Sealed, kept_secrets
 from clawstate.stores.auth.names import is_blank, is_variable
 from clawstate.stores.auth.rows import place
-from clawstate.stores.auth.secret_field import Sealed, kept_secret
 
 if TYPE_CHECKING:
     from clawstate.records.contract import Json
     from clawstate.sealing.sources import KeySource
     from clawstate.state.context import Context
-    from clawstate.stores.auth.contract import Sealer
+    from clawstate.stores.auth.codec import Sealer
     from clawstate.stores.auth.credentials import Credential
 
 _PROFILES = place("profile", "")
@@ -230,7 +230,8 @@ class Resealing:
 
     def _changed(self, profile_id: str, record: Json) -> Json:
         found = self._codec(self.opener).read(profile_id, record)
-        texts = {name: getattr(found, name) for name in SECRETS[found.type]}
+        names = (each.attribute for each in TYPES[found.type].secrets)
+        texts = {name: getattr(found, name) for name in names}
         opened: Credential = replace(found, **texts)
         # By way of clear text, so that whatever is sealed is sealed anew.
         clear = self._codec(None).write(profile_id, opened, old=record)
@@ -246,7 +247,6 @@ def _secrets(agent_id: str, key: str, record: Json) -> Iterator[str | Sealed]:
         credential: Any = CredentialCodec(agent_id).read(key.removeprefix(_PROFILES), record)
     except StateError:
         return
-    for name in SECRETS[credential.type]:
-        found = kept_secret(credential, name)
+    for found in kept_secrets(credential):
         if isinstance(found, Sealed) or (isinstance(found, str) and not is_blank(found)):
             yield found

@@ -15,6 +15,7 @@ from clawstate.errors import StateError
 from clawstate.openclaw.owner import Era
 from clawstate.openclaw.reading import MAIN, Documents, read_credentials, read_sessions
 from clawstate.sealing.masking import masked
+from clawstate.stores.auth.credentials import TYPES
 from clawstate.stores.sessions.entry import SessionEntry, entry_of
 
 if TYPE_CHECKING:
@@ -22,12 +23,6 @@ if TYPE_CHECKING:
 
 MISSING = "missing"
 """Shown of a secret that is not there."""
-
-_SECRETS = {
-    "api_key": ("keyRef", "key"),
-    "oauth": ("access", "refresh"),
-    "token": ("tokenRef", "token"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +116,10 @@ def _credential(agent: str, name: str, document: Mapping[str, Any]) -> OpenClawC
 
 
 def _shown(document: Mapping[str, Any], kind: str) -> str:
-    for member in _SECRETS.get(kind, ()):
-        value = document.get(member)
+    known = TYPES.get(kind)
+    secrets = () if known is None else (known.reference, *known.secrets)
+    for member in secrets:
+        value = None if member is None else document.get(member.name)
         if isinstance(value, Mapping):
             return ":".join(str(value.get(each, "")) for each in ("source", "provider", "id"))
         if isinstance(value, str) and value:

@@ -15,7 +15,7 @@ from clawstate.secrets.references import SecretResolver, parse_reference
 if TYPE_CHECKING:
     from clawstate.config.service import Config
     from clawstate.state.context import Context
-    from clawstate.stores.auth.contract import Resolve, Sealer
+    from clawstate.stores.auth.codec import Resolve, Sealer
 
 OFF = "off"
 SETTING = ENCRYPTION_KEY.path

@@ -17,7 +17,7 @@ from clawstate.records.last_good import copy_path, keep_copy, read_copy
 from clawstate.state.agent_dirs import auth_cache, auth_profiles, refresh_dir
 from clawstate.state.auth import open_shelf
 from clawstate.state.context import FILE, SQLITE
-from clawstate.stores.auth.codec import SECRETS
+from clawstate.stores.auth.credentials import SEALED, TYPES
 from clawstate.stores.auth.refresh_journal import ASIDE_SUFFIX, RESPONSE_SUFFIX
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ def _legacy(context: Context, name: str) -> Iterator[str]:
 
 def _find_responses(folder: Path) -> Iterator[str]:
     """Name answers that a killed refresh could not store: they may be all there is of a login."""
-    sealed = [f'"{name}Sealed"'.encode() for name in (*SECRETS["oauth"], "answer")]
+    secrets = TYPES["oauth"].secrets
+    sealed = [f'"{name}{SEALED}"'.encode() for name in (*(each.name for each in secrets), "answer")]
     for path in sorted((*folder.glob(f"*/*{RESPONSE_SUFFIX}"), *folder.glob(f"*/*{ASIDE_SUFFIX}"))):
         with suppress(StateError, OSError):
             raw = read_regular(path, limit=_LIMIT).strip()
@@ -116,9 +117,9 @@ def _values(context: Context, name: str) -> Iterator[bytes]:
     for row in open_shelf(context, name).rows().profiles.values():
         if row.credential is None:
             continue
-        for member in SECRETS[row.credential.type]:
+        for member in TYPES[row.credential.type].secrets:
             with suppress(StateError):
-                text = getattr(row.credential, member)
+                text = getattr(row.credential, member.attribute)
                 if text and len(text) >= _SHORTEST:
                     yield text.encode("utf-8", "surrogatepass")
                     yield json.dumps(text)[1:-1].encode()

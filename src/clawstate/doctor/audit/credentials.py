@@ -11,17 +11,10 @@ from typing import Any
 from clawstate.doctor.audit.survey import Spot, Survey
 from clawstate.errors import InvalidError, StateError
 from clawstate.files.safe_names import decode_name
-from clawstate.stores.auth.codec import REFERENCES, SECRETS, CredentialCodec, is_sealed, type_of
-from clawstate.stores.auth.contract import Sealer
+from clawstate.stores.auth.codec import CredentialCodec, Sealer, is_sealed
+from clawstate.stores.auth.credentials import TYPES, type_of
 from clawstate.stores.auth.refresh_answer import objects_in
 
-_ALIASES = {"key": ("key", "apiKey")}
-_KINDS = {
-    "key": "an API key",
-    "token": "a token",
-    "access": "an access token",
-    "refresh": "a refresh token",
-}
 _VARIABLE = re.compile(r"\$\{[A-Z][A-Z0-9_]{0,127}\}")
 # Members beyond the known ones that providers give out together with a token.
 _MORE = re.compile(r"(id|session|bearer|refresh|access)_?token$|secret$|password$", re.IGNORECASE)
@@ -51,11 +44,11 @@ def survey_profile(
         spot = Spot(spot.file, spot.where, spot.label, provider, spot.profile_id)
     _references(survey, spot, record, kind)
     for member, value in record.items():
-        name = _name_of(member)
         if is_sealed(value):
             continue
-        if isinstance(value, str) and value.strip() and (name or _MORE.search(member)):
-            _text(survey, spot.at(member), value, _KINDS.get(name or "", "a secret"))
+        label = _label_of(member)
+        if isinstance(value, str) and value.strip() and (label or _MORE.search(member)):
+            _text(survey, spot.at(member), value, label or "a secret")
     _opened(survey, spot, record, agent_id, sealer)
 
 
@@ -89,7 +82,7 @@ def survey_responses(
         for member, value in each.items():
             is_token = _SAID.search(member) or _MORE.search(member)
             if is_token and isinstance(value, str) and value.strip():
-                _text(survey, spot.at(member), value, _KINDS.get(member, "a token"))
+                _text(survey, spot.at(member), value, _label_of(member) or "a token")
 
 
 def survey_legacy(survey: Survey, path: Path, document: Any) -> None:
@@ -106,20 +99,21 @@ def survey_legacy(survey: Survey, path: Path, document: Any) -> None:
     for name, record in named.items():
         spot = Spot(path, name, name, provider=name.partition(":")[0])
         for member, value in record.items():
-            known = _name_of(member)
-            if isinstance(value, str) and value.strip() and (known or _MORE.search(member)):
-                _text(survey, spot.at(member), value, _KINDS.get(known or "", "a secret"))
+            label = _label_of(member)
+            if isinstance(value, str) and value.strip() and (label or _MORE.search(member)):
+                _text(survey, spot.at(member), value, label or "a secret")
 
 
 def _references(survey: Survey, spot: Spot, record: Mapping[str, Any], kind: str) -> None:
-    if kind not in REFERENCES:
+    known = TYPES.get(kind)
+    if known is None or known.reference is None:
         return
-    member = REFERENCES[kind][1]
+    member = known.reference.name
     reference = record.get(member)
     if reference is None:
         return
     survey.reference(reference, spot.at(member))
-    beside = [each for each in _ALIASES.get(SECRETS[kind][0], SECRETS[kind]) if record.get(each)]
+    beside = [each for each in known.secrets[0].names if record.get(each)]
     if beside:
         message = f"never used: the reference in {member} counts"
         survey.add("REF_SHADOWED", "warn", spot.at(beside[0]), message)
@@ -137,15 +131,14 @@ def _opened(survey: Survey, spot: Spot, record: Any, agent_id: str, sealer: Seal
     codec = CredentialCodec(agent_id, lambda: sealer)
     try:
         credential = codec.read(spot.label, record)
-        for name in SECRETS[credential.type]:
-            value = getattr(credential, name)
+        for each in TYPES[credential.type].secrets:
+            value = getattr(credential, each.attribute)
             if isinstance(value, str) and not _VARIABLE.fullmatch(value):
                 survey.known.learn(value, spot.label, home=spot.file)
     except StateError as error:
         survey.note(f"{spot.label} was not opened, so copies of it are not searched for: {error}")
 
 
-def _name_of(member: str) -> str | None:
-    names = {alias: name for name, each in _ALIASES.items() for alias in each}
-    plain = {name for each in SECRETS.values() for name in each}
-    return names.get(member, member if member in plain else None)
+def _label_of(member: str) -> str | None:
+    secrets = (each for kind in TYPES.values() for each in kind.secrets)
+    return next((each.label for each in secrets if member in each.names), None)

@@ -16,8 +16,8 @@ from clawstate.doctor.audit.known import KnownSecret
 from clawstate.doctor.audit.survey import Spot, Survey
 from clawstate.errors import InvalidError
 from clawstate.sqlite.faults import translated
-from clawstate.stores.auth.codec import TYPES, type_of
-from clawstate.stores.auth.contract import Sealer
+from clawstate.stores.auth.codec import Sealer
+from clawstate.stores.auth.credentials import TYPES, type_of
 
 _BUSY_MS = 5_000
 

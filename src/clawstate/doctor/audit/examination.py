@@ -32,7 +32,7 @@ from clawstate.errors import StateError
 
 if TYPE_CHECKING:
     from clawstate.state import State
-    from clawstate.stores.auth.contract import Sealer
+    from clawstate.stores.auth.codec import Sealer
 
 _AGENT = r"agents/(?P<agent>[^/]+)/agent/"
 _PUT = "(lastgood|quarantine)"

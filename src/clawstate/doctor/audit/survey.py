@@ -15,7 +15,7 @@ from clawstate.sealing.masking import masked
 
 if TYPE_CHECKING:
     from clawstate.state import State
-    from clawstate.stores.auth.contract import Resolve
+    from clawstate.stores.auth.codec import Resolve
 
 LIMIT = 16 << 20
 """Bytes of a document that is understood; a larger one is only searched."""

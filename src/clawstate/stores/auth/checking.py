@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from clawstate.arguments import require_whole
 from clawstate.errors import InvalidError, StateError
 from clawstate.files.json_text import dump_compact
 from clawstate.records.contract import Json
-from clawstate.stores.auth.codec import (
-    REFERENCES,
-    SECRETS,
+from clawstate.stores.auth.codec import LAST_DATE, CredentialCodec, is_sealed
+from clawstate.stores.auth.credentials import (
     TYPES,
-    CredentialCodec,
-    is_sealed,
+    Credential,
+    CredentialType,
+    reference_of,
+    require_type,
     type_of,
 )
-from clawstate.stores.auth.credentials import ApiKey, Credential, OAuth, Token, reference_of
-from clawstate.stores.auth.moments import LAST_DATE
 from clawstate.stores.auth.names import (
     LARGEST_RECORD,
     LONGEST_SECRET,
@@ -36,22 +36,19 @@ def checked(profile_id: str, given: object, codec: CredentialCodec) -> Credentia
     Raises `InvalidError`, which repeats no value: of an unknown type, without a provider or a
     secret, with a field of a wrong type, or beyond the bounds of `names`.
     """
-    if isinstance(given, ApiKey | Token | OAuth):
-        record = codec.write(profile_id, given, old=None)
-        _require_sound(record, given.type)
+    if isinstance(given, Credential):
+        kind = require_type(given.type)
+        _require_sound(codec.write(profile_id, given, old=None), kind)
         return given
     if not isinstance(given, Mapping):
         problem = f"is {type(given).__name__}, not an object"
         raise InvalidError("credential", problem, "give type, provider and the secret")
     record = {key: value for key, value in given.items() if value is not None}
-    kind = type_of(record)
-    if kind not in TYPES:
-        raise InvalidError("type", "is not known", f"give one of {', '.join(TYPES)}")
+    kind = require_type(type_of(record))
     _require_sound(record, kind)
     credential = codec.read(profile_id, record)
     if not has_secret(credential):
-        name = SECRETS[kind][0]
-        raise InvalidError(name, "is missing", "give it, or a reference to it")
+        raise InvalidError(kind.secrets[0].name, "is missing", "give it, or a reference to it")
     return credential
 
 
@@ -67,21 +64,17 @@ def is_same_secret(
 
 
 def _secrets(credential: Credential) -> tuple[Json, ...]:
-    names = SECRETS[credential.type]
-    return (credential.type, reference_of(credential), *(getattr(credential, n) for n in names))
+    secrets = (each.attribute for each in TYPES[credential.type].secrets)
+    texts = (getattr(credential, each) for each in secrets)
+    return (credential.type, reference_of(credential), *texts)
 
 
-def _require_sound(record: Mapping[str, Json], kind: str) -> None:
+def _require_sound(record: Mapping[str, Json], kind: CredentialType) -> None:
     require_whole("credential", dict(record))
     require_provider(record.get("provider"))
-    for name in (*SECRETS[kind], "apiKey"):
-        _require_secret(name, record.get(name))
-    for name in ("email", "clientId", "projectId", "accountId", "enterpriseUrl"):
-        _require_text(name, record.get(name))
-    _require_expiry(record.get("expires"))
-    _require_metadata(record.get("metadata"))
-    if kind in REFERENCES:
-        _require_reference(REFERENCES[kind][1], record.get(REFERENCES[kind][1]))
+    for member in kind.members:
+        for name in member.names:
+            _REQUIRE[member.kind](name, record.get(name))
     size = len(dump_compact(record).encode("utf-8", "surrogatepass"))
     if size > LARGEST_RECORD:
         problem = f"is {size} bytes, more than {LARGEST_RECORD}"
@@ -107,24 +100,31 @@ def _require_text(name: str, value: Json) -> None:
         )
 
 
-def _require_expiry(value: Json) -> None:
+def _require_expiry(name: str, value: Json) -> None:
     if value is None:
         return
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not 0 <= value <= LAST_DATE:
-        raise InvalidError(
-            "expires", "is not a number of milliseconds since 1970", "give such a number"
-        )
+        raise InvalidError(name, "is not a number of milliseconds since 1970", "give such a number")
 
 
-def _require_metadata(value: Json) -> None:
+def _require_texts(name: str, value: Json) -> None:
     if value is None:
         return
     if not isinstance(value, Mapping) or not all(isinstance(each, str) for each in value.values()):
-        raise InvalidError("metadata", "is not an object of texts", "leave it out")
+        raise InvalidError(name, "is not an object of texts", "leave it out")
 
 
 def _require_reference(name: str, value: Json) -> None:
     is_object = isinstance(value, Mapping) and isinstance(value.get("source"), str)
     if value is not None and not is_object and not (isinstance(value, str) and is_variable(value)):
         raise InvalidError(name, "is no reference", "give source, provider and id")
+
+
+_REQUIRE: Final[Mapping[str, Callable[[str, Json], None]]] = {
+    "secret": _require_secret,
+    "reference": _require_reference,
+    "text": _require_text,
+    "texts": _require_texts,
+    "expiry": _require_expiry,
+}

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from clawstate.errors import StateError
 from clawstate.health import Finding
+from clawstate.stores.auth.codec import is_in_seconds
 from clawstate.stores.auth.credentials import OAuth
-from clawstate.stores.auth.moments import is_in_seconds
 from clawstate.stores.auth.pending import failure_of
 from clawstate.stores.auth.rows import Rows
 

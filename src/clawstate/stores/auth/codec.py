@@ -4,51 +4,97 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeAlias
 
-from clawstate.clock import to_ms
+from clawstate.clock import from_iso, from_ms, to_ms
 from clawstate.errors import InvalidError, NotFoundError, StateError, UnavailableError
 from clawstate.records.contract import Json
-from clawstate.stores.auth.contract import MARK, Resolve, Sealer
-from clawstate.stores.auth.credentials import ApiKey, Credential, OAuth, Token, reference_of
-from clawstate.stores.auth.moments import is_in_seconds, moment_of
+from clawstate.stores.auth.credentials import (
+    SEALED,
+    TYPES,
+    Credential,
+    Member,
+    Sealed,
+    kept_secret,
+    reference_of,
+    type_of,
+)
 from clawstate.stores.auth.names import clean_secret, is_blank, is_variable
-from clawstate.stores.auth.secret_field import Sealed, kept_secret
 
-TYPES: Final[Mapping[str, type[ApiKey | Token | OAuth]]] = {
-    each.type: each for each in (ApiKey, Token, OAuth)
-}
-"""The types of credentials that are understood."""
 
-SECRETS: Final[Mapping[str, tuple[str, ...]]] = {
-    "api_key": ("key",),
-    "token": ("token",),
-    "oauth": ("access", "refresh"),
-}
-"""The members that hold secrets, by type of the credential."""
+class Sealer(Protocol):
+    """Encrypts single fields (decision 13)."""
 
-REFERENCES: Final[Mapping[str, tuple[str, str]]] = {
-    "api_key": ("key_ref", "keyRef"),
-    "token": ("token_ref", "tokenRef"),
-}
-"""The attribute and the member of the reference that may take a secret's place."""
+    def seal(self, secret: str, *, place: str) -> Json:
+        """
+        Return *secret* as a JSON object that only opens at *place*, such as an agent's key.
 
-_TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
-    "api_key": {"email": "email"},
-    "token": {"email": "email"},
-    "oauth": {
-        "email": "email",
-        "client_id": "clientId",
-        "project_id": "projectId",
-        "account_id": "accountId",
-        "enterprise_url": "enterpriseUrl",
-    },
-}
+        Where nothing is to be sealed any more, it is returned as it is.
+        """
+
+    def open(self, sealed: Mapping[str, Json], *, place: str) -> str:
+        """
+        Return what `seal` was given.
+
+        Raises `CorruptError` for what was changed or moved, `UnavailableError` without its key.
+        """
+
+
+Resolve: TypeAlias = Callable[[Json], str]
+"""Returns the secret that a reference, as JSON, names; raises `StateError` without it."""
+
+MARK = "sealed"
+"""The member by which a sealed secret is told from any other JSON object."""
+
+
+LAST_DATE: Final = 253_402_214_400_000
+"""Milliseconds of the last day of the year 9999; what is later has no date that can be told."""
+
+FIRST_DATE: Final = 1_000_000_000.0
+"""Seconds of 2001-09-09, before which no token can have ended."""
+
+_FIRST_MS = 100_000_000_000  # of the year 1973; as seconds, of the year 5138
+_FIRST_US = 100_000_000_000_000
+_FIRST_NS = 100_000_000_000_000_000
+
+
+def moment_of(value: Json) -> float | None:
+    """
+    Return the moment that the number *value* means, in seconds since the epoch, or `None`.
+
+    Milliseconds are meant. Seconds are told by their size: as milliseconds they would be a date
+    before 1973, when there were no tokens. 0, negative numbers and dates beyond the year 9999 mean
+    no moment: some providers write them for a token without an end.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if is_in_seconds(value):
+        return float(value)
+    return from_ms(value) if 0 < value <= LAST_DATE else None
+
+
+def is_in_seconds(value: Json) -> bool:
+    """Tell whether the moment *value* is written in seconds where milliseconds are meant."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and FIRST_DATE <= value < _FIRST_MS
+
+
+def any_moment_of(value: Json) -> float | None:
+    """Return the moment that a provider means with *value*: of any unit, or as a date."""
+    if isinstance(value, str):
+        with suppress(InvalidError):
+            return from_iso(value)
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if value >= _FIRST_NS:
+            return moment_of(value / 1_000_000) if value < _FIRST_NS * 1000 else None
+        if value >= _FIRST_US:
+            return moment_of(value / 1000)
+    return moment_of(value)
+
+
 _TYPE_NAMES: Final = ("type", "mode")
-_ALIASES: Final[Mapping[str, tuple[str, ...]]] = {"key": ("key", "apiKey")}
-# A sealed secret stands beside the place of the clear one, as in `keySealed`: OpenClaw takes
-# whatever stands in `key` for text, and fails on an object.
-_BESIDE: Final = "Sealed"
+_PROVIDER: Final = "provider"
 
 
 class CredentialCodec:
@@ -78,29 +124,25 @@ class CredentialCodec:
         """
         if not isinstance(record, dict):
             raise InvalidError(profile_id, "is no object", "write it again")
-        kind = type_of(record)
-        if kind not in TYPES:
+        kind = TYPES.get(type_of(record))
+        if kind is None:
             hint = f"it is kept as it is; the known ones are {', '.join(TYPES)}"
             raise InvalidError(profile_id, "has a type that is not known", hint)
-        provider = record.get("provider")
+        provider = record.get(_PROVIDER)
         if not isinstance(provider, str) or is_blank(provider):
             raise InvalidError(profile_id, "names no provider", "write it again with one")
-        found: dict[str, Any] = {"provider": provider}
-        for name in SECRETS[kind]:
-            found[name] = self._read_secret(profile_id, name, _secret(record, name))
-        for name, member in _TEXTS[kind].items():
-            value = record.get(member)
-            found[name] = value if isinstance(value, str) else None
-        if kind in REFERENCES:
-            attribute, member = REFERENCES[kind]
-            found[attribute] = record.get(member)
-        if kind == "api_key":
-            found["metadata"] = _metadata(record.get("metadata"))
-        else:
-            found["expires"] = moment_of(record.get("expires"))
-        known = _members(kind)
-        extra = {key: value for key, value in record.items() if key not in known}
-        return TYPES[kind](**found, extra=extra)
+        found: dict[str, Any] = {_PROVIDER: provider}
+        for each in kind.secrets:
+            found[each.attribute] = self._read_secret(profile_id, each, _secret(record, each))
+        for each in kind.plain:
+            found[each.attribute] = _read_plain(record.get(each.name), each.kind)
+        known = kind.names
+        extra = {
+            key: value
+            for key, value in record.items()
+            if key not in known and key != _PROVIDER and key not in _TYPE_NAMES
+        }
+        return kind.value(**found, extra=extra)
 
     def write(self, profile_id: str, credential: Credential, *, old: Json | None) -> Json:
         """
@@ -112,17 +154,22 @@ class CredentialCodec:
         does.
         """
         record, before = self._base(profile_id, credential, old)
-        kind = credential.type
+        kind = TYPES[credential.type]
         if not any(name in record for name in _TYPE_NAMES):
-            record["type"] = kind
-        _set(record, "provider", credential.provider)
-        for name in SECRETS[kind]:
-            self._write_secret(profile_id, credential, name, record)
-        for attribute, member in _plain_members(kind).items():
-            value = getattr(credential, attribute)
-            is_odd = member == "expires" and is_in_seconds(record.get(member))
-            if before is None or is_odd or value != getattr(before, attribute):
-                _set(record, member, to_ms(value) if _is_expiry(member, value) else value)
+            record["type"] = credential.type
+        record[_PROVIDER] = credential.provider
+        for each in kind.secrets:
+            self._write_secret(profile_id, credential, each, record)
+        for each in kind.plain:
+            value = getattr(credential, each.attribute)
+            is_expiry = each.kind == "expiry"
+            is_odd = is_expiry and is_in_seconds(record.get(each.name))
+            if before is not None and not is_odd and value == getattr(before, each.attribute):
+                continue
+            if value is None:
+                record.pop(each.name, None)
+            else:
+                record[each.name] = to_ms(value) if is_expiry else value
         for key in () if before is None else before.extra.keys() - credential.extra.keys():
             del record[key]
         return {**record, **credential.extra}
@@ -136,7 +183,8 @@ class CredentialCodec:
         """
         reference = reference_of(credential)
         if reference is None:
-            text = getattr(credential, SECRETS[credential.type][0]) or ""
+            first = TYPES[credential.type].secrets[0]
+            text = getattr(credential, first.attribute) or ""
             if not is_variable(text):
                 if is_blank(text):
                     raise NotFoundError("secret", profile_id, "store it again")
@@ -168,33 +216,34 @@ class CredentialCodec:
         except InvalidError:
             return dict(old), None
 
-    def _read_secret(self, profile_id: str, name: str, value: Json) -> str | Sealed | None:
+    def _read_secret(self, profile_id: str, member: Member, value: Json) -> str | Sealed | None:
         if is_sealed(value):
-            place = self._place(profile_id, name)
+            place = self._place(profile_id, member.name)
             return Sealed(value, place, lambda: self._opened(profile_id, value, place))
         if not isinstance(value, str):
             return None
-        return value if name in SECRETS["oauth"] else clean_secret(value)
+        return value if member.exact else clean_secret(value)
 
     def _write_secret(
-        self, profile_id: str, credential: Credential, name: str, record: dict[str, Json]
+        self, profile_id: str, credential: Credential, member: Member, record: dict[str, Json]
     ) -> None:
-        plain = [each for each in _ALIASES.get(name, (name,)) if each in record] or [name]
-        value = kept_secret(credential, name)
+        plain = [each for each in member.names if each in record] or [member.name]
+        sealed = member.name + SEALED
+        value = kept_secret(credential, member.attribute)
         if value is None or reference_of(credential) is not None:
-            _put(record, (*plain, name + _BESIDE), {})
+            _put(record, (*plain, sealed), {})
             return
-        kept = self._kept(profile_id, name, value, _secret(record, name))
-        names = [name + _BESIDE] if is_sealed(kept) else plain
-        _put(record, (*plain, name + _BESIDE), dict.fromkeys(names, kept))
+        kept = self._encrypt(profile_id, member, value, _secret(record, member))
+        names = [sealed] if is_sealed(kept) else plain
+        _put(record, (*plain, sealed), dict.fromkeys(names, kept))
 
-    def _kept(self, profile_id: str, name: str, value: str | Sealed, old: Json) -> Json:
+    def _encrypt(self, profile_id: str, member: Member, value: str | Sealed, old: Json) -> Json:
         if isinstance(value, Sealed):
-            if value.place == self._place(profile_id, name):
+            if value.place == self._place(profile_id, member.name):
                 return value.document
-            value = value.text()  # it opens nowhere else
-        text = value if name in SECRETS["oauth"] else clean_secret(value)
-        return self._sealed(profile_id, name, text, old)
+            value = value.text()  # the ciphertext is bound to its place
+        text = value if member.exact else clean_secret(value)
+        return self._sealed(profile_id, member.name, text, old)
 
     def _sealed(self, profile_id: str, name: str, text: str, old: Json) -> Json:
         sealer = self._sealer()
@@ -218,27 +267,17 @@ class CredentialCodec:
         return f"auth:{self._agent_id}/{profile_id}/{name}"
 
 
-def type_of(record: Mapping[str, Json]) -> str:
-    """Return the type that *record* says it has, or nothing."""
-    found = record.get("type") if "type" in record else record.get("mode")
-    return found if isinstance(found, str) else ""
-
-
 def is_sealed(value: Json) -> bool:
     """Tell whether *value* is an encrypted secret."""
     return isinstance(value, dict) and MARK in value
 
 
-def _member(record: Mapping[str, Json], name: str) -> Json:
-    present = (each for each in _ALIASES.get(name, (name,)) if each in record)
-    return record.get(next(present, name))
-
-
-def _secret(record: Mapping[str, Json], name: str) -> Json:
-    """Return the secret *name* as it stands there; one in the clear is newer than a sealed one."""
-    plain = _member(record, name)
-    beside = record.get(name + _BESIDE)
-    return beside if plain in (None, "") and is_sealed(beside) else plain
+def _secret(record: Mapping[str, Json], member: Member) -> Json:
+    """Return the secret as it stands there; one in the clear is newer than an encrypted one."""
+    present = (each for each in member.names if each in record)
+    plain = record.get(next(present, member.name))
+    sealed = record.get(member.name + SEALED)
+    return sealed if plain in (None, "") and is_sealed(sealed) else plain
 
 
 def _put(record: dict[str, Json], gone: tuple[str, ...], made: Mapping[str, Json]) -> None:
@@ -253,31 +292,10 @@ def _put(record: dict[str, Json], gone: tuple[str, ...], made: Mapping[str, Json
     record.update(made)
 
 
-def _members(kind: str) -> frozenset[str]:
-    names = (
-        each for name in SECRETS[kind] for each in (*_ALIASES.get(name, (name,)), name + _BESIDE)
-    )
-    return frozenset({*_TYPE_NAMES, "provider", *names, *_plain_members(kind).values()})
-
-
-def _plain_members(kind: str) -> dict[str, str]:
-    references = dict([REFERENCES[kind]]) if kind in REFERENCES else {}
-    last = {"metadata": "metadata"} if kind == "api_key" else {"expires": "expires"}
-    return {**references, **last, **_TEXTS[kind]}
-
-
-def _metadata(value: Json) -> dict[str, str] | None:
-    if not isinstance(value, dict):
-        return None
-    return {key: text for key, text in value.items() if isinstance(text, str)}
-
-
-def _is_expiry(member: str, value: Json) -> bool:
-    return member == "expires" and value is not None
-
-
-def _set(record: dict[str, Json], member: str, value: Json) -> None:
-    if value is None:
-        record.pop(member, None)
-    else:
-        record[member] = value
+def _read_plain(value: Json, kind: str) -> Any:
+    if kind == "expiry":
+        return moment_of(value)
+    if kind == "texts":
+        is_object = isinstance(value, dict)
+        return {k: v for k, v in value.items() if isinstance(v, str)} if is_object else None
+    return value if kind == "reference" or isinstance(value, str) else None

@@ -12,7 +12,8 @@ from clawstate.errors import InvalidError
 from clawstate.files.json_text import dump_compact
 from clawstate.records.contract import Collection, Json
 from clawstate.records.layouts import MapLayout
-from clawstate.stores.auth.codec import TYPES, CredentialCodec, type_of
+from clawstate.stores.auth.codec import CredentialCodec
+from clawstate.stores.auth.credentials import TYPES, type_of
 from clawstate.stores.auth.names import require_profile_id
 
 LEDGER_LAYOUT: Final = MapLayout("imports", version=1)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
 
-from clawstate.stores.auth.codec import SECRETS
 from clawstate.stores.auth.cooldowns import rests_until
-from clawstate.stores.auth.credentials import Credential, OAuth, Token, reference_of
+from clawstate.stores.auth.credentials import (
+    TYPES,
+    Credential,
+    OAuth,
+    expiry_of,
+    kept_secret,
+    kept_secrets,
+    reference_of,
+)
 from clawstate.stores.auth.names import is_blank, normalise_provider
 from clawstate.stores.auth.pending import failure_of
-from clawstate.stores.auth.secret_field import kept_secret
 from clawstate.stores.auth.settings import AuthSettings
 from clawstate.stores.auth.usage import UNUSED, Usage
-
-_RANKS: Final = {"oauth": 0, "token": 1, "api_key": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,28 +131,22 @@ def _is_usable(
     if declared is not None:
         if normalise_provider(declared.provider) != wanted:
             return False
-        if (declared.mode, credential.type) not in {
-            (credential.type, credential.type),
-            ("oauth", "token"),
-        }:
+        if declared.mode not in TYPES[credential.type].modes:
             return False
-    if isinstance(credential, Token) and credential.expires is not None:
-        return now < credential.expires and has_secret(credential)
-    if (
-        isinstance(credential, OAuth)
-        and (credential.expires or 0.0) <= now
-        and is_refused(credential)
-    ):
-        return False
-    return has_secret(credential)
+    expires = expiry_of(credential)
+    if TYPES[credential.type].renews:
+        is_over = (expires or 0.0) <= now and is_refused(credential)
+    else:
+        is_over = expires is not None and expires <= now
+    return not is_over and has_secret(credential)
 
 
-def is_refused(credential: OAuth) -> bool:
+def is_refused(credential: Credential) -> bool:
     """Tell whether the provider refused to refresh *credential*, so that only a login helps."""
-    failed = failure_of(credential.extra)
-    refresh = kept_secret(credential, "refresh")
+    failed = failure_of(credential.extra) if isinstance(credential, OAuth) else None
     if failed is None or not failed.final:
         return False
+    refresh = kept_secret(credential, "refresh")
     # A sealed token is not opened to tell which one was refused: the mark goes with any other.
     return not isinstance(refresh, str | None) or failed.bars(refresh)
 
@@ -158,12 +155,12 @@ def has_secret(credential: Credential) -> bool:
     """Tell whether there is something to make a request with, without opening or resolving it."""
     if reference_of(credential) is not None:
         return True
-    found = (kept_secret(credential, name) for name in SECRETS[credential.type])
     return any(
-        each is not None and not (isinstance(each, str) and is_blank(each)) for each in found
+        each is not None and not (isinstance(each, str) and is_blank(each))
+        for each in kept_secrets(credential)
     )
 
 
 def _turn(profile_id: str, candidates: Candidates, now: float) -> tuple[int, float]:
     used = candidates.usage.get(profile_id, UNUSED).last_used or 0.0
-    return _RANKS[candidates.credentials[profile_id].type], min(used, now)
+    return TYPES[candidates.credentials[profile_id].type].rank, min(used, now)

@@ -15,7 +15,7 @@ from clawstate.stores.auth.adoption import adopted_document
 from clawstate.stores.auth.checking import checked, is_same_secret
 from clawstate.stores.auth.checks import findings_of
 from clawstate.stores.auth.cooldowns import after_failure, after_renewal, after_use, rests_until
-from clawstate.stores.auth.credentials import Credential, Problem, Profile, expiry_of
+from clawstate.stores.auth.credentials import TYPES, Credential, Problem, Profile, expiry_of
 from clawstate.stores.auth.documents import document_of
 from clawstate.stores.auth.legacy import Imported
 from clawstate.stores.auth.names import normalise_provider, require_profile_id, require_provider
@@ -134,13 +134,14 @@ class AuthProfiles:
         and opening raise. No error shows a secret.
         """
         found, credential = self._require(profile_id, self._view())
-        if credential.type == "oauth" and self._refreshing is not None:
+        renews = TYPES[credential.type].renews
+        if renews and self._refreshing is not None:
             unsaved = self._refreshing(found.shelf).unsaved(profile_id)
             if unsaved is not None and unsaved.access:
                 return unsaved.access
         expires = expiry_of(credential)
         if expires is not None and self._clock() >= expires:
-            hint = "refresh it" if credential.type == "oauth" else "store a new one"
+            hint = "refresh it" if renews else "store a new one"
             raise UnavailableError(profile_id, f"expired at {to_iso(expires)}", hint)
         return found.shelf.secret(profile_id, found.row, credential)
 

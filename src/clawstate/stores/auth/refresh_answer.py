@@ -23,8 +23,8 @@ from clawstate.clock import to_ms
 from clawstate.errors import InvalidError
 from clawstate.files.json_text import dump_compact
 from clawstate.records.contract import Json
+from clawstate.stores.auth.codec import any_moment_of
 from clawstate.stores.auth.credentials import OAuth
-from clawstate.stores.auth.moments import any_moment_of
 
 Exchange = Callable[[OAuth], Mapping[str, Any]]
 """

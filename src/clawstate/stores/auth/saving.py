@@ -10,7 +10,8 @@ from clawstate.errors import InvalidError
 from clawstate.records.contract import Json
 from clawstate.records.layouts import SEPARATOR
 from clawstate.stores.auth.checking import checked
-from clawstate.stores.auth.codec import TYPES, CredentialCodec, type_of
+from clawstate.stores.auth.codec import CredentialCodec
+from clawstate.stores.auth.credentials import TYPES, type_of
 from clawstate.stores.auth.names import require_profile_id
 from clawstate.stores.auth.rows import LAYOUT
 from clawstate.stores.auth.shelf import Shelf

@@ -8,18 +8,20 @@ from typing import Final
 
 from clawstate.errors import CorruptError, StateError
 from clawstate.records.contract import Json
-from clawstate.stores.auth.codec import SECRETS
 from clawstate.stores.auth.cooldowns import rests_until
 from clawstate.stores.auth.credentials import (
+    TYPES,
     Credential,
     OAuth,
     Profile,
+    Sealed,
     expiry_of,
+    kept_secret,
+    kept_secrets,
     reference_of,
 )
 from clawstate.stores.auth.names import is_blank, is_variable
 from clawstate.stores.auth.ordering import has_secret, is_refused
-from clawstate.stores.auth.secret_field import Sealed, kept_secret
 from clawstate.stores.auth.settings import Cooldowns
 
 STATES: Final = {
@@ -71,7 +73,7 @@ def standing_of(
     found = _problem_of_secret(credential, may_open, resolve)
     if found is not None:
         return Standing(found)
-    if isinstance(credential, OAuth) and is_refused(credential):
+    if is_refused(credential):
         return Standing("needs-login")
     usage = profile.usage
     until = rests_until(usage, now, provider=profile.provider, cooldowns=cooldowns)
@@ -84,19 +86,19 @@ def standing_of(
 
 def _state_at(credential: Credential, now: float) -> str:
     expires = expiry_of(credential)
+    renews = TYPES[credential.type].renews
     if expires is None or expires > now:
         # A login without an access token gets one with the next refresh.
-        is_empty = isinstance(credential, OAuth) and not kept_secret(credential, "access")
-        return "will-refresh" if is_empty else "good"
-    renews = isinstance(credential, OAuth) and kept_secret(credential, "refresh")
-    return "will-refresh" if renews else "expired"
+        return "will-refresh" if renews and not kept_secrets(credential)[0] else "good"
+    can_renew = isinstance(credential, OAuth) and kept_secret(credential, "refresh")
+    return "will-refresh" if can_renew else "expired"
 
 
 def _problem_of_secret(
     credential: Credential, may_open: Callable[[], bool], resolve: Callable[[], object]
 ) -> str | None:
     reference = reference_of(credential)
-    kept = [kept_secret(credential, name) for name in SECRETS[credential.type]]
+    kept = kept_secrets(credential)
     if reference is None and not has_secret(credential):
         return "missing"
     if _is_of_environment(kept[0] if reference is None else reference):
