@@ -144,25 +144,26 @@ def add(
     from clawstate.cli.auth_input import credential_of  # noqa: PLC0415 - see `NOUNS`
     from clawstate.clock import to_iso, to_ms  # noqa: PLC0415
     from clawstate.stores.auth.codec import is_in_seconds  # noqa: PLC0415
-    from clawstate.stores.auth.credentials import expiry_of  # noqa: PLC0415
+    from clawstate.stores.auth.credentials import TYPES, expiry_of  # noqa: PLC0415
     from clawstate.stores.auth.names import require_profile_id  # noqa: PLC0415
 
     require_profile_id(profile_id)
     store = store_of(session)
-    ends = None if expires is None else to_ms(expires)
+    end = TYPES[kind].expiry
+    end_name = "expires" if end is None else end.name
     given = credential_of(kind, profile_id, ref=ref)
     wanted = {
         "type": kind,
         "provider": provider or profile_id.partition(":")[0],
         **({} if email is None else {"email": email}),
-        **({} if ends is None else {"expires": ends}),
+        **({} if expires is None else {end_name: to_ms(expires)}),
         **given,
     }
     known = any(each.id == profile_id and each.origin == "own" for each in store.profiles())
     made = store.upsert(profile_id, wanted)
     moment = expiry_of(made)
-    if moment is not None and is_in_seconds(wanted.get("expires")):
-        session.output.warn(f"expires is in seconds; it is kept as {to_iso(moment)}")
+    if moment is not None and is_in_seconds(wanted.get(end_name)):
+        session.output.warn(f"{end_name} is in seconds; it is kept as {to_iso(moment)}")
     done = "replaced" if known else "added"
     document = {"id": profile_id, "provider": made.provider, "type": made.type, "replaced": known}
     session.output.emit(document, f"{done} {profile_id}")

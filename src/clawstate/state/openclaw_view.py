@@ -103,7 +103,8 @@ def _entries(documents: Mapping[str, Any]) -> Iterator[SessionEntry]:
 
 def _credential(agent: str, name: str, document: Mapping[str, Any]) -> OpenClawCredential:
     kind = str(document.get("type") or document.get("mode") or "")
-    email, expires = document.get("email"), document.get("expires")
+    end = TYPES[kind].expiry if kind in TYPES else None
+    email, expires = document.get("email"), document.get("expires" if end is None else end.name)
     return OpenClawCredential(
         agent=agent,
         id=name,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from clawstate.errors import StateError
 from clawstate.health import Finding
 from clawstate.stores.auth.codec import is_in_seconds
-from clawstate.stores.auth.credentials import OAuth
+from clawstate.stores.auth.credentials import TYPES, OAuth
 from clawstate.stores.auth.pending import failure_of
 from clawstate.stores.auth.rows import Rows
 
@@ -18,8 +18,9 @@ def findings_of(rows: Rows, path: str) -> Iterator[Finding]:
         message = f"{each.place}: {each.key} {each.reason}"
         yield Finding("profile", "warning", path, message, "store it again, or remove it")
     for name, credential in rows.credentials.items():
-        if is_in_seconds(rows.profiles[name].record.get("expires")):
-            message = f"{name}: expires is in seconds, which other programs take for 1970"
+        end = TYPES[credential.type].expiry
+        if end is not None and is_in_seconds(rows.profiles[name].record.get(end.name)):
+            message = f"{name}: {end.name} is in seconds, which other programs take for 1970"
             yield Finding("seconds", "info", path, message, "goes with the next change of it")
         failed = failure_of(credential.extra) if isinstance(credential, OAuth) else None
         if failed is None or not failed.final:
