@@ -117,7 +117,7 @@ def test_the_command_line_asks_for_it_and_shows_it(cli, root) -> None:
     listed = cli("auth", "list", "--json").json["profiles"]
     shown = cli("auth", "show", NAME, "--json").json
     referred = cli("auth", "add", "bank:ci", "--type", "certificate", "--ref", "env:default:PEM")
-    wrong = cli("auth", "add", NAME, "--type", "certificat", stdin=b"x")
+    wrong = cli("auth", "add", NAME, "--type", "cert", stdin=b"x")
 
     assert (added.code, referred.code, wrong.code) == (0, 0, 2), added.err + referred.err
     assert "certificate" in wrong.err
