@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from clawstate.records.adoption import Adopted
     from clawstate.state.encryption import Census, Outcome
     from clawstate.state.openclaw_view import OpenClawCredential, OpenClawSession
+    from clawstate.stores.auth.availability import Standing
     from clawstate.stores.auth.credentials import ApiKey, Credential, OAuth, Profile, Token
     from clawstate.stores.auth.credentials import Problem as AuthProblem
     from clawstate.stores.auth.legacy import Imported as AuthImport
-    from clawstate.stores.auth.standing import Standing
     from clawstate.stores.auth.usage import Usage
     from clawstate.stores.dedupe.statistics import DedupeStatistics, NamespaceStatistics
     from clawstate.stores.device_auth.document import HeldToken
@@ -123,7 +123,7 @@ _HOMES = {
     "Profile": "clawstate.stores.auth.credentials",
     "Pruned": "clawstate.stores.sessions.selection",
     "SessionEntry": "clawstate.stores.sessions.entry",
-    "Standing": "clawstate.stores.auth.standing",
+    "Standing": "clawstate.stores.auth.availability",
     "StatePaths": "clawstate.files.paths",
     "Token": "clawstate.stores.auth.credentials",
     "TranscriptImport": "clawstate.stores.transcripts.values:Imported",

@@ -14,8 +14,8 @@ from clawstate.records.contract import Shape
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.records.sqlite import SqliteBackend
 from clawstate.stores.auth.codec import CredentialCodec
+from clawstate.stores.auth.profile_store import LAYOUT
 from clawstate.stores.auth.refresh import Refresher
-from clawstate.stores.auth.rows import LAYOUT
 from faults.victim import Victim, interpreter_environment
 from manual_clock import ManualClock
 

@@ -9,8 +9,8 @@ import clawstate
 from clawstate.errors import CorruptError, InvalidError, StateError
 from clawstate.sealing import keys as sealed_keys
 from clawstate.state.encryption import Encryption
-from clawstate.stores.auth.rows import read_rows
-from clawstate.stores.auth.saving import AuthProfileStore
+from clawstate.stores.auth.documents import AuthProfileStore
+from clawstate.stores.auth.profile_store import read_profiles
 
 SECRET = "sk-canary-0123456789-abcdefgh"
 KEY = {"type": "api_key", "provider": "openai", "key": SECRET}
@@ -104,8 +104,8 @@ def test_no_value_of_the_store_shows_a_secret(root) -> None:
     """What is read at one moment, and the document as a dict, hide what they hold."""
     with clawstate.open(root) as state:
         state.auth().upsert("openai:default", {**KEY, "more": SECRET})
-        shelf = state.auth()._own
-        rows = read_rows(shelf.collection.scan(), shelf.codec, shelf.rows())
+        store = state.auth()._own
+        rows = read_profiles(store.collection.scan(), store.codec, store.read())
         store = clawstate.load_auth_profile_store(state_dir=root)
 
         assert SECRET in json.dumps(store)
@@ -157,17 +157,17 @@ def test_an_import_that_waits_while_encryption_comes_is_sealed(root, store) -> N
     folder.mkdir(parents=True, mode=0o700)
     (folder / "auth.json").write_text(json.dumps({"openai": {"type": "api_key", "key": SECRET}}))
     with clawstate.open(root, store=store) as state, clawstate.open(root, store=store) as other:
-        shelf = state.auth()._own
-        change_all = shelf.collection.change_all
+        store = state.auth()._own
+        change_all = store.collection.change_all
 
         def delayed(change):
-            shelf.collection.change_all = change_all
+            store.collection.change_all = change_all
             (folder / "auth.json").rename(folder / "auth.json.away")
             Encryption(other._context).turn_on("file")
             (folder / "auth.json.away").rename(folder / "auth.json")
             return change_all(change)
 
-        shelf.collection.change_all = delayed
+        store.collection.change_all = delayed
         state.auth().mark_used("openai:default")
 
         record = state.auth().document()["profiles"]["openai:default"]

@@ -15,7 +15,7 @@ from clawstate.files.atomic import make_private_dir
 from clawstate.health import repair_all
 from clawstate.sealing.masking import masked
 from clawstate.state.encryption import Encryption
-from clawstate.stores.auth.pending import generation_of
+from clawstate.stores.auth.refresh_marks import generation_of
 
 SECRET = "sk-canary-0123456789-abcdefgh"
 OTHER = "xai-canary-9876543210-ijklmnop"

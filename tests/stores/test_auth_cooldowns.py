@@ -5,16 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawstate.errors import InvalidError
-from clawstate.stores.auth.cooldowns import (
+from clawstate.stores.auth.settings import HOUR, Cooldowns
+from clawstate.stores.auth.usage import (
     REASONS,
+    UNUSED,
+    Usage,
     after_failure,
     after_use,
     cooldown,
     disablement,
+    read_usage,
     rests_until,
+    write_usage,
 )
-from clawstate.stores.auth.settings import HOUR, Cooldowns
-from clawstate.stores.auth.usage import UNUSED, Usage, read_usage, write_usage
 
 NOW = 1_800_000_000.0
 DEFAULT = Cooldowns()

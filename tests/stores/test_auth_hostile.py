@@ -17,9 +17,8 @@ from clawstate.records.inmemory import InMemoryBackend
 from clawstate.records.layouts import MapLayout
 from clawstate.stores.auth.codec import CredentialCodec
 from clawstate.stores.auth.legacy import LEDGER_LAYOUT, Legacy, LegacySource, from_agent_file
+from clawstate.stores.auth.profile_store import LAYOUT, ProfileStore
 from clawstate.stores.auth.profiles import AuthProfiles
-from clawstate.stores.auth.rows import LAYOUT
-from clawstate.stores.auth.shelf import Shelf
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
 STRIDE = 1 if FULL else 17
@@ -161,7 +160,7 @@ def test_any_old_file_is_looked_at(old) -> None:
     )
     collection = backend.collection(shape("auth:main", LAYOUT))
     auth = AuthProfiles(
-        Shelf("main", collection, codec, legacy=legacy, clock=lambda: NOW), clock=lambda: NOW
+        ProfileStore("main", collection, codec, legacy=legacy, clock=lambda: NOW), clock=lambda: NOW
     )
 
     look(auth)

@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
+from clawstate.stores.auth.availability import Candidates, resolve_order
 from clawstate.stores.auth.credentials import ApiKey, OAuth, Token
-from clawstate.stores.auth.ordering import Candidates, resolve_order
-from clawstate.stores.auth.pending import generation_of
+from clawstate.stores.auth.refresh_marks import generation_of
 from clawstate.stores.auth.settings import AuthSettings, Declared
 from clawstate.stores.auth.usage import Usage
 

@@ -24,14 +24,14 @@ from clawstate.files.lock_options import LockOptions
 from clawstate.files.lock_owner import this_owner
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.stores.auth.codec import CredentialCodec
-from clawstate.stores.auth.pending import (
+from clawstate.stores.auth.refresh import Refresher
+from clawstate.stores.auth.refresh_marks import (
     REFRESH_MEMBERS,
     Pending,
     needs_login,
     stored_anew,
     with_pending,
 )
-from clawstate.stores.auth.refresh import Refresher
 from manual_clock import ManualClock
 
 THREADS = 16

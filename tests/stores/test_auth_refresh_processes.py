@@ -11,7 +11,7 @@ from refresh_setting import ENGINES, ID, Place, crowd, ended, place_of, refreshi
 
 from clawstate.clock import to_ms
 from clawstate.errors import InvalidError
-from clawstate.stores.auth.pending import needs_login
+from clawstate.stores.auth.refresh_marks import failure_of
 from manual_clock import ManualClock
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
@@ -181,7 +181,8 @@ def test_a_stopped_process_that_has_the_only_answer_brings_it(victim, place):
         record = place.record()
         assert said == NEW
         assert server.is_valid(record["access"])
-        assert not needs_login(record, record["refresh"])
+        failed = failure_of(record)
+        assert failed is None or not failed.bars(record["refresh"])
 
 
 def test_a_dead_server_stops_nobody_whose_token_lives(victim, place):

@@ -9,8 +9,8 @@ import pytest
 import clawstate
 from clawstate.clock import to_ms
 from clawstate.doctor import examine
+from clawstate.stores.auth.availability import STATES
 from clawstate.stores.auth.credentials import ApiKey, OAuth, Token
-from clawstate.stores.auth.standing import STATES
 from manual_clock import ManualClock
 
 NOW = ManualClock()()

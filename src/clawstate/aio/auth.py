@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from clawstate.health import Finding
     from clawstate.records.adoption import Adopted
     from clawstate.records.contract import Json
+    from clawstate.stores.auth.availability import Standing
     from clawstate.stores.auth.credentials import Credential, Problem, Profile
     from clawstate.stores.auth.legacy import Imported
     from clawstate.stores.auth.profiles import AuthProfiles
     from clawstate.stores.auth.refresh import Exchange
-    from clawstate.stores.auth.standing import Standing
     from clawstate.stores.auth.usage import Usage
 
     _Part = Part[AuthProfiles]

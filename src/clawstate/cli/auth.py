@@ -249,8 +249,8 @@ def _agent(session: Session) -> str:
 
 def _readable(document: dict[str, Any]) -> dict[str, Any]:
     from clawstate.clock import from_ms, to_iso  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.stores.auth.availability import STATES  # noqa: PLC0415
     from clawstate.stores.auth.codec import FIRST_DATE  # noqa: PLC0415
-    from clawstate.stores.auth.standing import STATES  # noqa: PLC0415
 
     def told(name: str, value: Any) -> Any:
         if name == "state":

@@ -9,6 +9,7 @@ from clawstate.cli.printing import one_line, style
 from clawstate.cli.wire import times
 from clawstate.clock import from_ms, to_ms
 from clawstate.sealing.masking import masked
+from clawstate.stores.auth.availability import STATES, USABLE
 from clawstate.stores.auth.credentials import (
     Sealed,
     expiry_of,
@@ -16,7 +17,6 @@ from clawstate.stores.auth.credentials import (
     reference_of,
 )
 from clawstate.stores.auth.names import is_variable, normalise_provider
-from clawstate.stores.auth.standing import STATES, USABLE
 
 if TYPE_CHECKING:
     from clawstate.stores.auth import AuthProfiles

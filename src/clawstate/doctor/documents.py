@@ -12,7 +12,7 @@ from clawstate.records.contract import Layout, Shape
 from clawstate.records.json_files import JsonFileCollection, JsonFilesBackend
 from clawstate.records.last_good import copy_path
 from clawstate.records.layouts import MapLayout, OpaqueLayout
-from clawstate.stores.auth.rows import LAYOUT as CREDENTIALS
+from clawstate.stores.auth.profile_store import LAYOUT as CREDENTIALS
 from clawstate.stores.device_auth import HELD, OPENCLAW_HELD
 from clawstate.stores.devices import DEVICES
 from clawstate.stores.identity import IDENTITY

@@ -21,11 +21,10 @@ from clawstate.stores.auth.legacy import (
     from_agent_file,
     from_oauth_file,
 )
+from clawstate.stores.auth.profile_store import LAYOUT, ProfileStore
 from clawstate.stores.auth.profiles import AuthProfiles
 from clawstate.stores.auth.refresh import Refresher
-from clawstate.stores.auth.rows import LAYOUT
 from clawstate.stores.auth.settings import HOUR, AuthSettings, Cooldowns, Declared
-from clawstate.stores.auth.shelf import Shelf
 
 MAIN = "main"
 """The agent whose credentials all others inherit."""
@@ -42,20 +41,20 @@ def open_auth(context: Context, agent_id: str) -> AuthProfiles:
     """
     name = normalise_agent_id(agent_id)
     return AuthProfiles(
-        open_shelf(context, agent_id),
-        base=None if name == MAIN else open_shelf(context, MAIN),
+        profile_store(context, agent_id),
+        base=None if name == MAIN else profile_store(context, MAIN),
         settings=lambda: auth_settings(context.config),
-        refreshing=lambda shelf: _refresher(context, shelf),
+        refreshing=lambda store: _refresher(context, store),
         may_open=lambda: context.vault.asks_nobody(),  # noqa: PLW0108 - a vault once it is needed
         clock=context.clock,
     )
 
 
-def open_shelf(context: Context, agent_id: str) -> Shelf:
+def profile_store(context: Context, agent_id: str) -> ProfileStore:
     """Return what an agent keeps itself; it is changed as `open_auth` says."""
     name = normalise_agent_id(agent_id)
     codec = CredentialCodec(name, sealer_of(context), resolver_of(context))
-    return Shelf(
+    return ProfileStore(
         name,
         auth_collection(context, name),
         codec,
@@ -104,10 +103,10 @@ def _sources(context: Context, name: str) -> tuple[LegacySource, ...]:
     return tuple(sources)
 
 
-def _refresher(context: Context, shelf: Shelf) -> Refresher:
-    locks = refresh_dir(context, shelf.name)
+def _refresher(context: Context, store: ProfileStore) -> Refresher:
+    locks = refresh_dir(context, store.name)
     above = context.paths.locks_dir
-    return Refresher(shelf.collection, shelf.codec, locks=locks, above=above, clock=context.clock)
+    return Refresher(store.collection, store.codec, locks=locks, above=above, clock=context.clock)
 
 
 def _order(value: Any) -> tuple[str, ...] | Mapping[str, tuple[str, ...]] | None:

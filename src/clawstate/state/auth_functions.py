@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from clawstate.files.paths import normalise_agent_id
-from clawstate.state.auth import MAIN, open_auth, open_shelf
+from clawstate.state.auth import MAIN, open_auth, profile_store
 from clawstate.state.context import Context
 from clawstate.state.opened import open_state
+from clawstate.stores.auth.documents import AuthProfileStore, save_document
 from clawstate.stores.auth.profiles import AuthProfiles
-from clawstate.stores.auth.saving import AuthProfileStore, save_document
 
 StateDir = str | os.PathLike[str] | None
 
@@ -74,7 +74,7 @@ def save_auth_profile_store(
     with _opened(agent_id, state_dir) as (context, _):
         name = normalise_agent_id(agent_id)
         main = {} if name == MAIN else open_auth(context, MAIN).document()
-        save_document(open_shelf(context, agent_id), store, inherited=main or {"profiles": {}})
+        save_document(profile_store(context, agent_id), store, inherited=main or {"profiles": {}})
 
 
 @contextmanager

@@ -13,13 +13,13 @@ from clawstate.sealing.ciphertext import key_name
 from clawstate.sealing.sealer import FieldSealer
 from clawstate.sealing.sources import require_choice
 from clawstate.state.agents import agents_of
-from clawstate.state.auth import open_shelf
+from clawstate.state.auth import profile_store
 from clawstate.state.secrets import OFF, SETTING, is_on, resolver_of, sealer_of
 from clawstate.state.traces import remove_traces
 from clawstate.stores.auth.codec import CredentialCodec
 from clawstate.stores.auth.credentials import TYPES, Sealed, kept_secrets
 from clawstate.stores.auth.names import is_blank, is_variable
-from clawstate.stores.auth.rows import place
+from clawstate.stores.auth.profile_store import record_key
 
 if TYPE_CHECKING:
     from clawstate.records.contract import Json
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from clawstate.stores.auth.codec import Sealer
     from clawstate.stores.auth.credentials import Credential
 
-_PROFILES = place("profile", "")
+_PROFILES = record_key("profile", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Encryption:
         """Return how the secrets lie on disk; no key is needed."""
         clear, sealed, keys = 0, 0, set[str]()
         for agent_id in agents_of(self._context):
-            for record in open_shelf(self._context, agent_id).collection.scan(_PROFILES):
+            for record in profile_store(self._context, agent_id).collection.scan(_PROFILES):
                 for found in _secrets(agent_id, record.key, record.value):
                     if isinstance(found, Sealed):
                         sealed += 1
@@ -186,7 +186,7 @@ class Encryption:
             resealing = Resealing(
                 agent_id, FieldSealer(self._vault), sealer, self._vault.names()[-1]
             )
-            count, problems = open_shelf(self._context, agent_id).change_all(resealing.change)
+            count, problems = profile_store(self._context, agent_id).change_all(resealing.change)
             changed += count
             failed += problems
         return changed, agents, tuple(failed)

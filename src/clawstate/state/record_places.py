@@ -18,7 +18,7 @@ from clawstate.state.agent_dirs import auth_profiles
 from clawstate.state.agents import agents_of, default_agent
 from clawstate.state.context import split_root
 from clawstate.stores.auth.legacy import LEDGER_LAYOUT
-from clawstate.stores.auth.rows import LAYOUT
+from clawstate.stores.auth.profile_store import LAYOUT
 from clawstate.stores.device_auth import HELD
 from clawstate.stores.devices import DEVICES
 from clawstate.stores.pairing import ATTEMPTS, REQUESTS

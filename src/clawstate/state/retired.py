@@ -21,7 +21,7 @@ from clawstate.state.context import split_root
 from clawstate.state.record_moves import plain_entry
 from clawstate.state.record_places import ARCHIVE, CREDENTIALS, SESSIONS, Place
 from clawstate.state.set_aside import FileSource
-from clawstate.stores.auth.rows import LAYOUT
+from clawstate.stores.auth.profile_store import LAYOUT
 from clawstate.stores.identity import IDENTITY
 
 if TYPE_CHECKING:

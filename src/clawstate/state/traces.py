@@ -15,7 +15,7 @@ from clawstate.files.regular import read_regular
 from clawstate.interrupts import load_modules
 from clawstate.records.last_good import copy_path, keep_copy, read_copy
 from clawstate.state.agent_dirs import auth_cache, auth_profiles, refresh_dir
-from clawstate.state.auth import open_shelf
+from clawstate.state.auth import profile_store
 from clawstate.state.context import FILE, SQLITE
 from clawstate.stores.auth.credentials import SEALED, TYPES
 from clawstate.stores.auth.refresh_journal import ASIDE_SUFFIX, RESPONSE_SUFFIX
@@ -114,7 +114,7 @@ def _find_responses(folder: Path) -> Iterator[str]:
 
 def _values(context: Context, name: str) -> Iterator[bytes]:
     """Yield the secrets of an agent as they stand in a text, and in a string of JSON."""
-    for row in open_shelf(context, name).rows().profiles.values():
+    for row in profile_store(context, name).read().profiles.values():
         if row.credential is None:
             continue
         for member in TYPES[row.credential.type].secrets:

@@ -1,7 +1,7 @@
 """
 The types of credentials: everything that is said about one type stands in its class here.
 
-How a credential is read, written, checked, encrypted, masked, ordered, asked for on the command
+How a credential is read, written, validate, encrypted, masked, ordered, asked for on the command
 line, imported and audited is derived from these declarations. A new type is one more class.
 """
 

@@ -1,4 +1,4 @@
-"""Credentials in the files of older releases, which are taken over once (reference, 7.2)."""
+"""Credentials in the files of older releases, which are imported once (reference, section 7.2)."""
 
 from __future__ import annotations
 
@@ -65,19 +65,19 @@ class Legacy:
         self._ledger = ledger
         self._codec = codec
 
-    def fresh(self) -> tuple[LegacySource, ...]:
-        """Return the sources that hold something and were never imported from."""
+    def unimported(self) -> tuple[LegacySource, ...]:
+        """Return the sources that hold profiles and were never imported."""
         return tuple(
             source
             for source in self._sources
             if source.collection.count() and self._ledger.get(source.name) is None
         )
 
-    def visible(self) -> dict[str, Json]:
-        """Return the profiles of the fresh sources; the first that has an id counts."""
-        return self.sound(self.fresh())
+    def profiles(self) -> dict[str, Json]:
+        """Return the usable profiles of those sources; of two with one id the first counts."""
+        return self.usable(self.unimported())
 
-    def sound(self, sources: tuple[LegacySource, ...]) -> dict[str, Json]:
+    def usable(self, sources: tuple[LegacySource, ...]) -> dict[str, Json]:
         """Return the profiles of *sources* that can be used."""
         found: dict[str, Json] = {}
         for source in sources:
@@ -99,14 +99,14 @@ class Legacy:
         """Return the sources that hold something."""
         return tuple(source for source in self._sources if source.collection.count())
 
-    def handled(self, source: LegacySource) -> frozenset[str]:
-        """Return the ids that were imported from *source*, whatever became of them."""
+    def imported_ids(self, source: LegacySource) -> frozenset[str]:
+        """Return the ids that were imported from *source*, those removed since included."""
         found = self._ledger.get(source.name)
         ids = found.value.get("profiles") if found and isinstance(found.value, dict) else None
         return frozenset(each for each in ids if isinstance(each, str)) if ids else frozenset()
 
-    def note(self, source: LegacySource, ids: frozenset[str], clock: Clock) -> None:
-        """Keep that *ids* of *source* were handled, beside those before."""
+    def record_import(self, source: LegacySource, ids: frozenset[str], clock: Clock) -> None:
+        """Add *ids* to those that were imported from *source*."""
         entry = {
             "digest": hashlib.sha256(dump_compact(source.records()).encode()).hexdigest(),
             "importedAt": to_iso(clock()),

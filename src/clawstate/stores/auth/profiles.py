@@ -11,22 +11,24 @@ from clawstate.errors import InvalidError, NotFoundError, UnavailableError
 from clawstate.health import Finding
 from clawstate.records.adoption import Adopted
 from clawstate.records.contract import Json
-from clawstate.stores.auth.adoption import adopted_document
-from clawstate.stores.auth.checking import checked, is_same_secret
-from clawstate.stores.auth.checks import findings_of
-from clawstate.stores.auth.cooldowns import after_failure, after_renewal, after_use, rests_until
+from clawstate.stores.auth.availability import Standing, resolve_order, standing_of
 from clawstate.stores.auth.credentials import TYPES, Credential, Problem, Profile, expiry_of
-from clawstate.stores.auth.documents import document_of
+from clawstate.stores.auth.documents import document_of, merge_document
 from clawstate.stores.auth.legacy import Imported
+from clawstate.stores.auth.merged_profiles import LocatedProfile, MergedProfiles
 from clawstate.stores.auth.names import normalise_provider, require_profile_id, require_provider
-from clawstate.stores.auth.ordering import resolve_order
-from clawstate.stores.auth.pending import stored_anew
-from clawstate.stores.auth.rows import place
+from clawstate.stores.auth.profile_store import ProfileStore, find_problems, record_key
+from clawstate.stores.auth.refresh_marks import reset_marks
 from clawstate.stores.auth.settings import AuthSettings
-from clawstate.stores.auth.shelf import Shelf
-from clawstate.stores.auth.standing import Standing, standing_of
-from clawstate.stores.auth.usage import UNUSED, Usage
-from clawstate.stores.auth.view import Found, View
+from clawstate.stores.auth.usage import (
+    UNUSED,
+    Usage,
+    after_failure,
+    after_renewal,
+    after_use,
+    rests_until,
+)
+from clawstate.stores.auth.validation import is_same_secret, validate
 
 if TYPE_CHECKING:
     from clawstate.stores.auth.refresh import Exchange, Refresher
@@ -36,26 +38,26 @@ class AuthProfiles:
     """
     The credentials of one agent (specification section 2, decisions 11 to 13).
 
-    *base* is the shelf of the main agent, for any other: what lies there is seen here, and what
-    lies on the own shelf hides it. Changes go to the own shelf alone, but for the usage and the
-    refreshing of a credential that is inherited: its provider limits and renews the credential,
-    whoever uses it, so both happen where it lies. Every look sees the changes of other programs.
-    *may_open* tells whether sealed secrets open without asking a person. Every method raises what
-    `Collection` does.
+    *base* is the store of the main agent, for any other agent: its profiles are seen here, unless
+    the *own* store has one of the same id. Changes go to the own store alone, but for the usage and
+    the refresh of an inherited credential: its provider limits and renews the credential, whoever
+    uses it, so both are written where it lies (decision 13). Every call sees the changes of other
+    programs. *may_open* tells whether encrypted secrets open without asking a person. Every method
+    raises what `Collection` does.
     """
 
     def __init__(
         self,
-        own: Shelf,
+        own: ProfileStore,
         *,
-        base: Shelf | None = None,
+        base: ProfileStore | None = None,
         settings: Callable[[], AuthSettings] = AuthSettings,
-        refreshing: Callable[[Shelf], Refresher] | None = None,
+        refreshing: Callable[[ProfileStore], Refresher] | None = None,
         may_open: Callable[[], bool] = lambda: True,
         clock: Clock = system_clock,
     ) -> None:
         self._own = own
-        self._shelves = (own,) if base is None else (base, own)
+        self._stores = (own,) if base is None else (base, own)
         self._settings = settings
         self._refreshing = refreshing
         self._may_open = may_open
@@ -66,16 +68,16 @@ class AuthProfiles:
 
     def get(self, profile_id: str) -> Credential | None:
         """Return a credential, or `None` if there is none that can be understood."""
-        found = self._view().found.get(require_text("id", profile_id))
-        return None if found is None else found.row.credential
+        found = self._merged().by_id.get(require_text("id", profile_id))
+        return None if found is None else found.stored.credential
 
     def require(self, profile_id: str) -> Credential:
         """Return a credential; raises `NotFoundError`, or `InvalidError` for a broken one."""
-        return self._require(profile_id, self._view())[1]
+        return self._require(profile_id, self._merged())[1]
 
     def profiles(self) -> tuple[Profile, ...]:
         """Return all profiles that can be understood, by id."""
-        return self._view().profiles()
+        return self._merged().profiles()
 
     def upsert(self, profile_id: str, credential: Mapping[str, Any] | Credential) -> Credential:
         """
@@ -89,19 +91,19 @@ class AuthProfiles:
         return self._own.codec.read(profile_id, record)
 
     def keep(self, profile_id: str, credential: Mapping[str, Any] | Credential) -> dict[str, Json]:
-        """Do what `upsert` does, and return the record as it is kept, secrets included."""
+        """Do what `upsert` does, and return the record as it is stored, secrets included."""
         require_profile_id(profile_id)
         codec = self._own.codec
-        wanted = checked(profile_id, credential, codec)
+        wanted = validate(profile_id, credential, codec)
         renewed = False
 
         def change(old: Json | None) -> Json:
             nonlocal renewed
             renewed = not is_same_secret(profile_id, old, wanted, codec)
-            return stored_anew(codec.write(profile_id, wanted, old=old), old)
+            return reset_marks(codec.write(profile_id, wanted, old=old), old)
 
         record: dict[str, Json] = self._own.put(profile_id, change)
-        if renewed and profile_id in self._own.rows().usage:
+        if renewed and profile_id in self._own.read().usage:
             self._own.use(profile_id, after_renewal)
         return record
 
@@ -114,36 +116,36 @@ class AuthProfiles:
         removed = self._own.remove(require_text("profile", profile_id))
         if removed and self._refreshing is not None:
             self._refreshing(self._own).forget(profile_id)
-        left = None if removed else self._view().found.get(profile_id)
-        if left is not None and left.shelf is not self._own:
-            problem = f"belongs to the agent {left.shelf.name!r}"
+        left = None if removed else self._merged().by_id.get(profile_id)
+        if left is not None and left.store is not self._own:
+            problem = f"belongs to the agent {left.store.name!r}"
             raise InvalidError(profile_id, problem, "remove it there")
         return removed
 
     def reload(self) -> None:
-        """Drop what is held in memory: everything is read and resolved again when asked for."""
-        for shelf in self._shelves:
-            shelf.forget()
+        """Drop what is held in memory: everything is read and resolved again by the next call."""
+        for store in self._stores:
+            store.forget()
 
     def secret(self, profile_id: str) -> str:
         """
         Return what a request is made with: the key, the token or the access token.
 
-        References are resolved and sealed secrets opened, once until the record changes. Raises
-        `NotFoundError`, `InvalidError`, `UnavailableError` for what has expired, and what resolving
-        and opening raise. No error shows a secret.
+        References are resolved and encrypted secrets decrypted, once until the record changes.
+        Raises `NotFoundError`, `InvalidError`, `UnavailableError` for what has expired, and what
+        resolving and opening raise. No error shows a secret.
         """
-        found, credential = self._require(profile_id, self._view())
+        found, credential = self._require(profile_id, self._merged())
         renews = TYPES[credential.type].renews
         if renews and self._refreshing is not None:
-            unsaved = self._refreshing(found.shelf).unsaved(profile_id)
+            unsaved = self._refreshing(found.store).unsaved(profile_id)
             if unsaved is not None and unsaved.access:
                 return unsaved.access
         expires = expiry_of(credential)
         if expires is not None and self._clock() >= expires:
             hint = "refresh it" if renews else "store a new one"
             raise UnavailableError(profile_id, f"expired at {to_iso(expires)}", hint)
-        return found.shelf.secret(profile_id, found.row, credential)
+        return found.store.secret(profile_id, found.stored, credential)
 
     def order(self, provider: str, *, preferred: str | None = None) -> tuple[str, ...]:
         """
@@ -152,12 +154,12 @@ class AuthProfiles:
         See `resolve_order`. It only reads: no lock can hold it up.
         """
         require_text("provider", provider)
-        seen, settings = self._view().candidates, self._settings()
+        seen, settings = self._merged().candidates, self._settings()
         return resolve_order(provider, seen, settings, self._clock(), preferred=preferred)
 
     def stored_order(self, provider: str) -> tuple[str, ...] | None:
         """Return the order that was set for *provider*, or `None`."""
-        return self._view().order_of(require_text("provider", provider))
+        return self._merged().order_of(require_text("provider", provider))
 
     def set_order(self, provider: str, ids: Sequence[str] | None) -> None:
         """
@@ -167,16 +169,16 @@ class AuthProfiles:
         """
         require_provider(provider)
         given = () if ids is None else require_texts("order", ids)
-        view, wanted = self._view(), tuple(dict.fromkeys(given))
+        merged, wanted = self._merged(), tuple(dict.fromkeys(given))
         for each in wanted:
-            found = self._require(each, view)[1].provider
+            found = self._require(each, merged)[1].provider
             if normalise_provider(found) != normalise_provider(provider):
                 raise InvalidError(each, f"is of {found!r}, not of {provider!r}", "leave it out")
         self._own.set_order(provider, wanted)
 
     def usage(self, profile_id: str) -> Usage:
         """Return how a profile fared; windows that are over are still in it."""
-        return self._view().usage.get(require_text("profile", profile_id), UNUSED)
+        return self._merged().usage.get(require_text("profile", profile_id), UNUSED)
 
     def rests_until(self, profile_id: str) -> float | None:
         """
@@ -184,18 +186,18 @@ class AuthProfiles:
 
         Raises `NotFoundError`.
         """
-        view = self._view()
-        provider = self._require(profile_id, view)[1].provider
-        usage, cooldowns = view.usage.get(profile_id, UNUSED), self._settings().cooldowns
+        merged = self._merged()
+        provider = self._require(profile_id, merged)[1].provider
+        usage, cooldowns = merged.usage.get(profile_id, UNUSED), self._settings().cooldowns
         return rests_until(usage, self._clock(), provider=provider, cooldowns=cooldowns)
 
     def standing(self, profile: Profile) -> Standing:
         """Return whether *profile*, one of `profiles`, can be used now, and why not."""
         require_kind("profile", profile, Profile)
-        found = self._view().found.get(profile.id)
+        found = self._merged().by_id.get(profile.id)
 
         def resolve() -> str | None:
-            codec = self._own.codec if found is None else found.shelf.codec
+            codec = self._own.codec if found is None else found.store.codec
             return codec.secret(profile.id, profile.credential)
 
         return standing_of(
@@ -208,10 +210,10 @@ class AuthProfiles:
 
     def mark_used(self, profile_id: str) -> Usage:
         """Note a success now, which ends all windows and counts. Raises `NotFoundError`."""
-        view = self._view()
-        self._require(profile_id, view)
+        merged = self._merged()
+        self._require(profile_id, merged)
         now = self._clock()
-        return view.usage_shelf(profile_id).use(profile_id, lambda usage: after_use(usage, now))
+        return merged.usage_store(profile_id).use(profile_id, lambda usage: after_use(usage, now))
 
     def mark_failure(self, profile_id: str, reason: str) -> Usage:
         """
@@ -219,17 +221,17 @@ class AuthProfiles:
 
         *reason* is one of `cooldowns.REASONS`. Raises `NotFoundError`, `InvalidError`.
         """
-        view = self._view()
-        provider = self._require(profile_id, view)[1].provider
+        merged = self._merged()
+        provider = self._require(profile_id, merged)[1].provider
         now, cooldowns = self._clock(), self._settings().cooldowns
 
         def failed(usage: Usage) -> Usage:
             return after_failure(usage, reason, now, provider=provider, cooldowns=cooldowns)
 
-        before = view.usage.get(profile_id, UNUSED)
+        before = merged.usage.get(profile_id, UNUSED)
         if failed(before) is before:
             return before
-        return view.usage_shelf(profile_id).use(profile_id, failed)
+        return merged.usage_store(profile_id).use(profile_id, failed)
 
     def mark_good(self, profile_id: str) -> None:
         """Note that this profile is the one of its provider that worked last."""
@@ -237,7 +239,7 @@ class AuthProfiles:
 
     def last_good(self, provider: str) -> str | None:
         """Return the profile of *provider* that worked last."""
-        return self._view().last_good.get(require_text("provider", provider))
+        return self._merged().last_good.get(require_text("provider", provider))
 
     def refresh(self, profile_id: str, refresher: Exchange, *, force: bool = False) -> Credential:
         """
@@ -245,11 +247,11 @@ class AuthProfiles:
 
         However many processes want it, one asks. See `Refresher.refresh`, also for the errors.
         """
-        found, _ = self._require(profile_id, self._view())
+        found, _ = self._require(profile_id, self._merged())
         if self._refreshing is None:
             raise UnavailableError("refresh", "is not set up here", "open a state")
-        found.shelf.adopt()
-        return self._refreshing(found.shelf).refresh(profile_id, refresher, force=force)
+        found.store.migrate_legacy()
+        return self._refreshing(found.store).refresh(profile_id, refresher, force=force)
 
     def adopt(
         self, document: Mapping[str, Json], *, replace: bool = False, dry_run: bool = False
@@ -262,12 +264,12 @@ class AuthProfiles:
         """
 
         def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], Adopted]:
-            return adopted_document(records, document, self._own.codec, replace=replace)
+            return merge_document(records, document, self._own.codec, replace=replace)
 
         if dry_run:
-            rows = self._own.rows()
-            legacy = self._own.legacy_rows(rows).items()
-            found = {place("profile", each): row.record for each, row in legacy}
+            rows = self._own.read()
+            legacy = self._own.legacy_profiles(rows).items()
+            found = {record_key("profile", each): row.record for each, row in legacy}
             return change({**found, **rows.records})[1]
         return self._own.change_all(change)
 
@@ -279,23 +281,25 @@ class AuthProfiles:
         """Return a copy of what is kept, in the form of `auth-profiles.json`, secrets included."""
         if require_text("view", view) not in {"own", "merged"}:
             raise InvalidError("view", "is neither 'own' nor 'merged'", "give one of them")
-        return document_of(self._shelves if view == "merged" else (self._own,))
+        return document_of(self._stores if view == "merged" else (self._own,))
 
     def problems(self) -> tuple[Problem, ...]:
-        """Return the own entries that are kept and not used, and why."""
-        return (*self._own.rows().problems, *self._own.legacy_problems())
+        """Return the own entries that are stored and cannot be used, and why; see `check`."""
+        return (*self._own.read().problems, *self._own.legacy_problems())
 
     def check(self) -> tuple[Finding, ...]:
-        """Return what is not as it should be about the own profiles; nothing is changed."""
-        return tuple(findings_of(self._own.rows(), str(self._own.collection.shape.path)))
+        """Return what is wrong with the own profiles; nothing is changed."""
+        return tuple(find_problems(self._own.read(), str(self._own.collection.shape.path)))
 
-    def _view(self) -> View:
-        return View(self._shelves)
+    def _merged(self) -> MergedProfiles:
+        return MergedProfiles(self._stores)
 
-    def _require(self, profile_id: str, view: View) -> tuple[Found, Credential]:
-        found = view.found.get(require_text("profile", profile_id))
+    def _require(
+        self, profile_id: str, merged: MergedProfiles
+    ) -> tuple[LocatedProfile, Credential]:
+        found = merged.by_id.get(require_text("profile", profile_id))
         if found is None:
             raise NotFoundError("profile", profile_id, "see 'clawstate auth list'")
-        if found.row.credential is None:
-            raise InvalidError(profile_id, found.row.reason, "store it again, or remove it")
-        return found, found.row.credential
+        if found.stored.credential is None:
+            raise InvalidError(profile_id, found.stored.reason, "store it again, or remove it")
+        return found, found.stored.credential

@@ -12,11 +12,11 @@ from clawstate.files.safe_names import encode_name
 from clawstate.records.contract import Collection
 from clawstate.stores.auth.codec import CredentialCodec
 from clawstate.stores.auth.credentials import OAuth
+from clawstate.stores.auth.profile_store import record_key
 from clawstate.stores.auth.refresh_answer import Exchange
 from clawstate.stores.auth.refresh_attempt import RefreshAttempt
 from clawstate.stores.auth.refresh_journal import ResponseJournal
 from clawstate.stores.auth.refresh_profile import ProfileState, RefreshedProfile, RefreshPolicy
-from clawstate.stores.auth.rows import place
 
 __all__ = ["Exchange", "Refresher"]
 
@@ -100,7 +100,7 @@ class Refresher:
         self._journal(profile_id).forget()
 
     def _profile(self, profile_id: str) -> RefreshedProfile:
-        key = place("profile", profile_id)
+        key = record_key("profile", profile_id)
         return RefreshedProfile(self._collection, self._codec, profile_id, key)
 
     def _journal(self, profile_id: str) -> ResponseJournal:

@@ -30,7 +30,6 @@ from clawstate.files.lock_owner import this_owner
 from clawstate.files.queue import KernelQueue, QueueTimeoutError
 from clawstate.interrupts import Use, hold, let_go
 from clawstate.stores.auth.credentials import OAuth
-from clawstate.stores.auth.pending import Failure, Pending, generation_of
 from clawstate.stores.auth.refresh_answer import (
     Exchange,
     NoTokens,
@@ -43,6 +42,7 @@ from clawstate.stores.auth.refresh_answer import (
     may_hold_token,
 )
 from clawstate.stores.auth.refresh_journal import Response, ResponseFile, ResponseJournal
+from clawstate.stores.auth.refresh_marks import Failure, Pending, generation_of
 from clawstate.stores.auth.refresh_profile import ProfileState, RefreshedProfile, RefreshPolicy
 
 _QUEUE_TIMEOUT = 0.25  # seconds in the queue before the profile is read again

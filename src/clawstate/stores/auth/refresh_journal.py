@@ -29,7 +29,7 @@ from clawstate.files.refusals import translated
 from clawstate.files.regular import read_regular
 from clawstate.interrupts import Mutex, load_modules
 from clawstate.records.contract import Json
-from clawstate.stores.auth.pending import Pending, generation_of
+from clawstate.stores.auth.refresh_marks import Pending, generation_of
 
 RESPONSE_SUFFIX: Final = ".answer"
 """The suffix of files with a response."""

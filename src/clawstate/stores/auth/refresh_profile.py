@@ -12,7 +12,9 @@ from clawstate.files.json_text import dump_compact, parse_json
 from clawstate.records.contract import Collection, Json, Revision
 from clawstate.stores.auth.codec import CredentialCodec
 from clawstate.stores.auth.credentials import OAuth
-from clawstate.stores.auth.pending import (
+from clawstate.stores.auth.refresh_answer import UNKNOWN_LIFETIME, Answer, Tokens, interpret
+from clawstate.stores.auth.refresh_journal import Response
+from clawstate.stores.auth.refresh_marks import (
     PENDING,
     Failure,
     Pending,
@@ -24,8 +26,6 @@ from clawstate.stores.auth.pending import (
     with_pending,
     with_refreshed,
 )
-from clawstate.stores.auth.refresh_answer import UNKNOWN_LIFETIME, Answer, Tokens, interpret
-from clawstate.stores.auth.refresh_journal import Response
 
 _MOST_OF_LIFE = 4  # a token is not refreshed in the first three quarters of its life
 _CLOCKS_DIFFER = 300.0  # seconds that clocks of two machines may be apart

@@ -1,4 +1,4 @@
-"""What may be stored: checked before anything is written."""
+"""What may be stored: validate before anything is written."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from clawstate.arguments import require_whole
 from clawstate.errors import InvalidError, StateError
 from clawstate.files.json_text import dump_compact
 from clawstate.records.contract import Json
+from clawstate.stores.auth.availability import has_secret
 from clawstate.stores.auth.codec import LAST_DATE, CredentialCodec, is_sealed
 from clawstate.stores.auth.credentials import (
     TYPES,
@@ -24,12 +25,11 @@ from clawstate.stores.auth.names import (
     is_variable,
     require_provider,
 )
-from clawstate.stores.auth.ordering import has_secret
 
 _LONGEST_TEXT = 4096  # characters of an address or an id
 
 
-def checked(profile_id: str, given: object, codec: CredentialCodec) -> Credential:
+def validate(profile_id: str, given: object, codec: CredentialCodec) -> Credential:
     """
     Return *given*, a credential or its JSON object, as a credential that may be stored.
 

@@ -1,4 +1,4 @@
-"""What an agent sees: its own shelf over the one that it inherits, at one moment."""
+"""The profiles that an agent sees: its own, and those it inherits, at one moment."""
 
 from __future__ import annotations
 
@@ -6,39 +6,38 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from clawstate.stores.auth.availability import Candidates
 from clawstate.stores.auth.credentials import Credential, Profile
 from clawstate.stores.auth.names import normalise_provider
-from clawstate.stores.auth.ordering import Candidates
-from clawstate.stores.auth.rows import Row, Rows
-from clawstate.stores.auth.shelf import Shelf
+from clawstate.stores.auth.profile_store import ProfileStore, StoredProfile, StoredProfiles
 from clawstate.stores.auth.usage import UNUSED, Usage
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A profile with the shelf that it lies on, and where that is, as in `Profile.origin`."""
+class LocatedProfile:
+    """A profile, the store that has it, and what that is to the agent, as in `Profile.origin`."""
 
-    shelf: Shelf
-    row: Row
+    store: ProfileStore
+    stored: StoredProfile
     origin: str
 
 
 @dataclass(frozen=True)
-class View:
-    """What lies on *shelves*, of which each hides what lies on those before."""
+class MergedProfiles:
+    """The profiles of *stores*, of which a later one hides those of an earlier one."""
 
-    shelves: tuple[Shelf, ...]
+    stores: tuple[ProfileStore, ...]
 
     @cached_property
-    def found(self) -> Mapping[str, Found]:
+    def by_id(self) -> Mapping[str, LocatedProfile]:
         """All profiles by id, those that cannot be understood included."""
-        found: dict[str, Found] = {}
-        for shelf, rows in self._parts:
-            origin = "own" if shelf is self.shelves[-1] else "inherited"
-            for each, row in shelf.legacy_rows(rows).items():
-                found[each] = Found(shelf, row, "legacy" if origin == "own" else origin)
+        found: dict[str, LocatedProfile] = {}
+        for store, rows in self._parts:
+            origin = "own" if store is self.stores[-1] else "inherited"
+            for each, row in store.legacy_profiles(rows).items():
+                found[each] = LocatedProfile(store, row, "legacy" if origin == "own" else origin)
             for each, row in rows.profiles.items():
-                found[each] = Found(shelf, row, origin)
+                found[each] = LocatedProfile(store, row, origin)
         return found
 
     @cached_property
@@ -59,7 +58,7 @@ class View:
     @property
     def credentials(self) -> dict[str, Credential]:
         """The credentials that can be understood, by id."""
-        found = ((each, one.row.credential) for each, one in self.found.items())
+        found = ((each, one.stored.credential) for each, one in self.by_id.items())
         return {each: credential for each, credential in found if credential is not None}
 
     @property
@@ -73,7 +72,7 @@ class View:
             Profile(
                 id=each,
                 credential=credential,
-                origin=self.found[each].origin,
+                origin=self.by_id[each].origin,
                 usage=self.usage.get(each, UNUSED),
             )
             for each, credential in sorted(self.credentials.items())
@@ -85,15 +84,16 @@ class View:
         found = (ids for name, ids in self.orders.items() if normalise_provider(name) == wanted)
         return next(found, None)
 
-    def usage_shelf(self, profile_id: str) -> Shelf:
+    def usage_store(self, profile_id: str) -> ProfileStore:
         """
-        Return where the usage of *profile_id* is noted: where the credential lies.
+        Return the store in which the usage of *profile_id* is written: that of the credential.
 
-        An own note hides that one, though: OpenClaw copies the usage of others beside its own.
+        Unless the own store has usage of it, which hides the other: OpenClaw copies the usage of
+        inherited credentials beside its own.
         """
-        shelf, rows = self._parts[-1]
-        return shelf if profile_id in rows.usage else self.found[profile_id].shelf
+        store, rows = self._parts[-1]
+        return store if profile_id in rows.usage else self.by_id[profile_id].store
 
     @cached_property
-    def _parts(self) -> tuple[tuple[Shelf, Rows], ...]:
-        return tuple((shelf, shelf.rows()) for shelf in self.shelves)
+    def _parts(self) -> tuple[tuple[ProfileStore, StoredProfiles], ...]:
+        return tuple((store, store.read()) for store in self.stores)

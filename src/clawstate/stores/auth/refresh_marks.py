@@ -1,8 +1,8 @@
 """
-What a refresh leaves in the record of a profile: that one is under way, or how the last one failed.
+The marks of a refresh in the record of a profile: that one is under way, or how the last one failed.
 
-OpenClaw keeps members that it does not know, and so may leave ours beside tokens that are newer.
-Each says by a digest which refresh token it speaks of, and counts only for that one.
+OpenClaw keeps members that it does not know, and so may leave our marks beside newer tokens. So each
+has the digest of the refresh token that it is about, and counts for that token only.
 """
 
 from __future__ import annotations
@@ -84,12 +84,6 @@ def generation_of(refresh: str | None, nonce: str) -> str:
     return hashlib.blake2b(token, key=key, digest_size=_DIGEST).hexdigest()
 
 
-def needs_login(record: Json, refresh: str | None) -> bool:
-    """Tell whether the provider refused *refresh*, the token of the profile *record*, for good."""
-    failed = failure_of(record)
-    return failed is not None and failed.bars(refresh)
-
-
 def pending_of(record: Json) -> Pending | None:
     """Return the refresh that *record* says is under way."""
     found = _member(record, PENDING)
@@ -147,24 +141,24 @@ def with_failure(record: Mapping[str, Json], failure: Failure) -> dict[str, Json
 
 def with_refreshed(record: Mapping[str, Json], now: float) -> dict[str, Json]:
     """Return *record* with the moment *now* at which its tokens came, and no other mark."""
-    return {**unmarked(record), REFRESHED: to_ms(now)}
+    return {**without_marks(record), REFRESHED: to_ms(now)}
 
 
-def stored_anew(record: Mapping[str, Json], old: Json) -> dict[str, Json]:
+def reset_marks(record: Mapping[str, Json], old: Json) -> dict[str, Json]:
     """
-    Return *record* as a person stored it in the place of *old*: no failure counts any longer.
+    Return *record* as a person stored it in place of *old*: without the mark of a failure.
 
     A refresh that is under way stays so: it may be using the very token that was stored again.
     What has no token to refresh has no mark of a refresh.
     """
     rest = {key: value for key, value in record.items() if key not in {PENDING, FAILED}}
     if rest.get("type", rest.get("mode", _OAUTH)) != _OAUTH:
-        return unmarked(rest)
+        return without_marks(rest)
     under_way = _member(old, PENDING)
     return {**rest, PENDING: dict(under_way)} if under_way else rest
 
 
-def unmarked(record: Mapping[str, Json]) -> dict[str, Json]:
+def without_marks(record: Mapping[str, Json]) -> dict[str, Json]:
     """Return *record* as a new login has it."""
     return {key: value for key, value in record.items() if key not in REFRESH_MEMBERS}
 
