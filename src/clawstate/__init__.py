@@ -72,7 +72,6 @@ if TYPE_CHECKING:
     )
     from clawstate.stores.dedupe import PersistentDedupe
     from clawstate.types import (
-        Adopted,
         ApiKey,
         Archived,
         AuthImport,
@@ -92,6 +91,7 @@ if TYPE_CHECKING:
         HeldToken,
         Issue,
         IssuedToken,
+        MergeResult,
         Message,
         NamespaceStatistics,
         OAuth,
@@ -113,7 +113,6 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "Adopted",
     "ApiKey",
     "Archived",
     "AsyncState",
@@ -154,6 +153,7 @@ __all__ = [
     "LockTimeoutError",
     "Memory",
     "MemoryRecord",
+    "MergeResult",
     "Message",
     "MissingExtraError",
     "NamespaceStatistics",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from clawstate.memory.records import Hit, MemoryRecord
     from clawstate.openclaw.owner import Era, Owner
     from clawstate.paging import Page
-    from clawstate.records.adoption import Adopted
+    from clawstate.records.merging import MergeResult
     from clawstate.state.encryption import Census, Outcome
     from clawstate.state.openclaw_view import OpenClawCredential, OpenClawSession
     from clawstate.stores.auth.availability import Standing
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from clawstate.stores.transcripts.values import Problem as TranscriptProblem
 
 __all__ = [
-    "Adopted",
     "ApiKey",
     "Archived",
     "AuthImport",
@@ -65,6 +64,7 @@ __all__ = [
     "IssuedToken",
     "LockOptions",
     "MemoryRecord",
+    "MergeResult",
     "Message",
     "NamespaceStatistics",
     "OAuth",
@@ -87,7 +87,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Adopted": "clawstate.records.adoption",
+    "MergeResult": "clawstate.records.merging",
     "ApiKey": "clawstate.stores.auth.credentials",
     "Archived": "clawstate.stores.sessions.archive",
     "AuthImport": "clawstate.stores.auth.legacy:Imported",

@@ -155,7 +155,7 @@ def test_it_is_merged_from_another_document(root, tmp_path) -> None:
         document = state.auth().document()
 
     with clawstate.open(tmp_path / "other") as other:
-        first, second = other.auth().adopt(document), other.auth().adopt(document)
+        first, second = other.auth().merge(document), other.auth().merge(document)
 
         assert (first.new, second.same) == ((NAME,), (NAME,))
         assert other.auth().secret(NAME) == PEM
@@ -187,7 +187,7 @@ def test_the_doctor_looks_at_it(root) -> None:
     """An end in seconds, and a record that cannot be read, are found as with the others."""
     with clawstate.open(root) as state:
         auth = state.auth()
-        auth.adopt({"version": 1, "profiles": {NAME: record(notAfter=1_900_000_000)}})
+        auth.merge({"version": 1, "profiles": {NAME: record(notAfter=1_900_000_000)}})
         path = root / "agents/main/agent/auth-profiles.json"
         document = json.loads(path.read_text())
         document["profiles"][NAME]["notAfter"] = 1_900_000_000

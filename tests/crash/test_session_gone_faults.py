@@ -24,7 +24,7 @@ with clawstate.open(root, store="file", clock=lambda: 1_810_000_000.0) as state:
         state.sessions.prune(older_than=1e9)
     else:
         entry = {"updatedAt": 1_810_000_000_000, "n": 2}
-        state.sessions.adopt({f"k{n}": {**entry, "sessionId": f"id{n}"} for n in range(count)})
+        state.sessions.merge({f"k{n}": {**entry, "sessionId": f"id{n}"} for n in range(count)})
     print("ACK")
 """
 
@@ -69,7 +69,7 @@ def test_many_profiles_at_once_are_old_or_new(victim, tmp_path) -> None:
     template = tmp_path / "template"
     with clawstate.open(template, store="file", clock=ManualClock(START)) as state:
         entry = {"updatedAt": int(START * 1000), "n": 1}
-        state.sessions.adopt({f"k{n}": {**entry, "sessionId": f"id{n}"} for n in range(MANY)})
+        state.sessions.merge({f"k{n}": {**entry, "sessionId": f"id{n}"} for n in range(MANY)})
 
     def strange(root):
         profiles = (root / "sessions/profile").glob("*.json")
@@ -85,4 +85,4 @@ def test_many_profiles_at_once_are_old_or_new(victim, tmp_path) -> None:
         stray = [each.name for each in root.rglob("*.tmp") if "profile" in each.parts]
         return [*problems, *stray]
 
-    kill_copies(victim, template, tmp_path, strange, "adopt", str(MANY))
+    kill_copies(victim, template, tmp_path, strange, "merge", str(MANY))

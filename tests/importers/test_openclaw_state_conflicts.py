@@ -11,7 +11,7 @@ from openclaw_home import ONE, PHONE_TOKEN, OpenClawHome, key_pair
 
 import clawstate
 from clawstate.importers.openclaw import import_openclaw
-from clawstate.records.adoption import adopted
+from clawstate.records.merging import merge_records
 from clawstate.state.encryption import Encryption
 from manual_clock import ManualClock
 
@@ -381,8 +381,8 @@ records = st.dictionaries(st.text(max_size=2), st.integers(0, 3), max_size=4)
 def test_adopting_is_idempotent_and_complete(ours, theirs, replace) -> None:
     """Every record has one fate, nothing of ours is lost, and a repetition changes nothing."""
 
-    def adopt(before):
-        return adopted(
+    def merge(before):
+        return merge_records(
             before,
             theirs,
             refuse=lambda *_: None,
@@ -390,11 +390,11 @@ def test_adopting_is_idempotent_and_complete(ours, theirs, replace) -> None:
             gives_way=lambda *_: replace,
         )
 
-    after, answer = adopt(ours)
-    again, second = adopt(after)
+    after, answer = merge(ours)
+    again, second = merge(after)
 
-    fates = (*answer.new, *answer.changed, *answer.same, *answer.kept)
-    assert sorted(fates) == sorted(theirs)
+    outcomes = (*answer.new, *answer.changed, *answer.same, *answer.kept)
+    assert sorted(outcomes) == sorted(theirs)
     assert after.keys() == ours.keys() | theirs.keys()
     assert again == after
     assert not (*second.new, *second.changed)

@@ -114,7 +114,7 @@ def _paired() -> dict[str, object]:
 
 
 CALLS |= {
-    "auth.adopt": lambda s: s.auth().adopt({"version": 1, "profiles": {"openai:a": CREDENTIAL}}),
+    "auth.merge": lambda s: s.auth().merge({"version": 1, "profiles": {"openai:a": CREDENTIAL}}),
     "auth.import_legacy": lambda s: s.auth().import_legacy(),
     "auth.keep": lambda s: s.auth().keep("openai:kept", CREDENTIAL),
     "auth.upsert": lambda s: s.auth().upsert("openai:library", CREDENTIAL),
@@ -123,7 +123,7 @@ CALLS |= {
     "config.set_apart": lambda s: s.config.set_apart(),
     "config.unset": lambda s: s.config.unset("messages.responsePrefix"),
     "config.replace": lambda s: s.config.replace(f"{s.config.text()}\n// replaced\n"),
-    "dedupe.adopt": lambda s: s.dedupe.adopt({"one": 1_795_000_000_000}, "library"),
+    "dedupe.merge": lambda s: s.dedupe.merge({"one": 1_795_000_000_000}, "library"),
     "dedupe.check_and_record": lambda s: s.dedupe.check_and_record("two", "library"),
     "dedupe.check_many": lambda s: s.dedupe.check_many(["three", "four"], "library"),
     "dedupe.forget": lambda s: s.dedupe.forget("two", "library"),
@@ -207,24 +207,24 @@ def _(state: State) -> None:
     state.config.undo()
 
 
-@calls("device_auth.adopt")
+@calls("device_auth.merge")
 def _(state: State) -> None:
     held = {"token": "held", "role": "operator", "scopes": ["operator.read"], "updatedAtMs": 1}
     owner = state.device_auth.device_id
-    state.device_auth.adopt({"version": 1, "deviceId": owner, "tokens": {"node": held}})
+    state.device_auth.merge({"version": 1, "deviceId": owner, "tokens": {"node": held}})
 
 
-@calls("devices.adopt")
+@calls("devices.merge")
 def _(state: State) -> None:
-    state.devices.adopt({"adopted": _paired()})
+    state.devices.merge({"adopted": _paired()})
 
 
-@calls("identity.adopt")
+@calls("identity.merge")
 def _(state: State) -> None:
     with TemporaryDirectory() as folder, clawstate.open(Path(folder) / "other") as other:
         other.identity.load_or_create()
         document = json.loads(other.paths.device_identity.read_text())
-    state.identity.adopt(document)
+    state.identity.merge(document)
 
 
 @calls("pairing.approve")
@@ -237,10 +237,10 @@ def _(state: State) -> None:
     state.pairing.reject(state.pairing.request(user_id="bob", device_id="rejected").code)
 
 
-@calls("sessions.adopt")
+@calls("sessions.merge")
 def _(state: State) -> None:
     entry = {"sessionId": "22222222-2222-4222-8222-222222222222", "updatedAt": 1}
-    state.sessions.adopt({f"{KEY}:adopted": entry})
+    state.sessions.merge({f"{KEY}:adopted": entry})
 
 
 @calls("sessions.delete")

@@ -53,7 +53,7 @@ def test_a_name_that_may_be_another_ones_is_read_and_not_written(state, given):
         lambda: auth.remove("openai:default"),
         lambda: auth.set_order("openai", ["openai:default"]),
         lambda: auth.mark_good("openai:default"),
-        lambda: auth.adopt({"version": 1, "profiles": {"openai:x": KEY}}),
+        lambda: auth.merge({"version": 1, "profiles": {"openai:x": KEY}}),
         auth.import_legacy,
         lambda: state.config.set("gateway.port", 7, agent_id=given),
         lambda: state.config.unset("gateway.port", agent_id=given),

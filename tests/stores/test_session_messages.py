@@ -133,7 +133,7 @@ def test_a_session_that_came_back_is_not_gone(state, clock) -> None:
     clock.advance(31 * DAY)
     prune(state)
 
-    state.sessions.adopt({"k": {**document, "updatedAt": int(clock() * 1000)}})
+    state.sessions.merge({"k": {**document, "updatedAt": int(clock() * 1000)}})
     state.transcripts.append(session_id, {"role": "user", "content": "again"})
     prune(state)
 

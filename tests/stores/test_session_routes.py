@@ -84,7 +84,7 @@ def test_entries_are_taken_over_by_their_agents(sessions, root) -> None:
     """Each entry of another index comes to the agent that its key names."""
     entry = {"sessionId": ID, "updatedAt": 1}
 
-    answer = sessions.adopt({"agent:ada:main": entry, "agent:bob:main": entry, "x": 7})
+    answer = sessions.merge({"agent:ada:main": entry, "agent:bob:main": entry, "x": 7})
 
     assert set(answer.new) == {"agent:ada:main", "agent:bob:main"}
     assert set(answer.refused) == {"agent:ops:x"}
@@ -98,7 +98,7 @@ def test_messages_stay_while_another_agent_names_their_session(root, clock) -> N
     """Two agents may share one session: its messages go with the last of both."""
     with clawstate.open(root, store="file", clock=clock) as state:
         entry = {"sessionId": ID, "updatedAt": int(clock() * 1000)}
-        state.sessions.adopt({"agent:ada:main": entry, "agent:bob:main": entry})
+        state.sessions.merge({"agent:ada:main": entry, "agent:bob:main": entry})
         state.transcripts.append(ID, {"role": "user", "content": "hello"})
 
         state.sessions.delete("agent:ada:main")

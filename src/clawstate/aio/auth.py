@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
     from clawstate.health import Finding
-    from clawstate.records.adoption import Adopted
     from clawstate.records.contract import Json
+    from clawstate.records.merging import MergeResult
     from clawstate.stores.auth.availability import Standing
     from clawstate.stores.auth.credentials import Credential, Problem, Profile
     from clawstate.stores.auth.legacy import Imported
@@ -110,11 +110,11 @@ class AsyncAuthProfiles(_Part):
         """Await `AuthProfiles.refresh`."""
         return await self._run(self._part().refresh, profile_id, refresher, force=force)
 
-    async def adopt(
+    async def merge(
         self, document: Mapping[str, Json], *, replace: bool = False, dry_run: bool = False
-    ) -> Adopted:
-        """Await `AuthProfiles.adopt`."""
-        return await self._run(self._part().adopt, document, replace=replace, dry_run=dry_run)
+    ) -> MergeResult:
+        """Await `AuthProfiles.merge`."""
+        return await self._run(self._part().merge, document, replace=replace, dry_run=dry_run)
 
     async def import_legacy(self) -> Imported:
         """Take over the profiles in files of older releases, which stay as they are."""

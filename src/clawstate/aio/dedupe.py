@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-    from clawstate.records.adoption import Adopted
+    from clawstate.records.merging import MergeResult
     from clawstate.stores.dedupe.service import PersistentDedupe
     from clawstate.stores.dedupe.statistics import DedupeStatistics, NamespaceStatistics
 
@@ -39,11 +39,11 @@ class AsyncDedupe(_Part):
         """Tell whether *key* is marked, and record nothing; raises what reading raises."""
         return await self._run(self._part().seen, key, namespace)
 
-    async def adopt(
+    async def merge(
         self, marks: Mapping[str, Any], namespace: str = DEFAULT, *, dry_run: bool = False
-    ) -> Adopted:
-        """Await `PersistentDedupe.adopt`."""
-        return await self._run(self._part().adopt, marks, namespace, dry_run=dry_run)
+    ) -> MergeResult:
+        """Await `PersistentDedupe.merge`."""
+        return await self._run(self._part().merge, marks, namespace, dry_run=dry_run)
 
     async def forget(self, key: str, namespace: str = DEFAULT) -> bool:
         """Remove the mark of *key*, which is new again; False if there was none."""

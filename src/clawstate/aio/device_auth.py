@@ -9,8 +9,8 @@ from clawstate.aio.part import Part
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from clawstate.records.adoption import Adopted
     from clawstate.records.contract import Json
+    from clawstate.records.merging import MergeResult
     from clawstate.stores.device_auth.document import HeldToken
     from clawstate.stores.device_auth.store import DeviceAuth
 
@@ -39,11 +39,11 @@ class AsyncDeviceAuth(_Part):
         """Keep *token* as *name*; with *scopes* in the form that OpenClaw reads."""
         return await self._run(self._part().set, name, token, scopes)
 
-    async def adopt(
+    async def merge(
         self, document: Json, *, replace: bool = False, dry_run: bool = False
-    ) -> Adopted:
+    ) -> MergeResult:
         """Take over the tokens of *document*, in either form; tell which came in."""
-        return await self._run(self._part().adopt, document, replace=replace, dry_run=dry_run)
+        return await self._run(self._part().merge, document, replace=replace, dry_run=dry_run)
 
     async def remove(self, name: str) -> bool:
         """Forget the token *name*; False if there was none. Raises `ConflictError` as `set`."""

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from clawstate.paging import Page
-    from clawstate.records.adoption import Adopted
     from clawstate.records.contract import Json
+    from clawstate.records.merging import MergeResult
     from clawstate.stores.devices.device import Device, IssuedToken
     from clawstate.stores.devices.store import Devices
 
@@ -87,11 +87,11 @@ class AsyncDevices(_Part):
             self._part().rotate, device_id, scopes=scopes, caller_scopes=caller_scopes, role=role
         )
 
-    async def adopt(
+    async def merge(
         self, documents: Mapping[str, Json], *, replace: bool = False, dry_run: bool = False
-    ) -> Adopted:
-        """Await `Devices.adopt`."""
-        return await self._run(self._part().adopt, documents, replace=replace, dry_run=dry_run)
+    ) -> MergeResult:
+        """Await `Devices.merge`."""
+        return await self._run(self._part().merge, documents, replace=replace, dry_run=dry_run)
 
     async def revoke(self, device_id: str, *, role: str | None = None) -> bool:
         """Let a device in no more, or not in *role*; False if it was not."""

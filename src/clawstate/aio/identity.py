@@ -26,9 +26,9 @@ class AsyncIdentity(_Part):
         """Return who this device is, or `None` if it has no key pair yet; nothing is made."""
         return await self._run(self._part().known)
 
-    async def adopt(self, document: Json, *, dry_run: bool = False) -> bool:
+    async def merge(self, document: Json, *, dry_run: bool = False) -> bool:
         """Be the device of *document*, a key pair as it lies in its file, if this is none yet."""
-        return await self._run(self._part().adopt, document, dry_run=dry_run)
+        return await self._run(self._part().merge, document, dry_run=dry_run)
 
     @property
     def device_id(self) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from clawstate.health import Finding
     from clawstate.paging import Page
-    from clawstate.records.adoption import Adopted
+    from clawstate.records.merging import MergeResult
     from clawstate.stores.sessions.archive import Archived
     from clawstate.stores.sessions.changes import StoreChange
     from clawstate.stores.sessions.entry import Document, SessionEntry
@@ -65,11 +65,11 @@ class AsyncSessions(_Part):
         """Let *mutator* alter all entries in place, in one step, and return what it returns."""
         return await self._run(self._part().update_store, mutator)
 
-    async def adopt(
+    async def merge(
         self, entries: Mapping[str, Any], *, replace: bool = False, dry_run: bool = False
-    ) -> Adopted:
-        """Await `Sessions.adopt`."""
-        return await self._run(self._part().adopt, entries, replace=replace, dry_run=dry_run)
+    ) -> MergeResult:
+        """Await `Sessions.merge`."""
+        return await self._run(self._part().merge, entries, replace=replace, dry_run=dry_run)
 
     async def reset(self, key: str) -> SessionEntry:
         """Begin the session of *key* anew, with another session id, and return it."""

@@ -219,7 +219,7 @@ class _Run:
         found = ((key, sessions.get(key)) for key in wanted)
         there = {key: entry.session_id for key, entry in found if entry is not None}
         new = {key: plain_entry(each) for key, each in wanted.items() if key not in there}
-        answer = sessions.adopt(new)
+        answer = sessions.merge(new)
         self._left += [f"session {key!r}: {why}" for key, why in answer.refused.items()]
         return self._settling.archived(place, wanted, there)
 
@@ -246,7 +246,7 @@ class _Run:
 
     def _verify(self, place: Place, records: Mapping[str, Any]) -> None:
         if place.shared and place.store == SESSIONS:
-            return  # `adopt` told which came in
+            return  # the result of `merge` names those that came in
         there = {each.key for each in self._target(place).scan()}
         missing = records.keys() - there - self._ledger.carried(place.kind).keys()
         if missing:

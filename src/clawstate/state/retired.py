@@ -84,7 +84,7 @@ def _take(context: Context, place: Place, records: Mapping[str, Any]) -> None:
 
         sessions = open_sessions(context)
         new = {key: each for key, each in records.items() if sessions.get(key) is None}
-        sessions.adopt({key: plain_entry(each) for key, each in new.items()})
+        sessions.merge({key: plain_entry(each) for key, each in new.items()})
         return
     if context.owner.era is Era.FILES:
         index = context.paths.agent_sessions_index(default_agent(context))

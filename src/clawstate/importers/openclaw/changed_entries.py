@@ -7,8 +7,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 
 from clawstate.files.json_text import dump_compact
-from clawstate.importers.openclaw.fates import counted
 from clawstate.importers.openclaw.job import Job
+from clawstate.importers.openclaw.report import counted
 from clawstate.importers.openclaw.trial import Known
 from clawstate.stores.transcripts.values import CONTRADICTION, Imported
 

@@ -10,7 +10,6 @@ from typing import Any
 from clawstate.config.agents import agent_entries
 from clawstate.errors import CorruptError, InvalidError
 from clawstate.files.paths import expand_path, normalise_agent_id
-from clawstate.importers.openclaw import fates
 from clawstate.importers.openclaw.discovery import Found, Role
 from clawstate.importers.openclaw.job import Job
 from clawstate.stores.auth.legacy import from_agent_file, from_oauth_file
@@ -79,13 +78,13 @@ def _take(
             for name, each in profiles.items()
             if name not in known or convert is not _usual
         }
-        fates.superseded(job.report, KIND, found.path, "profile", len(profiles) - len(usual))
-        answer = job.state.auth(agent).adopt(
+        job.report.superseded(KIND, found.path, "profile", len(profiles) - len(usual))
+        answer = job.state.auth(agent).merge(
             {**document, "profiles": usual},
             replace=job.settings.replace and convert is _usual,
             dry_run=job.dry_run,
         )
-        fates.tell(job.report, KIND, found.path, answer, what="profile", kept=_KEPT)
+        job.report.merged(KIND, found.path, answer, what="profile", why_kept=_KEPT)
 
 
 def _usual(document: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from clawstate.importers.openclaw import fates
 from clawstate.importers.openclaw.discovery import Found, Role
 from clawstate.importers.openclaw.job import Job
+from clawstate.importers.openclaw.report import counted
 from clawstate.stores.dedupe.rules import is_mark
 
 KIND = "dedupe"
@@ -21,10 +21,10 @@ def take_marks(job: Job) -> None:
         with job.counted_failure(KIND, found.path):
             members = job.source.object(found.path)
             marks = {key: value for key, value in members.items() if key and is_mark(value)}
-            answer = job.state.dedupe.adopt(marks, namespace_of(found), dry_run=job.dry_run)
-            fates.tell(job.report, KIND, found.path, answer, what="mark", kept=_KEPT)
+            answer = job.state.dedupe.merge(marks, namespace_of(found), dry_run=job.dry_run)
+            job.report.merged(KIND, found.path, answer, what="mark", why_kept=_KEPT)
             if others := len(members) - len(marks):
-                message = f"{fates.counted(others, 'member')} left that OpenClaw passes over, too"
+                message = f"{counted(others, 'member')} left that OpenClaw passes over, too"
                 job.report.skipped(KIND, found.path, message, things=others)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from clawstate.access.names import require_name
 from clawstate.errors import ConflictError, InvalidError, StateError
-from clawstate.importers.openclaw import fates
 from clawstate.importers.openclaw.discovery import Found, Role
 from clawstate.importers.openclaw.job import Job
+from clawstate.importers.openclaw.report import counted
 from clawstate.stores.identity.document import IdentityLayout, id_of, raw_public_key
 
 IDENTITY, DEVICE_AUTH, DEVICES = "identity", "device-auth", "devices"
@@ -25,13 +25,13 @@ def take_identity(job: Job) -> None:
     """Be the device that the source is, if this state has no key pair yet."""
     for found in job.of(Role.IDENTITY):
         if job.in_database(found):
-            fates.superseded(job.report, IDENTITY, found.path, "key pair", 1)
+            job.report.superseded(IDENTITY, found.path, "key pair", 1)
             continue
         with job.counted_failure(IDENTITY, found.path):
             document = job.source.object(found.path)
             if job.source.is_same_file(found.path, job.state.paths.device_identity):
                 job.report.count(IDENTITY).add(unchanged=1)
-            elif job.state.identity.adopt(document, dry_run=job.dry_run):
+            elif job.state.identity.merge(document, dry_run=job.dry_run):
                 job.report.count(IDENTITY).add(new=1)
             elif _id_in(document) == _known_id(job):
                 job.report.count(IDENTITY).add(unchanged=1)
@@ -53,18 +53,18 @@ def take_devices(job: Job) -> None:
         with job.counted_failure(DEVICES, found.path):
             theirs = job.source.object(found.path)
             known = {name for each in job.in_database(found) for name in each}
-            fates.superseded(job.report, DEVICES, found.path, "device", len(known & theirs.keys()))
+            job.report.superseded(DEVICES, found.path, "device", len(known & theirs.keys()))
             documents = {
                 name: device_document(each) for name, each in theirs.items() if name not in known
             }
-            answer = job.state.devices.adopt(
+            answer = job.state.devices.merge(
                 documents, replace=job.settings.replace, dry_run=job.dry_run
             )
-            fates.tell(job.report, DEVICES, found.path, answer, what="device", kept=_KEPT)
+            job.report.merged(DEVICES, found.path, answer, what="device", why_kept=_KEPT)
     for found in job.of(Role.PENDING):
         with job.counted_failure(DEVICES, found.path):
             if waiting := len(job.source.object(found.path)):
-                message = f"{fates.counted(waiting, 'request')} {_PENDING}"
+                message = f"{counted(waiting, 'request')} {_PENDING}"
                 job.report.skipped(DEVICES, found.path, message, things=waiting)
 
 
@@ -115,14 +115,14 @@ def _take_held(job: Job, found: Found, document: Mapping[str, Any]) -> None:
         job.report.skipped(DEVICE_AUTH, found.path, message, things=held or 1)
         return
     try:
-        answer = job.state.device_auth.adopt(
+        answer = job.state.device_auth.merge(
             document, replace=job.settings.replace, dry_run=job.dry_run
         )
     except ConflictError:
         message = "the tokens here belong to another device, and stay"
         job.report.skipped(DEVICE_AUTH, found.path, message, things=held or 1)
         return
-    fates.tell(job.report, DEVICE_AUTH, found.path, answer, what="token", kept=_KEPT)
+    job.report.merged(DEVICE_AUTH, found.path, answer, what="token", why_kept=_KEPT)
 
 
 def _id_after(job: Job) -> str | None:

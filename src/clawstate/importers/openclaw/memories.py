@@ -14,9 +14,9 @@ from pathlib import Path
 from clawstate.clock import from_ms, is_moment
 from clawstate.errors import InvalidError, UnavailableError
 from clawstate.importers.openclaw.discovery import Role
-from clawstate.importers.openclaw.fates import counted
 from clawstate.importers.openclaw.index_snapshot import Chunk, chunks, snapshot
 from clawstate.importers.openclaw.job import Job
+from clawstate.importers.openclaw.report import counted
 from clawstate.importers.openclaw.workspace import Workspace, namespace_of, notes_of
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.validation import record_from

@@ -1,10 +1,12 @@
-"""What an import found and did: counts for each kind, and what deserves a word."""
+"""The report of an import: counts for each kind of things, and remarks about single files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from clawstate.records.merging import MergeResult
 
 KINDS = (
     "config",
@@ -26,6 +28,8 @@ KINDS = (
 SECRETS = "secrets"
 OF_AGENTS = ("auth", "sessions", "transcripts", "media", "memory", "workspace")
 """The kinds of what belongs to one agent."""
+
+_SHOWN = 5  # keys that a remark names
 
 LEFT = "left-alone"
 """The kind of files that are not taken over; they are counted all the same."""
@@ -115,6 +119,26 @@ class Report:
         self.count(kind).add(skipped=things)
         self.remarks.append(Remark(kind, Severity.SKIPPED, path, message))
 
+    def merged(
+        self, kind: str, path: str, result: MergeResult, *, what: str, why_kept: str
+    ) -> None:
+        """Count what a merge of the file *path* did: *what* its records are, and why ours stay."""
+        self.count(kind).add(
+            new=len(result.new), changed=len(result.changed), unchanged=len(result.same)
+        )
+        if number := len(result.kept):
+            message = f"{counted(number, what)} {why_kept}: {named(result.kept)}"
+            self.skipped(kind, path, message, things=number)
+        for key, reason in result.refused.items():
+            self.failed(kind, path, f"{key}: {reason}")
+
+    def superseded(self, kind: str, path: str, what: str, number: int) -> None:
+        """Count things of the file *path* as skipped that OpenClaw's database has as well."""
+        if number:
+            pronoun = "it" if number == 1 else "them"
+            message = f"{counted(number, what)} left, since OpenClaw's database has {pronoun}"
+            self.skipped(kind, path, message, things=number)
+
     def note(self, kind: str, path: str, message: str) -> None:
         """Say something that changes no count."""
         self.remarks.append(Remark(kind, Severity.NOTE, path, message))
@@ -128,3 +152,15 @@ class Report:
         for kind in (*KINDS, LEFT):
             if kind in self.counts and self.counts[kind].found:
                 yield kind, self.counts[kind]
+
+
+def counted(number: int, what: str) -> str:
+    """Return *number* of *what*, as people write it."""
+    plural = what if number == 1 else f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    return f"{number:,} {plural}"
+
+
+def named(keys: Sequence[str]) -> str:
+    """Return the first few of *keys*, and how many more there are."""
+    more = f" and {len(keys) - _SHOWN:,} more" if len(keys) > _SHOWN else ""
+    return ", ".join(keys[:_SHOWN]) + more

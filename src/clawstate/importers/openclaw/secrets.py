@@ -11,8 +11,8 @@ from clawstate.files.atomic import write_json_file_atomically
 from clawstate.files.json_text import parse_json
 from clawstate.files.lock import FileLock
 from clawstate.files.regular import read_regular
-from clawstate.importers.openclaw.fates import counted, named
 from clawstate.importers.openclaw.job import Job
+from clawstate.importers.openclaw.report import counted, named
 from clawstate.openclaw.owner import STATE_DATABASE
 from clawstate.openclaw.state_database import Secret
 

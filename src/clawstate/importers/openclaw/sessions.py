@@ -13,12 +13,13 @@ from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import PATIENT
 from clawstate.files.paths import expand_path
 from clawstate.files.regular import read_regular
-from clawstate.importers.openclaw import fates
 from clawstate.importers.openclaw.discovery import Found, Role
 from clawstate.importers.openclaw.job import Job
+from clawstate.importers.openclaw.report import counted
 from clawstate.importers.openclaw.source import MOST_BYTES
 from clawstate.json5.parse import parse_json5
 from clawstate.openclaw.owner import Era
+from clawstate.records.merging import MergeResult
 from clawstate.stores.sessions.entry import updated_ms
 from clawstate.stores.sessions.forms import OpenClawForm
 
@@ -52,9 +53,7 @@ def read_index(job: Job, found: Found) -> dict[str, Any]:
         if known is None or updated_ms(entry) > updated_ms(known):
             entries[name] = form.migrated(entry) if isinstance(entry, dict) else entry
     if twice := len(document) - len(entries):
-        job.report.skipped(
-            KIND, found.path, f"{fates.counted(twice, 'entry')} {_TWICE}", things=twice
-        )
+        job.report.skipped(KIND, found.path, f"{counted(twice, 'entry')} {_TWICE}", things=twice)
     return entries
 
 
@@ -70,17 +69,17 @@ def _take(job: Job, found: Found) -> None:
         raise InvalidError(found.path, problem, "change session.store, then import again")
     entries = {key: _without_file(entry) for key, entry in read_index(job, found).items()}
     known = _keys_in_database(job, found)
-    fates.superseded(job.report, KIND, found.path, "session", len(entries.keys() & known))
+    job.report.superseded(KIND, found.path, "session", len(entries.keys() & known))
     entries = {key: entry for key, entry in entries.items() if key not in known}
     answers = []
     for keys in _batches(list(entries)):
         batch = {key: entries[key] for key in keys}
         answers.append(
-            job.state.sessions.adopt(batch, replace=job.settings.replace, dry_run=job.dry_run)
+            job.state.sessions.merge(batch, replace=job.settings.replace, dry_run=job.dry_run)
         )
         job.tell(found.entry.size * len(keys) // len(entries), found.path)
-    answer = fates.joined(answers)
-    fates.tell(job.report, KIND, found.path, answer, what="session", kept=_KEPT)
+    answer = MergeResult.of(answers)
+    job.report.merged(KIND, found.path, answer, what="session", why_kept=_KEPT)
 
 
 def _keys_in_database(job: Job, found: Found) -> frozenset[str]:

@@ -10,8 +10,8 @@ from functools import partial
 from clawstate.errors import MissingExtraError, StateError
 from clawstate.importers.openclaw.changed_entries import take_changed, take_lines
 from clawstate.importers.openclaw.databases import AgentRows
-from clawstate.importers.openclaw.fates import counted
 from clawstate.importers.openclaw.job import Job
+from clawstate.importers.openclaw.report import counted
 from clawstate.importers.openclaw.source import reason_of
 from clawstate.importers.openclaw.trial import Known
 from clawstate.openclaw.transcripts import Line

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from clawstate.errors import InvalidError
-from clawstate.records.adoption import Adopted, adopted
 from clawstate.records.contract import Json
 from clawstate.records.layouts import SEPARATOR
+from clawstate.records.merging import MergeResult, merge_records
 from clawstate.stores.auth.codec import CredentialCodec
 from clawstate.stores.auth.credentials import TYPES, Credential, type_of
 from clawstate.stores.auth.names import require_profile_id
@@ -85,7 +85,7 @@ def merge_document(
     codec: CredentialCodec,
     *,
     replace: bool,
-) -> tuple[dict[str, Json], Adopted]:
+) -> tuple[dict[str, Json], MergeResult]:
     """
     Return the records *ours* with those of *document*, and what became of its profiles.
 
@@ -104,7 +104,7 @@ def merge_document(
 
     theirs = LAYOUT.decode(document)
     profiles = {key: value for key, value in theirs.items() if key.startswith(_PROFILE)}
-    records, result = adopted(
+    records, result = merge_records(
         ours, profiles, refuse=read, is_same=is_same, gives_way=lambda *_: replace
     )
     for key in (*result.new, *result.changed):

@@ -9,8 +9,8 @@ from clawstate.arguments import require_kind, require_text, require_texts
 from clawstate.clock import Clock, system_clock, to_iso
 from clawstate.errors import InvalidError, NotFoundError, UnavailableError
 from clawstate.health import Finding
-from clawstate.records.adoption import Adopted
 from clawstate.records.contract import Json
+from clawstate.records.merging import MergeResult
 from clawstate.stores.auth.availability import Standing, resolve_order, standing_of
 from clawstate.stores.auth.credentials import TYPES, Credential, Problem, Profile, expiry_of
 from clawstate.stores.auth.documents import document_of, merge_document
@@ -253,17 +253,17 @@ class AuthProfiles:
         found.store.migrate_legacy()
         return self._refreshing(found.store).refresh(profile_id, refresher, force=force)
 
-    def adopt(
+    def merge(
         self, document: Mapping[str, Json], *, replace: bool = False, dry_run: bool = False
-    ) -> Adopted:
+    ) -> MergeResult:
         """
-        Take over *document*, in the form of `auth-profiles.json`, and tell what became of it.
+        Merge *document*, in the form of `auth-profiles.json`.
 
-        What is here stays, unless *replace*; a *dry_run* only tells. Raises `InvalidError` for what
-        is no such document, and what sealing raises.
+        What is here stays, unless *replace*; a *dry_run* writes nothing. Raises `InvalidError` for
+        what is no such document, and what sealing raises.
         """
 
-        def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], Adopted]:
+        def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], MergeResult]:
             return merge_document(records, document, self._own.codec, replace=replace)
 
         if dry_run:

@@ -1,6 +1,5 @@
 """
-The marks of a refresh in the record of a profile: that one is under way, or how the last one
-failed.
+The marks of a refresh in the record of a profile: one is under way, or the last one failed.
 
 OpenClaw keeps members that it does not know, and so may leave our marks beside newer tokens. So
 each has the digest of the refresh token that it is about, and counts for that token only.

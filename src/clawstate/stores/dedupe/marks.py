@@ -6,10 +6,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from clawstate.records import contract
-from clawstate.records.adoption import Adopted
 from clawstate.records.contract import Json
-from clawstate.stores.dedupe.adoption import adopted_marks
-from clawstate.stores.dedupe.rules import Rules
+from clawstate.records.merging import MergeResult, merge_into
+from clawstate.stores.dedupe.rules import Rules, merge_marks
 from clawstate.stores.dedupe.statistics import NamespaceStatistics, Tally, surveyed
 from clawstate.stores.dedupe.together import Call, Together
 
@@ -55,15 +54,13 @@ class Marks:
 
         return self._records.change_some(wanted, change)
 
-    def adopt(self, marks: Mapping[str, Json], *, dry_run: bool = False) -> Adopted:
-        """Take over *marks*, in milliseconds; a *dry_run* only tells what would become of them."""
+    def merge(self, marks: Mapping[str, Json], *, dry_run: bool = False) -> MergeResult:
+        """Merge *marks*, in milliseconds; a *dry_run* writes nothing."""
 
-        def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], Adopted]:
-            return adopted_marks(records, marks, self._rules())
+        def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], MergeResult]:
+            return merge_marks(records, marks, self._rules())
 
-        if dry_run:
-            return change({each.key: each.value for each in self._records.scan()})[1]
-        return self._records.change_all(change)
+        return merge_into(self._records, change, dry_run=dry_run)
 
     def holds(self, key: str) -> bool:
         """Tell whether *key* has a mark that holds."""

@@ -13,8 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from clawstate.arguments import require_mapping
 from clawstate.clock import to_ms
+from clawstate.errors import InvalidError
 from clawstate.records.contract import Json
+from clawstate.records.merging import MergeResult, merge_records
+from clawstate.records.rules import require_key
 
 FIRST_MOMENT = 1
 """The earliest time of a mark: 0 and less count as no mark, for OpenClaw as for us."""
@@ -76,3 +80,40 @@ class Rules:
             return []
         # Of those of one moment the first leave: so a mark that was just made is the last to go.
         return heapq.nsmallest(surplus, marks, key=marks.__getitem__)
+
+
+def merge_marks(
+    ours: Mapping[str, Json], theirs: Mapping[str, Json], rules: Rules
+) -> tuple[dict[str, Json], MergeResult]:
+    """
+    Return *ours*, tidied, with those marks of *theirs* that hold, and what became of each.
+
+    A mark is kept that expired by *rules*, or would be one too many; a mark that is here stays,
+    whenever it was made.
+    """
+    holding = {
+        key: value for key, value in ours.items() if not is_mark(value) or rules.holds(value)
+    }
+    valid = {
+        key: value
+        for key, value in require_mapping("marks", theirs).items()
+        if not is_mark(value) or rules.holds(value)
+    }
+    records, answer = merge_records(
+        holding,
+        valid,
+        refuse=_refuse,
+        is_same=lambda *_: True,
+        gives_way=lambda *_: False,
+    )
+    tidy = rules.tidied(records)
+    left = [key for key in theirs if key not in valid]
+    left += [key for key in answer.new if key not in tidy]
+    new = tuple(key for key in answer.new if key in tidy)
+    return tidy, MergeResult(new, same=answer.same, kept=tuple(left), refused=answer.refused)
+
+
+def _refuse(key: str, value: Json) -> None:
+    require_key(key)
+    if not is_mark(value):
+        raise InvalidError("mark", "is no time")

@@ -14,8 +14,8 @@ from clawstate.errors import ClosedError, InvalidError, StateError
 from clawstate.files.lock_options import PATIENCE, LockOptions, lock_options
 from clawstate.files.paths import as_file_path
 from clawstate.interrupts import Mutex
-from clawstate.records.adoption import Adopted
 from clawstate.records.contract import Collection
+from clawstate.records.merging import MergeResult
 from clawstate.stores.dedupe.earlier import EarlierMarks
 from clawstate.stores.dedupe.layout import marks_shape
 from clawstate.stores.dedupe.marks import Made, Marks
@@ -159,9 +159,9 @@ class PersistentDedupe:
             return True
         return self._was_earlier(place) or self._namespaces.get(place[0]).marks.holds(place[1])
 
-    def adopt(
+    def merge(
         self, marks: Mapping[str, Any], namespace: str = DEFAULT, *, dry_run: bool = False
-    ) -> Adopted:
+    ) -> MergeResult:
         """
         Take over *marks* of another program, by key and in milliseconds; tell which came in.
 
@@ -169,8 +169,8 @@ class PersistentDedupe:
         """
         space = required_namespace(namespace)
         if dry_run:
-            return self._namespaces.get(space).marks.adopt(marks, dry_run=True)
-        return self._noted(space).marks.adopt(marks)
+            return self._namespaces.get(space).marks.merge(marks, dry_run=True)
+        return self._noted(space).marks.merge(marks)
 
     def forget(self, key: str, namespace: str = DEFAULT) -> bool:
         """

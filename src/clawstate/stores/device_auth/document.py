@@ -8,8 +8,9 @@ from pathlib import PurePosixPath
 from typing import Any, Final, Self, TypeGuard
 
 from clawstate.clock import from_ms, to_ms
-from clawstate.errors import InvalidError, VersionError
+from clawstate.errors import ConflictError, InvalidError, VersionError
 from clawstate.records.contract import Json, Shape
+from clawstate.records.merging import MergeResult, merge_records
 
 OWNER: Final = "deviceId"
 """The key of the record that says whose tokens these are."""
@@ -149,3 +150,32 @@ def _token(value: Json) -> HeldToken | None:
 def _is_moment(value: Json) -> TypeGuard[float]:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return is_number and abs(value) < 2**53 and math.isfinite(value)
+
+
+def merge_tokens(
+    ours: Mapping[str, Json], theirs: Mapping[str, Json], *, replace: bool
+) -> tuple[dict[str, Json], MergeResult]:
+    """
+    Return the records *ours* with the tokens of *theirs*, and what became of each, by name.
+
+    They keep their form, with role, scopes and time. What is here stays, unless *replace*. Raises
+    `ConflictError` if both sides say whose tokens they are, and disagree.
+    """
+    if owner_of(ours) is not None and owner_of(theirs) not in {None, owner_of(ours)}:
+        raise ConflictError("owner of", "the tokens", "they belong to another device")
+    tokens = {key: value for key, value in theirs.items() if key != OWNER}
+    records, answer = merge_records(
+        ours,
+        tokens,
+        refuse=_refuse,
+        is_same=lambda key, old, new: held({key: old}) == held({key: new}),
+        gives_way=lambda *_: replace,
+    )
+    if OWNER in theirs:
+        records.setdefault(OWNER, theirs[OWNER])
+    return records, answer.without(key_of(""))
+
+
+def _refuse(key: str, value: Json) -> None:
+    if not held({key: value}):
+        raise InvalidError("token", "is no text")

@@ -10,15 +10,15 @@ from typing import Protocol
 from clawstate.arguments import require_text, require_texts
 from clawstate.clock import Clock, system_clock
 from clawstate.errors import ConflictError, InvalidError
-from clawstate.records.adoption import Adopted
 from clawstate.records.contract import Collection, Json
-from clawstate.stores.device_auth.adoption import adopted_tokens
+from clawstate.records.merging import MergeResult, merge_into
 from clawstate.stores.device_auth.document import (
     OWNER,
     HeldLayout,
     HeldToken,
     held,
     key_of,
+    merge_tokens,
     owner_of,
     replaced,
 )
@@ -101,25 +101,23 @@ class DeviceAuth:
 
         self._tokens.change_all(change)
 
-    def adopt(self, document: Json, *, replace: bool = False, dry_run: bool = False) -> Adopted:
+    def merge(self, document: Json, *, replace: bool = False, dry_run: bool = False) -> MergeResult:
         """
-        Take over the tokens of *document*, in either form; tell which came in.
+        Merge the tokens of *document*, in either form.
 
-        What is here stays, unless *replace*; a *dry_run* only tells. Raises `InvalidError` for what
-        is no such document, and `ConflictError` if either side's tokens are of another device.
+        What is here stays, unless *replace*; a *dry_run* writes nothing. Raises `InvalidError` for
+        what is no such document, and `ConflictError` if either side's tokens are of another device.
         """
         theirs = HeldLayout().decode(document)
         self._require_ours(theirs)
         taken_over = self._taken_over()
 
-        def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], Adopted]:
+        def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], MergeResult]:
             found = records or taken_over
             self._require_ours(found)
-            return adopted_tokens(found, theirs, replace=replace)
+            return merge_tokens(found, theirs, replace=replace)
 
-        if dry_run:
-            return change({each.key: each.value for each in self._tokens.scan()})[1]
-        return self._tokens.change_all(change)
+        return merge_into(self._tokens, change, dry_run=dry_run)
 
     def remove(self, name: str) -> bool:
         """Forget the token *name*; False if there was none. Raises `ConflictError` as `set`."""

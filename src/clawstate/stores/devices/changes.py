@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from clawstate.access.names import require_id
 from clawstate.clock import from_ms, to_ms
-from clawstate.errors import NotFoundError
+from clawstate.errors import InvalidError, NotFoundError
 from clawstate.records.contract import Json
+from clawstate.records.merging import MergeResult, merge_records
 from clawstate.stores.devices.device import REMOVED, DeviceToken, device_of
 from clawstate.stores.devices.grant import Grant
 
@@ -136,3 +138,36 @@ def _ended(value: Mapping[str, Json]) -> dict[str, Json]:
 
 def _without(document: Mapping[str, Json], *names: str) -> dict[str, Json]:
     return {key: value for key, value in document.items() if key not in names}
+
+
+def merge_devices(
+    ours: Mapping[str, Json], theirs: Mapping[str, Json], *, replace: bool
+) -> tuple[dict[str, Json], MergeResult]:
+    """
+    Return the documents *ours* with those of *theirs*, and what became of each.
+
+    What is here stays, also the trace of a device that was removed, unless *replace*. A device is
+    the same if its key and its tokens are: when they were used last does not count.
+    """
+    return merge_records(
+        ours,
+        theirs,
+        refuse=_refuse,
+        is_same=lambda _, old, new: _authority(old) == _authority(new),
+        gives_way=lambda *_: replace,
+    )
+
+
+def _refuse(device_id: str, document: Json) -> None:
+    require_id("device id", device_id)
+    device = device_of(document)
+    if device is None or device.device_id != device_id:
+        raise InvalidError("device", "is malformed")
+
+
+def _authority(document: Json) -> object:
+    device = device_of(document)
+    if device is None:
+        return document
+    tokens = {each.role: (each.hash, each.scopes) for each in device.tokens.values()}
+    return device.public_key, tokens, device.approved_scopes

@@ -10,11 +10,11 @@ from clawstate.access.scopes import OPERATOR, covered, require_scopes, require_w
 from clawstate.clock import Clock, system_clock
 from clawstate.errors import CorruptError, InvalidError, NotFoundError
 from clawstate.paging import PAGE, Page, page_of, require_page
-from clawstate.records.adoption import Adopted
 from clawstate.records.contract import DELETE, Collection, Json, Mark
 from clawstate.records.listing import latest
+from clawstate.records.merging import MergeResult, merge_into
 from clawstate.stores.devices import changes
-from clawstate.stores.devices.adoption import adopted_devices
+from clawstate.stores.devices.changes import merge_devices
 from clawstate.stores.devices.device import REMOVED, Device, IssuedToken, device_of
 from clawstate.stores.devices.grant import Grant, grant_of, require_allowed, require_lifetime
 from clawstate.stores.devices.tokens import digest_of, new_token
@@ -191,22 +191,20 @@ class Devices:
         until = device.tokens[role].expires_at
         return IssuedToken(device_id, device.user_id, role, token, given, until)
 
-    def adopt(
+    def merge(
         self, documents: Mapping[str, Json], *, replace: bool = False, dry_run: bool = False
-    ) -> Adopted:
+    ) -> MergeResult:
         """
-        Take over the *documents* of devices that another program let in; tell which came in.
+        Merge the *documents* of devices that another program paired.
 
-        Their tokens, given as digests, stay good. What is here stays, unless *replace*; a *dry_run*
-        only tells.
+        Their tokens, given as digests, stay valid. What is here stays, unless *replace*; a
+        *dry_run* writes nothing.
         """
 
-        def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], Adopted]:
-            return adopted_devices(records, documents, replace=replace)
+        def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], MergeResult]:
+            return merge_devices(records, documents, replace=replace)
 
-        if dry_run:
-            return change({each.key: each.value for each in self._devices.scan()})[1]
-        return self._devices.change_all(change)
+        return merge_into(self._devices, change, dry_run=dry_run)
 
     def revoke(self, device_id: str, *, role: str | None = None) -> bool:
         """Let a device in no more, or not in *role*; False if it was not."""

@@ -82,11 +82,11 @@ class Identity:
         found = self._found()
         return None if found is None else _identity(found)
 
-    def adopt(self, document: Json, *, dry_run: bool = False) -> bool:
+    def merge(self, document: Json, *, dry_run: bool = False) -> bool:
         """
-        Be the device of *document*, a key pair as it lies in its file, if this is none yet.
+        Take the key pair of *document*, in the form of its file, if there is none yet.
 
-        False if it has a key pair, which stays; a *dry_run* only tells. Raises `InvalidError` for
+        False if there is one, which stays; a *dry_run* writes nothing. Raises `InvalidError` for
         what holds no key pair, or two halves that do not belong together.
         """
         record = IdentityLayout().decode({} if document is None else document)[KEY]

@@ -13,10 +13,9 @@ from clawstate.clock import Clock, system_clock, to_ms
 from clawstate.errors import CorruptError, CorruptWarning, NotFoundError, warn
 from clawstate.health import Finding
 from clawstate.paging import Position
-from clawstate.records.adoption import Adopted
 from clawstate.records.contract import DELETE, Mark
+from clawstate.records.merging import MergeResult
 from clawstate.records.rules import position_of
-from clawstate.stores.sessions.adoption import adopting
 from clawstate.stores.sessions.archive import Archive, Archived
 from clawstate.stores.sessions.changes import Changes, StoreChange
 from clawstate.stores.sessions.entry import (
@@ -26,7 +25,7 @@ from clawstate.stores.sessions.entry import (
 )
 from clawstate.stores.sessions.health import Health
 from clawstate.stores.sessions.index import Found, Index
-from clawstate.stores.sessions.merging import EntryChange, as_change
+from clawstate.stores.sessions.merging import EntryChange, as_change, merge_entries
 from clawstate.stores.sessions.mirror import NOTHING, Mirror
 from clawstate.stores.sessions.reading import has_wrong_file, read_entry
 from clawstate.stores.sessions.removal import Removal
@@ -145,18 +144,23 @@ class IndexedSessions:
             self._mirror.reflect(touched)
         return answer
 
-    def adopt(
+    def merge(
         self, entries: Mapping[str, Any], *, replace: bool = False, dry_run: bool = False
-    ) -> Adopted:
-        """Take over *entries* of another program's index; see `Sessions.adopt`."""
-        rule = adopting(entries, self._index, self._archive, replace=replace)
+    ) -> MergeResult:
+        """Merge *entries* of another program's index; see `Sessions.merge`."""
+        form, shape = self._index.form, self._index.collection.shape
+        held = self._archive.holds
+
+        def merge(ours: dict[str, Any]) -> tuple[dict[str, Any], MergeResult]:
+            return merge_entries(ours, entries, form, shape, replace=replace, is_archived=held)
+
         if dry_run:
-            return rule({each.key: each.document for each in self._index.scan()})[1]
+            return merge({each.key: each.document for each in self._index.scan()})[1]
         self._recover()
-        answer = self._removal.change_all(rule, reason="replaced")
-        if moved := (*answer.new, *answer.changed):
+        result = self._removal.change_all(merge, reason="replaced")
+        if moved := (*result.new, *result.changed):
             self._mirror.reflect(moved)
-        return answer
+        return result
 
     def reset(self, key: str) -> SessionEntry:
         """Begin the session of *key* anew, with another session id, and return it."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
-from clawstate.arguments import require_whole
+from clawstate.arguments import require_mapping, require_whole
 from clawstate.errors import InvalidError
+from clawstate.records.contract import Shape
+from clawstate.records.merging import MergeResult, merge_records
+from clawstate.records.rules import kept
 from clawstate.stores.sessions.entry import (
     Document,
+    is_session_id,
     require_session_id,
     require_small,
     updated_ms,
@@ -128,3 +132,50 @@ def _trim_model(new: Document) -> None:
             new[name] = new[name].strip()
     if not new.get("model"):
         new.pop("modelProvider", None)
+
+
+def merge_entries(
+    ours: Mapping[str, Any],
+    theirs: Mapping[str, Any],
+    form: Form,
+    shape: Shape,
+    *,
+    replace: bool,
+    is_archived: Callable[[str, Any], bool],
+) -> tuple[dict[str, Any], MergeResult]:
+    """
+    Return *ours* with those of *theirs* that were updated later, and what was done with each.
+
+    Ours stays if both were updated at one time, unless *replace*. A session that *is_archived* was
+    deleted here, and is not brought back, unless *replace*.
+    """
+    named = {
+        form.key(key): _identified(form, key, entry)
+        for key, entry in require_mapping("entries", theirs).items()
+    }
+    missing = () if replace else named.keys() - ours.keys()
+    gaps = {key for key in missing if is_archived(key, named[key])}
+
+    def refuse(key: str, entry: Any) -> None:
+        if not isinstance(entry, dict):
+            raise InvalidError("entry", "is no object")
+        if not is_session_id(entry.get("sessionId")):
+            raise InvalidError("entry", "has no usable sessionId")
+        require_small(key, entry)
+        kept(shape, key, entry)
+
+    records, answer = merge_records(
+        ours,
+        {key: entry for key, entry in named.items() if key not in gaps},
+        refuse=refuse,
+        is_same=lambda _, old, new: bool(old == new),
+        gives_way=lambda _, old, new: replace or updated_ms(new) > updated_ms(old),
+    )
+    left = (*answer.kept, *sorted(gaps))
+    return records, MergeResult(answer.new, answer.changed, answer.same, left, answer.refused)
+
+
+def _identified(form: Form, key: str, entry: Any) -> Any:
+    if not isinstance(entry, dict) or not is_session_id(entry.get("sessionId")):
+        return entry
+    return form.identified(form.key(key), entry)

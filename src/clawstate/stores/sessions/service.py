@@ -11,7 +11,7 @@ from clawstate.arguments import require_callable
 from clawstate.errors import InvalidError, NotFoundError
 from clawstate.health import Finding
 from clawstate.paging import PAGE, Page, page_of, require_page
-from clawstate.records.adoption import Adopted
+from clawstate.records.merging import MergeResult
 from clawstate.stores.sessions.archive import Archived
 from clawstate.stores.sessions.changes import StoreChange
 from clawstate.stores.sessions.entry import Document, SessionEntry
@@ -133,22 +133,18 @@ class Sessions:
 
         return self.change_all(change)
 
-    def adopt(
+    def merge(
         self, entries: Mapping[str, Any], *, replace: bool = False, dry_run: bool = False
-    ) -> Adopted:
+    ) -> MergeResult:
         """
-        Take over *entries* of another program's index, with their ids and times; tell which.
+        Merge *entries* of another program's index, with their ids and times.
 
-        The one updated later stays, or with *replace* theirs. A *dry_run* only tells.
+        The one updated later stays, or with *replace* theirs. A *dry_run* writes nothing.
         """
-        answers = [
-            index.adopt(part, replace=replace, dry_run=dry_run)
+        return MergeResult.of(
+            index.merge(part, replace=replace, dry_run=dry_run)
             for index, part in self._routes.split(entries)
-        ]
-        names = ("new", "changed", "same", "kept")
-        joined = {name: tuple(k for each in answers for k in getattr(each, name)) for name in names}
-        refused = {key: why for each in answers for key, why in each.refused.items()}
-        return Adopted(**joined, refused=refused)
+        )
 
     def reset(self, key: str) -> SessionEntry:
         """

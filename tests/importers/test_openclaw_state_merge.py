@@ -42,7 +42,7 @@ def identity(private: str | None = None) -> dict[str, object]:
 
 def test_devices_are_adopted_with_unknown_members(state) -> None:
     """A device comes in as it is, and one that is malformed is refused without stopping others."""
-    answer = state.devices.adopt({"p": device("p", platform="ios"), "q": {}, "r": device("x")})
+    answer = state.devices.merge({"p": device("p", platform="ios"), "q": {}, "r": device("x")})
 
     assert answer.new == ("p",)
     assert answer.refused == {"q": "is malformed", "r": "is malformed"}
@@ -52,36 +52,36 @@ def test_devices_are_adopted_with_unknown_members(state) -> None:
 
 def test_a_device_of_other_tokens_gives_way_only_when_told(state) -> None:
     """Ours stays, unless it is to be replaced; the same device is the same however it was used."""
-    state.devices.adopt({"p": device("p")})
+    state.devices.merge({"p": device("p")})
     state.devices.verify("p", "t")
 
-    assert state.devices.adopt({"p": device("p")}).same == ("p",)
-    assert state.devices.adopt({"p": device("p", "u")}).kept == ("p",)
-    assert state.devices.adopt({"p": device("p", "u")}, replace=True).changed == ("p",)
+    assert state.devices.merge({"p": device("p")}).same == ("p",)
+    assert state.devices.merge({"p": device("p", "u")}).kept == ("p",)
+    assert state.devices.merge({"p": device("p", "u")}, replace=True).changed == ("p",)
     assert state.devices.verify("p", "u") is not None
 
 
 def test_held_tokens_of_another_device_are_refused(state) -> None:
-    """Tokens are adopted by name, and not beside those of another device."""
-    answer = state.device_auth.adopt(HELD)
+    """Tokens are merged by name, and not beside those of another device."""
+    answer = state.device_auth.merge(HELD)
     assert (answer.new, answer.refused) == (("operator",), {"bad": "is no text"})
 
     with pytest.raises(ConflictError):
-        state.device_auth.adopt({**HELD, "deviceId": "b" * 64})
+        state.device_auth.merge({**HELD, "deviceId": "b" * 64})
     state.identity.load_or_create()
     with pytest.raises(ConflictError):
-        state.device_auth.adopt(HELD)
+        state.device_auth.merge(HELD)
 
 
 def test_one_identity_is_adopted_by_many_at_once(state) -> None:
-    """Of threads that adopt and create, all end as one device."""
+    """Of threads that merge and create, all end as one device."""
     ids: list[str] = []
 
-    def adopt() -> None:
-        state.identity.adopt(identity())
+    def merge() -> None:
+        state.identity.merge(identity())
         ids.append(state.identity.device_id)
 
-    threads = [threading.Thread(target=adopt) for _ in range(8)]
+    threads = [threading.Thread(target=merge) for _ in range(8)]
     for each in threads:
         each.start()
     for each in threads:
@@ -95,24 +95,24 @@ def test_an_identity_that_is_none_is_refused(state) -> None:
     """A document without a key pair raises, and nothing is kept."""
     for document in (None, [], {}, {**identity(), "privateKeyPem": "no"}):
         with pytest.raises(InvalidError):
-            state.identity.adopt(document)
+            state.identity.merge(document)
 
     assert state.identity.known() is None
 
 
 def test_too_many_marks_lose_the_oldest(state, clock) -> None:
-    """No more marks are adopted than are kept, and a dry run knows which."""
+    """No more marks are merged than are kept, and a dry run knows which."""
     state.config.set("caches.dedupe.fileMaxEntries", 3)
     now = int(clock() * 1000)
     marks = {f"k{number}": now - number for number in range(5)}
 
-    dry = state.dedupe.adopt(marks, "n", dry_run=True)
-    answer = state.dedupe.adopt(marks, "n")
+    dry = state.dedupe.merge(marks, "n", dry_run=True)
+    answer = state.dedupe.merge(marks, "n")
 
     assert dry == answer
     assert sorted(answer.new) == ["k0", "k1", "k2"]
     assert sorted(answer.kept) == ["k3", "k4"]
-    assert state.dedupe.adopt(marks, "n").new == ()
+    assert state.dedupe.merge(marks, "n").new == ()
 
 
 def test_a_mark_here_is_not_made_older(state, clock) -> None:
@@ -120,7 +120,7 @@ def test_a_mark_here_is_not_made_older(state, clock) -> None:
     state.dedupe.check_and_record("k", "n")
     clock.advance(50_000)
 
-    answer = state.dedupe.adopt({"k": 1, "other": int(clock() * 1000)}, "n")
+    answer = state.dedupe.merge({"k": 1, "other": int(clock() * 1000)}, "n")
 
     assert answer.new == ("other",)
     assert state.dedupe.seen("k", "n")
@@ -133,11 +133,11 @@ def test_an_index_that_openclaw_shares_takes_entries(tmp_path) -> None:
     sessions = open_index(folder / "sessions.json")
     entry = {"sessionId": "s-1", "updatedAt": 1_000_000}
 
-    answer = sessions.adopt({"Agent:Main:X": entry})
+    answer = sessions.merge({"Agent:Main:X": entry})
 
     assert answer.new == ("agent:main:x",)
     assert sessions.require("agent:main:x").session_file == "s-1.jsonl"
-    assert sessions.adopt({"AGENT:main:X": entry}).same == ("agent:main:x",)
+    assert sessions.merge({"AGENT:main:X": entry}).same == ("agent:main:x",)
 
 
 def test_entries_that_cannot_be_kept_are_refused_alone(state) -> None:
@@ -150,7 +150,7 @@ def test_entries_that_cannot_be_kept_are_refused_alone(state) -> None:
         "": good,
     }
 
-    answer = state.sessions.adopt({**wrong, "fine": good})
+    answer = state.sessions.merge({**wrong, "fine": good})
 
     assert answer.new == ("fine",)
     assert answer.refused.keys() == wrong.keys()
@@ -158,15 +158,15 @@ def test_entries_that_cannot_be_kept_are_refused_alone(state) -> None:
 
 
 def test_a_dry_run_makes_nothing(state) -> None:
-    """Each store tells what it would adopt, and no file comes to be."""
-    state.auth().adopt(
+    """Each store tells what it would merge, and no file comes to be."""
+    state.auth().merge(
         {"profiles": {"a:b": {"type": "api_key", "provider": "a", "key": "k"}}}, dry_run=True
     )
-    state.sessions.adopt({"k": {"sessionId": "s", "updatedAt": 1}}, dry_run=True)
-    state.devices.adopt({"p": device("p")}, dry_run=True)
-    state.device_auth.adopt(HELD, dry_run=True)
-    state.dedupe.adopt({"k": 1}, dry_run=True)
-    assert state.identity.adopt(identity(), dry_run=True)
+    state.sessions.merge({"k": {"sessionId": "s", "updatedAt": 1}}, dry_run=True)
+    state.devices.merge({"p": device("p")}, dry_run=True)
+    state.device_auth.merge(HELD, dry_run=True)
+    state.dedupe.merge({"k": 1}, dry_run=True)
+    assert state.identity.merge(identity(), dry_run=True)
 
     assert not StatePaths(state.paths.root).root.exists()
 
