@@ -87,7 +87,6 @@ __all__ = [
 ]
 
 _HOMES = {
-    "MergeResult": "clawstate.records.merging",
     "ApiKey": "clawstate.stores.auth.credentials",
     "Archived": "clawstate.stores.sessions.archive",
     "AuthImport": "clawstate.stores.auth.legacy:Imported",
@@ -110,6 +109,7 @@ _HOMES = {
     "IssuedToken": "clawstate.stores.devices.device",
     "LockOptions": "clawstate.files.lock_options",
     "MemoryRecord": "clawstate.memory.records",
+    "MergeResult": "clawstate.records.merging",
     "Message": "clawstate.stores.transcripts.values",
     "NamespaceStatistics": "clawstate.stores.dedupe.statistics",
     "OAuth": "clawstate.stores.auth.credentials",
