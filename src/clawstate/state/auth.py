@@ -11,7 +11,7 @@ from clawstate.files.paths import normalise_agent_id, require_agent_id
 from clawstate.records.contract import Collection, Shape
 from clawstate.records.layouts import MapLayout
 from clawstate.state.agent_dirs import auth_cache, auth_profiles, refresh_dir
-from clawstate.state.context import FILE, Context, split_root
+from clawstate.state.context import Context, split_root
 from clawstate.state.secrets import resolver_of, sealer_of
 from clawstate.stores.auth.codec import CredentialCodec
 from clawstate.stores.auth.legacy import (
@@ -69,10 +69,7 @@ def profile_store(context: Context, agent_id: str) -> ProfileStore:
 def auth_collection(context: Context, name: str) -> Collection:
     """Return the records of the agent *name*, in the engine of the state."""
     root, path = split_root(auth_profiles(context, name), context.paths.root)
-    is_file = context.backends.choice == FILE
-    engines = context.backends
-    engine = engines.files(root, chosen=True) if is_file else engines.records()
-    return engine.collection(Shape(f"auth:{name}", path, LAYOUT))
+    return context.backends.records(root=root).collection(Shape(f"auth:{name}", path, LAYOUT))
 
 
 def auth_settings(config: Config) -> AuthSettings:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import get_ident
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast, runtime_checkable
 
 from clawstate.arguments import require_text
 from clawstate.config.service import Config
@@ -33,7 +32,28 @@ B = TypeVar("B", bound=Backend)
 
 FILE = "file"
 SQLITE = "sqlite"
-_POSTGRES = re.compile(r"postgres(ql)?://\S+")
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """
+    One engine of records, as the parts of a state tell it from others: by what it can do.
+
+    It is chosen with its *name*, or with an address whose scheme is one of its *schemes*. *words*
+    say where it keeps records. *in_files*: each collection is a file at a place of its own, which
+    other programs may read and write. *open* makes its backend, for collections whose files would
+    lie below a directory, guarded against a change of `state.store` if it is the chosen one.
+    *is_there* tells whether it may keep anything yet.
+    """
+
+    name: str
+    words: str
+    open: Callable[[BackendRegistry, Path, bool], Backend]
+    is_there: Callable[[BackendRegistry], bool]
+    in_files: bool = False
+    schemes: tuple[str, ...] = ()
+    is_missing: bool = False
+    """Whether it is known by its name alone: this version does not have it."""
 
 
 @dataclass(slots=True)
@@ -83,23 +103,28 @@ class BackendRegistry:
         chosen = self.store or require_store(STORE.of(self.config.view()))
         return SQLITE if chosen == FILE else chosen
 
-    def records(self, choice: str | None = None) -> Backend:
+    @property
+    def engine(self) -> Engine:
+        """The engine that keeps the records of this state; raises `InvalidError`."""
+        return engine_of(self.choice)
+
+    def records(self, choice: str | None = None, *, root: Path | None = None) -> Backend:
         """
         Return the engine *choice*, by default that of the whole state.
 
-        A change in the latter raises `UnavailableError` once another engine was chosen.
+        Files, if it keeps any, lie below *root*, by default the state directory. A change in the
+        engine of the whole state raises `UnavailableError` once another was chosen.
         """
-        chosen = self.choice if choice is None else require_store(choice)
-        if chosen == FILE:
-            return self.files(self.paths.root, chosen=choice is None)
-        if chosen == SQLITE:
-            return self.chosen_rows() if choice is None else self.rows()
-        problem = "this version keeps records in files and in SQLite"
-        raise UnavailableError("the PostgreSQL engine", problem, "choose 'file' or 'sqlite'")
+        engine = self.engine if choice is None else engine_of(choice)
+        return engine.open(self, root or self.paths.root, choice is None)
 
-    def kinds(self, prefix: str) -> tuple[str, ...]:
-        """Return the kinds of records that start with *prefix*, where one engine knows them all."""
-        backend = self.records()
+    def others(self, engine: Engine) -> tuple[Engine, ...]:
+        """Return the engines that may keep records of this state as well, from earlier."""
+        return tuple(each for each in ENGINES if each is not engine and each.is_there(self))
+
+    def kinds(self, prefix: str, *, engine: Engine | None = None) -> tuple[str, ...]:
+        """Return the kinds of records that start with *prefix*, where *engine* knows them all."""
+        backend = self.records(None if engine is None else engine.name)
         return backend.kinds(prefix) if isinstance(backend, _Naming) else ()
 
     @property
@@ -275,9 +300,65 @@ class _Naming(Protocol):
         """Return the kinds of the records there are."""
 
 
+def _open_files(backends: BackendRegistry, root: Path, is_chosen: bool) -> Backend:  # noqa: FBT001
+    return backends.files(root, chosen=is_chosen)
+
+
+def _open_rows(backends: BackendRegistry, _root: Path, is_chosen: bool) -> Backend:  # noqa: FBT001
+    return backends.chosen_rows() if is_chosen else backends.rows()
+
+
+def _refuse(*_: object) -> Backend:
+    problem = f"this version keeps records in {_named(lambda each: each.words)}"
+    raise UnavailableError("the PostgreSQL engine", problem, f"choose {names_of_engines()}")
+
+
+ENGINES: Final = (
+    Engine(FILE, "files", _open_files, lambda _: True, in_files=True),
+    Engine(SQLITE, "rows of state/records.db", _open_rows, lambda backends: backends.has_rows),
+    Engine(
+        "postgresql",
+        "a PostgreSQL server",
+        _refuse,
+        lambda _: False,
+        schemes=("postgresql", "postgres"),
+        is_missing=True,
+    ),
+)
+"""All engines of records. A new one is its package, one entry here, and its suite of laws."""
+
+
+def names_of_engines() -> str:
+    """Return the names of the engines that this version has, for a message."""
+    return _named(lambda each: f"'{each.name}'")
+
+
+def _named(name: Callable[[Engine], str]) -> str:
+    return " or ".join(name(each) for each in ENGINES if not each.is_missing)
+
+
+def find_engine(choice: str) -> Engine | None:
+    """Return the engine that *choice* names, or whose address it is; `None` if there is none."""
+    scheme, separator, place = choice.partition("://")
+    for each in ENGINES:
+        if choice == each.name and not each.schemes:
+            return each
+        if separator and scheme in each.schemes and place and place.split() == [place]:
+            return each
+    return None
+
+
+def engine_of(choice: str) -> Engine:
+    """Return the engine that *choice* names; raises `InvalidError` that does not repeat it."""
+    engine = find_engine(require_text("store", choice))
+    if engine is None:
+        problem = "is no engine"  # not repeated: an address holds a password
+        hint = "give 'file', 'sqlite' or 'postgresql://...'"
+        raise InvalidError("store", problem, hint)
+    return engine
+
+
 def require_store(choice: str) -> str:
     """Return *choice* if it names an engine; raises `InvalidError` that does not repeat it."""
-    if require_text("store", choice) in {FILE, SQLITE} or _POSTGRES.fullmatch(choice):
-        return choice
-    problem = "is no engine"  # not repeated: an address holds a password
-    raise InvalidError("store", problem, "give 'file', 'sqlite' or 'postgresql://...'")
+    engine_of(choice)
+    return choice

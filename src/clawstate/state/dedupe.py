@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,8 @@ from clawstate.files.safe_names import decode_name, encode_name
 from clawstate.openclaw.owner import Era
 from clawstate.records.contract import Backend, Collection, Shape
 from clawstate.records.layouts import MapLayout
-from clawstate.state.context import FILE, SQLITE, Context
-from clawstate.state.left_behind import WORDS, LeftBehind
+from clawstate.state.context import Context
+from clawstate.state.left_behind import LeftBehind
 from clawstate.stores.dedupe import (
     DedupeSettings,
     EarlierMarks,
@@ -41,8 +42,7 @@ _NAMES = Shape("dedupe-namespaces", _FOLDER / f".namespaces{_SUFFIX}", MapLayout
 
 def open_dedupe(context: Context) -> PersistentDedupe:
     """Return the marks of the state on *context*, in the engine that keeps its records."""
-    choice = context.backends.choice
-    backend = _engine(context, choice)
+    backend = _backend(context)
     settings = _Settings(context, backend)
 
     def shape(namespace: str) -> Shape:
@@ -53,36 +53,38 @@ def open_dedupe(context: Context) -> PersistentDedupe:
         return backend().collection(shape(namespace))
 
     names = RecordedNames(backend().collection(_NAMES))
-    index = _FileNames(context.paths.root / _FOLDER, names) if choice == FILE else names
-    earlier = _earlier(context, choice, shape)
+    in_files = context.backends.engine.in_files
+    index = _FileNames(context.paths.root / _FOLDER, names) if in_files else names
+    earlier = _earlier(context, shape)
     return PersistentDedupe(
         collection, settings=settings, clock=context.clock, index=index, earlier=earlier
     )
 
 
-def _earlier(context: Context, choice: str, shape: Callable[[str], Shape]) -> EarlierMarks | None:
-    """Return the marks in the engine that is not the chosen one; `None` if there is no sign."""
-    engines, other = context.backends, SQLITE if choice == FILE else FILE
-    if other == SQLITE:
-        if not engines.has_rows or not engines.rows().kinds(_KIND):
-            return None
-        backend: Backend = engines.rows()
-    elif any((context.paths.root / _FOLDER).glob(f"*{_SUFFIX}")):
-        backend = engines.files(context.paths.root)
-    else:
-        return None
-    left = LeftBehind(other, choice, is_shared=context.owner.era is Era.FILES and other == FILE)
-    return EarlierMarks(
-        lambda namespace: backend.collection(shape(namespace)), WORDS[other], left.command
-    )
+def _earlier(context: Context, shape: Callable[[str], Shape]) -> EarlierMarks | None:
+    """Return the marks in an engine that is not the chosen one; `None` if there is no sign."""
+    backends = context.backends
+    for engine in backends.others(backends.engine):
+        backend = backends.records(engine.name)
+        if engine.in_files:
+            has_marks = any((context.paths.root / _FOLDER).glob(f"*{_SUFFIX}"))
+        else:
+            has_marks = bool(backends.kinds(_KIND, engine=engine))
+        if has_marks:
+            is_shared = engine.in_files and context.owner.era is Era.FILES
+            left = LeftBehind(engine.name, backends.choice, is_shared=is_shared)
+            return EarlierMarks(partial(_collection_of, backend, shape), engine.words, left.command)
+    return None
 
 
-def _engine(context: Context, choice: str) -> Callable[[], Backend]:
-    if choice == SQLITE:
-        return context.backends.chosen_rows
-    if choice != FILE:
-        return lambda: context.backends.records(choice)
-    root, lock = context.paths.root, _lock(context.lock)
+def _collection_of(backend: Backend, shape: Callable[[str], Shape], namespace: str) -> Collection:
+    return backend.collection(shape(namespace))
+
+
+def _backend(context: Context) -> Callable[[], Backend]:
+    engine, root, lock = context.backends.engine, context.paths.root, _lock(context.lock)
+    if not engine.in_files:
+        return lambda: engine.open(context.backends, root, True)
     return lambda: context.backends.files(root, lock=lock, chosen=True)
 
 

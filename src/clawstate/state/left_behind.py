@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING
 from clawstate.errors import CorruptWarning, ElsewhereWarning, StateError, silent, warn
 from clawstate.interrupts import load_modules
 from clawstate.openclaw.owner import Era
-from clawstate.state.backends import FILE, SQLITE
+from clawstate.state.backends import engine_of
 from clawstate.state.taken_over import sentence, taken_over
 
 if TYPE_CHECKING:
+    from clawstate.state.backends import Engine
     from clawstate.state.context import Context
-    from clawstate.state.set_aside import Source
-
-WORDS = {FILE: "files", SQLITE: "rows of state/records.db"}
-"""Where the records of an engine lie, for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +35,7 @@ class LeftBehind:
 
     def sentence(self, store: str) -> str:
         """Return what is left of *store*, and what to do."""
-        where = f"{WORDS[self.engine]}, where this state does not look for them"
+        where = f"{engine_of(self.engine).words}, where this state does not look for them"
         what = "moves the others there" if self.is_shared else "moves them"
         return f"{store} ({self.counts[store]}) lie in {where}; '{self.command}' {what}"
 
@@ -49,35 +46,41 @@ def elsewhere(context: Context) -> str:
     return f"keep 'file' here, or have a directory DIR of your own: '{home}'"
 
 
-def left_behind(context: Context, *, chosen: str | None = None) -> LeftBehind:
+def left_behind(context: Context) -> LeftBehind:
     """
-    Return what lies in the engine that is not *chosen*, by default the one that is.
+    Return what lies in an engine that is not the one that keeps the records of the state.
 
     Only looks; what cannot be read is left out.
     """
-    engine = context.backends.choice if chosen is None else chosen
-    other = FILE if engine != FILE else SQLITE
-    found = LeftBehind(other, engine)
-    if engine not in {FILE, SQLITE} or (other == SQLITE and not context.backends.has_rows):
-        return found
+    chosen = context.backends.engine
+    for engine in context.backends.others(chosen):
+        if counts := count_records(context, engine):
+            is_shared = engine.in_files and context.owner.era is Era.FILES
+            return LeftBehind(engine.name, context.backends.choice, counts, is_shared)
+    return LeftBehind(chosen.name, chosen.name)
+
+
+def count_records(context: Context, engine: Engine) -> dict[str, int]:
+    """Return how many records of each store lie in *engine*; what cannot be read is left out."""
+    if not engine.is_there(context.backends):
+        return {}
     # They know all stores, and every open state would load those.
     load_modules("clawstate.state.record_places", "clawstate.state.set_aside")
     from clawstate.state.record_places import record_places  # noqa: PLC0415
-    from clawstate.state.set_aside import FileSource, RowSource  # noqa: PLC0415
+    from clawstate.state.set_aside import source_of  # noqa: PLC0415
 
     counts: dict[str, int] = {}
     seen: set[str] = set()
     with silent(CorruptWarning):  # the doctor tells of damage
         for place in record_places(context):
-            if other == SQLITE and place.kind in seen:
+            if not engine.in_files and place.kind in seen:
                 continue  # several files, one kind of rows
             seen.add(place.kind)
-            source: Source = (FileSource if other == FILE else RowSource)(place, context)
+            source = source_of(place, context, in_files=engine.in_files)
             with suppress(StateError, OSError):
                 if source.exists() and source.refusal() is None and (count := source.count()):
                     counts[place.store] = counts.get(place.store, 0) + count
-    is_shared = other == FILE and context.owner.era is Era.FILES
-    return LeftBehind(other, engine, counts, is_shared)
+    return counts
 
 
 class Notice:

@@ -13,7 +13,7 @@ from clawstate.files.paths import expand_below, is_nameable
 from clawstate.openclaw.owner import Era
 from clawstate.openclaw.reading import read_identity
 from clawstate.records.contract import Backend, Collection, Versioned
-from clawstate.state.context import FILE, SQLITE, Context, split_root
+from clawstate.state.context import SQLITE, Context, split_root
 from clawstate.stores.device_auth import HELD, OPENCLAW_HELD, DeviceAuth
 from clawstate.stores.devices import DEVICES, Devices
 from clawstate.stores.identity import IDENTITY, Identity
@@ -38,7 +38,7 @@ def open_devices(context: Context) -> Devices:
     """Return the paired devices."""
     devices = context.backends.records().collection(DEVICES)
     uses = devices
-    if context.backends.choice == FILE:
+    if context.backends.engine.in_files:
         engine = context.backends.files(context.paths.root, lock=_IN_PASSING, chosen=True)
         uses = engine.collection(DEVICES)
     return Devices(devices, uses=uses, clock=context.clock)
@@ -123,10 +123,10 @@ def _requests(context: Context) -> Callable[[], Collection]:
 
 
 def _collection(context: Context, chosen: str) -> Collection:
-    if not chosen or context.backends.choice != FILE:
+    if not chosen or not context.backends.engine.in_files:
         return context.backends.records().collection(REQUESTS)
     root, path = split_root(_place(context, chosen), context.paths.root)
-    return context.backends.files(root, chosen=True).collection(replace(REQUESTS, path=path))
+    return context.backends.records(root=root).collection(replace(REQUESTS, path=path))
 
 
 def _place(context: Context, chosen: str) -> Path:

@@ -15,7 +15,7 @@ from clawstate.files.json_text import dump_compact, dump_pretty, parse_json
 from clawstate.files.regular import read_regular
 from clawstate.openclaw.owner import Era
 from clawstate.records.contract import Collection
-from clawstate.state.backends import FILE, SQLITE
+from clawstate.state.backends import SQLITE, engine_of, find_engine, names_of_engines
 from clawstate.state.left_behind import elsewhere
 from clawstate.state.record_places import (
     MARKS,
@@ -26,7 +26,7 @@ from clawstate.state.record_places import (
     record_places,
 )
 from clawstate.state.replaced import aside_folder
-from clawstate.state.set_aside import FileSource, RowSource, Source
+from clawstate.state.set_aside import Source, source_of
 from clawstate.state.settling import Settled, Settling
 
 if TYPE_CHECKING:
@@ -101,16 +101,17 @@ def migrate(context: Context, to: str, *, tell: Tell = lambda *_: None) -> Migra
 
 
 def _require_allowed(context: Context, to: str) -> None:
-    if to not in {FILE, SQLITE}:
-        raise InvalidError("engine", "records can be moved to 'file' and to 'sqlite'")
+    engine = find_engine(to)
+    if engine is None or engine.is_missing:
+        raise InvalidError("engine", f"records can be moved to {names_of_engines()}")
     if context.backends.store is not None:
         problem = "decides which engine counts, and a migration does that"
         raise InvalidError("store", problem, "leave out --store, or the argument of open()")
     era = context.owner.era
-    if era is Era.SQLITE and to == FILE:
+    if era is Era.SQLITE and engine.in_files:
         problem = "'file' would harm the OpenClaw that keeps this directory in SQLite"
         raise InvalidError("engine", problem, "records of ours stay in state/records.db there")
-    if era is Era.FILES and to == SQLITE:
+    if era is Era.FILES and not engine.in_files:
         problem = (
             "credentials and sessions lie in files that are OpenClaw's as well, which needs them"
         )
@@ -124,6 +125,7 @@ class _Run:
         self._stores = stores
         self._context = context
         self._to = to
+        self._in_files = engine_of(to).in_files
         self._tell = tell
         self._active = context.backends.choice
         self._aside = aside_folder(context)
@@ -162,10 +164,7 @@ class _Run:
         for place in record_places(self._context):
             if self._stores and place.store not in self._stores:
                 continue
-            if self._to == SQLITE:
-                source: Source = FileSource(place, self._context)
-            else:
-                source = RowSource(place, self._context)
+            source = source_of(place, self._context, in_files=not self._in_files)
             if (why := source.refusal()) is not None:
                 self._left.append(why)
             elif source.exists():
@@ -175,11 +174,11 @@ class _Run:
         place = source.place
         known = self._ledger.carried(place.kind)
         wanted = {key: each for key, each in records.items() if known.get(key) != _digest(each)}
-        if self._to == FILE and place.shared and place.store == SESSIONS:
+        if self._in_files and place.shared and place.store == SESSIONS:
             told = self._adopted(place, wanted)
         else:
             told = self._merged(place, wanted)
-        if place.store == MARKS and self._to == SQLITE:
+        if place.store == MARKS and not self._in_files:
             note_namespace(self._context, place.file.stem)
         self._note(place, len(records), told)
 
@@ -270,10 +269,7 @@ class _Run:
             self._note(source.place, 0, self._merged(source.place, changed))
 
     def _target(self, place: Place) -> Collection:
-        engines = self._context.backends
-        if self._to == SQLITE:
-            return engines.rows().collection(place.shape)
-        return engines.files(place.root).collection(place.shape)
+        return self._context.backends.records(self._to, root=place.root).collection(place.shape)
 
 
 def _unless_changed(

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from clawstate.openclaw.description import describe
 from clawstate.openclaw.owner import Era
 from clawstate.state.aside import Aside, find_aside
-from clawstate.state.backends import FILE, SQLITE
-from clawstate.state.left_behind import LeftBehind, left_behind
+from clawstate.state.left_behind import LeftBehind, count_records, left_behind
 from clawstate.state.record_places import CREDENTIALS, credential_places
 from clawstate.state.replaced import replaced
 
@@ -37,12 +36,11 @@ class Summary:
 
 def summarise(context: Context) -> Summary:
     """Return how many records lie where; only looks."""
-    engine = context.backends.choice
-    there = left_behind(context, chosen=FILE if engine == SQLITE else SQLITE)
+    engine = context.backends.engine
     return Summary(
-        engine.partition("://")[0],  # an address holds a password
+        engine.name,
         describe(context.owner).sentence,
-        {**_credentials(context), **there.counts},
+        {**_credentials(context), **count_records(context, engine)},
         left_behind(context),
         find_aside(context),
         tuple(dict.fromkeys(each.name for each in replaced(context))),

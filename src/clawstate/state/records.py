@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from clawstate.interrupts import load_modules
 from clawstate.openclaw.owner import Era
-from clawstate.state.backends import FILE
+from clawstate.state.backends import find_engine
 from clawstate.state.left_behind import LeftBehind, left_behind
 from clawstate.state.setting_guards import NO_FILES
 from clawstate.state.taken_over import has_key_pair_there, sentence, taken_over
@@ -93,7 +93,8 @@ class Records:
         if self._context.owner.era is not Era.SQLITE:
             return None
         written = self._context.config.view().loaded.resolved.get("state")
-        if not isinstance(written, dict) or written.get("store") != FILE:
+        chosen = find_engine(str(written.get("store"))) if isinstance(written, dict) else None
+        if chosen is None or not chosen.in_files:
             return None
         why, remedy = NO_FILES
         return f"state.store: {why}", remedy

@@ -16,7 +16,6 @@ from clawstate.files.json_text import dump_pretty, parse_json
 from clawstate.files.regular import read_regular
 from clawstate.openclaw.owner import Era
 from clawstate.records.contract import Collection
-from clawstate.state.backends import FILE
 from clawstate.state.record_places import Place, credential_places, record_places
 
 if TYPE_CHECKING:
@@ -113,10 +112,8 @@ def _more(context: Context) -> Iterator[Place]:
 
 
 def _chosen(context: Context, place: Place) -> Collection:
-    engines = context.backends
-    if engines.choice == FILE:
-        return engines.files(place.root).collection(place.shape)
-    return engines.rows().collection(place.shape)
+    backends = context.backends
+    return backends.records(backends.choice, root=place.root).collection(place.shape)
 
 
 def _forget(found: Replaced, *, is_kept_anew: bool) -> None:

@@ -26,7 +26,8 @@ from clawstate.files.paths import SHARED_INDEX, expand_below, is_nameable, requi
 from clawstate.openclaw.owner import Era, find_owner
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.state.agents import agents_of, default_agent
-from clawstate.state.context import FILE, SQLITE, Context, split_root
+from clawstate.state.backends import Engine, engine_of, find_engine
+from clawstate.state.context import Context, split_root
 from clawstate.state.session_messages import removing_messages
 from clawstate.stores.sessions.indexed import IndexedSessions
 from clawstate.stores.sessions.opening import index_on, sessions_on
@@ -56,12 +57,13 @@ def open_sessions(context: Context, agent_id: str | None = None) -> Sessions:
     usual = PurePosixPath("sessions/sessions.json")
     choice = chosen_place(context)
     gone = removing_messages(context)
-    if choice != FILE and _is_engine(choice):
+    engine = _engine_of(choice)
+    if engine is not None and not engine.in_files:
         named = None if choice == context.backends.choice else choice
         backend, clock = context.backends.records(named), context.clock
         return sessions_on(backend, paths.root, usual, settings=settings, clock=clock, gone=gone)
     is_usual = _chosen(config, usual=str(paths.sessions_index)) is None
-    if choice == FILE:
+    if engine is not None:
         path, is_chosen = paths.sessions_index, is_usual
     else:
         path, is_chosen = _index_path(choice, paths.root), False
@@ -115,9 +117,10 @@ def chosen_place(context: Context) -> str:
     """
     era, usual = context.owner.era, str(context.paths.sessions_index)
     choice = _chosen(context.config, usual=usual) or context.backends.choice
-    if era is Era.SQLITE and not _ADDRESS.fullmatch(choice):
+    engine = _engine_of(choice)
+    if era is Era.SQLITE and not (engine is not None and engine.schemes):
         return context.backends.choice
-    if era is Era.FILES and choice == FILE:
+    if era is Era.FILES and engine is not None and engine.in_files:
         return str(context.paths.root / SHARED_INDEX)
     return choice
 
@@ -134,8 +137,9 @@ def _chosen(config: Config, *, usual: str) -> str | None:
     return store.strip()
 
 
-def _is_engine(choice: str) -> bool:
-    return choice in {FILE, SQLITE} or _ADDRESS.fullmatch(choice) is not None
+def _engine_of(choice: str) -> Engine | None:
+    # What looks like an address is no path, of whatever scheme.
+    return engine_of(choice) if _ADDRESS.fullmatch(choice) else find_engine(choice)
 
 
 def _index_path(choice: str, root: Path) -> Path:

@@ -138,6 +138,11 @@ class RowSource:
         return self._context.backends.rows().set_aside(self.place.kind, self._revisions)
 
 
+def source_of(place: Place, context: Context, *, in_files: bool) -> Source:
+    """Return the records of *place* as an engine holds them that keeps its own *in_files*."""
+    return FileSource(place, context) if in_files else RowSource(place, context)
+
+
 def is_entry_of_ours(entry: object) -> bool:
     """Tell whether *entry* is one that this program put into an index that it has to itself."""
     file = entry.get("sessionFile") if isinstance(entry, dict) else None

@@ -9,8 +9,8 @@ from clawstate.config.settings import ENCRYPTION_KEY
 from clawstate.errors import ConfigError, NotFoundError
 from clawstate.json5.key_path import get_at, parse_key_path
 from clawstate.openclaw.owner import Era
-from clawstate.state.backends import FILE, SQLITE
-from clawstate.state.left_behind import WORDS, elsewhere, left_behind
+from clawstate.state.backends import FILE, find_engine
+from clawstate.state.left_behind import count_records, elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,9 @@ def guard_settings(context: Context) -> Callable[[Any, Any, bool], None]:
         if context.backends.is_moving:
             return
         if context.owner.era is Era.SQLITE:  # there no setting counts
-            if _at(after, _STORE) == FILE != _at(before, _STORE) and not force:
+            chosen = _at(after, _STORE)
+            engine = find_engine(chosen) if isinstance(chosen, str) else None
+            if engine and engine.in_files and chosen != _at(before, _STORE) and not force:
                 raise ConfigError(_STORE, *NO_FILES)
             return
         old, new = _at(before, _STORE, FILE), _at(after, _STORE, FILE)
@@ -56,17 +58,15 @@ def guard_settings(context: Context) -> Callable[[Any, Any, bool], None]:
 
 
 def _require_none(context: Context, old: str, new: str) -> None:
-    if old not in {FILE, SQLITE}:
+    engine, other = find_engine(old), find_engine(new)
+    if engine is None or not (found := count_records(context, engine)):
         return
-    found = left_behind(context, chosen=SQLITE if old == FILE else FILE)
-    if not found.counts:
-        return
-    counts = ", ".join(f"{count} {store}" for store, count in found.counts.items())
-    problem = f"would hide what lies in {WORDS[old]}: {counts}"
+    counts = ", ".join(f"{count} {store}" for store, count in found.items())
+    problem = f"would hide what lies in {engine.words}: {counts}"
     hint = f"'clawstate store migrate --to {new}' moves them, and sets it"
-    if new not in {FILE, SQLITE}:
+    if other is None or other.is_missing:
         hint = "use another state directory for it"
-    elif context.owner.era is Era.FILES and new == SQLITE:
+    elif context.owner.era is Era.FILES and not other.in_files:
         hint = (
             f"'clawstate store migrate --to sqlite' leaves them to OpenClaw; {elsewhere(context)}"
         )

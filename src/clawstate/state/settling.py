@@ -13,7 +13,6 @@ from clawstate.files.paths import normalise_agent_id
 from clawstate.openclaw.owner import Era
 from clawstate.records import contract
 from clawstate.state.agents import default_agent
-from clawstate.state.backends import SQLITE
 from clawstate.state.memory_place import memory_db
 from clawstate.state.record_places import (
     ARCHIVE,
@@ -153,7 +152,7 @@ class Settling:
             found = self.context.paths.agent_sessions_index(agent)
             index = PurePosixPath(found.relative_to(self.context.paths.root))
         shape, engines = archive_shape(index), self.context.backends
-        backend = engines.rows() if self.to == SQLITE else engines.files(place.root)
+        backend = engines.records(self.to, root=place.root)
         return backend.collection(shape)
 
     def _has_messages(self, session_id: str | None) -> bool:

@@ -16,7 +16,6 @@ from clawstate.interrupts import load_modules
 from clawstate.records.last_good import copy_path, keep_copy, read_copy
 from clawstate.state.agent_dirs import auth_cache, auth_profiles, refresh_dir
 from clawstate.state.auth import profile_store
-from clawstate.state.context import FILE, SQLITE
 from clawstate.stores.auth.credentials import SEALED, TYPES
 from clawstate.stores.auth.refresh_journal import ASIDE_SUFFIX, RESPONSE_SUFFIX
 
@@ -43,7 +42,7 @@ def remove_traces(context: Context, agents: Iterable[str]) -> tuple[str, ...]:
                 sweep_temporaries(path)
                 found += _last_good(path)
             found += _quarantine(path, frozenset(_values(context, name)))
-        if context.backends.choice != FILE and path.exists():
+        if not context.backends.engine.in_files and path.exists():
             found.append(f"{path}, from when records lay in files, may hold secrets; remove it")
         found += _legacy(context, name)
         found += _find_responses(refresh_dir(context, name))
@@ -51,10 +50,8 @@ def remove_traces(context: Context, agents: Iterable[str]) -> tuple[str, ...]:
     if aside.is_dir():
         told = f"{aside}, from when records were moved, may hold secrets"
         found.append(f"{told}; 'clawstate store clean' removes it")
-    if context.backends.choice == SQLITE:
+    if context.backends.has_rows:  # perhaps from before records were moved to files
         found += compacted(context.paths.records_db)
-    elif context.backends.choice != FILE:
-        found.append("the database server may keep old text in free pages and in its log")
     return tuple(found)
 
 
