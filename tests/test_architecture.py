@@ -227,6 +227,23 @@ def test_the_state_is_the_only_door(package: str) -> None:
     assert found == []
 
 
+@pytest.mark.parametrize("package", ["state", "stores", "memory", "doctor"])
+def test_engines_are_told_apart_by_what_they_can_do(package: str) -> None:
+    """Nothing but the registry of engines compares the name of an engine with one that it knows."""
+    found = []
+    for module in sorted((PACKAGE / package).rglob("*.py")):
+        if module.relative_to(PACKAGE) == Path("state", "backends.py"):
+            continue
+        for node in ast.walk(ast.parse(module.read_text())):
+            compared = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+            for each in (part for whole in compared for part in ast.walk(whole)):
+                name = getattr(each, "id", getattr(each, "value", None))
+                if name in ("FILE", "SQLITE", "sqlite", "postgresql", "lancedb"):
+                    found.append(f"{module.relative_to(PACKAGE)}:{node.lineno}")
+
+    assert found == []
+
+
 def test_modules_of_tests_have_names_of_their_own() -> None:
     """No two modules of the tests share a name: all of them are imported in one run."""
     names = [each.name for each in (ROOT / "tests").rglob("*.py") if each.stem != "conftest"]

@@ -30,7 +30,7 @@ def check(state: State) -> Iterator[Finding]:
     yield from _retired(state)
     left = state.records.left_behind()
     for store in left.counts:
-        place = state.paths.records_db if left.engine == "sqlite" else root
+        place = root if left.in_files else state.paths.records_db
         remedy = f"run '{left.command}'"
         yield Finding("left-behind", "warning", str(place), left.sentence(store), remedy)
     yield from _taken_over(state)

@@ -29,6 +29,11 @@ class LeftBehind:
     """Whether they lie in files that are OpenClaw's as well, and stay there."""
 
     @property
+    def in_files(self) -> bool:
+        """Whether they lie in files, each at a place of its own."""
+        return engine_of(self.engine).in_files
+
+    @property
     def command(self) -> str:
         """What brings all records together."""
         return f"clawstate store migrate --to {self.engine if self.is_shared else self.chosen}"
