@@ -6,6 +6,7 @@ The errors that clawstate raises on purpose.
     StateError internal
     ├── NotFoundError not_found (LookupError)
     ├── ConflictError conflict
+    │   ├── LeaseLostError lease_lost
     │   └── LockLostError lock_lost
     ├── InvalidError invalid (ValueError)
     │   ├── ConfigError config
@@ -73,6 +74,21 @@ class ConflictError(StateError):
 
     def __str__(self) -> str:
         return _sentence(f"{self.kind} {self.key!r} was changed meanwhile", self.hint)
+
+
+class LeaseLostError(ConflictError):
+    """A lease ended, or was granted to another, before what it was needed for was done."""
+
+    code = "lease_lost"
+
+    def __init__(self, name: str, fence: int) -> None:
+        super().__init__("lease", name, "ask for it again, and repeat what it was for")
+        self.args = (name, fence)
+        self.name = name
+        self.fence = fence
+
+    def __str__(self) -> str:
+        return _sentence(f"the {self.kind} {self.name!r} is over (grant {self.fence})", self.hint)
 
 
 class LockLostError(ConflictError):

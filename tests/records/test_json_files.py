@@ -15,7 +15,7 @@ from clawstate.records.json_files import JsonFilesBackend
 from clawstate.records.last_good import copy_path
 from clawstate.records.layouts import MapLayout, SectionsLayout
 from clawstate.testing.collection_machine import collection_machine
-from clawstate.testing.collection_suite import NOTES, CollectionSuite
+from clawstate.testing.collection_suite import ITEMS, NOTES, OTHERS, CollectionSuite
 
 AUTH = Shape(
     "auth",
@@ -28,7 +28,7 @@ class TestJsonFiles(CollectionSuite):
     """Records in JSON files keep every law."""
 
     def make(self, tmp_path: Path) -> JsonFilesBackend:
-        return JsonFilesBackend(tmp_path)
+        return JsonFilesBackend(tmp_path, catalogue=lambda: (NOTES, OTHERS, ITEMS))
 
     def raw_read(self, tmp_path, shape):
         try:
@@ -39,6 +39,10 @@ class TestJsonFiles(CollectionSuite):
 
     def raw_text(self, tmp_path, shape):
         return (tmp_path / shape.path).read_text()
+
+    def raw_damage(self, tmp_path, shape, key):
+        path = tmp_path / shape.path
+        path.write_text(path.read_text().replace(f'"{key}"', f'"{key}'))
 
     def raw_write(self, tmp_path, shape, text):
         path = tmp_path / shape.path

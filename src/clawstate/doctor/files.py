@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -12,7 +11,6 @@ from pathlib import Path
 from clawstate.config.trust import OTHERS_WRITE, open_to_others
 from clawstate.doctor.modes import WideMode, wide_modes
 from clawstate.errors import StateError
-from clawstate.files.atomic import is_temporary
 from clawstate.files.found_lock import read_sidecar
 from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
@@ -27,16 +25,14 @@ _OURS = (
     *("sessions", "sessions/*.json", "sessions/profile", "state", "state/*.json", "state/identity"),
     *("identity", "identity/*.json", "dedupe", "dedupe/*.json", "logs", ".config-history"),
 )
-_ABANDONED = 3600.0  # seconds after which nobody can still be writing a file
 
 
 def check(state: State) -> Iterator[Finding]:
-    """Look at the mount, at modes, locks and what killed writers left."""
+    """Look at the mount, at modes and at locks."""
     yield from _mount(state)
     yield from wide_modes(state, _private_paths(state))
     yield from _open_to_others(state)
     yield from _locks(state)
-    yield from _temporaries(state)
 
 
 def _mount(state: State) -> Iterator[Finding]:
@@ -97,21 +93,3 @@ def _clear_lock(path: Path) -> str:
     # Whoever takes the lock clears away what its dead owner left.
     with FileLock(path.with_suffix(""), options=LockOptions(timeout=1.0)):
         return "removed"
-
-
-def _temporaries(state: State) -> Iterator[Finding]:
-    for path in sorted(state.paths.root.rglob("*.tmp")):
-        try:
-            age = time.time() - path.lstat().st_mtime
-        except OSError:
-            continue
-        if not is_temporary(path) or age < _ABANDONED:
-            continue
-        message = "a writer was killed while it wrote this; its change never took effect"
-        remove = partial(_remove, path)
-        yield Finding("leftover", "info", str(path), message, f"rm {path}", repair=remove)
-
-
-def _remove(path: Path) -> str:
-    path.unlink(missing_ok=True)
-    return "removed"

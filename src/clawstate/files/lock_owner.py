@@ -12,13 +12,13 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from clawstate.clock import from_iso, to_iso
+from clawstate.clock import from_iso, from_ms, to_iso, to_ms
 from clawstate.errors import InvalidError
 
 T = TypeVar("T")
@@ -26,6 +26,7 @@ T = TypeVar("T")
 _PROC = Path("/proc")
 _MACHINE_ID = Path("/etc/machine-id")
 _as_json = json.encoder.encode_basestring_ascii
+_MOST_TICKS = 2**53  # milliseconds: what JSON can hold exactly
 _STATE, _START = 0, 19  # fields of /proc/<pid>/stat, counted behind the name
 
 
@@ -50,6 +51,48 @@ class Owner:
     def __str__(self) -> str:
         foreign = self.host is not None and self.host != host_name()
         return f"process {self.pid}{f' on {self.host}' if foreign else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tenure:
+    """Who holds something since when, on the steady clock of the machine, in seconds."""
+
+    owner: Owner
+    ticks: float
+
+    @property
+    def nonce(self) -> str:
+        """What tells this grant from all others."""
+        return self.owner.nonce or ""
+
+    def age(self, ticks: float, *, seen_since: float) -> float:
+        """
+        Return for how many seconds it has lasted, at *ticks* of this machine.
+
+        One of another machine or boot counts from when it was first seen: a clock that somebody
+        sets must not give one thing to two.
+        """
+        ours = self.owner.boot_id is not None and self.owner.boot_id == boot_id()
+        return ticks - (min(self.ticks, seen_since) if ours else seen_since)
+
+    def is_orphaned(self) -> bool:
+        """Tell whether its owner is proven dead."""
+        return is_dead(self.owner) is True
+
+    def members(self) -> dict[str, Any]:
+        """Return it as members of a record."""
+        return {**json.loads(payload_of(self.owner)), "ticks": to_ms(self.ticks)}
+
+
+def tenure_of(found: Mapping[str, Any]) -> Tenure | None:
+    """Return what the members *found* of a record say, if they say it whole."""
+    owner = parse_payload(json.dumps(found).encode()) if found else None
+    ticks = found.get("ticks")
+    if owner is None or owner.nonce is None or isinstance(ticks, bool):
+        return None
+    if not isinstance(ticks, int | float) or not abs(ticks) < _MOST_TICKS:
+        return None
+    return Tenure(owner, from_ms(ticks))
 
 
 def this_owner(now: float, file: tuple[int, int] | None = None) -> Owner:

@@ -8,11 +8,15 @@ Keys are any text of 1 to 1,024 characters that UTF-8 can hold.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import PurePosixPath
-from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from clawstate.health import Finding
 
 from clawstate.paging import Position
 
@@ -119,6 +123,42 @@ WholeChange: TypeAlias = Callable[[dict[str, Json]], tuple[Mapping[str, Json], A
 """All records that it may change (own copies) to these as they shall be, and an answer. Pure."""
 
 
+class Lease(Protocol):
+    """
+    The right to do what one holder alone may do, of all threads and processes (decision 34).
+
+    It is over after `release` or the `with` block, *ttl* seconds after the grant or the last
+    `renew`, and for others as soon as its holder is proven dead. *fence* grows with every grant
+    of the name: by it `Collection.fenced` refuses what a late holder writes. Of the calendar's
+    clock nothing depends. A forked child does not hold what its parent holds.
+    """
+
+    name: str
+    ttl: float
+    fence: int
+
+    def is_held(self) -> bool:
+        """Tell whether it is still held."""
+
+    def require(self) -> None:
+        """Raise `LeaseLostError` unless it is still held."""
+
+    def renew(self) -> None:
+        """Let its time begin anew; raises `LeaseLostError` when it is over."""
+
+    def keep_alive(self) -> None:
+        """Do as `renew` once a third of its time is over; before, this costs next to nothing."""
+
+    def release(self) -> None:
+        """Give it back; harmless when it is over."""
+
+    def __enter__(self) -> Self:
+        """Hold it for the length of a `with` block."""
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        """Give it back."""
+
+
 class Collection(Protocol):
     """
     A named set of JSON records. Safe for threads.
@@ -194,6 +234,31 @@ class Collection(Protocol):
         A cursor that the engine does not know gives incomplete `Changes`, never an error.
         """
 
+    def version(self) -> object:
+        """
+        Return what is equal as long as no record is changed, by anybody.
+
+        The cheapest question that can be asked: one stat, or one row. It may move without a
+        change; `changes` tells what moved. See `CachedView`.
+        """
+
+    def fenced(self, lease: Lease) -> Collection:
+        """
+        Return the same collection, for changes that *lease* is needed for.
+
+        Each raises `LeaseLostError`, with nothing written, once the lease is over: that is looked
+        up in the step that writes, so who was late or stood still overwrites nothing.
+        """
+
+    def check(self, *, deep: bool = False) -> Iterator[Finding]:
+        """
+        Give what is wrong with the records: a damaged document or row, and how it is mended.
+
+        Only looks, and raises nothing for damage. The `repair` of a finding loses nothing: what is
+        damaged is put aside, and the last good copy takes its place where there is one. *deep*
+        reads everything.
+        """
+
 
 class Backend(Protocol):
     """One engine over one state."""
@@ -204,6 +269,33 @@ class Backend(Protocol):
 
     def collection(self, shape: Shape) -> Collection:
         """Return the collection of *shape*; nothing is created before the first change."""
+
+    def kinds(self, prefix: str = "") -> tuple[str, ...]:
+        """
+        Return the kinds of collections that hold something and start with *prefix*, sorted.
+
+        In files these are collections that were asked for, and those that the engine was told of.
+        """
+
+    def lease(
+        self,
+        name: str,
+        ttl: float,
+        *,
+        wait: float = 0.0,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> Lease:
+        """
+        Return the lease *name*, held for *ttl* seconds from now; see `Lease`.
+
+        Raises `LockTimeoutError`, which names the holder, when another has it for *wait* seconds;
+        `InvalidError`; and what a change raises. *ticks* is a steady clock in seconds that all
+        processes of the machine share. Holders on other machines are given their whole *ttl* from
+        when this engine first saw them: wait longer than that for them.
+        """
+
+    def check(self, *, deep: bool = False) -> Iterator[Finding]:
+        """Give what is wrong with the engine, and with all collections that it knows."""
 
     def close(self) -> None:
         """Let go of everything; a call after this raises `ClosedError`."""

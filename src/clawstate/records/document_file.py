@@ -66,6 +66,8 @@ class Snapshot:
     records: Mapping[str, Json] = field(repr=False)
     _texts: dict[str, tuple[str, Revision]] = field(default_factory=dict, repr=False)
     _ordered: list[Position] = field(default_factory=list, repr=False)
+    token: object = field(default_factory=object, repr=False, compare=False)
+    """The same for all snapshots of the same content."""
 
     def get(self, key: str) -> Versioned | None:
         """Return the record of *key*, as a copy."""
@@ -248,6 +250,7 @@ class DocumentFile:
                 found.records,
                 found._texts,  # noqa: SLF001
                 found._ordered,  # noqa: SLF001
+                found.token,
             )
         else:
             document = parse_json_file(raw, path=self.path)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +13,7 @@ from typing import TypeVar
 
 from clawstate.errors import ClosedError
 from clawstate.files.json_text import parse_json
+from clawstate.health import Finding
 from clawstate.interrupts import Mutex
 from clawstate.paging import Position
 from clawstate.records.contract import (
@@ -20,12 +23,14 @@ from clawstate.records.contract import (
     Change,
     Changes,
     Json,
+    Lease,
     Mark,
     Revision,
     Shape,
     Versioned,
     WholeChange,
 )
+from clawstate.records.leases import LEASES, Leases, RecordLease, Ticks, require_granted
 from clawstate.records.rules import (
     ChangeGuard,
     behind,
@@ -60,6 +65,7 @@ class InMemoryBackend:
         self._tables_lock = Mutex()
         self._guard = ChangeGuard()
         self._closed = False
+        self._leases = Leases(self.collection(LEASES))
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -72,6 +78,26 @@ class InMemoryBackend:
         with self._tables_lock:
             table = self._tables.setdefault(shape.kind, _Table())
         return InMemoryCollection(shape, table, self._name, guard=self._guard, backend=self)
+
+    def kinds(self, prefix: str = "") -> tuple[str, ...]:
+        """Return the kinds of collections that hold something and start with *prefix*, sorted."""
+        self.require_open()
+        with self._tables_lock:
+            found = [kind for kind, table in self._tables.items() if table.rows]
+        return tuple(
+            sorted(kind for kind in found if kind.startswith(prefix) and kind != LEASES.kind)
+        )
+
+    def lease(
+        self, name: str, ttl: float, *, wait: float = 0.0, ticks: Ticks = time.monotonic
+    ) -> RecordLease:
+        """Return the lease *name*, held for *ttl* seconds from now."""
+        return self._leases.grant(name, ttl, wait=wait, ticks=ticks)
+
+    def check(self, *, deep: bool = False) -> Iterator[Finding]:  # noqa: ARG002 - see `Backend`
+        """Give nothing: what this process alone can write is as it was written."""
+        self.require_open()
+        return iter(())
 
     def close(self) -> None:
         """Forget everything; a call after this raises `ClosedError`."""
@@ -97,10 +123,11 @@ class InMemoryCollection:
         backend: InMemoryBackend,
     ) -> None:
         self._shape = shape
-        self._table = table
+        self.table = table
         self._name = name
         self._guard = guard
         self._backend = backend
+        self._lease: Lease | None = None
 
     @property
     def shape(self) -> Shape:
@@ -110,7 +137,7 @@ class InMemoryCollection:
     def get(self, key: str) -> Versioned | None:
         """Return the record of *key*."""
         with self._reading():
-            table = self._table
+            table = self.table
             found = table.rows.get(key)
         return None if found is None else found.record(key)
 
@@ -120,28 +147,28 @@ class InMemoryCollection:
         """Give the records of this moment whose keys start with *prefix*, in order."""
         require_limit(limit)
         with self._reading():
-            table = self._table
+            table = self.table
             rows = sorted(_within(table, prefix, after).items())
         return (row.record(key) for key, row in rows[:limit])
 
     def latest(self, limit: int, *, after: Position | None = None) -> Iterator[Versioned]:
         """Give at most *limit* records, those with the greatest number in `shape.order` first."""
         with self._reading():
-            records = {key: row.record(key) for key, row in self._table.rows.items()}
+            records = {key: row.record(key) for key, row in self.table.rows.items()}
         ordered = sorted(position_of(self._shape, key, each.value) for key, each in records.items())
         return (records[key] for _, key in behind(ordered, after, limit))
 
     def count(self, prefix: str = "") -> int:
         """Return how many records have a key that starts with *prefix*."""
         with self._reading():
-            table = self._table
+            table = self.table
             return len(_within(table, prefix, None))
 
     def put(self, key: str, value: Json, *, expect: Revision | Mark = ANY) -> Versioned:
         """Keep *value* under *key* if the record there is as expected."""
         text, _ = kept(self._shape, key, value)
         with self._writing():
-            table = self._table
+            table = self.table
             require_expected(self._shape, key, table.revision(key), expect)
             return self._apply({key: text})[key].record(key)
 
@@ -149,7 +176,7 @@ class InMemoryCollection:
         """Remove *key*; False when it was not there."""
         require_key(key)
         with self._writing():
-            table = self._table
+            table = self.table
             require_expected(self._shape, key, table.revision(key), expect)
             was_there = key in table.rows
             self._apply({key: None})
@@ -159,7 +186,7 @@ class InMemoryCollection:
         """Put what *change* makes of the value of *key*, and return it."""
         require_key(key)
         with self._writing():
-            table = self._table
+            table = self.table
             found = table.rows.get(key)
             with self._guard.running(self._shape.kind):
                 value = change(None if found is None else found.value())
@@ -170,21 +197,21 @@ class InMemoryCollection:
     def change_all(self, change: WholeChange[A]) -> A:
         """Replace all records by what *change* makes of them, at once."""
         with self._writing():
-            table = self._table
+            table = self.table
             return self._replaced(sorted(table.rows), change)
 
     def change_some(self, keys: Iterable[str], change: WholeChange[A]) -> A:
         """Replace the records of *keys* by what *change* makes of them, at once."""
         wanted = require_keys(keys)
         with self._writing():
-            table = self._table
+            table = self.table
             found = [key for key in wanted if key in table.rows]
             return self._replaced(found, change, wanted)
 
     def changes(self, since: str | None = None) -> Changes:
         """Return which keys moved after the cursor *since*, and a cursor of now."""
         with self._reading():
-            table = self._table
+            table = self.table
             cursor = f"{self._name}.{table.now}"
             if since is None:
                 return Changes(cursor, frozenset())
@@ -193,10 +220,25 @@ class InMemoryCollection:
                 return Changes(cursor, frozenset(), complete=False)
             return Changes(cursor, frozenset(table.moved_after(moment)))
 
+    def version(self) -> object:
+        """Return what is equal as long as no record is changed."""
+        with self._reading():
+            return self.table.now
+
+    def fenced(self, lease: Lease) -> InMemoryCollection:
+        """Return the same collection, for changes that raise `LeaseLostError` without *lease*."""
+        other = copy.copy(self)
+        other._lease = lease  # noqa: SLF001 - of the same class
+        return other
+
+    def check(self, *, deep: bool = False) -> Iterator[Finding]:
+        """Give nothing, as the engine does."""
+        return self._backend.check(deep=deep)
+
     def _replaced(
         self, found: list[str], change: WholeChange[A], wanted: list[str] | None = None
     ) -> A:
-        old = {key: self._table.rows[key].value() for key in found}
+        old = {key: self.table.rows[key].value() for key in found}
         with self._guard.running(self._shape.kind):
             records, answer = change(old)
         require_records(records, wanted)
@@ -212,20 +254,29 @@ class InMemoryCollection:
     def _reading(self) -> Mutex:
         self._backend.require_open()
         self._guard.require_readable(self._shape.kind)
-        return self._table.reading
+        return self.table.reading
 
     def _writing(self) -> Mutex:
         self._backend.require_open()
         self._guard.require_changeable()
-        return self._table.writing
+        return self.table.writing
 
     def _apply(self, texts: Mapping[str, str | None]) -> dict[str, _Row]:
         self._backend.require_open()
+        if self._lease is None:
+            return self._put_all(texts)
+        leases = self._backend.collection(LEASES).table
+        with leases.reading:  # so nobody else is granted it meanwhile
+            found = leases.rows.get(self._lease.name)
+            require_granted(self._lease, None if found is None else found.value())
+            return self._put_all(texts)
+
+    def _put_all(self, texts: Mapping[str, str | None]) -> dict[str, _Row]:
         # A change runs without this lock, so that readers need not wait for it.
-        with self._table.reading:
+        with self.table.reading:
             for key, text in texts.items():
-                self._table.put(key, text)
-            return {key: self._table.rows[key] for key, text in texts.items() if text is not None}
+                self.table.put(key, text)
+            return {key: self.table.rows[key] for key, text in texts.items() if text is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 from typing import Any
 
 from clawstate.config.service import Config
@@ -15,7 +14,7 @@ from clawstate.state.context import Context, split_root
 from clawstate.state.secrets import resolver_of, sealer_of
 from clawstate.stores.auth.codec import CredentialCodec
 from clawstate.stores.auth.legacy import (
-    LEDGER_LAYOUT,
+    LEDGER,
     Legacy,
     LegacySource,
     from_agent_file,
@@ -28,8 +27,6 @@ from clawstate.stores.auth.settings import HOUR, AuthSettings, Cooldowns, Declar
 
 MAIN = "main"
 """The agent whose credentials all others inherit."""
-
-_LEDGER = Shape("imports", PurePosixPath("state/imports.json"), LEDGER_LAYOUT)
 
 
 def open_auth(context: Context, agent_id: str) -> AuthProfiles:
@@ -59,7 +56,7 @@ def profile_store(context: Context, agent_id: str) -> ProfileStore:
         auth_collection(context, name),
         codec,
         legacy=Legacy(
-            _sources(context, name), context.backends.records().collection(_LEDGER), codec
+            _sources(context, name), context.backends.records().collection(LEDGER), codec
         ),
         clock=context.clock,
         require_writable=lambda: require_agent_id(agent_id),

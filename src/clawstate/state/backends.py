@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from threading import get_ident
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast, runtime_checkable
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from clawstate.arguments import require_text
 from clawstate.config.service import Config
@@ -21,7 +21,7 @@ from clawstate.files.paths import StatePaths
 from clawstate.files.place import Place
 from clawstate.interrupts import Mutex, Use, load_modules
 from clawstate.openclaw.owner import Era, Ownership
-from clawstate.records.contract import Backend
+from clawstate.records.contract import Backend, Capability, Shape
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.state.locks import Locks
 
@@ -123,9 +123,10 @@ class BackendRegistry:
         return tuple(each for each in ENGINES if each is not engine and each.is_there(self))
 
     def kinds(self, prefix: str, *, engine: Engine | None = None) -> tuple[str, ...]:
-        """Return the kinds of records that start with *prefix*, where *engine* knows them all."""
+        """Return the kinds of records that start with *prefix*, if *engine* has no files."""
         backend = self.records(None if engine is None else engine.name)
-        return backend.kinds(prefix) if isinstance(backend, _Naming) else ()
+        # Whoever asks sees files by their names already, which is cheaper than to read them all.
+        return () if Capability.FILES in backend.capabilities else backend.kinds(prefix)
 
     @property
     def has_rows(self) -> bool:
@@ -152,13 +153,12 @@ class BackendRegistry:
 
         def make() -> JsonFilesBackend:
             present = self.require_place
+            known = catalogue if root == self.paths.root else tuple
+            engine = partial(JsonFilesBackend, root, lock=options, present=present, catalogue=known)
             if not chosen:
-                return JsonFilesBackend(root, lock=options, permit=self._permit, present=present)
+                return engine(permit=self._permit)
             absent = partial(self._require_chosen, FILE, str(root))
-            permit = self._permit_chosen
-            return JsonFilesBackend(
-                root, lock=options, permit=permit, present=present, absent=absent
-            )
+            return engine(permit=self._permit_chosen, absent=absent)
 
         return self._once((root, options, chosen), make)
 
@@ -292,12 +292,12 @@ class Moving:
         self._lock.__exit__(kind, error, trace)
 
 
-@runtime_checkable
-class _Naming(Protocol):
-    """An engine that knows what is kept in it."""
+def catalogue() -> tuple[Shape, ...]:
+    """Return the shapes of all documents that the stores of a state keep."""
+    load_modules("clawstate.state.catalogue")
+    from clawstate.state.catalogue import shapes  # noqa: PLC0415 - it knows all stores
 
-    def kinds(self, prefix: str = "") -> tuple[str, ...]:
-        """Return the kinds of the records there are."""
+    return shapes()
 
 
 def _open_files(backends: BackendRegistry, root: Path, is_chosen: bool) -> Backend:  # noqa: FBT001

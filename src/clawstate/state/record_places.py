@@ -16,8 +16,9 @@ from clawstate.records.contract import Shape
 from clawstate.records.layouts import MapLayout
 from clawstate.state.agent_dirs import auth_profiles
 from clawstate.state.agents import agents_of, default_agent
+from clawstate.state.catalogue import ARCHIVE_KIND, NAMES_OF_MARKS, SESSIONS_KIND
 from clawstate.state.context import split_root
-from clawstate.stores.auth.legacy import LEDGER_LAYOUT
+from clawstate.stores.auth.legacy import LEDGER
 from clawstate.stores.auth.profile_store import LAYOUT
 from clawstate.stores.device_auth import HELD
 from clawstate.stores.devices import DEVICES
@@ -31,10 +32,7 @@ CREDENTIALS, SESSIONS, ARCHIVE = "credentials", "sessions", "archived sessions"
 MARKS, NAMES = "dedupe marks", "dedupe namespaces"
 REQUESTED, DEVICE_TOKENS = "pairing requests", "device tokens"
 CHANNELS = "channel pairing"
-SESSIONS_KIND, ARCHIVE_KIND = "sessions", "session-archive"
 _AUTH, _SPACE = "auth:", "dedupe:"
-_LEDGER = Shape("imports", PurePosixPath("state/imports.json"), LEDGER_LAYOUT)
-_NAMES = Shape("dedupe-namespaces", PurePosixPath("dedupe/.namespaces.json"), MapLayout())
 _ROOT_INDEX = PurePosixPath("sessions/sessions.json")
 
 
@@ -70,7 +68,7 @@ def record_places(context: Context) -> tuple[Place, ...]:
     in the state directory itself, which this program alone makes today.
     """
     root, era = context.paths.root, context.owner.era
-    found = [Place("imports", _LEDGER, root), Place(REQUESTED, _requests(context), root)]
+    found = [Place("imports", LEDGER, root), Place(REQUESTED, _requests(context), root)]
     found += [Place("pairing attempts", ATTEMPTS, root), Place("devices", DEVICES, root)]
     if era is Era.SQLITE:
         found.append(Place(DEVICE_TOKENS, HELD, root))
@@ -153,14 +151,14 @@ def _dedupe(context: Context) -> Iterator[Place]:
     for name in sorted(names):
         shape = Shape(f"{_SPACE}{name}", PurePosixPath(f"dedupe/{name}.json"), MapLayout())
         yield Place(MARKS, shape, root)
-    yield Place(NAMES, _NAMES, root)
+    yield Place(NAMES, NAMES_OF_MARKS, root)
 
 
 def note_namespace(context: Context, stem: str) -> None:
     """Record the namespace of the marks in the file *stem*: rows know it by no name of a file."""
     name = decode_name(stem)
     if name is not None:
-        context.backends.rows().collection(_NAMES).put(stem, {"namespace": name})
+        context.backends.rows().collection(NAMES_OF_MARKS).put(stem, {"namespace": name})
 
 
 def _is_name(stem: str) -> bool:

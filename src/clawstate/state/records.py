@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from clawstate.interrupts import load_modules
 from clawstate.openclaw.owner import Era
-from clawstate.state.backends import find_engine
+from clawstate.records.json_files import JsonFilesBackend
+from clawstate.state.backends import catalogue, find_engine
 from clawstate.state.left_behind import LeftBehind, left_behind
 from clawstate.state.setting_guards import NO_FILES
 from clawstate.state.taken_over import has_key_pair_there, sentence, taken_over
 
 if TYPE_CHECKING:
+    from clawstate.health import Finding
+    from clawstate.records.contract import Lease
     from clawstate.state.aside import Aside
     from clawstate.state.context import Context
     from clawstate.state.record_moves import Migration, Tell
@@ -30,6 +33,22 @@ class Records:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+
+    def check(self, *, deep: bool = True) -> Iterator[Finding]:
+        """
+        Give what is wrong with documents and rows of records, each with a repair that loses none.
+
+        *deep* reads every row and compares the indexes.
+        """
+        context = self._context
+        # Without the rules of who may write where: a damaged file is mended where it lies.
+        yield from JsonFilesBackend(context.paths.root, catalogue=catalogue).check(deep=deep)
+        if context.backends.has_rows:
+            yield from context.backends.rows().check(deep=deep)
+
+    def lease(self, name: str, ttl: float, *, wait: float = 0.0) -> Lease:
+        """Return the lease *name* of this state, held for *ttl* seconds; see `Backend.lease`."""
+        return self._context.backends.records().lease(name, ttl, wait=wait)
 
     def summary(self) -> Summary:
         """Return how many records lie where; only looks."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import pytest
 
-_LAWS = ("record", "part", "value", "view", "order", "sharing", "disk")
+_LAWS = ("record", "part", "value", "view", "order", "sharing", "disk", "lease", "health")
 pytest.register_assert_rewrite(*(f"clawstate.testing.collection_{each}_laws" for each in _LAWS))
 
 from clawstate.testing.collection_disk_laws import DiskLaws
+from clawstate.testing.collection_health_laws import HealthLaws
 from clawstate.testing.collection_hooks import ITEMS, NOTES, OTHERS, RANKED
+from clawstate.testing.collection_lease_laws import LeaseLaws
 from clawstate.testing.collection_order_laws import OrderLaws
 from clawstate.testing.collection_part_laws import PartLaws
 from clawstate.testing.collection_record_laws import RecordLaws
@@ -20,7 +22,17 @@ from clawstate.testing.collection_view_laws import ViewLaws
 __all__ = ["ITEMS", "NOTES", "OTHERS", "RANKED", "CollectionSuite"]
 
 
-class CollectionSuite(RecordLaws, PartLaws, ValueLaws, ViewLaws, OrderLaws, SharingLaws, DiskLaws):
+class CollectionSuite(
+    RecordLaws,
+    PartLaws,
+    ValueLaws,
+    ViewLaws,
+    OrderLaws,
+    SharingLaws,
+    DiskLaws,
+    LeaseLaws,
+    HealthLaws,
+):
     """
     Every law that an engine of records must keep; to be run by pytest.
 

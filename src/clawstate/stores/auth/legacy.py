@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Final
 
 from clawstate.clock import Clock, to_iso
 from clawstate.errors import InvalidError
 from clawstate.files.json_text import dump_compact
-from clawstate.records.contract import Collection, Json
+from clawstate.records.contract import Collection, Json, Shape
 from clawstate.records.layouts import MapLayout
 from clawstate.stores.auth.codec import CredentialCodec
 from clawstate.stores.auth.credentials import TYPES, type_of
@@ -18,6 +19,8 @@ from clawstate.stores.auth.names import require_profile_id
 
 LEDGER_LAYOUT: Final = MapLayout("imports", version=1)
 """How `state/imports.json` tells what was imported from where."""
+LEDGER: Final = Shape("imports", PurePosixPath("state/imports.json"), LEDGER_LAYOUT)
+"""What was imported of older releases, so that it is once."""
 
 
 @dataclass(frozen=True, slots=True)

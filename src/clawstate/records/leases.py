@@ -1,0 +1,270 @@
+"""
+Leases on any engine of records: a record for each name says who was granted it, and which grant.
+
+No clock of the calendar decides: an engine on the same machine compares the steady clock that all
+its processes share, one elsewhere counts from when it first saw a grant (decision 34).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final, Self
+
+from clawstate.clock import from_ms, system_clock, to_ms
+from clawstate.errors import (
+    ConflictError,
+    InvalidError,
+    LeaseLostError,
+    LockTimeoutError,
+    StateError,
+)
+from clawstate.files.lock_owner import Tenure, tenure_of, this_owner
+from clawstate.interrupts import Use, discard_own, forget, hold, let_go
+from clawstate.records.contract import ABSENT, Collection, Json, Shape
+from clawstate.records.layouts import MapLayout
+from clawstate.records.rules import require_key
+
+LEASES: Final = Shape("leases", PurePosixPath("locks/leases.json"), MapLayout())
+"""The collection of grants, by name; no part of the state, so `kinds` leaves it out."""
+
+Ticks = Callable[[], float]
+"""A steady clock in seconds that all processes of the machine share."""
+
+_PAUSE = 0.05  # seconds between two looks at a lease that somebody else has
+_SHORTEST, _LONGEST = 0.001, 7 * 86400.0  # seconds
+_DUE = 3  # a lease is kept alive once a third of its time is over
+_MOST = 2**53  # what JSON can hold exactly
+
+
+@dataclass(frozen=True, slots=True)
+class _Grant:
+    """The record of a lease: its last *fence*, and who has it for *ttl* seconds, if anybody."""
+
+    fence: int = 0
+    tenure: Tenure | None = None
+    ttl: float = 0.0
+
+    @classmethod
+    def of(cls, record: Json | None) -> _Grant:
+        found = record if isinstance(record, dict) else {}
+        fence, ttl = found.get("fence"), found.get("ttl")
+        known = fence if isinstance(fence, int) and 0 < fence < _MOST else 0
+        lasts = from_ms(ttl) if isinstance(ttl, int | float) and abs(ttl) < _MOST else 0.0
+        return cls(known, tenure_of(found), lasts)
+
+    def document(self) -> Json:
+        if self.tenure is None:
+            return {"fence": self.fence}
+        return {"fence": self.fence, "ttl": to_ms(self.ttl), **self.tenure.members()}
+
+
+class Leases:
+    """The leases of one engine, kept in its collection of `LEASES`. Safe for threads."""
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+        self._seen: dict[str, tuple[tuple[str, float], float]] = {}
+
+    def grant(self, name: str, ttl: float, *, wait: float, ticks: Ticks) -> RecordLease:
+        """Return the lease *name*, held; see `Backend.lease`."""
+        require_key(name)
+        if not _SHORTEST <= ttl <= _LONGEST:  # NaN is neither
+            problem = f"{ttl} seconds are less than a millisecond, or more than a week"
+            raise InvalidError("ttl", problem, "choose what one step of the work takes at most")
+        if not 0.0 <= wait < math.inf:
+            raise InvalidError("wait", f"{wait} seconds cannot be waited", "give 0 or more")
+        lease = RecordLease(self._collection, name, ttl, ticks)
+        discard_own()  # such as a lease that an interrupt left behind
+        begun = time.monotonic()
+        while (holder := self._try(lease)) is not None:
+            waited = time.monotonic() - begun
+            if waited >= wait:
+                hint = f"it ends with its holder, or {holder.ttl:g} s after its last sign of life"
+                owner = "" if holder.tenure is None else str(holder.tenure.owner)
+                raise LockTimeoutError(f"the lease {name!r}", waited, hint, holder=owner)
+            time.sleep(min(_PAUSE, wait - waited))
+        return lease
+
+    def _try(self, lease: RecordLease) -> _Grant | None:
+        """Let *lease* be granted, or return who has it."""
+        while True:
+            found = self._collection.get(lease.name)
+            grant = _Grant.of(None if found is None else found.value)
+            if not self._is_free(lease.name, grant, lease.now()):
+                return grant
+            with suppress(ConflictError):  # somebody was faster, and may have given it back
+                lease.take(grant.fence + 1, expect=ABSENT if found is None else found.revision)
+                self._seen.pop(lease.name, None)
+                return None
+
+    def _is_free(self, name: str, grant: _Grant, now: float) -> bool:
+        tenure = grant.tenure
+        if tenure is None or tenure.is_orphaned():
+            return True
+        # A renewal is another sign of life: it is watched anew.
+        sign = tenure.nonce, tenure.ticks
+        seen, since = self._seen.get(name, (None, now))
+        if seen != sign or now < since:
+            since = now
+        self._seen[name] = sign, since
+        return tenure.age(now, seen_since=since) >= grant.ttl
+
+
+class RecordLease:
+    """The `Lease` that a record keeps. Safe for threads; a forked child does not hold it."""
+
+    def __init__(self, collection: Collection, name: str, ttl: float, ticks: Ticks) -> None:
+        self.name = name
+        self.ttl = ttl
+        self.fence = 0
+        self._ticks = ticks
+        self._collection = collection
+        self._holding = _Holding(self)
+
+    def now(self) -> float:
+        """Return the steady clock's time, as a record can hold it."""
+        return math.floor(self._ticks() * 1000) / 1000
+
+    def take(self, fence: int, *, expect: str | object) -> None:
+        """Be granted as number *fence* where the record is as *expect* says."""
+        # Noted before it is taken: whatever interrupts this, it is given back (decision 20).
+        hold(self._holding)
+        tenure = Tenure(this_owner(system_clock()), self.now())
+        self._holding.begin(tenure)
+        try:
+            document = _Grant(fence, tenure, self.ttl).document()
+            self._collection.put(self.name, document, expect=expect)  # type: ignore[arg-type]
+        except ConflictError:
+            self._holding.end()
+            forget(self._holding)
+            raise
+        except BaseException:
+            # It may have been granted all the same, and nobody shall wait for it.
+            with suppress(StateError):
+                let_go(self._holding)
+            raise
+        self.fence = fence
+
+    def is_held(self) -> bool:
+        """Tell whether it is still held; reads its record."""
+        found = self._collection.get(self.name)
+        return self.is_granted(None if found is None else found.value)
+
+    def is_granted(self, record: Json | None) -> bool:
+        """Tell whether *record*, what lies under its name now, is of this grant, and not over."""
+        tenure = self._holding.tenure
+        if tenure is None or tenure.owner.pid != os.getpid():
+            return False
+        grant = _Grant.of(record)
+        if grant.fence != self.fence or grant.tenure is None or grant.tenure.nonce != tenure.nonce:
+            return False
+        return 0.0 <= self.now() - tenure.ticks < self.ttl
+
+    def require(self) -> None:
+        """Raise `LeaseLostError` unless it is still held."""
+        if not self.is_held():
+            raise LeaseLostError(self.name, self.fence)
+
+    def renew(self) -> None:
+        """Let its time begin anew; raises `LeaseLostError` when it is over."""
+        while True:
+            found = self._collection.get(self.name)
+            tenure = self._holding.tenure
+            if found is None or tenure is None or not self.is_granted(found.value):
+                raise LeaseLostError(self.name, self.fence)
+            renewed = Tenure(tenure.owner, self.now())
+            document = _Grant(self.fence, renewed, self.ttl).document()
+            try:
+                self._collection.put(self.name, document, expect=found.revision)
+            except ConflictError:
+                continue  # another thread renewed it, or it was lost
+            self._holding.begin(renewed)
+            return
+
+    def keep_alive(self) -> None:
+        """Do as `renew` once a third of its time is over, and nothing before."""
+        tenure = self._holding.tenure
+        if tenure is None or not 0.0 <= self.now() - tenure.ticks < self.ttl / _DUE:
+            self.renew()
+
+    def release(self) -> None:
+        """Give it back; harmless when it is over or lost."""
+        let_go(self._holding)
+
+    def __enter__(self) -> Self:
+        """Hold it for the length of a `with` block."""
+        self._holding.use = Use()
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        """Give it back; what went wrong in the block counts more than what goes wrong here."""
+        try:
+            self.release()
+        except StateError:
+            if error is None:
+                raise
+
+    def __repr__(self) -> str:
+        return f"RecordLease({self.name!r}, fence={self.fence})"
+
+
+class _Holding:
+    """What is noted of a lease for `interrupts`: it is over when nobody knows the lease."""
+
+    def __init__(self, lease: RecordLease) -> None:
+        self.thread = threading.get_ident()
+        self.tenure: Tenure | None = None
+        self.use: Use | None = None
+        self._lease = weakref.ref(lease)
+        self._collection = lease._collection  # noqa: SLF001 - its own part
+        self._name = lease.name
+
+    def begin(self, tenure: Tenure) -> None:
+        self.tenure = tenure
+
+    def end(self) -> Tenure | None:
+        """Return what was held, and hold nothing any more."""
+        tenure, self.tenure = self.tenure, None
+        return tenure
+
+    def is_over(self) -> bool:
+        use = self.use
+        if use is not None and use.is_block():
+            return use.is_over()
+        return self._lease() is None
+
+    def discard(self) -> None:
+        # Ended first: giving it back changes a record, and every change looks for what to discard.
+        tenure = self.end()
+        while tenure is not None and tenure.owner.pid == os.getpid():
+            found = self._collection.get(self._name)
+            grant = _Grant.of(None if found is None else found.value)
+            if found is None or grant.tenure is None or grant.tenure.nonce != tenure.nonce:
+                return
+            try:
+                # The number stays, so that the next one is greater.
+                free = _Grant(grant.fence).document()
+                self._collection.put(self._name, free, expect=found.revision)
+            except ConflictError:
+                continue  # it was renewed or taken over meanwhile
+            return
+
+
+def require_granted(lease: object, record: Json | None) -> None:
+    """
+    Raise `LeaseLostError` unless *record*, read in the step that writes, is of *lease*.
+
+    Raises `InvalidError` for what is no lease of an engine of records.
+    """
+    if not isinstance(lease, RecordLease):
+        raise InvalidError("lease", "is none of this engine", "ask its backend for one")
+    if not lease.is_granted(record):
+        raise LeaseLostError(lease.name, lease.fence)

@@ -1,0 +1,122 @@
+"""What is wrong with a database of records, and mending what loses nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from clawstate.errors import CorruptError, StateError
+from clawstate.files.json_text import parse_json
+from clawstate.health import FIX, Finding
+from clawstate.records import sqlite_history
+from clawstate.records.rules import is_key
+from clawstate.records.sqlite_history import History
+from clawstate.records.sqlite_rows import Table
+from clawstate.sqlite import DamagedValueError, Database
+from clawstate.sqlite.checking import damage
+
+_RESTORE = "restore a backup of it, or move it away: its records are gone then"
+_ASIDE = "damaged:"
+_OTHERS = f"substr(kind, 1, {len(_ASIDE)}) <> '{_ASIDE}'"
+
+
+def check(database: Database, history: History, *, deep: bool) -> Iterator[Finding]:
+    """Give what is wrong with *database* and its rows; *deep* compares the indexes, too."""
+    path = str(database.path)
+    try:
+        if not database.exists():
+            return
+        yield from _check_file(database, path, deep=deep)
+        with database.reading() as connection:
+            kinds = connection.execute(
+                f"SELECT DISTINCT tenant, kind FROM records WHERE {_OTHERS}"
+            ).fetchall()
+    except StateError as error:
+        yield Finding.of(error, path, _RESTORE)
+        return
+    for tenant, kind in kinds:
+        yield from check_rows(database, history, (str(tenant), str(kind)), deep=deep)
+
+
+def check_rows(
+    database: Database, history: History, mine: tuple[str, str], *, deep: bool
+) -> Iterator[Finding]:
+    """Give the rows of the tenant and kind *mine* that hold no record."""
+    path = str(database.path)
+    # SQLite's own look is fast, and misses what is JSON to it alone.
+    condition = "" if deep else " AND NOT json_valid(body)"
+    sql = f"SELECT id, body FROM records WHERE tenant = ? AND kind = ?{condition} ORDER BY id"
+    try:
+        with database.reading() as connection:
+            rows = connection.execute(sql, mine).fetchall()
+    except StateError as error:
+        yield Finding.of(error, path, _RESTORE)
+        return
+    for key, body in rows:
+        if (problem := _problem(key, body, database.path)) is not None:
+            message = f"{path}: the record {key!r} of {mine[1]!r} {problem}"
+            mend = partial(_put_aside, database, history, mine, str(key))
+            yield Finding("corrupt", "error", path, message, FIX, repair=mend)
+
+
+def _check_file(database: Database, path: str, *, deep: bool) -> Iterator[Finding]:
+    with database.reading() as connection:
+        problems = damage(connection, deep=deep)
+        try:
+            sqlite_history.changes(connection, "", "", None)
+        except DamagedValueError as error:
+            mend = partial(_renew_history, database)
+            yield Finding("corrupt", "error", path, f"{path}: {error}", FIX, repair=mend)
+    if problems:
+        is_derived = all("index" in each for each in problems)
+        yield Finding(
+            *("corrupt", "error", path, f"{path}: {'; '.join(problems)}"),
+            FIX if is_derived else _RESTORE,
+            repair=partial(_rebuild_indexes, database) if is_derived else None,
+        )
+
+
+def _problem(key: object, body: object, path: Path) -> str | None:
+    if not is_key(key):
+        return "has no usable key"
+    try:
+        parse_json(str(body), path=path)
+    except CorruptError as error:
+        return error.problem
+    return None
+
+
+def _put_aside(database: Database, history: History, mine: tuple[str, str], key: str) -> str:
+    tenant, kind = mine
+    with database.writing() as connection:
+        sql = "SELECT body FROM records WHERE tenant = ? AND kind = ? AND id = ?"
+        found = connection.execute(sql, (*mine, key)).fetchall()
+        if not found or _problem(key, found[0][0], database.path) is None:
+            return "somebody else mended it"
+        aside = Table(connection, (tenant, f"{_ASIDE}{kind}"), database.path)
+        first = history.advance(connection, 2, database.generation)
+        aside.write({key: str(found[0][0])}, first)
+        Table(connection, mine, database.path).remove([key], first + 1)
+        sqlite_history.forget_removed(connection, 1)
+    return f"put aside as a row of the kind {_ASIDE + kind!r}; there is no good copy of it"
+
+
+def _renew_history(database: Database) -> str:
+    with database.writing() as connection:
+        last = "SELECT max(rev) FROM (SELECT rev FROM records UNION ALL SELECT rev FROM removed)"
+        # No cursor from before counts: what moved since is not known any more.
+        connection.execute(
+            "INSERT OR IGNORE INTO history"
+            f" SELECT 1, ifnull(({last}), 0), ifnull(({last}), 0), (SELECT count(*) FROM removed)"
+        )
+    return "written anew from the rows"
+
+
+def _rebuild_indexes(database: Database) -> str:
+    with database.writing() as connection:
+        connection.execute("REINDEX")
+        left = damage(connection, deep=True)
+    if left:
+        raise CorruptError(str(database.path), "; ".join(left), _RESTORE)
+    return "its indexes were built again"
