@@ -15,6 +15,8 @@ from types import ModuleType
 import pytest
 
 import clawstate
+from clawstate.config import settings
+from clawstate.state import backends
 
 PACKAGE = Path(clawstate.__file__).parent
 ROOT = Path(__file__).parents[1]
@@ -242,6 +244,13 @@ def test_engines_are_told_apart_by_what_they_can_do(package: str) -> None:
                     found.append(f"{module.relative_to(PACKAGE)}:{node.lineno}")
 
     assert found == []
+
+
+def test_engines_that_can_be_named_are_those_of_the_registry() -> None:
+    """What settings and commands call an engine is what the registry makes."""
+    made = [each.name for each in backends.ENGINES if not each.is_missing]
+
+    assert made == list(settings.ENGINE_NAMES)
 
 
 def test_modules_of_tests_have_names_of_their_own() -> None:

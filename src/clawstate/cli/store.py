@@ -12,6 +12,7 @@ from clawstate.cli.command import CONTEXT, Group, pass_session
 from clawstate.cli.options import Engine
 from clawstate.cli.printing import one_line, style
 from clawstate.cli.session import Session
+from clawstate.config.settings import ENGINE_NAMES
 
 if TYPE_CHECKING:
     from clawstate.state.aside import Aside
@@ -50,8 +51,8 @@ def status(session: Session) -> None:
     "engine",
     metavar="ENGINE",
     required=True,
-    type=Engine(["file", "sqlite"]),
-    help="Where the records shall be: file or sqlite.",
+    type=Engine(ENGINE_NAMES),
+    help=f"Where the records shall be: {' or '.join(ENGINE_NAMES)}.",
 )
 @pass_session
 def migrate(session: Session, *, engine: str) -> None:

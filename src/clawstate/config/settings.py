@@ -111,6 +111,9 @@ def _any(value: Any) -> Any:
     return value
 
 
+ENGINE_NAMES = ("file", "sqlite")
+"""The engines of records that have a name; others have addresses. Each is made in `state`."""
+
 STORE = Setting("state.store", "file", _text)
 ENCRYPTION_KEY = Setting("state.encryption.key", "off", _text)
 ENCRYPTION_PASSPHRASE = Setting("state.encryption.passphrase", None, _any)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from clawstate.config.settings import default_of
+from clawstate.config.settings import ENGINE_NAMES, default_of
 from clawstate.documents import (
     AboveZero,
     Count,
@@ -21,9 +21,10 @@ from clawstate.documents import (
 from clawstate.secrets.schema import Reference
 
 KEY = r"^(off|keyring|file|file:(/|~/).+|passphrase)$"
-STORE = r"^(file|sqlite|postgres(ql)?://\S+)$"
+STORE = rf"^({'|'.join(ENGINE_NAMES)}|postgres(ql)?://\S+)$"
+NAMES = ", ".join(f'"{each}"' for each in ENGINE_NAMES)
 
-StoreChoice = Annotated[str, Like(STORE, '"file", "sqlite" or an address postgresql://...')]
+StoreChoice = Annotated[str, Like(STORE, f"{NAMES} or an address postgresql://...")]
 
 
 KeyChoice = Annotated[str, Like(KEY, '"off", "keyring", "file", "file:/path" or "passphrase"')]
