@@ -79,5 +79,10 @@ def decode_cursor(cursor: str) -> Position:
     match found:
         case [float(rank), str(key)] if not math.isnan(rank) and not _SURROGATE.search(key):
             return rank, key
+    raise not_a_cursor()
+
+
+def not_a_cursor() -> InvalidError:
+    """Return the error for what cannot be the cursor of a listing."""
     hint = "give what the page before gave, or leave it out"
-    raise InvalidError("after", "is no cursor of a listing", hint)
+    return InvalidError("after", "is no cursor of this listing", hint)

@@ -26,21 +26,22 @@ CALLS: dict[str, Call] = {}
 """What each method that writes is called with; one name for each, as `sessions.resolve`."""
 
 READING = {
-    "auth": "check document get last_good order problems profiles reload require rests_until secret"
-    " standing stored_order usage",
+    "auth": "check document get last_good order page problems profiles reload require rests_until"
+    " secret standing stored_order usage",
     "config": "agent_view agents changed diff get guard history invalidate issues misplaced"
     " on_change overlay_path owner path redacted require resolve secret text view watch",
-    "dedupe": "clear_memory in_files namespaces seen statistics survey warm_up",
+    "dedupe": "clear_memory in_files namespaces page seen statistics survey warm_up",
     "device_auth": "device_id foreign get tokens",
     "devices": "get malformed page paired verify was_used",
     "directories": "clear get invalidate pop put statistics",  # in memory alone
     "encryption": "census choice is_on problem source unlock",
     "identity": "device_id known mismatch public_key verify",
-    "memory": "close findings get get_many needs_optimizing now records require search stats",
+    "memory": "close findings get get_many needs_optimizing now page records require search stats",
     "openclaw": "credentials problems sessions",
     "pairing": "expires_at page pending stale",
     "sessions": "archive_page archived check collect ended entries get named page require",
-    "transcripts": "check close count export get held messages search sessions stats",
+    "transcripts": "check close count export get held message_page messages page search sessions"
+    " stats",
 }
 """The methods that only read."""
 

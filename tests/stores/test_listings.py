@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 from operator import attrgetter
 
+import apsw
 import pytest
 
 import clawstate
@@ -58,6 +59,19 @@ LISTINGS = {
         page=lambda state, *place: state.devices.page(*place),
         name=attrgetter("device_id"),
         remove=lambda state, name: state.devices.remove(name),
+    ),
+    "memory": Listing(
+        add=lambda state, name: state.memory.add_many([{"id": name, "text": name}]),
+        page=lambda state, *place: state.memory.page(*place),
+        name=attrgetter("id"),
+        remove=lambda state, name: state.memory.delete(name),
+    ),
+    "transcripts": Listing(
+        add=lambda state, name: state.transcripts.append(name, SAID),
+        page=lambda state, *place: state.transcripts.page(*place),
+        name=attrgetter("session_id"),
+        remove=lambda state, name: state.transcripts.delete(name),
+        refresh=lambda state, name: state.transcripts.append(name, SAID),
     ),
     "pairing": Listing(
         add=ask,
@@ -151,7 +165,7 @@ def test_an_empty_listing_has_an_empty_page(state, listing) -> None:
 @pytest.mark.parametrize(
     "after",
     ["", "x", "!", "W10", "WzEsImEiXQ", "WzEuMCwyXQ", "W05hTiwiYSJd", "\ud800", "A" * 99_999, 7],
-    ids=ascii,
+    ids=lambda after: ascii(after)[:20],
 )
 def test_a_cursor_of_nothing_is_refused(state, listing, after) -> None:
     """What is no cursor raises `InvalidError`, whatever it is."""
@@ -232,3 +246,74 @@ def test_a_lost_index_is_listed_from_the_profiles(state, clock) -> None:
 
     assert pages(state, LISTINGS["sessions"], 2) == [["c", "b"], ["a"]]
     assert state.sessions.page(9).items == state.sessions.entries()
+
+
+@pytest.mark.parametrize("names", [("telegram", "a b", "Ä", "x" * 300, "global", "a/b")])
+def test_namespaces_are_listed_by_pages(state, names) -> None:
+    """Pages give each namespace of marks once, those with long names too."""
+    for name in names:
+        state.dedupe.check_and_record("k", name)
+
+    page = state.dedupe.page(2)
+    seen = [*page]
+    state.dedupe.check_and_record("k", "0 first")
+    while page.after is not None:
+        page = state.dedupe.page(2, page.after)
+        assert len(page) <= 2
+        seen += page
+
+    assert sorted(seen) == sorted(names)
+    assert set(state.dedupe.namespaces()) == {*names, "0 first"}
+    with pytest.raises(InvalidError, match="after"):
+        state.dedupe.page(2, "x")
+
+
+def test_profiles_are_listed_by_pages(state) -> None:
+    """Pages give each profile of an agent once, by id."""
+    ids = [f"openai:{each}" for each in "dacb"]
+    for each in ids:
+        state.auth().upsert(each, {"type": "api_key", "provider": "openai", "key": "k" * 20})
+
+    first = state.auth().page(3)
+    state.auth().remove("openai:c")
+    rest = state.auth().page(3, first.after)
+
+    assert [each.id for each in (*first, *rest)] == sorted(ids)
+    assert rest.after is None
+
+
+def sql(path, statement):
+    connection = apsw.Connection(str(path))
+    try:
+        return connection.execute(statement).fetchall()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("state", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("name", "database", "index"),
+    [
+        ("sessions", "records_db", "records_latest:sessions:updatedAt"),
+        ("archive", "records_db", "records_latest:session-archive:archivedAt"),
+        ("devices", "records_db", "records_latest:devices:createdAtMs"),
+        ("pairing", "records_db", "records_latest:pairing:createdAt"),
+        ("memory", "memory_db", "memories_newest"),
+    ],
+)
+def test_a_state_of_before_is_listed_and_gets_its_index(state, clock, name, database, index):
+    """Without an index the pages are the same; the next change makes it, and reading does not."""
+    listing, path = LISTINGS[name], getattr(state.paths, database)
+    there = f"SELECT count(*) FROM sqlite_schema WHERE name = '{index}'"
+    for each in "abc":
+        listing.add(state, each)
+        clock.advance(1)
+    state.close()
+    sql(path, f'DROP INDEX "{index}"')
+
+    with clawstate.open(state.paths.root, store="sqlite", clock=clock) as again:
+        assert pages(again, listing, 2) == [["c", "b"], ["a"]]
+        assert sql(path, there) == [(0,)]
+        listing.add(again, "d")
+        assert sql(path, there) == [(1,)]
+        assert pages(again, listing, 3) == [["d", "c", "b"], ["a"]]

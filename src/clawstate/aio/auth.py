@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clawstate.aio.part import Part
+from clawstate.paging import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any, Literal
 
     from clawstate.health import Finding
+    from clawstate.paging import Page
     from clawstate.records.contract import Json
     from clawstate.records.merging import MergeResult
     from clawstate.stores.auth.availability import Standing
@@ -39,6 +41,10 @@ class AsyncAuthProfiles(_Part):
     async def profiles(self) -> tuple[Profile, ...]:
         """Return all profiles that can be understood, by id."""
         return await self._run(self._part().profiles)
+
+    async def page(self, limit: int = PAGE, after: str | None = None) -> Page[Profile]:
+        """Return a page of what `profiles` gives: the first *limit*, or those behind *after*."""
+        return await self._run(self._part().page, limit, after)
 
     async def upsert(
         self, profile_id: str, credential: Mapping[str, Any] | Credential

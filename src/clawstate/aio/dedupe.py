@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clawstate.aio.part import Part
+from clawstate.paging import PAGE
 from clawstate.stores.dedupe.namespaces import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
+    from clawstate.paging import Page
     from clawstate.records.merging import MergeResult
     from clawstate.stores.dedupe.service import PersistentDedupe
     from clawstate.stores.dedupe.statistics import DedupeStatistics, NamespaceStatistics
@@ -60,6 +62,10 @@ class AsyncDedupe(_Part):
     async def namespaces(self) -> tuple[str, ...]:
         """Return the namespaces that have, or had, marks, in order."""
         return await self._run(self._part().namespaces)
+
+    async def page(self, limit: int = PAGE, after: str | None = None) -> Page[str]:
+        """Return a page of what `namespaces` gives, in the order of the names of their files."""
+        return await self._run(self._part().page, limit, after)
 
     async def clear_memory(self) -> None:
         """Forget what is remembered in memory; the marks on disk stay."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clawstate.aio.part import Part
+from clawstate.paging import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from clawstate.memory.records import Hit, MemoryRecord
     from clawstate.memory.search import Mode
     from clawstate.memory.service import Memory, Progress
+    from clawstate.paging import Page
 
     _Part = Part[Memory]
 else:
@@ -113,6 +115,31 @@ class AsyncMemory(_Part):
             until=until,
             after=after,
             limit=limit,
+        )
+
+    async def page(
+        self,
+        limit: int = PAGE,
+        after: str | None = None,
+        *,
+        where: Mapping[str, Any] | None = None,
+        namespace: str | None = "default",
+        tags: Iterable[str] | None = None,
+        source: str | None = None,
+        since: float | str | datetime | None = None,
+        until: float | str | datetime | None = None,
+    ) -> Page[MemoryRecord]:
+        """Await `Memory.page`."""
+        return await self._run(
+            self._part().page,
+            limit,
+            after,
+            where=where,
+            namespace=namespace,
+            tags=tags,
+            source=source,
+            since=since,
+            until=until,
         )
 
     async def search(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clawstate.aio.part import Part
+from clawstate.paging import PAGE
 from clawstate.records.contract import ANY
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any, BinaryIO
 
     from clawstate.health import Finding
+    from clawstate.paging import Page
     from clawstate.records.contract import Mark
     from clawstate.stores.transcripts.service import Moment, Transcripts
     from clawstate.stores.transcripts.values import Found, Held, Imported, Message
@@ -108,6 +110,16 @@ class AsyncTranscripts(_Part):
     async def sessions(self, limit: int | None = None, after: str | None = None) -> list[Held]:
         """Return what is held of each session, the last changed first."""
         return await self._run(self._part().sessions, limit, after)
+
+    async def page(self, limit: int = PAGE, after: str | None = None) -> Page[Held]:
+        """Return a page of what `sessions` gives: the *limit* last changed, or those behind."""
+        return await self._run(self._part().page, limit, after)
+
+    async def message_page(
+        self, session_id: str, limit: int = PAGE, after: str | None = None
+    ) -> Page[Message]:
+        """Return a page of the messages of a session: the newest first, or those behind *after*."""
+        return await self._run(self._part().message_page, session_id, limit, after)
 
     async def held(self, session_id: str) -> Held | None:
         """Return what is held of one session."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from clawstate.memory.filters import Filter
     from clawstate.memory.records import MemoryRecord
+    from clawstate.paging import Position
 
 Scores = dict[int, float]
 """Candidates of one leg: the key of a record to its score, higher is better."""
@@ -256,6 +257,9 @@ class RecordStore(Protocol):
 
     def page(self, chosen: Filter, after: str | None, limit: int) -> list[MemoryRecord]:
         """Return the next *limit* records after the id *after*, in the order of ids."""
+
+    def latest(self, chosen: Filter, after: Position | None, limit: int) -> list[MemoryRecord]:
+        """Return the next *limit* records behind *after*, in the order of `position_of`."""
 
     def waiting(self, limit: int) -> list[MemoryRecord]:
         """Return records that still wait for a vector, oldest first."""

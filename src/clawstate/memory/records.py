@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from clawstate.clock import to_ms
+from clawstate.paging import Position
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryRecord:
@@ -62,6 +65,11 @@ def new_id() -> str:
     value = milliseconds << 80 | 7 << 76 | fraction << 64 | 0b10 << 62 | random
     digits = f"{value:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def position_of(record: MemoryRecord) -> Position:
+    """Return where *record* stands in a listing: the one made last first, of equals by id."""
+    return -float(to_ms(record.created_at)), record.id
 
 
 def content_hash(text: str) -> bytes:

@@ -29,10 +29,11 @@ from clawstate.memory.embedders import default_embedder
 from clawstate.memory.filters import filter_from
 from clawstate.memory.imports import Imports
 from clawstate.memory.query_cache import QueryCache
-from clawstate.memory.records import Hit, MemoryRecord
+from clawstate.memory.records import Hit, MemoryRecord, position_of
 from clawstate.memory.search import Meaning, Mode, answer, question_from
 from clawstate.memory.upkeep import Upkeep
 from clawstate.memory.validation import MAX_SOURCE, check_name, record_from
+from clawstate.paging import PAGE, Page, page_of, require_page
 
 MAX_PAGE = 1_000_000
 _MAX_QUERY = 8192  # characters; what is longer is no question
@@ -217,6 +218,31 @@ class Memory:
             namespace=namespace, tags=tags, source=source, where=where, since=since, until=until
         )
         return self._engine.page(chosen, after, limit)
+
+    def page(
+        self,
+        limit: int = PAGE,
+        after: str | None = None,
+        *,
+        where: Mapping[str, Any] | None = None,
+        namespace: str | None = "default",
+        tags: Iterable[str] | None = None,
+        source: str | None = None,
+        since: float | str | datetime | None = None,
+        until: float | str | datetime | None = None,
+    ) -> Page[MemoryRecord]:
+        """
+        Return a page of records: the *limit* made last, or those behind *after*; as `records` else.
+
+        It costs the same however many records there are. Raises `InvalidError` for a *limit* below
+        1 and an *after* that no page gave.
+        """
+        position = require_page(limit, after)
+        chosen = filter_from(
+            namespace=namespace, tags=tags, source=source, where=where, since=since, until=until
+        )
+        found = self._engine.latest(chosen, position, limit + 1)
+        return page_of(((position_of(each), each) for each in found), limit)
 
     def search(
         self,

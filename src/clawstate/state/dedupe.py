@@ -146,12 +146,12 @@ class _FileNames:
         if decode_name(encode_name(namespace)) is None:
             self._long.note(namespace)
 
-    def names(self) -> set[str]:
-        """Return the namespaces that have a file; raises what reading raises."""
+    def names(self, after: str = "") -> list[str]:
+        """Return the namespaces that have a file, by its name; raises what reading raises."""
         found = {*self._long.names()}
         with suppress(FileNotFoundError):
             for path in self._folder.iterdir():
                 with suppress(InvalidError):
                     name = decode_name(path.stem) if path.suffix == _SUFFIX else None
                     found.update(() if name is None else (name,))
-        return found
+        return sorted((each for each in found if encode_name(each) > after), key=encode_name)

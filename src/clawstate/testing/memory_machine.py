@@ -18,6 +18,7 @@ from clawstate.memory.backends.inmemory import InMemoryMemory
 from clawstate.memory.contract import Capability, MemoryEngine
 from clawstate.memory.records import Hit
 from clawstate.memory.service import Memory
+from clawstate.paging import encode_cursor
 from clawstate.testing.hooks import ManualTime
 from clawstate.testing.memory_hooks import HashEmbedder
 
@@ -183,6 +184,25 @@ class MemoryMachine(RuleBasedStateMachine):
         self._same(
             lambda pair: pair[1].records(namespace=namespace, where=where, after=after, limit=limit)
         )
+
+    @rule(
+        namespace=st.none() | _NAMESPACES,
+        where=_WHERE,
+        after=st.none() | st.tuples(st.integers(0, 3), _IDS),
+        limit=st.integers(1, 5),
+    )
+    def latest(
+        self,
+        namespace: str | None,
+        where: dict[str, Any] | None,
+        after: tuple[int, str] | None,
+        limit: int,
+    ) -> None:
+        """List what was made last, behind a place some seconds ago."""
+        cursor = None
+        if after is not None:
+            cursor = encode_cursor((1000.0 * (after[0] - self._time.now), after[1]))
+        self._same(lambda pair: pair[1].page(limit, cursor, namespace=namespace, where=where).items)
 
     @rule(
         query=_TEXTS,

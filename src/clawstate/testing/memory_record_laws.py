@@ -8,7 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clawstate.errors import ClosedError, ConflictError, DimensionError, EmbeddingError
+from clawstate.errors import (
+    ClosedError,
+    ConflictError,
+    DimensionError,
+    EmbeddingError,
+    InvalidError,
+)
 from clawstate.memory.contract import Capability, Embedded, EmbedderIdentity, MemoryEngine
 from clawstate.memory.filters import filter_from
 from clawstate.memory.records import MemoryRecord, content_hash
@@ -149,6 +155,35 @@ class RecordLaws(MemoryHooks):
 
         assert seen == sorted(ids)
         assert {record.id for record in memory.records(namespace=None)} == {*ids, "aa", "w"}
+
+    def test_the_newest_come_first(self, memory: Memory) -> None:
+        """Pages give every record of the filter once, the one made last first, equals by id."""
+        times = {"a": 5.0, "B": 7.5, "c": 7.5, "d": 1.001, "e": 0.5, "\u00e4": 7.5, "gone": 6.0}
+        memory.add_many(
+            {"id": each, "text": f"tea {each}", "created_at": at, "tags": ["x"]}
+            for each, at in times.items()
+        )
+        memory.add_many([{"id": "w", "text": "t", "namespace": "w", "created_at": 5.0}])
+        memory.add_many([{"id": "f", "text": "t", "created_at": 9.0}])
+
+        for limit in (1, 2, 3, 50):
+            page = memory.page(limit, tags=["x"])
+            seen = [*page]
+            if limit == 1:
+                memory.add_many([{"id": "new", "text": "t", "created_at": 99.0, "tags": ["x"]}])
+                memory.delete("gone")
+            while page.after is not None:
+                page = memory.page(limit, page.after, tags=["x"])
+                seen += page
+            ids = [each.id for each in seen]
+            assert ids == [*(["new"] if limit > 1 else []), "B", "c", "\u00e4", "a", "d", "e"]
+        every = memory.page(50, namespace=None)
+        assert [each.id for each in every] == ["new", "f", "B", "c", "\u00e4", "a", "w", "d", "e"]
+        assert memory.page(5, namespace="none").items == ()
+        with pytest.raises(InvalidError):
+            memory.page(0)
+        with pytest.raises(InvalidError):
+            memory.page(5, "a")
 
     def test_the_newest_in_a_thread_is_last(self, memory: Memory) -> None:
         """Records of a thread get the next place, a given place counts, a kept one stays."""

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from clawstate.errors import ClosedError, NotFoundError
+from clawstate.errors import ClosedError, InvalidError, NotFoundError
+from clawstate.paging import encode_cursor
 from clawstate.stores.transcripts import Transcripts
 from clawstate.stores.transcripts.contract import Capability, TranscriptLog
 from clawstate.testing.forked import forked
@@ -34,6 +35,45 @@ class SessionLaws(TranscriptHooks):
         assert store.sessions(after="s0") == []
         with pytest.raises(NotFoundError):
             store.sessions(after="unknown")
+
+    def test_pages_go_on_where_another_ended(self, store: Transcripts, time: ManualTime) -> None:
+        """Pages of sessions give each once, whatever is said or deleted meanwhile."""
+        for number in range(6):
+            time.now += number % 2
+            store.append(f"s{number}", said("user", "a"))
+        every = [each.session_id for each in store.sessions()]
+
+        first = store.page(2)
+        time.now += 1
+        store.delete(every[1])
+        store.append(every[3], said("user", "b"))
+        second = store.page(2, first.after)
+        third = store.page(2, second.after)
+
+        assert [each.session_id for each in first] == every[:2] == ["s5", "s4"]
+        assert [each.session_id for each in (*second, *third)] == [every[2], *every[4:]]
+        assert third.after is None
+        for wrong in ("s1", encode_cursor((0.0, "s1")), encode_cursor((float("inf"), "1"))):
+            with pytest.raises(InvalidError):
+                store.page(2, wrong)
+
+    def test_pages_of_messages_go_back(self, store: Transcripts) -> None:
+        """Pages of messages begin with the newest one, and give each once."""
+        store.append("s", [said("user", f"m{number}") for number in range(7)])
+
+        page = store.message_page("s", 3)
+        seen = [*page]
+        store.append("s", said("user", "later"))
+        while page.after is not None:
+            page = store.message_page("s", 3, page.after)
+            seen += page
+
+        assert seen == store.messages("s")[-2::-1]
+        assert store.message_page("unknown").items == ()
+        with pytest.raises(InvalidError):
+            store.message_page("s", 0)
+        with pytest.raises(NotFoundError):
+            store.message_page("s", 3, encode_cursor((0.0, "unknown")))
 
     def test_what_is_held_is_counted(self, store: Transcripts, time: ManualTime) -> None:
         """Count, size, newest entry and times of a session are those of its entries."""

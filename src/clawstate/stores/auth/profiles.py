@@ -9,6 +9,7 @@ from clawstate.arguments import require_kind, require_text, require_texts
 from clawstate.clock import Clock, system_clock, to_iso
 from clawstate.errors import InvalidError, NotFoundError, UnavailableError
 from clawstate.health import Finding
+from clawstate.paging import PAGE, Page, page_of, require_page
 from clawstate.records.contract import Json
 from clawstate.records.merging import MergeResult
 from clawstate.stores.auth.availability import Standing, resolve_order, standing_of
@@ -78,6 +79,16 @@ class AuthProfiles:
     def profiles(self) -> tuple[Profile, ...]:
         """Return all profiles that can be understood, by id."""
         return self._merged().profiles()
+
+    def page(self, limit: int = PAGE, after: str | None = None) -> Page[Profile]:
+        """
+        Return a page of what `profiles` gives: the first *limit*, or those behind *after*.
+
+        Raises `InvalidError` for a *limit* below 1 and an *after* that no page gave.
+        """
+        position = require_page(limit, after)
+        placed = (((0.0, each.id), each) for each in self.profiles())
+        return page_of((each for each in placed if position is None or each[0] > position), limit)
 
     def upsert(self, profile_id: str, credential: Mapping[str, Any] | Credential) -> Credential:
         """

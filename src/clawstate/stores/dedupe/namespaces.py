@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,6 +20,7 @@ DEFAULT = "global"
 MOST_OPEN = 64
 """The namespaces whose collections are kept open; others are opened again when they are used."""
 
+_PAGE = 100  # names that are fetched at once
 _WHITESPACE = (
     "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000\ufeff"
@@ -33,8 +34,12 @@ class Index(Protocol):
     def note(self, namespace: str) -> None:
         """Make sure that *namespace* is known; its first mark follows."""
 
-    def names(self) -> Iterable[str]:
-        """Return all namespaces, in any order."""
+    def names(self, after: str = "") -> Iterable[str]:
+        """
+        Return all namespaces, in any order.
+
+        With *after* those whose encoded names come behind it, in the order of these names.
+        """
 
 
 class RecordedNames:
@@ -49,14 +54,13 @@ class RecordedNames:
         if self._names.get(key) is None:
             self._names.put(key, {"namespace": namespace})
 
-    def names(self) -> list[str]:
-        """Return the names that were recorded."""
-        found = (each.value for each in self._names.scan())
-        return [
-            each["namespace"]
-            for each in found
-            if isinstance(each, dict) and is_key(each.get("namespace"))
-        ]
+    def names(self, after: str = "") -> Iterator[str]:
+        """Give the names that were recorded, fetched in pages, in the order of their keys."""
+        while page := list(self._names.scan(after=after or None, limit=_PAGE)):
+            for each in page:
+                after = each.key
+                if isinstance(each.value, dict) and is_key(each.value.get("namespace")):
+                    yield each.value["namespace"]
 
 
 @dataclass(slots=True)

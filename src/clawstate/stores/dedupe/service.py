@@ -13,7 +13,9 @@ from clawstate.clock import Clock, system_clock
 from clawstate.errors import ClosedError, InvalidError, StateError
 from clawstate.files.lock_options import PATIENCE, LockOptions, lock_options
 from clawstate.files.paths import as_file_path
+from clawstate.files.safe_names import encode_name
 from clawstate.interrupts import Mutex
+from clawstate.paging import PAGE, Page, page_of, require_page
 from clawstate.records.contract import Collection
 from clawstate.records.merging import MergeResult
 from clawstate.stores.dedupe.earlier import EarlierMarks
@@ -219,6 +221,21 @@ class PersistentDedupe:
         """Return the namespaces that have, or had, marks, in order."""
         known = {name for name, opened in self._namespaces.items() if opened.noted}
         return tuple(sorted(known.union(self._index.names() if self._index else ())))
+
+    def page(self, limit: int = PAGE, after: str | None = None) -> Page[str]:
+        """
+        Return a page of what `namespaces` gives, in the order of the names of their files.
+
+        Raises `InvalidError` for a *limit* below 1 and an *after* that no page gave.
+        """
+        position = require_page(limit, after)
+        start = "" if position is None else position[1]
+        if self._index is None:
+            used = ((encode_name(each), each) for each in self.namespaces())
+            found: Iterable[str] = (each for name, each in sorted(used) if name > start)
+        else:
+            found = self._index.names(start)
+        return page_of((((0.0, encode_name(each)), each) for each in found), limit)
 
     def clear_memory(self) -> None:
         """Forget what is remembered in memory; the marks on disk stay."""

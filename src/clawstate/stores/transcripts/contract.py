@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from clawstate.clock import to_ms
 from clawstate.health import Finding
 from clawstate.records.contract import ANY, Mark
 from clawstate.stores.transcripts.entries import Entry
@@ -64,6 +65,23 @@ class Bounds:
 
 Scored: TypeAlias = tuple[Message, float]
 """A message that a search found, and its score from 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What is *held* of a session, and its *number*: greater for one that began later."""
+
+    held: Held
+    number: int
+
+    @property
+    def place(self) -> Place:
+        """Where it stands among the sessions, the last changed first."""
+        return to_ms(self.held.updated_at), self.number
+
+
+Place: TypeAlias = tuple[int, int]
+"""When a session was changed, in milliseconds, and its number."""
 
 
 class TranscriptLog(Protocol):
@@ -135,11 +153,15 @@ class TranscriptLog(Protocol):
         The score is that of `queries.combined`; among equals the newer comes first.
         """
 
-    def info(self, session_id: str) -> Held | None:
+    def info(self, session_id: str) -> Listed | None:
         """Return what is held of one session."""
 
-    def infos(self, *, limit: int | None = None, after: str | None = None) -> list[Held]:
-        """Return what is held of each session, the last changed first, behind that of *after*."""
+    def infos(self, *, limit: int | None = None, after: Place | None = None) -> list[Listed]:
+        """
+        Return what is held of each session, the last changed first, of equals the last begun.
+
+        *after* leaves out all that stand before this place, and the one at it; none need be there.
+        """
 
     def stats(self) -> dict[str, int]:
         """Return counts and sizes in bytes: `sessions`, `messages`, `bytes`, and others."""

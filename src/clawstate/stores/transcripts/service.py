@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,18 +22,21 @@ from clawstate.errors import InvalidError
 from clawstate.files.export_file import export_file
 from clawstate.files.json_text import dump_compact
 from clawstate.health import Finding
+from clawstate.paging import PAGE, Page, Position, not_a_cursor, page_of, require_page
 from clawstate.records.contract import ANY, Mark
 from clawstate.secret_rules import without_secrets
 from clawstate.stores.transcripts import pruning, queries
-from clawstate.stores.transcripts.contract import Bounds, Scored, TranscriptLog, Turn
+from clawstate.stores.transcripts.contract import Bounds, Place, Scored, TranscriptLog, Turn
 from clawstate.stores.transcripts.entries import entries_of, header_of, require_session_id
 from clawstate.stores.transcripts.exporting import write_lines
 from clawstate.stores.transcripts.importing import Reading, batches
 from clawstate.stores.transcripts.snippets import snippet
+from clawstate.stores.transcripts.turns import unknown_session
 from clawstate.stores.transcripts.values import Found, Held, Imported, Message, Problem
 
 _FAR = 1e12  # seconds, beyond all years that a date can have
 _MASK = "[redacted]"
+_LONGEST_NUMBER = 19  # digits: more are no integer of an engine
 _LONGEST_NAME = 200  # characters of the name of a turn
 
 Moment: TypeAlias = float | str | datetime
@@ -249,13 +253,44 @@ class Transcripts:
         """
         if limit is not None:
             require_count("limit", limit)
+        place = None
         if after is not None:
-            require_session_id(after)
-        return self._log.infos(limit=limit, after=after)
+            found = self._log.info(require_session_id(after))
+            if found is None:
+                raise unknown_session(after)
+            place = found.place
+        return [each.held for each in self._log.infos(limit=limit, after=place)]
+
+    def page(self, limit: int = PAGE, after: str | None = None) -> Page[Held]:
+        """
+        Return a page of what `sessions` gives: the *limit* last changed, or those behind *after*.
+
+        It costs the same however many sessions there are. Raises `InvalidError` for a *limit* below
+        1 and an *after* that no page gave.
+        """
+        position = require_page(limit, after)
+        found = self._log.infos(limit=limit + 1, after=position and _place(position))
+        placed = (((-float(each.place[0]), str(each.number)), each.held) for each in found)
+        return page_of(placed, limit)
+
+    def message_page(
+        self, session_id: str, limit: int = PAGE, after: str | None = None
+    ) -> Page[Message]:
+        """
+        Return a page of the messages of a session: the newest first, or those behind *after*.
+
+        An unknown session has none. Raises `InvalidError` as `page` does, `NotFoundError` for an
+        *after* of another session.
+        """
+        position = require_page(limit, after)
+        before = None if position is None else position[1]
+        found = self.messages(session_id, limit + 1, before)
+        return page_of((((-float(each.position), each.id), each) for each in found[::-1]), limit)
 
     def held(self, session_id: str) -> Held | None:
         """Return what is held of one session."""
-        return self._log.info(require_session_id(session_id))
+        found = self._log.info(require_session_id(session_id))
+        return None if found is None else found.held
 
     def count(self, session_id: str) -> int:
         """Return how many entries a session has."""
@@ -300,6 +335,13 @@ class Transcripts:
 
     def _header(self, session_id: str, now: float, *, parent: str | None = None) -> str:
         return header_of(session_id, now=now, cwd=self._settings().cwd, parent=parent)
+
+
+def _place(position: Position) -> Place:
+    rank, number = position
+    if not (math.isfinite(rank) and number.isdecimal() and len(number) < _LONGEST_NUMBER):
+        raise not_a_cursor()
+    return int(-rank), int(number)
 
 
 def _listed(messages: Any) -> list[Any]:

@@ -22,8 +22,9 @@ from clawstate.memory.contract import (
     KnownVector,
 )
 from clawstate.memory.filters import Filter, lets_through
-from clawstate.memory.records import MemoryRecord
+from clawstate.memory.records import MemoryRecord, position_of
 from clawstate.memory.validation import metadata_text
+from clawstate.paging import Position
 from clawstate.sqlite.words import stems
 
 
@@ -92,6 +93,17 @@ class InMemoryMemory:
         wanted = sorted(each for each in rows if each > (after or ""))
         found = (rows[each] for each in wanted if lets_through(chosen, rows[each].record, now=now))
         return [row.told() for row, _ in zip(found, range(limit), strict=False)]
+
+    def latest(self, chosen: Filter, after: Position | None, limit: int) -> list[MemoryRecord]:
+        """Return the next *limit* records behind *after*, the one made last first."""
+        now = self._clock()
+        found = [
+            row.told()
+            for row in self._every().values()
+            if lets_through(chosen, row.record, now=now)
+        ]
+        behind = [each for each in found if after is None or position_of(each) > after]
+        return sorted(behind, key=position_of)[:limit]
 
     def waiting(self, limit: int) -> list[MemoryRecord]:
         """Return records that wait for a vector."""

@@ -17,6 +17,7 @@ from clawstate.memory.backends.sqlite import upkeep, writing
 from clawstate.memory.backends.sqlite.conditions import sql_of
 from clawstate.memory.backends.sqlite.embeddings import SqliteEmbeddings
 from clawstate.memory.backends.sqlite.imports import SqliteImports
+from clawstate.memory.backends.sqlite.listing import NEWEST, is_listed, newest
 from clawstate.memory.backends.sqlite.reading import SqliteReading
 from clawstate.memory.backends.sqlite.rows import SELECT, record_of
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS
@@ -24,6 +25,7 @@ from clawstate.memory.contract import Capability, Embedded, EmbedderIdentity, Re
 from clawstate.memory.filters import Filter
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.vector_index import upkeep as snapshots
+from clawstate.paging import Position
 from clawstate.sqlite import Database
 from clawstate.sqlite.blocks import Reading as Block
 
@@ -59,6 +61,7 @@ class SqliteMemory:
         self.imports = SqliteImports(self._database, self._now)
         self.embeddings = SqliteEmbeddings(self._database)
         self._mutex = Mutex()
+        self._listed: int | None = None  # the generation of the database whose index was seen
         self._nearest: tuple[tuple[object, ...], NearestSearch] | None = None
 
     def reading(self) -> _Lent:
@@ -75,6 +78,11 @@ class SqliteMemory:
         if not records:
             return
         with self._database.writing() as connection:
+            if self._listed != self._database.generation:
+                if is_listed(connection):
+                    self._listed = self._database.generation
+                else:  # seen by the next write, if this one is committed
+                    connection.execute(NEWEST)
             writing.upsert(connection, records, embedder=embedder)
 
     def get(self, ids: Sequence[str]) -> dict[str, MemoryRecord]:
@@ -116,6 +124,11 @@ class SqliteMemory:
             sql = f"{SELECT} WHERE m.id > ? AND {text} ORDER BY m.id LIMIT ?"
             rows = connection.execute(sql, (after or "", *values, limit))
             return [record_of(row) for row in rows]
+
+    def latest(self, chosen: Filter, after: Position | None, limit: int) -> list[MemoryRecord]:
+        """Return the next *limit* records behind *after*, the one made last first."""
+        with self._database.reading() as connection:
+            return list(newest(connection, chosen, after, limit, now_ms=self._now()))
 
     def waiting(self, limit: int) -> list[MemoryRecord]:
         """Return records that wait for a vector."""

@@ -22,6 +22,8 @@ from clawstate.stores.transcripts.contract import (
     BatchResult,
     Bounds,
     Capability,
+    Listed,
+    Place,
     Scored,
     Turn,
 )
@@ -298,17 +300,16 @@ class InMemoryTranscripts:
         found = combined(every, some, limit)
         return [(allowed[at][1].message(allowed[at][0].session_id), score) for at, score in found]
 
-    def info(self, session_id: str) -> Held | None:
+    def info(self, session_id: str) -> Listed | None:
         """Return what is held of one session."""
         session = self._found(session_id)
-        return None if session is None else session.held()
+        return None if session is None else Listed(session.held(), session.number)
 
-    def infos(self, *, limit: int | None = None, after: str | None = None) -> list[Held]:
+    def infos(self, *, limit: int | None = None, after: Place | None = None) -> list[Listed]:
         """Return what is held of each session, the last changed first."""
-        every = sorted(self._every(), key=lambda each: (each.updated_ms, each.number), reverse=True)
-        if after is not None:
-            every = every[every.index(self._required(after)) + 1 :]
-        return [each.held() for each in every[:limit]]
+        every = [Listed(each.held(), each.number) for each in self._every()]
+        found = [each for each in every if after is None or each.place < after]
+        return sorted(found, key=lambda each: each.place, reverse=True)[:limit]
 
     def stats(self) -> dict[str, int]:
         """Return counts, and sizes in bytes."""

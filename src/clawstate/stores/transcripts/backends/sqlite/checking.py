@@ -71,7 +71,7 @@ def remarks(connection: apsw.Connection) -> Iterator[str]:
     broken = cast("list[tuple[str, int]]", connection.execute(_BROKEN_CHAINS).fetchall())
     for session_id, count in broken:
         yield turns.broken_chain(session_id, count)
-    for held in list(rows.newest_sessions(connection)):
+    for held in [each.held for each in rows.newest_sessions(connection)]:
         session = rows.find(connection, held.session_id)
         if session is None:
             continue
@@ -84,7 +84,7 @@ def remarks(connection: apsw.Connection) -> Iterator[str]:
 def rebuild_words(connection: apsw.Connection) -> None:
     """Make the word index anew from the messages."""
     connection.execute("INSERT INTO message_words (message_words) VALUES ('delete-all')")
-    for held in list(rows.newest_sessions(connection)):
+    for held in [each.held for each in rows.newest_sessions(connection)]:
         session = rows.find(connection, held.session_id)
         if session is None:
             continue

@@ -19,12 +19,14 @@ from clawstate.stores.transcripts.contract import (
     BatchResult,
     Bounds,
     Capability,
+    Listed,
+    Place,
     Scored,
     Turn,
 )
 from clawstate.stores.transcripts.cutting import LONG, cut
 from clawstate.stores.transcripts.entries import Entry, new_id
-from clawstate.stores.transcripts.values import Held, Message
+from clawstate.stores.transcripts.values import Message
 
 
 class SqliteTranscripts:
@@ -138,16 +140,15 @@ class SqliteTranscripts:
             found = word_index.search(connection, terms, bounds, number, limit)
             return [(rows.at(connection, position), score) for position, score in found]
 
-    def info(self, session_id: str) -> Held | None:
+    def info(self, session_id: str) -> Listed | None:
         """Return what is held of one session."""
         with self._database.reading() as connection:
             return next(rows.held(connection, "WHERE session_id = ?", (session_id,)), None)
 
-    def infos(self, *, limit: int | None = None, after: str | None = None) -> list[Held]:
+    def infos(self, *, limit: int | None = None, after: Place | None = None) -> list[Listed]:
         """Return what is held of each session, the last changed first."""
         with self._database.reading() as connection:
-            last = None if after is None else _required(connection, after)
-            return list(rows.newest_sessions(connection, limit=limit, after=last))
+            return list(rows.newest_sessions(connection, limit=limit, after=after))
 
     def stats(self) -> dict[str, int]:
         """Return counts, and sizes in bytes."""

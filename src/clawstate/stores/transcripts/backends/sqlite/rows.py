@@ -14,6 +14,7 @@ from clawstate.clock import from_ms
 from clawstate.sqlite import DamagedValueError
 from clawstate.stores.transcripts.backends.sqlite import blobs, word_index
 from clawstate.stores.transcripts.backends.sqlite.blobs import Blob
+from clawstate.stores.transcripts.contract import Listed, Place
 from clawstate.stores.transcripts.cutting import cut, joined
 from clawstate.stores.transcripts.entries import Entry
 from clawstate.stores.transcripts.plain_text import indexed_text
@@ -21,7 +22,9 @@ from clawstate.stores.transcripts.values import Held, Message
 
 _COLUMNS = "position, id, parent, type, role, timestamp, entry, pieces"
 _LAST = 1 << 62
-_HELD = "SELECT session_id, messages, bytes, leaf, created_at, updated_at FROM transcripts"
+_HELD = """
+SELECT session_id, messages, bytes, leaf, created_at, updated_at, session FROM transcripts
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,23 +222,22 @@ def overwriting(connection: apsw.Connection) -> Iterator[None]:
 
 def held(
     connection: apsw.Connection, condition: str = "", values: tuple[object, ...] = ()
-) -> Iterator[Held]:
-    """Give what is held of the sessions, the last changed first."""
+) -> Iterator[Listed]:
+    """Give what is held of the sessions that meet *condition*."""
     sql = f"{_HELD} {condition}"
-    for session_id, count, size, leaf, created, updated in connection.execute(sql, values):
-        yield Held(session_id, count, size, leaf, from_ms(created), from_ms(updated))
+    for session_id, count, size, leaf, created, updated, number in connection.execute(sql, values):
+        found = Held(session_id, count, size, leaf, from_ms(created), from_ms(updated))
+        yield Listed(found, number)
 
 
 def newest_sessions(
-    connection: apsw.Connection, *, limit: int | None = None, after: Session | None = None
-) -> Iterator[Held]:
-    """Give what is held of the sessions, the last changed first, behind that of *after*."""
-    condition, values = "", tuple[object, ...]()
-    if after is not None:
-        place = "SELECT updated_at, session FROM transcripts WHERE session = ?"
-        condition, values = f"WHERE (updated_at, session) < ({place})", (after.number,)
+    connection: apsw.Connection, *, limit: int | None = None, after: Place | None = None
+) -> Iterator[Listed]:
+    """Give what is held of the sessions, the last changed first, behind the place *after*."""
+    condition = "" if after is None else "WHERE (updated_at, session) < (?, ?)"
     order = "ORDER BY updated_at DESC, session DESC LIMIT ?"
-    return held(connection, f"{condition} {order}", (*values, _LAST if limit is None else limit))
+    most = _LAST if limit is None else limit
+    return held(connection, f"{condition} {order}", (*(after or ()), most))
 
 
 def stats(connection: apsw.Connection) -> dict[str, int]:
