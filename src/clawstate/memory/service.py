@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -32,7 +32,7 @@ from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.records import Hit, MemoryRecord, position_of
 from clawstate.memory.search import Meaning, Mode, answer, question_from
 from clawstate.memory.upkeep import Upkeep
-from clawstate.memory.validation import MAX_SOURCE, check_name, record_from
+from clawstate.memory.validation import MAX_SOURCE, check_name, complete, record_from
 from clawstate.paging import PAGE, Page, page_of, require_page
 
 MAX_PAGE = 1_000_000
@@ -128,7 +128,7 @@ class Memory:
         ids: list[str] = []
         done = 0
         for batch in ingest.batches(
-            _complete(records, ids, now), self._embedder(), self._engine.embeddings
+            complete(records, ids, now), self._embedder(), self._engine.embeddings
         ):
             self._engine.upsert(batch, embedder=self._identity())
             done += len(batch)
@@ -386,23 +386,3 @@ _CHANGEABLE = {"ttl"} | {each.name for each in fields(MemoryRecord)} - {
     "created_at",
     "updated_at",
 }
-
-
-def _complete(
-    records: Iterable[MemoryRecord | Mapping[str, Any]], ids: list[str], now: float
-) -> Iterator[MemoryRecord]:
-    if not isinstance(records, Iterable):
-        raise InvalidError("records", f"are {type(records).__name__}, no list", "give a list")
-    for number, values in enumerate(records):
-        record = _numbered(number, values, now)
-        ids.append(record.id)
-        yield record
-
-
-def _numbered(number: int, values: MemoryRecord | Mapping[str, Any], now: float) -> MemoryRecord:
-    try:
-        return record_from(values, now=now)
-    except InvalidError as error:
-        if number == 0:
-            raise
-        raise InvalidError(f"record {number}: {error.name}", error.problem, error.hint) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -200,3 +200,24 @@ def _tags(tags: Iterable[str]) -> tuple[str, ...]:
     for tag in given:
         check_name("tag", tag)
     return tuple(sorted(set(given)))
+
+
+def complete(
+    records: Iterable[MemoryRecord | Mapping[str, Any]], ids: list[str], now: float
+) -> Iterator[MemoryRecord]:
+    """Yield *records* with all that they leave out; each id is added to *ids*."""
+    if not isinstance(records, Iterable):
+        raise InvalidError("records", f"are {type(records).__name__}, no list", "give a list")
+    for number, values in enumerate(records):
+        record = _numbered(number, values, now)
+        ids.append(record.id)
+        yield record
+
+
+def _numbered(number: int, values: MemoryRecord | Mapping[str, Any], now: float) -> MemoryRecord:
+    try:
+        return record_from(values, now=now)
+    except InvalidError as error:
+        if number == 0:
+            raise
+        raise InvalidError(f"record {number}: {error.name}", error.problem, error.hint) from error
