@@ -253,6 +253,21 @@ def test_engines_that_can_be_named_are_those_of_the_registry() -> None:
     assert made == list(settings.ENGINE_NAMES)
 
 
+def test_no_store_asks_what_moved_by_itself() -> None:
+    """Whoever holds what a collection says stands on `CachedView`, which asks rarely."""
+    asking = [
+        str(path.relative_to(PACKAGE))
+        for path in MODULES
+        if path.relative_to(PACKAGE).parts[0] in {"stores", "config", "doctor"}
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+        and node.attr == "changes"
+        and "collection" in ast.unparse(node.value)
+    ]
+
+    assert asking == []
+
+
 def test_modules_of_tests_have_names_of_their_own() -> None:
     """No two modules of the tests share a name: all of them are imported in one run."""
     names = [each.name for each in (ROOT / "tests").rglob("*.py") if each.stem != "conftest"]

@@ -28,8 +28,8 @@ from clawstate.stores.auth.refresh import Refresher
 from clawstate.stores.auth.refresh_marks import (
     REFRESH_MEMBERS,
     Pending,
-    needs_login,
-    stored_anew,
+    failure_of,
+    reset_marks,
     with_pending,
 )
 from manual_clock import ManualClock
@@ -280,16 +280,18 @@ def test_a_refused_login_is_asked_once(place, server, refresher, exchange, clock
 
     record = place.record()
     assert server.requests == 1
-    assert needs_login(record, record["refresh"])
+    failed = failure_of(record)
+    assert failed is not None
+    assert failed.bars(record["refresh"])
 
 
 def test_a_profile_stored_again_keeps_only_what_is_under_way():
     """Storing a profile again ends its failure, and does not hide a request that was sent."""
     old = {"access": "a", "refreshPending": {"nonce": "n"}, "refreshFailed": {"final": True}}
 
-    assert stored_anew({"access": "b"}, old) == {"access": "b", "refreshPending": {"nonce": "n"}}
-    assert stored_anew({**old, "x": 1}, {"access": "a"}) == {"access": "a", "x": 1}
-    assert stored_anew({"access": "b"}, None) == {"access": "b"}
+    assert reset_marks({"access": "b"}, old) == {"access": "b", "refreshPending": {"nonce": "n"}}
+    assert reset_marks({**old, "x": 1}, {"access": "a"}) == {"access": "a", "x": 1}
+    assert reset_marks({"access": "b"}, None) == {"access": "b"}
 
 
 def test_force_tries_a_refused_login_again(place, server, refresher, exchange):
@@ -463,7 +465,8 @@ def test_tokens_that_another_program_stored_meanwhile_are_used(place, server, re
     credential = refresher.refresh(ID, overtaken)
 
     assert credential.access == place.record()["access"]
-    assert not needs_login(place.record(), credential.refresh)
+    failed = failure_of(place.record())
+    assert failed is None or not failed.bars(credential.refresh)
     assert "refreshPending" not in place.record()
 
 
@@ -562,7 +565,7 @@ def test_patience_ends(place, clock):
     def ticks():
         """Move on, and let somebody else begin."""
         now[0] += 2.0
-        pending = Pending(this_owner(clock()), "", now[0])
+        pending = Pending(this_owner(clock()), now[0])
         place.update(with_pending({}, pending))
         return now[0]
 

@@ -10,6 +10,7 @@ from clawstate.clock import Clock
 from clawstate.errors import InvalidError, StateError
 from clawstate.health import Finding
 from clawstate.interrupts import Mutex
+from clawstate.records.cached_view import CachedView
 from clawstate.records.contract import Collection, Json, Revision, Versioned
 from clawstate.records.layouts import SEPARATOR, SectionsLayout
 from clawstate.stores.auth.codec import CredentialCodec, is_in_seconds
@@ -148,21 +149,21 @@ class ProfileStore:
         self._clock = clock
         self._require_writable = require_writable
         self._mutex = Mutex()
-        self._known: StoredProfiles | None = None
-        self._cursor: str | None = None
+        self._view = CachedView(collection, lambda record: record)
+        self._known: tuple[Mapping[str, Versioned], StoredProfiles] | None = None
         self._secrets: dict[str, tuple[str, str]] = {}
         self._forgotten = 0
 
     def read(self) -> StoredProfiles:
         """Return what is stored now; from the cache while nobody changed it."""
-        changes = self.collection.changes(self._cursor)
+        records = self._view.values()
+        known = self._known
+        if known is not None and known[0] is records:
+            return known[1]
+        before = StoredProfiles() if known is None else known[1]
+        rows = read_profiles(records.values(), self.codec, before)
         with self._mutex:
-            known = self._known
-            if known is not None and self._cursor == changes.cursor and changes.complete:
-                return known
-        rows = read_profiles(self.collection.scan(), self.codec, known or StoredProfiles())
-        with self._mutex:
-            self._known, self._cursor = rows, changes.cursor
+            self._known = records, rows
             for each in self._secrets.keys() - rows.profiles.keys():
                 del self._secrets[each]
         return rows
@@ -201,8 +202,9 @@ class ProfileStore:
 
     def forget(self) -> None:
         """Drop all that was read and resolved."""
+        self._view.forget()
         with self._mutex:
-            self._known = self._cursor = None
+            self._known = None
             self._secrets.clear()
             self._forgotten += 1
 

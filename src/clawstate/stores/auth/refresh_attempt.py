@@ -191,7 +191,7 @@ class RefreshAttempt:
         owner = this_owner(self._policy.clock())
         generation = generation_of(found.credential.refresh, owner.nonce or "")
         repeated = found.under_way is not None
-        return Pending(owner, generation, self._policy.ticks(), repeated)
+        return Pending(owner, self._policy.ticks(), generation, repeated)
 
     def _request(self, found: ProfileState, pending: Pending, exchange: Exchange) -> OAuth | None:
         outdated = self._journal.paths()

@@ -8,12 +8,11 @@ each has the digest of the refresh token that it is about, and counts for that t
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clawstate.clock import from_ms, to_ms
-from clawstate.files.lock_owner import Owner, boot_id, is_dead, parse_payload, payload_of
+from clawstate.files.lock_owner import Tenure, tenure_of
 from clawstate.records.contract import Json
 
 PENDING, FAILED, REFRESHED = "refreshPending", "refreshFailed", "refreshedAt"
@@ -26,41 +25,23 @@ _MOST = 2**53  # milliseconds
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(Tenure):
     """
-    A refresh whose request may have been sent, and by whom.
+    A refresh whose request may have been sent, and by whom: a lease that lies in its profile.
 
-    *generation* is the digest of the refresh token that it was sent with, *ticks* the machine's
-    steady clock at its start in seconds. *repeated* tells that an earlier one never reported.
+    *generation* is the digest of the refresh token that it was sent with. *repeated* tells that an
+    earlier one never reported.
     """
 
-    owner: Owner
-    generation: str
-    ticks: float
+    # Judged as any lease is, but kept in the record that it speaks of: so one compare-and-set
+    # proves both that the token is still this one and that nobody else asks (decision 34).
+
+    generation: str = ""
     repeated: bool = False
-
-    @property
-    def nonce(self) -> str:
-        """What tells this refresh from all others."""
-        return self.owner.nonce or ""
-
-    def age(self, ticks: float, *, seen_since: float) -> float:
-        """
-        Return for how many seconds it has been under way, at *ticks* of this machine.
-
-        One of another machine or boot counts from when it was first seen: a clock that somebody
-        sets must not make a second request of the same token.
-        """
-        ours = self.owner.boot_id is not None and self.owner.boot_id == boot_id()
-        return ticks - (min(self.ticks, seen_since) if ours else seen_since)
 
     def is_of(self, refresh: str | None) -> bool:
         """Tell whether it was sent with the token *refresh*."""
         return self.generation == generation_of(refresh, self.nonce)
-
-    def is_orphaned(self) -> bool:
-        """Tell whether its owner is proven dead."""
-        return is_dead(self.owner) is True
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +68,11 @@ def generation_of(refresh: str | None, nonce: str) -> str:
 def pending_of(record: Json) -> Pending | None:
     """Return the refresh that *record* says is under way."""
     found = _member(record, PENDING)
-    owner = parse_payload(json.dumps(found).encode()) if found else None
-    ticks = _seconds(found, "ticks")
-    if owner is None or owner.nonce is None or ticks is None:
+    tenure = tenure_of(found)
+    if tenure is None:
         return None
-    return Pending(owner, _text(found, "generation"), ticks, found.get("repeated") is True)
+    repeated = found.get("repeated") is True
+    return Pending(tenure.owner, tenure.ticks, _text(found, "generation"), repeated)
 
 
 def failure_of(record: Json) -> Failure | None:
@@ -117,8 +98,7 @@ def refreshed_at(record: Json) -> float | None:
 def with_pending(record: Mapping[str, Json], pending: Pending) -> dict[str, Json]:
     """Return *record* with the mark of a refresh under way."""
     mark = {
-        **json.loads(payload_of(pending.owner)),
-        "ticks": to_ms(pending.ticks),
+        **pending.members(),
         "generation": pending.generation,
         **({"repeated": True} if pending.repeated else {}),
     }

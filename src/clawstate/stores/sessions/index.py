@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from clawstate.interrupts import Mutex
 from clawstate.paging import Position
+from clawstate.records.cached_view import CachedView
 from clawstate.records.contract import DELETE, Collection, Mark, Revision
 from clawstate.records.listing import latest
 from clawstate.stores.sessions.entry import Document, is_session_id, updated_ms
@@ -130,22 +130,20 @@ class _Spellings:
     """Which keys of the collection are one for a form that folds them."""
 
     def __init__(self, collection: Collection, form: Form) -> None:
-        self._collection = collection
         self._form = form
-        self._cursor: str | None = None
-        self._names: dict[str, list[str]] = {}
-        self._mutex = Mutex()
+        self._view = CachedView(collection, lambda _: None)
+        self._names: tuple[Mapping[str, None], dict[str, list[str]]] = ({}, {})
 
     def of(self, key: str) -> list[str]:
         name = self._form.key(key)
-        with self._mutex:
-            moved = self._collection.changes(self._cursor)
-            if self._cursor is None or moved.keys or not moved.complete:
-                self._names = {}
-                for each in self._collection.scan():
-                    self._names.setdefault(self._form.key(each.key), []).append(each.key)
-            self._cursor = moved.cursor
-            return self._names.get(name, []) or [name]
+        keys = self._view.values()
+        known, names = self._names
+        if known is not keys:
+            names = {}
+            for each in keys:
+                names.setdefault(self._form.key(each), []).append(each)
+            self._names = keys, names
+        return names.get(name, []) or [name]
 
 
 def _newest(records: Mapping[str, Any], names: Iterable[str]) -> Any | None:
