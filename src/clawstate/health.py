@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from clawstate.errors import StateError, VersionError
 
@@ -63,16 +63,6 @@ class Finding:
         except OSError as error:
             done = f"{self.fix} (it was tried: {error.strerror or error})"
         return replace(self, fix=done, repair=None)
-
-    def document(self) -> dict[str, Any]:
-        """Return the finding as JSON has it."""
-        return {
-            "code": self.code,
-            "severity": self.severity,
-            "path": self.path,
-            "message": self.message,
-            "fix": self.fix,
-        }
 
 
 def repair_all(findings: Iterable[Finding]) -> list[Finding]:

@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import clawstate
-from clawstate.cli.records_view import record_document
 from clawstate.errors import InvalidError, NotFoundError
 from clawstate.importers.detect import Kind
 from clawstate.importers.sync import Report, import_paths
 from clawstate.memory.contract import EmbedderIdentity
 from clawstate.memory.records import MemoryRecord
+from clawstate.wire.memory import export_form
 
 GARDEN = "# Garden\n\nTomatoes need water every evening."
 KITCHEN = "# Kitchen\n\nThe bread rises for twelve hours."
@@ -566,7 +566,7 @@ def test_a_record_of_two_files_stays_while_one_has_it(memory, notes: Path) -> No
 def test_records_made_by_hand_outlive_their_export(memory, notes: Path) -> None:
     """Exporting, importing the export and removing it takes away nothing that was there before."""
     memory.add("by hand")
-    exported = [record_document(each) for each in everything(memory).values()]
+    exported = [export_form(each) for each in everything(memory).values()]
     path = write_lines(notes / "backup.jsonl", *exported)
     import_paths(memory, [notes])
 
@@ -764,7 +764,7 @@ def roundtrip(folder: Path, records: list[MemoryRecord], clock) -> tuple[object,
     with clawstate.open(folder / "first", embedder=CountingEmbedder(), clock=clock) as state:
         state.memory.add_many(records)
         first = everything(state.memory)
-    path = write_lines(folder / "all.jsonl", *map(record_document, first.values()))
+    path = write_lines(folder / "all.jsonl", *map(export_form, first.values()))
     with clawstate.open(folder / "second", embedder=CountingEmbedder(), clock=clock) as state:
         report = import_paths(state.memory, [path])
         assert report.problems == []

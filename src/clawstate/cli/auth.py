@@ -60,13 +60,12 @@ def list_(session: Session) -> None:
     """Print all profiles, and whether they can be used; of secrets only the ends."""
     from clawstate.cli.auth_profiles import profile_document, profile_lines  # noqa: PLC0415
     from clawstate.cli.openclaw_entries import their_credentials  # noqa: PLC0415
+    from clawstate.wire import to_wire  # noqa: PLC0415
 
     store, now = store_of(session), session.state.clock()
     found = [profile_document(store, each) for each in store.profiles()]
     found += their_credentials(session, found)
-    problems = [
-        {"place": each.place, "id": each.key, "problem": each.reason} for each in store.problems()
-    ]
+    problems = to_wire(store.problems())
     for each in problems:
         session.output.warn(f"{each['place']}: {each['id']} {each['problem']}")
     hint = f"no credentials yet; try 'clawstate{_agent(session)} auth add openai:default'"
@@ -232,8 +231,10 @@ def status(session: Session) -> None:
 @pass_session
 def import_(session: Session) -> None:
     """Take over credentials in files of older releases, which stay as they are."""
+    from clawstate.wire import to_wire  # noqa: PLC0415 - see `NOUNS`
+
     made = store_of(session).import_legacy()
-    document = {"imported": made.imported, "present": made.present, "invalid": made.invalid}
+    document = to_wire(made)
     line = f"imported {made.imported}; {made.present} were there, {made.invalid} cannot be used"
     session.output.emit(document, line if any(document.values()) else "there is nothing to import")
 

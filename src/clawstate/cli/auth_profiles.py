@@ -6,46 +6,23 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from clawstate.cli.printing import one_line, style
-from clawstate.cli.wire import times
-from clawstate.clock import from_ms, to_ms
-from clawstate.sealing.masking import masked
+from clawstate.clock import from_ms
 from clawstate.stores.auth.availability import STATES, USABLE
-from clawstate.stores.auth.credentials import (
-    Sealed,
-    expiry_of,
-    kept_secrets,
-    reference_of,
-)
-from clawstate.stores.auth.names import is_variable, normalise_provider
+from clawstate.stores.auth.names import normalise_provider
+from clawstate.wire import to_wire
 
 if TYPE_CHECKING:
     from clawstate.stores.auth import AuthProfiles
-    from clawstate.stores.auth.credentials import Credential, Profile
+    from clawstate.stores.auth.credentials import Profile
 
 _COLOURS = {"good": "green", "will-refresh": "green", "cooldown": "yellow", "expired": "yellow"}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 def profile_document(store: AuthProfiles, profile: Profile) -> dict[str, Any]:
-    """Return *profile* as programs want it; moments in milliseconds, as in the file."""
-    credential, usage = profile.credential, profile.usage
-    standing = store.standing(profile)
-    state = standing.state
-    return {
-        "id": profile.id,
-        "provider": profile.provider,
-        "type": profile.type,
-        "secret": _shown_secret(credential),
-        "state": state,
-        "until": _ms(standing.until),
-        "reason": usage.disabled_reason if state == "disabled" else None,
-        "origin": profile.origin,
-        "email": credential.email,
-        "expires": _ms(expiry_of(credential)),
-        "lastUsed": _ms(usage.last_used),
-        **times(until=standing.until, expires=expiry_of(credential), lastUsed=usage.last_used),
-        "errorCount": usage.error_count,
-    }
+    """Return *profile* as programs want it, with how it stands in *store*."""
+    found: dict[str, Any] = to_wire(profile, standing=store.standing(profile))
+    return found
 
 
 def profile_lines(documents: Sequence[dict[str, Any]], *, now: float) -> Iterator[str]:
@@ -104,20 +81,6 @@ def _why(document: dict[str, Any], order: Sequence[str]) -> str:
     return str(document["state"])
 
 
-def _shown_secret(credential: Credential) -> str:
-    reference = reference_of(credential)
-    if isinstance(reference, dict):
-        return ":".join(str(reference.get(each, "")) for each in ("source", "provider", "id"))
-    if reference is not None:
-        return str(reference) if is_variable(str(reference)) else "***"
-    found = kept_secrets(credential)[0]
-    if isinstance(found, Sealed):
-        return "encrypted"
-    if not found:
-        return "missing"
-    return found if is_variable(found) else masked(found)
-
-
 def _shown_state(document: dict[str, Any], *, now: float) -> str:
     state, until = document["state"], document["until"]
     text = STATES.get(state, state.replace("-", " "))
@@ -133,7 +96,3 @@ def _span(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{round(seconds / size)} {unit}"
     return f"{max(1, round(seconds))} s"
-
-
-def _ms(moment: float | None) -> int | None:
-    return None if moment is None else to_ms(moment)

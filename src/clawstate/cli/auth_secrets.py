@@ -92,14 +92,10 @@ def _unlock(session: Session) -> None:
 
 
 def _tell(session: Session, made: Outcome, done: str) -> None:
-    source = made.source
-    document = {
-        done: made.changed,
-        "agents": list(made.agents),
-        "key": None if source is None else {"kind": source.kind, "place": source.place},
-        "failed": list(made.failed),
-        "remains": list(made.remains),
-    }
+    from clawstate.wire import to_wire  # noqa: PLC0415 - see `NOUNS`
+
+    told = to_wire(made)
+    document = {done: told.pop("changed"), **told}
     for each in made.failed:
         session.output.warn(each)
     for each in made.remains:

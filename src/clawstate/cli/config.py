@@ -301,11 +301,10 @@ def _why_there(session: Session, change: Change) -> str:
 
 
 def _tell(session: Session, change: Change | None, done: str, path: str) -> None:
-    from clawstate.cli.wire import change_document  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.wire import to_wire  # noqa: PLC0415 - see `NOUNS`
 
-    document = None if change is None else change_document(change)
     line = f"{path} has this value already"
     if change is not None:
         why = _why_there(session, change) if done == "set" else ""
         line = f"{done} {path}{files_told(session, change)}{why}  {undo_hint(session, change)}"
-    session.output.emit({"changed": change is not None, "change": document}, line)
+    session.output.emit({"changed": change is not None, "change": to_wire(change)}, line)

@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -38,14 +38,16 @@ def validate(session: Session) -> None:
     That is what all agents share and the file of each agent; with --agent, only of that one. Ends
     with exit code 1 if there is an error; a warning keeps nobody from using the settings.
     """
+    from clawstate.wire import to_wire  # noqa: PLC0415 - see `NOUNS`
+
     settings = session.state.config
     issues = _issues(settings, session.agent)
     errors = [each for each in issues if each.severity == "error"]
     warnings = [each for each in issues if each.severity == "warning"]
     document = {
         "valid": not errors,
-        "issues": [_document(each, settings.path) for each in errors],
-        "warnings": [_document(each, settings.path) for each in warnings],
+        "issues": to_wire(errors, file=settings.path),
+        "warnings": to_wire(warnings, file=settings.path),
     }
     lines = (
         []
@@ -145,19 +147,6 @@ def _is_here(issue: Issue, places: Places | None) -> bool:
 
 def _place(issue: Issue) -> str:
     return ":".join(str(each) for each in (issue.file, issue.line, issue.column) if each)
-
-
-def _document(issue: Issue, file: Path) -> dict[str, Any]:
-    from clawstate.json5.path_grammar import format_key_path  # noqa: PLC0415 - see `NOUNS`
-
-    return {
-        "path": format_key_path(issue.path),
-        "message": issue.message,
-        "line": issue.line,
-        "column": issue.column,
-        "hint": issue.hint,
-        **({} if issue.file in {None, file} else {"file": str(issue.file)}),
-    }
 
 
 def _pointed(excerpts: Excerpts, line: int | None, column: int | None) -> Iterator[str]:

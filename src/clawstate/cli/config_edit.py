@@ -56,7 +56,7 @@ def edit(session: Session, *, own: bool, force: bool) -> None:
     for settings that OpenClaw does not know, where those are moved that you type elsewhere.
     """
     from clawstate.cli.config_check import text_of  # noqa: PLC0415 - see `NOUNS`
-    from clawstate.cli.wire import change_document  # noqa: PLC0415
+    from clawstate.wire import to_wire  # noqa: PLC0415
 
     settings, agent = session.state.config, session.agent
     if own and agent is not None:
@@ -70,12 +70,11 @@ def edit(session: Session, *, own: bool, force: bool) -> None:
     with _private_copy(file.name, before or _EMPTY, session.output) as copy:
         lent = _Edit(copy, file, before, again)
         change = _edited(save, session.output, command, lent)
-    document = None if change is None else change_document(change)
     line = "nothing was changed"
     if change is not None:
         files = " and ".join(each.file for each in change.files)
         line = f"saved {files}  {undo_hint(session, change)}"
-    session.output.emit({"changed": change is not None, "change": document}, line)
+    session.output.emit({"changed": change is not None, "change": to_wire(change)}, line)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from clawstate.cli.command import pass_session
 from clawstate.cli.config import FORCE, config
 from clawstate.cli.printing import inline, style
 from clawstate.cli.session import Session
-from clawstate.cli.wire import change_document
 from clawstate.clock import to_iso
+from clawstate.wire import to_wire
 
 if TYPE_CHECKING:
     from clawstate.config.history import Change
@@ -33,7 +33,7 @@ def history(session: Session) -> None:
     changes = session.state.config.history(agent_id=session.agent)
     lines = [_line(each) for each in changes]
     root = session.state.paths.root
-    document = {"changes": [change_document(each, root=root) for each in changes]}
+    document = {"changes": to_wire(changes, root=root)}
     session.output.emit(document, *(lines or ["nothing was changed yet"]))
 
 
@@ -62,7 +62,7 @@ def undo(session: Session, /, number: int | None, *, force: bool) -> None:
     undone = "" if change.undoes is None else f" {change.undoes}"
     line = f"took change{undone} back: {_paths(change)}"
     number_line = style(f"(change {change.number})", dim=True)
-    session.output.emit({"change": change_document(change)}, f"{line}  {number_line}")
+    session.output.emit({"change": to_wire(change)}, f"{line}  {number_line}")
 
 
 def _line(change: Change) -> str:

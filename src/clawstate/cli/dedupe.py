@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -63,13 +63,13 @@ def check(session: Session, /, key: str, *, namespace: str) -> None:
 @pass_session
 def stats(session: Session) -> None:
     """Print how many marks each namespace has."""
+    from clawstate.wire import to_wire  # noqa: PLC0415 - see `NOUNS`
+
     found = session.state.dedupe.statistics()
-    spaces = {name: _document(each) for name, each in found.namespaces.items()}
-    document = {"marks": found.marks, "namespaces": spaces}
     told = {_shown(name): _told(each) for name, each in found.namespaces.items()}
     width = max(map(len, told), default=0)
     lines = [f"{name.ljust(width)}  {each}" for name, each in told.items()]
-    session.output.emit(document, *(lines or ["nothing is marked yet"]))
+    session.output.emit(to_wire(found), *(lines or ["nothing is marked yet"]))
 
 
 @dedupe.command()
@@ -111,30 +111,11 @@ def _shown(text: str) -> str:
     return repr(text.encode(errors="replace").decode())
 
 
-def _document(found: NamespaceStatistics) -> dict[str, Any]:
-    from clawstate.cli.wire import times  # noqa: PLC0415 - see `NOUNS`
-
-    return {
-        "marks": found.marks,
-        "expired": found.expired,
-        "ignored": found.ignored,
-        "oldest": _time(found.oldest),
-        "newest": _time(found.newest),
-        **times(oldest=found.oldest, newest=found.newest),
-    }
-
-
 def _told(found: NamespaceStatistics) -> str:
+    from clawstate.wire.collections import moment_text  # noqa: PLC0415 - see `NOUNS`
+
     parts = [f"{found.marks:,} mark{'' if found.marks == 1 else 's'}"]
-    parts += [f"the newest {_time(found.newest)}"] if found.newest is not None else []
+    parts += [f"the newest {moment_text(found.newest)}"] if found.newest is not None else []
     parts += [f"{found.expired:,} expired"] if found.expired else []
     parts += [f"{found.ignored:,} ignored (no time)"] if found.ignored else []
     return ", ".join(parts)
-
-
-def _time(seconds: float | None) -> str | None:
-    from clawstate.clock import is_moment, to_iso  # noqa: PLC0415 - see `NOUNS`
-
-    if seconds is None:
-        return None
-    return to_iso(seconds) if is_moment(seconds) else str(seconds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,9 +12,10 @@ from clawstate.cli.pairing import SCOPES, show_issued
 from clawstate.cli.printing import inline, one_line, style
 from clawstate.cli.session import Session
 from clawstate.cli.suggestions import DEVICES
+from clawstate.wire import to_wire
 
 if TYPE_CHECKING:
-    from clawstate.stores.devices import Device, DeviceToken
+    from clawstate.stores.devices import Device
 
 DEVICE = click.argument("device_id", metavar="ID", shell_complete=DEVICES)
 _LONGEST_ID = 24  # characters that a line shows
@@ -36,7 +37,7 @@ def devices() -> None:
 def list_(session: Session, /, *, everyone: bool) -> None:
     """Print the devices that are let in, the oldest first, without their tokens."""
     found = session.state.devices.paired(revoked=everyone)
-    document = {"devices": [device_document(each) for each in found]}
+    document = {"devices": to_wire(found)}
     hint = "no device is paired; one asks with 'clawstate pairing request'"
     if not found and not everyone and session.state.devices.paired(revoked=True):
         hint = "no device is let in; --all shows those that were revoked"
@@ -101,7 +102,7 @@ def verify(ctx: click.Context, /, device_id: str, *, scopes: tuple[str, ...]) ->
 def rename(session: Session, /, device_id: str, name: str) -> None:
     """Call the device ID NAME."""
     found = session.state.devices.rename(device_id, name)
-    session.output.emit(device_document(found), f"{device_id} is called {found.name}")
+    session.output.emit(to_wire(found), f"{device_id} is called {found.name}")
 
 
 @devices.command()
@@ -112,45 +113,6 @@ def remove(session: Session, /, device_id: str) -> None:
     done = session.state.devices.remove(device_id)
     _require_known(session, device_id, known=done)
     session.output.emit({"deviceId": device_id, "removed": done}, f"removed {device_id}")
-
-
-def device_document(device: Device) -> dict[str, Any]:
-    """Return *device* as programs want it: no token, and no digest of one."""
-    document = {
-        "deviceId": device.device_id,
-        "userId": device.user_id,
-        "accountId": device.account_id,
-        "name": device.name,
-        "publicKey": device.public_key,
-        "role": device.role,
-        "scopes": list(device.scopes),
-        "approvedScopes": list(device.approved_scopes),
-        "createdAtMs": _ms(device.created_at),
-        "approvedAtMs": _ms(device.approved_at),
-        "lastUsedAtMs": _ms(device.last_used_at),
-        "revokedAtMs": _ms(device.revoked_at),
-        "tokens": [_token_document(each) for each in device.tokens.values()],
-    }
-    return {key: value for key, value in document.items() if value is not None}
-
-
-def _token_document(token: DeviceToken) -> dict[str, Any]:
-    document = {
-        "role": token.role,
-        "scopes": list(token.scopes),
-        "createdAtMs": _ms(token.created_at),
-        "rotatedAtMs": _ms(token.rotated_at),
-        "revokedAtMs": _ms(token.revoked_at),
-        "lastUsedAtMs": _ms(token.last_used_at),
-        "expiresAtMs": _ms(token.expires_at),
-    }
-    return {key: value for key, value in document.items() if value is not None}
-
-
-def _ms(seconds: float | None) -> int | None:
-    from clawstate.clock import to_ms  # noqa: PLC0415 - see `NOUNS`
-
-    return None if seconds is None else to_ms(seconds)
 
 
 def _line(device: Device) -> str:

@@ -22,6 +22,7 @@ def doctor(session: Session, *, fix: bool, quick: bool) -> None:
     Ends with exit code 1 while there is an error or a warning left.
     """
     from clawstate.doctor import examine  # noqa: PLC0415 - needs an opened state
+    from clawstate.wire import to_wire  # noqa: PLC0415
 
     findings = examine(session.state, fix=fix, deep=not quick)
     left = examine(session.state, deep=not quick) if fix else findings
@@ -31,7 +32,7 @@ def doctor(session: Session, *, fix: bool, quick: bool) -> None:
         mark = style(finding.severity, fg=_COLOURS[finding.severity], bold=True)
         told = [f"{mark}  {finding.path}", f"      {finding.message}", f"      {finding.fix}"]
         lines += [line for line in told if line.strip()]
-    document = {"ok": ok, "findings": [finding.document() for finding in findings]}
+    document = {"ok": ok, "findings": to_wire(findings)}
     session.output.emit(document, *(lines or [style("all is well", fg="green")]))
     if not ok:
         raise click.exceptions.Exit(1)

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,9 +16,11 @@ from clawstate.cli.printing import style
 from clawstate.cli.session import Session
 from clawstate.errors import ElsewhereWarning
 from clawstate.openclaw.owner import Era
+from clawstate.wire import to_wire
+from clawstate.wire.imports import printed
 
 if TYPE_CHECKING:
-    from clawstate.importers.openclaw import Remark, Report
+    from clawstate.importers.openclaw import Report
 
 _COLUMNS = ("found", "new", "changed", "unchanged", "skipped", "failed")
 _COLOURS = {"new": "green", "changed": "green", "skipped": "yellow", "failed": "red"}
@@ -108,7 +110,7 @@ def openclaw(
         with session.output.progress("indexing") as tell:
             session.state.memory.optimize(progress=lambda done, total: tell(done, total, ""))
     home = _HOMES[session.state.owner.era] if report.is_home else ""
-    session.output.emit(_document(report), *_lines(report, home))
+    session.output.emit(to_wire(report), *_lines(report, home))
     if report.has_failed():
         raise click.exceptions.Exit(1)
 
@@ -126,33 +128,13 @@ def _has_new_memories(report: Report) -> bool:
     return not report.dry_run and any(count.new + count.changed for count in counts)
 
 
-def _document(report: Report) -> dict[str, Any]:
-    return {
-        "dryRun": report.dry_run,
-        "source": _printed(report.source),
-        "sourceIsState": report.is_home,
-        "kinds": {kind: asdict(count) for kind, count in report.kinds()},
-        "problems": [_problem(each) for each in report.remarks],
-    }
-
-
-def _problem(remark: Remark) -> dict[str, Any]:
-    return {
-        "kind": remark.kind,
-        "severity": str(remark.severity),
-        "path": _printed(remark.path),
-        "line": remark.line,
-        "message": _printed(remark.message),
-    }
-
-
 def _lines(report: Report, home: str) -> Iterator[str]:
     if home:
-        yield f"{_printed(report.source)} {home}"
+        yield f"{printed(report.source)} {home}"
         yield ""
     rows = [(kind, asdict(count)) for kind, count in report.kinds()]
     if not rows:
-        yield f"{_printed(report.source)} holds nothing to take over"
+        yield f"{printed(report.source)} holds nothing to take over"
         return
     if report.has_failed():
         yield style(_passed_over(report), fg="red")
@@ -182,9 +164,9 @@ def _remarks(report: Report) -> Iterator[str]:
     if remarks:
         yield ""
     for each in remarks[:_SHOWN]:
-        place = _printed(each.path) + ("" if each.line is None else f":{each.line}")
+        place = printed(each.path) + ("" if each.line is None else f":{each.line}")
         mark = style(f"{each.severity!s:7}", fg=_SEVERITIES[str(each.severity)])
-        yield f"{mark}  {place}: {_printed(each.message)}"
+        yield f"{mark}  {place}: {printed(each.message)}"
     if len(remarks) > _SHOWN:
         yield f"and {len(remarks) - _SHOWN} more remarks; --json has them all"
 
@@ -199,15 +181,9 @@ def _verdict(report: Report) -> str:
     moved = sum(count.new + count.changed for _, count in report.kinds())
     failed = sum(count.failed for _, count in report.kinds())
     if report.dry_run:
-        told = f"{moved:,} would be taken over from {_printed(report.source)}; nothing was written"
+        told = f"{moved:,} would be taken over from {printed(report.source)}; nothing was written"
     elif moved:
-        told = f"{moved:,} taken over from {_printed(report.source)}"
+        told = f"{moved:,} taken over from {printed(report.source)}"
     else:
-        told = f"nothing new in {_printed(report.source)}"
+        told = f"nothing new in {printed(report.source)}"
     return "\n" + (f"{told}; {failed:,} failed" if failed else told)
-
-
-def _printed(text: str) -> str:
-    # A name that is not UTF-8, or holds a control character, must not reach a terminal.
-    readable = os.fsencode(text).decode(errors="backslashreplace")
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in readable)

@@ -21,6 +21,7 @@ from clawstate.cli.options import (
 )
 from clawstate.cli.printing import style
 from clawstate.cli.session import Session
+from clawstate.wire import to_wire
 
 if TYPE_CHECKING:
     from clawstate.memory.search import Mode
@@ -117,12 +118,12 @@ def search(
     **settings: Any,
 ) -> None:
     """Print the records that answer QUERY, best first."""
-    from clawstate.cli.records_view import hit_document, hit_lines  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.cli.records_view import hit_lines  # noqa: PLC0415 - see `NOUNS`
 
     hits = session.state.memory.search(
         query, k=limit, mode=mode, tags=tags, where=where_of(where), **settings
     )
-    document = {"results": [hit_document(hit) for hit in hits], "mode": mode}
+    document = {"results": to_wire(hits), "mode": mode}
     lines = [line for hit in hits for line in hit_lines(hit, query)]
     session.output.emit(document, *(lines or ["nothing found"]))
 
@@ -132,10 +133,10 @@ def search(
 @pass_session
 def get(session: Session, /, record_id: str) -> None:
     """Print the record ID."""
-    from clawstate.cli.records_view import full_lines, shown_document  # noqa: PLC0415
+    from clawstate.cli.records_view import full_lines  # noqa: PLC0415
 
     record = session.state.memory.require(record_id)
-    session.output.emit(shown_document(record), *full_lines(record))
+    session.output.emit(to_wire(record), *full_lines(record))
 
 
 @memory.command()
@@ -161,7 +162,7 @@ def update(
     **settings: Any,
 ) -> None:
     """Change the record ID in place."""
-    from clawstate.cli.records_view import full_lines, shown_document  # noqa: PLC0415
+    from clawstate.cli.records_view import full_lines  # noqa: PLC0415
 
     changes = {name: value for name, value in settings.items() if value is not None}
     if text is not None:
@@ -174,7 +175,7 @@ def update(
     if not changes:
         raise click.UsageError("nothing to change; see --help")
     record = session.state.memory.update(record_id, **changes)
-    session.output.emit(shown_document(record), *full_lines(record))
+    session.output.emit(to_wire(record), *full_lines(record))
 
 
 @memory.command()
@@ -218,11 +219,11 @@ def forget(
 @pass_session
 def list_(session: Session, /, *, tags: tuple[str, ...], where: Any, **settings: Any) -> None:
     """Print what is kept, in the order of ids."""
-    from clawstate.cli.records_view import record_lines, shown_document  # noqa: PLC0415
+    from clawstate.cli.records_view import record_lines  # noqa: PLC0415
 
     records = session.state.memory.records(tags=tags, where=where_of(where), **settings)
     more = records[-1].id if len(records) == settings["limit"] else None
-    document = {"records": [shown_document(each) for each in records], "next": more}
+    document = {"records": to_wire(records), "next": more}
     lines = [line for record in records for line in record_lines(record)]
     if more:
         lines.append(style(f"more: --after {more}", dim=True))
@@ -234,14 +235,14 @@ def list_(session: Session, /, *, tags: tuple[str, ...], where: Any, **settings:
 def stats(session: Session) -> None:
     """Print counts and sizes."""
     from clawstate.cli.tables import aligned  # noqa: PLC0415
-    from clawstate.cli.wire import dialect, times  # noqa: PLC0415
     from clawstate.clock import from_ms, to_iso  # noqa: PLC0415
+    from clawstate.wire.memory import statistics_form  # noqa: PLC0415
 
     counts = session.state.memory.stats()
-    told = counts.pop("changed")
-    changed = None if told is None else from_ms(float(str(told)))
-    document = {**dialect(counts), "changed": told, **times(changed=changed)}
-    shown = {**counts, "changed": None if changed is None else to_iso(changed)}
+    document = statistics_form(counts)
+    changed = document["changedMs"]
+    del counts["changed"]  # shown last, as a date
+    shown = {**counts, "changed": None if changed is None else to_iso(from_ms(changed))}
     session.output.emit(document, *aligned(shown))
 
 

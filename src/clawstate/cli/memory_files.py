@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,6 +16,8 @@ from clawstate.cli.output import safe_json
 from clawstate.cli.printing import style
 from clawstate.cli.session import Session
 from clawstate.cli.tables import counted
+from clawstate.wire import to_wire
+from clawstate.wire.imports import shown_path
 
 if TYPE_CHECKING:
     from clawstate.importers.sync import Report
@@ -68,7 +69,7 @@ def import_(
     if store.needs_optimizing():
         with session.output.progress("indexing") as tell:
             store.optimize(progress=lambda done, total: tell(done, total, ""))
-    session.output.emit(_document(report), *_lines(report))
+    session.output.emit(to_wire(report), *_lines(report))
     if report.failed:
         raise click.exceptions.Exit(1)
 
@@ -85,10 +86,10 @@ def export(session: Session, /, file: str, *, namespace: str | None) -> None:
 
     The file is private (0600), and made whole or not at all.
     """
-    from clawstate.cli.records_view import record_document  # noqa: PLC0415
     from clawstate.files.export_file import export_file  # noqa: PLC0415
+    from clawstate.wire.memory import export_form  # noqa: PLC0415
 
-    documents = map(record_document, _all(session.state.memory, namespace))
+    documents = map(export_form, _all(session.state.memory, namespace))
     if file == "-" and session.output.as_json:
         session.output.emit({"records": list(documents)})
         return
@@ -121,28 +122,6 @@ def _all(store: Memory, namespace: str | None) -> Iterator[MemoryRecord]:
         after = page[-1].id
 
 
-def _shown(path: Path) -> str:
-    # A name that is not UTF-8 can neither stand in JSON nor on a terminal.
-    return os.fsencode(path).decode(errors="backslashreplace")
-
-
-def _document(report: Report) -> dict[str, Any]:
-    return {
-        "files": report.files,
-        "failedFiles": len(report.failed),
-        "unchangedFiles": report.skipped,
-        "added": report.added,
-        "updated": report.updated,
-        "unchanged": report.kept,
-        "removed": report.removed,
-        "stillForgotten": report.forgotten,
-        "problems": [
-            {"path": _shown(each.path), "line": each.line, "message": each.message}
-            for each in report.problems
-        ],
-    }
-
-
 def _lines(report: Report) -> Iterator[str]:
     counts = [
         (report.added, "added"),
@@ -158,6 +137,6 @@ def _lines(report: Report) -> Iterator[str]:
     yield f"{counted(report.files, 'file')} read{skipped}: {told}"
     for problem in report.problems[:_SHOWN]:
         line = "" if problem.line is None else f":{problem.line}"
-        yield f"  {style(f'{_shown(problem.path)}{line}', fg='yellow')}: {problem.message}"
+        yield f"  {style(f'{shown_path(problem.path)}{line}', fg='yellow')}: {problem.message}"
     if len(report.problems) > _SHOWN:
         yield f"  and {len(report.problems) - _SHOWN} more; --json lists them all"

@@ -7,20 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from clawstate.cli.printing import one_line, style
 from clawstate.cli.session import Session
-from clawstate.cli.wire import times
-from clawstate.clock import to_iso, to_ms
+from clawstate.clock import to_iso
 from clawstate.errors import UnavailableError
 from clawstate.openclaw.owner import Era
-from clawstate.stores.auth.credentials import TYPES
+from clawstate.wire import to_wire
 
 if TYPE_CHECKING:
-    from clawstate.state.openclaw_view import OpenClawCredential, OpenClawSession
+    from clawstate.state.openclaw_view import OpenClawSession
     from clawstate.stores.sessions import SessionEntry
-
-OWNER = "openclaw"
-"""The member `owner` of the documents of what is OpenClaw's."""
-
-_MISSING = "missing"  # what stands for a secret that is not there
 
 
 def their_sessions(session: Session, ours: Sequence[SessionEntry] = ()) -> list[OpenClawSession]:
@@ -33,26 +27,6 @@ def their_sessions(session: Session, ours: Sequence[SessionEntry] = ()) -> list[
         session.output.warn(each)
     found = view.sessions(session.agent)
     return [each for each in found if (each.entry.session_key, each.entry.session_id) not in known]
-
-
-def session_brief(found: OpenClawSession) -> dict[str, Any]:
-    """Return *found* as a program wants it in a list."""
-    return {
-        "key": found.entry.session_key,
-        "sessionId": found.entry.session_id,
-        "sessionFile": None,
-        "updatedAt": to_ms(found.entry.updated_at),
-        **times(updatedAt=found.entry.updated_at),
-        "owner": OWNER,
-        "agent": found.agent,
-    }
-
-
-def session_document(found: OpenClawSession) -> dict[str, Any]:
-    """Return all of *found* as a program wants it."""
-    named = {"key": found.entry.session_key, **times(updatedAt=found.entry.updated_at)}
-    whose = {"sessionFile": None, "owner": OWNER, "agent": found.agent}
-    return {**named, **found.entry.document(), **whose}
 
 
 def session_line(found: OpenClawSession) -> str:
@@ -89,7 +63,7 @@ def their_credentials(
     known = {(each["id"], each["secret"]) for each in ours}
     now = session.state.clock()
     found = session.state.openclaw.credentials(session.agent or "main")
-    return [_profile(each, now=now) for each in found if (each.id, each.secret) not in known]
+    return [to_wire(each, now=now) for each in found if (each.id, each.secret) not in known]
 
 
 def refuse_credential(session: Session, profile_id: str) -> None:
@@ -98,25 +72,3 @@ def refuse_credential(session: Session, profile_id: str) -> None:
         problem = "is a credential of the OpenClaw that lives here, which is never changed"
         hint = "change it with OpenClaw, or take it over with 'clawstate import openclaw'"
         raise UnavailableError(repr(profile_id), problem, hint)
-
-
-def _profile(found: OpenClawCredential, *, now: float) -> dict[str, Any]:
-    is_over = found.expires is not None and found.expires <= now
-    renews = found.type in TYPES and TYPES[found.type].renews
-    expired = "will-refresh" if renews else "expired"
-    state = _MISSING if found.secret == _MISSING else expired if is_over else "good"
-    return {
-        "id": found.id,
-        "provider": found.provider,
-        "type": found.type,
-        "secret": found.secret,
-        "state": state,
-        "until": None,
-        "reason": None,
-        "origin": OWNER,
-        "email": found.email,
-        "expires": None if found.expires is None else to_ms(found.expires),
-        "lastUsed": None,
-        "errorCount": 0,
-        "owner": OWNER,
-    }

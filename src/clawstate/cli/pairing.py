@@ -135,12 +135,10 @@ def _require_one(code: str | None, device_id: str | None, user_id: str | None) -
 
 def show_issued(session: Session, issued: Issued, done: str) -> None:
     """Print a new token, and to people that this is the only time."""
-    document = {
-        "deviceId": issued.device_id,
-        "role": issued.role,
-        "scopes": list(issued.scopes),
-        "token": issued.token,
-    }
+    from clawstate.wire import to_wire  # noqa: PLC0415 - see `NOUNS`
+
+    # The one moment at which the token is shown: no form of a value holds it.
+    document = {**to_wire(issued), "token": issued.token}
     allowed = ", ".join(issued.scopes) or "nothing"
     if not session.output.as_json:
         session.output.say(f"{done}; its token allows {allowed}")
@@ -149,14 +147,11 @@ def show_issued(session: Session, issued: Issued, done: str) -> None:
 
 
 def request_document(session: Session, made: PairingRequest) -> dict[str, Any]:
-    """Return *made* as programs want it; moments in milliseconds, as in the file."""
-    from clawstate.cli.wire import times  # noqa: PLC0415 - see `NOUNS`
-    from clawstate.clock import to_ms  # noqa: PLC0415
-    from clawstate.stores.pairing.request import document_of  # noqa: PLC0415
+    """Return *made* as programs want it, with the time until which it waits."""
+    from clawstate.wire import to_wire  # noqa: PLC0415 - see `NOUNS`
 
-    ends = session.state.pairing.expires_at(made)
-    kept = {**document_of(made), "expiresAt": to_ms(ends)}
-    return {**kept, **times(createdAt=made.created_at, expiresAt=ends)}
+    found: dict[str, Any] = to_wire(made, expires_at=session.state.pairing.expires_at(made))
+    return found
 
 
 def _line(session: Session, made: PairingRequest) -> str:

@@ -1,4 +1,4 @@
-"""Records and hits, for programs and for people."""
+"""Records and hits as people read them."""
 
 from __future__ import annotations
 
@@ -11,49 +11,10 @@ from typing import Any
 
 from clawstate.cli.printing import inline, printable, style, unstyled
 from clawstate.cli.snippets import snippet
-from clawstate.cli.wire import times
-from clawstate.clock import to_iso
 from clawstate.memory.records import Hit, MemoryRecord
+from clawstate.wire.memory import export_form
 
 _INDENT = "      "
-
-
-def record_document(record: MemoryRecord) -> dict[str, Any]:
-    """Return *record* in the form that `memory import` reads."""
-    ends = record.expires_at
-    return {
-        "id": record.id,
-        "text": record.text,
-        "source": record.source,
-        "tags": list(record.tags),
-        "metadata": dict(record.metadata),
-        "importance": record.importance,
-        "category": record.category,
-        "namespace": record.namespace,
-        "thread": record.thread,
-        "position": record.position,
-        "createdAt": to_iso(record.created_at),
-        "updatedAt": to_iso(record.updated_at),
-        "expiresAt": None if ends is None else to_iso(ends),
-    }
-
-
-def shown_document(record: MemoryRecord) -> dict[str, Any]:
-    """Return *record* as a program wants it: as it is exported, with its times in milliseconds."""
-    moments = times(
-        createdAt=record.created_at, updatedAt=record.updated_at, expiresAt=record.expires_at
-    )
-    return {**record_document(record), **moments}
-
-
-def hit_document(hit: Hit) -> dict[str, Any]:
-    """Return *hit* as a program wants it."""
-    return {
-        **shown_document(hit.record),
-        "score": round(hit.score, 4),
-        "wordsScore": None if hit.words_score is None else round(hit.words_score, 4),
-        "vectorScore": None if hit.vector_score is None else round(hit.vector_score, 4),
-    }
 
 
 def hit_lines(hit: Hit, query: str) -> Iterator[str]:
@@ -72,7 +33,7 @@ def record_lines(record: MemoryRecord) -> Iterator[str]:
 
 def full_lines(record: MemoryRecord) -> Iterator[str]:
     """Yield the lines that show all of *record*."""
-    document = record_document(record)
+    document = export_form(record)
     text = document.pop("text")
     for name, value in document.items():
         if value not in (None, [], {}):

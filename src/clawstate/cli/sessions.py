@@ -12,8 +12,9 @@ from clawstate.cli.options import Minutes
 from clawstate.cli.printing import inline, one_line, style
 from clawstate.cli.session import Session
 from clawstate.cli.suggestions import SESSIONS
-from clawstate.cli.wire import times
-from clawstate.clock import to_iso, to_ms
+from clawstate.clock import to_iso
+from clawstate.wire import to_wire
+from clawstate.wire.sessions import entry_brief
 
 if TYPE_CHECKING:
     from clawstate.stores.sessions import Archived, SessionEntry, Sessions
@@ -48,7 +49,7 @@ def list_(session: Session, *, active: float | None, limit: int | None, is_archi
     store = store_of(session)
     if is_archived:
         gone = store.archived()[:limit]
-        documents = [archived_document(each) for each in gone]
+        documents = to_wire(gone)
         lines = [archived_line(each) for each in gone] or ["nothing is archived"]
         session.output.emit({"count": len(gone), "archived": documents}, *lines)
         return
@@ -67,16 +68,16 @@ def list_(session: Session, *, active: float | None, limit: int | None, is_archi
 @pass_session
 def show(session: Session, /, key: str) -> None:
     """Print all that is kept about the session KEY."""
-    from clawstate.cli.openclaw_entries import session_document, their_session  # noqa: PLC0415
+    from clawstate.cli.openclaw_entries import their_session  # noqa: PLC0415
 
     store = store_of(session)
     theirs = their_session(session, key) if store.get(key) is None else None
     if theirs is not None:
         told = style("of the OpenClaw that lives here; it is never changed", dim=True)
-        session.output.emit(session_document(theirs), *_full(theirs.entry), told)
+        session.output.emit(to_wire(theirs), *_full(theirs.entry), told)
         return
     entry = as_kept(session, store.require(key))
-    session.output.emit(shown_document(entry), *_full(entry))
+    session.output.emit(to_wire(entry), *_full(entry))
 
 
 @sessions.command(absent_ok=True)
@@ -85,7 +86,7 @@ def show(session: Session, /, key: str) -> None:
 def create(session: Session, /, key: str) -> None:
     """Make sure that there is a session KEY, and print it."""
     entry = as_kept(session, store_of(session).resolve(key))
-    session.output.emit(shown_document(entry), *_full(entry))
+    session.output.emit(to_wire(entry), *_full(entry))
 
 
 @sessions.command()
@@ -110,7 +111,7 @@ def reset(session: Session, /, key: str) -> None:
     if store_of(session).get(key) is None:
         _refuse_theirs(session, key)
     entry = as_kept(session, store_of(session).reset(key))
-    session.output.emit(shown_document(entry), *_full(entry))
+    session.output.emit(to_wire(entry), *_full(entry))
 
 
 @sessions.command()
@@ -119,7 +120,7 @@ def reset(session: Session, /, key: str) -> None:
 def restore(session: Session, /, name: str) -> None:
     """Bring back what was archived last of a session KEY, or one archive by its name."""
     entry = as_kept(session, store_of(session).restore(name))
-    session.output.emit(shown_document(entry), *_full(entry))
+    session.output.emit(to_wire(entry), *_full(entry))
 
 
 def _rows(
@@ -127,17 +128,17 @@ def _rows(
 ) -> list[tuple[float, dict[str, Any], str]]:
     """Return the sessions of ours and of OpenClaw's databases as documents and lines, by time."""
     from clawstate.cli.openclaw_entries import (  # noqa: PLC0415 - see `NOUNS`
-        session_brief,
         session_line,
         their_sessions,
     )
+    from clawstate.wire.sessions import openclaw_brief  # noqa: PLC0415
 
     ours = store.entries(active)
     kept = [as_kept(session, each) for each in ours]
-    rows = [(each.updated_at, _brief(each), _line(each)) for each in kept]
+    rows = [(each.updated_at, entry_brief(each), _line(each)) for each in kept]
     since = None if active is None else session.state.clock() - active
     rows += [
-        (each.entry.updated_at, session_brief(each), session_line(each))
+        (each.entry.updated_at, openclaw_brief(each), session_line(each))
         for each in their_sessions(session, ours)
         if since is None or each.entry.updated_at >= since
     ]
@@ -163,39 +164,11 @@ def as_kept(session: Session, entry: SessionEntry) -> SessionEntry:
     return replace(entry, session_file="") if in_rows else entry
 
 
-def archived_document(archived: Archived) -> dict[str, Any]:
-    """Return *archived* as a program wants it."""
-    return {
-        "archive": archived.archive,
-        "key": archived.session_key,
-        "sessionId": archived.session_id,
-        "reason": archived.reason,
-        "archivedAt": to_ms(archived.at),
-        **times(archivedAt=archived.at),
-    }
-
-
 def archived_line(archived: Archived) -> str:
     """Return a line that shows *archived*."""
     name = style(one_line(archived.archive), dim=True)
     key = style(one_line(archived.session_key), fg="cyan")
     return f"{to_iso(archived.at)}  {key}  {archived.reason}  {name}"
-
-
-def shown_document(entry: SessionEntry) -> dict[str, Any]:
-    """Return *entry* as a program wants it: as it is kept, and its key and time as in lists."""
-    own = {"key": entry.session_key, **times(updatedAt=entry.updated_at)}
-    return {**own, **entry.document(), "sessionFile": entry.session_file or None}
-
-
-def _brief(entry: SessionEntry) -> dict[str, Any]:
-    return {
-        "key": entry.session_key,
-        "sessionId": entry.session_id,
-        "sessionFile": entry.session_file or None,
-        "updatedAt": to_ms(entry.updated_at),
-        **times(updatedAt=entry.updated_at),
-    }
 
 
 def _line(entry: SessionEntry) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +13,7 @@ from clawstate.cli.options import Duration, Size
 from clawstate.cli.printing import one_line, style
 from clawstate.cli.session import Session
 from clawstate.cli.sessions import KEY, sessions, store_of
+from clawstate.wire import to_wire
 
 if TYPE_CHECKING:
     from clawstate.stores.sessions import Pruned, SessionEntry
@@ -49,7 +50,7 @@ def prune(
         dry_run=dry_run,
         enforce=enforce,
     )
-    session.output.emit(_document(pruned), *_lines(pruned, told_to=dry_run))
+    session.output.emit(to_wire(pruned), *_lines(pruned, told_to=dry_run))
 
 
 @sessions.command()
@@ -70,20 +71,6 @@ def export(session: Session, /, key: str) -> None:
         return
     for line in lines or [json.dumps(entry.document(), ensure_ascii=False)]:
         session.output.json(line)
-
-
-def _document(pruned: Pruned) -> dict[str, Any]:
-    return {
-        "dryRun": pruned.dry_run,
-        "removed": [each.session_key for each in pruned.removed],
-        "byAge": len(pruned.by_age),
-        "byCount": len(pruned.by_count),
-        "bySize": len(pruned.by_size),
-        "kept": pruned.kept,
-        "expired": pruned.expired,
-        "bytesBefore": pruned.bytes_before,
-        "bytesAfter": pruned.bytes_after,
-    }
 
 
 def _lines(pruned: Pruned, *, told_to: bool) -> list[str]:

@@ -12,10 +12,11 @@ import click
 
 from clawstate.cli.command import Command, pass_session
 from clawstate.cli.session import Session
-from clawstate.cli.wire import camel, dialect, times
 from clawstate.clock import from_ms, to_iso
 from clawstate.errors import ElsewhereWarning, StateError
 from clawstate.version import __version__
+from clawstate.wire import to_wire
+from clawstate.wire.moments import camel, dialect, times
 
 if TYPE_CHECKING:
     from clawstate.state import State
@@ -111,16 +112,8 @@ class _Problem(str):
 def _openclaw(state: State) -> dict[str, Any]:
     from clawstate.openclaw.description import describe  # noqa: PLC0415 - see `NOUNS`
 
-    found = describe(state.owner)
-    return {
-        "era": state.owner.era.value,
-        "summary": found.sentence,
-        "version": found.version,
-        "schemas": list(found.schemas),
-        "agents": list(found.agents),
-        "sessions": found.sessions,
-        "gatewayPid": found.gateway,
-    }
+    found: dict[str, Any] = to_wire(describe(state.owner))
+    return found
 
 
 def _left_behind(state: State) -> dict[str, str]:

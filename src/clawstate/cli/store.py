@@ -13,9 +13,9 @@ from clawstate.cli.options import Engine
 from clawstate.cli.printing import one_line, style
 from clawstate.cli.session import Session
 from clawstate.config.settings import ENGINE_NAMES
+from clawstate.wire import to_wire
 
 if TYPE_CHECKING:
-    from clawstate.state.aside import Aside
     from clawstate.state.record_moves import Migration
     from clawstate.state.record_summary import Summary
 
@@ -34,15 +34,7 @@ def store() -> None:
 def status(session: Session) -> None:
     """Show which engine keeps the records, how many there are, and what lies in the other."""
     found = session.state.records.summary()
-    document = {
-        "engine": found.engine,
-        "owner": found.owner,
-        "records": dict(found.counts),
-        "leftBehind": {"engine": found.left.engine, "records": dict(found.left.counts)},
-        "setAside": _aside_document(found.aside),
-        "replaced": list(found.replaced),
-    }
-    session.output.emit(document, *_summary_lines(found))
+    session.output.emit(to_wire(found), *_summary_lines(found))
 
 
 @store.command()
@@ -64,16 +56,7 @@ def migrate(session: Session, *, engine: str) -> None:
     """
     with session.output.progress("moving", unit="kinds") as tell:
         done = session.state.records.migrate(engine, tell=tell)
-    document = {
-        "to": done.to,
-        "records": {each.store: each.count for each in done.moved},
-        "kept": {each.store: list(each.kept) for each in done.moved if each.kept},
-        "replaced": {each.store: list(each.replaced) for each in done.moved if each.replaced},
-        "notes": [note for each in done.moved for note in each.notes],
-        "aside": str(done.aside) if done.aside.exists() else None,
-        "left": list(done.left),
-    }
-    session.output.emit(document, *_migration_lines(done))
+    session.output.emit(to_wire(done), *_migration_lines(done))
     if done.left:
         raise click.exceptions.Exit(1)
 
@@ -110,19 +93,11 @@ def clean(session: Session, *, yes: bool) -> None:
         session.output.say(found.sentence.partition(";")[0])
         click.confirm("remove it for good?", abort=True, err=True)
     done = records.clean() if found else found
-    document = {"removed": _aside_document(done), "problems": list(done.problems)}
+    document = {"removed": to_wire(done), "problems": list(done.problems)}
     told = f"removed {done.files} files and {done.rows} rows" if done else "nothing was set aside"
     session.output.emit(document, told, *done.problems)
     if done.problems:
         raise click.exceptions.Exit(1)
-
-
-def _aside_document(found: Aside) -> dict[str, Any]:
-    return {
-        "places": [str(each) for each in found.places],
-        "files": found.files,
-        "rows": found.rows,
-    }
 
 
 def _summary_lines(found: Summary) -> Iterator[str]:

@@ -96,7 +96,8 @@ def show(
     full: bool,
 ) -> None:
     """Print the messages of the session KEY; on a terminal the newest 50."""
-    from clawstate.cli.transcripts_view import message_document, message_lines  # noqa: PLC0415
+    from clawstate.cli.transcripts_view import message_lines  # noqa: PLC0415
+    from clawstate.wire import to_wire  # noqa: PLC0415
 
     chosen = readable_session_of(session, key, session_id)
     shown = limit
@@ -110,7 +111,7 @@ def show(
         lines.append(style(f"of {left + len(found):,}; more: {more}", dim=True))
     empty = "no messages here" if store.count(chosen) else "no messages yet"
     document, told = waiting_in(session, chosen)
-    document["messages"] = [message_document(each) for each in found]
+    document["messages"] = to_wire(found)
     session.output.emit(document, *(lines or [empty]), *told)
 
 
@@ -143,13 +144,14 @@ def search(
 
     What has all words comes before what has some; "words in double quotes" stand together.
     """
-    from clawstate.cli.transcripts_view import found_document, found_lines  # noqa: PLC0415
+    from clawstate.cli.transcripts_view import found_lines  # noqa: PLC0415
+    from clawstate.wire import to_wire  # noqa: PLC0415
 
     chosen = readable_session_of(session, key, session_id) if key or session_id else None
     found = session.state.transcripts.search(text, chosen, **settings)
     lines = [line for each in found for line in found_lines(each)]
     document, told = ({}, []) if found else waiting_in(session, chosen)
-    document["results"] = [found_document(each) for each in found]
+    document["results"] = to_wire(found)
     session.output.emit(document, *(lines or ["nothing found"]), *told)
 
 
@@ -158,7 +160,7 @@ def search(
 def stats(session: Session) -> None:
     """Print counts and sizes."""
     from clawstate.cli.tables import aligned  # noqa: PLC0415 - see `NOUNS`
-    from clawstate.cli.wire import dialect  # noqa: PLC0415
+    from clawstate.wire.moments import dialect  # noqa: PLC0415
 
     counts = session.state.transcripts.stats()
     session.output.emit(dialect(counts), *aligned(counts))

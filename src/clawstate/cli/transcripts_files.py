@@ -70,6 +70,7 @@ def import_(session: Session, /, names: tuple[str, ...], *, session_id: str | No
     that are broken are passed over and told.
     """
     from clawstate.stores.transcripts import read_lines  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.wire import to_wire  # noqa: PLC0415
 
     key, file = _key_and_file(names, session_id)
     if file is None:
@@ -77,9 +78,7 @@ def import_(session: Session, /, names: tuple[str, ...], *, session_id: str | No
     with _opened(file) as stream:
         chosen = session_of(session, key, session_id, make=True)
         done = session.state.transcripts.import_lines(chosen, read_lines(stream))
-    problems = [{"line": each.line, "message": each.message} for each in done.problems]
-    counts = {"sessionId": chosen, "added": done.added, "kept": done.kept}
-    session.output.emit({**counts, "problems": problems}, *_told(done))
+    session.output.emit({"sessionId": chosen, **to_wire(done)}, *_told(done))
     if done.problems and not done.added + done.kept:
         raise click.exceptions.Exit(1)
 

@@ -1,8 +1,7 @@
-"""Messages, for programs and for people."""
+"""Messages as people read them."""
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import textwrap
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from clawstate.cli.printing import inline, printable, style
 from clawstate.cli.tables import size
-from clawstate.cli.wire import times
 from clawstate.clock import to_iso
 
 if TYPE_CHECKING:
@@ -21,29 +19,6 @@ _COLOURS = {"user": "cyan", "assistant": "green", "toolResult": "yellow", "tool"
 _INDENT = "  "
 _MOST_LINES = 12  # of one message on a terminal
 _MOST_CHARACTERS = 200  # of a note or the arguments of a tool
-
-
-def message_document(message: Message) -> dict[str, Any]:
-    """Return *message* as a program wants it: its place, and all that was said."""
-    place = {
-        "id": message.id,
-        "parentId": message.parent,
-        "type": message.kind,
-        "timestamp": to_iso(message.timestamp),
-        **times(timestamp=message.timestamp),
-    }
-    said = {name: value for name, value in message.body.items() if name not in place}
-    return _encodable({**place, **said})
-
-
-def found_document(found: Found) -> dict[str, Any]:
-    """Return *found* as a program wants it."""
-    return {
-        "sessionId": found.message.session_id,
-        "score": round(found.score, 4),
-        "snippet": found.snippet.encode(errors="replace").decode(),
-        **message_document(found.message),
-    }
 
 
 def message_lines(message: Message, *, full: bool) -> Iterator[str]:
@@ -69,16 +44,6 @@ def found_lines(found: Found) -> Iterator[str]:
         at = end
     yield f"{_INDENT}{''.join(pieces)}{inline(found.snippet[at:])}"
     yield ""
-
-
-def _encodable(document: dict[str, Any]) -> dict[str, Any]:
-    """Return *document* as it can be printed: half of a surrogate pair has no UTF-8."""
-    text = json.dumps(document, ensure_ascii=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        document = json.loads(text.encode(errors="replace"))
-    return document
 
 
 def _title(message: Message) -> str:

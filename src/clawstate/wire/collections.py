@@ -1,0 +1,107 @@
+"""The JSON form of what is told of records as a whole: counts, moves, merges, marks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from clawstate.clock import is_moment, to_iso
+from clawstate.wire import to_wire
+from clawstate.wire.members import Members
+from clawstate.wire.moments import times
+
+if TYPE_CHECKING:
+    from clawstate.paging import Page
+    from clawstate.records.merging import MergeResult
+    from clawstate.state.aside import Aside
+    from clawstate.state.record_moves import Migration
+    from clawstate.state.record_summary import Summary
+    from clawstate.stores.dedupe.statistics import DedupeStatistics, NamespaceStatistics
+
+
+def write_page(page: Page[Any], **context: Any) -> dict[str, Any]:
+    """Return the items of *page*, and the cursor after it."""
+    return {"items": to_wire(page.items, **context), "after": page.after}
+
+
+def write_merge_result(made: MergeResult) -> dict[str, Any]:
+    """Return the keys of records of another program by what became of them."""
+    return {
+        "new": list(made.new),
+        "changed": list(made.changed),
+        "same": list(made.same),
+        "kept": list(made.kept),
+        "refused": dict(made.refused),
+    }
+
+
+def read_merge_result(document: Any) -> MergeResult:
+    """Return what *document* says became of records."""
+    from clawstate.records.merging import MergeResult  # noqa: PLC0415 - written without it
+
+    told = Members(document, "result")
+    return MergeResult(
+        told.texts("new"),
+        told.texts("changed"),
+        told.texts("same"),
+        told.texts("kept"),
+        told.mapping("refused"),
+    )
+
+
+def write_summary(found: Summary) -> dict[str, Any]:
+    """Return how many records lie where."""
+    return {
+        "engine": found.engine,
+        "owner": found.owner,
+        "records": dict(found.counts),
+        "leftBehind": {"engine": found.left.engine, "records": dict(found.left.counts)},
+        "setAside": write_aside(found.aside),
+        "replaced": list(found.replaced),
+    }
+
+
+def write_aside(found: Aside) -> dict[str, Any]:
+    """Return what is kept of records that lie elsewhere now."""
+    return {
+        "places": [str(each) for each in found.places],
+        "files": found.files,
+        "rows": found.rows,
+    }
+
+
+def write_migration(done: Migration) -> dict[str, Any]:
+    """Return what a move of records did."""
+    return {
+        "to": done.to,
+        "records": {each.store: each.count for each in done.moved},
+        "kept": {each.store: list(each.kept) for each in done.moved if each.kept},
+        "replaced": {each.store: list(each.replaced) for each in done.moved if each.replaced},
+        "notes": [note for each in done.moved for note in each.notes],
+        "aside": str(done.aside) if done.aside.exists() else None,
+        "left": list(done.left),
+    }
+
+
+def write_dedupe_statistics(found: DedupeStatistics) -> dict[str, Any]:
+    """Return how many marks there are in each namespace."""
+    spaces = {name: write_namespace_statistics(each) for name, each in found.namespaces.items()}
+    return {"marks": found.marks, "namespaces": spaces}
+
+
+def write_namespace_statistics(found: NamespaceStatistics) -> dict[str, Any]:
+    """Return how many marks a namespace has, and how old they are."""
+    return {
+        "marks": found.marks,
+        "expired": found.expired,
+        "ignored": found.ignored,
+        "oldest": moment_text(found.oldest),
+        "newest": moment_text(found.newest),
+        **times(oldest=found.oldest, newest=found.newest),
+    }
+
+
+def moment_text(seconds: float | None) -> str | None:
+    """Return the time of a mark as ISO text; one that no calendar has as a number."""
+    if seconds is None:
+        return None
+    return to_iso(seconds) if is_moment(seconds) else str(seconds)

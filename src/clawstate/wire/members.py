@@ -1,0 +1,93 @@
+"""`Members`: reads the members of a document that somebody sent, and says what is wrong with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from clawstate.clock import from_ms
+from clawstate.errors import InvalidError
+
+_LAST = 2**53  # milliseconds that JavaScript can count
+
+
+class Members:
+    """The members of *document*, the form of a *what*; raises `InvalidError` if it is no object."""
+
+    def __init__(self, document: Any, what: str) -> None:
+        if not isinstance(document, Mapping):
+            raise InvalidError(what, f"is {type(document).__name__}, not an object")
+        self._document, self._what = document, what
+
+    def text(self, name: str) -> str:
+        """Return the text *name*."""
+        return str(self._member(name, str))
+
+    def maybe_text(self, name: str) -> str | None:
+        """Return the text *name*, or `None` if it is null or left out."""
+        return None if self._document.get(name) is None else self.text(name)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return the list of texts *name*; empty if it is left out."""
+        found = self._document.get(name, [])
+        if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+            raise self._wrong(name, "a list of texts")
+        return tuple(found)
+
+    def number(self, name: str) -> float:
+        """Return the finite number *name*."""
+        found = self._member(name, (int, float))
+        if isinstance(found, bool) or not math.isfinite(found):
+            raise self._wrong(name, "a number")
+        return float(found)
+
+    def maybe_number(self, name: str) -> float | None:
+        """Return the number *name*, or `None` if it is null or left out."""
+        return None if self._document.get(name) is None else self.number(name)
+
+    def integer(self, name: str) -> int:
+        """Return the whole number *name*."""
+        found = self._member(name, int)
+        if isinstance(found, bool):
+            raise self._wrong(name, "a whole number")
+        return int(found)
+
+    def maybe_integer(self, name: str) -> int | None:
+        """Return the whole number *name*, or `None` if it is null or left out."""
+        return None if self._document.get(name) is None else self.integer(name)
+
+    def moment(self, name: str) -> float:
+        """Return the time *name*Ms in seconds since the epoch."""
+        found = self.number(f"{name}Ms")
+        if abs(found) > _LAST:
+            raise self._wrong(f"{name}Ms", "a time in milliseconds")
+        return from_ms(found)
+
+    def maybe_moment(self, name: str) -> float | None:
+        """Return the time *name*Ms, or `None` if it is null or left out."""
+        return None if self._document.get(f"{name}Ms") is None else self.moment(name)
+
+    def mapping(self, name: str) -> dict[str, Any]:
+        """Return the object *name*; empty if it is left out."""
+        return {} if name not in self._document else dict(self._member(name, Mapping))
+
+    def items(self, name: str) -> list[Any]:
+        """Return the list *name*; empty if it is left out."""
+        return [] if name not in self._document else list(self._member(name, list))
+
+    def others(self, *known: str) -> dict[str, Any]:
+        """Return all members but the *known* ones."""
+        return {name: value for name, value in self._document.items() if name not in known}
+
+    def _member(self, name: str, kind: type | tuple[type, ...]) -> Any:
+        if name not in self._document:
+            raise InvalidError(self._what, f"has no {name!r}")
+        found = self._document[name]
+        if not isinstance(found, kind):
+            wanted = "an object" if kind is Mapping else "a " + getattr(kind, "__name__", "number")
+            raise self._wrong(name, wanted)
+        return found
+
+    def _wrong(self, name: str, wanted: str) -> InvalidError:
+        return InvalidError(f"{self._what}.{name}", f"is not {wanted}")

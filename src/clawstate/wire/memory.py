@@ -1,0 +1,84 @@
+"""The JSON form of what is remembered: records, and the hits of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from clawstate.clock import from_ms, to_iso
+from clawstate.memory.records import Hit, MemoryRecord
+from clawstate.wire.members import Members
+from clawstate.wire.moments import dialect, times
+
+
+def export_form(record: MemoryRecord) -> dict[str, Any]:
+    """Return *record* in the form that `memory import` reads: all of it, its times as ISO text."""
+    ends = record.expires_at
+    return {
+        "id": record.id,
+        "text": record.text,
+        "source": record.source,
+        "tags": list(record.tags),
+        "metadata": dict(record.metadata),
+        "importance": record.importance,
+        "category": record.category,
+        "namespace": record.namespace,
+        "thread": record.thread,
+        "position": record.position,
+        "createdAt": to_iso(record.created_at),
+        "updatedAt": to_iso(record.updated_at),
+        "expiresAt": None if ends is None else to_iso(ends),
+    }
+
+
+def write_record(record: MemoryRecord) -> dict[str, Any]:
+    """Return *record* as it is exported, with its times in milliseconds."""
+    moments = times(
+        createdAt=record.created_at, updatedAt=record.updated_at, expiresAt=record.expires_at
+    )
+    return {**export_form(record), **moments}
+
+
+def read_record(document: Any) -> MemoryRecord:
+    """Return the record of *document*."""
+    told = Members(document, "record")
+    return MemoryRecord(
+        id=told.text("id"),
+        text=told.text("text"),
+        source=told.maybe_text("source"),
+        tags=told.texts("tags"),
+        metadata=told.mapping("metadata"),
+        importance=told.number("importance"),
+        category=told.text("category"),
+        namespace=told.text("namespace"),
+        thread=told.maybe_text("thread"),
+        position=told.maybe_integer("position"),
+        created_at=told.moment("createdAt"),
+        updated_at=told.moment("updatedAt"),
+        expires_at=told.maybe_moment("expiresAt"),
+    )
+
+
+def write_hit(hit: Hit) -> dict[str, Any]:
+    """Return *hit*: its record, and scores to four places."""
+    return {
+        **write_record(hit.record),
+        "score": round(hit.score, 4),
+        "wordsScore": None if hit.words_score is None else round(hit.words_score, 4),
+        "vectorScore": None if hit.vector_score is None else round(hit.vector_score, 4),
+    }
+
+
+def read_hit(document: Any) -> Hit:
+    """Return the hit of *document*."""
+    told = Members(document, "hit")
+    scores = (told.maybe_number("wordsScore"), told.maybe_number("vectorScore"))
+    return Hit(read_record(document), told.number("score"), *scores)
+
+
+def statistics_form(counts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `memory.stats()` gave; names in camelCase stand beside those of the library."""
+    told = counts.get("changed")
+    changed = None if told is None else from_ms(float(str(told)))
+    rest = {name: value for name, value in counts.items() if name != "changed"}
+    return {**dialect(rest), "changed": told, **times(changed=changed)}

@@ -1,0 +1,131 @@
+"""The JSON form of transcripts: messages, what a search found, what an import did."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from clawstate.clock import to_iso
+from clawstate.stores.transcripts.values import (
+    MESSAGE,
+    Found,
+    Held,
+    Imported,
+    Message,
+    Problem,
+)
+from clawstate.wire.members import Members
+from clawstate.wire.moments import times
+
+_PLACE = ("id", "parentId", "type", "timestamp", "timestampMs")
+
+
+def write_message(message: Message) -> dict[str, Any]:
+    """Return *message*: its place, and all that was said."""
+    place = {
+        "id": message.id,
+        "parentId": message.parent,
+        "type": message.kind,
+        "timestamp": to_iso(message.timestamp),
+        **times(timestamp=message.timestamp),
+    }
+    said = {name: value for name, value in message.body.items() if name not in place}
+    return _encodable({**place, **said})
+
+
+def read_message(document: Any, *, session_id: str = "") -> Message:
+    """Return the message of *document*; its position among all others is not told, and 0."""
+    told = Members(document, "message")
+    said = told.others(*_PLACE)
+    kind, parent = told.text("type"), told.maybe_text("parentId")
+    moment = told.moment("timestamp")
+    entry = {"type": kind, "id": told.text("id"), "parentId": parent, "timestamp": to_iso(moment)}
+    is_said = kind == MESSAGE
+    role = said.get("role") if is_said else ""
+    return Message(
+        session_id,
+        told.text("id"),
+        parent,
+        kind,
+        role if isinstance(role, str) else "",
+        moment,
+        0,
+        {**entry, MESSAGE: said} if is_said else {**entry, **said},
+    )
+
+
+def write_found(found: Found) -> dict[str, Any]:
+    """Return *found*: the message, its score to four places, and the telling part of its text."""
+    return {
+        "sessionId": found.message.session_id,
+        "score": round(found.score, 4),
+        "snippet": found.snippet.encode(errors="replace").decode(),
+        **write_message(found.message),
+    }
+
+
+def read_found(document: Any) -> Found:
+    """Return what *document* says was found; where the words stand in the snippet is not told."""
+    told = Members(document, "result")
+    message = told.others("sessionId", "score", "snippet")
+    session_id = told.text("sessionId")
+    found = read_message(message, session_id=session_id)
+    return Found(found, told.number("score"), told.text("snippet"))
+
+
+def write_held(held: Held) -> dict[str, Any]:
+    """Return what is held of one session."""
+    return {
+        "sessionId": held.session_id,
+        "count": held.count,
+        "bytes": held.size,
+        "leaf": held.leaf,
+        **times(createdAt=held.created_at, updatedAt=held.updated_at),
+    }
+
+
+def read_held(document: Any) -> Held:
+    """Return what *document* says is held of a session."""
+    told = Members(document, "session")
+    return Held(
+        told.text("sessionId"),
+        told.integer("count"),
+        told.integer("bytes"),
+        told.maybe_text("leaf"),
+        told.moment("createdAt"),
+        told.moment("updatedAt"),
+    )
+
+
+def write_problem(problem: Problem) -> dict[str, Any]:
+    """Return which line was passed over, and why."""
+    return {"line": problem.line, "message": problem.message}
+
+
+def read_problem(document: Any) -> Problem:
+    """Return the problem of *document*."""
+    told = Members(document, "problem")
+    return Problem(told.integer("line"), told.text("message"))
+
+
+def write_line_import(done: Imported) -> dict[str, Any]:
+    """Return what an import of lines did."""
+    problems = [write_problem(each) for each in done.problems]
+    return {"added": done.added, "kept": done.kept, "problems": problems}
+
+
+def read_line_import(document: Any) -> Imported:
+    """Return what *document* says an import did."""
+    told = Members(document, "import")
+    problems = tuple(map(read_problem, told.items("problems")))
+    return Imported(told.integer("added"), told.integer("kept"), problems)
+
+
+def _encodable(document: dict[str, Any]) -> dict[str, Any]:
+    """Return *document* as it can be sent: half of a surrogate pair has no UTF-8."""
+    text = json.dumps(document, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        document = json.loads(text.encode(errors="replace"))
+    return document
