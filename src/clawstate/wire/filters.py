@@ -48,21 +48,24 @@ def _where(node: Node) -> dict[str, Any]:
         case Or(parts):
             return {"$or": [_where(each) for each in parts]}
         case And(parts):
-            return _all([_where(each) for each in parts])
+            return _all(parts)
 
 
-def _all(demands: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return one mapping of all *demands*, or else a list of them behind `$and`."""
+def _all(parts: Sequence[Node]) -> dict[str, Any]:
+    """Return one mapping of all *parts*, or else a list of them behind `$and`."""
     # A list would be a level deeper than what the caller wrote, whose depth is limited.
     made: dict[str, Any] = {}
     last = ""
-    for demand in demands:
-        (key, value), *more = demand.items() or [("", None)]
-        if more or not key or (key in made and (key != last or not _join(made[key], value))):
-            return {"$and": list(demands)}
-        made.setdefault(key, value)
+    for part in parts:
+        demand = _where(part)
+        if isinstance(part, And):  # its demands must not mix with those around it
+            demand = {"$and": [_where(each) for each in part.parts]} if part.parts else {}
+        key, value = next(iter(demand.items()), ("", None))
+        if not key or (key in made and not (key == last != "$not" and _join(made[key], value))):
+            return {"$and": [_where(each) for each in parts]}
+        made.setdefault(key, dict(value) if isinstance(value, dict) else value)
         last = key
-    return made if len(demands) != 1 else {"$and": list(demands)}
+    return made if len(parts) != 1 else {"$and": [_where(each) for each in parts]}
 
 
 def _join(before: Any, value: Any) -> bool:
