@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 import clawstate
+from clawstate.config.schema.auth import Auth
 from clawstate.config.schema.memory import MemoryStore
 from clawstate.config.schema.root import defaults
 from clawstate.config.schema.session import SessionMaintenance
@@ -15,10 +17,17 @@ from clawstate.config.service import Config
 from clawstate.config.settings import SETTINGS, Setting
 from clawstate.config.unsupported import unsupported
 from clawstate.doctor import examine
-from clawstate.errors import ConfigError
+from clawstate.errors import ConfigError, InvalidError
 from clawstate.files.paths import StatePaths
+from clawstate.json5.parse import parse_json5
+from clawstate.state.auth import auth_settings
+from clawstate.state.dedupe import dedupe_settings
 from clawstate.state.memory_place import memory_db
 from clawstate.state.sessions import maintenance
+from clawstate.stores.auth.credentials import ApiKey
+from clawstate.stores.auth.settings import AuthSettings
+from clawstate.stores.dedupe import DedupeSettings
+from clawstate.stores.sessions.selection import Maintenance
 
 OWN = {
     "state": StateSection,
@@ -27,8 +36,11 @@ OWN = {
     "locks": Locks,
     "memory.store": MemoryStore,
     "session.maintenance": SessionMaintenance,
+    "auth": Auth,
 }
 OTHERS = {"session.maintenance.rotateBytes"}  # what `unsupported` tells of
+LYING = {"memory.store.path": "memory/memory.db", "session.store": "sessions/sessions.json"}
+ALONE = {"session.store", "agents.defaults.workspace"}  # of sections that are OpenClaw's
 
 
 def leaves(model: Any, above: str) -> Iterator[str]:
@@ -57,7 +69,7 @@ def test_schema_and_table_know_the_same_settings() -> None:
     """Each setting of our own sections is in the table, and nothing else is."""
     known = {path for above, model in OWN.items() for path in leaves(model, above)}
 
-    assert known - OTHERS == SETTINGS.keys()
+    assert known - OTHERS == SETTINGS.keys() - ALONE
 
 
 def test_every_setting_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,6 +88,8 @@ def test_every_setting_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
         state.pairing.request(user_id="ada", device_id="phone")
         state.dedupe.check_and_record("a")
         state.sessions.prune(dry_run=True)
+        state.auth().order("openai")
+        state.transcripts.append("s", {"role": "user", "content": "hello"})
         state.directories.put("a", 1)
         assert not state.encryption.is_on
         state._context.vault.source()
@@ -92,8 +106,8 @@ def test_default_is_what_get_answers(root: Path, path: str) -> None:
     config = Config(StatePaths(root), env={"HOME": "/h"}, cwd=root)
     default = SETTINGS[path].default
 
-    if path == "memory.store.path":
-        assert config.get(path) == str(root / "memory/memory.db")
+    if path in LYING:
+        assert config.get(path) == str(root / LYING[path])
     else:
         assert config.get(path) == default
     if default is not None:
@@ -144,7 +158,7 @@ def test_durations_have_one_grammar(root: Path) -> None:
     written(root, "{session: {maintenance: {pruneAfter: '2w'}}, pairing: {ttl: '1h30m'}}")
 
     with clawstate.open(root) as state:
-        assert maintenance(state.config).prune_after == 14 * 86_400
+        assert maintenance(state.config.view()).prune_after == 14 * 86_400
         assert SETTINGS["pairing.ttl"].of(state.config.view()) == 5400
         assert not [each for each in state.config.issues() if each.severity == "error"]
 
@@ -153,9 +167,9 @@ def test_old_name_of_a_setting_counts_where_the_new_one_is_missing(root: Path) -
     """`pruneDays` counts unless `pruneAfter` is written beside it."""
     written(root, "{session: {maintenance: {pruneDays: 7}}}")
     with clawstate.open(root) as state:
-        assert maintenance(state.config).prune_after == 7 * 86_400
+        assert maintenance(state.config.view()).prune_after == 7 * 86_400
         state.config.set("session.maintenance.pruneAfter", "1d")
-        assert maintenance(state.config).prune_after == 86_400
+        assert maintenance(state.config.view()).prune_after == 86_400
 
 
 def test_locks_wait_as_they_are_told(root: Path) -> None:
@@ -268,3 +282,109 @@ def test_a_setting_that_cannot_be_followed_is_refused_when_it_is_set(
     config.set(path, value, force=True)
     assert caught.value.problem in {each.message for each in config.issues()}
     config.set("gateway.port", 2)
+
+
+NUMBERS = sorted(
+    path
+    for path, each in SETTINGS.items()
+    if path.startswith(("caches.", "locks.", "pairing."))
+    and each.kind.name not in {"switch", "maybe text"}
+)
+
+
+@pytest.mark.parametrize("path", NUMBERS)
+@pytest.mark.parametrize("value", ["1e300", "-1", str(10**30), "1e999", "NaN", "'-5s'"])
+def test_absurd_number_is_refused_by_its_key(root: Path, path: str, value: str) -> None:
+    """What no clock and no memory can hold is an error that names the key, however it got there."""
+    *above, last = path.split(".")
+    head, tail = "".join(f"{{{each}: " for each in above), "}" * len(above)
+    config = Config(StatePaths(root), env={"HOME": "/h"}, cwd=root)
+    with pytest.raises(InvalidError):
+        config.set(path, json5_value(value))
+    assert not config.path.exists()
+
+    written(root, f"{head}{{{last}: {value}}}{tail}")
+
+    with pytest.raises(ConfigError) as caught:
+        SETTINGS[path].of(config.view())
+    assert caught.value.name == path
+    assert [each for each in config.issues() if ".".join(map(str, each.path)) == path]
+
+
+def json5_value(text: str) -> Any:
+    """Return the value that *text* writes."""
+    return parse_json5(text, path=Path("value"))
+
+
+@pytest.mark.parametrize("part", ["caches", "locks", "pairing"])
+def test_state_with_absurd_numbers_can_be_mended(root: Path, part: str) -> None:
+    """Whatever number a section holds, the configuration is read, and changed to a sane one."""
+    paths = [path for path in NUMBERS if path.startswith(f"{part}.")]
+    tree: Any = {}
+    for path in paths:
+        inner = tree
+        *above, last = path.split(".")
+        for step in above:
+            inner = inner.setdefault(step, {})
+        inner[last] = 10**30
+    (root / "openclaw.json").write_text(json.dumps(tree))
+
+    with clawstate.open(root) as state:
+        for path in paths:
+            state.config.set(path, SETTINGS[path].default)
+
+        assert state.dedupe.check_and_record("a")
+        assert [each for each in state.config.issues() if each.severity == "error"] == []
+
+
+def test_numbers_that_openclaw_takes_are_capped(root: Path) -> None:
+    """OpenClaw takes any number in its sections: a huge one limits nothing, and stops nobody."""
+    huge = "1e300"
+    written(
+        root,
+        f"{{session: {{maintenance: {{maxEntries: {huge}}}}}, auth: {{cooldowns: {{"
+        f"billingBackoffHours: {huge}, billingMaxHours: {huge}, failureWindowHours: {huge},"
+        f" billingBackoffHoursByProvider: {{openai: {huge}}}}}}}}}",
+    )
+
+    with clawstate.open(root) as state:
+        state.sessions.prune()
+        auth = state.auth()
+        auth.upsert("openai:a", ApiKey(provider="openai", key="k"))
+        auth.mark_failure("openai:a", "billing")
+
+        assert auth.usage("openai:a").disabled_until is not None
+
+
+def test_defaults_of_the_parts_are_those_of_the_table(root: Path) -> None:
+    """What a store assumes without a state is what an empty configuration says."""
+    view = Config(StatePaths(root), env={"HOME": "/h"}, cwd=root).view()
+
+    assert auth_settings(view) == AuthSettings()
+    assert maintenance(view) == Maintenance()
+    assert dedupe_settings(view) == DedupeSettings()
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("{auth: {order: 'openai:a'}}", "auth.order"),
+        ("{auth: {order: {openai: [1]}}}", "auth.order"),
+        ("{auth: {profiles: {'openai:a': {provider: 'openai'}}}}", "auth.profiles"),
+        ("{auth: {profiles: ['openai:a']}}", "auth.profiles"),
+        ("{auth: {cooldowns: {billingMaxHours: 'long'}}}", "auth.cooldowns.billingMaxHours"),
+        ("{auth: {cooldowns: []}}", ""),
+        ("{auth: 5}", ""),
+    ],
+)
+def test_section_auth_that_means_nothing_is_named(root: Path, text: str, path: str) -> None:
+    """A wrong form in `auth` is an error with its key path, never one of Python's."""
+    written(root, text)
+    config = Config(StatePaths(root), env={"HOME": "/h"}, cwd=root)
+
+    if not path:
+        assert auth_settings(config.view()) == AuthSettings()
+        return
+    with pytest.raises(ConfigError) as caught:
+        auth_settings(config.view())
+    assert caught.value.name == path

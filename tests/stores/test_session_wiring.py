@@ -86,7 +86,7 @@ def test_what_is_no_place_is_refused_without_its_secret(opened, store) -> None:
 def test_maintenance_is_what_the_settings_say_now(opened) -> None:
     """Durations count days and sizes bytes unless they say otherwise; a change counts at once."""
     with opened() as state:
-        assert maintenance(state.config) == Maintenance()
+        assert maintenance(state.config.view()) == Maintenance()
         state.config.set(
             "session.maintenance",
             {
@@ -98,7 +98,7 @@ def test_maintenance_is_what_the_settings_say_now(opened) -> None:
                 "resetArchiveRetention": "12h",
             },
         )
-        assert maintenance(state.config) == Maintenance(
+        assert maintenance(state.config.view()) == Maintenance(
             enforce=True,
             prune_after=2 * 86_400.0,
             max_entries=7,
@@ -107,7 +107,7 @@ def test_maintenance_is_what_the_settings_say_now(opened) -> None:
             high_water_bytes=100,
         )
         state.config.set("session.maintenance", {"pruneDays": 3, "resetArchiveRetention": False})
-        found = maintenance(state.config)
+        found = maintenance(state.config.view())
         assert (found.prune_after, found.reset_retention) == (3 * 86_400.0, None)
 
 

@@ -48,6 +48,7 @@ def _defaults(config: Mapping[str, Any], paths: StatePaths) -> dict[str, Any]:
         **_sessions(paths),
     }
     defaults = _filled(defaults, default_tree())
+    del defaults["auth"]  # `View` knows it; OpenClaw's section stays as short as it is written
     defaults["memory"]["store"].update(_memory_path(config, paths))
     maintenance = _object(_object(config.get("session")).get("maintenance"))
     if not maintenance:

@@ -1,21 +1,27 @@
 """
-The settings of clawstate's own: each with its key path, its default, and what reads its text.
+The settings that clawstate follows: each with its key path, its default, and what reads its text.
 
-This is the one place that knows them: the schema takes its defaults from here, reading fills gaps
-from here, and every part of a state asks a `Setting` for its value.
+This is the one place that knows them. The schema of our own sections is made from here, reading
+fills gaps from here, and every part of a state asks a `Setting` for its value. A new setting of
+`state`, `pairing`, `caches` or `locks` is a row here, and a reader that asks for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from clawstate.errors import ConfigError, InvalidError
-from clawstate.quantities import duration_seconds, size_bytes
+from clawstate.quantities import LONGEST, duration_seconds, size_bytes
 
 T = TypeVar("T")
+
+MOST = 1_000_000_000
+"""More of anything is no limit, but a slip: of our own counts it is refused."""
+
+_HOUR = 3600.0
 
 
 class Values(Protocol):
@@ -26,21 +32,38 @@ class Values(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Kind(Generic[T]):
+    """What may be written for a setting, which the schema knows by *name*; *read* decodes it."""
+
+    name: str
+    read: Callable[[Any], T]
+
+
+@dataclass(frozen=True, slots=True)
 class Setting(Generic[T]):
-    """The setting at *path*; *default* is as a text has it, and *read* makes a value of a text."""
+    """
+    The setting at *path*; *default* is as a text has it.
+
+    *about* tells people what it does; where it is empty, a class of the schema tells it.
+    """
 
     path: str
     default: Any
-    read: Callable[[Any], T]
+    kind: Kind[T]
+    about: str = ""
 
     def of(self, view: Values) -> T:
         """Return what *view* says, or the default; raises `ConfigError` that names the key."""
         value = view.get(self.path, self.default)
         try:
-            return self.read(value)
+            return self.kind.read(value)
         except InvalidError as error:
             problem, hint = error.problem, error.hint
         raise ConfigError(self.path, problem, hint or f"the default is {self.default!r}")
+
+
+SETTINGS: dict[str, Setting[Any]] = {}
+"""Every setting that a part of a state reads, by its key path."""
 
 
 def default_of(path: str) -> Any:
@@ -61,101 +84,229 @@ def default_tree() -> dict[str, Any]:
     return tree
 
 
-def _text(value: Any) -> str:
+def _setting(path: str, default: Any, kind: Kind[T], about: str = "") -> Setting[T]:
+    SETTINGS[path] = found = Setting(path, default, kind, about)
+    return found
+
+
+def _read_text(value: Any) -> str:
     if isinstance(value, str) and value.strip():
         return value
     raise InvalidError("setting", "is no text", "")
 
 
-def _switch(value: Any) -> bool:
+def _read_switch(value: Any) -> bool:
     if isinstance(value, bool):
         return value
     raise InvalidError("setting", "is neither true nor false", "")
 
 
-def _count(value: Any) -> int:
+def _read_number(value: Any, *, most: float = MOST, above: float = -1.0) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise InvalidError("setting", "is no number, 0 or more", "")
+    if not above < value <= most:
+        least = "above 0" if above == 0 else "0 or more"
+        raise InvalidError("setting", "is out of range", f"take {least}, at most {most:.0f}")
+    return float(value)
+
+
+def _read_count(value: Any, *, least: int = 0, most: int = MOST) -> int:
     if value.__class__ is float and value.is_integer():
-        value = int(value)
-    if value.__class__ is int and value >= 0:
-        return int(value)
-    raise InvalidError("setting", "is no whole number, 0 or more", "")
+        value = int(value)  # JSON5 reads `1e3` as a float
+    if value.__class__ is not int or value < least:
+        raise InvalidError("setting", f"is no whole number, {least} or more", "")
+    if value > most:
+        raise InvalidError("setting", "is out of range", f"take at most {most}")
+    return int(value)
 
 
-def _number(value: Any) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
-        return float(value)
-    raise InvalidError("setting", "is no number, 0 or more", "")
+def _read_milliseconds(value: Any, *, above: float = -1.0) -> float:
+    return _read_number(value, most=LONGEST * 1000, above=above) / 1000
 
 
-def _milliseconds(value: Any) -> float:
-    return _number(value) / 1000
+def _read_capped(value: Any) -> int:
+    # OpenClaw takes any number here, and a larger one limits as little as this one does.
+    return min(_read_count(value, most=1 << 1100), 1 << 53)
+
+
+def _read_hours(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise InvalidError("setting", "is no number above 0", "")
+    # Compared before it is multiplied: OpenClaw takes any number, and a float holds not all.
+    return min(value, LONGEST / _HOUR) * _HOUR
+
+
+def _read_hours_by_name(value: Any) -> Mapping[str, float]:
+    return {name: _read_hours(each) for name, each in _read_object(value).items()}
+
+
+def _read_object(value: Any) -> Mapping[str, Any]:
+    if value is None or isinstance(value, dict):
+        return value or {}
+    raise InvalidError("setting", "is no object", "")
+
+
+def _read_names(value: Any) -> tuple[str, ...]:
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return tuple(value)
+    raise InvalidError("setting", "is no list of texts", "")
+
+
+def _read_order(value: Any) -> tuple[str, ...] | Mapping[str, tuple[str, ...]] | None:
+    if isinstance(value, dict):
+        return {provider: _read_names(ids) for provider, ids in value.items()}
+    return None if value is None else _read_names(value)
+
+
+def _read_profiles(value: Any) -> Mapping[str, tuple[str, str]]:
+    found = {}
+    for name, profile in _read_object(value).items():
+        members = profile if isinstance(profile, dict) else {}
+        provider, mode = members.get("provider"), members.get("mode")
+        if not isinstance(provider, str) or not isinstance(mode, str):
+            raise InvalidError("setting", f"names no provider and mode of {name!r}", "add both")
+        found[name] = provider, mode
+    return found
+
+
+def _read_any(value: Any) -> Any:
+    return value
 
 
 def _maybe(read: Callable[[Any], T]) -> Callable[[Any], T | None]:
     return lambda value: None if value is None else read(value)
 
 
-def _size_or_unbounded(value: Any) -> int | None:
-    return None if value is None or value is False else size_bytes(value)
+def _or_false(read: Callable[[Any], T]) -> Callable[[Any], T | None]:
+    return lambda value: None if value is None or value is False else read(value)
 
 
-def _days_or_never(value: Any) -> float | None:
-    return None if value is None or value is False else duration_seconds(value, unit="d")
+_read_days: Callable[[Any], float] = partial(duration_seconds, unit="d")
 
-
-_seconds: Callable[[Any], float] = partial(duration_seconds, unit="s")
-_days: Callable[[Any], float] = partial(duration_seconds, unit="d")
-
-
-def _any(value: Any) -> Any:
-    return value
-
+_TEXT = Kind("text", _read_text)
+_MAYBE_TEXT = Kind("maybe text", _maybe(_read_text))
+_SWITCH = Kind("switch", _read_switch)
+_COUNT = Kind("count", _read_count)
+_POSITIVE = Kind("positive", partial(_read_count, least=1))
+_DURATION: Kind[float] = Kind("duration", partial(duration_seconds, unit="s"))
+_MILLISECONDS = Kind("milliseconds", _read_milliseconds)
+_HOURS = Kind("hours", _read_hours)
+_DAYS = Kind("days", _read_days)
+_CAPPED = Kind("capped", _read_capped)
 
 ENGINE_NAMES = ("file", "sqlite")
 """The engines of records that have a name; others have addresses. Each is made in `state`."""
 
-STORE = Setting("state.store", "file", _text)
-ENCRYPTION_KEY = Setting("state.encryption.key", "off", _text)
-ENCRYPTION_PASSPHRASE = Setting("state.encryption.passphrase", None, _any)
-
-PAIRING_PATH = Setting("pairing.path", None, _maybe(_text))
-PAIRING_TTL = Setting("pairing.ttl", "60m", _seconds)
-PAIRING_LIMIT = Setting("pairing.limit", 3, _count)
-
-QUERY_TTL = Setting("caches.query.ttl", "5m", _seconds)
-QUERY_ENTRIES = Setting("caches.query.maxEntries", 256, _count)
-DIRECTORY_TTL = Setting("caches.directory.ttl", "30m", _seconds)
-DIRECTORY_ENTRIES = Setting("caches.directory.maxEntries", 2000, _count)
-DEDUPE_TTL = Setting("caches.dedupe.ttlMs", 24 * 60 * 60 * 1000, _count)
-DEDUPE_MEMORY = Setting("caches.dedupe.memoryMaxSize", 100, _count)
-DEDUPE_FILE = Setting("caches.dedupe.fileMaxEntries", 1000, _count)
-
-LOCK_RETRIES = Setting("locks.retries.retries", 10, _count)
-LOCK_FACTOR = Setting("locks.retries.factor", 2, _number)
-LOCK_LEAST = Setting("locks.retries.minTimeout", 100, _milliseconds)
-LOCK_MOST = Setting("locks.retries.maxTimeout", 10_000, _milliseconds)
-LOCK_RANDOM = Setting("locks.retries.randomize", True, _switch)
-LOCK_STALE = Setting("locks.stale", 30_000, _milliseconds)
-
-MEMORY_TYPE = Setting("memory.store.type", "sqlite", _text)
-MEMORY_PATH = Setting("memory.store.path", None, _maybe(_text))
-MEMORY_VECTORS = Setting("memory.store.vector.enabled", True, _switch)
-
-KEEP_MODE = Setting("session.maintenance.mode", "warn", _text)
-KEEP_AGE = Setting("session.maintenance.pruneAfter", "30d", _days)
-KEEP_DAYS = Setting("session.maintenance.pruneDays", None, _maybe(_days))
-KEEP_ENTRIES = Setting("session.maintenance.maxEntries", 500, _count)
-KEEP_RESETS = Setting("session.maintenance.resetArchiveRetention", None, _days_or_never)
-KEEP_BYTES = Setting("session.maintenance.maxDiskBytes", None, _size_or_unbounded)
-KEEP_WATER = Setting("session.maintenance.highWaterBytes", None, _maybe(size_bytes))
-
-_ALL: tuple[Setting[Any], ...] = (
-    *(STORE, ENCRYPTION_KEY, ENCRYPTION_PASSPHRASE, PAIRING_PATH, PAIRING_TTL, PAIRING_LIMIT),
-    *(QUERY_TTL, QUERY_ENTRIES, DIRECTORY_TTL, DIRECTORY_ENTRIES),
-    *(DEDUPE_TTL, DEDUPE_MEMORY, DEDUPE_FILE),
-    *(LOCK_RETRIES, LOCK_FACTOR, LOCK_LEAST, LOCK_MOST, LOCK_RANDOM, LOCK_STALE),
-    *(MEMORY_TYPE, MEMORY_PATH, MEMORY_VECTORS),
-    *(KEEP_MODE, KEEP_AGE, KEEP_DAYS, KEEP_ENTRIES, KEEP_RESETS, KEEP_BYTES, KEEP_WATER),
+STORE = _setting(
+    "state.store",
+    "file",
+    Kind("engine", _read_text),
+    "The engine: `file`, `sqlite` or `postgresql://user@host/name`.",
 )
-SETTINGS = {each.path: each for each in _ALL}
-"""Every setting that no one else reads, by its key path."""
+ENCRYPTION_KEY = _setting(
+    "state.encryption.key",
+    "off",
+    Kind("key", _read_text),
+    "Where the key is kept that everything is encrypted with; 'clawstate auth encrypt' sets it.",
+)
+ENCRYPTION_PASSPHRASE = _setting(
+    "state.encryption.passphrase",
+    None,
+    Kind("reference", _read_any),
+    "A reference to the passphrase, where nobody can be asked.",
+)
+
+PAIRING_PATH = _setting(
+    "pairing.path",
+    None,
+    _MAYBE_TEXT,
+    "The file; `state/pairing.json` in the state directory if not given.",
+)
+PAIRING_TTL = _setting(
+    "pairing.ttl",
+    "60m",
+    _DURATION,
+    "How long a request waits; a number without a unit counts seconds.",
+)
+PAIRING_LIMIT = _setting("pairing.limit", 3, _POSITIVE, "The requests that may wait at once.")
+
+QUERY_TTL = _setting(
+    "caches.query.ttl",
+    "5m",
+    _DURATION,
+    "How long an answer is kept; a number without a unit counts seconds.",
+)
+QUERY_ENTRIES = _setting(
+    "caches.query.maxEntries", 256, _COUNT, "The answers that are kept; 0 for none."
+)
+DIRECTORY_TTL = _setting(
+    "caches.directory.ttl",
+    "30m",
+    _DURATION,
+    "How long a listing is kept; a number without a unit counts seconds.",
+)
+DIRECTORY_ENTRIES = _setting(
+    "caches.directory.maxEntries", 2000, _COUNT, "The listings that are kept; 0 for none."
+)
+DEDUPE_TTL = _setting(
+    "caches.dedupe.ttlMs",
+    24 * 60 * 60 * 1000,
+    Kind("whole milliseconds", partial(_read_count, most=int(LONGEST * 1000))),
+    "How long a mark holds, milliseconds; 0 for ever.",
+)
+DEDUPE_MEMORY = _setting(
+    "caches.dedupe.memoryMaxSize", 100, _COUNT, "The marks that are kept in memory."
+)
+DEDUPE_FILE = _setting(
+    "caches.dedupe.fileMaxEntries", 1000, _COUNT, "The marks of one namespace on disk."
+)
+
+LOCK_RETRIES = _setting("locks.retries.retries", 10, _COUNT, "How often it is tried again.")
+LOCK_FACTOR = _setting(
+    "locks.retries.factor",
+    2,
+    Kind("number", _read_number),
+    "How much longer each pause is than the last one.",
+)
+LOCK_LEAST = _setting(
+    "locks.retries.minTimeout", 100, _MILLISECONDS, "The first pause, milliseconds."
+)
+LOCK_MOST = _setting(
+    "locks.retries.maxTimeout", 10_000, _MILLISECONDS, "The longest pause, milliseconds."
+)
+LOCK_RANDOM = _setting("locks.retries.randomize", True, _SWITCH, "Vary the pauses.")
+LOCK_STALE = _setting(
+    "locks.stale",
+    30_000,
+    Kind("milliseconds above 0", partial(_read_milliseconds, above=0)),
+    "When an owner without a sign of life counts as gone, milliseconds.",
+)
+
+MEMORY_TYPE = _setting("memory.store.type", "sqlite", _TEXT)
+MEMORY_PATH = _setting("memory.store.path", None, _MAYBE_TEXT)
+MEMORY_VECTORS = _setting("memory.store.vector.enabled", True, _SWITCH)
+
+SESSION_STORE = _setting("session.store", None, _MAYBE_TEXT)
+
+KEEP_MODE = _setting("session.maintenance.mode", "warn", _TEXT)
+KEEP_AGE = _setting("session.maintenance.pruneAfter", "30d", _DAYS)
+KEEP_DAYS = _setting("session.maintenance.pruneDays", None, Kind("days", _maybe(_read_days)))
+KEEP_ENTRIES = _setting("session.maintenance.maxEntries", 500, _CAPPED)
+KEEP_RESETS = _setting(
+    "session.maintenance.resetArchiveRetention", None, Kind("days or false", _or_false(_read_days))
+)
+KEEP_BYTES = _setting(
+    "session.maintenance.maxDiskBytes", None, Kind("size or false", _or_false(size_bytes))
+)
+KEEP_WATER = _setting("session.maintenance.highWaterBytes", None, Kind("size", _maybe(size_bytes)))
+
+AUTH_ORDER = _setting("auth.order", None, Kind("order", _read_order))
+AUTH_PROFILES = _setting("auth.profiles", None, Kind("profiles", _read_profiles))
+AUTH_BILLING = _setting("auth.cooldowns.billingBackoffHours", 5, _HOURS)
+AUTH_BILLING_OF = _setting(
+    "auth.cooldowns.billingBackoffHoursByProvider", None, Kind("hours by name", _read_hours_by_name)
+)
+AUTH_BILLING_MOST = _setting("auth.cooldowns.billingMaxHours", 24, _HOURS)
+AUTH_WINDOW = _setting("auth.cooldowns.failureWindowHours", 24, _HOURS)
+
+WORKSPACE = _setting("agents.defaults.workspace", None, _MAYBE_TEXT)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from clawstate.arguments import require_text
 from clawstate.config.dotted_names import reading_of
@@ -16,6 +17,8 @@ from clawstate.files.stamps import Stamp
 from clawstate.files.unchanged import Numbers, is_settled
 from clawstate.json5.key_path import get_at
 from clawstate.json5.path_grammar import KeyPath, WrittenPath, parse_written
+
+T = TypeVar("T")
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 _ABSENT = object()
@@ -125,6 +128,22 @@ class View:
             found = _ABSENT
         self._found[path] = found
         return found
+
+
+class Decoded(Generic[T]):
+    """What *decode* makes of the configuration that *view* gives: decoded once for each."""
+
+    def __init__(self, view: Callable[[], View], decode: Callable[[View], T]) -> None:
+        self._view = view
+        self._decode = decode
+        self._known: tuple[View, T] | None = None
+
+    def __call__(self) -> T:
+        """Return what counts now; raises what reading and decoding raise."""
+        view, known = self._view(), self._known
+        if known is None or known[0] is not view:
+            self._known = known = view, self._decode(view)
+        return known[1]
 
 
 def _default_at(steps: KeyPath) -> Any:

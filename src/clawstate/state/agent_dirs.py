@@ -69,7 +69,8 @@ def _configured(context: Context, name: str) -> Path | None:
     agents = None
     with suppress(StateError):
         agents = context.config.get("agents")
-    chosen = agent_entry({"agents": agents}, name).get("agentDir")
-    if not isinstance(chosen, str) or not chosen.strip() or not is_nameable(chosen):
+    entry = agent_entry({"agents": agents}, name)
+    chosen = None if entry is None else entry.agent_dir
+    if chosen is None or not is_nameable(chosen):
         return None
     return expand_below(chosen, context.paths.root)

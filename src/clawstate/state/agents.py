@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from clawstate.config.agents import agent_entries
+from clawstate.config.agents import MAIN_AGENT, agent_entries
+from clawstate.config.agents import default_agent as config_default
 from clawstate.errors import StateError
 from clawstate.files.paths import normalise_agent_id
 
@@ -14,33 +15,29 @@ if TYPE_CHECKING:
 
     from clawstate.state.context import Context
 
-_MAIN = "main"
 _KIND = "auth:"
 
 
 def agents_of(context: Context) -> tuple[str, ...]:
     """Return the names of all agents that may have credentials, `main` first."""
     kept = (kind.removeprefix(_KIND) for kind in context.backends.kinds(_KIND))
-    found = {*_configured(context), *_on_disk(context), *kept} - {_MAIN}
-    return (_MAIN, *sorted(found))
+    found = {*_configured(context), *_on_disk(context), *kept} - {MAIN_AGENT}
+    return (MAIN_AGENT, *sorted(found))
 
 
 def default_agent(context: Context) -> str:
     """Return the agent for whatever names none: the default one of the configuration."""
-    found: list[dict[str, Any]] = []
-    with suppress(StateError):
-        found = agent_entries({"agents": context.config.get("agents")})
-    chosen = next((each for each in found if each.get("default") is True), None)
-    first = chosen or (found[0] if found else {})
-    return normalise_agent_id(str(first.get("id") or _MAIN))
+    return config_default(_written(context))
 
 
 def _configured(context: Context) -> Iterator[str]:
+    yield from (each.name for each in agent_entries(_written(context)) if each.name is not None)
+
+
+def _written(context: Context) -> dict[str, Any]:
     with suppress(StateError):  # a broken configuration names nobody
-        for each in agent_entries({"agents": context.config.get("agents")}):
-            name = each.get("id")
-            if isinstance(name, str):
-                yield normalise_agent_id(name)
+        return {"agents": context.config.get("agents")}
+    return {}
 
 
 def _on_disk(context: Context) -> Iterator[str]:

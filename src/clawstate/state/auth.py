@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from clawstate.config.service import Config
+from clawstate.config.settings import (
+    AUTH_BILLING,
+    AUTH_BILLING_MOST,
+    AUTH_BILLING_OF,
+    AUTH_ORDER,
+    AUTH_PROFILES,
+    AUTH_WINDOW,
+)
+from clawstate.config.view import Decoded, View
 from clawstate.files.paths import normalise_agent_id, require_agent_id
 from clawstate.records.contract import Collection, Shape
 from clawstate.records.layouts import MapLayout
@@ -23,7 +28,7 @@ from clawstate.stores.auth.legacy import (
 from clawstate.stores.auth.profile_store import LAYOUT, ProfileStore
 from clawstate.stores.auth.profiles import AuthProfiles
 from clawstate.stores.auth.refresh import Refresher
-from clawstate.stores.auth.settings import HOUR, AuthSettings, Cooldowns, Declared
+from clawstate.stores.auth.settings import AuthSettings, Cooldowns, Declared
 
 MAIN = "main"
 """The agent whose credentials all others inherit."""
@@ -40,7 +45,7 @@ def open_auth(context: Context, agent_id: str) -> AuthProfiles:
     return AuthProfiles(
         profile_store(context, agent_id),
         base=None if name == MAIN else profile_store(context, MAIN),
-        settings=lambda: auth_settings(context.config),
+        settings=Decoded(context.config.view, auth_settings),
         refreshing=lambda store: _refresher(context, store),
         may_open=lambda: context.vault.asks_nobody(),  # noqa: PLW0108 - a vault once it is needed
         clock=context.clock,
@@ -69,17 +74,17 @@ def auth_collection(context: Context, name: str) -> Collection:
     return context.backends.records(root=root).collection(Shape(f"auth:{name}", path, LAYOUT))
 
 
-def auth_settings(config: Config) -> AuthSettings:
-    """Return what *config* says about credentials now."""
-    section = config.get("auth") or {}
-    order = section.get("order")
+def auth_settings(view: View) -> AuthSettings:
+    """Return what *view* says about credentials; raises `ConfigError` for what it cannot mean."""
     return AuthSettings(
-        order=_order(order),
-        profiles={
-            each: Declared(profile["provider"], profile["mode"])
-            for each, profile in (section.get("profiles") or {}).items()
-        },
-        cooldowns=_cooldowns(section.get("cooldowns") or {}),
+        order=AUTH_ORDER.of(view),
+        profiles={name: Declared(*each) for name, each in AUTH_PROFILES.of(view).items()},
+        cooldowns=Cooldowns(
+            billing=AUTH_BILLING.of(view),
+            billing_by_provider=AUTH_BILLING_OF.of(view),
+            billing_max=AUTH_BILLING_MOST.of(view),
+            failure_window=AUTH_WINDOW.of(view),
+        ),
     )
 
 
@@ -101,22 +106,3 @@ def _refresher(context: Context, store: ProfileStore) -> Refresher:
     locks = refresh_dir(context, store.name)
     above = context.paths.locks_dir
     return Refresher(store.collection, store.codec, locks=locks, above=above, clock=context.clock)
-
-
-def _order(value: Any) -> tuple[str, ...] | Mapping[str, tuple[str, ...]] | None:
-    if isinstance(value, list):
-        return tuple(value)
-    return None if value is None else {provider: tuple(ids) for provider, ids in value.items()}
-
-
-def _cooldowns(section: Mapping[str, Any]) -> Cooldowns:
-    given = {
-        "billing": section.get("billingBackoffHours"),
-        "billing_max": section.get("billingMaxHours"),
-        "failure_window": section.get("failureWindowHours"),
-    }
-    by_provider = section.get("billingBackoffHoursByProvider") or {}
-    return Cooldowns(
-        **{name: hours * HOUR for name, hours in given.items() if hours is not None},
-        billing_by_provider={each: hours * HOUR for each, hours in by_provider.items()},
-    )

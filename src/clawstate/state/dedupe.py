@@ -9,10 +9,10 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 from clawstate.clock import from_ms
 from clawstate.config.settings import DEDUPE_FILE, DEDUPE_MEMORY, DEDUPE_TTL
+from clawstate.config.view import Decoded, View
 from clawstate.errors import InvalidError
 from clawstate.files.lock_options import DEDUPE, LockOptions
 from clawstate.files.safe_names import decode_name, encode_name
@@ -28,9 +28,6 @@ from clawstate.stores.dedupe import (
     RecordedNames,
     marks_shape,
 )
-
-if TYPE_CHECKING:
-    from clawstate.config.view import View
 
 _SUFFIX = ".json"
 _KIND = "dedupe:"
@@ -105,7 +102,7 @@ class _Settings:
         self._require_open = context.backends.require_open
         self._backend = backend
         self._known = DedupeSettings()
-        self._view: View | None = None
+        self._decoded = Decoded(self._config.view, dedupe_settings)
         self._until = -math.inf
         self._config.on_change("caches.dedupe", self._forget)
 
@@ -115,23 +112,21 @@ class _Settings:
         if moment >= self._until:
             # A look at the files costs more than all else of a check that memory answers.
             self._backend()
-            self._look()
+            self._known = self._decoded()
             self._until = moment + _PAUSE
         return self._known
 
     def _forget(self, *_: object) -> None:
         self._until = -math.inf
 
-    def _look(self) -> None:
-        view = self._config.view()
-        if view is self._view:
-            return
-        self._known = DedupeSettings(
-            ttl=from_ms(DEDUPE_TTL.of(view)),
-            memory_max_size=DEDUPE_MEMORY.of(view),
-            file_max_entries=DEDUPE_FILE.of(view),
-        )
-        self._view = view
+
+def dedupe_settings(view: View) -> DedupeSettings:
+    """Return what *view* says about marks; raises `ConfigError` for what it cannot mean."""
+    return DedupeSettings(
+        ttl=from_ms(DEDUPE_TTL.of(view)),
+        memory_max_size=DEDUPE_MEMORY.of(view),
+        file_max_entries=DEDUPE_FILE.of(view),
+    )
 
 
 class _FileNames:

@@ -14,12 +14,12 @@ from clawstate.config.settings import (
     LOCK_RETRIES,
     LOCK_STALE,
 )
+from clawstate.config.view import Decoded, View
 from clawstate.errors import StateError
 from clawstate.files.lock_options import PATIENCE, LockOptions
 
 if TYPE_CHECKING:
     from clawstate.config.service import Config
-    from clawstate.config.view import View
 
 _LONGER = 1.5  # times the stale time that one waits at least, where nobody says how long
 
@@ -36,15 +36,12 @@ class Locks:
         self._config = config
         self._given = LockOptions(timeout=PATIENCE if timeout is None else timeout)
         self._is_given = timeout is not None
-        self._known: tuple[View, LockOptions] | None = None
+        self._written = Decoded(lambda: self._config().view(), self._read)
 
     def __call__(self) -> LockOptions:
         """Return the options of now."""
         with suppress(StateError):
-            view = self._config().view()
-            if self._known is None or self._known[0] is not view:
-                self._known = view, self._read(view)
-            return self._known[1]
+            return self._written()
         return self._given
 
     def _read(self, view: View) -> LockOptions:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clawstate.config.settings import PAIRING_LIMIT, PAIRING_PATH, PAIRING_TTL
+from clawstate.config.view import Decoded, View
 from clawstate.errors import InvalidError
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import expand_below, is_nameable
@@ -29,7 +30,7 @@ def open_pairing(context: Context, devices: Devices) -> Pairing:
         _requests(context),
         attempts=Attempts(attempts, clock=context.clock),
         approvals=devices,
-        settings=lambda: _settings(context),
+        settings=Decoded(context.config.view, _settings),
         clock=context.clock,
     )
 
@@ -101,8 +102,7 @@ class _Owner:
         return None if found is None else found.device_id
 
 
-def _settings(context: Context) -> PairingSettings:
-    view = context.config.view()
+def _settings(view: View) -> PairingSettings:
     return PairingSettings(
         ttl=PAIRING_TTL.of(view),
         limit=lambda: PAIRING_LIMIT.of(view),

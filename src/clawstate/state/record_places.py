@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from clawstate.config.settings import PAIRING_PATH
 from clawstate.errors import InvalidError, StateError
 from clawstate.files.paths import normalise_agent_id
 from clawstate.files.safe_names import decode_name
@@ -81,7 +82,7 @@ def record_places(context: Context) -> tuple[Place, ...]:
 def _requests(context: Context) -> Shape:
     chosen = ""
     with suppress(StateError):
-        chosen = str(context.config.get("pairing.path") or "")
+        chosen = PAIRING_PATH.of(context.config) or ""
     # An absolute path elsewhere is a choice of its own, which no other engine has.
     path = PurePosixPath(chosen)
     is_inside = bool(chosen) and not path.is_absolute() and ".." not in path.parts

@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import partial
 from pathlib import Path, PurePosixPath
 
 from clawstate.clock import Clock, system_clock
@@ -19,7 +18,9 @@ from clawstate.config.settings import (
     KEEP_MODE,
     KEEP_RESETS,
     KEEP_WATER,
+    SESSION_STORE,
 )
+from clawstate.config.view import Decoded, View
 from clawstate.errors import InvalidError, UnavailableError
 from clawstate.files.lock_options import PATIENT
 from clawstate.files.paths import SHARED_INDEX, expand_below, is_nameable, require_agent_id
@@ -53,7 +54,7 @@ def open_sessions(context: Context, agent_id: str | None = None) -> Sessions:
     setting that makes no sense.
     """
     config, paths = context.config, context.paths
-    settings = partial(maintenance, config)
+    settings = Decoded(config.view, maintenance)
     usual = PurePosixPath("sessions/sessions.json")
     choice = chosen_place(context)
     gone = removing_messages(context)
@@ -92,9 +93,8 @@ def _require_no_database(path: Path, _holding: bool) -> None:  # noqa: FBT001 - 
             raise UnavailableError(str(path), problem, hint)
 
 
-def maintenance(config: Config) -> Maintenance:
-    """Return what `session.maintenance` says now; raises `ConfigError` for what it cannot mean."""
-    view = config.view()
+def maintenance(view: View) -> Maintenance:
+    """Return what `session.maintenance` says; raises `ConfigError` for what it cannot mean."""
     days = KEEP_DAYS.of(view)
     has_age = "pruneAfter" in (view.get("session.maintenance") or ())
     prune_after = KEEP_AGE.of(view) if days is None or has_age else days
@@ -126,14 +126,11 @@ def chosen_place(context: Context) -> str:
 
 
 def _chosen(config: Config, *, usual: str) -> str | None:
-    store = config.get("session.store")
+    store = SESSION_STORE.of(config)
     written = config.view().loaded.resolved.get("session")
     is_written = isinstance(written, dict) and "store" in written
     if not is_written or store is None or store == usual:  # which leaves it to the state
         return None
-    if not isinstance(store, str) or not store.strip():
-        problem = "is neither an engine nor a path"
-        raise InvalidError("session.store", problem, "give 'file', 'sqlite' or a path")
     return store.strip()
 
 

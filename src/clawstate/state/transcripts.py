@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from clawstate.config.settings import WORKSPACE
 from clawstate.errors import StateError
 from clawstate.sqlite import Database
 from clawstate.state.context import Context
@@ -27,7 +28,7 @@ def open_transcripts(context: Context) -> Transcripts:
     def settings() -> TranscriptSettings:
         workspace = None
         with suppress(StateError):  # a broken configuration must not cost a message
-            workspace = context.config.get("agents.defaults.workspace")
+            workspace = WORKSPACE.of(context.config)
         return TranscriptSettings(str(workspace or context.paths.root))
 
     return Transcripts(SqliteTranscripts(database), settings=settings, clock=context.clock)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag
 
+from clawstate.config.settings import default_of
 from clawstate.documents import (
     BY_SHAPE,
     LIST,
@@ -31,17 +32,19 @@ class AuthCooldowns(Document):
     """How long a credential rests after a failure."""
 
     billing_backoff_hours: AboveZero = Field(
-        default=5,
+        default=default_of("auth.cooldowns.billingBackoffHours"),
         description="First rest after a billing failure, in hours; each further one is doubled.",
     )
     billing_backoff_hours_by_provider: dict[str, AboveZero] = Field(
         default={}, description="The same for single providers."
     )
     billing_max_hours: AboveZero = Field(
-        default=24, description="Longest rest after a billing failure, in hours."
+        default=default_of("auth.cooldowns.billingMaxHours"),
+        description="Longest rest after a billing failure, in hours.",
     )
     failure_window_hours: AboveZero = Field(
-        default=24, description="Failures further apart than this many hours are not added up."
+        default=default_of("auth.cooldowns.failureWindowHours"),
+        description="Failures further apart than this many hours are not added up.",
     )
 
 

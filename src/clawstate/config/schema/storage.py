@@ -1,160 +1,90 @@
-"""`state`, `pairing`, `caches` and `locks`: sections of clawstate that OpenClaw does not know."""
+"""`state`, `pairing`, `caches`, `locks`: unknown to OpenClaw, made of the table of settings."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, create_model
 
-from clawstate.config.settings import ENGINE_NAMES, default_of
-from clawstate.documents import (
-    AboveZero,
-    Count,
-    Document,
-    Duration,
-    Like,
-    Maybe,
-    NotNegative,
-    Positive,
-    Text,
-)
+from clawstate.config.settings import ENGINE_NAMES, MOST, SETTINGS, Setting
+from clawstate.documents import WHOLE, Document, Duration, Like, Maybe, Text
+from clawstate.quantities import LONGEST
 from clawstate.secrets.schema import Reference
 
 KEY = r"^(off|keyring|file|file:(/|~/).+|passphrase)$"
 STORE = rf"^({'|'.join(ENGINE_NAMES)}|postgres(ql)?://\S+)$"
 NAMES = ", ".join(f'"{each}"' for each in ENGINE_NAMES)
 
-StoreChoice = Annotated[str, Like(STORE, f"{NAMES} or an address postgresql://...")]
+MaybeText = Maybe[Text]
+MaybeReference = Maybe[Reference]
+
+_LONGEST = LONGEST * 1000  # milliseconds
+_TYPES: Mapping[str, Any] = {
+    "count": Annotated[int, Field(ge=0, le=MOST), WHOLE],
+    "duration": Duration,
+    "engine": Annotated[str, Like(STORE, f"{NAMES} or an address postgresql://...")],
+    "key": Annotated[str, Like(KEY, '"off", "keyring", "file", "file:/path" or "passphrase"')],
+    "maybe text": MaybeText,
+    "milliseconds": Annotated[float, Field(ge=0, le=_LONGEST)],
+    "milliseconds above 0": Annotated[float, Field(gt=0, le=_LONGEST)],
+    "number": Annotated[float, Field(ge=0, le=MOST)],
+    "positive": Annotated[int, Field(ge=1, le=MOST), WHOLE],
+    "reference": MaybeReference,
+    "switch": bool,
+    "whole milliseconds": Annotated[int, Field(ge=0, le=int(_LONGEST)), WHOLE],
+}
+_ABOUT = {
+    "state": "Where records are kept: credentials, sessions, pairing, devices.",
+    "state.encryption": "Encryption of the credentials on disk. OpenClaw cannot read what is"
+    " encrypted.",
+    "pairing": "Requests of devices that want to be paired (specification section 4).",
+    "caches": "How much is kept at hand.",
+    "caches.query": "Recent searches and what they found.",
+    "caches.directory": "Listings of directories with models and resources.",
+    "caches.dedupe": 'Marks of what was handled already (specification, "Persistent Dedupe").',
+    "locks": 'How long to wait for a file lock (specification, "File Locking Strategy").',
+    "locks.retries": "How often and how soon a lock is tried again.",
+}
 
 
-KeyChoice = Annotated[str, Like(KEY, '"off", "keyring", "file", "file:/path" or "passphrase"')]
-
-
-class Encryption(Document):
-    """Encryption of the credentials on disk. OpenClaw cannot read what is encrypted."""
-
-    key: KeyChoice = Field(
-        default=default_of("state.encryption.key"),
-        description="Where the key is kept that everything is encrypted with; "
-        "'clawstate auth encrypt' sets it.",
-    )
-    passphrase: Maybe[Reference] = Field(
-        default=None, description="A reference to the passphrase, where nobody can be asked."
-    )
-
-
-class StateSection(Document):
-    """Where records are kept: credentials, sessions, pairing, devices."""
-
-    store: StoreChoice = Field(
-        default=default_of("state.store"),
-        description="The engine: `file`, `sqlite` or `postgresql://user@host/name`.",
-    )
-    encryption: Encryption = Field(
-        default_factory=Encryption, description="Encryption of the credentials on disk."
-    )
-
-
-class Pairing(Document):
-    """Requests of devices that want to be paired (specification section 4)."""
-
-    path: Maybe[Text] = Field(
-        default=None,
-        description="The file; `state/pairing.json` in the state directory if not given.",
-    )
-    ttl: Duration = Field(
-        default=default_of("pairing.ttl"),
-        description="How long a request waits; a number without a unit counts seconds.",
-    )
-    limit: Positive = Field(
-        default=default_of("pairing.limit"), description="The requests that may wait at once."
-    )
-
-
-class QueryCache(Document):
-    """Recent searches and what they found."""
-
-    ttl: Duration = Field(
-        default=default_of("caches.query.ttl"),
-        description="How long an answer is kept; a number without a unit counts seconds.",
-    )
-    max_entries: Count = Field(
-        default=default_of("caches.query.maxEntries"),
-        description="The answers that are kept; 0 for none.",
+def _section(path: str) -> Any:
+    """Return the document of the section *path*, with the settings and sections below it."""
+    fields: dict[str, Any] = {}
+    for setting in SETTINGS.values():
+        if setting.path.startswith(f"{path}."):
+            name, _, deeper = setting.path.removeprefix(f"{path}.").partition(".")
+            if name not in fields:
+                fields[name] = _below(f"{path}.{name}") if deeper else _field(setting)
+    title = "".join(each.capitalize() for each in path.split("."))
+    return create_model(
+        title, __base__=Document, __doc__=_ABOUT[path], __module__=__name__, **fields
     )
 
 
-class DirectoryCacheSection(Document):
-    """Listings of directories with models and resources."""
-
-    ttl: Duration = Field(
-        default=default_of("caches.directory.ttl"),
-        description="How long a listing is kept; a number without a unit counts seconds.",
-    )
-    max_entries: Count = Field(
-        default=default_of("caches.directory.maxEntries"),
-        description="The listings that are kept; 0 for none.",
-    )
+def _below(path: str) -> tuple[Any, Any]:
+    section = _section(path)
+    return section, Field(default_factory=section, description=_ABOUT[path])
 
 
-class Dedupe(Document):
-    """Marks of what was handled already (specification, "Persistent Dedupe")."""
-
-    ttl_ms: Count = Field(
-        default=default_of("caches.dedupe.ttlMs"),
-        description="How long a mark holds, milliseconds.",
-    )
-    memory_max_size: Count = Field(
-        default=default_of("caches.dedupe.memoryMaxSize"),
-        description="The marks that are kept in memory.",
-    )
-    file_max_entries: Count = Field(
-        default=default_of("caches.dedupe.fileMaxEntries"),
-        description="The marks of one namespace on disk.",
-    )
+def _field(setting: Setting[Any]) -> tuple[Any, Any]:
+    kind = _TYPES[setting.kind.name]
+    return kind, Field(default=setting.default, description=setting.about)
 
 
-class Caches(Document):
-    """How much is kept at hand."""
+if TYPE_CHECKING:
 
-    query: QueryCache = Field(
-        default_factory=QueryCache, description="Recent searches and what they found."
-    )
-    directory: DirectoryCacheSection = Field(
-        default_factory=DirectoryCacheSection, description="Listings of directories."
-    )
-    dedupe: Dedupe = Field(default_factory=Dedupe, description="Marks of what was handled.")
+    class StateSection(Document):
+        """What `_section` makes; a checker of types need not know its members."""
 
+    class Pairing(Document):
+        """As `StateSection`."""
 
-class LockRetries(Document):
-    """How often and how soon a lock is tried again."""
+    class Caches(Document):
+        """As `StateSection`."""
 
-    retries: Count = Field(
-        default=default_of("locks.retries.retries"), description="How often it is tried again."
-    )
-    factor: NotNegative = Field(
-        default=default_of("locks.retries.factor"),
-        description="How much longer each pause is than the last one.",
-    )
-    min_timeout: NotNegative = Field(
-        default=default_of("locks.retries.minTimeout"), description="The first pause, milliseconds."
-    )
-    max_timeout: NotNegative = Field(
-        default=default_of("locks.retries.maxTimeout"),
-        description="The longest pause, milliseconds.",
-    )
-    randomize: bool = Field(
-        default=default_of("locks.retries.randomize"), description="Vary the pauses."
-    )
+    class Locks(Document):
+        """As `StateSection`."""
 
-
-class Locks(Document):
-    """How long to wait for a file lock (specification, "File Locking Strategy")."""
-
-    retries: LockRetries = Field(
-        default_factory=LockRetries, description="How often and how soon it is tried again."
-    )
-    stale: AboveZero = Field(
-        default=default_of("locks.stale"),
-        description="When an owner without a sign of life counts as gone, milliseconds.",
-    )
+else:
+    StateSection, Pairing, Caches, Locks = map(_section, ("state", "pairing", "caches", "locks"))

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from clawstate.config.agents import agent_entries
+from clawstate.config.agents import MAIN_AGENT, agent_entries
 from clawstate.errors import CorruptError, InvalidError
-from clawstate.files.paths import expand_path, normalise_agent_id
+from clawstate.files.paths import expand_path
 from clawstate.importers.openclaw.discovery import Found, Role
 from clawstate.importers.openclaw.job import Job
 from clawstate.stores.auth.legacy import from_agent_file, from_oauth_file
@@ -52,11 +52,10 @@ def _elsewhere(job: Job) -> Iterator[Found]:
 
 def _named_folders(job: Job) -> Iterator[tuple[str, Path]]:
     for each in agent_entries(job.values):
-        folder = each.get("agentDir")
-        if isinstance(folder, str) and folder.strip():
-            path = folder.strip()
+        if each.agent_dir is not None:
+            path = each.agent_dir.strip()
             place = expand_path(path) if path[0] in "~/" else job.source.root / path
-            yield normalise_agent_id(str(each.get("id") or "main")), place
+            yield each.name or MAIN_AGENT, place
 
 
 def _take(

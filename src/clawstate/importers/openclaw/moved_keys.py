@@ -86,7 +86,8 @@ def _with_list(text: str, file: Path) -> str:
     document = parse_json5(text, path=file)
     if not isinstance(_at(document, _ENTRIES), dict):
         return text
-    entries = [{"id": each["id"], **each} for each in agent_entries(document)]
+    found = [each.members for each in agent_entries(document)]
+    entries = [{"id": each["id"], **each} for each in found]
     return set_text(unset_text(text, _ENTRIES, file=file).text, _LIST, entries, file=file)
 
 
@@ -107,9 +108,9 @@ def _with_entries(text: str, file: Path) -> str:
         return text
     entries: dict[str, Any] = {}
     for each in reversed(agent_entries(document)):  # the first of an id counts
-        name = each.get("id")
-        if isinstance(name, str) and name.strip():
-            entries[name] = {key: value for key, value in each.items() if key != "id"}
+        if each.name is not None:
+            members = dict(each.members)
+            entries[members.pop("id")] = members
     found = unset_text(text, _LIST, file=file).text
     return set_text(found, _ENTRIES, dict(reversed(entries.items())), file=file)
 

@@ -7,9 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import replace as replace_in
 from pathlib import Path
-from typing import Any
 
-from clawstate.config.agents import agent_entries
+from clawstate.config.agents import default_agent
 from clawstate.errors import ElsewhereWarning, InvalidError, StateError, silent
 from clawstate.files.paths import normalise_agent_id
 from clawstate.importers.openclaw.channels import take_channels
@@ -104,7 +103,7 @@ def _job(found: Job, progress: Progress | None) -> Job:
     """Return *found*, which knows the databases alone, with all files of the source."""
     plain = replace_in(found, files=(*found.files, *discover(found.source)))
     values = read_values(plain)
-    agent = _default_agent(values)
+    agent = default_agent(values)
     files = plain.files
     if agent != _MAIN:
         files = (*found.files, *discover(found.source, default_agent=agent))
@@ -138,14 +137,6 @@ def _open_silently(state: State) -> None:
         for name in ("auth", "sessions", "device_auth", "devices"):
             with suppress(StateError):  # told of the kind that needs it
                 getattr(state, name)
-
-
-def _default_agent(values: Mapping[str, Any]) -> str:
-    """Return the agent that OpenClaw takes where none is named."""
-    found = agent_entries(values)
-    chosen = next((each for each in found if each.get("default") is True), None)
-    first = chosen or (found[0] if found else {})
-    return normalise_agent_id(str(first.get("id") or _MAIN))
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from clawstate.config.agents import agent_entries
+from clawstate.config.agents import MAIN_AGENT, agent_entries
 from clawstate.errors import StateError
 from clawstate.files.paths import effective_home, expand_path, normalise_agent_id
 from clawstate.importers.openclaw.job import Job
@@ -114,8 +114,8 @@ def _named(job: Job) -> Iterator[tuple[str, Path]]:
     agents = _object(job.values.get("agents"))
     default = _object(agents.get("defaults")).get("workspace")
     for each in agent_entries(job.values):
-        if isinstance(workspace := each.get("workspace"), str) and workspace.strip():
-            yield normalise_agent_id(str(each.get("id", ""))), _expanded(job, workspace)
+        if each.workspace is not None:
+            yield each.name or MAIN_AGENT, _expanded(job, each.workspace)
     if isinstance(default, str) and default.strip():
         yield job.default_agent, _expanded(job, default)
     yield job.default_agent, job.source.root / "workspace"
