@@ -9,7 +9,7 @@ it, on `Loaded.resolved`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -160,6 +160,55 @@ class Loaded:
             require_closed(deciding, to="to a program")
 
 
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """
+    Reads the configuration of the state *paths*, and the files of its agents.
+
+    *require_place* is called before each read, and raises where the place of the state is gone.
+    """
+
+    paths: StatePaths
+    env: Mapping[str, str] | None = None
+    cwd: Path | None = None
+    require_place: Callable[[], object] = lambda: None
+
+    @property
+    def path(self) -> Path:
+        """The file in use, which need not exist."""
+        return find_config(self.paths, self.env)
+
+    def path_of(self, agent: str | None) -> Path:
+        """Return the file in use, or the one of *agent*."""
+        self.require_place()
+        return self.path if agent is None else self.paths.agent_config(agent)
+
+    def agents(self) -> tuple[str, ...]:
+        """Return the agents that have a file of their own."""
+        return agents_with_files(self.paths.root)
+
+    def load(self, agent: str | None = None) -> Loaded:
+        """Return the configuration as all agents or *agent* see it; see `load`."""
+        self.require_place()
+        paths, env, cwd = self.paths, self.env, self.cwd
+        return load(self.path, paths=paths, env=env, agent=agent, cwd=cwd, strict=False)
+
+    def load_or_recover(self) -> Loaded:
+        """Return the configuration, or an empty one over a text that cannot be read."""
+        try:
+            return self.load()
+        except (CorruptError, ConfigError):
+            return load_broken(self.path, paths=self.paths, env=self.env, cwd=self.cwd)
+
+    def load_agent(self, agent: str, *, is_recovery: bool = False) -> Loaded:
+        """Return the file of *agent* as a configuration of itself; see `load_agent_file`."""
+        self.require_place()
+        paths, env, cwd = self.paths, self.env, self.cwd
+        return load_agent_file(
+            agent, self.path, paths=paths, env=env, cwd=cwd, is_recovery=is_recovery
+        )
+
+
 def load(
     path: Path,
     *,
@@ -278,12 +327,12 @@ def load_agent_file(
     paths: StatePaths,
     env: Mapping[str, str] | None,
     cwd: Path | None,
-    is_mending: bool = False,
+    is_recovery: bool = False,
 ) -> Loaded:
     """
     Return the file of *agent*, with the variables that the configuration *path* gives it.
 
-    Raises `CorruptError` and `ConfigError` for a broken file, unless *is_mending*; a broken
+    Raises `CorruptError` and `ConfigError` for a broken file, unless *is_recovery*; a broken
     configuration only lacks its variables.
     """
     try:
@@ -292,7 +341,7 @@ def load_agent_file(
         absent = path.with_name(f"{path.name}.absent")
         base = load(absent, paths=paths, env=env, agent=agent, cwd=cwd, strict=False)
     file = paths.agent_config(agent)
-    own = broken_layer(file) if is_mending else read_layer(file)
+    own = broken_layer(file) if is_recovery else read_layer(file)
     found = substitute(own.value, base.variables, provenance=own.provenance)
     return replace(
         base,

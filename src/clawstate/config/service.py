@@ -10,21 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from clawstate.arguments import require_callable, require_count, require_whole_text
 from clawstate.clock import Clock, system_clock
 from clawstate.config.history import Change, History
-from clawstate.config.loading import (
-    agents_with_files,
-    find_config,
-    load,
-    load_agent_file,
-    load_broken,
-    overlay_of,
-)
+from clawstate.config.loading import Loader, overlay_of
 from clawstate.config.view import View, copied, written
 from clawstate.config.views import Views
 from clawstate.config.watching import Listener, Watcher
-from clawstate.errors import (
-    ConfigError,
-    CorruptError,
-)
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import normalise_agent_id, require_agent_id
 from clawstate.interrupts import Mutex, load_modules
@@ -67,14 +56,12 @@ class Config:
         lock: LockOptions | Callable[[], LockOptions] | None = None,
         present: Callable[[], object] = lambda: None,
     ) -> None:
-        self._present = present
         self._paths = paths
-        self._env = env
-        self._cwd = cwd
+        self._loader = Loader(paths, env, cwd, present)
         self._clock = clock
         self._lock = lock or LockOptions()
         self._writing = Mutex()
-        self._views = Views(self._load, self.agents)
+        self._views = Views(self._loader.load, self.agents)
         self._judges: list[Judge] = []
 
     def __repr__(self) -> str:
@@ -83,7 +70,7 @@ class Config:
     @property
     def path(self) -> Path:
         """The file in use, which need not exist."""
-        return find_config(self._paths, self._env)
+        return self._loader.path
 
     @property
     def overlay_path(self) -> Path:
@@ -195,12 +182,15 @@ class Config:
 
         agents = self.agents() if agent_id is None else (normalise_agent_id(agent_id),)
         accepted = self._accepted()
-        own = (judged_agent(partial(self._load_own, each), accepted) for each in agents)
-        return (*judged(self._load(), accepted), *(issue for found in own for issue in found))
+        own = (judged_agent(partial(self._loader.load_agent, each), accepted) for each in agents)
+        return (
+            *judged(self._loader.load(), accepted),
+            *(issue for found in own for issue in found),
+        )
 
     def agents(self) -> tuple[str, ...]:
         """Return the agents that have a file of their own."""
-        return agents_with_files(self._paths.root)
+        return self._loader.agents()
 
     def set(
         self, path: str, value: Any, *, force: bool = False, agent_id: str | None = None
@@ -257,7 +247,7 @@ class Config:
 
     def history(self, *, agent_id: str | None = None) -> tuple[Change, ...]:
         """Return the changes that were made here, the oldest first."""
-        return History(self._path_of(agent_id)).changes()
+        return History(self._loader.path_of(agent_id)).changes()
 
     def diff(self, number: int | None = None, *, agent_id: str | None = None) -> str:
         """Return change *number*, by default the last one, as a unified diff without secrets."""
@@ -279,7 +269,7 @@ class Config:
         refused = self._refused()
         if refused is None:
             return ()
-        loaded = self._load()
+        loaded = self._loader.load()
         found = refused.own(loaded, loaded.config.value)
         return tuple(format_key_path(each) for each in found)
 
@@ -290,10 +280,6 @@ class Config:
     def _look(self) -> None:
         self.view()
         self._views.look()
-
-    def _path_of(self, agent_id: str | None) -> Path:
-        self._present()
-        return self.path if agent_id is None else self._paths.agent_config(agent_id)
 
     def _refused(self) -> Refused | None:
         load_modules("clawstate.config.openclaw_split")
@@ -312,12 +298,13 @@ class Config:
         load_modules("clawstate.config.editing")
         from clawstate.config.editing import Editor  # noqa: PLC0415 - only for writers
 
-        path = self._path_of(agent_id)
+        loader = self._loader
+        path = loader.path_of(agent_id)
         write = partial(self._write, path, agent_id)
         if agent_id is None:
-            return Editor(path, self._load, self._load_whatever, self._refused(), write)
-        load = partial(self._load_own, agent_id)
-        return Editor(path, load, partial(load, is_mending=True), None, write)
+            return Editor(path, loader.load, loader.load_or_recover, self._refused(), write)
+        load = partial(loader.load_agent, agent_id)
+        return Editor(path, load, partial(load, is_recovery=True), None, write)
 
     def guard(self, judge: Judge) -> None:
         """Let *judge* refuse changes made here, whoever asks for them: it raises a `StateError`."""
@@ -333,7 +320,7 @@ class Config:
         load: Callable[[], Loaded],
         sure: bool | None = None,
     ) -> Change | None:
-        self._present()
+        self._loader.require_place()
         if agent_id is not None:
             require_agent_id(agent_id)
         load_modules("clawstate.config.writing", "clawstate.config.schema.root")
@@ -359,35 +346,6 @@ class Config:
                 return planned
 
             return writer.write(noted, force=force)
-
-    def _load_whatever(self) -> Loaded:
-        """Return the configuration, or an empty one over a text that cannot be read."""
-        try:
-            return self._load()
-        except (CorruptError, ConfigError):
-            return load_broken(self.path, paths=self._paths, env=self._env, cwd=self._cwd)
-
-    def _load(self, agent: str | None = None) -> Loaded:
-        self._present()
-        return load(
-            self.path,
-            paths=self._paths,
-            env=self._env,
-            agent=agent,
-            cwd=self._cwd,
-            strict=False,
-        )
-
-    def _load_own(self, agent_id: str, *, is_mending: bool = False) -> Loaded:
-        self._present()
-        return load_agent_file(
-            agent_id,
-            self.path,
-            paths=self._paths,
-            env=self._env,
-            cwd=self._cwd,
-            is_mending=is_mending,
-        )
 
 
 def _key(agent_id: str | None) -> str | None:
