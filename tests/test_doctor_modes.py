@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import clawstate
-from clawstate.config.trust import open_above
+from clawstate.config.trust import writable_above
 from clawstate.doctor import Finding, examine
 from clawstate.doctor.audit.examination import audit
 from clawstate.stores.auth.credentials import ApiKey
@@ -185,7 +185,7 @@ def test_links_in_a_circle_end(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
 
-    assert list(open_above([tmp_path / "a" / "state"])) == []
+    assert list(writable_above([tmp_path / "a" / "state"])) == []
 
 
 def test_directory_of_a_linked_configuration_is_left_alone(root: Path, tmp_path: Path) -> None:

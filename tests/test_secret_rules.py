@@ -10,7 +10,7 @@ import pytest
 from clawstate.config.service import Config
 from clawstate.files.paths import StatePaths
 from clawstate.secret_rules import is_secret, is_sensitive, without_secrets
-from clawstate.secrets.redaction import literal_secrets, redacted
+from clawstate.secrets.redaction import literal_secrets, redact
 
 SENTINEL = "__OPENCLAW_REDACTED__"
 RANDOM = random.Random(7)
@@ -176,7 +176,7 @@ def test_arguments_of_programs() -> None:
     """Behind an option such as `--token`, and after `TOKEN=`, stands a secret."""
     config = {"args": ["--token", "abc", "--api-key=def", "-e", "GH_TOKEN=ghi", "--port", "80"]}
 
-    shown = redacted(config)
+    shown = redact(config)
 
     assert shown["args"] == ["--token", *[SENTINEL] * 2, "-e", SENTINEL, "--port", "80"]
 

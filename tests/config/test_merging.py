@@ -6,7 +6,7 @@ from config_files import piece
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawstate.config.merging import joined, override
+from clawstate.config.merging import join, override
 
 SHAPED = st.fixed_dictionaries(
     {},
@@ -21,8 +21,8 @@ SHAPED = st.fixed_dictionaries(
 @given(SHAPED, SHAPED, SHAPED)
 def test_joining_is_associative_where_kinds_agree(a: Any, b: Any, c: Any) -> None:
     """Files with the same kinds at the same keys may be joined in any grouping."""
-    left = joined([joined([piece(a), piece(b)]), piece(c)])
-    right = joined([piece(a), joined([piece(b), piece(c)])])
+    left = join([join([piece(a), piece(b)]), piece(c)])
+    right = join([piece(a), join([piece(b), piece(c)])])
 
     assert left.value == right.value
     assert list(left.trace.members()) == list(left.value)
@@ -31,18 +31,18 @@ def test_joining_is_associative_where_kinds_agree(a: Any, b: Any, c: Any) -> Non
 @given(SHAPED)
 def test_joining_with_nothing_changes_nothing(a: Any) -> None:
     """An empty object is the neutral element, on both sides."""
-    assert joined([piece({}), piece(a)]).value == a
-    assert joined([piece(a), piece({})]).value == a
+    assert join([piece({}), piece(a)]).value == a
+    assert join([piece(a), piece({})]).value == a
 
 
 @given(st.lists(st.deferred(lambda: ANY), min_size=1, max_size=5))
 def test_joining_all_is_joining_one_after_the_other(values: list[Any]) -> None:
     """Whatever the kinds, many pieces at once are the same as each over the one before it."""
-    at_once = joined([piece(value) for value in values])
+    at_once = join([piece(value) for value in values])
 
     whole = piece(values[0])
     for value in values[1:]:
-        whole = joined([whole, piece(value)])
+        whole = join([whole, piece(value)])
     assert at_once.value == whole.value
 
 

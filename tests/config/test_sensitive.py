@@ -14,7 +14,7 @@ from clawstate.secrets.redaction import (
     is_secret_reference,
     is_sensitive,
     literal_secrets,
-    redacted,
+    redact,
 )
 
 REFERENCE = {"source": "env", "provider": "default", "id": "OPENAI_API_KEY"}
@@ -120,7 +120,7 @@ def test_redacted_copy() -> None:
     }
     before = copy.deepcopy(config)
 
-    shown = redacted(config)
+    shown = redact(config)
 
     assert shown == {
         "gateway": {"port": 1, "auth": {"token": SENTINEL, "password": "${PASSWORD}"}},
@@ -134,7 +134,7 @@ def test_redacted_copy() -> None:
 @pytest.mark.parametrize("text", ["a${TOKEN}", "${TOKEN}${TOKEN}", "$${TOKEN}", "${token}", ""])
 def test_text_that_only_holds_a_placeholder_is_left_out(text: str) -> None:
     """Only text that is one whole placeholder says no more than a name."""
-    assert redacted({"token": text}) == {"token": SENTINEL}
+    assert redact({"token": text}) == {"token": SENTINEL}
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_text_that_only_holds_a_placeholder_is_left_out(text: str) -> None:
 def test_secrets_at_other_paths(config: dict[str, object]) -> None:
     """Passwords in addresses and credentials in headers are secrets, too."""
     assert len(literal_secrets(config)) == 1
-    assert "hunter2" not in str(redacted(config))
+    assert "hunter2" not in str(redact(config))
 
 
 @pytest.mark.parametrize(
@@ -157,14 +157,14 @@ def test_secrets_at_other_paths(config: dict[str, object]) -> None:
 )
 def test_addresses_without_a_password(text: str) -> None:
     """A user, a port or an empty password is no secret."""
-    assert redacted({"store": text}) == {"store": text}
+    assert redact({"store": text}) == {"store": text}
 
 
 def test_section_that_says_where_secrets_are_is_shown() -> None:
     """In the section `secrets`, only the keys below it tell what is a secret."""
     providers = {"v": {"source": "exec", "command": "/v", "env": {"VAULT_TOKEN": "t"}}}
 
-    shown = redacted({"secrets": {"providers": providers}})
+    shown = redact({"secrets": {"providers": providers}})
 
     assert shown["secrets"]["providers"]["v"]["command"] == "/v"
     assert shown["secrets"]["providers"]["v"]["env"] == {"VAULT_TOKEN": SENTINEL}
@@ -172,7 +172,7 @@ def test_section_that_says_where_secrets_are_is_shown() -> None:
 
 def test_another_sentinel() -> None:
     """Who shows a configuration chooses what stands for a secret."""
-    shown = redacted({"token": "t"}, sentinel="***")
+    shown = redact({"token": "t"}, sentinel="***")
 
     assert shown == {"token": "***"}
 
@@ -213,16 +213,16 @@ def test_literal_secrets_of_a_family() -> None:
 @given(CONFIGS)
 def test_redacted_copy_has_no_literal_secret(config: object) -> None:
     """What is shown holds no secret, and redacting it again changes nothing."""
-    shown = redacted(config)
+    shown = redact(config)
 
     assert literal_secrets(shown) == []
-    assert redacted(shown) == shown
+    assert redact(shown) == shown
 
 
 def test_deepest_documents_can_be_redacted() -> None:
     """Depth is bounded by what is read, not by what is shown."""
     config = parse_json5("[" * 490 + "{token: 't'}" + "]" * 490, path=Path("openclaw.json"))
 
-    shown = redacted(config)
+    shown = redact(config)
 
     assert SENTINEL in str(shown)

@@ -15,7 +15,7 @@ from clawstate.config.schema.session import SessionMaintenance
 from clawstate.config.schema.storage import Caches, Locks, Pairing, StateSection
 from clawstate.config.service import Config
 from clawstate.config.settings import SETTINGS, Setting
-from clawstate.config.unsupported import unsupported
+from clawstate.config.unsupported import find_unsupported
 from clawstate.doctor import examine
 from clawstate.errors import ConfigError, InvalidError
 from clawstate.files.paths import StatePaths
@@ -38,7 +38,7 @@ OWN = {
     "session.maintenance": SessionMaintenance,
     "auth": Auth,
 }
-OTHERS = {"session.maintenance.rotateBytes"}  # what `unsupported` tells of
+OTHERS = {"session.maintenance.rotateBytes"}  # what `find_unsupported` tells of
 LYING = {"memory.store.path": "memory/memory.db", "session.store": "sessions/sessions.json"}
 ALONE = {"session.store", "agents.defaults.workspace"}  # of sections that are OpenClaw's
 
@@ -253,8 +253,8 @@ def test_plugin_may_stand_beside_our_own_memory(root: Path) -> None:
         {"memory": {"store": {"type": "sqlite"}}},
         {"plugins": {"entries": entry, "slots": {"memory": "none"}}},
     ):
-        assert not list(unsupported({"plugins": {"entries": entry}, **beside}))
-    assert list(unsupported({"plugins": {"entries": entry}}))
+        assert not list(find_unsupported({"plugins": {"entries": entry}, **beside}))
+    assert list(find_unsupported({"plugins": {"entries": entry}}))
 
 
 @pytest.mark.parametrize(

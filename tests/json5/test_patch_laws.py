@@ -14,7 +14,7 @@ from json5_writer import Writer, insert_text
 from clawstate.json5.key_path import KeyPath, get_at, set_at, unset_at
 from clawstate.json5.parse import Node, parse_document
 from clawstate.json5.patch import set_text, unset_text
-from clawstate.json5.plain_value import common_ends, same
+from clawstate.json5.plain_value import common_ends, is_same
 
 FILE = Path("/s/openclaw.json")
 WORDS = re.compile(
@@ -116,7 +116,7 @@ def test_set_of_what_is_there(text: str, value: Any, data: st.DataObject) -> Non
     new_text = set_text(text, where, value, file=FILE)
 
     root = parsed(new_text)
-    assert same(root.value, wanted, ordered=False)
+    assert is_same(root.value, wanted, ordered=False)
     assert new_text[: old.start] == text[: old.start]
     assert new_text[len(new_text) - len(text) + old.end :] == text[old.end :]
 
@@ -130,7 +130,7 @@ def test_new_member(text: str, key: str, value: Any, data: st.DataObject) -> Non
 
     new_text = set_text(text, (*path, key), value, file=FILE)
 
-    assert same(parsed(new_text).value, wanted)
+    assert is_same(parsed(new_text).value, wanted)
     assert comments(new_text) == comments(text)
     count = len(node.items)
     new = node_at(parsed(new_text), path)
@@ -148,7 +148,7 @@ def test_new_element(text: str, value: Any, data: st.DataObject) -> None:
 
     new_text = insert_text(text, (*path, index), value, file=FILE)
 
-    assert same(parsed(new_text).value, wanted)
+    assert is_same(parsed(new_text).value, wanted)
     assert comments(new_text) == comments(text)
     new = node_at(parsed(new_text), path)
     assert_same_outside((text, node, index, 0), (new_text, new, index, 1))
@@ -165,7 +165,7 @@ def test_unset(text: str, data: st.DataObject) -> None:
 
     new_text, gone = unset_text(text, (*path, index if key is None else key), file=FILE)
 
-    assert same(parsed(new_text).value, wanted)
+    assert is_same(parsed(new_text).value, wanted)
     assert Counter(comments(new_text)) + Counter(gone) == Counter(comments(text))
     new = node_at(parsed(new_text), path)
     assert_same_outside((text, node, index, 1), (new_text, new, index, 0))
@@ -219,7 +219,7 @@ def test_series_of_changes(text: str, data: st.DataObject) -> None:
         if data.draw(st.booleans()):
             value, text = unset_at(value, where), unset_text(text, where, file=FILE).text
 
-        assert same(parsed(text).value, value, ordered=False)
+        assert is_same(parsed(text).value, value, ordered=False)
 
 
 @given(documents(), st.dictionaries(KEYS, VALUES, max_size=4))
@@ -227,7 +227,7 @@ def test_whole_document(text: str, value: dict[str, Any]) -> None:
     """Any document becomes any other, and becomes it only once."""
     new_text = set_text(text, (), value, file=FILE)
 
-    assert same(parsed(new_text).value, value, ordered=False)
+    assert is_same(parsed(new_text).value, value, ordered=False)
     assert set_text(new_text, (), value, file=FILE) == new_text
 
 
@@ -241,7 +241,7 @@ def test_relatives(text: str, data: st.DataObject) -> None:
     new_text = set_text(text, path, kept, file=FILE)
 
     event(f"{len(kept) - len(node.items):+}")
-    assert same(parsed(new_text).value, set_at(wanted, path, kept), ordered=False)
+    assert is_same(parsed(new_text).value, set_at(wanted, path, kept), ordered=False)
 
 
 @given(documents())

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from clawstate.config.history import Change
     from clawstate.config.issues import Issue
-    from clawstate.config.service import Config, Judge
+    from clawstate.config.service import Config, WriteCheck
     from clawstate.config.view import View
     from clawstate.config.watching import Listener, Watcher
     from clawstate.openclaw.owner import Owner
@@ -147,6 +147,6 @@ class AsyncConfig(_Part):
         """Await `Config.set_apart`."""
         return await self._run(self._part().set_apart)
 
-    async def guard(self, judge: Judge) -> None:
+    async def guard(self, judge: WriteCheck) -> None:
         """Await `Config.guard`."""
         return await self._run(self._part().guard, judge)

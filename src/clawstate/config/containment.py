@@ -24,13 +24,13 @@ Chain = tuple[Origin, ...]
 """The names of files in `$include` that led to a file, its own last."""
 
 
-def refused(chain: Chain, problem: str, hint: str) -> ConfigError:
+def include_error(chain: Chain, problem: str, hint: str) -> ConfigError:
     """Return the error about the last `$include` of *chain*, which it tells the way to."""
-    way = f" ({led_by(chain[:-1])})" if chain[:-1] else ""
+    way = f" ({format_chain(chain[:-1])})" if chain[:-1] else ""
     return ConfigError(str(chain[-1]), f"$include {problem}{way}", hint)
 
 
-def led_by(chain: Chain) -> str:
+def format_chain(chain: Chain) -> str:
     """Return the includes of *chain*, the nearest first."""
     return ", ".join(f"included at {origin}" for origin in reversed(chain))
 
@@ -53,15 +53,19 @@ class Containment:
         path = Path(os.path.normpath(origin.source.path.parent / named))
         hint = f"move the file into {self._directory}"
         if not path.is_relative_to(self._directory):
-            raise refused(chain, f"of {_shown(path)} leaves {self._directory}", hint)
+            raise include_error(chain, f"of {_shown(path)} leaves {self._directory}", hint)
         try:
             real = Path(os.path.realpath(path))
         except (OSError, ValueError):
             real = None
         if real is None:
-            raise refused(chain, f"of {_shown(path)} is not a path", "write the path of a file")
+            raise include_error(
+                chain, f"of {_shown(path)} is not a path", "write the path of a file"
+            )
         if not real.is_relative_to(self._real):
-            raise refused(chain, f"of {_shown(path)} leaves {self._directory} by a link", hint)
+            raise include_error(
+                chain, f"of {_shown(path)} leaves {self._directory} by a link", hint
+            )
         return path, real
 
     def read(self, chain: Chain, path: Path, real: Path) -> tuple[bytes, FileRead]:
@@ -79,7 +83,7 @@ class Containment:
             if names == 1:
                 return raw, file
             problem, hint = "is a hard link, as which any file could be read", "copy the file"
-        raise refused(chain, f"of {_shown(path)}: {problem}", hint)
+        raise include_error(chain, f"of {_shown(path)}: {problem}", hint)
 
 
 def _problem(

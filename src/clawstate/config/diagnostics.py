@@ -13,7 +13,7 @@ from clawstate.config.layers import Stacked
 from clawstate.config.loading import Loaded
 from clawstate.config.sources import Notice, Source
 from clawstate.config.substitution import Missing
-from clawstate.config.unsupported import Unsupported, unsupported
+from clawstate.config.unsupported import Unsupported, find_unsupported
 from clawstate.errors import ConfigError, CorruptError, StateError
 from clawstate.files.paths import is_agent_id, normalise_agent_id
 from clawstate.json5.parse import Place
@@ -25,7 +25,7 @@ _PLACE = re.compile(r" \(line (?P<line>\d+), column (?P<column>\d+)\)")
 _NAMED_PLACE = re.compile(r"(?P<file>/.*):(?P<line>\d+):(?P<column>\d+)", re.DOTALL)
 
 
-def judged(loaded: Loaded, accepted: Accepted | None = None) -> tuple[Issue, ...]:
+def diagnose(loaded: Loaded, accepted: Accepted | None = None) -> tuple[Issue, ...]:
     """
     Return what is wrong with *loaded*, in the order of its texts as far as that is known.
 
@@ -36,7 +36,9 @@ def judged(loaded: Loaded, accepted: Accepted | None = None) -> tuple[Issue, ...
     return (*_judged(loaded, found), *_shared_names(loaded.resolved, places))
 
 
-def judged_agent(load: Callable[[], Loaded], accepted: Accepted | None = None) -> tuple[Issue, ...]:
+def diagnose_agent(
+    load: Callable[[], Loaded], accepted: Accepted | None = None
+) -> tuple[Issue, ...]:
     """Return what is wrong with the file of an agent that *load* reads, also if it is broken."""
     try:
         loaded = load()
@@ -52,7 +54,10 @@ def _judged(loaded: Loaded, found: tuple[Issue, ...]) -> tuple[Issue, ...]:
     return (
         # A template is no value, so nothing can be said of its type.
         *(each for each in found if each.severity == "warning" or each.path not in waiting),
-        *(_unsupported(each, finder.of_value(each.path)) for each in unsupported(loaded.resolved)),
+        *(
+            _unsupported(each, finder.of_value(each.path))
+            for each in find_unsupported(loaded.resolved)
+        ),
         *(_missing(each) for each in loaded.missing),
         *(_noticed(each) for each in loaded.notices),
     )

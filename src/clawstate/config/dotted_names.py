@@ -23,7 +23,7 @@ SECTIONS = frozenset(_SECTIONS.split())
 """The keys of the document: a path that begins with one of them means that section."""
 
 
-def reading_of(value: Any, written: WrittenPath) -> KeyPath:
+def resolve_steps(value: Any, written: WrittenPath) -> KeyPath:
     """
     Return the steps by which *written* leads to something in *value*; as written, if none does.
 
@@ -42,7 +42,7 @@ def reading_of(value: Any, written: WrittenPath) -> KeyPath:
     return found[0]
 
 
-def reading_for_edit(value: Any, written: WrittenPath, *, is_known: bool = False) -> KeyPath:
+def resolve_steps_for_edit(value: Any, written: WrittenPath, *, is_known: bool = False) -> KeyPath:
     """
     Return the steps of what *written* means for a change of *value*: those that lead the furthest.
 

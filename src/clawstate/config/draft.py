@@ -14,12 +14,12 @@ from typing import Any
 from clawstate.config.includes import INCLUDE, Layer, include_all
 from clawstate.config.provenance import Origin, Trace
 from clawstate.config.rewrite import Rewrite
-from clawstate.config.sources import Source, met
+from clawstate.config.sources import Source, look_at
 from clawstate.errors import ConfigError, InvalidError, NotFoundError
 from clawstate.json5.edits import comments_in
 from clawstate.json5.key_path import KeyPath, format_key_path, get_at, set_at, unset_at
 from clawstate.json5.parse import parse_document
-from clawstate.json5.patch import Excerpt, adopt_text, set_text, unset_text
+from clawstate.json5.patch import Excerpt, move_text, set_text, unset_text
 
 _Edit = Callable[[str, Path], str]
 
@@ -79,7 +79,7 @@ class Draft:
         """Put *value* at *path* as it was written elsewhere, its comments with it."""
         self.is_added = True
         source, local = self._place(path)
-        self._edit(source, lambda text, file: adopt_text(text, local, value, excerpt, file=file))
+        self._edit(source, lambda text, file: move_text(text, local, value, excerpt, file=file))
         self._say(source, set_at(self.value, path, value))
 
     def excerpt(self, path: KeyPath) -> Excerpt | None:
@@ -96,7 +96,7 @@ class Draft:
         """Make *text* the whole text of *file*, which is that of the layer or an included one."""
         document = parse_document(text, path=file)
         if file == self.file:
-            found = met(file) if self._root is None else self._root.file
+            found = look_at(file) if self._root is None else self._root.file
             self._keep(self._root, text)
             self._layer = include_all(Source(found, text, document))
             self.value = self._layer.value

@@ -13,22 +13,22 @@ from pathlib import Path
 from typing import Any
 
 from clawstate.arguments import require_whole
-from clawstate.config.dotted_names import reading_for_edit
+from clawstate.config.dotted_names import resolve_steps_for_edit
 from clawstate.config.draft import Draft, Made, require_part
 from clawstate.config.loading import Loaded
 from clawstate.config.merging import override
-from clawstate.config.openclaw_split import Refused, moved_apart, shares_of
-from clawstate.config.rewrite import Planned
+from clawstate.config.openclaw_split import OpenClawRefusals, move_apart, split_value
+from clawstate.config.rewrite import EditPlan
 from clawstate.errors import ConfigError, InvalidError, NotFoundError, StateError
 from clawstate.json5.key_path import KeyPath, format_key_path, get_at, set_at, unset_at
 from clawstate.json5.path_grammar import WrittenPath
-from clawstate.json5.plain_value import require_plain, same
+from clawstate.json5.plain_value import is_same, require_plain
 
 Move = Callable[[Draft, Draft], None]
 """Changes the two drafts, of `openclaw.json` and of the overlay."""
 
 
-def meant(loaded: Loaded, written: WrittenPath) -> KeyPath:
+def resolve_target(loaded: Loaded, written: WrittenPath) -> KeyPath:
     """Return the key path that *written* means for an edit; raises `InvalidError` for several."""
     from clawstate.config.schema.root import Config  # noqa: PLC0415 - slow
     from clawstate.config.schema.shape import is_named  # noqa: PLC0415 - loaded with it
@@ -36,12 +36,12 @@ def meant(loaded: Loaded, written: WrittenPath) -> KeyPath:
     if not written.dotted:
         return written.steps
     is_known = is_named(written.steps, Config)
-    return reading_for_edit(loaded.templates, written, is_known=is_known)
+    return resolve_steps_for_edit(loaded.templates, written, is_known=is_known)
 
 
 def plan_set(
-    loaded: Loaded, path: KeyPath, value: Any, *, refused: Refused | None = None
-) -> Planned | None:
+    loaded: Loaded, path: KeyPath, value: Any, *, refused: OpenClawRefusals | None = None
+) -> EditPlan | None:
     """
     Return how to put *value* at *path*, or `None` if it is there already.
 
@@ -50,11 +50,11 @@ def plan_set(
     require_plain(value, above=len(path))
     require_whole(format_key_path(path) or "configuration", value)
     wanted = set_at(loaded.templates, path, value)
-    shares = shares_of(loaded, path, value, refused)
+    shares = split_value(loaded, path, value, refused)
     return _planned(loaded, shares.moves(), wanted, path)
 
 
-def plan_unset(loaded: Loaded, path: KeyPath, *, made: Made | None = None) -> Planned:
+def plan_unset(loaded: Loaded, path: KeyPath, *, made: Made | None = None) -> EditPlan:
     """
     Return how to remove what is at *path*; raises `NotFoundError` if nothing is.
 
@@ -73,8 +73,8 @@ def plan_unset(loaded: Loaded, path: KeyPath, *, made: Made | None = None) -> Pl
 
 
 def plan_replace(
-    loaded: Loaded, text: str, *, file: Path | None = None, refused: Refused | None = None
-) -> Planned | None:
+    loaded: Loaded, text: str, *, file: Path | None = None, refused: OpenClawRefusals | None = None
+) -> EditPlan | None:
     """Return how to make *text* the whole text of *file*, by default the configuration's own."""
     return plan_texts(loaded, {file or loaded.path: text}, refused=refused)
 
@@ -83,9 +83,9 @@ def plan_texts(
     loaded: Loaded,
     texts: Mapping[Path, str],
     *,
-    refused: Refused | None = None,
+    refused: OpenClawRefusals | None = None,
     undoes: int | None = None,
-) -> Planned | None:
+) -> EditPlan | None:
     """
     Return how to make *texts* those of files of the configuration, in this order.
 
@@ -96,28 +96,28 @@ def plan_texts(
         (over if over.holds(file) else main).put(file, text)
     if refused is not None:
         find = refused.new if undoes is None else refused.own
-        moved_apart(main, over, find(loaded, main.value))
+        move_apart(main, over, find(loaded, main.value))
     files = tuple(str(each) for each in texts if each not in {main.file, over.file})
     rewrites = _ordered(main, over, first=[*texts])
     if not rewrites:
         return None
     templates = override(main.value, over.value) if over.value else main.value
-    return Planned(rewrites, templates, files or _moved(loaded, templates), undoes)
+    return EditPlan(rewrites, templates, files or _moved(loaded, templates), undoes)
 
 
-def plan_apart(loaded: Loaded, refused: Refused) -> Planned | None:
+def plan_apart(loaded: Loaded, refused: OpenClawRefusals) -> EditPlan | None:
     """Return how to move what OpenClaw refuses and only we know out of its configuration."""
     main, over = _drafts(loaded)
     paths = refused.own(loaded, main.value)
-    moved_apart(main, over, paths)
+    move_apart(main, over, paths)
     rewrites = _ordered(main, over, first=[over.file])
     if not rewrites:
         return None
     templates = override(main.value, over.value)
-    return Planned(rewrites, templates, tuple(format_key_path(each) for each in paths))
+    return EditPlan(rewrites, templates, tuple(format_key_path(each) for each in paths))
 
 
-def _planned(loaded: Loaded, moves: list[Move], wanted: Any, path: KeyPath) -> Planned | None:
+def _planned(loaded: Loaded, moves: list[Move], wanted: Any, path: KeyPath) -> EditPlan | None:
     """Return the plan of the first of *moves* after which the two files mean what is *wanted*."""
     problem: StateError | None = None
     for move in moves:
@@ -129,9 +129,9 @@ def _planned(loaded: Loaded, moves: list[Move], wanted: Any, path: KeyPath) -> P
             continue
         merged = override(main.value, over.value) if over.value else main.value
         is_alone = not over.value and not loaded.overlay.value
-        if is_alone or same(merged, _pruned(wanted, merged, path), ordered=False):
+        if is_alone or is_same(merged, _pruned(wanted, merged, path), ordered=False):
             rewrites = _ordered(main, over, first=[])
-            return Planned(rewrites, merged, (format_key_path(path),)) if rewrites else None
+            return EditPlan(rewrites, merged, (format_key_path(path),)) if rewrites else None
     if problem is not None:
         raise problem
     name, where = format_key_path(path), f"{loaded.path.name} and {loaded.overlay.path.name}"

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clawstate.config.edit_plan import meant, plan_apart, plan_set, plan_texts, plan_unset
-from clawstate.config.history import Change, FileChange, History, difference
+from clawstate.config.edit_plan import plan_apart, plan_set, plan_texts, plan_unset, resolve_target
+from clawstate.config.history import Change, FileChange, History, diff_texts
 from clawstate.config.loading import Loaded
-from clawstate.config.openclaw_split import Refused
-from clawstate.config.rewrite import Planned
-from clawstate.config.view import written
+from clawstate.config.openclaw_split import OpenClawRefusals
+from clawstate.config.rewrite import EditPlan
+from clawstate.config.view import parse_path
 from clawstate.errors import ConflictError, NotFoundError, StateError
 from clawstate.json5.parse import parse_json5
 from clawstate.json5.path_grammar import KeyPath, parse_key_path
@@ -33,25 +33,25 @@ class Editor:
     path: Path
     load: Callable[[], Loaded]
     mend: Callable[[], Loaded]
-    refused: Refused | None
+    refused: OpenClawRefusals | None
     write: Callable[..., Change | None]
 
     def set(self, path: str, value: Any, *, force: bool) -> Change | None:
         """Put *value* at *path*."""
-        wanted = written(path)
+        wanted = parse_path(path)
 
-        def plan(loaded: Loaded) -> Planned | None:
-            return plan_set(loaded, meant(loaded, wanted), value, refused=self.refused)
+        def plan(loaded: Loaded) -> EditPlan | None:
+            return plan_set(loaded, resolve_target(loaded, wanted), value, refused=self.refused)
 
         return self.write(plan, force=force, load=self.load)
 
     def unset(self, path: str, *, force: bool) -> Change | None:
         """Remove what is at *path*, and objects left empty that were only made to hold it."""
-        wanted = written(path)
+        wanted = parse_path(path)
         made = MadeObjects(History(self.path))
 
-        def plan(loaded: Loaded) -> Planned:
-            return plan_unset(loaded, meant(loaded, wanted), made=made.holds)
+        def plan(loaded: Loaded) -> EditPlan:
+            return plan_unset(loaded, resolve_target(loaded, wanted), made=made.holds)
 
         return self.write(plan, force=force, load=self.load)
 
@@ -62,7 +62,7 @@ class Editor:
     def replace(self, text: str, *, file: Path, expected: str | None, force: bool) -> Change | None:
         """Make *text* the whole text of *file*, which is *expected* to hold another one."""
 
-        def plan(loaded: Loaded) -> Planned | None:
+        def plan(loaded: Loaded) -> EditPlan | None:
             if expected is not None and expected != _text_of(loaded, file):
                 raise ConflictError("configuration", str(file))
             return plan_texts(loaded, {file: text}, refused=None if force else self.refused)
@@ -78,7 +78,7 @@ class Editor:
             before = None if each.before is None else history.text(each.before)
             name = history.name_of(each.file)
             names = {"old": f"{name} before {change.number}", "new": f"{name} after"}
-            parts.append(difference(before, history.text(each.after), **names))
+            parts.append(diff_texts(before, history.text(each.after), **names))
         return "".join(parts)
 
     def undo(self, *, number: int | None, force: bool) -> Change:
@@ -94,7 +94,7 @@ class Editor:
         # Texts that belong together are put back as they were: somebody asked for just that.
         refused = None if force or change.also else self.refused
 
-        def plan(loaded: Loaded) -> Planned | None:
+        def plan(loaded: Loaded) -> EditPlan | None:
             return plan_texts(loaded, texts, refused=refused, undoes=change.number)
 
         # What was written here is no accident, but what it would hide or break may be.

@@ -16,7 +16,7 @@ from typing import Any
 
 from clawstate.arguments import require_text
 from clawstate.config.dotenv import parse_dotenv
-from clawstate.config.sources import FileRead, Notice, met, read_file
+from clawstate.config.sources import FileRead, Notice, look_at, read_file
 from clawstate.config.substitution import substitute_text
 from clawstate.errors import InvalidError, LimitError, NotFoundError, UnavailableError
 from clawstate.json5.parse import Place
@@ -105,12 +105,12 @@ def _read(path: Path) -> tuple[Mapping[str, str], FileRead, list[Notice]]:
     try:
         raw, file = read_file(path, limit=MAX_DOTENV_BYTES)
     except NotFoundError:
-        return {}, met(path), []
+        return {}, look_at(path), []
     except (InvalidError, UnavailableError) as error:
-        return {}, met(path), [Notice(path, None, f"{error.problem}; it was passed over")]
+        return {}, look_at(path), [Notice(path, None, f"{error.problem}; it was passed over")]
     except LimitError:
         problem = f"is larger than {MAX_DOTENV_BYTES} bytes; it was passed over"
-        return {}, met(path), [Notice(path, None, problem)]
+        return {}, look_at(path), [Notice(path, None, problem)]
     parsed = parse_dotenv(raw)
     notices = [Notice(path, Place(line, 1), text) for line, text in parsed.problems]
     return parsed.values, file, notices

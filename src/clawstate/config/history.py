@@ -283,7 +283,7 @@ def program() -> str:
 _HIDDEN = "(a text that is not JSON5, and is not shown)\n"
 
 
-def difference(before: bytes | None, after: bytes, *, old: str, new: str) -> str:
+def diff_texts(before: bytes | None, after: bytes, *, old: str, new: str) -> str:
     """Return what changed from *before* to *after* as a unified diff; *old*, *new* name them."""
     lines = (
         _shown(before or b"").splitlines(keepends=True),

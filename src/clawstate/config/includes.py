@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from clawstate.config.containment import Containment, led_by, refused
-from clawstate.config.merging import joined
+from clawstate.config.containment import Containment, format_chain, include_error
+from clawstate.config.merging import join
 from clawstate.config.provenance import Origin, Piece, Provenance, Trace
-from clawstate.config.sources import FileRead, Notice, Source, parsed_source, pointed
+from clawstate.config.sources import FileRead, Notice, Source, format_place, parse_source
 from clawstate.errors import ConfigError, CorruptError
 from clawstate.json5.parse import Node, place_of
 from clawstate.json5.path_grammar import KeyPath
@@ -28,7 +28,7 @@ _MOST_NOTICES = 100  # each costs a look through the text
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Survey:
+class IncludeScan:
     """
     One file, looked through.
 
@@ -49,8 +49,8 @@ class _Seen:
     level: int
 
 
-def survey(source: Source) -> Survey:
-    """Return the survey of *source*."""
+def scan_includes(source: Source) -> IncludeScan:
+    """Return where *source* includes other files, how deep it is, and what is odd about it."""
     including: set[Node] = set()
     doubled: list[Node] = []
     depth = 0
@@ -69,7 +69,7 @@ def survey(source: Source) -> Survey:
             for item in seen.node.items
             if item.node.is_filled
         ]
-    return Survey(source, frozenset(including), depth, _notices(source, doubled))
+    return IncludeScan(source, frozenset(including), depth, _notices(source, doubled))
 
 
 def _mark(seen: _Seen | None, including: set[Node]) -> None:
@@ -146,34 +146,34 @@ def include_all(source: Source) -> Layer:
 class _Frame:
     """A file that is being merged; *chain* are the includes that led to it, *level* its depth."""
 
-    survey: Survey
+    scan: IncludeScan
     chain: tuple[Origin, ...]
     level: int
 
     def origin(self, node: Node, at: KeyPath) -> Origin:
-        return Origin(self.survey.source, at, node)
+        return Origin(self.scan.source, at, node)
 
 
 class _Including:
     def __init__(self, source: Source) -> None:
         self._root = source
         self._containment = Containment(source.path.parent)
-        self._surveys = {source.file.real: survey(source)}
+        self._scans = {source.file.real: scan_includes(source)}
         self._count = self._size = 0
 
     def whole(self) -> Piece:
-        found = self._surveys[self._root.file.real]
+        found = self._scans[self._root.file.real]
         if found.depth > MAX_LEVELS:
-            raise _too_deep(pointed(self._root.path, None))
+            raise _too_deep(format_place(self._root.path, None))
         return self._piece(_Frame(found, (), 0), self._root.document, ())
 
     def met(self) -> tuple[tuple[FileRead, ...], tuple[Notice, ...]]:
-        surveys = self._surveys.values()
-        files = tuple(each.source.file for each in surveys)
-        return files, tuple(notice for each in surveys for notice in each.notices)
+        scans = self._scans.values()
+        files = tuple(each.source.file for each in scans)
+        return files, tuple(notice for each in scans for notice in each.notices)
 
     def _piece(self, frame: _Frame, node: Node, at: KeyPath) -> Piece:
-        if node not in frame.survey.including:
+        if node not in frame.scan.including:
             return Piece(node.value, Trace((frame.origin(node, at),)))
         if node.kind == "array":
             return self._array(frame, node, at)
@@ -208,38 +208,38 @@ class _Including:
             return own
         if members and not isinstance(pieces[-1].value, dict):
             problem = "has keys beside it, but what it includes is not an object"
-            raise refused(chains[-1], problem, "remove those keys")
-        piece = joined([*pieces, own] if members else pieces)
+            raise include_error(chains[-1], problem, "remove those keys")
+        piece = join([*pieces, own] if members else pieces)
         return Piece(piece.value, replace(piece.trace, including=own.trace.origins[0]))
 
     def _file(self, chain: tuple[Origin, ...], level: int) -> Piece:
         if len(chain) > MAX_INCLUDE_DEPTH:
             problem = f"is nested more than {MAX_INCLUDE_DEPTH} includes deep"
-            raise refused(chain, problem, "include that file further up")
-        found = self._survey(chain)
+            raise include_error(chain, problem, "include that file further up")
+        found = self._scan(chain)
         self._bound(chain, found.source)
         if level + found.depth > MAX_LEVELS:
             raise _too_deep(str(chain[-1]))
         return self._piece(_Frame(found, chain, level), found.source.document, ())
 
-    def _survey(self, chain: tuple[Origin, ...]) -> Survey:
+    def _scan(self, chain: tuple[Origin, ...]) -> IncludeScan:
         path, real = self._containment.resolve(chain)
         links = [origin.source.file.real for origin in chain]
         if real in links:
             circle = [*(origin.source.path for origin in chain[links.index(real) :]), path]
             names = " -> ".join(map(str, circle))
-            raise refused(chain, f"closes a circle: {names}", "remove one of these includes")
-        if real not in self._surveys:
+            raise include_error(chain, f"closes a circle: {names}", "remove one of these includes")
+        if real not in self._scans:
             raw, file = self._containment.read(chain, path, real)
-            self._surveys[real] = survey(_parsed(chain, raw, file))
-        return self._surveys[real]
+            self._scans[real] = scan_includes(_parsed(chain, raw, file))
+        return self._scans[real]
 
     def _bound(self, chain: tuple[Origin, ...], source: Source) -> None:
         self._count += 1
         self._size += len(source.text)
         if self._count > MAX_INCLUDES or self._size > MAX_INCLUDED_BYTES:
             limits = f"{MAX_INCLUDES} files or {MAX_INCLUDED_BYTES} bytes"
-            raise refused(chain, f"makes the includes more than {limits}", "include less")
+            raise include_error(chain, f"makes the includes more than {limits}", "include less")
 
 
 def _names(frame: _Frame, named: Node, at: KeyPath) -> Sequence[Origin]:
@@ -252,16 +252,16 @@ def _names(frame: _Frame, named: Node, at: KeyPath) -> Sequence[Origin]:
         names, wrong = [], frame.origin(named, at)
     if wrong is not None:
         problem = f"must be the name of a file, or an array of names, not of kind {wrong.node.kind}"
-        raise refused((*frame.chain, wrong), problem, "write the path of a file")
+        raise include_error((*frame.chain, wrong), problem, "write the path of a file")
     return names
 
 
 def _parsed(chain: tuple[Origin, ...], raw: bytes, file: FileRead) -> Source:
     try:
-        return parsed_source(raw, file)
+        return parse_source(raw, file)
     except CorruptError as error:
         problem, hint = error.problem, error.hint
-    raise CorruptError(str(file.path), f"{problem} ({led_by(chain)})", hint)
+    raise CorruptError(str(file.path), f"{problem} ({format_chain(chain)})", hint)
 
 
 def _too_deep(where: str) -> ConfigError:

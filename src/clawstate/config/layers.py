@@ -14,7 +14,7 @@ from pathlib import Path
 from clawstate.config.history import History
 from clawstate.config.includes import Layer, include_all
 from clawstate.config.provenance import Provenance, Trace
-from clawstate.config.sources import FileRead, met, parsed_source, read_file
+from clawstate.config.sources import FileRead, look_at, parse_source, read_file
 from clawstate.errors import ConfigError, InvalidError, LimitError, NotFoundError, StateError
 from clawstate.files.refusals import translated
 from clawstate.json5.path_grammar import KeyPath
@@ -66,14 +66,14 @@ def read_layer(path: Path) -> Layer:
         with translated(path, "was not read"):
             is_link = path.is_symlink()
         if not is_link:
-            return Layer(path, None, {}, Provenance(None), (met(path),))
+            return Layer(path, None, {}, Provenance(None), (look_at(path),))
     except LimitError:
         problem = f"is larger than {MAX_CONFIG_BYTES} bytes"
         hint = "move what is no setting out of it"
     except InvalidError as error:
         problem, hint = error.problem, error.hint
     else:
-        return include_all(parsed_source(raw, file))
+        return include_all(parse_source(raw, file))
     raise ConfigError(str(path), problem, hint)
 
 
@@ -101,7 +101,7 @@ def _last_good(path: Path) -> Layer | None:
     for change in reversed(history.changes()):
         try:
             raw = history.text(change.after)
-            return include_all(parsed_source(raw, met(path)))
+            return include_all(parse_source(raw, look_at(path)))
         except StateError:
             continue
     return None
@@ -112,4 +112,4 @@ def _glance(path: Path) -> FileRead:
     try:
         return read_file(path, limit=MAX_CONFIG_BYTES)[1]
     except StateError:
-        return met(path)
+        return look_at(path)

@@ -198,7 +198,7 @@ class Loader:
         try:
             return self.load()
         except (CorruptError, ConfigError):
-            return load_broken(self.path, paths=self.paths, env=self.env, cwd=self.cwd)
+            return recover_broken(self.path, paths=self.paths, env=self.env, cwd=self.cwd)
 
     def load_agent(self, agent: str, *, is_recovery: bool = False) -> Loaded:
         """Return the file of *agent* as a configuration of itself; see `load_agent_file`."""
@@ -282,7 +282,7 @@ def _missing(path: Path, missing: tuple[Missing, ...], paths: StatePaths) -> Con
     return ConfigError(str(path), "; ".join(named), hint)
 
 
-def load_broken(
+def recover_broken(
     path: Path, *, paths: StatePaths, env: Mapping[str, str] | None, cwd: Path | None
 ) -> Loaded:
     """

@@ -17,7 +17,7 @@ from clawstate.config.provenance import Origin, Piece, Trace
 _SKIPPED = frozenset({"__proto__", "prototype", "constructor"})
 
 
-def joined(pieces: Sequence[Piece]) -> Piece:
+def join(pieces: Sequence[Piece]) -> Piece:
     """
     Return the *pieces* as one, each over those before it; there is at least one.
 
@@ -70,7 +70,7 @@ def _joined_run(run: Sequence[Piece]) -> Piece:
         for key, each in piece.value.items():
             if key not in _SKIPPED:
                 members.setdefault(key, []).append(Piece(each, traced[key]))
-    whole = {key: joined(pieces) for key, pieces in members.items()}
+    whole = {key: join(pieces) for key, pieces in members.items()}
     children: dict[str | int, Trace] = {key: piece.trace for key, piece in whole.items()}
     return Piece({key: piece.value for key, piece in whole.items()}, Trace(origins, children))
 

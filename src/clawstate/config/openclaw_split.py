@@ -26,7 +26,7 @@ _MOST_ROUNDS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class OpenClawRefusals:
     """What *accepted*, the settings of the OpenClaw of a directory, leaves out."""
 
     accepted: Accepted
@@ -85,7 +85,7 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Shares:
+class Split:
     """
     How the value at *path* is shared out: *theirs*, if anything, and *ours*.
 
@@ -130,9 +130,11 @@ class Shares:
         over.set(self.path, self.in_place)
 
 
-def shares_of(loaded: Loaded, path: KeyPath, value: Any, refused: Refused | None) -> Shares:
+def split_value(
+    loaded: Loaded, path: KeyPath, value: Any, refused: OpenClawRefusals | None
+) -> Split:
     """Return how *value* at *path* is shared out between the two files."""
-    theirs = Shares(path, (value,), (), value)
+    theirs = Split(path, (value,), (), value)
     if refused is None:
         return theirs
     below = loaded.config.value
@@ -145,7 +147,7 @@ def shares_of(loaded: Loaded, path: KeyPath, value: Any, refused: Refused | None
     over = {each for each in standing if each.path == path[: len(each.path)]}
     if not found and not over:
         return theirs
-    whole = Shares(path, (), ((path, value),), value, is_in_place=not found)
+    whole = Split(path, (), ((path, value),), value, is_in_place=not found)
     listed = sorted((each.path for each in found if _is_listed(each.path)), key=str)
     if listed:
         raise refused.error(listed[0])
@@ -161,12 +163,12 @@ def shares_of(loaded: Loaded, path: KeyPath, value: Any, refused: Refused | None
     if refused.of(loaded, set_at(below, path, rest)) - before:
         return whole
     ours = tuple((each, get_at(value, each[len(path) :])) for each in within)
-    return Shares(path, (rest,), ours, value)
+    return Split(path, (rest,), ours, value)
 
 
 def _completed(
-    loaded: Loaded, path: KeyPath, value: Any, refused: Refused, found: frozenset[Refusal]
-) -> Shares | None:
+    loaded: Loaded, path: KeyPath, value: Any, refused: OpenClawRefusals, found: frozenset[Refusal]
+) -> Split | None:
     """Return an object as a whole if this part was the last that OpenClaw missed in it."""
     missed = [each.path for each in found if each.problem is Problem.MISSING]
     if not missed or not loaded.overlay.value:
@@ -179,10 +181,10 @@ def _completed(
     below = loaded.config.value
     if refused.of(loaded, set_at(below, at, whole)) - refused.of(loaded, below):
         return None
-    return Shares(at, (whole,), (), whole)
+    return Split(at, (whole,), (), whole)
 
 
-def moved_apart(main: Draft, over: Draft, paths: tuple[KeyPath, ...]) -> None:
+def move_apart(main: Draft, over: Draft, paths: tuple[KeyPath, ...]) -> None:
     """Move what stands at *paths* from *main* to *over*, where what stands there already counts."""
     for path in paths:
         value = get_at(main.value, path)

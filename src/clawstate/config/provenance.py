@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from clawstate.config.sources import Source, pointed
+from clawstate.config.sources import Source, format_place
 from clawstate.json5.parse import Node, Place, place_of
 from clawstate.json5.path_grammar import KeyPath
 
@@ -32,7 +32,7 @@ class Origin:
         return place_of(self.source.text, self.node.start)
 
     def __str__(self) -> str:
-        return pointed(self.source.path, self.place)
+        return format_place(self.source.path, self.place)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

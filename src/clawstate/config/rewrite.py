@@ -42,7 +42,7 @@ class Rewrite:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class EditPlan:
     """
     What shall be written, in this order, and what the configuration then says.
 

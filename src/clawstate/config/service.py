@@ -11,7 +11,7 @@ from clawstate.arguments import require_callable, require_count, require_whole_t
 from clawstate.clock import Clock, system_clock
 from clawstate.config.history import Change, History
 from clawstate.config.loading import Loader, overlay_of
-from clawstate.config.view import View, copied, written
+from clawstate.config.view import View, copy_value, parse_path
 from clawstate.config.views import Views
 from clawstate.config.watching import Listener, Watcher
 from clawstate.files.lock_options import LockOptions
@@ -19,19 +19,19 @@ from clawstate.files.paths import normalise_agent_id, require_agent_id
 from clawstate.interrupts import Mutex, load_modules
 from clawstate.json5.key_path import format_key_path
 from clawstate.openclaw.owner import Owner, find_owner
-from clawstate.secrets.redaction import redacted
+from clawstate.secrets.redaction import redact
 
 if TYPE_CHECKING:
     from clawstate.config.editing import Editor
     from clawstate.config.issues import Issue
     from clawstate.config.loading import Loaded
-    from clawstate.config.openclaw_split import Refused
-    from clawstate.config.rewrite import Planned
+    from clawstate.config.openclaw_split import OpenClawRefusals
+    from clawstate.config.rewrite import EditPlan
     from clawstate.files.paths import StatePaths
     from clawstate.openclaw.accepted import Accepted
 
 
-Judge: TypeAlias = Callable[[Any, Any, bool], object]
+WriteCheck: TypeAlias = Callable[[Any, Any, bool], object]
 """Is given a configuration before and after a change, variables as written, and whether to force
 it."""
 
@@ -62,7 +62,7 @@ class Config:
         self._lock = lock or LockOptions()
         self._writing = Mutex()
         self._views = Views(self._loader.load, self.agents)
-        self._judges: list[Judge] = []
+        self._judges: list[WriteCheck] = []
 
     def __repr__(self) -> str:
         return f"Config({str(self._paths.config)!r})"
@@ -97,7 +97,7 @@ class Config:
 
         A value that waits for a variable is its `${NAME}`.
         """
-        value: dict[str, Any] = copied(self._views.of(_key(agent_id)).loaded.value)
+        value: dict[str, Any] = copy_value(self._views.of(_key(agent_id)).loaded.value)
         return value
 
     def redacted(self, path: str | None = None, *, agent_id: str | None = None) -> Any:
@@ -108,7 +108,7 @@ class Config:
         """
         view = self._views.of(_key(agent_id))
         loaded, steps = view.loaded, () if path is None else view.steps(path)
-        return copied(view.at(steps, of=redacted(loaded.value)))
+        return copy_value(view.at(steps, of=redact(loaded.value)))
 
     def secret(self, path: str) -> Any:
         """
@@ -163,7 +163,7 @@ class Config:
         Changes are noticed by whatever reads the configuration next, such as a `watch`. With
         *agent_id* it is the value that this agent sees.
         """
-        written(path)
+        parse_path(path)
         return self._views.listen(_key(agent_id), path, listener)
 
     def watch(self, *, interval: float = 0.5) -> Watcher:
@@ -178,13 +178,13 @@ class Config:
         one. Raises `CorruptError` and `ConfigError` for what all agents share and cannot be read.
         """
         load_modules("clawstate.config.diagnostics", "clawstate.config.schema.root")
-        from clawstate.config.diagnostics import judged, judged_agent  # noqa: PLC0415 - the schema
+        from clawstate.config.diagnostics import diagnose, diagnose_agent  # noqa: PLC0415 - the schema
 
         agents = self.agents() if agent_id is None else (normalise_agent_id(agent_id),)
         accepted = self._accepted()
-        own = (judged_agent(partial(self._loader.load_agent, each), accepted) for each in agents)
+        own = (diagnose_agent(partial(self._loader.load_agent, each), accepted) for each in agents)
         return (
-            *judged(self._loader.load(), accepted),
+            *diagnose(self._loader.load(), accepted),
             *(issue for found in own for issue in found),
         )
 
@@ -281,12 +281,12 @@ class Config:
         self.view()
         self._views.look()
 
-    def _refused(self) -> Refused | None:
+    def _refused(self) -> OpenClawRefusals | None:
         load_modules("clawstate.config.openclaw_split")
-        from clawstate.config.openclaw_split import Refused  # noqa: PLC0415 - only for writers
+        from clawstate.config.openclaw_split import OpenClawRefusals  # noqa: PLC0415 - only for writers
 
         accepted = self._accepted()
-        return None if accepted is None else Refused(accepted)
+        return None if accepted is None else OpenClawRefusals(accepted)
 
     def _accepted(self) -> Accepted | None:
         load_modules("clawstate.openclaw.accepted")
@@ -306,7 +306,7 @@ class Config:
         load = partial(loader.load_agent, agent_id)
         return Editor(path, load, partial(load, is_recovery=True), None, write)
 
-    def guard(self, judge: Judge) -> None:
+    def guard(self, judge: WriteCheck) -> None:
         """Let *judge* refuse changes made here, whoever asks for them: it raises a `StateError`."""
         self._judges.append(require_callable("judge", judge))
 
@@ -314,7 +314,7 @@ class Config:
         self,
         path: Path,
         agent_id: str | None,
-        plan: Callable[[Loaded], Planned | None],
+        plan: Callable[[Loaded], EditPlan | None],
         *,
         force: bool,
         load: Callable[[], Loaded],
@@ -337,7 +337,7 @@ class Config:
         )
         with self._views.writing(_key(agent_id)) as note, self._writing:
 
-            def noted(loaded: Loaded) -> Planned | None:
+            def noted(loaded: Loaded) -> EditPlan | None:
                 planned = plan(loaded)
                 if planned is not None and agent_id is None:
                     for judge in self._judges:

@@ -23,10 +23,10 @@ class Notice:
     text: str
 
     def __str__(self) -> str:
-        return f"{pointed(self.path, self.place)}: {self.text}"
+        return f"{format_place(self.path, self.place)}: {self.text}"
 
 
-def pointed(path: Path, place: Place | None) -> str:
+def format_place(path: Path, place: Place | None) -> str:
     """Return *path* and *place* as editors and terminals open them: `path:line:column`."""
     return str(path) if place is None else f"{path}:{place.line}:{place.column}"
 
@@ -66,7 +66,7 @@ class Source:
         return self.file.path
 
 
-def met(path: Path) -> FileRead:
+def look_at(path: Path) -> FileRead:
     """Return how *path* looks without reading it, for one that is missing or was not read."""
     return FileRead(path, Path(os.path.realpath(path)), _stamp_behind(path))
 
@@ -99,7 +99,7 @@ def read_unlinked(path: Path, real: Path, *, limit: int) -> tuple[bytes, FileRea
     raise UnavailableError(str(path), "is replaced again and again", "read it later")
 
 
-def parsed_source(raw: bytes, file: FileRead) -> Source:
+def parse_source(raw: bytes, file: FileRead) -> Source:
     """Return *raw* with its tree; raises `CorruptError` for anything but JSON5 in UTF-8."""
     require_utf8(raw, path=file.path)
     text = raw.decode("utf-8", errors="replace")

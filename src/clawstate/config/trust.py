@@ -20,7 +20,7 @@ OTHERS_WRITE = 0o022
 _MOST_LINKS = 40  # on one way, as the system has it
 
 
-def open_to_others(
+def writable_by_others(
     paths: Iterable[Path], folders: Iterable[Path] = ()
 ) -> Iterator[tuple[Path, int]]:
     """
@@ -47,7 +47,7 @@ def open_to_others(
             yield each, stat.S_IMODE(mode)
 
 
-def open_above(paths: Iterable[Path]) -> Iterator[tuple[Path, int]]:
+def writable_above(paths: Iterable[Path]) -> Iterator[tuple[Path, int]]:
     """
     Yield each directory above *paths* in which others may put something else in the place of one.
 
@@ -89,6 +89,6 @@ def _above(path: Path) -> Iterator[Path]:
 
 def require_closed(paths: Iterable[Path], *, to: str) -> None:
     """Raise `InvalidError`, which says how to mend it, if others may write one of *paths*."""
-    for path, mode in open_to_others(paths):
+    for path, mode in writable_by_others(paths):
         problem = f"others may write it (mode {mode:04o}), so it is not followed {to}"
         raise InvalidError(str(path), problem, f"run 'chmod go-w {shlex.quote(str(path))}'")

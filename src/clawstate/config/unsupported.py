@@ -31,7 +31,7 @@ class Unsupported:
         return ConfigError(format_key_path(self.path), self.problem, self.hint)
 
 
-def unsupported(resolved: Any) -> Iterator[Unsupported]:
+def find_unsupported(resolved: Any) -> Iterator[Unsupported]:
     """Yield what this version cannot follow in *resolved*, a configuration without defaults."""
     store = _at(resolved, *STORE.path.split("."))
     if isinstance(store, str) and store.startswith("postgres"):
@@ -55,7 +55,7 @@ def unsupported(resolved: Any) -> Iterator[Unsupported]:
 
 def require_supported(resolved: Any, part: Part) -> None:
     """Raise `ConfigError` if *part* cannot work as *resolved* asks."""
-    for each in unsupported(resolved):
+    for each in find_unsupported(resolved):
         if each.part == part and each.severity == "error":
             raise each.error()
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from clawstate.config.dotted_names import reading_for_edit, reading_of
+from clawstate.config.dotted_names import resolve_steps, resolve_steps_for_edit
 from clawstate.config.service import Config
 from clawstate.errors import NotFoundError
 from clawstate.files.paths import StatePaths, as_directory, resolve_state_dir
@@ -40,7 +40,7 @@ def get_config_value_at_path(config: Mapping[str, Any], path: str, default: Any 
     Raises `InvalidError` for what is no key path, or names a prototype.
     """
     try:
-        return get_at(config, reading_of(config, parse_written(path)))
+        return get_at(config, resolve_steps(config, parse_written(path)))
     except NotFoundError:
         return default
 
@@ -51,12 +51,14 @@ def set_config_value_at_path(config: dict[str, Any], path: str, value: Any) -> d
 
     Raises `InvalidError` for what is no key path, names a prototype, or leads through a scalar.
     """
-    return _renewed(config, set_at(config, reading_for_edit(config, parse_written(path)), value))
+    return _renewed(
+        config, set_at(config, resolve_steps_for_edit(config, parse_written(path)), value)
+    )
 
 
 def unset_config_value_at_path(config: dict[str, Any], path: str) -> dict[str, Any]:
     """Remove what is at *path* from the tree *config* itself, and return it; raises as `get`."""
-    return _renewed(config, unset_at(config, reading_for_edit(config, parse_written(path))))
+    return _renewed(config, unset_at(config, resolve_steps_for_edit(config, parse_written(path))))
 
 
 def _renewed(config: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from clawstate.arguments import require_text
-from clawstate.config.dotted_names import reading_of
+from clawstate.config.dotted_names import resolve_steps
 from clawstate.config.loading import Loaded
 from clawstate.config.settings import default_tree
 from clawstate.errors import ConfigError, NotFoundError
@@ -87,11 +87,11 @@ class View:
             found = self._looked_up(path)
         if found is _ABSENT:
             return default
-        return found if found.__class__ in _SCALARS else copied(found)
+        return found if found.__class__ in _SCALARS else copy_value(found)
 
     def require(self, path: str) -> Any:
         """Return the value at *path*; raises as `get`, and `NotFoundError` that names near ones."""
-        return copied(self.at(self.steps(path)))
+        return copy_value(self.at(self.steps(path)))
 
     def at(self, steps: KeyPath, *, of: Any = None) -> Any:
         """
@@ -119,7 +119,7 @@ class View:
 
     def steps(self, path: str) -> KeyPath:
         """Return the steps that *path* means here, where keys may have a dot in their name."""
-        return reading_of(self.loaded.value, written(path))
+        return resolve_steps(self.loaded.value, parse_path(path))
 
     def _looked_up(self, path: str) -> Any:
         try:
@@ -157,7 +157,7 @@ def _numbers(stamp: Stamp) -> Numbers:
     return stamp.device, stamp.inode, stamp.size, stamp.modified, stamp.changed
 
 
-def written(path: str) -> WrittenPath:
+def parse_path(path: str) -> WrittenPath:
     """Return the key path that *path* writes; raises `InvalidError` for what is none."""
     return _written(require_text("path", path))
 
@@ -167,6 +167,6 @@ def _written(path: str) -> WrittenPath:
     return parse_written(path)
 
 
-def copied(value: Any) -> Any:
+def copy_value(value: Any) -> Any:
     """Return *value* as the caller's own."""
     return value if value.__class__ in _SCALARS else json.loads(json.dumps(value))

@@ -10,12 +10,12 @@ from clawstate.config.issues import Issue, check, check_agent
 from clawstate.config.layers import MAX_CONFIG_BYTES
 from clawstate.config.loading import Loaded
 from clawstate.config.substitution import Substituted, substitute
-from clawstate.config.unsupported import Unsupported, unsupported
+from clawstate.config.unsupported import Unsupported, find_unsupported
 from clawstate.errors import ConfigError, NotFoundError
 from clawstate.json5.key_path import format_key_path, get_at
 
 if TYPE_CHECKING:
-    from clawstate.config.rewrite import Planned
+    from clawstate.config.rewrite import EditPlan
     from clawstate.openclaw.accepted import Accepted
 
 _SHRINKS_FROM = 512  # bytes: smaller ones may halve
@@ -23,9 +23,9 @@ _SHRINKS_FROM = 512  # bytes: smaller ones may halve
 _MODE = ("gateway", "mode")
 
 
-def require_sane(
+def check_write(
     loaded: Loaded,
-    planned: Planned,
+    planned: EditPlan,
     *,
     force: bool,
     agent: str | None = None,
@@ -52,7 +52,7 @@ def require_sane(
     _require_valid(loaded, substituted.value, agent, accepted)
     if not force:
         _require_followed(loaded, substituted)
-    odd = odd_changes(loaded, planned)
+    odd = suspicious_changes(loaded, planned)
     if odd and not force:
         hint = "use --force if it is meant"
         raise ConfigError(str(loaded.path), f"the change looks like an accident: {odd[0]}", hint)
@@ -84,7 +84,7 @@ def _require_followed(loaded: Loaded, substituted: Substituted) -> None:
             raise ConfigError(format_key_path(missing.path), problem, hint)
 
 
-def odd_changes(loaded: Loaded, planned: Planned) -> tuple[str, ...]:
+def suspicious_changes(loaded: Loaded, planned: EditPlan) -> tuple[str, ...]:
     """Return what looks like an accident about a change (decision 6)."""
     found = []
     # What moves from one file to another is not lost.
@@ -98,7 +98,7 @@ def odd_changes(loaded: Loaded, planned: Planned) -> tuple[str, ...]:
 
 
 def _refused(resolved: Any) -> list[Unsupported]:
-    return [each for each in unsupported(resolved) if each.severity == "error"]
+    return [each for each in find_unsupported(resolved) if each.severity == "error"]
 
 
 def _levels(tree: Any) -> int:

@@ -23,8 +23,8 @@ from typing import Any
 from clawstate.clock import Clock, to_iso
 from clawstate.config.history import Change, History, program
 from clawstate.config.loading import Loaded
-from clawstate.config.rewrite import Planned, Rewrite
-from clawstate.config.write_checks import odd_changes, require_sane
+from clawstate.config.rewrite import EditPlan, Rewrite
+from clawstate.config.write_checks import check_write, suspicious_changes
 from clawstate.errors import ConfigError, LockLostError, StateError, UnavailableError
 from clawstate.files.atomic import create_private_file, sweep_temporaries, write_atomic
 from clawstate.files.descriptors import Descriptor
@@ -43,7 +43,7 @@ _PUBLIC = 0o644
 _PRIVATE = 0o600
 
 
-Plan = Callable[[Loaded], Planned | None]
+Plan = Callable[[Loaded], EditPlan | None]
 """Makes a plan for the configuration as it is now; `None`: there is nothing to do. Pure."""
 
 
@@ -97,12 +97,12 @@ class Writer:
         return FileLocks(named, options=self.lock)
 
     def _carried_out(
-        self, loaded: Loaded, planned: Planned, confirm: Callable[[], None], *, force: bool
+        self, loaded: Loaded, planned: EditPlan, confirm: Callable[[], None], *, force: bool
     ) -> Change:
         rewrites = planned.rewrites
         for rewrite in rewrites:
             _require_unchanged(rewrite)
-        require_sane(loaded, planned, force=force, agent=self.agent, accepted=self.accepted)
+        check_write(loaded, planned, force=force, agent=self.agent, accepted=self.accepted)
         modes = [_mode(rewrite) for rewrite in rewrites]
         done: list[tuple[Rewrite, int]] = []
         try:
@@ -122,9 +122,9 @@ class Writer:
             raise
         return self._noted(loaded, planned)
 
-    def _noted(self, loaded: Loaded, planned: Planned) -> Change:
+    def _noted(self, loaded: Loaded, planned: EditPlan) -> Change:
         at, by = self.clock(), program()
-        odd = odd_changes(loaded, planned)
+        odd = suspicious_changes(loaded, planned)
         for rewrite in planned.rewrites:
             written = Written(rewrite.file, rewrite.before, rewrite.after, planned.paths, odd)
             append_audit(self.trail, written, at=at, actor=by)
@@ -142,7 +142,7 @@ class Writer:
             raise UnavailableError(name, problem, "do not repeat it") from error
 
 
-def _planned_again(plan: Plan, loaded: Loaded, files: Sequence[Path]) -> Planned | None:
+def _planned_again(plan: Plan, loaded: Loaded, files: Sequence[Path]) -> EditPlan | None:
     planned = plan(loaded)
     if planned is not None and planned.files != files:
         raise LockLostError(str(planned.files[0]))  # another lock is needed

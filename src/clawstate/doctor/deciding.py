@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from clawstate.config.trust import OTHERS_WRITE, open_above, open_to_others
+from clawstate.config.trust import OTHERS_WRITE, writable_above, writable_by_others
 from clawstate.errors import StateError
 from clawstate.state import State
 
@@ -21,14 +21,14 @@ def open_settings(state: State) -> Iterator[tuple[Path, int]]:
     with suppress(StateError):  # a broken configuration decides nothing else
         files += [file.path for file in config.view().loaded.files]
     files += [paths.agent_config(each) for each in state.agents()]
-    yield from open_to_others(dict.fromkeys(files), folders=(paths.root,))
+    yield from writable_by_others(dict.fromkeys(files), folders=(paths.root,))
 
 
 def open_parents(state: State) -> Iterator[tuple[Path, int]]:
     """Yield directories above the state in which others may put another one in its place."""
     told = {path for path, _ in open_settings(state)}
     places = [state.paths.root, state.config.path, *state.places.agent_dirs().values()]
-    yield from ((path, mode) for path, mode in open_above(places) if path not in told)
+    yield from ((path, mode) for path, mode in writable_above(places) if path not in told)
 
 
 def is_ours(state: State, path: Path) -> bool:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from clawstate.config.trust import OTHERS_WRITE, open_to_others
+from clawstate.config.trust import OTHERS_WRITE, writable_by_others
 from clawstate.doctor.modes import WideMode, wide_modes
 from clawstate.errors import StateError
 from clawstate.files.found_lock import read_sidecar
@@ -49,7 +49,7 @@ def _open_to_others(state: State) -> Iterator[Finding]:
         if not root.stat().st_mode & _ENTER:
             return
     found = sorted(each for pattern in _OURS for each in root.glob(pattern))
-    for path, mode in open_to_others([], found):
+    for path, mode in writable_by_others([], found):
         if not path.is_symlink():
             message = "others may write it"
             yield WideMode(

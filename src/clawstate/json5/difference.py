@@ -8,17 +8,17 @@ from typing import Any
 
 from clawstate.errors import InvalidError
 from clawstate.json5.edits import Change, ChangeSet, Edit, Span
-from clawstate.json5.items import Entry, insertion, removal
+from clawstate.json5.items import NewItem, insert_items, remove_item
 from clawstate.json5.layout import indent_at, slot_of
 from clawstate.json5.parse import Node, place_of
-from clawstate.json5.plain_value import common_ends, same
+from clawstate.json5.plain_value import common_ends, is_same
 from clawstate.json5.style import TextStyle, render_value
 
 Site = tuple[Node, int] | None
 """The container of a node and its index there; the root has none."""
 
 
-def difference(
+def diff_node(
     text: str, node: Node, wanted: Any, style: TextStyle, *, site: Site, file: Path
 ) -> Change:
     """
@@ -31,7 +31,7 @@ def difference(
     return _Difference(text, style, file).between(node, wanted, site)
 
 
-def ambiguous(text: str, node: Node, key: str, file: Path) -> InvalidError:
+def ambiguous_key_error(text: str, node: Node, key: str, file: Path) -> InvalidError:
     """Return the error for a change of *key*, which the object *node* has more than once."""
     starts = [item.start for item in node.items if item.key == key]
     places = " and at ".join(str(place_of(text, start)) for start in starts)
@@ -39,7 +39,7 @@ def ambiguous(text: str, node: Node, key: str, file: Path) -> InvalidError:
     return InvalidError(str(file), problem, "delete all but one of them")
 
 
-def spreads(text: str, site: Site) -> bool:
+def is_spread(text: str, site: Site) -> bool:
     """Tell whether the value at *site* may take several lines."""
     return site is None or slot_of(text, *site).own_line
 
@@ -56,7 +56,7 @@ class _Difference:
         self._todo.append((root, wanted, site))
         while self._todo:
             node, value, place = self._todo.pop()
-            if same(node.value, value):
+            if is_same(node.value, value):
                 continue
             if node.kind == "object" and isinstance(value, dict):
                 self._members(node, value, place)
@@ -69,8 +69,8 @@ class _Difference:
     def _members(self, node: Node, wanted: dict[str, Any], site: Site) -> None:
         places = {item.key: index for index, item in enumerate(node.items) if item.key is not None}
         for key in node.duplicates():
-            if key not in wanted or not same(node.value[key], wanted[key]):
-                raise ambiguous(self._text, node, key, self._file)
+            if key not in wanted or not is_same(node.value[key], wanted[key]):
+                raise ambiguous_key_error(self._text, node, key, self._file)
         gone = [index for key, index in places.items() if key not in wanted]
         new = [(key, value) for key, value in wanted.items() if key not in places]
         # Where nothing stays, the new members come first, to see how the old ones were laid out.
@@ -100,14 +100,16 @@ class _Difference:
         # The last one that is left closes the brackets, and has to know that it is.
         later = 1 < len(indices) == len(node.items)
         for index in indices[1:] if later else indices:
-            self._changes.add(removal(self._text, node, index))
+            self._changes.add(remove_item(self._text, node, index))
 
-    def _insert(self, node: Node, index: int, entries: Sequence[Entry], site: Site) -> None:
-        spread = spreads(self._text, site)
-        self._changes.add(insertion(self._text, node, index, entries, self._style, spread=spread))
+    def _insert(self, node: Node, index: int, entries: Sequence[NewItem], site: Site) -> None:
+        spread = is_spread(self._text, site)
+        self._changes.add(
+            insert_items(self._text, node, index, entries, self._style, spread=spread)
+        )
 
     def _replacement(self, node: Node, value: Any, site: Site) -> Change:
         indent = indent_at(self._text, node.start)
-        spread = spreads(self._text, site)
+        spread = is_spread(self._text, site)
         new = render_value(value, self._style, indent=indent, spread=spread)
         return Change((Edit(node.start, node.end, new),), (Span(node.start, node.end),))

@@ -32,7 +32,7 @@ def comments_in(text: str, start: int = 0, end: int | None = None) -> tuple[Span
     )
 
 
-def without_words(text: str) -> str:
+def strip_words(text: str) -> str:
     """Return *text* without its strings and comments: the line ends left are those that count."""
     return _WORDS.sub("", text)
 
@@ -79,7 +79,7 @@ class ChangeSet:
         return any(each.start < edit.end or _place(each) == _place(edit) for each in after)
 
 
-def applied(text: str, edits: Iterable[Edit]) -> str:
+def apply_edits(text: str, edits: Iterable[Edit]) -> str:
     """Return *text* after *edits*, whose offsets are all those of *text*."""
     parts: list[str] = []
     position = 0

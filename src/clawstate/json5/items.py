@@ -29,15 +29,15 @@ from clawstate.json5.layout import (
 from clawstate.json5.parse import Node
 from clawstate.json5.style import TextStyle, render_entry, render_value
 
-Entry = tuple[str | None, Any]
+NewItem = tuple[str | None, Any]
 """A key, or `None` in an array, and a value."""
 
 
-def insertion(
+def insert_items(
     text: str,
     container: Node,
     index: int,
-    entries: Sequence[Entry],
+    entries: Sequence[NewItem],
     style: TextStyle,
     *,
     spread: bool,
@@ -62,7 +62,7 @@ class _Insertion:
     text: str
     container: Node
     index: int
-    entries: Sequence[Entry]
+    entries: Sequence[NewItem]
     style: TextStyle
 
     def into_empty(self, *, spread: bool) -> list[Edit]:
@@ -179,7 +179,7 @@ class _Insertion:
         ]
 
 
-def removal(text: str, container: Node, index: int) -> Change:
+def remove_item(text: str, container: Node, index: int) -> Change:
     """Return the change that takes the item at *index* out of *container*."""
     slot = slot_of(text, container, index)
     removed = _owned_comments(text, slot)

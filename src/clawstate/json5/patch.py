@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from clawstate.errors import CorruptError, NotFoundError, StateError
-from clawstate.json5.difference import Site, ambiguous, difference, spreads
-from clawstate.json5.edits import Change, Span, applied, comments_in
-from clawstate.json5.items import Entry, insertion, removal
+from clawstate.json5.difference import Site, ambiguous_key_error, diff_node, is_spread
+from clawstate.json5.edits import Change, Span, apply_edits, comments_in
+from clawstate.json5.items import NewItem, insert_items, remove_item
 from clawstate.json5.key_path import (
     KeyPath,
     format_key_path,
@@ -27,7 +27,7 @@ from clawstate.json5.key_path import (
     unset_at,
 )
 from clawstate.json5.parse import Item, Node, parse_document
-from clawstate.json5.plain_value import aligned, require_plain, same
+from clawstate.json5.plain_value import align_keys, is_same, require_plain
 from clawstate.json5.scan import ScanError, skip_blank
 from clawstate.json5.style import TextStyle, line_end_of, style_of
 
@@ -114,7 +114,7 @@ def _in_old_order(document: Any, path: KeyPath, value: Any) -> Any:
         old = get_at(document, path)
     except NotFoundError:
         return value
-    return aligned(old, value)
+    return align_keys(old, value)
 
 
 def _setting(source: _Source, path: KeyPath, wanted: Any) -> Change:
@@ -122,7 +122,7 @@ def _setting(source: _Source, path: KeyPath, wanted: Any) -> Change:
     if depth < len(path):
         return _adding(source, path[: depth + 1], wanted, node, site)
     value = get_at(wanted, path)
-    return difference(source.text, node, value, source.style(), site=site, file=source.file)
+    return diff_node(source.text, node, value, source.style(), site=site, file=source.file)
 
 
 def _adding(source: _Source, path: KeyPath, wanted: Any, node: Node, site: Site) -> Change:
@@ -132,14 +132,14 @@ def _adding(source: _Source, path: KeyPath, wanted: Any, node: Node, site: Site)
     return _insertion(source, node, len(node.items), entry, site)
 
 
-def _insertion(source: _Source, node: Node, index: int, entry: Entry, site: Site) -> Change:
-    spread = spreads(source.text, site)
-    return insertion(source.text, node, index, [entry], source.style(), spread=spread)
+def _insertion(source: _Source, node: Node, index: int, entry: NewItem, site: Site) -> Change:
+    spread = is_spread(source.text, site)
+    return insert_items(source.text, node, index, [entry], source.style(), spread=spread)
 
 
 def _unsetting(source: _Source, path: KeyPath) -> Change:
     _, site, _ = _walk(source, path)
-    return removal(source.text, *site) if site else Change()
+    return remove_item(source.text, *site) if site else Change()
 
 
 def _walk(source: _Source, path: KeyPath) -> tuple[Node, Site, int]:
@@ -158,7 +158,7 @@ def _index(source: _Source, node: Node, place: str | int | None) -> int | None:
         return place if place < len(node.items) else None
     found = [index for index, item in enumerate(node.items) if item.key == place]
     if len(found) > 1:
-        raise ambiguous(source.text, node, str(place), source.file)
+        raise ambiguous_key_error(source.text, node, str(place), source.file)
     return found[0] if found else None
 
 
@@ -172,17 +172,17 @@ def _carried_out(
 ) -> Removed:
     gone: list[str] = []
     for _ in range(rounds):
-        if same(source.root.value, wanted):
+        if is_same(source.root.value, wanted):
             break
         source, comments = _changed(source, path, plan(source))
         gone += comments
-    if not same(source.root.value, wanted):
+    if not is_same(source.root.value, wanted):
         raise _dropped(source.file, path, "it would not mean what was asked for")
     return Removed(source.text, tuple(gone))
 
 
 def _changed(source: _Source, path: KeyPath, change: Change) -> tuple[_Source, list[str]]:
-    text = applied(source.text, change.edits)
+    text = apply_edits(source.text, change.edits)
     root = _read_again(text, source.file)
     if root is None:
         raise _dropped(source.file, path, "it would not be JSON5")
@@ -223,7 +223,7 @@ class Excerpt(NamedTuple):
     comments: tuple[str, ...]
 
 
-def adopt_text(text: str, path: KeyPath, value: Any, excerpt: Excerpt | None, *, file: Path) -> str:
+def move_text(text: str, path: KeyPath, value: Any, excerpt: Excerpt | None, *, file: Path) -> str:
     """
     Return *text* with *value* at *path*, written as *excerpt* has it.
 
@@ -238,7 +238,7 @@ def adopt_text(text: str, path: KeyPath, value: Any, excerpt: Excerpt | None, *,
     beside = [each for each in excerpt.comments if each not in inside]
     for comments in (beside, []):
         found = _adopted(set_text(text, path, _STAND_IN, file=file), path, excerpt, comments, file)
-        if found is not None and same(_value(found, file), wanted):
+        if found is not None and is_same(_value(found, file), wanted):
             return found
     return plain
 

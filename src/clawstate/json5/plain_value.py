@@ -30,7 +30,7 @@ def require_plain(value: Any, *, above: int) -> None:
             todo += [(child, depth + 1) for child in _children(current)]
 
 
-def same(first: Any, second: Any, *, ordered: bool = True) -> bool:
+def is_same(first: Any, second: Any, *, ordered: bool = True) -> bool:
     """
     Tell whether two values are alike in type, sign, and, if *ordered*, in the order of keys.
 
@@ -54,15 +54,15 @@ def common_ends(first: list[Any], second: list[Any]) -> tuple[int, int]:
     """Return how many elements two lists share at the start, and behind those at the end."""
     most = min(len(first), len(second))
     start = 0
-    while start < most and same(first[start], second[start], ordered=False):
+    while start < most and is_same(first[start], second[start], ordered=False):
         start += 1
     end = 0
-    while end < most - start and same(first[-1 - end], second[-1 - end], ordered=False):
+    while end < most - start and is_same(first[-1 - end], second[-1 - end], ordered=False):
         end += 1
     return start, end
 
 
-def aligned(old: Any, new: Any) -> Any:
+def align_keys(old: Any, new: Any) -> Any:
     """
     Return *new* with the keys that *old* has too first, in the order in which they stand there.
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from clawstate.arguments import require_whole
 from clawstate.errors import InvalidError
-from clawstate.json5.edits import without_words
+from clawstate.json5.edits import strip_words
 from clawstate.json5.layout import has_line_end, indent_at, is_blank
 from clawstate.json5.parse import Item, Node
 
@@ -71,7 +71,7 @@ def style_of(text: str, root: Node) -> TextStyle:
 
 def line_end_of(text: str) -> str:
     """Return the line end that *text* has most, if it can outside of strings and comments."""
-    for words in (without_words(text), text):
+    for words in (strip_words(text), text):
         windows = words.count("\r\n")
         counts = (words.count("\n") - windows, windows, words.count("\r") - windows)
         if any(counts):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from clawstate.secrets.schema import CommandProvider, FileProvider
 
 
-def from_file(
+def read_from_file(
     alias: str, ids: tuple[str, ...], provider: FileProvider, *, env: Mapping[str, str]
 ) -> Mapping[str, Any]:
     """
@@ -54,7 +54,7 @@ def from_file(
     return {pointer: _value_at(document, pointer, path) for pointer in ids}
 
 
-def from_command(
+def read_from_command(
     alias: str, ids: tuple[str, ...], provider: CommandProvider, *, env: Mapping[str, str]
 ) -> Mapping[str, Any]:
     """

@@ -16,7 +16,7 @@ __all__ = [
     "is_secret_reference",
     "is_sensitive",
     "literal_secrets",
-    "redacted",
+    "redact",
 ]
 
 SENTINEL = "__OPENCLAW_REDACTED__"
@@ -57,7 +57,7 @@ def is_secret_reference(value: Any) -> bool:
     )
 
 
-def redacted(value: Any, *, sentinel: str = SENTINEL) -> Any:
+def redact(value: Any, *, sentinel: str = SENTINEL) -> Any:
     """
     Return a copy of the configuration *value* with *sentinel* where a secret stands.
 

@@ -17,7 +17,7 @@ from clawstate.errors import (
     UnavailableError,
 )
 from clawstate.interrupts import load_modules
-from clawstate.secrets.providers import from_command, from_file
+from clawstate.secrets.providers import read_from_command, read_from_file
 from clawstate.secrets.redaction import ENVIRONMENT_NAME, is_secret_reference
 
 if TYPE_CHECKING:
@@ -139,9 +139,9 @@ class SecretResolver:
         if first.source == "env":
             return _from_environment(alias, ids, provider, self._env)
         if first.source == "file":
-            return from_file(alias, ids, provider, env=self._env)
+            return read_from_file(alias, ids, provider, env=self._env)
         if first.source == "exec":
-            return from_command(alias, ids, provider, env=self._env)
+            return read_from_command(alias, ids, provider, env=self._env)
         return _from_keyring(ids, provider)
 
     def _settings(self, ref: SecretRef) -> Any:

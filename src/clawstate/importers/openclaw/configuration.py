@@ -9,7 +9,7 @@ from typing import Any
 
 from clawstate.config.includes import Layer, include_all
 from clawstate.config.service import Config
-from clawstate.config.sources import met, parsed_source
+from clawstate.config.sources import look_at, parse_source
 from clawstate.errors import ConfigError, StateError
 from clawstate.files.atomic import make_private_dir, write_atomic
 from clawstate.importers.openclaw.discovery import Found, Role
@@ -90,7 +90,7 @@ def _take(job: Job, found: Found) -> None:
 
 def _text(job: Job, found: Found) -> str:
     raw = job.source.read(found.path)
-    text = parsed_source(raw, met(job.source.file(found.path))).text
+    text = parse_source(raw, look_at(job.source.file(found.path))).text
     # Each OpenClaw refuses a file with a key that only the other one knows.
     file = job.source.file(found.path)
     if job.state.owner.era is Era.SQLITE:
@@ -154,7 +154,7 @@ def _require_valid(job: Job, found: Found) -> None:
 
 def _layer(job: Job, found: Found) -> Layer:
     file = job.source.file(found.path)
-    return include_all(parsed_source(job.source.read(found.path), met(file)))
+    return include_all(parse_source(job.source.read(found.path), look_at(file)))
 
 
 def _includes(job: Job, found: Found) -> list[str]:
