@@ -15,8 +15,9 @@ from clawstate.clock import system_clock
 from clawstate.config.edit_plan import plan_set
 from clawstate.config.history import History
 from clawstate.config.loading import Loaded, load
+from clawstate.config.rewrite import EditPlan
 from clawstate.config.service import Config
-from clawstate.config.writing import Planned, Writer
+from clawstate.config.writing import Writer
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import StatePaths
 from clawstate.json5.parse import parse_json5
@@ -196,7 +197,7 @@ def test_change_between_our_read_and_our_rename_is_noticed(
     """Whatever somebody writes after we read, however quickly, is in what we then write."""
     calls = 0
 
-    def plan(loaded: Loaded) -> Planned | None:
+    def plan(loaded: Loaded) -> EditPlan | None:
         nonlocal calls
         calls += 1
         planned = plan_set(loaded, ("env", "vars", "OURS"), "x")

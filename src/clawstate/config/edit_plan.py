@@ -72,13 +72,6 @@ def plan_unset(loaded: Loaded, path: KeyPath, *, made: Made | None = None) -> Ed
     return planned
 
 
-def plan_replace(
-    loaded: Loaded, text: str, *, file: Path | None = None, refused: OpenClawRefusals | None = None
-) -> EditPlan | None:
-    """Return how to make *text* the whole text of *file*, by default the configuration's own."""
-    return plan_texts(loaded, {file or loaded.path: text}, refused=refused)
-
-
 def plan_texts(
     loaded: Loaded,
     texts: Mapping[Path, str],

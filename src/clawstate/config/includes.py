@@ -120,11 +120,6 @@ class Layer:
     files: tuple[FileRead, ...]
     notices: tuple[Notice, ...] = ()
 
-    @property
-    def parsed(self) -> Any:
-        """The value of the file alone, its `$include` as they are written."""
-        return {} if self.source is None else self.source.document.value
-
 
 def include_all(source: Source) -> Layer:
     """

@@ -123,11 +123,6 @@ class Loaded:
     fallen: str = ""
 
     @property
-    def exists(self) -> bool:
-        """Whether there is a file at all; without one the configuration is empty."""
-        return self.config.source is not None
-
-    @property
     def layers(self) -> tuple[Layer, ...]:
         """The files with all that they include, the strongest last."""
         return layers_of(self.config, self.overlay, self.own)

@@ -102,11 +102,6 @@ def references(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def escape(text: str) -> str:
-    """Return the template that means exactly *text*, whatever the environment."""
-    return _REFERENCE.sub(lambda match: f"${match[0]}", text)
-
-
 class _Replacing:
     def __init__(self, env: Mapping[str, str], provenance: Traces | None) -> None:
         self._env = env
