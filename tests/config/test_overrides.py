@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from clawstate.config.agents import agent_entry, resolve_agent
+from clawstate.config.agents import agent_entries, agent_entry, default_agent, resolve_agent
 from clawstate.config.merging import override
 
 CONFIG: dict[str, Any] = {
@@ -71,9 +71,34 @@ def test_own_file_speaks_last_and_its_arrays_replace() -> None:
 
 def test_ids_are_compared_as_they_stand_in_paths() -> None:
     """An entry is found by any spelling that leads to the same directory, the first one first."""
-    assert agent_entry(CONFIG, "MY AGENT")["name"] == "Mine"
-    assert agent_entry(CONFIG, "Second")["model"] == "m2"
-    assert agent_entry({"agents": {"list": [{"id": " "}, {"id": 1}, {}]}}, "main") == {}
+    mine, second = agent_entry(CONFIG, "MY AGENT"), agent_entry(CONFIG, "Second")
+
+    assert mine is not None
+    assert mine.members["name"] == "Mine"
+    assert second is not None
+    assert second.members["model"] == "m2"
+    assert agent_entry({"agents": {"list": [{"id": " "}, {"id": 1}, {}]}}, "main") is None
+
+
+def test_default_agent_is_the_chosen_one_else_the_first() -> None:
+    """Whatever names no agent belongs to the one with `default`, else to the first, else `main`."""
+    ada, bob = {"id": "Ada"}, {"id": "bob", "default": True}
+
+    assert default_agent({"agents": {"list": [ada, bob]}}) == "bob"
+    assert default_agent({"agents": {"list": [ada]}}) == "ada"
+    assert default_agent({"agents": {"entries": {"Cy": {}}}}) == "cy"
+    for empty in ({}, {"agents": []}, {"agents": {"list": [{"id": 5}]}}):
+        assert default_agent(empty) == "main"
+
+
+def test_entry_tells_only_what_it_says() -> None:
+    """Directories are texts that are not blank; anything else counts as not written."""
+    listed = [{"id": "a", "agentDir": "/a", "workspace": " "}, {"id": "b", "agentDir": 5}]
+
+    first, second = agent_entries({"agents": {"list": listed}})
+
+    assert (first.agent_dir, first.workspace) == ("/a", None)
+    assert (second.agent_dir, second.workspace) == (None, None)
 
 
 @pytest.mark.parametrize(

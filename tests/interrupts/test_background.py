@@ -14,7 +14,7 @@ from clawstate.memory import upkeep
 from clawstate.memory.upkeep import Upkeep
 from clawstate.memory.vector_index import build
 from clawstate.memory.vector_index.build import _OnlyBuilder
-from clawstate.state import engines
+from clawstate.state import backends
 
 PATIENCE = 60.0  # seconds until a thread counts as stuck
 INTERRUPTS = Path(clawstate.__file__).parent / "interrupts"
@@ -109,7 +109,7 @@ def test_an_interrupted_move_of_records_keeps_nobody_out(tmp_path, clock) -> Non
             with moves.moving():
                 assert moves.is_moving
 
-        for place in interrupted(work, engines.__file__, contextlib.__file__):
+        for place in interrupted(work, backends.__file__, contextlib.__file__):
             assert not moves.is_moving, place
             with moves.moving():
                 assert moves.is_moving

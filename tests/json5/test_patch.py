@@ -260,7 +260,7 @@ def silent(change: Change) -> Change:
 @pytest.mark.parametrize("change", ["set a 2", "set b [1]", "set c 3", "unset a", "insert b[0] 0"])
 def test_planted_bug_is_caught(bug: Any, change: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A change that would do something else than it should is dropped."""
-    for name in ("difference", "insertion", "removal"):
+    for name in ("diff_node", "insert_items", "remove_item"):
         real = getattr(patch, name)
         monkeypatch.setattr(patch, name, lambda *a, real=real, **k: bug(real(*a, **k)))
 
@@ -273,7 +273,7 @@ def test_planted_bug_is_caught(bug: Any, change: str, monkeypatch: pytest.Monkey
 def test_comment_that_would_be_lost_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """A change that means the right thing, but loses a comment, is dropped too."""
     whole = Change((Edit(0, len(TEXT), "{a: 'x', b: [1, 2], c: 3}"),))
-    monkeypatch.setattr(patch, "insertion", lambda *_, **__: whole)
+    monkeypatch.setattr(patch, "insert_items", lambda *_, **__: whole)
 
     with pytest.raises(StateError, match="lose a comment"):
         set_text(TEXT, ("c",), 3, file=FILE)
