@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from clawstate.importers.openclaw_transcript import read_openclaw_transcript
+from clawstate.importers.openclaw_transcript import read_openclaw_transcript, without_recalled_text
 from clawstate.importers.passages import MAXIMUM_LENGTH, Passage, Problem
-from clawstate.importers.recalled_text import without_recalled_text
 
 HEADER = {"type": "session", "version": 3, "id": "s-1", "timestamp": "2026-02-27T09:30:00Z"}
 

@@ -546,3 +546,112 @@ def test_an_entry_that_was_changed_in_place_is_kept_as_both(tmp_path, clock, pla
     assert (second.counts["transcripts"].changed, second.counts["transcripts"].failed) == (1, 0)
     assert ["changed in place" in each.message for each in second.remarks] == [True]
     assert (third.counts["transcripts"].unchanged, third.remarks) == (2, [])
+
+
+def topic_of(root, lines, *, name="7%2F1"):
+    """Lay the file of a topic of the session THREE, as the file era has it."""
+    path = root / f"agents/work/sessions/{THREE}-topic-{name}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n")
+
+
+def session_in_rows(root, clock, lines):
+    made = OpenClawDatabases(root, clock())
+    made.session("work", "agent:work:main", THREE)
+    made.transcript("work", THREE, lines)
+    return made
+
+
+def events_of_topic(tmp_path, clock):
+    """Return the lines of a session, and one more that only the topic's file has."""
+    made = OpenClawDatabases(tmp_path / "draft", clock())
+    lines = made.events(THREE, ["about seven", "an answer", "thanks"])
+    last = json.loads(lines[-1])
+    only = json.dumps({**last, "id": "only-in-the-file", "parentId": last["id"]})
+    return lines, only
+
+
+@pytest.mark.parametrize("store", ["file", "sqlite"])
+def test_a_topic_of_a_file_is_recognised_in_a_database(tmp_path, clock, store) -> None:
+    """A topic imported from its file, and then from the database, is here once, in its session."""
+    lines, only = events_of_topic(tmp_path, clock)
+    topic_of(tmp_path / "files", [*lines[:3], only])
+    made = session_in_rows(tmp_path / "openclaw", clock, lines)
+    kinds = ["transcripts"]
+
+    with clawstate.open(tmp_path / "state", store=store, clock=clock) as state:
+        import_openclaw(state, tmp_path / "files", kinds=kinds)
+        [own] = state.transcripts.sessions()
+        dry = import_openclaw(state, made.root, kinds=kinds, dry_run=True)
+        before = {each.session_id for each in state.transcripts.sessions()}
+        first = import_openclaw(state, made.root, kinds=kinds)
+        again = import_openclaw(state, made.root, kinds=kinds)
+        files = import_openclaw(state, tmp_path / "files", kinds=kinds)
+        [session] = state.transcripts.sessions()
+        texts = [each.text for each in state.transcripts.messages(THREE)]
+        found = state.transcripts.search("seven")
+
+    assert own.session_id.startswith(f"{THREE}-topic-")
+    assert before == {own.session_id}
+    assert (session.session_id, session.count) == (THREE, 4)
+    assert texts == ["about seven", "an answer", "thanks", "thanks"]
+    assert len(found) == 1
+    counts = first.counts["transcripts"]
+    assert (counts.new, counts.unchanged, counts.failed) == (1, 2, 0)
+    assert dry.counts == first.counts
+    assert (again.counts["transcripts"].new, again.counts["transcripts"].unchanged) == (0, 3)
+    assert (files.counts["transcripts"].new, files.counts["transcripts"].unchanged) == (0, 3)
+
+
+def test_a_topic_in_a_file_is_recognised_after_the_database(tmp_path, clock) -> None:
+    """What a database brought into a session is not taken again from an older copy of the file."""
+    lines, only = events_of_topic(tmp_path, clock)
+    topic_of(tmp_path / "files", [*lines[:3], only])
+    topic_of(tmp_path / "files", [lines[0], only.replace("only", "other")], name="8")
+    made = session_in_rows(tmp_path / "openclaw", clock, lines)
+
+    with clawstate.open(tmp_path / "state", clock=clock) as state:
+        import_openclaw(state, made.root, kinds=["transcripts"])
+        report = import_openclaw(state, tmp_path / "files", kinds=["transcripts"])
+        held = {each.session_id: each.count for each in state.transcripts.sessions()}
+
+    assert held == {THREE: 4, f"{THREE}-topic-8": 1}
+    counts = report.counts["transcripts"]
+    assert (counts.new, counts.unchanged) == (2, 2)
+
+
+def test_a_topic_whose_entries_the_database_does_not_have_stays(tmp_path, clock) -> None:
+    """A topic that shares no entry, or that a session here uses, keeps its own transcript."""
+    lines, only = events_of_topic(tmp_path, clock)
+    topic_of(tmp_path / "files", [lines[0], only], name="8")
+    topic_of(tmp_path / "files", lines, name="9")
+    made = session_in_rows(tmp_path / "openclaw", clock, lines)
+    used = f"{THREE}-topic-9"
+
+    with clawstate.open(tmp_path / "state", clock=clock) as state:
+        import_openclaw(state, tmp_path / "files", kinds=["transcripts"])
+        state.sessions.merge({"agent:main:nine": {"sessionId": used, "updatedAt": 1}})
+        import_openclaw(state, made.root, kinds=["transcripts"])
+        held = {each.session_id: each.count for each in state.transcripts.sessions()}
+
+    assert held == {THREE: 3, f"{THREE}-topic-8": 1, used: 3}
+
+
+def test_a_topic_that_changed_in_the_database_loses_nothing(tmp_path, clock) -> None:
+    """An entry that says something else in the database stays beside what its file said."""
+    lines, _ = events_of_topic(tmp_path, clock)
+    changed = lines[1].replace("about seven", "about seventy")
+    topic_of(tmp_path / "files", lines)
+    made = session_in_rows(tmp_path / "openclaw", clock, [lines[0], changed, *lines[2:]])
+
+    with clawstate.open(tmp_path / "state", clock=clock) as state:
+        import_openclaw(state, tmp_path / "files", kinds=["transcripts"])
+        dry = import_openclaw(state, made.root, kinds=["transcripts"], dry_run=True)
+        report = import_openclaw(state, made.root, kinds=["transcripts"])
+        [session] = state.transcripts.sessions()
+        texts = {each.text for each in state.transcripts.messages(THREE)}
+
+    assert session.session_id == THREE
+    assert texts == {"about seven", "about seventy", "an answer", "thanks"}
+    assert dry.counts == report.counts
+    assert not report.has_failed()

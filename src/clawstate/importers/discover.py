@@ -10,9 +10,9 @@ from pathlib import Path
 from clawstate.errors import NotFoundError, UnavailableError
 from clawstate.importers.chat_export import is_chat_export
 from clawstate.importers.detect import SUFFIXES, Kind, problem_of
+from clawstate.importers.openclaw_transcript import session_named_in
 from clawstate.importers.passages import Problem
 from clawstate.importers.regular_file import open_regular, require_regular, unreadable
-from clawstate.importers.transcript_header import session_named_in
 
 _SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages", "venv"})
 _SIGN_OF_VIRTUALENV = "pyvenv.cfg"

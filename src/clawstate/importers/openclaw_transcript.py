@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from clawstate.errors import InvalidError
 from clawstate.importers.json_values import (
@@ -16,8 +18,10 @@ from clawstate.importers.json_values import (
 from clawstate.importers.lines import Line, read_lines
 from clawstate.importers.messages import Message, message_passages
 from clawstate.importers.passages import Item, Json, Problem
-from clawstate.importers.recalled_text import without_recalled_text
 from clawstate.importers.regular_file import open_regular
+
+_LONGEST_HEADER = 64 * 1024
+_TOPIC = "-topic-"
 
 
 def read_openclaw_transcript(path: Path) -> Iterator[Item]:
@@ -39,6 +43,23 @@ def read_openclaw_transcript(path: Path) -> Iterator[Item]:
                 for passage in message_passages(message, position=position):
                     position += 1
                     yield passage
+
+
+def session_named_in(stream: BinaryIO, *, name: str) -> str | None:
+    """
+    Return the session id in the header of the transcript *stream*, read from its start.
+
+    `None` if there is no header, and for the file of a topic, told by its *name*: it holds a part
+    of its session and is kept apart. A program that syncs folders gives a second copy of a file
+    another name (`<id> 2.jsonl`, `<id>.sync-conflict-....jsonl`), but leaves the header as it was.
+    """
+    if _TOPIC in name:
+        return None
+    line = stream.readline(_LONGEST_HEADER).removeprefix(b"\xef\xbb\xbf").strip()
+    for found in parse_objects(Line(1, 0, line), what="the line"):
+        if not isinstance(found, str) and found.get("type") == "session":
+            return text_at(found, "id")
+    return None
 
 
 class _Transcript:
@@ -110,3 +131,30 @@ def _facts(entry: Object) -> Object:
         "messageId": text_at(entry, "id"),
         "model": text_at(object_at(entry, "message"), "model"),
     }
+
+
+_TAG = re.compile(r"<(/?)relevant-memories(?:\s[^<>]{0,200})?>", re.IGNORECASE)
+
+
+def without_recalled_text(text: str) -> str:
+    """
+    Return *text* without its `<relevant-memories>` blocks.
+
+    Blocks may hold others. One that is never closed reaches to the last end of an inner block,
+    or else to the end of the text: rather lose a sentence than remember a memory as news.
+    """
+    kept: list[str] = []
+    depth, start, opened = 0, 0, -1
+    for tag in _TAG.finditer(text):
+        if tag.group(1):
+            if depth == 0:
+                kept.append(text[start : tag.start()])
+            depth, start = max(depth - 1, 0), tag.end()
+        else:
+            if depth == 0:
+                kept.append(text[start : tag.start()])
+                opened = start = tag.end()
+            depth += 1
+    if depth == 0 or start > opened:
+        kept.append(text[start:])
+    return "".join(kept).strip()

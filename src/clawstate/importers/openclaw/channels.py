@@ -13,9 +13,9 @@ from typing import Any
 
 from clawstate.clock import from_iso
 from clawstate.errors import InvalidError
-from clawstate.importers.openclaw.discovery import Found, Role
 from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.report import counted
+from clawstate.importers.openclaw.source import Found, Role
 from clawstate.records.contract import Json, Shape
 from clawstate.records.rules import is_key
 from clawstate.stores.pairing.channels import allow_shape, pairing_shape

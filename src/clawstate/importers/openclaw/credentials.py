@@ -10,8 +10,8 @@ from typing import Any
 from clawstate.config.agents import MAIN_AGENT, agent_entries
 from clawstate.errors import CorruptError, InvalidError
 from clawstate.files.paths import expand_path
-from clawstate.importers.openclaw.discovery import Found, Role
 from clawstate.importers.openclaw.job import Job
+from clawstate.importers.openclaw.source import Found, Role
 from clawstate.stores.auth.legacy import from_agent_file, from_oauth_file
 
 KIND = "auth"

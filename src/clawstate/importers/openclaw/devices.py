@@ -1,4 +1,4 @@
-"""Who this device is, what lets it in elsewhere, and which devices are let in here."""
+"""This device and its tokens, the devices that are paired with it, and the marks of plugins."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from typing import Any
 
 from clawstate.access.names import require_name
 from clawstate.errors import ConflictError, InvalidError, StateError
-from clawstate.importers.openclaw.discovery import Found, Role
 from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.report import counted
+from clawstate.importers.openclaw.source import Found, Role
+from clawstate.stores.dedupe.rules import is_mark
 from clawstate.stores.identity.document import IdentityLayout, id_of, raw_public_key
 
 IDENTITY, DEVICE_AUTH, DEVICES = "identity", "device-auth", "devices"
+DEDUPE = "dedupe"
 OWNER = "owner"
 """The user of devices that OpenClaw let in: it knows no other."""
 
 _KEPT = "not taken, since this state has another under that name (--replace takes theirs)"
+_NOT_HELD = "left, since they expired or are too many"
 _PENDING = "left, since they are good for five minutes only; let the devices ask again"
 
 
@@ -147,3 +150,28 @@ def _known_id(job: Job) -> str | None:
 def _id_in(document: Mapping[str, Any]) -> str:
     record = IdentityLayout().decode(dict(document))["device"]
     return id_of(raw_public_key(record["publicKeyPem"]))
+
+
+def take_marks(job: Job) -> None:
+    """
+    Take the marks of `<plugin>/dedup/<namespace>.json` into the namespace *plugin:namespace*.
+
+    Those in rows name the namespace by its prefix and a hash, and are kept under these.
+    """
+    for found in job.of(Role.DEDUPE):
+        with job.counted_failure(DEDUPE, found.path):
+            members = job.source.object(found.path)
+            marks = {key: value for key, value in members.items() if key and is_mark(value)}
+            answer = job.state.dedupe.merge(marks, namespace_of(found), dry_run=job.dry_run)
+            job.report.merged(DEDUPE, found.path, answer, what="mark", why_kept=_NOT_HELD)
+            if others := len(members) - len(marks):
+                message = f"{counted(others, 'member')} left that OpenClaw passes over, too"
+                job.report.skipped(DEDUPE, found.path, message, things=others)
+
+
+def namespace_of(found: Found) -> str:
+    """Return where the marks of *found* go: those of two plugins must not be taken for another."""
+    if found.in_database:
+        return found.owner
+    plugin, _, rest = found.path.partition("/")
+    return f"{plugin}:{found.owner}" if "/" in rest else found.owner

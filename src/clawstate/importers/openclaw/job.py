@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from clawstate.errors import StateError
+from clawstate.files.atomic import make_private_dir, write_atomic
 from clawstate.importers.openclaw.databases import Databases
-from clawstate.importers.openclaw.discovery import OF_AGENTS, Found, Role
 from clawstate.importers.openclaw.report import Report
-from clawstate.importers.openclaw.source import Source, reason_of
+from clawstate.importers.openclaw.source import OF_AGENTS, Found, Role, Source, reason_of
+from clawstate.importers.regular_file import open_regular
 from clawstate.state.opened import State
+
+_OTHER = "there is another file of this name here, which is kept"
 
 Progress = Callable[[int, int, str], None]
 """Is told how many bytes of how many are done, and the file at hand."""
@@ -77,6 +81,29 @@ class Job:
             yield
         except StateError as error:
             self.report.failed(kind, path, reason_of(error))
+
+    def copy_file(self, kind: str, path: str, target: Path) -> None:
+        """
+        Copy the file *path* of the source to *target*, unless there is one, and count it.
+
+        It is private from the instant that it exists, and never replaces another.
+        """
+        if self.source.is_same_file(path, target):
+            self.report.count(kind).add(unchanged=1)
+            return
+        data = self.source.read(path)
+        if not os.path.lexists(target):
+            if not self.dry_run:
+                make_private_dir(target.parent)
+                write_atomic(target, data)
+            self.report.count(kind).add(new=1)
+            return
+        with open_regular(target) as stream:
+            is_equal = stream.read(len(data) + 1) == data
+        if is_equal:
+            self.report.count(kind).add(unchanged=1)
+        else:
+            self.report.skipped(kind, path, _OTHER)
 
     def in_database(self, found: Found) -> list[Any]:
         """Return what rows say of what the file *found* says: they count, the file does not."""

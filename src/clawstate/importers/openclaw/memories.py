@@ -4,23 +4,99 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
+
+import apsw
 
 from clawstate.clock import from_ms, is_moment
-from clawstate.errors import InvalidError, UnavailableError
-from clawstate.importers.openclaw.discovery import Role
-from clawstate.importers.openclaw.index_snapshot import Chunk, chunks, snapshot
+from clawstate.errors import CorruptError, InvalidError, UnavailableError
 from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.report import counted
+from clawstate.importers.openclaw.source import Role
 from clawstate.importers.openclaw.workspace import Workspace, namespace_of, notes_of
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.validation import record_from
 from clawstate.openclaw.agent_database import AgentDatabase
+from clawstate.sqlite.faults import translated
+from clawstate.sqlite.foreign import reading
+
+_IN_MEMORY = 64 << 20  # bytes; a larger snapshot lies in a private temporary file
+_DEFAULTS = {"source": "'memory'", "updated_at": "0"}
+_COLUMNS = "path, source, start_line, end_line, text, updated_at"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of the file *path*, of its lines from *start* to *end*; *at* in milliseconds."""
+
+    path: str
+    source: str
+    start: int
+    end: int
+    text: str
+    at: int
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """What is known of it beyond its text."""
+
+
+@contextmanager
+def copied(path: Path) -> Iterator[apsw.Connection]:
+    """
+    Lend a connection to a copy of the database *path* as it was at one moment.
+
+    A reader of the file itself would hold up OpenClaw's writes while texts are embedded, which may
+    take minutes. Raises what `reading` does.
+    """
+    with tempfile.TemporaryDirectory(prefix="clawstate-") as folder:
+        with reading(path) as connection:
+            copy = _copy(connection, Path(folder) / "copy")
+        try:
+            with translated(path):
+                yield copy
+        finally:
+            copy.close()
+
+
+def chunks(connection: apsw.Connection, path: Path) -> Iterator[Chunk]:
+    """Yield the chunks by file and line; raises `CorruptError` when there is no such table."""
+    found = {row[1] for row in connection.execute("PRAGMA table_info(chunks)")}
+    missing = {"path", "start_line", "end_line", "text"} - found
+    if missing:
+        problem = "is no memory index of OpenClaw"
+        raise CorruptError(str(path), problem, "import it as what it is")
+    names = [each.strip() for each in _COLUMNS.split(",")]
+    wanted = ", ".join(each if each in found else _DEFAULTS[each] for each in names)
+    order = "path, start_line, end_line, rowid"
+    for row in connection.execute(f"SELECT {wanted} FROM chunks ORDER BY {order}"):
+        name, source, start, end, text, at = row
+        if isinstance(text, str) and isinstance(name, str):
+            yield Chunk(name, str(source), _whole(start), _whole(end), text, _whole(at))
+
+
+def _copy(connection: apsw.Connection, place: Path) -> apsw.Connection:
+    size = int(connection.pragma("page_count")) * int(connection.pragma("page_size"))
+    copy = apsw.Connection(":memory:" if size <= _IN_MEMORY else str(place))
+    try:
+        with copy.backup("main", connection, "main") as backup:
+            while not backup.done:
+                backup.step(-1)
+    except BaseException:
+        copy.close()
+        raise
+    return copy
+
+
+def _whole(value: object) -> int:
+    return int(value) if isinstance(value, int | float) else 0
+
 
 KIND = "memory"
 _BATCH = 1024
@@ -53,7 +129,7 @@ def take_memories(job: Job, workspaces: Sequence[Workspace]) -> None:
             if found.entry.is_link:
                 raise UnavailableError(found.path, "is a link, which is not followed")
             path = job.source.file(found.path)
-            with snapshot(path) as connection:
+            with copied(path) as connection:
                 place = Place(found.path, path, found.owner)
                 read = partial(chunks, connection, path)
                 _Index(job, place, read, folders.get(found.owner)).take()

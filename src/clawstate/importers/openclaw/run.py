@@ -14,19 +14,21 @@ from clawstate.files.paths import normalise_agent_id
 from clawstate.importers.openclaw.channels import take_channels
 from clawstate.importers.openclaw.configuration import read_values, take_configuration
 from clawstate.importers.openclaw.credentials import take_credentials
-from clawstate.importers.openclaw.databases import Databases
-from clawstate.importers.openclaw.dedupe_marks import take_marks
-from clawstate.importers.openclaw.devices import take_device_auth, take_devices, take_identity
-from clawstate.importers.openclaw.discovery import Role, discover
+from clawstate.importers.openclaw.databases import Databases, documents
+from clawstate.importers.openclaw.devices import (
+    take_device_auth,
+    take_devices,
+    take_identity,
+    take_marks,
+)
 from clawstate.importers.openclaw.job import Job, Progress, Settings
-from clawstate.importers.openclaw.left_alone import count_left_alone
-from clawstate.importers.openclaw.media import take_media
 from clawstate.importers.openclaw.memories import take_memories
 from clawstate.importers.openclaw.report import KINDS, LEFT, OF_AGENTS, SECRETS, Report
-from clawstate.importers.openclaw.rows import documents
 from clawstate.importers.openclaw.secrets import take_secrets
 from clawstate.importers.openclaw.sessions import take_sessions
-from clawstate.importers.openclaw.source import Source, reason_of
+from clawstate.importers.openclaw.skipped import count_left_alone
+from clawstate.importers.openclaw.source import Role, Source, discover, reason_of
+from clawstate.importers.openclaw.transcript_rows import take_media
 from clawstate.importers.openclaw.transcripts import take_transcripts
 from clawstate.importers.openclaw.workspace import find_workspaces, take_workspaces
 from clawstate.state.opened import State

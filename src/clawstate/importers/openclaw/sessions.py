@@ -13,10 +13,9 @@ from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import PATIENT
 from clawstate.files.paths import expand_path
 from clawstate.files.regular import read_regular
-from clawstate.importers.openclaw.discovery import Found, Role
 from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.report import counted
-from clawstate.importers.openclaw.source import MOST_BYTES
+from clawstate.importers.openclaw.source import MOST_BYTES, Found, Role
 from clawstate.json5.parse import parse_json5
 from clawstate.openclaw.owner import Era
 from clawstate.records.merging import MergeResult

@@ -1,25 +1,26 @@
-"""The transcripts that OpenClaw keeps in databases: events, cold archives, deleted sessions."""
+"""The transcripts in OpenClaw's databases: events, cold archives, and the media they name."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from functools import partial
 
 from clawstate.errors import MissingExtraError, StateError
-from clawstate.importers.openclaw.changed_entries import take_changed, take_lines
 from clawstate.importers.openclaw.databases import AgentRows
 from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.report import counted
 from clawstate.importers.openclaw.source import reason_of
-from clawstate.importers.openclaw.trial import Known
+from clawstate.importers.openclaw.transcript_entries import TranscriptImport
 from clawstate.openclaw.transcripts import Line
 from clawstate.stores.sessions.entry import is_session_id
 from clawstate.stores.transcripts.values import Imported
 
-KIND = "transcripts"
+KIND, MEDIA = "transcripts", "media"
 PACKED = ".zst"
+_GONE = "is named by a message, and not there: OpenClaw removes old files"
 _SHOWN = 10  # events of one transcript that cannot be read
 _ARCHIVED = "is of a session that was deleted or reset; --archives takes it"
 # A whole plain name, up to the end of the text that it stands in.
@@ -28,27 +29,36 @@ _MEDIA = re.compile(
 )
 
 
-def take_rows(job: Job, known: Known) -> None:
+def take_rows(job: Job, entries: TranscriptImport) -> None:
     """Add the entries that databases hold and that are not here, in their order."""
+    topics = entries.topics_here()
     for each in job.databases.agents:
         if job.wants_agent(each.agent):
             with job.counted_failure(KIND, each.path):
-                for session_id in each.transcripts.sessions():
+                sessions = each.transcripts.sessions()
+                for session_id in sessions:
                     place = f"{each.path}#transcript_events/{session_id}"
                     lines = partial(each.transcripts.lines, session_id)
-                    bring(job, place, usable_id(session_id), lines, known)
-                _take_archives(job, each, known)
+                    name = usable_id(session_id)
+                    merged = [topic for topic in topics.get(name, ()) if topic not in sessions]
+                    texts = (line.text for line in lines() if line.error is None)
+                    with entries.merging(place, name, merged, texts) if merged else nullcontext():
+                        bring(job, place, name, lines, entries)
+                _take_archives(job, each, entries)
 
 
 def bring(
-    job: Job, place: str, session_id: str, found: Callable[[], Iterable[Line]], known: Known
+    job: Job,
+    place: str,
+    session_id: str,
+    found: Callable[[], Iterable[Line]],
+    entries: TranscriptImport,
 ) -> None:
     """Add the lines *found* at *place* to the session, and count them."""
     with job.counted_failure(KIND, place):
         lines = _Texts(job, found())
-        imported = take_lines(job, session_id, lines, known)
         again = partial(_texts, job, found)
-        count(job, place, take_changed(job, place, session_id, imported, again=again, known=known))
+        count(job, place, entries.take(place, session_id, lines, again=again))
         lines.tell(place)
 
 
@@ -92,13 +102,13 @@ def archived_names(job: Job) -> frozenset[str]:
     )
 
 
-def _take_archives(job: Job, rows: AgentRows, known: Known) -> None:
+def _take_archives(job: Job, rows: AgentRows, entries: TranscriptImport) -> None:
     for archive in rows.transcripts.archives():
         place = f"{rows.path}#{archive.name}"
         if job.settings.archives:
             session_id = usable_id(archive.name.replace(".jsonl", "", 1).removesuffix(PACKED))
             lines = partial(rows.transcripts.archived_lines, archive)
-            bring(job, place, session_id, lines, known)
+            bring(job, place, session_id, lines, entries)
         else:
             job.report.skipped(KIND, place, _ARCHIVED)
 
@@ -143,3 +153,15 @@ class _Texts:
             entries = counted(self._waiting, "entry")
             report.failed(KIND, place, f"{entries} passed over: {self._missing}")
             report.count(KIND).add(failed=self._waiting - 1)
+
+
+def take_media(job: Job) -> None:
+    """Copy the files that messages name to the same places below this state, where links lead."""
+    if not job.media:
+        note_media(job)
+    for path in sorted(job.media):
+        with job.counted_failure(MEDIA, path):
+            if path in job.source.entries:
+                job.copy_file(MEDIA, path, job.state.paths.root / path)
+            else:
+                job.report.skipped(MEDIA, path, _GONE)

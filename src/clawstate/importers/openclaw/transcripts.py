@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, BinaryIO
 
 from clawstate.errors import StateError
 from clawstate.files.damaged_line import split_damaged
-from clawstate.importers.openclaw.changed_entries import take_changed, take_lines
-from clawstate.importers.openclaw.discovery import Found, Role
 from clawstate.importers.openclaw.job import Job
+from clawstate.importers.openclaw.source import Found, Role
+from clawstate.importers.openclaw.transcript_entries import TranscriptImport, ids_in
 from clawstate.importers.openclaw.transcript_rows import (
     PACKED,
     archived_names,
@@ -21,9 +20,8 @@ from clawstate.importers.openclaw.transcript_rows import (
     take_rows,
     usable_id,
 )
-from clawstate.importers.openclaw.trial import Known
+from clawstate.importers.openclaw_transcript import session_named_in
 from clawstate.importers.regular_file import unreadable
-from clawstate.importers.transcript_header import session_named_in
 from clawstate.openclaw.transcripts import archived_file_lines
 from clawstate.stores.sessions.entry import is_session_id
 from clawstate.stores.sessions.transcript_names import TOPIC, session_of_name
@@ -49,11 +47,11 @@ def take_transcripts(job: Job) -> None:
     their whole name.
     """
     claims = _claims(job)
-    known = Known()
-    take_rows(job, known)
+    entries = TranscriptImport(job)
+    take_rows(job, entries)
     for found in job.of(Role.TRANSCRIPT):
         with job.counted_failure(KIND, found.path):
-            _take(job, found, session_of(found, claims, job), known)
+            _take(job, found, session_of(found, claims, job, entries), entries)
     copies = archived_names(job)
     for found in job.of(Role.ARCHIVE):
         if found.path in copies:
@@ -62,17 +60,16 @@ def take_transcripts(job: Job) -> None:
             job.report.skipped(KIND, found.path, _ARCHIVED)
         elif found.path.endswith(PACKED):
             lines = partial(archived_file_lines, job.source.file(found.path))
-            bring(
-                job, found.path, session_of(found, claims, job).removesuffix(PACKED), lines, known
-            )
+            session_id = session_of(found, claims, job, entries).removesuffix(PACKED)
+            bring(job, found.path, session_id, lines, entries)
         else:
             with job.counted_failure(KIND, found.path):
-                _take(job, found, session_of(found, claims, job), known)
+                _take(job, found, session_of(found, claims, job, entries), entries)
                 continue
         job.tell(found.entry.size, found.path)
 
 
-def session_of(found: Found, claims: Claims, job: Job) -> str:
+def session_of(found: Found, claims: Claims, job: Job, entries: TranscriptImport) -> str:
     """Return the id of the session here that the transcript *found* goes to."""
     folder, _, name = found.path.rpartition("/")
     claimed = claims.get((folder, name))
@@ -85,31 +82,32 @@ def session_of(found: Found, claims: Claims, job: Job) -> str:
     named = None if archived else _named_inside(found, job)
     if named is not None and is_session_id(named):
         return named
-    return _whole_session(found, stem, job) or session_of_name(wanted)
+    own = session_of_name(wanted)
+    return _whole_session(found, stem, job, entries, own=own) or own
 
 
-def _whole_session(found: Found, stem: str, job: Job) -> str | None:
-    """Return the session in a database that the file of a topic is of: it took the file over."""
+def _whole_session(
+    found: Found, stem: str, job: Job, entries: TranscriptImport, *, own: str
+) -> str | None:
+    """
+    Return the session in a database that took the file of a topic over, told by a shared entry.
+
+    In a database of the source, or in one that was imported before; but where the topic is here
+    under its *own* id, it stays so.
+    """
     start, is_topic, _ = stem.partition(TOPIC)
     if not is_topic:
         return None
+    with job.source.open(found.path) as stream:
+        ids = ids_in(read_lines(stream))
     for rows in job.databases.agents:
         if rows.agent == found.owner and start in rows.transcripts.sessions():
-            there = _ids(line.text for line in rows.transcripts.lines(start) if not line.error)
-            with job.source.open(found.path) as stream:
-                if not there.isdisjoint(_ids(read_lines(stream))):
-                    return usable_id(start)
-    return None
-
-
-def _ids(lines: Iterable[str | bytes]) -> set[str]:
-    found: set[str] = set()
-    for line in lines:
-        with suppress(ValueError, RecursionError):
-            entry = json.loads(line)
-            if isinstance(entry, dict) and entry.get("type") != "session":
-                found.add(str(entry.get("id", "")))
-    return found - {""}
+            lines = rows.transcripts.lines(start)
+            if not ids.isdisjoint(ids_in(line.text for line in lines if not line.error)):
+                return usable_id(start)
+    whole = usable_id(start)
+    is_known = not entries.has_any(own, ids) and entries.has_any(whole, ids)
+    return whole if is_known else None
 
 
 def _named_inside(found: Found, job: Job) -> str | None:
@@ -139,13 +137,15 @@ def _entries(job: Job, found: Found) -> Iterator[dict[str, Any]]:
     yield from (each for each in document.values() if isinstance(each, dict))
 
 
-def _take(job: Job, found: Found, session_id: str, known: Known) -> None:
+def _take(job: Job, found: Found, session_id: str, entries: TranscriptImport) -> None:
     with job.source.open(found.path) as stream:
         lines = _Lines(job, found, stream)
-        imported = take_lines(job, session_id, lines, known)
-        stream.seek(0)
-        again = partial(read_lines, stream)
-        imported = take_changed(job, found.path, session_id, imported, again=again, known=known)
+
+        def again() -> Iterator[bytes]:
+            stream.seek(0)
+            return read_lines(stream)
+
+        imported = entries.take(found.path, session_id, lines, again=again)
     count(job, found.path, imported)
     if lines.is_unfinished:
         job.report.skipped(KIND, found.path, _UNFINISHED)

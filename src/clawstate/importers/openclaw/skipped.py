@@ -6,10 +6,9 @@ import re
 from collections import defaultdict
 
 from clawstate.importers.openclaw.configuration import included
-from clawstate.importers.openclaw.discovery import Found, Role
 from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.report import LEFT
-from clawstate.importers.openclaw.source import MOST_NAMES
+from clawstate.importers.openclaw.source import MOST_NAMES, Found, Role
 from clawstate.importers.openclaw.workspace import notes_of
 
 _LANCEDB = (
