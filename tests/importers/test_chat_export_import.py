@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from clawstate.errors import InvalidError
-from clawstate.importers import json_array
+from clawstate.importers import json_values
 from clawstate.importers.chat_export import is_chat_export, read_chat_export
-from clawstate.importers.json_array import array_elements
+from clawstate.importers.json_values import array_elements
 from clawstate.importers.passages import MAXIMUM_LENGTH, Passage, Problem
 
 
@@ -262,7 +262,7 @@ def test_object_alone_is_one_element() -> None:
 
 def test_endless_element_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """An element above the bound ends the reading before memory does."""
-    monkeypatch.setattr(json_array, "LONGEST_ELEMENT", 1024 * 1024)
+    monkeypatch.setattr(json_values, "LONGEST_ELEMENT", 1024 * 1024)
 
     with pytest.raises(InvalidError, match="longer than 1 MiB"):
         list(array_elements(Trickle(b'[{"a": "' + b"x" * 3_000_000, 500_000)))

@@ -13,7 +13,7 @@ from openclaw_home import fingerprint
 
 import clawstate
 from clawstate.importers.openclaw import import_openclaw
-from clawstate.openclaw import zstd
+from clawstate.openclaw import transcripts
 from openclaw.openclaw_databases import (
     ONE,
     PICTURE,
@@ -362,7 +362,7 @@ def test_without_zstd_a_transcript_ends_before_what_is_packed_and_is_completed_l
 ) -> None:
     """What waits for zstd is counted as failed; with it, the next import puts all in order."""
     with monkeypatch.context() as patch:
-        patch.setattr(zstd, "_MODULES", ("no_such_module",))
+        patch.setattr(transcripts, "_MODULES", ("no_such_module",))
         report = import_openclaw(state, home.root)
 
     assert report.has_failed()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import clawstate
 from clawstate.errors import InvalidError, NotFoundError
-from clawstate.importers.detect import Kind
+from clawstate.importers.discover import Kind
 from clawstate.importers.sync import Report, import_paths
 from clawstate.memory.contract import EmbedderIdentity
 from clawstate.memory.records import MemoryRecord

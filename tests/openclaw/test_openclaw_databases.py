@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from clawstate.errors import CorruptError, MissingExtraError, UnavailableError, VersionError
-from clawstate.openclaw import zstd
 from clawstate.openclaw.agent_database import AgentDatabase
-from clawstate.openclaw.gateway import Gateway, running_gateway
+from clawstate.openclaw.description import Gateway, running_gateway
 from clawstate.openclaw.reading import read_credentials, read_schemas, read_sessions
 from clawstate.openclaw.schema import Role, Schema
 from clawstate.openclaw.snapshot import snapshot
@@ -254,14 +253,13 @@ def test_without_zstd_packed_events_are_told_with_what_to_install(made, monkeypa
     made.transcript("main", "one", lines, packed=[1])
     made.deleted("main", "gone", lines)
     path = made.agent("main", "SELECT 1")
-    monkeypatch.setattr(zstd, "_MODULES", ("no_such_module",))
+    monkeypatch.setattr("clawstate.openclaw.transcripts._MODULES", ("no_such_module",))
 
     with snapshot(path, Role.AGENT) as found:
         transcripts = Transcripts(found)
         read = list(transcripts.lines("one"))
         archived = list(transcripts.archived_lines(transcripts.archives()[0]))
 
-    assert not zstd.is_available()
     assert [each.text for each in read] == [lines[0], "", lines[2]]
     for error in (read[1].error, archived[0].error):
         assert isinstance(error, MissingExtraError)

@@ -53,7 +53,7 @@ def import_(
     of ChatGPT and Claude (conversations.json, or the .zip it came in). If a file could not be
     read, or not to its end, the exit code is 1 and the first line counts such files.
     """
-    from clawstate.importers.detect import Kind  # noqa: PLC0415
+    from clawstate.importers.discover import Kind  # noqa: PLC0415
     from clawstate.importers.sync import import_paths  # noqa: PLC0415
 
     store = session.state.memory

@@ -131,7 +131,7 @@ def _key_and_file(names: tuple[str, ...], session_id: str | None) -> tuple[str |
 def _opened(file: str) -> AbstractContextManager[BinaryIO]:
     from pathlib import Path  # noqa: PLC0415 - see `NOUNS`
 
-    from clawstate.importers.regular_file import open_regular  # noqa: PLC0415
+    from clawstate.importers.lines import open_regular  # noqa: PLC0415
 
     return nullcontext(sys.stdin.buffer) if file == "-" else open_regular(Path(file))
 

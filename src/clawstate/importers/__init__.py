@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from clawstate.importers.detect import Kind, detect, read_passages
-from clawstate.importers.discover import Found, discover
+from clawstate.importers.discover import Found, Kind, detect, discover, read_passages
 from clawstate.importers.passages import Item, Json, Passage, Problem
 
 __all__ = [

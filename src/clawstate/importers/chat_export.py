@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+import errno
 import re
+import struct
+import zipfile
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO
 
 from clawstate.errors import InvalidError
-from clawstate.importers.chatgpt_export import chatgpt_messages
-from clawstate.importers.claude_export import claude_messages
-from clawstate.importers.export_archive import MAGIC, conversation_streams, readable_archive
-from clawstate.importers.json_array import array_elements
-from clawstate.importers.json_values import Object, has_half_pair, parse_object
+from clawstate.importers.json_values import (
+    Object,
+    array_elements,
+    has_half_pair,
+    moment_or_none,
+    object_at,
+    parse_object,
+    text_at,
+)
+from clawstate.importers.lines import open_regular
 from clawstate.importers.messages import Message, message_passages
-from clawstate.importers.passages import Item, Problem
-from clawstate.importers.regular_file import open_regular
+from clawstate.importers.passages import Item, Json, Problem
 
 _HEAD = 64 * 1024
 _EXPORT = re.compile(rb'\s*\[\s*\{(?=.*"(?:mapping|chat_messages)"\s*:)', re.DOTALL)
+
+_ROLES: dict[Json, str] = {"human": "user", "assistant": "assistant"}
+MAGIC = b"PK\x03\x04"
+"""The bytes that an archive begins with."""
+_LARGEST = 8 * 1024**3
+_MOST_RATIO = 200
+_MEMBER = re.compile(r"(?:[^\0]*/)?conversations(?:-\d{1,6})?\.json")
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+# The module lets through what its parts raise: for offsets, names and methods that cannot be.
+_DAMAGES = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError)
 
 
 def read_chat_export(path: Path) -> Iterator[Item]:
@@ -109,3 +128,210 @@ def _messages(conversation: Object, name: str) -> Iterator[Message]:
     if isinstance(conversation.get("chat_messages"), list):
         return claude_messages(conversation)
     raise InvalidError("conversation", f"{name} has the form of neither ChatGPT nor Claude")
+
+
+def chatgpt_messages(conversation: Object) -> Iterator[Message]:
+    """
+    Yield what the user and the assistant said on the path that ends in `current_node`.
+
+    Without that node the longest path counts, among equals the latest. Left out are system
+    and tool messages, calls of tools, reasoning, and messages that were hidden or replaced.
+    """
+    thread = text_at(conversation, "conversation_id", "id")
+    begun = moment_or_none(conversation.get("create_time"))
+    title = text_at(conversation, "title")
+    for message in _shown_path(conversation):
+        text = _text(message)
+        if text:
+            said_at = moment_or_none(message.get("create_time"))
+            yield Message(
+                _role(message),
+                text,
+                thread,
+                begun if said_at is None else said_at,
+                facts={
+                    "title": title,
+                    "messageId": text_at(message, "id"),
+                    "model": text_at(object_at(message, "metadata"), "model_slug"),
+                },
+            )
+
+
+def _shown_path(conversation: Object) -> Iterator[Object]:
+    tree = _Tree(object_at(conversation, "mapping"))
+    for name in tree.path(conversation.get("current_node")):
+        message = tree.message(name)
+        if _is_shown(message):
+            yield message
+
+
+class _Tree:
+    def __init__(self, mapping: Object) -> None:
+        self._nodes = {name: node for name, node in mapping.items() if isinstance(node, dict)}
+        self._parents = {
+            child: name
+            for name, node in self._nodes.items()
+            for child in _names(node.get("children"))
+        }
+        self._parents |= {
+            name: parent
+            for name, node in self._nodes.items()
+            if isinstance(parent := node.get("parent"), str)
+        }
+
+    def message(self, name: str) -> Object:
+        return object_at(self._nodes[name], "message")
+
+    def path(self, end: Json) -> list[str]:
+        """Return the nodes from the root to *end*, or to the end of the longest path."""
+        if not isinstance(end, str) or end not in self._nodes:
+            end = self._deepest()
+        return self._upwards(end)[::-1] if end is not None else []
+
+    def _upwards(self, name: str | None) -> list[str]:
+        path: dict[str, None] = {}
+        while name is not None and name in self._nodes and name not in path:
+            path[name] = None
+            name = self._parents.get(name)
+        return list(path)
+
+    def _deepest(self) -> str | None:
+        depths: dict[str, int] = {}
+        for name in self._nodes:
+            # Only the nodes above that are not measured yet: linear in the size of the tree.
+            fresh = self._unmeasured(name, depths)
+            above = depths.get(self._parents.get(fresh[-1], ""), 0) if fresh else 0
+            depths |= {each: above + index for index, each in enumerate(reversed(fresh), start=1)}
+        return max(depths, key=lambda name: (depths[name], self._time(name)), default=None)
+
+    def _unmeasured(self, name: str | None, depths: dict[str, int]) -> list[str]:
+        path: dict[str, None] = {}
+        while name is not None and name in self._nodes and name not in path and name not in depths:
+            path[name] = None
+            name = self._parents.get(name)
+        return list(path)
+
+    def _time(self, name: str) -> float:
+        return moment_or_none(self.message(name).get("create_time")) or 0.0
+
+
+def _names(value: Json) -> list[str]:
+    return [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
+
+
+def _is_shown(message: Object) -> bool:
+    hidden = object_at(message, "metadata").get("is_visually_hidden_from_conversation")
+    return (
+        _role(message) in {"user", "assistant"}
+        and hidden is not True
+        and message.get("weight") != 0
+        and message.get("recipient", "all") in {"all", None}
+    )
+
+
+def _role(message: Object) -> str:
+    return text_at(object_at(message, "author"), "role") or ""
+
+
+def _text(message: Object) -> str:
+    content = object_at(message, "content")
+    if content.get("content_type") not in {"text", "multimodal_text"}:
+        return ""
+    parts = content.get("parts")
+    texts = [_part_text(part) for part in parts] if isinstance(parts, list) else []
+    return "\n".join(text for text in texts if text).strip()
+
+
+def _part_text(part: Json) -> str:
+    # What was said in a voice chat stands in an object of its own.
+    if isinstance(part, dict) and part.get("content_type") == "audio_transcription":
+        return text_at(part, "text") or ""
+    return part if isinstance(part, str) else ""
+
+
+def claude_messages(conversation: Object) -> Iterator[Message]:
+    """Yield the text that the user and the assistant wrote, without thinking and tools."""
+    thread = text_at(conversation, "uuid")
+    begun = moment_or_none(conversation.get("created_at"))
+    title = text_at(conversation, "name")
+    messages = conversation.get("chat_messages")
+    for message in messages if isinstance(messages, list) else []:
+        if (
+            isinstance(message, dict)
+            and (role := _claude_role(message))
+            and (text := _claude_text(message))
+        ):
+            said_at = moment_or_none(message.get("created_at"))
+            facts: Object = {"title": title, "messageId": text_at(message, "uuid")}
+            begin = begun if said_at is None else said_at
+            yield Message(role, text, thread, begin, facts=facts)
+
+
+def _claude_role(message: Object) -> str | None:
+    sender = message.get("sender")
+    return _ROLES.get(sender) if isinstance(sender, str) else None
+
+
+def _claude_text(message: Object) -> str:
+    blocks = message.get("content")
+    # Where there are blocks, `text` repeats them, with placeholders for tools.
+    if not isinstance(blocks, list) or not blocks:
+        return text_at(message, "text") or ""
+    texts = [_block_text(block) for block in blocks if isinstance(block, dict)]
+    return "\n".join(text for text in texts if text).strip()
+
+
+def _block_text(block: Object) -> str:
+    text = block.get("text")
+    return text if block.get("type") == "text" and isinstance(text, str) else ""
+
+
+def conversation_streams(stream: BinaryIO) -> Iterator[IO[bytes]]:
+    """
+    Yield the unpacked bytes of each `conversations.json` (or `conversations-000.json`, ...).
+
+    Nothing is written to disk, and names in the archive are never used as paths. Raises
+    `InvalidError` for a damaged archive, for one without conversations, for an encrypted one,
+    and for one that unpacks to over 8 GiB or to over 200 times its size.
+    """
+    with readable_archive(), zipfile.ZipFile(stream) as archive:
+        members = [each for each in archive.infolist() if _MEMBER.fullmatch(each.filename)]
+        _check(members)
+        for member in sorted(members, key=lambda each: each.filename):
+            with archive.open(member) as opened:
+                yield opened
+
+
+@contextmanager
+def readable_archive() -> Iterator[None]:
+    """Turn what a damaged archive raises into `InvalidError`."""
+    try:
+        yield
+    except InvalidError:
+        raise
+    except _DAMAGES as error:
+        raise _damaged() from error
+    except OSError as error:
+        # A directory that points before the start of the file; all else is the disk's fault.
+        if error.errno == errno.EINVAL:
+            raise _damaged() from error
+        raise
+
+
+def _damaged() -> InvalidError:
+    return InvalidError("archive", "the archive is damaged; download it again")
+
+
+def _check(members: list[zipfile.ZipInfo]) -> None:
+    if not members:
+        raise InvalidError("archive", "the archive holds no conversations.json; name an export")
+    if any(each.flag_bits & 1 for each in members):
+        raise InvalidError("archive", "the archive is encrypted; unpack it first")
+    if any(each.compress_type not in _METHODS for each in members):
+        raise InvalidError("archive", "the archive is packed in an unusual way; unpack it first")
+    if sum(each.file_size for each in members) > _LARGEST or any(map(_is_bomb, members)):
+        raise InvalidError("archive", "the archive unpacks to far more than it should")
+
+
+def _is_bomb(member: zipfile.ZipInfo) -> bool:
+    return member.file_size > 1024 * 1024 + _MOST_RATIO * member.compress_size

@@ -8,11 +8,12 @@ from typing import cast
 
 from clawstate.errors import InvalidError
 from clawstate.importers.json_values import Object, moment, parse_objects, require_number
-from clawstate.importers.lines import Line, read_lines
+from clawstate.importers.lines import Line, open_regular, read_lines
 from clawstate.importers.passages import Item, Json, Passage, Problem
 from clawstate.importers.plain_text import text_pieces
-from clawstate.importers.regular_file import open_regular
 from clawstate.memory.validation import MAX_TEXT
+
+_OWN = ("ttl", "updatedAt", "updated_at", "expiresAt", "expires_at")
 
 
 def read_json_lines(path: Path) -> Iterator[Item]:
@@ -188,9 +189,6 @@ class _Record:
         if problem:
             del self._values["ttl"]
             self.problems.append("'ttl' is no positive number of seconds and was left out")
-
-
-_OWN = ("ttl", "updatedAt", "updated_at", "expiresAt", "expires_at")
 
 
 def _is_vector(value: Json) -> bool:

@@ -15,13 +15,14 @@ from clawstate.importers.json_values import (
     parse_objects,
     text_at,
 )
-from clawstate.importers.lines import Line, read_lines
+from clawstate.importers.lines import Line, open_regular, read_lines
 from clawstate.importers.messages import Message, message_passages
 from clawstate.importers.passages import Item, Json, Problem
-from clawstate.importers.regular_file import open_regular
 
 _LONGEST_HEADER = 64 * 1024
 _TOPIC = "-topic-"
+
+_TAG = re.compile(r"<(/?)relevant-memories(?:\s[^<>]{0,200})?>", re.IGNORECASE)
 
 
 def read_openclaw_transcript(path: Path) -> Iterator[Item]:
@@ -131,9 +132,6 @@ def _facts(entry: Object) -> Object:
         "messageId": text_at(entry, "id"),
         "model": text_at(object_at(entry, "message"), "model"),
     }
-
-
-_TAG = re.compile(r"<(/?)relevant-memories(?:\s[^<>]{0,200})?>", re.IGNORECASE)
 
 
 def without_recalled_text(text: str) -> str:

@@ -1,15 +1,17 @@
-"""Plain text as passages: paragraphs, packed."""
+"""Plain text as passages: paragraphs, packed; also those of text that was read as a whole."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
-from clawstate.importers.blocks import BlockBuilder
-from clawstate.importers.lines import TextLine
-from clawstate.importers.packing import Block, pack
-from clawstate.importers.passages import MAXIMUM_LENGTH, Item, Passage
-from clawstate.importers.running_text import read_running_text
+from clawstate.importers.lines import TextLine, find_nul, open_regular, text_lines
+from clawstate.importers.packing import Block, BlockBuilder, pack
+from clawstate.importers.passages import MAXIMUM_LENGTH, Item, Passage, Problem
+
+Cutter: TypeAlias = Callable[[Iterator[TextLine]], Iterator[Passage]]
+"""Makes passages of numbered lines."""
 
 
 def read_plain_text(path: Path) -> Iterator[Item]:
@@ -44,3 +46,31 @@ def _paragraphs(lines: Iterable[TextLine]) -> Iterator[Block]:
             yield from builder.close()
             builder.add_blank(text)
     yield from builder.close()
+
+
+def read_running_text(path: Path, cutter: Cutter) -> Iterator[Item]:
+    """
+    Yield the passages that *cutter* makes of *path*, and a problem for every damaged line.
+
+    A file with a NUL byte is no text: it yields one problem and nothing else.
+    """
+    with open_regular(path) as stream:
+        nul = find_nul(stream)
+        if nul is not None:
+            message = f"is binary (NUL at byte {nul}); if it is UTF-16 text, save it as UTF-8"
+            yield Problem(path, None, message)
+            return
+        problems: list[Problem] = []
+        for passage in cutter(_undamaged(text_lines(path, stream), problems)):
+            yield from problems
+            problems.clear()
+            yield passage
+        yield from problems
+
+
+def _undamaged(lines: Iterator[TextLine | Problem], problems: list[Problem]) -> Iterator[TextLine]:
+    for line in lines:
+        if isinstance(line, Problem):
+            problems.append(line)
+        else:
+            yield line

@@ -13,6 +13,15 @@ from clawstate.importers.passages import MAXIMUM_LENGTH, TARGET_LENGTH
 Span: TypeAlias = tuple[int, int]
 """Where a piece starts in the text, and where it ends."""
 
+_JOINER = "\u200d"
+_SENTENCE = re.compile(
+    r"""[.!?\u2026]["'\u201d\u2019)\]*_]{0,4}(?=\s)|[\u3002\uff01\uff1f\uff61][\u201d\u2019\u300d\uff09]{0,4}"""
+)
+_LINE = re.compile(r"\n")
+_ITEM = re.compile(r"\n(?= {0,3}(?:[-+*]|\d{1,9}[.)])[ \t])")
+_SPACE = re.compile(r"\s+")
+_SPACE_BETWEEN = re.compile(r"[^\S\n]*(?:\n(?:[^\S\n]*\n)*)?")
+
 
 class Pauses(Enum):
     """What a text is made of, which decides where it may be cut."""
@@ -101,16 +110,8 @@ def _flag_halves_before(text: str, at: int) -> int:
     return at - start
 
 
-_JOINER = "\u200d"
-_SENTENCE = re.compile(
-    r"""[.!?\u2026]["'\u201d\u2019)\]*_]{0,4}(?=\s)|[\u3002\uff01\uff1f\uff61][\u201d\u2019\u300d\uff09]{0,4}"""
-)
-_LINE = re.compile(r"\n")
-_ITEM = re.compile(r"\n(?= {0,3}(?:[-+*]|\d{1,9}[.)])[ \t])")
-_SPACE = re.compile(r"\s+")
 _PATTERNS = {
     Pauses.PROSE: (_SENTENCE, _SPACE),
     Pauses.LINES: (_LINE, _SENTENCE, _SPACE),
     Pauses.ITEMS: (_ITEM, _LINE, _SENTENCE, _SPACE),
 }
-_SPACE_BETWEEN = re.compile(r"[^\S\n]*(?:\n(?:[^\S\n]*\n)*)?")

@@ -20,11 +20,10 @@ from typing import Any
 
 from clawstate.clock import to_ms
 from clawstate.errors import InvalidError, UnavailableError
-from clawstate.importers.detect import Kind, detect, problem_of, read_passages
-from clawstate.importers.discover import Found, discover
+from clawstate.importers.discover import Found, Kind, detect, discover, problem_of, read_passages
 from clawstate.importers.json_values import has_half_pair, moment
+from clawstate.importers.lines import open_regular, unreadable
 from clawstate.importers.passages import Passage, Problem
-from clawstate.importers.regular_file import open_regular, unreadable
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.service import Memory
 from clawstate.memory.validation import record_from

@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clawstate.errors import CorruptError, UnavailableError
-from clawstate.openclaw.credentials import joined
 from clawstate.openclaw.schema import SESSIONS_SINCE
-from clawstate.openclaw.snapshot import Snapshot
+from clawstate.openclaw.snapshot import Snapshot, joined
 
 # Made anew by OpenClaw for each turn, and by far the largest part of an entry.
 _DROPPED = frozenset({"skillsSnapshot", "systemPromptReport"})
+
+_NOTES = {
+    "memory_index_chunk_provenance": ("origin_class", "session_kind", "observed_at"),
+    "memory_index_chunk_recall_metadata": ("importance", "triggers", "project_key"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +140,6 @@ class AgentDatabase:
                 known = {name: value for name, value in said if value is not None}
                 found.setdefault(str(chunk), {}).update(known)
         return found
-
-
-_NOTES = {
-    "memory_index_chunk_provenance": ("origin_class", "session_kind", "observed_at"),
-    "memory_index_chunk_recall_metadata": ("importance", "triggers", "project_key"),
-}
 
 
 def _whole(value: object) -> int:

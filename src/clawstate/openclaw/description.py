@@ -1,4 +1,4 @@
-"""What can be told of the OpenClaw that a directory belongs to, read live and only on request."""
+"""The OpenClaw that a directory belongs to, and whether its gateway runs; read live, on request."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from clawstate.errors import StateError
+from clawstate.files.json_text import parse_json
 from clawstate.files.regular import read_regular
 from clawstate.json5.parse import parse_json5
-from clawstate.openclaw.gateway import running_gateway
-from clawstate.openclaw.owner import Era, Owner
-from clawstate.openclaw.places import state_database
+from clawstate.openclaw.owner import Era, Owner, state_database
 from clawstate.openclaw.reading import read_schemas, read_sessions
 from clawstate.openclaw.schema import Role
 
 _MOST_BYTES = 16 << 20
+
+_MOST_LOCK_BYTES = 1 << 16
+_START = 19  # which field of /proc/<pid>/stat it is, counted from the one behind the name
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +103,60 @@ def _configured_version(root: Path) -> str:
 def _agents(owner: Owner) -> Iterator[str]:
     with suppress(OSError):
         yield from sorted(each.name for each in os.scandir(owner.root / "agents") if each.is_dir())
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A gateway that runs, by its process id; *port* 0 if that is not known."""
+
+    pid: int
+    port: int = 0
+
+
+def running_gateway(root: Path) -> Gateway | None:
+    """
+    Return the gateway that runs on the state directory *root*, by the lock file that it keeps.
+
+    The file is only looked at; one that a killed gateway left names no process that lives.
+    """
+    for path in _lock_files(root):
+        with suppress(StateError):
+            raw = read_regular(path, limit=_MOST_LOCK_BYTES)
+            said = parse_json(raw.rstrip(b"\0 \n"), path=path)
+            gateway = _living(said) if isinstance(said, dict) else None
+            if gateway is not None:
+                return gateway
+    return None
+
+
+def _lock_files(root: Path) -> Iterator[Path]:
+    with suppress(OSError):
+        for folder in sorted((root / "tmp").iterdir()):
+            if folder.name.startswith("openclaw-"):
+                yield folder / "gateway.state.lock"
+
+
+def _living(said: dict[str, Any]) -> Gateway | None:
+    pid, port, started = said.get("pid"), said.get("port"), said.get("startTime")
+    if not isinstance(pid, int) or pid <= 0:
+        return None
+    now = _start_time(pid)
+    if now is None or (isinstance(started, int) and started != now):
+        return None
+    return Gateway(pid, port if isinstance(port, int) else 0)
+
+
+def _start_time(pid: int) -> int | None:
+    """Return when the process began, in ticks; 0 where it lives and that cannot be told."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        return int(text.rpartition(")")[2].split()[_START])
+    except (OSError, ValueError, IndexError):
+        pass
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return 0
+    except (OSError, OverflowError):
+        return None
+    return 0

@@ -9,10 +9,9 @@ from typing import Any, TypeVar
 
 from clawstate.errors import CorruptError, NotFoundError, StateError, UnavailableError
 from clawstate.openclaw.agent_database import AgentDatabase
-from clawstate.openclaw.credentials import joined
-from clawstate.openclaw.places import AgentPlace, agent_places, state_database
+from clawstate.openclaw.owner import AgentPlace, agent_places, state_database
 from clawstate.openclaw.schema import Role, Schema
-from clawstate.openclaw.snapshot import snapshot
+from clawstate.openclaw.snapshot import joined, snapshot
 from clawstate.openclaw.state_database import StateDatabase
 
 T = TypeVar("T")

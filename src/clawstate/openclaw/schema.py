@@ -7,6 +7,19 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+SESSIONS_SINCE: Final = 14
+"""The schema of an agent since which its sessions are in `session_nodes`."""
+_META = "meta_key role schema_version agent_id app_version created_at updated_at"
+_DERIVED = (
+    *("sqlite_", "session_transcript_fts", "memory_index_chunks_", "memory_index_paths_"),
+    *("standing_intents_fts", "session_canonical_validation_pending", "session_key_contract"),
+)
+_DERIVED_TABLES = frozenset(
+    {"session_transcript_active_events", "session_transcript_index_state", "memory_index_sources"}
+    | {"transcript_event_identities", "transcript_rewrite_watermarks", "memory_embedding_cache"}
+    | {"memory_index_meta", "memory_index_state", "session_conversations", "conversations"}
+)
+
 
 class Role(Enum):
     """What a database is to OpenClaw: that of the whole state, or that of one agent."""
@@ -28,10 +41,7 @@ class Schema:
 NEWEST: Final[Mapping[Role, int]] = {Role.STATE: 18, Role.AGENT: 23}
 """The highest schema number of each role that is understood: those of OpenClaw 2026.9.6."""
 
-SESSIONS_SINCE: Final = 14
-"""The schema of an agent since which its sessions are in `session_nodes`."""
 
-_META = "meta_key role schema_version agent_id app_version created_at updated_at"
 _READ = {
     Role.STATE: {
         "schema_meta": _META,
@@ -111,16 +121,6 @@ READ: Final[Mapping[Role, Mapping[str, frozenset[str]]]] = {
     for role, tables in _READ.items()
 }
 """The tables that are read, with the columns that they have in the newest schema."""
-
-_DERIVED = (
-    *("sqlite_", "session_transcript_fts", "memory_index_chunks_", "memory_index_paths_"),
-    *("standing_intents_fts", "session_canonical_validation_pending", "session_key_contract"),
-)
-_DERIVED_TABLES = frozenset(
-    {"session_transcript_active_events", "session_transcript_index_state", "memory_index_sources"}
-    | {"transcript_event_identities", "transcript_rewrite_watermarks", "memory_embedding_cache"}
-    | {"memory_index_meta", "memory_index_state", "session_conversations", "conversations"}
-)
 
 
 def is_derived(table: str) -> bool:

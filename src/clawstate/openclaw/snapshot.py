@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from clawstate.sqlite.faults import translated
 from clawstate.sqlite.foreign import reading
 
 _UPDATE = "upgrade clawstate; until then this state of OpenClaw cannot be read"
+
+_SECTIONS = ("profiles", "order", "lastGood", "usageStats")
 
 
 class Snapshot:
@@ -141,3 +143,15 @@ def _has(connection: apsw.Connection, table: str) -> bool:
 
 def _whole(value: object) -> int:
     return value if isinstance(value, int) else 0
+
+
+def joined(*documents: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one `auth-profiles.json` of *documents*, in which a later one counts for more."""
+    found: dict[str, Any] = {"version": 1, "profiles": {}}
+    for document in documents:
+        for name, value in document.items():
+            if name in _SECTIONS and isinstance(value, Mapping):
+                found[name] = {**found.get(name, {}), **value}
+            else:
+                found[name] = value
+    return found

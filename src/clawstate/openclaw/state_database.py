@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clawstate.errors import CorruptError
-from clawstate.openclaw.credentials import joined
-from clawstate.openclaw.snapshot import Snapshot
+from clawstate.openclaw.snapshot import Snapshot, joined
 
 _MACHINE = "config_machine_state"
 _DEVICE = (

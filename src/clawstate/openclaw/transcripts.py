@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import io
 import re
 from collections.abc import Iterator
@@ -10,12 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from clawstate.errors import CorruptError, NotFoundError, StateError
+from clawstate.errors import CorruptError, MissingExtraError, NotFoundError, StateError
 from clawstate.files.json_text import parse_json
 from clawstate.files.refusals import translated
 from clawstate.files.regular import regular_stream
-from clawstate.openclaw import zstd
 from clawstate.openclaw.snapshot import Snapshot
+
+# In Python since 3.14; before, the package of the extra `openclaw`.
+_MODULES = ("compression.zstd", "backports.zstd")
+
 
 MOST_BYTES = 64 << 20
 """Bytes of one event, or of one line of an archive, at most."""
@@ -130,7 +134,7 @@ class Transcripts:
         try:
             if not isinstance(packed, bytes):
                 raise CorruptError(place, "holds no event", "let OpenClaw's doctor look at it")
-            raw = zstd.decompressed(packed, limit=MOST_BYTES, place=place)
+            raw = _decompress(packed, limit=MOST_BYTES, place=place)
             if isinstance(size, int) and len(raw) != size:
                 raise CorruptError(place, f"unpacks to {len(raw):,} bytes, and should to {size:,}")
             return Line(raw.decode())
@@ -149,7 +153,7 @@ class Transcripts:
             try:
                 with self._cold_file(str(name), storage, blob, place) as stream:
                     _require_digest(stream, digest, place)
-                    for line in zstd.lines(stream, limit=2 * MOST_BYTES, place=place):
+                    for line in _decompress_lines(stream, limit=2 * MOST_BYTES, place=place):
                         seq, text = _cold_event(line, place)
                         if text is not None:
                             seen += 1
@@ -185,7 +189,7 @@ def archived_file_lines(path: Path) -> Iterator[Line]:
     """Yield the lines of the compressed file *path* of a deleted or reset session."""
     try:
         with translated(path, "was not read"), regular_stream(path) as stream:
-            for line in zstd.lines(stream, limit=MOST_BYTES, place=str(path)):
+            for line in _decompress_lines(stream, limit=MOST_BYTES, place=str(path)):
                 yield Line(line.decode())
     except UnicodeDecodeError:
         yield Line("", CorruptError(str(path), "unpacks to what is no UTF-8"))
@@ -198,7 +202,7 @@ def _unpacked(blob: Any, digest: Any, place: str, *, is_packed: bool) -> Iterato
         raise CorruptError(place, "holds no archive", "let OpenClaw's doctor look at it")
     stream = io.BytesIO(blob)
     _require_digest(stream, digest, place)
-    found = zstd.lines(stream, limit=MOST_BYTES, place=place) if is_packed else iter(stream)
+    found = _decompress_lines(stream, limit=MOST_BYTES, place=place) if is_packed else iter(stream)
     for line in found:
         try:
             yield Line(line.decode())
@@ -226,3 +230,53 @@ def _cold_event(line: bytes, place: str) -> tuple[int, str | None]:
     if not isinstance(seq, int) or not isinstance(text, str):
         raise CorruptError(place, "holds an event without text", "let OpenClaw's doctor look at it")
     return seq, text
+
+
+def _decompress(data: bytes, *, limit: int, place: str) -> bytes:
+    """
+    Return what the one frame *data* holds, at most *limit* bytes.
+
+    Raises `CorruptError`, which names *place*, for anything else, and `MissingExtraError`.
+    """
+    module = _zstd()
+    decompressor = module.ZstdDecompressor()
+    try:
+        found: bytes = decompressor.decompress(data, max_length=limit + 1)
+    except module.ZstdError as error:
+        raise CorruptError(place, "cannot be unpacked") from error
+    if len(found) > limit or not decompressor.eof:
+        raise CorruptError(place, f"is cut off, or unpacks to more than {limit:,} bytes")
+    return found
+
+
+def _decompress_lines(stream: BinaryIO, *, limit: int, place: str) -> Iterator[bytes]:
+    """
+    Yield the lines of the compressed *stream*, each of at most *limit* bytes.
+
+    Raises `CorruptError`, which names *place*, and `MissingExtraError`.
+    """
+    module = _zstd()
+    try:
+        with module.ZstdFile(stream) as file:
+            while line := file.readline(limit + 1):
+                if len(line) > limit:
+                    raise CorruptError(place, f"has a line of more than {limit:,} bytes")
+                yield line
+    except (module.ZstdError, EOFError) as error:
+        raise CorruptError(place, "cannot be unpacked") from error
+
+
+def _zstd() -> Any:
+    module = _zstd_or_none()
+    if module is None:
+        raise MissingExtraError("openclaw", "zstd, in which OpenClaw keeps long messages,")
+    return module
+
+
+def _zstd_or_none() -> Any | None:
+    for name in _MODULES:
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            continue
+    return None

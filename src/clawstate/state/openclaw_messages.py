@@ -135,7 +135,7 @@ def _last_id(path: Path) -> str | None:
 
 
 def _rows(root: Path, session_id: str | None) -> Iterator[tuple[str, str, str | None]]:
-    from clawstate.openclaw.places import agent_places  # noqa: PLC0415 - needs SQLite
+    from clawstate.openclaw.owner import agent_places  # noqa: PLC0415 - needs SQLite
     from clawstate.openclaw.schema import Role  # noqa: PLC0415
     from clawstate.openclaw.snapshot import snapshot  # noqa: PLC0415
     from clawstate.openclaw.transcripts import Transcripts  # noqa: PLC0415

@@ -105,7 +105,7 @@ def _kept_there(context: Context, stores: list[str]) -> list[str]:
     asked = [each for each in stores if each in _KEEPS]
     if not asked:
         return stores
-    from clawstate.openclaw.places import state_database  # noqa: PLC0415 - rarely needed
+    from clawstate.openclaw.owner import state_database  # noqa: PLC0415 - rarely needed
     from clawstate.openclaw.schema import Role  # noqa: PLC0415
     from clawstate.openclaw.snapshot import snapshot  # noqa: PLC0415
     from clawstate.openclaw.state_database import StateDatabase  # noqa: PLC0415

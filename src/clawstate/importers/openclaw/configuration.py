@@ -24,6 +24,19 @@ from clawstate.openclaw.owner import Era
 KIND = "config"
 _SHOWN = 12
 
+_SEARCH, _OLD_SEARCH = ("memory", "search"), ("agents", "defaults", "memorySearch")
+_ENTRIES, _LIST = ("agents", "entries"), ("agents", "list")
+# By these OpenClaw signs what it wrote: they make a directory OpenClaw's.
+_SIGNATURES: tuple[KeyPath, ...] = (
+    ("meta", "lastTouchedVersion"),
+    ("meta", "lastTouchedAt"),
+    ("wizard", "lastRunVersion"),
+)
+_PROVIDERS = ("secrets", "providers")
+_STORE = "store"
+PROVIDER = "openclaw"
+"""The provider of secrets that references to OpenClaw's store become references to."""
+
 
 def take_configuration(job: Job) -> None:
     """
@@ -171,20 +184,6 @@ def _take_include(job: Job, path: str, folder: Path, *, is_wanted: bool) -> None
             job.report.skipped(KIND, path, "belongs to a configuration that is not taken")
         else:
             job.copy_file(KIND, path, target)
-
-
-_SEARCH, _OLD_SEARCH = ("memory", "search"), ("agents", "defaults", "memorySearch")
-_ENTRIES, _LIST = ("agents", "entries"), ("agents", "list")
-# By these OpenClaw signs what it wrote: they make a directory OpenClaw's.
-_SIGNATURES: tuple[KeyPath, ...] = (
-    ("meta", "lastTouchedVersion"),
-    ("meta", "lastTouchedAt"),
-    ("wizard", "lastRunVersion"),
-)
-_PROVIDERS = ("secrets", "providers")
-_STORE = "store"
-PROVIDER = "openclaw"
-"""The provider of secrets that references to OpenClaw's store become references to."""
 
 
 def adapted(text: str, *, file: Path, secrets: Path) -> str:

@@ -17,16 +17,17 @@ from clawstate.files.paths import effective_home
 from clawstate.importers.openclaw.report import Report
 from clawstate.importers.openclaw.source import Entry, Found, Role, Source, reason_of
 from clawstate.openclaw.agent_database import AgentDatabase
-from clawstate.openclaw.credentials import joined
-from clawstate.openclaw.owner import STATE_DATABASE
-from clawstate.openclaw.places import AgentPlace, agent_places
+from clawstate.openclaw.owner import STATE_DATABASE, AgentPlace, agent_places
 from clawstate.openclaw.schema import Role as Part
-from clawstate.openclaw.snapshot import Snapshot, snapshot
+from clawstate.openclaw.snapshot import Snapshot, joined, snapshot
 from clawstate.openclaw.state_database import StateDatabase
 from clawstate.openclaw.transcripts import Transcripts
 
 _LINK = UnavailableError("", "is a link, which is not followed", "put a copy there")
 _OUTSIDE = "is the database of {agent!r}, and outside of the source: it is left"
+
+_MAIN = "main"
+_UNSAFE = re.compile(r'[\\/:*?"<>|\x00-\x1f]|\.\.')
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +124,6 @@ def _shown(source: Source, place: AgentPlace) -> str:
     file = Path(os.path.normpath(place.path))
     inside = file.is_relative_to(source.root)
     return file.relative_to(source.root).as_posix() if inside else str(file)
-
-
-_MAIN = "main"
-_UNSAFE = re.compile(r'[\\/:*?"<>|\x00-\x1f]|\.\.')
 
 
 def documents(

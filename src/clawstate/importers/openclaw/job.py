@@ -11,16 +11,19 @@ from typing import Any
 
 from clawstate.errors import StateError
 from clawstate.files.atomic import make_private_dir, write_atomic
+from clawstate.importers.lines import open_regular
 from clawstate.importers.openclaw.databases import Databases
 from clawstate.importers.openclaw.report import Report
 from clawstate.importers.openclaw.source import OF_AGENTS, Found, Role, Source, reason_of
-from clawstate.importers.regular_file import open_regular
 from clawstate.state.opened import State
 
 _OTHER = "there is another file of this name here, which is kept"
 
 Progress = Callable[[int, int, str], None]
 """Is told how many bytes of how many are done, and the file at hand."""
+
+# They tell themselves, as they go.
+_METERED = frozenset({Role.TRANSCRIPT, Role.ARCHIVE, Role.SESSIONS, Role.SESSIONS_LEGACY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,3 @@ class Job:
 
     def _is_wanted(self, found: Found) -> bool:
         return found.role not in OF_AGENTS or self.wants_agent(found.owner)
-
-
-# They tell themselves, as they go.
-_METERED = frozenset({Role.TRANSCRIPT, Role.ARCHIVE, Role.SESSIONS, Role.SESSIONS_LEGACY})

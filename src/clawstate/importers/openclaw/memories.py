@@ -32,6 +32,13 @@ _IN_MEMORY = 64 << 20  # bytes; a larger snapshot lies in a private temporary fi
 _DEFAULTS = {"source": "'memory'", "updated_at": "0"}
 _COLUMNS = "path, source, start_line, end_line, text, updated_at"
 
+KIND = "memory"
+_BATCH = 1024
+_IN_WORKSPACE = "left, since the files in the workspace are taken instead"
+_NOTE = re.compile(r"memory/(?!(?:.*/)?\.)[^\0]+\.md")
+_OF_SESSION = "left, since the transcripts of the sessions are taken instead"
+_FORGOTTEN = "left, since OpenClaw was made to forget the session that it came from"
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -96,14 +103,6 @@ def _copy(connection: apsw.Connection, place: Path) -> apsw.Connection:
 
 def _whole(value: object) -> int:
     return int(value) if isinstance(value, int | float) else 0
-
-
-KIND = "memory"
-_BATCH = 1024
-_IN_WORKSPACE = "left, since the files in the workspace are taken instead"
-_NOTE = re.compile(r"memory/(?!(?:.*/)?\.)[^\0]+\.md")
-_OF_SESSION = "left, since the transcripts of the sessions are taken instead"
-_FORGOTTEN = "left, since OpenClaw was made to forget the session that it came from"
 
 
 def take_memories(job: Job, workspaces: Sequence[Workspace]) -> None:

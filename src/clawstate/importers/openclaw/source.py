@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from clawstate.errors import CorruptError, LimitError, NotFoundError, StateError, UnavailableError
 from clawstate.files.json_text import parse_json_file
 from clawstate.files.paths import normalise_agent_id
-from clawstate.importers.regular_file import open_regular, unreadable
+from clawstate.importers.lines import open_regular, unreadable
 from clawstate.json5.parse import parse_json5
 
 MOST_BYTES = 256 << 20
@@ -31,6 +31,10 @@ _PAUSE = 0.02  # seconds between them
 _YOUNG = 0.25  # seconds for which the system may hold up a writer
 _WALKED_WHOLE = frozenset({"agents", "sessions", "credentials", "devices", "identity"})
 _NEVER_ENTERED = frozenset({"node_modules", ".git", "lancedb"})
+
+_AGENT = r"agents/(?P<owner>[^/]+)/"
+_PLUGIN = r"(?!workspace|extensions/|agents/|dedupe/)[^/.][^/]*/(?:[^/.][^/]*/)?"
+_STAMP = r"\.(?:deleted|reset|bak)\.[^/]+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,9 +251,6 @@ class Found:
         return self.entry.path
 
 
-_AGENT = r"agents/(?P<owner>[^/]+)/"
-_PLUGIN = r"(?!workspace|extensions/|agents/|dedupe/)[^/.][^/]*/(?:[^/.][^/]*/)?"
-_STAMP = r"\.(?:deleted|reset|bak)\.[^/]+"
 _PATTERNS = [
     (re.compile(pattern), role)
     for pattern, role in (

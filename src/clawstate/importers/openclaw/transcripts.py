@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 from clawstate.errors import StateError
 from clawstate.files.damaged_line import split_damaged
+from clawstate.importers.lines import unreadable
 from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.source import Found, Role
 from clawstate.importers.openclaw.transcript_entries import TranscriptImport, ids_in
@@ -21,7 +22,6 @@ from clawstate.importers.openclaw.transcript_rows import (
     usable_id,
 )
 from clawstate.importers.openclaw_transcript import session_named_in
-from clawstate.importers.regular_file import unreadable
 from clawstate.openclaw.transcripts import archived_file_lines
 from clawstate.stores.sessions.entry import is_session_id
 from clawstate.stores.sessions.transcript_names import TOPIC, session_of_name

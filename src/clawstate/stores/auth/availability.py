@@ -24,6 +24,22 @@ from clawstate.stores.auth.refresh_marks import failure_of
 from clawstate.stores.auth.settings import AuthSettings, Cooldowns
 from clawstate.stores.auth.usage import UNUSED, Usage, rests_until
 
+STATES: Final = {
+    "good": "good",
+    "will-refresh": "expired, will be refreshed",
+    "expired": "expired",
+    "cooldown": "cooling down",
+    "disabled": "disabled",
+    "needs-login": "needs login",
+    "key-missing": "key missing",
+    "damaged": "damaged",
+    "missing": "secret missing",
+    "not-set": "variable not set",
+}
+"""All states of a profile, as programs and as people read them."""
+USABLE: Final = frozenset({"good", "will-refresh"})
+"""The states in which a profile can be used at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
@@ -168,24 +184,6 @@ def has_secret(credential: Credential) -> bool:
 def _turn(profile_id: str, candidates: Candidates, now: float) -> tuple[int, float]:
     used = candidates.usage.get(profile_id, UNUSED).last_used or 0.0
     return TYPES[candidates.credentials[profile_id].type].rank, min(used, now)
-
-
-STATES: Final = {
-    "good": "good",
-    "will-refresh": "expired, will be refreshed",
-    "expired": "expired",
-    "cooldown": "cooling down",
-    "disabled": "disabled",
-    "needs-login": "needs login",
-    "key-missing": "key missing",
-    "damaged": "damaged",
-    "missing": "secret missing",
-    "not-set": "variable not set",
-}
-"""All states of a profile, as programs and as people read them."""
-
-USABLE: Final = frozenset({"good", "will-refresh"})
-"""The states in which a profile can be used at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,20 @@ from clawstate.stores.auth.credentials import (
 )
 from clawstate.stores.auth.names import clean_secret, is_blank, is_variable
 
+Resolve: TypeAlias = Callable[[Json], str]
+"""Returns the secret that a reference, as JSON, names; raises `StateError` without it."""
+MARK = "sealed"
+"""The member by which a sealed secret is told from any other JSON object."""
+LAST_DATE: Final = 253_402_214_400_000
+"""Milliseconds of the last day of the year 9999; what is later has no date that can be told."""
+FIRST_DATE: Final = 1_000_000_000.0
+"""Seconds of 2001-09-09, before which no token can have ended."""
+_FIRST_MS = 100_000_000_000  # of the year 1973; as seconds, of the year 5138
+_FIRST_US = 100_000_000_000_000
+_FIRST_NS = 100_000_000_000_000_000
+_TYPE_NAMES: Final = ("type", "mode")
+_PROVIDER: Final = "provider"
+
 
 class Sealer(Protocol):
     """Encrypts single fields (decision 13)."""
@@ -38,24 +52,6 @@ class Sealer(Protocol):
 
         Raises `CorruptError` for what was changed or moved, `UnavailableError` without its key.
         """
-
-
-Resolve: TypeAlias = Callable[[Json], str]
-"""Returns the secret that a reference, as JSON, names; raises `StateError` without it."""
-
-MARK = "sealed"
-"""The member by which a sealed secret is told from any other JSON object."""
-
-
-LAST_DATE: Final = 253_402_214_400_000
-"""Milliseconds of the last day of the year 9999; what is later has no date that can be told."""
-
-FIRST_DATE: Final = 1_000_000_000.0
-"""Seconds of 2001-09-09, before which no token can have ended."""
-
-_FIRST_MS = 100_000_000_000  # of the year 1973; as seconds, of the year 5138
-_FIRST_US = 100_000_000_000_000
-_FIRST_NS = 100_000_000_000_000_000
 
 
 def moment_of(value: Json) -> float | None:
@@ -91,10 +87,6 @@ def any_moment_of(value: Json) -> float | None:
         if value >= _FIRST_US:
             return moment_of(value / 1000)
     return moment_of(value)
-
-
-_TYPE_NAMES: Final = ("type", "mode")
-_PROVIDER: Final = "provider"
 
 
 class CredentialCodec:

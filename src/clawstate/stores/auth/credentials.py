@@ -25,6 +25,9 @@ It stands beside the place of the clear one: OpenClaw takes whatever stands in `
 fails on an object.
 """
 
+TYPES: Final[dict[str, CredentialType]] = {}
+"""The types of credentials that are understood, by the value of `type`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -183,9 +186,6 @@ class CredentialType:
         sealed = (each.name + SEALED for each in self.secrets)
         return frozenset({*sealed, *(name for each in self.members for name in each.names)})
 
-
-TYPES: Final[dict[str, CredentialType]] = {}
-"""The types of credentials that are understood, by the value of `type`."""
 
 C = TypeVar("C", bound=type[Credential])
 

@@ -70,6 +70,8 @@ _REFUSALS = frozenset(
 )
 _REFUSING_STATUS = frozenset({400, 401})
 
+_NOTHING = object()
+
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
@@ -110,8 +112,6 @@ class Unusable:
 
 NoTokens = Refused | Silent | Unusable
 Answer = Tokens | NoTokens
-
-_NOTHING = object()
 
 
 class Reply:

@@ -45,6 +45,10 @@ _KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE: an empty file stays an empty file
 _CANNOT: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENODEV})
 _FILLING = b" " * 4096  # blanks cannot be taken for JSON, and leave no hole in the file
 
+_FORMS: Final = frozenset({"answer", "answerSealed", "record"})
+_held: dict[Path, dict[str, Response]] = {}
+_mutex = Mutex()
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
@@ -283,11 +287,6 @@ class ResponseJournal:
                 raise InvalidError(str(level), "is a link", "put a real directory in its place")
             if level == self._above:
                 return
-
-
-_FORMS: Final = frozenset({"answer", "answerSealed", "record"})
-_held: dict[Path, dict[str, Response]] = {}
-_mutex = Mutex()
 
 
 def _renew_mutex() -> None:

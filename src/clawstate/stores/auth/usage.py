@@ -27,6 +27,22 @@ _KNOWN = frozenset({*_MOMENTS.values(), *_OTHERS.values()})
 _LAST_DATE = 253_402_214_400_000  # milliseconds of the last day of the year 9999
 _MOST = 2**53  # errors that JavaScript can count
 
+REASONS: Final = (
+    "auth",
+    "auth_permanent",
+    "format",
+    "rate_limit",
+    "billing",
+    "timeout",
+    "model_not_found",
+    "unknown",
+)
+"""Why a profile can fail."""
+LONGEST_COOLDOWN: Final = HOUR
+"""Seconds of the longest rest after a failure that passes by itself."""
+_DISABLING = frozenset({"billing", "auth_permanent"})
+_NEVER_RESTING = frozenset({"openrouter"})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
@@ -98,25 +114,6 @@ def _count(value: Json) -> int:
 
 def _counts(found: Mapping[str, Json]) -> dict[str, int]:
     return {reason: count for reason, value in found.items() if (count := _count(value))}
-
-
-REASONS: Final = (
-    "auth",
-    "auth_permanent",
-    "format",
-    "rate_limit",
-    "billing",
-    "timeout",
-    "model_not_found",
-    "unknown",
-)
-"""Why a profile can fail."""
-
-LONGEST_COOLDOWN: Final = HOUR
-"""Seconds of the longest rest after a failure that passes by itself."""
-
-_DISABLING = frozenset({"billing", "auth_permanent"})
-_NEVER_RESTING = frozenset({"openrouter"})
 
 
 def rests(provider: str) -> bool:
