@@ -44,7 +44,25 @@ def test_the_list_is_newest_first_and_can_be_cut(three) -> None:
     assert keys(three("sessions", "list", "--json")) == ["c", "b", "a"]
     assert keys(three("sessions", "list", "--json", "--limit", "2")) == ["c", "b"]
     assert keys(three("sessions", "list", "--json", "--active", "5")) == ["c", "b", "a"]
-    assert three("sessions", "list", "--limit", "1").out.endswith("and 2 more\n")
+
+
+def test_a_list_is_followed_by_its_cursors(three) -> None:
+    """A page tells programs and people of the next one, and the last tells of none."""
+    first = three("sessions", "list", "--json", "--limit", "2")
+    told = three("sessions", "list", "--limit", "2").out.splitlines()[-1]
+    last = three("sessions", "list", "--json", "--limit", "2", "--after", first.json["next"])
+
+    assert told == f"more: --after {first.json['next']}"
+    assert (keys(first), keys(last)) == (["c", "b"], ["a"])
+    assert "next" not in last.json
+    assert three("sessions", "list", "--after", "nonsense").code == 1
+
+    for key in "abc":
+        three("sessions", "delete", key)
+    gone = three("sessions", "list", "--archived", "--json", "--limit", "2").json
+    rest = three("sessions", "list", "--archived", "--json", "--after", gone["next"]).json
+    names = [each["key"] for each in (*gone["archived"], *rest["archived"])]
+    assert (sorted(names), rest["count"], "next" in rest) == (["a", "b", "c"], 1, False)
 
 
 def test_an_empty_list_is_a_sentence(cli) -> None:

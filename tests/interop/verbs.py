@@ -163,6 +163,7 @@ READING: dict[str, tuple[str, ...]] = {
     "sessions list": (),
     "sessions show": (MAIN,),
     "transcripts export": (MAIN, "-"),
+    "transcripts list": (),
     "transcripts search": ("word",),
     "transcripts show": (MAIN,),
     "transcripts stats": (),

@@ -8,6 +8,7 @@ import click
 
 from clawstate.cli.command import CONTEXT, Group, SecretCommand, pass_session
 from clawstate.cli.options import Moment
+from clawstate.cli.paging import next_page, paged
 from clawstate.cli.printing import style
 from clawstate.cli.session import Session
 from clawstate.cli.suggestions import PROFILES, PROVIDERS
@@ -55,22 +56,27 @@ def auth() -> None:
 
 
 @auth.command(name="list")
+@paged
 @pass_session
-def list_(session: Session) -> None:
-    """Print all profiles, and whether they can be used; of secrets only the ends."""
+def list_(session: Session, *, limit: int, after: str | None) -> None:
+    """Print a page of the profiles, and whether they can be used; of secrets only the ends."""
     from clawstate.cli.auth_profiles import profile_document, profile_lines  # noqa: PLC0415
     from clawstate.cli.openclaw_entries import their_credentials  # noqa: PLC0415
     from clawstate.wire import to_wire  # noqa: PLC0415
 
     store, now = store_of(session), session.state.clock()
-    found = [profile_document(store, each) for each in store.profiles()]
-    found += their_credentials(session, found)
+    page = store.page(limit, after)
+    more, told = next_page(page.after)
+    found = [profile_document(store, each) for each in page]
+    if page.after is None:  # those of OpenClaw, of which there are few, stand behind all of ours
+        ours = [profile_document(store, each) for each in store.profiles()] if after else found
+        found = [*found, *their_credentials(session, ours)]
     problems = to_wire(store.problems())
     for each in problems:
         session.output.warn(f"{each['place']}: {each['id']} {each['problem']}")
     hint = f"no credentials yet; try 'clawstate{_agent(session)} auth add openai:default'"
     lines = list(profile_lines(found, now=now)) or [hint]
-    session.output.emit({"profiles": found, "problems": problems}, *lines)
+    session.output.emit({"profiles": found, "problems": problems, **more}, *lines, *told)
 
 
 @auth.command()

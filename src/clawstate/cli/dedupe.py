@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
+from clawstate.cli.paging import next_page, paged
 from clawstate.cli.session import Session
 from clawstate.cli.suggestions import NAMESPACES
 
@@ -60,16 +61,22 @@ def check(session: Session, /, key: str, *, namespace: str) -> None:
 
 
 @dedupe.command()
+@paged
 @pass_session
-def stats(session: Session) -> None:
-    """Print how many marks each namespace has."""
+def stats(session: Session, *, limit: int, after: str | None) -> None:
+    """Print how many marks each namespace of a page has."""
     from clawstate.wire import to_wire  # noqa: PLC0415 - see `NOUNS`
 
-    found = session.state.dedupe.statistics()
-    told = {_shown(name): _told(each) for name, each in found.namespaces.items()}
-    width = max(map(len, told), default=0)
-    lines = [f"{name.ljust(width)}  {each}" for name, each in told.items()]
-    session.output.emit(to_wire(found), *(lines or ["nothing is marked yet"]))
+    store = session.state.dedupe
+    page = store.page(limit, after)
+    more, told = next_page(page.after)
+    found = {name: store.survey(name) for name in sorted(page)}
+    marks = sum(each.marks for each in found.values())
+    document = {"marks": marks, "namespaces": to_wire(found), **more}
+    shown = {_shown(name): _told(each) for name, each in found.items()}
+    width = max(map(len, shown), default=0)
+    lines = [f"{name.ljust(width)}  {each}" for name, each in shown.items()]
+    session.output.emit(document, *(lines or ["nothing is marked yet"]), *told)
 
 
 @dedupe.command()

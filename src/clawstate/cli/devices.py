@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clawstate.cli.command import CONTEXT, Group, SecretCommand, pass_session
+from clawstate.cli.paging import next_page, paged
 from clawstate.cli.pairing import SCOPES, show_issued
 from clawstate.cli.printing import inline, one_line, style
 from clawstate.cli.session import Session
@@ -33,15 +34,18 @@ def devices() -> None:
 
 @devices.command(name="list")
 @click.option("--all", "everyone", is_flag=True, help="Show revoked devices as well.")
+@paged
 @pass_session
-def list_(session: Session, /, *, everyone: bool) -> None:
-    """Print the devices that are let in, the oldest first, without their tokens."""
-    found = session.state.devices.paired(revoked=everyone)
-    document = {"devices": to_wire(found)}
+def list_(session: Session, /, *, everyone: bool, limit: int, after: str | None) -> None:
+    """Print a page of the devices that are let in, the newest first, without their tokens."""
+    store = session.state.devices
+    found = store.page(limit, after, revoked=everyone)
+    more, told = next_page(found.after)
+    document = {"devices": to_wire(found.items), **more}
     hint = "no device is paired; one asks with 'clawstate pairing request'"
-    if not found and not everyone and session.state.devices.paired(revoked=True):
+    if not found and not everyone and len(store.page(1, revoked=True)):
         hint = "no device is let in; --all shows those that were revoked"
-    session.output.emit(document, *([_line(each) for each in found] or [hint]))
+    session.output.emit(document, *([_line(each) for each in found] or [hint]), *told)
 
 
 @devices.command()

@@ -206,7 +206,10 @@ def forget(
 
 @memory.command(
     name="list",
-    examples=("clawstate memory list --since yesterday --tag work",),
+    examples=(
+        "clawstate memory list --newest",
+        "clawstate memory list --since yesterday --tag work",
+    ),
 )
 @NAMESPACE
 @TAGS
@@ -214,15 +217,30 @@ def forget(
 @click.option("--where", type=Where(), multiple=True, help="A demand on metadata, repeatable.")
 @SINCE
 @UNTIL
-@click.option("--after", metavar="ID", help="Go on behind this record.")
+@click.option("--newest", is_flag=True, help="What was made last on top, not in the order of ids.")
+@click.option("--after", metavar="NEXT", help="Go on behind the page that told this.")
 @click.option("--limit", "-k", type=COUNT, default=20, show_default=True, help="How many at most.")
 @pass_session
-def list_(session: Session, /, *, tags: tuple[str, ...], where: Any, **settings: Any) -> None:
-    """Print what is kept, in the order of ids."""
+def list_(
+    session: Session,
+    /,
+    *,
+    newest: bool,
+    limit: int,
+    tags: tuple[str, ...],
+    where: Any,
+    **settings: Any,
+) -> None:
+    """Print a page of what is kept, in the order of ids, or the newest first."""
     from clawstate.cli.records_view import record_lines  # noqa: PLC0415
 
-    records = session.state.memory.records(tags=tags, where=where_of(where), **settings)
-    more = records[-1].id if len(records) == settings["limit"] else None
+    chosen = {"tags": tags, "where": where_of(where), **settings}
+    if newest:
+        page = session.state.memory.page(limit, **chosen)
+        records, more = list(page), page.after
+    else:
+        records = session.state.memory.records(limit=limit, **chosen)
+        more = records[-1].id if len(records) == limit else None
     document = {"records": to_wire(records), "next": more}
     lines = [line for record in records for line in record_lines(record)]
     if more:

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from clawstate.cli.printing import one_line, style
 from clawstate.cli.session import Session
 from clawstate.clock import to_iso
-from clawstate.errors import UnavailableError
+from clawstate.errors import CorruptError, UnavailableError
 from clawstate.openclaw.owner import Era
 from clawstate.wire import to_wire
 
 if TYPE_CHECKING:
     from clawstate.state.openclaw_view import OpenClawSession
-    from clawstate.stores.sessions import SessionEntry
+    from clawstate.stores.sessions import Sessions
 
 
-def their_sessions(session: Session, ours: Sequence[SessionEntry] = ()) -> list[OpenClawSession]:
-    """Return the sessions of OpenClaw, but for those that *ours* took over."""
+def their_sessions(session: Session, ours: Sessions) -> Iterator[OpenClawSession]:
+    """Give the sessions of OpenClaw, but for those that *ours* took over."""
     if session.state.owner.era is not Era.SQLITE:
-        return []
-    known = {(each.session_key, each.session_id) for each in ours}
+        return
     view = session.state.openclaw
     for each in view.problems():
         session.output.warn(each)
-    found = view.sessions(session.agent)
-    return [each for each in found if (each.entry.session_key, each.entry.session_id) not in known]
+    for found in view.sessions(session.agent):
+        with suppress(CorruptError):
+            copy = ours.get(found.entry.session_key)
+            if copy is not None and copy.session_id == found.entry.session_id:
+                continue
+        yield found
 
 
 def session_line(found: OpenClawSession) -> str:

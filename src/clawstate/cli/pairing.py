@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
+from clawstate.cli.paging import next_page, paged
 from clawstate.cli.printing import one_line, style
 from clawstate.cli.session import Session
 from clawstate.cli.suggestions import CODES
@@ -70,13 +71,15 @@ def request(
 
 
 @pairing.command(name="list")
+@paged
 @pass_session
-def list_(session: Session) -> None:
-    """Print the requests that wait, the oldest first."""
-    found = session.state.pairing.pending()
-    document = {"requests": [request_document(session, each) for each in found]}
+def list_(session: Session, *, limit: int, after: str | None) -> None:
+    """Print a page of the requests that wait, the newest first."""
+    found = session.state.pairing.page(limit, after)
+    more, told = next_page(found.after)
+    document = {"requests": [request_document(session, each) for each in found], **more}
     lines = [_line(session, each) for each in found]
-    session.output.emit(document, *(lines or ["no device asks to be let in"]))
+    session.output.emit(document, *(lines or ["no device asks to be let in"]), *told)
 
 
 @pairing.command()

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
 from clawstate.cli.options import Minutes
+from clawstate.cli.paging import next_page, paged
 from clawstate.cli.printing import inline, one_line, style
 from clawstate.cli.session import Session
 from clawstate.cli.suggestions import SESSIONS
-from clawstate.clock import to_iso
+from clawstate.clock import to_iso, to_ms
 from clawstate.wire import to_wire
 from clawstate.wire.sessions import entry_brief
 
 if TYPE_CHECKING:
+    from clawstate.paging import Page, Position
     from clawstate.stores.sessions import Archived, SessionEntry, Sessions
 
 _LONGEST = 60  # characters of a value that is shown in one line
@@ -41,26 +45,33 @@ def sessions() -> None:
 @click.option(
     "--active", type=Minutes(), metavar="MIN", help="Updated in the last MIN minutes, or 2h, 30d."
 )
-@click.option("--limit", "-k", type=click.IntRange(min=0), help="How many at most [all].")
+@paged
 @click.option("--archived", "is_archived", is_flag=True, help="What can be restored instead.")
 @pass_session
-def list_(session: Session, *, active: float | None, limit: int | None, is_archived: bool) -> None:
-    """Print the sessions, the one updated last first."""
+def list_(
+    session: Session,
+    *,
+    active: float | None,
+    limit: int,
+    after: str | None,
+    is_archived: bool,
+) -> None:
+    """Print a page of the sessions, the one updated last first."""
     store = store_of(session)
     if is_archived:
-        gone = store.archived()[:limit]
-        documents = to_wire(gone)
+        gone = store.archive_page(limit, after)
+        more, told = next_page(gone.after)
+        documents = to_wire(gone.items)
         lines = [archived_line(each) for each in gone] or ["nothing is archived"]
-        session.output.emit({"count": len(gone), "archived": documents}, *lines)
+        document = {"count": len(gone), "archived": documents, **more}
+        session.output.emit(document, *lines, *told)
         return
-    rows = _rows(session, store, active)
-    shown = rows[:limit]
-    lines = [line for _, _, line in shown]
-    if len(shown) < len(rows):
-        lines.append(style(f"and {len(rows) - len(shown)} more", dim=True))
+    page = _page(session, store, limit, after, active)
+    more, told = next_page(page.after)
+    lines = [line for _, line in page]
     empty = "no sessions yet" if active is None else "no session was active in that time"
-    document = {"count": len(shown), "sessions": [brief for _, brief, _ in shown]}
-    session.output.emit(document, *(lines or [empty]))
+    document = {"count": len(page), "sessions": [brief for brief, _ in page], **more}
+    session.output.emit(document, *(lines or [empty]), *told)
 
 
 @sessions.command()
@@ -123,26 +134,37 @@ def restore(session: Session, /, name: str) -> None:
     session.output.emit(to_wire(entry), *_full(entry))
 
 
-def _rows(
-    session: Session, store: Sessions, active: float | None
-) -> list[tuple[float, dict[str, Any], str]]:
-    """Return the sessions of ours and of OpenClaw's databases as documents and lines, by time."""
+def _page(
+    session: Session, store: Sessions, limit: int, after: str | None, active: float | None
+) -> Page[tuple[dict[str, Any], str]]:
+    """Return sessions of ours and of OpenClaw's databases as documents and lines, by time."""
     from clawstate.cli.openclaw_entries import (  # noqa: PLC0415 - see `NOUNS`
         session_line,
         their_sessions,
     )
+    from clawstate.paging import Page, decode_cursor, encode_cursor  # noqa: PLC0415
     from clawstate.wire.sessions import openclaw_brief  # noqa: PLC0415
 
-    ours = store.entries(active)
+    ours = store.page(limit, after, active_within=active)
     kept = [as_kept(session, each) for each in ours]
-    rows = [(each.updated_at, entry_brief(each), _line(each)) for each in kept]
-    since = None if active is None else session.state.clock() - active
-    rows += [
-        (each.entry.updated_at, openclaw_brief(each), session_line(each))
-        for each in their_sessions(session, ours)
-        if since is None or each.entry.updated_at >= since
+    rows = [(_position(each), (entry_brief(each), _line(each))) for each in kept]
+    least = (-math.inf, "") if after is None else decode_cursor(after)
+    since = -math.inf if active is None else session.state.clock() - active
+    theirs = [
+        (_position(each.entry), (openclaw_brief(each), session_line(each)))
+        for each in their_sessions(session, store)
+        if each.entry.updated_at >= since and _position(each.entry) > least
     ]
-    return sorted(rows, key=lambda row: (-row[0], row[1]["key"]))
+    # What is not read of ours stands behind all that was read, so the page is whole.
+    rows = sorted([*rows, *theirs], key=itemgetter(0))
+    more = len(rows) > limit or ours.after is not None
+    shown = rows[:limit]
+    after = encode_cursor(shown[-1][0]) if more and theirs else ours.after
+    return Page(tuple(row for _, row in shown), after)
+
+
+def _position(entry: SessionEntry) -> Position:
+    return -float(to_ms(entry.updated_at)), entry.session_key
 
 
 def _refuse_theirs(session: Session, key: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -14,7 +14,10 @@ from clawstate.errors import StateError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from clawstate.paging import Page
     from clawstate.state import State
+
+A = TypeVar("A")
 
 _MOST = 200
 # The shells insert it as it is, so what an outsider chose must mean nothing to them.
@@ -78,7 +81,7 @@ def _config_paths(state: State, agent: str | None) -> Iterable[str]:  # noqa: AR
 
 
 def _sessions(state: State, agent: str | None) -> Iterable[str]:
-    return (each.session_key for each in state.sessions_of(agent).entries())
+    return (each.session_key for each in _pages(state.sessions_of(agent).page))
 
 
 def _profiles(state: State, agent: str | None) -> Iterable[tuple[str, str]]:
@@ -90,7 +93,7 @@ def _providers(state: State, agent: str | None) -> Iterable[str]:
 
 
 def _devices(state: State, agent: str | None) -> Iterable[tuple[str, str]]:  # noqa: ARG001
-    return ((each.device_id, each.name or each.user_id) for each in state.devices.paired())
+    return ((each.device_id, each.name or each.user_id) for each in _pages(state.devices.page))
 
 
 def _codes(state: State, agent: str | None) -> Iterable[tuple[str, str]]:  # noqa: ARG001
@@ -99,6 +102,16 @@ def _codes(state: State, agent: str | None) -> Iterable[tuple[str, str]]:  # noq
 
 def _namespaces(state: State, agent: str | None) -> Iterable[str]:  # noqa: ARG001
     return state.dedupe.namespaces()
+
+
+def _pages(page: Callable[[int, str | None], Page[A]]) -> Iterator[A]:
+    # The newest first: `_items` takes as many as a person can look through.
+    after = None
+    while True:
+        found = page(_MOST, after)
+        yield from found
+        if (after := found.after) is None:
+            return
 
 
 def _items(names: Iterable[str | tuple[str, str]], incomplete: str) -> list[CompletionItem[str]]:

@@ -10,6 +10,7 @@ import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
 from clawstate.cli.options import Moment
+from clawstate.cli.paging import next_page, paged
 from clawstate.cli.printing import style
 from clawstate.cli.session import Session
 from clawstate.cli.suggestions import SESSIONS
@@ -77,6 +78,21 @@ def append(
     session.output.emit({"sessionId": chosen, "ids": ids}, *lines)
 
 
+@transcripts.command(name="list")
+@paged
+@pass_session
+def list_(session: Session, *, limit: int, after: str | None) -> None:
+    """Print a page of the sessions that have messages, the one changed last first."""
+    from clawstate.cli.transcripts_view import held_line  # noqa: PLC0415
+    from clawstate.wire import to_wire  # noqa: PLC0415
+
+    page = session.state.transcripts.page(limit, after)
+    more, told = next_page(page.after)
+    document = {"transcripts": to_wire(page.items), **more}
+    lines = [held_line(each) for each in page] or ["no messages yet"]
+    session.output.emit(document, *lines, *told)
+
+
 @transcripts.command()
 @keyed
 @click.option("--limit", "-k", type=click.IntRange(min=0), help="How many at most [all].")
@@ -104,13 +120,18 @@ def show(
     if limit is None and not session.output.as_json and sys.stdout.isatty():
         shown = _ON_TERMINAL
     store = session.state.transcripts
-    found = store.messages(chosen, shown, before, after)
+    # One more than is shown tells whether there is another page.
+    found = store.messages(chosen, None if shown is None else shown + 1, before, after)
+    more: dict[str, str] = {}
+    if shown is not None and len(found) > shown:
+        found = found[:shown] if after else found[1:]
+        more = {"after": found[-1].id} if after else {"before": found[0].id} if found else {}
     lines = [line for each in found for line in message_lines(each, full=full)]
-    if limit is None and len(found) == shown and (left := store.count(chosen) - len(found)) > 0:
-        more = f"--after {found[-1].id}" if after else f"--before {found[0].id}"
-        lines.append(style(f"of {left + len(found):,}; more: {more}", dim=True))
+    for name, cursor in more.items():
+        lines.append(style(f"of {store.count(chosen):,}; more: --{name} {cursor}", dim=True))
     empty = "no messages here" if store.count(chosen) else "no messages yet"
     document, told = waiting_in(session, chosen)
+    document.update(more)
     document["messages"] = to_wire(found)
     session.output.emit(document, *(lines or [empty]), *told)
 

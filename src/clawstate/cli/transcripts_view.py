@@ -13,12 +13,19 @@ from clawstate.cli.tables import size
 from clawstate.clock import to_iso
 
 if TYPE_CHECKING:
-    from clawstate.stores.transcripts import Found, Message
+    from clawstate.stores.transcripts import Found, Held, Message
 
 _COLOURS = {"user": "cyan", "assistant": "green", "toolResult": "yellow", "tool": "yellow"}
 _INDENT = "  "
 _MOST_LINES = 12  # of one message on a terminal
 _MOST_CHARACTERS = 200  # of a note or the arguments of a tool
+
+
+def held_line(held: Held) -> str:
+    """Return a line that shows what is *held* of a session."""
+    told = f"{held.count:,} message{'' if held.count == 1 else 's'}, {size(held.size)}"
+    name = style(held.session_id, fg="cyan")
+    return f"{to_iso(held.updated_at)}  {name}  {style(told, dim=True)}"
 
 
 def message_lines(message: Message, *, full: bool) -> Iterator[str]:
