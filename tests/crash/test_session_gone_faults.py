@@ -13,7 +13,7 @@ START, LATER = 1_800_000_000.0, 1_810_000_000.0
 SCRIPT = """
 import sys, warnings
 from pathlib import Path
-import clawstate, clawstate.state.session_messages, clawstate.state.transcripts
+import clawstate, clawstate.state.sessions, clawstate.state.transcripts
 import clawstate.state.sessions, clawstate.records.json_files, clawstate.config.schema.root
 warnings.simplefilter("ignore")
 print("WARM")

@@ -10,10 +10,8 @@ from harm import MOST, each_sound, fallible, some
 from harm import copied as fresh
 
 from clawstate.errors import StateError
-from clawstate.sqlite import Database
 from clawstate.stores.transcripts import Transcripts
 from clawstate.stores.transcripts.backends.sqlite.log import SqliteTranscripts
-from clawstate.stores.transcripts.backends.sqlite.schema import BESIDE, MIGRATIONS, PART
 from faults import strace
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
@@ -27,16 +25,13 @@ import os, sys
 from pathlib import Path
 import clawstate.stores.transcripts.service, clawstate.files.mounts
 from clawstate.errors import StateError
-from clawstate.sqlite import Database
 from clawstate.stores.transcripts import Transcripts
 from clawstate.stores.transcripts.backends.sqlite.log import SqliteTranscripts
-from clawstate.stores.transcripts.backends.sqlite.schema import BESIDE, MIGRATIONS, PART
 print("WARM")
 root, action = Path(sys.argv[1]), sys.argv[2]
 os.umask(0o022)
 path = root / "memory" / "memory.db"
-database = Database(path, migrations=MIGRATIONS, lock_timeout=10, part=PART, beside=BESIDE)
-store = Transcripts(SqliteTranscripts(database), clock=lambda: 1_700_000_000.0)
+store = Transcripts(SqliteTranscripts(path), clock=lambda: 1_700_000_000.0)
 long = "a long text that is cut out " * 2_000
 turn = [{"type": "custom", "id": f"new{n}", "data": long + str(n)} for n in range(4)]
 lines = [
@@ -70,14 +65,8 @@ every = pytest.mark.parametrize("action", ACTIONS)
 
 
 def opened(root):
-    database = Database(
-        root / "memory" / "memory.db",
-        migrations=MIGRATIONS,
-        lock_timeout=10,
-        part=PART,
-        beside=BESIDE,
-    )
-    return Transcripts(SqliteTranscripts(database), clock=lambda: 1_700_000_000.0)
+    log = SqliteTranscripts(root / "memory" / "memory.db")
+    return Transcripts(log, clock=lambda: 1_700_000_000.0)
 
 
 def read(root):

@@ -69,8 +69,8 @@ assert mutex.take(sys._getframe(), patience=1.0)
 """
 
 IN_TRANSACTION = """
-from clawstate.sqlite.database import Database
-database = Database(path.parent / "a.db", migrations=[lambda c: c.execute("CREATE TABLE a (b)")])
+from clawstate.sqlite import open_part
+database = open_part(path.parent / "a.db", "a", [lambda c: c.execute("CREATE TABLE a (b)")])
 
 def writes():
     with database.writing() as connection:

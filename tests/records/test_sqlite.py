@@ -19,8 +19,8 @@ from clawstate.errors import ConflictError, CorruptError, InvalidError, LockTime
 from clawstate.records import sqlite_history
 from clawstate.records.contract import DELETE, Capability, Shape
 from clawstate.records.sqlite import SqliteBackend
-from clawstate.records.sqlite_schema import MIGRATIONS
-from clawstate.sqlite import Database
+from clawstate.records.sqlite_schema import MIGRATIONS, PART
+from clawstate.sqlite import open_part
 from clawstate.testing.collection_machine import collection_machine
 from clawstate.testing.collection_suite import NOTES, OTHERS, RANKED, CollectionSuite
 
@@ -113,7 +113,7 @@ def steps(backend, call):
 
     with database.reading() as connection:
         pass
-    connections = [connection, database._writer.connection]
+    connections = [connection, database._database._writer.connection]
     for each in connections:
         each.set_progress_handler(step, 1)
     call()
@@ -420,7 +420,9 @@ def test_a_scan_that_rests_is_in_nobodys_way(notes) -> None:
     next(scan)
 
     notes.put("d", 1)
-    busy, *_ = notes._database._writer.connection.execute("PRAGMA wal_checkpoint(truncate)").get
+    busy, *_ = notes._database._database._writer.connection.execute(
+        "PRAGMA wal_checkpoint(truncate)"
+    ).get
 
     assert busy == 0
     assert [each.key for each in scan] == ["b", "c"]
@@ -530,7 +532,7 @@ def test_a_change_of_nothing_waits_for_nobody(tmp_path) -> None:
     kept = [notes.put(key, {"x": 1}) for key in "ab"]
     notes.update("a", lambda old: old)
 
-    other = Database(path, migrations=MIGRATIONS)
+    other = open_part(path, PART, MIGRATIONS)
     with other.writing():
         assert [notes.update(key, lambda old: old) for key in "ab"] == kept
         for change in (lambda old: {**old, "x": 2}, lambda _: DELETE):

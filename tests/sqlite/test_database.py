@@ -18,7 +18,7 @@ from clawstate.errors import (
     LockTimeoutError,
     UnavailableError,
 )
-from clawstate.sqlite import Database
+from clawstate.sqlite import open_part
 
 SOURCE = Path(clawstate.__file__).parents[1]
 
@@ -37,7 +37,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def database(path):
-    database = Database(path, migrations=MIGRATIONS, lock_timeout=5.0)
+    database = open_part(path, "notes", MIGRATIONS, lock_timeout=5.0)
     yield database
     database.close()
 
@@ -69,7 +69,7 @@ def test_what_was_written_is_read(database, path) -> None:
     write(database, "a", "b")
 
     assert texts(database) == ["a", "b"]
-    other = Database(path, migrations=MIGRATIONS)
+    other = open_part(path, "notes", MIGRATIONS)
     assert texts(other) == ["a", "b"]
     other.close()
 
@@ -199,7 +199,7 @@ def test_a_foreign_writer_is_named(database, path, monkeypatch) -> None:
     foreign.execute("BEGIN IMMEDIATE")
     try:
         database.close()
-        patient = Database(path, migrations=MIGRATIONS)
+        patient = open_part(path, "notes", MIGRATIONS)
         with pytest.raises(LockTimeoutError, match="another program"):
             write(patient, "b")
         patient.close()
@@ -268,7 +268,7 @@ def test_what_is_no_file_of_ours_is_refused(path, tmp_path, obstacle) -> None:
     else:
         target.touch()
         path.hardlink_to(target)
-    database = Database(path, migrations=MIGRATIONS)
+    database = open_part(path, "notes", MIGRATIONS)
 
     with pytest.raises((InvalidError, UnavailableError), match=r"notes\.db"):
         write(database, "a")
@@ -282,7 +282,7 @@ def test_what_is_no_database_is_refused(path, content) -> None:
     """A file that is no database raises `CorruptError` for reads and writes, and stays."""
     path.parent.mkdir()
     path.write_bytes(content)
-    database = Database(path, migrations=MIGRATIONS)
+    database = open_part(path, "notes", MIGRATIONS)
 
     with pytest.raises(CorruptError, match=r"notes\.db"):
         texts(database)
@@ -296,7 +296,7 @@ def test_what_is_no_database_is_refused(path, content) -> None:
 def test_a_directory_that_is_a_file_is_refused(tmp_path) -> None:
     """A file in the place of the directory raises a `StateError` for reads and writes."""
     (tmp_path / "deep").touch()
-    database = Database(tmp_path / "deep" / "notes.db", migrations=MIGRATIONS)
+    database = open_part(tmp_path / "deep" / "notes.db", "notes", MIGRATIONS)
 
     with pytest.raises((InvalidError, UnavailableError)):
         texts(database)
@@ -329,7 +329,7 @@ def test_another_process_waits_its_turn(database, path) -> None:
     write(database, "a")
     program = (
         "import sys; sys.path.insert(0, sys.argv[2]); import test_database as t\n"
-        "database = t.Database(t.Path(sys.argv[1]), migrations=t.MIGRATIONS, lock_timeout=0.05)\n"
+        "database = t.open_part(t.Path(sys.argv[1]), 'notes', t.MIGRATIONS, lock_timeout=0.05)\n"
         "assert t.texts(database) == ['a']\n"
         "try:\n    t.write(database, 'b')\n"
         "except t.LockTimeoutError as error:\n    print(error.path)\n"

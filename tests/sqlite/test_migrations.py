@@ -6,7 +6,7 @@ import pytest
 
 import clawstate
 from clawstate.errors import CorruptError, UnavailableError, VersionError
-from clawstate.sqlite import Database
+from clawstate.sqlite import open_part
 
 
 def first(connection) -> None:
@@ -34,7 +34,7 @@ def opened(path):
     databases = []
 
     def open_with(*migrations):
-        databases.append(Database(path, migrations=migrations))
+        databases.append(open_part(path, "notes", migrations))
         return databases[-1]
 
     yield open_with

@@ -4,23 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from clawstate.sqlite import Database
 from clawstate.stores.transcripts.backends.inmemory import InMemoryTranscripts
 from clawstate.stores.transcripts.backends.sqlite.log import SqliteTranscripts
-from clawstate.stores.transcripts.backends.sqlite.schema import BESIDE, MIGRATIONS, PART
 from clawstate.testing.transcript_machine import transcript_machine
 from clawstate.testing.transcript_suite import TranscriptSuite
 
 
 def sqlite_log(path: Path) -> SqliteTranscripts:
-    database = Database(
-        path / "memory" / "memory.db",
-        migrations=MIGRATIONS,
-        lock_timeout=30,
-        part=PART,
-        beside=BESIDE,
-    )
-    return SqliteTranscripts(database)
+    return SqliteTranscripts(path / "memory" / "memory.db")
 
 
 # In another process: a second library of SQLite in this one would drop the locks of the first.

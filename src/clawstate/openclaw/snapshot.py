@@ -12,7 +12,7 @@ import apsw
 from clawstate.errors import CorruptError, VersionError
 from clawstate.files.json_text import parse_json
 from clawstate.openclaw.schema import NEWEST, READ, Role, Schema, is_derived
-from clawstate.sqlite.faults import translated
+from clawstate.sqlite.errors import sqlite_errors
 from clawstate.sqlite.foreign import reading
 
 _UPDATE = "upgrade clawstate; until then this state of OpenClaw cannot be read"
@@ -40,12 +40,12 @@ class Snapshot:
         if not found:
             return
         wanted = ", ".join(each if each in found else f"NULL AS {each}" for each in columns)
-        with translated(self.path):
+        with sqlite_errors(self.path):
             yield from self._connection.execute(f"SELECT {wanted} FROM {table} {where}", given)
 
     def columns(self, table: str) -> frozenset[str]:
         """Return the columns of *table*, none if it is not there."""
-        with translated(self.path):
+        with sqlite_errors(self.path):
             found = self._connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
             return frozenset(name for (name,) in found)
 
@@ -71,7 +71,7 @@ class Snapshot:
     def left_alone(self) -> dict[str, int]:
         """Return the tables with rows that are neither read nor derived, with their numbers."""
         found: dict[str, int] = {}
-        with translated(self.path):
+        with sqlite_errors(self.path):
             for table in self._tables():
                 if table not in READ[self.schema.role] and not is_derived(table):
                     quoted = '"' + table.replace('"', '""') + '"'

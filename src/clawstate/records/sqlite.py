@@ -16,8 +16,8 @@ from clawstate.records.rules import ChangeGuard, is_key
 from clawstate.records.sqlite_collection import Permit, SqliteCollection
 from clawstate.records.sqlite_history import History
 from clawstate.records.sqlite_rows import Table
-from clawstate.records.sqlite_schema import MIGRATIONS
-from clawstate.sqlite import Database
+from clawstate.records.sqlite_schema import MIGRATIONS, PART
+from clawstate.sqlite import Database, open_part
 
 if TYPE_CHECKING:
     import apsw
@@ -36,16 +36,16 @@ _CAPABILITIES: Final = frozenset(
 
 class SqliteBackend:
     """
-    The records of *tenant* in the database at *path*, which the first change makes.
+    The records of *tenant* in the database *place*, which the first change makes.
 
-    One change is one transaction, on disk when it returns. A writer that others keep waiting for
-    *lock_timeout* seconds raises `LockTimeoutError`. A revision is a number that grows with every
-    change of any record in the database.
+    One change is one transaction, on disk when it returns. A revision is a number that grows with
+    every change of any record in the database. Of a path *lock_timeout* and *present* are those of
+    its `Database`.
     """
 
     def __init__(
         self,
-        path: Path,
+        place: Database | Path,
         *,
         tenant: str = "default",
         lock_timeout: float = 30.0,
@@ -53,8 +53,8 @@ class SqliteBackend:
     ) -> None:
         _require_name("tenant", tenant)
         self._tenant = tenant
-        self._database = Database(
-            path, migrations=MIGRATIONS, lock_timeout=lock_timeout, present=present
+        self._database = open_part(
+            place, PART, MIGRATIONS, lock_timeout=lock_timeout, present=present
         )
         self._history = History()
         self._guard = ChangeGuard()
@@ -151,7 +151,7 @@ class SqliteBackend:
         return check(self._database, self._history, deep=deep)
 
     def close(self) -> None:
-        """Close the database; a call after this raises `ClosedError`."""
+        """End the use of the database; a call after this raises `ClosedError`."""
         self._database.close()
 
 

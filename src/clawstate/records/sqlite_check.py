@@ -13,15 +13,15 @@ from clawstate.records import sqlite_history
 from clawstate.records.rules import is_key
 from clawstate.records.sqlite_history import History
 from clawstate.records.sqlite_rows import Table
-from clawstate.sqlite import DamagedValueError, Database
-from clawstate.sqlite.checking import damage
+from clawstate.sqlite import DamagedValueError, Part
+from clawstate.sqlite.errors import damage
 
 _RESTORE = "restore a backup of it, or move it away: its records are gone then"
 _ASIDE = "damaged:"
 _OTHERS = f"substr(kind, 1, {len(_ASIDE)}) <> '{_ASIDE}'"
 
 
-def check(database: Database, history: History, *, deep: bool) -> Iterator[Finding]:
+def check(database: Part, history: History, *, deep: bool) -> Iterator[Finding]:
     """Give what is wrong with *database* and its rows; *deep* compares the indexes, too."""
     path = str(database.path)
     try:
@@ -40,7 +40,7 @@ def check(database: Database, history: History, *, deep: bool) -> Iterator[Findi
 
 
 def check_rows(
-    database: Database, history: History, mine: tuple[str, str], *, deep: bool
+    database: Part, history: History, mine: tuple[str, str], *, deep: bool
 ) -> Iterator[Finding]:
     """Give the rows of the tenant and kind *mine* that hold no record."""
     path = str(database.path)
@@ -60,7 +60,7 @@ def check_rows(
             yield Finding("corrupt", "error", path, message, FIX, repair=mend)
 
 
-def _check_file(database: Database, path: str, *, deep: bool) -> Iterator[Finding]:
+def _check_file(database: Part, path: str, *, deep: bool) -> Iterator[Finding]:
     with database.reading() as connection:
         problems = damage(connection, deep=deep)
         try:
@@ -87,7 +87,7 @@ def _problem(key: object, body: object, path: Path) -> str | None:
     return None
 
 
-def _put_aside(database: Database, history: History, mine: tuple[str, str], key: str) -> str:
+def _put_aside(database: Part, history: History, mine: tuple[str, str], key: str) -> str:
     tenant, kind = mine
     with database.writing() as connection:
         sql = "SELECT body FROM records WHERE tenant = ? AND kind = ? AND id = ?"
@@ -102,7 +102,7 @@ def _put_aside(database: Database, history: History, mine: tuple[str, str], key:
     return f"put aside as a row of the kind {_ASIDE + kind!r}; there is no good copy of it"
 
 
-def _renew_history(database: Database) -> str:
+def _renew_history(database: Part) -> str:
     with database.writing() as connection:
         last = "SELECT max(rev) FROM (SELECT rev FROM records UNION ALL SELECT rev FROM removed)"
         # No cursor from before counts: what moved since is not known any more.
@@ -113,7 +113,7 @@ def _renew_history(database: Database) -> str:
     return "written anew from the rows"
 
 
-def _rebuild_indexes(database: Database) -> str:
+def _rebuild_indexes(database: Part) -> str:
     with database.writing() as connection:
         connection.execute("REINDEX")
         left = damage(connection, deep=True)

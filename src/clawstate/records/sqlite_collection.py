@@ -34,13 +34,13 @@ from clawstate.records.rules import (
 )
 from clawstate.records.sqlite_history import History
 from clawstate.records.sqlite_rows import Row, Rows, Table, is_indexed, make_index
-from clawstate.sqlite import Database
+from clawstate.sqlite import Part
 
 if TYPE_CHECKING:
     import apsw
 
     from clawstate.health import Finding
-    from clawstate.sqlite.blocks import Writing
+    from clawstate.sqlite.part import Writing
 
 A = TypeVar("A")
 
@@ -54,7 +54,7 @@ class SqliteCollection:
     def __init__(
         self,
         shape: Shape,
-        database: Database,
+        database: Part,
         history: History,
         *,
         tenant: str,

@@ -6,6 +6,9 @@ import apsw
 
 from clawstate.sqlite import Migration
 
+PART = "records"
+"""The name of these tables among the parts of the database."""
+
 _FORMAT_1 = """
 CREATE TABLE records (
     tenant TEXT NOT NULL,

@@ -14,23 +14,23 @@ import os
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import apsw
 
-from clawstate.errors import UnavailableError
+from clawstate.errors import StateError, UnavailableError
 from clawstate.files.atomic import create_private_file, make_private_dir
 from clawstate.files.mounts import journal_mode, mount_of
 from clawstate.files.place import disk_of, require_disk, require_no_dead_link
 from clawstate.interrupts import Use
-from clawstate.sqlite import forks
-from clawstate.sqlite.blocks import Opened, Reading, Writing, end_transaction
-from clawstate.sqlite.faults import translated
-from clawstate.sqlite.gate import WriterGate
-from clawstate.sqlite.lending import Lending
-from clawstate.sqlite.migrations import Migration, Part
-from clawstate.sqlite.no_index import connection_without_index, is_without_index
-from clawstate.sqlite.room import has_index_room, require_index_room
+from clawstate.sqlite.log_index import (
+    connection_without_index,
+    has_index_room,
+    is_without_index,
+    require_index_room,
+)
+from clawstate.sqlite.migrations import Migration, PartFormat
+from clawstate.sqlite.part import Opened, Part, end_transaction
+from clawstate.sqlite.pool import PoolGuard, WriterLock, pause_around_forks
 
 _BUSY_MS = 10_000
 # A log that is written over syncs in half the time of one that grows, and bulk loads are no slower.
@@ -44,11 +44,12 @@ class Database:
     """
     A database file that is made by the first write; until then every read finds it empty.
 
-    Safe to share between threads, and across a fork. `generation` moves when another file was put
-    in the place of this one, as by restoring a backup: nothing read before is then true.
+    Safe to share between threads, and across a fork. One object a file in a process: those who
+    share the file each have a named `part` of it, and with it the writer lock and the connections.
+    `generation` moves when another file was put in the place of this one, as by restoring a backup:
+    nothing read before is then true.
 
-    Several may share a file, each but one with a *part* of its own and its own format; whichever
-    writes first makes it. By *beside*, a table of the unnamed part, a file is known as ours.
+    A writer that others keep waiting for *lock_timeout* seconds raises `LockTimeoutError`.
     *present* is called before a write, and where the file is not the one that was used before; it
     raises where the directory of the state is not the one it was.
     """
@@ -57,109 +58,77 @@ class Database:
         self,
         path: Path,
         *,
-        migrations: Sequence[Migration],
         lock_timeout: float = 30.0,
-        part: str | None = None,
-        beside: str | None = None,
         present: Callable[[], object] = lambda: None,
     ) -> None:
         self.path = path
         self._present = present
         self.generation = 0
-        self._part = Part(path, migrations, part, beside)
         self._folder = path.parent
-        self._gate = WriterGate(path.with_name(path.name + ".gate"), timeout=lock_timeout)
-        self._lending = Lending(path)
+        self._writers = WriterLock(path.with_name(path.name + ".gate"), timeout=lock_timeout)
+        self._guard = PoolGuard(path)
         self._writer: Opened | None = None
         self._writing: object = None
         self._idle: list[Opened] = []
-        self._made: list[weakref.ref[apsw.Connection]] = []
+        self._made: dict[int, weakref.ref[apsw.Connection]] = {}
         self._inode = 0
         self._disk: int | None = None
-        forks.watch(self)
+        pause_around_forks(self)
+
+    def part(
+        self,
+        name: str,
+        migrations: Sequence[Migration],
+        *,
+        at_end: Callable[[], object] = lambda: None,
+    ) -> Part:
+        """Return the part *name*, whose tables *migrations* make; closing it calls *at_end*."""
+        return Part(self, self._guard, PartFormat(self.path, name, migrations), at_end)
 
     def exists(self) -> bool:
         """Tell whether a write has made the database; raises `ClosedError`."""
-        self._lending.require_open()
+        self._guard.require_open()
         return self._found() != 0
-
-    def rows(self, sql: str, bindings: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """
-        Return the rows of one statement that only reads; raises what `reading` raises.
-
-        A statement alone sees one state anyway: it costs half as much as in a transaction.
-        """
-        key = object()
-        with translated(self.path):
-            try:
-                self._lending.enter(key, Use(0))
-                opened = self.borrow()
-                try:
-                    found = opened.connection.execute(sql, bindings).fetchall()
-                except BaseException as error:
-                    self.take_back(opened, error)
-                    raise
-                self.take_back(opened)
-                opened.require_sound()
-                return found
-            finally:
-                self._lending.leave(key)
-
-    def reading(self) -> Reading:
-        """
-        Lend a connection that sees one unchanging state of the database, for a `with` block.
-
-        Raises `CorruptError`, `VersionError`, `UnavailableError`, `ClosedError`.
-        """
-        return Reading(self, self._lending)
-
-    def writing(self) -> Writing:
-        """
-        Lend the writing connection inside a transaction, committed when the `with` block succeeds.
-
-        On disk when the block is left. Raises `LockTimeoutError` and what `reading` raises.
-        """
-        return Writing(self, self._lending)
 
     def close(self) -> None:
         """Close all connections, those in use when that is over; then calls raise `ClosedError`."""
-        self._lending.close()
+        self._guard.close()
         self._close_idle()
 
     def pause(self) -> None:
         """Wait until nobody reads or writes, and close everything: a fork follows."""
-        self._lending.pause(self._close_all)
+        self._guard.pause(self._close_all)
 
     def resume(self, *, in_child: bool) -> None:
         """Go on after a fork."""
         if in_child:
-            self._gate.forget()
+            self._writers.forget()
             self._writing = None
-        self._lending.resume(in_child=in_child)
+        self._guard.resume(in_child=in_child)
 
-    def enter_gate(self, use: Use) -> None:
-        """Wait for the turn of a writer, which ends with *use*."""
-        self._lending.require_open()
+    def lock_writers(self, use: Use) -> None:
+        """Wait for the writer lock, which is held until *use* is over."""
+        self._guard.require_open()
         self._present()
         self._found()
         make_private_dir(self._folder)
-        self._gate.enter(use)
+        self._writers.acquire(use)
 
-    def leave_gate(self, use: Use) -> None:
-        """Give the turn to the next writer; harmless when that is done."""
-        self._gate.leave(use)
+    def unlock_writers(self, use: Use) -> None:
+        """Let the next writer have the lock; harmless when that is done."""
+        self._writers.release(use)
 
-    def begin(self, writing: object) -> apsw.Connection:
-        """Begin the transaction of *writing*, whose turn it is, and return its connection."""
+    def begin(self, writing: object, part: PartFormat) -> apsw.Connection:
+        """Return the connection for *writing*, which holds the writer lock, in a transaction."""
         self._writing = writing
-        self._lending.require_open()
-        connection = self._writing_connection().connection
+        self._guard.require_open()
+        connection = self._writing_connection(part).connection
         require_index_room(self.path)
         if connection.in_transaction:  # somebody was cut off
             connection.execute("ROLLBACK")
         connection.execute("BEGIN IMMEDIATE")
-        if not self._part.is_current(connection):
-            self._part.migrate(connection)
+        if not part.is_current(connection):
+            part.migrate(connection)
         return connection
 
     def end(self, writing: object, error: BaseException | None = None) -> None:
@@ -170,24 +139,22 @@ class Database:
         if writer is not None:
             end_transaction(writer.connection)
             stays = writer.connection.in_transaction or isinstance(error, _LASTING)
-            if stays or self._lending.closed:
+            if stays or self._guard.closed:
                 self._drop_writer()
         self._writing = None
-        if self._lending.closed:
+        if self._guard.closed:
             self._close_idle()
 
-    def borrow(self) -> Opened:
-        """Return a connection that reads."""
+    def borrow(self, part: PartFormat) -> Opened:
+        """Return a connection that reads *part*."""
         inode = self._found()
         self._notice(inode)
-        while True:
-            try:
-                opened = self._idle.pop()
-            except IndexError:
-                return self._reader(inode)
-            if opened.inode == inode:
-                return opened
-            opened.connection.close()
+        if not inode:
+            return _empty(part)
+        opened = self._idle_on(inode) or self._reader()
+        if part.name in opened.known:
+            return opened
+        return self._require_part(opened, part)
 
     def take_back(self, opened: Opened, error: BaseException | None = None) -> None:
         """Keep the connection *opened*, which is in no transaction, for the next who reads."""
@@ -196,7 +163,7 @@ class Database:
             opened.connection.close()
             return
         self._idle.append(opened)
-        if self._lending.closed:
+        if self._guard.closed:
             self._close_idle()
 
     def _drop_writer(self) -> None:
@@ -204,7 +171,7 @@ class Database:
         if writer is not None:
             writer.connection.close()
 
-    def _writing_connection(self) -> Opened:
+    def _writing_connection(self, part: PartFormat) -> Opened:
         writer = self._writer
         if writer is not None and writer.inode != _inode(self.path):
             self._drop_writer()
@@ -212,14 +179,18 @@ class Database:
         if writer is None:
             create_private_file(self.path)
             require_index_room(self.path)
-            self._writer = writer = self._prepared(self._connected())
+            self._writer = writer = self._prepared(self._connected(), part)
+        elif part.name not in writer.known:
+            part.require_known(writer.connection)
+            writer.known.add(part.name)
         return writer
 
-    def _prepared(self, opened: Opened) -> Opened:
+    def _prepared(self, opened: Opened, part: PartFormat) -> Opened:
         connection = opened.connection
         try:
             # Somebody else's file must stay as it is, so this comes before the first change.
-            self._part.require_known(connection)
+            part.require_known(connection)
+            opened.known.add(part.name)
             connection.pragma("journal_mode", journal_mode(mount_of(self.path)))
             connection.pragma("wal_autocheckpoint", _CHECKPOINT_PAGES)
         except BaseException:
@@ -227,12 +198,21 @@ class Database:
             raise
         return opened
 
-    def _reader(self, inode: int) -> Opened:
-        if not inode:
-            return self._empty()
+    def _idle_on(self, inode: int) -> Opened | None:
+        """Return a connection to the file *inode* that nobody uses, and close those to others."""
+        while True:
+            try:
+                opened = self._idle.pop()
+            except IndexError:
+                return None
+            if opened.inode == inode:
+                return opened
+            opened.connection.close()
+
+    def _reader(self) -> Opened:
         if has_index_room(self.path):
             try:
-                return self._checked(self._connected())
+                return self._read_only(self._connected())
             except apsw.Error as error:
                 if not is_without_index(error):
                     raise
@@ -243,26 +223,34 @@ class Database:
         if spare is None:
             if refused is not None:
                 raise refused
-            return self._checked(self._connected())  # others have the index already
-        return self._checked(self._known(*spare))
+            return self._read_only(self._connected())  # others have the index already
+        return self._read_only(self._known(*spare))
 
-    def _checked(self, opened: Opened) -> Opened:
-        connection = opened.connection
+    def _read_only(self, opened: Opened) -> Opened:
         try:
-            if self._part.is_missing(connection):
-                connection.close()
-                return self._empty()
-            self._part.require_current(connection)
-            connection.pragma("query_only", 1)
+            # It opens the log, so that whoever asked learns here whether that can be read.
+            opened.connection.pragma("schema_version")
+            opened.connection.pragma("query_only", 1)
         except BaseException:
-            connection.close()
+            opened.connection.close()
             raise
         return opened
 
-    def _empty(self) -> Opened:
-        connection = apsw.Connection(":memory:")
-        self._part.migrate(connection)
-        return Opened(connection, _IN_MEMORY)
+    def _require_part(self, opened: Opened, part: PartFormat) -> Opened:
+        """Return *opened* if *part* can be read by it, or an empty database where it is missing."""
+        try:
+            if part.is_missing(opened.connection):
+                self.take_back(opened)
+                return _empty(part)
+            part.require_current(opened.connection)
+        except StateError:
+            self.take_back(opened)  # the other parts may be read by it
+            raise
+        except BaseException:
+            opened.connection.close()
+            raise
+        opened.known.add(part.name)
+        return opened
 
     def _connected(self) -> Opened:
         return self._known(
@@ -273,8 +261,10 @@ class Database:
         self, connection: apsw.Connection, require_unchanged: Callable[[], object] | None
     ) -> Opened:
         inode = _inode(self.path)
-        self._made = [each for each in self._made if each() is not None]
-        self._made.append(weakref.ref(connection))
+        for key, each in self._made.copy().items():
+            if each() is None:
+                self._made.pop(key, None)
+        self._made[id(connection)] = weakref.ref(connection)
         try:
             connection.set_busy_timeout(_BUSY_MS)
             connection.pragma("synchronous", 2)
@@ -311,13 +301,38 @@ class Database:
 
     def _close_all(self) -> None:
         self._close_idle()
-        for each in self._made:  # those too that an interrupt lost
+        for each in self._made.copy().values():  # those too that an interrupt lost
             if (connection := each()) is not None:
                 connection.close()
-        self._made = []
+        self._made.clear()
+
+
+def open_part(
+    place: Database | Path,
+    name: str,
+    migrations: Sequence[Migration],
+    *,
+    lock_timeout: float = 30.0,
+    present: Callable[[], object] = lambda: None,
+) -> Part:
+    """
+    Return the part *name* of the database *place*.
+
+    For a path a `Database` is made with the other settings, which the part closes at its end.
+    """
+    if isinstance(place, Database):
+        return place.part(name, migrations)
+    database = Database(place, lock_timeout=lock_timeout, present=present)
+    return database.part(name, migrations, at_end=database.close)
 
 
 _IN_MEMORY = -1
+
+
+def _empty(part: PartFormat) -> Opened:
+    connection = apsw.Connection(":memory:")
+    part.migrate(connection)
+    return Opened(connection, _IN_MEMORY, known={part.name})
 
 
 def _inode(path: Path) -> int:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import apsw
 
 from clawstate.errors import InvalidError, NotFoundError, UnavailableError
-from clawstate.sqlite.faults import translated
+from clawstate.sqlite.errors import sqlite_errors
 
 _BUSY_MS = 5_000
 _WAL = b"\2\2"
@@ -38,7 +38,7 @@ def reading(path: Path) -> Iterator[apsw.Connection]:
     """
     before = stamp_of(path)
     is_whole = before.is_alone and has_log(path)
-    with translated(path):
+    with sqlite_errors(path):
         connection = opened(path, is_whole=is_whole)
         try:
             connection.execute("BEGIN")
@@ -90,7 +90,7 @@ def stamp_of(path: Path) -> Stamp:
 def has_log(path: Path) -> bool:
     """Tell whether *path* keeps a write-ahead log; read through SQLite, which keeps its locks."""
     flags = [apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_MAIN_DB, 0]
-    with translated(path):
+    with sqlite_errors(path):
         try:
             file = apsw.VFSFile("", str(path), flags)
         except UnicodeEncodeError as error:

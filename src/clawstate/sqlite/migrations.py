@@ -1,9 +1,8 @@
 """
-Numbered migrations: each part of a database has a format of its own, raised only by a writer.
+Numbered migrations: each named part of a database has a format of its own, raised only by a writer.
 
-The format of the unnamed part is `user_version`; those of the named ones stand in the table
-`clawstate_parts`. So parts that know nothing of each other share a file and one transaction, and
-whichever writes first makes it.
+The formats stand in the table `clawstate_parts`. So parts that know nothing of each other share a
+file, its connections and one transaction, and whichever writes first makes it.
 """
 
 from __future__ import annotations
@@ -25,29 +24,35 @@ CREATE TABLE IF NOT EXISTS clawstate_parts (
     format INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID
 """
+_FORMAT = "SELECT format FROM clawstate_parts WHERE part = ?"
+_NOTE = """
+INSERT INTO clawstate_parts VALUES (?, ?) ON CONFLICT DO UPDATE SET format = excluded.format
+"""
+
+# The first release had one part in a file that was not named: its format is `user_version`, and a
+# table tells which part that is. Such a file is read as it is, and the next write names the part.
+# Its number stays in `user_version` as well, for that release still opens the file (decision 34).
+_ONCE_UNNAMED = {"memory": "memories", "records": "records"}
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """
-    The tables that *migrations* make in the database at *path*.
-
-    *name* None is the unnamed part. A file that holds the table *beside* was made by clawstate
-    even if no named part is in it yet.
-    """
+class PartFormat:
+    """The tables of the part *name* that *migrations* make in the database at *path*."""
 
     path: Path
+    name: str
     migrations: Sequence[Migration]
-    name: str | None = None
-    beside: str | None = None
 
     def is_missing(self, connection: apsw.Connection) -> bool:
         """Tell whether the file is empty so far, or holds other parts of ours alone."""
-        return self._format(connection) == 0 and not self._is_foreign(connection)
+        return self._format(connection) == 0 and not _is_foreign(connection)
 
     def is_current(self, connection: apsw.Connection) -> bool:
-        """Tell whether the part has the newest format."""
-        return self._format(connection) == len(self.migrations)
+        """Tell whether the part is named and has the newest format."""
+        try:
+            return bool(connection.execute(_FORMAT, (self.name,)).get == len(self.migrations))
+        except apsw.SQLError:  # no part has a name yet
+            return False
 
     def migrate(self, connection: apsw.Connection) -> None:
         """
@@ -56,9 +61,14 @@ class Part:
         Raises `VersionError` when it is already newer, `CorruptError` for somebody else's file.
         """
         found = self.require_known(connection)
+        connection.execute(_PARTS)
+        if (unnamed := _unnamed(connection)) is not None:
+            connection.execute("INSERT OR IGNORE INTO clawstate_parts VALUES (?, ?)", unnamed)
         for number, migration in enumerate(self.migrations[found:], start=found + 1):
             migration(connection)
-            self._note(connection, number)
+            connection.execute(_NOTE, (self.name, number))
+            if self.name in _ONCE_UNNAMED:
+                connection.execute(f"PRAGMA user_version = {number}")
 
     def require_known(self, connection: apsw.Connection) -> int:
         """
@@ -69,7 +79,7 @@ class Part:
         found = self._format(connection)
         if found > len(self.migrations):
             raise VersionError(str(self.path), found, len(self.migrations))
-        if found == 0 and self._is_foreign(connection):
+        if found == 0 and _is_foreign(connection):
             problem = "is a database that clawstate did not make"
             hint = "move it away, or name another state directory"
             raise CorruptError(str(self.path), problem, hint)
@@ -88,30 +98,27 @@ class Part:
             raise UnavailableError(str(self.path), problem, hint)
 
     def _format(self, connection: apsw.Connection) -> int:
-        if self.name is None:
-            return int(connection.execute("PRAGMA user_version").get)
-        if not _has_table(connection, "clawstate_parts"):
-            return 0
-        sql = "SELECT format FROM clawstate_parts WHERE part = ?"
-        return int(connection.execute(sql, (self.name,)).get or 0)
-
-    def _note(self, connection: apsw.Connection, number: int) -> None:
-        if self.name is None:
-            connection.execute(f"PRAGMA user_version = {number}")
-            return
-        connection.execute(_PARTS)
-        connection.execute(
-            "INSERT INTO clawstate_parts VALUES (?, ?) "
-            "ON CONFLICT DO UPDATE SET format = excluded.format",
-            (self.name, number),
-        )
-
-    def _is_foreign(self, connection: apsw.Connection) -> bool:
-        if not connection.execute("SELECT count(*) FROM sqlite_schema").get:
-            return False
+        named = 0
         if _has_table(connection, "clawstate_parts"):
-            return False
-        return self.beside is None or not _has_table(connection, self.beside)
+            named = int(connection.execute(_FORMAT, (self.name,)).get or 0)
+        unnamed = _unnamed(connection)
+        return named if unnamed is None or unnamed[0] != self.name else max(named, unnamed[1])
+
+
+def _unnamed(connection: apsw.Connection) -> tuple[str, int] | None:
+    """Return the part that had no name in a file of the first release, and its format."""
+    found = [name for name, table in _ONCE_UNNAMED.items() if _has_table(connection, table)]
+    if len(found) != 1:  # that release had one part in a file
+        return None
+    return found[0], int(connection.execute("PRAGMA user_version").get)
+
+
+def _is_foreign(connection: apsw.Connection) -> bool:
+    if not connection.execute("SELECT count(*) FROM sqlite_schema").get:
+        return False
+    if _has_table(connection, "clawstate_parts"):
+        return False
+    return _unnamed(connection) is None
 
 
 def _has_table(connection: apsw.Connection, name: str) -> bool:

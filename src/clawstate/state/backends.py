@@ -27,6 +27,7 @@ from clawstate.state.locks import Locks
 
 if TYPE_CHECKING:
     from clawstate.records.sqlite import SqliteBackend
+    from clawstate.sqlite import Database
 
 B = TypeVar("B", bound=Backend)
 
@@ -78,6 +79,7 @@ class BackendRegistry:
     _rows_place: str = field(init=False)
     _sessions_place: str = field(init=False)
     _made: dict[object, Backend] = field(default_factory=dict)
+    _databases: dict[str, Database] = field(default_factory=dict)
     _mutex: Mutex = field(default_factory=Mutex)
     _mover: Use | None = None
     _closed: bool = False
@@ -162,12 +164,34 @@ class BackendRegistry:
 
         return self._once((root, options, chosen), make)
 
+    def database(self, path: Path) -> Database:
+        """
+        Return the one object through which this state uses the database at *path*.
+
+        Whoever keeps something there has a part of it, and closes that part alone.
+        """
+        # One object a file, whatever it is called: only then is there one queue of its writers.
+        key = os.path.realpath(path)
+        with self._mutex:
+            self.require_open()
+            if key not in self._databases:
+                load_modules("clawstate.sqlite.database")
+                from clawstate.sqlite import Database  # noqa: PLC0415 - files do without
+
+                patience = self.locks().patience()
+                self._databases[key] = Database(
+                    path, lock_timeout=patience, present=self.require_place
+                )
+            return self._databases[key]
+
     def close(self) -> None:
-        """Close every engine; a call after this raises `ClosedError`."""
+        """Close every engine and database; a call after this raises `ClosedError`."""
         with self._mutex:
             self._closed = True
             for backend in self._made.values():
                 backend.close()
+            for database in self._databases.values():
+                database.close()
 
     def require_open(self) -> None:
         """Raise `ClosedError` after `close`."""
@@ -261,13 +285,7 @@ class BackendRegistry:
         load_modules("clawstate.records.sqlite")
         from clawstate.records.sqlite import SqliteBackend  # noqa: PLC0415 - files do without
 
-        timeout = self.locks().patience()
-        return SqliteBackend(
-            self.paths.records_db,
-            tenant=self.tenant,
-            lock_timeout=timeout,
-            present=self.require_place,
-        )
+        return SqliteBackend(self.database(self.paths.records_db), tenant=self.tenant)
 
 
 class Moving:

@@ -41,13 +41,8 @@ def open_memory(context: Context, embedder: Embedder | None = None) -> Memory:
             cache = QueryCache(size=entries if ttl else 0, ttl=ttl or None)
         by_meaning = MEMORY_VECTORS.of(view)
     path = memory_db(context)
-    backend = SqliteMemory(
-        path,
-        vectors=path.parent / "vectors",
-        clock=context.clock,
-        lock_timeout=context.lock.patience(),
-        present=context.backends.require_place,
-    )
+    database = context.backends.database(path)
+    backend = SqliteMemory(database, vectors=path.parent / "vectors", clock=context.clock)
     return Memory(
         backend,
         embedder=embedder,

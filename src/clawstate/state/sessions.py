@@ -29,7 +29,7 @@ from clawstate.records.json_files import JsonFilesBackend
 from clawstate.state.agents import agents_of, default_agent
 from clawstate.state.backends import Engine, engine_of, find_engine
 from clawstate.state.context import Context, split_root
-from clawstate.state.session_messages import removing_messages
+from clawstate.state.memory_place import memory_db
 from clawstate.stores.sessions.indexed import IndexedSessions
 from clawstate.stores.sessions.opening import index_on, sessions_on
 from clawstate.stores.sessions.routes import AgentRoutes, OneIndex
@@ -57,7 +57,7 @@ def open_sessions(context: Context, agent_id: str | None = None) -> Sessions:
     settings = Decoded(config.view, maintenance)
     usual = PurePosixPath("sessions/sessions.json")
     choice = chosen_place(context)
-    gone = removing_messages(context)
+    gone = message_removal(context)
     engine = _engine_of(choice)
     if engine is not None and not engine.in_files:
         named = None if choice == context.backends.choice else choice
@@ -75,6 +75,31 @@ def open_sessions(context: Context, agent_id: str | None = None) -> Sessions:
             return Sessions(OneIndex(routes.index(require_agent_id(agent_id))))
     index = _on_files(context, path, settings=settings, gone=gone, chosen=is_chosen)
     return Sessions(OneIndex(index))
+
+
+def message_removal(
+    context: Context, *, named: Callable[[frozenset[str]], frozenset[str]] = lambda _: frozenset()
+) -> Gone:
+    """
+    Return what removes the messages of the sessions that it is told, unless they are *named*.
+
+    Messages of sessions that it was never told stay, such as those that were imported alone
+    (decision 7). *named* returns which of some sessions are named elsewhere.
+    """
+
+    def gone(session_ids: frozenset[str]) -> None:
+        if not session_ids or not memory_db(context).exists():
+            return
+        from clawstate.state.transcripts import open_transcripts  # noqa: PLC0415 - rarely needed
+
+        transcripts = open_transcripts(context)
+        try:
+            for each in sorted(session_ids - named(session_ids)):
+                transcripts.delete(each)
+        finally:
+            transcripts.close()
+
+    return gone
 
 
 def open_index(path: Path, *, clock: Clock = system_clock) -> Sessions:
@@ -152,7 +177,7 @@ def _routes(
         return session_ids & Sessions(routes).named()  # two agents may name one session
 
     def opened(agent: str) -> IndexedSessions:
-        gone = removing_messages(context, named=named)
+        gone = message_removal(context, named=named)
         path = Path(template.replace(_AGENT, agent))
         return _on_files(context, path, settings=settings, gone=gone, chosen=chosen)
 

@@ -6,24 +6,15 @@ from contextlib import suppress
 
 from clawstate.config.settings import WORKSPACE
 from clawstate.errors import StateError
-from clawstate.sqlite import Database
 from clawstate.state.context import Context
 from clawstate.state.memory_place import memory_db
 from clawstate.stores.transcripts import Transcripts, TranscriptSettings
 from clawstate.stores.transcripts.backends.sqlite.log import SqliteTranscripts
-from clawstate.stores.transcripts.backends.sqlite.schema import BESIDE, MIGRATIONS, PART
 
 
 def open_transcripts(context: Context) -> Transcripts:
     """Return the transcripts of the state on *context*; nothing is made before the first append."""
-    database = Database(
-        memory_db(context),
-        migrations=MIGRATIONS,
-        lock_timeout=context.lock.patience(),
-        part=PART,
-        beside=BESIDE,
-        present=context.backends.require_place,
-    )
+    database = context.backends.database(memory_db(context))
 
     def settings() -> TranscriptSettings:
         workspace = None

@@ -15,7 +15,7 @@ from clawstate.doctor.audit.credentials import survey_profile
 from clawstate.doctor.audit.known import KnownSecret
 from clawstate.doctor.audit.survey import Spot, Survey
 from clawstate.errors import InvalidError
-from clawstate.sqlite.faults import translated
+from clawstate.sqlite.errors import sqlite_errors
 from clawstate.stores.auth.codec import Sealer
 from clawstate.stores.auth.credentials import TYPES, type_of
 
@@ -29,7 +29,7 @@ _CREDENTIALS = (
 
 def survey_records(survey: Survey, path: Path, sealer: Sealer | None) -> None:
     """Look at the credentials among the records of the database *path*."""
-    with translated(path), _opened(path) as connection:
+    with sqlite_errors(path), _opened(path) as connection:
         if "records" not in _tables(connection):
             return
         survey.scanned.add(path)
@@ -49,7 +49,7 @@ def survey_records(survey: Survey, path: Path, sealer: Sealer | None) -> None:
 def search_database(path: Path, wanted: Sequence[KnownSecret]) -> Iterator[tuple[KnownSecret, str]]:
     """Yield which of *wanted* the rows of the database hold, and in which column, once each."""
     seen: set[tuple[int, str]] = set()
-    with translated(path), _opened(path) as connection:
+    with sqlite_errors(path), _opened(path) as connection:
         for secret, where in _in_rows(connection, wanted):
             if (id(secret), where) not in seen:
                 seen.add((id(secret), where))
@@ -61,13 +61,13 @@ def opened_pages(path: Path) -> Iterator[Pages]:
     """Give all bytes of the database; raises `StateError`."""
     flags = [apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_MAIN_DB, 0]
     try:
-        with translated(path):
+        with sqlite_errors(path):
             file = apsw.VFSFile("", str(path), flags)
     except UnicodeEncodeError as error:
         problem = "has a name that is no UTF-8, so that its free pages cannot be searched"
         raise InvalidError(str(path), problem, "rename it") from error
     try:
-        with translated(path):
+        with sqlite_errors(path):
             yield Pages(file)
     finally:
         file.xClose()

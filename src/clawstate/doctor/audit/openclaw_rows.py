@@ -16,7 +16,7 @@ from clawstate.json5.key_path import format_key_path, get_at
 from clawstate.openclaw.owner import AGENT_DATABASE, STATE_DATABASE
 from clawstate.secret_rules import is_secret, is_sensitive
 from clawstate.secrets.redaction import literal_secrets
-from clawstate.sqlite.faults import translated
+from clawstate.sqlite.errors import sqlite_errors
 from clawstate.sqlite.foreign import reading
 
 # What people and models said, and what is derived from it: searched for known secrets only.
@@ -41,7 +41,7 @@ def is_openclaw_database(place: str) -> bool:
 
 def survey_openclaw(survey: Survey, path: Path) -> None:
     """Look at the rows of OpenClaw's database *path*, whatever its schema; only SQLite opens it."""
-    with reading(path) as connection, translated(path):
+    with reading(path) as connection, sqlite_errors(path):
         for table in _tables(connection):
             for row in _rows(connection, table):
                 _survey_row(survey, path, row)

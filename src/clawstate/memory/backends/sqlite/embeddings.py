@@ -11,7 +11,7 @@ import apsw
 from clawstate.interrupts import load_modules
 from clawstate.memory.backends.sqlite.rows import unpack
 from clawstate.memory.contract import KnownVector
-from clawstate.sqlite import Database
+from clawstate.sqlite import Part
 
 CACHED_VECTORS = 20_000
 """How many vectors of forgotten texts the embedding cache holds."""
@@ -30,7 +30,7 @@ CROSS JOIN memories m ON m.docno = (
 class SqliteEmbeddings:
     """The `EmbeddingCache` of a database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Part) -> None:
         self._database = database
 
     def find(self, hashes: Sequence[bytes]) -> dict[bytes, KnownVector]:

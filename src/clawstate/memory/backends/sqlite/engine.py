@@ -20,14 +20,14 @@ from clawstate.memory.backends.sqlite.imports import SqliteImports
 from clawstate.memory.backends.sqlite.listing import NEWEST, is_listed, newest
 from clawstate.memory.backends.sqlite.reading import SqliteReading
 from clawstate.memory.backends.sqlite.rows import SELECT, record_of
-from clawstate.memory.backends.sqlite.schema import MIGRATIONS
+from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
 from clawstate.memory.contract import Capability, Embedded, EmbedderIdentity, Reading
 from clawstate.memory.filters import Filter
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.vector_index import upkeep as snapshots
 from clawstate.paging import Position
-from clawstate.sqlite import Database
-from clawstate.sqlite.blocks import Reading as Block
+from clawstate.sqlite import Database, open_part
+from clawstate.sqlite.part import Reading as Block
 
 if TYPE_CHECKING:
     from clawstate.memory.vector_index.nearest import NearestSearch
@@ -36,28 +36,29 @@ if TYPE_CHECKING:
 
 class SqliteMemory:
     """
-    Records, words and vectors in the file *path*; snapshots of vectors under *vectors*.
+    Records, words and vectors in the database *place*; snapshots of vectors under *vectors*.
 
-    The file is made, 0600 in a directory of 0700, by the first write.
+    The file is made, 0600 in a directory of 0700, by the first write. Of a path *lock_timeout* and
+    *present* are those of its `Database`.
     """
 
     capabilities = frozenset({Capability.DURABLE, Capability.SHARED})
 
     def __init__(
         self,
-        path: Path,
+        place: Database | Path,
         *,
         vectors: Path,
         clock: Clock = system_clock,
         lock_timeout: float = 30.0,
         present: Callable[[], object] = lambda: None,
     ) -> None:
-        self.path = path
         self._vectors = vectors
         self._clock = clock
-        self._database = Database(
-            path, migrations=MIGRATIONS, lock_timeout=lock_timeout, present=present
+        self._database = open_part(
+            place, PART, MIGRATIONS, lock_timeout=lock_timeout, present=present
         )
+        self.path = self._database.path
         self.imports = SqliteImports(self._database, self._now)
         self.embeddings = SqliteEmbeddings(self._database)
         self._mutex = Mutex()
@@ -205,7 +206,7 @@ class SqliteMemory:
             return found
 
     def close(self) -> None:
-        """Close the database; snapshots go with their last reader."""
+        """End the use of the database; snapshots go with their last reader."""
         self._database.close()
 
     def _reading(self, connection: apsw.Connection) -> Reading:

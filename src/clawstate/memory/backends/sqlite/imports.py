@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 import apsw
 
 from clawstate.memory.backends.sqlite import writing
-from clawstate.sqlite import Database
+from clawstate.sqlite import Part
 
 
 class SqliteImports:
     """The `ImportLedger` of a database; *now_ms* tells the time."""
 
-    def __init__(self, database: Database, now_ms: Callable[[], int]) -> None:
+    def __init__(self, database: Part, now_ms: Callable[[], int]) -> None:
         self._database = database
         self._now_ms = now_ms
 

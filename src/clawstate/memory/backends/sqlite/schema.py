@@ -7,6 +7,9 @@ import apsw
 from clawstate.memory.records import new_id
 from clawstate.sqlite import Migration
 
+PART = "memory"
+"""The name of these tables among the parts of the database."""
+
 _FORMAT_1 = """
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,

@@ -9,7 +9,7 @@ import apsw
 from clawstate.memory.backends.sqlite import word_index
 from clawstate.memory.backends.sqlite.writing import stored_embedder
 from clawstate.sqlite import DamagedValueError
-from clawstate.sqlite.checking import damage
+from clawstate.sqlite.errors import damage
 
 SNAPSHOT_FROM = 20_000
 """How many records of a namespace make a snapshot of its vectors worth building."""

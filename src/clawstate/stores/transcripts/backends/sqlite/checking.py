@@ -8,7 +8,7 @@ from typing import cast
 import apsw
 
 from clawstate.sqlite import DamagedValueError
-from clawstate.sqlite.checking import damage
+from clawstate.sqlite.errors import damage
 from clawstate.stores.transcripts import tool_calls, turns
 from clawstate.stores.transcripts.backends.sqlite import blobs, rows, word_index
 from clawstate.stores.transcripts.plain_text import indexed_text

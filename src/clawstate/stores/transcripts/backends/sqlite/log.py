@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
+from pathlib import Path
 
 import apsw
 
 from clawstate.health import Finding
-from clawstate.sqlite import Database
+from clawstate.sqlite import Database, open_part
 from clawstate.stores.transcripts import turns
 from clawstate.stores.transcripts.backends.sqlite import blobs, checking, rows, word_index
 from clawstate.stores.transcripts.backends.sqlite.blobs import Blob
 from clawstate.stores.transcripts.backends.sqlite.rows import Session
+from clawstate.stores.transcripts.backends.sqlite.schema import MIGRATIONS, PART
 from clawstate.stores.transcripts.contract import (
     Batch,
     BatchResult,
@@ -30,13 +32,13 @@ from clawstate.stores.transcripts.values import Message
 
 
 class SqliteTranscripts:
-    """A `TranscriptLog` in *database*, whose part `PART` has the format of `MIGRATIONS`."""
+    """A `TranscriptLog` in the database *place*, or in one of its own at that path."""
 
     capabilities = frozenset({Capability.DURABLE, Capability.SHARED})
 
-    def __init__(self, database: Database) -> None:
-        self.path = database.path
-        self._database = database
+    def __init__(self, place: Database | Path) -> None:
+        self._database = open_part(place, PART, MIGRATIONS)
+        self.path = self._database.path
 
     def append(
         self, session_id: str, turn: Turn, *, header: Callable[[], str], now_ms: int
@@ -176,7 +178,7 @@ class SqliteTranscripts:
             connection.execute("INSERT INTO message_words (message_words) VALUES ('optimize')")
 
     def close(self) -> None:
-        """Close the database; a call after this raises `ClosedError`."""
+        """End the use of the database; a call after this raises `ClosedError`."""
         self._database.close()
 
     def _rebuild(self) -> str:

@@ -8,8 +8,6 @@ from clawstate.sqlite import Migration
 
 PART = "transcripts"
 """The name of these tables among the parts of the database."""
-BESIDE = "memories"
-"""A table of the memory, which may have made the file."""
 
 _FORMAT_1 = """
 -- A session that has a transcript. The header is the first line of its file.

@@ -1,8 +1,8 @@
 """
-Reading a database where SQLite cannot make the index of its log.
+The index of the write-ahead log, which SQLite maps into memory, and reading where it cannot be.
 
-The index is a file that is mapped into memory. A full disk has no room for it, and a file system
-that is mounted read-only, or a directory without permission to write, no place.
+A full disk has no room for it, and a file system that is mounted read-only, or a directory without
+permission to write, no place.
 """
 
 from __future__ import annotations
@@ -14,15 +14,40 @@ from pathlib import Path
 
 import apsw
 
-from clawstate.errors import StateError
+from clawstate.errors import StateError, UnavailableError
 from clawstate.sqlite.foreign import has_log, opened, stamp_of
 
 _BUSY_MS = 1_000
+_PAGE = 4096
+_ROOM = 65_536  # bytes: the index of a short log, and what else a commit writes
 _CAUSES = {
     apsw.SQLITE_IOERR_SHMSIZE,
     apsw.SQLITE_IOERR_SHMOPEN,
     apsw.SQLITE_IOERR_SHMMAP,
 }
+
+
+def has_index_room(path: Path) -> bool:
+    """
+    Tell whether the index of the log of the database *path* can be touched without harm.
+
+    SQLite makes sure of one block for each page of it. Where blocks are smaller than a page, the
+    rest are allocated as they are touched, and a full disk then ends the process (SIGBUS).
+    """
+    if not hasattr(os, "statvfs"):
+        return True
+    try:
+        disk = os.statvfs(path)
+    except OSError:
+        return True  # opening it will tell
+    return disk.f_frsize >= _PAGE or disk.f_bavail * disk.f_frsize >= _ROOM
+
+
+def require_index_room(path: Path) -> None:
+    """Raise `UnavailableError` where the index of the log of the database *path* has no room."""
+    if not has_index_room(path):
+        problem = "cannot be used: the disk is full"
+        raise UnavailableError(str(path), problem, "free some space and repeat")
 
 
 def is_without_index(error: apsw.Error) -> bool:

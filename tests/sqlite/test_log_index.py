@@ -12,19 +12,19 @@ import pytest
 
 import clawstate
 from clawstate.errors import UnavailableError
-from clawstate.sqlite import Database
+from clawstate.sqlite import open_part
 from small_disk import KINDS, run, small_disk
 
 SOURCE = Path(clawstate.__file__).parents[1]
 WRITE_AND_DIE = """
 import os, sys
 from pathlib import Path
-from clawstate.sqlite import Database
+from clawstate.sqlite import open_part
 
 def make_table(connection):
     connection.execute("CREATE TABLE notes (text TEXT NOT NULL) STRICT")
 
-database = Database(Path(sys.argv[1]), migrations=(make_table,))
+database = open_part(Path(sys.argv[1]), "notes", (make_table,))
 with database.writing() as connection:
     connection.execute("INSERT INTO notes VALUES ('a')")
 os._exit(9)
@@ -32,12 +32,12 @@ os._exit(9)
 READ = """
 import sys
 from pathlib import Path
-from clawstate.sqlite import Database
+from clawstate.sqlite import open_part
 
 def make_table(connection):
     connection.execute("CREATE TABLE notes (text TEXT NOT NULL) STRICT")
 
-database = Database(Path(sys.argv[1]), migrations=(make_table,))
+database = open_part(Path(sys.argv[1]), "notes", (make_table,))
 print(database.rows("SELECT text FROM notes"))
 with database.reading() as connection:
     print(connection.execute("SELECT count(*) FROM notes").fetchall())
@@ -49,7 +49,7 @@ def make_table(connection) -> None:
 
 
 def opened(path):
-    return Database(path, migrations=(make_table,), lock_timeout=5.0)
+    return open_part(path, "notes", (make_table,), lock_timeout=5.0)
 
 
 def add(path, text):

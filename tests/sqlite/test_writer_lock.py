@@ -14,7 +14,7 @@ import pytest
 
 import clawstate
 from clawstate.errors import LockTimeoutError, UnavailableError
-from clawstate.sqlite.gate import WriterGate
+from clawstate.sqlite.pool import WriterLock
 
 SOURCE = Path(clawstate.__file__).parents[1]
 PATIENCE = 30.0  # seconds that a lock may take before it counts as stuck
@@ -23,8 +23,8 @@ NAMES, TURNS = "abcd", 150
 HOLDER = """
 import sys
 from pathlib import Path
-from clawstate.sqlite.gate import WriterGate
-with WriterGate(Path(sys.argv[1])).entered():
+from clawstate.sqlite.pool import WriterLock
+with WriterLock(Path(sys.argv[1])).held():
     print("in", flush=True)
     sys.stdin.read()
 """
@@ -33,13 +33,13 @@ with WriterGate(Path(sys.argv[1])).entered():
 COMPETITOR = """
 import os, sys
 from pathlib import Path
-from clawstate.sqlite.gate import WriterGate
-gate, name, turns = WriterGate(Path(sys.argv[1])), sys.argv[2], int(sys.argv[3])
+from clawstate.sqlite.pool import WriterLock
+lock, name, turns = WriterLock(Path(sys.argv[1])), sys.argv[2], int(sys.argv[3])
 print("ready", flush=True)
 sys.stdin.read()
 log = os.open(sys.argv[1] + ".log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 for _ in range(turns):
-    with gate.entered():
+    with lock.held():
         before = os.fstat(log).st_size
         os.write(log, name.encode())
         os.fsync(log)
@@ -63,7 +63,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def holder(path):
-    """Another process that holds the gate until its input ends."""
+    """Another process that holds the lock until its input ends."""
     process = start(HOLDER, path)
     assert process.stdout.readline() == b"in\n"
     yield process
@@ -78,9 +78,9 @@ def test_one_at_a_time(path) -> None:
     inside = []
 
     def work():
-        gate = WriterGate(path, timeout=PATIENCE)
+        lock = WriterLock(path, timeout=PATIENCE)
         for _ in range(50):
-            with gate.entered():
+            with lock.held():
                 inside.append(1)
                 assert len(inside) == 1
                 inside.pop()
@@ -130,30 +130,30 @@ def has_waiter(file: Path) -> bool:
 @pytest.mark.skipif(not Path("/proc/locks").exists(), reason="needs Linux's list of locks")
 @pytest.mark.parametrize("attempt", range(10))
 def test_who_leaves_does_not_enter_again_before_who_waits(path, attempt) -> None:
-    """A writer that waits at the gate enters before the one that leaves can enter again."""
-    gate = WriterGate(path)
-    with gate.entered():
+    """A writer that waits at the lock enters before the one that leaves can enter again."""
+    lock = WriterLock(path)
+    with lock.held():
         waiting = start(HOLDER, path)
         end = time.monotonic() + PATIENCE
         while not has_waiter(path) and time.monotonic() < end:
             os.sched_yield()
         assert has_waiter(path)
 
-    with pytest.raises(LockTimeoutError), WriterGate(path, timeout=0.0).entered():
+    with pytest.raises(LockTimeoutError), WriterLock(path, timeout=0.0).held():
         pass
 
     assert waiting.stdout.readline() == b"in\n"
     waiting.communicate()
-    with gate.entered():
+    with lock.held():
         pass
 
 
 @pytest.mark.parametrize("timeout", [0.0, 0.05])
 def test_patience_ends(path, holder, timeout) -> None:
-    """Whoever waits in vain gets `LockTimeoutError` that names the gate and the time."""
+    """Whoever waits in vain gets `LockTimeoutError` that names the lock and the time."""
     with (
         pytest.raises(LockTimeoutError, match=r"memory\.db\.gate") as caught,
-        WriterGate(path, timeout=timeout).entered(),
+        WriterLock(path, timeout=timeout).held(),
     ):
         pytest.fail("two were inside")
 
@@ -163,17 +163,17 @@ def test_patience_ends(path, holder, timeout) -> None:
 
 def test_patience_ends_between_threads(path) -> None:
     """A thread that waits in vain for another of its process gets `LockTimeoutError` too."""
-    gate = WriterGate(path, timeout=0.05)
+    lock = WriterLock(path, timeout=0.05)
     errors = []
 
     def wait():
         try:
-            with gate.entered():
+            with lock.held():
                 pass
         except LockTimeoutError as error:
             errors.append(error)
 
-    with gate.entered():
+    with lock.held():
         thread = threading.Thread(target=wait)
         thread.start()
         thread.join()
@@ -181,43 +181,43 @@ def test_patience_ends_between_threads(path) -> None:
     assert [error.path for error in errors] == [str(path)]
 
 
-def test_a_killed_owner_frees_the_gate(path, holder) -> None:
+def test_a_killed_owner_frees_the_lock(path, holder) -> None:
     """The gate is free as soon as its owner is dead."""
     holder.kill()
     holder.wait()
 
-    with WriterGate(path, timeout=0.0).entered():
+    with WriterLock(path, timeout=0.0).held():
         pass
 
 
 def test_who_gave_up_does_not_get_in_later(path, holder) -> None:
     """A place in the queue that was given up keeps nobody out afterwards."""
     for _ in range(3):
-        with pytest.raises(LockTimeoutError), WriterGate(path, timeout=0.02).entered():
+        with pytest.raises(LockTimeoutError), WriterLock(path, timeout=0.02).held():
             pass
 
     holder.stdin.close()
     holder.wait()
 
     for _ in range(5):
-        with WriterGate(path, timeout=PATIENCE).entered():
+        with WriterLock(path, timeout=PATIENCE).held():
             pass
 
 
-def test_an_error_inside_frees_the_gate(path) -> None:
+def test_an_error_inside_frees_the_lock(path) -> None:
     """The gate is left when the block fails."""
-    gate = WriterGate(path, timeout=0.0)
-    with pytest.raises(ZeroDivisionError), gate.entered():
+    lock = WriterLock(path, timeout=0.0)
+    with pytest.raises(ZeroDivisionError), lock.held():
         _ = 1 / 0
 
-    with gate.entered():
+    with lock.held():
         pass
 
 
-def test_a_forked_child_does_not_hold_the_gate(path) -> None:
-    """A child forked while the gate is held keeps nobody out once the parent has left."""
+def test_a_forked_child_does_not_hold_the_lock(path) -> None:
+    """A child forked while the lock is held keeps nobody out once the parent has left."""
     ours, theirs = socket.socketpair()
-    with WriterGate(path, timeout=0.0).entered(), warnings.catch_warnings():
+    with WriterLock(path, timeout=0.0).held(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12: threads and fork
         child = os.fork()
         if child == 0:
@@ -227,28 +227,28 @@ def test_a_forked_child_does_not_hold_the_gate(path) -> None:
     theirs.close()
 
     try:
-        with WriterGate(path, timeout=1.0).entered():
+        with WriterLock(path, timeout=1.0).held():
             pass
     finally:
         ours.close()
         os.waitpid(child, 0)
 
 
-def test_a_started_program_does_not_hold_the_gate(path) -> None:
-    """A program started while the gate is held keeps nobody out once the gate was left."""
-    with WriterGate(path, timeout=0.0).entered():
+def test_a_started_program_does_not_hold_the_lock(path) -> None:
+    """A program started while the lock is held keeps nobody out once the lock was left."""
+    with WriterLock(path, timeout=0.0).held():
         program = subprocess.Popen(["cat"], stdin=subprocess.PIPE, close_fds=False)
 
-    with WriterGate(path, timeout=1.0).entered():
+    with WriterLock(path, timeout=1.0).held():
         pass
     program.communicate()
 
 
-def test_the_gate_is_a_private_empty_file(path) -> None:
-    """Whatever the umask the gate is an empty file of mode 0600."""
+def test_the_lock_is_a_private_empty_file(path) -> None:
+    """Whatever the umask the lock is an empty file of mode 0600."""
     before = os.umask(0)
     try:
-        with WriterGate(path).entered():
+        with WriterLock(path).held():
             pass
     finally:
         os.umask(before)
@@ -259,7 +259,7 @@ def test_the_gate_is_a_private_empty_file(path) -> None:
 
 @pytest.mark.parametrize("obstacle", ["link", "directory", "missing"])
 def test_what_is_no_gate_is_refused(path, obstacle) -> None:
-    """A link or directory in the gate's place, or no directory for it, is `UnavailableError`."""
+    """A link or directory in the lock's place, or no directory for it, is `UnavailableError`."""
     if obstacle == "link":
         path.symlink_to(path.with_name("elsewhere"))
     elif obstacle == "directory":
@@ -267,7 +267,7 @@ def test_what_is_no_gate_is_refused(path, obstacle) -> None:
     else:
         path = path / "below" / "gate"
 
-    with pytest.raises(UnavailableError, match="gate"), WriterGate(path).entered():
+    with pytest.raises(UnavailableError, match="gate"), WriterLock(path).held():
         pass
 
     assert not path.with_name("elsewhere").exists()

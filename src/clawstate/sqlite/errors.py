@@ -1,4 +1,4 @@
-"""What SQLite's errors mean to the caller of clawstate."""
+"""What SQLite's errors mean to the caller of clawstate, and what it says of a damaged file."""
 
 from __future__ import annotations
 
@@ -41,13 +41,12 @@ class DamagedValueError(ValueError):
     """A value in a row that nothing of ours could have written; the message says which."""
 
 
-def translated(path: Path) -> Translation:
-    """Raise the `StateError` that names *path* and a remedy in place of SQLite's own error."""
-    return Translation(path)
+class sqlite_errors:  # noqa: N801 - a `with` block, like those of contextlib
+    """
+    Raise the `StateError` that names *path* and a remedy in place of SQLite's own error.
 
-
-class Translation:
-    """See `translated`; a class, because a generator would cost every read a microsecond."""
+    A class, because a generator would cost every read a microsecond.
+    """
 
     __slots__ = ("_path",)
 
@@ -102,3 +101,14 @@ def _is_disk_full(error: apsw.Error) -> bool:
         apsw.SQLITE_IOERR_SHMSIZE,
         apsw.SQLITE_FULL,
     }
+
+
+def damage(connection: apsw.Connection, *, deep: bool) -> list[str]:
+    """Return what is wrong with the file of *connection*; *deep* compares the indexes too."""
+    # FTS5 checks itself by the structure it read last, which another connection may have replaced;
+    # any read of a table makes it look again.
+    tables = "SELECT name FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL TABLE%fts5 (%'"
+    for (name,) in connection.execute(tables).fetchall():
+        connection.execute(f'SELECT rowid FROM "{name}" LIMIT 1').get  # noqa: B018 - runs it
+    check = "integrity_check" if deep else "quick_check"
+    return [str(row[0]) for row in connection.execute(f"PRAGMA {check}") if row[0] != "ok"]

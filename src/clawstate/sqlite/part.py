@@ -1,0 +1,270 @@
+"""`Part`: the named tables of one user of a database file, and the blocks in which it is used."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+import apsw
+
+from clawstate.errors import ClosedError
+from clawstate.interrupts import Mutex, Use, hold, let_go
+from clawstate.sqlite.errors import sqlite_errors
+from clawstate.sqlite.migrations import PartFormat
+from clawstate.sqlite.pool import PoolGuard
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A connection, the file that it was opened on, and the parts that may be used by it."""
+
+    connection: apsw.Connection
+    inode: int  # a database that was put in this one's place must not be written through it
+    require_unchanged: Callable[[], object] | None = None
+    """Raises if what was read does not count; such a connection is used once."""
+    known: set[str] = field(default_factory=set)
+    """The parts whose format was found to be one that this code knows."""
+
+    def require_sound(self) -> None:
+        """Raise `UnavailableError` if what was read does not count."""
+        if self.require_unchanged is not None:
+            self.require_unchanged()
+
+
+def end_transaction(connection: apsw.Connection) -> None:
+    """Take back what was not committed."""
+    with contextlib.suppress(apsw.Error):
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+class Lender(Protocol):
+    """What lends the connections: the `Database`."""
+
+    path: Path
+    generation: int
+
+    def exists(self) -> bool:
+        """Tell whether a write has made the file."""
+
+    def borrow(self, part: PartFormat) -> Opened:
+        """Return a connection that reads *part*."""
+
+    def take_back(self, opened: Opened, error: BaseException | None = None) -> None:
+        """Keep *opened*, which is in no transaction, for the next who reads."""
+
+    def lock_writers(self, use: Use) -> None:
+        """Wait for the writer lock, which is held until *use* is over."""
+
+    def unlock_writers(self, use: Use) -> None:
+        """Let the next writer have the lock; harmless when that is done."""
+
+    def begin(self, writing: object, part: PartFormat) -> apsw.Connection:
+        """Return the connection for *writing*, which holds the writer lock, in a transaction."""
+
+    def end(self, writing: object, error: BaseException | None = None) -> None:
+        """Take back what *writing* did not commit; harmless when it is over."""
+
+
+class _Block:
+    """A `with` block that is known as a `Holding` from before it takes anything."""
+
+    def __init__(self, database: Lender, guard: PoolGuard, part: PartFormat) -> None:
+        self._database = database
+        self._guard = guard
+        self._part = part
+        self._ending = Mutex()
+
+    def is_over(self) -> bool:
+        """Tell whether the block is over."""
+        return self._use.is_over()
+
+    def discard(self) -> None:
+        """Take back what was not committed, and let go of what is held."""
+        self._give_back(None)
+
+    def _begin(self, use: Use) -> None:
+        self._use = use
+        self.thread = use.thread
+        hold(self)
+
+    def _end(self, error: BaseException | None) -> None:
+        self._give_back(error)
+        let_go(self)
+
+    def _give_back(self, error: BaseException | None) -> None:
+        raise NotImplementedError
+
+
+class Reading(_Block):
+    """A block that reads; see `Part.reading`."""
+
+    def __init__(self, database: Lender, guard: PoolGuard, part: PartFormat) -> None:
+        super().__init__(database, guard, part)
+        self._opened: Opened | None = None
+
+    def __enter__(self) -> apsw.Connection:
+        return self.enter(Use())
+
+    def enter(self, use: Use) -> apsw.Connection:
+        """Begin for *use*, a block that ends with `__exit__`."""
+        self._begin(use)
+        with sqlite_errors(self._database.path):
+            try:
+                self._guard.enter(self, self._use)
+                self._opened = self._database.borrow(self._part)
+                self._opened.connection.execute("BEGIN")
+            except BaseException as error:
+                self._end(error)
+                raise
+        return self._opened.connection
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        opened = self._opened
+        self._end(error)
+        sqlite_errors(self._database.path).__exit__(kind, error, trace)
+        if error is None and opened is not None:
+            opened.require_sound()
+
+    def _give_back(self, error: BaseException | None) -> None:
+        with self._ending:
+            opened = self._opened
+            if opened is not None:
+                end_transaction(opened.connection)
+                self._opened = None  # before somebody else has it
+                self._database.take_back(opened, error)
+            self._guard.leave(self)
+
+
+class Writing(_Block):
+    """A block that writes; see `Part.writing`."""
+
+    def __init__(self, database: Lender, guard: PoolGuard, part: PartFormat) -> None:
+        super().__init__(database, guard, part)
+        self._connection: apsw.Connection | None = None
+
+    def __enter__(self) -> apsw.Connection:
+        self._begin(Use())
+        with sqlite_errors(self._database.path):
+            try:
+                self._database.lock_writers(self._use)
+                self._guard.enter(self, self._use)
+                self._connection = self._database.begin(self, self._part)
+            except BaseException as error:
+                self._end(error)  # of SQLite itself: it tells whether the connection may stay
+                raise
+        return self._connection
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with sqlite_errors(self._database.path):
+            try:
+                if error is None and self._connection is not None:
+                    self._connection.execute("COMMIT")
+            except BaseException as refused:
+                self._end(refused)
+                raise
+            self._end(error)
+        sqlite_errors(self._database.path).__exit__(kind, error, trace)
+
+    def _give_back(self, error: BaseException | None) -> None:
+        with self._ending:
+            self._database.end(self, error)
+            self._guard.leave(self)
+            self._database.unlock_writers(self._use)
+
+
+class Part:
+    """
+    One named part of *database*; see `Database.part`.
+
+    Closing it ends this use alone, and calls *at_end*: whoever made the database closes it.
+    """
+
+    def __init__(
+        self,
+        database: Lender,
+        guard: PoolGuard,
+        part: PartFormat,
+        at_end: Callable[[], object],
+    ) -> None:
+        self.path = database.path
+        self._database = database
+        self._guard = guard
+        self._part = part
+        self._at_end = at_end
+        self._closed = False
+
+    @property
+    def generation(self) -> int:
+        """A number that moves when another file was put in the place of this one."""
+        return self._database.generation
+
+    def exists(self) -> bool:
+        """Tell whether a write has made the database; raises `ClosedError`."""
+        self._require_open()
+        return self._database.exists()
+
+    def rows(self, sql: str, bindings: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """
+        Return the rows of one statement that only reads; raises what `reading` raises.
+
+        A statement alone sees one state anyway: it costs half as much as in a transaction.
+        """
+        self._require_open()
+        key = object()
+        database = self._database
+        with sqlite_errors(self.path):
+            try:
+                self._guard.enter(key, Use(0))
+                opened = database.borrow(self._part)
+                try:
+                    found = opened.connection.execute(sql, bindings).fetchall()
+                except BaseException as error:
+                    database.take_back(opened, error)
+                    raise
+                database.take_back(opened)
+                opened.require_sound()
+                return found
+            finally:
+                self._guard.leave(key)
+
+    def reading(self) -> Reading:
+        """
+        Lend a connection that sees one unchanging state of the database, for a `with` block.
+
+        Raises `CorruptError`, `VersionError`, `UnavailableError`, `ClosedError`.
+        """
+        self._require_open()
+        return Reading(self._database, self._guard, self._part)
+
+    def writing(self) -> Writing:
+        """
+        Lend the writing connection inside a transaction, committed when the `with` block succeeds.
+
+        On disk when the block is left. Raises `LockTimeoutError` and what `reading` raises.
+        """
+        self._require_open()
+        return Writing(self._database, self._guard, self._part)
+
+    def close(self) -> None:
+        """End this use; a call after it raises `ClosedError`."""
+        self._closed = True
+        self._at_end()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise ClosedError(str(self.path))
