@@ -12,6 +12,7 @@ import pytest
 import clawstate
 from clawstate.aio import AsyncState, open_async
 from clawstate.aio.state import THREADS
+from clawstate.errors import InvalidError
 from clawstate.state import open_state
 
 PARTS = [
@@ -166,3 +167,39 @@ def test_no_event_loop_is_loaded_before_it_is_used() -> None:
     )
 
     assert done.stdout == "False\n"
+
+
+def test_what_moves_is_told_to_a_loop(tmp_path) -> None:
+    """A loop over `subscribe` is given what others change, and ends when the state is closed."""
+
+    async def main() -> list[str]:
+        told = []
+        async with clawstate.open_async(tmp_path / "state") as state:
+            since = (await state.changes()).cursor
+            await state.memory.add("green tea")
+            async for changes in state.subscribe(since=since, interval=0.005):
+                told += [item.part for item in changes.items]
+                if "sessions" in told:
+                    break
+                await state.sessions.resolve("main")
+            waiting = anext(state.subscribe(since=since + "x", interval=0.005))
+            assert not (await waiting).complete
+            rest = state.subscribe(interval=0.005)
+            last = asyncio.ensure_future(anext(rest, None))
+            await asyncio.sleep(0.02)
+        assert await last is None
+        return told
+
+    assert asyncio.run(main())[:2] == ["memory", "sessions"]
+
+
+@pytest.mark.parametrize("interval", [-1, "1", None])
+def test_the_interval_of_a_loop_is_seconds(tmp_path, interval) -> None:
+    """What is no number of seconds is refused by the loop as by a subscription."""
+
+    async def main() -> None:
+        async with clawstate.open_async(tmp_path / "state") as state:
+            with pytest.raises(InvalidError):
+                await anext(state.subscribe(interval=interval))
+
+    asyncio.run(main())

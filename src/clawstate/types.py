@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from clawstate.paging import Page
     from clawstate.records.merging import MergeResult
     from clawstate.state.encryption import Census, Outcome
+    from clawstate.state.feed import Changes, PartChange
     from clawstate.state.openclaw_view import OpenClawCredential, OpenClawSession
     from clawstate.stores.auth.availability import Standing
     from clawstate.stores.auth.credentials import ApiKey, Credential, OAuth, Profile, Token
@@ -48,6 +49,7 @@ __all__ = [
     "AuthProblem",
     "Census",
     "Change",
+    "Changes",
     "Credential",
     "DedupeStatistics",
     "Device",
@@ -75,6 +77,7 @@ __all__ = [
     "Owner",
     "Page",
     "PairingRequest",
+    "PartChange",
     "Profile",
     "Pruned",
     "SessionEntry",
@@ -93,6 +96,7 @@ _HOMES = {
     "AuthProblem": "clawstate.stores.auth.credentials:Problem",
     "Census": "clawstate.state.encryption",
     "Change": "clawstate.config.history",
+    "Changes": "clawstate.state.feed",
     "Credential": "clawstate.stores.auth.credentials",
     "DedupeStatistics": "clawstate.stores.dedupe.statistics",
     "Device": "clawstate.stores.devices.device",
@@ -119,6 +123,7 @@ _HOMES = {
     "Outcome": "clawstate.state.encryption",
     "Owner": "clawstate.openclaw.owner",
     "Page": "clawstate.paging",
+    "PartChange": "clawstate.state.feed",
     "PairingRequest": "clawstate.stores.pairing.request",
     "Profile": "clawstate.stores.auth.credentials",
     "Pruned": "clawstate.stores.sessions.selection",

@@ -148,6 +148,7 @@ READING: dict[str, tuple[str, ...]] = {
     "memory list": (),
     "memory search": ("tea",),
     "memory stats": (),
+    "watch": ("--once",),
     "config diff": (),
     "config get": ("gateway.port",),
     "config history": (),

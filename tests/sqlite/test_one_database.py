@@ -44,6 +44,7 @@ def unname(path):
         connection.execute("DELETE FROM clawstate_parts WHERE part IN ('memory', 'records')")
     else:
         connection.execute("DROP TABLE clawstate_parts")
+        connection.execute("DROP TABLE IF EXISTS clawstate_changes")
     connection.commit()
     connection.close()
 
@@ -182,7 +183,7 @@ def test_the_next_write_names_the_part(old) -> None:
 
     parts, version = "SELECT part, format FROM clawstate_parts ORDER BY 1", "PRAGMA user_version"
     assert query(old / "memory" / "memory.db", parts, version) == (
-        "[[('memory', 1), ('transcripts', 1)], [(1,)]]"
+        "[[('changes', 1), ('memory', 1), ('transcripts', 1)], [(1,)]]"
     )
     assert query(old / "state" / "records.db", parts, version) == "[[('records', 1)], [(1,)]]"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
@@ -21,13 +21,15 @@ from clawstate.aio.memory import AsyncMemory
 from clawstate.aio.pairing import AsyncPairing
 from clawstate.aio.sessions import AsyncSessions
 from clawstate.aio.transcripts import AsyncTranscripts
+from clawstate.arguments import require_seconds
 from clawstate.clock import Clock, system_clock
-from clawstate.errors import ClosedError
+from clawstate.errors import ClosedError, UnavailableError
 from clawstate.state import State, open_state
 
 if TYPE_CHECKING:
     from clawstate.files.paths import StatePaths
     from clawstate.memory.contract import Embedder
+    from clawstate.state.feed import Changes
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -63,6 +65,35 @@ class AsyncState:
     def auth(self, agent_id: str = "main") -> AsyncAuthProfiles:
         """Return the credentials of one agent."""
         return AsyncAuthProfiles(lambda: self._state.auth(agent_id), self._run)
+
+    async def changes(self, since: str | None = None) -> Changes:
+        """Return what moved in the state after the cursor *since*, and a cursor of now."""
+        return await self._run(self._state.changes, since)
+
+    async def subscribe(
+        self, *, since: str | None = None, interval: float = 0.1
+    ) -> AsyncGenerator[Changes, None]:
+        """
+        Yield what moves in the state, by any process, until the loop over it ends.
+
+        It looks every *interval* seconds, and begins at the cursor *since*, by default when it is
+        first asked for something. No thread waits meanwhile. Closing the state ends it.
+        """
+        require_seconds("interval", interval)
+        cursor = (await self.changes()).cursor if since is None else since
+        while not self._closed:
+            try:
+                found = await self.changes(cursor)
+            except ClosedError:
+                return
+            except UnavailableError:  # a later look may find the disk again
+                await asyncio.sleep(interval)
+                continue
+            cursor = found.cursor
+            if found.items or not found.complete:
+                yield found
+            else:
+                await asyncio.sleep(interval)
 
     async def close(self) -> None:
         """Wait for what runs, then release files and threads; a later call raises `ClosedError`."""

@@ -31,6 +31,7 @@ NOUNS = {
     "import": ("clawstate.cli.imports", "imports", "Take over what another agent kept."),
     "store": ("clawstate.cli.store", "store", "See where records lie, and move them."),
     "status": ("clawstate.cli.status", "status", "Show what is kept, and where."),
+    "watch": ("clawstate.cli.watch", "watch", "Show what moves, as it does."),
     "doctor": ("clawstate.cli.doctor", "doctor", "Find what is wrong, and mend it."),
     "completion": ("clawstate.cli.completion", "completion", "Let the Tab key complete."),
     "version": ("clawstate.cli.version", "version", "Print the version."),

@@ -50,11 +50,13 @@ class Listeners:
 class Watcher:
     """Looks for changes every *interval* seconds, from a thread of its own, until `close`."""
 
-    def __init__(self, look: Callable[[], object], *, interval: float) -> None:
+    def __init__(
+        self, look: Callable[[], object], *, interval: float, name: str = "config watcher"
+    ) -> None:
         self._look = look
         self._interval = min(require_seconds("interval", interval), threading.TIMEOUT_MAX)
         self._end = Signal()
-        self._thread = threading.Thread(target=self._run, name="config watcher", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         try:
             self._thread.start()
         except BaseException:

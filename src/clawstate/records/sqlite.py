@@ -125,6 +125,17 @@ class SqliteBackend:
             absent=self._absent,
         )
 
+    def changes(self, since: str | None = None) -> tuple[str, list[tuple[str, str]] | None]:
+        """Return what moved of all kinds; see `sqlite_history.changes_of_all`."""
+        found = self._database.rows(sqlite_history.CURSOR)
+        if since is not None and [since] == [f"{epoch or ''}.{rev}" for epoch, rev in found]:
+            return since, []
+        with self._database.reading() as connection:
+            cursor, moved = sqlite_history.changes_of_all(connection, self._tenant, since)
+        if moved is not None:
+            moved = [(kind, key) for kind, key in moved if not kind.startswith(_NO_KINDS)]
+        return cursor, moved
+
     def kinds(self, prefix: str = "") -> tuple[str, ...]:
         """Return the kinds that start with *prefix* and have records, sorted."""
         sql = "SELECT DISTINCT kind FROM records WHERE tenant = ? AND substr(kind, 1, ?) = ?"

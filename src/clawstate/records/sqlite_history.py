@@ -80,18 +80,46 @@ def forget_removed(connection: apsw.Connection, added: int) -> None:
 
 def changes(connection: apsw.Connection, tenant: str, kind: str, since: str | None) -> Changes:
     """Return which keys moved after the cursor *since*, and a cursor of now."""
+    cursor, start = _place_of(connection, since)
+    if start is None:
+        return Changes(cursor, frozenset(), complete=since is None)
+    rows = connection.execute(_MOVED, (tenant, kind, start) * 2)
+    return Changes(cursor, frozenset(row[0] for row in rows))
+
+
+def changes_of_all(
+    connection: apsw.Connection, tenant: str, since: str | None
+) -> tuple[str, list[tuple[str, str]] | None]:
+    """
+    Return a cursor of now, and kind and key of what moved after *since*, the last change last.
+
+    `None` in the place of these if *since* is a cursor that is not known.
+    """
+    cursor, start = _place_of(connection, since)
+    if start is None:
+        return cursor, [] if since is None else None
+    if since == cursor:
+        return cursor, []
+    rows = connection.execute(_MOVED_OF_ALL, (tenant, start))
+    return cursor, [(kind, key) for kind, key, _ in rows]
+
+
+CURSOR: Final = """
+SELECT (SELECT epoch FROM epochs WHERE first <= h.rev ORDER BY first DESC LIMIT 1), h.rev
+FROM history h
+"""
+"""Epoch and number of a cursor of now, in one statement for whoever only looks."""
+
+
+def _place_of(connection: apsw.Connection, since: str | None) -> tuple[str, int | None]:
+    """Return a cursor of now, and the number of the cursor *since* if that is known."""
     number, floor, _ = _row(connection)
     cursor = f"{_epoch_of(connection, number)}.{number}"
-    if since is None:
-        return Changes(cursor, frozenset())
-    epoch, _, digits = since.partition(".")
+    epoch, _, digits = (since or "").partition(".")
     is_number = digits.isdecimal() and len(digits) <= _LONGEST_NUMBER
     moment = int(digits) if is_number else -1
     is_known = floor <= moment <= number and not _is_lost(connection, moment)
-    if not is_known or _epoch_of(connection, moment) != epoch:
-        return Changes(cursor, frozenset(), complete=False)
-    rows = connection.execute(_MOVED, (tenant, kind, moment) * 2)
-    return Changes(cursor, frozenset(row[0] for row in rows))
+    return cursor, moment if is_known and _epoch_of(connection, moment) == epoch else None
 
 
 _CONTINUE = """
@@ -104,6 +132,21 @@ _MOVED = """
 SELECT id FROM records WHERE tenant = ? AND kind = ? AND rev > ?
 UNION ALL
 SELECT id FROM removed WHERE tenant = ? AND kind = ? AND rev > ?
+"""
+
+# The kinds are found one by one in the index: to read all records for them would take too long.
+_MOVED_OF_ALL = """
+WITH RECURSIVE kinds (kind) AS (
+    SELECT min(kind) FROM records WHERE tenant = ?1
+    UNION ALL
+    SELECT (SELECT min(kind) FROM records WHERE tenant = ?1 AND kind > kinds.kind)
+    FROM kinds WHERE kinds.kind IS NOT NULL
+)
+SELECT r.kind, r.id, r.rev FROM kinds CROSS JOIN records r
+ON r.tenant = ?1 AND r.kind = kinds.kind AND r.rev > ?2
+UNION ALL
+SELECT kind, id, rev FROM removed WHERE tenant = ?1 AND rev > ?2
+ORDER BY 3
 """
 
 

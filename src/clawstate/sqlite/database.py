@@ -239,16 +239,17 @@ class Database:
     def _require_part(self, opened: Opened, part: PartFormat) -> Opened:
         """Return *opened* if *part* can be read by it, or an empty database where it is missing."""
         try:
-            if part.is_missing(opened.connection):
-                self.take_back(opened)
-                return _empty(part)
-            part.require_current(opened.connection)
+            if not (is_missing := part.is_missing(opened.connection)):
+                part.require_current(opened.connection)
         except StateError:
             self.take_back(opened)  # the other parts may be read by it
             raise
         except BaseException:
             opened.connection.close()
             raise
+        if is_missing:
+            self.take_back(opened)
+            return _empty(part)
         opened.known.add(part.name)
         return opened
 

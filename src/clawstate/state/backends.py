@@ -133,7 +133,7 @@ class BackendRegistry:
     @property
     def has_rows(self) -> bool:
         """Whether our own database is there, as far as it can be seen."""
-        return os.path.exists(self.paths.records_db)  # noqa: PTH110 - this never raises
+        return os.path.exists(self._rows_place)  # noqa: PTH110 - this never raises
 
     def rows(self) -> SqliteBackend:
         """Return the rows of our own database, whichever engine is chosen."""

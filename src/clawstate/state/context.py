@@ -21,6 +21,7 @@ from clawstate.state.locks import Locks
 __all__ = ["FILE", "SQLITE", "Context", "below", "locked_cached_property", "split_root"]
 
 if TYPE_CHECKING:
+    from clawstate.records.contract import Shape
     from clawstate.sealing.vault import Vault
 
     locked_cached_property = cached_property
@@ -68,6 +69,8 @@ class Context:
     clock: Clock
     locks: Locks
     backends: BackendRegistry
+    shapes: dict[str, Shape] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Collections of others, by kind: the feed could not know of their files."""
     _vaults: list[Vault] = field(default_factory=list, init=False, repr=False, compare=False)
     _mutex: Mutex = field(default_factory=Mutex, init=False, repr=False, compare=False)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from clawstate.memory.service import Memory
     from clawstate.records.contract import Collection, Shape
     from clawstate.state.encryption import Encryption
+    from clawstate.state.feed import Changes, Feed, Subscription
     from clawstate.state.openclaw_messages import Waiting
     from clawstate.state.openclaw_view import OpenClawView
     from clawstate.state.places import Places
@@ -121,9 +122,45 @@ class State:
 
         return waiting(self._context, self.transcripts, session_id)
 
+    def changes(self, since: str | None = None) -> Changes:
+        """
+        Return what moved in the state after the cursor *since*, and a cursor of now.
+
+        By any process, in any part. Without *since* it is only the cursor: an opaque text, good in
+        another process and after a restart. For one that is too old `complete` is false: anything
+        may have moved. Nothing that moved is left out; what did may be told twice. Raises
+        `InvalidError`, `ClosedError`, and what reading the parts raises.
+        """
+        return self._feed.changes(since)
+
+    def subscribe(
+        self,
+        callback: Callable[[Changes], object],
+        *,
+        since: str | None = None,
+        interval: float = 0.1,
+    ) -> Subscription:
+        """
+        Call *callback* with what moves in the state, by any process, until the answer is closed.
+
+        It looks every *interval* seconds from a thread of its own, and begins at the cursor
+        *since*, by default now. An error of *callback* goes to `threading.excepthook`, and the next
+        change is told all the same. Closing the state ends it; a forked child has none.
+        """
+        return self._feed.subscribe(callback, since=since, interval=interval)
+
+    @locked_cached_property
+    def _feed(self) -> Feed:
+        load_modules("clawstate.state.feed")
+        from clawstate.state.feed import Feed  # noqa: PLC0415
+
+        return Feed(self._context)
+
     def collection(self, shape: Shape) -> Collection:
         """Return the records of *shape* in the engine of the state, for parts of your own."""
-        return self._context.backends.records().collection(shape)
+        found = self._context.backends.records().collection(shape)
+        self._context.shapes[shape.kind] = shape
+        return found
 
     @locked_cached_property
     def openclaw(self) -> OpenClawView:
@@ -237,6 +274,8 @@ class State:
 
     def close(self) -> None:
         """Release files and threads; a later call raises `ClosedError`."""
+        if "_feed" in self.__dict__:
+            self._feed.close()
         if "memory" in self.__dict__:
             self.memory.close()
         if "transcripts" in self.__dict__:

@@ -116,13 +116,12 @@ def _sessions(context: Context) -> Iterator[Place]:
         choice = chosen_place(context)
     if era is Era.FILES:
         agents = sorted({default_agent(context), *_agents(root)})
-        yield Place(
-            SESSIONS, _index(context.paths.agent_sessions_index(agents[0]), root), root, True
-        )
+        first = context.paths.agent_sessions_index(agents[0])
+        yield Place(SESSIONS, index_shape(_below(first, root)), root, True)
         home = context.paths.agent_sessions_index(default_agent(context))
         yield Place(ARCHIVE, archive_shape(_below(home, root)), root)
     elif choice == context.backends.choice:
-        yield Place(SESSIONS, _index(root / _ROOT_INDEX, root), root)
+        yield Place(SESSIONS, index_shape(_ROOT_INDEX), root)
         yield Place(ARCHIVE, archive_shape(_ROOT_INDEX), root)
     if era is Era.SQLITE:
         for agent in _agents(root):
@@ -130,8 +129,9 @@ def _sessions(context: Context) -> Iterator[Place]:
             yield Place(ARCHIVE, archive_shape(_below(index, root)), root)
 
 
-def _index(path: Path, root: Path) -> Shape:
-    return Shape(SESSIONS_KIND, _below(path, root), MapLayout(), newline=False)
+def index_shape(index: PurePosixPath) -> Shape:
+    """Return the shape of the sessions in the file *index*."""
+    return Shape(SESSIONS_KIND, index, MapLayout(), newline=False)
 
 
 def archive_shape(index: PurePosixPath) -> Shape:

@@ -77,6 +77,18 @@ def open_sessions(context: Context, agent_id: str | None = None) -> Sessions:
     return Sessions(OneIndex(index))
 
 
+def session_indexes(context: Context) -> tuple[Path, ...]:
+    """Return the index files that sessions may lie in; none where an engine of rows keeps them."""
+    choice = chosen_place(context)
+    if (engine := _engine_of(choice)) is not None:
+        return (context.paths.sessions_index,) if engine.in_files else ()
+    path = _index_path(choice, context.paths.root)
+    if _AGENT not in choice:
+        return (path,)
+    agents = {*_agents_in(str(path)), *agents_of(context)}
+    return tuple(Path(str(path).replace(_AGENT, each)) for each in sorted(agents))
+
+
 def message_removal(
     context: Context, *, named: Callable[[frozenset[str]], frozenset[str]] = lambda _: frozenset()
 ) -> Gone:

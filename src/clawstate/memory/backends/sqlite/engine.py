@@ -147,10 +147,10 @@ class SqliteMemory:
         if not self._database.exists():
             return 0
         with self._database.writing() as connection:
-            docnos = upkeep.expired(connection, self._now())
-            if docnos:
-                writing.touch(connection, now_ms=self._now())
-            return writing.remove(connection, docnos, now_ms=self._now())
+            expired = upkeep.expired(connection, self._now())
+            if expired:
+                writing.touch(connection, list(expired.values()), now_ms=self._now())
+            return writing.remove(connection, list(expired), now_ms=self._now())
 
     def optimize(
         self,

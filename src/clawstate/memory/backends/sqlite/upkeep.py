@@ -42,10 +42,10 @@ def stats(
     }
 
 
-def expired(connection: apsw.Connection, now_ms: int) -> list[int]:
-    """Return the docnos whose time is over."""
-    sql = "SELECT docno FROM memories WHERE expires_at <= ?"
-    return [row[0] for row in connection.execute(sql, (now_ms,))]
+def expired(connection: apsw.Connection, now_ms: int) -> dict[int, str]:
+    """Return the docnos whose time is over, and the ids of their records."""
+    sql = "SELECT docno, id FROM memories WHERE expires_at <= ?"
+    return {int(docno): str(key) for docno, key in connection.execute(sql, (now_ms,))}
 
 
 def merge_words(connection: apsw.Connection) -> None:

@@ -21,10 +21,12 @@ from clawstate.memory.backends.sqlite.rows import (
     put_tags,
     record_of,
 )
+from clawstate.memory.backends.sqlite.schema import PART
 from clawstate.memory.contract import Embedded, EmbedderIdentity
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.rules import Arrival, Known, Place
 from clawstate.sqlite import DamagedValueError
+from clawstate.sqlite.change_log import note_changes
 
 _KNOWN = """
 SELECT m.id, m.docno, s.namespace, m.content_hash, m.embedding IS NOT NULL, m.timestamp,
@@ -64,7 +66,7 @@ def upsert(
         added.append(each)
     remove(connection, replaced, now_ms=now_ms)
     _insert(connection, added)
-    touch(connection, now_ms=now_ms)
+    touch(connection, [each.record.id for each in given], now_ms=now_ms)
 
 
 def fill(
@@ -87,7 +89,7 @@ def fill(
     remove(connection, docnos, now_ms=now_ms)
     _insert(connection, rows)
     if rows:
-        touch(connection, now_ms=now_ms)
+        touch(connection, [each.embedded.record.id for each in rows], now_ms=now_ms)
     return len(rows)
 
 
@@ -122,22 +124,24 @@ def remove(connection: apsw.Connection, docnos: Sequence[int], *, now_ms: int) -
 def forget(connection: apsw.Connection, ids: Sequence[str], *, now_ms: int) -> int:
     """Remove *ids*; return how many of them had not expired before."""
     sql = """
-        SELECT docno, coalesce(expires_at > ?, 1) FROM memories
+        SELECT docno, coalesce(expires_at > ?, 1), id FROM memories
         WHERE id IN (SELECT value FROM json_each(?))
     """
     rows = list(connection.execute(sql, (now_ms, json.dumps(list(ids)))))
     if remove(connection, [row[0] for row in rows], now_ms=now_ms):
-        touch(connection, now_ms=now_ms)
+        touch(connection, [row[2] for row in rows], now_ms=now_ms)
     return sum(row[1] for row in rows)
 
 
-def touch(connection: apsw.Connection, *, now_ms: int) -> None:
-    """Move the number by which caches notice a change, and note its time."""
+def touch(connection: apsw.Connection, ids: Sequence[str] = (), *, now_ms: int) -> None:
+    """Move the number by which caches notice a change, and note its time and the records *ids*."""
     connection.execute(
         "INSERT INTO meta VALUES ('changes', '1') "
         "ON CONFLICT DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)"
     )
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('changed', ?)", (str(now_ms),))
+    if ids:
+        note_changes(connection, PART, ids)
 
 
 def stored_embedder(connection: apsw.Connection) -> EmbedderIdentity | None:

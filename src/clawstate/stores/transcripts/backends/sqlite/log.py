@@ -11,6 +11,7 @@ import apsw
 
 from clawstate.health import Finding
 from clawstate.sqlite import Database, open_part
+from clawstate.sqlite.change_log import note_changes
 from clawstate.stores.transcripts import turns
 from clawstate.stores.transcripts.backends.sqlite import blobs, checking, rows, word_index
 from clawstate.stores.transcripts.backends.sqlite.blobs import Blob
@@ -50,6 +51,7 @@ class SqliteTranscripts:
             kept = turns.repeated(session, turn)
             if kept is not None:
                 return kept
+            note_changes(connection, PART, [session_id])
             return _append(session, turn, ready, now_ms)
 
     def put_batch(
@@ -66,6 +68,8 @@ class SqliteTranscripts:
 
             result = turns.merge(session, batch, insert)
             _grow(session, added, now_ms)
+            if added:
+                note_changes(connection, PART, [session_id])
         return result
 
     def fork(
@@ -78,6 +82,7 @@ class SqliteTranscripts:
             if rows.find(connection, new_session_id) is not None:
                 raise turns.session_exists(new_session_id)
             new = rows.make(connection, new_session_id, header, now_ms=now_ms)
+            note_changes(connection, PART, [new_session_id])
             return rows.copy_chain(connection, old, new, end=end, now_ms=now_ms)
 
     def delete(self, session_id: str) -> bool:
@@ -92,6 +97,7 @@ class SqliteTranscripts:
             session = rows.find(connection, session_id)
             if session is not None:
                 rows.remove(connection, session)
+                note_changes(connection, PART, [session_id])
             return session is not None
 
     def get(self, session_id: str, message_id: str) -> Message | None:

@@ -1,0 +1,272 @@
+"""
+What moved in a state, in which part, by any process.
+
+Nothing is announced: who writes pays a row at most, and who wants to know looks. Files are looked
+at by a `stat`, and read where that shows a change; a cursor holds the digest of each. Databases
+number their changes. So a cursor is good in another process, and after a restart.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import sys
+import threading
+import zlib
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clawstate.arguments import require_text
+from clawstate.config.watching import Watcher
+from clawstate.errors import StateError, StateWarning, silent
+from clawstate.sqlite import Part, change_log
+from clawstate.state.feed_files import Tokens, WatchedFiles
+from clawstate.state.memory_place import memory_db
+from clawstate.stores.pairing import REQUESTS
+from clawstate.stores.pairing.channels import CHANNEL_KIND, REQUESTED
+
+if TYPE_CHECKING:
+    from clawstate.config.view import View
+    from clawstate.state.context import Context
+
+INTERVAL = 0.1
+"""How often a subscription looks, in seconds."""
+
+_VERSION = "1."
+_MOST_BYTES = 64 << 20  # of the text of a cursor
+_MOST_KEYS = 10_000  # of one part; of more it is told that anything may have moved
+
+
+@dataclass(frozen=True, slots=True)
+class PartChange:
+    """
+    A part of a state that moved, such as `config`, `sessions`, `auth:main` or `memory`.
+
+    *keys* are the records put, replaced or deleted, the last one last as far as that is known;
+    `None` where it is not known which, and where a key is a secret, as those of `pairing` are.
+    """
+
+    part: str
+    keys: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """
+    What moved since a cursor, and a *cursor* of now.
+
+    With *complete* false the cursor was too old, or of another state: anything may have moved.
+    """
+
+    cursor: str
+    items: tuple[PartChange, ...] = ()
+    complete: bool = True
+
+
+class Feed:
+    """What moved in the state on *context*. Safe for threads."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._files = WatchedFiles(context)
+        self._subscriptions: dict[Subscription, None] = {}
+        self._known_log: Part | None = None
+        self._place: tuple[View | None, Path] | None = None
+
+    def changes(self, since: str | None = None) -> Changes:
+        """Return what moved after the cursor *since*; see `State.changes`."""
+        self._context.backends.require_open()
+        self._context.backends.require_place()
+        before = None if since is None else _parsed(require_text("since", since))
+        found = _Found(before)
+        with silent(StateWarning):  # whoever reads is told
+            found.files(self._files)
+            self._rows(found)
+            self._log(found)
+        return found.changes(is_known=since is None or before is not None)
+
+    def subscribe(
+        self, callback: Callable[[Changes], object], *, since: str | None, interval: float
+    ) -> Subscription:
+        """Call *callback* with each change; see `State.subscribe`."""
+        cursor = self.changes().cursor if since is None else since
+        made = Subscription(self, callback, cursor, interval=interval)
+        self._subscriptions[made] = None
+        return made
+
+    def forget(self, subscription: Subscription) -> None:
+        """Let go of *subscription*, which is closed."""
+        self._subscriptions.pop(subscription, None)
+
+    def close(self) -> None:
+        """Close all subscriptions."""
+        for each in list(self._subscriptions):
+            each.close()
+
+    def _rows(self, found: _Found) -> None:
+        backends, since = self._context.backends, found.since("rows", ".0")
+        if not backends.has_rows:
+            # Gone, with all that was in it.
+            found.complete = found.complete and since in {None, ".0"}
+            return
+        found.cursors["rows"], moved = backends.rows().changes(since)
+        found.complete = found.complete and moved is not None
+        by_kind: dict[str, dict[str, None]] = {}
+        for kind, key in moved or ():
+            by_kind.setdefault(kind, {})[key] = None
+        for kind, keys in by_kind.items():
+            found.add(kind, keys)
+
+    def _log(self, found: _Found) -> None:
+        since = found.since("log", "0.0")
+        log = self._log_part()
+        if log is None:
+            found.complete = found.complete and since in {None, "0.0"}
+            return
+        logged = change_log.read_changes(log, since)
+        found.cursors["log"] = logged.cursor
+        found.complete = found.complete and logged.complete
+        for part, keys in logged.moved.items():
+            found.add(part, keys)
+
+    def _log_part(self) -> Part | None:
+        """Return the log of the database of memory and transcripts; `None` if that is not there."""
+        path, known = self._memory_db(), self._known_log
+        if not os.path.exists(path):  # noqa: PTH110 - ten times a second
+            return None
+        if known is None or known.path != path:
+            database = self._context.backends.database(path)
+            known = self._known_log = database.part(change_log.PART, change_log.MIGRATIONS)
+        return known
+
+    def _memory_db(self) -> Path:
+        view = None
+        with suppress(StateError):  # then the usual place counts, until it is mended
+            view = self._context.config.view()
+        known = self._place
+        if known is None or known[0] is not view:
+            known = self._place = view, memory_db(self._context)
+        return known[1]
+
+
+class Subscription(Watcher):
+    """
+    Calls a function with what moved, from a thread of its own, until `close`.
+
+    `cursor` is that of the last change that was told, for a later subscription to go on with.
+    """
+
+    def __init__(
+        self, feed: Feed, callback: Callable[[Changes], object], cursor: str, *, interval: float
+    ) -> None:
+        self.cursor = cursor
+        self._feed = feed
+        self._callback = callback
+        super().__init__(self._tell, interval=interval, name="clawstate feed")
+
+    def close(self) -> None:
+        """Call the function no more; waits for a call that runs, unless it is made from there."""
+        super().close()
+        self._feed.forget(self)
+
+    def _tell(self) -> None:
+        found = self._feed.changes(self.cursor)
+        if found.items or not found.complete:
+            try:
+                self._callback(found)
+            except Exception:  # noqa: BLE001 - whoever is told must not end the telling
+                kind, error, trace = sys.exc_info()
+                assert kind is not None  # noqa: S101 - in a handler
+                threading.excepthook(
+                    threading.ExceptHookArgs((kind, error, trace, threading.current_thread()))
+                )
+        self.cursor = found.cursor
+
+
+class _Found:
+    """What is found since the cursor *before*, as it was parsed; `None` if there is none."""
+
+    def __init__(self, before: Mapping[str, Any] | None) -> None:
+        self.complete = True
+        self.cursors: dict[str, str] = {}
+        self._before = before
+        self._tokens: Tokens = {}
+        self._moved: dict[str, dict[str, None] | None] = {}
+
+    def since(self, name: str, first: str) -> str | None:
+        """Return where the database *name* was, *first* if it was not there."""
+        return None if self._before is None else str(self._before.get(name, first))
+
+    def files(self, files: WatchedFiles) -> None:
+        """Compare *files* with what they were."""
+        self._tokens = files.tokens()
+        if self._before is None:
+            return
+        before: Tokens = self._before["files"]
+        for part in sorted({*before, *self._tokens}):
+            old, new = before.get(part, {}), self._tokens.get(part, {})
+            for name in old.keys() - new.keys():
+                # It may be of a collection that only whoever made the cursor knows.
+                if (token := files.token(name)) is not None:
+                    new = self._tokens.setdefault(part, {})
+                    new[name] = token
+            for name in sorted({*old, *new}):
+                if old.get(name) != new.get(name):
+                    keys = files.keys(name, old.get(name))
+                    self.add(part, None if keys is None else dict.fromkeys(keys))
+
+    def add(self, part: str, keys: dict[str, None] | None) -> None:
+        """Note that *keys* of *part* moved, `None` if it is not known which."""
+        known = self._moved.setdefault(part, {})
+        if keys is None or known is None or _has_secret_keys(part):
+            self._moved[part] = None
+            return
+        for key in keys:
+            known.pop(key, None)
+            known[key] = None
+        if len(known) > _MOST_KEYS:
+            self._moved[part] = None
+
+    def changes(self, *, is_known: bool) -> Changes:
+        """Return all that was found."""
+        cursor = _cursor({"files": self._tokens, **self.cursors})
+        items = tuple(
+            PartChange(part, None if keys is None else tuple(keys))
+            for part, keys in self._moved.items()
+        )
+        return Changes(cursor, items, self.complete and is_known)
+
+
+def _has_secret_keys(part: str) -> bool:
+    """Tell whether the keys of *part* are codes that let a device in: no log shall have them."""
+    is_channel = part.startswith(CHANNEL_KIND) and part.endswith(REQUESTED)
+    return is_channel or part == REQUESTS.kind
+
+
+def _cursor(value: Mapping[str, Any]) -> str:
+    text = json.dumps(value, separators=(",", ":"), sort_keys=True)
+    return _VERSION + base64.urlsafe_b64encode(zlib.compress(text.encode())).decode()
+
+
+def _parsed(cursor: str) -> Mapping[str, Any] | None:
+    """Return what *cursor* holds, or `None` if it is none of this version."""
+    if not cursor.startswith(_VERSION):
+        return None
+    try:
+        packed = base64.b64decode(cursor.removeprefix(_VERSION), b"-_", validate=True)
+        found = json.loads(zlib.decompressobj().decompress(packed, _MOST_BYTES))
+    except (ValueError, zlib.error):
+        return None
+    return found if isinstance(found, dict) and _are_tokens(found.get("files")) else None
+
+
+def _are_tokens(value: object) -> bool:
+    parts = value.values() if isinstance(value, dict) else [None]
+    return all(
+        isinstance(part, dict) and all(isinstance(each, str) for each in part.values())
+        for part in parts
+    )
