@@ -33,6 +33,7 @@ PARTS = (
     "dedupe",
     "sessions",
     "transcripts",
+    "feed",
 )
 NAMED = (
     "clawstate",

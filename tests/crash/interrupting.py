@@ -32,6 +32,7 @@ class Agent:
 
     def __init__(self, root, engine):
         self.state = clawstate.open(root, store=engine, lock_timeout=PATIENCE)
+        self.cursor = None
 
     def config(self, number):
         self.state.config.set("gateway.port", 1024 + number % 60_000)
@@ -72,6 +73,9 @@ class Agent:
         self.state.transcripts.messages(SESSION, limit=2)
         self.state.dedupe.seen("a")
 
+    def feed(self, _):
+        self.cursor = self.state.changes(self.cursor).cursor
+
     def do(self, step, number):
         """Do one step."""
         getattr(self, step)(number)
@@ -88,6 +92,7 @@ STEPS = (
     "search",
     "transcripts",
     "reading",
+    "feed",
 )
 
 
