@@ -44,7 +44,7 @@ EXIT_CODE = re.compile(r"# exit code (\d)")
 NORMAL = [
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "<id>"),
     (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z"), "<time>"),
-    (re.compile(r"\b(?=[a-f]*\d)[0-9a-f]{8}\b"), "<id>"),
+    (re.compile(r"\b[0-9a-f]{8}\b"), "<id>"),
     (re.compile(r"\b[A-HJ-NP-Z2-9]{8}\b"), "<code>"),
     (re.compile(r"\b[\w-]{40,}"), "<token>"),
 ]
