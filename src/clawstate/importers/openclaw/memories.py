@@ -25,7 +25,7 @@ from clawstate.importers.openclaw.workspace import Workspace, namespace_of, note
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.validation import record_from
 from clawstate.openclaw.agent_database import AgentDatabase
-from clawstate.sqlite.faults import translated
+from clawstate.sqlite.errors import sqlite_errors
 from clawstate.sqlite.foreign import reading
 
 _IN_MEMORY = 64 << 20  # bytes; a larger snapshot lies in a private temporary file
@@ -66,7 +66,7 @@ def copied(path: Path) -> Iterator[apsw.Connection]:
         with reading(path) as connection:
             copy = _copy(connection, Path(folder) / "copy")
         try:
-            with translated(path):
+            with sqlite_errors(path):
                 yield copy
         finally:
             copy.close()
