@@ -6,18 +6,29 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
+from functools import partial
+from typing import Self
 
+import anyio
 import pytest
+from anyio import CancelScope, from_thread
 
 import clawstate
 from clawstate.aio import AsyncState, open_async
-from clawstate.aio.state import THREADS
+from clawstate.aio.parts import AsyncMemory
+from clawstate.aio.workers import EMBEDDING_THREADS, THREADS, Workers
 from clawstate.errors import InvalidError
-from clawstate.state import open_state
+from clawstate.memory.service import Memory
+from clawstate.records.contract import Collection
+from clawstate.state import State, open_state
+from clawstate.testing.collection_hooks import NOTES
+from clawstate.testing.memory_hooks import HashEmbedder
+from open_files import open_below
 
 PARTS = [
     *("memory", "config", "auth", "sessions", "transcripts", "pairing", "devices"),
-    *("device_auth", "identity", "dedupe"),
+    *("device_auth", "identity", "dedupe", "encryption", "records", "places", "openclaw"),
 ]
 LEFT_OUT = {"close"}  # the state closes all of them
 
@@ -28,9 +39,13 @@ def part_of(state, name: str):
 
 def verbs(part) -> dict[str, inspect.Signature | None]:
     """Return the public methods with what they take; `None` for what is no method."""
-    found = {}
-    for name in dir(type(part)):
-        value = inspect.getattr_static(type(part), name)
+    return verbs_of(type(part))
+
+
+def verbs_of(kind: type) -> dict[str, inspect.Signature | None]:
+    found: dict[str, inspect.Signature | None] = {}
+    for name in dir(kind):
+        value = inspect.getattr_static(kind, name)
         is_bare = isinstance(value, staticmethod | classmethod)
         if not name.startswith("_") and name not in LEFT_OUT and not is_bare:
             found[name] = inspect.signature(value) if inspect.isfunction(value) else None
@@ -45,6 +60,32 @@ def test_each_verb_has_its_pair(state, name: str) -> None:
     theirs, ours = verbs(part_of(state, name)), verbs(part_of(awaited, name))
 
     assert ours == theirs
+
+
+def test_each_member_of_a_state_has_its_pair(state) -> None:
+    """All that a state offers, its asynchronous form offers by the same name."""
+    awaited = AsyncState(state)
+    names = {each for each in dir(State) if not each.startswith("_")} | {"paths", "config"}
+
+    assert {each for each in names if not hasattr(awaited, each)} == set()
+    # What is told of is given to a loop over it there, and to a callback here.
+    for name in (names - {"subscribe"}) & set(vars(AsyncState)) & set(vars(State)):
+        theirs, ours = vars(State)[name], vars(AsyncState)[name]
+        if inspect.isfunction(theirs):
+            assert [*inspect.signature(ours).parameters] == [*inspect.signature(theirs).parameters]
+
+
+def test_each_verb_of_a_collection_has_its_pair(state) -> None:
+    """Collections of one's own are awaited as well."""
+    ours = verbs(AsyncState(state).collection(NOTES))
+
+    assert ours == verbs_of(Collection)
+
+
+def test_a_verb_says_what_its_pair_says() -> None:
+    """The help of a verb that is awaited is that of its pair."""
+    assert AsyncMemory.search.__doc__ == Memory.search.__doc__
+    assert inspect.iscoroutinefunction(AsyncMemory.search)
 
 
 def test_it_is_opened_as_a_state_is() -> None:
@@ -132,22 +173,182 @@ def test_the_loop_goes_on_while_a_verb_waits(tmp_path) -> None:
     assert asyncio.run(main()) == (True, ["changed", "closed"])
 
 
-def test_a_cancelled_task_leaves_the_write_whole(tmp_path) -> None:
-    """A task that gives up waiting undoes nothing: the record is there, or it is not."""
+LOOPS = ("asyncio", "trio", "asyncio, by its task")
+POINTS = 10  # of each write, at which it is cancelled
+KEY = {"type": "api_key", "provider": "a"}
+WRITES = {
+    "config": (
+        lambda state, n: state.config.set("gateway.port", 2000 + n),
+        lambda state, n: state.config.get("gateway.port") == 2000 + n,
+    ),
+    "auth": (
+        lambda state, n: state.auth().upsert(f"a:{n}", {**KEY, "key": f"key-{n}"}),
+        lambda state, n: state.auth().get(f"a:{n}") is not None,
+    ),
+    "sessions": (
+        lambda state, n: state.sessions.resolve(f"agent:main:k{n}"),
+        lambda state, n: state.sessions.get(f"agent:main:k{n}") is not None,
+    ),
+    "transcripts": (
+        lambda state, n: state.transcripts.append("s", [{"role": "user", "content": f"n{n}"}] * 3),
+        lambda state, n: [m.text for m in state.transcripts.messages("s")][-3:] == [f"n{n}"] * 3,
+    ),
+    "memory": (
+        lambda state, n: state.memory.add(f"tea {n}"),
+        lambda state, n: f"tea {n}" in [each.text for each in state.memory.records(limit=500)],
+    ),
+    "dedupe": (
+        lambda state, n: state.dedupe.check_and_record(f"k{n}"),
+        lambda state, n: state.dedupe.seen(f"k{n}"),
+    ),
+}  # fmt: skip
+
+
+class Steps:
+    """Counts the calls of a thread, and acts at one of them."""
+
+    def __init__(self, at: int = 0, act=lambda: None) -> None:
+        self.count, self._at, self._act = 0, at, act
+        self.has_acted = False
+
+    def __enter__(self) -> Self:
+        sys.setprofile(self._step)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+
+    def _step(self, _frame, event: str, _arg) -> None:
+        if event == "call":
+            self.count += 1
+            if self.count == self._at:
+                self.has_acted = True
+                self._act()
+
+
+async def cancelled(loop: str, workers: Workers, write, at: int) -> Steps:
+    """Await *write*, cancelled at its call number *at*; return how far it came."""
+    steps = []
+
+    def work(cancel) -> None:
+        with Steps(at, lambda: from_thread.run_sync(cancel)) as counted:
+            steps.append(counted)
+            write()
+
+    if loop == LOOPS[2]:
+        task = asyncio.ensure_future(workers.run(lambda: work(task.cancel)))
+        with suppress(asyncio.CancelledError):
+            await task
+    else:
+        with CancelScope() as scope:
+            await workers.run(lambda: work(scope.cancel))
+    return steps[0]
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("engine", ["file", "sqlite"])
+@pytest.mark.parametrize("part", WRITES)
+def test_a_write_that_is_cancelled_is_whole(tmp_path, loop, engine, part) -> None:
+    """Wherever it is cancelled, a write that began is there, and the next one finds no lock."""
+    write, is_there = WRITES[part]
+
+    async def main(state: State) -> tuple[list[int], int]:
+        workers, wrong, met = Workers(), [], 0
+        write(state, 0)
+        whole = (await cancelled(loop, workers, lambda: write(state, 1), 0)).count
+        for n in range(2, POINTS + 2):
+            at = max(1, whole * (n - 2) // POINTS)
+            met += (await cancelled(loop, workers, partial(write, state, n), at)).has_acted
+            if not is_there(state, n):
+                wrong.append(at)
+            write(state, n + 100)
+        return wrong, met
+
+    with clawstate.open(tmp_path / "state", store=engine, lock_timeout=5) as state:
+        wrong, met = anyio.run(main, state, backend=loop.partition(",")[0])
+        assert wrong == []
+        assert met > POINTS // 2
+        assert not [*(tmp_path / "state").rglob("*.lock")]
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_call_that_has_not_begun_is_given_up(tmp_path, loop) -> None:
+    """A task that is cancelled while it waits for a thread leaves nothing, and holds up nobody."""
+
+    async def main(state: AsyncState) -> None:
+        free = threading.Event()
+        async with anyio.create_task_group() as group:
+            for _ in range(THREADS):
+                group.start_soon(partial(state._workers.run, lambda: free.wait(60)))
+            await anyio.wait_all_tasks_blocked()
+            if loop == LOOPS[2]:
+                task = asyncio.ensure_future(state.sessions.resolve("late"))
+                await anyio.wait_all_tasks_blocked()
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+            else:
+                with CancelScope() as scope:
+                    scope.cancel()
+                    await state.sessions.resolve("late")
+            free.set()
+        assert await state.sessions.get("late") is None
+        assert (await state.sessions.resolve("late")).session_key == "late"
+        await state.close()
+
+    state = clawstate.open_async(tmp_path / "state")
+    anyio.run(main, state, backend=loop.partition(",")[0])
+
+
+@pytest.mark.parametrize("loop", LOOPS[:2])
+def test_a_state_is_left_whole_by_a_cancelled_task(tmp_path, loop) -> None:
+    """A block that is cancelled closes the state all the same, when its calls are over."""
 
     async def main() -> None:
-        async with clawstate.open_async(tmp_path / "state") as state:
-            tasks = [asyncio.create_task(state.memory.add(f"tea {n}")) for n in range(3 * THREADS)]
-            await asyncio.sleep(0)
-            for task in tasks[::2]:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        with CancelScope() as scope:
+            async with clawstate.open_async(tmp_path / "state") as state:
+                await state.memory.add("green tea")
+                scope.cancel()
+                await anyio.sleep_forever()
+        with pytest.raises(clawstate.ClosedError):
+            await state.memory.get("x")
 
-    asyncio.run(main())
+    anyio.run(main, backend=loop)
 
-    with clawstate.open(tmp_path / "state") as state:
-        assert len(state.memory.records(limit=100)) >= 3 * THREADS // 2
-        assert state.memory.findings(deep=True) == []
+    assert open_below(tmp_path) == []
+
+
+class Slow(HashEmbedder):
+    """An embedder that answers when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.free, self.asked = threading.Event(), threading.Semaphore(0)
+
+    def subwords(self, texts):
+        self.asked.release()
+        self.free.wait(60)
+        return super().subwords(texts)
+
+
+@pytest.mark.parametrize("loop", LOOPS[:2])
+def test_a_slow_model_keeps_no_other_verb_waiting(tmp_path, loop) -> None:
+    """However many searches wait for the model, all other verbs have threads of their own."""
+    slow = Slow()
+
+    async def main() -> int:
+        async with clawstate.open_async(tmp_path / "state", embedder=slow) as state:
+            async with anyio.create_task_group() as group:
+                for n in range(THREADS + EMBEDDING_THREADS):
+                    group.start_soon(partial(state.memory.search, f"tea {n}", mode="vector"))
+                await anyio.to_thread.run_sync(partial(slow.asked.acquire, timeout=60))
+                for n in range(THREADS):
+                    await state.sessions.resolve(f"k{n}")
+                done = len(await state.sessions.entries())
+                slow.free.set()
+            return done
+
+    assert anyio.run(main, backend=loop) == THREADS
 
 
 def test_no_event_loop_is_loaded_before_it_is_used() -> None:

@@ -37,6 +37,22 @@ def remembering(memory: Memory) -> None:
     assert_type(memory.records(where={"year": {"gte": 2020}}, limit=5), list[MemoryRecord])
 
 
+async def awaiting() -> None:
+    """Verbs that are awaited take and give what those of a state do."""
+    async with clawstate.open_async("/path") as state:
+        made = await state.memory.add("text", tags=["a"], ttl=60.0)
+        assert_type(made, str)
+        assert_type(await state.memory.search("query", k=3, mode="words"), list[Hit])
+        assert_type(await state.memory.update(made, text="other"), MemoryRecord)
+        assert_type(await state.sessions.resolve("telegram:42"), SessionEntry)
+        assert_type(await state.auth("work").profiles(), tuple[Profile, ...])
+        assert_type(await state.agents(), tuple[str, ...])
+        assert_type(await state.sessions.update_store(lambda _found: 5), int)
+        await state.memory.add(5)  # type: ignore[arg-type]
+        await state.memory.search("query", mode="magic")  # type: ignore[arg-type]
+        await state.memory.search("query", depth=1)  # type: ignore[call-arg]
+
+
 def searching(memory: Memory) -> None:
     """Get hits from a search, with a record and scores."""
     hits = memory.search("query", k=3, mode="words", since="2026-01-01", min_score=0.1)

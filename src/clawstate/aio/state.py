@@ -2,73 +2,134 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import os
-from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import AsyncGenerator
 from types import TracebackType
-from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
-from clawstate.aio.auth import AsyncAuthProfiles
-from clawstate.aio.config import AsyncConfig
-from clawstate.aio.dedupe import AsyncDedupe
-from clawstate.aio.device_auth import AsyncDeviceAuth
-from clawstate.aio.devices import AsyncDevices
-from clawstate.aio.identity import AsyncIdentity
-from clawstate.aio.memory import AsyncMemory
-from clawstate.aio.pairing import AsyncPairing
-from clawstate.aio.sessions import AsyncSessions
-from clawstate.aio.transcripts import AsyncTranscripts
+from anyio import sleep
+
+from clawstate.aio.part import Part, listing, verb
+from clawstate.aio.parts import (
+    AsyncAuthProfiles,
+    AsyncConfig,
+    AsyncDedupe,
+    AsyncDeviceAuth,
+    AsyncDevices,
+    AsyncIdentity,
+    AsyncMemory,
+    AsyncPairing,
+    AsyncSessions,
+    AsyncTranscripts,
+)
+from clawstate.aio.workers import Workers
 from clawstate.arguments import require_seconds
 from clawstate.clock import Clock, system_clock
 from clawstate.errors import ClosedError, UnavailableError
 from clawstate.state import State, open_state
 
 if TYPE_CHECKING:
-    from clawstate.files.paths import StatePaths
+    from clawstate.aio.services import (
+        AsyncCollection,
+        AsyncEncryption,
+        AsyncOpenClawView,
+        AsyncPlaces,
+        AsyncRecords,
+    )
+    from clawstate.caches.directory import DirectoryCache
     from clawstate.memory.contract import Embedder
+    from clawstate.openclaw.owner import Owner
+    from clawstate.records.contract import Shape
     from clawstate.state.feed import Changes
 
-P = ParamSpec("P")
-R = TypeVar("R")
 
-THREADS = 8
-"""How many calls of one state run at once; more wait for their turn."""
-
-
-class AsyncState:
+class AsyncState(Part[State]):
     """
     A `State` in worker threads: what it promises, this promises when the call was awaited.
 
-    Each verb runs as a whole in one thread, so no lock is held across an `await`. A task that is
-    cancelled while it waits gives up the answer, not the call: what was begun is finished, and may
-    be on disk. `close` waits for all of them.
+    It works under asyncio and trio. Each verb runs as a whole in one thread, so no lock is held
+    across an `await`. A task that is cancelled waits until a call that has begun is over, and gives
+    up one that has not: so what was to be written is there as a whole, or not at all.
     """
 
     def __init__(self, state: State) -> None:
-        self._state = state
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="clawstate")
-        self._closed = False
-        self.paths: StatePaths = state.paths
-        self.memory = AsyncMemory(lambda: state.memory, self._run)
-        self.config = AsyncConfig(lambda: state.config, self._run)
-        self.sessions = AsyncSessions(lambda: state.sessions, self._run)
-        self.transcripts = AsyncTranscripts(lambda: state.transcripts, self._run)
-        self.pairing = AsyncPairing(lambda: state.pairing, self._run)
-        self.devices = AsyncDevices(lambda: state.devices, self._run)
-        self.device_auth = AsyncDeviceAuth(lambda: state.device_auth, self._run)
-        self.identity = AsyncIdentity(lambda: state.identity, self._run)
-        self.dedupe = AsyncDedupe(lambda: state.dedupe, self._run)
+        super().__init__(lambda: state, Workers())
+        self.paths = state.paths
+        self.memory = AsyncMemory(lambda: state.memory, self._workers)
+        self.config = AsyncConfig(lambda: state.config, self._workers)
+        self.sessions = AsyncSessions(lambda: state.sessions, self._workers)
+        self.transcripts = AsyncTranscripts(lambda: state.transcripts, self._workers)
+        self.pairing = AsyncPairing(lambda: state.pairing, self._workers)
+        self.devices = AsyncDevices(lambda: state.devices, self._workers)
+        self.device_auth = AsyncDeviceAuth(lambda: state.device_auth, self._workers)
+        self.identity = AsyncIdentity(lambda: state.identity, self._workers)
+        self.dedupe = AsyncDedupe(lambda: state.dedupe, self._workers)
+
+    agents = verb(State.agents)
+    changes = verb(State.changes)
+    transcripts_waiting = listing(State.transcripts_waiting)
+
+    @property
+    def owner(self) -> Owner:
+        """Whose the directory is: nobody's, or OpenClaw's of the file or SQLite era."""
+        return self._part().owner
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the state: seconds since the epoch."""
+        return self._part().clock
+
+    @property
+    def engine(self) -> str:
+        """The engine of the records, `file`, `sqlite` or an address; raises `ConfigError`."""
+        return self._part().engine
+
+    @property
+    def directories(self) -> DirectoryCache[Any]:
+        """What programs remember of directories, in memory alone."""
+        return self._part().directories
+
+    @property
+    def encryption(self) -> AsyncEncryption:
+        """Whether the credentials are encrypted, and with which key."""
+        from clawstate.aio.services import AsyncEncryption  # noqa: PLC0415 - few programs need them
+
+        return AsyncEncryption(lambda: self._part().encryption, self._workers)
+
+    @property
+    def records(self) -> AsyncRecords:
+        """In which engine the records lie, what lies elsewhere, and moving them."""
+        from clawstate.aio.services import AsyncRecords  # noqa: PLC0415 - few programs need them
+
+        return AsyncRecords(lambda: self._part().records, self._workers)
+
+    @property
+    def places(self) -> AsyncPlaces:
+        """Where the parts lie that settings move elsewhere."""
+        from clawstate.aio.services import AsyncPlaces  # noqa: PLC0415 - few programs need them
+
+        return AsyncPlaces(lambda: self._part().places, self._workers)
+
+    @property
+    def openclaw(self) -> AsyncOpenClawView:
+        """What the OpenClaw of this directory keeps in its own databases, only to be looked at."""
+        from clawstate.aio.services import AsyncOpenClawView  # noqa: PLC0415 - few programs need them
+
+        return AsyncOpenClawView(lambda: self._part().openclaw, self._workers)
 
     def auth(self, agent_id: str = "main") -> AsyncAuthProfiles:
         """Return the credentials of one agent."""
-        return AsyncAuthProfiles(lambda: self._state.auth(agent_id), self._run)
+        return AsyncAuthProfiles(lambda: self._part().auth(agent_id), self._workers)
 
-    async def changes(self, since: str | None = None) -> Changes:
-        """Return what moved in the state after the cursor *since*, and a cursor of now."""
-        return await self._run(self._state.changes, since)
+    def sessions_of(self, agent_id: str | None) -> AsyncSessions:
+        """Return the sessions of one agent; of all with `None`."""
+        return AsyncSessions(lambda: self._part().sessions_of(agent_id), self._workers)
+
+    def collection(self, shape: Shape) -> AsyncCollection:
+        """Return the records of *shape* in the engine of the state, for parts of your own."""
+        from clawstate.aio.services import AsyncCollection  # noqa: PLC0415 - as above
+
+        return AsyncCollection(lambda: self._part().collection(shape), self._workers)
 
     async def subscribe(
         self, *, since: str | None = None, interval: float = 0.1
@@ -81,26 +142,23 @@ class AsyncState:
         """
         require_seconds("interval", interval)
         cursor = (await self.changes()).cursor if since is None else since
-        while not self._closed:
+        while not self._workers.is_closed:
             try:
                 found = await self.changes(cursor)
             except ClosedError:
                 return
             except UnavailableError:  # a later look may find the disk again
-                await asyncio.sleep(interval)
+                await sleep(interval)
                 continue
             cursor = found.cursor
             if found.items or not found.complete:
                 yield found
             else:
-                await asyncio.sleep(interval)
+                await sleep(interval)
 
     async def close(self) -> None:
         """Wait for what runs, then release files and threads; a later call raises `ClosedError`."""
-        self._closed = True
-        # Not in the threads that it waits for.
-        await asyncio.to_thread(self._threads.shutdown)
-        await asyncio.to_thread(self._state.close)
+        await self._workers.close(self._part().close)
 
     async def __aenter__(self) -> Self:
         return self
@@ -115,13 +173,6 @@ class AsyncState:
 
     def __repr__(self) -> str:
         return f"AsyncState({str(self.paths.root)!r})"
-
-    async def _run(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        if self._closed:
-            raise ClosedError("state")
-        context = contextvars.copy_context()
-        work = partial(context.run, partial(call, *args, **kwargs))
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
 def open_async(

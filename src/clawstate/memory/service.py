@@ -153,7 +153,7 @@ class Memory:
         return record
 
     def update(
-        self, record_id: str, *, expected_updated_at: float | None = None, **changes: Any
+        self, /, record_id: str, *, expected_updated_at: float | None = None, **changes: Any
     ) -> MemoryRecord:
         """
         Change the fields named in *changes* (the names of `add`) and return the new record.

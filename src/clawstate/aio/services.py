@@ -1,0 +1,107 @@
+"""What a state offers around its parts, awaited: moves, places, encryption, the OpenClaw here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from clawstate.aio.part import Part, listing, verb
+from clawstate.records.contract import Collection, Shape
+from clawstate.state.encryption import Encryption
+from clawstate.state.openclaw_view import OpenClawView
+from clawstate.state.places import Places
+from clawstate.state.records import Records
+
+
+class AsyncRecords(Part[Records]):
+    """Where the records lie, and moving them."""
+
+    check = listing(Records.check)
+    lease = verb(Records.lease)
+    summary = verb(Records.summary)
+    migrate = verb(Records.migrate)
+    restore = verb(Records.restore)
+    aside = verb(Records.aside)
+    clean = verb(Records.clean)
+    left_behind = verb(Records.left_behind)
+    taken_over = verb(Records.taken_over)
+    taken_over_sentence = verb(Records.taken_over_sentence)
+    has_key_pair_there = verb(Records.has_key_pair_there)
+    passed_over = verb(Records.passed_over)
+    retired_files = listing(Records.retired_files)
+    move_away = verb(Records.move_away)
+
+
+class AsyncPlaces(Part[Places]):
+    """Where the parts lie that settings move elsewhere."""
+
+    memory_db = verb(Places.memory_db)
+    memory_left_behind = verb(Places.memory_left_behind)
+    move_memory = verb(Places.move_memory)
+    sessions = verb(Places.sessions)
+    utf16_transcripts = listing(Places.utf16_transcripts)
+    agent_dir = verb(Places.agent_dir)
+    agent_dirs = verb(Places.agent_dirs)
+    auth_profiles = verb(Places.auth_profiles)
+    auth_cache = verb(Places.auth_cache)
+    refresh_dir = verb(Places.refresh_dir)
+
+
+class AsyncEncryption(Part[Encryption]):
+    """The encryption of the credentials."""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether new secrets are sealed."""
+        return self._part().is_on
+
+    @property
+    def choice(self) -> str:
+        """What `state.encryption.key` says now."""
+        return self._part().choice
+
+    @property
+    def path(self) -> Path:
+        """The file of the keys."""
+        return self._part().path
+
+    keys = verb(Encryption.keys)
+    sealer = verb(Encryption.sealer)
+    resolve = verb(Encryption.resolve)
+    source = verb(Encryption.source)
+    unlock = verb(Encryption.unlock)
+    problem = verb(Encryption.problem)
+    census = verb(Encryption.census)
+    turn_on = verb(Encryption.turn_on)
+    turn_off = verb(Encryption.turn_off)
+    rekey = verb(Encryption.rekey)
+
+
+class AsyncOpenClawView(Part[OpenClawView]):
+    """What the OpenClaw of this directory keeps."""
+
+    sessions = verb(OpenClawView.sessions)
+    credentials = verb(OpenClawView.credentials)
+    problems = verb(OpenClawView.problems)
+
+
+class AsyncCollection(Part[Collection]):
+    """One named set of records."""
+
+    @property
+    def shape(self) -> Shape:
+        """What the collection was asked for with."""
+        return self._part().shape
+
+    get = verb(Collection.get)
+    scan = listing(Collection.scan)
+    latest = listing(Collection.latest)
+    count = verb(Collection.count)
+    put = verb(Collection.put)
+    delete = verb(Collection.delete)
+    update = verb(Collection.update)
+    change_all = verb(Collection.change_all)
+    change_some = verb(Collection.change_some)
+    changes = verb(Collection.changes)
+    version = verb(Collection.version)
+    fenced = verb(Collection.fenced)
+    check = listing(Collection.check)
