@@ -27,6 +27,7 @@ KnownVector: TypeAlias = "tuple[NDArray[np.float32], NDArray[np.uint16] | None]"
 class Capability(Enum):
     """What an engine can do beyond the contract that all of them keep."""
 
+    # Some engines cannot promise these, so the tests of each ask only for what it declares.
     DURABLE = "what was acknowledged survives a power cut"
     SHARED = "several processes may use one memory at once"
 
@@ -34,7 +35,7 @@ class Capability(Enum):
 @dataclass(frozen=True, slots=True)
 class EmbedderIdentity:
     """
-    Which vectors an embedder makes. Vectors of two identities are never mixed (decision 16).
+    Which vectors an embedder makes. Vectors of two identities are never mixed (decision 3).
 
     `dimensions` is the length of a vector, `normalised` whether it has length 1.
     """
@@ -122,6 +123,8 @@ class Evidence:
     says how often each subword occurs, `subwords` how many there are in all.
     """
 
+    # Sums, not a score for each term: only neighbours in a thread need those, and FTS5 would have
+    # to look each term up again in every search (decision 32).
     terms: Scores = field(default_factory=dict)
     phrases: Scores = field(default_factory=dict)
     has_threads: bool = False

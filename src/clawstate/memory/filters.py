@@ -22,7 +22,9 @@ TIMES = ("created_at", "updated_at", "expires_at")
 FIELDS = ("tags", "source", "thread", "category", "importance", *TIMES)
 """The fields of a record that `where` reaches, each with a leading `$`."""
 
+# The tree is walked recursively, here and in engines; people write two or three levels.
 MAX_DEPTH = 20
+# A value of metadata takes three bound variables in SQLite, which admits 32,766 of them.
 MAX_VALUES = 10_000
 
 _ORDERED = frozenset({"gt", "gte", "lt", "lte"})
@@ -120,6 +122,7 @@ def _tags(tags: Iterable[str] | None) -> Iterator[Node]:
         tags = (tags,)
     elif tags is not None and not isinstance(tags, Iterable):
         raise InvalidError("tags", f"is {type(tags).__name__}", "give a list, such as ['work']")
+    # Repeated tags ask for nothing more, and would only lengthen the SQL.
     demands = [_tagged("tag", tag) for tag in tags or ()]
     yield from dict.fromkeys(demands)
 
@@ -192,6 +195,7 @@ def _demand(field: str, path: tuple[str, ...], operator: str, value: Any) -> Nod
     name = f"where.{'.'.join(path) or '$' + field}"
     if operator not in OPERATORS:
         raise InvalidError(name, f"no operator {operator!r}", f"use one of {', '.join(OPERATORS)}")
+    # As `Not`, so that a record without the value meets it too. SQL's own `<>` would be NULL there.
     if operator in {"ne", "not_in"}:
         return Not(_demand(field, path, "eq" if operator == "ne" else "in", value))
     if operator == "in" and (isinstance(value, str) or not isinstance(value, Iterable)):
@@ -200,6 +204,7 @@ def _demand(field: str, path: tuple[str, ...], operator: str, value: Any) -> Nod
         if not isinstance(value, bool):
             raise InvalidError(name, "'exists' wants true or false")
         return Condition(field, path, operator, value)
+    # Where null, true and false stand among numbers is something that engines disagree about.
     if operator in _ORDERED and (value is None or isinstance(value, bool)):
         raise InvalidError(name, f"{operator!r} wants a number or a string")
     if field == "tags":
@@ -253,6 +258,7 @@ def _moment(name: str, value: float | str | datetime) -> float:
     bound = seconds(name, value)
     if not is_moment(bound):
         raise InvalidError(name, "lies outside of the years 1970 to 9999", "use seconds")
+    # Records have whole milliseconds; a bound between two of them would find or miss by rounding.
     return from_ms(to_ms(float(bound)))
 
 
@@ -308,12 +314,14 @@ def _value(record: MemoryRecord, condition: Condition) -> tuple[Any, bool]:
 
 
 def _equal(value: Any, wanted: Any) -> bool:
+    # True equals 1 here, in Python as in SQLite's JSON; only texts and numbers are kept apart.
     same_kind = isinstance(value, str) == isinstance(wanted, str)
     return same_kind and not isinstance(value, list | tuple | Mapping) and bool(value == wanted)
 
 
 def _ordered(value: Any, operator: str, wanted: Any) -> bool:
     numbers = isinstance(value, int | float) and isinstance(wanted, int | float)
+    # Python orders texts by code point, SQLite by the bytes of UTF-8: that is the same order.
     texts = isinstance(value, str) and isinstance(wanted, str)
     if not (numbers or texts) or isinstance(value, bool):
         return False

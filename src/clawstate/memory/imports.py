@@ -38,6 +38,8 @@ class Imports:
 
     def note(self, source: str, ids: Sequence[str], *, namespace: str = "default") -> None:
         """Note that *ids* come from *source*; to be called before they are added."""
+        # Before, not after: a kill between the two then leaves a note without a record, which the
+        # next import fills, and never a record that no import would ever take away again.
         self._ledger.note(namespace, source, ids)
 
     def finish(
@@ -53,5 +55,7 @@ class Imports:
 
     def forget(self, source: str, *, namespace: str = "default") -> int:
         """Forget all that came from *source*; return how many records those were."""
+        # `begin` takes the fingerprint away: a kill before `finish` leaves a source to be read
+        # again.
         known, _ = self._ledger.begin(namespace, source)
         return self._ledger.finish(namespace, source, fingerprint=None, vanished=sorted(known))

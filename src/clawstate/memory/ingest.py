@@ -32,6 +32,8 @@ def batches(
     What reading them raises is raised before anything is yielded. Embedding begins with the first
     full batch, beside the reading, and goes on beside the caller.
     """
+    # All records are read, and so checked, before the caller may write the first batch: `add_many`
+    # promises that. Embedding starts meanwhile.
     iterator = iter(records)
     first = list(islice(iterator, BATCH))
     if len(first) < BATCH:
@@ -43,6 +45,7 @@ def batches(
     with ThreadPoolExecutor(1, thread_name_prefix="clawstate-embed") as ahead:
         jobs = deque([ahead.submit(embedded, first, embedder, cache)])
         waiting: deque[list[MemoryRecord]] = deque()
+        # Vectors are made for `_AHEAD` batches at most; the others wait as records.
         while batch := list(islice(iterator, BATCH)):
             waiting.append(batch)
             if len(jobs) < _AHEAD:
@@ -64,6 +67,7 @@ def embedded(
     """
     if embedder is None:
         return [Embedded(record) for record in records]
+    # Embedding is what costs: the same text, from a file that is imported again, is embedded once.
     hashes = [content_hash(record.text) for record in records]
     known = cache.find(hashes)
     pairs = zip(records, hashes, strict=True)
@@ -73,6 +77,8 @@ def embedded(
     except EmbeddingError as error:
         message = f"{len(texts)} records wait for their vectors: {error}"
         warn(FallbackWarning(message), stacklevel=2)
+        # Losing a memory because a model failed would be worse than finding it by words alone for
+        # now.
         fresh = repeat((None, None))
     return [
         Embedded(record, *(known.get(digest) or next(fresh)))

@@ -39,6 +39,8 @@ class QueryCache:
     def hits(self, question: Hashable, *, version: Hashable, now: float) -> tuple[Hit, ...] | None:
         """Return what *question* found in this *version*, if all of it is still live at *now*."""
         known = self._hits.get(question)
+        # Time changes an answer without a change of the records: what has expired must not be
+        # shown.
         if known is None or known[0] != version:
             return None
         ends = (hit.record.expires_at for hit in known[1])
@@ -54,6 +56,7 @@ class QueryCache:
         self, text: Hashable, embed: Callable[[], NDArray[np.float32]]
     ) -> NDArray[np.float32]:
         """Return the vector of *text*, by *embed* when it is not known."""
+        # Not tied to a version: the vector of a text depends on the embedder alone.
         vector = self._vectors.get(text)
         if vector is None:
             vector = embed()

@@ -45,6 +45,7 @@ _COMMON_SHARE = 0.05
 def telling(frequencies: Mapping[str, int], total: int) -> tuple[str, ...]:
     """Return those terms that choose candidates; *frequencies* say in how many of *total* rows."""
     limit = total * _COMMON_SHARE if total >= MANY_ROWS else total
+    # Where all terms are common, all choose: some answer is better than none.
     return tuple(term for term, count in frequencies.items() if count <= limit) or tuple(
         frequencies
     )
@@ -56,6 +57,7 @@ def word_query(text: str, *, limit: int = 64) -> WordQuery:
 
     A query of function words only keeps them all, without pairs. At most *limit* words count.
     """
+    # Pairs are made of all words, so that only those count that stood side by side in the query.
     words = _WORD.findall(text.lower())
     telling = [word for word in words if word not in STOP_WORDS]
     terms = tuple(dict.fromkeys(telling or words))[:limit]

@@ -62,6 +62,7 @@ class Order:
         """Take in what *known* says of the neighbours of some keys."""
         for key, neighbours in known.items():
             run = [*reversed(neighbours.before), key, *neighbours.after]
+            # What two records say of the same neighbours agrees: they were read in one transaction.
             for one, other in pairwise(run):
                 self.next[one] = other
                 self.previous[other] = one
@@ -140,10 +141,12 @@ def contextual_cosines(
     rows = np.array([place[key] for key in chosen])
     matrix = np.vstack([vectors.matrix, np.zeros((1, vectors.matrix.shape[1]), np.float32)])
     nowhere = len(vectors.keys)
+    # A last row of zeros stands for a neighbour that is missing, so all are added in one step.
     mixed = np.zeros((len(rows), matrix.shape[1]), np.float32)
     for direction, weight in ((order.previous, BEFORE), (order.next, AFTER)):
         beside = [place.get(direction.get(key, -1), nowhere) for key in chosen]
         mixed += np.float32(weight) * matrix[beside]
+    # A turn of three words has hardly a meaning of its own; a long text needs no help from others.
     tint = (SHORT / (SHORT + vectors.lengths[rows])).astype(np.float32)
     mixed = matrix[rows] + tint[:, np.newaxis] * mixed
     lengths = np.linalg.norm(mixed, axis=1)
@@ -155,6 +158,8 @@ def fused(words: Scores, vectors: Scores) -> Scores:
     """Return the mix of both legs, each as a share of its best score."""
     total: Scores = {}
     for scores, share in ((words, 1 - VECTOR_SHARE), (vectors, VECTOR_SHARE)):
+        # By shares of the best and not by ranks: rank fusion lost to its better leg on every set
+        # (decision 6). Only a leg that found something counts.
         top = max(scores.values(), default=0.0)
         if top > 0:
             for key, score in scores.items():
@@ -175,11 +180,14 @@ def label(text: str) -> set[str]:
     """Return the words of the name that *text* opens with, as in "Ada Smith: hello"."""
     match = _LABEL.match(text)
     words = _WORD.findall(match[1].lower()) if match else []
+    # Longer labels are rather phrases; and the role of a message names nobody in particular.
     return set(words) - _ROLES - STOP_WORDS if len(words) <= _LABEL_WORDS else set()
 
 
 def best(scores: Scores, k: int) -> list[int]:
     """Return the *k* keys of the highest scores above 0; the older record first among equals."""
     top = max(scores.values(), default=0.0)
+    # Rounded, or noise in the last digits of float32 would decide between equals. Keys grow with
+    # time, so the older record comes first.
     positive = (key for key, score in scores.items() if score > 0)
     return sorted(positive, key=lambda key: (-round(scores[key] / top, _DIGITS), key))[:k]

@@ -43,11 +43,14 @@ class Arrival(NamedTuple):
         known = self.known
         if known is None or known.digest != self.digest:
             return False
+        # A key stands for one text with one vector for ever (decision 4). A vector that arrives for
+        # a text without one is a change that caches of vectors must see, so it gets a new key.
         return known.has_vector or self.embedded.vector is None
 
 
 def once(given: Sequence[Embedded]) -> list[Embedded]:
     """Return *given* with one record for each id, the last of them."""
+    # The last counts, as if they had been written one after the other.
     return list({each.record.id: each for each in given}.values())
 
 
@@ -71,6 +74,7 @@ def arrivals(
     for each in given:
         record = each.record
         found = known.get(record.id)
+        # Moving it would take a record away from somebody who only knows the other namespace.
         if found is not None and found.namespace != record.namespace:
             hint = f"it is kept in namespace {found.namespace!r}; ids are unique in a state"
             raise ConflictError("record", record.id, hint)
@@ -93,6 +97,7 @@ def filled(
     for each in given:
         found = known.get(each.record.id)
         digest = content_hash(each.record.text)
+        # Embedding took time without a lock: the text may be another one by now, or be gone.
         if found is None or found.has_vector or found.digest != digest or each.vector is None:
             continue
         yield each, digest, found
@@ -113,6 +118,7 @@ def claimed(
         name = "no embedder" if embedder is None else embedder.model
         problem = f"vectors of {name}, but the state keeps those of {kept.model if kept else '-'}"
         raise EmbeddingError("memory", problem, "open the state with the embedder it was made with")
+    # An identity names a model, but an embedder of the caller's own may not keep to it.
     if lengths != {embedder.dimensions}:
         raise DimensionError(embedder.dimensions, max(lengths ^ {embedder.dimensions}))
     return embedder
@@ -133,5 +139,6 @@ def _position(
         position = taken[run] + 1
         if found is not None and found.thread == record.thread and found.position is not None:
             position = found.position
+    # Remembered for the next of the same batch: *last* sees only what was there before it.
     taken[run] = max(taken[run], position)
     return position

@@ -80,6 +80,9 @@ def question_from(query: str, *, k: int, mode: Mode, chosen: Filter, min_score: 
 
 def answer(reading: Reading, question: Question, meaning: Meaning | None) -> tuple[Hit, ...]:
     """Return the best hits for *question*, best first; *meaning* None leaves out that leg."""
+    # The order of steps follows what each needs: the weights of the query's subwords need counts
+    # (`evidence`), the nearest need the weighted vector, and `context` needs the candidates of
+    # both.
     query = word_query(question.text)
     by_words = question.mode != "vector" or meaning is None
     evidence = reading.evidence(
@@ -127,6 +130,7 @@ def _nearest(
         limit = max(_VECTOR_CANDIDATES, 2 * question.k)
     else:
         limit = max(_NEAREST if question.mode == "vector" else _VECTOR_CANDIDATES, question.k)
+    # More than *k*, because neighbours and the words leg may lift a record from further down.
     return reading.nearest(vector, question.chosen, limit)
 
 
@@ -139,6 +143,8 @@ def _context(
 ) -> Context:
     """Return what ranking needs to know of the candidates beyond their scores."""
     known = set() if near is None else set(near.keys.tolist())
+    # Without threads only two things are missing: exact cosines of what only words found (left out,
+    # they would count as 0), and which terms the best of a faint search has.
     if evidence.has_threads:
         scored = evidence.terms.keys() | evidence.phrases.keys()
         keys = scored | known
@@ -170,6 +176,7 @@ def _words(
     if not near:
         return ranking.summed(terms, phrases)
     scores = ranking.in_context(context.terms, context.phrases, order)
+    # A neighbour that the filter refuses may lend its words, but is no hit itself.
     for key in (scores.keys() - candidates) & context.refused:
         del scores[key]
     return _best(scores, max(_WORD_CANDIDATES, 2 * question.k))
@@ -207,6 +214,7 @@ def _contextual(
 
 
 def _mixed(question: Question, words: Scores, vectors: Scores | None) -> Scores:
+    # No usable embedder: whatever the mode, words alone answer (a `FallbackWarning` told so).
     if question.mode == "words" or vectors is None:
         return words
     return vectors if question.mode == "vector" else ranking.fused(words, vectors)
@@ -233,6 +241,7 @@ def _query(query: str) -> str:
         raise InvalidError("query", f"is {type(query).__name__}, not a string")
     if not query or query.isspace():
         raise InvalidError("query", "is empty", "ask for something")
+    # A query is not kept, so what is no Unicode is replaced, not refused. FTS5 would end at a NUL.
     return query.encode("utf-8", "replace").decode().replace("\0", " ")
 
 

@@ -161,11 +161,14 @@ class Memory:
         With *expected_updated_at* the change is made only to that version. Raises
         `NotFoundError`, `InvalidError`, and `ConflictError` for another version.
         """
+        # Compare-and-set: embedding the new text may ask a server, and no lock is held for that. If
+        # somebody was faster, the change is applied to what they left.
         while True:
             old = self.require(record_id)
             if expected_updated_at is not None and old.updated_at != expected_updated_at:
                 raise ConflictError("memory", record_id)
             new = self._changed(old, changes)
+            # The engine keeps the vector that is there, so changing a tag embeds nothing.
             if new.text == old.text:
                 whole = Embedded(new)
             else:
@@ -187,6 +190,7 @@ class Memory:
         """Forget what was imported from *source*, and what else names it; return how many."""
         check_name("source", source, limit=MAX_SOURCE)
         check_name("namespace", namespace)
+        # First the ledger, then what was added by hand under the same source, in bounded steps.
         forgotten = self.imports.forget(source, namespace=namespace)
         while page := self.records(source=source, namespace=namespace, limit=1000):
             forgotten += self.delete_many([record.id for record in page])
@@ -241,6 +245,7 @@ class Memory:
         chosen = filter_from(
             namespace=namespace, tags=tags, source=source, where=where, since=since, until=until
         )
+        # One more than asked for tells whether there is another page.
         found = self._engine.latest(chosen, position, limit + 1)
         return page_of(((position_of(each), each) for each in found), limit)
 
@@ -274,6 +279,7 @@ class Memory:
         # Before the state is opened: an embedder may ask a server, and nobody shall wait for that.
         meaning = None if embedder is None else self._meaning(embedder, question.text)
         with self._engine.reading() as reading:
+            # Read in the transaction that answers, so the answer belongs to exactly this version.
             version = reading.version
             known = self._cache.hits(question, version=version, now=self._clock())
             if known is None:
@@ -294,6 +300,7 @@ class Memory:
         embedder = self._embedder()
         while embedder is not None and (waiting := self._engine.waiting(ingest.BATCH)):
             batch = ingest.embedded(waiting, embedder, self._engine.embeddings)
+            # The embedder failed (it was told). Going on would ask for the same batch for ever.
             if any(each.vector is None for each in batch):
                 break
             self._engine.fill(batch, embedder=embedder.identity)
@@ -322,6 +329,7 @@ class Memory:
 
     def close(self) -> None:
         """End background work and close the engine."""
+        # Before the engine, in which its thread may be building.
         self._upkeep.close()
         self._cache.clear()
         self._engine.close()
@@ -331,8 +339,10 @@ class Memory:
         if unknown:
             raise InvalidError(unknown[0], "cannot be changed", "add a new record instead")
         given = {each.name: getattr(old, each.name) for each in fields(MemoryRecord)} | {**changes}
+        # A new *ttl* counts from now; *ttl* None takes the end away.
         if "ttl" in changes:
             given["expires_at"] = None
+        # `updated_at` is the version of a record: it grows even if the clock was set back.
         now = max(self._clock(), old.updated_at + 0.001)
         return record_from({**given, "updated_at": now}, now=now)
 
@@ -368,6 +378,7 @@ class Memory:
         except EmbeddingError as error:
             warn(FallbackWarning(f"searching by words only: {error}"), stacklevel=4)
             return None
+        # Cosines between vectors of two models mean nothing (decision 3).
         kept = self._engine.embedder()
         if kept is not None and kept != identity:
             message = (

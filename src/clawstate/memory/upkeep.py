@@ -37,6 +37,8 @@ class Upkeep:
             if self._unseen < _LOOK_AFTER or self._stopping:
                 return
             if self._thread is None or not self._thread.is_alive():
+                # Counted from its start: what is written while it waits for quiet is in what it
+                # builds.
                 self._unseen = 0
                 self._thread = threading.Thread(
                     target=self._run, name="clawstate-upkeep", daemon=True

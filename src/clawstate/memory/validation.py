@@ -36,6 +36,7 @@ def record_from(values: MemoryRecord | Mapping[str, Any], *, now: float) -> Memo
     None stands for "not given". Raises `InvalidError` that names the field; nothing is guessed.
     """
     given = _mapping(values)
+    # Callers hand on optional arguments as they are, and a wire format may have nulls.
     if None in given.values():
         given = {name: each for name, each in given.items() if each is not None}
     ttl = given.pop("ttl", None)
@@ -47,6 +48,7 @@ def record_from(values: MemoryRecord | Mapping[str, Any], *, now: float) -> Memo
     if ttl is not None:
         given["expires_at"] = _end(ttl, now)
     given["id"] = given.get("id") or new_id()
+    # Tags are a set; sorted, so that `swap` can compare whole records.
     given["tags"] = _tags(given.get("tags", ()))
     given["updated_at"] = given.get("updated_at") or now
     for name in ("created_at", "updated_at", "expires_at"):
@@ -67,6 +69,7 @@ def metadata_text(metadata: Mapping[str, Any]) -> str:
         raise InvalidError("metadata", f"is {type(metadata).__name__}, not a mapping")
     require_whole("metadata", dict(metadata))
     try:
+        # Checked now and not when it is written: a batch must fail before its first record is kept.
         _check_keys(metadata)
         text = json.dumps(
             dict(metadata), ensure_ascii=False, allow_nan=False, separators=(",", ":")
@@ -147,6 +150,7 @@ def _check_text(text: str) -> None:
     if len(text) > MAX_TEXT:
         problem = f"{len(text):,} characters, at most {MAX_TEXT:,} make one record"
         raise InvalidError("text", problem, "split it, or write a file and 'memory import' it")
+    # SQLite and FTS5 end text at a NUL in some places and not in others.
     if "\0" in text:
         raise InvalidError("text", "holds a NUL character", "remove it, or decode the bytes first")
     check_unicode("text", text)
@@ -171,6 +175,7 @@ def _check_importance(value: float) -> None:
 
 def _check_position(value: int | None) -> None:
     if value is not None and (
+        # Every reader of JSON knows integers up to 2^53 exactly, JavaScript among them.
         isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 1 << 53
     ):
         raise InvalidError("position", "is not a whole number below 2^53")

@@ -8,7 +8,7 @@ from clawstate.memory.contract import Embedder
 
 def default_embedder() -> Embedder:
     """
-    Return the embedder that a new state gets: static, local, 256 dimensions (decision 16).
+    Return the embedder that a new state gets: static, local, 256 dimensions (decision 3).
 
     Raises `EmbeddingError` when its weights are not installed.
     """

@@ -53,6 +53,8 @@ class LocalEmbedder:
     @cached_property
     def identity(self) -> EmbedderIdentity:
         """Return the identity; it names the very weights, by a hash of their first 64 KiB."""
+        # The header and the first rows tell other weights apart; hashing all 16 MB would cost
+        # start-up.
         with _opened(self._folder / _WEIGHTS) as file:
             digest = hashlib.sha256(file.read(65_536)).hexdigest()[:8]
         return EmbedderIdentity(f"wordllama-l2-supercat-256@{digest}", self._table.shape[1])
@@ -75,6 +77,8 @@ class LocalEmbedder:
             self._widen()
         sums = np.zeros((len(subwords), self._table.shape[1]), np.float32)
         for row, numbers in zip(sums, subwords, strict=True):
+            # At most 32,000 distinct rows, however long the text is; as one row for each subword it
+            # would take a kilobyte of memory for each.
             if len(numbers) > _LONG_TEXT:
                 distinct, counts = np.unique(numbers, return_counts=True)
                 np.dot(counts.astype(np.float32), self._rows(distinct), out=row)
@@ -92,6 +96,8 @@ class LocalEmbedder:
         """
         if not len(subwords):
             return np.zeros(self._table.shape[1], np.float32)
+        # Counted among the records searched: a speaker's name that opens every turn fades as "the"
+        # does.
         occurrences = np.array([counts.get(each, 0) for each in subwords.tolist()], np.float32)
         weights = _RARE / (_RARE + occurrences / np.float32(max(total, 1)))
         vector: NDArray[np.float32] = _unit(np.dot(weights, self._rows(subwords))[np.newaxis])[0]
@@ -115,6 +121,7 @@ class LocalEmbedder:
         try:
             with _opened(path) as file:
                 size = int.from_bytes(file.read(8), "little")
+                # A damaged length could ask for more memory than there is.
                 entry = json.loads(file.read(min(size, _LONGEST_HEADER)))[_TENSOR]
             begin, _ = entry["data_offsets"]
             return np.memmap(

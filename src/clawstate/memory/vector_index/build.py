@@ -87,6 +87,7 @@ def build_snapshot(
     the disk refuses; what was published before stays.
     """
     with _disk_errors(directory), _OnlyBuilder(directory) as alone:
+        # Not waited for: whoever has the lock is building just this.
         if not alone:
             return None
         _sweep(directory)
@@ -113,6 +114,7 @@ class _Draft:
     complete: bool = False
 
     def add(self, keys: NDArray[np.int64], vectors: NDArray[np.float32], threads: int) -> None:
+        # Unit vectors, so that the inner product by which the graph compares is the cosine.
         lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
         usable = np.isfinite(lengths) & (lengths > 0)
         if usable.any():
@@ -123,6 +125,8 @@ class _Draft:
         self.upto = int(keys[-1])
 
     def finish(self, upto: int) -> None:
+        # The last keys may belong to records that were deleted or have no vector; they count as
+        # covered as well.
         self.upto = upto
         self.complete = True
 
@@ -197,10 +201,12 @@ def _ascends(keys: NDArray[np.int64], after: int, upto: int) -> bool:
 
 
 def _publish(directory: Path, identity: IndexIdentity, draft: _Draft) -> int:
+    # Read again, since a build anew has no base but must not replace more than it covers.
     before = _published(directory, identity)
     reached = before.upto if before else 0
     if not draft.complete and not _is_worth_keeping(draft, before):
         return reached
+    # Nothing new to search: a manifest that reaches further over the same graph file is enough.
     if draft.base is not None and not draft.added:
         if draft.upto > reached:
             publish_manifest(directory, replace(draft.base, upto=draft.upto))
@@ -219,6 +225,7 @@ def _is_worth_keeping(draft: _Draft, before: Manifest | None) -> bool:
 
 
 def _write_graph(directory: Path, identity: IndexIdentity, draft: _Draft) -> Manifest:
+    # A new name each time: readers go on with the file they mapped, which must never change.
     path = directory / f"{_GRAPH_PREFIX}{draft.upto}-{secrets.token_hex(4)}.usearch"
     with new_file(path) as file:
         try:
@@ -241,11 +248,13 @@ def _write_graph(directory: Path, identity: IndexIdentity, draft: _Draft) -> Man
             links_crc32=links,
             sha256=whole_sha256(file),
         )
+        # The graph is durable under its name before a manifest may name it.
         sync_directory(directory)
         return manifest
 
 
 def _retire(directory: Path) -> None:
+    # The manifest first: without it the graph file is litter, which the next builder sweeps.
     (directory / MANIFEST_NAME).unlink(missing_ok=True)
     sync_directory(directory)
     _sweep(directory)
@@ -255,6 +264,8 @@ def _sweep(directory: Path) -> None:
     """Unlink what dead builders left; only for the holder of the lock."""
     named = None
     with contextlib.suppress(CorruptError):
+        # A damaged manifest names nothing, so all graphs go; they are built again from the
+        # database.
         found = read_manifest(directory)
         named = found[0].file if found else None
     for path in directory.iterdir():
@@ -286,6 +297,8 @@ class _OnlyBuilder:
         try:
             number = self._lock.open(self._directory / _LOCK_NAME, _OPEN_LOCK, 0o600)
             give_to_owner(number, self._directory)
+            # The kernel frees it when its owner dies, so no builder has to judge whether another
+            # lives.
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False

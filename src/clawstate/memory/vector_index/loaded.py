@@ -43,6 +43,7 @@ class LoadedVectors:
 
 def top(keys: Keys, cosines: NDArray[np.float32], limit: int) -> tuple[Keys, NDArray[np.float32]]:
     """Return the *limit* of *keys* with the highest *cosines*."""
+    # In no order: what ranks them sorts, and a partition is linear.
     if len(keys) <= limit:
         return keys, cosines
     best = np.argpartition(-cosines, limit - 1)[:limit]
@@ -92,11 +93,14 @@ class VectorCache:
     def _keep(self, key: Key, kept: _Kept) -> None:
         with self._mutex:
             present = self._kept.get(key)
+            # Another thread has read a later state meanwhile.
             if present is not None and present.newest > kept.newest:
                 return
             self._kept[key] = kept
             self._kept.move_to_end(key)
             used = sum(each.vectors.matrix.nbytes for each in self._kept.values())
+            # The one just loaded stays even above the budget, or each search of it would read it
+            # again.
             while used > self._budget and len(self._kept) > 1:
                 _, dropped = self._kept.popitem(last=False)
                 used -= dropped.vectors.matrix.nbytes
@@ -107,6 +111,7 @@ def _advanced(
 ) -> LoadedVectors:
     vectors = kept.vectors
     if removed != kept.removed and len(vectors.keys):
+        # Removed rows are left out of a copy: the matrix that other threads search is not touched.
         chosen = np.isin(vectors.keys, source.kept(scope, kept.newest))
         vectors = LoadedVectors(vectors.keys[chosen], vectors.matrix[chosen])
     if newest == kept.newest:

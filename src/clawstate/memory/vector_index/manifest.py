@@ -71,6 +71,7 @@ class Manifest:
         body: dict[str, Any] = document["body"]
         if document["sha256"] != _checksum(body):
             raise ValueError("does not match its checksum")
+        # Of another release: no damage, and not to be warned about. Searches are exact without it.
         if body.pop("format") != MANIFEST_FORMAT:
             return None
         return cls(identity=IndexIdentity(**body.pop("identity")), **body)
@@ -125,6 +126,8 @@ def links_crc32(memory: mmap.mmap, *, count: int, dimensions: int) -> int:
 
     The file is: two uint32 (rows, bytes a row), the float16 rows, header, levels and links.
     """
+    # Opening must not read all vectors. A wrong one misplaces its record at worst, while a wrong
+    # link leads a search outside of the file (decision 5).
     start = 8 + count * dimensions * 2
     with memoryview(memory) as whole, whole[start:] as links:
         return zlib.crc32(links, zlib.crc32(memory[:8]))
@@ -136,6 +139,7 @@ def publish_manifest(directory: Path, manifest: Manifest) -> None:
     with new_file(temporary) as file:
         file.write(manifest.encode())
         file.flush()
+        # Before the rename, or a power cut could leave the name with an empty file behind it.
         os.fsync(file.fileno())
         temporary.replace(directory / MANIFEST_NAME)
     sync_directory(directory)
@@ -164,6 +168,7 @@ def sync_directory(directory: Path) -> None:
 
 
 def _stamp(status: os.stat_result) -> Stamp:
+    # The inode alone does not do: file systems give a freed number out again at once.
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 

@@ -68,6 +68,7 @@ class NearestSearch:
         stamp = snapshot_stamp(self.directory(scope))
         with self._mutex:
             known = self._snapshots.get(scope)
+        # Also None is remembered: a damaged snapshot is looked at, and warned about, once.
         if known is not None and known[0] == stamp:
             return known[1]
         snapshot = None
@@ -77,6 +78,7 @@ class NearestSearch:
                 snapshot = None
         with self._mutex:
             self._snapshots[scope] = (stamp, snapshot)
+        # With another snapshot the exactly searched tail begins at another key.
         self._cache.drop(lambda key: key[0] != scope)
         return snapshot
 
@@ -89,6 +91,8 @@ class NearestSearch:
         limit: int,
     ) -> Found:
         allowed = None if selection is None else selection.every()
+        # What a filter leaves may be few in a large scope: loading all vectors for it would take
+        # longer.
         if allowed is not None and len(allowed) <= _FEW and not self._cache.holds((scope, 0)):
             return top(*_cosines(source, query, allowed), limit)
         return self._cache.load(source, (scope, 0)).best(query, limit, allowed)
@@ -111,6 +115,8 @@ class NearestSearch:
             proposed, _ = snapshot.nearest(query, wanted)
             if selection is not None:
                 proposed = selection.among(proposed)
+            # Records that were deleted since the snapshot are not found here, and so drop out
+            # (decision 4).
             keys, cosines = _cosines(source, query, proposed)
             if len(keys) >= (limit if wanted < _MOST else limit // 4):
                 both = np.concatenate([keys, tail])
@@ -118,6 +124,7 @@ class NearestSearch:
             share = max(len(keys), 1) / wanted
             if wanted >= _MOST or share * snapshot.count <= _FEW:
                 return None  # reading all that a filter or deletions leave is exact, and as fast
+            # Asked again for as many as the share seen so far suggests, with half as many to spare.
             wanted = min(_MOST, max(2 * wanted, int(1.5 * limit / share)))
 
 
@@ -131,6 +138,7 @@ def _agrees(source: VectorSource, scope: int, snapshot: VectorSnapshot) -> bool:
         return False
     known = snapshot.vectors(keys.tolist())
     lengths = np.linalg.norm(kept, axis=1)
+    # Both are float16: equal vectors have a cosine above 0.99 in spite of rounding. NaN is less.
     return bool((np.einsum("ij,ij->i", kept, known) >= 0.99 * lengths).all())
 
 

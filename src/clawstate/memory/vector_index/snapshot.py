@@ -1,7 +1,7 @@
 """
 A published `VectorSnapshot`: the approximate nearest-neighbour graph of one scope, read-only.
 
-It is derived data (decisions 14 and 18): the records live elsewhere, and deleting the whole
+It is derived data (decisions 4 and 5): the records live elsewhere, and deleting the whole
 directory loses nothing but time. A directory holds one manifest and the one graph file that the
 manifest names. The manifest is replaced as a whole, after the graph is on disk; whatever it does
 not name is nothing.
@@ -83,6 +83,7 @@ class VectorSnapshot:
         score the candidates again where order matters. A query of zeros has no neighbours.
         Raises `DimensionError` and `ClosedError`.
         """
+        # usearch does not keep the mapping alive, and another thread may call `close` now.
         _memory, graph = self._opened()  # both live until the search is over
         unit = self._unit(query)
         wanted = min(limit, self.count)
@@ -230,6 +231,7 @@ def new_graph(dimensions: int) -> Graph:
 def _open(directory: Path, identity: IndexIdentity) -> VectorSnapshot | None:
     while (found := read_manifest(directory)) is not None:
         manifest, stamp = found
+        # Of another database or embedder, as after a restored backup: nothing to warn about.
         if manifest.identity != identity:
             return None
         try:

@@ -23,6 +23,7 @@ _TAIL_SHARE = 0.25  # of the snapshot; an exact search of the tail costs as much
 def is_outgrown(source: VectorSource, nearest: NearestSearch, scope: int, *, least: int) -> bool:
     """Tell whether *scope* has no snapshot, or a long tail behind it, of *least* / 2 at least."""
     snapshot = nearest.snapshot(source, scope)
+    # Half of *least* at least, or a scope that just became large would be built again and again.
     allowed = 0 if snapshot is None else max(least / 2, snapshot.count * _TAIL_SHARE)
     return _tail(source, nearest, scope) > allowed
 

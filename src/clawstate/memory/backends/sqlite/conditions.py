@@ -53,6 +53,8 @@ def _sql(node: Node) -> Bound:
         case Or(parts):
             return _joined("OR", [_sql(each) for each in parts]) if parts else _FALSE
         case Not(part):
+            # A missing value makes a comparison NULL, and NOT NULL is NULL: it has to be false
+            # first.
             text, values = _sql(part)
             return f"NOT coalesce({text}, 0)", values
         case Condition(field="metadata"):
@@ -96,12 +98,14 @@ def _of_column(condition: Condition) -> Bound:
     if operator in _COMPARE:
         return (f"{column} {_COMPARE[operator]} ?", values) if values else _FALSE
     parts: list[Bound] = [(f"{column} {_one_of(values)}", values)] if values else []
+    # `column IN (NULL)` is never true in SQL.
     if None in given:
         parts.append((f"{column} IS NULL", []))
     return _joined("OR", parts) if parts else _FALSE
 
 
 def _of_metadata(condition: Condition) -> Bound:
+    # Quoted, or a key such as `a[0]` would be read as a path of its own.
     path = "$" + "".join("." + json.dumps(part, ensure_ascii=False) for part in condition.path)
     wanted = condition.value
     match condition.operator:

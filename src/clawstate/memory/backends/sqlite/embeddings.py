@@ -57,6 +57,7 @@ def keep(connection: apsw.Connection, rows: Sequence[tuple[Any, ...]], *, now_ms
         "INSERT OR REPLACE INTO embedding_cache VALUES (?, ?, ?, ?)",
         ((digest, vector, subwords, now_ms) for subwords, digest, vector in rows),
     )
+    # 10 MB with the default embedder: bounded whatever is imported and removed.
     excess = connection.execute("SELECT count(*) FROM embedding_cache").get - CACHED_VECTORS
     if excess > 0:
         sql = """

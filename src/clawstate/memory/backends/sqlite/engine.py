@@ -78,6 +78,8 @@ class SqliteMemory:
         """Keep *records*, all or none."""
         if not records:
             return
+        # The index belongs to no migration, as older releases need not know it; so whoever writes
+        # looks once for each file that has had this name.
         with self._database.writing() as connection:
             if self._listed != self._database.generation:
                 if is_listed(connection):
@@ -96,6 +98,7 @@ class SqliteMemory:
     ) -> MemoryRecord | None:
         """Put *new* in the place of *old* if that is still what is kept, and return it."""
         with self._database.writing() as connection:
+            # Compared as a whole, in the transaction that writes: a change by anybody is seen.
             if self._by_id(connection, [old.id]).get(old.id) != old:
                 return None
             writing.upsert(connection, [new], embedder=embedder)
@@ -108,6 +111,7 @@ class SqliteMemory:
 
     def delete(self, ids: Sequence[str]) -> int:
         """Forget *ids*; return how many were kept."""
+        # Opening for writing would make the file, and there is nothing to delete in it.
         if not self._database.exists():
             return 0
         with self._database.writing() as connection:
@@ -163,6 +167,7 @@ class SqliteMemory:
             return
         with self._database.writing() as connection:
             upkeep.merge_words(connection)
+        # In a transaction that reads: building may take minutes, and in WAL mode writers go on.
         with self._database.reading() as connection:
             nearest = self._stored_search(connection)
             if nearest is not None:
@@ -181,6 +186,8 @@ class SqliteMemory:
         with self._database.writing() as connection:
             upkeep.rebuild_words(connection)
             writing.touch(connection, now_ms=self._now())
+        # After the commit: searches are exact without snapshots, so a kill before this loses
+        # nothing.
         snapshots.drop_snapshots(self._vectors)
 
     def needs_optimizing(self) -> bool:
@@ -231,6 +238,8 @@ class SqliteMemory:
         return self._nearest_search(database_id, embedder)
 
     def _nearest_search(self, database_id: str, embedder: EmbedderIdentity) -> NearestSearch:
+        # Numbers of records mean something in one file only: one put back from a backup, or another
+        # embedder, must not meet vectors that are still in memory.
         key = (database_id, embedder, self._database.generation)
         with self._mutex:
             if self._nearest is None or self._nearest[0] != key:

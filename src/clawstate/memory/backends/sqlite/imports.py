@@ -35,6 +35,8 @@ class SqliteImports:
         """
         with self._database.writing() as connection:
             number, fingerprint = self._row(connection, namespace, source)
+            # All of it in one transaction, so that two imports of one source agree about what was
+            # there.
             sql = "SELECT memory_id FROM imported WHERE import = ?"
             tracked = {row[0] for row in connection.execute(sql, (number,))}
             if fingerprint is not None:
@@ -70,6 +72,8 @@ class SqliteImports:
         with self._database.writing() as connection:
             number, _ = self._row(connection, namespace, source)
             if fingerprint is None:
+                # Notes before records, in one transaction: `unclaimed` then sees only what others
+                # still claim.
                 connection.execute("DELETE FROM imported WHERE import = ?", (number,))
                 connection.execute("DELETE FROM imports WHERE import = ?", (number,))
             else:

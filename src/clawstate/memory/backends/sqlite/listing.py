@@ -24,6 +24,7 @@ CREATE INDEX IF NOT EXISTS memories_newest ON memories (scope, timestamp DESC, i
 
 def is_listed(connection: apsw.Connection) -> bool:
     """Tell whether the index is there."""
+    # Looked up, since an index that this process made itself may be rolled back with its write.
     sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'memories_newest'"
     return bool(connection.execute(sql).get)
 
@@ -38,6 +39,7 @@ def newest(
         found = scope_of(connection, chosen.namespace)
         scopes = [] if found is None else [found]
     conditions = [sql_of(chosen, scope=scope, now_ms=now_ms) for scope in scopes]
+    # The index is by scope: a walk in each and a merge, in place of sorting all records.
     each = [_newest(connection, condition, after, limit) for condition in conditions]
     return islice(heapq.merge(*each, key=position_of), limit)
 

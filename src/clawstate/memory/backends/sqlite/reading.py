@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from clawstate.memory.vector_index.nearest import NearestSearch
 
+# One statement for all that a search asks first: each costs a turn through SQLite (decision 32).
 _STATE = """
 SELECT (SELECT value FROM meta WHERE key = 'changes'),
     (SELECT value FROM meta WHERE key = 'database_id'),
@@ -171,6 +172,7 @@ class SqliteReading:
         for key, each in neighbours.items():
             beside = {*each.before, *each.after}
             every |= beside
+            # Neighbours may lend words that the candidates lack, so they are scored as well.
             if key in around.scored:
                 scored |= beside
         terms, phrases = word_index.lists(self._connection, around.words, _json(scored))
@@ -203,13 +205,18 @@ class SqliteReading:
         return list(self._connection.execute(sql, (*values, _json(sorted(every)))))
 
     def _condition(self, chosen: Filter, scope: _Scope) -> Bound | None:
+        # Nearly all searches: without a condition the word index need not be joined with the
+        # records.
         if chosen.is_plain and not self._has_expired:
             return None
+        # As soon as one record has expired all are asked for their end; `optimize` removes such
+        # records.
         return sql_of(chosen, scope=scope.number, now_ms=self._now_ms)
 
     def _scope(self, chosen: Filter) -> _Scope | None:
         """Return the namespace of *chosen*; None where nothing was ever kept."""
         namespace = chosen.namespace
+        # Remembered for this reading only: another transaction may see other counts.
         if namespace not in self._scopes:
             sql = _EVERY_SCOPE if namespace is None else _SCOPE
             row = self._connection.execute(sql, (namespace,)).get

@@ -1,4 +1,4 @@
-"""The tables of `memory.db` (specification section 7, decision 18), as numbered migrations."""
+"""The tables of `memory.db` (specification section 7, decision 4), as numbered migrations."""
 
 from __future__ import annotations
 
@@ -103,6 +103,7 @@ CREATE VIRTUAL TABLE memory_vocabulary USING fts5vocab (memory_words, row);
 
 def _first(connection: apsw.Connection) -> None:
     connection.execute(_FORMAT_1)
+    # By it a snapshot of vectors knows its database: the numbers of records start anew in each.
     connection.execute("INSERT INTO meta VALUES ('database_id', ?)", (new_id(),))
 
 

@@ -50,11 +50,13 @@ def expired(connection: apsw.Connection, now_ms: int) -> dict[int, str]:
 
 def merge_words(connection: apsw.Connection) -> None:
     """Merge the segments of the word index, as far as that pays."""
+    # At most 500 pages, so that other writers wait for milliseconds and not for a whole merge.
     connection.execute("INSERT INTO memory_words (memory_words, rank) VALUES ('merge', 500)")
 
 
 def rebuild_words(connection: apsw.Connection) -> None:
     """Make the word index anew from the texts."""
+    # FTS5's own `rebuild` reads its content table, and this index has none.
     connection.execute("INSERT INTO memory_words (memory_words) VALUES ('delete-all')")
     rows = list(connection.execute("SELECT docno, scope, content FROM memories ORDER BY docno"))
     if any(row[2] is None for row in rows):
@@ -102,6 +104,7 @@ def _word_findings(connection: apsw.Connection) -> list[str]:
 
 def _size(path: Path) -> int:
     try:
+        # A builder may sweep a file between the listing and this look.
         return path.stat().st_size
     except (FileNotFoundError, NotADirectoryError):
         return 0

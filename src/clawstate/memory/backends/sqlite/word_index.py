@@ -23,6 +23,7 @@ SELECT f.rowid, bm25(memory_words, 0.0, 1.0) AS score FROM memory_words f {join}
 WHERE memory_words MATCH ? {condition}
 ORDER BY score LIMIT ?
 """
+# The unary plus keeps SQLite from running the whole match again for each docno.
 _SCORED = """
 SELECT {number}, f.rowid, -bm25(memory_words, 0.0, 1.0) FROM memory_words f
 WHERE memory_words MATCH ? AND +f.rowid IN (SELECT docno FROM wanted)
@@ -36,6 +37,8 @@ def add(connection: apsw.Connection, rows: Iterable[tuple[int, int, str]]) -> No
     """Index the text of each (docno, scope, text)."""
     connection.executemany(
         "INSERT INTO memory_words (rowid, scope, content) VALUES (?, ?, ?)",
+        # A letter before the number, so that the mark of a namespace is one token that stems to
+        # itself.
         ((docno, f"s{scope}", spaced(text)) for docno, scope, text in rows),
     )
 
@@ -114,6 +117,7 @@ def _telling(connection: apsw.Connection, terms: tuple[str, ...], total: int) ->
     found = {term: stems(term) for term in terms}
     wanted = json.dumps([stem for each in found.values() for stem in each])
     rows = dict(connection.execute(_FREQUENCIES, (wanted,)))
+    # A term of several stems is a phrase, which stands in no more rows than its rarest stem.
     frequencies = {
         term: min((rows.get(stem, 0) for stem in parts), default=0) for term, parts in found.items()
     }

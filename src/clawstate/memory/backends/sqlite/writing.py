@@ -28,6 +28,8 @@ from clawstate.memory.rules import Arrival, Known, Place
 from clawstate.sqlite import DamagedValueError
 from clawstate.sqlite.change_log import note_changes
 
+# CROSS JOIN fixes the order of the loops in SQLite: the few given ids outside, an index lookup
+# inside. The planner cannot know how long the JSON list is.
 _KNOWN = """
 SELECT m.id, m.docno, s.namespace, m.content_hash, m.embedding IS NOT NULL, m.timestamp,
     m.thread, m.position, m.updated_at, m.expires_at
@@ -64,6 +66,7 @@ def upsert(
                 continue
             replaced.append(each.known.key)
         added.append(each)
+    # Before the rows that take their place: ids are unique.
     remove(connection, replaced, now_ms=now_ms)
     _insert(connection, added)
     touch(connection, [each.record.id for each in given], now_ms=now_ms)
@@ -82,6 +85,7 @@ def fill(
     docnos: list[int] = []
     for each, digest, known in rules.filled(given, _known(connection, given)):
         docnos.append(known.key)
+        # The row as it is now: its tags may have changed while the vector was made.
         (present,) = map(record_of, connection.execute(f"{SELECT} WHERE m.docno = ?", (known.key,)))
         place = (present.created_at, present.updated_at, present.position)
         rows.append(Arrival(replace(each, record=present), digest, place, known))
@@ -102,6 +106,7 @@ def remove(connection: apsw.Connection, docnos: Sequence[int], *, now_ms: int) -
         FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value
     """
     rows = list(connection.execute(sql, (json.dumps(list(docnos)),)))
+    # A file that is imported again often brings back text that was just removed (decision 7).
     embeddings.keep(connection, [row[3:] for row in rows if row[5] is not None], now_ms=now_ms)
     subwords: dict[int, list[bytes]] = defaultdict(list)
     counts: dict[int, int] = defaultdict(int)
@@ -139,6 +144,7 @@ def touch(connection: apsw.Connection, ids: Sequence[str] = (), *, now_ms: int) 
         "INSERT INTO meta VALUES ('changes', '1') "
         "ON CONFLICT DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)"
     )
+    # In the transaction of the change: whoever sees the change sees the number too.
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('changed', ?)", (str(now_ms),))
     if ids:
         note_changes(connection, PART, ids)
@@ -162,6 +168,7 @@ def claim_embedder(
     connection: apsw.Connection, given: Sequence[Embedded], embedder: EmbedderIdentity | None
 ) -> None:
     """Make *embedder* the state's one when it has none and *given* bring vectors of it."""
+    # Records without vectors say nothing about an embedder; the first vector decides.
     if all(each.vector is None for each in given):
         return
     kept = stored_embedder(connection)
@@ -219,6 +226,8 @@ def _insert(connection: apsw.Connection, added: Sequence[Arrival]) -> None:
     for row in added:
         by_namespace[row.embedded.record.namespace].append(row)
     scopes = {namespace: made_scope(connection, namespace) for namespace in by_namespace}
+    # The numbers are given out here, since tags, words and counts need them; SQLite notes the
+    # highest in `sqlite_sequence` also when it is told which to take, so none comes back.
     first = 1 + (
         connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'memories'").get or 0
     )
