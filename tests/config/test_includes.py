@@ -155,3 +155,25 @@ def test_equal_keys_are_noted_with_their_place(root: Path) -> None:
     assert layer.value == {"x": 2, "y": {"k": 2}}
     assert [notice.split(": ")[0] for notice in notices] == [f"{main}:1:1", f"{root / 'a'}:2:5"]
     assert CANARY not in "".join(notices)
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        ("a: {$include: './b'},", {"x": 1}),
+        ("a: {'$incl\\u0075de': './b'},", {"x": 1}),
+        ("a: {x: 2}, /* a: 1 */ // b: {$include: 'b'}\n", {"x": 2}),
+        ('a: {x: 1}, "a": {x: 3},', {"x": 3}),
+        ("a: {x: {y: [':', '{:}']}},", {"x": {"y": [":", "{:}"]}}),
+    ],
+)
+def test_long_file_is_read_as_a_short_one(root: Path, head: str, expected: object) -> None:
+    """Includes, escapes, comments and double keys mean in a long text what they mean in a short."""
+    long = ", ".join(f"k{number}: {{n: {number}, text: 'a: b'}}" for number in range(1_000))
+    main = write(root, main=f"{{{head} {long}}}", b="{x: 1}")
+
+    layer = read_layer(main)
+
+    assert layer.value["a"] == expected
+    assert layer.value["k999"] == {"n": 999, "text": "a: b"}
+    assert len(layer.notices) == head.count('"a"')

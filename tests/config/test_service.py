@@ -387,3 +387,13 @@ def test_quiet_reading_makes_no_warning(paths: StatePaths) -> None:
         config.get("gateway.port")
 
     assert told == []
+
+
+def test_number_below_a_service_account_is_not_shown(paths: StatePaths) -> None:
+    """A service account is a secret as a whole, its numbers too; any other number is shown."""
+    paths.config.write_text("{a: {serviceAccount: {pin: 1234}}, gateway: {port: 5}}")
+    config = Config(paths, env={"HOME": "/h"}, cwd=paths.root)
+
+    assert config.redacted("gateway.port") == 5
+    with pytest.raises(NotFoundError):
+        config.redacted("a.serviceAccount.pin")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import importlib
 import os
@@ -87,9 +86,11 @@ class LazyGroup(WithExamples, click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or fail with the name that is most like the one given."""
-        near = difflib.get_close_matches(args[0], NOUNS, n=1)
-        if near and args[0] not in NOUNS:
-            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+        if args[0] not in NOUNS:
+            from difflib import get_close_matches  # noqa: PLC0415 - for who slipped; slow to load
+
+            if near := get_close_matches(args[0], NOUNS, n=1):
+                ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

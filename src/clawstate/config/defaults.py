@@ -7,6 +7,7 @@ concern what is kept here. A default fills a gap; it never replaces what is writ
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -107,6 +108,8 @@ def normalise_paths(value: Any, *, env: Mapping[str, str]) -> Any:
     elements of an array count only directly under `paths` and `pathPrepend`. The home is that of
     *env*. What does not change is shared with *value*: change nothing in it.
     """
+    if "~" not in json.dumps(value):  # as a text, for a large tree is slow to walk
+        return value
     return _normalised(value, "", env)
 
 

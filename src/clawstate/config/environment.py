@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from clawstate.arguments import require_text
-from clawstate.config.dotenv import parse_dotenv
 from clawstate.config.sources import FileRead, Notice, look_at, read_file
 from clawstate.config.substitution import substitute_text
 from clawstate.errors import InvalidError, LimitError, NotFoundError, UnavailableError
+from clawstate.interrupts import load_modules
 from clawstate.json5.parse import Place
 
 MAX_DOTENV_BYTES = 1 << 20
@@ -111,6 +111,9 @@ def _read(path: Path) -> tuple[Mapping[str, str], FileRead, list[Notice]]:
     except LimitError:
         problem = f"is larger than {MAX_DOTENV_BYTES} bytes; it was passed over"
         return {}, look_at(path), [Notice(path, None, problem)]
+    load_modules("clawstate.config.dotenv")
+    from clawstate.config.dotenv import parse_dotenv  # noqa: PLC0415 - most states have none
+
     parsed = parse_dotenv(raw)
     notices = [Notice(path, Place(line, 1), text) for line, text in parsed.problems]
     return parsed.values, file, notices

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from clawstate.config.history import History
 from clawstate.config.includes import Layer, include_all
 from clawstate.config.provenance import Provenance, Trace
 from clawstate.config.sources import FileRead, look_at, parse_source, read_file
 from clawstate.errors import ConfigError, InvalidError, LimitError, NotFoundError, StateError
 from clawstate.files.refusals import translated
+from clawstate.interrupts import load_modules
 from clawstate.json5.path_grammar import KeyPath
 
 
@@ -97,6 +97,9 @@ def read_own(path: Path) -> tuple[Layer, str]:
 
 
 def _last_good(path: Path) -> Layer | None:
+    load_modules("clawstate.config.history")
+    from clawstate.config.history import History  # noqa: PLC0415 - for a broken file alone
+
     history = History(path)
     for change in reversed(history.changes()):
         try:

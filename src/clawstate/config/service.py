@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from clawstate.arguments import require_callable, require_count, require_whole_text
 from clawstate.clock import Clock, system_clock
-from clawstate.config.history import Change, History
 from clawstate.config.loading import Loader, overlay_of
 from clawstate.config.view import View, copy_value, parse_path
 from clawstate.config.views import Views
@@ -19,10 +18,10 @@ from clawstate.files.paths import normalise_agent_id, require_agent_id
 from clawstate.interrupts import Mutex, load_modules
 from clawstate.json5.key_path import format_key_path
 from clawstate.openclaw.owner import Owner, find_owner
-from clawstate.secrets.redaction import redact
 
 if TYPE_CHECKING:
     from clawstate.config.editing import Editor
+    from clawstate.config.history import Change
     from clawstate.config.issues import Issue
     from clawstate.config.loading import Loaded
     from clawstate.config.openclaw_split import OpenClawRefusals
@@ -107,8 +106,14 @@ class Config:
         Raises what `require` does.
         """
         view = self._views.of(_key(agent_id))
-        loaded, steps = view.loaded, () if path is None else view.steps(path)
-        return copy_value(view.at(steps, of=redact(loaded.value)))
+        steps = () if path is None else view.steps(path)
+        is_account = any("serviceaccount" in str(step).lower() for step in steps)
+        if not is_account and view.at(steps).__class__ in {bool, int, float}:
+            return view.at(steps)  # no secret; the patterns of secrets take long to load
+        load_modules("clawstate.secrets.redaction")
+        from clawstate.secrets.redaction import redact  # noqa: PLC0415 - rarely needed
+
+        return copy_value(view.at(steps, of=redact(view.loaded.value)))
 
     def secret(self, path: str) -> Any:
         """
@@ -247,6 +252,9 @@ class Config:
 
     def history(self, *, agent_id: str | None = None) -> tuple[Change, ...]:
         """Return the changes that were made here, the oldest first."""
+        load_modules("clawstate.config.history")
+        from clawstate.config.history import History  # noqa: PLC0415 - rarely needed
+
         return History(self._loader.path_of(agent_id)).changes()
 
     def diff(self, number: int | None = None, *, agent_id: str | None = None) -> str:

@@ -9,6 +9,7 @@ everything else: so who asks for a value that waits for a variable is told, and 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -72,6 +73,9 @@ def substitute(
 
     With the *provenance* of *value*, what is missing knows its file and place.
     """
+    # Looked for as a text first: most of a large tree holds no reference, and walking it is slow.
+    if "${" not in json.dumps(value):
+        return Substituted(value, (), ())
     replacing = _Replacing(env, provenance)
     result = replacing.of(value, ())
     return Substituted(result, tuple(replacing.substitutions), tuple(replacing.missing))

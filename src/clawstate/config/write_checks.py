@@ -13,6 +13,7 @@ from clawstate.config.substitution import Substituted, substitute
 from clawstate.config.unsupported import Unsupported, find_unsupported
 from clawstate.errors import ConfigError, NotFoundError
 from clawstate.json5.key_path import format_key_path, get_at
+from clawstate.json5.plain_value import measure
 
 if TYPE_CHECKING:
     from clawstate.config.rewrite import EditPlan
@@ -45,7 +46,7 @@ def check_write(
         if len(rewrite.after) > MAX_CONFIG_BYTES:
             problem = f"would be larger than {MAX_CONFIG_BYTES} bytes"
             raise ConfigError(str(rewrite.file), problem, "move what is no setting out of it")
-    if _levels(templates) > MAX_LEVELS:
+    if measure(templates)[0] > MAX_LEVELS:
         problem = f"would have more than {MAX_LEVELS} levels"
         raise ConfigError(str(loaded.path), problem, "flatten the settings")
     substituted = substitute(templates, loaded.variables)
@@ -99,16 +100,6 @@ def suspicious_changes(loaded: Loaded, planned: EditPlan) -> tuple[str, ...]:
 
 def _refused(resolved: Any) -> list[Unsupported]:
     return [each for each in find_unsupported(resolved) if each.severity == "error"]
-
-
-def _levels(tree: Any) -> int:
-    count, level = 0, [tree]
-    while level := [each for each in level if isinstance(each, dict | list) and each]:
-        count += 1
-        level = [
-            child for each in level for child in (each.values() if isinstance(each, dict) else each)
-        ]
-    return count
 
 
 def _sign(issue: Issue) -> tuple[object, str]:

@@ -189,15 +189,16 @@ def _require_unchanged(rewrite: Rewrite) -> None:
 
 def _mode(rewrite: Rewrite) -> int:
     """Return the mode of the new file (decision 4), never wider than that of the old one."""
-    wanted = _PRIVATE if literal_secrets(rewrite.value) else _PUBLIC
-    if rewrite.source is None:
-        return wanted
-    with translated(rewrite.file, "cannot be reached"):
-        found = stat.S_IMODE(os.lstat(rewrite.real).st_mode)
-    if not found & stat.S_IWUSR:
-        hint = f"chmod u+w {rewrite.file}"
-        raise ConfigError(str(rewrite.file), "is read-only", hint)
-    return wanted & (found | stat.S_IRUSR | stat.S_IWUSR)
+    widest = _PUBLIC
+    if rewrite.source is not None:
+        with translated(rewrite.file, "cannot be reached"):
+            widest = stat.S_IMODE(os.lstat(rewrite.real).st_mode)
+        if not widest & stat.S_IWUSR:
+            hint = f"chmod u+w {rewrite.file}"
+            raise ConfigError(str(rewrite.file), "is read-only", hint)
+    # Secrets are looked for only where it matters: that takes long in a large file.
+    is_private = not widest & ~_PRIVATE or bool(literal_secrets(rewrite.value))
+    return (_PRIVATE if is_private else _PUBLIC) & (widest | stat.S_IRUSR | stat.S_IWUSR)
 
 
 GENERATIONS = 5

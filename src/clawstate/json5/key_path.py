@@ -7,7 +7,6 @@ that no value is ever overwritten because a path leads through it.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any
 
 from clawstate.errors import InvalidError, NotFoundError
@@ -152,6 +151,8 @@ def _not_found(value: Any, path: KeyPath, depth: int) -> NotFoundError:
 
 
 def _why(value: Any, path: KeyPath, depth: int) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - for who slipped; slow to load
+
     name, step = _name(path[:depth]), path[depth]
     if isinstance(value, list) and isinstance(step, int):
         return f"{name} has {len(value)} elements"

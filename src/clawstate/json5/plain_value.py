@@ -30,6 +30,22 @@ def require_plain(value: Any, *, above: int) -> None:
             todo += [(child, depth + 1) for child in _children(current)]
 
 
+def measure(value: Any) -> tuple[int, int]:
+    """Return how many levels of objects and arrays that are not empty *value* has, and members."""
+    levels = members = 0
+    level = [value]
+    while level := [each for each in level if isinstance(each, dict | list) and each]:
+        levels += 1
+        members += sum(len(each) for each in level if isinstance(each, dict))
+        level = [
+            child
+            for each in level
+            for child in (each.values() if isinstance(each, dict) else each)
+            if isinstance(child, dict | list)
+        ]
+    return levels, members
+
+
 def is_same(first: Any, second: Any, *, ordered: bool = True) -> bool:
     """
     Tell whether two values are alike in type, sign, and, if *ordered*, in the order of keys.

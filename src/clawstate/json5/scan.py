@@ -30,8 +30,10 @@ _PLAIN_VALUE = re.compile(
     rf"{_BLANK}(?:{_PLAIN_STRING}|(?P<mark>[{{\[\]])"
     r"|(?P<integer>0|-?[1-9][0-9]{0,17}+)(?![0-9.eExX])|(?P<word>true|false|null))"
 )
+# Not followed by a backslash or by what is not ASCII; a set of all that would take ten times as
+# long to compile, with each start of the program.
 _PLAIN_KEY = re.compile(
-    rf"{_BLANK}(?:{_PLAIN_STRING}|(?P<name>[A-Za-z_$][A-Za-z0-9_$]*+)(?![\\\x80-\U0010ffff])"
+    rf"{_BLANK}(?:{_PLAIN_STRING}|(?P<name>[A-Za-z_$][A-Za-z0-9_$]*+)(?![^\x00-\x5b\x5d-\x7f])"
     r"|(?P<mark>\}))"
 )
 
