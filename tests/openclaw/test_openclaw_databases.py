@@ -299,7 +299,7 @@ def test_pairing_allow_lists_devices_identity_and_marks_are_the_documents_of_fil
         request = {"id": "42", "code": "ABCD", "createdAt": moment, "lastSeenAt": moment}
         meta = {"accountId": "work", "username": "bob"}
         assert found.pairing() == {"telegram": [{**request, "meta": meta}]}
-        assert found.allowed() == {("telegram", "default"): ["1", "2"]}
+        assert found.allow_lists() == {("telegram", "default"): ["1", "2"]}
         keys = {"publicKeyPem": "pub", "privateKeyPem": "priv"}
         assert found.identity() == {"version": 1, "deviceId": "id", **keys, "createdAtMs": 5}
         token = {"token": "secret-of-operator", "role": "operator"}
@@ -346,7 +346,6 @@ def test_forgotten_sessions_and_what_came_of_them_are_known(made) -> None:
 
     with snapshot(path, Role.AGENT) as found:
         assert AgentDatabase(found).forgotten() == {"a"}
-        assert AgentDatabase(found).forgotten_sessions() == {"one"}
 
 
 def test_reading_leaves_no_trace(made) -> None:

@@ -310,15 +310,15 @@ def readable_archive() -> Iterator[None]:
     except InvalidError:
         raise
     except _DAMAGES as error:
-        raise _damaged() from error
+        raise _translate_damage() from error
     except OSError as error:
         # A directory that points before the start of the file; all else is the disk's fault.
         if error.errno == errno.EINVAL:
-            raise _damaged() from error
+            raise _translate_damage() from error
         raise
 
 
-def _damaged() -> InvalidError:
+def _translate_damage() -> InvalidError:
     return InvalidError("archive", "the archive is damaged; download it again")
 
 

@@ -158,7 +158,7 @@ def discover(paths: Sequence[Path]) -> Iterator[Found | Problem]:
     """
     for path in paths:
         _require_existing(path)
-    return _Walk().found(paths)
+    return _Walk().find(paths)
 
 
 def _require_existing(path: Path) -> None:
@@ -176,7 +176,7 @@ class _Walk:
     def __init__(self) -> None:
         self._seen: set[tuple[int, int]] = set()
 
-    def found(self, paths: Sequence[Path]) -> Iterator[Found | Problem]:
+    def find(self, paths: Sequence[Path]) -> Iterator[Found | Problem]:
         for path in paths:
             try:
                 if path.is_dir():

@@ -40,12 +40,12 @@ def parse_object(text: str, *, what: str, unique_names: bool = False) -> Object:
     Raises `InvalidError` whose problem speaks of *what*, for anything but an object, for NaN and
     infinite numbers, for nesting deeper than 64, and, with *unique_names*, for a name given twice.
     """
-    value = _parsed(text, what, unique_names=unique_names)
+    value = _parse(text, what, unique_names=unique_names)
     if not isinstance(value, dict):
         raise InvalidError(what, f"{what} is no JSON object")
     if _is_deep(value):
         raise InvalidError(what, f"{what} is nested deeper than {_DEEPEST} levels")
-    return cast("Object", _mended(value)) if "\\u" in text or has_half_pair(text) else value
+    return cast("Object", _mend(value)) if "\\u" in text or has_half_pair(text) else value
 
 
 def has_half_pair(text: str) -> bool:
@@ -61,7 +61,7 @@ def parse_objects(line: Line, *, what: str, unique_names: bool = False) -> Itera
     `parse_object`.
     """
     try:
-        text = line.decoded()
+        text = line.decode()
         if text.strip():
             yield parse_object(text, what=what, unique_names=unique_names)
     except InvalidError as error:
@@ -139,7 +139,7 @@ def object_at(values: Mapping[str, Json], name: str) -> Object:
     return value if isinstance(value, dict) else {}
 
 
-def _parsed(text: str, what: str, *, unique_names: bool) -> Json:
+def _parse(text: str, what: str, *, unique_names: bool) -> Json:
     pairs = _unique if unique_names else None
     try:
         value: Json = json.loads(
@@ -188,13 +188,13 @@ def _children(value: Json) -> list[Json]:
     return value if isinstance(value, list) else []
 
 
-def _mended(value: Json) -> Json:
+def _mend(value: Json) -> Json:
     if isinstance(value, str):
         return _HALF_PAIR.sub("\ufffd", value)
     if isinstance(value, list):
-        return [_mended(each) for each in value]
+        return [_mend(each) for each in value]
     if isinstance(value, dict):
-        return {_HALF_PAIR.sub("\ufffd", name): _mended(each) for name, each in value.items()}
+        return {_HALF_PAIR.sub("\ufffd", name): _mend(each) for name, each in value.items()}
     return value
 
 
@@ -208,7 +208,7 @@ def array_elements(stream: IO[bytes]) -> Iterator[str]:
     when there is no array, when it has no end, and at an element above `LONGEST_ELEMENT`.
     """
     splitter = _Splitter()
-    for chunk in _decoded(stream):
+    for chunk in _decode(stream):
         yield from splitter.feed(chunk)
         if splitter.is_complete:
             return
@@ -216,7 +216,7 @@ def array_elements(stream: IO[bytes]) -> Iterator[str]:
         raise InvalidError("file", "the file ends in the middle; export it again")
 
 
-def _decoded(stream: IO[bytes]) -> Iterator[str]:
+def _decode(stream: IO[bytes]) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
     while chunk := stream.read(_CHUNK):
         yield decoder.decode(chunk)
@@ -242,9 +242,9 @@ class _Splitter:
         while not self.is_complete and (match := _TO_BRACKET.match(self._buffer, self._at)):
             self._at = match.end()
             if match.group(1) in "[{":
-                yield from self._opened()
+                yield from self._open()
             else:
-                yield from self._closed()
+                yield from self._close()
         if len(self._buffer) - self._start > LONGEST_ELEMENT:
             size = LONGEST_ELEMENT // (1024 * 1024)
             raise InvalidError("file", f"an entry is longer than {size} MiB; the rest was not read")
@@ -257,23 +257,23 @@ class _Splitter:
         if start:
             self._ground = 1 if start == "[" else 0
 
-    def _opened(self) -> Iterator[str]:
+    def _open(self) -> Iterator[str]:
         if self._depth == self._ground:
-            yield from self._taken(self._at - 1)
+            yield from self._take(self._at - 1)
         self._depth += 1
         if self._depth == self._ground:
             self._start = self._at
 
-    def _closed(self) -> Iterator[str]:
+    def _close(self) -> Iterator[str]:
         self._depth -= 1
         if self._depth == self._ground:
-            yield from self._taken(self._at)
+            yield from self._take(self._at)
             self.is_complete = self._ground == 0
         elif self._depth < self._ground:
-            yield from self._taken(self._at - 1)
+            yield from self._take(self._at - 1)
             self.is_complete = True
 
-    def _taken(self, end: int) -> Iterator[str]:
+    def _take(self, end: int) -> Iterator[str]:
         text = self._buffer[self._start : end].strip(" \t\r\n,")
         self._start = end
         if text:

@@ -86,7 +86,7 @@ class Line:
     is_wide: bool = False
     """Whether it is the first one of a file in UTF-16, of which no more are given."""
 
-    def decoded(self) -> str:
+    def decode(self) -> str:
         """Return the text; raises `InvalidError` when it is too long or not UTF-8."""
         if self.is_wide:
             raise InvalidError("line", "the file is UTF-16; save it as UTF-8")
@@ -122,7 +122,7 @@ def text_lines(path: Path, stream: BinaryIO) -> Iterator[TextLine | Problem]:
     """Yield the lines of *stream* as text, and a `Problem` for each that cannot be."""
     for line in read_lines(stream):
         try:
-            yield line.number, line.decoded()
+            yield line.number, line.decode()
         except InvalidError as error:
             yield Problem(path, line.number, error.problem)
 

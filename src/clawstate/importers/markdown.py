@@ -81,7 +81,7 @@ def without_front_matter(lines: Iterator[TextLine]) -> tuple[FrontMatter, Iterat
         if number != len(head) or number > _MOST_LINES or not _may_belong(text, first=number == 1):
             break
         if number > 1 and text.rstrip() in _ENDS:
-            return _parsed([text for _, text in head[1:-1]]), lines
+            return _parse([text for _, text in head[1:-1]]), lines
     return FrontMatter(), chain(head, lines)
 
 
@@ -91,7 +91,7 @@ def _may_belong(text: str, *, first: bool) -> bool:
     return text.rstrip() in _ENDS or _YAML_LINE.match(text) is not None
 
 
-def _parsed(lines: Sequence[str]) -> FrontMatter:
+def _parse(lines: Sequence[str]) -> FrontMatter:
     title = ""
     tags: tuple[str, ...] = ()
     for index, line in enumerate(lines):
@@ -219,17 +219,17 @@ class _Scanner:
         elif _is_rule(text):
             yield from self._start(_Kind.LINES, number, text)
             yield from self.close()
-        elif opened := _verbatim_opened(text) if _indent(text) <= 3 else None:
+        elif opened := _verbatim_start(text) if _indent(text) <= 3 else None:
             yield from self._start(_Kind.LINES, number, text)
             self._verbatim = opened
-        elif (kind := self._kind_started(text)) is None:
+        elif (kind := self._kind_of_start(text)) is None:
             yield from self._add(number, text)
         else:
             yield from self._start(kind, number, text)
             if kind is _Kind.LIST:
                 self._open_in_item(text)
 
-    def _kind_started(self, text: str) -> _Kind | None:
+    def _kind_of_start(self, text: str) -> _Kind | None:
         """Return the kind of block that *text* begins, None where it continues the present one."""
         fresh = not self._builder.lines
         if _indent(text) > 3:
@@ -256,7 +256,7 @@ class _Scanner:
     def _open_in_item(self, text: str) -> None:
         marker = _LIST_MARKER.match(text)
         self._after_blank = False
-        self._verbatim = _verbatim_opened(text[marker.end() :] if marker else text, in_list=True)
+        self._verbatim = _verbatim_start(text[marker.end() :] if marker else text, in_list=True)
 
     def _in(self, kind: _Kind) -> bool:
         return bool(self._builder.lines) and self._kind is kind
@@ -264,12 +264,12 @@ class _Scanner:
     def _is_list_content(self, text: str) -> bool:
         if _indent(text) >= 2:
             return True
-        if _is_rule(text) or _HEADING.match(text) or _verbatim_opened(text):
+        if _is_rule(text) or _HEADING.match(text) or _verbatim_start(text):
             return False
         return not self._after_blank or _LIST_MARKER.match(text) is not None
 
 
-def _verbatim_opened(text: str, *, in_list: bool = False) -> _Verbatim | None:
+def _verbatim_start(text: str, *, in_list: bool = False) -> _Verbatim | None:
     start = text.lstrip()
     if start[:1] not in _VERBATIM_STARTS:
         return None

@@ -83,9 +83,9 @@ class _Transcript:
     def _message(self, entry: Object, line: int) -> Message | None:
         if entry.get("type") == "session":
             self._session = text_at(entry, "id")
-        return self._said(entry, line) if entry.get("type") == "message" else None
+        return self._spoken(entry, line) if entry.get("type") == "message" else None
 
-    def _said(self, entry: Object, line: int) -> Message | None:
+    def _spoken(self, entry: Object, line: int) -> Message | None:
         body = entry.get("message")
         if not isinstance(body, dict):
             raise InvalidError("line", "the line is a message without a body")

@@ -68,7 +68,7 @@ class _Trail:
 
     def enter(self, block: Block) -> None:
         above = {level: title for level, title in self._titles.items() if level < block.level}
-        self._titles = {**above, block.level: _shortened(block.title)}
+        self._titles = {**above, block.level: _shorten(block.title)}
 
     def __str__(self) -> str:
         titles = [title for title in self._titles.values() if title]
@@ -139,7 +139,7 @@ def _pieces(lines: list[str], first: int, pauses: Pauses, heading: str) -> Itera
         yield Piece(text[start:end], first_line, last_line, heading)
 
 
-def _shortened(title: str) -> str:
+def _shorten(title: str) -> str:
     plain = " ".join(title[: _LONGEST_TITLE * 2].split())
     if len(plain) <= _LONGEST_TITLE:
         return plain

@@ -61,14 +61,16 @@ def read_running_text(path: Path, cutter: Cutter) -> Iterator[Item]:
             yield Problem(path, None, message)
             return
         problems: list[Problem] = []
-        for passage in cutter(_undamaged(text_lines(path, stream), problems)):
+        for passage in cutter(_drop_damage(text_lines(path, stream), problems)):
             yield from problems
             problems.clear()
             yield passage
         yield from problems
 
 
-def _undamaged(lines: Iterator[TextLine | Problem], problems: list[Problem]) -> Iterator[TextLine]:
+def _drop_damage(
+    lines: Iterator[TextLine | Problem], problems: list[Problem]
+) -> Iterator[TextLine]:
     for line in lines:
         if isinstance(line, Problem):
             problems.append(line)

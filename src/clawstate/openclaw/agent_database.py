@@ -8,7 +8,7 @@ from typing import Any
 
 from clawstate.errors import CorruptError, UnavailableError
 from clawstate.openclaw.schema import SESSIONS_SINCE
-from clawstate.openclaw.snapshot import Snapshot, joined
+from clawstate.openclaw.snapshot import Snapshot, merge_documents
 
 # Made anew by OpenClaw for each turn, and by far the largest part of an entry.
 _DROPPED = frozenset({"skillsSnapshot", "systemPromptReport"})
@@ -59,7 +59,7 @@ class AgentDatabase:
                 table, (name, column), where=f"WHERE {name} = 'primary'"
             )
         ]
-        return joined(*found) if found else {}
+        return merge_documents(*found) if found else {}
 
     def sessions(self) -> Sessions:
         """
@@ -115,11 +115,6 @@ class AgentDatabase:
         }
         origins = self.snapshot.rows("memory_entry_origins", ("entry_key", "session_id"))
         return frozenset(str(key) for key, session in origins if session in sessions)
-
-    def forgotten_sessions(self) -> frozenset[str]:
-        """Return the ids of the sessions whose memories the user made OpenClaw forget."""
-        rows = self.snapshot.rows("memory_session_tombstones", ("session_id",))
-        return frozenset(str(name) for (name,) in rows)
 
     def _require_sessions(self) -> None:
         version = self.snapshot.schema.version

@@ -126,7 +126,9 @@ def _agent_database(root: Path) -> str | None:
 
 def _mark(root: Path) -> str | None:
     mark = next((each for each in _MARKS if _exists(root / each)), None)
-    return mark or _of_agents(root, "agent/models.json") or _sessions(root) or _started(root)
+    return (
+        mark or _of_agents(root, "agent/models.json") or _sessions(root) or _after_first_start(root)
+    )
 
 
 def _of_agents(root: Path, name: str) -> str | None:
@@ -160,7 +162,7 @@ def _holds_messages(path: Path) -> bool:
     return False
 
 
-def _started(root: Path) -> str | None:
+def _after_first_start(root: Path) -> str | None:
     """Return what a single look by a fresh OpenClaw leaves: an index of memories, a key pair."""
     with suppress(OSError):
         names = sorted(each.name for each in (root / "memory").iterdir())

@@ -11,7 +11,7 @@ from clawstate.errors import CorruptError, NotFoundError, StateError, Unavailabl
 from clawstate.openclaw.agent_database import AgentDatabase
 from clawstate.openclaw.owner import AgentPlace, agent_places, state_database
 from clawstate.openclaw.schema import Role, Schema
-from clawstate.openclaw.snapshot import joined, snapshot
+from clawstate.openclaw.snapshot import merge_documents, snapshot
 from clawstate.openclaw.state_database import StateDatabase
 
 T = TypeVar("T")
@@ -50,9 +50,9 @@ def read_credentials(root: Path) -> Documents:
     by_agent: dict[str, dict[str, Any]] = {}
     for place in reader.places:
         if own := reader.of_agent(place, lambda found: found.credentials()):
-            by_agent[place.agent] = joined(own, by_agent.get(place.agent, {}))
+            by_agent[place.agent] = merge_documents(own, by_agent.get(place.agent, {}))
     if shared:
-        by_agent[MAIN] = joined(shared, by_agent.get(MAIN, {}))
+        by_agent[MAIN] = merge_documents(shared, by_agent.get(MAIN, {}))
     return Documents(by_agent, tuple(reader.problems))
 
 

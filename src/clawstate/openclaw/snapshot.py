@@ -145,7 +145,7 @@ def _whole(value: object) -> int:
     return value if isinstance(value, int) else 0
 
 
-def joined(*documents: Mapping[str, Any]) -> dict[str, Any]:
+def merge_documents(*documents: Mapping[str, Any]) -> dict[str, Any]:
     """Return one `auth-profiles.json` of *documents*, in which a later one counts for more."""
     found: dict[str, Any] = {"version": 1, "profiles": {}}
     for document in documents:

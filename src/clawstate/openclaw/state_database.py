@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clawstate.errors import CorruptError
-from clawstate.openclaw.snapshot import Snapshot, joined
+from clawstate.openclaw.snapshot import Snapshot, merge_documents
 
 _MACHINE = "config_machine_state"
 _DEVICE = (
@@ -72,12 +72,7 @@ class StateDatabase:
             for key in ("authProfiles.store", "authProfiles.state")
             if key in texts
         ]
-        return joined(*found) if found else self._older_credentials()
-
-    def machine_keys(self) -> tuple[str, ...]:
-        """Return the keys of what OpenClaw keeps about this machine."""
-        rows = self.snapshot.rows(_MACHINE, ("state_key",), where="ORDER BY state_key")
-        return tuple(str(key) for (key,) in rows)
+        return merge_documents(*found) if found else self._older_credentials()
 
     def secrets(self) -> Iterator[Secret]:
         """Yield the secrets that were not deleted."""
@@ -107,7 +102,7 @@ class StateDatabase:
             found[str(channel)].append({**document, "meta": {"accountId": account, **said}})
         return found
 
-    def allowed(self) -> dict[tuple[str, str], list[str]]:
+    def allow_lists(self) -> dict[tuple[str, str], list[str]]:
         """Return who may write to the agent, by channel and account, in OpenClaw's order."""
         found: dict[tuple[str, str], list[str]] = defaultdict(list)
         columns = ("channel_key", "account_id", "entry")
@@ -186,12 +181,6 @@ class StateDatabase:
         for agent, path in self.snapshot.rows("agent_databases", ("agent_id", "path"), where=order):
             yield str(agent), str(path)
 
-    def unfinished_boots(self) -> Iterator[int]:
-        """Yield the process ids of gateways that did not say that they ended, the last first."""
-        where = "WHERE completed_at_ms IS NULL ORDER BY started_at_ms DESC"
-        for (pid,) in self.snapshot.rows("gateway_boot_lifecycle", ("pid",), where=where):
-            yield int(pid)
-
     def _older_credentials(self) -> dict[str, Any]:
         # Until schema 13 they were in tables of their own.
         tables = (
@@ -203,7 +192,7 @@ class StateDatabase:
             for table, name, column in tables
             for key, text in self.snapshot.rows(table, (name, column))
         ]
-        return joined(*found) if found else {}
+        return merge_documents(*found) if found else {}
 
 
 def _member(column: str) -> str:

@@ -114,7 +114,7 @@ class Transcripts:
             _ARCHIVES, columns, where=where, given=(archive.name,)
         ):
             try:
-                yield from _unpacked(blob, digest, place, is_packed=encoding == "zstd")
+                yield from _unpack(blob, digest, place, is_packed=encoding == "zstd")
             except StateError as error:
                 yield Line("", error)
 
@@ -197,7 +197,7 @@ def archived_file_lines(path: Path) -> Iterator[Line]:
         yield Line("", error)
 
 
-def _unpacked(blob: Any, digest: Any, place: str, *, is_packed: bool) -> Iterator[Line]:
+def _unpack(blob: Any, digest: Any, place: str, *, is_packed: bool) -> Iterator[Line]:
     if not isinstance(blob, bytes):
         raise CorruptError(place, "holds no archive", "let OpenClaw's doctor look at it")
     stream = io.BytesIO(blob)

@@ -17,7 +17,7 @@ from clawstate.state.auth import profile_store
 from clawstate.state.secrets import OFF, SETTING, is_on, resolver_of, sealer_of
 from clawstate.state.traces import remove_traces
 from clawstate.stores.auth.codec import CredentialCodec
-from clawstate.stores.auth.credentials import TYPES, Sealed, kept_secrets
+from clawstate.stores.auth.credentials import TYPES, Sealed, raw_secrets
 from clawstate.stores.auth.names import is_blank, is_variable
 from clawstate.stores.auth.profile_store import record_key
 
@@ -247,6 +247,6 @@ def _secrets(agent_id: str, key: str, record: Json) -> Iterator[str | Sealed]:
         credential: Any = CredentialCodec(agent_id).read(key.removeprefix(_PROFILES), record)
     except StateError:
         return
-    for found in kept_secrets(credential):
+    for found in raw_secrets(credential):
         if isinstance(found, Sealed) or (isinstance(found, str) and not is_blank(found)):
             yield found

@@ -38,7 +38,7 @@ _REMAINS = {
 _KEEPS: dict[str, Callable[[StateDatabase], bool]] = {
     "devices": lambda found: bool(found.devices().documents),
     "device tokens": lambda found: bool(found.device_auth()),
-    CHANNELS: lambda found: bool(found.pairing() or found.allowed()),
+    CHANNELS: lambda found: bool(found.pairing() or found.allow_lists()),
 }
 _OURS = ("state/records.db", "memory/memory.db", "clawstate.json", ".config-history", "dedupe")
 

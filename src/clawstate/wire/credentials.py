@@ -12,7 +12,7 @@ from clawstate.stores.auth.credentials import (
     Problem,
     Sealed,
     expiry_of,
-    kept_secrets,
+    raw_secrets,
     reference_of,
 )
 from clawstate.stores.auth.names import is_variable
@@ -150,7 +150,7 @@ def _shown_secret(credential: Credential) -> str:
         return ":".join(str(reference.get(each, "")) for each in ("source", "provider", "id"))
     if reference is not None:
         return str(reference) if is_variable(str(reference)) else "***"
-    found = kept_secrets(credential)[0]
+    found = raw_secrets(credential)[0]
     if isinstance(found, Sealed):
         return "encrypted"
     if not found:

@@ -14,7 +14,7 @@ from typing import Any
 from clawstate.clock import from_iso
 from clawstate.errors import InvalidError
 from clawstate.importers.openclaw.job import Job
-from clawstate.importers.openclaw.report import counted
+from clawstate.importers.openclaw.report import count_of
 from clawstate.importers.openclaw.source import Found, Role
 from clawstate.records.contract import Json, Shape
 from clawstate.records.rules import is_key
@@ -28,10 +28,10 @@ _EVERYBODY = "*"
 def take_channels(job: Job) -> None:
     """Add the allow lists and pending requests of *job* to those that are here."""
     for found in job.of(Role.ALLOW_FROM):
-        with job.counted_failure(KIND, found.path):
-            _add(job, found, _allowed(job, found), allow_shape(_file(found)))
+        with job.counting_failure(KIND, found.path):
+            _add(job, found, _allow_list(job, found), allow_shape(_file(found)))
     for found in job.of(Role.CHANNEL_PAIRING):
-        with job.counted_failure(KIND, found.path):
+        with job.counting_failure(KIND, found.path):
             _add(job, found, _requests(job, found), pairing_shape(_file(found)))
 
 
@@ -57,30 +57,30 @@ def _add(job: Job, found: Found, incoming: Mapping[str, Json], shape: Shape) -> 
     count.add(new=new, unchanged=len(incoming) - new)
 
 
-def _allowed(job: Job, found: Found) -> dict[str, Json]:
+def _allow_list(job: Job, found: Found) -> dict[str, Json]:
     items = _list(job.source.object(found.path), "allowFrom", found)
     names = [str(each).strip() for each in items if isinstance(each, str | int)]
     usable = [name for name in names if name != _EVERYBODY and is_key(name)]
-    _tell_unusable(job, found, len(items) - len(usable))
+    _skip_unusable(job, found, len(items) - len(usable))
     return {name: {} for name in usable}
 
 
 def _requests(job: Job, found: Found) -> dict[str, Json]:
     items = _list(job.source.object(found.path), "requests", found)
     usable = [each for each in items if _is_request(each)]
-    _tell_unusable(job, found, len(items) - len(usable))
+    _skip_unusable(job, found, len(items) - len(usable))
     now = job.state.clock()
     live = [each for each in usable if _is_live(each, now)]
     if expired := len(usable) - len(live):
-        message = f"{counted(expired, 'pairing request')} expired"
-        job.report.skipped(KIND, found.path, message, things=expired)
+        message = f"{count_of(expired, 'pairing request')} expired"
+        job.report.skip(KIND, found.path, message, things=expired)
     return {each["code"]: each for each in live}
 
 
-def _tell_unusable(job: Job, found: Found, number: int) -> None:
+def _skip_unusable(job: Job, found: Found, number: int) -> None:
     if number:
-        message = f"{counted(number, 'entry')} left that OpenClaw passes over as well"
-        job.report.skipped(KIND, found.path, message, things=number)
+        message = f"{count_of(number, 'entry')} left that OpenClaw passes over as well"
+        job.report.skip(KIND, found.path, message, things=number)
 
 
 def _list(document: Mapping[str, Any], name: str, found: Found) -> list[Any]:

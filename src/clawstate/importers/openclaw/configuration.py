@@ -42,19 +42,19 @@ def take_configuration(job: Job) -> None:
     """
     Copy `openclaw.json` and the files that it includes, if there is none here.
 
-    It comes as it is, but for keys that OpenClaw moved in 2026.7, and its signatures (`adapted`).
+    It comes as it is, but for keys that OpenClaw moved in 2026.7, and its signatures (`adapt`).
     Otherwise nothing is overwritten: the keys that differ are named. `.env` is never copied.
     """
     for found in job.of(Role.ENVIRONMENT):
         if not job.is_home():
             message = "holds variables, maybe secrets, and is not copied; do so by hand if needed"
-            job.report.skipped(KIND, found.path, message)
+            job.report.skip(KIND, found.path, message)
     files = [*job.of(Role.CONFIG), *job.of(Role.OLD_CONFIG)]
     for found in files[:1]:
-        with job.counted_failure(KIND, found.path):
+        with job.counting_failure(KIND, found.path):
             _take(job, found)
     for found in files[1:]:
-        job.report.skipped(KIND, found.path, f"{files[0].path} is the one in use")
+        job.report.skip(KIND, found.path, f"{files[0].path} is the one in use")
 
 
 def read_values(job: Job) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def read_values(job: Job) -> dict[str, Any]:
         return {}
 
 
-def included(job: Job) -> frozenset[str]:
+def find_includes(job: Job) -> frozenset[str]:
     """Return the files that the source's configuration includes, relative to the source."""
     configs = [each for each in job.files if each.role in {Role.CONFIG, Role.OLD_CONFIG}]
     found: set[str] = set()
@@ -107,11 +107,11 @@ def _text(job: Job, found: Found) -> str:
     # Each OpenClaw refuses a file with a key that only the other one knows.
     file = job.source.file(found.path)
     if job.state.owner.era is Era.SQLITE:
-        return modern(text, file=file)
+        return with_new_keys(text, file=file)
     if job.state.owner.era is Era.FILES:
-        return old_fashioned(text, file=file)
+        return with_old_keys(text, file=file)
     root = job.state.paths.root
-    return adapted(text, file=job.source.file(found.path), secrets=root.joinpath(*SECRETS_FILE))
+    return adapt(text, file=job.source.file(found.path), secrets=root.joinpath(*SECRETS_FILE))
 
 
 def _compare(job: Job, found: Found, text: str) -> None:
@@ -129,7 +129,7 @@ def _compare(job: Job, found: Found, text: str) -> None:
     message = (
         f"this state has a configuration, which is kept; it differs at {', '.join(keys[:_SHOWN])}"
     )
-    job.report.skipped(KIND, found.path, message + more)
+    job.report.skip(KIND, found.path, message + more)
 
 
 def _differing(here: Any, there: Any, path: tuple[str | int, ...] = ()) -> list[str]:
@@ -152,7 +152,7 @@ def _require_valid(job: Job, found: Found) -> None:
     """
     env = {**os.environ, "OPENCLAW_CONFIG_PATH": str(job.source.file(found.path))}
     issues = Config(job.state.paths, env=env).issues()
-    mended = frozenset() if job.state.owner.is_openclaw else of_store(job.values)
+    mended = frozenset() if job.state.owner.is_openclaw else references_to_store(job.values)
     errors = dict.fromkeys(
         f"{format_key_path(each.path)} {each.message}"
         for each in issues
@@ -178,15 +178,15 @@ def _includes(job: Job, found: Found) -> list[str]:
 
 
 def _take_include(job: Job, path: str, folder: Path, *, is_wanted: bool) -> None:
-    with job.counted_failure(KIND, path):
+    with job.counting_failure(KIND, path):
         target = folder.joinpath(*PurePosixPath(path).parts)
         if not is_wanted and not os.path.lexists(target):
-            job.report.skipped(KIND, path, "belongs to a configuration that is not taken")
+            job.report.skip(KIND, path, "belongs to a configuration that is not taken")
         else:
             job.copy_file(KIND, path, target)
 
 
-def adapted(text: str, *, file: Path, secrets: Path) -> str:
+def adapt(text: str, *, file: Path, secrets: Path) -> str:
     """
     Return *text*, read from *file*, for a directory of which no OpenClaw is the owner.
 
@@ -198,33 +198,33 @@ def adapted(text: str, *, file: Path, secrets: Path) -> str:
     for path in _SIGNATURES:
         with suppress(StateError):  # not there
             found = unset_text(found, path, file=file).text
-    return _referring(old_fashioned(found, file=file), file, secrets)
+    return _referring(with_old_keys(found, file=file), file, secrets)
 
 
-def modern(text: str, *, file: Path) -> str:
+def with_new_keys(text: str, *, file: Path) -> str:
     """Return *text*, read from *file*, for a directory of an OpenClaw of 2026.7 or later."""
     found = text
-    for change in (_with_new_search, _with_entries):
+    for change in (_move_search, _list_to_entries):
         with suppress(StateError):  # an included file says it
             found = change(found, file)
     return found
 
 
-def old_fashioned(text: str, *, file: Path) -> str:
+def with_old_keys(text: str, *, file: Path) -> str:
     """Return *text*, read from *file*, for a directory of an OpenClaw before 2026.7."""
     found = text
-    for change in (_with_old_search, _with_list):
+    for change in (_move_search_back, _entries_to_list):
         with suppress(StateError):  # an included file says it
             found = change(found, file)
     return found
 
 
-def of_store(document: Mapping[str, Any]) -> frozenset[KeyPath]:
+def references_to_store(document: Mapping[str, Any]) -> frozenset[KeyPath]:
     """Return where *document* declares OpenClaw's store of secrets, and refers to it."""
-    return _declared(document).union(_references(document))
+    return _declared_stores(document).union(_references(document))
 
 
-def _declared(document: Mapping[str, Any]) -> frozenset[KeyPath]:
+def _declared_stores(document: Mapping[str, Any]) -> frozenset[KeyPath]:
     declared = _at(document, _PROVIDERS)
     return frozenset(
         (*_PROVIDERS, alias)
@@ -233,7 +233,7 @@ def _declared(document: Mapping[str, Any]) -> frozenset[KeyPath]:
     )
 
 
-def _with_old_search(text: str, file: Path) -> str:
+def _move_search_back(text: str, file: Path) -> str:
     document = parse_json5(text, path=file)
     value = _at(document, _SEARCH)
     if not isinstance(value, dict) or _at(document, _OLD_SEARCH) is not None:
@@ -241,7 +241,7 @@ def _with_old_search(text: str, file: Path) -> str:
     return set_text(unset_text(text, _SEARCH, file=file).text, _OLD_SEARCH, value, file=file)
 
 
-def _with_list(text: str, file: Path) -> str:
+def _entries_to_list(text: str, file: Path) -> str:
     document = parse_json5(text, path=file)
     if not isinstance(_at(document, _ENTRIES), dict):
         return text
@@ -250,7 +250,7 @@ def _with_list(text: str, file: Path) -> str:
     return set_text(unset_text(text, _ENTRIES, file=file).text, _LIST, entries, file=file)
 
 
-def _with_new_search(text: str, file: Path) -> str:
+def _move_search(text: str, file: Path) -> str:
     document = parse_json5(text, path=file)
     value = _at(document, _OLD_SEARCH)
     if not isinstance(value, dict):
@@ -261,7 +261,7 @@ def _with_new_search(text: str, file: Path) -> str:
     return set_text(found, _SEARCH, value, file=file)
 
 
-def _with_entries(text: str, file: Path) -> str:
+def _list_to_entries(text: str, file: Path) -> str:
     document = parse_json5(text, path=file)
     if not isinstance(_at(document, _LIST), list):
         return text
@@ -276,7 +276,7 @@ def _with_entries(text: str, file: Path) -> str:
 
 def _referring(text: str, file: Path, secrets: Path) -> str:
     document = parse_json5(text, path=file)
-    aliases = {str(path[-1]) for path in _declared(document)}
+    aliases = {str(path[-1]) for path in _declared_stores(document)}
     found = text
     for path in list(_references(document)):
         alias = _at(document, (*path, "provider"))

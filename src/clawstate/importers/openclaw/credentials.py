@@ -61,7 +61,7 @@ def _named_folders(job: Job) -> Iterator[tuple[str, Path]]:
 def _take(
     job: Job, found: Found, agent: str, convert: Callable[[Mapping[str, Any]], Mapping[str, Any]]
 ) -> None:
-    with job.counted_failure(KIND, found.path):
+    with job.counting_failure(KIND, found.path):
         source = job.source.object(found.path)
         document = source if convert is _usual else {"profiles": convert(source)}
         profiles = document.get("profiles")
@@ -77,13 +77,13 @@ def _take(
             for name, each in profiles.items()
             if name not in known or convert is not _usual
         }
-        job.report.superseded(KIND, found.path, "profile", len(profiles) - len(usual))
+        job.report.skip_superseded(KIND, found.path, "profile", len(profiles) - len(usual))
         answer = job.state.auth(agent).merge(
             {**document, "profiles": usual},
             replace=job.settings.replace and convert is _usual,
             dry_run=job.dry_run,
         )
-        job.report.merged(KIND, found.path, answer, what="profile", why_kept=_KEPT)
+        job.report.add_merge(KIND, found.path, answer, what="profile", why_kept=_KEPT)
 
 
 def _usual(document: Mapping[str, Any]) -> Mapping[str, Any]:

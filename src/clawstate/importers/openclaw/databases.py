@@ -19,7 +19,7 @@ from clawstate.importers.openclaw.source import Entry, Found, Role, Source, reas
 from clawstate.openclaw.agent_database import AgentDatabase
 from clawstate.openclaw.owner import STATE_DATABASE, AgentPlace, agent_places
 from clawstate.openclaw.schema import Role as Part
-from clawstate.openclaw.snapshot import Snapshot, joined, snapshot
+from clawstate.openclaw.snapshot import Snapshot, merge_documents, snapshot
 from clawstate.openclaw.state_database import StateDatabase
 from clawstate.openclaw.transcripts import Transcripts
 
@@ -93,7 +93,7 @@ class Databases:
                 self.failures.append((STATE_DATABASE, error))
         is_users = source.root.parent == Path(os.path.realpath(effective_home()))
         for place in agent_places(source.root, registered):
-            path = _shown(source, place)
+            path = _name_of(source, place)
             if not place.is_inside and not is_users:
                 # In a copy of somebody's state its path means another machine.
                 self.notes.append((path, _OUTSIDE.format(agent=place.agent)))
@@ -119,7 +119,7 @@ class Databases:
         return found
 
 
-def _shown(source: Source, place: AgentPlace) -> str:
+def _name_of(source: Source, place: AgentPlace) -> str:
     """Return how the database at *place* is called: relative to the source, if it is in there."""
     file = Path(os.path.normpath(place.path))
     inside = file.is_relative_to(source.root)
@@ -156,10 +156,10 @@ class _Documents:
             return
         for each in databases.agents:
             place = f"{each.path}#session_nodes"
-            with self._told("sessions", place):
+            with self._reporting("sessions", place):
                 sessions = each.database.sessions()
                 for key, problem in sessions.unreadable.items():
-                    self._report.failed("sessions", place, f"{key}: {problem}")
+                    self._report.fail("sessions", place, f"{key}: {problem}")
                 self._add(Role.SESSIONS, place, sessions.entries, owner=each.agent)
 
     def of_state(self, state: StateDatabase, now_ms: int) -> None:
@@ -173,7 +173,7 @@ class _Documents:
         }
         for kind, add in parts.items():
             if kind in self._wanted:
-                with self._told(kind, STATE_DATABASE):
+                with self._reporting(kind, STATE_DATABASE):
                     add()
 
     def _credentials(self, databases: Databases) -> None:
@@ -181,23 +181,23 @@ class _Documents:
         places: dict[str, str] = {}
         for each in databases.agents:
             place = f"{each.path}#auth_profile_store"
-            with self._told("auth", place):
+            with self._reporting("auth", place):
                 if document := each.database.credentials():
-                    own[each.agent] = joined(document, own.get(each.agent, {}))
+                    own[each.agent] = merge_documents(document, own.get(each.agent, {}))
                     places.setdefault(each.agent, place)
         if databases.state is not None:
             place = f"{STATE_DATABASE}#authProfiles"
-            with self._told("auth", place):
+            with self._reporting("auth", place):
                 if shared := databases.state.credentials():
                     # All agents have them, as here those of the main agent.
-                    own[_MAIN] = joined(shared, own.get(_MAIN, {}))
+                    own[_MAIN] = merge_documents(shared, own.get(_MAIN, {}))
                     places[_MAIN] = place
         for agent, document in own.items():
             if document["profiles"] or len(document) > len({"version", "profiles"}):
                 self._add(Role.AUTH, places[agent], document, owner=agent)
 
     def _channels(self, state: StateDatabase) -> None:
-        for (channel, account), entries in state.allowed().items():
+        for (channel, account), entries in state.allow_lists().items():
             name = f"{_safe(channel)}-{_safe(account)}-allowFrom.json"
             document = {"version": 1, "allowFrom": entries}
             self._add(Role.ALLOW_FROM, f"{STATE_DATABASE}#credentials/{name}", document)
@@ -219,7 +219,7 @@ class _Documents:
         place = f"{STATE_DATABASE}#device_pairing_paired"
         devices = state.devices()
         for name, problem in devices.unreadable.items():
-            self._report.failed("devices", place, f"{name}: {problem}")
+            self._report.fail("devices", place, f"{name}: {problem}")
         if devices.documents:
             self._add(Role.PAIRED, place, devices.documents)
 
@@ -239,11 +239,11 @@ class _Documents:
         self.found.append(Found(entry, role, owner, in_database=True))
 
     @contextmanager
-    def _told(self, kind: str, place: str) -> Iterator[None]:
+    def _reporting(self, kind: str, place: str) -> Iterator[None]:
         try:
             yield
         except StateError as error:
-            self._report.failed(kind, place, reason_of(error))
+            self._report.fail(kind, place, reason_of(error))
 
 
 def _safe(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from clawstate.access.names import require_name
 from clawstate.errors import ConflictError, InvalidError, StateError
 from clawstate.importers.openclaw.job import Job
-from clawstate.importers.openclaw.report import counted
+from clawstate.importers.openclaw.report import count_of
 from clawstate.importers.openclaw.source import Found, Role
 from clawstate.stores.dedupe.rules import is_mark
 from clawstate.stores.identity.document import IdentityLayout, id_of, raw_public_key
@@ -28,9 +28,9 @@ def take_identity(job: Job) -> None:
     """Be the device that the source is, if this state has no key pair yet."""
     for found in job.of(Role.IDENTITY):
         if job.in_database(found):
-            job.report.superseded(IDENTITY, found.path, "key pair", 1)
+            job.report.skip_superseded(IDENTITY, found.path, "key pair", 1)
             continue
-        with job.counted_failure(IDENTITY, found.path):
+        with job.counting_failure(IDENTITY, found.path):
             document = job.source.object(found.path)
             if job.source.is_same_file(found.path, job.state.paths.device_identity):
                 job.report.count(IDENTITY).add(unchanged=1)
@@ -40,35 +40,35 @@ def take_identity(job: Job) -> None:
                 job.report.count(IDENTITY).add(unchanged=1)
             else:
                 message = "this state has another key pair, which stays"
-                job.report.skipped(IDENTITY, found.path, message)
+                job.report.skip(IDENTITY, found.path, message)
 
 
 def take_device_auth(job: Job) -> None:
     """Take the tokens by which other gateways let this device in, if it is the same device."""
     for found in job.of(Role.DEVICE_AUTH):
-        with job.counted_failure(DEVICE_AUTH, found.path):
+        with job.counting_failure(DEVICE_AUTH, found.path):
             _take_held(job, found, job.source.object(found.path))
 
 
 def take_devices(job: Job) -> None:
     """Take the paired devices, whose tokens stay good: of each only its SHA-256 is kept."""
     for found in job.of(Role.PAIRED):
-        with job.counted_failure(DEVICES, found.path):
+        with job.counting_failure(DEVICES, found.path):
             theirs = job.source.object(found.path)
             known = {name for each in job.in_database(found) for name in each}
-            job.report.superseded(DEVICES, found.path, "device", len(known & theirs.keys()))
+            job.report.skip_superseded(DEVICES, found.path, "device", len(known & theirs.keys()))
             documents = {
                 name: device_document(each) for name, each in theirs.items() if name not in known
             }
             answer = job.state.devices.merge(
                 documents, replace=job.settings.replace, dry_run=job.dry_run
             )
-            job.report.merged(DEVICES, found.path, answer, what="device", why_kept=_KEPT)
+            job.report.add_merge(DEVICES, found.path, answer, what="device", why_kept=_KEPT)
     for found in job.of(Role.PENDING):
-        with job.counted_failure(DEVICES, found.path):
+        with job.counting_failure(DEVICES, found.path):
             if waiting := len(job.source.object(found.path)):
-                message = f"{counted(waiting, 'request')} {_PENDING}"
-                job.report.skipped(DEVICES, found.path, message, things=waiting)
+                message = f"{count_of(waiting, 'request')} {_PENDING}"
+                job.report.skip(DEVICES, found.path, message, things=waiting)
 
 
 def device_document(device: Any) -> Any:
@@ -82,7 +82,7 @@ def device_document(device: Any) -> Any:
         "userId": OWNER,
         "approvedScopes": device.get("approvedScopes", scopes if scopes is not None else []),
         "tokens": {
-            role: _digested(each)
+            role: _digest_token(each)
             for role, each in (tokens if isinstance(tokens, dict) else {}).items()
         },
     }
@@ -91,7 +91,7 @@ def device_document(device: Any) -> Any:
     return document
 
 
-def _digested(token: Any) -> Any:
+def _digest_token(token: Any) -> Any:
     clear = token.get("token") if isinstance(token, dict) else None
     if not isinstance(clear, str) or not clear:
         return None
@@ -115,7 +115,7 @@ def _take_held(job: Job, found: Found, document: Mapping[str, Any]) -> None:
     owner, ours = document.get("deviceId"), _id_after(job)
     if owner is not None and ours is not None and ours != owner:
         message = "its tokens belong to another device than this one"
-        job.report.skipped(DEVICE_AUTH, found.path, message, things=held or 1)
+        job.report.skip(DEVICE_AUTH, found.path, message, things=held or 1)
         return
     try:
         answer = job.state.device_auth.merge(
@@ -123,9 +123,9 @@ def _take_held(job: Job, found: Found, document: Mapping[str, Any]) -> None:
         )
     except ConflictError:
         message = "the tokens here belong to another device, and stay"
-        job.report.skipped(DEVICE_AUTH, found.path, message, things=held or 1)
+        job.report.skip(DEVICE_AUTH, found.path, message, things=held or 1)
         return
-    job.report.merged(DEVICE_AUTH, found.path, answer, what="token", why_kept=_KEPT)
+    job.report.add_merge(DEVICE_AUTH, found.path, answer, what="token", why_kept=_KEPT)
 
 
 def _id_after(job: Job) -> str | None:
@@ -159,14 +159,14 @@ def take_marks(job: Job) -> None:
     Those in rows name the namespace by its prefix and a hash, and are kept under these.
     """
     for found in job.of(Role.DEDUPE):
-        with job.counted_failure(DEDUPE, found.path):
+        with job.counting_failure(DEDUPE, found.path):
             members = job.source.object(found.path)
             marks = {key: value for key, value in members.items() if key and is_mark(value)}
             answer = job.state.dedupe.merge(marks, namespace_of(found), dry_run=job.dry_run)
-            job.report.merged(DEDUPE, found.path, answer, what="mark", why_kept=_NOT_HELD)
+            job.report.add_merge(DEDUPE, found.path, answer, what="mark", why_kept=_NOT_HELD)
             if others := len(members) - len(marks):
-                message = f"{counted(others, 'member')} left that OpenClaw passes over, too"
-                job.report.skipped(DEDUPE, found.path, message, things=others)
+                message = f"{count_of(others, 'member')} left that OpenClaw passes over, too"
+                job.report.skip(DEDUPE, found.path, message, things=others)
 
 
 def namespace_of(found: Found) -> str:

@@ -60,7 +60,7 @@ class Job:
     """What OpenClaw keeps in databases; their documents are among the *files*, before them."""
     media: set[str] = field(default_factory=set)
     """The files, relative to the source, that the messages taken so far name."""
-    tell: Callable[[int, str], None] = lambda _size, _path: None
+    advance: Callable[[int, str], None] = lambda _size, _path: None
     """Is told of bytes that are done, and where."""
 
     @property
@@ -75,15 +75,15 @@ class Job:
                 if found.role is role and self._is_wanted(found):
                     yield found
                     if role not in _METERED:
-                        self.tell(found.entry.size, found.path)
+                        self.advance(found.entry.size, found.path)
 
     @contextmanager
-    def counted_failure(self, kind: str, path: str) -> Iterator[None]:
+    def counting_failure(self, kind: str, path: str) -> Iterator[None]:
         """Turn an error about the file *path* into a count and a remark; the rest goes on."""
         try:
             yield
         except StateError as error:
-            self.report.failed(kind, path, reason_of(error))
+            self.report.fail(kind, path, reason_of(error))
 
     def copy_file(self, kind: str, path: str, target: Path) -> None:
         """
@@ -106,7 +106,7 @@ class Job:
         if is_equal:
             self.report.count(kind).add(unchanged=1)
         else:
-            self.report.skipped(kind, path, _OTHER)
+            self.report.skip(kind, path, _OTHER)
 
     def in_database(self, found: Found) -> list[Any]:
         """Return what rows say of what the file *found* says: they count, the file does not."""

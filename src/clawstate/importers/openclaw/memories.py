@@ -19,7 +19,7 @@ import apsw
 from clawstate.clock import from_ms, is_moment
 from clawstate.errors import CorruptError, InvalidError, UnavailableError
 from clawstate.importers.openclaw.job import Job
-from clawstate.importers.openclaw.report import counted
+from clawstate.importers.openclaw.report import count_of
 from clawstate.importers.openclaw.source import Role
 from clawstate.importers.openclaw.workspace import Workspace, namespace_of, notes_of
 from clawstate.memory.records import MemoryRecord
@@ -55,7 +55,7 @@ class Chunk:
 
 
 @contextmanager
-def copied(path: Path) -> Iterator[apsw.Connection]:
+def open_copy(path: Path) -> Iterator[apsw.Connection]:
     """
     Lend a connection to a copy of the database *path* as it was at one moment.
 
@@ -115,7 +115,7 @@ def take_memories(job: Job, workspaces: Sequence[Workspace]) -> None:
     folders = {each.agent: each.folder for each in workspaces}
     for each in job.databases.agents:
         if job.wants_agent(each.agent):
-            with job.counted_failure(KIND, each.path):
+            with job.counting_failure(KIND, each.path):
                 _Index(
                     job,
                     Place(each.path, each.file, each.agent),
@@ -124,11 +124,11 @@ def take_memories(job: Job, workspaces: Sequence[Workspace]) -> None:
                     forgotten=each.database.forgotten(),
                 ).take()
     for found in job.of(Role.INDEX):
-        with job.counted_failure(KIND, found.path):
+        with job.counting_failure(KIND, found.path):
             if found.entry.is_link:
                 raise UnavailableError(found.path, "is a link, which is not followed")
             path = job.source.file(found.path)
-            with copied(path) as connection:
+            with open_copy(path) as connection:
                 place = Place(found.path, path, found.owner)
                 read = partial(chunks, connection, path)
                 _Index(job, place, read, folders.get(found.owner)).take()
@@ -185,8 +185,8 @@ class _Index:
                 for part in _parts(chunk):
                     digest.update(hashlib.blake2b(part.encode(errors="replace")).digest())
         for reason, number in sorted(left.items()):
-            message = f"{counted(number, 'chunk')} {reason}"
-            self._job.report.skipped(KIND, self._place.path, message, things=number)
+            message = f"{count_of(number, 'chunk')} {reason}"
+            self._job.report.skip(KIND, self._place.path, message, things=number)
         if taken:
             self._bring(digest.hexdigest(), taken)
 
@@ -198,7 +198,7 @@ class _Index:
             return
         if self._job.dry_run:
             for batch in _batches(self._records()):
-                self._wanted(batch)
+                self._select(batch)
             return
         before = imports.begin(source, namespace=self._namespace)
         seen: set[str] = set()
@@ -206,7 +206,7 @@ class _Index:
             seen.update(each.id for each in batch)
             kept = [each for each in batch if each.id not in before.forgotten]
             self._count.add(unchanged=len(batch) - len(kept))
-            wanted = self._wanted(kept)
+            wanted = self._select(kept)
             imports.note(source, [each.id for each in kept], namespace=self._namespace)
             self._memory.add_many(wanted)
         imports.finish(
@@ -216,10 +216,10 @@ class _Index:
             namespace=self._namespace,
         )
 
-    def _wanted(self, batch: Sequence[MemoryRecord]) -> list[MemoryRecord]:
+    def _select(self, batch: Sequence[MemoryRecord]) -> list[MemoryRecord]:
         """Return those of *batch* that are not kept as they are, and count all of them."""
         present = self._memory.get_many([each.id for each in batch])
-        wanted = [each for each in batch if not _says(present.get(each.id), each)]
+        wanted = [each for each in batch if not _is_same(present.get(each.id), each)]
         changed = sum(each.id in present for each in wanted)
         self._count.add(
             new=len(wanted) - changed, changed=changed, unchanged=len(batch) - len(wanted)
@@ -236,7 +236,7 @@ class _Index:
                 yield self._record(chunk, copies[chunk.path, chunk.text])
             except InvalidError as error:
                 place = f"{self._place.path}#{chunk.path}"
-                self._job.report.failed(KIND, place, error.problem, line=chunk.start)
+                self._job.report.fail(KIND, place, error.problem, line=chunk.start)
 
     def _record(self, chunk: Chunk, copy: int) -> MemoryRecord:
         at = from_ms(chunk.at)
@@ -277,7 +277,7 @@ def _batches(records: Iterable[MemoryRecord]) -> Iterator[list[MemoryRecord]]:
         yield batch
 
 
-def _says(present: MemoryRecord | None, record: MemoryRecord) -> bool:
+def _is_same(present: MemoryRecord | None, record: MemoryRecord) -> bool:
     return (
         present is not None
         and present.text == record.text

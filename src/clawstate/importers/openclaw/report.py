@@ -109,17 +109,17 @@ class Report:
         """Return the counts of *kind*, to add to."""
         return self.counts.setdefault(kind, Count())
 
-    def failed(self, kind: str, path: str, message: str, *, line: int | None = None) -> None:
+    def fail(self, kind: str, path: str, message: str, *, line: int | None = None) -> None:
         """Count one thing of *kind* as failed, and say why."""
         self.count(kind).add(failed=1)
         self.remarks.append(Remark(kind, Severity.FAILED, path, message, line))
 
-    def skipped(self, kind: str, path: str, message: str, *, things: int = 1) -> None:
+    def skip(self, kind: str, path: str, message: str, *, things: int = 1) -> None:
         """Count *things* of *kind* as left out on purpose, and say why."""
         self.count(kind).add(skipped=things)
         self.remarks.append(Remark(kind, Severity.SKIPPED, path, message))
 
-    def merged(
+    def add_merge(
         self, kind: str, path: str, result: MergeResult, *, what: str, why_kept: str
     ) -> None:
         """Count what a merge of the file *path* did: *what* its records are, and why ours stay."""
@@ -127,17 +127,17 @@ class Report:
             new=len(result.new), changed=len(result.changed), unchanged=len(result.same)
         )
         if number := len(result.kept):
-            message = f"{counted(number, what)} {why_kept}: {named(result.kept)}"
-            self.skipped(kind, path, message, things=number)
+            message = f"{count_of(number, what)} {why_kept}: {list_keys(result.kept)}"
+            self.skip(kind, path, message, things=number)
         for key, reason in result.refused.items():
-            self.failed(kind, path, f"{key}: {reason}")
+            self.fail(kind, path, f"{key}: {reason}")
 
-    def superseded(self, kind: str, path: str, what: str, number: int) -> None:
+    def skip_superseded(self, kind: str, path: str, what: str, number: int) -> None:
         """Count things of the file *path* as skipped that OpenClaw's database has as well."""
         if number:
             pronoun = "it" if number == 1 else "them"
-            message = f"{counted(number, what)} left, since OpenClaw's database has {pronoun}"
-            self.skipped(kind, path, message, things=number)
+            message = f"{count_of(number, what)} left, since OpenClaw's database has {pronoun}"
+            self.skip(kind, path, message, things=number)
 
     def note(self, kind: str, path: str, message: str) -> None:
         """Say something that changes no count."""
@@ -154,13 +154,13 @@ class Report:
                 yield kind, self.counts[kind]
 
 
-def counted(number: int, what: str) -> str:
+def count_of(number: int, what: str) -> str:
     """Return *number* of *what*, as people write it."""
     plural = what if number == 1 else f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
     return f"{number:,} {plural}"
 
 
-def named(keys: Sequence[str]) -> str:
+def list_keys(keys: Sequence[str]) -> str:
     """Return the first few of *keys*, and how many more there are."""
     more = f" and {len(keys) - _SHOWN:,} more" if len(keys) > _SHOWN else ""
     return ", ".join(keys[:_SHOWN]) + more

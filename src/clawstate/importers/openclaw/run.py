@@ -26,7 +26,7 @@ from clawstate.importers.openclaw.memories import take_memories
 from clawstate.importers.openclaw.report import KINDS, LEFT, OF_AGENTS, SECRETS, Report
 from clawstate.importers.openclaw.secrets import take_secrets
 from clawstate.importers.openclaw.sessions import take_sessions
-from clawstate.importers.openclaw.skipped import count_left_alone
+from clawstate.importers.openclaw.skipped import count_skipped
 from clawstate.importers.openclaw.source import Role, Source, discover, reason_of
 from clawstate.importers.openclaw.transcript_rows import take_media
 from clawstate.importers.openclaw.transcripts import take_transcripts
@@ -64,7 +64,7 @@ def import_openclaw(
     not exist. Whatever else is wrong is a remark in the report.
     """
     named = frozenset(normalise_agent_id(each) for each in agents)
-    wanted = _wanted(kinds, of_agents=bool(named))
+    wanted = _choose_kinds(kinds, of_agents=bool(named))
     source = Source.at(path)
     report = Report(str(source.root), dry_run)
     settings = Settings(
@@ -85,16 +85,16 @@ def import_openclaw(
             if kind in wanted:
                 take()
         if not kinds and not named:
-            count_left_alone(job)
-        job.tell(sum(each.entry.size for each in job.files), "")
+            count_skipped(job)
+        job.advance(sum(each.entry.size for each in job.files), "")
     finally:
         databases.close()
     for place, error in databases.failures:
-        report.failed(LEFT, place, reason_of(error))
+        report.fail(LEFT, place, reason_of(error))
     return report
 
 
-def _wanted(kinds: Collection[str], *, of_agents: bool) -> frozenset[str]:
+def _choose_kinds(kinds: Collection[str], *, of_agents: bool) -> frozenset[str]:
     for kind in kinds:
         if kind not in KINDS:
             raise InvalidError("kind", f"there is no {kind!r}", f"choose from {', '.join(KINDS)}")
@@ -110,8 +110,8 @@ def _job(found: Job, progress: Progress | None) -> Job:
     if agent != _MAIN:
         files = (*found.files, *discover(found.source, default_agent=agent))
     total = sum(each.entry.size for each in files if each.role is not Role.OTHER)
-    tell = _Meter(total, progress).advance
-    return replace_in(plain, files=files, default_agent=agent, values=values, tell=tell)
+    advance = _Meter(total, progress).advance
+    return replace_in(plain, files=files, default_agent=agent, values=values, advance=advance)
 
 
 def _steps(job: Job) -> Mapping[str, Callable[[], None]]:

@@ -12,7 +12,7 @@ from clawstate.files.json_text import parse_json
 from clawstate.files.lock import FileLock
 from clawstate.files.regular import read_regular
 from clawstate.importers.openclaw.job import Job
-from clawstate.importers.openclaw.report import counted, named
+from clawstate.importers.openclaw.report import count_of, list_keys
 from clawstate.openclaw.owner import STATE_DATABASE
 from clawstate.openclaw.state_database import Secret
 
@@ -38,20 +38,20 @@ def take_secrets(job: Job) -> None:
     state = job.databases.state
     if state is None:
         return
-    with job.counted_failure(KIND, _PLACE):
+    with job.counting_failure(KIND, _PLACE):
         found = list(state.secrets())
         target = job.state.paths.root.joinpath(*FILE)
         if not found:
             return
         if not job.settings.secrets:
-            message = f"{counted(len(found), 'secret')} {_UNASKED.format('/'.join(FILE))}"
-            job.report.skipped(KIND, _PLACE, message, things=len(found))
+            message = f"{count_of(len(found), 'secret')} {_UNASKED.format('/'.join(FILE))}"
+            job.report.skip(KIND, _PLACE, message, things=len(found))
             return
         if job.dry_run:
-            _Merging(_kept(target), replace=job.settings.replace).take(found, job)
+            _Merging(_read(target), replace=job.settings.replace).take(found, job)
             return
         with FileLock(target) as lock:
-            merging = _Merging(_kept(target), replace=job.settings.replace)
+            merging = _Merging(_read(target), replace=job.settings.replace)
             if merging.take(found, job):
                 write_json_file_atomically(target, merging.document, fence=lock.confirm)
         job.report.note(KIND, "/".join(FILE), _USE)
@@ -81,8 +81,8 @@ class _Merging:
                 has_changed = True
                 count.add(new=int(ours is None), changed=int(ours is not None))
         if kept:
-            message = f"{counted(len(kept), 'secret')} {_KEPT}: {named(kept)}"
-            job.report.skipped(KIND, _PLACE, message, things=len(kept))
+            message = f"{count_of(len(kept), 'secret')} {_KEPT}: {list_keys(kept)}"
+            job.report.skip(KIND, _PLACE, message, things=len(kept))
         return has_changed
 
     def _place(self, secret: Secret) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class _Merging:
         return found
 
 
-def _kept(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
     try:
         found = parse_json(read_regular(path, limit=_MOST_BYTES), path=path)
     except NotFoundError:

@@ -14,7 +14,7 @@ from clawstate.files.lock_options import PATIENT
 from clawstate.files.paths import expand_path
 from clawstate.files.regular import read_regular
 from clawstate.importers.openclaw.job import Job
-from clawstate.importers.openclaw.report import counted
+from clawstate.importers.openclaw.report import count_of
 from clawstate.importers.openclaw.source import MOST_BYTES, Found, Role
 from clawstate.json5.parse import parse_json5
 from clawstate.openclaw.owner import Era
@@ -36,7 +36,7 @@ def take_sessions(job: Job) -> None:
     updated last stays.
     """
     for found in job.of(Role.SESSIONS, Role.SESSIONS_LEGACY):
-        with job.counted_failure(KIND, found.path):
+        with job.counting_failure(KIND, found.path):
             _take(job, found)
 
 
@@ -52,7 +52,7 @@ def read_index(job: Job, found: Found) -> dict[str, Any]:
         if known is None or updated_ms(entry) > updated_ms(known):
             entries[name] = form.migrated(entry) if isinstance(entry, dict) else entry
     if twice := len(document) - len(entries):
-        job.report.skipped(KIND, found.path, f"{counted(twice, 'entry')} {_TWICE}", things=twice)
+        job.report.skip(KIND, found.path, f"{count_of(twice, 'entry')} {_TWICE}", things=twice)
     return entries
 
 
@@ -68,7 +68,7 @@ def _take(job: Job, found: Found) -> None:
         raise InvalidError(found.path, problem, "change session.store, then import again")
     entries = {key: _without_file(entry) for key, entry in read_index(job, found).items()}
     known = _keys_in_database(job, found)
-    job.report.superseded(KIND, found.path, "session", len(entries.keys() & known))
+    job.report.skip_superseded(KIND, found.path, "session", len(entries.keys() & known))
     entries = {key: entry for key, entry in entries.items() if key not in known}
     answers = []
     for keys in _batches(list(entries)):
@@ -76,9 +76,9 @@ def _take(job: Job, found: Found) -> None:
         answers.append(
             job.state.sessions.merge(batch, replace=job.settings.replace, dry_run=job.dry_run)
         )
-        job.tell(found.entry.size * len(keys) // len(entries), found.path)
+        job.advance(found.entry.size * len(keys) // len(entries), found.path)
     answer = MergeResult.of(answers)
-    job.report.merged(KIND, found.path, answer, what="session", why_kept=_KEPT)
+    job.report.add_merge(KIND, found.path, answer, what="session", why_kept=_KEPT)
 
 
 def _keys_in_database(job: Job, found: Found) -> frozenset[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
-from clawstate.importers.openclaw.configuration import included
+from clawstate.importers.openclaw.configuration import find_includes
 from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.report import LEFT
 from clawstate.importers.openclaw.source import MOST_NAMES, Found, Role
@@ -53,29 +53,29 @@ _NOTE = re.compile(r"workspace(?:-[^/]+)?/(?P<name>[^/]+\.md|memory/.+\.md)")
 _DEEPEST_LINK = 3
 
 
-def count_left_alone(job: Job) -> None:
+def count_skipped(job: Job) -> None:
     """Count what is left alone by its place, with a reason for each; name the tables left."""
-    _tell_tables(job)
+    _note_tables(job)
     groups: dict[str, int] = defaultdict(int)
-    known = included(job) | job.media | _of_databases(job)
+    known = find_includes(job) | job.media | _of_databases(job)
     for found in job.files:
         if found.in_database:
             continue
-        if found.entry.is_link and _is_telling(found):
-            job.report.skipped(LEFT, found.path, _LINK)
+        if found.entry.is_link and _is_worth_a_word(found):
+            job.report.skip(LEFT, found.path, _LINK)
         elif found.role is Role.LANCEDB:
-            job.report.skipped(LEFT, found.path, _LANCEDB)
+            job.report.skip(LEFT, found.path, _LANCEDB)
         elif found.role is Role.OTHER and not _is_taken(found, known, job):
             groups[_group(found)] += 1
     for group, files in sorted(groups.items()):
-        job.report.skipped(LEFT, group, _told(group, files), things=files)
-    for folder, reason in sorted(job.source.closed().items()):
-        job.report.failed(LEFT, folder or ".", f"cannot be looked into ({reason})")
+        job.report.skip(LEFT, group, _message(group, files), things=files)
+    for folder, reason in sorted(job.source.closed_folders().items()):
+        job.report.fail(LEFT, folder or ".", f"cannot be looked into ({reason})")
 
 
-def _tell_tables(job: Job) -> None:
+def _note_tables(job: Job) -> None:
     for path, snapshot in job.databases.snapshots():
-        with job.counted_failure(LEFT, path):
+        with job.counting_failure(LEFT, path):
             if tables := snapshot.left_alone():
                 named = [f"{name} ({rows:,})" for name, rows in tables.items()]
                 more = f" and {len(named) - _TABLES} more" if len(named) > _TABLES else ""
@@ -89,7 +89,7 @@ def _tell_tables(job: Job) -> None:
         job.report.note(LEFT, path, message)
 
 
-def _is_telling(found: Found) -> bool:
+def _is_worth_a_word(found: Found) -> bool:
     """Tell whether a person may have put the link *found* there, and expects it to be followed."""
     return found.path.count("/") <= _DEEPEST_LINK and not found.path.startswith("plugin-skills/")
 
@@ -108,7 +108,7 @@ def _of_databases(job: Job) -> frozenset[str]:
         found.update(f"{path}{end}" for end in ("", *_BESIDE))
     for each in job.databases.agents:
         folder = each.path.rpartition("/")[0].rpartition("/")[0]
-        with job.counted_failure(LEFT, each.path):
+        with job.counting_failure(LEFT, each.path):
             found.update(f"{folder}/sessions/cold/{name}" for name in each.transcripts.cold_names())
     return frozenset(found)
 
@@ -131,7 +131,7 @@ def _group(found: Found) -> str:
     return f"{first}/{parts[0]}" if first == "credentials" else first
 
 
-def _told(group: str, files: int) -> str:
+def _message(group: str, files: int) -> str:
     first = "workspace" if group.startswith("workspace") else group
     reason = _REASONS.get(first, _UNKNOWN)
     counted = f"more than {MOST_NAMES:,}" if files > MOST_NAMES else f"{files:,}"

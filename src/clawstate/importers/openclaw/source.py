@@ -83,7 +83,7 @@ class Source:
         """All names below the root by path, folders before what is in them, sorted."""
         return {each.path: each for each in self._walk()}
 
-    def closed(self) -> dict[str, str]:
+    def closed_folders(self) -> dict[str, str]:
         """Return the folders that could not be looked into, with the reason."""
         _ = self.entries
         return self._refused
@@ -114,13 +114,13 @@ class Source:
         """Return the JSON document *path*; raises `CorruptError`, `UnavailableError`."""
         if path in self.documents:
             return self.documents[path]
-        return self._parsed(path, lambda raw: parse_json_file(raw, path=Path(path)))
+        return self._parse(path, lambda raw: parse_json_file(raw, path=Path(path)))
 
     def json5(self, path: str) -> Any:
         """Return the JSON5 document *path*; raises `CorruptError`, `UnavailableError`."""
         if path in self.documents:
             return self.documents[path]
-        return self._parsed(path, lambda raw: parse_json5(raw, path=Path(path)))
+        return self._parse(path, lambda raw: parse_json5(raw, path=Path(path)))
 
     def object(self, path: str, *, json5: bool = False) -> dict[str, Any]:
         """Return the object in *path*; raises `CorruptError`, `UnavailableError`."""
@@ -140,7 +140,7 @@ class Source:
         """Tell whether *path*, its links followed, lies in the source."""
         return Path(os.path.realpath(path)).is_relative_to(self.root)
 
-    def _parsed(self, path: str, parse: Callable[[bytes], Any]) -> Any:
+    def _parse(self, path: str, parse: Callable[[bytes], Any]) -> Any:
         # OpenClaw writes some of its files in place, so half of one may be there for a moment.
         before, same = self.read(path), 0
         for _ in range(_MOST_LOOKS):
@@ -298,12 +298,12 @@ def discover(source: Source, *, default_agent: str = "main") -> Iterator[Found]:
     role like a file; opening it is refused.
     """
     for path, entry in sorted(source.entries.items()):
-        found = _found(path, entry, default_agent)
+        found = _find(path, entry, default_agent)
         if not entry.is_folder or found.role in _FOLDERS:
             yield found
 
 
-def _found(path: str, entry: Entry, default_agent: str) -> Found:
+def _find(path: str, entry: Entry, default_agent: str) -> Found:
     for pattern, role in _PATTERNS:
         match = pattern.fullmatch(path)
         if match is None or entry.is_folder != (role in _FOLDERS):

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 
 from clawstate.files.json_text import dump_compact
 from clawstate.importers.openclaw.job import Job
-from clawstate.importers.openclaw.report import counted
+from clawstate.importers.openclaw.report import count_of
 from clawstate.records.contract import Json
 from clawstate.stores.sessions.transcript_names import TOPIC
 from clawstate.stores.transcripts.importing import Reading, read_lines
@@ -60,7 +60,7 @@ class TranscriptImport:
         made = dict(_renamed(again(), numbers))
         done = self._import(session_id, made.values())
         if done.added:
-            changed = f"{counted(done.added, 'entry')} changed in place since they were taken over"
+            changed = f"{count_of(done.added, 'entry')} changed in place since they were taken over"
             message = f"{changed}; what they were is kept beside what they are"
             self._job.report.note(KIND, place, message)
         self._job.report.count(KIND).add(changed=done.added)
@@ -107,7 +107,7 @@ class TranscriptImport:
             self._merge(place, session_id, topic)
 
     def _merge(self, place: str, session_id: str, topic: str) -> None:
-        with self._job.counted_failure(KIND, place), tempfile.TemporaryFile() as file:
+        with self._job.counting_failure(KIND, place), tempfile.TemporaryFile() as file:
 
             def lines() -> Iterator[bytes]:
                 file.seek(0)

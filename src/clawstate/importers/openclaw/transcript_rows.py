@@ -11,7 +11,7 @@ from functools import partial
 from clawstate.errors import MissingExtraError, StateError
 from clawstate.importers.openclaw.databases import AgentRows
 from clawstate.importers.openclaw.job import Job
-from clawstate.importers.openclaw.report import counted
+from clawstate.importers.openclaw.report import count_of
 from clawstate.importers.openclaw.source import reason_of
 from clawstate.importers.openclaw.transcript_entries import TranscriptImport
 from clawstate.openclaw.transcripts import Line
@@ -34,7 +34,7 @@ def take_rows(job: Job, entries: TranscriptImport) -> None:
     topics = entries.topics_here()
     for each in job.databases.agents:
         if job.wants_agent(each.agent):
-            with job.counted_failure(KIND, each.path):
+            with job.counting_failure(KIND, each.path):
                 sessions = each.transcripts.sessions()
                 for session_id in sessions:
                     place = f"{each.path}#transcript_events/{session_id}"
@@ -55,11 +55,11 @@ def bring(
     entries: TranscriptImport,
 ) -> None:
     """Add the lines *found* at *place* to the session, and count them."""
-    with job.counted_failure(KIND, place):
+    with job.counting_failure(KIND, place):
         lines = _Texts(job, found())
         again = partial(_texts, job, found)
         count(job, place, entries.take(place, session_id, lines, again=again))
-        lines.tell(place)
+        lines.report_errors(place)
 
 
 def _texts(job: Job, found: Callable[[], Iterable[Line]]) -> Iterable[str]:
@@ -70,7 +70,7 @@ def count(job: Job, place: str, imported: Imported) -> None:
     """Count what became of the lines at *place*."""
     job.report.count(KIND).add(new=imported.added, unchanged=imported.kept)
     for problem in imported.problems[:_SHOWN]:
-        job.report.failed(KIND, place, problem.message, line=problem.line)
+        job.report.fail(KIND, place, problem.message, line=problem.line)
     if (more := len(imported.problems) - _SHOWN) > 0:
         job.report.count(KIND).add(failed=more)
         job.report.note(KIND, place, f"{more:,} more lines could not be read")
@@ -110,7 +110,7 @@ def _take_archives(job: Job, rows: AgentRows, entries: TranscriptImport) -> None
             lines = partial(rows.transcripts.archived_lines, archive)
             bring(job, place, session_id, lines, entries)
         else:
-            job.report.skipped(KIND, place, _ARCHIVED)
+            job.report.skip(KIND, place, _ARCHIVED)
 
 
 class _Texts:
@@ -141,17 +141,17 @@ class _Texts:
                 self._job.media.update(f"media/{a}/{b}" for a, b in _MEDIA.findall(line.text))
                 yield line.text
 
-    def tell(self, place: str) -> None:
+    def report_errors(self, place: str) -> None:
         """Count what was not given, and say why."""
         report = self._job.report
         for error in self._errors[:_SHOWN]:
-            report.failed(KIND, place, reason_of(error))
+            report.fail(KIND, place, reason_of(error))
         if (more := len(self._errors) - _SHOWN) > 0:
             report.count(KIND).add(failed=more)
             report.note(KIND, place, f"{more:,} more entries could not be read")
         if self._missing is not None:
-            entries = counted(self._waiting, "entry")
-            report.failed(KIND, place, f"{entries} passed over: {self._missing}")
+            entries = count_of(self._waiting, "entry")
+            report.fail(KIND, place, f"{entries} passed over: {self._missing}")
             report.count(KIND).add(failed=self._waiting - 1)
 
 
@@ -160,8 +160,8 @@ def take_media(job: Job) -> None:
     if not job.media:
         note_media(job)
     for path in sorted(job.media):
-        with job.counted_failure(MEDIA, path):
+        with job.counting_failure(MEDIA, path):
             if path in job.source.entries:
                 job.copy_file(MEDIA, path, job.state.paths.root / path)
             else:
-                job.report.skipped(MEDIA, path, _GONE)
+                job.report.skip(MEDIA, path, _GONE)

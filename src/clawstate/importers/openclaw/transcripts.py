@@ -50,23 +50,23 @@ def take_transcripts(job: Job) -> None:
     entries = TranscriptImport(job)
     take_rows(job, entries)
     for found in job.of(Role.TRANSCRIPT):
-        with job.counted_failure(KIND, found.path):
+        with job.counting_failure(KIND, found.path):
             _take(job, found, session_of(found, claims, job, entries), entries)
     copies = archived_names(job)
     for found in job.of(Role.ARCHIVE):
         if found.path in copies:
             continue
         if not job.settings.archives:
-            job.report.skipped(KIND, found.path, _ARCHIVED)
+            job.report.skip(KIND, found.path, _ARCHIVED)
         elif found.path.endswith(PACKED):
             lines = partial(archived_file_lines, job.source.file(found.path))
             session_id = session_of(found, claims, job, entries).removesuffix(PACKED)
             bring(job, found.path, session_id, lines, entries)
         else:
-            with job.counted_failure(KIND, found.path):
+            with job.counting_failure(KIND, found.path):
                 _take(job, found, session_of(found, claims, job, entries), entries)
                 continue
-        job.tell(found.entry.size, found.path)
+        job.advance(found.entry.size, found.path)
 
 
 def session_of(found: Found, claims: Claims, job: Job, entries: TranscriptImport) -> str:
@@ -148,7 +148,7 @@ def _take(job: Job, found: Found, session_id: str, entries: TranscriptImport) ->
         imported = entries.take(found.path, session_id, lines, again=again)
     count(job, found.path, imported)
     if lines.is_unfinished:
-        job.report.skipped(KIND, found.path, _UNFINISHED)
+        job.report.skip(KIND, found.path, _UNFINISHED)
 
 
 class _Lines:
@@ -167,7 +167,7 @@ class _Lines:
             for line in read_lines(self._stream):
                 pending += len(line)
                 if pending >= _STEP:
-                    self._job.tell(pending, self._found.path)
+                    self._job.advance(pending, self._found.path)
                     pending = 0
                 if line.endswith(b"\n") or _is_whole(line):
                     yield line
@@ -176,7 +176,7 @@ class _Lines:
                     yield _whole_part(line)
         except OSError as error:
             raise unreadable(self._job.source.file(self._found.path), error) from error
-        self._job.tell(pending, self._found.path)
+        self._job.advance(pending, self._found.path)
 
 
 def _is_whole(line: bytes) -> bool:

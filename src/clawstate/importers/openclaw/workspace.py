@@ -41,7 +41,7 @@ def find_workspaces(job: Job) -> tuple[Workspace, ...]:
     copy of somebody's state its path means another machine. It is named in the report instead.
     """
     found: dict[str, Workspace] = {}
-    for agent, folder in _named(job):
+    for agent, folder in _configured_folders(job):
         if job.settings.agents and agent not in job.settings.agents:
             continue
         if not _is_folder(folder):
@@ -79,9 +79,9 @@ def _take(job: Job, paths: Sequence[Path], *, namespace: str) -> None:
     try:
         imported = import_paths(target, paths, namespace=namespace)
     except StateError as error:
-        job.report.failed(KIND, str(paths[0].parent), reason_of(error))
+        job.report.fail(KIND, str(paths[0].parent), reason_of(error))
         return
-    _count(job, imported, _known(before, paths))
+    _count(job, imported, _count_known(before, paths))
 
 
 def _count(job: Job, imported: Imported, known: int) -> None:
@@ -92,15 +92,15 @@ def _count(job: Job, imported: Imported, known: int) -> None:
     count = job.report.count(KIND)
     count.add(new=moved - changed, changed=changed, unchanged=imported.skipped)
     for problem in imported.problems:
-        path = _shown(job, problem.path)
+        path = _name_of(job, problem.path)
         if problem.path in broken or problem.path in empty:
             empty.discard(problem.path)  # counted once, however many of its lines are broken
-            job.report.failed(KIND, path, problem.message)
+            job.report.fail(KIND, path, problem.message)
         else:
             job.report.note(KIND, path, f"line {problem.line}: {problem.message}")
 
 
-def _known(marks: Mapping[str, str], paths: Sequence[Path]) -> int:
+def _count_known(marks: Mapping[str, str], paths: Sequence[Path]) -> int:
     """Return how many files of *paths* that are there were imported before."""
     sources = (Path(source) for source in marks)
     return sum(
@@ -110,14 +110,14 @@ def _known(marks: Mapping[str, str], paths: Sequence[Path]) -> int:
     )
 
 
-def _named(job: Job) -> Iterator[tuple[str, Path]]:
+def _configured_folders(job: Job) -> Iterator[tuple[str, Path]]:
     agents = _object(job.values.get("agents"))
     default = _object(agents.get("defaults")).get("workspace")
     for each in agent_entries(job.values):
         if each.workspace is not None:
-            yield each.name or MAIN_AGENT, _expanded(job, each.workspace)
+            yield each.name or MAIN_AGENT, _expand(job, each.workspace)
     if isinstance(default, str) and default.strip():
-        yield job.default_agent, _expanded(job, default)
+        yield job.default_agent, _expand(job, default)
     yield job.default_agent, job.source.root / "workspace"
     for name in sorted(job.source.entries):
         if name.startswith("workspace-") and "/" not in name:
@@ -125,7 +125,7 @@ def _named(job: Job) -> Iterator[tuple[str, Path]]:
             yield agent, job.source.root / name
 
 
-def _expanded(job: Job, text: str) -> Path:
+def _expand(job: Job, text: str) -> Path:
     if text.strip().startswith(("~", "/")):
         return expand_path(text)
     return job.source.root / text.strip()
@@ -153,7 +153,7 @@ def _is_real(path: Path) -> bool:
         return False
 
 
-def _shown(job: Job, path: Path) -> str:
+def _name_of(job: Job, path: Path) -> str:
     try:
         return path.relative_to(job.source.root).as_posix()
     except ValueError:

@@ -15,8 +15,8 @@ from clawstate.stores.auth.credentials import (
     Profile,
     Sealed,
     expiry_of,
-    kept_secret,
-    kept_secrets,
+    raw_secret,
+    raw_secrets,
     reference_of,
 )
 from clawstate.stores.auth.names import is_blank, is_variable, normalise_provider
@@ -166,7 +166,7 @@ def is_refused(credential: Credential) -> bool:
     failed = failure_of(credential.extra) if isinstance(credential, OAuth) else None
     if failed is None or not failed.final:
         return False
-    refresh = kept_secret(credential, "refresh")
+    refresh = raw_secret(credential, "refresh")
     # A sealed token is not opened to tell which one was refused: the mark goes with any other.
     return not isinstance(refresh, str | None) or failed.bars(refresh)
 
@@ -177,7 +177,7 @@ def has_secret(credential: Credential) -> bool:
         return True
     return any(
         each is not None and not (isinstance(each, str) and is_blank(each))
-        for each in kept_secrets(credential)
+        for each in raw_secrets(credential)
     )
 
 
@@ -233,8 +233,8 @@ def _state_at(credential: Credential, now: float) -> str:
     renews = TYPES[credential.type].renews
     if expires is None or expires > now:
         # A login without an access token gets one with the next refresh.
-        return "will-refresh" if renews and not kept_secrets(credential)[0] else "good"
-    can_renew = isinstance(credential, OAuth) and kept_secret(credential, "refresh")
+        return "will-refresh" if renews and not raw_secrets(credential)[0] else "good"
+    can_renew = isinstance(credential, OAuth) and raw_secret(credential, "refresh")
     return "will-refresh" if can_renew else "expired"
 
 
@@ -242,7 +242,7 @@ def _problem_of_secret(
     credential: Credential, may_open: Callable[[], bool], resolve: Callable[[], object]
 ) -> str | None:
     reference = reference_of(credential)
-    kept = kept_secrets(credential)
+    kept = raw_secrets(credential)
     if reference is None and not has_secret(credential):
         return "missing"
     if _is_of_environment(kept[0] if reference is None else reference):

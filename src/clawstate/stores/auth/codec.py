@@ -15,7 +15,7 @@ from clawstate.stores.auth.credentials import (
     Credential,
     Member,
     Sealed,
-    kept_secret,
+    raw_secret,
     reference_of,
     type_of,
 )
@@ -186,14 +186,14 @@ class CredentialCodec:
             raise UnavailableError(f"secret of {profile_id}", "cannot be resolved here")
         return clean_secret(self._resolve(reference))
 
-    def sealed(self, profile_id: str, name: str, text: str) -> Json:
-        """Return *text* as it is kept beside the secrets: sealed if there is a sealer."""
-        return self._sealed(profile_id, name, text, None)
+    def encrypt(self, profile_id: str, name: str, text: str) -> Json:
+        """Return *text* as it is written beside the secrets: encrypted if they are."""
+        return self._seal(profile_id, name, text, None)
 
-    def opened(self, profile_id: str, name: str, kept: Json) -> str:
-        """Return the text that `sealed` was given; raises what `Sealer.open` does."""
+    def decrypt(self, profile_id: str, name: str, kept: Json) -> str:
+        """Return the text that `encrypt` was given; raises what `Sealer.open` does."""
         if is_sealed(kept):
-            return self._opened(profile_id, kept, self._place(profile_id, name))
+            return self._open(profile_id, kept, self._place(profile_id, name))
         if not isinstance(kept, str):
             raise InvalidError(profile_id, f"its {name} is {type(kept).__name__}, not text")
         return kept
@@ -211,7 +211,7 @@ class CredentialCodec:
     def _read_secret(self, profile_id: str, member: Member, value: Json) -> str | Sealed | None:
         if is_sealed(value):
             place = self._place(profile_id, member.name)
-            return Sealed(value, place, lambda: self._opened(profile_id, value, place))
+            return Sealed(value, place, lambda: self._open(profile_id, value, place))
         if not isinstance(value, str):
             return None
         return value if member.exact else clean_secret(value)
@@ -221,7 +221,7 @@ class CredentialCodec:
     ) -> None:
         plain = [each for each in member.names if each in record] or [member.name]
         sealed = member.name + SEALED
-        value = kept_secret(credential, member.attribute)
+        value = raw_secret(credential, member.attribute)
         if value is None or reference_of(credential) is not None:
             _put(record, (*plain, sealed), {})
             return
@@ -235,9 +235,9 @@ class CredentialCodec:
                 return value.document
             value = value.text()  # the ciphertext is bound to its place
         text = value if member.exact else clean_secret(value)
-        return self._sealed(profile_id, member.name, text, old)
+        return self._seal(profile_id, member.name, text, old)
 
-    def _sealed(self, profile_id: str, name: str, text: str, old: Json) -> Json:
+    def _seal(self, profile_id: str, name: str, text: str, old: Json) -> Json:
         sealer = self._sealer()
         if sealer is None:
             return text
@@ -248,7 +248,7 @@ class CredentialCodec:
                     return old
         return sealer.seal(text, place=place)
 
-    def _opened(self, profile_id: str, sealed: Mapping[str, Json], place: str) -> str:
+    def _open(self, profile_id: str, sealed: Mapping[str, Json], place: str) -> str:
         sealer = self._sealer()
         if sealer is None:
             what = f"secret of {profile_id}"

@@ -315,14 +315,14 @@ def type_of(record: Mapping[str, Json]) -> str:
     return found if isinstance(found, str) else ""
 
 
-def kept_secret(credential: Credential, name: str) -> str | Sealed | None:
-    """Return the secret *name* of *credential* as it is kept, without decrypting it."""
+def raw_secret(credential: Credential, name: str) -> str | Sealed | None:
+    """Return the secret *name* of *credential* as it is stored, not decrypted."""
     found: str | Sealed | None = vars(credential)[name]
     return found
 
 
-def kept_secrets(credential: Credential) -> tuple[str | Sealed | None, ...]:
-    """Return all secrets of *credential* as they are kept, the one requests are made with first."""
+def raw_secrets(credential: Credential) -> tuple[str | Sealed | None, ...]:
+    """Return all secrets of *credential* as they are stored, that of requests first."""
     found = vars(credential)
     return tuple(found[each.attribute] for each in TYPES[credential.type].secrets)
 

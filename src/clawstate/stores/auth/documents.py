@@ -63,7 +63,7 @@ def save_document(
     base = _decode(inherited)
 
     def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], None]:
-        before = _known(records) if loaded is None else _decode(loaded)
+        before = _of_known_types(records) if loaded is None else _decode(loaded)
         changed = {
             key: wanted.get(key)
             for key in before.keys() | wanted.keys()
@@ -136,7 +136,7 @@ def _decode(document: Mapping[str, Any]) -> dict[str, Json]:
     return {key: value for key, value in LAYOUT.decode(dict(document)).items() if value is not None}
 
 
-def _known(records: Mapping[str, Json]) -> dict[str, Json]:
+def _of_known_types(records: Mapping[str, Json]) -> dict[str, Json]:
     return {
         key: value
         for key, value in records.items()

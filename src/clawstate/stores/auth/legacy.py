@@ -115,7 +115,7 @@ class Legacy:
             "importedAt": to_iso(clock()),
         }
 
-        def noted(old: Json | None) -> Json:
+        def change(old: Json | None) -> Json:
             known = old if isinstance(old, dict) else {}
             before = known.get("profiles")
             kept = {each for each in before if isinstance(each, str)} if before else set()
@@ -123,7 +123,7 @@ class Legacy:
                 return old
             return {**known, **entry, "profiles": sorted(kept | ids)}
 
-        self._ledger.update(source.name, noted)
+        self._ledger.update(source.name, change)
 
 
 def from_agent_file(records: Mapping[str, Json]) -> dict[str, Json]:
@@ -135,7 +135,7 @@ def from_agent_file(records: Mapping[str, Json]) -> dict[str, Json]:
     profiles = records.get("profiles")
     if isinstance(profiles, dict):
         return dict(profiles)
-    return {f"{name}:default": _typed(name, record) for name, record in records.items()}
+    return {f"{name}:default": _with_type(name, record) for name, record in records.items()}
 
 
 def from_oauth_file(records: Mapping[str, Json]) -> dict[str, Json]:
@@ -147,7 +147,7 @@ def from_oauth_file(records: Mapping[str, Json]) -> dict[str, Json]:
     }
 
 
-def _typed(provider: str, record: Json) -> Json:
+def _with_type(provider: str, record: Json) -> Json:
     if not isinstance(record, dict) or type_of(record) not in TYPES:
         return record
     rest = {key: value for key, value in record.items() if key not in {"type", "provider"}}

@@ -288,7 +288,7 @@ class RefreshAttempt:
                 f"it ({error}); the next refresh writes them"
             )
             warn(FallbackWarning(message), stacklevel=2)
-        return self._profile.renewed(started, tokens)
+        return self._profile.renew(started, tokens)
 
     def _raise_if_not_oauth(self, error: StateError) -> None:
         """Raise `InvalidError` if *error* came of a credential that is no OAuth one any more."""

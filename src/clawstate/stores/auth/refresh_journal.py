@@ -186,9 +186,9 @@ class ResponseJournal:
     def responses(self) -> list[Response]:
         """Return the whole responses on disk, and those that this process holds."""
         answers = {each.nonce: each for each in map(self._read, self.paths()) if each is not None}
-        return [*({**{each.nonce: each for each in self.held()}, **answers}).values()]
+        return [*({**{each.nonce: each for each in self.in_memory()}, **answers}).values()]
 
-    def held(self) -> list[Response]:
+    def in_memory(self) -> list[Response]:
         """Return the responses that this process holds."""
         with _mutex:
             return [*_held.get(self.folder, {}).values()]

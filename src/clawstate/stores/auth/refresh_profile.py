@@ -136,7 +136,7 @@ class RefreshedProfile:
 
     def document(self, answer: Json) -> Json:
         """Return *answer* as it is written to the journal, encrypted if secrets are."""
-        kept = self._codec.sealed(self.id, _ANSWER, dump_compact(answer))
+        kept = self._codec.encrypt(self.id, _ANSWER, dump_compact(answer))
         return {"answer": answer} if isinstance(kept, str) else {"answerSealed": kept}
 
     def answer_of(self, kept: Response, now: float) -> Answer:
@@ -152,7 +152,7 @@ class RefreshedProfile:
             return self._tokens_of(found["record"], came)
         if "answerSealed" not in found:
             return interpret(found.get("answer"), came)
-        text = self._codec.opened(self.id, _ANSWER, found["answerSealed"])
+        text = self._codec.decrypt(self.id, _ANSWER, found["answerSealed"])
         return interpret(parse_json(text, path=kept.path or Path(_ANSWER)), came)
 
     def store(self, started: OAuth, tokens: Tokens, *, nonce: str, now: float) -> ProfileState:
@@ -167,7 +167,7 @@ class RefreshedProfile:
             there = self._read(record)
             if not _is_newer(tokens, started, there.credential):
                 return _remove_mark(there, nonce)
-            new = self.renewed(there.credential, tokens)
+            new = self.renew(there.credential, tokens)
             return with_refreshed(self._codec.write(self.id, new, old=there.record), now)
 
         return self._change(change)
@@ -183,7 +183,7 @@ class RefreshedProfile:
 
         return self._change(change)
 
-    def renewed(self, credential: OAuth, tokens: Tokens) -> OAuth:
+    def renew(self, credential: OAuth, tokens: Tokens) -> OAuth:
         """Return *credential* with *tokens* in place of its own."""
         refresh = credential.refresh if tokens.refresh is None else tokens.refresh
         if tokens.access is None:
