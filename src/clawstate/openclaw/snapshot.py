@@ -123,6 +123,8 @@ def _schema(connection: apsw.Connection, path: Path, role: Role) -> Schema:
         problem = f"is no database of OpenClaw of the role {role.value!r}"
         raise CorruptError(str(path), problem, "name the one that is")
     version = max(int(connection.pragma("user_version")), _whole(marker), _content(connection))
+    # OpenClaw adds tables and columns without a new number; a new number means that what is read
+    # here has moved (decision 028).
     if version > NEWEST[role]:
         raise VersionError(str(path), version, NEWEST[role], _UPDATE)
     return Schema(role, version, str(program or ""), str(agent or ""))

@@ -109,7 +109,11 @@ class Job:
             self.report.skip(kind, path, _OTHER)
 
     def in_database(self, found: Found) -> list[Any]:
-        """Return what rows say of what the file *found* says: they count, the file does not."""
+        """
+        Return what rows say of what the file *found* says: they count, however new the file is.
+
+        OpenClaw itself does not read that file any more, or takes it in wrongly (decision 028).
+        """
         if found.in_database:
             return []
         return [

@@ -43,6 +43,8 @@ def take_secrets(job: Job) -> None:
         target = job.state.paths.root.joinpath(*FILE)
         if not found:
             return
+        # In no other place: from the configuration or `.env` more programs would read them
+        # (decision 028).
         if not job.settings.secrets:
             message = f"{count_of(len(found), 'secret')} {_UNASKED.format('/'.join(FILE))}"
             job.report.skip(KIND, _PLACE, message, things=len(found))

@@ -23,7 +23,7 @@ from clawstate.stores.sessions.entry import updated_ms
 from clawstate.stores.sessions.forms import OpenClawForm
 
 KIND = "sessions"
-_BATCH = 2_000  # sessions in one change, each of which writes the whole index
+_BATCH = 2_000  # sessions in one change: each change writes the whole index
 _KEPT = "not taken, since this state has them newer or deleted them (--replace takes theirs)"
 _TWICE = "left, under other spellings of a key; the one updated last is taken"
 

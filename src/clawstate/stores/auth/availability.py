@@ -127,7 +127,8 @@ def _base(
         if normalise_provider(profile.provider) == wanted
     ]
     base = explicit if explicit is not None else declared
-    # The configuration may name profiles that a person logged in to under another name.
+    # The configuration may name profiles that a person logged in to under another name; an order of
+    # profiles that do not exist would leave the provider without any.
     is_dead = bool(base and declared) and candidates.credentials.keys().isdisjoint(base)
     if explicit is not None and not is_dead:
         return explicit

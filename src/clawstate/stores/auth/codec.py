@@ -242,6 +242,8 @@ class CredentialCodec:
         if sealer is None:
             return text
         place = self._place(profile_id, name)
+        # A ciphertext that says the same stays: a new one at each write would change the record's
+        # revision, and every process would read it again.
         if is_sealed(old):
             with suppress(StateError):  # damaged, or of another key: the new one takes its place
                 if sealer.open(old, place=place) == text:
@@ -256,6 +258,8 @@ class CredentialCodec:
         return sealer.open(sealed, place=place)
 
     def _place(self, profile_id: str, name: str) -> str:
+        # It is authenticated with the ciphertext, so that nobody can swap two secrets (decision
+        # 012).
         return f"auth:{self._agent_id}/{profile_id}/{name}"
 
 

@@ -41,6 +41,9 @@ class LegacySource:
     """
     A file of an older release, as a collection that is only read.
 
+    It is never written or removed: OpenClaw takes an `auth.json` for the store of an older release,
+    and would bring back profiles that were removed since (decision 013).
+
     *name* is its key in the ledger, such as `auth:main/auth.json`; *convert* makes profiles of its
     records.
     """

@@ -17,6 +17,7 @@ LONGEST_SECRET: Final = 65_536
 LARGEST_RECORD: Final = 262_144
 """Bytes of one profile as JSON."""
 
+# OpenClaw compares providers so. With other rules the two would try different profiles.
 LATER_NAMES = {
     "z.ai": "zai",
     "z-ai": "zai",

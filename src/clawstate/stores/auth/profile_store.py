@@ -176,16 +176,40 @@ class ProfileStore:
         records = (Versioned(record_key("profile", each), found[each], _LEGACY) for each in found)
         return read_profiles(records, self.codec, StoredProfiles()).profiles
 
-    def legacy_problems(self) -> tuple[Problem, ...]:
-        """Return what cannot be used of the files of older releases that were not imported yet."""
-        if self.read().profiles:
-            return ()
-        return tuple(
+    def problems(self) -> tuple[Problem, ...]:
+        """Return the entries that cannot be used, also of older releases that are not migrated."""
+        stored = self.read()
+        legacy = (
             Problem(source.name, each, reason)
-            for source in self._legacy.unimported()
+            for source in (() if stored.profiles else self._legacy.unimported())
             for each, record in source.profiles().items()
             if (reason := self._legacy.reason_against(each, record)) is not None
         )
+        return (*stored.problems, *legacy)
+
+    def check(self) -> Iterator[Finding]:
+        """Yield entries that cannot be used, times in a wrong unit, and refused logins."""
+        path, stored = str(self.collection.shape.path), self.read()
+        for each in self.problems():
+            message = f"{each.place}: {each.key} {each.reason}"
+            yield Finding("profile", "warning", path, message, "store it again, or remove it")
+        for name, credential in stored.credentials.items():
+            end = TYPES[credential.type].expiry
+            if end is not None and is_in_seconds(stored.profiles[name].record.get(end.name)):
+                message = f"{name}: {end.name} is in seconds, which other programs take for 1970"
+                yield Finding("seconds", "info", path, message, "goes with the next change of it")
+            failed = failure_of(credential.extra) if isinstance(credential, OAuth) else None
+            try:
+                # Here the token is opened: a mark that another token left behind is no problem.
+                is_refused = (
+                    isinstance(credential, OAuth) and failed and failed.bars(credential.refresh)
+                )
+            except StateError as error:
+                yield Finding(error.code, "error", path, f"{name}: {error}", "see the message")
+                continue
+            if failed is not None and is_refused:
+                message = f"{name} needs a login: {failed.problem}"
+                yield Finding("needs-login", "warning", path, message, "log in again")
 
     def secret(self, profile_id: str, row: StoredProfile, credential: Credential) -> str:
         """Return what requests are made with; from memory while the record is the same."""
@@ -232,10 +256,10 @@ class ProfileStore:
         """Put what *change* makes of the usage of a profile, and return it."""
         self.migrate_legacy()
 
-        def changed(old: Json | None) -> Json:
+        def write(old: Json | None) -> Json:
             return write_usage(change(read_usage(old)), old=old)
 
-        found = self.collection.update(record_key("usage", profile_id), changed)
+        found = self.collection.update(record_key("usage", profile_id), write)
         return read_usage(None if found is None else found.value)
 
     def set_good(self, provider: str, profile_id: str) -> None:
@@ -337,26 +361,3 @@ def _without_mentions(records: Mapping[str, Json], profile_id: str) -> dict[str,
             continue
         left[key] = value
     return left
-
-
-def find_problems(rows: StoredProfiles, path: str) -> Iterator[Finding]:
-    """Yield entries that cannot be used, times in a wrong unit, and logins that were refused."""
-    for each in rows.problems:
-        message = f"{each.place}: {each.key} {each.reason}"
-        yield Finding("profile", "warning", path, message, "store it again, or remove it")
-    for name, credential in rows.credentials.items():
-        end = TYPES[credential.type].expiry
-        if end is not None and is_in_seconds(rows.profiles[name].record.get(end.name)):
-            message = f"{name}: {end.name} is in seconds, which other programs take for 1970"
-            yield Finding("seconds", "info", path, message, "goes with the next change of it")
-        failed = failure_of(credential.extra) if isinstance(credential, OAuth) else None
-        if failed is None or not failed.final:
-            continue
-        try:
-            is_refused = isinstance(credential, OAuth) and failed.bars(credential.refresh)
-        except StateError as error:
-            yield Finding(error.code, "error", path, f"{name}: {error}", "see the message")
-            continue
-        if is_refused:
-            message = f"{name} needs a login: {failed.problem}"
-            yield Finding("needs-login", "warning", path, message, "log in again")

@@ -18,7 +18,7 @@ from clawstate.stores.auth.documents import document_of, merge_document
 from clawstate.stores.auth.legacy import Imported
 from clawstate.stores.auth.merged_profiles import LocatedProfile, MergedProfiles
 from clawstate.stores.auth.names import normalise_provider, require_profile_id, require_provider
-from clawstate.stores.auth.profile_store import ProfileStore, find_problems, record_key
+from clawstate.stores.auth.profile_store import ProfileStore, record_key
 from clawstate.stores.auth.refresh_marks import reset_marks
 from clawstate.stores.auth.settings import AuthSettings
 from clawstate.stores.auth.usage import (
@@ -106,6 +106,7 @@ class AuthProfiles:
         require_profile_id(profile_id)
         codec = self._own.codec
         wanted = validate(profile_id, credential, codec)
+        # Another secret did not cause the failures of the old one, so it must not rest for them.
         renewed = False
 
         def change(old: Json | None) -> Json:
@@ -296,11 +297,11 @@ class AuthProfiles:
 
     def problems(self) -> tuple[Problem, ...]:
         """Return the own entries that are stored and cannot be used, and why; see `check`."""
-        return (*self._own.read().problems, *self._own.legacy_problems())
+        return self._own.problems()
 
     def check(self) -> tuple[Finding, ...]:
         """Return what is wrong with the own profiles; nothing is changed."""
-        return tuple(find_problems(self._own.read(), str(self._own.collection.shape.path)))
+        return tuple(self._own.check())
 
     def _merged(self) -> MergedProfiles:
         return MergedProfiles(self._stores)

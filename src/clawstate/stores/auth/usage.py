@@ -40,7 +40,10 @@ REASONS: Final = (
 """Why a profile can fail."""
 LONGEST_COOLDOWN: Final = HOUR
 """Seconds of the longest rest after a failure that passes by itself."""
+# A failure that a person has to mend (an unpaid bill, a login that was revoked) disables for hours;
+# others pass by themselves.
 _DISABLING = frozenset({"billing", "auth_permanent"})
+# A router has many keys behind one name: the failure of one says nothing about the next request.
 _NEVER_RESTING = frozenset({"openrouter"})
 
 
