@@ -264,13 +264,21 @@ class _File:
         return own
 
     def _id(self, namespace: str, text: str) -> str:
-        # UUID version 8 (RFC 9562): ours to fill. Equal passages of a file are told apart by
-        # their order, so that one of them may vanish.
-        name = f"{namespace}\0{self._source}\0{text}"
+        name = f"{namespace}\0{text}"
         self._copies[name] += 1
-        name = f"{name}\0{self._copies[name]}"
-        digits = hashlib.blake2b(name.encode(errors="replace"), digest_size=16).hexdigest()
-        return f"{digits[:8]}-{digits[8:12]}-8{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+        return passage_id(namespace, self._source, text, self._copies[name])
+
+
+def passage_id(namespace: str, source: str, text: str, copy: int) -> str:
+    """
+    Return the id of a passage: the same at every import (decision 007).
+
+    Equal passages of a source are told apart by their order, so that one of them may vanish.
+    """
+    # UUID version 8 (RFC 9562): its bits are the program's to fill.
+    name = "\0".join((namespace, source, text, str(copy))).encode(errors="replace")
+    digits = hashlib.blake2b(name, digest_size=16).hexdigest()
+    return f"{digits[:8]}-{digits[8:12]}-8{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
 
 def _says(present: MemoryRecord | None, record: MemoryRecord) -> bool:

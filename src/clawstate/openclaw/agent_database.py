@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,14 +31,13 @@ class Sessions:
 class Chunk:
     """A piece of the file *path* in a memory index, of its lines from *start* to *end*."""
 
-    id: str
     path: str
     source: str
     start: int
     end: int
     text: str
     at_ms: int
-    metadata: dict[str, Any]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 class AgentDatabase:
@@ -97,13 +96,12 @@ class AgentDatabase:
         ):
             if isinstance(path, str) and isinstance(text, str):
                 yield Chunk(
-                    str(name),
                     path,
                     str(source or "memory"),
-                    _whole(start),
-                    _whole(end),
+                    whole_number(start),
+                    whole_number(end),
                     text,
-                    _whole(at),
+                    whole_number(at),
                     notes.get(str(name), {}),
                 )
 
@@ -137,5 +135,6 @@ class AgentDatabase:
         return found
 
 
-def _whole(value: object) -> int:
+def whole_number(value: object) -> int:
+    """Return *value* as a whole number, or 0."""
     return int(value) if isinstance(value, int | float) else 0

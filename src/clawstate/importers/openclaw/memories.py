@@ -6,13 +6,11 @@ import hashlib
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import apsw
 
@@ -22,9 +20,10 @@ from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.report import count_of
 from clawstate.importers.openclaw.source import Role
 from clawstate.importers.openclaw.workspace import Workspace, namespace_of, notes_of
+from clawstate.importers.sync import passage_id
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.validation import record_from
-from clawstate.openclaw.agent_database import AgentDatabase
+from clawstate.openclaw.agent_database import Chunk, whole_number
 from clawstate.sqlite.errors import sqlite_errors
 from clawstate.sqlite.foreign import reading
 
@@ -38,20 +37,6 @@ _IN_WORKSPACE = "left, since the files in the workspace are taken instead"
 _NOTE = re.compile(r"memory/(?!(?:.*/)?\.)[^\0]+\.md")
 _OF_SESSION = "left, since the transcripts of the sessions are taken instead"
 _FORGOTTEN = "left, since OpenClaw was made to forget the session that it came from"
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A piece of the file *path*, of its lines from *start* to *end*; *at* in milliseconds."""
-
-    path: str
-    source: str
-    start: int
-    end: int
-    text: str
-    at: int
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    """What is known of it beyond its text."""
 
 
 @contextmanager
@@ -85,7 +70,9 @@ def chunks(connection: apsw.Connection, path: Path) -> Iterator[Chunk]:
     for row in connection.execute(f"SELECT {wanted} FROM chunks ORDER BY {order}"):
         name, source, start, end, text, at = row
         if isinstance(text, str) and isinstance(name, str):
-            yield Chunk(name, str(source), _whole(start), _whole(end), text, _whole(at))
+            yield Chunk(
+                name, str(source), whole_number(start), whole_number(end), text, whole_number(at)
+            )
 
 
 def _copy(connection: apsw.Connection, place: Path) -> apsw.Connection:
@@ -101,10 +88,6 @@ def _copy(connection: apsw.Connection, place: Path) -> apsw.Connection:
     return copy
 
 
-def _whole(value: object) -> int:
-    return int(value) if isinstance(value, int | float) else 0
-
-
 def take_memories(job: Job, workspaces: Sequence[Workspace]) -> None:
     """
     Take the chunks of memory indexes whose files are not to be had themselves.
@@ -118,9 +101,11 @@ def take_memories(job: Job, workspaces: Sequence[Workspace]) -> None:
             with job.counting_failure(KIND, each.path):
                 _Index(
                     job,
-                    Place(each.path, each.file, each.agent),
-                    partial(_chunks_of, each.database),
-                    folders.get(each.agent),
+                    each.path,
+                    each.file,
+                    each.agent,
+                    read=each.database.chunks,
+                    folder=folders.get(each.agent),
                     forgotten=each.database.forgotten(),
                 ).take()
     for found in job.of(Role.INDEX):
@@ -129,46 +114,37 @@ def take_memories(job: Job, workspaces: Sequence[Workspace]) -> None:
                 raise UnavailableError(found.path, "is a link, which is not followed")
             path = job.source.file(found.path)
             with open_copy(path) as connection:
-                place = Place(found.path, path, found.owner)
                 read = partial(chunks, connection, path)
-                _Index(job, place, read, folders.get(found.owner)).take()
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The index of an *agent* in the database *file*; messages call it *path*."""
-
-    path: str
-    file: Path
-    agent: str
-
-
-def _chunks_of(database: AgentDatabase) -> Iterator[Chunk]:
-    for each in database.chunks():
-        yield Chunk(
-            each.path, each.source, each.start, each.end, each.text, each.at_ms, each.metadata
-        )
+                folder = folders.get(found.owner)
+                _Index(job, found.path, path, found.owner, read=read, folder=folder).take()
 
 
 class _Index:
-    """One index on its way into the memory, as a source that the memory follows."""
+    """
+    The index of an *agent* in the database *file*, as a source that the memory follows.
+
+    Messages call it *path*; *folder* is the workspace of the agent.
+    """
 
     def __init__(
         self,
         job: Job,
-        place: Place,
+        path: str,
+        file: Path,
+        agent: str,
+        *,
         read: Callable[[], Iterator[Chunk]],
         folder: Path | None,
-        *,
         forgotten: frozenset[str] = frozenset(),
     ) -> None:
         self._job = job
-        self._place = place
+        self._path = path
+        self._file = file
         self._read = read
         self._folder = folder
         self._forgotten = forgotten
         self._memory = job.state.memory
-        self._namespace = namespace_of(place.agent, job.default_agent)
+        self._namespace = namespace_of(agent, job.default_agent)
         self._count = job.report.count(KIND)
         self._present: dict[str, bool] = {}
 
@@ -186,12 +162,12 @@ class _Index:
                     digest.update(hashlib.blake2b(part.encode(errors="replace")).digest())
         for reason, number in sorted(left.items()):
             message = f"{count_of(number, 'chunk')} {reason}"
-            self._job.report.skip(KIND, self._place.path, message, things=number)
+            self._job.report.skip(KIND, self._path, message, things=number)
         if taken:
             self._bring(digest.hexdigest(), taken)
 
     def _bring(self, fingerprint: str, taken: int) -> None:
-        source = str(self._place.file)
+        source = str(self._file)
         imports = self._memory.imports
         if imports.fingerprints(self._namespace).get(source) == fingerprint:
             self._count.add(unchanged=taken)
@@ -235,13 +211,13 @@ class _Index:
             try:
                 yield self._record(chunk, copies[chunk.path, chunk.text])
             except InvalidError as error:
-                place = f"{self._place.path}#{chunk.path}"
+                place = f"{self._path}#{chunk.path}"
                 self._job.report.fail(KIND, place, error.problem, line=chunk.start)
 
     def _record(self, chunk: Chunk, copy: int) -> MemoryRecord:
-        at = from_ms(chunk.at)
+        at = from_ms(chunk.at_ms)
         values = {
-            "id": _id(self._namespace, chunk.path, chunk.text, str(copy)),
+            "id": passage_id(self._namespace, chunk.path, chunk.text, copy),
             "text": chunk.text,
             "source": chunk.path,
             "metadata": {**chunk.metadata, "start_line": chunk.start, "end_line": chunk.end},
@@ -284,10 +260,3 @@ def _is_same(present: MemoryRecord | None, record: MemoryRecord) -> bool:
         and present.source == record.source
         and present.metadata == record.metadata
     )
-
-
-def _id(*parts: str) -> str:
-    # UUID version 8 (RFC 9562), so that the same chunk is the same record at every import.
-    name = "\0".join(parts).encode(errors="replace")
-    digits = hashlib.blake2b(name, digest_size=16).hexdigest()
-    return f"{digits[:8]}-{digits[8:12]}-8{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
