@@ -1,4 +1,4 @@
-"""`Job`: one import under way, as the parts that each take one kind of things see it."""
+"""`Job`: one import, as the functions see it that each take one kind of things."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Job:
 
     @contextmanager
     def counting_failure(self, kind: str, path: str) -> Iterator[None]:
-        """Turn an error about the file *path* into a count and a remark; the rest goes on."""
+        """Count an error about the file *path* as a failure, with a remark, and go on."""
         try:
             yield
         except StateError as error:

@@ -1,4 +1,4 @@
-"""What is not taken over: named and counted, so that a person sees that nothing was overlooked."""
+"""Files and tables that an import skips: named and counted, so that nothing seems overlooked."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _DEEPEST_LINK = 3
 
 
 def count_skipped(job: Job) -> None:
-    """Count what is left alone by its place, with a reason for each; name the tables left."""
+    """Count the files that are skipped by their place, with a reason; name the tables."""
     _note_tables(job)
     groups: dict[str, int] = defaultdict(int)
     known = find_includes(job) | job.media | _of_databases(job)

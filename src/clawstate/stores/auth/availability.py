@@ -1,4 +1,4 @@
-"""In which order the profiles of a provider are tried (reference, section 7.6)."""
+"""Which profiles can be used, and in which order they are tried (reference, section 7.6)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ USABLE: Final = frozenset({"good", "will-refresh"})
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What an order is made of: the credentials, the orders that are kept, and how each fared."""
+    """The input of an order: the credentials, the orders that were set, and the usage of each."""
 
     credentials: Mapping[str, Credential]
     orders: Mapping[str, tuple[str, ...]]
@@ -59,13 +59,14 @@ def resolve_order(
     preferred: str | None = None,
 ) -> tuple[str, ...]:
     """
-    Return the ids of the usable profiles of *provider*, the one to be tried first in front.
+    Return the ids of the usable profiles of *provider*, the one to try first in front.
 
-    A kept order counts before the one of the configuration, and that before the profiles that the
-    configuration names; without any of them all profiles take part, renewable ones first, and
-    among equals the one that rested longest. Those that rest come last, the next to be free first.
-    Between equals the id decides. What cannot be used is left out, which takes no secret to tell:
-    a reference counts as one. *preferred* comes first if it is there at all.
+    An order that was set counts before that of the configuration, and that before the profiles
+    which the configuration names. Without any of them all profiles take part: by the rank of their
+    type, and within a rank the one first that was not used for longest. Profiles in a cooldown come
+    last, the one whose cooldown ends next in front; ties are broken by id. Profiles that cannot be
+    used are left out; no secret is decrypted or resolved to tell. *preferred* comes first if it is
+    in the order.
     """
     explicit = _explicit(provider, candidates, settings)
     base = _base(provider, candidates, settings, explicit)
@@ -81,6 +82,8 @@ def resolve_order(
         )
         for each in usable
     }
+    # A profile in a cooldown is not left out: where all of them rest, a request that may fail is
+    # better than none.
     free = [each for each, end in ends.items() if end is None]
     if not explicit:
         free.sort(key=lambda each: _turn(each, candidates, now))
@@ -99,6 +102,7 @@ def _explicit(
         return kept
     if settings.order is None or isinstance(settings.order, Mapping):
         return _of_provider(settings.order or {}, provider)
+    # OpenClaw takes one list for all providers as well as one for each.
     found = tuple(each for each in settings.order if _is_of(each, provider, candidates))
     return found or None  # one list for all need not name every provider
 
@@ -168,7 +172,8 @@ def is_refused(credential: Credential) -> bool:
     if failed is None or not failed.final:
         return False
     refresh = raw_secret(credential, "refresh")
-    # A sealed token is not opened to tell which one was refused: the mark goes with any other.
+    # An order is asked for at each request, so no token is decrypted for it: an encrypted one
+    # counts as the token that was refused. A new login removes the mark.
     return not isinstance(refresh, str | None) or failed.bars(refresh)
 
 
@@ -233,7 +238,7 @@ def _state_at(credential: Credential, now: float) -> str:
     expires = expiry_of(credential)
     renews = TYPES[credential.type].renews
     if expires is None or expires > now:
-        # A login without an access token gets one with the next refresh.
+        # An import may bring a login without an access token; the next refresh gets one.
         return "will-refresh" if renews and not raw_secrets(credential)[0] else "good"
     can_renew = isinstance(credential, OAuth) and raw_secret(credential, "refresh")
     return "will-refresh" if can_renew else "expired"

@@ -1,4 +1,4 @@
-"""Names of profiles, agents' providers, and the bounds of what is kept."""
+"""Names of profiles and providers, text of secrets, and the limits of what is stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a profile fared: `Usage`, as OpenClaw keeps it in `usageStats`."""
+"""The usage of a profile, as OpenClaw keeps it in `usageStats`, and its cooldown after failures."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Usage:
 
 
 UNUSED: Final = Usage()
-"""How a profile fared that nobody used yet."""
+"""The usage of a profile that nobody used yet."""
 
 
 def read_usage(record: Json) -> Usage:

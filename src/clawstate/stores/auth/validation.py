@@ -1,4 +1,4 @@
-"""What may be stored: validate before anything is written."""
+"""Validation of credentials, before anything of them is written."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _LONGEST_TEXT = 4096  # characters of an address or an id
 
 def validate(profile_id: str, given: object, codec: CredentialCodec) -> Credential:
     """
-    Return *given*, a credential or its JSON object, as a credential that may be stored.
+    Return *given*, a credential or its JSON object, as a credential that can be stored.
 
-    Raises `InvalidError`, which repeats no value: of an unknown type, without a provider or a
-    secret, with a field of a wrong type, or beyond the bounds of `names`.
+    Raises `InvalidError`, which repeats no value, for an unknown type, a missing provider or
+    secret, a member of a wrong type, or one beyond the limits in `names`.
     """
     if isinstance(given, Credential):
         kind = require_type(given.type)
@@ -55,7 +55,7 @@ def validate(profile_id: str, given: object, codec: CredentialCodec) -> Credenti
 def is_same_secret(
     profile_id: str, old: Json | None, wanted: Credential, codec: CredentialCodec
 ) -> bool:
-    """Tell whether the record *old* holds the secrets of *wanted*; unknown ones are others."""
+    """Tell whether the record *old* has the secrets of *wanted*; False if it cannot be read."""
     try:
         before = codec.read(profile_id, old)
         return _secrets(before) == _secrets(wanted)
