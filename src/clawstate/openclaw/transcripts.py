@@ -71,6 +71,7 @@ class Transcripts:
         """Yield the transcript of a session, its cold part first."""
         where = "WHERE session_id = ? ORDER BY seq"
         first = self._first_seq(session_id)
+        # Up to the first event in the table: what is in both is read once.
         yield from self._cold(session_id, before=first)
         columns = ("seq", "event_json", "event_zstd", "event_utf8_bytes")
         for seq, text, packed, size in self._snapshot.rows(

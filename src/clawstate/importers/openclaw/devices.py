@@ -95,6 +95,7 @@ def _digest_token(token: Any) -> Any:
     clear = token.get("token") if isinstance(token, dict) else None
     if not isinstance(clear, str) or not clear:
         return None
+    # Here only digests are kept: who reads the file cannot use the tokens of the devices.
     digest = hashlib.sha256(clear.encode("utf-8", "surrogatepass")).hexdigest()
     return {"hash": digest, **{name: each for name, each in token.items() if name != "token"}}
 

@@ -48,6 +48,7 @@ def take_transcripts(job: Job) -> None:
     """
     claims = _claims(job)
     entries = TranscriptImport(job)
+    # First, since they count where a file says the same: the file is what OpenClaw left behind.
     take_rows(job, entries)
     for found in job.of(Role.TRANSCRIPT):
         with job.counting_failure(KIND, found.path):

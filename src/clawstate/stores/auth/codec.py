@@ -145,6 +145,8 @@ class CredentialCodec:
         is a sealer; a sealed one that did not change is not sealed again. Raises what `Sealer.seal`
         does.
         """
+        # From the old record: OpenClaw and people read the file as well, so members that are not
+        # known here, and the order of all, stay as they are.
         record, before = self._base(profile_id, credential, old)
         kind = TYPES[credential.type]
         if not any(name in record for name in _TYPE_NAMES):

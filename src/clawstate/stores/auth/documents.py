@@ -63,6 +63,8 @@ def save_document(
     base = _decode(inherited)
 
     def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], None]:
+        # Only what the caller changed: to write the whole document back would undo what other
+        # programs changed since it was loaded.
         before = _of_known_types(records) if loaded is None else _decode(loaded)
         changed = {
             key: wanted.get(key)

@@ -125,6 +125,8 @@ class AuthProfiles:
 
         Raises `InvalidError` for one that is inherited: it goes where it lies.
         """
+        # The record goes first. After a crash between the two steps responses are left for a token
+        # that no profile has, and those are never used.
         removed = self._own.remove(require_text("profile", profile_id))
         if removed and self._refreshing is not None:
             self._refreshing(self._own).forget(profile_id)
@@ -149,6 +151,7 @@ class AuthProfiles:
         """
         found, credential = self._require(profile_id, self._merged())
         renews = TYPES[credential.type].renews
+        # Tokens that no disk took are newer than those of the record, whose refresh token is spent.
         if renews and self._refreshing is not None:
             unsaved = self._refreshing(found.store).unsaved(profile_id)
             if unsaved is not None and unsaved.access:
@@ -241,6 +244,7 @@ class AuthProfiles:
             return after_failure(usage, reason, now, provider=provider, cooldowns=cooldowns)
 
         before = merged.usage.get(profile_id, UNUSED)
+        # A provider that never rests fails often: nothing is written, so no lock is taken for it.
         if failed(before) is before:
             return before
         return merged.usage_store(profile_id).use(profile_id, failed)
@@ -279,6 +283,7 @@ class AuthProfiles:
             return merge_document(records, document, self._own.codec, replace=replace)
 
         if dry_run:
+            # What a merge would find after `migrate_legacy`, which writes.
             rows = self._own.read()
             legacy = self._own.legacy_profiles(rows).items()
             found = {record_key("profile", each): row.record for each, row in legacy}

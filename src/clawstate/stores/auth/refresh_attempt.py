@@ -143,6 +143,7 @@ class RefreshAttempt:
         if not isinstance(answer, Tokens):
             self._dismiss(kept, answer)
             return found
+        # Without a new refresh token, and no later end: it was stored already.
         rotated = answer.refresh not in {None, credential.refresh}
         if not rotated and answer.expires <= (credential.expires or 0.0):
             self._journal.discard(kept)
@@ -194,6 +195,7 @@ class RefreshAttempt:
         return Pending(owner, self._policy.ticks(), generation, repeated)
 
     def _request(self, found: ProfileState, pending: Pending, exchange: Exchange) -> OAuth | None:
+        # Listed before this request's own file is made; they are removed when it is safe.
         outdated = self._journal.paths()
         answer, spare = self._profile.sizes(found)
         file = self._journal.open(pending, answer=answer, spare=spare)

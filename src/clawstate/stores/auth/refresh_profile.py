@@ -78,6 +78,7 @@ class ProfileState:
             return bool(self.credential.access) and (expires is None or expires > now)
         if expires is None or self.is_doubted(now):
             return False
+        # Without the quarter, a token that lives for five minutes would be refreshed at each call.
         lifetime = lifetime_of(self.record, expires)
         least = margin if lifetime is None else min(margin, lifetime / _MOST_OF_LIFE)
         return bool(self.credential.access) and expires - now > least
@@ -123,6 +124,9 @@ class RefreshedProfile:
 
         Raises `ConflictError` when another process changed it since.
         """
+        # Compare-and-set, and no lock: of all processes that found the profile unmarked one
+        # succeeds, on whatever machine, and no lock is held while the provider is asked (decision
+        # 013).
         marked = with_pending(found.record, pending)
         versioned = self._collection.put(self._key, marked, expect=found.revision)
         return self._read(versioned.value, versioned.revision)
@@ -218,6 +222,7 @@ class RefreshedProfile:
 
 
 def _is_newer(tokens: Tokens, started: OAuth, there: OAuth) -> bool:
+    # A person logged in again, or another process stored an answer, while this one was under way.
     if there.refresh != started.refresh:
         return False
     rotated = tokens.refresh is not None and tokens.refresh != started.refresh

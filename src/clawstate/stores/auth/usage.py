@@ -167,6 +167,8 @@ def after_failure(
         failure_counts=counts,
         last_failure_at=moment,
     )
+    # An open window is not moved: requests that run side by side fail together, and each would
+    # otherwise add to the rest that one failure deserves.
     if reason not in _DISABLING:
         until = usage.cooldown_until
         if not _is_open(until, moment, LONGEST_COOLDOWN):
