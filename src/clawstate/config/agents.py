@@ -89,6 +89,7 @@ def agent_entries(config: Mapping[str, Any]) -> tuple[AgentEntry, ...]:
 
 def default_agent(config: Mapping[str, Any]) -> str:
     """Return the agent that OpenClaw takes where none is named: the default one, else the first."""
+    # Two agents may both be called the default one: the first counts, as in OpenClaw.
     found = agent_entries(config)
     first = next((each for each in found if each.is_default), found[0] if found else None)
     return (first and first.name) or MAIN_AGENT

@@ -67,6 +67,7 @@ def _shared_names(value: Any, places: _Places) -> Iterator[Issue]:
     """Yield a warning for each agent whose name may be another one's, as OpenClaw reads names."""
     agents = value.get("agents") if isinstance(value, dict) else None
     listed = agents.get("list") if isinstance(agents, dict) else None
+    # OpenClaw makes one directory of several names: credentials of two agents would mix there.
     known: dict[str, object] = {}
     for number, each in enumerate(listed if isinstance(listed, list) else ()):
         name = each.get("id") if isinstance(each, dict) else None

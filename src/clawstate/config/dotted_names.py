@@ -37,7 +37,7 @@ def resolve_steps(value: Any, written: WrittenPath) -> KeyPath:
         return written.steps
     if written.steps[0] in SECTIONS:
         found = [path for path in found if path[0] == written.steps[0]] or [written.steps]
-    if len(found) > 1:
+    if len(found) > 1:  # a guess could show, or change, what was not meant
         raise _ambiguous(found)
     return found[0]
 

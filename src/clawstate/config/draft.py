@@ -65,6 +65,7 @@ class Draft:
 
         Objects that are empty then and that were *made* for it go too, unless they hold a comment.
         """
+        # Else the key would seem removed, and another file's value would be in force.
         trace = self._layer.provenance.at(path)
         if trace is not None and trace.hidden:
             problem = f"is also set elsewhere: it would come back from {trace.hidden[0]}"
@@ -161,6 +162,7 @@ class Draft:
             return None, path
         origins = trace.origins
         if len(known) == len(path):
+            # The whole, written into one of the files, would hide what the others say from then on.
             if len(origins) > 1 or len(trace.files()) > 1:
                 places = " and ".join(str(origin) for origin in origins)
                 problem = f"is put together from several files ({places})"

@@ -2,7 +2,7 @@
 From what shall change to the texts that say it: which files, and what each holds then.
 
 What the OpenClaw that a directory belongs to does not accept is kept in the overlay,
-`clawstate.json` (decision 28), all else in `openclaw.json`. A value that was in one of them and
+`clawstate.json` (decision 24), all else in `openclaw.json`. A value that was in one of them and
 belongs into the other is moved by the change that touches it.
 """
 

@@ -48,6 +48,8 @@ class Editor:
     def unset(self, path: str, *, force: bool) -> Change | None:
         """Remove what is at *path*, and objects left empty that were only made to hold it."""
         wanted = parse_path(path)
+        # An empty object may mean something where a person wrote it, so only those go with the key
+        # that an earlier change made for one (decision 11).
         made = MadeObjects(History(self.path))
 
         def plan(loaded: Loaded) -> EditPlan:
@@ -89,6 +91,7 @@ class Editor:
             Path(each.file): _NOTHING if each.before is None else history.text(each.before).decode()
             for each in reversed(change.files)
         }
+        # A text is put back as a whole, so what others changed in it since would be lost unseen.
         if not force:
             history.require_last(change)
         # Texts that belong together are put back as they were: somebody asked for just that.

@@ -125,6 +125,7 @@ def _add(
     for name, value in values.items():
         if is_blocked(name):
             yield Notice(path, None, f"{prefix}{name} is not taken: a file may not set it")
+        # A file never replaces what is set: who starts the program has the last word.
         elif not variables.get(name, "").strip():
             variables[name] = value
 

@@ -143,6 +143,7 @@ class History:
 
         Raises `UnavailableError`.
         """
+        # Texts before the index: a kill leaves a text that no line names, never the other way.
         make_private_dir(self._folder)
         earlier = self.changes()
         first, *others = [self._kept(*each) for each in files]
@@ -259,6 +260,7 @@ class History:
 
 
 def _last_standing(changes: Sequence[Change]) -> Change | None:
+    # An undo of an undo brings the first change back: so each line tells what stood before it.
     standing: list[Change] = []
     stood: dict[int, list[Change]] = {}  # before each change
     for change in changes:

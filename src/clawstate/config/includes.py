@@ -235,6 +235,7 @@ class _Including:
             raise include_error(chain, problem, "include that file further up")
         found = self._scan(chain)
         self._bound(chain, found.source)
+        # Counted together: ten files of a hundred levels each would exhaust the stack of a reader.
         if level + found.depth > MAX_LEVELS:
             raise _too_deep(str(chain[-1]))
         return self._piece(_Frame(found, chain, level), found.source.document, ())

@@ -87,6 +87,7 @@ def read_own(path: Path) -> tuple[Layer, str]:
         return read_layer(path), ""
     except StateError as error:
         problem = str(error)
+    # Of OpenClaw's file and the overlay this is not done: without them the state might be another.
     last = _last_good(path)
     if last is None:
         layer = Layer(path, None, {}, Provenance(None), (_glance(path),))

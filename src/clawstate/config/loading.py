@@ -59,7 +59,7 @@ def find_config(paths: StatePaths, env: Mapping[str, str] | None = None) -> Path
 
 def overlay_of(config: Path) -> Path:
     """
-    Return where the settings lie that OpenClaw does not know, beside *config* (decision 28).
+    Return where the settings lie that OpenClaw does not know, beside *config* (decision 24).
 
     A configuration of another name has an overlay of its own: several may lie in one directory.
     """
@@ -232,6 +232,7 @@ def load(
     templates = shared
     if agent is not None and own is not None:
         templates = resolve_agent(shared, agent, own.value)
+    # Behind the overrides, for an agent may bring variables, and before any is put in.
     environment = with_config(dotenv, templates, path)
     variables = environment.variables
     below = substitute(shared, variables, provenance=Stacked((config, overlay)))
@@ -242,6 +243,8 @@ def load(
     if strict and missing:
         raise _missing(path, missing, paths)
     substituted = below if own is None else substitute(templates, variables)
+    # Defaults come last, so that none is mistaken for what somebody wrote: a check of types, and
+    # whoever asks what is written, looks at `resolved`.
     value = normalise_paths(apply_defaults(substituted.value, paths=paths), env=given)
     return Loaded(
         path=path,
@@ -285,6 +288,7 @@ def recover_broken(
 
     Raises `CorruptError` for a text that is not UTF-8, and what `load` raises for a file.
     """
+    # All but the broken file is read as ever: its variables decide what the new text means.
     nothing = load(path.with_name(f"{path.name}.absent"), paths=paths, env=env, cwd=cwd)
     config, overlay = broken_layer(path), broken_layer(overlay_of(path))
     shared = override(config.value, overlay.value)

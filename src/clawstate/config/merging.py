@@ -45,6 +45,7 @@ def override(below: Any, above: Any) -> Any:
     merged = dict(below)
     for key, value in above.items():
         if key not in _SKIPPED:
+            # Member by member: whoever overrides one setting of a section means no other.
             merged[key] = override(merged[key], value) if key in merged else value
     return merged
 

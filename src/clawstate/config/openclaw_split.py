@@ -1,5 +1,5 @@
 """
-What OpenClaw would refuse, kept apart from what it reads (decision 28).
+What OpenClaw would refuse, kept apart from what it reads (decision 24).
 
 It refuses its whole configuration for one key that it does not know, so what it does not accept
 goes to the overlay: whole, or, of an object, the part that it does not accept. A list cannot be
@@ -22,7 +22,7 @@ from clawstate.errors import ConfigError, InvalidError, NotFoundError
 from clawstate.json5.key_path import KeyPath, format_key_path, get_at, set_at, unset_at
 from clawstate.openclaw.accepted import Accepted, Problem, Refusal
 
-_MOST_ROUNDS = 8
+_MOST_ROUNDS = 8  # outwards: without one part, what is around it may be refused in turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ def split_value(
         return theirs
     whole = Split(path, (), ((path, value),), value, is_in_place=not found)
     listed = sorted((each.path for each in found if _is_listed(each.path)), key=str)
-    if listed:
+    if listed:  # half of a list would be somebody else's list (decision 24)
         raise refused.error(listed[0])
     within = sorted(each.path for each in found if _is_below(each, path))
     if over or len(within) < len(found):

@@ -1,7 +1,7 @@
 """
 The settings that no OpenClaw knows, each with why it is there, and those that one release knows.
 
-Beside an OpenClaw they are kept in `clawstate.json` (decision 28). The repair of the doctor moves
+Beside an OpenClaw they are kept in `clawstate.json` (decision 24). The repair of the doctor moves
 what is in `OWN` and nothing else: what is unknown to us may be a setting of a newer OpenClaw, and
 what a release no longer knows is for that release's own doctor to move.
 """

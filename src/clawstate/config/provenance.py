@@ -53,6 +53,8 @@ class Trace:
 
     def members(self) -> Mapping[str | int, Trace]:
         """Return the traces of what this value contains."""
+        # Where nothing was merged the tree of the file tells all: a trace of each value of a large
+        # configuration, of which few are asked for, would double what reading it costs.
         if self.children is not None:
             return self.children
         own = self.origins[0]

@@ -73,7 +73,7 @@ class Config:
 
     @property
     def overlay_path(self) -> Path:
-        """The file beside it for settings that OpenClaw does not know (decision 28)."""
+        """The file beside it for settings that OpenClaw does not know (decision 24)."""
         return overlay_of(self.path)
 
     @property

@@ -90,6 +90,7 @@ def substitute_text(
     A variable that is empty has no value; its reference stays.
     """
     names = references(text)
+    # Empty counts as missing, as in OpenClaw: an empty token fails later, and tells nobody why.
     missing = tuple(name for name in names if not env.get(name))
 
     def replaced(match: re.Match[str]) -> str:

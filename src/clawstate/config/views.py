@@ -144,6 +144,8 @@ class Views:
         return not is_same and says not in list(self._own.values())
 
     def _loaded_view(self, before: View | None, agent: str | None) -> View:
+        # Somebody may be in the middle of typing: what was in force stays, and nothing is restored
+        # over the half of a text that they have in their editor (decision 11).
         try:
             loaded = self._load(agent)
         except (ConfigError, CorruptError) as error:

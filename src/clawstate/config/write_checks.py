@@ -63,6 +63,7 @@ def _require_valid(
     loaded: Loaded, resolved: Any, agent: str | None, accepted: Accepted | None
 ) -> None:
     judge = partial(check if agent is None else check_agent, accepted=accepted)
+    # Errors that are there already must not keep anybody from mending them one by one.
     old = {_sign(issue) for issue in judge(loaded.resolved) if issue.severity == "error"}
     new = [issue for issue in judge(resolved) if issue.severity == "error"]
     for issue in new:
@@ -86,7 +87,7 @@ def _require_followed(loaded: Loaded, substituted: Substituted) -> None:
 
 
 def suspicious_changes(loaded: Loaded, planned: EditPlan) -> tuple[str, ...]:
-    """Return what looks like an accident about a change (decision 6)."""
+    """Return what looks like an accident about a change (decision 11)."""
     found = []
     # What moves from one file to another is not lost.
     before = sum(len(each.before or b"") for each in planned.rewrites)

@@ -2,7 +2,7 @@
 One change of a configuration on disk: patched text, checked as a whole, written durably.
 
 The text is what is changed, never a model of it: comments, order, `${VAR}` and `$include` survive
-(decision 6). Others may write at the same time, with our lock or without: a change is made to what
+(decision 11). Others may write at the same time, with our lock or without: a change is made to what
 is there, and made again if that is another text by then.
 """
 
@@ -37,7 +37,7 @@ from clawstate.openclaw.accepted import Accepted
 from clawstate.secret_rules import without_secrets
 from clawstate.secrets.redaction import literal_secrets
 
-_ATTEMPTS = 100
+_ATTEMPTS = 100  # against writers without our lock, such as OpenClaw: each may come in between
 _LIMIT = 16 << 20  # bytes: more than any file that was read
 _PUBLIC = 0o644
 _PRIVATE = 0o600
@@ -123,6 +123,7 @@ class Writer:
         return self._noted(loaded, planned)
 
     def _noted(self, loaded: Loaded, planned: EditPlan) -> Change:
+        # The trail comes first: it never fails, and tells of the change where the history cannot.
         at, by = self.clock(), program()
         odd = suspicious_changes(loaded, planned)
         for rewrite in planned.rewrites:
@@ -155,6 +156,7 @@ def _replace(rewrite: Rewrite, mode: int, fence: Callable[[], None]) -> None:
     # Beside what a link leads to nothing is left, and what was left there goes.
     for folder in {aside, real.parent}:
         sweep_temporaries(folder / real.name)
+    # Before the new text: a kill in between leaves one generation twice, never one too few.
     if before is not None:
         rotate_backups(rewrite.file, before)
     write_atomic(
@@ -188,7 +190,7 @@ def _require_unchanged(rewrite: Rewrite) -> None:
 
 
 def _mode(rewrite: Rewrite) -> int:
-    """Return the mode of the new file (decision 4), never wider than that of the old one."""
+    """Return the mode of the new file (decision 30), never wider than that of the old one."""
     widest = _PUBLIC
     if rewrite.source is not None:
         with translated(rewrite.file, "cannot be reached"):

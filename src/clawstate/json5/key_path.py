@@ -79,7 +79,7 @@ def set_at(value: Any, path: KeyPath, new: Any) -> Any:
     """
     if not path:
         return new
-    require_allowed(path)
+    require_allowed(path)  # not for what is read or removed: there such a key does no harm
     box, parent, place = _opened(value, path, create=True)
     _put(parent, place, new)
     return box[0]
@@ -103,6 +103,7 @@ def _opened(value: Any, path: KeyPath, *, create: bool) -> tuple[list[Any], Any,
     """Return a box with a copy of *value*, of which all that *path* passes is new, and the end."""
     if not path:
         raise InvalidError("config path", "names the whole document", EXAMPLE)
+    # Copied along the path alone: all else is shared, for whole configurations are large.
     box = [value]
     parent: Any = box
     place: Any = 0

@@ -182,6 +182,8 @@ def _carried_out(
 
 
 def _changed(source: _Source, path: KeyPath, change: Change) -> tuple[_Source, list[str]]:
+    # No grammar of edits is trusted: what was put together is read again, as whoever comes next
+    # will read it, and dropped unless it is JSON5, means what was asked for, and has all comments.
     text = apply_edits(source.text, change.edits)
     root = _read_again(text, source.file)
     if root is None:
@@ -236,6 +238,7 @@ def move_text(text: str, path: KeyPath, value: Any, excerpt: Excerpt | None, *, 
     wanted = parse_document(plain, path=file).value
     inside = [excerpt.text[slice(*span)] for span in comments_in(excerpt.text)]
     beside = [each for each in excerpt.comments if each not in inside]
+    # First with the comments that stood beside it; where they fit in nowhere, without them.
     for comments in (beside, []):
         found = _adopted(set_text(text, path, _STAND_IN, file=file), path, excerpt, comments, file)
         if found is not None and is_same(_value(found, file), wanted):

@@ -52,7 +52,7 @@ def is_same(first: Any, second: Any, *, ordered: bool = True) -> bool:
 
     NaN is like NaN, but neither is 1 like 1.0 or `True`, nor 0.0 like -0.0.
     """
-    pairs = [(first, second)]
+    pairs = [(first, second)]  # no recursion: values are as deep as a text may be
     while pairs:
         one, other = pairs.pop()
         if one is other:

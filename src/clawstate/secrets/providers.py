@@ -65,6 +65,7 @@ def read_from_command(
     """
     name = f"secrets.providers.{alias}"
     command = _trusted_command(provider, name, env)
+    # Of our environment only what is named: it may hold secrets that are not the program's.
     variables = {key: env[key] for key in provider.pass_env if key in env} | provider.env
     json_only = provider.json_only is not False
     found: dict[str, Any] = {}
@@ -182,7 +183,7 @@ class _Program:
                 stderr=subprocess.PIPE,
                 cwd=self._command.parent,
                 env=env,
-                start_new_session=True,
+                start_new_session=True,  # so that what it starts can be ended with it
             )
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "its arguments or variables are malformed"

@@ -68,7 +68,7 @@ def redact(value: Any, *, sentinel: str = SENTINEL) -> Any:
 
 
 def literal_secrets(value: Any) -> list[KeyPath]:
-    """Return the paths of *value* that hold a secret in the clear, in its order (decision 4)."""
+    """Return the paths of *value* that hold a secret in the clear, in its order (decision 30)."""
     found: list[KeyPath] = []
 
     def note(path: KeyPath, secret: Any) -> Any:
@@ -82,7 +82,7 @@ def literal_secrets(value: Any) -> list[KeyPath]:
 
 def _replaced(path: KeyPath, value: Any, replace: Callable[[KeyPath, Any], Any]) -> Any:
     if is_secret_reference(value):
-        return dict(value)
+        return dict(value)  # it says where a secret is, not which: it may be shown (decision 30)
     if isinstance(value, str):
         return replace(path, value) if _is_secret(path, value) else value
     if not isinstance(value, dict | list):

@@ -72,9 +72,9 @@ class SecretResolver:
     Turns references into secrets, by the section `secrets` of *config*.
 
     A secret is fetched when it is first asked for, and then kept in memory until the resolver goes:
-    make a new one to see a changed secret. What it returns is for use, not for writing
-    (decision 13). It does not lock: two threads may fetch the same secret twice. Variables are
-    those of *env* when the resolver was made; `OPENCLAW_STATE_DIR` is always *state_dir*.
+    make a new one to see a changed secret. What it returns is for use: written anywhere, it would
+    lie there in the clear. It does not lock: two threads may fetch the same secret twice. Variables
+    are those of *env* when the resolver was made; `OPENCLAW_STATE_DIR` is always *state_dir*.
     *require* is called before a provider is asked, and may refuse it.
     """
 
@@ -123,6 +123,7 @@ class SecretResolver:
         return self._mapped(value, self._found.__getitem__)
 
     def _fetch(self, refs: Iterable[SecretRef]) -> None:
+        # One question for all secrets of a provider: a program may take seconds, or ask a person.
         wanted: dict[tuple[str, str], list[SecretRef]] = {}
         for ref in dict.fromkeys(refs):
             if ref not in self._found:

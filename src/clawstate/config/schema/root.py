@@ -23,7 +23,7 @@ class Config(Document):
     """
     The configuration of an agent: `openclaw.json`.
 
-    Accepts what the specification names and what OpenClaw 2026.2.26 writes (decision 5).
+    Accepts what the specification names and what OpenClaw 2026.2.26 writes (decision 11).
     """
 
     schema_: Maybe[str] = Field(
