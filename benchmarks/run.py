@@ -32,6 +32,7 @@ PARTS = (
     "config",
     "dedupe",
     "sessions",
+    "listings",
     "transcripts",
     "feed",
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -58,7 +57,7 @@ class Changes:
             if not has_id(old):
                 return old
             require_stored_id(key, old)
-            new = change(json.loads(json.dumps(old)))
+            new = change(old)
             return old if new is None else self._merged(key, old, new)
 
         return apply

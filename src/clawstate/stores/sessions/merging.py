@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -108,7 +109,8 @@ def begun_anew(key: str, old: Document, session_id: str, *, form: Form, now_ms: 
 def _without_stale_provider(change: EntryChange) -> EntryChange:
     def changed(old: Document) -> Mapping[str, Any] | None:
         before = {name: old.get(name) for name in _MODEL}
-        new = change(old)
+        # Its own copy: it may alter what it is given, however deep, and *old* is compared later.
+        new = change(json.loads(json.dumps(old)))
         if new is None:
             return None
         _required(new, "return a mapping, or None to leave it as it is")

@@ -29,12 +29,12 @@ class Removal:
     def update(
         self, key: str, change: Callable[[Any | None], Any | Mark], *, reason: Reason
     ) -> Any | None:
-        """Put what *change* makes of the entry of *key*; see `Index.update`."""
+        """Put what *change*, which alters nothing, makes of the entry; see `Index.update`."""
         name = self._index.form.key(key)
 
         def run(safe: Mapping[str, Any]) -> Any | None:
             def watched(old: Any | None) -> Any | Mark:
-                new = change(_copy(old))
+                new = change(old)
                 _require_safe({name: old}, {} if new is DELETE else {name: new}, safe)
                 return new
 
