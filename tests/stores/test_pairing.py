@@ -23,7 +23,7 @@ from clawstate.errors import (
     UnavailableError,
 )
 from clawstate.stores.pairing import ALPHABET
-from clawstate.stores.pairing.codes import candidates, first_free, matching, normalised
+from clawstate.stores.pairing.request import candidates, first_free, matching, normalised
 
 TEN_YEARS = 10 * 365.25 * 86_400
 RAW_KEY = bytes(range(32))

@@ -13,8 +13,7 @@ from clawstate.errors import StateError
 from clawstate.files.json_text import is_utf16
 from clawstate.files.regular import regular_stream
 from clawstate.openclaw.owner import Era
-from clawstate.stores.sessions.entry import is_session_id
-from clawstate.stores.sessions.transcript_names import TOPIC, session_of_name
+from clawstate.stores.sessions.entry import TOPIC, is_session_id, session_of_name
 
 if TYPE_CHECKING:
     from clawstate.state.context import Context

@@ -17,7 +17,7 @@ from clawstate.files.json_text import dump_compact
 from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.report import count_of
 from clawstate.records.contract import Json
-from clawstate.stores.sessions.transcript_names import TOPIC
+from clawstate.stores.sessions.entry import TOPIC
 from clawstate.stores.transcripts.importing import Reading, read_lines
 from clawstate.stores.transcripts.values import CONTRADICTION, Imported, Message
 

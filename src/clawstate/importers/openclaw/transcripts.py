@@ -23,8 +23,7 @@ from clawstate.importers.openclaw.transcript_rows import (
 )
 from clawstate.importers.openclaw_transcript import session_named_in
 from clawstate.openclaw.transcripts import archived_file_lines
-from clawstate.stores.sessions.entry import is_session_id
-from clawstate.stores.sessions.transcript_names import TOPIC, session_of_name
+from clawstate.stores.sessions.entry import TOPIC, is_session_id, session_of_name
 from clawstate.stores.transcripts.importing import read_lines
 
 KIND = "transcripts"

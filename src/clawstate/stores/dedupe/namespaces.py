@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from clawstate.errors import InvalidError
+from clawstate.errors import InvalidError, UnavailableError
 from clawstate.files.safe_names import encode_name
 from clawstate.interrupts import Mutex
 from clawstate.records.contract import Collection
 from clawstate.records.rules import is_key, require_key
 from clawstate.stores.dedupe.marks import Marks
 from clawstate.stores.dedupe.recent import Place
+from clawstate.stores.dedupe.rules import Rules
 from clawstate.stores.dedupe.statistics import Tally
 
 DEFAULT = "global"
@@ -145,3 +146,31 @@ def _trimmed(name: str, text: object) -> str:
     if isinstance(text, str):
         return text.strip(_WHITESPACE)
     raise InvalidError(name, f"is text, not {type(text).__name__}", "give text")
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierMarks:
+    """
+    The marks in *collections*, of which there is one for each namespace.
+
+    *where* they lie, and the *command* that moves them, are for messages.
+    """
+
+    collections: Callable[[str], Collection]
+    where: str
+    command: str
+    _opened: dict[str, Collection] = field(default_factory=dict)
+
+    def holds(self, place: Place, rules: Callable[[], Rules]) -> bool:
+        """Tell whether there is a mark that holds; raises what reading raises."""
+        namespace, key = place
+        if namespace not in self._opened:
+            self._opened[namespace] = self.collections(namespace)
+        return Marks(self._opened[namespace], rules).holds(key)
+
+    def require_none(self, place: Place, rules: Callable[[], Rules]) -> None:
+        """Raise `UnavailableError` for a mark that holds: it would count on."""
+        if self.holds(place, rules):
+            problem = f"lies in {self.where} as well, where nothing is changed"
+            hint = f"'{self.command}' moves it; then forget it"
+            raise UnavailableError(f"mark of {place[1]!r} in {place[0]!r}", problem, hint)

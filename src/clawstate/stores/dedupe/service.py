@@ -18,11 +18,10 @@ from clawstate.interrupts import Mutex
 from clawstate.paging import PAGE, Page, page_of, require_page
 from clawstate.records.contract import Collection
 from clawstate.records.merging import MergeResult
-from clawstate.stores.dedupe.earlier import EarlierMarks
-from clawstate.stores.dedupe.layout import marks_shape
 from clawstate.stores.dedupe.marks import Made, Marks
 from clawstate.stores.dedupe.namespaces import (
     DEFAULT,
+    EarlierMarks,
     Index,
     Opened,
     OpenNamespaces,
@@ -30,7 +29,7 @@ from clawstate.stores.dedupe.namespaces import (
     required_namespace,
 )
 from clawstate.stores.dedupe.recent import Place, RecentMarks
-from clawstate.stores.dedupe.rules import Rules
+from clawstate.stores.dedupe.rules import Rules, marks_shape
 from clawstate.stores.dedupe.settings import DAY, DedupeSettings, require_number
 from clawstate.stores.dedupe.statistics import DedupeStatistics, NamespaceStatistics
 

@@ -15,9 +15,15 @@ from clawstate.records.listing import latest
 from clawstate.records.merging import MergeResult, merge_into
 from clawstate.stores.devices import changes
 from clawstate.stores.devices.changes import merge_devices
-from clawstate.stores.devices.device import REMOVED, Device, IssuedToken, device_of
+from clawstate.stores.devices.device import (
+    REMOVED,
+    Device,
+    IssuedToken,
+    device_of,
+    digest_of,
+    new_token,
+)
 from clawstate.stores.devices.grant import Grant, grant_of, require_allowed, require_lifetime
-from clawstate.stores.devices.tokens import digest_of, new_token
 from clawstate.stores.devices.verification import Verification
 
 _KIND = "paired device"

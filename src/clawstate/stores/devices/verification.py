@@ -12,8 +12,7 @@ from clawstate.errors import StateError
 from clawstate.interrupts import Mutex
 from clawstate.records.contract import DELETE, Collection, Json, Mark, Revision
 from clawstate.stores.devices import changes
-from clawstate.stores.devices.device import Device, DeviceToken, device_of
-from clawstate.stores.devices.tokens import matching
+from clawstate.stores.devices.device import Device, DeviceToken, device_of, matching
 
 _NOTED_EVERY = 60.0  # seconds between two notes of the last use
 _MOST = 256  # devices that are held decoded

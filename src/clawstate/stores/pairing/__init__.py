@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from clawstate.stores.pairing.attempts import ATTEMPTS, Attempts
-from clawstate.stores.pairing.codes import ALPHABET, CODE_LENGTH
 from clawstate.stores.pairing.contract import Approvals, Issued, PairingSettings
-from clawstate.stores.pairing.request import REQUESTS, PairingRequest
+from clawstate.stores.pairing.request import ALPHABET, CODE_LENGTH, REQUESTS, PairingRequest
 from clawstate.stores.pairing.store import Pairing
 
 __all__ = [

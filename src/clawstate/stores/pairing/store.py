@@ -20,16 +20,19 @@ from clawstate.paging import PAGE, Page, Position, page_of, require_page
 from clawstate.records.contract import Collection, Json
 from clawstate.records.listing import latest
 from clawstate.stores.pairing.attempts import Attempts
-from clawstate.stores.pairing.codes import (
+from clawstate.stores.pairing.contract import Approvals, Issued, PairingSettings
+from clawstate.stores.pairing.request import (
+    PairingRequest,
     candidates,
+    document_of,
     first_free,
     hinted,
+    is_live,
     mark_of,
     matching,
     normalised,
+    request_of,
 )
-from clawstate.stores.pairing.contract import Approvals, Issued, PairingSettings
-from clawstate.stores.pairing.request import PairingRequest, document_of, is_live, request_of
 
 ADMIN = "operator.admin"
 """Is granted only where the approving call names it, whatever a device asks for."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 from clawstate.clock import from_ms, is_moment, to_ms
@@ -18,8 +20,13 @@ Document = dict[str, Any]
 MOST_BYTES: Final = 1 << 20
 """How long the JSON text of one entry may be."""
 
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
 _SESSION_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}", re.ASCII | re.IGNORECASE)
 _OWN = ("sessionId", "sessionKey", "sessionFile", "updatedAt")
+
+TOPIC = "-topic-"
+_LONGEST = 100  # characters of the part before a topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +123,13 @@ def require_small(key: str, document: Document) -> None:
     largest = max(document, key=lambda name: len(dump_compact(document[name])))
     problem = f"would be {size:,} bytes, more than {MOST_BYTES:,}; the most is in {largest!r}"
     raise InvalidError(f"session {key!r}", problem, "keep large values in a file of their own")
+
+
+def session_of_name(stem: str) -> str:
+    """Return the session that a file called *stem* is of, if nothing else names one."""
+    if is_session_id(stem):
+        return stem
+    # A topic may hold what an id cannot.
+    start = stem.partition(TOPIC)[0]
+    digest = hashlib.sha256(stem.encode(errors="surrogateescape")).hexdigest()[:16]
+    return f"{start}{TOPIC}{digest}" if is_session_id(start) and len(start) < _LONGEST else digest

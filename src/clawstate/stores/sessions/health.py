@@ -6,21 +6,31 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from clawstate.clock import Clock, to_ms
 from clawstate.errors import CorruptError, StateError
-from clawstate.health import Finding
+from clawstate.health import Finding, Severity
 from clawstate.stores.sessions.archive import Archive, Archived
 from clawstate.stores.sessions.entry import has_id, updated_ms
-from clawstate.stores.sessions.index import Found, Index, is_usable
+from clawstate.stores.sessions.index import Found, Index, has_wrong_file, is_usable
 from clawstate.stores.sessions.mirror import Mirror, ProfileMirror, is_ahead
-from clawstate.stores.sessions.problems import Problem
-from clawstate.stores.sessions.reading import has_wrong_file
 
 _FIX = "run 'clawstate doctor --fix'"
 _LOOK = "look at it, then move it away"
 _QUARANTINED = "'clawstate doctor --fix' moves it aside and writes it anew from the index"
+
+Code = Literal["damaged", "unusable", "outside", "missing", "stale", "ahead", "orphan", "leftover"]
+_SEVERITIES: dict[Code, Severity] = {
+    "damaged": "error",
+    "unusable": "error",
+    "ahead": "error",
+    "orphan": "error",
+    "outside": "warning",
+    "missing": "info",
+    "stale": "info",
+    "leftover": "info",
+}
 
 
 @runtime_checkable
@@ -202,3 +212,33 @@ class _Repairing:
         if self._mended is None:
             self._mended = self._repair()
         return "mended" if problem in self._mended else problem.remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """
+    One thing that is wrong, with the session *key* where one is known.
+
+    - `damaged`: the index, or a profile, cannot be read.
+    - `unusable`: an entry has a session id that could lead out of the directory, or is no object.
+    - `outside`: an entry names a file that is not its own; the right one is used instead.
+    - `missing`, `stale`: a profile is not there, or older than the entry; the index counts.
+    - `ahead`: a profile is newer than the index, which therefore lost an update.
+    - `orphan`: a profile has no entry, because the index was lost or replaced.
+    - `leftover`: a profile of a session that was deleted.
+    """
+
+    code: Code
+    key: str | None
+    path: str
+    message: str
+    remedy: str
+    can_repair: bool = True
+
+    def finding(self, repair: Callable[[], str] | None) -> Finding:
+        """Return what people are told; *repair* mends it."""
+        return Finding(
+            *(f"session-{self.code}", _SEVERITIES[self.code], self.path, self.message),
+            fix=self.remedy,
+            repair=repair,
+        )

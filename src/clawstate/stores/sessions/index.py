@@ -10,7 +10,15 @@ from clawstate.paging import Position
 from clawstate.records.cached_view import CachedView
 from clawstate.records.contract import DELETE, Collection, Mark, Revision
 from clawstate.records.listing import latest
-from clawstate.stores.sessions.entry import Document, is_session_id, updated_ms
+from clawstate.stores.sessions.entry import (
+    NOTHING,
+    Document,
+    SessionEntry,
+    entry_of,
+    is_session_id,
+    require_stored_id,
+    updated_ms,
+)
 from clawstate.stores.sessions.forms import Form
 
 A = TypeVar("A")
@@ -149,3 +157,18 @@ class _Spellings:
 def _newest(records: Mapping[str, Any], names: Iterable[str]) -> Any | None:
     found: list[Document] = [records[name] for name in names if name in records]
     return max(found, key=updated_ms) if found else None
+
+
+def read_entry(index: Index, found: Found, extra: Mapping[str, Any] = NOTHING) -> SessionEntry:
+    """Return the entry that was *found*; raises `CorruptError` for one that cannot be used."""
+    require_stored_id(found.key, found.document)
+    file = index.form.session_file(found.key, found.document)
+    return entry_of(found.key, found.document, session_file=file, extra=extra)
+
+
+def has_wrong_file(index: Index, found: Found) -> bool:
+    """Tell whether the entry that was *found* names another file than its own, or none."""
+    if not is_usable(found):
+        return False
+    right = index.form.session_file(found.key, found.document)
+    return bool(found.document.get("sessionFile") != right)

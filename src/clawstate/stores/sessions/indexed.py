@@ -19,15 +19,15 @@ from clawstate.records.rules import position_of
 from clawstate.stores.sessions.archive import Archive, Archived
 from clawstate.stores.sessions.changes import Changes, StoreChange
 from clawstate.stores.sessions.entry import (
+    NOTHING,
     SessionEntry,
     has_id,
     require_stored_id,
 )
 from clawstate.stores.sessions.health import Health
-from clawstate.stores.sessions.index import Found, Index
+from clawstate.stores.sessions.index import Found, Index, has_wrong_file, read_entry
 from clawstate.stores.sessions.merging import EntryChange, as_change, merge_entries
-from clawstate.stores.sessions.mirror import NOTHING, Mirror
-from clawstate.stores.sessions.reading import has_wrong_file, read_entry
+from clawstate.stores.sessions.mirror import Mirror
 from clawstate.stores.sessions.removal import Removal
 from clawstate.stores.sessions.selection import Limits, Maintenance, Pruned
 from clawstate.stores.sessions.upkeep import Gone, limits_of, upkeep_of

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import MappingProxyType
 from typing import Any, Protocol
 
 from clawstate.caches.ttl import TTLCache
@@ -12,11 +11,10 @@ from clawstate.errors import CorruptWarning, FallbackWarning, StateError, warn
 from clawstate.files.stamps import Stamp
 from clawstate.records.rules import is_key
 from clawstate.stores.sessions.archive import Archive
-from clawstate.stores.sessions.entry import Document, updated_ms
+from clawstate.stores.sessions.entry import NOTHING, Document, updated_ms
 from clawstate.stores.sessions.index import Found, Index, is_usable
 from clawstate.stores.sessions.profile_files import Profile, ProfileFiles
 
-NOTHING: Mapping[str, Any] = MappingProxyType({})
 _REMEMBERED = 10_000
 _BATCH = 1_000  # profiles that are in memory at once
 

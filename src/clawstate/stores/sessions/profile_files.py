@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from clawstate.errors import CorruptError, InvalidError, LimitError, NotFoundError
-from clawstate.files.atomic import is_temporary, make_private_dir
+from clawstate.files.atomic import is_temporary, make_private_dir, write_atomic
+from clawstate.files.descriptors import Descriptor
 from clawstate.files.json_text import dump_pretty, parse_json_file
 from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
+from clawstate.files.ownership import give_to_owner
 from clawstate.files.refusals import translated
 from clawstate.files.safe_names import encode_name
 from clawstate.files.stamps import Stamp, read_stamped, stamp_of
 from clawstate.stores.sessions.entry import Document, is_session_id
-from clawstate.stores.sessions.profile_batch import write_batch
 
 FROM_INDEX: Final = "fromIndex"
 """The member of a profile that names those which the index gave it."""
 
 _MOST_BYTES = 64 << 20
 _QUARANTINE = ".quarantine"
+
+_FEW = 16  # files, up to which each is rather synced by itself than all that the machine wrote
+_CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +161,50 @@ def _parted(document: Document, stamp: Stamp, *, settled: bool) -> Profile:
     entry = {name: each for name, each in document.items() if name in derived}
     extra = {name: each for name, each in document.items() if name not in derived}
     return Profile(entry, extra, stamp, settled)
+
+
+def write_batch(folder: Path, files: Mapping[Path, bytes], *, fence: Callable[[], object]) -> None:
+    """
+    Replace all of *files* in *folder*, each by its bytes; for the holder of the lock.
+
+    As with `write_atomic` each file is the old or the new one whenever the power fails, and a
+    killed writer leaves temporary files only. *fence* is called before each takes its name. Unlike
+    there, a disk that fails while it writes in the background is not noticed: this is for copies.
+    """
+    if len(files) <= _FEW or not hasattr(os, "sync"):
+        for path, data in files.items():
+            write_atomic(path, data, fence=fence)
+        return
+    make_private_dir(folder)
+    staged: dict[Path, Path] = {}
+    try:
+        with translated(folder, "was not written to"):
+            for path, data in files.items():
+                staged[path] = _staged(folder, data)
+            os.sync()
+            for path in files:
+                fence()
+                staged[path].replace(path)
+                del staged[path]
+            _sync(folder)
+    finally:
+        for each in staged.values():
+            with contextlib.suppress(OSError):
+                each.unlink()
+
+
+def _staged(folder: Path, data: bytes) -> Path:
+    path = folder / f"batch.{secrets.token_hex(8)}.tmp"
+    descriptor = Descriptor()
+    descriptor.open(path, _CREATE, 0o600)
+    with descriptor as number, os.fdopen(number, "wb", closefd=False) as file:
+        give_to_owner(number, folder)
+        file.write(data)
+    return path
+
+
+def _sync(folder: Path) -> None:
+    descriptor = Descriptor()
+    descriptor.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    with descriptor as number:
+        os.fsync(number)

@@ -13,9 +13,9 @@ from clawstate.clock import Clock, system_clock, to_iso
 from clawstate.errors import FallbackWarning, warn
 from clawstate.files.descriptors import Descriptor
 from clawstate.files.json_text import dump_compact
-from clawstate.stores.sessions.entry import Document
+from clawstate.stores.sessions.entry import NOTHING, Document
 from clawstate.stores.sessions.index import Index, is_usable
-from clawstate.stores.sessions.mirror import NOTHING, NoMirror
+from clawstate.stores.sessions.mirror import NoMirror
 
 _HEADER_AT_MOST = 4096  # bytes of a file that can be a header alone
 _VERSION = 3  # of the transcripts of the file era

@@ -14,9 +14,8 @@ from clawstate.errors import CorruptError, FallbackWarning, StateError, warn
 from clawstate.files.json_text import dump_compact
 from clawstate.stores.sessions.archive import Archive, Archived
 from clawstate.stores.sessions.entry import has_id, is_session_id
-from clawstate.stores.sessions.index import Found, Index
+from clawstate.stores.sessions.index import Found, Index, read_entry
 from clawstate.stores.sessions.mirror import Mirror
-from clawstate.stores.sessions.reading import read_entry
 from clawstate.stores.sessions.removal import Removal
 from clawstate.stores.sessions.selection import (
     Kept,

@@ -28,7 +28,6 @@ from clawstate.secret_rules import without_secrets
 from clawstate.stores.transcripts import pruning, queries
 from clawstate.stores.transcripts.contract import Bounds, Place, Scored, TranscriptLog, Turn
 from clawstate.stores.transcripts.entries import entries_of, header_of, require_session_id
-from clawstate.stores.transcripts.exporting import write_lines
 from clawstate.stores.transcripts.importing import Reading, batches
 from clawstate.stores.transcripts.snippets import snippet
 from clawstate.stores.transcripts.turns import unknown_session
@@ -315,7 +314,11 @@ class Transcripts:
         if not hasattr(out, "write"):
             raise InvalidError("out", f"is {type(out).__name__}, no file", "give a path or a file")
         with self._log.lines(require_session_id(session_id)) as lines:
-            return write_lines(map(_masked, lines) if redact else lines, out) - 1
+            count = -1  # the header is no entry
+            for line in map(_masked, lines) if redact else lines:
+                out.write(line.encode() + b"\n")
+                count += 1
+            return count
 
     def check(self, *, deep: bool = True) -> list[Finding]:
         """
