@@ -68,8 +68,9 @@ def lines(result: Figures) -> Iterator[str]:
         yield from table(result[engine])
     for what, each in result["ratios"].items():
         yield told(each, f"{what}, to {SQL}")
-    slowest = max(each["median"] for each in result["sqlite"].values()) / 1e3
-    yield f"  the slowest of all takes {slowest:.2f} ms (target at most {TARGET_MS:g} ms)"
+    ours = (each["median"] for name, each in result["sqlite"].items() if SQL not in name)
+    slowest = max(ours) / 1e3
+    yield f"  the slowest of ours takes {slowest:.2f} ms (target at most {TARGET_MS:g} ms)"
 
 
 def _taken(
