@@ -14,6 +14,7 @@ import pytest
 import clawstate
 from clawstate.errors import FallbackWarning, StateError, UnavailableError
 from seeds import seed
+from soundness import damage_of
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
 SOURCE = Path(clawstate.__file__).parents[1]
@@ -41,7 +42,7 @@ def calls(memory):
     yield "delete", lambda: memory.delete("x")
     yield "stats", lambda: memory.stats()
     yield "optimize", lambda: memory.optimize()
-    yield "findings", lambda: memory.findings(deep=True)
+    yield "check", memory.check
 
 def told(root):
     with clawstate.open(root, lock_timeout=5.0) as state:
@@ -110,8 +111,8 @@ def calls(memory):
         yield f"{mode} where", lambda mode=mode: memory.search("lobster", mode=mode, where={"n": 1})
     yield "stats", memory.stats
     yield "needs", memory.needs_optimizing
-    yield "findings", lambda: memory.findings(deep=True)
-    yield "shallow", memory.findings
+    yield "check", memory.check
+    yield "shallow", lambda: memory.check(deep=False)
 
 
 def writes(memory):
@@ -229,7 +230,7 @@ def test_a_cut_off_log_is_no_damage(tmp_path, template) -> None:
             kept = {record.id for record in everything(state.memory)}
             assert kept - before == set(ids[: len(kept - before)])
             assert kept >= before
-            assert state.memory.findings(deep=True) == []
+            assert damage_of(state.memory) == []
 
 
 def test_a_directory_in_the_place_of_the_database(tmp_path) -> None:
@@ -313,7 +314,7 @@ def test_a_full_disk_is_survived(tiny_disk) -> None:
 
         more = memory.add("the lobster of better times")
         assert {record.id for record in everything(memory)} > {*ids, more}
-        assert memory.findings(deep=True) == []
+        assert damage_of(memory) == []
 
 
 @as_root
@@ -329,7 +330,7 @@ def test_a_disk_that_is_full_from_the_start(tiny_disk) -> None:
 
         state.memory.add("lobster")
         assert len(state.memory.search("lobster")) == 1
-        assert state.memory.findings(deep=True) == []
+        assert damage_of(state.memory) == []
 
 
 @as_root
@@ -345,7 +346,7 @@ def test_a_disk_that_fills_in_the_first_write(tiny_disk, leave) -> None:
 
         state.memory.add("zebra")
         assert len(state.memory.search("zebra", mode="words")) == 1
-        assert state.memory.findings(deep=True) == []
+        assert damage_of(state.memory) == []
 
 
 @as_root
@@ -363,7 +364,7 @@ def test_a_snapshot_that_finds_no_space_costs_nothing(tiny_disk, monkeypatch) ->
         (tiny_disk / "ballast").unlink()
         state.memory.optimize()
         assert not state.memory.needs_optimizing()
-        assert state.memory.findings(deep=True) == []
+        assert damage_of(state.memory) == []
 
 
 # Permissions

@@ -16,6 +16,7 @@ import pytest
 import clawstate
 from clawstate.memory.backends.sqlite import upkeep
 from seeds import seed
+from soundness import damage_of
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
 SOURCE = Path(clawstate.__file__).parents[1]
@@ -159,7 +160,7 @@ def contents(memory):
 
 def assert_sound(memory):
     """Words, vectors, counts and snapshot must be those of the records."""
-    assert memory.findings(deep=True) == []
+    assert damage_of(memory) == []
     stats = memory.stats()
     assert stats["waiting"] == 0
     with memory._engine._database.reading() as connection:

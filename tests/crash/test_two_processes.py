@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import clawstate
+from soundness import damage_of
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
 SOURCE = Path(clawstate.__file__).parents[1]
@@ -95,7 +96,7 @@ def test_two_import_while_two_search(tmp_path, folders, alone) -> None:
     assert sum(json.loads(each)["added"] for each in reports) == len(alone)
     with clawstate.open(root) as state:
         assert said_by(everything(state.memory)) == alone
-        assert state.memory.findings(deep=True) == []
+        assert damage_of(state.memory) == []
 
 
 def test_two_import_the_same(tmp_path, folders, alone) -> None:
@@ -106,7 +107,7 @@ def test_two_import_the_same(tmp_path, folders, alone) -> None:
 
     with clawstate.open(root) as state:
         assert said_by(everything(state.memory)) == alone
-        assert state.memory.findings(deep=True) == []
+        assert damage_of(state.memory) == []
 
 
 def test_many_writers_lose_nothing(tmp_path) -> None:
@@ -122,7 +123,7 @@ def test_many_writers_lose_nothing(tmp_path) -> None:
         kept = everything(state.memory)
         assert sorted(record.id for record in kept) == sorted(ids)
         assert sorted(record.position for record in kept) == list(range(len(ids)))
-        assert state.memory.findings(deep=True) == []
+        assert damage_of(state.memory) == []
 
 
 def test_the_first_write_may_come_from_many(tmp_path) -> None:
@@ -134,7 +135,7 @@ def test_the_first_write_may_come_from_many(tmp_path) -> None:
 
         with clawstate.open(root) as state:
             assert len(everything(state.memory)) == 4
-            assert state.memory.findings(deep=True) == []
+            assert damage_of(state.memory) == []
 
 
 def test_one_searches_while_another_optimizes(tmp_path) -> None:
@@ -148,4 +149,4 @@ def test_one_searches_while_another_optimizes(tmp_path) -> None:
 
     assert int(count) > 0
     with clawstate.open(root) as state:
-        assert state.memory.findings(deep=True) == []
+        assert damage_of(state.memory) == []

@@ -36,7 +36,7 @@ READING = {
     "directories": "clear get invalidate pop put statistics",  # in memory alone
     "encryption": "census choice is_on problem source unlock",
     "identity": "device_id known mismatch public_key verify",
-    "memory": "close findings get get_many needs_optimizing now page records require search stats",
+    "memory": "check close get get_many needs_optimizing now page records require search stats",
     "openclaw": "credentials problems sessions",
     "pairing": "expires_at page pending stale",
     "sessions": "archive_page archived check collect ended entries get named page require",
@@ -152,6 +152,7 @@ CALLS |= {
     "memory.forget_source": lambda s: s.memory.forget_source("a-source"),
     "memory.optimize": lambda s: s.memory.optimize(),
     "memory.rebuild": lambda s: s.memory.rebuild(),
+    "memory.repair": lambda s: s.memory.repair(),
     "memory.update": lambda s: s.memory.update(s.memory.add("before"), text="after"),
     "pairing.request": lambda s: s.pairing.request(user_id="bob", device_id="asking-library"),
     "pairing.approve_request": lambda s: s.pairing.approve_request(_asking(s)),

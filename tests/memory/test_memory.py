@@ -24,6 +24,7 @@ from clawstate.errors import (
     NotFoundError,
 )
 from clawstate.memory.contract import EmbedderIdentity
+from soundness import damage_of
 
 FORKS = 10
 PATIENCE = 15.0  # seconds, after which a child or a lock counts as stuck
@@ -404,7 +405,7 @@ def test_opening_and_reading_make_nothing(tmp_path) -> None:
         assert not memory.delete("x")
         assert memory.delete_many(["x"]) == 0
         assert memory.stats()["records"] == 0
-        assert memory.findings(deep=True) == []
+        assert damage_of(memory) == []
         assert not memory.needs_optimizing()
         memory.optimize()
 
@@ -430,7 +431,7 @@ def test_opening_and_reading_make_nothing(tmp_path) -> None:
         lambda memory: memory.rebuild(),
         lambda memory: memory.needs_optimizing(),
         lambda memory: memory.stats(),
-        lambda memory: memory.findings(),
+        lambda memory: memory.check(),
     ],
     ids=[
         "add",
@@ -448,7 +449,7 @@ def test_opening_and_reading_make_nothing(tmp_path) -> None:
         "rebuild",
         "needs",
         "stats",
-        "findings",
+        "check",
     ],
 )
 def test_a_closed_memory_says_so(state, toy, call, has_file) -> None:
@@ -507,7 +508,7 @@ def test_a_replaced_database_is_seen_at_once(tmp_path, clock) -> None:
         for mode in ("words", "vector", "hybrid"):
             assert found(state.memory, "lobster", mode=mode) == {"the lobster wakes"}
         state.memory.add("the lobster eats")
-        assert state.memory.findings(deep=True) == []
+        assert damage_of(state.memory) == []
 
 
 def test_a_restored_backup_is_seen_at_once(tmp_path, clock) -> None:
@@ -598,7 +599,7 @@ def test_threads_add_and_search_at_once(memory) -> None:
     assert failures == []
     assert {record.id for record in memory.records()} == set(ids)
     assert sorted(record.position for record in memory.records()) == list(range(60))
-    assert memory.findings(deep=True) == []
+    assert damage_of(memory) == []
 
 
 def test_a_forked_child_can_search_and_add(reopened) -> None:
@@ -622,7 +623,7 @@ def test_a_forked_child_can_search_and_add(reopened) -> None:
         line.send(b"x")
 
     assert len(found(memory, "lobster", mode="words")) == 4
-    assert memory.findings(deep=True) == []
+    assert damage_of(memory) == []
 
 
 def test_what_a_child_adds_outlives_its_parent(reopened) -> None:
@@ -643,7 +644,7 @@ def test_what_a_child_adds_outlives_its_parent(reopened) -> None:
 
     again = reopened()
     assert len(again.records()) == 3
-    assert again.findings(deep=True) == []
+    assert damage_of(again) == []
 
 
 def test_children_may_be_forked_while_threads_write(reopened) -> None:
@@ -674,7 +675,7 @@ def test_children_may_be_forked_while_threads_write(reopened) -> None:
     kept = texts(memory.records(limit=100_000))
     assert kept.count("lobster of a child") == FORKS
     assert kept.count("lobster of a thread") == len(added)
-    assert memory.findings(deep=True) == []
+    assert damage_of(memory) == []
 
 
 # Embedders
@@ -690,7 +691,7 @@ def test_words_do_without_a_working_embedder(reopened, embedder) -> None:
 
     assert memory.stats()["waiting"] == 2
     assert found(memory, "lobster", mode="words") == {"the lobster sleeps"}
-    assert memory.findings(deep=True) == []
+    assert damage_of(memory) == []
 
 
 def test_waiting_records_get_their_vectors(reopened, embedder) -> None:
@@ -862,7 +863,7 @@ def test_the_default_embedder_gets_records_of_words_ready(reopened) -> None:
 
     after = [(hit.record.id, round(hit.score, 4)) for hit in memory.search("lobster number 7")]
     assert after == before
-    assert memory.findings(deep=True) == []
+    assert damage_of(memory) == []
 
 
 def test_limits_of_a_listing_are_checked(toy) -> None:

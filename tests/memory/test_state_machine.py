@@ -14,6 +14,7 @@ import clawstate
 from clawstate.errors import ConflictError, NotFoundError
 from clawstate.memory.records import MemoryRecord
 from manual_clock import ManualClock
+from soundness import damage_of
 
 NAMESPACES = st.sampled_from(["default", "work"])
 FIELDS = st.fixed_dictionaries(
@@ -27,6 +28,7 @@ FIELDS = st.fixed_dictionaries(
         "ttl": st.sampled_from([None, 5, 50]),
     },
 )
+
 MODES = st.sampled_from(["words", "vector", "hybrid"])
 
 
@@ -204,7 +206,7 @@ class MemoryMachine(RuleBasedStateMachine):
 
     def teardown(self):
         try:
-            assert self.memory.findings(deep=True) == []
+            assert damage_of(self.memory) == []
             with self.memory._engine._database.reading() as connection:
                 assert_derived_data_agrees(connection)
         finally:

@@ -8,6 +8,7 @@ import clawstate
 from clawstate.memory.backends.sqlite import embeddings
 from clawstate.memory.backends.sqlite import upkeep as sqlite_upkeep
 from clawstate.memory.upkeep import Upkeep
+from soundness import damage_of
 
 LIMIT = 30.0  # seconds, after which a thread counts as stuck
 
@@ -122,7 +123,7 @@ def test_a_cancelled_optimization_changes_nothing(large) -> None:
 
     assert large.needs_optimizing()
     assert [hit.record.id for hit in large.search("lobster number 700", k=20)] == before
-    assert large.findings(deep=True) == []
+    assert damage_of(large) == []
 
 
 def test_two_may_optimize_at_once(large, tmp_path, clock) -> None:
@@ -144,7 +145,7 @@ def test_two_may_optimize_at_once(large, tmp_path, clock) -> None:
 
     assert failures == []
     assert not large.needs_optimizing()
-    assert large.findings(deep=True) == []
+    assert damage_of(large) == []
 
 
 def test_the_embedding_cache_is_bounded(memory, monkeypatch) -> None:
@@ -158,35 +159,40 @@ def test_the_embedding_cache_is_bounded(memory, monkeypatch) -> None:
 
 
 def test_findings_tell_of_a_damaged_word_index(memory) -> None:
-    """A record that its word index lacks is found by a deep check, and mended by `rebuild`."""
+    """A record that its word index lacks is found by a deep check, and mended by `repair`."""
     memory.add_many([{"text": "the lobster sleeps"}, {"text": "the parrot talks"}])
     with memory._engine._database.writing() as connection:
         connection.execute("DELETE FROM memory_words WHERE rowid = 1")
 
-    assert [each for each in memory.findings(deep=True) if "word index" in each]
-    memory.rebuild()
+    assert [each.code for each in memory.check()] == ["memory-index"]
+    (repaired,) = memory.repair()
 
-    assert memory.findings(deep=True) == []
+    assert (repaired.fix, repaired.repair) == ("built anew", None)
+    assert damage_of(memory) == []
     assert len(memory.search("lobster", mode="words")) == 1
 
 
 @pytest.mark.parametrize(
-    "damage",
+    ("damage", "code"),
     [
-        "UPDATE scopes SET records = records + 1",
-        "INSERT INTO tags VALUES ('nobody', 'lost')",
-        "INSERT INTO memory_words (rowid, scope, content) VALUES (99, 's1', 'ghost')",
+        ("UPDATE scopes SET records = records + 1", "memory-damage"),
+        ("INSERT INTO tags VALUES ('nobody', 'lost')", "memory-damage"),
+        (
+            "INSERT INTO memory_words (rowid, scope, content) VALUES (99, 's1', 'ghost')",
+            "memory-index",
+        ),
     ],
 )
-def test_findings_tell_of_lost_ends(memory, damage) -> None:
-    """Counts, tags and words that belong to no record are found by a deep check."""
+def test_findings_tell_of_lost_ends(memory, damage, code) -> None:
+    """Counts, tags and words that belong to no record are found, and only indexes are mended."""
     memory.add("the lobster sleeps", tags=["sea"])
-    assert memory.findings(deep=True) == []
+    assert damage_of(memory) == []
 
     with memory._engine._database.writing() as connection:
         connection.execute(damage)
 
-    assert len(memory.findings(deep=True)) == 1
+    (found,) = memory.check()
+    assert (found.code, found.repair is not None) == (code, code == "memory-index")
 
 
 def test_findings_tell_of_a_damaged_snapshot(large) -> None:
@@ -197,7 +203,7 @@ def test_findings_tell_of_a_damaged_snapshot(large) -> None:
     data[len(data) // 2] ^= 0xFF
     graph.write_bytes(data)
 
-    assert len(large.findings(deep=True)) == 1
+    assert len(large.check()) == 1
     large.rebuild()
 
-    assert large.findings(deep=True) == []
+    assert damage_of(large) == []

@@ -279,7 +279,7 @@ def test_optimize_is_done_once(indexed) -> None:
 
     assert not indexed.needs_optimizing()
     assert manifest(indexed).read_bytes() == before
-    assert indexed.findings(deep=True) == []
+    assert indexed.check() == []
 
 
 def test_another_process_sees_a_new_snapshot(exact, planted) -> None:

@@ -180,7 +180,7 @@ def test_the_memory_of_the_future_is_left_alone(tmp_path, clock) -> None:
             lambda: state.memory.delete("x"),
             state.memory.stats,
             state.memory.optimize,
-            state.memory.findings,
+            state.memory.check,
         ):
             with pytest.raises(VersionError, match="99"):
                 call()

@@ -10,6 +10,7 @@ import pytest
 
 from clawstate.errors import CorruptError, UnavailableError, VersionError
 from clawstate.sqlite import open_part
+from soundness import damage_of
 
 
 def make_owner(connection) -> None:
@@ -259,13 +260,13 @@ def test_the_memory_does_not_mind_its_guest(state) -> None:
     """Memory and transcripts share a file, and each finds itself sound beside the other."""
     state.transcripts.append("s", {"role": "user", "content": "hello lobster"})
     assert state.memory.search("lobster", mode="words") == []
-    assert state.memory.findings(deep=True) == []
+    assert damage_of(state.memory) == []
     state.memory.add("a blue lobster")
 
     for _ in range(30):
         state.transcripts.append("s", {"role": "user", "content": "hello again lobster"})
         state.memory.add("one more lobster")
-    found = state.memory.findings(deep=True), state.transcripts.check(deep=True)
+    found = state.memory.check(), state.transcripts.check(deep=True)
 
     assert found == ([], [])
     assert len(state.memory.search("lobster", mode="words", k=50)) == 31

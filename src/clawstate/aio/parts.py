@@ -184,7 +184,8 @@ class AsyncMemory(Part[Memory]):
     rebuild = verb(Memory.rebuild)
     needs_optimizing = verb(Memory.needs_optimizing)
     stats = verb(Memory.stats)
-    findings = verb(Memory.findings)
+    check = verb(Memory.check)
+    repair = verb(Memory.repair, embeds=True)
     now = verb(Memory.now)
 
 

@@ -12,8 +12,6 @@ from clawstate.errors import CorruptError, StateError
 from clawstate.health import FIX, Finding
 from clawstate.state import State
 
-_DERIVED = ("the word index", "the vector snapshot")
-
 
 def check(state: State, *, deep: bool) -> Iterator[Finding]:
     """Look at the database, and at the indexes that derive from it."""
@@ -21,36 +19,11 @@ def check(state: State, *, deep: bool) -> Iterator[Finding]:
     path = str(state.paths.memory_db)
     try:
         path = str(state.places.memory_db())
-        problems = state.memory.findings(deep=deep)
-        waiting = state.memory.stats()["waiting"]
-        slow = state.memory.needs_optimizing()
+        yield from state.memory.check(deep=deep)
     except CorruptError as error:
         yield Finding.of(error, path, "restore the newest backup")
-        return
     except StateError as error:
         yield Finding.of(error, path, "see the message")
-        return
-    derived = [each for each in problems if each.startswith(_DERIVED)]
-    for problem in problems:
-        if problem not in derived:
-            yield Finding("memory-damage", "error", path, problem, "restore the newest backup")
-
-    def rebuild() -> str:
-        state.memory.rebuild()
-        return "built anew"
-
-    def optimize() -> str:
-        state.memory.optimize()
-        return "done"
-
-    for problem in derived:
-        yield Finding("memory-index", "warning", path, problem, FIX, repair=rebuild)
-    if waiting:
-        message = f"{waiting} records wait for their vectors"
-        yield Finding("memory-waiting", "info", path, message, FIX, repair=optimize)
-    if slow:
-        message = "the vector index is missing or far behind; searches are slower than need be"
-        yield Finding("memory-slow", "info", path, message, FIX, repair=optimize)
 
 
 def _left_behind(state: State) -> Iterator[Finding]:

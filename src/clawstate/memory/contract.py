@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +22,13 @@ Scores = dict[int, float]
 
 KnownVector: TypeAlias = "tuple[NDArray[np.float32], NDArray[np.uint16] | None]"
 """The vector that a text got, and its subwords where its embedder has some."""
+
+
+DAMAGE: Final = "memory-damage"
+"""The code of damage to what is kept: only a backup has it."""
+
+INDEX: Final = "memory-index"
+"""The code of damage to what derives from that: `rebuild` mends it without loss."""
 
 
 class Capability(Enum):
@@ -352,8 +359,8 @@ class MemoryEngine(RecordStore, Protocol):
     def needs_optimizing(self) -> bool:
         """Tell whether `optimize` would make searches noticeably faster."""
 
-    def findings(self, *, deep: bool) -> list[str]:
-        """Return what is wrong with the files, a sentence each; *deep* reads everything."""
+    def check(self, *, deep: bool) -> list[tuple[str, str]]:
+        """Return what is wrong, a code (`DAMAGE`, `INDEX`) and a sentence; *deep* reads it all."""
 
     def close(self) -> None:
         """Let go of files and threads."""

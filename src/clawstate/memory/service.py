@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +16,7 @@ from clawstate.errors import (
     NotFoundError,
     warn,
 )
+from clawstate.health import Finding, repair_all
 from clawstate.memory import ingest
 from clawstate.memory.contract import (
     Embedded,
@@ -31,8 +31,8 @@ from clawstate.memory.imports import Imports
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.records import Hit, MemoryRecord, position_of
 from clawstate.memory.search import Meaning, Mode, answer, question_from
-from clawstate.memory.upkeep import Upkeep
-from clawstate.memory.validation import MAX_SOURCE, check_name, complete, record_from
+from clawstate.memory.upkeep import Upkeep, check_engine
+from clawstate.memory.validation import MAX_SOURCE, change_record, check_name, complete
 from clawstate.paging import PAGE, Page, page_of, require_page
 
 MAX_PAGE = 1_000_000
@@ -167,7 +167,7 @@ class Memory:
             old = self.require(record_id)
             if expected_updated_at is not None and old.updated_at != expected_updated_at:
                 raise ConflictError("memory", record_id)
-            new = self._changed(old, changes)
+            new = change_record(old, changes, now=self._clock())
             # The engine keeps the vector that is there, so changing a tag embeds nothing.
             if new.text == old.text:
                 whole = Embedded(new)
@@ -319,9 +319,13 @@ class Memory:
         """Return counts and sizes (bytes) by name."""
         return self._engine.stats()
 
-    def findings(self, *, deep: bool = False) -> list[str]:
-        """Return what is wrong with the memory, a sentence each; *deep* reads all of it."""
-        return self._engine.findings(deep=deep)
+    def check(self, *, deep: bool = True) -> list[Finding]:
+        """Return what is wrong with the memory, the worst first; *deep* reads all of it."""
+        return check_engine(self._engine, deep=deep, rebuild=self.rebuild, optimize=self.optimize)
+
+    def repair(self, *, deep: bool = True) -> list[Finding]:
+        """Mend what `check` finds and what loses nothing: the indexes; return what was done."""
+        return repair_all(self.check(deep=deep))
 
     def now(self) -> float:
         """Return the present by this memory's clock, in seconds since the epoch."""
@@ -333,18 +337,6 @@ class Memory:
         self._upkeep.close()
         self._cache.clear()
         self._engine.close()
-
-    def _changed(self, old: MemoryRecord, changes: Mapping[str, Any]) -> MemoryRecord:
-        unknown = sorted(changes.keys() - _CHANGEABLE)
-        if unknown:
-            raise InvalidError(unknown[0], "cannot be changed", "add a new record instead")
-        given = {each.name: getattr(old, each.name) for each in fields(MemoryRecord)} | {**changes}
-        # A new *ttl* counts from now; *ttl* None takes the end away.
-        if "ttl" in changes:
-            given["expires_at"] = None
-        # `updated_at` is the version of a record: it grows even if the clock was set back.
-        now = max(self._clock(), old.updated_at + 0.001)
-        return record_from({**given, "updated_at": now}, now=now)
 
     def _meaning(self, embedder: Embedder, query: str) -> Meaning | None:
         text = query[:_MAX_QUERY]
@@ -389,11 +381,3 @@ class Memory:
             warn(FallbackWarning(message), stacklevel=4)
             return None
         return embedder
-
-
-_CHANGEABLE = {"ttl"} | {each.name for each in fields(MemoryRecord)} - {
-    "id",
-    "namespace",
-    "created_at",
-    "updated_at",
-}

@@ -1,13 +1,15 @@
-"""`Upkeep`: brings the indexes up to date in the background, once a burst of writes is over."""
+"""What is wrong with a memory; and `Upkeep`, which brings its indexes up to date meanwhile."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
 
 from clawstate.errors import StateError
+from clawstate.health import FIX, Finding
 from clawstate.interrupts import Mutex, Signal
-from clawstate.memory.contract import MemoryEngine
+from clawstate.memory.contract import INDEX, MemoryEngine
 
 _LOOK_AFTER = 2_000  # added records between two looks
 _QUIET = 2.0  # seconds without a write: a bulk load needs the processor itself
@@ -62,3 +64,42 @@ class Upkeep:
         with contextlib.suppress(StateError):
             if not self._stopping and self._engine.needs_optimizing():
                 self._engine.optimize(cancelled=lambda: self._stopping)
+
+
+def check_engine(
+    engine: MemoryEngine,
+    *,
+    deep: bool,
+    rebuild: Callable[[], None],
+    optimize: Callable[[], None],
+) -> list[Finding]:
+    """Return what is wrong with *engine*; what derives from its records is mended by the two."""
+    path = str(getattr(engine, "path", "memory"))
+
+    def rebuilt() -> str:
+        rebuild()
+        return "built anew"
+
+    def optimized() -> str:
+        optimize()
+        return "done"
+
+    wrong = engine.check(deep=deep)
+    # Whatever else is wrong, an index is never a reason to go back to a backup.
+    found = [
+        Finding(code, "error", path, message, "restore the newest backup")
+        for code, message in wrong
+        if code != INDEX
+    ]
+    found += [
+        Finding(code, "warning", path, message, FIX, repair=rebuilt)
+        for code, message in wrong
+        if code == INDEX
+    ]
+    if waiting := engine.stats()["waiting"]:
+        message = f"{waiting} records wait for their vectors"
+        found.append(Finding("memory-waiting", "info", path, message, FIX, repair=optimized))
+    if engine.needs_optimizing():
+        message = "the vector index is missing or far behind; searches are slower than need be"
+        found.append(Finding("memory-slow", "info", path, message, FIX, repair=optimized))
+    return found

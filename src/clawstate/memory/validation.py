@@ -27,6 +27,7 @@ _MAX_NAME = 512
 _NUMBER = (int, float)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _FIELDS = frozenset(each.name for each in fields(MemoryRecord))
+_CHANGEABLE = {"ttl", *_FIELDS} - {"id", "namespace", "created_at", "updated_at"}
 
 
 def record_from(values: MemoryRecord | Mapping[str, Any], *, now: float) -> MemoryRecord:
@@ -55,6 +56,20 @@ def record_from(values: MemoryRecord | Mapping[str, Any], *, now: float) -> Memo
         if name in given:
             given[name] = _moment(name, given[name])
     return _checked(MemoryRecord(**given))
+
+
+def change_record(old: MemoryRecord, changes: Mapping[str, Any], *, now: float) -> MemoryRecord:
+    """Return *old* with *changes*, by the names of `Memory.add`; raises `InvalidError`."""
+    unknown = sorted(changes.keys() - _CHANGEABLE)
+    if unknown:
+        raise InvalidError(unknown[0], "cannot be changed", "add a new record instead")
+    given = {each.name: getattr(old, each.name) for each in fields(MemoryRecord)} | {**changes}
+    # A new *ttl* counts from now; *ttl* None takes the end away.
+    if "ttl" in changes:
+        given["expires_at"] = None
+    # `updated_at` is the version of a record: it grows even if the clock was set back.
+    now = max(now, old.updated_at + 0.001)
+    return record_from({**given, "updated_at": now}, now=now)
 
 
 def metadata_text(metadata: Mapping[str, Any]) -> str:

@@ -36,7 +36,7 @@ class RecordLaws(MemoryHooks):
         assert (engine.get(["r"]), engine.embedder(), engine.waiting(9)) == ({}, None, [])
         assert (memory.records(), memory.search("tea")) == ([], [])
         assert (engine.delete(["r"]), engine.purge()) == (0, 0)
-        assert (engine.stats()["records"], engine.findings(deep=True)) == (0, [])
+        assert (engine.stats()["records"], engine.check(deep=True)) == (0, [])
         assert not engine.needs_optimizing()
 
     def test_every_field_comes_back(self, memory: Memory, time: ManualTime) -> None:
@@ -313,7 +313,7 @@ class RecordLaws(MemoryHooks):
         engine.optimize()
 
         assert memory.search("kettle 3") == before
-        assert engine.findings(deep=True) == []
+        assert engine.check(deep=True) == []
 
     def test_threads_may_write_at_once(self, memory: Memory) -> None:
         """Records that several threads add are all there, found by words and by meaning."""

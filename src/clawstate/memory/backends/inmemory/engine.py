@@ -169,7 +169,7 @@ class InMemoryMemory:
         """Return False."""
         return False
 
-    def findings(self, *, deep: bool) -> list[str]:  # noqa: ARG002 - nothing lies deeper here
+    def check(self, *, deep: bool) -> list[tuple[str, str]]:  # noqa: ARG002 - nothing lies deeper here
         """Return nothing: there is no second form of anything that could differ."""
         self._every()
         return []

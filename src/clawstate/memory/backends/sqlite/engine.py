@@ -21,7 +21,7 @@ from clawstate.memory.backends.sqlite.listing import NEWEST, is_listed, newest
 from clawstate.memory.backends.sqlite.reading import SqliteReading
 from clawstate.memory.backends.sqlite.rows import SELECT, record_of
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
-from clawstate.memory.contract import Capability, Embedded, EmbedderIdentity, Reading
+from clawstate.memory.contract import INDEX, Capability, Embedded, EmbedderIdentity, Reading
 from clawstate.memory.filters import Filter
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.vector_index import upkeep as snapshots
@@ -201,15 +201,16 @@ class SqliteMemory:
             is_outgrown = snapshots.is_outgrown
             return any(is_outgrown(source, nearest, scope, least=least) for scope in large)
 
-    def findings(self, *, deep: bool) -> list[str]:
-        """Return what is wrong with the files."""
+    def check(self, *, deep: bool) -> list[tuple[str, str]]:
+        """Return what is wrong with the files, each with its code."""
         if not self._database.exists():
             return []
         with self._database.reading() as connection:
-            found = upkeep.findings(connection, deep=deep)
+            found = upkeep.check(connection, deep=deep)
             nearest = self._stored_search(connection)
             if nearest is not None and deep:
-                found += snapshots.findings(nearest, upkeep.large_scopes(connection))
+                wrong = snapshots.findings(nearest, upkeep.large_scopes(connection))
+                found += [(INDEX, each) for each in wrong]
             return found
 
     def close(self) -> None:

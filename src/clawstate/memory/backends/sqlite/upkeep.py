@@ -8,6 +8,7 @@ import apsw
 
 from clawstate.memory.backends.sqlite import word_index
 from clawstate.memory.backends.sqlite.writing import stored_embedder
+from clawstate.memory.contract import DAMAGE, INDEX
 from clawstate.sqlite import DamagedValueError
 from clawstate.sqlite.errors import damage
 
@@ -70,8 +71,8 @@ def large_scopes(connection: apsw.Connection) -> dict[int, int]:
     return dict(connection.execute(sql, (SNAPSHOT_FROM,)))
 
 
-def findings(connection: apsw.Connection, *, deep: bool) -> list[str]:
-    """Return what SQLite and our own counts say is wrong with the database."""
+def check(connection: apsw.Connection, *, deep: bool) -> list[tuple[str, str]]:
+    """Return what SQLite and our own counts say is wrong with the database, each with its code."""
     found = damage(connection, deep=deep)
     counted = "SELECT count(*) FROM memories m WHERE m.scope = s.scope"
     sql = f"SELECT s.namespace, s.records, ({counted}) AS n FROM scopes s WHERE s.records <> n"
@@ -82,9 +83,8 @@ def findings(connection: apsw.Connection, *, deep: bool) -> list[str]:
     ).get
     if lost:
         found.append(f"{lost} tags belong to no record")
-    if deep:
-        found += _word_findings(connection)
-    return found
+    lost_words = _word_findings(connection) if deep else []
+    return [*((DAMAGE, each) for each in found), *((INDEX, each) for each in lost_words)]
 
 
 def _word_findings(connection: apsw.Connection) -> list[str]:
