@@ -48,7 +48,7 @@ import clawstate
 from clawstate.errors import StateError
 from clawstate.files.stamps import stamp_of
 from clawstate.state.dedupe import open_dedupe
-import clawstate.records.sqlite, clawstate.state.record_places, clawstate.state.set_aside
+import clawstate.records.sqlite, clawstate.state.record_places, clawstate.state.record_sources
 warnings.simplefilter("ignore")
 print("WARM")
 root, engine = Path(sys.argv[1]), sys.argv[2]

@@ -4,15 +4,16 @@ import pytest
 from harm import kill_copies
 
 import clawstate
-from clawstate.state.aside import find_aside, remove_aside
+from clawstate.state.moved_records import find_aside, remove_aside
 from clawstate.state.record_moves import migrate
 
 SECRETS = (b"made-up-secret-of-one-tenant", b"made-up-secret-of-the-other")
 SCRIPT = """
 import sys, warnings
 from pathlib import Path
-import clawstate, clawstate.state.aside, clawstate.records.sqlite, clawstate.config.schema.root
-from clawstate.state.aside import remove_aside
+import clawstate, clawstate.state.moved_records, clawstate.records.sqlite
+import clawstate.config.schema.root
+from clawstate.state.moved_records import remove_aside
 warnings.simplefilter("ignore")
 print("WARM")
 root = Path(sys.argv[1])

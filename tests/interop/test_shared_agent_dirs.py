@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import clawstate
-from clawstate.state.agent_dirs import agent_dir
+from clawstate.state.agents import agent_dir
 
 RESOLVE = """async (by, input) => Object.fromEntries(input.agents.map((id) =>
   [id, by.resolveAgentDir(input.cfg, id)]))"""

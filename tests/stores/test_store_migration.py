@@ -20,12 +20,12 @@ from clawstate.errors import (
     NotFoundError,
     UnavailableError,
 )
-from clawstate.state import record_moves, set_aside
+from clawstate.state import record_moves, record_sources
 from clawstate.state.left_behind import left_behind
+from clawstate.state.moved_records import summarise
+from clawstate.state.record_conflicts import put_back
 from clawstate.state.record_moves import migrate
 from clawstate.state.record_places import record_places
-from clawstate.state.record_summary import summarise
-from clawstate.state.replaced import put_back
 
 KEY = {"type": "api_key", "provider": "openai", "key": "sk-made-up"}
 TOKEN = {"type": "token", "provider": "github", "token": "made-up-token"}
@@ -287,7 +287,7 @@ def _killed(root: Path, to: str, clock, line: int) -> bool:
     child = os.fork()
     if child == 0:
         left = line
-        files = {record_moves.__file__, set_aside.__file__}
+        files = {record_moves.__file__, record_sources.__file__}
 
         def trace(frame, event, _arg):
             nonlocal left

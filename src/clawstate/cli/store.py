@@ -16,8 +16,8 @@ from clawstate.config.settings import ENGINE_NAMES
 from clawstate.wire import to_wire
 
 if TYPE_CHECKING:
+    from clawstate.state.moved_records import Summary
     from clawstate.state.record_moves import Migration
-    from clawstate.state.record_summary import Summary
 
 
 @click.group(

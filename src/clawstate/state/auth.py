@@ -14,7 +14,7 @@ from clawstate.config.view import Decoded, View
 from clawstate.files.paths import normalise_agent_id, require_agent_id
 from clawstate.records.contract import Collection, Shape
 from clawstate.records.layouts import MapLayout
-from clawstate.state.agent_dirs import auth_cache, auth_profiles, refresh_dir
+from clawstate.state.agents import auth_cache, auth_profiles, refresh_dir
 from clawstate.state.context import Context, split_root
 from clawstate.state.secrets import resolver_of, sealer_of
 from clawstate.stores.auth.codec import CredentialCodec

@@ -23,7 +23,6 @@ from clawstate.interrupts import Mutex, Use, load_modules
 from clawstate.openclaw.owner import Era, Ownership
 from clawstate.records.contract import Backend, Capability, Shape
 from clawstate.records.json_files import JsonFilesBackend
-from clawstate.state.locks import Locks
 
 if TYPE_CHECKING:
     from clawstate.records.sqlite import SqliteBackend
@@ -69,7 +68,7 @@ class BackendRegistry:
 
     paths: StatePaths
     config: Config
-    locks: Locks
+    locks: Callable[[], LockOptions]
     store: str | None = None
     tenant: str = "default"
     place: Place | None = None

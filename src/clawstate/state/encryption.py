@@ -14,8 +14,8 @@ from clawstate.sealing.sealer import FieldSealer
 from clawstate.sealing.sources import require_choice
 from clawstate.state.agents import agents_of
 from clawstate.state.auth import profile_store
+from clawstate.state.plaintext import scrub_plaintext
 from clawstate.state.secrets import OFF, SETTING, is_on, resolver_of, sealer_of
-from clawstate.state.traces import remove_traces
 from clawstate.stores.auth.codec import CredentialCodec
 from clawstate.stores.auth.credentials import TYPES, Sealed, raw_secrets
 from clawstate.stores.auth.names import is_blank, is_variable
@@ -141,7 +141,7 @@ class Encryption:
         source = self._vault.prepare(choice)
         self._set(choice)
         changed, agents, failed = self._reseal(FieldSealer(self._vault))
-        return Outcome(changed, agents, source, failed, remove_traces(self._context, agents))
+        return Outcome(changed, agents, source, failed, scrub_plaintext(self._context, agents))
 
     def turn_off(self) -> Outcome:
         """

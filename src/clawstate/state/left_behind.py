@@ -1,8 +1,9 @@
-"""Records in the engine that is not the chosen one: found and named, not silently passed over."""
+"""Records in the engine that is not the chosen one, or that OpenClaw took: found and named."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,12 +11,113 @@ from typing import TYPE_CHECKING
 from clawstate.errors import CorruptWarning, ElsewhereWarning, StateError, silent, warn
 from clawstate.interrupts import load_modules
 from clawstate.openclaw.owner import Era
+from clawstate.records.last_good import copy_path
 from clawstate.state.backends import engine_of
-from clawstate.state.taken_over import sentence, taken_over
 
 if TYPE_CHECKING:
+    from clawstate.openclaw.state_database import StateDatabase
     from clawstate.state.backends import Engine
     from clawstate.state.context import Context
+
+CHANNELS = "channel pairing"
+_SHARED = {
+    "credentials": ("agents/*/agent", "auth-profiles.json", "auth:"),
+    "sessions": ("agents/*/sessions", "sessions.json", "sessions"),
+    "devices": ("devices", "paired.json", "devices"),
+    "device tokens": ("identity", "device-auth.json", "device-auth"),
+    CHANNELS: ("credentials", "*-*.json", "channel:"),
+}
+"""The folder and name of such files, and what the kinds of rows begin with that hold the same."""
+
+# What OpenClaw leaves of such files.
+_REMAINS = {
+    "credentials": "agents/*/agent/auth-profiles.json.migrated*",
+    "sessions": "agents/*/session-sqlite-import-archive",
+    "devices": "devices/paired.json.migrated*",
+    # Of these it leaves nothing but their folder.
+    "device tokens": "identity",
+    CHANNELS: "credentials",
+}
+# Where remains alone do not tell that there was anything, the database does.
+_KEEPS: dict[str, Callable[[StateDatabase], bool]] = {
+    "devices": lambda found: bool(found.devices().documents),
+    "device tokens": lambda found: bool(found.device_auth()),
+    CHANNELS: lambda found: bool(found.pairing() or found.allow_lists()),
+}
+_OURS = ("state/records.db", "memory/memory.db", "clawstate.json", ".config-history", "dedupe")
+
+
+def taken_over(context: Context, stores: Collection[str] = tuple(_SHARED)) -> tuple[str, ...]:
+    """
+    Return those of *stores* that were shared in files, and of which there are no records since.
+
+    A last good copy of ours whose document is gone shows it, and where this program was in use what
+    OpenClaw leaves of such a file. Looks at names, and at which kinds of rows there are; the
+    database of OpenClaw is only read where these leave it open.
+    """
+    if context.owner.era is not Era.SQLITE:
+        return ()
+    gone = [each for each in _SHARED if each in stores and _is_gone(context, each)]
+    if not gone:
+        return ()
+    kept = context.backends.rows().kinds() if context.backends.has_rows else ()
+    left = [each for each in gone if not any(kind.startswith(_SHARED[each][2]) for kind in kept)]
+    return tuple(_kept_there(context, left))
+
+
+def taken_over_sentence(context: Context, stores: tuple[str, ...]) -> str:
+    """Return what became of *stores*, and what to do."""
+    *others, last = stores
+    named = f"{', '.join(others)} and {last}" if others else last
+    told = f"OpenClaw took the {named} of {context.paths.root} into SQLite"
+    return f"{told}; 'clawstate import openclaw {context.paths.root}' has them here as well"
+
+
+def has_key_pair_there(context: Context) -> bool:
+    """Tell whether OpenClaw took the key pair of this device along; it is used from there."""
+    root = context.paths.root
+    if context.owner.era is not Era.SQLITE or not (root / "identity").is_dir():
+        return False
+    if os.path.lexists(context.paths.device_identity) or not _is_in_use(context):
+        return False
+    from clawstate.openclaw.reading import read_identity  # noqa: PLC0415 - rarely needed
+
+    with suppress(StateError):
+        return read_identity(root) is not None
+    return False
+
+
+def _is_in_use(context: Context) -> bool:
+    return any(os.path.lexists(context.paths.root / each) for each in _OURS)
+
+
+def _is_gone(context: Context, store: str) -> bool:
+    root = context.paths.root
+    folder, name, _ = _SHARED[store]
+    copies = root.glob(f"{folder}/{copy_path(root / 'x').parent.name}/{name}")
+    if any(each.is_file() and not (each.parents[1] / each.name).exists() for each in copies):
+        return True
+    if next(root.glob(_REMAINS[store]), None) is None:
+        return False
+    # A file that is still there is read, or waits for OpenClaw.
+    is_there = "*" not in f"{folder}{name}" and os.path.lexists(root / folder / name)
+    return not is_there and _is_in_use(context)
+
+
+def _kept_there(context: Context, stores: list[str]) -> list[str]:
+    """Return those of *stores* of which OpenClaw has records, as far as that can be asked."""
+    asked = [each for each in stores if each in _KEEPS]
+    if not asked:
+        return stores
+    from clawstate.openclaw.owner import state_database  # noqa: PLC0415 - rarely needed
+    from clawstate.openclaw.schema import Role  # noqa: PLC0415
+    from clawstate.openclaw.snapshot import snapshot  # noqa: PLC0415
+    from clawstate.openclaw.state_database import StateDatabase  # noqa: PLC0415
+
+    kept: set[str] = set()
+    with suppress(StateError), snapshot(state_database(context.paths.root), Role.STATE) as found:
+        kept = {each for each in asked if _KEEPS[each](StateDatabase(found))}
+    return [each for each in stores if each not in _KEEPS or each in kept]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +172,9 @@ def count_records(context: Context, engine: Engine) -> dict[str, int]:
     if not engine.is_there(context.backends):
         return {}
     # They know all stores, and every open state would load those.
-    load_modules("clawstate.state.record_places", "clawstate.state.set_aside")
+    load_modules("clawstate.state.record_places", "clawstate.state.record_sources")
     from clawstate.state.record_places import record_places  # noqa: PLC0415
-    from clawstate.state.set_aside import source_of  # noqa: PLC0415
+    from clawstate.state.record_sources import source_of  # noqa: PLC0415
 
     counts: dict[str, int] = {}
     seen: set[str] = set()
@@ -106,6 +208,8 @@ class Notice:
                 self._told.add(each)
                 is_left = each in self._found.counts
                 message = (
-                    self._found.sentence(each) if is_left else sentence(self._context, (each,))
+                    self._found.sentence(each)
+                    if is_left
+                    else taken_over_sentence(self._context, (each,))
                 )
                 warn(ElsewhereWarning(message), stacklevel=4)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clawstate.state import agent_dirs, memory_place
+from clawstate.state import agents, memory_place
 
 if TYPE_CHECKING:
     from clawstate.state.context import Context
@@ -48,20 +48,20 @@ class Places:
 
     def agent_dir(self, agent_id: str) -> Path:
         """Return the directory of the credentials of an agent."""
-        return agent_dirs.agent_dir(self._context, agent_id)
+        return agents.agent_dir(self._context, agent_id)
 
     def agent_dirs(self) -> dict[str, Path]:
         """Return the directories of all agents, by name, that are not the usual ones."""
-        return agent_dirs.agent_dirs(self._context)
+        return agents.agent_dirs(self._context)
 
     def auth_profiles(self, agent_id: str) -> Path:
         """Return the file of the credentials of an agent."""
-        return agent_dirs.auth_profiles(self._context, agent_id)
+        return agents.auth_profiles(self._context, agent_id)
 
     def auth_cache(self, agent_id: str) -> Path:
         """Return the file of an older release's credentials, which is only read."""
-        return agent_dirs.auth_cache(self._context, agent_id)
+        return agents.auth_cache(self._context, agent_id)
 
     def refresh_dir(self, agent_id: str) -> Path:
         """Return where the refreshes of an agent keep their locks and answers."""
-        return agent_dirs.refresh_dir(self._context, agent_id)
+        return agents.refresh_dir(self._context, agent_id)

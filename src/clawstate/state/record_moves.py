@@ -17,6 +17,7 @@ from clawstate.openclaw.owner import Era
 from clawstate.records.contract import Collection
 from clawstate.state.backends import SQLITE, engine_of, find_engine, names_of_engines
 from clawstate.state.left_behind import elsewhere
+from clawstate.state.record_conflicts import ConflictResolver, Resolution, aside_folder
 from clawstate.state.record_places import (
     MARKS,
     NAMES,
@@ -25,9 +26,7 @@ from clawstate.state.record_places import (
     note_namespace,
     record_places,
 )
-from clawstate.state.replaced import aside_folder
-from clawstate.state.set_aside import Source, source_of
-from clawstate.state.settling import Settled, Settling
+from clawstate.state.record_sources import Source, source_of
 
 if TYPE_CHECKING:
     from clawstate.state.context import Context
@@ -129,7 +128,7 @@ class _Run:
         self._tell = tell
         self._active = context.backends.choice
         self._aside = aside_folder(context)
-        self._settling = Settling(context, to, self._aside)
+        self._conflicts = ConflictResolver(context, to, self._aside)
         self._copies: Mapping[str, Mapping[str, str]] = {}
         name = _LEDGER if not stores else f"some-{_LEDGER}"
         self._ledger = _Ledger(context.paths.root / "state" / name, to)
@@ -182,7 +181,7 @@ class _Run:
             note_namespace(self._context, place.file.stem)
         self._note(place, len(records), told)
 
-    def _note(self, place: Place, count: int, told: Settled) -> None:
+    def _note(self, place: Place, count: int, told: Resolution) -> None:
         before = self._moved.get(place.store, MovedRecords(place.store, 0))
         self._moved[place.store] = MovedRecords(
             place.store,
@@ -192,7 +191,7 @@ class _Run:
             (*before.notes, *told.notes),
         )
 
-    def _merged(self, place: Place, wanted: Mapping[str, Any]) -> Settled:
+    def _merged(self, place: Place, wanted: Mapping[str, Any]) -> Resolution:
         """Put *wanted* into the target, and return which it kept, and which it replaced."""
         target_wins = self._active == self._to or place.shared
         target, copies = self._target(place), self._copies.get(place.kind, {})
@@ -200,7 +199,7 @@ class _Run:
             seen = {each.key: each.value for each in target.scan()}
             old = {key for key in copies.keys() & seen.keys() if _digest(seen[key]) == copies[key]}
             # What loses is kept before it goes: a kill between the two loses nothing.
-            together, told = self._settling.settled(
+            together, told = self._conflicts.resolve(
                 place, wanted, seen, target_wins=target_wins, copied=old
             )
             if target.change_all(_unless_changed(seen, together)):
@@ -208,9 +207,9 @@ class _Run:
         if wanted:
             problem = "changed each time it was looked at"
             raise UnavailableError(str(place.file), problem, "nothing was put away; repeat")
-        return Settled()
+        return Resolution()
 
-    def _adopted(self, place: Place, wanted: Mapping[str, Any]) -> Settled:
+    def _adopted(self, place: Place, wanted: Mapping[str, Any]) -> Resolution:
         """Take sessions into OpenClaw's index, and tell the keys that it has already."""
         from clawstate.state.sessions import open_sessions  # noqa: PLC0415 - files only
 
@@ -220,7 +219,7 @@ class _Run:
         new = {key: plain_entry(each) for key, each in wanted.items() if key not in there}
         answer = sessions.merge(new)
         self._left += [f"session {key!r}: {why}" for key, why in answer.refused.items()]
-        return self._settling.archived(place, wanted, there)
+        return self._conflicts.archive_sessions(place, wanted, there)
 
     def _forget_deleted(
         self, sources: list[Source], found: Mapping[str, Mapping[str, Any]]

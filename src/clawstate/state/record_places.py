@@ -15,8 +15,7 @@ from clawstate.files.safe_names import decode_name
 from clawstate.openclaw.owner import Era
 from clawstate.records.contract import Shape
 from clawstate.records.layouts import MapLayout
-from clawstate.state.agent_dirs import auth_profiles
-from clawstate.state.agents import agents_of, default_agent
+from clawstate.state.agents import agents_of, auth_profiles, default_agent
 from clawstate.state.catalogue import ARCHIVE_KIND, NAMES_OF_MARKS, SESSIONS_KIND
 from clawstate.state.context import split_root
 from clawstate.stores.auth.legacy import LEDGER

@@ -9,18 +9,22 @@ from clawstate.interrupts import load_modules
 from clawstate.openclaw.owner import Era
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.state.backends import catalogue, find_engine
-from clawstate.state.left_behind import LeftBehind, left_behind
+from clawstate.state.left_behind import (
+    LeftBehind,
+    has_key_pair_there,
+    left_behind,
+    taken_over,
+    taken_over_sentence,
+)
 from clawstate.state.setting_guards import NO_FILES
-from clawstate.state.taken_over import has_key_pair_there, sentence, taken_over
 
 if TYPE_CHECKING:
     from clawstate.health import Finding
     from clawstate.records.contract import Lease
-    from clawstate.state.aside import Aside
     from clawstate.state.context import Context
+    from clawstate.state.moved_records import Aside, Summary
+    from clawstate.state.record_conflicts import Replaced
     from clawstate.state.record_moves import Migration, Tell
-    from clawstate.state.record_summary import Summary
-    from clawstate.state.replaced import Replaced
     from clawstate.state.retired import Retired
 
 
@@ -52,8 +56,8 @@ class Records:
 
     def summary(self) -> Summary:
         """Return how many records lie where; only looks."""
-        load_modules("clawstate.state.record_summary")
-        from clawstate.state.record_summary import summarise  # noqa: PLC0415 - see the class
+        load_modules("clawstate.state.moved_records")
+        from clawstate.state.moved_records import summarise  # noqa: PLC0415 - see the class
 
         return summarise(self._context)
 
@@ -72,22 +76,22 @@ class Records:
 
     def restore(self, name: str) -> Replaced:
         """Put back the record *name*, which gave way to another; raises `NotFoundError`."""
-        load_modules("clawstate.state.replaced")
-        from clawstate.state.replaced import put_back  # noqa: PLC0415 - see the class
+        load_modules("clawstate.state.record_conflicts")
+        from clawstate.state.record_conflicts import put_back  # noqa: PLC0415 - see the class
 
         return put_back(self._context, name)
 
     def aside(self) -> Aside:
         """Return what is kept of records that were moved; only looks."""
-        load_modules("clawstate.state.aside")
-        from clawstate.state.aside import find_aside  # noqa: PLC0415 - see the class
+        load_modules("clawstate.state.moved_records")
+        from clawstate.state.moved_records import find_aside  # noqa: PLC0415 - see the class
 
         return find_aside(self._context)
 
     def clean(self) -> Aside:
         """Remove what `aside` finds for good, and return what that was."""
-        load_modules("clawstate.state.aside")
-        from clawstate.state.aside import remove_aside  # noqa: PLC0415 - see the class
+        load_modules("clawstate.state.moved_records")
+        from clawstate.state.moved_records import remove_aside  # noqa: PLC0415 - see the class
 
         return remove_aside(self._context)
 
@@ -101,7 +105,7 @@ class Records:
 
     def taken_over_sentence(self, stores: tuple[str, ...]) -> str:
         """Return what became of *stores*, and what to do."""
-        return sentence(self._context, stores)
+        return taken_over_sentence(self._context, stores)
 
     def has_key_pair_there(self) -> bool:
         """Tell whether the key pair of this device lies in the database of OpenClaw."""

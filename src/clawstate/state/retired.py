@@ -15,12 +15,11 @@ from clawstate.openclaw.reading import MAIN, read_credentials, read_identity
 from clawstate.records.contract import Collection, Shape
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.records.layouts import MapLayout
-from clawstate.state.agent_dirs import auth_profiles
-from clawstate.state.agents import agents_of, default_agent
+from clawstate.state.agents import agents_of, auth_profiles, default_agent
 from clawstate.state.context import split_root
 from clawstate.state.record_moves import plain_entry
 from clawstate.state.record_places import ARCHIVE, CREDENTIALS, SESSIONS, Place
-from clawstate.state.set_aside import FileSource
+from clawstate.state.record_sources import FileSource
 from clawstate.stores.auth.profile_store import LAYOUT
 from clawstate.stores.identity import IDENTITY
 

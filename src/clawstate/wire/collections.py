@@ -12,9 +12,8 @@ from clawstate.wire.moments import times
 if TYPE_CHECKING:
     from clawstate.paging import Page
     from clawstate.records.merging import MergeResult
-    from clawstate.state.aside import Aside
+    from clawstate.state.moved_records import Aside, Summary
     from clawstate.state.record_moves import Migration
-    from clawstate.state.record_summary import Summary
     from clawstate.stores.dedupe.statistics import DedupeStatistics, NamespaceStatistics
 
 

@@ -1,10 +1,10 @@
-"""What was set aside when records were moved: found, counted, and removed for good when asked."""
+"""How many records lie where, and what is kept of those that were moved."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING
 from clawstate.errors import StateError
 from clawstate.files.atomic import write_atomic
 from clawstate.files.refusals import translated
+from clawstate.openclaw.description import describe
+from clawstate.openclaw.owner import Era
 from clawstate.records.last_good import copy_path
-from clawstate.state.record_places import record_places
-from clawstate.state.traces import compacted
+from clawstate.state.left_behind import LeftBehind, count_records, left_behind
+from clawstate.state.plaintext import vacuum_database
+from clawstate.state.record_conflicts import replaced
+from clawstate.state.record_places import CREDENTIALS, credential_places, record_places
 
 if TYPE_CHECKING:
     from clawstate.state.context import Context
-
 
 _STARTED = ".removing"
 
@@ -75,7 +78,7 @@ def remove_aside(context: Context) -> Aside:
             if not _folder(context).is_symlink():
                 write_atomic(_folder(context) / _STARTED, b"")
             context.backends.rows().remove_aside()
-            problems = tuple(compacted(context.paths.records_db))
+            problems = tuple(vacuum_database(context.paths.records_db))
         for each in dict.fromkeys((*found.places, _folder(context))):
             with translated(each, "was not removed"):
                 if each.is_dir() and not each.is_symlink():
@@ -103,3 +106,42 @@ def _files(place: Path) -> int:
     if not place.is_dir() or place.is_symlink():
         return 1
     return sum(len({*names} - {_STARTED}) for _, _, names in os.walk(place))
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """
+    The *counts* of records by store in the chosen *engine*, and what is *left* in the other.
+
+    *aside* is what was kept when records were moved, and *replaced* the names of records in it that
+    gave way to others. *owner* says in one line whose the directory is.
+    """
+
+    engine: str
+    owner: str
+    counts: Mapping[str, int]
+    left: LeftBehind
+    aside: Aside
+    replaced: tuple[str, ...] = ()
+
+
+def summarise(context: Context) -> Summary:
+    """Return how many records lie where; only looks."""
+    engine = context.backends.engine
+    return Summary(
+        engine.name,
+        describe(context.owner).sentence,
+        {**_credentials(context), **count_records(context, engine)},
+        left_behind(context),
+        find_aside(context),
+        tuple(dict.fromkeys(each.name for each in replaced(context))),
+    )
+
+
+def _credentials(context: Context) -> dict[str, int]:
+    """Return how many there are where their files are OpenClaw's, which makes them no leftovers."""
+    if context.owner.era is not Era.SQLITE or not context.backends.has_rows:
+        return {}
+    rows = context.backends.rows()
+    count = sum(rows.collection(each.shape).count() for each in credential_places(context))
+    return {CREDENTIALS: count} if count else {}

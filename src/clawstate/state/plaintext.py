@@ -14,7 +14,7 @@ from clawstate.files.lock import FileLock
 from clawstate.files.regular import read_regular
 from clawstate.interrupts import load_modules
 from clawstate.records.last_good import copy_path, keep_copy, read_copy
-from clawstate.state.agent_dirs import auth_cache, auth_profiles, refresh_dir
+from clawstate.state.agents import auth_cache, auth_profiles, refresh_dir
 from clawstate.state.auth import profile_store
 from clawstate.stores.auth.credentials import SEALED, TYPES
 from clawstate.stores.auth.refresh_journal import ASIDE_SUFFIX, RESPONSE_SUFFIX
@@ -27,7 +27,7 @@ _GONE = b"[sealed]"
 _SHORTEST = 8  # bytes: what is shorter stands in a text by chance
 
 
-def remove_traces(context: Context, agents: Iterable[str]) -> tuple[str, ...]:
+def scrub_plaintext(context: Context, agents: Iterable[str]) -> tuple[str, ...]:
     """
     Clean the copies that clawstate made of the credentials of *agents*, now that they are sealed.
 
@@ -51,7 +51,7 @@ def remove_traces(context: Context, agents: Iterable[str]) -> tuple[str, ...]:
         told = f"{aside}, from when records were moved, may hold secrets"
         found.append(f"{told}; 'clawstate store clean' removes it")
     if context.backends.has_rows:  # perhaps from before records were moved to files
-        found += compacted(context.paths.records_db)
+        found += vacuum_database(context.paths.records_db)
     return tuple(found)
 
 
@@ -122,7 +122,7 @@ def _values(context: Context, name: str) -> Iterator[bytes]:
                     yield json.dumps(text)[1:-1].encode()
 
 
-def compacted(path: Path) -> Iterator[str]:
+def vacuum_database(path: Path) -> Iterator[str]:
     """Rewrite the database *path* without free pages; yield sentences about what stayed."""
     if not path.exists():
         return

@@ -1,15 +1,20 @@
-"""Which of two records of one key counts when both engines have one, and where the other goes."""
+"""Two records of one key, when both engines have one: which counts, and putting back the other."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from clawstate.errors import StateError
+from clawstate.clock import to_iso
+from clawstate.errors import NotFoundError, StateError
+from clawstate.files.atomic import write_atomic
+from clawstate.files.json_text import dump_pretty, parse_json
 from clawstate.files.paths import normalise_agent_id
+from clawstate.files.regular import read_regular
 from clawstate.openclaw.owner import Era
 from clawstate.records import contract
 from clawstate.state.agents import default_agent
@@ -22,12 +27,128 @@ from clawstate.state.record_places import (
     SESSIONS,
     Place,
     archive_shape,
+    credential_places,
+    record_places,
 )
-from clawstate.state.replaced import command_for, keep
 from clawstate.stores.sessions.archive import Archive, archive_name
 
 if TYPE_CHECKING:
     from clawstate.state.context import Context
+
+_FOLDER = "state/set-aside"
+_MOST = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """The record *key* of *kind* that gave way to another; it is kept in the file *path*."""
+
+    kind: str
+    key: str
+    path: Path
+    value: Any = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """How it is called, also where several stores have the key."""
+        return name_of(self.kind, self.key)
+
+
+def aside_folder(context: Context) -> Path:
+    """Return where what is put aside at this moment goes."""
+    return context.paths.root / _FOLDER / to_iso(context.clock()).replace(":", "-")
+
+
+def name_of(kind: str, key: str) -> str:
+    """Return how the record *key* of *kind* is called."""
+    return f"{kind}/{key}"
+
+
+def command_for(kind: str, key: str) -> str:
+    """Return the command that puts the record *key* of *kind* back."""
+    return f"clawstate store restore {shlex.quote(name_of(kind, key))}"
+
+
+def keep(place: Place, records: Mapping[str, Any], folder: Path, *, is_missed: bool = True) -> None:
+    """
+    Keep *records* of *place* that give way to others, beside those that are in *folder*.
+
+    Those that nobody would miss are kept apart: they are neither listed nor put back.
+    """
+    prefix = "replaced" if is_missed else "passing"
+    path = folder / f"{prefix}-{place.kind.replace('/', '-').replace(':', '-')}.json"
+    known = _read(path)
+    document = {"kind": place.kind, "records": {**known.get("records", {}), **records}}
+    write_atomic(path, dump_pretty(document).encode("utf-8", "surrogatepass"))
+
+
+def replaced(context: Context) -> Iterator[Replaced]:
+    """Yield the records that gave way to others, the last first."""
+    for path in sorted((context.paths.root / _FOLDER).glob("*/replaced-*.json"), reverse=True):
+        found = _read(path)
+        for key, value in found.get("records", {}).items():
+            yield Replaced(found["kind"], key, path, value)
+
+
+def put_back(context: Context, name: str) -> Replaced:
+    """
+    Put the record called *name* back, and return it; what has its place is kept in turn.
+
+    Raises `NotFoundError` for one that did not give way to another, or whose store is gone.
+    """
+    _find(context, name)  # the lock makes a directory, and nothing may be there
+    with context.backends.moving():
+        found, place = _find(context, name)
+        target, folder = _chosen(context, place), aside_folder(context)
+
+        def change(there: dict[str, Any]) -> tuple[dict[str, Any], None]:
+            if found.key in there and there[found.key] != found.value:
+                keep(place, {found.key: there[found.key]}, folder)
+            return {**there, found.key: found.value}, None
+
+        target.change_all(change)
+        _forget(found, is_kept_anew=found.path.parent == folder)
+    return found
+
+
+def _find(context: Context, name: str) -> tuple[Replaced, Place]:
+    found = next((each for each in replaced(context) if each.name == name), None)
+    places = {each.kind: each for each in (*record_places(context), *_more(context))}
+    if found is None or found.kind not in places:
+        hint = "'clawstate store status' names those that were replaced"
+        raise NotFoundError("replaced record", name, hint)
+    return found, places[found.kind]
+
+
+def _more(context: Context) -> Iterator[Place]:
+    if context.owner.era is Era.SQLITE:
+        yield from credential_places(context)
+
+
+def _chosen(context: Context, place: Place) -> contract.Collection:
+    backends = context.backends
+    return backends.records(backends.choice, root=place.root).collection(place.shape)
+
+
+def _forget(found: Replaced, *, is_kept_anew: bool) -> None:
+    document = _read(found.path)
+    left = {key: each for key, each in document.get("records", {}).items() if key != found.key}
+    if is_kept_anew:
+        return  # the file holds what was replaced just now
+    if left:
+        write_atomic(found.path, dump_pretty({**document, "records": left}).encode())
+    else:
+        with suppress(OSError):
+            found.path.unlink()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    with suppress(StateError):
+        found = parse_json(read_regular(path, limit=_MOST), path=path)
+        if isinstance(found, dict) and isinstance(found.get("records"), dict):
+            return found if isinstance(found.get("kind"), str) else {}
+    return {}
+
 
 # Nobody misses these: they are made anew by use, or say the same by other means.
 _IN_PASSING = frozenset({MARKS, NAMES, ARCHIVE, "imports", "pairing attempts"})
@@ -35,7 +156,7 @@ _USES = ("usage/", "lastGood/")  # of credentials
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class Resolution:
     """
     What became of records that differ in both engines.
 
@@ -49,9 +170,9 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
-class Settling:
+class ConflictResolver:
     """
-    Settles for the engine *to* what differs; what loses goes to the archive or below *aside*.
+    Resolve for the engine *to* what differs; the loser goes to the archive or below *aside*.
 
     Of two sessions the one with messages counts, of two marks the later one, and else what the
     target has if *target_wins*. *copies* are digests of what an earlier run brought to the target.
@@ -62,7 +183,7 @@ class Settling:
     aside: Path
     _known: dict[str, bool] = field(default_factory=dict)
 
-    def settled(
+    def resolve(
         self,
         place: Place,
         wanted: Mapping[str, Any],
@@ -70,7 +191,7 @@ class Settling:
         *,
         target_wins: bool,
         copied: Collection[str] = (),
-    ) -> tuple[dict[str, Any], Settled]:
+    ) -> tuple[dict[str, Any], Resolution]:
         """
         Return what *wanted* and *there* are together, and what became of those that differ.
 
@@ -89,12 +210,14 @@ class Settling:
         }
         notes = tuple(self._kept(place, lost, winners)) if lost else ()
         if place.store == MARKS:
-            return {**there, **wanted, **winners}, Settled()
+            return {**there, **wanted, **winners}, Resolution()
         kept = tuple(key for key in differing if key in stays)
-        told = Settled(kept, tuple(key for key in differing if key not in stays), notes)
+        told = Resolution(kept, tuple(key for key in differing if key not in stays), notes)
         return {**there, **wanted, **winners}, told
 
-    def archived(self, place: Place, wanted: Mapping[str, Any], ids: Mapping[str, str]) -> Settled:
+    def archive_sessions(
+        self, place: Place, wanted: Mapping[str, Any], ids: Mapping[str, str]
+    ) -> Resolution:
         """Archive the sessions *wanted* whose keys OpenClaw's index has with other *ids*."""
         notes = [
             note
@@ -102,7 +225,7 @@ class Settling:
             if _id_of(wanted[key]) not in {None, session_id}
             for note in self._to_archive(place, key, wanted[key], session_id)
         ]
-        return Settled(tuple(sorted(ids)), (), tuple(notes))
+        return Resolution(tuple(sorted(ids)), (), tuple(notes))
 
     def _stays(self, place: Place, there: Any, wanted: Any, *, target_wins: bool) -> bool:
         if place.store == MARKS:
