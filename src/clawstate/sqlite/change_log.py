@@ -64,6 +64,7 @@ MIGRATIONS: tuple[Migration, ...] = (_first,)
 
 def note_changes(connection: apsw.Connection, part: str, keys: Collection[str]) -> None:
     """Note that the records *keys* of *part* moved, in the transaction that moves them."""
+    # An import of 100,000 records would carry megabytes of ids, which nobody reads one by one.
     text = json.dumps(list(keys)) if len(keys) <= MOST_KEYS else None
     # Not SQLite's own random numbers: a forked process would go on with those of its parent.
     row = int.from_bytes(os.urandom(7)), part, text
@@ -72,6 +73,7 @@ def note_changes(connection: apsw.Connection, part: str, keys: Collection[str]) 
     except apsw.SQLError:  # no change of this file was noted yet
         PartFormat(Path(connection.filename), PART, MIGRATIONS).migrate(connection)
         number = connection.execute(_NOTE, row).get
+    # Never the last row: its number would be given out again, for another change.
     connection.execute(_FORGET, (int(number) - REMEMBERED,))
 
 
@@ -80,6 +82,8 @@ def read_changes(log: Part, since: str | None) -> Logged:
     cursor = _cursor(log.rows(_LAST))
     if since is None or since == cursor:
         return Logged(cursor, {})
+    # Once more, with the rows: what was committed between the two looks is told this time or the
+    # next, never left out.
     with log.reading() as connection:
         cursor = _cursor(connection.execute(_LAST).fetchall())
         start = _known(connection, since)

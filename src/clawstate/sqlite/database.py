@@ -32,6 +32,8 @@ from clawstate.sqlite.migrations import Migration, PartFormat
 from clawstate.sqlite.part import Opened, Part, end_transaction
 from clawstate.sqlite.pool import PoolGuard, WriterLock, pause_around_forks
 
+# Writers of ours wait in the queue of the writer lock; this is for other programs, which do not
+# know it.
 _BUSY_MS = 10_000
 # A log that is written over syncs in half the time of one that grows, and bulk loads are no slower.
 _CHECKPOINT_PAGES = 1_000
@@ -109,6 +111,8 @@ class Database:
     def lock_writers(self, use: Use) -> None:
         """Wait for the writer lock, which is held until *use* is over."""
         self._guard.require_open()
+        # Before the first file is made: a directory whose disk went away must not be made again
+        # where it was mounted, with new and empty records in it.
         self._present()
         self._found()
         make_private_dir(self._folder)
@@ -120,13 +124,19 @@ class Database:
 
     def begin(self, writing: object, part: PartFormat) -> apsw.Connection:
         """Return the connection for *writing*, which holds the writer lock, in a transaction."""
+        # Noted before anything is begun, so that `end` takes back whatever an interrupt leaves of
+        # it.
         self._writing = writing
         self._guard.require_open()
         connection = self._writing_connection(part).connection
+        # A full disk would end the process with SIGBUS where blocks are smaller than a page.
         require_index_room(self.path)
         if connection.in_transaction:  # somebody was cut off
             connection.execute("ROLLBACK")
+        # A reader that turns into a writer fails at once when another wrote; so each begins as one
+        # (decision 2).
         connection.execute("BEGIN IMMEDIATE")
+        # In the transaction of the write: either both are there afterwards, or neither.
         if not part.is_current(connection):
             part.migrate(connection)
         return connection
@@ -138,6 +148,7 @@ class Database:
         writer = self._writer
         if writer is not None:
             end_transaction(writer.connection)
+            # What could not be rolled back would be committed by the next writer.
             stays = writer.connection.in_transaction or isinstance(error, _LASTING)
             if stays or self._guard.closed:
                 self._drop_writer()
@@ -147,6 +158,8 @@ class Database:
 
     def borrow(self, part: PartFormat) -> Opened:
         """Return a connection that reads *part*."""
+        # A look at the name for each read: somebody may have put a backup in the place of the file,
+        # and a connection to the old one would go on reading what is gone.
         inode = self._found()
         self._notice(inode)
         if not inode:
@@ -158,6 +171,8 @@ class Database:
 
     def take_back(self, opened: Opened, error: BaseException | None = None) -> None:
         """Keep the connection *opened*, which is in no transaction, for the next who reads."""
+        # A connection without an index of its log sees one state of the file for ever, or keeps
+        # others out; an empty database stands for a file that may be there by now.
         once = opened.inode == _IN_MEMORY or opened.require_unchanged is not None
         if once or isinstance(error, _LASTING):
             opened.connection.close()
@@ -173,10 +188,14 @@ class Database:
 
     def _writing_connection(self, part: PartFormat) -> Opened:
         writer = self._writer
+        # Through the old connection the write would be acknowledged, and lost with the file that
+        # was replaced.
         if writer is not None and writer.inode != _inode(self.path):
             self._drop_writer()
             writer = None
         if writer is None:
+            # SQLite would make it with the umask, readable for a moment by whoever may enter the
+            # directory.
             create_private_file(self.path)
             require_index_room(self.path)
             self._writer = writer = self._prepared(self._connected(), part)
@@ -191,6 +210,8 @@ class Database:
             # Somebody else's file must stay as it is, so this comes before the first change.
             part.require_known(connection)
             opened.known.add(part.name)
+            # A network file system shares no memory between machines, which a write-ahead log
+            # needs.
             connection.pragma("journal_mode", journal_mode(mount_of(self.path)))
             connection.pragma("wal_autocheckpoint", _CHECKPOINT_PAGES)
         except BaseException:
@@ -205,6 +226,7 @@ class Database:
                 opened = self._idle.pop()
             except IndexError:
                 return None
+            # The last one that was given back comes first: its cache is warm.
             if opened.inode == inode:
                 return opened
             opened.connection.close()
@@ -265,12 +287,18 @@ class Database:
         for key, each in self._made.copy().items():
             if each() is None:
                 self._made.pop(key, None)
+        # An interrupt can lose a connection between here and whoever asked; before a fork it has to
+        # be closed all the same.
         self._made[id(connection)] = weakref.ref(connection)
         try:
             connection.set_busy_timeout(_BUSY_MS)
+            # FULL: what was acknowledged survives a power cut. NORMAL does five times the commits a
+            # second, and loses the last of them (decision 2).
             connection.pragma("synchronous", 2)
             connection.pragma("cache_size", -_CACHE_KIB)
+            # In memory: a temporary file would hold texts outside of the state directory.
             connection.pragma("temp_store", 2)
+            # One bulk load would leave a log of its size for good.
             connection.pragma("journal_size_limit", 64 << 20)
         except BaseException:
             connection.close()
@@ -281,6 +309,8 @@ class Database:
     def _found(self) -> int:
         """Return the inode of the file, 0 if there is none; see *present*."""
         inode = _inode(self.path)
+        # Only then: this is on the way of every read, and a file that is still there lies in a
+        # directory that is.
         if inode != self._inode or not inode:
             self._present()  # the whole directory may be another one
             if not inode:

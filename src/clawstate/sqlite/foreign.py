@@ -105,12 +105,14 @@ def has_log(path: Path) -> bool:
 
 def opened(path: Path, *, is_whole: bool) -> apsw.Connection:
     """Return a connection that only reads, to a file that does not change if it *is_whole*."""
+    # A reader of a log makes a shared memory file beside it, which would be a trace of ours.
     how = "immutable=1" if is_whole else "mode=ro"
     flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
     connection = apsw.Connection(f"file:{quote(os.fsencode(path))}?{how}", flags=flags)
     try:
         connection.set_busy_timeout(_BUSY_MS)
         connection.pragma("query_only", 1)
+        # Views and triggers of another program could call functions on what we read.
         connection.pragma("trusted_schema", 0)
         _require_log(connection, path)
     except BaseException:

@@ -40,6 +40,7 @@ def has_index_room(path: Path) -> bool:
         disk = os.statvfs(path)
     except OSError:
         return True  # opening it will tell
+    # Larger blocks are allocated as a whole, when SQLite itself writes to them and can refuse.
     return disk.f_frsize >= _PAGE or disk.f_bavail * disk.f_frsize >= _ROOM
 
 

@@ -31,7 +31,7 @@ INSERT INTO clawstate_parts VALUES (?, ?) ON CONFLICT DO UPDATE SET format = exc
 
 # The first release had one part in a file that was not named: its format is `user_version`, and a
 # table tells which part that is. Such a file is read as it is, and the next write names the part.
-# Its number stays in `user_version` as well, for that release still opens the file (decision 34).
+# Its number stays in `user_version` as well, for that release still opens the file (decision 36).
 _ONCE_UNNAMED = {"memory": "memories", "records": "records"}
 
 
@@ -61,12 +61,15 @@ class PartFormat:
         Raises `VersionError` when it is already newer, `CorruptError` for somebody else's file.
         """
         found = self.require_known(connection)
+        # By whichever part writes first, for that part may never write itself: a memory that is
+        # only read beside transcripts that grow.
         connection.execute(_PARTS)
         if (unnamed := _unnamed(connection)) is not None:
             connection.execute("INSERT OR IGNORE INTO clawstate_parts VALUES (?, ?)", unnamed)
         for number, migration in enumerate(self.migrations[found:], start=found + 1):
             migration(connection)
             connection.execute(_NOTE, (self.name, number))
+            # The first release reads its format here, and must refuse one that it does not know.
             if self.name in _ONCE_UNNAMED:
                 connection.execute(f"PRAGMA user_version = {number}")
 

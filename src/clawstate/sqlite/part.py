@@ -38,6 +38,7 @@ class Opened:
 def end_transaction(connection: apsw.Connection) -> None:
     """Take back what was not committed."""
     with contextlib.suppress(apsw.Error):
+        # An error of SQLite may have ended it already.
         if connection.in_transaction:
             connection.execute("ROLLBACK")
 
@@ -77,6 +78,7 @@ class _Block:
         self._database = database
         self._guard = guard
         self._part = part
+        # The guard thread of the interrupts may give back what this thread gives back just now.
         self._ending = Mutex()
 
     def is_over(self) -> bool:
@@ -88,6 +90,7 @@ class _Block:
         self._give_back(None)
 
     def _begin(self, use: Use) -> None:
+        # Before anything is taken: an interrupt between taking and noting would leave it taken.
         self._use = use
         self.thread = use.thread
         hold(self)
@@ -182,6 +185,7 @@ class Writing(_Block):
 
     def _give_back(self, error: BaseException | None) -> None:
         with self._ending:
+            # In this order: the transaction is over before the next writer has the lock.
             self._database.end(self, error)
             self._guard.leave(self)
             self._database.unlock_writers(self._use)

@@ -52,12 +52,14 @@ class WriterLock:
 
     def acquire(self, use: Use) -> None:
         """Hold the lock until `release`, or until *use* is over; raises as `held`."""
+        # Not the clock of the day, which somebody may set while we wait.
         end = time.monotonic() + self._timeout
         if not self._threads.take(use.frame, patience=self._timeout, reentrant=False):
             hint = "a thread of this program writes"
             raise LockTimeoutError(str(self._path), self._timeout, hint)
         try:
             self._queue.enter(end, owner=use)
+        # The mutex of the threads goes back with the use: see `release`.
         except QueueTimeoutError:
             hint = "another process is writing or hangs; end it or try again"
             raise LockTimeoutError(str(self._path), self._timeout, hint) from None
@@ -125,6 +127,7 @@ class PoolGuard:
         within a use.
         """
         self._users[key] = use  # before the look: a fork looks in the other order
+        # One look in the usual case: this is on the way of every read.
         if self._barred:
             try:
                 self._admit(key, use)
@@ -154,6 +157,7 @@ class PoolGuard:
         end = time.monotonic() + _FORK_PATIENCE
         here = threading.get_ident()
         while self._tidy() and time.monotonic() < end:
+            # It would wait for itself: the fork comes from within a `with` block of this thread.
             if any(use.thread == here for use in list(self._users.values())):
                 break
             time.sleep(_LOOK)
@@ -161,6 +165,8 @@ class PoolGuard:
             # Used by this very thread, or for too long: the child must not touch the file.
             self._orphaned = True
         else:
+            # Also what nobody uses: SQLite's notes about locks go over to the child with every open
+            # connection, the locks do not (decision 2).
             close_all()
 
     def resume(self, *, in_child: bool) -> None:
@@ -175,6 +181,8 @@ class PoolGuard:
         self._barred = self.closed or self._orphaned
 
     def _admit(self, key: object, use: Use) -> None:
+        # Whoever is inside already is let in once more: the fork waits for it, so it must not wait
+        # for the fork.
         while self._paused and not self._is_inside(key):
             self.leave(key)
             time.sleep(_LOOK)

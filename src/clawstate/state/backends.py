@@ -102,6 +102,8 @@ class BackendRegistry:
         if self.store == FILE:
             self._require_files()
         chosen = self.store or require_store(STORE.of(self.config.view()))
+        # No setting leads back to files there: a file of the old kind stops OpenClaw's gateway
+        # (decision 27).
         return SQLITE if chosen == FILE else chosen
 
     @property
@@ -234,17 +236,22 @@ class BackendRegistry:
         self._require_chosen(SQLITE, self._rows_place)
 
     def _require_chosen(self, engine: str, place: str) -> None:
+        # A write to the engine that was left would be acknowledged, and found by nobody.
         if self.store is None and not self.is_moving and self.choice != engine:
             problem = "records of this state were moved to another engine"
             raise UnavailableError(place, problem, "open the state again")
 
     def _await_mover(self, place: str, *, holding: bool) -> None:
         """Wait while records are moved; raise `LockLostError` for who holds what is moved."""
+        # One look at a name for each change; nobody moves records on most days.
         if not os.path.lexists(self._move_lock):
             return
         mover = self._mover
+        # It writes the records that it moves.
         if mover is not None and mover.thread == get_ident() and not mover.is_over():
             return
+        # The mover waits for that very lock: whoever holds it gives it back, and asks again
+        # afterwards.
         if holding:
             raise LockLostError(place)
         with FileLock(self._moving, options=self.locks()):

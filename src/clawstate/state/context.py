@@ -53,6 +53,8 @@ else:
                 return self
             with _making:
                 made = instance.__dict__
+                # Looked at again under the mutex; only a whole part is noted, so an interrupt
+                # leaves none.
                 if self._name not in made:
                     made[self._name] = self._make(instance)
                 return made[self._name]

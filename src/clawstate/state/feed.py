@@ -93,6 +93,8 @@ class Feed:
         self, callback: Callable[[Changes], object], *, since: str | None, interval: float
     ) -> Subscription:
         """Call *callback* with each change; see `State.subscribe`."""
+        # Before the thread begins: what moves from here on is told, however late that one is
+        # scheduled.
         cursor = self.changes().cursor if since is None else since
         made = Subscription(self, callback, cursor, interval=interval)
         self._subscriptions[made] = None
@@ -184,6 +186,7 @@ class Subscription(Watcher):
                 threading.excepthook(
                     threading.ExceptHookArgs((kind, error, trace, threading.current_thread()))
                 )
+        # Behind the call: whoever goes on at this cursor was told all before it.
         self.cursor = found.cursor
 
 

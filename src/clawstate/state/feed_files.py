@@ -177,6 +177,8 @@ class WatchedFiles:
             there = {_nearest(file.path.parent) for file in files.values()}
             there.update(each for each in above if each.is_relative_to(self._context.paths.root))
             found = sorted(str(each) for each in there if each.is_dir())
+            # The stamps are older than this listing: whatever appeared since they were taken is in
+            # it, or shows in them at the next look.
             if found == self._folders:
                 self._files, self._unchanged = files, folders
                 return

@@ -38,6 +38,7 @@ def scrub_plaintext(context: Context, agents: Iterable[str]) -> tuple[str, ...]:
     for name in agents:
         path = auth_profiles(context, name)
         if path.parent.is_dir():
+            # Else it would take away what a writer is about to put in place.
             with FileLock(path, options=context.lock):
                 sweep_temporaries(path)
                 found += _last_good(path)
@@ -130,6 +131,8 @@ def vacuum_database(path: Path) -> Iterator[str]:
     import apsw  # noqa: PLC0415 - files do without
 
     try:
+        # A connection of its own: SQLite refuses to rewrite a file through one that has a
+        # transaction open.
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         try:
             connection.set_busy_timeout(30_000)

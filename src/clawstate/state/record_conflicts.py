@@ -103,6 +103,7 @@ def put_back(context: Context, name: str) -> Replaced:
 
         def change(there: dict[str, Any]) -> tuple[dict[str, Any], None]:
             if found.key in there and there[found.key] != found.value:
+                # In the change, so that no writer comes between; written twice it is the same file.
                 keep(place, {found.key: there[found.key]}, folder)
             return {**there, found.key: found.value}, None
 
@@ -229,9 +230,12 @@ class ConflictResolver:
 
     def _stays(self, place: Place, there: Any, wanted: Any, *, target_wins: bool) -> bool:
         if place.store == MARKS:
+            # A mark is the time of the last use: the later one makes a key new again at the right
+            # moment.
             return _number(there) >= _number(wanted)
         if place.store == SESSIONS and _id_of(there) != _id_of(wanted):
             has = self._has_messages(_id_of(there)), self._has_messages(_id_of(wanted))
+            # An empty session in the place of a conversation is the worse loss, whichever is newer.
             if has[0] != has[1]:
                 return has[0]
         return target_wins

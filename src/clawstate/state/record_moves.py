@@ -137,21 +137,27 @@ class _Run:
 
     def run(self) -> Migration:
         sources = list(self._sources())
+        # All before the first copy: a record that cannot be read ends it while nothing has changed.
         found = {each.place.kind: each.read() for each in sources}
         self._ledger.load(is_chosen=self._active == self._to)
         if self._ledger.phase == _COPYING:
             self._copies = dict(self._ledger.kinds)
             self._forget_deleted(sources, found)
         if sources or self._ledger.phase is not None:
+            # Digests, not records: the ledger lies in a file for as long as a killed migration
+            # does, and records hold secrets.
             fresh = {kind: _digests(records) for kind, records in found.items()}
             self._ledger.begin(fresh)
         for number, each in enumerate(sources):
             self._tell(number, len(sources), each.place.store)
             self._copy(each, found[each.place.kind])
+        # Each step before the setting changes can be repeated; from then on the target is the
+        # truth.
         for each in sources:
             self._verify(each.place, found[each.place.kind])
         if self._ledger.phase is not None:
             self._ledger.advance()
+        # The source goes last: a kill before it leaves two copies, and one after it none too few.
         self._choose()
         for each in sources:
             self._put_away(each, found[each.place.kind])
@@ -202,6 +208,8 @@ class _Run:
             together, told = self._conflicts.resolve(
                 place, wanted, seen, target_wins=target_wins, copied=old
             )
+            # The resolver looks at messages and writes to the archive, so it cannot run in the
+            # change itself, which is pure: the change compares with what was resolved instead.
             if target.change_all(_unless_changed(seen, together)):
                 return told
         if wanted:
@@ -254,6 +262,7 @@ class _Run:
     def _choose(self) -> None:
         if self._active == self._to or self._context.owner.era is Era.SQLITE:
             return
+        # The one step that all programs notice: those that are open refuse to write from here on.
         self._context.config.set(STORE, self._to)
         if self._context.backends.choice != self._to:
             problem = f"still says {self._context.backends.choice!r}"
@@ -261,6 +270,7 @@ class _Run:
 
     def _put_away(self, source: Source, records: Mapping[str, Any]) -> None:
         now = records
+        # It is renamed, or given another kind, only if it still is what was copied.
         while not source.put_away(now, self._aside):
             # A writer that had begun before the migration came in between.
             now = source.read()

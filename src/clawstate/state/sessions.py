@@ -100,6 +100,8 @@ def message_removal(
     """
 
     def gone(session_ids: frozenset[str]) -> None:
+        # The memory is not opened, nor its modules loaded, for the removal of sessions without
+        # messages.
         if not session_ids or not memory_db(context).exists():
             return
         from clawstate.state.transcripts import open_transcripts  # noqa: PLC0415 - rarely needed
@@ -196,6 +198,7 @@ def _routes(
     def agents() -> set[str]:
         return {*_agents_in(template), *agents_of(context)}
 
+    # They lie in one file each, so no look at one of them knows who else names a session.
     routes = AgentRoutes(opened, agents=agents, default=lambda: default_agent(context))
     return routes
 
