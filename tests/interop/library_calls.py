@@ -34,7 +34,7 @@ READING = {
     "device_auth": "device_id foreign get tokens",
     "devices": "get malformed page paired verify was_used",
     "directories": "clear get invalidate pop put statistics",  # in memory alone
-    "encryption": "census choice is_on problem source unlock",
+    "encryption": "census choice is_on keys path problem resolve sealer source unlock",
     "identity": "device_id known mismatch public_key verify",
     "memory": "check close get get_many needs_optimizing now page records require search stats",
     "openclaw": "credentials problems sessions",
