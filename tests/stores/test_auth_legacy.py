@@ -243,3 +243,15 @@ def test_a_file_of_an_older_release_is_never_written(state, auth) -> None:
     auth.remove("openai:default")
 
     assert list(state.paths.root.rglob("auth.json")) == []
+
+
+def test_a_check_names_what_of_an_older_release_cannot_be_used(auth, cache) -> None:
+    """Each problem is one finding of the check, by its file and id, and repeats nothing of it."""
+    cache.write_text(json.dumps({"version": 1, "profiles": {"openai:me": KEY, "bad": KEY}}))
+
+    found = auth.check()
+
+    assert [(each.code, each.severity) for each in found] == [("profile", "warning")]
+    assert "auth:main/auth.json: bad" in found[0].message
+    assert "sk-1" not in found[0].message
+    assert len(auth.problems()) == 1
