@@ -26,12 +26,14 @@ from clawstate.importers.lines import open_regular
 from clawstate.importers.messages import Message, message_passages
 from clawstate.importers.passages import Item, Json, Problem
 
+# An export may have gigabytes: its first bytes tell what it is, before anything is parsed.
 _HEAD = 64 * 1024
 _EXPORT = re.compile(rb'\s*\[\s*\{(?=.*"(?:mapping|chat_messages)"\s*:)', re.DOTALL)
 
 _ROLES: dict[Json, str] = {"human": "user", "assistant": "assistant"}
 MAGIC = b"PK\x03\x04"
 """The bytes that an archive begins with."""
+# Beyond these an archive is no export of text, but made to fill the disk or the memory.
 _LARGEST = 8 * 1024**3
 _MOST_RATIO = 200
 _MEMBER = re.compile(r"(?:[^\0]*/)?conversations(?:-\d{1,6})?\.json")

@@ -16,7 +16,6 @@ from clawstate.stores.auth.legacy import from_agent_file, from_oauth_file
 
 KIND = "auth"
 _KEPT = "not taken, since this state has another under that id (--replace takes theirs)"
-_MAIN = "main"
 
 
 def take_credentials(job: Job) -> None:
@@ -30,8 +29,8 @@ def take_credentials(job: Job) -> None:
     for found in job.of(Role.AUTH_LEGACY):
         _take(job, found, found.owner, from_agent_file)
     for found in job.of(Role.OAUTH):
-        if not job.settings.agents or _MAIN in job.settings.agents:
-            _take(job, found, _MAIN, from_oauth_file)
+        if not job.settings.agents or MAIN_AGENT in job.settings.agents:
+            _take(job, found, MAIN_AGENT, from_oauth_file)
 
 
 def _elsewhere(job: Job) -> Iterator[Found]:

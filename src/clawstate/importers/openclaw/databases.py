@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from clawstate.clock import to_ms
+from clawstate.config.agents import MAIN_AGENT
 from clawstate.errors import StateError, UnavailableError
 from clawstate.files.json_text import dump_compact
 from clawstate.files.paths import effective_home
@@ -26,7 +27,6 @@ from clawstate.openclaw.transcripts import Transcripts
 _LINK = UnavailableError("", "is a link, which is not followed", "put a copy there")
 _OUTSIDE = "is the database of {agent!r}, and outside of the source: it is left"
 
-_MAIN = "main"
 _UNSAFE = re.compile(r'[\\/:*?"<>|\x00-\x1f]|\.\.')
 
 
@@ -110,6 +110,8 @@ class Databases:
         try:
             if entry is not None and entry.is_link:
                 raise _LINK
+            # Of OpenClaw's locks none is taken: a reader needs none, and one that was held could
+            # keep a gateway from starting (decision 028).
             stack = ExitStack()
             found = stack.enter_context(snapshot(file, role))
         except StateError as error:
@@ -190,8 +192,8 @@ class _Documents:
             with self._reporting("auth", place):
                 if shared := databases.state.credentials():
                     # All agents have them, as here those of the main agent.
-                    own[_MAIN] = merge_documents(shared, own.get(_MAIN, {}))
-                    places[_MAIN] = place
+                    own[MAIN_AGENT] = merge_documents(shared, own.get(MAIN_AGENT, {}))
+                    places[MAIN_AGENT] = place
         for agent, document in own.items():
             if document["profiles"] or len(document) > len({"version", "profiles"}):
                 self._add(Role.AUTH, places[agent], document, owner=agent)

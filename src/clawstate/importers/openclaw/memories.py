@@ -227,6 +227,7 @@ class _Index:
         return record_from(values, now=self._memory.now())
 
     def _reason_to_leave(self, chunk: Chunk) -> str:
+        # Each text comes by one way only; a search would find it twice otherwise.
         if chunk.source == "sessions":
             return _OF_SESSION
         if any(key in chunk.text for key in self._forgotten):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dataclasses import replace as replace_in
 from pathlib import Path
 
-from clawstate.config.agents import default_agent
+from clawstate.config.agents import MAIN_AGENT, default_agent
 from clawstate.errors import ElsewhereWarning, InvalidError, StateError, silent
 from clawstate.files.paths import normalise_agent_id
 from clawstate.importers.openclaw.channels import take_channels
@@ -32,8 +32,6 @@ from clawstate.importers.openclaw.transcript_rows import take_media
 from clawstate.importers.openclaw.transcripts import take_transcripts
 from clawstate.importers.openclaw.workspace import find_workspaces, take_workspaces
 from clawstate.state.opened import State
-
-_MAIN = "main"
 
 
 def import_openclaw(
@@ -107,7 +105,7 @@ def _job(found: Job, progress: Progress | None) -> Job:
     values = read_values(plain)
     agent = default_agent(values)
     files = plain.files
-    if agent != _MAIN:
+    if agent != MAIN_AGENT:
         files = (*found.files, *discover(found.source, default_agent=agent))
     total = sum(each.entry.size for each in files if each.role is not Role.OTHER)
     advance = _Meter(total, progress).advance
