@@ -27,7 +27,7 @@ def apply_defaults(config: Mapping[str, Any], *, paths: StatePaths) -> dict[str,
     `session.mainKey` is `main` wherever it is set, as in OpenClaw. *config* is not changed, and
     the result shares with it.
     """
-    filled: dict[str, Any] = _filled(dict(config), _defaults(config, paths))
+    filled: dict[str, Any] = _fill(dict(config), _defaults(config, paths))
     session = filled["session"]
     if isinstance(session, dict) and "mainKey" in session:
         filled["session"] = {**session, "mainKey": "main"}
@@ -48,7 +48,7 @@ def _defaults(config: Mapping[str, Any], paths: StatePaths) -> dict[str, Any]:
         "messages": {"ackReactionScope": "group-mentions"},
         **_sessions(paths),
     }
-    defaults = _filled(defaults, default_tree())
+    defaults = _fill(defaults, default_tree())
     del defaults["auth"]  # `View` knows it; OpenClaw's section stays as short as it is written
     defaults["memory"]["store"].update(_memory_path(config, paths))
     maintenance = _object(_object(config.get("session")).get("maintenance"))
@@ -88,11 +88,11 @@ def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _filled(value: Any, default: Any) -> Any:
+def _fill(value: Any, default: Any) -> Any:
     if not isinstance(value, dict) or not isinstance(default, dict):
         return value
     missing = {key: each for key, each in default.items() if key not in value}
-    return {**{key: _filled(each, default.get(key)) for key, each in value.items()}, **missing}
+    return {**{key: _fill(each, default.get(key)) for key, each in value.items()}, **missing}
 
 
 _PATH_KEY = re.compile(r"(?:dir|path|paths|file|root|workspace)\Z", re.IGNORECASE)
@@ -110,18 +110,18 @@ def normalise_paths(value: Any, *, env: Mapping[str, str]) -> Any:
     """
     if "~" not in json.dumps(value):  # as a text, for a large tree is slow to walk
         return value
-    return _normalised(value, "", env)
+    return _normalise(value, "", env)
 
 
-def _normalised(value: Any, key: str, env: Mapping[str, str]) -> Any:
+def _normalise(value: Any, key: str, env: Mapping[str, str]) -> Any:
     if isinstance(value, str):
-        return _expanded(value, env) if _means_path(key) else value
+        return _expand(value, env) if _means_path(key) else value
     if isinstance(value, dict):
-        return _same_or(value, {name: _normalised(each, name, env) for name, each in value.items()})
+        return _same_or(value, {name: _normalise(each, name, env) for name, each in value.items()})
     if isinstance(value, list):
         inner = key if key in _LIST_KEYS else ""
         made = [
-            _normalised(each, _of_element(each, inner), env) if _matters(each, inner) else each
+            _normalise(each, _of_element(each, inner), env) if _matters(each, inner) else each
             for each in value
         ]
         return _same_or(value, made)
@@ -141,7 +141,7 @@ def _means_path(key: str) -> bool:
     return key in _LIST_KEYS or bool(_PATH_KEY.search(key))
 
 
-def _expanded(text: str, env: Mapping[str, str]) -> str:
+def _expand(text: str, env: Mapping[str, str]) -> str:
     return str(expand_path(text, env=env)) if _TILDE.match(text) else text
 
 

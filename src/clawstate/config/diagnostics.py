@@ -1,4 +1,4 @@
-"""A configuration that was read, judged as a whole: types, unknown keys, variables, notices."""
+"""What is wrong with a configuration that was read: types, unknown keys, variables, notices."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def diagnose(loaded: Loaded, accepted: Accepted | None = None) -> tuple[Issue, .
     """
     places = _Places(loaded.layers)
     found = check(loaded.resolved, finder=places, accepted=accepted)
-    return (*_judged(loaded, found), *_shared_names(loaded.resolved, places))
+    return (*_collect_issues(loaded, found), *_shared_names(loaded.resolved, places))
 
 
 def diagnose_agent(
@@ -43,12 +43,12 @@ def diagnose_agent(
     try:
         loaded = load()
     except (CorruptError, ConfigError) as error:
-        return (_broken(error),)
+        return (_issue_of_error(error),)
     finder = _Places(loaded.layers)
-    return _judged(loaded, check_agent(loaded.resolved, finder=finder, accepted=accepted))
+    return _collect_issues(loaded, check_agent(loaded.resolved, finder=finder, accepted=accepted))
 
 
-def _judged(loaded: Loaded, found: tuple[Issue, ...]) -> tuple[Issue, ...]:
+def _collect_issues(loaded: Loaded, found: tuple[Issue, ...]) -> tuple[Issue, ...]:
     waiting = loaded.unresolved.paths()
     finder = _Places(loaded.layers)
     return (
@@ -58,8 +58,8 @@ def _judged(loaded: Loaded, found: tuple[Issue, ...]) -> tuple[Issue, ...]:
             _unsupported(each, finder.of_value(each.path))
             for each in find_unsupported(loaded.resolved)
         ),
-        *(_missing(each) for each in loaded.missing),
-        *(_noticed(each) for each in loaded.notices),
+        *(_issue_of_missing(each) for each in loaded.missing),
+        *(_issue_of_notice(each) for each in loaded.notices),
     )
 
 
@@ -126,7 +126,7 @@ def _spot(place: Place | None, source: Source) -> Spot | None:
     return None if place is None else Spot(place.line, place.column, source.path)
 
 
-def _broken(error: StateError) -> Issue:
+def _issue_of_error(error: StateError) -> Issue:
     named = error.path if isinstance(error, CorruptError) else str(getattr(error, "name", ""))
     problem, hint = str(getattr(error, "problem", error)), str(getattr(error, "hint", ""))
     found = _NAMED_PLACE.fullmatch(named) or _PLACE.search(problem)
@@ -140,7 +140,7 @@ def _unsupported(each: Unsupported, spot: Spot | None) -> Issue:
     return Issue(each.path, each.problem, line, column, each.severity, each.hint, file)
 
 
-def _missing(missing: Missing) -> Issue:
+def _issue_of_missing(missing: Missing) -> Issue:
     line, column = (None, None) if missing.origin is None else missing.origin.place
     file = None if missing.origin is None else missing.origin.source.path
     message = f"needs the variable {missing.name}, which is not set"
@@ -148,6 +148,6 @@ def _missing(missing: Missing) -> Issue:
     return Issue(missing.path, message, line, column, "error", hint, file)
 
 
-def _noticed(notice: Notice) -> Issue:
+def _issue_of_notice(notice: Notice) -> Issue:
     line, column = notice.place or (None, None)
     return Issue((), f"{notice.path}: {notice.text}", line, column, "warning", "", notice.path)

@@ -51,7 +51,7 @@ def plan_set(
     require_whole(format_key_path(path) or "configuration", value)
     wanted = set_at(loaded.templates, path, value)
     shares = split_value(loaded, path, value, refused)
-    return _planned(loaded, shares.moves(), wanted, path)
+    return _plan(loaded, shares.moves(), wanted, path)
 
 
 def plan_unset(loaded: Loaded, path: KeyPath, *, made: Made | None = None) -> EditPlan:
@@ -66,7 +66,7 @@ def plan_unset(loaded: Loaded, path: KeyPath, *, made: Made | None = None) -> Ed
     except NotFoundError:
         hint = "'clawstate config show' shows what there is"
         raise NotFoundError("configuration value", format_key_path(path), hint) from None
-    planned = _planned(loaded, _removals(loaded, path, made), wanted, path)
+    planned = _plan(loaded, _removals(loaded, path, made), wanted, path)
     if planned is None:
         raise NotFoundError("configuration value", format_key_path(path), "it is not written")
     return planned
@@ -91,11 +91,11 @@ def plan_texts(
         find = refused.new if undoes is None else refused.own
         move_apart(main, over, find(loaded, main.value))
     files = tuple(str(each) for each in texts if each not in {main.file, over.file})
-    rewrites = _ordered(main, over, first=[*texts])
+    rewrites = _order(main, over, first=[*texts])
     if not rewrites:
         return None
     templates = override(main.value, over.value) if over.value else main.value
-    return EditPlan(rewrites, templates, files or _moved(loaded, templates), undoes)
+    return EditPlan(rewrites, templates, files or _changed_keys(loaded, templates), undoes)
 
 
 def plan_apart(loaded: Loaded, refused: OpenClawRefusals) -> EditPlan | None:
@@ -103,14 +103,14 @@ def plan_apart(loaded: Loaded, refused: OpenClawRefusals) -> EditPlan | None:
     main, over = _drafts(loaded)
     paths = refused.own(loaded, main.value)
     move_apart(main, over, paths)
-    rewrites = _ordered(main, over, first=[over.file])
+    rewrites = _order(main, over, first=[over.file])
     if not rewrites:
         return None
     templates = override(main.value, over.value)
     return EditPlan(rewrites, templates, tuple(format_key_path(each) for each in paths))
 
 
-def _planned(loaded: Loaded, moves: list[Move], wanted: Any, path: KeyPath) -> EditPlan | None:
+def _plan(loaded: Loaded, moves: list[Move], wanted: Any, path: KeyPath) -> EditPlan | None:
     """Return the plan of the first of *moves* after which the two files mean what is *wanted*."""
     problem: StateError | None = None
     for move in moves:
@@ -122,8 +122,8 @@ def _planned(loaded: Loaded, moves: list[Move], wanted: Any, path: KeyPath) -> E
             continue
         merged = override(main.value, over.value) if over.value else main.value
         is_alone = not over.value and not loaded.overlay.value
-        if is_alone or is_same(merged, _pruned(wanted, merged, path), ordered=False):
-            rewrites = _ordered(main, over, first=[])
+        if is_alone or is_same(merged, _prune(wanted, merged, path), ordered=False):
+            rewrites = _order(main, over, first=[])
             return EditPlan(rewrites, merged, (format_key_path(path),)) if rewrites else None
     if problem is not None:
         raise problem
@@ -132,7 +132,7 @@ def _planned(loaded: Loaded, moves: list[Move], wanted: Any, path: KeyPath) -> E
     raise ConfigError(name, f"cannot be changed in {where} at once", hint)
 
 
-def _pruned(wanted: Any, merged: Any, path: KeyPath) -> Any:
+def _prune(wanted: Any, merged: Any, path: KeyPath) -> Any:
     """Return *wanted* without the empty objects above *path* that *merged* has no more."""
     for size in range(len(path) - 1, 0, -1):
         above = path[:size]
@@ -167,7 +167,7 @@ def _drafts(loaded: Loaded) -> tuple[Draft, Draft]:
     return Draft(loaded.config), Draft(loaded.overlay)
 
 
-def _ordered(main: Draft, over: Draft, *, first: list[Path]) -> tuple[Any, ...]:
+def _order(main: Draft, over: Draft, *, first: list[Path]) -> tuple[Any, ...]:
     """
     Return the rewrites of both, so that a kill between two of them loses nothing.
 
@@ -180,7 +180,7 @@ def _ordered(main: Draft, over: Draft, *, first: list[Path]) -> tuple[Any, ...]:
     return tuple(sorted(rewrites, key=lambda each: ranks.get(each.file, len(ranks))))
 
 
-def _moved(loaded: Loaded, templates: Any) -> tuple[str, ...]:
+def _changed_keys(loaded: Loaded, templates: Any) -> tuple[str, ...]:
     if not isinstance(templates, dict):
         return ()
     keys = dict.fromkeys([*loaded.templates, *templates])

@@ -93,7 +93,7 @@ class History:
             raise  # an empty history in its place would take the old texts away
         except StateError:
             return ()
-        found = (self._parsed(line) for line in raw.splitlines())
+        found = (self._parse(line) for line in raw.splitlines())
         return tuple(change for change in found if change is not None)
 
     def require(self, number: int | None = None) -> Change:
@@ -146,7 +146,7 @@ class History:
         # Texts before the index: a kill leaves a text that no line names, never the other way.
         make_private_dir(self._folder)
         earlier = self.changes()
-        first, *others = [self._kept(*each) for each in files]
+        first, *others = [self._store_texts(*each) for each in files]
         change = Change(
             number=earlier[-1].number + 1 if earlier else 1,
             at=at,
@@ -165,7 +165,7 @@ class History:
         self._forget({name for file in moved for name in (file.before, file.after)})
         return change
 
-    def _kept(self, file: Path, before: bytes | None, after: bytes) -> FileChange:
+    def _store_texts(self, file: Path, before: bytes | None, after: bytes) -> FileChange:
         if before is not None:
             self._keep(before)
         self._keep(after)
@@ -202,7 +202,7 @@ class History:
             ]
         return document
 
-    def _parsed(self, line: bytes) -> Change | None:
+    def _parse(self, line: bytes) -> Change | None:
         try:
             found = json.loads(line)
             change = Change(
@@ -226,15 +226,15 @@ class History:
         ]
         if not all(isinstance(text, str) for text in (*texts, change.by, *change.paths)):
             return None
-        also = tuple(replace(each, file=self._located(each.file)) for each in change.also)
-        return replace(change, file=self._located(change.file), also=also)
+        also = tuple(replace(each, file=self._locate(each.file)) for each in change.also)
+        return replace(change, file=self._locate(change.file), also=also)
 
     def name_of(self, file: str) -> str:
         """Return *file* relative to the directory of the configuration, if it lies below that."""
         path = Path(file)
         return path.relative_to(self._base).as_posix() if self._holds(path) else file
 
-    def _located(self, text: str) -> str:
+    def _locate(self, text: str) -> str:
         """
         Return the absolute path of the file that the history calls *text*.
 

@@ -275,13 +275,13 @@ def _old_and_unknown(value: Any, places: Finder, theirs: _Theirs | None) -> Iter
     unknown = [each for each in unknown_keys(value, Config) if each.path not in old]
     for index, (path, known) in enumerate(unknown):
         if theirs is not None and theirs.accepts(path):
-            yield from _refused(theirs, path, places)
+            yield from _refusals_below(theirs, path, places)
         elif path[-1] not in _FORBIDDEN:
             hint = _suggestion(str(path[-1]), known) if index < MOST_SUGGESTIONS else ""
             yield _issue(path, "unknown key", places.of_key(path), hint, severity="warning")
 
 
-def _refused(theirs: _Theirs, path: KeyPath, places: Finder) -> Iterator[Issue]:
+def _refusals_below(theirs: _Theirs, path: KeyPath, places: Finder) -> Iterator[Issue]:
     """Yield what OpenClaw refuses below the key at *path*, of which it knows more than we do."""
     for each in theirs.below(path):
         message = _REFUSED[each.problem].format(version=theirs.version)

@@ -27,7 +27,7 @@ def join(pieces: Sequence[Piece]) -> Piece:
     """
     start = _start_of_run(pieces)
     run, replaced = pieces[start:], pieces[:start]
-    piece = run[0] if len(run) == 1 else _joined_run(run)
+    piece = run[0] if len(run) == 1 else _join_run(run)
     hidden = [origin for each in reversed(replaced) for origin in _all_origins(each.trace)]
     if not hidden:
         return piece
@@ -59,7 +59,7 @@ def _start_of_run(pieces: Sequence[Piece]) -> int:
     return start
 
 
-def _joined_run(run: Sequence[Piece]) -> Piece:
+def _join_run(run: Sequence[Piece]) -> Piece:
     origins = tuple(origin for piece in reversed(run) for origin in piece.trace.origins)
     if isinstance(run[0].value, list):
         value = [each for piece in run for each in piece.value]

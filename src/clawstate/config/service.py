@@ -61,7 +61,7 @@ class Config:
         self._lock = lock or LockOptions()
         self._writing = Mutex()
         self._views = Views(self._loader.load, self.agents)
-        self._judges: list[WriteCheck] = []
+        self._checks: list[WriteCheck] = []
 
     def __repr__(self) -> str:
         return f"Config({str(self._paths.config)!r})"
@@ -314,9 +314,9 @@ class Config:
         load = partial(loader.load_agent, agent_id)
         return Editor(path, load, partial(load, is_recovery=True), None, write)
 
-    def guard(self, judge: WriteCheck) -> None:
-        """Let *judge* refuse changes made here, whoever asks for them: it raises a `StateError`."""
-        self._judges.append(require_callable("judge", judge))
+    def guard(self, check: WriteCheck) -> None:
+        """Let *check* refuse changes made here, whoever asks for them: it raises a `StateError`."""
+        self._checks.append(require_callable("check", check))
 
     def _write(
         self,
@@ -348,8 +348,8 @@ class Config:
             def noted(loaded: Loaded) -> EditPlan | None:
                 planned = plan(loaded)
                 if planned is not None and agent_id is None:
-                    for judge in self._judges:
-                        judge(loaded.templates, planned.templates, force if sure is None else sure)
+                    for check in self._checks:
+                        check(loaded.templates, planned.templates, force if sure is None else sure)
                 note(loaded, None if planned is None else planned.templates)
                 return planned
 

@@ -170,14 +170,14 @@ class Unresolved:
 
     def require(self, path: KeyPath) -> None:
         """Raise `ConfigError` if the very value at *path* waits for a variable."""
-        if self._missing and (found := self._missing.get(_located(self._value, path))):
+        if self._missing and (found := self._missing.get(_locate(self._value, path))):
             raise _error(found)
 
     def require_below(self, path: KeyPath) -> None:
         """Raise `ConfigError` if the value at *path*, or anything in it, waits for a variable."""
         if not self._missing:
             return
-        start = _located(self._value, path)
+        start = _locate(self._value, path)
         below = [each for each in self._missing if each[: len(start)] == start]
         if below:
             raise _error([missing for each in below for missing in self._missing[each]])
@@ -203,10 +203,10 @@ class Waiting:
         untold, self.untold = self.untold, ()
         still = [each for each in dict.fromkeys(untold) if each in self._known]
         if still:
-            warn(UnresolvedWarning(_told(still)), stacklevel=4)
+            warn(UnresolvedWarning(_sentence(still)), stacklevel=4)
 
 
-def _told(listed: Sequence[Missing]) -> str:
+def _sentence(listed: Sequence[Missing]) -> str:
     named = [
         f"{format_key_path(each.path)} needs the variable {each.name}, which is not set"
         for each in listed[:_MOST_NAMED]
@@ -225,7 +225,7 @@ def _error(missing: list[Missing]) -> ConfigError:
     return ConfigError(format_key_path(path) or "the document", problem, hint)
 
 
-def _located(value: Any, path: KeyPath) -> KeyPath:
+def _locate(value: Any, path: KeyPath) -> KeyPath:
     """Return *path* with the keys and indexes that its steps mean in *value*."""
     located: list[str | int] = []
     for step in path:

@@ -51,17 +51,19 @@ def set_config_value_at_path(config: dict[str, Any], path: str, value: Any) -> d
 
     Raises `InvalidError` for what is no key path, names a prototype, or leads through a scalar.
     """
-    return _renewed(
+    return _replace_content(
         config, set_at(config, resolve_steps_for_edit(config, parse_written(path)), value)
     )
 
 
 def unset_config_value_at_path(config: dict[str, Any], path: str) -> dict[str, Any]:
     """Remove what is at *path* from the tree *config* itself, and return it; raises as `get`."""
-    return _renewed(config, unset_at(config, resolve_steps_for_edit(config, parse_written(path))))
+    return _replace_content(
+        config, unset_at(config, resolve_steps_for_edit(config, parse_written(path)))
+    )
 
 
-def _renewed(config: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
+def _replace_content(config: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
     config.clear()
     config.update(changed)
     return config

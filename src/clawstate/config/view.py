@@ -84,7 +84,7 @@ class View:
         """
         found = self._found.get(path, self) if path.__class__ is str else self
         if found is self:
-            found = self._looked_up(path)
+            found = self._look_up(path)
         if found is _ABSENT:
             return default
         return found if found.__class__ in _SCALARS else copy_value(found)
@@ -121,7 +121,7 @@ class View:
         """Return the steps that *path* means here, where keys may have a dot in their name."""
         return resolve_steps(self.loaded.value, parse_path(path))
 
-    def _looked_up(self, path: str) -> Any:
+    def _look_up(self, path: str) -> Any:
         try:
             found = self.at(self.steps(path))
         except NotFoundError:

@@ -35,7 +35,7 @@ def check_write(
     """
     Raise `ConfigError` if what is *planned* brings a new error, or looks like an accident.
 
-    An error that was there before does not stand in the way of mending something else. *force*
+    An error that was there before does not keep anybody from changing something else. *force*
     lets through what looks like an accident, what this version cannot follow, and variables that
     are not set; never a wrong type.
     """
@@ -62,10 +62,10 @@ def check_write(
 def _require_valid(
     loaded: Loaded, resolved: Any, agent: str | None, accepted: Accepted | None
 ) -> None:
-    judge = partial(check if agent is None else check_agent, accepted=accepted)
+    find = partial(check if agent is None else check_agent, accepted=accepted)
     # Errors that are there already must not keep anybody from mending them one by one.
-    old = {_sign(issue) for issue in judge(loaded.resolved) if issue.severity == "error"}
-    new = [issue for issue in judge(resolved) if issue.severity == "error"]
+    old = {_sign(issue) for issue in find(loaded.resolved) if issue.severity == "error"}
+    new = [issue for issue in find(resolved) if issue.severity == "error"]
     for issue in new:
         if _sign(issue) not in old:
             raise ConfigError(format_key_path(issue.path), issue.message, issue.hint)

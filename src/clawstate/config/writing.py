@@ -52,8 +52,8 @@ class Writer:
     """
     Writes the configuration that *load* reads; *trail* is the file of the audit trail.
 
-    It is judged as the file of one *agent*, or as what all of them share. What is *accepted* by the
-    OpenClaw of the directory is right.
+    It is checked as the file of one *agent*, or as what all of them share. What is *accepted* by
+    the OpenClaw of the directory is right.
     """
 
     path: Path
@@ -81,10 +81,10 @@ class Writer:
                 with self._locked(planned.files) as locks:
                     if not loaded.is_current():  # those before us in the queue wrote
                         loaded = self.load()
-                        planned = _planned_again(plan, loaded, planned.files)
+                        planned = _plan_again(plan, loaded, planned.files)
                     if planned is None:
                         return None
-                    return self._carried_out(loaded, planned, locks.confirm, force=force)
+                    return self._carry_out(loaded, planned, locks.confirm, force=force)
             except LockLostError:
                 continue  # somebody else wrote: once more, on what is there now
         raise LockLostError(str(self.path))
@@ -96,7 +96,7 @@ class Writer:
         named = dict.fromkeys((self.path, *sorted(files)))
         return FileLocks(named, options=self.lock)
 
-    def _carried_out(
+    def _carry_out(
         self, loaded: Loaded, planned: EditPlan, confirm: Callable[[], None], *, force: bool
     ) -> Change:
         rewrites = planned.rewrites
@@ -120,9 +120,9 @@ class Writer:
             for rewrite, mode in reversed(done):
                 _put_back(rewrite, mode)
             raise
-        return self._noted(loaded, planned)
+        return self._record(loaded, planned)
 
-    def _noted(self, loaded: Loaded, planned: EditPlan) -> Change:
+    def _record(self, loaded: Loaded, planned: EditPlan) -> Change:
         # The trail comes first: it never fails, and tells of the change where the history cannot.
         at, by = self.clock(), program()
         odd = suspicious_changes(loaded, planned)
@@ -143,7 +143,7 @@ class Writer:
             raise UnavailableError(name, problem, "do not repeat it") from error
 
 
-def _planned_again(plan: Plan, loaded: Loaded, files: Sequence[Path]) -> EditPlan | None:
+def _plan_again(plan: Plan, loaded: Loaded, files: Sequence[Path]) -> EditPlan | None:
     planned = plan(loaded)
     if planned is not None and planned.files != files:
         raise LockLostError(str(planned.files[0]))  # another lock is needed

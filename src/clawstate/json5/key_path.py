@@ -80,7 +80,7 @@ def set_at(value: Any, path: KeyPath, new: Any) -> Any:
     if not path:
         return new
     require_allowed(path)  # not for what is read or removed: there such a key does no harm
-    box, parent, place = _opened(value, path, create=True)
+    box, parent, place = _copy_along(value, path, create=True)
     _put(parent, place, new)
     return box[0]
 
@@ -92,14 +92,14 @@ def unset_at(value: Any, path: KeyPath) -> Any:
     The elements behind it close the gap. Raises `NotFoundError` if nothing stands there, and
     `InvalidError` where a step does not fit the value that it meets.
     """
-    box, parent, place = _opened(value, path, create=False)
+    box, parent, place = _copy_along(value, path, create=False)
     if not _holds(parent, place):
         raise _not_found(parent, path, len(path) - 1)
     del parent[place]
     return box[0]
 
 
-def _opened(value: Any, path: KeyPath, *, create: bool) -> tuple[list[Any], Any, Any]:
+def _copy_along(value: Any, path: KeyPath, *, create: bool) -> tuple[list[Any], Any, Any]:
     """Return a box with a copy of *value*, of which all that *path* passes is new, and the end."""
     if not path:
         raise InvalidError("config path", "names the whole document", EXAMPLE)

@@ -59,9 +59,9 @@ def set_text(text: str, path: KeyPath, value: Any, *, file: Path) -> str:
     wanted = set_at(source.root.value, path, _in_old_order(source.root.value, path, value))
 
     def plan(current: _Source) -> Change:
-        return _setting(current, path, wanted)
+        return _plan_setting(current, path, wanted)
 
-    return _carried_out(source, path, wanted, plan, rounds=_MOST_ROUNDS).text
+    return _carry_out(source, path, wanted, plan, rounds=_MOST_ROUNDS).text
 
 
 def unset_text(text: str, path: KeyPath, *, file: Path) -> Removed:
@@ -73,7 +73,9 @@ def unset_text(text: str, path: KeyPath, *, file: Path) -> Removed:
     """
     source = _source(text, file)
     wanted = unset_at(source.root.value, path)
-    return _carried_out(source, path, wanted, lambda current: _unsetting(current, path), rounds=1)
+    return _carry_out(
+        source, path, wanted, lambda current: _plan_unsetting(current, path), rounds=1
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,27 +119,27 @@ def _in_old_order(document: Any, path: KeyPath, value: Any) -> Any:
     return align_keys(old, value)
 
 
-def _setting(source: _Source, path: KeyPath, wanted: Any) -> Change:
+def _plan_setting(source: _Source, path: KeyPath, wanted: Any) -> Change:
     node, site, depth = _walk(source, path)
     if depth < len(path):
-        return _adding(source, path[: depth + 1], wanted, node, site)
+        return _plan_addition(source, path[: depth + 1], wanted, node, site)
     value = get_at(wanted, path)
     return diff_node(source.text, node, value, source.style(), site=site, file=source.file)
 
 
-def _adding(source: _Source, path: KeyPath, wanted: Any, node: Node, site: Site) -> Change:
+def _plan_addition(source: _Source, path: KeyPath, wanted: Any, node: Node, site: Site) -> Change:
     """Add the last step of *path* to the container *node*, with all that it is to hold."""
     place = place_in(node.value, path[-1])
     entry = (place if isinstance(place, str) else None, get_at(wanted, path))
-    return _insertion(source, node, len(node.items), entry, site)
+    return _plan_insertion(source, node, len(node.items), entry, site)
 
 
-def _insertion(source: _Source, node: Node, index: int, entry: NewItem, site: Site) -> Change:
+def _plan_insertion(source: _Source, node: Node, index: int, entry: NewItem, site: Site) -> Change:
     spread = is_spread(source.text, site)
     return insert_items(source.text, node, index, [entry], source.style(), spread=spread)
 
 
-def _unsetting(source: _Source, path: KeyPath) -> Change:
+def _plan_unsetting(source: _Source, path: KeyPath) -> Change:
     _, site, _ = _walk(source, path)
     return remove_item(source.text, *site) if site else Change()
 
@@ -162,7 +164,7 @@ def _index(source: _Source, node: Node, place: str | int | None) -> int | None:
     return found[0] if found else None
 
 
-def _carried_out(
+def _carry_out(
     source: _Source,
     path: KeyPath,
     wanted: Any,
@@ -174,23 +176,23 @@ def _carried_out(
     for _ in range(rounds):
         if is_same(source.root.value, wanted):
             break
-        source, comments = _changed(source, path, plan(source))
+        source, comments = _apply(source, path, plan(source))
         gone += comments
     if not is_same(source.root.value, wanted):
-        raise _dropped(source.file, path, "it would not mean what was asked for")
+        raise _give_up(source.file, path, "it would not mean what was asked for")
     return Removed(source.text, tuple(gone))
 
 
-def _changed(source: _Source, path: KeyPath, change: Change) -> tuple[_Source, list[str]]:
+def _apply(source: _Source, path: KeyPath, change: Change) -> tuple[_Source, list[str]]:
     # No grammar of edits is trusted: what was put together is read again, as whoever comes next
     # will read it, and dropped unless it is JSON5, means what was asked for, and has all comments.
     text = apply_edits(source.text, change.edits)
     root = _read_again(text, source.file)
     if root is None:
-        raise _dropped(source.file, path, "it would not be JSON5")
-    kept, gone = _parted(source.text, change.removed)
+        raise _give_up(source.file, path, "it would not be JSON5")
+    kept, gone = _split_comments(source.text, change.removed)
     if kept != [text[slice(*span)] for span in comments_in(text)]:
-        raise _dropped(source.file, path, "it would lose a comment")
+        raise _give_up(source.file, path, "it would lose a comment")
     return _Source(text, root, source.file), gone
 
 
@@ -201,7 +203,7 @@ def _read_again(text: str, file: Path) -> Node | None:
         return None
 
 
-def _parted(text: str, removed: tuple[Span, ...]) -> tuple[list[str], list[str]]:
+def _split_comments(text: str, removed: tuple[Span, ...]) -> tuple[list[str], list[str]]:
     """Return the comments of *text* that a change is to keep, and those that it takes away."""
     parts: tuple[list[str], list[str]] = ([], [])
     for start, end in comments_in(text):
@@ -210,7 +212,7 @@ def _parted(text: str, removed: tuple[Span, ...]) -> tuple[list[str], list[str]]
     return parts
 
 
-def _dropped(file: Path, path: KeyPath, problem: str) -> StateError:
+def _give_up(file: Path, path: KeyPath, problem: str) -> StateError:
     name = format_key_path(path) or "the document"
     return StateError(f"{file}: {name} was not changed, as {problem}; edit the file by hand")
 
@@ -240,13 +242,13 @@ def move_text(text: str, path: KeyPath, value: Any, excerpt: Excerpt | None, *, 
     beside = [each for each in excerpt.comments if each not in inside]
     # First with the comments that stood beside it; where they fit in nowhere, without them.
     for comments in (beside, []):
-        found = _adopted(set_text(text, path, _STAND_IN, file=file), path, excerpt, comments, file)
+        found = _paste(set_text(text, path, _STAND_IN, file=file), path, excerpt, comments, file)
         if found is not None and is_same(_value(found, file), wanted):
             return found
     return plain
 
 
-def _adopted(
+def _paste(
     text: str, path: KeyPath, excerpt: Excerpt, comments: list[str], file: Path
 ) -> str | None:
     item = _item(parse_document(text, path=file), path)

@@ -72,7 +72,7 @@ def read_from_command(
     for asked in [ids] if json_only else [(each,) for each in ids]:
         question = dump_compact({"protocolVersion": 1, "provider": alias, "ids": asked}).encode()
         output = _Program(f"program of {name}", command, provider).answer(question, variables)
-        found |= _answered(output, asked, f"program of {name}", json_only=json_only)
+        found |= _parse_answer(output, asked, f"program of {name}", json_only=json_only)
     return found
 
 
@@ -162,7 +162,7 @@ class _Program:
 
     def answer(self, question: bytes, env: Mapping[str, str]) -> bytes:
         self._question = memoryview(question)
-        with self._started(env) as process:
+        with self._start(env) as process:
             try:
                 status = self._converse(process)
             except BaseException:
@@ -174,7 +174,7 @@ class _Program:
             raise UnavailableError(self._name, problem, f"try {self._command} by hand")
         return b"".join(self._output)
 
-    def _started(self, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def _start(self, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(  # noqa: S603 - the operator named it, and no shell sees it
                 [self._command, *self._provider.args],
@@ -236,7 +236,9 @@ class _Program:
         )
 
 
-def _answered(output: bytes, ids: tuple[str, ...], name: str, *, json_only: bool) -> dict[str, Any]:
+def _parse_answer(
+    output: bytes, ids: tuple[str, ...], name: str, *, json_only: bool
+) -> dict[str, Any]:
     answer, problem = None, ""
     try:
         answer = parse_json(output.strip(), path=Path(name))

@@ -64,7 +64,7 @@ def redact(value: Any, *, sentinel: str = SENTINEL) -> Any:
     What is one, `secret_rules` says. A lone `${NAME}` and a reference to a secret stay. The section
     `secrets` says where secrets are kept, not what they are: there, only the keys below it count.
     """
-    return _replaced((), value, lambda _path, _secret: sentinel)
+    return _replace((), value, lambda _path, _secret: sentinel)
 
 
 def literal_secrets(value: Any) -> list[KeyPath]:
@@ -76,11 +76,11 @@ def literal_secrets(value: Any) -> list[KeyPath]:
             found.append(path)
         return secret
 
-    _replaced((), value, note)
+    _replace((), value, note)
     return found
 
 
-def _replaced(path: KeyPath, value: Any, replace: Callable[[KeyPath, Any], Any]) -> Any:
+def _replace(path: KeyPath, value: Any, replace: Callable[[KeyPath, Any], Any]) -> Any:
     if is_secret_reference(value):
         return dict(value)  # it says where a secret is, not which: it may be shown (decision 30)
     if isinstance(value, str):
@@ -99,7 +99,7 @@ def _replaced(path: KeyPath, value: Any, replace: Callable[[KeyPath, Any], Any])
         if isinstance(step, int) and isinstance(item, str) and is_option_of_secret(before):
             copy[step] = replace((*path, step), item) if not is_variable(item) else item
         else:
-            copy[step] = _replaced((*path, step), item, replace)
+            copy[step] = _replace((*path, step), item, replace)
         before = item
     return copy
 

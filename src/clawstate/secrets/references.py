@@ -118,9 +118,9 @@ class SecretResolver:
         does, for the first secret that cannot be had.
         """
         refs: list[SecretRef] = []
-        self._mapped(value, refs.append)
+        self._map(value, refs.append)
         self._fetch(refs)
-        return self._mapped(value, self._found.__getitem__)
+        return self._map(value, self._found.__getitem__)
 
     def _fetch(self, refs: Iterable[SecretRef]) -> None:
         # One question for all secrets of a provider: a program may take seconds, or ask a person.
@@ -156,7 +156,7 @@ class SecretResolver:
             return None
         raise ConfigError(_name(ref.provider), f"is not configured (ref: {ref})", "add it")
 
-    def _mapped(self, value: Any, replace: Callable[[SecretRef], Any]) -> Any:
+    def _map(self, value: Any, replace: Callable[[SecretRef], Any]) -> Any:
         if (ref := parse_reference(value, defaults=self._defaults)) is not None:
             return replace(ref)
         if not isinstance(value, dict | list):
@@ -164,7 +164,7 @@ class SecretResolver:
         copy: Any = value.copy()
         # No comprehension: it would cost a second frame for each of up to 500 levels.
         for step, item in enumerate(value) if isinstance(value, list) else value.items():
-            copy[step] = self._mapped(item, replace)
+            copy[step] = self._map(item, replace)
         return copy
 
 

@@ -36,7 +36,7 @@ def guard_settings(context: Context) -> Callable[[Any, Any, bool], None]:
     All but a change of `state.store` can be forced.
     """
 
-    def judge(before: Any, after: Any, force: bool) -> None:  # noqa: FBT001 - see `Judge`
+    def check(before: Any, after: Any, force: bool) -> None:  # noqa: FBT001 - see `WriteCheck`
         if not force:
             _require_same_encryption(context, before, after)
         if context.backends.is_moving:
@@ -54,7 +54,7 @@ def guard_settings(context: Context) -> Callable[[Any, Any, bool], None]:
         if sessions[0] != sessions[1] and not force:
             _require_no_sessions(context)
 
-    return judge
+    return check
 
 
 def _require_none(context: Context, old: str, new: str) -> None:
