@@ -28,6 +28,7 @@ from clawstate.importers.passages import Item, Json, Problem
 
 # An export may have gigabytes: its first bytes tell what it is, before anything is parsed.
 _HEAD = 64 * 1024
+# Told by what lies in it: `.json` and `.zip` may be anything, and a folder is full of them.
 _EXPORT = re.compile(rb'\s*\[\s*\{(?=.*"(?:mapping|chat_messages)"\s*:)', re.DOTALL)
 
 _ROLES: dict[Json, str] = {"human": "user", "assistant": "assistant"}
@@ -35,6 +36,7 @@ MAGIC = b"PK\x03\x04"
 """The bytes that an archive begins with."""
 # Beyond these an archive is no export of text, but made to fill the disk or the memory.
 _LARGEST = 8 * 1024**3
+# Text packs to a fifth or a tenth: an archive of 200 times its size was made to do harm.
 _MOST_RATIO = 200
 _MEMBER = re.compile(r"(?:[^\0]*/)?conversations(?:-\d{1,6})?\.json")
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
@@ -98,6 +100,8 @@ class _Reading:
     def items(self, stream: IO[bytes]) -> Iterator[Item]:
         elements = array_elements(stream)
         while True:
+            # Around the reading alone: an error in what is made of a conversation is no damage of
+            # the archive.
             with readable_archive():
                 text = next(elements, None)
             if text is None:
@@ -110,6 +114,7 @@ class _Reading:
         try:
             messages = _messages(parse_object(text, what=name), name)
         except InvalidError as error:
+            # One bad conversation is passed over; the others follow.
             yield Problem(self._path, None, error.problem)
             return
         if has_half_pair(text):
@@ -120,6 +125,8 @@ class _Reading:
                 yield Problem(self._path, None, f"{name} has a message with a NUL character")
                 continue
             for passage in message_passages(message, position=position):
+                # Counted by passages that are given, so that left out messages leave no gaps in the
+                # thread.
                 position += 1
                 yield passage
 
@@ -150,6 +157,7 @@ def chatgpt_messages(conversation: Object) -> Iterator[Message]:
                 _role(message),
                 text,
                 thread,
+                # Better the beginning of the conversation than the time of the import.
                 begun if said_at is None else said_at,
                 facts={
                     "title": title,
@@ -161,6 +169,8 @@ def chatgpt_messages(conversation: Object) -> Iterator[Message]:
 
 def _shown_path(conversation: Object) -> Iterator[Object]:
     tree = _Tree(object_at(conversation, "mapping"))
+    # ChatGPT keeps every edited question and regenerated answer; only one path was the
+    # conversation.
     for name in tree.path(conversation.get("current_node")):
         message = tree.message(name)
         if _is_shown(message):
@@ -175,6 +185,7 @@ class _Tree:
             for name, node in self._nodes.items()
             for child in _names(node.get("children"))
         }
+        # Either side may name the other: the node's own word counts over its parent's list.
         self._parents |= {
             name: parent
             for name, node in self._nodes.items()
@@ -192,6 +203,7 @@ class _Tree:
 
     def _upwards(self, name: str | None) -> list[str]:
         path: dict[str, None] = {}
+        # A dict as an ordered set: a file that was tampered with may run in a circle.
         while name is not None and name in self._nodes and name not in path:
             path[name] = None
             name = self._parents.get(name)
@@ -222,6 +234,7 @@ def _names(value: Json) -> list[str]:
 
 
 def _is_shown(message: Object) -> bool:
+    # A weight of 0 marks what was replaced, a recipient a call of a tool.
     hidden = object_at(message, "metadata").get("is_visually_hidden_from_conversation")
     return (
         _role(message) in {"user", "assistant"}
@@ -299,6 +312,7 @@ def conversation_streams(stream: BinaryIO) -> Iterator[IO[bytes]]:
     with readable_archive(), zipfile.ZipFile(stream) as archive:
         members = [each for each in archive.infolist() if _MEMBER.fullmatch(each.filename)]
         _check(members)
+        # In the order of their numbers, whatever the archive's: conversations are counted over all.
         for member in sorted(members, key=lambda each: each.filename):
             with archive.open(member) as opened:
                 yield opened
@@ -327,6 +341,7 @@ def _translate_damage() -> InvalidError:
 def _check(members: list[zipfile.ZipInfo]) -> None:
     if not members:
         raise InvalidError("archive", "the archive holds no conversations.json; name an export")
+    # Bit 0 of the flags says that a member is encrypted (PKWARE's APPNOTE, section 4.4.4).
     if any(each.flag_bits & 1 for each in members):
         raise InvalidError("archive", "the archive is encrypted; unpack it first")
     if any(each.compress_type not in _METHODS for each in members):
@@ -336,4 +351,5 @@ def _check(members: list[zipfile.ZipInfo]) -> None:
 
 
 def _is_bomb(member: zipfile.ZipInfo) -> bool:
+    # A small file may be packed by any factor: its size alone does no harm.
     return member.file_size > 1024 * 1024 + _MOST_RATIO * member.compress_size

@@ -27,6 +27,7 @@ from clawstate.importers.plain_text import read_plain_text
 _HEAD = 64 * 1024
 _FIRST_LINES = 5
 
+# Texts of programs: they would drown what a person wrote in the same folder.
 _SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages", "venv"})
 _SIGN_OF_VIRTUALENV = "pyvenv.cfg"
 
@@ -63,6 +64,7 @@ def detect(path: Path) -> Kind:
     Raises `UnavailableError` when the file cannot be read.
     """
     by_suffix = SUFFIXES.get(path.suffix.lower())
+    # The suffix says enough, and a note may well quote a line of JSON.
     if by_suffix in {Kind.MARKDOWN, Kind.TEXT}:
         return by_suffix
     head = _head(path)
@@ -115,6 +117,7 @@ def _values(line: bytes) -> list[object]:
     try:
         return [json.loads(line)]
     except (ValueError, RecursionError):
+        # A torn first line must not make a transcript another kind of file.
         parts = split_damaged(line.decode(errors="replace"))
         return [json.loads(each.text) for each in parts if each.is_whole]
 
@@ -156,6 +159,7 @@ def discover(paths: Sequence[Path]) -> Iterator[Found | Problem]:
     is a problem, as is whatever cannot be read. Raises `NotFoundError`, before anything is
     yielded, when a path does not exist.
     """
+    # All are looked at first: a misspelt path must not show after an hour of importing.
     for path in paths:
         _require_existing(path)
     return _Walk().find(paths)
@@ -187,6 +191,7 @@ class _Walk:
                 yield problem_of(path, unreadable(path, error))
 
     def _folder(self, root: Path) -> Iterator[Found | Problem]:
+        # A list and no recursion, since folders may be nested deeper than Python's stack.
         waiting = [root]
         while waiting:
             path = waiting.pop()
@@ -201,6 +206,7 @@ class _Walk:
             waiting.extend(Path(child.path) for child in reversed(list(folders)))
 
     def _children(self, path: Path) -> list[os.DirEntry[str]]:
+        # By device and inode: folders that are mounted, or named, twice are walked once.
         if not self._is_new(path.stat()):
             return []
         with os.scandir(path) as entries:
@@ -211,6 +217,7 @@ class _Walk:
 
     def _child(self, entry: os.DirEntry[str], root: Path) -> Iterator[Found | Problem]:
         path = Path(entry.path)
+        # Not followed: a link may lead to any file of the user, or in a circle.
         if entry.is_symlink():
             yield from _outward_link(path, root)
         elif not entry.is_dir() and path.suffix.lower() in SUFFIXES:
@@ -258,6 +265,7 @@ def _original_of(path: Path) -> Path | None:
         return None
     with open_regular(path) as stream:
         session_id = session_named_in(stream, name=path.name)
+    # The id becomes a name beside this file, so it must not lead elsewhere.
     if session_id is None or "/" in session_id or session_id == path.stem:
         return None
     original = path.with_name(f"{session_id}{path.suffix}")

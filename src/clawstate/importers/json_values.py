@@ -97,6 +97,7 @@ def moment(value: Json) -> float | None:
         seconds = from_iso(value)
     else:
         seconds = require_number(value, "time")
+        # Exports write either, and do not say which; no time that matters fits both.
         seconds = from_ms(seconds) if seconds >= _FIRST_MS else seconds
     if not is_moment(seconds):
         raise InvalidError("time", "the time lies outside of the years 1970 to 9999")
@@ -167,6 +168,7 @@ def _finite(text: str) -> float:
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> Object:
+    # Python keeps the last of two equal names in silence; which was meant nobody knows.
     values = dict(pairs)
     if len(values) != len(pairs):
         raise InvalidError("name", "gives the same name twice in one object")
@@ -174,6 +176,7 @@ def _unique(pairs: list[tuple[str, Json]]) -> Object:
 
 
 def _is_deep(value: Json) -> bool:
+    # Level by level, since recursion would itself be what a deep document breaks.
     level: list[Json] = [value]
     for _ in range(_DEEPEST + 1):
         level = [child for each in level for child in _children(each)]

@@ -45,6 +45,7 @@ def _items(path: Path, line: Line, position: int) -> Iterator[Item]:
         except InvalidError as error:
             yield Problem(path, line.number, error.problem)
             continue
+        # Not lost: these say what was left out of a line that is taken all the same.
         yield from (Problem(path, line.number, each) for each in record.problems)
         for part in _parts(passage):
             position += 1
@@ -81,6 +82,7 @@ class _Record:
     """One line's object, from which each field is taken once."""
 
     def __init__(self, values: Object, line: int) -> None:
+        # Exports of clawstate write null where a record has nothing.
         self._values = {name: value for name, value in values.items() if value is not None}
         self._line = line
         self._names_source = "source" in values
@@ -115,6 +117,7 @@ class _Record:
 
     def _id(self) -> str | None:
         value = self._values.get("id")
+        # Numbers as ids are usual elsewhere, and mean the same as their digits.
         if isinstance(value, int) and not isinstance(value, bool):
             self._values["id"] = str(value)
         return self._name("id")
@@ -163,6 +166,7 @@ class _Record:
         given = self._values.pop("metadata", {})
         if not isinstance(given, dict):
             raise InvalidError("metadata", "'metadata' is not an object")
+        # What has no field of its own is kept as metadata: nothing of a line is lost.
         rest: dict[str, Json] = {
             name: value for name, value in self._values.items() if not _is_vector(value)
         }
@@ -173,6 +177,7 @@ class _Record:
         self._check_ttl()
         own: Object = {name: self._values.pop(name) for name in _OWN if name in self._values}
         source = self._values.get("source")
+        # A null that is told says that the record has no source; nothing said means the file.
         if source is None and self._names_source:
             own["source"] = None
         elif isinstance(source, str) and source.strip():
@@ -194,6 +199,7 @@ class _Record:
 def _is_vector(value: Json) -> bool:
     return (
         isinstance(value, list)
+        # Shorter lists of numbers may mean something; no embedding has so few dimensions.
         and len(value) >= 32
         and all(isinstance(each, int | float) for each in value)
     )

@@ -67,6 +67,7 @@ def unreadable(path: Path, error: Exception) -> UnavailableError:
 def _open_checked(path: Path) -> BinaryIO:
     # Between the look and the opening the name may come to mean a pipe: hence O_NONBLOCK,
     # and a second look at what was opened.
+    # O_NOCTTY, as opening a terminal may make it that of this process.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     try:
         require_regular(path, os.fstat(descriptor).st_mode)
@@ -147,6 +148,7 @@ def _raw_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
             yield offset, _within_bounds(line, dropped)
             offset, dropped = offset + dropped + len(line), 0
         if dropped + len(pending) > LONGEST_LINE:
+            # Too long: only its last byte is kept, since a `\r` there may be half of a line end.
             dropped, pending = dropped + len(pending) - 1, pending[-1:]
     if pending:
         yield offset, _within_bounds(pending, dropped)

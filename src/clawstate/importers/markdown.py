@@ -15,11 +15,14 @@ from clawstate.importers.passages import Item, Json, Passage
 from clawstate.importers.plain_text import read_running_text
 from clawstate.importers.splitting import Pauses
 
+# Front matter has some ten lines; without a bound a rule at the top would gather the whole file.
 _MOST_LINES = 400
 _RULE = "---"
 _ENDS = {"---", "..."}
+# Not parsed as YAML: title and tags are all that is wanted, and notes are often no valid YAML.
 _YAML_LINE = re.compile(r"\s*(?:#|-(?:\s|$)|[^\s:#-][^:]{0,200}:(?:\s|$))|\s+\S|\s*$")
 _FIELD = re.compile(r"(title|tags):(?:\s+(.*))?$")
+# CommonMark 0.31, sections 4.2 (headings), 4.3 (underlined headings), 4.5 (fences), 5.2 (lists).
 _HEADING = re.compile(r" {0,3}(#{1,6})(?=[ \t]|$)")
 _UNDERLINE = re.compile(r" {0,3}([=-])\1*[ \t]*$")
 _FENCE = re.compile(r"(`{3,}(?=[^`]*$)|~{3,})")
@@ -78,6 +81,7 @@ def without_front_matter(lines: Iterator[TextLine]) -> tuple[FrontMatter, Iterat
     for line in lines:
         head.append(line)
         number, text = line
+        # A line that is missing was damaged; what stands around it is no front matter then.
         if number != len(head) or number > _MOST_LINES or not _may_belong(text, first=number == 1):
             break
         if number > 1 and text.rstrip() in _ENDS:
@@ -179,6 +183,7 @@ class _Scanner:
         elif text.strip():
             self._verbatim = None
             yield from self._feed_filled(number, text)
+        # A blank line does not end a list: its items may hold several paragraphs (section 5.2).
         elif self._in(_Kind.LIST):
             self._after_blank = True
             yield from self._add(number, text)
@@ -204,6 +209,7 @@ class _Scanner:
                 self._open_in_item(text)
                 return
             yield from self.close()
+        # Only behind a paragraph; elsewhere the same line is a rule.
         if self._in(_Kind.PROSE) and (underline := _UNDERLINE.match(text)):
             title = " ".join(self._builder.lines)
             yield from self._add(number, text)
@@ -232,6 +238,7 @@ class _Scanner:
     def _kind_of_start(self, text: str) -> _Kind | None:
         """Return the kind of block that *text* begins, None where it continues the present one."""
         fresh = not self._builder.lines
+        # Four spaces make indented code, but a paragraph goes on over them (section 4.4).
         if _indent(text) > 3:
             return _Kind.LINES if fresh else None
         marker = _LIST_MARKER.match(text)
@@ -241,6 +248,7 @@ class _Scanner:
             return _Kind.LINES if fresh or self._kind is _Kind.PROSE else None
         if fresh:
             return _Kind.PROSE
+        # A table is known by its second line; the first was taken for a paragraph until here.
         if self._kind is _Kind.PROSE and _is_table_rule(text):
             self._kind = _Kind.LINES
         return None
@@ -301,6 +309,7 @@ def _interrupts(marker: re.Match[str], text: str) -> bool:
 def _is_rule(text: str) -> bool:
     if text.lstrip(" ")[:1] not in _RULE_MARKS:
         return False
+    # Bounded, since a line may have megabytes.
     marks = text[:1000].replace(" ", "").replace("\t", "")
     return _indent(text) <= 3 and len(marks) >= 3 and not marks.strip(marks[0])
 

@@ -23,6 +23,7 @@ class Message:
 
 def message_passages(message: Message, *, position: int) -> Iterator[Passage]:
     """Yield *message* as one passage, or as several `part`s when it is long."""
+    # Cut like any text, since a search cannot tell what a long message is about as a whole.
     pieces = list(text_pieces(message.text))
     metadata: dict[str, Json] = {"role": message.role}
     metadata |= {name: value for name, value in message.facts.items() if value is not None}

@@ -92,8 +92,11 @@ class _Transcript:
         role = body.get("role")
         if not isinstance(role, str) or role not in {"user", "assistant"}:
             return None
+        # OpenClaw puts what it recalled into the message: taken in, memories would feed on
+        # themselves.
         text = without_recalled_text(_text(body.get("content")))
         said = (role, text)
+        # The delivery mirror notes again, as an answer, what was sent to a channel.
         if not text or (_is_mirror(body) and said == self._previous):
             return None
         self._previous = said
@@ -144,6 +147,7 @@ def without_recalled_text(text: str) -> str:
     kept: list[str] = []
     depth, start, opened = 0, 0, -1
     for tag in _TAG.finditer(text):
+        # By counting and not by one expression: what is recalled may itself hold such tags.
         if tag.group(1):
             if depth == 0:
                 kept.append(text[start : tag.start()])

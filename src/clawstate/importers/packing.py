@@ -12,6 +12,7 @@ from clawstate.importers.splitting import Pauses, is_boundary, spans
 
 _LONGEST_TITLE = 120
 
+# A bound for memory: a fence that is never closed reaches to the end of the file.
 _LONGEST_BLOCK = 64 * 1024
 
 
@@ -67,6 +68,7 @@ class _Trail:
         self._titles: dict[int, str] = {}
 
     def enter(self, block: Block) -> None:
+        # A heading ends those of its own level and below.
         above = {level: title for level, title in self._titles.items() if level < block.level}
         self._titles = {**above, block.level: _shorten(block.title)}
 
@@ -101,11 +103,14 @@ class _Packer:
         self._pauses = Pauses.PROSE
 
     def _takes(self, block: Block) -> bool:
+        # A line between them was damaged or left out: the lines of a piece must be those of the
+        # file.
         if block.first - len(block.gap) != self._first + len(self._lines):
             return False
         if block.level and not self._only_headings:
             return False
         total = self._size + block.gap_size + block.size
+        # A long block is cut in any case, so it takes its heading along if that is short.
         if self._only_headings and block.size > MAXIMUM_LENGTH:
             return self._size + block.gap_size < TARGET_LENGTH // 4
         # A short opening ("Do this:") stays with what it opens, even above the target.
@@ -132,6 +137,7 @@ def _pieces(lines: list[str], first: int, pauses: Pauses, heading: str) -> Itera
         if text:
             yield Piece(text, first, first + len(lines) - 1, heading)
         return
+    # Where each line begins in the text, so that a cut is told as lines of the file.
     starts = list(accumulate((len(line) + 1 for line in lines), initial=0))[:-1]
     for start, end in spans(text, pauses):
         first_line = first + bisect_right(starts, start) - 1

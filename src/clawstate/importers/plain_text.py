@@ -55,6 +55,8 @@ def read_running_text(path: Path, cutter: Cutter) -> Iterator[Item]:
     A file with a NUL byte is no text: it yields one problem and nothing else.
     """
     with open_regular(path) as stream:
+        # Looked for first: half of a file that turns out to be binary would be in the memory by
+        # then.
         nul = find_nul(stream)
         if nul is not None:
             message = f"is binary (NUL at byte {nul}); if it is UTF-16 text, save it as UTF-8"
@@ -62,6 +64,7 @@ def read_running_text(path: Path, cutter: Cutter) -> Iterator[Item]:
             return
         problems: list[Problem] = []
         for passage in cutter(_drop_damage(text_lines(path, stream), problems)):
+            # Between passages, where they stand in the file.
             yield from problems
             problems.clear()
             yield passage

@@ -53,6 +53,7 @@ def is_boundary(text: str, at: int) -> bool:
         return True
     if _is_extension(text[at]) or text[at - 1] == _JOINER:
         return False
+    # A flag is two letters of its own alphabet: a cut behind an odd number of them parts one.
     return not (_is_flag_half(text[at]) and _flag_halves_before(text, at) % 2)
 
 
@@ -68,9 +69,11 @@ def _cut(text: str, at: int, pauses: Pauses) -> int:
 
 def _pause(text: str, at: int, pattern: re.Pattern[str]) -> int | None:
     best = None
+    # Not in the first quarter of the target: shorter pieces say little when they are found.
     for match in pattern.finditer(text, at + TARGET_LENGTH // 4, at + MAXIMUM_LENGTH):
         if not is_boundary(text, match.end()):
             continue
+        # The last pause before the target, or else the first behind it.
         if best is not None and match.end() > at + TARGET_LENGTH:
             break
         best = match.end()
@@ -105,6 +108,7 @@ def _is_flag_half(character: str) -> bool:
 
 def _flag_halves_before(text: str, at: int) -> int:
     start = at
+    # Bounded, since a text may consist of nothing but flags.
     while start > 0 and _is_flag_half(text[start - 1]) and at - start < MAXIMUM_LENGTH:
         start -= 1
     return at - start

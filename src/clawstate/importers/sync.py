@@ -79,6 +79,7 @@ def import_paths(
     stay forgotten. Raises `NotFoundError` for a path that does not exist; everything else that
     is wrong with a file is a problem in the report.
     """
+    # A source is known by its path, so each way of naming it must give the same one.
     absolute = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - without "..", links kept
     importer = _Importer(memory, namespace=namespace, tags=tuple(tags), kind=kind)
     found: list[Found] = []
@@ -87,6 +88,7 @@ def import_paths(
             importer.report.fail(each)
         else:
             found.append(each)
+    # Of all files before the first, so that progress can tell how far it is.
     sizes = [_size(each.path) for each in found]
     done, total = 0, sum(sizes)
     for each, size in zip(found, sizes, strict=True):
@@ -125,6 +127,8 @@ class _Importer:
         self.report.files += 1
         # By content and not by time: a restored or copied file looks new, and one that was edited
         # quickly looks old (decision 007).
+        # By content: times of modification lie after a restore, a copy or a quick edit (decision
+        # 7).
         if self._marks.get(str(path)) == fingerprint:
             self.report.skipped += 1
             return
@@ -143,6 +147,8 @@ class _Importer:
         folders = [path for path in paths if path.is_dir()]
         for source in self._marks.keys() - found:
             path = Path(source)
+            # Only below folders that were named and are there: a missing one says nothing of its
+            # files.
             if any(path.is_relative_to(folder) for folder in folders) and not _exists(path):
                 self.report.removed += self._memory.imports.forget(
                     source, namespace=self._namespace
@@ -176,11 +182,15 @@ class _File:
 
     def take(self, fingerprint: str) -> None:
         problems = len(self._report.problems)
+        # From here to `finish` the source counts as not whole: a kill in between has it read again,
+        # and ids that come out the same make that cheap.
         before = self._memory.imports.begin(self._source, namespace=self._namespace)
         records = self._records()
+        # Two lines of a file may give one id; within a batch the last counts, as it would over two.
         while batch := list({each.id: each for each in islice(records, _BATCH)}.values()):
             self._seen.update(record.id for record in batch)
             # A record that the user forgot stays so as long as its passage stays the same.
+            # What a person forgot on purpose stays forgotten as long as its passage is the same.
             self._keep([each for each in batch if each.id not in before.forgotten])
             self._report.forgotten += sum(each.id in before.forgotten for each in batch)
         has_nothing = not self._seen and len(self._report.problems) > problems
@@ -196,6 +206,7 @@ class _File:
         present = self._memory.get_many([record.id for record in batch])
         batch = [each for each in batch if self._is_ours(each, present.get(each.id))]
         wanted = [record for record in batch if not _says(present.get(record.id), record)]
+        # Before the records: a record that is in no note would never be removed with its passage.
         self._memory.imports.note(
             self._source, [record.id for record in batch], namespace=self._namespace
         )
@@ -217,6 +228,8 @@ class _File:
         for item in read_passages(self._path, kind=self._kind):
             if isinstance(item, Problem):
                 self._report.problems.append(item)
+                # A problem of a line leaves the rest readable; one of the file means that it was
+                # cut short.
                 self._was_read_whole = self._was_read_whole and item.line is not None
                 continue
             try:
@@ -241,6 +254,7 @@ class _File:
         namespace = passage.namespace or self._namespace
         thread = passage.thread
         if thread is None and self._kind is not Kind.JSON_LINES:
+            # A document is one run of passages, in which neighbours explain each other.
             thread = self._source
         return {
             "id": passage.id or self._id(namespace, passage.text),
@@ -312,6 +326,7 @@ def _fingerprint(path: Path, kind: Kind, tags: Sequence[str]) -> str:
                 digest.update(block)
         except OSError as error:
             raise unreadable(path, error) from error
+    # All that decides what records come out: other tags are another import of the same bytes.
     return json.dumps([_READER, kind.value, digest.hexdigest(), sorted(tags)])
 
 
@@ -327,6 +342,7 @@ def _exists(path: Path) -> bool:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return False
+    # It may be there, behind a folder that may not be entered: nothing is removed on a guess.
     except OSError:
         return True
     return True

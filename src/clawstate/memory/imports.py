@@ -55,7 +55,7 @@ class Imports:
 
     def forget(self, source: str, *, namespace: str = "default") -> int:
         """Forget all that came from *source*; return how many records those were."""
-        # `begin` takes the fingerprint away: a kill before `finish` leaves a source to be read
-        # again.
+        # `begin` takes the fingerprint away: a kill before `finish` leaves a source that counts as
+        # interrupted.
         known, _ = self._ledger.begin(namespace, source)
         return self._ledger.finish(namespace, source, fingerprint=None, vanished=sorted(known))

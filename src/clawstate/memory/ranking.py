@@ -126,10 +126,10 @@ def contextual_cosines(
     query: NDArray[np.float32], keys: Iterable[int], vectors: Vectors, order: Order
 ) -> Scores:
     """
-    Return the cosines of *query* with the vectors of *keys*, each tinted by its neighbours'.
+    Return the cosines of *query* with the vectors of *keys*, each mixed with its neighbours'.
 
-    *vectors* holds those of the neighbours too. The longer a record, the more it speaks for
-    itself. Negative cosines count 0; a key without a vector is left out.
+    *vectors* holds those of the neighbours too. The longer a record, the smaller their share.
+    Negative cosines count 0; a key without a vector is left out.
     """
     load_modules("numpy")
     import numpy as np  # noqa: PLC0415 - word searches do without

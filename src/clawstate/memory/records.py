@@ -19,7 +19,7 @@ class MemoryRecord:
     One thing remembered. Times are seconds since the epoch.
 
     `thread` and `position` place the record in an ordered run, such as a conversation or a
-    document; search lets neighbours speak for each other. An empty `id`, a `created_at` of 0
+    document; a search counts what its neighbours say as well. An empty `id`, a `created_at` of 0
     and a `position` of None are filled in when the record is kept: with a new UUID, with the
     present (or what the replaced record had), with the next place in the thread.
     """

@@ -1,4 +1,4 @@
-"""Secrets as ciphertext: encryption at rest, one field at a time (decision 13)."""
+"""Secrets as ciphertext: encryption at rest, one field at a time (decision 12)."""
 
 from __future__ import annotations
 

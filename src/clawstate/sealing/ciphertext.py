@@ -37,6 +37,7 @@ def key_id(key: bytes) -> str:
 
     The last four are a checksum, so that a damaged name is told from one of another key.
     """
+    # A keyed digest: a plain one would let anybody test whether a key is this one.
     name = hmac.digest(key, _LABEL + b"id", "sha256")[:_ID_BYTES].hex()
     return name + _checksum(name)
 
@@ -51,6 +52,7 @@ def seal_text(key: bytes, text: str, *, place: str) -> dict[str, Any]:
     load_modules("cryptography.hazmat.primitives.ciphers.aead")
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - slow
 
+    # JSON may hold halves of surrogate pairs, and what is sealed must come back as it was.
     plain, name = text.encode("utf-8", "surrogatepass"), key_id(key)
     nonce = _nonce(key, plain, place)
     cipher = AESGCM(_message_key(key, nonce))
@@ -85,6 +87,7 @@ def key_name(sealed: Mapping[str, Any], *, place: str) -> str:
     Raises `CorruptError` for what no `seal_text` has made, `VersionError` for a later format.
     """
     found, name = sealed.get(MARK), sealed.get("key")
+    # By type: true would be 1, as Python counts it.
     if type(found) is int and found > FORMAT:
         raise VersionError(place, found, FORMAT)
     if type(found) is not int or found != FORMAT or set(sealed) != _MEMBERS:
@@ -112,6 +115,7 @@ def _message_key(key: bytes, nonce: bytes) -> bytes:
 
 
 def _bound(name: str, place: str) -> bytes:
+    # Authenticated, not kept: put into another agent, profile or field, the text does not open.
     return _LABEL + f"{name} {place}".encode("utf-8", "surrogatepass")
 
 

@@ -38,9 +38,11 @@ def make_key_file(path: Path, key: bytes, *, state: Path) -> bytes:
     The file is private from birth. Raises `InvalidError` for a place inside of *state*: who takes
     the state would have the key as well.
     """
+    # Links followed on both sides: by name alone a link could lead into the state.
     if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(state)):
         problem = "lies inside of the state that it protects, and would be copied or stolen with it"
         raise InvalidError(str(path), problem, "choose a place outside, best on another disk")
+    # Of two that make the key at once, the second must take that of the first.
     with FileLock(path):
         if os.path.lexists(path):
             return read_key_file(path)
@@ -72,6 +74,8 @@ def read_private(path: Path, *, missing: str) -> str:
     with translated(path, "was not read"):
         descriptor = None
         with suppress(NotFoundError):
+            # Opened first and judged by what was opened: between a look and the opening it could be
+            # changed.
             descriptor = open_regular(path)
         if descriptor is None:
             raise UnavailableError(str(path), "is missing", missing)

@@ -21,6 +21,8 @@ def make_entry(user: str, key: bytes) -> bytes:
     """
     if _asked("get_password", SERVICE, user) is None:
         _asked("set_password", SERVICE, user, base64.b64encode(key).decode())
+    # Read back: some keyrings keep nothing, and say nothing; and another process may have been
+    # first.
     return read_entry(user)
 
 

@@ -82,6 +82,7 @@ class Keys:
         found = {}
         for name, sealed in self.sealed.items():
             place = _place(self.state, self.source, name)
+            # By the names: a wrong key is told before anything is decrypted, and not as damage.
             if key_name(sealed, place=str(path)) != mine:
                 problem = f"is not the one that {path} was encrypted with"
                 raise UnavailableError(str(self.source), problem, "give the one it was made with")
@@ -90,6 +91,7 @@ class Keys:
 
 
 def _place(state: str, source: KeySource, name: str) -> str:
+    # The state is in it, so the keys of one cannot be put into another, nor under another source.
     return dump_compact(["keys.json", state, source.document, name])
 
 

@@ -26,6 +26,7 @@ Ask: TypeAlias = Callable[[str, bool], str]
 
 _SHORTEST = 8  # characters
 _SALT_BYTES = 16
+# A cost from a file that was tampered with must neither weaken the key nor fill the memory.
 _COSTS = frozenset(2**each for each in range(14, 21))
 _NOBODY = f"name a private file in {PRESENT}, or use a terminal"
 
@@ -35,6 +36,7 @@ _ask: ContextVar[Ask | None] = ContextVar("ask", default=None)
 @contextmanager
 def asking(ask: Ask) -> Iterator[None]:
     """Let *ask* be asked for passphrases within the block, in this thread."""
+    # A context variable, as threads of a server must not ask the person at another terminal.
     token = _ask.set(ask)
     try:
         yield
@@ -111,6 +113,7 @@ def new_passphrase(
     Raises what `present_passphrase` does, and `InvalidError` for fewer than eight characters.
     """
     found = _from_file(NEXT, env)
+    # In a rotation the present passphrase is no new one, so it is not taken for that in silence.
     if not found and not again:
         found = _from_file(PRESENT, env) or given() or ""
     found = found or _from_person("new passphrase", new=True)
@@ -125,6 +128,7 @@ def _from_file(name: str, env: Mapping[str, str] | None) -> str:
     if not path:
         return ""
     text = read_private(expand_path(path, env=env), missing=f"correct {name}")
+    # One line end only, which editors add; blanks may belong to the passphrase.
     return text.removesuffix("\n").removesuffix("\r")
 
 

@@ -15,8 +15,8 @@ class FieldSealer:
     """
     Seals fields with the current key of *vault*, and opens them with whichever sealed them.
 
-    A sealed text is bound to its place: put anywhere else, it does not open. What is not told apart
-    is an older text of the same place that somebody puts back.
+    A sealed text is bound to its place: put anywhere else, it does not open. Not detected is an
+    older text of the same place that somebody puts back (a replay).
     """
 
     def __init__(self, vault: Vault) -> None:

@@ -50,6 +50,7 @@ class KeySource:
             raise CorruptError(str(path), "names no source of its key")
         if kind not in {"file", "keyring"}:
             raise CorruptError(str(path), "names no source of its key")
+        # A relative path would depend on where a program was started.
         if kind == "file" and not (Path(place).is_absolute() and is_nameable(place)):
             raise CorruptError(str(path), "names a key file that cannot be")
         return cls(kind, place)
@@ -71,6 +72,8 @@ class KeySource:
             return self.stretching.key(present_passphrase(given))
         if self.kind == "keyring":
             return read_entry(self.place.removeprefix(f"{SERVICE}/"))
+        # The file may lie elsewhere on another machine, while `keys.json` goes along with the
+        # state.
         other = os.environ.get(OVERRIDE, "").strip()
         return read_key_file(expand_path(other) if other else Path(self.place))
 

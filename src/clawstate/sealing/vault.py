@@ -43,7 +43,7 @@ class _Opened:
 
 class Vault:
     """
-    The keys in `state/keys.json` below the state directory *root* (decision 13). Safe for threads.
+    The keys in `state/keys.json` below the state directory *root* (decision 12). Safe for threads.
 
     The file holds the keys that seal the secrets, themselves sealed with one key from outside: of
     a file, a keyring or a passphrase, which *given* may know. They stay in memory until `forget`.
@@ -74,6 +74,8 @@ class Vault:
         """Whether this state ever had keys; raises `UnavailableError` where nobody can look."""
         try:
             with translated(self.path, "cannot be looked at"):
+                # An error of any other kind is raised: taken for "no keys", secrets would be
+                # written in the clear.
                 os.lstat(self.path)
         except UnavailableError as error:
             if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
@@ -137,6 +139,8 @@ class Vault:
         """
         require_choice(choice)
         self._require_real_folder()
+        # Looked at again under the lock: two processes that encrypt at once must end with one set
+        # of keys.
         with self._mutex, FileLock(self.path, options=self._lock) as lock:
             if not self.exists:
                 self._make(choice, lock)
@@ -159,6 +163,8 @@ class Vault:
         with self._mutex, FileLock(self.path, options=self._lock) as lock:
             old = self._open()
             source, outer = self._source(choice, old.keys.state, again=True)
+            # The old keys stay: another process may be about to write a value that it sealed with
+            # one.
             keys = Keys.made(old.keys.state, source, outer, old.known, new_key())
             self._write(keys, outer, lock)
             return source
@@ -171,10 +177,14 @@ class Vault:
     def _open(self) -> _Opened:
         with self._mutex:
             now = self._opened
+            # By a stat: another process may have rotated the keys. A file that was just written may
+            # change again within one tick of its time stamp, so it is read.
             if now is not None and now.stamp == stamp_of(self.path) and now.stamp.is_settled:
                 return now
             raw, stamp = self._content()
             keys = Keys.read(raw, path=self.path)
+            # Kept across a change of the file with the same source: nobody is asked for a
+            # passphrase twice.
             outer = now.outer if now is not None and now.keys.source == keys.source else None
             if outer is None:
                 outer = keys.source.key(self._given)
@@ -201,6 +211,7 @@ class Vault:
         folder = self.path.parent
         with translated(folder, "cannot be reached"):
             is_link = folder.is_symlink()
+        # Whoever shares a state could have the keys written elsewhere by a link.
         if is_link:
             raise InvalidError(str(folder), "is a link", "put a real directory in its place")
 

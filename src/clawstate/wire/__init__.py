@@ -76,6 +76,7 @@ def to_wire(value: Any, /, **context: Any) -> Any:
     """
     if (form := _form(type(value))) is not None:
         return getattr(form[0], f"write_{form[1]}")(value, **context)
+    # What is JSON already. Values of our own are looked up first, since some of them are texts.
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, list | tuple):
@@ -98,12 +99,14 @@ def from_wire(kind: type[T], document: Any, /, **context: Any) -> T:
     if read is None:
         raise InvalidError("kind", f"{kind.__name__} cannot be read from JSON", "read it by hand")
     found = read(document, **context)
+    # A form may read what is no such value, such as a request without a code, as `None`.
     if not isinstance(found, kind):
         raise InvalidError("document", f"is {type(found).__name__}, not {kind.__name__}")
     return found
 
 
 def _form(kind: type) -> tuple[Any, str] | None:
+    # By name, so that a class which no face has loaded is not loaded for this either.
     for each in kind.__mro__:  # a type of credentials that is declared elsewhere has that of all
         if place := FORMS.get(f"{each.__module__}:{each.__qualname__}"):
             module, _, name = place.partition(":")

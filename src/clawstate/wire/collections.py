@@ -76,6 +76,7 @@ def write_migration(done: Migration) -> dict[str, Any]:
         "kept": {each.store: list(each.kept) for each in done.moved if each.kept},
         "replaced": {each.store: list(each.replaced) for each in done.moved if each.replaced},
         "notes": [note for each in done.moved for note in each.notes],
+        # A move that had nothing to put aside made no directory.
         "aside": str(done.aside) if done.aside.exists() else None,
         "left": list(done.left),
     }
@@ -84,6 +85,7 @@ def write_migration(done: Migration) -> dict[str, Any]:
 def write_dedupe_statistics(found: DedupeStatistics) -> dict[str, Any]:
     """Return how many marks there are in each namespace."""
     spaces = {name: write_namespace_statistics(each) for name, each in found.namespaces.items()}
+    # The counts of one process mean nothing to whoever asks another one.
     return {"marks": found.marks, "namespaces": spaces}
 
 
@@ -103,4 +105,5 @@ def moment_text(seconds: float | None) -> str | None:
     """Return the time of a mark as ISO text; one that no calendar has as a number."""
     if seconds is None:
         return None
+    # Other programs write marks as well, and a number may be any.
     return to_iso(seconds) if is_moment(seconds) else str(seconds)

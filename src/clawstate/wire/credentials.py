@@ -53,6 +53,7 @@ def write_profile(profile: Profile, *, standing: Standing | None = None) -> dict
         "secret": _shown_secret(credential),
         "state": state,
         "until": _ms(until),
+        # Usage remembers why; told once it is over, it would look as if it still were.
         "reason": usage.disabled_reason if state == "disabled" else None,
         "origin": profile.origin,
         "email": credential.email,
@@ -67,6 +68,7 @@ def write_openclaw_credential(found: OpenClawCredential, *, now: float = 0.0) ->
     """Return *found* as profiles are, with how it stands *now*, and whose it is."""
     is_over = found.expires is not None and found.expires <= now
     renews = found.type in TYPES and TYPES[found.type].renews
+    # A credential with a refresh token is renewed when it is used, so its end is no fault.
     expired = "will-refresh" if renews else "expired"
     return {
         "id": found.id,
@@ -149,12 +151,14 @@ def _shown_secret(credential: Credential) -> str:
     if isinstance(reference, dict):
         return ":".join(str(reference.get(each, "")) for each in ("source", "provider", "id"))
     if reference is not None:
+        # A reference that is no plain `${NAME}` may be a secret in the wrong place.
         return str(reference) if is_variable(str(reference)) else "***"
     found = raw_secrets(credential)[0]
     if isinstance(found, Sealed):
         return "encrypted"
     if not found:
         return _MISSING
+    # The name of a variable is no secret, and tells where to look.
     return found if is_variable(found) else masked(found)
 
 

@@ -88,6 +88,7 @@ def read_device_token(document: Any) -> DeviceToken:
 
 def write_issued_token(issued: IssuedToken) -> dict[str, Any]:
     """Return whose token was issued; the face that hands the token out adds it."""
+    # Not even this form has the token: a value that is logged or sent on keeps it.
     return {"deviceId": issued.device_id, "role": issued.role, "scopes": list(issued.scopes)}
 
 
@@ -123,6 +124,7 @@ def write_pairing_request(
     kept = document_of(request)
     if expires_at is None:
         return {**kept, **times(createdAt=request.created_at)}
+    # Beside `expiresAtMs`, for those who read the name without unit before.
     kept["expiresAt"] = to_ms(expires_at)
     return {**kept, **times(createdAt=request.created_at, expiresAt=expires_at)}
 

@@ -26,6 +26,7 @@ def read_filter(document: Any) -> Filter:
     told = Members(document, "filter")
     where = None if document.get("where") is None else told.mapping("where")
     found = filter_from(namespace=told.maybe_text("namespace"), where=where)
+    # An empty *where* and none mean the same, but are two trees; what was written comes back.
     if found.tree is None and where is not None:
         return Filter(namespace=found.namespace, tree=And(()))
     return found
@@ -35,6 +36,7 @@ def _where(node: Node) -> dict[str, Any]:
     match node:
         case Condition():
             return {_key(node): {node.operator: _value(node.value)}}
+        # Written as people write it, so that reading gives the very tree again.
         case Not(Condition(operator=("eq" | "in") as operator) as part):
             return {_key(part): {_NEGATED[operator]: _value(part.value)}}
         case Not(Condition(field="tags") as part):
@@ -61,8 +63,10 @@ def _all(parts: Sequence[Node]) -> dict[str, Any]:
         if isinstance(part, And):  # its demands must not mix with those around it
             demand = {"$and": [_where(each) for each in part.parts]} if part.parts else {}
         key, value = next(iter(demand.items()), ("", None))
+        # Only neighbours are joined: reading keeps the order of the parts, and so must writing.
         if not key or (key in made and not (key == last != "$not" and _join(made[key], value))):
             return {"$and": [_where(each) for each in parts]}
+        # A copy, since the next part may add its operators to it.
         made.setdefault(key, dict(value) if isinstance(value, dict) else value)
         last = key
     return made if len(parts) != 1 else {"$and": [_where(each) for each in parts]}

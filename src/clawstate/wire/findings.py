@@ -27,6 +27,7 @@ def write_finding(finding: Finding) -> dict[str, Any]:
 def read_finding(document: Any) -> Finding:
     """Return the finding of *document*; it cannot be repaired from there."""
     told = Members(document, "finding")
+    # Checked, as the type promises one of a few words, and a document may hold any.
     severity = told.text("severity")
     if severity not in get_args(Severity):
         known = ", ".join(get_args(Severity))

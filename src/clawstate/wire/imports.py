@@ -59,5 +59,6 @@ def shown_path(path: Path) -> str:
 
 def printed(text: str) -> str:
     """Return *text* of a directory that others wrote, with what cannot be printed written out."""
+    # Names in a directory of others may hold control characters, by which a terminal can be misled.
     readable = os.fsencode(text).decode(errors="backslashreplace")
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in readable)

@@ -38,6 +38,7 @@ class Members:
     def number(self, name: str) -> float:
         """Return the finite number *name*."""
         found = self._member(name, (int, float))
+        # Python's `bool` is an `int`, and its JSON reader takes NaN and Infinity.
         if isinstance(found, bool) or not math.isfinite(found):
             raise self._wrong(name, "a number")
         return float(found)
@@ -78,6 +79,7 @@ class Members:
 
     def others(self, *known: str) -> dict[str, Any]:
         """Return all members but the *known* ones."""
+        # Unknown members come back as they were: a newer program may have written them.
         return {name: value for name, value in self._document.items() if name not in known}
 
     def _member(self, name: str, kind: type | tuple[type, ...]) -> Any:

@@ -13,6 +13,7 @@ from clawstate.wire.moments import dialect, times
 
 def export_form(record: MemoryRecord) -> dict[str, Any]:
     """Return *record* in the form that `memory import` reads: all of it, its times as ISO text."""
+    # The form of the import: what is exported can be taken in again, with all its fields.
     ends = record.expires_at
     return {
         "id": record.id,
@@ -63,6 +64,7 @@ def write_hit(hit: Hit) -> dict[str, Any]:
     """Return *hit*: its record, and scores to four places."""
     return {
         **write_record(hit.record),
+        # Further places are noise of float32, and would make outputs differ for nothing.
         "score": round(hit.score, 4),
         "wordsScore": None if hit.words_score is None else round(hit.words_score, 4),
         "vectorScore": None if hit.vector_score is None else round(hit.vector_score, 4),
@@ -79,6 +81,7 @@ def read_hit(document: Any) -> Hit:
 def statistics_form(counts: Mapping[str, Any]) -> dict[str, Any]:
     """Return what `memory.stats()` gave; names in camelCase stand beside those of the library."""
     told = counts.get("changed")
+    # The engine keeps it as text, beside other notes about the database.
     changed = None if told is None else from_ms(float(str(told)))
     rest = {name: value for name, value in counts.items() if name != "changed"}
     return {**dialect(rest), "changed": told, **times(changed=changed)}

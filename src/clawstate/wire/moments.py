@@ -23,6 +23,7 @@ def times(**moments: float | None) -> dict[str, int | None]:
 
 def dialect(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return *document* with its names in camelCase, beside those with underscores."""
+    # Both, as the names with underscores were printed before, and scripts read them.
     return {**document, **{camel(name): value for name, value in document.items()}}
 
 

@@ -23,6 +23,7 @@ _OWN = ("key", "sessionId", "sessionKey", "sessionFile", "updatedAt", "updatedAt
 def write_entry(entry: SessionEntry) -> dict[str, Any]:
     """Return *entry* as it is kept, with its key and time as in lists."""
     own = {"key": entry.session_key, **times(updatedAt=entry.updated_at)}
+    # Null where there is none: an empty text would look like a name.
     return {**own, **entry.document(), "sessionFile": entry.session_file or None}
 
 
@@ -54,6 +55,7 @@ def entry_brief(entry: SessionEntry) -> dict[str, Any]:
 def write_openclaw_session(found: OpenClawSession) -> dict[str, Any]:
     """Return all of *found*, and whose it is."""
     named = {"key": found.entry.session_key, **times(updatedAt=found.entry.updated_at)}
+    # Its sessions lie in rows, so there is no file to name.
     whose = {"sessionFile": None, "owner": OWNER, "agent": found.agent}
     return {**named, **found.entry.document(), **whose}
 

@@ -69,5 +69,6 @@ def _read_file_change(document: Any) -> FileChange:
 
 def _relative(file: str, root: Path | None) -> str:
     path = Path(file)
+    # Relative, so that the output is the same wherever a state lies.
     is_below = root is not None and path.is_relative_to(root)
     return path.relative_to(root).as_posix() if root is not None and is_below else file

@@ -29,6 +29,7 @@ def write_message(message: Message) -> dict[str, Any]:
         "timestamp": to_iso(message.timestamp),
         **times(timestamp=message.timestamp),
     }
+    # The place counts: what was said may have members of the same names.
     said = {name: value for name, value in message.body.items() if name not in place}
     return _encodable({**place, **said})
 
@@ -39,6 +40,7 @@ def read_message(document: Any, *, session_id: str = "") -> Message:
     said = told.others(*_PLACE)
     kind, parent = told.text("type"), told.maybe_text("parentId")
     moment = told.moment("timestamp")
+    # Built again in the order in which OpenClaw writes an entry.
     entry = {"type": kind, "id": told.text("id"), "parentId": parent, "timestamp": to_iso(moment)}
     is_said = kind == MESSAGE
     role = said.get("role") if is_said else ""
@@ -127,5 +129,7 @@ def _encodable(document: dict[str, Any]) -> dict[str, Any]:
     try:
         text.encode()
     except UnicodeEncodeError:
+        # Only what cannot be sent is replaced: escaped, each reader would have to deal with it
+        # again.
         document = json.loads(text.encode(errors="replace"))
     return document

@@ -47,6 +47,7 @@ def _add(job: Job, found: Found, incoming: Mapping[str, Json], shape: Shape) -> 
     collection = job.state.collection(shape)
 
     def change(records: dict[str, Json]) -> tuple[dict[str, Json], int]:
+        # Only added to: what is here stays as it is, so nobody loses access by an import.
         fresh = {key: value for key, value in incoming.items() if key not in records}
         return {**records, **fresh}, len(fresh)
 
@@ -60,6 +61,7 @@ def _add(job: Job, found: Found, incoming: Mapping[str, Json], shape: Shape) -> 
 def _allow_list(job: Job, found: Found) -> dict[str, Json]:
     items = _list(job.source.object(found.path), "allowFrom", found)
     names = [str(each).strip() for each in items if isinstance(each, str | int)]
+    # OpenClaw passes over `*` in these files as well: it names nobody.
     usable = [name for name in names if name != _EVERYBODY and is_key(name)]
     _skip_unusable(job, found, len(items) - len(usable))
     return {name: {} for name in usable}

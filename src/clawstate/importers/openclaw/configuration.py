@@ -50,6 +50,7 @@ def take_configuration(job: Job) -> None:
             message = "holds variables, maybe secrets, and is not copied; do so by hand if needed"
             job.report.skip(KIND, found.path, message)
     files = [*job.of(Role.CONFIG), *job.of(Role.OLD_CONFIG)]
+    # OpenClaw reads the first name that there is, in this order; others are left from renames.
     for found in files[:1]:
         with job.counting_failure(KIND, found.path):
             _take(job, found)
@@ -61,6 +62,7 @@ def read_values(job: Job) -> dict[str, Any]:
     """Return what the source's configuration says, variables left as written; else nothing."""
     roles = (Role.CONFIG, Role.OLD_CONFIG)
     found = next((each for role in roles for each in job.files if each.role is role), None)
+    # Only to find agents and workspaces: what is wrong with the file is told where it is taken.
     if found is None or found.entry.is_link:
         return {}
     try:
@@ -90,10 +92,13 @@ def _take(job: Job, found: Found) -> None:
         for include in _includes(job, found):
             _take_include(job, include, target.parent, is_wanted=False)
         return
+    # A link, or a variable, may lead there; the source is only ever read.
     if job.source.holds(target):
         problem = f"the configuration of this state would be {target}, in the source itself"
         raise ConfigError(found.path, problem, "choose another OPENCLAW_CONFIG_PATH")
+    # Before the includes: half of a configuration would be in the way of the next import.
     _require_valid(job, found)
+    # Includes before the file that names them: a kill in between leaves files that nothing reads.
     for include in _includes(job, found):
         _take_include(job, include, target.parent, is_wanted=True)
     if not job.dry_run:
@@ -102,6 +107,8 @@ def _take(job: Job, found: Found) -> None:
 
 
 def _text(job: Job, found: Found) -> str:
+    # The text and no model of it: comments, variables and includes come over as they are (decision
+    # 11).
     raw = job.source.read(found.path)
     text = parse_source(raw, look_at(job.source.file(found.path))).text
     # Each OpenClaw refuses a file with a key that only the other one knows.
@@ -135,6 +142,7 @@ def _compare(job: Job, found: Found, text: str) -> None:
 def _differing(here: Any, there: Any, path: tuple[str | int, ...] = ()) -> list[str]:
     """Return where two documents differ, as deep as both are objects."""
     if isinstance(here, dict) and isinstance(there, dict):
+        # No JSON value, so that a key with null differs from one that is not there.
         absent = object()
         return [
             key_path
@@ -150,6 +158,7 @@ def _require_valid(job: Job, found: Found) -> None:
 
     It would stand in the way of all else: so one whose variables are not set waits until they are.
     """
+    # Judged where it lies, with the variables of this state, as it would be read after the copy.
     env = {**os.environ, "OPENCLAW_CONFIG_PATH": str(job.source.file(found.path))}
     issues = Config(job.state.paths, env=env).issues()
     mended = frozenset() if job.state.owner.is_openclaw else references_to_store(job.values)
@@ -172,6 +181,7 @@ def _layer(job: Job, found: Found) -> Layer:
 
 def _includes(job: Job, found: Found) -> list[str]:
     layer = _layer(job, found)
+    # What lies outside of the source is not the import's to copy.
     inside = (each.real for each in layer.files if each.real.is_relative_to(job.source.root))
     paths = [each.relative_to(job.source.root).as_posix() for each in inside]
     return sorted(set(paths) - {found.path})
@@ -271,6 +281,7 @@ def _list_to_entries(text: str, file: Path) -> str:
             members = dict(each.members)
             entries[members.pop("id")] = members
     found = unset_text(text, _LIST, file=file).text
+    # Back in the order of the list, whose first entry may be the default agent.
     return set_text(found, _ENTRIES, dict(reversed(entries.items())), file=file)
 
 

@@ -24,6 +24,7 @@ def take_credentials(job: Job) -> None:
 
     `auth.json` and `credentials/oauth.json` fill gaps after that, as in OpenClaw.
     """
+    # The older files last: what they say fills gaps and never counts over today's file.
     for found in (*job.of(Role.AUTH), *_elsewhere(job)):
         _take(job, found, found.owner, _usual)
     for found in job.of(Role.AUTH_LEGACY):
@@ -39,6 +40,7 @@ def _elsewhere(job: Job) -> Iterator[Found]:
     for agent, folder in _named_folders(job):
         if job.settings.agents and agent not in job.settings.agents:
             continue
+        # By its text alone: links on the way could lead out of what may be read.
         file = Path(os.path.normpath(folder)) / "auth-profiles.json"
         if not file.is_relative_to(job.source.root):
             message = f"the agent {agent!r} keeps its credentials there, outside of the source"
@@ -70,6 +72,8 @@ def _take(
             job.report.count(KIND).add(unchanged=len(profiles))
             return
         _require_own_place(job, found, agent)
+        # A file that was left beside the database is older than its rows, whatever its date
+        # (decision 28).
         known = {name for each in job.in_database(found) for name in each["profiles"]}
         usual = {
             name: _under_usual_names(each)
@@ -79,6 +83,7 @@ def _take(
         job.report.skip_superseded(KIND, found.path, "profile", len(profiles) - len(usual))
         answer = job.state.auth(agent).merge(
             {**document, "profiles": usual},
+            # Files of older releases never replace anything: they are what was before.
             replace=job.settings.replace and convert is _usual,
             dry_run=job.dry_run,
         )

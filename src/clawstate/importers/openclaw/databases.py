@@ -74,6 +74,8 @@ class Databases:
             try:
                 stack.close()
             except StateError as error:
+                # A failure of one database, told at the end: what was read of it may be half of a
+                # change.
                 self.failures.append((path, error))
 
     def snapshots(self) -> Iterator[tuple[str, Snapshot]]:
@@ -117,6 +119,7 @@ class Databases:
         except StateError as error:
             self.failures.append((path, error))
             return None
+        # Kept open until the end: one transaction for each database, so all of it is of one moment.
         self._opened.append((path, stack))
         return found
 
@@ -236,6 +239,7 @@ class _Documents:
 
     def _add(self, role: Role, place: str, document: Any, *, owner: str = "") -> None:
         self._source.documents[place] = document
+        # Only sessions are many enough for progress to be told by their size.
         size = len(dump_compact(document)) if role is Role.SESSIONS else 0
         entry = Entry(place, is_folder=False, is_link=False, size=size)
         self.found.append(Found(entry, role, owner, in_database=True))

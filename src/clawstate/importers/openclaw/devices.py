@@ -36,6 +36,7 @@ def take_identity(job: Job) -> None:
                 job.report.count(IDENTITY).add(unchanged=1)
             elif job.state.identity.merge(document, dry_run=job.dry_run):
                 job.report.count(IDENTITY).add(new=1)
+            # The same device by another file, such as a copy: nothing was left out.
             elif _id_in(document) == _known_id(job):
                 job.report.count(IDENTITY).add(unchanged=1)
             else:
@@ -79,6 +80,7 @@ def device_document(device: Any) -> Any:
     scopes = device.get("scopes")
     document = {
         **device,
+        # OpenClaw has one user, and records of devices here name theirs.
         "userId": OWNER,
         "approvedScopes": device.get("approvedScopes", scopes if scopes is not None else []),
         "tokens": {
@@ -114,6 +116,7 @@ def _take_held(job: Job, found: Found, document: Mapping[str, Any]) -> None:
         job.report.count(DEVICE_AUTH).add(unchanged=held)
         return
     owner, ours = document.get("deviceId"), _id_after(job)
+    # Signed requests are checked against the key: tokens of another key pair open nothing.
     if owner is not None and ours is not None and ours != owner:
         message = "its tokens belong to another device than this one"
         job.report.skip(DEVICE_AUTH, found.path, message, things=held or 1)
@@ -132,6 +135,7 @@ def _take_held(job: Job, found: Found, document: Mapping[str, Any]) -> None:
 def _id_after(job: Job) -> str | None:
     """Return the id that this device has, or in a dry run would have after the import."""
     known = _known_id(job)
+    # In a real run the key pair was taken before this step.
     if known is not None or not job.dry_run:
         return known
     for found in job.files:

@@ -74,6 +74,7 @@ class Job:
             for found in self.files:
                 if found.role is role and self._is_wanted(found):
                     yield found
+                    # After the caller is done with it, since a generator goes on only then.
                     if role not in _METERED:
                         self.advance(found.entry.size, found.path)
 
@@ -97,11 +98,13 @@ class Job:
         data = self.source.read(path)
         if not os.path.lexists(target):
             if not self.dry_run:
+                # Whatever the mode of the source: what is copied may hold secrets.
                 make_private_dir(target.parent)
                 write_atomic(target, data)
             self.report.count(kind).add(new=1)
             return
         with open_regular(target) as stream:
+            # One byte more than it has, so that a longer file with the same beginning differs.
             is_equal = stream.read(len(data) + 1) == data
         if is_equal:
             self.report.count(kind).add(unchanged=1)

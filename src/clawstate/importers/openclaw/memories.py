@@ -1,4 +1,4 @@
-"""The memory indexes: chunks of Markdown whose files are not to be had themselves."""
+"""The memory indexes: chunks of Markdown of which the files are missing."""
 
 from __future__ import annotations
 
@@ -60,6 +60,7 @@ def open_copy(path: Path) -> Iterator[apsw.Connection]:
 def chunks(connection: apsw.Connection, path: Path) -> Iterator[Chunk]:
     """Yield the chunks by file and line; raises `CorruptError` when there is no such table."""
     found = {row[1] for row in connection.execute("PRAGMA table_info(chunks)")}
+    # By columns and not by a version: releases differ in them, and these are what is needed.
     missing = {"path", "start_line", "end_line", "text"} - found
     if missing:
         problem = "is no memory index of OpenClaw"
@@ -79,6 +80,7 @@ def _copy(connection: apsw.Connection, place: Path) -> apsw.Connection:
     size = int(connection.pragma("page_count")) * int(connection.pragma("page_size"))
     copy = apsw.Connection(":memory:" if size <= _IN_MEMORY else str(place))
     try:
+        # In one step, so within one read transaction of SQLite: the copy is of one moment.
         with copy.backup("main", connection, "main") as backup:
             while not backup.done:
                 backup.step(-1)
@@ -90,11 +92,12 @@ def _copy(connection: apsw.Connection, place: Path) -> apsw.Connection:
 
 def take_memories(job: Job, workspaces: Sequence[Workspace]) -> None:
     """
-    Take the chunks of memory indexes whose files are not to be had themselves.
+    Take the chunks of memory indexes whose files are missing.
 
     They are in `memory/<agent>.sqlite`, and since 2026.7 in the database of the agent. Their
     embeddings are left: they belong to another model.
     """
+    # The files themselves are better than pieces of them, so a chunk whose file is there is left.
     folders = {each.agent: each.folder for each in workspaces}
     for each in job.databases.agents:
         if job.wants_agent(each.agent):
@@ -158,6 +161,8 @@ class _Index:
                 left[reason] += 1
             else:
                 taken += 1
+                # Twice over the chunks, first for the fingerprint: an unchanged index is then left
+                # at once.
                 for part in _parts(chunk):
                     digest.update(hashlib.blake2b(part.encode(errors="replace")).digest())
         for reason, number in sorted(left.items()):
@@ -183,6 +188,7 @@ class _Index:
             kept = [each for each in batch if each.id not in before.forgotten]
             self._count.add(unchanged=len(batch) - len(kept))
             wanted = self._select(kept)
+            # Before the records, as in any import (`importers.sync`).
             imports.note(source, [each.id for each in kept], namespace=self._namespace)
             self._memory.add_many(wanted)
         imports.finish(
@@ -207,6 +213,7 @@ class _Index:
         for chunk in self._read():
             if self._reason_to_leave(chunk):
                 continue
+            # Equal chunks of a file are told apart by their order, so that one of them may vanish.
             copies[chunk.path, chunk.text] += 1
             try:
                 yield self._record(chunk, copies[chunk.path, chunk.text])
@@ -238,6 +245,7 @@ class _Index:
         if path not in self._present:
             folder = self._folder
             is_note = path in notes_of(self._job) or _NOTE.fullmatch(path) is not None
+            # Once for each file: an index has many chunks of one, and each look is a system call.
             self._present[path] = folder is not None and is_note and (folder / path).is_file()
         return self._present[path]
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from clawstate.records.merging import MergeResult
 
+# Later kinds build on earlier ones: tokens need the key pair, media the messages that name them.
 KINDS = (
     "config",
     "auth",
@@ -145,6 +146,7 @@ class Report:
 
     def has_failed(self) -> bool:
         """Tell whether anything could not be taken over that should have been."""
+        # What was left on purpose is no failure: only this decides the exit code (decision 28).
         return any(count.failed for count in self.counts.values())
 
     def kinds(self) -> Iterator[tuple[str, Count]]:

@@ -72,16 +72,20 @@ def import_openclaw(
         archives=archives,
         secrets=secrets or SECRETS in kinds,
     )
+    # Before anything is taken, so that all kinds see the same moment of each database.
     databases = Databases.of(source)
     try:
         rows = documents(source, databases, report, now=state.clock(), wanted=wanted)
         job = _job(Job(source, state, rows, report, settings, databases=databases), progress)
         report.is_home = job.is_home()
+        # OpenClaw's records are taken over just now: the warning that they lie elsewhere would be
+        # wrong.
         if report.is_home:
             _open_silently(state)
         for kind, take in _steps(job).items():
             if kind in wanted:
                 take()
+        # A part of an import says nothing about what it was not asked for.
         if not kinds and not named:
             count_skipped(job)
         job.advance(sum(each.entry.size for each in job.files), "")
@@ -104,6 +108,8 @@ def _job(found: Job, progress: Progress | None) -> Job:
     plain = replace_in(found, files=(*found.files, *discover(found.source)))
     values = read_values(plain)
     agent = default_agent(values)
+    # The default agent is known from the configuration only, and files of older releases belong to
+    # it.
     files = plain.files
     if agent != MAIN_AGENT:
         files = (*found.files, *discover(found.source, default_agent=agent))

@@ -52,6 +52,7 @@ def take_secrets(job: Job) -> None:
         if job.dry_run:
             _Merging(_read(target), replace=job.settings.replace).take(found, job)
             return
+        # Read again under the lock: two imports at once must not lose what the other took.
         with FileLock(target) as lock:
             merging = _Merging(_read(target), replace=job.settings.replace)
             if merging.take(found, job):
@@ -100,6 +101,7 @@ def _read(path: Path) -> dict[str, Any]:
         found = parse_json(read_regular(path, limit=_MOST_BYTES), path=path)
     except NotFoundError:
         return {}
+    # Not ours, then: it is not overwritten.
     if not isinstance(found, dict) or not all(map(_is_secret, found.values())):
         raise CorruptError(str(path), "holds no secrets by name", "move it away, then import again")
     return found

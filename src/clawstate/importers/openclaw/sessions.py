@@ -49,6 +49,7 @@ def read_index(job: Job, found: Found) -> dict[str, Any]:
     for key, entry in document.items():
         name = _key(key, found, is_alone=found.owner == job.default_agent, is_old=is_old)
         known = entries.get(name)
+        # Of spellings that OpenClaw takes for one key, the one that it would use.
         if known is None or updated_ms(entry) > updated_ms(known):
             entries[name] = form.migrated(entry) if isinstance(entry, dict) else entry
     if twice := len(document) - len(entries):
@@ -58,6 +59,7 @@ def read_index(job: Job, found: Found) -> dict[str, Any]:
 
 def _take(job: Job, found: Found) -> None:
     target = _index_file(job, found.owner)
+    # The import of a directory into itself: the file is in use already.
     if target is not None and job.source.is_same_file(found.path, target):
         job.report.count(KIND).add(unchanged=len(job.source.object(found.path, json5=True)))
         if not job.dry_run:
@@ -95,6 +97,7 @@ def _as_json(path: Path) -> None:
         raw = read_regular(path, limit=MOST_BYTES)
         try:
             parse_json_file(raw, path=path)
+        # Only if it is no JSON: a file that programs of today read is left as it is.
         except CorruptError:
             text = dump_pretty(parse_json5(raw, path=path))
             write_atomic(path, text.encode(), fence=lock.confirm)
@@ -107,6 +110,7 @@ def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:
 def _key(key: str, found: Found, *, is_alone: bool, is_old: bool) -> str:
     """Return *key* as OpenClaw looks it up, and so that two agents never share one."""
     name = key.strip().lower()
+    # The default agent's keys need no prefix: they go where keys without one belong.
     if name.startswith("agent:") or (is_alone and not is_old) or not name:
         return name
     if is_old and name.startswith("group:") and name.endswith("@g.us"):

@@ -65,10 +65,12 @@ def count_skipped(job: Job) -> None:
             job.report.skip(LEFT, found.path, _LINK)
         elif found.role is Role.LANCEDB:
             job.report.skip(LEFT, found.path, _LANCEDB)
+        # In groups: a person wants to see that nothing was overlooked, and not a thousand names.
         elif found.role is Role.OTHER and not _is_taken(found, known, job):
             groups[_group(found)] += 1
     for group, files in sorted(groups.items()):
         job.report.skip(LEFT, group, _message(group, files), things=files)
+    # A failure and no skip: what lies in there might be what the import was made for.
     for folder, reason in sorted(job.source.closed_folders().items()):
         job.report.fail(LEFT, folder or ".", f"cannot be looked into ({reason})")
 
@@ -105,6 +107,7 @@ def _of_databases(job: Job) -> frozenset[str]:
     """Return the databases that were read, and the files beside them that belong to them."""
     found: set[str] = set()
     for path, _ in job.databases.snapshots():
+        # The log belongs to its database: both were read through SQLite.
         found.update(f"{path}{end}" for end in ("", *_BESIDE))
     for each in job.databases.agents:
         folder = each.path.rpartition("/")[0].rpartition("/")[0]

@@ -67,6 +67,7 @@ class Source:
 
         Raises `NotFoundError` when it is no directory, `UnavailableError` when it cannot be read.
         """
+        # Once, for the root alone; below it no link is followed.
         root = Path(os.path.realpath(path))
         try:
             is_folder = stat.S_ISDIR(root.stat().st_mode)
@@ -95,6 +96,7 @@ class Source:
     def open(self, path: str) -> BinaryIO:
         """Return the file *path* opened for reading; raises `UnavailableError`, also for a link."""
         entry = self.entries.get(path)
+        # A link in a copied state may lead to any file of whoever imports it.
         if entry is not None and entry.is_link:
             raise UnavailableError(path, "is a link, which is not followed", "put a copy there")
         return open_regular(self.file(path))
@@ -106,6 +108,7 @@ class Source:
                 data = stream.read(MOST_BYTES + 1)
             except OSError as error:
                 raise unreadable(Path(path), error) from error
+        # Documents are read whole, so a bound; transcripts and databases are not, and have none.
         if len(data) > MOST_BYTES:
             raise LimitError(f"bytes in {path}", MOST_BYTES)
         return data
@@ -147,6 +150,8 @@ class Source:
             try:
                 return parse(before)
             except CorruptError:
+                # The same damaged bytes several times, and no writer at work: it is not half of a
+                # write.
                 if same >= _LOOKS and not self._is_young(path):
                     raise
             time.sleep(_PAUSE)
@@ -167,6 +172,7 @@ class Source:
         while waiting:
             folder = waiting.pop()
             top = folder.partition("/")[0]
+            # A repository in a workspace may have a million files, of which none is imported.
             if met[top] > MOST_NAMES and top not in _WALKED_WHOLE:
                 continue
             children = list(self._children(folder))
@@ -180,6 +186,7 @@ class Source:
                 for child in sorted(found, key=lambda each: each.name):
                     yield _entry(child, f"{folder}/{child.name}" if folder else child.name)
         except OSError as error:
+            # The walk goes on; what could not be looked into is told as a failure in the end.
             self._refused[folder] = os.strerror(error.errno or 0)
 
 
@@ -251,6 +258,7 @@ class Found:
         return self.entry.path
 
 
+# The first that fits counts. Paths are those of OpenClaw 2026.2.26, and of the releases before.
 _PATTERNS = [
     (re.compile(pattern), role)
     for pattern, role in (

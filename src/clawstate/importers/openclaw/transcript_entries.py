@@ -52,9 +52,11 @@ class TranscriptImport:
         changed: what was said first stays, and what it became stands beside it.
         """
         imported = self._import(session_id, lines)
+        # A contradiction names its line, so that just those lines are read once more.
         numbers = {
             each.line for each in imported.problems if each.message.startswith(CONTRADICTION)
         }
+        # Nearly always: nothing was changed in place.
         if not numbers:
             return imported
         made = dict(_renamed(again(), numbers))
@@ -95,6 +97,8 @@ class TranscriptImport:
         database lacks of it is added to the session, and then the topic's own transcript goes. One
         that a session here uses stays.
         """
+        # A session that somebody goes on with keeps its transcript, whatever else holds its
+        # messages.
         in_use = {each.session_id for each in self._job.state.sessions.entries()}
         there, before = ids_in(texts), self._ids(session_id)
         ids = {each: self._ids(each) for each in topics if each not in in_use}
@@ -114,6 +118,8 @@ class TranscriptImport:
                 return read_lines(file)
 
             self._transcripts.export(topic, file)
+            # Added first and removed after: a kill in between leaves messages twice, and none is
+            # lost.
             if self.take(place, session_id, lines(), again=lines).problems:
                 return  # it stays as it is, so that nothing is lost
             if not self._job.dry_run:
@@ -124,6 +130,7 @@ class TranscriptImport:
     def _import(self, session_id: str, lines: Iterable[str | bytes]) -> Imported:
         if not self._job.dry_run:
             return self._transcripts.import_lines(session_id, lines)
+        # Digests and no entries: a dry run over gigabytes must fit into memory.
         known = self._digests.get(session_id)
         if known is None:
             found = self._messages(session_id)
@@ -173,6 +180,7 @@ def _renamed(lines: Iterable[str | bytes], numbers: set[int]) -> Iterator[tuple[
             text = dump_compact(entry)
         except (ValueError, RecursionError):
             continue  # several entries on one line: told as it is
+        # From the text, so the same change gives the same id in every import.
         digest = hashlib.sha256(text.encode(errors="replace")).hexdigest()[:12]
         yield number, dump_compact({**entry, "id": f"{entry['id']}-{digest}"})
 

@@ -40,6 +40,7 @@ def take_rows(job: Job, entries: TranscriptImport) -> None:
                     place = f"{each.path}#transcript_events/{session_id}"
                     lines = partial(each.transcripts.lines, session_id)
                     name = usable_id(session_id)
+                    # A topic that the database has as a session of its own is one.
                     merged = [topic for topic in topics.get(name, ()) if topic not in sessions]
                     texts = (line.text for line in lines() if line.error is None)
                     with entries.merging(place, name, merged, texts) if merged else nullcontext():
@@ -131,6 +132,8 @@ class _Texts:
     def __iter__(self) -> Iterator[str]:
         """Give the texts, and note the files that they name."""
         for line in self._lines:
+            # From here on nothing is given: order is that of appending, so what comes later must
+            # wait.
             if isinstance(line.error, MissingExtraError):
                 self._missing = line.error
             if self._missing is not None:
@@ -138,6 +141,8 @@ class _Texts:
             elif line.error is not None:
                 self._errors.append(line.error)
             else:
+                # Noted on the way, since the messages are in hand: another pass would read all of
+                # them again.
                 self._job.media.update(f"media/{a}/{b}" for a, b in _MEDIA.findall(line.text))
                 yield line.text
 
@@ -157,6 +162,7 @@ class _Texts:
 
 def take_media(job: Job) -> None:
     """Copy the files that messages name to the same places below this state, where links lead."""
+    # The transcripts were not asked for, or had none: then they are only searched for names.
     if not job.media:
         note_media(job)
     for path in sorted(job.media):

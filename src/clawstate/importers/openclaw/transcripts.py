@@ -75,6 +75,8 @@ def session_of(found: Found, claims: Claims, job: Job, entries: TranscriptImport
     claimed = claims.get((folder, name))
     if claimed is not None:
         usual = f"{claimed}{_SUFFIX}"
+        # An entry may name a copy by mistake; the file under the session's own name is the better
+        # claim.
         if usual == name or f"{folder}/{usual}" not in job.source.entries:
             return claimed
     stem, _, archived = name.partition(_SUFFIX)
@@ -95,6 +97,7 @@ def _whole_session(
     In a database of the source, or in one that was imported before; but where the topic is here
     under its *own* id, it stays so.
     """
+    # Its name alone does not tell: the database may or may not have taken this file over.
     start, is_topic, _ = stem.partition(TOPIC)
     if not is_topic:
         return None
@@ -126,6 +129,7 @@ def _claims(job: Job) -> Claims:
             if is_session_id(session_id) and isinstance(file, str):
                 name = file.replace("\\", "/").rpartition("/")[2]
                 claims.setdefault((folder, name), set()).add(str(session_id))
+    # A file that two sessions claim belongs to neither: its header decides.
     return {place: next(iter(ids)) for place, ids in claims.items() if len(ids) == 1}
 
 
@@ -169,6 +173,8 @@ class _Lines:
                 if pending >= _STEP:
                     self._job.advance(pending, self._found.path)
                     pending = 0
+                # OpenClaw may be writing: a line without its end is half a message, unless it
+                # parses.
                 if line.endswith(b"\n") or _is_whole(line):
                     yield line
                 else:

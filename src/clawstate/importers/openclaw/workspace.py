@@ -40,12 +40,14 @@ def find_workspaces(job: Job) -> tuple[Workspace, ...]:
     A folder outside of the source counts only if the source lies in the user's own home: in a
     copy of somebody's state its path means another machine. It is named in the report instead.
     """
+    # The first that exists counts: what the configuration names comes before the usual places.
     found: dict[str, Workspace] = {}
     for agent, folder in _configured_folders(job):
         if job.settings.agents and agent not in job.settings.agents:
             continue
         if not _is_folder(folder):
             continue
+        # Links are followed for this: a workspace that leads out of the source is outside of it.
         if job.source.holds(folder) or job.source.root.parent == _home():
             found.setdefault(agent, Workspace(agent, folder))
         else:
@@ -75,6 +77,7 @@ def namespace_of(agent: str, default_agent: str) -> str:
 def _take(job: Job, paths: Sequence[Path], *, namespace: str) -> None:
     memory = job.state.memory
     before = memory.imports.fingerprints(namespace)
+    # The same code over a memory that takes nothing: so a dry run cannot count otherwise.
     target = cast("Memory", _Unwritten(memory)) if job.dry_run else memory
     try:
         imported = import_paths(target, paths, namespace=namespace)
@@ -88,6 +91,7 @@ def _count(job: Job, imported: Imported, known: int) -> None:
     broken = {each.path for each in imported.problems if each.line is None}
     empty = imported.failed - broken  # they gave nothing but problems, and are read again
     moved = imported.files - imported.skipped - len(empty)
+    # Files that were known and are not as they were; an import tells of each only that it was read.
     changed = min(known - imported.skipped, moved)
     count = job.report.count(KIND)
     count.add(new=moved - changed, changed=changed, unchanged=imported.skipped)

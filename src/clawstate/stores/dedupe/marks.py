@@ -52,6 +52,8 @@ class Marks:
             marks = {**found, **fresh}
             return marks, {key: Made(marks[key], is_new=key in fresh) for key in wanted}
 
+        # All or none: with half of them marked, a caller that failed could not tell which are
+        # handled.
         return self._records.change_some(wanted, change)
 
     def merge(self, marks: Mapping[str, Json], *, dry_run: bool = False) -> MergeResult:
@@ -65,6 +67,7 @@ class Marks:
     def holds(self, key: str) -> bool:
         """Tell whether *key* has a mark that holds."""
         found = self._records.get(key)
+        # An expired mark may still lie there: it goes with a later write, and counts for nothing.
         return found is not None and self._rules().holds(found.value)
 
     def delete(self, key: str) -> bool:
@@ -102,6 +105,7 @@ class Marks:
         self._until_sweep -= len(made)
         if self._until_sweep > 0:
             return
+        # An eighth: so one sweep, which reads all marks, is paid by many writes of a single row.
         limit = self._rules().limit
         self._until_sweep = max(1, limit // _SHARE)
         if self._records.count() > limit:
@@ -112,12 +116,14 @@ class Marks:
         return surveyed(self._records.scan(), self._rules(), tally, memory_size)
 
     def _answer(self, calls: list[Call[Made]]) -> None:
+        # `update` of one key is the cheaper change: on SQLite it reads and writes a single row.
         if len(calls) == 1:
             calls[0].answer = self._record_one(calls[0].key)
             return
         made = self.record_all(each.key for each in calls)
         for each in calls:
             each.answer = made[each.key]
+            # Of several threads with one key only the first is told that it is new.
             made[each.key] = Made(made[each.key].at, is_new=False)
 
     def _record_one(self, key: str) -> Made:

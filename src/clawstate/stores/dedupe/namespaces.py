@@ -18,6 +18,8 @@ from clawstate.stores.dedupe.rules import Rules
 from clawstate.stores.dedupe.statistics import Tally
 
 DEFAULT = "global"
+# Namespaces may come from outside, such as one for each chat: without a bound they would fill the
+# memory of a long-lived process.
 MOST_OPEN = 64
 """The namespaces whose collections are kept open; others are opened again when they are used."""
 
@@ -51,6 +53,7 @@ class RecordedNames:
 
     def note(self, namespace: str) -> None:
         """Record *namespace* if it is new."""
+        # A read for each namespace and process; the write happens once in its life.
         key = encode_name(namespace)
         if self._names.get(key) is None:
             self._names.put(key, {"namespace": namespace})
@@ -89,6 +92,7 @@ class OpenNamespaces:
             if found is None:
                 found = self._opened[namespace] = Opened(self._marks(namespace))
                 if len(self._opened) > MOST_OPEN:
+                    # The counts of a namespace that leaves are kept, so the totals never shrink.
                     self._gone.add(self._opened.popitem(last=False)[1].tally)
             self._opened.move_to_end(namespace)
             return found
@@ -102,6 +106,7 @@ class OpenNamespaces:
         """Count an error of *namespace*, whether it could be opened or not."""
         with self._lock:
             found = self._opened.get(namespace)
+            # It may be the opening itself that failed.
             tally = self._gone if found is None else found.tally
             tally.errors += 1
 
@@ -166,6 +171,8 @@ class EarlierMarks:
         namespace, key = place
         if namespace not in self._opened:
             self._opened[namespace] = self.collections(namespace)
+        # Only asked (decision 27): a message that was handled before the engine changed must not be
+        # handled twice, and moving records is what `store migrate` does under its own lock.
         return Marks(self._opened[namespace], rules).holds(key)
 
     def require_none(self, place: Place, rules: Callable[[], Rules]) -> None:

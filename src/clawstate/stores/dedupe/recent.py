@@ -40,6 +40,7 @@ class RecentMarks:
                 return False
             made, tally = found
             ttl = settings.ttl_ms
+            # Asked each time: the settings may have changed since the mark was remembered.
             if (ttl and now_ms(now) - made >= ttl) or not settings.memory_max_size:
                 del self._marks[place]
                 return False
@@ -56,6 +57,9 @@ class RecentMarks:
         False when it was forgotten since *epoch*.
         """
         with self._lock:
+            # Forgotten between the write and now: remembered, it would be "seen" while the disk has
+            # no mark. One number for all keys is coarse, but forgetting is rare and this is only a
+            # cache.
             if epoch != self._epoch or not settings.memory_max_size:
                 return False
             self._marks[place] = made, tally

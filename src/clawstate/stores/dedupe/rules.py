@@ -40,6 +40,7 @@ def now_ms(seconds: float) -> int:
 
 def is_mark(value: Json) -> bool:
     """Tell whether *value* is the time of a mark; anything else is ignored, and left alone."""
+    # By class and not `isinstance`: true is an `int` in Python, and no time.
     return value.__class__ in _NUMBERS and 0 < value < math.inf
 
 
@@ -58,6 +59,8 @@ class Rules:
 
     def holds(self, value: Json) -> bool:
         """Tell whether *value* is a mark that has not expired: after *ttl* exactly, it has."""
+        # A mark from the future has a negative age and holds: taking it for new could handle a
+        # message twice, which is what marks are there to prevent.
         return is_mark(value) and (self.ttl == 0 or self.now - value < self.ttl)
 
     def tidied(self, records: Mapping[str, Json]) -> dict[str, Json]:
@@ -97,6 +100,7 @@ def merge_marks(
     A mark is kept that expired by *rules*, or would be one too many; a mark that is here stays,
     whenever it was made.
     """
+    # Our own marks that expired make room first, and do not count as marks that are there already.
     holding = {
         key: value for key, value in ours.items() if not is_mark(value) or rules.holds(value)
     }
@@ -146,6 +150,8 @@ class MarksLayout:
             return dict(records)  # asked of each single record, whatever the engine
         old = _PLAIN.decode(document)
         kept = dict(records)
+        # The order of members tells marks of one millisecond apart: of those the first leave
+        # (`Rules`).
         for key in [key for key, value in records.items() if old.get(key, _ABSENT) != value]:
             kept[key] = kept.pop(key)
         return self.rules().tidied(kept)

@@ -45,7 +45,7 @@ class PersistentDedupe:
 
     *resolve_file_path* names the file of each namespace, shared with OpenClaw; marks hold *ttl_ms*
     milliseconds, and as many are kept in memory and in a file as the other two say. *lock* tells
-    how long to wait for a file, by default 30 s. In their place, an engine hands in *collections*,
+    how long to wait for a file, by default 45 s. In their place, an engine hands in *collections*,
     which gives the collection of a namespace, *settings*, an *index* that knows all namespaces,
     else they are those in use here, and *earlier* marks, asked as well. *on_disk_error* is told
     of each error of the disk; it is raised as well, unless *fail_open*: then the key counts as new.
@@ -180,12 +180,16 @@ class PersistentDedupe:
         Raises `UnavailableError` for one that lies in another engine, where it is not changed.
         """
         place = place_of(key, namespace)
+        # Before anything is removed: the mark in the other engine would count on, so `forget` would
+        # have done nothing and said that it did.
         if self._earlier is not None:
             self._earlier.require_none(place, self._rules)
         marks = self._namespaces.get(place[0]).marks
         try:
             return marks.delete(place[1])
         finally:
+            # Also when the disk failed: the mark may be gone there, and memory must not say
+            # otherwise.
             self._memory.forget(place)
 
     def warm_up(self, namespace: str = DEFAULT) -> int:
@@ -207,6 +211,7 @@ class PersistentDedupe:
         if namespace is not None:
             return self._namespaces.get(required_namespace(namespace)).marks.prune()
         removed, errors = 0, []
+        # One damaged file must not keep all others from being tidied.
         for each in self.namespaces():
             try:
                 removed += self._namespaces.get(each).marks.prune()
@@ -267,6 +272,7 @@ class PersistentDedupe:
     def _recorded(self, place: Place, settings: DedupeSettings) -> bool:
         if self._was_earlier(place):
             return False
+        # The epoch is taken before the disk is asked, so that a `forget` in between is noticed.
         opened, epoch = self._noted(place[0]), self._memory.epoch
         made = opened.marks.record(place[1])
         self._remember(opened, {place: made}, epoch, settings)
@@ -289,6 +295,8 @@ class PersistentDedupe:
     def _noted(self, namespace: str) -> Opened:
         opened = self._namespaces.get(namespace)
         if not opened.noted:
+            # Before the first mark: a name without marks does no harm, but marks under a name that
+            # is in no index would be found by no pruning.
             if self._index is not None:
                 self._index.note(namespace)
             opened.noted = True
@@ -310,6 +318,7 @@ class PersistentDedupe:
                 self._tell(next(iter(made))[0], error)
 
     def _failed(self, namespace: str, error: StateError, *, fail_open: bool | None) -> None:
+        # Not a fault of the disk but of the program, which `fail_open` must not hide.
         if isinstance(error, ClosedError):
             raise error
         self._tell(namespace, error)

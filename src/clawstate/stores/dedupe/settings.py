@@ -41,6 +41,7 @@ class DedupeSettings:
 
     def rules(self, now: float) -> Rules:
         """Return what counts at the moment *now*, in seconds since the epoch."""
+        # At least one, or each new mark would be swept by its own write.
         return Rules(now_ms(now), self.ttl_ms, max(1, self.file_max_entries))
 
 

@@ -1,4 +1,4 @@
-"""`Together`: calls of many threads at one time are done by one of them, with one durable write."""
+"""`Together`: group commit, one durable write for the calls of many threads at one time."""
 
 from __future__ import annotations
 
@@ -43,6 +43,8 @@ class Together(Generic[A]):
         call: Call[A] = Call(key)
         self._waiting.append(call)
         try:
+            # Whoever gets the turn works for all that wait; those find their answers when they get
+            # it.
             with self._turn:
                 if call.answer is None and call.error is None:
                     self._lead(call)

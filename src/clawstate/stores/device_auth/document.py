@@ -64,6 +64,7 @@ class HeldLayout:
         if not isinstance(tokens, dict):
             raise InvalidError("document", "is not an object with tokens")
         version = document.get("version")
+        # Only a newer version is refused: OpenClaw's file, and one edited by hand, may have none.
         if isinstance(version, int | float) and version > _VERSION:
             raise VersionError("document", int(min(version, 2**53)), _VERSION)
         owner = document.get(OWNER)
@@ -80,6 +81,7 @@ class HeldLayout:
                 tokens[key.removeprefix(_TOKEN)] = value
             elif key != OWNER:
                 raise InvalidError(key, "is neither the owner nor a token", "keep it elsewhere")
+        # In the order of the specification's example, with unknown members after it.
         found = {"version": _VERSION, **(document or {})}
         found.pop(OWNER, None)
         found.pop("tokens", None)
@@ -123,9 +125,11 @@ def replaced(
 ) -> str | dict[str, Any]:
     """Return *token* in the form that *before* had; with *scopes* in OpenClaw's."""
     old = before if isinstance(before, Mapping) else {}
+    # The specification's plain text, unless there is something to tell beside it.
     if not old and not scopes:
         return token
     given = {"token": token, "role": old.get("role", name), "scopes": list(scopes)}
+    # A renewed token allows what the old one did, unless the caller says otherwise.
     if not scopes and isinstance(old.get("scopes"), list):
         given["scopes"] = old["scopes"]
     return {**old, **given, "updatedAtMs": to_ms(now)}
@@ -161,6 +165,7 @@ def merge_tokens(
     They keep their form, with role, scopes and time. What is here stays, unless *replace*. Raises
     `ConflictError` if both sides say whose tokens they are, and disagree.
     """
+    # Tokens are good for one key pair only: mixed, all of one side would be refused by gateways.
     if owner_of(ours) is not None and owner_of(theirs) not in {None, owner_of(ours)}:
         raise ConflictError("owner of", "the tokens", "they belong to another device")
     tokens = {key: value for key, value in theirs.items() if key != OWNER}

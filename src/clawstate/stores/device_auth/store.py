@@ -43,7 +43,7 @@ class Owner(Protocol):
 
 class DeviceAuth:
     """
-    The tokens of this device by name (specification section 5, decision 10). Safe for threads.
+    The tokens of this device by name (specification section 5, decision 13). Safe for threads.
 
     Tokens that belong to another device id are not used, and stay where they are until
     `discard_foreign`. As long as nothing was set here, those that OpenClaw holds are given
@@ -90,9 +90,11 @@ class DeviceAuth:
         _require_name(name)
         _require_token(token)
         allowed = _scopes(scopes)
+        # Outside of the change, which is pure: naming the owner may have to make the key pair.
         owner, taken_over, now = self._named_owner(), self._taken_over(), self._clock()
 
         def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], None]:
+            # The first change copies what OpenClaw holds, since its file stops counting with this.
             found = records or taken_over
             self._require_ours(found)
             key = key_of(name)
@@ -130,6 +132,8 @@ class DeviceAuth:
             if key_of(name) not in found:
                 return records, False
             self._require_ours(found)
+            # The owner stays: tokens that are set later must not be mixed with those of another
+            # device.
             left = {key: value for key, value in found.items() if key != key_of(name)}
             # Never nothing: what OpenClaw holds would count again, and bring the token back.
             return left or {OWNER: owner}, True
@@ -164,6 +168,7 @@ class DeviceAuth:
         return {} if self._is_foreign(found) else found
 
     def _is_foreign(self, records: Mapping[str, Json]) -> bool:
+        # Without a key pair nothing is foreign yet, and tokens that name no owner count as ours.
         return owner_of(records) not in {None, self._owner.known_id() or owner_of(records)}
 
     def _require_ours(self, records: Mapping[str, Json]) -> None:

@@ -1,4 +1,4 @@
-"""The paired devices, and the tokens by which they are known (decision 9)."""
+"""The paired devices, and the tokens by which they are known (decision 13)."""
 
 from __future__ import annotations
 

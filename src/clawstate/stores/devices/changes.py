@@ -23,6 +23,7 @@ _MEMORY = 30 * 86_400.0  # seconds for which a removed device's requests are rem
 def issued(before: Json, grant: Grant, digest: str, *, now: float) -> dict[str, Any]:
     """Return the device of *grant* with a token of that *digest* in the place of all others."""
     old = {} if not isinstance(before, Mapping) else dict(before)
+    # What a removal left keeps the marks of requests, but the device begins anew.
     was_device = bool(old) and REMOVED not in old
     given = {
         "deviceId": grant.device_id,
@@ -36,6 +37,7 @@ def issued(before: Json, grant: Grant, digest: str, *, now: float) -> dict[str, 
         **{key: value for key, value in given.items() if value is not None},
         "scopes": list(grant.scopes),
         "approvedScopes": list(grant.scopes),
+        # All others go: who pairs a device again may do so because it was lost.
         "tokens": {grant.role: token(digest, grant.scopes, now=now, expires_at=grant.expires_at)},
         "createdAtMs": old.get("createdAtMs", to_ms(now)) if was_device else to_ms(now),
         "approvedAtMs": to_ms(now),
@@ -50,6 +52,7 @@ def rotated(
     """Return the device with another token in *role*."""
     old = before["tokens"][role]
     fresh = {
+        # Members that others put there stay; only what this change is about is replaced.
         **_without(old, "revokedAtMs"),
         "hash": digest,
         "scopes": list(scopes),
@@ -62,6 +65,7 @@ def revoked(before: Mapping[str, Json], role: str | None, *, now: float) -> dict
     """Return the device without a good token in *role*, or in any; then it is revoked itself."""
     ended = {"revokedAtMs": to_ms(now)}
     tokens = {
+        # A token that was revoked before keeps the moment at which that happened.
         each: {**value, **ended, **_ended(value)} if role in {None, each} else value
         for each, value in before["tokens"].items()
     }
@@ -73,6 +77,7 @@ def used(before: Json, held: DeviceToken, *, now: float) -> Json:
     """Return the device with its last use noted, if its token is still *held*."""
     device = device_of(before)
     current = None if device is None else device.tokens.get(held.role)
+    # Rotated or removed since it was verified: a use of the old token says nothing of the new one.
     if current is None or current.hash != held.hash:
         return before
     tokens = before["tokens"]
@@ -83,6 +88,7 @@ def used(before: Json, held: DeviceToken, *, now: float) -> Json:
 def refused(before: Json | None, device_id: str, request: str, *, now: float) -> Json:
     """Return the device, or what stands for none, with the mark of a *request* that is over."""
     if before is None:
+        # A trace without a device: without it the refused code could be approved a moment later.
         return {"deviceId": device_id, REMOVED: to_ms(now), REQUESTS: [request]}
     if not isinstance(before, Mapping):
         return before  # whom nobody can let in
@@ -104,6 +110,8 @@ def is_forgotten(document: Json, *, now: float) -> bool:
     if not isinstance(document, Mapping) or REMOVED not in document:
         return False
     at = document[REMOVED]
+    # By the distance from now, as a clock may be set: a trace from the future must not stay for
+    # ever.
     is_moment = isinstance(at, int) and not isinstance(at, bool)
     return not is_moment or abs(now - from_ms(at)) > _MEMORY
 

@@ -117,6 +117,7 @@ def device_of(document: Json) -> Device | None:
     if tokens is None or approved is None or (revoked is None and document.get("revokedAtMs")):
         return None
     first = tokens.get(OPERATOR) or next(iter(tokens.values()), None)
+    # Never more than what was approved, whatever the file says: it may have been edited by hand.
     role = OPERATOR if first is None else first.role
     return Device(
         str(texts[0]),
@@ -140,6 +141,7 @@ def _tokens(value: Json) -> dict[str, DeviceToken] | None:
     if not isinstance(value, Mapping):
         return None
     found = {role: _token(role, each) for role, each in value.items()}
+    # One that cannot be read makes the device unusable: it may be the one that was revoked.
     whole = {role: each for role, each in found.items() if each is not None}
     return whole if len(whole) == len(found) else None
 
@@ -152,6 +154,7 @@ def _token(role: str, value: Json) -> DeviceToken | None:
         name: _moment(value.get(f"{name}Ms"))
         for name in ("createdAt", "rotatedAt", "revokedAt", "lastUsedAt", "expiresAt")
     }
+    # An end or a revocation that cannot be read must not turn a token into one without end.
     unclear = any(
         moments[name] is None and value.get(f"{name}Ms") is not None
         for name in ("revokedAt", "expiresAt")
@@ -179,6 +182,7 @@ def _scopes(value: Json) -> tuple[str, ...] | None:
 
 def _moment(value: Any) -> float | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    # Beyond 2^53 a number of JSON is no exact whole number for OpenClaw.
     if not is_number or abs(value) >= 2**53 or not math.isfinite(value):
         return None
     return from_ms(value)
@@ -205,8 +209,11 @@ def digest_of(token: str) -> str:
 def matching(token: object, tokens: Mapping[str, DeviceToken]) -> DeviceToken | None:
     """Return the one of *tokens* that *token* is; takes as long for none."""
     is_possible = isinstance(token, str) and 0 < len(token) <= _LONGEST
+    # Digests are compared and not tokens: they have one length, and a prefix of a digest that is
+    # right says nothing about the token.
     given = digest_of(str(token) if is_possible else "").encode()
     found = None
+    # One comparison always, so that a device without tokens takes as long as one that has some.
     hmac.compare_digest(_NOBODY.encode(), given)
     for each in tokens.values():
         if hmac.compare_digest(each.hash.encode("utf-8", "replace"), given) and is_possible:

@@ -41,6 +41,7 @@ class Grant:
 
     def fits(self, device: Device) -> bool:
         """Tell whether it is for the user, and the key, that *device* has already."""
+        # A device that named no key yet may name one; another key would be another device.
         same_key = device.public_key is None or self.public_key in {None, device.public_key}
         return device.user_id == self.user_id and same_key
 
@@ -73,6 +74,7 @@ def grant_of(
 
 def require_allowed(grant: Grant, caller_scopes: Iterable[str] | None) -> None:
     """Raise `InvalidError` unless the caller (`None`: the owner) may let in, and has as much."""
+    # The owner of the state directory needs no scopes: whoever can write there can write them.
     if caller_scopes is not None:
         caller = require_scopes(caller_scopes)
         wanted = (PAIRING, *grant.scopes)

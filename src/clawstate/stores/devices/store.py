@@ -32,7 +32,7 @@ _LOOK = "see 'clawstate devices list'"
 
 class Devices:
     """
-    The paired devices of one state (decision 9). Safe for threads.
+    The paired devices of one state (decision 13). Safe for threads.
 
     A token is 256 bits at random, is shown once, and is kept as its SHA-256. Its scopes are never
     more than what was approved. *uses* is the same collection with less patience, through which
@@ -123,6 +123,7 @@ class Devices:
             request=request,
         )
         require_allowed(grant, caller_scopes)
+        # Outside of the change, which is pure and may be applied again after a conflict.
         token = new_token()
 
         def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], None]:
@@ -179,6 +180,7 @@ class Devices:
                 raise InvalidError(f"{_KIND} {device_id!r}", "is revoked", hint)
             if (held := device.tokens.get(role)) is None:
                 raise NotFoundError(f"token of {_KIND} {device_id!r} in the role", role, _LOOK)
+            # Checked in the change that writes, so a revocation at the same moment is not undone.
             if held.revoked_at is not None:
                 raise InvalidError("token", "is revoked", "let the device ask to be paired again")
             whose = "what was approved for the device"
@@ -189,6 +191,7 @@ class Devices:
                 require_within(given, device.approved_scopes, role=role, whose=whose)
             if caller is not None:
                 require_within(given, caller, role=role, whose="the caller's scopes")
+            # Replaced and not appended: only what the last application saw was written.
             granted[:] = [(device, given)]
             return changes.rotated(_mapping(before), role, digest_of(token), given, now=now)
 
@@ -222,6 +225,7 @@ class Devices:
             held = () if device is None else _good(device, role)
             done[:] = [bool(held)]
             if before is None or not held:
+                # Deleting what is not there writes nothing.
                 return DELETE if before is None else before
             return changes.revoked(_mapping(before), role, now=now)
 
@@ -249,6 +253,8 @@ class Devices:
 
         def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], bool]:
             before = records.pop(device_id, None)
+            # Removed before: its trace stays as it is, or asking again and again would keep it for
+            # ever.
             is_gone = before is None or (isinstance(before, Mapping) and REMOVED in before)
             left = before if is_gone else changes.removed(before, device_id, now=now)
             kept = _remembered(records, now)

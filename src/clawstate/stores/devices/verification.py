@@ -36,6 +36,7 @@ class Verification:
         is_list = isinstance(scopes, Iterable) and not isinstance(scopes, str | bytes)
         now, wanted = self._clock(), tuple(scopes) if is_list else ()
         device = self._device(device_id)
+        # Asked also for an unknown device: how long the answer takes must not tell which exist.
         held = matching(token, {} if device is None else device.tokens)
         if device is None or held is None or device.revoked_at is not None:
             return None
@@ -56,6 +57,7 @@ class Verification:
             return None
         with self._mutex:
             known = self._known.get(device_id)
+            # Decoding takes longer than the look; the revision tells that nothing changed since.
             if known is None or known[0] != found.revision:
                 known = found.revision, _own(found.value, device_id)
                 _remember(self._known, device_id, known)
@@ -68,6 +70,7 @@ class Verification:
             moments = self._noted.get(place), held.last_used_at
             if any(each is not None and abs(now - each) < _NOTED_EVERY for each in moments):
                 return
+            # Before the write: a disk that is full is tried once a minute, and not with each call.
             _remember(self._noted, place, now)
 
         def change(before: Json | None) -> Json | Mark:

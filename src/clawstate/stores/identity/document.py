@@ -34,6 +34,7 @@ class IdentityLayout:
             return {}
         if not isinstance(document, dict):
             raise InvalidError("document", "is not an object")
+        # Checked before anything else: a later version may have moved all other members.
         version = document.get("version")
         if isinstance(version, int) and version > _VERSION:
             raise VersionError("document", min(version, 2**53), _VERSION)
@@ -49,6 +50,7 @@ class IdentityLayout:
         if records.keys() != {KEY}:
             raise InvalidError("identity", "is one record", f"keep it as {KEY!r}")
         self.decode(records[KEY])
+        # Members that OpenClaw added stay, in their order.
         return {**(document or {}), **records[KEY]}
 
 

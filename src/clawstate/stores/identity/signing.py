@@ -49,6 +49,7 @@ def load_private(pem: str) -> Ed25519PrivateKey:
 
     try:
         key = forms.load_pem_private_key(pem.encode(), password=None)
+    # The cause is dropped on purpose: its message may quote what it could not parse.
     except (ValueError, TypeError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, ed25519.Ed25519PrivateKey):
@@ -95,6 +96,7 @@ def to_base64url(raw: bytes) -> str:
 
 def from_base64url(text: str) -> bytes | None:
     """Return the bytes of *text*, or `None` if it is not base64url."""
+    # Python's decoder passes over characters that are none, so two texts would be one signature.
     if not isinstance(text, str) or not _BASE64URL.fullmatch(text):
         return None
     plain = text.rstrip("=")

@@ -157,6 +157,8 @@ class Identity:
             public, private = signing.new_pair()
             made = document_of(public, private, created_at_ms=to_ms(self._clock()))
             try:
+                # Never replaces: of two processes that begin at once, the later takes the key of
+                # the earlier, for tokens may have been issued to that.
                 return self._keys.put(KEY, made, expect=ABSENT)
             except ConflictError:
                 found = self._keys.get(KEY)  # somebody was faster
@@ -168,6 +170,7 @@ class Identity:
         found = self._record()
         with self._mutex:
             known = self._signer
+        # Loading a key takes longer than signing; the revision tells whether the file changed.
         if known is not None and known[0] == found.revision:
             return known[1]
         place = str(self._keys.shape.path)
@@ -188,4 +191,5 @@ def _identity(found: Versioned) -> DeviceIdentity:
     created: Json = value.get("createdAtMs")
     is_moment = type(created) is int and abs(created) < 2**53
     moment = from_ms(created) if is_moment else None
+    # The id is computed from the key, whatever the file says: gateways compute it as well.
     return DeviceIdentity(id_of(raw), signing.to_base64url(raw), moment)

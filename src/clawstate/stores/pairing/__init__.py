@@ -1,4 +1,4 @@
-"""Devices that ask to be let in, until somebody approves or rejects them (decision 9)."""
+"""Devices that ask to be let in, until somebody approves or rejects them (decision 13)."""
 
 from __future__ import annotations
 

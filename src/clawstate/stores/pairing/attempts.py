@@ -56,6 +56,7 @@ class Attempts:
         mine = _place(source)
 
         def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], tuple[int, float] | None]:
+            # Under the lock: a try that waited counts from when it is judged.
             now = self._clock()
             left = {
                 place: _left(records.get(place), most, now=now)
@@ -65,6 +66,7 @@ class Attempts:
                 ((most, _wait(left[place], most)) for place, most in _limits(mine)),
                 key=lambda each: each[1],
             )
+            # Before *right* is looked at: who is over the limit learns nothing about the code.
             if wait > 0:
                 return _mended(records, now), (limit, wait)
             if right:
@@ -87,6 +89,7 @@ def _limits(mine: str) -> tuple[tuple[str, int], ...]:
 def _place(source: str) -> str:
     if _PLAIN.fullmatch(require_text("source", source)):
         return f"from {source}"
+    # A source comes from outside; as a key it must be short and printable.
     digest = hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()
     return f"from #{digest[:32]}"
 
@@ -95,8 +98,10 @@ def _left(record: Json | None, most: int, *, now: float) -> float:
     """Return how many tries are free *now*; none where the record cannot be read."""
     if record is None:
         return float(most)
+    # A file that was tampered with, or damaged, must not give free tries.
     if not _is_count(record):
         return 0.0
+    # A token bucket: tries come back evenly, instead of all at once at the end of a window.
     regained = abs(now - from_ms(record["atMs"])) * most / WINDOW
     return min(float(most), max(0.0, record["left"]) + regained)
 
@@ -122,6 +127,7 @@ def _mended(records: Mapping[str, Json], now: float) -> dict[str, Json]:
 
 
 def _still_counted(records: Mapping[str, Json], now: float) -> dict[str, Json]:
+    # What may try freely again is left out, so guessing from many places cannot fill the file.
     return {
         place: record
         for place, record in records.items()

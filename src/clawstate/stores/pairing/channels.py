@@ -52,6 +52,7 @@ class _NamesLayout:
 
     def encode(self, document: Json, records: Mapping[str, Json]) -> Json:
         old = _names(document, self.section)
+        # In the order of the file, new names last: OpenClaw shows lists as they are written.
         kept = [name for name in old if name in records]
         new = [name for name in records if name not in old]
         before = document if isinstance(document, dict) else {"version": _VERSION}

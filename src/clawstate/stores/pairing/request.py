@@ -57,6 +57,7 @@ class PairingRequest:
     def covers(self, other: PairingRequest) -> bool:
         """Tell whether *other* asks for nothing else; what it leaves out is as it was."""
         pairs = zip(_meaning(self), _meaning(other), strict=True)
+        # The code is not among them: it is what a repeated request gets back.
         return all(theirs is None or mine == theirs for mine, theirs in pairs)
 
 
@@ -130,6 +131,7 @@ def _text(value: Json) -> str | None:
 
 def candidates() -> tuple[str, ...]:
     """Return new codes, from the operating system's randomness, of which the first free counts."""
+    # Several at once, because the change that takes one is pure: it may be applied again.
     return tuple(
         "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH)) for _ in range(_CANDIDATES)
     )
@@ -147,6 +149,7 @@ def normalised(code: str) -> str:
     """Return *code* as it is kept: without spaces and hyphens, in capitals."""
     if not isinstance(code, str):
         raise InvalidError("code", f"a code is text, not {type(code).__name__}", "give the code")
+    # Cut first: a code comes from outside, and may be as long as somebody likes.
     return _IGNORED.sub("", code[:_LONGEST]).upper()
 
 
@@ -155,6 +158,7 @@ def matching(code: str, pending: Iterable[str]) -> str | None:
     given = code.encode("utf-8", "replace")
     found = None
     for each in pending:
+        # No early return, which would tell by its time where in the list a code stands.
         if hmac.compare_digest(each.encode("utf-8", "replace"), given):
             found = each
     return found
@@ -162,6 +166,7 @@ def matching(code: str, pending: Iterable[str]) -> str | None:
 
 def mark_of(code: str) -> str:
     """Return by what a used *code* is known again; the code cannot be used any more."""
+    # A digest, since marks are kept for a month beside devices, and end up in cursors and logs.
     return hashlib.sha256(f"pairing code {code}".encode("utf-8", "replace")).hexdigest()[:32]
 
 

@@ -44,7 +44,7 @@ _LOOK = "see 'clawstate pairing list'"
 
 class Pairing:
     """
-    The devices that ask to be let in (specification section 4, decision 9). Safe for threads.
+    The devices that ask to be let in (specification section 4, decision 13). Safe for threads.
 
     Expired requests are never returned, and leave the collection with the next change. A code is
     good for one approval: *approvals* issues the token first, once for each code, and then the
@@ -99,6 +99,8 @@ class Pairing:
             name=None if name is None else require_name(name),
             public_key=None if public_key is None else require_public_key(public_key, device_id),
         )
+        # Asked before the change: while it holds its collection it must not wait for that of
+        # devices.
         offered, used, limit = candidates(), self._used(), self._limit()
 
         def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], PairingRequest]:
@@ -106,10 +108,14 @@ class Pairing:
             before = _of_device(live.values(), wanted.device_id, wanted.user_id)
             if before and before[0].covers(wanted):
                 return _kept(records, live), before[0]
+            # It takes the place of the old request, so asking for something else is never "too
+            # many".
             if before:
                 del live[before[0].code]
             elif len(live) >= limit:
                 raise LimitError("pending pairing requests", limit, _FULL)
+            # Free among all records, also expired ones: somebody may still have an old code on the
+            # screen.
             made = _with_code(wanted, first_free(offered, records.keys()))
             return {**_kept(records, live), made.code: document_of(made)}, made
 
@@ -139,6 +145,7 @@ class Pairing:
         start = None if after is None else (after[0], "")
         found = latest(self._requests(), start, first=first)
         for moment, group in groupby(found, key=lambda each: each[0][0]):
+            # Newest first: all that follow have expired as well.
             if -moment < to_ms(now - ttl):
                 return
             placed = sorted(
@@ -232,6 +239,7 @@ class Pairing:
         found = _of_device(self.pending(), device_id, user_id)
         if not found:
             raise NotFoundError(_KIND, require_id("device id", device_id), _LOOK)
+        # Approving the wrong one lets a stranger in, so nobody guesses.
         if len(found) > 1:
             raise ConflictError(_KIND, device_id, "several users ask for it; name the user")
         return found[0]
@@ -263,6 +271,8 @@ class Pairing:
         scopes: Iterable[str] | None,
         caller_scopes: Iterable[str] | None,
     ) -> Issued:
+        # All rights take a word of the person who approves: a click on what a device wishes is
+        # none.
         if scopes is None and ADMIN in (request.scopes or ()):
             problem = f"the device asks for {ADMIN}, which is granted only where it is named"
             raise InvalidError("scopes", problem, f"name the scopes to grant, such as {ADMIN}")
@@ -277,6 +287,7 @@ class Pairing:
                 caller_scopes=caller_scopes,
                 request=mark_of(request.code),
             )
+        # Used already: what a killed approval left goes now.
         except NotFoundError:
             self._settle(request.code)
             raise

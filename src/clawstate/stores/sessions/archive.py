@@ -62,6 +62,8 @@ class Archive:
             archive_name(key, entry): self._record(key, entry, extra.get(key, {}), reason)
             for key, entry in entries.items()
         }
+        # On files each `put` rewrites the document; on rows `change_all` reads all of them. From a
+        # handful of records on, one change is the cheaper.
         if len(made) <= _FEW:
             for name, record in made.items():
                 self._collection.put(name, record)
@@ -80,6 +82,8 @@ class Archive:
         found = self._collection.get(archive_name(key, entry))
         if found is None or not isinstance(found.value, dict):
             return False
+        # A session that was used again after it was archived is alive: an old record of it proves
+        # nothing.
         return updated_ms(entry) <= updated_ms(found.value.get("entry"))
 
     def records(self) -> Iterator[Archived]:
@@ -99,6 +103,7 @@ class Archive:
         found = self._collection.get(name)
         if found is not None:
             return _decoded(name, found.value)
+        # A key may have been deleted and begun anew several times; people mean the last one.
         of_key = [each for each in self.records() if each.session_key == name]
         return max(of_key, key=lambda each: each.at, default=None)
 
@@ -136,7 +141,11 @@ class Archive:
         def change(found: dict[str, Any]) -> tuple[dict[str, Any], None]:
             for name, at in moments.items():
                 archived = _decoded(name, found.get(name))
+                # Archived once more since it was judged: that record has its own time to live.
                 if archived is not None and archived.at == at:
+                    # A note stays until the messages of the session are gone as well, so a kill in
+                    # between leaves work that the next call finds, and not messages that nothing
+                    # names any more.
                     found[name] = {"ended": archived.session_id}
             return found, None
 
@@ -179,6 +188,7 @@ def archive_name(key: str, entry: Any) -> str:
     """Return the name of the archive of *entry*: one for each session of each key."""
     session_id = entry.get("sessionId") if isinstance(entry, dict) else None
     readable = session_id if is_session_id(session_id) else ""
+    # Key and id, since two keys may name one session; the digest, since a key may hold any sign.
     text = dump_compact([key, session_id])
     return f"{readable}~{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
 

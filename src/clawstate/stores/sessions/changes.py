@@ -42,6 +42,8 @@ class Changes:
             if old is not None and has_id(old):
                 require_stored_id(key, old)
                 return self.form.identified(key, old)
+            # What the profile still knows, rather than a new id: that would begin an empty
+            # conversation.
             if lost is not None:
                 return lost
             return created(key, session_id, form=self.form, now_ms=self._now(), old=old or {})
@@ -77,6 +79,7 @@ class Changes:
         """Return the change that brings back what was *archived*."""
 
         def apply(old: Any | None) -> Document:
+            # Restored already, by an earlier try that was killed before it dropped the archive.
             if isinstance(old, dict) and old.get("sessionId") == archived.session_id:
                 return old
             return self._merged(key, archived.entry, archived.entry)
@@ -98,6 +101,7 @@ class Changes:
                 raise InvalidError("change", problem, "return a pair of them")
             new, answer = made
             require_records(new)
+            # The change may be applied again after a conflict; only its last application counts.
             touched.clear()
             records: dict[str, Any] = {}
             for key, each in new.items():
@@ -115,6 +119,7 @@ class Changes:
         if not isinstance(new, Mapping):
             problem = f"its entry is {type(new).__name__}, not an object"
             raise InvalidError(f"session {key!r}", problem, "give a mapping")
+        # An entry that names no session gets an id here, as if it had been resolved.
         return self._merged(key, old or {"sessionId": str(uuid.uuid4())}, new)
 
     def _merged(self, key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Document:

@@ -22,6 +22,7 @@ MOST_BYTES: Final = 1 << 20
 
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
+# The id becomes a file name (`<id>.jsonl`), so no separator and no leading dot.
 _SESSION_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}", re.ASCII | re.IGNORECASE)
 _OWN = ("sessionId", "sessionKey", "sessionFile", "updatedAt")
 
@@ -66,6 +67,7 @@ def entry_of(
     fields = {name: value for name, value in document.items() if name not in _OWN}
     for name, value in extra.items():
         if name not in _OWN:
+            # The index counts where both say something: profiles are written after it.
             fields.setdefault(name, value)
     session_id = require_stored_id(key, document)
     moment = from_ms(updated_ms(document))
@@ -74,6 +76,7 @@ def entry_of(
 
 def has_id(document: Any) -> bool:
     """Tell whether *document* names a session, by a usable id or not."""
+    # An entry without an id is no session yet; its members stay for when it becomes one.
     return not isinstance(document, dict) or document.get("sessionId") is not None
 
 
@@ -110,6 +113,7 @@ def moment_ms(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
+        # A time that no calendar has would be the newest for ever, and win every comparison.
         return int(value) if math.isfinite(value) and is_moment(from_ms(value)) else None
     except OverflowError:
         return None

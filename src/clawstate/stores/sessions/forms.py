@@ -16,6 +16,7 @@ PROFILES = "profile"
 """The directory of the profiles, beside the index."""
 
 _OF_NO_AGENT = frozenset({"global", "unknown"})
+# Renamed by OpenClaw as it reads; both names in one entry would tell two things.
 _OLD_NAMES = {"provider": "channel", "lastProvider": "lastChannel", "room": "groupChannel"}
 
 
@@ -40,7 +41,7 @@ class Form(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SpecifiedForm:
-    """Keys are any text, files are `profile/<encoded key>.json` (decision 7)."""
+    """Keys are any text, files are `profile/<encoded key>.json`."""
 
     folds_keys = False
 
@@ -85,6 +86,7 @@ class OpenClawForm:
         name = require_text("key", key).strip().lower()
         if not name or name in _OF_NO_AGENT or name.startswith("agent:"):
             return name
+        # Keys of WhatsApp groups had no channel in older releases of OpenClaw.
         is_group = name.startswith("group:") and name.endswith("@g.us")
         return f"agent:{self.agent}:{'whatsapp:' if is_group else ''}{name}"
 
@@ -112,11 +114,13 @@ class OpenClawForm:
         return {**as_saved(document), "sessionFile": self.session_file(key, document)}
 
     def _inside(self, text: str) -> str | None:
+        # Also what leads out on Windows: the directory may be carried there.
         if not text or "\0" in text or "\\" in text or PureWindowsPath(text).drive:
             return None
         if _is_plain_name(text):
             return text
         try:
+            # Both sides with all links followed, or a link inside could lead out of the directory.
             folder = Path(os.path.realpath(self.folder))
             found = Path(os.path.realpath(folder / text))
             inside = found.relative_to(folder)
@@ -128,6 +132,7 @@ class OpenClawForm:
 def is_shared(path: Path) -> bool:
     """Tell whether *path* is where OpenClaw keeps the index of an agent."""
     parts = path.parts[-4:]
+    # By the place alone: a state directory may be anywhere, and the file need not exist yet.
     return len(parts) == 4 and (parts[0], *parts[2:]) == ("agents", "sessions", "sessions.json")
 
 

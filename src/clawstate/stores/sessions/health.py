@@ -1,4 +1,4 @@
-"""What is wrong with the sessions, and mending what loses nothing."""
+"""Checks of the sessions, and the repairs that lose nothing."""
 
 from __future__ import annotations
 
@@ -63,21 +63,25 @@ class Health:
 
     def problems(self) -> tuple[Problem, ...]:
         """Return what is not as it should be, by session."""
+        # Nothing else can be told while the index cannot be read.
         if (damage := self._damage()) is not None:
             return (Problem("damaged", None, damage.path, str(damage), _FIX),)
         found = list(self.index.scan())
         return (*self._of_entries(found), *self._orphans(), *self._of_profiles(found))
 
     def repair(self) -> tuple[Problem, ...]:
-        """Mend what loses nothing, and return what is no longer wrong."""
+        """Repair what can be repaired without loss, and return what is no longer wrong."""
         before = self.problems()
         collection = self.index.collection
         if self._damage() is not None and isinstance(collection, Repairable):
+            # Problems that only show once the index can be read are among those that are mended
+            # now.
             collection.repair()
             before = (*before, *(each for each in self.problems() if each not in before))
         self.rebuild()
         if isinstance(self.mirror, ProfileMirror) and self.mirror.files.folder.is_dir():
             self._repair_profiles(self.mirror, [each for each in before if each.can_repair])
+        # Last, since bringing entries back makes more archives void.
         self._drop_void()
         left = self.problems()
         return tuple(each for each in before if each not in left)
@@ -89,6 +93,7 @@ class Health:
             return 0
 
         def change(entries: dict[str, Any]) -> tuple[dict[str, Any], int]:
+            # Asked again under the lock: somebody may have made the session since.
             missing = {key: each for key, each in lost.items() if key not in entries}
             return {**entries, **missing}, len(missing)
 
@@ -178,6 +183,7 @@ class Health:
         for each in problems:
             if each.code == "ahead" and each.key is not None:
                 self._bring_forward(mirror, each.key)
+        # One lock for all of it: readers write profiles too, when they find them stale.
         with mirror.files.lock(patient=True) as lock:
             mirror.files.sweep()
             for each in problems:
@@ -187,6 +193,7 @@ class Health:
 
     def _bring_forward(self, mirror: ProfileMirror, key: str) -> None:
         profile = mirror.files.read(key)
+        # Such a time would stay ahead of every update to come.
         if profile is None or updated_ms(profile.entry) > to_ms(self.clock()):
             return  # a time to come is rather an accident than an update
 

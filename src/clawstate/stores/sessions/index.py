@@ -52,6 +52,8 @@ class Index:
         found = [each for name in self._names(key) if (each := self.collection.get(name))]
         if not found:
             return None
+        # Of equals the spelling that was asked for, so the answer does not hang on the order of the
+        # file.
         newest = max(found, key=lambda each: (updated_ms(each.value), each.key == key))
         return self._found(self.form.key(key), newest.value, newest.revision)
 
@@ -96,6 +98,7 @@ class Index:
     def update(self, key: str, change: Callable[[Any | None], Any | Mark]) -> Any | None:
         """Put what *change* makes of the entry of *key*, and return it; see `Collection.update`."""
         name, names = self.form.key(key), self._names(key)
+        # One spelling, the usual case: a change of one record, and not of the whole index.
         if set(names) <= {name}:
             kept = self.collection.update(name, lambda old: change(self._migrated(old)))
             return None if kept is None else kept.value
@@ -103,6 +106,7 @@ class Index:
         def folded(records: dict[str, Any]) -> tuple[Mapping[str, Any], Any | None]:
             old = _newest(records, names)
             new = change(self._migrated(old))
+            # All spellings go in the same step as the new one comes: a kill leaves either.
             rest = {each: value for each, value in records.items() if each not in names}
             return (rest, None) if new is DELETE else ({**rest, name: new}, new)
 
@@ -144,6 +148,7 @@ class _Spellings:
 
     def of(self, key: str) -> list[str]:
         name = self._form.key(key)
+        # The view gives the same object while nothing changed, so identity tells that.
         keys = self._view.values()
         known, names = self._names
         if known is not keys:

@@ -74,6 +74,7 @@ class IndexedSessions:
         found = self._index.find(key)
         if found is not None and has_id(found.document) and not has_wrong_file(self._index, found):
             return self._completed(found)
+        # Only where the index has nothing: then the profile may still know the session.
         lost = None
         if found is None:
             self._recover()
@@ -81,6 +82,7 @@ class IndexedSessions:
         name, session_id = self._index.form.key(key), str(uuid.uuid4())
         change = self._changes.creating(name, session_id, lost=lost)
         entry = self._changed(name, self._index.update(key, change))
+        # Another process may have made the session first; then it looks after what is due.
         if entry.session_id == session_id:
             self._upkeep.after_creation(name)
         return entry
@@ -101,6 +103,7 @@ class IndexedSessions:
             try:
                 entry = read_entry(self._index, each)
             except CorruptError as error:
+                # One bad entry must not hide all others.
                 warn(CorruptWarning(f"{error}; it is passed over"), stacklevel=3)
                 continue
             if since is None or entry.updated_at >= since:
@@ -114,6 +117,7 @@ class IndexedSessions:
         since = self._since(active_within)
         least = -math.inf if since is None else to_ms(since)
         for position, each in self._latest(after, first=first):
+            # Positions are by time, so everything behind this one is older still.
             if -position[0] < least:
                 return
             if not has_id(each.document):
@@ -127,6 +131,7 @@ class IndexedSessions:
         """Change the entry of *key*, and return it; see `Sessions.update`."""
         name = self._index.form.key(key)
         apply = self._changes.updating(name, as_change(change))
+        # Or the update would say "no such session" of one whose profile is there.
         self._reclaim(key)
         document = self._removal.update(key, apply, reason="replaced")
         if document is None or not has_id(document):
@@ -141,6 +146,8 @@ class IndexedSessions:
             self._changes.replacing(change, touched), reason="deleted"
         )
         if touched:
+            # After the index is durable, and from what it says then: a kill in between leaves stale
+            # profiles, which the next look writes anew.
             self._mirror.reflect(touched)
         return answer
 
@@ -173,6 +180,7 @@ class IndexedSessions:
     def delete(self, key: str) -> bool:
         """Take the session of *key* out of the index, into the archive; False if there is none."""
         self._reclaim(require_text("key", key))
+        # A change may be applied several times; what the last one saw is what happened.
         seen: list[bool] = []
 
         def apply(old: Any | None) -> Mark:
@@ -191,6 +199,8 @@ class IndexedSessions:
         apply = self._changes.restoring(key, archived)
         document = self._removal.update(key, apply, reason="replaced")
         entry = self._changed(key, document, archived.profile)
+        # Last: a kill before leaves the archive of a session that is there, which counts for
+        # nothing.
         self._archive.drop([archived.archive])
         return entry
 
@@ -217,6 +227,7 @@ class IndexedSessions:
     ) -> Pruned:
         """Remove sessions into the archive, and archives for good; see `Sessions.prune`."""
         limits = Limits(older_than, max_entries, max_disk_bytes)
+        # Limits that the caller named are meant now, whatever the mode of maintenance.
         if not limits.any_given:
             settings = self._settings()
             limits = limits_of(settings)
@@ -240,7 +251,7 @@ class IndexedSessions:
         return self._health.check()
 
     def repair(self) -> tuple[Finding, ...]:
-        """Mend what loses nothing, and return what was mended."""
+        """Repair what can be repaired without loss, and return what was."""
         return tuple(each.finding(None) for each in self._health.repair())
 
     def _completed(self, found: Found) -> SessionEntry:
@@ -250,6 +261,7 @@ class IndexedSessions:
     def _changed(
         self, name: str, document: Any, extra: Mapping[str, Any] = NOTHING
     ) -> SessionEntry:
+        # Then read back what the profile has besides, so the answer is what `get` would give.
         self._mirror.reflect([name], extra)
         own = self._mirror.peek([name]).get(name, NOTHING)
         return read_entry(self._index, Found(name, document, ""), own)
@@ -274,6 +286,7 @@ class IndexedSessions:
 
     def _scanned(self) -> list[Found]:
         found = [each for each in self._index.scan() if has_id(each.document)]
+        # Reading repairs nothing, but an index that was lost is not "no sessions" either.
         return found or [Found(key, entry, "") for key, entry in self._mirror.orphans()]
 
     def _reclaim(self, key: str) -> None:
@@ -284,6 +297,7 @@ class IndexedSessions:
             self.resolve(key)
 
     def _recover(self) -> None:
+        # Before a change of all: it would take the lost sessions for deleted ones.
         if self._mirror.has_profiles and self._index.count() == 0:
             self._health.rebuild()
 

@@ -62,6 +62,7 @@ def as_change(change: EntryChange | Mapping[str, Any]) -> EntryChange:
 
     def patched(old: Document) -> Document:
         new = {**old, **patch}
+        # A model belongs to its provider; with another model the old provider is wrong.
         if "model" in patch and "modelProvider" not in patch and patch["model"] != old.get("model"):
             new.pop("modelProvider", None)
         return new
@@ -77,14 +78,17 @@ def merged(key: str, old: Document, new: Mapping[str, Any], *, form: Form, now_m
     `modelProvider` goes when its model does. Raises `InvalidError`.
     """
     document = dict(new)
+    # Only what is new is judged: a member that was there before must not block other changes.
     changed = {name: each for name, each in new.items() if name not in old or old[name] != each}
     require_whole(f"session {key!r}", changed)
     given = document.get("sessionId")
     document["sessionId"] = require_session_id(old.get("sessionId") if given is None else given)
+    # The file was that of the old session; another session has its own.
     if document["sessionId"] != old.get("sessionId") and document.get("sessionFile") == old.get(
         "sessionFile"
     ):
         document.pop("sessionFile", None)
+    # Never backwards, whatever the clock: merges and listings go by this time.
     document["updatedAt"] = max(updated_ms(old), updated_ms(document), now_ms)
     _trim_model(document)
     document = form.identified(key, document)
@@ -95,6 +99,7 @@ def merged(key: str, old: Document, new: Mapping[str, Any], *, form: Form, now_m
 def created(key: str, session_id: str, *, form: Form, now_ms: int, old: Document) -> Document:
     """Return a new entry, with the members of an *old* one that had no id."""
     document = {"sessionId": session_id, "updatedAt": now_ms}
+    # Twice: first for the order of members, then because they count over those of *old*.
     return form.identified(key, {**document, **old, **document})
 
 
@@ -155,6 +160,7 @@ def merge_entries(
         form.key(key): _identified(form, key, entry)
         for key, entry in require_mapping("entries", theirs).items()
     }
+    # Only keys that are not here: each look is a read of the archive.
     missing = () if replace else named.keys() - ours.keys()
     gaps = {key for key in missing if is_archived(key, named[key])}
 

@@ -1,4 +1,4 @@
-"""`Mirror`: brings profiles in line with the index, whatever came between (decision 7)."""
+"""`Mirror`: brings profiles in line with the index, whatever came between (decision 13)."""
 
 from __future__ import annotations
 
@@ -100,6 +100,8 @@ class ProfileMirror:
         """Return what only the profile has; one that is missing or stale is written anew."""
         try:
             known = self._seen.get(found.key)
+            # Unchanged on both sides: a stat in place of reading and comparing, for each repeated
+            # `get`.
             if known is not None and known[:2] == (self.files.stamp(found.key), found.revision):
                 return known[2]
             profile = self.files.read(found.key)
@@ -110,6 +112,7 @@ class ProfileMirror:
             with contextlib.suppress(StateError):  # a reader may not be allowed to write
                 self._locked([found.key], patient=False)
             return NOTHING if profile is None else profile.extra
+        # A file that was just written may change again within one tick of its time stamp.
         if profile.settled and profile.stamp is not None:
             self._seen.put(found.key, (profile.stamp, found.revision, profile.extra))
         return profile.extra
@@ -118,6 +121,7 @@ class ProfileMirror:
         """Return by key what only the profiles have."""
         found: dict[str, Mapping[str, Any]] = {}
         for key in keys:
+            # What cannot be read is told by `check`; here it adds no members.
             with contextlib.suppress(StateError):
                 if (profile := self.files.read(key)) is not None:
                     found[key] = profile.extra
@@ -139,6 +143,7 @@ class ProfileMirror:
             profile = self.files.read(key)
         except StateError:
             return None
+        # Archived and not changed since: deleted on purpose, so the profile brings nothing back.
         if profile is None or profile.key != key or self._archive.holds(key, profile.entry):
             return None
         return profile.entry
@@ -186,6 +191,7 @@ class ProfileMirror:
         for key in keys:
             if (profile := self._wanted(key, fence=fence, given=given)) is not None:
                 wanted[key] = profile
+            # A bound for memory; each batch is durable by itself.
             if len(wanted) == _BATCH:
                 self.files.write_all(wanted, fence=fence)
                 wanted.clear()
@@ -196,14 +202,18 @@ class ProfileMirror:
         self, key: str, *, fence: Callable[[], object], given: Mapping[str, Any]
     ) -> Profile | None:
         """Return the profile of *key* as it has to be written, if it has to."""
+        # Read under the lock of the profiles: another writer may have been newer than who asked.
         found, profile = self._index.find(key), self.files.read(key)
         if found is None:
+            # Without an archive the index may have lost the entry, and this file is all there is of
+            # it.
             if profile is not None and self._archive.holds(key, profile.entry):
                 self.files.remove(key, fence=fence)
             return None
         if not is_usable(found):
             return None
         entry = self._index.form.identified(key, found.document)
+        # What the file has counts over what a restore brings: it was written later.
         extra = {**given, **({} if profile is None else profile.extra)}
         wanted = Profile(entry, {name: each for name, each in extra.items() if name not in entry})
         return None if profile == wanted else wanted

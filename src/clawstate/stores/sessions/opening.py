@@ -51,6 +51,7 @@ def index_on(
     """
     has_files = Capability.FILES in backend.capabilities
     form = form_of(root / path) if has_files else SpecifiedForm()
+    # Without a line end, as OpenClaw writes the file.
     shape = Shape("sessions", path, MapLayout(), newline=False, order="updatedAt")
     aside = path.parent / "archive" / path.name
     kept = Shape("session-archive", aside, MapLayout(), order="archivedAt")

@@ -61,6 +61,7 @@ class ProfileFiles:
 
     def lock(self, *, patient: bool) -> FileLock:
         """Return the lock on all of them; without patience it is taken now or not at all."""
+        # One for all files, since writes are short: a lock file for each would double their number.
         return FileLock(self.folder, options=self._options if patient else LockOptions(timeout=0.0))
 
     def stamp(self, key: str) -> Stamp | None:
@@ -133,6 +134,8 @@ class ProfileFiles:
         _require_real(aside)
         make_private_dir(aside)
         with translated(path, "was not moved aside"):
+            # A name of its own for each damaged file: an earlier one in quarantine is never
+            # overwritten.
             moment = path.lstat().st_mtime_ns
             fence()
             return path.rename(aside / f"{path.name}.{moment}")
@@ -144,17 +147,20 @@ class ProfileFiles:
 def _require_real(folder: Path) -> None:
     with translated(folder, "cannot be reached"):
         is_link = folder.is_symlink()
+    # Whoever restores a backup or shares a state could have files written elsewhere (decision 10).
     if is_link:
         raise InvalidError(str(folder), "is a link", "put a real directory in its place")
 
 
 def _encoded(profile: Profile) -> bytes:
+    # One flat object, as the specification has it; the list tells later which members are whose.
     document = {**profile.entry, **profile.extra, FROM_INDEX: list(profile.entry)}
     return dump_pretty(document).encode()
 
 
 def _parted(document: Document, stamp: Stamp, *, settled: bool) -> Profile:
     names = document.pop(FROM_INDEX, None)
+    # Not written here: all of it counts as the entry.
     if not isinstance(names, list):
         return Profile(document, {}, stamp, settled)
     derived = {name for name in names if isinstance(name, str)}
@@ -181,11 +187,15 @@ def write_batch(folder: Path, files: Mapping[Path, bytes], *, fence: Callable[[]
         with translated(folder, "was not written to"):
             for path, data in files.items():
                 staged[path] = _staged(folder, data)
+            # One wait for all files, before the first takes its name: none of them can come back
+            # empty after a power cut.
             os.sync()
             for path in files:
+                # Before each: a lock may be lost while many files take their names.
                 fence()
                 staged[path].replace(path)
                 del staged[path]
+            # The names themselves; until then a power cut may leave old files, which are whole too.
             _sync(folder)
     finally:
         for each in staged.values():

@@ -33,6 +33,9 @@ class Removal:
         name = self._index.form.key(key)
 
         def run(safe: Mapping[str, Any]) -> Any | None:
+            # Judged inside the change, on what is there at that moment: entries that are about to
+            # go and are not in the archive as they are abort it. They are archived, and it is tried
+            # again.
             def watched(old: Any | None) -> Any | Mark:
                 new = change(old)
                 _require_safe({name: old}, {} if new is DELETE else {name: new}, safe)
@@ -65,6 +68,8 @@ class Removal:
                 return run(safe)
             except _UnsafeError as found:
                 entries = found.entries
+            # Outside of the change: no lock of the index is held while that of the archive is
+            # taken.
             self._archive.keep(entries, self._mirror.peek(entries), reason)
             safe.update(entries)
         raise ConflictError("session", key)
@@ -85,6 +90,7 @@ def _require_safe(old: Mapping[str, Any], new: Mapping[str, Any], safe: Mapping[
         if value is not None
         and has_id(value)
         and _session(new.get(key)) != _session(value)
+        # Archived, but changed since: the archive would bring back an older state.
         and (key not in safe or safe[key] != value)
     }
     if unsafe:

@@ -92,6 +92,7 @@ class AgentRoutes:
     def writable(self, key: str) -> IndexedSessions:
         """Return where *key* lies; raises `InvalidError` where its agent may be another one."""
         if (named := _agent_in(key)) is not None:
+            # Many ids map to one directory (decision 13): reading follows that, writing must not.
             require_agent_id(named)
         return self.of(key)
 
@@ -113,6 +114,7 @@ class AgentRoutes:
 
     def index(self, agent: str) -> IndexedSessions:
         """Return the index of *agent*."""
+        # One object for each agent, as it holds what it has read of the index.
         with self._mutex:
             if agent not in self._known:
                 self._known[agent] = self._opened(agent)
@@ -124,5 +126,6 @@ class AgentRoutes:
 
 
 def _agent_in(key: str) -> str | None:
+    # Empty parts do not count, as OpenClaw reads keys.
     parts = [each for each in require_text("key", key).strip().lower().split(":") if each]
     return parts[1] if len(parts) >= _PARTS and parts[0] == "agent" else None

@@ -44,6 +44,7 @@ def as_saved(document: Document) -> Document:
 
 def _with_model(document: Document) -> Document:
     given = {name: document.get(name) for name in ("model", "modelProvider")}
+    # OpenClaw would fail on other types; nobody knows what it meant, so it stays.
     if not all(each is None or isinstance(each, str) for each in given.values()):
         return document
     trimmed = {name: _trimmed(each) for name, each in given.items()}
@@ -71,6 +72,7 @@ def _with_delivery(document: Document) -> Document:
         and _equal(document.get(other), each, is_there=other in document)
         for (name, other), each in zip(_LAST.items(), merged.values(), strict=True)
     )
+    # Nothing to change: members keep their order, and the entry is written as it came.
     if is_same:
         return document
     context = {name: each for name, each in merged.items() if each is not None}
@@ -97,6 +99,7 @@ def _account(value: object) -> str | None:
     plain = text.lower()
     if not _ACCOUNT.fullmatch(text):
         plain = _NOT_IN_ACCOUNT.sub("-", plain).strip("-")[:64]
+    # In JavaScript such names of members reach into every object.
     return None if plain in _REFUSED else plain or None
 
 

@@ -9,6 +9,7 @@ from clawstate.arguments import require_count, require_seconds
 from clawstate.stores.sessions.archive import Archived
 from clawstate.stores.sessions.entry import SessionEntry
 
+# Down to less than the budget, or every new session would exceed it again.
 _HIGH_WATER = 0.8  # of the budget, is what stays when it was exceeded
 
 
@@ -113,6 +114,7 @@ def select(
 
     An entry that does not tell its time is not too old, and the first to go by number.
     """
+    # By key among equals, so that a dry run names those that the real one removes.
     left = sorted(entries, key=lambda each: (each.entry.updated_at, each.entry.session_key))
     by_age: list[Kept] = []
     if limits.older_than is not None:
@@ -125,6 +127,7 @@ def select(
         left = _without(left, by_age)
     by_count: list[Kept] = []
     if limits.max_entries is not None and len(left) > limits.max_entries:
+        # Spared ones count, but do not go: the others make room for them.
         free = [each for each in left if each.entry.session_key not in spared]
         by_count = free[: len(left) - limits.max_entries]
         left = _without(left, by_count)
@@ -136,6 +139,7 @@ def expired(
     archived: Iterable[Archived], *, now: float, kept_for: float | None, resets_for: float | None
 ) -> tuple[Archived, ...]:
     """Return those of *archived* that can no longer be restored; times in seconds."""
+    # A session that another took the place of is as one that was reset.
     spans = {"reset": resets_for, "replaced": resets_for}
     found = []
     for each in archived:

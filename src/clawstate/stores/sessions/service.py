@@ -25,7 +25,7 @@ A = TypeVar("A")
 
 class Sessions:
     """
-    The sessions by their routing keys (specification section 3, decisions 7 and 8).
+    The sessions by their routing keys (specification section 3, decision 13).
 
     An index is the truth: a call that returned is on disk there. Safe for threads and processes;
     each look sees what others changed. A key is any text of 1 to 1,024 characters. *routes* tell
@@ -112,6 +112,7 @@ class Sessions:
         Source: specification section 3, `updateSessionStore()`.
         """
         every = list(self._routes.every())
+        # Agents without sessions do not count: one file is changed then, in one step.
         found = every if len(every) == 1 else [each for each in every if each.entries()]
         if len(found) > 1:
             problem = "keeps the sessions of each agent in a file of its own"
@@ -220,6 +221,7 @@ class Sessions:
     def ended(self) -> frozenset[str]:
         """Return the ids of sessions that are gone for good, but for their messages."""
         found = frozenset(found for each in self._routes.every() for found in each.ended())
+        # A session id may be named in the index of another agent, which its own does not know.
         return found - self.named() if found else found
 
     def collect(self) -> frozenset[str]:
@@ -231,7 +233,7 @@ class Sessions:
         return tuple(found for each in self._routes.every() for found in each.check())
 
     def repair(self) -> tuple[Finding, ...]:
-        """Mend what loses nothing, and return what was mended."""
+        """Repair what can be repaired without loss, and return what was."""
         return tuple(found for each in self._routes.every() for found in each.repair())
 
 

@@ -64,6 +64,7 @@ class TranscriptMirror(NoMirror):
         return self._folder / self._index.form.session_file(key, document)
 
     def _begin(self, path: Path, document: Document) -> None:
+        # Whatever is there, a link or a directory too, is OpenClaw's or a person's.
         if path.parent != self._folder or os.path.lexists(path):
             return
         header = {
@@ -75,6 +76,8 @@ class TranscriptMirror(NoMirror):
         }
         with contextlib.suppress(FileExistsError):
             descriptor = Descriptor()
+            # Of two programs that begin one session the first makes the file, and the other leaves
+            # it.
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             descriptor.open(path, flags, 0o600)
             with descriptor as number, os.fdopen(number, "wb", closefd=False) as stream:
@@ -83,6 +86,7 @@ class TranscriptMirror(NoMirror):
 
 def _discard(path: Path) -> None:
     with contextlib.suppress(FileNotFoundError, ValueError):
+        # A cheap look first: a conversation may have megabytes.
         if path.stat().st_size > _HEADER_AT_MOST:
             return
         lines = path.read_bytes().splitlines()

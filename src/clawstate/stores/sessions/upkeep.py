@@ -1,4 +1,4 @@
-"""`Upkeep`: takes old sessions out of the index, and old archives out of the world."""
+"""`Upkeep`: moves old sessions into the archive, and removes old archives for good."""
 
 from __future__ import annotations
 
@@ -54,6 +54,7 @@ class Upkeep:
 
     def after_creation(self, key: str) -> None:
         """Do what is due by itself, sparing *key*; never raises a `StateError`."""
+        # The first in each process looks as well: programs that make one session would never.
         if next(self._created) % _EVERY:
             return
         with contextlib.suppress(StateError):  # what was asked for is done
@@ -92,6 +93,7 @@ class Upkeep:
         for found in self.index.scan():
             if not has_id(found.document):
                 continue
+            # What cannot be read is neither counted nor removed; `check` tells of it.
             with contextlib.suppress(CorruptError):
                 entry = read_entry(self.index, found)
                 size = len(dump_compact(found.document)) + self.mirror.size(found.key)
@@ -101,6 +103,7 @@ class Upkeep:
         """Remove those of *gone* that nobody changed meanwhile, and return their keys."""
 
         def without(entries: dict[str, object]) -> tuple[dict[str, object], set[str]]:
+            # Chosen without a lock: a session that was used since is not old any more.
             unchanged = {key for key, each in gone.items() if entries.get(key) == each.document}
             left = {key: value for key, value in entries.items() if key not in unchanged}
             return left, unchanged
@@ -117,6 +120,7 @@ class Upkeep:
         if limits.max_disk_bytes is None:
             return too_old
         is_over = live + _total(rest) > limits.max_disk_bytes
+        # The sessions that are alive come first; archives get what they leave of the budget.
         room = (limits.water if is_over else limits.max_disk_bytes) - live
         return (*too_old, *oldest_beyond(rest, max(0, room)))
 
@@ -148,6 +152,8 @@ class Upkeep:
             except StateError as error:
                 message = f"{error}; the messages of {len(ids)} sessions go with the next pruning"
                 warn(FallbackWarning(message), stacklevel=4)
+                # Nothing is forgotten: the notes of what ended stay, and the next call tells them
+                # again.
                 return frozenset()
             self.archive.forget(spent)
         return ids

@@ -19,6 +19,7 @@ from clawstate.stores.transcripts.values import Held, Message
 class Capability(Enum):
     """What an engine can do beyond the contract that all of them keep."""
 
+    # The tests of an engine skip, by name, the laws of a capability that it does not declare.
     DURABLE = "what was acknowledged survives a power cut"
     SHARED = "several processes may append to one session at once"
 
@@ -72,6 +73,7 @@ class Listed:
     """What is *held* of a session, and its *number*: greater for one that began later."""
 
     held: Held
+    # The last change alone does not order: many sessions change within one millisecond.
     number: int
 
     @property

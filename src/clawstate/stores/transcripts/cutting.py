@@ -33,6 +33,7 @@ Piece: TypeAlias = tuple[int, str]
 """Where in the remaining text an empty text is replaced, and by what; several may share a place."""
 
 _HOLE = '""'
+# Possessive, so that a text of a million backslashes is not tried again from each of them.
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[{\]}]', re.DOTALL)
 
 
@@ -43,6 +44,8 @@ def cut(line: str) -> tuple[str, list[Piece]]:
     Raises `InvalidError` for one that is nested too deeply.
     """
     if len(line) <= LONG:
+        # Brackets in texts count as well, so this is only an upper bound: cheap, and nearly always
+        # enough.
         if line.count("{") + line.count("[") > DEEPEST:
             _spans(line)
         return line, []
@@ -88,6 +91,8 @@ def _spans(line: str) -> list[tuple[int, int]]:
             if len(opened) == DEEPEST:
                 problem = f"is nested deeper than {DEEPEST} levels"
                 raise InvalidError("message", problem, "flatten it")
+            # Remembered for the end of the object: if it is cut out as a whole, what was cut inside
+            # is not.
             opened.append((start, len(spans), taken))
         else:
             start, before, taken_before = opened.pop()

@@ -30,6 +30,7 @@ MOST_BYTES: Final = 64 << 20
 
 _SESSION_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}", re.IGNORECASE | re.ASCII)
 _ENTRY_ID = re.compile(r"[!-~]{1,128}")
+# An answer of a model may consist of calls of tools alone, and then has no content.
 _MUST_SAY = {"user", "system"}
 
 
@@ -97,6 +98,7 @@ def require_size(line: str) -> None:
 
 def new_id() -> str:
     """Return eight hexadecimal digits, as OpenClaw names entries."""
+    # 32 bits, unique within a session only: who asks for one looks whether it is taken.
     return secrets.token_hex(4)
 
 
@@ -109,6 +111,7 @@ def entries_of(given: Sequence[Mapping[str, Any]], *, now: float) -> list[Entry]
         except InvalidError as error:
             where = error.name.removeprefix("message") if error.name.startswith("message.") else ""
             name = error.name if len(given) == 1 else f"message {number} of {len(given)}{where}"
+            # Without the first one: it is the same error, under a name that says less.
             raise InvalidError(name, error.problem, error.hint) from None
     return entries
 
@@ -132,6 +135,7 @@ def entry_read(value: Json, line: str, *, now: float) -> Entry:
     if not isinstance(value, dict):
         raise InvalidError("line", "is no JSON object")
     require_size(line)
+    # Only a line that needs nothing added is kept byte by byte.
     is_whole = "id" in value and "parentId" in value
     return _entry(value, now, raw=line if is_whole else None)
 
@@ -155,6 +159,7 @@ def _entry(value: Mapping[str, Any], now: float, *, raw: str | None = None) -> E
     if kind == HEADER:
         raise InvalidError("message", "is the header of a transcript", "import it instead")
     role = _role(value.get("message")) if kind == "message" else None
+    # A null says that the entry begins the tree; a missing member, that the caller leaves it to us.
     loose = "parentId" not in value
     texts = {} if raw else {name: dump_compact(each) for name, each in _ordered(value).items()}
     return Entry(
@@ -202,6 +207,7 @@ def _id(value: Json, name: str) -> str:
 def _moment(value: Mapping[str, Any], now: float) -> float:
     inner = value.get("message")
     said = inner.get("timestamp") if isinstance(inner, Mapping) else None
+    # A time that cannot be is no reason to lose what was said; time orders nothing here.
     moments = (_seconds(each) for each in (value.get("timestamp"), said))
     return next((each for each in moments if each is not None), now)
 

@@ -34,6 +34,7 @@ _BOM = "\ufeff"
 _BLANK = " \t\r\n"
 
 
+# Bounds for memory, and for how long other writers wait for one transaction.
 _BATCH_LINES, _BATCH_CHARACTERS = 1_000, 8 << 20
 
 
@@ -71,6 +72,7 @@ class Reading:
     def entries(self, lines: Iterable[str | bytes]) -> Iterator[tuple[int, Entry]]:
         """Give the entries of *lines* with their numbers; what cannot be read is a problem."""
         for number, line in enumerate(lines, start=1):
+            # Told once for the file, and not as a broken line for each of its halves.
             if number == 1 and isinstance(line, bytes) and is_utf16(line):
                 self.problem(number, "the file is UTF-16, which no transcript is; save it as UTF-8")
                 return
@@ -94,6 +96,7 @@ class Reading:
         try:
             text = _decoded(line).strip(_BLANK)
             if number == 1:
+                # Editors of Windows put a byte order mark before the first line.
                 text = text.removeprefix(_BOM)
             if text:
                 yield text, _parsed(text)
@@ -103,8 +106,11 @@ class Reading:
     def _whole_records(
         self, line: str | bytes, number: int, error: InvalidError
     ) -> Iterator[tuple[str, Json]]:
+        # A write that was cut off leaves a torn line, and the next append glues a whole entry to
+        # it.
         parts = split_damaged(_readable(line))
         whole = [each.text for each in parts if each.is_whole and is_utf8(each.text)]
+        # The size alone is told, never the text: problems end up in logs.
         lost = sum(len(each.text) for each in parts) - sum(map(len, whole))
         if not whole:
             self.problem(number, error.problem)
@@ -136,12 +142,15 @@ class Reading:
             raise InvalidError("header", "is a second header")
         self._version = version
         self._ids.append(None)
+        # Version 4 stays 4, since its new types of entries would be none in version 3.
         new = {**value, "version": max(version, VERSION), "id": self.session_id}
         self.header = text if new == value else dump_compact(new)
 
     def _derived(self, text: str) -> str:
         count = 0
         while True:
+            # The place among the derived ones tells two equal lines apart, and is the same in each
+            # import.
             name = f"{self.session_id}\n{len(self._given)}\n{count}\n{text}"
             made = hashlib.sha256(name.encode()).hexdigest()[:8]
             if made not in self._given:
@@ -152,6 +161,7 @@ class Reading:
 
 def read_lines(stream: BinaryIO) -> Iterator[bytes]:
     """Give the lines of *stream*; of one that is too long only as much as shows that it is."""
+    # Two bytes more than the most: a line of just that length has a line end besides.
     while line := stream.readline(MOST_BYTES + 2):
         whole = line
         while len(line) > MOST_BYTES and not line.endswith(b"\n"):
@@ -165,6 +175,7 @@ def _readable(line: str | bytes) -> str:
     """Return what can be looked at of a line that is damaged."""
     if not isinstance(line, str | bytes) or len(line) > MOST_BYTES + 1:
         return ""
+    # Bytes that are no text survive as surrogates, so that what is whole beside them can be found.
     return line if isinstance(line, str) else line.decode(errors="surrogateescape")
 
 

@@ -25,6 +25,7 @@ def plain_text(entry: Mapping[str, Json]) -> str:
 def indexed_text(entry: Mapping[str, Json]) -> str:
     """Return the words of *entry* as they are indexed: bounded, without encoded data."""
     text = plain_text(entry)
+    # Bounded before the search for encoded data too, which would go through megabytes of pictures.
     return _ENCODED.sub(" ", text[: 4 * LONGEST])[:LONGEST].replace("\0", " ")
 
 

@@ -1,4 +1,4 @@
-"""Which sessions have to go: a pure choice."""
+"""Chooses the sessions that a pruning removes; nothing is changed here."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ def outdated(sessions: Iterable[Held], limits: Limits, *, now: float) -> list[st
     every = list(sessions)
     count, size = len(every), sum(each.size for each in every)
     chosen = []
+    # The oldest first: each that goes for its age counts for the other limits as well.
     for held in reversed(every):
         is_old = limits.older_than is not None and held.updated_at < now - limits.older_than
         is_many = limits.most_sessions is not None and count > limits.most_sessions

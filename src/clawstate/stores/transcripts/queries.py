@@ -17,6 +17,7 @@ MANY_ROWS = 20_000
 """From how many messages on a common word is left out."""
 
 _TERM = re.compile(r'"([^"]*)"|(\w+)')
+# A whole page that was pasted as a query would be one expression with thousands of words.
 _MOST_TERMS = 32
 
 
@@ -28,6 +29,7 @@ def terms_of(query: str) -> list[str]:
 
 def parts_of(terms: Sequence[str], common: Collection[str]) -> Iterator[str]:
     """Give what may be found by itself: words that are not *common*, and pairs of signs."""
+    # In scripts without blanks a term is a run of signs; pairs of them take the place of words.
     for term in [each for each in terms if each not in common] or terms:
         places = sign_places(term)
         if len(places) < len(term) or len(term) < 3:
@@ -44,6 +46,7 @@ def combined(
 
     A score is from 0 to 1, above one half for what has all terms.
     """
+    # BM25 has no scale of its own, so both halves are shares: the order within each stays.
     found = [(key, (1 + _share(score)) / 2) for key, score in every]
     if len(found) >= limit:
         return found[:limit]

@@ -51,7 +51,7 @@ class TranscriptSettings:
 
 class Transcripts:
     """
-    The messages of the sessions: appended in turns, never changed (decision 7, specification 7).
+    The messages of the sessions: appended in turns, never changed (decision 13, specification 7).
 
     Ids are unique within a session. Order is that of appending, whatever the times say. Every
     method raises `CorruptError`, `VersionError`, `UnavailableError` and `ClosedError` as the
@@ -112,6 +112,7 @@ class Transcripts:
             parent=parent,
             expect_leaf=expect_leaf,
             name=turn,
+            # Of what was given and not of the entries, whose ids and times are new in each call.
             digest=b"" if turn is None else _digest(given),
             strict=strict,
         )
@@ -132,6 +133,7 @@ class Transcripts:
             problem = f"are {type(lines).__name__}, not a list of lines"
             raise InvalidError("lines", problem, "give an open file, or a list")
         now = self._clock()
+        # One moment for the whole import: lines without a time get the same one.
         reading = Reading(session_id, now)
         added = kept = 0
         for batch in batches(reading.entries(lines)):
@@ -187,6 +189,7 @@ class Transcripts:
         limits = pruning.Limits(
             older_than, most_sessions, most_bytes, frozenset(require_texts("keep", keep))
         )
+        # A session at a time: one lock for all of them would keep appends waiting for long.
         chosen = pruning.outdated(self.sessions(), limits, now=self._clock())
         return [each for each in chosen if self.delete(each)]
 
@@ -235,6 +238,7 @@ class Transcripts:
         """
         require_count("limit", limit)
         if role is not None:
+            # What no UTF-8 can hold is no role of any message, so it finds nothing and is no error.
             role = require_text("role", role).encode(errors="replace").decode()
         terms = queries.terms_of(require_text("text", text))
         if session_id is not None:
@@ -342,6 +346,7 @@ class Transcripts:
 
 def _place(position: Position) -> Place:
     rank, number = position
+    # A cursor comes back from outside, from a URL for instance, and may be anything.
     if not (math.isfinite(rank) and number.isdecimal() and len(number) < _LONGEST_NUMBER):
         raise not_a_cursor()
     return int(-rank), int(number)

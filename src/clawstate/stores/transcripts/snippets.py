@@ -19,6 +19,7 @@ _LEAD = 40  # characters before the first match
 
 def snippet(text: str, terms: Sequence[str]) -> tuple[str, tuple[Span, ...]]:
     """Return the most telling part of *text* as one line, and where words of *terms* stand."""
+    # What is not indexed cannot have matched.
     folded = _SPACE.sub(" ", text[:LONGEST]).strip()
     wanted = {each for term in terms for each in _runs(stems(term))}
     matches = _joined(_matches(folded, wanted))
@@ -66,6 +67,7 @@ def _joined(spans: Iterable[Span]) -> list[Span]:
 def _window(text: str, matches: Sequence[Span]) -> Span:
     if len(text) <= WIDTH:
         return 0, len(text)
+    # The window with the most matches, and of those the first, since `max` keeps the first.
     best = max(matches, key=lambda each: _inside(matches, each[0]), default=(0, 0))
     start = max(0, min(best[0] - _LEAD, len(text) - WIDTH))
     if start:

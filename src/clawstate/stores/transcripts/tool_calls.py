@@ -51,6 +51,7 @@ def require_paired(turn: Iterable[Mapping[str, Json]], made: Mapping[str, int]) 
                 what = "a second result of" if result in answered else "a result without"
                 problem = f"message {number} of the turn is {what} the call {result!r:.60}"
                 raise InvalidError("turn", problem, "append call and result in one turn")
+            # A dict for its order: the first call without a result is the one that is named.
             waiting.pop(result, None)
             answered.add(result)
         waiting |= dict.fromkeys(calls(entry))

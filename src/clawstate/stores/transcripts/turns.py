@@ -48,6 +48,7 @@ def repeated(session: Session, turn: Turn) -> list[str] | None:
     if found is None:
         return None
     digest, ids = found
+    # Answering with the ids of another turn would make the caller believe that his was kept.
     if digest != turn.digest:
         hint = "another turn has this name; give each turn a name of its own"
         raise ConflictError("turn", str(turn.name), hint)
@@ -67,10 +68,12 @@ def place(session: Session, turn: Turn) -> Iterator[Entry]:
         raise ConflictError("transcript", session.session_id, hint)
     if turn.parent is not None:
         _require_held(session, turn.parent)
+    # Before the first entry is added, so a refused turn costs no writes to be rolled back.
     if turn.strict:
         _require_paired(session, turn)
     previous = turn.parent or session.leaf
     for entry in turn.entries:
+        # The one before was inserted by now, so its id is taken and may be a parent.
         placed = entry.placed(_free_id(session, entry.id), previous)
         if not entry.loose and placed.parent is not None:
             _require_held(session, placed.parent)
@@ -88,6 +91,8 @@ def merge(session: Session, batch: Batch, insert: Callable[[Entry], object]) -> 
     problems: list[tuple[int, str]] = []
     for number, entry in batch:
         try:
+            # Line by line, so that a wrong one is told and passed over while the rest of its batch
+            # is kept.
             old = session.line(str(entry.id))
             if old is None:
                 insert(entry)
@@ -173,6 +178,7 @@ def _require_paired(session: Session, turn: Turn) -> None:
     outside = {result for entry in entries for result in tool_calls.results(entry)}
     outside -= {call for entry in entries for call in tool_calls.calls(entry)}
     before: dict[str, int] = {}
+    # Most turns bring calls and results together, and need no look at what was there before.
     if outside:
         earlier = list(session.newest(_LOOKED_BACK))
         before = {call: 0 for entry in earlier for call in tool_calls.calls(entry)}

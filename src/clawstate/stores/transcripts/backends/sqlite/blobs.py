@@ -77,6 +77,7 @@ def unpack(packed: int, data: bytes, size: int) -> str:
     raw = data
     if packed:
         try:
+            # At most a byte more than promised: damaged data may unpack to gigabytes.
             raw = zlib.decompressobj().decompress(data, size + 1)
         except zlib.error as error:
             raise DamagedValueError("a blob that cannot be unpacked") from error
@@ -87,6 +88,7 @@ def unpack(packed: int, data: bytes, size: int) -> str:
 
 def remove(connection: apsw.Connection, positions: str) -> None:
     """Remove the pieces of *positions* (a JSON list), and the blobs that nothing else holds."""
+    # Which blobs may be free is asked before the pieces go, by which it is known.
     mine = "position IN (SELECT value FROM json_each(?))"
     sql = f"SELECT DISTINCT blob FROM message_pieces WHERE {mine}"
     freed = json.dumps([row[0] for row in connection.execute(sql, (positions,))])

@@ -58,6 +58,7 @@ def check(connection: apsw.Connection, *, deep: bool) -> Iterator[tuple[str, str
     *deep* reads every message.
     """
     for sentence in damage(connection, deep=deep):
+        # What SQLite says of the word index is mended from the messages; all else needs a backup.
         yield (turns.INDEX if _INDEX in sentence else turns.DAMAGE), sentence
     yield from _counted(connection, turns.DAMAGE, _COUNTS)
     if deep:

@@ -45,9 +45,11 @@ class SqliteTranscripts:
         self, session_id: str, turn: Turn, *, header: Callable[[], str], now_ms: int
     ) -> list[str]:
         """Add *turn* to the end of a session; see `TranscriptLog.append`."""
+        # Compressing a picture takes longer than the whole transaction, in which all others wait.
         ready = self._packed(turn.entries)
         with self._database.writing() as connection:
             session = _found_or_made(connection, session_id, header, now_ms)
+            # Under the lock: of two retries at once the second sees the first.
             kept = turns.repeated(session, turn)
             if kept is not None:
                 return kept
@@ -91,6 +93,7 @@ class SqliteTranscripts:
 
         Its words stay in the index, findable by nobody, until `optimize`.
         """
+        # A look costs no lock, and makes no database where there is none.
         if self.info(session_id) is None:
             return False
         with self._database.writing() as connection:
@@ -167,6 +170,7 @@ class SqliteTranscripts:
         """Return what is damaged, or does not fit together; *deep* reads every message."""
         with self._database.reading() as connection:
             found = list(checking.check(connection, deep=deep))
+            # Damage first: what is said of rows that cannot be read would only repeat it.
             if deep and not found:
                 found = [(turns.ORPHAN, each) for each in checking.remarks(connection)]
         return [
@@ -178,6 +182,7 @@ class SqliteTranscripts:
         """Merge the word index; or *rebuild* it from the messages."""
         if not self._database.exists():
             return
+        # `optimize` is what removes the words of deleted messages, so freed pages are overwritten.
         with self._database.writing() as connection, rows.overwriting(connection):
             if rebuild:
                 checking.rebuild_words(connection)
@@ -198,6 +203,8 @@ class SqliteTranscripts:
         if not texts:
             return {}
         with self._database.reading() as connection:
+            # Only a hint, since no lock is held: `blobs.put` looks again, and packs what is
+            # missing.
             old = blobs.known(connection, list(texts))
         return {text: blobs.pack(text) for digest, text in texts.items() if digest not in old}
 

@@ -21,6 +21,7 @@ from clawstate.stores.transcripts.plain_text import indexed_text
 from clawstate.stores.transcripts.values import Held, Message
 
 _COLUMNS = "position, id, parent, type, role, timestamp, entry, pieces"
+# No position is as high, and it fits into the 64 bits of SQLite.
 _LAST = 1 << 62
 _HELD = """
 SELECT session_id, messages, bytes, leaf, created_at, updated_at, session FROM transcripts
@@ -113,6 +114,7 @@ def grow(
 ) -> None:
     """Note that *count* entries of *size* bytes were added, the last of them *leaf*."""
     connection.execute(
+        # The time never goes back, even if the clock did: listings go by the last change.
         "UPDATE transcripts SET messages = messages + ?, bytes = bytes + ?, leaf = ?,"
         " updated_at = max(updated_at, ?) WHERE session = ?",
         (count, size, leaf, now_ms, session.number),
@@ -189,6 +191,7 @@ def copy_chain(
             JOIN messages m ON m.session = ? AND m.id = c.parent AND m.position < c.position
         ) SELECT position FROM chain ORDER BY position
     """
+    # A parent counts only before its child, so a damaged chain cannot run in a circle.
     positions = [row[0] for row in connection.execute(chain, (end, old.number))]
     size, leaf = 0, ""
     for position in positions:
@@ -201,6 +204,7 @@ def copy_chain(
 
 def remove(connection: apsw.Connection, session: Session) -> None:
     """Remove all of *session*, and the blobs that no other session holds."""
+    # Words and blobs first: they are found by the positions, which go with the messages.
     sql = "SELECT json_group_array(position) FROM messages WHERE session = ?"
     positions = connection.execute(sql, (session.number,)).get
     with overwriting(connection):
@@ -213,6 +217,7 @@ def remove(connection: apsw.Connection, session: Session) -> None:
 @contextmanager
 def overwriting(connection: apsw.Connection) -> Iterator[None]:
     """Overwrite what the block frees, so that what was said does not linger in the file."""
+    # Only here: overwriting whatever any write frees would cost each of them more pages.
     connection.pragma("secure_delete", 1)
     try:
         yield

@@ -1,4 +1,4 @@
-"""The tables of the transcripts in `memory.db` (specification section 7, decision 7)."""
+"""The tables of the transcripts in `memory.db` (specification section 7, decision 13)."""
 
 from __future__ import annotations
 

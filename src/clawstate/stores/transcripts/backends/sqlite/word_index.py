@@ -41,6 +41,7 @@ def add(
             position,
             f"s{session}",
             f"r{role or ''}",
+            # JSON may hold half a surrogate pair, which no UTF-8 can.
             spaced(words).encode(errors="replace").decode(),
         ),
     )
@@ -74,6 +75,7 @@ def search(
 
 
 def _common(connection: apsw.Connection, terms: Iterable[str]) -> set[str]:
+    # An estimate: a count would walk the whole table.
     total = connection.execute("SELECT max(position) FROM messages").get or 0
     if total < MANY_ROWS:
         return set()
@@ -106,6 +108,7 @@ def _ranked(
     values: list[str | int] = []
     if bounds.role is not None:
         match = f"(role : {quoted(f'r{bounds.role}')}) AND {match}"
+    # The index folds and stems the mark of a role, so the row is asked for it as well.
     for column, bound in (
         ("session =", scope.session),
         ("role =", bounds.role),
