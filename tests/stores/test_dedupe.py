@@ -23,8 +23,8 @@ from clawstate.files.lock_options import LockOptions
 from clawstate.records.inmemory import InMemoryBackend
 from clawstate.stores.dedupe import DedupeSettings, PersistentDedupe, marks_shape
 from clawstate.stores.dedupe.namespaces import MOST_OPEN
-from clawstate.stores.dedupe.recent import RecentMarks
-from clawstate.stores.dedupe.statistics import Tally
+from clawstate.stores.dedupe.seen_cache import SeenCache
+from clawstate.stores.dedupe.statistics import Counters
 
 DAY = 86_400.0
 ENGINES = ("file", "sqlite")
@@ -274,13 +274,13 @@ def test_what_is_forgotten_is_new(dedupe) -> None:
 
 def test_what_is_forgotten_meanwhile_is_not_remembered() -> None:
     """A mark that was read before it was forgotten does not come back into memory."""
-    memory, settings = RecentMarks(), DedupeSettings()
+    memory, settings = SeenCache(), DedupeSettings()
     epoch = memory.epoch
 
     memory.forget(("t", "a"))
 
-    assert not memory.remember(("t", "a"), 1.0, Tally(), epoch, settings)
-    assert memory.remember(("t", "a"), 1.0, Tally(), memory.epoch, settings)
+    assert not memory.remember(("t", "a"), 1.0, Counters(), epoch, settings)
+    assert memory.remember(("t", "a"), 1.0, Counters(), memory.epoch, settings)
     memory.clear()
     assert not memory.holds(("t", "a"), 0.0, settings)
 

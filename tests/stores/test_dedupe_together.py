@@ -9,7 +9,7 @@ import pytest
 
 import clawstate
 from clawstate.errors import UnavailableError
-from clawstate.stores.dedupe.together import Together
+from clawstate.stores.dedupe.group_commit import GroupCommit
 
 PATIENCE = 30.0  # seconds
 THREADS = 8
@@ -30,7 +30,7 @@ def test_each_thread_gets_its_own_answer(pool) -> None:
         for each in calls:
             each.answer = each.key * 2
 
-    together = Together(work)
+    together = GroupCommit(work)
     keys = [f"{number} " for number in range(400)]
 
     assert list(pool.map(together.answer, keys)) == [key * 2 for key in keys]
@@ -53,7 +53,7 @@ def test_who_waits_is_done_together(pool) -> None:
         asked.release()
         return together.answer(key)
 
-    together = Together(work)
+    together = GroupCommit(work)
     first = pool.submit(ask, "first")
     assert begun.wait(PATIENCE)
     others = [pool.submit(ask, key) for key in "abcdef"]
@@ -77,7 +77,7 @@ def test_an_error_of_the_disk_is_everybodys(pool) -> None:
         for each in calls:
             each.answer = each.key
 
-    together = Together(work)
+    together = GroupCommit(work)
     for each in [pool.submit(together.answer, key) for key in "abc"]:
         assert isinstance(each.exception(), UnavailableError)
     broken.clear()
@@ -95,7 +95,7 @@ def test_an_interruption_is_of_one(pool) -> None:
         for each in calls:
             each.answer = each.key
 
-    together = Together(work)
+    together = GroupCommit(work)
     asked = [pool.submit(together.answer, key) for key in "abcd"]
     errors = [each.exception() for each in asked]
 
@@ -140,7 +140,7 @@ def test_who_gives_up_waiting_is_not_worked_for(pool, interrupt) -> None:
         pool.submit(interrupt)
         together.answer("given up")
 
-    together = Together(work)
+    together = GroupCommit(work)
     first = pool.submit(together.answer, "first")
     assert begun.wait(PATIENCE)
     with pytest.raises(KeyboardInterrupt):
@@ -164,7 +164,7 @@ def test_a_child_waits_for_nobody_of_its_parent(pool) -> None:
         for each in calls:
             each.answer = each.key
 
-    together = Together(work)
+    together = GroupCommit(work)
     slow = pool.submit(together.answer, "slow")
     assert begun.wait(PATIENCE)
     child = os.fork()

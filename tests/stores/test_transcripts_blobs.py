@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawstate.errors import CorruptError, InvalidError
-from clawstate.stores.transcripts.cutting import LONG, PIECE, cut, joined
+from clawstate.stores.transcripts.external_values import LONG, PIECE, cut, joined
 
 IMAGE = random.Random(5).randbytes(600_000).hex()
 

@@ -44,7 +44,7 @@ def open_dedupe(context: Context) -> PersistentDedupe:
 
     def shape(namespace: str) -> Shape:
         path = _FOLDER / context.paths.dedupe(namespace).name
-        return marks_shape(namespace, path, lambda: settings().rules(context.clock()))
+        return marks_shape(namespace, path, lambda: settings().policy(context.clock()))
 
     def collection(namespace: str) -> Collection:
         return backend().collection(shape(namespace))

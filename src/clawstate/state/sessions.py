@@ -35,7 +35,7 @@ from clawstate.stores.sessions.opening import index_on, sessions_on
 from clawstate.stores.sessions.routes import AgentRoutes, OneIndex
 from clawstate.stores.sessions.selection import Maintenance
 from clawstate.stores.sessions.service import Sessions
-from clawstate.stores.sessions.upkeep import Gone
+from clawstate.stores.sessions.upkeep import RemovalHook
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://\S+", re.IGNORECASE)
 _AGENT = "{agentId}"
@@ -91,7 +91,7 @@ def session_indexes(context: Context) -> tuple[Path, ...]:
 
 def message_removal(
     context: Context, *, named: Callable[[frozenset[str]], frozenset[str]] = lambda _: frozenset()
-) -> Gone:
+) -> RemovalHook:
     """
     Return what removes the messages of the sessions that it is told, unless they are *named*.
 
@@ -221,7 +221,7 @@ def _on_files(
     path: Path,
     *,
     settings: Callable[[], Maintenance],
-    gone: Gone,
+    gone: RemovalHook,
     chosen: bool,
 ) -> IndexedSessions:
     root, place = split_root(path, context.paths.root)

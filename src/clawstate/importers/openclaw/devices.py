@@ -11,7 +11,7 @@ from clawstate.errors import ConflictError, InvalidError, StateError
 from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.report import count_of
 from clawstate.importers.openclaw.source import Found, Role
-from clawstate.stores.dedupe.rules import is_mark
+from clawstate.stores.dedupe.expiry import is_mark
 from clawstate.stores.identity.document import IdentityLayout, id_of, raw_public_key
 
 IDENTITY, DEVICE_AUTH, DEVICES = "identity", "device-auth", "devices"

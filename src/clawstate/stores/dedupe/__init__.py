@@ -1,7 +1,7 @@
 """The marks of what was handled already (specification, "Persistent Dedupe")."""
 
+from clawstate.stores.dedupe.expiry import marks_shape
 from clawstate.stores.dedupe.namespaces import EarlierMarks, Index, RecordedNames
-from clawstate.stores.dedupe.rules import marks_shape
 from clawstate.stores.dedupe.service import PersistentDedupe
 from clawstate.stores.dedupe.settings import DedupeSettings
 from clawstate.stores.dedupe.statistics import DedupeStatistics, NamespaceStatistics

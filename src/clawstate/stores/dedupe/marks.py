@@ -8,9 +8,9 @@ from typing import NamedTuple
 from clawstate.records import contract
 from clawstate.records.contract import Json
 from clawstate.records.merging import MergeResult, merge_into
-from clawstate.stores.dedupe.rules import Rules, merge_marks
-from clawstate.stores.dedupe.statistics import NamespaceStatistics, Tally, surveyed
-from clawstate.stores.dedupe.together import Call, Together
+from clawstate.stores.dedupe.expiry import ExpiryPolicy, merge_marks
+from clawstate.stores.dedupe.group_commit import Call, GroupCommit
+from clawstate.stores.dedupe.statistics import Counters, NamespaceStatistics, surveyed
 
 _SHARE = 8  # of the limit: so many new marks may come between two sweeps
 
@@ -23,12 +23,12 @@ class Made(NamedTuple):
 
 
 class Marks:
-    """The marks in *records*; *rules* tells what counts at the moment that it is called."""
+    """The marks in *records*; *policy* tells what counts at the moment that it is called."""
 
-    def __init__(self, records: contract.Collection, rules: Callable[[], Rules]) -> None:
+    def __init__(self, records: contract.Collection, policy: Callable[[], ExpiryPolicy]) -> None:
         self._records = records
-        self._rules = rules
-        self._together = Together(self._answer)
+        self._policy = policy
+        self._together = GroupCommit(self._answer)
         self._until_sweep = 0  # the first look comes at once, for processes that make one mark
 
     def record(self, key: str) -> Made:
@@ -45,9 +45,9 @@ class Marks:
 
         def change(found: dict[str, Json]) -> tuple[dict[str, Json], dict[str, Made]]:
             # The moment at which the lock is held: a mark that waited must not be the oldest.
-            rules = self._rules()
+            policy = self._policy()
             fresh: dict[str, Json] = {
-                key: rules.now for key in wanted if not rules.holds(found.get(key))
+                key: policy.now for key in wanted if not policy.holds(found.get(key))
             }
             marks = {**found, **fresh}
             return marks, {key: Made(marks[key], is_new=key in fresh) for key in wanted}
@@ -60,7 +60,7 @@ class Marks:
         """Merge *marks*, in milliseconds; a *dry_run* writes nothing."""
 
         def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], MergeResult]:
-            return merge_marks(records, marks, self._rules())
+            return merge_marks(records, marks, self._policy())
 
         return merge_into(self._records, change, dry_run=dry_run)
 
@@ -68,7 +68,7 @@ class Marks:
         """Tell whether *key* has a mark that holds."""
         found = self._records.get(key)
         # An expired mark may still lie there: it goes with a later write, and counts for nothing.
-        return found is not None and self._rules().holds(found.value)
+        return found is not None and self._policy().holds(found.value)
 
     def delete(self, key: str) -> bool:
         """Remove the mark of *key*; False if there was none."""
@@ -76,9 +76,9 @@ class Marks:
 
     def newest(self, count: int) -> list[tuple[float, str]]:
         """Return at most *count* marks that hold, with their keys, the newest last."""
-        rules = self._rules()
+        policy = self._policy()
         found = self._records.scan()
-        marks = sorted((each.value, each.key) for each in found if rules.holds(each.value))
+        marks = sorted((each.value, each.key) for each in found if policy.holds(each.value))
         return marks[len(marks) - min(len(marks), count) :]
 
     def prune(self, spared: Collection[str] = ()) -> int:
@@ -91,7 +91,7 @@ class Marks:
         def change(records: dict[str, Json]) -> tuple[dict[str, Json], int]:
             last = {key: records[key] for key in spared if key in records}
             first = {key: value for key, value in records.items() if key not in last}
-            kept = self._rules().tidied({**first, **last})
+            kept = self._policy().tidied({**first, **last})
             return kept, len(records) - len(kept)
 
         return self._records.change_all(change)
@@ -106,14 +106,14 @@ class Marks:
         if self._until_sweep > 0:
             return
         # An eighth: so one sweep, which reads all marks, is paid by many writes of a single row.
-        limit = self._rules().limit
+        limit = self._policy().limit
         self._until_sweep = max(1, limit // _SHARE)
         if self._records.count() > limit:
             self.prune(made)
 
-    def survey(self, tally: Tally, memory_size: int) -> NamespaceStatistics:
+    def survey(self, counters: Counters, memory_size: int) -> NamespaceStatistics:
         """Return the statistics of the namespace."""
-        return surveyed(self._records.scan(), self._rules(), tally, memory_size)
+        return surveyed(self._records.scan(), self._policy(), counters, memory_size)
 
     def _answer(self, calls: list[Call[Made]]) -> None:
         # `update` of one key is the cheaper change: on SQLite it reads and writes a single row.
@@ -131,8 +131,8 @@ class Marks:
 
         def change(old: Json) -> Json:
             nonlocal made
-            rules = self._rules()
-            made = Made(old, is_new=False) if rules.holds(old) else Made(rules.now, is_new=True)
+            policy = self._policy()
+            made = Made(old, is_new=False) if policy.holds(old) else Made(policy.now, is_new=True)
             return made.at
 
         self._records.update(key, change)

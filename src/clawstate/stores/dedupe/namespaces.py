@@ -12,10 +12,10 @@ from clawstate.files.safe_names import encode_name
 from clawstate.interrupts import Mutex
 from clawstate.records.contract import Collection
 from clawstate.records.rules import is_key, require_key
+from clawstate.stores.dedupe.expiry import ExpiryPolicy
 from clawstate.stores.dedupe.marks import Marks
-from clawstate.stores.dedupe.recent import Place
-from clawstate.stores.dedupe.rules import Rules
-from clawstate.stores.dedupe.statistics import Tally
+from clawstate.stores.dedupe.seen_cache import Place
+from clawstate.stores.dedupe.statistics import Counters
 
 DEFAULT = "global"
 # Namespaces may come from outside, such as one for each chat: without a bound they would fill the
@@ -72,7 +72,7 @@ class Opened:
     """A namespace in use: its marks, and what became of the calls."""
 
     marks: Marks
-    tally: Tally = field(default_factory=Tally)
+    counters: Counters = field(default_factory=Counters)
     noted: bool = False
 
 
@@ -82,7 +82,7 @@ class OpenNamespaces:
     def __init__(self, marks: Callable[[str], Marks]) -> None:
         self._marks = marks
         self._opened: OrderedDict[str, Opened] = OrderedDict()
-        self._gone = Tally()
+        self._gone = Counters()
         self._lock = Mutex()
 
     def get(self, namespace: str) -> Opened:
@@ -93,7 +93,7 @@ class OpenNamespaces:
                 found = self._opened[namespace] = Opened(self._marks(namespace))
                 if len(self._opened) > MOST_OPEN:
                     # The counts of a namespace that leaves are kept, so the totals never shrink.
-                    self._gone.add(self._opened.popitem(last=False)[1].tally)
+                    self._gone.add(self._opened.popitem(last=False)[1].counters)
             self._opened.move_to_end(namespace)
             return found
 
@@ -107,14 +107,14 @@ class OpenNamespaces:
         with self._lock:
             found = self._opened.get(namespace)
             # It may be the opening itself that failed.
-            tally = self._gone if found is None else found.tally
-            tally.errors += 1
+            counters = self._gone if found is None else found.counters
+            counters.errors += 1
 
-    def total(self) -> Tally:
+    def total(self) -> Counters:
         """Return the counts of all namespaces, those that left included."""
-        total = Tally()
+        total = Counters()
         with self._lock:
-            for each in (self._gone, *(opened.tally for opened in self._opened.values())):
+            for each in (self._gone, *(opened.counters for opened in self._opened.values())):
                 total.add(each)
         return total
 
@@ -166,18 +166,18 @@ class EarlierMarks:
     command: str
     _opened: dict[str, Collection] = field(default_factory=dict)
 
-    def holds(self, place: Place, rules: Callable[[], Rules]) -> bool:
+    def holds(self, place: Place, policy: Callable[[], ExpiryPolicy]) -> bool:
         """Tell whether there is a mark that holds; raises what reading raises."""
         namespace, key = place
         if namespace not in self._opened:
             self._opened[namespace] = self.collections(namespace)
         # Only asked (decision 27): a message that was handled before the engine changed must not be
         # handled twice, and moving records is what `store migrate` does under its own lock.
-        return Marks(self._opened[namespace], rules).holds(key)
+        return Marks(self._opened[namespace], policy).holds(key)
 
-    def require_none(self, place: Place, rules: Callable[[], Rules]) -> None:
+    def require_none(self, place: Place, policy: Callable[[], ExpiryPolicy]) -> None:
         """Raise `UnavailableError` for a mark that holds: it would count on."""
-        if self.holds(place, rules):
+        if self.holds(place, policy):
             problem = f"lies in {self.where} as well, where nothing is changed"
             hint = f"'{self.command}' moves it; then forget it"
             raise UnavailableError(f"mark of {place[1]!r} in {place[0]!r}", problem, hint)

@@ -18,6 +18,7 @@ from clawstate.interrupts import Mutex
 from clawstate.paging import PAGE, Page, page_of, require_page
 from clawstate.records.contract import Collection
 from clawstate.records.merging import MergeResult
+from clawstate.stores.dedupe.expiry import ExpiryPolicy, marks_shape
 from clawstate.stores.dedupe.marks import Made, Marks
 from clawstate.stores.dedupe.namespaces import (
     DEFAULT,
@@ -28,8 +29,7 @@ from clawstate.stores.dedupe.namespaces import (
     place_of,
     required_namespace,
 )
-from clawstate.stores.dedupe.recent import Place, RecentMarks
-from clawstate.stores.dedupe.rules import Rules, marks_shape
+from clawstate.stores.dedupe.seen_cache import Place, SeenCache
 from clawstate.stores.dedupe.settings import DAY, DedupeSettings, require_number
 from clawstate.stores.dedupe.statistics import DedupeStatistics, NamespaceStatistics
 
@@ -75,14 +75,14 @@ class PersistentDedupe:
             )
         if collections is None:
             collections = _in_files(resolve_file_path, settings, lock, clock)
-        self._namespaces = OpenNamespaces(lambda name: Marks(collections(name), self._rules))
+        self._namespaces = OpenNamespaces(lambda name: Marks(collections(name), self._policy))
         self._settings = settings
         self._clock = clock
         self._index = index
         self._earlier = earlier
         self._on_disk_error = on_disk_error
         self._fail_open = fail_open
-        self._memory = RecentMarks()
+        self._memory = SeenCache()
         self._counting = Mutex()
 
     def __repr__(self) -> str:
@@ -183,7 +183,7 @@ class PersistentDedupe:
         # Before anything is removed: the mark in the other engine would count on, so `forget` would
         # have done nothing and said that it did.
         if self._earlier is not None:
-            self._earlier.require_none(place, self._rules)
+            self._earlier.require_none(place, self._policy)
         marks = self._namespaces.get(place[0]).marks
         try:
             return marks.delete(place[1])
@@ -198,7 +198,7 @@ class PersistentDedupe:
         settings, epoch = self._settings(), self._memory.epoch
         opened = self._namespaces.get(space)
         return sum(
-            self._memory.remember((space, key), made, opened.tally, epoch, settings)
+            self._memory.remember((space, key), made, opened.counters, epoch, settings)
             for made, key in opened.marks.newest(settings.memory_max_size)
         )
 
@@ -250,7 +250,7 @@ class PersistentDedupe:
         space = required_namespace(namespace)
         opened = self._namespaces.get(space)
         sizes = self._memory.sizes(self._clock(), self._settings())
-        return opened.marks.survey(opened.tally, sizes[space])
+        return opened.marks.survey(opened.counters, sizes[space])
 
     def statistics(self) -> DedupeStatistics:
         """Return what became of the calls, and the sizes of all namespaces; reads each of them."""
@@ -267,7 +267,7 @@ class PersistentDedupe:
         )
 
     def _was_earlier(self, place: Place) -> bool:
-        return self._earlier is not None and self._earlier.holds(place, self._rules)
+        return self._earlier is not None and self._earlier.holds(place, self._policy)
 
     def _recorded(self, place: Place, settings: DedupeSettings) -> bool:
         if self._was_earlier(place):
@@ -289,8 +289,8 @@ class PersistentDedupe:
         self._remember(opened, made, epoch, settings)
         return {place for place, each in made.items() if each.is_new}
 
-    def _rules(self) -> Rules:
-        return self._settings().rules(self._clock())
+    def _policy(self) -> ExpiryPolicy:
+        return self._settings().policy(self._clock())
 
     def _noted(self, namespace: str) -> Opened:
         opened = self._namespaces.get(namespace)
@@ -306,11 +306,11 @@ class PersistentDedupe:
         self, opened: Opened, made: dict[Place, Made], epoch: int, settings: DedupeSettings
     ) -> None:
         for place, each in made.items():
-            self._memory.remember(place, each.at, opened.tally, epoch, settings)
+            self._memory.remember(place, each.at, opened.counters, epoch, settings)
         new = [key for (_, key), each in made.items() if each.is_new]
         with self._counting:
-            opened.tally.new += len(new)
-            opened.tally.file_hits += len(made) - len(new)
+            opened.counters.new += len(new)
+            opened.counters.file_hits += len(made) - len(new)
         if new:
             try:
                 opened.marks.sweep_when_due(new)
@@ -358,7 +358,7 @@ def _in_files(
 
     def collection(namespace: str) -> Collection:
         path = as_file_path(resolve_file_path(namespace), "resolve_file_path").absolute()
-        shape = marks_shape(namespace, PurePosixPath(path.name), lambda: settings().rules(clock()))
+        shape = marks_shape(namespace, PurePosixPath(path.name), lambda: settings().policy(clock()))
         return JsonFilesBackend(path.parent, lock=patience).collection(shape)
 
     return collection

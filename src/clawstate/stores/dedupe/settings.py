@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from clawstate.clock import to_ms
 from clawstate.errors import InvalidError
-from clawstate.stores.dedupe.rules import Rules, now_ms
+from clawstate.stores.dedupe.expiry import ExpiryPolicy, now_ms
 
 DAY = 86_400.0
 
@@ -39,10 +39,10 @@ class DedupeSettings:
         least = 1 if self.ttl else 0
         object.__setattr__(self, "ttl_ms", max(least, to_ms(self.ttl)))
 
-    def rules(self, now: float) -> Rules:
+    def policy(self, now: float) -> ExpiryPolicy:
         """Return what counts at the moment *now*, in seconds since the epoch."""
         # At least one, or each new mark would be swept by its own write.
-        return Rules(now_ms(now), self.ttl_ms, max(1, self.file_max_entries))
+        return ExpiryPolicy(now_ms(now), self.ttl_ms, max(1, self.file_max_entries))
 
 
 def require_number(name: str, value: object) -> None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from clawstate.clock import from_ms
 from clawstate.records.contract import Versioned
-from clawstate.stores.dedupe.rules import Rules, is_mark
+from clawstate.stores.dedupe.expiry import ExpiryPolicy, is_mark
 
 
 @dataclass(slots=True)
-class Tally:
+class Counters:
     """Counts since the start of this process."""
 
     memory_hits: int = 0
@@ -19,7 +19,7 @@ class Tally:
     new: int = 0
     errors: int = 0
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: Counters) -> None:
         """Count what *other* counted as well."""
         self.memory_hits += other.memory_hits
         self.file_hits += other.file_hits
@@ -62,12 +62,12 @@ class DedupeStatistics:
 
 
 def surveyed(
-    found: Iterable[Versioned], rules: Rules, tally: Tally, memory_size: int
+    found: Iterable[Versioned], policy: ExpiryPolicy, counters: Counters, memory_size: int
 ) -> NamespaceStatistics:
     """Return the statistics of a namespace with the members *found*."""
     values = [each.value for each in found]
     marks = [value for value in values if is_mark(value)]
-    alive = [value for value in marks if rules.holds(value)]
+    alive = [value for value in marks if policy.holds(value)]
     return NamespaceStatistics(
         marks=len(alive),
         expired=len(marks) - len(alive),
@@ -75,8 +75,8 @@ def surveyed(
         oldest=from_ms(min(alive)) if alive else None,
         newest=from_ms(max(alive)) if alive else None,
         memory_size=memory_size,
-        memory_hits=tally.memory_hits,
-        file_hits=tally.file_hits,
-        new=tally.new,
-        errors=tally.errors,
+        memory_hits=counters.memory_hits,
+        file_hits=counters.file_hits,
+        new=counters.new,
+        errors=counters.errors,
     )

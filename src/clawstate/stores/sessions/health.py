@@ -13,8 +13,8 @@ from clawstate.errors import CorruptError, StateError
 from clawstate.health import Finding, Severity
 from clawstate.stores.sessions.archive import Archive, Archived
 from clawstate.stores.sessions.entry import has_id, updated_ms
+from clawstate.stores.sessions.file_sync import FileSync, ProfileSync, is_ahead
 from clawstate.stores.sessions.index import Found, Index, has_wrong_file, is_usable
-from clawstate.stores.sessions.mirror import Mirror, ProfileMirror, is_ahead
 
 _FIX = "run 'clawstate doctor --fix'"
 _LOOK = "look at it, then move it away"
@@ -46,11 +46,11 @@ class Repairable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Looks after *index*, *archive* and *mirror*."""
+    """Looks after *index*, *archive* and *file_sync*."""
 
     index: Index
     archive: Archive
-    mirror: Mirror
+    file_sync: FileSync
     clock: Clock
 
     def check(self) -> tuple[Finding, ...]:
@@ -79,8 +79,8 @@ class Health:
             collection.repair()
             before = (*before, *(each for each in self.problems() if each not in before))
         self.rebuild()
-        if isinstance(self.mirror, ProfileMirror) and self.mirror.files.folder.is_dir():
-            self._repair_profiles(self.mirror, [each for each in before if each.can_repair])
+        if isinstance(self.file_sync, ProfileSync) and self.file_sync.files.folder.is_dir():
+            self._repair_profiles(self.file_sync, [each for each in before if each.can_repair])
         # Last, since bringing entries back makes more archives void.
         self._drop_void()
         left = self.problems()
@@ -88,7 +88,7 @@ class Health:
 
     def rebuild(self) -> int:
         """Put sessions that only their profiles know back into the index; return how many."""
-        lost = dict(self.mirror.orphans())
+        lost = dict(self.file_sync.all_unindexed())
         if not lost:
             return 0
 
@@ -126,30 +126,30 @@ class Health:
                 yield Problem("outside", each.key, path, message, remedy, can_repair=False)
 
     def _orphans(self) -> Iterator[Problem]:
-        if not isinstance(self.mirror, ProfileMirror):
+        if not isinstance(self.file_sync, ProfileSync):
             return
-        for key, _ in self.mirror.orphans():
-            path = str(self.mirror.files.path(key))
+        for key, _ in self.file_sync.all_unindexed():
+            path = str(self.file_sync.files.path(key))
             message = f"the index has lost the session {key!r}, its profile is there"
             remedy = "'clawstate doctor --fix' puts it back into the index"
             yield Problem("orphan", key, path, message, remedy)
 
     def _of_profiles(self, found: list[Found]) -> Iterator[Problem]:
-        if not isinstance(self.mirror, ProfileMirror):
+        if not isinstance(self.file_sync, ProfileSync):
             return
         known = {each.key: each for each in found if is_usable(each)}
         for key, each in known.items():
-            if (problem := self._of_profile(self.mirror, key, each)) is not None:
+            if (problem := self._of_profile(self.file_sync, key, each)) is not None:
                 yield problem
-        expected = {self.mirror.files.path(key) for key in known}
-        for path in self.mirror.files.files():
+        expected = {self.file_sync.files.path(key) for key in known}
+        for path in self.file_sync.files.files():
             if path not in expected:
-                yield from self._of_stranger(self.mirror, path)
+                yield from self._of_stranger(self.file_sync, path)
 
-    def _of_profile(self, mirror: ProfileMirror, key: str, found: Found) -> Problem | None:
-        path = str(mirror.files.path(key))
+    def _of_profile(self, file_sync: ProfileSync, key: str, found: Found) -> Problem | None:
+        path = str(file_sync.files.path(key))
         try:
-            profile = mirror.files.read(key)
+            profile = file_sync.files.read(key)
         except StateError as error:
             return Problem("damaged", key, path, str(error), _QUARANTINED)
         remedy = "goes with the next look at the session"
@@ -158,19 +158,19 @@ class Health:
         if is_ahead(profile, found.document):
             message = f"the profile of {key!r} is newer than the index, which lost an update"
             return Problem("ahead", key, path, message, _FIX)
-        if mirror.is_stale(profile, found):
+        if file_sync.is_stale(profile, found):
             message = f"the profile of {key!r} does not say what the index says"
             return Problem("stale", key, path, message, remedy)
         return None
 
-    def _of_stranger(self, mirror: ProfileMirror, path: Path) -> Iterator[Problem]:
+    def _of_stranger(self, file_sync: ProfileSync, path: Path) -> Iterator[Problem]:
         try:
-            profile = mirror.files.read_file(path)
+            profile = file_sync.files.read_file(path)
         except StateError as error:
             yield Problem("damaged", None, str(path), str(error), _LOOK, can_repair=False)
             return
         key = None if profile is None else profile.key
-        if profile is not None and key is not None and mirror.files.path(key) == path:
+        if profile is not None and key is not None and file_sync.files.path(key) == path:
             if self.archive.holds(key, profile.entry) and self.index.find(key) is None:
                 message = f"the session {key!r} was deleted, its profile is left"
                 yield Problem("leftover", key, str(path), message, _FIX)
@@ -178,21 +178,21 @@ class Health:
             message = "is no profile of a session"
             yield Problem("damaged", None, str(path), message, _LOOK, can_repair=False)
 
-    def _repair_profiles(self, mirror: ProfileMirror, problems: list[Problem]) -> None:
+    def _repair_profiles(self, file_sync: ProfileSync, problems: list[Problem]) -> None:
         keys = {each.key for each in problems if each.key is not None}
         for each in problems:
             if each.code == "ahead" and each.key is not None:
-                self._bring_forward(mirror, each.key)
+                self._bring_forward(file_sync, each.key)
         # One lock for all of it: readers write profiles too, when they find them stale.
-        with mirror.files.lock(patient=True) as lock:
-            mirror.files.sweep()
+        with file_sync.files.lock(patient=True) as lock:
+            file_sync.files.sweep()
             for each in problems:
-                if each.code == "damaged" and Path(each.path).parent == mirror.files.folder:
-                    mirror.files.quarantine(Path(each.path), fence=lock.confirm)
-            mirror.reflect_locked(keys, fence=lock.confirm)
+                if each.code == "damaged" and Path(each.path).parent == file_sync.files.folder:
+                    file_sync.files.quarantine(Path(each.path), fence=lock.confirm)
+            file_sync.sync_locked(keys, fence=lock.confirm)
 
-    def _bring_forward(self, mirror: ProfileMirror, key: str) -> None:
-        profile = mirror.files.read(key)
+    def _bring_forward(self, file_sync: ProfileSync, key: str) -> None:
+        profile = file_sync.files.read(key)
         # Such a time would stay ahead of every update to come.
         if profile is None or updated_ms(profile.entry) > to_ms(self.clock()):
             return  # a time to come is rather an accident than an update

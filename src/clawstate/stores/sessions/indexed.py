@@ -24,13 +24,13 @@ from clawstate.stores.sessions.entry import (
     has_id,
     require_stored_id,
 )
+from clawstate.stores.sessions.file_sync import FileSync
 from clawstate.stores.sessions.health import Health
 from clawstate.stores.sessions.index import Found, Index, has_wrong_file, read_entry
 from clawstate.stores.sessions.merging import EntryChange, as_change, merge_entries
-from clawstate.stores.sessions.mirror import Mirror
 from clawstate.stores.sessions.removal import Removal
 from clawstate.stores.sessions.selection import Limits, Maintenance, Pruned
-from clawstate.stores.sessions.upkeep import Gone, limits_of, upkeep_of
+from clawstate.stores.sessions.upkeep import RemovalHook, limits_of, upkeep_of
 
 A = TypeVar("A")
 
@@ -48,23 +48,23 @@ class IndexedSessions:
         self,
         index: Index,
         archive: Archive,
-        mirror: Mirror,
+        file_sync: FileSync,
         *,
         settings: Callable[[], Maintenance] = Maintenance,
         clock: Clock = system_clock,
-        gone: Gone = lambda _ids: None,
+        gone: RemovalHook = lambda _ids: None,
     ) -> None:
         self._index = index
         self._archive = archive
-        self._mirror = mirror
+        self._file_sync = file_sync
         self._clock = clock
         self._settings = settings
         self._changes = Changes(index.form, clock)
-        self._removal = Removal(index, archive, mirror)
+        self._removal = Removal(index, archive, file_sync)
         self._upkeep = upkeep_of(
-            index, archive, mirror, self._removal, settings=settings, clock=clock, gone=gone
+            index, archive, file_sync, self._removal, settings=settings, clock=clock, gone=gone
         )
-        self._health = Health(index, archive, mirror, clock=clock)
+        self._health = Health(index, archive, file_sync, clock=clock)
 
     def __repr__(self) -> str:
         return f"IndexedSessions({str(self._index.collection.shape.path)!r})"
@@ -78,7 +78,7 @@ class IndexedSessions:
         lost = None
         if found is None:
             self._recover()
-            lost = self._mirror.orphan(key)
+            lost = self._file_sync.unindexed(key)
         name, session_id = self._index.form.key(key), str(uuid.uuid4())
         change = self._changes.creating(name, session_id, lost=lost)
         entry = self._changed(name, self._index.update(key, change))
@@ -92,7 +92,7 @@ class IndexedSessions:
         found = self._index.find(key)
         if found is not None:
             return self._completed(found) if has_id(found.document) else None
-        lost = self._mirror.orphan(key)
+        lost = self._file_sync.unindexed(key)
         return None if lost is None else read_entry(self._index, Found(key, lost, ""))
 
     def entries(self, active_within: float | None = None) -> tuple[SessionEntry, ...]:
@@ -148,7 +148,7 @@ class IndexedSessions:
         if touched:
             # After the index is durable, and from what it says then: a kill in between leaves stale
             # profiles, which the next look writes anew.
-            self._mirror.reflect(touched)
+            self._file_sync.sync(touched)
         return answer
 
     def merge(
@@ -166,7 +166,7 @@ class IndexedSessions:
         self._recover()
         result = self._removal.change_all(merge, reason="replaced")
         if moved := (*result.new, *result.changed):
-            self._mirror.reflect(moved)
+            self._file_sync.sync(moved)
         return result
 
     def reset(self, key: str) -> SessionEntry:
@@ -189,7 +189,7 @@ class IndexedSessions:
 
         self._removal.update(key, apply, reason="deleted")
         if seen[-1]:
-            self._mirror.reflect([self._index.form.key(key)])
+            self._file_sync.sync([self._index.form.key(key)])
         return seen[-1]
 
     def restore(self, name: str) -> SessionEntry:
@@ -256,14 +256,14 @@ class IndexedSessions:
 
     def _completed(self, found: Found) -> SessionEntry:
         require_stored_id(found.key, found.document)
-        return read_entry(self._index, found, self._mirror.own_members(found))
+        return read_entry(self._index, found, self._file_sync.own_members(found))
 
     def _changed(
         self, name: str, document: Any, extra: Mapping[str, Any] = NOTHING
     ) -> SessionEntry:
         # Then read back what the profile has besides, so the answer is what `get` would give.
-        self._mirror.reflect([name], extra)
-        own = self._mirror.peek([name]).get(name, NOTHING)
+        self._file_sync.sync([name], extra)
+        own = self._file_sync.peek([name]).get(name, NOTHING)
         return read_entry(self._index, Found(name, document, ""), own)
 
     def _since(self, active_within: float | None) -> float | None:
@@ -275,11 +275,11 @@ class IndexedSessions:
         each = None
         for each in self._index.latest(after, first=first):
             yield each
-        if each is not None or not self._mirror.has_profiles or self._index.count():
+        if each is not None or not self._file_sync.has_profiles or self._index.count():
             return
         # The index was lost: the profiles tell which sessions there are.
         shape = self._index.collection.shape
-        lost = [Found(key, entry, "") for key, entry in self._mirror.orphans()]
+        lost = [Found(key, entry, "") for key, entry in self._file_sync.all_unindexed()]
         placed = ((position_of(shape, found.key, found.document), found) for found in lost)
         behind = (pair for pair in placed if after is None or pair[0] > after)
         yield from sorted(behind, key=itemgetter(0))
@@ -287,18 +287,18 @@ class IndexedSessions:
     def _scanned(self) -> list[Found]:
         found = [each for each in self._index.scan() if has_id(each.document)]
         # Reading repairs nothing, but an index that was lost is not "no sessions" either.
-        return found or [Found(key, entry, "") for key, entry in self._mirror.orphans()]
+        return found or [Found(key, entry, "") for key, entry in self._file_sync.all_unindexed()]
 
     def _reclaim(self, key: str) -> None:
         """Make sure that a session whose entry was lost is in the index again."""
-        if not self._mirror.has_profiles or self._index.find(key) is not None:
+        if not self._file_sync.has_profiles or self._index.find(key) is not None:
             return
-        if self._mirror.orphan(key) is not None:
+        if self._file_sync.unindexed(key) is not None:
             self.resolve(key)
 
     def _recover(self) -> None:
         # Before a change of all: it would take the lost sessions for deleted ones.
-        if self._mirror.has_profiles and self._index.count() == 0:
+        if self._file_sync.has_profiles and self._index.count() == 0:
             self._health.rebuild()
 
 

@@ -11,16 +11,16 @@ from clawstate.files.lock_options import PATIENT, LockOptions
 from clawstate.records.contract import Backend, Capability, Shape
 from clawstate.records.layouts import MapLayout
 from clawstate.stores.sessions.archive import Archive
+from clawstate.stores.sessions.file_sync import FileSync, NoFileSync, ProfileSync
 from clawstate.stores.sessions.forms import PROFILES, OpenClawForm, SpecifiedForm, form_of
 from clawstate.stores.sessions.index import Index
 from clawstate.stores.sessions.indexed import IndexedSessions
-from clawstate.stores.sessions.mirror import Mirror, NoMirror, ProfileMirror
 from clawstate.stores.sessions.profile_files import ProfileFiles
 from clawstate.stores.sessions.routes import OneIndex
 from clawstate.stores.sessions.selection import Maintenance
 from clawstate.stores.sessions.service import Sessions
-from clawstate.stores.sessions.transcript_files import TranscriptMirror
-from clawstate.stores.sessions.upkeep import Gone
+from clawstate.stores.sessions.transcript_sync import TranscriptSync
+from clawstate.stores.sessions.upkeep import RemovalHook
 
 
 def sessions_on(
@@ -41,7 +41,7 @@ def index_on(
     settings: Callable[[], Maintenance] = Maintenance,
     clock: Clock = system_clock,
     lock: LockOptions = PATIENT,
-    gone: Gone = lambda _ids: None,
+    gone: RemovalHook = lambda _ids: None,
 ) -> IndexedSessions:
     """
     Return the sessions in the index that is *path* below *root*, on *backend*.
@@ -57,10 +57,10 @@ def index_on(
     kept = Shape("session-archive", aside, MapLayout(), order="archivedAt")
     index = Index(backend.collection(shape), form)
     archive = Archive(backend.collection(kept), clock=clock)
-    mirror: Mirror = NoMirror()
+    file_sync: FileSync = NoFileSync()
     if has_files and isinstance(form, SpecifiedForm):
         files = ProfileFiles(root / path.parent / PROFILES, lock=lock)
-        mirror = ProfileMirror(files, index, archive)
+        file_sync = ProfileSync(files, index, archive)
     elif isinstance(form, OpenClawForm):
-        mirror = TranscriptMirror(form.folder, index, clock=clock)
-    return IndexedSessions(index, archive, mirror, settings=settings, clock=clock, gone=gone)
+        file_sync = TranscriptSync(form.folder, index, clock=clock)
+    return IndexedSessions(index, archive, file_sync, settings=settings, clock=clock, gone=gone)

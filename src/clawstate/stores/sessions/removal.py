@@ -10,8 +10,8 @@ from clawstate.errors import ConflictError
 from clawstate.records.contract import DELETE, Mark
 from clawstate.stores.sessions.archive import Archive, Reason
 from clawstate.stores.sessions.entry import has_id
+from clawstate.stores.sessions.file_sync import FileSync
 from clawstate.stores.sessions.index import Index
-from clawstate.stores.sessions.mirror import Mirror
 
 A = TypeVar("A")
 
@@ -21,10 +21,10 @@ _ATTEMPTS = 50  # each time somebody else was faster
 class Removal:
     """Changes of *index* after which sessions may be gone, each of them in the archive by then."""
 
-    def __init__(self, index: Index, archive: Archive, mirror: Mirror) -> None:
+    def __init__(self, index: Index, archive: Archive, file_sync: FileSync) -> None:
         self._index = index
         self._archive = archive
-        self._mirror = mirror
+        self._file_sync = file_sync
 
     def update(
         self, key: str, change: Callable[[Any | None], Any | Mark], *, reason: Reason
@@ -70,7 +70,7 @@ class Removal:
                 entries = found.entries
             # Outside of the change: no lock of the index is held while that of the archive is
             # taken.
-            self._archive.keep(entries, self._mirror.peek(entries), reason)
+            self._archive.keep(entries, self._file_sync.peek(entries), reason)
             safe.update(entries)
         raise ConflictError("session", key)
 

@@ -53,7 +53,7 @@ class Limits:
         return (self.older_than, self.max_entries, self.max_disk_bytes) != (None, None, None)
 
     @property
-    def water(self) -> int:
+    def high_water(self) -> int:
         """What is left of the disk budget once it was exceeded."""
         budget, given = self.max_disk_bytes or 0, self.high_water_bytes
         return min(budget, int(budget * _HIGH_WATER) if given is None else given)
@@ -166,7 +166,7 @@ def _too_large(left: list[Kept], limits: Limits, spared: Collection[str]) -> lis
         return []
     gone = []
     for each in left:
-        if taken <= limits.water:
+        if taken <= limits.high_water:
             break
         if each.entry.session_key not in spared:
             gone.append(each)

@@ -14,8 +14,8 @@ from clawstate.errors import CorruptError, FallbackWarning, StateError, warn
 from clawstate.files.json_text import dump_compact
 from clawstate.stores.sessions.archive import Archive, Archived
 from clawstate.stores.sessions.entry import has_id, is_session_id
+from clawstate.stores.sessions.file_sync import FileSync
 from clawstate.stores.sessions.index import Found, Index, read_entry
-from clawstate.stores.sessions.mirror import Mirror
 from clawstate.stores.sessions.removal import Removal
 from clawstate.stores.sessions.selection import (
     Kept,
@@ -28,7 +28,7 @@ from clawstate.stores.sessions.selection import (
     select,
 )
 
-Gone: TypeAlias = Callable[[frozenset[str]], object]
+RemovalHook: TypeAlias = Callable[[frozenset[str]], object]
 """Is told the ids of sessions that are gone for good, maybe more than once."""
 
 _EVERY = 64  # new sessions between two looks
@@ -45,11 +45,11 @@ class Upkeep:
 
     index: Index
     archive: Archive
-    mirror: Mirror
+    file_sync: FileSync
     removal: Removal
     settings: Callable[[], Maintenance]
     clock: Clock
-    gone: Gone
+    gone: RemovalHook
     _created: Iterator[int]
 
     def after_creation(self, key: str) -> None:
@@ -96,7 +96,7 @@ class Upkeep:
             # What cannot be read is neither counted nor removed; `check` tells of it.
             with contextlib.suppress(CorruptError):
                 entry = read_entry(self.index, found)
-                size = len(dump_compact(found.document)) + self.mirror.size(found.key)
+                size = len(dump_compact(found.document)) + self.file_sync.size(found.key)
                 yield Kept(entry, size), found
 
     def _remove(self, gone: dict[str, Found]) -> set[str]:
@@ -109,7 +109,7 @@ class Upkeep:
             return left, unchanged
 
         done = self.removal.change_all(without, reason="pruned")
-        self.mirror.reflect(done)
+        self.file_sync.sync(done)
         return done
 
     def _spent(
@@ -121,13 +121,13 @@ class Upkeep:
             return too_old
         is_over = live + _total(rest) > limits.max_disk_bytes
         # The sessions that are alive come first; archives get what they leave of the budget.
-        room = (limits.water if is_over else limits.max_disk_bytes) - live
+        room = (limits.high_water if is_over else limits.max_disk_bytes) - live
         return (*too_old, *oldest_beyond(rest, max(0, room)))
 
     def _drop(self, spent: tuple[Archived, ...]) -> None:
         if spent:
             # A profile that a killed delete left would look as if the index had lost its session.
-            self.mirror.reflect({each.session_key for each in spent})
+            self.file_sync.sync({each.session_key for each in spent})
             self.archive.expire(spent)
         self.collect()
 
@@ -177,15 +177,15 @@ class Upkeep:
 def upkeep_of(
     index: Index,
     archive: Archive,
-    mirror: Mirror,
+    file_sync: FileSync,
     removal: Removal,
     *,
     settings: Callable[[], Maintenance],
     clock: Clock,
-    gone: Gone,
+    gone: RemovalHook,
 ) -> Upkeep:
     """Return the upkeep of *index*; its first look is due at once."""
-    return Upkeep(index, archive, mirror, removal, settings, clock, gone, itertools.count())
+    return Upkeep(index, archive, file_sync, removal, settings, clock, gone, itertools.count())
 
 
 def limits_of(settings: Maintenance) -> Limits:

@@ -27,8 +27,8 @@ from clawstate.stores.transcripts.contract import (
     Scored,
     Turn,
 )
-from clawstate.stores.transcripts.cutting import cut
 from clawstate.stores.transcripts.entries import Entry
+from clawstate.stores.transcripts.external_values import cut
 from clawstate.stores.transcripts.queries import combined, parts_of
 from clawstate.stores.transcripts.values import Held, Message
 

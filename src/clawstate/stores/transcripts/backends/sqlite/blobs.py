@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import apsw
 
 from clawstate.sqlite import DamagedValueError
-from clawstate.stores.transcripts.cutting import Piece
+from clawstate.stores.transcripts.external_values import ExternalValue
 
 _LEVEL = 1  # a higher one packs text a tenth better and takes three times as long
 _WORTH = 0.9  # a blob that stays larger than this share is kept as it is
@@ -48,7 +48,10 @@ def known(connection: apsw.Connection, digests: Sequence[bytes]) -> set[bytes]:
 
 
 def put(
-    connection: apsw.Connection, position: int, pieces: Iterable[Piece], ready: Mapping[str, Blob]
+    connection: apsw.Connection,
+    position: int,
+    pieces: Iterable[ExternalValue],
+    ready: Mapping[str, Blob],
 ) -> None:
     """Keep the *pieces* of the entry at *position*; those in *ready* are packed already."""
     for number, (place, text) in enumerate(pieces):
@@ -62,7 +65,7 @@ def put(
         )
 
 
-def pieces(connection: apsw.Connection, position: int) -> list[Piece]:
+def pieces(connection: apsw.Connection, position: int) -> list[ExternalValue]:
     """Return the pieces of the entry at *position*; raises `DamagedValueError`."""
     sql = """
         SELECT p.place, b.packed, b.data, b.size FROM message_pieces p

@@ -27,8 +27,8 @@ from clawstate.stores.transcripts.contract import (
     Scored,
     Turn,
 )
-from clawstate.stores.transcripts.cutting import LONG, cut
 from clawstate.stores.transcripts.entries import Entry, new_id
+from clawstate.stores.transcripts.external_values import LONG, cut
 from clawstate.stores.transcripts.values import Message
 
 

@@ -15,8 +15,8 @@ from clawstate.sqlite import DamagedValueError
 from clawstate.stores.transcripts.backends.sqlite import blobs, word_index
 from clawstate.stores.transcripts.backends.sqlite.blobs import Blob
 from clawstate.stores.transcripts.contract import Listed, Place
-from clawstate.stores.transcripts.cutting import cut, joined
 from clawstate.stores.transcripts.entries import Entry
+from clawstate.stores.transcripts.external_values import cut, joined
 from clawstate.stores.transcripts.plain_text import indexed_text
 from clawstate.stores.transcripts.values import Held, Message
 

@@ -45,7 +45,7 @@ def is_mark(value: Json) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class ExpiryPolicy:
     """
     What counts at the moment *now*: marks hold for *ttl* (0: for ever), at most *limit* of them.
 
@@ -92,22 +92,22 @@ class Rules:
 
 
 def merge_marks(
-    ours: Mapping[str, Json], theirs: Mapping[str, Json], rules: Rules
+    ours: Mapping[str, Json], theirs: Mapping[str, Json], policy: ExpiryPolicy
 ) -> tuple[dict[str, Json], MergeResult]:
     """
     Return *ours*, tidied, with those marks of *theirs* that hold, and what became of each.
 
-    A mark is kept that expired by *rules*, or would be one too many; a mark that is here stays,
+    A mark is kept that expired by *policy*, or would be one too many; a mark that is here stays,
     whenever it was made.
     """
     # Our own marks that expired make room first, and do not count as marks that are there already.
     holding = {
-        key: value for key, value in ours.items() if not is_mark(value) or rules.holds(value)
+        key: value for key, value in ours.items() if not is_mark(value) or policy.holds(value)
     }
     valid = {
         key: value
         for key, value in require_mapping("marks", theirs).items()
-        if not is_mark(value) or rules.holds(value)
+        if not is_mark(value) or policy.holds(value)
     }
     records, answer = merge_records(
         holding,
@@ -116,7 +116,7 @@ def merge_marks(
         is_same=lambda *_: True,
         gives_way=lambda *_: False,
     )
-    tidy = rules.tidied(records)
+    tidy = policy.tidied(records)
     left = [key for key in theirs if key not in valid]
     left += [key for key in answer.new if key not in tidy]
     new = tuple(key for key in answer.new if key in tidy)
@@ -132,13 +132,13 @@ def _refuse(key: str, value: Json) -> None:
 @dataclass(frozen=True, slots=True)
 class MarksLayout:
     """
-    A flat object of marks, which each write tidies by the *rules* of that moment.
+    A flat object of marks, which each write tidies by the *policy* of that moment.
 
     A file is written whole anyway, so its marks never are too many. Members that are no marks
     stay. A mark that was made or renewed lies last.
     """
 
-    rules: Callable[[], Rules]
+    policy: Callable[[], ExpiryPolicy]
 
     def decode(self, document: Json) -> dict[str, Json]:
         """Return the members of the object; raises `InvalidError` for anything else."""
@@ -151,12 +151,12 @@ class MarksLayout:
         old = _PLAIN.decode(document)
         kept = dict(records)
         # The order of members tells marks of one millisecond apart: of those the first leave
-        # (`Rules`).
+        # (`ExpiryPolicy`).
         for key in [key for key, value in records.items() if old.get(key, _ABSENT) != value]:
             kept[key] = kept.pop(key)
-        return self.rules().tidied(kept)
+        return self.policy().tidied(kept)
 
 
-def marks_shape(namespace: str, path: PurePosixPath, rules: Callable[[], Rules]) -> Shape:
+def marks_shape(namespace: str, path: PurePosixPath, policy: Callable[[], ExpiryPolicy]) -> Shape:
     """Return the shape of the marks of *namespace*, which lie in the file *path*."""
-    return Shape(f"dedupe:{encode_name(namespace)}", path, MarksLayout(rules))
+    return Shape(f"dedupe:{encode_name(namespace)}", path, MarksLayout(policy))

@@ -1,4 +1,4 @@
-"""`TranscriptMirror`: sessions in OpenClaw's own index have a transcript file, as its own have."""
+"""`TranscriptSync`: sessions in OpenClaw's own index have a transcript file, as its own have."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from clawstate.errors import FallbackWarning, warn
 from clawstate.files.descriptors import Descriptor
 from clawstate.files.json_text import dump_compact
 from clawstate.stores.sessions.entry import NOTHING, Document
+from clawstate.stores.sessions.file_sync import NoFileSync
 from clawstate.stores.sessions.index import Index, is_usable
-from clawstate.stores.sessions.mirror import NoMirror
 
 _HEADER_AT_MOST = 4096  # bytes of a file that can be a header alone
 _VERSION = 3  # of the transcripts of the file era
 
 
-class TranscriptMirror(NoMirror):
+class TranscriptSync(NoFileSync):
     """
     The transcripts below *folder*, of which only the header is written here, and only a new one.
 
@@ -45,7 +45,7 @@ class TranscriptMirror(NoMirror):
                 self._leaving[key] = self._path(key, found.document)
         return {}
 
-    def reflect(self, keys: Iterable[str], extra: Mapping[str, Any] = NOTHING) -> None:  # noqa: ARG002
+    def sync(self, keys: Iterable[str], extra: Mapping[str, Any] = NOTHING) -> None:  # noqa: ARG002
         """Write the files that are missing, and remove those that were left with a header alone."""
         for key in keys:
             found = self._index.find(key)

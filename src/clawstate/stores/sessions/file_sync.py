@@ -1,4 +1,4 @@
-"""`Mirror`: brings profiles in line with the index, whatever came between (decision 13)."""
+"""`FileSync`: brings profiles in line with the index, whatever came between (decision 13)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _REMEMBERED = 10_000
 _BATCH = 1_000  # profiles that are in memory at once
 
 
-class Mirror(Protocol):
+class FileSync(Protocol):
     """What the index is mirrored to."""
 
     has_profiles: bool
@@ -31,29 +31,29 @@ class Mirror(Protocol):
     def peek(self, keys: Iterable[str]) -> dict[str, Mapping[str, Any]]:
         """Return such members by key, and change nothing."""
 
-    def reflect(self, keys: Iterable[str], extra: Mapping[str, Any] = NOTHING) -> None:
+    def sync(self, keys: Iterable[str], extra: Mapping[str, Any] = NOTHING) -> None:
         """
         Make the profiles of *keys* say what the index says, and have *extra* members of their own.
 
         A failure is only a warning.
         """
 
-    def orphan(self, key: str) -> Document | None:
+    def unindexed(self, key: str) -> Document | None:
         """Return the entry in the profile of *key*, which has none in the index."""
 
-    def orphans(self) -> Iterator[tuple[str, Document]]:
+    def all_unindexed(self) -> Iterator[tuple[str, Document]]:
         """Give all profiles whose entries the index lost, by session key."""
 
     def size(self, key: str) -> int:
         """Return the bytes of the profile of *key*."""
 
 
-class NoMirror:
+class NoFileSync:
     """The index alone, as on engines without files, and where OpenClaw shares it."""
 
     has_profiles = False
 
-    def own_members(self, found: Found) -> Mapping[str, Any]:  # noqa: ARG002 - see `Mirror`
+    def own_members(self, found: Found) -> Mapping[str, Any]:  # noqa: ARG002 - see `FileSync`
         """Return nothing."""
         return NOTHING
 
@@ -61,14 +61,14 @@ class NoMirror:
         """Return nothing."""
         return {}
 
-    def reflect(self, keys: Iterable[str], extra: Mapping[str, Any] = NOTHING) -> None:
+    def sync(self, keys: Iterable[str], extra: Mapping[str, Any] = NOTHING) -> None:
         """Do nothing."""
 
-    def orphan(self, key: str) -> Document | None:  # noqa: ARG002
+    def unindexed(self, key: str) -> Document | None:  # noqa: ARG002
         """Return nothing."""
         return None
 
-    def orphans(self) -> Iterator[tuple[str, Document]]:
+    def all_unindexed(self) -> Iterator[tuple[str, Document]]:
         """Give nothing."""
         return iter(())
 
@@ -77,7 +77,7 @@ class NoMirror:
         return 0
 
 
-class ProfileMirror:
+class ProfileSync:
     """
     The profiles in *files*.
 
@@ -127,7 +127,7 @@ class ProfileMirror:
                     found[key] = profile.extra
         return found
 
-    def reflect(self, keys: Iterable[str], extra: Mapping[str, Any] = NOTHING) -> None:
+    def sync(self, keys: Iterable[str], extra: Mapping[str, Any] = NOTHING) -> None:
         """Make the profiles of *keys* say what the index says; a failure is only a warning."""
         try:
             self._locked(keys, patient=True, extra=extra)
@@ -135,7 +135,7 @@ class ProfileMirror:
             message = f"{error}; the index has the change, the profile gets it with the next read"
             warn(FallbackWarning(message), stacklevel=4)
 
-    def orphan(self, key: str) -> Document | None:
+    def unindexed(self, key: str) -> Document | None:
         """Return the entry in the profile of *key*, which has none in the index."""
         if not is_key(key):
             return None
@@ -148,7 +148,7 @@ class ProfileMirror:
             return None
         return profile.entry
 
-    def orphans(self) -> Iterator[tuple[str, Document]]:
+    def all_unindexed(self) -> Iterator[tuple[str, Document]]:
         """Give all profiles whose entries the index lost, by session key."""
         for path in self.files.files():
             with contextlib.suppress(StateError):
@@ -177,9 +177,9 @@ class ProfileMirror:
         self, keys: Iterable[str], *, patient: bool, extra: Mapping[str, Any] = NOTHING
     ) -> None:
         with self.files.lock(patient=patient) as lock:
-            self.reflect_locked(keys, fence=lock.confirm, given=extra)
+            self.sync_locked(keys, fence=lock.confirm, given=extra)
 
-    def reflect_locked(
+    def sync_locked(
         self,
         keys: Iterable[str],
         *,

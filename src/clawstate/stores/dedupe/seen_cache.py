@@ -1,4 +1,4 @@
-"""`RecentMarks`: the marks that this process made or met last."""
+"""`SeenCache`: the marks that this process made or met last."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections import Counter, OrderedDict
 from typing import TypeAlias
 
 from clawstate.interrupts import Mutex
-from clawstate.stores.dedupe.rules import now_ms
+from clawstate.stores.dedupe.expiry import now_ms
 from clawstate.stores.dedupe.settings import DedupeSettings
-from clawstate.stores.dedupe.statistics import Tally
+from clawstate.stores.dedupe.statistics import Counters
 
 Place: TypeAlias = tuple[str, str]
 """Where a mark lies: namespace and key."""
 
 
-class RecentMarks:
+class SeenCache:
     """
     Marks by their use, the least recent first to leave. Safe for threads.
 
@@ -24,7 +24,7 @@ class RecentMarks:
 
     def __init__(self) -> None:
         self._lock = Mutex()
-        self._marks: OrderedDict[Place, tuple[float, Tally]] = OrderedDict()
+        self._marks: OrderedDict[Place, tuple[float, Counters]] = OrderedDict()
         self._epoch = 0
 
     @property
@@ -38,21 +38,21 @@ class RecentMarks:
             found = self._marks.get(place)
             if found is None:
                 return False
-            made, tally = found
+            made, counters = found
             ttl = settings.ttl_ms
             # Asked each time: the settings may have changed since the mark was remembered.
             if (ttl and now_ms(now) - made >= ttl) or not settings.memory_max_size:
                 del self._marks[place]
                 return False
             self._marks.move_to_end(place)
-            tally.memory_hits += 1
+            counters.memory_hits += 1
             return True
 
     def remember(
-        self, place: Place, made: float, tally: Tally, epoch: int, settings: DedupeSettings
+        self, place: Place, made: float, counters: Counters, epoch: int, settings: DedupeSettings
     ) -> bool:
         """
-        Keep the mark at *place*, *made* at that time (ms); *tally* counts how often it is met.
+        Keep the mark at *place*, *made* at that time (ms); *counters* counts how often it is met.
 
         False when it was forgotten since *epoch*.
         """
@@ -62,7 +62,7 @@ class RecentMarks:
             # cache.
             if epoch != self._epoch or not settings.memory_max_size:
                 return False
-            self._marks[place] = made, tally
+            self._marks[place] = made, counters
             self._marks.move_to_end(place)
             while len(self._marks) > settings.memory_max_size:
                 self._marks.popitem(last=False)

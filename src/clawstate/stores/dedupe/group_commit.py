@@ -1,4 +1,4 @@
-"""`Together`: group commit, one durable write for the calls of many threads at one time."""
+"""`GroupCommit`: group commit, one durable write for the calls of many threads at one time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Call(Generic[A]):
     error: StateError | None = None
 
 
-class Together(Generic[A]):
+class GroupCommit(Generic[A]):
     """
     Hands the calls that wait to *work*, which is to answer each of them.
 

@@ -29,7 +29,7 @@ PIECE = 256 * 1024
 DEEPEST = 256
 """Levels of nesting that every reader can follow."""
 
-Piece: TypeAlias = tuple[int, str]
+ExternalValue: TypeAlias = tuple[int, str]
 """Where in the remaining text an empty text is replaced, and by what; several may share a place."""
 
 _HOLE = '""'
@@ -37,7 +37,7 @@ _HOLE = '""'
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[{\]}]', re.DOTALL)
 
 
-def cut(line: str) -> tuple[str, list[Piece]]:
+def cut(line: str) -> tuple[str, list[ExternalValue]]:
     """
     Return what stays of the JSON text *line*, and the pieces that were cut out.
 
@@ -50,7 +50,7 @@ def cut(line: str) -> tuple[str, list[Piece]]:
             _spans(line)
         return line, []
     kept: list[str] = []
-    pieces: list[Piece] = []
+    pieces: list[ExternalValue] = []
     at = length = 0
     for start, end in _spans(line):
         kept += (line[at:start], _HOLE)
@@ -64,7 +64,7 @@ def cut(line: str) -> tuple[str, list[Piece]]:
     return "".join(kept), pieces
 
 
-def joined(kept: str, pieces: Iterable[Piece]) -> str:
+def joined(kept: str, pieces: Iterable[ExternalValue]) -> str:
     """Return the text that was cut into *kept* and *pieces*, which come in their order."""
     texts: list[str] = []
     at = 0
