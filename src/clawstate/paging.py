@@ -50,6 +50,7 @@ class Page(Generic[T]):
 
 def page_of(found: Iterable[tuple[Position, T]], limit: int) -> Page[T]:
     """Return the first *limit* of what was *found*; one more is looked at, if there is one."""
+    # One more than asked for tells whether there is a next page; counting would read all.
     taken = list(islice(found, limit + 1))
     items = tuple(item for _, item in taken[:limit])
     return Page(items, encode_cursor(taken[limit - 1][0]) if len(taken) > limit else None)

@@ -26,6 +26,7 @@ def paged(command: C) -> C:
 
 def next_page(after: str | None) -> tuple[dict[str, Any], list[str]]:
     """Return what tells programs and people how to get the page *after* (`None`: the last)."""
+    # No member at all on the last page: documents of before, without pages, are the same.
     if after is None:
         return {}, []
     return {"next": after}, [style(f"more: --after {after}", dim=True)]

@@ -164,6 +164,7 @@ def _rank(order: str | None) -> str:
         return "9e999"
     # As `position_of` has it. A body that is no JSON must not keep the index from being made.
     path = _quoted(f'$."{order}"')
+    # Minus the number, so that one ascending order goes by number and by key.
     return (
         "(CASE WHEN NOT json_valid(body) THEN 9e999 "
         f"WHEN json_type(body, {path}) IN ('integer', 'real') "

@@ -280,6 +280,7 @@ class PersistentDedupe:
 
     def _recorded_together(self, places: list[Place], settings: DedupeSettings) -> set[Place]:
         space = places[0][0]
+        # Marks of the engine that was left still count, or an update would be handled twice.
         places = [place for place in places if not self._was_earlier(place)]
         if not places:
             return set()

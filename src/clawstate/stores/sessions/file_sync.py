@@ -1,4 +1,4 @@
-"""`FileSync`: brings profiles in line with the index, whatever came between (decision 13)."""
+"""`FileSync`: files of sessions, such as profiles, in line with the index (decision 7)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BATCH = 1_000  # profiles that are in memory at once
 
 
 class FileSync(Protocol):
-    """What the index is mirrored to."""
+    """Keeps a file for each session in line with the index."""
 
     has_profiles: bool
     """Whether the index can be told from here when it is lost."""

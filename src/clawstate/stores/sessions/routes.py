@@ -102,6 +102,7 @@ class AgentRoutes:
 
     def every(self) -> Iterator[IndexedSessions]:
         """Give the indexes of all agents."""
+        # Asked anew each time: another process may have made an agent's index since.
         for agent in sorted({*self._agents(), self._default()}):
             yield self.index(agent)
 
