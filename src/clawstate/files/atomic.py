@@ -41,6 +41,7 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _GUARDED
 _OPEN_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 _TEMPORARY = re.compile(r".*\.[0-9a-f]{16}\.tmp", re.DOTALL)
+# A name has at most 255 bytes, and those of the target may fill them already.
 _READABLE_PART = 40  # characters of the target's name that its temporary file shows
 _HASHED_PART = 8
 
@@ -75,15 +76,19 @@ def write_atomic(
 
     Raises `InvalidError` if *path* is a link or anything but a regular file with one name, and
     `UnavailableError` if the system refuses: then the old content is intact and no temporary file
-    is left, unless the error says that the outcome is unknown. Source: decision 2.
+    is left, unless the error says that the outcome is unknown. Source: rename(2), fsync(2).
     """
     make_private_dir(path.parent)
+    # All that follows goes through this descriptor: if somebody renames the directory or puts a
+    # link in its place meanwhile, the file still lands in the one that was looked at.
     with translated(path, _UNCHANGED), _opened_directory(path.parent) as folder:
         found = _require_replaceable(path, folder)
         _replace_from(aside, path, data, folder=folder, found=found, mode=mode, fence=fence)
         try:
             if replaced is not None:
                 replaced()
+        # Whatever *replaced* raises, the rename is done and seen by readers, and must last: without
+        # this fsync of the directory a power cut may undo it.
         finally:
             with translated(path, _UNKNOWN, _LOOK):
                 _sync_directory(folder)
@@ -117,6 +122,8 @@ def make_private_dir(path: Path) -> None:
         return
     with translated(path, "cannot be used as a directory"):
         for level in reversed(_missing_levels(path)):
+            # From the top down, each entry synced in its parent: a power cut that took a new
+            # directory away would take the file in it as well, however well that was synced.
             with suppress(FileExistsError):  # somebody was faster
                 make_directory(level, _PRIVATE_DIRECTORY)
             with _opened_directory(level.parent) as folder:
@@ -141,6 +148,7 @@ def create_private_file(path: Path) -> None:
                 give_to_owner(number, path.parent if folder is None else folder)
         except FileExistsError:
             _require_ours(path, _require_replaceable(path, folder))
+        # Also for a file that was there: whoever made it may have been killed before this line.
         _sync_directory(folder)
 
 
@@ -157,6 +165,7 @@ def sweep_temporaries(path: Path) -> int:
     """
     prefix = f"{_temporary_prefix(path.name)}."
     swept = 0
+    # A leftover that cannot be removed is clutter, and no reason to fail the write that met it.
     with suppress(OSError):
         for entry in path.parent.iterdir():
             if entry.name.startswith(prefix) and _TEMPORARY.fullmatch(entry.name, len(prefix) - 1):
@@ -195,8 +204,10 @@ def _require_replaceable(path: Path, folder: int | None) -> os.stat_result | Non
         found = os.stat(_name(path, folder), dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return None
+    # A rename would put a file in the place of a link and leave what it leads to as it was.
     if not stat.S_ISREG(found.st_mode):
         raise InvalidError(str(path), f"is {kind_of(found.st_mode)}, not a file", "move it away")
+    # After a rename the other names would still show the old content.
     if found.st_nlink > 1:
         raise InvalidError(str(path), "is a file with several names", "remove the other hard links")
     return found
@@ -228,6 +239,8 @@ def _replace_from(
     fence: Callable[[], object] | None,
 ) -> None:
     """Replace *path* with a file that is made in the directory *aside*, where that can be."""
+    # The configuration asks for this where its name is a link: what that leads to may lie in a
+    # repository, where no temporary file may be left (decision 11).
     if aside is not None and folder is not None:
         with _opened_directory(aside) as other:
             if other is not None and _on_one_device(other, folder):
@@ -245,6 +258,8 @@ def _replace_from(
                     if error.errno != errno.EXDEV:  # two mounts of one device
                         raise
                 else:
+                    # Such a rename changes two directories; the old name must not come back in this
+                    # one.
                     _sync_directory(other)
                     return
     _replace(path, data, folder=folder, workshop=folder, found=found, mode=mode, fence=fence)
@@ -280,6 +295,7 @@ def _replace(
         if folder is not None:
             give_to_owner(number, folder, replaced=found)
         _fill(descriptor, data, mode)
+        # As late as can be: the fsync may have taken seconds, in which a lock can be lost.
         if fence is not None:
             fence()
         _take_name(name, path, workshop, folder)
@@ -330,6 +346,7 @@ def _widen(descriptor: int, mode: int) -> None:
 
 def _written(descriptor: int, rest: memoryview) -> int:
     count = os.write(descriptor, rest)
+    # A short write goes on with the rest; one of nothing, without an error, would go on for ever.
     if count == 0:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
     return count
@@ -348,6 +365,7 @@ def _sync_directory(folder: int | None) -> None:
 
 def _missing_levels(path: Path) -> list[Path]:
     missing = []
+    # `lexists`: a link to nothing counts as there, so that no directory is made through it.
     for level in (path, *path.parents):
         if os.path.lexists(level):
             break

@@ -22,6 +22,7 @@ _FORM = struct.Struct("<dd")
 
 def met_recently(gate: int) -> bool:
     """Tell whether a program from outside the queue was met; *gate* is its descriptor."""
+    # A note of an earlier boot may lie ahead of this clock: then it is not believed.
     return 0 <= _now() - _read(gate)[0] < REMEMBERED
 
 
@@ -46,6 +47,8 @@ def _now() -> float:
 
 
 def _read(gate: int) -> tuple[float, float]:
+    # A note that is lost, or never written, costs an outsider a wait. Exclusion does not rest on
+    # it: that the lock is still ours is looked at before each change takes effect.
     with contextlib.suppress(OSError, struct.error):
         met, released = _FORM.unpack(os.pread(gate, _FORM.size, 0))
         return met, released

@@ -37,6 +37,8 @@ def split_damaged(line: str) -> tuple[Part, ...]:
 def _parts(line: str) -> Iterator[Part]:
     start, gaps = 0, 0
     while start < len(line):
+        # What is no object may have been read up to the end of the line, so the number of such gaps
+        # is what bounds the time.
         begin = line.find("{", start)
         if begin < 0 or gaps > _MOST_GAPS:
             break

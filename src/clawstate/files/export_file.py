@@ -33,6 +33,7 @@ def export_file(path: Path) -> Iterator[BinaryIO]:
         raise InvalidError("file", "is no name that a file can have", "give another one")
     try:
         found = path.stat() if path.exists() else None
+        # Told now and not by the rename, which comes after everything was written.
         if found is not None and stat.S_ISDIR(found.st_mode):
             raise InvalidError(str(path), "is a directory", "name a file in it")
         if found is not None and not stat.S_ISREG(found.st_mode):
@@ -65,6 +66,7 @@ def _beside(path: Path, found: os.stat_result | None) -> Iterator[BinaryIO]:
             give_to_owner(number, path.parent, replaced=found)
             yield out
             out.flush()
+            # Before the name is given: a power cut could leave an empty file under it otherwise.
             os.fsync(number)
         temporary.replace(path)
     finally:

@@ -2,7 +2,7 @@
 The lock file of somebody: read, judged, and taken over when its owner is gone.
 
 It is removed by a rename of the very file that was judged: what another program put in its place
-meanwhile stays (decision 1).
+meanwhile stays (decision 9).
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from clawstate.files.refusals import translated
 from clawstate.files.sidecar import beside, identity_of
 from clawstate.interrupts import Use, hold, let_go
 
+# open(2): O_NONBLOCK, since a FIFO in the place of the lock would let the open wait for a writer.
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | getattr(os, "O_NOFOLLOW", 0)
+# A payload has a few hundred bytes; what is longer is none.
 _MAX_PAYLOAD = 4096
 
 
@@ -49,6 +51,8 @@ class Found:
             return False
         if not is_here(owner):
             return False
+        # One file system has one file for each inode number, so another number is another file. On
+        # another device it is a copy as well, unless a network mount was only numbered anew.
         if owner.file[0] == self.identity[0] or self.path is None:
             return True
         return not mount_of(self.path).network
@@ -93,6 +97,7 @@ def take_over(path: Path, found: Found, *, scratch: Path | None = None) -> bool:
     `UnavailableError` when the system refuses.
     """
     removal = _Removal(path, found, beside(path, scratch, "old"), Use(0))
+    # Where the file is gone the race is lost, and the caller looks again.
     with translated(path, "cannot be taken over"), contextlib.suppress(FileNotFoundError):
         hold(removal)
         try:
@@ -126,6 +131,8 @@ class _Removal:
         self._aside.unlink(missing_ok=True)  # of somebody who was killed right here
         self._moves = True
         self._path.rename(self._aside)
+        # Between the look and the rename another program may have put its lock there: what was
+        # caught is looked at once more, and given back if it is not the one that was judged.
         return self._settled()
 
     def _is_found(self, number: int) -> bool:
@@ -139,6 +146,7 @@ class _Removal:
 
     def discard(self) -> None:
         """Give back what was moved and is not what was found, and let others in."""
+        # Cut off between the rename and the look: nobody's lock may stay away for that.
         if self._moves:
             with contextlib.suppress(FileNotFoundError):
                 self._settled()
@@ -197,6 +205,9 @@ def _locked(descriptor: int) -> bool:
 def _give_back(aside: Path, path: Path) -> None:
     """Undo a rename that caught the lock of somebody who was faster."""
     try:
+        # Not a rename, which would replace the lock of a third. Where there is one now, the owner
+        # of what was caught finds that its lock is lost before it changes anything
+        # (`FileLock.confirm`).
         os.link(aside, path)
     except FileExistsError:
         pass

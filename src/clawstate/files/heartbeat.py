@@ -1,4 +1,4 @@
-"""One thread of the process that refreshes its locks well before they look stale (decision 1)."""
+"""One thread of the process that refreshes its locks well before they look stale (decision 9)."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ class Heartbeat:
         with self._mutex:
             if self._ended:
                 self._start(due)
+            # Only for one that is due before the thread would wake by itself.
             elif due < self._wakes and self._signal.locked():
                 self._signal.release()
 
@@ -70,6 +71,8 @@ class Heartbeat:
                 for beat in due:
                     beat.due = now + beat.period
                 self._wakes = min((beat.due for beat in beats), default=now + _IDLE)
+            # Outside of the mutex: a beat writes to the disk, and whoever takes a lock must not
+            # wait for it.
             if due:
                 for beat in due:
                     beat.call()

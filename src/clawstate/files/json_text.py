@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _BOM = "\ufeff"
+# ECMA-262: keys that are array indices, which end here, come before all others in an object.
 _LAST_ARRAY_INDEX = 2**32 - 2
 _ARRAY_INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
 _INDEX_LINE = re.compile("^[0-9]+$", re.MULTILINE)  # among names, one a line; some are two lines
@@ -28,6 +29,7 @@ _OUTSIDE_STRINGS = r'"(?:[^"\\]|\\.)*"|(?P<found>%s)'
 # JavaScript writes plain digits below this many, and up to six zeros behind the point.
 _MOST_DIGITS = 21
 _MOST_ZEROS = 6
+# The records of a store lie on the first or the second level of its document.
 _REMEMBERED_LEVELS = 2
 
 _SCALARS, _OBJECTS, _ARRAYS = (str, int, float), (dict, Mapping), (list, tuple)
@@ -104,6 +106,7 @@ def require_utf8(raw: bytes, *, path: Path) -> None:
 
 def wide_encoding(raw: bytes) -> str | None:
     """Return the encoding of *raw* if it is one with more than a byte for each character."""
+    # Before UTF-16, whose little-endian mark is the beginning of this one.
     if raw.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         return "utf-32"
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -156,6 +159,8 @@ def _text_again(value: Any, line: str, level: int, known: Texts, used: Texts) ->
 
 
 def _part_again(value: Any, line: str, level: int, known: Texts, used: Texts) -> str:
+    # What is the very object of the version before has its text already: an update costs what
+    # changed, and one join (decision 10).
     place = (id(value), line)
     if (hit := known.get(place)) is not None:
         used[place] = hit
@@ -198,9 +203,12 @@ def _integer(value: int) -> str:
 def _float(value: float) -> str:
     if not math.isfinite(value):
         return "null"
+    # `JSON.stringify(-0)` is 0 as well.
     if value == 0:
         return "0"
     sign = "-" if value < 0 else ""
+    # Python's digits are those of ECMA-262, the fewest that read back as the same number; where the
+    # point stands, and when an exponent comes, differs.
     mantissa, _, exponent = f"{float.__repr__(abs(float(value)))}e".partition("e")
     whole, _, fraction = mantissa.partition(".")
     digits = (whole + fraction).lstrip("0")

@@ -3,7 +3,7 @@
 
 The lock file is OpenClaw's (`sidecar`), the order among our processes is kept by the kernel
 (`queue`), and a holder can ask just before it commits whether the lock is still its own (decision
-1). Reading needs no lock: files are replaced as a whole.
+9). Reading needs no lock: files are replaced as a whole.
 """
 
 from __future__ import annotations
@@ -74,6 +74,8 @@ class FileLock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # Typed errors leave a write by way of its own cleaning up; an interrupt may come before
+        # that.
         if error is not None and not isinstance(error, StateError):
             self._sweep()
         try:
@@ -124,6 +126,7 @@ class FileLock:
 
     def enter(self, use: Use) -> None:
         """Do as `acquire`, for the length of the `with` block that *use* is."""
+        # What an interrupted call of this thread left held would be taken for re-entrance below.
         discard_own()
         thread = threading.current_thread()
         held = self._held()
@@ -131,6 +134,7 @@ class FileLock:
             key = _lock_path(self._name), thread
             held = _registry.get(key) or _Held(key, self.path, self._options)
         entry = _Entry(self, held, use)
+        # Before `take`: what has no entry that is in use counts as abandoned.
         held.entries.append(entry)
         entries = self._entries.setdefault(thread, [])
         entries[:] = [each for each in entries if each.held.is_registered()]
@@ -267,6 +271,7 @@ class _Held:
         """Wait for the lock, unless it is held."""
         if self.is_registered():
             return
+        # Noted before anything is taken, so that an interrupt loses none of it (decision 20).
         hold(self)
         try:
             self._take()
@@ -291,6 +296,7 @@ class _Held:
         with self._ending:
             refusal = None
             try:
+                # The lock file before the gate: whom the gate wakes should find the file gone.
                 self._remove()
             except StateError as error:
                 refusal = error  # others see that it is left
@@ -313,6 +319,7 @@ class _Held:
         options, started = self._options, time.monotonic()
         end = started + options.patience()
         self._attempt = Attempt(self._path, place, options.stale, started, end)
+        # The file is written before the queue is entered: in it, others wait for us.
         self._attempt.prepare()
         self._gate = self._attempt.enter(self._queue, self)
         self._sidecar = self._attempt.sidecar(self._gate)
@@ -334,6 +341,7 @@ class _Held:
                 courtesy.note_release(self._gate)
 
 
+# By the thread itself and not its number, which goes to another one after its end.
 _registry: dict[tuple[str, threading.Thread], _Held] = {}
 
 

@@ -18,6 +18,8 @@ from clawstate.files.sidecar import Draft, Sidecar
 from clawstate.interrupts import Owner as Waiting
 
 _QUEUES = ".locks"
+# Seconds between two looks at a lock file. Only programs outside of the queue are waited for in
+# this way; who stands in it is woken by the kernel.
 _FIRST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.025
 
@@ -46,6 +48,7 @@ class Attempt:
             try:
                 return queue.enter(self._end, owner=owner)
             except UnavailableError:
+                # Not before the first try: the directory of the queue is missing only once.
                 queue.prepare()
             return queue.enter(self._end, owner=owner)
         except QueueTimeoutError:
@@ -60,6 +63,8 @@ class Attempt:
         Raises `LockTimeoutError`, `InvalidError`, `UnavailableError`.
         """
         self.careful = gate is None or courtesy.met_recently(gate)
+        # Other programs poll: if our own processes handed the lock on without a gap, they would
+        # never get it.
         if self.careful and gate is not None:
             time.sleep(min(courtesy.pause_left(gate), max(self._end - time.monotonic(), 0.0)))
         scratch = None if gate is None else scratch_of(self._place)
@@ -80,7 +85,10 @@ class Attempt:
     def _settled(self, created: Sidecar) -> bool:
         try:
             if self.careful:
+                # A program that looked just before may delete by its name what it took for an old
+                # lock.
                 time.sleep(courtesy.SETTLE)
+            # The owner that the lock was taken from may have died in the middle of a write.
             if self._broken:
                 sweep_temporaries(self._path)
             with translated(self._place, "cannot be made"):
@@ -96,6 +104,8 @@ class Attempt:
         if found is None:
             self._wait(found)
             return
+        # Every payload of ours has a nonce: the writer of this one, such as OpenClaw, is not one
+        # of those who stand in the queue.
         if found.owner is None or found.owner.nonce is None:
             self.careful = True
             if gate is not None:
@@ -107,6 +117,7 @@ class Attempt:
             self._wait(None)
         else:
             self._broken = True
+            # Death is proven; silence may be a process that is only stopped, so somebody is told.
             if verdict is Verdict.SILENT:
                 problem = f"{self._path}: took over the lock of {found.owner or 'nobody'}"
                 warn(StaleLockWarning(f"{problem}, which {verdict.value}"), stacklevel=6)
@@ -122,6 +133,7 @@ class Attempt:
         """Tell whether nothing moved for the stale time on a clock that nobody sets."""
         known = _seen.get(self._place)
         if known is None or known[0] != found:
+            # What is forgotten is only since when: the waiting for a silent owner begins anew.
             if len(_seen) >= _MOST_SEEN:
                 _seen.clear()
             known = _seen[self._place] = found, time.monotonic()

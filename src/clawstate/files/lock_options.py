@@ -92,6 +92,8 @@ class LockOptions:
         """Return how many seconds to wait, drawn anew each time if *randomize*."""
         if self.timeout is not None:
             return self.timeout
+        # The specification sleeps and tries again; here the sum of its pauses is how long the queue
+        # is waited in, since the kernel wakes whoever is next (decision 9).
         least, most = _bounds(self)
         return least + random.random() * (most - least) if self.randomize else least  # noqa: S311
 

@@ -2,7 +2,7 @@
 Who holds a lock: the payload of the sidecar, and whether its writer is still alive.
 
 The file is OpenClaw's, `{"pid", "createdAt"}`; the fields beyond those two are ours, and ignored by
-it. They prove that an owner is dead where a process number alone cannot (decision 1).
+it. They prove that an owner is dead where a process number alone cannot (decision 9).
 """
 
 from __future__ import annotations

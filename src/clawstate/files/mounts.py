@@ -22,6 +22,7 @@ UNKNOWN = "unknown"
 
 _TABLE = Path("/proc/self/mountinfo")
 _ESCAPE = re.compile(r"\\([0-7]{3})")
+# FUSE on a disk of this machine, as for NTFS: its source is a device and never a server.
 _DEVICE_FUSE = "fuseblk"
 
 # Served by another machine, or by the host of this one.

@@ -22,6 +22,7 @@ _STATE_VARIABLES = ("OPENCLAW_STATE_DIR", "CLAWDBOT_STATE_DIR")
 _HOME_VARIABLES = ("HOME", "USERPROFILE")
 _AGENT_VARIABLES = ("OPENCLAW_AGENT_DIR", "PI_CODING_AGENT_DIR")
 
+# Not `~name`, which a shell takes for the home of another user: that is a plain name here.
 _TILDE = re.compile(r"~(?=$|[\\/])")
 _PLAIN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _NOT_IN_ID = re.compile(r"[^a-z0-9_-]+")
@@ -304,11 +305,13 @@ def _without_tilde(text: str, home: str) -> str:
 
 
 def _absolute(text: str) -> Path:
+    # By the text alone, as Node resolves paths: `..` is applied before any link is followed.
     return Path(os.path.normpath(Path(text).absolute()))
 
 
 def _system_home() -> str:
     try:
+        # Raises where the user has no entry in the password database, as in many containers.
         return str(Path.home())
     except RuntimeError:
         return "."
@@ -316,6 +319,8 @@ def _system_home() -> str:
 
 def _plain_id(text: str) -> str:
     lower = text.strip().lower()
+    # OpenClaw's pattern ignores case as JavaScript does, for which nothing beyond ASCII is like an
+    # ASCII letter; Python's `lower` makes a plain k of the Kelvin sign.
     if _PLAIN_ID.fullmatch(lower) and text.strip().isascii():
         return lower
     return _NOT_IN_ID.sub("-", lower).strip("-")[:_ID_LENGTH]

@@ -71,6 +71,8 @@ class Place:
             # A number that became free may go to another directory, which is younger.
             if known.changed == found.st_ctime_ns:
                 return
+            # Its time alone proves nothing: it changes with each name that is made in it or
+            # removed.
             generation = _generation(self._root)
             if known.generation == generation:
                 self._known = _Directory(identity, generation, found.st_ctime_ns)

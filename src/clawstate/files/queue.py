@@ -1,10 +1,11 @@
 """
-A fair queue between processes and threads: kernel locks on two empty files.
+A fair queue between processes and threads: a FIFO mutex made of `flock` on two empty files.
 
 Polling starves somebody: of four writers that back off, one waits for seconds. The kernel wakes
-those who block in `flock`, and frees what a dead process held. Who wants in first takes the turn,
-then the gate, then gives the turn back: so nobody who leaves can slip in again before those who
-wait (decision 17).
+those who block in `flock`, and frees what a dead process held. With one such lock, whoever releases
+it often has it again before those who wait. So there are two, the turn and the gate: a caller locks
+the turn, then the gate, and releases the turn once it has the gate. Holding the gate is holding the
+mutex, and whoever comes back to the turn stands behind those who wait there (decision 2).
 """
 
 from __future__ import annotations
@@ -126,6 +127,8 @@ class _Stay:
 
     def is_first(self) -> bool:
         """Tell whether nobody else was there, and hold the gate then."""
+        # Mostly both are free, and no thread has to block for them. A turn that was had without the
+        # gate is kept: it is what `wait` would ask for first.
         if not _is_free(self._turn.number) or not _is_free(self._gate.number):
             return False
         with _mutex:
@@ -191,6 +194,8 @@ class _Stay:
             path = self.queue.gate
             here = os.fstat(self._gate.number)
             standing = [place for place in _left.get(path, []) if place.gate.number >= 0]
+            # Whoever gave up has left a thread blocked in the kernel's queue, which nothing can
+            # call back. Its place is further ahead than a new one, and is used up in this way.
             usable = next((place for place in standing if place.is_usable(here)), None)
             place = usable or _Place(self._turn, self._gate)
             self._place = place
@@ -337,7 +342,9 @@ def _is_free(descriptor: int) -> bool:
 
 
 def _let_go(descriptor: Descriptor) -> None:
-    descriptor.unlock()  # by name: a child that was forked meanwhile holds a copy
+    # Closing alone would not do: the lock belongs to the open file description (flock(2)), which
+    # a child that was forked meanwhile has as well.
+    descriptor.unlock()
     descriptor.close()
 
 

@@ -45,6 +45,7 @@ def open_regular(path: Path) -> Descriptor:
         raise InvalidError(str(path), "is a link or a socket", "move it away") from error
     mode = 0
     try:
+        # Of what is open: by the time of a look at the name it could lead to something else.
         mode = os.fstat(number).st_mode
     finally:
         if not stat.S_ISREG(mode):
@@ -65,6 +66,8 @@ def regular_stream(path: Path) -> BinaryIO:
 def read_all(descriptor: int, limit: int, path: Path) -> bytes:
     """Return what is left of *descriptor*; raises `LimitError` for more than *limit* bytes."""
     chunks = []
+    # One byte more than is allowed tells a file that is too long from one that just fits; the size
+    # that `fstat` gives would not do for one that grows meanwhile.
     room = limit + 1
     while room > 0 and (chunk := os.read(descriptor, min(room, _CHUNK))):
         chunks.append(chunk)

@@ -35,6 +35,7 @@ def encode_name(key: str) -> str:
 
     A key whose name would be longer gets the start of that name, `=` and its SHA-256.
     """
+    # A key from JSON may hold half a surrogate pair. Replaced, it would meet another such key.
     raw = key.encode("utf-8", "surrogatepass")
     plain = _percent_encoded(raw).decode("ascii")
     if len(plain) <= MAX_NAME_BYTES:
@@ -58,8 +59,10 @@ def decode_name(name: str) -> str | None:
 
 def _percent_encoded(raw: bytes) -> bytes:
     escaped = _UNSAFE.sub(_escape, raw)
+    # A leading dot would hide the file or mean a directory.
     if escaped.startswith(b".") or _DEVICE.match(escaped):
         escaped = _hex(escaped[0]) + escaped[1:]
+    # Windows leaves a dot at the end out, so that two names would be one file.
     if escaped.endswith(b"."):
         escaped = escaped[:-1] + _hex(escaped[-1])
     return escaped

@@ -2,7 +2,7 @@
 The lock file `<file>.lock` as OpenClaw knows it, while it is ours: made whole, kept, removed.
 
 It appears with its content, so that nobody finds it empty, and it is never removed on sight but
-by its inode: what another program put in its place meanwhile stays (decision 1).
+by its inode: what another program put in its place meanwhile stays (decision 9).
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | os
 _NAMELESS = os.O_RDWR | os.O_CLOEXEC | getattr(os, "O_TMPFILE", 0)
 _MODE = 0o600
 _FRESH = 1.0  # seconds: an older draft is dated anew
+# open(2) and link(2): EOPNOTSUPP from a file system without nameless files, EISDIR from an old
+# kernel, ENOENT where no /proc is mounted to link one by.
 _NO_NAMELESS = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.ENOSYS}
+# EPERM is how link(2) says that a file system has no hard links.
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EXDEV}
 
 
@@ -58,6 +61,8 @@ class Sidecar:
         with self._mutex:
             if self._descriptor.number >= 0:
                 alive = payload_of(replace(self._owner, created_at=time.time()))
+                # Written over in place: the text always has the same length, so that no reader
+                # finds a mixture with the end of an older one.
                 with contextlib.suppress(OSError):  # no space is no reason to lose the lock
                     os.pwrite(self._descriptor.number, alive, 0)
 
@@ -98,7 +103,8 @@ class Sidecar:
             return False
 
     def _disown(self) -> None:
-        # Empty, and older than the machine runs: so whoever can remove it need not wait.
+        # It cannot be removed by us, but maybe by others. Empty, and dated before the machine was
+        # started, it is one without an owner for them, and taken over without waiting (`judge`).
         with self._mutex:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._descriptor.number, 0)
@@ -172,6 +178,7 @@ class Draft:
         # A copy of the file, as in a backup, shall not pass for it.
         owner = this_owner(time.time(), identity_of(found))
         payload = payload_of(owner)
+        # Half a payload would be taken for a lock without an owner.
         if os.pwrite(number, payload, 0) != len(payload):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return Sidecar(self._path, self._descriptor, owner)
@@ -179,7 +186,8 @@ class Draft:
     def _linked(self, made: Sidecar) -> Sidecar:
         if abs(time.time() - made.created_at) > _FRESH:
             made = self._made = self._write()
-        # A directory is named only to have links followed: the path is absolute.
+        # linkat(2) gives a nameless file a name by way of /proc, if it is told to follow that link.
+        # Python tells it only where a directory is given as well, which an absolute path ignores.
         number = self._descriptor.number
         os.link(f"/proc/self/fd/{number}", self._path, src_dir_fd=number, follow_symlinks=True)
         return made  # nothing may fail after the link

@@ -65,10 +65,13 @@ def read_stamped(path: Path, *, limit: int) -> tuple[bytes, Stamp, bool]:
     with translated(path, "was not read"), open_regular(path) as number:
         while True:
             before = _stamp(os.fstat(number))
+            # Judged before the read: what is written while it lasts has to show in the stamp.
             settled = before.is_settled
             content = read_all(number, limit, path)
             if _stamp(os.fstat(number)) == before:
                 return content, before, settled
+            # Written in place meanwhile: what was read may be half of the one and half of the
+            # other.
             os.lseek(number, 0, os.SEEK_SET)
 
 
