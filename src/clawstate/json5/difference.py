@@ -56,6 +56,8 @@ class _Difference:
         self._todo.append((root, wanted, site))
         while self._todo:
             node, value, place = self._todo.pop()
+            # Nothing below here moves: comments, quotes and the spelling of numbers stay as they
+            # are.
             if is_same(node.value, value):
                 continue
             if node.kind == "object" and isinstance(value, dict):
@@ -68,6 +70,7 @@ class _Difference:
 
     def _members(self, node: Node, wanted: dict[str, Any], site: Site) -> None:
         places = {item.key: index for index, item in enumerate(node.items) if item.key is not None}
+        # Equal keys that are not to change do no harm: the last counts, and stays the last.
         for key in node.duplicates():
             if key not in wanted or not is_same(node.value[key], wanted[key]):
                 raise ambiguous_key_error(self._text, node, key, self._file)
@@ -85,8 +88,13 @@ class _Difference:
         ]
 
     def _elements(self, node: Node, wanted: list[Any], site: Site) -> None:
+        # No edit distance: what is alike at both ends stays, and what is between is matched one by
+        # one. A run of elements that was added or taken out is found in that way, and the comments
+        # of all others stay with them.
         start, end = common_ends(node.value, wanted)
         old_end, new_end = len(node.items) - end, len(wanted) - end
+        # Of the elements between, as many as both have are changed from within, and the rest added
+        # or removed behind them.
         middle = min(old_end, new_end)
         self._todo += [
             (node.items[index].node, wanted[index], (node, index)) for index in range(start, middle)

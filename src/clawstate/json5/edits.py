@@ -14,6 +14,7 @@ LINE_ENDS = "\n\r\u2028\u2029"
 COMMENT = rf"//[^{LINE_ENDS}]*+|/\*[^*]*+(?:\*(?!/)[^*]*+)*+\*/"
 STRING = r""""(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'"""
 
+# Strings are matched together with comments, because each may hold what looks like the other.
 _WORDS = re.compile(rf"(?:{STRING})|({COMMENT})", re.DOTALL)
 
 
@@ -65,6 +66,8 @@ class ChangeSet:
         if not any(self._meets(edit) for edit in change.edits):
             for edit in change.edits:
                 insort(self._edits, edit, key=_place)
+            # Only here: what a postponed change takes away is still in the text, and must be
+            # counted there.
             self._removed += change.removed
 
     def whole(self) -> Change:
@@ -74,6 +77,7 @@ class ChangeSet:
     def _meets(self, edit: Edit) -> bool:
         place = bisect_left(self._edits, _place(edit), key=_place)
         before, after = self._edits[:place][-1:], self._edits[place : place + 1]
+        # Edits that only touch are kept apart by their order; two at one place have none.
         if any(each.end > edit.start for each in before):
             return True
         return any(each.start < edit.end or _place(each) == _place(edit) for each in after)

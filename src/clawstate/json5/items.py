@@ -74,18 +74,23 @@ class _Insertion:
             value: Any = dict(self.entries) if kind == "object" else [v for _, v in self.entries]
             new = render_value(value, self.style, indent=outer, spread=spread)
             return [Edit(self.container.start, self.container.end, new)]
+        # Comments may be all that a container holds; what is new comes behind them.
         last = "," if self.style.last_comma else ""
         return [self._lines_at(comments[-1].end, outer + self.style.indent, last)]
 
     def at_end(self, slot: Slot) -> list[Edit]:
         comma = slot.item.comma
+        # Commas begin the lines here: the new line begins with one as well, and the line before
+        # ends as it did.
         if comma is None and slot.lead is not None:
             return [self._comma_first_lines(slot, slot.lead)]
         if not slot.own_line and self._line_is_free(slot):
             return [self._within_line(slot)]
         inner = self._inner_indent(slot)
+        # A text with a comma behind its last item keeps one there.
         if comma is not None:
             return [self._lines_at(slot.tail, inner, ",")]
+        # The comma comes right behind the item, and the new lines behind the comments beside it.
         return [Edit(slot.item.end, slot.item.end, ","), self._lines_at(slot.end, inner, "")]
 
     def before(self, slot: Slot) -> list[Edit]:
@@ -99,6 +104,7 @@ class _Insertion:
         if not slot.own_line:
             return [Edit(slot.start, slot.start, f"{self._beside(slot)},{self._gap()}")]
         inner = indent_at(self.text, slot.start)
+        # Behind the comments on the line of what is before: those belong to that.
         place = trailing_end(self.text, slot.floor, slot.start, closed=False)
         return [self._new_lines(place, self._lines(inner), ",")]
 
@@ -184,6 +190,7 @@ def remove_item(text: str, container: Node, index: int) -> Change:
     slot = slot_of(text, container, index)
     removed = _owned_comments(text, slot)
     inside = Span(container.start + 1, container.end - 1)
+    # Nothing else is in there: `{}` is left, and no empty lines between brackets.
     if len(container.items) == 1 and comments_in(text, *inside) == removed:
         return Change((Edit(*inside),), removed)
     return Change(tuple(_cuts(text, container, index, slot)), removed)
@@ -191,6 +198,7 @@ def remove_item(text: str, container: Node, index: int) -> Change:
 
 def _owned_comments(text: str, slot: Slot) -> tuple[Span, ...]:
     comments = comments_in(text, slot.start, slot.end)
+    # A comment behind a comma on a line further down says nothing of this item.
     if slot.comma_near and slot.item.comma is not None:
         comments += comments_in(text, slot.item.comma, slot.tail)
     return comments
@@ -213,6 +221,7 @@ def _last_cuts(text: str, slot: Slot, comma: int | None) -> list[Edit]:
     """Take away the last item, and *comma* before it, as the one before is the last now."""
     if comma is None:
         return [_cut(text, slot, slot.start, slot.end, last=True)]
+    # On one line with nothing between: one cut takes the blanks as well.
     if is_blank(text, comma + 1, slot.start):
         return [Edit(comma, slot.end)]
     return [Edit(comma, comma + 1), _cut(text, slot, slot.start, slot.end, last=True)]
@@ -239,6 +248,7 @@ def _cut(
     begin, finish = line_begin(text, floor, start), line_finish(text, end)
     if begin is not None and finish is not None:
         return Edit(_without_second_gap(text, floor, begin, finish), finish)
+    # The next item follows on this line, and moves to where this one began.
     if finish is None and not last:
         return Edit(start, blanks_end(text, end))
     if begin is not None and finish is None:
@@ -256,6 +266,7 @@ def _without_second_gap(text: str, floor: int, begin: int, finish: int) -> int:
 def _line_before(text: str, floor: int, begin: int) -> int:
     """Return the end of the line before *begin*, unless what follows would become a comment."""
     comments = comments_in(text, floor, begin)
+    # A bracket that came up behind a `//` comment would be a part of it.
     if comments and text.startswith("//", comments[-1].start):
         return begin
     return _end_before(text, begin)

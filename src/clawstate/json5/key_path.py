@@ -104,6 +104,7 @@ def _copy_along(value: Any, path: KeyPath, *, create: bool) -> tuple[list[Any], 
     if not path:
         raise InvalidError("config path", "names the whole document", EXAMPLE)
     # Copied along the path alone: all else is shared, for whole configurations are large.
+    # A box, so that the whole document is replaced in the way in which a member is.
     box = [value]
     parent: Any = box
     place: Any = 0

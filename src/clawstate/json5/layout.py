@@ -94,6 +94,7 @@ def line_finish(text: str, position: int) -> int | None:
 def indent_at(text: str, position: int) -> str:
     """Return the blanks that begin the line of *position*."""
     start = max(text.rfind(end, 0, position) for end in LINE_ENDS) + 1
+    # The mark stands before the first line and is no part of its indent.
     start += text.startswith("\ufeff", start)
     return text[start : min(position, blanks_end(text, start))]
 
@@ -125,6 +126,7 @@ def _leading_start(text: str, floor: int, position: int) -> int:
     """Return where the comments begin that stand before *position*, whole, on its line."""
     start = position
     for match in _PIECES.finditer(text, floor, position):
+        # A comment over several lines is about more than what follows it on its last one.
         if match["comment"] is None or _LINE_END.search(match[0]):
             start = position
         elif start == position:

@@ -27,10 +27,12 @@ if TYPE_CHECKING:
 
 Kind = Literal["object", "array", "string", "number", "boolean", "null"]
 
+# Half of the frames that Python lets functions recurse by default: some who walk a document do.
 MAX_DEPTH = 500
 """No document is nested deeper."""
 
 _BOM = "\ufeff"
+# Not `splitlines`, which takes more signs for a line end than editors do.
 _LINE_END = re.compile(r"\r\n?|\n")
 _OPENERS: Mapping[str, Kind] = {"{": "object", "[": "array"}
 _CLOSERS = {"object": "}", "array": "]"}
@@ -223,6 +225,8 @@ class _Plain:
 
     def __init__(self, text: str) -> None:
         self._text = text
+        # Nested containers that are plain JSON up to a detail near their end would be read once for
+        # each level; so what is read in vain is counted, and the time stays linear.
         self._left = 0 if _NOT_ALIKE.search(text) else _MOST_VAIN * len(text)
 
     def at(self, start: int, depth: int) -> Node | None:
@@ -234,6 +238,7 @@ class _Plain:
         try:
             value, end = _SCAN_JSON(self._text, start)
         except json.JSONDecodeError as error:
+            # At least one: an error at the very start costs a call as well.
             self._left -= max(1, error.pos - start)
         except (ValueError, RecursionError):
             self._left = 0
@@ -255,6 +260,7 @@ class _Plain:
         text, position = self._text, node.start + 1
         for value in node.value:
             below = self._below(position)
+            # The objects of the value itself, not equal ones: a `Node` promises that.
             below.value = value
             mark, position = read_mark(text, below.end)
             yield Item(None, below.start, below.start, below, position if mark == "," else None)
@@ -271,6 +277,7 @@ class _Plain:
             comma = position if mark == "," else None
             found.append(Item(key, start, key_end, below, comma))
             position += 1
+        # Of equal keys only the last has its value in the object.
         for key, last in {each.key: each.node for each in found}.items():
             last.value = node.value[key]
         return found

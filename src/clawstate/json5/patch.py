@@ -61,6 +61,8 @@ def set_text(text: str, path: KeyPath, value: Any, *, file: Path) -> str:
     def plan(current: _Source) -> Change:
         return _plan_setting(current, path, wanted)
 
+    # What is wanted was settled on values, without the text: so a mistake in the editing of the
+    # text can only end in a refusal, never in another configuration (decision 11).
     return _carry_out(source, path, wanted, plan, rounds=_MOST_ROUNDS).text
 
 
@@ -100,6 +102,7 @@ def _with_object(text: str) -> str:
     line_end = line_end_of(text)
     if not comments_in(text):
         return f"{_BOM if text.startswith(_BOM) else ''}{{}}{line_end}"
+    # A text of comments alone may end in a `//` comment, of which the object would be a part.
     between = "" if text.endswith(("\n", "\r")) else line_end
     return f"{text}{between}{{}}{line_end}"
 
@@ -159,6 +162,7 @@ def _index(source: _Source, node: Node, place: str | int | None) -> int | None:
     if isinstance(place, int):
         return place if place < len(node.items) else None
     found = [index for index, item in enumerate(node.items) if item.key == place]
+    # The last of them counts, but whoever wrote them may have another in mind.
     if len(found) > 1:
         raise ambiguous_key_error(source.text, node, str(place), source.file)
     return found[0] if found else None
@@ -178,6 +182,8 @@ def _carry_out(
             break
         source, comments = _apply(source, path, plan(source))
         gone += comments
+    # Also when the rounds are used up: what never comes to an end is a mistake of ours, and is not
+    # written.
     if not is_same(source.root.value, wanted):
         raise _give_up(source.file, path, "it would not mean what was asked for")
     return Removed(source.text, tuple(gone))
@@ -191,6 +197,7 @@ def _apply(source: _Source, path: KeyPath, change: Change) -> tuple[_Source, lis
     if root is None:
         raise _give_up(source.file, path, "it would not be JSON5")
     kept, gone = _split_comments(source.text, change.removed)
+    # By their texts and order: where they stand may have changed.
     if kept != [text[slice(*span)] for span in comments_in(text)]:
         raise _give_up(source.file, path, "it would lose a comment")
     return _Source(text, root, source.file), gone
@@ -240,7 +247,8 @@ def move_text(text: str, path: KeyPath, value: Any, excerpt: Excerpt | None, *, 
     wanted = parse_document(plain, path=file).value
     inside = [excerpt.text[slice(*span)] for span in comments_in(excerpt.text)]
     beside = [each for each in excerpt.comments if each not in inside]
-    # First with the comments that stood beside it; where they fit in nowhere, without them.
+    # First with the comments that stood beside it. A `//` comment may take what follows on the line
+    # with it: where they fit in nowhere, the value goes without them.
     for comments in (beside, []):
         found = _paste(set_text(text, path, _STAND_IN, file=file), path, excerpt, comments, file)
         if found is not None and is_same(_value(found, file), wanted):
