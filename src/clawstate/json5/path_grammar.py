@@ -144,6 +144,7 @@ def _quoted(text: str, start: int, quote: int) -> tuple[str, int]:
         problem = "the '[' has no end" if at == start else f"expected {error.expected}"
     if problem:
         raise _broken(at, problem)
+    # JSON5 takes a needless escape such as \q for the letter alone; in a path it is a slip.
     escape = _NO_ESCAPE.match(text, quote, end)
     if escape is not None:
         raise _broken(escape.end(), "this escape means nothing", r"write \\ for a backslash")
@@ -201,4 +202,5 @@ def _step_text(step: str | int) -> str:
         return f"[{step}]"
     if _PLAIN_KEY.fullmatch(step) and not _UNSEEN.search(step):
         return f".{step}"
+    # The escapes of JSON are among those of JSON5, which `_quoted` reads.
     return f"[{json.dumps(step, ensure_ascii=False)}]"

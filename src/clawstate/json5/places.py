@@ -42,6 +42,8 @@ class Places:
         waiting: list[tuple[KeyPath, Node]] = [((), self._document)] if self._document else []
         while waiting:
             path, node = waiting.pop()
+            # It has no keys below it, and its items, maybe thousands of numbers, need not be looked
+            # for.
             if node.is_flat:
                 continue
             for key in node.duplicates():

@@ -97,6 +97,7 @@ def skip_blank(text: str, position: int) -> int:
 
 def read_mark(text: str, position: int) -> tuple[str, int]:
     """Return the next character that is not blank, or "" at the end, and its place."""
+    # Mostly nothing stands before it, and the search for blanks is spared.
     mark = text[position : position + 1]
     if mark not in {",", ":", "]", "}"}:
         position = skip_blank(text, position)
@@ -191,6 +192,7 @@ def _string(text: str, start: int) -> Word:
 
 def _broken_string(text: str, start: int, end: int) -> ScanError:
     broken = _end(_BROKEN_ESCAPE, text, end)
+    # At the end of the text the string is what is not finished, and not its escape.
     if end < broken < len(text):
         return ScanError(broken, "an escape")
     return ScanError(start, "this string to end on its line")

@@ -84,6 +84,7 @@ def _most(votes: _Votes, topic: str, default: _T) -> _T:
     if not found:
         return default
     most = max(count for count, _ in found)
+    # Of a draw the one that comes first in the text: a `Counter` keeps the order.
     return next(value for count, value in found if count == most)  # type: ignore[return-value]
 
 
@@ -133,6 +134,7 @@ def _key_votes(text: str, item: Item) -> Iterator[tuple[str, object]]:
     mark = text[item.start]
     if mark in _QUOTES:
         yield "key quote", mark
+    # A key that needs quotes tells nothing of how others are written.
     if mark not in _QUOTES or BARE_KEY.fullmatch(item.key or ""):
         yield "bare key", mark not in _QUOTES
     gap = text[item.key_end : item.node.start]
@@ -143,6 +145,7 @@ def _key_votes(text: str, item: Item) -> Iterator[tuple[str, object]]:
 _WIDTH = 100
 _MOST_DIGITS = 4300
 _MOST_BITS = 15_000  # a little more than so many digits need
+# What does not show, and U+2028 and U+2029, which are better escaped (JSON5, section 5.2).
 _SPECIAL = re.compile("[\\\\\x00-\x1f\x7f\u2028\u2029\ufeff]")
 _LETTERS = {"\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 

@@ -57,6 +57,7 @@ class Accepted:
 
     def refusals(self, value: Any) -> tuple[Refusal, ...]:
         """Return what is refused of the configuration *value*, nothing below of what is."""
+        # Several schemas may apply to one value and refuse it for the same.
         return tuple(dict.fromkeys(self._refused(value, self._root, ())))
 
     def _refused(self, value: Any, schema: Any, path: Path) -> Iterator[Refusal]:
@@ -93,6 +94,7 @@ class Accepted:
         rest = rules.get("additionalProperties", True)
         for key, item in value.items():
             below = known.get(key, rest)
+            # A key of a wrong form is as unknown as any other.
             if key not in known and any(self._refused(key, rules.get("propertyNames", {}), ())):
                 below = False
             yield from self._refused(item, below, (*path, key))
@@ -136,12 +138,14 @@ def _listed(kinds: str | list[str]) -> list[str]:
 
 def _is_of(value: Any, kind: str) -> bool:
     if kind in {"number", "integer"}:
+        # JSON Schema: a number without a fraction is an integer, also when it is written as 1.0.
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return is_number and (kind == "number" or value == int(value))
     return isinstance(value, _KINDS[kind])
 
 
 def _is_same(one: Any, other: Any) -> bool:
+    # For Python True is 1; in JSON they are two values.
     return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
@@ -151,6 +155,7 @@ def _is_long(length: int, rules: dict[str, Any], what: str) -> bool:
 
 
 def _is_like(text: str, pattern: str) -> bool:
+    # As JavaScript searches: anywhere in the text, and `\d` and `\w` are ASCII.
     return re.search(pattern, text, re.ASCII) is not None
 
 

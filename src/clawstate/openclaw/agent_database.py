@@ -82,6 +82,7 @@ class AgentDatabase:
                 found.unreadable[str(key)] = error.problem
                 continue
             kept = {name: value for name, value in entry.items() if name not in _DROPPED}
+            # The columns repeat what entries hold, and stand in for what one lacks.
             kept.setdefault("sessionId", session_id)
             kept.setdefault("updatedAt", updated)
             found.entries[str(key)] = kept

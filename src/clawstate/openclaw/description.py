@@ -141,6 +141,7 @@ def _living(said: dict[str, Any]) -> Gateway | None:
     if not isinstance(pid, int) or pid <= 0:
         return None
     now = _start_time(pid)
+    # The number of a gateway that was killed may be that of another process by now.
     if now is None or (isinstance(started, int) and started != now):
         return None
     return Gateway(pid, port if isinstance(port, int) else 0)
@@ -150,6 +151,8 @@ def _start_time(pid: int) -> int | None:
     """Return when the process began, in ticks; 0 where it lives and that cannot be told."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        # proc_pid_stat(5): the name of the program stands in brackets, and may hold blanks and
+        # brackets.
         return int(text.rpartition(")")[2].split()[_START])
     except (OSError, ValueError, IndexError):
         pass

@@ -100,6 +100,7 @@ def find_owner(root: Path) -> Owner:
 
     Costs a few looks at names, and one at the configuration; no database is opened.
     """
+    # Before all else: files of the older era may still lie beside the database.
     if _exists(root / STATE_DATABASE):
         return Owner(root, Era.SQLITE, STATE_DATABASE)
     found = next(filter(None, (_agent_database(root), _mark(root), _stamped_config(root))), None)
@@ -139,6 +140,8 @@ def _sessions(root: Path) -> str | None:
     for each in _agents(root):
         folder = root / each / "sessions"
         with suppress(OSError):
+            # Our own index at this place has its last good copy beside it. Then only messages tell
+            # that an OpenClaw uses the directory.
             is_ours = ".lastgood" in os.listdir(folder)  # noqa: PTH208 - names are all it takes
             if not is_ours or any(_holds_messages(folder / name) for name in _transcripts(folder)):
                 return f"{each}/sessions"
@@ -180,6 +183,7 @@ def _agents(root: Path) -> list[str]:
 
 def _stamped_config(root: Path) -> str | None:
     with suppress(OSError), (root / _CONFIG).open("rb") as stream:
+        # Searched and not parsed: also a configuration that somebody broke tells whose it is.
         text = stream.read(_MOST)
         if any(stamp in text for stamp in _STAMPS):
             return _CONFIG
@@ -217,6 +221,7 @@ def agent_places(root: Path, registered: Iterable[tuple[str, str]] = ()) -> tupl
     for agent, path in (*registered, *_usual(root)):
         with suppress(OSError, ValueError):
             place = root / path
+            # By the file behind links: an agent that is registered lies at its usual place as well.
             real = Path(os.path.realpath(place))
             if real.is_file() and real not in found:
                 is_inside = real.is_relative_to(os.path.realpath(root))

@@ -50,6 +50,8 @@ def read_credentials(root: Path) -> Documents:
     by_agent: dict[str, dict[str, Any]] = {}
     for place in reader.places:
         if own := reader.of_agent(place, lambda found: found.credentials()):
+            # Of several databases of an agent the first is the one that was seen last: what was
+            # read before is laid over what comes now.
             by_agent[place.agent] = merge_documents(own, by_agent.get(place.agent, {}))
     if shared:
         by_agent[MAIN] = merge_documents(shared, by_agent.get(MAIN, {}))

@@ -42,6 +42,7 @@ NEWEST: Final[Mapping[Role, int]] = {Role.STATE: 18, Role.AGENT: 23}
 """The highest schema number of each role that is understood: those of OpenClaw 2026.9.6."""
 
 
+# All columns, also those that are not used: any other one is told as unknown (decision 28).
 _READ = {
     Role.STATE: {
         "schema_meta": _META,

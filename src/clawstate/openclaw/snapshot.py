@@ -122,6 +122,7 @@ def _schema(connection: apsw.Connection, path: Path, role: Role) -> Schema:
     if found != role.value:
         problem = f"is no database of OpenClaw of the role {role.value!r}"
         raise CorruptError(str(path), problem, "name the one that is")
+    # The highest counts: OpenClaw applies a schema before it publishes its number (decision 28).
     version = max(int(connection.pragma("user_version")), _whole(marker), _content(connection))
     # OpenClaw adds tables and columns without a new number; a new number means that what is read
     # here has moved (decision 028).

@@ -96,6 +96,8 @@ class StateDatabase:
             table, columns, where="ORDER BY channel_key, created_at"
         ):
             said: dict[str, Any] = {}
+            # Who asked and the code are in columns: damage of the rest is no reason to lose a
+            # request.
             with suppress(CorruptError):
                 said = self.snapshot.object(meta, table, str(request)) if meta else {}
             document = {"id": request, "code": code, "createdAt": created, "lastSeenAt": seen}

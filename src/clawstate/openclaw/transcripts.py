@@ -153,11 +153,16 @@ class Transcripts:
             seen = 0
             try:
                 with self._cold_file(str(name), storage, blob, place) as stream:
+                    # Before the first line: what was taken from a damaged archive could not be
+                    # taken back.
                     _require_digest(stream, digest, place)
+                    # In a cold archive an event is a text within JSON, which escapes can make
+                    # longer.
                     for line in _decompress_lines(stream, limit=2 * MOST_BYTES, place=place):
                         seq, text = _cold_event(line, place)
                         if text is not None:
                             seen += 1
+                            # What is in rows as well comes from there, and not twice.
                             if before is None or seq < before:
                                 yield Line(text)
                 if seen != count:
@@ -169,6 +174,7 @@ class Transcripts:
     def _cold_file(self, name: str, storage: Any, blob: Any, place: str) -> BinaryIO:
         if storage != "file" and isinstance(blob, bytes):
             return io.BytesIO(blob)
+        # A name from a row must not lead out of the directory.
         if not _COLD_NAME.fullmatch(name):
             raise CorruptError(place, "names no cold archive", "let OpenClaw's doctor look at it")
         for folder in self._cold_folders():
@@ -242,6 +248,7 @@ def _decompress(data: bytes, *, limit: int, place: str) -> bytes:
     module = _zstd()
     decompressor = module.ZstdDecompressor()
     try:
+        # Bounded, since a few bytes can unpack to gigabytes; one byte more tells what is too long.
         found: bytes = decompressor.decompress(data, max_length=limit + 1)
     except module.ZstdError as error:
         raise CorruptError(place, "cannot be unpacked") from error

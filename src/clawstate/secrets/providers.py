@@ -45,10 +45,12 @@ def read_from_file(
     raw = _private_content(path, provider.max_bytes, f"{name}.path")
     single = provider.mode == "singleValue"
     for each in ids:
+        # RFC 6901, section 3: behind a `~` comes 0 or 1.
         if (each == "value") is not single or re.search("~(?![01])", each):
             hint = "write the id value" if single else "write a JSON pointer, such as /openai"
             raise ConfigError(name, f"{each} cannot name a secret in a file of this mode", hint)
     if single:
+        # One line end, which `echo` and editors put there; a second one may belong to the secret.
         return {"value": re.sub(r"\r?\n\Z", "", _text(raw) or "")}
     document = parse_json_file(raw, path=path)
     return {pointer: _value_at(document, pointer, path) for pointer in ids}
@@ -69,6 +71,7 @@ def read_from_command(
     variables = {key: env[key] for key in provider.pass_env if key in env} | provider.env
     json_only = provider.json_only is not False
     found: dict[str, Any] = {}
+    # Plain output can be one secret only, so each is asked for by itself.
     for asked in [ids] if json_only else [(each,) for each in ids]:
         question = dump_compact({"protocolVersion": 1, "provider": alias, "ids": asked}).encode()
         output = _Program(f"program of {name}", command, provider).answer(question, variables)
@@ -89,6 +92,7 @@ def _private_content(path: Path, limit: int, setting: str) -> bytes:
         except NotFoundError as error:
             raise NotFoundError("file", str(path), f"write it, or correct {setting}") from error
         with descriptor as number:
+            # Of the open file: what is judged is what is read, whatever the name leads to by now.
             _require_closed(path, os.fstat(number), forbidden=0o077)
             return read_all(number, limit, path)
 
@@ -114,6 +118,8 @@ def _value_at(document: Any, pointer: str, path: Path) -> Any:
     """Return what stands at the JSON *pointer* (RFC 6901)."""
     value = document
     for token in pointer.split("/")[1:]:
+        # RFC 6901, section 4: in this order, or `~01` would become a slash. And an index has no
+        # needless zero in front.
         key = token.replace("~1", "/").replace("~0", "~")
         if isinstance(value, dict) and key in value:
             value = value[key]
@@ -135,8 +141,12 @@ def _trusted_command(provider: CommandProvider, name: str, env: Mapping[str, str
         if path.is_symlink() and not provider.allow_symlink_command:
             hint = f"name its target, or set {name}.allowSymlinkCommand"
             raise InvalidError(str(path), "is a symbolic link", hint)
+        # From here on the program itself: what is said of an alias says nothing of what it leads
+        # to.
         command = Path(os.path.realpath(path, strict=True))
         if not provider.allow_insecure_path:
+            # Others may read a program, but not change it; nor put another one in its place, which
+            # a directory with the sticky bit keeps them from (inode(7)).
             _require_closed(command, command.stat(), forbidden=0o022)
             folder = command.parent.stat().st_mode
             if folder & stat.S_IWOTH and not folder & stat.S_ISVTX:
@@ -166,6 +176,8 @@ class _Program:
             try:
                 status = self._converse(process)
             except BaseException:
+                # The whole process group: what a script started would go on, and keep the pipes
+                # open.
                 with suppress(OSError):
                     os.killpg(process.pid, signal.SIGKILL)
                 raise
@@ -194,6 +206,9 @@ class _Program:
             for stream, event, kept in (
                 (process.stdin, selectors.EVENT_WRITE, None),
                 (process.stdout, selectors.EVENT_READ, self._output),
+                # All three at a time: a program that fills one pipe while another is waited for
+                # would hang. What it says on its standard error is read for that and dropped, as it
+                # may quote a secret.
                 (process.stderr, selectors.EVENT_READ, []),
             ):
                 if stream is not None:  # none of them is
@@ -244,6 +259,7 @@ def _parse_answer(
         answer = parse_json(output.strip(), path=Path(name))
     except CorruptError as error:
         problem = error.problem
+    # Output that happens to be JSON, such as digits alone, is taken as it was written.
     if not json_only and not isinstance(answer, dict) and (text := _text(output.strip())):
         return {ids[0]: answer if isinstance(answer, str) else text}
     if not isinstance(answer, dict) or answer.get("protocolVersion") != 1:

@@ -44,6 +44,8 @@ def is_secret_reference(value: Any) -> bool:
     """
     if not isinstance(value, dict) or not {"source", "id"} <= value.keys():
         return False
+    # Nothing more, and no other form: a reference is shown and shared, so nothing that may be a
+    # secret can pass for one (decision 30).
     if not value.keys() <= {"source", "provider", "id"}:
         return False
     source, provider = value["source"], value.get("provider", "default")
@@ -87,6 +89,7 @@ def _replace(path: KeyPath, value: Any, replace: Callable[[KeyPath, Any], Any]) 
         return replace(path, value) if _is_secret(path, value) else value
     if not isinstance(value, dict | list):
         return value
+    # The object is the secret: the names of its members need not tell.
     if path and isinstance(path[-1], str) and _SERVICE_ACCOUNT.search(path[-1]):
         return replace(path, value)
     copy: Any = value.copy()
@@ -96,6 +99,7 @@ def _replace(path: KeyPath, value: Any, replace: Callable[[KeyPath, Any], Any]) 
         if not isinstance(item, str | dict | list):
             before = None
             continue
+        # In a list of arguments, a secret stands behind the option that tells what it is.
         if isinstance(step, int) and isinstance(item, str) and is_option_of_secret(before):
             copy[step] = replace((*path, step), item) if not is_variable(item) else item
         else:

@@ -59,6 +59,8 @@ def parse_reference(value: Any, *, defaults: Mapping[str, Any] | None = None) ->
     else `default`. Raises `InvalidError` if that alias is malformed.
     """
     if isinstance(value, str):
+        # A variable within other text is filled in when the configuration is read, and is no
+        # reference.
         variable = _LONE_VARIABLE.fullmatch(value)
         return variable and SecretRef("env", _default_alias("env", defaults), variable[1])
     if not is_secret_reference(value):
@@ -202,6 +204,8 @@ def _provider(ref: SecretRef, settings: Any) -> Any:
     try:
         return TypeAdapter[Any](Provider).validate_python(settings)
     except ValidationError as error:
+        # The first step of the place is the tag of the provider (`schema._source`), the next its
+        # key.
         key = error.errors(include_input=False)[0]["loc"][1]
     # Outside of the handler: the error that it would chain may hold a secret.
     raise ConfigError(f"{name}.{key}", "is missing, or cannot have this value", "correct it")

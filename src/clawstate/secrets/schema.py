@@ -23,6 +23,7 @@ Alias = Annotated[str, Like(ALIAS, "an alias of a-z, 0-9, _ and -, such as defau
 VariableName = Annotated[
     str, Like(ENVIRONMENT_NAME, "the name of an environment variable, such as OPENAI_API_KEY")
 ]
+# The bounds here and below are those of OpenClaw: it would refuse what is beyond them.
 Milliseconds = Annotated[int, Field(ge=1, le=120_000), WHOLE]
 Bytes = Annotated[int, Field(ge=1, le=20 * 1024 * 1024), WHOLE]
 
