@@ -12,6 +12,7 @@ C = TypeVar("C", bound=Callable[..., Any])
 M = TypeVar("M", bound=Mapping[Any, Any])
 V = TypeVar("V")
 
+# Half of what a signed integer of 64 bits holds, as SQLite's are: a sum with the present fits too.
 _MOST = 1 << 62
 _HALF = "holds half a surrogate pair, which no file can hold"
 _HALF_HINT = "decode the bytes with errors='replace'"
@@ -62,6 +63,7 @@ def require_kind(name: str, value: V, kind: type) -> V:
 
 def require_seconds(name: str, value: object) -> float:
     """Return *value*, a finite number of seconds that is not negative; raises `InvalidError`."""
+    # For Python a truth value is a number.
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidError(name, f"is {type(value).__name__}, not a number", "give seconds")
     if not 0 <= value < _MOST or not math.isfinite(value):
@@ -94,6 +96,8 @@ def require_whole(name: str, value: Any) -> None:
     Raises `InvalidError` that tells where, as *name*, keys and indices, and never the text itself.
     """
     seen: set[int] = set()  # a value may hold itself, or one part in many places
+    # A stack and no recursion, because a value may be nested deeper than functions can be. A part
+    # knows the one around it, and its place is only put together for an error.
     rest: list[_Part] = [(None, name, value)]
     while rest:
         part = rest.pop()

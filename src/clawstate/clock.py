@@ -1,7 +1,8 @@
 """
 Time as clawstate knows it: seconds since the epoch, from a `Clock` that is handed in.
 
-Milliseconds and ISO text exist only at the border (decision 21): in files and in documents.
+Milliseconds and ISO text exist only at the border, in files and in documents, because formats
+differ in them: all code inside counts in seconds, and a test sets its own clock.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ Clock = Callable[[], float]
 """Returns the present as seconds since the epoch."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Without a zone, `isoformat` writes no offset where the `Z` stands.
 _NAIVE_EPOCH = _EPOCH.replace(tzinfo=None)
 _LAST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
@@ -27,6 +29,7 @@ def system_clock() -> float:
 
 def to_ms(seconds: float) -> int:
     """Return *seconds* as whole milliseconds."""
+    # Not cut off: 1.001 * 1000 is 1000.9999999999999.
     return round(seconds * 1000)
 
 
@@ -53,6 +56,7 @@ def from_iso(text: str) -> float:
         raise InvalidError(
             "time", f"{text!r} is not ISO 8601", "write 2026-02-27T09:30Z"
         ) from error
+    # Not the zone of this machine: a state that is moved must mean the same.
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return (moment - _EPOCH).total_seconds()

@@ -30,6 +30,8 @@ class Document(BaseModel):
     text. It never shows its values, which may be secrets.
     """
 
+    # Unknown keys may be those of a newer OpenClaw, whose file it is as well (decision 11). Errors
+    # of pydantic quote what they refuse, which may be an API key.
     model_config = ConfigDict(
         alias_generator=to_camel,
         allow_inf_nan=False,
@@ -57,6 +59,8 @@ class _NotNull:
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
         schema = handler(source)
+        # The annotation says `| None` for the default; pydantic would accept null in the text for
+        # that.
         return schema["schema"] if schema["type"] == "nullable" else schema
 
 
@@ -82,6 +86,7 @@ class Like:
         return handler(schema) | {"pattern": self.pattern}
 
     def _matched(self, text: str) -> str:
+        # Not by pydantic, whose error would show the pattern and not what people know it as.
         if not re.search(self.pattern, text, re.ASCII):
             raise refusal(self.expected)
         return text
@@ -140,6 +145,7 @@ DurationOrFalse = Annotated[
 ]
 Size = Annotated[Any, BeforeValidator(_as_size), _number_or(SIZE)]
 
+# In brackets, as pydantic puts them into the place of an error: no key looks like that.
 OBJECT, LIST, VALUE = "<object>", "<list>", "<value>"
 
 

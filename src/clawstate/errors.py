@@ -52,6 +52,9 @@ class NotFoundError(StateError, LookupError):
     code = "not_found"
 
     def __init__(self, kind: str, key: str, hint: str = "") -> None:
+        # All that `__init__` takes goes into `args`, from which an error that was pickled is made
+        # again, as when it comes from another process. Where a subclass takes something else, it
+        # sets them.
         super().__init__(kind, key, hint)
         self.kind = kind
         self.key = key
@@ -83,6 +86,7 @@ class LeaseLostError(ConflictError):
 
     def __init__(self, name: str, fence: int) -> None:
         super().__init__("lease", name, "ask for it again, and repeat what it was for")
+        # Not what the base class was given: pickling calls this `__init__` again.
         self.args = (name, fence)
         self.name = name
         self.fence = fence
@@ -292,6 +296,7 @@ _SILENT: ContextVar[tuple[type[StateWarning], ...]] = ContextVar("silent warning
 def warn(warning: StateWarning, *, stacklevel: int = 1) -> None:
     """Give *warning* to `warnings`, unless the caller's context is `silent` about its kind."""
     if not isinstance(warning, _SILENT.get()):
+        # One more for this function, which is not where the warning comes from.
         warnings.warn(warning, stacklevel=stacklevel + 1)
 
 

@@ -29,6 +29,7 @@ class Finding:
     path: str
     message: str
     fix: str
+    # Not compared: two looks at one fault find the same, though each brings a function of its own.
     repair: Callable[[], str] | None = field(default=None, repr=False, compare=False, kw_only=True)
 
     @classmethod

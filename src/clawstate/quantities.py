@@ -13,8 +13,10 @@ DurationUnit = Literal["ms", "s", "m", "h", "d"]
 _NUMBER = r"\d+(?:\.\d+)?"
 _PARTS = "".join(
     rf"(?:{_NUMBER}\s*{unit}\s*)?"
+    # An `m` before an `s` is the beginning of milliseconds, and no minute.
     for unit in ("[yY]", "[wW]", "[dD]", "[hH]", "[mM](?![sS])", "[sS]", "[mM][sS]")
 )
+# Each part may be missing, but not all of them: a digit has to come first.
 DURATION = rf"^\s*(?:{_NUMBER}|(?=\d){_PARTS})\s*$"
 """`90`, `30d`, `2w`, `1h30m`: a number in the unit of its place, or each unit once, large first."""
 
@@ -69,12 +71,14 @@ def _amount(
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
+        # Otherwise `\d` takes the digits of every script.
         if not re.match(pattern, value, re.ASCII):
             return None
         parts = _WORDS.findall(value.lower())
         return _finite(sum(float(digits) * units[name or unit] for digits, name in parts))
     try:
         return _finite(value * float(units[unit]))
+    # An integer that is larger than any float.
     except OverflowError:
         return None
 

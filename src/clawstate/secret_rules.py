@@ -20,6 +20,7 @@ Step = str | int
 
 # OpenClaw's own rule, on the whole path (reference, "Redaction").
 _SENSITIVE = re.compile(r"token$|password|secret|api.?key|serviceaccount(ref)?$", re.IGNORECASE)
+# OpenClaw's own exceptions: numbers of a language model's tokens, and the name of a file.
 _HARMLESS = (
     "maxtokens",
     "maxoutputtokens",
@@ -152,11 +153,13 @@ def is_secret(path: Iterable[Step], text: str) -> bool:
 
     A lone `${NAME}` says where one is, and is none.
     """
+    # A reference is told first: it may be shown, whatever the names around it say.
     steps = tuple(path)
     if is_variable(text) or _is_place_of_secret(steps, text):
         return False
     if is_sensitive(steps) or has_secret_shape(text):
         return True
+    # An argument or variable brings its name along, as in `--api-key=...`.
     named = _ASSIGNMENT.fullmatch(text)
     if named is not None and not is_variable(named[2]):
         return is_sensitive((named[1],)) or _is_hinted((named[1],), named[2])

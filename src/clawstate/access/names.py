@@ -37,6 +37,8 @@ def require_public_key(value: object, device_id: str) -> str:
     if not isinstance(value, str) or not _KEY.fullmatch(value):
         raise InvalidError("public key", "is not 32 bytes in base64url", "give the raw key")
     try:
+        # 43 characters hold 32 bytes, and are written without the one sign of padding that is
+        # missing.
         raw = base64.urlsafe_b64decode(value + "=")
     except binascii.Error as error:
         raise InvalidError("public key", "is not base64url", "give the raw key") from error
@@ -53,6 +55,7 @@ def _plain(name: str, value: object, longest: int, *, allowed: str) -> str:
         raise InvalidError(name, "is empty, or has spaces around it", "give it without them")
     if len(value) > longest:
         raise InvalidError(name, f"has more than {longest} characters", "give a shorter one")
+    # Somebody will read it and say yes or no: a mark of direction could make it look like another.
     if any(_is_hidden(each) and each not in allowed for each in value):
         problem = "holds characters that do not show"
         raise InvalidError(name, problem, "leave out controls and marks of direction")

@@ -61,6 +61,7 @@ def require_within(wanted: Iterable[str], granted: Iterable[str], *, role: str, 
 
 
 def _included(scope: str, have: frozenset[str]) -> bool:
+    # By the prefix, so that scopes that are named later are included as well.
     if _ADMIN in have and scope.startswith(f"{OPERATOR}."):
         return True
     return scope == _READ and _WRITE in have

@@ -35,7 +35,8 @@ class Descriptor:
         if _lost:
             _close_lost()
         opened = os.open if folder is None else partial(os.open, dir_fd=folder)
-        # Noted by code in C: what `__del__` raises reaches nobody, and a signal may come there.
+        # The callback is a method in C. In one of Python, or in `__del__`, a signal handler could
+        # raise, and what is raised there is printed and lost.
         _open[id(self)] = note = _Note(self, _lose)
         note.numbers = numbers = self._numbers
         try:

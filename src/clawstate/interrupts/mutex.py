@@ -81,7 +81,8 @@ class Mutex:
         return self._holder.get(None)
 
     def _take_over(self, holder: FrameType, frame: FrameType) -> None:
-        # Nothing but a second heir could come between; a heir that was cut off is not waited for.
+        # Two waiters may take over from one abandoned holder: `_heirs` lets one of them at a time
+        # look and replace it. A waiter that was cut off in here is not waited for any longer.
         locked = _heirs.acquire(timeout=_LOOK_AGAIN)
         try:
             if self._holder.get(None) is holder:

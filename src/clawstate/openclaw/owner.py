@@ -16,8 +16,8 @@ STATE_DATABASE = "state/openclaw.sqlite"
 AGENT_DATABASE = "agent/openclaw-agent.sqlite"
 """Below the directory of an agent."""
 
-# What OpenClaw of the file era makes, and nothing of ours does: the sessions of an agent, which we
-# keep there when told so, count with messages or without a last good copy of ours.
+# Names that OpenClaw of the file era makes and nothing of ours does. The directory of an agent's
+# sessions is none of them, because we may keep ours there as well: see `_sessions`.
 _MARKS = (
     *("identity/device-auth.json", "devices", "cron", "workspace", "canvas", "update-check.json"),
     *("exec-approvals.json", "completions", "extensions", "subagents", "delivery-queue"),
