@@ -46,6 +46,7 @@ class StateError(Exception):
     code: ClassVar[str] = "internal"
 
 
+# Where there is a second base, it is the builtin that a caller would catch who knows nothing of us.
 class NotFoundError(StateError, LookupError):
     """What was asked for is not there."""
 
@@ -290,6 +291,7 @@ class UnresolvedWarning(StateWarning):
     """Settings wait for variables that are not set; all others count."""
 
 
+# A tuple, since that is what `isinstance` takes.
 _SILENT: ContextVar[tuple[type[StateWarning], ...]] = ContextVar("silent warnings", default=())
 
 

@@ -136,6 +136,7 @@ def parse_payload(raw: bytes) -> Owner | None:
     except (ValueError, RecursionError):
         return None
     pid = fields.get("pid") if isinstance(fields, dict) else None
+    # JavaScript knows no integers: 12.0 is the number of a process as well.
     if not isinstance(pid, int | float) or isinstance(pid, bool) or pid != pid // 1 or not pid:
         return None
     if not isinstance(fields.get("createdAt"), str):
@@ -188,6 +189,7 @@ def host_name() -> str:
 
 @lru_cache(maxsize=4)
 def _with_machine(name: str, machine: str | None) -> str:
+    # Hashed, because the id itself is not to be shown around (machine-id(5)).
     return f"{name}-{hashlib.sha256(machine.encode()).hexdigest()[:8]}" if machine else name
 
 
@@ -249,6 +251,7 @@ def _runs(pid: int) -> bool:
         return False
     except OSError:
         return True  # somebody else's, but there
+    # kill(2) finds a zombie too, which will never write or give back anything.
     fields = _stat_of(pid)
     return fields is None or fields[_STATE] not in {"Z", "X"}
 

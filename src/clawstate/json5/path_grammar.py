@@ -172,6 +172,8 @@ def _step_between_brackets(text: str, start: int) -> tuple[str | int, int]:
         hint = r'write mine["x.y"]; put a \ before a quote that belongs to the key'
         raise _broken(at, "quotes stand in brackets", hint)
     characters = _CHARACTER.findall(text, start, end)
+    # Here a backslash takes the next character as it is, but who writes `\n` has a line end in
+    # mind.
     if escape := next((each for each in characters if each in _OF_QUOTES), None):
         at = start + len("".join(characters[: characters.index(escape)]))
         hint = f'write the step in quotes, like ["a{escape}b"]'

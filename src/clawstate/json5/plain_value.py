@@ -55,6 +55,8 @@ def is_same(first: Any, second: Any, *, ordered: bool = True) -> bool:
     pairs = [(first, second)]  # no recursion: values are as deep as a text may be
     while pairs:
         one, other = pairs.pop()
+        # Most of what an edit compares is shared between the two: `set_at` copies only what it
+        # passes.
         if one is other:
             continue
         if type(one) is not type(other) or not _alike(one, other, ordered=ordered):

@@ -78,6 +78,7 @@ class AgentDatabase:
                 continue
             try:
                 entry = self.snapshot.object(text, table, str(key))
+            # One damaged entry must not hide all others.
             except CorruptError as error:
                 found.unreadable[str(key)] = error.problem
                 continue

@@ -29,6 +29,7 @@ _IDENTITY = "identity/device.json"
 _OURS = ("identity/.lastgood", "state", "sessions", "dedupe", "memory/memory.db", "locks")
 _STAMPS = (b"lastTouchedVersion", b"lastRunVersion")  # OpenClaw sets these when it writes
 _MOST = 1 << 20  # bytes that are looked through for a stamp
+# One transcript with messages is enough; thousands of files must not slow down each opening.
 _MOST_FILES = 32
 
 

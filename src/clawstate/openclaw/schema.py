@@ -10,6 +10,7 @@ from typing import Final
 SESSIONS_SINCE: Final = 14
 """The schema of an agent since which its sessions are in `session_nodes`."""
 _META = "meta_key role schema_version agent_id app_version created_at updated_at"
+# Beginnings of names: an index of words, for one, is several tables that are named after it.
 _DERIVED = (
     *("sqlite_", "session_transcript_fts", "memory_index_chunks_", "memory_index_paths_"),
     *("standing_intents_fts", "session_canonical_validation_pending", "session_key_contract"),

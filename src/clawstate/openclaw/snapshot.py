@@ -39,6 +39,8 @@ class Snapshot:
         found = self.columns(table)
         if not found:
             return
+        # Releases with one schema number differ in columns (decision 28), so none is taken for
+        # granted.
         wanted = ", ".join(each if each in found else f"NULL AS {each}" for each in columns)
         with sqlite_errors(self.path):
             yield from self._connection.execute(f"SELECT {wanted} FROM {table} {where}", given)

@@ -160,6 +160,7 @@ class StateDatabase:
                     else value
                     for column, value in known.items()
                 }
+            # One damaged row must not hide all other devices.
             except CorruptError as error:
                 found.unreadable[name] = error.problem
         return found
