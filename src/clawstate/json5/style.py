@@ -145,7 +145,7 @@ def _key_votes(text: str, item: Item) -> Iterator[tuple[str, object]]:
 _WIDTH = 100
 _MOST_DIGITS = 4300
 _MOST_BITS = 15_000  # a little more than so many digits need
-# What does not show, and U+2028 and U+2029, which are better escaped (JSON5, section 5.2).
+# What does not show, and U+2028 and U+2029, which end a line in ECMAScript 5.
 _SPECIAL = re.compile("[\\\\\x00-\x1f\x7f\u2028\u2029\ufeff]")
 _LETTERS = {"\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
