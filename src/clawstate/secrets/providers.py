@@ -259,7 +259,8 @@ def _parse_answer(
         answer = parse_json(output.strip(), path=Path(name))
     except CorruptError as error:
         problem = error.problem
-    # Output that happens to be JSON, such as digits alone, is taken as it was written.
+    # Output that happens to be JSON, such as digits alone, is taken as it was written; a string of
+    # JSON without its quotes.
     if not json_only and not isinstance(answer, dict) and (text := _text(output.strip())):
         return {ids[0]: answer if isinstance(answer, str) else text}
     if not isinstance(answer, dict) or answer.get("protocolVersion") != 1:
