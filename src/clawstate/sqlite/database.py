@@ -1,10 +1,10 @@
 """
 One SQLite file: private from birth, durable at commit, many readers, writers in a fair queue.
 
-What `writing` committed survives a power cut: synchronous=FULL, with a write-ahead log, or with the
-rollback journal on a network file system, which has no shared memory (decision 17). No code path
-opens the file except through SQLite, because closing any other descriptor on it would drop SQLite's
-locks in the whole process.
+What `writing` committed survives a power cut: synchronous=FULL (decision 2), with a write-ahead
+log, or with the rollback journal on a network file system, which has no shared memory. No code path
+opens the file except through SQLite: its locks are those of fcntl(2), and closing any other
+descriptor on the file would drop them in the whole process.
 """
 
 from __future__ import annotations
@@ -263,6 +263,7 @@ class Database:
         try:
             if not (is_missing := part.is_missing(opened.connection)):
                 part.require_current(opened.connection)
+        # The connection is sound: what it found wrong is the format of this one part.
         except StateError:
             self.take_back(opened)  # the other parts may be read by it
             raise
@@ -276,6 +277,9 @@ class Database:
         return opened
 
     def _connected(self) -> Opened:
+        # Without CREATE: the file is made by `create_private_file`. Read-write for readers as well:
+        # after a crash whoever comes first plays a rollback journal back, and the last to leave
+        # writes the log into the database. `query_only` keeps readers from all else.
         return self._known(
             apsw.Connection(os.fspath(self.path), flags=apsw.SQLITE_OPEN_READWRITE), None
         )
@@ -295,6 +299,7 @@ class Database:
             # FULL: what was acknowledged survives a power cut. NORMAL does five times the commits a
             # second, and loses the last of them (decision 2).
             connection.pragma("synchronous", 2)
+            # Negative numbers are KiB, positive ones pages.
             connection.pragma("cache_size", -_CACHE_KIB)
             # In memory: a temporary file would hold texts outside of the state directory.
             connection.pragma("temp_store", 2)

@@ -15,6 +15,7 @@ from clawstate.errors import InvalidError, NotFoundError, UnavailableError
 from clawstate.sqlite.errors import sqlite_errors
 
 _BUSY_MS = 5_000
+# "Database File Format", section 1.3: versions to write and to read, at offset 18; 2 is a log.
 _WAL = b"\2\2"
 _WRITTEN = "was written while it was read; repeat"
 _UNREADABLE_LOG = (
@@ -37,6 +38,8 @@ def reading(path: Path) -> Iterator[apsw.Connection]:
     `UnavailableError`, also at the end of the block if another program began to write meanwhile.
     """
     before = stamp_of(path)
+    # A rollback journal is another matter: there the lock of a reader keeps writers out, and no
+    # file is made beside it.
     is_whole = before.is_alone and has_log(path)
     with sqlite_errors(path):
         connection = opened(path, is_whole=is_whole)
@@ -123,6 +126,7 @@ def opened(path: Path, *, is_whole: bool) -> apsw.Connection:
 
 def _require_log(connection: apsw.Connection, path: Path) -> None:
     try:
+        # The first read opens the log, so that it is here that its refusal can be named.
         connection.pragma("schema_version")
     except (apsw.CantOpenError, apsw.ReadOnlyError) as error:
         raise UnavailableError(str(path), _UNREADABLE_LOG) from error

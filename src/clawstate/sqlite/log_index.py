@@ -53,6 +53,8 @@ def require_index_room(path: Path) -> None:
 
 def is_without_index(error: apsw.Error) -> bool:
     """Tell whether *error* may be that the index could not be made."""
+    # These may have other causes: then reading without the index is refused as well, and the first
+    # error is told.
     if isinstance(error, apsw.CantOpenError | apsw.ReadOnlyError | apsw.FullError):
         return True
     return getattr(error, "extendedresult", 0) in _CAUSES
@@ -83,8 +85,12 @@ def _alone(path: Path) -> tuple[apsw.Connection, Callable[[], object]] | None:
     connection = apsw.Connection(os.fspath(path), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
         connection.set_busy_timeout(_BUSY_MS)
+        # Before the first read: then SQLite keeps the index on the heap ("Write-Ahead Logging",
+        # "Use of WAL Without Shared-Memory").
         connection.pragma("locking_mode", "exclusive")
+        # A look must not write the log into the database when it ends.
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        # The read for which the lock on the file is taken: what refuses it refuses here.
         connection.pragma("schema_version")
     except apsw.Error:
         connection.close()

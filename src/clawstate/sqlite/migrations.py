@@ -90,7 +90,7 @@ class PartFormat:
 
     def require_current(self, connection: apsw.Connection) -> None:
         """
-        Refuse to read an older format: a read never migrates (decision 18).
+        Refuse to read an older format: only a writer raises it, in its own transaction.
 
         Raises `UnavailableError`, and what `require_known` raises.
         """

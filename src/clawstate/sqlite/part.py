@@ -135,6 +135,7 @@ class Reading(_Block):
         opened = self._opened
         self._end(error)
         sqlite_errors(self._database.path).__exit__(kind, error, trace)
+        # Whether somebody wrote meanwhile is known only now, when all was read.
         if error is None and opened is not None:
             opened.require_sound()
 
@@ -159,6 +160,8 @@ class Writing(_Block):
         self._begin(Use())
         with sqlite_errors(self._database.path):
             try:
+                # The lock first: who waits for it uses no connection yet, and a fork need not wait
+                # for that.
                 self._database.lock_writers(self._use)
                 self._guard.enter(self, self._use)
                 self._connection = self._database.begin(self, self._part)
@@ -178,6 +181,7 @@ class Writing(_Block):
                 if error is None and self._connection is not None:
                     self._connection.execute("COMMIT")
             except BaseException as refused:
+                # What could not be committed is taken back before anybody else gets the connection.
                 self._end(refused)
                 raise
             self._end(error)

@@ -31,7 +31,7 @@ class WriterLock:
     One writer at a time, between threads and between processes, first in first out.
 
     Not reentrant. SQLite's own busy handler polls, so that of four writing processes one starves
-    for seconds (decision 17). The queue lies in two empty files beside the database.
+    for seconds (decision 2). The queue lies in two empty files beside the database.
     """
 
     def __init__(self, path: Path, *, timeout: float = 30.0) -> None:
@@ -39,7 +39,8 @@ class WriterLock:
         self._timeout = timeout
         # The names of the files stay: releases that run at the same time wait at the same lock.
         self._queue = KernelQueue(path, path.with_suffix(".turn"))
-        # Threads would queue in the kernel as well, but each with a thread that stands for it.
+        # Threads of one process wait here for each other. In the kernel's queue each of them would
+        # need a second thread that blocks for it.
         self._threads = Mutex()
 
     def held(self) -> HeldWriterLock:
@@ -126,7 +127,9 @@ class PoolGuard:
         Raises `ClosedError` after the end, and `UnavailableError` in a child that was forked from
         within a use.
         """
-        self._users[key] = use  # before the look: a fork looks in the other order
+        # First the note, then the look whether others are barred; a fork bars them first and looks
+        # for users then. So one of the two sees the other, without a lock between them.
+        self._users[key] = use
         # One look in the usual case: this is on the way of every read.
         if self._barred:
             try:
@@ -173,6 +176,8 @@ class PoolGuard:
         """Go on after a fork."""
         if in_child:
             here = threading.get_ident()  # no other thread came along
+            # In the child `_orphaned` stays as it is: where connections were open at the fork, the
+            # child must not touch the file.
             users = self._users.copy().items()
             self._users = {key: use for key, use in users if use.thread == here}
         else:
@@ -202,6 +207,7 @@ class PoolGuard:
         """Take out those that are over, and tell whether others are left."""
         over = [key for key, use in self._users.copy().items() if use.is_over()]
         for key in over:
+            # Two looks: one alone may be wrong of a thread that goes on meanwhile (`Use.is_over`).
             use = self._users.get(key)
             if use is not None and use.is_over():
                 self.leave(key)
