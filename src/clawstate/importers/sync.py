@@ -127,8 +127,6 @@ class _Importer:
         self.report.files += 1
         # By content and not by time: a restored or copied file looks new, and one that was edited
         # quickly looks old (decision 007).
-        # By content: times of modification lie after a restore, a copy or a quick edit (decision
-        # 7).
         if self._marks.get(str(path)) == fingerprint:
             self.report.skipped += 1
             return
@@ -190,7 +188,6 @@ class _File:
         while batch := list({each.id: each for each in islice(records, _BATCH)}.values()):
             self._seen.update(record.id for record in batch)
             # A record that the user forgot stays so as long as its passage stays the same.
-            # What a person forgot on purpose stays forgotten as long as its passage is the same.
             self._keep([each for each in batch if each.id not in before.forgotten])
             self._report.forgotten += sum(each.id in before.forgotten for each in batch)
         has_nothing = not self._seen and len(self._report.problems) > problems

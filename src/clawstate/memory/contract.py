@@ -67,6 +67,7 @@ class Embedder(Protocol):
         """
 
 
+# Asked by `isinstance`, so an embedder of the caller's own need not know this protocol.
 @runtime_checkable
 class SubwordEmbedder(Embedder, Protocol):
     """
@@ -252,6 +253,7 @@ class RecordStore(Protocol):
     def get(self, ids: Sequence[str]) -> dict[str, MemoryRecord]:
         """Return those of *ids* that are kept and not expired."""
 
+    # Compare-and-set and no lock: the text of *new* is embedded before, which may ask a server.
     def swap(
         self, old: MemoryRecord, new: Embedded, *, embedder: EmbedderIdentity | None
     ) -> MemoryRecord | None:
@@ -308,6 +310,8 @@ class ImportLedger(Protocol):
     def note(self, namespace: str, source: str, ids: Sequence[str]) -> None:
         """Note that *ids* come from *source*, before they are kept."""
 
+    # One transaction with the records: noted alone, a kill would leave passages that nothing
+    # removes.
     def finish(
         self, namespace: str, source: str, *, fingerprint: str | None, vanished: Sequence[str]
     ) -> int:

@@ -71,6 +71,7 @@ def write_device_token(token: DeviceToken) -> dict[str, Any]:
     return _without_nulls(document)
 
 
+# Without a digest: a document that was sent must never make a token good.
 def read_device_token(document: Any) -> DeviceToken:
     """Return the token of *document*, with an empty digest."""
     told = Members(document, "token")

@@ -33,6 +33,7 @@ def read_finding(document: Any) -> Finding:
         known = ", ".join(get_args(Severity))
         raise InvalidError("finding.severity", "is none", f"use one of {known}")
     texts = (told.text("path"), told.text("message"), told.text("fix"))
+    # No repair: a function cannot be sent, and one that is chosen by a document must not be run.
     return Finding(told.text("code"), cast("Severity", severity), *texts)
 
 

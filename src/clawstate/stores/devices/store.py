@@ -130,6 +130,7 @@ class Devices:
             before = records.get(device_id)
             self._require_free(before, grant)
             made = changes.issued(before, grant, digest_of(token), now=now)
+            # Old traces of removed devices go with any change: nothing else looks after them.
             return {**_remembered(records, now), device_id: made}, None
 
         self._devices.change_all(change)
@@ -286,6 +287,7 @@ class Devices:
         if device_id is not None:
             found = self._devices.get(device_id)
             return found is not None and request in changes.marks_of(found.value)
+        # Who enters a used code once more names no device, so all are asked.
         return any(request in changes.marks_of(each.value) for each in self._devices.scan())
 
     def malformed(self) -> tuple[str, ...]:

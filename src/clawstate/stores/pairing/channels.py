@@ -34,6 +34,7 @@ def pairing_shape(file: str) -> Shape:
 
 def channel_shape(file: str) -> Shape | None:
     """Return the shape of what `credentials/`*file* holds; `None` for something else."""
+    # The name becomes a path below `credentials/`, and must not lead out of it.
     if file.startswith(".") or "/" in file:
         return None
     if file.endswith(ALLOWED):

@@ -27,6 +27,7 @@ class Issued(Protocol):
         """The role in which the device uses it."""
 
 
+# A protocol, since no store knows another one: `state` hands the devices in (decision 13).
 class Approvals(Protocol):
     """Where approved devices are kept."""
 

@@ -50,9 +50,11 @@ def index_on(
     OpenClaw keeps the index itself. *lock* is for the profiles, *gone* as in `IndexedSessions`.
     """
     has_files = Capability.FILES in backend.capabilities
+    # Only files are shared with OpenClaw; rows have the specification's form wherever they lie.
     form = form_of(root / path) if has_files else SpecifiedForm()
     # Without a line end, as OpenClaw writes the file.
     shape = Shape("sessions", path, MapLayout(), newline=False, order="updatedAt")
+    # A place that no release of OpenClaw touches (decision 27).
     aside = path.parent / "archive" / path.name
     kept = Shape("session-archive", aside, MapLayout(), order="archivedAt")
     index = Index(backend.collection(shape), form)

@@ -87,6 +87,7 @@ class Sessions:
             each.latest(position, active_within=active_within, first=limit + 1)
             for each in self._routes.every()
         ]
+        # Each index gives its own in order, so a page reads a few of each and sorts nothing.
         return page_of(heapq.merge(*every, key=itemgetter(0)), limit)
 
     def update(self, key: str, change: EntryChange | Mapping[str, Any]) -> SessionEntry:
@@ -168,6 +169,7 @@ class Sessions:
         that has the key by now goes to the archive. Raises `NotFoundError`.
         """
         every = list(self._routes.every())
+        # The name of an archive does not tell its agent, so it is looked for in each index.
         for each in every if len(every) > 1 else ():
             if any(name == found.archive for found in each.archived()):
                 return each.restore(name)

@@ -145,6 +145,8 @@ class TranscriptLog(Protocol):
         `NotFoundError` for a cursor that is no entry of the session.
         """
 
+    # Lent for a block, so that a large session need not be in memory, and all of it is of one
+    # moment.
     def lines(self, session_id: str) -> AbstractContextManager[Iterator[str]]:
         """Lend all lines of a session as of one moment, the header first; `NotFoundError`."""
 

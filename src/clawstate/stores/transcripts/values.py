@@ -68,6 +68,7 @@ class Found:
 
     message: Message
     score: float
+    # What was said stays out of logs.
     snippet: str = field(repr=False)
     matches: tuple[tuple[int, int], ...] = ()
 

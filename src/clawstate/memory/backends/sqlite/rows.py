@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+# The tags as JSON in one column: joined, a record would come once for each of its tags.
 _COLUMNS = """
 m.docno, m.id, s.namespace, m.content, m.source, m.timestamp, m.updated_at, m.expires_at,
 m.category, m.importance, m.thread, m.position, m.metadata,
@@ -84,6 +85,7 @@ def put_tags(connection: apsw.Connection, records: Iterable[MemoryRecord]) -> No
 
 def pack(vector: NDArray[np.float32]) -> bytes:
     """Return *vector* as kept: little-endian float16, which costs a cosine less than 0.001."""
+    # The byte order is fixed, since a database may be carried to another machine.
     return vector.astype("<f2").tobytes()
 
 

@@ -16,6 +16,7 @@ from clawstate.memory.vector_index.source import Batch, Keys
 
 _BATCH = 4096
 
+# From the sequence and not the rows: it does not go back when the newest record is deleted.
 _STATE = """
 SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'memories'), 0),
     coalesce(sum(removed), 0) FROM scopes WHERE ?1 IS NULL OR scope = ?1
@@ -48,6 +49,7 @@ class SqliteVectors:
 
     def batches(self, scope: int | None, after: int) -> Iterator[Batch]:
         """Yield the vectors above *after*."""
+        # A part at a time: building a graph needs no more of a large memory at once.
         cursor = self._connection.execute(_AFTER, (after, scope))
         while rows := list(islice(cursor, _BATCH)):
             yield _batch(rows)

@@ -92,6 +92,8 @@ def rebuild_words(connection: apsw.Connection) -> None:
         for message in rows.page(connection, session):
             words = indexed_text(message.entry)
             connection.execute(
+                # Only where the mark is wrong: a rebuild writes the index, and hardly a row of the
+                # messages.
                 "UPDATE messages SET words = ? WHERE position = ? AND words <> ?",
                 (int(bool(words)), message.position, int(bool(words))),
             )
@@ -109,6 +111,7 @@ def _counted(
 
 
 def _blobs(connection: apsw.Connection) -> Iterator[tuple[str, str]]:
+    # By its own name: a blob is shared, so one that changed would be wrong in all that hold it.
     sql = "SELECT sha256, packed, data, size FROM message_blobs"
     bad = 0
     for sha256, packed, data, size in connection.execute(sql):
