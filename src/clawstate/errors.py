@@ -165,6 +165,7 @@ class LimitError(StateError):
         return _sentence(f"at most {self.limit} {self.kind} are allowed", self.hint)
 
 
+# By way of `TimeoutError` it is an `OSError` too: an `except OSError` around a lock catches it.
 class LockTimeoutError(StateError, TimeoutError):
     """A lock was not free in time; *waited* in seconds, *holder* if it is known."""
 

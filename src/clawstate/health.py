@@ -59,6 +59,7 @@ class Finding:
             return self
         try:
             done = self.repair()
+        # Told in the finding and not raised, so that the repairs of all others go on.
         except StateError as error:
             done = f"{self.fix} (it was tried: {error})"
         except OSError as error:

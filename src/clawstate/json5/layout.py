@@ -49,6 +49,7 @@ def slot_of(text: str, container: Node, index: int) -> Slot:
     ceiling = container.end - 1 if last else items[index + 1].start
     start = _leading_start(text, floor, item.start)
     end = trailing_end(text, item.end, ceiling if item.comma is None else item.comma, closed=True)
+    # The first item of all has no comma before it, also where commas begin the lines.
     lead = _lead(text, items[index - 1], start) if index else None
     behind = _behind_comma(item)
     return Slot(
