@@ -11,7 +11,7 @@ import pytest
 import clawstate
 from clawstate import InvalidError
 from clawstate.doctor.audit import audit
-from clawstate.sealing.masking import masked
+from clawstate.encryption.masking import masked
 from clawstate.stores.auth.credentials import (
     TYPES,
     Credential,

@@ -92,7 +92,7 @@ def test_every_setting_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
         state.transcripts.append("s", {"role": "user", "content": "hello"})
         state.directories.put("a", 1)
         assert not state.encryption.is_on
-        state._context.vault.source()
+        state._context.key_store.source()
         list(examine(state))
         with pytest.raises(clawstate.StateError):
             state.encryption.turn_on("passphrase")

@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 
 import clawstate
-from clawstate.sealing import ciphertext
+from clawstate.encryption import ciphertext
 from clawstate.state.encryption import Encryption
 
 LOGIN = {"type": "oauth", "provider": "google", "access": "a", "refresh": "r", "expires": 1}

@@ -6,8 +6,8 @@ import threading
 import pytest
 
 import clawstate
+from clawstate.encryption import keys as sealed_keys
 from clawstate.errors import CorruptError, InvalidError, StateError
-from clawstate.sealing import keys as sealed_keys
 from clawstate.state.encryption import Encryption
 from clawstate.stores.auth.documents import AuthProfileStore
 from clawstate.stores.auth.profile_store import read_profiles

@@ -10,6 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import clawstate
+from clawstate.encryption import FieldSealer, KeyStore, asking
+from clawstate.encryption.ciphertext import is_sealed, new_key, open_text, seal_text
+from clawstate.encryption.key_file import make_key_file, read_key_file
+from clawstate.encryption.passphrase import Stretching
 from clawstate.errors import (
     CorruptError,
     InvalidError,
@@ -18,10 +22,6 @@ from clawstate.errors import (
     UnavailableError,
     VersionError,
 )
-from clawstate.sealing import FieldSealer, Vault, asking
-from clawstate.sealing.ciphertext import is_sealed, new_key, open_text, seal_text
-from clawstate.sealing.key_file import make_key_file, read_key_file
-from clawstate.sealing.passphrase import Stretching
 from clawstate.state.encryption import Encryption
 
 SECRET = "sk-canary-0123456789-abcdefgh"
@@ -56,8 +56,8 @@ def home(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def vault(tmp_path):
-    return Vault(tmp_path / "vault")
+def key_store(tmp_path):
+    return KeyStore(tmp_path / "vault")
 
 
 @pytest.fixture
@@ -204,37 +204,37 @@ def test_a_machine_whose_chance_repeats_gives_nothing_away(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("choice", ["file", "keyring"])
-def test_keys_are_made_once(vault, choice) -> None:
+def test_keys_are_made_once(key_store, choice) -> None:
     """Another process finds the same keys, and no file of the state holds one in the clear."""
-    vault.prepare(choice)
-    again = Vault(vault.path.parents[1])
+    key_store.prepare(choice)
+    again = KeyStore(key_store.path.parents[1])
     again.prepare(choice)
 
-    assert again.current() == vault.current()
-    assert again.names() == vault.names()
-    outer = vault.source().key(lambda: None)
-    for raw in (vault.current(), outer):
-        assert raw not in vault.path.read_bytes()
-        assert raw.hex() not in vault.path.read_text()
+    assert again.current() == key_store.current()
+    assert again.names() == key_store.names()
+    kek = key_store.source().key(lambda: None)
+    for raw in (key_store.current(), kek):
+        assert raw not in key_store.path.read_bytes()
+        assert raw.hex() not in key_store.path.read_text()
 
 
-def test_everything_about_keys_is_private_from_birth(vault, home) -> None:
+def test_everything_about_keys_is_private_from_birth(key_store, home) -> None:
     """Under a umask of 0 the key file, the keys and their directories are ours alone."""
     before = os.umask(0)
     try:
-        vault.prepare("file")
+        key_store.prepare("file")
     finally:
         os.umask(before)
 
-    places = [*home.rglob("*"), vault.path.parents[1], *vault.path.parents[1].rglob("*")]
+    places = [*home.rglob("*"), key_store.path.parents[1], *key_store.path.parents[1].rglob("*")]
     modes = {each: stat.S_IMODE(each.stat().st_mode) for each in places}
     assert {each for each, mode in modes.items() if mode & 0o077} == set()
 
 
-def test_a_key_file_of_others_is_refused(tmp_path, vault) -> None:
+def test_a_key_file_of_others_is_refused(tmp_path, key_store) -> None:
     """What others may read, a link, and what is no key, are not taken for a key."""
     path = tmp_path / "own.key"
-    vault.prepare(f"file:{path}")
+    key_store.prepare(f"file:{path}")
     link = tmp_path / "link.key"
     link.symlink_to(path)
 
@@ -252,34 +252,34 @@ def test_a_key_file_of_others_is_refused(tmp_path, vault) -> None:
         read_key_file(path)
 
 
-def test_a_key_inside_of_the_state_is_refused(vault) -> None:
+def test_a_key_inside_of_the_state_is_refused(key_store) -> None:
     """Who takes the state must not have taken the key with it."""
-    inside = vault.path.parents[1] / "own.key"
+    inside = key_store.path.parents[1] / "own.key"
 
     with pytest.raises(InvalidError, match="inside of the state"):
-        vault.prepare(f"file:{inside}")
+        key_store.prepare(f"file:{inside}")
 
-    assert not vault.exists
+    assert not key_store.exists
     assert not inside.exists()
 
 
-def test_a_key_file_that_is_there_is_used(tmp_path, vault) -> None:
+def test_a_key_file_that_is_there_is_used(tmp_path, key_store) -> None:
     """A key is never overwritten: two states may share a file."""
     path = tmp_path / "shared.key"
     key = make_key_file(path, new_key(), state=tmp_path / "elsewhere")
 
-    vault.prepare(f"file:{path}")
+    key_store.prepare(f"file:{path}")
 
-    assert vault.source().key(lambda: None) == key == read_key_file(path)
+    assert key_store.source().key(lambda: None) == key == read_key_file(path)
 
 
-def test_the_place_of_a_key_file_can_be_told(vault, home, tmp_path, monkeypatch) -> None:
+def test_the_place_of_a_key_file_can_be_told(key_store, home, tmp_path, monkeypatch) -> None:
     """A state that was moved finds its key where CLAWSTATE_KEY_FILE says."""
-    vault.prepare("file")
-    known = vault.current()
+    key_store.prepare("file")
+    known = key_store.current()
     moved = tmp_path / "moved.key"
     next(home.rglob("*.key")).rename(moved)
-    other = Vault(vault.path.parents[1])
+    other = KeyStore(key_store.path.parents[1])
 
     with pytest.raises(UnavailableError, match="CLAWSTATE_KEY_FILE"):
         other.current()
@@ -289,21 +289,21 @@ def test_the_place_of_a_key_file_can_be_told(vault, home, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("choice", ["", "off", "file:", "file:relative", "vault", "file:/a\0b"])
-def test_a_choice_that_names_no_source_is_refused(vault, choice) -> None:
+def test_a_choice_that_names_no_source_is_refused(key_store, choice) -> None:
     """Nothing is made for a word that means nothing."""
     with pytest.raises(InvalidError):
-        vault.prepare(choice)
+        key_store.prepare(choice)
 
-    assert not vault.path.parent.exists()
+    assert not key_store.path.parent.exists()
 
 
-def test_a_passphrase_opens_and_another_does_not(vault, passphrase) -> None:
+def test_a_passphrase_opens_and_another_does_not(key_store, passphrase) -> None:
     """The passphrase in a private file is the key; a wrong one says so and shows none."""
     passphrase("correct horse battery\n")
-    vault.prepare("passphrase")
-    current = vault.current()
+    key_store.prepare("passphrase")
+    current = key_store.current()
 
-    same = Vault(vault.path.parents[1])
+    same = KeyStore(key_store.path.parents[1])
     passphrase("incorrect horse battery\n")
     with pytest.raises(UnavailableError, match="not the one") as caught:
         same.current()
@@ -311,10 +311,10 @@ def test_a_passphrase_opens_and_another_does_not(vault, passphrase) -> None:
 
     assert same.current() == current
     assert "horse" not in str(caught.value)
-    assert "horse" not in vault.path.read_text()
+    assert "horse" not in key_store.path.read_text()
 
 
-def test_a_person_is_asked_once(vault) -> None:
+def test_a_person_is_asked_once(key_store) -> None:
     """A new passphrase is asked for twice, a known one once, and never again by the same state."""
     asked = []
 
@@ -323,26 +323,26 @@ def test_a_person_is_asked_once(vault) -> None:
         return "correct horse battery"
 
     with asking(ask):
-        vault.prepare("passphrase")
-        other = Vault(vault.path.parents[1])
+        key_store.prepare("passphrase")
+        other = KeyStore(key_store.path.parents[1])
         for _ in range(3):
             other.current()
 
     assert [is_new for _, is_new in asked] == [True, False]
 
 
-def test_without_anybody_to_ask_a_passphrase_is_missing(vault, passphrase) -> None:
+def test_without_anybody_to_ask_a_passphrase_is_missing(key_store, passphrase) -> None:
     """The error says where a passphrase can be put; a short one and a public file are refused."""
     with pytest.raises(UnavailableError, match="CLAWSTATE_PASSPHRASE_FILE"):
-        vault.prepare("passphrase")
+        key_store.prepare("passphrase")
     passphrase("short")
     with pytest.raises(InvalidError, match="8 characters"):
-        vault.prepare("passphrase")
+        key_store.prepare("passphrase")
     passphrase("correct horse battery", mode=0o644)
     with pytest.raises(InvalidError, match="others may read"):
-        vault.prepare("passphrase")
+        key_store.prepare("passphrase")
 
-    assert not vault.exists
+    assert not key_store.exists
 
 
 def test_stretching_is_that_of_rfc_7914() -> None:
@@ -358,57 +358,57 @@ def test_stretching_is_that_of_rfc_7914() -> None:
             Stretching.read({**known.document, "cost": cost}, path="p")
 
 
-def test_no_byte_of_the_keys_can_be_changed(vault) -> None:
+def test_no_byte_of_the_keys_can_be_changed(key_store) -> None:
     """With any byte of state/keys.json changed, it is damaged, and stays as it is."""
-    vault.prepare("file")
-    raw = vault.path.read_bytes()
+    key_store.prepare("file")
+    raw = key_store.path.read_bytes()
     text = json.loads(raw)
 
     for position in range(0, len(raw), 3):
         flipped = bytearray(raw)
         flipped[position] ^= 1
-        vault.path.write_bytes(bytes(flipped))
+        key_store.path.write_bytes(bytes(flipped))
         try:
             same = json.loads(bytes(flipped)) == text
         except ValueError:
             same = False
         if not same:
             with pytest.raises((CorruptError, InvalidError)):
-                Vault(vault.path.parents[1]).current()
-        assert vault.path.read_bytes() == bytes(flipped)
+                KeyStore(key_store.path.parents[1]).current()
+        assert key_store.path.read_bytes() == bytes(flipped)
 
 
-def test_old_keys_open_what_they_sealed(vault) -> None:
+def test_old_keys_open_what_they_sealed(key_store) -> None:
     """After a rotation new text is sealed with a new key, and old text still opens."""
-    vault.prepare("file")
-    sealer = FieldSealer(vault)
-    old, first = sealer.seal(SECRET, place=PLACE), vault.source()
+    key_store.prepare("file")
+    sealer = FieldSealer(key_store)
+    old, first = sealer.seal(SECRET, place=PLACE), key_store.source()
 
-    made = vault.rotate("file")
+    made = key_store.rotate("file")
     new = sealer.seal(SECRET, place=PLACE)
 
     assert made != first
     assert old["key"] != new["key"]
     for each in (old, new):
-        assert FieldSealer(Vault(vault.path.parents[1])).open(each, place=PLACE) == SECRET
+        assert FieldSealer(KeyStore(key_store.path.parents[1])).open(each, place=PLACE) == SECRET
 
 
-def test_a_text_of_another_state_asks_for_its_key(vault, tmp_path) -> None:
+def test_a_text_of_another_state_asks_for_its_key(key_store, tmp_path) -> None:
     """Sealed text that came from elsewhere is told from damage: its key is missing."""
-    other = Vault(tmp_path / "other")
-    for each in (vault, other):
+    other = KeyStore(tmp_path / "other")
+    for each in (key_store, other):
         each.prepare("file")
 
     with pytest.raises(UnavailableError, match="has no key"):
-        FieldSealer(vault).open(FieldSealer(other).seal(SECRET, place=PLACE), place=PLACE)
+        FieldSealer(key_store).open(FieldSealer(other).seal(SECRET, place=PLACE), place=PLACE)
 
 
-def test_nothing_shows_a_key(vault) -> None:
-    """Vaults, sealers and sources can be printed."""
-    vault.prepare("file")
-    raw = vault.current()
+def test_nothing_shows_a_key(key_store) -> None:
+    """Key stores, sealers and sources can be printed."""
+    key_store.prepare("file")
+    raw = key_store.current()
 
-    shown = repr((vault, FieldSealer(vault), vault.source(), vault._opened))
+    shown = repr((key_store, FieldSealer(key_store), key_store.source(), key_store._opened))
 
     assert raw.hex() not in shown
     assert repr(raw) not in shown

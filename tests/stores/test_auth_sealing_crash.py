@@ -37,7 +37,7 @@ import clawstate.config.edit_plan, clawstate.config.writing
 from pathlib import Path
 from clawstate.config.issues import check
 from clawstate.errors import StateError
-from clawstate.sealing.ciphertext import new_key, open_text, seal_text
+from clawstate.encryption.ciphertext import new_key, open_text, seal_text
 from clawstate.state import open_state
 from clawstate.state.encryption import Encryption
 import clawstate.records.sqlite, clawstate.stores.auth

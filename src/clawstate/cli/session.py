@@ -33,7 +33,7 @@ class Session:
     def state(self) -> State:
         """Return the opened state."""
         if self._state is None:
-            from clawstate.sealing import asking  # noqa: PLC0415 - `--help` does without
+            from clawstate.encryption import asking  # noqa: PLC0415 - `--help` does without
             from clawstate.state import open_state  # noqa: PLC0415
 
             self._open.enter_context(asking(_ask))

@@ -12,10 +12,10 @@ from pathlib import Path
 from clawstate.doctor.audit.modes import is_secret_place
 from clawstate.doctor.audit.tree import Entry, walk, walk_agent
 from clawstate.doctor.modes import OTHERS, is_shut, wide_mode
+from clawstate.encryption.passphrase import PRESENT
 from clawstate.errors import StateError
 from clawstate.files.regular import read_regular
 from clawstate.health import Finding
-from clawstate.sealing.passphrase import PRESENT
 from clawstate.state import State
 from clawstate.stores.auth.refresh_journal import ASIDE_SUFFIX, RESPONSE_SUFFIX
 

@@ -47,7 +47,7 @@ def open_auth(context: Context, agent_id: str) -> AuthProfiles:
         base=None if name == MAIN else profile_store(context, MAIN),
         settings=Decoded(context.config.view, auth_settings),
         refreshing=lambda store: _refresher(context, store),
-        may_open=lambda: context.vault.asks_nobody(),  # noqa: PLW0108 - a vault once it is needed
+        may_open=lambda: context.key_store.asks_nobody(),  # noqa: PLW0108 - a key store once it is needed
         clock=context.clock,
     )
 

@@ -31,8 +31,8 @@ from clawstate.state.backends import FILE, SQLITE, BackendRegistry
 __all__ = ["FILE", "SQLITE", "Context", "Locks", "below", "locked_cached_property", "split_root"]
 
 if TYPE_CHECKING:
+    from clawstate.encryption.key_store import KeyStore
     from clawstate.records.contract import Shape
-    from clawstate.sealing.vault import Vault
 
     locked_cached_property = cached_property
 else:
@@ -122,7 +122,7 @@ class Context:
     backends: BackendRegistry
     shapes: dict[str, Shape] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Collections of others, by kind: the feed could not know of their files."""
-    _vaults: list[Vault] = field(default_factory=list, init=False, repr=False, compare=False)
+    _key_stores: list[KeyStore] = field(default_factory=list, init=False, repr=False, compare=False)
     _mutex: Mutex = field(default_factory=Mutex, init=False, repr=False, compare=False)
 
     @property
@@ -136,14 +136,14 @@ class Context:
         return self.backends.ownership.now()
 
     @property
-    def vault(self) -> Vault:
+    def key_store(self) -> KeyStore:
         """The keys of the encryption, the same for all who ask: they are unlocked once."""
-        from clawstate.state.secrets import open_vault  # noqa: PLC0415 - few states have keys
+        from clawstate.state.secrets import open_key_store  # noqa: PLC0415 - few states have keys
 
         with self._mutex:
-            if not self._vaults:
-                self._vaults.append(open_vault(self))
-            return self._vaults[0]
+            if not self._key_stores:
+                self._key_stores.append(open_key_store(self))
+            return self._key_stores[0]
 
 
 def split_root(path: Path, root: Path) -> tuple[Path, PurePosixPath]:

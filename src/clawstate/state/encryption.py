@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clawstate.config.settings import ENCRYPTION_KEY
+from clawstate.encryption.ciphertext import key_name
+from clawstate.encryption.sealer import FieldSealer
+from clawstate.encryption.sources import require_choice
 from clawstate.errors import NotFoundError, StateError, UnavailableError
-from clawstate.sealing.ciphertext import key_name
-from clawstate.sealing.sealer import FieldSealer
-from clawstate.sealing.sources import require_choice
 from clawstate.state.agents import agents_of
 from clawstate.state.auth import profile_store
 from clawstate.state.plaintext import scrub_plaintext
@@ -22,8 +22,8 @@ from clawstate.stores.auth.names import is_blank, is_variable
 from clawstate.stores.auth.profile_store import record_key
 
 if TYPE_CHECKING:
+    from clawstate.encryption.sources import KeySource
     from clawstate.records.contract import Json
-    from clawstate.sealing.sources import KeySource
     from clawstate.state.context import Context
     from clawstate.stores.auth.codec import Sealer
     from clawstate.stores.auth.credentials import Credential
@@ -66,7 +66,7 @@ class Encryption:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._vault = context.vault
+        self._key_store = context.key_store
 
     @property
     def is_on(self) -> bool:
@@ -81,11 +81,11 @@ class Encryption:
     @property
     def path(self) -> Path:
         """The file of the keys."""
-        return self._vault.path
+        return self._key_store.path
 
     def keys(self) -> frozenset[str]:
         """Return the names of the keys that are there; raises `CorruptError`."""
-        return frozenset(self._vault.names())
+        return frozenset(self._key_store.names())
 
     def sealer(self) -> Sealer | None:
         """Return what opens sealed secrets; `None` without encryption. Asking unlocks no key."""
@@ -97,16 +97,16 @@ class Encryption:
 
     def source(self) -> KeySource | None:
         """Return where the key comes from, or `None` without keys; raises `CorruptError`."""
-        return self._vault.source()
+        return self._key_store.source()
 
     def unlock(self) -> None:
         """Get the key; raises `UnavailableError`, `NotFoundError`, `CorruptError`."""
-        self._vault.current()
+        self._key_store.current()
 
     def problem(self) -> str | None:
         """Return why the key is not to be had where it is needed; nobody is asked for it."""
         try:
-            if (self.is_on or self._vault.exists) and self._vault.asks_nobody():
+            if (self.is_on or self._key_store.exists) and self._key_store.asks_nobody():
                 self.unlock()
         except StateError as error:
             return str(error)
@@ -133,14 +133,14 @@ class Encryption:
         Raises `InvalidError`, also if the key comes from elsewhere already, `UnavailableError` and
         `MissingExtraError`.
         """
-        sealed = 0 if self._vault.exists else self.census().sealed
+        sealed = 0 if self._key_store.exists else self.census().sealed
         if sealed:  # new keys would stand in the way of the old ones
             problem = f"is missing, and {sealed} secrets are encrypted with it"
             hint = "restore it from a backup, or remove these profiles"
-            raise UnavailableError(str(self._vault.path), problem, hint)
-        source = self._vault.prepare(choice)
+            raise UnavailableError(str(self._key_store.path), problem, hint)
+        source = self._key_store.prepare(choice)
         self._set(choice)
-        changed, agents, failed = self._reseal(FieldSealer(self._vault))
+        changed, agents, failed = self._reseal(FieldSealer(self._key_store))
         return Outcome(changed, agents, source, failed, scrub_plaintext(self._context, agents))
 
     def turn_off(self) -> Outcome:
@@ -149,8 +149,8 @@ class Encryption:
 
         The keys stay: they open older backups. Raises `NotFoundError` if there never were any.
         """
-        if not self._vault.exists:
-            raise NotFoundError("key", str(self._vault.path), "nothing was ever encrypted here")
+        if not self._key_store.exists:
+            raise NotFoundError("key", str(self._key_store.path), "nothing was ever encrypted here")
         self.unlock()
         first, agents, _ = self._reseal(None)
         self._set(OFF)
@@ -166,11 +166,13 @@ class Encryption:
         """
         source = self.source()
         if source is None:
-            raise NotFoundError("key", str(self._vault.path), "run 'clawstate auth encrypt' first")
+            raise NotFoundError(
+                "key", str(self._key_store.path), "run 'clawstate auth encrypt' first"
+            )
         chosen = require_choice(choice or source.kind)
-        made = self._vault.rotate(chosen)
+        made = self._key_store.rotate(chosen)
         self._set(chosen)
-        changed, agents, failed = self._reseal(FieldSealer(self._vault))
+        changed, agents, failed = self._reseal(FieldSealer(self._key_store))
         return Outcome(changed, agents, made, failed)
 
     def _set(self, choice: str) -> None:
@@ -183,17 +185,17 @@ class Encryption:
         agents = agents_of(self._context)
         changed, failed = 0, list[str]()
         for agent_id in agents:
-            resealing = Resealing(
-                agent_id, FieldSealer(self._vault), sealer, self._vault.names()[-1]
+            reencryption = Reencryption(
+                agent_id, FieldSealer(self._key_store), sealer, self._key_store.names()[-1]
             )
-            count, problems = profile_store(self._context, agent_id).change_all(resealing.change)
+            count, problems = profile_store(self._context, agent_id).change_all(reencryption.change)
             changed += count
             failed += problems
         return changed, agents, tuple(failed)
 
 
 @dataclass(frozen=True, slots=True)
-class Resealing:
+class Reencryption:
     """How the profiles of one agent change: opened by *opener*, and sealed by *sealer* if any."""
 
     agent_id: str

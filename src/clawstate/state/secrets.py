@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from clawstate.config.settings import ENCRYPTION_KEY, ENCRYPTION_PASSPHRASE
+from clawstate.encryption.key_store import KeyStore
+from clawstate.encryption.sealer import FieldOpener, FieldSealer
 from clawstate.errors import InvalidError, StateError
 from clawstate.records.last_good import keep_copy
-from clawstate.sealing.sealer import FieldOpener, FieldSealer
-from clawstate.sealing.vault import Vault
 from clawstate.secrets.references import SecretResolver, parse_reference
 
 if TYPE_CHECKING:
@@ -29,16 +29,16 @@ def sealer_of(context: Context) -> Callable[[], Sealer | None]:
     opens what is sealed and seals nothing. A configuration that cannot be read counts as "on" where
     there are keys. Asking unlocks no key: that is done by `seal` and `open`.
     """
-    vault, config = context.vault, context.config
+    key_store, config = context.key_store, context.config
 
     def sealer() -> Sealer | None:
         try:
             seals = is_on(config)
         except StateError:
-            seals = vault.exists
+            seals = key_store.exists
         if seals:
-            return FieldSealer(vault)
-        return FieldOpener(vault) if vault.exists else None
+            return FieldSealer(key_store)
+        return FieldOpener(key_store) if key_store.exists else None
 
     return sealer
 
@@ -69,8 +69,8 @@ def resolver_of(context: Context) -> Resolve:
     return resolve
 
 
-def open_vault(context: Context) -> Vault:
-    """Return the keys of *context*; `Context.vault` is where everybody finds them."""
+def open_key_store(context: Context) -> KeyStore:
+    """Return the keys of *context*; `Context.key_store` is where everybody finds them."""
     config = context.config
 
     def given() -> str | None:
@@ -80,7 +80,7 @@ def open_vault(context: Context) -> Vault:
             else str(config.secret(ENCRYPTION_PASSPHRASE.path))
         )
 
-    return Vault(context.paths.root, given=given, keep=keep_copy, lock=context.lock)
+    return KeyStore(context.paths.root, given=given, keep=keep_copy, lock=context.lock)
 
 
 def is_on(config: Config) -> bool:

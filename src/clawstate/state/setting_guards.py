@@ -75,7 +75,7 @@ def _require_none(context: Context, old: str, new: str) -> None:
 
 def _require_same_encryption(context: Context, before: Any, after: Any) -> None:
     old, new = (str(_at(each, ENCRYPTION_KEY.path, _OFF)) for each in (before, after))
-    if old == new or not context.vault.exists:
+    if old == new or not context.key_store.exists:
         return
     if new == _OFF:
         problem = "would turn encryption off and leave what is encrypted as it is"

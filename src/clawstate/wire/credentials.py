@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clawstate.clock import to_ms
-from clawstate.sealing.masking import masked
+from clawstate.encryption.masking import masked
 from clawstate.stores.auth.availability import Standing
 from clawstate.stores.auth.credentials import (
     TYPES,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from clawstate.sealing.masking import masked
+from clawstate.encryption.masking import masked
 
 SHORTEST = 8
 """Characters; a shorter text is found by chance in any large file."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from clawstate.doctor.audit.known import KnownSecrets
 from clawstate.doctor.audit.report import Code, Exposure, Severity
+from clawstate.encryption.masking import masked
 from clawstate.errors import NotFoundError, StateError
 from clawstate.files.regular import read_regular
 from clawstate.json5.parse import parse_json5
-from clawstate.sealing.masking import masked
 
 if TYPE_CHECKING:
     from clawstate.state import State

@@ -1,4 +1,4 @@
-"""`Vault`: the keys of one state, opened when they are first needed."""
+"""`KeyStore`: the keys of one state, opened when they are first needed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clawstate.encryption.ciphertext import new_key
+from clawstate.encryption.keys import Keys
+from clawstate.encryption.passphrase import has_present
+from clawstate.encryption.sources import (
+    Given,
+    KeySource,
+    kind_of_choice,
+    new_source,
+    require_choice,
+)
 from clawstate.errors import (
     CorruptError,
     InvalidError,
@@ -21,10 +31,6 @@ from clawstate.files.paths import expand_path
 from clawstate.files.refusals import translated
 from clawstate.files.stamps import Stamp, read_stamped, stamp_of
 from clawstate.interrupts import Mutex
-from clawstate.sealing.ciphertext import new_key
-from clawstate.sealing.keys import Keys
-from clawstate.sealing.passphrase import has_present
-from clawstate.sealing.sources import Given, KeySource, kind_of_choice, new_source, require_choice
 
 _LIMIT = 1 << 20
 _NAME_BYTES = 4
@@ -37,11 +43,11 @@ class _Opened:
 
     stamp: Stamp
     keys: Keys
-    outer: bytes = field(repr=False)
+    kek: bytes = field(repr=False)
     known: dict[str, bytes] = field(repr=False)
 
 
-class Vault:
+class KeyStore:
     """
     The keys in `state/keys.json` below the state directory *root* (decision 12). Safe for threads.
 
@@ -67,7 +73,7 @@ class Vault:
         self._opened: _Opened | None = None
 
     def __repr__(self) -> str:
-        return f"Vault({str(self.path)!r})"
+        return f"KeyStore({str(self.path)!r})"
 
     @property
     def exists(self) -> bool:
@@ -96,7 +102,7 @@ class Vault:
 
     def source(self) -> KeySource | None:
         """
-        Return where the outer key comes from, or `None` without keys; asks nobody for anything.
+        Return where the key-encryption key (KEK) comes from, or `None` without keys; asks nobody.
 
         Raises `CorruptError`, `UnavailableError`.
         """
@@ -113,8 +119,8 @@ class Vault:
         """
         Return the key that seals what is new.
 
-        Raises `UnavailableError` if the outer key is not to be had, `NotFoundError` if there are no
-        keys, `CorruptError`.
+        Raises `UnavailableError` if the key-encryption key is not to be had, `NotFoundError` if
+        there are no keys, `CorruptError`.
         """
         opened = self._open()
         return opened.known[opened.keys.current]
@@ -133,9 +139,9 @@ class Vault:
 
     def prepare(self, choice: str) -> KeySource:
         """
-        Make keys whose outer key comes from *choice*, unless there are some, and open them.
+        Make keys with a key-encryption key from *choice*, unless there are some, and open them.
 
-        Raises `InvalidError` if they are there with an outer key of another kind.
+        Raises `InvalidError` if they are there with a key-encryption key of another kind.
         """
         require_choice(choice)
         self._require_real_folder()
@@ -153,20 +159,20 @@ class Vault:
 
     def rotate(self, choice: str) -> KeySource:
         """
-        Seal from now on with a new key, and all keys with a new outer one from *choice*.
+        Seal from now on with a new key, and all keys with a new key-encryption key from *choice*.
 
-        The old keys stay in the file, to open what they sealed. So does the old outer key where it
-        is: it opens older backups.
+        The old keys stay in the file, to open what they sealed. So does the old key-encryption key
+        where it is: it opens older backups.
         """
         require_choice(choice)
         self._require_real_folder()
         with self._mutex, FileLock(self.path, options=self._lock) as lock:
             old = self._open()
-            source, outer = self._source(choice, old.keys.state, again=True)
+            source, kek = self._source(choice, old.keys.state, again=True)
             # The old keys stay: another process may be about to write a value that it sealed with
             # one.
-            keys = Keys.made(old.keys.state, source, outer, old.known, new_key())
-            self._write(keys, outer, lock)
+            keys = Keys.made(old.keys.state, source, kek, old.known, new_key())
+            self._write(keys, kek, lock)
             return source
 
     def forget(self) -> None:
@@ -185,13 +191,13 @@ class Vault:
             keys = Keys.read(raw, path=self.path)
             # Kept across a change of the file with the same source: nobody is asked for a
             # passphrase twice.
-            outer = now.outer if now is not None and now.keys.source == keys.source else None
-            if outer is None:
-                outer = keys.source.key(self._given)
-            known = keys.opened(outer, path=self.path)
+            kek = now.kek if now is not None and now.keys.source == keys.source else None
+            if kek is None:
+                kek = keys.source.key(self._given)
+            known = keys.opened(kek, path=self.path)
             if keys.current not in known:
                 raise CorruptError(str(self.path), "names a key that it does not hold")
-            self._opened = _Opened(stamp, keys, outer, known)
+            self._opened = _Opened(stamp, keys, kek, known)
             return self._opened
 
     def _read(self) -> Keys:
@@ -217,15 +223,15 @@ class Vault:
 
     def _make(self, choice: str, lock: FileLock) -> None:
         state = os.urandom(8).hex()
-        source, outer = self._source(choice, state, again=False)
-        self._write(Keys.made(state, source, outer, {}, new_key()), outer, lock)
+        source, kek = self._source(choice, state, again=False)
+        self._write(Keys.made(state, source, kek, {}, new_key()), kek, lock)
 
     def _source(self, choice: str, state: str, *, again: bool) -> tuple[KeySource, bytes]:
         # Never an old name: the old key shall go on to open old backups.
         name = f"{state}-{os.urandom(_NAME_BYTES).hex()}" if again else state
         return new_source(choice, name, state=self._root, given=self._given, again=again)
 
-    def _write(self, keys: Keys, outer: bytes, lock: FileLock) -> None:
+    def _write(self, keys: Keys, kek: bytes, lock: FileLock) -> None:
         raw = keys.text().encode()
         sweep_temporaries(self.path)
         write_atomic(self.path, raw, fence=lock.confirm)
@@ -233,7 +239,7 @@ class Vault:
         # So that nobody is asked again for the passphrase that was just given.
         stamp = stamp_of(self.path)
         if stamp is not None:
-            self._opened = _Opened(stamp, keys, outer, keys.opened(outer, path=self.path))
+            self._opened = _Opened(stamp, keys, kek, keys.opened(kek, path=self.path))
 
 
 def _is_meant(choice: str, source: KeySource) -> bool:

@@ -7,8 +7,8 @@ import binascii
 import importlib
 from typing import Any
 
+from clawstate.encryption.ciphertext import KEY_BYTES
 from clawstate.errors import MissingExtraError, UnavailableError
-from clawstate.sealing.ciphertext import KEY_BYTES
 
 SERVICE = "clawstate"
 

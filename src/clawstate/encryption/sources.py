@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from clawstate.arguments import require_text
+from clawstate.encryption.ciphertext import new_key
+from clawstate.encryption.key_file import default_key_file, make_key_file, read_key_file
+from clawstate.encryption.keyring_entry import SERVICE, make_entry, read_entry
+from clawstate.encryption.passphrase import Stretching, new_passphrase, present_passphrase
 from clawstate.errors import CorruptError, InvalidError
 from clawstate.files.paths import expand_path, is_nameable
-from clawstate.sealing.ciphertext import new_key
-from clawstate.sealing.key_file import default_key_file, make_key_file, read_key_file
-from clawstate.sealing.keyring_entry import SERVICE, make_entry, read_entry
-from clawstate.sealing.passphrase import Stretching, new_passphrase, present_passphrase
 
 OFF = "off"
 CHOICES = "keyring, file, file:/path, or passphrase"

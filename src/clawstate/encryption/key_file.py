@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from clawstate.encryption.ciphertext import KEY_BYTES
 from clawstate.errors import InvalidError, NotFoundError, UnavailableError
 from clawstate.files.atomic import write_atomic
 from clawstate.files.lock import FileLock
 from clawstate.files.paths import effective_home, expand_path
 from clawstate.files.refusals import translated
 from clawstate.files.regular import open_regular, read_all
-from clawstate.sealing.ciphertext import KEY_BYTES
 
 _LIMIT = 4096
 _OTHERS = 0o077

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from clawstate.encryption.ciphertext import KEY_BYTES
+from clawstate.encryption.key_file import read_private
 from clawstate.errors import CorruptError, InvalidError, UnavailableError
 from clawstate.files.paths import expand_path
-from clawstate.sealing.ciphertext import KEY_BYTES
-from clawstate.sealing.key_file import read_private
 
 PRESENT = "CLAWSTATE_PASSPHRASE_FILE"
 NEXT = "CLAWSTATE_NEW_PASSPHRASE_FILE"

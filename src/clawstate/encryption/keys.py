@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clawstate.encryption.ciphertext import key_id, key_name, open_text, seal_text
+from clawstate.encryption.sources import KeySource
 from clawstate.errors import CorruptError, UnavailableError, VersionError
 from clawstate.files.json_text import dump_compact, dump_pretty, parse_json_file
-from clawstate.sealing.ciphertext import key_id, key_name, open_text, seal_text
-from clawstate.sealing.sources import KeySource
 
 FORMAT = 1
 _MEMBERS = {"version", "state", "source", "current", "keys", "check"}
@@ -32,12 +32,12 @@ class Keys:
 
     @classmethod
     def made(
-        cls, state: str, source: KeySource, outer: bytes, keys: Mapping[str, bytes], current: bytes
+        cls, state: str, source: KeySource, kek: bytes, keys: Mapping[str, bytes], current: bytes
     ) -> Keys:
-        """Return *keys* and *current*, sealed with the key *outer* of *source*."""
+        """Return *keys* and *current*, sealed with the key *kek* of *source*."""
         every = {**keys, key_id(current): current}
         sealed = {
-            name: seal_text(outer, key.hex(), place=_place(state, source, name))
+            name: seal_text(kek, key.hex(), place=_place(state, source, name))
             for name, key in every.items()
         }
         return cls(state, source, key_id(current), sealed)
@@ -71,14 +71,14 @@ class Keys:
         }
         return dump_pretty({**document, "check": _check(document)}) + "\n"
 
-    def opened(self, outer: bytes, *, path: Path) -> dict[str, bytes]:
+    def opened(self, kek: bytes, *, path: Path) -> dict[str, bytes]:
         """
-        Return the keys by their names; *outer* is the key of the source.
+        Return the keys by their names; *kek* is the key of the source.
 
         Raises `UnavailableError` for another key than the one they were sealed with, and
         `CorruptError` that names *path*.
         """
-        mine = key_id(outer)
+        mine = key_id(kek)
         found = {}
         for name, sealed in self.sealed.items():
             place = _place(self.state, self.source, name)
@@ -86,7 +86,7 @@ class Keys:
             if key_name(sealed, place=str(path)) != mine:
                 problem = f"is not the one that {path} was encrypted with"
                 raise UnavailableError(str(self.source), problem, "give the one it was made with")
-            found[name] = bytes.fromhex(open_text(outer, sealed, place=place))
+            found[name] = bytes.fromhex(open_text(kek, sealed, place=place))
         return found
 
 

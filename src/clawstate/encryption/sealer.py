@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from clawstate.sealing.ciphertext import key_name, open_text, seal_text
+from clawstate.encryption.ciphertext import key_name, open_text, seal_text
 
 if TYPE_CHECKING:
-    from clawstate.sealing.vault import Vault
+    from clawstate.encryption.key_store import KeyStore
 
 
 class FieldSealer:
     """
-    Seals fields with the current key of *vault*, and opens them with whichever sealed them.
+    Seals fields with the current key of *key_store*, and opens them with whichever sealed them.
 
     A sealed text is bound to its place: put anywhere else, it does not open. Not detected is an
     older text of the same place that somebody puts back (a replay).
     """
 
-    def __init__(self, vault: Vault) -> None:
-        self._vault = vault
+    def __init__(self, key_store: KeyStore) -> None:
+        self._key_store = key_store
 
     def __repr__(self) -> str:
-        return f"FieldSealer({self._vault!r})"
+        return f"FieldSealer({self._key_store!r})"
 
     def seal(self, secret: str, *, place: str) -> Any:
         """
@@ -31,7 +31,7 @@ class FieldSealer:
 
         Raises `UnavailableError` without the key.
         """
-        return seal_text(self._vault.current(), secret, place=place)
+        return seal_text(self._key_store.current(), secret, place=place)
 
     def open(self, sealed: Mapping[str, Any], *, place: str) -> str:
         """
@@ -39,7 +39,7 @@ class FieldSealer:
 
         Raises `CorruptError` for what was changed or moved, `UnavailableError` without its key.
         """
-        key = self._vault.key(key_name(sealed, place=place))
+        key = self._key_store.key(key_name(sealed, place=place))
         return open_text(key, sealed, place=place)
 
 
