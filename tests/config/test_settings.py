@@ -22,7 +22,7 @@ from clawstate.files.paths import StatePaths
 from clawstate.json5.parse import parse_json5
 from clawstate.state.auth import auth_settings
 from clawstate.state.dedupe import dedupe_settings
-from clawstate.state.places import memory_db
+from clawstate.state.memory_place import memory_db
 from clawstate.state.sessions import maintenance
 from clawstate.stores.auth.credentials import ApiKey
 from clawstate.stores.auth.settings import AuthSettings
