@@ -12,6 +12,7 @@ from clawstate.wire.moments import times
 if TYPE_CHECKING:
     from clawstate.paging import Page
     from clawstate.records.merging import MergeResult
+    from clawstate.state.feed import Changes, PartChange
     from clawstate.state.moved_records import Aside, Summary
     from clawstate.state.record_moves import Migration
     from clawstate.stores.dedupe.statistics import DedupeStatistics, NamespaceStatistics
@@ -20,6 +21,20 @@ if TYPE_CHECKING:
 def write_page(page: Page[Any], **context: Any) -> dict[str, Any]:
     """Return the items of *page*, and the cursor after it."""
     return {"items": to_wire(page.items, **context), "after": page.after}
+
+
+def write_changes(found: Changes) -> dict[str, Any]:
+    """Return what moved in a state, and the cursor of now."""
+    return {
+        "cursor": found.cursor,
+        "items": [write_part_change(each) for each in found.items],
+        "complete": found.complete,
+    }
+
+
+def write_part_change(change: PartChange) -> dict[str, Any]:
+    """Return which part moved, and which of its records as far as that may be told."""
+    return {"part": change.part, "keys": None if change.keys is None else list(change.keys)}
 
 
 def write_merge_result(made: MergeResult) -> dict[str, Any]:
