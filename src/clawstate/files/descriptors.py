@@ -99,14 +99,15 @@ def _close_lost() -> None:
     while _lost:
         note = _lost[-1]
         if isinstance(note, _Note):
-            _close(note.numbers)
+            # It has none where an interrupt came before they were noted: nothing was opened then.
+            _close(getattr(note, "numbers", []))
         with contextlib.suppress(IndexError, ValueError):
             _lost.remove(note)
 
 
 def _forget_all() -> None:
     for note in list(_open.values()):
-        _close(note.numbers)
+        _close(getattr(note, "numbers", []))
     _open.clear()
     _lost.clear()
 

@@ -81,17 +81,20 @@ class Leases:
             raise InvalidError("ttl", problem, "choose what one step of the work takes at most")
         if not 0.0 <= wait < math.inf:
             raise InvalidError("wait", f"{wait} seconds cannot be waited", "give 0 or more")
-        lease = RecordLease(self._collection, name, ttl, ticks)
+        # In a list, which is emptied in one step with the return: after an interrupt the traceback
+        # keeps this frame alive, and a lease that it knew would count as needed (decision 20).
+        made = [RecordLease(self._collection, name, ttl, ticks, Use(0))]
         discard_own()  # such as a lease that an interrupt left behind
         begun = time.monotonic()
-        while (holder := self._try(lease)) is not None:
+        while (holder := self._try(made[0])) is not None:
             waited = time.monotonic() - begun
             if waited >= wait:
                 hint = f"it ends with its holder, or {holder.ttl:g} s after its last sign of life"
                 owner = "" if holder.tenure is None else str(holder.tenure.owner)
                 raise LockTimeoutError(f"the lease {name!r}", waited, hint, holder=owner)
             time.sleep(min(_PAUSE, wait - waited))
-        return lease
+        made[0].keep()
+        return made.pop()
 
     def _try(self, lease: RecordLease) -> _Grant | None:
         """Let *lease* be granted, or return who has it."""
@@ -121,13 +124,15 @@ class Leases:
 class RecordLease:
     """The `Lease` that a record keeps. Safe for threads; a forked child does not hold it."""
 
-    def __init__(self, collection: Collection, name: str, ttl: float, ticks: Ticks) -> None:
+    def __init__(
+        self, collection: Collection, name: str, ttl: float, ticks: Ticks, use: Use
+    ) -> None:
         self.name = name
         self.ttl = ttl
         self.fence = 0
         self._ticks = ticks
         self._collection = collection
-        self._holding = _Holding(self)
+        self._holding = _Holding(self, use)
 
     def now(self) -> float:
         """Return the steady clock's time, as a record can hold it."""
@@ -138,12 +143,12 @@ class RecordLease:
         # Noted before it is taken: whatever interrupts this, it is given back (decision 20).
         hold(self._holding)
         tenure = Tenure(this_owner(system_clock()), self.now())
-        self._holding.begin(tenure)
+        self._holding.tenure = tenure
         try:
             document = _Grant(fence, tenure, self.ttl).document()
             self._collection.put(self.name, document, expect=expect)  # type: ignore[arg-type]
         except ConflictError:
-            self._holding.end()
+            self._holding.tenure = None
             forget(self._holding)
             raise
         except BaseException:
@@ -153,6 +158,11 @@ class RecordLease:
             raise
         self.fence = fence
 
+    def keep(self) -> None:
+        """Hold it from now on until nobody knows this object."""
+        self._holding.use = None
+        self._holding.is_kept = True
+
     def is_held(self) -> bool:
         """Tell whether it is still held; reads its record."""
         found = self._collection.get(self.name)
@@ -161,7 +171,7 @@ class RecordLease:
     def is_granted(self, record: Json | None) -> bool:
         """Tell whether *record*, what lies under its name now, is of this grant, and not over."""
         tenure = self._holding.tenure
-        if tenure is None or tenure.owner.pid != os.getpid():
+        if tenure is None or self._holding.is_released or tenure.owner.pid != os.getpid():
             return False
         grant = _Grant.of(record)
         if grant.fence != self.fence or grant.tenure is None or grant.tenure.nonce != tenure.nonce:
@@ -186,7 +196,7 @@ class RecordLease:
                 self._collection.put(self.name, document, expect=found.revision)
             except ConflictError:
                 continue  # another thread renewed it, or it was lost
-            self._holding.begin(renewed)
+            self._holding.tenure = renewed
             return
 
     def keep_alive(self) -> None:
@@ -197,6 +207,7 @@ class RecordLease:
 
     def release(self) -> None:
         """Give it back; harmless when it is over or lost."""
+        self._holding.is_released = True
         let_go(self._holding)
 
     def __enter__(self) -> Self:
@@ -217,33 +228,45 @@ class RecordLease:
 
 
 class _Holding:
-    """What is noted of a lease for `interrupts`: it is over when nobody knows the lease."""
+    """
+    What is noted of a lease for `interrupts`: for how long it is needed, and how it is given back.
 
-    def __init__(self, lease: RecordLease) -> None:
+    That is until *use*, the call that asks for it, or its `with` block, is over; without one as
+    long as anybody knows the lease.
+    """
+
+    def __init__(self, lease: RecordLease, use: Use | None) -> None:
         self.thread = threading.get_ident()
         self.tenure: Tenure | None = None
-        self.use: Use | None = None
+        self.use = use
+        self.is_kept = False
+        self.is_released = False
         self._lease = weakref.ref(lease)
         self._collection = lease._collection  # noqa: SLF001 - its own part
         self._name = lease.name
-
-    def begin(self, tenure: Tenure) -> None:
-        self.tenure = tenure
-
-    def end(self) -> Tenure | None:
-        """Return what was held, and hold nothing any more."""
-        tenure, self.tenure = self.tenure, None
-        return tenure
+        self._discarding: Use | None = None
 
     def is_over(self) -> bool:
-        use = self.use
-        if use is not None and use.is_block():
-            return use.is_over()
-        return self._lease() is None
+        """Tell whether nobody needs the lease any longer, nor is giving it back just now."""
+        # Giving it back changes a record, and every change looks for what is to be discarded: who
+        # found this one there would note it no longer, and an interrupt could leave it held.
+        if self._discarding is not None and not self._discarding.is_over():
+            return False
+        if self.is_released:
+            return True
+        # Entered in another way, as by `ExitStack`, it is held as long as anybody knows it.
+        if self.use is None or (self.is_kept and not self.use.is_block()):
+            return self._lease() is None
+        return self.use.is_over()
 
     def discard(self) -> None:
-        # Ended first: giving it back changes a record, and every change looks for what to discard.
-        tenure = self.end()
+        """Give the lease back, if it is this process's; may be repeated where it was cut off."""
+        self._discarding = Use(0)
+        self._give_back()
+        self.tenure = None
+
+    def _give_back(self) -> None:
+        tenure = self.tenure
         while tenure is not None and tenure.owner.pid == os.getpid():
             found = self._collection.get(self._name)
             grant = _Grant.of(None if found is None else found.value)
