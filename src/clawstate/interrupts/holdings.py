@@ -131,7 +131,9 @@ def _discarded(known: dict[int, Holding], doubtful: dict[int, Holding]) -> dict[
     """
     seems = {}
     # Not `list(_held.items())`: making its tuples may collect garbage, and so let others in.
-    for key, holding in _held.copy().items():
+    # The latest first: a lease is given back by a change, which would wait for the lock of a later
+    # change that was cut off as well.
+    for key, holding in reversed(_held.copy().items()):
         if known.get(key) is not holding:
             continue
         with contextlib.suppress(Exception):  # see above
