@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clawstate.cli.command import Command, pass_session
+from clawstate.cli.options import Duration
 from clawstate.cli.session import Session
 from clawstate.errors import UnavailableError
 
@@ -19,25 +20,26 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=Command,
-    examples=("clawstate watch", "clawstate watch sessions transcripts --json"),
+    examples=("clawstate watch --once", "clawstate watch sessions transcripts --once --json"),
 )
 @click.argument("parts", metavar="[PART]...", nargs=-1)
 @click.option("--since", metavar="CURSOR", help="Begin with what moved after this cursor [now].")
 @click.option(
     "--interval",
-    metavar="SECONDS",
-    type=click.FloatRange(min=0.0),
+    metavar="TIME",
+    type=Duration(),
     default=0.2,
-    show_default=True,
-    help="How often to look.",
+    help="How long to wait between two looks [0.2s].",
 )
-@click.option("--once", is_flag=True, help="Print what moved so far, and end.")
+@click.option(
+    "--once", is_flag=True, help="Look once: with --since print what moved, else the cursor."
+)
 @pass_session
 def watch(
     session: Session, *, parts: tuple[str, ...], since: str | None, interval: float, once: bool
 ) -> None:
     """
-    Print a line for each part that moves, until interrupted.
+    Print a line for each part that moves, until interrupted; with --once, what moved so far.
 
     A PART is config, sessions, transcripts, memory, pairing, devices, or the kind of any records,
     such as auth:main; by default all. With --json each line is a document with the keys that moved,
