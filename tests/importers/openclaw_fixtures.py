@@ -71,9 +71,9 @@ def exported(state: clawstate.State, session_id: str) -> list[str]:
 
 
 def files(root: Path) -> dict[str, bytes]:
-    """Return the files below *root* with their content, but for what SQLite makes to read."""
+    """Return the files below *root*, without what SQLite makes to read, or who had what lease."""
     return {
         str(path.relative_to(root)): path.read_bytes()
         for path in sorted(root.rglob("*"))
-        if path.is_file() and not path.name.endswith(("-wal", "-shm"))
+        if path.is_file() and not path.name.endswith(("-wal", "-shm", "leases.json"))
     }

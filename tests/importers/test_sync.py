@@ -17,6 +17,7 @@ from clawstate.importers.discover import Kind
 from clawstate.importers.sync import Report, import_paths
 from clawstate.memory.contract import EmbedderIdentity
 from clawstate.memory.records import MemoryRecord
+from clawstate.testing.forked import Child, forked
 from clawstate.wire.memory import export_form
 
 GARDEN = "# Garden\n\nTomatoes need water every evening."
@@ -141,6 +142,45 @@ def test_importing_again_leaves_the_database_byte_for_byte(tmp_path: Path, notes
         return hashlib.sha256(path.read_bytes()).digest()
 
     assert imported() == imported()
+
+
+@pytest.mark.parametrize("store", ["file", "sqlite"])
+def test_two_imports_at_once_take_turns(tmp_path: Path, notes: Path, store: str) -> None:
+    """Of two processes that import one folder at once one takes all, and the other skips all."""
+    for number in range(5):
+        write(notes / f"{number}.md", GARDEN, KITCHEN, CELLAR)
+
+    def work(child: Child) -> None:
+        with clawstate.open(tmp_path, store=store, embedder=CountingEmbedder()) as state:
+            child.say()
+            child.hear()
+            report = import_paths(state.memory, [notes])
+        (tmp_path / f"{os.getpid()}.report").write_text(f"{report.added} {report.skipped}")
+
+    with forked(work) as one, forked(work) as two:
+        for each in (one, two):
+            each.hear()
+        for each in (one, two):
+            each.say()
+        assert (one.wait(), two.wait()) == (0, 0)
+
+    assert sorted(each.read_text() for each in tmp_path.glob("*.report")) == ["0 5", "15 0"]
+
+
+def test_an_import_that_was_killed_keeps_nobody_waiting(tmp_path: Path, notes: Path) -> None:
+    """The lease of a killed import is granted to the next one at once."""
+    write(notes / "home.md", GARDEN)
+
+    def hold(child: Child) -> None:
+        with clawstate.open(tmp_path) as state, state.memory.imports.alone():
+            child.say()
+            child.hear()
+
+    with forked(hold) as child:
+        child.hear()
+        child.kill()
+        with clawstate.open(tmp_path, embedder=CountingEmbedder()) as state:
+            assert import_paths(state.memory, [notes]).added == 1
 
 
 def test_touching_a_file_is_no_change(memory, notes: Path) -> None:

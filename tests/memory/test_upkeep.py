@@ -8,6 +8,8 @@ import clawstate
 from clawstate.memory.backends.sqlite import embeddings
 from clawstate.memory.backends.sqlite import upkeep as sqlite_upkeep
 from clawstate.memory.upkeep import Upkeep
+from clawstate.records.contract import Lease
+from clawstate.records.inmemory import InMemoryBackend
 from soundness import damage_of
 
 LIMIT = 30.0  # seconds, after which a thread counts as stuck
@@ -45,6 +47,38 @@ def test_many_writes_are_followed_by_an_optimization(large) -> None:
 
     assert not large.needs_optimizing()
     assert len(snapshots(large)) == 1
+
+
+def test_one_alone_brings_indexes_up_to_date(large) -> None:
+    """While another process has the lease on the indexes nobody else builds them."""
+    leases = InMemoryBackend()
+    upkeep = Upkeep(large._engine, lambda name, ttl, wait: leases.lease(name, ttl, wait=wait))
+    other = leases.lease("memory-index", LIMIT)
+
+    upkeep.optimize()
+    assert snapshots(large) == []
+    other.release()
+    upkeep.optimize()
+
+    assert len(snapshots(large)) == 1
+    assert leases.lease("memory-index", LIMIT).fence > other.fence
+
+
+def test_who_lost_the_lease_gives_up(large) -> None:
+    """A builder whose lease went to another one ends as if it was cancelled."""
+    leases = InMemoryBackend()
+    taken: list[object] = []
+
+    def lend(name: str, ttl: float, wait: float) -> Lease:
+        lease = leases.lease(name, ttl, wait=wait)
+        lease.release()
+        taken.append(leases.lease(name, LIMIT))
+        return lease
+
+    Upkeep(large._engine, lend).optimize()
+
+    assert taken
+    assert large.needs_optimizing()
 
 
 def test_few_writes_start_nothing(large) -> None:

@@ -27,6 +27,7 @@ from clawstate.importers.passages import Passage, Problem
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.service import Memory
 from clawstate.memory.validation import record_from
+from clawstate.records.contract import Lease
 
 _READER = "1"  # moves when passages are cut otherwise, so that unchanged files are read again
 _BATCH = 1024
@@ -76,42 +77,55 @@ def import_paths(
 
     Files that are as they were are skipped, records of passages that vanished are removed, also
     those of files that vanished from an imported folder. Records that were forgotten on purpose
-    stay forgotten. Raises `NotFoundError` for a path that does not exist; everything else that
-    is wrong with a file is a problem in the report.
+    stay forgotten. Imports into one namespace wait for each other. Raises `NotFoundError` for a
+    path that does not exist, `LockTimeoutError` and `LeaseLostError` if another import is at work;
+    everything else that is wrong with a file is a problem in the report.
     """
     # A source is known by its path, so each way of naming it must give the same one.
     absolute = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - without "..", links kept
-    importer = _Importer(memory, namespace=namespace, tags=tuple(tags), kind=kind)
-    found: list[Found] = []
-    for each in discover(absolute):
-        if isinstance(each, Problem):
-            importer.report.fail(each)
-        else:
-            found.append(each)
-    # Of all files before the first, so that progress can tell how far it is.
-    sizes = [_size(each.path) for each in found]
-    done, total = 0, sum(sizes)
-    for each, size in zip(found, sizes, strict=True):
-        if progress is not None:
-            progress(done, total, each.path.name)
-        importer.take(each.path)
-        done += size
-    importer.sweep(absolute, {str(each.path) for each in found})
-    if progress is not None:
-        progress(total, total, "")
+    found = list(discover(absolute))  # before anything is written: a path may not exist
+    with memory.imports.alone(namespace) as lease:
+        importer = _Importer(memory, lease, namespace=namespace, tags=tuple(tags), kind=kind)
+        importer.take_all(found, progress)
+        importer.sweep(absolute, {str(each.path) for each in found if isinstance(each, Found)})
     return importer.report
 
 
 class _Importer:
     def __init__(
-        self, memory: Memory, *, namespace: str, tags: tuple[str, ...], kind: Kind | None
+        self,
+        memory: Memory,
+        lease: Lease,
+        *,
+        namespace: str,
+        tags: tuple[str, ...],
+        kind: Kind | None,
     ) -> None:
         self.report = Report()
         self._memory = memory
+        self._lease = lease
         self._namespace = namespace
         self._tags = tags
         self._kind = kind
         self._marks = memory.imports.fingerprints(namespace)
+
+    def take_all(self, found: Sequence[Found | Problem], progress: Progress | None) -> None:
+        """Bring what the files that were *found* say into the memory."""
+        files = [each for each in found if isinstance(each, Found)]
+        for each in found:
+            if isinstance(each, Problem):
+                self.report.fail(each)
+        # Of all files before the first, so that progress can tell how far it is.
+        sizes = [_size(each.path) for each in files]
+        done, total = 0, sum(sizes)
+        for file, size in zip(files, sizes, strict=True):
+            if progress is not None:
+                progress(done, total, file.path.name)
+            self._lease.keep_alive()
+            self.take(file.path)
+            done += size
+        if progress is not None:
+            progress(total, total, "")
 
     def take(self, path: Path) -> None:
         """Bring what *path* says into the memory, and out of it what it says no more."""
@@ -132,6 +146,7 @@ class _Importer:
             return
         file = _File(
             self._memory,
+            self._lease,
             path,
             kind,
             namespace=self._namespace,
@@ -159,6 +174,7 @@ class _File:
     def __init__(
         self,
         memory: Memory,
+        lease: Lease,
         path: Path,
         kind: Kind,
         *,
@@ -167,6 +183,7 @@ class _File:
         report: Report,
     ) -> None:
         self._memory = memory
+        self._lease = lease
         self._namespace = namespace
         self._path = path
         self._source = str(path)
@@ -186,6 +203,7 @@ class _File:
         records = self._records()
         # Two lines of a file may give one id; within a batch the last counts, as it would over two.
         while batch := list({each.id: each for each in islice(records, _BATCH)}.values()):
+            self._lease.keep_alive()
             self._seen.update(record.id for record in batch)
             # A record that the user forgot stays so as long as its passage stays the same.
             self._keep([each for each in batch if each.id not in before.forgotten])

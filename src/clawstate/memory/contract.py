@@ -16,9 +16,17 @@ if TYPE_CHECKING:
     from clawstate.memory.filters import Filter
     from clawstate.memory.records import MemoryRecord
     from clawstate.paging import Position
+    from clawstate.records.contract import Lease
 
 Scores = dict[int, float]
 """Candidates of one leg: the key of a record to its score, higher is better."""
+
+Lend: TypeAlias = "Callable[[str, float, float], Lease]"
+"""
+Returns the lease of a name, held for a ttl, both in seconds.
+
+Raises `LockTimeoutError` when another has it for so many seconds more, the last argument.
+"""
 
 KnownVector: TypeAlias = "tuple[NDArray[np.float32], NDArray[np.uint16] | None]"
 """The vector that a text got, and its subwords where its embedder has some."""

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clawstate.memory.contract import ImportLedger
+from clawstate.memory.contract import ImportLedger, Lend
+from clawstate.records.contract import Lease
+
+_TTL = 600.0  # seconds that a batch of records takes at most; a holder that died is not waited for
+_PATIENCE = 600.0  # seconds: a folder of many files takes minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +28,17 @@ class Imports:
     one was interrupted and is to be read again; what is kept already is found by its id.
     """
 
-    def __init__(self, ledger: ImportLedger) -> None:
+    def __init__(self, ledger: ImportLedger, lend: Lend) -> None:
         self._ledger = ledger
+        self._lend = lend
+
+    def alone(self, namespace: str = "default") -> Lease:
+        """
+        Return the lease on imports into *namespace*: two at once would forget what the other took.
+
+        Raises `LockTimeoutError` when another import goes on for ten minutes more.
+        """
+        return self._lend(f"import:{namespace}", _TTL, _PATIENCE)
 
     def fingerprints(self, namespace: str = "default") -> dict[str, str]:
         """Return the sources that were imported whole, each with its fingerprint."""

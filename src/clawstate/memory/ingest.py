@@ -8,7 +8,13 @@ from itertools import islice, repeat
 from typing import TYPE_CHECKING
 
 from clawstate.errors import EmbeddingError, FallbackWarning, warn
-from clawstate.memory.contract import Embedded, Embedder, EmbeddingCache, SubwordEmbedder
+from clawstate.memory.contract import (
+    Embedded,
+    Embedder,
+    EmbeddingCache,
+    MemoryEngine,
+    SubwordEmbedder,
+)
 from clawstate.memory.records import MemoryRecord, content_hash
 
 if TYPE_CHECKING:
@@ -93,3 +99,13 @@ def _vectors(texts: Sequence[str], embedder: Embedder) -> Iterable[_Vector]:
         subwords = embedder.subwords(texts)
         return zip(embedder.pool(subwords), subwords, strict=True)
     return ((row, None) for row in embedder.embed(texts))
+
+
+def embed_waiting(engine: MemoryEngine, embedder: Embedder) -> None:
+    """Give the records of *engine* that wait for a vector theirs, batch by batch."""
+    while waiting := engine.waiting(BATCH):
+        batch = embedded(waiting, embedder, engine.embeddings)
+        # The embedder failed (it was told). Going on would ask for the same batch for ever.
+        if any(each.vector is None for each in batch):
+            return
+        engine.fill(batch, embedder=embedder.identity)

@@ -22,6 +22,7 @@ from clawstate.memory.contract import (
     Embedded,
     Embedder,
     EmbedderIdentity,
+    Lend,
     MemoryEngine,
     SubwordEmbedder,
 )
@@ -31,7 +32,7 @@ from clawstate.memory.imports import Imports
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.records import Hit, MemoryRecord, position_of
 from clawstate.memory.search import Meaning, Mode, answer, question_from
-from clawstate.memory.upkeep import Upkeep, check_engine
+from clawstate.memory.upkeep import Upkeep, check_engine, lend_in_process
 from clawstate.memory.validation import MAX_SOURCE, change_record, check_name, complete
 from clawstate.paging import PAGE, Page, page_of, require_page
 
@@ -48,7 +49,7 @@ class Memory:
 
     Every write is on disk when its call returns. Search works offline, by words and by meaning;
     without usable vectors it falls back to words, with a `FallbackWarning`, and silently where it
-    was told not to search *by_meaning*. Thread-safe.
+    was told not to search *by_meaning*. *lend* gives the leases of its state. Thread-safe.
     """
 
     def __init__(
@@ -59,14 +60,16 @@ class Memory:
         clock: Clock = system_clock,
         cache: QueryCache | None = None,
         by_meaning: bool = True,
+        lend: Lend | None = None,
     ) -> None:
+        lend = lend or lend_in_process()
         self._engine = engine
         self._by_meaning = by_meaning
-        self.imports = Imports(engine.imports)
+        self.imports = Imports(engine.imports, lend)
         self._given = embedder
         self._clock = clock
         self._cache = QueryCache() if cache is None else cache
-        self._upkeep = Upkeep(engine)
+        self._upkeep = Upkeep(engine, lend)
         self._usable: Embedder | None = None
         self._weighing: SubwordEmbedder | None = None
         self._is_settled = False
@@ -294,17 +297,13 @@ class Memory:
         """
         Drop expired records, embed those that wait, and bring the indexes up to date.
 
-        Searches and writes go on meanwhile. *progress* follows the vector index.
+        Searches and writes go on meanwhile. *progress* follows the vector index, which is left to
+        another process that is just building it.
         """
         self._engine.purge()
-        embedder = self._embedder()
-        while embedder is not None and (waiting := self._engine.waiting(ingest.BATCH)):
-            batch = ingest.embedded(waiting, embedder, self._engine.embeddings)
-            # The embedder failed (it was told). Going on would ask for the same batch for ever.
-            if any(each.vector is None for each in batch):
-                break
-            self._engine.fill(batch, embedder=embedder.identity)
-        self._engine.optimize(progress=progress, cancelled=cancelled)
+        if (embedder := self._embedder()) is not None:
+            ingest.embed_waiting(self._engine, embedder)
+        self._upkeep.optimize(progress=progress, cancelled=cancelled)
 
     def rebuild(self) -> None:
         """Make every index anew from the records, as after damage."""

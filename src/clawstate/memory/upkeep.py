@@ -5,25 +5,36 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from clawstate.errors import StateError
+from clawstate.errors import LeaseLostError, LockTimeoutError, StateError
 from clawstate.health import FIX, Finding
-from clawstate.interrupts import Mutex, Signal
-from clawstate.memory.contract import INDEX, MemoryEngine
+from clawstate.interrupts import Mutex, Signal, load_modules
+from clawstate.memory.contract import INDEX, Lend, MemoryEngine
+from clawstate.records.contract import Lease
+
+if TYPE_CHECKING:
+    from clawstate.records.inmemory import InMemoryBackend
 
 _LOOK_AFTER = 2_000  # added records between two looks
 _QUIET = 2.0  # seconds without a write: a bulk load needs the processor itself
+_LEASE = "memory-index"
+_TTL = 600.0  # seconds that one step of a build takes at most; a holder that died is not waited for
 
 
 class Upkeep:
     """
     One background thread at most, started by writes and never by searches.
 
-    It only makes derived data, so it may fail, be cancelled or killed at any time.
+    It only makes derived data, so it may fail, be cancelled or killed at any time. By a lease that
+    *lend* gives, one process alone does it: the others would build the same once more.
     """
 
-    def __init__(self, engine: MemoryEngine, *, quiet: float = _QUIET) -> None:
+    def __init__(
+        self, engine: MemoryEngine, lend: Lend | None = None, *, quiet: float = _QUIET
+    ) -> None:
         self._engine = engine
+        self._lend = lend or lend_in_process()
         self._quiet = quiet
         self._mutex = Mutex()
         self._stopping = False
@@ -47,6 +58,27 @@ class Upkeep:
                 )
                 self._thread.start()
 
+    def optimize(
+        self,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> None:
+        """Bring the indexes up to date, unless another process is just doing that."""
+        if not self._engine.stats()["records"]:
+            # Nothing that two could do twice: an empty memory makes no file, and no lease either.
+            self._engine.optimize(progress=progress, cancelled=cancelled)
+            return
+        try:
+            lease = self._lend(_LEASE, _TTL, 0.0)
+        except LockTimeoutError:
+            return
+        with lease:
+            self._engine.optimize(
+                progress=progress,
+                cancelled=lambda: _is_lost(lease) or (cancelled is not None and cancelled()),
+            )
+
     def close(self) -> None:
         """End the thread; what it was building is given up or published as far as it came."""
         with self._mutex:
@@ -63,7 +95,30 @@ class Upkeep:
         # Nothing here is owed to anybody: the next write or `optimize` tries again.
         with contextlib.suppress(StateError):
             if not self._stopping and self._engine.needs_optimizing():
-                self._engine.optimize(cancelled=lambda: self._stopping)
+                self.optimize(cancelled=lambda: self._stopping)
+
+
+def lend_in_process() -> Lend:
+    """Return leases among the threads of this process, for a memory that is of no state."""
+    backends: list[InMemoryBackend] = []
+
+    def lend(name: str, ttl: float, wait: float) -> Lease:
+        if not backends:
+            load_modules("clawstate.records.inmemory")
+            from clawstate.records.inmemory import InMemoryBackend  # noqa: PLC0415 - once needed
+
+            backends.append(InMemoryBackend())
+        return backends[0].lease(name, ttl, wait=wait)
+
+    return lend
+
+
+def _is_lost(lease: Lease) -> bool:
+    try:
+        lease.keep_alive()
+    except LeaseLostError:
+        return True
+    return False
 
 
 def check_engine(

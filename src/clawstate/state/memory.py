@@ -49,4 +49,5 @@ def open_memory(context: Context, embedder: Embedder | None = None) -> Memory:
         clock=context.clock,
         cache=cache,
         by_meaning=by_meaning,
+        lend=lambda name, ttl, wait: context.backends.records().lease(name, ttl, wait=wait),
     )

@@ -31,7 +31,11 @@ from clawstate.importers.openclaw.source import Role, Source, discover, reason_o
 from clawstate.importers.openclaw.transcript_rows import take_media
 from clawstate.importers.openclaw.transcripts import take_transcripts
 from clawstate.importers.openclaw.workspace import find_workspaces, take_workspaces
+from clawstate.records.contract import Lease
 from clawstate.state.opened import State
+
+_LEASE = "import:openclaw"
+_TTL = 600.0  # seconds that one file takes at most; a holder that died is not waited for
 
 
 def import_openclaw(
@@ -58,8 +62,9 @@ def import_openclaw(
     deleted, and with *secrets* those of OpenClaw's store of secrets. A *dry_run* writes nothing and
     returns the same counts.
 
-    Raises `NotFoundError`, `UnavailableError` for *path*, and `InvalidError` for a kind that does
-    not exist. Whatever else is wrong is a remark in the report.
+    Raises `NotFoundError`, `UnavailableError` for *path*, `InvalidError` for a kind that does not
+    exist, and `LockTimeoutError` or `LeaseLostError` when another such import is at work. Whatever
+    else is wrong is a remark in the report.
     """
     named = frozenset(normalise_agent_id(each) for each in agents)
     wanted = _choose_kinds(kinds, of_agents=bool(named))
@@ -74,9 +79,13 @@ def import_openclaw(
     )
     # Before anything is taken, so that all kinds see the same moment of each database.
     databases = Databases.of(source)
+    lease = None
     try:
         rows = documents(source, databases, report, now=state.clock(), wanted=wanted)
         job = _job(Job(source, state, rows, report, settings, databases=databases), progress)
+        if job.files and not dry_run:  # a look writes nothing, not even a lease
+            lease = state.records.lease(_LEASE, _TTL, wait=_TTL)
+            job = replace_in(job, advance=_renew_and(lease, job.advance))
         report.is_home = job.is_home()
         # OpenClaw's records are taken over just now: the warning that they lie elsewhere would be
         # wrong.
@@ -91,6 +100,8 @@ def import_openclaw(
         job.advance(sum(each.entry.size for each in job.files), "")
     finally:
         databases.close()
+        if lease is not None:
+            lease.release()
     for place, error in databases.failures:
         report.fail(LEFT, place, reason_of(error))
     return report
@@ -143,6 +154,14 @@ def _open_silently(state: State) -> None:
         for name in ("auth", "sessions", "device_auth", "devices"):
             with suppress(StateError):  # told of the kind that needs it
                 getattr(state, name)
+
+
+def _renew_and(lease: Lease, advance: Callable[[int, str], None]) -> Callable[[int, str], None]:
+    def renew(size: int, path: str) -> None:
+        lease.keep_alive()
+        advance(size, path)
+
+    return renew
 
 
 @dataclass(slots=True)

@@ -19,8 +19,11 @@ from clawstate.importers.sync import import_paths
 from clawstate.memory.imports import Before
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.service import Memory
+from clawstate.memory.upkeep import lend_in_process
+from clawstate.records.contract import Lease
 
 KIND = "workspace"
+_TTL = 3600.0  # seconds
 _NOTES = ("MEMORY.md", "memory.md", "memory")
 _NOTES_SINCE = "USER.md"  # is memory to OpenClaw since 2026.7
 
@@ -173,6 +176,9 @@ class _Unwritten:
 
     def now(self) -> float:
         return self._memory.now()
+
+    def alone(self, namespace: str) -> Lease:
+        return lend_in_process()(namespace, _TTL, 0.0)  # of nobody else: nothing is written
 
     def fingerprints(self, namespace: str) -> dict[str, str]:
         return self._memory.imports.fingerprints(namespace)
