@@ -6,11 +6,13 @@ import pickle
 import re
 import threading
 import warnings
+from pathlib import Path
 
 import pytest
 
 import clawstate
 from clawstate import errors
+from clawstate.files.refusals import translated
 
 CODES = {
     "StateError": "internal",
@@ -173,3 +175,18 @@ def test_silence_is_of_one_thread() -> None:
         errors.CorruptWarning,
     ]
     assert {each.filename for each in caught} == {__file__}
+
+
+def test_an_error_of_our_own_keeps_its_kind_where_errors_of_files_are_told() -> None:
+    """What `translated` makes of errors of the system does not hide one that says more."""
+    with (
+        pytest.raises(errors.LockTimeoutError, match="held by 7"),
+        translated(Path("f"), "was not written"),
+    ):
+        raise errors.LockTimeoutError("f", 1.0, holder="7")
+
+
+def test_a_lock_that_nobody_waited_for_is_told_without_a_time() -> None:
+    """A wait of unknown length is not told as one of no seconds."""
+    assert str(errors.LockTimeoutError("db", 0.0, "try again")) == "db is locked; try again"
+    assert "for 0.2 s" in str(errors.LockTimeoutError("db", 0.2))

@@ -182,7 +182,9 @@ class LockTimeoutError(StateError, TimeoutError):
 
     def __str__(self) -> str:
         held = f", held by {self.holder}" if self.holder else ""
-        return _sentence(f"{self.path} stayed locked for {self.waited:.1f} s{held}", self.hint)
+        # Where the waiting was SQLite's, how long is not known.
+        how = f"stayed locked for {self.waited:.1f} s" if self.waited else "is locked"
+        return _sentence(f"{self.path} {how}{held}", self.hint)
 
     def __reduce__(self) -> tuple[object, ...]:
         # `TimeoutError` is an `OSError`, which takes a third argument for a file name.

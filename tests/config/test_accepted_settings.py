@@ -91,3 +91,18 @@ def test_the_doctor_is_content_with_the_settings_of_the_release(tmp_path, era):
         found = [each for each in examine(state) if each.code == "config"]
 
     assert found == []
+
+
+@pytest.mark.parametrize("era", VERSIONS)
+@pytest.mark.parametrize("number", ["Infinity", "-Infinity", "NaN", "1e400", "10.5"])
+def test_a_number_that_is_no_integer_is_named_where_one_has_to_be(tmp_path, era, number):
+    """What JSON5 has beside the integers is a finding, and no reason to stop."""
+    root = directory(tmp_path / "state", era, {})
+    (root / "openclaw.json").write_text(f"{{gateway: {{port: {number}}}}}")
+
+    with clawstate.open(root) as state:
+        found = [each.path for each in state.config.issues()]
+        state.config.set("gateway.port", 18790, force=True)
+
+        assert found == [("gateway", "port")]
+        assert state.config.issues() == ()

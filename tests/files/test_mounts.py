@@ -209,7 +209,7 @@ def test_warning_names_path_kind_danger_and_remedy(tmp_path: Path) -> None:
     warning = warning_for(Path("/mnt/team/state"), table=table)
 
     assert warning.startswith("/mnt/team/state lies on a network or shared file system (nfs4)")
-    assert all(word in warning for word in ("locks", "caches", "write-ahead log", "PostgreSQL"))
+    assert all(word in warning for word in ("locks", "caches", "write-ahead log", "local disk"))
     assert warning_for(Path("/home/ada"), table=table) is None
 
 

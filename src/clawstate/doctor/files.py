@@ -38,7 +38,7 @@ def check(state: State) -> Iterator[Finding]:
 def _mount(state: State) -> Iterator[Finding]:
     root = state.paths.root
     if (message := warning_for(root)) is not None:
-        remedy = "move the state to a local disk, or use the PostgreSQL backend"
+        remedy = "move the state to a local disk"
         yield Finding("network-mount", "warning", str(root), message, remedy)
 
 

@@ -6,6 +6,7 @@ import _thread
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from clawstate.errors import UnavailableError
 from clawstate.interrupts import Mutex
@@ -75,7 +76,9 @@ class Heartbeat:
             # wait for it.
             if due:
                 for beat in due:
-                    beat.call()
+                    # One that fails is due again; the thread is that of all others as well.
+                    with suppress(Exception):
+                        beat.call()
             else:
                 self._signal.acquire(timeout=min(self._wakes - now, _IDLE))
 

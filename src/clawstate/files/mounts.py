@@ -136,8 +136,7 @@ def warning_for(path: Path, *, table: Path = _TABLE) -> str | None:
     return (
         f"{path} lies on a network or shared file system ({mount.kind}), where locks may not hold"
         " and caches may be stale, so that two writers can damage the state, and where SQLite's"
-        " write-ahead log cannot work; keep the state on a local disk, or use the PostgreSQL"
-        " backend"
+        " write-ahead log cannot work; keep the state on a local disk"
     )
 
 

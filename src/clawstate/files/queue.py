@@ -372,5 +372,5 @@ def _open_plain(
 
 def _not_locked(path: Path, error: OSError) -> UnavailableError:
     problem = f"cannot be locked ({error.strerror})"
-    hint = "use a file system that knows flock, or the PostgreSQL backend"
+    hint = "keep the state on a file system that knows flock, such as a local disk"
     return UnavailableError(str(path), problem, hint)

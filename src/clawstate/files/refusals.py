@@ -6,7 +6,7 @@ import errno
 from pathlib import Path
 from types import TracebackType
 
-from clawstate.errors import UnavailableError
+from clawstate.errors import StateError, UnavailableError
 
 _REMEDIES = {
     errno.ENOSPC: ("the disk is full", "free some space and repeat"),
@@ -46,7 +46,8 @@ class translated:  # noqa: N801 - to be read as a word of a sentence
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if isinstance(error, OSError):
+        # Some of our own are an `OSError` as well, such as a lock that was not free in time.
+        if isinstance(error, OSError) and not isinstance(error, StateError):
             reason, hint = _REMEDIES.get(
                 error.errno or 0, (error.strerror or "failed", "try again")
             )

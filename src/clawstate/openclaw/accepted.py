@@ -140,7 +140,10 @@ def _is_of(value: Any, kind: str) -> bool:
     if kind in {"number", "integer"}:
         # JSON Schema: a number without a fraction is an integer, also when it is written as 1.0.
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return is_number and (kind == "number" or value == int(value))
+        # JSON5 has Infinity and NaN as well, which have no fraction either, but are no integers.
+        return is_number and (
+            kind == "number" or isinstance(value, int) or float(value).is_integer()
+        )
     return isinstance(value, _KINDS[kind])
 
 

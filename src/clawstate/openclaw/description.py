@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -77,15 +78,21 @@ def describe(owner: Owner) -> Description:
     programs = [each.program for each in found.by_path.values() if each.program]
     sessions = read_sessions(owner.root)
     gateway = running_gateway(owner.root)
+    newest = max(programs, key=_numbers_of, default="")
     return Description(
         owner,
-        state.program if state is not None and state.program else max(programs, default=""),
+        state.program if state is not None and state.program else newest,
         tuple(numbers),
         tuple(sorted({each.agent for each in of_agents if each.agent})),
         sum(len(each) for each in sessions.by_agent.values()),
         None if gateway is None else gateway.pid,
         tuple(dict.fromkeys(str(each) for each in (*found.problems, *sessions.problems))),
     )
+
+
+def _numbers_of(version: str) -> list[int]:
+    # As text, 2026.9.6 would come behind 2026.10.1.
+    return [int(each) for each in re.findall(r"[0-9]{1,9}", version)]
 
 
 def _configured_version(root: Path) -> str:
@@ -142,7 +149,7 @@ def _living(said: dict[str, Any]) -> Gateway | None:
         return None
     now = _start_time(pid)
     # The number of a gateway that was killed may be that of another process by now.
-    if now is None or (isinstance(started, int) and started != now):
+    if now is None or (isinstance(started, int) and now and started != now):
         return None
     return Gateway(pid, port if isinstance(port, int) else 0)
 

@@ -2,7 +2,7 @@
 A JSON document in a file: read again only when it changed, written whole, never guessed at.
 
 What cannot be read is never overwritten. Readers go on with the last good state and a warning
-(decision 3); `repair` moves the damaged file into quarantine and restores that state.
+(decision 10); `repair` moves the damaged file into quarantine and restores that state.
 """
 
 from __future__ import annotations

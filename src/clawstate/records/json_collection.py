@@ -215,7 +215,7 @@ class JsonFileCollection:
 
     def repair(self) -> Path | None:
         """
-        Move a damaged file into quarantine and restore its last good state (decision 3).
+        Move a damaged file into quarantine and restore its last good state (decision 10).
 
         One that is whole, but JSON5 or in another encoding, is written again as JSON instead.
         Returns where the damaged file lies now, or `None` if nothing was wrong.

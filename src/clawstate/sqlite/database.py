@@ -241,12 +241,13 @@ class Database:
                 refused = error
         else:
             refused = None
+        inode = _inode(self.path)
         spare = connection_without_index(self.path)
         if spare is None:
             if refused is not None:
                 raise refused
             return self._read_only(self._connected())  # others have the index already
-        return self._read_only(self._known(*spare))
+        return self._read_only(self._known(*spare, inode))
 
     def _read_only(self, opened: Opened) -> Opened:
         try:
@@ -280,14 +281,18 @@ class Database:
         # Without CREATE: the file is made by `create_private_file`. Read-write for readers as well:
         # after a crash whoever comes first plays a rollback journal back, and the last to leave
         # writes the log into the database. `query_only` keeps readers from all else.
-        return self._known(
-            apsw.Connection(os.fspath(self.path), flags=apsw.SQLITE_OPEN_READWRITE), None
-        )
+        # Asked for first: where a backup is put in its place just now, the connection then seems to
+        # be of another file and is not used again. The other way round it would seem to be of that.
+        inode = _inode(self.path)
+        opened = apsw.Connection(os.fspath(self.path), flags=apsw.SQLITE_OPEN_READWRITE)
+        return self._known(opened, None, inode)
 
     def _known(
-        self, connection: apsw.Connection, require_unchanged: Callable[[], object] | None
+        self,
+        connection: apsw.Connection,
+        require_unchanged: Callable[[], object] | None,
+        inode: int,
     ) -> Opened:
-        inode = _inode(self.path)
         for key, each in self._made.copy().items():
             if each() is None:
                 self._made.pop(key, None)

@@ -59,7 +59,7 @@ class Engine:
 @dataclass(slots=True)
 class BackendRegistry:
     """
-    The engines of one state, each made when first asked for (decision 8).
+    The engines of one state, each made when first asked for (decision 10).
 
     *store* is `file`, `sqlite` or an address `postgresql://...`; `None` leaves it to `state.store`.
     In a directory of OpenClaw's SQLite era records lie in rows of our own, whatever the setting:

@@ -58,7 +58,7 @@ class Outcome:
 
 class Encryption:
     """
-    The encryption of the credentials of *context* (decision 13).
+    The encryption of the credentials of *context* (decision 12).
 
     Each change can be killed at any point and repeated: at every moment each secret is in the clear
     or sealed, and both can be read.

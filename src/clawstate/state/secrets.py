@@ -23,7 +23,7 @@ SETTING = ENCRYPTION_KEY.path
 
 def sealer_of(context: Context) -> Callable[[], Sealer | None]:
     """
-    Return what gives the sealer of *context* as configured now (decision 13).
+    Return what gives the sealer of *context* as configured now (decision 12).
 
     With `state.encryption.key` "off" it gives `None`; or, where keys are left from before, one that
     opens what is sealed and seals nothing. A configuration that cannot be read counts as "on" where

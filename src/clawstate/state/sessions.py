@@ -1,4 +1,4 @@
-"""Wires the sessions of a state to its engines (decisions 7 and 8)."""
+"""Wires the sessions of a state to its engines (decisions 10 and 13)."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def open_sessions(context: Context, agent_id: str | None = None) -> Sessions:
     where relative paths begin. `{agentId}` in it stands for *agent_id*; without one each session
     key names its agent, as `agent:<id>:...`, or is of the default one. Without a setting the engine
     is that of the whole state, and files lie where OpenClaw has them in a directory of its file
-    era (decision 7). In its SQLite era no setting brings them back to files (decision 27). Messages
-    go with the sessions that are gone for good. Raises `ConfigError` and `InvalidError` for a
-    setting that makes no sense.
+    era (decision 13). In its SQLite era no setting brings them back to files (decision 27).
+    Messages go with the sessions that are gone for good. Raises `ConfigError` and `InvalidError`
+    for a setting that makes no sense.
     """
     config, paths = context.config, context.paths
     settings = Decoded(config.view, maintenance)
@@ -96,7 +96,7 @@ def message_removal(
     Return what removes the messages of the sessions that it is told, unless they are *named*.
 
     Messages of sessions that it was never told stay, such as those that were imported alone
-    (decision 7). *named* returns which of some sessions are named elsewhere.
+    (decision 13). *named* returns which of some sessions are named elsewhere.
     """
 
     def gone(session_ids: frozenset[str]) -> None:

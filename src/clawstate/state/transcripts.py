@@ -1,4 +1,4 @@
-"""Where the transcripts of a state lie: in the database of its memory (decision 7)."""
+"""Where the transcripts of a state lie: in the database of its memory (decision 31)."""
 
 from __future__ import annotations
 

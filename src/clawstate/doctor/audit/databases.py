@@ -1,4 +1,4 @@
-"""Secrets in SQLite databases, which only SQLite opens (decision 17), to read."""
+"""Secrets in SQLite databases, which only SQLite opens (decision 2), to read."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Entry:
 
     @property
     def is_database(self) -> bool:
-        """Whether its name is that of a database, which is opened by SQLite only (decision 17)."""
+        """Whether its name is that of a database, which is opened by SQLite only (decision 2)."""
         return self.is_file and self.path.name.endswith(_DATABASES)
 
     @property

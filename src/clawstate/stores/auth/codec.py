@@ -37,7 +37,7 @@ _PROVIDER: Final = "provider"
 
 
 class Sealer(Protocol):
-    """Encrypts single fields (decision 13)."""
+    """Encrypts single fields (decision 12)."""
 
     def seal(self, secret: str, *, place: str) -> Json:
         """
@@ -94,7 +94,7 @@ class CredentialCodec:
     Reads and writes the profiles of one agent.
 
     *sealer* gives what encrypts secrets at this moment, or `None`: secrets are then written in
-    the clear (decision 13). *resolve* turns a reference into a secret; without it none can be had.
+    the clear (decision 12). *resolve* turns a reference into a secret; without it none can be had.
     """
 
     def __init__(

@@ -133,7 +133,7 @@ def from_agent_file(records: Mapping[str, Json]) -> dict[str, Json]:
     """
     Return the profiles in `auth.json`, an object from provider to credential.
 
-    One with a member `profiles` has them there, by id (decision 11).
+    One with a member `profiles` has them there, by id (decision 13).
     """
     profiles = records.get("profiles")
     if isinstance(profiles, dict):

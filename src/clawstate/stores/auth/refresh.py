@@ -1,4 +1,4 @@
-"""`Refresher`: new OAuth tokens, requested once however many processes want them (decision 12)."""
+"""`Refresher`: new OAuth tokens, requested once however many processes want them (decision 13)."""
 
 from __future__ import annotations
 

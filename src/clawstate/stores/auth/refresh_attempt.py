@@ -3,7 +3,7 @@ One call of a refresh: it waits for another process's result, or makes the reque
 
 Written in this order, each durably before the next: space for the response, the mark that a request
 may have been sent, the response as it came, the profile with the new tokens. Only then does a
-caller get them (decision 12). Where the disk refuses the last step, the caller in this process gets
+caller get them (decision 13). Where the disk refuses the last step, the caller in this process gets
 them all the same.
 """
 

@@ -1,4 +1,4 @@
-"""`FileSync`: files of sessions, such as profiles, in line with the index (decision 7)."""
+"""`FileSync`: files of sessions, such as profiles, in line with the index (decision 13)."""
 
 from __future__ import annotations
 
