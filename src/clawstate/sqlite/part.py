@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import apsw
 
@@ -16,6 +17,8 @@ from clawstate.interrupts import Mutex, Use, hold, let_go
 from clawstate.sqlite.errors import sqlite_errors
 from clawstate.sqlite.migrations import PartFormat
 from clawstate.sqlite.pool import PoolGuard
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,31 @@ class Reading(_Block):
                 self._opened = None  # before somebody else has it
                 self._database.take_back(opened, error)
             self._guard.leave(self)
+
+
+class Lent(Generic[T]):
+    """A `with` block that lends what *read* makes of one state, for as long as it is read."""
+
+    # A generator would outlive a block that is cut off, and its transaction with it.
+    def __init__(self, block: Reading, read: Callable[[apsw.Connection], T]) -> None:
+        self._block = block
+        self._read = read
+
+    def __enter__(self) -> T:
+        connection = self._block.enter(Use())
+        try:
+            return self._read(connection)
+        except BaseException:
+            self._block.__exit__(*sys.exc_info())
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._block.__exit__(kind, error, trace)
 
 
 class Writing(_Block):

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import apsw
 
 from clawstate.clock import Clock, system_clock, to_ms
-from clawstate.interrupts import Mutex, Use, load_modules
+from clawstate.interrupts import Mutex, load_modules
 from clawstate.memory.backends.sqlite import upkeep, writing
 from clawstate.memory.backends.sqlite.conditions import sql_of
 from clawstate.memory.backends.sqlite.embeddings import SqliteEmbeddings
@@ -27,7 +25,7 @@ from clawstate.memory.records import MemoryRecord
 from clawstate.memory.vector_index import upkeep as snapshots
 from clawstate.paging import Position
 from clawstate.sqlite import Database, open_part
-from clawstate.sqlite.part import Reading as Block
+from clawstate.sqlite.part import Lent
 
 if TYPE_CHECKING:
     from clawstate.memory.vector_index.nearest import NearestSearch
@@ -65,9 +63,9 @@ class SqliteMemory:
         self._listed: int | None = None  # the generation of the database whose index was seen
         self._nearest: tuple[tuple[object, ...], NearestSearch] | None = None
 
-    def reading(self) -> _Lent:
+    def reading(self) -> Lent[Reading]:
         """Open one unchanging state for a search."""
-        return _Lent(self._database.reading(), self._reading)
+        return Lent(self._database.reading(), self._reading)
 
     def embedder(self) -> EmbedderIdentity | None:
         """Return whose vectors are kept."""
@@ -249,30 +247,6 @@ class SqliteMemory:
 
     def _now(self) -> int:
         return to_ms(self._clock())
-
-
-class _Lent:
-    """A `with` block that lends one state; a generator would outlive one that is cut off."""
-
-    def __init__(self, block: Block, reading: Callable[[apsw.Connection], Reading]) -> None:
-        self._block = block
-        self._reading = reading
-
-    def __enter__(self) -> Reading:
-        connection = self._block.enter(Use())
-        try:
-            return self._reading(connection)
-        except BaseException:
-            self._block.__exit__(*sys.exc_info())
-            raise
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._block.__exit__(kind, error, trace)
 
 
 def _nearest_search(directory: Path, database_id: str, embedder: EmbedderIdentity) -> NearestSearch:

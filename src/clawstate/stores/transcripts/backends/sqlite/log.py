@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import apsw
 from clawstate.health import Finding
 from clawstate.sqlite import Database, open_part
 from clawstate.sqlite.change_log import note_changes
+from clawstate.sqlite.part import Lent
 from clawstate.stores.transcripts import turns
 from clawstate.stores.transcripts.backends.sqlite import blobs, checking, rows, word_index
 from clawstate.stores.transcripts.backends.sqlite.blobs import Blob
@@ -130,14 +130,16 @@ class SqliteTranscripts:
             )
             return list(found)[:: 1 if after is not None else -1]
 
-    @contextmanager
-    def lines(self, session_id: str) -> Iterator[Iterator[str]]:
+    def lines(self, session_id: str) -> Lent[Iterator[str]]:
         """Lend all lines of a session, the header first."""
-        with self._database.reading() as connection:
+
+        def read(connection: apsw.Connection) -> Iterator[str]:
             session = _required(connection, session_id)
             sql = "SELECT header FROM transcripts WHERE session = ?"
             header = str(connection.execute(sql, (session.number,)).get)
-            yield chain([header], rows.lines(connection, session))
+            return chain([header], rows.lines(connection, session))
+
+        return Lent(self._database.reading(), read)
 
     def search(self, terms: Sequence[str], bounds: Bounds, limit: int) -> list[Scored]:
         """Return the best *limit* messages within *bounds*."""
