@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
@@ -71,6 +72,7 @@ class Agent:
         self.state.auth().profiles()
         self.state.config.get("gateway.port")
         self.state.transcripts.messages(SESSION, limit=2)
+        self.state.transcripts.export(SESSION, io.BytesIO())
         self.state.dedupe.seen("a")
 
     def feed(self, _):

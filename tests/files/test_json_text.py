@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clawstate.errors import CorruptError, InvalidError
-from clawstate.files.json_text import dump_compact, dump_pretty, parse_json
+from clawstate.files.json_text import dump_compact, dump_pretty, is_same_json, parse_json
 
 PATH = Path("/s/auth-profiles.json")
 SAFE = 2**53 - 1
@@ -189,3 +189,21 @@ def test_what_is_read_can_be_written() -> None:
     text = "[" * depth + "]" * depth
 
     assert dump_compact(parse_json(text, path=PATH)) == text
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ({"a": 1, "b": [True, None]}, {"b": [True, None], "a": 1.0}, True),
+        (1, True, False),
+        (0.0, False, False),
+        ({"a": [{"b": True}]}, {"a": [{"b": 1}]}, False),
+        ([1, True], [True, 1], False),
+        ("1", 1, False),
+        (None, False, False),
+        ([1], [1, 1], False),
+    ],
+)
+def test_values_are_the_same_if_json_says_the_same(one, other, is_same) -> None:
+    """The order of members and the form of a number say nothing; `true` is no number."""
+    assert is_same_json(one, other) == is_same_json(other, one) == is_same

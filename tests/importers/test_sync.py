@@ -839,3 +839,17 @@ def test_any_memory_survives_export_and_import(tmp_path_factory, clock, records)
     first, second = roundtrip(tmp_path_factory.mktemp("states"), records, clock)
 
     assert second == first
+
+
+def test_metadata_that_say_one_in_place_of_true_are_taken(memory, notes: Path) -> None:
+    """`true` that became `1` in a file is a change, though Python holds them for equal."""
+    path = notes / "facts.jsonl"
+    path.write_text('{"id": "a", "text": "tea", "metadata": {"hot": true}}\n')
+    import_paths(memory, [notes])
+    path.write_text('{"id": "a", "text": "tea", "metadata": {"hot": 1}}\n')
+
+    report = import_paths(memory, [notes])
+
+    (record,) = memory.records()
+    assert (report.updated, report.kept) == (1, 0)
+    assert record.metadata["hot"] is not True

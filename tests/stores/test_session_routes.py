@@ -150,3 +150,15 @@ def test_a_page_of_the_archive_is_of_all_agents(sessions, clock) -> None:
 
     assert (*first, *rest) == sessions.archived()
     assert (len(first), len(rest), rest.after) == (2, 1, None)
+
+
+def test_a_merge_tells_true_from_one(state) -> None:
+    """An entry that says `1` where ours says `true` is another one, and no `same`."""
+    entry = {"sessionId": "a", "updatedAt": 5, "note": {"on": True}}
+    state.sessions.merge({"k": entry})
+
+    found = state.sessions.merge({"k": {**entry, "note": {"on": 1}}}, replace=True)
+
+    assert (found.same, found.changed) == ((), ("k",))
+    assert state.sessions.get("k").fields["note"] == {"on": 1}
+    assert state.sessions.get("k").fields["note"]["on"] is not True

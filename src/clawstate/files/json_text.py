@@ -70,6 +70,28 @@ def dump_compact(value: Any) -> str:
     return _dump(value, line="", step="", colon=":")
 
 
+def is_same_json(one: Any, other: Any) -> bool:
+    """
+    Tell whether two values say the same in JSON, whatever the order of members.
+
+    As in JavaScript, 1 is 1.0; but neither is `true`, which is 1 for Python.
+    """
+    if one != other:
+        return False
+    pairs = [(one, other)]  # no recursion: values are as deep as a text may be
+    while pairs:
+        first, second = pairs.pop()
+        if first is second:
+            continue
+        if isinstance(first, bool) != isinstance(second, bool):
+            return False
+        if isinstance(first, Mapping):
+            pairs += [(each, second[name]) for name, each in first.items()]
+        elif isinstance(first, list | tuple):
+            pairs += zip(first, second, strict=True)
+    return True
+
+
 def parse_json(text: str | bytes, *, path: Path) -> Any:
     """
     Return the value of the JSON *text* that was read from *path*.

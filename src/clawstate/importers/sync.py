@@ -20,6 +20,7 @@ from typing import Any
 
 from clawstate.clock import to_ms
 from clawstate.errors import InvalidError, UnavailableError
+from clawstate.files.json_text import is_same_json
 from clawstate.importers.discover import Found, Kind, detect, discover, problem_of, read_passages
 from clawstate.importers.json_values import has_half_pair, moment
 from clawstate.importers.lines import open_regular, unreadable
@@ -320,7 +321,7 @@ def _says(present: MemoryRecord | None, record: MemoryRecord) -> bool:
         and present.text == record.text
         and present.source == record.source
         and set(present.tags) == set(record.tags)
-        and present.metadata == record.metadata
+        and is_same_json(present.metadata, record.metadata)
         and present.thread == record.thread
         and present.position == record.position
         and present.category == record.category

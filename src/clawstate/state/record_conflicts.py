@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from clawstate.clock import to_iso
 from clawstate.errors import NotFoundError, StateError
 from clawstate.files.atomic import write_atomic
-from clawstate.files.json_text import dump_pretty, parse_json
+from clawstate.files.json_text import dump_pretty, is_same_json, parse_json
 from clawstate.files.paths import normalise_agent_id
 from clawstate.files.regular import read_regular
 from clawstate.openclaw.owner import Era
@@ -102,7 +102,7 @@ def put_back(context: Context, name: str) -> Replaced:
         target, folder = _chosen(context, place), aside_folder(context)
 
         def change(there: dict[str, Any]) -> tuple[dict[str, Any], None]:
-            if found.key in there and there[found.key] != found.value:
+            if found.key in there and not is_same_json(there[found.key], found.value):
                 # In the change, so that no writer comes between; written twice it is the same file.
                 keep(place, {found.key: there[found.key]}, folder)
             return {**there, found.key: found.value}, None
@@ -198,7 +198,9 @@ class ConflictResolver:
 
         Those *copied* are of an earlier run, and lose to what they were copied from.
         """
-        differing = [key for key, each in wanted.items() if there.get(key, each) != each]
+        differing = [
+            key for key, each in wanted.items() if not is_same_json(there.get(key, each), each)
+        ]
         stays = {
             key
             for key in differing

@@ -155,6 +155,26 @@ class EntryLaws(TranscriptHooks):
         assert (other.added, [each.line for each in other.problems]) == (0, [1])
         assert exported(store)[1:] == lines
 
+    @pytest.mark.parametrize(
+        ("again", "is_kept"),
+        [
+            ('{"parentId": null, "n": [1, true], "type": "custom", "id": "e"}', True),
+            ('{"type":"custom","id":"e","parentId":null,"n":[1.0,true]}', True),
+            ('{"type":"custom","id":"e","parentId":null,"n":[true,true]}', False),
+            ('{"type":"custom","id":"e","parentId":null,"n":[1,1]}', False),
+            ('{"type":"custom","id":"e","parentId":null,"n":[1,1.0]}', False),
+        ],
+    )
+    def test_an_import_is_compared_as_json(
+        self, store: Transcripts, again: str, *, is_kept: bool
+    ) -> None:
+        """The order of members and the form of a number say nothing; `true` is no number."""
+        store.import_lines("s", ['{"type":"custom","id":"e","parentId":null,"n":[1,true]}'])
+
+        found = store.import_lines("s", [again])
+
+        assert (found.kept, len(found.problems)) == ((1, 0) if is_kept else (0, 1))
+
     def test_a_fork_has_what_leads_to_an_entry(self, store: Transcripts) -> None:
         """A fork holds the chain of an entry under the same ids, and grows by itself."""
         ids = store.append("s", [said("user", each) for each in ("a", "b", "c")])

@@ -13,6 +13,7 @@ from clawstate.config.includes import Layer, include_all
 from clawstate.config.service import Config
 from clawstate.config.sources import look_at, parse_source
 from clawstate.errors import ConfigError, NotFoundError, StateError
+from clawstate.files.json_text import is_same_json
 from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.secrets import FILE as SECRETS_FILE
 from clawstate.importers.openclaw.source import Found, Role
@@ -149,7 +150,7 @@ def _differing(here: Any, there: Any, path: tuple[str | int, ...] = ()) -> list[
             for key in dict.fromkeys([*here, *there])
             for key_path in _differing(here.get(key, absent), there.get(key, absent), (*path, key))
         ]
-    return [] if here == there else [format_key_path(path) or "the whole file"]
+    return [] if is_same_json(here, there) else [format_key_path(path) or "the whole file"]
 
 
 def _require_valid(job: Job, found: Found) -> None:

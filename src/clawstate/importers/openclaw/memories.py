@@ -16,6 +16,7 @@ import apsw
 
 from clawstate.clock import from_ms, is_moment
 from clawstate.errors import CorruptError, InvalidError, UnavailableError
+from clawstate.files.json_text import is_same_json
 from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.report import count_of
 from clawstate.importers.openclaw.source import Role
@@ -267,5 +268,5 @@ def _is_same(present: MemoryRecord | None, record: MemoryRecord) -> bool:
         present is not None
         and present.text == record.text
         and present.source == record.source
-        and present.metadata == record.metadata
+        and is_same_json(present.metadata, record.metadata)
     )

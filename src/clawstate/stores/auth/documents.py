@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from clawstate.errors import InvalidError
+from clawstate.files.json_text import is_same_json
 from clawstate.records.contract import Json
 from clawstate.records.layouts import SEPARATOR
 from clawstate.records.merging import MergeResult, merge_records
@@ -69,8 +70,8 @@ def save_document(
         changed = {
             key: wanted.get(key)
             for key in before.keys() | wanted.keys()
-            if before.get(key) != wanted.get(key)
-            and (key in records or wanted.get(key) != base.get(key))
+            if not is_same_json(before.get(key), wanted.get(key))
+            and (key in records or not is_same_json(wanted.get(key), base.get(key)))
         }
         left = {key: value for key, value in records.items() if key not in changed or changed[key]}
         for key, value in changed.items():
@@ -100,7 +101,10 @@ def merge_document(
 
     def is_same(key: str, old: Json, new: Json) -> bool:
         try:
-            return old == new or read(key, old) == read(key, new)
+            if is_same_json(old, new):
+                return True
+            one, other = read(key, old), read(key, new)
+            return one == other and is_same_json(one.extra, other.extra)
         except InvalidError:
             return False
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from clawstate.caches.ttl import TTLCache
 from clawstate.errors import CorruptWarning, FallbackWarning, StateError, warn
+from clawstate.files.json_text import is_same_json
 from clawstate.files.stamps import Stamp
 from clawstate.records.rules import is_key
 from clawstate.stores.sessions.archive import Archive
@@ -171,7 +172,8 @@ class ProfileSync:
         if not is_usable(found):
             return False
         expected = self._index.form.identified(found.key, found.document)
-        return profile.entry != expected and not is_ahead(profile, found.document)
+        is_same = is_same_json(profile.entry, expected)
+        return not is_same and not is_ahead(profile, found.document)
 
     def _locked(
         self, keys: Iterable[str], *, patient: bool, extra: Mapping[str, Any] = NOTHING
@@ -216,7 +218,9 @@ class ProfileSync:
         # What the file has counts over what a restore brings: it was written later.
         extra = {**given, **({} if profile is None else profile.extra)}
         wanted = Profile(entry, {name: each for name, each in extra.items() if name not in entry})
-        return None if profile == wanted else wanted
+        if profile is not None and is_same_json(profile.entry, wanted.entry):
+            return None if is_same_json(profile.extra, wanted.extra) else wanted
+        return wanted
 
 
 def is_ahead(profile: Profile, document: Document) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from clawstate.arguments import require_mapping, require_whole
 from clawstate.errors import InvalidError
+from clawstate.files.json_text import is_same_json
 from clawstate.records.contract import Shape
 from clawstate.records.merging import MergeResult, merge_records
 from clawstate.records.rules import kept
@@ -176,7 +177,7 @@ def merge_entries(
         ours,
         {key: entry for key, entry in named.items() if key not in gaps},
         refuse=refuse,
-        is_same=lambda _, old, new: bool(old == new),
+        is_same=lambda _, old, new: is_same_json(old, new),
         gives_way=lambda _, old, new: replace or updated_ms(new) > updated_ms(old),
     )
     left = (*answer.kept, *sorted(gaps))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from clawstate.errors import ConflictError
+from clawstate.files.json_text import is_same_json
 from clawstate.records.contract import DELETE, Mark
 from clawstate.stores.sessions.archive import Archive, Reason
 from clawstate.stores.sessions.entry import has_id
@@ -91,7 +92,7 @@ def _require_safe(old: Mapping[str, Any], new: Mapping[str, Any], safe: Mapping[
         and has_id(value)
         and _session(new.get(key)) != _session(value)
         # Archived, but changed since: the archive would bring back an older state.
-        and (key not in safe or safe[key] != value)
+        and (key not in safe or not is_same_json(safe[key], value))
     }
     if unsafe:
         raise _UnsafeError(unsafe)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from clawstate.errors import ConflictError, InvalidError, NotFoundError
+from clawstate.files.json_text import is_same_json
 from clawstate.health import FIX, Finding
 from clawstate.records.contract import Json, Mark
 from clawstate.stores.transcripts import tool_calls
@@ -109,7 +110,7 @@ def merge(session: Session, batch: Batch, insert: Callable[[Entry], object]) -> 
 def same_line(old: str, entry: Entry) -> bool:
     """Tell whether the line *old* says what *entry* says, however it is laid out."""
     new = entry.line
-    return old == new or bool(json.loads(old) == json.loads(new))
+    return old == new or is_same_json(json.loads(old), json.loads(new))
 
 
 def unknown_message(session_id: str, entry_id: str) -> NotFoundError:
