@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -230,6 +232,32 @@ def test_memory_is_found_by_its_agent(home, state) -> None:
     [boiler] = state.memory.search("boiler serviced", k=1, namespace="work")
     assert boiler.record.source == "memory/2026-02-01.md"
     assert boiler.record.metadata == {"start_line": 1, "end_line": 3}
+
+
+@pytest.mark.parametrize("cause", ["emptied", "notes are there", "of sessions"])
+def test_chunks_go_when_an_index_holds_none_to_take_any_more(home, state, cause) -> None:
+    """What an index gave goes also with its last chunk, once, and a dry run takes nothing away."""
+    import_openclaw(state, home.root)
+    made = state.memory.add("by hand", namespace="work")
+    if cause == "notes are there":
+        home.file("workspace-work/memory/2026-02-01.md", "The wolf is new.\n")
+    else:
+        change = {
+            "emptied": "DELETE FROM chunks",
+            "of sessions": "UPDATE chunks SET source = 'sessions'",
+        }
+        with closing(sqlite3.connect(home.root / "memory/work.sqlite")) as database, database:
+            database.execute(change[cause])
+
+    import_openclaw(state, home.root, dry_run=True)
+    assert sum("boiler" in each.text for each in state.memory.records(namespace="work")) == 1
+    import_openclaw(state, home.root)
+
+    kept = {each.text.strip() for each in state.memory.records(namespace="work")}
+    wanted = {"The wolf is new."} if cause == "notes are there" else set()
+    assert kept == {"by hand", *wanted}
+    assert state.memory.get(made) is not None
+    assert moved(import_openclaw(state, home.root)) == 0
 
 
 def test_marks_keep_their_moments(home, state, clock) -> None:

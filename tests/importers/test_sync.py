@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -334,6 +335,35 @@ def test_a_file_that_left_its_folder_is_removed(memory, notes: Path) -> None:
     assert report.removed == 1
     assert by_text(memory).keys() == {GARDEN, CELLAR, "by hand"}
     assert memory.get(made) is not None
+
+
+@pytest.mark.parametrize("cause", ["stopped", "binary", "first"])
+def test_a_file_that_vanished_after_an_import_of_it_failed_is_removed(
+    memory, notes: Path, embedder, cause: str
+) -> None:
+    """What a file gave goes with it, also when its last import was cut off, failed or was first."""
+    path = notes / "log.jsonl"
+    write_lines(path, *({"text": f"note {number}"} for number in range(1500)))
+    write(notes / "a.md", GARDEN)
+    embedder.fails_after = 500 if cause == "first" else None
+    with contextlib.suppress(KeyboardInterrupt):
+        import_paths(memory, [notes])
+    if cause == "stopped":
+        write_lines(path, *({"text": f"other {number}"} for number in range(1500)))
+        embedder.fails_after = len(embedder.texts) + 500
+        with pytest.raises(KeyboardInterrupt):
+            import_paths(memory, [notes])
+    if cause == "binary":
+        path.write_bytes(b"\0\1\2" * 1000)
+        assert import_paths(memory, [notes]).failed == {path}
+    embedder.fails_after = None
+    assert len(everything(memory)) > 1000
+
+    path.unlink()
+    import_paths(memory, [notes])
+
+    assert by_text(memory).keys() == {GARDEN}
+    assert memory.imports.sources() == {str(notes / "a.md")}
 
 
 def test_a_file_whose_folder_became_a_file_is_removed(memory, notes: Path) -> None:

@@ -159,7 +159,8 @@ class _Importer:
     def sweep(self, paths: Iterable[Path], found: set[str]) -> None:
         """Forget the files that were imported from below *paths* and are gone."""
         folders = [path for path in paths if path.is_dir()]
-        for source in self._marks.keys() - found:
+        # Also sources without a fingerprint: a file may vanish after its import was cut off.
+        for source in self._memory.imports.sources(self._namespace) - found:
             path = Path(source)
             # Only below folders that were named and are there: a missing one says nothing of its
             # files.

@@ -308,6 +308,9 @@ class ImportLedger(Protocol):
     def marks(self, namespace: str) -> dict[str, str]:
         """Return the sources that were imported whole, each with its fingerprint."""
 
+    def sources(self, namespace: str) -> set[str]:
+        """Return all sources that are noted, also those that are not imported whole."""
+
     def begin(self, namespace: str, source: str) -> tuple[set[str], set[str]]:
         """
         Note that *source* is being imported, so not whole.
@@ -321,12 +324,18 @@ class ImportLedger(Protocol):
     # One transaction with the records: noted alone, a kill would leave passages that nothing
     # removes.
     def finish(
-        self, namespace: str, source: str, *, fingerprint: str | None, vanished: Sequence[str]
+        self, namespace: str, source: str, *, fingerprint: str, vanished: Sequence[str]
     ) -> int:
         """
         Note that *source* is imported whole and forget the ids in *vanished*, in one step.
 
-        What another source gives as well stays. A *fingerprint* of None takes the note away.
+        What another source gives as well stays. Returns how many records were forgotten.
+        """
+
+    def forget(self, namespace: str, source: str) -> int:
+        """
+        Take away the note of *source* and all that it alone gave, in one step.
+
         Returns how many records were forgotten.
         """
 

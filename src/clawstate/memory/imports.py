@@ -44,6 +44,10 @@ class Imports:
         """Return the sources that were imported whole, each with its fingerprint."""
         return self._ledger.marks(namespace)
 
+    def sources(self, namespace: str = "default") -> set[str]:
+        """Return all sources that are noted, also those whose import was cut off or failed."""
+        return self._ledger.sources(namespace)
+
     def begin(self, source: str, *, namespace: str = "default") -> Before:
         """Note that *source* is being imported, and return what is known of it."""
         known, forgotten = self._ledger.begin(namespace, source)
@@ -67,8 +71,5 @@ class Imports:
         return self._ledger.finish(namespace, source, fingerprint=fingerprint, vanished=vanished)
 
     def forget(self, source: str, *, namespace: str = "default") -> int:
-        """Forget all that came from *source*; return how many records those were."""
-        # `begin` takes the fingerprint away: a kill before `finish` leaves a source that counts as
-        # interrupted.
-        known, _ = self._ledger.begin(namespace, source)
-        return self._ledger.finish(namespace, source, fingerprint=None, vanished=sorted(known))
+        """Forget all that came from *source*, in one step; return how many records those were."""
+        return self._ledger.forget(namespace, source)

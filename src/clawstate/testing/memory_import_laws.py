@@ -64,6 +64,31 @@ class ImportLaws(MemoryHooks):
 
         assert engine.imports.begin("default", "a.md") == ({"r", "s"}, set())
 
+    def test_every_source_is_told(self, engine: MemoryEngine, memory: Memory) -> None:
+        """A source is told from the beginning of its import on, until it is forgotten."""
+        _imported(memory, "a.md", {"r": "one"})
+        engine.imports.begin("default", "b.md")
+        engine.imports.note("work", "c.md", ["s"])
+
+        assert engine.imports.sources("default") == {"a.md", "b.md"}
+        assert engine.imports.sources("work") == {"c.md"}
+        engine.imports.forget("default", "b.md")
+        assert engine.imports.sources("default") == {"a.md"}
+
+    def test_a_source_that_was_cut_off_may_be_forgotten(
+        self, engine: MemoryEngine, memory: Memory
+    ) -> None:
+        """What an import had given before it was cut off goes, but what others give stays."""
+        _imported(memory, "b.md", {"r": "one"})
+        engine.imports.begin("default", "a.md")
+        engine.imports.note("default", "a.md", ["r", "s", "t"])
+        memory.add_many([{"id": "s", "text": "two"}])
+
+        assert engine.imports.forget("default", "a.md") == 1
+
+        assert listed(memory) == {"one"}
+        assert engine.imports.forget("default", "nowhere.md") == 0
+
     def test_a_source_may_be_forgotten(self, engine: MemoryEngine, memory: Memory) -> None:
         """With its note all that a source alone gave goes, in its namespace only."""
         _imported(memory, "a.md", {"r": "one"})

@@ -169,7 +169,8 @@ class _Index:
         for reason, number in sorted(left.items()):
             message = f"{count_of(number, 'chunk')} {reason}"
             self._job.report.skip(KIND, self._path, message, things=number)
-        if taken:
+        # With nothing to take as well: what came from it before is then to go.
+        if taken or str(self._file) in self._memory.imports.sources(self._namespace):
             self._bring(digest.hexdigest(), taken)
 
     def _bring(self, fingerprint: str, taken: int) -> None:

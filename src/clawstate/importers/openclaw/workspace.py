@@ -183,6 +183,9 @@ class _Unwritten:
     def fingerprints(self, namespace: str) -> dict[str, str]:
         return self._memory.imports.fingerprints(namespace)
 
+    def sources(self, namespace: str) -> set[str]:
+        return self._memory.imports.sources(namespace)
+
     def begin(self, _source: str, *, namespace: str) -> Before:  # noqa: ARG002 - as `Imports`
         return Before(frozenset(), frozenset())
 

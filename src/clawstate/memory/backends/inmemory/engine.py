@@ -143,7 +143,7 @@ class InMemoryMemory:
                 name: sum(each.namespace == name for each in records) for name in namespaces
             },
             "tags": len({tag for each in records for tag in each.tags}),
-            "sources": len(sources | self.imports.sources()),
+            "sources": len(sources | self.imports.noted()),
             "expired": sum(row.has_expired(now) for row in rows.values()),
             "waiting": sum(row.vector is None for row in rows.values()),
             "cached_vectors": len(self.embeddings.forgotten),
@@ -283,7 +283,7 @@ class InMemoryImports:
         self._marks: dict[tuple[str, str], str | None] = {}
         self._given: dict[tuple[str, str], dict[str, bool]] = {}  # id -> whether it was forgotten
 
-    def sources(self) -> set[tuple[str, str]]:
+    def noted(self) -> set[tuple[str, str]]:
         """Return the namespaces and names of the sources."""
         return set(self._marks)
 
@@ -292,6 +292,11 @@ class InMemoryImports:
         self._rows()
         marks = ((where, mark) for where, mark in self._marks.items() if where[0] == namespace)
         return {source: mark for (_, source), mark in marks if mark is not None}
+
+    def sources(self, namespace: str) -> set[str]:
+        """Return the sources that are noted, whole or not."""
+        self._rows()
+        return {source for where, source in self.noted() if where == namespace}
 
     def begin(self, namespace: str, source: str) -> tuple[set[str], set[str]]:
         """Note that *source* is being imported; return the ids known from it, and the forgotten."""
@@ -314,21 +319,26 @@ class InMemoryImports:
                     given.setdefault(each, False)
 
     def finish(
-        self, namespace: str, source: str, *, fingerprint: str | None, vanished: Sequence[str]
+        self, namespace: str, source: str, *, fingerprint: str, vanished: Sequence[str]
     ) -> int:
         """Note *source* as imported and forget what *vanished* from it, in one step."""
         with self._mutex:
             self._rows()
             key = (namespace, source)
-            if fingerprint is None:
-                self._marks.pop(key, None)
-                self._given.pop(key, None)
-            else:
-                self._marks[key] = fingerprint
-                given = self._given.setdefault(key, {})
-                for each in vanished:
-                    given.pop(each, None)
+            self._marks[key] = fingerprint
+            given = self._given.setdefault(key, {})
+            for each in vanished:
+                given.pop(each, None)
             return self._forget(set(vanished) - self._claimed())
+
+    def forget(self, namespace: str, source: str) -> int:
+        """Take away the note of *source* and what it alone gave, in one step."""
+        with self._mutex:
+            self._rows()
+            key = (namespace, source)
+            self._marks.pop(key, None)
+            given = self._given.pop(key, {})
+            return self._forget(given.keys() - self._claimed())
 
     def _claimed(self) -> set[str]:
         return {each for given in self._given.values() for each in given}

@@ -27,6 +27,15 @@ class SqliteImports:
         with self._database.reading() as connection:
             return dict(connection.execute(sql, (namespace,)))
 
+    def sources(self, namespace: str) -> set[str]:
+        """Return every source that is noted in *namespace*, whole or not."""
+        sql = """
+            SELECT i.source FROM imports i JOIN scopes s ON s.scope = i.scope
+            WHERE s.namespace = ?
+        """
+        with self._database.reading() as connection:
+            return {row[0] for row in connection.execute(sql, (namespace,))}
+
     def begin(self, namespace: str, source: str) -> tuple[set[str], set[str]]:
         """
         Note that an import of *source* is under way; return what is known of it, and forgotten.
@@ -65,31 +74,39 @@ class SqliteImports:
             connection.execute(sql, (number, json.dumps(list(ids))))
 
     def finish(
-        self, namespace: str, source: str, *, fingerprint: str | None, vanished: Sequence[str]
+        self, namespace: str, source: str, *, fingerprint: str, vanished: Sequence[str]
     ) -> int:
         """Note *source* as imported and forget what *vanished* from it, in one step."""
         ids = json.dumps(list(vanished))
         with self._database.writing() as connection:
             number, _ = self._row(connection, namespace, source)
-            if fingerprint is None:
-                # Notes before records, in one transaction: `unclaimed` then sees only what others
-                # still claim.
-                connection.execute("DELETE FROM imported WHERE import = ?", (number,))
-                connection.execute("DELETE FROM imports WHERE import = ?", (number,))
-            else:
-                sql = """
-                    DELETE FROM imported
-                    WHERE import = ? AND memory_id IN (SELECT value FROM json_each(?))
-                """
-                connection.execute(sql, (number, ids))
-                sql = "UPDATE imports SET fingerprint = ?, imported_at = ? WHERE import = ?"
-                connection.execute(sql, (fingerprint, self._now_ms(), number))
             sql = """
-                SELECT value FROM json_each(?)
-                WHERE value NOT IN (SELECT memory_id FROM imported)
+                DELETE FROM imported
+                WHERE import = ? AND memory_id IN (SELECT value FROM json_each(?))
             """
-            unclaimed = [row[0] for row in connection.execute(sql, (ids,))]
-            return writing.forget(connection, unclaimed, now_ms=self._now_ms())
+            connection.execute(sql, (number, ids))
+            sql = "UPDATE imports SET fingerprint = ?, imported_at = ? WHERE import = ?"
+            connection.execute(sql, (fingerprint, self._now_ms(), number))
+            return self._forget_unclaimed(connection, ids)
+
+    def forget(self, namespace: str, source: str) -> int:
+        """Take away the note of *source* and what it alone gave, in one step."""
+        with self._database.writing() as connection:
+            number, _ = self._row(connection, namespace, source)
+            sql = "SELECT json_group_array(memory_id) FROM imported WHERE import = ?"
+            ids = connection.execute(sql, (number,)).get
+            connection.execute("DELETE FROM imported WHERE import = ?", (number,))
+            connection.execute("DELETE FROM imports WHERE import = ?", (number,))
+            return self._forget_unclaimed(connection, ids)
+
+    def _forget_unclaimed(self, connection: apsw.Connection, ids: str) -> int:
+        """Forget those of *ids* (a JSON list) that no source is noted for any more."""
+        sql = """
+            SELECT value FROM json_each(?)
+            WHERE value NOT IN (SELECT memory_id FROM imported)
+        """
+        unclaimed = [row[0] for row in connection.execute(sql, (ids,))]
+        return writing.forget(connection, unclaimed, now_ms=self._now_ms())
 
     def _row(
         self, connection: apsw.Connection, namespace: str, source: str
