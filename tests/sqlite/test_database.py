@@ -86,6 +86,31 @@ def test_a_failed_write_leaves_nothing(database) -> None:
     assert texts(database) == ["a", "c"]
 
 
+@pytest.mark.parametrize("kind", ["reading", "writing"])
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
+def test_a_statement_that_was_cut_off_is_in_nobody_s_way(database, path, kind, error) -> None:
+    """What a kept error keeps of a half read statement, the next reader and writer do not see."""
+    write(database, *map(str, range(1000)))
+    other = open_part(path, "notes", MIGRATIONS)
+
+    def cut_off() -> None:
+        with getattr(database, kind)() as connection:
+            rows = connection.execute("SELECT text FROM notes")
+            next(rows)
+            raise error
+
+    with pytest.raises(error) as kept:
+        cut_off()
+    write(other, "of another")
+    write(database, "of this one")
+
+    for each in (database, other):
+        assert texts(each)[-2:] == ["of another", "of this one"]
+        assert each.rows("SELECT count(*) FROM notes") == [(1002,)]
+    assert kept.value.__traceback__ is not None
+    other.close()
+
+
 def test_a_failed_first_write_leaves_an_empty_database(database) -> None:
     """A first write that fails leaves what reads as empty and can be written."""
     with pytest.raises(ZeroDivisionError), database.writing():

@@ -29,7 +29,7 @@ from clawstate.sqlite.log_index import (
     require_index_room,
 )
 from clawstate.sqlite.migrations import Migration, PartFormat
-from clawstate.sqlite.part import Opened, Part, end_transaction
+from clawstate.sqlite.part import Opened, Part, end_transaction, is_in_use
 from clawstate.sqlite.pool import PoolGuard, WriterLock, pause_around_forks
 
 # Writers of ours wait in the queue of the writer lock; this is for other programs, which do not
@@ -131,8 +131,6 @@ class Database:
         connection = self._writing_connection(part).connection
         # A full disk would end the process with SIGBUS where blocks are smaller than a page.
         require_index_room(self.path)
-        if connection.in_transaction:  # somebody was cut off
-            connection.execute("ROLLBACK")
         # A reader that turns into a writer fails at once when another wrote; so each begins as one
         # (decision 2).
         connection.execute("BEGIN IMMEDIATE")
@@ -149,7 +147,7 @@ class Database:
         if writer is not None:
             end_transaction(writer.connection)
             # What could not be rolled back would be committed by the next writer.
-            stays = writer.connection.in_transaction or isinstance(error, _LASTING)
+            stays = is_in_use(writer.connection) or isinstance(error, _LASTING)
             if stays or self._guard.closed:
                 self._drop_writer()
         self._writing = None
@@ -174,7 +172,7 @@ class Database:
         # A connection without an index of its log sees one state of the file for ever, or keeps
         # others out; an empty database stands for a file that may be there by now.
         once = opened.inode == _IN_MEMORY or opened.require_unchanged is not None
-        if once or isinstance(error, _LASTING):
+        if once or isinstance(error, _LASTING) or is_in_use(opened.connection):
             opened.connection.close()
             return
         self._idle.append(opened)
@@ -189,8 +187,11 @@ class Database:
     def _writing_connection(self, part: PartFormat) -> Opened:
         writer = self._writer
         # Through the old connection the write would be acknowledged, and lost with the file that
-        # was replaced.
-        if writer is not None and writer.inode != _inode(self.path):
+        # was replaced. What is left of a transaction that was cut off ends with its connection.
+        is_over = writer is not None and (
+            writer.inode != _inode(self.path) or is_in_use(writer.connection)
+        )
+        if is_over:
             self._drop_writer()
             writer = None
         if writer is None:
@@ -227,7 +228,7 @@ class Database:
             except IndexError:
                 return None
             # The last one that was given back comes first: its cache is warm.
-            if opened.inode == inode:
+            if opened.inode == inode and not is_in_use(opened.connection):
                 return opened
             opened.connection.close()
 

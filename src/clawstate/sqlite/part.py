@@ -46,6 +46,16 @@ def end_transaction(connection: apsw.Connection) -> None:
             connection.execute("ROLLBACK")
 
 
+def is_in_use(connection: apsw.Connection) -> bool:
+    """
+    Tell whether *connection* still reads or writes, after `end_transaction`.
+
+    A statement that an error cut off half way goes on reading for as long as a traceback keeps it,
+    as an interactive shell does: whoever has the connection next would see the state of then.
+    """
+    return connection.txn_state("main") != apsw.SQLITE_TXN_NONE
+
+
 class Lender(Protocol):
     """What lends the connections: the `Database`."""
 

@@ -12,7 +12,7 @@ from clawstate.errors import CorruptWarning, ElsewhereWarning, StateError, silen
 from clawstate.interrupts import load_modules
 from clawstate.openclaw.owner import Era
 from clawstate.records.last_good import copy_path
-from clawstate.state.backends import engine_of
+from clawstate.state.backends import ENGINES, engine_of
 
 if TYPE_CHECKING:
     from clawstate.openclaw.state_database import StateDatabase
@@ -164,7 +164,8 @@ def left_behind(context: Context) -> LeftBehind:
         if counts := count_records(context, engine):
             is_shared = engine.in_files and context.owner.era is Era.FILES
             return LeftBehind(engine.name, context.backends.choice, counts, is_shared)
-    return LeftBehind(chosen.name, chosen.name)
+    other = next(each for each in ENGINES if each is not chosen)
+    return LeftBehind(other.name, context.backends.choice)
 
 
 def count_records(context: Context, engine: Engine) -> dict[str, int]:
