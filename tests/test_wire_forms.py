@@ -32,6 +32,7 @@ from clawstate.types import (
     MergeResult,
     Message,
     OAuth,
+    OpenClawSession,
     PairingRequest,
     Profile,
     SessionEntry,
@@ -48,6 +49,10 @@ FORMLESS = {"LockOptions", "StatePaths"}
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 names = st.text("abcefghjkl", min_size=1, max_size=6)  # none that a form itself uses
+# What others put into messages and entries may have any name.
+foreign_names = names | st.sampled_from(
+    ["key", "updatedAtMs", "sessionId", "score", "snippet", "timestampMs", "others", "owner"]
+)
 moments = st.integers(0, 10**13).map(from_ms)
 maybe_moments = st.none() | moments
 maybe_texts = st.none() | texts
@@ -75,13 +80,15 @@ records = st.builds(
     updated_at=moments,
     expires_at=maybe_moments,
 )
-noted = st.dictionaries(names, json_values, max_size=3)
+noted = st.dictionaries(
+    foreign_names.filter(lambda name: name != "sessionId"), json_values, max_size=3
+)
 entries = st.builds(SessionEntry, texts, names, texts, moments, noted)
 
 
 @st.composite
 def messages(draw):
-    moment, said = draw(moments), draw(st.dictionaries(names, json_values, max_size=3))
+    moment, said = draw(moments), draw(st.dictionaries(foreign_names, json_values, max_size=3))
     kind, role = draw(st.sampled_from([("message", "user"), ("message", ""), ("note", "")]))
     entry = {"type": kind, "id": "m", "parentId": None, "timestamp": to_iso(moment)}
     if role:
@@ -351,3 +358,26 @@ def test_a_filter_nested_as_deep_as_may_be_comes_back() -> None:
 def test_a_tree_comes_back(tree) -> None:
     """Trees that only code makes come back as well."""
     assert from_wire(Filter, sent(Filter(tree=tree))).tree == tree
+
+
+def test_own_members_of_a_form_count_over_those_of_others() -> None:
+    """What a message or an entry says under a name of the form stands below `others`."""
+    said = {"role": "user", "content": "hi", "timestamp": 7, "score": 1, "id": None, "others": [2]}
+    entry = {"type": "message", "id": "m", "parentId": None, "timestamp": to_iso(5.0)}
+    message = Message("s", "m", None, "message", "user", 5.0, 0, {**entry, "message": said})
+    session = SessionEntry("k", "i", "", 5.0, {"key": "x", "updatedAtMs": "y", "owner": 1})
+
+    found = to_wire(Found(message, 0.5, "hi"))
+    kept = to_wire(session)
+    theirs = to_wire(OpenClawSession("main", session))
+
+    assert (found["score"], found["id"], found["timestampMs"]) == (0.5, "m", 5000)
+    assert found["others"] == {"score": 1, "id": None, "timestamp": 7, "others": [2]}
+    assert to_wire(message)["score"] == 1
+    assert from_wire(Message, to_wire(message), session_id="s") == message
+    assert from_wire(Found, found) == Found(message, 0.5, "hi")
+    assert (kept["key"], kept["updatedAtMs"], kept["owner"]) == ("k", 5000, 1)
+    assert kept["others"] == {"key": "x", "updatedAtMs": "y"}
+    assert from_wire(SessionEntry, kept) == session
+    assert theirs["owner"] == "openclaw"
+    assert theirs["others"] == {**kept["others"], "owner": 1}

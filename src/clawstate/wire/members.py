@@ -10,6 +10,19 @@ from clawstate.clock import from_ms
 from clawstate.errors import InvalidError
 
 _LAST = 2**53  # milliseconds that JavaScript can count
+_OTHERS = "others"
+
+
+def beside(own: Mapping[str, Any], foreign: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return the members of a form, *own* and *foreign* ones.
+
+    Own ones count: a foreign one of such a name stands below `others`, where `Members.foreign`
+    finds it.
+    """
+    clashing = {name: each for name, each in foreign.items() if name in own or name == _OTHERS}
+    rest = {name: each for name, each in foreign.items() if name not in clashing}
+    return {**own, **rest, **({_OTHERS: clashing} if clashing else {})}
 
 
 class Members:
@@ -81,6 +94,10 @@ class Members:
         """Return all members but the *known* ones."""
         # Unknown members come back as they were: a newer program may have written them.
         return {name: value for name, value in self._document.items() if name not in known}
+
+    def foreign(self, *own: str) -> dict[str, Any]:
+        """Return all members but the form's *own* ones, as they were before `beside`."""
+        return {**self.others(*own, _OTHERS), **self.mapping(_OTHERS)}
 
     def _member(self, name: str, kind: type | tuple[type, ...]) -> Any:
         if name not in self._document:

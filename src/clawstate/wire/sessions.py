@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clawstate.clock import to_ms
-from clawstate.wire.members import Members
+from clawstate.wire.members import Members, beside
 from clawstate.wire.moments import times
 
 if TYPE_CHECKING:
@@ -22,9 +22,19 @@ _OWN = ("key", "sessionId", "sessionKey", "sessionFile", "updatedAt", "updatedAt
 
 def write_entry(entry: SessionEntry) -> dict[str, Any]:
     """Return *entry* as it is kept, with its key and time as in lists."""
-    own = {"key": entry.session_key, **times(updatedAt=entry.updated_at)}
-    # Null where there is none: an empty text would look like a name.
-    return {**own, **entry.document(), "sessionFile": entry.session_file or None}
+    return beside(_own(entry), entry.fields)
+
+
+def _own(entry: SessionEntry) -> dict[str, Any]:
+    return {
+        "key": entry.session_key,
+        **times(updatedAt=entry.updated_at),
+        "sessionId": entry.session_id,
+        "sessionKey": entry.session_key,
+        # Null where there is none: an empty text would look like a name.
+        "sessionFile": entry.session_file or None,
+        "updatedAt": to_ms(entry.updated_at),
+    }
 
 
 def read_entry(document: Any) -> SessionEntry:
@@ -37,7 +47,7 @@ def read_entry(document: Any) -> SessionEntry:
         told.text("sessionId"),
         told.maybe_text("sessionFile") or "",
         told.moment("updatedAt"),
-        told.others(*_OWN),
+        told.foreign(*_OWN),
     )
 
 
@@ -54,10 +64,11 @@ def entry_brief(entry: SessionEntry) -> dict[str, Any]:
 
 def write_openclaw_session(found: OpenClawSession) -> dict[str, Any]:
     """Return all of *found*, and whose it is."""
-    named = {"key": found.entry.session_key, **times(updatedAt=found.entry.updated_at)}
     # Its sessions lie in rows, so there is no file to name.
-    whose = {"sessionFile": None, "owner": OWNER, "agent": found.agent}
-    return {**named, **found.entry.document(), **whose}
+    own = {**_own(found.entry), "sessionFile": None}
+    whose = {"owner": OWNER, "agent": found.agent}
+    told = beside({**own, **whose}, found.entry.fields)
+    return {**{name: each for name, each in told.items() if name not in whose}, **whose}
 
 
 def openclaw_brief(found: OpenClawSession) -> dict[str, Any]:

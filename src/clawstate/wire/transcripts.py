@@ -14,30 +14,22 @@ from clawstate.stores.transcripts.values import (
     Message,
     Problem,
 )
-from clawstate.wire.members import Members
+from clawstate.wire.members import Members, beside
 from clawstate.wire.moments import times
 
-_PLACE = ("id", "parentId", "type", "timestamp", "timestampMs")
+_ENTRY = ("id", "parentId", "type", "timestamp")
+_PLACE = (*_ENTRY, "timestampMs")
 
 
 def write_message(message: Message) -> dict[str, Any]:
     """Return *message*: its place, and all that was said."""
-    place = {
-        "id": message.id,
-        "parentId": message.parent,
-        "type": message.kind,
-        "timestamp": to_iso(message.timestamp),
-        **times(timestamp=message.timestamp),
-    }
-    # The place counts: what was said may have members of the same names.
-    said = {name: value for name, value in message.body.items() if name not in place}
-    return _encodable({**place, **said})
+    return _told(message, {})
 
 
 def read_message(document: Any, *, session_id: str = "") -> Message:
     """Return the message of *document*; its position among all others is not told, and 0."""
     told = Members(document, "message")
-    said = told.others(*_PLACE)
+    said = told.foreign(*_PLACE)
     kind, parent = told.text("type"), told.maybe_text("parentId")
     moment = told.moment("timestamp")
     # Built again in the order in which OpenClaw writes an entry.
@@ -58,12 +50,12 @@ def read_message(document: Any, *, session_id: str = "") -> Message:
 
 def write_found(found: Found) -> dict[str, Any]:
     """Return *found*: the message, its score to four places, and the telling part of its text."""
-    return {
+    own = {
         "sessionId": found.message.session_id,
         "score": round(found.score, 4),
         "snippet": found.snippet.encode(errors="replace").decode(),
-        **write_message(found.message),
     }
+    return _told(found.message, own)
 
 
 def read_found(document: Any) -> Found:
@@ -121,6 +113,21 @@ def read_line_import(document: Any) -> Imported:
     told = Members(document, "import")
     problems = tuple(map(read_problem, told.items("problems")))
     return Imported(told.integer("added"), told.integer("kept"), problems)
+
+
+def _told(message: Message, own: dict[str, Any]) -> dict[str, Any]:
+    """Return *own* members, the place of *message*, and all that was said."""
+    place = {
+        "id": message.id,
+        "parentId": message.parent,
+        "type": message.kind,
+        "timestamp": to_iso(message.timestamp),
+        **times(timestamp=message.timestamp),
+    }
+    said = dict(message.body)
+    if message.body is message.entry:  # its place is told already
+        said = {name: each for name, each in said.items() if name not in _ENTRY}
+    return _encodable(beside({**own, **place}, said))
 
 
 def _encodable(document: dict[str, Any]) -> dict[str, Any]:
