@@ -379,3 +379,31 @@ def test_an_entry_has_a_name_for_people() -> None:
 
     assert "s3cret" not in repr(entry)
     assert hash(entry) == hash(SessionEntry("k", "i", "profile/k.json", 0.0))
+
+
+@pytest.mark.parametrize("deep", [{"n": 2}, {"n": True}, {}, [1]], ids=repr)
+def test_a_nested_change_in_place_is_a_change(sessions, clock, deep) -> None:
+    """A member below a member that a mutator alters counts: the time moves, the rules hold."""
+    sessions.resolve("a")
+    sessions.update("a", {"note": {"deep": {"n": 1}, "list": [{}]}})
+    sessions.resolve("b")
+    before, clock.now = sessions.require("b"), clock.now + 9
+
+    def replace(entries):
+        entries["a"]["note"]["deep"] = deep
+
+    def grow(entries):
+        entries["a"]["note"]["list"][0]["text"] = "x" * (2 << 20)
+
+    sessions.update_store(replace)
+    found = sessions.require("a")
+
+    assert found.fields["note"]["deep"] == deep
+    assert found.updated_at == clock.now
+    assert sessions.require("b") == before
+    assert sessions.check() == ()
+    with pytest.raises(InvalidError, match="the most is in 'note'"):
+        sessions.update_store(grow)
+    with pytest.raises(InvalidError, match="the most is in 'note'"):
+        sessions.change_all(lambda entries: (entries, grow(entries)))
+    assert sessions.require("a") == found

@@ -13,7 +13,7 @@ from clawstate.errors import InvalidError
 from clawstate.records.contract import DELETE, Mark
 from clawstate.records.rules import require_records
 from clawstate.stores.sessions.archive import Archived
-from clawstate.stores.sessions.entry import Document, has_id, require_stored_id
+from clawstate.stores.sessions.entry import Document, Kept, has_id, require_stored_id
 from clawstate.stores.sessions.forms import Form
 from clawstate.stores.sessions.merging import EntryChange, begun_anew, created, merged
 
@@ -88,13 +88,11 @@ class Changes:
 
     def replacing(
         self, change: StoreChange[A], touched: set[str]
-    ) -> Callable[[dict[str, Any]], tuple[Mapping[str, Any], A]]:
+    ) -> Callable[[dict[str, Any], Mapping[str, Kept]], tuple[Mapping[str, Any], A]]:
         """Return the change of all entries that *change* means; it notes which it *touched*."""
         require_callable("change", change)
 
-        def apply(old: dict[str, Any]) -> tuple[Mapping[str, Any], A]:
-            before = dict(old)
-            kept = {key: dict(each) for key, each in old.items() if isinstance(each, dict)}
+        def apply(old: dict[str, Any], before: Mapping[str, Kept]) -> tuple[Mapping[str, Any], A]:
             made = change(old)
             if not isinstance(made, tuple) or len(made) != _PAIR:
                 problem = f"returned {type(made).__name__}, not the entries and an answer"
@@ -105,10 +103,12 @@ class Changes:
             touched.clear()
             records: dict[str, Any] = {}
             for key, each in new.items():
-                if key in before and (each == kept[key] if key in kept else each is before[key]):
+                was = before.get(key)
+                if was is not None and was.is_same(each):
                     records[key] = each
                 else:
-                    records[key] = self._accepted(key, kept.get(key), each)
+                    document = was.value() if was is not None and was.is_session else None
+                    records[key] = self._accepted(key, document, each)
                     touched.add(key)
             touched.update(before.keys() - records.keys())
             return records, answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import marshal
 import math
 import re
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Any, Final
 
 from clawstate.clock import from_ms, is_moment, to_ms
 from clawstate.errors import CorruptError, InvalidError
-from clawstate.files.json_text import dump_compact
+from clawstate.files.json_text import dump_compact, is_same_json
 
 Document = dict[str, Any]
 """An entry as it stands in the index."""
@@ -28,6 +29,32 @@ _OWN = ("sessionId", "sessionKey", "sessionFile", "updatedAt")
 
 TOPIC = "-topic-"
 _LONGEST = 100  # characters of the part before a topic
+
+
+class Kept:
+    """An entry as it was kept, whatever is done to *document*, which came from JSON."""
+
+    __slots__ = ("_said", "is_session", "session_id")
+
+    def __init__(self, document: Any) -> None:
+        # Three times as fast as JSON text, for all entries at each change of all. Version 2 gives
+        # equal values equal bytes; the later ones tell which objects are shared.
+        self._said = marshal.dumps(document, 2)
+        self.is_session = isinstance(document, dict)
+        self.session_id = document.get("sessionId") if self.is_session else None
+
+    def value(self) -> Any:
+        """Return it again."""
+        return marshal.loads(self._said)  # noqa: S302 - of this object alone
+
+    def is_same(self, new: Any) -> bool:
+        """Tell whether *new* says the same in JSON."""
+        try:
+            if marshal.dumps(new, 2) == self._said:
+                return True
+        except ValueError:
+            pass  # a mapping of another class
+        return is_same_json(self.value(), new)
 
 
 @dataclass(frozen=True, slots=True)

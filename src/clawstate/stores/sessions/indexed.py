@@ -158,7 +158,7 @@ class IndexedSessions:
         form, shape = self._index.form, self._index.collection.shape
         held = self._archive.holds
 
-        def merge(ours: dict[str, Any]) -> tuple[dict[str, Any], MergeResult]:
+        def merge(ours: dict[str, Any], _: object = None) -> tuple[dict[str, Any], MergeResult]:
             return merge_entries(ours, entries, form, shape, replace=replace, is_archived=held)
 
         if dry_run:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -10,7 +9,7 @@ from clawstate.errors import ConflictError
 from clawstate.files.json_text import is_same_json
 from clawstate.records.contract import DELETE, Mark
 from clawstate.stores.sessions.archive import Archive, Reason
-from clawstate.stores.sessions.entry import has_id
+from clawstate.stores.sessions.entry import Kept, has_id
 from clawstate.stores.sessions.file_sync import FileSync
 from clawstate.stores.sessions.index import Index
 
@@ -47,15 +46,28 @@ class Removal:
         return self._archiving(run, name, reason)
 
     def change_all(
-        self, change: Callable[[dict[str, Any]], tuple[Mapping[str, Any], A]], *, reason: Reason
+        self,
+        change: Callable[[dict[str, Any], Mapping[str, Kept]], tuple[Mapping[str, Any], A]],
+        *,
+        reason: Reason,
     ) -> A:
-        """Replace all entries by what *change* makes of them; see `Index.change_all`."""
+        """
+        Replace all entries by what *change* makes of them; see `Index.change_all`.
+
+        It is given them twice: to alter, however deep, and as they were.
+        """
 
         def run(safe: Mapping[str, Any]) -> A:
             def watched(old: dict[str, Any]) -> tuple[Mapping[str, Any], A]:
-                before = _copy(old)
-                new, answer = change(old)
-                _require_safe(before, new, safe)
+                before = {key: Kept(each) for key, each in old.items()}
+                new, answer = change(old, before)
+                # Only what may have gone: to copy all of them takes longer than the change.
+                gone = {
+                    key: each.value()
+                    for key, each in before.items()
+                    if not each.is_session or _session(new.get(key)) != each.session_id
+                }
+                _require_safe(gone, new, safe)
                 return new, answer
 
             return self._index.change_all(watched)
@@ -100,8 +112,3 @@ def _require_safe(old: Mapping[str, Any], new: Mapping[str, Any], safe: Mapping[
 
 def _session(document: Any) -> Any:
     return document.get("sessionId") if isinstance(document, dict) else document
-
-
-def _copy(document: Any) -> Any:
-    # A change may alter what it is given, however deep.
-    return json.loads(json.dumps(document))

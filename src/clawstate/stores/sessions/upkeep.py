@@ -102,7 +102,7 @@ class Upkeep:
     def _remove(self, gone: dict[str, Found]) -> set[str]:
         """Remove those of *gone* that nobody changed meanwhile, and return their keys."""
 
-        def without(entries: dict[str, object]) -> tuple[dict[str, object], set[str]]:
+        def without(entries: dict[str, object], _: object) -> tuple[dict[str, object], set[str]]:
             # Chosen without a lock: a session that was used since is not old any more.
             unchanged = {key for key, each in gone.items() if entries.get(key) == each.document}
             left = {key: value for key, value in entries.items() if key not in unchanged}
