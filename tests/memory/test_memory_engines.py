@@ -98,3 +98,30 @@ def test_the_best_ten_are_the_same_on_all_engines(tmp_path) -> None:
 def test_one_process_promises_nothing_more() -> None:
     """Memory in one process is neither durable nor shared."""
     assert InMemoryMemory().capabilities == frozenset()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "memory"])
+def many(request, tmp_path_factory):
+    """Give a memory of more than 20,000 records, nearly all of them of meetings."""
+    clock = ManualClock()
+    if request.param == "memory":
+        engine = InMemoryMemory(clock=clock)
+    else:
+        engine = sqlite_memory(tmp_path_factory.mktemp("many"), clock)
+    memory = Memory(engine, clock=clock)
+    memory.add_many({"text": f"meeting word{number} lobster"} for number in range(20_000))
+    memory.add_many([{"text": "zanzibar", "namespace": "work"}, {"text": "meeting parrot"}])
+    yield memory
+    memory.close()
+
+
+@pytest.mark.parametrize("words", ["meeting", "parrot", "meeting parrot", "meeting lobster"])
+@pytest.mark.parametrize("more", ["unheard", "zanzibar"])
+def test_a_word_that_no_record_has_counts_for_nothing(many, words, more) -> None:
+    """Among many records a word that is in none, or in no namespace searched, changes no hit."""
+    wanted = [hit.record.text for hit in many.search(words, mode="words")]
+
+    found = [hit.record.text for hit in many.search(f"{more} {words}", mode="words")]
+
+    assert found == wanted
+    assert wanted

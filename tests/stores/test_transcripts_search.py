@@ -4,8 +4,11 @@ import random
 
 import pytest
 
+import clawstate
 from clawstate.clock import to_iso
 from clawstate.errors import InvalidError
+from clawstate.stores.transcripts.backends.inmemory import InMemoryTranscripts
+from clawstate.stores.transcripts.service import Transcripts
 
 
 @pytest.fixture
@@ -202,3 +205,47 @@ def test_common_words_choose_nothing_in_a_large_index(store, state) -> None:
     assert hits == ["common word7"]
     assert len(found(store, "common", limit=5)) == 5
     assert state.transcripts.check() == []
+
+
+@pytest.fixture(scope="module", params=["sqlite", "memory"])
+def large(request, tmp_path_factory):
+    """Give transcripts of more than 20,000 messages, nearly all of them of meetings."""
+    with clawstate.open(tmp_path_factory.mktemp("large") / "state") as state:
+        is_kept = request.param == "sqlite"
+        made = state.transcripts if is_kept else Transcripts(InMemoryTranscripts())
+        made.append("s", [said(f"meeting word{number} lobster") for number in range(20_000)])
+        made.append("s", [said("zanzibar"), said("zanzibar parrot"), said("meeting parrot")])
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("zanzibar meeting", ["zanzibar", "zanzibar parrot"]),
+        ("meeting parrot", ["meeting parrot", "zanzibar parrot"]),
+        ("parrot meeting unheard", ["meeting parrot", "zanzibar parrot"]),
+        ("zanzibar meeting lobster", ["zanzibar", "zanzibar parrot"]),
+    ],
+)
+def test_a_rare_word_finds_its_messages_among_many(large, query, first) -> None:
+    """Beside a common word a rare one finds what has both, then what has it."""
+    assert found(large, query)[: len(first)] == first
+    scores = [hit.score for hit in large.search(query)]
+    assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize(
+    "query", ["zanzibar meeting", "unheard meeting", "unheard meeting lobster"]
+)
+def test_common_words_fill_what_rare_ones_leave(large, query) -> None:
+    """Where no message has all words, those with common ones follow, as many as are asked for."""
+    hits = found(large, query, limit=7)
+
+    assert len(hits) == 7
+    assert all("meeting" in text or "zanzibar" in text for text in hits)
+
+
+@pytest.mark.parametrize("words", ["meeting", "zanzibar", "zanzibar meeting", "meeting lobster"])
+def test_a_word_in_no_message_counts_for_nothing(large, words) -> None:
+    """A search with a word that nobody said finds what it finds without that word."""
+    assert found(large, f"{words} unheard") == found(large, words)

@@ -43,12 +43,16 @@ _COMMON_SHARE = 0.05
 
 
 def telling(frequencies: Mapping[str, int], total: int) -> tuple[str, ...]:
-    """Return those terms that choose candidates; *frequencies* say in how many of *total* rows."""
+    """
+    Return those terms that choose candidates; *frequencies* say in how many of *total* rows.
+
+    What they find may be outside of where the search looks: then all terms are to choose.
+    """
     limit = total * _COMMON_SHARE if total >= MANY_ROWS else total
+    # A term in no row would pass for a rare one, and leave out the common ones for nothing.
+    there = {term: count for term, count in frequencies.items() if count} or frequencies
     # Where all terms are common, all choose: some answer is better than none.
-    return tuple(term for term, count in frequencies.items() if count <= limit) or tuple(
-        frequencies
-    )
+    return tuple(term for term, count in there.items() if count <= limit) or tuple(there)
 
 
 def word_query(text: str, *, limit: int = 64) -> WordQuery:

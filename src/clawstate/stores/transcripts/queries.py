@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import TypeVar
+from typing import Protocol
 
 from clawstate.sqlite.words import sign_places
-
-K = TypeVar("K", bound=Hashable)
 
 COMMON_SHARE = 0.05
 """A word in a larger share of many messages chooses nothing, but costs most of the time."""
 MANY_ROWS = 20_000
-"""From how many messages on a common word is left out."""
+"""From how many messages on a common word is left to the last."""
 
 _TERM = re.compile(r'"([^"]*)"|(\w+)')
 # A whole page that was pasted as a query would be one expression with thousands of words.
@@ -27,10 +25,10 @@ def terms_of(query: str) -> list[str]:
     return list(dict.fromkeys(each.lower() for each in found if each.strip()))[:_MOST_TERMS]
 
 
-def parts_of(terms: Sequence[str], common: Collection[str]) -> Iterator[str]:
-    """Give what may be found by itself: words that are not *common*, and pairs of signs."""
+def parts_of(terms: Iterable[str]) -> Iterator[str]:
+    """Give what may be found by itself: words, and pairs of signs."""
     # In scripts without blanks a term is a run of signs; pairs of them take the place of words.
-    for term in [each for each in terms if each not in common] or terms:
+    for term in terms:
         places = sign_places(term)
         if len(places) < len(term) or len(term) < 3:
             yield term
@@ -38,21 +36,66 @@ def parts_of(terms: Sequence[str], common: Collection[str]) -> Iterator[str]:
             yield from (first + second for first, second in pairwise(term))
 
 
-def combined(
-    every: Sequence[tuple[K, float]], some: Callable[[], Sequence[tuple[K, float]]], limit: int
-) -> list[tuple[K, float]]:
-    """
-    Return what has all terms before what has *some*; both are (key, BM25), the best first.
+class Words(Protocol):
+    """The words of all messages, as one engine knows them."""
 
-    A score is from 0 to 1, above one half for what has all terms.
+    def ranked(self, words: Sequence[str], *, require_all: bool) -> Sequence[tuple[int, float]]:
+        """Return the best (position, BM25) of what has all or some of *words*, the best first."""
+
+    def frequency(self, word: str) -> int:
+        """Return in how many messages *word* is at most."""
+
+    def total(self) -> int:
+        """Return about how many messages there are."""
+
+
+def best(words: Words, terms: Sequence[str], limit: int) -> list[tuple[int, float]]:
+    """
+    Return what has all *terms*, then what has some, at most *limit*, each with its score.
+
+    A score is from 0 to 1, above one half for what has all terms. Among `MANY_ROWS` common words
+    choose last, and a word in no message counts for nothing.
     """
     # BM25 has no scale of its own, so both halves are shares: the order within each stays.
-    found = [(key, (1 + _share(score)) / 2) for key, score in every]
-    if len(found) >= limit:
-        return found[:limit]
-    have = {key for key, _ in every}
-    rest = ((key, _share(score) / 2) for key, score in some() if key not in have)
-    return [*found, *rest][:limit]
+    every = words.ranked(terms, require_all=True)
+    found = {key: (1 + _share(score)) / 2 for key, score in every}
+    if len(found) < limit and len(list(parts_of(terms))) > 1:
+        for more in _some(words, terms, is_had=bool(every)):
+            # The lists follow each other, so the scores of one are below those of the one before.
+            ceiling = min([0.5, *found.values()])
+            for key, score in more:
+                found.setdefault(key, ceiling * _share(score))
+            if len(found) >= limit:
+                break
+    return list(found.items())[:limit]
+
+
+def _some(
+    words: Words, terms: Sequence[str], *, is_had: bool
+) -> Iterator[Sequence[tuple[int, float]]]:
+    """Give lists of what has some of *terms*, the better ones first; *is_had*: some has all."""
+    total = words.total()
+    if total < MANY_ROWS:
+        yield words.ranked(list(parts_of(terms)), require_all=False)
+        return
+    counts = {term: words.frequency(term) for term in terms}
+    there = [term for term in terms if counts[term]]
+    if not is_had and 1 < len(there) < len(terms):
+        every = words.ranked(there, require_all=True)
+        is_had = bool(every)
+        yield every
+    common = [term for term in terms if counts[term] > total * COMMON_SHARE]
+    rare = [term for term in terms if term not in common]
+    if not common or not rare:
+        yield words.ranked(list(parts_of(terms)), require_all=False)
+        return
+    some = words.ranked(list(parts_of(rare)), require_all=False)
+    yield some
+    # To rank what has common words takes most of the time of a search, so they choose where the
+    # others leave hardly anything to choose from.
+    number = len(there) - len(common)
+    if not number or (not is_had and (number == 1 or not some)):
+        yield words.ranked(list(parts_of(common)), require_all=False)
 
 
 def _share(score: float) -> float:

@@ -158,6 +158,10 @@ class InMemoryReading:
         }
         chosen = telling(frequencies, len(self._rows))
         terms = best(chosen)
+        if not terms and len(chosen) < len(query.terms):
+            # The rare terms are in other namespaces, or in what a filter leaves out.
+            chosen = query.terms
+            terms = best(chosen)
         if not terms:
             return {}, {}
         rest = _summed(index, (term for term in query.terms if term not in chosen))

@@ -65,6 +65,10 @@ def search(
     """
     chosen = _telling(connection, query.terms, total)
     by_terms = _ranked(connection, map(quoted, chosen), scope, condition, limit)
+    if not by_terms and len(chosen) < len(query.terms):
+        # The rare terms are in other namespaces, or in what *condition* leaves out.
+        chosen = query.terms
+        by_terms = _ranked(connection, map(quoted, chosen), scope, condition, limit)
     if not by_terms:
         return {}, {}
     if len(chosen) < len(query.terms):

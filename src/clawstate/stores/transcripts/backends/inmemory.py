@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from clawstate.stores.transcripts.contract import (
 )
 from clawstate.stores.transcripts.entries import Entry
 from clawstate.stores.transcripts.external_values import cut
-from clawstate.stores.transcripts.queries import combined, parts_of
+from clawstate.stores.transcripts.queries import best
 from clawstate.stores.transcripts.values import Held, Message
 
 
@@ -280,24 +280,11 @@ class InMemoryTranscripts:
         rows = [
             (session, row) for session in self._every() for row in session.rows[: session.count]
         ]
-        index = WordIndex([(row.position, row.words) for _, row in rows if row.words])
         allowed = {
             row.position: (session, row) for session, row in rows if _within(session, row, bounds)
         }
-
-        def ranked(found: Iterable[tuple[int, float]]) -> list[tuple[int, float]]:
-            inside = (each for each in found if each[0] in allowed)
-            return sorted(inside, key=lambda each: (-each[1], -each[0]))[:limit]
-
-        every = ranked(index.scored([tuple(stems(term)) for term in terms], require_all=True))
-
-        def some() -> list[tuple[int, float]]:
-            parts = list(parts_of(terms, index.common(terms)))
-            if len(parts) < 2:
-                return []
-            return ranked(index.scored([tuple(stems(each)) for each in parts], require_all=False))
-
-        found = combined(every, some, limit)
+        words = [(row.position, row.words) for _, row in rows if row.words]
+        found = best(WordIndex(words, allowed=allowed, limit=limit), terms, limit)
         return [(allowed[at][1].message(allowed[at][0].session_id), score) for at, score in found]
 
     def info(self, session_id: str) -> Listed | None:

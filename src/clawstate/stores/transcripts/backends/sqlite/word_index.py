@@ -7,14 +7,14 @@ inside the index and weigh nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import apsw
 
 from clawstate.sqlite.words import quoted, spaced, stems
 from clawstate.stores.transcripts.contract import Bounds
-from clawstate.stores.transcripts.queries import COMMON_SHARE, MANY_ROWS, combined, parts_of
+from clawstate.stores.transcripts.queries import best
 
 _LARGE_SHARE = 0.2
 
@@ -62,30 +62,28 @@ def search(
     limit: int,
 ) -> list[tuple[int, float]]:
     """Return the best *limit* (position, score) within *bounds*, whose session has this number."""
-    scope = _scope(connection, session)
-    every = _ranked(connection, " AND ".join(map(quoted, terms)), bounds, scope, limit)
-
-    def some() -> list[tuple[int, float]]:
-        parts = list(parts_of(terms, _common(connection, terms)))
-        if len(parts) < 2:
-            return []
-        return _ranked(connection, " OR ".join(map(quoted, parts)), bounds, scope, limit)
-
-    return combined(every, some, limit)
+    words = _Words(connection, bounds, _scope(connection, session), limit)
+    return best(words, terms, limit)
 
 
-def _common(connection: apsw.Connection, terms: Iterable[str]) -> set[str]:
-    # An estimate: a count would walk the whole table.
-    total = connection.execute("SELECT max(position) FROM messages").get or 0
-    if total < MANY_ROWS:
-        return set()
-    return {term for term in terms if _frequency(connection, term) > total * COMMON_SHARE}
+class _Words(NamedTuple):
+    connection: apsw.Connection
+    bounds: Bounds
+    scope: _Scope
+    limit: int
 
+    def ranked(self, words: Sequence[str], *, require_all: bool) -> list[tuple[int, float]]:
+        match = (" AND " if require_all else " OR ").join(map(quoted, words))
+        return _ranked(self.connection, match, self.bounds, self.scope, self.limit)
 
-def _frequency(connection: apsw.Connection, term: str) -> int:
-    sql = "SELECT doc FROM message_vocabulary WHERE term = ?"
-    found = (connection.execute(sql, (stem,)).get or 0 for stem in stems(term))
-    return min(found, default=0)
+    def frequency(self, word: str) -> int:
+        sql = "SELECT doc FROM message_vocabulary WHERE term = ?"
+        found = (self.connection.execute(sql, (stem,)).get or 0 for stem in stems(word))
+        return min(found, default=0)
+
+    def total(self) -> int:
+        # An estimate: a count would walk the whole table.
+        return self.connection.execute("SELECT max(position) FROM messages").get or 0
 
 
 def _scope(connection: apsw.Connection, session: int | None) -> _Scope:
