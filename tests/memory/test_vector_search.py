@@ -10,6 +10,7 @@ import pytest
 
 import clawstate
 from clawstate.memory.backends.sqlite import upkeep
+from clawstate.memory.backends.sqlite.vector_source import SqliteVectors
 from clawstate.memory.contract import EmbedderIdentity
 
 SIZE = 48
@@ -297,7 +298,39 @@ def test_another_process_sees_a_new_snapshot(exact, planted) -> None:
 
     assert not exact.needs_optimizing()
     assert recall(exact, planted, range(4020, 4120)) >= 0.99
-    assert exact._engine._nearest[1]._snapshots[1][1] is not None
+    assert exact._engine._nearest[1]._snapshots[1].snapshot is not None
+
+
+def test_an_older_reading_keeps_no_later_search_from_a_new_snapshot(exact, planted) -> None:
+    """A transaction that is older than a snapshot is searched exactly, each later one with it."""
+    engine = exact._engine
+    ids(exact, 4000)
+    nearest = engine._nearest[1]
+    with engine._database.reading() as connection:
+        older = SqliteVectors(connection)
+        assert older.state(1)[0] == COUNT
+        publish_from_another_process(exact)
+
+        assert nearest.snapshot(older, 1) is None
+        assert nearest.snapshot(older, 1) is None
+
+    assert recall(exact, planted, range(4020, 4120), range(COUNT + 600)) >= 0.99
+    assert nearest._snapshots[1].snapshot is not None
+    with engine._database.reading() as connection:
+        assert nearest.snapshot(SqliteVectors(connection), 1).upto == COUNT + 600
+
+
+def publish_from_another_process(memory):
+    """Add 600 records and publish a snapshot, as another process."""
+    program = (
+        "import sys, pathlib; sys.path.insert(0, sys.argv[2]); import test_vector_search as t\n"
+        "t.upkeep.SNAPSHOT_FROM = 500\n"
+        "state = t.clawstate.open(sys.argv[1], embedder=t.Planted())\n"
+        "state.memory.add_many(t.values(range(t.COUNT, t.COUNT + 600)))\n"
+        "state.memory.optimize(); state.close()"
+    )
+    here, root = __file__.rpartition("/")[0], memory._engine.path.parents[1]
+    subprocess.run([sys.executable, "-c", program, root, here], check=True)
 
 
 def test_the_hybrid_of_a_large_memory_is_the_mix_of_both(indexed) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,12 @@ _MOST = 4_000  # proposals through a filter; more take longer than to compare al
 _SAMPLE = 16
 
 
+class _Known(NamedTuple):
+    stamp: object
+    snapshot: VectorSnapshot | None
+    is_settled: bool  # whether it was compared with the database
+
+
 class NearestSearch:
     """
     The nearest records of one database, whose snapshots lie in *directory*. Thread-safe.
@@ -39,7 +46,7 @@ class NearestSearch:
         self._directory = directory
         self._cache = VectorCache()
         self._mutex = Mutex()
-        self._snapshots: dict[int, tuple[object, VectorSnapshot | None]] = {}
+        self._snapshots: dict[int, _Known] = {}
 
     def best(
         self,
@@ -69,18 +76,27 @@ class NearestSearch:
         with self._mutex:
             known = self._snapshots.get(scope)
         # Also None is remembered: a damaged snapshot is looked at, and warned about, once.
-        if known is not None and known[0] == stamp:
-            return known[1]
-        snapshot = None
-        if stamp is not None:
-            snapshot = open_snapshot(self.directory(scope), self.identity(scope))
-            if snapshot is not None and not _agrees(source, scope, snapshot):
-                snapshot = None
+        if known is not None and known.stamp == stamp and known.is_settled:
+            return known.snapshot
+        if known is None or known.stamp != stamp:
+            snapshot = None
+            if stamp is not None:
+                snapshot = open_snapshot(self.directory(scope), self.identity(scope))
+            known = _Known(stamp, snapshot, is_settled=snapshot is None)
+        if known.snapshot is not None:
+            # A transaction that is older than the snapshot cannot tell whether they agree: whoever
+            # reads later asks again.
+            is_settled = known.snapshot.upto <= source.state(scope)[0]
+            if is_settled and not _agrees(source, scope, known.snapshot):
+                known = known._replace(snapshot=None)
+            known = known._replace(is_settled=is_settled)
         with self._mutex:
-            self._snapshots[scope] = (stamp, snapshot)
+            self._snapshots[scope] = known
+        if not known.is_settled:
+            return None
         # With another snapshot the exactly searched tail begins at another key.
         self._cache.drop(lambda key: key[0] != scope)
-        return snapshot
+        return known.snapshot
 
     def _exact(
         self,
@@ -130,9 +146,6 @@ class NearestSearch:
 
 def _agrees(source: VectorSource, scope: int, snapshot: VectorSnapshot) -> bool:
     # A database put back from a backup may give the same keys to other texts.
-    newest, _ = source.state(scope)
-    if snapshot.upto > newest:
-        return False
     keys, kept = source.newest(scope, snapshot.upto, _SAMPLE)
     if not len(keys):
         return False
