@@ -220,7 +220,7 @@ def test_the_state_is_the_only_door(package: str) -> None:
     """What stands above the state asks `State`, and nothing that its parts stand on."""
     doors = {"clawstate.state", "clawstate.state.opened"}
     if package == "aio":  # names the classes of what a state gives, to derive verbs from theirs
-        given = ("encryption", "openclaw_view", "places", "records")
+        given = ("encryption", "health", "openclaw_view", "places", "records")
         doors |= {f"clawstate.state.{each}" for each in given}
     found = []
     for module in sorted((PACKAGE / package).rglob("*.py")):
@@ -230,6 +230,52 @@ def test_the_state_is_the_only_door(package: str) -> None:
         found += [f"{module.name}: {each}" for each in (*names - doors, *inner)]
 
     assert found == []
+
+
+STORES = {"memory", *(each.name for each in (PACKAGE / "stores").glob("[a-z]*") if each.is_dir())}
+
+
+def test_every_store_can_be_checked(state) -> None:
+    """Each store has `check`, and is among the parts that are looked at when a state is."""
+    parts = {each: getattr(state, each) for each in STORES}
+    parts["auth"] = state.auth()
+
+    assert [each for each, part in parts.items() if not callable(getattr(part, "check", 0))] == []
+    assert STORES - set(state.health.parts) == set()
+
+
+def test_there_is_one_severity() -> None:
+    """What is wrong is an error, a warning or an info everywhere, by the one `Severity`."""
+    found = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (isinstance(node, ast.ClassDef) and node.name == "Severity")
+        or (isinstance(node, ast.Subscript) and _lists_severities(node))
+    ]
+
+    assert [each.split(":")[0] for each in found] == ["health.py"], found
+
+
+def _lists_severities(node: ast.Subscript) -> bool:
+    values = {each.value for each in ast.walk(node.slice) if isinstance(each, ast.Constant)}
+    return ast.unparse(node.value) == "Literal" and "error" in values
+
+
+def test_the_doctor_names_no_store() -> None:
+    """The doctor goes through the parts that the state offers: a new one is told in one place."""
+    found = [
+        f"{path.name}:{node.lineno}"
+        for path in sorted((PACKAGE / "doctor").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in STORES and _is_state(node.value)
+    ]
+
+    assert found == []
+
+
+def _is_state(node: ast.expr) -> bool:
+    return ast.unparse(node).split(".")[-1].removeprefix("_") == "state"
 
 
 @pytest.mark.parametrize("package", ["state", "stores", "memory", "doctor"])

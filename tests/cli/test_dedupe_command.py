@@ -6,7 +6,6 @@ import os
 import pytest
 
 import clawstate
-from clawstate.doctor import dedupe as doctor
 from clawstate.health import repair_all
 
 
@@ -129,10 +128,10 @@ def test_a_damaged_file_is_told_and_kept(cli, tmp_path) -> None:
 
 def test_the_doctor_finds_nothing_wrong(state) -> None:
     """Marks as they should be are no finding."""
-    assert list(doctor.check(state)) == []
+    assert list(state.health.check("dedupe")) == []
     state.dedupe.check_and_record("a")
 
-    assert list(doctor.check(state)) == []
+    assert list(state.health.check("dedupe")) == []
 
 
 def test_the_doctor_finds_odd_marks(tmp_path, clock) -> None:
@@ -145,7 +144,7 @@ def test_the_doctor_finds_odd_marks(tmp_path, clock) -> None:
     os.utime(folder / "torn.json", (0, 0))
 
     with clawstate.open(tmp_path, store="file", clock=clock) as state:
-        found = repair_all(doctor.check(state))
+        found = repair_all(state.health.check("dedupe"))
 
     assert [(each.severity, each.code) for each in found] == [
         ("info", "dedupe-members"),
@@ -164,4 +163,4 @@ def test_the_doctor_leaves_to_others_what_they_mend(tmp_path, clock) -> None:
         path.write_bytes(b"{")
         os.utime(path, (0, 0))
 
-        assert list(doctor.check(state)) == []
+        assert list(state.health.check("dedupe")) == []

@@ -30,15 +30,15 @@ READING = {
     " secret standing stored_order usage",
     "config": "agent_view agents changed diff get guard history invalidate issues misplaced"
     " on_change overlay_path owner path redacted require resolve secret text view watch",
-    "dedupe": "clear_memory in_files namespaces page seen statistics survey warm_up",
-    "device_auth": "device_id foreign get tokens",
-    "devices": "get malformed page paired verify was_used",
+    "dedupe": "check clear_memory in_files namespaces page seen statistics survey warm_up",
+    "device_auth": "check device_id foreign get tokens",
+    "devices": "check get malformed page paired verify was_used",
     "directories": "clear get invalidate pop put statistics",  # in memory alone
-    "encryption": "census choice is_on keys path problem resolve sealer source unlock",
-    "identity": "device_id known mismatch public_key verify",
+    "encryption": "census check choice is_on keys path problem resolve sealer source unlock",
+    "identity": "check device_id known mismatch public_key verify",
     "memory": "check close get get_many needs_optimizing now page records require search stats",
     "openclaw": "credentials problems sessions",
-    "pairing": "expires_at page pending stale",
+    "pairing": "check expires_at page pending stale",
     "sessions": "archive_page archived check collect ended entries get named page require",
     "transcripts": "check close count export get held message_page messages page search sessions"
     " stats",

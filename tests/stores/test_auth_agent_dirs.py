@@ -5,7 +5,7 @@ import json
 import pytest
 
 import clawstate
-from clawstate.doctor import auth as auth_doctor
+from clawstate.doctor import secret_files
 from clawstate.doctor.audit import audit
 from clawstate.files.paths import resolve_main_agent_dir
 from clawstate.health import repair_all
@@ -124,7 +124,7 @@ def test_all_that_looks_after_credentials_looks_there(opened, root, tmp_path, in
 
         assert "work" in agents_of(state._context)
         seen = audit(state)
-        found = repair_all(auth_doctor.check(state))
+        found = repair_all((*secret_files.check(state), *state.health.check("auth")))
         sealed = state.encryption.turn_on("file")
 
     files = {each.file for each in seen.exposures if each.code == "PLAINTEXT_FOUND"}

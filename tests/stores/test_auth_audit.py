@@ -8,9 +8,9 @@ import apsw
 import pytest
 
 import clawstate
+from clawstate.doctor import secret_files
 from clawstate.doctor.audit import audit
 from clawstate.doctor.audit.copies import _CHUNK
-from clawstate.doctor.auth import check
 from clawstate.encryption.masking import masked
 from clawstate.files.atomic import make_private_dir
 from clawstate.health import repair_all
@@ -20,6 +20,12 @@ from clawstate.stores.auth.refresh_marks import generation_of
 SECRET = "sk-canary-0123456789-abcdefgh"
 OTHER = "xai-canary-9876543210-ijklmnop"
 KEY = {"type": "api_key", "provider": "openai", "key": SECRET}
+
+
+def check(state):
+    yield from secret_files.check(state)
+    for part in ("encryption", "auth"):
+        yield from state.health.check(part)
 
 
 @pytest.fixture(autouse=True)
@@ -297,8 +303,8 @@ def test_modes_of_secrets_are_looked_at(state) -> None:
         found = [each for each in audit(state).exposures if each.code == "WIDE_MODE"]
         reached[mode] = {each.file: each.severity for each in found}
 
-    assert reached[0o700] == {path: "warn"}
-    assert reached[0o755] == {path: "error", state.paths.root: "warn"}
+    assert reached[0o700] == {path: "warning"}
+    assert reached[0o755] == {path: "error", state.paths.root: "warning"}
 
 
 def test_a_configuration_without_secrets_may_be_public(state) -> None:

@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from clawstate.doctor.devices import check
+from clawstate.doctor.examination import check_part
 from clawstate.errors import NotFoundError
 from clawstate.health import repair_all
 
@@ -17,6 +17,11 @@ def filled(state):
     state.devices.issue(device_id="tv", user_id="ada", scopes=["operator.read"])
     state.pairing.request(user_id="ada", device_id="phone")
     return state
+
+
+def check(state):
+    parts = ("identity", "device_auth", "pairing", "devices")
+    return list(dict.fromkeys(found for part in parts for found in check_part(state, part)))
 
 
 def codes(findings):

@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 import clawstate
-from clawstate.doctor import transcripts as doctor
 from clawstate.errors import FallbackWarning
 from clawstate.health import repair_all
 
@@ -28,7 +27,7 @@ def prune(state):
 
 
 def found(state, *, fix=False):
-    every = list(doctor.check(state))
+    every = list(state.health.check("transcripts"))
     return [each.code for each in (repair_all(every) if fix else every)]
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 import clawstate
-from clawstate.doctor.sessions import check
+from clawstate.doctor.examination import check_part
 from clawstate.errors import (
     CorruptError,
     CorruptWarning,
@@ -469,7 +469,7 @@ def test_the_doctor_tells_of_an_index_that_cannot_be(state) -> None:
     """A setting that names no place is a finding, not a crash."""
     state.config.set("session.store", "redis://somewhere")
 
-    assert [(each.severity, each.code) for each in repair_all(check(state))] == [
+    assert [(each.severity, each.code) for each in repair_all(check_part(state, "sessions"))] == [
         ("error", "invalid")
     ]
 
@@ -483,11 +483,11 @@ def test_the_doctor_tells_and_mends(sessions, state, folder) -> None:
     profile(folder, "telegram:42").unlink()
     path.chmod(0o644)
 
-    told = {(each.severity, each.code) for each in check(state)}
-    mended = repair_all(check(state))
+    told = {(each.severity, each.code) for each in check_part(state, "sessions")}
+    mended = repair_all(check_part(state, "sessions"))
 
     expected = {("error", "session-orphan"), ("info", "session-missing"), ("warning", "wide-mode")}
     assert told == expected == {(each.severity, each.code) for each in mended}
     assert {each.fix for each in mended if each.code != "wide-mode"} == {"mended"}
-    assert list(check(state)) == []
+    assert list(check_part(state, "sessions")) == []
     assert {each.session_key for each in state.sessions.entries()} == set(KEYS)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import apsw
 import pytest
 
-from clawstate.doctor.transcripts import check
 from clawstate.health import repair_all
 
 
@@ -22,7 +21,7 @@ def execute(state, sql):
 
 
 def codes(state, **settings):
-    return [finding.code for finding in check(state, **settings)]
+    return [finding.code for finding in state.health.check("transcripts", **settings)]
 
 
 def test_a_sound_state_has_no_findings(state, store) -> None:
@@ -52,7 +51,7 @@ def test_what_does_not_fit_together_is_an_error(state, store, harm) -> None:
     store.append("s", [{"role": "user", "content": "x" * 20_000} for _ in range(3)])
     execute(state, harm)
 
-    found = list(check(state))
+    found = list(state.health.check("transcripts"))
 
     assert ("transcript-damage", "error") in {(each.code, each.severity) for each in found}
 
@@ -70,7 +69,7 @@ def test_the_word_index_is_built_anew(state, store, harm) -> None:
     store.append("s", [{"role": "user", "content": f"lobster {n}"} for n in range(3)])
     execute(state, harm)
 
-    first = repair_all(check(state))
+    first = repair_all(state.health.check("transcripts"))
 
     assert {(each.code, each.fix) for each in first} == {("transcript-index", "built anew")}
     assert codes(state) == []
@@ -84,7 +83,7 @@ def test_orphans_are_told_and_left(state, store) -> None:
     store.import_lines("s", [line])
     before = store.messages("s")
 
-    found = repair_all(check(state))
+    found = repair_all(state.health.check("transcripts"))
 
     assert [each.code for each in found] == ["transcript-orphan"] * 2
     assert store.messages("s") == before
@@ -95,7 +94,7 @@ def test_a_damaged_file_is_an_error(state, store) -> None:
     state.paths.memory_dir.mkdir(parents=True)
     state.paths.memory_db.write_bytes(b"nonsense" * 1_000)
 
-    (found,) = repair_all(check(state))
+    (found,) = repair_all(state.health.check("transcripts"))
 
     assert (found.code, found.severity) == ("corrupt", "error")
     assert state.paths.memory_db.read_bytes() == b"nonsense" * 1_000

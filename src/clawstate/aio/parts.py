@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from clawstate.aio.part import Part, verb
+from clawstate.aio.part import Part, listing, verb
 from clawstate.config.service import Config
 from clawstate.memory.service import Memory
 from clawstate.openclaw.owner import Owner
@@ -106,6 +106,7 @@ class AsyncDedupe(Part[PersistentDedupe]):
     clear_memory = verb(PersistentDedupe.clear_memory)
     survey = verb(PersistentDedupe.survey)
     statistics = verb(PersistentDedupe.statistics)
+    check = listing(PersistentDedupe.check)
 
 
 class AsyncDeviceAuth(Part[DeviceAuth]):
@@ -123,6 +124,7 @@ class AsyncDeviceAuth(Part[DeviceAuth]):
     remove = verb(DeviceAuth.remove)
     foreign = verb(DeviceAuth.foreign)
     discard_foreign = verb(DeviceAuth.discard_foreign)
+    check = listing(DeviceAuth.check)
 
 
 class AsyncDevices(Part[Devices]):
@@ -141,6 +143,7 @@ class AsyncDevices(Part[Devices]):
     refuse = verb(Devices.refuse)
     was_used = verb(Devices.was_used)
     malformed = verb(Devices.malformed)
+    check = listing(Devices.check)
 
 
 class AsyncIdentity(Part[Identity]):
@@ -163,6 +166,7 @@ class AsyncIdentity(Part[Identity]):
     sign = verb(Identity.sign)
     mismatch = verb(Identity.mismatch)
     correct_id = verb(Identity.correct_id)
+    check = listing(Identity.check)
 
 
 class AsyncMemory(Part[Memory]):
@@ -202,6 +206,7 @@ class AsyncPairing(Part[Pairing]):
     reject = verb(Pairing.reject)
     prune = verb(Pairing.prune)
     stale = verb(Pairing.stale)
+    check = listing(Pairing.check)
 
 
 class AsyncSessions(Part[Sessions]):

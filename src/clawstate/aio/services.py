@@ -7,6 +7,7 @@ from pathlib import Path
 from clawstate.aio.part import Part, listing, verb
 from clawstate.records.contract import Collection, Shape
 from clawstate.state.encryption import Encryption
+from clawstate.state.health import Health
 from clawstate.state.openclaw_view import OpenClawView
 from clawstate.state.places import Places
 from clawstate.state.records import Records
@@ -29,6 +30,18 @@ class AsyncRecords(Part[Records]):
     passed_over = verb(Records.passed_over)
     retired_files = listing(Records.retired_files)
     move_away = verb(Records.move_away)
+
+
+class AsyncHealth(Part[Health]):
+    """What is wrong with the parts."""
+
+    check = listing(Health.check)
+    private_paths = listing(Health.private_paths)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts, in the order in which they are best repaired."""
+        return self._part().parts
 
 
 class AsyncPlaces(Part[Places]):
@@ -71,6 +84,7 @@ class AsyncEncryption(Part[Encryption]):
     unlock = verb(Encryption.unlock)
     problem = verb(Encryption.problem)
     census = verb(Encryption.census)
+    check = listing(Encryption.check)
     turn_on = verb(Encryption.turn_on)
     turn_off = verb(Encryption.turn_off)
     rekey = verb(Encryption.rekey)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from clawstate.aio.services import (
         AsyncCollection,
         AsyncEncryption,
+        AsyncHealth,
         AsyncOpenClawView,
         AsyncPlaces,
         AsyncRecords,
@@ -102,6 +103,13 @@ class AsyncState(Part[State]):
         from clawstate.aio.services import AsyncRecords  # noqa: PLC0415 - few programs need them
 
         return AsyncRecords(lambda: self._part().records, self._workers)
+
+    @property
+    def health(self) -> AsyncHealth:
+        """What is wrong with the parts, and how it is mended."""
+        from clawstate.aio.services import AsyncHealth  # noqa: PLC0415 - few programs need them
+
+        return AsyncHealth(lambda: self._part().health, self._workers)
 
     @property
     def places(self) -> AsyncPlaces:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from clawstate.doctor.audit import Report
     from clawstate.state.encryption import Outcome
 
-_COLOURS = {"error": "red", "warn": "yellow", "info": "blue"}
+_COLOURS = {"error": "red", "warning": "yellow", "info": "blue"}
 KEY = "keyring, file, file:/path or passphrase"
 
 
@@ -121,7 +121,7 @@ def _report_lines(report: Report) -> Iterator[str]:
         if each.file != last:
             yield style(inline(str(each.file)), bold=True)
         last = each.file
-        mark = style(f"{each.severity:<5}", fg=_COLOURS[each.severity], bold=True)
+        mark = style(f"{each.told_severity:<5}", fg=_COLOURS[each.severity], bold=True)
         where = f"{each.where}: " if each.where else ""
         yield f"  {mark}  {inline(where + each.message)}"
     for note in report.notes:

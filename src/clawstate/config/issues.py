@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from clawstate.config.own_settings import OWN
+from clawstate.health import Severity
 from clawstate.interrupts import load_modules
 from clawstate.json5.parse import Node, Place
 from clawstate.json5.path_grammar import KeyPath, format_key_path
@@ -21,8 +22,6 @@ from clawstate.openclaw.accepted import Accepted, Problem, Refusal
 if TYPE_CHECKING:
     from clawstate.config.schema.mistakes import Mistake
 
-
-Severity = Literal["error", "warning"]
 
 MOST_SUGGESTIONS = 100
 """No more unknown keys are compared with the known ones: that takes long."""
@@ -50,9 +49,9 @@ class Issue:
     *line* and *column* count from 1 and are `None` if the text is not known; for a value that the
     text does not hold they are those of the nearest value around it. *file* is where that text
     stands, if it is known: the configuration, the overlay beside it, what they include, the file of
-    an agent. An error makes the
-    configuration invalid, a warning does not. The *hint* says what to do, and may be empty. No
-    issue repeats a value: it may be a secret.
+    an agent. An error makes the configuration invalid, a warning does not, and no issue is an
+    `info`. The *hint* says what to do, and may be empty. No issue repeats a value: it may be a
+    secret.
     """
 
     path: KeyPath

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from clawstate.config.settings import MEMORY_TYPE, STORE
 from clawstate.errors import ConfigError
+from clawstate.health import Severity
 from clawstate.json5.path_grammar import KeyPath, format_key_path
 
 Part = Literal["memory", "records", "sessions"]
@@ -24,7 +25,7 @@ class Unsupported:
     problem: str
     hint: str
     part: Part
-    severity: Literal["error", "warning"] = "error"
+    severity: Severity = "error"
 
     def error(self) -> ConfigError:
         """Return the error of the part that is used all the same."""

@@ -4,20 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from clawstate.doctor import (
-    auth,
-    beside_openclaw,
-    config,
-    dedupe,
-    devices,
-    files,
-    memory,
-    owners,
-    sessions,
-    transcripts,
-    writable,
-)
-from clawstate.doctor.modes import by_path
+from clawstate.doctor import beside_openclaw, config, files, owners, secret_files, writable
+from clawstate.doctor.modes import by_path, wide_modes
 from clawstate.errors import (
     CorruptWarning,
     ElsewhereWarning,
@@ -44,12 +32,8 @@ def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Findi
         config.check(state),
         files.check(state),
         state.records.check(deep=deep),
-        auth.check(state),
-        sessions.check(state),
-        transcripts.check(state, deep=deep),
-        devices.check(state),
-        dedupe.check(state),
-        memory.check(state, deep=deep),
+        secret_files.check(state),
+        *(check_part(state, each, deep=deep) for each in state.health.parts),
     )
     found: list[Finding] = []
     with silent(CorruptWarning, UnresolvedWarning, ElsewhereWarning):  # each is a finding here
@@ -63,6 +47,12 @@ def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Findi
                 break  # there is nothing else to look at
     # Several stores look at one directory.
     return sorted(dict.fromkeys(by_path(found)), key=lambda each: _ORDER[each.severity])
+
+
+def check_part(state: State, part: str, *, deep: bool = True) -> Iterator[Finding]:
+    """Give what is wrong with *part*, and with the modes of its files."""
+    yield from wide_modes(state, state.health.private_paths(part))
+    yield from state.health.check(part, deep=deep)
 
 
 def _guarded(check: Iterable[Finding], state: State) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from clawstate.config.settings import ENCRYPTION_KEY
 from clawstate.encryption.ciphertext import key_name
+from clawstate.encryption.passphrase import PRESENT
 from clawstate.encryption.sealer import FieldSealer
 from clawstate.encryption.sources import require_choice
 from clawstate.errors import NotFoundError, StateError, UnavailableError
+from clawstate.health import Finding
 from clawstate.state.agents import agents_of
 from clawstate.state.auth import profile_store
 from clawstate.state.plaintext import scrub_plaintext
@@ -124,6 +127,47 @@ class Encryption:
                     else:
                         clear += 1
         return Census(clear, sealed, frozenset(keys))
+
+    def check(self) -> Iterator[Finding]:
+        """Give keys that are missing, and secrets that lie otherwise than the settings say."""
+        yield from self._check_keys()
+        try:
+            census = self.census()
+            path = str(self._context.paths.root / "agents")
+            if self.is_on and census.clear:
+                message = f"{_counted(census.clear)} in the clear, although encryption is on"
+                remedy = "run 'clawstate auth encrypt'"
+                yield Finding(
+                    *("clear-text", "warning", path, message, remedy),
+                    repair=lambda: f"encrypted {self.turn_on(self.choice).changed}",
+                )
+            if not self.is_on and census.sealed:
+                message = f"{_counted(census.sealed)} encrypted, although encryption is off"
+                remedy = "run 'clawstate auth decrypt', or 'clawstate auth encrypt'"
+                yield Finding("sealed-text", "warning", path, message, remedy)
+        except StateError as error:
+            yield Finding.of(error, str(self._context.paths.root), "see the message")
+
+    def _check_keys(self) -> Iterator[Finding]:
+        path = str(self.path)
+        try:
+            source, census = self.source(), self.census()
+            if source is None:
+                if census.sealed:
+                    message = f"is missing, and {_counted(census.sealed)} encrypted with it"
+                    yield Finding("key", "error", path, message, "restore it from a backup")
+                elif self.is_on:
+                    message = "is missing: encryption is on, and there is no key yet"
+                    yield Finding("key", "error", path, message, "run 'clawstate auth encrypt'")
+                return
+            for name in sorted(census.keys - self.keys()):
+                message = f"has no key {name}, with which secrets are encrypted"
+                yield Finding("key", "error", path, message, "restore the file that had it")
+            # A check asks nobody for a passphrase.
+            if source.kind != "passphrase" or os.environ.get(PRESENT):
+                self.unlock()
+        except StateError as error:
+            yield Finding("key", "error", path, str(error), "see the message")
 
     def turn_on(self, choice: str) -> Outcome:
         """
@@ -241,6 +285,10 @@ class Reencryption:
 
     def _codec(self, sealer: Sealer | None) -> CredentialCodec:
         return CredentialCodec(self.agent_id, lambda: sealer)
+
+
+def _counted(count: int) -> str:
+    return "a secret is" if count == 1 else f"{count} secrets are"
 
 
 def _secrets(agent_id: str, key: str, record: Json) -> Iterator[str | Sealed]:

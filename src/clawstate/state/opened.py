@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from clawstate.records.contract import Collection, Shape
     from clawstate.state.encryption import Encryption
     from clawstate.state.feed import Changes, Feed, Subscription
+    from clawstate.state.health import Health
     from clawstate.state.openclaw_messages import Waiting
     from clawstate.state.openclaw_view import OpenClawView
     from clawstate.state.places import Places
@@ -105,6 +106,14 @@ class State:
         from clawstate.state.records import Records  # noqa: PLC0415
 
         return Records(self._context)
+
+    @locked_cached_property
+    def health(self) -> Health:
+        """What is wrong with the parts, and how it is mended."""
+        load_modules("clawstate.state.health")
+        from clawstate.state.health import Health  # noqa: PLC0415
+
+        return Health(self)
 
     def agents(self) -> tuple[str, ...]:
         """Return the ids of all agents that may have credentials, `main` first."""

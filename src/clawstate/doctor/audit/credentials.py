@@ -62,7 +62,7 @@ def survey_copy(
     if count:
         secrets = "a secret" if count == 1 else f"{count} secrets"
         message = f"a copy, put aside by clawstate, with {secrets} in the clear"
-        survey.add("PLAINTEXT_FOUND", "warn", Spot(path), message)
+        survey.add("PLAINTEXT_FOUND", "warning", Spot(path), message)
     survey.known.add_all(aside.known)
 
 
@@ -116,7 +116,7 @@ def _references(survey: Survey, spot: Spot, record: Mapping[str, Any], kind: str
     beside = [each for each in known.secrets[0].names if record.get(each)]
     if beside:
         message = f"never used: the reference in {member} counts"
-        survey.add("REF_SHADOWED", "warn", spot.at(beside[0]), message)
+        survey.add("REF_SHADOWED", "warning", spot.at(beside[0]), message)
 
 
 def _text(survey: Survey, spot: Spot, value: str, what: str) -> None:

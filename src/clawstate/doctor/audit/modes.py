@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from clawstate.config.trust import OTHERS_WRITE
-from clawstate.doctor.audit.report import Severity
 from clawstate.doctor.audit.survey import Spot, Survey
 from clawstate.doctor.audit.tree import Entry
 from clawstate.doctor.deciding import is_ours, open_parents, open_settings, parent_remedy
+from clawstate.health import Severity
 
 _OTHERS = 0o077
 # What lies in these is no state: other programs put it there, with the modes they like.
@@ -43,7 +43,7 @@ def survey_modes(survey: Survey, entries: Sequence[Entry]) -> None:
             survey.add("WIDE_MODE", "error", Spot(path), message)
     for name, count in sorted(looking.wide.items()):
         message = f"others may read {count} files and directories here; chmod -R go= mends it"
-        survey.add("WIDE_MODE", "warn", Spot(survey.root / name), message)
+        survey.add("WIDE_MODE", "warning", Spot(survey.root / name), message)
 
 
 class _Looking:
@@ -101,7 +101,7 @@ def _wide(survey: Survey, entry: Entry, *, is_reached: bool, is_writable: bool) 
     what = "read and write" if is_writable else "read"
     message = f"others may {what} it (mode {entry.mode:04o}); chmod {narrow:o} mends it"
     is_bad = is_writable or (is_reached and entry.is_file)
-    severity: Severity = "error" if is_bad else "warn"
+    severity: Severity = "error" if is_bad else "warning"
     survey.add("WIDE_MODE", severity, Spot(entry.path), message)
 
 
@@ -109,4 +109,4 @@ def _link(survey: Survey, entry: Entry) -> None:
     target = os.path.realpath(entry.path)
     if os.path.commonpath([target, os.path.realpath(survey.root)]) != os.path.realpath(survey.root):
         message = f"a link that leads out of the state, to {target}; it was not followed"
-        survey.add("LINK_FOUND", "warn", Spot(entry.path), message)
+        survey.add("LINK_FOUND", "warning", Spot(entry.path), message)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from clawstate.health import Severity
+
 Code = Literal[
     "PLAINTEXT_FOUND",
     "REF_UNRESOLVED",
@@ -18,7 +20,9 @@ Code = Literal[
     "FOREIGN_OWNER",
     "LINK_FOUND",
 ]
-Severity = Literal["error", "warn", "info"]
+
+_SEVERITIES: dict[Severity, str] = {"error": "error", "warning": "warn", "info": "info"}
+"""What OpenClaw's `secrets audit` calls them."""
 
 CODES: tuple[Code, ...] = get_args(Code)
 
@@ -47,11 +51,16 @@ class Exposure:
     provider: str | None = None
     profile_id: str | None = None
 
+    @property
+    def told_severity(self) -> str:
+        """The severity by OpenClaw's name for it: `error`, `warn` or `info`."""
+        return _SEVERITIES[self.severity]
+
     def document(self) -> dict[str, Any]:
         """Return it in the form of OpenClaw's `secrets audit` (reference, "Secret refs")."""
         found: dict[str, Any] = {
             "code": self.code,
-            "severity": self.severity,
+            "severity": self.told_severity,
             "file": str(self.file),
             "jsonPath": self.where,
             "message": self.message,

@@ -109,7 +109,7 @@ def _shadowed(survey: Survey, templates: Any, path: Path) -> None:
         if key is not None and parse_reference(key) is not None and name in held:
             spot = Spot(path, f"models.providers.{name}.apiKey", name, provider=name)
             message = f"never used: the credentials of {name} in auth-profiles.json count"
-            survey.add("REF_SHADOWED", "warn", spot, message)
+            survey.add("REF_SHADOWED", "warning", spot, message)
 
 
 def _values(value: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clawstate.importers.openclaw.report import KINDS, LEFT, Count, Remark, Report, Severity
+from clawstate.importers.openclaw.report import KINDS, LEFT, Count, Outcome, Remark, Report
 from clawstate.importers.openclaw.run import import_openclaw
 
-__all__ = ["KINDS", "LEFT", "Count", "Remark", "Report", "Severity", "import_openclaw"]
+__all__ = ["KINDS", "LEFT", "Count", "Outcome", "Remark", "Report", "import_openclaw"]

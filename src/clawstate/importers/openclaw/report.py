@@ -69,8 +69,8 @@ class Count:
         self.failed += failed
 
 
-class Severity(StrEnum):
-    """How much a remark matters: what *failed* could not be read or kept, though it should be."""
+class Outcome(StrEnum):
+    """What became of a thing: what *failed* could not be read or kept, though it should be."""
 
     FAILED = "failed"
     SKIPPED = "skipped"
@@ -82,11 +82,12 @@ class Remark:
     """
     A sentence about one file; *path* is relative to the source, *line* counts from 1.
 
-    It never repeats what the file says: that may be secret.
+    Its *severity* is what became of the thing: that decides how much it matters. It never repeats
+    what the file says: that may be secret.
     """
 
     kind: str
-    severity: Severity
+    severity: Outcome
     path: str
     message: str
     line: int | None = None
@@ -113,12 +114,12 @@ class Report:
     def fail(self, kind: str, path: str, message: str, *, line: int | None = None) -> None:
         """Count one thing of *kind* as failed, and say why."""
         self.count(kind).add(failed=1)
-        self.remarks.append(Remark(kind, Severity.FAILED, path, message, line))
+        self.remarks.append(Remark(kind, Outcome.FAILED, path, message, line))
 
     def skip(self, kind: str, path: str, message: str, *, things: int = 1) -> None:
         """Count *things* of *kind* as left out on purpose, and say why."""
         self.count(kind).add(skipped=things)
-        self.remarks.append(Remark(kind, Severity.SKIPPED, path, message))
+        self.remarks.append(Remark(kind, Outcome.SKIPPED, path, message))
 
     def add_merge(
         self, kind: str, path: str, result: MergeResult, *, what: str, why_kept: str
@@ -142,7 +143,7 @@ class Report:
 
     def note(self, kind: str, path: str, message: str) -> None:
         """Say something that changes no count."""
-        self.remarks.append(Remark(kind, Severity.NOTE, path, message))
+        self.remarks.append(Remark(kind, Outcome.NOTE, path, message))
 
     def has_failed(self) -> bool:
         """Tell whether anything could not be taken over that should have been."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
+from clawstate.errors import CorruptError
 from clawstate.records import contract
 from clawstate.records.contract import Json
 from clawstate.records.merging import MergeResult, merge_into
@@ -20,6 +21,14 @@ class Made(NamedTuple):
 
     at: float
     is_new: bool
+
+
+@runtime_checkable
+class DamagedWhole(Protocol):
+    """Records in a file of their own, which can be damaged as a whole."""
+
+    def damage(self) -> CorruptError | None:
+        """Return why the file cannot be read, or `None`."""
 
 
 class Marks:
@@ -114,6 +123,17 @@ class Marks:
     def survey(self, counters: Counters, memory_size: int) -> NamespaceStatistics:
         """Return the statistics of the namespace."""
         return surveyed(self._records.scan(), self._policy(), counters, memory_size)
+
+    @property
+    def path(self) -> str:
+        """Where the marks lie, below the directory of their engine."""
+        return str(self._records.shape.path)
+
+    def require_whole(self) -> None:
+        """Raise `CorruptError` for a damaged file, in whose place reading goes on with a copy."""
+        records = self._records
+        if isinstance(records, DamagedWhole) and (damage := records.damage()) is not None:
+            raise damage
 
     def _answer(self, calls: list[Call[Made]]) -> None:
         # `update` of one key is the cheaper change: on SQLite it reads and writes a single row.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,9 +14,11 @@ from clawstate.errors import ClosedError, InvalidError, StateError
 from clawstate.files.lock_options import PATIENCE, LockOptions, lock_options
 from clawstate.files.paths import as_file_path
 from clawstate.files.safe_names import encode_name
+from clawstate.health import Finding
 from clawstate.interrupts import Mutex
 from clawstate.paging import PAGE, Page, page_of, require_page
 from clawstate.records.contract import Collection
+from clawstate.records.last_good import copy_path
 from clawstate.records.merging import MergeResult
 from clawstate.stores.dedupe.expiry import ExpiryPolicy, marks_shape
 from clawstate.stores.dedupe.marks import Made, Marks
@@ -31,7 +33,7 @@ from clawstate.stores.dedupe.namespaces import (
 )
 from clawstate.stores.dedupe.seen_cache import Place, SeenCache
 from clawstate.stores.dedupe.settings import DAY, DedupeSettings, require_number
-from clawstate.stores.dedupe.statistics import DedupeStatistics, NamespaceStatistics
+from clawstate.stores.dedupe.statistics import DedupeStatistics, NamespaceStatistics, odd_marks
 
 
 class PersistentDedupe:
@@ -265,6 +267,26 @@ class PersistentDedupe:
             sum(each.marks for each in spaces.values()),
             spaces,
         )
+
+    def check(self) -> Iterator[Finding]:
+        """
+        Give marks that cannot be read, that mean nothing, or that come from the future.
+
+        Raises what `namespaces` raises. A damaged file that has a last good copy is left to the
+        check of the records, which mends it.
+        """
+        for name in self.namespaces():
+            marks = self._namespaces.get(name).marks
+            try:
+                marks.require_whole()
+                found = self.survey(name)
+            except StateError as error:
+                place = getattr(error, "path", None)
+                if place is None or not copy_path(Path(place)).exists():
+                    remedy = "restore it, or move it away: its keys are new then"
+                    yield Finding.of(error, marks.path, remedy)
+                continue
+            yield from odd_marks(name, found, path=marks.path, now=self._clock())
 
     def _was_earlier(self, place: Place) -> bool:
         return self._earlier is not None and self._earlier.holds(place, self._policy)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from clawstate.clock import from_ms
+from clawstate.health import Finding
 from clawstate.records.contract import Versioned
 from clawstate.stores.dedupe.expiry import ExpiryPolicy, is_mark
+
+_AHEAD = 60.0  # seconds by which clocks of one network differ
 
 
 @dataclass(slots=True)
@@ -80,3 +83,15 @@ def surveyed(
         new=counters.new,
         errors=counters.errors,
     )
+
+
+def odd_marks(name: str, found: NamespaceStatistics, *, path: str, now: float) -> Iterator[Finding]:
+    """Give what is no mark of the namespace *name*, and marks that a wrong clock made."""
+    if found.ignored:
+        message = f"{found.ignored} members of {name!r} are no marks, and are ignored"
+        yield Finding("dedupe-members", "info", path, message, "remove them with an editor")
+    ahead = 0.0 if found.newest is None else found.newest - now
+    if ahead > _AHEAD:
+        message = f"{name!r} has a mark from the future; was a clock set?"
+        remedy = f"its key counts as seen for {ahead:.0f} s longer; 'clawstate dedupe forget' it"
+        yield Finding("dedupe-future", "warning", path, message, remedy)

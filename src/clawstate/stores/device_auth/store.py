@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 from clawstate.arguments import require_text, require_texts
 from clawstate.clock import Clock, system_clock
 from clawstate.errors import ConflictError, InvalidError
+from clawstate.health import Finding
 from clawstate.records.contract import Collection, Json
 from clawstate.records.merging import MergeResult, merge_into
 from clawstate.stores.device_auth.document import (
@@ -152,6 +153,14 @@ class DeviceAuth:
             return ({}, tuple(held(records))) if self._is_foreign(records) else (records, ())
 
         return self._tokens.change_all(change)
+
+    def check(self) -> Iterator[Finding]:
+        """Give that the tokens belong to another device; raises what reading raises."""
+        if (owner := self.foreign()) is not None:
+            path = str(self._tokens.shape.path)
+            message = f"holds tokens of another device, {owner[:12]}…, which are not used"
+            remedy = "restore the identity they belong to, or move the file away"
+            yield Finding("foreign-tokens", "warning", path, message, remedy)
 
     def _records(self) -> dict[str, Json]:
         found = {each.key: each.value for each in self._tokens.scan()}

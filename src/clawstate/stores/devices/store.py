@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from clawstate.access.names import require_id, require_name
 from clawstate.access.scopes import OPERATOR, covered, require_scopes, require_within
 from clawstate.clock import Clock, system_clock
 from clawstate.errors import CorruptError, InvalidError, NotFoundError
+from clawstate.health import Finding
 from clawstate.paging import PAGE, Page, page_of, require_page
 from clawstate.records.contract import DELETE, Collection, Json, Mark
 from clawstate.records.listing import latest
@@ -298,6 +299,20 @@ class Devices:
             if device_of(each.value) is None
             and not (isinstance(each.value, Mapping) and REMOVED in each.value)
         )
+
+    def check(self) -> Iterator[Finding]:
+        """Give devices that cannot be used, and scopes that nobody approved."""
+        path = str(self._devices.shape.path)
+        for device_id in self.malformed():
+            message = f"the device {device_id[:24]!r} is malformed, and is not let in"
+            remedy = f"run 'clawstate devices remove {device_id[:24]}', and pair it again"
+            yield Finding("bad-device", "error", path, message, remedy)
+        for device in self.paired():
+            if device.excess:
+                name, beyond = device.device_id[:24], ", ".join(device.excess)
+                message = f"{name!r} has scopes that nobody approved: {beyond}"
+                remedy = f"they do not count; run 'clawstate devices rotate {name}'"
+                yield Finding("excess-scopes", "warning", path, message, remedy)
 
     def _require_free(self, before: Json | None, grant: Grant) -> None:
         if grant.request is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from clawstate.clock import Clock, from_ms, system_clock, to_ms
 from clawstate.errors import ConflictError, CorruptError, InvalidError
+from clawstate.health import FIX, Finding
 from clawstate.interrupts import Mutex
 from clawstate.records.contract import ABSENT, DELETE, Collection, Json, Mark, Revision, Versioned
 from clawstate.stores.identity import signing
@@ -145,6 +146,21 @@ class Identity:
 
         self._keys.update(KEY, change)
         return True
+
+    def check(self) -> Iterator[Finding]:
+        """Give an id that is not the key's; raises `CorruptError` as `sign`. No key is made."""
+        if self._keys.get(KEY) is None:
+            return
+
+        def correct() -> str:
+            self.correct_id()
+            return "corrected"
+
+        if (ids := self.mismatch()) is not None:
+            path, remedy = str(self._keys.shape.path), f"{FIX} to write the id that the key has"
+            message = f"its id {ids[0][:12]}… is not that of its key, {ids[1][:12]}…"
+            yield Finding("device-id", "warning", path, message, remedy, repair=correct)
+        self._private()  # raises for keys that do not belong together
 
     def _found(self) -> Versioned | None:
         found = self._keys.get(KEY)

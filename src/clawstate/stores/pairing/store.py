@@ -16,6 +16,7 @@ from clawstate.access.scopes import require_scopes
 from clawstate.arguments import require_kind
 from clawstate.clock import Clock, from_ms, system_clock, to_ms
 from clawstate.errors import ConflictError, InvalidError, LimitError, NotFoundError, StateError
+from clawstate.health import FIX, Finding
 from clawstate.paging import PAGE, Page, Position, page_of, require_page
 from clawstate.records.contract import Collection, Json
 from clawstate.records.listing import latest
@@ -234,6 +235,19 @@ class Pairing:
     def stale(self) -> int:
         """Return how many requests `prune` would remove."""
         return self._requests().count() - len(self.pending())
+
+    def check(self) -> Iterator[Finding]:
+        """Give that there are requests which `prune` would remove; raises what reading raises."""
+        if count := self.stale():
+            path, remedy = (
+                str(self._requests().shape.path),
+                f"they go with the next request; or {FIX}",
+            )
+            message = f"{count} pairing requests are expired, used or malformed"
+            yield Finding(
+                *("old-requests", "info", path, message, remedy),
+                repair=lambda: f"removed {self.prune()}",
+            )
 
     def _asked(self, device_id: str, user_id: str | None) -> PairingRequest:
         found = _of_device(self.pending(), device_id, user_id)
