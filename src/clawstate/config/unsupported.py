@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from clawstate.config.settings import MEMORY_TYPE, STORE
 from clawstate.errors import ConfigError
-from clawstate.health import Severity
 from clawstate.json5.path_grammar import KeyPath, format_key_path
+
+if TYPE_CHECKING:
+    from clawstate.health import Severity
 
 Part = Literal["memory", "records", "sessions"]
 
