@@ -12,7 +12,7 @@ import pytest
 
 import clawstate
 from clawstate import errors
-from clawstate.files.refusals import translated
+from clawstate.files.os_errors import os_errors
 
 CODES = {
     "StateError": "internal",
@@ -178,10 +178,10 @@ def test_silence_is_of_one_thread() -> None:
 
 
 def test_an_error_of_our_own_keeps_its_kind_where_errors_of_files_are_told() -> None:
-    """What `translated` makes of errors of the system does not hide one that says more."""
+    """What `os_errors` makes of errors of the system does not hide one that says more."""
     with (
         pytest.raises(errors.LockTimeoutError, match="held by 7"),
-        translated(Path("f"), "was not written"),
+        os_errors(Path("f"), "was not written"),
     ):
         raise errors.LockTimeoutError("f", 1.0, holder="7")
 

@@ -15,8 +15,8 @@ from clawstate.config.loading import Loaded, load
 from clawstate.config.provenance import Origin, Piece, Trace
 from clawstate.config.sources import FileRead, Source
 from clawstate.errors import ConfigError, StateError
+from clawstate.files.file_version import version_of
 from clawstate.files.paths import StatePaths
-from clawstate.files.stamps import stamp_of
 from clawstate.json5.parse import parse_document
 
 CANARY = "sk-canary-4be1"
@@ -83,7 +83,7 @@ def wait_until_settled(loaded: Loaded) -> None:
     # The clock of the file system decides; there is nothing to be told by.
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
-        stamps = [stamp_of(file.real) for file in loaded.files if file.stamp is not None]
+        stamps = [version_of(file.real) for file in loaded.files if file.stamp is not None]
         if all(stamp is not None and stamp.is_settled for stamp in stamps):
             return
     pytest.fail("the clock of files stands still")

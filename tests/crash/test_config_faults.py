@@ -31,7 +31,7 @@ from clawstate.config.service import Config
 from clawstate.errors import StateError
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import StatePaths
-from clawstate.files.stamps import stamp_of
+from clawstate.files.file_version import version_of
 warnings.simplefilter("ignore")
 check({"gateway": {"port": "wrong"}})  # loads the schema
 clawstate.openclaw.accepted.accepted("2026.2.26")
@@ -44,7 +44,7 @@ config = Config(
 try:
     if action == "undo":
         config.set("gateway.port", 3)
-    stamps = [stamp_of(root / name) for name in ("openclaw.json", "gateway.json5")]
+    stamps = [version_of(root / name) for name in ("openclaw.json", "gateway.json5")]
 except StateError:
     sys.exit()  # the fault came too early; counts differ by a few calls
 while not all(stamp.is_settled for stamp in stamps if stamp):

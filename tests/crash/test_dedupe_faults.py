@@ -46,7 +46,7 @@ import sys, warnings
 from pathlib import Path
 import clawstate
 from clawstate.errors import StateError
-from clawstate.files.stamps import stamp_of
+from clawstate.files.file_version import version_of
 from clawstate.state.dedupe import open_dedupe
 import clawstate.records.sqlite, clawstate.state.record_places, clawstate.state.record_sources
 warnings.simplefilter("ignore")
@@ -55,7 +55,7 @@ root, engine = Path(sys.argv[1]), sys.argv[2]
 with clawstate.open(root, store=engine, lock_timeout=10.0) as state:
     try:
         dedupe = state.dedupe
-        stamps = [stamp_of(root / name) for name in ("openclaw.json", "dedupe/t.json")]
+        stamps = [version_of(root / name) for name in ("openclaw.json", "dedupe/t.json")]
         while not all(stamp.is_settled for stamp in stamps if stamp):
             pass  # what is too young would be read twice; a look at the clock is no system call
         dedupe.seen("nothing", "other")

@@ -24,7 +24,7 @@ from pathlib import Path
 import clawstate, clawstate.stores.sessions, clawstate.state.sessions
 import clawstate.records.json_files, clawstate.records.sqlite, clawstate.config.schema.root
 from clawstate.errors import StateError
-from clawstate.files.stamps import stamp_of
+from clawstate.files.file_version import version_of
 warnings.simplefilter("ignore")
 print("WARM")
 root, store, action = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
@@ -32,7 +32,7 @@ os.umask(0o022)
 engine = None if store == "shared" else store
 state = clawstate.open(root, store=engine, clock=lambda: 1_800_000_100.0, lock_timeout=10.0)
 sessions = state.sessions
-stamps = [stamp_of(path) for path in root.rglob("*.json")]
+stamps = [version_of(path) for path in root.rglob("*.json")]
 while not all(stamp.is_settled for stamp in stamps if stamp):
     pass  # what is too young would be read twice; a look at the clock is no system call
 print("READY")

@@ -32,7 +32,7 @@ from clawstate.errors import (
     StateError,
     UnavailableError,
 )
-from clawstate.files import courtesy
+from clawstate.files import poller_backoff
 from clawstate.files.atomic import write_json_file_atomically
 from clawstate.files.heartbeat import heartbeat
 from clawstate.files.lock import FileLock, file_lock, with_file_lock
@@ -561,7 +561,7 @@ def test_who_is_interrupted_while_waiting_leaves_nothing(path, where) -> None:
 
 def test_who_is_interrupted_as_it_looks_again_leaves_nothing(path, monkeypatch) -> None:
     """A signal that comes while a new lock is held still takes that lock away again."""
-    monkeypatch.setattr(courtesy, "SETTLE", 60.0)
+    monkeypatch.setattr(poller_backoff, "SETTLE", 60.0)
     lock_file(path).write_bytes(payload_of(NO_PROCESS))
     before = open_below(path.parent)
 
@@ -573,7 +573,7 @@ def test_who_is_interrupted_as_it_looks_again_leaves_nothing(path, monkeypatch) 
 
     assert seen(path) == []
     assert len(open_below(path.parent)) == len(before)
-    monkeypatch.setattr(courtesy, "SETTLE", 0.0)
+    monkeypatch.setattr(poller_backoff, "SETTLE", 0.0)
     assert is_free(path)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from clawstate.errors import UnavailableError
-from clawstate.files.queue import KernelQueue, QueueTimeoutError
+from clawstate.files.fifo_mutex import FifoMutex, QueueTimeoutError
 from clawstate.testing.forked import Child, forked, forked_late
 from open_files import open_below
 
@@ -24,8 +24,8 @@ def room(tmp_path: Path) -> Path:
     return tmp_path / ".locks"
 
 
-def queue_in(room: Path) -> KernelQueue:
-    queue = KernelQueue(room / "a.gate", room / "a.turn", own=True)
+def queue_in(room: Path) -> FifoMutex:
+    queue = FifoMutex(room / "a.gate", room / "a.turn", own=True)
     queue.prepare()
     return queue
 
@@ -234,7 +234,7 @@ def test_the_gate_that_a_child_inherits_is_not_its_own(room) -> None:
 
     def leave(_):
         os.close(spare)
-        other = KernelQueue(room / "b.gate", room / "b.turn", own=True)
+        other = FifoMutex(room / "b.gate", room / "b.turn", own=True)
         assert other.enter(end()) == gate
         queue.leave(gate)
         assert os.fstat(gate).st_ino == (room / "b.gate").stat().st_ino
@@ -294,7 +294,7 @@ def test_a_linked_room_is_not_entered(room) -> None:
         queue_in(room).enter(end())
     assert list(elsewhere.iterdir()) == []
 
-    queue = KernelQueue(room / "a.gate", room / "a.turn")
+    queue = FifoMutex(room / "a.gate", room / "a.turn")
     queue.leave(queue.enter(end()))
     assert len(list(elsewhere.iterdir())) == 2
 

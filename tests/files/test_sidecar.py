@@ -10,15 +10,28 @@ from pathlib import Path
 import pytest
 
 from clawstate.errors import InvalidError, UnavailableError
-from clawstate.files.found_lock import Found, Verdict, judge, read_sidecar, take_over
 from clawstate.files.lock_owner import Owner, parse_payload, payload_of, this_owner
-from clawstate.files.sidecar import create_sidecar
+from clawstate.files.sidecar import Sidecar, UnpublishedLock
+from clawstate.files.stale_lock import Found, Verdict, judge, read_sidecar, take_over
 from clawstate.testing.forked import forked, forked_late, in_threads
 from clawstate.testing.lock_suite import NO_PROCESS
 from clawstate.testing.lock_suite import payload_of as foreign
 from open_files import open_below
 
 NOW, BOOTED, STALE = 1_000_000.0, 900_000.0, 30.0
+
+
+def create_sidecar(path: Path, scratch: Path | None = None) -> Sidecar | None:
+    """Make the lock file *path* as a lock does: written first, then named."""
+    draft = UnpublishedLock(path)
+    made = None
+    try:
+        draft.write()
+        made = draft.publish(scratch=scratch)
+    finally:
+        if made is None:
+            draft.discard()
+    return made
 
 
 @pytest.fixture
@@ -196,23 +209,23 @@ ELSEWHERE = replace(this_owner(NOW), host="elsewhere")
         (found(owner=replace(this_owner(0.0)), age=1e5), Verdict.ALIVE),
         (found(owner=Owner(pid=NO_PROCESS, created_at=NOW)), Verdict.DEAD),
         (found(owner=replace(this_owner(NOW), boot_id="other")), Verdict.DEAD),
-        (found(owner=bare(0)), Verdict.HEARD),
+        (found(owner=bare(0)), Verdict.RECENT),
         (found(owner=bare(31), age=31), Verdict.SILENT),
-        (found(owner=bare(31), age=29), Verdict.HEARD),
-        (found(owner=bare(29), age=31), Verdict.HEARD),
-        (found(owner=ELSEWHERE, age=1000), Verdict.HEARD),
+        (found(owner=bare(31), age=29), Verdict.RECENT),
+        (found(owner=bare(29), age=31), Verdict.RECENT),
+        (found(owner=ELSEWHERE, age=1000), Verdict.RECENT),
         (found(owner=replace(ELSEWHERE, created_at=NOW - 31), age=31), Verdict.SILENT),
         (found(owner=replace(ELSEWHERE, created_at=None), age=31), Verdict.SILENT),
-        (found(age=29), Verdict.HEARD),
+        (found(age=29), Verdict.RECENT),
         (found(age=31), Verdict.SILENT),
         (found(age=100_001), Verdict.DEAD),
-        (found(age=-1e6), Verdict.HEARD),
+        (found(age=-1e6), Verdict.RECENT),
         (found(owner=bare(-1e6), age=31), Verdict.SILENT),
         (found(owner=bare(31), age=-1e6), Verdict.SILENT),
-        (found(owner=bare(-1e6), age=-1e6), Verdict.HEARD),
-        (found(owner=bare(-1), age=1), Verdict.HEARD),
-        (found(owner=replace(ELSEWHERE, created_at=NOW - 60), age=-1), Verdict.HEARD),
-        (found(owner=replace(ELSEWHERE, created_at=NOW + 29), age=31), Verdict.HEARD),
+        (found(owner=bare(-1e6), age=-1e6), Verdict.RECENT),
+        (found(owner=bare(-1), age=1), Verdict.RECENT),
+        (found(owner=replace(ELSEWHERE, created_at=NOW - 60), age=-1), Verdict.RECENT),
+        (found(owner=replace(ELSEWHERE, created_at=NOW + 29), age=31), Verdict.RECENT),
     ],
 )
 def test_verdicts(lock, verdict) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from clawstate.errors import CorruptError, CorruptWarning, InvalidError, VersionError
-from clawstate.files.stamps import FILE_CLOCK
+from clawstate.files.file_version import FILE_CLOCK
 from clawstate.records.contract import Shape
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.records.last_good import copy_path

@@ -18,8 +18,7 @@ import clawstate
 from clawstate.errors import ConflictError, CorruptError, InvalidError, LockTimeoutError
 from clawstate.records import sqlite_history
 from clawstate.records.contract import DELETE, Capability, Shape
-from clawstate.records.sqlite import SqliteBackend
-from clawstate.records.sqlite_schema import MIGRATIONS, PART
+from clawstate.records.sqlite import MIGRATIONS, PART, SqliteBackend
 from clawstate.sqlite import open_part
 from clawstate.testing.collection_machine import collection_machine
 from clawstate.testing.collection_suite import NOTES, OTHERS, RANKED, CollectionSuite

@@ -26,8 +26,8 @@ from clawstate.errors import (
     UnavailableError,
 )
 from clawstate.files.atomic import make_private_dir, write_atomic
+from clawstate.files.file_version import version_of
 from clawstate.files.regular import read_regular
-from clawstate.files.stamps import stamp_of
 from clawstate.json5.key_path import KeyPath
 from clawstate.json5.parse import Node, parse_document
 from clawstate.secret_rules import without_secrets
@@ -175,7 +175,7 @@ class History:
 
     def _keep(self, content: bytes) -> None:
         path = self._folder / text_name(content)
-        if stamp_of(path) is None:
+        if version_of(path) is None:
             write_atomic(path, content)
 
     def _forget(self, named: set[str | None]) -> None:

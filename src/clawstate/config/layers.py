@@ -15,7 +15,7 @@ from clawstate.config.includes import Layer, include_all
 from clawstate.config.provenance import Provenance, Trace
 from clawstate.config.sources import FileRead, look_at, parse_source, read_file
 from clawstate.errors import ConfigError, InvalidError, LimitError, NotFoundError, StateError
-from clawstate.files.refusals import translated
+from clawstate.files.os_errors import os_errors
 from clawstate.interrupts import load_modules
 from clawstate.json5.path_grammar import KeyPath
 
@@ -63,7 +63,7 @@ def read_layer(path: Path) -> Layer:
         raw, file = read_file(path, limit=MAX_CONFIG_BYTES)
     except NotFoundError:
         problem, hint = "is a link to nothing", "restore what it leads to, or remove it"
-        with translated(path, "was not read"):
+        with os_errors(path, "was not read"):
             is_link = path.is_symlink()
         if not is_link:
             return Layer(path, None, {}, Provenance(None), (look_at(path),))

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clawstate.errors import UnavailableError
+from clawstate.files.file_version import FileVersion, read_versioned
 from clawstate.files.json_text import require_utf8
-from clawstate.files.refusals import translated
-from clawstate.files.stamps import Stamp, read_stamped
+from clawstate.files.os_errors import os_errors
 from clawstate.json5.parse import Node, Place, parse_document, parse_json5
 
 
@@ -44,7 +44,7 @@ class FileRead:
 
     path: Path
     real: Path
-    stamp: Stamp | None
+    stamp: FileVersion | None
     settled: bool = True
 
     def is_current(self) -> bool:
@@ -79,7 +79,7 @@ def read_file(path: Path, *, limit: int) -> tuple[bytes, FileRead]:
     `UnavailableError`.
     """
     real = Path(os.path.realpath(path))
-    raw, stamp, settled = read_stamped(real, limit=limit)
+    raw, stamp, settled = read_versioned(real, limit=limit)
     return raw, FileRead(path, real, stamp, settled)
 
 
@@ -90,8 +90,8 @@ def read_unlinked(path: Path, real: Path, *, limit: int) -> tuple[bytes, FileRea
     *real* must be canonical: a link in its place is not followed. Raises as `read_file` does.
     """
     for _ in range(_REREADS):
-        raw, stamp, settled = read_stamped(real, limit=limit)
-        with translated(real, "was not read"):
+        raw, stamp, settled = read_versioned(real, limit=limit)
+        with os_errors(real, "was not read"):
             found = os.lstat(real)
         # The count of another file, which took the name meanwhile, would say nothing.
         if (found.st_dev, found.st_ino) == (stamp.device, stamp.inode):
@@ -108,10 +108,10 @@ def parse_source(raw: bytes, file: FileRead) -> Source:
     return Source(file, text, parse_document(text, path=file.path))
 
 
-def _stamp_behind(path: Path) -> Stamp | None:
+def _stamp_behind(path: Path) -> FileVersion | None:
     with suppress(OSError, ValueError):
         found = path.stat()
-        return Stamp(
+        return FileVersion(
             found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
         )
     return None

@@ -13,7 +13,7 @@ from clawstate.config.dotted_names import resolve_steps
 from clawstate.config.loading import Loaded
 from clawstate.config.settings import default_tree
 from clawstate.errors import ConfigError, NotFoundError
-from clawstate.files.stamps import Stamp
+from clawstate.files.file_version import FileVersion
 from clawstate.files.unchanged import Numbers, is_settled
 from clawstate.json5.key_path import get_at
 from clawstate.json5.path_grammar import KeyPath, WrittenPath, parse_written
@@ -153,7 +153,7 @@ def _default_at(steps: KeyPath) -> Any:
     return found
 
 
-def _numbers(stamp: Stamp) -> Numbers:
+def _numbers(stamp: FileVersion) -> Numbers:
     return stamp.device, stamp.inode, stamp.size, stamp.modified, stamp.changed
 
 

@@ -28,11 +28,11 @@ from clawstate.config.write_checks import check_write, suspicious_changes
 from clawstate.errors import ConfigError, LockLostError, StateError, UnavailableError
 from clawstate.files.atomic import create_private_file, sweep_temporaries, write_atomic
 from clawstate.files.descriptors import Descriptor
+from clawstate.files.file_version import version_of
 from clawstate.files.lock import FileLocks
 from clawstate.files.lock_options import LockOptions
-from clawstate.files.refusals import translated
+from clawstate.files.os_errors import os_errors
 from clawstate.files.regular import read_regular
-from clawstate.files.stamps import stamp_of
 from clawstate.openclaw.accepted import Accepted
 from clawstate.secret_rules import without_secrets
 from clawstate.secrets.redaction import literal_secrets
@@ -180,7 +180,7 @@ def _put_back(rewrite: Rewrite, mode: int) -> None:
 def _require_unchanged(rewrite: Rewrite) -> None:
     source, real = rewrite.source, rewrite.real
     is_elsewhere = source is not None and Path(os.path.realpath(rewrite.file)) != real
-    if is_elsewhere or stamp_of(real) != (None if source is None else source.file.stamp):
+    if is_elsewhere or version_of(real) != (None if source is None else source.file.stamp):
         raise LockLostError(str(rewrite.file))
     # Within a tick of the clock of files a change leaves no trace but itself.
     if source is None or source.file.settled:
@@ -193,7 +193,7 @@ def _mode(rewrite: Rewrite) -> int:
     """Return the mode of the new file (decision 30), never wider than that of the old one."""
     widest = _PUBLIC
     if rewrite.source is not None:
-        with translated(rewrite.file, "cannot be reached"):
+        with os_errors(rewrite.file, "cannot be reached"):
             widest = stat.S_IMODE(os.lstat(rewrite.real).st_mode)
         if not widest & stat.S_IWUSR:
             hint = f"chmod u+w {rewrite.file}"
@@ -225,7 +225,7 @@ def rotate_backups(path: Path, content: bytes) -> None:
         if read_regular(generations[0], limit=len(content) + 1) == content:
             return
     for newer, older in reversed(list(pairwise(generations))):
-        with translated(newer, "was not kept"), contextlib.suppress(FileNotFoundError):
+        with os_errors(newer, "was not kept"), contextlib.suppress(FileNotFoundError):
             newer.replace(older)
     write_atomic(generations[0], content)
 

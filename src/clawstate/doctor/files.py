@@ -11,11 +11,11 @@ from pathlib import Path
 from clawstate.config.trust import OTHERS_WRITE, writable_by_others
 from clawstate.doctor.modes import WideMode, wide_modes
 from clawstate.errors import StateError
-from clawstate.files.found_lock import read_sidecar
 from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.lock_owner import is_dead
 from clawstate.files.mounts import warning_for
+from clawstate.files.stale_lock import read_sidecar
 from clawstate.health import FIX, Finding
 from clawstate.state import State
 

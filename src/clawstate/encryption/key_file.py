@@ -15,8 +15,8 @@ from clawstate.encryption.ciphertext import KEY_BYTES
 from clawstate.errors import InvalidError, NotFoundError, UnavailableError
 from clawstate.files.atomic import write_atomic
 from clawstate.files.lock import FileLock
+from clawstate.files.os_errors import os_errors
 from clawstate.files.paths import effective_home, expand_path
-from clawstate.files.refusals import translated
 from clawstate.files.regular import open_regular, read_all
 
 _LIMIT = 4096
@@ -71,7 +71,7 @@ def read_key_file(path: Path) -> bytes:
 
 def read_private(path: Path, *, missing: str) -> str:
     """Return the text of *path*, which only we and root may read; raises as `read_key_file`."""
-    with translated(path, "was not read"):
+    with os_errors(path, "was not read"):
         descriptor = None
         with suppress(NotFoundError):
             # Opened first and judged by what was opened: between a look and the opening it could be

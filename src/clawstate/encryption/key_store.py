@@ -25,11 +25,11 @@ from clawstate.errors import (
     UnavailableError,
 )
 from clawstate.files.atomic import sweep_temporaries, write_atomic
+from clawstate.files.file_version import FileVersion, read_versioned, version_of
 from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
+from clawstate.files.os_errors import os_errors
 from clawstate.files.paths import expand_path
-from clawstate.files.refusals import translated
-from clawstate.files.stamps import Stamp, read_stamped, stamp_of
 from clawstate.interrupts import Mutex
 
 _LIMIT = 1 << 20
@@ -41,7 +41,7 @@ _Keep = Callable[[Path, bytes], None]
 class _Opened:
     """The keys of one version of the file; they are not shown."""
 
-    stamp: Stamp
+    stamp: FileVersion
     keys: Keys
     kek: bytes = field(repr=False)
     known: dict[str, bytes] = field(repr=False)
@@ -79,7 +79,7 @@ class KeyStore:
     def exists(self) -> bool:
         """Whether this state ever had keys; raises `UnavailableError` where nobody can look."""
         try:
-            with translated(self.path, "cannot be looked at"):
+            with os_errors(self.path, "cannot be looked at"):
                 # An error of any other kind is raised: taken for "no keys", secrets would be
                 # written in the clear.
                 os.lstat(self.path)
@@ -185,7 +185,7 @@ class KeyStore:
             now = self._opened
             # By a stat: another process may have rotated the keys. A file that was just written may
             # change again within one tick of its time stamp, so it is read.
-            if now is not None and now.stamp == stamp_of(self.path) and now.stamp.is_settled:
+            if now is not None and now.stamp == version_of(self.path) and now.stamp.is_settled:
                 return now
             raw, stamp = self._content()
             keys = Keys.read(raw, path=self.path)
@@ -203,9 +203,9 @@ class KeyStore:
     def _read(self) -> Keys:
         return Keys.read(self._content()[0], path=self.path)
 
-    def _content(self) -> tuple[bytes, Stamp]:
+    def _content(self) -> tuple[bytes, FileVersion]:
         try:
-            raw, stamp, _ = read_stamped(self.path, limit=_LIMIT)
+            raw, stamp, _ = read_versioned(self.path, limit=_LIMIT)
         except NotFoundError as error:
             hint = (
                 "restore it from a backup; where nothing is encrypted, run 'clawstate auth encrypt'"
@@ -215,7 +215,7 @@ class KeyStore:
 
     def _require_real_folder(self) -> None:
         folder = self.path.parent
-        with translated(folder, "cannot be reached"):
+        with os_errors(folder, "cannot be reached"):
             is_link = folder.is_symlink()
         # Whoever shares a state could have the keys written elsewhere by a link.
         if is_link:
@@ -237,7 +237,7 @@ class KeyStore:
         write_atomic(self.path, raw, fence=lock.confirm)
         self._keep(self.path, raw)
         # So that nobody is asked again for the passphrase that was just given.
-        stamp = stamp_of(self.path)
+        stamp = version_of(self.path)
         if stamp is not None:
             self._opened = _Opened(stamp, keys, kek, keys.opened(kek, path=self.path))
 

@@ -21,9 +21,9 @@ from clawstate.arguments import require_callable, require_count
 from clawstate.errors import InvalidError
 from clawstate.files.descriptors import Descriptor
 from clawstate.files.json_text import dump_pretty
+from clawstate.files.os_errors import os_errors
 from clawstate.files.ownership import give_to_owner, make_directory
 from clawstate.files.paths import as_file_path
-from clawstate.files.refusals import translated
 from clawstate.files.regular import kind_of
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def write_atomic(
     make_private_dir(path.parent)
     # All that follows goes through this descriptor: if somebody renames the directory or puts a
     # link in its place meanwhile, the file still lands in the one that was looked at.
-    with translated(path, _UNCHANGED), _opened_directory(path.parent) as folder:
+    with os_errors(path, _UNCHANGED), _opened_directory(path.parent) as folder:
         found = _require_replaceable(path, folder)
         _replace_from(aside, path, data, folder=folder, found=found, mode=mode, fence=fence)
         try:
@@ -90,7 +90,7 @@ def write_atomic(
         # Whatever *replaced* raises, the rename is done and seen by readers, and must last: without
         # this fsync of the directory a power cut may undo it.
         finally:
-            with translated(path, _UNKNOWN, _LOOK):
+            with os_errors(path, _UNKNOWN, _LOOK):
                 _sync_directory(folder)
 
 
@@ -120,7 +120,7 @@ def make_private_dir(path: Path) -> None:
     """
     if os.path.isdir(path):  # noqa: PTH112 - on the way of every write, and several times faster
         return
-    with translated(path, "cannot be used as a directory"):
+    with os_errors(path, "cannot be used as a directory"):
         for level in reversed(_missing_levels(path)):
             # From the top down, each entry synced in its parent: a power cut that took a new
             # directory away would take the file in it as well, however well that was synced.
@@ -140,7 +140,7 @@ def create_private_file(path: Path) -> None:
     this process. Raises `InvalidError` if *path* is anything else, or belongs to another user.
     """
     make_private_dir(path.parent)
-    with translated(path, "could not be prepared"), _opened_directory(path.parent) as folder:
+    with os_errors(path, "could not be prepared"), _opened_directory(path.parent) as folder:
         try:
             made = Descriptor()
             made.open(_name(path, folder), _CREATE, _PRIVATE_FILE, folder=folder)
@@ -316,7 +316,7 @@ def _take_name(name: str, path: Path, workshop: int | None, folder: int | None) 
         # A server's answer may be lost though it renamed: then the old name is gone.
         if _is_there(name, workshop):
             raise
-        with translated(path, _UNSURE, _LOOK):
+        with os_errors(path, _UNSURE, _LOOK):
             raise OSError(error.errno, error.strerror) from error
 
 

@@ -23,13 +23,13 @@ from clawstate.errors import (
     LockLostError,
     StateError,
 )
-from clawstate.files import courtesy
+from clawstate.files import poller_backoff
 from clawstate.files.atomic import make_private_dir, sweep_temporaries
+from clawstate.files.fifo_mutex import FifoMutex
 from clawstate.files.heartbeat import heartbeat
 from clawstate.files.lock_attempt import Attempt, queue_of
 from clawstate.files.lock_options import LockOptions, lock_options
 from clawstate.files.paths import as_file_path
-from clawstate.files.queue import KernelQueue
 from clawstate.files.sidecar import Sidecar
 from clawstate.interrupts import Mutex, Use, discard_own, forget, hold, let_go
 
@@ -264,7 +264,7 @@ class _Held:
         """Tell whether the lock file is in its place; whoever took it away is remembered."""
         ours = self._sidecar is not None and self._sidecar.is_ours()
         if not ours and self._gate is not None:
-            courtesy.remember(self._gate)
+            poller_backoff.remember(self._gate)
         return ours
 
     def take(self) -> None:
@@ -336,9 +336,9 @@ class _Held:
         removed = self._sidecar.unlink()
         if self._gate is not None and self._attempt is not None:
             if not removed:
-                courtesy.remember(self._gate)
+                poller_backoff.remember(self._gate)
             if self._attempt.careful or not removed:
-                courtesy.note_release(self._gate)
+                poller_backoff.note_release(self._gate)
 
 
 # By the thread itself and not its number, which goes to another one after its end.
@@ -357,7 +357,7 @@ def _lock_path(path: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _spot(place: str) -> tuple[Path, KernelQueue]:
+def _spot(place: str) -> tuple[Path, FifoMutex]:
     path = Path(place)
     return path, queue_of(path)
 

@@ -9,12 +9,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from clawstate.errors import LockTimeoutError, StaleLockWarning, UnavailableError, warn
-from clawstate.files import courtesy
+from clawstate.files import poller_backoff
 from clawstate.files.atomic import sweep_temporaries
-from clawstate.files.found_lock import Found, Verdict, judge, read_sidecar, take_over
-from clawstate.files.queue import KernelQueue, QueueTimeoutError
-from clawstate.files.refusals import translated
-from clawstate.files.sidecar import Draft, Sidecar
+from clawstate.files.fifo_mutex import FifoMutex, QueueTimeoutError
+from clawstate.files.os_errors import os_errors
+from clawstate.files.sidecar import Sidecar, UnpublishedLock
+from clawstate.files.stale_lock import Found, Verdict, judge, read_sidecar, take_over
 from clawstate.interrupts import Owner as Waiting
 
 _QUEUES = ".locks"
@@ -36,13 +36,13 @@ class Attempt:
         self._pause = _FIRST_PAUSE
         self._broken = False
         self.careful = False
-        self._draft = Draft(place)
+        self._draft = UnpublishedLock(place)
 
     def prepare(self) -> None:
         """Do what can be done before anybody waits for us; raises `UnavailableError`."""
         self._draft.write()
 
-    def enter(self, queue: KernelQueue, owner: Waiting) -> int | None:
+    def enter(self, queue: FifoMutex, owner: Waiting) -> int | None:
         """Return the gate of the queue, held for *owner*; `None` if the lock file must do."""
         try:
             try:
@@ -62,11 +62,11 @@ class Attempt:
 
         Raises `LockTimeoutError`, `InvalidError`, `UnavailableError`.
         """
-        self.careful = gate is None or courtesy.met_recently(gate)
+        self.careful = gate is None or poller_backoff.met_recently(gate)
         # Other programs poll: if our own processes handed the lock on without a gap, they would
         # never get it.
         if self.careful and gate is not None:
-            time.sleep(min(courtesy.pause_left(gate), max(self._end - time.monotonic(), 0.0)))
+            time.sleep(min(poller_backoff.pause_left(gate), max(self._end - time.monotonic(), 0.0)))
         scratch = None if gate is None else scratch_of(self._place)
         while True:
             created = self._draft.publish(scratch=scratch)
@@ -75,7 +75,7 @@ class Attempt:
             elif self._settled(created):
                 return created
             else:
-                self._draft = Draft(self._place)
+                self._draft = UnpublishedLock(self._place)
                 self._draft.write()
 
     def end(self) -> None:
@@ -87,11 +87,11 @@ class Attempt:
             if self.careful:
                 # A program that looked just before may delete by its name what it took for an old
                 # lock.
-                time.sleep(courtesy.SETTLE)
+                time.sleep(poller_backoff.SETTLE)
             # The owner that the lock was taken from may have died in the middle of a write.
             if self._broken:
                 sweep_temporaries(self._path)
-            with translated(self._place, "cannot be made"):
+            with os_errors(self._place, "cannot be made"):
                 ours = not self.careful or created.is_there()
         except BaseException:
             created.remove()
@@ -109,9 +109,9 @@ class Attempt:
         if found.owner is None or found.owner.nonce is None:
             self.careful = True
             if gate is not None:
-                courtesy.remember(gate)
+                poller_backoff.remember(gate)
         verdict = self._verdict(found, gate)
-        if verdict in {Verdict.ALIVE, Verdict.HEARD}:
+        if verdict in {Verdict.ALIVE, Verdict.RECENT}:
             self._wait(found)
         elif not take_over(self._place, found, scratch=scratch):
             self._wait(None)
@@ -125,7 +125,7 @@ class Attempt:
     def _verdict(self, found: Found, gate: int | None) -> Verdict:
         now = _file_time(gate)
         verdict = judge(found, stale=self._stale, now=now, booted=_booted(now))
-        if verdict is Verdict.HEARD and self._seen_still(found):
+        if verdict is Verdict.RECENT and self._seen_still(found):
             return Verdict.SILENT  # whatever its times say: a clock was set
         return verdict
 
@@ -186,10 +186,10 @@ def _booted(now: float) -> float:
 
 
 @lru_cache(maxsize=256)
-def queue_of(place: Path) -> KernelQueue:
+def queue_of(place: Path) -> FifoMutex:
     """Return the queue before the lock file *place*."""
     scratch = scratch_of(place)
-    return KernelQueue(
+    return FifoMutex(
         scratch.with_name(f"{scratch.name}.gate"),
         scratch.with_name(f"{scratch.name}.turn"),
         own=True,

@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 
 from clawstate.errors import InvalidError, LimitError, NotFoundError
 from clawstate.files.descriptors import Descriptor
-from clawstate.files.refusals import translated
+from clawstate.files.os_errors import os_errors
 
 _CHUNK = 1 << 20
 _FLAGS = ("O_NOFOLLOW", "O_CLOEXEC", "O_BINARY", "O_NONBLOCK")  # a pipe must not block the open
@@ -24,7 +24,7 @@ def read_regular(path: Path, *, limit: int) -> bytes:
     Never use it on a database that SQLite has open. Raises `NotFoundError`, `InvalidError` for a
     link or anything but a regular file, `LimitError`, or `UnavailableError`.
     """
-    with translated(path, "was not read"), open_regular(path) as number:
+    with os_errors(path, "was not read"), open_regular(path) as number:
         return read_all(number, limit, path)
 
 

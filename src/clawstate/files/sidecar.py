@@ -18,8 +18,8 @@ from pathlib import Path
 from clawstate.errors import UnavailableError
 from clawstate.files.descriptors import Descriptor
 from clawstate.files.lock_owner import Owner, payload_of, this_owner
+from clawstate.files.os_errors import os_errors
 from clawstate.files.ownership import give_to_owner
-from clawstate.files.refusals import translated
 from clawstate.interrupts import Mutex
 
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | os.O_CLOEXEC
@@ -80,7 +80,7 @@ class Sidecar:
     def unlink(self) -> bool:
         """Do as `remove`, but leave its last work, which nobody waits for, to `forget`."""
         try:
-            with translated(self.path, "cannot be removed"):
+            with os_errors(self.path, "cannot be removed"):
                 ours = self.is_there()
                 if ours:
                     with contextlib.suppress(FileNotFoundError):
@@ -112,7 +112,7 @@ class Sidecar:
             self._descriptor.close()
 
 
-class Draft:
+class UnpublishedLock:
     """
     A lock file that is written already and has no name yet, where the file system can do that.
 
@@ -129,7 +129,7 @@ class Draft:
 
     def write(self) -> None:
         """Write it; raises `UnavailableError` when the system refuses."""
-        with translated(self._path, "cannot be made"):
+        with os_errors(self._path, "cannot be made"):
             try:
                 _open_nameless(self._descriptor, self._folder)
                 self._made = self._write()
@@ -144,7 +144,7 @@ class Draft:
 
         Raises `UnavailableError` when the system refuses.
         """
-        with translated(self._path, "cannot be made"):
+        with os_errors(self._path, "cannot be made"):
             if self._made is not None:
                 try:
                     return self._linked(self._made)
@@ -228,23 +228,6 @@ class Draft:
             raise
 
 
-def create_sidecar(path: Path, *, scratch: Path | None = None) -> Sidecar | None:
-    """
-    Make the lock file *path* with its content in one step, or return `None` if there is one.
-
-    See `Draft`. Raises `UnavailableError` when the system refuses.
-    """
-    draft = Draft(path)
-    made = None
-    try:
-        draft.write()
-        made = draft.publish(scratch=scratch)
-    finally:
-        if made is None:
-            draft.discard()
-    return made
-
-
 def _open_nameless(descriptor: Descriptor, folder: str) -> None:
     if not getattr(os, "O_TMPFILE", 0):
         raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
@@ -257,7 +240,7 @@ def identity_of(status: os.stat_result) -> tuple[int, int]:
 
 
 def beside(path: Path, scratch: Path | None, kind: str) -> Path:
-    """Return the second name of *kind* for the lock file *path*; see `create_sidecar`."""
+    """Return the second name of *kind* for the lock file *path*."""
     if scratch is not None:
         return scratch.with_name(f"{scratch.name}.{kind}")
     return path.with_name(f".{secrets.token_hex(8)}.lock.{kind}")  # short: the name may be long

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from clawstate.files.stamps import FILE_CLOCK
+from clawstate.files.file_version import FILE_CLOCK
 
 _TICKS = 25_000_000  # nanoseconds, as in `stamps`
 _COARSE = 3_000_000_000  # of a file system that knows whole seconds alone, such as FAT

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from clawstate.errors import CorruptError, MissingExtraError, NotFoundError, StateError
 from clawstate.files.json_text import parse_json
-from clawstate.files.refusals import translated
+from clawstate.files.os_errors import os_errors
 from clawstate.files.regular import regular_stream
 from clawstate.openclaw.snapshot import Snapshot
 
@@ -179,7 +179,7 @@ class Transcripts:
             raise CorruptError(place, "names no cold archive", "let OpenClaw's doctor look at it")
         for folder in self._cold_folders():
             try:
-                with translated(folder / name, "was not read"):
+                with os_errors(folder / name, "was not read"):
                     return regular_stream(folder / name)
             except NotFoundError:
                 continue
@@ -195,7 +195,7 @@ class Transcripts:
 def archived_file_lines(path: Path) -> Iterator[Line]:
     """Yield the lines of the compressed file *path* of a deleted or reset session."""
     try:
-        with translated(path, "was not read"), regular_stream(path) as stream:
+        with os_errors(path, "was not read"), regular_stream(path) as stream:
             for line in _decompress_lines(stream, limit=MOST_BYTES, place=str(path)):
                 yield Line(line.decode())
     except UnicodeDecodeError:

@@ -27,6 +27,7 @@ from clawstate.errors import (
     warn,
 )
 from clawstate.files.atomic import make_private_dir, sweep_temporaries, write_atomic
+from clawstate.files.file_version import FileVersion, read_versioned, version_of
 from clawstate.files.json_text import (
     Texts,
     dump_pretty,
@@ -34,9 +35,8 @@ from clawstate.files.json_text import (
     parse_json_file,
     wide_encoding,
 )
+from clawstate.files.os_errors import os_errors
 from clawstate.files.place import disk_of, require_disk
-from clawstate.files.refusals import translated
-from clawstate.files.stamps import Stamp, read_stamped, stamp_of
 from clawstate.json5.parse import parse_json5
 from clawstate.paging import Position
 from clawstate.records.contract import Json, Revision, Shape, Versioned
@@ -59,7 +59,7 @@ class Snapshot:
     *records* are all members that the layout sees, those with unusable keys included.
     """
 
-    stamp: Stamp | None
+    stamp: FileVersion | None
     settled: bool
     raw: bytes = field(repr=False)
     document: Json | None = field(repr=False)
@@ -129,7 +129,7 @@ class DocumentFile:
 
     def require(self) -> Snapshot:
         """Return the document as it is; raises `CorruptError` and what `read` raises."""
-        stamp = stamp_of(self.path)
+        stamp = version_of(self.path)
         now = self._now
         if stamp is None:
             self.require_real_folders()  # behind a link to nothing there may be records
@@ -138,6 +138,7 @@ class DocumentFile:
             return EMPTY
         if now.stamp == stamp and now.settled:
             return now
+        # Another program may write the file in place: half of it is no damage yet.
         for attempt in range(_REREADS):
             try:
                 return self._read()
@@ -146,7 +147,7 @@ class DocumentFile:
             except CorruptError:
                 if attempt == _REREADS - 1 or not _is_fresh(self.path):
                     raise
-                time.sleep(_REREAD_PAUSE)  # another program may not write in one step
+                time.sleep(_REREAD_PAUSE)
         raise AssertionError
 
     def write(
@@ -185,7 +186,7 @@ class DocumentFile:
         self._texts = texts
         stamp = None
         with contextlib.suppress(StateError):  # it is written, whatever became of it since
-            stamp = stamp_of(self.path)
+            stamp = version_of(self.path)
         # Not settled: whoever reads next looks once more.
         self._good = self._now = self._snapshot(stamp, raw, document, settled=False)
 
@@ -194,7 +195,7 @@ class DocumentFile:
         # The state directory itself may be a link; what lies below it is ours alone.
         for folder in filter(lambda each: each.name, self._shape.path.parents):
             place = self._root / folder
-            with translated(place, "cannot be reached"):
+            with os_errors(place, "cannot be reached"):
                 is_link = place.is_symlink()
             if is_link:
                 raise InvalidError(str(place), "is a link", "put a real directory in its place")
@@ -210,7 +211,7 @@ class DocumentFile:
     def is_readable_otherwise(self) -> bool:
         """Tell whether a document that cannot be read is whole: JSON5, or in another encoding."""
         with contextlib.suppress(StateError):
-            return self._rewritten() is not None
+            return self._read_otherwise() is not None
         return False
 
     def repair(self, *, fence: Callable[[], object]) -> Path | None:
@@ -225,11 +226,11 @@ class DocumentFile:
         damage = self.damage()
         if damage is None or isinstance(damage, VersionError):
             return None
-        aside = self._quarantined()
-        good = self._rewritten() or self._last_good(damage, is_told=False)
+        aside = self._quarantine()
+        good = self._read_otherwise() or self._last_good(damage, is_told=False)
         if good.stamp is None and not good.raw:
             fence()
-            with translated(self.path, "was not moved away"):
+            with os_errors(self.path, "was not moved away"):
                 self.path.unlink()
         else:
             write_atomic(self.path, good.raw, mode=self._shape.mode, fence=fence)
@@ -239,7 +240,7 @@ class DocumentFile:
     def _read(self) -> Snapshot:
         self.require_real_folders()
         self._disk = disk_of(self.path.parent)
-        raw, stamp, settled = read_stamped(self.path, limit=self._shape.max_bytes)
+        raw, stamp, settled = read_versioned(self.path, limit=self._shape.max_bytes)
         if raw == self._now.raw and self._now.stamp is not None:
             found = self._now
             snapshot = Snapshot(
@@ -259,7 +260,7 @@ class DocumentFile:
         return snapshot
 
     def _snapshot(
-        self, stamp: Stamp | None, raw: bytes, document: Json, *, settled: bool
+        self, stamp: FileVersion | None, raw: bytes, document: Json, *, settled: bool
     ) -> Snapshot:
         if document is None:
             raise CorruptError(str(self.path), "holds null", "restore it, or move it away")
@@ -294,9 +295,9 @@ class DocumentFile:
         except CorruptError:
             return None
 
-    def _rewritten(self) -> Snapshot | None:
+    def _read_otherwise(self) -> Snapshot | None:
         """Return the document as JSON, if people and other programs could still read it whole."""
-        raw, _, _ = read_stamped(self.path, limit=self._shape.max_bytes)
+        raw, _, _ = read_versioned(self.path, limit=self._shape.max_bytes)
         # Not "utf-8-sig": that codec is loaded when it is first asked for, which may fail.
         encoding = wide_encoding(raw) or "utf-8"
         try:
@@ -306,8 +307,8 @@ class DocumentFile:
         except (CorruptError, InvalidError, UnicodeDecodeError):
             return None
 
-    def _quarantined(self) -> Path:
-        raw, stamp, _ = read_stamped(self.path, limit=self._shape.max_bytes)
+    def _quarantine(self) -> Path:
+        raw, stamp, _ = read_versioned(self.path, limit=self._shape.max_bytes)
         folder = self.path.parent / _QUARANTINE
         make_private_dir(folder)
         # Named by the damage alone: whoever repeats a repair that was killed finds what it left.

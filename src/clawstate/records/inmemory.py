@@ -34,8 +34,8 @@ from clawstate.records.leases import LEASES, Leases, RecordLease, Ticks, require
 from clawstate.records.rules import (
     ChangeGuard,
     behind,
-    kept,
     key_range,
+    normalise_value,
     position_of,
     require_expected,
     require_key,
@@ -166,7 +166,7 @@ class InMemoryCollection:
 
     def put(self, key: str, value: Json, *, expect: Revision | Mark = ANY) -> Versioned:
         """Keep *value* under *key* if the record there is as expected."""
-        text, _ = kept(self._shape, key, value)
+        text, _ = normalise_value(self._shape, key, value)
         with self._writing():
             table = self.table
             require_expected(self._shape, key, table.revision(key), expect)
@@ -190,7 +190,7 @@ class InMemoryCollection:
             found = table.rows.get(key)
             with self._guard.running(self._shape.kind):
                 value = change(None if found is None else found.value())
-            text = None if value is DELETE else kept(self._shape, key, value)[0]
+            text = None if value is DELETE else normalise_value(self._shape, key, value)[0]
             applied = self._apply({key: text})
             return applied[key].record(key) if applied else None
 
@@ -198,7 +198,7 @@ class InMemoryCollection:
         """Replace all records by what *change* makes of them, at once."""
         with self._writing():
             table = self.table
-            return self._replaced(sorted(table.rows), change)
+            return self._replace(sorted(table.rows), change)
 
     def change_some(self, keys: Iterable[str], change: WholeChange[A]) -> A:
         """Replace the records of *keys* by what *change* makes of them, at once."""
@@ -206,7 +206,7 @@ class InMemoryCollection:
         with self._writing():
             table = self.table
             found = [key for key in wanted if key in table.rows]
-            return self._replaced(found, change, wanted)
+            return self._replace(found, change, wanted)
 
     def changes(self, since: str | None = None) -> Changes:
         """Return which keys moved after the cursor *since*, and a cursor of now."""
@@ -235,14 +235,14 @@ class InMemoryCollection:
         """Give nothing, as the engine does."""
         return self._backend.check(deep=deep)
 
-    def _replaced(
+    def _replace(
         self, found: list[str], change: WholeChange[A], wanted: list[str] | None = None
     ) -> A:
         old = {key: self.table.rows[key].value() for key in found}
         with self._guard.running(self._shape.kind):
             records, answer = change(old)
         require_records(records, wanted)
-        new = {key: kept(self._shape, key, value)[0] for key, value in records.items()}
+        new = {key: normalise_value(self._shape, key, value)[0] for key, value in records.items()}
         self._apply({**dict.fromkeys(key for key in found if key not in new), **new})
         return answer
 

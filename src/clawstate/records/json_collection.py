@@ -35,7 +35,7 @@ from clawstate.records.rules import (
     ChangeGuard,
     behind,
     is_key,
-    kept,
+    normalise_value,
     require_expected,
     require_key,
     require_keys,
@@ -125,14 +125,14 @@ class JsonFileCollection:
 
     def put(self, key: str, value: Json, *, expect: Revision | Mark = ANY) -> Versioned:
         """Keep *value* under *key* if the record there is as expected."""
-        text, copy = kept(self._shape, key, value)
+        text, copy = normalise_value(self._shape, key, value)
 
         def change(snapshot: Snapshot) -> tuple[Mapping[str, Json] | None, Versioned]:
             found = snapshot.revision(key)
             require_expected(self._shape, key, found, expect)
             return _with(snapshot, key, text, copy)
 
-        return self._changed(change)
+        return self._change(change)
 
     def delete(self, key: str, *, expect: Revision | Mark = ANY) -> bool:
         """Remove *key*; False when it was not there."""
@@ -145,7 +145,7 @@ class JsonFileCollection:
             require_expected(self._shape, key, found, expect)
             return _without(snapshot, key), True
 
-        return self._changed(change)
+        return self._change(change)
 
     def update(self, key: str, change: Change) -> Versioned | None:
         """Put what *change* makes of the value of *key*, and return it."""
@@ -157,18 +157,18 @@ class JsonFileCollection:
                 value = change(None if found is None else found.value)
             if value is DELETE:
                 return (None if found is None else _without(snapshot, key)), None
-            text, copy = kept(self._shape, key, value)
+            text, copy = normalise_value(self._shape, key, value)
             return _with(snapshot, key, text, copy)
 
-        return self._changed(apply)
+        return self._change(apply)
 
     def change_all(self, change: WholeChange[A]) -> A:
         """Replace all records by what *change* makes of them, at once, and return its answer."""
-        return self._replaced(None, change)
+        return self._replace(None, change)
 
     def change_some(self, keys: Iterable[str], change: WholeChange[A]) -> A:
         """Replace the records of *keys* by what *change* makes of them, at once."""
-        return self._replaced(require_keys(keys), change)
+        return self._replace(require_keys(keys), change)
 
     def changes(self, since: str | None = None) -> Changes:
         """Return which keys moved after the cursor *since*, and a cursor of now."""
@@ -222,7 +222,7 @@ class JsonFileCollection:
         """
         self._backend.permit(self._file.path, False)
         self._file.require_real_folders()
-        return self._locked(lambda lock: self._file.repair(fence=lock.confirm))
+        return self._with_lock(lambda lock: self._file.repair(fence=lock.confirm))
 
     def _read(self) -> Snapshot:
         self._backend.require_open()
@@ -232,7 +232,7 @@ class JsonFileCollection:
             self._backend.absent()
         return snapshot
 
-    def _replaced(self, keys: list[str] | None, change: WholeChange[A]) -> A:
+    def _replace(self, keys: list[str] | None, change: WholeChange[A]) -> A:
         def apply(snapshot: Snapshot) -> tuple[Mapping[str, Json] | None, A]:
             found = {key: snapshot.get(key) for key in (snapshot.keys() if keys is None else keys)}
             values = {key: record.value for key, record in found.items() if record is not None}
@@ -242,27 +242,28 @@ class JsonFileCollection:
             make = _replace_all if keys is None else _replace_some
             return make(self._shape, snapshot, values, records), answer
 
-        return self._changed(apply)
+        return self._change(apply)
 
-    def _changed(self, change: Callable[[Snapshot], tuple[Mapping[str, Json] | None, A]]) -> A:
+    def _change(self, change: Callable[[Snapshot], tuple[Mapping[str, Json] | None, A]]) -> A:
         self._backend.require_open()
         self._backend.guard.require_changeable()
         self._backend.permit(self._file.path, False)  # before a lock file is made beside it
         self._file.require_real_folders()
         for _ in range(_ATTEMPTS):
             try:
-                return self._locked(lambda lock: self._under_lease(change, lock))
+                return self._with_lock(lambda lock: self._under_lease(change, lock))
             except LockLostError:
-                continue  # somebody changed the file meanwhile: once more, on what is there now
+                continue  # somebody took the lock: apply the change to what they left
         raise LockLostError(str(self._file.path))
 
-    def _locked(self, work: Callable[[FileLock], A]) -> A:
+    def _with_lock(self, work: Callable[[FileLock], A]) -> A:
         done: list[A] = []
         try:
             with FileLock(self._file.path, options=self._options) as lock:
                 done.append(work(lock))
         except UnavailableError:
-            # Behind the work only the lock file can have stayed, and that is marked as left.
+            # The work is done and durable: only the removal of the lock file can have failed, and
+            # that file is marked as left, so nobody waits for it.
             if not done:
                 raise
         return done[0]
@@ -272,7 +273,7 @@ class JsonFileCollection:
     ) -> A:
         lease = self._lease
         if lease is None:
-            return self._applied(change, lock, lock.confirm)
+            return self._apply(change, lock, lock.confirm)
         load_modules("clawstate.records.leases")
         from clawstate.records.leases import LEASES, require_granted  # noqa: PLC0415 - it is there
 
@@ -286,9 +287,9 @@ class JsonFileCollection:
         # Under the lock of the leases nobody else is granted it between the look and the write.
         with FileLock(leases.path, options=self._options):
             fence()
-            return self._applied(change, lock, fence)
+            return self._apply(change, lock, fence)
 
-    def _applied(
+    def _apply(
         self,
         change: Callable[[Snapshot], tuple[Mapping[str, Json] | None, A]],
         lock: FileLock,
@@ -330,7 +331,7 @@ def _replace_all(
     arranged = {key: value for key, value in snapshot.records.items() if not is_key(key)}
     same = len(arranged) + len(records) == len(snapshot.records)
     for key, value in records.items():
-        _, copy = kept(shape, key, value)
+        _, copy = normalise_value(shape, key, value)
         if snapshot.revision(key) == revision_of(copy):
             copy = snapshot.records[key]  # the same object need not be written out again
         else:
@@ -344,7 +345,7 @@ def _replace_some(
 ) -> Mapping[str, Json] | None:
     """Return *records* in the place of those that were *found*, and all others as they are."""
     gone = {key for key in found if key not in records}
-    new = {key: kept(shape, key, value)[1] for key, value in records.items()}
+    new = {key: normalise_value(shape, key, value)[1] for key, value in records.items()}
     moved = {key: copy for key, copy in new.items() if snapshot.revision(key) != revision_of(copy)}
     left = {key: value for key, value in snapshot.records.items() if key not in gone}
     return {**left, **moved} if moved or gone else None

@@ -1,10 +1,12 @@
 """
-The last good copy of a document, kept aside for the day that somebody damages the document.
+The last good copy of a document, for the repair of a file that was damaged.
 
-It holds what was last acknowledged, not the version before: what was deleted stays deleted. It is
-overwritten in place and not synced, which is cheap, because it only matters when the document
-itself is damaged; a digest at its end tells whether it is whole.
+It holds what was acknowledged last, not the version before: what was deleted stays deleted.
 """
+
+# Overwritten in place and not synced, which costs a hundredth of a durable write: it matters only
+# when the document itself is damaged, and a digest at its end tells whether it is whole (decision
+# 10). Numbered backups would also keep secrets that were deleted.
 
 from __future__ import annotations
 
@@ -35,7 +37,7 @@ def copy_path(path: Path) -> Path:
 
 def keep_copy(path: Path, data: bytes) -> None:
     """Keep *data* as the last good copy of *path*; for the holder of its lock. Never raises."""
-    with contextlib.suppress(OSError), _opened(copy_path(path)) as number:
+    with contextlib.suppress(OSError), _open(copy_path(path)) as number:
         whole = data + _digest(data)
         os.pwrite(number, whole, 0)  # cut short, it has a wrong digest
         if os.fstat(number).st_size > len(whole):
@@ -65,7 +67,7 @@ def copied_at(path: Path) -> int:
     return 0
 
 
-def _opened(copy: Path) -> Descriptor:
+def _open(copy: Path) -> Descriptor:
     """Open *copy*, made if need be; raises `OSError` for what is not ours."""
     if copy.parent.is_symlink():
         raise NotADirectoryError(copy.parent)
@@ -75,16 +77,16 @@ def _opened(copy: Path) -> Descriptor:
     except FileNotFoundError:
         with contextlib.suppress(FileExistsError):
             make_directory(copy.parent)
-        return _made(copy)
+        return _create(copy)
     found = os.fstat(number)
     if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and not found.st_mode & _OTHERS:
         return descriptor
     descriptor.close()
     copy.unlink()  # whatever has the name, the secrets shall not go there
-    return _made(copy)
+    return _create(copy)
 
 
-def _made(copy: Path) -> Descriptor:
+def _create(copy: Path) -> Descriptor:
     descriptor = Descriptor()
     give_to_owner(descriptor.open(copy, _CREATE, 0o600), copy.parent)
     return descriptor

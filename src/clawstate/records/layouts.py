@@ -31,15 +31,15 @@ class MapLayout:
 
     def decode(self, document: Json) -> dict[str, Json]:
         """Return the members of the object."""
-        found = _opened(document, self.version)
+        found = _require_document(document, self.version)
         return dict(found if self.section is None else _object(found, self.section))
 
     def encode(self, document: Json, records: Mapping[str, Json]) -> Json:
         """Return the document with *records* as members, those that stay in their old places."""
-        found = _stamped(document, self.version)
+        found = _with_version(document, self.version)
         if self.section is None:
-            return _arranged(found, records)
-        return {**found, self.section: _arranged(_object(found, self.section), records)}
+            return _in_old_order(found, records)
+        return {**found, self.section: _in_old_order(_object(found, self.section), records)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +58,14 @@ class ListLayout:
     def decode(self, document: Json) -> dict[str, Json]:
         """Return the items by their keys."""
         records: dict[str, Json] = {}
-        for item in _list(_opened(document, self.version), self.section):
+        for item in _list(_require_document(document, self.version), self.section):
             if (key := self._key(item)) is not None:
                 records.setdefault(key, item)
         return records
 
     def encode(self, document: Json, records: Mapping[str, Json]) -> Json:
         """Return the document with *records* as items, those that stay in their old places."""
-        found = _stamped(document, self.version)
+        found = _with_version(document, self.version)
         left = dict(records)
         seen: set[str] = set()
         items = []
@@ -107,7 +107,7 @@ class SectionsLayout:
 
     def decode(self, document: Json) -> dict[str, Json]:
         """Return the members of all sections."""
-        found = _opened(document, self.version)
+        found = _require_document(document, self.version)
         records: dict[str, Json] = {}
         for name, section in self.sections.items():
             if self._is_misfit(name, found.get(section)):
@@ -120,7 +120,7 @@ class SectionsLayout:
     def encode(self, document: Json, records: Mapping[str, Json]) -> Json:
         """Return the document with *records* in their sections."""
         misfits, parts = self._parted(records)
-        found = _stamped(document, self.version)
+        found = _with_version(document, self.version)
         for name, section in self.sections.items():
             if name in misfits:
                 if parts[name]:
@@ -130,7 +130,7 @@ class SectionsLayout:
             elif parts[name] or found.get(section) is not None or name in self.always:
                 old = found.get(section)
                 was = {} if self._is_misfit(name, old) else _object(found, section)
-                found[section] = _arranged(was, parts[name])
+                found[section] = _in_old_order(was, parts[name])
         return found
 
     def _parted(
@@ -173,7 +173,7 @@ class OpaqueLayout:
         return document
 
 
-def _opened(document: Json, version: int | None) -> dict[str, Json]:
+def _require_document(document: Json, version: int | None) -> dict[str, Json]:
     if document is None:
         return {}
     if not isinstance(document, dict):
@@ -184,8 +184,8 @@ def _opened(document: Json, version: int | None) -> dict[str, Json]:
     return document
 
 
-def _stamped(document: Json, version: int | None) -> dict[str, Json]:
-    found = dict(_opened(document, version))
+def _with_version(document: Json, version: int | None) -> dict[str, Json]:
+    found = dict(_require_document(document, version))
     if version is None:
         return found
     return found if "version" in found else {"version": version, **found}
@@ -209,7 +209,7 @@ def _list(document: dict[str, Json], section: str) -> list[Json]:
     return found
 
 
-def _arranged(old: Mapping[str, Json], new: Mapping[str, Json]) -> dict[str, Json]:
+def _in_old_order(old: Mapping[str, Json], new: Mapping[str, Json]) -> dict[str, Json]:
     kept = {key: new[key] for key in old if key in new}
     return {**kept, **new}
 

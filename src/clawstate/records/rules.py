@@ -98,7 +98,7 @@ def behind(ordered: Sequence[Position], after: Position | None, limit: int) -> S
     return ordered[start : start + limit]
 
 
-def kept(shape: Shape, key: str, value: Json) -> tuple[str, Json]:
+def normalise_value(shape: Shape, key: str, value: Json) -> tuple[str, Json]:
     """
     Return the JSON text of *value* and what that text says.
 

@@ -25,7 +25,7 @@ from clawstate.records.contract import (
 from clawstate.records.rules import (
     ChangeGuard,
     is_key,
-    kept,
+    normalise_value,
     require_expected,
     require_key,
     require_keys,
@@ -124,12 +124,12 @@ class SqliteCollection:
 
     def put(self, key: str, value: Json, *, expect: Revision | Mark = ANY) -> Versioned:
         """Keep *value* under *key* if the record there is as expected."""
-        text, copy = kept(self._shape, key, value)
+        text, copy = normalise_value(self._shape, key, value)
         with self._writing() as connection:
             table = self._table(connection)
             found = table.find(key)
             require_expected(self._shape, key, _revision(found), expect)
-            revision = self._written(table, key, text, found)
+            revision = self._write(table, key, text, found)
         return Versioned(key, copy, revision)
 
     def delete(self, key: str, *, expect: Revision | Mark = ANY) -> bool:
@@ -150,16 +150,17 @@ class SqliteCollection:
     def update(self, key: str, change: Change) -> Versioned | None:
         """Put what *change* makes of the value of *key*, and return it."""
         require_key(key)
-        # Where the last one changed nothing, this one may not either: a read waits for nobody.
-        if self._at_rest and not self._lease and (same := self._unchanged(key, change)) is not None:
+        # Where the last update changed nothing, this one probably does not either: an optimistic
+        # read before the writer lock, so that asking what is known waits for no writer.
+        if self._at_rest and not self._lease and (same := self._read_same(key, change)) is not None:
             return same
         with self._writing() as connection:
             table = self._table(connection)
             found = table.find(key)
-            value, error = self._tried(change, None if found is None else found.record.value)
+            value, error = self._try(change, None if found is None else found.record.value)
             if error is None and value is not DELETE:
-                text, copy = kept(self._shape, key, value)
-                revision = self._written(table, key, text, found)
+                text, copy = normalise_value(self._shape, key, value)
+                revision = self._write(table, key, text, found)
                 self._at_rest = revision == _revision(found)
                 return Versioned(key, copy, revision)
             if error is None and found is not None:
@@ -170,11 +171,11 @@ class SqliteCollection:
 
     def change_all(self, change: WholeChange[A]) -> A:
         """Replace all records by what *change* makes of them, at once."""
-        return self._replaced(None, change)
+        return self._change_rows(None, change)
 
     def change_some(self, keys: Iterable[str], change: WholeChange[A]) -> A:
         """Replace the records of *keys* by what *change* makes of them, at once."""
-        return self._replaced(require_keys(keys), change)
+        return self._change_rows(require_keys(keys), change)
 
     def changes(self, since: str | None = None) -> Changes:
         """Return which keys moved after the cursor *since*, and a cursor of now."""
@@ -203,27 +204,27 @@ class SqliteCollection:
 
         return check_rows(self._database, self._history, self._mine, deep=deep)
 
-    def _unchanged(self, key: str, change: Change) -> Versioned | None:
+    def _read_same(self, key: str, change: Change) -> Versioned | None:
         self._guard.require_changeable()
         found = self._readable().find(key)
         if found is None:
             return None
-        value, error = self._tried(change, found.record.value)
+        value, error = self._try(change, found.record.value)
         if error is not None or value is DELETE:
             return None
-        text, copy = kept(self._shape, key, value)
+        text, copy = normalise_value(self._shape, key, value)
         return Versioned(key, copy, found.record.revision) if found.says(text) else None
 
     def _readable(self) -> Rows:
         self._guard.require_readable(self._shape.kind)
         return self._rows
 
-    def _replaced(self, keys: list[str] | None, change: WholeChange[A]) -> A:
+    def _change_rows(self, keys: list[str] | None, change: WholeChange[A]) -> A:
         with self._writing() as connection:
             table = self._table(connection)
             rows = table.all() if keys is None else table.some(keys)
             old = {row.record.key: row.record.value for row in rows}
-            outcome, error = self._tried(change, old)
+            outcome, error = self._try(change, old)
             if error is None:
                 records, answer = cast("tuple[Mapping[str, Json], A]", outcome)
                 require_records(records, keys)
@@ -257,7 +258,7 @@ class SqliteCollection:
         found = leases.find(lease.name)
         require_granted(lease, None if found is None else found.record.value)
 
-    def _tried(
+    def _try(
         self, change: Callable[[Any], Any], argument: Json
     ) -> tuple[Any, BaseException | None]:
         # An error of the change must not pass through the database, which would take some of them
@@ -268,7 +269,7 @@ class SqliteCollection:
         except BaseException as error:  # noqa: BLE001 - raised again behind the transaction
             return None, error
 
-    def _written(self, table: Table, key: str, text: str, found: Row | None) -> Revision:
+    def _write(self, table: Table, key: str, text: str, found: Row | None) -> Revision:
         if found is not None and found.says(text):
             return found.record.revision
         number = self._numbers(table, 1)
@@ -282,7 +283,7 @@ class SqliteCollection:
     def _replace(self, table: Table, rows: list[Row], records: Mapping[str, Json]) -> None:
         same = {row.record.key for row in rows if row.is_left_alone(records)}
         new = {
-            key: kept(self._shape, key, value)[0]
+            key: normalise_value(self._shape, key, value)[0]
             for key, value in records.items()
             if key not in same
         }

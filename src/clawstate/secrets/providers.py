@@ -24,8 +24,8 @@ from clawstate.errors import (
     UnavailableError,
 )
 from clawstate.files.json_text import dump_compact, parse_json, parse_json_file
+from clawstate.files.os_errors import os_errors
 from clawstate.files.paths import expand_path
-from clawstate.files.refusals import translated
 from clawstate.files.regular import open_regular, read_all
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _absolute(text: str, setting: str, env: Mapping[str, str]) -> Path:
 
 
 def _private_content(path: Path, limit: int, setting: str) -> bytes:
-    with translated(path, "was not read"):
+    with os_errors(path, "was not read"):
         try:
             descriptor = open_regular(path)
         except NotFoundError as error:
@@ -137,7 +137,7 @@ def _value_at(document: Any, pointer: str, path: Path) -> Any:
 def _trusted_command(provider: CommandProvider, name: str, env: Mapping[str, str]) -> Path:
     setting = f"{name}.command"
     path = _absolute(provider.command, setting, env)
-    with translated(path, "was not started", f"install it, or correct {setting}"):
+    with os_errors(path, "was not started", f"install it, or correct {setting}"):
         if path.is_symlink() and not provider.allow_symlink_command:
             hint = f"name its target, or set {name}.allowSymlinkCommand"
             raise InvalidError(str(path), "is a symbolic link", hint)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from clawstate.errors import ClosedError, LockTimeoutError, UnavailableError
-from clawstate.files.queue import KernelQueue, QueueTimeoutError
+from clawstate.files.fifo_mutex import FifoMutex, QueueTimeoutError
 from clawstate.interrupts import Mutex, Use, hold, let_go
 
 _FORK_PATIENCE = 10.0  # seconds
@@ -38,7 +38,7 @@ class WriterLock:
         self._path = path
         self._timeout = timeout
         # The names of the files stay: releases that run at the same time wait at the same lock.
-        self._queue = KernelQueue(path, path.with_suffix(".turn"))
+        self._queue = FifoMutex(path, path.with_suffix(".turn"))
         # Threads of one process wait here for each other. In the kernel's queue each of them would
         # need a second thread that blocks for it.
         self._threads = Mutex()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from clawstate.errors import StateError
-from clawstate.files.stamps import read_stamped, stamp_of
+from clawstate.files.file_version import read_versioned, version_of
 from clawstate.files.unchanged import Numbers, Unchanged
 from clawstate.openclaw.owner import Era
 from clawstate.state.context import split_root
@@ -66,7 +66,8 @@ class WatchedFile:
             now = os.lstat(self._text)
         except OSError:
             return None
-        # As in `Stamp`, but several times faster: this is done ten times a second for each file.
+        # As in `FileVersion`, but several times faster: this is done ten times a second for
+        # each file.
         numbers = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
         known = self._known
         if known is not None and known[0] == numbers:
@@ -96,7 +97,7 @@ class WatchedFile:
         return token
 
     def _read_once(self) -> str | None:
-        stamp = stamp_of(self.path)
+        stamp = version_of(self.path)
         if stamp is None:
             return None
         if stamp.size > _LARGE:
@@ -104,7 +105,7 @@ class WatchedFile:
             settled = stamp.is_settled
             token = _digest(repr((stamp, settled)).encode())
         else:
-            raw, stamp, settled = read_stamped(self.path, limit=_LARGE << 1)
+            raw, stamp, settled = read_versioned(self.path, limit=_LARGE << 1)
             token = _digest(raw)
         if settled:
             numbers = (stamp.device, stamp.inode, stamp.size, stamp.modified, stamp.changed)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from clawstate.config.settings import MEMORY_PATH, MEMORY_TYPE
 from clawstate.errors import ConfigError, StateError, UnavailableError
 from clawstate.files.atomic import create_private_file, make_private_dir
+from clawstate.files.os_errors import os_errors
 from clawstate.files.paths import expand_below, is_nameable
-from clawstate.files.refusals import translated
 
 if TYPE_CHECKING:
     from clawstate.state.context import Context
@@ -58,7 +58,7 @@ def move_memory(old: Path, new: Path) -> Path:
 
     make_private_dir(new.parent)
     copy, aside = new.with_name(f".{new.name}.moving"), old.with_name(f"{old.name}.moved")
-    with translated(new, "was not written"):
+    with os_errors(new, "was not written"):
         copy.unlink(missing_ok=True)
         create_private_file(copy)
     try:
@@ -70,7 +70,7 @@ def move_memory(old: Path, new: Path) -> Path:
                 backup.step()
             reader.close()
             target.close()
-            with translated(new, "was not written"):
+            with os_errors(new, "was not written"):
                 os.link(copy, new)  # never over another one
                 copy.unlink()
                 old.rename(aside)

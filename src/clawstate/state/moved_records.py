@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from clawstate.errors import StateError
 from clawstate.files.atomic import write_atomic
-from clawstate.files.refusals import translated
+from clawstate.files.os_errors import os_errors
 from clawstate.openclaw.description import describe
 from clawstate.openclaw.owner import Era
 from clawstate.records.last_good import copy_path
@@ -80,7 +80,7 @@ def remove_aside(context: Context) -> Aside:
             context.backends.rows().remove_aside()
             problems = tuple(vacuum_database(context.paths.records_db))
         for each in dict.fromkeys((*found.places, _folder(context))):
-            with translated(each, "was not removed"):
+            with os_errors(each, "was not removed"):
                 if each.is_dir() and not each.is_symlink():
                     shutil.rmtree(each)
                 else:

@@ -11,7 +11,7 @@ from clawstate.errors import StateError
 from clawstate.files.atomic import make_private_dir
 from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import SESSION_INDEX
-from clawstate.files.refusals import translated
+from clawstate.files.os_errors import os_errors
 from clawstate.openclaw.owner import Era
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.records.last_good import copy_path
@@ -156,7 +156,7 @@ def _without(extra: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, An
 def _moved(path: Path, root: Path, aside: Path) -> None:
     inside = path.is_relative_to(root)
     target = aside / path.relative_to(root) if inside else _beside(path, aside)
-    with translated(path, "was not moved away"):
+    with os_errors(path, "was not moved away"):
         if not path.exists():
             return
         make_private_dir(target.parent)

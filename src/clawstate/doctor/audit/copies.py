@@ -12,7 +12,7 @@ from clawstate.doctor.audit.known import KnownSecret
 from clawstate.doctor.audit.survey import Spot, Survey
 from clawstate.doctor.audit.tree import Entry
 from clawstate.errors import NotFoundError, StateError
-from clawstate.files.refusals import translated
+from clawstate.files.os_errors import os_errors
 from clawstate.files.regular import regular_stream
 
 Progress = Callable[[int, int, str], object]
@@ -92,7 +92,7 @@ def _beside(path: Path) -> Iterable[Path]:
 
 def _in_file(path: Path, wanted: Iterable[KnownSecret]) -> _Found | None:
     """Return which of *wanted* the file holds, and where first; `None` for a database."""
-    with translated(path, "was not searched"), regular_stream(path) as file:
+    with os_errors(path, "was not searched"), regular_stream(path) as file:
         first = file.read(_CHUNK)
         if first.startswith(_HEADER):
             return None

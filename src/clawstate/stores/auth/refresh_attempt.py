@@ -26,8 +26,8 @@ from clawstate.errors import (
     warn,
 )
 from clawstate.files.atomic import make_private_dir
+from clawstate.files.fifo_mutex import FifoMutex, QueueTimeoutError
 from clawstate.files.lock_owner import this_owner
-from clawstate.files.queue import KernelQueue, QueueTimeoutError
 from clawstate.interrupts import Use, hold, let_go
 from clawstate.stores.auth.credentials import OAuth
 from clawstate.stores.auth.refresh_answer import (
@@ -75,7 +75,7 @@ class RefreshAttempt:
         self._first = first
         self._journal = journal
         folder = journal.folder
-        self._queue = KernelQueue(folder / "gate", folder / "turn", own=True)
+        self._queue = FifoMutex(folder / "gate", folder / "turn", own=True)
         self._policy = policy
         self._began = policy.ticks()
         self._watched: tuple[str, float] = ("", self._began)
@@ -358,7 +358,7 @@ class _QueueTurn:
     # A class and no generator: an interrupt between two lines of a generator leaves the lock held
     # (decision 20).
 
-    def __init__(self, queue: KernelQueue, folder: Path, timeout: float) -> None:
+    def __init__(self, queue: FifoMutex, folder: Path, timeout: float) -> None:
         self._queue = queue
         self._folder = folder
         self._timeout = timeout

@@ -24,8 +24,8 @@ from clawstate.errors import InvalidError, StateError
 from clawstate.files.atomic import make_private_dir
 from clawstate.files.descriptors import Descriptor
 from clawstate.files.json_text import dump_compact
+from clawstate.files.os_errors import os_errors
 from clawstate.files.ownership import give_to_owner
-from clawstate.files.refusals import translated
 from clawstate.files.regular import read_regular
 from clawstate.interrupts import Mutex, load_modules
 from clawstate.records.contract import Json
@@ -154,7 +154,7 @@ class ResponseJournal:
         make_private_dir(self.folder)
         self._require_real_folders()
         path = self.folder / f"{pending.nonce}{RESPONSE_SUFFIX}"
-        with translated(path, "could not be prepared, and nothing was sent"):
+        with os_errors(path, "could not be prepared, and nothing was sent"):
             file = ResponseFile(path)
             try:
                 file.open(_CREATE)
@@ -281,7 +281,7 @@ class ResponseJournal:
 
     def _require_real_folders(self) -> None:
         for level in (self.folder, *self.folder.parents):
-            with translated(level, "could not be looked at, and nothing was sent"):
+            with os_errors(level, "could not be looked at, and nothing was sent"):
                 is_link = level.is_symlink()
             if is_link:
                 raise InvalidError(str(level), "is a link", "put a real directory in its place")

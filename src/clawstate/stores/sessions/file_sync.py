@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from clawstate.caches.ttl import TTLCache
 from clawstate.errors import CorruptWarning, FallbackWarning, StateError, warn
+from clawstate.files.file_version import FileVersion
 from clawstate.files.json_text import is_same_json
-from clawstate.files.stamps import Stamp
 from clawstate.records.rules import is_key
 from clawstate.stores.sessions.archive import Archive
 from clawstate.stores.sessions.entry import NOTHING, Document, updated_ms
@@ -95,7 +95,9 @@ class ProfileSync:
         self.files = files
         self._index = index
         self._archive = archive
-        self._seen: TTLCache[str, tuple[Stamp, str, Mapping[str, Any]]] = TTLCache(_REMEMBERED)
+        self._seen: TTLCache[str, tuple[FileVersion, str, Mapping[str, Any]]] = TTLCache(
+            _REMEMBERED
+        )
 
     def own_members(self, found: Found) -> Mapping[str, Any]:
         """Return what only the profile has; one that is missing or stale is written anew."""

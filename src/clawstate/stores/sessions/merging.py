@@ -11,7 +11,7 @@ from clawstate.errors import InvalidError
 from clawstate.files.json_text import is_same_json
 from clawstate.records.contract import Shape
 from clawstate.records.merging import MergeResult, merge_records
-from clawstate.records.rules import kept
+from clawstate.records.rules import normalise_value
 from clawstate.stores.sessions.entry import (
     Document,
     is_session_id,
@@ -171,7 +171,7 @@ def merge_entries(
         if not is_session_id(entry.get("sessionId")):
             raise InvalidError("entry", "has no usable sessionId")
         require_small(key, entry)
-        kept(shape, key, entry)
+        normalise_value(shape, key, entry)
 
     records, answer = merge_records(
         ours,

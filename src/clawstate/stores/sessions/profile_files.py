@@ -13,13 +13,13 @@ from typing import Final
 from clawstate.errors import CorruptError, InvalidError, LimitError, NotFoundError
 from clawstate.files.atomic import is_temporary, make_private_dir, write_atomic
 from clawstate.files.descriptors import Descriptor
+from clawstate.files.file_version import FileVersion, read_versioned, version_of
 from clawstate.files.json_text import dump_pretty, parse_json_file
 from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
+from clawstate.files.os_errors import os_errors
 from clawstate.files.ownership import give_to_owner
-from clawstate.files.refusals import translated
 from clawstate.files.safe_names import encode_name
-from clawstate.files.stamps import Stamp, read_stamped, stamp_of
 from clawstate.stores.sessions.entry import Document, is_session_id
 
 FROM_INDEX: Final = "fromIndex"
@@ -38,7 +38,7 @@ class Profile:
 
     entry: Document
     extra: Document
-    stamp: Stamp | None = field(default=None, compare=False)
+    stamp: FileVersion | None = field(default=None, compare=False)
     settled: bool = field(default=False, compare=False)
 
     @property
@@ -64,9 +64,9 @@ class ProfileFiles:
         # One for all files, since writes are short: a lock file for each would double their number.
         return FileLock(self.folder, options=self._options if patient else LockOptions(timeout=0.0))
 
-    def stamp(self, key: str) -> Stamp | None:
+    def stamp(self, key: str) -> FileVersion | None:
         """Return what changes whenever the file of *key* does, or `None` if there is none."""
-        return stamp_of(self.path(key))
+        return version_of(self.path(key))
 
     def read(self, key: str) -> Profile | None:
         """
@@ -81,7 +81,7 @@ class ProfileFiles:
         """Return the profile in the file *path*, as `read` does."""
         self._require_real_folder()
         try:
-            raw, stamp, settled = read_stamped(path, limit=_MOST_BYTES)
+            raw, stamp, settled = read_versioned(path, limit=_MOST_BYTES)
         except NotFoundError:
             return None
         except LimitError as error:
@@ -106,12 +106,12 @@ class ProfileFiles:
         self._require_real_folder()
         path = self.path(key)
         fence()
-        with translated(path, "was not removed"):
+        with os_errors(path, "was not removed"):
             path.unlink(missing_ok=True)
 
     def files(self) -> Iterator[Path]:
         """Give the files that look like profiles, in no order."""
-        with translated(self.folder, "cannot be read"):
+        with os_errors(self.folder, "cannot be read"):
             try:
                 found = list(self.folder.iterdir())
             except (FileNotFoundError, NotADirectoryError):
@@ -121,7 +121,7 @@ class ProfileFiles:
     def sweep(self) -> None:
         """Remove what killed writers left; for the holder of the lock."""
         self._require_real_folder()
-        with translated(self.folder, "cannot be swept"):
+        with os_errors(self.folder, "cannot be swept"):
             if self.folder.is_dir():
                 for each in self.folder.iterdir():
                     if is_temporary(each):
@@ -133,7 +133,7 @@ class ProfileFiles:
         aside = self.folder / _QUARANTINE
         _require_real(aside)
         make_private_dir(aside)
-        with translated(path, "was not moved aside"):
+        with os_errors(path, "was not moved aside"):
             # A name of its own for each damaged file: an earlier one in quarantine is never
             # overwritten.
             moment = path.lstat().st_mtime_ns
@@ -145,7 +145,7 @@ class ProfileFiles:
 
 
 def _require_real(folder: Path) -> None:
-    with translated(folder, "cannot be reached"):
+    with os_errors(folder, "cannot be reached"):
         is_link = folder.is_symlink()
     # Whoever restores a backup or shares a state could have files written elsewhere (decision 10).
     if is_link:
@@ -158,7 +158,7 @@ def _encoded(profile: Profile) -> bytes:
     return dump_pretty(document).encode()
 
 
-def _parted(document: Document, stamp: Stamp, *, settled: bool) -> Profile:
+def _parted(document: Document, stamp: FileVersion, *, settled: bool) -> Profile:
     names = document.pop(FROM_INDEX, None)
     # Not written here: all of it counts as the entry.
     if not isinstance(names, list):
@@ -184,7 +184,7 @@ def write_batch(folder: Path, files: Mapping[Path, bytes], *, fence: Callable[[]
     make_private_dir(folder)
     staged: dict[Path, Path] = {}
     try:
-        with translated(folder, "was not written to"):
+        with os_errors(folder, "was not written to"):
             for path, data in files.items():
                 staged[path] = _staged(folder, data)
             # One wait for all files, before the first takes its name: none of them can come back

@@ -1,9 +1,9 @@
 """
-What the queue of a lock remembers of programs that do not stand in it, such as OpenClaw.
+Backoff for programs that poll the lock file and do not queue for it, such as OpenClaw.
 
-They poll the lock file, and may delete one that appeared just after the one they looked at
-vanished. So, for a while after one of them was met, a new lock is held still for a moment and
-looked at again, and the lock is left free for a moment between two holders.
+When such a poller was met, notes in the gate file make all of our processes give it a chance for
+a while: a new lock file is looked at again after `SETTLE`, and the lock stays free for `PAUSE`
+between two holders (decision 9).
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import os
 import struct
 import time
 
-SETTLE = 0.005  # seconds that a new lock is held still
+# A poller may delete a lock file that appeared just after the one it had looked at vanished.
+SETTLE = 0.005  # seconds until a new lock file is looked at again
+# OpenClaw sleeps between two looks: without a pause our queue would keep it out for ever.
 PAUSE = 0.015  # seconds that the lock is left free
 REMEMBERED = 30.0  # seconds
 
@@ -21,13 +23,13 @@ _FORM = struct.Struct("<dd")
 
 
 def met_recently(gate: int) -> bool:
-    """Tell whether a program from outside the queue was met; *gate* is its descriptor."""
+    """Tell whether a poller was met lately; *gate* is the descriptor of the gate file."""
     # A note of an earlier boot may lie ahead of this clock: then it is not believed.
     return 0 <= _now() - _read(gate)[0] < REMEMBERED
 
 
 def remember(gate: int) -> None:
-    """Note that a program from outside the queue was met."""
+    """Note that a poller was met."""
     _write(gate, _now(), _read(gate)[1])
 
 

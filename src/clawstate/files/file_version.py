@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clawstate.errors import InvalidError
-from clawstate.files.refusals import translated
+from clawstate.files.os_errors import os_errors
 from clawstate.files.regular import open_regular, read_all
 
 _TICKS = 25_000_000  # nanoseconds: more than two ticks of the slowest kernel clock
@@ -25,7 +25,7 @@ FILE_CLOCK = 5 if sys.platform == "linux" else time.CLOCK_REALTIME
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class FileVersion:
     """What changes whenever a file is written, replaced or touched; times in nanoseconds."""
 
     device: int
@@ -40,13 +40,13 @@ class Stamp:
         return time.clock_gettime_ns(FILE_CLOCK) - self.changed > _TICKS
 
 
-def stamp_of(path: Path) -> Stamp | None:
+def version_of(path: Path) -> FileVersion | None:
     """
     Return the stamp of *path*, or `None` if there is nothing.
 
     Raises `InvalidError` for anything but a regular file, `UnavailableError`.
     """
-    with translated(path, "cannot be reached"):
+    with os_errors(path, "cannot be reached"):
         try:
             found = os.lstat(path)
         except FileNotFoundError:
@@ -56,13 +56,13 @@ def stamp_of(path: Path) -> Stamp | None:
     return _stamp(found)
 
 
-def read_stamped(path: Path, *, limit: int) -> tuple[bytes, Stamp, bool]:
+def read_versioned(path: Path, *, limit: int) -> tuple[bytes, FileVersion, bool]:
     """
     Return the content of *path*, its stamp, and whether that stamp can be believed from now on.
 
     Raises what `read_regular` raises.
     """
-    with translated(path, "was not read"), open_regular(path) as number:
+    with os_errors(path, "was not read"), open_regular(path) as number:
         while True:
             before = _stamp(os.fstat(number))
             # Judged before the read: what is written while it lasts has to show in the stamp.
@@ -75,5 +75,7 @@ def read_stamped(path: Path, *, limit: int) -> tuple[bytes, Stamp, bool]:
             os.lseek(number, 0, os.SEEK_SET)
 
 
-def _stamp(found: os.stat_result) -> Stamp:
-    return Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+def _stamp(found: os.stat_result) -> FileVersion:
+    return FileVersion(
+        found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    )

@@ -1,4 +1,4 @@
-"""What it means when the system refuses: the `OSError` as the error that says what to do."""
+"""`os_errors`: an `OSError` of the system as the `UnavailableError` that says what to do."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ _REMEDIES = {
 }
 
 
-class translated:  # noqa: N801 - to be read as a word of a sentence
-    """Turn an `OSError` of the block into the `UnavailableError` that says what to do."""
+class os_errors:  # noqa: N801 - used as a function, in a `with` statement
+    """Raise the `UnavailableError` that says what to do in place of an `OSError` of the block."""
 
+    # A class and not a generator: an interrupt must find no half-run cleanup (decision 20).
     __slots__ = ("_outcome", "_path", "_remedy")
 
     def __init__(self, path: Path, outcome: str, remedy: str = "") -> None:

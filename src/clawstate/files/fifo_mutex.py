@@ -35,11 +35,11 @@ class QueueTimeoutError(Exception):
     """The gate was not reached in time."""
 
 
-class KernelQueue:
+class FifoMutex:
     """
-    One holder of the gate at a time, in the order they came; not reentrant.
+    One holder at a time, in the order in which they asked; not reentrant.
 
-    Both files lie in one directory, which must be no link itself if it is the queue's *own*.
+    Both files lie in one directory, which must be no link itself if it is the mutex's *own*.
     """
 
     def __init__(self, gate: Path, turn: Path, *, own: bool = False) -> None:
@@ -49,7 +49,7 @@ class KernelQueue:
         self.own = own
 
     def prepare(self) -> None:
-        """Make the directory of the queue, private; raises `UnavailableError`."""
+        """Make the directory of both files, private; raises `UnavailableError`."""
         folder = self.gate.parent
         try:
             make_directory(folder)
@@ -111,7 +111,7 @@ class _Stay:
 
     __slots__ = ("_folder", "_gate", "_place", "_turn", "owner", "queue", "thread")
 
-    def __init__(self, queue: KernelQueue, owner: Owner) -> None:
+    def __init__(self, queue: FifoMutex, owner: Owner) -> None:
         self.owner: Owner | None = owner
         self.thread = owner.thread
         self.queue = queue

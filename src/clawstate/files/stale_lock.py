@@ -20,7 +20,7 @@ from clawstate.errors import InvalidError, UnavailableError
 from clawstate.files.descriptors import Descriptor
 from clawstate.files.lock_owner import Owner, is_dead, is_here, parse_payload
 from clawstate.files.mounts import mount_of
-from clawstate.files.refusals import translated
+from clawstate.files.os_errors import os_errors
 from clawstate.files.sidecar import beside, identity_of
 from clawstate.interrupts import Use, hold, let_go
 
@@ -98,7 +98,7 @@ def take_over(path: Path, found: Found, *, scratch: Path | None = None) -> bool:
     """
     removal = _Removal(path, found, beside(path, scratch, "old"), Use(0))
     # Where the file is gone the race is lost, and the caller looks again.
-    with translated(path, "cannot be taken over"), contextlib.suppress(FileNotFoundError):
+    with os_errors(path, "cannot be taken over"), contextlib.suppress(FileNotFoundError):
         hold(removal)
         try:
             return removal.done()
@@ -169,7 +169,7 @@ class Verdict(Enum):
     DEAD = "is proven to be gone"
     COPIED = "has the lock of another file, of which this is a copy"
     SILENT = "gave no sign of life for too long, and cannot be examined"
-    HEARD = "gave a sign of life, and cannot be examined"
+    RECENT = "gave a sign of life, and cannot be examined"
 
 
 def judge(found: Found, *, stale: float, now: float, booted: float) -> Verdict:
@@ -188,7 +188,7 @@ def judge(found: Found, *, stale: float, now: float, booted: float) -> Verdict:
     if found.owner is None and found.modified < booted:
         return Verdict.DEAD
     # Clocks of two machines differ a little; what lies further ahead was written by a wrong one.
-    return Verdict.SILENT if now - found.refreshed(now + stale) > stale else Verdict.HEARD
+    return Verdict.SILENT if now - found.refreshed(now + stale) > stale else Verdict.RECENT
 
 
 def _locked(descriptor: int) -> bool:
