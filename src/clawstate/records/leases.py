@@ -20,6 +20,7 @@ from typing import Final, Self
 
 from clawstate.clock import from_ms, system_clock, to_ms
 from clawstate.errors import (
+    ClosedError,
     ConflictError,
     InvalidError,
     LeaseLostError,
@@ -132,7 +133,7 @@ class RecordLease:
         self.fence = 0
         self._ticks = ticks
         self._collection = collection
-        self._holding = _Holding(self, use)
+        self._holding = LeaseHolding(self, use)
 
     def now(self) -> float:
         """Return the steady clock's time, as a record can hold it."""
@@ -227,7 +228,7 @@ class RecordLease:
         return f"RecordLease({self.name!r}, fence={self.fence})"
 
 
-class _Holding:
+class LeaseHolding:
     """
     What is noted of a lease for `interrupts`: for how long it is needed, and how it is given back.
 
@@ -244,6 +245,7 @@ class _Holding:
         self._lease = weakref.ref(lease)
         self._collection = lease._collection  # noqa: SLF001 - its own part
         self._name = lease.name
+        self._ticks, self._ttl = lease._ticks, lease.ttl  # noqa: SLF001 - see above
         self._discarding: Use | None = None
 
     def is_over(self) -> bool:
@@ -262,11 +264,16 @@ class _Holding:
     def discard(self) -> None:
         """Give the lease back, if it is this process's; may be repeated where it was cut off."""
         self._discarding = Use(0)
-        self._give_back()
+        # Through an engine that was closed nothing can be given back, now or later: it ends with
+        # its time, or with this process.
+        with suppress(ClosedError):
+            self._give_back()
         self.tenure = None
 
     def _give_back(self) -> None:
         tenure = self.tenure
+        if tenure is not None and self._ticks() - tenure.ticks >= self._ttl:
+            return  # over for everybody; a disk that refuses is not asked for ever
         while tenure is not None and tenure.owner.pid == os.getpid():
             found = self._collection.get(self._name)
             grant = _Grant.of(None if found is None else found.value)

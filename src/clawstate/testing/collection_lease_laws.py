@@ -13,8 +13,10 @@ from typing import Any, Final
 import pytest
 
 from clawstate.errors import InvalidError, LeaseLostError, LockTimeoutError
+from clawstate.interrupts import discard_own
+from clawstate.interrupts.holdings import _held
 from clawstate.records.contract import ABSENT, DELETE, Backend, Capability, Collection
-from clawstate.records.leases import LEASES
+from clawstate.records.leases import LEASES, LeaseHolding
 from clawstate.testing.collection_hooks import NOTES, CollectionHooks
 from clawstate.testing.forked import Child, forked
 from clawstate.testing.hooks import ManualTime, needs
@@ -81,6 +83,19 @@ class LeaseLaws(CollectionHooks):
                 call()
         late.release()
         assert second.is_held()
+
+    def test_what_a_closed_backend_held_is_in_nobody_s_way(self, backend: Backend) -> None:
+        """A lease whose backend was closed can be given up, and nothing is tried for it again."""
+        lease = backend.lease("import", TTL)
+        left_behind = backend.lease("index", TTL)
+        backend.close()
+
+        lease.release()
+        del left_behind
+        discard_own()
+
+        leases = [each for each in _held.values() if isinstance(each, LeaseHolding)]
+        assert not any(each.is_over() for each in leases)
 
     def test_a_renewed_lease_begins_anew(self, backend: Backend) -> None:
         """Each renewal gives the whole ttl again, under the same number."""
