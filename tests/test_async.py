@@ -318,6 +318,36 @@ def test_a_state_is_left_whole_by_a_cancelled_task(tmp_path, loop) -> None:
     assert open_below(tmp_path) == []
 
 
+@pytest.mark.parametrize("loop", LOOPS[:2])
+def test_tasks_that_close_at_once_all_end(tmp_path, loop) -> None:
+    """However many tasks close a state while a call runs, each goes on when the call is over."""
+    order: list[str] = []
+    free = threading.Event()
+
+    async def call(state: AsyncState) -> None:
+        await state._workers.run(lambda: free.wait(60))
+        order.append("called")
+
+    async def close(state: AsyncState) -> None:
+        await state.close()
+        order.append("closed")
+
+    async def main() -> None:
+        state = clawstate.open_async(tmp_path / "state")
+        async with anyio.create_task_group() as group:
+            for task in (call, close, close, close):
+                group.start_soon(task, state)
+                await anyio.wait_all_tasks_blocked()
+            free.set()
+
+    # In a thread that ends with the process: a close that hangs cannot be cancelled.
+    loops = threading.Thread(target=partial(anyio.run, main, backend=loop), daemon=True)
+    loops.start()
+    loops.join(30)
+
+    assert order == ["called", "closed", "closed", "closed"]
+
+
 class Slow(HashEmbedder):
     """An embedder that answers when it is let."""
 

@@ -68,7 +68,8 @@ class Workers:
         self.is_closed = True
         with CancelScope(shield=True):  # a state is also left by a task that was cancelled
             if self._count:
-                self._idle = Event()
+                # One for all who close at once: only the one that is kept here is ever set.
+                self._idle = self._idle or Event()
                 await self._idle.wait()
             await to_thread.run_sync(last)
 
