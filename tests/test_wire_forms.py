@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import sys
 from importlib import import_module
 
 import pytest
@@ -42,6 +44,7 @@ from clawstate.types import (
     TranscriptProblem,
 )
 from clawstate.wire import FORMS, from_wire, to_wire
+from clawstate.wire.members import Members
 
 SECRET = "made-up-secret-0123456789abcdef"
 # Handed in, or only paths of this machine: no face shows them.
@@ -381,3 +384,35 @@ def test_own_members_of_a_form_count_over_those_of_others() -> None:
     assert from_wire(SessionEntry, kept) == session
     assert theirs["owner"] == "openclaw"
     assert theirs["others"] == {**kept["others"], "owner": 1}
+
+
+@pytest.mark.parametrize(
+    "value", [math.nan, [math.inf], {1: "a", "1": "b"}, {"deep": {"in": -math.inf}}], ids=str
+)
+def test_what_is_no_json_has_no_form(value) -> None:
+    """Numbers that JSON has not, and two members of one name, are refused."""
+    with pytest.raises(InvalidError):
+        to_wire(value)
+
+
+def test_what_holds_itself_has_no_form() -> None:
+    """A list that holds itself is refused, and not followed for ever."""
+    endless: list[object] = []
+    endless.append(endless)
+
+    with pytest.raises(InvalidError, match="holds itself"):
+        to_wire(endless)
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400), 10**308])
+def test_a_number_without_bounds_is_wrong_or_right_but_no_accident(number) -> None:
+    """An integer that is greater than any float is a mistake of the document."""
+    document = {**to_wire(Finding("a", "info", "p", "m", "f")), "severity": number}
+    with pytest.raises(InvalidError):
+        from_wire(Finding, document)
+    members = Members({"n": number}, "thing")
+    if abs(number) > sys.float_info.max:
+        with pytest.raises(InvalidError, match="n"):
+            members.number("n")
+    else:
+        assert members.number("n") == float(number)

@@ -199,3 +199,17 @@ def test_a_state_gives_leases(tmp_path, store) -> None:
             two.records.lease("nightly", 60.0)
         lease.release()
         assert two.records.lease("nightly", 60.0).fence > lease.fence
+
+
+def test_a_code_of_a_damaged_request_is_not_told(tmp_path) -> None:
+    """What is found wrong with a request to pair names no code: findings go into logs."""
+    with clawstate.open(tmp_path / "state", store="sqlite") as state:
+        code = state.pairing.request(user_id="ada", device_id="phone").code
+        around(state.paths.records_db, "UPDATE records SET body = '{' WHERE kind = 'pairing'")
+
+        found = [each for each in examine(state) if each.code == "corrupt"]
+
+        assert found
+        assert not any(code in str(each) for each in found)
+        assert all(each.repaired() for each in found)
+        assert not any(each.code == "corrupt" for each in examine(state))

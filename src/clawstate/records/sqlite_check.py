@@ -12,7 +12,7 @@ from clawstate.health import FIX, Finding
 from clawstate.records import sqlite_history
 from clawstate.records.rules import is_key
 from clawstate.records.sqlite_history import History
-from clawstate.records.sqlite_rows import Table
+from clawstate.records.sqlite_rows import Table, named
 from clawstate.sqlite import DamagedValueError, Part
 from clawstate.sqlite.errors import damage
 
@@ -55,7 +55,7 @@ def check_rows(
         return
     for key, body in rows:
         if (problem := _problem(key, body, database.path)) is not None:
-            message = f"{path}: the record {key!r} of {mine[1]!r} {problem}"
+            message = f"{path}: {named(key, mine[1])} {problem}"
             mend = partial(_put_aside, database, history, mine, str(key))
             yield Finding("corrupt", "error", path, message, FIX, repair=mend)
 

@@ -103,7 +103,7 @@ class Rows:
         try:
             value = parse_json(body, path=self._path)
         except CorruptError as error:
-            problem = f"the record {key!r} of {self._mine[1]!r} {error.problem}"
+            problem = f"{named(key, self._mine[1])} {error.problem}"
             raise CorruptError(str(self._path), problem) from error
         return Row(Versioned(key, value, str(number)), body, self._path)
 
@@ -111,6 +111,12 @@ class Rows:
         low, high = key_range(prefix, after)
         condition, bound = f"{_MINE} AND id >= ?", (*self._mine, low)
         return (condition, bound) if high is None else (f"{condition} AND id < ?", (*bound, high))
+
+
+def named(key: object, kind: str) -> str:
+    """Return how an error or a finding calls the record *key* of *kind*."""
+    # The keys of requests to pair are codes that let a device in, and errors go into logs.
+    return f"a record of {kind!r}" if "pairing" in kind else f"the record {key!r} of {kind!r}"
 
 
 class Table(Rows):

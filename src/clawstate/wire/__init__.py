@@ -8,6 +8,7 @@ that was just issued, the face adds it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, TypeVar
@@ -76,15 +77,27 @@ def to_wire(value: Any, /, **context: Any) -> Any:
     are relative to, the `file` whose name an `Issue` leaves out. Raises `InvalidError` for a value
     without a form.
     """
+    try:
+        return _written(value, context)
+    except RecursionError:
+        raise InvalidError("value", "is nested too deeply, or holds itself") from None
+
+
+def _written(value: Any, context: Mapping[str, Any]) -> Any:
     if (form := _form(type(value))) is not None:
         return getattr(form[0], f"write_{form[1]}")(value, **context)
     # What is JSON already. Values of our own are looked up first, since some of them are texts.
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidError("value", f"{value} is no number of JSON")
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, list | tuple):
-        return [to_wire(each, **context) for each in value]
+        return [_written(each, context) for each in value]
     if isinstance(value, Mapping):
-        return {str(key): to_wire(each, **context) for key, each in value.items()}
+        written = {str(key): _written(each, context) for key, each in value.items()}
+        if len(written) != len(value):
+            raise InvalidError("value", "has two members of one name")
+        return written
     raise InvalidError("value", f"{type(value).__name__} has no JSON form", "see FORMS")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,8 +51,9 @@ class Members:
     def number(self, name: str) -> float:
         """Return the finite number *name*."""
         found = self._member(name, (int, float))
-        # Python's `bool` is an `int`, and its JSON reader takes NaN and Infinity.
-        if isinstance(found, bool) or not math.isfinite(found):
+        # Python's `bool` is an `int`, and its JSON reader takes NaN, Infinity and integers that are
+        # greater than any float; NaN compares with nothing.
+        if isinstance(found, bool) or not abs(found) <= sys.float_info.max:
             raise self._wrong(name, "a number")
         return float(found)
 
