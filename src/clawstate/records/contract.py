@@ -247,7 +247,8 @@ class Collection(Protocol):
         Return the same collection, for changes that *lease* is needed for.
 
         Each raises `LeaseLostError`, with nothing written, once the lease is over: that is looked
-        up in the step that writes, so who was late or stood still overwrites nothing.
+        up in the step that writes, so who was late or stood still overwrites nothing. Raises
+        `InvalidError` at once for what is no lease.
         """
 
     def check(self, *, deep: bool = False) -> Iterator[Finding]:

@@ -30,7 +30,14 @@ from clawstate.records.contract import (
     Versioned,
     WholeChange,
 )
-from clawstate.records.leases import LEASES, Leases, RecordLease, Ticks, require_granted
+from clawstate.records.leases import (
+    LEASES,
+    Leases,
+    RecordLease,
+    Ticks,
+    require_granted,
+    require_lease,
+)
 from clawstate.records.rules import (
     ChangeGuard,
     behind,
@@ -228,7 +235,7 @@ class InMemoryCollection:
     def fenced(self, lease: Lease) -> InMemoryCollection:
         """Return the same collection, for changes that raise `LeaseLostError` without *lease*."""
         other = copy.copy(self)
-        other._lease = lease  # noqa: SLF001 - of the same class
+        other._lease = require_lease(lease)  # noqa: SLF001 - of the same class
         return other
 
     def check(self, *, deep: bool = False) -> Iterator[Finding]:

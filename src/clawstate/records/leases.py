@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final, Self
 
+from clawstate.arguments import require_seconds
 from clawstate.clock import from_ms, system_clock, to_ms
 from clawstate.errors import (
     ClosedError,
@@ -77,11 +78,11 @@ class Leases:
     def grant(self, name: str, ttl: float, *, wait: float, ticks: Ticks) -> RecordLease:
         """Return the lease *name*, held; see `Backend.lease`."""
         require_key(name)
-        if not _SHORTEST <= ttl <= _LONGEST:  # NaN is neither
+        require_seconds("ttl", ttl)
+        require_seconds("wait", wait)
+        if not _SHORTEST <= ttl <= _LONGEST:
             problem = f"{ttl} seconds are less than a millisecond, or more than a week"
             raise InvalidError("ttl", problem, "choose what one step of the work takes at most")
-        if not 0.0 <= wait < math.inf:
-            raise InvalidError("wait", f"{wait} seconds cannot be waited", "give 0 or more")
         # In a list, which is emptied in one step with the return: after an interrupt the traceback
         # keeps this frame alive, and a lease that it knew would count as needed (decision 20).
         made = [RecordLease(self._collection, name, ttl, ticks, Use(0))]
@@ -172,7 +173,7 @@ class RecordLease:
     def is_granted(self, record: Json | None) -> bool:
         """Tell whether *record*, what lies under its name now, is of this grant, and not over."""
         tenure = self._holding.tenure
-        if tenure is None or self._holding.is_released or tenure.owner.pid != os.getpid():
+        if tenure is None or not self._is_ours():
             return False
         grant = _Grant.of(record)
         if grant.fence != self.fence or grant.tenure is None or grant.tenure.nonce != tenure.nonce:
@@ -203,8 +204,14 @@ class RecordLease:
     def keep_alive(self) -> None:
         """Do as `renew` once a third of its time is over, and nothing before."""
         tenure = self._holding.tenure
-        if tenure is None or not 0.0 <= self.now() - tenure.ticks < self.ttl / _DUE:
+        is_fresh = tenure is not None and 0.0 <= self.now() - tenure.ticks < self.ttl / _DUE
+        if not is_fresh or not self._is_ours():
             self.renew()
+
+    def _is_ours(self) -> bool:
+        # Of what it was granted: the record cannot tell a forked child from its parent.
+        tenure, is_released = self._holding.tenure, self._holding.is_released
+        return tenure is not None and not is_released and tenure.owner.pid == os.getpid()
 
     def release(self) -> None:
         """Give it back; harmless when it is over or lost."""
@@ -288,13 +295,19 @@ class LeaseHolding:
             return
 
 
+def require_lease(lease: object) -> RecordLease:
+    """Return *lease*; raises `InvalidError` for what is no lease of an engine of records."""
+    if not isinstance(lease, RecordLease):
+        raise InvalidError("lease", "is none of this engine", "ask its backend for one")
+    return lease
+
+
 def require_granted(lease: object, record: Json | None) -> None:
     """
     Raise `LeaseLostError` unless *record*, read in the step that writes, is of *lease*.
 
     Raises `InvalidError` for what is no lease of an engine of records.
     """
-    if not isinstance(lease, RecordLease):
-        raise InvalidError("lease", "is none of this engine", "ask its backend for one")
-    if not lease.is_granted(record):
-        raise LeaseLostError(lease.name, lease.fence)
+    granted = require_lease(lease)
+    if not granted.is_granted(record):
+        raise LeaseLostError(granted.name, granted.fence)

@@ -193,8 +193,11 @@ class SqliteCollection:
 
     def fenced(self, lease: Lease) -> SqliteCollection:
         """Return the same collection, for changes that raise `LeaseLostError` without *lease*."""
+        load_modules("clawstate.records.leases")
+        from clawstate.records.leases import require_lease  # noqa: PLC0415 - few programs need it
+
         other = copy.copy(self)
-        other._lease = lease  # noqa: SLF001 - of the same class
+        other._lease = require_lease(lease)  # noqa: SLF001 - of the same class
         return other
 
     def check(self, *, deep: bool = False) -> Iterator[Finding]:

@@ -51,8 +51,9 @@ class LeaseLaws(CollectionHooks):
 
         assert second.fence > lease.fence > 0
         assert (lease.is_held(), second.is_held()) == (False, True)
-        with pytest.raises(LeaseLostError):
-            lease.require()
+        for call in (lease.require, lease.renew, lease.keep_alive):
+            with pytest.raises(LeaseLostError):
+                call()
         second.require()
 
     def test_a_lease_ends_with_its_block(self, backend: Backend) -> None:
@@ -175,6 +176,12 @@ class LeaseLaws(CollectionHooks):
 
         assert notes.get("a") is None
 
+    @pytest.mark.parametrize("lease", [None, "import", 1, object()])
+    def test_only_a_lease_fences(self, notes: Collection, lease: Any) -> None:
+        """What is no lease is refused at once, before anything could be written without a fence."""
+        with pytest.raises(InvalidError, match="lease"):
+            notes.fenced(lease)
+
     def test_racing_threads_hold_it_one_by_one(self, backend: Backend) -> None:
         """Of threads that want one lease at once each gets it, alone, with a number of its own."""
         inside: list[int] = []
@@ -226,6 +233,16 @@ class LeaseLaws(CollectionHooks):
             backend.lease("", TTL)
         with pytest.raises(InvalidError):
             backend.lease("import", TTL, wait=-1.0)
+
+        assert backend.lease("import", TTL).fence == 1
+
+    @pytest.mark.parametrize("seconds", ["1", None, True, [1.0]])
+    def test_the_times_of_a_lease_are_numbers(self, backend: Backend, seconds: Any) -> None:
+        """A ttl or wait that is no number of seconds is refused, and nothing is granted."""
+        with pytest.raises(InvalidError, match="ttl"):
+            backend.lease("import", seconds)
+        with pytest.raises(InvalidError, match="wait"):
+            backend.lease("import", TTL, wait=seconds)
 
         assert backend.lease("import", TTL).fence == 1
 
@@ -329,8 +346,9 @@ class LeaseLaws(CollectionHooks):
 
         def use(_: Child) -> None:
             assert not lease.is_held()
-            with pytest.raises(LeaseLostError):
-                lease.renew()
+            for call in (lease.require, lease.renew, lease.keep_alive):
+                with pytest.raises(LeaseLostError):
+                    call()
             with pytest.raises(LeaseLostError):
                 fenced.put("a", 1)
             lease.release()
