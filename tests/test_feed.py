@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
 import subprocess
 import sys
 import threading
+import zlib
 from pathlib import Path
 
 import pytest
@@ -186,11 +188,81 @@ def test_an_unknown_cursor_is_told(state, cursor) -> None:
     assert state.changes(found.cursor) == Changes(found.cursor)
 
 
+def packed(content):
+    """Return a cursor that holds *content*, text or what becomes JSON."""
+    text = content if isinstance(content, str) else json.dumps(content)
+    return "1." + base64.urlsafe_b64encode(zlib.compress(text.encode())).decode()
+
+
+def unpacked(cursor):
+    return json.loads(zlib.decompress(base64.urlsafe_b64decode(cursor[2:])))
+
+
+FORGED = {
+    "deep": "[" * 200_000,
+    "deep objects": '{"files":' * 100_000,
+    "large": {"files": {}, "rows": ".18446744073709551615", "log": "9223372036854775808.1"},
+    "long": {"files": {}, "rows": "." + "9" * 100, "log": "9" * 100 + ".1"},
+    "numbers": {"files": {}, "rows": 1, "log": [1]},
+    "zero byte": {"files": {"notes": {"a\0b": "x"}}},
+    "half a character": '{"files":{"notes":{"\\ud800":"x"}}}',
+    "half a part": '{"files":{"auth:\\ud800":{"x":"x"}}}',
+    "absolute": {"files": {"notes": {"/dev/zero": "x"}}},
+    "above": {"files": {"notes": {"../outside": "x"}}},
+    "no name": {"files": {"notes": {"": "x"}}},
+}
+
+
+@pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED)
+def test_a_forged_cursor_is_told(state, forged) -> None:
+    """Whatever a cursor holds, it ends in no error: anything may have moved."""
+    state.memory.add("a blue lobster")
+    heard = Heard()
+
+    found = state.changes(packed(forged))
+    with state.subscribe(heard, since=packed(forged), interval=0.005):
+        heard.until(lambda it: it.told)
+        state.sessions.resolve("main")
+        heard.until(lambda it: it.items("sessions"))
+
+    assert not found.complete
+    assert not heard.told[0].complete
+    assert state.changes(found.cursor).complete
+
+
+@pytest.mark.parametrize("part", ["sessions", "notes", "config", "auth:x"])
+def test_a_cursor_chooses_no_file(state, tmp_path, part) -> None:
+    """A file that the feed does not look at by itself is not read because a cursor names it."""
+    state.sessions.resolve("main")
+    (tmp_path / "outside").write_text("1234")
+    (state.paths.root / "inside").write_text("1234")
+    names = [str(tmp_path / "outside"), "../outside", "inside"]
+
+    found = state.changes(packed({"files": {part: dict.fromkeys(names, "x")}}))
+
+    kept = unpacked(found.cursor)["files"].get(part, {})
+    assert {kept.get(name, "x") for name in names} == {"x"}
+
+
+def test_a_file_that_is_not_listed_any_longer_is_told(state) -> None:
+    """Where a part of the state lay in a file that is none of it now, the part has moved."""
+    cursor = unpacked(state.changes().cursor)
+    cursor["files"].setdefault("sessions", {})["agents/gone/sessions/sessions.json"] = "x"
+
+    found = state.changes(packed(cursor))
+
+    assert found.complete
+    assert found.items == (PartChange("sessions"),)
+    assert state.changes(found.cursor).items == ()
+
+
 @pytest.mark.parametrize("since", [1, b"x", True])
 def test_what_is_no_text_is_no_cursor(state, since) -> None:
     """A cursor that is no text is `InvalidError`."""
     with pytest.raises(InvalidError):
         state.changes(since)
+    with pytest.raises(InvalidError):
+        state.subscribe(print, since=since)
 
 
 def test_a_cursor_gets_too_old(state, monkeypatch) -> None:

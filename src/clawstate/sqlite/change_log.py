@@ -105,6 +105,8 @@ def _known(connection: apsw.Connection, since: str) -> int | None:
     number, _, nonce = since.partition(".")
     if not (number.isdecimal() and nonce.isdecimal() and len(since) < len(f"{1 << 63}.{1 << 63}")):
         return None
+    if int(number) >= 1 << 63:  # no number of SQLite's, which refuses to look for it
+        return None
     if number == "0":  # from before the first change: known as long as that is remembered
         first = connection.execute("SELECT min(number) FROM clawstate_changes").get
         return 0 if first in {None, 1} else None

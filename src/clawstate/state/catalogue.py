@@ -13,6 +13,7 @@ from clawstate.stores.auth.profile_store import LAYOUT as CREDENTIALS
 from clawstate.stores.device_auth import HELD, OPENCLAW_HELD
 from clawstate.stores.devices import DEVICES
 from clawstate.stores.pairing import ATTEMPTS, REQUESTS
+from clawstate.stores.pairing.channels import CHANNEL_KIND
 
 SESSIONS_KIND, ARCHIVE_KIND = "sessions", "session-archive"
 NAMES_OF_MARKS: Final = Shape(
@@ -38,3 +39,9 @@ def shapes() -> tuple[Shape, ...]:
 
     named = (HELD, OPENCLAW_HELD, DEVICES, IDENTITY, ATTEMPTS, REQUESTS, LEDGER, NAMES_OF_MARKS)
     return (*named, *_DOCUMENTS)
+
+
+def own_kinds() -> tuple[str, ...]:
+    """Return what the rows of these documents and of channels are called; a `*` is any name."""
+    kinds = (each.kind for each in shapes())
+    return (*dict.fromkeys(kinds), f"{CHANNEL_KIND}*")

@@ -24,7 +24,7 @@ from clawstate.arguments import require_text
 from clawstate.config.watching import Watcher
 from clawstate.errors import StateError, StateWarning, silent
 from clawstate.sqlite import Part, change_log
-from clawstate.state.feed_files import Tokens, WatchedFiles
+from clawstate.state.feed_files import Tokens, WatchedFiles, Whose
 from clawstate.state.memory_place import memory_db
 from clawstate.stores.pairing import REQUESTS
 from clawstate.stores.pairing.channels import CHANNEL_KIND, REQUESTED
@@ -37,7 +37,7 @@ INTERVAL = 0.1
 """How often a subscription looks, in seconds."""
 
 _VERSION = "1."
-_MOST_BYTES = 64 << 20  # of the text of a cursor
+_MOST_BYTES = 16 << 20  # of the text of a cursor, which may come from anybody
 _MOST_KEYS = 10_000  # of one part; of more it is told that anything may have moved
 
 
@@ -95,7 +95,7 @@ class Feed:
         """Call *callback* with each change; see `State.subscribe`."""
         # Before the thread begins: what moves from here on is told, however late that one is
         # scheduled.
-        cursor = self.changes().cursor if since is None else since
+        cursor = self.changes().cursor if since is None else require_text("since", since)
         made = Subscription(self, callback, cursor, interval=interval)
         self._subscriptions[made] = None
         return made
@@ -202,7 +202,7 @@ class _Found:
 
     def since(self, name: str, first: str) -> str | None:
         """Return where the database *name* was, *first* if it was not there."""
-        return None if self._before is None else str(self._before.get(name, first))
+        return None if self._before is None else self._before.get(name, first)
 
     def files(self, files: WatchedFiles) -> None:
         """Compare *files* with what they were."""
@@ -211,12 +211,17 @@ class _Found:
             return
         before: Tokens = self._before["files"]
         for part in sorted({*before, *self._tokens}):
-            old, new = before.get(part, {}), self._tokens.get(part, {})
+            old, new = dict(before.get(part, {})), self._tokens.get(part, {})
             for name in old.keys() - new.keys():
-                # It may be of a collection that only whoever made the cursor knows.
-                if (token := files.token(name)) is not None:
+                whose = files.whose(part, name)
+                if whose is Whose.OTHERS:
+                    # Not read: a cursor is text from outside, and must not choose what is. Kept
+                    # for whoever knows the collection.
                     new = self._tokens.setdefault(part, {})
-                    new[name] = token
+                    new[name] = old[name]
+                elif whose is Whose.NOBODYS:
+                    self.complete = False
+                    del old[name]
             for name in sorted({*old, *new}):
                 if old.get(name) != new.get(name):
                     keys = files.keys(name, old.get(name))
@@ -262,9 +267,12 @@ def _parsed(cursor: str) -> Mapping[str, Any] | None:
     try:
         packed = base64.b64decode(cursor.removeprefix(_VERSION), b"-_", validate=True)
         found = json.loads(zlib.decompressobj().decompress(packed, _MOST_BYTES))
-    except (ValueError, zlib.error):
+    except (ValueError, RecursionError, zlib.error):
         return None
-    return found if isinstance(found, dict) and _are_tokens(found.get("files")) else None
+    if not isinstance(found, dict) or not _are_tokens(found.get("files")):
+        return None
+    are_texts = all(isinstance(found.get(each, ""), str) for each in ("rows", "log"))
+    return found if are_texts else None
 
 
 def _are_tokens(value: object) -> bool:

@@ -6,13 +6,16 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
+from enum import Enum, auto
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
 from clawstate.errors import StateError
 from clawstate.files.file_version import read_versioned, version_of
 from clawstate.files.unchanged import Numbers, Unchanged
 from clawstate.openclaw.owner import Era
+from clawstate.state.catalogue import own_kinds
 from clawstate.state.context import split_root
 from clawstate.state.pairing import requests_place
 from clawstate.state.record_places import (
@@ -40,6 +43,17 @@ Tokens: TypeAlias = dict[str, dict[str, str]]
 _LARGE = 1 << 20  # bytes: a larger file is neither read to see whether it changed, nor for its keys
 _ATTEMPTS = 3
 _DIGEST = 16  # bytes, as the cursors of the engine of files have it: so a token is such a cursor
+
+
+class Whose(Enum):
+    """Whose a file is that a cursor names."""
+
+    OURS = auto()
+    """Of a part that is known here: it has moved if it is not there any longer."""
+    OTHERS = auto()
+    """Of a collection that only whoever made the cursor may know."""
+    NOBODYS = auto()
+    """Of none: the cursor is not one of the feed."""
 
 
 class WatchedFile:
@@ -153,11 +167,15 @@ class WatchedFiles:
         file = self._files.get(name)
         return None if file is None else file.keys(before)
 
-    def token(self, name: str) -> str | None:
-        """Return the token of the file *name*, which need not be one of this state's."""
-        root = self._context.paths.root
-        file = self._files.get(name) or WatchedFile("", name, root / name, None)
-        return file.token()
+    def whose(self, part: str, name: str) -> Whose:
+        """Return whose the file *name* of *part* is, which a cursor names and which is not seen."""
+        file = self._files.get(name)
+        if (file is not None and file.part == part) or _is_own(part):
+            return Whose.OURS
+        path = PurePosixPath(name)
+        is_place = bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+        # No collection has such a place.
+        return Whose.OTHERS if is_place and (part + name).isprintable() else Whose.NOBODYS
 
     def _looked(self) -> Tokens:
         found: Tokens = {}
@@ -228,6 +246,13 @@ def _record_files(context: Context) -> Iterator[tuple[Path, Shape]]:
             base, inside = split_root(path, root)
             yield base, index_shape(inside)
             yield base, archive_shape(inside)
+
+
+def _is_own(part: str) -> bool:
+    """Tell whether *part* is one of a state, not a collection of somebody else's."""
+    return part.isprintable() and (
+        part == CONFIG or any(fnmatchcase(part, each) for each in own_kinds())
+    )
 
 
 def _name(path: Path, root: Path) -> str:

@@ -143,7 +143,8 @@ class State:
 
         By any process, in any part. Without *since* it is only the cursor: an opaque text, good in
         another process and after a restart. For one that is too old `complete` is false: anything
-        may have moved. Nothing that moved is left out; what did may be told twice. Raises
+        may have moved. Nothing that moved is left out; what did may be told twice. A collection of
+        your own that lies in a file is told once it was asked for here. Raises
         `InvalidError`, `ClosedError`, and what reading the parts raises.
         """
         return self._feed.changes(since)
