@@ -368,3 +368,11 @@ def open_state(
         clock=clock,
         lock_timeout=lock_timeout,
     )
+
+
+def part_names() -> tuple[str, ...]:
+    """Return the parts that `State.changes` tells of; a `*` is any name."""
+    load_modules("clawstate.state.catalogue")
+    from clawstate.state.catalogue import own_kinds  # noqa: PLC0415 - it knows all stores
+
+    return ("config", "transcripts", "memory", *own_kinds())
