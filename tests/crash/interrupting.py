@@ -12,11 +12,12 @@ import sys
 import time
 import warnings
 from collections import deque
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import clawstate
-from clawstate.errors import StateWarning
+from clawstate.errors import NotFoundError, StateWarning
 
 SOURCE = Path(clawstate.__file__).parent
 PATIENCE = 5.0  # seconds that anybody may wait for another
@@ -72,7 +73,8 @@ class Agent:
         self.state.auth().profiles()
         self.state.config.get("gateway.port")
         self.state.transcripts.messages(SESSION, limit=2)
-        self.state.transcripts.export(SESSION, io.BytesIO())
+        with suppress(NotFoundError):  # before the first message
+            self.state.transcripts.export(SESSION, io.BytesIO())
         self.state.dedupe.seen("a")
 
     def feed(self, _):

@@ -613,7 +613,7 @@ def test_any_collections_will_do(clock) -> None:
 
     def collection(name):
         path = PurePosixPath(f"{name}.json")
-        return backend.collection(marks_shape(name, path, lambda: settings.rules(clock())))
+        return backend.collection(marks_shape(name, path, lambda: settings.policy(clock())))
 
     dedupe = PersistentDedupe(collection, settings=lambda: settings, clock=clock)
     for number in range(100):

@@ -67,7 +67,7 @@ class DedupeMachine(RuleBasedStateMachine):
     def store(self):
         def collection(name):
             path = PurePosixPath(f"{name}.json")
-            rules = lambda: self.settings.rules(self.clock())  # noqa: E731
+            rules = lambda: self.settings.policy(self.clock())  # noqa: E731
             return self.backend.collection(marks_shape(name, path, rules))
 
         return PersistentDedupe(collection, settings=lambda: self.settings, clock=self.clock)
@@ -166,7 +166,7 @@ class RememberingMachine(RuleBasedStateMachine):
         self.settings = DedupeSettings(ttl, memory_max_size=size)
 
         def collection(name):
-            rules = lambda: self.settings.rules(self.clock())  # noqa: E731
+            rules = lambda: self.settings.policy(self.clock())  # noqa: E731
             return backend.collection(marks_shape(name, PurePosixPath(f"{name}.json"), rules))
 
         self.store = PersistentDedupe(collection, settings=lambda: self.settings, clock=self.clock)
