@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 
 import clawstate
 from clawstate.errors import InvalidError
+from clawstate.memory.backends.inmemory import InMemoryMemory
 from clawstate.memory.filters import MAX_DEPTH, OPERATORS, filter_from, lets_through
+from clawstate.memory.service import Memory
+from clawstate.testing.hooks import ManualTime
 from manual_clock import ManualClock
 
 START = 1_700_000_000.0
@@ -428,3 +431,17 @@ def test_long_filters_are_answered(documents) -> None:
     assert names(documents, where={"page": list(range(9000))}) == {"one", "two", "three"}
     assert names(documents, where={"$not": {"$or": many}}) == {"four", "five"}
     assert names(documents, where=nested(MAX_DEPTH - 2)) == set()
+
+
+@pytest.mark.parametrize("steps", [(0.001, 0.001), (0.001, 0.002), (0.1, 0.2), (0.003, 0.004)])
+def test_a_record_ends_at_its_millisecond(steps) -> None:
+    """A time to live is over at its end, however the floats of the clock add up."""
+    clock = ManualTime()
+    memory = Memory(InMemoryMemory(clock=clock), clock=clock, by_meaning=False)
+    for each in steps:
+        clock.now += each
+    memory.add("tea", ttl=5)
+    clock.now += 5
+
+    assert memory.records() == []
+    assert memory.stats()["expired"] == 1

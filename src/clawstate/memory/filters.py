@@ -266,7 +266,7 @@ def lets_through(chosen: Filter, record: MemoryRecord, *, now: float) -> bool:
     """Tell whether *record* is one of *chosen* at *now*: the meaning that engines must share."""
     return (
         chosen.namespace in {None, record.namespace}
-        and (record.expires_at is None or record.expires_at > now)
+        and (record.expires_at is None or to_ms(record.expires_at) > to_ms(now))
         and (chosen.tree is None or matches(record, chosen.tree))
     )
 

@@ -45,7 +45,9 @@ class Row:
 
     def has_expired(self, now: float) -> bool:
         """Tell whether the record's time is over."""
-        return self.record.expires_at is not None and self.record.expires_at <= now
+        # In whole milliseconds, as it is stored elsewhere: a sum of floats may be a hair beside.
+        end = self.record.expires_at
+        return end is not None and to_ms(end) <= to_ms(now)
 
     def told(self) -> MemoryRecord:
         """Return the record, with metadata that a caller may change."""
