@@ -80,13 +80,27 @@ def test_a_write_raises_an_older_format(opened) -> None:
     assert rows(opened(first, second)) == [("first", "old")]
 
 
-def test_a_read_does_not_migrate(opened, path) -> None:
-    """A read of an older format raises `UnavailableError` with a remedy, and changes no byte."""
+@pytest.mark.parametrize("read", [rows, lambda database: database.rows("SELECT * FROM notes")])
+def test_the_first_read_raises_an_older_format(opened, read) -> None:
+    """A read of an older format upgrades it first, so that the reader waits for no writer."""
+    make(opened, first)
+
+    assert read(opened(first, second)) == [("first", "old")]
+    assert read(opened(first, second)) == [("first", "old")]
+
+
+@pytest.mark.parametrize("read", [rows, lambda database: database.rows("SELECT * FROM notes")])
+def test_an_older_format_that_cannot_be_upgraded_is_told(opened, path, read) -> None:
+    """Where the upgrade is refused, a read says what is wrong, and changes no byte."""
     make(opened, first)
     before = path.read_bytes()
 
-    with pytest.raises(UnavailableError, match="doctor --fix"):
-        rows(opened(first, second))
+    with pytest.raises(RuntimeError):
+        read(opened(first, failing))
+    waiting = open_part(path, "notes", (first, second), lock_timeout=0.01)
+    with opened(first).writing(), pytest.raises(UnavailableError, match="older format 1"):
+        read(waiting)
+    waiting.close()
 
     assert path.read_bytes() == before
 

@@ -15,6 +15,11 @@ import apsw
 
 from clawstate.errors import CorruptError, UnavailableError, VersionError
 
+
+class OlderFormatError(UnavailableError):
+    """The part has an older format, which the first write raises."""
+
+
 Migration = Callable[[apsw.Connection], None]
 """Raises the format by one; runs inside the caller's write transaction."""
 
@@ -92,13 +97,13 @@ class PartFormat:
         """
         Refuse to read an older format: only a writer raises it, in its own transaction.
 
-        Raises `UnavailableError`, and what `require_known` raises.
+        Raises `OlderFormatError`, and what `require_known` raises.
         """
         found = self.require_known(connection)
         if found < len(self.migrations):
             problem = f"has the older format {found}"
-            hint = "run 'clawstate doctor --fix' to upgrade it"
-            raise UnavailableError(str(self.path), problem, hint)
+            hint = "open it once where it can be written, which upgrades it"
+            raise OlderFormatError(str(self.path), problem, hint)
 
     def _format(self, connection: apsw.Connection) -> int:
         named = 0

@@ -12,10 +12,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import apsw
 
-from clawstate.errors import ClosedError
+from clawstate.errors import ClosedError, StateError
 from clawstate.interrupts import Mutex, Use, hold, let_go
 from clawstate.sqlite.errors import sqlite_errors
-from clawstate.sqlite.migrations import PartFormat
+from clawstate.sqlite.migrations import OlderFormatError, PartFormat
 from clawstate.sqlite.pool import PoolGuard
 
 T = TypeVar("T")
@@ -128,6 +128,13 @@ class Reading(_Block):
 
     def enter(self, use: Use) -> apsw.Connection:
         """Begin for *use*, a block that ends with `__exit__`."""
+        try:
+            return self._enter(use)
+        except OlderFormatError as older:
+            _upgrade(self._database, self._guard, self._part, older)
+            return self._enter(use)
+
+    def _enter(self, use: Use) -> apsw.Connection:
         self._begin(use)
         with sqlite_errors(self._database.path):
             try:
@@ -233,6 +240,16 @@ class Writing(_Block):
             self._database.unlock_writers(self._use)
 
 
+def _upgrade(database: Lender, guard: PoolGuard, part: PartFormat, older: OlderFormatError) -> None:
+    # A reader takes the writer lock here, once in the life of a file: a state of the release before
+    # would otherwise answer nothing until somebody writes to it.
+    try:
+        with Writing(database, guard, part):
+            pass
+    except StateError as refused:
+        raise older from refused
+
+
 class Part:
     """
     One named part of *database*; see `Database.part`.
@@ -271,6 +288,13 @@ class Part:
         A statement alone sees one state anyway: it costs half as much as in a transaction.
         """
         self._require_open()
+        try:
+            return self._rows(sql, bindings)
+        except OlderFormatError as older:
+            _upgrade(self._database, self._guard, self._part, older)
+            return self._rows(sql, bindings)
+
+    def _rows(self, sql: str, bindings: Sequence[Any]) -> list[tuple[Any, ...]]:
         key = object()
         database = self._database
         with sqlite_errors(self.path):
