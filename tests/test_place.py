@@ -11,7 +11,7 @@ import pytest
 import clawstate
 from clawstate.errors import ClosedError, NotFoundError, UnavailableError
 from clawstate.files.place import Place
-from clawstate.testing.forked import forked
+from clawstate.testing.forked import child_process
 from faults import loop
 from open_files import open_below
 
@@ -170,7 +170,7 @@ def test_one_that_another_process_made_is_bound(root, state, engine) -> None:
         with clawstate.open(root, store=engine) as other:
             fill(other)
 
-    with forked(make) as child:
+    with child_process(make) as child:
         assert child.wait() == 0
 
     assert state.dedupe.seen("b")
@@ -204,7 +204,7 @@ def test_a_forked_child_knows_the_directory(root, state) -> None:
         with pytest.raises(UnavailableError, match="another directory"):
             state.memory.add("c")
 
-    with forked(work) as child:
+    with child_process(work) as child:
         assert child.wait() == 0
 
 

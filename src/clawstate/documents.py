@@ -78,14 +78,14 @@ class Like:
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
-        return core_schema.no_info_after_validator_function(self._matched, handler(source))
+        return core_schema.no_info_after_validator_function(self._match, handler(source))
 
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         return handler(schema) | {"pattern": self.pattern}
 
-    def _matched(self, text: str) -> str:
+    def _match(self, text: str) -> str:
         # Not by pydantic, whose error would show the pattern and not what people know it as.
         if not re.search(self.pattern, text, re.ASCII):
             raise refusal(self.expected)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawstate.cli.output import safe_json
-from clawstate.cli.printing import inline, one_line, printable, rendered, style, unstyled
+from clawstate.cli.printing import inline, one_line, printable, render, strip_styles, style
 
 STEERING = [
     "\x1b[2J",
@@ -90,7 +90,7 @@ def test_what_steers_a_terminal_is_written_out(text: str) -> None:
 def test_no_text_steers_a_terminal(text: str) -> None:
     """Whatever the text is: shown, it has nothing that moves, hides or turns around."""
     assert is_harmless(printable(text))
-    assert is_harmless(rendered(style(text, bold=True), colour=False))
+    assert is_harmless(render(style(text, bold=True), colour=False))
     assert "\n" not in inline(text)
     assert is_harmless(one_line(text))
 
@@ -114,10 +114,10 @@ def test_only_style_makes_colours(text: str) -> None:
     """No text can bring colours along; `style` can, where they are wanted."""
     line = f"{style('a', fg='red')}{text}"
 
-    assert rendered(line, colour=True).startswith("\x1b[31ma\x1b[0m")
-    assert rendered(line, colour=True).count("\x1b") == 2
-    assert "\x1b" not in rendered(line, colour=False)
-    assert unstyled(line) == f"a{text}"
+    assert render(line, colour=True).startswith("\x1b[31ma\x1b[0m")
+    assert render(line, colour=True).count("\x1b") == 2
+    assert "\x1b" not in render(line, colour=False)
+    assert strip_styles(line) == f"a{text}"
 
 
 @given(st.text(st.characters(codec=None)), st.sampled_from(["utf-8", "cp1252", "ascii", None]))

@@ -12,7 +12,7 @@ from accepted_samples import samples
 import clawstate
 from clawstate.config.issues import check
 from clawstate.doctor import examine
-from clawstate.openclaw.accepted import VERSIONS, accepted
+from clawstate.openclaw.accepted import VERSIONS, read_accepted
 from clawstate.openclaw.owner import Era
 
 MARK = {Era.FILES: "cron/jobs.json", Era.SQLITE: "state/openclaw.sqlite"}
@@ -34,7 +34,7 @@ def directory(root: Path, era: Era, config: Any) -> Path:
 @pytest.mark.parametrize("version", VERSIONS.values())
 def test_every_key_and_choice_that_a_release_accepts_is_right_where_it_lives(version):
     """No key and no choice that the schema of a release lists is an issue beside it."""
-    known = accepted(version)
+    known = read_accepted(version)
 
     found = {
         (".".join(map(str, each.path)), each.message)

@@ -21,7 +21,7 @@ from clawstate.config.writing import Writer
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import StatePaths
 from clawstate.json5.parse import parse_json5
-from clawstate.testing.forked import Child, forked_late
+from clawstate.testing.forked import Child, child_processes
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
 WRITERS, EDITS = (16, 50) if FULL else (8, 20)
@@ -60,7 +60,7 @@ def opened(paths: StatePaths) -> Config:
 
 def statuses(work, writers: int) -> list[int]:
     """Return how *writers* processes ended that each did *work* with its number."""
-    with forked_late() as fork:
+    with child_processes() as fork:
 
         def numbered(number: int) -> Child:
             return fork(lambda _: work(number))
@@ -171,7 +171,7 @@ def test_writer_without_a_lock_costs_none_of_our_edits(paths: StatePaths) -> Non
                 known.write(f"{digest(temporary.read_bytes())}\n")
             temporary.rename(paths.config)
 
-    with forked_late() as fork:
+    with child_processes() as fork:
         other = fork(stranger)
         ends = statuses(lambda number: edited(paths, number), 3)
         ends.append(other.wait())

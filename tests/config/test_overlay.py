@@ -17,7 +17,7 @@ from clawstate.errors import ConfigError, CorruptError, CorruptWarning, NotFound
 from clawstate.files.atomic import write_atomic
 from clawstate.files.paths import StatePaths
 from clawstate.json5.parse import parse_json5
-from clawstate.openclaw.accepted import accepted
+from clawstate.openclaw.accepted import read_accepted
 
 TEXT = """// the operator's
 {
@@ -75,7 +75,7 @@ def value_of(path: Path) -> Any:
 
 
 def require_accepted(paths: StatePaths, version: str) -> None:
-    assert accepted(version).refusals(value_of(paths.config)) == ()
+    assert read_accepted(version).refusals(value_of(paths.config)) == ()
 
 
 @pytest.mark.parametrize(("path", "value"), OURS)

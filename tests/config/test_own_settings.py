@@ -10,7 +10,7 @@ from setting_samples import samples
 
 from clawstate.config.own_settings import DIFFERENT, OWN, is_own
 from clawstate.json5.key_path import format_key_path, get_at, set_at
-from clawstate.openclaw.accepted import VERSIONS, Problem, accepted
+from clawstate.openclaw.accepted import VERSIONS, Problem, read_accepted
 
 every_version = pytest.mark.parametrize("version", VERSIONS.values())
 
@@ -19,7 +19,7 @@ def refused(version: str) -> Iterator[tuple[tuple[str | int, ...], Any]]:
     """Yield what that release refuses of what our schema allows: path, and value there."""
     for path, value in samples():
         tree = set_at({}, path, value)
-        for refusal in accepted(version).refusals(tree):
+        for refusal in read_accepted(version).refusals(tree):
             if refusal.problem is not Problem.MISSING:
                 yield refusal.path, get_at(tree, refusal.path)
 

@@ -20,7 +20,7 @@ from clawstate.errors import (
     UnresolvedWarning,
 )
 from clawstate.files.paths import StatePaths
-from clawstate.testing.forked import forked, in_threads
+from clawstate.testing.forked import child_process, in_threads
 
 TEXT = """// what my agent is
 {
@@ -338,7 +338,7 @@ def test_forked_child_uses_its_own(paths: StatePaths) -> None:
         config.set("gateway.port", 3)
         assert not config.changed()
 
-    with forked(work) as child:
+    with child_process(work) as child:
         status = child.wait()
 
     assert status == 0

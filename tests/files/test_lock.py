@@ -44,7 +44,7 @@ from clawstate.files.lock_options import (
     LockOptions,
 )
 from clawstate.files.lock_options import PATIENT as A_STATE
-from clawstate.testing.forked import forked, in_threads
+from clawstate.testing.forked import child_process, in_threads
 from clawstate.testing.lock_suite import NO_PROCESS, FileLockSuite, LockTrait, payload_of
 from open_files import open_below
 
@@ -437,7 +437,7 @@ def test_options_that_mean_nothing_are_refused() -> None:
 def test_patience_and_trust_may_be_endless(path, value) -> None:
     """Endless patience and an endless stale time are no error, and signs of life go on."""
     options = LockOptions(timeout=value, stale=value)
-    with forked(lambda child: _hold_for_a_moment(path, child)) as holder:
+    with child_process(lambda child: _hold_for_a_moment(path, child)) as holder:
         holder.hear()
         holder.say()
         with FileLock(path, options=options) as lock:
@@ -455,7 +455,7 @@ def _hold_for_a_moment(path, child):
 
 @contextmanager
 def held_by_another(path: Path):
-    with forked(lambda child: _hold_for_a_moment(path, child)) as holder:
+    with child_process(lambda child: _hold_for_a_moment(path, child)) as holder:
         holder.hear()
         yield holder
 
@@ -534,7 +534,7 @@ def main_thread_is_in(function: str) -> bool:
 @pytest.mark.parametrize("where", ["in the queue", "at a stranger's lock"])
 def test_who_is_interrupted_while_waiting_leaves_nothing(path, where) -> None:
     """A signal that ends the wait leaves no place in the queue, no file and no descriptor."""
-    with forked(lambda child: _hold_for_a_moment(path, child)) as holder:
+    with child_process(lambda child: _hold_for_a_moment(path, child)) as holder:
         if where == "in the queue":
             holder.hear()
         else:
@@ -799,7 +799,7 @@ def test_forks_at_any_moment_do_not_hang(path) -> None:
             worker.start()
         try:
             for _ in range(40):
-                with forked(leave) as child:
+                with child_process(leave) as child:
                     assert child.wait() == 0
         finally:
             stop.set()
@@ -900,7 +900,7 @@ def test_a_copy_of_a_held_lock_belongs_to_nobody(path, kind) -> None:
             lock.confirm()
 
         assert not lock_file(copy).exists()
-        with forked(lambda child: _try_once(path, child)) as child:
+        with child_process(lambda child: _try_once(path, child)) as child:
             assert child.wait() == 0
         lock.confirm()
 
@@ -916,7 +916,7 @@ def test_a_held_lock_that_moved_with_its_directory_is_respected(path) -> None:
         moved = path.parent.with_name("moved")
         path.parent.rename(moved)
 
-        with forked(lambda child: _try_once(moved / path.name, child)) as child:
+        with child_process(lambda child: _try_once(moved / path.name, child)) as child:
             assert child.wait() == 0
         moved.rename(path.parent)
 

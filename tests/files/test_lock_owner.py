@@ -22,7 +22,7 @@ from clawstate.files.lock_owner import (
     payload_of,
     this_owner,
 )
-from clawstate.testing.forked import forked
+from clawstate.testing.forked import child_process
 from clawstate.testing.lock_suite import NO_PROCESS
 
 NOW = 1_772_184_600.123
@@ -153,7 +153,7 @@ def test_numbers_that_no_process_has_are_dead(pid) -> None:
 
 def test_a_child_dies_when_it_is_killed() -> None:
     """A living child is alive, stopped too; a zombie and one that is gone are dead."""
-    with forked(lambda child: child.hear()) as child:
+    with child_process(lambda child: child.hear()) as child:
         owner = owner_of_child(child)
         bare = Owner(pid=child.pid, created_at=NOW)
         assert (is_dead(owner), is_dead(bare)) == (False, None)
@@ -204,7 +204,7 @@ def test_a_child_is_not_its_parent() -> None:
     def child_pid():
         return int(os.readlink("/proc/self"))  # noqa: PTH115
 
-    with forked(compare) as child:
+    with child_process(compare) as child:
         assert child.wait() == 0
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from clawstate.files.lock import FileLock, LockOptions
 from clawstate.files.lock_owner import parse_payload
-from clawstate.testing.forked import forked, forked_late, in_threads
+from clawstate.testing.forked import child_process, child_processes, in_threads
 from clawstate.testing.lock_suite import NO_PROCESS, payload_of
 from faults import namespaces, strace
 from faults.victim import Victim
@@ -209,7 +209,7 @@ def test_of_many_breakers_one_is_inside(tmp_path, queued) -> None:
             child.hear()
             count_up(path, 1)
 
-    with forked_late() as fork:
+    with child_processes() as fork:
         children = [fork(work) for _ in range(BREAKERS)]
         for _ in range(BREAKS):
             for child in children:
@@ -241,7 +241,7 @@ def test_nobody_starves(tmp_path) -> None:
 
         return turns
 
-    with forked_late() as fork:
+    with child_processes() as fork:
         children = [fork(work(name)) for name in (b"a", b"b", b"c", b"d")]
         for child in children:
             child.hear()
@@ -270,7 +270,7 @@ def test_a_stopped_process_in_the_queue_keeps_nobody_out_for_ever(tmp_path) -> N
             child.say()
             child.hear()
 
-    with forked(hold) as child:
+    with child_process(hold) as child:
         child.hear()
         child.stop()
         for options in (ONCE, LockOptions(timeout=0.1)):

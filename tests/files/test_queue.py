@@ -13,7 +13,7 @@ import pytest
 
 from clawstate.errors import UnavailableError
 from clawstate.files.fifo_mutex import FifoMutex, QueueTimeoutError
-from clawstate.testing.forked import Child, forked, forked_late
+from clawstate.testing.forked import Child, child_process, child_processes
 from open_files import open_below
 
 PATIENCE = 60.0  # seconds that anything may take before it counts as stuck
@@ -88,7 +88,7 @@ def test_leaving_twice_leaves_once(room) -> None:
 @pytest.mark.parametrize("patience", [0.0, -5.0, 0.02])
 def test_patience_ends(room, patience) -> None:
     """Whoever waits in vain is told, and keeps nobody out."""
-    with forked_late() as fork:
+    with child_processes() as fork:
         holder = fork(lambda child: (queue_in(room).enter(end()), child.say(), child.hear()))
         holder.hear()
         for _ in range(3):
@@ -103,7 +103,9 @@ def test_patience_ends(room, patience) -> None:
 
 def test_who_does_not_wait_starts_no_thread(room) -> None:
     """An attempt without patience costs neither a thread nor a descriptor."""
-    with forked(lambda child: (queue_in(room).enter(end()), child.say(), child.hear())) as holder:
+    with child_process(
+        lambda child: (queue_in(room).enter(end()), child.say(), child.hear())
+    ) as holder:
         holder.hear()
         with pytest.raises(QueueTimeoutError):
             queue_in(room).enter(end(0.0))
@@ -114,7 +116,9 @@ def test_who_does_not_wait_starts_no_thread(room) -> None:
 
 def test_a_place_that_was_given_up_is_used_again(room) -> None:
     """Who comes after one that gave up takes over its place, and gets in."""
-    with forked(lambda child: (queue_in(room).enter(end()), child.say(), child.hear())) as holder:
+    with child_process(
+        lambda child: (queue_in(room).enter(end()), child.say(), child.hear())
+    ) as holder:
         holder.hear()
         with pytest.raises(QueueTimeoutError):
             queue_in(room).enter(end(0.05))
@@ -143,7 +147,9 @@ def test_where_threads_are_greenlets_nobody_stands_in_the_queue_of_the_kernel(
     # As gevent does, whose own is no function of the interpreter either.
     monkeypatch.setattr(_thread, "start_new_thread", partial(_thread.start_new_thread))
     queue = queue_in(room)
-    with forked(lambda child: (queue_in(room).enter(end()), child.say(), child.hear())) as holder:
+    with child_process(
+        lambda child: (queue_in(room).enter(end()), child.say(), child.hear())
+    ) as holder:
         holder.hear()
         with pytest.raises(QueueTimeoutError):
             queue.enter(end(0.02))
@@ -168,7 +174,9 @@ def test_where_threads_are_greenlets_nobody_stands_in_the_queue_of_the_kernel(
 
 def test_a_new_gate_needs_a_new_place(room) -> None:
     """A place at a gate that somebody removed is not taken for one at the new gate."""
-    with forked(lambda child: (queue_in(room).enter(end()), child.say(), child.hear())) as holder:
+    with child_process(
+        lambda child: (queue_in(room).enter(end()), child.say(), child.hear())
+    ) as holder:
         holder.hear()
         with pytest.raises(QueueTimeoutError):
             queue_in(room).enter(end(0.02))
@@ -210,7 +218,7 @@ def test_a_child_forked_meanwhile_keeps_nobody_out(room, waits, killed) -> None:
             ours.leave(entered[0])
 
     gate = queue.enter(end()) if waits else None
-    with forked(parent) as child:
+    with child_process(parent) as child:
         child.hear()
         if killed:
             child.kill()
@@ -240,7 +248,7 @@ def test_the_gate_that_a_child_inherits_is_not_its_own(room) -> None:
         assert os.fstat(gate).st_ino == (room / "b.gate").stat().st_ino
         assert not is_free(room)
 
-    with forked(leave) as child:
+    with child_process(leave) as child:
         assert child.wait() == 0
     assert not is_free(room)
     queue.leave(gate)

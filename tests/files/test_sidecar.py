@@ -13,7 +13,7 @@ from clawstate.errors import InvalidError, UnavailableError
 from clawstate.files.lock_owner import Owner, parse_payload, payload_of, this_owner
 from clawstate.files.sidecar import Sidecar, UnpublishedLock
 from clawstate.files.stale_lock import Found, Verdict, judge, read_sidecar, take_over
-from clawstate.testing.forked import forked, forked_late, in_threads
+from clawstate.testing.forked import child_process, child_processes, in_threads
 from clawstate.testing.lock_suite import NO_PROCESS
 from clawstate.testing.lock_suite import payload_of as foreign
 from open_files import open_below
@@ -301,7 +301,7 @@ def test_while_one_breaks_a_lock_no_other_does(path) -> None:
             child.say()
             child.hear()
 
-    with forked(hold) as child:
+    with child_process(hold) as child:
         child.hear()
         assert not take_over(path, old)
         assert path.read_bytes() == b"old"
@@ -328,7 +328,7 @@ def test_many_breakers_without_a_queue_never_break_a_new_lock(path) -> None:
             assert made.is_ours()
             assert made.remove()
 
-    with forked_late() as fork:
+    with child_processes() as fork:
         children = [fork(work) for _ in range(4)]
         for _ in range(rounds):
             for child in children:
@@ -363,7 +363,7 @@ def test_the_payload_of_a_killed_process_stays_readable(path) -> None:
         child.say()
         child.hear()
 
-    with forked(hold) as child:
+    with child_process(hold) as child:
         child.hear()
         child.kill()
 

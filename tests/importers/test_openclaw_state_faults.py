@@ -20,7 +20,7 @@ from openclaw_home import ONE, OpenClawHome, fingerprint
 
 import clawstate
 from clawstate.importers.openclaw import import_openclaw
-from clawstate.testing.forked import forked
+from clawstate.testing.forked import child_process
 from manual_clock import ManualClock
 
 SOURCE = Path(clawstate.__file__).parents[1]
@@ -342,7 +342,7 @@ def test_the_files_of_another_user_can_be_taken(clock) -> None:
             with clawstate.open(root / "own/state", clock=clock) as state:
                 assert counts(import_openclaw(state, home.root, kinds=RECORDS)) == whole
 
-        with forked(take) as child:
+        with child_process(take) as child:
             assert child.wait() == 0
 
         assert fingerprint(home.root) == before

@@ -18,7 +18,7 @@ from clawstate.importers.discover import Kind
 from clawstate.importers.sync import Report, import_paths
 from clawstate.memory.contract import EmbedderIdentity
 from clawstate.memory.records import MemoryRecord
-from clawstate.testing.forked import Child, forked
+from clawstate.testing.forked import Child, child_process
 from clawstate.wire.memory import export_form
 
 GARDEN = "# Garden\n\nTomatoes need water every evening."
@@ -158,7 +158,7 @@ def test_two_imports_at_once_take_turns(tmp_path: Path, notes: Path, store: str)
             report = import_paths(state.memory, [notes])
         (tmp_path / f"{os.getpid()}.report").write_text(f"{report.added} {report.skipped}")
 
-    with forked(work) as one, forked(work) as two:
+    with child_process(work) as one, child_process(work) as two:
         for each in (one, two):
             each.hear()
         for each in (one, two):
@@ -177,7 +177,7 @@ def test_an_import_that_was_killed_keeps_nobody_waiting(tmp_path: Path, notes: P
             child.say()
             child.hear()
 
-    with forked(hold) as child:
+    with child_process(hold) as child:
         child.hear()
         child.kill()
         with clawstate.open(tmp_path, embedder=CountingEmbedder()) as state:

@@ -45,7 +45,7 @@ def covers(granted: Iterable[str], wanted: Iterable[str], *, role: str = OPERATO
     return all(each in have or (role == OPERATOR and _included(each, have)) for each in wanted)
 
 
-def covered(granted: Iterable[str], wanted: Iterable[str], *, role: str) -> tuple[str, ...]:
+def allowed_scopes(granted: Iterable[str], wanted: Iterable[str], *, role: str) -> tuple[str, ...]:
     """Return those of *wanted* that *granted* allows."""
     have = frozenset(granted)
     return tuple(each for each in wanted if covers(have, (each,), role=role))

@@ -8,7 +8,7 @@ import click
 
 from clawstate.cli.command import CONTEXT, Group, SecretCommand, pass_session
 from clawstate.cli.options import Moment
-from clawstate.cli.paging import next_page, paged
+from clawstate.cli.paging import next_page, page_options
 from clawstate.cli.printing import style
 from clawstate.cli.session import Session
 from clawstate.cli.suggestions import PROFILES, PROVIDERS
@@ -56,7 +56,7 @@ def auth() -> None:
 
 
 @auth.command(name="list")
-@paged
+@page_options
 @pass_session
 def list_(session: Session, *, limit: int, after: str | None) -> None:
     """Print a page of the profiles, and whether they can be used; of secrets only the ends."""
@@ -86,20 +86,20 @@ def show(session: Session, /, profile_id: str) -> None:
     """Print the profile ID; of its secrets only the ends."""
     from clawstate.cli.auth_profiles import profile_document  # noqa: PLC0415 - see `NOUNS`
     from clawstate.cli.openclaw_entries import their_credentials  # noqa: PLC0415
-    from clawstate.cli.tables import aligned  # noqa: PLC0415
+    from clawstate.cli.tables import table_lines  # noqa: PLC0415
     from clawstate.errors import NotFoundError  # noqa: PLC0415
 
     store = store_of(session)
     theirs = [each for each in their_credentials(session) if each["id"] == profile_id]
     if theirs and all(each.id != profile_id for each in store.profiles()):
-        session.output.emit(theirs[0], *aligned(_readable(theirs[0])))
+        session.output.emit(theirs[0], *table_lines(_readable(theirs[0])))
         return
     store.require(profile_id)
     found = next((each for each in store.profiles() if each.id == profile_id), None)
     if found is None:
         raise NotFoundError("profile", profile_id, "see 'clawstate auth list'")
     document = profile_document(store, found)
-    session.output.emit(document, *aligned(_readable(document)))
+    session.output.emit(document, *table_lines(_readable(document)))
 
 
 @auth.command(
@@ -146,7 +146,7 @@ def add(
     The secret is read from standard input, or asked for on a terminal. For --type oauth it is a
     JSON object with access, refresh and expires (milliseconds).
     """
-    from clawstate.cli.auth_input import credential_of  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.cli.auth_input import ask_credential  # noqa: PLC0415 - see `NOUNS`
     from clawstate.clock import to_iso, to_ms  # noqa: PLC0415
     from clawstate.stores.auth.codec import is_in_seconds  # noqa: PLC0415
     from clawstate.stores.auth.credentials import TYPES, expiry_of  # noqa: PLC0415
@@ -156,7 +156,7 @@ def add(
     store = store_of(session)
     end = TYPES[kind].expiry
     end_name = "expires" if end is None else end.name
-    given = credential_of(kind, profile_id, ref=ref)
+    given = ask_credential(kind, profile_id, ref=ref)
     wanted = {
         "type": kind,
         "provider": provider or profile_id.partition(":")[0],
@@ -259,7 +259,7 @@ def _readable(document: dict[str, Any]) -> dict[str, Any]:
     from clawstate.stores.auth.availability import STATES  # noqa: PLC0415
     from clawstate.stores.auth.codec import FIRST_DATE  # noqa: PLC0415
 
-    def told(name: str, value: Any) -> Any:
+    def readable(name: str, value: Any) -> Any:
         if name == "state":
             return STATES.get(value, value)
         if name not in {"until", "expires", "lastUsed"}:
@@ -270,7 +270,7 @@ def _readable(document: dict[str, Any]) -> dict[str, Any]:
 
     names = {"lastUsed": "last used", "errorCount": "failures"}
     return {
-        names.get(name, name): told(name, value)
+        names.get(name, name): readable(name, value)
         for name, value in document.items()
         if value is not None
     }

@@ -16,7 +16,7 @@ from clawstate.stores.auth.credentials import TYPES, CredentialType, require_typ
 _LONGEST = 1 << 20  # bytes
 
 
-def credential_of(name: str, profile_id: str, *, ref: str | None) -> dict[str, Any]:
+def ask_credential(name: str, profile_id: str, *, ref: str | None) -> dict[str, Any]:
     """Return the members of a credential of the type *name* with its secret or a reference."""
     kind = require_type(name)
     if ref is not None:

@@ -35,7 +35,7 @@ def profile_lines(documents: Sequence[dict[str, Any]], *, now: float) -> Iterato
             style(row["id"].ljust(widths["id"]), bold=True),
             row["type"].ljust(widths["type"]),
             style(row["secret"].ljust(widths["secret"]), dim=True),
-            _shown_state(each, now=now),
+            _state_text(each, now=now),
         ]
         origin = "" if each["origin"] == "own" else f"  ({each['origin']})"
         yield "  ".join(columns) + style(origin, dim=True)
@@ -72,7 +72,7 @@ def status_lines(document: dict[str, Any], *, now: float) -> Iterator[str]:
         order = ", then ".join(provider["order"]) or style("nothing to try", fg="red")
         yield f"{style(provider['provider'], bold=True)}  {order}"
         for each in provider["unusable"]:
-            yield f"    {one_line(each['id'])}: {_shown_state(each, now=now)}"
+            yield f"    {one_line(each['id'])}: {_state_text(each, now=now)}"
 
 
 def _why(document: dict[str, Any], order: Sequence[str]) -> str:
@@ -81,7 +81,7 @@ def _why(document: dict[str, Any], order: Sequence[str]) -> str:
     return str(document["state"])
 
 
-def _shown_state(document: dict[str, Any], *, now: float) -> str:
+def _state_text(document: dict[str, Any], *, now: float) -> str:
     state, until = document["state"], document["until"]
     text = STATES.get(state, state.replace("-", " "))
     if document.get("reason"):

@@ -12,7 +12,7 @@ from clawstate.cli.auth import auth
 from clawstate.cli.command import pass_session
 from clawstate.cli.printing import inline, style
 from clawstate.cli.session import Session
-from clawstate.cli.tables import counted
+from clawstate.cli.tables import number_of
 
 if TYPE_CHECKING:
     from clawstate.doctor.audit import Report
@@ -126,7 +126,7 @@ def _report_lines(report: Report) -> Iterator[str]:
         yield f"  {mark}  {inline(where + each.message)}"
     for note in report.notes:
         yield style(inline(f"note: {note}"), dim=True)
-    searched = f"{counted(report.searched, 'file')} searched for copies"
+    searched = f"{number_of(report.searched, 'file')} searched for copies"
     count = len(report.exposures)
     if not count:
         yield style("no secret in the clear", fg="green") + f"; {searched}"

@@ -122,8 +122,8 @@ def set_(
     if as_text and strict_json:
         raise click.UsageError("choose --string or --strict-json")
     steps = parse_key_path(path)
-    text = _given(path, value, piped=piped)
-    meant = text if as_text else _meant(text, strict=strict_json)
+    text = _ask_value(path, value, piped=piped)
+    meant = text if as_text else _parse_value(text, strict=strict_json)
     if value is not None:
         _require_no_secret(steps, meant)
     settings, agent = session.state.config, session.agent
@@ -204,7 +204,7 @@ def _files(session: Session) -> list[Path]:
     return [settings.path, settings.overlay_path, *own]
 
 
-def _given(path: str, value: str | None, *, piped: bool) -> str:
+def _ask_value(path: str, value: str | None, *, piped: bool) -> str:
     if value is not None:
         if piped:
             raise click.UsageError("give VALUE or --stdin, not both")
@@ -221,7 +221,7 @@ def _given(path: str, value: str | None, *, piped: bool) -> str:
         raise click.UsageError(f"stdin is not UTF-8 (byte {error.start})") from None
 
 
-def _meant(text: str, *, strict: bool) -> Any:
+def _parse_value(text: str, *, strict: bool) -> Any:
     from clawstate.errors import CorruptError  # noqa: PLC0415 - see `NOUNS`
     from clawstate.json5.parse import parse_json5  # noqa: PLC0415
 

@@ -77,7 +77,7 @@ def issue_lines(issues: Iterable[Issue], text: str, *, file: Path) -> Iterator[s
         if issue.file not in {None, file}:
             yield f"      {inline(_place(issue))}"
         elif issue.file == file or _is_here(issue, places):
-            yield from _pointed(excerpts, issue.line, issue.column)
+            yield from _mark_place(excerpts, issue.line, issue.column)
         if issue.hint:
             yield f"      {inline(issue.hint)}"
 
@@ -149,7 +149,7 @@ def _place(issue: Issue) -> str:
     return ":".join(str(each) for each in (issue.file, issue.line, issue.column) if each)
 
 
-def _pointed(excerpts: Excerpts, line: int | None, column: int | None) -> Iterator[str]:
+def _mark_place(excerpts: Excerpts, line: int | None, column: int | None) -> Iterator[str]:
     if line is None or column is None:
         return
     number = f"{line:>5}"

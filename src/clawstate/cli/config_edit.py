@@ -69,7 +69,7 @@ def edit(session: Session, *, own: bool, force: bool) -> None:
     again = f"{'' if agent is None else f'--agent {agent} '}config edit{' --own' if own else ''}"
     with _private_copy(file.name, before or _EMPTY, session.output) as copy:
         lent = _Edit(copy, file, before, again)
-        change = _edited(save, session.output, command, lent)
+        change = _edit_until_saved(save, session.output, command, lent)
     line = "nothing was changed"
     if change is not None:
         files = " and ".join(each.file for each in change.files)
@@ -92,7 +92,9 @@ class _Edit:
         return f"nothing was saved; mend {self.copy}, then run VISUAL={put} clawstate {self.again}"
 
 
-def _edited(save: _Save, output: Output, command: list[str], edit: _Edit) -> Change | None:
+def _edit_until_saved(
+    save: _Save, output: Output, command: list[str], edit: _Edit
+) -> Change | None:
     """Return the change that was saved; asks for another try as long as it cannot be."""
     while True:
         _run(command, edit.copy, output)
@@ -100,7 +102,7 @@ def _edited(save: _Save, output: Output, command: list[str], edit: _Edit) -> Cha
         if raw == (edit.before or _EMPTY).encode():
             return None
         try:
-            return _saved(save, raw, edit)
+            return _save_text(save, raw, edit)
         except (InvalidError, CorruptError) as error:
             from clawstate.cli.config_check import issue_lines, issue_of  # noqa: PLC0415 - if broken
 
@@ -134,7 +136,7 @@ def _read(copy: Path) -> bytes:
     raise UnavailableError("editor", problem, "nothing was changed; see $VISUAL and $EDITOR")
 
 
-def _saved(save: _Save, raw: bytes, edit: _Edit) -> Change | None:
+def _save_text(save: _Save, raw: bytes, edit: _Edit) -> Change | None:
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:

@@ -85,7 +85,7 @@ class Excerpts:
                 return
             key = written.strip("\"'") if is_key else key
             is_whole = is_key or kind in {"blank", "mark"} or _is_harmless(written, key)
-            yield _Piece(written if is_whole else _masked(kind), position, is_whole=is_whole)
+            yield _Piece(written if is_whole else _mask(kind), position, is_whole=is_whole)
             if kind not in {"blank", "comment"}:
                 before = "k" if is_key else written if kind == "mark" else "v"
             position = match.end()
@@ -129,7 +129,7 @@ def _is_harmless(written: str, key: str) -> bool:
     return _HARMLESS.fullmatch(written) is not None and not is_sensitive((key,))
 
 
-def _masked(kind: str) -> str:
+def _mask(kind: str) -> str:
     return f'"{_CUT}"' if kind == "string" else f"// {_CUT}" if kind == "comment" else _CUT
 
 

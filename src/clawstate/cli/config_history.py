@@ -43,7 +43,7 @@ def history(session: Session) -> None:
 def diff(session: Session, /, number: int | None) -> None:
     """Print what the change NUMBER [the last] did, secrets left out."""
     text = session.state.config.diff(number, agent_id=session.agent)
-    lines = [_coloured(line) for line in text.removesuffix("\n").split("\n")]
+    lines = [_colour_line(line) for line in text.removesuffix("\n").split("\n")]
     session.output.emit({"diff": text}, *(lines if text else ["only secrets differ"]))
 
 
@@ -78,6 +78,6 @@ def _paths(change: Change) -> str:
     return inline(f"{named} and {more} more" if more > 0 else named)
 
 
-def _coloured(line: str) -> str:
+def _colour_line(line: str) -> str:
     colour = _COLOURS.get(line[:1])
     return style(inline(line), fg=colour) if colour else inline(line)

@@ -42,16 +42,18 @@ def show(session: Session, *, reveal: bool, defaults: bool) -> None:
     if session.output.as_json:
         from clawstate.files.json_text import dump_pretty  # noqa: PLC0415 - see `NOUNS`
 
-        session.output.json(dump_pretty(value if defaults else _set_in(value, written)))
+        session.output.json(dump_pretty(value if defaults else _select_written(value, written)))
     else:
         session.output.value("\n".join(_lines(value, written, "", "")))
 
 
-def _set_in(value: Any, written: Any) -> Any:
+def _select_written(value: Any, written: Any) -> Any:
     """Return what of *value* is written."""
     if not isinstance(value, dict) or not isinstance(written, dict):
         return value
-    return {key: _set_in(each, written[key]) for key, each in value.items() if key in written}
+    return {
+        key: _select_written(each, written[key]) for key, each in value.items() if key in written
+    }
 
 
 def _lines(value: Any, written: Any, before: str, comma: str) -> Iterator[str]:

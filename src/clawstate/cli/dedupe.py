@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
-from clawstate.cli.paging import next_page, paged
+from clawstate.cli.paging import next_page, page_options
 from clawstate.cli.session import Session
 from clawstate.cli.suggestions import NAMESPACES
 
@@ -53,15 +53,15 @@ def check(session: Session, /, key: str, *, namespace: str) -> None:
     The exit code is 0 in both cases; --json prints {"new": true} or {"new": false}.
     """
     new = session.state.dedupe.check_and_record(key, namespace)
-    place = _shown(_kept_in(namespace))
-    told = f"{_shown(key)} is new in {place}, and is marked now"
+    place = _quote(_require_namespace(namespace))
+    told = f"{_quote(key)} is new in {place}, and is marked now"
     if not new:
-        told = f"{_shown(key)} was seen before in {place}"
+        told = f"{_quote(key)} was seen before in {place}"
     session.output.emit({"new": new}, told)
 
 
 @dedupe.command()
-@paged
+@page_options
 @pass_session
 def stats(session: Session, *, limit: int, after: str | None) -> None:
     """Print how many marks each namespace of a page has."""
@@ -73,7 +73,7 @@ def stats(session: Session, *, limit: int, after: str | None) -> None:
     found = {name: store.survey(name) for name in sorted(page)}
     marks = sum(each.marks for each in found.values())
     document = {"marks": marks, "namespaces": to_wire(found), **more}
-    shown = {_shown(name): _told(each) for name, each in found.items()}
+    shown = {_quote(name): _statistics_line(each) for name, each in found.items()}
     width = max(map(len, shown), default=0)
     lines = [f"{name.ljust(width)}  {each}" for name, each in shown.items()]
     session.output.emit(document, *(lines or ["nothing is marked yet"]), *told)
@@ -101,24 +101,24 @@ def forget(session: Session, /, key: str, *, namespace: str) -> None:
     """
     from clawstate.errors import NotFoundError  # noqa: PLC0415 - see `NOUNS`
 
-    place = _shown(_kept_in(namespace))
+    place = _quote(_require_namespace(namespace))
     if not session.state.dedupe.forget(key, namespace):
         hint = "'clawstate dedupe stats' shows the namespaces; --namespace chooses one"
         raise NotFoundError(f"mark in {place} of", key, hint)
-    session.output.emit({"forgotten": True}, f"{_shown(key)} is new again in {place}")
+    session.output.emit({"forgotten": True}, f"{_quote(key)} is new again in {place}")
 
 
-def _kept_in(namespace: str) -> str:
+def _require_namespace(namespace: str) -> str:
     from clawstate.stores.dedupe.namespaces import required_namespace  # noqa: PLC0415 - see `NOUNS`
 
     return required_namespace(namespace)
 
 
-def _shown(text: str) -> str:
+def _quote(text: str) -> str:
     return repr(text.encode(errors="replace").decode())
 
 
-def _told(found: NamespaceStatistics) -> str:
+def _statistics_line(found: NamespaceStatistics) -> str:
     from clawstate.wire.collections import moment_text  # noqa: PLC0415 - see `NOUNS`
 
     parts = [f"{found.marks:,} mark{'' if found.marks == 1 else 's'}"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clawstate.cli.command import CONTEXT, Group, SecretCommand, pass_session
-from clawstate.cli.paging import next_page, paged
+from clawstate.cli.paging import next_page, page_options
 from clawstate.cli.pairing import SCOPES, show_issued
 from clawstate.cli.printing import inline, one_line, style
 from clawstate.cli.session import Session
@@ -34,7 +34,7 @@ def devices() -> None:
 
 @devices.command(name="list")
 @click.option("--all", "everyone", is_flag=True, help="Show revoked devices as well.")
-@paged
+@page_options
 @pass_session
 def list_(session: Session, /, *, everyone: bool, limit: int, after: str | None) -> None:
     """Print a page of the devices that are let in, the newest first, without their tokens."""

@@ -17,7 +17,7 @@ from clawstate.cli.session import Session
 from clawstate.errors import ElsewhereWarning
 from clawstate.openclaw.owner import Era
 from clawstate.wire import to_wire
-from clawstate.wire.imports import printed
+from clawstate.wire.imports import escape_unprintable
 
 if TYPE_CHECKING:
     from clawstate.importers.openclaw import Report
@@ -130,14 +130,14 @@ def _has_new_memories(report: Report) -> bool:
 
 def _lines(report: Report, home: str) -> Iterator[str]:
     if home:
-        yield f"{printed(report.source)} {home}"
+        yield f"{escape_unprintable(report.source)} {home}"
         yield ""
     rows = [(kind, asdict(count)) for kind, count in report.kinds()]
     if not rows:
-        yield f"{printed(report.source)} holds nothing to take over"
+        yield f"{escape_unprintable(report.source)} holds nothing to take over"
         return
     if report.has_failed():
-        yield style(_passed_over(report), fg="red")
+        yield style(_failures_line(report), fg="red")
         yield ""
     yield from _table(rows)
     yield from _remarks(report)
@@ -164,14 +164,14 @@ def _remarks(report: Report) -> Iterator[str]:
     if remarks:
         yield ""
     for each in remarks[:_SHOWN]:
-        place = printed(each.path) + ("" if each.line is None else f":{each.line}")
+        place = escape_unprintable(each.path) + ("" if each.line is None else f":{each.line}")
         mark = style(f"{each.severity!s:7}", fg=_SEVERITIES[str(each.severity)])
-        yield f"{mark}  {place}: {printed(each.message)}"
+        yield f"{mark}  {place}: {escape_unprintable(each.message)}"
     if len(remarks) > _SHOWN:
         yield f"and {len(remarks) - _SHOWN} more remarks; --json has them all"
 
 
-def _passed_over(report: Report) -> str:
+def _failures_line(report: Report) -> str:
     counts = ((kind, count.failed) for kind, count in report.kinds() if count.failed)
     told = ", ".join(f"{_NAMES.get(kind, kind)} {number:,}" for kind, number in counts)
     return f"not everything was taken over, see 'failed' below: {told}"
@@ -180,10 +180,11 @@ def _passed_over(report: Report) -> str:
 def _verdict(report: Report) -> str:
     moved = sum(count.new + count.changed for _, count in report.kinds())
     failed = sum(count.failed for _, count in report.kinds())
+    source = escape_unprintable(report.source)
     if report.dry_run:
-        told = f"{moved:,} would be taken over from {printed(report.source)}; nothing was written"
+        told = f"{moved:,} would be taken over from {source}; nothing was written"
     elif moved:
-        told = f"{moved:,} taken over from {printed(report.source)}"
+        told = f"{moved:,} taken over from {source}"
     else:
-        told = f"nothing new in {printed(report.source)}"
+        told = f"nothing new in {source}"
     return "\n" + (f"{told}; {failed:,} failed" if failed else told)

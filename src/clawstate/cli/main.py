@@ -163,12 +163,12 @@ def run(arguments: Sequence[str]) -> int:
         warnings.simplefilter("always", StateWarning)
         warnings.showwarning = lambda message, *_, **__: output.warn(str(message))
         try:
-            return _invoked(arguments, session)
+            return _invoke(arguments, session)
         finally:
             session.close()
 
 
-def _invoked(arguments: Sequence[str], session: Session) -> int:
+def _invoke(arguments: Sequence[str], session: Session) -> int:
     try:
         # Not `root.main`: that ends the process with 1 when the reader of a pipe left.
         with root.make_context("clawstate", list(arguments), obj=session) as context:
@@ -176,7 +176,7 @@ def _invoked(arguments: Sequence[str], session: Session) -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except (StateError, click.ClickException) as error:
-        return _told(error, session.output)
+        return _report_error(error, session.output)
     except (KeyboardInterrupt, click.Abort):
         session.output.fail("interrupted", "interrupted")
         return EXIT_INTERRUPTED
@@ -199,7 +199,7 @@ def _invoked(arguments: Sequence[str], session: Session) -> int:
     return 0
 
 
-def _told(error: StateError | click.ClickException, output: Output) -> int:
+def _report_error(error: StateError | click.ClickException, output: Output) -> int:
     if isinstance(error, StateError):
         output.fail(error.code, str(error))
         return EXIT_CODES.get(error.code, EXIT_FAILURE)

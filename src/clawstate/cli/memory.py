@@ -252,7 +252,7 @@ def list_(
 @pass_session
 def stats(session: Session) -> None:
     """Print counts and sizes."""
-    from clawstate.cli.tables import aligned  # noqa: PLC0415
+    from clawstate.cli.tables import table_lines  # noqa: PLC0415
     from clawstate.clock import from_ms, to_iso  # noqa: PLC0415
     from clawstate.wire.memory import statistics_form  # noqa: PLC0415
 
@@ -261,7 +261,7 @@ def stats(session: Session) -> None:
     changed = document["changedMs"]
     del counts["changed"]  # shown last, as a date
     shown = {**counts, "changed": None if changed is None else to_iso(from_ms(changed))}
-    session.output.emit(document, *aligned(shown))
+    session.output.emit(document, *table_lines(shown))
 
 
 @memory.command()

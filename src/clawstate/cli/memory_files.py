@@ -15,9 +15,9 @@ from clawstate.cli.memory import NAMESPACE, TAGS, memory
 from clawstate.cli.output import safe_json
 from clawstate.cli.printing import style
 from clawstate.cli.session import Session
-from clawstate.cli.tables import counted
+from clawstate.cli.tables import number_of
 from clawstate.wire import to_wire
-from clawstate.wire.imports import shown_path
+from clawstate.wire.imports import path_text
 
 if TYPE_CHECKING:
     from clawstate.importers.sync import Report
@@ -103,7 +103,7 @@ def export(session: Session, /, file: str, *, namespace: str | None) -> None:
     if session.output.as_json:
         session.output.emit({"exported": written, "path": file})
     else:
-        session.output.say(f"exported {counted(written, 'record')}")
+        session.output.say(f"exported {number_of(written, 'record')}")
 
 
 def _write(lines: Iterable[str], out: BinaryIO) -> int:
@@ -133,10 +133,10 @@ def _lines(report: Report) -> Iterator[str]:
     told = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing new"
     skipped = f" ({report.skipped} of them unchanged)" if report.skipped else ""
     if report.failed:
-        yield f"{counted(len(report.failed), 'file')} could not be read, or not whole; see below"
-    yield f"{counted(report.files, 'file')} read{skipped}: {told}"
+        yield f"{number_of(len(report.failed), 'file')} could not be read, or not whole; see below"
+    yield f"{number_of(report.files, 'file')} read{skipped}: {told}"
     for problem in report.problems[:_SHOWN]:
         line = "" if problem.line is None else f":{problem.line}"
-        yield f"  {style(f'{shown_path(problem.path)}{line}', fg='yellow')}: {problem.message}"
+        yield f"  {style(f'{path_text(problem.path)}{line}', fg='yellow')}: {problem.message}"
     if len(report.problems) > _SHOWN:
         yield f"  and {len(report.problems) - _SHOWN} more; --json lists them all"

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import click
 
-from clawstate.cli.printing import STEERING, rendered, style
+from clawstate.cli.printing import STEERING, render, style
 
 Tell = Callable[[int, int, str], None]
 
@@ -23,7 +23,7 @@ class Output:
     r"""
     Where a command prints; with *as_json* exactly one document goes to stdout.
 
-    Lines are for people: what others wrote in them cannot steer the terminal (see `rendered`).
+    Lines are for people: what others wrote in them cannot steer the terminal (see `render`).
     Documents are exact; what the encoding of stdout does not have is written as `\u20ac`.
     """
 
@@ -38,11 +38,11 @@ class Output:
             self.json(json.dumps(document, ensure_ascii=False, indent=2))
             return
         for line in lines:
-            _print(rendered(line, colour=self._is_coloured(sys.stdout)), sys.stdout)
+            _print(render(line, colour=self._is_coloured(sys.stdout)), sys.stdout)
 
     def value(self, text: str) -> None:
         """Print *text* that a script may read: exactly, but on a terminal as it may be printed."""
-        _print(rendered(text, colour=False) if sys.stdout.isatty() else text, sys.stdout)
+        _print(render(text, colour=False) if sys.stdout.isatty() else text, sys.stdout)
 
     def json(self, text: str) -> None:
         """Print the JSON *text*."""
@@ -50,7 +50,7 @@ class Output:
 
     def say(self, line: str) -> None:
         """Print a remark that belongs to no document."""
-        _print(rendered(line, colour=self._is_coloured(sys.stderr)), sys.stderr)
+        _print(render(line, colour=self._is_coloured(sys.stderr)), sys.stderr)
 
     def warn(self, message: str) -> None:
         """Print a warning, once however often it is given."""
@@ -76,7 +76,7 @@ class Output:
         from clawstate.cli.bars import bar  # noqa: PLC0415 - rich costs 70 ms
 
         with bar(title, unit=unit, colour=self._is_coloured(sys.stderr)) as tell:
-            yield lambda done, total, what: tell(done, total, rendered(what, colour=False))
+            yield lambda done, total, what: tell(done, total, render(what, colour=False))
 
     def _is_coloured(self, stream: IO[str]) -> bool:
         return wants_colour(stream) if self.colour is None else self.colour and stream.isatty()

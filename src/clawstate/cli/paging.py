@@ -19,7 +19,7 @@ LIMIT = click.option(
 AFTER = click.option("--after", metavar="CURSOR", help="The page behind the one that told this.")
 
 
-def paged(command: C) -> C:
+def page_options(command: C) -> C:
     """Give *command* the options `--limit` and `--after`."""
     return LIMIT(AFTER(command))
 

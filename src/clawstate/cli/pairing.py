@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
-from clawstate.cli.paging import next_page, paged
+from clawstate.cli.paging import next_page, page_options
 from clawstate.cli.printing import one_line, style
 from clawstate.cli.session import Session
 from clawstate.cli.suggestions import CODES
@@ -66,12 +66,12 @@ def request(
         scopes=scopes or None,
     )
     code = style(made.code, bold=True)
-    hint = f"approve it within {_left(session, made)}: clawstate pairing approve {made.code}"
+    hint = f"approve it within {_time_left(session, made)}: clawstate pairing approve {made.code}"
     session.output.emit(request_document(session, made), code, style(hint, dim=True))
 
 
 @pairing.command(name="list")
-@paged
+@page_options
 @pass_session
 def list_(session: Session, *, limit: int, after: str | None) -> None:
     """Print a page of the requests that wait, the newest first."""
@@ -163,11 +163,11 @@ def _line(session: Session, made: PairingRequest) -> str:
         who = f"{one_line(made.name)} ({who})"
     account = f", account {one_line(made.account_id)}" if made.account_id else ""
     wish = f", asks for {', '.join(made.scopes)}" if made.scopes else ""
-    left = style(f"{_left(session, made)} left", dim=True)
+    left = style(f"{_time_left(session, made)} left", dim=True)
     return f"{style(made.code, bold=True)}  {who}{account}{wish}  {left}"
 
 
-def _left(session: Session, made: PairingRequest) -> str:
+def _time_left(session: Session, made: PairingRequest) -> str:
     seconds = session.state.pairing.expires_at(made) - session.state.clock()
     minutes = max(1, round(seconds / 60))
     return f"{minutes} min" if minutes < 120 else f"{round(minutes / 60)} h"

@@ -1,7 +1,7 @@
 """
 Text for people: colours that only this program can write, and nothing else that steers a terminal.
 
-`Output` prints lines through `rendered`, so that what somebody else wrote (a name, a message, an
+`Output` prints lines through `render`, so that what somebody else wrote (a name, a message, an
 error that repeats one) cannot move the cursor, hide, or turn the order of letters around.
 """
 
@@ -41,12 +41,12 @@ def style(
     return f"{codes}{text}{_MARK}[0m" if codes else str(text)
 
 
-def unstyled(line: str) -> str:
+def strip_styles(line: str) -> str:
     """Return *line* without what `style` added."""
     return _STYLE.sub("", line)
 
 
-def rendered(line: str, *, colour: bool) -> str:
+def render(line: str, *, colour: bool) -> str:
     """Return *line* as it may be printed, with the colours of `style` or without."""
     pieces = _STYLE.split(line)
     pieces[0::2] = map(printable, pieces[0::2])

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from clawstate.cli.printing import inline, printable, style, unstyled
+from clawstate.cli.printing import inline, printable, strip_styles, style
 from clawstate.cli.snippets import snippet
 from clawstate.memory.records import Hit, MemoryRecord
 from clawstate.wire.memory import export_form
@@ -22,13 +22,13 @@ def hit_lines(hit: Hit, query: str) -> Iterator[str]:
     score = style(f"{hit.score:.2f}", fg="green" if hit.score >= 0.5 else None, bold=True)
     yield f"{score}  {_title(hit.record)}"
     pieces = snippet(printable(hit.record.text), query, width=2 * _width())
-    yield from _wrapped(pieces)
+    yield from _wrap(pieces)
 
 
 def record_lines(record: MemoryRecord) -> Iterator[str]:
     """Yield the lines that show *record* briefly."""
     yield _title(record)
-    yield from _wrapped(snippet(printable(record.text), "", width=_width()))
+    yield from _wrap(snippet(printable(record.text), "", width=_width()))
 
 
 def full_lines(record: MemoryRecord) -> Iterator[str]:
@@ -54,7 +54,7 @@ def place(record: MemoryRecord) -> str:
         return ""
     first, last = record.metadata.get("start_line"), record.metadata.get("end_line")
     lines = "" if first is None else f":{first}" if last in {None, first} else f":{first}-{last}"
-    return _shortened(record.source) + lines
+    return _shorten(record.source) + lines
 
 
 def _title(record: MemoryRecord) -> str:
@@ -63,17 +63,17 @@ def _title(record: MemoryRecord) -> str:
         style(inline(str(record.metadata.get("heading", ""))).rpartition(" > ")[2], dim=True),
         " ".join(style(f"#{inline(tag)}", fg="magenta") for tag in record.tags),
     ]
-    return "  ".join(part for part in parts if unstyled(part))
+    return "  ".join(part for part in parts if strip_styles(part))
 
 
-def _shortened(source: str) -> str:
+def _shorten(source: str) -> str:
     if not os.path.isabs(source):  # noqa: PTH117 - a source need not be a path
         return source
     relative = os.path.relpath(source, Path.cwd())
     return source if relative.startswith("..") else relative
 
 
-def _wrapped(pieces: list[tuple[str, bool]]) -> Iterator[str]:
+def _wrap(pieces: list[tuple[str, bool]]) -> Iterator[str]:
     width, line, length = _width(), "", 0
     for text, is_match in pieces:
         for word in _words(text):
@@ -83,7 +83,7 @@ def _wrapped(pieces: list[tuple[str, bool]]) -> Iterator[str]:
                 word = word.lstrip()  # noqa: PLW2901 - a line starts without a blank
             line += style(word, bold=True, fg="yellow") if is_match else word
             length += len(word)
-    if unstyled(line).strip():
+    if strip_styles(line).strip():
         yield _INDENT + line.rstrip()
 
 

@@ -11,7 +11,7 @@ import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
 from clawstate.cli.options import Minutes
-from clawstate.cli.paging import next_page, paged
+from clawstate.cli.paging import next_page, page_options
 from clawstate.cli.printing import inline, one_line, style
 from clawstate.cli.session import Session
 from clawstate.cli.suggestions import SESSIONS
@@ -45,7 +45,7 @@ def sessions() -> None:
 @click.option(
     "--active", type=Minutes(), metavar="MIN", help="Updated in the last MIN minutes, or 2h, 30d."
 )
-@paged
+@page_options
 @click.option("--archived", "is_archived", is_flag=True, help="What can be restored instead.")
 @pass_session
 def list_(
@@ -62,7 +62,7 @@ def list_(
         gone = store.archive_page(limit, after)
         more, told = next_page(gone.after)
         documents = to_wire(gone.items)
-        lines = [archived_line(each) for each in gone] or ["nothing is archived"]
+        lines = [archive_line(each) for each in gone] or ["nothing is archived"]
         document = {"count": len(gone), "archived": documents, **more}
         session.output.emit(document, *lines, *told)
         return
@@ -186,7 +186,7 @@ def as_kept(session: Session, entry: SessionEntry) -> SessionEntry:
     return replace(entry, session_file="") if in_rows else entry
 
 
-def archived_line(archived: Archived) -> str:
+def archive_line(archived: Archived) -> str:
     """Return a line that shows *archived*."""
     name = style(one_line(archived.archive), dim=True)
     key = style(one_line(archived.session_key), fg="cyan")

@@ -32,7 +32,7 @@ def status(session: Session) -> None:
     """
     import apsw  # noqa: PLC0415 - see `NOUNS`
 
-    from clawstate.cli.tables import aligned  # noqa: PLC0415
+    from clawstate.cli.tables import table_lines  # noqa: PLC0415
 
     state = session.state
     place, memory, failed = _memory(state)
@@ -55,7 +55,7 @@ def status(session: Session) -> None:
         },
         "records": {camel(name): value for name, value in kept.items()},
     }
-    openclaw, left = _openclaw(state), _left_behind(state)
+    openclaw, left = _openclaw(state), _unused_records(state)
     document |= {"openclaw": openclaw, "leftBehind": left}
     top = {
         "state directory": document["stateDir"],
@@ -65,7 +65,7 @@ def status(session: Session) -> None:
     }
     shown = {"memory": place, **memory} if os.path.lexists(place) and failed is None else {}
     full = {name: value for name, value in kept.items() if value}
-    session.output.emit(document, *aligned(_once({**top, **full, **left, **shown})))
+    session.output.emit(document, *table_lines(_once({**top, **full, **left, **shown})))
     if failed is not None and not session.output.as_json:
         raise failed
     if failed is not None or any(isinstance(each, _Problem) for each in kept.values()):
@@ -116,7 +116,7 @@ def _openclaw(state: State) -> dict[str, Any]:
     return found
 
 
-def _left_behind(state: State) -> dict[str, str]:
+def _unused_records(state: State) -> dict[str, str]:
     told: dict[str, str] = {}
     with suppress(StateError, OSError):  # told where the engine is shown
         found = state.records.left_behind()
@@ -144,17 +144,17 @@ def _last_write(state: State, memory: Any) -> float | None:
 
 def _records(state: State) -> Iterator[tuple[str, Any]]:
     """Yield how much each store holds; what cannot be read says why."""
-    yield "engine", _told(lambda: _engine(state))
-    yield "credentials", _told(lambda: _credentials(state))
-    yield "sessions", _told(lambda: len(state.sessions.entries()))
-    yield "messages", _told(lambda: state.transcripts.stats()["messages"])
-    yield "pairing requests", _told(lambda: len(state.pairing.pending()))
-    yield "paired devices", _told(lambda: len(state.devices.paired()))
-    yield "tokens held", _told(lambda: len(state.device_auth.tokens()))
-    yield "dedupe marks", _told(lambda: state.dedupe.statistics().marks)
+    yield "engine", _try_count(lambda: _engine(state))
+    yield "credentials", _try_count(lambda: _credentials(state))
+    yield "sessions", _try_count(lambda: len(state.sessions.entries()))
+    yield "messages", _try_count(lambda: state.transcripts.stats()["messages"])
+    yield "pairing requests", _try_count(lambda: len(state.pairing.pending()))
+    yield "paired devices", _try_count(lambda: len(state.devices.paired()))
+    yield "tokens held", _try_count(lambda: len(state.device_auth.tokens()))
+    yield "dedupe marks", _try_count(lambda: state.dedupe.statistics().marks)
 
 
-def _told(count: Callable[[], Any]) -> Any:
+def _try_count(count: Callable[[], Any]) -> Any:
     try:
         return count()
     except StateError as error:

@@ -101,10 +101,10 @@ def clean(session: Session, *, yes: bool) -> None:
 
 
 def _summary_lines(found: Summary) -> Iterator[str]:
-    from clawstate.cli.tables import aligned  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.cli.tables import table_lines  # noqa: PLC0415 - see `NOUNS`
 
     shown: dict[str, Any] = {"engine": found.engine, "owner": found.owner}
-    yield from aligned({**shown, **found.counts})
+    yield from table_lines({**shown, **found.counts})
     for each in found.left.counts:
         yield style("left behind", fg="yellow") + f"  {found.left.sentence(each)}"
     for name in found.replaced:
@@ -115,15 +115,15 @@ def _summary_lines(found: Summary) -> Iterator[str]:
 
 
 def _migration_lines(done: Migration) -> Iterator[str]:
-    from clawstate.cli.tables import aligned, counted  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.cli.tables import number_of, table_lines  # noqa: PLC0415 - see `NOUNS`
 
-    yield from aligned({each.store: each.count for each in done.moved})
+    yield from table_lines({each.store: each.count for each in done.moved})
     for each in done.moved:
         yield from each.notes
     for why in done.left:
         yield f"{style('left', fg='yellow')}  {why}"
     total = sum(each.count for each in done.moved)
-    moved = f"{counted(total, 'record')} {'lies' if total == 1 else 'lie'}"
+    moved = f"{number_of(total, 'record')} {'lies' if total == 1 else 'lie'}"
     yield f"{moved} in {done.to} now" if total else f"nothing to move to {done.to}"
     if total:
         where = done.aside if done.aside.exists() else "state/records.db"

@@ -26,7 +26,7 @@ _HARMLESS = re.compile(r"[\w@%+:,./-]+", re.ASCII)
 Suggest = Callable[[click.Context, click.Parameter, str], "list[CompletionItem[str]]"]
 
 
-def suggested(names: Callable[[State, str | None], Iterable[str | tuple[str, str]]]) -> Suggest:
+def suggest_names(names: Callable[[State, str | None], Iterable[str | tuple[str, str]]]) -> Suggest:
     """
     Return the `shell_complete` of a parameter whose values are the *names* in an opened state.
 
@@ -64,7 +64,7 @@ def directories(
     return [CompletionItem(incomplete, type="dir")]
 
 
-def _agents(state: State, agent: str | None) -> Iterable[str]:  # noqa: ARG001 - see `suggested`
+def _agents(state: State, agent: str | None) -> Iterable[str]:  # noqa: ARG001 - see `suggest_names`
     return state.agents()
 
 
@@ -127,11 +127,11 @@ def _items(names: Iterable[str | tuple[str, str]], incomplete: str) -> list[Comp
     return found
 
 
-AGENTS = suggested(_agents)
-CONFIG_PATHS = suggested(_config_paths)
-SESSIONS = suggested(_sessions)
-PROFILES = suggested(_profiles)
-PROVIDERS = suggested(_providers)
-DEVICES = suggested(_devices)
-CODES = suggested(_codes)
-NAMESPACES = suggested(_namespaces)
+AGENTS = suggest_names(_agents)
+CONFIG_PATHS = suggest_names(_config_paths)
+SESSIONS = suggest_names(_sessions)
+PROFILES = suggest_names(_profiles)
+PROVIDERS = suggest_names(_providers)
+DEVICES = suggest_names(_devices)
+CODES = suggest_names(_codes)
+NAMESPACES = suggest_names(_namespaces)

@@ -20,27 +20,27 @@ LABELS = {
 """What people read in the place of a name that programs read."""
 
 
-def aligned(values: Mapping[str, Any]) -> Iterator[str]:
+def table_lines(values: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line for each of *values*, the names in one column; sizes in readable units."""
     labels = {name: LABELS.get(name, name.replace("_", " ")) for name in values}
     width = max(map(len, labels.values()), default=0)
     for name, value in values.items():
         told = style(labels[name].ljust(width), dim=True)
-        yield f"{told}  {inline(shown(name, value))}"
+        yield f"{told}  {inline(readable(name, value))}"
 
 
-def shown(name: str, value: Any) -> str:
+def readable(name: str, value: Any) -> str:
     """Return *value* as people read it; a *name* with "bytes" makes it a size."""
     if value is None:
         return "-"
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {shown(name, each)}" for key, each in value.items()) or "-"
+        return ", ".join(f"{key}: {readable(name, each)}" for key, each in value.items()) or "-"
     if "bytes" in name:
         return size(int(value))
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def counted(count: int, what: str) -> str:
+def number_of(count: int, what: str) -> str:
     """Return *count* of *what*, a noun of which there can be many."""
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 

@@ -10,7 +10,7 @@ import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
 from clawstate.cli.options import Moment
-from clawstate.cli.paging import next_page, paged
+from clawstate.cli.paging import next_page, page_options
 from clawstate.cli.printing import style
 from clawstate.cli.session import Session
 from clawstate.cli.suggestions import SESSIONS
@@ -27,7 +27,7 @@ KEY = click.argument("key", required=False, shell_complete=SESSIONS)
 SESSION = click.option("--session", "session_id", metavar="ID", help="A session id instead of KEY.")
 
 
-def keyed(command: Callable[..., None]) -> Callable[..., None]:
+def session_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give *command* the argument KEY, and the option that takes its place."""
     return KEY(SESSION(command))
 
@@ -48,7 +48,7 @@ def transcripts() -> None:
     examples=(_APPENDED,),
     absent_ok=True,
 )
-@keyed
+@session_options
 @click.option("--turn", metavar="NAME", help="Keep a turn of this name only once.")
 @click.option("--parent", metavar="ID", help="The message that the first one follows [the newest].")
 @click.option("--expect-leaf", metavar="ID", help="Refuse if another message is the newest.")
@@ -69,7 +69,7 @@ def append(
     Each line is a JSON object: {"role": "user", "content": "hello"}, or an entry of a transcript
     of OpenClaw. A session that is not there is made.
     """
-    messages = _given()
+    messages = _read_messages()
     if expect_leaf is not None:
         settings["expect_leaf"] = expect_leaf
     chosen = session_of(session, key, session_id, make=True)
@@ -79,22 +79,22 @@ def append(
 
 
 @transcripts.command(name="list")
-@paged
+@page_options
 @pass_session
 def list_(session: Session, *, limit: int, after: str | None) -> None:
     """Print a page of the sessions that have messages, the one changed last first."""
-    from clawstate.cli.transcripts_view import held_line  # noqa: PLC0415
+    from clawstate.cli.transcripts_view import session_line  # noqa: PLC0415
     from clawstate.wire import to_wire  # noqa: PLC0415
 
     page = session.state.transcripts.page(limit, after)
     more, told = next_page(page.after)
     document = {"transcripts": to_wire(page.items), **more}
-    lines = [held_line(each) for each in page] or ["no messages yet"]
+    lines = [session_line(each) for each in page] or ["no messages yet"]
     session.output.emit(document, *lines, *told)
 
 
 @transcripts.command()
-@keyed
+@session_options
 @click.option("--limit", "-k", type=click.IntRange(min=0), help="How many at most [all].")
 @click.option("--before", metavar="ID", help="The page before this message.")
 @click.option("--after", metavar="ID", help="The page behind this message.")
@@ -130,7 +130,7 @@ def show(
     for name, cursor in more.items():
         lines.append(style(f"of {store.count(chosen):,}; more: --{name} {cursor}", dim=True))
     empty = "no messages here" if store.count(chosen) else "no messages yet"
-    document, told = waiting_in(session, chosen)
+    document, told = openclaw_notice(session, chosen)
     document.update(more)
     document["messages"] = to_wire(found)
     session.output.emit(document, *(lines or [empty]), *told)
@@ -165,13 +165,13 @@ def search(
 
     What has all words comes before what has some; "words in double quotes" stand together.
     """
-    from clawstate.cli.transcripts_view import found_lines  # noqa: PLC0415
+    from clawstate.cli.transcripts_view import hit_lines  # noqa: PLC0415
     from clawstate.wire import to_wire  # noqa: PLC0415
 
     chosen = readable_session_of(session, key, session_id) if key or session_id else None
     found = session.state.transcripts.search(text, chosen, **settings)
-    lines = [line for each in found for line in found_lines(each)]
-    document, told = ({}, []) if found else waiting_in(session, chosen)
+    lines = [line for each in found for line in hit_lines(each)]
+    document, told = ({}, []) if found else openclaw_notice(session, chosen)
     document["results"] = to_wire(found)
     session.output.emit(document, *(lines or ["nothing found"]), *told)
 
@@ -180,11 +180,11 @@ def search(
 @pass_session
 def stats(session: Session) -> None:
     """Print counts and sizes."""
-    from clawstate.cli.tables import aligned  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.cli.tables import table_lines  # noqa: PLC0415 - see `NOUNS`
     from clawstate.wire.moments import dialect  # noqa: PLC0415
 
     counts = session.state.transcripts.stats()
-    session.output.emit(dialect(counts), *aligned(counts))
+    session.output.emit(dialect(counts), *table_lines(counts))
 
 
 def session_of(
@@ -216,7 +216,7 @@ def readable_session_of(session: Session, key: str | None, session_id: str | Non
         return theirs.entry.session_id
 
 
-def waiting_in(session: Session, session_id: str | None) -> tuple[dict[str, Any], list[str]]:
+def openclaw_notice(session: Session, session_id: str | None) -> tuple[dict[str, Any], list[str]]:
     """Return what tells programs and people of a transcript of OpenClaw that is not here."""
     if not session.state.owner.is_openclaw:
         return {}, []
@@ -232,7 +232,7 @@ def waiting_in(session: Session, session_id: str | None) -> tuple[dict[str, Any]
     return {"notTakenOver": document}, [style(found.sentence, fg="yellow")]
 
 
-def _given() -> list[Any]:
+def _read_messages() -> list[Any]:
     from clawstate.errors import CorruptError, InvalidError  # noqa: PLC0415 - see `NOUNS`
     from clawstate.files.json_text import parse_json_file  # noqa: PLC0415
     from clawstate.stores.transcripts import read_lines  # noqa: PLC0415

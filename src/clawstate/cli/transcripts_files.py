@@ -14,8 +14,8 @@ from clawstate.cli.command import pass_session
 from clawstate.cli.options import Duration, Size
 from clawstate.cli.printing import style
 from clawstate.cli.session import Session
-from clawstate.cli.tables import counted
-from clawstate.cli.transcripts import keyed, session_of, transcripts
+from clawstate.cli.tables import number_of
+from clawstate.cli.transcripts import session_of, session_options, transcripts
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -41,7 +41,7 @@ def export(
     if file is not None and file != "-":
         written = store.export(chosen, file, redact=redact)
         document = {"exported": written, "sessionId": chosen, "path": file}
-        session.output.emit(document, f"exported {counted(written, 'message')} to {file}")
+        session.output.emit(document, f"exported {number_of(written, 'message')} to {file}")
     elif session.output.as_json:
         out = BytesIO()
         store.export(chosen, out, redact=redact)
@@ -55,7 +55,7 @@ def export(
         piped.flush()
         if text := shown.getvalue().decode():
             session.output.json(text.removesuffix("\n"))
-        session.output.say(f"exported {counted(written, 'message')}")
+        session.output.say(f"exported {number_of(written, 'message')}")
 
 
 @transcripts.command(name="import", absent_ok=True)
@@ -75,16 +75,16 @@ def import_(session: Session, /, names: tuple[str, ...], *, session_id: str | No
     key, file = _key_and_file(names, session_id)
     if file is None:
         raise click.UsageError("name the FILE to import")
-    with _opened(file) as stream:
+    with _open_file(file) as stream:
         chosen = session_of(session, key, session_id, make=True)
         done = session.state.transcripts.import_lines(chosen, read_lines(stream))
-    session.output.emit({"sessionId": chosen, **to_wire(done)}, *_told(done))
+    session.output.emit({"sessionId": chosen, **to_wire(done)}, *_import_lines(done))
     if done.problems and not done.added + done.kept:
         raise click.exceptions.Exit(1)
 
 
 @transcripts.command()
-@keyed
+@session_options
 @pass_session
 def delete(session: Session, /, key: str | None, session_id: str | None) -> None:
     """Take all messages of the session KEY away, for ever."""
@@ -115,7 +115,9 @@ def prune(
         older_than=older_than, most_sessions=most_sessions, most_bytes=most_bytes
     )
     told = (
-        f"deleted the messages of {counted(len(gone), 'session')}" if gone else "nothing to delete"
+        f"deleted the messages of {number_of(len(gone), 'session')}"
+        if gone
+        else "nothing to delete"
     )
     session.output.emit({"deleted": gone}, told, *gone)
 
@@ -128,7 +130,7 @@ def _key_and_file(names: tuple[str, ...], session_id: str | None) -> tuple[str |
     return rest[0], rest[1] if len(rest) == 2 else None
 
 
-def _opened(file: str) -> AbstractContextManager[BinaryIO]:
+def _open_file(file: str) -> AbstractContextManager[BinaryIO]:
     from pathlib import Path  # noqa: PLC0415 - see `NOUNS`
 
     from clawstate.importers.lines import open_regular  # noqa: PLC0415
@@ -136,7 +138,7 @@ def _opened(file: str) -> AbstractContextManager[BinaryIO]:
     return nullcontext(sys.stdin.buffer) if file == "-" else open_regular(Path(file))
 
 
-def _told(done: Imported) -> list[str]:
+def _import_lines(done: Imported) -> list[str]:
     lines = [f"added {done.added:,}, {done.kept:,} were there already"]
     for problem in done.problems[:_SHOWN]:
         place = style(f"line {problem.line}", fg="yellow")

@@ -21,7 +21,7 @@ _MOST_LINES = 12  # of one message on a terminal
 _MOST_CHARACTERS = 200  # of a note or the arguments of a tool
 
 
-def held_line(held: Held) -> str:
+def session_line(held: Held) -> str:
     """Return a line that shows what is *held* of a session."""
     told = f"{held.count:,} message{'' if held.count == 1 else 's'}, {size(held.size)}"
     name = style(held.session_id, fg="cyan")
@@ -31,7 +31,7 @@ def held_line(held: Held) -> str:
 def message_lines(message: Message, *, full: bool) -> Iterator[str]:
     """Yield the lines that show *message*; long ones are cut on a terminal unless *full*."""
     yield _title(message)
-    lines = [line for text in _texts(message) for line in _wrapped(text)]
+    lines = [line for text in _texts(message) for line in _wrap(text)]
     cut = not full and sys.stdout.isatty() and len(lines) > _MOST_LINES + 1
     yield from lines[:_MOST_LINES] if cut else lines
     if cut:
@@ -40,7 +40,7 @@ def message_lines(message: Message, *, full: bool) -> Iterator[str]:
     yield ""
 
 
-def found_lines(found: Found) -> Iterator[str]:
+def hit_lines(found: Found) -> Iterator[str]:
     """Yield the lines that show *found*: who said it where, and the telling part."""
     where = style(found.message.session_id, dim=True)
     yield f"{_title(found.message)}  {where}"
@@ -71,7 +71,7 @@ def _texts(message: Message) -> Iterator[str]:
     else:
         known = {"type", "id", "parentId", "timestamp", "role"}
         rest = {name: value for name, value in message.body.items() if name not in known}
-        yield _shortened(", ".join(f"{name}: {value}" for name, value in rest.items()))
+        yield _shorten(", ".join(f"{name}: {value}" for name, value in rest.items()))
 
 
 def _part(part: Mapping[str, Any]) -> str:
@@ -80,20 +80,20 @@ def _part(part: Mapping[str, Any]) -> str:
         return text
     if kind in {"toolCall", "tool_use", "toolUse"}:
         given = part.get("arguments", part.get("input"))
-        return f"[calls {part.get('name')} {_shortened(str(given))}]"
+        return f"[calls {part.get('name')} {_shorten(str(given))}]"
     if isinstance(thought := part.get("thinking"), str):
-        return f"[thinks] {_shortened(thought)}"
+        return f"[thinks] {_shorten(thought)}"
     if isinstance(data := part.get("data"), str):
         return f"[{kind} {part.get('mimeType', '')} {size(len(data) * 3 / 4)}]"
-    return f"[{kind}] {_shortened(str(part.get('content', '')))}"
+    return f"[{kind}] {_shorten(str(part.get('content', '')))}"
 
 
-def _shortened(text: str) -> str:
+def _shorten(text: str) -> str:
     folded = " ".join(text[: 2 * _MOST_CHARACTERS].split())
     return folded if len(folded) <= _MOST_CHARACTERS else f"{folded[:_MOST_CHARACTERS]}…"
 
 
-def _wrapped(text: str) -> Iterator[str]:
+def _wrap(text: str) -> Iterator[str]:
     width = max(40, min(shutil.get_terminal_size().columns, 110))
     for line in printable(text).split("\n"):
         yield from textwrap.wrap(

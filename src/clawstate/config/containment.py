@@ -53,18 +53,18 @@ class Containment:
         path = Path(os.path.normpath(origin.source.path.parent / named))
         hint = f"move the file into {self._directory}"
         if not path.is_relative_to(self._directory):
-            raise include_error(chain, f"of {_shown(path)} leaves {self._directory}", hint)
+            raise include_error(chain, f"of {_quote_path(path)} leaves {self._directory}", hint)
         try:
             real = Path(os.path.realpath(path))
         except (OSError, ValueError):
             real = None
         if real is None:
             raise include_error(
-                chain, f"of {_shown(path)} is not a path", "write the path of a file"
+                chain, f"of {_quote_path(path)} is not a path", "write the path of a file"
             )
         if not real.is_relative_to(self._real):
             raise include_error(
-                chain, f"of {_shown(path)} leaves {self._directory} by a link", hint
+                chain, f"of {_quote_path(path)} leaves {self._directory} by a link", hint
             )
         return path, real
 
@@ -83,7 +83,7 @@ class Containment:
             if names == 1:
                 return raw, file
             problem, hint = "is a hard link, as which any file could be read", "copy the file"
-        raise include_error(chain, f"of {_shown(path)}: {problem}", hint)
+        raise include_error(chain, f"of {_quote_path(path)}: {problem}", hint)
 
 
 def _problem(
@@ -96,6 +96,6 @@ def _problem(
     return error.problem, error.hint
 
 
-def _shown(path: Path) -> str:
+def _quote_path(path: Path) -> str:
     text = str(path)
     return ascii(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")

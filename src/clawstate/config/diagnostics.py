@@ -55,7 +55,7 @@ def _collect_issues(loaded: Loaded, found: tuple[Issue, ...]) -> tuple[Issue, ..
         # A template is no value, so nothing can be said of its type.
         *(each for each in found if each.severity == "warning" or each.path not in waiting),
         *(
-            _unsupported(each, finder.of_value(each.path))
+            _issue_of(each, finder.of_value(each.path))
             for each in find_unsupported(loaded.resolved)
         ),
         *(_issue_of_missing(each) for each in loaded.missing),
@@ -135,7 +135,7 @@ def _issue_of_error(error: StateError) -> Issue:
     return Issue((), _PLACE.sub("", problem), line, column, "error", hint, Path(named))
 
 
-def _unsupported(each: Unsupported, spot: Spot | None) -> Issue:
+def _issue_of(each: Unsupported, spot: Spot | None) -> Issue:
     line, column, file = spot or (None, None, None)
     return Issue(each.path, each.problem, line, column, each.severity, each.hint, file)
 

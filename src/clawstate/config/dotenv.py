@@ -81,17 +81,17 @@ class _Reading:
         quote = self._text[start : start + 1]
         quoted = _QUOTED[quote].match(self._text, start) if quote in _QUOTED else None
         if quoted is not None:
-            return _unescaped(quoted[1], quote), quoted.end()
+            return _unescape(quoted[1], quote), quoted.end()
         plain = self._plain(start)
         if quote in _QUOTED:
-            plain = _unescaped(self._stripped(plain, quote), quote)
+            plain = _unescape(self._strip_quotes(plain, quote), quote)
         return plain, self._end_of_line(start)
 
     def _plain(self, start: int) -> str:
         match = _PLAIN.match(self._text, start)
         return match[0].strip() if match else ""
 
-    def _stripped(self, plain: str, quote: str) -> str:
+    def _strip_quotes(self, plain: str, quote: str) -> str:
         if len(plain) > 1 and plain.endswith(quote):
             return plain[1:-1]
         self.problems.append((self._line, "begins with a quote that does not end"))
@@ -106,5 +106,5 @@ class _Reading:
         self._position = end
 
 
-def _unescaped(value: str, quote: str) -> str:
+def _unescape(value: str, quote: str) -> str:
     return value.replace("\\n", "\n").replace("\\r", "\r") if quote == '"' else value

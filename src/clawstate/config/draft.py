@@ -107,7 +107,7 @@ class Draft:
             hint = "include it again, or write it by hand"
             raise ConfigError(str(file), "is no longer included by the configuration", hint)
         self._keep(source, text)
-        for path in self._included_at(source.file.real):
+        for path in self._places_of(source.file.real):
             self.value = set_at(self.value, path, document.value)
 
     def holds(self, file: Path) -> bool:
@@ -187,7 +187,7 @@ class Draft:
             rest.extend((trace.children or {}).values())
         return list(found.values())
 
-    def _included_at(self, real: Path) -> list[KeyPath]:
+    def _places_of(self, real: Path) -> list[KeyPath]:
         """Return where the value of the file *real* alone stands in the layer."""
         found: list[KeyPath] = []
         rest: list[tuple[KeyPath, Trace]] = []

@@ -135,7 +135,7 @@ class MadeObjects:
         change that is remembered, that was written by hand, or that was itself set, was not.
         """
         name = os.path.normpath(file.absolute())
-        for change in reversed(self._known()):
+        for change in reversed(self._history_changes()):
             if change.undoes is not None or not _is_below(change, path):
                 continue
             for each in change.files:
@@ -143,7 +143,7 @@ class MadeObjects:
                     return True
         return False
 
-    def _known(self) -> tuple[Change, ...]:
+    def _history_changes(self) -> tuple[Change, ...]:
         if self._changes is None:
             try:
                 self._changes = self._history.changes()

@@ -92,7 +92,7 @@ def with_config(environment: Environment, config: Mapping[str, Any], path: Path)
     """
     variables = dict(environment.variables)
     values: dict[str, str] = {}
-    known = ChainMap(_filled(variables), values)
+    known = ChainMap(_drop_blank(variables), values)
     for name, template in _block(config.get("env")):
         value, _, missing = substitute_text(template, known)
         if not missing:
@@ -141,5 +141,5 @@ def _block(env: Any) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def _filled(variables: Mapping[str, str]) -> dict[str, str]:
+def _drop_blank(variables: Mapping[str, str]) -> dict[str, str]:
     return {name: each for name, each in variables.items() if require_text("env", each).strip()}

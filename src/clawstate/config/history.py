@@ -288,17 +288,17 @@ _HIDDEN = "(a text that is not JSON5, and is not shown)\n"
 def diff_texts(before: bytes | None, after: bytes, *, old: str, new: str) -> str:
     """Return what changed from *before* to *after* as a unified diff; *old*, *new* name them."""
     lines = (
-        _shown(before or b"").splitlines(keepends=True),
-        _shown(after).splitlines(keepends=True),
+        _redact(before or b"").splitlines(keepends=True),
+        _redact(after).splitlines(keepends=True),
     )
-    return "".join(_ended(line) for line in difflib.unified_diff(*lines, old, new))
+    return "".join(_end_line(line) for line in difflib.unified_diff(*lines, old, new))
 
 
-def _ended(line: str) -> str:
+def _end_line(line: str) -> str:
     return line if line.endswith("\n") else f"{line}\n"
 
 
-def _shown(raw: bytes) -> str:
+def _redact(raw: bytes) -> str:
     """Return the text with its literal secrets replaced; nothing of a text that cannot be read."""
     text = raw.decode("utf-8", "replace")
     if not text.strip():

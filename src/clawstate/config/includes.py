@@ -198,7 +198,7 @@ class _Including:
         named = members.pop(INCLUDE, None)
         if named is None:
             return self._object(frame, node, at, members)
-        return self._included(frame, node, at, named, members)
+        return self._merge_included(frame, node, at, named, members)
 
     def _array(self, frame: _Frame, node: Node, at: KeyPath) -> Piece:
         pieces = [
@@ -214,7 +214,7 @@ class _Including:
         value = {key: piece.value for key, piece in pieces.items()}
         return Piece(value, Trace((frame.origin(node, at),), children))
 
-    def _included(
+    def _merge_included(
         self, frame: _Frame, node: Node, at: KeyPath, named: Node, members: dict[str, Node]
     ) -> Piece:
         own = self._object(frame, node, at, members)
@@ -234,7 +234,7 @@ class _Including:
             problem = f"is nested more than {MAX_INCLUDE_DEPTH} includes deep"
             raise include_error(chain, problem, "include that file further up")
         found = self._scan(chain)
-        self._bound(chain, found.source)
+        self._count_source(chain, found.source)
         # Counted together: ten files of a hundred levels each would exhaust the stack of a reader.
         if level + found.depth > MAX_LEVELS:
             raise _too_deep(str(chain[-1]))
@@ -249,10 +249,10 @@ class _Including:
             raise include_error(chain, f"closes a circle: {names}", "remove one of these includes")
         if real not in self._scans:
             raw, file = self._containment.read(chain, path, real)
-            self._scans[real] = scan_includes(_parsed(chain, raw, file))
+            self._scans[real] = scan_includes(_parse(chain, raw, file))
         return self._scans[real]
 
-    def _bound(self, chain: tuple[Origin, ...], source: Source) -> None:
+    def _count_source(self, chain: tuple[Origin, ...], source: Source) -> None:
         self._count += 1
         self._size += len(source.text)
         if self._count > MAX_INCLUDES or self._size > MAX_INCLUDED_BYTES:
@@ -274,7 +274,7 @@ def _names(frame: _Frame, named: Node, at: KeyPath) -> Sequence[Origin]:
     return names
 
 
-def _parsed(chain: tuple[Origin, ...], raw: bytes, file: FileRead) -> Source:
+def _parse(chain: tuple[Origin, ...], raw: bytes, file: FileRead) -> Source:
     try:
         return parse_source(raw, file)
     except CorruptError as error:

@@ -244,7 +244,7 @@ def _shared_directories(value: Any, places: Finder) -> Iterator[Issue]:
         directory = agent.get("agentDir") if isinstance(agent, dict) else None
         if not isinstance(directory, str) or not directory:
             continue
-        first = seen.setdefault(_resolved(directory), index)
+        first = seen.setdefault(_resolve(directory), index)
         if first != index:
             path: KeyPath = ("agents", "list", index, "agentDir")
             message = f"agents.list[{first}] has the same directory"
@@ -252,7 +252,7 @@ def _shared_directories(value: Any, places: Finder) -> Iterator[Issue]:
             yield _issue(path, message, places.of_value(path), hint, severity="error")
 
 
-def _resolved(directory: str) -> Path:
+def _resolve(directory: str) -> Path:
     try:
         return Path(directory).expanduser().resolve()
     except (OSError, RuntimeError, ValueError):

@@ -241,7 +241,7 @@ def load(
         found.append(substitute(own.value, variables, provenance=own.provenance))
     missing = tuple(each for layer in found for each in layer.missing)
     if strict and missing:
-        raise _missing(path, missing, paths)
+        raise _missing_error(path, missing, paths)
     substituted = below if own is None else substitute(templates, variables)
     # Defaults come last, so that none is mistaken for what somebody wrote: a check of types, and
     # whoever asks what is written, looks at `resolved`.
@@ -272,7 +272,7 @@ def _here() -> Path:
         return Path(os.devnull)  # somebody removed it: it has no files
 
 
-def _missing(path: Path, missing: tuple[Missing, ...], paths: StatePaths) -> ConfigError:
+def _missing_error(path: Path, missing: tuple[Missing, ...], paths: StatePaths) -> ConfigError:
     named = [str(each) for each in missing[:_MOST_NAMED]]
     if len(missing) > _MOST_NAMED:
         named.append(f"and {len(missing) - _MOST_NAMED} more")

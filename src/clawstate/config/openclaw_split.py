@@ -106,7 +106,7 @@ class Split:
         else:
             gentle.insert(0, self._apart(clears_main=True, clears_over=False))
             gentle.append(self._apart(clears_main=True, clears_over=True))
-        return [*gentle, *([self._changed] if self.is_in_place else []), self._above]
+        return [*gentle, *([self._change] if self.is_in_place else []), self._above]
 
     def _apart(self, *, clears_main: bool, clears_over: bool) -> Callable[[Draft, Draft], None]:
         def move(main: Draft, over: Draft) -> None:
@@ -121,7 +121,7 @@ class Split:
 
         return move
 
-    def _changed(self, main: Draft, over: Draft) -> None:  # noqa: ARG002 - of its kind
+    def _change(self, main: Draft, over: Draft) -> None:  # noqa: ARG002 - of its kind
         main.set(self.path, self.in_place)
 
     def _above(self, main: Draft, over: Draft) -> None:  # noqa: ARG002 - of its kind
@@ -153,7 +153,7 @@ def split_value(
         raise refused.error(listed[0])
     within = sorted(each.path for each in found if _is_below(each, path))
     if over or len(within) < len(found):
-        return _completed(loaded, path, value, refused, found) or whole
+        return _complete(loaded, path, value, refused, found) or whole
     try:
         rest = value
         for each in within:
@@ -166,7 +166,7 @@ def split_value(
     return Split(path, (rest,), ours, value)
 
 
-def _completed(
+def _complete(
     loaded: Loaded, path: KeyPath, value: Any, refused: OpenClawRefusals, found: frozenset[Refusal]
 ) -> Split | None:
     """Return an object as a whole if this part was the last that OpenClaw missed in it."""

@@ -186,7 +186,7 @@ class Config:
         from clawstate.config.diagnostics import diagnose, diagnose_agent  # noqa: PLC0415 - the schema
 
         agents = self.agents() if agent_id is None else (normalise_agent_id(agent_id),)
-        accepted = self._accepted()
+        accepted = self._find_accepted()
         own = (diagnose_agent(partial(self._loader.load_agent, each), accepted) for each in agents)
         return (
             *diagnose(self._loader.load(), accepted),
@@ -274,7 +274,7 @@ class Config:
 
     def misplaced(self) -> tuple[str, ...]:
         """Return the paths of our own settings that make the configuration of OpenClaw invalid."""
-        refused = self._refused()
+        refused = self._refusals()
         if refused is None:
             return ()
         loaded = self._loader.load()
@@ -289,18 +289,18 @@ class Config:
         self.view()
         self._views.look()
 
-    def _refused(self) -> OpenClawRefusals | None:
+    def _refusals(self) -> OpenClawRefusals | None:
         load_modules("clawstate.config.openclaw_split")
         from clawstate.config.openclaw_split import OpenClawRefusals  # noqa: PLC0415 - only for writers
 
-        accepted = self._accepted()
+        accepted = self._find_accepted()
         return None if accepted is None else OpenClawRefusals(accepted)
 
-    def _accepted(self) -> Accepted | None:
+    def _find_accepted(self) -> Accepted | None:
         load_modules("clawstate.openclaw.accepted")
-        from clawstate.openclaw.accepted import accepted_by  # noqa: PLC0415 - not for readers
+        from clawstate.openclaw.accepted import find_accepted  # noqa: PLC0415 - not for readers
 
-        return accepted_by(self.owner)
+        return find_accepted(self.owner)
 
     def _editor(self, agent_id: str | None) -> Editor:
         load_modules("clawstate.config.editing")
@@ -310,7 +310,7 @@ class Config:
         path = loader.path_of(agent_id)
         write = partial(self._write, path, agent_id)
         if agent_id is None:
-            return Editor(path, loader.load, loader.load_or_recover, self._refused(), write)
+            return Editor(path, loader.load, loader.load_or_recover, self._refusals(), write)
         load = partial(loader.load_agent, agent_id)
         return Editor(path, load, partial(load, is_recovery=True), None, write)
 
@@ -341,11 +341,11 @@ class Config:
             clock=self._clock,
             lock=self._lock if isinstance(self._lock, LockOptions) else self._lock(),
             agent=agent_id,
-            accepted=self._accepted(),
+            accepted=self._find_accepted(),
         )
         with self._views.writing(_key(agent_id)) as note, self._writing:
 
-            def noted(loaded: Loaded) -> EditPlan | None:
+            def make_plan(loaded: Loaded) -> EditPlan | None:
                 planned = plan(loaded)
                 if planned is not None and agent_id is None:
                     for check in self._checks:
@@ -353,7 +353,7 @@ class Config:
                 note(loaded, None if planned is None else planned.templates)
                 return planned
 
-            return writer.write(noted, force=force)
+            return writer.write(make_plan, force=force)
 
 
 def _key(agent_id: str | None) -> str | None:

@@ -93,12 +93,12 @@ def substitute_text(
     # Empty counts as missing, as in OpenClaw: an empty token fails later, and tells nobody why.
     missing = tuple(name for name in names if not env.get(name))
 
-    def replaced(match: re.Match[str]) -> str:
+    def replacement_of(match: re.Match[str]) -> str:
         if match["escape"]:
             return match[0][1:]
         return env.get(match["name"]) or match[0]
 
-    return _REFERENCE.sub(replaced, text), names, missing
+    return _REFERENCE.sub(replacement_of, text), names, missing
 
 
 def references(text: str) -> tuple[str, ...]:

@@ -159,11 +159,11 @@ def _numbers(stamp: FileVersion) -> Numbers:
 
 def parse_path(path: str) -> WrittenPath:
     """Return the key path that *path* writes; raises `InvalidError` for what is none."""
-    return _written(require_text("path", path))
+    return _parse_cached(require_text("path", path))
 
 
 @lru_cache(maxsize=4096)
-def _written(path: str) -> WrittenPath:
+def _parse_cached(path: str) -> WrittenPath:
     return parse_written(path)
 
 

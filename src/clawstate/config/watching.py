@@ -44,7 +44,7 @@ class Listeners:
         for path, listener in listeners:
             old, new = _value(before, path), _value(after, path)
             if old != new or type(old) is not type(new):
-                listener(_known(old), _known(new))
+                listener(_value_or_none(old), _value_or_none(new))
 
 
 class Watcher:
@@ -88,5 +88,5 @@ def _value(view: View, path: str) -> Any:
         return _ABSENT  # it waits for a variable
 
 
-def _known(value: Any) -> Any:
+def _value_or_none(value: Any) -> Any:
     return None if value is _ABSENT else value

@@ -73,8 +73,8 @@ def _require_valid(
 
 def _require_followed(loaded: Loaded, substituted: Substituted) -> None:
     """Refuse new settings that this version cannot follow, and new variables that are not set."""
-    before = {(each.path, each.problem) for each in _refused(loaded.resolved)}
-    for each in _refused(substituted.value):
+    before = {(each.path, each.problem) for each in _unsupported_errors(loaded.resolved)}
+    for each in _unsupported_errors(substituted.value):
         if (each.path, each.problem) not in before:
             hint = f"{each.hint}, or use --force"
             raise ConfigError(format_key_path(each.path), each.problem, hint)
@@ -99,7 +99,7 @@ def suspicious_changes(loaded: Loaded, planned: EditPlan) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _refused(resolved: Any) -> list[Unsupported]:
+def _unsupported_errors(resolved: Any) -> list[Unsupported]:
     return [each for each in find_unsupported(resolved) if each.severity == "error"]
 
 

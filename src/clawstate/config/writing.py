@@ -78,7 +78,7 @@ class Writer:
             if planned is None:
                 return None
             try:
-                with self._locked(planned.files) as locks:
+                with self._locks(planned.files) as locks:
                     if not loaded.is_current():  # those before us in the queue wrote
                         loaded = self.load()
                         planned = _plan_again(plan, loaded, planned.files)
@@ -89,7 +89,7 @@ class Writer:
                 continue  # somebody else wrote: once more, on what is there now
         raise LockLostError(str(self.path))
 
-    def _locked(self, files: Sequence[Path]) -> FileLocks:
+    def _locks(self, files: Sequence[Path]) -> FileLocks:
         # The history is one for all files of a configuration, so its own lock comes first. Locks
         # lie beside the name that the configuration has for a file: what a link leads to may be a
         # directory of other things, such as a repository.

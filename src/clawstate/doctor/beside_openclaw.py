@@ -26,24 +26,24 @@ def check(state: State) -> Iterator[Finding]:
         for each in found.problems:
             remedy = "what it holds cannot be shown; see the message"
             yield Finding("openclaw-database", "warning", str(root), each, remedy)
-    yield from _passed_over(state)
-    yield from _retired(state)
+    yield from _unused_engine(state)
+    yield from _retired_files(state)
     left = state.records.left_behind()
     for store in left.counts:
         place = root if left.in_files else state.paths.records_db
         remedy = f"run '{left.command}'"
         yield Finding("left-behind", "warning", str(place), left.sentence(store), remedy)
-    yield from _taken_over(state)
+    yield from _records_taken_over(state)
 
 
-def _passed_over(state: State) -> Iterator[Finding]:
+def _unused_engine(state: State) -> Iterator[Finding]:
     """Tell of an engine that was asked for and is not used, for it would harm the OpenClaw."""
     if (told := state.records.passed_over()) is not None:
         place = str(state.config.overlay_path)
         yield Finding("passed-over", "warning", place, *told)
 
 
-def _retired(state: State) -> Iterator[Finding]:
+def _retired_files(state: State) -> Iterator[Finding]:
     for each in state.records.retired_files():
         remedy = f"{FIX} to take it over and put it out of the way"
         if not each.can_move:
@@ -53,7 +53,7 @@ def _retired(state: State) -> Iterator[Finding]:
         yield Finding("retired-place", severity, str(each.path), each.harm, remedy, repair=repair)
 
 
-def _taken_over(state: State) -> Iterator[Finding]:
+def _records_taken_over(state: State) -> Iterator[Finding]:
     """Tell of records that were shared in files until OpenClaw took them into SQLite."""
     if lost := state.records.taken_over():
         message, _, remedy = state.records.taken_over_sentence(lost).partition("; ")

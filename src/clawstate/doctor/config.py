@@ -40,7 +40,7 @@ def check(state: State) -> Iterator[Finding]:
         if own is not None:
             yield from _secrets(own.path, own.value)
     yield from _strays(state)
-    yield from _misplaced(state)
+    yield from _check_split(state)
 
 
 def _secrets(path: Path, value: Any) -> Iterator[Finding]:
@@ -75,7 +75,7 @@ def _open(path: Path, message: str, remedy: str, mode: int) -> WideMode:
     )
 
 
-def _misplaced(state: State) -> Iterator[Finding]:
+def _check_split(state: State) -> Iterator[Finding]:
     """Look for settings of ours in the configuration of an OpenClaw, which it then refuses."""
     config = state.config
     paths = config.misplaced()

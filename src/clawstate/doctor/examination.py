@@ -40,7 +40,7 @@ def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Findi
         for check in checks:
             # What keeps many checks from looking, such as a broken configuration, is told once.
             told = {each.message for each in found if each.path in each.message}
-            new = [each for each in _guarded(check, state) if each.message not in told]
+            new = [each for each in _guard(check, state) if each.message not in told]
             # What is repaired is no longer in the way of the checks behind.
             found += repair_all(new) if fix else new
             if any(each.code == "no-directory" for each in found):
@@ -55,7 +55,7 @@ def check_part(state: State, part: str, *, deep: bool = True) -> Iterator[Findin
     yield from state.health.check(part, deep=deep)
 
 
-def _guarded(check: Iterable[Finding], state: State) -> Iterator[Finding]:
+def _guard(check: Iterable[Finding], state: State) -> Iterator[Finding]:
     """Go on behind a check that cannot: what keeps it from looking is a finding as well."""
     try:
         yield from check

@@ -98,11 +98,11 @@ def by_path(findings: Iterable[Finding]) -> list[Finding]:
         key: object = os.path.realpath(each.path) if isinstance(each, WideMode) else each
         past = found.get(key)
         both = isinstance(past, WideMode) and isinstance(each, WideMode)
-        found[key] = _joined(past, each) if both else each  # type: ignore[arg-type]
-    return [_worded(each) if isinstance(each, WideMode) else each for each in found.values()]
+        found[key] = _join(past, each) if both else each  # type: ignore[arg-type]
+    return [_finding(each) if isinstance(each, WideMode) else each for each in found.values()]
 
 
-def _joined(one: WideMode, other: WideMode) -> WideMode:
+def _join(one: WideMode, other: WideMode) -> WideMode:
     worst, rest = sorted((one, other), key=lambda each: _RANKS[each.severity])
     messages = dict.fromkeys((*worst.message.split("; "), *rest.message.split("; ")))
     return replace(
@@ -116,7 +116,7 @@ def _joined(one: WideMode, other: WideMode) -> WideMode:
     )
 
 
-def _worded(found: WideMode) -> Finding:
+def _finding(found: WideMode) -> Finding:
     """Return *found* with its mode in the message, and what to do, or what was done."""
     narrow = found.mode & ~found.rights
     fix = f"chmod {narrow:o} {shlex.quote(found.path)}"

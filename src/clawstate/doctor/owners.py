@@ -49,7 +49,7 @@ def _below(place: Path) -> Iterator[Finding]:
             rest.append(path)
     if rest:
         message = f"{len(rest)} more files and directories belong to other users than the state"
-        remedy = f"sudo chown -R -h {_named(owner)} {shlex.quote(str(place))}, or {_SUDO}"
+        remedy = f"sudo chown -R -h {_owner_text(owner)} {shlex.quote(str(place))}, or {_SUDO}"
         yield Finding(
             *("foreign-owner", "warning", str(place), message, remedy),
             repair=partial(_give, place, rest, owner) if is_root() else None,
@@ -73,20 +73,20 @@ def _finding(
     place: Path, path: tuple[str, ...], found: os.stat_result, owner: os.stat_result
 ) -> Finding:
     named = str(Path(place, *path))
-    remedy = f"sudo chown {_named(owner)} {shlex.quote(named)}, or {_SUDO}"
+    remedy = f"sudo chown {_owner_text(owner)} {shlex.quote(named)}, or {_SUDO}"
     message = f"belongs to user {found.st_uid}, and the state to user {owner.st_uid}"
     repair = partial(_give, place, [path], owner) if is_root() else None
     return Finding("foreign-owner", "warning", named, message, remedy, repair=repair)
 
 
-def _named(owner: os.stat_result) -> str:
+def _owner_text(owner: os.stat_result) -> str:
     return f"{owner.st_uid}:{owner.st_gid}"
 
 
 def _give(place: Path, paths: list[tuple[str, ...]], owner: os.stat_result) -> str:
     """Give what is below *place* to *owner*; raises `OSError` for what is no file of its own."""
     for path in paths:
-        with _opened(place, path[:-1]) as folder:
+        with _open_directory(place, path[:-1]) as folder:
             descriptor = os.open(path[-1], _LOOK, dir_fd=folder)
             try:
                 now = os.fstat(descriptor)
@@ -102,7 +102,7 @@ def _give(place: Path, paths: list[tuple[str, ...]], owner: os.stat_result) -> s
 
 
 @contextmanager
-def _opened(place: Path, path: tuple[str, ...]) -> Iterator[int]:
+def _open_directory(place: Path, path: tuple[str, ...]) -> Iterator[int]:
     """Lend a descriptor of the directory *path* below *place*; no link is followed on the way."""
     descriptor = os.open(place, _FOLDER)
     try:

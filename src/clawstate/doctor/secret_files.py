@@ -30,12 +30,12 @@ def check(state: State) -> Iterator[Finding]:
 
 
 def _entries(state: State) -> Iterator[Entry]:
-    yield from walk(state.paths.root, refused=_nobody_told)
+    yield from walk(state.paths.root, on_error=_ignore)
     for agent_id, folder in state.places.agent_dirs().items():
         # Below the state all but the directory itself is known by its name.
-        found = walk_agent(folder, agent_id, refused=_nobody_told)
+        found = walk_agent(folder, agent_id, on_error=_ignore)
         yield from islice(found, 1 if folder.is_relative_to(state.paths.root) else None)
 
 
-def _nobody_told(_error: OSError, _path: Path) -> None:
+def _ignore(_error: OSError, _path: Path) -> None:
     """Pass over what the system refuses to show."""

@@ -44,7 +44,7 @@ def check(state: State) -> Iterator[Finding]:
             refused = refused or folder == root
             yield found
     if not refused:
-        yield from _fixed_files(root)
+        yield from _check_files(root)
     yield from _dead_links(root)
     yield from _single_mounts(root)
     yield from _space(root)
@@ -59,7 +59,7 @@ def _folders(root: Path) -> Iterator[Path]:
                     yield found
 
 
-def _fixed_files(root: Path) -> Iterator[Finding]:
+def _check_files(root: Path) -> Iterator[Finding]:
     """Find the files that cannot be replaced or written, though their directory can be."""
     for folder in _folders(root):
         if not os.access(folder, os.W_OK | os.X_OK, effective_ids=_EFFECTIVE):
@@ -71,10 +71,10 @@ def _fixed_files(root: Path) -> Iterator[Finding]:
             if entry.is_file(follow_symlinks=False) and place not in mounts:
                 allowed = os.geteuid() == 0 or bool(entry.stat().st_mode & stat.S_IWUSR)
                 if allowed or entry.name.endswith(".db"):
-                    yield from _fixed(place, allowed=allowed)
+                    yield from _check_file(place, allowed=allowed)
 
 
-def _fixed(place: Path, *, allowed: bool) -> Iterator[Finding]:
+def _check_file(place: Path, *, allowed: bool) -> Iterator[Finding]:
     if os.access(place, os.W_OK, effective_ids=_EFFECTIVE):
         return
     if allowed:  # by its mode, and yet it is refused

@@ -131,20 +131,20 @@ class _Insertion:
 
     def _lines(self, inner: str) -> str:
         between = f",{self.style.line_end}{inner}"
-        return inner + between.join(self._rendered(inner, spread=True))
+        return inner + between.join(self._render(inner, spread=True))
 
     def _comma_first_lines(self, before: Slot, lead: int, gap_of: Slot | None = None) -> Edit:
         indent = indent_at(self.text, lead)
         gap = self.text[lead + 1 : (gap_of or before).start]
         line = f"{indent},{gap}"
         between = self.style.line_end + line
-        lines = line + between.join(self._rendered(indent, spread=True))
+        lines = line + between.join(self._render(indent, spread=True))
         return self._new_lines(before.end, lines)
 
     def _first_of_comma_first(self, slot: Slot, second: Slot, lead: int) -> Edit:
         indent = indent_at(self.text, lead)
         line = f"{self.style.line_end}{indent},{self.text[lead + 1 : second.start]}"
-        new = line.join([*self._rendered(indent, spread=True), ""])
+        new = line.join([*self._render(indent, spread=True), ""])
         return Edit(slot.start, slot.start, new)
 
     def _line_is_free(self, slot: Slot) -> bool:
@@ -164,7 +164,7 @@ class _Insertion:
         """Return the items for the line of another, and on several lines if that is."""
         spread = has_line_end(self.text, slot.item.start, slot.item.end)
         indent = indent_at(self.text, slot.item.end)
-        return f",{self._gap()}".join(self._rendered(indent, spread=spread))
+        return f",{self._gap()}".join(self._render(indent, spread=spread))
 
     def _inner_indent(self, slot: Slot) -> str:
         if slot.own_line:
@@ -178,7 +178,7 @@ class _Insertion:
                 return self.text[before.comma + 1 : after.start]
         return self.style.gap
 
-    def _rendered(self, indent: str, *, spread: bool) -> list[str]:
+    def _render(self, indent: str, *, spread: bool) -> list[str]:
         return [
             render_entry(key, value, self.style, indent=indent, spread=spread)
             for key, value in self.entries

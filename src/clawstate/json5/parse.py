@@ -146,7 +146,7 @@ def parse_json5(text: str | bytes, *, path: Path) -> Any:
     path and the place but never the content, for anything that is not JSON5: also for bytes that
     are not UTF-8, integers of more than 4,300 digits, or nesting beyond `MAX_DEPTH`.
     """
-    decoded = _decoded(text, path) if isinstance(text, bytes) else text
+    decoded = _decode(text, path) if isinstance(text, bytes) else text
     return parse_document(decoded, path=path).value
 
 
@@ -190,7 +190,7 @@ def _levels(value: Any, *, most: int) -> int:
     return count
 
 
-def _decoded(raw: bytes, path: Path) -> str:
+def _decode(raw: bytes, path: Path) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -302,7 +302,7 @@ class _Reading:
     def root(self) -> Node:
         node = self._item()
         while node is None or self._open:
-            node = self._item() if node is None else self._attached(node)
+            node = self._item() if node is None else self._attach(node)
         end = skip_blank(self._text, self._position)
         if end < len(self._text):
             raise ScanError(end, "the end of the text")
@@ -312,12 +312,12 @@ class _Reading:
         """Read one word, after its key; return the node that it completes, if it does."""
         top = self._open[-1] if self._open else None
         if top is not None and top.kind == "object" and not self._has_key(top):
-            return self._closed()
+            return self._close()
         kind, value, start, self._position = read_value(self._text, self._position)
         if kind == "]":
             if top is None or top.kind == "object":
                 raise ScanError(start, "a value")
-            return self._closed()
+            return self._close()
         if kind not in _OPENERS:
             return Node(cast("Kind", kind), start, self._position, value)
         node = self._plain.at(start, len(self._open))
@@ -343,7 +343,7 @@ class _Reading:
             raise ScanError(start, f"at most {MAX_DEPTH} levels", "is nested too deeply")
         self._open.append(_Container(kind, start))
 
-    def _attached(self, node: Node) -> Node | None:
+    def _attach(self, node: Node) -> Node | None:
         """Put *node* into what is open, and return that if it ends here."""
         top = self._open[-1]
         mark, position = read_mark(self._text, self._position)
@@ -354,8 +354,8 @@ class _Reading:
         if mark != _CLOSERS[top.kind]:
             raise ScanError(position, f"',' or '{_CLOSERS[top.kind]}'")
         top.add(node, None)
-        return self._closed()
+        return self._close()
 
-    def _closed(self) -> Node:
+    def _close(self) -> Node:
         top = self._open.pop()
         return Node(top.kind, top.start, self._position, top.value, tuple(top.items))

@@ -71,10 +71,12 @@ def parse_written(text: str) -> WrittenPath:
     if not isinstance(text, str):
         raise InvalidError("config path", f"is {type(text).__name__}, not text", EXAMPLE)
     if not text.strip():
-        raise _broken(0, "is empty: name a key, such as gateway.port")
+        raise _syntax_error(0, "is empty: name a key, such as gateway.port")
     if unseen := _UNSEEN.search(text):
         kind = "half a character" if unseen[0] > " " else "a control character"
-        raise _broken(unseen.start(), f"holds {kind}", r'write it in quotes, like mine["a\nb"]')
+        raise _syntax_error(
+            unseen.start(), f"holds {kind}", r'write it in quotes, like mine["a\nb"]'
+        )
     steps: list[str | int] = []
     dotted: set[int] = set()
     position, was_plain = 0, False
@@ -108,34 +110,36 @@ def _next_step(text: str, position: int) -> int:
     if position == len(text) or text[position] == "[":
         return position
     if text[position] == "]":
-        raise _broken(position, "the ']' has no beginning", r"write \] for the character itself")
+        raise _syntax_error(
+            position, "the ']' has no beginning", r"write \] for the character itself"
+        )
     if text[position] != ".":
-        raise _broken(position, "only '.' or '[' can follow a ']'")
+        raise _syntax_error(position, "only '.' or '[' can follow a ']'")
     after = _blank(text, position + 1)
     if after == len(text) or text[after] in ".[":
-        raise _broken(after, "nothing stands behind the '.'")
+        raise _syntax_error(after, "nothing stands behind the '.'")
     return after
 
 
 def _step_in_brackets(text: str, start: int) -> tuple[str | int, int]:
     if quote := _QUOTED.match(text, start):
-        return _quoted(text, start, quote.end())
+        return _read_quoted(text, start, quote.end())
     match = _WORD.match(text, start)
     if match is None:
-        raise _broken(start, "the '[' has no end")
+        raise _syntax_error(start, "the '[' has no end")
     word = match[1].strip()
     if not word:
-        raise _broken(start, "'[]' is empty")
+        raise _syntax_error(start, "'[]' is empty")
     end = _blank(text, match.end())
     if _INDEX_IN_BRACKETS.fullmatch(word):
         return int(word), end
     if _PLAIN_WORD.fullmatch(word) is None:
         first = _blank(text, start + 1)
-        raise _broken(first, "is no index", f'write ["{word}"] if a key is meant')
+        raise _syntax_error(first, "is no index", f'write ["{word}"] if a key is meant')
     return word, end
 
 
-def _quoted(text: str, start: int, quote: int) -> tuple[str, int]:
+def _read_quoted(text: str, start: int, quote: int) -> tuple[str, int]:
     problem = ""
     try:
         _, step, _, end = read_value(text, quote)
@@ -143,16 +147,16 @@ def _quoted(text: str, start: int, quote: int) -> tuple[str, int]:
         at = start if error.position == quote else error.position
         problem = "the '[' has no end" if at == start else f"expected {error.expected}"
     if problem:
-        raise _broken(at, problem)
+        raise _syntax_error(at, problem)
     # JSON5 takes a needless escape such as \q for the letter alone; in a path it is a slip.
     escape = _NO_ESCAPE.match(text, quote, end)
     if escape is not None:
-        raise _broken(escape.end(), "this escape means nothing", r"write \\ for a backslash")
+        raise _syntax_error(escape.end(), "this escape means nothing", r"write \\ for a backslash")
     closing = _blank(text, end)
     if text[closing : closing + 1] != "]":
-        raise _broken(start, "the '[' has no end")
+        raise _syntax_error(start, "the '[' has no end")
     if any("\ud800" <= each <= "\udfff" for each in step):
-        raise _broken(quote, "holds half a character", "write both halves")
+        raise _syntax_error(quote, "holds half a character", "write both halves")
     return step, _blank(text, closing + 1)
 
 
@@ -161,24 +165,24 @@ def _step_between_brackets(text: str, start: int) -> tuple[str | int, int]:
     match = _BETWEEN_BRACKETS.match(text, start)
     end = match.end() if match else start
     if text.startswith("\\", end):
-        raise _broken(end, "the last backslash has nothing to escape")
+        raise _syntax_error(end, "the last backslash has nothing to escape")
     word = text[start:end].strip()
     if not word:
-        raise _broken(end, f"nothing stands before the {text[end]!r}")
+        raise _syntax_error(end, f"nothing stands before the {text[end]!r}")
     if _INDEX.fullmatch(word):
         return int(word), end
     if word[0] in _QUOTES:
         at = text.index(word[0], start)
         hint = r'write mine["x.y"]; put a \ before a quote that belongs to the key'
-        raise _broken(at, "quotes stand in brackets", hint)
+        raise _syntax_error(at, "quotes stand in brackets", hint)
     characters = _CHARACTER.findall(text, start, end)
     # Here a backslash takes the next character as it is, but who writes `\n` has a line end in
     # mind.
     if escape := next((each for each in characters if each in _OF_QUOTES), None):
         at = start + len("".join(characters[: characters.index(escape)]))
         hint = f'write the step in quotes, like ["a{escape}b"]'
-        raise _broken(at, "such an escape has a meaning only in quotes", hint)
-    return _unescaped(_without_outer_blanks(characters)), end
+        raise _syntax_error(at, "such an escape has a meaning only in quotes", hint)
+    return _unescape(_without_outer_blanks(characters)), end
 
 
 def _blank(text: str, position: int) -> int:
@@ -191,11 +195,11 @@ def _without_outer_blanks(characters: list[str]) -> list[str]:
     return characters[solid[0] : solid[-1] + 1]
 
 
-def _unescaped(characters: list[str]) -> str:
+def _unescape(characters: list[str]) -> str:
     return "".join(each[-1] for each in characters)
 
 
-def _broken(position: int, problem: str, hint: str = EXAMPLE) -> InvalidError:
+def _syntax_error(position: int, problem: str, hint: str = EXAMPLE) -> InvalidError:
     return InvalidError("config path", f"{problem} (column {position + 1})", hint)
 
 
@@ -204,5 +208,5 @@ def _step_text(step: str | int) -> str:
         return f"[{step}]"
     if _PLAIN_KEY.fullmatch(step) and not _UNSEEN.search(step):
         return f".{step}"
-    # The escapes of JSON are among those of JSON5, which `_quoted` reads.
+    # The escapes of JSON are among those of JSON5, which `_read_quoted` reads.
     return f"[{json.dumps(step, ensure_ascii=False)}]"

@@ -187,10 +187,10 @@ def _value_text(value: Any, style: TextStyle, indent: str, spread: bool) -> str:
             parts.append(
                 _key_text(key, style) + style.colon + _value_text(item, style, inner, spread)
             )
-        return _enclosed("{}", parts, style, indent, spread=spread)
+        return _enclose("{}", parts, style, indent, spread=spread)
     for item in value:
         parts.append(_value_text(item, style, inner, spread))  # noqa: PERF401
-    return _enclosed("[]", parts, style, indent, spread=spread)
+    return _enclose("[]", parts, style, indent, spread=spread)
 
 
 def _stays_flat(value: Any, style: TextStyle, indent: str) -> bool:
@@ -201,7 +201,7 @@ def _stays_flat(value: Any, style: TextStyle, indent: str) -> bool:
     return kind in style.flat_kinds and len(indent + _value_text(value, style, "", False)) <= _WIDTH
 
 
-def _enclosed(
+def _enclose(
     brackets: str, parts: list[str], style: TextStyle, indent: str, *, spread: bool
 ) -> str:
     if not spread:

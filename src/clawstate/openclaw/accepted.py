@@ -58,9 +58,9 @@ class Accepted:
     def refusals(self, value: Any) -> tuple[Refusal, ...]:
         """Return what is refused of the configuration *value*, nothing below of what is."""
         # Several schemas may apply to one value and refuse it for the same.
-        return tuple(dict.fromkeys(self._refused(value, self._root, ())))
+        return tuple(dict.fromkeys(self._check(value, self._root, ())))
 
-    def _refused(self, value: Any, schema: Any, path: Path) -> Iterator[Refusal]:
+    def _check(self, value: Any, schema: Any, path: Path) -> Iterator[Refusal]:
         if isinstance(schema, bool):
             if not schema:
                 yield Refusal(path, Problem.UNKNOWN)
@@ -74,14 +74,14 @@ class Accepted:
             yield from self._of_members(value, rules, path)
         if isinstance(value, list) and "items" in rules:
             for index, item in enumerate(value):
-                yield from self._refused(item, rules["items"], (*path, index))
+                yield from self._check(item, rules["items"], (*path, index))
 
     def _of_arms(self, value: Any, rules: dict[str, Any], path: Path) -> Iterator[Refusal]:
         for each in rules.get("allOf", ()):
-            yield from self._refused(value, each, path)
+            yield from self._check(value, each, path)
         if "anyOf" not in rules:
             return
-        arms = [list(self._refused(value, arm, path)) for arm in rules["anyOf"]]
+        arms = [list(self._check(value, arm, path)) for arm in rules["anyOf"]]
         near = [arm for arm in arms if all(each.path != path for each in arm)]
         if all(arms):
             # The arm that it was meant for is the one that refuses least of it.
@@ -95,22 +95,22 @@ class Accepted:
         for key, item in value.items():
             below = known.get(key, rest)
             # A key of a wrong form is as unknown as any other.
-            if key not in known and any(self._refused(key, rules.get("propertyNames", {}), ())):
+            if key not in known and any(self._check(key, rules.get("propertyNames", {}), ())):
                 below = False
-            yield from self._refused(item, below, (*path, key))
+            yield from self._check(item, below, (*path, key))
         for key in rules.get("required", ()):
             if key not in value:
                 yield Refusal((*path, key), Problem.MISSING)
 
 
-def accepted_by(owner: Owner) -> Accepted | None:
+def find_accepted(owner: Owner) -> Accepted | None:
     """Return what the program accepts that *owner* says the directory is of, if it is of one."""
     version = VERSIONS.get(owner.era)
-    return None if version is None else accepted(version)
+    return None if version is None else read_accepted(version)
 
 
 @cache
-def accepted(version: str) -> Accepted:
+def read_accepted(version: str) -> Accepted:
     """Return what *version*, one of `VERSIONS`, accepts."""
     file = resources.files("clawstate.openclaw") / "accepted" / f"{version}.json"
     document = json.loads(file.read_text("utf-8"))
@@ -119,7 +119,7 @@ def accepted(version: str) -> Accepted:
 
 def _is_fitting(value: Any, rules: dict[str, Any]) -> bool:
     kinds = rules.get("type", ())
-    if kinds and not any(_is_of(value, kind) for kind in _listed(kinds)):
+    if kinds and not any(_is_of(value, kind) for kind in _as_list(kinds)):
         return False
     if "const" in rules and not _is_same(value, rules["const"]):
         return False
@@ -132,7 +132,7 @@ def _is_fitting(value: Any, rules: dict[str, Any]) -> bool:
     return isinstance(value, bool) or not isinstance(value, int | float) or _is_in(value, rules)
 
 
-def _listed(kinds: str | list[str]) -> list[str]:
+def _as_list(kinds: str | list[str]) -> list[str]:
     return [kinds] if isinstance(kinds, str) else kinds
 
 

@@ -130,7 +130,7 @@ def running_gateway(root: Path) -> Gateway | None:
         with suppress(StateError):
             raw = read_regular(path, limit=_MOST_LOCK_BYTES)
             said = parse_json(raw.rstrip(b"\0 \n"), path=path)
-            gateway = _living(said) if isinstance(said, dict) else None
+            gateway = _alive_gateway(said) if isinstance(said, dict) else None
             if gateway is not None:
                 return gateway
     return None
@@ -143,7 +143,7 @@ def _lock_files(root: Path) -> Iterator[Path]:
                 yield folder / "gateway.state.lock"
 
 
-def _living(said: dict[str, Any]) -> Gateway | None:
+def _alive_gateway(said: dict[str, Any]) -> Gateway | None:
     pid, port, started = said.get("pid"), said.get("port"), said.get("startTime")
     if not isinstance(pid, int) or pid <= 0:
         return None

@@ -85,5 +85,5 @@ class CollectionHooks:
         return backend.collection(NOTES)
 
     @pytest.fixture(autouse=True)
-    def _declared(self, request: pytest.FixtureRequest, backend: Backend) -> None:
+    def _require_capability(self, request: pytest.FixtureRequest, backend: Backend) -> None:
         skip_undeclared(request, backend)

@@ -18,7 +18,7 @@ from clawstate.interrupts.holdings import _held
 from clawstate.records.contract import ABSENT, DELETE, Backend, Capability, Collection
 from clawstate.records.leases import LEASES, LeaseHolding
 from clawstate.testing.collection_hooks import NOTES, CollectionHooks
-from clawstate.testing.forked import Child, forked
+from clawstate.testing.forked import Child, child_process
 from clawstate.testing.hooks import ManualTime, needs
 
 TTL: Final = 30.0  # seconds
@@ -269,7 +269,7 @@ class LeaseLaws(CollectionHooks):
             child.hear()
             lease.release()
 
-        with forked(hold) as child:
+        with child_process(hold) as child:
             child.hear()
             with pytest.raises(LockTimeoutError, match=f"process {child.pid}"):
                 backend.lease("import", TTL)
@@ -292,7 +292,7 @@ class LeaseLaws(CollectionHooks):
             assert not late.is_held()
             late.release()
 
-        with forked(hold) as child:
+        with child_process(hold) as child:
             child.hear()
             child.stop()
             with pytest.raises(LockTimeoutError):
@@ -330,7 +330,7 @@ class LeaseLaws(CollectionHooks):
             mine.renew()
 
         lease = backend.lease("import", TTL)
-        with forked(ask) as child:
+        with child_process(ask) as child:
             child.hear()
             with pytest.raises(LockTimeoutError):
                 backend.lease("index", TTL)
@@ -353,7 +353,7 @@ class LeaseLaws(CollectionHooks):
                 fenced.put("a", 1)
             lease.release()
 
-        with forked(use) as child:
+        with child_process(use) as child:
             assert child.wait() == 0
 
         assert lease.is_held()

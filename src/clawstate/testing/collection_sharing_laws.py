@@ -67,7 +67,7 @@ class SharingLaws(CollectionHooks):
         def move(number: int) -> None:
             source, target = "abcd"[number], "abcd"[number - 1]
             for _ in range(25):
-                notes.change_all(lambda old: (_moved(old, source, target), None))
+                notes.change_all(lambda old: (_transfer(old, source, target), None))
 
         def watch() -> int:
             sums = 0
@@ -191,6 +191,6 @@ def _plus_one(old: Json | None) -> Json:
     return (old or 0) + 1
 
 
-def _moved(old: dict[str, Json], source: str, target: str) -> dict[str, Json]:
+def _transfer(old: dict[str, Json], source: str, target: str) -> dict[str, Json]:
     time.sleep(0)
     return {**old, source: old[source] - 1, target: old[target] + 1}

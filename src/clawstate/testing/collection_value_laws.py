@@ -93,15 +93,15 @@ ODD_VALUES: Final[tuple[tuple[Json, str], ...]] = (
 """Values, and the JSON text that says what comes back of them."""
 
 
-def _nested(levels: int) -> Json:
+def _nest(levels: int) -> Json:
     value: Json = 1
     for level in range(levels):
         value = [value] if level % 2 else {"in": value}
     return value
 
 
-def _called_deeply(levels: int, call: Callable[[], A]) -> A:
-    return call() if levels == 0 else _called_deeply(levels - 1, call)
+def _call_deeply(levels: int, call: Callable[[], A]) -> A:
+    return call() if levels == 0 else _call_deeply(levels - 1, call)
 
 
 def _endless() -> Json:
@@ -180,19 +180,19 @@ class ValueLaws(CollectionHooks):
 
     def test_a_value_may_be_nested(self, notes: Collection) -> None:
         """A hundred levels of nesting come back."""
-        put = notes.put("a", _nested(100))
+        put = notes.put("a", _nest(100))
 
-        assert put.value == _nested(100)
+        assert put.value == _nest(100)
         assert notes.get("a") == put
 
     def test_what_was_kept_can_be_read_from_anywhere(self, notes: Collection) -> None:
         """However deep a value is that was taken, it can be read from deep within calls."""
         for levels in range(100, 1000, 100):
             try:
-                put = notes.put("a", _nested(levels))
+                put = notes.put("a", _nest(levels))
             except InvalidError:
                 break
-            found = _called_deeply(500, lambda: notes.get("a"))
+            found = _call_deeply(500, lambda: notes.get("a"))
             assert found is not None
             assert found.revision == put.revision
 
@@ -210,7 +210,7 @@ class ValueLaws(CollectionHooks):
             ABSENT,
             ANY,
             _endless(),
-            _nested(50_000),
+            _nest(50_000),
         ],
         ids=lambda value: type(value).__name__,
     )

@@ -76,14 +76,14 @@ class Child:
 
 
 @contextmanager
-def forked(work: Callable[[Child], None]) -> Iterator[Child]:
+def child_process(work: Callable[[Child], None]) -> Iterator[Child]:
     """Give a child process that does *work*; it is killed at the end of the block."""
-    with forked_late() as fork:
+    with child_processes() as fork:
         yield fork(work)
 
 
 @contextmanager
-def forked_late() -> Iterator[Callable[[Callable[[Child], None]], Child]]:
+def child_processes() -> Iterator[Callable[[Callable[[Child], None]], Child]]:
     """Give a function that forks a child; all are killed at the end of the block."""
     children: list[Child] = []
 
@@ -102,13 +102,13 @@ def in_threads(count: int, work: Callable[[], object]) -> None:
     """Call *work* in *count* threads at once, and raise the first error of one."""
     errors: list[BaseException] = []
 
-    def guarded() -> None:
+    def guard() -> None:
         try:
             work()
         except BaseException as error:  # noqa: BLE001 - raised below, in the test's own thread
             errors.append(error)
 
-    threads = [threading.Thread(target=guarded) for _ in range(count)]
+    threads = [threading.Thread(target=guard) for _ in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from clawstate.testing.forked import Child, forked, forked_late, in_threads
+from clawstate.testing.forked import Child, child_process, child_processes, in_threads
 from clawstate.testing.lock_hooks import IMPATIENT, PATIENT, ROUNDS, LockHooks, LockTrait
 
 
@@ -27,7 +27,7 @@ class HolderLaws(LockHooks):
         def work(_: Child | None = None) -> None:
             in_threads(2, lambda: self.count_up(path, ROUNDS))
 
-        with forked(work) as one, forked(work) as other:
+        with child_process(work) as one, child_process(work) as other:
             work()
             codes = one.wait(), other.wait()
 
@@ -109,7 +109,7 @@ class HolderLaws(LockHooks):
             child.say()
             child.hear()
 
-        with forked_late() as fork:
+        with child_processes() as fork:
             with self.make_lock(path, timeout=PATIENT) as lock:
                 child = fork(leave)
                 child.hear()
@@ -139,7 +139,7 @@ class HolderLaws(LockHooks):
         path = tmp_path / "count"
         path.write_text("0")
         seen = []
-        with forked(lambda _: self.count_up(path, 5 * ROUNDS)) as child:
+        with child_process(lambda _: self.count_up(path, 5 * ROUNDS)) as child:
             while not child.ended():
                 with suppress(FileNotFoundError):
                     seen.append(self.lock_file(path).read_bytes())

@@ -15,7 +15,7 @@ import pytest
 
 from clawstate.clock import to_iso
 from clawstate.errors import LockLostError, LockTimeoutError
-from clawstate.testing.forked import Child, forked
+from clawstate.testing.forked import Child, child_process
 
 PATIENT, IMPATIENT = 60.0, 0.05  # seconds
 NO_PROCESS = 2**22 + 1  # beyond what Linux counts to
@@ -87,7 +87,7 @@ class LockHooks:
                 child.say()
                 child.hear()
 
-        with forked(hold) as holder:
+        with child_process(hold) as holder:
             holder.hear()
             yield holder
 

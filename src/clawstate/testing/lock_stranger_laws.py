@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from clawstate.testing.forked import Child, forked
+from clawstate.testing.forked import Child, child_process
 from clawstate.testing.lock_hooks import (
     IMPATIENT,
     NO_PROCESS,
@@ -62,7 +62,7 @@ class StrangerLaws(LockHooks):
                 child.hear()
                 self.count_up(path, 1)
 
-        with forked(work) as one, forked(work) as two, forked(work) as three:
+        with child_process(work) as one, child_process(work) as two, child_process(work) as three:
             for _ in range(ROUNDS):
                 for child in (one, two, three):
                     child.hear()

@@ -91,7 +91,7 @@ class MemoryHooks:
         return Memory(engine, embedder=HashEmbedder(), clock=time)
 
     @pytest.fixture(autouse=True)
-    def _declared(self, request: pytest.FixtureRequest, engine: MemoryEngine) -> None:
+    def _require_capability(self, request: pytest.FixtureRequest, engine: MemoryEngine) -> None:
         skip_undeclared(request, engine)
 
 
@@ -100,7 +100,7 @@ def texts(memory: Memory, query: str, **settings: Any) -> list[str]:
     return [hit.record.text for hit in memory.search(query, **settings)]
 
 
-def listed(memory: Memory, **filters: Any) -> set[str]:
+def texts_of(memory: Memory, **filters: Any) -> set[str]:
     """Return the texts of the records that a filter lets through."""
     return {record.text for record in memory.records(limit=1000, **filters)}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clawstate.memory.contract import MemoryEngine
 from clawstate.memory.service import Memory
-from clawstate.testing.memory_hooks import MemoryHooks, listed
+from clawstate.testing.memory_hooks import MemoryHooks, texts_of
 
 
 class ImportLaws(MemoryHooks):
@@ -14,7 +14,7 @@ class ImportLaws(MemoryHooks):
         self, engine: MemoryEngine, memory: Memory
     ) -> None:
         """A source has a fingerprint from the end of its import to the beginning of the next."""
-        _imported(memory, "a.md", {"r": "tea"})
+        _import(memory, "a.md", {"r": "tea"})
         assert engine.imports.marks("default") == {"a.md": "1"}
         assert engine.imports.marks("work") == {}
 
@@ -27,26 +27,26 @@ class ImportLaws(MemoryHooks):
         self, engine: MemoryEngine, memory: Memory
     ) -> None:
         """Vanished records go in the step that notes the import, but those of others stay."""
-        _imported(memory, "a.md", {"r": "one", "s": "two", "t": "three"})
-        _imported(memory, "b.md", {"s": "two"})
+        _import(memory, "a.md", {"r": "one", "s": "two", "t": "three"})
+        _import(memory, "b.md", {"s": "two"})
 
         engine.imports.begin("default", "a.md")
         gone = engine.imports.finish("default", "a.md", fingerprint="2", vanished=["s", "t", "x"])
 
         assert gone == 1
-        assert listed(memory) == {"one", "two"}
+        assert texts_of(memory) == {"one", "two"}
         assert engine.imports.begin("default", "a.md") == ({"r"}, set())
 
     def test_what_was_there_before_is_nobodys(self, engine: MemoryEngine, memory: Memory) -> None:
         """A record made by hand is not tracked by an import that gives it as well."""
         memory.add_many([{"id": "r", "text": "by hand"}])
-        _imported(memory, "a.md", {"r": "from a file", "s": "more"})
+        _import(memory, "a.md", {"r": "from a file", "s": "more"})
 
         assert engine.imports.begin("default", "a.md") == ({"s"}, set())
 
     def test_what_was_forgotten_is_remembered(self, engine: MemoryEngine, memory: Memory) -> None:
         """An id that was forgotten after a whole import is told, until it is kept again."""
-        _imported(memory, "a.md", {"r": "one", "s": "two"})
+        _import(memory, "a.md", {"r": "one", "s": "two"})
         memory.delete("r")
 
         assert engine.imports.begin("default", "a.md") == ({"r", "s"}, {"r"})
@@ -66,7 +66,7 @@ class ImportLaws(MemoryHooks):
 
     def test_every_source_is_told(self, engine: MemoryEngine, memory: Memory) -> None:
         """A source is told from the beginning of its import on, until it is forgotten."""
-        _imported(memory, "a.md", {"r": "one"})
+        _import(memory, "a.md", {"r": "one"})
         engine.imports.begin("default", "b.md")
         engine.imports.note("work", "c.md", ["s"])
 
@@ -79,29 +79,29 @@ class ImportLaws(MemoryHooks):
         self, engine: MemoryEngine, memory: Memory
     ) -> None:
         """What an import had given before it was cut off goes, but what others give stays."""
-        _imported(memory, "b.md", {"r": "one"})
+        _import(memory, "b.md", {"r": "one"})
         engine.imports.begin("default", "a.md")
         engine.imports.note("default", "a.md", ["r", "s", "t"])
         memory.add_many([{"id": "s", "text": "two"}])
 
         assert engine.imports.forget("default", "a.md") == 1
 
-        assert listed(memory) == {"one"}
+        assert texts_of(memory) == {"one"}
         assert engine.imports.forget("default", "nowhere.md") == 0
 
     def test_a_source_may_be_forgotten(self, engine: MemoryEngine, memory: Memory) -> None:
         """With its note all that a source alone gave goes, in its namespace only."""
-        _imported(memory, "a.md", {"r": "one"})
-        _imported(memory, "a.md", {"s": "two"}, namespace="work")
+        _import(memory, "a.md", {"r": "one"})
+        _import(memory, "a.md", {"s": "two"}, namespace="work")
 
         assert memory.imports.forget("a.md") == 1
 
-        assert listed(memory, namespace=None) == {"two"}
+        assert texts_of(memory, namespace=None) == {"two"}
         assert engine.imports.marks("default") == {}
         assert engine.imports.marks("work") == {"a.md": "1"}
 
 
-def _imported(
+def _import(
     memory: Memory, source: str, given: dict[str, str], *, namespace: str = "default"
 ) -> None:
     memory.imports.begin(source, namespace=namespace)

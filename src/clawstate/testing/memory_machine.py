@@ -97,7 +97,7 @@ class MemoryMachine(RuleBasedStateMachine):
         super().__init__()
         self._root = Path(tempfile.mkdtemp(prefix="clawstate-test-"))
         self._time = ManualTime()
-        self._reference = self._opened(InMemoryMemory(clock=self._time))
+        self._reference = self._open_both(InMemoryMemory(clock=self._time))
         self._open()
 
     def make(self, path: Path, clock: Clock) -> MemoryEngine:
@@ -148,7 +148,7 @@ class MemoryMachine(RuleBasedStateMachine):
     def import_source(self, source: str, namespace: str, ids: list[str], text: str) -> None:
         """Import a source, and forget what it gives no more."""
 
-        def imported(memory: Memory) -> Any:
+        def import_texts(memory: Memory) -> Any:
             before = memory.imports.begin(source, namespace=namespace)
             memory.imports.note(source, ids, namespace=namespace)
             memory.add_many({"id": each, "text": text, "namespace": namespace} for each in ids)
@@ -158,7 +158,7 @@ class MemoryMachine(RuleBasedStateMachine):
             )
             return before, forgotten
 
-        self._same(lambda pair: imported(pair[1]))
+        self._same(lambda pair: import_texts(pair[1]))
 
     @rule(source=_SOURCES, namespace=_NAMESPACES)
     def forget_source(self, source: str, namespace: str) -> None:
@@ -248,9 +248,9 @@ class MemoryMachine(RuleBasedStateMachine):
 
     def _open(self) -> None:
         self._engine = self.make(self._root, self._time)
-        self._memories = self._opened(self._engine)
+        self._memories = self._open_both(self._engine)
 
-    def _opened(self, engine: MemoryEngine) -> tuple[Memory, Memory]:
+    def _open_both(self, engine: MemoryEngine) -> tuple[Memory, Memory]:
         """Return a memory on *engine* without vectors, and one with."""
         return (
             Memory(engine, clock=self._time, by_meaning=False),

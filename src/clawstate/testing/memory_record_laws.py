@@ -21,7 +21,7 @@ from clawstate.memory.records import MemoryRecord, content_hash
 from clawstate.memory.service import Memory
 from clawstate.testing.forked import in_threads
 from clawstate.testing.hooks import ManualTime, needs
-from clawstate.testing.memory_hooks import HashEmbedder, MemoryHooks, listed
+from clawstate.testing.memory_hooks import HashEmbedder, MemoryHooks, texts_of
 
 _OTHER = EmbedderIdentity("another", 4)
 
@@ -203,7 +203,7 @@ class RecordLaws(MemoryHooks):
         time.now += 5
 
         assert memory.get("r") is None
-        assert listed(memory) == {"tea"}
+        assert texts_of(memory) == {"tea"}
         assert [hit.record.id for hit in memory.search("tea")] == ["s"]
         assert memory.stats()["expired"] == 1
         assert memory.delete_many(["r", "s"]) == 1
@@ -267,14 +267,14 @@ class RecordLaws(MemoryHooks):
         memory.add("two", metadata={"a": "1"}, importance=0.2, thread="chat")
         memory.add("three", category="fact")
 
-        assert listed(memory, where={"a": 1}) == {"one"}
-        assert listed(memory, where={"a": {"ne": 1}}) == {"two", "three"}
-        assert listed(memory, where={"a": None}) == {"three"}
-        assert listed(memory, where={"b": {"contains": "x"}}) == {"one"}
-        assert listed(memory, where={"$or": [{"a": "1"}, {"$tags": "t"}]}) == {"one", "two"}
-        assert listed(memory, where={"$not": {"$importance": {"lt": 0.5}}}) == {"one", "three"}
-        assert listed(memory, where={"$thread": None, "$source": None}) == {"three"}
-        assert listed(memory, where={"$category": ["fact", "idea"]}) == {"three"}
+        assert texts_of(memory, where={"a": 1}) == {"one"}
+        assert texts_of(memory, where={"a": {"ne": 1}}) == {"two", "three"}
+        assert texts_of(memory, where={"a": None}) == {"three"}
+        assert texts_of(memory, where={"b": {"contains": "x"}}) == {"one"}
+        assert texts_of(memory, where={"$or": [{"a": "1"}, {"$tags": "t"}]}) == {"one", "two"}
+        assert texts_of(memory, where={"$not": {"$importance": {"lt": 0.5}}}) == {"one", "three"}
+        assert texts_of(memory, where={"$thread": None, "$source": None}) == {"three"}
+        assert texts_of(memory, where={"$category": ["fact", "idea"]}) == {"three"}
         assert engine.page(filter_from(namespace="none"), None, 9) == []
 
     def test_every_change_moves_the_version(

@@ -206,13 +206,13 @@ def _terms(
     with engine.reading() as reading:
         found = reading.evidence(Inquiry(chosen, limit, words=word_query(query))).terms
         keys = list(found)
-        return {record.text: found[key] for key, record in _zipped(reading, keys)}
+        return {record.text: found[key] for key, record in _pair(reading, keys)}
 
 
 def _keys(reading: Reading, query: str) -> dict[str, int]:
     found = reading.evidence(Inquiry(_ALL, 99, words=word_query(query))).terms
-    return {record.text: key for key, record in _zipped(reading, sorted(found))}
+    return {record.text: key for key, record in _pair(reading, sorted(found))}
 
 
-def _zipped(reading: Reading, keys: list[int]) -> Iterator[tuple[int, MemoryRecord]]:
+def _pair(reading: Reading, keys: list[int]) -> Iterator[tuple[int, MemoryRecord]]:
     return zip(keys, reading.fetch(keys), strict=True)

@@ -12,7 +12,13 @@ from clawstate.errors import ConflictError, InvalidError, NotFoundError
 from clawstate.stores.transcripts import Transcripts
 from clawstate.testing.forked import in_threads
 from clawstate.testing.hooks import ManualTime
-from clawstate.testing.transcript_hooks import LONG, TranscriptHooks, exported, said, texts
+from clawstate.testing.transcript_hooks import (
+    LONG,
+    TranscriptHooks,
+    export_lines,
+    make_message,
+    texts,
+)
 
 
 class EntryLaws(TranscriptHooks):
@@ -28,8 +34,8 @@ class EntryLaws(TranscriptHooks):
 
     def test_a_turn_is_kept_in_order(self, store: Transcripts) -> None:
         """Entries come back in their order, each with the one before it as its parent."""
-        first = store.append("s", [said("user", "a"), said("assistant", "b")])
-        second = store.append("s", said("user", "c"))
+        first = store.append("s", [make_message("user", "a"), make_message("assistant", "b")])
+        second = store.append("s", make_message("user", "c"))
 
         found = store.messages("s")
 
@@ -53,7 +59,7 @@ class EntryLaws(TranscriptHooks):
 
         store.import_lines("s", [header, *lines])
 
-        assert exported(store) == [header, *lines]
+        assert export_lines(store) == [header, *lines]
         assert store.messages("s")[2].entry == json.loads(lines[2])
 
     @pytest.mark.parametrize(
@@ -72,37 +78,39 @@ class EntryLaws(TranscriptHooks):
     ) -> None:
         """A turn with an entry that cannot be kept leaves everything as it was."""
         store.append("s", {"type": "custom", "id": "known"})
-        before = exported(store), store.stats()
+        before = export_lines(store), store.stats()
 
         with pytest.raises((InvalidError, NotFoundError)):
-            store.append("s", [said("user", "good"), bad])
+            store.append("s", [make_message("user", "good"), bad])
         with pytest.raises((InvalidError, NotFoundError)):
-            store.append("new", [said("user", "good"), {**bad, "id": "x", "parentId": "none"}])
+            store.append(
+                "new", [make_message("user", "good"), {**bad, "id": "x", "parentId": "none"}]
+            )
 
-        assert (exported(store), store.stats()) == before
+        assert (export_lines(store), store.stats()) == before
         assert store.search("good") == []
         assert store.held("new") is None
 
     def test_an_expected_leaf_is_required(self, store: Transcripts) -> None:
         """A turn that expects another newest entry is refused; `None` expects an empty session."""
-        (leaf,) = store.append("s", said("user", "a"), expect_leaf=None)
+        (leaf,) = store.append("s", make_message("user", "a"), expect_leaf=None)
         with pytest.raises(ConflictError):
-            store.append("s", said("user", "b"), expect_leaf=None)
+            store.append("s", make_message("user", "b"), expect_leaf=None)
         with pytest.raises(ConflictError):
-            store.append("s", said("user", "b"), expect_leaf="other")
+            store.append("s", make_message("user", "b"), expect_leaf="other")
 
-        store.append("s", said("user", "b"), expect_leaf=leaf)
+        store.append("s", make_message("user", "b"), expect_leaf=leaf)
 
         assert texts(store) == ["a", "b"]
 
     def test_a_named_turn_is_kept_once(self, store: Transcripts) -> None:
         """A turn that is repeated under its name is not added again; another one is refused."""
-        turn = [said("user", "a"), said("assistant", "b")]
+        turn = [make_message("user", "a"), make_message("assistant", "b")]
         ids = store.append("s", turn, turn="t")
 
         assert store.append("s", turn, turn="t") == ids
         with pytest.raises(ConflictError, match="name"):
-            store.append("s", said("user", "c"), turn="t")
+            store.append("s", make_message("user", "c"), turn="t")
         store.append("other", turn, turn="t")
 
         assert texts(store) == texts(store, "other") == ["a", "b"]
@@ -122,8 +130,8 @@ class EntryLaws(TranscriptHooks):
 
     def test_pages_go_both_ways(self, store: Transcripts) -> None:
         """A page is the newest, the one before or the one behind an entry, in their order."""
-        ids = store.append("s", [said("user", str(number)) for number in range(7)])
-        store.append("other", said("user", "x"))
+        ids = store.append("s", [make_message("user", str(number)) for number in range(7)])
+        store.append("other", make_message("user", "x"))
 
         assert texts(store, limit=3) == ["4", "5", "6"]
         assert texts(store, limit=3, before=ids[4]) == ["1", "2", "3"]
@@ -153,7 +161,7 @@ class EntryLaws(TranscriptHooks):
 
         assert (again.added, again.kept, again.problems) == (1, 2, ())
         assert (other.added, [each.line for each in other.problems]) == (0, [1])
-        assert exported(store)[1:] == lines
+        assert export_lines(store)[1:] == lines
 
     @pytest.mark.parametrize(
         ("again", "is_kept"),
@@ -177,16 +185,16 @@ class EntryLaws(TranscriptHooks):
 
     def test_a_fork_has_what_leads_to_an_entry(self, store: Transcripts) -> None:
         """A fork holds the chain of an entry under the same ids, and grows by itself."""
-        ids = store.append("s", [said("user", each) for each in ("a", "b", "c")])
-        store.append("s", said("user", "beside"), parent=ids[0])
+        ids = store.append("s", [make_message("user", each) for each in ("a", "b", "c")])
+        store.append("s", make_message("user", "beside"), parent=ids[0])
 
         assert store.fork("s", ids[1], "f") == 2
-        store.append("f", said("user", "later"))
+        store.append("f", make_message("user", "later"))
 
         assert texts(store, "f") == ["a", "b", "later"]
         assert [each.id for each in store.messages("f")][:2] == ids[:2]
         assert texts(store) == ["a", "b", "c", "beside"]
-        assert json.loads(exported(store, "f")[0])["parentSession"] == "s"
+        assert json.loads(export_lines(store, "f")[0])["parentSession"] == "s"
         with pytest.raises(InvalidError, match="already"):
             store.fork("s", ids[0], "f")
         with pytest.raises(NotFoundError):
@@ -201,7 +209,7 @@ class EntryLaws(TranscriptHooks):
         def work() -> None:
             for _ in range(5):
                 name = str(next(names))
-                store.append("s", [said("user", name) for _ in range(3)])
+                store.append("s", [make_message("user", name) for _ in range(3)])
 
         in_threads(4, work)
 

@@ -51,11 +51,11 @@ class TranscriptHooks:
         return Transcripts(log, clock=time)
 
     @pytest.fixture(autouse=True)
-    def _declared(self, request: pytest.FixtureRequest, log: TranscriptLog) -> None:
+    def _require_capability(self, request: pytest.FixtureRequest, log: TranscriptLog) -> None:
         skip_undeclared(request, log)
 
 
-def said(role: str, text: str, **rest: Any) -> dict[str, Any]:
+def make_message(role: str, text: str, **rest: Any) -> dict[str, Any]:
     """Return a message."""
     return {"role": role, "content": text, **rest}
 
@@ -65,7 +65,7 @@ def texts(store: Transcripts, session_id: str = "s", **page: Any) -> list[str]:
     return [each.text for each in store.messages(session_id, **page)]
 
 
-def exported(store: Transcripts, session_id: str = "s") -> list[str]:
+def export_lines(store: Transcripts, session_id: str = "s") -> list[str]:
     """Return the lines of a session, the header first."""
     out = io.BytesIO()
     store.export(session_id, out)

@@ -17,7 +17,7 @@ from clawstate.stores.transcripts import Transcripts
 from clawstate.stores.transcripts.backends.inmemory import InMemoryTranscripts
 from clawstate.stores.transcripts.contract import Capability, TranscriptLog
 from clawstate.testing.hooks import ManualTime
-from clawstate.testing.transcript_hooks import LONG, exported, said
+from clawstate.testing.transcript_hooks import LONG, export_lines, make_message
 
 Factory = Callable[[Path], TranscriptLog]
 """Opens the engine under test over the state in a directory."""
@@ -91,7 +91,11 @@ class TranscriptMachine(RuleBasedStateMachine):
     ) -> None:
         """Append a turn, which may have ids that are taken."""
         turn = [
-            {"type": "message", "id": each, "message": said(role, " ".join(words), more=more)}
+            {
+                "type": "message",
+                "id": each,
+                "message": make_message(role, " ".join(words), more=more),
+            }
             for each in ids
         ]
         self._same(lambda store: store.append(session_id, turn, turn=name, strict=strict))
@@ -137,7 +141,7 @@ class TranscriptMachine(RuleBasedStateMachine):
         self, session_id: str, before: str | None, after: str | None, limit: int | None
     ) -> None:
         """Read a page."""
-        self._same(lambda store: _told(store.messages(session_id, limit, before, after)))
+        self._same(lambda store: _comparable(store.messages(session_id, limit, before, after)))
 
     @rule(
         words=_WORDS,
@@ -160,7 +164,9 @@ class TranscriptMachine(RuleBasedStateMachine):
         found, wanted = (
             store.search(asked, session_id, limit, role) for store in (self._store, self._reference)
         )
-        assert _told([each.message for each in found]) == _told([each.message for each in wanted])
+        assert _comparable([each.message for each in found]) == _comparable(
+            [each.message for each in wanted]
+        )
         for one, other in zip(found, wanted, strict=True):
             assert abs(one.score - other.score) < 1e-6, (one.score, other.score)
             assert (one.snippet, one.matches) == (other.snippet, other.matches)
@@ -188,8 +194,8 @@ class TranscriptMachine(RuleBasedStateMachine):
         sessions = self._reference.sessions()
         assert self._store.sessions() == sessions
         for each in sessions:
-            wanted = exported(self._reference, each.session_id)
-            assert exported(self._store, each.session_id) == wanted
+            wanted = export_lines(self._reference, each.session_id)
+            assert export_lines(self._store, each.session_id) == wanted
         told, told_there = (
             sorted((each.code, each.message) for each in store.check())
             for store in (self._store, self._reference)
@@ -216,7 +222,7 @@ def _outcome(call: Callable[[Transcripts], Any], store: Transcripts) -> Any:
         return type(error), str(error)
 
 
-def _told(messages: list[Any]) -> list[Any]:
+def _comparable(messages: list[Any]) -> list[Any]:
     """Return messages without their positions, which are an engine's own."""
     return [
         (each.session_id, each.id, each.parent, each.timestamp, each.entry) for each in messages

@@ -10,9 +10,15 @@ from clawstate.errors import ClosedError, InvalidError, NotFoundError
 from clawstate.paging import encode_cursor
 from clawstate.stores.transcripts import Transcripts
 from clawstate.stores.transcripts.contract import Capability, TranscriptLog
-from clawstate.testing.forked import forked
+from clawstate.testing.forked import child_process
 from clawstate.testing.hooks import ManualTime, needs
-from clawstate.testing.transcript_hooks import LONG, TranscriptHooks, exported, said, texts
+from clawstate.testing.transcript_hooks import (
+    LONG,
+    TranscriptHooks,
+    export_lines,
+    make_message,
+    texts,
+)
 
 
 class SessionLaws(TranscriptHooks):
@@ -22,9 +28,9 @@ class SessionLaws(TranscriptHooks):
         """Sessions are listed by their last change, page by page, with what they hold."""
         for number in range(5):
             time.now += 1
-            store.append(f"s{number}", said("user", "a"))
+            store.append(f"s{number}", make_message("user", "a"))
         time.now += 1
-        store.append("s1", said("user", "b"))
+        store.append("s1", make_message("user", "b"))
 
         ids = [each.session_id for each in store.sessions()]
 
@@ -40,13 +46,13 @@ class SessionLaws(TranscriptHooks):
         """Pages of sessions give each once, whatever is said or deleted meanwhile."""
         for number in range(6):
             time.now += number % 2
-            store.append(f"s{number}", said("user", "a"))
+            store.append(f"s{number}", make_message("user", "a"))
         every = [each.session_id for each in store.sessions()]
 
         first = store.page(2)
         time.now += 1
         store.delete(every[1])
-        store.append(every[3], said("user", "b"))
+        store.append(every[3], make_message("user", "b"))
         second = store.page(2, first.after)
         third = store.page(2, second.after)
 
@@ -59,11 +65,11 @@ class SessionLaws(TranscriptHooks):
 
     def test_pages_of_messages_go_back(self, store: Transcripts) -> None:
         """Pages of messages begin with the newest one, and give each once."""
-        store.append("s", [said("user", f"m{number}") for number in range(7)])
+        store.append("s", [make_message("user", f"m{number}") for number in range(7)])
 
         page = store.message_page("s", 3)
         seen = [*page]
-        store.append("s", said("user", "later"))
+        store.append("s", make_message("user", "later"))
         while page.after is not None:
             page = store.message_page("s", 3, page.after)
             seen += page
@@ -78,31 +84,31 @@ class SessionLaws(TranscriptHooks):
     def test_what_is_held_is_counted(self, store: Transcripts, time: ManualTime) -> None:
         """Count, size, newest entry and times of a session are those of its entries."""
         begun = time.now
-        store.append("s", [said("user", "a"), said("user", LONG)])
+        store.append("s", [make_message("user", "a"), make_message("user", LONG)])
         time.now += 60
-        (leaf,) = store.append("s", said("user", "ü"))
+        (leaf,) = store.append("s", make_message("user", "ü"))
 
         held = store.held("s")
 
         assert held is not None
         assert (held.count, held.leaf) == (3, leaf)
-        assert held.size == sum(len(each.encode()) + 1 for each in exported(store)[1:])
+        assert held.size == sum(len(each.encode()) + 1 for each in export_lines(store)[1:])
         assert (held.created_at, held.updated_at) == (begun, time.now)
         stats = store.stats()
         assert (stats["sessions"], stats["messages"], stats["bytes"]) == (1, 3, held.size)
 
     def test_nothing_is_left_of_a_deleted_session(self, store: Transcripts) -> None:
         """What was deleted is not read, found or exported, and its id begins anew."""
-        store.append("s", [said("user", "lobster"), said("user", LONG)])
-        store.append("other", said("user", "crab"))
+        store.append("s", [make_message("user", "lobster"), make_message("user", LONG)])
+        store.append("other", make_message("user", "crab"))
 
         assert store.delete("s")
 
         assert (store.messages("s"), store.search("lobster"), store.held("s")) == ([], [], None)
         with pytest.raises(NotFoundError):
-            exported(store)
+            export_lines(store)
         assert not store.delete("s")
-        store.append("s", said("user", "new"))
+        store.append("s", make_message("user", "new"))
         assert (texts(store), texts(store, "other")) == (["new"], ["crab"])
 
     def test_pruning_takes_the_longest_unchanged(
@@ -111,7 +117,7 @@ class SessionLaws(TranscriptHooks):
         """Whole sessions go, the oldest first, and those that are kept by name stay."""
         for number in range(4):
             time.now += 1
-            store.append(f"s{number}", said("user", "a"))
+            store.append(f"s{number}", make_message("user", "a"))
 
         assert store.prune(most_sessions=2, keep=["s0"]) == ["s1", "s2"]
 
@@ -122,11 +128,11 @@ class SessionLaws(TranscriptHooks):
         store.append(
             "s",
             [
-                said("user", "the kettle is red"),
-                said("user", "a red tea kettle whistles"),
-                said("user", "tea without anything"),
-                said("user", "a kettle of tea and a red cup"),
-                said("user", "nothing of that"),
+                make_message("user", "the kettle is red"),
+                make_message("user", "a red tea kettle whistles"),
+                make_message("user", "tea without anything"),
+                make_message("user", "a kettle of tea and a red cup"),
+                make_message("user", "nothing of that"),
             ],
         )
 
@@ -149,17 +155,19 @@ class SessionLaws(TranscriptHooks):
 
     def test_forms_and_signs_are_found(self, store: Transcripts) -> None:
         """Forms of an English word find each other; unspaced scripts are found by their signs."""
-        store.append("s", [said("user", "she was running"), said("user", "今日はとても寒い")])
+        store.append(
+            "s", [make_message("user", "she was running"), make_message("user", "今日はとても寒い")]
+        )
 
         assert [each.message.text for each in store.search("runs")] == ["she was running"]
         assert [each.message.text for each in store.search("寒い")] == ["今日はとても寒い"]
 
     def test_a_search_has_bounds(self, store: Transcripts, time: ManualTime) -> None:
         """Session, role and time bound a search; the end of a time itself is left out."""
-        store.append("s", said("user", "tea one"))
+        store.append("s", make_message("user", "tea one"))
         begun = time.now
         time.now += 10
-        store.append("t", said("assistant", "tea two"))
+        store.append("t", make_message("assistant", "tea two"))
 
         def found(**bounds: object) -> set[str]:
             return {each.message.text for each in store.search("tea", **bounds)}  # type: ignore[arg-type]
@@ -172,8 +180,8 @@ class SessionLaws(TranscriptHooks):
 
     def test_an_index_can_be_made_anew(self, store: Transcripts) -> None:
         """After `optimize`, and after making the word index anew, searches find the same."""
-        store.append("s", [said("user", "tea"), said("user", "coffee")])
-        store.append("gone", said("user", "tea"))
+        store.append("s", [make_message("user", "tea"), make_message("user", "coffee")])
+        store.append("gone", make_message("user", "tea"))
         store.delete("gone")
         before = store.search("tea")
 
@@ -204,22 +212,22 @@ class SessionLaws(TranscriptHooks):
 
     def test_an_export_is_of_one_moment(self, store: Transcripts, log: TranscriptLog) -> None:
         """Lines that are read while others append are those of the moment of asking."""
-        store.append("s", [said("user", "a"), said("user", "b")])
+        store.append("s", [make_message("user", "a"), make_message("user", "b")])
 
         with log.lines("s") as lines:
             next(lines)
-            store.append("s", said("user", "c"))
+            store.append("s", make_message("user", "c"))
             rest = list(lines)
 
         assert len(rest) == 2
 
     def test_a_closed_engine_refuses(self, store: Transcripts) -> None:
         """After `close` reading and writing raise `ClosedError`."""
-        store.append("s", said("user", "a"))
+        store.append("s", make_message("user", "a"))
         store.close()
 
         with pytest.raises(ClosedError):
-            store.append("s", said("user", "b"))
+            store.append("s", make_message("user", "b"))
         with pytest.raises(ClosedError):
             store.messages("s")
 
@@ -228,14 +236,14 @@ class SessionLaws(TranscriptHooks):
         self, store: Transcripts, tmp_path: Path, time: ManualTime
     ) -> None:
         """Opened again, every entry, name of a turn and word is there, and lies there as told."""
-        turn = [said("user", "tea"), said("assistant", "coffee")]
+        turn = [make_message("user", "tea"), make_message("assistant", "coffee")]
         ids = store.append("s", turn, turn="t")
-        lines = exported(store)
+        lines = export_lines(store)
         store.close()
 
         again = Transcripts(self.make(tmp_path), clock=time)
         try:
-            assert exported(again) == lines
+            assert export_lines(again) == lines
             assert again.append("s", turn, turn="t") == ids
             assert [each.message.id for each in again.search("tea")] == ids[:1]
         finally:
@@ -255,9 +263,9 @@ class SessionLaws(TranscriptHooks):
         self, store: Transcripts, tmp_path: Path, time: ManualTime
     ) -> None:
         """What another process appended is read at once, and its turns are whole."""
-        store.append("s", said("user", "here"))
+        store.append("s", make_message("user", "here"))
 
-        with forked(lambda _: _append_there(self.make(tmp_path))) as child:
+        with child_process(lambda _: _append_there(self.make(tmp_path))) as child:
             assert child.wait() == 0
 
         assert texts(store) == ["here", *(["there"] * 20)]
@@ -267,5 +275,5 @@ class SessionLaws(TranscriptHooks):
 def _append_there(log: TranscriptLog) -> None:
     store = Transcripts(log, clock=ManualTime())
     for _ in range(10):
-        store.append("s", [said("user", "there"), said("user", "there")])
+        store.append("s", [make_message("user", "there"), make_message("user", "there")])
     store.close()

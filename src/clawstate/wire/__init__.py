@@ -78,12 +78,12 @@ def to_wire(value: Any, /, **context: Any) -> Any:
     without a form.
     """
     try:
-        return _written(value, context)
+        return _write(value, context)
     except RecursionError:
         raise InvalidError("value", "is nested too deeply, or holds itself") from None
 
 
-def _written(value: Any, context: Mapping[str, Any]) -> Any:
+def _write(value: Any, context: Mapping[str, Any]) -> Any:
     if (form := _form(type(value))) is not None:
         return getattr(form[0], f"write_{form[1]}")(value, **context)
     # What is JSON already. Values of our own are looked up first, since some of them are texts.
@@ -92,9 +92,9 @@ def _written(value: Any, context: Mapping[str, Any]) -> Any:
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, list | tuple):
-        return [_written(each, context) for each in value]
+        return [_write(each, context) for each in value]
     if isinstance(value, Mapping):
-        written = {str(key): _written(each, context) for key, each in value.items()}
+        written = {str(key): _write(each, context) for key, each in value.items()}
         if len(written) != len(value):
             raise InvalidError("value", "has two members of one name")
         return written

@@ -34,7 +34,7 @@ def write_credential(credential: Credential) -> dict[str, Any]:
     return {
         "provider": credential.provider,
         "type": credential.type,
-        "secret": _shown_secret(credential),
+        "secret": _secret_text(credential),
         "email": credential.email,
         **times(expires=expiry_of(credential)),
     }
@@ -50,7 +50,7 @@ def write_profile(profile: Profile, *, standing: Standing | None = None) -> dict
         "id": profile.id,
         "provider": profile.provider,
         "type": profile.type,
-        "secret": _shown_secret(credential),
+        "secret": _secret_text(credential),
         "state": state,
         "until": _ms(until),
         # Usage remembers why; told once it is over, it would look as if it still were.
@@ -146,7 +146,7 @@ def write_outcome(made: Outcome) -> dict[str, Any]:
     }
 
 
-def _shown_secret(credential: Credential) -> str:
+def _secret_text(credential: Credential) -> str:
     reference = reference_of(credential)
     if isinstance(reference, dict):
         return ":".join(str(reference.get(each, "")) for each in ("source", "provider", "id"))

@@ -24,7 +24,7 @@ def write_file_import(report: FileReport) -> dict[str, Any]:
         "removed": report.removed,
         "stillForgotten": report.forgotten,
         "problems": [
-            {"path": shown_path(each.path), "line": each.line, "message": each.message}
+            {"path": path_text(each.path), "line": each.line, "message": each.message}
             for each in report.problems
         ],
     }
@@ -34,7 +34,7 @@ def write_openclaw_import(report: Report) -> dict[str, Any]:
     """Return the counts of each kind, and what deserves a word."""
     return {
         "dryRun": report.dry_run,
-        "source": printed(report.source),
+        "source": escape_unprintable(report.source),
         "sourceIsState": report.is_home,
         "kinds": {kind: asdict(count) for kind, count in report.kinds()},
         "problems": [write_remark(each) for each in report.remarks],
@@ -46,18 +46,18 @@ def write_remark(remark: Remark) -> dict[str, Any]:
     return {
         "kind": remark.kind,
         "severity": str(remark.severity),
-        "path": printed(remark.path),
+        "path": escape_unprintable(remark.path),
         "line": remark.line,
-        "message": printed(remark.message),
+        "message": escape_unprintable(remark.message),
     }
 
 
-def shown_path(path: Path) -> str:
+def path_text(path: Path) -> str:
     """Return *path* as text: a name that is not UTF-8 cannot stand in JSON."""
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
-def printed(text: str) -> str:
+def escape_unprintable(text: str) -> str:
     """Return *text* of a directory that others wrote, with what cannot be printed written out."""
     # Names in a directory of others may hold control characters, by which a terminal can be misled.
     readable = os.fsencode(text).decode(errors="backslashreplace")

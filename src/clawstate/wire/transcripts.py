@@ -23,7 +23,7 @@ _PLACE = (*_ENTRY, "timestampMs")
 
 def write_message(message: Message) -> dict[str, Any]:
     """Return *message*: its place, and all that was said."""
-    return _told(message, {})
+    return _message_document(message, {})
 
 
 def read_message(document: Any, *, session_id: str = "") -> Message:
@@ -55,7 +55,7 @@ def write_found(found: Found) -> dict[str, Any]:
         "score": round(found.score, 4),
         "snippet": found.snippet.encode(errors="replace").decode(),
     }
-    return _told(found.message, own)
+    return _message_document(found.message, own)
 
 
 def read_found(document: Any) -> Found:
@@ -115,7 +115,7 @@ def read_line_import(document: Any) -> Imported:
     return Imported(told.integer("added"), told.integer("kept"), problems)
 
 
-def _told(message: Message, own: dict[str, Any]) -> dict[str, Any]:
+def _message_document(message: Message, own: dict[str, Any]) -> dict[str, Any]:
     """Return *own* members, the place of *message*, and all that was said."""
     place = {
         "id": message.id,

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from clawstate.doctor.audit.databases import opened_pages, search_database
+from clawstate.doctor.audit.databases import open_pages, search_database
 from clawstate.doctor.audit.known import KnownSecret
 from clawstate.doctor.audit.survey import Spot, Survey
 from clawstate.doctor.audit.tree import Entry
@@ -54,7 +54,7 @@ def _search(survey: Survey, entry: Entry) -> None:
     if found is None:
         _search_database(survey, entry.path, wanted)
     else:
-        _told(survey, entry.path, found)
+        _report(survey, entry.path, found)
 
 
 def _search_database(survey: Survey, path: Path, wanted: Sequence[KnownSecret]) -> None:
@@ -73,12 +73,12 @@ def _search_database(survey: Survey, path: Path, wanted: Sequence[KnownSecret]) 
         except StateError as error:
             survey.note(str(error))
             continue
-        _told(survey, place, found or ())
+        _report(survey, place, found or ())
         seen = {id(secret) for secret, _ in found or ()}
         rest[:] = [each for each in rest if id(each) not in seen]
 
 
-def _told(survey: Survey, path: Path, found: Iterable[tuple[KnownSecret, str]]) -> None:
+def _report(survey: Survey, path: Path, found: Iterable[tuple[KnownSecret, str]]) -> None:
     for secret, where in found:
         spot = Spot(path, where, secret.label)
         message = f"holds a copy of the secret {secret.label} ({secret.shown})"
@@ -100,7 +100,7 @@ def _in_file(path: Path, wanted: Iterable[KnownSecret]) -> _Found | None:
 
 
 def _in_pages(path: Path, wanted: Iterable[KnownSecret]) -> _Found:
-    with opened_pages(path) as pages:
+    with open_pages(path) as pages:
         found = _in_stream(pages.read(_CHUNK), pages, _forms(wanted))
     return [(secret, "free pages") for secret, _ in found]
 

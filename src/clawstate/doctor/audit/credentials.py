@@ -49,7 +49,7 @@ def survey_profile(
         label = _label_of(member)
         if isinstance(value, str) and value.strip() and (label or _MORE.search(member)):
             _text(survey, spot.at(member), value, label or "a secret")
-    _opened(survey, spot, record, agent_id, sealer)
+    _decrypt(survey, spot, record, agent_id, sealer)
 
 
 def survey_copy(
@@ -126,7 +126,7 @@ def _text(survey: Survey, spot: Spot, value: str, what: str) -> None:
         survey.clear_text(value, spot, what=what)
 
 
-def _opened(survey: Survey, spot: Spot, record: Any, agent_id: str, sealer: Sealer | None) -> None:
+def _decrypt(survey: Survey, spot: Spot, record: Any, agent_id: str, sealer: Sealer | None) -> None:
     """Learn what is sealed, so that copies of it are found."""
     codec = CredentialCodec(agent_id, lambda: sealer)
     try:

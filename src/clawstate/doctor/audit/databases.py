@@ -29,7 +29,7 @@ _CREDENTIALS = (
 
 def survey_records(survey: Survey, path: Path, sealer: Sealer | None) -> None:
     """Look at the credentials among the records of the database *path*."""
-    with sqlite_errors(path), _opened(path) as connection:
+    with sqlite_errors(path), _open(path) as connection:
         if "records" not in _tables(connection):
             return
         survey.scanned.add(path)
@@ -49,7 +49,7 @@ def survey_records(survey: Survey, path: Path, sealer: Sealer | None) -> None:
 def search_database(path: Path, wanted: Sequence[KnownSecret]) -> Iterator[tuple[KnownSecret, str]]:
     """Yield which of *wanted* the rows of the database hold, and in which column, once each."""
     seen: set[tuple[int, str]] = set()
-    with sqlite_errors(path), _opened(path) as connection:
+    with sqlite_errors(path), _open(path) as connection:
         for secret, where in _in_rows(connection, wanted):
             if (id(secret), where) not in seen:
                 seen.add((id(secret), where))
@@ -57,7 +57,7 @@ def search_database(path: Path, wanted: Sequence[KnownSecret]) -> Iterator[tuple
 
 
 @contextmanager
-def opened_pages(path: Path) -> Iterator[Pages]:
+def open_pages(path: Path) -> Iterator[Pages]:
     """Give all bytes of the database; raises `StateError`."""
     flags = [apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_MAIN_DB, 0]
     try:
@@ -102,14 +102,14 @@ def _in_rows(
         names = _columns(connection, table)
         if not names:
             continue
-        columns = ", ".join(f"CAST({_quoted(each)} AS BLOB)" for each in names)
-        for row in connection.execute(f"SELECT {columns} FROM {_quoted(table)}"):
+        columns = ", ".join(f"CAST({_quote(each)} AS BLOB)" for each in names)
+        for row in connection.execute(f"SELECT {columns} FROM {_quote(table)}"):
             for name, secret in _in_row(names, row, wanted):
                 yield secret, f"{table}.{name}"
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[apsw.Connection]:
+def _open(path: Path) -> Iterator[apsw.Connection]:
     # A promise not to change anything makes no file beside the database; but it must not be given
     # where somebody may be writing, which the log tells.
     log, is_logged = path.with_name(f"{path.name}-wal"), False
@@ -140,7 +140,7 @@ def _columns(connection: apsw.Connection, table: str) -> list[str]:
     ]
 
 
-def _quoted(name: str) -> str:
+def _quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 

@@ -19,7 +19,7 @@ from clawstate.doctor.audit.credentials import (
 from clawstate.doctor.audit.databases import survey_records
 from clawstate.doctor.audit.modes import survey_modes
 from clawstate.doctor.audit.openclaw_rows import is_openclaw_database, survey_openclaw
-from clawstate.doctor.audit.report import Report, ordered
+from clawstate.doctor.audit.report import Report, order
 from clawstate.doctor.audit.settings import (
     survey_configuration,
     survey_document,
@@ -71,23 +71,23 @@ def audit(state: State, *, progress: Progress = lambda _done, _total, _what: Non
     survey_modes(survey, entries)
     searched = survey_copies(survey, entries, progress)
     return Report(
-        ordered(survey.exposures), tuple(sorted(survey.scanned)), searched, tuple(survey.notes)
+        order(survey.exposures), tuple(sorted(survey.scanned)), searched, tuple(survey.notes)
     )
 
 
 def _entries(survey: Survey) -> list[Entry]:
-    def refused(error: OSError, path: Path) -> None:
+    def note_refusal(error: OSError, path: Path) -> None:
         survey.note(f"{path} was not looked at: {error.strerror}")
 
-    found = list(walk(survey.root, refused=refused)) if survey.root.exists() else []
+    found = list(walk(survey.root, on_error=note_refusal)) if survey.root.exists() else []
     folders = {folder: agent for agent, folder in survey.state.places.agent_dirs().items()}
     for folder, agent in folders.items():
         if not folder.is_relative_to(survey.root):
-            found += walk_agent(folder, agent, refused=refused)
-    return [_placed(each, folders) for each in found]
+            found += walk_agent(folder, agent, on_error=note_refusal)
+    return [_default_place(each, folders) for each in found]
 
 
-def _placed(entry: Entry, folders: Mapping[Path, str]) -> Entry:
+def _default_place(entry: Entry, folders: Mapping[Path, str]) -> Entry:
     """Return *entry* with the place that it would have if settings named no other directory."""
     for folder, agent in folders.items():
         if entry.place and entry.path == folder:
@@ -101,9 +101,9 @@ def _placed(entry: Entry, folders: Mapping[Path, str]) -> Entry:
 def _understand(survey: Survey, entry: Entry, sealer: Sealer | None) -> None:
     path, place = entry.path, entry.place
     if entry.is_database:
-        _noted(survey, partial(survey_records, survey, path, sealer))
+        _note_error(survey, partial(survey_records, survey, path, sealer))
         if is_openclaw_database(place):
-            _noted(survey, partial(survey_openclaw, survey, path))
+            _note_error(survey, partial(survey_openclaw, survey, path))
     elif (match := _PROFILES.fullmatch(place)) is not None:
         document = survey.document(path)
         look = survey_copy if match["aside"] or match["moved"] else survey_profiles
@@ -121,7 +121,7 @@ def _understand(survey: Survey, entry: Entry, sealer: Sealer | None) -> None:
         survey_document(survey, path)
 
 
-def _noted(survey: Survey, look: Callable[[], Any]) -> None:
+def _note_error(survey: Survey, look: Callable[[], Any]) -> None:
     try:
         look()
     except StateError as error:

@@ -31,10 +31,10 @@ class KnownSecret:
     def forms(self) -> tuple[bytes, ...]:
         """Return the bytes by which it stands in a text, in JSON, in an address, or in UTF-16."""
         if not self._forms:
-            self._forms = self._made_forms()
+            self._forms = self._encode()
         return self._forms
 
-    def _made_forms(self) -> tuple[bytes, ...]:
+    def _encode(self) -> tuple[bytes, ...]:
         raw = self.value.encode("utf-8", "surrogatepass")
         quoted = json.dumps(self.value)[1:-1].encode()
         unescaped = json.dumps(self.value, ensure_ascii=False)[1:-1]

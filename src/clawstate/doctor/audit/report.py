@@ -107,7 +107,7 @@ class Report:
         }
 
 
-def ordered(exposures: Iterable[Exposure]) -> tuple[Exposure, ...]:
+def order(exposures: Iterable[Exposure]) -> tuple[Exposure, ...]:
     """Return *exposures* once each: the file with the worst first, and in it the worst first."""
     severities: tuple[Severity, ...] = get_args(Severity)
     found = set(exposures)

@@ -49,7 +49,7 @@ def survey_configuration(survey: Survey) -> None:
     for missing in loaded.missing:
         if missing.path not in asked:
             survey.add("REF_UNRESOLVED", "error", Spot(loaded.path), str(missing))
-    _shadowed(survey, templates, loaded.path)
+    _note_shadowed(survey, templates, loaded.path)
 
 
 def _file_of(loaded: Loaded, path: KeyPath) -> Path:
@@ -99,7 +99,7 @@ def survey_dotenv(survey: Survey, path: Path) -> None:
             survey.clear_text(value, Spot(path, name, name), what=f"the variable {name}")
 
 
-def _shadowed(survey: Survey, templates: Any, path: Path) -> None:
+def _note_shadowed(survey: Survey, templates: Any, path: Path) -> None:
     """Note references that are never asked, because a credential of the provider counts."""
     models = templates.get("models")
     providers = models.get("providers") if isinstance(models, dict) else None

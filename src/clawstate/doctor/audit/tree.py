@@ -54,30 +54,30 @@ class Entry:
         return stat.S_IMODE(self.status.st_mode)
 
 
-def walk(root: Path, *, refused: Callable[[OSError, Path], object]) -> Iterator[Entry]:
+def walk(root: Path, *, on_error: Callable[[OSError, Path], object]) -> Iterator[Entry]:
     """
     Yield *root* and all that lies below it, each directory before what is in it.
 
-    What the system refuses to show is *refused*, and passed over.
+    What the system refuses to show goes to *on_error*, and is skipped.
     """
     waiting = [(root, "")]
-    yield from _entry(root, "", refused)
+    yield from _entry(root, "", on_error)
     while waiting:
         folder, prefix = waiting.pop()
         try:
             names = sorted(each.name for each in folder.iterdir())
         except OSError as error:
-            refused(error, folder)
+            on_error(error, folder)
             continue
         for name in names:
-            for entry in _entry(folder / name, f"{prefix}{name}", refused):
+            for entry in _entry(folder / name, f"{prefix}{name}", on_error):
                 if entry.is_folder:
                     waiting.append((entry.path, f"{entry.place}/"))
                 yield entry
 
 
 def walk_agent(
-    folder: Path, agent_id: str, *, refused: Callable[[OSError, Path], object]
+    folder: Path, agent_id: str, *, on_error: Callable[[OSError, Path], object]
 ) -> Iterator[Entry]:
     """
     Yield the directory of an agent that lies outside of the state, and what is an agent's in it.
@@ -85,7 +85,7 @@ def walk_agent(
     The places are those that all this would have in a state. Whatever else is there is no state.
     """
     place = f"agents/{agent_id}/agent"
-    yield from _entry(folder, place, refused)
+    yield from _entry(folder, place, on_error)
     for name in ("", *_ASIDE):
         aside = folder / name
         try:
@@ -93,13 +93,13 @@ def walk_agent(
         except FileNotFoundError:
             continue
         except OSError as error:
-            refused(error, aside)
+            on_error(error, aside)
             continue
         inner = f"{place}/{name}" if name else place
         if name:
-            yield from _entry(aside, inner, refused)
+            yield from _entry(aside, inner, on_error)
         for each in names:
-            yield from _entry(aside / each, f"{inner}/{each}", refused)
+            yield from _entry(aside / each, f"{inner}/{each}", on_error)
 
 
 def is_of_agent(path: Path, folder: Path) -> bool:
@@ -109,13 +109,13 @@ def is_of_agent(path: Path, folder: Path) -> bool:
     return path.parent == folder or path.parent in [folder / name for name in _ASIDE]
 
 
-def _entry(path: Path, place: str, refused: Callable[[OSError, Path], object]) -> Iterator[Entry]:
+def _entry(path: Path, place: str, on_error: Callable[[OSError, Path], object]) -> Iterator[Entry]:
     try:
         # The state directory itself may be reached by a link.
         status = path.lstat() if place else path.stat()
     except FileNotFoundError:
         return  # gone since
     except OSError as error:
-        refused(error, path)
+        on_error(error, path)
         return
     yield Entry(path, place, status)

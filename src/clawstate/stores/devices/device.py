@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from clawstate.access.scopes import OPERATOR, covered
+from clawstate.access.scopes import OPERATOR, allowed_scopes
 from clawstate.clock import from_ms
 from clawstate.records.contract import Json, Shape
 from clawstate.records.layouts import MapLayout
@@ -86,7 +86,7 @@ class Device:
             scope
             for token in self.tokens.values()
             for scope in token.scopes
-            if not covered(self.approved_scopes, (scope,), role=token.role)
+            if not allowed_scopes(self.approved_scopes, (scope,), role=token.role)
         }
         return tuple(sorted(beyond))
 
@@ -122,7 +122,7 @@ def device_of(document: Json) -> Device | None:
     return Device(
         str(texts[0]),
         str(texts[1]),
-        () if first is None else covered(approved, first.scopes, role=role),
+        () if first is None else allowed_scopes(approved, first.scopes, role=role),
         approved,
         moments[0] or 0.0,
         moments[1] or 0.0,

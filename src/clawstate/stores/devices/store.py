@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from clawstate.access.names import require_id, require_name
-from clawstate.access.scopes import OPERATOR, covered, require_scopes, require_within
+from clawstate.access.scopes import OPERATOR, allowed_scopes, require_scopes, require_within
 from clawstate.clock import Clock, system_clock
 from clawstate.errors import CorruptError, InvalidError, NotFoundError
 from clawstate.health import Finding
@@ -187,7 +187,7 @@ class Devices:
                 raise InvalidError("token", "is revoked", "let the device ask to be paired again")
             whose = "what was approved for the device"
             if wanted is None:
-                given = covered(device.approved_scopes, held.scopes, role=role)
+                given = allowed_scopes(device.approved_scopes, held.scopes, role=role)
             else:
                 given = wanted
                 require_within(given, device.approved_scopes, role=role, whose=whose)

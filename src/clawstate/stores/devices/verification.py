@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import replace
 
-from clawstate.access.scopes import covered, covers
+from clawstate.access.scopes import allowed_scopes, covers
 from clawstate.clock import Clock
 from clawstate.errors import StateError
 from clawstate.interrupts import Mutex
@@ -40,7 +40,7 @@ class Verification:
         held = matching(token, {} if device is None else device.tokens)
         if device is None or held is None or device.revoked_at is not None:
             return None
-        allowed = covered(device.approved_scopes, held.scopes, role=held.role)
+        allowed = allowed_scopes(device.approved_scopes, held.scopes, role=held.role)
         are_scopes = is_list and all(isinstance(each, str) for each in wanted)
         if role not in {None, held.role} or not are_scopes or not held.is_good(now):
             return None
