@@ -540,7 +540,7 @@ def test_who_is_interrupted_while_waiting_leaves_nothing(path, where) -> None:
         else:
             holder.kill()
             lock_file(path).write_bytes(payload_of(os.getpid()))
-        inside = "_entered" if where == "in the queue" else "_wait"
+        inside = "_enter" if where == "in the queue" else "_wait"
         before = len(open_below(path.parent))
 
         with (
@@ -566,7 +566,7 @@ def test_who_is_interrupted_as_it_looks_again_leaves_nothing(path, monkeypatch) 
     before = open_below(path.parent)
 
     with (
-        interrupted_once(lambda: main_thread_is_in("_settled")),
+        interrupted_once(lambda: main_thread_is_in("_settle")),
         pytest.raises(InterruptedTestError),
     ):
         FileLock(path, options=PATIENT).acquire()

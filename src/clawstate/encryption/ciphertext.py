@@ -56,8 +56,8 @@ def seal_text(key: bytes, text: str, *, place: str) -> dict[str, Any]:
     plain, name = text.encode("utf-8", "surrogatepass"), key_id(key)
     nonce = _nonce(key, plain, place)
     cipher = AESGCM(_message_key(key, nonce))
-    data = cipher.encrypt(nonce[_DERIVING:], plain, _bound(name, place))
-    return {MARK: FORMAT, "key": name, "nonce": _written(nonce), "data": _written(data)}
+    data = cipher.encrypt(nonce[_DERIVING:], plain, _associated_data(name, place))
+    return {MARK: FORMAT, "key": name, "nonce": _to_base64(nonce), "data": _to_base64(data)}
 
 
 def open_text(key: bytes, sealed: Mapping[str, Any], *, place: str) -> str:
@@ -72,7 +72,7 @@ def open_text(key: bytes, sealed: Mapping[str, Any], *, place: str) -> str:
         raise CorruptError(place, _DAMAGED)
     cipher = AESGCM(_message_key(key, nonce))
     try:
-        plain = cipher.decrypt(nonce[_DERIVING:], data, _bound(name, place))
+        plain = cipher.decrypt(nonce[_DERIVING:], data, _associated_data(name, place))
     except InvalidTag:
         plain = None
     if plain is None:  # outside of the handler: what is raised chains nothing
@@ -114,12 +114,12 @@ def _message_key(key: bytes, nonce: bytes) -> bytes:
     return hmac.digest(key, _LABEL + b"message" + nonce[:_DERIVING], "sha256")
 
 
-def _bound(name: str, place: str) -> bytes:
+def _associated_data(name: str, place: str) -> bytes:
     # Authenticated, not kept: put into another agent, profile or field, the text does not open.
     return _LABEL + f"{name} {place}".encode("utf-8", "surrogatepass")
 
 
-def _written(raw: bytes) -> str:
+def _to_base64(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
 
 
@@ -131,6 +131,6 @@ def _read(text: Any, place: str) -> bytes:
         except binascii.Error:
             raw = None
     # The last character of base64 has spare bits: only the text that we would write is accepted.
-    if raw is None or _written(raw) != text:
+    if raw is None or _to_base64(raw) != text:
         raise CorruptError(place, _DAMAGED)
     return raw

@@ -19,8 +19,8 @@ def make_entry(user: str, key: bytes) -> bytes:
 
     Raises `MissingExtraError`, and `UnavailableError` for a keyring that does not keep it.
     """
-    if _asked("get_password", SERVICE, user) is None:
-        _asked("set_password", SERVICE, user, base64.b64encode(key).decode())
+    if _call("get_password", SERVICE, user) is None:
+        _call("set_password", SERVICE, user, base64.b64encode(key).decode())
     # Read back: some keyrings keep nothing, and say nothing; and another process may have been
     # first.
     return read_entry(user)
@@ -28,7 +28,7 @@ def make_entry(user: str, key: bytes) -> bytes:
 
 def read_entry(user: str) -> bytes:
     """Return the key in the entry *user*; raises `MissingExtraError`, `UnavailableError`."""
-    text = _asked("get_password", SERVICE, user)
+    text = _call("get_password", SERVICE, user)
     key = b""
     try:
         key = base64.b64decode(text or "", validate=True)
@@ -40,7 +40,7 @@ def read_entry(user: str) -> bytes:
     return key
 
 
-def _asked(verb: str, *arguments: str) -> Any:
+def _call(verb: str, *arguments: str) -> Any:
     try:
         keyring = importlib.import_module("keyring")
     except ImportError as error:

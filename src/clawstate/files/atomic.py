@@ -333,7 +333,7 @@ def _fill(descriptor: Descriptor, data: bytes, mode: int) -> None:
         _widen(number, mode)
         rest = memoryview(data)
         while rest:
-            rest = rest[_written(number, rest) :]
+            rest = rest[_write_part(number, rest) :]
         # A failed fsync is final: the kernel forgets the error, so that a second one would lie.
         os.fsync(number)
 
@@ -344,7 +344,7 @@ def _widen(descriptor: int, mode: int) -> None:
         os.fchmod(descriptor, mode)
 
 
-def _written(descriptor: int, rest: memoryview) -> int:
+def _write_part(descriptor: int, rest: memoryview) -> int:
     count = os.write(descriptor, rest)
     # A short write goes on with the rest; one of nothing, without an error, would go on for ever.
     if count == 0:

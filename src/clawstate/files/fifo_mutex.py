@@ -72,18 +72,18 @@ class FifoMutex:
         else:  # which was noted just now
             hold_within(stay)
         try:
-            descriptor = self._entered(stay, end)
+            descriptor = self._enter(stay, end)
             _stays[descriptor] = stay
             stay.owner = owner  # the last step: until here it is for this call
         except BaseException as error:
             let_go(stay)
             if isinstance(error, OSError) and not isinstance(error, UnavailableError):
-                raise _not_locked(self.gate, error) from error
+                raise _lock_error(self.gate, error) from error
             raise
         return descriptor
 
     @staticmethod
-    def _entered(stay: _Stay, end: float) -> int:
+    def _enter(stay: _Stay, end: float) -> int:
         stay.open_both()
         if stay.is_first():
             return stay.descriptor
@@ -142,12 +142,12 @@ class _Stay:
             # keep all others from running, and so the one that holds the gate.
             self._poll(time.monotonic() + patience)
             return
-        place = self._placed()
+        place = self._take_place()
         place.stand()
         place.wait(patience)
         if place.error is not None:
             raise place.error
-        if not place.taken_or_left(self.queue.gate):
+        if not place.arrived_or_leave(self.queue.gate):
             raise QueueTimeoutError
 
     def _poll(self, end: float) -> None:
@@ -166,7 +166,7 @@ class _Stay:
     def discard(self) -> None:
         """Leave the queue, wherever in it this is; may be done again, and by any thread."""
         self._folder.close()
-        if self._place is not None and not self._place.taken_or_left(self.queue.gate):
+        if self._place is not None and not self._place.arrived_or_leave(self.queue.gate):
             return
         with _mutex:
             _let_go(self._turn)
@@ -179,7 +179,7 @@ class _Stay:
                 queue, folder = self.queue, None
                 if queue.own:
                     folder = self._folder.open(queue.folder, _OWN_FOLDER)
-                above = _owned(queue.folder if folder is None else folder)
+                above = _other_owner(queue.folder if folder is None else folder)
                 _open_plain(self._turn, queue.turn, folder, above)
                 _open_plain(self._gate, queue.gate, folder, above)
             except OSError as error:
@@ -189,7 +189,7 @@ class _Stay:
             finally:
                 self._folder.close()
 
-    def _placed(self) -> _Place:
+    def _take_place(self) -> _Place:
         with _mutex:
             path = self.queue.gate
             here = os.fstat(self._gate.number)
@@ -247,7 +247,7 @@ class _Place:
         """Wait up to *patience* seconds for the thread to arrive."""
         self._signal.acquire(timeout=patience)
 
-    def taken_or_left(self, path: Path) -> bool:
+    def arrived_or_leave(self, path: Path) -> bool:
         """Tell whether the gate is reached, and give the place up if it is not."""
         arrived = self._arrived  # at once: the thread may hold the mutex to give its turn back
         if arrived:
@@ -348,7 +348,7 @@ def _let_go(descriptor: Descriptor) -> None:
     descriptor.close()
 
 
-def _owned(folder: str | int) -> os.stat_result | None:
+def _other_owner(folder: str | int) -> os.stat_result | None:
     """Return whose *folder* is, where we may make something for another user."""
     if is_root():
         with suppress(OSError):
@@ -370,7 +370,7 @@ def _open_plain(
         raise OSError(0, "is no file of its own")
 
 
-def _not_locked(path: Path, error: OSError) -> UnavailableError:
+def _lock_error(path: Path, error: OSError) -> UnavailableError:
     problem = f"cannot be locked ({error.strerror})"
     hint = "keep the state on a file system that knows flock, such as a local disk"
     return UnavailableError(str(path), problem, hint)

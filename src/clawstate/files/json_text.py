@@ -102,10 +102,10 @@ def parse_json(text: str | bytes, *, path: Path) -> Any:
     the path and the place but never the content, for anything that is not JSON: a byte order
     mark, `NaN`, bytes that are not UTF-8, or nesting beyond several hundred levels.
     """
-    decoded = _decoded(text, path) if isinstance(text, bytes) else text
+    decoded = _decode(text, path) if isinstance(text, bytes) else text
     problem = _first_problem(decoded)
     if problem is None:
-        value, problem = _parsed(decoded)
+        value, problem = _parse(decoded)
     if problem is not None:
         raise CorruptError(str(path), problem)
     return value
@@ -154,15 +154,15 @@ def _text(value: Any, line: str, step: str, colon: str) -> str:
     inner = line + step
     parts = []
     if isinstance(value, _OBJECTS):
-        for key, item in _ordered(value):
+        for key, item in _order(value):
             text = _QUICK[item.__class__](item) if item.__class__ in _QUICK else None
             parts.append(_string(key) + colon + (text or _text(item, inner, step, colon)))
-        return _enclosed("{", parts, "}", line, inner)
+        return _enclose("{", parts, "}", line, inner)
     if isinstance(value, _ARRAYS):
         for item in value:
             # A comprehension would take a second stack frame for each level.
             parts.append(_text(item, inner, step, colon))  # noqa: PERF401
-        return _enclosed("[", parts, "]", line, inner)
+        return _enclose("[", parts, "]", line, inner)
     return _refuse(value)
 
 
@@ -173,12 +173,12 @@ def _text_again(value: Any, line: str, level: int, known: Texts, used: Texts) ->
             f"{_string(key)}: {_QUICK[item.__class__](item)}"
             if item.__class__ in _QUICK
             else f"{_string(key)}: {_part_again(item, inner, level + 1, known, used)}"
-            for key, item in _ordered(value)
+            for key, item in _order(value)
         ]
-        return _enclosed("{", parts, "}", line, inner)
+        return _enclose("{", parts, "}", line, inner)
     if isinstance(value, list | tuple):
         parts = [_part_again(item, inner, level + 1, known, used) for item in value]
-        return _enclosed("[", parts, "]", line, inner)
+        return _enclose("[", parts, "]", line, inner)
     return _text(value, line, "  ", ": ")
 
 
@@ -237,10 +237,10 @@ def _float(value: float) -> str:
     whole, _, fraction = mantissa.partition(".")
     digits = (whole + fraction).lstrip("0")
     point = len(digits) - len(fraction) + int(exponent.rstrip("e") or 0)
-    return sign + _placed(digits.rstrip("0"), point)
+    return sign + _lay_out(digits.rstrip("0"), point)
 
 
-def _placed(digits: str, point: int) -> str:
+def _lay_out(digits: str, point: int) -> str:
     """Return 0.*digits* times ten to the *point*, as `Number::toString` lays it out."""
     count = len(digits)
     if count <= point <= _MOST_DIGITS:
@@ -253,7 +253,7 @@ def _placed(digits: str, point: int) -> str:
     return f"{mantissa}e{point - 1:+d}"
 
 
-def _ordered(value: Mapping[Any, Any]) -> Iterable[tuple[str, Any]]:
+def _order(value: Mapping[Any, Any]) -> Iterable[tuple[str, Any]]:
     try:
         if _INDEX_LINE.search("\n".join(value)) is None:
             return value.items()
@@ -270,7 +270,7 @@ def _is_array_index(key: str) -> bool:
     return bool(_ARRAY_INDEX.fullmatch(key)) and int(key) <= _LAST_ARRAY_INDEX
 
 
-def _enclosed(start: str, parts: list[str], end: str, line: str, inner: str) -> str:
+def _enclose(start: str, parts: list[str], end: str, line: str, inner: str) -> str:
     if not parts:
         return start + end
     return start + inner + f",{inner}".join(parts) + line + end
@@ -290,7 +290,7 @@ def _refuse(value: Any) -> NoReturn:
     raise InvalidError("JSON value", f"{kind} has no place in it", "convert it before writing")
 
 
-def _decoded(raw: bytes, path: Path) -> str:
+def _decode(raw: bytes, path: Path) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -306,22 +306,22 @@ def _first_problem(text: str) -> str | None:
     return None
 
 
-def _parsed(text: str) -> tuple[Any, str | None]:
+def _parse(text: str) -> tuple[Any, str | None]:
     # Errors are answered outside of their handlers: they hold the text, which may be a secret.
     try:
         return _DECODER.decode(text), None
     except json.JSONDecodeError as error:
         return None, f"is not JSON ({_place(text, error.pos)})"
     except _ConstantError:
-        return None, f"holds a constant that is not JSON ({_found(text, 'NaN|-?Infinity')})"
+        return None, f"holds a constant that is not JSON ({_locate(text, 'NaN|-?Infinity')})"
     except RecursionError:
         return None, f"is nested too deeply ({_place(text, 0)})"
     except ValueError:
         digits = f"[0-9]{{{sys.get_int_max_str_digits() + 1},}}"
-        return None, f"holds a number with too many digits ({_found(text, digits)})"
+        return None, f"holds a number with too many digits ({_locate(text, digits)})"
 
 
-def _found(text: str, pattern: str) -> str:
+def _locate(text: str, pattern: str) -> str:
     matches = re.finditer(_OUTSIDE_STRINGS % pattern, text, re.DOTALL)
     starts = (match.start("found") for match in matches if match["found"])
     return _place(text, next(starts, 0))

@@ -117,7 +117,7 @@ class FileLock:
 
         Raises `LockLostError` when it was taken away: nothing must be written then.
         """
-        held = self._held()
+        held = self._current_hold()
         if held is None or not held.is_ours():
             raise LockLostError(str(self.path))
 
@@ -129,7 +129,7 @@ class FileLock:
         # What an interrupted call of this thread left held would be taken for re-entrance below.
         discard_own()
         thread = threading.current_thread()
-        held = self._held()
+        held = self._current_hold()
         if held is None:
             key = _lock_path(self._name), thread
             held = _registry.get(key) or _Held(key, self.path, self._options)
@@ -146,13 +146,13 @@ class FileLock:
             raise
         entry.keep()
 
-    def _held(self) -> _Held | None:
+    def _current_hold(self) -> _Held | None:
         entries = self._entries.get(threading.current_thread())
         return entries[-1].held if entries and entries[-1].held.is_registered() else None
 
     def _sweep(self) -> None:
         """Remove what was begun and not finished when the block was cut off."""
-        held = self._held()
+        held = self._current_hold()
         if held is not None and held.is_ours():
             sweep_temporaries(self.path)
 

@@ -72,7 +72,7 @@ class Attempt:
             created = self._draft.publish(scratch=scratch)
             if created is None:
                 self._meet(read_sidecar(self._place), gate, scratch)
-            elif self._settled(created):
+            elif self._settle(created):
                 return created
             else:
                 self._draft = UnpublishedLock(self._place)
@@ -82,7 +82,7 @@ class Attempt:
         """Let go of all that it made, the lock file included."""
         self._draft.discard()
 
-    def _settled(self, created: Sidecar) -> bool:
+    def _settle(self, created: Sidecar) -> bool:
         try:
             if self.careful:
                 # A program that looked just before may delete by its name what it took for an old
@@ -124,12 +124,12 @@ class Attempt:
 
     def _verdict(self, found: Found, gate: int | None) -> Verdict:
         now = _file_time(gate)
-        verdict = judge(found, stale=self._stale, now=now, booted=_booted(now))
-        if verdict is Verdict.RECENT and self._seen_still(found):
+        verdict = judge(found, stale=self._stale, now=now, booted=_boot_time(now))
+        if verdict is Verdict.RECENT and self._stands_still(found):
             return Verdict.SILENT  # whatever its times say: a clock was set
         return verdict
 
-    def _seen_still(self, found: Found) -> bool:
+    def _stands_still(self, found: Found) -> bool:
         """Tell whether nothing moved for the stale time on a clock that nobody sets."""
         known = _seen.get(self._place)
         if known is None or known[0] != found:
@@ -154,7 +154,7 @@ class Attempt:
         age = now - found.refreshed(now + self._stale)
         sign = f"last sign {age:.1f} s ago" if age >= 0 else "dated ahead of the clock"
         holder = f"{found.owner or 'a lock file without an owner'}, {sign}"
-        verdict = judge(found, stale=self._stale, now=now, booted=_booted(now))
+        verdict = judge(found, stale=self._stale, now=now, booted=_boot_time(now))
         if verdict is Verdict.ALIVE:
             hint = f"end that process or try again ({self._place})"
         else:
@@ -179,7 +179,7 @@ def _file_time(gate: int | None) -> float:
     return time.time()
 
 
-def _booted(now: float) -> float:
+def _boot_time(now: float) -> float:
     if not hasattr(time, "CLOCK_BOOTTIME"):
         return 0.0
     return now - time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -62,7 +62,7 @@ class LockOptions:
             "timeout": timeout,
         }
         if not isinstance(retries, int | float | str | None):
-            given |= {"retries": 10, **_nested(retries, stale)}
+            given |= {"retries": 10, **_read_nested(retries, stale)}
         for name, value in given.items():
             object.__setattr__(self, name, value)
         self._require_sense()
@@ -134,14 +134,14 @@ def lock_options(given: object) -> LockOptions:
         problem = f"are a {type(given).__name__}"
         raise InvalidError("lock options", problem, "give LockOptions, or a mapping of its names")
     known = {each.name for each in fields(LockOptions)}
-    return LockOptions(**_known(given, known, "lock options"))
+    return LockOptions(**_require_known(given, known, "lock options"))
 
 
-def _nested(retries: object, stale: Any) -> dict[str, Any]:
+def _read_nested(retries: object, stale: Any) -> dict[str, Any]:
     """Return the members of the nested form; with its own spelling in milliseconds."""
     names = ("retries", "factor", "min_timeout", "max_timeout", "randomize")
     if isinstance(retries, Mapping):
-        found = _known(retries, {*names, *_SPELLINGS}, "retries")
+        found = _require_known(retries, {*names, *_SPELLINGS}, "retries")
     else:
         found = {
             name: getattr(retries, name) for name in (*names, *_SPELLINGS) if hasattr(retries, name)
@@ -155,7 +155,7 @@ def _nested(retries: object, stale: Any) -> dict[str, Any]:
     return {**found, "stale": _milliseconds("stale", stale)} if in_ms else found
 
 
-def _known(given: Mapping[Any, Any], names: AbstractSet[str], place: str) -> dict[str, Any]:
+def _require_known(given: Mapping[Any, Any], names: AbstractSet[str], place: str) -> dict[str, Any]:
     unknown = [each for each in given if each not in names]
     if unknown:
         hint = f"known are {', '.join(sorted(names))}"

@@ -184,7 +184,7 @@ def is_dead(owner: Owner) -> bool | None:
 def host_name() -> str:
     """Return a name of this machine that another machine of the same name does not share."""
     name = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
-    return _with_machine(name, _remembered("machine", _machine_id))
+    return _with_machine(name, _read_once("machine", _machine_id))
 
 
 @lru_cache(maxsize=4)
@@ -199,23 +199,23 @@ def _machine_id() -> str:
 
 def boot_id() -> str | None:
     """Return what the kernel calls this boot, where it has a name for it."""
-    return _remembered("boot", lambda: (_PROC / "sys/kernel/random/boot_id").read_text().strip())
+    return _read_once("boot", lambda: (_PROC / "sys/kernel/random/boot_id").read_text().strip())
 
 
 def _own_start(pid: int) -> int | None:
-    return _remembered("start", lambda: _start_of(pid))
+    return _read_once("start", lambda: _start_of(pid))
 
 
 def _shows_our_numbers(pid: int) -> bool:
     """Tell whether `/proc` counts processes as *pid*, this one, does."""
-    return _remembered("proc", lambda: (_PROC / "self").readlink().name) == str(pid)
+    return _read_once("proc", lambda: (_PROC / "self").readlink().name) == str(pid)
 
 
 def _pid_namespace(_pid: int) -> str | None:
-    return _remembered("namespace", lambda: str((_PROC / "self/ns/pid").readlink()))
+    return _read_once("namespace", lambda: str((_PROC / "self/ns/pid").readlink()))
 
 
-def _remembered(name: str, read: Callable[[], T | None]) -> T | None:
+def _read_once(name: str, read: Callable[[], T | None]) -> T | None:
     """Return what *read* finds; an error that may pass is not remembered."""
     if name not in _known:
         try:

@@ -37,7 +37,7 @@ def encode_name(key: str) -> str:
     """
     # A key from JSON may hold half a surrogate pair. Replaced, it would meet another such key.
     raw = key.encode("utf-8", "surrogatepass")
-    plain = _percent_encoded(raw).decode("ascii")
+    plain = _percent_encode(raw).decode("ascii")
     if len(plain) <= MAX_NAME_BYTES:
         return plain or _EMPTY
     return _readable_start(plain) + _HASH_MARK + hashlib.sha256(raw).hexdigest()
@@ -51,13 +51,13 @@ def decode_name(name: str) -> str | None:
     """
     if _HASHED.fullmatch(name):
         return None
-    key = "" if name == _EMPTY else _percent_decoded(name)
+    key = "" if name == _EMPTY else _percent_decode(name)
     if key is None or encode_name(key) != name:
         raise InvalidError("file name", f"{name!r} is not the name of a key", "move the file away")
     return key
 
 
-def _percent_encoded(raw: bytes) -> bytes:
+def _percent_encode(raw: bytes) -> bytes:
     escaped = _UNSAFE.sub(_escape, raw)
     # A leading dot would hide the file or mean a directory.
     if escaped.startswith(b".") or _DEVICE.match(escaped):
@@ -82,7 +82,7 @@ def _readable_start(plain: str) -> str:
     return cut[:escape] if escape > len(cut) - _ESCAPE_LENGTH else cut
 
 
-def _percent_decoded(name: str) -> str | None:
+def _percent_decode(name: str) -> str | None:
     try:
         raw = _ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode()), name.encode("ascii"))
         return raw.decode("utf-8", "surrogatepass")

@@ -147,7 +147,7 @@ class UnpublishedLock:
         with os_errors(self._path, "cannot be made"):
             if self._made is not None:
                 try:
-                    return self._linked(self._made)
+                    return self._link(self._made)
                 except FileExistsError:
                     return None
                 except OSError as error:
@@ -155,7 +155,7 @@ class UnpublishedLock:
                         raise
                     self._descriptor.close()
                     self._made = None
-            return self._created_by_link(beside(self._path, scratch, "new"))
+            return self._create_by_link(beside(self._path, scratch, "new"))
 
     def discard(self) -> None:
         """Let go of it, and take its name from it if it has it already."""
@@ -183,7 +183,7 @@ class UnpublishedLock:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return Sidecar(self._path, self._descriptor, owner)
 
-    def _linked(self, made: Sidecar) -> Sidecar:
+    def _link(self, made: Sidecar) -> Sidecar:
         if abs(time.time() - made.created_at) > _FRESH:
             made = self._made = self._write()
         # linkat(2) gives a nameless file a name by way of /proc, if it is told to follow that link.
@@ -192,7 +192,7 @@ class UnpublishedLock:
         os.link(f"/proc/self/fd/{number}", self._path, src_dir_fd=number, follow_symlinks=True)
         return made  # nothing may fail after the link
 
-    def _created_by_link(self, temporary: Path) -> Sidecar | None:
+    def _create_by_link(self, temporary: Path) -> Sidecar | None:
         self._second_name = temporary
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()  # of somebody who was killed right here
@@ -213,9 +213,9 @@ class UnpublishedLock:
             with contextlib.suppress(FileNotFoundError):
                 temporary.unlink()
             self._second_name = None  # from now on others may have one of that name
-        return self._created_in_place()
+        return self._create_in_place()
 
-    def _created_in_place(self) -> Sidecar | None:
+    def _create_in_place(self) -> Sidecar | None:
         # Without links, as on FAT, it is empty for an instant, as OpenClaw's own always is.
         try:
             self._descriptor.open(self._path, _CREATE, _MODE)

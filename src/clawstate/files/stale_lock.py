@@ -126,14 +126,14 @@ class _Removal:
     def done(self) -> bool:
         """Remove the file if it still is the one that was found; tell whether it was."""
         number = self._descriptor.open(self._path, _READ)
-        if not _locked(number) or not self._is_found(number):
+        if not _try_lock(number) or not self._is_found(number):
             return False
         self._aside.unlink(missing_ok=True)  # of somebody who was killed right here
         self._moves = True
         self._path.rename(self._aside)
         # Between the look and the rename another program may have put its lock there: what was
         # caught is looked at once more, and given back if it is not the one that was judged.
-        return self._settled()
+        return self._finish()
 
     def _is_found(self, number: int) -> bool:
         # The number of a file that was removed goes to a new one, unless somebody has it open: so
@@ -149,10 +149,10 @@ class _Removal:
         # Cut off between the rename and the look: nobody's lock may stay away for that.
         if self._moves:
             with contextlib.suppress(FileNotFoundError):
-                self._settled()
+                self._finish()
         self._descriptor.close()
 
-    def _settled(self) -> bool:
+    def _finish(self) -> bool:
         if identity_of(self._aside.lstat()) == self._found.identity:
             self._aside.unlink()
             self._moves = False
@@ -191,7 +191,7 @@ def judge(found: Found, *, stale: float, now: float, booted: float) -> Verdict:
     return Verdict.SILENT if now - found.refreshed(now + stale) > stale else Verdict.RECENT
 
 
-def _locked(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     # Who breaks a lock holds this one, so that none of us removes what another just made.
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -103,7 +103,7 @@ class _Guard:
                 self._signal.acquire(timeout=_LOOK)
                 if _held:
                     busy = time.monotonic()
-                    known, doubtful = _held.copy(), _discarded(known, doubtful)
+                    known, doubtful = _held.copy(), _take_discarded(known, doubtful)
                 elif time.monotonic() - busy > _QUIET and not self._slept():
                     return
         except BaseException:  # noqa: BLE001 - such as no memory; the next who holds starts another
@@ -122,7 +122,7 @@ class _Guard:
         return True
 
 
-def _discarded(known: dict[int, Holding], doubtful: dict[int, Holding]) -> dict[int, Holding]:
+def _take_discarded(known: dict[int, Holding], doubtful: dict[int, Holding]) -> dict[int, Holding]:
     """
     Discard those of *doubtful* that still are abandoned, and return what seems to be now.
 

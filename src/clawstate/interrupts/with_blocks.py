@@ -39,7 +39,7 @@ def with_block(code: CodeType, entry: int) -> WithBlock | None:
         return known[1]
     if len(_known) > _MOST_KNOWN:
         _known.clear()
-    found = _found(code, entry)
+    found = _find(code, entry)
     _known[id(code), entry] = code, found
     return found
 
@@ -47,7 +47,7 @@ def with_block(code: CodeType, entry: int) -> WithBlock | None:
 _known: dict[tuple[int, int], tuple[CodeType, WithBlock | None]] = {}
 
 
-def _found(code: CodeType, entry: int) -> WithBlock | None:
+def _find(code: CodeType, entry: int) -> WithBlock | None:
     text = code.co_code
     begin = entry + 2
     while begin < len(text) and text[begin] == _CACHE:

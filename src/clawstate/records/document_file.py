@@ -174,12 +174,14 @@ class DocumentFile:
             problem = f"would be {len(raw)} bytes, more than {self._shape.max_bytes}"
             raise InvalidError(str(self.path), problem, "remove what is not needed")
 
-        def replaced() -> None:
+        def replace_copy() -> None:
             keep_copy(self.path, raw)
             release()
 
         try:
-            write_atomic(self.path, raw, mode=self._shape.mode, fence=fence, replaced=replaced)
+            write_atomic(
+                self.path, raw, mode=self._shape.mode, fence=fence, replace_copy=replace_copy
+            )
         except BaseException:
             self._now = EMPTY
             raise
@@ -276,7 +278,7 @@ class DocumentFile:
         good, what = self._good, "the state that was read before"
         if good is None or good.stamp is None or good.stamp.modified < copied_at(self.path):
             # Somebody may have changed the document after it was read here, before it was damaged.
-            kept = self._kept_copy()
+            kept = self._read_copy()
             good, what = (good, what) if kept is None else (kept, "the last good copy")
         if good is None:
             good, what = EMPTY, "nothing"
@@ -286,7 +288,7 @@ class DocumentFile:
             warn(CorruptWarning(message), stacklevel=6)
         return good
 
-    def _kept_copy(self) -> Snapshot | None:
+    def _read_copy(self) -> Snapshot | None:
         raw = read_copy(self.path, limit=self._shape.max_bytes)
         if raw is None:
             return None

@@ -58,7 +58,7 @@ def kinds(opened: Open, root: Path, known: Iterable[Shape], prefix: str) -> tupl
 def check(opened: Open, root: Path, known: Iterable[Shape], *, deep: bool) -> Iterator[Finding]:
     """Give what is wrong with documents of *known*, and with any that has a last good copy."""
     shapes = {shape.path: shape for shape in present(root, (*known, LEASES))}
-    for path in _copied(root):
+    for path in _copies(root):
         shapes.setdefault(path, Shape(str(path), path, OpaqueLayout()))
     for _, shape in sorted(shapes.items()):
         yield from opened(shape).check(deep=deep)
@@ -98,7 +98,7 @@ def _holds_something(collection: Document) -> bool:
         return True  # of a newer version, say: it is not known to be empty
 
 
-def _copied(root: Path) -> Iterator[PurePosixPath]:
+def _copies(root: Path) -> Iterator[PurePosixPath]:
     for copy in root.rglob(f"{copy_path(Path('x')).parent.name}/*.json"):
         yield PurePosixPath((copy.parent.parent / copy.name).relative_to(root))
 

@@ -83,7 +83,7 @@ class JsonFilesBackend:
         load_modules("clawstate.records.json_check")
         from clawstate.records.json_check import kinds  # noqa: PLC0415 - for few programs
 
-        return kinds(self.unlisted, self._root, self._known(), prefix)
+        return kinds(self.unlisted, self._root, self._known_shapes(), prefix)
 
     def lease(
         self, name: str, ttl: float, *, wait: float = 0.0, ticks: Ticks = time.monotonic
@@ -102,9 +102,9 @@ class JsonFilesBackend:
         load_modules("clawstate.records.json_check")
         from clawstate.records.json_check import check  # noqa: PLC0415 - for doctors alone
 
-        return check(self.unlisted, self._root, self._known(), deep=deep)
+        return check(self.unlisted, self._root, self._known_shapes(), deep=deep)
 
-    def _known(self) -> list[Shape]:
+    def _known_shapes(self) -> list[Shape]:
         return [*self._asked.copy().values(), *self._catalogue()]
 
     def close(self) -> None:

@@ -119,7 +119,7 @@ class SectionsLayout:
 
     def encode(self, document: Json, records: Mapping[str, Json]) -> Json:
         """Return the document with *records* in their sections."""
-        misfits, parts = self._parted(records)
+        misfits, parts = self._split(records)
         found = _with_version(document, self.version)
         for name, section in self.sections.items():
             if name in misfits:
@@ -133,7 +133,7 @@ class SectionsLayout:
                 found[section] = _in_old_order(was, parts[name])
         return found
 
-    def _parted(
+    def _split(
         self, records: Mapping[str, Json]
     ) -> tuple[dict[str, Json], dict[str, dict[str, Json]]]:
         misfits: dict[str, Json] = {}

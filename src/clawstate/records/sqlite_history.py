@@ -38,7 +38,7 @@ class History:
 
     def advance(self, connection: apsw.Connection, count: int, generation: int) -> int:
         """Take *count* numbers inside the running transaction, and return the first of them."""
-        first = self._continued(connection, count, generation)
+        first = self._extend(connection, count, generation)
         if first is None:
             number = _row(connection)[0]
             first = max(number + 1, int(self._clock() * 1_000_000))
@@ -47,7 +47,7 @@ class History:
         self._seen = first + count - 1
         return first
 
-    def _continued(self, connection: apsw.Connection, count: int, generation: int) -> int | None:
+    def _extend(self, connection: apsw.Connection, count: int, generation: int) -> int | None:
         epoch = self._epoch
         if epoch is None or epoch.generation != generation:
             return None

@@ -86,7 +86,7 @@ class Rows:
         tenant, kind = self._mine
         source = f"records INDEXED BY {_index(kind, order)}" if indexed else "records"
         # A literal: SQLite uses a partial index where it can prove that the rows are in it.
-        found = f"SELECT id, rev, body FROM {source} WHERE tenant = ? AND kind = {_quoted(kind)}"
+        found = f"SELECT id, rev, body FROM {source} WHERE tenant = ? AND kind = {_quote(kind)}"
         by = _rank(order)
         # Two statements, each of which the index answers alone; SQLite uses it for no `OR`, and
         # for no pair that is greater than a pair.
@@ -161,7 +161,7 @@ def make_index(connection: apsw.Connection, shape: Shape) -> None:
     """
     connection.execute(
         f"CREATE INDEX IF NOT EXISTS {_index(shape.kind, shape.order)} "
-        f"ON records (tenant, kind, {_rank(shape.order)}, id) WHERE kind = {_quoted(shape.kind)}"
+        f"ON records (tenant, kind, {_rank(shape.order)}, id) WHERE kind = {_quote(shape.kind)}"
     )
 
 
@@ -169,7 +169,7 @@ def _rank(order: str | None) -> str:
     if order is None:
         return "9e999"
     # As `position_of` has it. A body that is no JSON must not keep the index from being made.
-    path = _quoted(f'$."{order}"')
+    path = _quote(f'$."{order}"')
     # Minus the number, so that one ascending order goes by number and by key.
     return (
         "(CASE WHEN NOT json_valid(body) THEN 9e999 "
@@ -186,5 +186,5 @@ def _index_name(kind: str, order: str | None) -> str:
     return f"records_latest:{kind}:{order}"
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"

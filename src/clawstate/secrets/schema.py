@@ -42,14 +42,14 @@ class SecretReference(Document):
     )
 
 
-def _well_formed(reference: SecretReference) -> SecretReference:
+def _require_form(reference: SecretReference) -> SecretReference:
     named = {"source": reference.source, "id": reference.id}
     if not is_secret_reference(named):
         raise refusal(f"an id that the source {reference.source} can have")
     return reference
 
 
-Reference = Annotated[SecretReference, AfterValidator(_well_formed)]
+Reference = Annotated[SecretReference, AfterValidator(_require_form)]
 """A reference to a secret, and nothing else."""
 
 Secret = Annotated[Annotated[str, Tag(VALUE)] | Annotated[Reference, Tag(OBJECT)], BY_SHAPE]

@@ -86,7 +86,7 @@ def read_changes(log: Part, since: str | None) -> Logged:
     # next, never left out.
     with log.reading() as connection:
         cursor = _cursor(connection.execute(_LAST).fetchall())
-        start = _known(connection, since)
+        start = _find_number(connection, since)
         if start is None:
             return Logged(cursor, {}, complete=False)
         moved: Moved = {}
@@ -100,7 +100,7 @@ def _cursor(last: list[tuple[Any, ...]]) -> str:
     return f"{number}.{nonce}"
 
 
-def _known(connection: apsw.Connection, since: str) -> int | None:
+def _find_number(connection: apsw.Connection, since: str) -> int | None:
     """Return the number of the cursor *since*, or `None` if it is of another history."""
     number, _, nonce = since.partition(".")
     if not (number.isdecimal() and nonce.isdecimal() and len(since) < len(f"{1 << 63}.{1 << 63}")):

@@ -90,7 +90,7 @@ class Database:
     def exists(self) -> bool:
         """Tell whether a write has made the database; raises `ClosedError`."""
         self._guard.require_open()
-        return self._found() != 0
+        return self._find_inode() != 0
 
     def close(self) -> None:
         """Close all connections, those in use when that is over; then calls raise `ClosedError`."""
@@ -114,7 +114,7 @@ class Database:
         # Before the first file is made: a directory whose disk went away must not be made again
         # where it was mounted, with new and empty records in it.
         self._present()
-        self._found()
+        self._find_inode()
         make_private_dir(self._folder)
         self._writers.acquire(use)
 
@@ -158,7 +158,7 @@ class Database:
         """Return a connection that reads *part*."""
         # A look at the name for each read: somebody may have put a backup in the place of the file,
         # and a connection to the old one would go on reading what is gone.
-        inode = self._found()
+        inode = self._find_inode()
         self._notice(inode)
         if not inode:
             return _empty(part)
@@ -199,13 +199,13 @@ class Database:
             # directory.
             create_private_file(self.path)
             require_index_room(self.path)
-            self._writer = writer = self._prepared(self._connected(), part)
+            self._writer = writer = self._prepare(self._connect(), part)
         elif part.name not in writer.known:
             part.require_known(writer.connection)
             writer.known.add(part.name)
         return writer
 
-    def _prepared(self, opened: Opened, part: PartFormat) -> Opened:
+    def _prepare(self, opened: Opened, part: PartFormat) -> Opened:
         connection = opened.connection
         try:
             # Somebody else's file must stay as it is, so this comes before the first change.
@@ -235,7 +235,7 @@ class Database:
     def _reader(self) -> Opened:
         if has_index_room(self.path):
             try:
-                return self._read_only(self._connected())
+                return self._read_only(self._connect())
             except apsw.Error as error:
                 if not is_without_index(error):
                     raise
@@ -247,8 +247,8 @@ class Database:
         if spare is None:
             if refused is not None:
                 raise refused
-            return self._read_only(self._connected())  # others have the index already
-        return self._read_only(self._known(*spare, inode))
+            return self._read_only(self._connect())  # others have the index already
+        return self._read_only(self._register(*spare, inode))
 
     def _read_only(self, opened: Opened) -> Opened:
         try:
@@ -278,7 +278,7 @@ class Database:
         opened.known.add(part.name)
         return opened
 
-    def _connected(self) -> Opened:
+    def _connect(self) -> Opened:
         # Without CREATE: the file is made by `create_private_file`. Read-write for readers as well:
         # after a crash whoever comes first plays a rollback journal back, and the last to leave
         # writes the log into the database. `query_only` keeps readers from all else.
@@ -286,9 +286,9 @@ class Database:
         # be of another file and is not used again. The other way round it would seem to be of that.
         inode = _inode(self.path)
         opened = apsw.Connection(os.fspath(self.path), flags=apsw.SQLITE_OPEN_READWRITE)
-        return self._known(opened, None, inode)
+        return self._register(opened, None, inode)
 
-    def _known(
+    def _register(
         self,
         connection: apsw.Connection,
         require_unchanged: Callable[[], object] | None,
@@ -317,7 +317,7 @@ class Database:
         self._notice(inode)
         return Opened(connection, inode, require_unchanged)
 
-    def _found(self) -> int:
+    def _find_inode(self) -> int:
         """Return the inode of the file, 0 if there is none; see *present*."""
         inode = _inode(self.path)
         # Only then: this is on the way of every read, and a file that is still there lies in a

@@ -69,7 +69,7 @@ class PartFormat:
         # By whichever part writes first, for that part may never write itself: a memory that is
         # only read beside transcripts that grow.
         connection.execute(_PARTS)
-        if (unnamed := _unnamed(connection)) is not None:
+        if (unnamed := _unnamed_part(connection)) is not None:
             connection.execute("INSERT OR IGNORE INTO clawstate_parts VALUES (?, ?)", unnamed)
         for number, migration in enumerate(self.migrations[found:], start=found + 1):
             migration(connection)
@@ -109,11 +109,11 @@ class PartFormat:
         named = 0
         if _has_table(connection, "clawstate_parts"):
             named = int(connection.execute(_FORMAT, (self.name,)).get or 0)
-        unnamed = _unnamed(connection)
+        unnamed = _unnamed_part(connection)
         return named if unnamed is None or unnamed[0] != self.name else max(named, unnamed[1])
 
 
-def _unnamed(connection: apsw.Connection) -> tuple[str, int] | None:
+def _unnamed_part(connection: apsw.Connection) -> tuple[str, int] | None:
     """Return the part that had no name in a file of the first release, and its format."""
     found = [name for name, table in _ONCE_UNNAMED.items() if _has_table(connection, table)]
     if len(found) != 1:  # that release had one part in a file
@@ -126,7 +126,7 @@ def _is_foreign(connection: apsw.Connection) -> bool:
         return False
     if _has_table(connection, "clawstate_parts"):
         return False
-    return _unnamed(connection) is None
+    return _unnamed_part(connection) is None
 
 
 def _has_table(connection: apsw.Connection, name: str) -> bool:

@@ -29,20 +29,22 @@ _KIND = "auth:"
 def agents_of(context: Context) -> tuple[str, ...]:
     """Return the names of all agents that may have credentials, `main` first."""
     kept = (kind.removeprefix(_KIND) for kind in context.backends.kinds(_KIND))
-    found = {*_configured(context), *_on_disk(context), *kept} - {MAIN_AGENT}
+    found = {*_configured_names(context), *_on_disk(context), *kept} - {MAIN_AGENT}
     return (MAIN_AGENT, *sorted(found))
 
 
 def default_agent(context: Context) -> str:
     """Return the agent for whatever names none: the default one of the configuration."""
-    return config_default(_written(context))
+    return config_default(_agents_setting(context))
 
 
-def _configured(context: Context) -> Iterator[str]:
-    yield from (each.name for each in agent_entries(_written(context)) if each.name is not None)
+def _configured_names(context: Context) -> Iterator[str]:
+    yield from (
+        each.name for each in agent_entries(_agents_setting(context)) if each.name is not None
+    )
 
 
-def _written(context: Context) -> dict[str, Any]:
+def _agents_setting(context: Context) -> dict[str, Any]:
     with suppress(StateError):  # a broken configuration names nobody
         return {"agents": context.config.get("agents")}
     return {}

@@ -32,7 +32,7 @@ def load_auth_profile_store(
     older releases are in it before they are imported. A damaged file gives its last good state,
     with a `CorruptWarning`.
     """
-    with _opened(agent_id, state_dir) as (_, profiles):
+    with _open_profiles(agent_id, state_dir) as (_, profiles):
         return AuthProfileStore(profiles.document("merged"))
 
 
@@ -56,7 +56,7 @@ def upsert_auth_profile(
     Raises `InvalidError` for what cannot be a credential, `CorruptError` rather than overwrite a
     damaged file, `LockTimeoutError`, `UnavailableError`.
     """
-    with _opened(agent_id, state_dir) as (_, profiles):
+    with _open_profiles(agent_id, state_dir) as (_, profiles):
         return profiles.keep(profile_id, credential)
 
 
@@ -71,13 +71,13 @@ def save_auth_profile_store(
     what the agent keeps, but for entries of an unknown type. Raises what `upsert_auth_profile`
     does.
     """
-    with _opened(agent_id, state_dir) as (context, _):
+    with _open_profiles(agent_id, state_dir) as (context, _):
         name = normalise_agent_id(agent_id)
         main = {} if name == MAIN else open_auth(context, MAIN).document()
         save_document(profile_store(context, agent_id), store, inherited=main or {"profiles": {}})
 
 
 @contextmanager
-def _opened(agent_id: str, state_dir: StateDir) -> Iterator[tuple[Context, AuthProfiles]]:
+def _open_profiles(agent_id: str, state_dir: StateDir) -> Iterator[tuple[Context, AuthProfiles]]:
     with open_state(state_dir) as state:
         yield state._context, state.auth(agent_id)  # noqa: SLF001 - of the same package

@@ -333,7 +333,7 @@ def _open_rows(backends: BackendRegistry, _root: Path, is_chosen: bool) -> Backe
 
 
 def _refuse(*_: object) -> Backend:
-    problem = f"this version keeps records in {_named(lambda each: each.words)}"
+    problem = f"this version keeps records in {_join_names(lambda each: each.words)}"
     raise UnavailableError("the PostgreSQL engine", problem, f"choose {names_of_engines()}")
 
 
@@ -354,10 +354,10 @@ ENGINES: Final = (
 
 def names_of_engines() -> str:
     """Return the names of the engines that this version has, for a message."""
-    return _named(lambda each: f"'{each.name}'")
+    return _join_names(lambda each: f"'{each.name}'")
 
 
-def _named(name: Callable[[Engine], str]) -> str:
+def _join_names(name: Callable[[Engine], str]) -> str:
     return " or ".join(name(each) for each in ENGINES if not each.is_missing)
 
 

@@ -135,14 +135,14 @@ class Encryption:
             census = self.census()
             path = str(self._context.paths.root / "agents")
             if self.is_on and census.clear:
-                message = f"{_counted(census.clear)} in the clear, although encryption is on"
+                message = f"{_count(census.clear)} in the clear, although encryption is on"
                 remedy = "run 'clawstate auth encrypt'"
                 yield Finding(
                     *("clear-text", "warning", path, message, remedy),
                     repair=lambda: f"encrypted {self.turn_on(self.choice).changed}",
                 )
             if not self.is_on and census.sealed:
-                message = f"{_counted(census.sealed)} encrypted, although encryption is off"
+                message = f"{_count(census.sealed)} encrypted, although encryption is off"
                 remedy = "run 'clawstate auth decrypt', or 'clawstate auth encrypt'"
                 yield Finding("sealed-text", "warning", path, message, remedy)
         except StateError as error:
@@ -154,7 +154,7 @@ class Encryption:
             source, census = self.source(), self.census()
             if source is None:
                 if census.sealed:
-                    message = f"is missing, and {_counted(census.sealed)} encrypted with it"
+                    message = f"is missing, and {_count(census.sealed)} encrypted with it"
                     yield Finding("key", "error", path, message, "restore it from a backup")
                 elif self.is_on:
                     message = "is missing: encryption is on, and there is no key yet"
@@ -258,7 +258,7 @@ class Reencryption:
             if not waiting:
                 continue
             try:
-                made[key] = self._changed(key.removeprefix(_PROFILES), record)
+                made[key] = self._reencrypt(key.removeprefix(_PROFILES), record)
                 count += len(waiting)
             except StateError as error:
                 failed.append(str(error))
@@ -274,7 +274,7 @@ class Reencryption:
         except StateError:
             return True  # damaged: opening it will tell
 
-    def _changed(self, profile_id: str, record: Json) -> Json:
+    def _reencrypt(self, profile_id: str, record: Json) -> Json:
         found = self._codec(self.opener).read(profile_id, record)
         names = (each.attribute for each in TYPES[found.type].secrets)
         texts = {name: getattr(found, name) for name in names}
@@ -287,7 +287,7 @@ class Reencryption:
         return CredentialCodec(self.agent_id, lambda: sealer)
 
 
-def _counted(count: int) -> str:
+def _count(count: int) -> str:
     return "a secret is" if count == 1 else f"{count} secrets are"
 
 

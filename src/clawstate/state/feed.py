@@ -81,7 +81,7 @@ class Feed:
         """Return what moved after the cursor *since*; see `State.changes`."""
         self._context.backends.require_open()
         self._context.backends.require_place()
-        before = None if since is None else _parsed(require_text("since", since))
+        before = None if since is None else _parse_cursor(require_text("since", since))
         found = _Found(before)
         with silent(StateWarning):  # whoever reads is told
             found.files(self._files)
@@ -260,7 +260,7 @@ def _cursor(value: Mapping[str, Any]) -> str:
     return _VERSION + base64.urlsafe_b64encode(zlib.compress(text.encode())).decode()
 
 
-def _parsed(cursor: str) -> Mapping[str, Any] | None:
+def _parse_cursor(cursor: str) -> Mapping[str, Any] | None:
     """Return what *cursor* holds, or `None` if it is none of this version."""
     if not cursor.startswith(_VERSION):
         return None

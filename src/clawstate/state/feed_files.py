@@ -154,11 +154,11 @@ class WatchedFiles:
         if folders is None or others != self._others or not folders.is_certain():
             self._list()
             self._others = others
-        found = self._looked()
+        found = self._look()
         if found.get(CONFIG, {}) != self._config[0]:
             # Which files there are may have changed with the settings.
             self._list()
-            found = self._looked()
+            found = self._look()
             self._config = found.get(CONFIG, {}), self._config[1]
         return found
 
@@ -177,7 +177,7 @@ class WatchedFiles:
         # No collection has such a place.
         return Whose.OTHERS if is_place and (part + name).isprintable() else Whose.NOBODYS
 
-    def _looked(self) -> Tokens:
+    def _look(self) -> Tokens:
         found: Tokens = {}
         for file in self._files.values():
             token = file.token()
@@ -190,7 +190,7 @@ class WatchedFiles:
         while True:
             # Looked at before: what appears while the files are listed is found by the next look.
             folders = Unchanged(self._folders)
-            files = self._listed()
+            files = self._list_files()
             above = (folder for file in files.values() for folder in file.path.parents)
             # Where a folder is missing, the nearest one above it tells when it appears.
             there = {_nearest(file.path.parent) for file in files.values()}
@@ -203,7 +203,7 @@ class WatchedFiles:
                 return
             self._folders = found
 
-    def _listed(self) -> dict[str, WatchedFile]:
+    def _list_files(self) -> dict[str, WatchedFile]:
         """Return the files that there may be: those of before keep what is known of them."""
         root, known = self._context.paths.root, self._files
         files = {}

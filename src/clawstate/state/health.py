@@ -54,14 +54,14 @@ class Health:
 
         *deep* reads every page of a database. Raises `InvalidError` for another name.
         """
-        return self._known(part)(self._state, deep=deep)
+        return self._require_look(part)(self._state, deep=deep)
 
     def private_paths(self, part: str) -> Iterator[Path]:
         """Give the files and directories of *part* by name that nobody else may read."""
-        self._known(part)
+        self._require_look(part)
         return iter(_PRIVATE[part](self._state) if part in _PRIVATE else ())
 
-    def _known(self, part: str) -> Look:
+    def _require_look(self, part: str) -> Look:
         if part not in _LOOKS:
             raise InvalidError("part", f"is none of {', '.join(_LOOKS)}", "name one of them")
         return _LOOKS[part]
@@ -153,7 +153,7 @@ def _without_session(state: State, path: str) -> Iterator[Finding]:
         yield Finding("transcript-without-session", "info", path, message, remedy, repair=collect)
 
 
-def _placed(state: State, *, part: str, **_: bool) -> Iterator[Finding]:
+def _check_placed(state: State, *, part: str, **_: bool) -> Iterator[Finding]:
     """Give what a part finds whose findings name its file as below the state."""
     root = state.paths.root
     try:
@@ -175,7 +175,7 @@ def _device_files(state: State, *, part: str) -> Iterator[Path]:
 
 
 def _memory(state: State, *, deep: bool) -> Iterator[Finding]:
-    yield from _left_behind(state)
+    yield from _check_left_behind(state)
     path = str(state.paths.memory_db)
     try:
         path = str(state.places.memory_db())
@@ -184,14 +184,14 @@ def _memory(state: State, *, deep: bool) -> Iterator[Finding]:
         yield Finding.of(error, path, _BACKUP if isinstance(error, CorruptError) else _SEE)
 
 
-def _left_behind(state: State) -> Iterator[Finding]:
+def _check_left_behind(state: State) -> Iterator[Finding]:
     with suppress(StateError):  # a setting that means nothing is told of elsewhere
         old, new = state.places.memory_left_behind(), state.places.memory_db()
         if old is None:
             return
         message = f"holds records that nobody reads: {MEMORY_PATH.path} names {new}"
         remedy = f"{FIX} to move it, or unset {MEMORY_PATH.path}"
-        repair: Callable[[], str] | None = partial(_moved, state, old, new)
+        repair: Callable[[], str] | None = partial(_move_memory, state, old, new)
         if new.exists():
             remedy = (
                 "both hold records: 'clawstate memory export' them from here, import them there"
@@ -200,7 +200,7 @@ def _left_behind(state: State) -> Iterator[Finding]:
         yield Finding("memory-left-behind", "warning", str(old), message, remedy, repair=repair)
 
 
-def _moved(state: State, old: Path, new: Path) -> str:
+def _move_memory(state: State, old: Path, new: Path) -> str:
     return f"moved to {new}; the old file is kept as {state.places.move_memory(old, new)}"
 
 
@@ -216,7 +216,7 @@ _LOOKS: dict[str, Look] = {
     "auth": _auth,
     "sessions": _sessions,
     "transcripts": _transcripts,
-    **{each: partial(_placed, part=each) for each in (*_PRIVATE_FILES, "dedupe")},
+    **{each: partial(_check_placed, part=each) for each in (*_PRIVATE_FILES, "dedupe")},
     "memory": _memory,
 }
 

@@ -62,7 +62,7 @@ def taken_over(context: Context, stores: Collection[str] = tuple(_SHARED)) -> tu
         return ()
     kept = context.backends.rows().kinds() if context.backends.has_rows else ()
     left = [each for each in gone if not any(kind.startswith(_SHARED[each][2]) for kind in kept)]
-    return tuple(_kept_there(context, left))
+    return tuple(_held_by_openclaw(context, left))
 
 
 def taken_over_sentence(context: Context, stores: tuple[str, ...]) -> str:
@@ -104,7 +104,7 @@ def _is_gone(context: Context, store: str) -> bool:
     return not is_there and _is_in_use(context)
 
 
-def _kept_there(context: Context, stores: list[str]) -> list[str]:
+def _held_by_openclaw(context: Context, stores: list[str]) -> list[str]:
     """Return those of *stores* of which OpenClaw has records, as far as that can be asked."""
     asked = [each for each in stores if each in _KEEPS]
     if not asked:

@@ -82,7 +82,7 @@ def _in_files(
     context: Context, transcripts: Transcripts, session_id: str | None
 ) -> Iterator[Waiting]:
     root = context.paths.root
-    claimed = _claimed(context)
+    claimed = _claimed_files(context)
     for path in sorted(root.glob("agents/*/sessions/*.jsonl")):
         with suppress(StateError, OSError):
             place = str(path.relative_to(root))
@@ -103,7 +103,7 @@ def _in_files(
             yield Waiting(root, name, place, not any(map(transcripts.count, names)))
 
 
-def _claimed(context: Context) -> Mapping[str, str]:
+def _claimed_files(context: Context) -> Mapping[str, str]:
     """Return the sessions that name a file of another name than their own."""
     from clawstate.state.sessions import open_sessions  # noqa: PLC0415 - rarely needed
 

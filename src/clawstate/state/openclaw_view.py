@@ -110,13 +110,13 @@ def _credential(agent: str, name: str, document: Mapping[str, Any]) -> OpenClawC
         id=name,
         provider=str(document.get("provider") or name.partition(":")[0]),
         type=kind,
-        secret=_shown(document, kind),
+        secret=_mask_secret(document, kind),
         email=email if isinstance(email, str) else None,
         expires=_moment(expires),
     )
 
 
-def _shown(document: Mapping[str, Any], kind: str) -> str:
+def _mask_secret(document: Mapping[str, Any], kind: str) -> str:
     known = TYPES.get(kind)
     secrets = () if known is None else (known.reference, *known.secrets)
     for member in secrets:

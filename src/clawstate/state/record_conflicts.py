@@ -99,7 +99,7 @@ def put_back(context: Context, name: str) -> Replaced:
     _find(context, name)  # the lock makes a directory, and nothing may be there
     with context.backends.moving():
         found, place = _find(context, name)
-        target, folder = _chosen(context, place), aside_folder(context)
+        target, folder = _chosen_collection(context, place), aside_folder(context)
 
         def change(there: dict[str, Any]) -> tuple[dict[str, Any], None]:
             if found.key in there and not is_same_json(there[found.key], found.value):
@@ -126,7 +126,7 @@ def _more(context: Context) -> Iterator[Place]:
         yield from credential_places(context)
 
 
-def _chosen(context: Context, place: Place) -> contract.Collection:
+def _chosen_collection(context: Context, place: Place) -> contract.Collection:
     backends = context.backends
     return backends.records(backends.choice, root=place.root).collection(place.shape)
 
@@ -211,7 +211,7 @@ class ConflictResolver:
         lost = {
             key: (wanted if key in stays else there)[key] for key in differing if key not in copied
         }
-        notes = tuple(self._kept(place, lost, winners)) if lost else ()
+        notes = tuple(self._keep(place, lost, winners)) if lost else ()
         if place.store == MARKS:
             return {**there, **wanted, **winners}, Resolution()
         kept = tuple(key for key in differing if key in stays)
@@ -242,7 +242,7 @@ class ConflictResolver:
                 return has[0]
         return target_wins
 
-    def _kept(
+    def _keep(
         self, place: Place, lost: Mapping[str, Any], winners: Mapping[str, Any]
     ) -> Iterator[str]:
         """Keep what *lost*, and yield a sentence about each that somebody may miss."""
@@ -288,10 +288,10 @@ class ConflictResolver:
         if session_id is None:
             return False
         if session_id not in self._known:
-            self._known[session_id] = self._counted(session_id) > 0
+            self._known[session_id] = self._count_messages(session_id) > 0
         return self._known[session_id]
 
-    def _counted(self, session_id: str) -> int:
+    def _count_messages(self, session_id: str) -> int:
         from clawstate.state.transcripts import open_transcripts  # noqa: PLC0415 - rarely needed
 
         if not memory_db(self.context).exists():

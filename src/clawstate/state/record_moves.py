@@ -180,9 +180,9 @@ class _Run:
         known = self._ledger.carried(place.kind)
         wanted = {key: each for key, each in records.items() if known.get(key) != _digest(each)}
         if self._in_files and place.shared and place.store == SESSIONS:
-            told = self._adopted(place, wanted)
+            told = self._merge_sessions(place, wanted)
         else:
-            told = self._merged(place, wanted)
+            told = self._merge(place, wanted)
         if place.store == MARKS and not self._in_files:
             note_namespace(self._context, place.file.stem)
         self._note(place, len(records), told)
@@ -197,7 +197,7 @@ class _Run:
             (*before.notes, *told.notes),
         )
 
-    def _merged(self, place: Place, wanted: Mapping[str, Any]) -> Resolution:
+    def _merge(self, place: Place, wanted: Mapping[str, Any]) -> Resolution:
         """Put *wanted* into the target, and return which it kept, and which it replaced."""
         target_wins = self._active == self._to or place.shared
         target, copies = self._target(place), self._copies.get(place.kind, {})
@@ -210,14 +210,14 @@ class _Run:
             )
             # The resolver looks at messages and writes to the archive, so it cannot run in the
             # change itself, which is pure: the change compares with what was resolved instead.
-            if target.change_all(_unless_changed(seen, together)):
+            if target.change_all(_replace_if_same(seen, together)):
                 return told
         if wanted:
             problem = "changed each time it was looked at"
             raise UnavailableError(str(place.file), problem, "nothing was put away; repeat")
         return Resolution()
 
-    def _adopted(self, place: Place, wanted: Mapping[str, Any]) -> Resolution:
+    def _merge_sessions(self, place: Place, wanted: Mapping[str, Any]) -> Resolution:
         """Take sessions into OpenClaw's index, and tell the keys that it has already."""
         from clawstate.state.sessions import open_sessions  # noqa: PLC0415 - files only
 
@@ -275,13 +275,13 @@ class _Run:
             # A writer that had begun before the migration came in between.
             now = source.read()
             changed = {key: each for key, each in now.items() if records.get(key) != each}
-            self._note(source.place, 0, self._merged(source.place, changed))
+            self._note(source.place, 0, self._merge(source.place, changed))
 
     def _target(self, place: Place) -> Collection:
         return self._context.backends.records(self._to, root=place.root).collection(place.shape)
 
 
-def _unless_changed(
+def _replace_if_same(
     seen: Mapping[str, Any], new: Mapping[str, Any]
 ) -> Callable[[dict[str, Any]], tuple[Mapping[str, Any], bool]]:
     def change(there: dict[str, Any]) -> tuple[Mapping[str, Any], bool]:

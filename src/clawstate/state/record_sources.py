@@ -97,7 +97,7 @@ class FileSource:
                 return False
             lock.confirm()
             for each in (path, copy_path(path), *self._profiles()):
-                _moved(each, self._context.paths.root, aside)
+                _move(each, self._context.paths.root, aside)
         return True
 
     def _profiles(self) -> tuple[Path, ...]:
@@ -153,7 +153,7 @@ def _without(extra: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, An
     return {name: each for name, each in extra.items() if name not in entry}
 
 
-def _moved(path: Path, root: Path, aside: Path) -> None:
+def _move(path: Path, root: Path, aside: Path) -> None:
     inside = path.is_relative_to(root)
     target = aside / path.relative_to(root) if inside else _beside(path, aside)
     with os_errors(path, "was not moved away"):

@@ -73,14 +73,14 @@ def open_key_store(context: Context) -> KeyStore:
     """Return the keys of *context*; `Context.key_store` is where everybody finds them."""
     config = context.config
 
-    def given() -> str | None:
+    def read_passphrase() -> str | None:
         return (
             None
             if ENCRYPTION_PASSPHRASE.of(config.view()) is None
             else str(config.secret(ENCRYPTION_PASSPHRASE.path))
         )
 
-    return KeyStore(context.paths.root, given=given, keep=keep_copy, lock=context.lock)
+    return KeyStore(context.paths.root, given=read_passphrase, keep=keep_copy, lock=context.lock)
 
 
 def is_on(config: Config) -> bool:

@@ -57,13 +57,15 @@ def open_sessions(context: Context, agent_id: str | None = None) -> Sessions:
     settings = Decoded(config.view, maintenance)
     usual = PurePosixPath("sessions/sessions.json")
     choice = chosen_place(context)
-    gone = message_removal(context)
+    on_removed = message_removal(context)
     engine = _engine_of(choice)
     if engine is not None and not engine.in_files:
         named = None if choice == context.backends.choice else choice
         backend, clock = context.backends.records(named), context.clock
-        return sessions_on(backend, paths.root, usual, settings=settings, clock=clock, gone=gone)
-    is_usual = _chosen(config, usual=str(paths.sessions_index)) is None
+        return sessions_on(
+            backend, paths.root, usual, settings=settings, clock=clock, on_removed=on_removed
+        )
+    is_usual = _chosen_store(config, usual=str(paths.sessions_index)) is None
     if engine is not None:
         path, is_chosen = paths.sessions_index, is_usual
     else:
@@ -73,7 +75,7 @@ def open_sessions(context: Context, agent_id: str | None = None) -> Sessions:
             if agent_id is None:
                 return Sessions(routes)
             return Sessions(OneIndex(routes.index(require_agent_id(agent_id))))
-    index = _on_files(context, path, settings=settings, gone=gone, chosen=is_chosen)
+    index = _on_files(context, path, settings=settings, on_removed=on_removed, chosen=is_chosen)
     return Sessions(OneIndex(index))
 
 
@@ -99,7 +101,7 @@ def message_removal(
     (decision 13). *named* returns which of some sessions are named elsewhere.
     """
 
-    def gone(session_ids: frozenset[str]) -> None:
+    def remove_messages(session_ids: frozenset[str]) -> None:
         # The memory is not opened, nor its modules loaded, for the removal of sessions without
         # messages.
         if not session_ids or not memory_db(context).exists():
@@ -113,7 +115,7 @@ def message_removal(
         finally:
             transcripts.close()
 
-    return gone
+    return remove_messages
 
 
 def open_index(path: Path, *, clock: Clock = system_clock) -> Sessions:
@@ -155,7 +157,7 @@ def chosen_place(context: Context) -> str:
     Raises `InvalidError` for a setting that is neither.
     """
     era, usual = context.owner.era, str(context.paths.sessions_index)
-    choice = _chosen(context.config, usual=usual) or context.backends.choice
+    choice = _chosen_store(context.config, usual=usual) or context.backends.choice
     engine = _engine_of(choice)
     if era is Era.SQLITE and not (engine is not None and engine.schemes):
         return context.backends.choice
@@ -164,7 +166,7 @@ def chosen_place(context: Context) -> str:
     return choice
 
 
-def _chosen(config: Config, *, usual: str) -> str | None:
+def _chosen_store(config: Config, *, usual: str) -> str | None:
     store = SESSION_STORE.of(config)
     written = config.view().loaded.resolved.get("session")
     is_written = isinstance(written, dict) and "store" in written
@@ -190,16 +192,16 @@ def _routes(
     def named(session_ids: frozenset[str]) -> frozenset[str]:
         return session_ids & Sessions(routes).named()  # two agents may name one session
 
-    def opened(agent: str) -> IndexedSessions:
-        gone = message_removal(context, named=named)
+    def open_index_of(agent: str) -> IndexedSessions:
+        on_removed = message_removal(context, named=named)
         path = Path(template.replace(_AGENT, agent))
-        return _on_files(context, path, settings=settings, gone=gone, chosen=chosen)
+        return _on_files(context, path, settings=settings, on_removed=on_removed, chosen=chosen)
 
     def agents() -> set[str]:
         return {*_agents_in(template), *agents_of(context)}
 
     # They lie in one file each, so no look at one of them knows who else names a session.
-    routes = AgentRoutes(opened, agents=agents, default=lambda: default_agent(context))
+    routes = AgentRoutes(open_index_of, agents=agents, default=lambda: default_agent(context))
     return routes
 
 
@@ -221,7 +223,7 @@ def _on_files(
     path: Path,
     *,
     settings: Callable[[], Maintenance],
-    gone: RemovalHook,
+    on_removed: RemovalHook,
     chosen: bool,
 ) -> IndexedSessions:
     root, place = split_root(path, context.paths.root)
@@ -234,5 +236,5 @@ def _on_files(
         settings=settings,
         clock=context.clock,
         lock=lock,
-        gone=gone,
+        on_removed=on_removed,
     )

@@ -322,11 +322,11 @@ class ProfileStore:
     def _add(self, found: Mapping[str, Json], *, only_first: bool) -> frozenset[str]:
         """Add those of *found* that are not there, and return which of them are there then."""
         # Once before the lock is taken, since a person may have to be asked for the key.
-        self._written(found)
+        self._write_records(found)
 
         def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], frozenset[str]]:
             # Again: encryption may have been turned on while this waited for the lock.
-            wanted = self._written(found)
+            wanted = self._write_records(found)
             has_some = any(key.startswith(record_key("profile", "")) for key in records)
             merged = records if only_first and has_some else {**wanted, **records}
             there = (each for each in found if record_key("profile", each) in merged)
@@ -334,7 +334,7 @@ class ProfileStore:
 
         return self.collection.change_all(change)
 
-    def _written(self, found: Mapping[str, Json]) -> dict[str, Json]:
+    def _write_records(self, found: Mapping[str, Json]) -> dict[str, Json]:
         return {
             record_key("profile", each): self.codec.write(
                 each, self.codec.read(each, record), old=record

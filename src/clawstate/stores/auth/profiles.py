@@ -69,16 +69,16 @@ class AuthProfiles:
 
     def get(self, profile_id: str) -> Credential | None:
         """Return a credential, or `None` if there is none that can be understood."""
-        found = self._merged().by_id.get(require_text("id", profile_id))
+        found = self._merge_stores().by_id.get(require_text("id", profile_id))
         return None if found is None else found.stored.credential
 
     def require(self, profile_id: str) -> Credential:
         """Return a credential; raises `NotFoundError`, or `InvalidError` for a broken one."""
-        return self._require(profile_id, self._merged())[1]
+        return self._require(profile_id, self._merge_stores())[1]
 
     def profiles(self) -> tuple[Profile, ...]:
         """Return all profiles that can be understood, by id."""
-        return self._merged().profiles()
+        return self._merge_stores().profiles()
 
     def page(self, limit: int = PAGE, after: str | None = None) -> Page[Profile]:
         """
@@ -130,7 +130,7 @@ class AuthProfiles:
         removed = self._own.remove(require_text("profile", profile_id))
         if removed and self._refreshing is not None:
             self._refreshing(self._own).forget(profile_id)
-        left = None if removed else self._merged().by_id.get(profile_id)
+        left = None if removed else self._merge_stores().by_id.get(profile_id)
         if left is not None and left.store is not self._own:
             problem = f"belongs to the agent {left.store.name!r}"
             raise InvalidError(profile_id, problem, "remove it there")
@@ -149,7 +149,7 @@ class AuthProfiles:
         Raises `NotFoundError`, `InvalidError`, `UnavailableError` for what has expired, and what
         resolving and opening raise. No error shows a secret.
         """
-        found, credential = self._require(profile_id, self._merged())
+        found, credential = self._require(profile_id, self._merge_stores())
         renews = TYPES[credential.type].renews
         # Tokens that no disk took are newer than those of the record, whose refresh token is spent.
         if renews and self._refreshing is not None:
@@ -169,12 +169,12 @@ class AuthProfiles:
         See `resolve_order`. It only reads: no lock can hold it up.
         """
         require_text("provider", provider)
-        seen, settings = self._merged().candidates, self._settings()
+        seen, settings = self._merge_stores().candidates, self._settings()
         return resolve_order(provider, seen, settings, self._clock(), preferred=preferred)
 
     def stored_order(self, provider: str) -> tuple[str, ...] | None:
         """Return the order that was set for *provider*, or `None`."""
-        return self._merged().order_of(require_text("provider", provider))
+        return self._merge_stores().order_of(require_text("provider", provider))
 
     def set_order(self, provider: str, ids: Sequence[str] | None) -> None:
         """
@@ -184,7 +184,7 @@ class AuthProfiles:
         """
         require_provider(provider)
         given = () if ids is None else require_texts("order", ids)
-        merged, wanted = self._merged(), tuple(dict.fromkeys(given))
+        merged, wanted = self._merge_stores(), tuple(dict.fromkeys(given))
         for each in wanted:
             found = self._require(each, merged)[1].provider
             if normalise_provider(found) != normalise_provider(provider):
@@ -193,7 +193,7 @@ class AuthProfiles:
 
     def usage(self, profile_id: str) -> Usage:
         """Return how a profile fared; windows that are over are still in it."""
-        return self._merged().usage.get(require_text("profile", profile_id), UNUSED)
+        return self._merge_stores().usage.get(require_text("profile", profile_id), UNUSED)
 
     def rests_until(self, profile_id: str) -> float | None:
         """
@@ -201,7 +201,7 @@ class AuthProfiles:
 
         Raises `NotFoundError`.
         """
-        merged = self._merged()
+        merged = self._merge_stores()
         provider = self._require(profile_id, merged)[1].provider
         usage, cooldowns = merged.usage.get(profile_id, UNUSED), self._settings().cooldowns
         return rests_until(usage, self._clock(), provider=provider, cooldowns=cooldowns)
@@ -209,7 +209,7 @@ class AuthProfiles:
     def standing(self, profile: Profile) -> Standing:
         """Return whether *profile*, one of `profiles`, can be used now, and why not."""
         require_kind("profile", profile, Profile)
-        found = self._merged().by_id.get(profile.id)
+        found = self._merge_stores().by_id.get(profile.id)
 
         def resolve() -> str | None:
             codec = self._own.codec if found is None else found.store.codec
@@ -225,7 +225,7 @@ class AuthProfiles:
 
     def mark_used(self, profile_id: str) -> Usage:
         """Note a success now, which ends all windows and counts. Raises `NotFoundError`."""
-        merged = self._merged()
+        merged = self._merge_stores()
         self._require(profile_id, merged)
         now = self._clock()
         return merged.usage_store(profile_id).use(profile_id, lambda usage: after_use(usage, now))
@@ -236,18 +236,18 @@ class AuthProfiles:
 
         *reason* is one of `cooldowns.REASONS`. Raises `NotFoundError`, `InvalidError`.
         """
-        merged = self._merged()
+        merged = self._merge_stores()
         provider = self._require(profile_id, merged)[1].provider
         now, cooldowns = self._clock(), self._settings().cooldowns
 
-        def failed(usage: Usage) -> Usage:
+        def count_failure(usage: Usage) -> Usage:
             return after_failure(usage, reason, now, provider=provider, cooldowns=cooldowns)
 
         before = merged.usage.get(profile_id, UNUSED)
         # A provider that never rests fails often: nothing is written, so no lock is taken for it.
-        if failed(before) is before:
+        if count_failure(before) is before:
             return before
-        return merged.usage_store(profile_id).use(profile_id, failed)
+        return merged.usage_store(profile_id).use(profile_id, count_failure)
 
     def mark_good(self, profile_id: str) -> None:
         """Note that this profile is the one of its provider that worked last."""
@@ -255,7 +255,7 @@ class AuthProfiles:
 
     def last_good(self, provider: str) -> str | None:
         """Return the profile of *provider* that worked last."""
-        return self._merged().last_good.get(require_text("provider", provider))
+        return self._merge_stores().last_good.get(require_text("provider", provider))
 
     def refresh(self, profile_id: str, refresher: Exchange, *, force: bool = False) -> Credential:
         """
@@ -263,7 +263,7 @@ class AuthProfiles:
 
         However many processes want it, one asks. See `Refresher.refresh`, also for the errors.
         """
-        found, _ = self._require(profile_id, self._merged())
+        found, _ = self._require(profile_id, self._merge_stores())
         if self._refreshing is None:
             raise UnavailableError("refresh", "is not set up here", "open a state")
         found.store.migrate_legacy()
@@ -308,7 +308,7 @@ class AuthProfiles:
         """Return what is wrong with the own profiles; nothing is changed."""
         return tuple(self._own.check())
 
-    def _merged(self) -> MergedProfiles:
+    def _merge_stores(self) -> MergedProfiles:
         return MergedProfiles(self._stores)
 
     def _require(

@@ -126,7 +126,7 @@ class OpenNamespaces:
 
 def place_of(key: str, namespace: str) -> Place:
     """Return where the mark of *key* lies; raises `InvalidError` where none can lie."""
-    text, space = _trimmed("key", key), required_namespace(namespace)
+    text, space = _trim("key", key), required_namespace(namespace)
     if not text:
         hint = "give what tells one message from another, such as its id"
         raise InvalidError("key", "is empty", hint)
@@ -140,14 +140,14 @@ def required_namespace(namespace: str) -> str:
 
     Raises `InvalidError` for what is no text of at most 1,024 characters that UTF-8 can hold.
     """
-    space = _trimmed("namespace", namespace) or DEFAULT
+    space = _trim("namespace", namespace) or DEFAULT
     if not is_key(space):
         problem = "is not 1 to 1,024 characters of text"
         raise InvalidError("namespace", problem, "choose another name")
     return space
 
 
-def _trimmed(name: str, text: object) -> str:
+def _trim(name: str, text: object) -> str:
     if isinstance(text, str):
         return text.strip(_WHITESPACE)
     raise InvalidError(name, f"is text, not {type(text).__name__}", "give text")

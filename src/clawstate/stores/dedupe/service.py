@@ -130,9 +130,9 @@ class PersistentDedupe:
         if place != (namespace, key) and self._memory.holds(place, self._clock(), settings):
             return False
         try:
-            return self._recorded(place, settings)
+            return self._record(place, settings)
         except StateError as error:
-            self._failed(place[0], error, fail_open=fail_open)
+            self._handle_failure(place[0], error, fail_open=fail_open)
             return True
 
     def check_many(
@@ -150,10 +150,10 @@ class PersistentDedupe:
         fresh = set(left)
         if left:
             try:
-                fresh = self._recorded_together(left, settings)
+                fresh = self._record_together(left, settings)
             except StateError as error:
-                self._failed(left[0][0], error, fail_open=fail_open)
-        return [_taken(place, fresh) for place in places]
+                self._handle_failure(left[0][0], error, fail_open=fail_open)
+        return [_take(place, fresh) for place in places]
 
     def seen(self, key: str, namespace: str = DEFAULT) -> bool:
         """Tell whether *key* is marked, and record nothing; raises what reading raises."""
@@ -173,7 +173,7 @@ class PersistentDedupe:
         space = required_namespace(namespace)
         if dry_run:
             return self._namespaces.get(space).marks.merge(marks, dry_run=True)
-        return self._noted(space).marks.merge(marks)
+        return self._open_noted(space).marks.merge(marks)
 
     def forget(self, key: str, namespace: str = DEFAULT) -> bool:
         """
@@ -291,22 +291,22 @@ class PersistentDedupe:
     def _was_earlier(self, place: Place) -> bool:
         return self._earlier is not None and self._earlier.holds(place, self._policy)
 
-    def _recorded(self, place: Place, settings: DedupeSettings) -> bool:
+    def _record(self, place: Place, settings: DedupeSettings) -> bool:
         if self._was_earlier(place):
             return False
         # The epoch is taken before the disk is asked, so that a `forget` in between is noticed.
-        opened, epoch = self._noted(place[0]), self._memory.epoch
+        opened, epoch = self._open_noted(place[0]), self._memory.epoch
         made = opened.marks.record(place[1])
         self._remember(opened, {place: made}, epoch, settings)
         return made.is_new
 
-    def _recorded_together(self, places: list[Place], settings: DedupeSettings) -> set[Place]:
+    def _record_together(self, places: list[Place], settings: DedupeSettings) -> set[Place]:
         space = places[0][0]
         # Marks of the engine that was left still count, or an update would be handled twice.
         places = [place for place in places if not self._was_earlier(place)]
         if not places:
             return set()
-        opened, epoch = self._noted(space), self._memory.epoch
+        opened, epoch = self._open_noted(space), self._memory.epoch
         answers = opened.marks.record_all(key for _, key in places)
         made = {place: answers[place[1]] for place in places}
         self._remember(opened, made, epoch, settings)
@@ -315,7 +315,7 @@ class PersistentDedupe:
     def _policy(self) -> ExpiryPolicy:
         return self._settings().policy(self._clock())
 
-    def _noted(self, namespace: str) -> Opened:
+    def _open_noted(self, namespace: str) -> Opened:
         opened = self._namespaces.get(namespace)
         if not opened.noted:
             # Before the first mark: a name without marks does no harm, but marks under a name that
@@ -340,7 +340,7 @@ class PersistentDedupe:
             except StateError as error:  # what was asked for is recorded
                 self._tell(next(iter(made))[0], error)
 
-    def _failed(self, namespace: str, error: StateError, *, fail_open: bool | None) -> None:
+    def _handle_failure(self, namespace: str, error: StateError, *, fail_open: bool | None) -> None:
         # Not a fault of the disk but of the program, which `fail_open` must not hide.
         if isinstance(error, ClosedError):
             raise error
@@ -354,7 +354,7 @@ class PersistentDedupe:
             self._on_disk_error(error)
 
 
-def _taken(place: Place, fresh: set[Place]) -> bool:
+def _take(place: Place, fresh: set[Place]) -> bool:
     is_new = place in fresh
     fresh.discard(place)
     return is_new

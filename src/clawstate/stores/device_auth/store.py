@@ -92,7 +92,7 @@ class DeviceAuth:
         _require_token(token)
         allowed = _scopes(scopes)
         # Outside of the change, which is pure: naming the owner may have to make the key pair.
-        owner, taken_over, now = self._named_owner(), self._taken_over(), self._clock()
+        owner, taken_over, now = self._named_owner(), self._fallback_records(), self._clock()
 
         def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], None]:
             # The first change copies what OpenClaw holds, since its file stops counting with this.
@@ -113,7 +113,7 @@ class DeviceAuth:
         """
         theirs = HeldLayout().decode(document)
         self._require_ours(theirs)
-        taken_over = self._taken_over()
+        taken_over = self._fallback_records()
 
         def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], MergeResult]:
             found = records or taken_over
@@ -126,7 +126,7 @@ class DeviceAuth:
         """Forget the token *name*; False if there was none. Raises `ConflictError` as `set`."""
         if not isinstance(name, str) or key_of(name) not in self._records():
             return False
-        owner, taken_over = self._named_owner(), self._taken_over()
+        owner, taken_over = self._named_owner(), self._fallback_records()
 
         def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], bool]:
             found = records or taken_over
@@ -171,7 +171,7 @@ class DeviceAuth:
     def _named_owner(self) -> str:
         return self._owner.known_id() or owner_of(self._records()) or self._owner.device_id
 
-    def _taken_over(self) -> dict[str, Json]:
+    def _fallback_records(self) -> dict[str, Json]:
         """Return what OpenClaw holds, if it is ours: it counts until something is set here."""
         found = {} if self._fallback is None else {e.key: e.value for e in self._fallback.scan()}
         return {} if self._is_foreign(found) else found

@@ -66,7 +66,7 @@ def revoked(before: Mapping[str, Json], role: str | None, *, now: float) -> dict
     ended = {"revokedAtMs": to_ms(now)}
     tokens = {
         # A token that was revoked before keeps the moment at which that happened.
-        each: {**value, **ended, **_ended(value)} if role in {None, each} else value
+        each: {**value, **ended, **_revocation(value)} if role in {None, each} else value
         for each, value in before["tokens"].items()
     }
     document = {**before, "tokens": tokens}
@@ -140,7 +140,7 @@ def token(
     return document if expires_at is None else {**document, "expiresAtMs": to_ms(expires_at)}
 
 
-def _ended(value: Mapping[str, Json]) -> dict[str, Json]:
+def _revocation(value: Mapping[str, Json]) -> dict[str, Json]:
     return {key: each for key, each in value.items() if key == "revokedAtMs"}
 
 

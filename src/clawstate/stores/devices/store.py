@@ -132,7 +132,7 @@ class Devices:
             self._require_free(before, grant)
             made = changes.issued(before, grant, digest_of(token), now=now)
             # Old traces of removed devices go with any change: nothing else looks after them.
-            return {**_remembered(records, now), device_id: made}, None
+            return {**_drop_forgotten(records, now), device_id: made}, None
 
         self._devices.change_all(change)
         return IssuedToken(
@@ -259,7 +259,7 @@ class Devices:
             # ever.
             is_gone = before is None or (isinstance(before, Mapping) and REMOVED in before)
             left = before if is_gone else changes.removed(before, device_id, now=now)
-            kept = _remembered(records, now)
+            kept = _drop_forgotten(records, now)
             return kept if left is None else {**kept, device_id: left}, not is_gone
 
         require_id("device id", device_id)
@@ -278,7 +278,7 @@ class Devices:
             before = records.get(device_id)
             changes.require_unused(before, request, device_id)
             made = changes.refused(before, device_id, request, now=now)
-            return {**_remembered(records, now), device_id: made}, None
+            return {**_drop_forgotten(records, now), device_id: made}, None
 
         require_id("device id", device_id)
         self._devices.change_all(change)
@@ -345,7 +345,7 @@ def _good(device: Device, role: str | None) -> tuple[str, ...]:
     )
 
 
-def _remembered(records: Mapping[str, Json], now: float) -> dict[str, Json]:
+def _drop_forgotten(records: Mapping[str, Json], now: float) -> dict[str, Json]:
     return {
         key: value for key, value in records.items() if not changes.is_forgotten(value, now=now)
     }

@@ -80,7 +80,7 @@ class Identity:
 
     def known(self) -> DeviceIdentity | None:
         """Return who this device is, or `None` if it has no key pair yet; nothing is made."""
-        found = self._found()
+        found = self._find()
         return None if found is None else _identity(found)
 
     def merge(self, document: Json, *, dry_run: bool = False) -> bool:
@@ -95,7 +95,7 @@ class Identity:
         raw = raw_public_key(record["publicKeyPem"])
         if signing.raw_of(private) != raw:
             raise InvalidError("key pair", "has halves that do not belong together")
-        if self._found() is not None:
+        if self._find() is not None:
             return False
         if not dry_run:
             try:
@@ -162,13 +162,13 @@ class Identity:
             yield Finding("device-id", "warning", path, message, remedy, repair=correct)
         self._private()  # raises for keys that do not belong together
 
-    def _found(self) -> Versioned | None:
+    def _find(self) -> Versioned | None:
         found = self._keys.get(KEY)
         # Ours first: tokens that it was given belong to it, whoever comes later.
         return self._shared.get(KEY) if found is None and self._shared is not None else found
 
     def _record(self) -> Versioned:
-        found = self._found()
+        found = self._find()
         if found is None:
             public, private = signing.new_pair()
             made = document_of(public, private, created_at_ms=to_ms(self._clock()))

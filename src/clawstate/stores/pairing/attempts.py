@@ -59,7 +59,7 @@ class Attempts:
             # Under the lock: a try that waited counts from when it is judged.
             now = self._clock()
             left = {
-                place: _left(records.get(place), most, now=now)
+                place: _free_tries(records.get(place), most, now=now)
                 for place, most in ((mine, PER_PLACE), (_ALL, IN_ALL))
             }
             limit, wait = max(
@@ -68,14 +68,14 @@ class Attempts:
             )
             # Before *right* is looked at: who is over the limit learns nothing about the code.
             if wait > 0:
-                return _mended(records, now), (limit, wait)
+                return _mend(records, now), (limit, wait)
             if right:
                 return records, None
             spent = {
                 place: {"left": round(tries - 1, 6), "atMs": to_ms(now)}
                 for place, tries in left.items()
             }
-            return {**_still_counted(records, now), **spent}, None
+            return {**_drop_recovered(records, now), **spent}, None
 
         refused = self._tries.change_all(change)
         if refused is not None:
@@ -94,7 +94,7 @@ def _place(source: str) -> str:
     return f"from #{digest[:32]}"
 
 
-def _left(record: Json | None, most: int, *, now: float) -> float:
+def _free_tries(record: Json | None, most: int, *, now: float) -> float:
     """Return how many tries are free *now*; none where the record cannot be read."""
     if record is None:
         return float(most)
@@ -120,18 +120,18 @@ def _wait(left: float, most: int) -> float:
     return max(0.0, (1.0 - left) * WINDOW / most)
 
 
-def _mended(records: Mapping[str, Json], now: float) -> dict[str, Json]:
+def _mend(records: Mapping[str, Json], now: float) -> dict[str, Json]:
     """Return *records*, with a beginning for the wait where one cannot be read."""
     begun = {"left": 0.0, "atMs": to_ms(now)}
     return {place: record if _is_count(record) else begun for place, record in records.items()}
 
 
-def _still_counted(records: Mapping[str, Json], now: float) -> dict[str, Json]:
+def _drop_recovered(records: Mapping[str, Json], now: float) -> dict[str, Json]:
     # What may try freely again is left out, so guessing from many places cannot fill the file.
     return {
         place: record
         for place, record in records.items()
-        if _left(record, IN_ALL if place == _ALL else PER_PLACE, now=now)
+        if _free_tries(record, IN_ALL if place == _ALL else PER_PLACE, now=now)
         < (IN_ALL if place == _ALL else PER_PLACE)
     }
 

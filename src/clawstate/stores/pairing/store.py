@@ -102,13 +102,13 @@ class Pairing:
         )
         # Asked before the change: while it holds its collection it must not wait for that of
         # devices.
-        offered, used, limit = candidates(), self._used(), self._limit()
+        offered, used, limit = candidates(), self._approved_codes(), self._limit()
 
         def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], PairingRequest]:
             live = self._live(records, used)
             before = _of_device(live.values(), wanted.device_id, wanted.user_id)
             if before and before[0].covers(wanted):
-                return _kept(records, live), before[0]
+                return _keep_live(records, live), before[0]
             # It takes the place of the old request, so asking for something else is never "too
             # many".
             if before:
@@ -118,7 +118,7 @@ class Pairing:
             # Free among all records, also expired ones: somebody may still have an old code on the
             # screen.
             made = _with_code(wanted, first_free(offered, records.keys()))
-            return {**_kept(records, live), made.code: document_of(made)}, made
+            return {**_keep_live(records, live), made.code: document_of(made)}, made
 
         return self._requests().change_all(change)
 
@@ -185,8 +185,8 @@ class Pairing:
         Raises `NotFoundError` for an unknown, expired or used code, `LimitError` after too many of
         them, `InvalidError` when it may not be granted; then the request still waits.
         """
-        found = self._entered(code, source)
-        return self._approved(found, scopes=scopes, caller_scopes=caller_scopes)
+        found = self._find_by_code(code, source)
+        return self._approve(found, scopes=scopes, caller_scopes=caller_scopes)
 
     def approve_request(
         self,
@@ -203,8 +203,8 @@ class Pairing:
         that was shown: a changed request has another. Raises `ConflictError` when several users
         ask for that device and *user_id* names none.
         """
-        found = self._asked(device_id, user_id)
-        return self._approved(found, scopes=scopes, caller_scopes=caller_scopes)
+        found = self._require_request(device_id, user_id)
+        return self._approve(found, scopes=scopes, caller_scopes=caller_scopes)
 
     def reject_request(self, device_id: str, *, user_id: str | None = None) -> PairingRequest:
         """
@@ -212,7 +212,7 @@ class Pairing:
 
         Raises `NotFoundError`, and `ConflictError` when several users ask for that device.
         """
-        return self._rejected(self._asked(device_id, user_id))
+        return self._reject(self._require_request(device_id, user_id))
 
     def reject(self, code: str, *, source: str = "local") -> PairingRequest:
         """
@@ -220,14 +220,14 @@ class Pairing:
 
         Raises `NotFoundError` and `LimitError` as `approve` does.
         """
-        return self._rejected(self._entered(code, source))
+        return self._reject(self._find_by_code(code, source))
 
     def prune(self) -> int:
         """Remove the requests that are expired, used or malformed, and return how many."""
-        used = self._used()
+        used = self._approved_codes()
 
         def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], int]:
-            kept = _kept(records, self._live(records, used))
+            kept = _keep_live(records, self._live(records, used))
             return kept, len(records) - len(kept)
 
         return self._requests().change_all(change)
@@ -249,7 +249,7 @@ class Pairing:
                 repair=lambda: f"removed {self.prune()}",
             )
 
-    def _asked(self, device_id: str, user_id: str | None) -> PairingRequest:
+    def _require_request(self, device_id: str, user_id: str | None) -> PairingRequest:
         found = _of_device(self.pending(), device_id, user_id)
         if not found:
             raise NotFoundError(_KIND, require_id("device id", device_id), _LOOK)
@@ -258,7 +258,7 @@ class Pairing:
             raise ConflictError(_KIND, device_id, "several users ask for it; name the user")
         return found[0]
 
-    def _rejected(self, found: PairingRequest) -> PairingRequest:
+    def _reject(self, found: PairingRequest) -> PairingRequest:
         try:
             # Decided where approvals are: of an approval and a rejection at once, one succeeds.
             self._approvals.refuse(mark_of(found.code), found.device_id)
@@ -266,7 +266,7 @@ class Pairing:
             self._settle(found.code)
         return found
 
-    def _entered(self, code: str, source: str) -> PairingRequest:
+    def _find_by_code(self, code: str, source: str) -> PairingRequest:
         given = normalised(code)
         pending = {each.code: each for each in self.pending()}
         found = matching(given, pending)
@@ -278,7 +278,7 @@ class Pairing:
             raise NotFoundError(_KIND, hinted(given), hint)
         return pending[found]
 
-    def _approved(
+    def _approve(
         self,
         request: PairingRequest,
         *,
@@ -312,11 +312,11 @@ class Pairing:
         # The code is used, and known as such, even if its request stays; the token must not be
         # lost for that.
         with suppress(StateError):
-            used = self._used()
+            used = self._approved_codes()
 
             def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], None]:
                 live = self._live(records, used | {code})
-                return _kept(records, live), None
+                return _keep_live(records, live), None
 
             self._requests().change_all(change)
 
@@ -329,7 +329,7 @@ class Pairing:
             if request is not None and is_live(request, now=now, ttl=ttl)
         }
 
-    def _used(self) -> frozenset[str]:
+    def _approved_codes(self) -> frozenset[str]:
         """Return the codes of the requests that a crash left behind their approval."""
         found = (request_of(each.value) for each in self._requests().scan())
         return frozenset(each.code for each in found if each is not None and self._is_used(each))
@@ -338,7 +338,7 @@ class Pairing:
         return self._approvals.was_used(mark_of(request.code), request.device_id)
 
 
-def _kept(records: Mapping[str, Json], live: Mapping[str, PairingRequest]) -> dict[str, Json]:
+def _keep_live(records: Mapping[str, Json], live: Mapping[str, PairingRequest]) -> dict[str, Json]:
     return {code: records[code] for code in records if code in live}
 
 

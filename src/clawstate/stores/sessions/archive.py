@@ -89,20 +89,20 @@ class Archive:
     def records(self) -> Iterator[Archived]:
         """Give all that is archived."""
         for each in self._collection.scan():
-            if (record := _decoded(each.key, each.value)) is not None:
+            if (record := _decode(each.key, each.value)) is not None:
                 yield record
 
     def latest(self, after: Position | None, *, first: int) -> Iterator[tuple[Position, Archived]]:
         """Give what is archived behind *after*, the newest first."""
         for position, each in latest(self._collection, after, first=first):
-            if (record := _decoded(each.key, each.value)) is not None:
+            if (record := _decode(each.key, each.value)) is not None:
                 yield position, record
 
     def find(self, name: str) -> Archived | None:
         """Return the record called *name*, or else the newest of the session key *name*."""
         found = self._collection.get(name)
         if found is not None:
-            return _decoded(name, found.value)
+            return _decode(name, found.value)
         # A key may have been deleted and begun anew several times; people mean the last one.
         of_key = [each for each in self.records() if each.session_key == name]
         return max(of_key, key=lambda each: each.at, default=None)
@@ -140,7 +140,7 @@ class Archive:
 
         def change(found: dict[str, Any]) -> tuple[dict[str, Any], None]:
             for name, at in moments.items():
-                archived = _decoded(name, found.get(name))
+                archived = _decode(name, found.get(name))
                 # Archived once more since it was judged: that record has its own time to live.
                 if archived is not None and archived.at == at:
                     # A note stays until the messages of the session are gone as well, so a kill in
@@ -154,7 +154,7 @@ class Archive:
 
     def ended(self) -> dict[str, str]:
         """Return the ids of sessions that are gone for good, by the names of their archives."""
-        found = ((each.key, _ended(each.value)) for each in self._collection.scan())
+        found = ((each.key, _ended_id(each.value)) for each in self._collection.scan())
         return {name: session_id for name, session_id in found if session_id is not None}
 
     def forget(self, names: Iterable[str]) -> None:
@@ -165,7 +165,7 @@ class Archive:
             left = {
                 name: value
                 for name, value in found.items()
-                if name not in gone or _ended(value) is None
+                if name not in gone or _ended_id(value) is None
             }
             return left, None
 
@@ -193,12 +193,12 @@ def archive_name(key: str, entry: Any) -> str:
     return f"{readable}~{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
 
 
-def _ended(record: Any) -> str | None:
+def _ended_id(record: Any) -> str | None:
     found = record.get("ended") if isinstance(record, dict) else None
     return found if isinstance(found, str) else None
 
 
-def _decoded(name: str, record: Any) -> Archived | None:
+def _decode(name: str, record: Any) -> Archived | None:
     # What somebody else put here is not ours to judge; it is never taken for a session.
     if not isinstance(record, dict):
         return None

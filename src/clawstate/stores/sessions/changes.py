@@ -60,7 +60,7 @@ class Changes:
                 return old
             require_stored_id(key, old)
             new = change(old)
-            return old if new is None else self._merged(key, old, new)
+            return old if new is None else self._merge(key, old, new)
 
         return apply
 
@@ -82,7 +82,7 @@ class Changes:
             # Restored already, by an earlier try that was killed before it dropped the archive.
             if isinstance(old, dict) and old.get("sessionId") == archived.session_id:
                 return old
-            return self._merged(key, archived.entry, archived.entry)
+            return self._merge(key, archived.entry, archived.entry)
 
         return apply
 
@@ -108,21 +108,21 @@ class Changes:
                     records[key] = each
                 else:
                     document = was.value() if was is not None and was.is_session else None
-                    records[key] = self._accepted(key, document, each)
+                    records[key] = self._accept(key, document, each)
                     touched.add(key)
             touched.update(before.keys() - records.keys())
             return records, answer
 
         return apply
 
-    def _accepted(self, key: str, old: Document | None, new: Any) -> Document:
+    def _accept(self, key: str, old: Document | None, new: Any) -> Document:
         if not isinstance(new, Mapping):
             problem = f"its entry is {type(new).__name__}, not an object"
             raise InvalidError(f"session {key!r}", problem, "give a mapping")
         # An entry that names no session gets an id here, as if it had been resolved.
-        return self._merged(key, old or {"sessionId": str(uuid.uuid4())}, new)
+        return self._merge(key, old or {"sessionId": str(uuid.uuid4())}, new)
 
-    def _merged(self, key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Document:
+    def _merge(self, key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Document:
         return merged(key, dict(old), new, form=self.form, now_ms=self._now())
 
     def _now(self) -> int:

@@ -113,7 +113,7 @@ class ProfileSync:
             return NOTHING
         if profile is None or self.is_stale(profile, found):
             with contextlib.suppress(StateError):  # a reader may not be allowed to write
-                self._locked([found.key], patient=False)
+                self._sync_under_lock([found.key], patient=False)
             return NOTHING if profile is None else profile.extra
         # A file that was just written may change again within one tick of its time stamp.
         if profile.settled and profile.stamp is not None:
@@ -133,7 +133,7 @@ class ProfileSync:
     def sync(self, keys: Iterable[str], extra: Mapping[str, Any] = NOTHING) -> None:
         """Make the profiles of *keys* say what the index says; a failure is only a warning."""
         try:
-            self._locked(keys, patient=True, extra=extra)
+            self._sync_under_lock(keys, patient=True, extra=extra)
         except StateError as error:
             message = f"{error}; the index has the change, the profile gets it with the next read"
             warn(FallbackWarning(message), stacklevel=4)
@@ -177,7 +177,7 @@ class ProfileSync:
         is_same = is_same_json(profile.entry, expected)
         return not is_same and not is_ahead(profile, found.document)
 
-    def _locked(
+    def _sync_under_lock(
         self, keys: Iterable[str], *, patient: bool, extra: Mapping[str, Any] = NOTHING
     ) -> None:
         with self.files.lock(patient=patient) as lock:
@@ -193,7 +193,7 @@ class ProfileSync:
         """Make the profiles of *keys* say what the index says; for the holder of the lock."""
         wanted: dict[str, Profile] = {}
         for key in keys:
-            if (profile := self._wanted(key, fence=fence, given=given)) is not None:
+            if (profile := self._profile_to_write(key, fence=fence, given=given)) is not None:
                 wanted[key] = profile
             # A bound for memory; each batch is durable by itself.
             if len(wanted) == _BATCH:
@@ -202,7 +202,7 @@ class ProfileSync:
         if wanted:
             self.files.write_all(wanted, fence=fence)
 
-    def _wanted(
+    def _profile_to_write(
         self, key: str, *, fence: Callable[[], object], given: Mapping[str, Any]
     ) -> Profile | None:
         """Return the profile of *key* as it has to be written, if it has to."""

@@ -100,27 +100,27 @@ class Index:
         name, names = self.form.key(key), self._names(key)
         # One spelling, the usual case: a change of one record, and not of the whole index.
         if set(names) <= {name}:
-            kept = self.collection.update(name, lambda old: change(self._migrated(old)))
+            kept = self.collection.update(name, lambda old: change(self._migrate(old)))
             return None if kept is None else kept.value
 
-        def folded(records: dict[str, Any]) -> tuple[Mapping[str, Any], Any | None]:
+        def fold(records: dict[str, Any]) -> tuple[Mapping[str, Any], Any | None]:
             old = _newest(records, names)
-            new = change(self._migrated(old))
+            new = change(self._migrate(old))
             # All spellings go in the same step as the new one comes: a kill leaves either.
             rest = {each: value for each, value in records.items() if each not in names}
             return (rest, None) if new is DELETE else ({**rest, name: new}, new)
 
-        return self.collection.change_all(folded)
+        return self.collection.change_all(fold)
 
     def change_all(self, change: Callable[[dict[str, Any]], tuple[Mapping[str, Any], A]]) -> A:
         """Replace all entries at once by what *change* makes of them; see `Collection`."""
 
-        def folded(records: dict[str, Any]) -> tuple[Mapping[str, Any], A]:
-            return change({key: self._migrated(value) for key, value in self._folded(records)})
+        def fold(records: dict[str, Any]) -> tuple[Mapping[str, Any], A]:
+            return change({key: self._migrate(value) for key, value in self._fold(records)})
 
-        return self.collection.change_all(folded)
+        return self.collection.change_all(fold)
 
-    def _folded(self, records: dict[str, Any]) -> Iterable[tuple[str, Any]]:
+    def _fold(self, records: dict[str, Any]) -> Iterable[tuple[str, Any]]:
         if self._spellings is None:
             return records.items()
         names: dict[str, list[str]] = {}
@@ -132,9 +132,9 @@ class Index:
         return [key] if self._spellings is None else self._spellings.of(key)
 
     def _found(self, key: str, document: Any, revision: Revision) -> Found:
-        return Found(key, self._migrated(document), revision)
+        return Found(key, self._migrate(document), revision)
 
-    def _migrated(self, document: Any) -> Any:
+    def _migrate(self, document: Any) -> Any:
         return self.form.migrated(document) if isinstance(document, dict) else document
 
 

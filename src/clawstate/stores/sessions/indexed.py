@@ -52,7 +52,7 @@ class IndexedSessions:
         *,
         settings: Callable[[], Maintenance] = Maintenance,
         clock: Clock = system_clock,
-        gone: RemovalHook = lambda _ids: None,
+        on_removed: RemovalHook = lambda _ids: None,
     ) -> None:
         self._index = index
         self._archive = archive
@@ -62,7 +62,13 @@ class IndexedSessions:
         self._changes = Changes(index.form, clock)
         self._removal = Removal(index, archive, file_sync)
         self._upkeep = upkeep_of(
-            index, archive, file_sync, self._removal, settings=settings, clock=clock, gone=gone
+            index,
+            archive,
+            file_sync,
+            self._removal,
+            settings=settings,
+            clock=clock,
+            on_removed=on_removed,
         )
         self._health = Health(index, archive, file_sync, clock=clock)
 
@@ -73,7 +79,7 @@ class IndexedSessions:
         """Return the session of *key*; a new one is on disk before it is returned."""
         found = self._index.find(key)
         if found is not None and has_id(found.document) and not has_wrong_file(self._index, found):
-            return self._completed(found)
+            return self._complete(found)
         # Only where the index has nothing: then the profile may still know the session.
         lost = None
         if found is None:
@@ -81,7 +87,7 @@ class IndexedSessions:
             lost = self._file_sync.unindexed(key)
         name, session_id = self._index.form.key(key), str(uuid.uuid4())
         change = self._changes.creating(name, session_id, lost=lost)
-        entry = self._changed(name, self._index.update(key, change))
+        entry = self._read_back(name, self._index.update(key, change))
         # Another process may have made the session first; then it looks after what is due.
         if entry.session_id == session_id:
             self._upkeep.after_creation(name)
@@ -91,7 +97,7 @@ class IndexedSessions:
         """Return the session of *key* with all that is kept about it, or `None`."""
         found = self._index.find(key)
         if found is not None:
-            return self._completed(found) if has_id(found.document) else None
+            return self._complete(found) if has_id(found.document) else None
         lost = self._file_sync.unindexed(key)
         return None if lost is None else read_entry(self._index, Found(key, lost, ""))
 
@@ -99,7 +105,7 @@ class IndexedSessions:
         """Return the sessions in any order; see `Sessions.entries`."""
         since = self._since(active_within)
         found: list[SessionEntry] = []
-        for each in self._scanned():
+        for each in self._scan():
             try:
                 entry = read_entry(self._index, each)
             except CorruptError as error:
@@ -136,7 +142,7 @@ class IndexedSessions:
         document = self._removal.update(key, apply, reason="replaced")
         if document is None or not has_id(document):
             raise NotFoundError("session", key, "make it with sessions.resolve(key)")
-        return self._changed(name, document)
+        return self._read_back(name, document)
 
     def change_all(self, change: StoreChange[A]) -> A:
         """Replace all entries at once by what *change* makes of them; see `Sessions`."""
@@ -175,7 +181,7 @@ class IndexedSessions:
         self._reclaim(key)
         apply = self._changes.resetting(name, str(uuid.uuid4()))
         document = self._removal.update(key, apply, reason="reset")
-        return _required(key, None if document is None else self._changed(name, document))
+        return _require(key, None if document is None else self._read_back(name, document))
 
     def delete(self, key: str) -> bool:
         """Take the session of *key* out of the index, into the archive; False if there is none."""
@@ -198,7 +204,7 @@ class IndexedSessions:
         key = self._index.form.key(archived.session_key)
         apply = self._changes.restoring(key, archived)
         document = self._removal.update(key, apply, reason="replaced")
-        entry = self._changed(key, document, archived.profile)
+        entry = self._read_back(key, document, archived.profile)
         # Last: a kill before leaves the archive of a session that is there, which counts for
         # nothing.
         self._archive.drop([archived.archive])
@@ -254,11 +260,11 @@ class IndexedSessions:
         """Repair what can be repaired without loss, and return what was."""
         return tuple(each.finding(None) for each in self._health.repair())
 
-    def _completed(self, found: Found) -> SessionEntry:
+    def _complete(self, found: Found) -> SessionEntry:
         require_stored_id(found.key, found.document)
         return read_entry(self._index, found, self._file_sync.own_members(found))
 
-    def _changed(
+    def _read_back(
         self, name: str, document: Any, extra: Mapping[str, Any] = NOTHING
     ) -> SessionEntry:
         # Then read back what the profile has besides, so the answer is what `get` would give.
@@ -284,7 +290,7 @@ class IndexedSessions:
         behind = (pair for pair in placed if after is None or pair[0] > after)
         yield from sorted(behind, key=itemgetter(0))
 
-    def _scanned(self) -> list[Found]:
+    def _scan(self) -> list[Found]:
         found = [each for each in self._index.scan() if has_id(each.document)]
         # Reading repairs nothing, but an index that was lost is not "no sessions" either.
         return found or [Found(key, entry, "") for key, entry in self._file_sync.all_unindexed()]
@@ -302,7 +308,7 @@ class IndexedSessions:
             self._health.rebuild()
 
 
-def _required(key: str, found: SessionEntry | None) -> SessionEntry:
+def _require(key: str, found: SessionEntry | None) -> SessionEntry:
     if found is None:
         raise NotFoundError("session", key, LIST)
     return found

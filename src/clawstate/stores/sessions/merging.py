@@ -59,16 +59,16 @@ def as_change(change: EntryChange | Mapping[str, Any]) -> EntryChange:
     """Return *change*, or the change that a patch means; raises `InvalidError` for neither."""
     if callable(change):
         return _without_stale_provider(change)
-    patch = dict(_required(change, "give a mapping, or a function of the entry"))
+    patch = dict(_require_mapping(change, "give a mapping, or a function of the entry"))
 
-    def patched(old: Document) -> Document:
+    def apply_patch(old: Document) -> Document:
         new = {**old, **patch}
         # A model belongs to its provider; with another model the old provider is wrong.
         if "model" in patch and "modelProvider" not in patch and patch["model"] != old.get("model"):
             new.pop("modelProvider", None)
         return new
 
-    return patched
+    return apply_patch
 
 
 def merged(key: str, old: Document, new: Mapping[str, Any], *, form: Form, now_ms: int) -> Document:
@@ -113,22 +113,22 @@ def begun_anew(key: str, old: Document, session_id: str, *, form: Form, now_ms: 
 
 
 def _without_stale_provider(change: EntryChange) -> EntryChange:
-    def changed(old: Document) -> Mapping[str, Any] | None:
+    def apply_change(old: Document) -> Mapping[str, Any] | None:
         before = {name: old.get(name) for name in _MODEL}
         # Its own copy: it may alter what it is given, however deep, and *old* is compared later.
         new = change(json.loads(json.dumps(old)))
         if new is None:
             return None
-        _required(new, "return a mapping, or None to leave it as it is")
+        _require_mapping(new, "return a mapping, or None to leave it as it is")
         moved = new.get("model") != before["model"]
         if moved and new.get("modelProvider") == before["modelProvider"]:
             return {name: value for name, value in new.items() if name != "modelProvider"}
         return new
 
-    return changed
+    return apply_change
 
 
-def _required(found: object, hint: str) -> Mapping[str, Any]:
+def _require_mapping(found: object, hint: str) -> Mapping[str, Any]:
     if not isinstance(found, Mapping):
         raise InvalidError("change", f"{type(found).__name__} is no entry", hint)
     return found
@@ -158,7 +158,7 @@ def merge_entries(
     deleted here, and is not brought back, unless *replace*.
     """
     named = {
-        form.key(key): _identified(form, key, entry)
+        form.key(key): _identify(form, key, entry)
         for key, entry in require_mapping("entries", theirs).items()
     }
     # Only keys that are not here: each look is a read of the archive.
@@ -184,7 +184,7 @@ def merge_entries(
     return records, MergeResult(answer.new, answer.changed, answer.same, left, answer.refused)
 
 
-def _identified(form: Form, key: str, entry: Any) -> Any:
+def _identify(form: Form, key: str, entry: Any) -> Any:
     if not isinstance(entry, dict) or not is_session_id(entry.get("sessionId")):
         return entry
     return form.identified(form.key(key), entry)

@@ -41,13 +41,13 @@ def index_on(
     settings: Callable[[], Maintenance] = Maintenance,
     clock: Clock = system_clock,
     lock: LockOptions = PATIENT,
-    gone: RemovalHook = lambda _ids: None,
+    on_removed: RemovalHook = lambda _ids: None,
 ) -> IndexedSessions:
     """
     Return the sessions in the index that is *path* below *root*, on *backend*.
 
     On an engine of files each session has its profile beside the index, or its transcript where
-    OpenClaw keeps the index itself. *lock* is for the profiles, *gone* as in `IndexedSessions`.
+    OpenClaw keeps the index itself. *lock* is for the profiles, *on_removed* as in `IndexedSessions`.
     """
     has_files = Capability.FILES in backend.capabilities
     # Only files are shared with OpenClaw; rows have the specification's form wherever they lie.
@@ -65,4 +65,6 @@ def index_on(
         file_sync = ProfileSync(files, index, archive)
     elif isinstance(form, OpenClawForm):
         file_sync = TranscriptSync(form.folder, index, clock=clock)
-    return IndexedSessions(index, archive, file_sync, settings=settings, clock=clock, gone=gone)
+    return IndexedSessions(
+        index, archive, file_sync, settings=settings, clock=clock, on_removed=on_removed
+    )

@@ -89,7 +89,7 @@ class ProfileFiles:
         document = parse_json_file(raw, path=path)
         if not isinstance(document, dict):
             raise CorruptError(str(path), "holds no object")
-        return _parted(document, stamp, settled=settled)
+        return _decode(document, stamp, settled=settled)
 
     def write(self, key: str, profile: Profile, *, fence: Callable[[], object]) -> None:
         """Replace the profile of *key*, durably; for the holder of the lock."""
@@ -98,7 +98,7 @@ class ProfileFiles:
     def write_all(self, profiles: Mapping[str, Profile], *, fence: Callable[[], object]) -> None:
         """Replace *profiles* by key, each in one step; for the holder of the lock."""
         self._require_real_folder()
-        files = {self.path(key): _encoded(each) for key, each in profiles.items()}
+        files = {self.path(key): _encode(each) for key, each in profiles.items()}
         write_batch(self.folder, files, fence=fence)
 
     def remove(self, key: str, *, fence: Callable[[], object]) -> None:
@@ -152,13 +152,13 @@ def _require_real(folder: Path) -> None:
         raise InvalidError(str(folder), "is a link", "put a real directory in its place")
 
 
-def _encoded(profile: Profile) -> bytes:
+def _encode(profile: Profile) -> bytes:
     # One flat object, as the specification has it; the list tells later which members are whose.
     document = {**profile.entry, **profile.extra, FROM_INDEX: list(profile.entry)}
     return dump_pretty(document).encode()
 
 
-def _parted(document: Document, stamp: FileVersion, *, settled: bool) -> Profile:
+def _decode(document: Document, stamp: FileVersion, *, settled: bool) -> Profile:
     names = document.pop(FROM_INDEX, None)
     # Not written here: all of it counts as the entry.
     if not isinstance(names, list):
@@ -186,7 +186,7 @@ def write_batch(folder: Path, files: Mapping[Path, bytes], *, fence: Callable[[]
     try:
         with os_errors(folder, "was not written to"):
             for path, data in files.items():
-                staged[path] = _staged(folder, data)
+                staged[path] = _stage(folder, data)
             # One wait for all files, before the first takes its name: none of them can come back
             # empty after a power cut.
             os.sync()
@@ -203,7 +203,7 @@ def write_batch(folder: Path, files: Mapping[Path, bytes], *, fence: Callable[[]
                 each.unlink()
 
 
-def _staged(folder: Path, data: bytes) -> Path:
+def _stage(folder: Path, data: bytes) -> Path:
     path = folder / f"batch.{secrets.token_hex(8)}.tmp"
     descriptor = Descriptor()
     descriptor.open(path, _CREATE, 0o600)

@@ -36,12 +36,12 @@ class Removal:
             # Judged inside the change, on what is there at that moment: entries that are about to
             # go and are not in the archive as they are abort it. They are archived, and it is tried
             # again.
-            def watched(old: Any | None) -> Any | Mark:
+            def checked_change(old: Any | None) -> Any | Mark:
                 new = change(old)
                 _require_safe({name: old}, {} if new is DELETE else {name: new}, safe)
                 return new
 
-            return self._index.update(key, watched)
+            return self._index.update(key, checked_change)
 
         return self._archiving(run, name, reason)
 
@@ -58,7 +58,7 @@ class Removal:
         """
 
         def run(safe: Mapping[str, Any]) -> A:
-            def watched(old: dict[str, Any]) -> tuple[Mapping[str, Any], A]:
+            def checked_change(old: dict[str, Any]) -> tuple[Mapping[str, Any], A]:
                 before = {key: Kept(each) for key, each in old.items()}
                 new, answer = change(old, before)
                 # Only what may have gone: to copy all of them takes longer than the change.
@@ -70,7 +70,7 @@ class Removal:
                 _require_safe(gone, new, safe)
                 return new, answer
 
-            return self._index.change_all(watched)
+            return self._index.change_all(checked_change)
 
         return self._archiving(run, "*", reason)
 

@@ -47,10 +47,10 @@ def _with_model(document: Document) -> Document:
     # OpenClaw would fail on other types; nobody knows what it meant, so it stays.
     if not all(each is None or isinstance(each, str) for each in given.values()):
         return document
-    trimmed = {name: _trimmed(each) for name, each in given.items()}
+    trimmed = {name: _trim(each) for name, each in given.items()}
     if trimmed["model"] is None:
         trimmed["modelProvider"] = None
-    return _replaced(document, trimmed)
+    return _replace(document, trimmed)
 
 
 def _with_delivery(document: Document) -> Document:
@@ -77,25 +77,25 @@ def _with_delivery(document: Document) -> Document:
         return document
     context = {name: each for name, each in merged.items() if each is not None}
     members = {_LAST[name]: each for name, each in merged.items()}
-    return _replaced(document, {"deliveryContext": context or None, **members})
+    return _replace(document, {"deliveryContext": context or None, **members})
 
 
 def _context(given: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "channel": _channel(given.get("channel")),
-        "to": _trimmed(given.get("to")),
+        "to": _trim(given.get("to")),
         "accountId": _account(given.get("accountId")),
         "threadId": _thread(given.get("threadId")),
     }
 
 
 def _channel(value: object) -> str | None:
-    text = (_trimmed(value) or "").lower()
+    text = (_trim(value) or "").lower()
     return _ALIASES.get(text, text) or None
 
 
 def _account(value: object) -> str | None:
-    text = _trimmed(value) or ""
+    text = _trim(value) or ""
     plain = text.lower()
     if not _ACCOUNT.fullmatch(text):
         plain = _NOT_IN_ACCOUNT.sub("-", plain).strip("-")[:64]
@@ -105,14 +105,14 @@ def _account(value: object) -> str | None:
 
 def _thread(value: object) -> str | float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return _trimmed(value)
+        return _trim(value)
     if isinstance(value, int) or not math.isfinite(value):
         return value if isinstance(value, int) else None
     whole = math.trunc(value)
     return whole if abs(whole) < _EXACT else value
 
 
-def _trimmed(value: object) -> str | None:
+def _trim(value: object) -> str | None:
     return (value.strip(_BLANKS) or None) if isinstance(value, str) else None
 
 
@@ -122,7 +122,7 @@ def _equal(old: object, new: object, *, is_there: bool = False) -> bool:
     return old == new and isinstance(old, bool) == isinstance(new, bool)
 
 
-def _replaced(document: Document, members: Mapping[str, Any]) -> Document:
+def _replace(document: Document, members: Mapping[str, Any]) -> Document:
     found = {**document, **members}
     gone = {name for name, each in members.items() if each is None}
     return {name: each for name, each in found.items() if name not in gone}

@@ -214,7 +214,7 @@ class Sessions:
             )
             for each in self._routes.every()
         ]
-        return _joined(told)
+        return _join(told)
 
     def named(self) -> frozenset[str]:
         """Return the ids of all sessions that are here, or can be restored."""
@@ -239,7 +239,7 @@ class Sessions:
         return tuple(found for each in self._routes.every() for found in each.repair())
 
 
-def _joined(told: list[Pruned]) -> Pruned:
+def _join(told: list[Pruned]) -> Pruned:
     def entries(name: str) -> tuple[SessionEntry, ...]:
         return tuple(entry for each in told for entry in getattr(each, name))
 

@@ -49,7 +49,7 @@ class Upkeep:
     removal: Removal
     settings: Callable[[], Maintenance]
     clock: Clock
-    gone: RemovalHook
+    on_removed: RemovalHook
     _created: Iterator[int]
 
     def after_creation(self, key: str) -> None:
@@ -62,13 +62,13 @@ class Upkeep:
             if settings.enforce:
                 self.prune(limits_of(settings), spared={key})
             else:
-                self._drop(self._expired(self.archive.records()))
+                self._drop(self._select_expired(self.archive.records()))
 
     def prune(
         self, limits: Limits, *, spared: Collection[str] = (), dry_run: bool = False
     ) -> Pruned:
         """Remove what *limits* do not allow, and archives that are too old; see `Pruned`."""
-        kept = list(self._kept())
+        kept = list(self._scan_kept())
         found = {each.key: each for _, each in kept}
         names = {self.index.form.key(each) for each in require_texts("spare", spared)}
         chosen = select((each for each, _ in kept), limits, now=self.clock(), spared=names)
@@ -83,13 +83,13 @@ class Upkeep:
             chosen = _only(chosen, self._remove(going))
             archived = tuple(self.archive.records())
         live = sum(each.size for each in chosen.left)
-        spent = self._spent(archived, limits, live)
+        spent = self._choose_archives(archived, limits, live)
         if not dry_run:
             self._drop(spent)
         after = live + _total(archived) - _total(spent)
-        return _told(chosen, dry_run=dry_run, expired=len(spent), before=before, after=after)
+        return _report(chosen, dry_run=dry_run, expired=len(spent), before=before, after=after)
 
-    def _kept(self) -> Iterator[tuple[Kept, Found]]:
+    def _scan_kept(self) -> Iterator[tuple[Kept, Found]]:
         for found in self.index.scan():
             if not has_id(found.document):
                 continue
@@ -112,10 +112,10 @@ class Upkeep:
         self.file_sync.sync(done)
         return done
 
-    def _spent(
+    def _choose_archives(
         self, archived: tuple[Archived, ...], limits: Limits, live: int
     ) -> tuple[Archived, ...]:
-        too_old = self._expired(archived)
+        too_old = self._select_expired(archived)
         rest = [each for each in archived if each not in too_old]
         if limits.max_disk_bytes is None:
             return too_old
@@ -132,13 +132,13 @@ class Upkeep:
         self.collect()
 
     def ended(self) -> frozenset[str]:
-        """Return the ids of sessions that are gone for good, and that `gone` is yet to be told."""
+        """Return the ids of sessions that are gone for good, and that `on_removed` is yet to be told."""
         found = frozenset(filter(is_session_id, self.archive.ended().values()))
         return found - self.named() if found else found
 
     def collect(self) -> frozenset[str]:
         """
-        Tell `gone` which sessions are gone for good, and return their ids.
+        Tell `on_removed` which sessions are gone for good, and return their ids.
 
         A session that an entry or another archive still names is none of them. What cannot be done
         now, or is cut off by a kill, is done by the next call.
@@ -148,7 +148,7 @@ class Upkeep:
         if spent:
             ids -= self.named()
             try:
-                self.gone(ids)
+                self.on_removed(ids)
             except StateError as error:
                 message = f"{error}; the messages of {len(ids)} sessions go with the next pruning"
                 warn(FallbackWarning(message), stacklevel=4)
@@ -164,7 +164,7 @@ class Upkeep:
         live = (str(each.get("sessionId")) for each in documents if isinstance(each, dict))
         return frozenset((*live, *(each.session_id for each in self.archive.records())))
 
-    def _expired(self, archived: Iterable[Archived]) -> tuple[Archived, ...]:
+    def _select_expired(self, archived: Iterable[Archived]) -> tuple[Archived, ...]:
         settings = self.settings()
         return expired(
             archived,
@@ -182,10 +182,12 @@ def upkeep_of(
     *,
     settings: Callable[[], Maintenance],
     clock: Clock,
-    gone: RemovalHook,
+    on_removed: RemovalHook,
 ) -> Upkeep:
     """Return the upkeep of *index*; its first look is due at once."""
-    return Upkeep(index, archive, file_sync, removal, settings, clock, gone, itertools.count())
+    return Upkeep(
+        index, archive, file_sync, removal, settings, clock, on_removed, itertools.count()
+    )
 
 
 def limits_of(settings: Maintenance) -> Limits:
@@ -198,7 +200,7 @@ def limits_of(settings: Maintenance) -> Limits:
     )
 
 
-def _told(chosen: Selection, *, dry_run: bool, expired: int, before: int, after: int) -> Pruned:
+def _report(chosen: Selection, *, dry_run: bool, expired: int, before: int, after: int) -> Pruned:
     return Pruned(
         dry_run=dry_run,
         by_age=tuple(each.entry for each in chosen.by_age),

@@ -161,7 +161,9 @@ def _entry(value: Mapping[str, Any], now: float, *, raw: str | None = None) -> E
     role = _role(value.get("message")) if kind == "message" else None
     # A null says that the entry begins the tree; a missing member, that the caller leaves it to us.
     loose = "parentId" not in value
-    texts = {} if raw else {name: dump_compact(each) for name, each in _ordered(value).items()}
+    texts = (
+        {} if raw else {name: dump_compact(each) for name, each in _order_members(value).items()}
+    )
     return Entry(
         id=_id(value["id"], "id") if "id" in value else None,
         parent=None if value.get("parentId") is None else _id(value["parentId"], "parentId"),
@@ -176,7 +178,7 @@ def _entry(value: Mapping[str, Any], now: float, *, raw: str | None = None) -> E
     )
 
 
-def _ordered(value: Mapping[str, Any]) -> Mapping[str, Any]:
+def _order_members(value: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the members of *value*, with places for those that are still to be given."""
     if "id" in value and "parentId" in value:
         return value

@@ -94,12 +94,12 @@ class Reading:
     def _records(self, line: str | bytes, number: int) -> Iterator[tuple[str, Json]]:
         """Give the record on *line*, as text and as value; of a damaged line each whole one."""
         try:
-            text = _decoded(line).strip(_BLANK)
+            text = _decode(line).strip(_BLANK)
             if number == 1:
                 # Editors of Windows put a byte order mark before the first line.
                 text = text.removeprefix(_BOM)
             if text:
-                yield text, _parsed(text)
+                yield text, _parse(text)
         except InvalidError as error:
             yield from self._whole_records(line, number, error)
 
@@ -118,7 +118,7 @@ class Reading:
             self.problem(number, f"is damaged: {lost:,} characters of it are no whole entry")
         for text in whole:
             try:
-                yield text, _parsed(text)
+                yield text, _parse(text)
             except InvalidError as found:
                 self.problem(number, found.problem)
 
@@ -127,11 +127,11 @@ class Reading:
             self._note_header(value, text)
             return None
         if isinstance(value, dict) and self._version < VERSION:
-            value, text = _upgraded(value, text, self._ids)
+            value, text = _upgrade(value, text, self._ids)
         entry = entry_read(value, text, now=self.now)
         if entry.id is not None and not entry.loose:
             return entry
-        return entry.placed(entry.id or self._derived(text), self._previous)
+        return entry.placed(entry.id or self._derive_id(text), self._previous)
 
     def _note_header(self, value: dict[str, Json], text: str) -> None:
         version = value.get("version", 1)
@@ -146,7 +146,7 @@ class Reading:
         new = {**value, "version": max(version, VERSION), "id": self.session_id}
         self.header = text if new == value else dump_compact(new)
 
-    def _derived(self, text: str) -> str:
+    def _derive_id(self, text: str) -> str:
         count = 0
         while True:
             # The place among the derived ones tells two equal lines apart, and is the same in each
@@ -179,7 +179,7 @@ def _readable(line: str | bytes) -> str:
     return line if isinstance(line, str) else line.decode(errors="surrogateescape")
 
 
-def _decoded(line: str | bytes) -> str:
+def _decode(line: str | bytes) -> str:
     if not isinstance(line, str | bytes):
         raise InvalidError("line", f"is {type(line).__name__}, not text")
     if len(line) > MOST_BYTES + 1:
@@ -193,14 +193,14 @@ def _decoded(line: str | bytes) -> str:
     return line
 
 
-def _parsed(text: str) -> Json:
+def _parse(text: str) -> Json:
     try:
         return parse_json(text, path=Path("line"))
     except CorruptError as error:
         raise InvalidError("line", error.problem.replace("line 1, ", "")) from None
 
 
-def _upgraded(
+def _upgrade(
     value: Mapping[str, Json], text: str, ids: Sequence[str | None]
 ) -> tuple[dict[str, Json], str]:
     new = dict(value)

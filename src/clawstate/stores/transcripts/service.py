@@ -102,7 +102,7 @@ class Transcripts:
             require_whole_text("parent", parent)
         require_whole("expect_leaf", expect_leaf)
         _require_turn_name(turn)
-        given = _listed(messages)
+        given = _as_list(messages)
         now = self._clock()
         entries = entries_of(given, now=now)
         if not entries:
@@ -245,7 +245,7 @@ class Transcripts:
             require_session_id(session_id)
         bounds = Bounds(session_id, role, _ms("since", since), _ms("until", until))
         found = self._log.search(terms, bounds, limit) if terms else []
-        return [_found(terms, each) for each in found]
+        return [_hit(terms, each) for each in found]
 
     def sessions(self, limit: int | None = None, after: str | None = None) -> list[Held]:
         """
@@ -319,7 +319,7 @@ class Transcripts:
             raise InvalidError("out", f"is {type(out).__name__}, no file", "give a path or a file")
         with self._log.lines(require_session_id(session_id)) as lines:
             count = -1  # the header is no entry
-            for line in map(_masked, lines) if redact else lines:
+            for line in map(_mask, lines) if redact else lines:
                 out.write(line.encode() + b"\n")
                 count += 1
             return count
@@ -352,7 +352,7 @@ def _place(position: Position) -> Place:
     return int(-rank), int(number)
 
 
-def _listed(messages: Any) -> list[Any]:
+def _as_list(messages: Any) -> list[Any]:
     if not isinstance(messages, Iterable):
         problem = f"are {type(messages).__name__}, not a list of messages"
         raise InvalidError("messages", problem, "give [{'role': ..., 'content': ...}]")
@@ -373,13 +373,13 @@ def _require_turn_name(name: str | None) -> None:
         raise InvalidError("turn", "its name is empty or too long", hint)
 
 
-def _masked(line: str) -> str:
+def _mask(line: str) -> str:
     # Only a copy for other eyes: a history that is replayed with masks has brought one back as a
     # command before.
     return without_secrets(line, _MASK)
 
 
-def _found(terms: list[str], scored: Scored) -> Found:
+def _hit(terms: list[str], scored: Scored) -> Found:
     message, score = scored
     text, matches = snippet(message.text, terms)
     return Found(message, score, text, matches)

@@ -22,7 +22,7 @@ def snippet(text: str, terms: Sequence[str]) -> tuple[str, tuple[Span, ...]]:
     # What is not indexed cannot have matched.
     folded = _SPACE.sub(" ", text[:LONGEST]).strip()
     wanted = {each for term in terms for each in _runs(stems(term))}
-    matches = _joined(_matches(folded, wanted))
+    matches = _join_touching(_matches(folded, wanted))
     start, end = _window(folded, matches)
     lead, trail = "…" if start else "", "…" if end < len(folded) else ""
     moved = len(lead) - start
@@ -53,7 +53,7 @@ def _matches(text: str, wanted: set[tuple[str, ...]]) -> Iterator[Span]:
             yield span
 
 
-def _joined(spans: Iterable[Span]) -> list[Span]:
+def _join_touching(spans: Iterable[Span]) -> list[Span]:
     """Return *spans* with those as one that touch."""
     found: list[Span] = []
     for start, end in spans:

@@ -68,7 +68,7 @@ def place(session: Session, turn: Turn) -> Iterator[Entry]:
         hint = "read its newest messages, then append again"
         raise ConflictError("transcript", session.session_id, hint)
     if turn.parent is not None:
-        _require_held(session, turn.parent)
+        _require_known(session, turn.parent)
     # Before the first entry is added, so a refused turn costs no writes to be rolled back.
     if turn.strict:
         _require_paired(session, turn)
@@ -77,7 +77,7 @@ def place(session: Session, turn: Turn) -> Iterator[Entry]:
         # The one before was inserted by now, so its id is taken and may be a parent.
         placed = entry.placed(_free_id(session, entry.id), previous)
         if not entry.loose and placed.parent is not None:
-            _require_held(session, placed.parent)
+            _require_known(session, placed.parent)
         yield placed
         previous = placed.id
 
@@ -157,7 +157,7 @@ def orphan_results(session_id: str, orphans: Sequence[str]) -> str:
     return f"{len(orphans)} tool results of {session_id} answer no call, the first of them {first}"
 
 
-def _require_held(session: Session, entry_id: str) -> None:
+def _require_known(session: Session, entry_id: str) -> None:
     if not session.holds(entry_id):
         raise unknown_message(session.session_id, entry_id)
 

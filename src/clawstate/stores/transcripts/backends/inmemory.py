@@ -223,7 +223,7 @@ class InMemoryTranscripts:
     ) -> int:
         """Begin *new_session_id* with the entries that lead to *at*."""
         with self._mutex:
-            old = self._required(session_id)
+            old = self._require(session_id)
             chain: list[_Row] = []
             place = _place_of(old, at)
             while True:
@@ -248,7 +248,7 @@ class InMemoryTranscripts:
 
     def get(self, session_id: str, message_id: str) -> Message | None:
         """Return one entry of a session."""
-        session = self._found(session_id)
+        session = self._find(session_id)
         place = None if session is None else session.place(message_id)
         if session is None or place is None:
             return None
@@ -258,7 +258,7 @@ class InMemoryTranscripts:
         self, session_id: str, *, after: str | None, before: str | None, limit: int | None
     ) -> list[Message]:
         """Return entries in their order."""
-        session = self._found(session_id)
+        session = self._find(session_id)
         if session is None:
             return []
         first = 0 if after is None else _place_of(session, after) + 1
@@ -272,7 +272,7 @@ class InMemoryTranscripts:
     def lines(self, session_id: str) -> Iterator[Iterator[str]]:
         """Lend all lines of a session, the header first."""
         self._require_open()
-        session = self._required(session_id)
+        session = self._require(session_id)
         yield iter([session.header, *(row.line for row in session.rows[: session.count])])
 
     def search(self, terms: Sequence[str], bounds: Bounds, limit: int) -> list[Scored]:
@@ -289,7 +289,7 @@ class InMemoryTranscripts:
 
     def info(self, session_id: str) -> Listed | None:
         """Return what is held of one session."""
-        session = self._found(session_id)
+        session = self._find(session_id)
         return None if session is None else Listed(session.held(), session.number)
 
     def infos(self, *, limit: int | None = None, after: Place | None = None) -> list[Listed]:
@@ -345,18 +345,18 @@ class InMemoryTranscripts:
         self._require_open()
         return list(self._sessions.copy().values())
 
-    def _found(self, session_id: str) -> _Session | None:
+    def _find(self, session_id: str) -> _Session | None:
         self._require_open()
         return self._sessions.get(session_id)
 
-    def _required(self, session_id: str) -> _Session:
-        found = self._found(session_id)
+    def _require(self, session_id: str) -> _Session:
+        found = self._find(session_id)
         if found is None:
             raise turns.unknown_session(session_id)
         return found
 
     def _draft(self, session_id: str, header: Callable[[], str], now_ms: int) -> _Draft:
-        session = self._found(session_id)
+        session = self._find(session_id)
         if session is None:
             session = _Session(self._number, session_id, header(), now_ms, now_ms)
         return _Draft(session, self._position)

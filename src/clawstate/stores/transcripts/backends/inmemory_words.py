@@ -28,7 +28,7 @@ class WordIndex:
 
     def ranked(self, words: Sequence[str], *, require_all: bool) -> list[tuple[int, float]]:
         """Return the best (position, BM25) of rows with all or some of *words*."""
-        scored = self._scored([tuple(stems(each)) for each in words], require_all=require_all)
+        scored = self._scores([tuple(stems(each)) for each in words], require_all=require_all)
         inside = (each for each in scored if each[0] in self._allowed)
         return sorted(inside, key=lambda each: (-each[1], -each[0]))[: self._limit]
 
@@ -40,7 +40,7 @@ class WordIndex:
         """Return about how many rows there are."""
         return self._rows[-1][0] if self._rows else 0
 
-    def _scored(
+    def _scores(
         self, phrases: Sequence[Phrase], *, require_all: bool
     ) -> Iterator[tuple[int, float]]:
         """Give the positions of rows with all or some of *phrases*, and their BM25."""

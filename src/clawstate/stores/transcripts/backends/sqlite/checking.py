@@ -60,9 +60,9 @@ def check(connection: apsw.Connection, *, deep: bool) -> Iterator[tuple[str, str
     for sentence in damage(connection, deep=deep):
         # What SQLite says of the word index is mended from the messages; all else needs a backup.
         yield (turns.INDEX if _INDEX in sentence else turns.DAMAGE), sentence
-    yield from _counted(connection, turns.DAMAGE, _COUNTS)
+    yield from _count(connection, turns.DAMAGE, _COUNTS)
     if deep:
-        yield from _counted(connection, turns.INDEX, _WORDS)
+        yield from _count(connection, turns.INDEX, _WORDS)
         yield from _blobs(connection)
         yield from _entries(connection)
 
@@ -102,7 +102,7 @@ def rebuild_words(connection: apsw.Connection) -> None:
                 word_index.add(connection, message.position, session.number, role, words)
 
 
-def _counted(
+def _count(
     connection: apsw.Connection, code: str, checks: dict[str, str]
 ) -> Iterator[tuple[str, str]]:
     for sentence, sql in checks.items():

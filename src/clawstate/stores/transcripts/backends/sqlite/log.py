@@ -46,9 +46,9 @@ class SqliteTranscripts:
     ) -> list[str]:
         """Add *turn* to the end of a session; see `TranscriptLog.append`."""
         # Compressing a picture takes longer than the whole transaction, in which all others wait.
-        ready = self._packed(turn.entries)
+        ready = self._pack(turn.entries)
         with self._database.writing() as connection:
-            session = _found_or_made(connection, session_id, header, now_ms)
+            session = _find_or_make(connection, session_id, header, now_ms)
             # Under the lock: of two retries at once the second sees the first.
             kept = turns.repeated(session, turn)
             if kept is not None:
@@ -62,7 +62,7 @@ class SqliteTranscripts:
         """Add what is new of *batch*."""
         added: list[tuple[str, int]] = []
         with self._database.writing() as connection:
-            session = _found_or_made(connection, session_id, header, now_ms)
+            session = _find_or_make(connection, session_id, header, now_ms)
 
             def insert(entry: Entry) -> None:
                 _, size = rows.insert(connection, session, entry, {})
@@ -79,7 +79,7 @@ class SqliteTranscripts:
     ) -> int:
         """Begin *new_session_id* with the entries that lead to *at*."""
         with self._database.writing() as connection:
-            old = _required(connection, session_id)
+            old = _require(connection, session_id)
             end = _position_of(old, at)
             if rows.find(connection, new_session_id) is not None:
                 raise turns.session_exists(new_session_id)
@@ -134,7 +134,7 @@ class SqliteTranscripts:
         """Lend all lines of a session, the header first."""
 
         def read(connection: apsw.Connection) -> Iterator[str]:
-            session = _required(connection, session_id)
+            session = _require(connection, session_id)
             sql = "SELECT header FROM transcripts WHERE session = ?"
             header = str(connection.execute(sql, (session.number,)).get)
             return chain([header], rows.lines(connection, session))
@@ -198,7 +198,7 @@ class SqliteTranscripts:
         self.optimize(rebuild=True)
         return "built anew"
 
-    def _packed(self, entries: Iterable[Entry]) -> dict[str, Blob]:
+    def _pack(self, entries: Iterable[Entry]) -> dict[str, Blob]:
         """Return the new blobs of *entries*: packing takes time, and no lock is held for it."""
         long = (each.placed(each.id or new_id(), None) for each in entries if each.size > LONG)
         texts = {blobs.digest(text): text for each in long for _, text in cut(each.line)[1]}
@@ -241,14 +241,14 @@ def _grow(session: Session, added: Sequence[tuple[str, int]], now_ms: int) -> No
         )
 
 
-def _found_or_made(
+def _find_or_make(
     connection: apsw.Connection, session_id: str, header: Callable[[], str], now_ms: int
 ) -> Session:
     found = rows.find(connection, session_id)
     return found or rows.make(connection, session_id, header(), now_ms=now_ms)
 
 
-def _required(connection: apsw.Connection, session_id: str) -> Session:
+def _require(connection: apsw.Connection, session_id: str) -> Session:
     found = rows.find(connection, session_id)
     if found is None:
         raise turns.unknown_session(session_id)

@@ -74,7 +74,7 @@ class _Words(NamedTuple):
 
     def ranked(self, words: Sequence[str], *, require_all: bool) -> list[tuple[int, float]]:
         match = (" AND " if require_all else " OR ").join(map(quoted, words))
-        return _ranked(self.connection, match, self.bounds, self.scope, self.limit)
+        return _rank(self.connection, match, self.bounds, self.scope, self.limit)
 
     def frequency(self, word: str) -> int:
         sql = "SELECT doc FROM message_vocabulary WHERE term = ?"
@@ -98,7 +98,7 @@ def _scope(connection: apsw.Connection, session: int | None) -> _Scope:
     return _Scope(None, f"(scope : s{session}) AND ")
 
 
-def _ranked(
+def _rank(
     connection: apsw.Connection, words: str, bounds: Bounds, scope: _Scope, limit: int
 ) -> list[tuple[int, float]]:
     match = f"{scope.mark}content : ({words})"
