@@ -36,7 +36,7 @@ READS = {
     "sessions": lambda state: state.sessions.entries(),
     "dedupe": lambda state: state.dedupe.seen("c"),
     "pairing": lambda state: state.pairing.pending(),
-    "identity": lambda state: state.identity.known(),
+    "identity": lambda state: state.identity.get(),
     "memory": lambda state: state.memory.search("a"),
     "records": lambda state: state.memory.records(),
     "transcripts": lambda state: state.transcripts.messages(SESSION),

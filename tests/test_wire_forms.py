@@ -25,9 +25,6 @@ from clawstate.types import (
     DeviceIdentity,
     DeviceToken,
     Finding,
-    Found,
-    Held,
-    HeldToken,
     Hit,
     IssuedToken,
     MemoryRecord,
@@ -39,8 +36,11 @@ from clawstate.types import (
     Profile,
     SessionEntry,
     Standing,
+    StoredToken,
     Token,
+    TranscriptHit,
     TranscriptImport,
+    TranscriptInfo,
     TranscriptProblem,
 )
 from clawstate.wire import FORMS, from_wire, to_wire
@@ -182,15 +182,17 @@ ROUND_TRIPS = {
     Finding: st.builds(
         Finding, names, st.sampled_from(["error", "warning", "info"]), texts, texts, texts
     ),
-    Found: st.builds(
-        lambda message, score, snippet: Found(
+    TranscriptHit: st.builds(
+        lambda message, score, snippet: TranscriptHit(
             dataclasses.replace(message, session_id="s"), score, snippet
         ),
         messages(),
         scores,
         texts,
     ),
-    Held: st.builds(Held, names, st.integers(0), st.integers(0), maybe_texts, moments, moments),
+    TranscriptInfo: st.builds(
+        TranscriptInfo, names, st.integers(0), st.integers(0), maybe_texts, moments, moments
+    ),
     Hit: st.builds(Hit, records, scores, st.none() | scores, st.none() | scores),
     MemoryRecord: records,
     Message: messages(),
@@ -296,7 +298,7 @@ SECRETIVE = [
     OAuth(provider="google", access=SECRET, refresh=SECRET, extra={"old": SECRET}),
     Profile(id="openai:a", credential=ApiKey(provider="openai", key=SECRET)),
     Profile(id="google:a", credential=OAuth(provider="google", access=SECRET, refresh=SECRET)),
-    HeldToken(SECRET, role="operator"),
+    StoredToken(SECRET, role="operator"),
     DeviceToken("operator", SECRET, (), 1.0),
     Device("d", "u", (), (), 1.0, 1.0, tokens={"operator": DeviceToken("operator", SECRET, (), 1)}),
     IssuedToken("d", "u", "operator", SECRET, ()),
@@ -370,7 +372,7 @@ def test_own_members_of_a_form_count_over_those_of_others() -> None:
     message = Message("s", "m", None, "message", "user", 5.0, 0, {**entry, "message": said})
     session = SessionEntry("k", "i", "", 5.0, {"key": "x", "updatedAtMs": "y", "owner": 1})
 
-    found = to_wire(Found(message, 0.5, "hi"))
+    found = to_wire(TranscriptHit(message, 0.5, "hi"))
     kept = to_wire(session)
     theirs = to_wire(OpenClawSession("main", session))
 
@@ -378,7 +380,7 @@ def test_own_members_of_a_form_count_over_those_of_others() -> None:
     assert found["others"] == {"score": 1, "id": None, "timestamp": 7, "others": [2]}
     assert to_wire(message)["score"] == 1
     assert from_wire(Message, to_wire(message), session_id="s") == message
-    assert from_wire(Found, found) == Found(message, 0.5, "hi")
+    assert from_wire(TranscriptHit, found) == TranscriptHit(message, 0.5, "hi")
     assert (kept["key"], kept["updatedAtMs"], kept["owner"]) == ("k", 5000, 1)
     assert kept["others"] == {"key": "x", "updatedAtMs": "y"}
     assert from_wire(SessionEntry, kept) == session

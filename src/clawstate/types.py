@@ -22,32 +22,41 @@ if TYPE_CHECKING:
     from clawstate.openclaw.owner import Era, Owner
     from clawstate.paging import Page
     from clawstate.records.merging import MergeResult
-    from clawstate.state.encryption import Census, Outcome
+    from clawstate.state.encryption import EncryptionSummary, Outcome
     from clawstate.state.feed import Changes, PartChange
     from clawstate.state.openclaw_view import OpenClawCredential, OpenClawSession
     from clawstate.stores.auth.availability import Standing
-    from clawstate.stores.auth.credentials import ApiKey, Credential, OAuth, Profile, Token
-    from clawstate.stores.auth.credentials import Problem as AuthProblem
-    from clawstate.stores.auth.legacy import Imported as AuthImport
+    from clawstate.stores.auth.credentials import (
+        ApiKey,
+        AuthProblem,
+        Credential,
+        OAuth,
+        Profile,
+        Token,
+    )
+    from clawstate.stores.auth.legacy import AuthImport
     from clawstate.stores.auth.usage import Usage
     from clawstate.stores.dedupe.statistics import DedupeStatistics, NamespaceStatistics
-    from clawstate.stores.device_auth.document import HeldToken
+    from clawstate.stores.device_auth.document import StoredToken
     from clawstate.stores.devices.device import Device, DeviceToken, IssuedToken
     from clawstate.stores.identity.store import DeviceIdentity
     from clawstate.stores.pairing.request import PairingRequest
     from clawstate.stores.sessions.archive import Archived
     from clawstate.stores.sessions.entry import SessionEntry
     from clawstate.stores.sessions.selection import Pruned
-    from clawstate.stores.transcripts.values import Found, Held, Message
-    from clawstate.stores.transcripts.values import Imported as TranscriptImport
-    from clawstate.stores.transcripts.values import Problem as TranscriptProblem
+    from clawstate.stores.transcripts.values import (
+        Message,
+        TranscriptHit,
+        TranscriptImport,
+        TranscriptInfo,
+        TranscriptProblem,
+    )
 
 __all__ = [
     "ApiKey",
     "Archived",
     "AuthImport",
     "AuthProblem",
-    "Census",
     "Change",
     "Changes",
     "Credential",
@@ -55,12 +64,10 @@ __all__ = [
     "Device",
     "DeviceIdentity",
     "DeviceToken",
+    "EncryptionSummary",
     "Era",
     "FileImport",
     "Finding",
-    "Found",
-    "Held",
-    "HeldToken",
     "Hit",
     "Issue",
     "IssuedToken",
@@ -83,8 +90,11 @@ __all__ = [
     "SessionEntry",
     "Standing",
     "StatePaths",
+    "StoredToken",
     "Token",
+    "TranscriptHit",
     "TranscriptImport",
+    "TranscriptInfo",
     "TranscriptProblem",
     "Usage",
 ]
@@ -92,9 +102,8 @@ __all__ = [
 _HOMES = {
     "ApiKey": "clawstate.stores.auth.credentials",
     "Archived": "clawstate.stores.sessions.archive",
-    "AuthImport": "clawstate.stores.auth.legacy:Imported",
-    "AuthProblem": "clawstate.stores.auth.credentials:Problem",
-    "Census": "clawstate.state.encryption",
+    "AuthImport": "clawstate.stores.auth.legacy",
+    "AuthProblem": "clawstate.stores.auth.credentials",
     "Change": "clawstate.config.history",
     "Changes": "clawstate.state.feed",
     "Credential": "clawstate.stores.auth.credentials",
@@ -102,12 +111,10 @@ _HOMES = {
     "Device": "clawstate.stores.devices.device",
     "DeviceIdentity": "clawstate.stores.identity.store",
     "DeviceToken": "clawstate.stores.devices.device",
+    "EncryptionSummary": "clawstate.state.encryption",
     "Era": "clawstate.openclaw.owner",
     "FileImport": "clawstate.importers.sync:Report",
     "Finding": "clawstate.health",
-    "Found": "clawstate.stores.transcripts.values",
-    "Held": "clawstate.stores.transcripts.values",
-    "HeldToken": "clawstate.stores.device_auth.document",
     "Hit": "clawstate.memory.records",
     "Issue": "clawstate.config.issues",
     "IssuedToken": "clawstate.stores.devices.device",
@@ -123,16 +130,19 @@ _HOMES = {
     "Outcome": "clawstate.state.encryption",
     "Owner": "clawstate.openclaw.owner",
     "Page": "clawstate.paging",
-    "PartChange": "clawstate.state.feed",
     "PairingRequest": "clawstate.stores.pairing.request",
+    "PartChange": "clawstate.state.feed",
     "Profile": "clawstate.stores.auth.credentials",
     "Pruned": "clawstate.stores.sessions.selection",
     "SessionEntry": "clawstate.stores.sessions.entry",
     "Standing": "clawstate.stores.auth.availability",
     "StatePaths": "clawstate.files.paths",
+    "StoredToken": "clawstate.stores.device_auth.document",
     "Token": "clawstate.stores.auth.credentials",
-    "TranscriptImport": "clawstate.stores.transcripts.values:Imported",
-    "TranscriptProblem": "clawstate.stores.transcripts.values:Problem",
+    "TranscriptHit": "clawstate.stores.transcripts.values",
+    "TranscriptImport": "clawstate.stores.transcripts.values",
+    "TranscriptInfo": "clawstate.stores.transcripts.values",
+    "TranscriptProblem": "clawstate.stores.transcripts.values",
     "Usage": "clawstate.stores.auth.usage",
 }
 """Where each lives, and its name there if that is another: loaded when first used."""

@@ -11,7 +11,7 @@ import pytest
 import clawstate
 from clawstate import InvalidError
 from clawstate.doctor.audit import audit
-from clawstate.encryption.masking import masked
+from clawstate.encryption.masking import mask
 from clawstate.stores.auth.credentials import (
     TYPES,
     Credential,
@@ -122,7 +122,7 @@ def test_the_command_line_asks_for_it_and_shows_it(cli, root) -> None:
     assert (added.code, referred.code, wrong.code) == (0, 0, 2), added.err + referred.err
     assert "certificate" in wrong.err
     assert listed == [shown]
-    assert (shown["type"], shown["secret"], shown["state"]) == ("certificate", masked(PEM), "good")
+    assert (shown["type"], shown["secret"], shown["state"]) == ("certificate", mask(PEM), "good")
     assert PEM not in json.dumps(shown)
     with clawstate.open(root) as state:
         assert state.auth().secret(NAME) == PEM

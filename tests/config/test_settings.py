@@ -27,7 +27,7 @@ from clawstate.state.sessions import maintenance
 from clawstate.stores.auth.credentials import ApiKey
 from clawstate.stores.auth.settings import AuthSettings
 from clawstate.stores.dedupe import DedupeSettings
-from clawstate.stores.sessions.selection import Maintenance
+from clawstate.stores.sessions.selection import MaintenanceSettings
 
 OWN = {
     "state": StateSection,
@@ -361,7 +361,7 @@ def test_defaults_of_the_parts_are_those_of_the_table(root: Path) -> None:
     view = Config(StatePaths(root), env={"HOME": "/h"}, cwd=root).view()
 
     assert auth_settings(view) == AuthSettings()
-    assert maintenance(view) == Maintenance()
+    assert maintenance(view) == MaintenanceSettings()
     assert dedupe_settings(view) == DedupeSettings()
 
 

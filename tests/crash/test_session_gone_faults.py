@@ -49,7 +49,7 @@ def test_a_killed_pruning_leaves_no_messages_for_ever(victim, tmp_path) -> None:
     def strange(root):
         with clawstate.open(root, store="file", clock=ManualClock(LATER)) as state:
             held = {each.session_id for each in state.transcripts.sessions()}
-            archived, ended = state.sessions.archived(), state.sessions.ended()
+            archived, ended = state.sessions.archived(), state.sessions.ended_ids()
             problems = []
             if len(held) == 2 and archived:
                 problems.append("what can be restored has no messages")
@@ -57,7 +57,7 @@ def test_a_killed_pruning_leaves_no_messages_for_ever(victim, tmp_path) -> None:
                 problems.append("messages are left that nobody will remove")
             state.sessions.prune(older_than=1e9)
             left = {each.session_id for each in state.transcripts.sessions()}
-            if left != {alive, "alone"} or state.sessions.archived() or state.sessions.ended():
+            if left != {alive, "alone"} or state.sessions.archived() or state.sessions.ended_ids():
                 problems.append(f"a second pruning leaves {left}")
             return problems
 

@@ -12,7 +12,7 @@ import pytest
 from clawstate.errors import InvalidError, UnavailableError
 from clawstate.files.lock_owner import Owner, parse_payload, payload_of, this_owner
 from clawstate.files.sidecar import Sidecar, UnpublishedLock
-from clawstate.files.stale_lock import Found, Verdict, judge, read_sidecar, take_over
+from clawstate.files.stale_lock import ExistingLock, Verdict, judge, read_sidecar, take_over
 from clawstate.testing.forked import child_process, child_processes, in_threads
 from clawstate.testing.lock_suite import NO_PROCESS
 from clawstate.testing.lock_suite import payload_of as foreign
@@ -192,8 +192,8 @@ def test_an_unreadable_place_is_told(path) -> None:
 # Verdicts
 
 
-def found(*, owner: Owner | None = None, age: float = 0.0) -> Found:
-    return Found((1, 1), NOW - age, owner)
+def found(*, owner: Owner | None = None, age: float = 0.0) -> ExistingLock:
+    return ExistingLock((1, 1), NOW - age, owner)
 
 
 def bare(age: float) -> Owner:

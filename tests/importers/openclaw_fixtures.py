@@ -43,7 +43,7 @@ def contents(state: clawstate.State) -> dict[str, Any]:
             each.session_id: exported(state, each.session_id)
             for each in state.transcripts.sessions()
         },
-        "identity": state.identity.known(),
+        "identity": state.identity.get(),
         "held": {name: str(token) for name, token in state.device_auth.tokens().items()},
         "devices": state.devices.paired(revoked=True),
         "memory": sorted(

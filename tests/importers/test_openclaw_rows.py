@@ -289,7 +289,7 @@ def test_channels_identity_tokens_and_marks_come(home, state) -> None:
         (state.paths.root / "credentials/telegram-default-allowFrom.json").read_bytes()
     )
     assert allowed["allowFrom"] == ["17", "4242"]
-    assert state.identity.known() is not None
+    assert state.identity.get() is not None
     assert state.device_auth.tokens()["operator"] == SECRETS[6]
     assert state.dedupe.seen("m1", f"telegram:updates.{'0' * 32}")
 
@@ -388,7 +388,7 @@ def test_damaged_rows_are_failures_and_hide_no_others(home, state) -> None:
     assert {kind for kind, _ in failures(report)} == {"auth", "sessions", "transcripts", "devices"}
     assert sorted(state.auth("work").document()["profiles"]) == ["anthropic:w"]
     assert state.sessions.get("agent:main:main") is not None
-    assert state.identity.known() is not None
+    assert state.identity.get() is not None
 
 
 def test_files_beside_the_databases_only_fill_gaps(home, state, clock) -> None:

@@ -229,7 +229,7 @@ def test_a_key_pair_of_two_halves_is_refused(home, state) -> None:
     report = import_openclaw(state, home.root)
 
     assert failures(report) == [("identity", "identity/device.json")]
-    assert state.identity.known() is None
+    assert state.identity.get() is None
 
 
 def test_a_device_paired_anew_here_stays(home, state) -> None:

@@ -97,7 +97,7 @@ def test_an_identity_that_is_none_is_refused(state) -> None:
         with pytest.raises(InvalidError):
             state.identity.merge(document)
 
-    assert state.identity.known() is None
+    assert state.identity.get() is None
 
 
 def test_too_many_marks_lose_the_oldest(state, clock) -> None:

@@ -34,13 +34,13 @@ READING = {
     "device_auth": "check device_id foreign get tokens",
     "devices": "check get malformed page paired verify was_used",
     "directories": "clear get invalidate pop put statistics",  # in memory alone
-    "encryption": "census check choice is_on keys path problem resolve sealer source unlock",
-    "identity": "check device_id known mismatch public_key verify",
+    "encryption": "check choice is_on keys path problem resolve sealer source summary unlock",
+    "identity": "check device_id get mismatch public_key verify",
     "memory": "check close get get_many needs_optimizing now page records require search stats",
     "openclaw": "credentials problems sessions",
     "pairing": "check expires_at page pending stale",
-    "sessions": "archive_page archived check collect ended entries get named page require",
-    "transcripts": "check close count export get held message_page messages page search sessions"
+    "sessions": "archive_page archived check collect ended_ids entries get known_ids page require",
+    "transcripts": "check close count export get info message_page messages page search sessions"
     " stats",
 }
 """The methods that only read."""

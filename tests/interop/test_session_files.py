@@ -56,7 +56,7 @@ def test_what_openclaw_wrote_comes_back_byte_by_byte(store, manager, tmp_path) -
     assert report.added == len(told["entries"])
     assert exported(store, told["id"]) == written
     assert [each.entry for each in store.messages(told["id"])] == told["entries"]
-    assert store.held(told["id"]).leaf == told["leaf"]
+    assert store.info(told["id"]).leaf == told["leaf"]
 
 
 def test_openclaw_goes_on_with_what_we_export(store, manager, tmp_path) -> None:

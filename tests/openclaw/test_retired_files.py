@@ -198,7 +198,7 @@ def test_the_key_pair_that_an_upgrade_took_is_used_and_told(upgraded, clock) -> 
     """The key pair of the device stays the same one, and `doctor` says where it lies."""
     with clawstate.open(upgraded, clock=clock) as state:
         found = [each for each in examine(state, deep=False) if each.code == "key-pair"]
-        assert state.identity.known() is not None
+        assert state.identity.get() is not None
 
     assert [each.severity for each in found] == ["info"]
 

@@ -237,7 +237,7 @@ def test_a_full_lock_of_one_part_is_told_to_the_other(tmp_path) -> None:
         held, left = threading.Event(), threading.Event()
 
         def hold():
-            with database._writers.held():
+            with database._writers.hold():
                 held.set()
                 left.wait(30)
 

@@ -24,7 +24,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from clawstate.sqlite.pool import WriterLock
-with WriterLock(Path(sys.argv[1])).held():
+with WriterLock(Path(sys.argv[1])).hold():
     print("in", flush=True)
     sys.stdin.read()
 """
@@ -39,7 +39,7 @@ print("ready", flush=True)
 sys.stdin.read()
 log = os.open(sys.argv[1] + ".log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 for _ in range(turns):
-    with lock.held():
+    with lock.hold():
         before = os.fstat(log).st_size
         os.write(log, name.encode())
         os.fsync(log)
@@ -80,7 +80,7 @@ def test_one_at_a_time(path) -> None:
     def work():
         lock = WriterLock(path, timeout=PATIENCE)
         for _ in range(50):
-            with lock.held():
+            with lock.hold():
                 inside.append(1)
                 assert len(inside) == 1
                 inside.pop()
@@ -132,19 +132,19 @@ def has_waiter(file: Path) -> bool:
 def test_who_leaves_does_not_enter_again_before_who_waits(path, attempt) -> None:
     """A writer that waits at the lock enters before the one that leaves can enter again."""
     lock = WriterLock(path)
-    with lock.held():
+    with lock.hold():
         waiting = start(HOLDER, path)
         end = time.monotonic() + PATIENCE
         while not has_waiter(path) and time.monotonic() < end:
             os.sched_yield()
         assert has_waiter(path)
 
-    with pytest.raises(LockTimeoutError), WriterLock(path, timeout=0.0).held():
+    with pytest.raises(LockTimeoutError), WriterLock(path, timeout=0.0).hold():
         pass
 
     assert waiting.stdout.readline() == b"in\n"
     waiting.communicate()
-    with lock.held():
+    with lock.hold():
         pass
 
 
@@ -153,7 +153,7 @@ def test_patience_ends(path, holder, timeout) -> None:
     """Whoever waits in vain gets `LockTimeoutError` that names the lock and the time."""
     with (
         pytest.raises(LockTimeoutError, match=r"memory\.db\.gate") as caught,
-        WriterLock(path, timeout=timeout).held(),
+        WriterLock(path, timeout=timeout).hold(),
     ):
         pytest.fail("two were inside")
 
@@ -168,12 +168,12 @@ def test_patience_ends_between_threads(path) -> None:
 
     def wait():
         try:
-            with lock.held():
+            with lock.hold():
                 pass
         except LockTimeoutError as error:
             errors.append(error)
 
-    with lock.held():
+    with lock.hold():
         thread = threading.Thread(target=wait)
         thread.start()
         thread.join()
@@ -186,38 +186,38 @@ def test_a_killed_owner_frees_the_lock(path, holder) -> None:
     holder.kill()
     holder.wait()
 
-    with WriterLock(path, timeout=0.0).held():
+    with WriterLock(path, timeout=0.0).hold():
         pass
 
 
 def test_who_gave_up_does_not_get_in_later(path, holder) -> None:
     """A place in the queue that was given up keeps nobody out afterwards."""
     for _ in range(3):
-        with pytest.raises(LockTimeoutError), WriterLock(path, timeout=0.02).held():
+        with pytest.raises(LockTimeoutError), WriterLock(path, timeout=0.02).hold():
             pass
 
     holder.stdin.close()
     holder.wait()
 
     for _ in range(5):
-        with WriterLock(path, timeout=PATIENCE).held():
+        with WriterLock(path, timeout=PATIENCE).hold():
             pass
 
 
 def test_an_error_inside_frees_the_lock(path) -> None:
     """The gate is left when the block fails."""
     lock = WriterLock(path, timeout=0.0)
-    with pytest.raises(ZeroDivisionError), lock.held():
+    with pytest.raises(ZeroDivisionError), lock.hold():
         _ = 1 / 0
 
-    with lock.held():
+    with lock.hold():
         pass
 
 
 def test_a_forked_child_does_not_hold_the_lock(path) -> None:
     """A child forked while the lock is held keeps nobody out once the parent has left."""
     ours, theirs = socket.socketpair()
-    with WriterLock(path, timeout=0.0).held(), warnings.catch_warnings():
+    with WriterLock(path, timeout=0.0).hold(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12: threads and fork
         child = os.fork()
         if child == 0:
@@ -227,7 +227,7 @@ def test_a_forked_child_does_not_hold_the_lock(path) -> None:
     theirs.close()
 
     try:
-        with WriterLock(path, timeout=1.0).held():
+        with WriterLock(path, timeout=1.0).hold():
             pass
     finally:
         ours.close()
@@ -236,10 +236,10 @@ def test_a_forked_child_does_not_hold_the_lock(path) -> None:
 
 def test_a_started_program_does_not_hold_the_lock(path) -> None:
     """A program started while the lock is held keeps nobody out once the lock was left."""
-    with WriterLock(path, timeout=0.0).held():
+    with WriterLock(path, timeout=0.0).hold():
         program = subprocess.Popen(["cat"], stdin=subprocess.PIPE, close_fds=False)
 
-    with WriterLock(path, timeout=1.0).held():
+    with WriterLock(path, timeout=1.0).hold():
         pass
     program.communicate()
 
@@ -248,7 +248,7 @@ def test_the_lock_is_a_private_empty_file(path) -> None:
     """Whatever the umask the lock is an empty file of mode 0600."""
     before = os.umask(0)
     try:
-        with WriterLock(path).held():
+        with WriterLock(path).hold():
             pass
     finally:
         os.umask(before)
@@ -267,7 +267,7 @@ def test_what_is_no_gate_is_refused(path, obstacle) -> None:
     else:
         path = path / "below" / "gate"
 
-    with pytest.raises(UnavailableError, match="gate"), WriterLock(path).held():
+    with pytest.raises(UnavailableError, match="gate"), WriterLock(path).hold():
         pass
 
     assert not path.with_name("elsewhere").exists()

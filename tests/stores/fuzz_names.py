@@ -15,7 +15,7 @@ with atheris.instrument_imports():
     from clawstate.errors import InvalidError
     from clawstate.files.paths import StatePaths, normalise_account_id, normalise_agent_id
     from clawstate.files.safe_names import MAX_NAME_BYTES, decode_name, encode_name
-    from clawstate.stores.dedupe.namespaces import required_namespace
+    from clawstate.stores.dedupe.namespaces import require_namespace
 
 ROOT = Path("/s")
 PATHS = StatePaths(ROOT)
@@ -63,12 +63,12 @@ def account(text: str) -> None:
 
 def namespace(text: str) -> None:
     try:
-        trimmed = required_namespace(text)
+        trimmed = require_namespace(text)
     except InvalidError:
         assert len(text) > 1024 or any("\ud800" <= each <= "\udfff" for each in text)
         return
     assert trimmed
-    assert required_namespace(trimmed) == trimmed
+    assert require_namespace(trimmed) == trimmed
 
 
 def inside(path: Path) -> None:

@@ -11,7 +11,7 @@ import clawstate
 from clawstate.doctor import secret_files
 from clawstate.doctor.audit import audit
 from clawstate.doctor.audit.copies import _CHUNK
-from clawstate.encryption.masking import masked
+from clawstate.encryption.masking import mask
 from clawstate.files.atomic import make_private_dir
 from clawstate.health import repair_all
 from clawstate.state.encryption import Encryption
@@ -119,7 +119,7 @@ def test_the_document_is_that_of_openclaw(state) -> None:
         "severity": "warn",
         "file": str(state.paths.auth_profiles()),
         "jsonPath": "profiles.openai:default.key",
-        "message": f"an API key in the clear ({masked(SECRET)})",
+        "message": f"an API key in the clear ({mask(SECRET)})",
         "provider": "openai",
         "profileId": "openai:default",
     }
@@ -376,7 +376,7 @@ def test_a_locked_secret_is_noted(state, home) -> None:
 )
 def test_only_the_ends_of_a_long_secret_are_shown(secret, shown) -> None:
     """Of a short secret, and of one over several lines, nothing is shown at all."""
-    assert masked(secret) == shown
+    assert mask(secret) == shown
 
 
 def test_the_doctor_mends_modes(state) -> None:
@@ -428,7 +428,7 @@ def test_the_doctor_tells_of_a_lost_key(state, home) -> None:
 
 
 def test_the_doctor_tells_what_encryption_left(state) -> None:
-    """Sealed secrets under a setting that says off are told, with both ways out."""
+    """Encrypted secrets under a setting that says off are told, with both ways out."""
     encrypted(state)
     state.config.set("state.encryption.key", "off", force=True)
 

@@ -8,7 +8,7 @@ import pytest
 import clawstate
 from clawstate.errors import CorruptWarning
 from clawstate.stores.auth.credentials import ApiKey, OAuth, Token
-from clawstate.stores.auth.legacy import Imported
+from clawstate.stores.auth.legacy import AuthImport
 
 KEY = {"type": "api_key", "provider": "openai", "key": "sk-1"}
 CACHE = {
@@ -122,8 +122,8 @@ def test_a_removed_profile_does_not_come_back(auth, state, name) -> None:
 @pytest.mark.usefixtures("both")
 def test_an_import_tells_what_it_did(auth) -> None:
     """An import counts what is new, what was there, and what cannot be used; again, nothing new."""
-    assert auth.import_legacy() == Imported(imported=3, present=1, invalid=1)
-    assert auth.import_legacy() == Imported(imported=0, present=4, invalid=1)
+    assert auth.import_legacy() == AuthImport(imported=3, present=1, invalid=1)
+    assert auth.import_legacy() == AuthImport(imported=0, present=4, invalid=1)
     assert ids(auth) == FOUND
 
 
@@ -141,7 +141,7 @@ def test_a_store_in_use_is_not_mixed_with_old_files(auth, state) -> None:
     auth.mark_used("openai:default")
     assert ids(auth) == ["openai:default"]
 
-    assert auth.import_legacy() == Imported(imported=2, present=2, invalid=1)
+    assert auth.import_legacy() == AuthImport(imported=2, present=2, invalid=1)
     assert auth.get("openai:default").key == "sk-1"
     assert ids(auth) == FOUND
 
@@ -188,7 +188,7 @@ def test_a_damaged_old_file_hides_nothing(auth, cache, logins, damage) -> None:
     assert cache.read_text() == damage
     cache.write_text(json.dumps(CACHE))
 
-    assert auth.import_legacy() == Imported(imported=1, present=3, invalid=1)
+    assert auth.import_legacy() == AuthImport(imported=1, present=3, invalid=1)
     assert ids(auth) == FOUND
     assert logins.exists()
 

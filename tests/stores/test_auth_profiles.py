@@ -21,7 +21,7 @@ from clawstate.errors import (
     VersionError,
 )
 from clawstate.files.lock import FileLock
-from clawstate.stores.auth.credentials import ApiKey, OAuth, Problem, Token
+from clawstate.stores.auth.credentials import ApiKey, AuthProblem, OAuth, Token
 from clawstate.stores.auth.usage import UNUSED, Usage
 
 KEY = {"type": "api_key", "provider": "openai", "key": "sk-1"}
@@ -458,7 +458,7 @@ def test_a_section_of_another_kind_is_not_overwritten(files, path) -> None:
     assert path.read_bytes() == before
     assert files.auth().order("openai") == (NAME,)
     assert files.auth().problems() == (
-        Problem("usageStats", "", "is no object; it is kept as it is"),
+        AuthProblem("usageStats", "", "is no object; it is kept as it is"),
     )
 
 

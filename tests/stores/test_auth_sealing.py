@@ -394,7 +394,7 @@ def test_old_keys_open_what_they_sealed(key_store) -> None:
 
 
 def test_a_text_of_another_state_asks_for_its_key(key_store, tmp_path) -> None:
-    """Sealed text that came from elsewhere is told from damage: its key is missing."""
+    """Encrypted text that came from elsewhere is told from damage: its key is missing."""
     other = KeyStore(tmp_path / "other")
     for each in (key_store, other):
         each.prepare("file")
@@ -460,7 +460,7 @@ def test_decrypting_gives_everything_back(root, store) -> None:
 
         assert state.auth().document() == before
         assert SECRET not in json.dumps(between)
-        assert encryption.census().clear == 1
+        assert encryption.summary().clear == 1
         assert not encryption.is_on
 
 
@@ -603,9 +603,9 @@ def test_rekeying_seals_everything_anew(root, home) -> None:
 
     with clawstate.open(root) as state:
         encryption = Encryption(state._context)
-        before = encryption.census().keys
+        before = encryption.summary().keys
         made = encryption.rekey("keyring")
-        after = encryption.census()
+        after = encryption.summary()
         assert state.config.get("state.encryption.key") == "keyring"
 
     assert made.changed == 3

@@ -142,11 +142,11 @@ def repeated(root, store, action):
             encryption.turn_off()
         else:
             encryption.rekey()
-        census = encryption.census()
+        summary = encryption.summary()
     if action == "decrypt":
-        return [] if (census.clear, census.sealed) == (3, 0) else [str(census)]
-    if (census.clear, census.sealed, len(census.keys)) != (0, 3, 1):
-        return [str(census)]
+        return [] if (summary.clear, summary.sealed) == (3, 0) else [str(summary)]
+    if (summary.clear, summary.sealed, len(summary.keys)) != (0, 3, 1):
+        return [str(summary)]
     files = [each for each in root.rglob("*") if each.is_file()]
     return [
         f"{each} holds a secret in the clear"

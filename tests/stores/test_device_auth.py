@@ -18,7 +18,7 @@ from clawstate.errors import (
     StateError,
     VersionError,
 )
-from clawstate.stores.device_auth import HeldToken
+from clawstate.stores.device_auth import StoredToken
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
 TOKEN = "a-very-secret-token"
@@ -165,7 +165,7 @@ def test_a_token_is_in_no_repr_and_no_error(state) -> None:
     assert f"Bearer {found['gateway']}" == f"Bearer {TOKEN}"
     for copied in (copy.deepcopy(found), pickle.loads(pickle.dumps(found))):
         assert (copied, copied["gateway"].scopes) == (found, ("operator.read",))
-        assert isinstance(copied["gateway"], HeldToken)
+        assert isinstance(copied["gateway"], StoredToken)
     for wrong in (f"{TOKEN}\n", f"{TOKEN} x", "", "é", TOKEN * 1000, None):
         with pytest.raises(InvalidError) as caught:
             state.device_auth.set("gateway", wrong)

@@ -41,12 +41,12 @@ def document(place):
 
 def test_nothing_is_made_before_it_is_needed(state) -> None:
     """Looking whether there is a key pair makes none; asking who we are makes one, once."""
-    assert state.identity.known() is None
+    assert state.identity.get() is None
     assert not state.paths.root.exists()
 
     made = state.identity.load_or_create()
 
-    assert state.identity.known() == state.identity.load_or_create() == made
+    assert state.identity.get() == state.identity.load_or_create() == made
     assert state.identity.device_id == made.device_id
 
 
@@ -227,7 +227,7 @@ def test_the_private_key_is_in_no_repr(state, place) -> None:
     state.identity.sign("x")
     secret = document(place)["privateKeyPem"].split("\n")[1]
 
-    shown = f"{state.identity!r} {state.identity.load_or_create()!r} {state.identity.known()!r}"
+    shown = f"{state.identity!r} {state.identity.load_or_create()!r} {state.identity.get()!r}"
 
     assert secret not in shown
 

@@ -23,7 +23,7 @@ from clawstate.errors import (
     UnavailableError,
 )
 from clawstate.stores.pairing import ALPHABET
-from clawstate.stores.pairing.request import candidates, first_free, matching, normalised
+from clawstate.stores.pairing.request import candidates, first_free, matching, normalise_code
 
 TEN_YEARS = 10 * 365.25 * 86_400
 RAW_KEY = bytes(range(32))
@@ -422,7 +422,7 @@ def test_no_text_is_a_code_but_the_code(in_file, clock, text) -> None:
     clock.advance(600)
     made = in_file.pairing.request(user_id="ada", device_id="phone")
 
-    if normalised(text) != made.code:
+    if normalise_code(text) != made.code:
         with pytest.raises(NotFoundError):
             in_file.pairing.approve(text)
 

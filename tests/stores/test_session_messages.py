@@ -58,7 +58,7 @@ def test_messages_go_with_a_session_that_is_gone_for_good(state, clock) -> None:
     left = {each.session_id for each in state.transcripts.sessions()}
     assert left == {alive, "imported-alone"}
     assert not {gone, reset} & left
-    assert (state.sessions.ended(), state.sessions.archived(), found(state)) == (
+    assert (state.sessions.ended_ids(), state.sessions.archived(), found(state)) == (
         frozenset(),
         (),
         [],
@@ -74,7 +74,7 @@ def test_messages_go_by_themselves_with_new_sessions(state, clock) -> None:
     for number in range(64):
         state.sessions.resolve(f"k{number}")
 
-    assert state.transcripts.held(session_id) is None
+    assert state.transcripts.info(session_id) is None
 
 
 def test_a_session_that_another_key_names_keeps_its_messages(state, clock) -> None:
@@ -111,7 +111,7 @@ def test_what_could_not_be_removed_goes_later(state, clock) -> None:
     ) as again:
         with pytest.warns(FallbackWarning, match="go with the next pruning"):
             again.sessions.prune(older_than=1000 * DAY)
-        assert again.sessions.ended() == {session_id}
+        assert again.sessions.ended_ids() == {session_id}
         assert again.sessions.archived() == ()
     state.paths.memory_db.write_bytes(whole or saved)
 
@@ -121,7 +121,7 @@ def test_what_could_not_be_removed_goes_later(state, clock) -> None:
         assert found(again) == ["transcript-without-session"]
         assert found(again, fix=True) == ["transcript-without-session"]
         assert found(again) == []
-        assert again.transcripts.held(session_id) is None
+        assert again.transcripts.info(session_id) is None
 
 
 def test_a_session_that_came_back_is_not_gone(state, clock) -> None:

@@ -143,7 +143,7 @@ def test_nothing_is_removed_by_itself_unless_enforced(state, clock) -> None:
 
 
 def test_a_broken_setting_does_not_fail_a_write(state) -> None:
-    """Maintenance that cannot be read is no reason to refuse a session."""
+    """MaintenanceSettings that cannot be read is no reason to refuse a session."""
     (state.paths.root).mkdir(exist_ok=True)
     state.config.path.write_text(json.dumps({"session": {"maintenance": {"pruneAfter": "x"}}}))
 

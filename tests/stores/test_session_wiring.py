@@ -7,7 +7,7 @@ import pytest
 import clawstate
 from clawstate.errors import InvalidError, StateError
 from clawstate.state.sessions import maintenance
-from clawstate.stores.sessions import Maintenance
+from clawstate.stores.sessions import MaintenanceSettings
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_what_is_no_place_is_refused_without_its_secret(opened, store) -> None:
 def test_maintenance_is_what_the_settings_say_now(opened) -> None:
     """Durations count days and sizes bytes unless they say otherwise; a change counts at once."""
     with opened() as state:
-        assert maintenance(state.config.view()) == Maintenance()
+        assert maintenance(state.config.view()) == MaintenanceSettings()
         state.config.set(
             "session.maintenance",
             {
@@ -98,7 +98,7 @@ def test_maintenance_is_what_the_settings_say_now(opened) -> None:
                 "resetArchiveRetention": "12h",
             },
         )
-        assert maintenance(state.config.view()) == Maintenance(
+        assert maintenance(state.config.view()) == MaintenanceSettings(
             enforce=True,
             prune_after=2 * 86_400.0,
             max_entries=7,

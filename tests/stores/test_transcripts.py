@@ -272,7 +272,7 @@ def test_a_branch_follows_what_it_names(store) -> None:
 def test_an_append_that_expects_another_leaf_is_refused(store) -> None:
     """Of two turns on the same leaf the second raises `ConflictError` and leaves nothing."""
     store.append("s", said("user", "a"), expect_leaf=None)
-    leaf = store.held("s").leaf
+    leaf = store.info("s").leaf
     store.append("s", said("assistant", "b"), expect_leaf=leaf)
 
     for expected in (leaf, None, ABSENT, "nothing"):
@@ -282,7 +282,7 @@ def test_an_append_that_expects_another_leaf_is_refused(store) -> None:
     assert texts(store) == ["a", "b"]
     with pytest.raises(ConflictError):
         store.append("t", said("user", "a"), expect_leaf=leaf)
-    assert store.held("t") is None
+    assert store.info("t") is None
 
 
 def test_a_repeated_turn_is_kept_once(store, clock) -> None:
@@ -354,7 +354,7 @@ def test_deleting_leaves_nothing(store) -> None:
     assert store.delete("s")
 
     assert not store.delete("s")
-    assert (store.messages("s"), store.held("s")) == ([], None)
+    assert (store.messages("s"), store.info("s")) == ([], None)
     assert [each.message.session_id for each in store.search("lobster")] == ["t"]
     with pytest.raises(NotFoundError):
         store.export("s", io.BytesIO())
@@ -415,7 +415,7 @@ def test_pruning_takes_whole_sessions_oldest_first(store, clock) -> None:
     assert store.prune(older_than=450, keep=["a"]) == []
     assert store.prune(older_than=350) == ["a", "b"]
     assert store.prune(most_sessions=2, keep=["c"]) == ["d"]
-    size = store.held("e").size
+    size = store.info("e").size
     assert store.prune(most_bytes=size) == ["c"]
     assert [each.session_id for each in store.sessions()] == ["e"]
 

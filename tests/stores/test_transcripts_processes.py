@@ -32,7 +32,7 @@ with clawstate.open(root, lock_timeout=60) as state:
             {"role": "toolResult", "toolCallId": f"{name}{number}", "content": "x" * 20000},
         ]
         while True:
-            held = store.held("s")
+            held = store.info("s")
             expected = {"expect_leaf": held and held.leaf} if number % 2 else {}
             try:
                 ids = store.append("s", turn, strict=True, turn=f"{name}{number}", **expected)

@@ -12,7 +12,7 @@ from clawstate.stores.auth.credentials import Credential, Profile
 from clawstate.stores.devices import Device, IssuedToken
 from clawstate.stores.pairing import PairingRequest
 from clawstate.stores.sessions import SessionEntry
-from clawstate.stores.transcripts import Found, Message
+from clawstate.stores.transcripts import Message, TranscriptHit
 
 
 def opening(path: Path) -> State:
@@ -142,7 +142,7 @@ def conversing(state: State) -> None:
     assert_type(said, list[str])
     page = state.transcripts.messages(entry.session_id, limit=50, before=said[0])
     assert_type(page, list[Message])
-    assert_type(state.transcripts.search("hello"), list[Found])
+    assert_type(state.transcripts.search("hello"), list[TranscriptHit])
 
 
 def pairing(state: State) -> None:

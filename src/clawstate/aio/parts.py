@@ -150,7 +150,7 @@ class AsyncIdentity(Part[Identity]):
     """The key pair of this device."""
 
     load_or_create = verb(Identity.load_or_create)
-    known = verb(Identity.known)
+    get = verb(Identity.get)
     merge = verb(Identity.merge)
 
     @property
@@ -227,8 +227,8 @@ class AsyncSessions(Part[Sessions]):
     archived = verb(Sessions.archived)
     archive_page = verb(Sessions.archive_page)
     prune = verb(Sessions.prune)
-    named = verb(Sessions.named)
-    ended = verb(Sessions.ended)
+    known_ids = verb(Sessions.known_ids)
+    ended_ids = verb(Sessions.ended_ids)
     collect = verb(Sessions.collect)
     check = verb(Sessions.check)
     repair = verb(Sessions.repair)
@@ -248,7 +248,7 @@ class AsyncTranscripts(Part[Transcripts]):
     sessions = verb(Transcripts.sessions)
     page = verb(Transcripts.page)
     message_page = verb(Transcripts.message_page)
-    held = verb(Transcripts.held)
+    info = verb(Transcripts.info)
     count = verb(Transcripts.count)
     stats = verb(Transcripts.stats)
     export = verb(Transcripts.export)

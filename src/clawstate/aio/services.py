@@ -83,7 +83,7 @@ class AsyncEncryption(Part[Encryption]):
     source = verb(Encryption.source)
     unlock = verb(Encryption.unlock)
     problem = verb(Encryption.problem)
-    census = verb(Encryption.census)
+    summary = verb(Encryption.summary)
     check = listing(Encryption.check)
     turn_on = verb(Encryption.turn_on)
     turn_off = verb(Encryption.turn_off)

@@ -87,7 +87,7 @@ def _unlock(session: Session) -> None:
 
     encryption = session.state.encryption
     with suppress(StateError):
-        if encryption.census().sealed:
+        if encryption.summary().sealed:
             encryption.unlock()
 
 

@@ -109,9 +109,9 @@ def forget(session: Session, /, key: str, *, namespace: str) -> None:
 
 
 def _require_namespace(namespace: str) -> str:
-    from clawstate.stores.dedupe.namespaces import required_namespace  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.stores.dedupe.namespaces import require_namespace  # noqa: PLC0415 - see `NOUNS`
 
-    return required_namespace(namespace)
+    return require_namespace(namespace)
 
 
 def _quote(text: str) -> str:

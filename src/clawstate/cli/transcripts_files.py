@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import BinaryIO
 
-    from clawstate.stores.transcripts import Imported
+    from clawstate.stores.transcripts import TranscriptImport
 
 _SHOWN = 10  # problems that a person is told one by one
 
@@ -138,7 +138,7 @@ def _open_file(file: str) -> AbstractContextManager[BinaryIO]:
     return nullcontext(sys.stdin.buffer) if file == "-" else open_regular(Path(file))
 
 
-def _import_lines(done: Imported) -> list[str]:
+def _import_lines(done: TranscriptImport) -> list[str]:
     lines = [f"added {done.added:,}, {done.kept:,} were there already"]
     for problem in done.problems[:_SHOWN]:
         place = style(f"line {problem.line}", fg="yellow")

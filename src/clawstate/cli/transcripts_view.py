@@ -13,7 +13,7 @@ from clawstate.cli.tables import size
 from clawstate.clock import to_iso
 
 if TYPE_CHECKING:
-    from clawstate.stores.transcripts import Found, Held, Message
+    from clawstate.stores.transcripts import Message, TranscriptHit, TranscriptInfo
 
 _COLOURS = {"user": "cyan", "assistant": "green", "toolResult": "yellow", "tool": "yellow"}
 _INDENT = "  "
@@ -21,11 +21,11 @@ _MOST_LINES = 12  # of one message on a terminal
 _MOST_CHARACTERS = 200  # of a note or the arguments of a tool
 
 
-def session_line(held: Held) -> str:
-    """Return a line that shows what is *held* of a session."""
-    told = f"{held.count:,} message{'' if held.count == 1 else 's'}, {size(held.size)}"
-    name = style(held.session_id, fg="cyan")
-    return f"{to_iso(held.updated_at)}  {name}  {style(told, dim=True)}"
+def session_line(info: TranscriptInfo) -> str:
+    """Return a line that shows the *info* of a session."""
+    told = f"{info.count:,} message{'' if info.count == 1 else 's'}, {size(info.size)}"
+    name = style(info.session_id, fg="cyan")
+    return f"{to_iso(info.updated_at)}  {name}  {style(told, dim=True)}"
 
 
 def message_lines(message: Message, *, full: bool) -> Iterator[str]:
@@ -40,7 +40,7 @@ def message_lines(message: Message, *, full: bool) -> Iterator[str]:
     yield ""
 
 
-def hit_lines(found: Found) -> Iterator[str]:
+def hit_lines(found: TranscriptHit) -> Iterator[str]:
     """Yield the lines that show *found*: who said it where, and the telling part."""
     where = style(found.message.session_id, dim=True)
     yield f"{_title(found.message)}  {where}"

@@ -171,7 +171,7 @@ class KeyStore:
             source, kek = self._source(choice, old.keys.state, again=True)
             # The old keys stay: another process may be about to write a value that it sealed with
             # one.
-            keys = Keys.made(old.keys.state, source, kek, old.known, new_key())
+            keys = Keys.wrap(old.keys.state, source, kek, old.known, new_key())
             self._write(keys, kek, lock)
             return source
 
@@ -194,7 +194,7 @@ class KeyStore:
             kek = now.kek if now is not None and now.keys.source == keys.source else None
             if kek is None:
                 kek = keys.source.key(self._given)
-            known = keys.opened(kek, path=self.path)
+            known = keys.unwrap(kek, path=self.path)
             if keys.current not in known:
                 raise CorruptError(str(self.path), "names a key that it does not hold")
             self._opened = _Opened(stamp, keys, kek, known)
@@ -224,7 +224,7 @@ class KeyStore:
     def _make(self, choice: str, lock: FileLock) -> None:
         state = os.urandom(8).hex()
         source, kek = self._source(choice, state, again=False)
-        self._write(Keys.made(state, source, kek, {}, new_key()), kek, lock)
+        self._write(Keys.wrap(state, source, kek, {}, new_key()), kek, lock)
 
     def _source(self, choice: str, state: str, *, again: bool) -> tuple[KeySource, bytes]:
         # Never an old name: the old key shall go on to open old backups.
@@ -239,7 +239,7 @@ class KeyStore:
         # So that nobody is asked again for the passphrase that was just given.
         stamp = version_of(self.path)
         if stamp is not None:
-            self._opened = _Opened(stamp, keys, kek, keys.opened(kek, path=self.path))
+            self._opened = _Opened(stamp, keys, kek, keys.unwrap(kek, path=self.path))
 
 
 def _is_meant(choice: str, source: KeySource) -> bool:

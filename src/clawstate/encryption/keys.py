@@ -31,7 +31,7 @@ class Keys:
     sealed: Mapping[str, Mapping[str, Any]]
 
     @classmethod
-    def made(
+    def wrap(
         cls, state: str, source: KeySource, kek: bytes, keys: Mapping[str, bytes], current: bytes
     ) -> Keys:
         """Return *keys* and *current*, sealed with the key *kek* of *source*."""
@@ -71,7 +71,7 @@ class Keys:
         }
         return dump_pretty({**document, "check": _check(document)}) + "\n"
 
-    def opened(self, kek: bytes, *, path: Path) -> dict[str, bytes]:
+    def unwrap(self, kek: bytes, *, path: Path) -> dict[str, bytes]:
         """
         Return the keys by their names; *kek* is the key of the source.
 

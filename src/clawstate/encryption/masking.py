@@ -6,7 +6,7 @@ _LONG_ENOUGH = 16  # characters of which the first and the last two may be shown
 _SHOWN = 2
 
 
-def masked(secret: str) -> str:
+def mask(secret: str) -> str:
     """Return `sk...cy`: two characters of each end, of a long secret only (reference, 19.5)."""
     text = secret.strip()
     if len(text) < _LONG_ENOUGH or not text.isprintable():

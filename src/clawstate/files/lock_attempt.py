@@ -14,7 +14,7 @@ from clawstate.files.atomic import sweep_temporaries
 from clawstate.files.fifo_mutex import FifoMutex, QueueTimeoutError
 from clawstate.files.os_errors import os_errors
 from clawstate.files.sidecar import Sidecar, UnpublishedLock
-from clawstate.files.stale_lock import Found, Verdict, judge, read_sidecar, take_over
+from clawstate.files.stale_lock import ExistingLock, Verdict, judge, read_sidecar, take_over
 from clawstate.interrupts import Owner as Waiting
 
 _QUEUES = ".locks"
@@ -100,7 +100,7 @@ class Attempt:
             created.forget()
         return ours
 
-    def _meet(self, found: Found | None, gate: int | None, scratch: Path | None) -> None:
+    def _meet(self, found: ExistingLock | None, gate: int | None, scratch: Path | None) -> None:
         if found is None:
             self._wait(found)
             return
@@ -122,14 +122,14 @@ class Attempt:
                 problem = f"{self._path}: took over the lock of {found.owner or 'nobody'}"
                 warn(StaleLockWarning(f"{problem}, which {verdict.value}"), stacklevel=6)
 
-    def _verdict(self, found: Found, gate: int | None) -> Verdict:
+    def _verdict(self, found: ExistingLock, gate: int | None) -> Verdict:
         now = _file_time(gate)
         verdict = judge(found, stale=self._stale, now=now, booted=_boot_time(now))
         if verdict is Verdict.RECENT and self._stands_still(found):
             return Verdict.SILENT  # whatever its times say: a clock was set
         return verdict
 
-    def _stands_still(self, found: Found) -> bool:
+    def _stands_still(self, found: ExistingLock) -> bool:
         """Tell whether nothing moved for the stale time on a clock that nobody sets."""
         known = _seen.get(self._place)
         if known is None or known[0] != found:
@@ -139,19 +139,19 @@ class Attempt:
             known = _seen[self._place] = found, time.monotonic()
         return time.monotonic() - known[1] > self._stale
 
-    def _wait(self, found: Found | None) -> None:
+    def _wait(self, found: ExistingLock | None) -> None:
         left = self._end - time.monotonic()
         if left <= 0:
             raise self._timeout(found)
         time.sleep(min(self._pause, left))
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
-    def _timeout(self, found: Found | None) -> LockTimeoutError:
+    def _timeout(self, found: ExistingLock | None) -> LockTimeoutError:
         waited = time.monotonic() - self._started
         if found is None:
             return LockTimeoutError(str(self._path), waited, "others were faster; try again")
         now = time.time()
-        age = now - found.refreshed(now + self._stale)
+        age = now - found.last_sign(now + self._stale)
         sign = f"last sign {age:.1f} s ago" if age >= 0 else "dated ahead of the clock"
         holder = f"{found.owner or 'a lock file without an owner'}, {sign}"
         verdict = judge(found, stale=self._stale, now=now, booted=_boot_time(now))
@@ -165,7 +165,7 @@ class Attempt:
         return LockTimeoutError(str(self._path), waited, hint, holder=holder)
 
 
-_seen: dict[Path, tuple[Found, float]] = {}
+_seen: dict[Path, tuple[ExistingLock, float]] = {}
 """Lock files whose owners cannot be examined, and since when each has not moved."""
 _MOST_SEEN = 256
 

@@ -31,7 +31,7 @@ _MAX_PAYLOAD = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ExistingLock:
     """A lock file of somebody, as it was read; times in seconds since the epoch."""
 
     identity: tuple[int, int]
@@ -57,14 +57,14 @@ class Found:
             return True
         return not mount_of(self.path).network
 
-    def refreshed(self, latest: float) -> float:
+    def last_sign(self, latest: float) -> float:
         """Return when its owner last gave a sign of life; what is later than *latest* is none."""
         created = self.owner.created_at if self.owner else None
         signs = [self.modified, self.modified if created is None else created]
         return max((sign for sign in signs if sign <= latest), default=self.modified)
 
 
-def read_sidecar(path: Path) -> Found | None:
+def read_sidecar(path: Path) -> ExistingLock | None:
     """
     Return the lock file *path* of somebody, or `None` if there is none.
 
@@ -86,10 +86,10 @@ def read_sidecar(path: Path) -> Found | None:
         raise UnavailableError(str(path), problem, "check its owner and mode") from error
     finally:
         descriptor.close()
-    return Found(identity_of(status), status.st_mtime, parse_payload(raw), path)
+    return ExistingLock(identity_of(status), status.st_mtime, parse_payload(raw), path)
 
 
-def take_over(path: Path, found: Found, *, scratch: Path | None = None) -> bool:
+def take_over(path: Path, found: ExistingLock, *, scratch: Path | None = None) -> bool:
     """
     Remove the lock file *path* if it still is the one that was *found*; tell whether it was.
 
@@ -110,7 +110,7 @@ def take_over(path: Path, found: Found, *, scratch: Path | None = None) -> bool:
 class _Removal:
     """The removal of a lock file that was found; a `Holding`."""
 
-    def __init__(self, path: Path, found: Found, aside: Path, use: Use) -> None:
+    def __init__(self, path: Path, found: ExistingLock, aside: Path, use: Use) -> None:
         self.thread = use.thread
         self._path = path
         self._found = found
@@ -172,7 +172,7 @@ class Verdict(Enum):
     RECENT = "gave a sign of life, and cannot be examined"
 
 
-def judge(found: Found, *, stale: float, now: float, booted: float) -> Verdict:
+def judge(found: ExistingLock, *, stale: float, now: float, booted: float) -> Verdict:
     """
     Judge the owner of a lock.
 
@@ -188,7 +188,7 @@ def judge(found: Found, *, stale: float, now: float, booted: float) -> Verdict:
     if found.owner is None and found.modified < booted:
         return Verdict.DEAD
     # Clocks of two machines differ a little; what lies further ahead was written by a wrong one.
-    return Verdict.SILENT if now - found.refreshed(now + stale) > stale else Verdict.RECENT
+    return Verdict.SILENT if now - found.last_sign(now + stale) > stale else Verdict.RECENT
 
 
 def _try_lock(descriptor: int) -> bool:

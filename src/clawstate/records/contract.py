@@ -55,7 +55,7 @@ class Versioned:
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class ChangedKeys:
     """
     What moved since a cursor: keys put, replaced or deleted.
 
@@ -228,10 +228,10 @@ class Collection(Protocol):
         others there are. Raises `InvalidError` for a record that it returns under another key.
         """
 
-    def changes(self, since: str | None = None) -> Changes:
+    def changes(self, since: str | None = None) -> ChangedKeys:
         """Return which keys moved after the cursor *since*, and a cursor of now (`None`: only it).
 
-        A cursor that the engine does not know gives incomplete `Changes`, never an error.
+        A cursor that the engine does not know gives incomplete `ChangedKeys`, never an error.
         """
 
     def version(self) -> object:

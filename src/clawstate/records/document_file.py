@@ -84,7 +84,7 @@ class Snapshot:
         """Return the keys that records can have, in the order of the document."""
         return [key for key in self.records if is_key(key)]
 
-    def ordered(self, shape: Shape) -> list[Position]:
+    def order_by(self, shape: Shape) -> list[Position]:
         """Return the positions of the records by `shape.order`, the greatest number first."""
         if not self._ordered:
             # Sorted once for each state of the document: the next pages only look up.

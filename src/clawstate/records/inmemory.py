@@ -21,7 +21,7 @@ from clawstate.records.contract import (
     DELETE,
     Capability,
     Change,
-    Changes,
+    ChangedKeys,
     Json,
     Lease,
     Mark,
@@ -215,17 +215,17 @@ class InMemoryCollection:
             found = [key for key in wanted if key in table.rows]
             return self._replace(found, change, wanted)
 
-    def changes(self, since: str | None = None) -> Changes:
+    def changes(self, since: str | None = None) -> ChangedKeys:
         """Return which keys moved after the cursor *since*, and a cursor of now."""
         with self._reading():
             table = self.table
             cursor = f"{self._name}.{table.now}"
             if since is None:
-                return Changes(cursor, frozenset())
+                return ChangedKeys(cursor, frozenset())
             moment = self._moment(since)
             if moment is None or not table.floor <= moment <= table.now:
-                return Changes(cursor, frozenset(), complete=False)
-            return Changes(cursor, frozenset(table.moved_after(moment)))
+                return ChangedKeys(cursor, frozenset(), complete=False)
+            return ChangedKeys(cursor, frozenset(table.moved_after(moment)))
 
     def version(self) -> object:
         """Return what is equal as long as no record is changed."""

@@ -21,7 +21,7 @@ from clawstate.records.contract import (
     ANY,
     DELETE,
     Change,
-    Changes,
+    ChangedKeys,
     Json,
     Lease,
     Mark,
@@ -65,7 +65,7 @@ class Directory(Protocol):
     def require_open(self) -> None:
         """Raise `ClosedError` after the engine was closed."""
 
-    def unlisted(self, shape: Shape) -> JsonFileCollection:
+    def open_unlisted(self, shape: Shape) -> JsonFileCollection:
         """Return another collection."""
 
 
@@ -115,7 +115,7 @@ class JsonFileCollection:
     def latest(self, limit: int, *, after: Position | None = None) -> Iterator[Versioned]:
         """Give at most *limit* records, those with the greatest number in `shape.order` first."""
         snapshot = self._read()
-        wanted = behind(snapshot.ordered(self._shape), after, limit)
+        wanted = behind(snapshot.order_by(self._shape), after, limit)
         found = (snapshot.get(key) for _, key in wanted)
         return (record for record in found if record is not None)
 
@@ -170,7 +170,7 @@ class JsonFileCollection:
         """Replace the records of *keys* by what *change* makes of them, at once."""
         return self._replace(require_keys(keys), change)
 
-    def changes(self, since: str | None = None) -> Changes:
+    def changes(self, since: str | None = None) -> ChangedKeys:
         """Return which keys moved after the cursor *since*, and a cursor of now."""
         snapshot = self._read()
         revisions = {key: snapshot.revision(key) or "" for key in snapshot.keys()}  # noqa: SIM118
@@ -182,11 +182,11 @@ class JsonFileCollection:
             while len(self._states) > _REMEMBERED:
                 self._states.popitem(last=False)
         if since is None or since == cursor:
-            return Changes(cursor, frozenset())
+            return ChangedKeys(cursor, frozenset())
         if before is None:
-            return Changes(cursor, frozenset(), complete=False)
+            return ChangedKeys(cursor, frozenset(), complete=False)
         moved = dict(before.items() ^ revisions.items())
-        return Changes(cursor, frozenset(moved))
+        return ChangedKeys(cursor, frozenset(moved))
 
     def version(self) -> object:
         """Return what is equal as long as the file holds the same; costs one stat."""
@@ -280,7 +280,7 @@ class JsonFileCollection:
         load_modules("clawstate.records.leases")
         from clawstate.records.leases import LEASES, require_granted  # noqa: PLC0415 - it is there
 
-        leases = self._backend.unlisted(LEASES)
+        leases = self._backend.open_unlisted(LEASES)
 
         def fence() -> None:
             found = leases.get(lease.name)

@@ -71,9 +71,9 @@ class JsonFilesBackend:
         self.require_open()
         _require_inside(shape.path)
         self._asked[shape.kind, shape.path] = shape
-        return self.unlisted(shape)
+        return self.open_unlisted(shape)
 
-    def unlisted(self, shape: Shape) -> JsonFileCollection:
+    def open_unlisted(self, shape: Shape) -> JsonFileCollection:
         """Return the collection of *shape* without noting that somebody asked for it."""
         return JsonFileCollection(self, DocumentFile(self._root, shape), shape, self._lock)
 
@@ -83,7 +83,7 @@ class JsonFilesBackend:
         load_modules("clawstate.records.json_check")
         from clawstate.records.json_check import kinds  # noqa: PLC0415 - for few programs
 
-        return kinds(self.unlisted, self._root, self._known_shapes(), prefix)
+        return kinds(self.open_unlisted, self._root, self._known_shapes(), prefix)
 
     def lease(
         self, name: str, ttl: float, *, wait: float = 0.0, ticks: Ticks = time.monotonic
@@ -93,7 +93,7 @@ class JsonFilesBackend:
         from clawstate.records.leases import LEASES, Leases  # noqa: PLC0415 - few programs need it
 
         if self._leases is None:
-            self._leases = Leases(self.unlisted(LEASES))
+            self._leases = Leases(self.open_unlisted(LEASES))
         return self._leases.grant(name, ttl, wait=wait, ticks=ticks)
 
     def check(self, *, deep: bool = False) -> Iterator[Finding]:
@@ -102,7 +102,7 @@ class JsonFilesBackend:
         load_modules("clawstate.records.json_check")
         from clawstate.records.json_check import check  # noqa: PLC0415 - for doctors alone
 
-        return check(self.unlisted, self._root, self._known_shapes(), deep=deep)
+        return check(self.open_unlisted, self._root, self._known_shapes(), deep=deep)
 
     def _known_shapes(self) -> list[Shape]:
         return [*self._asked.copy().values(), *self._catalogue()]

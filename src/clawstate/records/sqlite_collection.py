@@ -13,7 +13,7 @@ from clawstate.records.contract import (
     ANY,
     DELETE,
     Change,
-    Changes,
+    ChangedKeys,
     Json,
     Lease,
     Mark,
@@ -177,7 +177,7 @@ class SqliteCollection:
         """Replace the records of *keys* by what *change* makes of them, at once."""
         return self._change_rows(require_keys(keys), change)
 
-    def changes(self, since: str | None = None) -> Changes:
+    def changes(self, since: str | None = None) -> ChangedKeys:
         """Return which keys moved after the cursor *since*, and a cursor of now."""
         self._guard.require_readable(self._shape.kind)
         with self._database.reading() as connection:

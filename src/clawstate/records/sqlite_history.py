@@ -9,7 +9,7 @@ from typing import Any, Final
 import apsw
 
 from clawstate.clock import Clock, system_clock
-from clawstate.records.contract import Changes
+from clawstate.records.contract import ChangedKeys
 from clawstate.sqlite import DamagedValueError
 
 REMEMBERED: Final = 10_000
@@ -78,13 +78,13 @@ def forget_removed(connection: apsw.Connection, added: int) -> None:
         connection.execute("UPDATE history SET removed = removed + ?", (added - gone,))
 
 
-def changes(connection: apsw.Connection, tenant: str, kind: str, since: str | None) -> Changes:
+def changes(connection: apsw.Connection, tenant: str, kind: str, since: str | None) -> ChangedKeys:
     """Return which keys moved after the cursor *since*, and a cursor of now."""
     cursor, start = _place_of(connection, since)
     if start is None:
-        return Changes(cursor, frozenset(), complete=since is None)
+        return ChangedKeys(cursor, frozenset(), complete=since is None)
     rows = connection.execute(_MOVED, (tenant, kind, start) * 2)
-    return Changes(cursor, frozenset(row[0] for row in rows))
+    return ChangedKeys(cursor, frozenset(row[0] for row in rows))
 
 
 def changes_of_all(

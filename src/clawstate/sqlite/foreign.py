@@ -42,7 +42,7 @@ def reading(path: Path) -> Iterator[apsw.Connection]:
     # file is made beside it.
     is_whole = before.is_alone and has_log(path)
     with sqlite_errors(path):
-        connection = opened(path, is_whole=is_whole)
+        connection = open_read_only(path, is_whole=is_whole)
         try:
             connection.execute("BEGIN")
             yield connection
@@ -106,7 +106,7 @@ def has_log(path: Path) -> bool:
             file.xClose()
 
 
-def opened(path: Path, *, is_whole: bool) -> apsw.Connection:
+def open_read_only(path: Path, *, is_whole: bool) -> apsw.Connection:
     """Return a connection that only reads, to a file that does not change if it *is_whole*."""
     # A reader of a log makes a shared memory file beside it, which would be a trace of ours.
     how = "immutable=1" if is_whole else "mode=ro"

@@ -15,7 +15,7 @@ from pathlib import Path
 import apsw
 
 from clawstate.errors import StateError, UnavailableError
-from clawstate.sqlite.foreign import has_log, opened, stamp_of
+from clawstate.sqlite.foreign import has_log, open_read_only, stamp_of
 
 _BUSY_MS = 1_000
 _PAGE = 4096
@@ -75,7 +75,7 @@ def connection_without_index(
         if not has_log(path):
             return None
         if before.is_alone:
-            return opened(path, is_whole=True), partial(before.require_unchanged, path)
+            return open_read_only(path, is_whole=True), partial(before.require_unchanged, path)
     except StateError:
         return None
     return _alone(path)

@@ -43,7 +43,7 @@ class WriterLock:
         # need a second thread that blocks for it.
         self._threads = Mutex()
 
-    def held(self) -> HeldWriterLock:
+    def hold(self) -> HeldWriterLock:
         """
         Hold the lock for the length of a `with` block.
 
@@ -52,7 +52,7 @@ class WriterLock:
         return HeldWriterLock(self)
 
     def acquire(self, use: Use) -> None:
-        """Hold the lock until `release`, or until *use* is over; raises as `held`."""
+        """Hold the lock until `release`, or until *use* is over; raises as `hold`."""
         # Not the clock of the day, which somebody may set while we wait.
         end = time.monotonic() + self._timeout
         if not self._threads.take(use.frame, patience=self._timeout, reentrant=False):
@@ -76,7 +76,7 @@ class WriterLock:
 
 
 class HeldWriterLock:
-    """See `WriterLock.held`."""
+    """See `WriterLock.hold`."""
 
     def __init__(self, lock: WriterLock) -> None:
         self._lock = lock

@@ -20,7 +20,7 @@ from clawstate.state.auth import profile_store
 from clawstate.state.plaintext import scrub_plaintext
 from clawstate.state.secrets import OFF, SETTING, is_on, resolver_of, sealer_of
 from clawstate.stores.auth.codec import CredentialCodec
-from clawstate.stores.auth.credentials import TYPES, Sealed, raw_secrets
+from clawstate.stores.auth.credentials import TYPES, EncryptedSecret, raw_secrets
 from clawstate.stores.auth.names import is_blank, is_variable
 from clawstate.stores.auth.profile_store import record_key
 
@@ -35,7 +35,7 @@ _PROFILES = record_key("profile", "")
 
 
 @dataclass(frozen=True, slots=True)
-class Census:
+class EncryptionSummary:
     """How many secrets lie in the clear, how many are sealed, and with which keys."""
 
     clear: int = 0
@@ -115,34 +115,34 @@ class Encryption:
             return str(error)
         return None
 
-    def census(self) -> Census:
+    def summary(self) -> EncryptionSummary:
         """Return how the secrets lie on disk; no key is needed."""
         clear, sealed, keys = 0, 0, set[str]()
         for agent_id in agents_of(self._context):
             for record in profile_store(self._context, agent_id).collection.scan(_PROFILES):
                 for found in _secrets(agent_id, record.key, record.value):
-                    if isinstance(found, Sealed):
+                    if isinstance(found, EncryptedSecret):
                         sealed += 1
                         keys.add(key_name(found.document, place=record.key))
                     else:
                         clear += 1
-        return Census(clear, sealed, frozenset(keys))
+        return EncryptionSummary(clear, sealed, frozenset(keys))
 
     def check(self) -> Iterator[Finding]:
         """Give keys that are missing, and secrets that lie otherwise than the settings say."""
         yield from self._check_keys()
         try:
-            census = self.census()
+            summary = self.summary()
             path = str(self._context.paths.root / "agents")
-            if self.is_on and census.clear:
-                message = f"{_count(census.clear)} in the clear, although encryption is on"
+            if self.is_on and summary.clear:
+                message = f"{_count(summary.clear)} in the clear, although encryption is on"
                 remedy = "run 'clawstate auth encrypt'"
                 yield Finding(
                     *("clear-text", "warning", path, message, remedy),
                     repair=lambda: f"encrypted {self.turn_on(self.choice).changed}",
                 )
-            if not self.is_on and census.sealed:
-                message = f"{_count(census.sealed)} encrypted, although encryption is off"
+            if not self.is_on and summary.sealed:
+                message = f"{_count(summary.sealed)} encrypted, although encryption is off"
                 remedy = "run 'clawstate auth decrypt', or 'clawstate auth encrypt'"
                 yield Finding("sealed-text", "warning", path, message, remedy)
         except StateError as error:
@@ -151,16 +151,16 @@ class Encryption:
     def _check_keys(self) -> Iterator[Finding]:
         path = str(self.path)
         try:
-            source, census = self.source(), self.census()
+            source, summary = self.source(), self.summary()
             if source is None:
-                if census.sealed:
-                    message = f"is missing, and {_count(census.sealed)} encrypted with it"
+                if summary.sealed:
+                    message = f"is missing, and {_count(summary.sealed)} encrypted with it"
                     yield Finding("key", "error", path, message, "restore it from a backup")
                 elif self.is_on:
                     message = "is missing: encryption is on, and there is no key yet"
                     yield Finding("key", "error", path, message, "run 'clawstate auth encrypt'")
                 return
-            for name in sorted(census.keys - self.keys()):
+            for name in sorted(summary.keys - self.keys()):
                 message = f"has no key {name}, with which secrets are encrypted"
                 yield Finding("key", "error", path, message, "restore the file that had it")
             # A check asks nobody for a passphrase.
@@ -177,7 +177,7 @@ class Encryption:
         Raises `InvalidError`, also if the key comes from elsewhere already, `UnavailableError` and
         `MissingExtraError`.
         """
-        sealed = 0 if self._key_store.exists else self.census().sealed
+        sealed = 0 if self._key_store.exists else self.summary().sealed
         if sealed:  # new keys would stand in the way of the old ones
             problem = f"is missing, and {sealed} secrets are encrypted with it"
             hint = "restore it from a backup, or remove these profiles"
@@ -264,7 +264,7 @@ class Reencryption:
                 failed.append(str(error))
         return made, (count, failed)
 
-    def _is_due(self, found: str | Sealed) -> bool:
+    def _is_due(self, found: str | EncryptedSecret) -> bool:
         if isinstance(found, str):
             return self.sealer is not None and not is_variable(found)
         if self.sealer is None:
@@ -291,12 +291,12 @@ def _count(count: int) -> str:
     return "a secret is" if count == 1 else f"{count} secrets are"
 
 
-def _secrets(agent_id: str, key: str, record: Json) -> Iterator[str | Sealed]:
+def _secrets(agent_id: str, key: str, record: Json) -> Iterator[str | EncryptedSecret]:
     """Yield the secrets of a record as they lie there, unless it is no credential."""
     try:
         credential: Any = CredentialCodec(agent_id).read(key.removeprefix(_PROFILES), record)
     except StateError:
         return
     for found in raw_secrets(credential):
-        if isinstance(found, Sealed) or (isinstance(found, str) and not is_blank(found)):
+        if isinstance(found, EncryptedSecret) or (isinstance(found, str) and not is_blank(found)):
             yield found

@@ -139,7 +139,7 @@ def _transcripts(state: State, *, deep: bool) -> Iterator[Finding]:
 
 def _without_session(state: State, path: str) -> Iterator[Finding]:
     try:
-        found = [each for each in state.sessions.ended() if state.transcripts.held(each)]
+        found = [each for each in state.sessions.ended_ids() if state.transcripts.info(each)]
     except StateError:
         return  # told where the sessions are looked at
 

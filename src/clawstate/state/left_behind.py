@@ -47,7 +47,7 @@ _KEEPS: dict[str, Callable[[StateDatabase], bool]] = {
 _OURS = ("state/records.db", "memory/memory.db", "clawstate.json", ".config-history", "dedupe")
 
 
-def taken_over(context: Context, stores: Collection[str] = tuple(_SHARED)) -> tuple[str, ...]:
+def find_taken_over(context: Context, stores: Collection[str] = tuple(_SHARED)) -> tuple[str, ...]:
     """
     Return those of *stores* that were shared in files, and of which there are no records since.
 
@@ -153,7 +153,7 @@ def elsewhere(context: Context) -> str:
     return f"keep 'file' here, or have a directory DIR of your own: '{home}'"
 
 
-def left_behind(context: Context) -> LeftBehind:
+def find_left_behind(context: Context) -> LeftBehind:
     """
     Return what lies in an engine that is not the one that keeps the records of the state.
 
@@ -199,12 +199,12 @@ class Notice:
         self._found: LeftBehind | None = None
         self._told: set[str] = set()
 
-    def opened(self, *stores: str) -> None:
+    def warn_once(self, *stores: str) -> None:
         """Warn if records of *stores* are left behind; a look that fails says nothing."""
         with suppress(StateError, OSError):
             if self._found is None:
-                self._found = left_behind(self._context)
-            gone = taken_over(self._context, set(stores) - self._told)
+                self._found = find_left_behind(self._context)
+            gone = find_taken_over(self._context, set(stores) - self._told)
             for each in {*self._found.counts, *gone} & set(stores) - self._told:
                 self._told.add(each)
                 is_left = each in self._found.counts

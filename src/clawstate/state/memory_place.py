@@ -39,7 +39,7 @@ def memory_db(context: Context) -> Path:
     return path
 
 
-def left_behind(context: Context) -> Path | None:
+def find_left_behind(context: Context) -> Path | None:
     """Return the database at the default place, if it is there and another place is chosen."""
     usual, chosen = context.paths.memory_db, memory_db(context)
     if not os.path.isfile(usual) or os.path.realpath(usual) == os.path.realpath(chosen):  # noqa: PTH113 - never raises

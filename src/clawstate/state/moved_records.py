@@ -16,9 +16,9 @@ from clawstate.files.os_errors import os_errors
 from clawstate.openclaw.description import describe
 from clawstate.openclaw.owner import Era
 from clawstate.records.last_good import copy_path
-from clawstate.state.left_behind import LeftBehind, count_records, left_behind
+from clawstate.state.left_behind import LeftBehind, count_records, find_left_behind
 from clawstate.state.plaintext import vacuum_database
-from clawstate.state.record_conflicts import replaced
+from clawstate.state.record_conflicts import scan_replaced
 from clawstate.state.record_places import CREDENTIALS, credential_places, record_places
 
 if TYPE_CHECKING:
@@ -132,9 +132,9 @@ def summarise(context: Context) -> Summary:
         engine.name,
         describe(context.owner).sentence,
         {**_credentials(context), **count_records(context, engine)},
-        left_behind(context),
+        find_left_behind(context),
         find_aside(context),
-        tuple(dict.fromkeys(each.name for each in replaced(context))),
+        tuple(dict.fromkeys(each.name for each in scan_replaced(context))),
     )
 
 

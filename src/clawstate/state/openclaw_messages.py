@@ -65,7 +65,7 @@ def waiting(
         yield from _in_files(context, transcripts, session_id)
     elif era is Era.SQLITE:
         for place, name, last in _rows(root, session_id):
-            has_none = transcripts.held(name) is None
+            has_none = transcripts.info(name) is None
             if has_none or (last is not None and transcripts.get(name, last) is None):
                 yield Waiting(root, name, place, has_none)
 

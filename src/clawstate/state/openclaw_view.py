@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from clawstate.arguments import require_text
 from clawstate.clock import from_ms
-from clawstate.encryption.masking import masked
+from clawstate.encryption.masking import mask
 from clawstate.errors import StateError
 from clawstate.openclaw.owner import Era
 from clawstate.openclaw.reading import MAIN, Documents, read_credentials, read_sessions
@@ -124,7 +124,7 @@ def _mask_secret(document: Mapping[str, Any], kind: str) -> str:
         if isinstance(value, Mapping):
             return ":".join(str(value.get(each, "")) for each in ("source", "provider", "id"))
         if isinstance(value, str) and value:
-            return masked(value)
+            return mask(value)
     return MISSING
 
 

@@ -200,7 +200,7 @@ class State:
     @locked_cached_property
     def auth(self) -> AuthOfAgents:
         """The credentials of an agent, `main` if none is named: `auth(agent_id)`."""
-        self._notice.opened("credentials")
+        self._notice.warn_once("credentials")
         return AuthOfAgents(self._context)
 
     @locked_cached_property
@@ -217,7 +217,7 @@ class State:
         load_modules("clawstate.state.sessions")
         from clawstate.state.sessions import open_sessions  # noqa: PLC0415
 
-        self._notice.opened("sessions")
+        self._notice.warn_once("sessions")
         return open_sessions(self._context)
 
     @locked_cached_property
@@ -235,7 +235,7 @@ class State:
         load_modules("clawstate.state.pairing")
         from clawstate.state.pairing import open_pairing  # noqa: PLC0415
 
-        self._notice.opened("pairing requests")
+        self._notice.warn_once("pairing requests")
         return open_pairing(self._context, self.devices)
 
     @locked_cached_property
@@ -244,7 +244,7 @@ class State:
         load_modules("clawstate.state.pairing")
         from clawstate.state.pairing import open_devices  # noqa: PLC0415
 
-        self._notice.opened("devices")
+        self._notice.warn_once("devices")
         return open_devices(self._context)
 
     @locked_cached_property
@@ -253,7 +253,7 @@ class State:
         load_modules("clawstate.state.pairing")
         from clawstate.state.pairing import open_device_auth  # noqa: PLC0415
 
-        self._notice.opened("device tokens")
+        self._notice.warn_once("device tokens")
         return open_device_auth(self._context)
 
     @locked_cached_property
@@ -274,7 +274,7 @@ class State:
             from clawstate.state.record_moves import bring_marks  # noqa: PLC0415 - rarely needed
 
             bring_marks(self._context)
-        self._notice.opened("dedupe marks")
+        self._notice.warn_once("dedupe marks")
         return open_dedupe(self._context)
 
     @locked_cached_property

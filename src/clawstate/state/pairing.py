@@ -98,7 +98,7 @@ class _Owner:
         return self.identity.device_id
 
     def known_id(self) -> str | None:
-        found = self.identity.known()
+        found = self.identity.get()
         return None if found is None else found.device_id
 
 

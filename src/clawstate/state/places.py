@@ -28,7 +28,7 @@ class Places:
 
     def memory_left_behind(self) -> Path | None:
         """Return the database at the usual place, if it is there and another place is chosen."""
-        return memory_place.left_behind(self._context)
+        return memory_place.find_left_behind(self._context)
 
     def move_memory(self, old: Path, new: Path) -> Path:
         """Move the database *old* to *new*, where nothing is; return what *old* is called now."""

@@ -82,7 +82,7 @@ def keep(place: Place, records: Mapping[str, Any], folder: Path, *, is_missed: b
     write_atomic(path, dump_pretty(document).encode("utf-8", "surrogatepass"))
 
 
-def replaced(context: Context) -> Iterator[Replaced]:
+def scan_replaced(context: Context) -> Iterator[Replaced]:
     """Yield the records that gave way to others, the last first."""
     for path in sorted((context.paths.root / _FOLDER).glob("*/replaced-*.json"), reverse=True):
         found = _read(path)
@@ -113,7 +113,7 @@ def put_back(context: Context, name: str) -> Replaced:
 
 
 def _find(context: Context, name: str) -> tuple[Replaced, Place]:
-    found = next((each for each in replaced(context) if each.name == name), None)
+    found = next((each for each in scan_replaced(context) if each.name == name), None)
     places = {each.kind: each for each in (*record_places(context), *_more(context))}
     if found is None or found.kind not in places:
         hint = "'clawstate store status' names those that were replaced"

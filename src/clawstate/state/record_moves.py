@@ -177,7 +177,7 @@ class _Run:
 
     def _copy(self, source: Source, records: Mapping[str, Any]) -> None:
         place = source.place
-        known = self._ledger.carried(place.kind)
+        known = self._ledger.moved_digests(place.kind)
         wanted = {key: each for key, each in records.items() if known.get(key) != _digest(each)}
         if self._in_files and place.shared and place.store == SESSIONS:
             told = self._merge_sessions(place, wanted)
@@ -254,7 +254,7 @@ class _Run:
         if place.shared and place.store == SESSIONS:
             return  # the result of `merge` names those that came in
         there = {each.key for each in self._target(place).scan()}
-        missing = records.keys() - there - self._ledger.carried(place.kind).keys()
+        missing = records.keys() - there - self._ledger.moved_digests(place.kind).keys()
         if missing:
             problem = f"{len(missing)} of {len(records)} {place.store} did not arrive in {self._to}"
             raise UnavailableError(str(place.file), problem, "nothing was put away; repeat")
@@ -324,7 +324,7 @@ class _Ledger:
                 self.phase = phase if is_chosen else _COPYING
                 self.kinds = {str(kind): dict(each) for kind, each in found["kinds"].items()}
 
-    def carried(self, kind: str) -> Mapping[str, str]:
+    def moved_digests(self, kind: str) -> Mapping[str, str]:
         """Return the digests of records of *kind* that were moved for good."""
         return self.kinds.get(kind, {}) if self.phase == _CHOSEN else {}
 

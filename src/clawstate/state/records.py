@@ -11,9 +11,9 @@ from clawstate.records.json_files import JsonFilesBackend
 from clawstate.state.backends import catalogue, find_engine
 from clawstate.state.left_behind import (
     LeftBehind,
+    find_left_behind,
+    find_taken_over,
     has_key_pair_there,
-    left_behind,
-    taken_over,
     taken_over_sentence,
 )
 from clawstate.state.setting_guards import NO_FILES
@@ -97,11 +97,11 @@ class Records:
 
     def left_behind(self) -> LeftBehind:
         """Return what lies in the engine that is not the chosen one; only looks."""
-        return left_behind(self._context)
+        return find_left_behind(self._context)
 
     def taken_over(self) -> tuple[str, ...]:
         """Return the stores whose records an upgrade of OpenClaw took out of shared files."""
-        return taken_over(self._context)
+        return find_taken_over(self._context)
 
     def taken_over_sentence(self, stores: tuple[str, ...]) -> str:
         """Return what became of *stores*, and what to do."""

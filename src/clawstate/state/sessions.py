@@ -33,7 +33,7 @@ from clawstate.state.memory_place import memory_db
 from clawstate.stores.sessions.indexed import IndexedSessions
 from clawstate.stores.sessions.opening import index_on, sessions_on
 from clawstate.stores.sessions.routes import AgentRoutes, OneIndex
-from clawstate.stores.sessions.selection import Maintenance
+from clawstate.stores.sessions.selection import MaintenanceSettings
 from clawstate.stores.sessions.service import Sessions
 from clawstate.stores.sessions.upkeep import RemovalHook
 
@@ -134,13 +134,13 @@ def _require_no_database(path: Path, _holding: bool) -> None:  # noqa: FBT001 - 
             raise UnavailableError(str(path), problem, hint)
 
 
-def maintenance(view: View) -> Maintenance:
+def maintenance(view: View) -> MaintenanceSettings:
     """Return what `session.maintenance` says; raises `ConfigError` for what it cannot mean."""
     days = KEEP_DAYS.of(view)
     has_age = "pruneAfter" in (view.get("session.maintenance") or ())
     prune_after = KEEP_AGE.of(view) if days is None or has_age else days
     resets = KEEP_RESETS.of(view)
-    return Maintenance(
+    return MaintenanceSettings(
         enforce=KEEP_MODE.of(view) == "enforce",
         prune_after=prune_after,
         max_entries=KEEP_ENTRIES.of(view),
@@ -187,10 +187,10 @@ def _index_path(choice: str, root: Path) -> Path:
 
 
 def _routes(
-    context: Context, template: str, *, settings: Callable[[], Maintenance], chosen: bool
+    context: Context, template: str, *, settings: Callable[[], MaintenanceSettings], chosen: bool
 ) -> AgentRoutes:
     def named(session_ids: frozenset[str]) -> frozenset[str]:
-        return session_ids & Sessions(routes).named()  # two agents may name one session
+        return session_ids & Sessions(routes).known_ids()  # two agents may name one session
 
     def open_index_of(agent: str) -> IndexedSessions:
         on_removed = message_removal(context, named=named)
@@ -222,7 +222,7 @@ def _on_files(
     context: Context,
     path: Path,
     *,
-    settings: Callable[[], Maintenance],
+    settings: Callable[[], MaintenanceSettings],
     on_removed: RemovalHook,
     chosen: bool,
 ) -> IndexedSessions:

@@ -83,7 +83,7 @@ def _require_same_encryption(context: Context, before: Any, after: Any) -> None:
     elif old == _OFF:
         from clawstate.state.encryption import Encryption  # noqa: PLC0415 - rarely needed
 
-        if not Encryption(context).census().clear:
+        if not Encryption(context).summary().clear:
             return  # such as a broken text, which said nothing, being mended
         problem = "would turn encryption on and leave what is in the clear as it is"
         hint = f"'clawstate auth encrypt --key {shlex.quote(new)}' encrypts it, and sets this"

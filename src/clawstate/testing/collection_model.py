@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from clawstate.files.json_text import dump_compact
-from clawstate.records.contract import Changes, Json, Versioned
+from clawstate.records.contract import ChangedKeys, Json, Versioned
 
 
 class Moment:
@@ -57,7 +57,7 @@ class Model:
         """Note that *cursor* is of this moment."""
         self.moments.append(Moment(cursor, self.texts()))
 
-    def check(self, moment: Moment, news: Changes, *, may_forget: bool) -> None:
+    def check(self, moment: Moment, news: ChangedKeys, *, may_forget: bool) -> None:
         """Check the *news* since *moment*; an engine that *may_forget* need not know them."""
         if may_forget and not news.complete:
             assert news.keys == frozenset()

@@ -26,7 +26,7 @@ class EntryLaws(TranscriptHooks):
 
     def test_nothing_is_found_before_the_first_append(self, store: Transcripts) -> None:
         """Every read of an unknown session finds nothing."""
-        assert (store.messages("s"), store.get("s", "x"), store.held("s")) == ([], None, None)
+        assert (store.messages("s"), store.get("s", "x"), store.info("s")) == ([], None, None)
         assert (store.search("word"), store.sessions(), store.count("s")) == ([], [], 0)
         assert not store.delete("s")
         assert store.append("s", []) == []
@@ -89,7 +89,7 @@ class EntryLaws(TranscriptHooks):
 
         assert (export_lines(store), store.stats()) == before
         assert store.search("good") == []
-        assert store.held("new") is None
+        assert store.info("new") is None
 
     def test_an_expected_leaf_is_required(self, store: Transcripts) -> None:
         """A turn that expects another newest entry is refused; `None` expects an empty session."""
@@ -219,6 +219,6 @@ class EntryLaws(TranscriptHooks):
         }
         messages = store.messages("s")
         assert [each.parent for each in messages][1:] == [each.id for each in messages][:-1]
-        held = store.held("s")
+        held = store.info("s")
         assert held is not None
         assert (held.count, held.updated_at) == (60, time.now)

@@ -88,7 +88,7 @@ class SessionLaws(TranscriptHooks):
         time.now += 60
         (leaf,) = store.append("s", make_message("user", "ü"))
 
-        held = store.held("s")
+        held = store.info("s")
 
         assert held is not None
         assert (held.count, held.leaf) == (3, leaf)
@@ -104,7 +104,7 @@ class SessionLaws(TranscriptHooks):
 
         assert store.delete("s")
 
-        assert (store.messages("s"), store.search("lobster"), store.held("s")) == ([], [], None)
+        assert (store.messages("s"), store.search("lobster"), store.info("s")) == ([], [], None)
         with pytest.raises(NotFoundError):
             export_lines(store)
         assert not store.delete("s")

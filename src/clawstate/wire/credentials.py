@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clawstate.clock import to_ms
-from clawstate.encryption.masking import masked
+from clawstate.encryption.masking import mask
 from clawstate.stores.auth.availability import Standing
 from clawstate.stores.auth.credentials import (
     TYPES,
-    Problem,
-    Sealed,
+    AuthProblem,
+    EncryptedSecret,
     expiry_of,
     raw_secrets,
     reference_of,
@@ -20,10 +20,10 @@ from clawstate.wire.members import Members
 from clawstate.wire.moments import times
 
 if TYPE_CHECKING:
-    from clawstate.state.encryption import Census, Outcome
+    from clawstate.state.encryption import EncryptionSummary, Outcome
     from clawstate.state.openclaw_view import OpenClawCredential
     from clawstate.stores.auth.credentials import Credential, Profile
-    from clawstate.stores.auth.legacy import Imported
+    from clawstate.stores.auth.legacy import AuthImport
     from clawstate.stores.auth.usage import Usage
 
 _MISSING = "missing"  # what stands for a secret that is not there
@@ -113,23 +113,23 @@ def read_standing(document: Any) -> Standing:
     return Standing(told.text("state"), told.maybe_moment("until"))
 
 
-def write_problem(problem: Problem) -> dict[str, Any]:
+def write_problem(problem: AuthProblem) -> dict[str, Any]:
     """Return which entry cannot be used, and why."""
     return {"place": problem.place, "id": problem.key, "problem": problem.reason}
 
 
-def read_problem(document: Any) -> Problem:
+def read_problem(document: Any) -> AuthProblem:
     """Return the problem of *document*."""
     told = Members(document, "problem")
-    return Problem(told.text("place"), told.text("id"), told.text("problem"))
+    return AuthProblem(told.text("place"), told.text("id"), told.text("problem"))
 
 
-def write_legacy_import(made: Imported) -> dict[str, Any]:
+def write_legacy_import(made: AuthImport) -> dict[str, Any]:
     """Return how many credentials of older releases were taken over."""
     return {"imported": made.imported, "present": made.present, "invalid": made.invalid}
 
 
-def write_census(found: Census) -> dict[str, Any]:
+def write_encryption_summary(found: EncryptionSummary) -> dict[str, Any]:
     """Return how many secrets are encrypted, and the names of the keys that they need."""
     return {"clear": found.clear, "encrypted": found.sealed, "keys": sorted(found.keys)}
 
@@ -154,12 +154,12 @@ def _secret_text(credential: Credential) -> str:
         # A reference that is no plain `${NAME}` may be a secret in the wrong place.
         return str(reference) if is_variable(str(reference)) else "***"
     found = raw_secrets(credential)[0]
-    if isinstance(found, Sealed):
+    if isinstance(found, EncryptedSecret):
         return "encrypted"
     if not found:
         return _MISSING
     # The name of a variable is no secret, and tells where to look.
-    return found if is_variable(found) else masked(found)
+    return found if is_variable(found) else mask(found)
 
 
 def _ms(moment: float | None) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clawstate.clock import to_ms
-from clawstate.stores.device_auth.document import HeldToken
+from clawstate.stores.device_auth.document import StoredToken
 from clawstate.stores.devices.device import Device, DeviceToken, IssuedToken
 from clawstate.stores.identity.store import DeviceIdentity
 from clawstate.stores.pairing.request import PairingRequest, document_of, request_of
@@ -93,7 +93,7 @@ def write_issued_token(issued: IssuedToken) -> dict[str, Any]:
     return {"deviceId": issued.device_id, "role": issued.role, "scopes": list(issued.scopes)}
 
 
-def write_held_token(held: HeldToken) -> dict[str, Any]:
+def write_held_token(held: StoredToken) -> dict[str, Any]:
     """Return what is known of a token that this device holds."""
     return {
         "role": held.role,

@@ -8,11 +8,11 @@ from typing import Any
 from clawstate.clock import to_iso
 from clawstate.stores.transcripts.values import (
     MESSAGE,
-    Found,
-    Held,
-    Imported,
     Message,
-    Problem,
+    TranscriptHit,
+    TranscriptImport,
+    TranscriptInfo,
+    TranscriptProblem,
 )
 from clawstate.wire.members import Members, beside
 from clawstate.wire.moments import times
@@ -48,7 +48,7 @@ def read_message(document: Any, *, session_id: str = "") -> Message:
     )
 
 
-def write_found(found: Found) -> dict[str, Any]:
+def write_found(found: TranscriptHit) -> dict[str, Any]:
     """Return *found*: the message, its score to four places, and the telling part of its text."""
     own = {
         "sessionId": found.message.session_id,
@@ -58,30 +58,30 @@ def write_found(found: Found) -> dict[str, Any]:
     return _message_document(found.message, own)
 
 
-def read_found(document: Any) -> Found:
+def read_found(document: Any) -> TranscriptHit:
     """Return what *document* says was found; where the words stand in the snippet is not told."""
     told = Members(document, "result")
     message = told.others("sessionId", "score", "snippet")
     session_id = told.text("sessionId")
     found = read_message(message, session_id=session_id)
-    return Found(found, told.number("score"), told.text("snippet"))
+    return TranscriptHit(found, told.number("score"), told.text("snippet"))
 
 
-def write_held(held: Held) -> dict[str, Any]:
-    """Return what is held of one session."""
+def write_info(info: TranscriptInfo) -> dict[str, Any]:
+    """Return the counts and times of one session, or `None`."""
     return {
-        "sessionId": held.session_id,
-        "count": held.count,
-        "bytes": held.size,
-        "leaf": held.leaf,
-        **times(createdAt=held.created_at, updatedAt=held.updated_at),
+        "sessionId": info.session_id,
+        "count": info.count,
+        "bytes": info.size,
+        "leaf": info.leaf,
+        **times(createdAt=info.created_at, updatedAt=info.updated_at),
     }
 
 
-def read_held(document: Any) -> Held:
-    """Return what *document* says is held of a session."""
+def read_info(document: Any) -> TranscriptInfo:
+    """Return the counts and times that *document* gives of a session."""
     told = Members(document, "session")
-    return Held(
+    return TranscriptInfo(
         told.text("sessionId"),
         told.integer("count"),
         told.integer("bytes"),
@@ -91,28 +91,28 @@ def read_held(document: Any) -> Held:
     )
 
 
-def write_problem(problem: Problem) -> dict[str, Any]:
+def write_problem(problem: TranscriptProblem) -> dict[str, Any]:
     """Return which line was passed over, and why."""
     return {"line": problem.line, "message": problem.message}
 
 
-def read_problem(document: Any) -> Problem:
+def read_problem(document: Any) -> TranscriptProblem:
     """Return the problem of *document*."""
     told = Members(document, "problem")
-    return Problem(told.integer("line"), told.text("message"))
+    return TranscriptProblem(told.integer("line"), told.text("message"))
 
 
-def write_line_import(done: Imported) -> dict[str, Any]:
+def write_line_import(done: TranscriptImport) -> dict[str, Any]:
     """Return what an import of lines did."""
     problems = [write_problem(each) for each in done.problems]
     return {"added": done.added, "kept": done.kept, "problems": problems}
 
 
-def read_line_import(document: Any) -> Imported:
+def read_line_import(document: Any) -> TranscriptImport:
     """Return what *document* says an import did."""
     told = Members(document, "import")
     problems = tuple(map(read_problem, told.items("problems")))
-    return Imported(told.integer("added"), told.integer("kept"), problems)
+    return TranscriptImport(told.integer("added"), told.integer("kept"), problems)
 
 
 def _message_document(message: Message, own: dict[str, Any]) -> dict[str, Any]:

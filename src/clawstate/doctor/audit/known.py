@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from clawstate.encryption.masking import masked
+from clawstate.encryption.masking import mask
 
 SHORTEST = 8
 """Characters; a shorter text is found by chance in any large file."""
@@ -26,7 +26,7 @@ class KnownSecret:
     @property
     def shown(self) -> str:
         """What may be shown of it."""
-        return masked(self.value)
+        return mask(self.value)
 
     def forms(self) -> tuple[bytes, ...]:
         """Return the bytes by which it stands in a text, in JSON, in an address, or in UTF-16."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clawstate.doctor.audit.known import KnownSecrets
 from clawstate.doctor.audit.report import Code, Exposure
-from clawstate.encryption.masking import masked
+from clawstate.encryption.masking import mask
 from clawstate.errors import NotFoundError, StateError
 from clawstate.files.regular import read_regular
 from clawstate.health import Severity
@@ -60,7 +60,7 @@ class Survey:
 
     def clear_text(self, value: str, spot: Spot, *, what: str) -> None:
         """Note the secret *value*, which is *what* and lies in the clear at *spot*."""
-        self.add("PLAINTEXT_FOUND", "warning", spot, f"{what} in the clear ({masked(value)})")
+        self.add("PLAINTEXT_FOUND", "warning", spot, f"{what} in the clear ({mask(value)})")
         self.known.learn(value, spot.label, home=spot.file)
 
     def reference(self, reference: Any, spot: Spot) -> None:

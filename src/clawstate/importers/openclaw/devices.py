@@ -148,7 +148,7 @@ def _id_after(job: Job) -> str | None:
 
 
 def _known_id(job: Job) -> str | None:
-    known = job.state.identity.known()
+    known = job.state.identity.get()
     return None if known is None else known.device_id
 
 

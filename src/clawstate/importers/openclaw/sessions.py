@@ -20,7 +20,7 @@ from clawstate.json5.parse import parse_json5
 from clawstate.openclaw.owner import Era
 from clawstate.records.merging import MergeResult
 from clawstate.stores.sessions.entry import updated_ms
-from clawstate.stores.sessions.forms import OpenClawForm
+from clawstate.stores.sessions.forms import OpenClawFormat
 
 KIND = "sessions"
 _BATCH = 2_000  # sessions in one change: each change writes the whole index
@@ -44,14 +44,14 @@ def read_index(job: Job, found: Found) -> dict[str, Any]:
     """Return the entries of the index *found*, each under the key that it has here."""
     is_old = found.role is Role.SESSIONS_LEGACY
     document = job.source.object(found.path, json5=is_old)
-    form = OpenClawForm(job.source.file(found.path).parent, found.owner)
+    form = OpenClawFormat(job.source.file(found.path).parent, found.owner)
     entries: dict[str, Any] = {}
     for key, entry in document.items():
         name = _key(key, found, is_alone=found.owner == job.default_agent, is_old=is_old)
         known = entries.get(name)
         # Of spellings that OpenClaw takes for one key, the one that it would use.
         if known is None or updated_ms(entry) > updated_ms(known):
-            entries[name] = form.migrated(entry) if isinstance(entry, dict) else entry
+            entries[name] = form.migrate(entry) if isinstance(entry, dict) else entry
     if twice := len(document) - len(entries):
         job.report.skip(KIND, found.path, f"{count_of(twice, 'entry')} {_TWICE}", things=twice)
     return entries

@@ -19,7 +19,7 @@ from clawstate.importers.openclaw.report import count_of
 from clawstate.records.contract import Json
 from clawstate.stores.sessions.entry import TOPIC
 from clawstate.stores.transcripts.importing import Reading, read_lines
-from clawstate.stores.transcripts.values import CONTRADICTION, Imported, Message
+from clawstate.stores.transcripts.values import CONTRADICTION, Message, TranscriptImport
 
 KIND = "transcripts"
 _PAGE = 1000
@@ -28,7 +28,7 @@ Lines = Callable[[], Iterable[str | bytes]]
 """Gives the lines of a transcript once more."""
 
 
-class TranscriptImport:
+class TranscriptImporter:
     """
     Takes the lines of transcripts into the sessions of the state of *job*.
 
@@ -43,7 +43,7 @@ class TranscriptImport:
 
     def take(
         self, place: str, session_id: str, lines: Iterable[str | bytes], *, again: Lines
-    ) -> Imported:
+    ) -> TranscriptImport:
         """
         Add those of *lines* that are not in the session, and return what was done with them.
 
@@ -67,7 +67,7 @@ class TranscriptImport:
             self._job.report.note(KIND, place, message)
         self._job.report.count(KIND).add(changed=done.added)
         left = tuple(each for each in imported.problems if each.line not in made)
-        return Imported(imported.added, imported.kept + done.kept, (*left, *done.problems))
+        return TranscriptImport(imported.added, imported.kept + done.kept, (*left, *done.problems))
 
     def topics_here(self) -> dict[str, list[str]]:
         """Return the transcripts here of topics, by the session that their name begins with."""
@@ -81,7 +81,7 @@ class TranscriptImport:
 
     def has_any(self, session_id: str, ids: Iterable[str]) -> bool:
         """Tell whether the session has an entry here of one of these *ids*."""
-        if not self._transcripts.path.exists() or self._transcripts.held(session_id) is None:
+        if not self._transcripts.path.exists() or self._transcripts.info(session_id) is None:
             return False
         return any(self._transcripts.get(session_id, each) is not None for each in ids)
 
@@ -127,7 +127,7 @@ class TranscriptImport:
             message = f"{topic}, imported from a file before, is a part of {session_id} now"
             self._job.report.note(KIND, place, message)
 
-    def _import(self, session_id: str, lines: Iterable[str | bytes]) -> Imported:
+    def _import(self, session_id: str, lines: Iterable[str | bytes]) -> TranscriptImport:
         if not self._job.dry_run:
             return self._transcripts.import_lines(session_id, lines)
         # Digests and no entries: a dry run over gigabytes must fit into memory.
@@ -146,7 +146,7 @@ class TranscriptImport:
                 kept += 1
             else:
                 reading.problem(number, f"{CONTRADICTION} {name!r}")
-        return Imported(added, kept, tuple(reading.problems))
+        return TranscriptImport(added, kept, tuple(reading.problems))
 
     def _ids(self, session_id: str) -> set[str]:
         return {each.id for each in self._messages(session_id)}

@@ -13,10 +13,10 @@ from clawstate.importers.openclaw.databases import AgentRows
 from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.report import count_of
 from clawstate.importers.openclaw.source import reason_of
-from clawstate.importers.openclaw.transcript_entries import TranscriptImport
+from clawstate.importers.openclaw.transcript_entries import TranscriptImporter
 from clawstate.openclaw.transcripts import Line
 from clawstate.stores.sessions.entry import is_session_id
-from clawstate.stores.transcripts.values import Imported
+from clawstate.stores.transcripts.values import TranscriptImport
 
 KIND, MEDIA = "transcripts", "media"
 PACKED = ".zst"
@@ -29,7 +29,7 @@ _MEDIA = re.compile(
 )
 
 
-def take_rows(job: Job, entries: TranscriptImport) -> None:
+def take_rows(job: Job, entries: TranscriptImporter) -> None:
     """Add the entries that databases hold and that are not here, in their order."""
     topics = entries.topics_here()
     for each in job.databases.agents:
@@ -53,7 +53,7 @@ def bring(
     place: str,
     session_id: str,
     found: Callable[[], Iterable[Line]],
-    entries: TranscriptImport,
+    entries: TranscriptImporter,
 ) -> None:
     """Add the lines *found* at *place* to the session, and count them."""
     with job.counting_failure(KIND, place):
@@ -67,7 +67,7 @@ def _texts(job: Job, found: Callable[[], Iterable[Line]]) -> Iterable[str]:
     return _Texts(job, found())
 
 
-def count(job: Job, place: str, imported: Imported) -> None:
+def count(job: Job, place: str, imported: TranscriptImport) -> None:
     """Count what became of the lines at *place*."""
     job.report.count(KIND).add(new=imported.added, unchanged=imported.kept)
     for problem in imported.problems[:_SHOWN]:
@@ -103,7 +103,7 @@ def archived_names(job: Job) -> frozenset[str]:
     )
 
 
-def _take_archives(job: Job, rows: AgentRows, entries: TranscriptImport) -> None:
+def _take_archives(job: Job, rows: AgentRows, entries: TranscriptImporter) -> None:
     for archive in rows.transcripts.archives():
         place = f"{rows.path}#{archive.name}"
         if job.settings.archives:

@@ -12,7 +12,7 @@ from clawstate.files.damaged_line import split_damaged
 from clawstate.importers.lines import unreadable
 from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.source import Found, Role
-from clawstate.importers.openclaw.transcript_entries import TranscriptImport, ids_in
+from clawstate.importers.openclaw.transcript_entries import TranscriptImporter, ids_in
 from clawstate.importers.openclaw.transcript_rows import (
     PACKED,
     archived_names,
@@ -46,7 +46,7 @@ def take_transcripts(job: Job) -> None:
     their whole name.
     """
     claims = _claims(job)
-    entries = TranscriptImport(job)
+    entries = TranscriptImporter(job)
     # First, since they count where a file says the same: the file is what OpenClaw left behind.
     take_rows(job, entries)
     for found in job.of(Role.TRANSCRIPT):
@@ -69,7 +69,7 @@ def take_transcripts(job: Job) -> None:
         job.advance(found.entry.size, found.path)
 
 
-def session_of(found: Found, claims: Claims, job: Job, entries: TranscriptImport) -> str:
+def session_of(found: Found, claims: Claims, job: Job, entries: TranscriptImporter) -> str:
     """Return the id of the session here that the transcript *found* goes to."""
     folder, _, name = found.path.rpartition("/")
     claimed = claims.get((folder, name))
@@ -89,7 +89,7 @@ def session_of(found: Found, claims: Claims, job: Job, entries: TranscriptImport
 
 
 def _whole_session(
-    found: Found, stem: str, job: Job, entries: TranscriptImport, *, own: str
+    found: Found, stem: str, job: Job, entries: TranscriptImporter, *, own: str
 ) -> str | None:
     """
     Return the session in a database that took the file of a topic over, told by a shared entry.
@@ -141,7 +141,7 @@ def _entries(job: Job, found: Found) -> Iterator[dict[str, Any]]:
     yield from (each for each in document.values() if isinstance(each, dict))
 
 
-def _take(job: Job, found: Found, session_id: str, entries: TranscriptImport) -> None:
+def _take(job: Job, found: Found, session_id: str, entries: TranscriptImporter) -> None:
     with job.source.open(found.path) as stream:
         lines = _Lines(job, found, stream)
 

@@ -11,9 +11,9 @@ from clawstate.records.contract import Json
 from clawstate.stores.auth.credentials import (
     TYPES,
     Credential,
+    EncryptedSecret,
     OAuth,
     Profile,
-    Sealed,
     expiry_of,
     raw_secret,
     raw_secrets,
@@ -216,7 +216,7 @@ def standing_of(
     """
     Return how *profile* stands at *now* (in seconds since the epoch).
 
-    Sealed secrets are opened to see whether that works, if *may_open* says that nobody has to be
+    Encrypted secrets are opened to see whether that works, if *may_open* says that nobody has to be
     asked for it; *resolve* is called where the secret is a variable of the environment.
     """
     credential = profile.credential
@@ -256,14 +256,14 @@ def _problem_of_secret(
     if reference is not None or not may_open():
         return None
     for each in kept:
-        if isinstance(each, Sealed) and (error := _works(each.text)) is not None:
+        if isinstance(each, EncryptedSecret) and (error := _works(each.text)) is not None:
             return "damaged" if isinstance(error, CorruptError) else "key-missing"
-        if isinstance(each, Sealed) and is_blank(each.text()):
+        if isinstance(each, EncryptedSecret) and is_blank(each.text()):
             return "missing"
     return None
 
 
-def _is_of_environment(found: Json | Sealed) -> bool:
+def _is_of_environment(found: Json | EncryptedSecret) -> bool:
     if isinstance(found, str):
         return is_variable(found)
     return isinstance(found, dict) and found.get("source") == "env"

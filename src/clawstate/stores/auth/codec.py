@@ -13,8 +13,8 @@ from clawstate.stores.auth.credentials import (
     SEALED,
     TYPES,
     Credential,
+    EncryptedSecret,
     Member,
-    Sealed,
     raw_secret,
     reference_of,
     type_of,
@@ -210,10 +210,12 @@ class CredentialCodec:
         except InvalidError:
             return dict(old), None
 
-    def _read_secret(self, profile_id: str, member: Member, value: Json) -> str | Sealed | None:
+    def _read_secret(
+        self, profile_id: str, member: Member, value: Json
+    ) -> str | EncryptedSecret | None:
         if is_sealed(value):
             place = self._place(profile_id, member.name)
-            return Sealed(value, place, lambda: self._open(profile_id, value, place))
+            return EncryptedSecret(value, place, lambda: self._open(profile_id, value, place))
         if not isinstance(value, str):
             return None
         return value if member.exact else clean_secret(value)
@@ -231,8 +233,10 @@ class CredentialCodec:
         names = [sealed] if is_sealed(kept) else plain
         _put(record, (*plain, sealed), dict.fromkeys(names, kept))
 
-    def _encrypt(self, profile_id: str, member: Member, value: str | Sealed, old: Json) -> Json:
-        if isinstance(value, Sealed):
+    def _encrypt(
+        self, profile_id: str, member: Member, value: str | EncryptedSecret, old: Json
+    ) -> Json:
+        if isinstance(value, EncryptedSecret):
             if value.place == self._place(profile_id, member.name):
                 return value.document
             value = value.text()  # the ciphertext is bound to its place

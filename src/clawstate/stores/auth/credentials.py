@@ -17,7 +17,7 @@ from clawstate.errors import InvalidError
 from clawstate.records.contract import Json
 from clawstate.stores.auth.usage import UNUSED, Usage
 
-SEALED: Final = "Sealed"
+SEALED: Final = "EncryptedSecret"
 """
 What follows the name of an encrypted secret's member, as in `keySealed`.
 
@@ -52,7 +52,7 @@ class Member:
         return (self.name, *self.aliases)
 
 
-class Sealed:
+class EncryptedSecret:
     """
     A secret that is encrypted for one *place*.
 
@@ -81,7 +81,7 @@ class Sealed:
 
 class _SecretField:
     """
-    Descriptor of a secret in a frozen dataclass: takes text or `Sealed`, and gives text.
+    Descriptor of a secret in a frozen dataclass: takes text or `EncryptedSecret`, and gives text.
 
     As the default of a field it stands for `None`.
     """
@@ -93,7 +93,7 @@ class _SecretField:
         if instance is None:
             return self
         found = instance.__dict__.get(self._name)
-        return found.text() if isinstance(found, Sealed) else found
+        return found.text() if isinstance(found, EncryptedSecret) else found
 
     def __set__(self, instance: Any, value: Any) -> None:
         instance.__dict__[self._name] = None if value is self else value
@@ -294,7 +294,7 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class AuthProblem:
     """An entry of the document that is kept and not used, and why; *place* such as `profiles`."""
 
     place: str
@@ -315,13 +315,13 @@ def type_of(record: Mapping[str, Json]) -> str:
     return found if isinstance(found, str) else ""
 
 
-def raw_secret(credential: Credential, name: str) -> str | Sealed | None:
+def raw_secret(credential: Credential, name: str) -> str | EncryptedSecret | None:
     """Return the secret *name* of *credential* as it is stored, not decrypted."""
-    found: str | Sealed | None = vars(credential)[name]
+    found: str | EncryptedSecret | None = vars(credential)[name]
     return found
 
 
-def raw_secrets(credential: Credential) -> tuple[str | Sealed | None, ...]:
+def raw_secrets(credential: Credential) -> tuple[str | EncryptedSecret | None, ...]:
     """Return all secrets of *credential* as they are stored, that of requests first."""
     found = vars(credential)
     return tuple(found[each.attribute] for each in TYPES[credential.type].secrets)

@@ -24,7 +24,7 @@ LEDGER: Final = Shape("imports", PurePosixPath("state/imports.json"), LEDGER_LAY
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class AuthImport:
     """
     What an import did: profiles that are new, were there already, or cannot be used.
 
@@ -71,7 +71,7 @@ class Legacy:
         self._ledger = ledger
         self._codec = codec
 
-    def unimported(self) -> tuple[LegacySource, ...]:
+    def pending_sources(self) -> tuple[LegacySource, ...]:
         """Return the sources that hold profiles and were never imported."""
         return tuple(
             source
@@ -81,7 +81,7 @@ class Legacy:
 
     def profiles(self) -> dict[str, Json]:
         """Return the usable profiles of those sources; of two with one id the first counts."""
-        return self.usable(self.unimported())
+        return self.usable(self.pending_sources())
 
     def usable(self, sources: tuple[LegacySource, ...]) -> dict[str, Json]:
         """Return the profiles of *sources* that can be used."""

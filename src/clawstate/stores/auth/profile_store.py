@@ -14,8 +14,8 @@ from clawstate.records.cached_view import CachedView
 from clawstate.records.contract import Collection, Json, Revision, Versioned
 from clawstate.records.layouts import SEPARATOR, SectionsLayout
 from clawstate.stores.auth.codec import CredentialCodec, is_in_seconds
-from clawstate.stores.auth.credentials import TYPES, Credential, OAuth, Problem
-from clawstate.stores.auth.legacy import Imported, Legacy
+from clawstate.stores.auth.credentials import TYPES, AuthProblem, Credential, OAuth
+from clawstate.stores.auth.legacy import AuthImport, Legacy
 from clawstate.stores.auth.names import normalise_provider
 from clawstate.stores.auth.refresh_marks import failure_of
 from clawstate.stores.auth.usage import Usage, read_usage, write_usage
@@ -52,7 +52,7 @@ class StoredProfiles:
     orders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     last_good: Mapping[str, str] = field(default_factory=dict)
     usage: Mapping[str, Usage] = field(default_factory=dict)
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[AuthProblem, ...] = ()
     records: Mapping[str, Json] = field(default_factory=dict, repr=False)
 
     @property
@@ -75,7 +75,7 @@ def read_profiles(
     orders: dict[str, tuple[str, ...]] = {}
     last_good: dict[str, str] = {}
     usage: dict[str, Usage] = {}
-    problems: list[Problem] = []
+    problems: list[AuthProblem] = []
     all_records: dict[str, Json] = {}
     for record in records:
         all_records[record.key] = record.value
@@ -99,7 +99,7 @@ def read_profiles(
         else:
             problem = "is no text"
         if problem:
-            problems.append(Problem(SECTIONS[section], name, problem))
+            problems.append(AuthProblem(SECTIONS[section], name, problem))
     return StoredProfiles(profiles, orders, last_good, usage, tuple(problems), all_records)
 
 
@@ -176,12 +176,12 @@ class ProfileStore:
         records = (Versioned(record_key("profile", each), found[each], _LEGACY) for each in found)
         return read_profiles(records, self.codec, StoredProfiles()).profiles
 
-    def problems(self) -> tuple[Problem, ...]:
+    def problems(self) -> tuple[AuthProblem, ...]:
         """Return the entries that cannot be used, also of older releases that are not migrated."""
         stored = self.read()
         legacy = (
-            Problem(source.name, each, reason)
-            for source in (() if stored.profiles else self._legacy.unimported())
+            AuthProblem(source.name, each, reason)
+            for source in (() if stored.profiles else self._legacy.pending_sources())
             for each, record in source.profiles().items()
             if (reason := self._legacy.reason_against(each, record)) is not None
         )
@@ -294,7 +294,7 @@ class ProfileStore:
         It is recorded before anything can be removed, so that nothing removed comes back.
         """
         self._require_writable()
-        fresh = self._legacy.unimported()
+        fresh = self._legacy.pending_sources()
         if not fresh:
             return
         found = self._legacy.usable(fresh)
@@ -302,7 +302,7 @@ class ProfileStore:
         for source in fresh:
             self._legacy.record_import(source, present & source.profiles().keys(), self._clock)
 
-    def import_legacy(self) -> Imported:
+    def import_legacy(self) -> AuthImport:
         """Copy the profiles that are not here and were never imported, beside those that are."""
         self._require_writable()
         counts = [0, 0, 0]
@@ -317,7 +317,7 @@ class ProfileStore:
             new = len(present - before)
             counts = [counts[0] + new, counts[1] + len(sound) - new, counts[2]]
             counts[2] += len(profiles) - len(sound)
-        return Imported(*counts)
+        return AuthImport(*counts)
 
     def _add(self, found: Mapping[str, Json], *, only_first: bool) -> frozenset[str]:
         """Add those of *found* that are not there, and return which of them are there then."""

@@ -13,9 +13,9 @@ from clawstate.paging import PAGE, Page, page_of, require_page
 from clawstate.records.contract import Json
 from clawstate.records.merging import MergeResult
 from clawstate.stores.auth.availability import Standing, resolve_order, standing_of
-from clawstate.stores.auth.credentials import TYPES, Credential, Problem, Profile, expiry_of
+from clawstate.stores.auth.credentials import TYPES, AuthProblem, Credential, Profile, expiry_of
 from clawstate.stores.auth.documents import document_of, merge_document
-from clawstate.stores.auth.legacy import Imported
+from clawstate.stores.auth.legacy import AuthImport
 from clawstate.stores.auth.merged_profiles import LocatedProfile, MergedProfiles
 from clawstate.stores.auth.names import normalise_provider, require_profile_id, require_provider
 from clawstate.stores.auth.profile_store import ProfileStore, record_key
@@ -290,7 +290,7 @@ class AuthProfiles:
             return change({**found, **rows.records})[1]
         return self._own.change_all(change)
 
-    def import_legacy(self) -> Imported:
+    def import_legacy(self) -> AuthImport:
         """Take over the profiles in files of older releases, which stay as they are."""
         return self._own.import_legacy()
 
@@ -300,7 +300,7 @@ class AuthProfiles:
             raise InvalidError("view", "is neither 'own' nor 'merged'", "give one of them")
         return document_of(self._stores if view == "merged" else (self._own,))
 
-    def problems(self) -> tuple[Problem, ...]:
+    def problems(self) -> tuple[AuthProblem, ...]:
         """Return the own entries that are stored and cannot be used, and why; see `check`."""
         return self._own.problems()
 

@@ -63,7 +63,7 @@ class ExpiryPolicy:
         # message twice, which is what marks are there to prevent.
         return is_mark(value) and (self.ttl == 0 or self.now - value < self.ttl)
 
-    def tidied(self, records: Mapping[str, Json]) -> dict[str, Json]:
+    def prune(self, records: Mapping[str, Json]) -> dict[str, Json]:
         """Return *records* without expired marks, and without the oldest of those too many."""
         kept = dict(records)
         if self.ttl:
@@ -116,7 +116,7 @@ def merge_marks(
         is_same=lambda *_: True,
         gives_way=lambda *_: False,
     )
-    tidy = policy.tidied(records)
+    tidy = policy.prune(records)
     left = [key for key in theirs if key not in valid]
     left += [key for key in answer.new if key not in tidy]
     new = tuple(key for key in answer.new if key in tidy)
@@ -154,7 +154,7 @@ class MarksLayout:
         # (`ExpiryPolicy`).
         for key in [key for key, value in records.items() if old.get(key, _ABSENT) != value]:
             kept[key] = kept.pop(key)
-        return self.policy().tidied(kept)
+        return self.policy().prune(kept)
 
 
 def marks_shape(namespace: str, path: PurePosixPath, policy: Callable[[], ExpiryPolicy]) -> Shape:

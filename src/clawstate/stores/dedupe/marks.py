@@ -11,7 +11,7 @@ from clawstate.records.contract import Json
 from clawstate.records.merging import MergeResult, merge_into
 from clawstate.stores.dedupe.expiry import ExpiryPolicy, merge_marks
 from clawstate.stores.dedupe.group_commit import Call, GroupCommit
-from clawstate.stores.dedupe.statistics import Counters, NamespaceStatistics, surveyed
+from clawstate.stores.dedupe.statistics import Counters, NamespaceStatistics, count_marks
 
 _SHARE = 8  # of the limit: so many new marks may come between two sweeps
 
@@ -100,7 +100,7 @@ class Marks:
         def change(records: dict[str, Json]) -> tuple[dict[str, Json], int]:
             last = {key: records[key] for key in spared if key in records}
             first = {key: value for key, value in records.items() if key not in last}
-            kept = self._policy().tidied({**first, **last})
+            kept = self._policy().prune({**first, **last})
             return kept, len(records) - len(kept)
 
         return self._records.change_all(change)
@@ -122,7 +122,7 @@ class Marks:
 
     def survey(self, counters: Counters, memory_size: int) -> NamespaceStatistics:
         """Return the statistics of the namespace."""
-        return surveyed(self._records.scan(), self._policy(), counters, memory_size)
+        return count_marks(self._records.scan(), self._policy(), counters, memory_size)
 
     @property
     def path(self) -> str:

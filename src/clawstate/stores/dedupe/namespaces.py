@@ -126,7 +126,7 @@ class OpenNamespaces:
 
 def place_of(key: str, namespace: str) -> Place:
     """Return where the mark of *key* lies; raises `InvalidError` where none can lie."""
-    text, space = _trim("key", key), required_namespace(namespace)
+    text, space = _trim("key", key), require_namespace(namespace)
     if not text:
         hint = "give what tells one message from another, such as its id"
         raise InvalidError("key", "is empty", hint)
@@ -134,7 +134,7 @@ def place_of(key: str, namespace: str) -> Place:
     return space, text
 
 
-def required_namespace(namespace: str) -> str:
+def require_namespace(namespace: str) -> str:
     """
     Return *namespace* without space around it; an empty one is `global`, as for OpenClaw.
 

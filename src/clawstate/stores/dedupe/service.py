@@ -29,7 +29,7 @@ from clawstate.stores.dedupe.namespaces import (
     Opened,
     OpenNamespaces,
     place_of,
-    required_namespace,
+    require_namespace,
 )
 from clawstate.stores.dedupe.seen_cache import Place, SeenCache
 from clawstate.stores.dedupe.settings import DAY, DedupeSettings, require_number
@@ -170,7 +170,7 @@ class PersistentDedupe:
 
         Those that expired, and those too many, do not. A *dry_run* only tells.
         """
-        space = required_namespace(namespace)
+        space = require_namespace(namespace)
         if dry_run:
             return self._namespaces.get(space).marks.merge(marks, dry_run=True)
         return self._open_noted(space).marks.merge(marks)
@@ -196,7 +196,7 @@ class PersistentDedupe:
 
     def warm_up(self, namespace: str = DEFAULT) -> int:
         """Remember the newest marks of *namespace* in memory, and return how many."""
-        space = required_namespace(namespace)
+        space = require_namespace(namespace)
         settings, epoch = self._settings(), self._memory.epoch
         opened = self._namespaces.get(space)
         return sum(
@@ -211,7 +211,7 @@ class PersistentDedupe:
         Of all namespaces if none is given: then an error of one is raised when all others are done.
         """
         if namespace is not None:
-            return self._namespaces.get(required_namespace(namespace)).marks.prune()
+            return self._namespaces.get(require_namespace(namespace)).marks.prune()
         removed, errors = 0, []
         # One damaged file must not keep all others from being tidied.
         for each in self.namespaces():
@@ -249,7 +249,7 @@ class PersistentDedupe:
 
     def survey(self, namespace: str = DEFAULT) -> NamespaceStatistics:
         """Return the size of *namespace*, and what became of the calls; raises as `seen` does."""
-        space = required_namespace(namespace)
+        space = require_namespace(namespace)
         opened = self._namespaces.get(space)
         sizes = self._memory.sizes(self._clock(), self._settings())
         return opened.marks.survey(opened.counters, sizes[space])

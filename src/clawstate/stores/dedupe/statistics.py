@@ -64,7 +64,7 @@ class DedupeStatistics:
     namespaces: Mapping[str, NamespaceStatistics]
 
 
-def surveyed(
+def count_marks(
     found: Iterable[Versioned], policy: ExpiryPolicy, counters: Counters, memory_size: int
 ) -> NamespaceStatistics:
     """Return the statistics of a namespace with the members *found*."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clawstate.stores.device_auth.document import HELD, OPENCLAW_HELD, HeldToken
+from clawstate.stores.device_auth.document import HELD, OPENCLAW_HELD, StoredToken
 from clawstate.stores.device_auth.store import DeviceAuth, Owner
 
-__all__ = ["HELD", "OPENCLAW_HELD", "DeviceAuth", "HeldToken", "Owner"]
+__all__ = ["HELD", "OPENCLAW_HELD", "DeviceAuth", "Owner", "StoredToken"]

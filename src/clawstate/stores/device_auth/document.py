@@ -19,7 +19,7 @@ _VERSION = 1
 _TOKEN = "token/"  # noqa: S105 - the start of keys
 
 
-class HeldToken(str):
+class StoredToken(str):
     """
     A token that this device holds: a text, to be used as it is, whose repr hides it.
 
@@ -46,10 +46,10 @@ class HeldToken(str):
         return made
 
     def __repr__(self) -> str:
-        return f"HeldToken(…, scopes={self.scopes!r})"
+        return f"StoredToken(…, scopes={self.scopes!r})"
 
 
-class HeldLayout:
+class TokensLayout:
     """
     Records `deviceId`, whose tokens these are, and `token/<name>`.
 
@@ -90,11 +90,11 @@ class HeldLayout:
         return {**version, **owner, "tokens": tokens, **found}
 
 
-HELD: Final = Shape("device-auth", PurePosixPath("state/identity/device-auth.json"), HeldLayout())
+HELD: Final = Shape("device-auth", PurePosixPath("state/identity/device-auth.json"), TokensLayout())
 """`{version: 1, deviceId, tokens: {<name>: "..."}}` (section 5)."""
 
 OPENCLAW_HELD: Final = Shape(
-    "device-auth-openclaw", PurePosixPath("identity/device-auth.json"), HeldLayout()
+    "device-auth-openclaw", PurePosixPath("identity/device-auth.json"), TokensLayout()
 )
 """Where OpenClaw keeps them, each as `{token, role, scopes, updatedAtMs}`; only read."""
 
@@ -104,7 +104,7 @@ def key_of(name: str) -> str:
     return _TOKEN + name
 
 
-def held(records: Mapping[str, Json]) -> dict[str, HeldToken]:
+def read_tokens(records: Mapping[str, Json]) -> dict[str, StoredToken]:
     """Return the usable tokens in *records* by their names."""
     found = {
         key.removeprefix(_TOKEN): _token(value)
@@ -120,7 +120,7 @@ def owner_of(records: Mapping[str, Json]) -> str | None:
     return owner if isinstance(owner, str) else None
 
 
-def replaced(
+def write_token(
     before: Json | None, name: str, token: str, scopes: tuple[str, ...], *, now: float
 ) -> str | dict[str, Any]:
     """Return *token* in the form that *before* had; with *scopes* in OpenClaw's."""
@@ -135,15 +135,15 @@ def replaced(
     return {**old, **given, "updatedAtMs": to_ms(now)}
 
 
-def _token(value: Json) -> HeldToken | None:
+def _token(value: Json) -> StoredToken | None:
     if isinstance(value, str):
-        return HeldToken(value)
+        return StoredToken(value)
     token = value.get("token") if isinstance(value, Mapping) else None
     if not isinstance(token, str):
         return None
     role, scopes, updated = (value.get(name) for name in ("role", "scopes", "updatedAtMs"))
     texts = [each for each in scopes if isinstance(each, str)] if isinstance(scopes, list) else []
-    return HeldToken(
+    return StoredToken(
         token,
         role=role if isinstance(role, str) else None,
         scopes=tuple(texts),
@@ -173,7 +173,7 @@ def merge_tokens(
         ours,
         tokens,
         refuse=_refuse,
-        is_same=lambda key, old, new: held({key: old}) == held({key: new}),
+        is_same=lambda key, old, new: read_tokens({key: old}) == read_tokens({key: new}),
         gives_way=lambda *_: replace,
     )
     if OWNER in theirs:
@@ -182,5 +182,5 @@ def merge_tokens(
 
 
 def _refuse(key: str, value: Json) -> None:
-    if not held({key: value}):
+    if not read_tokens({key: value}):
         raise InvalidError("token", "is no text")

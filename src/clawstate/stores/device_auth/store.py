@@ -15,13 +15,13 @@ from clawstate.records.contract import Collection, Json
 from clawstate.records.merging import MergeResult, merge_into
 from clawstate.stores.device_auth.document import (
     OWNER,
-    HeldLayout,
-    HeldToken,
-    held,
+    StoredToken,
+    TokensLayout,
     key_of,
     merge_tokens,
     owner_of,
-    replaced,
+    read_tokens,
+    write_token,
 )
 
 _LONGEST_NAME = 256  # characters
@@ -72,12 +72,12 @@ class DeviceAuth:
         """The device whose tokens are used; `None` if there is neither a key pair nor a token."""
         return self._owner.known_id() or owner_of(self._records())
 
-    def tokens(self) -> dict[str, HeldToken]:
+    def tokens(self) -> dict[str, StoredToken]:
         """Return the tokens by their names; each is a text whose repr hides it."""
         records = self._records()
-        return {} if self._is_foreign(records) else held(records)
+        return {} if self._is_foreign(records) else read_tokens(records)
 
-    def get(self, name: str) -> HeldToken | None:
+    def get(self, name: str) -> StoredToken | None:
         """Return the token *name*, or `None`."""
         return self.tokens().get(require_text("name", name))
 
@@ -99,7 +99,7 @@ class DeviceAuth:
             found = records or taken_over
             self._require_ours(found)
             key = key_of(name)
-            value = replaced(found.get(key), name, token, allowed, now=now)
+            value = write_token(found.get(key), name, token, allowed, now=now)
             return {OWNER: owner, **found, key: value}, None
 
         self._tokens.change_all(change)
@@ -111,7 +111,7 @@ class DeviceAuth:
         What is here stays, unless *replace*; a *dry_run* writes nothing. Raises `InvalidError` for
         what is no such document, and `ConflictError` if either side's tokens are of another device.
         """
-        theirs = HeldLayout().decode(document)
+        theirs = TokensLayout().decode(document)
         self._require_ours(theirs)
         taken_over = self._fallback_records()
 
@@ -150,7 +150,7 @@ class DeviceAuth:
         """Forget the tokens of another device, and return their names."""
 
         def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], tuple[str, ...]]:
-            return ({}, tuple(held(records))) if self._is_foreign(records) else (records, ())
+            return ({}, tuple(read_tokens(records))) if self._is_foreign(records) else (records, ())
 
         return self._tokens.change_all(change)
 

@@ -20,7 +20,7 @@ _REMEMBERED = 8  # requests of one device
 _MEMORY = 30 * 86_400.0  # seconds for which a removed device's requests are remembered
 
 
-def issued(before: Json, grant: Grant, digest: str, *, now: float) -> dict[str, Any]:
+def issue(before: Json, grant: Grant, digest: str, *, now: float) -> dict[str, Any]:
     """Return the device of *grant* with a token of that *digest* in the place of all others."""
     old = {} if not isinstance(before, Mapping) else dict(before)
     # What a removal left keeps the marks of requests, but the device begins anew.
@@ -46,7 +46,7 @@ def issued(before: Json, grant: Grant, digest: str, *, now: float) -> dict[str, 
     return {**document, REQUESTS: marks} if marks else document
 
 
-def rotated(
+def rotate(
     before: Mapping[str, Json], role: str, digest: str, scopes: tuple[str, ...], *, now: float
 ) -> dict[str, Any]:
     """Return the device with another token in *role*."""
@@ -61,7 +61,7 @@ def rotated(
     return {**before, "scopes": list(scopes), "tokens": {**before["tokens"], role: fresh}}
 
 
-def revoked(before: Mapping[str, Json], role: str | None, *, now: float) -> dict[str, Any]:
+def revoke(before: Mapping[str, Json], role: str | None, *, now: float) -> dict[str, Any]:
     """Return the device without a good token in *role*, or in any; then it is revoked itself."""
     ended = {"revokedAtMs": to_ms(now)}
     tokens = {
@@ -73,7 +73,7 @@ def revoked(before: Mapping[str, Json], role: str | None, *, now: float) -> dict
     return {**document, **ended} if role is None else document
 
 
-def used(before: Json, held: DeviceToken, *, now: float) -> Json:
+def mark_used(before: Json, held: DeviceToken, *, now: float) -> Json:
     """Return the device with its last use noted, if its token is still *held*."""
     device = device_of(before)
     current = None if device is None else device.tokens.get(held.role)
@@ -85,7 +85,7 @@ def used(before: Json, held: DeviceToken, *, now: float) -> Json:
     return {**before, "tokens": {**tokens, held.role: noted}}
 
 
-def refused(before: Json | None, device_id: str, request: str, *, now: float) -> Json:
+def mark_refused(before: Json | None, device_id: str, request: str, *, now: float) -> Json:
     """Return the device, or what stands for none, with the mark of a *request* that is over."""
     if before is None:
         # A trace without a device: without it the refused code could be approved a moment later.
@@ -97,7 +97,7 @@ def refused(before: Json | None, device_id: str, request: str, *, now: float) ->
     return {**before, **moved, REQUESTS: _marks(before, request)}
 
 
-def removed(before: Json, device_id: str, *, now: float) -> dict[str, Any] | None:
+def tombstone(before: Json, device_id: str, *, now: float) -> dict[str, Any] | None:
     """Return what is left of a removed device: nothing that says whose it was."""
     marks = marks_of(before)
     if not marks:

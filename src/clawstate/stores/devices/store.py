@@ -130,7 +130,7 @@ class Devices:
         def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], None]:
             before = records.get(device_id)
             self._require_free(before, grant)
-            made = changes.issued(before, grant, digest_of(token), now=now)
+            made = changes.issue(before, grant, digest_of(token), now=now)
             # Old traces of removed devices go with any change: nothing else looks after them.
             return {**_drop_forgotten(records, now), device_id: made}, None
 
@@ -195,7 +195,7 @@ class Devices:
                 require_within(given, caller, role=role, whose="the caller's scopes")
             # Replaced and not appended: only what the last application saw was written.
             granted[:] = [(device, given)]
-            return changes.rotated(_mapping(before), role, digest_of(token), given, now=now)
+            return changes.rotate(_mapping(before), role, digest_of(token), given, now=now)
 
         self._devices.update(require_id("device id", device_id), change)
         device, given = granted[0]
@@ -229,7 +229,7 @@ class Devices:
             if before is None or not held:
                 # Deleting what is not there writes nothing.
                 return DELETE if before is None else before
-            return changes.revoked(_mapping(before), role, now=now)
+            return changes.revoke(_mapping(before), role, now=now)
 
         self._devices.update(require_id("device id", device_id), change)
         return done[0]
@@ -258,7 +258,7 @@ class Devices:
             # Removed before: its trace stays as it is, or asking again and again would keep it for
             # ever.
             is_gone = before is None or (isinstance(before, Mapping) and REMOVED in before)
-            left = before if is_gone else changes.removed(before, device_id, now=now)
+            left = before if is_gone else changes.tombstone(before, device_id, now=now)
             kept = _drop_forgotten(records, now)
             return kept if left is None else {**kept, device_id: left}, not is_gone
 
@@ -277,7 +277,7 @@ class Devices:
         def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], None]:
             before = records.get(device_id)
             changes.require_unused(before, request, device_id)
-            made = changes.refused(before, device_id, request, now=now)
+            made = changes.mark_refused(before, device_id, request, now=now)
             return {**_drop_forgotten(records, now), device_id: made}, None
 
         require_id("device id", device_id)

@@ -74,7 +74,7 @@ class Verification:
             _remember(self._noted, place, now)
 
         def change(before: Json | None) -> Json | Mark:
-            return DELETE if before is None else changes.used(before, held, now=now)
+            return DELETE if before is None else changes.mark_used(before, held, now=now)
 
         try:
             self._uses.update(device_id, change)

@@ -78,7 +78,7 @@ class Identity:
         """
         return _identity(self._record())
 
-    def known(self) -> DeviceIdentity | None:
+    def get(self) -> DeviceIdentity | None:
         """Return who this device is, or `None` if it has no key pair yet; nothing is made."""
         found = self._find()
         return None if found is None else _identity(found)

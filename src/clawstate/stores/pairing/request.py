@@ -145,7 +145,7 @@ def first_free(offered: Iterable[str], taken: Collection[str]) -> str:
     raise UnavailableError("pairing", "found no code that is free", "try again")
 
 
-def normalised(code: str) -> str:
+def normalise_code(code: str) -> str:
     """Return *code* as it is kept: without spaces and hyphens, in capitals."""
     if not isinstance(code, str):
         raise InvalidError("code", f"a code is text, not {type(code).__name__}", "give the code")
@@ -170,6 +170,6 @@ def mark_of(code: str) -> str:
     return hashlib.sha256(f"pairing code {code}".encode("utf-8", "replace")).hexdigest()[:32]
 
 
-def hinted(code: str) -> str:
+def shorten_code(code: str) -> str:
     """Return the start of *code*, for an error: the rest may be right but for a letter."""
     return f"{code[:_SHOWN]}…" if len(code) > _SHOWN else "…"

@@ -27,12 +27,12 @@ from clawstate.stores.pairing.request import (
     candidates,
     document_of,
     first_free,
-    hinted,
     is_live,
     mark_of,
     matching,
-    normalised,
+    normalise_code,
     request_of,
+    shorten_code,
 )
 
 ADMIN = "operator.admin"
@@ -267,7 +267,7 @@ class Pairing:
         return found
 
     def _find_by_code(self, code: str, source: str) -> PairingRequest:
-        given = normalised(code)
+        given = normalise_code(code)
         pending = {each.code: each for each in self.pending()}
         found = matching(given, pending)
         # Somebody who approves twice does not guess.
@@ -275,7 +275,7 @@ class Pairing:
         self._attempts.admit(source, right=right)
         if found is None:
             hint = "it was used already" if right else f"it may have expired; {_LOOK}"
-            raise NotFoundError(_KIND, hinted(given), hint)
+            raise NotFoundError(_KIND, shorten_code(given), hint)
         return pending[found]
 
     def _approve(

@@ -2,7 +2,7 @@
 
 from clawstate.stores.sessions.archive import Archived
 from clawstate.stores.sessions.entry import SessionEntry
-from clawstate.stores.sessions.selection import Maintenance, Pruned
+from clawstate.stores.sessions.selection import MaintenanceSettings, Pruned
 from clawstate.stores.sessions.service import Sessions
 
-__all__ = ["Archived", "Maintenance", "Pruned", "SessionEntry", "Sessions"]
+__all__ = ["Archived", "MaintenanceSettings", "Pruned", "SessionEntry", "Sessions"]

@@ -132,7 +132,7 @@ class Archive:
 
     def expire(self, spent: Iterable[Archived]) -> None:
         """
-        Make sure that none of *spent* can be restored any more; `ended` gives them from now on.
+        Make sure that none of *spent* can be restored any more; `ended_ids` gives them from now on.
 
         What was archived anew meanwhile stays.
         """
@@ -152,7 +152,7 @@ class Archive:
         if moments:
             self._collection.change_all(change)
 
-    def ended(self) -> dict[str, str]:
+    def ended_ids(self) -> dict[str, str]:
         """Return the ids of sessions that are gone for good, by the names of their archives."""
         found = ((each.key, _ended_id(each.value)) for each in self._collection.scan())
         return {name: session_id for name, session_id in found if session_id is not None}

@@ -13,9 +13,9 @@ from clawstate.errors import InvalidError
 from clawstate.records.contract import DELETE, Mark
 from clawstate.records.rules import require_records
 from clawstate.stores.sessions.archive import Archived
-from clawstate.stores.sessions.entry import Document, Kept, has_id, require_stored_id
-from clawstate.stores.sessions.forms import Form
-from clawstate.stores.sessions.merging import EntryChange, begun_anew, created, merged
+from clawstate.stores.sessions.entry import Document, EntryCopy, has_id, require_stored_id
+from clawstate.stores.sessions.forms import IndexFormat
+from clawstate.stores.sessions.merging import EntryChange, begin_anew, create_entry, merge_entry
 
 A = TypeVar("A")
 
@@ -29,10 +29,10 @@ _PAIR = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class EntryChanges:
     """Makes pure changes of documents in one *form*; *clock* tells their time."""
 
-    form: Form
+    form: IndexFormat
     clock: Clock
 
     def creating(self, key: str, session_id: str, *, lost: Document | None) -> Apply:
@@ -41,12 +41,12 @@ class Changes:
         def apply(old: Any | None) -> Document:
             if old is not None and has_id(old):
                 require_stored_id(key, old)
-                return self.form.identified(key, old)
+                return self.form.add_identity(key, old)
             # What the profile still knows, rather than a new id: that would begin an empty
             # conversation.
             if lost is not None:
                 return lost
-            return created(key, session_id, form=self.form, now_ms=self._now(), old=old or {})
+            return create_entry(key, session_id, form=self.form, now_ms=self._now(), old=old or {})
 
         return apply
 
@@ -71,7 +71,7 @@ class Changes:
             if old is None:
                 return DELETE
             document = old if isinstance(old, dict) else {}
-            return begun_anew(key, document, session_id, form=self.form, now_ms=self._now())
+            return begin_anew(key, document, session_id, form=self.form, now_ms=self._now())
 
         return apply
 
@@ -88,11 +88,13 @@ class Changes:
 
     def replacing(
         self, change: StoreChange[A], touched: set[str]
-    ) -> Callable[[dict[str, Any], Mapping[str, Kept]], tuple[Mapping[str, Any], A]]:
+    ) -> Callable[[dict[str, Any], Mapping[str, EntryCopy]], tuple[Mapping[str, Any], A]]:
         """Return the change of all entries that *change* means; it notes which it *touched*."""
         require_callable("change", change)
 
-        def apply(old: dict[str, Any], before: Mapping[str, Kept]) -> tuple[Mapping[str, Any], A]:
+        def apply(
+            old: dict[str, Any], before: Mapping[str, EntryCopy]
+        ) -> tuple[Mapping[str, Any], A]:
             made = change(old)
             if not isinstance(made, tuple) or len(made) != _PAIR:
                 problem = f"returned {type(made).__name__}, not the entries and an answer"
@@ -123,7 +125,7 @@ class Changes:
         return self._merge(key, old or {"sessionId": str(uuid.uuid4())}, new)
 
     def _merge(self, key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Document:
-        return merged(key, dict(old), new, form=self.form, now_ms=self._now())
+        return merge_entry(key, dict(old), new, form=self.form, now_ms=self._now())
 
     def _now(self) -> int:
         return to_ms(self.clock())

@@ -31,7 +31,7 @@ TOPIC = "-topic-"
 _LONGEST = 100  # characters of the part before a topic
 
 
-class Kept:
+class EntryCopy:
     """An entry as it was kept, whatever is done to *document*, which came from JSON."""
 
     __slots__ = ("_said", "is_session", "session_id")

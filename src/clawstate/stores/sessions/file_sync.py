@@ -13,7 +13,7 @@ from clawstate.files.json_text import is_same_json
 from clawstate.records.rules import is_key
 from clawstate.stores.sessions.archive import Archive
 from clawstate.stores.sessions.entry import NOTHING, Document, updated_ms
-from clawstate.stores.sessions.index import Found, Index, is_usable
+from clawstate.stores.sessions.index import Index, IndexedEntry, is_usable
 from clawstate.stores.sessions.profile_files import Profile, ProfileFiles
 
 _REMEMBERED = 10_000
@@ -26,7 +26,7 @@ class FileSync(Protocol):
     has_profiles: bool
     """Whether the index can be told from here when it is lost."""
 
-    def own_members(self, found: Found) -> Mapping[str, Any]:
+    def own_members(self, found: IndexedEntry) -> Mapping[str, Any]:
         """Return the members that only the profile of *found* has."""
 
     def peek(self, keys: Iterable[str]) -> dict[str, Mapping[str, Any]]:
@@ -39,10 +39,10 @@ class FileSync(Protocol):
         A failure is only a warning.
         """
 
-    def unindexed(self, key: str) -> Document | None:
+    def find_unindexed(self, key: str) -> Document | None:
         """Return the entry in the profile of *key*, which has none in the index."""
 
-    def all_unindexed(self) -> Iterator[tuple[str, Document]]:
+    def scan_unindexed(self) -> Iterator[tuple[str, Document]]:
         """Give all profiles whose entries the index lost, by session key."""
 
     def size(self, key: str) -> int:
@@ -54,7 +54,7 @@ class NoFileSync:
 
     has_profiles = False
 
-    def own_members(self, found: Found) -> Mapping[str, Any]:  # noqa: ARG002 - see `FileSync`
+    def own_members(self, found: IndexedEntry) -> Mapping[str, Any]:  # noqa: ARG002 - see `FileSync`
         """Return nothing."""
         return NOTHING
 
@@ -65,11 +65,11 @@ class NoFileSync:
     def sync(self, keys: Iterable[str], extra: Mapping[str, Any] = NOTHING) -> None:
         """Do nothing."""
 
-    def unindexed(self, key: str) -> Document | None:  # noqa: ARG002
+    def find_unindexed(self, key: str) -> Document | None:  # noqa: ARG002
         """Return nothing."""
         return None
 
-    def all_unindexed(self) -> Iterator[tuple[str, Document]]:
+    def scan_unindexed(self) -> Iterator[tuple[str, Document]]:
         """Give nothing."""
         return iter(())
 
@@ -99,7 +99,7 @@ class ProfileSync:
             _REMEMBERED
         )
 
-    def own_members(self, found: Found) -> Mapping[str, Any]:
+    def own_members(self, found: IndexedEntry) -> Mapping[str, Any]:
         """Return what only the profile has; one that is missing or stale is written anew."""
         try:
             known = self._seen.get(found.key)
@@ -138,7 +138,7 @@ class ProfileSync:
             message = f"{error}; the index has the change, the profile gets it with the next read"
             warn(FallbackWarning(message), stacklevel=4)
 
-    def unindexed(self, key: str) -> Document | None:
+    def find_unindexed(self, key: str) -> Document | None:
         """Return the entry in the profile of *key*, which has none in the index."""
         if not is_key(key):
             return None
@@ -151,7 +151,7 @@ class ProfileSync:
             return None
         return profile.entry
 
-    def all_unindexed(self) -> Iterator[tuple[str, Document]]:
+    def scan_unindexed(self) -> Iterator[tuple[str, Document]]:
         """Give all profiles whose entries the index lost, by session key."""
         for path in self.files.files():
             with contextlib.suppress(StateError):
@@ -169,11 +169,11 @@ class ProfileSync:
                 return stamp.size
         return 0
 
-    def is_stale(self, profile: Profile, found: Found) -> bool:
+    def is_stale(self, profile: Profile, found: IndexedEntry) -> bool:
         """Tell whether *profile* differs from the entry *found* without being newer."""
         if not is_usable(found):
             return False
-        expected = self._index.form.identified(found.key, found.document)
+        expected = self._index.form.add_identity(found.key, found.document)
         is_same = is_same_json(profile.entry, expected)
         return not is_same and not is_ahead(profile, found.document)
 
@@ -216,7 +216,7 @@ class ProfileSync:
             return None
         if not is_usable(found):
             return None
-        entry = self._index.form.identified(key, found.document)
+        entry = self._index.form.add_identity(key, found.document)
         # What the file has counts over what a restore brings: it was written later.
         extra = {**given, **({} if profile is None else profile.extra)}
         wanted = Profile(entry, {name: each for name, each in extra.items() if name not in entry})

@@ -10,7 +10,7 @@ from typing import Protocol
 from clawstate.arguments import require_text
 from clawstate.files.safe_names import encode_name
 from clawstate.stores.sessions.entry import Document, is_session_id
-from clawstate.stores.sessions.saved_form import as_saved
+from clawstate.stores.sessions.saved_form import normalise_entry
 
 PROFILES = "profile"
 """The directory of the profiles, beside the index."""
@@ -20,7 +20,7 @@ _OF_NO_AGENT = frozenset({"global", "unknown"})
 _OLD_NAMES = {"provider": "channel", "lastProvider": "lastChannel", "room": "groupChannel"}
 
 
-class Form(Protocol):
+class IndexFormat(Protocol):
     """How keys, files and members stand in an index."""
 
     folds_keys: bool
@@ -32,15 +32,15 @@ class Form(Protocol):
     def session_file(self, key: str, document: Document) -> str:
         """Return the file of the entry; a path in *document* is only believed if it stays in."""
 
-    def migrated(self, document: Document) -> Document:
+    def migrate(self, document: Document) -> Document:
         """Return *document* with the members of older releases under their names of today."""
 
-    def identified(self, key: str, document: Document) -> Document:
+    def add_identity(self, key: str, document: Document) -> Document:
         """Return *document* with the members that say whose it is."""
 
 
 @dataclass(frozen=True, slots=True)
-class SpecifiedForm:
+class SpecifiedFormat:
     """Keys are any text, files are `profile/<encoded key>.json`."""
 
     folds_keys = False
@@ -49,15 +49,15 @@ class SpecifiedForm:
         """Return *key* as it is."""
         return require_text("key", key)
 
-    def session_file(self, key: str, document: Document) -> str:  # noqa: ARG002 - see `Form`
+    def session_file(self, key: str, document: Document) -> str:  # noqa: ARG002 - see `IndexFormat`
         """Return the file of the profile, whatever the document says."""
         return f"{PROFILES}/{encode_name(key)}.json"
 
-    def migrated(self, document: Document) -> Document:
+    def migrate(self, document: Document) -> Document:
         """Return *document* as it is."""
         return document
 
-    def identified(self, key: str, document: Document) -> Document:
+    def add_identity(self, key: str, document: Document) -> Document:
         """Return *document* with id, key, file and time first."""
         own = {
             "sessionId": document["sessionId"],
@@ -68,7 +68,7 @@ class SpecifiedForm:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenClawForm:
+class OpenClawFormat:
     """
     The index below `agents/<id>/sessions` that OpenClaw itself keeps.
 
@@ -90,7 +90,7 @@ class OpenClawForm:
         is_group = name.startswith("group:") and name.endswith("@g.us")
         return f"agent:{self.agent}:{'whatsapp:' if is_group else ''}{name}"
 
-    def session_file(self, key: str, document: Document) -> str:  # noqa: ARG002 - see `Form`
+    def session_file(self, key: str, document: Document) -> str:  # noqa: ARG002 - see `IndexFormat`
         """Return the transcript of the entry, `<sessionId>.jsonl` unless it names one in here."""
         found = document.get("sessionFile")
         inside = self._inside(found.strip()) if isinstance(found, str) else None
@@ -99,7 +99,7 @@ class OpenClawForm:
         session_id = document.get("sessionId")
         return f"{session_id}.jsonl" if is_session_id(session_id) else ""
 
-    def migrated(self, document: Document) -> Document:
+    def migrate(self, document: Document) -> Document:
         """Return *document* with `channel` for `provider`, and the like."""
         if not _OLD_NAMES.keys() & document.keys():
             return document
@@ -109,9 +109,9 @@ class OpenClawForm:
                 new[name] = document[old]
         return new
 
-    def identified(self, key: str, document: Document) -> Document:
+    def add_identity(self, key: str, document: Document) -> Document:
         """Return *document* as OpenClaw saves it, with its file; the key stands outside of it."""
-        return {**as_saved(document), "sessionFile": self.session_file(key, document)}
+        return {**normalise_entry(document), "sessionFile": self.session_file(key, document)}
 
     def _inside(self, text: str) -> str | None:
         # Also what leads out on Windows: the directory may be carried there.
@@ -136,9 +136,9 @@ def is_shared(path: Path) -> bool:
     return len(parts) == 4 and (parts[0], *parts[2:]) == ("agents", "sessions", "sessions.json")
 
 
-def form_of(path: Path) -> Form:
+def form_of(path: Path) -> IndexFormat:
     """Return the form of the index file *path*."""
-    return OpenClawForm(path.parent, path.parts[-3]) if is_shared(path) else SpecifiedForm()
+    return OpenClawFormat(path.parent, path.parts[-3]) if is_shared(path) else SpecifiedFormat()
 
 
 def _is_plain_name(text: str) -> bool:

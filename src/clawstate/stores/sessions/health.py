@@ -14,7 +14,7 @@ from clawstate.health import Finding, Severity
 from clawstate.stores.sessions.archive import Archive, Archived
 from clawstate.stores.sessions.entry import has_id, updated_ms
 from clawstate.stores.sessions.file_sync import FileSync, ProfileSync, is_ahead
-from clawstate.stores.sessions.index import Found, Index, has_wrong_file, is_usable
+from clawstate.stores.sessions.index import Index, IndexedEntry, has_wrong_file, is_usable
 
 _FIX = "run 'clawstate doctor --fix'"
 _LOOK = "look at it, then move it away"
@@ -61,15 +61,15 @@ class Health:
             for each in self.problems()
         )
 
-    def problems(self) -> tuple[Problem, ...]:
+    def problems(self) -> tuple[SessionProblem, ...]:
         """Return what is not as it should be, by session."""
         # Nothing else can be told while the index cannot be read.
         if (damage := self._damage()) is not None:
-            return (Problem("damaged", None, damage.path, str(damage), _FIX),)
+            return (SessionProblem("damaged", None, damage.path, str(damage), _FIX),)
         found = list(self.index.scan())
         return (*self._of_entries(found), *self._orphans(), *self._of_profiles(found))
 
-    def repair(self) -> tuple[Problem, ...]:
+    def repair(self) -> tuple[SessionProblem, ...]:
         """Repair what can be repaired without loss, and return what is no longer wrong."""
         before = self.problems()
         collection = self.index.collection
@@ -88,7 +88,7 @@ class Health:
 
     def rebuild(self) -> int:
         """Put sessions that only their profiles know back into the index; return how many."""
-        lost = dict(self.file_sync.all_unindexed())
+        lost = dict(self.file_sync.scan_unindexed())
         if not lost:
             return 0
 
@@ -109,7 +109,7 @@ class Health:
         collection = self.index.collection
         return collection.damage() if isinstance(collection, Repairable) else None
 
-    def _of_entries(self, found: list[Found]) -> Iterator[Problem]:
+    def _of_entries(self, found: list[IndexedEntry]) -> Iterator[SessionProblem]:
         path = str(self.index.collection.shape.path)
         for each in found:
             document = each.document
@@ -118,23 +118,23 @@ class Health:
             if not is_usable(each):
                 message = f"the session {each.key!r} has no usable sessionId"
                 remedy = "run 'clawstate sessions reset' or 'delete' with its key"
-                yield Problem("unusable", each.key, path, message, remedy, can_repair=False)
+                yield SessionProblem("unusable", each.key, path, message, remedy, can_repair=False)
                 continue
             if document.get("sessionFile") is not None and has_wrong_file(self.index, each):
                 message = f"the session {each.key!r} names another file than its own; not used"
                 remedy = "goes with the next change of the session"
-                yield Problem("outside", each.key, path, message, remedy, can_repair=False)
+                yield SessionProblem("outside", each.key, path, message, remedy, can_repair=False)
 
-    def _orphans(self) -> Iterator[Problem]:
+    def _orphans(self) -> Iterator[SessionProblem]:
         if not isinstance(self.file_sync, ProfileSync):
             return
-        for key, _ in self.file_sync.all_unindexed():
+        for key, _ in self.file_sync.scan_unindexed():
             path = str(self.file_sync.files.path(key))
             message = f"the index has lost the session {key!r}, its profile is there"
             remedy = "'clawstate doctor --fix' puts it back into the index"
-            yield Problem("orphan", key, path, message, remedy)
+            yield SessionProblem("orphan", key, path, message, remedy)
 
-    def _of_profiles(self, found: list[Found]) -> Iterator[Problem]:
+    def _of_profiles(self, found: list[IndexedEntry]) -> Iterator[SessionProblem]:
         if not isinstance(self.file_sync, ProfileSync):
             return
         known = {each.key: each for each in found if is_usable(each)}
@@ -146,39 +146,43 @@ class Health:
             if path not in expected:
                 yield from self._of_stranger(self.file_sync, path)
 
-    def _of_profile(self, file_sync: ProfileSync, key: str, found: Found) -> Problem | None:
+    def _of_profile(
+        self, file_sync: ProfileSync, key: str, found: IndexedEntry
+    ) -> SessionProblem | None:
         path = str(file_sync.files.path(key))
         try:
             profile = file_sync.files.read(key)
         except StateError as error:
-            return Problem("damaged", key, path, str(error), _QUARANTINED)
+            return SessionProblem("damaged", key, path, str(error), _QUARANTINED)
         remedy = "goes with the next look at the session"
         if profile is None:
-            return Problem("missing", key, path, f"the session {key!r} has no profile", remedy)
+            return SessionProblem(
+                "missing", key, path, f"the session {key!r} has no profile", remedy
+            )
         if is_ahead(profile, found.document):
             message = f"the profile of {key!r} is newer than the index, which lost an update"
-            return Problem("ahead", key, path, message, _FIX)
+            return SessionProblem("ahead", key, path, message, _FIX)
         if file_sync.is_stale(profile, found):
             message = f"the profile of {key!r} does not say what the index says"
-            return Problem("stale", key, path, message, remedy)
+            return SessionProblem("stale", key, path, message, remedy)
         return None
 
-    def _of_stranger(self, file_sync: ProfileSync, path: Path) -> Iterator[Problem]:
+    def _of_stranger(self, file_sync: ProfileSync, path: Path) -> Iterator[SessionProblem]:
         try:
             profile = file_sync.files.read_file(path)
         except StateError as error:
-            yield Problem("damaged", None, str(path), str(error), _LOOK, can_repair=False)
+            yield SessionProblem("damaged", None, str(path), str(error), _LOOK, can_repair=False)
             return
         key = None if profile is None else profile.key
         if profile is not None and key is not None and file_sync.files.path(key) == path:
             if self.archive.holds(key, profile.entry) and self.index.find(key) is None:
                 message = f"the session {key!r} was deleted, its profile is left"
-                yield Problem("leftover", key, str(path), message, _FIX)
+                yield SessionProblem("leftover", key, str(path), message, _FIX)
         elif profile is not None:
             message = "is no profile of a session"
-            yield Problem("damaged", None, str(path), message, _LOOK, can_repair=False)
+            yield SessionProblem("damaged", None, str(path), message, _LOOK, can_repair=False)
 
-    def _repair_profiles(self, file_sync: ProfileSync, problems: list[Problem]) -> None:
+    def _repair_profiles(self, file_sync: ProfileSync, problems: list[SessionProblem]) -> None:
         keys = {each.key for each in problems if each.key is not None}
         for each in problems:
             if each.code == "ahead" and each.key is not None:
@@ -210,11 +214,11 @@ class Health:
 class _Repairing:
     """What a repair mended: all that can be, when it is first asked for one problem."""
 
-    def __init__(self, repair: Callable[[], tuple[Problem, ...]]) -> None:
+    def __init__(self, repair: Callable[[], tuple[SessionProblem, ...]]) -> None:
         self._repair = repair
-        self._mended: tuple[Problem, ...] | None = None
+        self._mended: tuple[SessionProblem, ...] | None = None
 
-    def outcome(self, problem: Problem) -> str:
+    def outcome(self, problem: SessionProblem) -> str:
         """Return that *problem* was mended, or what to do about it."""
         if self._mended is None:
             self._mended = self._repair()
@@ -222,7 +226,7 @@ class _Repairing:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class SessionProblem:
     """
     One thing that is wrong, with the session *key* where one is known.
 

@@ -19,13 +19,13 @@ from clawstate.stores.sessions.entry import (
     require_stored_id,
     updated_ms,
 )
-from clawstate.stores.sessions.forms import Form
+from clawstate.stores.sessions.forms import IndexFormat
 
 A = TypeVar("A")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class IndexedEntry:
     """An entry as it was found: `document` is the finder's own, and may be no object at all."""
 
     key: str
@@ -33,7 +33,7 @@ class Found:
     revision: Revision
 
 
-def is_usable(found: Found) -> bool:
+def is_usable(found: IndexedEntry) -> bool:
     """Tell whether *found* is an entry with a session id that can be used."""
     document = found.document
     return isinstance(document, dict) and is_session_id(document.get("sessionId"))
@@ -42,12 +42,12 @@ def is_usable(found: Found) -> bool:
 class Index:
     """The entries of *collection*, under keys as *form* spells them."""
 
-    def __init__(self, collection: Collection, form: Form) -> None:
+    def __init__(self, collection: Collection, form: IndexFormat) -> None:
         self.collection = collection
         self.form = form
         self._spellings = _Spellings(collection, form) if form.folds_keys else None
 
-    def find(self, key: str) -> Found | None:
+    def find(self, key: str) -> IndexedEntry | None:
         """Return the entry of *key*; of several spellings the one updated last."""
         found = [each for name in self._names(key) if (each := self.collection.get(name))]
         if not found:
@@ -57,13 +57,13 @@ class Index:
         newest = max(found, key=lambda each: (updated_ms(each.value), each.key == key))
         return self._found(self.form.key(key), newest.value, newest.revision)
 
-    def scan(self) -> Iterator[Found]:
+    def scan(self) -> Iterator[IndexedEntry]:
         """Give all entries; of several spellings of a key the one updated last."""
         if self._spellings is None:
             for each in self.collection.scan():
-                yield Found(each.key, each.value, each.revision)
+                yield IndexedEntry(each.key, each.value, each.revision)
             return
-        newest: dict[str, Found] = {}
+        newest: dict[str, IndexedEntry] = {}
         for each in self.collection.scan():
             key = self.form.key(each.key)
             known = newest.get(key)
@@ -71,15 +71,17 @@ class Index:
                 newest[key] = self._found(key, each.value, each.revision)
         yield from newest.values()
 
-    def latest(self, after: Position | None, *, first: int) -> Iterator[tuple[Position, Found]]:
+    def latest(
+        self, after: Position | None, *, first: int
+    ) -> Iterator[tuple[Position, IndexedEntry]]:
         """Give the entries behind *after*, the one updated last first, as `scan` does."""
         for position, each in latest(self.collection, after, first=first):
             if self._spellings is None:
-                yield position, Found(each.key, each.value, each.revision)
+                yield position, IndexedEntry(each.key, each.value, each.revision)
             elif (found := self._newest_spelling(each.key)) is not None:
                 yield position, found
 
-    def _newest_spelling(self, name: str) -> Found | None:
+    def _newest_spelling(self, name: str) -> IndexedEntry | None:
         """Return the entry called *name*, unless another spelling of its key was updated later."""
         found = {each: self.collection.get(each) for each in self._names(name)}
         known = [each for each in found.values() if each is not None]
@@ -131,17 +133,17 @@ class Index:
     def _names(self, key: str) -> list[str]:
         return [key] if self._spellings is None else self._spellings.of(key)
 
-    def _found(self, key: str, document: Any, revision: Revision) -> Found:
-        return Found(key, self._migrate(document), revision)
+    def _found(self, key: str, document: Any, revision: Revision) -> IndexedEntry:
+        return IndexedEntry(key, self._migrate(document), revision)
 
     def _migrate(self, document: Any) -> Any:
-        return self.form.migrated(document) if isinstance(document, dict) else document
+        return self.form.migrate(document) if isinstance(document, dict) else document
 
 
 class _Spellings:
     """Which keys of the collection are one for a form that folds them."""
 
-    def __init__(self, collection: Collection, form: Form) -> None:
+    def __init__(self, collection: Collection, form: IndexFormat) -> None:
         self._form = form
         self._view = CachedView(collection, lambda _: None)
         self._names: tuple[Mapping[str, None], dict[str, list[str]]] = ({}, {})
@@ -164,14 +166,16 @@ def _newest(records: Mapping[str, Any], names: Iterable[str]) -> Any | None:
     return max(found, key=updated_ms) if found else None
 
 
-def read_entry(index: Index, found: Found, extra: Mapping[str, Any] = NOTHING) -> SessionEntry:
+def read_entry(
+    index: Index, found: IndexedEntry, extra: Mapping[str, Any] = NOTHING
+) -> SessionEntry:
     """Return the entry that was *found*; raises `CorruptError` for one that cannot be used."""
     require_stored_id(found.key, found.document)
     file = index.form.session_file(found.key, found.document)
     return entry_of(found.key, found.document, session_file=file, extra=extra)
 
 
-def has_wrong_file(index: Index, found: Found) -> bool:
+def has_wrong_file(index: Index, found: IndexedEntry) -> bool:
     """Tell whether the entry that was *found* names another file than its own, or none."""
     if not is_usable(found):
         return False

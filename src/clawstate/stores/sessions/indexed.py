@@ -17,7 +17,7 @@ from clawstate.records.contract import DELETE, Mark
 from clawstate.records.merging import MergeResult
 from clawstate.records.rules import position_of
 from clawstate.stores.sessions.archive import Archive, Archived
-from clawstate.stores.sessions.changes import Changes, StoreChange
+from clawstate.stores.sessions.changes import EntryChanges, StoreChange
 from clawstate.stores.sessions.entry import (
     NOTHING,
     SessionEntry,
@@ -26,10 +26,10 @@ from clawstate.stores.sessions.entry import (
 )
 from clawstate.stores.sessions.file_sync import FileSync
 from clawstate.stores.sessions.health import Health
-from clawstate.stores.sessions.index import Found, Index, has_wrong_file, read_entry
+from clawstate.stores.sessions.index import Index, IndexedEntry, has_wrong_file, read_entry
 from clawstate.stores.sessions.merging import EntryChange, as_change, merge_entries
 from clawstate.stores.sessions.removal import Removal
-from clawstate.stores.sessions.selection import Limits, Maintenance, Pruned
+from clawstate.stores.sessions.selection import Limits, MaintenanceSettings, Pruned
 from clawstate.stores.sessions.upkeep import RemovalHook, limits_of, upkeep_of
 
 A = TypeVar("A")
@@ -50,7 +50,7 @@ class IndexedSessions:
         archive: Archive,
         file_sync: FileSync,
         *,
-        settings: Callable[[], Maintenance] = Maintenance,
+        settings: Callable[[], MaintenanceSettings] = MaintenanceSettings,
         clock: Clock = system_clock,
         on_removed: RemovalHook = lambda _ids: None,
     ) -> None:
@@ -59,7 +59,7 @@ class IndexedSessions:
         self._file_sync = file_sync
         self._clock = clock
         self._settings = settings
-        self._changes = Changes(index.form, clock)
+        self._changes = EntryChanges(index.form, clock)
         self._removal = Removal(index, archive, file_sync)
         self._upkeep = upkeep_of(
             index,
@@ -84,7 +84,7 @@ class IndexedSessions:
         lost = None
         if found is None:
             self._recover()
-            lost = self._file_sync.unindexed(key)
+            lost = self._file_sync.find_unindexed(key)
         name, session_id = self._index.form.key(key), str(uuid.uuid4())
         change = self._changes.creating(name, session_id, lost=lost)
         entry = self._read_back(name, self._index.update(key, change))
@@ -98,8 +98,8 @@ class IndexedSessions:
         found = self._index.find(key)
         if found is not None:
             return self._complete(found) if has_id(found.document) else None
-        lost = self._file_sync.unindexed(key)
-        return None if lost is None else read_entry(self._index, Found(key, lost, ""))
+        lost = self._file_sync.find_unindexed(key)
+        return None if lost is None else read_entry(self._index, IndexedEntry(key, lost, ""))
 
     def entries(self, active_within: float | None = None) -> tuple[SessionEntry, ...]:
         """Return the sessions in any order; see `Sessions.entries`."""
@@ -240,16 +240,16 @@ class IndexedSessions:
             dry_run = dry_run or not (enforce or settings.enforce)
         return self._upkeep.prune(limits, spared=spare, dry_run=dry_run)
 
-    def named(self) -> frozenset[str]:
+    def known_ids(self) -> frozenset[str]:
         """Return the ids of all sessions that are here, or can be restored."""
-        return self._upkeep.named()
+        return self._upkeep.known_ids()
 
-    def ended(self) -> frozenset[str]:
+    def ended_ids(self) -> frozenset[str]:
         """Return the ids of sessions that are gone for good, but for their messages."""
-        return self._upkeep.ended()
+        return self._upkeep.ended_ids()
 
     def collect(self) -> frozenset[str]:
-        """Let go of all that `ended` gives, and return it; each pruning does that by itself."""
+        """Let go of all that `ended_ids` gives, and return it; each pruning does that by itself."""
         return self._upkeep.collect()
 
     def check(self) -> tuple[Finding, ...]:
@@ -260,7 +260,7 @@ class IndexedSessions:
         """Repair what can be repaired without loss, and return what was."""
         return tuple(each.finding(None) for each in self._health.repair())
 
-    def _complete(self, found: Found) -> SessionEntry:
+    def _complete(self, found: IndexedEntry) -> SessionEntry:
         require_stored_id(found.key, found.document)
         return read_entry(self._index, found, self._file_sync.own_members(found))
 
@@ -270,14 +270,16 @@ class IndexedSessions:
         # Then read back what the profile has besides, so the answer is what `get` would give.
         self._file_sync.sync([name], extra)
         own = self._file_sync.peek([name]).get(name, NOTHING)
-        return read_entry(self._index, Found(name, document, ""), own)
+        return read_entry(self._index, IndexedEntry(name, document, ""), own)
 
     def _since(self, active_within: float | None) -> float | None:
         if active_within is None:
             return None
         return self._clock() - require_seconds("active_within", active_within)
 
-    def _latest(self, after: Position | None, *, first: int) -> Iterator[tuple[Position, Found]]:
+    def _latest(
+        self, after: Position | None, *, first: int
+    ) -> Iterator[tuple[Position, IndexedEntry]]:
         each = None
         for each in self._index.latest(after, first=first):
             yield each
@@ -285,21 +287,23 @@ class IndexedSessions:
             return
         # The index was lost: the profiles tell which sessions there are.
         shape = self._index.collection.shape
-        lost = [Found(key, entry, "") for key, entry in self._file_sync.all_unindexed()]
+        lost = [IndexedEntry(key, entry, "") for key, entry in self._file_sync.scan_unindexed()]
         placed = ((position_of(shape, found.key, found.document), found) for found in lost)
         behind = (pair for pair in placed if after is None or pair[0] > after)
         yield from sorted(behind, key=itemgetter(0))
 
-    def _scan(self) -> list[Found]:
+    def _scan(self) -> list[IndexedEntry]:
         found = [each for each in self._index.scan() if has_id(each.document)]
         # Reading repairs nothing, but an index that was lost is not "no sessions" either.
-        return found or [Found(key, entry, "") for key, entry in self._file_sync.all_unindexed()]
+        return found or [
+            IndexedEntry(key, entry, "") for key, entry in self._file_sync.scan_unindexed()
+        ]
 
     def _reclaim(self, key: str) -> None:
         """Make sure that a session whose entry was lost is in the index again."""
         if not self._file_sync.has_profiles or self._index.find(key) is not None:
             return
-        if self._file_sync.unindexed(key) is not None:
+        if self._file_sync.find_unindexed(key) is not None:
             self.resolve(key)
 
     def _recover(self) -> None:

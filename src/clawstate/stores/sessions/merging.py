@@ -19,7 +19,7 @@ from clawstate.stores.sessions.entry import (
     require_small,
     updated_ms,
 )
-from clawstate.stores.sessions.forms import Form
+from clawstate.stores.sessions.forms import IndexFormat
 
 EntryChange: TypeAlias = Callable[[Document], Mapping[str, Any] | None]
 """An entry (its own copy) to the entry as it shall be; `None`: as it is. Pure."""
@@ -71,7 +71,9 @@ def as_change(change: EntryChange | Mapping[str, Any]) -> EntryChange:
     return apply_patch
 
 
-def merged(key: str, old: Document, new: Mapping[str, Any], *, form: Form, now_ms: int) -> Document:
+def merge_entry(
+    key: str, old: Document, new: Mapping[str, Any], *, form: IndexFormat, now_ms: int
+) -> Document:
     """
     Return what is kept when *new* takes the place of *old*.
 
@@ -92,24 +94,28 @@ def merged(key: str, old: Document, new: Mapping[str, Any], *, form: Form, now_m
     # Never backwards, whatever the clock: merges and listings go by this time.
     document["updatedAt"] = max(updated_ms(old), updated_ms(document), now_ms)
     _trim_model(document)
-    document = form.identified(key, document)
+    document = form.add_identity(key, document)
     require_small(key, document)
     return document
 
 
-def created(key: str, session_id: str, *, form: Form, now_ms: int, old: Document) -> Document:
+def create_entry(
+    key: str, session_id: str, *, form: IndexFormat, now_ms: int, old: Document
+) -> Document:
     """Return a new entry, with the members of an *old* one that had no id."""
     document = {"sessionId": session_id, "updatedAt": now_ms}
     # Twice: first for the order of members, then because they count over those of *old*.
-    return form.identified(key, {**document, **old, **document})
+    return form.add_identity(key, {**document, **old, **document})
 
 
-def begun_anew(key: str, old: Document, session_id: str, *, form: Form, now_ms: int) -> Document:
+def begin_anew(
+    key: str, old: Document, session_id: str, *, form: IndexFormat, now_ms: int
+) -> Document:
     """Return *old* with another session id, without what tells of the old transcript."""
     kept = {name: value for name, value in old.items() if name not in _OF_ONE_RUN}
     kept.pop("sessionFile", None)
     time = max(updated_ms(old), now_ms)
-    return form.identified(key, {**kept, "sessionId": session_id, "updatedAt": time})
+    return form.add_identity(key, {**kept, "sessionId": session_id, "updatedAt": time})
 
 
 def _without_stale_provider(change: EntryChange) -> EntryChange:
@@ -145,7 +151,7 @@ def _trim_model(new: Document) -> None:
 def merge_entries(
     ours: Mapping[str, Any],
     theirs: Mapping[str, Any],
-    form: Form,
+    form: IndexFormat,
     shape: Shape,
     *,
     replace: bool,
@@ -184,7 +190,7 @@ def merge_entries(
     return records, MergeResult(answer.new, answer.changed, answer.same, left, answer.refused)
 
 
-def _identify(form: Form, key: str, entry: Any) -> Any:
+def _identify(form: IndexFormat, key: str, entry: Any) -> Any:
     if not isinstance(entry, dict) or not is_session_id(entry.get("sessionId")):
         return entry
-    return form.identified(form.key(key), entry)
+    return form.add_identity(form.key(key), entry)

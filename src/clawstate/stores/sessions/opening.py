@@ -12,12 +12,12 @@ from clawstate.records.contract import Backend, Capability, Shape
 from clawstate.records.layouts import MapLayout
 from clawstate.stores.sessions.archive import Archive
 from clawstate.stores.sessions.file_sync import FileSync, NoFileSync, ProfileSync
-from clawstate.stores.sessions.forms import PROFILES, OpenClawForm, SpecifiedForm, form_of
+from clawstate.stores.sessions.forms import PROFILES, OpenClawFormat, SpecifiedFormat, form_of
 from clawstate.stores.sessions.index import Index
 from clawstate.stores.sessions.indexed import IndexedSessions
 from clawstate.stores.sessions.profile_files import ProfileFiles
 from clawstate.stores.sessions.routes import OneIndex
-from clawstate.stores.sessions.selection import Maintenance
+from clawstate.stores.sessions.selection import MaintenanceSettings
 from clawstate.stores.sessions.service import Sessions
 from clawstate.stores.sessions.transcript_sync import TranscriptSync
 from clawstate.stores.sessions.upkeep import RemovalHook
@@ -38,7 +38,7 @@ def index_on(
     root: Path,
     path: PurePosixPath,
     *,
-    settings: Callable[[], Maintenance] = Maintenance,
+    settings: Callable[[], MaintenanceSettings] = MaintenanceSettings,
     clock: Clock = system_clock,
     lock: LockOptions = PATIENT,
     on_removed: RemovalHook = lambda _ids: None,
@@ -47,11 +47,12 @@ def index_on(
     Return the sessions in the index that is *path* below *root*, on *backend*.
 
     On an engine of files each session has its profile beside the index, or its transcript where
-    OpenClaw keeps the index itself. *lock* is for the profiles, *on_removed* as in `IndexedSessions`.
+    OpenClaw keeps the index itself. *lock* is for the profiles, *on_removed* as in
+    `IndexedSessions`.
     """
     has_files = Capability.FILES in backend.capabilities
     # Only files are shared with OpenClaw; rows have the specification's form wherever they lie.
-    form = form_of(root / path) if has_files else SpecifiedForm()
+    form = form_of(root / path) if has_files else SpecifiedFormat()
     # Without a line end, as OpenClaw writes the file.
     shape = Shape("sessions", path, MapLayout(), newline=False, order="updatedAt")
     # A place that no release of OpenClaw touches (decision 27).
@@ -60,10 +61,10 @@ def index_on(
     index = Index(backend.collection(shape), form)
     archive = Archive(backend.collection(kept), clock=clock)
     file_sync: FileSync = NoFileSync()
-    if has_files and isinstance(form, SpecifiedForm):
+    if has_files and isinstance(form, SpecifiedFormat):
         files = ProfileFiles(root / path.parent / PROFILES, lock=lock)
         file_sync = ProfileSync(files, index, archive)
-    elif isinstance(form, OpenClawForm):
+    elif isinstance(form, OpenClawFormat):
         file_sync = TranscriptSync(form.folder, index, clock=clock)
     return IndexedSessions(
         index, archive, file_sync, settings=settings, clock=clock, on_removed=on_removed

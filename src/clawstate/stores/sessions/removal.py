@@ -9,7 +9,7 @@ from clawstate.errors import ConflictError
 from clawstate.files.json_text import is_same_json
 from clawstate.records.contract import DELETE, Mark
 from clawstate.stores.sessions.archive import Archive, Reason
-from clawstate.stores.sessions.entry import Kept, has_id
+from clawstate.stores.sessions.entry import EntryCopy, has_id
 from clawstate.stores.sessions.file_sync import FileSync
 from clawstate.stores.sessions.index import Index
 
@@ -47,7 +47,7 @@ class Removal:
 
     def change_all(
         self,
-        change: Callable[[dict[str, Any], Mapping[str, Kept]], tuple[Mapping[str, Any], A]],
+        change: Callable[[dict[str, Any], Mapping[str, EntryCopy]], tuple[Mapping[str, Any], A]],
         *,
         reason: Reason,
     ) -> A:
@@ -59,7 +59,7 @@ class Removal:
 
         def run(safe: Mapping[str, Any]) -> A:
             def checked_change(old: dict[str, Any]) -> tuple[Mapping[str, Any], A]:
-                before = {key: Kept(each) for key, each in old.items()}
+                before = {key: EntryCopy(each) for key, each in old.items()}
                 new, answer = change(old, before)
                 # Only what may have gone: to copy all of them takes longer than the change.
                 gone = {

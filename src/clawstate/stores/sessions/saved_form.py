@@ -31,7 +31,7 @@ _REFUSED = frozenset({"__proto__", "prototype", "constructor"})
 _EXACT = 1 << 53  # from here on JavaScript has no whole numbers
 
 
-def as_saved(document: Document) -> Document:
+def normalise_entry(document: Document) -> Document:
     """
     Return *document* as OpenClaw 2026.2.26 would save it.
 

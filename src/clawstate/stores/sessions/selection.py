@@ -14,7 +14,7 @@ _HIGH_WATER = 0.8  # of the budget, is what stays when it was exceeded
 
 
 @dataclass(frozen=True, slots=True)
-class Maintenance:
+class MaintenanceSettings:
     """
     What `session.maintenance` says, in seconds and bytes; `None` is without a limit.
 
@@ -60,7 +60,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class SizedEntry:
     """An entry and the bytes that it takes."""
 
     entry: SessionEntry
@@ -95,19 +95,19 @@ class Pruned:
 class Selection:
     """The sessions that have to go, oldest first, and what the others take."""
 
-    by_age: tuple[Kept, ...]
-    by_count: tuple[Kept, ...]
-    by_size: tuple[Kept, ...]
-    left: tuple[Kept, ...]
+    by_age: tuple[SizedEntry, ...]
+    by_count: tuple[SizedEntry, ...]
+    by_size: tuple[SizedEntry, ...]
+    left: tuple[SizedEntry, ...]
 
     @property
-    def gone(self) -> tuple[Kept, ...]:
+    def gone(self) -> tuple[SizedEntry, ...]:
         """All that have to go."""
         return (*self.by_age, *self.by_count, *self.by_size)
 
 
 def select(
-    entries: Iterable[Kept], limits: Limits, *, now: float, spared: Collection[str] = ()
+    entries: Iterable[SizedEntry], limits: Limits, *, now: float, spared: Collection[str] = ()
 ) -> Selection:
     """
     Return which of *entries* have to go, never those with *spared* keys.
@@ -116,7 +116,7 @@ def select(
     """
     # By key among equals, so that a dry run names those that the real one removes.
     left = sorted(entries, key=lambda each: (each.entry.updated_at, each.entry.session_key))
-    by_age: list[Kept] = []
+    by_age: list[SizedEntry] = []
     if limits.older_than is not None:
         before = now - limits.older_than
         by_age = [
@@ -125,7 +125,7 @@ def select(
             if 0 < each.entry.updated_at < before and each.entry.session_key not in spared
         ]
         left = _without(left, by_age)
-    by_count: list[Kept] = []
+    by_count: list[SizedEntry] = []
     if limits.max_entries is not None and len(left) > limits.max_entries:
         # Spared ones count, but do not go: the others make room for them.
         free = [each for each in left if each.entry.session_key not in spared]
@@ -135,7 +135,7 @@ def select(
     return Selection(tuple(by_age), tuple(by_count), tuple(by_size), tuple(_without(left, by_size)))
 
 
-def expired(
+def select_expired(
     archived: Iterable[Archived], *, now: float, kept_for: float | None, resets_for: float | None
 ) -> tuple[Archived, ...]:
     """Return those of *archived* that can no longer be restored; times in seconds."""
@@ -160,7 +160,7 @@ def oldest_beyond(archived: Iterable[Archived], room: int) -> tuple[Archived, ..
     return tuple(beyond)
 
 
-def _too_large(left: list[Kept], limits: Limits, spared: Collection[str]) -> list[Kept]:
+def _too_large(left: list[SizedEntry], limits: Limits, spared: Collection[str]) -> list[SizedEntry]:
     taken = sum(each.size for each in left)
     if limits.max_disk_bytes is None or taken <= limits.max_disk_bytes:
         return []
@@ -174,6 +174,6 @@ def _too_large(left: list[Kept], limits: Limits, spared: Collection[str]) -> lis
     return gone
 
 
-def _without(entries: list[Kept], gone: list[Kept]) -> list[Kept]:
+def _without(entries: list[SizedEntry], gone: list[SizedEntry]) -> list[SizedEntry]:
     keys = {each.entry.session_key for each in gone}
     return [each for each in entries if each.entry.session_key not in keys]

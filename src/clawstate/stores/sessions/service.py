@@ -216,18 +216,18 @@ class Sessions:
         ]
         return _join(told)
 
-    def named(self) -> frozenset[str]:
+    def known_ids(self) -> frozenset[str]:
         """Return the ids of all sessions that are here, or can be restored."""
-        return frozenset(found for each in self._routes.every() for found in each.named())
+        return frozenset(found for each in self._routes.every() for found in each.known_ids())
 
-    def ended(self) -> frozenset[str]:
+    def ended_ids(self) -> frozenset[str]:
         """Return the ids of sessions that are gone for good, but for their messages."""
-        found = frozenset(found for each in self._routes.every() for found in each.ended())
+        found = frozenset(found for each in self._routes.every() for found in each.ended_ids())
         # A session id may be named in the index of another agent, which its own does not know.
-        return found - self.named() if found else found
+        return found - self.known_ids() if found else found
 
     def collect(self) -> frozenset[str]:
-        """Let go of all that `ended` gives, and return it; each pruning does that by itself."""
+        """Let go of all that `ended_ids` gives, and return it; each pruning does that by itself."""
         return frozenset(found for each in self._routes.every() for found in each.collect())
 
     def check(self) -> tuple[Finding, ...]:

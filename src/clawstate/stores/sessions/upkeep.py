@@ -1,4 +1,4 @@
-"""`Upkeep`: moves old sessions into the archive, and removes old archives for good."""
+"""`SessionMaintenance`: moves old sessions into the archive, and removes old archives for good."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from clawstate.files.json_text import dump_compact
 from clawstate.stores.sessions.archive import Archive, Archived
 from clawstate.stores.sessions.entry import has_id, is_session_id
 from clawstate.stores.sessions.file_sync import FileSync
-from clawstate.stores.sessions.index import Found, Index, read_entry
+from clawstate.stores.sessions.index import Index, IndexedEntry, read_entry
 from clawstate.stores.sessions.removal import Removal
 from clawstate.stores.sessions.selection import (
-    Kept,
     Limits,
-    Maintenance,
+    MaintenanceSettings,
     Pruned,
     Selection,
-    expired,
+    SizedEntry,
     oldest_beyond,
     select,
+    select_expired,
 )
 
 RemovalHook: TypeAlias = Callable[[frozenset[str]], object]
@@ -35,7 +35,7 @@ _EVERY = 64  # new sessions between two looks
 
 
 @dataclass(frozen=True, slots=True)
-class Upkeep:
+class SessionMaintenance:
     """
     Prunes the sessions of *index*.
 
@@ -47,7 +47,7 @@ class Upkeep:
     archive: Archive
     file_sync: FileSync
     removal: Removal
-    settings: Callable[[], Maintenance]
+    settings: Callable[[], MaintenanceSettings]
     clock: Clock
     on_removed: RemovalHook
     _created: Iterator[int]
@@ -89,7 +89,7 @@ class Upkeep:
         after = live + _total(archived) - _total(spent)
         return _report(chosen, dry_run=dry_run, expired=len(spent), before=before, after=after)
 
-    def _scan_kept(self) -> Iterator[tuple[Kept, Found]]:
+    def _scan_kept(self) -> Iterator[tuple[SizedEntry, IndexedEntry]]:
         for found in self.index.scan():
             if not has_id(found.document):
                 continue
@@ -97,9 +97,9 @@ class Upkeep:
             with contextlib.suppress(CorruptError):
                 entry = read_entry(self.index, found)
                 size = len(dump_compact(found.document)) + self.file_sync.size(found.key)
-                yield Kept(entry, size), found
+                yield SizedEntry(entry, size), found
 
-    def _remove(self, gone: dict[str, Found]) -> set[str]:
+    def _remove(self, gone: dict[str, IndexedEntry]) -> set[str]:
         """Remove those of *gone* that nobody changed meanwhile, and return their keys."""
 
         def without(entries: dict[str, object], _: object) -> tuple[dict[str, object], set[str]]:
@@ -131,10 +131,10 @@ class Upkeep:
             self.archive.expire(spent)
         self.collect()
 
-    def ended(self) -> frozenset[str]:
-        """Return the ids of sessions that are gone for good, and that `on_removed` is yet to be told."""
-        found = frozenset(filter(is_session_id, self.archive.ended().values()))
-        return found - self.named() if found else found
+    def ended_ids(self) -> frozenset[str]:
+        """Return the ids of sessions gone for good that `on_removed` is yet to be told."""
+        found = frozenset(filter(is_session_id, self.archive.ended_ids().values()))
+        return found - self.known_ids() if found else found
 
     def collect(self) -> frozenset[str]:
         """
@@ -143,10 +143,10 @@ class Upkeep:
         A session that an entry or another archive still names is none of them. What cannot be done
         now, or is cut off by a kill, is done by the next call.
         """
-        spent = self.archive.ended()
+        spent = self.archive.ended_ids()
         ids = frozenset(filter(is_session_id, spent.values()))
         if spent:
-            ids -= self.named()
+            ids -= self.known_ids()
             try:
                 self.on_removed(ids)
             except StateError as error:
@@ -158,7 +158,7 @@ class Upkeep:
             self.archive.forget(spent)
         return ids
 
-    def named(self) -> frozenset[str]:
+    def known_ids(self) -> frozenset[str]:
         """Return the ids of all sessions that are here, or can be restored."""
         documents = (each.document for each in self.index.scan())
         live = (str(each.get("sessionId")) for each in documents if isinstance(each, dict))
@@ -166,7 +166,7 @@ class Upkeep:
 
     def _select_expired(self, archived: Iterable[Archived]) -> tuple[Archived, ...]:
         settings = self.settings()
-        return expired(
+        return select_expired(
             archived,
             now=self.clock(),
             kept_for=settings.prune_after,
@@ -180,17 +180,17 @@ def upkeep_of(
     file_sync: FileSync,
     removal: Removal,
     *,
-    settings: Callable[[], Maintenance],
+    settings: Callable[[], MaintenanceSettings],
     clock: Clock,
     on_removed: RemovalHook,
-) -> Upkeep:
+) -> SessionMaintenance:
     """Return the upkeep of *index*; its first look is due at once."""
-    return Upkeep(
+    return SessionMaintenance(
         index, archive, file_sync, removal, settings, clock, on_removed, itertools.count()
     )
 
 
-def limits_of(settings: Maintenance) -> Limits:
+def limits_of(settings: MaintenanceSettings) -> Limits:
     """Return the limits that *settings* mean."""
     return Limits(
         settings.prune_after,
@@ -225,7 +225,7 @@ def _only(selection: Selection, keys: set[str]) -> Selection:
     """Return *selection* without what was changed meanwhile and so stayed."""
     stayed = tuple(each for each in selection.gone if each.entry.session_key not in keys)
 
-    def of(chosen: tuple[Kept, ...]) -> tuple[Kept, ...]:
+    def of(chosen: tuple[SizedEntry, ...]) -> tuple[SizedEntry, ...]:
         return tuple(each for each in chosen if each.entry.session_key in keys)
 
     return Selection(

@@ -2,14 +2,20 @@
 
 from clawstate.stores.transcripts.importing import read_lines
 from clawstate.stores.transcripts.service import Transcripts, TranscriptSettings
-from clawstate.stores.transcripts.values import Found, Held, Imported, Message, Problem
+from clawstate.stores.transcripts.values import (
+    Message,
+    TranscriptHit,
+    TranscriptImport,
+    TranscriptInfo,
+    TranscriptProblem,
+)
 
 __all__ = [
-    "Found",
-    "Held",
-    "Imported",
     "Message",
-    "Problem",
+    "TranscriptHit",
+    "TranscriptImport",
+    "TranscriptInfo",
+    "TranscriptProblem",
     "TranscriptSettings",
     "Transcripts",
     "read_lines",

@@ -13,7 +13,7 @@ from clawstate.clock import to_ms
 from clawstate.health import Finding
 from clawstate.records.contract import ANY, Mark
 from clawstate.stores.transcripts.entries import Entry
-from clawstate.stores.transcripts.values import Held, Message
+from clawstate.stores.transcripts.values import Message, TranscriptInfo
 
 
 class Capability(Enum):
@@ -70,16 +70,16 @@ Scored: TypeAlias = tuple[Message, float]
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What is *held* of a session, and its *number*: greater for one that began later."""
+    """The *info* of a session, and its *number*: greater for one that began later."""
 
-    held: Held
+    info: TranscriptInfo
     # The last change alone does not order: many sessions change within one millisecond.
     number: int
 
     @property
     def place(self) -> Place:
         """Where it stands among the sessions, the last changed first."""
-        return to_ms(self.held.updated_at), self.number
+        return to_ms(self.info.updated_at), self.number
 
 
 Place: TypeAlias = tuple[int, int]
@@ -158,11 +158,11 @@ class TranscriptLog(Protocol):
         """
 
     def info(self, session_id: str) -> Listed | None:
-        """Return what is held of one session."""
+        """Return the counts and times of one session, or `None`."""
 
     def infos(self, *, limit: int | None = None, after: Place | None = None) -> list[Listed]:
         """
-        Return what is held of each session, the last changed first, of equals the last begun.
+        Return the info of each session, the last changed first, of equals the last begun.
 
         *after* leaves out all that stand before this place, and the one at it; none need be there.
         """

@@ -74,7 +74,7 @@ class Entry:
         """How many characters it has, about."""
         return sum(map(len, self.members.values())) if self.raw is None else len(self.raw)
 
-    def placed(self, entry_id: str, parent: str | None) -> Entry:
+    def with_place(self, entry_id: str, parent: str | None) -> Entry:
         """Return the entry with an id, and with *parent* if it is loose."""
         return replace(self, id=entry_id, parent=parent if self.loose else self.parent)
 

@@ -64,7 +64,7 @@ def cut(line: str) -> tuple[str, list[ExternalValue]]:
     return "".join(kept), pieces
 
 
-def joined(kept: str, pieces: Iterable[ExternalValue]) -> str:
+def join(kept: str, pieces: Iterable[ExternalValue]) -> str:
     """Return the text that was cut into *kept* and *pieces*, which come in their order."""
     texts: list[str] = []
     at = 0

@@ -28,7 +28,7 @@ from clawstate.stores.transcripts.entries import (
     Entry,
     entry_read,
 )
-from clawstate.stores.transcripts.values import Problem
+from clawstate.stores.transcripts.values import TranscriptProblem
 
 _BOM = "\ufeff"
 _BLANK = " \t\r\n"
@@ -63,7 +63,7 @@ class Reading:
     session_id: str
     now: float
     header: str | None = None
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[TranscriptProblem] = field(default_factory=list)
     _version: int = VERSION
     _previous: str | None = None
     _given: set[str] = field(default_factory=set)
@@ -89,7 +89,7 @@ class Reading:
 
     def problem(self, number: int, message: str) -> None:
         """Note what is wrong with the line *number*."""
-        self.problems.append(Problem(number, message))
+        self.problems.append(TranscriptProblem(number, message))
 
     def _records(self, line: str | bytes, number: int) -> Iterator[tuple[str, Json]]:
         """Give the record on *line*, as text and as value; of a damaged line each whole one."""
@@ -131,7 +131,7 @@ class Reading:
         entry = entry_read(value, text, now=self.now)
         if entry.id is not None and not entry.loose:
             return entry
-        return entry.placed(entry.id or self._derive_id(text), self._previous)
+        return entry.with_place(entry.id or self._derive_id(text), self._previous)
 
     def _note_header(self, value: dict[str, Json], text: str) -> None:
         version = value.get("version", 1)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from clawstate.arguments import require_count, require_seconds
-from clawstate.stores.transcripts.values import Held
+from clawstate.stores.transcripts.values import TranscriptInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +27,18 @@ class Limits:
                 require_count(name, value)
 
 
-def outdated(sessions: Iterable[Held], limits: Limits, *, now: float) -> list[str]:
+def select_outdated(sessions: Iterable[TranscriptInfo], limits: Limits, *, now: float) -> list[str]:
     """Return the ids of those of *sessions* (newest first) that exceed *limits*, oldest first."""
     every = list(sessions)
     count, size = len(every), sum(each.size for each in every)
     chosen = []
     # The oldest first: each that goes for its age counts for the other limits as well.
-    for held in reversed(every):
-        is_old = limits.older_than is not None and held.updated_at < now - limits.older_than
+    for info in reversed(every):
+        is_old = limits.older_than is not None and info.updated_at < now - limits.older_than
         is_many = limits.most_sessions is not None and count > limits.most_sessions
         is_much = limits.most_bytes is not None and size > limits.most_bytes
-        if held.session_id not in limits.keep and (is_old or is_many or is_much):
-            chosen.append(held.session_id)
+        if info.session_id not in limits.keep and (is_old or is_many or is_much):
+            chosen.append(info.session_id)
             count -= 1
-            size -= held.size
+            size -= info.size
     return chosen

@@ -39,7 +39,7 @@ def parts_of(terms: Iterable[str]) -> Iterator[str]:
 class Words(Protocol):
     """The words of all messages, as one engine knows them."""
 
-    def ranked(self, words: Sequence[str], *, require_all: bool) -> Sequence[tuple[int, float]]:
+    def rank(self, words: Sequence[str], *, require_all: bool) -> Sequence[tuple[int, float]]:
         """Return the best (position, BM25) of what has all or some of *words*, the best first."""
 
     def frequency(self, word: str) -> int:
@@ -57,7 +57,7 @@ def best(words: Words, terms: Sequence[str], limit: int) -> list[tuple[int, floa
     choose last, and a word in no message counts for nothing.
     """
     # BM25 has no scale of its own, so both halves are shares: the order within each stays.
-    every = words.ranked(terms, require_all=True)
+    every = words.rank(terms, require_all=True)
     found = {key: (1 + _share(score)) / 2 for key, score in every}
     if len(found) < limit and len(list(parts_of(terms))) > 1:
         for more in _some(words, terms, is_had=bool(every)):
@@ -76,26 +76,26 @@ def _some(
     """Give lists of what has some of *terms*, the better ones first; *is_had*: some has all."""
     total = words.total()
     if total < MANY_ROWS:
-        yield words.ranked(list(parts_of(terms)), require_all=False)
+        yield words.rank(list(parts_of(terms)), require_all=False)
         return
     counts = {term: words.frequency(term) for term in terms}
     there = [term for term in terms if counts[term]]
     if not is_had and 1 < len(there) < len(terms):
-        every = words.ranked(there, require_all=True)
+        every = words.rank(there, require_all=True)
         is_had = bool(every)
         yield every
     common = [term for term in terms if counts[term] > total * COMMON_SHARE]
     rare = [term for term in terms if term not in common]
     if not common or not rare:
-        yield words.ranked(list(parts_of(terms)), require_all=False)
+        yield words.rank(list(parts_of(terms)), require_all=False)
         return
-    some = words.ranked(list(parts_of(rare)), require_all=False)
+    some = words.rank(list(parts_of(rare)), require_all=False)
     yield some
     # To rank what has common words takes most of the time of a search, so they choose where the
     # others leave hardly anything to choose from.
     number = len(there) - len(common)
     if not number or (not is_had and (number == 1 or not some)):
-        yield words.ranked(list(parts_of(common)), require_all=False)
+        yield words.rank(list(parts_of(common)), require_all=False)
 
 
 def _share(score: float) -> float:

@@ -31,7 +31,13 @@ from clawstate.stores.transcripts.entries import entries_of, header_of, require_
 from clawstate.stores.transcripts.importing import Reading, batches
 from clawstate.stores.transcripts.snippets import snippet
 from clawstate.stores.transcripts.turns import unknown_session
-from clawstate.stores.transcripts.values import Found, Held, Imported, Message, Problem
+from clawstate.stores.transcripts.values import (
+    Message,
+    TranscriptHit,
+    TranscriptImport,
+    TranscriptInfo,
+    TranscriptProblem,
+)
 
 _FAR = 1e12  # seconds, beyond all years that a date can have
 _MASK = "[redacted]"
@@ -120,7 +126,7 @@ class Transcripts:
             session_id, made, header=lambda: self._header(session_id, now), now_ms=to_ms(now)
         )
 
-    def import_lines(self, session_id: str, lines: Iterable[str | bytes]) -> Imported:
+    def import_lines(self, session_id: str, lines: Iterable[str | bytes]) -> TranscriptImport:
         """
         Add the entries of a transcript's *lines* (version 1 to 4) that are not there yet.
 
@@ -146,8 +152,8 @@ class Transcripts:
             added, kept = added + done.added, kept + done.kept
             for number, problem in done.problems:
                 reading.problem(number, problem)
-        problems: list[Problem] = sorted(reading.problems, key=lambda each: each.line)
-        return Imported(added, kept, tuple(problems))
+        problems: list[TranscriptProblem] = sorted(reading.problems, key=lambda each: each.line)
+        return TranscriptImport(added, kept, tuple(problems))
 
     def fork(self, session_id: str, at: str, new_session_id: str) -> int:
         """
@@ -190,7 +196,7 @@ class Transcripts:
             older_than, most_sessions, most_bytes, frozenset(require_texts("keep", keep))
         )
         # A session at a time: one lock for all of them would keep appends waiting for long.
-        chosen = pruning.outdated(self.sessions(), limits, now=self._clock())
+        chosen = pruning.select_outdated(self.sessions(), limits, now=self._clock())
         return [each for each in chosen if self.delete(each)]
 
     def messages(
@@ -228,7 +234,7 @@ class Transcripts:
         role: str | None = None,
         since: Moment | None = None,
         until: Moment | None = None,
-    ) -> list[Found]:
+    ) -> list[TranscriptHit]:
         """
         Return at most *limit* messages with words of *text*, the best first.
 
@@ -247,9 +253,9 @@ class Transcripts:
         found = self._log.search(terms, bounds, limit) if terms else []
         return [_hit(terms, each) for each in found]
 
-    def sessions(self, limit: int | None = None, after: str | None = None) -> list[Held]:
+    def sessions(self, limit: int | None = None, after: str | None = None) -> list[TranscriptInfo]:
         """
-        Return what is held of each session, the last changed first.
+        Return the counts and times of each session, the last changed first.
 
         A page has at most *limit*, those behind the session *after*. Raises `NotFoundError` for a
         session *after* that has no transcript.
@@ -262,9 +268,9 @@ class Transcripts:
             if found is None:
                 raise unknown_session(after)
             place = found.place
-        return [each.held for each in self._log.infos(limit=limit, after=place)]
+        return [each.info for each in self._log.infos(limit=limit, after=place)]
 
-    def page(self, limit: int = PAGE, after: str | None = None) -> Page[Held]:
+    def page(self, limit: int = PAGE, after: str | None = None) -> Page[TranscriptInfo]:
         """
         Return a page of what `sessions` gives: the *limit* last changed, or those behind *after*.
 
@@ -273,7 +279,7 @@ class Transcripts:
         """
         position = require_page(limit, after)
         found = self._log.infos(limit=limit + 1, after=position and _place(position))
-        placed = (((-float(each.place[0]), str(each.number)), each.held) for each in found)
+        placed = (((-float(each.place[0]), str(each.number)), each.info) for each in found)
         return page_of(placed, limit)
 
     def message_page(
@@ -290,14 +296,14 @@ class Transcripts:
         found = self.messages(session_id, limit + 1, before)
         return page_of((((-float(each.position), each.id), each) for each in found[::-1]), limit)
 
-    def held(self, session_id: str) -> Held | None:
-        """Return what is held of one session."""
+    def info(self, session_id: str) -> TranscriptInfo | None:
+        """Return the counts and times of one session, or `None`."""
         found = self._log.info(require_session_id(session_id))
-        return None if found is None else found.held
+        return None if found is None else found.info
 
     def count(self, session_id: str) -> int:
         """Return how many entries a session has."""
-        found = self.held(session_id)
+        found = self.info(session_id)
         return 0 if found is None else found.count
 
     def stats(self) -> dict[str, int]:
@@ -379,10 +385,10 @@ def _mask(line: str) -> str:
     return without_secrets(line, _MASK)
 
 
-def _hit(terms: list[str], scored: Scored) -> Found:
+def _hit(terms: list[str], scored: Scored) -> TranscriptHit:
     message, score = scored
     text, matches = snippet(message.text, terms)
-    return Found(message, score, text, matches)
+    return TranscriptHit(message, score, text, matches)
 
 
 def _ms(name: str, moment: Moment | None) -> int | None:

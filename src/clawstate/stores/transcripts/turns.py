@@ -43,7 +43,7 @@ class Session(Protocol):
         """Return the digest of the turn *name* and the ids of its entries."""
 
 
-def repeated(session: Session, turn: Turn) -> list[str] | None:
+def find_repeated(session: Session, turn: Turn) -> list[str] | None:
     """Return the ids of *turn* if it is kept already; `ConflictError` for another of its name."""
     found = None if turn.name is None else session.turn(turn.name)
     if found is None:
@@ -75,7 +75,7 @@ def place(session: Session, turn: Turn) -> Iterator[Entry]:
     previous = turn.parent or session.leaf
     for entry in turn.entries:
         # The one before was inserted by now, so its id is taken and may be a parent.
-        placed = entry.placed(_free_id(session, entry.id), previous)
+        placed = entry.with_place(_free_id(session, entry.id), previous)
         if not entry.loose and placed.parent is not None:
             _require_known(session, placed.parent)
         yield placed

@@ -59,7 +59,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class TranscriptHit:
     """
     A message that a search found; a higher *score* fits better, within one search.
 
@@ -74,9 +74,9 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class TranscriptInfo:
     """
-    What is held of one session.
+    The counts and times of one session.
 
     *size* is in bytes, as exported; *leaf* is the id of the newest entry, `None` if there is none.
     *created_at* and *updated_at* (last change) are seconds since the epoch.
@@ -95,7 +95,7 @@ CONTRADICTION = "another entry has its id"
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class TranscriptProblem:
     """A line of an import that was passed over, by its number from 1."""
 
     line: int
@@ -103,9 +103,9 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class TranscriptImport:
     """What an import did: entries added, entries that were there already, lines passed over."""
 
     added: int
     kept: int
-    problems: tuple[Problem, ...]
+    problems: tuple[TranscriptProblem, ...]

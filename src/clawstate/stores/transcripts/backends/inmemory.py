@@ -30,7 +30,7 @@ from clawstate.stores.transcripts.contract import (
 from clawstate.stores.transcripts.entries import Entry
 from clawstate.stores.transcripts.external_values import cut
 from clawstate.stores.transcripts.queries import best
-from clawstate.stores.transcripts.values import Held, Message
+from clawstate.stores.transcripts.values import Message, TranscriptInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +96,10 @@ class _Session:
         is_row = found < self.count and self.rows[found].id == entry_id
         return found if is_row else None
 
-    def held(self) -> Held:
+    def info(self) -> TranscriptInfo:
         """Return what is told of the session."""
         rows = self.rows[: self.count]
-        return Held(
+        return TranscriptInfo(
             self.session_id,
             self.count,
             sum(row.size for row in rows),
@@ -110,7 +110,7 @@ class _Session:
 
 
 class _Draft:
-    """A session with what a turn adds to it, until `kept`."""
+    """A session with what a turn adds to it, until `commit`."""
 
     def __init__(self, session: _Session, position: int) -> None:
         self._session = session
@@ -157,7 +157,7 @@ class _Draft:
         self._rows.append(replace(row, position=self._position + len(self._rows)))
         self._lines[row.id] = row.line
 
-    def kept(self, *, now_ms: int, turn: Turn | None = None) -> tuple[_Session, list[str]]:
+    def commit(self, *, now_ms: int, turn: Turn | None = None) -> tuple[_Session, list[str]]:
         """Return the session with what was added, and the ids of that."""
         session, ids = self._session, [row.id for row in self._rows]
         session.rows[session.count :] = self._rows
@@ -201,7 +201,7 @@ class InMemoryTranscripts:
         """Add *turn* to the end of a session; see `TranscriptLog.append`."""
         with self._mutex:
             draft = self._draft(session_id, header, now_ms)
-            known = turns.repeated(draft, turn)
+            known = turns.find_repeated(draft, turn)
             if known is not None:
                 return known
             for entry in turns.place(draft, turn):
@@ -288,23 +288,23 @@ class InMemoryTranscripts:
         return [(allowed[at][1].message(allowed[at][0].session_id), score) for at, score in found]
 
     def info(self, session_id: str) -> Listed | None:
-        """Return what is held of one session."""
+        """Return the counts and times of one session, or `None`."""
         session = self._find(session_id)
-        return None if session is None else Listed(session.held(), session.number)
+        return None if session is None else Listed(session.info(), session.number)
 
     def infos(self, *, limit: int | None = None, after: Place | None = None) -> list[Listed]:
-        """Return what is held of each session, the last changed first."""
-        every = [Listed(each.held(), each.number) for each in self._every()]
+        """Return the counts and times of each session, the last changed first."""
+        every = [Listed(each.info(), each.number) for each in self._every()]
         found = [each for each in every if after is None or each.place < after]
         return sorted(found, key=lambda each: each.place, reverse=True)[:limit]
 
     def stats(self) -> dict[str, int]:
         """Return counts, and sizes in bytes."""
-        held = [each.held() for each in self._every()]
+        info = [each.info() for each in self._every()]
         return {
-            "sessions": len(held),
-            "messages": sum(each.count for each in held),
-            "bytes": sum(each.size for each in held),
+            "sessions": len(info),
+            "messages": sum(each.count for each in info),
+            "bytes": sum(each.size for each in info),
         }
 
     def check(self, *, deep: bool) -> list[Finding]:
@@ -362,7 +362,7 @@ class InMemoryTranscripts:
         return _Draft(session, self._position)
 
     def _keep(self, draft: _Draft, now_ms: int, turn: Turn | None = None) -> list[str]:
-        session, ids = draft.kept(now_ms=now_ms, turn=turn)
+        session, ids = draft.commit(now_ms=now_ms, turn=turn)
         self._position += len(ids)
         self._number += session.session_id not in self._sessions
         self._sessions[session.session_id] = session

@@ -26,7 +26,7 @@ class WordIndex:
         self._limit = limit
         self._bm25 = Bm25(rows, marks=_MARKS)
 
-    def ranked(self, words: Sequence[str], *, require_all: bool) -> list[tuple[int, float]]:
+    def rank(self, words: Sequence[str], *, require_all: bool) -> list[tuple[int, float]]:
         """Return the best (position, BM25) of rows with all or some of *words*."""
         scored = self._scores([tuple(stems(each)) for each in words], require_all=require_all)
         inside = (each for each in scored if each[0] in self._allowed)

@@ -40,7 +40,7 @@ def digest(text: str) -> bytes:
     return _digest(text.encode())
 
 
-def known(connection: apsw.Connection, digests: Sequence[bytes]) -> set[bytes]:
+def find_known(connection: apsw.Connection, digests: Sequence[bytes]) -> set[bytes]:
     """Return which of *digests* are kept."""
     sql = "SELECT sha256 FROM json_each(?) k CROSS JOIN message_blobs ON sha256 = unhex(k.value)"
     names = json.dumps([each.hex() for each in digests])

@@ -72,21 +72,21 @@ def remarks(connection: apsw.Connection) -> Iterator[str]:
     broken = cast("list[tuple[str, int]]", connection.execute(_BROKEN_CHAINS).fetchall())
     for session_id, count in broken:
         yield turns.broken_chain(session_id, count)
-    for held in [each.held for each in rows.newest_sessions(connection)]:
-        session = rows.find(connection, held.session_id)
+    for info in [each.info for each in rows.newest_sessions(connection)]:
+        session = rows.find(connection, info.session_id)
         if session is None:
             continue
         pages = rows.page(connection, session)
         orphans = list(tool_calls.orphans((each.id, each.entry) for each in pages))
         if orphans:
-            yield turns.orphan_results(held.session_id, orphans)
+            yield turns.orphan_results(info.session_id, orphans)
 
 
 def rebuild_words(connection: apsw.Connection) -> None:
     """Make the word index anew from the messages."""
     connection.execute("INSERT INTO message_words (message_words) VALUES ('delete-all')")
-    for held in [each.held for each in rows.newest_sessions(connection)]:
-        session = rows.find(connection, held.session_id)
+    for info in [each.info for each in rows.newest_sessions(connection)]:
+        session = rows.find(connection, info.session_id)
         if session is None:
             continue
         for message in rows.page(connection, session):

@@ -50,7 +50,7 @@ class SqliteTranscripts:
         with self._database.writing() as connection:
             session = _find_or_make(connection, session_id, header, now_ms)
             # Under the lock: of two retries at once the second sees the first.
-            kept = turns.repeated(session, turn)
+            kept = turns.find_repeated(session, turn)
             if kept is not None:
                 return kept
             note_changes(connection, PART, [session_id])
@@ -154,12 +154,12 @@ class SqliteTranscripts:
             return [(rows.at(connection, position), score) for position, score in found]
 
     def info(self, session_id: str) -> Listed | None:
-        """Return what is held of one session."""
+        """Return the counts and times of one session, or `None`."""
         with self._database.reading() as connection:
-            return next(rows.held(connection, "WHERE session_id = ?", (session_id,)), None)
+            return next(rows.scan_info(connection, "WHERE session_id = ?", (session_id,)), None)
 
     def infos(self, *, limit: int | None = None, after: Place | None = None) -> list[Listed]:
-        """Return what is held of each session, the last changed first."""
+        """Return the counts and times of each session, the last changed first."""
         with self._database.reading() as connection:
             return list(rows.newest_sessions(connection, limit=limit, after=after))
 
@@ -200,14 +200,14 @@ class SqliteTranscripts:
 
     def _pack(self, entries: Iterable[Entry]) -> dict[str, Blob]:
         """Return the new blobs of *entries*: packing takes time, and no lock is held for it."""
-        long = (each.placed(each.id or new_id(), None) for each in entries if each.size > LONG)
+        long = (each.with_place(each.id or new_id(), None) for each in entries if each.size > LONG)
         texts = {blobs.digest(text): text for each in long for _, text in cut(each.line)[1]}
         if not texts:
             return {}
         with self._database.reading() as connection:
             # Only a hint, since no lock is held: `blobs.put` looks again, and packs what is
             # missing.
-            old = blobs.known(connection, list(texts))
+            old = blobs.find_known(connection, list(texts))
         return {text: blobs.pack(text) for digest, text in texts.items() if digest not in old}
 
 

@@ -16,9 +16,9 @@ from clawstate.stores.transcripts.backends.sqlite import blobs, word_index
 from clawstate.stores.transcripts.backends.sqlite.blobs import Blob
 from clawstate.stores.transcripts.contract import Listed, Place
 from clawstate.stores.transcripts.entries import Entry
-from clawstate.stores.transcripts.external_values import cut, joined
+from clawstate.stores.transcripts.external_values import cut, join
 from clawstate.stores.transcripts.plain_text import indexed_text
-from clawstate.stores.transcripts.values import Held, Message
+from clawstate.stores.transcripts.values import Message, TranscriptInfo
 
 _COLUMNS = "position, id, parent, type, role, timestamp, entry, pieces"
 # No position is as high, and it fits into the 64 bits of SQLite.
@@ -225,24 +225,24 @@ def overwriting(connection: apsw.Connection) -> Iterator[None]:
         connection.pragma("secure_delete", 0)
 
 
-def held(
+def scan_info(
     connection: apsw.Connection, condition: str = "", values: tuple[object, ...] = ()
 ) -> Iterator[Listed]:
-    """Give what is held of the sessions that meet *condition*."""
+    """Give the counts and times of the sessions that meet *condition*."""
     sql = f"{_HELD} {condition}"
     for session_id, count, size, leaf, created, updated, number in connection.execute(sql, values):
-        found = Held(session_id, count, size, leaf, from_ms(created), from_ms(updated))
+        found = TranscriptInfo(session_id, count, size, leaf, from_ms(created), from_ms(updated))
         yield Listed(found, number)
 
 
 def newest_sessions(
     connection: apsw.Connection, *, limit: int | None = None, after: Place | None = None
 ) -> Iterator[Listed]:
-    """Give what is held of the sessions, the last changed first, behind the place *after*."""
+    """Give the info of the sessions behind the place *after*, the last changed first."""
     condition = "" if after is None else "WHERE (updated_at, session) < (?, ?)"
     order = "ORDER BY updated_at DESC, session DESC LIMIT ?"
     most = _LAST if limit is None else limit
-    return held(connection, f"{condition} {order}", (*(after or ()), most))
+    return scan_info(connection, f"{condition} {order}", (*(after or ()), most))
 
 
 def stats(connection: apsw.Connection) -> dict[str, int]:
@@ -294,4 +294,4 @@ def _line(connection: apsw.Connection, position: int, kept: str, pieces: int) ->
     found = blobs.pieces(connection, position)
     if len(found) != pieces:
         raise DamagedValueError("an entry without its pieces")
-    return joined(kept, found)
+    return join(kept, found)

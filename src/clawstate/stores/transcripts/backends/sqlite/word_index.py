@@ -72,7 +72,7 @@ class _Words(NamedTuple):
     scope: _Scope
     limit: int
 
-    def ranked(self, words: Sequence[str], *, require_all: bool) -> list[tuple[int, float]]:
+    def rank(self, words: Sequence[str], *, require_all: bool) -> list[tuple[int, float]]:
         match = (" AND " if require_all else " OR ").join(map(quoted, words))
         return _rank(self.connection, match, self.bounds, self.scope, self.limit)
 
