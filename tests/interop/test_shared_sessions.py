@@ -14,7 +14,7 @@ import pytest
 
 import clawstate
 from clawstate.state.sessions import open_index
-from clawstate.stores.sessions.saved_form import as_saved
+from clawstate.stores.sessions.saved_form import normalise_entry
 from seeds import seed
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
@@ -137,7 +137,7 @@ def test_an_entry_is_saved_as_openclaw_saves_it(ask, path) -> None:
 
     theirs = json.loads(path.read_text())
     assert {key: list(each.items()) for key, each in theirs.items()} == {
-        key: list(as_saved(each).items()) for key, each in entries.items()
+        key: list(normalise_entry(each).items()) for key, each in entries.items()
     }
 
 

@@ -21,7 +21,7 @@ from clawstate.errors import (
     UnavailableError,
 )
 from clawstate.state import record_moves, record_sources
-from clawstate.state.left_behind import left_behind
+from clawstate.state.left_behind import find_left_behind
 from clawstate.state.moved_records import summarise
 from clawstate.state.record_conflicts import put_back
 from clawstate.state.record_moves import migrate
@@ -60,7 +60,7 @@ def contents(root: Path, clock) -> dict[str, object]:
             "spaces": state.dedupe.namespaces(),
             "seen": [state.dedupe.seen("update-1", namespace=each) for each in ("telegram",)],
         }
-        assert left_behind(state._context).counts == {}
+        assert find_left_behind(state._context).counts == {}
     return found
 
 
@@ -337,7 +337,7 @@ def test_a_migration_that_is_given_up_brings_nothing_back(root, clock) -> None:
 
     with clawstate.open(root, clock=clock) as state:
         assert [each.session_key for each in state.sessions.entries()] == ["a"]
-        assert left_behind(state._context).counts == {}
+        assert find_left_behind(state._context).counts == {}
 
 
 def test_what_was_deleted_after_a_kill_stays_deleted(root, clock) -> None:
@@ -373,7 +373,7 @@ def test_beside_the_file_era_rows_come_into_the_shared_files(tmp_path, clock) ->
     assert [each.kept for each in done.moved if each.store == "sessions"] == [("agent:main:main",)]
     with clawstate.open(root, clock=clock) as state:
         assert state.auth().get("openai:a").key == KEY["key"]
-        assert left_behind(state._context).counts == {}
+        assert find_left_behind(state._context).counts == {}
 
 
 def test_shared_files_are_not_moved_away_from_openclaw(root, clock) -> None:

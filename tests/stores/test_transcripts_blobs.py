@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawstate.errors import CorruptError, InvalidError
-from clawstate.stores.transcripts.external_values import LONG, PIECE, cut, joined
+from clawstate.stores.transcripts.external_values import LONG, PIECE, cut, join
 
 IMAGE = random.Random(5).randbytes(600_000).hex()
 
@@ -167,6 +167,6 @@ def test_what_is_cut_is_joined_again(value, ascii_only, gap) -> None:
     kept, pieces = cut(line)
 
     json.loads(kept)
-    assert joined(kept, pieces) == line
+    assert join(kept, pieces) == line
     assert len(kept) <= LONG
     assert all(len(text) <= PIECE for _, text in pieces)

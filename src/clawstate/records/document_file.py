@@ -179,9 +179,7 @@ class DocumentFile:
             release()
 
         try:
-            write_atomic(
-                self.path, raw, mode=self._shape.mode, fence=fence, replace_copy=replace_copy
-            )
+            write_atomic(self.path, raw, mode=self._shape.mode, fence=fence, replaced=replace_copy)
         except BaseException:
             self._now = EMPTY
             raise
