@@ -26,7 +26,7 @@ from clawstate.paging import PAGE, Page, Position, not_a_cursor, page_of, requir
 from clawstate.records.contract import ANY, Mark
 from clawstate.secret_rules import without_secrets
 from clawstate.stores.transcripts import pruning, queries
-from clawstate.stores.transcripts.contract import Bounds, Place, Scored, TranscriptLog, Turn
+from clawstate.stores.transcripts.contract import Bounds, Place, TranscriptLog, Turn
 from clawstate.stores.transcripts.entries import entries_of, header_of, require_session_id
 from clawstate.stores.transcripts.importing import Reading, batches
 from clawstate.stores.transcripts.snippets import snippet
@@ -251,7 +251,7 @@ class Transcripts:
             require_session_id(session_id)
         bounds = Bounds(session_id, role, _ms("since", since), _ms("until", until))
         found = self._log.search(terms, bounds, limit) if terms else []
-        return [_hit(terms, each) for each in found]
+        return [TranscriptHit(each, score, *snippet(each.text, terms)) for each, score in found]
 
     def sessions(self, limit: int | None = None, after: str | None = None) -> list[TranscriptInfo]:
         """
@@ -383,12 +383,6 @@ def _mask(line: str) -> str:
     # Only a copy for other eyes: a history that is replayed with masks has brought one back as a
     # command before.
     return without_secrets(line, _MASK)
-
-
-def _hit(terms: list[str], scored: Scored) -> TranscriptHit:
-    message, score = scored
-    text, matches = snippet(message.text, terms)
-    return TranscriptHit(message, score, text, matches)
 
 
 def _ms(name: str, moment: Moment | None) -> int | None:
