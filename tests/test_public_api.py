@@ -15,6 +15,7 @@ from clawstate import Hit, Memory, MemoryRecord, State
 TYPED = Path(__file__).parent / "typing" / "api.py"
 
 RECORD_FIELDS = {
+    *("title", "headings", "names"),
     "id", "text", "source", "tags", "metadata", "importance", "category", "namespace",
     "thread", "position", "created_at", "updated_at", "expires_at",
 }  # fmt: skip
@@ -28,6 +29,9 @@ ADDED = {
     "namespace": "default",
     "thread": None,
     "position": None,
+    "title": None,
+    "headings": (),
+    "names": (),
 }
 SEARCHED = {
     "k": 10,

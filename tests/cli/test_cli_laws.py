@@ -26,7 +26,7 @@ def test_every_field_of_a_record_can_be_given(cli) -> None:
     """Each option of add stands in the record that get prints."""
     options = ["--tag", "b", "--tag", "a", "--namespace", "work", "--source", "mail"]
     options += ["--meta", "year=2026", "--importance", "0.25", "--category", "fact"]
-    options += ["--thread", "talk", "--position", "7"]
+    options += ["--thread", "talk", "--position", "7", "--title", "On texts"]
 
     made = cli("memory", "add", "text", *options, "--json").json["id"]
 
@@ -37,6 +37,9 @@ def test_every_field_of_a_record_can_be_given(cli) -> None:
     assert record == {
         "id": made,
         "text": "text",
+        "title": "On texts",
+        "headings": [],
+        "names": [],
         "source": "mail",
         "tags": ["a", "b"],
         "metadata": {"year": 2026},

@@ -71,6 +71,8 @@ def test_chatgpt_messages_know_their_conversation(items) -> None:
 
     assert question == Passage(
         "When is the boiler serviced?",
+        title="Boiler",
+        names=("user",),
         thread="c-1",
         position=0,
         created_at=1772184600.25,
@@ -183,6 +185,8 @@ def test_claude_messages_know_their_conversation(items) -> None:
 
     assert question == Passage(
         "When do I sow peas?",
+        title="Garden",
+        names=("user",),
         thread="u-1",
         position=0,
         created_at=1772184600.5,

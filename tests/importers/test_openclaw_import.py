@@ -49,6 +49,7 @@ def test_messages_know_session_speaker_time_and_line(items) -> None:
         "When is the boiler serviced?",
         2,
         2,
+        names=("user",),
         thread="s-1",
         position=0,
         created_at=1772184600.5,

@@ -106,6 +106,8 @@ def test_a_file_becomes_records(memory, notes: Path, clock) -> None:
     assert second == MemoryRecord(
         id=second.id,
         text=KITCHEN,
+        headings=("Kitchen",),
+        names=("home", notes.name, notes.parent.name),
         source=str(path),
         tags=("house",),
         metadata={"heading": "Kitchen", "start_line": 5, "end_line": 7},
@@ -810,11 +812,66 @@ TOLD = ["source", "ttl", "tags", "id", "text", "createdAt", "updatedAt", "expire
 KEYS = st.sampled_from([*TOLD, "start_line", "end_line"]) | st.text(max_size=6)
 
 
+NOTE = """---
+title: Lisbon itinerary
+aliases: [Portugal plan, "Lisboa"]
+description: spring city break
+tags: [trip]
+---
+Day one: tram and custard tarts.
+
+# Hotel
+
+## Key
+
+It is under the mat.
+"""
+
+
+def test_a_passage_knows_what_it_is_called(memory, notes: Path) -> None:
+    """File, folders, title, aliases, description, tags and headings stand beside the text."""
+    folder = notes / "trips"
+    folder.mkdir()
+    path = folder / "LIS 2026.md"
+    path.write_text(NOTE)
+
+    import_paths(memory, [path])
+
+    first, second = sorted(memory.records(), key=lambda record: record.position)
+    assert first.text == "Day one: tram and custard tarts."
+    called = ("Portugal plan", "Lisboa", "spring city break", "trip", "LIS 2026", "trips")
+    assert (first.title, first.headings) == ("Lisbon itinerary", ())
+    assert first.names == second.names == (*called, notes.name)
+    assert (second.title, second.headings) == ("Lisbon itinerary", ("Hotel", "Key"))
+
+
+def test_what_others_call_a_line_is_metadata_as_well(memory, notes: Path) -> None:
+    """Without `metadata` a line is not of our form: its title is one, and can be filtered by."""
+    lines = [
+        {"text": "one", "title": "T", "names": 5, "headings": "H"},
+        {"text": "two", "title": "T", "names": ["N"], "metadata": {}},
+        {"text": "three", "title": "x\ty" + 600 * "z"},
+    ]
+
+    report = import_paths(memory, [write_lines(notes / "all.jsonl", *lines)])
+
+    found = by_text(memory)
+    assert report.problems == []
+    assert (found["one"].title, found["one"].names, found["one"].headings) == ("T", (), ())
+    assert found["one"].metadata.items() >= {"title": "T", "names": 5, "headings": "H"}.items()
+    assert (found["two"].title, found["two"].names) == ("T", ("N",))
+    assert not {"title", "names"} & found["two"].metadata.keys()
+    assert (found["three"].title[:4], len(found["three"].title)) == ("x yz", 512)
+
+
 @st.composite
 def kept_records(draw: st.DrawFn) -> MemoryRecord:
     thread = draw(st.none() | NAMES)
     return MemoryRecord(
         text=draw(TEXTS),
+        title=draw(st.none() | NAMES),
+        headings=tuple(dict.fromkeys(draw(st.lists(NAMES, max_size=2)))),
+        names=tuple(dict.fromkeys(draw(st.lists(NAMES, max_size=2)))),
         source=draw(st.none() | NAMES),
         tags=tuple(sorted(draw(st.sets(NAMES, max_size=3)))),
         metadata=draw(st.dictionaries(KEYS, JSON_VALUES, max_size=3)),
@@ -846,6 +903,7 @@ def test_an_imported_export_is_the_same_memory(tmp_path: Path, clock) -> None:
     records = [
         MemoryRecord(text="plain"),
         MemoryRecord(text="full", source="mail", tags=("a", "b"), thread="t", position=3),
+        MemoryRecord(text="called", title=" A  b ", headings=("A", "B  c"), names=("x", "A")),
         MemoryRecord(text="short-lived", expires_at=1_900_000_000.0, source="mail"),
         MemoryRecord(
             text="from a file", source="a.md", metadata={"start_line": 40, "heading": "A"}

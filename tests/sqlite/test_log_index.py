@@ -151,6 +151,26 @@ def test_a_read_only_disk_is_read(disk):
     database.close()
 
 
+def test_an_older_format_on_a_read_only_disk_is_refused(disk):
+    """Where a format cannot be raised, a read says so with a remedy, and changes no byte."""
+    path = disk / "notes.db"
+    add(path, "a")
+    before = path.read_bytes()
+    run("mount", "-o", "remount,ro", str(disk))
+
+    def grow(connection) -> None:
+        connection.execute("ALTER TABLE notes ADD COLUMN kind TEXT")
+
+    database = open_part(path, "notes", (make_table, grow), lock_timeout=5.0)
+    with pytest.raises(UnavailableError, match=r"older format 1.*where it can be written"):
+        database.rows("SELECT text FROM notes")
+    with pytest.raises(UnavailableError, match="older format 1"), database.reading():
+        pass
+    database.close()
+
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize("disk", ["ext4 1024"], indirect=True)
 def test_what_was_written_while_it_was_read_does_not_count(disk):
     """A file that was taken to be whole and that somebody wrote meanwhile gives no answer."""

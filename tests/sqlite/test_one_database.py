@@ -13,8 +13,10 @@ import pytest
 
 import clawstate
 from clawstate.errors import ClosedError, CorruptError, UnavailableError
+from clawstate.memory.backends.sqlite.schema import MIGRATIONS
 from clawstate.sqlite import Database
 
+FORMAT = len(MIGRATIONS)  # of memory
 LOBSTER = {"role": "user", "content": "hello lobster"}
 
 
@@ -173,7 +175,7 @@ def test_a_state_of_the_first_release_is_read_as_it_is(old) -> None:
 
 
 def test_the_next_write_names_the_part(old) -> None:
-    """A write of any part names the one that had none; the first release still opens the file."""
+    """A write of any part names the one that had none, and notes its format for that release."""
     with clawstate.open(old, store="sqlite") as state:
         state.transcripts.append("s", LOBSTER)
         assert state.dedupe.check_and_record("seen", namespace="n") is False
@@ -183,7 +185,7 @@ def test_the_next_write_names_the_part(old) -> None:
 
     parts, version = "SELECT part, format FROM clawstate_parts ORDER BY 1", "PRAGMA user_version"
     assert query(old / "memory" / "memory.db", parts, version) == (
-        "[[('changes', 1), ('memory', 1), ('transcripts', 1)], [(1,)]]"
+        f"[[('changes', 1), ('memory', {FORMAT}), ('transcripts', 1)], [({FORMAT},)]]"
     )
     assert query(old / "state" / "records.db", parts, version) == "[[('records', 1)], [(1,)]]"
 

@@ -60,6 +60,7 @@ def memory() -> None:
 @click.argument("text")
 @TAGS
 @NAMESPACE
+@click.option("--title", metavar="NAME", help="What it is called; searches count it.")
 @click.option("--source", metavar="NAME", help="Where it comes from.")
 @click.option("--meta", type=Pair(), multiple=True, help="Metadata, repeatable; JSON or text.")
 @click.option("--importance", type=Fraction(), default=0.7, show_default=True)
@@ -145,6 +146,7 @@ def get(session: Session, /, record_id: str) -> None:
 @click.option("--tag", "-t", "tags", multiple=True, metavar="TAG", help="All tags anew.")
 @click.option("--no-tags", is_flag=True, help="Take all tags away.")
 @click.option("--meta", type=Pair(), multiple=True, help="Set a key; null takes it away.")
+@click.option("--title", metavar="NAME")
 @click.option("--source", metavar="NAME")
 @click.option("--importance", type=Fraction())
 @click.option("--category")

@@ -11,7 +11,7 @@ from clawstate.importers.json_values import Object, moment, parse_objects, requi
 from clawstate.importers.lines import Line, open_regular, read_lines
 from clawstate.importers.passages import Item, Json, Passage, Problem
 from clawstate.importers.plain_text import text_pieces
-from clawstate.memory.validation import MAX_TEXT
+from clawstate.memory.validation import MAX_NAMES, MAX_TEXT, fitting_name
 
 _OWN = ("ttl", "updatedAt", "updated_at", "expiresAt", "expires_at")
 
@@ -20,9 +20,10 @@ def read_json_lines(path: Path) -> Iterator[Item]:
     """
     Yield one passage for each line of *path*, an object with `text` (or `content`).
 
-    `id`, `tags`, `category`, `importance`, `namespace`, `thread`, `position` and one of
-    `createdAt`, `created_at`, `timestamp` (ISO 8601, ms or s) go to the passage's fields, all
-    other names into its metadata, except vectors: they belong to the model that made them.
+    `id`, `title`, `headings`, `names`, `tags`, `category`, `importance`, `namespace`, `thread`,
+    `position` and one of `createdAt`, `created_at`, `timestamp` (ISO 8601, ms or s) go to the
+    passage's fields, all other names into its metadata, except vectors: they belong to the model
+    that made them. A line without `metadata` keeps the first three names there as well.
     A text longer than a record may be comes in parts. A `ttl` that is no positive number of
     seconds is reported and left out. Raises `UnavailableError` when the file cannot be opened.
     """
@@ -65,6 +66,9 @@ def _part(passage: Passage, part: int, text: str) -> Passage:
         text,
         passage.start_line,
         passage.end_line,
+        title=passage.title,
+        headings=passage.headings,
+        names=passage.names,
         thread=passage.thread,
         position=passage.position + part - 1,
         created_at=passage.created_at,
@@ -86,6 +90,7 @@ class _Record:
         self._values = {name: value for name, value in values.items() if value is not None}
         self._line = line
         self._names_source = "source" in values
+        self._has_metadata = "metadata" in self._values
         self.problems: list[str] = []
 
     def passage(self, position: int) -> Passage:
@@ -94,6 +99,9 @@ class _Record:
             self._body(),
             self._line,
             self._line,
+            title=self._title(),
+            headings=self._names("headings"),
+            names=self._names("names"),
             thread=self._name("thread"),
             position=self._position(position),
             created_at=self._created_at(),
@@ -130,6 +138,22 @@ class _Record:
         if value is not None and not isinstance(value, str):
             raise InvalidError(name, f"'{name}' is not text")
         return value
+
+    def _title(self) -> str | None:
+        value = self._called("title")
+        return fitting_name(value) or None if isinstance(value, str) else None
+
+    def _names(self, name: str) -> tuple[str, ...]:
+        value = self._called(name)
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            return ()
+        fitting = (fitting_name(each) for each in cast("list[str]", value))
+        return tuple(dict.fromkeys(each for each in fitting if each))[:MAX_NAMES]
+
+    def _called(self, name: str) -> Json:
+        """Return what the line says of *name*, taken only if it has the form that is written."""
+        # The lines of others have these names for what they like: there they are metadata too.
+        return (self._values.pop if self._has_metadata else self._values.get)(name, None)
 
     def _position(self, default: int) -> int:
         value = self._values.pop("position", default)

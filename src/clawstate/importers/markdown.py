@@ -21,7 +21,7 @@ _RULE = "---"
 _ENDS = {"---", "..."}
 # Not parsed as YAML: title and tags are all that is wanted, and notes are often no valid YAML.
 _YAML_LINE = re.compile(r"\s*(?:#|-(?:\s|$)|[^\s:#-][^:]{0,200}:(?:\s|$))|\s+\S|\s*$")
-_FIELD = re.compile(r"(title|tags):(?:\s+(.*))?$")
+_FIELD = re.compile(r"(title|description|tags|alias|aliases):(?:\s+(.*))?$")
 # CommonMark 0.31, sections 4.2 (headings), 4.3 (underlined headings), 4.5 (fences), 5.2 (lists).
 _HEADING = re.compile(r" {0,3}(#{1,6})(?=[ \t]|$)")
 _UNDERLINE = re.compile(r" {0,3}([=-])\1*[ \t]*$")
@@ -57,6 +57,9 @@ def _passages(lines: Iterator[TextLine]) -> Iterator[Passage]:
             piece.start_line,
             piece.end_line,
             heading=piece.heading,
+            title=front.title or None,
+            headings=piece.headings,
+            names=front.names,
             position=position,
             tags=front.tags,
             metadata=metadata,
@@ -69,6 +72,7 @@ class FrontMatter:
 
     title: str = ""
     tags: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 def without_front_matter(lines: Iterator[TextLine]) -> tuple[FrontMatter, Iterator[TextLine]]:
@@ -96,18 +100,19 @@ def _may_belong(text: str, *, first: bool) -> bool:
 
 
 def _parse(lines: Sequence[str]) -> FrontMatter:
-    title = ""
-    tags: tuple[str, ...] = ()
+    found: dict[str, tuple[str, ...]] = {}
     for index, line in enumerate(lines):
-        field = _FIELD.match(line)
-        value = (field.group(2) or "").strip() if field else ""
-        if field and field.group(1) == "title":
-            title = _scalar(value)
-        elif field:
-            tags = _tags(value.removeprefix("[").removesuffix("]").split(",")) or _items(
-                lines[index + 1 :]
+        if field := _FIELD.match(line):
+            name, value = field.group(1), (field.group(2) or "").strip()
+            found[name] = (
+                (_scalar(value),)
+                if name in {"title", "description"}
+                else _tags(value.removeprefix("[").removesuffix("]").split(","))
+                or _items(lines[index + 1 :])
             )
-    return FrontMatter(title, tags)
+    title, tags = "".join(found.get("title", ())), found.get("tags", ())
+    called = (*found.get("aliases", ()), *found.get("alias", ()), *found.get("description", ()))
+    return FrontMatter(title, tags, (*called, *tags))
 
 
 def _items(lines: Sequence[str]) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ class Message:
     created_at: float | None = None
     line: int | None = None
     facts: Mapping[str, Json] = field(default_factory=dict)
+    title: str | None = None
 
 
 def message_passages(message: Message, *, position: int) -> Iterator[Passage]:
@@ -35,5 +36,7 @@ def message_passages(message: Message, *, position: int) -> Iterator[Passage]:
             thread=message.thread,
             position=position + index,
             created_at=message.created_at,
+            title=message.title,
+            names=(message.role,),
             metadata=metadata if len(pieces) == 1 else {**metadata, "part": index + 1},
         )

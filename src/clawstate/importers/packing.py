@@ -46,6 +46,7 @@ class Piece:
     start_line: int
     end_line: int
     heading: str
+    headings: tuple[str, ...]
 
 
 def pack(blocks: Iterable[Block], *, root: str = "") -> Iterator[Piece]:
@@ -72,11 +73,13 @@ class _Trail:
         above = {level: title for level, title in self._titles.items() if level < block.level}
         self._titles = {**above, block.level: _shorten(block.title)}
 
+    def titles(self) -> tuple[str, ...]:
+        return tuple(title for title in self._titles.values() if title)
+
     def __str__(self) -> str:
-        titles = [title for title in self._titles.values() if title]
-        if self._root and titles[:1] != [self._root]:
-            titles.insert(0, self._root)
-        return " > ".join(titles)
+        titles = self.titles()
+        above = (self._root,) if self._root and titles[:1] != (self._root,) else ()
+        return " > ".join((*above, *titles))
 
 
 class _Packer:
@@ -92,7 +95,7 @@ class _Packer:
             yield from self.finish()
 
     def finish(self) -> Iterator[Piece]:
-        yield from _pieces(self._lines, self._first, self._pauses, str(self._trail))
+        yield from _pieces(self._lines, self._first, self._pauses, self._trail)
         self._reset()
 
     def _reset(self) -> None:
@@ -131,18 +134,19 @@ class _Packer:
             self._only_headings = False
 
 
-def _pieces(lines: list[str], first: int, pauses: Pauses, heading: str) -> Iterator[Piece]:
+def _pieces(lines: list[str], first: int, pauses: Pauses, trail: _Trail) -> Iterator[Piece]:
     text = "\n".join(lines)
+    heading, headings = str(trail), trail.titles()
     if len(text) <= MAXIMUM_LENGTH:
         if text:
-            yield Piece(text, first, first + len(lines) - 1, heading)
+            yield Piece(text, first, first + len(lines) - 1, heading, headings)
         return
     # Where each line begins in the text, so that a cut is told as lines of the file.
     starts = list(accumulate((len(line) + 1 for line in lines), initial=0))[:-1]
     for start, end in spans(text, pauses):
         first_line = first + bisect_right(starts, start) - 1
         last_line = first + bisect_right(starts, end - 1) - 1
-        yield Piece(text[start:end], first_line, last_line, heading)
+        yield Piece(text[start:end], first_line, last_line, heading, headings)
 
 
 def _shorten(title: str) -> str:

@@ -24,13 +24,17 @@ class Passage:
 
     Lines count from 1 and both ends are included. *position* orders the passages of one
     thread; where *thread* is None the whole file is the thread. *created_at* is in seconds
-    since the epoch. None means that the file does not say.
+    since the epoch. *heading* shows where it stands, and *title*, *headings* and *names* are
+    what it is asked for by. None means that the file does not say.
     """
 
     text: str
     start_line: int | None = None
     end_line: int | None = None
     heading: str = ""
+    title: str | None = None
+    headings: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     thread: str | None = None
     position: int = 0
     created_at: float | None = None

@@ -25,14 +25,15 @@ from clawstate.importers.discover import Found, Kind, detect, discover, problem_
 from clawstate.importers.json_values import has_half_pair, moment
 from clawstate.importers.lines import open_regular, unreadable
 from clawstate.importers.passages import Passage, Problem
-from clawstate.memory.records import MemoryRecord
+from clawstate.memory.records import MemoryRecord, fields_text
 from clawstate.memory.service import Memory
-from clawstate.memory.validation import record_from
+from clawstate.memory.validation import MAX_NAMES, fitting_name, record_from
 from clawstate.records.contract import Lease
 
-_READER = "1"  # moves when passages are cut otherwise, so that unchanged files are read again
+_READER = "2"  # moves when passages are cut otherwise, so that unchanged files are read again
 _BATCH = 1024
 _BLOCK = 1 << 20
+_DOCUMENTS = {Kind.MARKDOWN, Kind.TEXT}
 
 Progress = Callable[[int, int, str], None]
 """Is told how many bytes of how many are done, and the file at hand."""
@@ -195,6 +196,7 @@ class _File:
         self._seen: set[str] = set()
         self._copies: Counter[str] = Counter()
         self._lines: dict[str, int | None] = {}
+        self._names = _names_of(path) if kind in _DOCUMENTS else ()
         self._was_read_whole = True
 
     def take(self, fingerprint: str) -> None:
@@ -276,6 +278,9 @@ class _File:
         return {
             "id": passage.id or self._id(namespace, passage.text),
             "text": passage.text,
+            "title": fitting_name(passage.title or "") or None,
+            "headings": _fitting(passage.headings),
+            "names": _fitting((*passage.names, *self._names)),
             "source": self._source,
             "tags": (*self._tags, *passage.tags),
             "metadata": metadata,
@@ -320,6 +325,7 @@ def _says(present: MemoryRecord | None, record: MemoryRecord) -> bool:
     return present is not None and (
         (not record.created_at or to_ms(record.created_at) == to_ms(present.created_at))
         and present.text == record.text
+        and fields_text(present) == fields_text(record)
         and present.source == record.source
         and set(present.tags) == set(record.tags)
         and is_same_json(present.metadata, record.metadata)
@@ -329,6 +335,18 @@ def _says(present: MemoryRecord | None, record: MemoryRecord) -> bool:
         and present.importance == record.importance
         and _ends(present) == _ends(record)
     )
+
+
+def _names_of(path: Path) -> tuple[str, ...]:
+    """Return by what names people ask for the file *path*: its own, and those of its folders."""
+    # Of the path and not of the folder that was imported: whichever way a file is reached, it says
+    # the same.
+    return (path.stem, *(each.name for each in islice(path.parents, 2)))
+
+
+def _fitting(names: Iterable[str]) -> tuple[str, ...]:
+    fitting = (fitting_name(each) for each in names)
+    return tuple(dict.fromkeys(each for each in fitting if each))[:MAX_NAMES]
 
 
 def _ends(record: MemoryRecord) -> int | None:

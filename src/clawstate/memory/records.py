@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import time
 from collections.abc import Mapping
@@ -18,13 +19,18 @@ class MemoryRecord:
     """
     One thing remembered. Times are seconds since the epoch.
 
-    `thread` and `position` place the record in an ordered run, such as a conversation or a
-    document; a search counts what its neighbours say as well. An empty `id`, a `created_at` of 0
-    and a `position` of None are filled in when the record is kept: with a new UUID, with the
-    present (or what the replaced record had), with the next place in the thread.
+    `title`, `headings` (outermost first) and `names` (a file, a folder, an alias, a speaker) are
+    what people ask for it by, beside its text. `thread` and `position` place the record in an
+    ordered run, such as a conversation or a document; a search counts what its neighbours say as
+    well. An empty `id`, a `created_at` of 0 and a `position` of None are filled in when the record
+    is kept: with a new UUID, with the present (or what the replaced record had), with the next
+    place in the thread.
     """
 
     text: str
+    title: str | None = None
+    headings: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     id: str = ""
     source: str | None = None
     tags: tuple[str, ...] = ()
@@ -70,6 +76,15 @@ def new_id() -> str:
 def position_of(record: MemoryRecord) -> Position:
     """Return where *record* stands in a listing: the one made last first, of equals by id."""
     return -float(to_ms(record.created_at)), record.id
+
+
+def fields_text(record: MemoryRecord) -> str:
+    """Return the title, headings and names of *record* as JSON, without those that it lacks."""
+    if record.title is None and not record.headings and not record.names:
+        return "{}"  # as most that programs add; a bulk load passes here twice a record
+    given = {"title": record.title, "headings": record.headings, "names": record.names}
+    told = {name: value for name, value in given.items() if value}
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
 
 
 def content_hash(text: str) -> bytes:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from clawstate.clock import to_ms
 from clawstate.errors import ConflictError, DimensionError, EmbeddingError
 from clawstate.memory.contract import Embedded, EmbedderIdentity
-from clawstate.memory.records import MemoryRecord, content_hash
+from clawstate.memory.records import MemoryRecord, content_hash, fields_text
 
 Place = tuple[float, float, int | None]
 """When a record was made and changed (seconds), and its place in its thread."""
@@ -27,6 +27,7 @@ class Known(NamedTuple):
     position: int | None
     updated_ms: int
     expires_ms: int | None
+    fields: str
 
 
 class Arrival(NamedTuple):
@@ -38,10 +39,19 @@ class Arrival(NamedTuple):
     known: Known | None
 
     @property
+    def keeps_vector(self) -> bool:
+        """True where the vector that is there is that of the text, and none was brought."""
+        known = self.known
+        is_same = known is not None and known.digest == self.digest and known.has_vector
+        return is_same and self.embedded.vector is None
+
+    @property
     def stays(self) -> bool:
-        """True where the text is the same and needs no new vector, so that its key remains."""
+        """True where text and fields are the same and need no new vector: its key remains."""
         known = self.known
         if known is None or known.digest != self.digest:
+            return False
+        if known.fields != fields_text(self.embedded.record):
             return False
         # A key stands for one text with one vector for ever (decision 4). A vector that arrives for
         # a text without one is a change that caches of vectors must see, so it gets a new key.

@@ -91,12 +91,16 @@ class Memory:
         namespace: str = "default",
         thread: str | None = None,
         position: int | None = None,
+        title: str | None = None,
+        headings: Iterable[str] = (),
+        names: Iterable[str] = (),
     ) -> str:
         """
         Remember *text* and return its id; it is on disk by then.
 
         *ttl* is in seconds. *thread* names an ordered run of records (a conversation, a
-        document), *position* the place in it; by default the next. Raises `InvalidError`.
+        document), *position* the place in it; by default the next. *title*, *headings* and *names*
+        are what it is asked for by beside its text. Raises `InvalidError`.
         """
         values = {
             "text": text,
@@ -109,6 +113,9 @@ class Memory:
             "namespace": namespace,
             "thread": thread,
             "position": position,
+            "title": title,
+            "headings": headings,
+            "names": names,
         }
         return self.add_many([values])[0]
 

@@ -23,6 +23,9 @@ MAX_METADATA = 64 * 1024
 MAX_SOURCE = 4096
 """The most characters of a source or a thread; either may be a path."""
 
+MAX_NAMES = 64
+"""The most headings of a record, and the most names."""
+
 _MAX_NAME = 512
 _NUMBER = (int, float)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -51,6 +54,9 @@ def record_from(values: MemoryRecord | Mapping[str, Any], *, now: float) -> Memo
     given["id"] = given.get("id") or new_id()
     # Tags are a set; sorted, so that `swap` can compare whole records.
     given["tags"] = _tags(given.get("tags", ()))
+    for name in ("headings", "names"):
+        if name in given:
+            given[name] = _names(name, given[name])
     given["updated_at"] = given.get("updated_at") or now
     for name in ("created_at", "updated_at", "expires_at"):
         if name in given:
@@ -149,6 +155,8 @@ def _checked(record: MemoryRecord) -> MemoryRecord:
         check_name("source", record.source, limit=MAX_SOURCE)
     if record.thread is not None:
         check_name("thread", record.thread, limit=MAX_SOURCE)
+    if record.title is not None:
+        check_name("title", record.title)
     for tag in record.tags:
         check_name("tag", tag)
     _check_importance(record.importance)
@@ -220,6 +228,27 @@ def _tags(tags: Iterable[str]) -> tuple[str, ...]:
     for tag in given:
         check_name("tag", tag)
     return tuple(sorted(set(given)))
+
+
+def _names(name: str, values: Iterable[str]) -> tuple[str, ...]:
+    """Return *values* in their order, each once."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise InvalidError(name, f"is {type(values).__name__}", "give a list, such as ['Lisbon']")
+    given = tuple(values)
+    if len(given) > MAX_NAMES:
+        raise InvalidError(name, f"are {len(given):,}, at most {MAX_NAMES} are kept")
+    for each in given:
+        check_name(name, each)
+    return tuple(dict.fromkeys(given))
+
+
+def fitting_name(text: str) -> str:
+    """Return *text* as a title, heading or name may be; empty where nothing is left of it."""
+    # For importers: what a stranger's file calls itself must not cost its text.
+    if len(text) <= _MAX_NAME and not _CONTROL.search(text):
+        return text if text.strip() else ""
+    plain = " ".join(_CONTROL.sub(" ", text[: 4 * _MAX_NAME]).split())
+    return plain[:_MAX_NAME].rstrip()
 
 
 def complete(

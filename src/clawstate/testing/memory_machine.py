@@ -43,6 +43,9 @@ _FIELDS = st.fixed_dictionaries(
         "source": _SOURCES,
         "ttl": st.sampled_from([5, 50]),
         "thread": st.sampled_from(["chat", "talk"]),
+        "title": st.sampled_from(["red", "tea"]),
+        "headings": st.sampled_from([["red"], ["tea", "red"]]),
+        "names": st.sampled_from([["kettle"], []]),
         "position": st.integers(0, 4),
     },
 )

@@ -44,6 +44,9 @@ class RecordLaws(MemoryHooks):
         given = MemoryRecord(
             id="r",
             text="tea \N{LOBSTER} \u5bd2\u3044\n",
+            title="Tea \u00e4 'n' \"scones\"",
+            headings=("Kitchen", "Shelf 2"),
+            names=("tea", "\u5bd2\u3044", "Kitchen"),
             source="/notes/a b.md",
             tags=("x", "y"),
             metadata={"a": [1, 2.5, None, {"b": "\u00e4"}], "n": 2**60, "t": True},
@@ -141,6 +144,32 @@ class RecordLaws(MemoryHooks):
         (hit,) = memory.search("kettle", mode="vector")
         assert (hit.score, hit.record.tags) == (before[0].score, ("x",))
         assert memory.stats()["waiting"] == 0
+
+    def test_a_change_of_names_is_a_new_key(self, engine: MemoryEngine, memory: Memory) -> None:
+        """A record that is called otherwise has a new key, for indexes to see, and its vector."""
+        record_id = memory.add("red kettle", title="Kitchen")
+        text = memory.add("blue kettle")
+
+        def key() -> dict[str, int]:
+            with engine.reading() as reading:
+                near = reading.nearest(vector, filter_from(), 9)
+                records = reading.fetch(near.keys.tolist())
+            return {record.id: key for record, key in zip(records, near.keys, strict=True)}
+
+        vector = HashEmbedder().embed(["red kettle"])[0]
+        before = key()
+        memory.update(record_id, tags=["x"], title="Kitchen")
+        assert key() == before
+        for changes in ({"title": "Shelf"}, {"names": ["cup"]}, {"headings": ["A"]}):
+            memory.update(record_id, **changes)
+            after = key()
+            assert (after[text], after[record_id] > before[record_id]) == (before[text], True)
+            before = after
+
+        record = memory.require(record_id)
+        assert (record.title, record.names, record.headings) == ("Shelf", ("cup",), ("A",))
+        assert memory.stats()["waiting"] == 0
+        assert [hit.record.id for hit in memory.search("kettle red")] == [record_id, text]
 
     def test_pages_are_in_the_order_of_ids(self, memory: Memory) -> None:
         """Pages behind the last id give every record of the filter once, in the order of ids."""

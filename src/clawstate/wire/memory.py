@@ -18,6 +18,9 @@ def export_form(record: MemoryRecord) -> dict[str, Any]:
     return {
         "id": record.id,
         "text": record.text,
+        "title": record.title,
+        "headings": list(record.headings),
+        "names": list(record.names),
         "source": record.source,
         "tags": list(record.tags),
         "metadata": dict(record.metadata),
@@ -46,6 +49,9 @@ def read_record(document: Any) -> MemoryRecord:
     return MemoryRecord(
         id=told.text("id"),
         text=told.text("text"),
+        title=told.maybe_text("title"),
+        headings=told.texts("headings"),
+        names=told.texts("names"),
         source=told.maybe_text("source"),
         tags=told.texts("tags"),
         metadata=told.mapping("metadata"),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import apsw
 
@@ -23,7 +23,7 @@ from clawstate.importers.openclaw.source import Role
 from clawstate.importers.openclaw.workspace import Workspace, namespace_of, notes_of
 from clawstate.importers.sync import passage_id
 from clawstate.memory.records import MemoryRecord
-from clawstate.memory.validation import record_from
+from clawstate.memory.validation import fitting_name, record_from
 from clawstate.openclaw.agent_database import Chunk, whole_number
 from clawstate.sqlite.errors import sqlite_errors
 from clawstate.sqlite.foreign import reading
@@ -34,6 +34,7 @@ _COLUMNS = "path, source, start_line, end_line, text, updated_at"
 
 KIND = "memory"
 _BATCH = 1024
+_READER = b"2"  # moves when records are made otherwise, so that an unchanged index is read again
 _IN_WORKSPACE = "left, since the files in the workspace are taken instead"
 _NOTE = re.compile(r"memory/(?!(?:.*/)?\.)[^\0]+\.md")
 _OF_SESSION = "left, since the transcripts of the sessions are taken instead"
@@ -155,7 +156,7 @@ class _Index:
     def take(self) -> None:
         """Bring the chunks into the memory, and out of it what the index holds no more."""
         left: Counter[str] = Counter()
-        digest = hashlib.blake2b(digest_size=16)
+        digest = hashlib.blake2b(_READER, digest_size=16)
         taken = 0
         for chunk in self._read():
             if reason := self._reason_to_leave(chunk):
@@ -228,6 +229,7 @@ class _Index:
         values = {
             "id": passage_id(self._namespace, chunk.path, chunk.text, copy),
             "text": chunk.text,
+            "names": [name] if (name := fitting_name(PurePosixPath(chunk.path).stem)) else [],
             "source": chunk.path,
             "metadata": {**chunk.metadata, "start_line": chunk.start, "end_line": chunk.end},
             "namespace": self._namespace,
@@ -269,5 +271,6 @@ def _is_same(present: MemoryRecord | None, record: MemoryRecord) -> bool:
         present is not None
         and present.text == record.text
         and present.source == record.source
+        and present.names == record.names
         and is_same_json(present.metadata, record.metadata)
     )

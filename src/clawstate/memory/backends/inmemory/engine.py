@@ -210,9 +210,12 @@ class InMemoryMemory:
             )
             if each.stays:
                 rows[record.id] = replace(rows[record.id], record=record)
-            else:
-                rows.pop(record.id, None)
-                rows[record.id] = self._row(replace(each.embedded, record=record), each.digest)
+                continue
+            whole = replace(each.embedded, record=record)
+            old = rows.pop(record.id, None)
+            if old is not None and each.keeps_vector:
+                whole = replace(whole, vector=old.vector, subwords=old.subwords)
+            rows[record.id] = self._row(whole, each.digest)
         self._remember(kept, rows)
         self._publish(rows, changed=True)
         self._embedder = claimed

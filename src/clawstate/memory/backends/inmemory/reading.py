@@ -23,7 +23,7 @@ from clawstate.memory.contract import (
 )
 from clawstate.memory.filters import Filter, lets_through
 from clawstate.memory.query_words import telling
-from clawstate.memory.records import MemoryRecord
+from clawstate.memory.records import MemoryRecord, fields_text
 from clawstate.memory.rules import Known
 from clawstate.memory.validation import metadata_text
 from clawstate.sqlite.bm25 import Bm25, Phrase
@@ -68,6 +68,7 @@ class Row:
             record.position,
             to_ms(record.updated_at),
             None if end is None else to_ms(end),
+            fields_text(record),
         )
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import apsw
 
-from clawstate.interrupts import load_modules
-from clawstate.memory.backends.sqlite.rows import unpack
+from clawstate.memory.backends.sqlite.rows import subwords_of, unpack
 from clawstate.memory.contract import KnownVector
 from clawstate.sqlite import Part
 
@@ -35,15 +34,11 @@ class SqliteEmbeddings:
 
     def find(self, hashes: Sequence[bytes]) -> dict[bytes, KnownVector]:
         """Return vectors of texts that are or were kept."""
-        load_modules("numpy")
-        import numpy as np  # noqa: PLC0415 - costs 170 ms, and opening does without
-
         wanted = json.dumps([digest.hex() for digest in dict.fromkeys(hashes)])
         found: dict[bytes, KnownVector] = {}
         with self._database.reading() as connection:
             for digest, vector, subwords in connection.execute(_KNOWN, (wanted,)):
-                numbers = None if subwords is None else np.frombuffer(subwords, "<u2")
-                found[digest] = (unpack([vector])[0], numbers)
+                found[digest] = (unpack([vector])[0], subwords_of(subwords))
         return found
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _COLUMNS = """
 m.docno, m.id, s.namespace, m.content, m.source, m.timestamp, m.updated_at, m.expires_at,
 m.category, m.importance, m.thread, m.position, m.metadata,
-(SELECT json_group_array(t.tag) FROM tags t WHERE t.memory_id = m.id)
+(SELECT json_group_array(t.tag) FROM tags t WHERE t.memory_id = m.id), m.fields
 """
 _FROM = "memories m JOIN scopes s ON s.scope = m.scope"
 
@@ -41,7 +41,8 @@ def record_of(row: Sequence[Any]) -> MemoryRecord:
     # Most records have neither; parsing twice a record is felt in a page of thousands.
     tags: list[str] = [] if row[13] == "[]" else json.loads(row[13])
     metadata: Any = {} if row[12] == "{}" else json.loads(row[12])
-    if row[3] is None or not isinstance(metadata, dict):
+    fields: Any = {} if row[14] == "{}" else json.loads(row[14])
+    if row[3] is None or not isinstance(metadata, dict) or not isinstance(fields, dict):
         raise DamagedValueError("a record without text, or with metadata of another kind")
     return MemoryRecord(
         id=row[1],
@@ -57,6 +58,9 @@ def record_of(row: Sequence[Any]) -> MemoryRecord:
         position=row[11],
         metadata=metadata,
         tags=tuple(tags),
+        title=fields.get("title"),
+        headings=tuple(fields.get("headings", ())),
+        names=tuple(fields.get("names", ())),
     )
 
 
@@ -104,3 +108,13 @@ def unpack(blobs: Sequence[bytes]) -> NDArray[np.float32]:
     if not np.isfinite(vectors).all():
         raise DamagedValueError("a vector that is no vector")
     return vectors
+
+
+def subwords_of(blob: bytes | None) -> NDArray[np.uint16] | None:
+    """Return the kept subwords of a text; None where its embedder has none."""
+    if blob is None:
+        return None
+    load_modules("numpy")
+    import numpy as np  # noqa: PLC0415 - as above
+
+    return np.frombuffer(blob, "<u2")

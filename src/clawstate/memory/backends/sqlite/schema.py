@@ -107,4 +107,10 @@ def _first(connection: apsw.Connection) -> None:
     connection.execute("INSERT INTO meta VALUES ('database_id', ?)", (new_id(),))
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first,)
+def _second(connection: apsw.Connection) -> None:
+    # One column for all: indexes of words derive from it, and conditions ask for none of them.
+    sql = "ALTER TABLE memories ADD COLUMN fields TEXT NOT NULL DEFAULT '{}'"
+    connection.execute(sql)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _second)

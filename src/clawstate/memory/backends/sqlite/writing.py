@@ -20,10 +20,12 @@ from clawstate.memory.backends.sqlite.rows import (
     pack,
     put_tags,
     record_of,
+    subwords_of,
+    unpack,
 )
 from clawstate.memory.backends.sqlite.schema import PART
 from clawstate.memory.contract import Embedded, EmbedderIdentity
-from clawstate.memory.records import MemoryRecord
+from clawstate.memory.records import MemoryRecord, fields_text
 from clawstate.memory.rules import Arrival, Known, Place
 from clawstate.sqlite import DamagedValueError
 from clawstate.sqlite.change_log import note_changes
@@ -32,10 +34,10 @@ from clawstate.sqlite.change_log import note_changes
 # inside. The planner cannot know how long the JSON list is.
 _KNOWN = """
 SELECT m.id, m.docno, s.namespace, m.content_hash, m.embedding IS NOT NULL, m.timestamp,
-    m.thread, m.position, m.updated_at, m.expires_at
+    m.thread, m.position, m.updated_at, m.expires_at, m.fields
 FROM json_each(?) k CROSS JOIN memories m ON m.id = k.value JOIN scopes s ON s.scope = m.scope
 """
-_INSERT = f"INSERT INTO memories VALUES ({', '.join('?' * 16)})"
+_INSERT = f"INSERT INTO memories VALUES ({', '.join('?' * 17)})"
 _UPDATE = """
 UPDATE memories SET source = ?, timestamp = ?, updated_at = ?, expires_at = ?, category = ?,
     importance = ?, thread = ?, position = ?, metadata = ? WHERE docno = ?
@@ -60,12 +62,14 @@ def upsert(
     added: list[Arrival] = []
     replaced: list[int] = []
     for each in rules.arrivals(given, known, partial(_last_place, connection)):
-        if each.known is not None:
-            if each.stays:
-                _rewrite(connection, each.embedded.record, each.place, each.known.key)
-                continue
-            replaced.append(each.known.key)
-        added.append(each)
+        if each.known is None:
+            added.append(each)
+        elif each.stays:
+            _rewrite(connection, each.embedded.record, each.place, each.known.key)
+        else:
+            key = each.known.key
+            replaced.append(key)
+            added.append(_with_vector(connection, each, key) if each.keeps_vector else each)
     # Before the rows that take their place: ids are unique.
     remove(connection, replaced, now_ms=now_ms)
     _insert(connection, added)
@@ -247,6 +251,14 @@ def _insert(connection: apsw.Connection, added: Sequence[Arrival]) -> None:
         connection.execute(sql, (len(rows), total, scope))
 
 
+def _with_vector(connection: apsw.Connection, row: Arrival, docno: int) -> Arrival:
+    """Return *row*, whose text stays, with the vector that lies under *docno*."""
+    sql = "SELECT embedding, subwords FROM memories WHERE docno = ?"
+    ((vector, subwords),) = connection.execute(sql, (docno,))
+    whole = replace(row.embedded, vector=unpack([vector])[0], subwords=subwords_of(subwords))
+    return row._replace(embedded=whole)
+
+
 def _columns(row: Arrival, docno: int, scope: int) -> tuple[Any, ...]:
     record, vector = row.embedded.record, row.embedded.vector
     return (
@@ -258,6 +270,7 @@ def _columns(row: Arrival, docno: int, scope: int) -> tuple[Any, ...]:
         row.digest,
         _subwords(row),
         None if vector is None else pack(vector),
+        fields_text(record),
     )
 
 

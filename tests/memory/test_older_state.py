@@ -1,0 +1,50 @@
+"""States that earlier releases made."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+import clawstate
+from clawstate.memory.service import Memory
+
+FORMAT_1 = Path(__file__).with_name("format_1.db.gz")
+
+
+@pytest.fixture
+def memory(tmp_path):
+    """Give a memory that was made before records had titles, headings and names."""
+    folder = tmp_path / "state" / "memory"
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / "memory.db").write_bytes(gzip.decompress(FORMAT_1.read_bytes()))
+    with clawstate.open(tmp_path / "state") as state:
+        yield state.memory
+
+
+def test_it_is_read_at_once(memory: Memory) -> None:
+    """The first call, a search, finds what was kept, as it was kept."""
+    (hit, *_) = memory.search("what does Ada like to drink?")
+
+    assert (hit.record.id, hit.record.text) == ("tea", "Ada prefers green tea")
+    assert (hit.record.tags, hit.record.metadata) == (("preference",), {"person": "ada", "n": 1})
+    assert (hit.record.title, hit.record.headings, hit.record.names) == (None, (), ())
+    assert hit.record.created_at == 1700000000.5
+    texts = {record.text for record in memory.records(namespace=None)}
+    assert {"At nine, at the harbour", "The umbrella is in the hall"} < texts
+    assert len(texts) == 7
+    sources = {f"/home/ada/notes/{name}" for name in ("Boiler manual.md", "Lisbon.md")}
+    assert memory.imports.sources() == sources
+    assert memory.check() == []
+
+
+def test_it_takes_fields_of_a_record(memory: Memory) -> None:
+    """Old records can be called by names, and keep their vectors."""
+    memory.update("tea", title="Drinks", names=["Ada"])
+
+    record = memory.require("tea")
+
+    assert (record.title, record.names) == ("Drinks", ("Ada",))
+    assert memory.stats()["waiting"] == 0
+    assert memory.search("green tea", mode="vector")[0].record == record
