@@ -70,7 +70,7 @@ def methods(state: State) -> tuple[str, ...]:
 def stores(state: State) -> set[str]:
     """Return the names of all stores that *state* has."""
     own = {"auth", "close", "paths", "owner", "clock", "agents", "changes", "subscribe", "engine"}
-    own |= {"places", "records", "collection", "sessions_of", "transcripts_waiting"}
+    own |= {"health", "places", "records", "collection", "sessions_of", "transcripts_waiting"}
     return {name for name in dir(state) if not name.startswith("_")} - own
 
 
