@@ -6,11 +6,13 @@ import hashlib
 from pathlib import PurePosixPath
 from typing import Any
 
-from clawstate.records.contract import Collection, Shape
+from clawstate.records.contract import Collection, CollectionSpec
 from clawstate.records.layouts import MapLayout
 
 SECTION = "devices"
-SHAPE = Shape("devices", PurePosixPath("state/devices.json"), MapLayout(SECTION, version=1))
+SHAPE = CollectionSpec(
+    "devices", PurePosixPath("state/devices.json"), MapLayout(SECTION, version=1)
+)
 SMALL = 30
 """The devices that make a file of about 10 kB."""
 

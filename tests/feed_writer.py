@@ -11,13 +11,13 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 import clawstate
-from clawstate.records.contract import Shape
+from clawstate.records.contract import CollectionSpec
 from clawstate.records.layouts import MapLayout
 from clawstate.state import State
 
 MOST_REQUESTS = 3
 """More may not wait."""
-NOTES = Shape("notes", PurePosixPath("notes.json"), MapLayout())
+NOTES = CollectionSpec("notes", PurePosixPath("notes.json"), MapLayout())
 """A collection that clawstate knows nothing of."""
 
 

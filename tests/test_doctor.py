@@ -14,7 +14,7 @@ from clawstate.cli.main import run
 from clawstate.doctor import Finding, examine
 from clawstate.memory.backends.sqlite import upkeep
 from clawstate.memory.contract import EmbedderIdentity
-from clawstate.records.contract import Shape
+from clawstate.records.contract import CollectionSpec
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.records.layouts import MapLayout
 
@@ -334,10 +334,10 @@ def test_what_dead_writers_left_is_cleared_away(state) -> None:
 
 def test_a_damaged_document_is_restored_from_its_last_good_copy(state) -> None:
     """A document of ours that somebody damaged is an error; mending keeps the damaged bytes."""
-    shape = Shape("notes", PurePosixPath("state/notes.json"), MapLayout())
-    notes = JsonFilesBackend(state.paths.root).collection(shape)
+    spec = CollectionSpec("notes", PurePosixPath("state/notes.json"), MapLayout())
+    notes = JsonFilesBackend(state.paths.root).collection(spec)
     notes.put("a", 1)
-    path = state.paths.root / shape.path
+    path = state.paths.root / spec.path
     path.write_text('{"a"')
 
     (found,) = [each for each in examine(state) if each.severity == "error"]

@@ -8,13 +8,13 @@ from clawstate.files.atomic import write_json_file_atomically
 from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
 from clawstate.files.regular import read_regular
-from clawstate.records.contract import Shape
+from clawstate.records.contract import CollectionSpec
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.records.layouts import MapLayout
 from clawstate.records.sqlite import SqliteBackend
 
 PATIENCE = LockOptions(timeout=10)  # far below the time after which a lock looks stale
-SHAPE = Shape("things", PurePosixPath("state/things.json"), MapLayout("items", version=1))
+SHAPE = CollectionSpec("things", PurePosixPath("state/things.json"), MapLayout("items", version=1))
 FILE, DATABASE = "state/things.json", "state/things.db"
 FIRST = {"k1": {"n": -1}, "k2": {"n": -2}, "k3": {"n": -3}, "kept": {"text": "é" * 300}}
 ENGINES = ("json", "sqlite", "bare")

@@ -12,13 +12,13 @@ import pytest
 import clawstate
 from clawstate.doctor import examine
 from clawstate.errors import CorruptError
-from clawstate.records.contract import Shape
+from clawstate.records.contract import CollectionSpec
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.records.layouts import MapLayout
 from clawstate.records.sqlite import SqliteBackend
 from clawstate.testing.collection_suite import NOTES
 
-FAMILY = Shape("notes:*", PurePosixPath("of/*/notes.json"), MapLayout())
+FAMILY = CollectionSpec("notes:*", PurePosixPath("of/*/notes.json"), MapLayout())
 
 
 def around(path: Path, *statements: str) -> None:

@@ -10,14 +10,14 @@ import pytest
 
 from clawstate.errors import CorruptError, CorruptWarning, InvalidError, VersionError
 from clawstate.files.file_version import FILE_CLOCK
-from clawstate.records.contract import Shape
+from clawstate.records.contract import CollectionSpec, FileForm
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.records.last_good import copy_path
 from clawstate.records.layouts import MapLayout, SectionsLayout
 from clawstate.testing.collection_machine import collection_machine
 from clawstate.testing.collection_suite import ITEMS, NOTES, OTHERS, CollectionSuite
 
-AUTH = Shape(
+AUTH = CollectionSpec(
     "auth",
     PurePosixPath("agents/main/agent/auth-profiles.json"),
     SectionsLayout({"profile": "profiles", "usage": "usageStats"}, version=1),
@@ -30,22 +30,22 @@ class TestJsonFiles(CollectionSuite):
     def make(self, tmp_path: Path) -> JsonFilesBackend:
         return JsonFilesBackend(tmp_path, catalogue=lambda: (NOTES, OTHERS, ITEMS))
 
-    def raw_read(self, tmp_path, shape):
+    def raw_read(self, tmp_path, spec):
         try:
-            document = json.loads((tmp_path / shape.path).read_text())
+            document = json.loads((tmp_path / spec.path).read_text())
         except FileNotFoundError:
             document = None
-        return shape.layout.decode(document)
+        return spec.layout.decode(document)
 
-    def raw_text(self, tmp_path, shape):
-        return (tmp_path / shape.path).read_text()
+    def raw_text(self, tmp_path, spec):
+        return (tmp_path / spec.path).read_text()
 
-    def raw_damage(self, tmp_path, shape, key):
-        path = tmp_path / shape.path
+    def raw_damage(self, tmp_path, spec, key):
+        path = tmp_path / spec.path
         path.write_text(path.read_text().replace(f'"{key}"', f'"{key}'))
 
-    def raw_write(self, tmp_path, shape, text):
-        path = tmp_path / shape.path
+    def raw_write(self, tmp_path, spec, text):
+        path = tmp_path / spec.path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
@@ -286,7 +286,7 @@ def test_everything_is_private(root) -> None:
 def test_no_path_leads_out_of_the_state(root, path) -> None:
     """A collection lies below the state directory."""
     with pytest.raises(InvalidError):
-        JsonFilesBackend(root).collection(Shape("x", PurePosixPath(path), MapLayout()))
+        JsonFilesBackend(root).collection(CollectionSpec("x", PurePosixPath(path), MapLayout()))
 
 
 def test_a_linked_directory_below_the_state_is_refused(root, tmp_path) -> None:
@@ -298,7 +298,7 @@ def test_a_linked_directory_below_the_state_is_refused(root, tmp_path) -> None:
     notes = JsonFilesBackend(root).collection(NOTES)
     notes.put("a", 1)
     (root / "linked").symlink_to(outside)
-    linked = Shape("linked", PurePosixPath("linked/notes.json"), MapLayout())
+    linked = CollectionSpec("linked", PurePosixPath("linked/notes.json"), MapLayout())
 
     with pytest.raises(InvalidError, match="linked"):
         JsonFilesBackend(root).collection(linked).put("a", 1)
@@ -307,8 +307,10 @@ def test_a_linked_directory_below_the_state_is_refused(root, tmp_path) -> None:
 
 
 def test_a_file_that_grows_beyond_its_bound_is_refused(root) -> None:
-    """What would make a file larger than its shape allows is refused, and nothing is written."""
-    small = Shape("small", PurePosixPath("small.json"), MapLayout(), max_bytes=100)
+    """What would make a file larger than its spec allows is refused, and nothing is written."""
+    small = CollectionSpec(
+        "small", PurePosixPath("small.json"), MapLayout(), file=FileForm(max_bytes=100)
+    )
     collection = JsonFilesBackend(root).collection(small)
     collection.put("a", "x" * 50)
 

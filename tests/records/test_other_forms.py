@@ -12,11 +12,11 @@ import clawstate
 from clawstate.doctor import examine
 from clawstate.errors import CorruptError
 from clawstate.files.json_text import parse_json_file
-from clawstate.records.contract import Shape
+from clawstate.records.contract import CollectionSpec
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.records.layouts import MapLayout
 
-NOTES = Shape("notes", PurePosixPath("state/notes.json"), MapLayout())
+NOTES = CollectionSpec("notes", PurePosixPath("state/notes.json"), MapLayout())
 KEY = {"type": "api_key", "provider": "openai", "key": "sk-new"}
 NEWER = {"version": 1, "profiles": {"openai:new": KEY}}
 WIDE = {

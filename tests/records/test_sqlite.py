@@ -17,7 +17,7 @@ import pytest
 import clawstate
 from clawstate.errors import ConflictError, CorruptError, InvalidError, LockTimeoutError
 from clawstate.records import sqlite_history
-from clawstate.records.contract import DELETE, Capability, Shape
+from clawstate.records.contract import DELETE, Capability, CollectionSpec
 from clawstate.records.sqlite import MIGRATIONS, PART, SqliteBackend
 from clawstate.sqlite import open_part
 from clawstate.testing.collection_machine import collection_machine
@@ -48,14 +48,14 @@ class TestSqlite(CollectionSuite):
     def make(self, tmp_path: Path) -> SqliteBackend:
         return SqliteBackend(tmp_path / "records.db")
 
-    def raw_read(self, tmp_path, shape):
+    def raw_read(self, tmp_path, spec):
         sql = "SELECT id, body FROM records WHERE tenant = 'default' AND kind = ?"
-        rows = around(tmp_path / "records.db", sql, (shape.kind,))
+        rows = around(tmp_path / "records.db", sql, (spec.kind,))
         return {key: json.loads(body) for key, body in rows}
 
-    def raw_damage(self, tmp_path, shape, key):
+    def raw_damage(self, tmp_path, spec, key):
         sql = "UPDATE records SET body = '{' WHERE kind = ? AND id = ?"
-        around(tmp_path / "records.db", sql, (shape.kind, key))
+        around(tmp_path / "records.db", sql, (spec.kind, key))
 
 
 class TestSqliteMachine(collection_machine(lambda path: SqliteBackend(path / "r.db")).TestCase):
@@ -398,7 +398,7 @@ def test_an_impossible_name_is_refused(path, backend, name) -> None:
     with pytest.raises(InvalidError, match="tenant"):
         SqliteBackend(path, tenant=name)
     with pytest.raises(InvalidError, match="kind"):
-        backend.collection(Shape(name, NOTES.path, NOTES.layout))
+        backend.collection(CollectionSpec(name, NOTES.path, NOTES.layout))
 
     assert not path.exists()
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from clawstate.clock import to_ms
 from clawstate.files.lock_options import LockOptions
-from clawstate.records.contract import Shape
+from clawstate.records.contract import CollectionSpec
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.records.sqlite import SqliteBackend
 from clawstate.stores.auth.codec import CredentialCodec
@@ -23,7 +23,7 @@ ID = "google:me"
 KEY = f"profile/{ID}"
 ENGINES = ("file", "sqlite")
 HERE = Path(__file__).parent
-SHAPE = Shape("auth:main", PurePosixPath("agent/auth-profiles.json"), LAYOUT)
+SHAPE = CollectionSpec("auth:main", PurePosixPath("agent/auth-profiles.json"), LAYOUT)
 LOCKS = Path("agent/.refresh")
 PATIENCE = 60.0  # seconds until a test that waits has failed
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import clawstate
 from clawstate.errors import CorruptWarning, StateError
-from clawstate.records.contract import Shape
+from clawstate.records.contract import CollectionSpec
 from clawstate.records.inmemory import InMemoryBackend
 from clawstate.records.layouts import MapLayout
 from clawstate.stores.auth.codec import CredentialCodec
@@ -146,7 +146,7 @@ def test_a_change_leaves_all_that_it_is_not_about(tmp_path_factory, document) ->
 def test_any_old_file_is_looked_at(old) -> None:
     """Whatever is in a file of an older release, it is looked at and imported as far as it goes."""
     backend = InMemoryBackend()
-    source = backend.collection(shape("legacy", MapLayout()))
+    source = backend.collection(spec("legacy", MapLayout()))
     for key, value in old.items() if isinstance(old, dict) else ():
         try:
             source.put(key, value)
@@ -155,10 +155,10 @@ def test_any_old_file_is_looked_at(old) -> None:
     codec = CredentialCodec("main")
     legacy = Legacy(
         (LegacySource("auth:main/auth.json", source, from_agent_file),),
-        backend.collection(shape("imports", LEDGER_LAYOUT)),
+        backend.collection(spec("imports", LEDGER_LAYOUT)),
         codec,
     )
-    collection = backend.collection(shape("auth:main", LAYOUT))
+    collection = backend.collection(spec("auth:main", LAYOUT))
     auth = AuthProfiles(
         ProfileStore("main", collection, codec, legacy=legacy, clock=lambda: NOW), clock=lambda: NOW
     )
@@ -170,8 +170,8 @@ def test_any_old_file_is_looked_at(old) -> None:
     assert seen - {"openai:a"} <= {profile.id for profile in auth.profiles()}
 
 
-def shape(kind, layout):
-    return Shape(kind, PurePosixPath("any.json"), layout)
+def spec(kind, layout):
+    return CollectionSpec(kind, PurePosixPath("any.json"), layout)
 
 
 def damages():

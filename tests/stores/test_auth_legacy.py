@@ -134,7 +134,7 @@ def test_a_store_in_use_is_not_mixed_with_old_files(auth, state) -> None:
     if state._context.backends.store == "file":
         path.write_text(json.dumps({"version": 1, "profiles": {"openai:default": KEY}}))
     else:
-        state._context.backends.records().collection(auth._own.collection.shape).put(
+        state._context.backends.records().collection(auth._own.collection.spec).put(
             "profile/openai:default", KEY
         )
     assert ids(auth) == ["openai:default"]

@@ -11,7 +11,7 @@ from refresh_setting import ENGINES, ID, SHAPE, Place
 
 import clawstate
 from clawstate.errors import FallbackWarning, UnavailableError
-from clawstate.records.contract import Shape
+from clawstate.records.contract import CollectionSpec, FileForm
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.stores.auth import refresh_journal
 from clawstate.stores.auth.codec import CredentialCodec
@@ -207,7 +207,7 @@ def test_a_document_that_is_full_costs_no_login(tmp_path, clock):
     """Where the profile has no room in its document, the answer is used and waits for some."""
     place = Place(tmp_path, "file").fill({**FIRST, "refresh_token": "refresh-0x"})
     provider = Strict()
-    small = Shape("auth:main", SHAPE.path, SHAPE.layout, max_bytes=6_000)
+    small = CollectionSpec("auth:main", SHAPE.path, SHAPE.layout, file=FileForm(max_bytes=6_000))
     with closing(JsonFilesBackend(tmp_path)) as backend:
         refresher = Refresher(
             backend.collection(small), CredentialCodec("main"), locks=place.locks, clock=clock

@@ -21,7 +21,7 @@ from clawstate.errors import (
 from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
 from clawstate.records.inmemory import InMemoryBackend
-from clawstate.stores.dedupe import DedupeSettings, PersistentDedupe, marks_shape
+from clawstate.stores.dedupe import DedupeSettings, PersistentDedupe, marks_spec
 from clawstate.stores.dedupe.namespaces import MOST_OPEN
 from clawstate.stores.dedupe.seen_cache import SeenCache
 from clawstate.stores.dedupe.statistics import Counters
@@ -613,7 +613,7 @@ def test_any_collections_will_do(clock) -> None:
 
     def collection(name):
         path = PurePosixPath(f"{name}.json")
-        return backend.collection(marks_shape(name, path, lambda: settings.policy(clock())))
+        return backend.collection(marks_spec(name, path, lambda: settings.policy(clock())))
 
     dedupe = PersistentDedupe(collection, settings=lambda: settings, clock=clock)
     for number in range(100):

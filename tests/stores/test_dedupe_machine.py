@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from clawstate.records.inmemory import InMemoryBackend
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.records.sqlite import SqliteBackend
-from clawstate.stores.dedupe import DedupeSettings, PersistentDedupe, marks_shape
+from clawstate.stores.dedupe import DedupeSettings, PersistentDedupe, marks_spec
 from manual_clock import ManualClock
 
 KEYS = st.sampled_from([*"abcdef", "7", "10"])
@@ -68,7 +68,7 @@ class DedupeMachine(RuleBasedStateMachine):
         def collection(name):
             path = PurePosixPath(f"{name}.json")
             rules = lambda: self.settings.policy(self.clock())  # noqa: E731
-            return self.backend.collection(marks_shape(name, path, rules))
+            return self.backend.collection(marks_spec(name, path, rules))
 
         return PersistentDedupe(collection, settings=lambda: self.settings, clock=self.clock)
 
@@ -167,7 +167,7 @@ class RememberingMachine(RuleBasedStateMachine):
 
         def collection(name):
             rules = lambda: self.settings.policy(self.clock())  # noqa: E731
-            return backend.collection(marks_shape(name, PurePosixPath(f"{name}.json"), rules))
+            return backend.collection(marks_spec(name, PurePosixPath(f"{name}.json"), rules))
 
         self.store = PersistentDedupe(collection, settings=lambda: self.settings, clock=self.clock)
         self.size = size

@@ -7,11 +7,13 @@ import pytest
 
 import clawstate
 from clawstate.errors import InvalidError
-from clawstate.records.contract import Shape
+from clawstate.records.contract import CollectionSpec, FileForm
 from clawstate.records.layouts import MapLayout
 
 DAY = 86_400.0
-SHAPE = Shape("sessions", PurePosixPath("sessions/sessions.json"), MapLayout(), newline=False)
+SHAPE = CollectionSpec(
+    "sessions", PurePosixPath("sessions/sessions.json"), MapLayout(), file=FileForm(newline=False)
+)
 
 
 @pytest.fixture(params=("file", "sqlite"))

@@ -500,7 +500,7 @@ def test_of_two_marks_the_later_one_counts(root, clock, to) -> None:
     with clawstate.open(root, clock=clock) as state:
         rows = state._context.backends.rows()
         place = next(each for each in record_places(state._context) if "telegram" in each.kind)
-        rows.collection(place.shape).put("update-1", round(clock() * 1000))
+        rows.collection(place.spec).put("update-1", round(clock() * 1000))
 
     done = moved(root, to, clock)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from clawstate.aio.part import Part, listing, verb
-from clawstate.records.contract import Collection, Shape
+from clawstate.records.contract import Collection, CollectionSpec
 from clawstate.state.encryption import Encryption
 from clawstate.state.health import Health
 from clawstate.state.openclaw_view import OpenClawView
@@ -102,9 +102,9 @@ class AsyncCollection(Part[Collection]):
     """One named set of records."""
 
     @property
-    def shape(self) -> Shape:
+    def spec(self) -> CollectionSpec:
         """What the collection was asked for with."""
-        return self._part().shape
+        return self._part().spec
 
     get = verb(Collection.get)
     scan = listing(Collection.scan)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from clawstate.caches.directory import DirectoryCache
     from clawstate.memory.contract import Embedder
     from clawstate.openclaw.owner import Owner
-    from clawstate.records.contract import Shape
+    from clawstate.records.contract import CollectionSpec
     from clawstate.state.feed import Changes
 
 
@@ -133,11 +133,11 @@ class AsyncState(Part[State]):
         """Return the sessions of one agent; of all with `None`."""
         return AsyncSessions(lambda: self._part().sessions_of(agent_id), self._workers)
 
-    def collection(self, shape: Shape) -> AsyncCollection:
-        """Return the records of *shape* in the engine of the state, for parts of your own."""
+    def collection(self, spec: CollectionSpec) -> AsyncCollection:
+        """Return the records of *spec* in the engine of the state, for parts of your own."""
         from clawstate.aio.services import AsyncCollection  # noqa: PLC0415 - as above
 
-        return AsyncCollection(lambda: self._part().collection(shape), self._workers)
+        return AsyncCollection(lambda: self._part().collection(spec), self._workers)
 
     async def subscribe(
         self, *, since: str | None = None, interval: float = 0.1

@@ -16,7 +16,7 @@ from clawstate.cli.options import Duration
 from clawstate.cli.printing import inline, one_line
 from clawstate.cli.session import Session
 from clawstate.errors import InvalidError, UnavailableError
-from clawstate.records.contract import Shape
+from clawstate.records.contract import CollectionSpec
 from clawstate.records.layouts import MapLayout
 from clawstate.state.opened import part_names
 
@@ -93,7 +93,7 @@ def _is_collection(state: State, kind: str) -> bool:
     """Tell whether a program keeps records of its own as *kind*; where those are files, no."""
     if state.engine == "file" or not kind.isprintable():
         return False  # only whoever made a file knows that it holds records
-    found = state.collection(Shape(kind, PurePosixPath("rows-only.json"), MapLayout()))
+    found = state.collection(CollectionSpec(kind, PurePosixPath("rows-only.json"), MapLayout()))
     return next(iter(found.scan()), None) is not None
 
 

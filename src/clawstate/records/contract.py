@@ -96,23 +96,36 @@ class Layout(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class FileForm:
+    """
+    How an engine of files writes the document of a collection; other engines do not look at it.
+
+    The file has *mode* from birth, ends with a line end unless *newline* is false, and is refused
+    beyond *max_bytes*.
+    """
+
+    mode: int = 0o600
+    newline: bool = True
+    max_bytes: int = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionSpec:
     """
     What an engine must know of a collection.
 
-    *kind* names it in tables and messages, such as `pairing` or `auth:main`. *path* is relative to
-    the state directory. A file ends with a line end unless *newline* is false, and has *mode* from
-    birth. *max_bytes* bounds a file that is read. *order* names the member of the values by which
-    `Collection.latest` goes, such as `updatedAt`; it must not be encrypted.
+    *kind* names it in tables and messages, such as `devices` or `auth:main`. *path* is relative to
+    the state directory. *order* names the member of the values by which `Collection.latest` goes,
+    such as `updatedAt`; it must not be encrypted. With *secret_keys* no message, log or feed of
+    changes shows a key.
     """
 
     kind: str
     path: PurePosixPath
     layout: Layout
-    mode: int = 0o600
-    newline: bool = True
-    max_bytes: int = 256 << 20
     order: str | None = None
+    secret_keys: bool = False
+    file: FileForm = FileForm()
 
 
 Change: TypeAlias = Callable[[Json | None], Json | Mark]
@@ -170,7 +183,7 @@ class Collection(Protocol):
     """
 
     @property
-    def shape(self) -> Shape:
+    def spec(self) -> CollectionSpec:
         """What the collection was asked for with."""
 
     def get(self, key: str) -> Versioned | None:
@@ -188,7 +201,7 @@ class Collection(Protocol):
 
     def latest(self, limit: int, *, after: Position | None = None) -> Iterator[Versioned]:
         """
-        Give at most *limit* records, those with the greatest number in `shape.order` first.
+        Give at most *limit* records, those with the greatest number in `spec.order` first.
 
         Equal ones come by code point of their keys, values without such a number last. *after*
         leaves out all up to and including a position, see `rules.position_of`; no record need be
@@ -268,8 +281,8 @@ class Backend(Protocol):
     def capabilities(self) -> frozenset[Capability]:
         """What it can do beyond the contract."""
 
-    def collection(self, shape: Shape) -> Collection:
-        """Return the collection of *shape*; nothing is created before the first change."""
+    def collection(self, spec: CollectionSpec) -> Collection:
+        """Return the collection of *spec*; nothing is created before the first change."""
 
     def kinds(self, prefix: str = "") -> tuple[str, ...]:
         """

@@ -39,7 +39,7 @@ from clawstate.files.os_errors import os_errors
 from clawstate.files.place import disk_of, require_disk
 from clawstate.json5.parse import parse_json5
 from clawstate.paging import Position
-from clawstate.records.contract import Json, Revision, Shape, Versioned
+from clawstate.records.contract import CollectionSpec, Json, Revision, Versioned
 from clawstate.records.last_good import copied_at, keep_copy, read_copy
 from clawstate.records.rules import is_key, position_of
 
@@ -84,11 +84,11 @@ class Snapshot:
         """Return the keys that records can have, in the order of the document."""
         return [key for key in self.records if is_key(key)]
 
-    def order_by(self, shape: Shape) -> list[Position]:
-        """Return the positions of the records by `shape.order`, the greatest number first."""
+    def order_by(self, spec: CollectionSpec) -> list[Position]:
+        """Return the positions of the records by `spec.order`, the greatest number first."""
         if not self._ordered:
             # Sorted once for each state of the document: the next pages only look up.
-            places = (position_of(shape, key, self.records[key]) for key in self.keys())
+            places = (position_of(spec, key, self.records[key]) for key in self.keys())
             self._ordered.extend(sorted(places))
         return self._ordered
 
@@ -103,12 +103,12 @@ EMPTY = Snapshot(stamp=None, settled=True, raw=b"", document=None, records={})
 
 
 class DocumentFile:
-    """The file of one shape below the directory *root*. Safe for threads."""
+    """The file of one spec below the directory *root*. Safe for threads."""
 
-    def __init__(self, root: Path, shape: Shape) -> None:
-        self.path = root / shape.path
+    def __init__(self, root: Path, spec: CollectionSpec) -> None:
+        self.path = root / spec.path
         self._root = root
-        self._shape = shape
+        self._spec = spec
         self._now = EMPTY
         self._good: Snapshot | None = None
         self._texts: Texts = {}
@@ -165,13 +165,13 @@ class DocumentFile:
         `write_atomic`. Raises what *fence* and `write_atomic` raise, and `InvalidError`
         for what the layout cannot hold.
         """
-        document = self._shape.layout.encode(before.document, records)
+        document = self._spec.layout.encode(before.document, records)
         text, texts = dump_pretty_again(document, self._texts)
-        raw = f"{text}\n".encode() if self._shape.newline else text.encode()
+        raw = f"{text}\n".encode() if self._spec.file.newline else text.encode()
         if raw == before.raw and before.stamp is not None:
             return
-        if len(raw) > self._shape.max_bytes:
-            problem = f"would be {len(raw)} bytes, more than {self._shape.max_bytes}"
+        if len(raw) > self._spec.file.max_bytes:
+            problem = f"would be {len(raw)} bytes, more than {self._spec.file.max_bytes}"
             raise InvalidError(str(self.path), problem, "remove what is not needed")
 
         def replace_copy() -> None:
@@ -179,7 +179,9 @@ class DocumentFile:
             release()
 
         try:
-            write_atomic(self.path, raw, mode=self._shape.mode, fence=fence, replaced=replace_copy)
+            write_atomic(
+                self.path, raw, mode=self._spec.file.mode, fence=fence, replaced=replace_copy
+            )
         except BaseException:
             self._now = EMPTY
             raise
@@ -193,7 +195,7 @@ class DocumentFile:
     def require_real_folders(self) -> None:
         """Raise `InvalidError` if a directory between the state and the file is a link."""
         # The state directory itself may be a link; what lies below it is ours alone.
-        for folder in filter(lambda each: each.name, self._shape.path.parents):
+        for folder in filter(lambda each: each.name, self._spec.path.parents):
             place = self._root / folder
             with os_errors(place, "cannot be reached"):
                 is_link = place.is_symlink()
@@ -233,14 +235,14 @@ class DocumentFile:
             with os_errors(self.path, "was not moved away"):
                 self.path.unlink()
         else:
-            write_atomic(self.path, good.raw, mode=self._shape.mode, fence=fence)
+            write_atomic(self.path, good.raw, mode=self._spec.file.mode, fence=fence)
         self._now = EMPTY
         return aside
 
     def _read(self) -> Snapshot:
         self.require_real_folders()
         self._disk = disk_of(self.path.parent)
-        raw, stamp, settled = read_versioned(self.path, limit=self._shape.max_bytes)
+        raw, stamp, settled = read_versioned(self.path, limit=self._spec.file.max_bytes)
         if raw == self._now.raw and self._now.stamp is not None:
             found = self._now
             snapshot = Snapshot(
@@ -265,7 +267,7 @@ class DocumentFile:
         if document is None:
             raise CorruptError(str(self.path), "holds null", "restore it, or move it away")
         try:
-            records = self._shape.layout.decode(document)
+            records = self._spec.layout.decode(document)
         except VersionError as error:
             raise VersionError(str(self.path), error.found, error.supported) from error
         except InvalidError as error:
@@ -287,7 +289,7 @@ class DocumentFile:
         return good
 
     def _read_copy(self) -> Snapshot | None:
-        raw = read_copy(self.path, limit=self._shape.max_bytes)
+        raw = read_copy(self.path, limit=self._spec.file.max_bytes)
         if raw is None:
             return None
         try:
@@ -297,18 +299,18 @@ class DocumentFile:
 
     def _read_otherwise(self) -> Snapshot | None:
         """Return the document as JSON, if people and other programs could still read it whole."""
-        raw, _, _ = read_versioned(self.path, limit=self._shape.max_bytes)
+        raw, _, _ = read_versioned(self.path, limit=self._spec.file.max_bytes)
         # Not "utf-8-sig": that codec is loaded when it is first asked for, which may fail.
         encoding = wide_encoding(raw) or "utf-8"
         try:
             document = parse_json5(raw.decode(encoding).removeprefix("\ufeff"), path=self.path)
-            text = dump_pretty(document) + ("\n" if self._shape.newline else "")
+            text = dump_pretty(document) + ("\n" if self._spec.file.newline else "")
             return self._snapshot(None, text.encode(), document, settled=False)
         except (CorruptError, InvalidError, UnicodeDecodeError):
             return None
 
     def _quarantine(self) -> Path:
-        raw, stamp, _ = read_versioned(self.path, limit=self._shape.max_bytes)
+        raw, stamp, _ = read_versioned(self.path, limit=self._spec.file.max_bytes)
         folder = self.path.parent / _QUARANTINE
         make_private_dir(folder)
         # Named by the damage alone: whoever repeats a repair that was killed finds what it left.

@@ -22,11 +22,11 @@ from clawstate.records.contract import (
     Capability,
     Change,
     ChangedKeys,
+    CollectionSpec,
     Json,
     Lease,
     Mark,
     Revision,
-    Shape,
     Versioned,
     WholeChange,
 )
@@ -79,12 +79,12 @@ class InMemoryBackend:
         """Nothing beyond the contract."""
         return frozenset()
 
-    def collection(self, shape: Shape) -> InMemoryCollection:
-        """Return the collection of *shape*; those of one kind are the same."""
+    def collection(self, spec: CollectionSpec) -> InMemoryCollection:
+        """Return the collection of *spec*; those of one kind are the same."""
         self.require_open()
         with self._tables_lock:
-            table = self._tables.setdefault(shape.kind, _Table())
-        return InMemoryCollection(shape, table, self._name, guard=self._guard, backend=self)
+            table = self._tables.setdefault(spec.kind, _Table())
+        return InMemoryCollection(spec, table, self._name, guard=self._guard, backend=self)
 
     def kinds(self, prefix: str = "") -> tuple[str, ...]:
         """Return the kinds of collections that hold something and start with *prefix*, sorted."""
@@ -122,14 +122,14 @@ class InMemoryCollection:
 
     def __init__(
         self,
-        shape: Shape,
+        spec: CollectionSpec,
         table: _Table,
         name: str,
         *,
         guard: ChangeGuard,
         backend: InMemoryBackend,
     ) -> None:
-        self._shape = shape
+        self._spec = spec
         self.table = table
         self._name = name
         self._guard = guard
@@ -137,9 +137,9 @@ class InMemoryCollection:
         self._lease: Lease | None = None
 
     @property
-    def shape(self) -> Shape:
+    def spec(self) -> CollectionSpec:
         """What the collection was asked for with."""
-        return self._shape
+        return self._spec
 
     def get(self, key: str) -> Versioned | None:
         """Return the record of *key*."""
@@ -159,10 +159,10 @@ class InMemoryCollection:
         return (row.record(key) for key, row in rows[:limit])
 
     def latest(self, limit: int, *, after: Position | None = None) -> Iterator[Versioned]:
-        """Give at most *limit* records, those with the greatest number in `shape.order` first."""
+        """Give at most *limit* records, those with the greatest number in `spec.order` first."""
         with self._reading():
             records = {key: row.record(key) for key, row in self.table.rows.items()}
-        ordered = sorted(position_of(self._shape, key, each.value) for key, each in records.items())
+        ordered = sorted(position_of(self._spec, key, each.value) for key, each in records.items())
         return (records[key] for _, key in behind(ordered, after, limit))
 
     def count(self, prefix: str = "") -> int:
@@ -173,10 +173,10 @@ class InMemoryCollection:
 
     def put(self, key: str, value: Json, *, expect: Revision | Mark = ANY) -> Versioned:
         """Keep *value* under *key* if the record there is as expected."""
-        text, _ = normalise_value(self._shape, key, value)
+        text, _ = normalise_value(self._spec, key, value)
         with self._writing():
             table = self.table
-            require_expected(self._shape, key, table.revision(key), expect)
+            require_expected(self._spec, key, table.revision(key), expect)
             return self._apply({key: text})[key].record(key)
 
     def delete(self, key: str, *, expect: Revision | Mark = ANY) -> bool:
@@ -184,7 +184,7 @@ class InMemoryCollection:
         require_key(key)
         with self._writing():
             table = self.table
-            require_expected(self._shape, key, table.revision(key), expect)
+            require_expected(self._spec, key, table.revision(key), expect)
             was_there = key in table.rows
             self._apply({key: None})
             return was_there
@@ -195,9 +195,9 @@ class InMemoryCollection:
         with self._writing():
             table = self.table
             found = table.rows.get(key)
-            with self._guard.running(self._shape.kind):
+            with self._guard.running(self._spec.kind):
                 value = change(None if found is None else found.value())
-            text = None if value is DELETE else normalise_value(self._shape, key, value)[0]
+            text = None if value is DELETE else normalise_value(self._spec, key, value)[0]
             applied = self._apply({key: text})
             return applied[key].record(key) if applied else None
 
@@ -246,10 +246,10 @@ class InMemoryCollection:
         self, found: list[str], change: WholeChange[A], wanted: list[str] | None = None
     ) -> A:
         old = {key: self.table.rows[key].value() for key in found}
-        with self._guard.running(self._shape.kind):
+        with self._guard.running(self._spec.kind):
             records, answer = change(old)
         require_records(records, wanted)
-        new = {key: normalise_value(self._shape, key, value)[0] for key, value in records.items()}
+        new = {key: normalise_value(self._spec, key, value)[0] for key, value in records.items()}
         self._apply({**dict.fromkeys(key for key in found if key not in new), **new})
         return answer
 
@@ -260,7 +260,7 @@ class InMemoryCollection:
 
     def _reading(self) -> Mutex:
         self._backend.require_open()
-        self._guard.require_readable(self._shape.kind)
+        self._guard.require_readable(self._spec.kind)
         return self.table.reading
 
     def _writing(self) -> Mutex:

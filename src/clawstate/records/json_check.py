@@ -13,7 +13,7 @@ from typing import Protocol
 from clawstate.errors import CorruptError, StateError
 from clawstate.files.atomic import is_temporary
 from clawstate.health import FIX, Finding
-from clawstate.records.contract import Shape
+from clawstate.records.contract import CollectionSpec
 from clawstate.records.last_good import copy_path
 from clawstate.records.layouts import OpaqueLayout
 from clawstate.records.leases import LEASES
@@ -41,27 +41,31 @@ class Document(Protocol):
         """Mend it, and return where the damaged file lies now."""
 
 
-Open = Callable[[Shape], Document]
-"""Returns the collection of a shape."""
+Open = Callable[[CollectionSpec], Document]
+"""Returns the collection of a spec."""
 
 
-def kinds(opened: Open, root: Path, known: Iterable[Shape], prefix: str) -> tuple[str, ...]:
+def kinds(
+    opened: Open, root: Path, known: Iterable[CollectionSpec], prefix: str
+) -> tuple[str, ...]:
     """Return the kinds of *known* whose files below *root* hold records, or cannot be read."""
     found = {
-        shape.kind
-        for shape in present(root, known)
-        if shape.kind.startswith(prefix) and _holds_something(opened(shape))
+        spec.kind
+        for spec in present(root, known)
+        if spec.kind.startswith(prefix) and _holds_something(opened(spec))
     }
     return tuple(sorted(found - {LEASES.kind}))
 
 
-def check(opened: Open, root: Path, known: Iterable[Shape], *, deep: bool) -> Iterator[Finding]:
+def check(
+    opened: Open, root: Path, known: Iterable[CollectionSpec], *, deep: bool
+) -> Iterator[Finding]:
     """Give what is wrong with documents of *known*, and with any that has a last good copy."""
-    shapes = {shape.path: shape for shape in present(root, (*known, LEASES))}
+    specs = {spec.path: spec for spec in present(root, (*known, LEASES))}
     for path in _copies(root):
-        shapes.setdefault(path, Shape(str(path), path, OpaqueLayout()))
-    for _, shape in sorted(shapes.items()):
-        yield from opened(shape).check(deep=deep)
+        specs.setdefault(path, CollectionSpec(str(path), path, OpaqueLayout()))
+    for _, spec in sorted(specs.items()):
+        yield from opened(spec).check(deep=deep)
     yield from _leftovers(root)
 
 
@@ -77,18 +81,18 @@ def check_document(
         yield Finding(damage.code, "error", damage.path, str(damage), FIX, repair=mend)
 
 
-def present(root: Path, known: Iterable[Shape]) -> Iterator[Shape]:
-    """Yield the shapes of *known* that have a file below *root*, each `*` filled in."""
-    for shape in known:
-        if _ANY not in str(shape.path):
-            if (root / shape.path).exists():
-                yield shape
+def present(root: Path, known: Iterable[CollectionSpec]) -> Iterator[CollectionSpec]:
+    """Yield the specs of *known* that have a file below *root*, each `*` filled in."""
+    for spec in known:
+        if _ANY not in str(spec.path):
+            if (root / spec.path).exists():
+                yield spec
             continue
-        pattern = re.escape(str(shape.path)).replace(r"\*", "([^/]*)")
-        for file in sorted(root.glob(str(shape.path))):
+        pattern = re.escape(str(spec.path)).replace(r"\*", "([^/]*)")
+        for file in sorted(root.glob(str(spec.path))):
             path = PurePosixPath(file.relative_to(root))
             if (match := re.fullmatch(pattern, str(path))) is not None:
-                yield replace(shape, kind=shape.kind.replace(_ANY, match[1]), path=path)
+                yield replace(spec, kind=spec.kind.replace(_ANY, match[1]), path=path)
 
 
 def _holds_something(collection: Document) -> bool:

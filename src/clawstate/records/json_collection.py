@@ -22,11 +22,11 @@ from clawstate.records.contract import (
     DELETE,
     Change,
     ChangedKeys,
+    CollectionSpec,
     Json,
     Lease,
     Mark,
     Revision,
-    Shape,
     Versioned,
     WholeChange,
 )
@@ -65,7 +65,7 @@ class Directory(Protocol):
     def require_open(self) -> None:
         """Raise `ClosedError` after the engine was closed."""
 
-    def open_unlisted(self, shape: Shape) -> JsonFileCollection:
+    def open_unlisted(self, spec: CollectionSpec) -> JsonFileCollection:
         """Return another collection."""
 
 
@@ -73,20 +73,20 @@ class JsonFileCollection:
     """The `Collection` that lies in one JSON file."""
 
     def __init__(
-        self, backend: Directory, file: DocumentFile, shape: Shape, lock: LockOptions
+        self, backend: Directory, file: DocumentFile, spec: CollectionSpec, lock: LockOptions
     ) -> None:
         self._backend = backend
         self._file = file
-        self._shape = shape
+        self._spec = spec
         self._options = lock
         self._states: OrderedDict[str, dict[str, Revision]] = OrderedDict()
         self._mutex = Mutex()
         self._lease: Lease | None = None
 
     @property
-    def shape(self) -> Shape:
+    def spec(self) -> CollectionSpec:
         """What the collection was asked for with."""
-        return self._shape
+        return self._spec
 
     @property
     def path(self) -> Path:
@@ -113,9 +113,9 @@ class JsonFileCollection:
         return (record for record in found if record is not None)
 
     def latest(self, limit: int, *, after: Position | None = None) -> Iterator[Versioned]:
-        """Give at most *limit* records, those with the greatest number in `shape.order` first."""
+        """Give at most *limit* records, those with the greatest number in `spec.order` first."""
         snapshot = self._read()
-        wanted = behind(snapshot.order_by(self._shape), after, limit)
+        wanted = behind(snapshot.order_by(self._spec), after, limit)
         found = (snapshot.get(key) for _, key in wanted)
         return (record for record in found if record is not None)
 
@@ -125,11 +125,11 @@ class JsonFileCollection:
 
     def put(self, key: str, value: Json, *, expect: Revision | Mark = ANY) -> Versioned:
         """Keep *value* under *key* if the record there is as expected."""
-        text, copy = normalise_value(self._shape, key, value)
+        text, copy = normalise_value(self._spec, key, value)
 
         def change(snapshot: Snapshot) -> tuple[Mapping[str, Json] | None, Versioned]:
             found = snapshot.revision(key)
-            require_expected(self._shape, key, found, expect)
+            require_expected(self._spec, key, found, expect)
             return _with(snapshot, key, text, copy)
 
         return self._change(change)
@@ -142,7 +142,7 @@ class JsonFileCollection:
             found = snapshot.revision(key)
             if found is None and expect in {ANY, ABSENT}:
                 return None, False
-            require_expected(self._shape, key, found, expect)
+            require_expected(self._spec, key, found, expect)
             return _without(snapshot, key), True
 
         return self._change(change)
@@ -153,11 +153,11 @@ class JsonFileCollection:
 
         def apply(snapshot: Snapshot) -> tuple[Mapping[str, Json] | None, Versioned | None]:
             found = snapshot.get(key)
-            with self._backend.guard.running(self._shape.kind):
+            with self._backend.guard.running(self._spec.kind):
                 value = change(None if found is None else found.value)
             if value is DELETE:
                 return (None if found is None else _without(snapshot, key)), None
-            text, copy = normalise_value(self._shape, key, value)
+            text, copy = normalise_value(self._spec, key, value)
             return _with(snapshot, key, text, copy)
 
         return self._change(apply)
@@ -229,7 +229,7 @@ class JsonFileCollection:
 
     def _read(self) -> Snapshot:
         self._backend.require_open()
-        self._backend.guard.require_readable(self._shape.kind)
+        self._backend.guard.require_readable(self._spec.kind)
         snapshot = self._file.read()
         if not snapshot.raw:
             self._backend.absent()
@@ -239,11 +239,11 @@ class JsonFileCollection:
         def apply(snapshot: Snapshot) -> tuple[Mapping[str, Json] | None, A]:
             found = {key: snapshot.get(key) for key in (snapshot.keys() if keys is None else keys)}
             values = {key: record.value for key, record in found.items() if record is not None}
-            with self._backend.guard.running(self._shape.kind):
+            with self._backend.guard.running(self._spec.kind):
                 records, answer = change(values)
             require_records(records, keys)
             make = _replace_all if keys is None else _replace_some
-            return make(self._shape, snapshot, values, records), answer
+            return make(self._spec, snapshot, values, records), answer
 
         return self._change(apply)
 
@@ -328,13 +328,13 @@ def _without(snapshot: Snapshot, key: str) -> Mapping[str, Json]:
 
 
 def _replace_all(
-    shape: Shape, snapshot: Snapshot, _: Iterable[str], records: Mapping[str, Json]
+    spec: CollectionSpec, snapshot: Snapshot, _: Iterable[str], records: Mapping[str, Json]
 ) -> Mapping[str, Json] | None:
     """Return *records*, in their order, in the place of all."""
     arranged = {key: value for key, value in snapshot.records.items() if not is_key(key)}
     same = len(arranged) + len(records) == len(snapshot.records)
     for key, value in records.items():
-        _, copy = normalise_value(shape, key, value)
+        _, copy = normalise_value(spec, key, value)
         if snapshot.revision(key) == revision_of(copy):
             copy = snapshot.records[key]  # the same object need not be written out again
         else:
@@ -344,11 +344,11 @@ def _replace_all(
 
 
 def _replace_some(
-    shape: Shape, snapshot: Snapshot, found: Iterable[str], records: Mapping[str, Json]
+    spec: CollectionSpec, snapshot: Snapshot, found: Iterable[str], records: Mapping[str, Json]
 ) -> Mapping[str, Json] | None:
     """Return *records* in the place of those that were *found*, and all others as they are."""
     gone = {key for key in found if key not in records}
-    new = {key: normalise_value(shape, key, value)[1] for key, value in records.items()}
+    new = {key: normalise_value(spec, key, value)[1] for key, value in records.items()}
     moved = {key: copy for key, copy in new.items() if snapshot.revision(key) != revision_of(copy)}
     left = {key: value for key, value in snapshot.records.items() if key not in gone}
     return {**left, **moved} if moved or gone else None

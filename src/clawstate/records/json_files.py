@@ -1,5 +1,5 @@
 """
-Records in JSON files of the specification's exact shape, shared with OpenClaw.
+Records in JSON files of the specification's exact spec, shared with OpenClaw.
 
 Each change locks, reads, applies, checks that the lock is still held, writes the file whole and
 durably, and releases; a change that lost its lock is applied again to what is there then. Reading
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from clawstate.errors import ClosedError, InvalidError
 from clawstate.files.lock_options import LockOptions
 from clawstate.interrupts import load_modules
-from clawstate.records.contract import Capability, Shape
+from clawstate.records.contract import Capability, CollectionSpec
 from clawstate.records.document_file import DocumentFile
 from clawstate.records.json_collection import JsonFileCollection
 from clawstate.records.rules import ChangeGuard
@@ -53,7 +53,7 @@ class JsonFilesBackend:
         permit: Permit = lambda *_: None,
         present: Callable[[], object] = lambda: None,
         absent: Callable[[], object] = lambda: None,
-        catalogue: Callable[[], Iterable[Shape]] = tuple,
+        catalogue: Callable[[], Iterable[CollectionSpec]] = tuple,
     ) -> None:
         self._root = root
         self.absent = absent
@@ -63,19 +63,19 @@ class JsonFilesBackend:
         self._guard = ChangeGuard()
         self._closed = False
         self._catalogue = catalogue
-        self._asked: dict[tuple[str, PurePosixPath], Shape] = {}
+        self._asked: dict[tuple[str, PurePosixPath], CollectionSpec] = {}
         self._leases: Leases | None = None
 
-    def collection(self, shape: Shape) -> JsonFileCollection:
-        """Return the collection of *shape*; raises `InvalidError` for a path that leads out."""
+    def collection(self, spec: CollectionSpec) -> JsonFileCollection:
+        """Return the collection of *spec*; raises `InvalidError` for a path that leads out."""
         self.require_open()
-        _require_inside(shape.path)
-        self._asked[shape.kind, shape.path] = shape
-        return self.open_unlisted(shape)
+        _require_inside(spec.path)
+        self._asked[spec.kind, spec.path] = spec
+        return self.open_unlisted(spec)
 
-    def open_unlisted(self, shape: Shape) -> JsonFileCollection:
-        """Return the collection of *shape* without noting that somebody asked for it."""
-        return JsonFileCollection(self, DocumentFile(self._root, shape), shape, self._lock)
+    def open_unlisted(self, spec: CollectionSpec) -> JsonFileCollection:
+        """Return the collection of *spec* without noting that somebody asked for it."""
+        return JsonFileCollection(self, DocumentFile(self._root, spec), spec, self._lock)
 
     def kinds(self, prefix: str = "") -> tuple[str, ...]:
         """Return the kinds of known collections that hold something and start with *prefix*."""
@@ -83,7 +83,7 @@ class JsonFilesBackend:
         load_modules("clawstate.records.json_check")
         from clawstate.records.json_check import kinds  # noqa: PLC0415 - for few programs
 
-        return kinds(self.open_unlisted, self._root, self._known_shapes(), prefix)
+        return kinds(self.open_unlisted, self._root, self._known_specs(), prefix)
 
     def lease(
         self, name: str, ttl: float, *, wait: float = 0.0, ticks: Ticks = time.monotonic
@@ -102,9 +102,9 @@ class JsonFilesBackend:
         load_modules("clawstate.records.json_check")
         from clawstate.records.json_check import check  # noqa: PLC0415 - for doctors alone
 
-        return check(self.open_unlisted, self._root, self._known_shapes(), deep=deep)
+        return check(self.open_unlisted, self._root, self._known_specs(), deep=deep)
 
-    def _known_shapes(self) -> list[Shape]:
+    def _known_specs(self) -> list[CollectionSpec]:
         return [*self._asked.copy().values(), *self._catalogue()]
 
     def close(self) -> None:

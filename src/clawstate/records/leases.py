@@ -30,11 +30,11 @@ from clawstate.errors import (
 )
 from clawstate.files.lock_owner import Tenure, tenure_of, this_owner
 from clawstate.interrupts import Use, discard_own, forget, hold, let_go
-from clawstate.records.contract import ABSENT, Collection, Json, Shape
+from clawstate.records.contract import ABSENT, Collection, CollectionSpec, Json
 from clawstate.records.layouts import MapLayout
 from clawstate.records.rules import require_key
 
-LEASES: Final = Shape("leases", PurePosixPath("locks/leases.json"), MapLayout())
+LEASES: Final = CollectionSpec("leases", PurePosixPath("locks/leases.json"), MapLayout())
 """The collection of grants, by name; no part of the state, so `kinds` leaves it out."""
 
 Ticks = Callable[[], float]

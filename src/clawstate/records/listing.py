@@ -25,7 +25,7 @@ def latest(
         count = 0
         for each in collection.latest(size, after=after):
             count += 1
-            after = position_of(collection.shape, each.key, each.value)
+            after = position_of(collection.spec, each.key, each.value)
             yield after, each
         if count < size:
             return

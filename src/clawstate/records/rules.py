@@ -18,10 +18,10 @@ from clawstate.records.contract import (
     ABSENT,
     ANY,
     DELETE,
+    CollectionSpec,
     Json,
     Mark,
     Revision,
-    Shape,
 )
 
 LONGEST_KEY: Final = 1_024  # characters
@@ -76,13 +76,13 @@ def require_limit(limit: int | None) -> None:
         raise InvalidError("limit", f"{limit} is negative", "give 0 or more records")
 
 
-def position_of(shape: Shape, key: str, value: Json) -> Position:
+def position_of(spec: CollectionSpec, key: str, value: Json) -> Position:
     """
     Return where the record of *key* stands among the latest of its collection.
 
     The rank is minus its number, infinite without one.
     """
-    number = value.get(shape.order) if shape.order and isinstance(value, dict) else None
+    number = value.get(spec.order) if spec.order and isinstance(value, dict) else None
     if isinstance(number, bool) or not isinstance(number, int | float):
         return math.inf, key
     try:
@@ -98,11 +98,11 @@ def behind(ordered: Sequence[Position], after: Position | None, limit: int) -> S
     return ordered[start : start + limit]
 
 
-def normalise_value(shape: Shape, key: str, value: Json) -> tuple[str, Json]:
+def normalise_value(spec: CollectionSpec, key: str, value: Json) -> tuple[str, Json]:
     """
     Return the JSON text of *value* and what that text says.
 
-    Raises `InvalidError` for what is not JSON or too deep, or what the layout of *shape* cannot
+    Raises `InvalidError` for what is not JSON or too deep, or what the layout of *spec* cannot
     hold under *key*: so every engine refuses what a file would.
     """
     require_key(key)
@@ -118,7 +118,7 @@ def normalise_value(shape: Shape, key: str, value: Json) -> tuple[str, Json]:
     if deep:
         problem = f"is nested more than {DEEPEST_VALUE} levels deep"
         raise InvalidError("JSON value", problem, "flatten it")
-    shape.layout.encode(None, {key: copy})
+    spec.layout.encode(None, {key: copy})
     return text, copy
 
 
@@ -132,13 +132,20 @@ def _is_deep(value: Json) -> bool:
     return True
 
 
-def require_expected(shape: Shape, key: str, found: Revision | None, expect: str | Mark) -> None:
+def require_expected(
+    spec: CollectionSpec, key: str, found: Revision | None, expect: str | Mark
+) -> None:
     """Raise `ConflictError` unless the revision *found* (`None`: no record) is as expected."""
     if expect is DELETE:
         raise InvalidError("expect", "DELETE is no expectation", "give a revision, ABSENT or ANY")
     if expect is ANY or (found is None if expect is ABSENT else found == expect):
         return
-    raise ConflictError(shape.kind, key)
+    raise ConflictError(spec.kind, "a record" if spec.secret_keys else key)
+
+
+def name_record(key: object, kind: str, *, is_secret: bool) -> str:
+    """Return how an error or a finding calls the record *key* of *kind*; these go into logs."""
+    return f"a record of {kind!r}" if is_secret else f"the record {key!r} of {kind!r}"
 
 
 def require_keys(keys: Iterable[str]) -> list[str]:

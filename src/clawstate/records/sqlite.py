@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from clawstate.errors import InvalidError
 from clawstate.interrupts import load_modules
 from clawstate.records import sqlite_history
-from clawstate.records.contract import Capability, Revision, Shape
+from clawstate.records.contract import Capability, CollectionSpec, Revision
 from clawstate.records.rules import ChangeGuard, is_key
 from clawstate.records.sqlite_collection import Permit, SqliteCollection
 from clawstate.records.sqlite_history import History
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from clawstate.health import Finding
     from clawstate.records.leases import Leases, RecordLease, Ticks
 
-_MOVED = "moved:"
-_NO_KINDS = (_MOVED, "damaged:", "leases")  # rows that are no records of the state
+_MOVED, _DAMAGED = "moved:", "damaged:"
+_NO_KINDS = (_MOVED, _DAMAGED, "leases")  # rows that are no records of the state
 _ASIDE = "FROM records WHERE substr(kind, 1, ?) = ?"  # of all tenants: they share the file
 
 _CAPABILITIES: Final = frozenset(
@@ -89,7 +89,7 @@ class SqliteBackend:
 
     One change is one transaction, on disk when it returns. A revision is a number that grows with
     every change of any record in the database. Of a path *lock_timeout* and *present* are those of
-    its `Database`.
+    its `Database`. *has_secret_keys* tells of kinds that nobody asked for here, as a spec would.
     """
 
     def __init__(
@@ -99,8 +99,11 @@ class SqliteBackend:
         tenant: str = "default",
         lock_timeout: float = 30.0,
         present: Callable[[], object] = lambda: None,
+        has_secret_keys: Callable[[str], bool] = lambda _kind: False,
     ) -> None:
         _require_name("tenant", tenant)
+        self._is_secret = has_secret_keys
+        self._secret_kinds: set[str] = set()
         self._tenant = tenant
         self._database = open_part(
             place, PART, MIGRATIONS, lock_timeout=lock_timeout, present=present
@@ -160,12 +163,14 @@ class SqliteBackend:
         """What it can do beyond the contract."""
         return _CAPABILITIES
 
-    def collection(self, shape: Shape) -> SqliteCollection:
-        """Return the collection of *shape*; those of one kind are the same."""
-        _require_name("kind", shape.kind)
+    def collection(self, spec: CollectionSpec) -> SqliteCollection:
+        """Return the collection of *spec*; those of one kind are the same."""
+        _require_name("kind", spec.kind)
+        if spec.secret_keys:
+            self._secret_kinds.add(spec.kind)
         self._database.exists()  # raises when it is closed
         return SqliteCollection(
-            shape,
+            spec,
             self._database,
             self._history,
             tenant=self._tenant,
@@ -184,6 +189,11 @@ class SqliteBackend:
         if moved is not None:
             moved = [(kind, key) for kind, key in moved if not kind.startswith(_NO_KINDS)]
         return cursor, moved
+
+    def has_secret_keys(self, kind: str) -> bool:
+        """Tell whether keys of *kind*, which may be set aside, belong into no message."""
+        name = kind.removeprefix(_DAMAGED).removeprefix(_MOVED)
+        return name in self._secret_kinds or self._is_secret(name)
 
     def kinds(self, prefix: str = "") -> tuple[str, ...]:
         """Return the kinds that start with *prefix* and have records, sorted."""
@@ -208,7 +218,7 @@ class SqliteBackend:
         load_modules("clawstate.records.sqlite_check")
         from clawstate.records.sqlite_check import check  # noqa: PLC0415 - for doctors alone
 
-        return check(self._database, self._history, deep=deep)
+        return check(self._database, self._history, has_secret_keys=self.has_secret_keys, deep=deep)
 
     def close(self) -> None:
         """End the use of the database; a call after this raises `ClosedError`."""

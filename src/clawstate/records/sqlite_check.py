@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from clawstate.errors import CorruptError, StateError
 from clawstate.files.json_text import parse_json
 from clawstate.health import FIX, Finding
 from clawstate.records import sqlite_history
-from clawstate.records.rules import is_key
+from clawstate.records.rules import is_key, name_record
 from clawstate.records.sqlite_history import History
-from clawstate.records.sqlite_rows import Table, named
+from clawstate.records.sqlite_rows import Table
 from clawstate.sqlite import DamagedValueError, Part
 from clawstate.sqlite.errors import damage
 
@@ -21,8 +21,14 @@ _ASIDE = "damaged:"
 _OTHERS = f"substr(kind, 1, {len(_ASIDE)}) <> '{_ASIDE}'"
 
 
-def check(database: Part, history: History, *, deep: bool) -> Iterator[Finding]:
-    """Give what is wrong with *database* and its rows; *deep* compares the indexes, too."""
+def check(
+    database: Part, history: History, *, has_secret_keys: Callable[[str], bool], deep: bool
+) -> Iterator[Finding]:
+    """
+    Give what is wrong with *database* and its rows; *deep* compares the indexes, too.
+
+    *has_secret_keys* tells of a kind whether no finding may name its keys.
+    """
     path = str(database.path)
     try:
         if not database.exists():
@@ -36,11 +42,12 @@ def check(database: Part, history: History, *, deep: bool) -> Iterator[Finding]:
         yield Finding.of(error, path, _RESTORE)
         return
     for tenant, kind in kinds:
-        yield from check_rows(database, history, (str(tenant), str(kind)), deep=deep)
+        mine, is_secret = (str(tenant), str(kind)), has_secret_keys(str(kind))
+        yield from check_rows(database, history, mine, secret_keys=is_secret, deep=deep)
 
 
 def check_rows(
-    database: Part, history: History, mine: tuple[str, str], *, deep: bool
+    database: Part, history: History, mine: tuple[str, str], *, secret_keys: bool, deep: bool
 ) -> Iterator[Finding]:
     """Give the rows of the tenant and kind *mine* that hold no record."""
     path = str(database.path)
@@ -55,7 +62,7 @@ def check_rows(
         return
     for key, body in rows:
         if (problem := _problem(key, body, database.path)) is not None:
-            message = f"{path}: {named(key, mine[1])} {problem}"
+            message = f"{path}: {name_record(key, mine[1], is_secret=secret_keys)} {problem}"
             mend = partial(_put_aside, database, history, mine, str(key))
             yield Finding("corrupt", "error", path, message, FIX, repair=mend)
 

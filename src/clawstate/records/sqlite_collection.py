@@ -14,11 +14,11 @@ from clawstate.records.contract import (
     DELETE,
     Change,
     ChangedKeys,
+    CollectionSpec,
     Json,
     Lease,
     Mark,
     Revision,
-    Shape,
     Versioned,
     WholeChange,
 )
@@ -53,7 +53,7 @@ class SqliteCollection:
 
     def __init__(
         self,
-        shape: Shape,
+        spec: CollectionSpec,
         database: Part,
         history: History,
         *,
@@ -64,20 +64,20 @@ class SqliteCollection:
     ) -> None:
         self._permit = permit
         self._absent = absent
-        self._shape = shape
+        self._spec = spec
         self._database = database
         self._history = history
-        self._mine = (tenant, shape.kind)
-        self._rows = Rows(database.rows, self._mine, database.path)
+        self._mine = (tenant, spec.kind)
+        self._rows = Rows(database.rows, self._mine, database.path, secret_keys=spec.secret_keys)
         self._guard = guard
         self._at_rest = False
         self._indexed: int | None = None  # the generation of the database whose index was seen
         self._lease: Lease | None = None
 
     @property
-    def shape(self) -> Shape:
+    def spec(self) -> CollectionSpec:
         """What the collection was asked for with."""
-        return self._shape
+        return self._spec
 
     def get(self, key: str) -> Versioned | None:
         """Return the record of *key*."""
@@ -104,13 +104,13 @@ class SqliteCollection:
         return (self._rows.read(row).record for row in rows)
 
     def latest(self, limit: int, *, after: Position | None = None) -> Iterator[Versioned]:
-        """Give at most *limit* records, those with the greatest number in `shape.order` first."""
+        """Give at most *limit* records, those with the greatest number in `spec.order` first."""
         require_limit(limit)
-        self._guard.require_readable(self._shape.kind)
+        self._guard.require_readable(self._spec.kind)
         with self._database.reading() as connection:
-            indexed = self._shape.order is not None and is_indexed(connection, self._shape)
-            mine = Table(connection, self._mine, self._database.path)
-            rows = mine.latest(self._shape.order, limit, after, indexed=indexed)
+            indexed = self._spec.order is not None and is_indexed(connection, self._spec)
+            mine = self._table(connection)
+            rows = mine.latest(self._spec.order, limit, after, indexed=indexed)
         if not rows:
             self._absent()
         return (self._rows.read(row).record for row in rows)
@@ -124,11 +124,11 @@ class SqliteCollection:
 
     def put(self, key: str, value: Json, *, expect: Revision | Mark = ANY) -> Versioned:
         """Keep *value* under *key* if the record there is as expected."""
-        text, copy = normalise_value(self._shape, key, value)
+        text, copy = normalise_value(self._spec, key, value)
         with self._writing() as connection:
             table = self._table(connection)
             found = table.find(key)
-            require_expected(self._shape, key, _revision(found), expect)
+            require_expected(self._spec, key, _revision(found), expect)
             revision = self._write(table, key, text, found)
         return Versioned(key, copy, revision)
 
@@ -137,12 +137,12 @@ class SqliteCollection:
         require_key(key)
         self._guard.require_changeable()
         if not self._database.exists() and self._lease is None:
-            require_expected(self._shape, key, None, expect)
+            require_expected(self._spec, key, None, expect)
             return False
         with self._writing() as connection:
             table = self._table(connection)
             found = table.find(key)
-            require_expected(self._shape, key, _revision(found), expect)
+            require_expected(self._spec, key, _revision(found), expect)
             if found is not None:
                 self._remove(table, [key])
         return found is not None
@@ -159,7 +159,7 @@ class SqliteCollection:
             found = table.find(key)
             value, error = self._try(change, None if found is None else found.record.value)
             if error is None and value is not DELETE:
-                text, copy = normalise_value(self._shape, key, value)
+                text, copy = normalise_value(self._spec, key, value)
                 revision = self._write(table, key, text, found)
                 self._at_rest = revision == _revision(found)
                 return Versioned(key, copy, revision)
@@ -179,13 +179,13 @@ class SqliteCollection:
 
     def changes(self, since: str | None = None) -> ChangedKeys:
         """Return which keys moved after the cursor *since*, and a cursor of now."""
-        self._guard.require_readable(self._shape.kind)
+        self._guard.require_readable(self._spec.kind)
         with self._database.reading() as connection:
             return sqlite_history.changes(connection, *self._mine, since)
 
     def version(self) -> object:
         """Return what is equal as long as no record of the database is changed."""
-        self._guard.require_readable(self._shape.kind)
+        self._guard.require_readable(self._spec.kind)
         # The number grows with every change; where another file took the place of this one it may
         # be the same by chance, which the generation tells.
         found = self._database.rows("SELECT rev FROM history")
@@ -205,7 +205,8 @@ class SqliteCollection:
         load_modules("clawstate.records.sqlite_check")
         from clawstate.records.sqlite_check import check_rows  # noqa: PLC0415 - for doctors alone
 
-        return check_rows(self._database, self._history, self._mine, deep=deep)
+        secret = self._spec.secret_keys
+        return check_rows(self._database, self._history, self._mine, secret_keys=secret, deep=deep)
 
     def _read_same(self, key: str, change: Change) -> Versioned | None:
         self._guard.require_changeable()
@@ -215,11 +216,11 @@ class SqliteCollection:
         value, error = self._try(change, found.record.value)
         if error is not None or value is DELETE:
             return None
-        text, copy = normalise_value(self._shape, key, value)
+        text, copy = normalise_value(self._spec, key, value)
         return Versioned(key, copy, found.record.revision) if found.says(text) else None
 
     def _readable(self) -> Rows:
-        self._guard.require_readable(self._shape.kind)
+        self._guard.require_readable(self._spec.kind)
         return self._rows
 
     def _change_rows(self, keys: list[str] | None, change: WholeChange[A]) -> A:
@@ -245,12 +246,13 @@ class SqliteCollection:
         self._permit(True)
         if self._lease is not None:
             self._require_lease(connection, self._lease)
-        if self._shape.order is not None and self._indexed != self._database.generation:
-            if is_indexed(connection, self._shape):
+        if self._spec.order is not None and self._indexed != self._database.generation:
+            if is_indexed(connection, self._spec):
                 self._indexed = self._database.generation
             else:  # seen by the next change, if this one is committed
-                make_index(connection, self._shape)
-        return Table(connection, self._mine, self._database.path)
+                make_index(connection, self._spec)
+        secret = self._spec.secret_keys
+        return Table(connection, self._mine, self._database.path, secret_keys=secret)
 
     def _require_lease(self, connection: apsw.Connection, lease: Lease) -> None:
         load_modules("clawstate.records.leases")
@@ -267,7 +269,7 @@ class SqliteCollection:
         # An error of the change must not pass through the database, which would take some of them
         # for its own. As nothing is written yet, there is nothing to take back.
         try:
-            with self._guard.running(self._shape.kind):
+            with self._guard.running(self._spec.kind):
                 return change(argument), None
         except BaseException as error:  # noqa: BLE001 - raised again behind the transaction
             return None, error
@@ -286,7 +288,7 @@ class SqliteCollection:
     def _replace(self, table: Table, rows: list[Row], records: Mapping[str, Json]) -> None:
         same = {row.record.key for row in rows if row.is_left_alone(records)}
         new = {
-            key: normalise_value(self._shape, key, value)[0]
+            key: normalise_value(self._spec, key, value)[0]
             for key, value in records.items()
             if key not in same
         }

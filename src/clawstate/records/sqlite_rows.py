@@ -13,8 +13,8 @@ import apsw
 from clawstate.errors import CorruptError
 from clawstate.files.json_text import dump_compact, parse_json
 from clawstate.paging import Position
-from clawstate.records.contract import Json, Shape, Versioned
-from clawstate.records.rules import key_range
+from clawstate.records.contract import CollectionSpec, Json, Versioned
+from clawstate.records.rules import key_range, name_record
 
 _MINE = "tenant = ? AND kind = ?"
 _FIND = f"SELECT id, rev, body FROM records WHERE {_MINE} AND id = ?"
@@ -53,12 +53,19 @@ class Row:
 
 
 class Rows:
-    """The rows of the tenant and kind *mine*, as *fetch* reads them from the database at *path*."""
+    """
+    The rows of the tenant and kind *mine*, as *fetch* reads them from the database at *path*.
 
-    def __init__(self, fetch: Fetch, mine: tuple[str, str], path: Path) -> None:
+    With *secret_keys* errors name no key.
+    """
+
+    def __init__(
+        self, fetch: Fetch, mine: tuple[str, str], path: Path, *, secret_keys: bool = False
+    ) -> None:
         self._fetch = fetch
         self._mine = mine
         self._path = path
+        self._secret_keys = secret_keys
 
     def find(self, key: str) -> Row | None:
         """Return the row of *key*."""
@@ -103,8 +110,8 @@ class Rows:
         try:
             value = parse_json(body, path=self._path)
         except CorruptError as error:
-            problem = f"{named(key, self._mine[1])} {error.problem}"
-            raise CorruptError(str(self._path), problem) from error
+            name = name_record(key, self._mine[1], is_secret=self._secret_keys)
+            raise CorruptError(str(self._path), f"{name} {error.problem}") from error
         return Row(Versioned(key, value, str(number)), body, self._path)
 
     def _within(self, prefix: str, after: str | None) -> tuple[str, tuple[str, ...]]:
@@ -113,17 +120,23 @@ class Rows:
         return (condition, bound) if high is None else (f"{condition} AND id < ?", (*bound, high))
 
 
-def named(key: object, kind: str) -> str:
-    """Return how an error or a finding calls the record *key* of *kind*."""
-    # The keys of requests to pair are codes that let a device in, and errors go into logs.
-    return f"a record of {kind!r}" if "pairing" in kind else f"the record {key!r} of {kind!r}"
-
-
 class Table(Rows):
     """Rows inside a transaction that writes."""
 
-    def __init__(self, connection: apsw.Connection, mine: tuple[str, str], path: Path) -> None:
-        super().__init__(lambda sql, bound: connection.execute(sql, bound).fetchall(), mine, path)
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        mine: tuple[str, str],
+        path: Path,
+        *,
+        secret_keys: bool = False,
+    ) -> None:
+        super().__init__(
+            lambda sql, bound: connection.execute(sql, bound).fetchall(),
+            mine,
+            path,
+            secret_keys=secret_keys,
+        )
         self.connection = connection
 
     def all(self) -> list[Row]:
@@ -147,21 +160,21 @@ class Table(Rows):
             self.connection.execute("INSERT INTO removed VALUES (?, ?, ?, ?)", row)
 
 
-def is_indexed(connection: apsw.Connection, shape: Shape) -> bool:
-    """Tell whether the latest records of *shape* are found by an index."""
-    return bool(connection.execute(_ORDERED, (_index_name(shape.kind, shape.order),)).get)
+def is_indexed(connection: apsw.Connection, spec: CollectionSpec) -> bool:
+    """Tell whether the latest records of *spec* are found by an index."""
+    return bool(connection.execute(_ORDERED, (_index_name(spec.kind, spec.order),)).get)
 
 
-def make_index(connection: apsw.Connection, shape: Shape) -> None:
+def make_index(connection: apsw.Connection, spec: CollectionSpec) -> None:
     """
-    Let an index find the latest records of *shape*, in the running transaction.
+    Let an index find the latest records of *spec*, in the running transaction.
 
     It is no format of its own: whoever does not know it keeps it right all the same, because
     SQLite does, and reading without it is only slower.
     """
     connection.execute(
-        f"CREATE INDEX IF NOT EXISTS {_index(shape.kind, shape.order)} "
-        f"ON records (tenant, kind, {_rank(shape.order)}, id) WHERE kind = {_quote(shape.kind)}"
+        f"CREATE INDEX IF NOT EXISTS {_index(spec.kind, spec.order)} "
+        f"ON records (tenant, kind, {_rank(spec.order)}, id) WHERE kind = {_quote(spec.kind)}"
     )
 
 

@@ -12,7 +12,7 @@ from clawstate.config.settings import (
 )
 from clawstate.config.view import Decoded, View
 from clawstate.files.paths import normalise_agent_id, require_agent_id
-from clawstate.records.contract import Collection, Shape
+from clawstate.records.contract import Collection, CollectionSpec
 from clawstate.records.layouts import MapLayout
 from clawstate.state.agents import auth_cache, auth_profiles, refresh_dir
 from clawstate.state.context import Context, split_root
@@ -71,7 +71,9 @@ def profile_store(context: Context, agent_id: str) -> ProfileStore:
 def auth_collection(context: Context, name: str) -> Collection:
     """Return the records of the agent *name*, in the engine of the state."""
     root, path = split_root(auth_profiles(context, name), context.paths.root)
-    return context.backends.records(root=root).collection(Shape(f"auth:{name}", path, LAYOUT))
+    return context.backends.records(root=root).collection(
+        CollectionSpec(f"auth:{name}", path, LAYOUT)
+    )
 
 
 def auth_settings(view: View) -> AuthSettings:
@@ -96,8 +98,8 @@ def _sources(context: Context, name: str) -> tuple[LegacySource, ...]:
     for file_name, file, convert in files:
         key = f"auth:{name}/{file_name}"
         root, path = split_root(file, context.paths.root)
-        shape = Shape(f"legacy:{key}", path, MapLayout())
-        collection = context.backends.files(root).collection(shape)
+        spec = CollectionSpec(f"legacy:{key}", path, MapLayout())
+        collection = context.backends.files(root).collection(spec)
         sources.append(LegacySource(key, collection, convert))
     return tuple(sources)
 

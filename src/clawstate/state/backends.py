@@ -21,7 +21,7 @@ from clawstate.files.paths import StatePaths
 from clawstate.files.place import Place
 from clawstate.interrupts import Mutex, Use, load_modules
 from clawstate.openclaw.owner import Era, Ownership
-from clawstate.records.contract import Backend, Capability, Shape
+from clawstate.records.contract import Backend, Capability, CollectionSpec
 from clawstate.records.json_files import JsonFilesBackend
 
 if TYPE_CHECKING:
@@ -291,7 +291,8 @@ class BackendRegistry:
         load_modules("clawstate.records.sqlite")
         from clawstate.records.sqlite import SqliteBackend  # noqa: PLC0415 - files do without
 
-        return SqliteBackend(self.database(self.paths.records_db), tenant=self.tenant)
+        database = self.database(self.paths.records_db)
+        return SqliteBackend(database, tenant=self.tenant, has_secret_keys=_has_secret_keys)
 
 
 class Moving:
@@ -316,12 +317,19 @@ class Moving:
         self._lock.__exit__(kind, error, trace)
 
 
-def catalogue() -> tuple[Shape, ...]:
-    """Return the shapes of all documents that the stores of a state keep."""
+def _has_secret_keys(kind: str) -> bool:
     load_modules("clawstate.state.catalogue")
-    from clawstate.state.catalogue import shapes  # noqa: PLC0415 - it knows all stores
+    from clawstate.state.catalogue import has_secret_keys  # noqa: PLC0415 - it knows all stores
 
-    return shapes()
+    return has_secret_keys(kind)
+
+
+def catalogue() -> tuple[CollectionSpec, ...]:
+    """Return the specs of all documents that the stores of a state keep."""
+    load_modules("clawstate.state.catalogue")
+    from clawstate.state.catalogue import specs  # noqa: PLC0415 - it knows all stores
+
+    return specs()
 
 
 def _open_files(backends: BackendRegistry, root: Path, is_chosen: bool) -> Backend:  # noqa: FBT001

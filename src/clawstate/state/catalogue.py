@@ -6,42 +6,64 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from clawstate.interrupts import load_modules
-from clawstate.records.contract import Shape
+from clawstate.records.contract import CollectionSpec, FileForm
 from clawstate.records.layouts import MapLayout
 from clawstate.stores.auth.legacy import LEDGER
 from clawstate.stores.auth.profile_store import LAYOUT as CREDENTIALS
 from clawstate.stores.device_auth import HELD, OPENCLAW_HELD
 from clawstate.stores.devices import DEVICES
 from clawstate.stores.pairing import ATTEMPTS, REQUESTS
-from clawstate.stores.pairing.channels import CHANNEL_KIND
+from clawstate.stores.pairing.channels import CHANNEL_KIND, channel_spec
 
 SESSIONS_KIND, ARCHIVE_KIND = "sessions", "session-archive"
-NAMES_OF_MARKS: Final = Shape(
+NAMES_OF_MARKS: Final = CollectionSpec(
     "dedupe-namespaces", PurePosixPath("dedupe/.namespaces.json"), MapLayout()
 )
 """The namespaces of marks whose names tell nothing of them."""
 
 _DOCUMENTS = (
-    Shape("auth:*", PurePosixPath("agents/*/agent/auth-profiles.json"), CREDENTIALS),
-    Shape(SESSIONS_KIND, PurePosixPath("sessions/sessions.json"), MapLayout(), newline=False),
-    Shape(ARCHIVE_KIND, PurePosixPath("sessions/archive/sessions.json"), MapLayout()),
-    Shape(
-        SESSIONS_KIND, PurePosixPath("agents/*/sessions/sessions.json"), MapLayout(), newline=False
+    HELD,
+    OPENCLAW_HELD,
+    DEVICES,
+    ATTEMPTS,
+    REQUESTS,
+    LEDGER,
+    NAMES_OF_MARKS,
+    CollectionSpec("auth:*", PurePosixPath("agents/*/agent/auth-profiles.json"), CREDENTIALS),
+    CollectionSpec(
+        SESSIONS_KIND,
+        PurePosixPath("sessions/sessions.json"),
+        MapLayout(),
+        file=FileForm(newline=False),
     ),
-    Shape("dedupe:*", PurePosixPath("dedupe/*.json"), MapLayout()),
+    CollectionSpec(ARCHIVE_KIND, PurePosixPath("sessions/archive/sessions.json"), MapLayout()),
+    CollectionSpec(
+        SESSIONS_KIND,
+        PurePosixPath("agents/*/sessions/sessions.json"),
+        MapLayout(),
+        file=FileForm(newline=False),
+    ),
+    CollectionSpec("dedupe:*", PurePosixPath("dedupe/*.json"), MapLayout()),
 )
 
 
-def shapes() -> tuple[Shape, ...]:
+def specs() -> tuple[CollectionSpec, ...]:
     """Return every document that the stores of a state keep, and what its rows are called."""
     load_modules("clawstate.stores.identity")
     from clawstate.stores.identity import IDENTITY  # noqa: PLC0415 - it loads cryptography
 
-    named = (HELD, OPENCLAW_HELD, DEVICES, IDENTITY, ATTEMPTS, REQUESTS, LEDGER, NAMES_OF_MARKS)
-    return (*named, *_DOCUMENTS)
+    return (*_DOCUMENTS, IDENTITY)
+
+
+def has_secret_keys(kind: str) -> bool:
+    """Tell whether the keys of *kind* are secrets, as its spec says."""
+    if kind.startswith(CHANNEL_KIND):
+        found = channel_spec(kind.removeprefix(CHANNEL_KIND))
+        return found is not None and found.secret_keys
+    return any(each.secret_keys for each in _DOCUMENTS if each.kind == kind)
 
 
 def own_kinds() -> tuple[str, ...]:
     """Return what the rows of these documents and of channels are called; a `*` is any name."""
-    kinds = (each.kind for each in shapes())
+    kinds = (each.kind for each in specs())
     return (*dict.fromkeys(kinds), f"{CHANNEL_KIND}*")

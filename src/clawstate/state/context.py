@@ -32,7 +32,7 @@ __all__ = ["FILE", "SQLITE", "Context", "Locks", "below", "locked_cached_propert
 
 if TYPE_CHECKING:
     from clawstate.encryption.key_store import KeyStore
-    from clawstate.records.contract import Shape
+    from clawstate.records.contract import CollectionSpec
 
     locked_cached_property = cached_property
 else:
@@ -120,7 +120,9 @@ class Context:
     clock: Clock
     locks: Locks
     backends: BackendRegistry
-    shapes: dict[str, Shape] = field(default_factory=dict, init=False, repr=False, compare=False)
+    specs: dict[str, CollectionSpec] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
     """Collections of others, by kind: the feed could not know of their files."""
     _key_stores: list[KeyStore] = field(default_factory=list, init=False, repr=False, compare=False)
     _mutex: Mutex = field(default_factory=Mutex, init=False, repr=False, compare=False)

@@ -17,7 +17,7 @@ from clawstate.errors import InvalidError
 from clawstate.files.lock_options import DEDUPE, LockOptions
 from clawstate.files.safe_names import decode_name, encode_name
 from clawstate.openclaw.owner import Era
-from clawstate.records.contract import Backend, Collection, Shape
+from clawstate.records.contract import Backend, Collection, CollectionSpec
 from clawstate.records.layouts import MapLayout
 from clawstate.state.context import Context
 from clawstate.state.left_behind import LeftBehind
@@ -26,7 +26,7 @@ from clawstate.stores.dedupe import (
     EarlierMarks,
     PersistentDedupe,
     RecordedNames,
-    marks_shape,
+    marks_spec,
 )
 
 _SUFFIX = ".json"
@@ -34,7 +34,7 @@ _KIND = "dedupe:"
 _PAUSE = 1e-4  # seconds between two looks at the files of the configuration
 _FOLDER = PurePosixPath("dedupe")
 # No namespace has this file: their names start with no dot.
-_NAMES = Shape("dedupe-namespaces", _FOLDER / f".namespaces{_SUFFIX}", MapLayout())
+_NAMES = CollectionSpec("dedupe-namespaces", _FOLDER / f".namespaces{_SUFFIX}", MapLayout())
 
 
 def open_dedupe(context: Context) -> PersistentDedupe:
@@ -42,23 +42,23 @@ def open_dedupe(context: Context) -> PersistentDedupe:
     backend = _backend(context)
     settings = _Settings(context, backend)
 
-    def shape(namespace: str) -> Shape:
+    def spec(namespace: str) -> CollectionSpec:
         path = _FOLDER / context.paths.dedupe(namespace).name
-        return marks_shape(namespace, path, lambda: settings().policy(context.clock()))
+        return marks_spec(namespace, path, lambda: settings().policy(context.clock()))
 
     def collection(namespace: str) -> Collection:
-        return backend().collection(shape(namespace))
+        return backend().collection(spec(namespace))
 
     names = RecordedNames(backend().collection(_NAMES))
     in_files = context.backends.engine.in_files
     index = _FileNames(context.paths.root / _FOLDER, names) if in_files else names
-    earlier = _earlier(context, shape)
+    earlier = _earlier(context, spec)
     return PersistentDedupe(
         collection, settings=settings, clock=context.clock, index=index, earlier=earlier
     )
 
 
-def _earlier(context: Context, shape: Callable[[str], Shape]) -> EarlierMarks | None:
+def _earlier(context: Context, spec: Callable[[str], CollectionSpec]) -> EarlierMarks | None:
     """Return the marks in an engine that is not the chosen one; `None` if there is no sign."""
     backends = context.backends
     for engine in backends.others(backends.engine):
@@ -70,12 +70,14 @@ def _earlier(context: Context, shape: Callable[[str], Shape]) -> EarlierMarks | 
         if has_marks:
             is_shared = engine.in_files and context.owner.era is Era.FILES
             left = LeftBehind(engine.name, backends.choice, is_shared=is_shared)
-            return EarlierMarks(partial(_collection_of, backend, shape), engine.words, left.command)
+            return EarlierMarks(partial(_collection_of, backend, spec), engine.words, left.command)
     return None
 
 
-def _collection_of(backend: Backend, shape: Callable[[str], Shape], namespace: str) -> Collection:
-    return backend.collection(shape(namespace))
+def _collection_of(
+    backend: Backend, spec: Callable[[str], CollectionSpec], namespace: str
+) -> Collection:
+    return backend.collection(spec(namespace))
 
 
 def _backend(context: Context) -> Callable[[], Backend]:

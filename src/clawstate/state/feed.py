@@ -26,8 +26,6 @@ from clawstate.errors import StateError, StateWarning, silent
 from clawstate.sqlite import Part, change_log
 from clawstate.state.feed_files import Tokens, WatchedFiles, Whose
 from clawstate.state.memory_place import memory_db
-from clawstate.stores.pairing import REQUESTS
-from clawstate.stores.pairing.channels import CHANNEL_KIND, REQUESTED
 
 if TYPE_CHECKING:
     from clawstate.config.view import View
@@ -115,13 +113,14 @@ class Feed:
             # Gone, with all that was in it.
             found.complete = found.complete and since in {None, ".0"}
             return
-        found.cursors["rows"], moved = backends.rows().changes(since)
+        rows = backends.rows()
+        found.cursors["rows"], moved = rows.changes(since)
         found.complete = found.complete and moved is not None
         by_kind: dict[str, dict[str, None]] = {}
         for kind, key in moved or ():
             by_kind.setdefault(kind, {})[key] = None
         for kind, keys in by_kind.items():
-            found.add(kind, keys)
+            found.add(kind, None if rows.has_secret_keys(kind) else keys)
 
     def _log(self, found: _Found) -> None:
         since = found.since("log", "0.0")
@@ -230,7 +229,7 @@ class _Found:
     def add(self, part: str, keys: dict[str, None] | None) -> None:
         """Note that *keys* of *part* moved, `None` if it is not known which."""
         known = self._moved.setdefault(part, {})
-        if keys is None or known is None or _has_secret_keys(part):
+        if keys is None or known is None:
             self._moved[part] = None
             return
         for key in keys:
@@ -247,12 +246,6 @@ class _Found:
             for part, keys in self._moved.items()
         )
         return Changes(cursor, items, self.complete and is_known)
-
-
-def _has_secret_keys(part: str) -> bool:
-    """Tell whether the keys of *part* are codes that let a device in: no log shall have them."""
-    is_channel = part.startswith(CHANNEL_KIND) and part.endswith(REQUESTED)
-    return is_channel or part == REQUESTS.kind
 
 
 def _cursor(value: Mapping[str, Any]) -> str:

@@ -21,8 +21,8 @@ from clawstate.state.pairing import requests_place
 from clawstate.state.record_places import (
     ARCHIVE,
     SESSIONS,
-    archive_shape,
-    index_shape,
+    archive_spec,
+    index_spec,
     record_places,
 )
 from clawstate.state.sessions import session_indexes
@@ -31,7 +31,7 @@ from clawstate.stores.identity import IDENTITY
 from clawstate.stores.pairing import REQUESTS
 
 if TYPE_CHECKING:
-    from clawstate.records.contract import Collection, Shape
+    from clawstate.records.contract import Collection, CollectionSpec
     from clawstate.state.context import Context
 
 CONFIG = "config"
@@ -90,7 +90,7 @@ class WatchedFile:
 
     def keys(self, before: str | None) -> tuple[str, ...] | None:
         """Return which records moved since the token *before*, if that is known."""
-        if self._collection is None or _is_large(self.path):
+        if self._collection is None or self._collection.spec.secret_keys or _is_large(self.path):
             return None
         with suppress(StateError):
             if before is None:
@@ -150,7 +150,7 @@ class WatchedFiles:
     def tokens(self) -> Tokens:
         """Return a token of each file that is there."""
         folders = self._unchanged
-        others = len(self._context.shapes)
+        others = len(self._context.specs)
         if folders is None or others != self._others or not folders.is_certain():
             self._list()
             self._others = others
@@ -210,13 +210,13 @@ class WatchedFiles:
         for path in self._config_files():
             name = _name(path, root)
             files[name] = known.get(name) or WatchedFile(CONFIG, name, path, None)
-        for base, shape in _record_files(self._context):
-            path = base / shape.path
+        for base, spec in _record_files(self._context):
+            path = base / spec.path
             name = _name(path, root)
             file = known.get(name)
             if file is None:
                 engine = self._context.backends.files(base)
-                file = WatchedFile(shape.kind, name, path, engine.collection(shape))
+                file = WatchedFile(spec.kind, name, path, engine.collection(spec))
             files[name] = file
         return files
 
@@ -229,23 +229,23 @@ class WatchedFiles:
         return self._config[1] or (config.path, config.overlay_path)
 
 
-def _record_files(context: Context) -> Iterator[tuple[Path, Shape]]:
-    """Yield where records lie in files: the directory of an engine, and the shape."""
+def _record_files(context: Context) -> Iterator[tuple[Path, CollectionSpec]]:
+    """Yield where records lie in files: the directory of an engine, and the spec."""
     root = context.paths.root
     if context.backends.engine.in_files:
         for place in record_places(context):
-            if place.store not in {SESSIONS, ARCHIVE} and place.shape.kind != REQUESTS.kind:
-                yield place.root, place.shape
+            if place.store not in {SESSIONS, ARCHIVE} and place.spec.kind != REQUESTS.kind:
+                yield place.root, place.spec
         with suppress(StateError):
             yield requests_place(context)
-        yield from ((root, shape) for shape in context.shapes.values())
+        yield from ((root, spec) for spec in context.specs.values())
     if context.owner.era is not Era.SQLITE:
-        yield from ((root, shape) for shape in (IDENTITY, HELD, OPENCLAW_HELD))
+        yield from ((root, spec) for spec in (IDENTITY, HELD, OPENCLAW_HELD))
     with suppress(StateError):
         for path in session_indexes(context):
             base, inside = split_root(path, root)
-            yield base, index_shape(inside)
-            yield base, archive_shape(inside)
+            yield base, index_spec(inside)
+            yield base, archive_spec(inside)
 
 
 def _is_own(part: str) -> bool:

@@ -143,5 +143,5 @@ def _credentials(context: Context) -> dict[str, int]:
     if context.owner.era is not Era.SQLITE or not context.backends.has_rows:
         return {}
     rows = context.backends.rows()
-    count = sum(rows.collection(each.shape).count() for each in credential_places(context))
+    count = sum(rows.collection(each.spec).count() for each in credential_places(context))
     return {CREDENTIALS: count} if count else {}

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from clawstate.caches.directory import DirectoryCache
     from clawstate.memory.contract import Embedder
     from clawstate.memory.service import Memory
-    from clawstate.records.contract import Collection, Shape
+    from clawstate.records.contract import Collection, CollectionSpec
     from clawstate.state.encryption import Encryption
     from clawstate.state.feed import Changes, Feed, Subscription
     from clawstate.state.health import Health
@@ -172,10 +172,10 @@ class State:
 
         return Feed(self._context)
 
-    def collection(self, shape: Shape) -> Collection:
-        """Return the records of *shape* in the engine of the state, for parts of your own."""
-        found = self._context.backends.records().collection(shape)
-        self._context.shapes[shape.kind] = shape
+    def collection(self, spec: CollectionSpec) -> Collection:
+        """Return the records of *spec* in the engine of the state, for parts of your own."""
+        found = self._context.backends.records().collection(spec)
+        self._context.specs[spec.kind] = spec
         return found
 
     @locked_cached_property

@@ -13,7 +13,7 @@ from clawstate.files.lock_options import LockOptions
 from clawstate.files.paths import expand_below, is_nameable
 from clawstate.openclaw.owner import Era
 from clawstate.openclaw.reading import read_identity
-from clawstate.records.contract import Backend, Collection, Shape, Versioned
+from clawstate.records.contract import Backend, Collection, CollectionSpec, Versioned
 from clawstate.state.context import SQLITE, Context, split_root
 from clawstate.stores.device_auth import HELD, OPENCLAW_HELD, DeviceAuth
 from clawstate.stores.devices import DEVICES, Devices
@@ -125,12 +125,12 @@ def _requests(context: Context) -> Callable[[], Collection]:
 def _collection(context: Context, chosen: str) -> Collection:
     if not chosen or not context.backends.engine.in_files:
         return context.backends.records().collection(REQUESTS)
-    root, shape = requests_place(context)
-    return context.backends.records(root=root).collection(shape)
+    root, spec = requests_place(context)
+    return context.backends.records(root=root).collection(spec)
 
 
-def requests_place(context: Context) -> tuple[Path, Shape]:
-    """Return the directory below which the file of the requests lies, and its shape."""
+def requests_place(context: Context) -> tuple[Path, CollectionSpec]:
+    """Return the directory below which the file of the requests lies, and its spec."""
     chosen = PAIRING_PATH.of(context.config.view())
     if not chosen:
         return context.paths.root, REQUESTS

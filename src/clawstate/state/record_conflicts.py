@@ -26,7 +26,7 @@ from clawstate.state.record_places import (
     NAMES,
     SESSIONS,
     Place,
-    archive_shape,
+    archive_spec,
     credential_places,
     record_places,
 )
@@ -128,7 +128,7 @@ def _more(context: Context) -> Iterator[Place]:
 
 def _chosen_collection(context: Context, place: Place) -> contract.Collection:
     backends = context.backends
-    return backends.records(backends.choice, root=place.root).collection(place.shape)
+    return backends.records(backends.choice, root=place.root).collection(place.spec)
 
 
 def _forget(found: Replaced, *, is_kept_anew: bool) -> None:
@@ -274,15 +274,15 @@ class ConflictResolver:
         yield f"{told}: 'clawstate sessions restore {archive_name(key, entry)}' brings it back"
 
     def _archive(self, place: Place, key: str) -> contract.Collection:
-        index = place.shape.path
+        index = place.spec.path
         if self.context.owner.era is Era.FILES:
             named = key.split(":")[1:2] if key.startswith("agent:") else []
             agent = normalise_agent_id(named[0]) if named else default_agent(self.context)
             found = self.context.paths.agent_sessions_index(agent)
             index = PurePosixPath(found.relative_to(self.context.paths.root))
-        shape, engines = archive_shape(index), self.context.backends
+        spec, engines = archive_spec(index), self.context.backends
         backend = engines.records(self.to, root=place.root)
-        return backend.collection(shape)
+        return backend.collection(spec)
 
     def _has_messages(self, session_id: str | None) -> bool:
         if session_id is None:

@@ -278,7 +278,7 @@ class _Run:
             self._note(source.place, 0, self._merge(source.place, changed))
 
     def _target(self, place: Place) -> Collection:
-        return self._context.backends.records(self._to, root=place.root).collection(place.shape)
+        return self._context.backends.records(self._to, root=place.root).collection(place.spec)
 
 
 def _replace_if_same(

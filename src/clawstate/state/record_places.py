@@ -13,7 +13,7 @@ from clawstate.errors import InvalidError, StateError
 from clawstate.files.paths import normalise_agent_id
 from clawstate.files.safe_names import decode_name
 from clawstate.openclaw.owner import Era
-from clawstate.records.contract import Shape
+from clawstate.records.contract import CollectionSpec, FileForm
 from clawstate.records.layouts import MapLayout
 from clawstate.state.agents import agents_of, auth_profiles, default_agent
 from clawstate.state.catalogue import ARCHIVE_KIND, NAMES_OF_MARKS, SESSIONS_KIND
@@ -23,7 +23,7 @@ from clawstate.stores.auth.profile_store import LAYOUT
 from clawstate.stores.device_auth import HELD
 from clawstate.stores.devices import DEVICES
 from clawstate.stores.pairing import ATTEMPTS, REQUESTS
-from clawstate.stores.pairing.channels import CHANNEL_KIND, channel_shape
+from clawstate.stores.pairing.channels import CHANNEL_KIND, channel_spec
 
 if TYPE_CHECKING:
     from clawstate.state.context import Context
@@ -39,25 +39,25 @@ _ROOT_INDEX = PurePosixPath("sessions/sessions.json")
 @dataclass(frozen=True, slots=True)
 class Place:
     """
-    Where the records of *store* lie: in the file of *shape* below *root*, or in rows of its kind.
+    Where the records of *store* lie: in the file of *spec* below *root*, or in rows of its kind.
 
     Those of a *shared* place are OpenClaw's as well.
     """
 
     store: str
-    shape: Shape
+    spec: CollectionSpec
     root: Path
     shared: bool = False
 
     @property
     def kind(self) -> str:
         """The name of its rows."""
-        return self.shape.kind
+        return self.spec.kind
 
     @property
     def file(self) -> Path:
         """Its file."""
-        return self.root / self.shape.path
+        return self.root / self.spec.path
 
 
 def record_places(context: Context) -> tuple[Place, ...]:
@@ -78,7 +78,7 @@ def record_places(context: Context) -> tuple[Place, ...]:
     return tuple(found)
 
 
-def _requests(context: Context) -> Shape:
+def _requests(context: Context) -> CollectionSpec:
     chosen = ""
     with suppress(StateError):
         chosen = PAIRING_PATH.of(context.config) or ""
@@ -94,7 +94,7 @@ def credential_places(context: Context) -> Iterator[Place]:
     names = {*agents_of(context), *(each.removeprefix(_AUTH) for each in kinds(context, _AUTH))}
     for name in sorted(names):
         root, path = split_root(auth_profiles(context, name), context.paths.root)
-        yield Place(CREDENTIALS, Shape(f"{_AUTH}{name}", path, LAYOUT), root, shared)
+        yield Place(CREDENTIALS, CollectionSpec(f"{_AUTH}{name}", path, LAYOUT), root, shared)
 
 
 def _channels(context: Context, *, shared: bool) -> Iterator[Place]:
@@ -102,8 +102,8 @@ def _channels(context: Context, *, shared: bool) -> Iterator[Place]:
     names = {each.removeprefix(CHANNEL_KIND) for each in kinds(context, CHANNEL_KIND)}
     with suppress(OSError):
         names |= {each.name for each in (root / "credentials").iterdir()}
-    for shape in filter(None, map(channel_shape, sorted(names))):
-        yield Place(CHANNELS, shape, root, shared)
+    for spec in filter(None, map(channel_spec, sorted(names))):
+        yield Place(CHANNELS, spec, root, shared)
 
 
 def _sessions(context: Context) -> Iterator[Place]:
@@ -116,26 +116,26 @@ def _sessions(context: Context) -> Iterator[Place]:
     if era is Era.FILES:
         agents = sorted({default_agent(context), *_agents(root)})
         first = context.paths.agent_sessions_index(agents[0])
-        yield Place(SESSIONS, index_shape(_below(first, root)), root, True)
+        yield Place(SESSIONS, index_spec(_below(first, root)), root, True)
         home = context.paths.agent_sessions_index(default_agent(context))
-        yield Place(ARCHIVE, archive_shape(_below(home, root)), root)
+        yield Place(ARCHIVE, archive_spec(_below(home, root)), root)
     elif choice == context.backends.choice:
-        yield Place(SESSIONS, index_shape(_ROOT_INDEX), root)
-        yield Place(ARCHIVE, archive_shape(_ROOT_INDEX), root)
+        yield Place(SESSIONS, index_spec(_ROOT_INDEX), root)
+        yield Place(ARCHIVE, archive_spec(_ROOT_INDEX), root)
     if era is Era.SQLITE:
         for agent in _agents(root):
             index = context.paths.agent_sessions_index(agent)
-            yield Place(ARCHIVE, archive_shape(_below(index, root)), root)
+            yield Place(ARCHIVE, archive_spec(_below(index, root)), root)
 
 
-def index_shape(index: PurePosixPath) -> Shape:
-    """Return the shape of the sessions in the file *index*."""
-    return Shape(SESSIONS_KIND, index, MapLayout(), newline=False)
+def index_spec(index: PurePosixPath) -> CollectionSpec:
+    """Return the spec of the sessions in the file *index*."""
+    return CollectionSpec(SESSIONS_KIND, index, MapLayout(), file=FileForm(newline=False))
 
 
-def archive_shape(index: PurePosixPath) -> Shape:
-    """Return the shape of the archive that belongs to the index file *index*."""
-    return Shape(ARCHIVE_KIND, index.parent / "archive" / index.name, MapLayout())
+def archive_spec(index: PurePosixPath) -> CollectionSpec:
+    """Return the spec of the archive that belongs to the index file *index*."""
+    return CollectionSpec(ARCHIVE_KIND, index.parent / "archive" / index.name, MapLayout())
 
 
 def _below(path: Path, root: Path) -> PurePosixPath:
@@ -149,8 +149,8 @@ def _dedupe(context: Context) -> Iterator[Place]:
         files = [each for each in (root / "dedupe").iterdir() if each.suffix == ".json"]
         names |= {each.stem for each in files if _is_name(each.stem)}
     for name in sorted(names):
-        shape = Shape(f"{_SPACE}{name}", PurePosixPath(f"dedupe/{name}.json"), MapLayout())
-        yield Place(MARKS, shape, root)
+        spec = CollectionSpec(f"{_SPACE}{name}", PurePosixPath(f"dedupe/{name}.json"), MapLayout())
+        yield Place(MARKS, spec, root)
     yield Place(NAMES, NAMES_OF_MARKS, root)
 
 

@@ -52,7 +52,7 @@ class FileSource:
     def __init__(self, place: Place, context: Context) -> None:
         self.place = place
         self._context = context
-        self._collection = JsonFilesBackend(place.root).collection(place.shape)
+        self._collection = JsonFilesBackend(place.root).collection(place.spec)
 
     def exists(self) -> bool:
         """Tell whether the file is there."""
@@ -125,11 +125,11 @@ class RowSource:
 
     def count(self) -> int:
         """Return how many rows there are."""
-        return self._context.backends.rows().collection(self.place.shape).count()
+        return self._context.backends.rows().collection(self.place.spec).count()
 
     def read(self) -> dict[str, Any]:
         """Return the records."""
-        found = list(self._context.backends.rows().collection(self.place.shape).scan())
+        found = list(self._context.backends.rows().collection(self.place.spec).scan())
         self._revisions = {each.key: each.revision for each in found}
         return {each.key: each.value for each in found}
 

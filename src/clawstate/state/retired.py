@@ -12,13 +12,20 @@ from clawstate.clock import to_iso
 from clawstate.errors import StateError
 from clawstate.openclaw.owner import Era
 from clawstate.openclaw.reading import MAIN, read_credentials, read_identity
-from clawstate.records.contract import Collection, Shape
+from clawstate.records.contract import Collection, CollectionSpec
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.records.layouts import MapLayout
 from clawstate.state.agents import agents_of, auth_profiles, default_agent
 from clawstate.state.context import split_root
 from clawstate.state.record_moves import plain_entry
-from clawstate.state.record_places import ARCHIVE, CREDENTIALS, SESSIONS, Place
+from clawstate.state.record_places import (
+    ARCHIVE,
+    CREDENTIALS,
+    SESSIONS,
+    Place,
+    archive_spec,
+    index_spec,
+)
 from clawstate.state.record_sources import FileSource
 from clawstate.stores.auth.profile_store import LAYOUT
 from clawstate.stores.identity import IDENTITY
@@ -88,21 +95,17 @@ def _take(context: Context, place: Place, records: Mapping[str, Any]) -> None:
     if context.owner.era is Era.FILES:
         index = context.paths.agent_sessions_index(default_agent(context))
         inside = PurePosixPath(index.relative_to(context.paths.root))
-        shape = Shape(place.kind, inside.parent / "archive" / inside.name, MapLayout())
-        target: Collection = context.backends.files(context.paths.root).collection(shape)
+        spec = CollectionSpec(place.kind, inside.parent / "archive" / inside.name, MapLayout())
+        target: Collection = context.backends.files(context.paths.root).collection(spec)
     else:
-        target = context.backends.rows().collection(place.shape)
+        target = context.backends.rows().collection(place.spec)
     target.change_all(lambda there: ({**records, **there}, None))
 
 
 def _sessions(context: Context) -> Iterator[Retired]:
     root = context.paths.root
-    index = Place(
-        SESSIONS, Shape("sessions", _ROOT / "sessions.json", MapLayout(), newline=False), root
-    )
-    archive = Place(
-        ARCHIVE, Shape("session-archive", _ROOT / "archive/sessions.json", MapLayout()), root
-    )
+    index = Place(SESSIONS, index_spec(_ROOT / "sessions.json"), root)
+    archive = Place(ARCHIVE, archive_spec(_ROOT / "sessions.json"), root)
     if index.file.is_file():
         harm = "lies where every OpenClaw takes it away, and lays it over the sessions in use"
         refusal = FileSource(index, context).refusal()
@@ -115,7 +118,7 @@ def _credentials(context: Context) -> Iterator[Retired]:
     files: dict[str, Place] = {}
     for name in agents_of(context):
         root, path = split_root(auth_profiles(context, name), context.paths.root)
-        place = Place(CREDENTIALS, Shape(f"auth:{name}", path, LAYOUT), root)
+        place = Place(CREDENTIALS, CollectionSpec(f"auth:{name}", path, LAYOUT), root)
         if place.file.is_file():
             files[name] = place
     if not files:

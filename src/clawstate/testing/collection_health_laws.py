@@ -20,8 +20,8 @@ class HealthLaws(CollectionHooks):
 
     def test_kinds_are_those_that_hold_something(self, backend: Backend) -> None:
         """A kind is told from its first record to its last, sorted, and by its prefix."""
-        for shape in (OTHERS, NOTES, ITEMS):
-            backend.collection(shape)
+        for spec in (OTHERS, NOTES, ITEMS):
+            backend.collection(spec)
         assert backend.kinds() == ()
 
         backend.collection(OTHERS).put("a", 1)

@@ -11,20 +11,24 @@ from typing import Any, Final
 import pytest
 
 from clawstate.errors import CorruptError, CorruptWarning
-from clawstate.records.contract import Backend, Collection, Json, Shape
+from clawstate.records.contract import Backend, Collection, CollectionSpec, Json
 from clawstate.records.layouts import ListLayout, MapLayout
 from clawstate.testing.hooks import skip_undeclared
 
-NOTES: Final = Shape("notes", PurePosixPath("suite/notes.json"), MapLayout())
+NOTES: Final = CollectionSpec("notes", PurePosixPath("suite/notes.json"), MapLayout())
 """A whole document from key to value."""
 
-OTHERS: Final = Shape("others", PurePosixPath("suite/others.json"), MapLayout("others", version=1))
+OTHERS: Final = CollectionSpec(
+    "others", PurePosixPath("suite/others.json"), MapLayout("others", version=1)
+)
 """A section of a document with a version."""
 
-ITEMS: Final = Shape("items", PurePosixPath("suite/items.json"), ListLayout("items", "id"))
+ITEMS: Final = CollectionSpec("items", PurePosixPath("suite/items.json"), ListLayout("items", "id"))
 """A list of objects that hold their keys."""
 
-RANKED: Final = Shape("ranked", PurePosixPath("suite/ranked.json"), MapLayout(), order="at")
+RANKED: Final = CollectionSpec(
+    "ranked", PurePosixPath("suite/ranked.json"), MapLayout(), order="at"
+)
 """Values with a number by which the latest come first."""
 
 
@@ -45,21 +49,21 @@ class CollectionHooks:
         backend.close()
         return self.make(tmp_path)
 
-    def raw_read(self, tmp_path: Path, shape: Shape) -> dict[str, Json]:
-        """Return the records of *shape* as they lie on disk, without using the engine."""
-        pytest.skip(f"raw_read is not given: {shape.kind} is not read around the engine")
+    def raw_read(self, tmp_path: Path, spec: CollectionSpec) -> dict[str, Json]:
+        """Return the records of *spec* as they lie on disk, without using the engine."""
+        pytest.skip(f"raw_read is not given: {spec.kind} is not read around the engine")
 
-    def raw_write(self, tmp_path: Path, shape: Shape, text: str) -> None:
-        """Put *text* in the place of the file of *shape*, without using the engine."""
-        pytest.skip(f"raw_write is not given: {shape.kind} is not written around the engine")
+    def raw_write(self, tmp_path: Path, spec: CollectionSpec, text: str) -> None:
+        """Put *text* in the place of the file of *spec*, without using the engine."""
+        pytest.skip(f"raw_write is not given: {spec.kind} is not written around the engine")
 
-    def raw_text(self, tmp_path: Path, shape: Shape) -> str:
-        """Return the text of the file of *shape*, without using the engine."""
-        pytest.skip(f"raw_text is not given: {shape.kind} is not read around the engine")
+    def raw_text(self, tmp_path: Path, spec: CollectionSpec) -> str:
+        """Return the text of the file of *spec*, without using the engine."""
+        pytest.skip(f"raw_text is not given: {spec.kind} is not read around the engine")
 
-    def raw_damage(self, tmp_path: Path, shape: Shape, key: str) -> None:
+    def raw_damage(self, tmp_path: Path, spec: CollectionSpec, key: str) -> None:
         """Make the record of *key* unreadable on disk, without using the engine."""
-        pytest.skip(f"raw_damage is not given: {shape.kind} and {key!r} stay whole")
+        pytest.skip(f"raw_damage is not given: {spec.kind} and {key!r} stay whole")
 
     @staticmethod
     def complains(read: Callable[[], Any]) -> bool:

@@ -109,7 +109,7 @@ class OrderLaws(CollectionHooks):
             assert _all(ranked, 2) == wanted
 
     def test_without_an_order_the_latest_go_by_key(self, notes: Collection) -> None:
-        """Records of a shape that names no order come by key."""
+        """Records of a spec that names no order come by key."""
         notes.change_all(lambda _: ({"b": {"at": 2}, "a": {"": 1, "at": 1}, "c": {"": 5}}, None))
 
         assert [each.key for each in notes.latest(2)] == ["a", "b"]

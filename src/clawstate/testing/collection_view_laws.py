@@ -155,13 +155,13 @@ class ViewLaws(CollectionHooks):
         assert notes.changes(cursor).complete
 
     def test_one_kind_is_one_collection(self, backend: Backend) -> None:
-        """Two collections that were asked for with one shape hold the same records."""
+        """Two collections that were asked for with one spec hold the same records."""
         one, two = backend.collection(ITEMS), backend.collection(ITEMS)
 
         put = one.put("a", {"id": "a"})
 
         assert two.get("a") == put
-        assert one.shape == two.shape == ITEMS
+        assert one.spec == two.spec == ITEMS
 
     def test_changes_tell_what_moved(self, notes: Collection) -> None:
         """After a cursor come the keys that were put, replaced or deleted, and no others."""

@@ -16,9 +16,9 @@ from clawstate.errors import InvalidError
 from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.report import count_of
 from clawstate.importers.openclaw.source import Found, Role
-from clawstate.records.contract import Json, Shape
+from clawstate.records.contract import CollectionSpec, Json
 from clawstate.records.rules import is_key
-from clawstate.stores.pairing.channels import allow_shape, pairing_shape
+from clawstate.stores.pairing.channels import allow_spec, pairing_spec
 
 KIND = "channels"
 _TTL = 3600.0  # seconds that a request is good for
@@ -29,22 +29,22 @@ def take_channels(job: Job) -> None:
     """Add the allow lists and pending requests of *job* to those that are here."""
     for found in job.of(Role.ALLOW_FROM):
         with job.counting_failure(KIND, found.path):
-            _add(job, found, _allow_list(job, found), allow_shape(_file(found)))
+            _add(job, found, _allow_list(job, found), allow_spec(_file(found)))
     for found in job.of(Role.CHANNEL_PAIRING):
         with job.counting_failure(KIND, found.path):
-            _add(job, found, _requests(job, found), pairing_shape(_file(found)))
+            _add(job, found, _requests(job, found), pairing_spec(_file(found)))
 
 
 def _file(found: Found) -> str:
     return found.path.rpartition("/")[2]
 
 
-def _add(job: Job, found: Found, incoming: Mapping[str, Json], shape: Shape) -> None:
+def _add(job: Job, found: Found, incoming: Mapping[str, Json], spec: CollectionSpec) -> None:
     count = job.report.count(KIND)
-    if job.is_here(found, job.state.paths.root.joinpath(*shape.path.parts)):
+    if job.is_here(found, job.state.paths.root.joinpath(*spec.path.parts)):
         count.add(unchanged=len(incoming))
         return
-    collection = job.state.collection(shape)
+    collection = job.state.collection(spec)
 
     def change(records: dict[str, Json]) -> tuple[dict[str, Json], int]:
         # Only added to: what is here stays as it is, so nobody loses access by an import.

@@ -11,7 +11,7 @@ from typing import Final
 from clawstate.clock import Clock, to_iso
 from clawstate.errors import InvalidError
 from clawstate.files.json_text import dump_compact
-from clawstate.records.contract import Collection, Json, Shape
+from clawstate.records.contract import Collection, CollectionSpec, Json
 from clawstate.records.layouts import MapLayout
 from clawstate.stores.auth.codec import CredentialCodec
 from clawstate.stores.auth.credentials import TYPES, type_of
@@ -19,7 +19,7 @@ from clawstate.stores.auth.names import require_profile_id
 
 LEDGER_LAYOUT: Final = MapLayout("imports", version=1)
 """How `state/imports.json` tells what was imported from where."""
-LEDGER: Final = Shape("imports", PurePosixPath("state/imports.json"), LEDGER_LAYOUT)
+LEDGER: Final = CollectionSpec("imports", PurePosixPath("state/imports.json"), LEDGER_LAYOUT)
 """What was imported of older releases, so that it is once."""
 
 

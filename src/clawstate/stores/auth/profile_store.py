@@ -189,7 +189,7 @@ class ProfileStore:
 
     def check(self) -> Iterator[Finding]:
         """Yield entries that cannot be used, times in a wrong unit, and refused logins."""
-        path, stored = str(self.collection.shape.path), self.read()
+        path, stored = str(self.collection.spec.path), self.read()
         for each in self.problems():
             message = f"{each.place}: {each.key} {each.reason}"
             yield Finding("profile", "warning", path, message, "store it again, or remove it")

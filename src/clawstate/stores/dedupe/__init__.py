@@ -1,6 +1,6 @@
 """The marks of what was handled already (specification, "Persistent Dedupe")."""
 
-from clawstate.stores.dedupe.expiry import marks_shape
+from clawstate.stores.dedupe.expiry import marks_spec
 from clawstate.stores.dedupe.namespaces import EarlierMarks, Index, RecordedNames
 from clawstate.stores.dedupe.service import PersistentDedupe
 from clawstate.stores.dedupe.settings import DedupeSettings
@@ -14,5 +14,5 @@ __all__ = [
     "NamespaceStatistics",
     "PersistentDedupe",
     "RecordedNames",
-    "marks_shape",
+    "marks_spec",
 ]

@@ -18,7 +18,7 @@ from clawstate.arguments import require_mapping
 from clawstate.clock import to_ms
 from clawstate.errors import InvalidError
 from clawstate.files.safe_names import encode_name
-from clawstate.records.contract import Json, Shape
+from clawstate.records.contract import CollectionSpec, Json
 from clawstate.records.layouts import MapLayout
 from clawstate.records.merging import MergeResult, merge_records
 from clawstate.records.rules import require_key
@@ -157,6 +157,8 @@ class MarksLayout:
         return self.policy().prune(kept)
 
 
-def marks_shape(namespace: str, path: PurePosixPath, policy: Callable[[], ExpiryPolicy]) -> Shape:
-    """Return the shape of the marks of *namespace*, which lie in the file *path*."""
-    return Shape(f"dedupe:{encode_name(namespace)}", path, MarksLayout(policy))
+def marks_spec(
+    namespace: str, path: PurePosixPath, policy: Callable[[], ExpiryPolicy]
+) -> CollectionSpec:
+    """Return the spec of the marks of *namespace*, which lie in the file *path*."""
+    return CollectionSpec(f"dedupe:{encode_name(namespace)}", path, MarksLayout(policy))

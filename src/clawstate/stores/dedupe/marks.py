@@ -127,7 +127,7 @@ class Marks:
     @property
     def path(self) -> str:
         """Where the marks lie, below the directory of their engine."""
-        return str(self._records.shape.path)
+        return str(self._records.spec.path)
 
     def require_whole(self) -> None:
         """Raise `CorruptError` for a damaged file, in whose place reading goes on with a copy."""

@@ -20,7 +20,7 @@ from clawstate.paging import PAGE, Page, page_of, require_page
 from clawstate.records.contract import Collection
 from clawstate.records.last_good import copy_path
 from clawstate.records.merging import MergeResult
-from clawstate.stores.dedupe.expiry import ExpiryPolicy, marks_shape
+from clawstate.stores.dedupe.expiry import ExpiryPolicy, marks_spec
 from clawstate.stores.dedupe.marks import Made, Marks
 from clawstate.stores.dedupe.namespaces import (
     DEFAULT,
@@ -381,7 +381,7 @@ def _in_files(
 
     def collection(namespace: str) -> Collection:
         path = as_file_path(resolve_file_path(namespace), "resolve_file_path").absolute()
-        shape = marks_shape(namespace, PurePosixPath(path.name), lambda: settings().policy(clock()))
-        return JsonFilesBackend(path.parent, lock=patience).collection(shape)
+        spec = marks_spec(namespace, PurePosixPath(path.name), lambda: settings().policy(clock()))
+        return JsonFilesBackend(path.parent, lock=patience).collection(spec)
 
     return collection

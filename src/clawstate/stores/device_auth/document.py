@@ -9,7 +9,7 @@ from typing import Any, Final, Self, TypeGuard
 
 from clawstate.clock import from_ms, to_ms
 from clawstate.errors import ConflictError, InvalidError, VersionError
-from clawstate.records.contract import Json, Shape
+from clawstate.records.contract import CollectionSpec, Json
 from clawstate.records.merging import MergeResult, merge_records
 
 OWNER: Final = "deviceId"
@@ -90,10 +90,12 @@ class TokensLayout:
         return {**version, **owner, "tokens": tokens, **found}
 
 
-HELD: Final = Shape("device-auth", PurePosixPath("state/identity/device-auth.json"), TokensLayout())
+HELD: Final = CollectionSpec(
+    "device-auth", PurePosixPath("state/identity/device-auth.json"), TokensLayout()
+)
 """`{version: 1, deviceId, tokens: {<name>: "..."}}` (section 5)."""
 
-OPENCLAW_HELD: Final = Shape(
+OPENCLAW_HELD: Final = CollectionSpec(
     "device-auth-openclaw", PurePosixPath("identity/device-auth.json"), TokensLayout()
 )
 """Where OpenClaw keeps them, each as `{token, role, scopes, updatedAtMs}`; only read."""

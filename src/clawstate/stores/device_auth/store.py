@@ -65,7 +65,7 @@ class DeviceAuth:
         self._clock = clock
 
     def __repr__(self) -> str:
-        return f"DeviceAuth({str(self._tokens.shape.path)!r})"
+        return f"DeviceAuth({str(self._tokens.spec.path)!r})"
 
     @property
     def device_id(self) -> str | None:
@@ -157,7 +157,7 @@ class DeviceAuth:
     def check(self) -> Iterator[Finding]:
         """Give that the tokens belong to another device; raises what reading raises."""
         if (owner := self.foreign()) is not None:
-            path = str(self._tokens.shape.path)
+            path = str(self._tokens.spec.path)
             message = f"holds tokens of another device, {owner[:12]}…, which are not used"
             remedy = "restore the identity they belong to, or move the file away"
             yield Finding("foreign-tokens", "warning", path, message, remedy)
@@ -183,7 +183,7 @@ class DeviceAuth:
     def _require_ours(self, records: Mapping[str, Json]) -> None:
         if self._is_foreign(records):
             hint = f"they belong to {owner_of(records)}; discard them first"
-            raise ConflictError("tokens in", str(self._tokens.shape.path), hint)
+            raise ConflictError("tokens in", str(self._tokens.spec.path), hint)
 
 
 def _require_name(name: str) -> None:

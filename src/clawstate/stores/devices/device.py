@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from clawstate.access.scopes import OPERATOR, allowed_scopes
 from clawstate.clock import from_ms
-from clawstate.records.contract import Json, Shape
+from clawstate.records.contract import CollectionSpec, Json
 from clawstate.records.layouts import MapLayout
 
-DEVICES: Final = Shape(
+DEVICES: Final = CollectionSpec(
     "devices",
     PurePosixPath("state/devices.json"),
     MapLayout("devices", version=1),

@@ -52,7 +52,7 @@ class Devices:
         self._verification = Verification(devices, uses=uses or devices, clock=clock)
 
     def __repr__(self) -> str:
-        return f"Devices({str(self._devices.shape.path)!r})"
+        return f"Devices({str(self._devices.spec.path)!r})"
 
     def paired(self, *, revoked: bool = False) -> tuple[Device, ...]:
         """Return the devices that are let in, the oldest first; with *revoked* those as well."""
@@ -302,7 +302,7 @@ class Devices:
 
     def check(self) -> Iterator[Finding]:
         """Give devices that cannot be used, and scopes that nobody approved."""
-        path = str(self._devices.shape.path)
+        path = str(self._devices.spec.path)
         for device_id in self.malformed():
             message = f"the device {device_id[:24]!r} is malformed, and is not let in"
             remedy = f"run 'clawstate devices remove {device_id[:24]}', and pair it again"
@@ -328,7 +328,7 @@ class Devices:
             raise NotFoundError(_KIND, device_id, _LOOK)
         device = device_of(document)
         if device is None:
-            place = str(self._devices.shape.path)
+            place = str(self._devices.spec.path)
             raise CorruptError(place, f"the device {device_id!r} is malformed", "remove the device")
         return device
 

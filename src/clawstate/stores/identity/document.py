@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from clawstate.errors import InvalidError, VersionError
-from clawstate.records.contract import Json, Shape
+from clawstate.records.contract import CollectionSpec, Json
 
 KEY: Final = "device"
 """The key of the one record that the document is."""
@@ -54,7 +54,9 @@ class IdentityLayout:
         return {**(document or {}), **records[KEY]}
 
 
-IDENTITY: Final = Shape("identity", PurePosixPath("identity/device.json"), IdentityLayout())
+IDENTITY: Final = CollectionSpec(
+    "identity", PurePosixPath("identity/device.json"), IdentityLayout()
+)
 """`{version: 1, deviceId, publicKeyPem, privateKeyPem, createdAtMs}`."""
 
 

@@ -68,7 +68,7 @@ class Identity:
         self._signer: tuple[Revision, Ed25519PrivateKey] | None = None
 
     def __repr__(self) -> str:
-        return f"Identity({str(self._keys.shape.path)!r})"
+        return f"Identity({str(self._keys.spec.path)!r})"
 
     def load_or_create(self) -> DeviceIdentity:
         """
@@ -157,7 +157,7 @@ class Identity:
             return "corrected"
 
         if (ids := self.mismatch()) is not None:
-            path, remedy = str(self._keys.shape.path), f"{FIX} to write the id that the key has"
+            path, remedy = str(self._keys.spec.path), f"{FIX} to write the id that the key has"
             message = f"its id {ids[0][:12]}… is not that of its key, {ids[1][:12]}…"
             yield Finding("device-id", "warning", path, message, remedy, repair=correct)
         self._private()  # raises for keys that do not belong together
@@ -179,7 +179,7 @@ class Identity:
             except ConflictError:
                 found = self._keys.get(KEY)  # somebody was faster
         if found is None:
-            raise ConflictError("identity", str(self._keys.shape.path))
+            raise ConflictError("identity", str(self._keys.spec.path))
         return found
 
     def _private(self) -> Ed25519PrivateKey:
@@ -189,7 +189,7 @@ class Identity:
         # Loading a key takes longer than signing; the revision tells whether the file changed.
         if known is not None and known[0] == found.revision:
             return known[1]
-        place = str(self._keys.shape.path)
+        place = str(self._keys.spec.path)
         try:
             private = signing.load_private(found.value["privateKeyPem"])
         except InvalidError as error:

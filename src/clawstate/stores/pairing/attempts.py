@@ -17,10 +17,10 @@ from typing import Final, TypeGuard
 from clawstate.arguments import require_text
 from clawstate.clock import Clock, from_ms, to_ms
 from clawstate.errors import LimitError
-from clawstate.records.contract import Collection, Json, Shape
+from clawstate.records.contract import Collection, CollectionSpec, Json
 from clawstate.records.layouts import MapLayout
 
-ATTEMPTS: Final = Shape(
+ATTEMPTS: Final = CollectionSpec(
     "pairing-attempts",
     PurePosixPath("state/pairing-attempts.json"),
     MapLayout("attempts", version=1),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from clawstate.errors import InvalidError
-from clawstate.records.contract import Json, Shape
+from clawstate.records.contract import CollectionSpec, Json
 from clawstate.records.layouts import ListLayout
 from clawstate.records.rules import is_key
 
@@ -21,25 +21,28 @@ _FOLDER = "credentials"
 _VERSION = 1
 
 
-def allow_shape(file: str) -> Shape:
-    """Return the shape of the allow list in `credentials/`*file*; its keys are those allowed."""
-    return Shape(f"{CHANNEL_KIND}{file}", PurePosixPath(_FOLDER, file), _NamesLayout("allowFrom"))
+def allow_spec(file: str) -> CollectionSpec:
+    """Return the spec of the allow list in `credentials/`*file*; its keys are those allowed."""
+    return CollectionSpec(
+        f"{CHANNEL_KIND}{file}", PurePosixPath(_FOLDER, file), _NamesLayout("allowFrom")
+    )
 
 
-def pairing_shape(file: str) -> Shape:
-    """Return the shape of the pending requests in `credentials/`*file*, by their codes."""
+def pairing_spec(file: str) -> CollectionSpec:
+    """Return the spec of the pending requests in `credentials/`*file*, by their codes."""
     layout = ListLayout("requests", "code", _VERSION)
-    return Shape(f"{CHANNEL_KIND}{file}", PurePosixPath(_FOLDER, file), layout)
+    kind, path = f"{CHANNEL_KIND}{file}", PurePosixPath(_FOLDER, file)
+    return CollectionSpec(kind, path, layout, secret_keys=True)
 
 
-def channel_shape(file: str) -> Shape | None:
-    """Return the shape of what `credentials/`*file* holds; `None` for something else."""
+def channel_spec(file: str) -> CollectionSpec | None:
+    """Return the spec of what `credentials/`*file* holds; `None` for something else."""
     # The name becomes a path below `credentials/`, and must not lead out of it.
     if file.startswith(".") or "/" in file:
         return None
     if file.endswith(ALLOWED):
-        return allow_shape(file)
-    return pairing_shape(file) if file.endswith(REQUESTED) else None
+        return allow_spec(file)
+    return pairing_spec(file) if file.endswith(REQUESTED) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,15 @@ from typing import Any, Final, TypeGuard
 
 from clawstate.clock import from_ms, to_ms
 from clawstate.errors import InvalidError, UnavailableError
-from clawstate.records.contract import Json, Shape
+from clawstate.records.contract import CollectionSpec, Json
 from clawstate.records.layouts import ListLayout
 
-REQUESTS: Final = Shape(
+REQUESTS: Final = CollectionSpec(
     "pairing",
     PurePosixPath("state/pairing.json"),
     ListLayout("requests", "code", version=1),
     order="createdAt",
+    secret_keys=True,  # a code lets a device in
 )
 """`{version: 1, requests: [{code, userId, deviceId, createdAt, accountId?}]}` (section 4)."""
 

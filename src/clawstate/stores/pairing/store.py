@@ -70,7 +70,7 @@ class Pairing:
         self._clock = clock
 
     def __repr__(self) -> str:
-        return f"Pairing({str(self._requests().shape.path)!r})"
+        return f"Pairing({str(self._requests().spec.path)!r})"
 
     def request(
         self,
@@ -240,7 +240,7 @@ class Pairing:
         """Give that there are requests which `prune` would remove; raises what reading raises."""
         if count := self.stale():
             path, remedy = (
-                str(self._requests().shape.path),
+                str(self._requests().spec.path),
                 f"they go with the next request; or {FIX}",
             )
             message = f"{count} pairing requests are expired, used or malformed"

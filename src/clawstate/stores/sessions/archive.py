@@ -52,7 +52,7 @@ class Archive:
     @property
     def path(self) -> str:
         """Where it lies, for people to read."""
-        return str(self._collection.shape.path)
+        return str(self._collection.spec.path)
 
     def keep(
         self, entries: Mapping[str, Any], extra: Mapping[str, Mapping[str, Any]], reason: Reason

@@ -110,7 +110,7 @@ class Health:
         return collection.damage() if isinstance(collection, Repairable) else None
 
     def _of_entries(self, found: list[IndexedEntry]) -> Iterator[SessionProblem]:
-        path = str(self.index.collection.shape.path)
+        path = str(self.index.collection.spec.path)
         for each in found:
             document = each.document
             if not has_id(document):

@@ -73,7 +73,7 @@ class IndexedSessions:
         self._health = Health(index, archive, file_sync, clock=clock)
 
     def __repr__(self) -> str:
-        return f"IndexedSessions({str(self._index.collection.shape.path)!r})"
+        return f"IndexedSessions({str(self._index.collection.spec.path)!r})"
 
     def resolve(self, key: str) -> SessionEntry:
         """Return the session of *key*; a new one is on disk before it is returned."""
@@ -161,11 +161,11 @@ class IndexedSessions:
         self, entries: Mapping[str, Any], *, replace: bool = False, dry_run: bool = False
     ) -> MergeResult:
         """Merge *entries* of another program's index; see `Sessions.merge`."""
-        form, shape = self._index.form, self._index.collection.shape
+        form, spec = self._index.form, self._index.collection.spec
         held = self._archive.holds
 
         def merge(ours: dict[str, Any], _: object = None) -> tuple[dict[str, Any], MergeResult]:
-            return merge_entries(ours, entries, form, shape, replace=replace, is_archived=held)
+            return merge_entries(ours, entries, form, spec, replace=replace, is_archived=held)
 
         if dry_run:
             return merge({each.key: each.document for each in self._index.scan()})[1]
@@ -286,9 +286,9 @@ class IndexedSessions:
         if each is not None or not self._file_sync.has_profiles or self._index.count():
             return
         # The index was lost: the profiles tell which sessions there are.
-        shape = self._index.collection.shape
+        spec = self._index.collection.spec
         lost = [IndexedEntry(key, entry, "") for key, entry in self._file_sync.scan_unindexed()]
-        placed = ((position_of(shape, found.key, found.document), found) for found in lost)
+        placed = ((position_of(spec, found.key, found.document), found) for found in lost)
         behind = (pair for pair in placed if after is None or pair[0] > after)
         yield from sorted(behind, key=itemgetter(0))
 

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 from clawstate.arguments import require_mapping, require_whole
 from clawstate.errors import InvalidError
 from clawstate.files.json_text import is_same_json
-from clawstate.records.contract import Shape
+from clawstate.records.contract import CollectionSpec
 from clawstate.records.merging import MergeResult, merge_records
 from clawstate.records.rules import normalise_value
 from clawstate.stores.sessions.entry import (
@@ -152,7 +152,7 @@ def merge_entries(
     ours: Mapping[str, Any],
     theirs: Mapping[str, Any],
     form: IndexFormat,
-    shape: Shape,
+    spec: CollectionSpec,
     *,
     replace: bool,
     is_archived: Callable[[str, Any], bool],
@@ -177,7 +177,7 @@ def merge_entries(
         if not is_session_id(entry.get("sessionId")):
             raise InvalidError("entry", "has no usable sessionId")
         require_small(key, entry)
-        normalise_value(shape, key, entry)
+        normalise_value(spec, key, entry)
 
     records, answer = merge_records(
         ours,

@@ -8,7 +8,7 @@ from typing import Any
 
 from clawstate.clock import Clock, system_clock
 from clawstate.files.lock_options import PATIENT, LockOptions
-from clawstate.records.contract import Backend, Capability, Shape
+from clawstate.records.contract import Backend, Capability, CollectionSpec, FileForm
 from clawstate.records.layouts import MapLayout
 from clawstate.stores.sessions.archive import Archive
 from clawstate.stores.sessions.file_sync import FileSync, NoFileSync, ProfileSync
@@ -54,11 +54,12 @@ def index_on(
     # Only files are shared with OpenClaw; rows have the specification's form wherever they lie.
     form = form_of(root / path) if has_files else SpecifiedFormat()
     # Without a line end, as OpenClaw writes the file.
-    shape = Shape("sessions", path, MapLayout(), newline=False, order="updatedAt")
+    file = FileForm(newline=False)
+    spec = CollectionSpec("sessions", path, MapLayout(), order="updatedAt", file=file)
     # A place that no release of OpenClaw touches (decision 27).
     aside = path.parent / "archive" / path.name
-    kept = Shape("session-archive", aside, MapLayout(), order="archivedAt")
-    index = Index(backend.collection(shape), form)
+    kept = CollectionSpec("session-archive", aside, MapLayout(), order="archivedAt")
+    index = Index(backend.collection(spec), form)
     archive = Archive(backend.collection(kept), clock=clock)
     file_sync: FileSync = NoFileSync()
     if has_files and isinstance(form, SpecifiedFormat):
