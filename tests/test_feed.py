@@ -10,12 +10,14 @@ import subprocess
 import sys
 import threading
 import zlib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 import clawstate
 from clawstate.errors import ClosedError, InvalidError
+from clawstate.records.contract import CollectionSpec
+from clawstate.records.layouts import MapLayout
 from clawstate.sqlite import change_log
 from clawstate.state.feed import Changes, PartChange
 from feed_writer import CHANGES, NOTES
@@ -416,6 +418,18 @@ def test_no_code_is_told(state) -> None:
     assert code not in repr(found)
 
 
+def test_secret_keys_of_a_collection_are_told_to_nobody(state) -> None:
+    """A change of a collection whose spec has secret keys is told, without the keys."""
+    spec = CollectionSpec("doors", PurePosixPath("doors.json"), MapLayout(), secret_keys=True)
+    doors = state.collection(spec)
+    cursor = state.changes().cursor
+
+    doors.put("open-sesame", 1)
+    found = state.changes(cursor)
+
+    assert parts(found) == {"doors": None}
+
+
 def test_another_place_of_the_memory_is_told(state, tmp_path) -> None:
     """Where the settings name another database, anything may have moved."""
     state.memory.add("a blue lobster")
@@ -458,6 +472,31 @@ def test_an_error_of_a_callback_ends_nothing(state, monkeypatch) -> None:
 
     assert set(errors) == {ZeroDivisionError}
     assert len(errors) >= 3
+
+
+def test_an_unexpected_error_of_a_look_ends_nothing(state, monkeypatch) -> None:
+    """A look that fails in a way that nobody foresaw is reported once, and the next one tells."""
+    errors, heard, real = [], Heard(), os.lstat
+    broken = threading.Event()
+    monkeypatch.setattr(threading, "excepthook", lambda each: errors.append(each.exc_type))
+    reported = threading.Event()
+
+    def lstat(*given, **named):
+        if broken.is_set() and threading.current_thread().name == "clawstate feed":
+            if errors:
+                reported.set()
+            raise ZeroDivisionError
+        return real(*given, **named)
+
+    monkeypatch.setattr(os, "lstat", lstat)
+    with state.subscribe(heard, interval=0.005):
+        broken.set()
+        state.sessions.resolve("k")
+        assert reported.wait(30)
+        broken.clear()
+        heard.until(lambda it: "k" in it.keys("sessions"))
+
+    assert errors == [ZeroDivisionError]
 
 
 def feeders():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import apsw
@@ -11,8 +12,8 @@ import pytest
 
 import clawstate
 from clawstate.doctor import examine
-from clawstate.errors import CorruptError
-from clawstate.records.contract import CollectionSpec
+from clawstate.errors import ConflictError, CorruptError
+from clawstate.records.contract import ABSENT, CollectionSpec
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.records.layouts import MapLayout
 from clawstate.records.sqlite import SqliteBackend
@@ -199,6 +200,24 @@ def test_a_state_gives_leases(tmp_path, store) -> None:
             two.records.lease("nightly", 60.0)
         lease.release()
         assert two.records.lease("nightly", 60.0).fence > lease.fence
+
+
+def test_secret_keys_are_in_no_message(tmp_path) -> None:
+    """Neither a conflict, nor damage, nor a finding names a key of a spec with secret keys."""
+    path, spec = tmp_path / "records.db", replace(NOTES, kind="doors", secret_keys=True)
+    backend = SqliteBackend(path)
+    doors = backend.collection(spec)
+    doors.put("open-sesame", 1)
+
+    with pytest.raises(ConflictError) as conflict:
+        doors.put("open-sesame", 2, expect=ABSENT)
+    around(path, "UPDATE records SET body = '{'")
+    with pytest.raises(CorruptError) as damage:
+        doors.get("open-sesame")
+    findings = [*doors.check(), *backend.check()]
+
+    assert len(findings) == 2
+    assert "open-sesame" not in f"{conflict.value!r} {damage.value!r} {findings!r}"
 
 
 def test_a_code_of_a_damaged_request_is_not_told(tmp_path) -> None:

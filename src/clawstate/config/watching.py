@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Self
 
 from clawstate.arguments import require_seconds
@@ -48,7 +47,12 @@ class Listeners:
 
 
 class Watcher:
-    """Looks for changes every *interval* seconds, from a thread of its own, until `close`."""
+    """
+    Looks for changes every *interval* seconds, from a thread of its own, until `close`.
+
+    An unexpected error of *look* goes to `threading.excepthook`, once as long as it is the same,
+    and the next look is taken all the same.
+    """
 
     def __init__(
         self, look: Callable[[], object], *, interval: float, name: str = "config watcher"
@@ -76,9 +80,32 @@ class Watcher:
         self.close()
 
     def _run(self) -> None:
+        last = ""
         while not self._end.take(self._interval):
-            with suppress(StateError):  # whoever reads is told; a mended file is seen later
+            try:
                 self._look()
+            except StateError:
+                pass  # whoever reads is told; a mended file is seen later
+            except Exception as error:  # noqa: BLE001 - a dead thread would look like no change
+                if (now := repr(error)) != last:
+                    report_error(error)
+                last = now
+            else:
+                last = ""
+
+
+def report_error(error: Exception) -> None:
+    """Give *error* to `threading.excepthook`, as the end of a thread does, and go on."""
+    threading.excepthook(
+        threading.ExceptHookArgs(
+            (
+                type(error),
+                error,
+                error.__traceback__,
+                threading.current_thread(),
+            )
+        )
+    )
 
 
 def _value(view: View, path: str) -> Any:

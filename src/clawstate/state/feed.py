@@ -11,17 +11,15 @@ from __future__ import annotations
 import base64
 import json
 import os
-import sys
-import threading
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from clawstate.arguments import require_text
-from clawstate.config.watching import Watcher
+from clawstate.config.watching import Watcher, report_error
 from clawstate.errors import StateError, StateWarning, silent
 from clawstate.sqlite import Part, change_log
 from clawstate.state.feed_files import Tokens, WatchedFiles, Whose
@@ -154,7 +152,7 @@ class Feed:
         return known[1]
 
 
-class Subscription(Watcher):
+class Subscription:
     """
     Calls a function with what moved, from a thread of its own, until `close`.
 
@@ -167,24 +165,26 @@ class Subscription(Watcher):
         self.cursor = cursor
         self._feed = feed
         self._callback = callback
-        super().__init__(self._tell, interval=interval, name="clawstate feed")
+        self._watcher = Watcher(self._tell, interval=interval, name="clawstate feed")
 
     def close(self) -> None:
         """Call the function no more; waits for a call that runs, unless it is made from there."""
-        super().close()
+        self._watcher.close()
         self._feed.forget(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _tell(self) -> None:
         found = self._feed.changes(self.cursor)
         if found.items or not found.complete:
             try:
                 self._callback(found)
-            except Exception:  # noqa: BLE001 - whoever is told must not end the telling
-                kind, error, trace = sys.exc_info()
-                assert kind is not None  # noqa: S101 - in a handler
-                threading.excepthook(
-                    threading.ExceptHookArgs((kind, error, trace, threading.current_thread()))
-                )
+            except Exception as error:  # noqa: BLE001 - whoever is told must not end the telling
+                report_error(error)
         # Behind the call: whoever goes on at this cursor was told all before it.
         self.cursor = found.cursor
 
