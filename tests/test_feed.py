@@ -540,7 +540,7 @@ def test_a_callback_may_close_its_subscription(state) -> None:
     made.append(state.subscribe(once, interval=0.005))
     state.sessions.resolve("one")
     heard.until(lambda it: it.told)
-    made[0]._thread.join(PATIENCE)
+    made[0]._watcher._thread.join(PATIENCE)
     state.sessions.resolve("two")
 
     assert feeders() == []
