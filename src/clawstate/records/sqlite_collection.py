@@ -109,7 +109,7 @@ class SqliteCollection:
         self._guard.require_readable(self._spec.kind)
         with self._database.reading() as connection:
             indexed = self._spec.order is not None and is_indexed(connection, self._spec)
-            mine = self._table(connection)
+            mine = Table(connection, self._mine, self._database.path)
             rows = mine.latest(self._spec.order, limit, after, indexed=indexed)
         if not rows:
             self._absent()
