@@ -66,18 +66,24 @@ def require_seconds(name: str, value: object) -> float:
     # For Python a truth value is a number.
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidError(name, f"is {type(value).__name__}, not a number", "give seconds")
-    if not 0 <= value < _MOST or not math.isfinite(value):
-        raise InvalidError(name, f"{value!r:.40} is out of range", "give 0 or more seconds")
+    if not 0 <= value < _MOST:
+        raise InvalidError(name, _out_of_range(value), f"give 0 to {_MOST - 1} seconds")
     return value
 
 
-def require_count(name: str, value: object) -> int:
-    """Return *value*, a whole number that is not negative; raises `InvalidError`."""
+def require_count(name: str, value: object, *, least: int = 0) -> int:
+    """Return *value*, a whole number of *least* or more; raises `InvalidError`."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidError(name, f"is {type(value).__name__}, not a whole number", "give a number")
-    if not 0 <= value < _MOST:
-        raise InvalidError(name, f"{value!r:.40} is out of range", "give 0 or more")
+    if not least <= value < _MOST:
+        raise InvalidError(name, _out_of_range(value), f"give {least} to {_MOST - 1}")
     return value
+
+
+def _out_of_range(value: float) -> str:
+    # Python refuses to write out a whole number of more than 4,300 digits.
+    is_long = 1 << 128 <= abs(value) < math.inf
+    return f"{'the number' if is_long else value} is out of range"
 
 
 def is_utf8(text: str) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 import clawstate
 from clawstate.errors import InvalidError
-from clawstate.paging import decode_cursor, encode_cursor
+from clawstate.paging import Listing as Pages
 
 SAID = {"role": "user", "content": "green tea"}
 
@@ -175,6 +175,62 @@ def test_a_cursor_of_nothing_is_refused(state, listing, after) -> None:
         listing.page(state, 5, after)
 
 
+def credentials(state, name):
+    state.auth().upsert(f"openai:{name}", {"type": "api_key", "provider": "openai", "key": "k" * 9})
+
+
+EVERY = LISTINGS | {
+    "messages": Listing(
+        add=lambda state, _: state.transcripts.append("s", SAID),
+        page=lambda state, *place: state.transcripts.message_page("s", *place),
+        name=attrgetter("id"),
+    ),
+    "credentials": Listing(
+        add=credentials,
+        page=lambda state, *place: state.auth().page(*place),
+        name=attrgetter("id"),
+    ),
+    "namespaces": Listing(
+        add=lambda state, name: state.dedupe.check_and_record("k", name),
+        page=lambda state, *place: state.dedupe.page(*place),
+        name=str,
+    ),
+}
+
+
+def test_a_cursor_of_another_listing_is_refused(state, clock) -> None:
+    """A cursor is good for its own listing alone; any other one refuses it, and names both."""
+    for kind, each in EVERY.items():
+        for name in "ab":
+            each.add(state, f"{kind}-{name}")
+            clock.advance(1)
+    cursors = {name: each.page(state, 1).after for name, each in EVERY.items()}
+
+    for name, each in EVERY.items():
+        assert len(each.page(state, 5, cursors[name])) >= 1
+        for other in EVERY.keys() - {name}:
+            named = f"after: is a cursor of the listing '{other}', not of '{name}'"
+            with pytest.raises(InvalidError, match=named):
+                each.page(state, 5, cursors[other])
+
+
+def test_a_strange_name_in_a_cursor_is_not_repeated(state) -> None:
+    """The name in a cursor from anybody stands in no error unless it could be one of ours."""
+    for name in ("\x1b[2J", "A" * 300, "<b>", ""):
+        with pytest.raises(InvalidError, match="no cursor of the listing 'devices'"):
+            state.devices.page(5, Pages(name).encode_cursor((0.0, "a")))
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1 << 62, (1 << 63) - 1, 10**5000], ids=lambda _: "limit")
+@pytest.mark.parametrize("name", EVERY)
+def test_the_error_of_a_limit_tells_what_can_be_asked_for(state, name, limit) -> None:
+    """A page of fewer than one, or of more than any store holds, is refused with both bounds."""
+    with pytest.raises(InvalidError, match="out of range; give 1 to 4611686018427387903"):
+        EVERY[name].page(state, limit)
+
+    assert len(EVERY[name].page(state, (1 << 62) - 1)) == 0
+
+
 @pytest.mark.parametrize("limit", [0, -1, 1.5, "5", None, True, 1 << 70], ids=repr)
 def test_a_page_of_nothing_is_refused(state, listing, limit) -> None:
     """A page has at least one item."""
@@ -186,8 +242,8 @@ def test_a_cursor_is_text_for_any_place() -> None:
     """A cursor needs no quotes in a shell or a URL, and means what it was made of."""
     for key in ("", "telegram:42", "a/b c?&=#%", "ключ\U0001f980", '"\\\n\0'):
         for rank in (0.0, -1_700_000_000_000.5, float("inf"), float("-inf")):
-            cursor = encode_cursor((rank, key))
-            assert decode_cursor(cursor) == (rank, key)
+            cursor = Pages("any").encode_cursor((rank, key))
+            assert Pages("any").decode_cursor(cursor) == (rank, key)
             assert cursor.replace("-", "").replace("_", "").isalnum()
 
 
@@ -195,7 +251,7 @@ def test_a_cursor_of_pairing_holds_no_code(state, clock) -> None:
     """The cursor of a page of requests tells nothing of their codes."""
     made = [state.pairing.request(user_id="ada", device_id=each) for each in ("a", "b", "c")]
 
-    rank, key = decode_cursor(state.pairing.page(1).after)
+    rank, key = Pages("pairing").decode_cursor(state.pairing.page(1).after)
 
     assert all(each.code not in f"{rank}{key}" for each in made)
 

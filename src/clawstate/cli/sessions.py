@@ -142,13 +142,14 @@ def _page(
         session_line,
         their_sessions,
     )
-    from clawstate.paging import Page, decode_cursor, encode_cursor  # noqa: PLC0415
+    from clawstate.paging import Page  # noqa: PLC0415
+    from clawstate.stores.sessions.service import LISTING  # noqa: PLC0415
     from clawstate.wire.sessions import openclaw_brief  # noqa: PLC0415
 
     ours = store.page(limit, after, active_within=active)
     kept = [as_kept(session, each) for each in ours]
     rows = [(_position(each), (entry_brief(each), _line(each))) for each in kept]
-    least = (-math.inf, "") if after is None else decode_cursor(after)
+    least = (-math.inf, "") if after is None else LISTING.decode_cursor(after)
     since = -math.inf if active is None else session.state.clock() - active
     theirs = [
         (_position(each.entry), (openclaw_brief(each), session_line(each)))
@@ -159,7 +160,7 @@ def _page(
     rows = sorted([*rows, *theirs], key=itemgetter(0))
     more = len(rows) > limit or ours.after is not None
     shown = rows[:limit]
-    after = encode_cursor(shown[-1][0]) if more and theirs else ours.after
+    after = LISTING.encode_cursor(shown[-1][0]) if more and theirs else ours.after
     return Page(tuple(row for _, row in shown), after)
 
 

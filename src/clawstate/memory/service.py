@@ -34,9 +34,13 @@ from clawstate.memory.records import Hit, MemoryRecord, position_of
 from clawstate.memory.search import Meaning, Mode, answer, question_from
 from clawstate.memory.upkeep import Upkeep, check_engine, lend_in_process
 from clawstate.memory.validation import MAX_SOURCE, change_record, check_name, complete
-from clawstate.paging import PAGE, Page, page_of, require_page
+from clawstate.paging import PAGE, Listing, Page
 
 MAX_PAGE = 1_000_000
+
+LISTING = Listing("memory")
+"""Records, the one made last first."""
+
 _MAX_QUERY = 8192  # characters; what is longer is no question
 
 Progress = Callable[[int, int], None]
@@ -251,13 +255,13 @@ class Memory:
         It costs the same however many records there are. Raises `InvalidError` for a *limit* below
         1 and an *after* that no page gave.
         """
-        position = require_page(limit, after)
+        position = LISTING.require_page(limit, after)
         chosen = filter_from(
             namespace=namespace, tags=tags, source=source, where=where, since=since, until=until
         )
         # One more than asked for tells whether there is another page.
         found = self._engine.latest(chosen, position, limit + 1)
-        return page_of(((position_of(each), each) for each in found), limit)
+        return LISTING.page(((position_of(each), each) for each in found), limit)
 
     def search(
         self,

@@ -17,8 +17,7 @@ from clawstate.errors import StateError
 from clawstate.memory.backends.inmemory import InMemoryMemory
 from clawstate.memory.contract import Capability, MemoryEngine
 from clawstate.memory.records import Hit
-from clawstate.memory.service import Memory
-from clawstate.paging import encode_cursor
+from clawstate.memory.service import LISTING, Memory
 from clawstate.testing.hooks import ManualTime
 from clawstate.testing.memory_hooks import HashEmbedder
 
@@ -204,7 +203,7 @@ class MemoryMachine(RuleBasedStateMachine):
         """List what was made last, behind a place some seconds ago."""
         cursor = None
         if after is not None:
-            cursor = encode_cursor((1000.0 * (after[0] - self._time.now), after[1]))
+            cursor = LISTING.encode_cursor((1000.0 * (after[0] - self._time.now), after[1]))
         self._same(lambda pair: pair[1].page(limit, cursor, namespace=namespace, where=where).items)
 
     @rule(

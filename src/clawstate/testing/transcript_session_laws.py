@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clawstate.errors import ClosedError, InvalidError, NotFoundError
-from clawstate.paging import encode_cursor
+from clawstate.paging import Listing
 from clawstate.stores.transcripts import Transcripts
 from clawstate.stores.transcripts.contract import Capability, TranscriptLog
 from clawstate.testing.forked import child_process
@@ -59,7 +59,8 @@ class SessionLaws(TranscriptHooks):
         assert [each.session_id for each in first] == every[:2] == ["s5", "s4"]
         assert [each.session_id for each in (*second, *third)] == [every[2], *every[4:]]
         assert third.after is None
-        for wrong in ("s1", encode_cursor((0.0, "s1")), encode_cursor((float("inf"), "1"))):
+        cursor = Listing("transcripts").encode_cursor
+        for wrong in ("s1", cursor((0.0, "s1")), cursor((float("inf"), "1"))):
             with pytest.raises(InvalidError):
                 store.page(2, wrong)
 
@@ -79,7 +80,7 @@ class SessionLaws(TranscriptHooks):
         with pytest.raises(InvalidError):
             store.message_page("s", 0)
         with pytest.raises(NotFoundError):
-            store.message_page("s", 3, encode_cursor((0.0, "unknown")))
+            store.message_page("s", 3, Listing("messages").encode_cursor((0.0, "unknown")))
 
     def test_what_is_held_is_counted(self, store: Transcripts, time: ManualTime) -> None:
         """Count, size, newest entry and times of a session are those of its entries."""

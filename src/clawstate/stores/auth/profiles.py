@@ -9,7 +9,7 @@ from clawstate.arguments import require_kind, require_text, require_texts
 from clawstate.clock import Clock, system_clock, to_iso
 from clawstate.errors import InvalidError, NotFoundError, UnavailableError
 from clawstate.health import Finding
-from clawstate.paging import PAGE, Page, page_of, require_page
+from clawstate.paging import PAGE, Listing, Page
 from clawstate.records.contract import Json
 from clawstate.records.merging import MergeResult
 from clawstate.stores.auth.availability import Standing, resolve_order, standing_of
@@ -33,6 +33,8 @@ from clawstate.stores.auth.validation import is_same_secret, validate
 
 if TYPE_CHECKING:
     from clawstate.stores.auth.refresh import Exchange, Refresher
+
+_LISTING = Listing("credentials")
 
 
 class AuthProfiles:
@@ -86,9 +88,10 @@ class AuthProfiles:
 
         Raises `InvalidError` for a *limit* below 1 and an *after* that no page gave.
         """
-        position = require_page(limit, after)
+        position = _LISTING.require_page(limit, after)
         placed = (((0.0, each.id), each) for each in self.profiles())
-        return page_of((each for each in placed if position is None or each[0] > position), limit)
+        rest = (each for each in placed if position is None or each[0] > position)
+        return _LISTING.page(rest, limit)
 
     def upsert(self, profile_id: str, credential: Mapping[str, Any] | Credential) -> Credential:
         """

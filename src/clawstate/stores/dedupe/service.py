@@ -16,7 +16,7 @@ from clawstate.files.paths import as_file_path
 from clawstate.files.safe_names import encode_name
 from clawstate.health import Finding
 from clawstate.interrupts import Mutex
-from clawstate.paging import PAGE, Page, page_of, require_page
+from clawstate.paging import PAGE, Listing, Page
 from clawstate.records.contract import Collection
 from clawstate.records.last_good import copy_path
 from clawstate.records.merging import MergeResult
@@ -34,6 +34,8 @@ from clawstate.stores.dedupe.namespaces import (
 from clawstate.stores.dedupe.seen_cache import Place, SeenCache
 from clawstate.stores.dedupe.settings import DAY, DedupeSettings, require_number
 from clawstate.stores.dedupe.statistics import DedupeStatistics, NamespaceStatistics, odd_marks
+
+_LISTING = Listing("namespaces")
 
 
 class PersistentDedupe:
@@ -234,14 +236,14 @@ class PersistentDedupe:
 
         Raises `InvalidError` for a *limit* below 1 and an *after* that no page gave.
         """
-        position = require_page(limit, after)
+        position = _LISTING.require_page(limit, after)
         start = "" if position is None else position[1]
         if self._index is None:
             used = ((encode_name(each), each) for each in self.namespaces())
             found: Iterable[str] = (each for name, each in sorted(used) if name > start)
         else:
             found = self._index.names(start)
-        return page_of((((0.0, encode_name(each)), each) for each in found), limit)
+        return _LISTING.page((((0.0, encode_name(each)), each) for each in found), limit)
 
     def clear_memory(self) -> None:
         """Forget what is remembered in memory; the marks on disk stay."""

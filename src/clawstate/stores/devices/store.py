@@ -10,7 +10,7 @@ from clawstate.access.scopes import OPERATOR, allowed_scopes, require_scopes, re
 from clawstate.clock import Clock, system_clock
 from clawstate.errors import CorruptError, InvalidError, NotFoundError
 from clawstate.health import Finding
-from clawstate.paging import PAGE, Page, page_of, require_page
+from clawstate.paging import PAGE, Listing, Page
 from clawstate.records.contract import DELETE, Collection, Json, Mark
 from clawstate.records.listing import latest
 from clawstate.records.merging import MergeResult, merge_into
@@ -27,6 +27,7 @@ from clawstate.stores.devices.device import (
 from clawstate.stores.devices.grant import Grant, grant_of, require_allowed, require_lifetime
 from clawstate.stores.devices.verification import Verification
 
+_LISTING = Listing("devices")
 _KIND = "paired device"
 _LOOK = "see 'clawstate devices list'"
 
@@ -69,7 +70,7 @@ class Devices:
         It costs the same however many devices there are, on engines with an index. Raises
         `InvalidError` for a *limit* below 1 and an *after* that no page gave.
         """
-        position = require_page(limit, after)
+        position = _LISTING.require_page(limit, after)
         found = (
             (place, device_of(each.value))
             for place, each in latest(self._devices, position, first=limit + 1)
@@ -79,7 +80,7 @@ class Devices:
             for place, each in found
             if each is not None and (revoked or each.revoked_at is None)
         )
-        return page_of(wanted, limit)
+        return _LISTING.page(wanted, limit)
 
     def get(self, device_id: str) -> Device | None:
         """Return the device *device_id*, also a revoked one."""

@@ -17,7 +17,7 @@ from clawstate.arguments import require_kind
 from clawstate.clock import Clock, from_ms, system_clock, to_ms
 from clawstate.errors import ConflictError, InvalidError, LimitError, NotFoundError, StateError
 from clawstate.health import FIX, Finding
-from clawstate.paging import PAGE, Page, Position, page_of, require_page
+from clawstate.paging import PAGE, Listing, Page, Position
 from clawstate.records.contract import Collection, Json
 from clawstate.records.listing import latest
 from clawstate.stores.pairing.attempts import Attempts
@@ -38,6 +38,7 @@ from clawstate.stores.pairing.request import (
 ADMIN = "operator.admin"
 """Is granted only where the approving call names it, whatever a device asks for."""
 
+_LISTING = Listing("pairing")
 _KIND = "pending pairing request"
 _FULL = "approve or reject one; 'clawstate pairing list' shows them"
 _LOOK = "see 'clawstate pairing list'"
@@ -135,7 +136,8 @@ class Pairing:
 
         Raises `InvalidError` for a *limit* below 1 and an *after* that no page gave.
         """
-        return page_of(self._latest(require_page(limit, after), first=limit + 1), limit)
+        position = _LISTING.require_page(limit, after)
+        return _LISTING.page(self._latest(position, first=limit + 1), limit)
 
     def _latest(
         self, after: Position | None, *, first: int

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from clawstate.arguments import require_callable
 from clawstate.errors import InvalidError, NotFoundError
 from clawstate.health import Finding
-from clawstate.paging import PAGE, Page, page_of, require_page
+from clawstate.paging import PAGE, Listing, Page
 from clawstate.records.merging import MergeResult
 from clawstate.stores.sessions.archive import Archived
 from clawstate.stores.sessions.changes import StoreChange
@@ -21,6 +21,11 @@ from clawstate.stores.sessions.routes import Routes
 from clawstate.stores.sessions.selection import Pruned
 
 A = TypeVar("A")
+
+LISTING = Listing("sessions")
+"""Sessions, the one updated last first."""
+
+_ARCHIVE = Listing("archive")
 
 
 class Sessions:
@@ -82,13 +87,13 @@ class Sessions:
         It costs the same however many sessions there are, on engines with an index. Raises
         `InvalidError` for a *limit* below 1 and an *after* that no page gave.
         """
-        position = require_page(limit, after)
+        position = LISTING.require_page(limit, after)
         every = [
             each.latest(position, active_within=active_within, first=limit + 1)
             for each in self._routes.every()
         ]
         # Each index gives its own in order, so a page reads a few of each and sorts nothing.
-        return page_of(heapq.merge(*every, key=itemgetter(0)), limit)
+        return LISTING.page(heapq.merge(*every, key=itemgetter(0)), limit)
 
     def update(self, key: str, change: EntryChange | Mapping[str, Any]) -> SessionEntry:
         """
@@ -182,9 +187,9 @@ class Sessions:
 
     def archive_page(self, limit: int = PAGE, after: str | None = None) -> Page[Archived]:
         """Return a page of what `archived` gives, as `page` does of the sessions."""
-        position = require_page(limit, after)
+        position = _ARCHIVE.require_page(limit, after)
         every = [each.latest_archived(position, first=limit + 1) for each in self._routes.every()]
-        return page_of(heapq.merge(*every, key=itemgetter(0)), limit)
+        return _ARCHIVE.page(heapq.merge(*every, key=itemgetter(0)), limit)
 
     def prune(
         self,

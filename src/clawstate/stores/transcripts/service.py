@@ -22,7 +22,7 @@ from clawstate.errors import InvalidError
 from clawstate.files.export_file import export_file
 from clawstate.files.json_text import dump_compact
 from clawstate.health import Finding
-from clawstate.paging import PAGE, Page, Position, not_a_cursor, page_of, require_page
+from clawstate.paging import PAGE, Listing, Page, Position
 from clawstate.records.contract import ANY, Mark
 from clawstate.secret_rules import without_secrets
 from clawstate.stores.transcripts import pruning, queries
@@ -39,9 +39,9 @@ from clawstate.stores.transcripts.values import (
     TranscriptProblem,
 )
 
+_SESSIONS = Listing("transcripts")
+_MESSAGES = Listing("messages")
 _FAR = 1e12  # seconds, beyond all years that a date can have
-_MASK = "[redacted]"
-_LONGEST_NUMBER = 19  # digits: more are no integer of an engine
 _LONGEST_NAME = 200  # characters of the name of a turn
 
 Moment: TypeAlias = float | str | datetime
@@ -277,10 +277,10 @@ class Transcripts:
         It costs the same however many sessions there are. Raises `InvalidError` for a *limit* below
         1 and an *after* that no page gave.
         """
-        position = require_page(limit, after)
+        position = _SESSIONS.require_page(limit, after)
         found = self._log.infos(limit=limit + 1, after=position and _place(position))
         placed = (((-float(each.place[0]), str(each.number)), each.info) for each in found)
-        return page_of(placed, limit)
+        return _SESSIONS.page(placed, limit)
 
     def message_page(
         self, session_id: str, limit: int = PAGE, after: str | None = None
@@ -291,10 +291,12 @@ class Transcripts:
         An unknown session has none. Raises `InvalidError` as `page` does, `NotFoundError` for an
         *after* of another session.
         """
-        position = require_page(limit, after)
+        position = _MESSAGES.require_page(limit, after)
         before = None if position is None else position[1]
-        found = self.messages(session_id, limit + 1, before)
-        return page_of((((-float(each.position), each.id), each) for each in found[::-1]), limit)
+        key = require_session_id(session_id)
+        found = self._log.page(key, after=None, before=before, limit=limit + 1)
+        placed = (((-float(each.position), each.id), each) for each in found[::-1])
+        return _MESSAGES.page(placed, limit)
 
     def info(self, session_id: str) -> TranscriptInfo | None:
         """Return the counts and times of one session, or `None`."""
@@ -352,9 +354,10 @@ class Transcripts:
 
 def _place(position: Position) -> Place:
     rank, number = position
-    # A cursor comes back from outside, from a URL for instance, and may be anything.
-    if not (math.isfinite(rank) and number.isdecimal() and len(number) < _LONGEST_NUMBER):
-        raise not_a_cursor()
+    # A cursor comes back from outside, from a URL for instance, and may be anything; a number of
+    # 19 digits is no integer of an engine.
+    if not (math.isfinite(rank) and number.isdecimal() and len(number) < 19):
+        raise _SESSIONS.not_a_cursor()
     return int(-rank), int(number)
 
 
@@ -382,7 +385,7 @@ def _require_turn_name(name: str | None) -> None:
 def _mask(line: str) -> str:
     # Only a copy for other eyes: a history that is replayed with masks has brought one back as a
     # command before.
-    return without_secrets(line, _MASK)
+    return without_secrets(line, "[redacted]")
 
 
 def _ms(name: str, moment: Moment | None) -> int | None:
