@@ -8,7 +8,7 @@ import clawstate
 from clawstate import StateError
 
 ODD = {
-    "huge": 10**400,
+    "huge": 10**5000,
     "negative": -(10**400),
     "nan": float("nan"),
     "infinite": float("inf"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -67,7 +66,9 @@ def require_seconds(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidError(name, f"is {type(value).__name__}, not a number", "give seconds")
     if not 0 <= value < _MOST:
-        raise InvalidError(name, _out_of_range(value), f"give 0 to {_MOST - 1} seconds")
+        raise InvalidError(
+            name, f"{describe(value)} is out of range", f"give 0 to {_MOST - 1} seconds"
+        )
     return value
 
 
@@ -76,14 +77,19 @@ def require_count(name: str, value: object, *, least: int = 0) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidError(name, f"is {type(value).__name__}, not a whole number", "give a number")
     if not least <= value < _MOST:
-        raise InvalidError(name, _out_of_range(value), f"give {least} to {_MOST - 1}")
+        raise InvalidError(
+            name, f"{describe(value)} is out of range", f"give {least} to {_MOST - 1}"
+        )
     return value
 
 
-def _out_of_range(value: float) -> str:
-    # Python refuses to write out a whole number of more than 4,300 digits.
-    is_long = 1 << 128 <= abs(value) < math.inf
-    return f"{'the number' if is_long else value} is out of range"
+def describe(value: object) -> str:
+    """Return *value* as an error may show it: as Python writes it, and not much of that."""
+    try:
+        return f"{value!r:.60}"
+    # Python writes out no whole number of more than 4,300 digits, and no list of a great depth.
+    except (ValueError, RecursionError):
+        return f"what cannot be written out ({type(value).__name__})"
 
 
 def is_utf8(text: str) -> bool:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from clawstate.cli.printing import inline, printable, strip_styles, style
-from clawstate.cli.snippets import snippet
+from clawstate.memory.query_words import word_query
 from clawstate.memory.records import Hit, MemoryRecord
+from clawstate.snippets import pieces, snippet
 from clawstate.wire.memory import export_form
 
 _INDENT = "      "
@@ -21,14 +22,13 @@ def hit_lines(hit: Hit, query: str) -> Iterator[str]:
     """Yield the lines that show *hit*: score, place and tags, and the telling part of its text."""
     score = style(f"{hit.score:.2f}", fg="green" if hit.score >= 0.5 else None, bold=True)
     yield f"{score}  {_title(hit.record)}"
-    pieces = snippet(printable(hit.record.text), query, width=2 * _width())
-    yield from _wrap(pieces)
+    yield from _wrap(hit.record.text, word_query(query).terms, width=2 * _width())
 
 
 def record_lines(record: MemoryRecord) -> Iterator[str]:
     """Yield the lines that show *record* briefly."""
     yield _title(record)
-    yield from _wrap(snippet(printable(record.text), "", width=_width()))
+    yield from _wrap(record.text, (), width=_width())
 
 
 def full_lines(record: MemoryRecord) -> Iterator[str]:
@@ -73,11 +73,11 @@ def _shorten(source: str) -> str:
     return source if relative.startswith("..") else relative
 
 
-def _wrap(pieces: list[tuple[str, bool]]) -> Iterator[str]:
-    width, line, length = _width(), "", 0
-    for text, is_match in pieces:
-        for word in _words(text):
-            if length + len(word) > width and length and word != "…":
+def _wrap(text: str, terms: tuple[str, ...], *, width: int) -> Iterator[str]:
+    line, length = "", 0
+    for piece, is_match in pieces(*snippet(printable(text), terms, width=width)):
+        for word in _words(piece):
+            if length + len(word) > _width() and length and word != "…":
                 yield _INDENT + line.rstrip()
                 line, length = "", 0
                 word = word.lstrip()  # noqa: PLW2901 - a line starts without a blank

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from clawstate.cli.printing import inline, printable, style
 from clawstate.cli.tables import size
 from clawstate.clock import to_iso
+from clawstate.snippets import pieces
 
 if TYPE_CHECKING:
     from clawstate.stores.transcripts import Message, TranscriptHit, TranscriptInfo
@@ -44,12 +45,10 @@ def hit_lines(found: TranscriptHit) -> Iterator[str]:
     """Yield the lines that show *found*: who said it where, and the telling part."""
     where = style(found.message.session_id, dim=True)
     yield f"{_title(found.message)}  {where}"
-    pieces, at = [], 0
-    for start, end in found.matches:
-        pieces.append(inline(found.snippet[at:start]))
-        pieces.append(style(inline(found.snippet[start:end]), bold=True, fg="yellow"))
-        at = end
-    yield f"{_INDENT}{''.join(pieces)}{inline(found.snippet[at:])}"
+    yield _INDENT + "".join(
+        style(inline(text), bold=True, fg="yellow") if is_match else inline(text)
+        for text, is_match in pieces(found.snippet, found.matches)
+    )
     yield ""
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 
+from clawstate.arguments import describe
 from clawstate.errors import InvalidError
 
 _SPELLINGS = {"minTimeout": "min_timeout", "maxTimeout": "max_timeout"}
@@ -70,15 +71,21 @@ class LockOptions:
     def _require_sense(self) -> None:
         """Refuse what no wait can be made of."""
         if isinstance(self.retries, bool) or not isinstance(self.retries, int):
-            raise InvalidError("retries", f"{self.retries!r} is no whole number", "give one")
+            raise InvalidError(
+                "retries", f"{describe(self.retries)} is no whole number", "give one"
+            )
         if not isinstance(self.randomize, bool):
-            raise InvalidError("randomize", f"{self.randomize!r} is no truth value", "give True")
+            raise InvalidError(
+                "randomize", f"{describe(self.randomize)} is no truth value", "give True"
+            )
         for name in _NUMBERS:
             value = getattr(self, name)
             if name == "timeout" and value is None:
                 continue
             if isinstance(value, bool) or not isinstance(value, int | float):
-                raise InvalidError(name, f"{value!r} is no number", "give seconds, such as 30")
+                raise InvalidError(
+                    name, f"{describe(value)} is no number", "give seconds, such as 30"
+                )
         for name in ("retries", *_NUMBERS):
             value = getattr(self, name)
             if value != value:  # noqa: PLR0124 - NaN, and nothing else, is not equal to itself
@@ -148,7 +155,7 @@ def _read_nested(retries: object, stale: Any) -> dict[str, Any]:
         }
         if not found:
             hint = "give a number, or a mapping with retries, factor, min_timeout, max_timeout"
-            raise InvalidError("retries", f"{retries!r:.60} is no whole number", hint)
+            raise InvalidError("retries", f"{describe(retries)} is no whole number", hint)
     in_ms = found.keys() & _SPELLINGS.keys()
     for name in in_ms:
         found[_SPELLINGS[name]] = _milliseconds(name, found.pop(name))
@@ -159,13 +166,15 @@ def _require_known(given: Mapping[Any, Any], names: AbstractSet[str], place: str
     unknown = [each for each in given if each not in names]
     if unknown:
         hint = f"known are {', '.join(sorted(names))}"
-        raise InvalidError(place, f"{unknown[0]!r:.60} is not one of them", hint)
+        raise InvalidError(place, f"{describe(unknown[0])} is not one of them", hint)
     return dict(given)
 
 
 def _milliseconds(name: str, value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidError(name, f"{value!r} is no number", "give milliseconds, such as 30000")
+        raise InvalidError(
+            name, f"{describe(value)} is no number", "give milliseconds, such as 30000"
+        )
     # A default is in seconds: nobody wrote it in the specification's way.
     return value if name == "stale" and value == LockOptions.stale else value / 1000
 

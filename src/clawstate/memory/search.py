@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from clawstate.arguments import describe
 from clawstate.errors import InvalidError
 from clawstate.memory import ranking
 from clawstate.memory.contract import (
@@ -247,7 +248,7 @@ def _query(query: str) -> str:
 
 def _count(k: int) -> int:
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MAX_HITS:
-        raise InvalidError("k", f"{k!r} is not a whole number from 1 to {MAX_HITS}")
+        raise InvalidError("k", f"{describe(k)} is not a whole number from 1 to {MAX_HITS}")
     return k
 
 
@@ -259,5 +260,5 @@ def _bar(score: float) -> float:
 
 def _mode(mode: Mode) -> Mode:
     if mode not in MODES:
-        raise InvalidError("mode", f"{mode!r} is unknown", f"use one of {', '.join(MODES)}")
+        raise InvalidError("mode", f"{describe(mode)} is unknown", f"use one of {', '.join(MODES)}")
     return mode

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from clawstate.arguments import describe
 from clawstate.clock import to_ms
 from clawstate.errors import InvalidError
 from clawstate.stores.dedupe.expiry import ExpiryPolicy, now_ms
@@ -34,7 +35,7 @@ class DedupeSettings:
         for name in ("memory_max_size", "file_max_entries"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise InvalidError(name, f"{value!r} is no count", "give 0 or more")
+                raise InvalidError(name, f"{describe(value)} is no count", "give 0 or more")
         # A time below a millisecond is short, not endless.
         least = 1 if self.ttl else 0
         object.__setattr__(self, "ttl_ms", max(least, to_ms(self.ttl)))
@@ -48,6 +49,6 @@ class DedupeSettings:
 def require_number(name: str, value: object) -> None:
     """Refuse a *value* of the setting *name* that no time can be made of."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidError(name, f"{value!r:.60} is no number", "give a length of time")
+        raise InvalidError(name, f"{describe(value)} is no number", "give a length of time")
     if isinstance(value, int) and abs(value) >= 1 << 63:
         raise InvalidError(name, "is too large a number", "give a length of time")

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from clawstate.arguments import require_whole
+from clawstate.arguments import describe, require_whole
 from clawstate.clock import from_iso, is_moment, to_iso, to_ms
 from clawstate.errors import InvalidError
 from clawstate.files.json_text import dump_compact
@@ -86,7 +86,7 @@ def require_session_id(session_id: str) -> str:
     hint = "take 1 to 128 of letters, digits, '.', '_' and '-', a letter or digit first"
     if isinstance(session_id, str) and ":" in session_id:
         hint = "if it is the key of a session, its id is sessions.resolve(key).session_id"
-    raise InvalidError("session id", f"{session_id!r:.60} cannot be one", hint)
+    raise InvalidError("session id", f"{describe(session_id)} cannot be one", hint)
 
 
 def require_size(line: str) -> None:

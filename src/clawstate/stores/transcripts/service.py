@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 from clawstate.arguments import (
+    describe,
     require_count,
     require_text,
     require_texts,
@@ -25,11 +26,12 @@ from clawstate.health import Finding
 from clawstate.paging import PAGE, Listing, Page, Position
 from clawstate.records.contract import ANY, Mark
 from clawstate.secret_rules import without_secrets
+from clawstate.snippets import snippet
 from clawstate.stores.transcripts import pruning, queries
 from clawstate.stores.transcripts.contract import Bounds, Place, TranscriptLog, Turn
 from clawstate.stores.transcripts.entries import entries_of, header_of, require_session_id
 from clawstate.stores.transcripts.importing import Reading, batches
-from clawstate.stores.transcripts.snippets import snippet
+from clawstate.stores.transcripts.plain_text import LONGEST
 from clawstate.stores.transcripts.turns import unknown_session
 from clawstate.stores.transcripts.values import (
     Message,
@@ -119,7 +121,8 @@ class Transcripts:
             expect_leaf=expect_leaf,
             name=turn,
             # Of what was given and not of the entries, whose ids and times are new in each call.
-            digest=b"" if turn is None else _digest(given),
+            # Tells a repetition of the turn from another turn of the same name.
+            digest=b"" if turn is None else hashlib.sha256(dump_compact(given).encode()).digest(),
             strict=strict,
         )
         return self._log.append(
@@ -251,7 +254,9 @@ class Transcripts:
             require_session_id(session_id)
         bounds = Bounds(session_id, role, _ms("since", since), _ms("until", until))
         found = self._log.search(terms, bounds, limit) if terms else []
-        return [TranscriptHit(each, score, *snippet(each.text, terms)) for each, score in found]
+        # What is not indexed cannot have matched.
+        shown = ((each, score, each.text[:LONGEST]) for each, score in found)
+        return [TranscriptHit(each, score, *snippet(text, terms)) for each, score, text in shown]
 
     def sessions(self, limit: int | None = None, after: str | None = None) -> list[TranscriptInfo]:
         """
@@ -354,8 +359,7 @@ class Transcripts:
 
 def _place(position: Position) -> Place:
     rank, number = position
-    # A cursor comes back from outside, from a URL for instance, and may be anything; a number of
-    # 19 digits is no integer of an engine.
+    # A cursor comes from outside, such as a URL; 19 digits are no integer of an engine.
     if not (math.isfinite(rank) and number.isdecimal() and len(number) < 19):
         raise _SESSIONS.not_a_cursor()
     return int(-rank), int(number)
@@ -366,11 +370,6 @@ def _as_list(messages: Any) -> list[Any]:
         problem = f"are {type(messages).__name__}, not a list of messages"
         raise InvalidError("messages", problem, "give [{'role': ..., 'content': ...}]")
     return [messages] if isinstance(messages, Mapping) else list(messages)
-
-
-def _digest(given: list[Any]) -> bytes:
-    """Return what tells a repetition of a turn from another one."""
-    return hashlib.sha256(dump_compact(given).encode()).digest()
 
 
 def _require_turn_name(name: str | None) -> None:
@@ -397,5 +396,5 @@ def _ms(name: str, moment: Moment | None) -> int | None:
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     if not is_number or not abs(seconds) < _FAR:
         hint = "give seconds since the epoch, ISO text or a datetime"
-        raise InvalidError(name, f"{seconds!r:.40} is no moment", hint)
+        raise InvalidError(name, f"{describe(seconds)} is no moment", hint)
     return to_ms(seconds)
