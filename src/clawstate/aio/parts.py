@@ -58,7 +58,7 @@ class AsyncConfig(Part[Config]):
 
     @property
     def overlay_path(self) -> Path:
-        """The file beside it for settings that OpenClaw does not know (decision 28)."""
+        """The file beside it for settings that OpenClaw does not know (decision 24)."""
         return self._part().overlay_path
 
     @property

@@ -1,7 +1,7 @@
 """
 The types of credentials: everything that is said about one type stands in its class here.
 
-How a credential is read, written, validate, encrypted, masked, ordered, asked for on the command
+How a credential is read, written, validated, encrypted, masked, ordered, asked for on the command
 line, imported and audited is derived from these declarations. A new type is one more class.
 """
 
@@ -17,7 +17,7 @@ from clawstate.errors import InvalidError
 from clawstate.records.contract import Json
 from clawstate.stores.auth.usage import UNUSED, Usage
 
-SEALED: Final = "EncryptedSecret"
+SEALED: Final = "Sealed"
 """
 What follows the name of an encrypted secret's member, as in `keySealed`.
 
