@@ -275,7 +275,7 @@ def test_a_sealed_secret_never_stands_where_a_clear_one_would(sealing, codec) ->
     opened = dataclasses.replace(sealing.read("a:b", sealed), key=SECRET)
     clear = codec.write("a:b", opened, old=sealed)
 
-    assert [each.removesuffix("EncryptedSecret") for each in sealed] == list(KEY)
+    assert [each.removesuffix("Sealed") for each in sealed] == list(KEY)
     assert "key" not in sealed
     assert list(clear) == list(KEY)
     assert sealing.read("a:b", both).key == "newer"
