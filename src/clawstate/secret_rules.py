@@ -18,6 +18,9 @@ from itertools import pairwise
 
 Step = str | int
 
+_LONG_ENOUGH = 16  # characters of which the first and the last two may be shown
+_SHOWN = 2
+
 # OpenClaw's own rule, on the whole path (reference, "Redaction").
 _SENSITIVE = re.compile(r"token$|password|secret|api.?key|serviceaccount(ref)?$", re.IGNORECASE)
 # OpenClaw's own exceptions: numbers of a language model's tokens, and the name of a file.
@@ -302,3 +305,11 @@ def _entropy(text: str) -> float:
 def _shapes() -> re.Pattern[str]:
     # Not when this is imported: it takes longer than all that most commands do.
     return re.compile(_SHAPES, re.VERBOSE)
+
+
+def mask(secret: str) -> str:
+    """Return `sk...cy`: two characters of each end, of a long secret only (reference, 19.5)."""
+    text = secret.strip()
+    if len(text) < _LONG_ENOUGH or not text.isprintable():
+        return "***"
+    return f"{text[:_SHOWN]}...{text[-_SHOWN:]}"

@@ -11,7 +11,7 @@ import pytest
 import clawstate
 from clawstate import InvalidError
 from clawstate.doctor.audit import audit
-from clawstate.encryption.masking import mask
+from clawstate.secret_rules import mask
 from clawstate.stores.auth.credentials import (
     TYPES,
     Credential,

@@ -11,9 +11,9 @@ import clawstate
 from clawstate.doctor import secret_files
 from clawstate.doctor.audit import audit
 from clawstate.doctor.audit.copies import _CHUNK
-from clawstate.encryption.masking import mask
 from clawstate.files.atomic import make_private_dir
 from clawstate.health import repair_all
+from clawstate.secret_rules import mask
 from clawstate.state.encryption import Encryption
 from clawstate.stores.auth.refresh_marks import generation_of
 

@@ -13,7 +13,7 @@ from clawstate.errors import InvalidError, NotFoundError
 from clawstate.files.safe_names import encode_name
 from clawstate.records.inmemory import InMemoryBackend
 from clawstate.stores.sessions import SessionEntry
-from clawstate.stores.sessions.opening import sessions_on
+from clawstate.stores.sessions.service import sessions_on
 
 ENGINES = ("file", "sqlite")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import importlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from clawstate.arguments import require_text
-from clawstate.encryption.ciphertext import new_key
+from clawstate.encryption.ciphertext import KEY_BYTES, new_key
 from clawstate.encryption.key_file import default_key_file, make_key_file, read_key_file
-from clawstate.encryption.keyring_entry import SERVICE, make_entry, read_entry
 from clawstate.encryption.passphrase import Stretching, new_passphrase, present_passphrase
-from clawstate.errors import CorruptError, InvalidError
+from clawstate.errors import CorruptError, InvalidError, MissingExtraError, UnavailableError
 from clawstate.files.paths import expand_path, is_nameable
+
+SERVICE = "clawstate"
+"""What the entries in the keyring of the operating system are called (extra `keyring`)."""
 
 OFF = "off"
 CHOICES = "keyring, file, file:/path, or passphrase"
@@ -71,7 +76,7 @@ class KeySource:
         if self.stretching is not None:
             return self.stretching.key(present_passphrase(given))
         if self.kind == "keyring":
-            return read_entry(self.place.removeprefix(f"{SERVICE}/"))
+            return _read_entry(self.place.removeprefix(f"{SERVICE}/"))
         # The file may lie elsewhere on another machine, while `keys.json` goes along with the
         # state.
         other = os.environ.get(OVERRIDE, "").strip()
@@ -112,7 +117,7 @@ def new_source(
         key = stretching.key(new_passphrase(given, env, again=again))
         return KeySource(kind, stretching=stretching), key
     if kind == "keyring":
-        return KeySource(kind, f"{SERVICE}/{name}"), make_entry(name, new_key())
+        return KeySource(kind, f"{SERVICE}/{name}"), _make_entry(name, new_key())
     place = choice.partition(":")[2]
     path = expand_path(place, env=env) if place else default_key_file(name, env=env)
     return KeySource(kind, str(path)), make_key_file(path, new_key(), state=state)
@@ -120,3 +125,43 @@ def new_source(
 
 def _is_absolute(place: str) -> bool:
     return place.startswith(("/", "~/")) and is_nameable(place)
+
+
+def _make_entry(user: str, key: bytes) -> bytes:
+    """
+    Keep *key* as the entry *user*, and return it; a key that is there is returned instead.
+
+    Raises `MissingExtraError`, and `UnavailableError` for a keyring that does not keep it.
+    """
+    if _call("get_password", SERVICE, user) is None:
+        _call("set_password", SERVICE, user, base64.b64encode(key).decode())
+    # Read back: some keyrings keep nothing, and say nothing; and another process may have been
+    # first.
+    return _read_entry(user)
+
+
+def _read_entry(user: str) -> bytes:
+    """Return the key in the entry *user*; raises `MissingExtraError`, `UnavailableError`."""
+    text = _call("get_password", SERVICE, user)
+    key = b""
+    try:
+        key = base64.b64decode(text or "", validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != KEY_BYTES:
+        problem = f"has no key {SERVICE}/{user}"
+        raise UnavailableError("keyring", problem, "log in as the user who made it, or restore it")
+    return key
+
+
+def _call(verb: str, *arguments: str) -> Any:
+    try:
+        keyring = importlib.import_module("keyring")
+    except ImportError as error:
+        raise MissingExtraError("keyring", "keyring") from error
+    try:
+        return getattr(keyring, verb)(*arguments)
+    except Exception as error:  # noqa: BLE001 - each backend has errors of its own
+        problem = f"failed with {type(error).__name__}"
+    # Outside of the handler: a backend's error may quote what it read.
+    raise UnavailableError("keyring", problem, "unlock it, or encrypt with --key file")

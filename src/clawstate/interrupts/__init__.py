@@ -18,8 +18,7 @@ from clawstate.interrupts.holdings import (
     let_go,
 )
 from clawstate.interrupts.loading import load_modules
-from clawstate.interrupts.mutex import Mutex
-from clawstate.interrupts.signal import Signal
+from clawstate.interrupts.mutex import Mutex, Signal
 
 __all__ = [
     "Holding",

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from clawstate.arguments import require_text
 from clawstate.clock import from_ms
-from clawstate.encryption.masking import mask
 from clawstate.errors import StateError
 from clawstate.openclaw.owner import Era
 from clawstate.openclaw.reading import MAIN, Documents, read_credentials, read_sessions
+from clawstate.secret_rules import mask
 from clawstate.stores.auth.credentials import TYPES
 from clawstate.stores.sessions.entry import SessionEntry, entry_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clawstate.clock import to_ms
-from clawstate.encryption.masking import mask
+from clawstate.secret_rules import mask
 from clawstate.stores.auth.availability import Standing
 from clawstate.stores.auth.credentials import (
     TYPES,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from clawstate.encryption.masking import mask
+from clawstate.secret_rules import mask
 
 SHORTEST = 8
 """Characters; a shorter text is found by chance in any large file."""

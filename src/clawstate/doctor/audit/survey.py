@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from clawstate.doctor.audit.known import KnownSecrets
 from clawstate.doctor.audit.report import Code, Exposure
-from clawstate.encryption.masking import mask
 from clawstate.errors import NotFoundError, StateError
 from clawstate.files.regular import read_regular
 from clawstate.health import Severity
 from clawstate.json5.parse import parse_json5
+from clawstate.secret_rules import mask
 
 if TYPE_CHECKING:
     from clawstate.state import State

@@ -10,8 +10,7 @@ from clawstate.clock import from_ms, to_ms
 from clawstate.errors import InvalidError, NotFoundError
 from clawstate.records.contract import Json
 from clawstate.records.merging import MergeResult, merge_records
-from clawstate.stores.devices.device import REMOVED, DeviceToken, device_of
-from clawstate.stores.devices.grant import Grant
+from clawstate.stores.devices.device import REMOVED, DeviceToken, Grant, device_of
 
 REQUESTS: Final = "requests"
 """The marks of the pairing requests by which a device was let in, so that none counts twice."""

@@ -19,12 +19,15 @@ from clawstate.stores.devices.changes import merge_devices
 from clawstate.stores.devices.device import (
     REMOVED,
     Device,
+    Grant,
     IssuedToken,
     device_of,
     digest_of,
+    grant_of,
     new_token,
+    require_allowed,
+    require_lifetime,
 )
-from clawstate.stores.devices.grant import Grant, grant_of, require_allowed, require_lifetime
 from clawstate.stores.devices.verification import Verification
 
 _LISTING = Listing("devices")

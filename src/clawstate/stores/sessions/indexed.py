@@ -6,14 +6,17 @@ import math
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from operator import itemgetter
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from clawstate.arguments import require_seconds, require_text
 from clawstate.clock import Clock, system_clock, to_ms
 from clawstate.errors import CorruptError, CorruptWarning, NotFoundError, warn
+from clawstate.files.lock_options import PATIENT, LockOptions
 from clawstate.health import Finding
 from clawstate.paging import Position
-from clawstate.records.contract import DELETE, Mark
+from clawstate.records.contract import DELETE, Backend, Capability, CollectionSpec, FileForm, Mark
+from clawstate.records.layouts import MapLayout
 from clawstate.records.merging import MergeResult
 from clawstate.records.rules import position_of
 from clawstate.stores.sessions.archive import Archive, Archived
@@ -24,12 +27,15 @@ from clawstate.stores.sessions.entry import (
     has_id,
     require_stored_id,
 )
-from clawstate.stores.sessions.file_sync import FileSync
+from clawstate.stores.sessions.file_sync import FileSync, NoFileSync, ProfileSync
+from clawstate.stores.sessions.forms import PROFILES, OpenClawFormat, SpecifiedFormat, form_of
 from clawstate.stores.sessions.health import Health
 from clawstate.stores.sessions.index import Index, IndexedEntry, has_wrong_file, read_entry
 from clawstate.stores.sessions.merging import EntryChange, as_change, merge_entries
+from clawstate.stores.sessions.profile_files import ProfileFiles
 from clawstate.stores.sessions.removal import Removal
 from clawstate.stores.sessions.selection import Limits, MaintenanceSettings, Pruned
+from clawstate.stores.sessions.transcript_sync import TranscriptSync
 from clawstate.stores.sessions.upkeep import RemovalHook, limits_of, upkeep_of
 
 A = TypeVar("A")
@@ -316,3 +322,42 @@ def _require(key: str, found: SessionEntry | None) -> SessionEntry:
     if found is None:
         raise NotFoundError("session", key, LIST)
     return found
+
+
+def index_on(
+    backend: Backend,
+    root: Path,
+    path: PurePosixPath,
+    *,
+    settings: Callable[[], MaintenanceSettings] = MaintenanceSettings,
+    clock: Clock = system_clock,
+    lock: LockOptions = PATIENT,
+    on_removed: RemovalHook = lambda _ids: None,
+) -> IndexedSessions:
+    """
+    Return the sessions in the index that is *path* below *root*, on *backend*.
+
+    On an engine of files each session has its profile beside the index, or its transcript where
+    OpenClaw keeps the index itself. *lock* is for the profiles, *on_removed* as in
+    `IndexedSessions`.
+    """
+    has_files = Capability.FILES in backend.capabilities
+    # Only files are shared with OpenClaw; rows have the specification's form wherever they lie.
+    form = form_of(root / path) if has_files else SpecifiedFormat()
+    # Without a line end, as OpenClaw writes the file.
+    file = FileForm(newline=False)
+    spec = CollectionSpec("sessions", path, MapLayout(), order="updatedAt", file=file)
+    # A place that no release of OpenClaw touches (decision 27).
+    aside = path.parent / "archive" / path.name
+    kept = CollectionSpec("session-archive", aside, MapLayout(), order="archivedAt")
+    index = Index(backend.collection(spec), form)
+    archive = Archive(backend.collection(kept), clock=clock)
+    file_sync: FileSync = NoFileSync()
+    if has_files and isinstance(form, SpecifiedFormat):
+        files = ProfileFiles(root / path.parent / PROFILES, lock=lock)
+        file_sync = ProfileSync(files, index, archive)
+    elif isinstance(form, OpenClawFormat):
+        file_sync = TranscriptSync(form.folder, index, clock=clock)
+    return IndexedSessions(
+        index, archive, file_sync, settings=settings, clock=clock, on_removed=on_removed
+    )

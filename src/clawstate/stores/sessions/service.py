@@ -5,19 +5,21 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Collection, Mapping
 from operator import itemgetter
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from clawstate.arguments import require_callable
 from clawstate.errors import InvalidError, NotFoundError
 from clawstate.health import Finding
 from clawstate.paging import PAGE, Listing, Page
+from clawstate.records.contract import Backend
 from clawstate.records.merging import MergeResult
 from clawstate.stores.sessions.archive import Archived
 from clawstate.stores.sessions.changes import StoreChange
 from clawstate.stores.sessions.entry import Document, SessionEntry
-from clawstate.stores.sessions.indexed import LIST
+from clawstate.stores.sessions.indexed import LIST, index_on
 from clawstate.stores.sessions.merging import EntryChange
-from clawstate.stores.sessions.routes import Routes
+from clawstate.stores.sessions.routes import OneIndex, Routes
 from clawstate.stores.sessions.selection import Pruned
 
 A = TypeVar("A")
@@ -258,3 +260,13 @@ def _join(told: list[Pruned]) -> Pruned:
         bytes_before=sum(each.bytes_before for each in told),
         bytes_after=sum(each.bytes_after for each in told),
     )
+
+
+def sessions_on(
+    backend: Backend,
+    root: Path,
+    path: PurePosixPath,
+    **options: Any,
+) -> Sessions:
+    """Return the sessions whose only index is that of `index_on`, which see."""
+    return Sessions(OneIndex(index_on(backend, root, path, **options)))

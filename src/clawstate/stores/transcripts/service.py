@@ -27,7 +27,7 @@ from clawstate.paging import PAGE, Listing, Page, Position
 from clawstate.records.contract import ANY, Mark
 from clawstate.secret_rules import without_secrets
 from clawstate.snippets import snippet
-from clawstate.stores.transcripts import pruning, queries
+from clawstate.stores.transcripts import queries
 from clawstate.stores.transcripts.contract import Bounds, Place, TranscriptLog, Turn
 from clawstate.stores.transcripts.entries import entries_of, header_of, require_session_id
 from clawstate.stores.transcripts.importing import Reading, batches
@@ -38,7 +38,9 @@ from clawstate.stores.transcripts.values import (
     TranscriptHit,
     TranscriptImport,
     TranscriptInfo,
+    TranscriptLimits,
     TranscriptProblem,
+    select_outdated,
 )
 
 _SESSIONS = Listing("transcripts")
@@ -195,11 +197,11 @@ class Transcripts:
         Those unchanged for *older_than* seconds go, and as many as it takes to have at most
         *most_sessions* and *most_bytes*; those in *keep* stay. No transcript is ever shortened.
         """
-        limits = pruning.Limits(
+        limits = TranscriptLimits(
             older_than, most_sessions, most_bytes, frozenset(require_texts("keep", keep))
         )
         # A session at a time: one lock for all of them would keep appends waiting for long.
-        chosen = pruning.select_outdated(self.sessions(), limits, now=self._clock())
+        chosen = select_outdated(self.sessions(), limits, now=self._clock())
         return [each for each in chosen if self.delete(each)]
 
     def messages(
