@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from clawstate.clock import Clock
 from clawstate.config.service import Config
 from clawstate.config.settings import (
+    ENCRYPTION_PASSPHRASE,
     LOCK_FACTOR,
     LOCK_LEAST,
     LOCK_MOST,
@@ -140,12 +141,19 @@ class Context:
     @property
     def key_store(self) -> KeyStore:
         """The keys of the encryption, the same for all who ask: they are unlocked once."""
-        from clawstate.state.secrets import open_key_store  # noqa: PLC0415 - few states have keys
+        from clawstate.encryption.key_store import KeyStore  # noqa: PLC0415 - few states have keys
+        from clawstate.records.last_good import keep_copy  # noqa: PLC0415
 
         with self._mutex:
             if not self._key_stores:
-                self._key_stores.append(open_key_store(self))
+                root, given = self.paths.root, self._passphrase
+                self._key_stores.append(KeyStore(root, given=given, keep=keep_copy, lock=self.lock))
             return self._key_stores[0]
+
+    def _passphrase(self) -> str | None:
+        if ENCRYPTION_PASSPHRASE.of(self.config.view()) is None:
+            return None
+        return str(self.config.secret(ENCRYPTION_PASSPHRASE.path))
 
 
 def split_root(path: Path, root: Path) -> tuple[Path, PurePosixPath]:

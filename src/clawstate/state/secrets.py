@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from clawstate.config.settings import ENCRYPTION_KEY, ENCRYPTION_PASSPHRASE
-from clawstate.encryption.key_store import KeyStore
+from clawstate.config.settings import ENCRYPTION_KEY
 from clawstate.encryption.sealer import FieldOpener, FieldSealer
 from clawstate.errors import InvalidError, StateError
-from clawstate.records.last_good import keep_copy
 from clawstate.secrets.references import SecretResolver, parse_reference
 
 if TYPE_CHECKING:
@@ -67,20 +65,6 @@ def resolver_of(context: Context) -> Resolve:
         return resolver.resolve(found)
 
     return resolve
-
-
-def open_key_store(context: Context) -> KeyStore:
-    """Return the keys of *context*; `Context.key_store` is where everybody finds them."""
-    config = context.config
-
-    def read_passphrase() -> str | None:
-        return (
-            None
-            if ENCRYPTION_PASSPHRASE.of(config.view()) is None
-            else str(config.secret(ENCRYPTION_PASSPHRASE.path))
-        )
-
-    return KeyStore(context.paths.root, given=read_passphrase, keep=keep_copy, lock=context.lock)
 
 
 def is_on(config: Config) -> bool:
