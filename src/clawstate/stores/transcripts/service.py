@@ -39,7 +39,6 @@ from clawstate.stores.transcripts.values import (
     TranscriptImport,
     TranscriptInfo,
     TranscriptLimits,
-    TranscriptProblem,
     select_outdated,
 )
 
@@ -157,8 +156,8 @@ class Transcripts:
             added, kept = added + done.added, kept + done.kept
             for number, problem in done.problems:
                 reading.problem(number, problem)
-        problems: list[TranscriptProblem] = sorted(reading.problems, key=lambda each: each.line)
-        return TranscriptImport(added, kept, tuple(problems))
+        problems = tuple(sorted(reading.problems, key=lambda each: each.line))
+        return TranscriptImport(added, kept, problems)
 
     def fork(self, session_id: str, at: str, new_session_id: str) -> int:
         """
@@ -197,12 +196,11 @@ class Transcripts:
         Those unchanged for *older_than* seconds go, and as many as it takes to have at most
         *most_sessions* and *most_bytes*; those in *keep* stay. No transcript is ever shortened.
         """
-        limits = TranscriptLimits(
-            older_than, most_sessions, most_bytes, frozenset(require_texts("keep", keep))
-        )
+        spared = frozenset(require_texts("keep", keep))
+        limits = TranscriptLimits(older_than, most_sessions, most_bytes, spared)
         # A session at a time: one lock for all of them would keep appends waiting for long.
-        chosen = select_outdated(self.sessions(), limits, now=self._clock())
-        return [each for each in chosen if self.delete(each)]
+        outdated = select_outdated(self.sessions(), limits, now=self._clock())
+        return [each for each in outdated if self.delete(each)]
 
     def messages(
         self,
