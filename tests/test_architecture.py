@@ -279,7 +279,7 @@ def _is_state(node: ast.expr) -> bool:
     return ast.unparse(node).split(".")[-1].removeprefix("_") == "state"
 
 
-@pytest.mark.parametrize("package", ["state", "stores", "memory", "doctor"])
+@pytest.mark.parametrize("package", ["state", "stores", "memory", *FACES])
 def test_engines_are_told_apart_by_what_they_can_do(package: str) -> None:
     """Nothing but the registry of engines compares the name of an engine with one that it knows."""
     found = []
@@ -290,10 +290,48 @@ def test_engines_are_told_apart_by_what_they_can_do(package: str) -> None:
             compared = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
             for each in (part for whole in compared for part in ast.walk(whole)):
                 name = getattr(each, "id", getattr(each, "value", None))
-                if name in ("FILE", "SQLITE", "sqlite", "postgresql", "lancedb"):
+                is_asked = name == "file" and ".engine" in ast.unparse(node)
+                if is_asked or name in ("FILE", "SQLITE", "sqlite", "postgresql", "lancedb"):
                     found.append(f"{module.relative_to(PACKAGE)}:{node.lineno}")
 
     assert found == []
+
+
+WINGS = ("records", "stores/transcripts/backends", "memory/backends")
+
+
+def test_every_engine_is_judged_by_a_suite() -> None:
+    """Each engine of records, transcripts and memory declares what it can do, and a suite runs."""
+    engines = {
+        node.name
+        for wing in WINGS
+        for path in (PACKAGE / wing).rglob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and _declares(node) and not _is_protocol(node)
+    }
+    judged = {
+        ast.unparse(each.returns).strip("\"'")
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+        and any(ast.unparse(base).endswith("Suite") for base in node.bases)
+        for each in node.body
+        if isinstance(each, ast.FunctionDef) and each.name == "make" and each.returns
+    }
+
+    assert len(engines) >= 2 * len(WINGS)
+    assert engines - judged == set()
+
+
+def _declares(node: ast.ClassDef) -> bool:
+    names = {getattr(each, "name", None) for each in node.body}
+    assigned = [each for each in node.body if isinstance(each, (ast.Assign, ast.AnnAssign))]
+    names |= {getattr(part, "id", None) for each in assigned for part in ast.walk(each)}
+    return "capabilities" in names
+
+
+def _is_protocol(node: ast.ClassDef) -> bool:
+    return any("Protocol" in ast.unparse(each) for each in node.bases)
 
 
 def test_engines_that_can_be_named_are_those_of_the_registry() -> None:

@@ -17,6 +17,7 @@ class AsyncRecords(Part[Records]):
     """Where the records lie, and moving them."""
 
     check = listing(Records.check)
+    keeps_files = verb(Records.keeps_files)
     lease = verb(Records.lease)
     summary = verb(Records.summary)
     migrate = verb(Records.migrate)

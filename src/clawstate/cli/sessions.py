@@ -183,7 +183,8 @@ def as_kept(session: Session, entry: SessionEntry) -> SessionEntry:
     """Return *entry* without the file that it would have, where sessions lie in rows."""
     from dataclasses import replace  # noqa: PLC0415 - see `NOUNS`
 
-    in_rows = session.state.places.sessions() == "sqlite"
+    state = session.state
+    in_rows = state.records.keeps_files(state.places.sessions()) is False
     return replace(entry, session_file="") if in_rows else entry
 
 

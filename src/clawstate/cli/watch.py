@@ -91,7 +91,7 @@ def _require_parts(state: State, parts: tuple[str, ...]) -> None:
 
 def _is_collection(state: State, kind: str) -> bool:
     """Tell whether a program keeps records of its own as *kind*; where those are files, no."""
-    if state.engine == "file" or not kind.isprintable():
+    if state.records.keeps_files() or not kind.isprintable():
         return False  # only whoever made a file knows that it holds records
     found = state.collection(CollectionSpec(kind, PurePosixPath("rows-only.json"), MapLayout()))
     return next(iter(found.scan()), None) is not None

@@ -385,7 +385,8 @@ def engine_of(choice: str) -> Engine:
     engine = find_engine(require_text("store", choice))
     if engine is None:
         problem = "is no engine"  # not repeated: an address holds a password
-        hint = "give 'file', 'sqlite' or 'postgresql://...'"
+        schemes = [f"'{each.name}://...'" for each in ENGINES if each.schemes]
+        hint = f"give {' or '.join((names_of_engines(), *schemes))}"
         raise InvalidError("store", problem, hint)
     return engine
 

@@ -50,6 +50,19 @@ class Records:
         if context.backends.has_rows:
             yield from context.backends.rows().check(deep=deep)
 
+    def keeps_files(self, choice: str | None = None) -> bool | None:
+        """
+        Tell whether the engine *choice*, by default that of the state, keeps records in files.
+
+        `None` where *choice* is the path of a file, as `session.store` may be.
+        """
+        if choice is None:
+            return self._context.backends.engine.in_files
+        engine = find_engine(choice)
+        if engine is None:
+            return False if "://" in choice else None
+        return engine.in_files
+
     def lease(self, name: str, ttl: float, *, wait: float = 0.0) -> Lease:
         """Return the lease *name* of this state, held for *ttl* seconds; see `Backend.lease`."""
         return self._context.backends.records().lease(name, ttl, wait=wait)

@@ -139,7 +139,7 @@ class Job:
 
     def keeps_files(self) -> bool:
         """Tell whether the records of the state lie in files, not in a database."""
-        return self.state.engine == "file"
+        return self.state.records.keeps_files() is True
 
     def _is_wanted(self, found: Found) -> bool:
         return found.role not in OF_AGENTS or self.wants_agent(found.owner)

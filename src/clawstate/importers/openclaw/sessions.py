@@ -128,9 +128,10 @@ def _without_file(entry: Any) -> Any:
 def _index_file(job: Job, agent: str) -> Path | None:
     """Return the file of this state's index; `None` where a database keeps it."""
     store = _chosen_store(job) or job.state.engine
-    if store == "sqlite" or "://" in store or job.state.owner.era is Era.SQLITE:
+    in_files = job.state.records.keeps_files(store)
+    if in_files is False or job.state.owner.era is Era.SQLITE:
         return None
-    if store == "file":
+    if in_files:
         paths, is_shared = job.state.paths, job.state.owner.era is Era.FILES
         return paths.agent_sessions_index(agent) if is_shared else paths.sessions_index
     text = store.replace("{agentId}", agent)
