@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from clawstate.cli.completion_scripts import SCRIPTS
+from clawstate.cli.completion import SCRIPTS
 from clawstate.cli.main import NOUNS
 
 HEAVY = {"pydantic", "rich", "numpy", "asyncio", "apsw"}

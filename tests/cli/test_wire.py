@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from clawstate.wire.moments import camel, dialect, times
+from clawstate.wire.members import camel, dialect, times
 
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 MOMENTS = range(10**12, 10**13)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from clawstate.clock import system_clock
-from clawstate.config.edit_plan import plan_set
+from clawstate.config.editing import plan_set
 from clawstate.config.history import History
 from clawstate.config.loading import Loaded, load
 from clawstate.config.rewrite import EditPlan

@@ -7,8 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawstate.config.dotenv import parse_dotenv
-from clawstate.config.environment import Environment, is_blocked, with_config, with_dotenv
+from clawstate.config.environment import (
+    Environment,
+    is_blocked,
+    parse_dotenv,
+    with_config,
+    with_dotenv,
+)
 
 CANARY = "sk-canary-7f3a"
 

@@ -33,7 +33,7 @@ SECRETS = ("sk-canary-0123456789-abcdefgh", "ya29-canary-access-01234", "1//cana
 # Changes the encryption of a state, and says what came of it.
 SCRIPT = """
 import os, sys, warnings
-import clawstate.config.edit_plan, clawstate.config.writing
+import clawstate.config.editing, clawstate.config.writing
 from pathlib import Path
 from clawstate.config.issues import check
 from clawstate.errors import StateError

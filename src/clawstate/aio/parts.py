@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from clawstate.aio.part import Part, listing, verb
+from clawstate.aio.workers import Part, listing, verb
 from clawstate.config.service import Config
 from clawstate.memory.service import Memory
 from clawstate.openclaw.owner import Owner

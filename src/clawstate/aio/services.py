@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from clawstate.aio.part import Part, listing, verb
+from clawstate.aio.workers import Part, listing, verb
 from clawstate.records.contract import Collection, CollectionSpec
 from clawstate.state.encryption import Encryption
 from clawstate.state.health import Health

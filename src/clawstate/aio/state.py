@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from anyio import sleep
 
-from clawstate.aio.part import Part, listing, verb
 from clawstate.aio.parts import (
     AsyncAuthProfiles,
     AsyncConfig,
@@ -22,7 +21,7 @@ from clawstate.aio.parts import (
     AsyncSessions,
     AsyncTranscripts,
 )
-from clawstate.aio.workers import Workers
+from clawstate.aio.workers import Part, Workers, listing, verb
 from clawstate.arguments import require_seconds
 from clawstate.clock import Clock, system_clock
 from clawstate.errors import ClosedError, UnavailableError

@@ -1,11 +1,12 @@
-"""`Workers`: the worker threads of one state, in which its verbs run as a whole."""
+"""The worker threads of one state, and `Part`, whose verbs are awaited and run there whole."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
-from typing import Final, Generic, TypeVar, cast
+from functools import wraps
+from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar, cast
 
 from anyio import (
     CancelScope,
@@ -18,7 +19,10 @@ from anyio import (
 
 from clawstate.errors import ClosedError
 
+P = ParamSpec("P")
 R = TypeVar("R")
+S = TypeVar("S")
+T = TypeVar("T")
 
 THREADS: Final = 8
 """How many calls of one state run at once; more wait for their turn."""
@@ -104,3 +108,53 @@ class _Call(Generic[R]):
             while not self._is_over:
                 with suppress(get_cancelled_exc_class()):  # cancelled once more
                     await self._ended.wait()
+
+
+class Part(Generic[S]):
+    """A part that *part* opens when it is first asked for, and the threads that it works in."""
+
+    def __init__(self, part: Callable[[], S], workers: Workers) -> None:
+        self._part = part
+        self._workers = workers
+
+    def __repr__(self) -> str:
+        return f"Async{self._part()!r}"
+
+
+def verb(
+    call: Callable[Concatenate[S, P], R], *, embeds: bool = False
+) -> Callable[Concatenate[Part[S], P], Coroutine[Any, Any, R]]:
+    """
+    Return the method *call* of a part, to be awaited: what it takes, gives and says is the same.
+
+    One that *embeds* texts has threads apart, since a model may be slow.
+    """
+
+    # A checker and an editor see the parameters of *call* through P, a reader at run time through
+    # `wraps`: a verb that changes changes in one place.
+    @wraps(call)
+    async def awaited(self: Part[S], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        def work() -> R:
+            found: Callable[P, R] = getattr(self._part(), call.__name__)
+            return found(*args, **kwargs)
+
+        return await self._workers.run(work, embeds=embeds)
+
+    return awaited
+
+
+def listing(
+    call: Callable[Concatenate[S, P], Iterable[T]],
+) -> Callable[Concatenate[Part[S], P], Coroutine[Any, Any, list[T]]]:
+    """Return the method *call*, which gives one thing after another, so that it gives a list."""
+
+    @wraps(call)
+    async def awaited(self: Part[S], /, *args: P.args, **kwargs: P.kwargs) -> list[T]:
+        def work() -> list[T]:
+            # Each step of an iterator may wait for a disk, so all of them are taken in the thread.
+            found: Callable[P, Iterable[T]] = getattr(self._part(), call.__name__)
+            return list(found(*args, **kwargs))
+
+        return await self._workers.run(work)
+
+    return awaited

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clawstate.cli.command import CONTEXT, Group, SecretCommand, pass_session
-from clawstate.cli.options import Moment
-from clawstate.cli.paging import next_page, page_options
+from clawstate.cli.options import Moment, next_page, page_options
 from clawstate.cli.printing import style
 from clawstate.cli.session import Session
 from clawstate.cli.suggestions import PROFILES, PROVIDERS
@@ -86,7 +85,7 @@ def show(session: Session, /, profile_id: str) -> None:
     """Print the profile ID; of its secrets only the ends."""
     from clawstate.cli.auth_profiles import profile_document  # noqa: PLC0415 - see `NOUNS`
     from clawstate.cli.openclaw_entries import their_credentials  # noqa: PLC0415
-    from clawstate.cli.tables import table_lines  # noqa: PLC0415
+    from clawstate.cli.printing import table_lines  # noqa: PLC0415
     from clawstate.errors import NotFoundError  # noqa: PLC0415
 
     store = store_of(session)

@@ -10,9 +10,8 @@ import click
 
 from clawstate.cli.auth import auth
 from clawstate.cli.command import pass_session
-from clawstate.cli.printing import inline, style
+from clawstate.cli.printing import inline, number_of, style
 from clawstate.cli.session import Session
-from clawstate.cli.tables import number_of
 
 if TYPE_CHECKING:
     from clawstate.doctor.audit import Report

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
-from clawstate.cli.paging import next_page, page_options
+from clawstate.cli.options import next_page, page_options
 from clawstate.cli.session import Session
 from clawstate.cli.suggestions import NAMESPACES
 

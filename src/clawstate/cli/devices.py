@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clawstate.cli.command import CONTEXT, Group, SecretCommand, pass_session
-from clawstate.cli.paging import next_page, page_options
+from clawstate.cli.options import next_page, page_options
 from clawstate.cli.pairing import SCOPES, show_issued
 from clawstate.cli.printing import inline, one_line, style
 from clawstate.cli.session import Session

@@ -254,7 +254,7 @@ def list_(
 @pass_session
 def stats(session: Session) -> None:
     """Print counts and sizes."""
-    from clawstate.cli.tables import table_lines  # noqa: PLC0415
+    from clawstate.cli.printing import table_lines  # noqa: PLC0415
     from clawstate.clock import from_ms, to_iso  # noqa: PLC0415
     from clawstate.wire.memory import statistics_form  # noqa: PLC0415
 

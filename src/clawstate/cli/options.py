@@ -1,4 +1,4 @@
-"""What people write on the command line, as values."""
+"""What people write on the command line, as values; and the options that choose a page."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+
+from clawstate.cli.printing import style
+from clawstate.paging import PAGE
 
 if TYPE_CHECKING:
     from clawstate.quantities import DurationUnit
@@ -225,3 +228,24 @@ def plain_or_json(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return text
+
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+LIMIT = click.option(
+    "--limit", "-k", type=COUNT, default=PAGE, show_default=True, help="How many at most."
+)
+AFTER = click.option("--after", metavar="CURSOR", help="The page behind the one that told this.")
+
+
+def page_options(command: C) -> C:
+    """Give *command* the options `--limit` and `--after`."""
+    return LIMIT(AFTER(command))
+
+
+def next_page(after: str | None) -> tuple[dict[str, Any], list[str]]:
+    """Return what tells programs and people how to get the page *after* (`None`: the last)."""
+    # No member at all on the last page: documents of before, without pages, are the same.
+    if after is None:
+        return {}, []
+    return {"next": after}, [style(f"more: --after {after}", dim=True)]

@@ -73,7 +73,6 @@ class Output:
         if self.as_json or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             yield lambda *_: None
             return
-        from clawstate.cli.bars import bar  # noqa: PLC0415 - rich costs 70 ms
 
         with bar(title, unit=unit, colour=self._is_coloured(sys.stderr)) as tell:
             yield lambda done, total, what: tell(done, total, render(what, colour=False))
@@ -135,3 +134,35 @@ def _escape(found: re.Match[str]) -> str:
 def _print(text: str, stream: IO[str]) -> None:
     # Whether there are colours is decided already, so click shall not decide again.
     click.echo(text, file=stream, color=True)  # noqa: TID251 - the one place
+
+
+@contextmanager
+def bar(title: str, *, unit: str, colour: bool | None) -> Iterator[Callable[[int, int, str], None]]:
+    """Draw a bar on stderr that follows (done, total, what); *unit* "bytes" counts in MB."""
+    # Drawing costs 70 ms to load, so only who draws loads it.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True, no_color=colour is False)
+    counted = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        counted,
+        TimeRemainingColumn(),
+        TextColumn("[dim]{task.fields[what]}"),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(title, total=None, what="")
+
+        def tell(done: int, total: int, what: str = "") -> None:
+            progress.update(task, completed=done, total=total, what=what)
+
+        yield tell

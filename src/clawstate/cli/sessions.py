@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
-from clawstate.cli.options import Minutes
-from clawstate.cli.paging import next_page, page_options
+from clawstate.cli.options import Minutes, next_page, page_options
 from clawstate.cli.printing import inline, one_line, style
 from clawstate.cli.session import Session
 from clawstate.cli.suggestions import SESSIONS

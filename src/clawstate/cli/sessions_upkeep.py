@@ -74,7 +74,7 @@ def export(session: Session, /, key: str) -> None:
 
 
 def _lines(pruned: Pruned, *, told_to: bool) -> list[str]:
-    from clawstate.cli.tables import size  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.cli.printing import size  # noqa: PLC0415 - see `NOUNS`
 
     verb = "would archive" if pruned.dry_run else "archived"
     whys = (("age", pruned.by_age), ("number", pruned.by_count), ("size", pruned.by_size))

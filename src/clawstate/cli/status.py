@@ -16,7 +16,7 @@ from clawstate.clock import from_ms, to_iso
 from clawstate.errors import ElsewhereWarning, StateError
 from clawstate.version import __version__
 from clawstate.wire import to_wire
-from clawstate.wire.moments import camel, dialect, times
+from clawstate.wire.members import camel, dialect, times
 
 if TYPE_CHECKING:
     from clawstate.state import State
@@ -32,7 +32,7 @@ def status(session: Session) -> None:
     """
     import apsw  # noqa: PLC0415 - see `NOUNS`
 
-    from clawstate.cli.tables import table_lines  # noqa: PLC0415
+    from clawstate.cli.printing import table_lines  # noqa: PLC0415
 
     state = session.state
     place, memory, failed = _memory(state)

@@ -101,7 +101,7 @@ def clean(session: Session, *, yes: bool) -> None:
 
 
 def _summary_lines(found: Summary) -> Iterator[str]:
-    from clawstate.cli.tables import table_lines  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.cli.printing import table_lines  # noqa: PLC0415 - see `NOUNS`
 
     shown: dict[str, Any] = {"engine": found.engine, "owner": found.owner}
     yield from table_lines({**shown, **found.counts})
@@ -115,7 +115,7 @@ def _summary_lines(found: Summary) -> Iterator[str]:
 
 
 def _migration_lines(done: Migration) -> Iterator[str]:
-    from clawstate.cli.tables import number_of, table_lines  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.cli.printing import number_of, table_lines  # noqa: PLC0415 - see `NOUNS`
 
     yield from table_lines({each.store: each.count for each in done.moved})
     for each in done.moved:

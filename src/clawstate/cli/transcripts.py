@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
-from clawstate.cli.options import Moment
-from clawstate.cli.paging import next_page, page_options
+from clawstate.cli.options import Moment, next_page, page_options
 from clawstate.cli.printing import style
 from clawstate.cli.session import Session
 from clawstate.cli.suggestions import SESSIONS
@@ -180,8 +179,8 @@ def search(
 @pass_session
 def stats(session: Session) -> None:
     """Print counts and sizes."""
-    from clawstate.cli.tables import table_lines  # noqa: PLC0415 - see `NOUNS`
-    from clawstate.wire.moments import dialect  # noqa: PLC0415
+    from clawstate.cli.printing import table_lines  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.wire.members import dialect  # noqa: PLC0415
 
     counts = session.state.transcripts.stats()
     session.output.emit(dialect(counts), *table_lines(counts))

@@ -8,8 +8,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from clawstate.cli.printing import inline, printable, style
-from clawstate.cli.tables import size
+from clawstate.cli.printing import inline, printable, size, style
 from clawstate.clock import to_iso
 from clawstate.snippets import pieces
 

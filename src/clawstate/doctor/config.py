@@ -1,17 +1,18 @@
-"""What is wrong with the configuration."""
+"""What is wrong with the configuration, and who may write the files that decide it."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from clawstate.config.history import HISTORY
-from clawstate.config.trust import OTHERS_WRITE
+from clawstate.config.trust import OTHERS_WRITE, writable_above, writable_by_others
 from clawstate.config.writing import backup_paths
-from clawstate.doctor.deciding import is_ours, open_parents, open_settings, parent_remedy
 from clawstate.doctor.modes import OTHERS, WideMode
 from clawstate.errors import StateError
 from clawstate.health import Finding
@@ -105,3 +106,38 @@ def _strays(state: State) -> Iterator[Finding]:
             message = f"an old text of {file.path}, with the secrets that it held, lies here"
             remedy = f"rm {path}, and see whether it was copied or committed"
             yield Finding("stray-backup", "warning", str(path), message, remedy)
+
+
+_OVERLAY = "clawstate.json"
+
+
+def open_settings(state: State) -> Iterator[tuple[Path, int]]:
+    """Yield what others may write of the settings of *state*, with its mode; directories too."""
+    paths, config = state.paths, state.config
+    files = [paths.root / ".env", paths.root / _OVERLAY, config.path]
+    with suppress(StateError):  # a broken configuration decides nothing else
+        files += [file.path for file in config.view().loaded.files]
+    files += [paths.agent_config(each) for each in state.agents()]
+    yield from writable_by_others(dict.fromkeys(files), folders=(paths.root,))
+
+
+def open_parents(state: State) -> Iterator[tuple[Path, int]]:
+    """Yield directories above the state in which others may put another one in its place."""
+    told = {path for path, _ in open_settings(state)}
+    places = [state.paths.root, state.config.path, *state.places.agent_dirs().values()]
+    yield from ((path, mode) for path, mode in writable_above(places) if path not in told)
+
+
+def is_ours(state: State, path: Path) -> bool:
+    """Tell whether *path* is a file, or a directory that is part of the state."""
+    places = (state.paths.root, *state.places.agent_dirs().values())
+    real = path.resolve()
+    return not real.is_dir() or any(real.is_relative_to(each.resolve()) for each in places)
+
+
+def parent_remedy(path: Path, mode: int) -> str:
+    """Return how to close a directory above the state, which is never done by `doctor --fix`."""
+    return (
+        f"chmod {mode & ~OTHERS_WRITE:o} {shlex.quote(str(path))}, or move the state to where only "
+        "you can write; this directory lies outside of the state, so --fix leaves it alone"
+    )

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from clawstate.clock import is_moment, to_iso
 from clawstate.wire import to_wire
-from clawstate.wire.members import Members
-from clawstate.wire.moments import times
+from clawstate.wire.members import Members, times
 
 if TYPE_CHECKING:
     from clawstate.paging import Page

@@ -16,8 +16,7 @@ from clawstate.stores.auth.credentials import (
     reference_of,
 )
 from clawstate.stores.auth.names import is_variable
-from clawstate.wire.members import Members
-from clawstate.wire.moments import times
+from clawstate.wire.members import Members, times
 
 if TYPE_CHECKING:
     from clawstate.state.encryption import EncryptionSummary, Outcome

@@ -9,8 +9,7 @@ from clawstate.stores.device_auth.document import StoredToken
 from clawstate.stores.devices.device import Device, DeviceToken, IssuedToken
 from clawstate.stores.identity.store import DeviceIdentity
 from clawstate.stores.pairing.request import PairingRequest, document_of, request_of
-from clawstate.wire.members import Members
-from clawstate.wire.moments import times
+from clawstate.wire.members import Members, times
 
 
 def write_device(device: Device) -> dict[str, Any]:

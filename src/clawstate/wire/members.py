@@ -1,4 +1,10 @@
-"""`Members`: reads the members of a document that somebody sent, and says what is wrong with it."""
+"""
+The members of JSON forms: how they are named, and `Members`, which reads those that somebody sent.
+
+Names are in camelCase. A time has a name that ends in `Ms`, in milliseconds since the epoch; the
+names beside it are those of the store's own file (ISO text or milliseconds), and stay for those who
+read them already.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from clawstate.clock import from_ms
+from clawstate.clock import from_ms, to_ms
 from clawstate.errors import InvalidError
 
 _LAST = 2**53  # milliseconds that JavaScript can count
@@ -111,3 +117,22 @@ class Members:
 
     def _wrong(self, name: str, wanted: str) -> InvalidError:
         return InvalidError(f"{self._what}.{name}", f"is not {wanted}")
+
+
+def times(**moments: float | None) -> dict[str, int | None]:
+    """Return *moments*, seconds since the epoch, under the names `<name>Ms`."""
+    return {
+        f"{name}Ms": None if moment is None else to_ms(moment) for name, moment in moments.items()
+    }
+
+
+def dialect(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *document* with its names in camelCase, beside those with underscores."""
+    # Both, as the names with underscores were printed before, and scripts read them.
+    return {**document, **{camel(name): value for name, value in document.items()}}
+
+
+def camel(name: str) -> str:
+    """Return *name*, words with underscores or blanks between them, in camelCase."""
+    first, *rest = name.replace(" ", "_").split("_")
+    return first + "".join(each[:1].upper() + each[1:] for each in rest)

@@ -7,8 +7,7 @@ from typing import Any
 
 from clawstate.clock import from_ms, to_iso
 from clawstate.memory.records import Hit, MemoryRecord
-from clawstate.wire.members import Members
-from clawstate.wire.moments import dialect, times
+from clawstate.wire.members import Members, dialect, times
 
 
 def export_form(record: MemoryRecord) -> dict[str, Any]:

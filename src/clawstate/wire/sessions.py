@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clawstate.clock import to_ms
-from clawstate.wire.members import Members, beside
-from clawstate.wire.moments import times
+from clawstate.wire.members import Members, beside, times
 
 if TYPE_CHECKING:
     from clawstate.state.openclaw_view import OpenClawSession

@@ -8,8 +8,7 @@ from typing import Any
 from clawstate.clock import to_iso
 from clawstate.config.history import Change, FileChange
 from clawstate.config.issues import Issue
-from clawstate.wire.members import Members
-from clawstate.wire.moments import times
+from clawstate.wire.members import Members, times
 
 
 def write_change(change: Change, *, root: Path | None = None) -> dict[str, Any]:

@@ -14,8 +14,7 @@ from clawstate.stores.transcripts.values import (
     TranscriptInfo,
     TranscriptProblem,
 )
-from clawstate.wire.members import Members, beside
-from clawstate.wire.moments import times
+from clawstate.wire.members import Members, beside, times
 
 _ENTRY = ("id", "parentId", "type", "timestamp")
 _PLACE = (*_ENTRY, "timestampMs")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from clawstate.config.trust import OTHERS_WRITE
 from clawstate.doctor.audit.survey import Spot, Survey
 from clawstate.doctor.audit.tree import Entry
-from clawstate.doctor.deciding import is_ours, open_parents, open_settings, parent_remedy
+from clawstate.doctor.config import is_ours, open_parents, open_settings, parent_remedy
 from clawstate.health import Severity
 
 _OTHERS = 0o077

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from clawstate.config.dotenv import parse_dotenv
+from clawstate.config.environment import parse_dotenv
 from clawstate.config.loading import Loaded
 from clawstate.doctor.audit.survey import LIMIT, Spot, Survey
 from clawstate.errors import NotFoundError, StateError
