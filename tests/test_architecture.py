@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import re
 import statistics
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -54,6 +56,31 @@ def test_every_package_is_on_the_map(page: str) -> None:
     blocks = (ROOT / page).read_text().split("```")[1::2]
 
     assert any(all(re.search(rf"\b{top}\b", block) for top in tops) for block in blocks)
+
+
+@pytest.mark.parametrize("container", ["clawstate", "clawstate.memory", "clawstate.config"])
+def test_the_floors_on_the_page_are_those_that_are_checked(container: str) -> None:
+    """A list of floors on the page names each module of its contract, the top first."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (floors,) = (
+        [re.findall(r"\w+", each) for each in contract["layers"]]
+        for contract in contracts["contracts"]
+        if contract.get("containers") == [container]
+    )
+    page = (ROOT / "docs" / "concepts" / "architecture.md").read_text()
+
+    def place(block: str, name: str) -> int | None:
+        lines = enumerate(block.splitlines())
+        return next((at for at, line in lines if re.search(rf"(^|[|:] ){name}\b", line)), None)
+
+    blocks = [
+        [[place(block, each) for each in floor] for floor in floors]
+        for block in page.split("```")[1::2]
+    ]
+    shown = [each for each in blocks if None not in itertools.chain(*each)]
+
+    assert len(shown) == 1
+    assert all(max(above) < min(below) for above, below in itertools.pairwise(shown[0]))
 
 
 def test_modules_are_short() -> None:

@@ -5,8 +5,8 @@ import json
 import pytest
 
 import clawstate
-from clawstate.doctor import secret_files
 from clawstate.doctor.audit import audit
+from clawstate.doctor.examination import check_secret_files
 from clawstate.files.paths import resolve_main_agent_dir
 from clawstate.health import repair_all
 from clawstate.importers.openclaw import import_openclaw
@@ -124,7 +124,7 @@ def test_all_that_looks_after_credentials_looks_there(opened, root, tmp_path, in
 
         assert "work" in agents_of(state._context)
         seen = audit(state)
-        found = repair_all((*secret_files.check(state), *state.health.check("auth")))
+        found = repair_all((*check_secret_files(state), *state.health.check("auth")))
         sealed = state.encryption.turn_on("file")
 
     files = {each.file for each in seen.exposures if each.code == "PLAINTEXT_FOUND"}

@@ -8,9 +8,9 @@ import apsw
 import pytest
 
 import clawstate
-from clawstate.doctor import secret_files
 from clawstate.doctor.audit import audit
 from clawstate.doctor.audit.copies import _CHUNK
+from clawstate.doctor.examination import check_secret_files
 from clawstate.files.atomic import make_private_dir
 from clawstate.health import repair_all
 from clawstate.secret_rules import mask
@@ -23,7 +23,7 @@ KEY = {"type": "api_key", "provider": "openai", "key": SECRET}
 
 
 def check(state):
-    yield from secret_files.check(state)
+    yield from check_secret_files(state)
     for part in ("encryption", "auth"):
         yield from state.health.check(part)
 

@@ -1,6 +1,5 @@
 """
-Text for people: colours that only this program can write, and nothing else that steers a terminal;
-tables, counts and sizes.
+Text for people: colours that only this program can write, nothing else that steers a terminal.
 
 `Output` prints lines through `render`, so that what somebody else wrote (a name, a message, an
 error that repeats one) cannot move the cursor, hide, or turn the order of letters around.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from clawstate.doctor import beside_openclaw, config, files, owners, secret_files, writable
+from clawstate.doctor import beside_openclaw, config, files, owners, writable
 from clawstate.doctor.audit.modes import is_secret_place
 from clawstate.doctor.audit.tree import Entry, walk, walk_agent
 from clawstate.doctor.modes import OTHERS, by_path, is_shut, wide_mode, wide_modes
@@ -37,7 +37,7 @@ def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Findi
         config.check(state),
         files.check(state),
         state.records.check(deep=deep),
-        secret_files.check(state),
+        check_secret_files(state),
         *(check_part(state, each, deep=deep) for each in state.health.parts),
     )
     found: list[Finding] = []
@@ -73,7 +73,7 @@ def _guard(check: Iterable[Finding], state: State) -> Iterator[Finding]:
         yield Finding("unavailable", "error", str(path), f"{path}: {problem}", remedy)
 
 
-def check(state: State) -> Iterator[Finding]:
+def check_secret_files(state: State) -> Iterator[Finding]:
     """Look at the modes of what the audit knows as places of secrets, of all agents."""
     if os.name != "posix":
         return
