@@ -63,7 +63,7 @@ class AsyncConfig(Part[Config]):
 
     @property
     def owner(self) -> Owner:
-        """Whose the configuration is: that of the state, or of the directory that it lies in."""
+        """To whom the directory of the configuration belongs, such as an OpenClaw."""
         return self._part().owner
 
     get = verb(Config.get)

@@ -51,7 +51,7 @@ def completion(session: Session, /, words: tuple[str, ...], *, answer: bool) -> 
 
 
 def _answers(session: Session, words: tuple[str, ...]) -> Iterator[CompletionItem[str]]:
-    """Yield what may take the place of the last of *words*; nothing if that cannot be told."""
+    """Yield the candidates for the last of *words*; none if they cannot be read."""
     from clawstate.cli.main import root  # noqa: PLC0415 - that is the command above this one
 
     shell = ShellComplete(root, {"obj": session}, "clawstate", "")

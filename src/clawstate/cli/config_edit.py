@@ -167,7 +167,7 @@ def _editor() -> list[str]:
 
 @contextmanager
 def _private_copy(name: str, text: str, output: Output) -> Iterator[Path]:
-    """Lend a file with *text* that only we can read; it is kept if what was typed would be lost."""
+    """Give a private file with *text*; it is kept if what was typed would be lost."""
     import tempfile  # noqa: PLC0415 - no other verb of `config` needs it
 
     folder = Path(tempfile.mkdtemp(prefix="clawstate-edit-"))

@@ -1,4 +1,4 @@
-"""What `sessions` and `auth` show of the OpenClaw beside which the state lies, and leave alone."""
+"""What `sessions` and `auth` show of an OpenClaw in the same directory, which they only read."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Engine(click.Choice[str]):
     _ALSO: Final = {"files": "file", "json": "file", "sqlite3": "sqlite", "rows": "sqlite"}
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the engine that *value* names; a slip is told with what was meant."""
+        """Return the engine that *value* names; the error of a misspelt name suggests one."""
         name = str(value).strip().lower()
         name = self._ALSO.get(name, name)
         if name not in self.choices:

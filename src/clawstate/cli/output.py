@@ -69,7 +69,7 @@ class Output:
 
     @contextmanager
     def progress(self, title: str, *, unit: str = "") -> Iterator[Tell]:
-        """Lend a function that is told (done, total, what); it draws a bar on a terminal."""
+        """Give a function to call with (done, total, what); it draws a bar on a terminal."""
         if self.as_json or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             yield lambda *_: None
             return

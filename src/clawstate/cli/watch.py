@@ -80,7 +80,7 @@ def watch(
 
 
 def _require_parts(state: State, parts: tuple[str, ...]) -> None:
-    """Raise `InvalidError` for what is no part, of which nothing would ever be told."""
+    """Raise `InvalidError` for a name that is no part: a watch of it would wait for ever."""
     known = part_names() if parts else ()
     for part in parts:
         if any(fnmatchcase(part, each) for each in known) or _is_collection(state, part):

@@ -17,7 +17,7 @@ from clawstate.files.paths import SHARED_INDEX, StatePaths, expand_path
 from clawstate.openclaw.owner import Era, find_owner
 
 GATEWAY_PORT = 18789
-"""Where the gateway listens unless it is told otherwise."""
+"""Where the gateway listens by default."""
 
 
 def apply_defaults(config: Mapping[str, Any], *, paths: StatePaths) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Edits of one text of the configuration, whosever it is: of all agents, of OpenClaw's, of one."""
+"""Changes of one file of the configuration: that of all agents, OpenClaw's, or one agent's."""
 
 from __future__ import annotations
 

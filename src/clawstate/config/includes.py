@@ -155,7 +155,7 @@ def include_all(source: Source) -> Layer:
     path = source.path
     if not isinstance(piece.value, dict):
         raise ConfigError(str(path), "must be an object", "put its settings between { and }")
-    files, notices = including.met()
+    files, notices = including.files_and_notices()
     return Layer(path, source, piece.value, Provenance(piece.trace), files, notices)
 
 
@@ -184,7 +184,7 @@ class _Including:
             raise _too_deep(format_place(self._root.path, None))
         return self._piece(_Frame(found, (), 0), self._root.document, ())
 
-    def met(self) -> tuple[tuple[FileRead, ...], tuple[Notice, ...]]:
+    def files_and_notices(self) -> tuple[tuple[FileRead, ...], tuple[Notice, ...]]:
         scans = self._scans.values()
         files = tuple(each.source.file for each in scans)
         return files, tuple(notice for each in scans for notice in each.notices)

@@ -16,7 +16,7 @@ from clawstate.json5.path_grammar import KeyPath
 OWN: Mapping[KeyPath, str] = {
     ("state",): "the engine of the records, and the encryption of credentials",
     ("pairing",): "the file, lifetime and number of pairing requests (specification, section 4)",
-    ("caches",): "how much is kept at hand, and for how long",
+    ("caches",): "how much is cached, and for how long",
     ("locks",): "the patience of the file locks (specification, File Locking Strategy)",
     ("memory", "store"): "the engine of the memory (specification, Configuration Reference)",
     ("gateway", "host"): "the specification's word for where to listen; OpenClaw's is bind",

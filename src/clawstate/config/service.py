@@ -78,7 +78,7 @@ class Config:
 
     @property
     def owner(self) -> Owner:
-        """Whose the configuration is: that of the state, or of the directory that it lies in."""
+        """To whom the directory of the configuration belongs, such as an OpenClaw."""
         owner = find_owner(self._paths.root)
         return owner if owner.is_openclaw else find_owner(self.path.parent)
 

@@ -88,7 +88,7 @@ def _above(path: Path) -> Iterator[Path]:
 
 
 def require_closed(paths: Iterable[Path], *, to: str) -> None:
-    """Raise `InvalidError`, which says how to mend it, if others may write one of *paths*."""
+    """Raise `InvalidError` with the remedy if others may write one of *paths*."""
     for path, mode in writable_by_others(paths):
         problem = f"others may write it (mode {mode:04o}), so it is not followed {to}"
         raise InvalidError(str(path), problem, f"run 'chmod go-w {shlex.quote(str(path))}'")

@@ -85,9 +85,9 @@ class Views:
     @contextmanager
     def writing(self, agent: str | None) -> Iterator[Callable[[Loaded, Any], None]]:
         """
-        Lend what is to be called with what was read before a change, and what the change makes.
+        Give a function to call with what was read before a change, and what the change makes.
 
-        What else is read later is the change of somebody else.
+        Whatever else is read later counts as a change by another program.
         """
         mine: list[Any] = []
 

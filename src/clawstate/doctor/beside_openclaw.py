@@ -1,4 +1,4 @@
-"""Whose the directory is, and what of ours lies where it harms an OpenClaw, or is not read."""
+"""What is wrong where an OpenClaw works: files of ours that harm it, or that nobody reads."""
 
 from __future__ import annotations
 

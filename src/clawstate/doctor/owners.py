@@ -103,7 +103,7 @@ def _give(place: Path, paths: list[tuple[str, ...]], owner: os.stat_result) -> s
 
 @contextmanager
 def _open_directory(place: Path, path: tuple[str, ...]) -> Iterator[int]:
-    """Lend a descriptor of the directory *path* below *place*; no link is followed on the way."""
+    """Open the directory *path* below *place*, and give its descriptor; no link is followed."""
     descriptor = os.open(place, _FOLDER)
     try:
         for name in path:

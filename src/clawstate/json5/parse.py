@@ -291,7 +291,7 @@ class _Plain:
 
 
 class _Reading:
-    """One way through a text; what is open lies on a stack, so that depth costs no recursion."""
+    """One pass over a text, with a stack of its own, so that depth costs no recursion."""
 
     def __init__(self, text: str) -> None:
         self._text = text

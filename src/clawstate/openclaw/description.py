@@ -155,7 +155,7 @@ def _alive_gateway(said: dict[str, Any]) -> Gateway | None:
 
 
 def _start_time(pid: int) -> int | None:
-    """Return when the process began, in ticks; 0 where it lives and that cannot be told."""
+    """Return when the process began, in ticks; 0 if it runs and the time is unknown."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
         # proc_pid_stat(5): the name of the program stands in brackets, and may hold blanks and

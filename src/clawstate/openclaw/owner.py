@@ -1,4 +1,4 @@
-"""`Owner`: whose a state directory is, told by what lies in it, and where its databases lie."""
+"""`Owner`: whose a state directory is, judged by its files, and where its databases are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The JSON form of what is told of records as a whole: counts, moves, merges, marks."""
+"""The JSON form of counts, moves, merges and marks of records."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def write_changes(found: Changes) -> dict[str, Any]:
 
 
 def write_part_change(change: PartChange) -> dict[str, Any]:
-    """Return which part moved, and which of its records as far as that may be told."""
+    """Return which part moved, and which of its records, if that is known and no secret."""
     return {"part": change.part, "keys": None if change.keys is None else list(change.keys)}
 
 

@@ -1,4 +1,4 @@
-"""The JSON form of credentials: what can be told of them without their secrets."""
+"""The JSON form of credentials, without their secrets."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def write_device(device: Device) -> dict[str, Any]:
 
 
 def read_device(document: Any) -> Device:
-    """Return the device of *document*; the digests of its tokens are not told, and empty."""
+    """Return the device of *document*; the digests of its tokens are not in the form, and empty."""
     told = Members(document, "device")
     tokens = [read_device_token(each) for each in told.items("tokens")]
     return Device(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from clawstate.stores.sessions.selection import Pruned
 
 OWNER = "openclaw"
-"""The member `owner` of what belongs to the OpenClaw beside which the state lies."""
+"""The member `owner` of what belongs to an OpenClaw in the same directory."""
 
 _OWN = ("key", "sessionId", "sessionKey", "sessionFile", "updatedAt", "updatedAtMs")
 

@@ -1,4 +1,4 @@
-"""The JSON form of what is told of the configuration: changes, and what is wrong with it."""
+"""The JSON form of changes of the configuration, and of what is wrong with it."""
 
 from __future__ import annotations
 

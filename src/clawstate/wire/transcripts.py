@@ -26,7 +26,7 @@ def write_message(message: Message) -> dict[str, Any]:
 
 
 def read_message(document: Any, *, session_id: str = "") -> Message:
-    """Return the message of *document*; its position among all others is not told, and 0."""
+    """Return the message of *document*; its position is not in the form, and 0."""
     told = Members(document, "message")
     said = told.foreign(*_PLACE)
     kind, parent = told.text("type"), told.maybe_text("parentId")
@@ -58,7 +58,7 @@ def write_found(found: TranscriptHit) -> dict[str, Any]:
 
 
 def read_found(document: Any) -> TranscriptHit:
-    """Return what *document* says was found; where the words stand in the snippet is not told."""
+    """Return the hit of *document*; the form does not say where words stand in the snippet."""
     told = Members(document, "result")
     message = told.others("sessionId", "score", "snippet")
     session_id = told.text("sessionId")

@@ -183,7 +183,7 @@ class MemorySearch(Document):
 
 
 class ModelChoice(Document):
-    """A model, and what stands in for it."""
+    """A model, and those that are tried when it fails."""
 
     primary: Maybe[str] = Field(default=None, description="The model, as `provider/model`.")
     fallbacks: list[str] = Field(default=[], description="The models to try when it fails.")

@@ -113,7 +113,7 @@ def _tags(text: str) -> str:
 
 
 def _kind(value: Any, wanted: list[str]) -> str:
-    """Return what *value* is, told apart from what is *wanted*."""
+    """Return what *value* is, in words that differ from those of what is *wanted*."""
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -49,7 +49,7 @@ class Config(Document):
     messages: Messages = Field(default_factory=Messages, description="Receiving and answering.")
     logging: Logging = Field(default_factory=Logging, description="What is logged, and where.")
     pairing: Pairing = Field(default_factory=Pairing, description="Devices that want in.")
-    caches: Caches = Field(default_factory=Caches, description="How much is kept at hand.")
+    caches: Caches = Field(default_factory=Caches, description="How much is cached.")
     locks: Locks = Field(default_factory=Locks, description="How long to wait for a file lock.")
     acp: Maybe[Object] = Field(
         default=None, description="Agents that speak the Agent Client Protocol."

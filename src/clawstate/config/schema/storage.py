@@ -39,7 +39,7 @@ _ABOUT = {
     "state.encryption": "Encryption of the credentials on disk. OpenClaw cannot read what is"
     " encrypted.",
     "pairing": "Requests of devices that want to be paired (specification section 4).",
-    "caches": "How much is kept at hand.",
+    "caches": "How much is cached.",
     "caches.query": "Recent searches and what they found.",
     "caches.directory": "Listings of directories with models and resources.",
     "caches.dedupe": 'Marks of what was handled already (specification, "Persistent Dedupe").',

@@ -1,4 +1,4 @@
-"""The audit of secrets: what lies in the clear, where else it lies, and who may read it."""
+"""The audit of secrets: which are not encrypted, where copies are, and who may read them."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class KnownSecrets:
         return len(self._by_value)
 
     def learn(self, value: str, label: str, *, home: Path | None) -> None:
-        """Note that *value* is a secret, called *label*, and lies in *home*."""
+        """Note that *value* is a secret, called *label*, and is stored in *home*."""
         text = value.strip()
         if len(text) < SHORTEST:
             return

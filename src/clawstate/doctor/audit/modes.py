@@ -96,7 +96,7 @@ def is_secret_place(entry: Entry) -> bool:
 
 
 def _wide(survey: Survey, entry: Entry, *, is_reached: bool, is_writable: bool) -> None:
-    """Tell once what is wrong with a mode: the narrower remedy mends what may be written too."""
+    """Report a mode once: the narrower remedy also takes away the right to write."""
     narrow = entry.mode & ~_OTHERS
     what = "read and write" if is_writable else "read"
     message = f"others may {what} it (mode {entry.mode:04o}); chmod {narrow:o} mends it"

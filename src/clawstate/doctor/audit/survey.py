@@ -59,7 +59,7 @@ class Survey:
         )
 
     def clear_text(self, value: str, spot: Spot, *, what: str) -> None:
-        """Note the secret *value*, which is *what* and lies in the clear at *spot*."""
+        """Note the secret *value*, which is *what* and not encrypted at *spot*."""
         self.add("PLAINTEXT_FOUND", "warning", spot, f"{what} in the clear ({mask(value)})")
         self.known.learn(value, spot.label, home=spot.file)
 
