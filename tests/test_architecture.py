@@ -83,6 +83,48 @@ def test_the_floors_on_the_page_are_those_that_are_checked(container: str) -> No
     assert all(max(above) < min(below) for above, below in itertools.pairwise(shown[0]))
 
 
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def headings(page: Path) -> set[str]:
+    """Return what links behind a `#` can name of *page*."""
+    plain = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    titles = (re.sub(r"[^\w\- ]", "", each.lower()) for each in re.findall(r"(?m)^#+ (.*)$", plain))
+    return {each.strip().replace(" ", "-") for each in titles}
+
+
+def test_links_of_the_pages_lead_somewhere() -> None:
+    """Every link to a file of the project leads to one, and one to a heading to a heading."""
+    lost = []
+    for page in PAGES:
+        plain = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+        for target in re.findall(r"\]\(([^)\s]+)\)", plain):
+            name, _, heading = target.partition("#")
+            file = (page.parent / name).resolve() if name else page
+            is_ours = ":" not in target
+            if is_ours and not (file.exists() and (not heading or heading in headings(file))):
+                lost.append(f"{page.name}: {target}")
+
+    assert lost == []
+
+
+def test_decisions_that_are_named_are_on_record() -> None:
+    """A decision that a page or a line of code names by its number has a page, and is listed."""
+    folder = ROOT / "docs" / "decisions"
+    index = (folder / "index.md").read_text()
+    known = {int(each.name[:3]): each.name for each in folder.glob("[0-9]*.md")}
+    named = {
+        int(number)
+        for path in (*PAGES, *MODULES)
+        for found in re.findall(r"[dD]ecisions? (\d+)(?:(?:,| and| to) (\d+))?", path.read_text())
+        for number in found
+        if number
+    }
+
+    assert named - set(known) == set()
+    assert [each for each in known.values() if f"]({each})" not in index] == []
+
+
 def test_modules_are_short() -> None:
     """Half of the modules have fewer than 200 lines."""
     assert statistics.median(map(lines_of, MODULES)) < 200
