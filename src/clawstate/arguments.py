@@ -89,7 +89,8 @@ def describe(value: object) -> str:
         return f"{value!r:.60}"
     # Python writes out no whole number of more than 4,300 digits, and no list of a great depth.
     except (ValueError, RecursionError):
-        return f"what cannot be written out ({type(value).__name__})"
+        bits = f"of {value.bit_length():,} bits" if isinstance(value, int) else "too deep to show"
+        return f"a value {bits}"
 
 
 def is_utf8(text: str) -> bool:
