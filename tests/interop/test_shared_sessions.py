@@ -14,7 +14,7 @@ import pytest
 
 import clawstate
 from clawstate.state.sessions import open_index
-from clawstate.stores.sessions.saved_form import normalise_entry
+from clawstate.stores.sessions.openclaw_normalisation import normalise_entry
 from seeds import seed
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"

@@ -1,4 +1,4 @@
-"""A sealed text: AES-256-GCM, as a JSON object that only opens where it was sealed."""
+"""An encrypted text: AES-256-GCM with its place as associated data, as a JSON object."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Keys`: what `state/keys.json` holds, the keys of a state, each sealed with the one outside."""
+"""`Keys`: the data keys in `state/keys.json`, each wrapped with the key-encryption key (KEK)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MEMBERS = {"version", "state", "source", "current", "keys", "check"}
 @dataclass(frozen=True, slots=True)
 class Keys:
     """
-    The keys of the state *state*, each sealed under its own name; *current* seals what is new.
+    The data keys of *state*, each wrapped under its own name; *current* encrypts what is new.
 
     The older ones open what was sealed before, until everything is sealed anew.
     """

@@ -1,4 +1,4 @@
-"""Where the key comes from that opens the keys of a state: a file, a keyring, a passphrase."""
+"""Where the key-encryption key (KEK) of a state comes from: a file, a keyring, a passphrase."""
 
 from __future__ import annotations
 

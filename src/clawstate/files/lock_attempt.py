@@ -79,7 +79,7 @@ class Attempt:
                 self._draft.write()
 
     def end(self) -> None:
-        """Let go of all that it made, the lock file included."""
+        """Release all that it made, the lock file included."""
         self._draft.discard()
 
     def _settle(self, created: Sidecar) -> bool:
@@ -130,7 +130,7 @@ class Attempt:
         return verdict
 
     def _stands_still(self, found: ExistingLock) -> bool:
-        """Tell whether nothing moved for the stale time on a clock that nobody sets."""
+        """Tell whether the lock stayed the same for the stale time, on the monotonic clock."""
         known = _seen.get(self._place)
         if known is None or known[0] != found:
             # What is forgotten is only since when: the waiting for a silent owner begins anew.

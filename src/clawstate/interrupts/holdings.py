@@ -32,7 +32,7 @@ class Holding(Owner, Protocol):
     """Something that is held until `discard`, or abandoned when it `is_over`."""
 
     def discard(self) -> None:
-        """Let go of everything; harmless when that is done, and may be done by any thread."""
+        """Release all of it; harmless when that is done, and any thread may do it."""
 
 
 def hold(holding: Holding) -> None:

@@ -70,7 +70,7 @@ class Mutex:
         return True
 
     def give(self, frame: FrameType) -> None:
-        """Let go of it if it is held for *frame*."""
+        """Release it if it is held for *frame*."""
         if self._holder.get(None) is frame:
             self._holder.pop(None, None)
             if self._waiting:

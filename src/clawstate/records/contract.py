@@ -142,8 +142,8 @@ class Lease(Protocol):
 
     It is over after `release` or the `with` block, *ttl* seconds after the grant or the last
     `renew`, and for others as soon as its holder is proven dead. *fence* grows with every grant
-    of the name: by it `Collection.fenced` refuses what a late holder writes. Of the calendar's
-    clock nothing depends. A forked child does not hold what its parent holds.
+    of the name: by it `Collection.fenced` refuses what a late holder writes. The wall clock
+    plays no part. A forked child does not hold what its parent holds.
     """
 
     name: str
@@ -312,4 +312,4 @@ class Backend(Protocol):
         """Give what is wrong with the engine, and with all collections that it knows."""
 
     def close(self) -> None:
-        """Let go of everything; a call after this raises `ClosedError`."""
+        """Close the engine; a call after this raises `ClosedError`."""

@@ -1,5 +1,5 @@
 """
-Records in JSON files of the specification's exact spec, shared with OpenClaw.
+Records in JSON files of the specification's exact form, shared with OpenClaw.
 
 Each change locks, reads, applies, checks that the lock is still held, writes the file whole and
 durably, and releases; a change that lost its lock is applied again to what is there then. Reading
@@ -108,7 +108,7 @@ class JsonFilesBackend:
         return [*self._asked.copy().values(), *self._catalogue()]
 
     def close(self) -> None:
-        """Let go of everything; a call after this raises `ClosedError`."""
+        """Close the engine; a call after this raises `ClosedError`."""
         self._closed = True
 
     def require_open(self) -> None:

@@ -1,7 +1,7 @@
 """
 Leases on any engine of records: a record for each name says who was granted it, and which grant.
 
-No clock of the calendar decides: an engine on the same machine compares the steady clock that all
+The wall clock decides nothing: an engine on the same machine compares the steady clock that all
 its processes share, one elsewhere counts from when it first saw a grant (decision 34).
 """
 

@@ -99,7 +99,7 @@ class _Block:
         return self._use.is_over()
 
     def discard(self) -> None:
-        """Take back what was not committed, and let go of what is held."""
+        """Roll back what was not committed, and release what is held."""
         self._give_back(None)
 
     def _begin(self, use: Use) -> None:

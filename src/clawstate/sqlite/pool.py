@@ -145,7 +145,7 @@ class PoolGuard:
         self._users.pop(key, None)
 
     def close(self) -> None:
-        """Let nobody in any longer."""
+        """Refuse all users from now on."""
         self.closed = True
         self._barred = True
 
@@ -218,10 +218,10 @@ class Forkable(Protocol):
     """What can be paused around a fork."""
 
     def pause(self) -> None:
-        """Close everything and let nobody in until `resume`."""
+        """Close everything and admit nobody until `resume`."""
 
     def resume(self, *, in_child: bool) -> None:
-        """Let users in again."""
+        """Admit users again."""
 
 
 _OPEN: weakref.WeakSet[Forkable] = weakref.WeakSet()

@@ -1,4 +1,4 @@
-"""`Context`: what every store of one state stands on."""
+"""`Context`: the paths, settings, engines and clock that the stores of one state are built from."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class Locks:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What every store of one state stands on."""
+    """The paths, settings, engines and clock of one state, shared by all its stores."""
 
     paths: StatePaths
     config: Config

@@ -36,7 +36,7 @@ _PROFILES = record_key("profile", "")
 
 @dataclass(frozen=True, slots=True)
 class EncryptionSummary:
-    """How many secrets lie in the clear, how many are sealed, and with which keys."""
+    """How many secrets lie in the clear, how many are encrypted, and with which keys."""
 
     clear: int = 0
     sealed: int = 0

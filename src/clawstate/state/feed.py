@@ -1,7 +1,7 @@
 """
 What moved in a state, in which part, by any process.
 
-Nothing is announced: who writes pays a row at most, and who wants to know looks. Files are looked
+Writers send no notification: a write costs one row at most, and readers poll. Files are looked
 at by a `stat`, and read where that shows a change; a cursor holds the digest of each. Databases
 number their changes. So a cursor is good in another process, and after a restart.
 """
@@ -97,7 +97,7 @@ class Feed:
         return made
 
     def forget(self, subscription: Subscription) -> None:
-        """Let go of *subscription*, which is closed."""
+        """Drop *subscription*, which is closed."""
         self._subscriptions.pop(subscription, None)
 
     def close(self) -> None:

@@ -26,7 +26,7 @@ _FIX_OR_MOVE = "run 'clawstate doctor --fix', or move the file away"
 
 
 class Look(Protocol):
-    """What gives the findings of one part."""
+    """A check of one part, which gives its findings."""
 
     def __call__(self, state: State, /, *, deep: bool) -> Iterator[Finding]:
         """Look at the part of *state*; only with *deep* at every page."""
@@ -185,7 +185,7 @@ def _memory(state: State, *, deep: bool) -> Iterator[Finding]:
 
 
 def _check_left_behind(state: State) -> Iterator[Finding]:
-    with suppress(StateError):  # a setting that means nothing is told of elsewhere
+    with suppress(StateError):  # a check of the configuration reports a bad setting
         old, new = state.places.memory_left_behind(), state.places.memory_db()
         if old is None:
             return

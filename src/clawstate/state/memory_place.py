@@ -33,7 +33,7 @@ def memory_db(context: Context) -> Path:
     if not is_nameable(chosen):
         raise ConfigError(MEMORY_PATH.path, "holds what no path can", "give the path of a file")
     path = expand_below(chosen, context.paths.root)
-    # What stands in the usual place is told when it is used.
+    # A directory in the usual place is an error only once it is used.
     if path != context.paths.memory_db and os.path.isdir(path):  # noqa: PTH112 - never raises
         raise ConfigError(MEMORY_PATH.path, f"{path} is a directory", "give the path of a file")
     return path

@@ -1,4 +1,4 @@
-"""How pairing, devices and the identity of this device stand on the context of a state."""
+"""Wires pairing, devices and the identity of this device to the engines of a state."""
 
 from __future__ import annotations
 

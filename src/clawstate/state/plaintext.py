@@ -1,4 +1,4 @@
-"""What is left of secrets in the clear once they are sealed: copies of ours are cleaned."""
+"""Plaintext remnants of secrets after their encryption: copies of ours are cleaned."""
 
 from __future__ import annotations
 

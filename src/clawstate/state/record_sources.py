@@ -1,4 +1,4 @@
-"""Where records are moved from: read whole, and put away once they are elsewhere."""
+"""The source of a migration: its records are read whole, and set aside once the target has them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from clawstate.openclaw.owner import Era
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.records.last_good import copy_path
 from clawstate.state.record_places import SESSIONS, Place
-from clawstate.stores.sessions.forms import PROFILES
+from clawstate.stores.sessions.index_format import PROFILES
 from clawstate.stores.sessions.profile_files import ProfileFiles
 
 if TYPE_CHECKING:

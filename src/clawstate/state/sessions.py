@@ -31,10 +31,10 @@ from clawstate.state.backends import Engine, engine_of, find_engine
 from clawstate.state.context import Context, split_root
 from clawstate.state.memory_place import memory_db
 from clawstate.stores.sessions.indexed import IndexedSessions, index_on
+from clawstate.stores.sessions.maintenance import RemovalHook
 from clawstate.stores.sessions.routes import AgentRoutes, OneIndex
 from clawstate.stores.sessions.selection import MaintenanceSettings
 from clawstate.stores.sessions.service import Sessions, sessions_on
-from clawstate.stores.sessions.upkeep import RemovalHook
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://\S+", re.IGNORECASE)
 _AGENT = "{agentId}"

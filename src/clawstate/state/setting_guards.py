@@ -1,4 +1,4 @@
-"""Settings that would hide what is kept: refused as long as there is something to hide."""
+"""Refuses settings that would make records unreachable, as long as there are such records."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from clawstate.json5.parse import parse_json5
 from clawstate.openclaw.owner import Era
 from clawstate.records.merging import MergeResult
 from clawstate.stores.sessions.entry import updated_ms
-from clawstate.stores.sessions.forms import OpenClawFormat
+from clawstate.stores.sessions.index_format import OpenClawFormat
 
 KIND = "sessions"
 _BATCH = 2_000  # sessions in one change: each change writes the whole index

@@ -77,7 +77,7 @@ class Opened:
 
 
 class OpenNamespaces:
-    """At most `MOST_OPEN` namespaces at hand, the least recently used first to leave."""
+    """An LRU cache of at most `MOST_OPEN` open namespaces."""
 
     def __init__(self, marks: Callable[[str], Marks]) -> None:
         self._marks = marks

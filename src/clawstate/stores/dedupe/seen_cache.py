@@ -1,4 +1,4 @@
-"""`SeenCache`: the marks that this process made or met last."""
+"""`SeenCache`: an LRU cache of the marks that this process recorded or read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Place: TypeAlias = tuple[str, str]
 
 class SeenCache:
     """
-    Marks by their use, the least recent first to leave. Safe for threads.
+    An LRU cache of marks. Safe for threads.
 
     It holds nothing that is not on disk. Who records or reads a mark there takes the *epoch*
     before: `remember` then leaves out what was forgotten meanwhile.

@@ -1,4 +1,4 @@
-"""What became of the calls, and how many marks there are."""
+"""Statistics: the answers of the checks in this process, and the marks on disk."""
 
 from __future__ import annotations
 

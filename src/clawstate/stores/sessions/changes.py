@@ -14,7 +14,7 @@ from clawstate.records.contract import DELETE, Mark
 from clawstate.records.rules import require_records
 from clawstate.stores.sessions.archive import Archived
 from clawstate.stores.sessions.entry import Document, EntryCopy, has_id, require_stored_id
-from clawstate.stores.sessions.forms import IndexFormat
+from clawstate.stores.sessions.index_format import IndexFormat
 from clawstate.stores.sessions.merging import EntryChange, begin_anew, create_entry, merge_entry
 
 A = TypeVar("A")

@@ -19,7 +19,7 @@ from clawstate.stores.sessions.entry import (
     require_stored_id,
     updated_ms,
 )
-from clawstate.stores.sessions.forms import IndexFormat
+from clawstate.stores.sessions.index_format import IndexFormat
 
 A = TypeVar("A")
 

@@ -28,15 +28,20 @@ from clawstate.stores.sessions.entry import (
     require_stored_id,
 )
 from clawstate.stores.sessions.file_sync import FileSync, NoFileSync, ProfileSync
-from clawstate.stores.sessions.forms import PROFILES, OpenClawFormat, SpecifiedFormat, form_of
 from clawstate.stores.sessions.health import Health
 from clawstate.stores.sessions.index import Index, IndexedEntry, has_wrong_file, read_entry
+from clawstate.stores.sessions.index_format import (
+    PROFILES,
+    OpenClawFormat,
+    SpecifiedFormat,
+    form_of,
+)
+from clawstate.stores.sessions.maintenance import RemovalHook, limits_of, maintenance_of
 from clawstate.stores.sessions.merging import EntryChange, as_change, merge_entries
 from clawstate.stores.sessions.profile_files import ProfileFiles
 from clawstate.stores.sessions.removal import Removal
 from clawstate.stores.sessions.selection import Limits, MaintenanceSettings, Pruned
 from clawstate.stores.sessions.transcript_sync import TranscriptSync
-from clawstate.stores.sessions.upkeep import RemovalHook, limits_of, upkeep_of
 
 A = TypeVar("A")
 
@@ -47,7 +52,7 @@ class IndexedSessions:
     """
     The sessions of one *index*, which is the truth; see `Sessions`.
 
-    *gone* is told which sessions can no longer be restored, so that their messages can go.
+    *on_removed* is told which sessions can no longer be restored, so that their messages can go.
     """
 
     def __init__(
@@ -67,7 +72,7 @@ class IndexedSessions:
         self._settings = settings
         self._changes = EntryChanges(index.form, clock)
         self._removal = Removal(index, archive, file_sync)
-        self._upkeep = upkeep_of(
+        self._maintenance = maintenance_of(
             index,
             archive,
             file_sync,
@@ -96,7 +101,7 @@ class IndexedSessions:
         entry = self._read_back(name, self._index.update(key, change))
         # Another process may have made the session first; then it looks after what is due.
         if entry.session_id == session_id:
-            self._upkeep.after_creation(name)
+            self._maintenance.after_creation(name)
         return entry
 
     def get(self, key: str) -> SessionEntry | None:
@@ -244,19 +249,19 @@ class IndexedSessions:
             settings = self._settings()
             limits = limits_of(settings)
             dry_run = dry_run or not (enforce or settings.enforce)
-        return self._upkeep.prune(limits, spared=spare, dry_run=dry_run)
+        return self._maintenance.prune(limits, spared=spare, dry_run=dry_run)
 
     def known_ids(self) -> frozenset[str]:
         """Return the ids of all sessions that are here, or can be restored."""
-        return self._upkeep.known_ids()
+        return self._maintenance.known_ids()
 
     def ended_ids(self) -> frozenset[str]:
         """Return the ids of sessions that are gone for good, but for their messages."""
-        return self._upkeep.ended_ids()
+        return self._maintenance.ended_ids()
 
     def collect(self) -> frozenset[str]:
         """Let go of all that `ended_ids` gives, and return it; each pruning does that by itself."""
-        return self._upkeep.collect()
+        return self._maintenance.collect()
 
     def check(self) -> tuple[Finding, ...]:
         """Return what is not as it should be; nothing is changed."""

@@ -19,7 +19,7 @@ from clawstate.stores.sessions.entry import (
     require_small,
     updated_ms,
 )
-from clawstate.stores.sessions.forms import IndexFormat
+from clawstate.stores.sessions.index_format import IndexFormat
 
 EntryChange: TypeAlias = Callable[[Document], Mapping[str, Any] | None]
 """An entry (its own copy) to the entry as it shall be; `None`: as it is. Pure."""

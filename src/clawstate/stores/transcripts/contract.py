@@ -181,4 +181,4 @@ class TranscriptLog(Protocol):
         """Let the words of deleted messages go; with *rebuild* make the word index anew."""
 
     def close(self) -> None:
-        """Let go of everything; a call after this raises `ClosedError`."""
+        """Close the engine; a call after this raises `ClosedError`."""

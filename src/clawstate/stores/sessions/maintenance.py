@@ -174,7 +174,7 @@ class SessionMaintenance:
         )
 
 
-def upkeep_of(
+def maintenance_of(
     index: Index,
     archive: Archive,
     file_sync: FileSync,
@@ -184,7 +184,7 @@ def upkeep_of(
     clock: Clock,
     on_removed: RemovalHook,
 ) -> SessionMaintenance:
-    """Return the upkeep of *index*; its first look is due at once."""
+    """Return the maintenance of *index*; its first look is due at once."""
     return SessionMaintenance(
         index, archive, file_sync, removal, settings, clock, on_removed, itertools.count()
     )

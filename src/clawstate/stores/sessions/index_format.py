@@ -10,7 +10,7 @@ from typing import Protocol
 from clawstate.arguments import require_text
 from clawstate.files.safe_names import encode_name
 from clawstate.stores.sessions.entry import Document, is_session_id
-from clawstate.stores.sessions.saved_form import normalise_entry
+from clawstate.stores.sessions.openclaw_normalisation import normalise_entry
 
 PROFILES = "profile"
 """The directory of the profiles, beside the index."""
