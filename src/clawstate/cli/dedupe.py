@@ -8,6 +8,7 @@ import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
 from clawstate.cli.options import next_page, page_options
+from clawstate.cli.printing import number_of
 from clawstate.cli.session import Session
 from clawstate.cli.suggestions import NAMESPACES
 
@@ -121,7 +122,7 @@ def _quote(text: str) -> str:
 def _statistics_line(found: NamespaceStatistics) -> str:
     from clawstate.wire.collections import moment_text  # noqa: PLC0415 - see `NOUNS`
 
-    parts = [f"{found.marks:,} mark{'' if found.marks == 1 else 's'}"]
+    parts = [number_of(found.marks, "mark")]
     parts += [f"the newest {moment_text(found.newest)}"] if found.newest is not None else []
     parts += [f"{found.expired:,} expired"] if found.expired else []
     parts += [f"{found.ignored:,} ignored (no time)"] if found.ignored else []

@@ -10,7 +10,7 @@ import click
 
 from clawstate.cli.command import pass_session
 from clawstate.cli.options import Duration, Size
-from clawstate.cli.printing import one_line, style
+from clawstate.cli.printing import number_of, one_line, size, style
 from clawstate.cli.session import Session
 from clawstate.cli.sessions import KEY, sessions, store_of
 from clawstate.wire import to_wire
@@ -74,8 +74,6 @@ def export(session: Session, /, key: str) -> None:
 
 
 def _lines(pruned: Pruned, *, told_to: bool) -> list[str]:
-    from clawstate.cli.printing import size  # noqa: PLC0415 - see `NOUNS`
-
     verb = "would archive" if pruned.dry_run else "archived"
     whys = (("age", pruned.by_age), ("number", pruned.by_count), ("size", pruned.by_size))
     lines = [
@@ -86,16 +84,12 @@ def _lines(pruned: Pruned, *, told_to: bool) -> list[str]:
     gone = f", {pruned.expired} archived for good" if pruned.expired else ""
     would = "would go" if pruned.dry_run else "went"
     lines.append(
-        f"{_counted(len(pruned.removed))} {would}{gone}, {pruned.kept} stay;"
+        f"{number_of(len(pruned.removed), 'session')} {would}{gone}, {pruned.kept} stay;"
         f" {size(pruned.bytes_before)} before, {size(pruned.bytes_after)} after"
     )
     if pruned.dry_run and not told_to and (pruned.removed or pruned.expired):
         lines.append("nothing was removed: session.maintenance.mode is 'warn'; use --enforce")
     return lines
-
-
-def _counted(count: int) -> str:
-    return f"{count:,} session" if count == 1 else f"{count:,} sessions"
 
 
 def _transcript(session: Session, entry: SessionEntry) -> list[str]:

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from clawstate.cli.printing import inline, printable, size, style
+from clawstate.cli.printing import inline, number_of, printable, size, style
 from clawstate.clock import to_iso
 from clawstate.snippets import pieces
 
@@ -23,7 +23,7 @@ _MOST_CHARACTERS = 200  # of a note or the arguments of a tool
 
 def session_line(info: TranscriptInfo) -> str:
     """Return a line that shows the *info* of a session."""
-    told = f"{info.count:,} message{'' if info.count == 1 else 's'}, {size(info.size)}"
+    told = f"{number_of(info.count, 'message')}, {size(info.size)}"
     name = style(info.session_id, fg="cyan")
     return f"{to_iso(info.updated_at)}  {name}  {style(told, dim=True)}"
 
