@@ -87,7 +87,7 @@ def test_the_best_ten_are_the_same_on_all_engines(tmp_path) -> None:
             memory.search(query, mode=mode, namespace=namespace, k=11) for memory in memories
         )
         scores = [hit.score for hit in wanted]
-        assert [hit.score for hit in found] == pytest.approx(scores, abs=1e-5)
+        assert [hit.score for hit in found] == pytest.approx(scores, abs=5e-5)
         for one, other in list(zip(found, wanted, strict=True))[:10]:
             ties = sum(abs(score - other.score) < 1e-4 for score in scores)
             assert one.record == other.record or ties > 1  # of equal ones either may be first

@@ -32,7 +32,7 @@ from clawstate.memory.imports import Imports
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.records import Hit, MemoryRecord, position_of
 from clawstate.memory.search import Meaning, Mode, answer, question_from
-from clawstate.memory.upkeep import Upkeep, check_engine, lend_in_process
+from clawstate.memory.upkeep import check_engine, lend_in_process
 from clawstate.memory.validation import MAX_SOURCE, change_record, check_name, complete
 from clawstate.paging import PAGE, Listing, Page
 
@@ -66,14 +66,12 @@ class Memory:
         by_meaning: bool = True,
         lend: Lend | None = None,
     ) -> None:
-        lend = lend or lend_in_process()
         self._engine = engine
         self._by_meaning = by_meaning
-        self.imports = Imports(engine.imports, lend)
+        self.imports = Imports(engine.imports, lend or lend_in_process())
         self._given = embedder
         self._clock = clock
         self._cache = QueryCache() if cache is None else cache
-        self._upkeep = Upkeep(engine, lend)
         self._usable: Embedder | None = None
         self._weighing: SubwordEmbedder | None = None
         self._is_settled = False
@@ -146,7 +144,6 @@ class Memory:
         ):
             self._engine.upsert(batch, embedder=self._identity())
             done += len(batch)
-            self._upkeep.noticed(len(batch))
             if progress is not None:
                 progress(done, len(ids))
         return ids
@@ -308,13 +305,12 @@ class Memory:
         """
         Drop expired records, embed those that wait, and bring the indexes up to date.
 
-        Searches and writes go on meanwhile. *progress* follows the vector index, which is left to
-        another process that is just building it.
+        Searches go on meanwhile. None of it has to be done: what is written is indexed at once.
         """
         self._engine.purge()
         if (embedder := self._embedder()) is not None:
             ingest.embed_waiting(self._engine, embedder)
-        self._upkeep.optimize(progress=progress, cancelled=cancelled)
+        self._engine.optimize(progress=progress, cancelled=cancelled)
 
     def rebuild(self) -> None:
         """Make every index anew from the records, as after damage."""
@@ -342,9 +338,7 @@ class Memory:
         return self._clock()
 
     def close(self) -> None:
-        """End background work and close the engine."""
-        # Before the engine, in which its thread may be building.
-        self._upkeep.close()
+        """Close the engine."""
         self._cache.clear()
         self._engine.close()
 

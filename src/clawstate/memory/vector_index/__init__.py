@@ -1,6 +1,6 @@
 """
-HNSW snapshots of the vectors of one namespace: derived data, memory-mapped, made as a whole.
+Who is near a vector: a scan over sign bits, over the vectors of any engine; knows no database.
 
-Delete them and nothing is lost but speed. `manifest` says what a snapshot is of, `snapshot` reads
-one, `build` makes one.
+`codes` makes bits and rows of vectors, `scan` compares them, `table` holds them in memory, `blocks`
+are their form on disk, and `nearest` keeps a table in step with a `VectorSource`.
 """

@@ -1,160 +1,147 @@
 """
-The vector leg: exact in small scopes, a snapshot and an exact tail in large ones.
+The vector leg: exact among few rows, a scan of sign bits that proposes candidates among many.
 
-Every cosine that leaves here is computed from the vectors of the source; the snapshot only
-proposes. Without one the search is exact and slower, never wrong.
+There is no graph, so nothing is out of reach: every row is looked at in every search (decision 5).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from clawstate.interrupts import Mutex
-from clawstate.memory.vector_index.loaded import VectorCache, top
-from clawstate.memory.vector_index.manifest import IndexIdentity, snapshot_stamp
-from clawstate.memory.vector_index.snapshot import VectorSnapshot, open_snapshot
-from clawstate.memory.vector_index.source import Keys, Selection, VectorSource
+from clawstate.memory.vector_index.codes import Codes, Matrix
+from clawstate.memory.vector_index.source import Keys, VectorSource
+from clawstate.memory.vector_index.table import VectorTable, View, is_small
 
-Found = tuple[Keys, NDArray[np.float32]]
-"""Keys in any order, and their cosines."""
-
-_FEW = 4_000  # so few vectors are read faster one by one than all together
-_MOST = 4_000  # proposals through a filter; more take longer than to compare all vectors
-_SAMPLE = 16
+_DEAD = 4  # of four rows in memory one is dead: read anew, without them
+_LOADED = 2_048  # rows that each search reads into memory, while there are others
+_HITS = 10
+_ASKED = 32
+_RECALL = 0.95  # of the nearest are found, or more candidates have to be compared
+_NOISE = 1e-5
 
 
 class _Known(NamedTuple):
-    stamp: object
-    snapshot: VectorSnapshot | None
-    is_settled: bool  # whether it was compared with the database
+    table: VectorTable
+    newest: int  # the newest key of the whole database when this was read
+    removed: int  # how many records had been removed by then
+    breadth: int
 
 
 class NearestSearch:
-    """
-    The nearest records of one database, whose snapshots lie in *directory*. Thread-safe.
+    """The nearest records of one database, whose vectors have so many *dimensions*. Thread-safe."""
 
-    *identity* tells what a snapshot of a scope must have been made for.
-    """
-
-    def __init__(self, directory: Path, identity: Callable[[int], IndexIdentity]) -> None:
-        self.identity = identity
-        self._directory = directory
-        self._cache = VectorCache()
+    def __init__(self, dimensions: int) -> None:
+        self._dimensions = dimensions
         self._mutex = Mutex()
-        self._snapshots: dict[int, _Known] = {}
+        self._known: _Known | None = None
+        self._searches = 0
 
     def best(
         self,
         source: VectorSource,
-        query: NDArray[np.float32],
+        query: Matrix,
         *,
         scope: int | None,
-        selection: Selection | None,
+        allowed: Keys | None,
         limit: int,
-    ) -> Found:
-        """Return the best *limit* records of *selection* with their cosines."""
-        snapshot = None if scope is None else self.snapshot(source, scope)
-        if scope is None or snapshot is None:
-            return self._exact(source, query, scope, selection, limit)
-        found = self._proposed(source, query, scope, snapshot, selection=selection, limit=limit)
-        if found is None:
-            return self._exact(source, query, scope, selection, limit)
-        return found
+    ) -> tuple[Keys, Matrix]:
+        """
+        Return the best *limit* records and their cosines, best first.
 
-    def directory(self, scope: int) -> Path:
-        """Return where the snapshot of *scope* lives."""
-        return self._directory / str(scope)
+        Of *scope*, or of all; *allowed* are the keys, ascending, that a filter lets through, which
+        are of that scope.
+        """
+        view, breadth = self._current(source)
+        among = None if scope is None else view.of_scope(scope)
+        if allowed is not None:
+            among = view.places(allowed)
+        return view.best(query, limit, among, breadth=breadth, fetch=source.vectors)
 
-    def snapshot(self, source: VectorSource, scope: int) -> VectorSnapshot | None:
-        """Return the newest published snapshot of *scope* that agrees with *source*."""
-        stamp = snapshot_stamp(self.directory(scope))
-        with self._mutex:
-            known = self._snapshots.get(scope)
-        # Also None is remembered: a damaged snapshot is looked at, and warned about, once.
-        if known is not None and known.stamp == stamp and known.is_settled:
-            return known.snapshot
-        if known is None or known.stamp != stamp:
-            snapshot = None
-            if stamp is not None:
-                snapshot = open_snapshot(self.directory(scope), self.identity(scope))
-            known = _Known(stamp, snapshot, is_settled=snapshot is None)
-        if known.snapshot is not None:
-            # A transaction that is older than the snapshot cannot tell whether they agree: whoever
-            # reads later asks again.
-            is_settled = known.snapshot.upto <= source.state(scope)[0]
-            if is_settled and not _agrees(source, scope, known.snapshot):
-                known = known._replace(snapshot=None)
-            known = known._replace(is_settled=is_settled)
-        with self._mutex:
-            self._snapshots[scope] = known
-        if not known.is_settled:
+    def needed_breadth(self, source: VectorSource) -> int | None:
+        """
+        Return the breadth at which enough is found of what is near to some of the vectors.
+
+        None if that is what searches have now; 0 stands for comparing all.
+        """
+        if is_small(source.count()):
             return None
-        # With another snapshot the exactly searched tail begins at another key.
-        self._cache.drop(lambda key: key[0] != scope)
-        return known.snapshot
+        view, present = self._current(source)
+        chosen = view.keys[np.linspace(0, view.count - 1, _ASKED).astype(np.intp)]
+        queries = source.vectors(chosen)[1]
+        exact = [
+            view.best(each, _HITS, None, breadth=0, fetch=source.vectors)[1] for each in queries
+        ]
+        for breadth in (present, 2 * present, 4 * present, 8 * present):
+            right = 0
+            for query, wanted in zip(queries, exact, strict=True):
+                found = view.best(query, _HITS, None, breadth=breadth, fetch=source.vectors)[1]
+                # By cosines and not by keys: of equal vectors any will do.
+                right += int(np.count_nonzero(found >= wanted[-1] - _NOISE))
+            if right >= _RECALL * sum(map(len, exact)):
+                return None if breadth == present else breadth
+        return 0
 
-    def _exact(
-        self,
-        source: VectorSource,
-        query: NDArray[np.float32],
-        scope: int | None,
-        selection: Selection | None,
-        limit: int,
-    ) -> Found:
-        allowed = None if selection is None else selection.every()
-        # What a filter leaves may be few in a large scope: loading all vectors for it would take
-        # longer.
-        if allowed is not None and len(allowed) <= _FEW and not self._cache.holds((scope, 0)):
-            return top(*_cosines(source, query, allowed), limit)
-        return self._cache.load(source, (scope, 0)).best(query, limit, allowed)
+    def _current(self, source: VectorSource) -> tuple[View, int]:
+        newest, removed = source.state()
+        with self._mutex:
+            self._searches += 1
+            known = self._known
+            if known is None or _is_worn(known):
+                known = self._read(source, newest, removed)
+            is_old = newest < known.newest or removed < known.removed
+            if not is_old and (newest, removed) != known[1:3]:
+                known = _refreshed(source, known, newest, removed)
+            self._known = known
+            # Who asks once, as a command does, pays for the candidates alone.
+            if self._searches > 1 and not is_old:
+                _load_some(source, known.table)
+            # In a transaction that is older than what another one has read since, what was added
+            # in between must not be seen; what was removed is missed.
+            return known.table.view.upto(newest), known.breadth
 
-    def _proposed(
-        self,
-        source: VectorSource,
-        query: NDArray[np.float32],
-        scope: int,
-        snapshot: VectorSnapshot,
-        *,
-        selection: Selection | None,
-        limit: int,
-    ) -> Found | None:
-        behind = self._cache.load(source, (scope, snapshot.upto))
-        allowed = None if selection is None else selection.among(behind.keys)
-        tail, tail_cosines = behind.best(query, limit, allowed)
-        wanted = limit
-        while True:
-            proposed, _ = snapshot.nearest(query, wanted)
-            if selection is not None:
-                proposed = selection.among(proposed)
-            # Records that were deleted since the snapshot are not found here, and so drop out
-            # (decision 4).
-            keys, cosines = _cosines(source, query, proposed)
-            if len(keys) >= (limit if wanted < _MOST else limit // 4):
-                both = np.concatenate([keys, tail])
-                return top(both, np.concatenate([cosines, tail_cosines]), limit)
-            share = max(len(keys), 1) / wanted
-            if wanted >= _MOST or share * snapshot.count <= _FEW:
-                return None  # reading all that a filter or deletions leave is exact, and as fast
-            # Asked again for as many as the share seen so far suggests, with half as many to spare.
-            wanted = min(_MOST, max(2 * wanted, int(1.5 * limit / share)))
-
-
-def _agrees(source: VectorSource, scope: int, snapshot: VectorSnapshot) -> bool:
-    # A database put back from a backup may give the same keys to other texts.
-    keys, kept = source.newest(scope, snapshot.upto, _SAMPLE)
-    if not len(keys):
-        return False
-    known = snapshot.vectors(keys.tolist())
-    lengths = np.linalg.norm(kept, axis=1)
-    # Both are float16: equal vectors have a cosine above 0.99 in spite of rounding. NaN is less.
-    return bool((np.einsum("ij,ij->i", kept, known) >= 0.99 * lengths).all())
+    def _read(self, source: VectorSource, newest: int, removed: int) -> _Known:
+        count = source.count()
+        kept = None if is_small(count) else source.kept()
+        if kept is not None:
+            table = VectorTable(kept.codes, expected=count, centred=True)
+            for coded in kept.coded:
+                table.add_coded(coded)
+            for batch in source.batches(kept.upto):
+                table.add(batch)
+            if table.view.count == count:
+                return _Known(table, newest, removed, kept.breadth)
+        table = VectorTable(Codes(self._dimensions), expected=count)
+        for batch in source.batches(0):
+            table.add(batch)
+        return _Known(table, newest, removed, 1)
 
 
-def _cosines(source: VectorSource, query: NDArray[np.float32], wanted: Keys) -> Found:
-    keys, vectors = source.vectors(wanted)
-    return keys, vectors @ query if len(keys) else np.empty(0, np.float32)
+def _refreshed(source: VectorSource, known: _Known, newest: int, removed: int) -> _Known:
+    table = known.table
+    # A key stands for one vector for ever, so only what is new is read: behind the last row that is
+    # here, which an interrupt may have left behind that of `known`.
+    if newest > known.newest:
+        for batch in source.batches(table.last()):
+            table.add(batch)
+    if removed != known.removed:
+        after = 0
+        for upto, count in [*source.counts(), (newest, -1)]:
+            if table.left(after, upto) != count:
+                table.remove(after, upto, source.living(after, upto))
+            after = upto
+    return known._replace(newest=newest, removed=removed)
+
+
+def _is_worn(known: _Known) -> bool:
+    view = known.table.view
+    return view.removed > view.count // _DEAD
+
+
+def _load_some(source: VectorSource, table: VectorTable) -> None:
+    """Load some thousand rows that are not in memory, if there are any."""
+    first = table.next_unloaded()
+    if first is not None:
+        table.load(next(source.batches(first - 1, size=_LOADED), None))

@@ -3,47 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol, TypeAlias
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clawstate.memory.vector_index.codes import Bits, Codes, Matrix
+
 Keys: TypeAlias = NDArray[np.int64]
-Batch: TypeAlias = tuple[Keys, NDArray[np.float32]]
-"""Keys int64 (n,) and the unit vector of each, float32 (n, d)."""
+
+
+class Batch(NamedTuple):
+    """`keys` int64 (n,) ascending, the scope of each, and its vector, float32 (n, d)."""
+
+    keys: Keys
+    scopes: Keys
+    vectors: Matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """The same with the bits in the place of the vectors; `empty` marks vectors of zeros."""
+
+    keys: Keys
+    scopes: Keys
+    bits: Bits
+    empty: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of all vectors up to the key `upto`, made by `codes`."""
+
+    codes: Codes
+    coded: list[Coded]
+    upto: int
+    breadth: int = 1
+    """How many times as many candidates as usual are compared; 0 for all of them."""
 
 
 class VectorSource(Protocol):
     """
-    The vectors of one database as of one moment; a scope of None stands for all of them.
+    The vectors of one database as of one moment.
 
-    A key stands for one vector for ever, and a newer one is higher.
+    A key stands for one vector in one scope for ever, and a newer one is higher.
     """
 
-    def state(self, scope: int | None) -> tuple[int, int]:
-        """Return the highest key that was ever given out, and how many of *scope* were removed."""
+    def state(self) -> tuple[int, int]:
+        """Return the highest key that was ever given out, and how many records were removed."""
 
-    def batches(self, scope: int | None, after: int) -> Iterator[Batch]:
-        """Yield the vectors with keys above *after*, ascending, some thousand at a time."""
+    def count(self) -> int:
+        """Return how many vectors there are."""
 
-    def count(self, scope: int, after: int) -> int:
-        """Return how many vectors of *scope* have keys above *after*."""
+    def kept(self) -> Kept | None:
+        """Return what is kept of the older vectors, if anything is."""
 
-    def kept(self, scope: int | None, upto: int) -> Keys:
-        """Return the keys up to *upto* that are still there."""
+    def batches(self, after: int, *, size: int = 0) -> Iterator[Batch]:
+        """Yield the vectors with keys above *after*, ascending, *size* or so at a time."""
 
-    def newest(self, scope: int, upto: int, limit: int) -> Batch:
-        """Return the *limit* vectors with the highest keys up to *upto*."""
-
-    def vectors(self, keys: Keys) -> Batch:
+    def vectors(self, keys: Keys) -> tuple[Keys, Matrix]:
         """Return the vectors of those of *keys* that have one, in any order."""
 
+    def counts(self) -> list[tuple[int, int]]:
+        """Return how many keys there are up to one, and from there to the next, as far as known."""
 
-class Selection(Protocol):
-    """What a filter lets through."""
-
-    def every(self) -> Keys:
-        """Return all keys that it lets through."""
-
-    def among(self, keys: Keys) -> Keys:
-        """Return those of *keys* that it lets through."""
+    def living(self, after: int, upto: int) -> Keys:
+        """Return the keys above *after* up to *upto* that are still there, ascending."""

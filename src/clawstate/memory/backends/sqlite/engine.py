@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
+from clawstate.caches.ttl import TTLCache
 from clawstate.clock import Clock, system_clock, to_ms
 from clawstate.interrupts import Mutex, load_modules
 from clawstate.memory.backends.sqlite import upkeep, writing
@@ -16,25 +17,28 @@ from clawstate.memory.backends.sqlite.conditions import sql_of
 from clawstate.memory.backends.sqlite.embeddings import SqliteEmbeddings
 from clawstate.memory.backends.sqlite.imports import SqliteImports
 from clawstate.memory.backends.sqlite.listing import NEWEST, is_listed, newest
-from clawstate.memory.backends.sqlite.reading import SqliteReading
-from clawstate.memory.backends.sqlite.rows import SELECT, record_of
+from clawstate.memory.backends.sqlite.reading import Selections, SqliteReading
+from clawstate.memory.backends.sqlite.rows import SELECT, record_of, stored_embedder
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
 from clawstate.memory.contract import INDEX, Capability, Embedded, EmbedderIdentity, Reading
 from clawstate.memory.filters import Filter
 from clawstate.memory.records import MemoryRecord
-from clawstate.memory.vector_index import upkeep as snapshots
 from clawstate.paging import Position
 from clawstate.sqlite import Database, open_part
 from clawstate.sqlite.part import Lent
 
 if TYPE_CHECKING:
     from clawstate.memory.vector_index.nearest import NearestSearch
-    from clawstate.memory.vector_index.source import VectorSource
+
+_SELECTIONS = 8  # filters whose keys are remembered: of a million records each may take 8 MB
+_BLOCKS = "clawstate.memory.backends.sqlite.vector_blocks"
 
 
 class SqliteMemory:
     """
-    Records, words and vectors in the database *place*; snapshots of vectors under *vectors*.
+    Records, words and vectors in the database *place*.
+
+    Under *vectors* releases with format 1 kept snapshots, which the first write removes.
 
     The file is made, 0600 in a directory of 0700, by the first write. Of a path *lock_timeout* and
     *present* are those of its `Database`.
@@ -62,6 +66,7 @@ class SqliteMemory:
         self._mutex = Mutex()
         self._listed: int | None = None  # the generation of the database whose index was seen
         self._nearest: tuple[tuple[object, ...], NearestSearch] | None = None
+        self._selections: Selections = TTLCache(_SELECTIONS)
 
     def reading(self) -> Lent[Reading]:
         """Open one unchanging state for a search."""
@@ -70,7 +75,7 @@ class SqliteMemory:
     def embedder(self) -> EmbedderIdentity | None:
         """Return whose vectors are kept."""
         with self._database.reading() as connection:
-            return writing.stored_embedder(connection)
+            return stored_embedder(connection)
 
     def upsert(self, records: Sequence[Embedded], *, embedder: EmbedderIdentity | None) -> None:
         """Keep *records*, all or none."""
@@ -80,6 +85,7 @@ class SqliteMemory:
         # looks once for each file that has had this name.
         with self._database.writing() as connection:
             if self._listed != self._database.generation:
+                upkeep.remove_snapshots(self._vectors)
                 if is_listed(connection):
                     self._listed = self._database.generation
                 else:  # seen by the next write, if this one is committed
@@ -142,7 +148,7 @@ class SqliteMemory:
     def stats(self) -> dict[str, object]:
         """Return counts and sizes."""
         with self._database.reading() as connection:
-            return upkeep.stats(connection, self.path, self._vectors, now_ms=self._now())
+            return upkeep.stats(connection, self.path, now_ms=self._now())
 
     def purge(self) -> int:
         """Remove what has expired."""
@@ -160,44 +166,34 @@ class SqliteMemory:
         progress: Callable[[int, int], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> None:
-        """Merge the word index, and build or extend snapshots of large namespaces."""
-        if not self._database.exists():
+        """Merge the word index, and mend that of the vectors if it lacks any."""
+        del progress
+        if not self._database.exists() or (cancelled is not None and cancelled()):
             return
         with self._database.writing() as connection:
             upkeep.merge_words(connection)
-        # In a transaction that reads: building may take minutes, and in WAL mode writers go on.
-        with self._database.reading() as connection:
-            nearest = self._stored_search(connection)
-            if nearest is not None:
-                snapshots.build_snapshots(
-                    _vectors(connection),
-                    nearest,
-                    upkeep.large_scopes(connection),
-                    progress=progress,
-                    cancelled=cancelled,
-                )
+            if upkeep.are_vectors_behind(connection):
+                upkeep.mend_vectors(connection)
+        upkeep.remove_snapshots(self._vectors)
 
     def rebuild(self) -> None:
-        """Make every derived index anew: words in one step, vectors by the next `optimize`."""
+        """Make every derived index anew."""
         if not self._database.exists():
             return
         with self._database.writing() as connection:
             upkeep.rebuild_words(connection)
+            upkeep.mend_vectors(connection, anew=True)
             writing.touch(connection, now_ms=self._now())
-        # After the commit: searches are exact without snapshots, so a kill before this loses
-        # nothing.
-        snapshots.drop_snapshots(self._vectors)
+        with self._database.reading() as connection:
+            breadth = self._needed_breadth(connection)
+        if breadth is not None:
+            with self._database.writing() as connection:
+                upkeep.mend_vectors(connection, anew=True, breadth=breadth)
 
     def needs_optimizing(self) -> bool:
-        """Tell whether a large namespace has no snapshot, or a long tail behind it."""
+        """Tell whether the index of the vectors lacks any."""
         with self._database.reading() as connection:
-            large = upkeep.large_scopes(connection)
-            nearest = self._stored_search(connection) if large else None
-            if nearest is None:
-                return False
-            source, least = _vectors(connection), upkeep.SNAPSHOT_FROM
-            is_outgrown = snapshots.is_outgrown
-            return any(is_outgrown(source, nearest, scope, least=least) for scope in large)
+            return upkeep.are_vectors_behind(connection)
 
     def check(self, *, deep: bool) -> list[tuple[str, str]]:
         """Return what is wrong with the files, each with its code."""
@@ -205,9 +201,10 @@ class SqliteMemory:
             return []
         with self._database.reading() as connection:
             found = upkeep.check(connection, deep=deep)
-            nearest = self._stored_search(connection)
-            if nearest is not None and deep:
-                wrong = snapshots.findings(nearest, upkeep.large_scopes(connection))
+            if deep:
+                wrong = upkeep.vector_faults(connection)
+                if not wrong and self._needed_breadth(connection) is not None:
+                    wrong = ["the vector index misses some of the nearest"]
                 found += [(INDEX, each) for each in wrong]
             return found
 
@@ -219,6 +216,7 @@ class SqliteMemory:
         return SqliteReading(
             connection,
             nearest=self._nearest_search,
+            selections=self._selections,
             generation=self._database.generation,
             now_ms=self._now(),
         )
@@ -229,12 +227,17 @@ class SqliteMemory:
         rows = connection.execute(sql, (json.dumps(list(ids)), *values))
         return {record.id: record for record in map(record_of, rows)}
 
-    def _stored_search(self, connection: apsw.Connection) -> NearestSearch | None:
-        embedder = writing.stored_embedder(connection)
+    def _needed_breadth(self, connection: apsw.Connection) -> int | None:
+        """Return how many times as many candidates as now have to be compared, if that is so."""
+        embedder = stored_embedder(connection)
         if embedder is None:
             return None
-        database_id = connection.execute("SELECT value FROM meta WHERE key = 'database_id'").get
-        return self._nearest_search(database_id, embedder)
+        load_modules("clawstate.memory.vector_index.nearest", _BLOCKS)
+        from clawstate.memory.backends.sqlite.vector_blocks import IndexedVectors  # noqa: PLC0415
+        from clawstate.memory.vector_index.nearest import NearestSearch  # noqa: PLC0415
+
+        # One of its own, that knows nothing from before the index was made anew.
+        return NearestSearch(embedder.dimensions).needed_breadth(IndexedVectors(connection))
 
     def _nearest_search(self, database_id: str, embedder: EmbedderIdentity) -> NearestSearch:
         # Numbers of records mean something in one file only: one put back from a backup, or another
@@ -242,27 +245,12 @@ class SqliteMemory:
         key = (database_id, embedder, self._database.generation)
         with self._mutex:
             if self._nearest is None or self._nearest[0] != key:
-                self._nearest = (key, _nearest_search(self._vectors, database_id, embedder))
+                load_modules("clawstate.memory.vector_index.nearest")
+                # numpy is first needed here: opening and searching words stay fast without it.
+                from clawstate.memory.vector_index.nearest import NearestSearch  # noqa: PLC0415
+
+                self._nearest = (key, NearestSearch(embedder.dimensions))
             return self._nearest[1]
 
     def _now(self) -> int:
         return to_ms(self._clock())
-
-
-def _nearest_search(directory: Path, database_id: str, embedder: EmbedderIdentity) -> NearestSearch:
-    # numpy is first needed here: opening a state and searching words stay fast without it.
-    load_modules("clawstate.memory.vector_index.nearest")
-    from clawstate.memory.vector_index.manifest import IndexIdentity  # noqa: PLC0415
-    from clawstate.memory.vector_index.nearest import NearestSearch  # noqa: PLC0415
-
-    def identity(scope: int) -> IndexIdentity:
-        return IndexIdentity(database_id, scope, embedder.model, embedder.dimensions)
-
-    return NearestSearch(directory, identity)
-
-
-def _vectors(connection: apsw.Connection) -> VectorSource:
-    load_modules("clawstate.memory.backends.sqlite.vector_source")
-    from clawstate.memory.backends.sqlite.vector_source import SqliteVectors  # noqa: PLC0415
-
-    return SqliteVectors(connection)

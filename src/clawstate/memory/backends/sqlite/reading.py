@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import apsw
 
 from clawstate.interrupts import load_modules
 from clawstate.memory.backends.sqlite import word_index
 from clawstate.memory.backends.sqlite.conditions import Bound, sql_of
-from clawstate.memory.backends.sqlite.rows import SELECT_IN_ORDER, record_of, unpack
-from clawstate.memory.backends.sqlite.writing import embedder_from
+from clawstate.memory.backends.sqlite.rows import (
+    SELECT_IN_ORDER,
+    embedder_from,
+    record_of,
+    unpack,
+)
 from clawstate.memory.contract import (
     Context,
     EmbedderIdentity,
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from clawstate.caches.ttl import TTLCache
     from clawstate.memory.vector_index.nearest import NearestSearch
 
 # One statement for all that a search asks first: each costs a turn through SQLite (decision 32).
@@ -69,6 +74,7 @@ SELECT m.docno,
         ORDER BY n.position, n.docno LIMIT 2))
 FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value WHERE m.thread IS NOT NULL
 """
+_NEXT_END = "SELECT min(expires_at) FROM memories WHERE expires_at > ?"
 _AROUND = """
 SELECT m.docno, {columns} FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value
 """
@@ -88,6 +94,17 @@ class _Scope(NamedTuple):
     has_threads: bool
 
 
+class Selected(NamedTuple):
+    """What a filter let through in one version of the records, while the time is in `times`."""
+
+    version: tuple[int, int]
+    times: range
+    docnos: NDArray[np.int64]
+
+
+Selections: TypeAlias = "TTLCache[Filter, Selected]"
+
+
 class SqliteReading:
     """A `Reading`; the keys are docnos."""
 
@@ -96,11 +113,13 @@ class SqliteReading:
         connection: apsw.Connection,
         *,
         nearest: Callable[[str, EmbedderIdentity], NearestSearch],
+        selections: Selections,
         generation: int,
         now_ms: int,
     ) -> None:
         self._connection = connection
         self._nearest = nearest
+        self._selections = selections
         self._now_ms = now_ms
         row = connection.execute(_STATE, (now_ms,)).get
         changes, self._database_id, self._embedder, self._has_expired = row
@@ -137,10 +156,10 @@ class SqliteReading:
 
     def nearest(self, vector: NDArray[np.float32], chosen: Filter, limit: int) -> Nearest:
         """Return the best records with their cosines."""
-        load_modules("clawstate.memory.backends.sqlite.vector_source")
+        load_modules("clawstate.memory.backends.sqlite.vector_blocks")
         import numpy as np  # noqa: PLC0415 - costs 170 ms, and word searches do without
 
-        from clawstate.memory.backends.sqlite import vector_source  # noqa: PLC0415
+        from clawstate.memory.backends.sqlite.vector_blocks import IndexedVectors  # noqa: PLC0415
 
         scope = self._scope(chosen)
         if scope is None or self._embedder is None:
@@ -148,12 +167,10 @@ class SqliteReading:
         condition = self._condition(chosen, scope)
         search = self._nearest(self._database_id, embedder_from(self._embedder))
         keys, cosines = search.best(
-            vector_source.SqliteVectors(self._connection),
+            IndexedVectors(self._connection),
             vector,
-            scope=scope.number,
-            selection=None
-            if condition is None
-            else vector_source.SqliteSelection(self._connection, condition),
+            scope=scope.number if scope.is_shared else None,
+            allowed=None if condition is None else self._selected(chosen, condition),
             limit=limit,
         )
         return Nearest(keys, cosines)
@@ -212,6 +229,23 @@ class SqliteReading:
         # As soon as one record has expired all are asked for their end; `optimize` removes such
         # records.
         return sql_of(chosen, scope=scope.number, now_ms=self._now_ms)
+
+    def _selected(self, chosen: Filter, condition: Bound) -> NDArray[np.int64]:
+        """Return the docnos that *chosen* lets through, ascending."""
+        import numpy as np  # noqa: PLC0415 - its caller has it loaded
+
+        known = self._selections.get(chosen)
+        if known is not None and known.version == self._version and self._now_ms in known.times:
+            return known.docnos
+        # All of them, and not those of some candidates: a filter is often asked again, for another
+        # question, and then costs nothing while no record changes.
+        text, values = condition
+        rows = self._connection.execute(f"SELECT m.docno FROM memories m WHERE {text}", values)
+        docnos = np.sort(np.fromiter((row[0] for row in rows), np.int64))
+        end = self._connection.execute(_NEXT_END, (self._now_ms,)).get
+        times = range(self._now_ms, 1 << 62 if end is None else end)
+        self._selections.put(chosen, Selected(self._version, times, docnos))
+        return docnos
 
     def _scope(self, chosen: Filter) -> _Scope | None:
         """Return the namespace of *chosen*; None where nothing was ever kept."""

@@ -10,6 +10,7 @@ import apsw
 
 from clawstate.clock import from_ms, to_ms
 from clawstate.interrupts import load_modules
+from clawstate.memory.contract import EmbedderIdentity
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.validation import metadata_text
 from clawstate.sqlite import DamagedValueError
@@ -17,6 +18,9 @@ from clawstate.sqlite import DamagedValueError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+VECTOR_BLOCK = 4_096
+"""Vectors in a block: small enough to be written with a record, large enough to be few."""
 
 # The tags as JSON in one column: joined, a record would come once for each of its tags.
 _COLUMNS = """
@@ -85,6 +89,26 @@ def put_tags(connection: apsw.Connection, records: Iterable[MemoryRecord]) -> No
     pairs = [(record.id, tag) for record in records if record.tags for tag in record.tags]
     if pairs:
         connection.executemany("INSERT INTO tags VALUES (?, ?)", pairs)
+
+
+def is_block_due(newest: int, last: int) -> bool:
+    """Tell whether there are enough docnos up to *newest* behind the *last* block for another."""
+    # By docnos and not by vectors: those would have to be counted in every write.
+    return newest - last >= VECTOR_BLOCK
+
+
+def stored_embedder(connection: apsw.Connection) -> EmbedderIdentity | None:
+    """Return the embedder whose vectors are kept; None before the first."""
+    text = connection.execute("SELECT value FROM meta WHERE key = 'embedder'").get
+    return None if text is None else embedder_from(text)
+
+
+def embedder_from(text: str) -> EmbedderIdentity:
+    """Return the embedder that `meta` names by *text*."""
+    try:
+        return EmbedderIdentity(**json.loads(text))
+    except TypeError as error:
+        raise DamagedValueError("an embedder without a name") from error
 
 
 def pack(vector: NDArray[np.float32]) -> bytes:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import apsw
 
+from clawstate.interrupts import load_modules
+from clawstate.memory.backends.sqlite.rows import is_block_due
 from clawstate.memory.records import new_id
 from clawstate.sqlite import Migration
 
@@ -103,7 +105,7 @@ CREATE VIRTUAL TABLE memory_vocabulary USING fts5vocab (memory_words, row);
 
 def _first(connection: apsw.Connection) -> None:
     connection.execute(_FORMAT_1)
-    # By it a snapshot of vectors knows its database: the numbers of records start anew in each.
+    # By it what is kept in memory knows its database: the numbers of records start anew in each.
     connection.execute("INSERT INTO meta VALUES ('database_id', ?)", (new_id(),))
 
 
@@ -113,4 +115,25 @@ def _second(connection: apsw.Connection) -> None:
     connection.execute(sql)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first, _second)
+# Bits of the older vectors, in blocks: those up to a docno, from the block before on.
+_FORMAT_3 = """
+CREATE TABLE vector_blocks (
+    upto INTEGER PRIMARY KEY,
+    records INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
+    data BLOB NOT NULL
+) STRICT;
+"""
+
+
+def _third(connection: apsw.Connection) -> None:
+    connection.execute(_FORMAT_3)
+    newest = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'memories'").get
+    if is_block_due(newest or 0, 0):
+        load_modules("clawstate.memory.backends.sqlite.vector_blocks")
+        from clawstate.memory.backends.sqlite import vector_blocks  # noqa: PLC0415 - loads numpy
+
+        vector_blocks.extend(connection, newest)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _second, _third)

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from pathlib import Path
 
 import apsw
 
+from clawstate.interrupts import load_modules
 from clawstate.memory.backends.sqlite import word_index
-from clawstate.memory.backends.sqlite.writing import stored_embedder
+from clawstate.memory.backends.sqlite.rows import is_block_due, stored_embedder
 from clawstate.memory.contract import DAMAGE, INDEX
 from clawstate.sqlite import DamagedValueError
 from clawstate.sqlite.errors import damage
 
-SNAPSHOT_FROM = 20_000
-"""How many records of a namespace make a snapshot of its vectors worth building."""
+_SNAPSHOT = re.compile(r"build\.lock|manifest\.json|manifest-.*\.tmp|vectors-.*\.usearch")
 
 
-def stats(
-    connection: apsw.Connection, path: Path, vectors: Path, *, now_ms: int
-) -> dict[str, object]:
+def stats(connection: apsw.Connection, path: Path, *, now_ms: int) -> dict[str, object]:
     """Return counts and sizes (bytes), for people to read."""
     embedder = stored_embedder(connection)
     one = connection.execute
@@ -39,7 +39,7 @@ def stats(
         "dimensions": None if embedder is None else embedder.dimensions,
         "changed": one("SELECT value FROM meta WHERE key = 'changed'").get,
         "bytes": _size(path) + _size(path.with_name(path.name + "-wal")),
-        "vector_index_bytes": sum(map(_size, vectors.rglob("*"))) if vectors.is_dir() else 0,
+        "vector_index_bytes": one("SELECT coalesce(sum(length(data)), 0) FROM vector_blocks").get,
     }
 
 
@@ -65,10 +65,62 @@ def rebuild_words(connection: apsw.Connection) -> None:
     word_index.add(connection, rows)
 
 
-def large_scopes(connection: apsw.Connection) -> dict[int, int]:
-    """Return the scopes that are large enough for a snapshot, with their records."""
-    sql = "SELECT scope, records FROM scopes WHERE records >= ?"
-    return dict(connection.execute(sql, (SNAPSHOT_FROM,)))
+def newest(connection: apsw.Connection) -> int:
+    """Return the highest docno that was ever given out."""
+    return connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'memories'").get or 0
+
+
+def are_vectors_behind(connection: apsw.Connection) -> bool:
+    """Tell whether blocks of vectors are missing, or count others than there are."""
+    if stored_embedder(connection) is None:
+        return False
+    last, kept = connection.execute("SELECT max(upto), sum(records) FROM vector_blocks").get
+    is_due = is_block_due(newest(connection), last or 0)
+    if last is None or is_due:
+        return is_due
+    sql = """
+        SELECT count(*) - (SELECT sum(records) FROM scopes) FROM memories
+        WHERE embedding IS NULL
+    """
+    newer = "SELECT count(*) FROM memories WHERE docno > ? AND embedding IS NOT NULL"
+    return bool(kept + connection.execute(newer, (last,)).get + connection.execute(sql).get)
+
+
+def mend_vectors(connection: apsw.Connection, *, anew: bool = False, breadth: int = 1) -> None:
+    """Make the blocks of vectors that are missing or wrong, or all of them *anew*."""
+    load_modules("clawstate.memory.backends.sqlite.vector_blocks")
+    from clawstate.memory.backends.sqlite import vector_blocks  # noqa: PLC0415 - loads numpy
+
+    if anew:
+        vector_blocks.rewrite(connection, newest(connection), breadth=breadth)
+    else:
+        vector_blocks.mend(connection, newest(connection))
+
+
+def vector_faults(connection: apsw.Connection) -> list[str]:
+    """Return what is wrong with the blocks of vectors, having read all of them."""
+    if not connection.execute("SELECT count(*) FROM vector_blocks").get:
+        return []
+    load_modules("clawstate.memory.backends.sqlite.vector_blocks")
+    from clawstate.memory.backends.sqlite import vector_blocks  # noqa: PLC0415 - loads numpy
+
+    return list(vector_blocks.faults(connection))
+
+
+def remove_snapshots(folder: Path) -> None:
+    """Remove from *folder* what releases with format 1 kept there, and nothing else."""
+    # They are of no use and tell of texts that may be forgotten. Whoever has one mapped reads on.
+    with suppress(OSError):
+        if folder.is_symlink():
+            return
+        for scope in folder.iterdir():
+            if not scope.name.isdecimal() or scope.is_symlink():
+                continue
+            for file in scope.iterdir():
+                if _SNAPSHOT.fullmatch(file.name):
+                    file.unlink()
+            scope.rmdir()
+        folder.rmdir()
 
 
 def check(connection: apsw.Connection, *, deep: bool) -> list[tuple[str, str]]:
@@ -104,7 +156,7 @@ def _word_findings(connection: apsw.Connection) -> list[str]:
 
 def _size(path: Path) -> int:
     try:
-        # A builder may sweep a file between the listing and this look.
+        # The last to close the database removes its log, between two looks.
         return path.stat().st_size
     except (FileNotFoundError, NotADirectoryError):
         return 0

@@ -17,9 +17,11 @@ from clawstate.memory.backends.sqlite import embeddings, word_index
 from clawstate.memory.backends.sqlite.rows import (
     SELECT,
     columns_of,
+    is_block_due,
     pack,
     put_tags,
     record_of,
+    stored_embedder,
     subwords_of,
     unpack,
 )
@@ -27,7 +29,6 @@ from clawstate.memory.backends.sqlite.schema import PART
 from clawstate.memory.contract import Embedded, EmbedderIdentity
 from clawstate.memory.records import MemoryRecord, fields_text
 from clawstate.memory.rules import Arrival, Known, Place
-from clawstate.sqlite import DamagedValueError
 from clawstate.sqlite.change_log import note_changes
 
 # CROSS JOIN fixes the order of the loops in SQLite: the few given ids outside, an index lookup
@@ -125,6 +126,7 @@ def remove(connection: apsw.Connection, docnos: Sequence[int], *, now_ms: int) -
         """
         connection.execute(sql, (counts[scope], total, scope))
     word_index.remove(connection, (row[0] for row in rows))
+    _forget_vectors(connection, [row[0] for row in rows])
     connection.executemany("DELETE FROM tags WHERE memory_id = ?", ((row[1],) for row in rows))
     connection.executemany("DELETE FROM memories WHERE docno = ?", ((row[0],) for row in rows))
     return len(rows)
@@ -152,20 +154,6 @@ def touch(connection: apsw.Connection, ids: Sequence[str] = (), *, now_ms: int) 
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('changed', ?)", (str(now_ms),))
     if ids:
         note_changes(connection, PART, ids)
-
-
-def stored_embedder(connection: apsw.Connection) -> EmbedderIdentity | None:
-    """Return the embedder whose vectors are kept; None before the first."""
-    text = connection.execute("SELECT value FROM meta WHERE key = 'embedder'").get
-    return None if text is None else embedder_from(text)
-
-
-def embedder_from(text: str) -> EmbedderIdentity:
-    """Return the embedder that `meta` names by *text*."""
-    try:
-        return EmbedderIdentity(**json.loads(text))
-    except TypeError as error:
-        raise DamagedValueError("an embedder without a name") from error
 
 
 def claim_embedder(
@@ -249,6 +237,24 @@ def _insert(connection: apsw.Connection, added: Sequence[Arrival]) -> None:
         total = _count_up(connection, scope, [_subwords(row) or b"" for row in rows])
         sql = "UPDATE scopes SET records = records + ?, subwords = subwords + ? WHERE scope = ?"
         connection.execute(sql, (len(rows), total, scope))
+    newest = numbered[-1][0]
+    if is_block_due(newest, _last_block(connection)):
+        load_modules("clawstate.memory.backends.sqlite.vector_blocks")
+        from clawstate.memory.backends.sqlite import vector_blocks  # noqa: PLC0415 - loads numpy
+
+        vector_blocks.extend(connection, newest)
+
+
+def _forget_vectors(connection: apsw.Connection, docnos: Sequence[int]) -> None:
+    if docnos and min(docnos) <= _last_block(connection):
+        load_modules("clawstate.memory.backends.sqlite.vector_blocks")
+        from clawstate.memory.backends.sqlite import vector_blocks  # noqa: PLC0415 - loads numpy
+
+        vector_blocks.forget(connection, docnos)
+
+
+def _last_block(connection: apsw.Connection) -> int:
+    return connection.execute("SELECT max(upto) FROM vector_blocks").get or 0
 
 
 def _with_vector(connection: apsw.Connection, row: Arrival, docno: int) -> Arrival:

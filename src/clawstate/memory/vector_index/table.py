@@ -1,0 +1,285 @@
+"""
+`VectorTable`: the codes of all vectors of a database in memory, shared by the searches of threads.
+
+Arrays only grow, and what a search sees of them is a `View` that never changes: its length, and
+which of its rows are dead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clawstate.memory.vector_index import scan
+from clawstate.memory.vector_index.codes import Bits, Codes, Matrix, quantised
+from clawstate.memory.vector_index.scan import Rows
+from clawstate.memory.vector_index.source import Batch, Coded, Keys
+
+Fetch = Callable[[Keys], tuple[Keys, Matrix]]
+"""Returns the vectors of those of some keys that have one."""
+
+EXACT = 10_000
+"""Up to so many rows all are compared: to choose some by their bits takes as long."""
+
+CENTRED = 8_192
+"""The first so many vectors give the centre."""
+
+_CANDIDATES = 2_000, 4_000
+"""How many are compared at least, for few hits and for many."""
+
+_FEW = 50  # hits
+_SHARE = 50  # one row in so many is compared
+_BUDGET = 512 << 20
+"""Bytes of int16 rows in memory; the vectors of others are read whenever they are candidates."""
+
+
+def is_small(count: int) -> bool:
+    """Tell whether so many rows are always compared whole."""
+    return count <= EXACT
+
+
+class _Arrays:
+    """Room for *capacity* vectors. Pages of it that nobody writes to take no memory."""
+
+    def __init__(self, dimensions: int, words: int, capacity: int) -> None:
+        self.capacity = capacity
+        self.keys = np.empty(capacity, np.int64)
+        self.scopes = np.empty(capacity, np.int64)
+        self.empty = np.zeros(capacity, np.bool_)  # vectors of zeros, which are near to nothing
+        self.columns: Bits = np.empty((words, capacity), np.uint64)
+        self.coded = 0  # rows that have their bits, from the first on
+        room = max(1, min(capacity, _BUDGET // (2 * dimensions)))
+        self.rows = np.empty((room, dimensions), np.int16)
+        self.scales = np.zeros(room, np.float32)  # 0: the row is not in memory
+
+    def copy_from(self, other: _Arrays, count: int) -> None:
+        self.keys[:count] = other.keys[:count]
+        self.scopes[:count] = other.scopes[:count]
+        self.empty[:count] = other.empty[:count]
+        self.columns[:, : other.coded] = other.columns[:, : other.coded]
+        self.coded = other.coded
+        loaded = np.flatnonzero(other.scales[:count])
+        self.rows[loaded] = other.rows[loaded]
+        self.scales[loaded] = other.scales[loaded]
+
+    def load(self, places: Rows, vectors: Matrix) -> None:
+        """Keep *vectors* as the rows at *places*, ascending, as far as there is room."""
+        fitting = int(np.searchsorted(places, len(self.rows)))
+        rows, scales = quantised(vectors[:fitting])
+        self.rows[places[:fitting]] = rows
+        # The scales last: who sees one, in another thread, finds the row complete.
+        self.scales[places[:fitting]] = scales
+
+    def holds(self, rows: Rows) -> bool:
+        """Tell whether all of *rows*, ascending, are in memory."""
+        if not len(rows):
+            return True
+        return bool(rows[-1] < len(self.scales) and self.scales[rows].all())
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The first `count` rows of some arrays, without those that are `dead`."""
+
+    codes: Codes
+    arrays: _Arrays
+    count: int = 0
+    dead: NDArray[np.bool_] | None = None
+    _of_scope: dict[int, Rows] = field(default_factory=dict)
+
+    @property
+    def keys(self) -> Keys:
+        """The keys, ascending."""
+        return self.arrays.keys[: self.count]
+
+    @property
+    def removed(self) -> int:
+        """How many rows are dead."""
+        return 0 if self.dead is None else int(np.count_nonzero(self.dead))
+
+    def upto(self, key: int) -> View:
+        """Return what there was when *key* was the newest."""
+        if not self.count or self.keys[-1] <= key:
+            return self
+        count = int(np.searchsorted(self.keys, key, side="right"))
+        dead = None if self.dead is None else self.dead[:count]
+        return View(self.codes, self.arrays, count, dead)
+
+    def places(self, keys: Keys) -> Rows:
+        """Return the rows of those of *keys*, ascending, that are here."""
+        keys = (
+            keys[: np.searchsorted(keys, self.keys[-1], side="right")] if self.count else keys[:0]
+        )
+        places = np.searchsorted(self.keys, keys)
+        found: Rows = places[self.keys[places] == keys]
+        return found
+
+    def of_scope(self, scope: int) -> Rows | None:
+        """Return the rows of *scope*; None if those are all."""
+        rows = self._of_scope.get(scope)
+        if rows is None:
+            rows = np.flatnonzero(self.arrays.scopes[: self.count] == scope)
+            self._of_scope[scope] = rows
+        return rows if len(rows) < self.count else None
+
+    def best(
+        self, query: Matrix, limit: int, among: Rows | None, *, breadth: int, fetch: Fetch
+    ) -> tuple[Keys, Matrix]:
+        """
+        Return the best *limit* of the rows *among* (ascending), and their cosines, best first.
+
+        *among* None stands for all. *breadth* times as many candidates as usual are compared; 0
+        stands for all. Vectors that are not in memory come from *fetch*.
+        """
+        rows = self._candidates(query, limit, among, breadth)
+        left = ~self.arrays.empty[rows]
+        if self.dead is not None:
+            left &= ~self.dead[rows]
+        rows, cosines = self._cosines(query, rows if left.all() else rows[left], fetch)
+        best = scan.top(cosines, limit)
+        return self.keys[rows[best]], cosines[best]
+
+    def _candidates(self, query: Matrix, limit: int, among: Rows | None, breadth: int) -> Rows:
+        count = self.count if among is None else len(among)
+        every = np.arange(count) if among is None else among
+        few, many = _CANDIDATES
+        least = breadth * max(few if limit <= _FEW else many, 10 * limit, count // _SHARE)
+        if not least or count <= 2 * least or self.arrays.coded < self.count:
+            return every
+        if is_small(count) and self.arrays.holds(every):
+            return every
+        columns = self.arrays.columns[:, : self.count]
+        # Gathered: to give all others a distance out of reach would take longer than the scan.
+        if among is not None:
+            columns = columns.take(among, axis=1)
+        bits = self.codes.bits(query[np.newaxis])[0]
+        found = scan.closest(scan.distances(columns, bits), least)
+        return every if found is None else every[found]
+
+    def _cosines(self, query: Matrix, rows: Rows, fetch: Fetch) -> tuple[Rows, Matrix]:
+        arrays = self.arrays
+        if arrays.holds(rows):
+            chosen = None if len(rows) == self.count else rows
+            found = scan.products(arrays.rows[: self.count], query, chosen)
+            return rows, found * arrays.scales[rows]
+        room = rows[: np.searchsorted(rows, len(arrays.scales))]
+        here = room[arrays.scales[room] > 0]
+        keys, vectors = fetch(self.keys[np.setdiff1d(rows, here, assume_unique=True)])
+        if not len(keys):  # an older transaction, or one in which they are gone
+            return here, scan.products(arrays.rows, query, here) * arrays.scales[here]
+        order = np.argsort(keys)
+        keys, vectors = keys[order], vectors[order]
+        read = self.places(keys)
+        arrays.load(read, vectors)
+        found = np.concatenate(
+            [scan.products(arrays.rows, query, here) * arrays.scales[here], vectors @ query]
+        )
+        rows = np.concatenate([here, read])
+        order = np.argsort(rows)
+        return rows[order], found[order]
+
+
+class VectorTable:
+    """The codes of one database; whoever changes them holds a lock of its own."""
+
+    def __init__(self, codes: Codes, *, expected: int = 0, centred: bool = False) -> None:
+        self.view = View(codes, _Arrays(codes.dimensions, codes.words, expected * 5 // 4 + 1024))
+        self._centred = centred
+        self._loaded = 0  # rows from the first on that were loaded, or tried
+
+    def add_coded(self, batch: Coded) -> None:
+        """Append rows that have bits, and whose vectors are not in memory."""
+        arrays, start = self._with_room(batch.keys, batch.scopes, batch.empty)
+        end = start + len(batch.keys)
+        arrays.columns[:, start:end] = batch.bits.T
+        arrays.coded = end
+        self._show(arrays, end)
+
+    def add(self, batch: Batch) -> None:
+        """Append rows whose vectors are at hand."""
+        empty = np.logical_not(batch.vectors.any(axis=1))
+        arrays, start = self._with_room(batch.keys, batch.scopes, empty)
+        end = start + len(batch.keys)
+        arrays.load(np.arange(start, end), batch.vectors)
+        # A small memory is compared whole, and opens faster without bits.
+        if not is_small(end):
+            self._code(arrays, start, end)
+            arrays.columns[:, start:end] = self.view.codes.bits(batch.vectors).T
+            arrays.coded = end
+        self._show(arrays, end)
+
+    def remove(self, after: int, upto: int, living: Keys) -> None:
+        """Let go of the keys above *after* up to *upto* that are not *living*."""
+        view = self.view
+        first, last = np.searchsorted(view.keys, [after, upto], side="right")
+        # A copy: what other threads search stays as it is.
+        dead = np.zeros(view.count, np.bool_) if view.dead is None else view.dead.copy()
+        dead[first:last] |= ~np.isin(view.keys[first:last], living, kind="sort")
+        self.view = replace(view, dead=dead)
+
+    def last(self) -> int:
+        """Return the highest key; 0 if there is none."""
+        return int(self.view.keys[-1]) if self.view.count else 0
+
+    def left(self, after: int, upto: int) -> int:
+        """Return how many keys there are above *after* up to *upto*."""
+        view = self.view
+        first, last = np.searchsorted(view.keys, [after, upto], side="right")
+        dead = 0 if view.dead is None else np.count_nonzero(view.dead[first:last])
+        return int(last - first - dead)
+
+    def next_unloaded(self) -> int | None:
+        """Return the first key whose row was not loaded so far; None if there is no such."""
+        arrays, view = self.view.arrays, self.view
+        end = min(view.count, len(arrays.scales))
+        while self._loaded < end:
+            part = arrays.scales[self._loaded : min(end, self._loaded + 4096)]
+            if len(missing := np.flatnonzero(part == 0)):
+                self._loaded += int(missing[0])
+                return int(arrays.keys[self._loaded])
+            self._loaded += len(part)
+        return None
+
+    def load(self, batch: Batch | None) -> None:
+        """Load the rows of *batch*, the first there are from `next_unloaded` on; None: no more."""
+        view = self.view
+        if batch is None:
+            self._loaded = view.count
+            return
+        places = view.places(batch.keys)
+        view.arrays.load(places, batch.vectors[: len(places)])
+        self._loaded = int(np.searchsorted(view.keys, batch.keys[-1], side="right"))
+
+    def _with_room(self, keys: Keys, scopes: Keys, empty: NDArray[np.bool_]) -> tuple[_Arrays, int]:
+        arrays, start = self.view.arrays, self.view.count
+        end = start + len(keys)
+        if end > arrays.capacity:
+            codes = self.view.codes
+            # Room for as many again, or single additions would copy everything each time.
+            arrays = _Arrays(codes.dimensions, codes.words, 2 * end)
+            arrays.copy_from(self.view.arrays, start)
+        arrays.keys[start:end], arrays.scopes[start:end] = keys, scopes
+        arrays.empty[start:end] = empty
+        return arrays, start
+
+    def _code(self, arrays: _Arrays, count: int, end: int) -> None:
+        """Make the bits of the first *count* of *end* rows, as far as they have none."""
+        if not self._centred:
+            self._centred = True
+            most = min(end, CENTRED)
+            vectors = arrays.rows[:most] * arrays.scales[:most, np.newaxis]
+            self.view = replace(self.view, codes=self.view.codes.around(vectors))
+        while (start := arrays.coded) < count:
+            part = slice(start, min(start + 4096, count))
+            vectors = arrays.rows[part] * arrays.scales[part, np.newaxis]
+            arrays.columns[:, part] = self.view.codes.bits(vectors).T
+            arrays.coded = part.stop
+
+    def _show(self, arrays: _Arrays, count: int) -> None:
+        dead = self.view.dead
+        if dead is not None:
+            dead = np.concatenate([dead, np.zeros(count - len(dead), np.bool_)])
+        self.view = View(self.view.codes, arrays, count, dead)
