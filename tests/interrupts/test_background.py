@@ -6,6 +6,8 @@ import threading
 from itertools import count
 from pathlib import Path
 
+from clawstate.memory.vector_index.build import _OnlyBuilder
+
 import clawstate
 from clawstate.config import watching
 from clawstate.config.watching import Watcher
@@ -13,7 +15,6 @@ from clawstate.interrupts import Signal
 from clawstate.memory import upkeep
 from clawstate.memory.upkeep import Upkeep
 from clawstate.memory.vector_index import build
-from clawstate.memory.vector_index.build import _OnlyBuilder
 from clawstate.state import backends
 
 PATIENCE = 60.0  # seconds until a thread counts as stuck

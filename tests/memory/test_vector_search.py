@@ -14,7 +14,7 @@ from clawstate.memory.backends.sqlite.vector_source import SqliteVectors
 from clawstate.memory.contract import EmbedderIdentity
 
 SIZE = 48
-COUNT = 2_000
+COUNT = 12_000  # more than are compared whole, and two blocks
 FEW = 10  # hits
 
 
@@ -24,7 +24,7 @@ class Planted:
     def __init__(self, *, seed=0):
         rng = np.random.default_rng(seed)
         centres = rng.standard_normal((60, SIZE))
-        rows = centres[rng.integers(0, 60, 5000)] + 0.7 * rng.standard_normal((5000, SIZE))
+        rows = centres[rng.integers(0, 60, 20_000)] + 0.7 * rng.standard_normal((20_000, SIZE))
         self.identity = EmbedderIdentity("planted", SIZE)
         self.rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
