@@ -26,7 +26,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 SHIPPED = ["src", "tests", "benchmarks", "docs", "Makefile", "README.md", "CONTRIBUTING.md"]
 NAMELESS = {"utils", "util", "helpers", "helper", "common", "core", "base", "manager", "misc"}
 HEAVY = [
-    *("numpy", "rich", "tokenizers", "usearch", "wordllama", "click", "asyncio", "sqlite3"),
+    *("numpy", "rich", "tokenizers", "wordllama", "click", "asyncio", "sqlite3"),
     *("apsw", "cryptography", "pydantic"),
 ]
 

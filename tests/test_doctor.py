@@ -12,7 +12,7 @@ import pytest
 import clawstate
 from clawstate.cli.main import run
 from clawstate.doctor import Finding, examine
-from clawstate.memory.backends.sqlite import upkeep
+from clawstate.memory.backends.sqlite import rows
 from clawstate.memory.contract import EmbedderIdentity
 from clawstate.records.contract import CollectionSpec
 from clawstate.records.json_files import JsonFilesBackend
@@ -45,9 +45,9 @@ def filled(state):
 
 @pytest.fixture
 def indexed(filled, monkeypatch: pytest.MonkeyPatch):
-    """Keep a snapshot of the vectors, as larger memories have."""
-    monkeypatch.setattr(upkeep, "SNAPSHOT_FROM", 200)
-    filled.memory.optimize()
+    """Keep blocks of vectors, as larger memories have."""
+    monkeypatch.setattr(rows, "VECTOR_BLOCK", 100)
+    filled.memory.rebuild()
     return filled
 
 
@@ -151,34 +151,38 @@ def test_a_quick_look_leaves_the_words_alone(filled) -> None:
     assert examine(filled, deep=False) == []
 
 
-def snapshot_files(state) -> list[Path]:
-    folder = state.paths.memory_dir / "vectors"
-    return [each for each in sorted(folder.rglob("*")) if each.is_file() and each.stat().st_size]
-
-
-@pytest.mark.filterwarnings("ignore::clawstate.FallbackWarning")
-@pytest.mark.parametrize("place", [0, 0.5, 0.999])
-def test_a_damaged_snapshot_is_built_anew(indexed, place: float) -> None:
-    """A flipped byte anywhere in the vector snapshot is found, and fix builds it anew."""
-    path = max(snapshot_files(indexed), key=lambda each: each.stat().st_size)
-    data = bytearray(path.read_bytes())
-    data[int(place * len(data))] ^= 0xFF
-    path.write_bytes(data)
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE vector_blocks SET data = CAST(substr(data, 2) AS BLOB) WHERE upto < 150",
+        "UPDATE vector_blocks SET data = zeroblob(length(data)) WHERE upto > 150",
+        "UPDATE vector_blocks SET checksum = x'01020304'",
+        "UPDATE vector_blocks SET records = records - 1",
+        "UPDATE vector_blocks SET upto = upto - 1",
+        "UPDATE meta SET value = '{\"format\": 1}' WHERE key = 'vector_codes'",
+        "DELETE FROM vector_blocks WHERE upto < 150",
+    ],
+)
+def test_a_damaged_index_of_vectors_is_made_anew(indexed, damage: str) -> None:
+    """Whatever is wrong with the blocks of vectors is found, harms no search, and is mended."""
+    changed(indexed, damage)
 
     found = examine(indexed)
+    with clawstate.open(indexed.paths.root, embedder=LettersEmbedder()) as other:
+        hits = other.memory.search("tea", mode="vector", k=300)
     examine(indexed, fix=True)
 
     assert codes(found)[0] == ("warning", "memory-index")
-    assert {each.severity for each in found[1:]} <= {"info"}
-    assert "the vector snapshot" in found[0].message
+    assert {each.severity for each in found if each.code != "memory-index"} <= {"info"}
+    assert "the vector index" in found[0].message
+    assert len(hits) == 300
     assert examine(indexed) == []
     assert len(indexed.memory.search("tea", mode="vector", k=10)) == 10
 
 
-def test_a_missing_snapshot_only_costs_time(indexed) -> None:
-    """Without its snapshot a large memory is slow, which is a remark and no warning."""
-    for path in snapshot_files(indexed):
-        path.unlink()
+def test_a_missing_index_of_vectors_only_costs_time(indexed) -> None:
+    """Without blocks of vectors a large memory opens slowly: a remark and no warning."""
+    changed(indexed, "DELETE FROM vector_blocks")
 
     found = examine(indexed)
     examine(indexed, fix=True)
@@ -270,7 +274,7 @@ def test_a_page_of_zeros_is_an_error(folder: Path, capsys) -> None:
 def test_nothing_is_deleted(indexed) -> None:
     """Mending derived indexes loses no record and no file but those of the indexes."""
     before = {each.id: each for each in indexed.memory.records(limit=1000)}
-    kept = {each for each in files(indexed.paths.root) if "vectors" not in each.parts}
+    kept = files(indexed.paths.root)
     changed(indexed, "DELETE FROM memory_words WHERE rowid < 100")
 
     examine(indexed, fix=True)

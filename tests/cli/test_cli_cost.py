@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-ARITHMETIC = {"numpy", "tokenizers", "usearch", "wordllama"}
+ARITHMETIC = {"numpy", "tokenizers", "wordllama"}
 HEAVY = ARITHMETIC | {"rich", "asyncio", "sqlite3", "hypothesis"}
 
 RUN = """

@@ -12,11 +12,12 @@ from itertools import count
 from pathlib import Path
 
 import clawstate
-from clawstate.memory.backends.sqlite import upkeep
+from clawstate.memory.backends.sqlite import rows
 from clawstate.memory.records import new_id
+from clawstate.memory.vector_index import table
 
 BATCH = 40
-SNAPSHOT_FROM = 200
+BLOCK = 50  # vectors
 
 
 def tell(verb: str, *values: str) -> None:
@@ -93,7 +94,8 @@ VERBS = {
 
 def main() -> None:
     verb, path, *rest = sys.argv[1:]
-    upkeep.SNAPSHOT_FROM = SNAPSHOT_FROM
+    rows.VECTOR_BLOCK = BLOCK
+    table.EXACT = 2 * BLOCK
     rounds = range(int(rest[0])) if rest else count()
     with clawstate.open(Path(path), lock_timeout=60.0) as state:
         os.write(1, b"READY\n")

@@ -349,24 +349,6 @@ def test_a_disk_that_fills_in_the_first_write(tiny_disk, leave) -> None:
         assert damage_of(state.memory) == []
 
 
-@as_root
-def test_a_snapshot_that_finds_no_space_costs_nothing(tiny_disk, monkeypatch) -> None:
-    """`optimize` on a full disk raises `UnavailableError` and leaves the searches right."""
-    monkeypatch.setattr("clawstate.memory.backends.sqlite.upkeep.SNAPSHOT_FROM", 200)
-    with clawstate.open(tiny_disk / "state") as state:
-        state.memory.add_many({"text": f"lobster {n}"} for n in range(300))
-        fill(tiny_disk, leave=100_000)
-
-        with pytest.raises(UnavailableError):
-            state.memory.optimize()
-
-        assert len(state.memory.search("lobster", mode="vector", k=20)) == 20
-        (tiny_disk / "ballast").unlink()
-        state.memory.optimize()
-        assert not state.memory.needs_optimizing()
-        assert damage_of(state.memory) == []
-
-
 # Permissions
 
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import clawstate
-from clawstate.memory.backends.sqlite import upkeep
+from clawstate.memory.backends.sqlite import rows
+from clawstate.memory.vector_index import table
 from seeds import seed
 from soundness import damage_of
 
@@ -40,16 +41,17 @@ def seed():
 
 
 @pytest.fixture(autouse=True)
-def small_snapshots(monkeypatch):
-    monkeypatch.setattr(upkeep, "SNAPSHOT_FROM", memory_victim.SNAPSHOT_FROM)
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(rows, "VECTOR_BLOCK", memory_victim.BLOCK)
+    monkeypatch.setattr(table, "EXACT", 2 * memory_victim.BLOCK)
 
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
-    """Return a state of some records with a snapshot; to be copied, never opened."""
+    """Return a state of some records with blocks of vectors; to be copied, never opened."""
     path = tmp_path_factory.mktemp("template") / "state"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(upkeep, "SNAPSHOT_FROM", memory_victim.SNAPSHOT_FROM)
+        patch.setattr(rows, "VECTOR_BLOCK", memory_victim.BLOCK)
         with clawstate.open(path) as state:
             values = ({"text": f"the old lobster zq0x{n}", "tags": ["old"]} for n in range(260))
             state.memory.add_many(values)
@@ -159,7 +161,7 @@ def contents(memory):
 
 
 def assert_sound(memory):
-    """Words, vectors, counts and snapshot must be those of the records."""
+    """Words, vectors, counts and blocks of vectors must be those of the records."""
     assert damage_of(memory) == []
     stats = memory.stats()
     assert stats["waiting"] == 0
@@ -174,9 +176,9 @@ def assert_sound(memory):
         held = "SELECT scope, sum(length(subwords) / 2) FROM memories GROUP BY scope"
         sums = {scope: total for scope, total in connection.execute(counted) if total}
         assert sums == dict(connection.execute(held))
-        rows = list(connection.execute("SELECT content, embedding FROM memories"))[:500]
-    vectors = memory._embedder().embed([text for text, _ in rows])
-    for vector, (_, blob) in zip(vectors, rows, strict=True):
+        held = list(connection.execute("SELECT content, embedding FROM memories"))[:500]
+    vectors = memory._embedder().embed([text for text, _ in held])
+    for vector, (_, blob) in zip(vectors, held, strict=True):
         assert np.frombuffer(blob, "<f2").astype(np.float32) @ vector > 0.99
 
 

@@ -6,15 +6,10 @@ import threading
 from itertools import count
 from pathlib import Path
 
-from clawstate.memory.vector_index.build import _OnlyBuilder
-
 import clawstate
 from clawstate.config import watching
 from clawstate.config.watching import Watcher
 from clawstate.interrupts import Signal
-from clawstate.memory import upkeep
-from clawstate.memory.upkeep import Upkeep
-from clawstate.memory.vector_index import build
 from clawstate.state import backends
 
 PATIENCE = 60.0  # seconds until a thread counts as stuck
@@ -89,18 +84,6 @@ def test_a_signal_is_taken_as_often_as_it_was_given_in_between() -> None:
     assert not signal.take(0.0)
 
 
-def test_an_interrupted_builder_of_the_vector_index_lets_others_build(tmp_path) -> None:
-    """Wherever a builder is cut off, the next one is alone at once."""
-
-    def work():
-        with _OnlyBuilder(tmp_path) as alone:
-            assert alone
-
-    for place in interrupted(work, build.__file__, contextlib.__file__):
-        with _OnlyBuilder(tmp_path) as alone:
-            assert alone, place
-
-
 def test_an_interrupted_move_of_records_keeps_nobody_out(tmp_path, clock) -> None:
     """Wherever a move is cut off, the state no longer moves, and another one may begin."""
     with clawstate.open(tmp_path, clock=clock, lock_timeout=0.0) as state:
@@ -128,34 +111,3 @@ def test_an_interrupted_watch_can_be_closed(tmp_path) -> None:
         for watcher in watchers:
             assert ends(watcher.close), place
         del watchers[:]
-
-
-class Counted:
-    """As much of a memory as the upkeep asks."""
-
-    def __init__(self):
-        self.asked = Signal()
-
-    def needs_optimizing(self):
-        self.asked.give()
-        return False
-
-
-def test_an_interrupted_note_of_a_write_stops_no_upkeep() -> None:
-    """Wherever a write is cut off as it is noted, the next one starts the upkeep, which ends."""
-    backend = Counted()
-    current = []
-
-    def note():
-        current.append(Upkeep(backend, quiet=0.0))
-        current[-1].noticed(100_000)
-        current[-1].close()
-
-    for place in interrupted(note, upkeep.__file__):
-        for each in current:
-            assert ends(each.close), place
-        del current[:]
-        fresh = Upkeep(backend, quiet=0.0)
-        fresh.noticed(100_000)
-        assert backend.asked.take(PATIENCE), place
-        assert ends(fresh.close), place

@@ -3,15 +3,16 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from itertools import cycle
+import threading
+from itertools import cycle, pairwise
 
 import numpy as np
 import pytest
 
 import clawstate
-from clawstate.memory.backends.sqlite import upkeep
-from clawstate.memory.backends.sqlite.vector_source import SqliteVectors
 from clawstate.memory.contract import EmbedderIdentity
+from clawstate.memory.filters import filter_from
+from soundness import damage_of
 
 SIZE = 48
 COUNT = 12_000  # more than are compared whole, and two blocks
@@ -37,59 +38,37 @@ def planted():
     return Planted()
 
 
-@pytest.fixture(autouse=True)
-def small_snapshots(monkeypatch):
-    """Snapshots are worth building from 500 records on."""
-    monkeypatch.setattr(upkeep, "SNAPSHOT_FROM", 500)
-
-
 def values(numbers, **more):
     for number, parity in zip(numbers, cycle(["even", "odd"]), strict=False):
         yield {
             "id": f"r{number}",
             "text": f"n {number}",
             "tags": [parity],
-            "metadata": {"n": number, "hundred": number // 100},
+            "metadata": {"n": number, "part": number // 600},
             **more,
         }
 
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory, planted):
-    """Return a state of COUNT records with a snapshot; to be copied, never opened."""
+    """Return a state of COUNT records; to be copied, never opened."""
     path = tmp_path_factory.mktemp("template") / "state"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(upkeep, "SNAPSHOT_FROM", 500)
-        with clawstate.open(path, embedder=planted) as state:
-            state.memory.add_many(values(range(COUNT)))
-            state.memory.optimize()
+    with clawstate.open(path, embedder=planted) as state:
+        state.memory.add_many(values(range(COUNT)))
     return path
 
 
 @pytest.fixture
-def exact(tmp_path, template, planted):
-    """Yield a memory of COUNT records without a snapshot."""
-    shutil.copytree(template, tmp_path / "exact")
-    shutil.rmtree(tmp_path / "exact/memory/vectors")
-    with clawstate.open(tmp_path / "exact", embedder=planted) as state:
-        yield state.memory
+def root(tmp_path, template):
+    shutil.copytree(template, tmp_path / "state")
+    return tmp_path / "state"
 
 
 @pytest.fixture
-def indexed(tmp_path, template, planted):
-    """Yield a memory of COUNT records with a snapshot."""
-    shutil.copytree(template, tmp_path / "indexed")
-    with clawstate.open(tmp_path / "indexed", embedder=planted) as state:
+def memory(root, planted):
+    """Yield a memory of COUNT records."""
+    with clawstate.open(root, embedder=planted) as state:
         yield state.memory
-
-
-def snapshots(memory):
-    return memory._engine._vectors
-
-
-def manifest(memory):
-    (path,) = snapshots(memory).glob("*/manifest.json")
-    return path
 
 
 def ids(memory, number, **settings):
@@ -100,7 +79,6 @@ def ids(memory, number, **settings):
 def brute(planted, number, among=range(COUNT), k=FEW):
     among = np.array(list(among))
     cosines = planted.rows[among] @ planted.rows[number]
-    among, cosines = among[cosines > 0], cosines[cosines > 0]  # no hit speaks against the query
     return [f"r{each}" for each in among[np.argsort(-cosines, kind="stable")[:k]]]
 
 
@@ -111,243 +89,224 @@ def recall(memory, planted, queries, among=range(COUNT), **settings):
     return np.mean([len(one & other) / len(one) for one, other in pairs if one])
 
 
-def test_exact_search_is_brute_force(exact, planted) -> None:
-    """Without a snapshot the hits are those of comparing with every vector, in that order."""
-    for number in range(4000, 4040):
-        hits = exact.search(f"n {number}", mode="vector", k=FEW)
+def in_another_process(memory, program):
+    """Run *program* on `state`, with the names of this module in `t`, and wait for its end."""
+    whole = (
+        "import sys; sys.path.insert(0, sys.argv[2]); import test_vector_search as t\n"
+        "state = t.clawstate.open(sys.argv[1], embedder=t.Planted())\n"
+        f"{program}\nstate.close()"
+    )
+    here, root = __file__.rpartition("/")[0], memory._engine.path.parents[1]
+    path = f"{here}:{here.rpartition('/')[0]}"
+    subprocess.run([sys.executable, "-c", whole, root, here], check=True, env={"PYTHONPATH": path})
 
-        assert {hit.record.id for hit in hits} >= set(brute(planted, number, k=FEW - 1))
-        for hit in hits:
+
+def test_a_search_finds_what_comparing_with_each_finds(memory, planted) -> None:
+    """Among many records the hits are those of comparing with every vector, for nearly all."""
+    assert recall(memory, planted, range(14_000, 14_200)) >= 0.99
+
+
+def test_scores_are_cosines(memory, planted) -> None:
+    """The score by meaning is the cosine of question and record, 0 where that is negative."""
+    for number in range(14_000, 14_040):
+        for hit in memory.search(f"n {number}", mode="vector", k=FEW):
             cosine = planted.rows[hit.record.metadata["n"]] @ planted.rows[number]
             assert hit.vector_score == pytest.approx(max(cosine, 0), abs=2e-3)
 
 
-def test_the_whole_memory_is_one_space_to_search(exact, planted) -> None:
-    """With `namespace=None` the vectors of all namespaces compete."""
-    exact.add_many(values(range(2000, 2300), namespace="work"))
+def test_namespaces_are_searched_apart_or_together(memory, planted) -> None:
+    """A search stays in its namespace; with `namespace=None` all of them compete."""
+    memory.add_many(values(range(COUNT, COUNT + 500), namespace="work"))
 
-    found = recall(exact, planted, range(4000, 4030), range(2300), namespace=None)
-    assert found >= 0.99
-
-
-def test_a_snapshot_finds_what_brute_force_finds(indexed, planted) -> None:
-    """With a snapshot the hits are those of an exact search for nearly every query."""
-    assert manifest(indexed).exists()
-
-    assert recall(indexed, planted, range(4000, 4200)) >= 0.99
+    queries = range(14_000, 14_030)
+    assert recall(memory, planted, queries, range(COUNT + 500), namespace=None) >= 0.99
+    assert recall(memory, planted, queries) >= 0.99
+    work = range(COUNT, COUNT + 500)
+    assert recall(memory, planted, queries, work, namespace="work") >= 0.99
 
 
-def test_scores_do_not_depend_on_the_snapshot(indexed, exact) -> None:
-    """Cosines come from the records: with and without a snapshot they are the same."""
-    for number in range(4000, 4020):
-        one = {
-            hit.record.id: hit.vector_score
-            for hit in indexed.search(f"n {number}", mode="vector", k=FEW)
-        }
-        other = {
-            hit.record.id: hit.vector_score
-            for hit in exact.search(f"n {number}", mode="vector", k=FEW)
-        }
-        both = one.keys() & other.keys()
-        assert [one[each] for each in both] == pytest.approx([other[each] for each in both], 1e-5)
+def test_new_records_are_found_at_once(memory, planted) -> None:
+    """Records compete from the moment they are kept, one by one and in bulk."""
+    for number in range(COUNT, COUNT + 20):
+        memory.add_many(values([number]))
+        assert ids(memory, number, k=1) == [f"r{number}"]
+
+    memory.add_many(values(range(COUNT + 20, COUNT + 1500)))
+
+    queries = range(COUNT, COUNT + 1500, 13)
+    assert all(ids(memory, number, k=1) == [f"r{number}"] for number in queries)
+    assert recall(memory, planted, range(14_000, 14_060), range(COUNT + 1500)) >= 0.99
 
 
-def test_new_records_are_found_at_once(indexed, planted) -> None:
-    """Records added after the snapshot was built compete with those in it."""
-    indexed.add_many(values(range(2000, 2400)))
-
-    assert all(ids(indexed, number, k=1) == [f"r{number}"] for number in range(2000, 2400, 7))
-    assert recall(indexed, planted, range(4000, 4100), range(2400)) >= 0.99
-
-
-def test_deleted_records_are_never_found(indexed, planted) -> None:
-    """Records that the snapshot still holds are not returned once they are deleted."""
+def test_deleted_records_are_never_found(memory, planted) -> None:
+    """Deleted records are gone from searches, and the others are found."""
+    ids(memory, 3)
     gone = {f"r{number}" for number in range(0, COUNT, 3)}
-    indexed.delete_many(sorted(gone))
+    memory.delete_many(sorted(gone))
 
-    queries = range(0, COUNT, 39)
-    assert not any(gone & set(ids(indexed, number)) for number in queries)
+    queries = range(0, COUNT, 239)
+    assert not any(gone & set(ids(memory, number)) for number in queries)
     left = [number for number in range(COUNT) if number % 3]
-    assert recall(indexed, planted, queries, left) >= 0.99
+    assert recall(memory, planted, queries, left) >= 0.99
+    assert damage_of(memory) == []
 
 
-def test_nearly_everything_may_be_deleted(indexed, planted) -> None:
-    """A snapshot of mostly deleted records leaves the search right."""
+def test_nearly_everything_may_be_deleted(memory, planted) -> None:
+    """What is left after most records were deleted is found, also by who opens it anew."""
     left = range(0, COUNT, 50)
-    indexed.delete_many([f"r{number}" for number in range(COUNT) if number % 50])
+    memory.delete_many([f"r{number}" for number in range(COUNT) if number % 50])
 
-    assert recall(indexed, planted, range(4000, 4050), left) >= 0.99
+    assert recall(memory, planted, range(14_000, 14_040), left) == 1
+    assert damage_of(memory) == []
 
 
-def test_changed_texts_are_found_by_their_new_meaning(indexed) -> None:
+def test_changed_texts_are_found_by_their_new_meaning(memory) -> None:
     """A record whose text changed is found where it is now, and not where it was."""
-    indexed.update("r7", text="moved 4500")
+    memory.update("r7", text="moved 14500")
 
-    assert ids(indexed, 4500, k=1) == ["r7"]
-    assert ids(indexed, 7, k=1) != ["r7"]
+    assert ids(memory, 14_500, k=1) == ["r7"]
+    assert ids(memory, 7, k=1) != ["r7"]
 
 
 @pytest.mark.parametrize(
     ("settings", "chosen"),
     [
         ({"tags": ["odd"]}, lambda n: n % 2 == 1),
-        ({"where": {"hundred": 7}}, lambda n: n // 100 == 7),
-        ({"where": {"n": {"gte": 1990}}}, lambda n: n >= 1990),
+        ({"where": {"part": 7}}, lambda n: n // 600 == 7),
+        ({"where": {"n": {"gte": COUNT - 10}}}, lambda n: n >= COUNT - 10),
         ({"where": {"n": {"ne": 5}}}, lambda n: n != 5),
-        ({"where": {"hundred": 7}, "tags": ["odd"]}, lambda n: n // 100 == 7 and n % 2),
+        ({"where": {"part": 7}, "tags": ["odd"]}, lambda n: n // 600 == 7 and n % 2),
     ],
     ids=["half", "twentieth", "ten", "nearly all", "two demands"],
 )
-@pytest.mark.parametrize("kind", ["exact", "indexed"])
-def test_filters_leave_the_search_complete(request, planted, kind, settings, chosen) -> None:
+def test_filters_leave_the_search_complete(memory, planted, settings, chosen) -> None:
     """With a filter, wide or narrow, the best of what it lets through are found."""
-    memory = request.getfixturevalue(kind)
     left = [number for number in range(COUNT) if chosen(number)]
 
-    assert recall(memory, planted, range(4000, 4060), left, **settings) >= 0.99
+    assert recall(memory, planted, range(14_000, 14_030), left, **settings) >= 0.99
 
 
-def test_a_filter_that_nothing_meets_finds_nothing(indexed) -> None:
+def test_all_that_a_filter_lets_through_may_be_asked_for(memory, planted) -> None:
+    """As many hits come as match and are asked for, also those that are like nothing asked."""
+    wanted = [number for number in range(4200, 4800) if number < 4260]
+    hits = memory.search("n 14001", mode="vector", k=60, where={"n": {"gte": 4200, "lt": 4260}})
+
+    assert [hit.record.id for hit in hits] == brute(planted, 14_001, wanted, k=60)
+    assert hits[-1].score == 0
+    assert all(one.score >= other.score for one, other in pairwise(hits))
+
+
+def test_a_filter_asked_again_sees_what_changed(memory) -> None:
+    """A filter that was asked before lets through what it would if it were asked for the first."""
+    where = {"part": 3}
+    assert "r1801" in ids(memory, 1801, where=where)
+
+    memory.update("r1801", metadata={"part": 4})
+    memory.update("r5", metadata={"part": 3})
+
+    assert "r1801" not in ids(memory, 1801, where=where, k=1000)
+    assert ids(memory, 5, where=where, k=1) == ["r5"]
+    memory.delete("r5")
+    assert ids(memory, 5, where=where, k=1) != ["r5"]
+
+
+def test_a_filter_that_nothing_meets_finds_nothing(memory) -> None:
     """A filter without records has no hits."""
-    assert ids(indexed, 4000, tags=["blue"]) == []
+    assert ids(memory, 14_000, tags=["blue"]) == []
 
 
-def test_a_lost_snapshot_costs_nothing_but_time(indexed, planted) -> None:
-    """Deleting the snapshot's directory under an open memory leaves its searches right."""
-    assert ids(indexed, 4000) == ids(indexed, 4000)
-    shutil.rmtree(snapshots(indexed))
+def test_a_question_without_content_finds_nothing(tmp_path) -> None:
+    """A vector of zeros is near to nothing, of a question and of a record."""
 
-    assert recall(indexed, planted, range(4001, 4060)) >= 0.99
-    indexed.optimize()
-    assert manifest(indexed).exists()
-    assert recall(indexed, planted, range(4060, 4120)) >= 0.99
+    class Empty:
+        identity = EmbedderIdentity("empty", 4)
 
+        def embed(self, texts):
+            return np.array([[float("x" in text), 0, 0, 0] for text in texts], np.float32)
 
-def test_a_snapshot_of_another_database_is_not_used(tmp_path, template, planted) -> None:
-    """A snapshot that was copied beside another database is ignored, and later replaced."""
-    with clawstate.open(tmp_path / "other", embedder=planted) as state:
-        state.memory.add_many(values(range(2500, 3300)))
-        shutil.copytree(template / "memory/vectors", tmp_path / "other/memory/vectors")
+    with clawstate.open(tmp_path / "state", embedder=Empty()) as state:
+        state.memory.add_many([{"text": "a x"}, {"text": "b x"}, {"text": "c"}])
 
-        assert recall(state.memory, planted, range(4000, 4050), range(2500, 3300)) >= 0.99
-        assert state.memory.needs_optimizing()
-        state.memory.optimize()
-        assert recall(state.memory, planted, range(4050, 4100), range(2500, 3300)) >= 0.99
+        assert state.memory.search("d", mode="vector") == []
+        found = state.memory.search("d x", mode="vector")
+
+    assert {hit.record.text for hit in found} == {"a x", "b x"}
 
 
-def test_a_snapshot_of_an_older_backup_is_not_believed(tmp_path, template, planted) -> None:
-    """A snapshot that knows other vectors under the same numbers misleads no search."""
-    for name, numbers in (("one", range(2000, 2600)), ("two", range(3000, 3600))):
-        shutil.copytree(template, tmp_path / name)
-        with clawstate.open(tmp_path / name, embedder=planted) as state:
-            state.memory.add_many(values(numbers))
-            state.memory.optimize()
-    shutil.rmtree(tmp_path / "one/memory/vectors")
-    shutil.copytree(tmp_path / "two/memory/vectors", tmp_path / "one/memory/vectors")
+def test_another_process_changes_what_is_found(memory, planted) -> None:
+    """A memory that is open finds what another process added, and not what that deleted."""
+    assert ids(memory, 9, k=1) == ["r9"]
 
-    with clawstate.open(tmp_path / "one", embedder=planted) as state:
-        assert recall(state.memory, planted, range(4000, 4050), range(2600)) >= 0.99
-
-
-def test_a_search_never_builds(exact) -> None:
-    """Searching a large memory without a snapshot makes none."""
-    for number in range(4000, 4020):
-        ids(exact, number)
-
-    assert exact.needs_optimizing()
-    assert not snapshots(exact).exists()
-
-
-def test_a_search_never_rebuilds(indexed) -> None:
-    """Searching with an outgrown snapshot leaves it as it is."""
-    indexed.add_many(values(range(2000, 2000 + COUNT // 2)))
-    before = manifest(indexed).read_bytes()
-
-    for number in range(4000, 4020):
-        ids(indexed, number)
-
-    assert indexed.needs_optimizing()
-    assert manifest(indexed).read_bytes() == before
-
-
-def test_optimize_is_done_once(indexed) -> None:
-    """After `optimize` nothing needs optimizing, and a second one changes no snapshot."""
-    indexed.add_many(values(range(2000, 3000)))
-    indexed.optimize()
-    before = manifest(indexed).read_bytes()
-
-    indexed.optimize()
-
-    assert not indexed.needs_optimizing()
-    assert manifest(indexed).read_bytes() == before
-    assert indexed.check() == []
-
-
-def test_another_process_sees_a_new_snapshot(exact, planted) -> None:
-    """A memory that is open uses the snapshot that another process publishes."""
-    assert recall(exact, planted, range(4000, 4020)) >= 0.99
-    program = (
-        "import sys, pathlib; sys.path.insert(0, sys.argv[2]); import test_vector_search as t\n"
-        "t.upkeep.SNAPSHOT_FROM = 500\n"
-        "state = t.clawstate.open(sys.argv[1], embedder=t.Planted())\n"
-        "state.memory.optimize(); state.close()"
+    in_another_process(
+        memory,
+        "state.memory.add_many(t.values(range(t.COUNT, t.COUNT + 5000)))\n"
+        "state.memory.delete_many([f'r{n}' for n in range(0, t.COUNT, 3)])",
     )
-    here, root = __file__.rpartition("/")[0], exact._engine.path.parents[1]
 
-    subprocess.run([sys.executable, "-c", program, root, here], check=True)
-
-    assert not exact.needs_optimizing()
-    assert recall(exact, planted, range(4020, 4120)) >= 0.99
-    assert exact._engine._nearest[1]._snapshots[1].snapshot is not None
+    left = [number for number in range(COUNT + 5000) if number % 3 or number >= COUNT]
+    assert recall(memory, planted, range(0, COUNT + 5000, 250), left) >= 0.99
+    assert ids(memory, COUNT + 77, k=1) == [f"r{COUNT + 77}"]
 
 
-def test_an_older_reading_keeps_no_later_search_from_a_new_snapshot(exact, planted) -> None:
-    """A transaction that is older than a snapshot is searched exactly, each later one with it."""
-    engine = exact._engine
-    ids(exact, 4000)
-    nearest = engine._nearest[1]
-    with engine._database.reading() as connection:
-        older = SqliteVectors(connection)
-        assert older.state(1)[0] == COUNT
-        publish_from_another_process(exact)
+def test_an_older_reading_sees_no_newer_record(memory, planted) -> None:
+    """A transaction that began before a record was added is not told of it."""
+    engine, chosen = memory._engine, filter_from(namespace="default")
+    ids(memory, 3)
+    with engine.reading() as older:
+        older.evidence  # noqa: B018 - the reading is open
+        memory.add_many(values(range(COUNT, COUNT + 10)))
+        assert ids(memory, COUNT + 3, k=1) == [f"r{COUNT + 3}"]
 
-        assert nearest.snapshot(older, 1) is None
-        assert nearest.snapshot(older, 1) is None
+        keys = older.nearest(planted.rows[COUNT + 3], chosen, 100).keys
 
-    assert recall(exact, planted, range(4020, 4120), range(COUNT + 600)) >= 0.99
-    assert nearest._snapshots[1].snapshot is not None
-    with engine._database.reading() as connection:
-        assert nearest.snapshot(SqliteVectors(connection), 1).upto == COUNT + 600
+        assert len(older.fetch(keys.tolist())) == 100
+    assert ids(memory, COUNT + 4, k=1) == [f"r{COUNT + 4}"]
 
 
-def publish_from_another_process(memory):
-    """Add 600 records and publish a snapshot, as another process."""
-    program = (
-        "import sys, pathlib; sys.path.insert(0, sys.argv[2]); import test_vector_search as t\n"
-        "t.upkeep.SNAPSHOT_FROM = 500\n"
-        "state = t.clawstate.open(sys.argv[1], embedder=t.Planted())\n"
-        "state.memory.add_many(t.values(range(t.COUNT, t.COUNT + 600)))\n"
-        "state.memory.optimize(); state.close()"
-    )
-    here, root = __file__.rpartition("/")[0], memory._engine.path.parents[1]
-    subprocess.run([sys.executable, "-c", program, root, here], check=True)
+def test_threads_search_while_others_write(memory, planted) -> None:
+    """Searches of several threads, beside one that adds and deletes, find what is there."""
+    wrong, over = [], threading.Event()
+
+    def ask(part):
+        number = 1000 * part
+        while not over.is_set():
+            number += 1
+            if ids(memory, number, k=1) != [f"r{number}"]:
+                wrong.append(number)
+
+    threads = [threading.Thread(target=ask, args=(part,)) for part in (2, 4, 6)]
+    for thread in threads:
+        thread.start()
+    for number in range(COUNT, COUNT + 60):
+        memory.add_many(values([number]))
+        memory.delete(f"r{number - COUNT}")
+    over.set()
+    for thread in threads:
+        thread.join()
+
+    assert wrong == []
+    left = range(60, COUNT + 60)
+    assert recall(memory, planted, range(120), left) >= 0.99
 
 
-def test_the_hybrid_of_a_large_memory_is_the_mix_of_both(indexed) -> None:
-    """With a snapshot a hybrid still returns what words alone find."""
+def test_the_hybrid_of_a_large_memory_is_the_mix_of_both(memory) -> None:
+    """Among many records a hybrid still returns what words alone find."""
     for number in (3, 500, 1999):
-        words = {hit.record.id for hit in indexed.search(f"n {number}", mode="words", k=1)}
+        words = {hit.record.id for hit in memory.search(f"n {number}", mode="words", k=1)}
 
-        assert words <= {hit.record.id for hit in indexed.search(f"n {number}", k=50)}
+        assert words <= {hit.record.id for hit in memory.search(f"n {number}", k=50)}
 
 
-def test_expired_records_of_a_snapshot_are_not_found(tmp_path, clock, planted) -> None:
-    """Records that expire while a snapshot holds them are returned no more."""
-    with clawstate.open(tmp_path / "state", embedder=planted, clock=clock) as state:
-        state.memory.add_many(values(range(300), ttl=60))
-        state.memory.add_many(values(range(300, 800)))
-        state.memory.optimize()
-        assert ids(state.memory, 7, k=1) == ["r7"]
+def test_expired_records_are_not_found(root, clock, planted) -> None:
+    """Records that expire are returned no more, though nothing was written since."""
+    with clawstate.open(root, embedder=planted, clock=clock) as state:
+        state.memory.add_many(values(range(COUNT, COUNT + 300), ttl=60))
+        state.memory.add_many(values(range(COUNT + 300, COUNT + 400), ttl=90))
+        assert ids(state.memory, COUNT + 7, k=1) == [f"r{COUNT + 7}"]
         clock.advance(60)
 
-        assert recall(state.memory, planted, range(0, 300, 9), range(300, 800)) >= 0.99
+        queries = range(COUNT, COUNT + 400, 19)
+        left = [*range(COUNT), *range(COUNT + 300, COUNT + 400)]
+        assert recall(state.memory, planted, queries, left) >= 0.99
+        clock.advance(30)
+        assert recall(state.memory, planted, queries, range(COUNT)) >= 0.99

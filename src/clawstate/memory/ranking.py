@@ -114,12 +114,12 @@ def in_context(terms: Sequence[Scores], phrases: Sequence[Scores], order: Order)
 
 
 def cosines(query: NDArray[np.float32], near: Nearest, others: Vectors | None) -> Scores:
-    """Return the cosines of *near*, and of *query* with *others* (unit rows); 0 if negative."""
+    """Return the cosines of *near*, and of *query* with *others* (unit rows)."""
     found = dict(zip(near.keys.tolist(), near.cosines.tolist(), strict=True))
     if others is not None and len(others.keys):
         more = (others.matrix @ query).tolist()
         found.update(zip(others.keys.tolist(), more, strict=True))
-    return {key: max(score, 0.0) for key, score in found.items()}
+    return found
 
 
 def contextual_cosines(
@@ -129,7 +129,7 @@ def contextual_cosines(
     Return the cosines of *query* with the vectors of *keys*, each mixed with its neighbours'.
 
     *vectors* holds those of the neighbours too. The longer a record, the smaller their share.
-    Negative cosines count 0; a key without a vector is left out.
+    A key without a vector is left out.
     """
     load_modules("numpy")
     import numpy as np  # noqa: PLC0415 - word searches do without
@@ -151,7 +151,7 @@ def contextual_cosines(
     mixed = matrix[rows] + tint[:, np.newaxis] * mixed
     lengths = np.linalg.norm(mixed, axis=1)
     cosines = np.divide(mixed @ query, lengths, out=np.zeros_like(lengths), where=lengths > 0)
-    return dict(zip(chosen, np.maximum(cosines, 0).tolist(), strict=True))
+    return dict(zip(chosen, cosines.tolist(), strict=True))
 
 
 def fused(words: Scores, vectors: Scores) -> Scores:
@@ -163,7 +163,7 @@ def fused(words: Scores, vectors: Scores) -> Scores:
         top = max(scores.values(), default=0.0)
         if top > 0:
             for key, score in scores.items():
-                total[key] = total.get(key, 0.0) + share * score / top
+                total[key] = total.get(key, 0.0) + share * max(score, 0.0) / top
     return total
 
 
@@ -171,7 +171,7 @@ def with_speakers(scores: Scores, openings: Mapping[int, str], terms: Iterable[s
     """Return *scores* in which a record gains whose speaker ("Ada: ...") is among *terms*."""
     named = set(terms)
     return {
-        key: score * NAMED if named & label(openings.get(key, "")) else score
+        key: score * NAMED if score > 0 and named & label(openings.get(key, "")) else score
         for key, score in scores.items()
     }
 
@@ -184,10 +184,15 @@ def label(text: str) -> set[str]:
     return set(words) - _ROLES - STOP_WORDS if len(words) <= _LABEL_WORDS else set()
 
 
-def best(scores: Scores, k: int) -> list[int]:
-    """Return the *k* keys of the highest scores above 0; the older record first among equals."""
+def best(scores: Scores, k: int, *, every: bool = False) -> list[int]:
+    """
+    Return the *k* keys of the highest scores, the older record first among equals.
+
+    Those above 0 alone, unless *every* one may come.
+    """
     top = max(scores.values(), default=0.0)
     # Rounded, or noise in the last digits of float32 would decide between equals. Keys grow with
     # time, so the older record comes first.
-    positive = (key for key, score in scores.items() if score > 0)
-    return sorted(positive, key=lambda key: (-round(scores[key] / top, _DIGITS), key))[:k]
+    wanted = (key for key, score in scores.items() if every or score > 0)
+    scale = abs(top) or 1.0
+    return sorted(wanted, key=lambda key: (-round(scores[key] / scale, _DIGITS), key))[:k]

@@ -95,7 +95,9 @@ def answer(reading: Reading, question: Question, meaning: Meaning | None) -> tup
         )
     )
     vector = None if meaning is None else meaning.among(evidence)
-    near = None if vector is None else _nearest(reading, vector, question, evidence)
+    near = None
+    if vector is not None and vector.any():  # one without content is near to nothing
+        near = _nearest(reading, vector, question, evidence)
     context = _context(reading, question, query, evidence, near)
     order = ranking.Order({})
     words = _words(evidence, context, order, question) if by_words else {}
@@ -112,13 +114,16 @@ def answer(reading: Reading, question: Question, meaning: Meaning | None) -> tup
         scores = _best(scores, max(_SPEAKERS, question.k))
         scores = ranking.with_speakers(scores, context.openings, query.terms)
     scores = _calibrated(scores, strength)
-    keys = [key for key in ranking.best(scores, question.k) if scores[key] >= question.min_score]
+    # Asked by meaning alone, what a filter lets through comes though it is like nothing asked.
+    keys = ranking.best(scores, question.k, every=question.mode == "vector" and near is not None)
+    scores = {key: max(scores[key], 0.0) for key in keys}
+    keys = [key for key in keys if scores[key] >= question.min_score]
     return tuple(
         Hit(
             record,
             score=scores[key],
             words_score=words.get(key, 0.0) if question.mode != "vector" else None,
-            vector_score=vectors.get(key) if vector is not None else None,
+            vector_score=max(vectors[key], 0.0) if key in vectors else None,
         )
         for key, record in zip(keys, reading.fetch(keys) if keys else (), strict=True)
     )
@@ -224,7 +229,7 @@ def _mixed(question: Question, words: Scores, vectors: Scores | None) -> Scores:
 def _best(scores: Scores, limit: int) -> Scores:
     if len(scores) <= limit:
         return scores
-    return {key: scores[key] for key in ranking.best(scores, limit)}
+    return {key: scores[key] for key in ranking.best(scores, limit, every=True)}
 
 
 def _calibrated(scores: Scores, strength: float) -> Scores:

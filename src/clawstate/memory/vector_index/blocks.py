@@ -5,48 +5,49 @@ from __future__ import annotations
 import zlib
 
 import numpy as np
+from numpy.typing import NDArray
 
-from clawstate.memory.vector_index.codes import WORD
+from clawstate.memory.vector_index.codes import Bits
 from clawstate.memory.vector_index.source import Coded, Keys
 
-_KEY, _SCOPE = np.dtype("<i8"), np.dtype("<u4")
+_KEY, _SCOPE, _WORD = np.dtype("<i8"), np.dtype("<u4"), np.dtype("<u8")
+
+# SQLite keeps up to a page of a value among other rows, and leaves copies behind when it moves
+# those; the rest has pages of its own, which can be overwritten. So the first page tells nothing.
+_MARGIN = 4_096
 
 
 def encode(coded: Coded) -> bytes:
-    """Return the bytes of *coded*: keys (negative: a vector of zeros), scopes, bits."""
+    """Return the bytes of *coded*: a margin, keys (negative: a vector of zeros), scopes, bits."""
     keys = np.where(coded.empty, -coded.keys, coded.keys)
-    parts = keys.astype(_KEY), coded.scopes.astype(_SCOPE), coded.bits.astype("<u8")
-    return b"".join(part.tobytes() for part in parts)
+    parts = keys.astype(_KEY), coded.scopes.astype(_SCOPE), coded.bits.astype(_WORD)
+    return bytes(_MARGIN) + b"".join(part.tobytes() for part in parts)
 
 
 def decode(data: bytes, words: int) -> Coded | None:
     """Return what `encode` made *data* of, without what was forgotten; None for other bytes."""
-    size = _KEY.itemsize + _SCOPE.itemsize + words * WORD // 8
-    count, rest = divmod(len(data), size)
-    if rest:
+    count = size(data, words)
+    if len(data) != _MARGIN + count * _row(words):
         return None
-    keys = np.frombuffer(data, _KEY, count).astype(np.int64)
-    scopes = np.frombuffer(data, _SCOPE, count, count * _KEY.itemsize).astype(np.int64)
-    bits = np.frombuffer(data, "<u8", count * words, count * (_KEY.itemsize + _SCOPE.itemsize))
+    keys, scopes, bits = _parts(data, count, words)
     left = keys != 0
+    keys = keys[left].astype(np.int64)
+    # Copies, in the byte order of this machine.
     coded = Coded(
-        np.abs(keys[left]),
-        scopes[left],
-        bits.reshape(count, words)[left].astype(np.uint64),
-        keys[left] < 0,
+        np.abs(keys),
+        scopes[left].astype(np.int64),
+        bits[left].astype(np.uint64),
+        keys < 0,
     )
     return coded if (np.diff(coded.keys) > 0).all() else None
 
 
 def forget(data: bytes, gone: Keys, words: int) -> bytes:
     """Return *data* of the same length with zeros in the place of all that is known of *gone*."""
-    count = len(data) // (_KEY.itemsize + _SCOPE.itemsize + words * WORD // 8)
     changed = bytearray(data)
-    keys = np.frombuffer(changed, _KEY, count)
-    scopes = np.frombuffer(changed, _SCOPE, count, count * _KEY.itemsize)
-    bits = np.frombuffer(changed, "<u8", -1, count * (_KEY.itemsize + _SCOPE.itemsize))
+    keys, scopes, bits = _parts(changed, size(data, words), words)
     places = np.isin(np.abs(keys), gone, kind="sort")
-    bits.reshape(count, words)[places] = 0
+    bits[places] = 0
     scopes[places] = 0
     keys[places] = 0
     return bytes(changed)
@@ -54,9 +55,23 @@ def forget(data: bytes, gone: Keys, words: int) -> bytes:
 
 def size(data: bytes, words: int) -> int:
     """Return how many vectors *data* has room for, forgotten ones included."""
-    return len(data) // (_KEY.itemsize + _SCOPE.itemsize + words * WORD // 8)
+    return max(0, len(data) - _MARGIN) // _row(words)
 
 
-def checksum(data: bytes) -> int:
-    """Return what tells whether *data* is as it was written."""
-    return zlib.crc32(data)
+def checksum(data: bytes) -> bytes:
+    """Return four bytes that tell whether *data* is as it was written."""
+    return zlib.crc32(data).to_bytes(4, "little")
+
+
+def _row(words: int) -> int:
+    return _KEY.itemsize + _SCOPE.itemsize + words * _WORD.itemsize
+
+
+def _parts(
+    data: bytes | bytearray, count: int, words: int
+) -> tuple[Keys, NDArray[np.uint32], Bits]:
+    at = _MARGIN
+    keys = np.frombuffer(data, _KEY, count, at)
+    scopes = np.frombuffer(data, _SCOPE, count, at := at + keys.nbytes)
+    bits = np.frombuffer(data, _WORD, count * words, at + scopes.nbytes)
+    return keys, scopes, bits.reshape(count, words)

@@ -31,6 +31,12 @@ class Coded:
     bits: Bits
     empty: NDArray[np.bool_]
 
+    @classmethod
+    def nothing(cls, words: int) -> Coded:
+        """Return what has no vectors, whose bits are so many *words*."""
+        keys = np.empty(0, np.int64)
+        return cls(keys, keys, np.empty((0, words), np.uint64), np.empty(0, np.bool_))
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:

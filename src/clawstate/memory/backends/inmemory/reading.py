@@ -98,7 +98,8 @@ class InMemoryReading:
 
     def nearest(self, vector: NDArray[np.float32], chosen: Filter, limit: int) -> Nearest:
         """Return the best records with their cosines."""
-        rows = [row for row in self._chosen(chosen) if row.vector is not None]
+        chosen_rows = self._chosen(chosen)
+        rows = [row for row in chosen_rows if row.vector is not None and row.vector.any()]
         keys = np.array([row.key for row in rows], np.int64)
         cosines = (row.vector @ vector for row in rows if row.vector is not None)
         found = np.fromiter(cosines, np.float32, len(rows))

@@ -120,7 +120,7 @@ _FORMAT_3 = """
 CREATE TABLE vector_blocks (
     upto INTEGER PRIMARY KEY,
     records INTEGER NOT NULL,
-    checksum INTEGER NOT NULL,
+    checksum BLOB NOT NULL,
     data BLOB NOT NULL
 ) STRICT;
 """

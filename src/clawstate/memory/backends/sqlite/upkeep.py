@@ -110,16 +110,14 @@ def vector_faults(connection: apsw.Connection) -> list[str]:
 def remove_snapshots(folder: Path) -> None:
     """Remove from *folder* what releases with format 1 kept there, and nothing else."""
     # They are of no use and tell of texts that may be forgotten. Whoever has one mapped reads on.
+    scopes = () if folder.is_symlink() else folder.glob("[0-9]*")
     with suppress(OSError):
-        if folder.is_symlink():
-            return
-        for scope in folder.iterdir():
-            if not scope.name.isdecimal() or scope.is_symlink():
-                continue
-            for file in scope.iterdir():
+        for scope in scopes:
+            for file in () if scope.is_symlink() else scope.iterdir():
                 if _SNAPSHOT.fullmatch(file.name):
                     file.unlink()
-            scope.rmdir()
+            with suppress(OSError):  # somebody else's files stay
+                scope.rmdir()
         folder.rmdir()
 
 

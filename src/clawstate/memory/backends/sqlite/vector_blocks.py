@@ -28,6 +28,7 @@ from clawstate.memory.vector_index.table import CENTRED
 _WORN = 1 / 8  # of a block that is dead, above which it is written anew
 _FORMAT = 1  # of the bits
 _PUT = "INSERT OR REPLACE INTO vector_blocks VALUES (?, ?, ?, ?)"
+_CHANGE = "UPDATE vector_blocks SET records = ?, checksum = ?, data = ? WHERE upto = ?"
 _ROW = """
 SELECT coalesce((SELECT max(upto) FROM vector_blocks WHERE upto < ?1), 0),
     upto, records, checksum, data
@@ -41,7 +42,7 @@ class _Block(NamedTuple):
     after: int
     upto: int
     records: int
-    checksum: int
+    checksum: bytes
     data: bytes
 
     def coded(self, words: int) -> Coded | None:
@@ -68,7 +69,7 @@ def extend(connection: apsw.Connection, newest: int) -> None:
         last = int(batch.keys[-1])
         _put(connection, last, _coded(codes, batch))
     if is_block_due(newest, last):  # records without vectors
-        _put(connection, newest, None)
+        _put(connection, newest, Coded.nothing(codes.words))
 
 
 def forget(connection: apsw.Connection, docnos: Sequence[int]) -> None:
@@ -85,9 +86,10 @@ def forget(connection: apsw.Connection, docnos: Sequence[int]) -> None:
         left = int(np.count_nonzero(~np.isin(coded.keys, gone)))
         if left == block.records:
             continue
-        # Of one length, SQLite writes it over the old bytes, and only the pages that differ.
         data = blocks.forget(block.data, gone, noted[0].words)
-        connection.execute(_PUT, (end, left, blocks.checksum(data), data))
+        with _zeroed(connection):
+            # Of one length, SQLite writes it over the old bytes, and only the pages that differ.
+            connection.execute(_CHANGE, (left, blocks.checksum(data), data, end))
         if left < (1 - _WORN) * blocks.size(data, noted[0].words):
             _compact(connection, end, noted[0].words)
 
@@ -109,10 +111,10 @@ def mend(connection: apsw.Connection, newest: int) -> None:
         return
     for block in _every(connection):
         if _fault(connection, block, noted[0]) is not None:
-            parts = list(_again(connection, block, noted[0]))
+            parts = list(_again(connection, block, noted[0])) or [Coded.nothing(noted[0].words)]
             with _zeroed(connection):
                 connection.execute("DELETE FROM vector_blocks WHERE upto = ?", (block.upto,))
-                _put(connection, block.upto, parts[-1] if parts else None)
+                _put(connection, block.upto, parts[-1])
                 for each in parts[:-1]:
                     _put(connection, int(each.keys[-1]), each)
     extend(connection, newest)
@@ -175,10 +177,9 @@ def _block(connection: apsw.Connection, upto: int) -> _Block:
     return _Block(*connection.execute(_ROW, (upto,)).get)
 
 
-def _put(connection: apsw.Connection, upto: int, coded: Coded | None) -> None:
-    data = b"" if coded is None else blocks.encode(coded)
-    count = 0 if coded is None else len(coded.keys)
-    connection.execute(_PUT, (upto, count, blocks.checksum(data), data))
+def _put(connection: apsw.Connection, upto: int, coded: Coded) -> None:
+    data = blocks.encode(coded)
+    connection.execute(_PUT, (upto, len(coded.keys), blocks.checksum(data), data))
 
 
 def _compact(connection: apsw.Connection, upto: int, words: int) -> None:
