@@ -47,6 +47,7 @@ def _retrieval(result: Result) -> Figure:
 
 
 def _vectors(result: Result) -> Figure:
+    result = result["sizes"]
     arms = next(iter(result.values()))["latency"]
     colours = dict(zip(arms, (*OURS, RIVALS[0], RIVALS[2]), strict=True))
     figure, ax = plt.subplots(figsize=(7.5, 4.8), layout="constrained")

@@ -40,7 +40,6 @@ NAMED = (
     "clawstate",
     "apsw",
     "numpy",
-    "usearch",
     "tokenizers",
     "wordllama",
     "sqlite-vec",
@@ -60,7 +59,7 @@ def main() -> None:
     report: dict[str, Any] = {"date": _now(), "machine": _machine(), "parts": {}}
     report["load_before"] = _load()
     try:
-        bench = Workbench(chosen.out, scratch, chosen.sizes, chosen.sets)
+        bench = Workbench(chosen.out, scratch, chosen.sizes, chosen.sets, chosen.vaults)
         for name in PARTS if chosen.part == "all" else (chosen.part,):
             report["parts"][name] = _part(name, bench)
     finally:
@@ -77,6 +76,7 @@ def _arguments() -> argparse.Namespace:
     here = Path(__file__).resolve().parent
     parser.add_argument("part", nargs="?", default="all", choices=(*PARTS, "all"))
     parser.add_argument("--sets", nargs="*", type=Path, default=[], metavar="DIR")
+    parser.add_argument("--vaults", nargs="*", type=Path, default=[], metavar="DIR")
     parser.add_argument("--sizes", type=_sizes, default=[1_000, 10_000, 100_000], metavar="N,N")
     parser.add_argument("--out", type=Path, default=here / "out", metavar="DIR")
     return parser.parse_args()

@@ -33,6 +33,7 @@ class Workbench:
     scratch: Path
     sizes: list[int]
     sets: list[Path]
+    vaults: list[Path] = field(default_factory=list)
     _states: dict[tuple[int, int], MadeState] = field(default_factory=dict)
 
     def texts(self, size: int) -> list[str]:
