@@ -106,9 +106,6 @@ def openclaw(
             secrets=secrets,
             progress=tell,
         )
-    if _has_new_memories(report) and session.state.memory.needs_optimizing():
-        with session.output.progress("indexing") as tell:
-            session.state.memory.optimize(progress=lambda done, total: tell(done, total, ""))
     home = _HOMES[session.state.owner.era] if report.is_home else ""
     session.output.emit(to_wire(report), *_lines(report, home))
     if report.has_failed():
@@ -121,11 +118,6 @@ def _usual_directory() -> Path:
     # Not where this state lies, but where OpenClaw, or a release of an older name, keeps its own.
     homes = ("OPENCLAW_HOME", "HOME", "USERPROFILE")
     return resolve_state_dir({name: os.environ[name] for name in homes if name in os.environ})
-
-
-def _has_new_memories(report: Report) -> bool:
-    counts = (report.count(kind) for kind in ("memory", "workspace"))
-    return not report.dry_run and any(count.new + count.changed for count in counts)
 
 
 def _lines(report: Report, home: str) -> Iterator[str]:

@@ -270,8 +270,7 @@ def stats(session: Session) -> None:
 @pass_session
 def optimize(session: Session) -> None:
     """Bring the indexes up to date; searches go on meanwhile."""
-    with session.output.progress("vectors") as tell:
-        session.state.memory.optimize(progress=lambda done, total: tell(done, total, ""))
+    session.state.memory.optimize()
     session.output.emit({"ok": True}, "the indexes are up to date")
 
 

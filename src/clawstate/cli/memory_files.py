@@ -65,9 +65,6 @@ def import_(
             kind=None if kind is None else Kind(kind),
             progress=tell,
         )
-    if store.needs_optimizing():
-        with session.output.progress("indexing") as tell:
-            store.optimize(progress=lambda done, total: tell(done, total, ""))
     session.output.emit(to_wire(report), *_lines(report))
     if report.failed:
         raise click.exceptions.Exit(1)

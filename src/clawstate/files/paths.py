@@ -260,7 +260,7 @@ class StatePaths:
         return self.memory_dir / "lancedb"
 
     def vectors(self, scope: int) -> Path:
-        """Return the directory of one scope's vector index."""
+        """Return where releases with format 1 of `memory.db` kept the vector index of a scope."""
         return self.memory_dir / "vectors" / str(int(scope))
 
     def dedupe(self, namespace: str) -> Path:
