@@ -25,7 +25,7 @@ from clawstate.state.record_places import (
     MARKS,
     NAMES,
     SESSIONS,
-    Place,
+    RecordPlace,
     archive_spec,
     credential_places,
     record_places,
@@ -69,7 +69,9 @@ def command_for(kind: str, key: str) -> str:
     return f"clawstate store restore {shlex.quote(name_of(kind, key))}"
 
 
-def keep(place: Place, records: Mapping[str, Any], folder: Path, *, is_missed: bool = True) -> None:
+def keep(
+    place: RecordPlace, records: Mapping[str, Any], folder: Path, *, is_missed: bool = True
+) -> None:
     """
     Keep *records* of *place* that give way to others, beside those that are in *folder*.
 
@@ -112,7 +114,7 @@ def put_back(context: Context, name: str) -> Replaced:
     return found
 
 
-def _find(context: Context, name: str) -> tuple[Replaced, Place]:
+def _find(context: Context, name: str) -> tuple[Replaced, RecordPlace]:
     found = next((each for each in scan_replaced(context) if each.name == name), None)
     places = {each.kind: each for each in (*record_places(context), *_more(context))}
     if found is None or found.kind not in places:
@@ -121,12 +123,12 @@ def _find(context: Context, name: str) -> tuple[Replaced, Place]:
     return found, places[found.kind]
 
 
-def _more(context: Context) -> Iterator[Place]:
+def _more(context: Context) -> Iterator[RecordPlace]:
     if context.owner.era is Era.SQLITE:
         yield from credential_places(context)
 
 
-def _chosen_collection(context: Context, place: Place) -> contract.Collection:
+def _chosen_collection(context: Context, place: RecordPlace) -> contract.Collection:
     backends = context.backends
     return backends.records(backends.choice, root=place.root).collection(place.spec)
 
@@ -186,7 +188,7 @@ class ConflictResolver:
 
     def resolve(
         self,
-        place: Place,
+        place: RecordPlace,
         wanted: Mapping[str, Any],
         there: Mapping[str, Any],
         *,
@@ -219,7 +221,7 @@ class ConflictResolver:
         return {**there, **wanted, **winners}, told
 
     def archive_sessions(
-        self, place: Place, wanted: Mapping[str, Any], ids: Mapping[str, str]
+        self, place: RecordPlace, wanted: Mapping[str, Any], ids: Mapping[str, str]
     ) -> Resolution:
         """Archive the sessions *wanted* whose keys OpenClaw's index has with other *ids*."""
         notes = [
@@ -230,7 +232,7 @@ class ConflictResolver:
         ]
         return Resolution(tuple(sorted(ids)), (), tuple(notes))
 
-    def _stays(self, place: Place, there: Any, wanted: Any, *, target_wins: bool) -> bool:
+    def _stays(self, place: RecordPlace, there: Any, wanted: Any, *, target_wins: bool) -> bool:
         if place.store == MARKS:
             # A mark is the time of the last use: the later one makes a key new again at the right
             # moment.
@@ -243,7 +245,7 @@ class ConflictResolver:
         return target_wins
 
     def _keep(
-        self, place: Place, lost: Mapping[str, Any], winners: Mapping[str, Any]
+        self, place: RecordPlace, lost: Mapping[str, Any], winners: Mapping[str, Any]
     ) -> Iterator[str]:
         """Keep what *lost*, and yield a sentence about each that somebody may miss."""
         others = dict(lost)
@@ -264,7 +266,7 @@ class ConflictResolver:
             told = f"{place.kind}: two differed under {key!r}; the other one is kept"
             yield f"{told}: '{command_for(place.kind, key)}' puts it back"
 
-    def _to_archive(self, place: Place, key: str, entry: Any, winner: str) -> Iterator[str]:
+    def _to_archive(self, place: RecordPlace, key: str, entry: Any, winner: str) -> Iterator[str]:
         Archive(self._archive(place, key), clock=self.context.clock).keep(
             {key: entry}, {}, "replaced"
         )
@@ -273,7 +275,7 @@ class ConflictResolver:
         told = f"session {key!r} is {winner} now; the other one, {loser}{has} is in the archive"
         yield f"{told}: 'clawstate sessions restore {archive_name(key, entry)}' brings it back"
 
-    def _archive(self, place: Place, key: str) -> contract.Collection:
+    def _archive(self, place: RecordPlace, key: str) -> contract.Collection:
         index = place.spec.path
         if self.context.owner.era is Era.FILES:
             named = key.split(":")[1:2] if key.startswith("agent:") else []
@@ -305,7 +307,7 @@ class ConflictResolver:
             transcripts.close()
 
 
-def _is_passing(place: Place, key: str) -> bool:
+def _is_passing(place: RecordPlace, key: str) -> bool:
     is_use = place.store == CREDENTIALS and key.startswith(_USES)
     return is_use or place.store in _IN_PASSING
 

@@ -22,7 +22,7 @@ from clawstate.state.record_places import (
     MARKS,
     NAMES,
     SESSIONS,
-    Place,
+    RecordPlace,
     note_namespace,
     record_places,
 )
@@ -187,7 +187,7 @@ class _Run:
             note_namespace(self._context, place.file.stem)
         self._note(place, len(records), told)
 
-    def _note(self, place: Place, count: int, told: Resolution) -> None:
+    def _note(self, place: RecordPlace, count: int, told: Resolution) -> None:
         before = self._moved.get(place.store, MovedRecords(place.store, 0))
         self._moved[place.store] = MovedRecords(
             place.store,
@@ -197,7 +197,7 @@ class _Run:
             (*before.notes, *told.notes),
         )
 
-    def _merge(self, place: Place, wanted: Mapping[str, Any]) -> Resolution:
+    def _merge(self, place: RecordPlace, wanted: Mapping[str, Any]) -> Resolution:
         """Put *wanted* into the target, and return which it kept, and which it replaced."""
         target_wins = self._active == self._to or place.shared
         target, copies = self._target(place), self._copies.get(place.kind, {})
@@ -217,7 +217,7 @@ class _Run:
             raise UnavailableError(str(place.file), problem, "nothing was put away; repeat")
         return Resolution()
 
-    def _merge_sessions(self, place: Place, wanted: Mapping[str, Any]) -> Resolution:
+    def _merge_sessions(self, place: RecordPlace, wanted: Mapping[str, Any]) -> Resolution:
         """Take sessions into OpenClaw's index, and tell the keys that it has already."""
         from clawstate.state.sessions import open_sessions  # noqa: PLC0415 - files only
 
@@ -250,7 +250,7 @@ class _Run:
 
             self._target(place).change_all(change)
 
-    def _verify(self, place: Place, records: Mapping[str, Any]) -> None:
+    def _verify(self, place: RecordPlace, records: Mapping[str, Any]) -> None:
         if place.shared and place.store == SESSIONS:
             return  # the result of `merge` names those that came in
         there = {each.key for each in self._target(place).scan()}
@@ -277,7 +277,7 @@ class _Run:
             changed = {key: each for key, each in now.items() if records.get(key) != each}
             self._note(source.place, 0, self._merge(source.place, changed))
 
-    def _target(self, place: Place) -> Collection:
+    def _target(self, place: RecordPlace) -> Collection:
         return self._context.backends.records(self._to, root=place.root).collection(place.spec)
 
 

@@ -37,7 +37,7 @@ _ROOT_INDEX = PurePosixPath("sessions/sessions.json")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RecordPlace:
     """
     Where the records of *store* lie: in the file of *spec* below *root*, or in rows of its kind.
 
@@ -60,7 +60,7 @@ class Place:
         return self.root / self.spec.path
 
 
-def record_places(context: Context) -> tuple[Place, ...]:
+def record_places(context: Context) -> tuple[RecordPlace, ...]:
     """
     Return where records may lie whose engine is chosen for the whole state.
 
@@ -68,10 +68,13 @@ def record_places(context: Context) -> tuple[Place, ...]:
     in the state directory itself, which this program alone makes today.
     """
     root, era = context.paths.root, context.owner.era
-    found = [Place("imports", LEDGER, root), Place(REQUESTED, _requests(context), root)]
-    found += [Place("pairing attempts", ATTEMPTS, root), Place("devices", DEVICES, root)]
+    found = [RecordPlace("imports", LEDGER, root), RecordPlace(REQUESTED, _requests(context), root)]
+    found += [
+        RecordPlace("pairing attempts", ATTEMPTS, root),
+        RecordPlace("devices", DEVICES, root),
+    ]
     if era is Era.SQLITE:
-        found.append(Place(DEVICE_TOKENS, HELD, root))
+        found.append(RecordPlace(DEVICE_TOKENS, HELD, root))
     else:
         found += [*credential_places(context), *_channels(context, shared=era is Era.FILES)]
     found += [*_sessions(context), *_dedupe(context)]
@@ -88,25 +91,25 @@ def _requests(context: Context) -> CollectionSpec:
     return replace(REQUESTS, path=path) if is_inside and "~" not in chosen else REQUESTS
 
 
-def credential_places(context: Context) -> Iterator[Place]:
+def credential_places(context: Context) -> Iterator[RecordPlace]:
     """Yield where the credentials of each agent lie; beside an OpenClaw its files are shared."""
     shared = context.owner.era is Era.FILES
     names = {*agents_of(context), *(each.removeprefix(_AUTH) for each in kinds(context, _AUTH))}
     for name in sorted(names):
         root, path = split_root(auth_profiles(context, name), context.paths.root)
-        yield Place(CREDENTIALS, CollectionSpec(f"{_AUTH}{name}", path, LAYOUT), root, shared)
+        yield RecordPlace(CREDENTIALS, CollectionSpec(f"{_AUTH}{name}", path, LAYOUT), root, shared)
 
 
-def _channels(context: Context, *, shared: bool) -> Iterator[Place]:
+def _channels(context: Context, *, shared: bool) -> Iterator[RecordPlace]:
     root = context.paths.root
     names = {each.removeprefix(CHANNEL_KIND) for each in kinds(context, CHANNEL_KIND)}
     with suppress(OSError):
         names |= {each.name for each in (root / "credentials").iterdir()}
     for spec in filter(None, map(channel_spec, sorted(names))):
-        yield Place(CHANNELS, spec, root, shared)
+        yield RecordPlace(CHANNELS, spec, root, shared)
 
 
-def _sessions(context: Context) -> Iterator[Place]:
+def _sessions(context: Context) -> Iterator[RecordPlace]:
     from clawstate.state.sessions import chosen_place  # noqa: PLC0415 - which asks for engines
 
     root, era = context.paths.root, context.owner.era
@@ -116,16 +119,16 @@ def _sessions(context: Context) -> Iterator[Place]:
     if era is Era.FILES:
         agents = sorted({default_agent(context), *_agents(root)})
         first = context.paths.agent_sessions_index(agents[0])
-        yield Place(SESSIONS, index_spec(_below(first, root)), root, True)
+        yield RecordPlace(SESSIONS, index_spec(_below(first, root)), root, True)
         home = context.paths.agent_sessions_index(default_agent(context))
-        yield Place(ARCHIVE, archive_spec(_below(home, root)), root)
+        yield RecordPlace(ARCHIVE, archive_spec(_below(home, root)), root)
     elif choice == context.backends.choice:
-        yield Place(SESSIONS, index_spec(_ROOT_INDEX), root)
-        yield Place(ARCHIVE, archive_spec(_ROOT_INDEX), root)
+        yield RecordPlace(SESSIONS, index_spec(_ROOT_INDEX), root)
+        yield RecordPlace(ARCHIVE, archive_spec(_ROOT_INDEX), root)
     if era is Era.SQLITE:
         for agent in _agents(root):
             index = context.paths.agent_sessions_index(agent)
-            yield Place(ARCHIVE, archive_spec(_below(index, root)), root)
+            yield RecordPlace(ARCHIVE, archive_spec(_below(index, root)), root)
 
 
 def index_spec(index: PurePosixPath) -> CollectionSpec:
@@ -142,7 +145,7 @@ def _below(path: Path, root: Path) -> PurePosixPath:
     return PurePosixPath(path.relative_to(root))
 
 
-def _dedupe(context: Context) -> Iterator[Place]:
+def _dedupe(context: Context) -> Iterator[RecordPlace]:
     root = context.paths.root
     names = {each.removeprefix(_SPACE) for each in kinds(context, _SPACE)}
     with suppress(OSError):
@@ -150,8 +153,8 @@ def _dedupe(context: Context) -> Iterator[Place]:
         names |= {each.stem for each in files if _is_name(each.stem)}
     for name in sorted(names):
         spec = CollectionSpec(f"{_SPACE}{name}", PurePosixPath(f"dedupe/{name}.json"), MapLayout())
-        yield Place(MARKS, spec, root)
-    yield Place(NAMES, NAMES_OF_MARKS, root)
+        yield RecordPlace(MARKS, spec, root)
+    yield RecordPlace(NAMES, NAMES_OF_MARKS, root)
 
 
 def note_namespace(context: Context, stem: str) -> None:

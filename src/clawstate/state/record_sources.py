@@ -15,7 +15,7 @@ from clawstate.files.os_errors import os_errors
 from clawstate.openclaw.owner import Era
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.records.last_good import copy_path
-from clawstate.state.record_places import SESSIONS, Place
+from clawstate.state.record_places import SESSIONS, RecordPlace
 from clawstate.stores.sessions.index_format import PROFILES
 from clawstate.stores.sessions.profile_files import ProfileFiles
 
@@ -27,7 +27,7 @@ class Source(Protocol):
     """The records of one place in the engine that they leave."""
 
     @property
-    def place(self) -> Place:
+    def place(self) -> RecordPlace:
         """The place."""
 
     def exists(self) -> bool:
@@ -49,7 +49,7 @@ class Source(Protocol):
 class FileSource:
     """The records in a file."""
 
-    def __init__(self, place: Place, context: Context) -> None:
+    def __init__(self, place: RecordPlace, context: Context) -> None:
         self.place = place
         self._context = context
         self._collection = JsonFilesBackend(place.root).collection(place.spec)
@@ -108,7 +108,7 @@ class FileSource:
 class RowSource:
     """The records in rows."""
 
-    def __init__(self, place: Place, context: Context) -> None:
+    def __init__(self, place: RecordPlace, context: Context) -> None:
         self.place = place
         self._context = context
         self._revisions: dict[str, str] = {}
@@ -138,7 +138,7 @@ class RowSource:
         return self._context.backends.rows().set_aside(self.place.kind, self._revisions)
 
 
-def source_of(place: Place, context: Context, *, in_files: bool) -> Source:
+def source_of(place: RecordPlace, context: Context, *, in_files: bool) -> Source:
     """Return the records of *place* as an engine holds them that keeps its own *in_files*."""
     return FileSource(place, context) if in_files else RowSource(place, context)
 

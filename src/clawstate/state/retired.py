@@ -22,7 +22,7 @@ from clawstate.state.record_places import (
     ARCHIVE,
     CREDENTIALS,
     SESSIONS,
-    Place,
+    RecordPlace,
     archive_spec,
     index_spec,
 )
@@ -45,7 +45,7 @@ class Retired:
     One that *can_move* holds nothing that OpenClaw waits for: it can be put out of its way.
     """
 
-    place: Place
+    place: RecordPlace
     harm: str
     can_move: bool = True
 
@@ -84,7 +84,7 @@ def move_away(context: Context, retired: Retired) -> str:
     return f"{len(records)} taken over; the file is in {aside}"
 
 
-def _take(context: Context, place: Place, records: Mapping[str, Any]) -> None:
+def _take(context: Context, place: RecordPlace, records: Mapping[str, Any]) -> None:
     if place.store == SESSIONS:
         from clawstate.state.sessions import open_sessions  # noqa: PLC0415 - rarely needed
 
@@ -104,8 +104,8 @@ def _take(context: Context, place: Place, records: Mapping[str, Any]) -> None:
 
 def _sessions(context: Context) -> Iterator[Retired]:
     root = context.paths.root
-    index = Place(SESSIONS, index_spec(_ROOT / "sessions.json"), root)
-    archive = Place(ARCHIVE, archive_spec(_ROOT / "sessions.json"), root)
+    index = RecordPlace(SESSIONS, index_spec(_ROOT / "sessions.json"), root)
+    archive = RecordPlace(ARCHIVE, archive_spec(_ROOT / "sessions.json"), root)
     if index.file.is_file():
         harm = "lies where every OpenClaw takes it away, and lays it over the sessions in use"
         refusal = FileSource(index, context).refusal()
@@ -115,10 +115,10 @@ def _sessions(context: Context) -> Iterator[Retired]:
 
 
 def _credentials(context: Context) -> Iterator[Retired]:
-    files: dict[str, Place] = {}
+    files: dict[str, RecordPlace] = {}
     for name in agents_of(context):
         root, path = split_root(auth_profiles(context, name), context.paths.root)
-        place = Place(CREDENTIALS, CollectionSpec(f"auth:{name}", path, LAYOUT), root)
+        place = RecordPlace(CREDENTIALS, CollectionSpec(f"auth:{name}", path, LAYOUT), root)
         if place.file.is_file():
             files[name] = place
     if not files:
@@ -134,7 +134,7 @@ def _credentials(context: Context) -> Iterator[Retired]:
 
 
 def _identity(context: Context) -> Iterator[Retired]:
-    place = Place(_IDENTITY, IDENTITY, context.paths.root)
+    place = RecordPlace(_IDENTITY, IDENTITY, context.paths.root)
     if not place.file.is_file():
         return
     theirs = read_identity(context.paths.root)

@@ -1,7 +1,7 @@
 """The marks of what was handled already (specification, "Persistent Dedupe")."""
 
 from clawstate.stores.dedupe.expiry import marks_spec
-from clawstate.stores.dedupe.namespaces import EarlierMarks, Index, RecordedNames
+from clawstate.stores.dedupe.namespaces import EarlierMarks, NamespaceIndex, RecordedNames
 from clawstate.stores.dedupe.service import PersistentDedupe
 from clawstate.stores.dedupe.settings import DedupeSettings
 from clawstate.stores.dedupe.statistics import DedupeStatistics, NamespaceStatistics
@@ -10,7 +10,7 @@ __all__ = [
     "DedupeSettings",
     "DedupeStatistics",
     "EarlierMarks",
-    "Index",
+    "NamespaceIndex",
     "NamespaceStatistics",
     "PersistentDedupe",
     "RecordedNames",

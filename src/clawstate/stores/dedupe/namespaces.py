@@ -31,7 +31,7 @@ _WHITESPACE = (
 """What JavaScript trims (ECMA-262, WhiteSpace and LineTerminator); Python would trim other text."""
 
 
-class Index(Protocol):
+class NamespaceIndex(Protocol):
     """Knows which namespaces there are."""
 
     def note(self, namespace: str) -> None:
@@ -46,7 +46,7 @@ class Index(Protocol):
 
 
 class RecordedNames:
-    """An `Index` that keeps the names in a collection of its own."""
+    """A `NamespaceIndex` that keeps the names in a collection of its own."""
 
     def __init__(self, names: Collection) -> None:
         self._names = names
@@ -68,7 +68,7 @@ class RecordedNames:
 
 
 @dataclass(slots=True)
-class Opened:
+class OpenNamespace:
     """A namespace in use: its marks, and what became of the calls."""
 
     marks: Marks
@@ -81,16 +81,16 @@ class OpenNamespaces:
 
     def __init__(self, marks: Callable[[str], Marks]) -> None:
         self._marks = marks
-        self._opened: OrderedDict[str, Opened] = OrderedDict()
+        self._opened: OrderedDict[str, OpenNamespace] = OrderedDict()
         self._gone = Counters()
         self._lock = Mutex()
 
-    def get(self, namespace: str) -> Opened:
+    def get(self, namespace: str) -> OpenNamespace:
         """Return *namespace*, opened; raises what its collection raises."""
         with self._lock:
             found = self._opened.get(namespace)
             if found is None:
-                found = self._opened[namespace] = Opened(self._marks(namespace))
+                found = self._opened[namespace] = OpenNamespace(self._marks(namespace))
                 if len(self._opened) > MOST_OPEN:
                     # The counts of a namespace that leaves are kept, so the totals never shrink.
                     self._gone.add(self._opened.popitem(last=False)[1].counters)
@@ -118,7 +118,7 @@ class OpenNamespaces:
                 total.add(each)
         return total
 
-    def items(self) -> list[tuple[str, Opened]]:
+    def items(self) -> list[tuple[str, OpenNamespace]]:
         """Return those at hand by name."""
         with self._lock:
             return sorted(self._opened.items())

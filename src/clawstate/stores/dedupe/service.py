@@ -25,8 +25,8 @@ from clawstate.stores.dedupe.marks import Made, Marks
 from clawstate.stores.dedupe.namespaces import (
     DEFAULT,
     EarlierMarks,
-    Index,
-    Opened,
+    NamespaceIndex,
+    OpenNamespace,
     OpenNamespaces,
     place_of,
     require_namespace,
@@ -67,7 +67,7 @@ class PersistentDedupe:
         lock: LockOptions | Mapping[str, Any] | None = None,
         settings: Callable[[], DedupeSettings] | None = None,
         clock: Clock = system_clock,
-        index: Index | None = None,
+        index: NamespaceIndex | None = None,
         earlier: EarlierMarks | None = None,
         on_disk_error: Callable[[StateError], object] | None = None,
         fail_open: bool = False,
@@ -317,7 +317,7 @@ class PersistentDedupe:
     def _policy(self) -> ExpiryPolicy:
         return self._settings().policy(self._clock())
 
-    def _open_noted(self, namespace: str) -> Opened:
+    def _open_noted(self, namespace: str) -> OpenNamespace:
         opened = self._namespaces.get(namespace)
         if not opened.noted:
             # Before the first mark: a name without marks does no harm, but marks under a name that
@@ -328,7 +328,7 @@ class PersistentDedupe:
         return opened
 
     def _remember(
-        self, opened: Opened, made: dict[Place, Made], epoch: int, settings: DedupeSettings
+        self, opened: OpenNamespace, made: dict[Place, Made], epoch: int, settings: DedupeSettings
     ) -> None:
         for place, each in made.items():
             self._memory.remember(place, each.at, opened.counters, epoch, settings)

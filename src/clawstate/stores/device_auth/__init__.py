@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from clawstate.stores.device_auth.document import HELD, OPENCLAW_HELD, StoredToken
-from clawstate.stores.device_auth.store import DeviceAuth, Owner
+from clawstate.stores.device_auth.store import DeviceAuth, DeviceOwner
 
-__all__ = ["HELD", "OPENCLAW_HELD", "DeviceAuth", "Owner", "StoredToken"]
+__all__ = ["HELD", "OPENCLAW_HELD", "DeviceAuth", "DeviceOwner", "StoredToken"]

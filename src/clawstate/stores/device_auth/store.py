@@ -31,7 +31,7 @@ _TOKEN = re.compile(r"[!-~]+")  # what a header can carry
 _SCOPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
 
 
-class Owner(Protocol):
+class DeviceOwner(Protocol):
     """Who this device is."""
 
     @property
@@ -55,7 +55,7 @@ class DeviceAuth:
         self,
         tokens: Collection,
         *,
-        owner: Owner,
+        owner: DeviceOwner,
         fallback: Collection | None = None,
         clock: Clock = system_clock,
     ) -> None:

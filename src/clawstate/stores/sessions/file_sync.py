@@ -14,7 +14,7 @@ from clawstate.records.rules import is_key
 from clawstate.stores.sessions.archive import Archive
 from clawstate.stores.sessions.entry import NOTHING, Document, updated_ms
 from clawstate.stores.sessions.index import Index, IndexedEntry, is_usable
-from clawstate.stores.sessions.profile_files import Profile, ProfileFiles
+from clawstate.stores.sessions.profile_files import ProfileDocument, ProfileFiles
 
 _REMEMBERED = 10_000
 _BATCH = 1_000  # profiles that are in memory at once
@@ -169,7 +169,7 @@ class ProfileSync:
                 return stamp.size
         return 0
 
-    def is_stale(self, profile: Profile, found: IndexedEntry) -> bool:
+    def is_stale(self, profile: ProfileDocument, found: IndexedEntry) -> bool:
         """Tell whether *profile* differs from the entry *found* without being newer."""
         if not is_usable(found):
             return False
@@ -191,7 +191,7 @@ class ProfileSync:
         given: Mapping[str, Any] = NOTHING,
     ) -> None:
         """Make the profiles of *keys* say what the index says; for the holder of the lock."""
-        wanted: dict[str, Profile] = {}
+        wanted: dict[str, ProfileDocument] = {}
         for key in keys:
             if (profile := self._profile_to_write(key, fence=fence, given=given)) is not None:
                 wanted[key] = profile
@@ -204,7 +204,7 @@ class ProfileSync:
 
     def _profile_to_write(
         self, key: str, *, fence: Callable[[], object], given: Mapping[str, Any]
-    ) -> Profile | None:
+    ) -> ProfileDocument | None:
         """Return the profile of *key* as it has to be written, if it has to."""
         # Read under the lock of the profiles: another writer may have been newer than who asked.
         found, profile = self._index.find(key), self.files.read(key)
@@ -219,13 +219,15 @@ class ProfileSync:
         entry = self._index.form.add_identity(key, found.document)
         # What the file has counts over what a restore brings: it was written later.
         extra = {**given, **({} if profile is None else profile.extra)}
-        wanted = Profile(entry, {name: each for name, each in extra.items() if name not in entry})
+        wanted = ProfileDocument(
+            entry, {name: each for name, each in extra.items() if name not in entry}
+        )
         if profile is not None and is_same_json(profile.entry, wanted.entry):
             return None if is_same_json(profile.extra, wanted.extra) else wanted
         return wanted
 
 
-def is_ahead(profile: Profile, document: Document) -> bool:
+def is_ahead(profile: ProfileDocument, document: Document) -> bool:
     """Tell whether *profile* is of the same session as *document*, and newer."""
     same = profile.entry.get("sessionId") == document.get("sessionId")
     return same and updated_ms(profile.entry) > updated_ms(document)

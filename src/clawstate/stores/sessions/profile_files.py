@@ -33,7 +33,7 @@ _CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | getattr(os, "O_N
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class ProfileDocument:
     """The file of one session: what the index gave it, and what others put beside that."""
 
     entry: Document
@@ -68,7 +68,7 @@ class ProfileFiles:
         """Return what changes whenever the file of *key* does, or `None` if there is none."""
         return version_of(self.path(key))
 
-    def read(self, key: str) -> Profile | None:
+    def read(self, key: str) -> ProfileDocument | None:
         """
         Return the profile of *key*, or `None` if there is none.
 
@@ -77,7 +77,7 @@ class ProfileFiles:
         """
         return self.read_file(self.path(key))
 
-    def read_file(self, path: Path) -> Profile | None:
+    def read_file(self, path: Path) -> ProfileDocument | None:
         """Return the profile in the file *path*, as `read` does."""
         self._require_real_folder()
         try:
@@ -91,11 +91,13 @@ class ProfileFiles:
             raise CorruptError(str(path), "holds no object")
         return _decode(document, stamp, settled=settled)
 
-    def write(self, key: str, profile: Profile, *, fence: Callable[[], object]) -> None:
+    def write(self, key: str, profile: ProfileDocument, *, fence: Callable[[], object]) -> None:
         """Replace the profile of *key*, durably; for the holder of the lock."""
         self.write_all({key: profile}, fence=fence)
 
-    def write_all(self, profiles: Mapping[str, Profile], *, fence: Callable[[], object]) -> None:
+    def write_all(
+        self, profiles: Mapping[str, ProfileDocument], *, fence: Callable[[], object]
+    ) -> None:
         """Replace *profiles* by key, each in one step; for the holder of the lock."""
         self._require_real_folder()
         files = {self.path(key): _encode(each) for key, each in profiles.items()}
@@ -152,21 +154,21 @@ def _require_real(folder: Path) -> None:
         raise InvalidError(str(folder), "is a link", "put a real directory in its place")
 
 
-def _encode(profile: Profile) -> bytes:
+def _encode(profile: ProfileDocument) -> bytes:
     # One flat object, as the specification has it; the list tells later which members are whose.
     document = {**profile.entry, **profile.extra, FROM_INDEX: list(profile.entry)}
     return dump_pretty(document).encode()
 
 
-def _decode(document: Document, stamp: FileVersion, *, settled: bool) -> Profile:
+def _decode(document: Document, stamp: FileVersion, *, settled: bool) -> ProfileDocument:
     names = document.pop(FROM_INDEX, None)
     # Not written here: all of it counts as the entry.
     if not isinstance(names, list):
-        return Profile(document, {}, stamp, settled)
+        return ProfileDocument(document, {}, stamp, settled)
     derived = {name for name in names if isinstance(name, str)}
     entry = {name: each for name, each in document.items() if name in derived}
     extra = {name: each for name, each in document.items() if name not in derived}
-    return Profile(entry, extra, stamp, settled)
+    return ProfileDocument(entry, extra, stamp, settled)
 
 
 def write_batch(folder: Path, files: Mapping[Path, bytes], *, fence: Callable[[], object]) -> None:
