@@ -152,6 +152,21 @@ def test_a_scope_is_searched_alone(chance, small) -> None:
         assert set((keys % 2).tolist()) == {scope}
 
 
+def test_the_dead_stand_in_nobodys_way(chance, small) -> None:
+    """Where nearly all that a filter once let through are deleted, the others are found."""
+    rows = units(clustered(chance, 6000))
+    source, search = Vectors(rows), NearestSearch(64)
+    best(search, source, rows[0])
+    for key in range(1, 2800, 2):
+        source.remove(key)
+    left = range(2801, 2900, 2)
+
+    for query in asked(chance, rows, 20):
+        wanted, _ = brute(source.rows, query, 10, among=left)
+        keys, _ = best(search, source, query, allowed=np.arange(1, 2900, 2, dtype=np.int64))
+        assert len(set(keys.tolist()) & set(wanted.tolist())) >= 9
+
+
 @pytest.mark.parametrize("kind", [Vectors, KeptVectors])
 def test_equal_vectors_are_found_by_age(chance, small, kind) -> None:
     """Among equal ones the older come first, also where there are more than the bits choose."""

@@ -6,6 +6,7 @@ import sys
 import threading
 from itertools import cycle, pairwise
 
+import apsw
 import numpy as np
 import pytest
 
@@ -208,6 +209,40 @@ def test_a_filter_asked_again_sees_what_changed(memory) -> None:
     assert ids(memory, 5, where=where, k=1) == ["r5"]
     memory.delete("r5")
     assert ids(memory, 5, where=where, k=1) != ["r5"]
+    memory.add_many(values([COUNT + 5], metadata={"part": 3}))
+    assert ids(memory, COUNT + 5, where=where, k=1) == [f"r{COUNT + 5}"]
+
+
+def test_a_filter_asked_again_is_asked_of_what_is_new(memory) -> None:
+    """A filter that was asked before reads no record again while none of them was changed."""
+    tags = ["odd"]
+    ids(memory, 3, tags=tags)
+    memory.add_many(values([COUNT, COUNT + 1]))
+    asked = []
+    for connection in apsw.connections():
+        connection.exec_trace = lambda _cursor, sql, given: asked.append((sql, given)) or True
+
+    found = ids(memory, COUNT + 1, tags=tags, k=1)
+    ids(memory, 5, tags=tags)
+
+    for connection in apsw.connections():
+        connection.exec_trace = None
+    assert found == [f"r{COUNT + 1}"]
+    begins = [given[0] for sql, given in asked if sql.startswith("SELECT m.docno FROM memories m")]
+    assert begins == [COUNT]
+
+
+def test_a_filter_asked_again_lets_nothing_through_that_expired(root, clock, planted) -> None:
+    """What expires between two questions is let through by the first alone."""
+    with clawstate.open(root, embedder=planted, clock=clock) as state:
+        where = {"part": 3}
+        assert ids(state.memory, COUNT + 7, where=where, k=1) != [f"r{COUNT + 7}"]
+        state.memory.add_many(values([COUNT + 7], metadata={"part": 3}, ttl=60))
+        assert ids(state.memory, COUNT + 7, where=where, k=1) == [f"r{COUNT + 7}"]
+
+        clock.advance(60)
+
+        assert ids(state.memory, COUNT + 7, where=where, k=1) != [f"r{COUNT + 7}"]
 
 
 def test_a_filter_that_nothing_meets_finds_nothing(memory) -> None:

@@ -47,8 +47,8 @@ def closest(far: NDArray[np.uint16], least: int) -> Rows | None:
     """
     count = len(far)
     sample = np.sort(far[:: max(1, count // _SAMPLE)])
-    # A quarter more, since a sample may err; counting all distances takes four times as long.
-    bar = sample[min(len(sample) - 1, (5 * least // 4) * len(sample) // count + 1)]
+    # An eighth more, since a sample may err; counting all distances takes four times as long.
+    bar = sample[min(len(sample) - 1, (9 * least // 8) * len(sample) // count + 1)]
     rows = np.flatnonzero(far <= bar)
     if not least <= len(rows) <= 2 * least:
         reached = np.cumsum(np.bincount(far))

@@ -109,19 +109,19 @@ class View:
         return View(self.codes, self.arrays, count, dead)
 
     def places(self, keys: Keys) -> Rows:
-        """Return the rows of those of *keys*, ascending, that are here."""
+        """Return the rows of those of *keys*, ascending, that are here and not dead."""
         keys = (
             keys[: np.searchsorted(keys, self.keys[-1], side="right")] if self.count else keys[:0]
         )
         places = np.searchsorted(self.keys, keys)
         found: Rows = places[self.keys[places] == keys]
-        return found
+        return self._alive(found)
 
     def of_scope(self, scope: int) -> Rows | None:
-        """Return the rows of *scope*; None if those are all."""
+        """Return the rows of *scope* that are not dead; None if those are all."""
         rows = self._of_scope.get(scope)
         if rows is None:
-            rows = np.flatnonzero(self.arrays.scopes[: self.count] == scope)
+            rows = self._alive(np.flatnonzero(self.arrays.scopes[: self.count] == scope))
             self._of_scope[scope] = rows
         return rows if len(rows) < self.count else None
 
@@ -134,30 +134,38 @@ class View:
         *among* None stands for all. *breadth* times as many candidates as usual are compared; 0
         stands for all. Vectors that are not in memory come from *fetch*.
         """
-        rows = self._candidates(query, limit, among, breadth)
-        left = ~self.arrays.empty[rows]
-        if self.dead is not None:
-            left &= ~self.dead[rows]
-        rows, cosines = self._cosines(query, rows if left.all() else rows[left], fetch)
+        rows = self._alive(self._candidates(query, limit, among, breadth))
+        rows, cosines = self._cosines(query, rows, fetch)
         best = scan.top(cosines, limit)
         return self.keys[rows[best]], cosines[best]
 
+    def _alive(self, rows: Rows) -> Rows:
+        # Before bits choose among them: where most are dead, the nearest bits may be all of those.
+        left = ~self.arrays.empty[rows]
+        if self.dead is not None:
+            left &= ~self.dead[rows]
+        return rows if left.all() else rows[left]
+
     def _candidates(self, query: Matrix, limit: int, among: Rows | None, breadth: int) -> Rows:
         count = self.count if among is None else len(among)
-        every = np.arange(count) if among is None else among
         few, many = _CANDIDATES
         least = breadth * max(few if limit <= _FEW else many, 10 * limit, count // _SHARE)
-        if not least or count <= 2 * least or self.arrays.coded < self.count:
-            return every
-        if is_small(count) and self.arrays.holds(every):
-            return every
-        columns = self.arrays.columns[:, : self.count]
-        # Gathered: to give all others a distance out of reach would take longer than the scan.
-        if among is not None:
-            columns = columns.take(among, axis=1)
-        bits = self.codes.bits(query[np.newaxis])[0]
-        found = scan.closest(scan.distances(columns, bits), least)
-        return every if found is None else every[found]
+        found = None
+        if least and count > 2 * least and not self._are_compared_whole(among, count):
+            columns = self.arrays.columns[:, : self.count]
+            # Gathered: to give all others a distance out of reach would take longer than the scan.
+            if among is not None:
+                columns = columns.take(among, axis=1)
+            bits = self.codes.bits(query[np.newaxis])[0]
+            found = scan.closest(scan.distances(columns, bits), least)
+        if among is None:
+            return np.arange(count) if found is None else found
+        return among if found is None else among[found]
+
+    def _are_compared_whole(self, among: Rows | None, count: int) -> bool:
+        if self.arrays.coded < self.count:
+            return True
+        return is_small(count) and self.arrays.holds(np.arange(count) if among is None else among)
 
     def _cosines(self, query: Matrix, rows: Rows, fetch: Fetch) -> tuple[Rows, Matrix]:
         arrays = self.arrays

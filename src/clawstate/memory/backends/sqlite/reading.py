@@ -43,6 +43,8 @@ _STATE = """
 SELECT (SELECT value FROM meta WHERE key = 'changes'),
     (SELECT value FROM meta WHERE key = 'database_id'),
     (SELECT value FROM meta WHERE key = 'embedder'),
+    (SELECT value FROM meta WHERE key = 'rewritten'),
+    coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'memories'), 0),
     EXISTS (SELECT 1 FROM memories WHERE expires_at <= ?)
 """
 _SCOPE = """
@@ -95,9 +97,10 @@ class _Scope(NamedTuple):
 
 
 class Selected(NamedTuple):
-    """What a filter let through in one version of the records, while the time is in `times`."""
+    """What a filter let through of the records up to `newest`, while the time is in `times`."""
 
-    version: tuple[int, int]
+    written: tuple[int, int]
+    newest: int
     times: range
     docnos: NDArray[np.int64]
 
@@ -122,7 +125,8 @@ class SqliteReading:
         self._selections = selections
         self._now_ms = now_ms
         row = connection.execute(_STATE, (now_ms,)).get
-        changes, self._database_id, self._embedder, self._has_expired = row
+        changes, self._database_id, self._embedder, rewritten, self._newest, self._has_expired = row
+        self._written = generation, int(rewritten or 0)
         self._version = generation, int(changes or 0)
         self._scopes: dict[str | None, _Scope | None] = {}
 
@@ -231,21 +235,25 @@ class SqliteReading:
         return sql_of(chosen, scope=scope.number, now_ms=self._now_ms)
 
     def _selected(self, chosen: Filter, condition: Bound) -> NDArray[np.int64]:
-        """Return the docnos that *chosen* lets through, ascending."""
+        """Return the docnos that *chosen* lets through, ascending, and some that are deleted."""
         import numpy as np  # noqa: PLC0415 - its caller has it loaded
 
-        known = self._selections.get(chosen)
-        if known is not None and known.version == self._version and self._now_ms in known.times:
-            return known.docnos
         # All of them, and not those of some candidates: a filter is often asked again, for another
-        # question, and then costs nothing while no record changes.
-        text, values = condition
-        rows = self._connection.execute(f"SELECT m.docno FROM memories m WHERE {text}", values)
-        docnos = np.sort(np.fromiter((row[0] for row in rows), np.int64))
-        end = self._connection.execute(_NEXT_END, (self._now_ms,)).get
-        times = range(self._now_ms, 1 << 62 if end is None else end)
-        self._selections.put(chosen, Selected(self._version, times, docnos))
-        return docnos
+        # question. A docno's values change by a `_rewrite` alone, so only what is newer is asked.
+        known = self._selections.get(chosen)
+        if known is None or known.written != self._written or self._now_ms not in known.times:
+            known = Selected(self._written, 0, range(0), np.empty(0, np.int64))
+        if known.newest < self._newest:
+            text, values = condition
+            sql = f"SELECT m.docno FROM memories m WHERE m.docno > ? AND {text}"
+            rows = self._connection.execute(sql, (known.newest, *values))
+            fresh = np.sort(np.fromiter((row[0] for row in rows), np.int64))
+            end = self._connection.execute(_NEXT_END, (self._now_ms,)).get
+            times = range(self._now_ms, 1 << 62 if end is None else end)
+            docnos = np.concatenate([known.docnos, fresh])
+            known = Selected(self._written, self._newest, times, docnos)
+            self._selections.put(chosen, known)
+        return known.docnos
 
     def _scope(self, chosen: Filter) -> _Scope | None:
         """Return the namespace of *chosen*; None where nothing was ever kept."""

@@ -146,14 +146,20 @@ def forget(connection: apsw.Connection, ids: Sequence[str], *, now_ms: int) -> i
 
 def touch(connection: apsw.Connection, ids: Sequence[str] = (), *, now_ms: int) -> None:
     """Move the number by which caches notice a change, and note its time and the records *ids*."""
-    connection.execute(
-        "INSERT INTO meta VALUES ('changes', '1') "
-        "ON CONFLICT DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)"
-    )
+    count(connection, "changes")
     # In the transaction of the change: whoever sees the change sees the number too.
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('changed', ?)", (str(now_ms),))
     if ids:
         note_changes(connection, PART, ids)
+
+
+def count(connection: apsw.Connection, key: str) -> None:
+    """Move the number that `meta` has under *key*."""
+    sql = """
+        INSERT INTO meta VALUES (?, '1')
+        ON CONFLICT DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)
+    """
+    connection.execute(sql, (key,))
 
 
 def claim_embedder(
@@ -286,6 +292,8 @@ def _subwords(row: Arrival) -> bytes | None:
 
 
 def _rewrite(connection: apsw.Connection, record: MemoryRecord, place: Place, docno: int) -> None:
+    # Whoever remembers what a filter lets through sees by this that a known docno may have changed.
+    count(connection, "rewritten")
     connection.execute(_UPDATE, (*columns_of(record, place), docno))
     connection.execute("DELETE FROM tags WHERE memory_id = ?", (record.id,))
     put_tags(connection, [record])
