@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 import apsw
 
 import clawstate
-from clawstate.memory.query_words import word_query
 from timing import Figures, latencies, ratios
-from workbench import Workbench, record
+from workbench import Workbench, record, telling_words
 
 TITLE = "Whole searches (top 10 records)"
 NAMESPACES = 20
@@ -51,15 +50,15 @@ def _measured(bench: Workbench, size: int) -> Figures:
         search = state.memory.search
         arms: dict[str, Callable[[str], object]] = {
             HYBRID: search,
-            TELLING_WORDS: lambda text: fts5.search(_telling(text)),
+            TELLING_WORDS: lambda text: fts5.search(telling_words(text)),
             ALL_WORDS: lambda text: fts5.search(_words(text)),
             WORDS: lambda text: search(text, mode="words"),
             VECTOR: lambda text: search(text, mode="vector"),
             TAGGED: lambda text: search(text, tags=["work"]),
-            FTS5_TAGGED: lambda text: fts5.search(_telling(text), "d.tag = 'work'"),
+            FTS5_TAGGED: lambda text: fts5.search(telling_words(text), "d.tag = 'work'"),
             DATED: lambda text: search(text, where={"year": {"gte": 2028}}),
             OF_ONE: lambda text: shared.memory.search(text, namespace="n7"),
-            FTS5_OF_ONE: lambda text: fts5.search(_telling(text), "d.namespace = 'n7'"),
+            FTS5_OF_ONE: lambda text: fts5.search(telling_words(text), "d.namespace = 'n7'"),
         }
         figures = latencies(arms, bench.rounds())
     fts5.connection.close()
@@ -96,10 +95,6 @@ class _Fts5:
         joined = f"JOIN d ON d.id = f.rowid AND {condition}" if condition else ""
         sql = f"SELECT f.rowid, f.text FROM f {joined} WHERE f MATCH ? ORDER BY rank LIMIT 10"
         return list(self.connection.execute(sql, (match,)))
-
-
-def _telling(text: str) -> tuple[str, ...]:
-    return word_query(text).terms
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -21,9 +21,8 @@ import apsw
 import numpy as np
 
 import clawstate
-from clawstate.memory.query_words import word_query
 from timing import Figures
-from workbench import Workbench, local_embedder
+from workbench import Workbench, local_embedder, telling_words
 
 TITLE = "Retrieval quality"
 ARMS = (
@@ -194,7 +193,7 @@ def _plain_fts5(entries: Sequence[Entry]) -> Leg:
     )
 
     def search(text: str) -> dict[str, float]:
-        match = " OR ".join(f'"{term}"' for term in word_query(text).terms)
+        match = " OR ".join(f'"{word}"' for word in telling_words(text))
         sql = "SELECT rowid, -rank FROM f WHERE f MATCH ? ORDER BY rank LIMIT 100"
         return {entries[row]["id"]: score for row, score in connection.execute(sql, (match,))}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import clawstate
 from clawstate.memory.embedders import default_embedder
 from clawstate.memory.embedders.local import LocalEmbedder
+from clawstate.memory.query_words import STOP_WORDS
 from corpus import Corpus, corpus
 
 ROUNDS = 3
@@ -76,6 +78,12 @@ def record(number: int, text: str, namespaces: int = 1) -> dict[str, Any]:
         "tags": ["work"] if number % 10 == 3 else ["home"],
         "metadata": {"year": 2010 + number * 7 % 20},
     }
+
+
+def telling_words(text: str) -> tuple[str, ...]:
+    """Return the distinct words of *text* less the function words, as a user of FTS5 would."""
+    words = dict.fromkeys(re.findall(r"\w+", text.lower()))
+    return tuple(word for word in words if word not in STOP_WORDS) or tuple(words)
 
 
 def local_embedder() -> LocalEmbedder:

@@ -14,6 +14,7 @@ from clawstate.cli.main import run
 from clawstate.doctor import Finding, examine
 from clawstate.memory.backends.sqlite import rows
 from clawstate.memory.contract import EmbedderIdentity
+from clawstate.memory.postings.store import Document, pack
 from clawstate.records.contract import CollectionSpec
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.records.layouts import MapLayout
@@ -29,6 +30,10 @@ class LettersEmbedder:
             [[1 + text.count(chr(97 + n)) for n in range(26)] for text in texts], np.float32
         )
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+GHOST = pack([Document(99999, (1, 0, 0, 0), [])])
+"""A document of the word index that no record belongs to."""
 
 
 @pytest.fixture
@@ -124,10 +129,11 @@ def test_links_are_not_followed(filled, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        "DELETE FROM memory_words WHERE rowid % 3 = 0",
-        "INSERT INTO memory_words (rowid, scope, content) VALUES (99999, 's1', 'ghost')",
+        "DELETE FROM word_tail",
+        f"INSERT INTO word_tail (kind, documents, data) VALUES (1, 1, X'{GHOST.hex()}')",
+        "UPDATE word_tail SET data = zeroblob(7)",
     ],
-    ids=["rows lost", "rows too many"],
+    ids=["rows lost", "rows too many", "not to be read"],
 )
 def test_a_damaged_word_index_is_built_anew(filled, damage: str) -> None:
     """Rows missing from the word index, or too many in it, are found, and fix rebuilds it."""
@@ -146,7 +152,7 @@ def test_a_damaged_word_index_is_built_anew(filled, damage: str) -> None:
 
 def test_a_quick_look_leaves_the_words_alone(filled) -> None:
     """Without depth the word index is not compared row by row."""
-    changed(filled, "DELETE FROM memory_words WHERE rowid = 3")
+    changed(filled, "DELETE FROM word_tail")
 
     assert examine(filled, deep=False) == []
 
@@ -275,7 +281,7 @@ def test_nothing_is_deleted(indexed) -> None:
     """Mending derived indexes loses no record and no file but those of the indexes."""
     before = {each.id: each for each in indexed.memory.records(limit=1000)}
     kept = files(indexed.paths.root)
-    changed(indexed, "DELETE FROM memory_words WHERE rowid < 100")
+    changed(indexed, "DELETE FROM word_blocks WHERE key % 3 = 0")
 
     examine(indexed, fix=True)
 

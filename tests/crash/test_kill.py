@@ -17,7 +17,7 @@ import clawstate
 from clawstate.memory.backends.sqlite import rows
 from clawstate.memory.vector_index import table
 from seeds import seed
-from soundness import damage_of
+from soundness import damage_of, docnos_with
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
 SOURCE = Path(clawstate.__file__).parents[1]
@@ -168,10 +168,9 @@ def assert_sound(memory):
     with memory._engine._database.reading() as connection:
         texts = dict(connection.execute("SELECT docno, content FROM memories"))
         assert stats["records"] == len(texts)
-        words = "SELECT rowid FROM memory_words WHERE memory_words MATCH ?"
         for docno, text in list(texts.items())[:: max(len(texts) // 100, 1)]:
             last = text.split()[-1].strip(".")
-            assert docno in {row[0] for row in connection.execute(words, (f'"{last}"',))}
+            assert docno in docnos_with(connection, last)
         counted = "SELECT scope, sum(occurrences) FROM subword_counts GROUP BY scope"
         held = "SELECT scope, sum(length(subwords) / 2) FROM memories GROUP BY scope"
         sums = {scope: total for scope, total in connection.execute(counted) if total}

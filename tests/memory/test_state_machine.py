@@ -14,7 +14,7 @@ import clawstate
 from clawstate.errors import ConflictError, NotFoundError
 from clawstate.memory.records import MemoryRecord
 from manual_clock import ManualClock
-from soundness import damage_of
+from soundness import damage_of, docnos_with
 
 NAMESPACES = st.sampled_from(["default", "work"])
 FIELDS = st.fixed_dictionaries(
@@ -219,8 +219,7 @@ def assert_derived_data_agrees(connection) -> None:
     texts = dict(connection.execute("SELECT docno, content FROM memories"))
     for docno, text in texts.items():
         word = text.split()[-1]
-        sql = "SELECT rowid FROM memory_words WHERE memory_words MATCH ?"
-        assert [row[0] for row in connection.execute(sql, (word,))] == [docno]
+        assert docnos_with(connection, word) == [docno]
     sums = "SELECT scope, sum(occurrences) FROM subword_counts GROUP BY scope"
     counted = {scope: total for scope, total in connection.execute(sums) if total}
     noted = "SELECT scope, subwords FROM scopes WHERE subwords <> 0"

@@ -20,7 +20,7 @@ def test_findings_tell_of_a_damaged_word_index(memory) -> None:
     """A record that its word index lacks is found by a deep check, and mended by `repair`."""
     memory.add_many([{"text": "the lobster sleeps"}, {"text": "the parrot talks"}])
     with memory._engine._database.writing() as connection:
-        connection.execute("DELETE FROM memory_words WHERE rowid = 1")
+        connection.execute("DELETE FROM word_tail")
 
     assert [each.code for each in memory.check()] == ["memory-index"]
     (repaired,) = memory.repair()
@@ -35,10 +35,8 @@ def test_findings_tell_of_a_damaged_word_index(memory) -> None:
     [
         ("UPDATE scopes SET records = records + 1", "memory-damage"),
         ("INSERT INTO tags VALUES ('nobody', 'lost')", "memory-damage"),
-        (
-            "INSERT INTO memory_words (rowid, scope, content) VALUES (99, 's1', 'ghost')",
-            "memory-index",
-        ),
+        ("UPDATE word_totals SET documents = documents + 1", "memory-index"),
+        ("UPDATE word_terms SET token = token || 'x'", "memory-index"),
     ],
 )
 def test_findings_tell_of_lost_ends(memory, damage, code) -> None:

@@ -108,10 +108,18 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class WordQuery:
-    """`terms` score one by one; `phrases` are pairs of neighbouring terms of the query."""
+    """
+    What a query asks of the words, in terms as they are indexed.
+
+    `terms` score one by one; `phrases` are terms that stood side by side, and score when they do;
+    `quoted` are those that stood in quotes. `parts` are the terms to fall back on where a joined
+    number among `terms`, such as a date, stands nowhere.
+    """
 
     terms: tuple[str, ...]
-    phrases: tuple[tuple[str, str], ...] = ()
+    phrases: tuple[tuple[str, ...], ...] = ()
+    quoted: tuple[tuple[str, ...], ...] = ()
+    parts: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +127,8 @@ class Inquiry:
     """
     What a search wants to know of the records that *chosen* lets through.
 
-    *words* None leaves the words out; *limit* bounds the candidates of the terms and of the
-    phrases; *subwords* of the query are counted.
+    *words* None leaves the words out; *limit* bounds their candidates; *subwords* of the query are
+    counted.
     """
 
     chosen: Filter
@@ -134,15 +142,17 @@ class Evidence:
     """
     What a search begins with: candidates by words, and counts of the namespace.
 
-    `terms` and `phrases` are the sums of BM25 of the best by each. BM25 is that of FTS5 (k1 = 1.2,
-    b = 0.75, over all namespaces), so that scores mean the same on every engine. `occurrences`
-    says how often each subword occurs, `subwords` how many there are in all.
+    `words` are the best by the sum of BM25 of all terms and phrases (k1 = 1.2, b = 0.75, over all
+    namespaces, each field by its own lengths), so that scores mean the same on
+    every engine. `coverage` tells how much of the query the best of them holds, from 0 to 1, the
+    rarer a term the more. `quoted` are, ascending, the records that hold all that stood in quotes;
+    None where nothing did, or no record does. `occurrences` says how often each subword occurs,
+    `subwords` how many there are in all.
     """
 
-    # Sums, not a score for each term: only neighbours in a thread need those, and FTS5 would have
-    # to look each term up again in every search (decision 32).
-    terms: Scores = field(default_factory=dict)
-    phrases: Scores = field(default_factory=dict)
+    words: Scores = field(default_factory=dict)
+    coverage: float = 0.0
+    quoted: NDArray[np.int64] | None = None
     has_threads: bool = False
     occurrences: Mapping[int, int] = field(default_factory=dict)
     subwords: int = 0
@@ -195,7 +205,7 @@ class Context:
     """
     What `Surroundings` asked for.
 
-    `terms` and `phrases` hold the BM25 of each on its own, `openings` the first 48 characters of
+    `terms` and `phrases` hold what each counts on its own, `openings` the first 48 characters of
     the texts that belong to a thread, `refused` those neighbours that the filter does not let
     through. `vectors` has the records that have one; None where they were not wanted.
     """

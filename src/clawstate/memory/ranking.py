@@ -13,17 +13,16 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from clawstate.interrupts import load_modules
+from clawstate.memory.analysis import fold
 from clawstate.memory.contract import Neighbours, Scores
 from clawstate.memory.query_words import STOP_WORDS
+from clawstate.sqlite.words import stems
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from clawstate.memory.contract import Nearest, Vectors
-
-PHRASE_WEIGHT = 0.5
-"""What two words of the query side by side count beside one of them alone."""
 
 NEAR, FAR = 0.5, 0.25
 """What a word found one or two records away counts, where the record itself lacks it."""
@@ -82,11 +81,6 @@ class Order:
         )
 
 
-def summed(terms: Scores, phrases: Scores) -> Scores:
-    """Return the words score of every match: its terms, and `PHRASE_WEIGHT` of its phrases."""
-    return {key: score + PHRASE_WEIGHT * phrases.get(key, 0.0) for key, score in terms.items()}
-
-
 def in_context(terms: Sequence[Scores], phrases: Sequence[Scores], order: Order) -> Scores:
     """
     Return the words scores of all records that match or stand near a match in their thread.
@@ -97,11 +91,7 @@ def in_context(terms: Sequence[Scores], phrases: Sequence[Scores], order: Order)
     total: Scores = {}
     places = {key: order.near(key) for key in order.keys()}  # noqa: SIM118 - a set of its own
     alone = (_NOBODY,) * 4
-    weighted = [
-        *terms,
-        *({key: PHRASE_WEIGHT * score for key, score in each.items()} for each in phrases),
-    ]
-    for scores in weighted:
+    for scores in (*terms, *phrases):
         get = scores.get
         reached = set(scores).union(*(places.get(key, alone) for key in scores)) - {_NOBODY}
         for key in reached:
@@ -177,11 +167,13 @@ def with_speakers(scores: Scores, openings: Mapping[int, str], terms: Iterable[s
 
 
 def label(text: str) -> set[str]:
-    """Return the words of the name that *text* opens with, as in "Ada Smith: hello"."""
+    """Return the terms of the name that *text* opens with, as in "Ada Smith: hello"."""
     match = _LABEL.match(text)
-    words = _WORD.findall(match[1].lower()) if match else []
+    words = _WORD.findall(fold(match[1])) if match else []
     # Longer labels are rather phrases; and the role of a message names nobody in particular.
-    return set(words) - _ROLES - STOP_WORDS if len(words) <= _LABEL_WORDS else set()
+    if not words or len(words) > _LABEL_WORDS:
+        return set()
+    return {stem for each in set(words) - _ROLES - STOP_WORDS for stem in stems(each)}
 
 
 def best(scores: Scores, k: int, *, every: bool = False) -> list[int]:
@@ -193,6 +185,9 @@ def best(scores: Scores, k: int, *, every: bool = False) -> list[int]:
     top = max(scores.values(), default=0.0)
     # Rounded, or noise in the last digits of float32 would decide between equals. Keys grow with
     # time, so the older record comes first.
-    wanted = (key for key, score in scores.items() if every or score > 0)
     scale = abs(top) or 1.0
+    edge = sorted(scores.values(), reverse=True)[:k][-1] if scores and k > 0 else top
+    # Rounding costs: only for who can be among the best.
+    least = edge - 2 * scale * 10.0**-_DIGITS
+    wanted = (key for key, score in scores.items() if score >= least and (every or score > 0))
     return sorted(wanted, key=lambda key: (-round(scores[key] / scale, _DIGITS), key))[:k]

@@ -101,7 +101,7 @@ def answer(reading: Reading, question: Question, meaning: Meaning | None) -> tup
     context = _context(reading, question, query, evidence, near)
     order = ranking.Order({})
     words = _words(evidence, context, order, question) if by_words else {}
-    strength = _strength(evidence, context)
+    strength = evidence.coverage
     vectors: Scores = {}
     if vector is not None and near is not None:
         if evidence.has_threads:
@@ -149,15 +149,15 @@ def _context(
 ) -> Context:
     """Return what ranking needs to know of the candidates beyond their scores."""
     known = set() if near is None else set(near.keys.tolist())
-    # Without threads only two things are missing: exact cosines of what only words found (left out,
-    # they would count as 0), and which terms the best of a faint search has.
+    # Without threads only exact cosines of what only words found are missing: left out, they would
+    # count as 0.
     if evidence.has_threads:
-        scored = evidence.terms.keys() | evidence.phrases.keys()
+        scored = set(evidence.words)
         keys = scored | known
     else:
-        scored = set(ranking.best(evidence.terms, 1)) if _is_faint(evidence) else set()
-        keys = scored if near is None else evidence.terms.keys() - known
-    if not keys and not scored:
+        scored = set()
+        keys = set() if near is None else evidence.words.keys() - known
+    if not keys:
         return Context()
     return reading.context(
         Surroundings(
@@ -175,33 +175,16 @@ def _words(
     evidence: Evidence, context: Context, order: ranking.Order, question: Question
 ) -> Scores:
     """Return the words scores, and add to *order* the threads that they touch."""
-    terms, phrases = evidence.terms, evidence.phrases
-    candidates = terms.keys() | phrases.keys()
+    candidates = evidence.words.keys()
     order.add({key: context.neighbours[key] for key in candidates & context.neighbours.keys()})
     near = order.keys()
     if not near:
-        return ranking.summed(terms, phrases)
+        return dict(evidence.words)
     scores = ranking.in_context(context.terms, context.phrases, order)
     # A neighbour that the filter refuses may lend its words, but is no hit itself.
     for key in (scores.keys() - candidates) & context.refused:
         del scores[key]
     return _best(scores, max(_WORD_CANDIDATES, 2 * question.k))
-
-
-def _strength(evidence: Evidence, context: Context) -> float:
-    """Return how good the best by terms is, from 0 to 1."""
-    top = max(evidence.terms.values(), default=0.0)
-    strength = top / (top + _HALF_STRENGTH)
-    if _is_faint(evidence):
-        # In a small memory every word is common and BM25 near 0: count the words instead.
-        (best,) = ranking.best(evidence.terms, 1)
-        held = sum(best in each for each in context.terms)
-        strength = max(strength, 0.5 * held / len(context.terms))
-    return strength
-
-
-def _is_faint(evidence: Evidence) -> bool:
-    return 0 < max(evidence.terms.values(), default=0.0) < _FAINT
 
 
 def _contextual(
@@ -236,10 +219,6 @@ def _calibrated(scores: Scores, strength: float) -> Scores:
     # Shares of the best score rank well but say nothing about how good the best one is.
     top = max(scores.values(), default=0.0)
     return {key: strength * score / top for key, score in scores.items()} if top > 0 else scores
-
-
-_HALF_STRENGTH = 6.0  # the BM25 sum of about one rare word
-_FAINT = 1.0
 
 
 def _query(query: str) -> str:

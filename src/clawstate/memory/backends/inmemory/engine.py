@@ -14,6 +14,8 @@ from clawstate.clock import Clock, from_ms, system_clock
 from clawstate.errors import ClosedError
 from clawstate.interrupts import Mutex
 from clawstate.memory import rules
+from clawstate.memory.analysis import fields_of
+from clawstate.memory.backends.inmemory.postings import terms_of
 from clawstate.memory.backends.inmemory.reading import InMemoryReading, Row
 from clawstate.memory.contract import (
     Capability,
@@ -25,7 +27,6 @@ from clawstate.memory.filters import Filter, lets_through
 from clawstate.memory.records import MemoryRecord, position_of
 from clawstate.memory.validation import metadata_text
 from clawstate.paging import Position
-from clawstate.sqlite.words import stems
 
 
 class InMemoryMemory:
@@ -226,7 +227,7 @@ class InMemoryMemory:
             self._next,
             embedded.record,
             digest,
-            tuple(stems(embedded.record.text)),
+            terms_of(fields_of(embedded.record)),
             None if vector is None else _as_kept(vector),
             embedded.subwords,
         )

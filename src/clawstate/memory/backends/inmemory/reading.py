@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clawstate.clock import to_ms
+from clawstate.memory.backends.inmemory.postings import InMemoryPostings, Terms
 from clawstate.memory.contract import (
     Context,
     Evidence,
@@ -20,16 +21,15 @@ from clawstate.memory.contract import (
     Scores,
     Surroundings,
     Vectors,
+    WordQuery,
 )
 from clawstate.memory.filters import Filter, lets_through
-from clawstate.memory.query_words import telling
+from clawstate.memory.postings.scoring import Allowed
+from clawstate.memory.postings.snapshot import Snapshot, SnapshotCache
 from clawstate.memory.records import MemoryRecord, fields_text
 from clawstate.memory.rules import Known
 from clawstate.memory.validation import metadata_text
-from clawstate.sqlite.bm25 import Bm25, Phrase
-from clawstate.sqlite.words import stems
-
-_MARKS = 1  # tokens of a row besides its words, as in SQLite: its namespace
+from clawstate.memory.word_search import WordSearch
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Row:
     key: int
     record: MemoryRecord
     digest: bytes
-    words: Phrase
+    words: Terms
     vector: NDArray[np.float32] | None
     subwords: NDArray[np.uint16] | None
 
@@ -79,18 +79,23 @@ class InMemoryReading:
         self.version = version
         self._rows = {row.key: row for row in sorted(rows, key=lambda row: row.key)}
         self._now = now
+        self._postings: tuple[InMemoryPostings, Snapshot] | None = None
 
     def evidence(self, inquiry: Inquiry) -> Evidence:
-        """Return BM25 sums by terms and by phrases, and counts."""
+        """Return candidates by words, and counts."""
         namespace = inquiry.chosen.namespace
         inside = [row for row in self._rows.values() if namespace in {None, row.record.namespace}]
-        terms, phrases = self._candidates(inquiry)
+        words: Scores = {}
+        coverage, quoted = 0.0, None
+        if inquiry.words is not None:
+            words, coverage, quoted = self._words(inquiry, inquiry.words)
         counts = Counter(
             number for row in inside if row.subwords is not None for number in row.subwords.tolist()
         )
         return Evidence(
-            terms,
-            phrases,
+            words,
+            coverage,
+            quoted,
             any(row.record.thread is not None for row in inside),
             {each: counts[each] for each in inquiry.subwords if each in counts},
             counts.total(),
@@ -117,17 +122,12 @@ class InMemoryReading:
             every |= {*each.before, *each.after}
             if key in around.scored:
                 scored |= {*each.before, *each.after}
-        index = self._index()
-
-        def alone(words: str) -> Scores:
-            found = index.scores(tuple(stems(words)))
-            return {key: score for key, score in found.items() if key in scored}
-
+        terms, phrases = self._search(around.words)[0].lists(scored)
         rows = [self._rows[key] for key in sorted(every)]
         return Context(
             neighbours,
-            [alone(term) for term in around.words.terms],
-            [alone(" ".join(pair)) for pair in around.words.phrases],
+            terms,
+            phrases,
             openings={row.key: row.record.text[:48] for row in rows if row.record.thread},
             refused={
                 row.key
@@ -146,34 +146,25 @@ class InMemoryReading:
         rows = self._rows.values()
         return [row for row in rows if lets_through(chosen, row.record, now=self._now)]
 
-    def _candidates(self, inquiry: Inquiry) -> tuple[Scores, Scores]:
-        query = inquiry.words
-        if query is None:
-            return {}, {}
-        index, allowed = self._index(), {row.key for row in self._chosen(inquiry.chosen)}
+    def _words(
+        self, inquiry: Inquiry, query: WordQuery
+    ) -> tuple[Scores, float, NDArray[np.int64] | None]:
+        search, snapshot = self._search(query)
+        allowed = np.array([row.key for row in self._chosen(inquiry.chosen)], np.int64)
+        quoted = search.required()
+        if quoted is not None and len(quoted):
+            docs = np.intersect1d(allowed, quoted)
+            found, coverage = search.best(Allowed(snapshot, docs=docs), inquiry.limit)
+            if found:
+                return found, coverage, quoted
+        return *search.best(Allowed(snapshot, docs=allowed), inquiry.limit), None
 
-        def best(alternatives: Iterable[str]) -> Scores:
-            total = _summed(index, alternatives)
-            found = sorted(total.items(), key=lambda pair: -pair[1])
-            return dict([pair for pair in found if pair[0] in allowed][: inquiry.limit])
-
-        frequencies = {
-            term: min(map(index.frequency, stems(term)), default=0) for term in query.terms
-        }
-        chosen = telling(frequencies, len(self._rows))
-        terms = best(chosen)
-        if not terms and len(chosen) < len(query.terms):
-            # The rare terms are in other namespaces, or in what a filter leaves out.
-            chosen = query.terms
-            terms = best(chosen)
-        if not terms:
-            return {}, {}
-        rest = _summed(index, (term for term in query.terms if term not in chosen))
-        terms = {key: score + rest.get(key, 0.0) for key, score in terms.items()}
-        return terms, best(" ".join(pair) for pair in query.phrases)
-
-    def _index(self) -> Bm25:
-        return Bm25([(key, row.words) for key, row in self._rows.items()], marks=_MARKS)
+    def _search(self, query: WordQuery) -> tuple[WordSearch, Snapshot]:
+        if self._postings is None:
+            store = InMemoryPostings({key: row.words for key, row in self._rows.items()})
+            self._postings = store, SnapshotCache().snapshot(store, None)
+        store, snapshot = self._postings
+        return WordSearch(store, snapshot, query), snapshot
 
     def _neighbours(self, key: int) -> Neighbours:
         one = self._rows[key].record
@@ -185,14 +176,6 @@ class InMemoryReading:
         keys = [each for _, each in run]
         at = keys.index(key)
         return Neighbours(tuple(keys[max(0, at - 2) : at][::-1]), tuple(keys[at + 1 : at + 3]))
-
-
-def _summed(index: Bm25, alternatives: Iterable[str]) -> Scores:
-    total: Scores = {}
-    for each in alternatives:
-        for key, score in index.scores(tuple(stems(each))).items():
-            total[key] = total.get(key, 0.0) + score
-    return total
 
 
 def _vectors(rows: Iterable[Row]) -> Vectors:

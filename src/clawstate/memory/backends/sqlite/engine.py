@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,8 +12,9 @@ import apsw
 
 from clawstate.caches.ttl import TTLCache
 from clawstate.clock import Clock, system_clock, to_ms
+from clawstate.errors import StateError
 from clawstate.interrupts import Mutex, load_modules
-from clawstate.memory.backends.sqlite import upkeep, writing
+from clawstate.memory.backends.sqlite import postings, upkeep, word_index, writing
 from clawstate.memory.backends.sqlite.conditions import sql_of
 from clawstate.memory.backends.sqlite.embeddings import SqliteEmbeddings
 from clawstate.memory.backends.sqlite.imports import SqliteImports
@@ -64,6 +66,7 @@ class SqliteMemory:
         self.imports = SqliteImports(self._database, self._now)
         self.embeddings = SqliteEmbeddings(self._database)
         self._mutex = Mutex()
+        self._words = word_index.WordCaches()
         self._listed: int | None = None  # the generation of the database whose index was seen
         self._nearest: tuple[tuple[object, ...], NearestSearch] | None = None
         self._selections: Selections = TTLCache(_SELECTIONS)
@@ -91,6 +94,9 @@ class SqliteMemory:
                 else:  # seen by the next write, if this one is committed
                     connection.execute(NEWEST)
             writing.upsert(connection, records, embedder=embedder)
+            is_due = word_index.is_due(connection, batch=len(records))
+        if is_due:
+            self._fold_words()
 
     def get(self, ids: Sequence[str]) -> dict[str, MemoryRecord]:
         """Return those of *ids* that are kept and not expired."""
@@ -166,12 +172,12 @@ class SqliteMemory:
         progress: Callable[[int, int], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> None:
-        """Merge the word index, and mend that of the vectors if it lacks any."""
+        """Merge the tail of the word index, and mend that of the vectors if it lacks any."""
         del progress
         if not self._database.exists() or (cancelled is not None and cancelled()):
             return
+        self._fold_words()
         with self._database.writing() as connection:
-            upkeep.merge_words(connection)
             if upkeep.are_vectors_behind(connection):
                 upkeep.mend_vectors(connection)
         upkeep.remove_snapshots(self._vectors)
@@ -181,7 +187,7 @@ class SqliteMemory:
         if not self._database.exists():
             return
         with self._database.writing() as connection:
-            upkeep.rebuild_words(connection)
+            word_index.rebuild(connection)
             upkeep.mend_vectors(connection, anew=True)
             writing.touch(connection, now_ms=self._now())
         with self._database.reading() as connection:
@@ -212,11 +218,23 @@ class SqliteMemory:
         """End the use of the database; snapshots go with their last reader."""
         self._database.close()
 
+    def _fold_words(self) -> None:
+        """Merge the tail of the word index into its blocks, unless somebody else is faster."""
+        # In two steps, so that others may write while the merged blocks are worked out. Nothing is
+        # lost where it fails: the tail is searched as it is, and the next write tries again.
+        with contextlib.suppress(StateError, ValueError):
+            with self._database.reading() as connection:
+                fold = word_index.planned(connection)
+            if fold is not None:
+                with self._database.writing() as connection:
+                    postings.SqlitePostings(connection).publish(fold)
+
     def _reading(self, connection: apsw.Connection) -> Reading:
         return SqliteReading(
             connection,
             nearest=self._nearest_search,
             selections=self._selections,
+            words=self._words,
             generation=self._database.generation,
             now_ms=self._now(),
         )

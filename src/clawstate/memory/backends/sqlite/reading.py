@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import apsw
 
 from clawstate.interrupts import load_modules
-from clawstate.memory.backends.sqlite import word_index
+from clawstate.memory.backends.sqlite import postings, word_index
 from clawstate.memory.backends.sqlite.conditions import Bound, sql_of
 from clawstate.memory.backends.sqlite.rows import (
     SELECT_IN_ORDER,
@@ -27,16 +28,20 @@ from clawstate.memory.contract import (
     Scores,
     Surroundings,
     Vectors,
+    WordQuery,
 )
-from clawstate.memory.filters import Filter
+from clawstate.memory.filters import And, Condition, Filter, Node
 from clawstate.memory.records import MemoryRecord
+from clawstate.sqlite import DamagedValueError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from clawstate.caches.ttl import TTLCache
+    from clawstate.memory.postings.scoring import Allowed
     from clawstate.memory.vector_index.nearest import NearestSearch
+    from clawstate.memory.word_search import WordSearch
 
 # One statement for all that a search asks first: each costs a turn through SQLite (decision 32).
 _STATE = """
@@ -117,17 +122,21 @@ class SqliteReading:
         *,
         nearest: Callable[[str, EmbedderIdentity], NearestSearch],
         selections: Selections,
+        words: word_index.WordCaches,
         generation: int,
         now_ms: int,
     ) -> None:
         self._connection = connection
         self._nearest = nearest
         self._selections = selections
+        self._word_caches = words
+        self._search: tuple[WordQuery, WordSearch] | None = None
         self._now_ms = now_ms
         row = connection.execute(_STATE, (now_ms,)).get
         changes, self._database_id, self._embedder, rewritten, self._newest, self._has_expired = row
         self._written = generation, int(rewritten or 0)
         self._version = generation, int(changes or 0)
+        self._identity = generation, self._database_id
         self._scopes: dict[str | None, _Scope | None] = {}
 
     @property
@@ -136,27 +145,21 @@ class SqliteReading:
         return self._version
 
     def evidence(self, inquiry: Inquiry) -> Evidence:
-        """Return BM25 sums by terms and by phrases, and counts."""
+        """Return candidates by words, and counts."""
         scope = self._scope(inquiry.chosen)
         if scope is None:
             return Evidence()
-        terms: Scores = {}
-        phrases: Scores = {}
+        words: Scores = {}
+        coverage, quoted = 0.0, None
         if inquiry.words is not None:
-            terms, phrases = word_index.search(
-                self._connection,
-                inquiry.words,
-                scope=scope.number if scope.is_shared else None,
-                total=scope.total,
-                condition=self._condition(inquiry.chosen, scope),
-                limit=inquiry.limit,
-            )
+            words, coverage, quoted = self._words(inquiry, inquiry.words, scope)
         occurrences = {}
         if inquiry.subwords:
             sql = _OCCURRENCES.format(_EVERY if scope.number is None else "scope = ?2")
             values = (_json(inquiry.subwords), scope.number)
             occurrences = dict(self._connection.execute(sql, values))
-        return Evidence(terms, phrases, bool(scope.has_threads), occurrences, scope.subwords)
+        has_threads = bool(scope.has_threads)
+        return Evidence(words, coverage, quoted, has_threads, occurrences, scope.subwords)
 
     def nearest(self, vector: NDArray[np.float32], chosen: Filter, limit: int) -> Nearest:
         """Return the best records with their cosines."""
@@ -196,7 +199,11 @@ class SqliteReading:
             # Neighbours may lend words that the candidates lack, so they are scored as well.
             if key in around.scored:
                 scored |= beside
-        terms, phrases = word_index.lists(self._connection, around.words, _json(scored))
+        terms: list[Scores] = []
+        phrases: list[Scores] = []
+        if scored:
+            with damage_of_words():
+                terms, phrases = self._word_search(around.words).lists(scored)
         rows = self._around(around, every) if around.neighbours or around.vectors else []
         return Context(
             neighbours,
@@ -224,6 +231,45 @@ class SqliteReading:
             columns[1] = _VECTOR
         sql = _AROUND.format(columns=", ".join(columns))
         return list(self._connection.execute(sql, (*values, _json(sorted(every)))))
+
+    def _words(
+        self, inquiry: Inquiry, query: WordQuery, scope: _Scope
+    ) -> tuple[Scores, float, NDArray[np.int64] | None]:
+        with damage_of_words():
+            search = self._word_search(query)
+            quoted = search.required()
+            if quoted is not None and len(quoted):
+                allowed = self._allowed(inquiry.chosen, scope, quoted)
+                found, coverage = search.best(allowed, inquiry.limit)
+                if found:
+                    return found, coverage, quoted
+            # What stood in quotes is nowhere, so they were no more than signs in a sentence.
+            return *search.best(self._allowed(inquiry.chosen, scope), inquiry.limit), None
+
+    def _word_search(self, query: WordQuery) -> WordSearch:
+        if self._search is None or self._search[0] != query:
+            store = postings.SqlitePostings(self._connection)
+            self._search = query, self._word_caches.search(store, self._identity, query)
+        return self._search[1]
+
+    def _allowed(
+        self, chosen: Filter, scope: _Scope, docs: NDArray[np.int64] | None = None
+    ) -> Allowed:
+        """Return which records a search may find; *docs* are those that it is left with."""
+        load_modules("numpy")
+        import numpy as np  # noqa: PLC0415 - as above
+
+        marks = []
+        if scope.is_shared and scope.number is not None:
+            marks.append([word_index.mark_of_scope(scope.number)])
+        tags = _tags_alone(chosen.tree)
+        if tags is not None and not self._has_expired:
+            marks += [[word_index.mark_of_tag(each)] for each in tags]
+        elif (condition := self._condition(chosen, scope)) is not None:
+            selected = self._selected(chosen, condition)
+            docs = selected if docs is None else np.intersect1d(docs, selected)
+        store = postings.SqlitePostings(self._connection)
+        return self._word_caches.allowed(store, self._identity, marks=marks, docs=docs)
 
     def _condition(self, chosen: Filter, scope: _Scope) -> Bound | None:
         # Nearly all searches: without a condition the word index need not be joined with the
@@ -264,6 +310,26 @@ class SqliteReading:
             row = self._connection.execute(sql, (namespace,)).get
             self._scopes[namespace] = None if row is None else _Scope(*row)
         return self._scopes[namespace]
+
+
+@contextlib.contextmanager
+def damage_of_words() -> Iterator[None]:
+    """Tell of postings that cannot be read as damage to the file."""
+    try:
+        yield
+    except (ValueError, IndexError, KeyError) as error:
+        raise DamagedValueError(f"a word index that cannot be read: {error}") from error
+
+
+def _tags_alone(tree: Node | None) -> list[str] | None:
+    """Return the tags that *tree* asks for, all of them; None where it asks for more."""
+    parts = tree.parts if isinstance(tree, And) else () if tree is None else (tree,)
+    tags: list[str] = []
+    for each in parts:
+        if not isinstance(each, Condition) or each.field != "tags" or each.operator == "exists":
+            return None
+        tags.append(str(each.value))
+    return tags
 
 
 def _vectors(rows: Iterable[tuple[Any, ...]]) -> Vectors:

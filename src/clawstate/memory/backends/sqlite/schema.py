@@ -5,6 +5,7 @@ from __future__ import annotations
 import apsw
 
 from clawstate.interrupts import load_modules
+from clawstate.memory.backends.sqlite import postings, word_index
 from clawstate.memory.backends.sqlite.rows import is_block_due
 from clawstate.memory.records import new_id
 from clawstate.sqlite import Migration
@@ -136,4 +137,10 @@ def _third(connection: apsw.Connection) -> None:
         vector_blocks.extend(connection, newest)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first, _second, _third)
+def _postings(connection: apsw.Connection) -> None:
+    connection.execute(postings.TABLES)
+    connection.execute("DROP TABLE memory_vocabulary; DROP TABLE memory_words")
+    word_index.rebuild(connection)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _second, _third, _postings)

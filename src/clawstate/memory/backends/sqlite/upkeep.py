@@ -12,7 +12,6 @@ from clawstate.interrupts import load_modules
 from clawstate.memory.backends.sqlite import word_index
 from clawstate.memory.backends.sqlite.rows import is_block_due, stored_embedder
 from clawstate.memory.contract import DAMAGE, INDEX
-from clawstate.sqlite import DamagedValueError
 from clawstate.sqlite.errors import damage
 
 _SNAPSHOT = re.compile(r"build\.lock|manifest\.json|manifest-.*\.tmp|vectors-.*\.usearch")
@@ -47,22 +46,6 @@ def expired(connection: apsw.Connection, now_ms: int) -> dict[int, str]:
     """Return the docnos whose time is over, and the ids of their records."""
     sql = "SELECT docno, id FROM memories WHERE expires_at <= ?"
     return {int(docno): str(key) for docno, key in connection.execute(sql, (now_ms,))}
-
-
-def merge_words(connection: apsw.Connection) -> None:
-    """Merge the segments of the word index, as far as that pays."""
-    # At most 500 pages, so that other writers wait for milliseconds and not for a whole merge.
-    connection.execute("INSERT INTO memory_words (memory_words, rank) VALUES ('merge', 500)")
-
-
-def rebuild_words(connection: apsw.Connection) -> None:
-    """Make the word index anew from the texts."""
-    # FTS5's own `rebuild` reads its content table, and this index has none.
-    connection.execute("INSERT INTO memory_words (memory_words) VALUES ('delete-all')")
-    rows = list(connection.execute("SELECT docno, scope, content FROM memories ORDER BY docno"))
-    if any(row[2] is None for row in rows):
-        raise DamagedValueError("a record without text")
-    word_index.add(connection, rows)
 
 
 def newest(connection: apsw.Connection) -> int:
@@ -133,23 +116,8 @@ def check(connection: apsw.Connection, *, deep: bool) -> list[tuple[str, str]]:
     ).get
     if lost:
         found.append(f"{lost} tags belong to no record")
-    lost_words = _word_findings(connection) if deep else []
+    lost_words = word_index.findings(connection) if deep else []
     return [*((DAMAGE, each) for each in found), *((INDEX, each) for each in lost_words)]
-
-
-def _word_findings(connection: apsw.Connection) -> list[str]:
-    missing = connection.execute(
-        "SELECT count(*) FROM memories WHERE docno NOT IN (SELECT rowid FROM memory_words)"
-    ).get
-    surplus = connection.execute(
-        "SELECT count(*) FROM memory_words WHERE rowid NOT IN (SELECT docno FROM memories)"
-    ).get
-    found = []
-    if missing:
-        found.append(f"the word index lacks {missing} records")
-    if surplus:
-        found.append(f"the word index has {surplus} rows that belong to no record")
-    return found
 
 
 def _size(path: Path) -> int:

@@ -1,135 +1,210 @@
-"""
-The word leg on FTS5: Porter stems, BM25 as FTS5 defines it (k1 = 1.2, b = 0.75).
-
-Only this module knows how words are indexed. Each row has two columns, the mark of its namespace
-and its text; the mark restricts a search to one namespace inside the index and weighs nothing.
-"""
+"""The words of the records in `memory.db`: what a write changes of them, and what a search asks."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
 
 import apsw
 
-from clawstate.memory.backends.sqlite.conditions import Bound
-from clawstate.memory.contract import Scores, WordQuery
-from clawstate.memory.query_words import MANY_ROWS, telling
-from clawstate.sqlite.words import quoted, spaced, stems
+from clawstate.interrupts import load_modules
+from clawstate.memory.analysis import VERSION, fields_of, placed_terms
+from clawstate.memory.backends.sqlite.postings import SqlitePostings
+from clawstate.memory.postings.store import FIELDS, NOWHERE, Document, Kind
+from clawstate.memory.records import MemoryRecord
+from clawstate.sqlite import DamagedValueError
 
-# Not "ORDER BY rank": that sorts every match inside FTS5 and takes half as long again.
-_RANKED = """
-SELECT f.rowid, bm25(memory_words, 0.0, 1.0) AS score FROM memory_words f {join}
-WHERE memory_words MATCH ? {condition}
-ORDER BY score LIMIT ?
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from clawstate.memory.contract import WordQuery
+    from clawstate.memory.postings.scoring import Allowed
+    from clawstate.memory.postings.snapshot import Snapshot, SnapshotCache
+    from clawstate.memory.postings.store import Fold
+    from clawstate.memory.word_search import WordSearch
+
+FOLD_AT = 512
+"""From how many documents the tail is merged: it costs a search 0.1 ms by then."""
+
+FOLD_BULK_AT = 16_384
+"""The same while whole batches arrive one after the other."""
+
+_SAMPLE = 256  # records whose words a check counts
+_AT_ONCE = 1 << 14  # documents that are indexed in one step when all are
+_ROWS = """
+m.docno, m.scope, m.content, m.fields,
+(SELECT json_group_array(t.tag) FROM tags t WHERE t.memory_id = m.id)
 """
-# The unary plus keeps SQLite from running the whole match again for each docno.
-_SCORED = """
-SELECT {number}, f.rowid, -bm25(memory_words, 0.0, 1.0) FROM memory_words f
-WHERE memory_words MATCH ? AND +f.rowid IN (SELECT docno FROM wanted)
-"""
-_FREQUENCIES = """
-SELECT v.term, v.doc FROM json_each(?) k CROSS JOIN memory_vocabulary v ON v.term = k.value
-"""
 
 
-def add(connection: apsw.Connection, rows: Iterable[tuple[int, int, str]]) -> None:
-    """Index the text of each (docno, scope, text)."""
-    connection.executemany(
-        "INSERT INTO memory_words (rowid, scope, content) VALUES (?, ?, ?)",
-        # A letter before the number, so that the mark of a namespace is one token that stems to
-        # itself.
-        ((docno, f"s{scope}", spaced(text)) for docno, scope, text in rows),
-    )
+class Words(NamedTuple):
+    """What is indexed of a record: its fields from the text to the names, and its marks."""
+
+    docno: int
+    scope: int
+    fields: tuple[str, ...]
+    tags: Sequence[str]
 
 
-def remove(connection: apsw.Connection, docnos: Iterable[int]) -> None:
-    """Take *docnos* out of the index."""
-    connection.executemany("DELETE FROM memory_words WHERE rowid = ?", ((no,) for no in docnos))
+def mark_of_scope(scope: int) -> str:
+    """Return the mark of all records of a namespace."""
+    return f"\x10{scope}"
 
 
-def search(
-    connection: apsw.Connection,
-    query: WordQuery,
-    *,
-    scope: int | None,
-    total: int,
-    condition: Bound | None,
-    limit: int,
-) -> tuple[Scores, Scores]:
-    """
-    Return the best *limit* rows by the terms of *query*, and by its phrases.
-
-    *scope* None searches all namespaces, which hold *total* rows; *condition* is SQL over the row
-    `m` of `memories`.
-    """
-    chosen = _telling(connection, query.terms, total)
-    by_terms = _ranked(connection, map(quoted, chosen), scope, condition, limit)
-    if not by_terms and len(chosen) < len(query.terms):
-        # The rare terms are in other namespaces, or in what *condition* leaves out.
-        chosen = query.terms
-        by_terms = _ranked(connection, map(quoted, chosen), scope, condition, limit)
-    if not by_terms:
-        return {}, {}
-    if len(chosen) < len(query.terms):
-        _add(by_terms, connection, [term for term in query.terms if term not in chosen])
-    phrases = (quoted(" ".join(pair)) for pair in query.phrases)
-    return by_terms, _ranked(connection, phrases, scope, condition, limit)
+def mark_of_tag(tag: str) -> str:
+    """Return the mark of all records with *tag*."""
+    return "\x11" + tag
 
 
-def lists(
-    connection: apsw.Connection, query: WordQuery, docnos: str
-) -> tuple[list[Scores], list[Scores]]:
-    """Return the BM25 of *docnos* (a JSON list) for each term, and for each phrase."""
-    alternatives = [*query.terms, *(" ".join(pair) for pair in query.phrases)]
-    found: list[Scores] = [{} for _ in alternatives]
-    if alternatives and docnos != "[]":
-        parts = (_SCORED.format(number=number) for number in range(len(alternatives)))
-        wanted = "WITH wanted (docno) AS MATERIALIZED (SELECT value FROM json_each(?))"
-        matches = (f"content : {quoted(each)}" for each in alternatives)
-        rows = connection.execute(f"{wanted} {' UNION ALL '.join(parts)}", (docnos, *matches))
-        for number, docno, score in rows:
-            found[number][docno] = score
-    return found[: len(query.terms)], found[len(query.terms) :]
+def add(connection: apsw.Connection, rows: Iterable[Words]) -> None:
+    """Index *rows*."""
+    store = SqlitePostings(connection)
+    if documents := _documents(store, rows):
+        store.append(Kind.ADD, documents)
 
 
-def _ranked(
-    connection: apsw.Connection,
-    alternatives: Iterable[str],
-    scope: int | None,
-    condition: Bound | None,
-    limit: int,
-) -> Scores:
-    match = " OR ".join(dict.fromkeys(alternatives))
-    if not match:
-        return {}
-    match = f"content : ({match})"
-    if scope is not None:
-        match = f"(scope : s{scope}) AND {match}"
-    text, values = condition or ("", [])
-    sql = _RANKED.format(
-        join="JOIN memories m ON m.docno = f.rowid" if text else "",
-        condition=f"AND {text}" if text else "",
-    )
-    rows = connection.execute(sql, (match, *values, limit))
-    return {docno: -score for docno, score in rows}
+def remove(connection: apsw.Connection, docnos: Sequence[int]) -> None:
+    """Take the records *docnos*, which are still kept, out of the index."""
+    store = SqlitePostings(connection)
+    sql = f"SELECT {_ROWS} FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value"
+    rows = connection.execute(sql, (json.dumps(list(docnos)),))
+    if documents := _documents(store, map(_words, rows)):
+        store.append(Kind.REMOVE, documents)
 
 
-def _telling(connection: apsw.Connection, terms: tuple[str, ...], total: int) -> tuple[str, ...]:
-    if total < MANY_ROWS:
-        return terms
-    found = {term: stems(term) for term in terms}
-    wanted = json.dumps([stem for each in found.values() for stem in each])
-    rows = dict(connection.execute(_FREQUENCIES, (wanted,)))
-    # A term of several stems is a phrase, which stands in no more rows than its rarest stem.
-    frequencies = {
-        term: min((rows.get(stem, 0) for stem in parts), default=0) for term, parts in found.items()
-    }
-    return telling(frequencies, total)
+def retag(connection: apsw.Connection, docno: int, old: Iterable[str], new: Iterable[str]) -> None:
+    """Note that the record *docno* has the tags *new* in the place of *old*."""
+    store = SqlitePostings(connection)
+    before, after = set(old), set(new)
+    for kind, tags in ((Kind.UNMARK, before - after), (Kind.MARK, after - before)):
+        if tags:
+            numbers = store.made_numbers([mark_of_tag(each) for each in sorted(tags)])
+            tokens = [(number, NOWHERE) for number in numbers.values()]
+            store.append(kind, [Document(docno, (0,) * FIELDS, tokens)])
 
 
-def _add(scores: Scores, connection: apsw.Connection, terms: Iterable[str]) -> None:
-    docnos = json.dumps(list(scores))
-    for each in lists(connection, WordQuery(tuple(terms)), docnos)[0]:
-        for docno, score in each.items():
-            scores[docno] += score
+class WordCaches:
+    """What searches of one process remember of the postings: their newest state."""
+
+    def __init__(self) -> None:
+        self._snapshots: SnapshotCache | None = None
+
+    def search(self, store: SqlitePostings, identity: object, query: WordQuery) -> WordSearch:
+        """Return the words of *query* in the state that *store* reads, of a file *identity*."""
+        load_modules("clawstate.memory.word_search")
+        from clawstate.memory.word_search import WordSearch  # noqa: PLC0415 - needs numpy
+
+        return WordSearch(store, self._snapshot(store, identity), query)
+
+    def allowed(
+        self,
+        store: SqlitePostings,
+        identity: object,
+        *,
+        marks: Sequence[Sequence[str]],
+        docs: NDArray[np.int64] | None,
+    ) -> Allowed:
+        """Return which records have one of each of *marks*, and are among *docs* (ascending)."""
+        load_modules("clawstate.memory.word_search")
+        from clawstate.memory.postings.scoring import Allowed  # noqa: PLC0415 - needs numpy
+        from clawstate.memory.word_search import marks as marked  # noqa: PLC0415
+
+        snapshot = self._snapshot(store, identity)
+        holders, terms = marked(store, snapshot, marks) if marks else ([], [])
+        return Allowed(snapshot, holders, terms=terms, docs=docs)
+
+    def _snapshot(self, store: SqlitePostings, identity: object) -> Snapshot:
+        from clawstate.memory.postings.snapshot import SnapshotCache  # noqa: PLC0415 - needs numpy
+
+        if self._snapshots is None:
+            self._snapshots = SnapshotCache()
+        return self._snapshots.snapshot(store, identity)
+
+
+def is_due(connection: apsw.Connection, *, batch: int) -> bool:
+    """Tell whether the tail is long enough to be merged after a write of *batch* records."""
+    waiting: int = connection.execute("SELECT waiting FROM word_totals").get
+    return waiting >= (FOLD_BULK_AT if batch >= _WHOLE_BATCH else FOLD_AT)
+
+
+_WHOLE_BATCH = 4096  # what `ingest` writes at once while more is to come
+
+
+def planned(connection: apsw.Connection) -> Fold | None:
+    """Return the tail merged into the blocks, to be published; nothing is written."""
+    load_modules("clawstate.memory.postings.folding")
+    from clawstate.memory.postings.folding import fold  # noqa: PLC0415 - needs numpy
+
+    return fold(SqlitePostings(connection))
+
+
+def rebuild(connection: apsw.Connection) -> None:
+    """Make the index anew from the texts."""
+    load_modules("clawstate.memory.postings.folding")
+    from clawstate.memory.postings.folding import merged  # noqa: PLC0415 - needs numpy
+    from clawstate.memory.postings.store import Batch, pack  # noqa: PLC0415
+
+    store = SqlitePostings(connection)
+    store.clear()
+    rows = map(_words, connection.execute(f"SELECT {_ROWS} FROM memories m ORDER BY m.docno"))
+    while documents := _documents(store, islice(rows, _AT_ONCE)):
+        store.count(documents, sign=1, waiting=0, last=store.totals().last)
+        batch = Batch(0, Kind.ADD, pack(documents))
+        store.load(merged(store, [batch], epoch=0))
+
+
+def findings(connection: apsw.Connection) -> list[str]:
+    """Return what is wrong with the index, sentence by sentence: all of it, and some texts."""
+    load_modules("clawstate.memory.postings.checking")
+    from clawstate.memory.postings.checking import check, miscounted  # noqa: PLC0415 - needs numpy
+
+    if connection.execute("SELECT analysis FROM word_totals").get != VERSION:
+        return ["the word index was made by another release"]
+    store = SqlitePostings(connection)
+    found, present = check(store, store.every())
+    kept = [row[0] for row in connection.execute("SELECT docno FROM memories ORDER BY docno")]
+    missing, surplus = len(set(kept) - present), len(present - set(kept))
+    if missing or surplus:  # then its counts and words cannot be right either
+        found = [f"the word index lacks {missing} records"] if missing else []
+        if surplus:
+            found.append(f"the word index has {surplus} rows that belong to no record")
+    elif not found:
+        sample = kept[:: max(len(kept) // _SAMPLE, 1)]
+        sql = f"SELECT {_ROWS} FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value"
+        rows = map(_words, connection.execute(sql, (json.dumps(sample),)))
+        terms = {
+            row.docno: [*_marks(row), *(term for term, _ in placed_terms(row.fields)[1])]
+            for row in rows
+        }
+        if wrong := miscounted(store, terms):
+            found.append(f"the word index has other words of {wrong} records than their texts")
+    return found
+
+
+def _words(row: tuple[int, int, str, str, str]) -> Words:
+    docno, scope, text, fields, tags = row
+    if text is None:
+        raise DamagedValueError("a record without text")
+    named = MemoryRecord(text=text, **json.loads(fields))
+    return Words(docno, scope, fields_of(named), json.loads(tags))
+
+
+def _documents(store: SqlitePostings, rows: Iterable[Words]) -> list[Document]:
+    terms = [(row, *placed_terms(row.fields)) for row in rows]
+    marked = [
+        (row, lengths, [*((each, NOWHERE) for each in _marks(row)), *placed])
+        for row, lengths, placed in terms
+    ]
+    numbers = store.made_numbers({term for _, _, placed in marked for term, _ in placed})
+    return [
+        Document(row.docno, lengths, [(numbers[term], place) for term, place in placed])
+        for row, lengths, placed in marked
+    ]
+
+
+def _marks(row: Words) -> Iterator[str]:
+    yield mark_of_scope(row.scope)
+    yield from map(mark_of_tag, row.tags)

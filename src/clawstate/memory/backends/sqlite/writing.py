@@ -13,6 +13,7 @@ import apsw
 
 from clawstate.interrupts import load_modules
 from clawstate.memory import rules
+from clawstate.memory.analysis import fields_of
 from clawstate.memory.backends.sqlite import embeddings, word_index
 from clawstate.memory.backends.sqlite.rows import (
     SELECT,
@@ -125,8 +126,9 @@ def remove(connection: apsw.Connection, docnos: Sequence[int], *, now_ms: int) -
                 subwords = subwords - ?2 WHERE scope = ?3
         """
         connection.execute(sql, (counts[scope], total, scope))
-    word_index.remove(connection, (row[0] for row in rows))
-    _forget_vectors(connection, [row[0] for row in rows])
+    numbers = [row[0] for row in rows]
+    word_index.remove(connection, numbers)
+    _forget_vectors(connection, numbers)
     connection.executemany("DELETE FROM tags WHERE memory_id = ?", ((row[1],) for row in rows))
     connection.executemany("DELETE FROM memories WHERE docno = ?", ((row[0],) for row in rows))
     return len(rows)
@@ -235,9 +237,7 @@ def _insert(connection: apsw.Connection, added: Sequence[Arrival]) -> None:
     ]
     connection.executemany(_INSERT, (_columns(row, docno, scope) for docno, scope, row in numbered))
     put_tags(connection, (row.embedded.record for row in added))
-    word_index.add(
-        connection, ((docno, scope, row.embedded.record.text) for docno, scope, row in numbered)
-    )
+    word_index.add(connection, (_words(row.embedded.record, *rest) for *rest, row in numbered))
     for namespace, rows in by_namespace.items():
         scope = scopes[namespace]
         total = _count_up(connection, scope, [_subwords(row) or b"" for row in rows])
@@ -271,6 +271,10 @@ def _with_vector(connection: apsw.Connection, row: Arrival, docno: int) -> Arriv
     return row._replace(embedded=whole)
 
 
+def _words(record: MemoryRecord, docno: int, scope: int) -> word_index.Words:
+    return word_index.Words(docno, scope, fields_of(record), record.tags)
+
+
 def _columns(row: Arrival, docno: int, scope: int) -> tuple[Any, ...]:
     record, vector = row.embedded.record, row.embedded.vector
     return (
@@ -295,7 +299,9 @@ def _rewrite(connection: apsw.Connection, record: MemoryRecord, place: Place, do
     # Whoever remembers what a filter lets through sees by this that a known docno may have changed.
     count(connection, "rewritten")
     connection.execute(_UPDATE, (*columns_of(record, place), docno))
-    connection.execute("DELETE FROM tags WHERE memory_id = ?", (record.id,))
+    sql = "DELETE FROM tags WHERE memory_id = ? RETURNING tag"
+    old = [row[0] for row in connection.execute(sql, (record.id,))]
+    word_index.retag(connection, docno, old, record.tags)
     put_tags(connection, [record])
 
 

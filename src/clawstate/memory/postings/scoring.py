@@ -1,0 +1,404 @@
+"""
+Exact BM25 over postings: every list of the query is added up, none is guessed or cut off.
+
+BM25 as FTS5 defines it (k1 = 1.2, b = 0.75, idf = ln((N - n + 0.5) / (n + 0.5)), at least 1e-6),
+each field by its own lengths. Sums are float32 to choose candidates, float64 for what is told.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clawstate.memory.postings.folding import LOW
+from clawstate.memory.postings.snapshot import K1, B, Floats, Snapshot, saturation
+from clawstate.memory.postings.store import BLOCK, Block
+from clawstate.memory.postings.tail import Ints
+
+LEAST_WEIGHT = 1e-6
+
+Bools = NDArray[np.bool_]
+
+# Where the lists that are kept with a place for each document could no longer lift one into the
+# candidates, they are asked for the few that are close alone; from this share on, for all.
+_FEW = 8
+
+
+@dataclass(slots=True)
+class Holders:
+    """
+    Who holds a term, or a phrase: by block and, as rows, in the tail.
+
+    `parts` maps a block to the low halves of numbers, or None where `counts` has a place for each
+    document; `weight` is what it counts, `section` the field whose lengths it is judged by.
+    """
+
+    section: int = 0
+    frequency: int = 0
+    weight: float = 0.0
+    parts: dict[int, tuple[NDArray[np.uint16] | None, NDArray[np.uint8]]] = field(
+        default_factory=dict
+    )
+    places: dict[int, NDArray[np.uint16]] = field(default_factory=dict)
+    bounds: dict[int, tuple[int, int]] = field(default_factory=dict)
+    rows: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    counts: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    row_places: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+
+
+def idf(documents: int, frequency: int) -> float:
+    """Return the weight of what *frequency* of *documents* hold."""
+    weight = math.log((documents - frequency + 0.5) / (frequency + 0.5))
+    return weight if weight > 0 else LEAST_WEIGHT
+
+
+def held(
+    snapshot: Snapshot, blocks: Iterable[Block], terms: Mapping[int, int]
+) -> dict[int, Holders]:
+    """Return who holds each of *terms*, which map to the number of their field."""
+    found = {term: Holders(section=field) for term, field in terms.items()}
+    for each in blocks:
+        holders = found[each.key >> BLOCK]
+        block = each.key & LOW
+        counts = np.frombuffer(each.counts, np.uint8)
+        ids = None if each.dense else np.frombuffer(each.ids, "<u2")
+        slots = len(snapshot.lengths[block][0]) if block in snapshot.lengths else 0
+        wrong = len(counts) > slots if ids is None else len(ids) != len(counts)
+        if wrong or (ids is not None and len(ids) and int(ids[-1]) >= slots):
+            raise ValueError(f"block {each.key} of the word index does not fit")
+        holders.parts[block] = ids, counts
+        holders.bounds[block] = each.most, 0 if holders.section else each.least
+        holders.frequency += each.size
+        if each.places:
+            holders.places[block] = np.frombuffer(each.places, "<u2")
+    tail = snapshot.tail
+    if len(tail.terms):
+        for term, holders in found.items():
+            at = np.flatnonzero(tail.terms == term)
+            if len(at):
+                rows = tail.rows[at]
+                holders.rows, holders.counts = np.unique(rows, return_counts=True)
+                holders.counts = np.minimum(holders.counts, 255)
+                holders.row_places = rows << 16 | tail.places[at].astype(np.int64)
+                holders.frequency += len(holders.rows)
+    if len(tail.gone_terms):
+        for term, holders in found.items():
+            holders.frequency -= int(np.count_nonzero(tail.gone_terms == term))
+    documents = snapshot.totals.documents
+    for holders in found.values():
+        # Of marks that records got later only those in blocks are counted; nobody asks.
+        holders.frequency = max(holders.frequency, 0)
+        holders.weight = (K1 + 1) * idf(documents, min(holders.frequency, documents))
+    return found
+
+
+def phrase(snapshot: Snapshot, parts: Sequence[Holders], *, weight: float) -> Holders:
+    """Return who holds the terms of *parts* side by side, in this order."""
+    found = Holders(section=parts[0].section)
+    for block in set.intersection(*(set(each.places) for each in parts)):
+        ids, counts = _counted(_side_by_side([_occurrences(each, block) for each in parts]))
+        gone = snapshot.gone(block)
+        if gone is not None and len(ids):
+            kept = ~np.isin(ids, gone)
+            ids, counts = ids[kept], counts[kept]
+        if len(ids):
+            found.parts[block] = ids.astype(np.uint16), np.minimum(counts, 255).astype(np.uint8)
+            found.frequency += len(ids)
+    if all(len(each.row_places) for each in parts):
+        rows, counts = _counted(_side_by_side([np.sort(each.row_places) for each in parts]))
+        found.rows, found.counts = rows, counts
+        found.frequency += int(np.count_nonzero(snapshot.alive[found.rows]))
+    found.weight = weight * (K1 + 1) * idf(snapshot.totals.documents, found.frequency)
+    return found
+
+
+def _occurrences(holders: Holders, block: int) -> Ints:
+    """Return the documents' low halves with the places of a term behind, ascending."""
+    ids, counts = holders.parts[block]
+    low: Ints = counts.nonzero()[0] if ids is None else ids.astype(np.int64)
+    many = counts[low] if ids is None else counts
+    found: Ints = np.repeat(low << 16, many) | holders.places[block].astype(np.int64)
+    return found
+
+
+def _side_by_side(parts: Sequence[Ints]) -> Ints:
+    """Return where the first of *parts* stands with the others behind it, one after the other."""
+    rarest = min(range(len(parts)), key=lambda number: len(parts[number]))
+    found: Ints = parts[rarest] - rarest
+    # The last place stands for all behind it, and says nothing about who is beside whom; a place
+    # below 0 would be one of the document before.
+    found = found[((found & 0xFFFF) < 0xFFFF - len(parts)) & (found >> 16 == parts[rarest] >> 16)]
+    for number, each in enumerate(parts):
+        if not len(found) or not len(each):
+            return found[:0]
+        if number != rarest:
+            wanted = found + number
+            at = each.searchsorted(wanted)
+            at[at == len(each)] = 0
+            found = found[each[at] == wanted]
+    return found
+
+
+def _counted(keys: Ints) -> tuple[Ints, Ints]:
+    """Return the distinct upper halves of *keys*, which ascend, and how often each is there."""
+    upper = keys >> 16
+    if len(upper) < 2:
+        return upper, np.ones(len(upper), np.int64)
+    first = np.concatenate([[0], (upper[1:] != upper[:-1]).nonzero()[0] + 1])
+    counts = np.append(first[1:], len(upper)) - first
+    return upper[first], counts
+
+
+class Allowed:
+    """
+    Which documents a filter lets through, by block and in the tail; each answer is worked out once.
+
+    *marks* are sets of terms: a document needs one of each set. *docs*, sorted, are all that it
+    lets through, None for any.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        marks: Sequence[Sequence[Holders]] = (),
+        *,
+        terms: Sequence[Sequence[int]] = (),
+        docs: Ints | None = None,
+    ) -> None:
+        self._snapshot = snapshot
+        self._marks = marks
+        self._terms = terms
+        self._docs = docs
+        self.is_all = not marks and docs is None
+
+    def block(self, block: int) -> Bools:
+        """Return for each document of *block* whether it is let through."""
+        slots = len(self._snapshot.lengths[block][0])
+        mask = np.ones(slots, np.bool_)
+        for holders, terms in zip(self._marks, self._terms, strict=True):
+            mask &= self._marked(block, slots, holders, terms)
+        if self._docs is not None:
+            mask &= _within(self._docs, block, slots)
+        return mask
+
+    def rows(self) -> Bools:
+        """Return for each document of the tail whether it is let through."""
+        tail = self._snapshot.tail
+        mask = self._snapshot.alive.copy()
+        for holders, terms in zip(self._marks, self._terms, strict=True):
+            one = np.zeros(len(mask), np.bool_)
+            for each, term in zip(holders, terms, strict=True):
+                own = np.zeros(len(mask), np.bool_)
+                own[each.rows] = True
+                ours = tail.marked[tail.marked[:, 1] == term]
+                for doc, _, sign in ours.tolist():
+                    own[tail.docs == doc] = sign > 0
+                one |= own
+            mask &= one
+        if self._docs is not None:
+            mask &= np.isin(tail.docs, self._docs)
+        return mask
+
+    def _marked(
+        self, block: int, slots: int, holders: Sequence[Holders], terms: Sequence[int]
+    ) -> Bools:
+        found = np.zeros(slots, np.bool_)
+        marked = self._snapshot.tail.marked
+        for each, term in zip(holders, terms, strict=True):
+            own = np.zeros(slots, np.bool_)
+            if block in each.parts:
+                ids, counts = each.parts[block]
+                if ids is None:
+                    own[: len(counts)] = counts > 0
+                else:
+                    own[ids] = True
+            ours = marked[(marked[:, 1] == term) & (marked[:, 0] >> BLOCK == block)]
+            for doc, _, sign in ours.tolist():
+                if doc & LOW < slots:
+                    own[doc & LOW] = sign > 0
+            found |= own
+        return found
+
+
+def _within(docs: Ints, block: int, slots: int) -> Bools:
+    first, last = np.searchsorted(docs, [block << BLOCK, (block << BLOCK) + slots])
+    mask = np.zeros(slots, np.bool_)
+    mask[docs[first:last] & LOW] = True
+    return mask
+
+
+def best(
+    snapshot: Snapshot, lists: Sequence[Holders], allowed: Allowed, limit: int
+) -> tuple[Ints, NDArray[np.float64]]:
+    """Return the numbers and scores of the best *limit* documents, in any order, above 0."""
+    lists = [each for each in lists if each.frequency > 0]
+    docs, scores = _tail_scores(snapshot, lists, allowed)
+    docs, scores = _cut(docs, scores, limit)
+    for block in sorted({block for each in lists for block in each.parts}):
+        least = float(scores.min()) if len(scores) >= limit else 0.0
+        here = [each for each in lists if block in each.parts]
+        dense = [each for each in here if each.parts[block][0] is None]
+        low, found = _cut(
+            *_block_scores(
+                _Block(snapshot, block, allowed),
+                [each for each in here if each.parts[block][0] is not None],
+                dense,
+                rest=sum(_bound(snapshot, each, block) for each in dense),
+                least=least,
+            ),
+            limit,
+        )
+        docs, scores = _cut(
+            np.concatenate([docs, low.astype(np.int64) | block << BLOCK]),
+            np.concatenate([scores, found]),
+            limit,
+        )
+    return docs, scores.astype(np.float64)
+
+
+def _cut(docs: Ints, scores: Floats, limit: int) -> tuple[Ints, Floats]:
+    if len(docs) <= limit:
+        return docs, scores
+    # With all that equal the last: among equals the older document is the better.
+    edge = np.partition(scores, len(scores) - limit)[len(scores) - limit]
+    above, equal = np.flatnonzero(scores > edge), np.flatnonzero(scores == edge)
+    chosen = np.concatenate([above, equal[np.argsort(docs[equal])][: limit - len(above)]])
+    return docs[chosen], scores[chosen]
+
+
+def _tail_scores(
+    snapshot: Snapshot, lists: Sequence[Holders], allowed: Allowed
+) -> tuple[Ints, Floats]:
+    tail = snapshot.tail
+    if not len(tail.docs):
+        return np.empty(0, np.int64), np.empty(0, np.float32)
+    sums = np.zeros(len(tail.docs), np.float32)
+    for each in lists:
+        if len(each.rows):
+            sizes = tail.lengths[each.rows, each.section].astype(np.float32)
+            norm = saturation(sizes, snapshot.means[each.section])
+            sums[each.rows] += each.weight * each.counts / (each.counts + norm)
+    sums *= snapshot.alive if allowed.is_all else allowed.rows()
+    rows = np.flatnonzero(sums > 0)
+    return tail.docs[rows], sums[rows]
+
+
+class _Block:
+    """The sums of one block, while its lists are added up."""
+
+    def __init__(self, snapshot: Snapshot, block: int, allowed: Allowed) -> None:
+        self._snapshot = snapshot
+        self._block = block
+        self._mask = None if allowed.is_all else allowed.block(block)
+        self._gone = snapshot.gone(block)
+        self.sums = np.zeros(len(snapshot.lengths[block][0]), np.float32)
+
+    def add(self, each: Holders, low: Ints | NDArray[np.uint16] | None = None) -> None:
+        """Add one list: all of it, or of a dense one the documents *low*."""
+        ids, counts = each.parts[self._block]
+        norm = self._snapshot.norm(self._block, each.section)
+        if ids is not None:
+            low = ids
+        elif low is not None:
+            low = low[low < len(counts)]
+            counts = counts[low]
+        tf = counts.astype(np.float32)
+        below = norm[: len(tf)] + tf if low is None else norm[low] + tf
+        tf *= np.float32(each.weight)
+        tf /= below
+        if low is None:
+            self.sums[: len(tf)] += tf
+        else:
+            self.sums[low] += tf
+
+    def shut_out(self) -> None:
+        """Set the sums of who is gone, or is not let through, to 0."""
+        if self._gone is not None and len(self._gone):
+            self.sums[self._gone[self._gone < len(self.sums)]] = 0
+        if self._mask is not None:
+            self.sums *= self._mask
+
+
+def _block_scores(
+    block: _Block, lists: Sequence[Holders], dense: Sequence[Holders], *, rest: float, least: float
+) -> tuple[Ints, Floats]:
+    """Return who has more than *least*; *rest* is what the *dense* lists can add at most."""
+    for each in lists:
+        block.add(each)
+    block.shut_out()
+    close = None
+    if dense and least > rest:
+        # Only who is this close already can come among the best by the lists that are left.
+        close = np.flatnonzero(block.sums > np.float32((least - rest) * (1 - 1e-5)))
+        if len(close) * _FEW >= len(block.sums):
+            close = None
+    for each in dense:
+        block.add(each, close)
+    if dense:
+        block.shut_out()
+    found = np.flatnonzero(block.sums > np.float32(least * (1 - 1e-6)))
+    return found, block.sums[found]
+
+
+def _bound(snapshot: Snapshot, each: Holders, block: int) -> float:
+    most, least = each.bounds.get(block, (255, 0))
+    norm = K1 * (1 - B + B * least / snapshot.means[each.section])
+    return each.weight * most / (most + norm)
+
+
+class Docs:
+    """Some documents, ascending, by their blocks."""
+
+    def __init__(self, numbers: Ints) -> None:
+        self.numbers = numbers
+        blocks = numbers >> BLOCK
+        ends = [*((blocks[1:] != blocks[:-1]).nonzero()[0] + 1).tolist(), len(numbers)]
+        self.runs = [
+            (first, last, int(blocks[first]), numbers[first:last] & LOW)
+            for first, last in zip([0, *ends], ends, strict=False)
+            if last > first
+        ]
+
+
+def told(snapshot: Snapshot, each: Holders, docs: Docs) -> NDArray[np.float64]:
+    """Return the exact scores of *docs* by one list; 0 for who is not in it."""
+    found, lengths = counts(snapshot, each, docs)
+    return each.weight * found / (found + saturation(lengths, snapshot.means[each.section]))
+
+
+def counts(
+    snapshot: Snapshot, each: Holders, docs: Docs
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how often each of *docs* is in one list, and how long it is."""
+    found = np.zeros(len(docs.numbers), np.float64)
+    lengths = np.zeros(len(docs.numbers), np.float64)
+    for first, last, block, low in docs.runs:
+        if block not in each.parts:
+            continue
+        ids, many = each.parts[block]
+        if ids is None:
+            tf = many[np.minimum(low, len(many) - 1)] * (low < len(many))
+        elif len(ids):
+            at = ids.searchsorted(low)
+            at[at == len(ids)] = 0
+            tf = many[at] * (ids[at] == low)
+        else:
+            continue
+        there = tf.nonzero()[0]
+        if len(there):
+            found[first:last] = tf
+            lengths[first + there] = snapshot.length(block, low[there], each.section)
+    if len(each.rows):
+        tail = snapshot.tail
+        numbers = tail.docs[each.rows]
+        order = np.argsort(numbers, kind="stable")
+        at = np.minimum(np.searchsorted(numbers[order], docs.numbers), len(order) - 1)
+        there = np.flatnonzero(numbers[order][at] == docs.numbers)
+        rows = order[at[there]]
+        found[there] = each.counts[rows]
+        lengths[there] = tail.lengths[each.rows[rows], each.section]
+    return found, lengths

@@ -1,0 +1,105 @@
+"""
+One state of packed postings, kept between searches: what is read once for each fold.
+
+BM25 as FTS5 defines it: k1 = 1.2, b = 0.75; each field is judged by its own lengths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clawstate.memory.postings.folding import LOW, arrays
+from clawstate.memory.postings.store import BLOCK, FIELDS, PostingStore, Totals
+from clawstate.memory.postings.tail import Ints, Tail
+
+K1, B = 1.2, 0.75
+
+Floats = NDArray[np.float32]
+
+
+class Snapshot:
+    """One state of the postings: lengths, tail and counts; it never changes."""
+
+    def __init__(
+        self,
+        totals: Totals,
+        lengths: Mapping[int, tuple[NDArray[np.uint16], NDArray[np.uint8] | None]],
+        tail: Tail,
+    ) -> None:
+        self.totals = totals
+        self.lengths = lengths
+        self.tail = tail
+        self._norms: dict[tuple[int, int], Floats] = {}
+        tokens, holders = totals.tokens, totals.holders
+        texts = max(totals.documents, 1)
+        self.means = [
+            (tokens[each] / (holders[each] if each else texts) if holders[each] else 1.0) or 1.0
+            for each in range(FIELDS)
+        ]
+        self.alive = tail.alive()
+        gone = np.sort(tail.gone)
+        self._gone = {
+            block: (gone[gone >> BLOCK == block] & LOW)
+            for block in np.unique(gone >> BLOCK).tolist()
+        }
+
+    def norm(self, block: int, number: int) -> Floats:
+        """Return what the lengths of field *number* add to the counts in *block*."""
+        key = block, number
+        if key not in self._norms:
+            texts, fields = self.lengths[block]
+            if not number:
+                # A length is kept one longer; where no document is, nothing is looked up.
+                sizes = texts.astype(np.float32) - 1
+            elif fields is None:
+                sizes = np.zeros(len(texts), np.float32)
+            else:
+                sizes = fields[number - 1].astype(np.float32)
+            self._norms[key] = saturation(sizes, self.means[number]).astype(np.float32)
+        return self._norms[key]
+
+    def length(self, block: int, low: Ints, number: int) -> Ints:
+        """Return the lengths of field *number* of some documents of *block*."""
+        texts, fields = self.lengths[block]
+        if not number:
+            return texts[low].astype(np.int64) - 1
+        return np.zeros(len(low), np.int64) if fields is None else fields[number - 1][low]
+
+    def gone(self, block: int) -> Ints | None:
+        """Return which documents of *block* the tail took away."""
+        return self._gone.get(block)
+
+
+class SnapshotCache:
+    """The newest snapshot that a process read, and how to come from it to the next."""
+
+    # Lengths are read once for each fold, and of the tail only what came since: a snapshot is
+    # never changed, so searches in other threads go on with theirs.
+    def __init__(self) -> None:
+        self._known: tuple[object, Snapshot] | None = None
+
+    def snapshot(self, store: PostingStore, identity: object) -> Snapshot:
+        """Return the state of *store*, a database of this *identity*; `ValueError` for damage."""
+        totals = store.totals()
+        known = self._known
+        if known is not None and known[0] == identity and known[1].totals == totals:
+            return known[1]
+        lengths, tail = None, Tail()
+        if known is not None and known[0] == identity and known[1].totals.epoch == totals.epoch:
+            lengths = known[1].lengths
+            if known[1].tail.last <= totals.last:
+                tail = known[1].tail
+        if lengths is None:
+            lengths = {each.block: arrays(each) for each in store.lengths()}
+        found = Snapshot(totals, lengths, tail.extended(store.tail(tail.last)))
+        if known is None or known[0] != identity or known[1].totals.epoch <= totals.epoch:
+            self._known = identity, found
+        return found
+
+
+def saturation(lengths: NDArray[np.floating], mean: float) -> NDArray[np.floating]:
+    """Return K1 by the lengths of documents: what is added to a count below it."""
+    return K1 * (1 - B + B * lengths / mean)

@@ -1,0 +1,182 @@
+"""The words of one query in one state of packed postings: who holds them, and what that counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clawstate.memory.analysis import in_field
+from clawstate.memory.contract import Scores, WordQuery
+from clawstate.memory.postings.scoring import (
+    Allowed,
+    Docs,
+    Holders,
+    best,
+    held,
+    phrase,
+    told,
+)
+from clawstate.memory.postings.snapshot import Snapshot
+from clawstate.memory.postings.store import BLOCK, PostingStore
+from clawstate.memory.postings.tail import Ints
+
+PHRASE_WEIGHT = 0.5
+"""What two words of the query side by side count beside one of them alone."""
+
+FIELD_WEIGHTS = (1.0, 0.5, 1.0, 1.0)
+"""What a term counts in the text, the headings, the title and the names of a record."""
+
+MOST_TERMS = 64
+"""How many terms of a query count: the rarest, wherever they stand."""
+
+
+class WordSearch:
+    """*query* in the state *snapshot* of *store*; raises `ValueError` for damage."""
+
+    def __init__(self, store: PostingStore, snapshot: Snapshot, query: WordQuery) -> None:
+        self._snapshot = snapshot
+        parts = [part for _, each in query.parts for part in each]
+        placed = {part for each in (*query.phrases, *query.quoted) for part in each}
+        tokens = dict.fromkeys((*query.terms, *parts, *placed))
+        named = {
+            token: [in_field(token, field) for field in range(len(FIELD_WEIGHTS))]
+            for token in tokens
+        }
+        numbers = store.numbers(each for group in named.values() for each in group)
+        fields = {
+            numbers[name]: field
+            for group in named.values()
+            for field, name in enumerate(group)
+            if name in numbers
+        }
+        wanted = {numbers[each] for each in placed if each in numbers}
+        found = held(snapshot, store.blocks(list(fields), wanted), fields)
+        self._fields = {
+            token: [found[numbers[name]] for name in group if name in numbers]
+            for token, group in named.items()
+        }
+        for each in found.values():
+            each.weight *= FIELD_WEIGHTS[each.section]
+        self._texts = {each: found[numbers[each]] for each in placed if each in numbers}
+        self.terms = self._chosen(query)
+        self._phrases = [self._phrase(each) for each in query.phrases]
+        self._quoted = [self._phrase(each) for each in query.quoted]
+
+    def best(self, allowed: Allowed, limit: int) -> tuple[Scores, float]:
+        """
+        Return the best *limit* documents that *allowed* lets through, and their scores.
+
+        And how much of the query the best of them holds, from 0 to 1: rare terms are more.
+        """
+        lists = self._lists()
+        numbers, scores = best(self._snapshot, lists, allowed, limit)
+        # Whoever may come near the top is told exactly: float32 decides between no two of them.
+        if len(numbers) > _EXACT:
+            exact = np.argpartition(-scores, _EXACT)[:_EXACT]
+        else:
+            exact = np.arange(len(numbers))
+        order = exact[np.argsort(numbers[exact])]
+        docs = Docs(numbers[order])
+        terms = [self._told(self._fields[each], docs) for each in self.terms]
+        phrases = [self._told([] if each is None else [each], docs) for each in self._phrases]
+        scores[order] = sum((*terms, *phrases), np.zeros(len(order)))
+        found = dict(zip(numbers.tolist(), scores.tolist(), strict=True))
+        top = np.argsort(-scores[order])[:_LOOKED_AT]
+        return found, self._coverage([each[top] > 0 for each in terms])
+
+    def lists(self, docs: Iterable[int]) -> tuple[list[Scores], list[Scores]]:
+        """Return the scores of *docs* for each term, and for each phrase."""
+        chosen = Docs(np.array(sorted(docs), np.int64))
+
+        def scores(lists: Sequence[Holders]) -> Scores:
+            total = self._told(lists, chosen)
+            there = total.nonzero()[0]
+            return dict(zip(chosen.numbers[there].tolist(), total[there].tolist(), strict=True))
+
+        terms = [scores(self._fields[each]) for each in self.terms]
+        return terms, [scores([] if each is None else [each]) for each in self._phrases]
+
+    def _told(self, lists: Sequence[Holders], docs: Docs) -> NDArray[np.float64]:
+        if len(lists) == 1:
+            return told(self._snapshot, lists[0], docs)
+        zeros = np.zeros(len(docs.numbers))
+        return sum((told(self._snapshot, each, docs) for each in lists), zeros)
+
+    def _coverage(self, held: Sequence[NDArray[np.bool_]]) -> float:
+        if not held or not len(held[0]):
+            return 0.0
+        weights = [self._rarity(each) for each in self.terms]
+        covered = sum(weight * each for weight, each in zip(weights, held, strict=True))
+        return float(np.max(covered)) / sum(weights)
+
+    def required(self) -> Ints | None:
+        """Return, ascending, who holds all that stood in quotes; None where nothing did."""
+        found: Ints | None = None
+        for each in self._quoted:
+            docs = np.empty(0, np.int64) if each is None else self._docs(each)
+            found = docs if found is None else np.intersect1d(found, docs)
+        return found
+
+    def _chosen(self, query: WordQuery) -> tuple[str, ...]:
+        parts = dict(query.parts)
+        terms: list[str] = []
+        for each in query.terms:
+            # A date that is nowhere written like this may still be meant by its year.
+            if each in parts and not self._frequency(each):
+                terms += parts[each]
+            else:
+                terms.append(each)
+        terms = list(dict.fromkeys(terms))
+        if len(terms) > MOST_TERMS:
+            rare = sorted(
+                terms, key=lambda each: (not self._frequency(each), self._frequency(each))
+            )
+            kept = set(rare[:MOST_TERMS])
+            terms = [each for each in terms if each in kept]
+        return tuple(terms)
+
+    def _frequency(self, token: str) -> int:
+        return max((each.frequency for each in self._fields[token]), default=0)
+
+    def _rarity(self, token: str) -> float:
+        return math.log1p(self._snapshot.totals.documents / (self._frequency(token) + 0.5))
+
+    def _phrase(self, tokens: Sequence[str]) -> Holders | None:
+        if any(each not in self._texts for each in tokens):
+            return None
+        return phrase(self._snapshot, [self._texts[each] for each in tokens], weight=PHRASE_WEIGHT)
+
+    def _lists(self) -> list[Holders]:
+        return [
+            *(each for term in self.terms for each in self._fields[term]),
+            *(each for each in self._phrases if each is not None),
+        ]
+
+    def _docs(self, holders: Holders) -> Ints:
+        found = [self._snapshot.tail.docs[holders.rows[self._snapshot.alive[holders.rows]]]]
+        for block, (ids, counts) in holders.parts.items():
+            low = (np.flatnonzero(counts) if ids is None else ids).astype(np.int64)
+            gone = self._snapshot.gone(block)
+            if gone is not None:
+                low = low[~np.isin(low, gone)]
+            found.append(low | block << BLOCK)
+        return np.sort(np.concatenate(found))
+
+
+_EXACT = 32
+_LOOKED_AT = 10  # of the best: which of them holds the most of the query
+
+
+def marks(
+    store: PostingStore, snapshot: Snapshot, sets: Sequence[Sequence[str]]
+) -> tuple[list[list[Holders]], list[list[int]]]:
+    """Return who has the marks of each of *sets*, and their numbers, for `Allowed`."""
+    numbers: Mapping[str, int] = store.numbers(each for group in sets for each in group)
+    found = held(
+        snapshot, store.blocks(list(numbers.values()), ()), dict.fromkeys(numbers.values(), 0)
+    )
+    terms = [[numbers[each] for each in group if each in numbers] for group in sets]
+    return [[found[each] for each in group] for group in terms], terms
