@@ -78,7 +78,7 @@ SELECT t.token, t.term FROM json_each(?) k CROSS JOIN word_terms t ON t.token = 
 # long row only as far as it must.
 _BLOCKS = f"""
 SELECT b.key, b.dense, b.size, b.most, b.least, b.ids, b.counts,
-    iif(json_extract(k.value, '$[1]'), b.places, x'')
+    CASE WHEN json_extract(k.value, '$[1]') THEN b.places ELSE x'' END
 FROM json_each(?) k CROSS JOIN word_blocks b
 ON b.key BETWEEN json_extract(k.value, '$[0]') << {BLOCK}
     AND json_extract(k.value, '$[0]') << {BLOCK} | {(1 << BLOCK) - 1}
