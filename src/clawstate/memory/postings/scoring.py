@@ -119,10 +119,9 @@ def phrase(snapshot: Snapshot, parts: Sequence[Holders], *, weight: float) -> Ho
 def _occurrences(holders: Holders, block: int) -> Ints:
     """Return the documents' low halves with the places of a term behind, ascending."""
     ids, counts = holders.parts[block]
-    low: Ints = counts.nonzero()[0] if ids is None else ids.astype(np.int64)
+    low: Ints = np.flatnonzero(counts) if ids is None else ids.astype(np.int64)
     many = counts[low] if ids is None else counts
-    found: Ints = np.repeat(low << 16, many) | holders.places[block].astype(np.int64)
-    return found
+    return np.bitwise_or(np.repeat(low << 16, many), holders.places[block], dtype=np.int64)
 
 
 def _side_by_side(parts: Sequence[Ints]) -> Ints:
