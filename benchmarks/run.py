@@ -22,6 +22,7 @@ from typing import Any
 PARTS = (
     "retrieval",
     "vectors",
+    "words",
     "hybrid",
     "ingest",
     "startup",

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
+from random import Random
 
 import apsw
 import pytest
@@ -12,13 +16,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from clawstate.memory.backends.sqlite import postings, word_index
+from clawstate.memory.backends.sqlite import SqliteMemory, postings, word_index
 from clawstate.memory.backends.sqlite.word_index import WordCaches, Words
 from clawstate.memory.contract import WordQuery
 from clawstate.memory.postings.checking import check
 from clawstate.memory.postings.folding import fold
 from clawstate.memory.postings.store import BLOCK
+from clawstate.memory.service import Memory
 from clawstate.memory.word_search import PHRASE_WEIGHT
+from soundness import damage_of
 
 TABLES = """
 CREATE TABLE memories (
@@ -179,3 +185,116 @@ class Postings(RuleBasedStateMachine):
 
 TestPostings = Postings.TestCase
 TestPostings.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+
+
+def zipf(random: Random, words: int) -> str:
+    """Return a text in which few words are common and most are rare."""
+    return " ".join(f"w{int(random.paretovariate(0.6)) % 3000}x" for _ in range(words))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_best_are_those_of_fts5(seed: int) -> None:
+    """Over common words, kept by document, and rare ones the best ten score as FTS5 scores them."""
+    random, index = Random(seed), Index()
+    texts = [zipf(random, random.randint(3, 40)) for _ in range(3000)]
+    index.add(texts[:2500])
+    index.fold()
+    index.add(texts[2500:])
+    index.remove(random.sample(range(1, 3000), 200))
+    words = apsw.Connection(":memory:")
+    # A token beside the text, by which each is one longer.
+    words.execute("CREATE VIRTUAL TABLE f USING fts5 (one, t, tokenize = 'porter unicode61')")
+    rows = ((docno, text) for docno, text in index.texts.items())
+    words.executemany("INSERT INTO f (rowid, one, t) VALUES (?, 'o', ?)", rows)
+    sql = "SELECT rowid, -bm25(f, 0.0, 1.0) AS s FROM f WHERE f MATCH ? ORDER BY s DESC LIMIT 10"
+
+    for _ in range(40):
+        terms = list(dict.fromkeys(zipf(random, 6).split()))
+        match = "t : (" + " OR ".join(terms) + ")"
+        wanted = dict(words.execute(sql, (match,)))
+        found = index.found(WordQuery(tuple(terms)), 10)
+        assert sorted(found.values()) == pytest.approx(sorted(wanted.values()), rel=1e-6)
+
+
+def test_a_list_that_is_common_lifts_nobody_unseen() -> None:
+    """With blocks full of common words the best are those of adding everything up."""
+    random, index = Random(3), Index()
+    for _ in range(4):
+        index.add([zipf(random, 20) for _ in range(700)], at=index.next + (1 << BLOCK) - 700)
+        index.fold()
+
+    for _ in range(20):
+        terms = tuple(dict.fromkeys(zipf(random, 5).split()))
+        assert_same(index.found(WordQuery(terms), 5), index.scores(WordQuery(terms)), 5)
+
+
+CHILD = """
+import sys
+from pathlib import Path
+
+from clawstate.memory.backends.sqlite import SqliteMemory, word_index
+from clawstate.memory.service import Memory
+
+word_index.FOLD_AT = 15
+folder, name = Path(sys.argv[1]), sys.argv[2]
+memory = Memory(SqliteMemory(folder / "memory.db", vectors=folder / "v"), by_meaning=False)
+for number in range(60):
+    mark = f"mark{name}{number}"
+    ids = memory.add_many([{"text": f"{mark} lobster sea", "id": mark}])
+    assert [hit.record.id for hit in memory.search(mark, mode="words")] == ids, mark
+    if number % 5 == 4:
+        memory.delete(f"mark{name}{number - 2}")
+    print(mark, flush=True)
+"""
+
+
+def test_processes_add_and_fold_at_once(tmp_path: Path) -> None:
+    """Each finds its own at once; what was acknowledged stays, also of one that was killed."""
+    command = [sys.executable, "-c", CHILD, str(tmp_path)]
+    children = [
+        subprocess.Popen([*command, name], stdout=subprocess.PIPE, text=True) for name in "abc"
+    ]
+    told: dict[str, list[str]] = {}
+    killed = children[2]
+    assert killed.stdout is not None
+    told["c"] = [killed.stdout.readline().strip() for _ in range(33)]
+    killed.kill()
+    for name, child in zip("abc", children, strict=True):
+        said = child.communicate()[0].split()
+        told[name] = told.get(name, []) + said
+    assert [child.returncode for child in children] == [0, 0, -9]
+
+    memory = Memory(SqliteMemory(tmp_path / "memory.db", vectors=tmp_path / "v"), by_meaning=False)
+    found = {hit.record.id for hit in memory.search("lobster", mode="words", k=1000)}
+    for marks in told.values():
+        for number, mark in enumerate(marks):
+            is_deleted = number % 5 == 2 and number + 2 < len(marks)
+            assert (mark in found) != is_deleted, mark
+    assert damage_of(memory) == []
+    memory.close()
+
+
+def test_a_fold_that_was_overtaken_is_dropped() -> None:
+    """Of two folds worked out at once the second finds another epoch, and writes nothing."""
+    index = Index()
+    index.add(["wa wb", "wb"])
+    slow = fold(index.store)
+    index.fold()
+    index.add(["wc"])
+
+    assert slow is not None
+    assert not index.store.publish(slow)
+    assert_same(index.found(WordQuery(("wb", "wc")), 9), index.scores(WordQuery(("wb", "wc"))), 9)
+
+
+def test_what_was_forgotten_is_in_no_term() -> None:
+    """After a fold no table of the index holds a word that only removed documents had."""
+    index = Index()
+    index.add(["secret wa", "wa"], tags={"hidden"})
+    index.add(["wb"])
+    index.fold()
+    index.remove([1, 2])
+    index.fold()
+
+    terms = {row[0] for row in index.connection.execute("SELECT token FROM word_terms")}
+    assert terms == {"wb", word_index.mark_of_scope(1)}

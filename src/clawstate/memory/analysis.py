@@ -19,6 +19,8 @@ from clawstate.memory.postings.store import FIELDS, NOWHERE
 from clawstate.memory.records import MemoryRecord
 from clawstate.sqlite.words import stems
 
+_NAMED = {2, 3}  # the fields whose lines are names: titles, names
+
 VERSION: Final = "1"
 """Moves when the terms of a text become others: then postings are made anew."""
 
@@ -118,6 +120,12 @@ def in_field(token: str, field: int) -> str:
     return chr(field) + token if field else token
 
 
+def whole_name(text: str) -> str:
+    """Return the term that stands for *text* as a whole name."""
+    # A name is often made of common words: together they are rare.
+    return "=" + " ".join(stems(fold(text)))
+
+
 def fields_of(record: MemoryRecord) -> tuple[str, str, str, str]:
     """Return what is indexed of *record*: text, headings, title, names."""
     return record.text, "\n".join(record.headings), record.title or "", "\n".join(record.names)
@@ -138,6 +146,7 @@ def placed_terms(fields: Sequence[str]) -> tuple[list[int], list[tuple[str, int]
         stems, extra = analyse(text)
         lengths.append(len(stems))
         terms += ((in_field(stem, field), min(place, NOWHERE)) for place, stem in enumerate(stems))
+        extra += (whole_name(each) for each in text.split("\n") if field in _NAMED)
         terms += ((in_field(each, field), NOWHERE) for each in extra)
     # One more, or turns of two words would stand above what answers (.003 nDCG in conversations);
     # the index of the first format had the namespace for it.

@@ -113,13 +113,14 @@ class WordQuery:
 
     `terms` score one by one; `phrases` are terms that stood side by side, and score when they do;
     `quoted` are those that stood in quotes. `parts` are the terms to fall back on where a joined
-    number among `terms`, such as a date, stands nowhere.
+    number among `terms`, such as a date, stands nowhere. `name` is all of it, as the name of one.
     """
 
     terms: tuple[str, ...]
     phrases: tuple[tuple[str, ...], ...] = ()
     quoted: tuple[tuple[str, ...], ...] = ()
     parts: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +206,10 @@ class Context:
     """
     What `Surroundings` asked for.
 
-    `terms` and `phrases` hold what each counts on its own, `openings` the first 48 characters of
-    the texts that belong to a thread, `refused` those neighbours that the filter does not let
-    through. `vectors` has the records that have one; None where they were not wanted.
+    `terms` and `phrases` hold what each counts on its own (as does the whole query as a name),
+    `openings` the first 48 characters of the texts that belong to a thread, `refused` those
+    neighbours that the filter does not let through. `vectors` has the records that have one; None
+    where they were not wanted.
     """
 
     neighbours: Mapping[int, Neighbours] = field(default_factory=dict)

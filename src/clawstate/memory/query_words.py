@@ -20,6 +20,7 @@ from clawstate.memory.analysis import (
     fold,
     joined,
     pairs,
+    whole_name,
     without_particle,
 )
 from clawstate.memory.contract import WordQuery
@@ -75,6 +76,9 @@ _QUOTED = re.compile(
 _SENTENCE_END = re.compile(r"[.!?:;\u3002\uff01\uff1f\n\"\u201c(\u00ab-]\s*$")
 
 
+_LONGEST_NAME = 16  # words
+
+
 class _Token(NamedTuple):
     """A place of the query: its stem as it stands in texts, and whether it tells nothing."""
 
@@ -118,6 +122,7 @@ def word_query(text: str) -> WordQuery:
         tuple(each for each in phrases if each not in inside),
         tuple(each for each in quoted if each),
         tuple(numbers.items()),
+        whole_name(whole) if len(tokens) <= _LONGEST_NAME else "",
     )
 
 

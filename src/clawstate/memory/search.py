@@ -86,11 +86,12 @@ def answer(reading: Reading, question: Question, meaning: Meaning | None) -> tup
     # both.
     query = word_query(question.text)
     by_words = question.mode != "vector" or meaning is None
+    asks_words = by_words or bool(query.quoted)
     evidence = reading.evidence(
         Inquiry(
             question.chosen,
             max(_WORD_CANDIDATES, 2 * question.k),
-            words=query if by_words else None,
+            words=query if asks_words else None,
             subwords=() if meaning is None else meaning.subwords,
         )
     )
@@ -110,6 +111,9 @@ def answer(reading: Reading, question: Question, meaning: Meaning | None) -> tup
             vectors = ranking.cosines(vector, near, context.vectors)
         strength = max(strength, *vectors.values(), 0.0)
     scores = _mixed(question, words, vectors if vector is not None else None)
+    if evidence.quoted is not None:
+        stands = set(evidence.quoted.tolist())
+        scores = {key: score for key, score in scores.items() if key in stands}
     if evidence.has_threads:
         scores = _best(scores, max(_SPEAKERS, question.k))
         scores = ranking.with_speakers(scores, context.openings, query.terms)

@@ -10,15 +10,8 @@ from numpy.typing import NDArray
 
 from clawstate.memory.analysis import in_field
 from clawstate.memory.contract import Scores, WordQuery
-from clawstate.memory.postings.scoring import (
-    Allowed,
-    Docs,
-    Holders,
-    best,
-    held,
-    phrase,
-    told,
-)
+from clawstate.memory.postings.holders import Holders, held, phrase
+from clawstate.memory.postings.scoring import Allowed, Docs, best, told
 from clawstate.memory.postings.snapshot import Snapshot
 from clawstate.memory.postings.store import BLOCK, PostingStore
 from clawstate.memory.postings.tail import Ints
@@ -26,7 +19,7 @@ from clawstate.memory.postings.tail import Ints
 PHRASE_WEIGHT = 0.5
 """What two words of the query side by side count beside one of them alone."""
 
-FIELD_WEIGHTS = (1.0, 0.5, 1.0, 1.0)
+FIELD_WEIGHTS = (1.0, 0.5, 1.0, 2.0)
 """What a term counts in the text, the headings, the title and the names of a record."""
 
 MOST_TERMS = 64
@@ -40,7 +33,7 @@ class WordSearch:
         self._snapshot = snapshot
         parts = [part for _, each in query.parts for part in each]
         placed = {part for each in (*query.phrases, *query.quoted) for part in each}
-        tokens = dict.fromkeys((*query.terms, *parts, *placed))
+        tokens = dict.fromkeys((*query.terms, *parts, *placed, *filter(None, (query.name,))))
         named = {
             token: [in_field(token, field) for field in range(len(FIELD_WEIGHTS))]
             for token in tokens
@@ -62,7 +55,8 @@ class WordSearch:
             each.weight *= FIELD_WEIGHTS[each.section]
         self._texts = {each: found[numbers[each]] for each in placed if each in numbers}
         self.terms = self._chosen(query)
-        self._phrases = [self._phrase(each) for each in query.phrases]
+        self._phrases = [[each] for each in map(self._phrase, query.phrases) if each is not None]
+        self._phrases += [self._fields[query.name]] if query.name else []
         self._quoted = [self._phrase(each) for each in query.quoted]
 
     def best(self, allowed: Allowed, limit: int) -> tuple[Scores, float]:
@@ -81,7 +75,7 @@ class WordSearch:
         order = exact[np.argsort(numbers[exact])]
         docs = Docs(numbers[order])
         terms = [self._told(self._fields[each], docs) for each in self.terms]
-        phrases = [self._told([] if each is None else [each], docs) for each in self._phrases]
+        phrases = [self._told(each, docs) for each in self._phrases]
         scores[order] = sum((*terms, *phrases), np.zeros(len(order)))
         found = dict(zip(numbers.tolist(), scores.tolist(), strict=True))
         top = np.argsort(-scores[order])[:_LOOKED_AT]
@@ -97,7 +91,7 @@ class WordSearch:
             return dict(zip(chosen.numbers[there].tolist(), total[there].tolist(), strict=True))
 
         terms = [scores(self._fields[each]) for each in self.terms]
-        return terms, [scores([] if each is None else [each]) for each in self._phrases]
+        return terms, [scores(each) for each in self._phrases]
 
     def _told(self, lists: Sequence[Holders], docs: Docs) -> NDArray[np.float64]:
         if len(lists) == 1:
@@ -110,7 +104,9 @@ class WordSearch:
             return 0.0
         weights = [self._rarity(each) for each in self.terms]
         covered = sum(weight * each for weight, each in zip(weights, held, strict=True))
-        return float(np.max(covered)) / sum(weights)
+        # Of a topic that memory has nothing of, one word in three stands somewhere.
+        share: float = float(np.max(covered)) / sum(weights)
+        return math.pow(share, _STEEPNESS)
 
     def required(self) -> Ints | None:
         """Return, ascending, who holds all that stood in quotes; None where nothing did."""
@@ -152,7 +148,7 @@ class WordSearch:
     def _lists(self) -> list[Holders]:
         return [
             *(each for term in self.terms for each in self._fields[term]),
-            *(each for each in self._phrases if each is not None),
+            *(each for lists in self._phrases for each in lists),
         ]
 
     def _docs(self, holders: Holders) -> Ints:
@@ -167,6 +163,7 @@ class WordSearch:
 
 
 _EXACT = 32
+_STEEPNESS = 1.5
 _LOOKED_AT = 10  # of the best: which of them holds the most of the query
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from clawstate.memory.postings.folding import LOW, arrays, decoded
-from clawstate.memory.postings.scoring import Docs, counts, held
+from clawstate.memory.postings.holders import held
+from clawstate.memory.postings.scoring import Docs, counts
 from clawstate.memory.postings.snapshot import SnapshotCache
 from clawstate.memory.postings.store import BLOCK, FIELDS, MOST, Block, PostingStore
 from clawstate.memory.postings.tail import Tail
