@@ -30,7 +30,7 @@ READING = {
     " secret standing stored_order usage",
     "config": "agent_view agents changed diff get guard history invalidate issues misplaced"
     " on_change overlay_path owner path redacted require resolve secret text view watch",
-    "dedupe": "check clear_memory in_files namespaces page seen statistics survey warm_up",
+    "dedupe": "check clear_memory in_files namespaces page seen statistics stats warm_up",
     "device_auth": "check device_id foreign get tokens",
     "devices": "check get malformed page paired verify was_used",
     "directories": "clear get invalidate pop put statistics",  # in memory alone

@@ -169,7 +169,7 @@ def test_missing_tables_and_columns_are_empty_and_unknown_ones_are_listed(made) 
     with snapshot(path, Role.STATE) as found:
         assert StateDatabase(found).devices().documents == {}
         assert StateDatabase(found).identity() is None
-        assert found.left_alone() == {"novel": 2}
+        assert found.skipped_tables() == {"novel": 2}
         assert found.unknown_columns() == ("device_auth_tokens.extra",)
 
 

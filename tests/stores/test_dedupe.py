@@ -87,7 +87,7 @@ def test_a_mark_outlives_its_process(start) -> None:
     later = start().dedupe
 
     assert not later.check_and_record("a")
-    assert later.survey().file_hits == 1
+    assert later.stats().file_hits == 1
 
 
 def test_namespaces_are_apart(dedupe) -> None:
@@ -203,7 +203,7 @@ def test_memory_keeps_what_was_met_last(root, start) -> None:
     dedupe.check_and_record("c")
 
     assert [dedupe.check_and_record(key) for key in "acb"] == [False, False, False]
-    assert (dedupe.survey().memory_hits, dedupe.survey().file_hits) == (3, 1)
+    assert (dedupe.stats().memory_hits, dedupe.stats().file_hits) == (3, 1)
     assert dedupe.statistics().memory_size == 2
 
 
@@ -218,7 +218,7 @@ def test_the_oldest_leave_when_there_are_too_many(root, start, clock) -> None:
 
     dedupe.clear_memory()
 
-    assert dedupe.survey().marks == 3
+    assert dedupe.stats().marks == 3
     assert [dedupe.seen(key) for key in "abcde"] == [False, False, True, True, True]
 
 
@@ -305,7 +305,7 @@ def test_warming_up_remembers_the_newest(root, start, clock) -> None:
     assert later.warm_up("t") == 2
 
     assert [later.check_and_record(key, "t") for key in "bca"] == [False, False, False]
-    assert (later.survey("t").memory_hits, later.survey("t").file_hits) == (2, 1)
+    assert (later.stats("t").memory_hits, later.stats("t").file_hits) == (2, 1)
 
 
 def test_pruning_removes_what_expired(dedupe, clock) -> None:
@@ -316,8 +316,8 @@ def test_pruning_removes_what_expired(dedupe, clock) -> None:
     clock.advance(DAY)
 
     assert dedupe.prune("t") == 2
-    assert dedupe.survey("t").expired == 0
-    assert dedupe.survey("m").expired == 2
+    assert dedupe.stats("t").expired == 0
+    assert dedupe.stats("m").expired == 2
     assert dedupe.prune() == 2
     assert dedupe.prune() == 0
 
@@ -337,7 +337,7 @@ def test_a_mark_from_the_future_is_one_of_now(root, start, clock) -> None:
 
     dedupe.clear_memory()
     assert not dedupe.check_and_record("c")
-    assert dedupe.survey().marks == 2
+    assert dedupe.stats().marks == 2
 
 
 def test_a_clock_before_the_epoch_marks_as_well(dedupe, clock) -> None:
@@ -356,7 +356,7 @@ def test_many_keys_at_once(dedupe) -> None:
     assert dedupe.check_many(["a", "b", " a", "c"]) == [True, False, False, True]
     assert dedupe.check_many(["a", "d"]) == [False, True]
     assert dedupe.check_many([]) == []
-    found = dedupe.survey()
+    found = dedupe.stats()
     assert (found.marks, found.new) == (4, 4)
 
 
@@ -554,7 +554,7 @@ def test_failing_open_is_a_choice(tmp_path, clock) -> None:
 
     assert [error.code for error in told] == ["corrupt"] * 3
     path.write_text("{}")
-    assert dedupe.survey().errors == 3
+    assert dedupe.stats().errors == 3
     assert dedupe.check_and_record("a")
     assert not dedupe.check_and_record("a")
 
@@ -619,7 +619,7 @@ def test_any_collections_will_do(clock) -> None:
     for number in range(100):
         clock.advance(0.001)
         assert dedupe.check_and_record(f"k{number}", "t")
-        assert dedupe.survey("t").marks <= 16 + 16 // 8
+        assert dedupe.stats("t").marks <= 16 + 16 // 8
 
     assert dedupe.namespaces() == ("t",)
     assert all(dedupe.seen(f"k{number}", "t") for number in range(84, 100))

@@ -124,11 +124,11 @@ class DedupeMachine(RuleBasedStateMachine):
     def marks_are_few(self):
         for space in ("t", "m"):
             if hasattr(self, "stores"):
-                survey = self.stores[0].survey(space)
+                stats = self.stores[0].stats(space)
                 held = sum(
                     self.model.holds(key, space, self.now) for key in self.model.marks[space]
                 )
-                assert survey.marks == held <= self.settings.file_max_entries
+                assert stats.marks == held <= self.settings.file_max_entries
 
     def teardown(self):
         if hasattr(self, "backend"):

@@ -60,5 +60,5 @@ def test_in_a_crowd_of_processes_each_key_is_new_once(tmp_path, engine, threads)
     assert set(new) == asked
     assert set(new.values()) == {1}
     with clawstate.open(tmp_path / "state", store=engine) as state:
-        assert state.dedupe.survey("crowd").marks == len(asked)
+        assert state.dedupe.stats("crowd").marks == len(asked)
         assert not any(state.dedupe.check_many([f"update-{key}" for key in asked], "crowd"))

@@ -192,5 +192,5 @@ def test_threads_that_come_at_once_agree(tmp_path, engine, pool) -> None:
         answers = list(pool.map(ask, range(THREADS)))
 
         assert [sum(each) for each in zip(*answers, strict=True)] == [1] * len(keys)
-        assert state.dedupe.survey().marks == len(keys) + 1
+        assert state.dedupe.stats().marks == len(keys) + 1
         assert state.dedupe.statistics().new == len(keys) + 1

@@ -104,7 +104,7 @@ class AsyncDedupe(Part[PersistentDedupe]):
     namespaces = verb(PersistentDedupe.namespaces)
     page = verb(PersistentDedupe.page)
     clear_memory = verb(PersistentDedupe.clear_memory)
-    survey = verb(PersistentDedupe.survey)
+    stats = verb(PersistentDedupe.stats)
     statistics = verb(PersistentDedupe.statistics)
     check = listing(PersistentDedupe.check)
 

@@ -71,7 +71,7 @@ def stats(session: Session, *, limit: int, after: str | None) -> None:
     store = session.state.dedupe
     page = store.page(limit, after)
     more, told = next_page(page.after)
-    found = {name: store.survey(name) for name in sorted(page)}
+    found = {name: store.stats(name) for name in sorted(page)}
     marks = sum(each.marks for each in found.values())
     document = {"marks": marks, "namespaces": to_wire(found), **more}
     shown = {_quote(name): _statistics_line(each) for name, each in found.items()}

@@ -70,7 +70,7 @@ class Snapshot:
         """Return how a row is called in a message."""
         return self.path / table / key
 
-    def left_alone(self) -> dict[str, int]:
+    def skipped_tables(self) -> dict[str, int]:
         """Return the tables with rows that are neither read nor derived, with their numbers."""
         found: dict[str, int] = {}
         with sqlite_errors(self.path):

@@ -78,7 +78,7 @@ def count_skipped(job: Job) -> None:
 def _note_tables(job: Job) -> None:
     for path, snapshot in job.databases.snapshots():
         with job.counting_failure(LEFT, path):
-            if tables := snapshot.left_alone():
+            if tables := snapshot.skipped_tables():
                 named = [f"{name} ({rows:,})" for name, rows in tables.items()]
                 more = f" and {len(named) - _TABLES} more" if len(named) > _TABLES else ""
                 listed = ", ".join(named[:_TABLES])

@@ -120,7 +120,7 @@ class Marks:
         if self._records.count() > limit:
             self.prune(made)
 
-    def survey(self, counters: Counters, memory_size: int) -> NamespaceStatistics:
+    def stats(self, counters: Counters, memory_size: int) -> NamespaceStatistics:
         """Return the statistics of the namespace."""
         return count_marks(self._records.scan(), self._policy(), counters, memory_size)
 

@@ -249,16 +249,16 @@ class PersistentDedupe:
         """Forget what is remembered in memory; the marks on disk stay."""
         self._memory.clear()
 
-    def survey(self, namespace: str = DEFAULT) -> NamespaceStatistics:
+    def stats(self, namespace: str = DEFAULT) -> NamespaceStatistics:
         """Return the size of *namespace*, and what became of the calls; raises as `seen` does."""
         space = require_namespace(namespace)
         opened = self._namespaces.get(space)
         sizes = self._memory.sizes(self._clock(), self._settings())
-        return opened.marks.survey(opened.counters, sizes[space])
+        return opened.marks.stats(opened.counters, sizes[space])
 
     def statistics(self) -> DedupeStatistics:
         """Return what became of the calls, and the sizes of all namespaces; reads each of them."""
-        spaces = {name: self.survey(name) for name in self.namespaces()}
+        spaces = {name: self.stats(name) for name in self.namespaces()}
         total = self._namespaces.total()
         return DedupeStatistics(
             total.memory_hits,
@@ -281,7 +281,7 @@ class PersistentDedupe:
             marks = self._namespaces.get(name).marks
             try:
                 marks.require_whole()
-                found = self.survey(name)
+                found = self.stats(name)
             except StateError as error:
                 place = getattr(error, "path", None)
                 if place is None or not copy_path(Path(place)).exists():

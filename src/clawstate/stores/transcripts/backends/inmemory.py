@@ -312,7 +312,7 @@ class InMemoryTranscripts:
         self._require_open()
         if not deep:
             return []
-        return [turns.finding(turns.ORPHAN, self.path, each) for each in self._remarks()]
+        return [turns.finding(turns.ORPHAN, self.path, each) for each in self._find_orphans()]
 
     def optimize(self, *, rebuild: bool) -> None:  # noqa: ARG002 - see below
         """Do nothing: the words of what was deleted are gone with it."""
@@ -327,7 +327,7 @@ class InMemoryTranscripts:
         if self._closed:
             raise ClosedError("the transcripts in memory")
 
-    def _remarks(self) -> list[str]:
+    def _find_orphans(self) -> list[str]:
         told: list[str] = []
         for session in self._every():
             rows = session.rows[: session.count]

@@ -67,7 +67,7 @@ def check(connection: apsw.Connection, *, deep: bool) -> Iterator[tuple[str, str
         yield from _entries(connection)
 
 
-def remarks(connection: apsw.Connection) -> Iterator[str]:
+def find_orphans(connection: apsw.Connection) -> Iterator[str]:
     """Give what was kept as it came, but does not fit together: chains and results of tools."""
     broken = cast("list[tuple[str, int]]", connection.execute(_BROKEN_CHAINS).fetchall())
     for session_id, count in broken:

@@ -174,7 +174,7 @@ class SqliteTranscripts:
             found = list(checking.check(connection, deep=deep))
             # Damage first: what is said of rows that cannot be read would only repeat it.
             if deep and not found:
-                found = [(turns.ORPHAN, each) for each in checking.remarks(connection)]
+                found = [(turns.ORPHAN, each) for each in checking.find_orphans(connection)]
         return [
             turns.finding(code, self.path, sentence, rebuild=self._rebuild)
             for code, sentence in found
