@@ -163,6 +163,21 @@ def test_a_directory_is_bound_when_it_is_made(root, state) -> None:
             use(state)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("part", ["memory", "transcripts", "sessions", "auth", "config"])
+def test_a_directory_is_bound_by_the_write_that_makes_it(tmp_path, engine, part) -> None:
+    """Renamed right after its first write, no empty state is made where it was."""
+    root = tmp_path / "new"
+    with clawstate.open(root, store=engine) as state:
+        WRITES[part](state)
+        renamed(root)
+
+        with pytest.raises(UnavailableError):
+            WRITES[part](state)
+
+        assert not root.exists()
+
+
 def test_one_that_another_process_made_is_bound(root, state, engine) -> None:
     """A directory that somebody else makes later is the state's, and no other after it."""
 

@@ -311,6 +311,10 @@ class Database:
             connection.pragma("temp_store", 2)
             # One bulk load would leave a log of its size for good.
             connection.pragma("journal_size_limit", 64 << 20)
+            if inode != self._inode:
+                # The directory may have been made with the file just now: from here on it is known,
+                # and one that takes its place is told from it.
+                self._present()
         except BaseException:
             connection.close()
             raise
