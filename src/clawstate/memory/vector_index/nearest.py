@@ -16,7 +16,7 @@ from clawstate.memory.vector_index.source import Keys, VectorSource
 from clawstate.memory.vector_index.table import VectorTable, View, is_small
 
 _DEAD = 4  # of four rows in memory one is dead: read anew, without them
-_LOADED = 2_048  # rows that each search reads into memory, while there are others
+_LOADED = 8_192  # rows that each search reads into memory, while there are others
 _HITS = 10
 _ASKED = 32
 _RECALL = 0.95  # of the nearest are found, or more candidates have to be compared

@@ -31,7 +31,7 @@ _CANDIDATES = 2_000, 4_000
 """How many are compared at least, for few hits and for many."""
 
 _FEW = 50  # hits
-_SHARE = 50  # one row in so many is compared
+_SHARE = 50  # one of so many rows that a filter lets through is compared
 _BUDGET = 512 << 20
 """Bytes of int16 rows in memory; the vectors of others are read whenever they are candidates."""
 
@@ -149,7 +149,9 @@ class View:
     def _candidates(self, query: Matrix, limit: int, among: Rows | None, breadth: int) -> Rows:
         count = self.count if among is None else len(among)
         few, many = _CANDIDATES
-        least = breadth * max(few if limit <= _FEW else many, 10 * limit, count // _SHARE)
+        least = max(few if limit <= _FEW else many, 10 * limit)
+        # A filter may let through what is all alike; without one, more would find nothing more.
+        least = breadth * (least if among is None else max(least, count // _SHARE))
         found = None
         if least and count > 2 * least and not self._are_compared_whole(among, count):
             columns = self.arrays.columns[:, : self.count]
@@ -180,8 +182,9 @@ class View:
             return here, scan.products(arrays.rows, query, here) * arrays.scales[here]
         order = np.argsort(keys)
         keys, vectors = keys[order], vectors[order]
+        # Not kept: scattered over an array of which little is in use, a few rows would make the
+        # system find memory for all of it.
         read = self.places(keys)
-        arrays.load(read, vectors)
         found = np.concatenate(
             [scan.products(arrays.rows, query, here) * arrays.scales[here], vectors @ query]
         )
