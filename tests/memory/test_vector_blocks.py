@@ -16,6 +16,7 @@ import pytest
 
 import clawstate
 from clawstate.memory.backends.sqlite import rows, vector_blocks
+from clawstate.memory.backends.sqlite.schema import MIGRATIONS
 from clawstate.memory.contract import EmbedderIdentity
 from clawstate.memory.vector_index import table
 from clawstate.memory.vector_index.codes import Codes
@@ -302,19 +303,17 @@ def test_an_older_state_gets_its_blocks(root) -> None:
     assert mine.read_text() == "of somebody else"
 
 
-def test_a_large_older_state_gets_its_blocks(root, monkeypatch) -> None:
-    """The upgrade makes the blocks of all records that are there, before the first search."""
+def test_the_upgrade_makes_the_blocks_of_all_records(root) -> None:
+    """The upgrade to format 3 makes the blocks of what is there, before the first search."""
     with clawstate.open(root, embedder=Random()) as state:
         state.memory.add_many(values(range(5 * BLOCK)))
         wanted = table_of(state.memory)
         with state.memory._engine._database.writing() as connection:
             connection.execute("DROP TABLE vector_blocks")
             connection.execute("DELETE FROM meta WHERE key = 'vector_codes'")
-            connection.execute("UPDATE clawstate_parts SET format = 2 WHERE part = 'memory'")
-            connection.execute("PRAGMA user_version = 2")
 
-    with clawstate.open(root, embedder=Random()) as state:
-        assert state.memory.search("n 5000", mode="vector")
+            MIGRATIONS[2](connection)
+
         assert [row[:2] for row in table_of(state.memory)] == [row[:2] for row in wanted]
         assert agrees(state.memory)
         assert damage_of(state.memory) == []

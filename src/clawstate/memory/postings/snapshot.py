@@ -52,8 +52,9 @@ class Snapshot:
         if key not in self._norms:
             texts, fields = self.lengths[block]
             if not number:
-                # A length is kept one longer; where no document is, nothing is looked up.
-                sizes = texts.astype(np.float32) - 1
+                # A length is kept one longer. Where no document is, it is not -1 but 0: a sum over
+                # all places must not divide 0 by 0 there.
+                sizes = np.maximum(texts.astype(np.float32) - 1, 0)
             elif fields is None:
                 sizes = np.zeros(len(texts), np.float32)
             else:

@@ -71,7 +71,7 @@ class Codes:
 
 def quantised(vectors: Matrix) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
     """Return *vectors* as int16, and what each row is to be multiplied by, above 0."""
-    scales = np.abs(vectors).max(axis=1, initial=0) / _TOP
+    scales = np.maximum(vectors.max(axis=1, initial=0), -vectors.min(axis=1, initial=0)) / _TOP
     scales[scales == 0] = 1
     return np.rint(vectors / scales[:, np.newaxis]).astype(np.int16), scales
 

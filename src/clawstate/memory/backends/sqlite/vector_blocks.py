@@ -259,5 +259,7 @@ def _zeroed(connection: apsw.Connection) -> Iterator[None]:
     """Overwrite what is deleted: pages that are only freed would tell of it."""
     before = connection.pragma("secure_delete")
     connection.pragma("secure_delete", 1)
-    yield
-    connection.pragma("secure_delete", before)
+    try:
+        yield
+    finally:
+        connection.pragma("secure_delete", before)
