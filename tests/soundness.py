@@ -17,4 +17,4 @@ def docnos_with(connection, word: str) -> list[int]:
     caches, store = WordCaches(), SqlitePostings(connection)
     search = caches.search(store, None, word_query(word))
     allowed = caches.allowed(store, None, marks=[], docs=None)
-    return sorted(search.best(allowed, 1000)[0])
+    return sorted(search.best(allowed, 1 << 20)[0])
