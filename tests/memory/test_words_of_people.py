@@ -80,15 +80,26 @@ def test_joined_numbers_count_as_one(memory) -> None:
 
 
 def test_quotes_mean_a_phrase(memory) -> None:
-    """What stands in quotes stands like that in every hit, in all modes, if it stands anywhere."""
+    """What is asked in quotes stands like that in every hit, if anywhere; in all modes."""
     memory.add_many({"text": each} for each in FILLER)
     memory.add("the kettle is red, the harbour is old")
     exact = memory.add("a red kettle at the harbour")
 
     for mode in ("words", "hybrid", "vector"):
-        for asked in ('where is the "red kettle"', "the “red kettle” at the harbour"):
+        for asked in ('where is the "red kettle"', "\u201cred kettle\u201d"):
             assert [hit.record.id for hit in memory.search(asked, mode=mode)] == [exact]
     assert len(memory.search('"harbour kettle" red', mode="words")) > 1
+
+
+def test_quotes_within_a_question_are_a_phrase_among_its_words(memory) -> None:
+    """With more words around them, what is quoted counts as a phrase and shuts nobody out."""
+    memory.add_many({"text": each} for each in FILLER)
+    near = memory.add("Ada read a book about harbours")
+    title = memory.add("Nothing is impossible, a book")
+
+    found = memory.search('when did Ada read "nothing is impossible"', mode="words")
+
+    assert [hit.record.id for hit in found] == [title, near]
 
 
 def test_a_capital_makes_a_name(memory) -> None:

@@ -112,13 +112,14 @@ class WordQuery:
     What a query asks of the words, in terms as they are indexed.
 
     `terms` score one by one; `phrases` are terms that stood side by side, and score when they do;
-    `quoted` are those that stood in quotes. `parts` are the terms to fall back on where a joined
-    number among `terms`, such as a date, stands nowhere. `name` is all of it, as the name of one.
+    `quoted` stood in quotes, needed where all of the query `is_quoted`. `parts` are the terms to
+    fall back on where a joined number, such as a date, stands nowhere. `name` is all of it as one.
     """
 
     terms: tuple[str, ...]
     phrases: tuple[tuple[str, ...], ...] = ()
     quoted: tuple[tuple[str, ...], ...] = ()
+    is_quoted: bool = False
     parts: tuple[tuple[str, tuple[str, ...]], ...] = ()
     name: str = ""
 

@@ -121,6 +121,7 @@ def word_query(text: str) -> WordQuery:
         tuple(terms),
         tuple(each for each in phrases if each not in inside),
         tuple(each for each in quoted if each),
+        _is_quoted(whole),
         tuple(numbers.items()),
         whole_name(whole) if len(tokens) <= _LONGEST_NAME else "",
     )
@@ -167,6 +168,16 @@ def _is_name(text: str, word: re.Match[str]) -> bool:
     words = [each["word"] for each in _WORD.finditer(text) if each["word"]]
     capital = sum(each[0].isupper() for each in words)
     return bool(capital * 2 <= len(words) + 1)
+
+
+def _is_quoted(text: str) -> bool:
+    """Tell whether all that tells something stands in quotes."""
+    # A question about a title in quotes asks for more than who says the title.
+    rest = _QUOTED.sub(" ", text)
+    return rest != text and not any(
+        _UNSPACED_STOP.sub("", each) not in STOP_WORDS | _KOREAN_STOP | {""}
+        for each in (fold(found[0]) for found in _WORD.finditer(rest))
+    )
 
 
 def _quotes(text: str) -> Iterator[str]:

@@ -86,7 +86,7 @@ def answer(reading: Reading, question: Question, meaning: Meaning | None) -> tup
     # both.
     query = word_query(question.text)
     by_words = question.mode != "vector" or meaning is None
-    asks_words = by_words or bool(query.quoted)
+    asks_words = by_words or query.is_quoted
     evidence = reading.evidence(
         Inquiry(
             question.chosen,

@@ -57,7 +57,9 @@ class WordSearch:
         self.terms = self._chosen(query)
         self._phrases = [[each] for each in map(self._phrase, query.phrases) if each is not None]
         self._phrases += [self._fields[query.name]] if query.name else []
-        self._quoted = [self._phrase(each) for each in query.quoted]
+        self._quoted = [self._phrase(each, weight=1.0) for each in query.quoted]
+        self._phrases += [[each] for each in self._quoted if each is not None]
+        self._is_quoted = query.is_quoted
 
     def best(self, allowed: Allowed, limit: int) -> tuple[Scores, float]:
         """
@@ -109,9 +111,9 @@ class WordSearch:
         return math.pow(share, _STEEPNESS)
 
     def required(self) -> Ints | None:
-        """Return, ascending, who holds all that stood in quotes; None where nothing did."""
+        """Return, ascending, who holds all that stood in quotes; None if nothing needs to."""
         found: Ints | None = None
-        for each in self._quoted:
+        for each in self._quoted if self._is_quoted else ():
             docs = np.empty(0, np.int64) if each is None else self._docs(each)
             found = docs if found is None else np.intersect1d(found, docs)
         return found
@@ -140,10 +142,10 @@ class WordSearch:
     def _rarity(self, token: str) -> float:
         return math.log1p(self._snapshot.totals.documents / (self._frequency(token) + 0.5))
 
-    def _phrase(self, tokens: Sequence[str]) -> Holders | None:
+    def _phrase(self, tokens: Sequence[str], *, weight: float = PHRASE_WEIGHT) -> Holders | None:
         if any(each not in self._texts for each in tokens):
             return None
-        return phrase(self._snapshot, [self._texts[each] for each in tokens], weight=PHRASE_WEIGHT)
+        return phrase(self._snapshot, [self._texts[each] for each in tokens], weight=weight)
 
     def _lists(self) -> list[Holders]:
         return [
