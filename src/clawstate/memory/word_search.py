@@ -106,9 +106,7 @@ class WordSearch:
             return 0.0
         weights = [self._rarity(each) for each in self.terms]
         covered = sum(weight * each for weight, each in zip(weights, held, strict=True))
-        # Of a topic that memory has nothing of, one word in three stands somewhere.
-        share: float = float(np.max(covered)) / sum(weights)
-        return math.pow(share, _STEEPNESS)
+        return float(np.max(covered)) / sum(weights)
 
     def required(self) -> Ints | None:
         """Return, ascending, who holds all that stood in quotes; None if nothing needs to."""
@@ -165,7 +163,6 @@ class WordSearch:
 
 
 _EXACT = 32
-_STEEPNESS = 1.5
 _LOOKED_AT = 10  # of the best: which of them holds the most of the query
 
 
