@@ -27,7 +27,7 @@ SHIPPED = ["src", "tests", "benchmarks", "docs", "Makefile", "README.md", "CONTR
 NAMELESS = {"utils", "util", "helpers", "helper", "common", "core", "base", "manager", "misc"}
 HEAVY = [
     *("numpy", "rich", "tokenizers", "wordllama", "click", "asyncio", "sqlite3"),
-    *("apsw", "cryptography", "pydantic"),
+    *("apsw", "cryptography", "pydantic", "yaml"),
 ]
 
 by_name = pytest.mark.parametrize(

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from clawstate.clock import from_iso
+from clawstate.importers.front_matter import date_in_name
 from clawstate.importers.markdown import read_markdown
 from clawstate.importers.passages import MAXIMUM_LENGTH, Passage, Problem
 
+BOMB = ["a", *(f"b{n}" for n in range(39))]
 GUIDE = """\
 ---
 title: House book
@@ -60,7 +64,7 @@ def test_sections_carry_their_headings_lines_and_tags(passages) -> None:
     assert (boiler.start_line, boiler.end_line) == (6, 17)
     assert (meters.start_line, meters.end_line) == (19, 28)
     assert boiler.tags == ("home", "heat")
-    assert boiler.metadata == {"title": "House book"}
+    assert boiler.metadata == {"title": "House book", "draft": True}
     assert [boiler.position, meters.position] == [0, 1]
     assert boiler.text == "\n".join(GUIDE.split("\n")[5:17])
 
@@ -84,6 +88,89 @@ def test_tags_in_every_common_form(passages, front: str, tags: tuple[str, ...]) 
     (passage,) = passages(f"---\n{front}\n---\nBody.\n")
 
     assert passage.tags == tags
+
+
+@pytest.mark.parametrize(
+    ("front", "tags", "metadata"),
+    [
+        ('tags: ["with, comma", x]', ("with, comma", "x"), {}),
+        ("tags: [\n  a,\n  b\n]\nn: [1,\n 2]", ("a", "b"), {"n": [1, 2]}),
+        ("tags:\n- #a\n- #b/c", ("a", "b/c"), {}),
+        ("note: |\n  two\n  lines\n\ntags: 2024", ("2024",), {"note": "two\nlines\n"}),
+        (
+            "due: 2024-05-04\nat: 12:30\nok: no",
+            (),
+            {"due": "2024-05-04", "at": "12:30", "ok": "no"},
+        ),
+        ("a: {b: [1, {c: null}]}\n1: x", (), {"a": {"b": [1, {"c": None}]}, "1": "x"}),
+        ("f: .inf\nzip: 01234\nbig: 99999999999999999999", (), None),
+        ("title: Trip: the plan\ntags: [a, b]\nmood: good", ("a", "b"), None),
+        ("x: &x [a, b]\ny: *x", (), {"x": ["a", "b"], "y": ["a", "b"]}),
+        ("when: !!timestamp 2024-05-04", (), {"when": "2024-05-04"}),
+    ],
+)
+def test_front_matter_is_any_yaml(passages, front: str, tags, metadata) -> None:
+    """What YAML says is metadata that JSON can say; broken YAML is read line by line."""
+    (passage,) = passages(f"---\n{front}\n---\nBody.\n")
+
+    assert passage.text == "Body."
+    assert passage.tags == tags
+    if metadata is not None:
+        assert passage.metadata == metadata
+    json.dumps(passage.metadata, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    "front",
+    [
+        "a: &a [x, x]\n" + "".join(f"b{n}: &b{n} [*{p}, *{p}]\n" for n, p in enumerate(BOMB)),
+        "a: " + "[" * 5000,
+        "a: " + "[" * 100 + "]" * 100,
+        "? [a, b]\n: x\n!!python/object:os.system x: y",
+        "- a\n- b",
+    ],
+)
+def test_front_matter_made_to_do_harm_is_text(passages, front: str) -> None:
+    """What would grow beyond all bounds, nest too deep or name other types is no front matter."""
+    found = passages(f"---\n{front}\n---\nBody.\n")
+
+    assert found[-1].text.endswith("Body.")
+    assert all(len(json.dumps(each.metadata)) < 64_000 for each in found)
+
+
+@pytest.mark.parametrize(
+    ("front", "made"),
+    [
+        ("created: 2024-05-04", "2024-05-04"),
+        ("date: 2024-05-04T10:30:00+02:00", "2024-05-04T08:30:00"),
+        ("Date Created: 2024/5/4", "2024-05-04"),
+        ("date: 2024-05-04 10:30", "2024-05-04T10:30:00"),
+        ("date: soon\ncreated: 1714780800", "2024-05-04"),
+        ("date: 9999-99-99", None),
+    ],
+)
+def test_a_note_was_made_when_it_says(passages, front: str, made: str | None) -> None:
+    """The date in the front matter is when the passages were made, in UTC without a zone."""
+    (passage,) = passages(f"---\n{front}\n---\nBody.\n")
+
+    assert passage.created_at == (None if made is None else from_iso(made))
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("2024-05-04.md", "2024-05-04"),
+        ("Standup 20240504 notes.md", "2024-05-04"),
+        ("2024_05_04-trip.md", "2024-05-04"),
+        ("2024-13-41 and 2024-05-04.md", "2024-05-04"),
+        ("120240504.md", None),
+        ("2024-0504.md", None),
+        ("Lisbon.md", None),
+    ],
+)
+def test_a_name_may_tell_the_day(name: str, made: str | None) -> None:
+    """A day of the calendar in a file's name is found, however it is written."""
+    assert date_in_name(name) == (None if made is None else from_iso(made))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import clawstate
+from clawstate.clock import from_iso
 from clawstate.errors import InvalidError, NotFoundError
 from clawstate.importers.discover import Kind
 from clawstate.importers.sync import Report, import_paths
@@ -113,7 +114,7 @@ def test_a_file_becomes_records(memory, notes: Path, clock) -> None:
         metadata={"heading": "Kitchen", "start_line": 5, "end_line": 7},
         thread=str(path),
         position=1,
-        created_at=clock.now,
+        created_at=pytest.approx(path.stat().st_mtime, abs=0.001),
         updated_at=clock.now,
     )
 
@@ -843,6 +844,26 @@ def test_a_passage_knows_what_it_is_called(memory, notes: Path) -> None:
     assert (first.title, first.headings) == ("Lisbon itinerary", ())
     assert first.names == second.names == (*called, notes.name)
     assert (second.title, second.headings) == ("Lisbon itinerary", ("Hotel", "Key"))
+
+
+def test_a_passage_is_as_old_as_its_file_says(memory, notes: Path) -> None:
+    """By the front matter, else its name, else its time, which an edit moves for new ones."""
+    told = notes / "2024-05-04.md"
+    told.write_text("---\ncreated: 2023-01-02\n---\ntold")
+    named, plain = write(notes / "2024-05-05.md", "named"), write(notes / "plain.md", GARDEN)
+    os.utime(plain, (1_600_000_000, 1_600_000_000.5))
+    import_paths(memory, [notes])
+    write(plain, GARDEN, KITCHEN)
+    os.utime(plain, (1_700_000_000, 1_700_000_000))
+
+    report = import_paths(memory, [notes])
+
+    made = {text: record.created_at for text, record in by_text(memory).items()}
+    days = {"told": from_iso("2023-01-02"), "named": from_iso("2024-05-05")}
+    assert made == {**days, GARDEN: 1_600_000_000.5, KITCHEN: 1_700_000_000}
+    assert counts(report) == (1, 0, 1, 0)
+    assert [r.text for r in memory.records(since="2024-05-05", until="2024-05-06")] == ["named"]
+    assert named.exists()
 
 
 def test_what_others_call_a_line_is_metadata_as_well(memory, notes: Path) -> None:

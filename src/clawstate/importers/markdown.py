@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from itertools import chain
 from pathlib import Path
 
+from clawstate.importers.front_matter import without_front_matter
 from clawstate.importers.lines import TextLine
 from clawstate.importers.packing import Block, BlockBuilder, pack
-from clawstate.importers.passages import Item, Json, Passage
+from clawstate.importers.passages import Item, Passage
 from clawstate.importers.plain_text import read_running_text
 from clawstate.importers.splitting import Pauses
 
-# Front matter has some ten lines; without a bound a rule at the top would gather the whole file.
-_MOST_LINES = 400
-_RULE = "---"
-_ENDS = {"---", "..."}
-# Not parsed as YAML: title and tags are all that is wanted, and notes are often no valid YAML.
-_YAML_LINE = re.compile(r"\s*(?:#|-(?:\s|$)|[^\s:#-][^:]{0,200}:(?:\s|$))|\s+\S|\s*$")
-_FIELD = re.compile(r"(title|description|tags|alias|aliases):(?:\s+(.*))?$")
 # CommonMark 0.31, sections 4.2 (headings), 4.3 (underlined headings), 4.5 (fences), 5.2 (lists).
 _HEADING = re.compile(r" {0,3}(#{1,6})(?=[ \t]|$)")
 _UNDERLINE = re.compile(r" {0,3}([=-])\1*[ \t]*$")
@@ -42,15 +35,14 @@ def read_markdown(path: Path) -> Iterator[Item]:
     """
     Yield the passages of the Markdown file *path*, which keep its lines as they are.
 
-    Tags of the front matter go to every passage, its title into the metadata and above all
-    headings. Raises `UnavailableError` when the file cannot be opened.
+    Every passage has what the front matter says, whose title stands above all headings. Raises
+    `UnavailableError` when the file cannot be opened.
     """
     return read_running_text(path, _passages)
 
 
 def _passages(lines: Iterator[TextLine]) -> Iterator[Passage]:
     front, rest = without_front_matter(lines)
-    metadata: dict[str, Json] = {"title": front.title} if front.title else {}
     for position, piece in enumerate(pack(markdown_blocks(rest), root=front.title)):
         yield Passage(
             piece.text,
@@ -61,80 +53,10 @@ def _passages(lines: Iterator[TextLine]) -> Iterator[Passage]:
             headings=piece.headings,
             names=front.names,
             position=position,
+            created_at=front.created_at,
             tags=front.tags,
-            metadata=metadata,
+            metadata=front.metadata,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class FrontMatter:
-    """What the front matter says of the document."""
-
-    title: str = ""
-    tags: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-
-
-def without_front_matter(lines: Iterator[TextLine]) -> tuple[FrontMatter, Iterator[TextLine]]:
-    """
-    Return the front matter at the start of *lines*, and the lines after it.
-
-    Two rules with anything but YAML between them are not taken for front matter.
-    """
-    head: list[TextLine] = []
-    for line in lines:
-        head.append(line)
-        number, text = line
-        # A line that is missing was damaged; what stands around it is no front matter then.
-        if number != len(head) or number > _MOST_LINES or not _may_belong(text, first=number == 1):
-            break
-        if number > 1 and text.rstrip() in _ENDS:
-            return _parse([text for _, text in head[1:-1]]), lines
-    return FrontMatter(), chain(head, lines)
-
-
-def _may_belong(text: str, *, first: bool) -> bool:
-    if first:
-        return text.rstrip() == _RULE
-    return text.rstrip() in _ENDS or _YAML_LINE.match(text) is not None
-
-
-def _parse(lines: Sequence[str]) -> FrontMatter:
-    found: dict[str, tuple[str, ...]] = {}
-    for index, line in enumerate(lines):
-        if field := _FIELD.match(line):
-            name, value = field.group(1), (field.group(2) or "").strip()
-            found[name] = (
-                (_scalar(value),)
-                if name in {"title", "description"}
-                else _tags(value.removeprefix("[").removesuffix("]").split(","))
-                or _items(lines[index + 1 :])
-            )
-    title, tags = "".join(found.get("title", ())), found.get("tags", ())
-    called = (*found.get("aliases", ()), *found.get("alias", ()), *found.get("description", ()))
-    return FrontMatter(title, tags, (*called, *tags))
-
-
-def _items(lines: Sequence[str]) -> tuple[str, ...]:
-    items = []
-    for line in lines:
-        if not line.lstrip().startswith("-"):
-            break
-        items.append(line.lstrip().removeprefix("-"))
-    return _tags(items)
-
-
-def _tags(values: Sequence[str]) -> tuple[str, ...]:
-    tags = (_scalar(value).removeprefix("#").strip() for value in values)
-    return tuple(dict.fromkeys(tag for tag in tags if tag))
-
-
-def _scalar(value: str) -> str:
-    value = value.strip()
-    for quote in "\"'":
-        if len(value) > 1 and value[0] == value[-1] == quote:
-            return value[1:-1].strip()
-    return value.split(" #", maxsplit=1)[0].strip()
 
 
 def markdown_blocks(lines: Iterator[TextLine]) -> Iterator[Block]:

@@ -13,15 +13,16 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from clawstate.clock import to_ms
+from clawstate.clock import from_ms, is_moment, to_ms
 from clawstate.errors import InvalidError, UnavailableError
 from clawstate.files.json_text import is_same_json
 from clawstate.importers.discover import Found, Kind, detect, discover, problem_of, read_passages
+from clawstate.importers.front_matter import date_in_name
 from clawstate.importers.json_values import has_half_pair, moment
 from clawstate.importers.lines import open_regular, unreadable
 from clawstate.importers.passages import Passage, Problem
@@ -196,7 +197,10 @@ class _File:
         self._seen: set[str] = set()
         self._copies: Counter[str] = Counter()
         self._lines: dict[str, int | None] = {}
-        self._names = _names_of(path) if kind in _DOCUMENTS else ()
+        is_document = kind in _DOCUMENTS
+        self._names = _names_of(path) if is_document else ()
+        self._named_at = date_in_name(path.name) if is_document else None
+        self._changed_at = _changed_at(path) if is_document else 0.0
         self._was_read_whole = True
 
     def take(self, fingerprint: str) -> None:
@@ -224,7 +228,14 @@ class _File:
     def _keep(self, batch: Sequence[MemoryRecord]) -> None:
         present = self._memory.get_many([record.id for record in batch])
         batch = [each for each in batch if self._is_ours(each, present.get(each.id))]
-        wanted = [record for record in batch if not _says(present.get(record.id), record)]
+        wanted = [
+            # Of new passages alone: each edit of a file moves its time, and they are no younger.
+            record
+            if record.created_at or record.id in present
+            else replace(record, created_at=self._changed_at)
+            for record in batch
+            if not _says(present.get(record.id), record)
+        ]
         # Before the records: a record that is in no note would never be removed with its passage.
         self._memory.imports.note(
             self._source, [record.id for record in batch], namespace=self._namespace
@@ -289,7 +300,7 @@ class _File:
             "namespace": namespace,
             "thread": thread,
             "position": passage.position if thread is not None else None,
-            "created_at": passage.created_at,
+            "created_at": self._named_at if passage.created_at is None else passage.created_at,
             **own,
         }
 
@@ -370,6 +381,15 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
+
+
+def _changed_at(path: Path) -> float:
+    """Return when the file *path* was changed, to the millisecond; 0 where nobody knows."""
+    try:
+        changed = path.stat().st_mtime
+    except OSError:
+        return 0.0
+    return from_ms(to_ms(changed)) if is_moment(changed) else 0.0
 
 
 def _exists(path: Path) -> bool:
