@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from clawstate.files.paths import StatePaths
     from clawstate.health import Finding
     from clawstate.importers.openclaw import Report as OpenClawImport
-    from clawstate.importers.sync import Report as FileImport
+    from clawstate.importers.report import Report as FileImport
     from clawstate.memory.records import Hit, MemoryRecord
     from clawstate.openclaw.owner import Era, Owner
     from clawstate.paging import Page
@@ -113,7 +113,7 @@ _HOMES = {
     "DeviceToken": "clawstate.stores.devices.device",
     "EncryptionSummary": "clawstate.state.encryption",
     "Era": "clawstate.openclaw.owner",
-    "FileImport": "clawstate.importers.sync:Report",
+    "FileImport": "clawstate.importers.report:Report",
     "Finding": "clawstate.health",
     "Hit": "clawstate.memory.records",
     "Issue": "clawstate.config.issues",

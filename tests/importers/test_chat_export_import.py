@@ -72,6 +72,7 @@ def test_chatgpt_messages_know_their_conversation(items) -> None:
     assert question == Passage(
         "When is the boiler serviced?",
         title="Boiler",
+        key="chatgpt\0c-1\0m-a\x000",
         names=("user",),
         thread="c-1",
         position=0,
@@ -186,6 +187,7 @@ def test_claude_messages_know_their_conversation(items) -> None:
     assert question == Passage(
         "When do I sow peas?",
         title="Garden",
+        key="claude\0u-1\x001\x000",
         names=("user",),
         thread="u-1",
         position=0,

@@ -75,11 +75,12 @@ def test_a_topic_stays_a_transcript_of_its_own(folder: Path, state) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_folder_gives_the_memory_each_message_once(folder: Path, state, name: str) -> None:
-    """A copy in a folder that is imported is passed over, and told; by its name it is taken."""
+    """A copy in a folder that is imported is passed over, and told; named, it adds nothing."""
     (folder / name).write_text(transcript("one heron"))
 
     report = import_paths(state.memory, [folder])
 
     assert report.added == 2
     assert [each.path.name for each in report.problems] == [name]
-    assert import_paths(state.memory, [folder / name]).added == 1
+    assert import_paths(state.memory, [folder / name]).added == 0
+    assert len(state.memory.records()) == 2

@@ -50,6 +50,7 @@ def test_messages_know_session_speaker_time_and_line(items) -> None:
         2,
         2,
         names=("user",),
+        key="openclaw\0s-1\0" + "8c5343b7\x000",
         thread="s-1",
         position=0,
         created_at=1772184600.5,

@@ -16,7 +16,8 @@ import clawstate
 from clawstate.clock import from_iso
 from clawstate.errors import InvalidError, NotFoundError
 from clawstate.importers.discover import Kind
-from clawstate.importers.sync import Report, import_paths
+from clawstate.importers.report import Report
+from clawstate.importers.sync import import_paths
 from clawstate.memory.contract import EmbedderIdentity
 from clawstate.memory.records import MemoryRecord
 from clawstate.testing.forked import Child, child_process
@@ -274,14 +275,14 @@ def test_equal_passages_of_two_files_are_apart(memory, notes: Path) -> None:
 
 
 def test_other_tags_are_a_change(memory, notes: Path) -> None:
-    """Importing an unchanged file with other tags gives its records those tags."""
+    """Importing an unchanged file with other tags gives its records those tags as well."""
     path = write(notes / "home.md", GARDEN)
     import_paths(memory, [path], tags=["a"])
 
     report = import_paths(memory, [path], tags=["b", "c"])
 
     assert counts(report) == (0, 1, 0, 0)
-    assert by_text(memory)[GARDEN].tags == ("b", "c")
+    assert by_text(memory)[GARDEN].tags == ("a", "b", "c")
 
 
 def test_a_tag_with_a_blank_is_not_two_tags(memory, notes: Path) -> None:
@@ -291,7 +292,7 @@ def test_a_tag_with_a_blank_is_not_two_tags(memory, notes: Path) -> None:
 
     import_paths(memory, [path], tags=["a", "b"])
 
-    assert by_text(memory)[GARDEN].tags == ("a", "b")
+    assert by_text(memory)[GARDEN].tags == ("a", "a b", "b")
 
 
 def test_times_finer_than_a_millisecond_are_no_change(memory, notes: Path) -> None:
@@ -378,7 +379,7 @@ def test_a_file_whose_folder_became_a_file_is_removed(memory, notes: Path) -> No
     (notes / "deep" / "b.md").unlink()
     (notes / "deep").rmdir()
     (notes / "deep").write_text("now a file")
-    import_paths(memory, [notes])
+    import_paths(memory, [notes], emptied=True)
 
     assert everything(memory) == {}
 
@@ -514,20 +515,20 @@ def test_an_interrupted_file_is_completed(memory, notes: Path, embedder) -> None
 
 
 def test_an_import_stopped_between_files_goes_on(memory, notes: Path) -> None:
-    """Files that were done before an interruption are skipped by the next import."""
-    write(notes / "a.md", GARDEN)
-    write(notes / "b.md", KITCHEN)
+    """Of many small files those that were written before it are skipped by the next import."""
+    for number in range(600):
+        write(notes / f"{number:03}.md", f"note {number}")
 
     def stop(_done: int, _total: int, what: str) -> None:
-        if what == "b.md":
+        if what == "590.md":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         import_paths(memory, [notes], progress=stop)
     report = import_paths(memory, [notes])
 
-    assert (report.skipped, report.added) == (1, 1)
-    assert by_text(memory).keys() == {GARDEN, KITCHEN}
+    assert report.skipped > 400
+    assert (report.skipped + report.added, len(everything(memory))) == (600, 600)
 
 
 def test_an_interruption_removes_nothing(memory, notes: Path, embedder) -> None:
@@ -630,7 +631,7 @@ def test_a_record_of_two_files_stays_while_one_has_it(memory, notes: Path) -> No
     import_paths(memory, [notes])
     left = set(everything(memory))
     (notes / "tuesday.jsonl").unlink()
-    import_paths(memory, [notes])
+    import_paths(memory, [notes], emptied=True)
 
     assert left == {"a", "b"}
     assert everything(memory) == {}

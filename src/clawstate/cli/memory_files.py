@@ -19,7 +19,7 @@ from clawstate.wire import to_wire
 from clawstate.wire.imports import path_text
 
 if TYPE_CHECKING:
-    from clawstate.importers.sync import Report
+    from clawstate.importers.report import Report
     from clawstate.memory.records import MemoryRecord
     from clawstate.memory.service import Memory
 
@@ -41,9 +41,11 @@ _SHOWN = 20
     type=click.Choice(["markdown", "text", "json-lines", "openclaw-transcript", "chat-export"]),
     help="Read the files as this, whatever they look like.",
 )
+@click.option("--emptied", is_flag=True, help="Forget the files of a folder that has none now.")
+@click.option("--forgotten", is_flag=True, help="Take in what was forgotten, too.")
 @pass_session
 def import_(
-    session: Session, /, paths: tuple[str, ...], *, namespace: str, tags: Any, kind: str | None
+    session: Session, /, paths: tuple[str, ...], *, kind: str | None, **settings: Any
 ) -> None:
     """
     Import files and folders, and follow them: import again after they changed.
@@ -60,10 +62,9 @@ def import_(
         report = import_paths(
             store,
             [Path(path) for path in paths],
-            namespace=namespace,
-            tags=tags,
             kind=None if kind is None else Kind(kind),
             progress=tell,
+            **settings,
         )
     session.output.emit(to_wire(report), *_lines(report))
     if report.failed:
@@ -124,10 +125,17 @@ def _lines(report: Report) -> Iterator[str]:
         (report.updated, "updated"),
         (report.kept, "unchanged"),
         (report.removed, "removed"),
+        (report.left, "changed by you and kept beside"),
         (report.forgotten, "forgotten before, left out"),
     ]
     told = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing new"
-    skipped = f" ({report.skipped} of them unchanged)" if report.skipped else ""
+    files = [
+        (report.skipped, "unchanged"),
+        (report.moved, "moved"),
+        (report.copies, "copies of imported ones, left out"),
+    ]
+    skipped = ", ".join(f"{count:,} of them {what}" for count, what in files if count)
+    skipped = f" ({skipped})" if skipped else ""
     if report.failed:
         yield f"{number_of(len(report.failed), 'file')} could not be read, or not whole; see below"
     yield f"{number_of(report.files, 'file')} read{skipped}: {told}"

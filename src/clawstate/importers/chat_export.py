@@ -164,6 +164,7 @@ def chatgpt_messages(conversation: Object) -> Iterator[Message]:
                     "messageId": text_at(message, "id"),
                     "model": text_at(object_at(message, "metadata"), "model_slug"),
                 },
+                service="chatgpt",
                 title=title,
             )
 
@@ -280,7 +281,7 @@ def claude_messages(conversation: Object) -> Iterator[Message]:
             said_at = moment_or_none(message.get("created_at"))
             facts: Object = {"title": title, "messageId": text_at(message, "uuid")}
             begin = begun if said_at is None else said_at
-            yield Message(role, text, thread, begin, facts=facts, title=title)
+            yield Message(role, text, thread, begin, facts=facts, service="claude", title=title)
 
 
 def _claude_role(message: Object) -> str | None:

@@ -19,6 +19,7 @@ class Message:
     created_at: float | None = None
     line: int | None = None
     facts: Mapping[str, Json] = field(default_factory=dict)
+    service: str = ""
     title: str | None = None
 
 
@@ -28,6 +29,9 @@ def message_passages(message: Message, *, position: int) -> Iterator[Passage]:
     pieces = list(text_pieces(message.text))
     metadata: dict[str, Json] = {"role": message.role}
     metadata |= {name: value for name, value in message.facts.items() if value is not None}
+    known = (message.service, message.thread, metadata.get("messageId"))
+    # A newer export of the same conversations is another file, with the same messages.
+    key = "\0".join(map(str, known)) if all(known) else None
     for index, text in enumerate(pieces):
         yield Passage(
             text,
@@ -38,5 +42,6 @@ def message_passages(message: Message, *, position: int) -> Iterator[Passage]:
             created_at=message.created_at,
             title=message.title,
             names=(message.role,),
+            key=key and f"{key}\0{index}",
             metadata=metadata if len(pieces) == 1 else {**metadata, "part": index + 1},
         )

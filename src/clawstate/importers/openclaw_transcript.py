@@ -100,7 +100,8 @@ class _Transcript:
         if not text or (_is_mirror(body) and said == self._previous):
             return None
         self._previous = said
-        return Message(role, text, self._session, _created_at(entry, body), line, _facts(entry))
+        made, facts = _created_at(entry, body), _facts(entry)
+        return Message(role, text, self._session, made, line, facts, service="openclaw")
 
 
 def _text(content: Json) -> str:

@@ -25,7 +25,8 @@ class Passage:
     Lines count from 1 and both ends are included. *position* orders the passages of one
     thread; where *thread* is None the whole file is the thread. *created_at* is in seconds
     since the epoch. *heading* shows where it stands, and *title*, *headings* and *names* are
-    what it is asked for by. None means that the file does not say.
+    what it is asked for by. *key* is what it is known by wherever it stands, such as the number of
+    a message within its service. None means that the file does not say.
     """
 
     text: str
@@ -43,6 +44,7 @@ class Passage:
     importance: float | None = None
     namespace: str | None = None
     id: str | None = None
+    key: str | None = None
     metadata: Mapping[str, Json] = field(default_factory=dict)
     own: Mapping[str, Json] = field(default_factory=dict)
 

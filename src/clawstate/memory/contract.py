@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clawstate.memory.filters import Filter
+    from clawstate.memory.ledger import ImportLedger
     from clawstate.memory.records import MemoryRecord
     from clawstate.paging import Position
     from clawstate.records.contract import Lease
@@ -285,8 +286,12 @@ class RecordStore(Protocol):
         keeps the one that is there.
         """
 
-    def delete(self, ids: Sequence[str]) -> int:
-        """Forget *ids*; return how many were kept."""
+    def delete(self, ids: Sequence[str], *, for_good: bool = True) -> int:
+        """
+        Forget *ids*; return how many were kept.
+
+        *for_good*: `imports.were_forgotten` tells of them from now on.
+        """
 
     def page(self, chosen: Filter, after: str | None, limit: int) -> list[MemoryRecord]:
         """Return the next *limit* records after the id *after*, in the order of ids."""
@@ -313,44 +318,6 @@ class EmbeddingCache(Protocol):
 
     def find(self, hashes: Sequence[bytes]) -> dict[bytes, KnownVector]:
         """Return what is known of texts of these content hashes."""
-
-
-class ImportLedger(Protocol):
-    """Which records came from which source. It forgets them in the step that notes it."""
-
-    def marks(self, namespace: str) -> dict[str, str]:
-        """Return the sources that were imported whole, each with its fingerprint."""
-
-    def sources(self, namespace: str) -> set[str]:
-        """Return all sources that are noted, also those that are not imported whole."""
-
-    def begin(self, namespace: str, source: str) -> tuple[set[str], set[str]]:
-        """
-        Note that *source* is being imported, so not whole.
-
-        Return the ids that it gave before, and those of them that were forgotten since.
-        """
-
-    def note(self, namespace: str, source: str, ids: Sequence[str]) -> None:
-        """Note that *ids* come from *source*, before they are kept."""
-
-    # One transaction with the records: noted alone, a kill would leave passages that nothing
-    # removes.
-    def finish(
-        self, namespace: str, source: str, *, fingerprint: str, vanished: Sequence[str]
-    ) -> int:
-        """
-        Note that *source* is imported whole and forget the ids in *vanished*, in one step.
-
-        What another source gives as well stays. Returns how many records were forgotten.
-        """
-
-    def forget(self, namespace: str, source: str) -> int:
-        """
-        Take away the note of *source* and all that it alone gave, in one step.
-
-        Returns how many records were forgotten.
-        """
 
 
 class MemoryEngine(RecordStore, Protocol):

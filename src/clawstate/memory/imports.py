@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from clawstate.memory.contract import ImportLedger, Lend
+from clawstate.memory.contract import Lend
+from clawstate.memory.ledger import Finished, Imported, ImportLedger
 from clawstate.records.contract import Lease
 
 _TTL = 600.0  # seconds that a batch of records takes at most; a holder that died is not waited for
@@ -18,6 +19,7 @@ class Before:
 
     known: frozenset[str]
     forgotten: frozenset[str]
+    rows: Mapping[str, Imported] = field(default_factory=dict)
 
 
 class Imports:
@@ -50,14 +52,33 @@ class Imports:
 
     def begin(self, source: str, *, namespace: str = "default") -> Before:
         """Note that *source* is being imported, and return what is known of it."""
-        known, forgotten = self._ledger.begin(namespace, source)
-        return Before(frozenset(known), frozenset(forgotten))
+        return self.begin_all([source], namespace=namespace)[source]
+
+    def begin_all(self, sources: Sequence[str], *, namespace: str = "default") -> dict[str, Before]:
+        """Note that *sources* are being imported, in one step; return what is known of each."""
+        return _before(self._ledger.begin(namespace, sources))
+
+    def look(self, sources: Sequence[str], *, namespace: str = "default") -> dict[str, Before]:
+        """Return what `begin_all` would, and note nothing."""
+        return _before(self._ledger.look(namespace, sources))
+
+    def sources_of(
+        self, passages: Sequence[bytes], *, namespace: str = "default"
+    ) -> dict[str, int]:
+        """Return the sources that gave passages of these digests, and how many of them."""
+        return self._ledger.sources_of(namespace, passages)
 
     def note(self, source: str, ids: Sequence[str], *, namespace: str = "default") -> None:
         """Note that *ids* come from *source*; to be called before they are added."""
+        self.note_all({source: [Imported(each) for each in ids]}, namespace=namespace)
+
+    def note_all(
+        self, given: Mapping[str, Sequence[Imported]], *, namespace: str = "default"
+    ) -> None:
+        """Note what comes from each source, in one step; before it is added, or to say more."""
         # Before, not after: a kill between the two then leaves a note without a record, which the
         # next import fills, and never a record that no import would ever take away again.
-        self._ledger.note(namespace, source, ids)
+        self._ledger.note(namespace, given)
 
     def finish(
         self,
@@ -68,8 +89,34 @@ class Imports:
         namespace: str = "default",
     ) -> int:
         """Note that *source* is imported whole and forget the ids that *vanished*, in one step."""
-        return self._ledger.finish(namespace, source, fingerprint=fingerprint, vanished=vanished)
+        done = Finished(source, fingerprint, vanished)
+        return self.finish_all([done], namespace=namespace)
 
-    def forget(self, source: str, *, namespace: str = "default") -> int:
-        """Forget all that came from *source*, in one step; return how many records those were."""
-        return self._ledger.forget(namespace, source)
+    def finish_all(self, finished: Sequence[Finished], *, namespace: str = "default") -> int:
+        """Note that sources are imported whole and forget what vanished from them, in one step."""
+        return self._ledger.finish(namespace, finished)
+
+    def forget(self, source: str, *, namespace: str = "default", left: Sequence[str] = ()) -> int:
+        """Forget what came from *source* but *left*, in one step; return how many those were."""
+        return self._ledger.forget(namespace, source, left)
+
+    def rename(self, old: str, new: str, *, namespace: str = "default") -> None:
+        """Note that what came from the source *old* comes from *new* now."""
+        self._ledger.rename(namespace, old, new)
+
+    def were_forgotten(
+        self, given: Sequence[tuple[str, bytes]], *, namespace: str = "default"
+    ) -> set[str]:
+        """Return the ids of those of *given*, ids with hashes of texts, that were forgotten."""
+        return self._ledger.were_forgotten(namespace, given) if given else set()
+
+
+def _before(known: Mapping[str, Sequence[Imported]]) -> dict[str, Before]:
+    return {
+        source: Before(
+            frozenset(each.id for each in rows),
+            frozenset(each.id for each in rows if each.is_forgotten),
+            {each.id: each for each in rows},
+        )
+        for source, rows in known.items()
+    }

@@ -204,7 +204,8 @@ class Memory:
         # First the ledger, then what was added by hand under the same source, in bounded steps.
         forgotten = self.imports.forget(source, namespace=namespace)
         while page := self.records(source=source, namespace=namespace, limit=1000):
-            forgotten += self.delete_many([record.id for record in page])
+            ids = [record.id for record in page]
+            forgotten += self._engine.delete(ids, for_good=False)  # an import may bring it back
         return forgotten
 
     def records(

@@ -24,7 +24,7 @@ FORMS = {
     "clawstate.health:Finding": "findings:finding",
     "clawstate.importers.openclaw.report:Remark": "imports:remark",
     "clawstate.importers.openclaw.report:Report": "imports:openclaw_import",
-    "clawstate.importers.sync:Report": "imports:file_import",
+    "clawstate.importers.report:Report": "imports:file_import",
     "clawstate.memory.filters:Filter": "filters:filter",
     "clawstate.memory.records:Hit": "memory:hit",
     "clawstate.memory.records:MemoryRecord": "memory:record",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from clawstate.importers.openclaw.report import Remark, Report
-    from clawstate.importers.sync import Report as FileReport
+    from clawstate.importers.report import Report as FileReport
 
 
 def write_file_import(report: FileReport) -> dict[str, Any]:
@@ -18,10 +18,13 @@ def write_file_import(report: FileReport) -> dict[str, Any]:
         "files": report.files,
         "failedFiles": len(report.failed),
         "unchangedFiles": report.skipped,
+        "movedFiles": report.moved,
+        "copies": report.copies,
         "added": report.added,
         "updated": report.updated,
         "unchanged": report.kept,
         "removed": report.removed,
+        "keptEdits": report.left,
         "stillForgotten": report.forgotten,
         "problems": [
             {"path": path_text(each.path), "line": each.line, "message": each.message}

@@ -17,11 +17,11 @@ import apsw
 from clawstate.clock import from_ms, is_moment
 from clawstate.errors import CorruptError, InvalidError, UnavailableError
 from clawstate.files.json_text import is_same_json
+from clawstate.importers.merging import passage_id
 from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.report import count_of
 from clawstate.importers.openclaw.source import Role
 from clawstate.importers.openclaw.workspace import Workspace, namespace_of, notes_of
-from clawstate.importers.sync import passage_id
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.validation import fitting_name, record_from
 from clawstate.openclaw.agent_database import Chunk, whole_number
@@ -191,7 +191,7 @@ class _Index:
             kept = [each for each in batch if each.id not in before.forgotten]
             self._count.add(unchanged=len(batch) - len(kept))
             wanted = self._select(kept)
-            # Before the records, as in any import (`importers.sync`).
+            # Before the records, as in any import (`importers.writing`).
             imports.note(source, [each.id for each in kept], namespace=self._namespace)
             self._memory.add_many(wanted)
         imports.finish(

@@ -12,18 +12,14 @@ from typing import Any, cast
 from clawstate.config.agents import MAIN_AGENT, agent_entries
 from clawstate.errors import StateError
 from clawstate.files.paths import effective_home, expand_path, normalise_agent_id
+from clawstate.importers.dry_run import Unwritten
 from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.source import reason_of
-from clawstate.importers.sync import Report as Imported
+from clawstate.importers.report import Report as Imported
 from clawstate.importers.sync import import_paths
-from clawstate.memory.imports import Before
-from clawstate.memory.records import MemoryRecord
 from clawstate.memory.service import Memory
-from clawstate.memory.upkeep import lend_in_process
-from clawstate.records.contract import Lease
 
 KIND = "workspace"
-_TTL = 3600.0  # seconds
 _NOTES = ("MEMORY.md", "memory.md", "memory")
 _NOTES_SINCE = "USER.md"  # is memory to OpenClaw since 2026.7
 
@@ -81,7 +77,7 @@ def _take(job: Job, paths: Sequence[Path], *, namespace: str) -> None:
     memory = job.state.memory
     before = memory.imports.fingerprints(namespace)
     # The same code over a memory that takes nothing: so a dry run cannot count otherwise.
-    target = cast("Memory", _Unwritten(memory)) if job.dry_run else memory
+    target = cast("Memory", Unwritten(memory)) if job.dry_run else memory
     try:
         imported = import_paths(target, paths, namespace=namespace)
     except StateError as error:
@@ -165,41 +161,3 @@ def _name_of(job: Job, path: Path) -> str:
         return path.relative_to(job.source.root).as_posix()
     except ValueError:
         return str(path)
-
-
-class _Unwritten:
-    """A memory that is read as it is, and takes nothing in: what a dry run imports into."""
-
-    def __init__(self, memory: Memory) -> None:
-        self._memory = memory
-        self.imports = self
-
-    def now(self) -> float:
-        return self._memory.now()
-
-    def alone(self, namespace: str) -> Lease:
-        return lend_in_process()(namespace, _TTL, 0.0)  # of nobody else: nothing is written
-
-    def fingerprints(self, namespace: str) -> dict[str, str]:
-        return self._memory.imports.fingerprints(namespace)
-
-    def sources(self, namespace: str) -> set[str]:
-        return self._memory.imports.sources(namespace)
-
-    def begin(self, _source: str, *, namespace: str) -> Before:  # noqa: ARG002 - as `Imports`
-        return Before(frozenset(), frozenset())
-
-    def note(self, _source: str, _ids: Sequence[str], *, namespace: str) -> None:
-        pass
-
-    def finish(self, _source: str, **_: object) -> int:
-        return 0
-
-    def forget(self, _source: str, **_: object) -> int:
-        return 0
-
-    def get_many(self, ids: Sequence[str]) -> dict[str, MemoryRecord]:
-        return self._memory.get_many(ids)
-
-    def add_many(self, records: Sequence[MemoryRecord]) -> list[str]:
-        return [each.id for each in records]

@@ -15,6 +15,7 @@ from clawstate.errors import ClosedError
 from clawstate.interrupts import Mutex
 from clawstate.memory import rules
 from clawstate.memory.analysis import fields_of
+from clawstate.memory.backends.inmemory.imports import InMemoryImports
 from clawstate.memory.backends.inmemory.postings import terms_of
 from clawstate.memory.backends.inmemory.reading import InMemoryReading, Row
 from clawstate.memory.contract import (
@@ -83,9 +84,11 @@ class InMemoryMemory:
             self._upsert([new], embedder)
             return self.get([old.id]).get(old.id, new.record)
 
-    def delete(self, ids: Sequence[str]) -> int:
+    def delete(self, ids: Sequence[str], *, for_good: bool = True) -> int:
         """Forget *ids*; return how many were kept."""
         with self._mutex:
+            if for_good:
+                self.imports.note_forgotten(ids)
             return self._forget(ids)
 
     def page(self, chosen: Filter, after: str | None, limit: int) -> list[MemoryRecord]:
@@ -270,82 +273,6 @@ class InMemoryEmbeddings:
         }
         known = self.forgotten | kept
         return {each: known[each] for each in hashes if each in known}
-
-
-class InMemoryImports:
-    """The `ImportLedger` of a process."""
-
-    def __init__(
-        self,
-        rows: Callable[[], Mapping[str, Row]],
-        forget: Callable[[Iterable[str]], int],
-        mutex: Mutex,
-    ) -> None:
-        self._rows = rows
-        self._forget = forget
-        self._mutex = mutex
-        self._marks: dict[tuple[str, str], str | None] = {}
-        self._given: dict[tuple[str, str], dict[str, bool]] = {}  # id -> whether it was forgotten
-
-    def noted(self) -> set[tuple[str, str]]:
-        """Return the namespaces and names of the sources."""
-        return set(self._marks)
-
-    def marks(self, namespace: str) -> dict[str, str]:
-        """Return the sources imported whole, each with its fingerprint."""
-        self._rows()
-        marks = ((where, mark) for where, mark in self._marks.items() if where[0] == namespace)
-        return {source: mark for (_, source), mark in marks if mark is not None}
-
-    def sources(self, namespace: str) -> set[str]:
-        """Return the sources that are noted, whole or not."""
-        self._rows()
-        return {source for where, source in self.noted() if where == namespace}
-
-    def begin(self, namespace: str, source: str) -> tuple[set[str], set[str]]:
-        """Note that *source* is being imported; return the ids known from it, and the forgotten."""
-        with self._mutex:
-            kept, key = self._rows(), (namespace, source)
-            given = self._given.setdefault(key, {})
-            if self._marks.setdefault(key, None) is not None:
-                given.update(dict.fromkeys(given.keys() - kept.keys(), True))
-                self._marks[key] = None
-            return set(given), {each for each in given if given[each] and each not in kept}
-
-    def note(self, namespace: str, source: str, ids: Sequence[str]) -> None:
-        """Note that *ids* come from *source*."""
-        with self._mutex:
-            kept, claimed, key = self._rows(), self._claimed(), (namespace, source)
-            self._marks.setdefault(key, None)
-            given = self._given.setdefault(key, {})
-            for each in ids:
-                if each not in kept or each in claimed:
-                    given.setdefault(each, False)
-
-    def finish(
-        self, namespace: str, source: str, *, fingerprint: str, vanished: Sequence[str]
-    ) -> int:
-        """Note *source* as imported and forget what *vanished* from it, in one step."""
-        with self._mutex:
-            self._rows()
-            key = (namespace, source)
-            self._marks[key] = fingerprint
-            given = self._given.setdefault(key, {})
-            for each in vanished:
-                given.pop(each, None)
-            return self._forget(set(vanished) - self._claimed())
-
-    def forget(self, namespace: str, source: str) -> int:
-        """Take away the note of *source* and what it alone gave, in one step."""
-        with self._mutex:
-            self._rows()
-            key = (namespace, source)
-            self._marks.pop(key, None)
-            given = self._given.pop(key, {})
-            return self._forget(given.keys() - self._claimed())
-
-    def _claimed(self) -> set[str]:
-        return {each for given in self._given.values() for each in given}
 
 
 def _as_kept(vector: NDArray[np.float32]) -> NDArray[np.float32]:

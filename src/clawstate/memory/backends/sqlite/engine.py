@@ -119,13 +119,14 @@ class SqliteMemory:
         with self._database.writing() as connection:
             return writing.fill(connection, records, embedder=embedder)
 
-    def delete(self, ids: Sequence[str]) -> int:
+    def delete(self, ids: Sequence[str], *, for_good: bool = True) -> int:
         """Forget *ids*; return how many were kept."""
         # Opening for writing would make the file, and there is nothing to delete in it.
         if not self._database.exists():
             return 0
         with self._database.writing() as connection:
-            return writing.forget(connection, ids, now_ms=self._now())
+            forget = writing.forget_for_good if for_good else writing.forget
+            return forget(connection, ids, now_ms=self._now())
 
     def page(self, chosen: Filter, after: str | None, limit: int) -> list[MemoryRecord]:
         """Return the next *limit* records in the order of ids."""

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import apsw
 
 from clawstate.memory.backends.sqlite import writing
+from clawstate.memory.ledger import Finished, Imported
 from clawstate.sqlite import Part
+
+_NOTE = """
+INSERT INTO imported (import, memory_id, passage, given)
+SELECT ?1, ?2, ?3, ?4 WHERE ?2 NOT IN (SELECT id FROM memories)
+    OR ?2 IN (SELECT memory_id FROM imported)
+ON CONFLICT DO UPDATE SET passage = coalesce(excluded.passage, passage),
+    given = coalesce(excluded.given, given)
+"""  # what was there before any import, made by hand, is not the file's to take away
+_UNNOTE = "DELETE FROM imported WHERE import = ? AND memory_id IN (SELECT value FROM json_each(?))"
 
 
 class SqliteImports:
@@ -36,68 +46,126 @@ class SqliteImports:
         with self._database.reading() as connection:
             return {row[0] for row in connection.execute(sql, (namespace,))}
 
-    def begin(self, namespace: str, source: str) -> tuple[set[str], set[str]]:
+    def look(self, namespace: str, sources: Sequence[str]) -> dict[str, list[Imported]]:
+        """Return what `begin` would, and note nothing."""
+        with self._database.reading() as connection:
+            return {each: _rows(connection, namespace, each) for each in sources}
+
+    def sources_of(self, namespace: str, passages: Sequence[bytes]) -> dict[str, int]:
+        """Return the sources that gave *passages*, and how many of them each."""
+        sql = """
+            SELECT i.source, count(*) FROM json_each(?) k
+            CROSS JOIN imported m ON m.passage = unhex(k.value)
+            JOIN imports i ON i.import = m.import
+            JOIN scopes s ON s.scope = i.scope AND s.namespace = ? GROUP BY i.source
         """
-        Note that an import of *source* is under way; return what is known of it, and forgotten.
+        wanted = json.dumps([each.hex() for each in passages])
+        with self._database.reading() as connection:
+            return dict(connection.execute(sql, (wanted, namespace)))
+
+    def begin(self, namespace: str, sources: Sequence[str]) -> dict[str, list[Imported]]:
+        """
+        Note that imports of *sources* are under way; return what is known of each.
 
         Deliberately forgotten is what is missing although the import had been whole.
         """
+        # All of it in one transaction, so that two imports of one source agree about what was
+        # there.
+        with self._database.writing() as connection:
+            return {each: self._begin(connection, namespace, each) for each in sources}
+
+    def note(self, namespace: str, given: Mapping[str, Sequence[Imported]]) -> None:
+        """Note what is about to come from each source, or what came."""
+        with self._database.writing() as connection:
+            for source, rows in given.items():
+                number, _ = self._row(connection, namespace, source)
+                _note(connection, number, rows)
+
+    def finish(self, namespace: str, finished: Sequence[Finished]) -> int:
+        """Note sources as imported and forget what vanished from them, in one step."""
+        with self._database.writing() as connection:
+            forgotten = 0
+            for each in finished:
+                number, _ = self._row(connection, namespace, each.source)
+                _note(connection, number, each.rows)
+                vanished, left = json.dumps(list(each.vanished)), json.dumps(list(each.left))
+                for ids in (vanished, left):
+                    connection.execute(_UNNOTE, (number, ids))
+                sql = "UPDATE imports SET fingerprint = ?, imported_at = ? WHERE import = ?"
+                connection.execute(sql, (each.fingerprint, self._now_ms(), number))
+                forgotten += self._forget_unclaimed(connection, vanished)
+            return forgotten
+
+    def forget(self, namespace: str, source: str, left: Sequence[str] = ()) -> int:
+        """Take away the note of *source* and what it alone gave but *left*, in one step."""
         with self._database.writing() as connection:
             number, fingerprint = self._row(connection, namespace, source)
-            # All of it in one transaction, so that two imports of one source agree about what was
-            # there.
-            sql = "SELECT memory_id FROM imported WHERE import = ?"
-            tracked = {row[0] for row in connection.execute(sql, (number,))}
             if fingerprint is not None:
-                # Kept as a mark: an import that is cut off must not forget what was forgotten.
-                missing = "memory_id NOT IN (SELECT id FROM memories)"
-                sql = f"UPDATE imported SET forgotten = 1 WHERE import = ? AND {missing}"
-                connection.execute(sql, (number,))
-                sql = "UPDATE imports SET fingerprint = NULL WHERE import = ?"
-                connection.execute(sql, (number,))
-            sql = """
-                SELECT memory_id FROM imported WHERE import = ? AND forgotten
-                    AND memory_id NOT IN (SELECT id FROM memories)
-            """
-            return tracked, {row[0] for row in connection.execute(sql, (number,))}
-
-    def note(self, namespace: str, source: str, ids: Sequence[str]) -> None:
-        """Note that *ids* are about to come from *source*."""
-        # What was there before any import, made by hand, is not the file's to take away.
-        sql = """
-            INSERT OR IGNORE INTO imported (import, memory_id) SELECT ?, value FROM json_each(?)
-            WHERE value NOT IN (SELECT id FROM memories)
-                OR value IN (SELECT memory_id FROM imported)
-        """
-        with self._database.writing() as connection:
-            number, _ = self._row(connection, namespace, source)
-            connection.execute(sql, (number, json.dumps(list(ids))))
-
-    def finish(
-        self, namespace: str, source: str, *, fingerprint: str, vanished: Sequence[str]
-    ) -> int:
-        """Note *source* as imported and forget what *vanished* from it, in one step."""
-        ids = json.dumps(list(vanished))
-        with self._database.writing() as connection:
-            number, _ = self._row(connection, namespace, source)
-            sql = """
-                DELETE FROM imported
-                WHERE import = ? AND memory_id IN (SELECT value FROM json_each(?))
-            """
-            connection.execute(sql, (number, ids))
-            sql = "UPDATE imports SET fingerprint = ?, imported_at = ? WHERE import = ?"
-            connection.execute(sql, (fingerprint, self._now_ms(), number))
-            return self._forget_unclaimed(connection, ids)
-
-    def forget(self, namespace: str, source: str) -> int:
-        """Take away the note of *source* and what it alone gave, in one step."""
-        with self._database.writing() as connection:
-            number, _ = self._row(connection, namespace, source)
-            sql = "SELECT json_group_array(memory_id) FROM imported WHERE import = ?"
-            ids = connection.execute(sql, (number,)).get
+                self._keep_forgotten(connection, namespace, number)
+            sql = "SELECT memory_id FROM imported WHERE import = ?"
+            ids = {row[0] for row in connection.execute(sql, (number,))} - set(left)
             connection.execute("DELETE FROM imported WHERE import = ?", (number,))
             connection.execute("DELETE FROM imports WHERE import = ?", (number,))
-            return self._forget_unclaimed(connection, ids)
+            return self._forget_unclaimed(connection, json.dumps(sorted(ids)))
+
+    def rename(self, namespace: str, old: str, new: str) -> None:
+        """Note that what came from *old* is at *new* now; nothing if *new* is noted already."""
+        sql = """
+            UPDATE OR IGNORE imports SET source = ?, fingerprint = NULL
+            WHERE source = ? AND scope = (SELECT scope FROM scopes WHERE namespace = ?)
+        """
+        with self._database.writing() as connection:
+            number, fingerprint = self._row(connection, namespace, old)
+            if fingerprint is not None:
+                self._mark_forgotten(connection, number)
+            connection.execute(sql, (new, old, namespace))
+
+    def were_forgotten(self, namespace: str, given: Sequence[tuple[str, bytes]]) -> set[str]:
+        """Return the ids of those of *given* that were forgotten, by their id or their text."""
+        with self._database.reading() as connection:
+            scope = writing.scope_of(connection, namespace)
+            sql = "SELECT EXISTS (SELECT 1 FROM forgotten WHERE scope = ?)"
+            if scope is None or not connection.execute(sql, (scope,)).get:
+                return set()
+            digest = writing.forgotten_digest(connection)
+            digests = [
+                (record_id, digest(value).hex())
+                for record_id, text in given
+                for value in (record_id.encode(), text)
+            ]
+            sql = """
+                SELECT lower(hex(f.digest)) FROM json_each(?) k
+                CROSS JOIN forgotten f ON f.scope = ? AND f.digest = unhex(k.value)
+            """
+            wanted = json.dumps([each for _, each in digests])
+            found = {row[0] for row in connection.execute(sql, (wanted, scope))}
+        return {record_id for record_id, each in digests if each in found}
+
+    def _begin(self, connection: apsw.Connection, namespace: str, source: str) -> list[Imported]:
+        number, fingerprint = self._row(connection, namespace, source)
+        if fingerprint is not None:
+            # Kept as a mark: an import that is cut off must not forget what was forgotten.
+            self._mark_forgotten(connection, number)
+            connection.execute("UPDATE imports SET fingerprint = NULL WHERE import = ?", (number,))
+        return _rows(connection, namespace, source)
+
+    def _mark_forgotten(self, connection: apsw.Connection, number: int) -> None:
+        sql = """
+            UPDATE imported SET forgotten = 1
+            WHERE import = ? AND memory_id NOT IN (SELECT id FROM memories)
+        """
+        connection.execute(sql, (number,))
+
+    def _keep_forgotten(self, connection: apsw.Connection, namespace: str, number: int) -> None:
+        """Keep in mind, beyond the note of a source, which ids of it were forgotten."""
+        self._mark_forgotten(connection, number)
+        sql = """
+            SELECT memory_id FROM imported WHERE import = ? AND forgotten
+                AND memory_id NOT IN (SELECT id FROM memories)
+        """
+        ids = [row[0] for row in connection.execute(sql, (number,))]
+        scope = writing.made_scope(connection, namespace)
+        writing.note_forgotten(connection, [(scope, each.encode()) for each in ids])
 
     def _forget_unclaimed(self, connection: apsw.Connection, ids: str) -> int:
         """Forget those of *ids* (a JSON list) that no source is noted for any more."""
@@ -117,3 +185,21 @@ class SqliteImports:
         sql = "SELECT import, fingerprint FROM imports WHERE scope = ? AND source = ?"
         number, fingerprint = connection.execute(sql, (scope, source)).get
         return number, fingerprint
+
+
+def _rows(connection: apsw.Connection, namespace: str, source: str) -> list[Imported]:
+    sql = """
+        SELECT m.memory_id, m.passage, m.given, (m.forgotten OR i.fingerprint IS NOT NULL)
+            AND m.memory_id NOT IN (SELECT id FROM memories)
+        FROM imports i JOIN scopes s ON s.scope = i.scope AND s.namespace = ?
+        JOIN imported m ON m.import = i.import WHERE i.source = ?
+    """
+    rows = connection.execute(sql, (namespace, source))
+    return [Imported(row[0], row[1], row[2], bool(row[3])) for row in rows]
+
+
+def _note(connection: apsw.Connection, number: int, rows: Sequence[Imported]) -> None:
+    if rows:
+        connection.executemany(
+            _NOTE, ((number, each.id, each.passage, each.given) for each in rows)
+        )

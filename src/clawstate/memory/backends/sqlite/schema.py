@@ -143,4 +143,24 @@ def _postings(connection: apsw.Connection) -> None:
     word_index.rebuild(connection)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first, _second, _third, _postings)
+_DIGESTS = """
+-- Which passage of its source a record was, and what the source said of it last: digests, by which
+-- a passage is known again elsewhere, and what somebody changed since is told from what it says.
+ALTER TABLE imported ADD COLUMN passage BLOB;
+ALTER TABLE imported ADD COLUMN given BLOB;
+CREATE INDEX imported_passage ON imported (passage) WHERE passage IS NOT NULL;
+
+-- What somebody forgot: keyed digests of ids and of texts, and nothing else of them.
+CREATE TABLE forgotten (
+    scope INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    PRIMARY KEY (scope, digest)
+) STRICT, WITHOUT ROWID;
+"""
+
+
+def _digests(connection: apsw.Connection) -> None:
+    connection.execute(_DIGESTS)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _second, _third, _postings, _digests)

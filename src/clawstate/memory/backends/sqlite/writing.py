@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -144,6 +145,33 @@ def forget(connection: apsw.Connection, ids: Sequence[str], *, now_ms: int) -> i
     if remove(connection, [row[0] for row in rows], now_ms=now_ms):
         touch(connection, [row[2] for row in rows], now_ms=now_ms)
     return sum(row[1] for row in rows)
+
+
+def forgotten_digest(connection: apsw.Connection) -> Callable[[bytes], bytes]:
+    """Return what makes the digest under which an id or the hash of a text was forgotten."""
+    # With a key of its own for each database: nobody can look a text up in a table made before.
+    key = connection.execute("SELECT value FROM meta WHERE key = 'database_id'").get.encode()
+    return lambda value: hashlib.blake2b(value, digest_size=16, key=key).digest()
+
+
+def note_forgotten(connection: apsw.Connection, given: Iterable[tuple[int, bytes]]) -> None:
+    """Keep in mind that ids, or hashes of texts, were forgotten; each with its scope."""
+    digest = forgotten_digest(connection)
+    sql = "INSERT OR IGNORE INTO forgotten VALUES (?, ?)"
+    connection.executemany(sql, ((scope, digest(value)) for scope, value in given))
+
+
+def forget_for_good(connection: apsw.Connection, ids: Sequence[str], *, now_ms: int) -> int:
+    """Remove *ids*, and keep in mind that no import may bring them back; as `forget` else."""
+    sql = """
+        SELECT scope, id, content_hash FROM memories
+        WHERE id IN (SELECT value FROM json_each(?))
+    """
+    rows = list(connection.execute(sql, (json.dumps(list(ids)),)))
+    note_forgotten(
+        connection, ((row[0], value) for row in rows for value in (row[1].encode(), row[2]))
+    )
+    return forget(connection, ids, now_ms=now_ms)
 
 
 def touch(connection: apsw.Connection, ids: Sequence[str] = (), *, now_ms: int) -> None:
