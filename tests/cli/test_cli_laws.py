@@ -423,3 +423,42 @@ def test_no_colours_where_nobody_looks(cli) -> None:
     for arguments in (["memory", "search", "tea"], ["memory", "get", "x"], ["status"], ["nope"]):
         ran = cli(*arguments)
         assert "\x1b" not in ran.out + ran.err
+
+
+def test_a_tree_of_demands_is_json(cli) -> None:
+    """`--where` takes a JSON object as a search does, beside plain conditions."""
+    for year in (2019, 2020, 2021):
+        cli("memory", "add", f"year {year}", "--meta", f"year={year}", "--meta", "kind=note")
+    tree = '{"$or": [{"year": 2019}, {"year": {"gt": 2020}}]}'
+
+    both = cli("memory", "list", "--where", tree, "--where", "kind=note", "--json").json
+    one = cli(
+        "memory", "list", "--where", tree, "--where", '{"$not": {"year": 2019}}', "--json"
+    ).json
+
+    assert sorted(each["text"] for each in both["records"]) == ["year 2019", "year 2021"]
+    assert [each["text"] for each in one["records"]] == ["year 2021"]
+    assert cli("memory", "list", "--where", '{"year": ').code == 2
+
+
+def test_each_record_is_shown_with_its_id(cli, tmp_path) -> None:
+    """A list and a search show what `get` and `forget` take, also of records that have a place."""
+    (tmp_path / "tea.md").write_text("green tea")
+    cli("memory", "import", str(tmp_path / "tea.md"))
+    (record,) = cli("memory", "list", "--json").json["records"]
+
+    assert record["id"] in cli("memory", "list").out
+    assert record["id"] in cli("memory", "search", "tea").out
+
+
+def test_a_message_is_shown_with_title_speaker_and_day(cli, tmp_path) -> None:
+    """A message of a chat shows its conversation, who said it, and when."""
+    message = {"uuid": "m", "sender": "human", "text": "hot?", "created_at": "2026-03-04T05:06:07Z"}
+    chat = {"uuid": "c", "name": "Boiler", "chat_messages": [message]}
+    (tmp_path / "conversations.json").write_text(json.dumps([chat]))
+    cli("memory", "import", str(tmp_path / "conversations.json"))
+
+    out = cli("memory", "list").out
+
+    assert "Boiler" in out
+    assert "user, 2026-03-04" in out

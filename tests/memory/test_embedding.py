@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import clawstate
-from clawstate.errors import EmbeddingError
+from clawstate.errors import DimensionError, EmbeddingError, FallbackWarning
 from clawstate.memory.backends.sqlite import embeddings
 from clawstate.memory.backends.sqlite.rows import unpack
-from clawstate.memory.contract import SubwordEmbedder
+from clawstate.memory.contract import EmbedderIdentity, SubwordEmbedder
 from clawstate.memory.embedders.local import LocalEmbedder
 
 SOURCE = Path(clawstate.__file__).parents[1]
@@ -224,3 +224,45 @@ def test_a_text_that_many_records_have_is_looked_up_once(memory, monkeypatch) ->
     memory.add_many([{"text": "the same words again"} for _ in range(200)])
 
     assert 0 < len(read) <= 2
+
+
+class Broken:
+    """An embedder of somebody's own, which fails as it likes."""
+
+    identity = EmbedderIdentity("broken", 4)
+
+    def __init__(self, fault: Exception | int) -> None:
+        self.fault = fault
+
+    def embed(self, texts):
+        if isinstance(self.fault, Exception):
+            raise self.fault
+        return np.ones((len(texts) - 1, self.fault), np.float32)
+
+
+@pytest.mark.parametrize("fault", [ConnectionError("https://key@host"), KeyError("x"), 4])
+def test_whatever_an_embedder_raises_costs_no_memory(tmp_path, fault) -> None:
+    """Its own errors are those of embedding: records wait, words are found, nothing is quoted."""
+    with clawstate.open(tmp_path / "state", embedder=Broken(fault)) as state:
+        with pytest.warns(FallbackWarning, match="wait for their vectors") as caught:
+            state.memory.add("green tea")
+        if isinstance(fault, Exception):
+            with pytest.warns(FallbackWarning, match="searching by words only"):
+                assert len(state.memory.search("tea")) == 1
+
+        assert "key@host" not in str(caught[0].message)
+        assert state.memory.stats()["waiting"] == 1
+
+
+def test_the_length_that_is_wrong_is_told(tmp_path) -> None:
+    """An embedder whose vectors have another length than it says is refused with both numbers."""
+
+    class Short(Broken):
+        def embed(self, texts):
+            return np.ones((len(texts), 3), np.float32)
+
+    with clawstate.open(tmp_path / "state", embedder=Short(0)) as state:
+        with pytest.raises(DimensionError) as caught:
+            state.memory.add("green tea")
+
+        assert (caught.value.found, caught.value.expected) == (3, 4)

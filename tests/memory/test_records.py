@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import re
 import uuid
+from datetime import UTC, datetime
 from types import MappingProxyType
 
 import pytest
@@ -360,3 +361,37 @@ def test_an_expected_version_guards_the_change(memory, clock) -> None:
         memory.update(record_id, text="third", expected_updated_at=version)
 
     assert memory.get(record_id).text == "second"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "path"),
+    [
+        ({"a": 1, "b": {"c": [0, {"d": object()}]}}, "metadata.b.c[1].d"),
+        ({"when": datetime(2026, 1, 1, tzinfo=UTC)}, "metadata.when"),
+        ({"n": float("nan")}, "metadata.n"),
+        ({"a": {1: "x"}}, "metadata.a"),
+    ],
+)
+def test_the_error_names_what_cannot_be_kept(memory, metadata, path: str) -> None:
+    """Metadata that JSON cannot hold is refused with the path to it."""
+    with pytest.raises(InvalidError, match="cannot be written as JSON") as caught:
+        memory.add("text", metadata=metadata)
+
+    assert caught.value.name.startswith(path)
+
+
+@pytest.mark.parametrize("ttl", [0, -1, -0.5])
+def test_an_end_that_is_past_is_refused(memory, ttl: float) -> None:
+    """What would be gone at once is not kept in silence."""
+    with pytest.raises(InvalidError, match="ttl"):
+        memory.add("text", ttl=ttl)
+
+
+def test_a_misspelt_field_is_told(memory) -> None:
+    """A change of an unknown field names the one that was meant; a fixed one says so."""
+    record_id = memory.add("text")
+
+    with pytest.raises(InvalidError, match=r"not a field of a record.*'tags'"):
+        memory.update(record_id, tag=["x"])
+    with pytest.raises(InvalidError, match="cannot be changed"):
+        memory.update(record_id, namespace="x")

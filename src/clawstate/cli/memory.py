@@ -83,6 +83,7 @@ def add(
     examples=(
         'clawstate memory search "when do we meet?" --tag work --since 7d',
         "clawstate memory search allergies --where person=ada --json",
+        """clawstate memory search budget --where '{"$or": [{"year": 2026}, {"$tags": "plan"}]}'""",
     ),
 )
 @click.argument("query")
@@ -96,8 +97,17 @@ def add(
 )
 @NAMESPACE
 @TAGS
-@click.option("--source", type=SourceName(), help="Only what comes from this file or name.")
-@click.option("--where", type=Where(), multiple=True, help="A demand on metadata, repeatable.")
+@click.option(
+    "--source",
+    type=SourceName(),
+    help="Only what comes from this file, folder, name or pattern with * and ?.",
+)
+@click.option(
+    "--where",
+    type=Where(),
+    multiple=True,
+    help="A demand on metadata, repeatable; or a tree of them as JSON.",
+)
 @SINCE
 @UNTIL
 @click.option(
@@ -182,7 +192,11 @@ def update(
 
 @memory.command()
 @click.argument("record_ids", metavar="ID...", nargs=-1)
-@click.option("--source", metavar="SOURCE", help="All that comes from this file or name.")
+@click.option(
+    "--source",
+    metavar="SOURCE",
+    help="All that comes from this file, folder, name or pattern with * and ?.",
+)
 @NAMESPACE
 @pass_session
 def forget(
@@ -215,8 +229,17 @@ def forget(
 )
 @NAMESPACE
 @TAGS
-@click.option("--source", type=SourceName(), help="Only what comes from this file or name.")
-@click.option("--where", type=Where(), multiple=True, help="A demand on metadata, repeatable.")
+@click.option(
+    "--source",
+    type=SourceName(),
+    help="Only what comes from this file, folder, name or pattern with * and ?.",
+)
+@click.option(
+    "--where",
+    type=Where(),
+    multiple=True,
+    help="A demand on metadata, repeatable; or a tree of them as JSON.",
+)
 @SINCE
 @UNTIL
 @click.option("--newest", is_flag=True, help="What was made last on top, not in the order of ids.")

@@ -184,7 +184,11 @@ class Pair(click.ParamType[tuple[str, Any]]):
 
 
 class Where(click.ParamType[tuple[str, str, Any]]):
-    """`KEY=VALUE`, also with `!=`, `>=`, `<=`, `>`, `<`, and `~` for a list that contains it."""
+    """
+    `KEY=VALUE`, also with `!=`, `>=`, `<=`, `>`, `<`, and `~` for a list that contains it.
+
+    Or a JSON object, the `where` of a search: it comes as the operator `$and`.
+    """
 
     name = "KEY=VALUE"
 
@@ -192,9 +196,14 @@ class Where(click.ParamType[tuple[str, str, Any]]):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, str, Any]:
         """Return the key, the operator's name and the value."""
+        if str(value).lstrip().startswith("{"):
+            tree = plain_or_json(str(value))
+            if not isinstance(tree, dict):
+                self.fail(f"{value!r} is no JSON object", param, ctx)
+            return "", "$and", tree
         match = _WHERE.fullmatch(str(value))
         if match is None:
-            self.fail(f"{value!r} is not of the form KEY=VALUE or KEY>=VALUE", param, ctx)
+            self.fail(f"{value!r} is not of the form KEY=VALUE, KEY>=VALUE or {{...}}", param, ctx)
         return match[1].strip(), _OPERATORS[match[2]], plain_or_json(match[3])
 
 
@@ -209,14 +218,19 @@ class SourceName(click.ParamType[str]):
         param: click.Parameter | None,  # noqa: ARG002 - click's signature
         ctx: click.Context | None,  # noqa: ARG002
     ) -> str:
-        """Return the name, or the absolute path of a file that exists."""
-        return os.path.abspath(value) if os.path.exists(value) else str(value)  # noqa: PTH100, PTH110
+        """Return the name, or the absolute path of what exists, or of a pattern in a folder."""
+        folder = os.path.dirname(value)  # noqa: PTH120
+        is_path = os.path.exists(value) or ("*" in value and os.path.isdir(folder))  # noqa: PTH110, PTH112
+        return os.path.abspath(value) if is_path else str(value)  # noqa: PTH100
 
 
-def where_of(conditions: Iterable[tuple[str, str, Any]]) -> dict[str, dict[str, Any]]:
+def where_of(conditions: Iterable[tuple[str, str, Any]]) -> dict[str, Any]:
     """Return the conditions as the `where` of a search; a list for `=` means one of its items."""
-    where: dict[str, dict[str, Any]] = {}
+    where: dict[str, Any] = {}
     for key, operator, value in conditions:
+        if operator == "$and":
+            where.setdefault("$and", []).append(value)
+            continue
         name = "in" if operator == "eq" and isinstance(value, list) else operator
         where.setdefault(key, {})[name] = value
     return where

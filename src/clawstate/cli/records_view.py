@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from clawstate.cli.printing import inline, printable, strip_styles, style
+from clawstate.clock import to_iso
 from clawstate.memory.query_words import word_query
 from clawstate.memory.records import Hit, MemoryRecord
 from clawstate.snippets import pieces, snippet
@@ -58,12 +59,23 @@ def place(record: MemoryRecord) -> str:
 
 
 def _title(record: MemoryRecord) -> str:
+    heading = inline(str(record.metadata.get("heading", ""))).rpartition(" > ")[2]
     parts = [
-        style(inline(place(record) or record.id), fg="cyan"),
-        style(inline(str(record.metadata.get("heading", ""))).rpartition(" > ")[2], dim=True),
+        style(inline(place(record)), fg="cyan"),
+        style(heading or inline(record.title or ""), dim=True),
+        _said(record),
         " ".join(style(f"#{inline(tag)}", fg="magenta") for tag in record.tags),
+        style(inline(record.id), dim=True),
     ]
     return "  ".join(part for part in parts if strip_styles(part))
+
+
+def _said(record: MemoryRecord) -> str:
+    """Return who said the message *record*, and on which day; empty for other records."""
+    role = record.metadata.get("role")
+    if not isinstance(role, str) or record.thread is None:
+        return ""
+    return style(f"{inline(role)}, {to_iso(record.created_at)[:10]}", dim=True)
 
 
 def _shorten(source: str) -> str:

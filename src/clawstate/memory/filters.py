@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, time
+from functools import cache
 from typing import Any, TypeAlias
 
 from clawstate.clock import from_iso, from_ms, is_moment, to_ms
@@ -14,6 +16,9 @@ from clawstate.memory.records import MemoryRecord
 from clawstate.memory.validation import MAX_SOURCE, check_name, check_unicode, seconds
 
 Scalar: TypeAlias = str | int | float | bool | None
+
+Moment: TypeAlias = float | str | date
+"""A time: seconds, ISO text, a date or a datetime; in UTC where it has no zone."""
 
 OPERATORS = ("eq", "ne", "in", "not_in", "gt", "gte", "lt", "lte", "exists", "contains")
 """What may be asked of a value; a leading `$` is accepted, as other tools write it."""
@@ -27,6 +32,7 @@ MAX_DEPTH = 20
 # A value of metadata takes three bound variables in SQLite, which admits 32,766 of them.
 MAX_VALUES = 10_000
 
+_MOST_DOTTED = 4
 _ORDERED = frozenset({"gt", "gte", "lt", "lte"})
 
 
@@ -36,7 +42,8 @@ class Condition:
     One demand on a value: the metadata at `path`, or another `field` of the record.
 
     `operator` is one of `eq`, `in` (`value` is a tuple), `gt`, `gte`, `lt`, `lte`, `exists` and
-    `contains`; the others are written with `Not`. Times are seconds, exact to the millisecond.
+    `contains`, and for sources `below` (begins with) and `like` (`*` any text, `?` any character);
+    the others are written with `Not`. Times are seconds, exact to the millisecond.
     """
 
     field: str
@@ -88,24 +95,25 @@ def filter_from(
     tags: Iterable[str] | None = None,
     source: str | None = None,
     where: Mapping[str, Any] | None = None,
-    since: float | str | datetime | None = None,
-    until: float | str | datetime | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
 ) -> Filter:
     """
     Return the filter that a caller's arguments describe.
 
-    *where* maps a metadata key (`"a.b"` reaches into objects), or one of `FIELDS` behind a `$`, to
-    a value (equality), a list (membership) or a mapping of `OPERATORS` to values
-    (`{"year": {"gte": 2020, "lt": 2024}}`); `$and` and `$or` to lists of such mappings, `$not` to
-    one. *tags*: all of them; *since* and *until*: created at or after, and before. Raises
-    `InvalidError` for anything else.
+    *where* maps a metadata key (`"a.b"` is the key of that name, else reaches into objects), or one
+    of `FIELDS` behind a `$`, to a value (equality), a list (membership) or a mapping of `OPERATORS`
+    to values (`{"year": {"gte": 2020, "lt": 2024}}`); `$and` and `$or` to lists of such mappings,
+    `$not` to one. *tags*: all of them; *source*: this one, what lies below it if it is a folder, or
+    what it matches where it has `*` or `?`; *since* and *until*: created at or after, and before.
+    Times without a zone are in UTC. Raises `InvalidError` for anything else.
     """
     if namespace is not None:
         check_name("namespace", namespace)
     parts = list(_tags(tags))
     if source is not None:
         check_name("source", source, limit=MAX_SOURCE)
-        parts.append(Condition("source", (), "eq", source))
+        parts.append(_from(source))
     parts.extend(_parts(where or {}))
     for name, operator, value in (("since", "gte", since), ("until", "lt", until)):
         if value is not None:
@@ -115,6 +123,15 @@ def filter_from(
             "where", f"compares with more than {MAX_VALUES:,} values", "ask in parts"
         )
     return Filter(namespace=namespace, tree=_and(parts) if parts else None)
+
+
+def _from(source: str) -> Node:
+    # A folder is no source itself, so its name stands for what lies below it.
+    below = Condition("source", (), "below", source.rstrip("/") + "/")
+    parts: list[Node] = [Condition("source", (), "eq", source), below]
+    if "*" in source or "?" in source:
+        parts.append(Condition("source", (), "like", source))
+    return Or(tuple(parts))
 
 
 def _tags(tags: Iterable[str] | None) -> Iterator[Node]:
@@ -146,7 +163,8 @@ def _parts(where: Any, depth: int = 1) -> Iterator[Node]:
             parts = tuple(_and(list(_parts(each, depth + 1))) for each in demand)
             yield And(parts) if key == "$and" else Or(parts)
         elif key == "$not":
-            yield Not(_and(list(_parts(demand, depth + 1))))
+            listed = demand if isinstance(demand, list | tuple) and demand else [demand]
+            yield Not(_and([_and(list(_parts(each, depth + 1))) for each in listed]))
         else:
             yield from _demands(key, demand)
 
@@ -174,21 +192,44 @@ def _and(parts: list[Node]) -> Node:
 def _size(node: Node) -> int:
     match node:
         case Condition(value=tuple(values)):
-            return 1 + len(values)
+            return 3 * _ways(node) + len(values)
         case Condition():
-            return 1
+            return _ways(node)
         case Not(part):
             return _size(part)
         case And(parts) | Or(parts):
             return sum(map(_size, parts))
 
 
+def _ways(condition: Condition) -> int:
+    # Each way to read a key with dots is a path of its own in what an engine is asked.
+    paths = paths_of(condition.path) if condition.path else [()]
+    return (4 * len(paths) + 1) // 3
+
+
 def _path(key: str) -> tuple[str, ...]:
-    check_unicode("where", str(key))
-    path = tuple(str(key).split("."))
-    if not all(path) or any('"' in part or "\0" in part for part in path):
+    text = str(key)
+    check_unicode("where", text)
+    if not text or '"' in text or "\0" in text:
         raise InvalidError("where", f"{key!r} is not a metadata key", "write it as a.b.c")
-    return path
+    path = tuple(text.split("."))
+    return path if all(path) else (text,)
+
+
+def paths_of(path: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Return what *path* may mean: keys that hold dots, the longest first, before objects."""
+    if len(path) == 1:
+        return [path]
+    # Each dot doubles them; beyond three, keys within objects that hold dots are not looked for.
+    if len(path) > _MOST_DOTTED:
+        return [(".".join(path),), path]
+    found: list[tuple[str, ...]] = []
+    for length in range(len(path), 0, -1):
+        first = ".".join(path[:length])
+        found += (
+            [(first, *rest) for rest in paths_of(path[length:])] if path[length:] else [(first,)]
+        )
+    return found
 
 
 def _demand(field: str, path: tuple[str, ...], operator: str, value: Any) -> Node:
@@ -247,14 +288,18 @@ def _scalar(name: str, value: Any) -> Scalar:
     return value
 
 
-def _moment(name: str, value: float | str | datetime) -> float:
+def _moment(name: str, value: Moment) -> float:
     """Return *value* in seconds, exact to the millisecond as records are."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time())
     if isinstance(value, datetime):
-        return from_ms(to_ms(value.timestamp()))
+        # As texts without a zone: a state that is moved to another machine must mean the same.
+        aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+        return from_ms(to_ms(aware.timestamp()))
     if isinstance(value, str):
         return from_ms(to_ms(from_iso(value)))
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidError(name, "is not a time", "give seconds, ISO text or a datetime")
+        raise InvalidError(name, "is not a time", "give seconds, ISO text, a date or a datetime")
     bound = seconds(name, value)
     if not is_moment(bound):
         raise InvalidError(name, "lies outside of the years 1970 to 9999", "use seconds")
@@ -294,6 +339,10 @@ def _meets(record: MemoryRecord, condition: Condition) -> bool:
             return isinstance(wanted, tuple) and any(_equal(value, each) for each in wanted)
         case "exists":
             return found == wanted
+        case "below":
+            return isinstance(value, str) and value.startswith(str(wanted))
+        case "like":
+            return isinstance(value, str) and _pattern(str(wanted)).fullmatch(value) is not None
         case "contains":
             return isinstance(value, list | tuple) and any(_equal(each, wanted) for each in value)
         case _:
@@ -305,17 +354,26 @@ def _value(record: MemoryRecord, condition: Condition) -> tuple[Any, bool]:
     if condition.field != "metadata":
         value = getattr(record, condition.field)
         return value, value is not None and value != ()
-    value = record.metadata
-    for part in condition.path:
-        if not isinstance(value, Mapping) or part not in value:
-            return None, False
-        value = value[part]
-    return value, True
+    for path in paths_of(condition.path):
+        value = record.metadata
+        for part in path:
+            if not isinstance(value, Mapping) or part not in value:
+                break
+            value = value[part]
+        else:
+            return value, True
+    return None, False
+
+
+@cache
+def _pattern(glob: str) -> re.Pattern[str]:
+    parts = (re.escape(each) for each in glob)
+    return re.compile("".join(parts).replace("\\*", ".*").replace("\\?", "."), re.DOTALL)
 
 
 def _equal(value: Any, wanted: Any) -> bool:
-    # True equals 1 here, in Python as in SQLite's JSON; only texts and numbers are kept apart.
-    same_kind = isinstance(value, str) == isinstance(wanted, str)
+    # To Python True is 1; in JSON they are two.
+    same_kind = all(isinstance(value, kind) == isinstance(wanted, kind) for kind in (str, bool))
     return same_kind and not isinstance(value, list | tuple | Mapping) and bool(value == wanted)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice, repeat
 from typing import TYPE_CHECKING
 
-from clawstate.errors import EmbeddingError, FallbackWarning, warn
+from clawstate.errors import EmbeddingError, FallbackWarning, StateError, warn
 from clawstate.memory.contract import (
     Embedded,
     Embedder,
@@ -95,10 +96,28 @@ def embedded(
 def _vectors(texts: Sequence[str], embedder: Embedder) -> Iterable[_Vector]:
     if not texts:
         return ()
-    if isinstance(embedder, SubwordEmbedder):
-        subwords = embedder.subwords(texts)
-        return zip(embedder.pool(subwords), subwords, strict=True)
-    return ((row, None) for row in embedder.embed(texts))
+    with embedder_errors():
+        if isinstance(embedder, SubwordEmbedder):
+            subwords = embedder.subwords(texts)
+            return zip(embedder.pool(subwords), subwords, strict=True)
+        rows = embedder.embed(texts)
+        if len(rows) != len(texts):
+            problem = f"{len(rows)} vectors for {len(texts)} texts"
+            raise EmbeddingError("embedder", problem, "return one row for each text")
+        return ((row, None) for row in rows)
+
+
+@contextmanager
+def embedder_errors() -> Iterator[None]:
+    """Turn what an embedder of the caller's own raises into `EmbeddingError`."""
+    try:
+        yield
+    except StateError:
+        raise
+    except Exception as error:
+        # By its kind alone: what it says may quote an address with a key.
+        problem = f"failed with {type(error).__name__}"
+        raise EmbeddingError("embedder", problem, "see the error that it was caused by") from error
 
 
 def embed_waiting(engine: MemoryEngine, embedder: Embedder) -> None:

@@ -130,7 +130,7 @@ def claimed(
         raise EmbeddingError("memory", problem, "open the state with the embedder it was made with")
     # An identity names a model, but an embedder of the caller's own may not keep to it.
     if lengths != {embedder.dimensions}:
-        raise DimensionError(embedder.dimensions, max(lengths ^ {embedder.dimensions}))
+        raise DimensionError(embedder.dimensions, max(lengths - {embedder.dimensions}))
     return embedder
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from clawstate.arguments import require_callable, require_text, require_texts
@@ -27,13 +26,13 @@ from clawstate.memory.contract import (
     SubwordEmbedder,
 )
 from clawstate.memory.embedders import default_embedder
-from clawstate.memory.filters import filter_from
+from clawstate.memory.filters import Moment, filter_from, lets_through
 from clawstate.memory.imports import Imports
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.records import Hit, MemoryRecord, position_of
 from clawstate.memory.search import Meaning, Mode, answer, question_from
 from clawstate.memory.upkeep import check_engine, lend_in_process
-from clawstate.memory.validation import MAX_SOURCE, change_record, check_name, complete
+from clawstate.memory.validation import change_record, check_name, complete
 from clawstate.paging import PAGE, Listing, Page
 
 MAX_PAGE = 1_000_000
@@ -198,11 +197,17 @@ class Memory:
         return self._engine.delete([*require_texts("ids", record_ids)])
 
     def forget_source(self, source: str, *, namespace: str = "default") -> int:
-        """Forget what was imported from *source*, and what else names it; return how many."""
-        check_name("source", source, limit=MAX_SOURCE)
-        check_name("namespace", namespace)
+        """
+        Forget what was imported from *source*, and what else names it; return how many.
+
+        *source* may be a folder, or a pattern with `*` and `?`, as in `search`.
+        """
+        chosen = filter_from(namespace=namespace, source=source)
         # First the ledger, then what was added by hand under the same source, in bounded steps.
-        forgotten = self.imports.forget(source, namespace=namespace)
+        forgotten = 0
+        for each in sorted(self.imports.sources(namespace)):
+            if lets_through(chosen, MemoryRecord(text="", source=each, namespace=namespace), now=0):
+                forgotten += self.imports.forget(each, namespace=namespace)
         while page := self.records(source=source, namespace=namespace, limit=1000):
             ids = [record.id for record in page]
             forgotten += self._engine.delete(ids, for_good=False)  # an import may bring it back
@@ -215,8 +220,8 @@ class Memory:
         namespace: str | None = "default",
         tags: Iterable[str] | None = None,
         source: str | None = None,
-        since: float | str | datetime | None = None,
-        until: float | str | datetime | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
         after: str | None = None,
         limit: int = 100,
     ) -> list[MemoryRecord]:
@@ -244,8 +249,8 @@ class Memory:
         namespace: str | None = "default",
         tags: Iterable[str] | None = None,
         source: str | None = None,
-        since: float | str | datetime | None = None,
-        until: float | str | datetime | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
     ) -> Page[MemoryRecord]:
         """
         Return a page of records: the *limit* made last, or those behind *after*; as `records` else.
@@ -271,8 +276,8 @@ class Memory:
         tags: Iterable[str] | None = None,
         source: str | None = None,
         where: Mapping[str, Any] | None = None,
-        since: float | str | datetime | None = None,
-        until: float | str | datetime | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
         min_score: float = 0.0,
     ) -> list[Hit]:
         """
@@ -281,7 +286,7 @@ class Memory:
         *mode*: `words` (BM25 over stems), `vector` (cosine of the meanings), or `hybrid` of
         both. *tags*: all of them. *where* maps metadata keys to a value, a list of values, or
         operators such as `{"gte": 2020, "lt": 2024}`. *since* and *until* bound the time of
-        creation (seconds, ISO text or datetime). Raises `InvalidError`.
+        creation (seconds, ISO text, date or datetime; UTC without a zone). Raises `InvalidError`.
         """
         chosen = filter_from(
             namespace=namespace, tags=tags, source=source, where=where, since=since, until=until
@@ -346,9 +351,10 @@ class Memory:
     def _meaning(self, embedder: Embedder, query: str) -> Meaning | None:
         text = query[:_MAX_QUERY]
         try:
-            if self._weighing is None:
-                return Meaning(self._cache.vector(text, lambda: embedder.embed([text])[0]))
-            (numbers,) = self._weighing.subwords([text])
+            with ingest.embedder_errors():
+                if self._weighing is None:
+                    return Meaning(self._cache.vector(text, lambda: embedder.embed([text])[0]))
+                (numbers,) = self._weighing.subwords([text])
         except EmbeddingError as error:
             warn(FallbackWarning(f"searching by words only: {error}"), stacklevel=3)
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import re
@@ -27,6 +28,7 @@ MAX_NAMES = 64
 """The most headings of a record, and the most names."""
 
 _MAX_NAME = 512
+_DEEPEST = 20  # of a path that an error tells
 _NUMBER = (int, float)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _FIELDS = frozenset(each.name for each in fields(MemoryRecord))
@@ -67,8 +69,12 @@ def record_from(values: MemoryRecord | Mapping[str, Any], *, now: float) -> Memo
 def change_record(old: MemoryRecord, changes: Mapping[str, Any], *, now: float) -> MemoryRecord:
     """Return *old* with *changes*, by the names of `Memory.add`; raises `InvalidError`."""
     unknown = sorted(changes.keys() - _CHANGEABLE)
-    if unknown:
+    if unknown and unknown[0] in _FIELDS:
         raise InvalidError(unknown[0], "cannot be changed", "add a new record instead")
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], sorted(_CHANGEABLE), 1)
+        hint = f"did you mean {near[0]!r}?" if near else "put it into metadata"
+        raise InvalidError(unknown[0], "is not a field of a record", hint)
     given = {each.name: getattr(old, each.name) for each in fields(MemoryRecord)} | {**changes}
     # A new *ttl* counts from now; *ttl* None takes the end away.
     if "ttl" in changes:
@@ -97,7 +103,9 @@ def metadata_text(metadata: Mapping[str, Any]) -> str:
         )
         text.encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidError("metadata", "cannot be written as JSON") from error
+        name = "metadata" + _unwritable(metadata)
+        hint = "use texts, finite numbers, true, false, null, lists and mappings of texts to these"
+        raise InvalidError(name, "cannot be written as JSON", hint) from error
     if len(text) > MAX_METADATA:
         problem = f"{len(text):,} characters as JSON, at most {MAX_METADATA:,} are kept"
         raise InvalidError("metadata", problem, "keep large values in a file and its path here")
@@ -191,6 +199,24 @@ def _check_keys(value: Any) -> None:
             _check_keys(each)
 
 
+def _unwritable(value: Any, depth: int = 0) -> str:
+    """Return the path to what of *value* JSON cannot hold, as `.a[0]`."""
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, Mapping):
+        items = value.items()
+    elif isinstance(value, list | tuple):
+        items = enumerate(value)
+    if depth < _DEEPEST:
+        for key, each in items:
+            step = f"[{key}]" if not isinstance(value, Mapping) else f".{key}"
+            try:
+                _check_keys({key: each} if isinstance(value, Mapping) else each)
+                json.dumps(each, allow_nan=False).encode()
+            except (TypeError, ValueError, RecursionError):
+                return step + _unwritable(each, depth + 1)
+    return ""
+
+
 def _check_importance(value: float) -> None:
     if isinstance(value, bool) or not isinstance(value, _NUMBER) or not 0 <= value <= 1:
         raise InvalidError("importance", "is not a number from 0 to 1")
@@ -205,7 +231,9 @@ def _check_position(value: int | None) -> None:
 
 
 def _end(ttl: float, now: float) -> float:
-    end = now + seconds("ttl", ttl)
+    if seconds("ttl", ttl) <= 0:
+        raise InvalidError("ttl", "is not above 0 seconds", "leave it out to keep the record")
+    end = now + ttl
     if not is_moment(end):
         raise InvalidError("ttl", "ends outside of the years 1970 to 9999", "use seconds")
     return end

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 from clawstate.clock import to_ms
-from clawstate.memory.filters import TIMES, And, Condition, Filter, Node, Not, Or
+from clawstate.memory.filters import TIMES, And, Condition, Filter, Node, Not, Or, paths_of
 
 Bound = tuple[str, list[Any]]
 """A piece of SQL and the values for its question marks; NULL counts as false."""
@@ -24,14 +25,12 @@ _COLUMNS = {
 _TEXTS = frozenset({"source", "thread", "category"})
 _COMPARE = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
-# An array or object would be compared by its JSON text; it equals no plain value.
-_PLAIN = "coalesce(json_type(m.metadata, ?), '') NOT IN ('array', 'object')"
 _CONTAINS = """
-EXISTS (SELECT 1 FROM json_each(m.metadata, ?) e WHERE e.type NOT IN ('array', 'object')
-    AND e.value IS ? AND json_type(m.metadata, ?) = 'array')
+EXISTS (SELECT 1 FROM json_each(m.metadata, {path}) e WHERE e.type {kind} AND e.value IS ?
+    AND json_type(m.metadata, {path}) = 'array')
 """
 _ORDERED = """
-(json_type(m.metadata, ?) IN ({kinds}) AND json_extract(m.metadata, ?) {sign} ?)
+(json_type(m.metadata, {path}) IN ({kinds}) AND json_extract(m.metadata, {path}) {sign} ?)
 """
 _FALSE: Bound = ("0", [])
 
@@ -89,9 +88,19 @@ def _of_column(condition: Condition) -> Bound:
         return f"{column} IS {'NOT ' if wanted else ''}NULL", []
     if operator == "contains":
         return _FALSE
+    if operator == "below":
+        # As a range, since an index serves that: "0" follows "/".
+        text = str(wanted)
+        return f"({column} >= ? AND {column} < ?)", [text, text[:-1] + "0"]
+    if operator == "like":
+        return f"{column} GLOB ?", [str(wanted).replace("[", "[[]")]
     given = wanted if isinstance(wanted, tuple) else (wanted,)
-    # A column of text would take a number for its digits.
-    fitting = [each for each in given if isinstance(each, str) == (field in _TEXTS)]
+    # A column of text would take a number for its digits, one of numbers true for 1.
+    fitting = [
+        each
+        for each in given
+        if isinstance(each, str) == (field in _TEXTS) and not isinstance(each, bool)
+    ]
     values: list[Any] = [each for each in fitting if each is not None]
     if field in TIMES:
         values = [to_ms(each) for each in values]
@@ -105,31 +114,68 @@ def _of_column(condition: Condition) -> Bound:
 
 
 def _of_metadata(condition: Condition) -> Bound:
-    # Quoted, or a key such as `a[0]` would be read as a path of its own.
-    path = "$" + "".join("." + json.dumps(part, ensure_ascii=False) for part in condition.path)
+    path, found = _path(paths_of(condition.path))
     wanted = condition.value
     match condition.operator:
         case "eq":
-            return _any_of(path, [wanted])
+            return _any_of(path, found, [wanted])
         case "in":
-            return _any_of(path, wanted if isinstance(wanted, tuple) else [])
+            return _any_of(path, found, wanted if isinstance(wanted, tuple) else [])
         case "exists":
-            return f"json_type(m.metadata, ?) IS {'NOT ' if wanted else ''}NULL", [path]
+            return f"json_type(m.metadata, {path}) IS {'NOT ' if wanted else ''}NULL", found
         case "contains":
-            return _CONTAINS, [path, wanted, path]
+            sql = _CONTAINS.format(path=path, kind=_KINDS[_kind(wanted)])
+            return sql, [*found, wanted, *found]
         case operator:
             kinds = "'text'" if isinstance(wanted, str) else "'integer', 'real'"
-            return _ORDERED.format(kinds=kinds, sign=_COMPARE[operator]), [path, path, wanted]
+            sql = _ORDERED.format(path=path, kinds=kinds, sign=_COMPARE[operator])
+            return sql, [*found, *found, wanted]
 
 
-def _any_of(path: str, wanted: Sequence[Any]) -> Bound:
-    values = [each for each in wanted if each is not None]
+def _path(paths: Sequence[tuple[str, ...]]) -> Bound:
+    """Return SQL for the first of *paths* that the metadata has, else the last."""
+    # Quoted, or a key such as `a[0]` would be read as a path of its own.
+    texts = [
+        "$" + "".join("." + json.dumps(each, ensure_ascii=False) for each in path) for path in paths
+    ]
+    *first, last = texts
+    if not first:
+        return "?", [last]
+    cases = "".join(" WHEN json_type(m.metadata, ?) IS NOT NULL THEN ?" for _ in first)
+    return f"CASE{cases} ELSE ? END", [*(each for text in first for each in (text, text)), last]
+
+
+# By the types of JSON: to SQL true is 1, and an array or object its text.
+_KINDS = {
+    "null": "= 'null'",
+    "bool": "IN ('true', 'false')",
+    "text": "= 'text'",
+    "number": "IN ('integer', 'real')",
+}
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "bool"
+    return "text" if isinstance(value, str) else "number"
+
+
+def _any_of(path: str, found: Sequence[Any], wanted: Sequence[Any]) -> Bound:
+    by_kind: dict[str, list[Any]] = defaultdict(list)
+    for each in wanted:
+        by_kind[_kind(each)].append(each)
     parts: list[Bound] = []
-    if values:
-        parts.append((f"json_extract(m.metadata, ?) {_one_of(values)}", [path, *values]))
-    if len(values) < len(wanted):
-        parts.append(("json_extract(m.metadata, ?) IS NULL", [path]))
-    return _joined("AND", [(_PLAIN, [path]), _joined("OR", parts)]) if parts else _FALSE
+    for kind, values in by_kind.items():
+        if kind == "null":
+            sql = f"coalesce(json_type(m.metadata, {path}), 'null') = 'null'"
+            parts.append((sql, [*found]))
+        else:
+            sql = f"json_extract(m.metadata, {path}) {_one_of(values)}"
+            sql = f"(json_type(m.metadata, {path}) {_KINDS[kind]} AND {sql})"
+            parts.append((sql, [*found, *found, *values]))
+    return _joined("OR", parts) if parts else _FALSE
 
 
 def _one_of(values: Sequence[Any]) -> str:
