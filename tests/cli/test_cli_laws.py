@@ -78,11 +78,13 @@ def test_a_lifetime_counts_from_now(cli) -> None:
     assert from_iso(record["expiresAt"]) - from_iso(record["createdAt"]) == pytest.approx(7200)
 
 
-def test_what_has_expired_is_gone(cli) -> None:
+def test_what_has_expired_is_gone(cli, tmp_path: Path) -> None:
     """A record whose time is over is neither got, listed nor found."""
-    made = cli("memory", "add", "a meeting", "--ttl", "0s", "--json").json["id"]
+    line = {"id": "r", "text": "a meeting", "expiresAt": "2020-01-01T00:00:00Z"}
+    (tmp_path / "old.jsonl").write_text(json.dumps(line))
+    cli("memory", "import", str(tmp_path / "old.jsonl"))
 
-    assert cli("memory", "get", made).code == 3
+    assert cli("memory", "get", "r").code == 3
     assert ids(cli("memory", "list", "--json")) == []
     assert cli("memory", "search", "meeting", "--json").json["results"] == []
 
@@ -240,7 +242,8 @@ def test_a_search_shows_place_tags_and_words(cli, tmp_path: Path, monkeypatch) -
 
     first, second = cli("memory", "search", "tomatoes").out.splitlines()
 
-    assert first.split("  ", 1)[1] == "home.md:1-3  Garden  #house"
+    (record,) = cli("memory", "list", "--json").json["records"]
+    assert first.split("  ", 1)[1] == f"home.md:1-3  Garden  #house  {record['id']}"
     assert 0 < float(first.split()[0]) <= 1
     assert second == "      # Garden Tomatoes need water."
 

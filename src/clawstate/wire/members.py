@@ -15,7 +15,8 @@ from typing import Any
 from clawstate.clock import from_ms, to_ms
 from clawstate.errors import InvalidError
 
-_LAST = 2**53  # milliseconds that JavaScript can count
+# The years 1 to 9999 in milliseconds: of others there is no ISO text.
+_FIRST, _LAST = -62_135_596_800_000, 253_402_300_799_999
 _OTHERS = "others"
 
 
@@ -81,7 +82,7 @@ class Members:
     def moment(self, name: str) -> float:
         """Return the time *name*Ms in seconds since the epoch."""
         found = self.number(f"{name}Ms")
-        if abs(found) > _LAST:
+        if not _FIRST <= found <= _LAST:
             raise self._wrong(f"{name}Ms", "a time in milliseconds")
         return from_ms(found)
 
