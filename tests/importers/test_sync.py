@@ -516,19 +516,19 @@ def test_an_interrupted_file_is_completed(memory, notes: Path, embedder) -> None
 
 def test_an_import_stopped_between_files_goes_on(memory, notes: Path) -> None:
     """Of many small files those that were written before it are skipped by the next import."""
-    for number in range(600):
-        write(notes / f"{number:03}.md", f"note {number}")
+    for number in range(2100):
+        write(notes / f"{number:04}.md", f"note {number}")
 
     def stop(_done: int, _total: int, what: str) -> None:
-        if what == "590.md":
+        if what == "2090.md":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         import_paths(memory, [notes], progress=stop)
     report = import_paths(memory, [notes])
 
-    assert report.skipped > 400
-    assert (report.skipped + report.added, len(everything(memory))) == (600, 600)
+    assert report.skipped > 2000
+    assert (report.skipped + report.added, len(everything(memory))) == (2100, 2100)
 
 
 def test_an_interruption_removes_nothing(memory, notes: Path, embedder) -> None:

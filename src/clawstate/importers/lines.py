@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO, TypeAlias
 
 from clawstate.errors import InvalidError, UnavailableError
@@ -35,6 +39,19 @@ TextLine: TypeAlias = tuple[int, str]
 """The number of a line, and its text."""
 
 
+_held: ContextVar[Mapping[Path, bytes]] = ContextVar("held", default=MappingProxyType({}))
+
+
+@contextmanager
+def held_bytes(path: Path, data: bytes) -> Iterator[None]:
+    """Let `open_regular` give *data* for *path*: what was read once, and need not be again."""
+    token = _held.set({path: data})
+    try:
+        yield
+    finally:
+        _held.reset(token)
+
+
 def open_regular(path: Path) -> BinaryIO:
     """
     Return *path* opened for reading bytes.
@@ -42,6 +59,8 @@ def open_regular(path: Path) -> BinaryIO:
     A pipe, socket or device is never opened: reading one may block, and opening one may act.
     Raises `UnavailableError` when *path* is not a regular file or cannot be read.
     """
+    if (data := _held.get().get(path)) is not None:
+        return io.BytesIO(data)
     try:
         require_regular(path, path.stat().st_mode)
         return _open_checked(path)

@@ -178,5 +178,9 @@ def _values(record: MemoryRecord) -> dict[str, Any]:
 
 
 def _digest(value: Any) -> bytes:
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    # Texts are nearly all that comes here, for each record some ten times.
+    if isinstance(value, str):
+        text = f"'{value}"
+    else:
+        text = json.dumps(value, sort_keys=True, ensure_ascii=False)
     return hashlib.blake2b(text.encode(errors="replace"), digest_size=_SHORT).digest()

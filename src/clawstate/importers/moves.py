@@ -40,6 +40,9 @@ class Sources:
         self.ever = set(self.noted)
         """Also the names of files that moved."""
         self.marks = dict(memory.imports.fingerprints(namespace))
+        self._by_digest: dict[str, set[str]] = {}
+        for source, mark in self.marks.items():
+            self._by_digest.setdefault(_digest_in(mark), set()).add(source)
         self._there: dict[tuple[int, int], str] | None = None
         self._gone: set[str] = set()
 
@@ -51,7 +54,7 @@ class Sources:
         there, identity = self._look(), _identity(path)
         if identity is not None and identity in there:
             return Named(there[identity])
-        same = {each for each, mark in self.marks.items() if _digest_in(mark) == digest}
+        same = self._by_digest.get(digest, set())
         former = _nearest(path, same & self._gone)
         if former is None and kind in {Kind.MARKDOWN, Kind.TEXT}:
             former = self._by_passages(path, kind)
@@ -71,10 +74,13 @@ class Sources:
             self._memory.imports.rename(named.former, named.source, namespace=self._namespace)
             self.noted.discard(named.former)
             self._gone.discard(named.former)
-            self.marks.pop(named.former, None)
+            self._by_digest.get(_digest_in(self.marks.pop(named.former, "")), set()).discard(
+                named.former
+            )
         self.noted.add(named.source)
         self.ever.add(named.source)
         self.marks[named.source] = fingerprint
+        self._by_digest.setdefault(_digest_in(fingerprint), set()).add(named.source)
 
     def _look(self) -> Mapping[tuple[int, int], str]:
         # Once, and only when a file is met that is not known by its name.
@@ -110,12 +116,12 @@ def _nearest(path: Path, sources: set[str]) -> str | None:
     return order[0] if order else None
 
 
-def _digest_in(mark: str) -> str | None:
+def _digest_in(mark: str) -> str:
     try:
         told = json.loads(mark)
     except ValueError:
-        return None
-    return str(told[2]) if isinstance(told, list) and len(told) > 2 else None
+        return ""  # of an import that notes something else
+    return str(told[2]) if isinstance(told, list) and len(told) > 2 else ""
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +101,11 @@ def values_of(
     reading.copies[name] += 1
     copy = reading.copies[name]
     digest = passage_digest(passage.text, copy)
-    path = Path(source)
-    names = _names_of(path) if reading.is_document else ()
-    made = date_in_name(path.name) if reading.is_document else None
+    names: tuple[str, ...] = ()
+    made = None
+    if reading.is_document:
+        names = _names_of(source)
+        made = date_in_name(os.path.basename(source))  # noqa: PTH119 - for thousands of files
     return digest, {
         "id": passage.id or _id_of(reading, passage, namespace, digest, copy),
         "text": passage.text,
@@ -185,11 +187,12 @@ def says(present: MemoryRecord | None, record: MemoryRecord) -> bool:
     )
 
 
-def _names_of(path: Path) -> tuple[str, ...]:
-    """Return by what names people ask for the file *path*: its own, and those of its folders."""
+def _names_of(source: str) -> tuple[str, ...]:
+    """Return by what names people ask for the file *source*: its own, and those of its folders."""
     # Of the path and not of the folder that was imported: whichever way a file is reached, it says
     # the same.
-    return (path.stem, *(each.name for each in islice(path.parents, 2)))
+    *folders, name = source.rsplit("/", 3)[-3:]
+    return (os.path.splitext(name)[0], *reversed(folders))  # noqa: PTH122 - as above
 
 
 def _fitting(names: Iterable[str]) -> tuple[str, ...]:

@@ -11,12 +11,13 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from clawstate.errors import UnavailableError
 from clawstate.importers.discover import Found, Kind, detect, discover, problem_of, read_passages
 from clawstate.importers.json_values import has_half_pair
-from clawstate.importers.lines import open_regular, unreadable
+from clawstate.importers.lines import held_bytes, open_regular, unreadable
 from clawstate.importers.moves import Sources
 from clawstate.importers.passages import Problem
 from clawstate.importers.reading import Reading
@@ -123,11 +124,14 @@ class _Importer:
             self.report.fail(Problem(path, None, "has a name that is not UTF-8; rename it"))
             return
         try:
-            kind = self._kind or detect(path)
-            digest = _digest(path)
+            digest, data = _digest(path)
+            with held_bytes(path, data) if data is not None else nullcontext():
+                self._take(path, root, digest)
         except UnavailableError as error:
             self.report.fail(problem_of(path, error))
-            return
+
+    def _take(self, path: Path, root: Path, digest: str) -> None:
+        kind = self._kind or detect(path)
         self.report.files += 1
         named = self._sources.name(path, kind, digest, root=root)
         if named.original is not None:
@@ -142,7 +146,8 @@ class _Importer:
             return
         self.report.moved += named.former is not None
         self._sources.take(named, fingerprint)
-        self._writer.take(Reading(path, named, kind, fingerprint), read_passages(path, kind=kind))
+        reading = Reading(path, named, kind, fingerprint)
+        self._writer.take(reading, read_passages(path, kind=kind))
 
     def sweep(self, paths: Iterable[Path], found: set[Path], emptied: bool) -> None:  # noqa: FBT001
         """Forget the files that were imported from below *paths* and are gone."""
@@ -165,15 +170,20 @@ class _Importer:
                 noted.discard(each)
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Path) -> tuple[str, bytes | None]:
+    """Return the digest of the bytes of *path*, and these if they are few."""
     digest = hashlib.blake2b(digest_size=16)
     with open_regular(path) as stream:
         try:
+            first = stream.read(_BLOCK)
+            digest.update(first)
+            if len(first) < _BLOCK:
+                return digest.hexdigest(), first
             while block := stream.read(_BLOCK):
                 digest.update(block)
         except OSError as error:
             raise unreadable(path, error) from error
-    return digest.hexdigest()
+    return digest.hexdigest(), None
 
 
 def _size(path: Path) -> int:

@@ -17,8 +17,8 @@ from clawstate.memory.service import Memory
 from clawstate.memory.validation import record_from
 from clawstate.records.contract import Lease
 
-_BATCH = 1024  # passages in one durable step
-_FILES = 512  # files of which the last passages share one
+_BATCH = 4096  # passages in one durable step, as of `add_many`
+_FILES = 2048  # files of which the last passages share one
 
 
 class Writer:

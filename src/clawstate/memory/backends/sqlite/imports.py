@@ -49,7 +49,10 @@ class SqliteImports:
     def look(self, namespace: str, sources: Sequence[str]) -> dict[str, list[Imported]]:
         """Return what `begin` would, and note nothing."""
         with self._database.reading() as connection:
-            return {each: _rows(connection, namespace, each) for each in sources}
+            scope = writing.scope_of(connection, namespace)
+            return {
+                each: [] if scope is None else _rows(connection, scope, each) for each in sources
+            }
 
     def sources_of(self, namespace: str, passages: Sequence[bytes]) -> dict[str, int]:
         """Return the sources that gave *passages*, and how many of them each."""
@@ -72,53 +75,56 @@ class SqliteImports:
         # All of it in one transaction, so that two imports of one source agree about what was
         # there.
         with self._database.writing() as connection:
-            return {each: self._begin(connection, namespace, each) for each in sources}
+            scope = writing.made_scope(connection, namespace)
+            return {each: self._begin(connection, scope, each) for each in sources}
 
     def note(self, namespace: str, given: Mapping[str, Sequence[Imported]]) -> None:
         """Note what is about to come from each source, or what came."""
         with self._database.writing() as connection:
+            scope = writing.made_scope(connection, namespace)
             for source, rows in given.items():
-                number, _ = self._row(connection, namespace, source)
-                _note(connection, number, rows)
+                _note(connection, self._row(connection, scope, source)[0], rows)
 
     def finish(self, namespace: str, finished: Sequence[Finished]) -> int:
         """Note sources as imported and forget what vanished from them, in one step."""
         with self._database.writing() as connection:
-            forgotten = 0
+            scope, forgotten = writing.made_scope(connection, namespace), 0
             for each in finished:
-                number, _ = self._row(connection, namespace, each.source)
+                number, _ = self._row(connection, scope, each.source)
                 _note(connection, number, each.rows)
-                vanished, left = json.dumps(list(each.vanished)), json.dumps(list(each.left))
-                for ids in (vanished, left):
-                    connection.execute(_UNNOTE, (number, ids))
                 sql = "UPDATE imports SET fingerprint = ?, imported_at = ? WHERE import = ?"
                 connection.execute(sql, (each.fingerprint, self._now_ms(), number))
-                forgotten += self._forget_unclaimed(connection, vanished)
+                if each.vanished or each.left:
+                    ids = json.dumps([*each.vanished, *each.left])
+                    connection.execute(_UNNOTE, (number, ids))
+                    forgotten += self._forget_unclaimed(connection, each.vanished)
             return forgotten
 
     def forget(self, namespace: str, source: str, left: Sequence[str] = ()) -> int:
         """Take away the note of *source* and what it alone gave but *left*, in one step."""
         with self._database.writing() as connection:
-            number, fingerprint = self._row(connection, namespace, source)
+            scope = writing.made_scope(connection, namespace)
+            number, fingerprint = self._row(connection, scope, source)
             if fingerprint is not None:
-                self._keep_forgotten(connection, namespace, number)
+                self._keep_forgotten(connection, scope, number)
             sql = "SELECT memory_id FROM imported WHERE import = ?"
             ids = {row[0] for row in connection.execute(sql, (number,))} - set(left)
             connection.execute("DELETE FROM imported WHERE import = ?", (number,))
             connection.execute("DELETE FROM imports WHERE import = ?", (number,))
-            return self._forget_unclaimed(connection, json.dumps(sorted(ids)))
+            return self._forget_unclaimed(connection, sorted(ids))
 
     def rename(self, namespace: str, old: str, new: str) -> None:
         """Note that what came from *old* is at *new* now; nothing if *new* is noted already."""
         sql = """
             UPDATE OR IGNORE imports SET source = ?, fingerprint = NULL
-            WHERE source = ? AND scope = (SELECT scope FROM scopes WHERE namespace = ?)
+            WHERE source = ? AND scope = ?
         """
         with self._database.writing() as connection:
-            number, fingerprint = self._row(connection, namespace, old)
+            scope = writing.made_scope(connection, namespace)
+            number, fingerprint = self._row(connection, scope, old)
             if fingerprint is not None:
                 self._mark_forgotten(connection, number)
-            connection.execute(sql, (new, old, namespace))
+            connection.execute(sql, (new, old, scope))
 
     def were_forgotten(self, namespace: str, given: Sequence[tuple[str, bytes]]) -> set[str]:
         """Return the ids of those of *given* that were forgotten, by their id or their text."""
@@ -141,13 +147,13 @@ class SqliteImports:
             found = {row[0] for row in connection.execute(sql, (wanted, scope))}
         return {record_id for record_id, each in digests if each in found}
 
-    def _begin(self, connection: apsw.Connection, namespace: str, source: str) -> list[Imported]:
-        number, fingerprint = self._row(connection, namespace, source)
+    def _begin(self, connection: apsw.Connection, scope: int, source: str) -> list[Imported]:
+        number, fingerprint = self._row(connection, scope, source)
         if fingerprint is not None:
             # Kept as a mark: an import that is cut off must not forget what was forgotten.
             self._mark_forgotten(connection, number)
             connection.execute("UPDATE imports SET fingerprint = NULL WHERE import = ?", (number,))
-        return _rows(connection, namespace, source)
+        return _rows(connection, scope, source)
 
     def _mark_forgotten(self, connection: apsw.Connection, number: int) -> None:
         sql = """
@@ -156,7 +162,7 @@ class SqliteImports:
         """
         connection.execute(sql, (number,))
 
-    def _keep_forgotten(self, connection: apsw.Connection, namespace: str, number: int) -> None:
+    def _keep_forgotten(self, connection: apsw.Connection, scope: int, number: int) -> None:
         """Keep in mind, beyond the note of a source, which ids of it were forgotten."""
         self._mark_forgotten(connection, number)
         sql = """
@@ -164,37 +170,33 @@ class SqliteImports:
                 AND memory_id NOT IN (SELECT id FROM memories)
         """
         ids = [row[0] for row in connection.execute(sql, (number,))]
-        scope = writing.made_scope(connection, namespace)
         writing.note_forgotten(connection, [(scope, each.encode()) for each in ids])
 
-    def _forget_unclaimed(self, connection: apsw.Connection, ids: str) -> int:
-        """Forget those of *ids* (a JSON list) that no source is noted for any more."""
+    def _forget_unclaimed(self, connection: apsw.Connection, ids: Sequence[str]) -> int:
+        """Forget those of *ids* that no source is noted for any more."""
         sql = """
             SELECT value FROM json_each(?)
             WHERE value NOT IN (SELECT memory_id FROM imported)
         """
-        unclaimed = [row[0] for row in connection.execute(sql, (ids,))]
+        unclaimed = [row[0] for row in connection.execute(sql, (json.dumps(list(ids)),))]
         return writing.forget(connection, unclaimed, now_ms=self._now_ms())
 
-    def _row(
-        self, connection: apsw.Connection, namespace: str, source: str
-    ) -> tuple[int, str | None]:
-        scope = writing.made_scope(connection, namespace)
-        sql = "INSERT OR IGNORE INTO imports (scope, source, imported_at) VALUES (?, ?, ?)"
-        connection.execute(sql, (scope, source, self._now_ms()))
+    def _row(self, connection: apsw.Connection, scope: int, source: str) -> tuple[int, str | None]:
         sql = "SELECT import, fingerprint FROM imports WHERE scope = ? AND source = ?"
-        number, fingerprint = connection.execute(sql, (scope, source)).get
-        return number, fingerprint
+        if (found := connection.execute(sql, (scope, source)).fetchone()) is not None:
+            return found[0], found[1]
+        sql = "INSERT INTO imports (scope, source, imported_at) VALUES (?, ?, ?)"
+        connection.execute(sql, (scope, source, self._now_ms()))
+        return connection.last_insert_rowid(), None
 
 
-def _rows(connection: apsw.Connection, namespace: str, source: str) -> list[Imported]:
+def _rows(connection: apsw.Connection, scope: int, source: str) -> list[Imported]:
     sql = """
         SELECT m.memory_id, m.passage, m.given, (m.forgotten OR i.fingerprint IS NOT NULL)
             AND m.memory_id NOT IN (SELECT id FROM memories)
-        FROM imports i JOIN scopes s ON s.scope = i.scope AND s.namespace = ?
-        JOIN imported m ON m.import = i.import WHERE i.source = ?
+        FROM imports i JOIN imported m ON m.import = i.import WHERE i.scope = ? AND i.source = ?
     """
-    rows = connection.execute(sql, (namespace, source))
+    rows = connection.execute(sql, (scope, source))
     return [Imported(row[0], row[1], row[2], bool(row[3])) for row in rows]
 
 
