@@ -61,11 +61,11 @@ def place(record: MemoryRecord) -> str:
 def _title(record: MemoryRecord) -> str:
     heading = inline(str(record.metadata.get("heading", ""))).rpartition(" > ")[2]
     parts = [
-        style(inline(place(record)), fg="cyan"),
+        style(inline(place(record) or record.id), fg="cyan"),
         style(heading or inline(record.title or ""), dim=True),
         _said(record),
         " ".join(style(f"#{inline(tag)}", fg="magenta") for tag in record.tags),
-        style(inline(record.id), dim=True),
+        style(inline(record.id), dim=True) if record.source is not None else "",
     ]
     return "  ".join(part for part in parts if strip_styles(part))
 
