@@ -353,14 +353,14 @@ def test_damaged_line_is_named_and_the_others_stay(tmp_path: Path) -> None:
 
 
 def test_binary_file_is_one_problem(tmp_path: Path) -> None:
-    """A file with a NUL byte yields no passage and says what may have happened."""
-    path = tmp_path / "utf16.md"
-    path.write_bytes("Hello there".encode("utf-16"))
+    """A file with a NUL byte yields no passage and says where it is."""
+    path = tmp_path / "binary.md"
+    path.write_bytes(b"Hello\0there \x01\x02")
 
     (problem,) = read_markdown(path)
 
     assert isinstance(problem, Problem)
-    assert "UTF-16" in problem.message
+    assert "NUL at byte 5" in problem.message
 
 
 def test_huge_line_is_cut_into_passages(passages) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _PAGE = 1000
 _SHOWN = 20
+_SUFFIXES = 12
 
 
 @memory.command(
@@ -40,6 +41,13 @@ _SHOWN = 20
     "kind",
     type=click.Choice(["markdown", "text", "json-lines", "openclaw-transcript", "chat-export"]),
     help="Read the files as this, whatever they look like.",
+)
+@click.option("--dry-run", is_flag=True, help="Tell what would be taken, and write nothing.")
+@click.option(
+    "--exclude",
+    metavar="PATTERN",
+    multiple=True,
+    help="Leave out what this matches in folders, as in .gitignore; repeatable.",
 )
 @click.option("--emptied", is_flag=True, help="Forget the files of a folder that has none now.")
 @click.option("--forgotten", is_flag=True, help="Take in what was forgotten, too.")
@@ -66,7 +74,8 @@ def import_(
             progress=tell,
             **settings,
         )
-    session.output.emit(to_wire(report), *_lines(report))
+    lines = ["this was a dry run: nothing is written"] if settings["dry_run"] else []
+    session.output.emit(to_wire(report), *lines, *_lines(report))
     if report.failed:
         raise click.exceptions.Exit(1)
 
@@ -139,8 +148,15 @@ def _lines(report: Report) -> Iterator[str]:
     if report.failed:
         yield f"{number_of(len(report.failed), 'file')} could not be read, or not whole; see below"
     yield f"{number_of(report.files, 'file')} read{skipped}: {told}"
+    if report.passed_over:
+        counted_by = [f"{count:,} {name or 'without a suffix'}" for name, count in _most(report)]
+        yield f"passed over in folders: {', '.join(counted_by)}"
     for problem in report.problems[:_SHOWN]:
         line = "" if problem.line is None else f":{problem.line}"
         yield f"  {style(f'{path_text(problem.path)}{line}', fg='yellow')}: {problem.message}"
     if len(report.problems) > _SHOWN:
         yield f"  and {len(report.problems) - _SHOWN} more; --json lists them all"
+
+
+def _most(report: Report) -> list[tuple[str, int]]:
+    return report.passed_over.most_common(_SUFFIXES)

@@ -31,6 +31,11 @@ _HEAD = 64 * 1024
 # Told by what lies in it: `.json` and `.zip` may be anything, and a folder is full of them.
 _EXPORT = re.compile(rb'\s*\[\s*\{(?=.*"(?:mapping|chat_messages)"\s*:)', re.DOTALL)
 
+# Marks of sources, between characters that no writing has: `\ue200cite\ue202turn0search3\ue201`,
+# and 【12†source】 of earlier exports.
+_CITATION = re.compile(
+    "\ue200[^\ue200\ue201]{0,400}\ue201|【[^【】]{0,60}†[^【】]{0,200}】|[\ue200-\ue206]"
+)
 _ROLES: dict[Json, str] = {"human": "user", "assistant": "assistant"}
 MAGIC = b"PK\x03\x04"
 """The bytes that an archive begins with."""
@@ -256,7 +261,7 @@ def _text(message: Object) -> str:
         return ""
     parts = content.get("parts")
     texts = [_part_text(part) for part in parts] if isinstance(parts, list) else []
-    return "\n".join(text for text in texts if text).strip()
+    return _CITATION.sub("", "\n".join(text for text in texts if text)).strip()
 
 
 def _part_text(part: Json) -> str:
@@ -293,14 +298,30 @@ def _claude_text(message: Object) -> str:
     blocks = message.get("content")
     # Where there are blocks, `text` repeats them, with placeholders for tools.
     if not isinstance(blocks, list) or not blocks:
-        return text_at(message, "text") or ""
-    texts = [_block_text(block) for block in blocks if isinstance(block, dict)]
+        texts = [text_at(message, "text") or ""]
+    else:
+        texts = [_block_text(block) for block in blocks if isinstance(block, dict)]
+    # A long paste is no text of the message, but a file of it.
+    texts += _attached(message.get("attachments"))
     return "\n".join(text for text in texts if text).strip()
+
+
+def _attached(attachments: Json) -> Iterator[str]:
+    for each in attachments if isinstance(attachments, list) else []:
+        if isinstance(each, dict) and (text := text_at(each, "extracted_content")):
+            name = text_at(each, "file_name", "name")
+            yield f"{name}:\n{text}" if name else text
 
 
 def _block_text(block: Object) -> str:
     text = block.get("text")
-    return text if block.get("type") == "text" and isinstance(text, str) else ""
+    if block.get("type") == "text" and isinstance(text, str):
+        return text
+    # What was written in a document beside the conversation is the input of a tool.
+    if block.get("type") == "tool_use" and block.get("name") == "artifacts":
+        given = object_at(block, "input")
+        return "\n".join(filter(None, (text_at(given, "title"), text_at(given, "content"))))
+    return ""
 
 
 def conversation_streams(stream: BinaryIO) -> Iterator[IO[bytes]]:

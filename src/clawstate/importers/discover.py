@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -17,6 +18,7 @@ from clawstate.importers.chat_export import (
     looks_like_export,
     read_chat_export,
 )
+from clawstate.importers.ignoring import IGNORED, Ignored, ignored_by
 from clawstate.importers.jsonl import read_json_lines
 from clawstate.importers.lines import open_regular, require_regular, unreadable
 from clawstate.importers.markdown import read_markdown
@@ -149,20 +151,27 @@ class Found:
     root: Path
 
 
-def discover(paths: Sequence[Path]) -> Iterator[Found | Problem]:
+def discover(
+    paths: Sequence[Path],
+    *,
+    exclude: Sequence[str] = (),
+    passed_over: Counter[str] | None = None,
+) -> Iterator[Found | Problem]:
     """
     Yield the files that *paths* name or hold, in sorted order and each once.
 
     A file named by the user is taken whatever its suffix. In folders only known suffixes count
     (`SUFFIXES`; .json and .zip only when they hold a chat export), hidden names, caches and
-    virtualenvs are passed over, and links are not followed: one that leads out of its folder
-    is a problem, as is whatever cannot be read. Raises `NotFoundError`, before anything is
-    yielded, when a path does not exist.
+    virtualenvs are passed over, as is what *exclude* names, or a `.gitignore` or `.clawstateignore`
+    there (patterns of gitignore); links are not followed: one that leads out of its folder
+    is a problem, as is whatever cannot be read. *passed_over* counts files of other suffixes, by
+    suffix, and those that are ignored. Raises `NotFoundError`, before anything is yielded, when a
+    path does not exist, and `InvalidError` for a pattern that is none.
     """
     # All are looked at first: a misspelt path must not show after an hour of importing.
     for path in paths:
         _require_existing(path)
-    return _Walk().find(paths)
+    return _Walk(ignored_by(exclude), Counter() if passed_over is None else passed_over).find(paths)
 
 
 def _require_existing(path: Path) -> None:
@@ -177,7 +186,9 @@ def _require_existing(path: Path) -> None:
 
 
 class _Walk:
-    def __init__(self) -> None:
+    def __init__(self, ignored: Ignored, passed_over: Counter[str]) -> None:
+        self._ignored = ignored
+        self._passed_over = passed_over
         self._seen: set[tuple[int, int]] = set()
 
     def find(self, paths: Sequence[Path]) -> Iterator[Found | Problem]:
@@ -192,18 +203,25 @@ class _Walk:
 
     def _folder(self, root: Path) -> Iterator[Found | Problem]:
         # A list and no recursion, since folders may be nested deeper than Python's stack.
-        waiting = [root]
+        waiting = [(root, self._ignored.below(root))]
         while waiting:
-            path = waiting.pop()
+            path, ignored = waiting.pop()
             try:
                 children = self._children(path)
             except OSError as error:
                 yield problem_of(path, unreadable(path, error))
                 continue
+            ignored = ignored.below(path)
+            folders = []
             for child in children:
+                is_folder = child.is_dir(follow_symlinks=False)
+                if ignored.has(child.path, is_folder=is_folder):
+                    self._passed_over[IGNORED] += 1
+                    continue
                 yield from self._child(child, root)
-            folders = (child for child in children if child.is_dir(follow_symlinks=False))
-            waiting.extend(Path(child.path) for child in reversed(list(folders)))
+                if is_folder:
+                    folders.append((Path(child.path), ignored))
+            waiting.extend(reversed(folders))
 
     def _children(self, path: Path) -> list[os.DirEntry[str]]:
         # By device and inode: folders that are mounted, or named, twice are walked once.
@@ -220,8 +238,12 @@ class _Walk:
         # Not followed: a link may lead to any file of the user, or in a circle.
         if entry.is_symlink():
             yield from _outward_link(path, root)
-        elif not entry.is_dir() and path.suffix.lower() in SUFFIXES:
+        elif entry.is_dir():
+            return
+        elif path.suffix.lower() in SUFFIXES:
             yield from self._suitable(path, root)
+        else:
+            self._passed_over[path.suffix.lower()] += 1
 
     def _suitable(self, path: Path, root: Path) -> Iterator[Found | Problem]:
         original = None
@@ -239,6 +261,8 @@ class _Walk:
             yield Problem(path, None, message, is_by_rule=True)
         elif wanted:
             yield from self._file(path, root)
+        else:
+            self._passed_over[path.suffix.lower()] += 1
 
     def _file(self, path: Path, root: Path) -> Iterator[Found | Problem]:
         try:

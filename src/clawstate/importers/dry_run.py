@@ -41,7 +41,8 @@ class Unwritten:
 
     def sources(self, namespace: str) -> set[str]:
         """Return the sources that are noted."""
-        return self._memory.imports.sources(namespace)
+        moved = self._former
+        return self._memory.imports.sources(namespace) - set(moved.values()) | moved.keys()
 
     def sources_of(self, passages: Sequence[bytes], *, namespace: str) -> dict[str, int]:
         """Return the sources that gave *passages*."""
@@ -52,6 +53,10 @@ class Unwritten:
         former = [self._former.get(each, each) for each in sources]
         known = self._memory.imports.look(former, namespace=namespace)
         return {each: known[name] for each, name in zip(sources, former, strict=True)}
+
+    def look(self, sources: Sequence[str], *, namespace: str) -> dict[str, Before]:
+        """Return what is known of *sources*."""
+        return self.begin_all(sources, namespace=namespace)
 
     def were_forgotten(self, given: Sequence[tuple[str, bytes]], *, namespace: str) -> set[str]:
         """Return the ids of those of *given* that were forgotten."""

@@ -118,7 +118,7 @@ def _nearest(path: Path, sources: set[str]) -> str | None:
 
 def _digest_in(mark: str) -> str:
     try:
-        told = json.loads(mark)
+        told, _ = json.JSONDecoder().raw_decode(mark)
     except ValueError:
         return ""  # of an import that notes something else
     return str(told[2]) if isinstance(told, list) and len(told) > 2 else ""

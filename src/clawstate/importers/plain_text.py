@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
+from clawstate.importers.blobs import Blobs
+from clawstate.importers.encodings import as_utf8
 from clawstate.importers.lines import TextLine, find_nul, open_regular, text_lines
 from clawstate.importers.packing import Block, BlockBuilder, pack
 from clawstate.importers.passages import MAXIMUM_LENGTH, Item, Passage, Problem
@@ -54,21 +56,25 @@ def read_running_text(path: Path, cutter: Cutter) -> Iterator[Item]:
 
     A file with a NUL byte is no text: it yields one problem and nothing else.
     """
-    with open_regular(path) as stream:
+    with open_regular(path) as opened:
+        stream = as_utf8(opened)
         # Looked for first: half of a file that turns out to be binary would be in the memory by
         # then.
         nul = find_nul(stream)
         if nul is not None:
-            message = f"is binary (NUL at byte {nul}); if it is UTF-16 text, save it as UTF-8"
-            yield Problem(path, None, message)
+            yield Problem(path, None, f"is binary (NUL at byte {nul})")
             return
         problems: list[Problem] = []
-        for passage in cutter(_drop_damage(text_lines(path, stream), problems)):
+        blobs = Blobs()
+        lines = blobs.leave_out(text_lines(path, stream))
+        for passage in cutter(_drop_damage(lines, problems)):
             # Between passages, where they stand in the file.
             yield from problems
             problems.clear()
             yield passage
         yield from problems
+        if (told := blobs.told()) is not None:
+            yield Problem(path, None, told, is_by_rule=True)
 
 
 def _drop_damage(

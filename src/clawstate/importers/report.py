@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +18,7 @@ class Report:
     problems; `files` counts those of them that could be opened. `copies` are files that are left
     out, as one of the same name and content in another folder is imported already. `left` are
     records that somebody changed and whose passage is another by now, or gone: they stay beside
-    what the file says.
+    what the file says. `passed_over` counts files of folders that were not read, by their suffix.
     """
 
     files: int = 0
@@ -31,6 +32,7 @@ class Report:
     left: int = 0
     forgotten: int = 0
     problems: list[Problem] = field(default_factory=list)
+    passed_over: Counter[str] = field(default_factory=Counter)
     failed: set[Path] = field(default_factory=set)
 
     def fail(self, problem: Problem) -> None:

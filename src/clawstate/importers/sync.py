@@ -10,12 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import cast
 
 from clawstate.errors import UnavailableError
 from clawstate.importers.discover import Found, Kind, detect, discover, problem_of, read_passages
+from clawstate.importers.dry_run import Unwritten
 from clawstate.importers.json_values import has_half_pair
 from clawstate.importers.lines import held_bytes, open_regular, unreadable
 from clawstate.importers.moves import Sources
@@ -43,6 +46,8 @@ def import_paths(
     progress: Progress | None = None,
     emptied: bool = False,
     forgotten: bool = False,
+    exclude: Sequence[str] = (),
+    dry_run: bool = False,
 ) -> Report:
     """
     Import the files that *paths* name or hold into *namespace*, each record with *tags*.
@@ -52,13 +57,18 @@ def import_paths(
     unless it was *emptied*. A file that moved is known again, and one that is a copy of an imported
     one of its name is left out. What somebody changed stays until the file says something else, and
     then beside it; what somebody forgot stays so, unless *forgotten* is to be taken in again.
-    Imports into one namespace wait for each other. Raises `NotFoundError` for a path that does not
-    exist, `LockTimeoutError` and `LeaseLostError` if another import is at work; everything else
-    that is wrong with a file is a problem in the report.
+    What *exclude* names in folders is left out, in the patterns of gitignore. A *dry_run* tells
+    what would be, and writes nothing. Imports into one namespace wait for each other. Raises
+    `NotFoundError` for a path that does not exist, `LockTimeoutError` and `LeaseLostError` if
+    another import is at work; everything else that is wrong with a file is a problem in the report.
     """
     # A source is known by its path, so each way of naming it must give the same one.
     absolute = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - without "..", links kept
-    found = list(discover(absolute))  # before anything is written: a path may not exist
+    passed_over: Counter[str] = Counter()
+    # Before anything is written: a path may not exist.
+    found = list(discover(absolute, exclude=exclude, passed_over=passed_over))
+    if dry_run:
+        memory = cast("Memory", Unwritten(memory))
     with memory.imports.alone(namespace) as lease:
         importer = _Importer(
             memory,
@@ -70,6 +80,7 @@ def import_paths(
         )
         importer.take_all(found, progress)
         importer.sweep(absolute, {each.path for each in found if isinstance(each, Found)}, emptied)
+    importer.report.passed_over = passed_over
     return importer.report
 
 

@@ -18,6 +18,9 @@ from clawstate.memory.validation import record_from
 from clawstate.records.contract import Lease
 
 _BATCH = 4096  # passages in one durable step, as of `add_many`
+PARTLY = " but for some"
+"""Stands behind the fingerprint of a file of which something could not be taken in."""
+
 _FILES = 2048  # files of which the last passages share one
 
 
@@ -192,7 +195,8 @@ class Writer:
                 self._problem(reading, item)
                 # A problem of a line leaves the rest readable; one of the file means that it was
                 # cut short.
-                reading.was_read_whole = reading.was_read_whole and item.line is not None
+                is_whole = item.is_by_rule or item.line is not None
+                reading.was_read_whole = reading.was_read_whole and is_whole
                 continue
             try:
                 digest, values = values_of(
@@ -233,7 +237,9 @@ class Writer:
                 left.add(key)
         self._report.left += len(left)
         rows = self._said.pop(source, [])
-        return Finished(source, reading.fingerprint, sorted(vanished - left), sorted(left), rows)
+        # What could not be taken in is told at each import: the mark is no fingerprint of the file.
+        mark = reading.fingerprint + (PARTLY if reading.has_problems else "")
+        return Finished(source, mark, sorted(vanished - left), sorted(left), rows)
 
     def _handed_on(self, old: MemoryRecord, said: Said, reading: Reading) -> bool:
         """Give what somebody added to *old* to the passage that took its place, if one did."""

@@ -25,6 +25,7 @@ def write_file_import(report: FileReport) -> dict[str, Any]:
         "unchanged": report.kept,
         "removed": report.removed,
         "keptEdits": report.left,
+        "passedOver": dict(sorted(report.passed_over.items())),
         "stillForgotten": report.forgotten,
         "problems": [
             {"path": path_text(each.path), "line": each.line, "message": each.message}
