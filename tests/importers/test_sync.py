@@ -437,13 +437,15 @@ def test_problems_have_a_place_and_stop_nothing(memory, notes: Path) -> None:
     assert by_text(memory).keys() == {"one", "four", GARDEN}
 
 
-def test_a_file_with_problems_is_not_read_for_ever(memory, notes: Path) -> None:
-    """A file whose lines partly cannot be taken in is skipped like any other while unchanged."""
+def test_a_file_with_problems_tells_them_each_time(memory, notes: Path) -> None:
+    """A file whose lines partly cannot be taken in is read at each import, and changes nothing."""
     path = notes / "log.jsonl"
     path.write_text('{"text": "one"}\nno json\n')
-    import_paths(memory, [path])
+    first = import_paths(memory, [path])
 
-    assert import_paths(memory, [path]).skipped == 1
+    again = import_paths(memory, [path])
+
+    assert (again.problems, again.kept, counts(again)) == (first.problems, 1, (0, 0, 1, 0))
 
 
 def test_a_conflict_in_one_file_stops_no_other(memory, notes: Path) -> None:

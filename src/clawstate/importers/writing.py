@@ -17,6 +17,7 @@ from clawstate.memory.service import Memory
 from clawstate.memory.validation import record_from
 from clawstate.records.contract import Lease
 
+_PART = 1024  # passages of one file in one durable step
 _BATCH = 4096  # passages in one durable step, as of `add_many`
 PARTLY = " but for some"
 """Stands behind the fingerprint of a file of which something could not be taken in."""
@@ -53,9 +54,10 @@ class Writer:
     def take(self, reading: Reading, items: Iterable[Item]) -> None:
         """Take what a file says; some of it waits until `write`."""
         self._lease.keep_alive()
-        for item in items:
+        for number, item in enumerate(items, start=1):
             self._waiting.append((reading, item))
-            if len(self._waiting) >= _BATCH:
+            # A long file in shorter steps than many files: what is cut off of it is read again.
+            if number % _PART == 0 or len(self._waiting) >= _BATCH:
                 self._write_waiting([reading])
         self._read.append(reading)
         if len(self._read) >= _FILES:
