@@ -965,3 +965,18 @@ def test_metadata_that_say_one_in_place_of_true_are_taken(memory, notes: Path) -
     (record,) = memory.records()
     assert (report.updated, report.kept) == (1, 0)
     assert record.metadata["hot"] is not True
+
+
+def test_progress_goes_on_within_a_file(memory, notes: Path) -> None:
+    """Of a large file it is told how many bytes are done, from the first to the last."""
+    path = notes / "log.jsonl"
+    line = json.dumps({"text": "the same heartbeat", "id": "a", "filler": "x" * 900})
+    path.write_text(f"{line}\n" * 12_000)
+    told: list[tuple[int, int]] = []
+
+    import_paths(memory, [path], progress=lambda done, total, _: told.append((done, total)))
+
+    size = path.stat().st_size
+    assert told == sorted(told)
+    assert (told[0], told[-1]) == ((0, size), (size, size))
+    assert len({done for done, _ in told}) > 8

@@ -6,13 +6,13 @@ import errno
 import io
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 from clawstate.errors import InvalidError, UnavailableError
 from clawstate.files.json_text import is_utf16
@@ -34,12 +34,30 @@ _HINTS = {
 LONGEST_LINE = 16 * 1024 * 1024
 """Bytes above which a line is reported instead of read."""
 _CHUNK = 1024 * 1024
+_BUFFER = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
 TextLine: TypeAlias = tuple[int, str]
 """The number of a line, and its text."""
 
 
 _held: ContextVar[Mapping[Path, bytes]] = ContextVar("held", default=MappingProxyType({}))
+
+
+def _nobody(_count: int) -> None:
+    pass
+
+
+_read: ContextVar[Callable[[int], None]] = ContextVar("read", default=_nobody)
+
+
+@contextmanager
+def told_bytes(tell: Callable[[int], None]) -> Iterator[None]:
+    """Let *tell* know how many bytes are read of each file that `open_regular` opens."""
+    token = _read.set(tell)
+    try:
+        yield
+    finally:
+        _read.reset(token)
 
 
 @contextmanager
@@ -93,7 +111,20 @@ def _open_checked(path: Path) -> BinaryIO:
     except BaseException:
         os.close(descriptor)
         raise
-    return os.fdopen(descriptor, "rb")
+    stream = _Counted(descriptor, "rb")
+    stream.tell_to = _read.get()
+    return io.BufferedReader(stream, _BUFFER)
+
+
+class _Counted(io.FileIO):
+    """A file that tells how many bytes are read of it."""
+
+    tell_to: Callable[[int], None] = staticmethod(_nobody)
+
+    def readinto(self, buffer: Any, /) -> int:
+        count = super().readinto(buffer) or 0
+        self.tell_to(count)
+        return count
 
 
 @dataclass(frozen=True, slots=True)

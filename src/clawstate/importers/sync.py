@@ -20,7 +20,7 @@ from clawstate.errors import UnavailableError
 from clawstate.importers.discover import Found, Kind, detect, discover, problem_of, read_passages
 from clawstate.importers.dry_run import Unwritten
 from clawstate.importers.json_values import has_half_pair
-from clawstate.importers.lines import held_bytes, open_regular, unreadable
+from clawstate.importers.lines import held_bytes, open_regular, told_bytes, unreadable
 from clawstate.importers.moves import Sources
 from clawstate.importers.passages import Problem
 from clawstate.importers.reading import Reading
@@ -31,6 +31,8 @@ from clawstate.records.contract import Lease
 
 _READER = "2"  # moves when passages are cut otherwise, so that unchanged files are read again
 _BLOCK = 1 << 20
+_STEP = 1 << 20  # bytes between two looks at the progress of a file
+_PASSES = 2
 
 Progress = Callable[[int, int, str], None]
 """Is told how many bytes of how many are done, and the file at hand."""
@@ -121,9 +123,12 @@ class _Importer:
         sizes = [_size(each.path) for each in files]
         done, total = 0, sum(sizes)
         for file, size in zip(files, sizes, strict=True):
-            if progress is not None:
-                progress(done, total, file.path.name)
-            self.take(file.path, file.root)
+            if progress is None:
+                self.take(file.path, file.root)
+                continue
+            progress(done, total, file.path.name)
+            with told_bytes(_Meter(progress, file.path.name, done, size, total).read):
+                self.take(file.path, file.root)
             done += size
         self._writer.write()
         if progress is not None:
@@ -179,6 +184,24 @@ class _Importer:
             for each in sorted(gone):
                 self._writer.forget(str(each))
                 noted.discard(each)
+
+
+class _Meter:
+    """Tells *progress* how far the file *name* is, of which reading begins at *done* bytes."""
+
+    def __init__(self, progress: Progress, name: str, done: int, size: int, total: int) -> None:
+        self._progress, self._name = progress, name
+        self._done, self._size, self._total = done, size, total
+        self._read = self._told = 0
+
+    def read(self, count: int) -> None:
+        """Take note that so many bytes more were read."""
+        self._read += count
+        # A large file is read for its fingerprint, and again for its passages.
+        at = min(self._size, self._read // _PASSES)
+        if at - self._told >= _STEP:
+            self._told = at
+            self._progress(self._done + at, self._total, self._name)
 
 
 def _digest(path: Path) -> tuple[str, bytes | None]:
