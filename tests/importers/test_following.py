@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import clawstate
+from clawstate.importers.merging import passage_id
 from clawstate.importers.sync import import_paths
 from clawstate.wire.memory import export_form
 
@@ -313,9 +314,19 @@ def test_a_state_of_before_keeps_what_was_changed(tmp_path: Path, memory) -> Non
     note = tmp_path / "note.md"
     note.write_text(f"{GARDEN}\n\n{KITCHEN}\n")
     import_paths(memory, [note])
-    memory.update(found(memory, KITCHEN).id, text="mine")
+    ids = {record.text: record.id for record in memory.records()}
+    memory.update(ids[KITCHEN], text="mine")
     part = memory._engine._database
     with part.writing() as connection:
+        for text in (GARDEN, KITCHEN):
+            old = passage_id("default", str(note), text, 1)
+            for table, column in (
+                ("memories", "id"),
+                ("tags", "memory_id"),
+                ("imported", "memory_id"),
+            ):
+                sql = f"UPDATE {table} SET {column} = ? WHERE {column} = ?"
+                connection.execute(sql, (old, ids[text]))
         connection.execute("UPDATE imported SET passage = NULL, given = NULL")
     append(note, "\n# New\n\nSomething.\n")
 
@@ -327,3 +338,17 @@ def test_a_state_of_before_keeps_what_was_changed(tmp_path: Path, memory) -> Non
     import_paths(memory, [note])
 
     assert texts(memory) == sorted([GARDEN, "mine"])
+
+
+def test_passages_are_listed_as_they_stand(memory, tmp_path: Path) -> None:
+    """A listing gives the passages of a file together, in the order of the file."""
+    for name in ("b.md", "a.md", "c.md"):
+        (tmp_path / name).write_text("\n\n".join(f"# {n}\n\n{name}" for n in range(20)))
+    import_paths(memory, [tmp_path / name for name in ("c.md", "a.md", "b.md")])
+
+    listed = [(record.source, record.position) for record in memory.records(limit=100)]
+
+    assert len({source for source, _ in listed}) == 3
+    runs = [listed[at : at + 20] for at in range(0, 60, 20)]
+    assert [[position for _, position in run] for run in runs] == 3 * [list(range(20))]
+    assert all(len({source for source, _ in run}) == 1 for run in runs)

@@ -37,6 +37,18 @@ def passage_id(namespace: str, source: str, text: str, copy: int) -> str:
     return f"{digits[:8]}-{digits[8:12]}-8{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
 
+def ordered_id(namespace: str, source: str, text: str, copy: int, position: int) -> str:
+    """
+    Return the id of a new passage: those of a source stand together, in the order of *position*.
+
+    Listings go by ids. Where the passage moves to later does not matter: its id is noted.
+    """
+    of_source = hashlib.blake2b(f"{namespace}\0{source}".encode(errors="replace"), digest_size=4)
+    place = f"{min(max(position, 0), 0xFFFFFFF):07x}"
+    rest = passage_id(namespace, source, text, copy)[20:]
+    return f"{of_source.hexdigest()}-{place[:4]}-8{place[4:]}-a{rest}"
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """What a file said of a record, as digests: of parts, of its own tags, of its metadata."""

@@ -14,7 +14,7 @@ from clawstate.files.json_text import is_same_json
 from clawstate.importers.discover import Kind
 from clawstate.importers.front_matter import date_in_name
 from clawstate.importers.json_values import moment
-from clawstate.importers.merging import Said, passage_digest, passage_id
+from clawstate.importers.merging import Said, ordered_id, passage_digest, passage_id
 from clawstate.importers.moves import Named
 from clawstate.importers.passages import Passage
 from clawstate.memory.imports import Before
@@ -137,18 +137,18 @@ def _id_of(reading: Reading, passage: Passage, namespace: str, digest: bytes, co
                 return found
     if passage.key is not None:
         return passage_id(namespace, "", passage.key, 0)
-    return passage_id(namespace, named.source, passage.text, copy)
+    return ordered_id(namespace, named.source, passage.text, copy, passage.position)
 
 
 def is_of_its_id(reading: Reading, record: MemoryRecord) -> bool:
     """Tell whether *record* has the text that its id was made of, before digests were noted."""
     names = {reading.named.source, reading.named.former} - {None}
     ids = {
-        passage_id(record.namespace, str(source), record.text, copy)
+        passage_id(record.namespace, str(source), record.text, copy)[20:]
         for source in names
         for copy in range(1, 5)
     }
-    return record.id in ids
+    return record.id[20:] in ids
 
 
 def aged(given: Given) -> MemoryRecord:
