@@ -342,7 +342,9 @@ def test_import_counts_what_it_did(cli, tmp_path: Path) -> None:
     assert first.code == 0
     assert (document["files"], document["added"]) == (2, 3)
     assert (problem["path"], problem["line"]) == (str(tmp_path / "b.jsonl"), 2)
-    assert again.out == "2 files read (2 of them unchanged): nothing new\n"
+    lines = again.out.splitlines()
+    assert lines[0] == "2 files read (1 of them unchanged): 1 unchanged"
+    assert f"{tmp_path / 'b.jsonl'}:2:" in lines[1]
 
 
 def test_an_import_of_nothing_but_problems_fails(cli, tmp_path: Path) -> None:
