@@ -21,10 +21,12 @@ from clawstate.types import (
     ApiKey,
     AuthProblem,
     Change,
+    Compaction,
     Device,
     DeviceIdentity,
     DeviceToken,
     Finding,
+    Forgotten,
     Hit,
     IssuedToken,
     MemoryRecord,
@@ -34,6 +36,7 @@ from clawstate.types import (
     OpenClawSession,
     PairingRequest,
     Profile,
+    Receipt,
     SessionEntry,
     Standing,
     StoredToken,
@@ -82,6 +85,15 @@ records = st.builds(
     created_at=moments,
     updated_at=moments,
     expires_at=maybe_moments,
+)
+forgotten = st.builds(
+    Forgotten,
+    names,
+    names,
+    words=st.integers(0, 99),
+    tags=st.integers(0, 99),
+    vector=st.booleans(),
+    sources=st.integers(0, 99),
 )
 noted = st.dictionaries(
     foreign_names.filter(lambda name: name != "sessionId"), json_values, max_size=3
@@ -192,6 +204,22 @@ ROUND_TRIPS = {
     ),
     TranscriptInfo: st.builds(
         TranscriptInfo, names, st.integers(0), st.integers(0), maybe_texts, moments, moments
+    ),
+    Compaction: st.builds(
+        Compaction,
+        st.integers(0),
+        st.integers(0),
+        st.integers(0),
+        complete=st.booleans(),
+        waits_for=maybe_texts,
+    ),
+    Forgotten: forgotten,
+    Receipt: st.builds(
+        Receipt,
+        st.lists(forgotten).map(tuple),
+        st.lists(names).map(tuple),
+        gone=st.booleans(),
+        waits_for=maybe_texts,
     ),
     Hit: st.builds(Hit, records, scores, st.none() | scores, st.none() | scores),
     MemoryRecord: records,

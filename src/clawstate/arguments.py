@@ -45,6 +45,13 @@ def require_callable(name: str, value: C) -> C:
     return value
 
 
+def require_callables(**given: Callable[..., object] | None) -> None:
+    """Raise `InvalidError` for those of *given* that are neither a function nor None."""
+    for name, value in given.items():
+        if value is not None:
+            require_callable(name, value)
+
+
 def require_mapping(name: str, value: M) -> M:
     """Return *value*, which has to be a mapping such as a dict; raises `InvalidError`."""
     if not isinstance(value, Mapping):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from clawstate.health import Finding
     from clawstate.importers.openclaw import Report as OpenClawImport
     from clawstate.importers.report import Report as FileImport
+    from clawstate.memory.forgetting import Compaction, Forgotten, Receipt
     from clawstate.memory.records import Hit, MemoryRecord
     from clawstate.openclaw.owner import Era, Owner
     from clawstate.paging import Page
@@ -59,6 +60,7 @@ __all__ = [
     "AuthProblem",
     "Change",
     "Changes",
+    "Compaction",
     "Credential",
     "DedupeStatistics",
     "Device",
@@ -68,6 +70,7 @@ __all__ = [
     "Era",
     "FileImport",
     "Finding",
+    "Forgotten",
     "Hit",
     "Issue",
     "IssuedToken",
@@ -87,6 +90,7 @@ __all__ = [
     "PartChange",
     "Profile",
     "Pruned",
+    "Receipt",
     "SessionEntry",
     "Standing",
     "StatePaths",
@@ -106,6 +110,7 @@ _HOMES = {
     "AuthProblem": "clawstate.stores.auth.credentials",
     "Change": "clawstate.config.history",
     "Changes": "clawstate.state.feed",
+    "Compaction": "clawstate.memory.forgetting",
     "Credential": "clawstate.stores.auth.credentials",
     "DedupeStatistics": "clawstate.stores.dedupe.statistics",
     "Device": "clawstate.stores.devices.device",
@@ -115,6 +120,7 @@ _HOMES = {
     "Era": "clawstate.openclaw.owner",
     "FileImport": "clawstate.importers.report:Report",
     "Finding": "clawstate.health",
+    "Forgotten": "clawstate.memory.forgetting",
     "Hit": "clawstate.memory.records",
     "Issue": "clawstate.config.issues",
     "IssuedToken": "clawstate.stores.devices.device",
@@ -134,6 +140,7 @@ _HOMES = {
     "PartChange": "clawstate.state.feed",
     "Profile": "clawstate.stores.auth.credentials",
     "Pruned": "clawstate.stores.sessions.selection",
+    "Receipt": "clawstate.memory.forgetting",
     "SessionEntry": "clawstate.stores.sessions.entry",
     "Standing": "clawstate.stores.auth.availability",
     "StatePaths": "clawstate.files.paths",

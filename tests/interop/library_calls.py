@@ -149,6 +149,8 @@ CALLS |= {
     "memory.add_many": lambda s: s.memory.add_many([{"text": "one"}, {"text": "two"}]),
     "memory.delete": lambda s: s.memory.delete(s.memory.add("gone")),
     "memory.delete_many": lambda s: s.memory.delete_many([s.memory.add("gone too")]),
+    "memory.compact": lambda s: s.memory.compact(),
+    "memory.forget": lambda s: s.memory.forget([s.memory.add("gone as well")]),
     "memory.forget_source": lambda s: s.memory.forget_source("a-source"),
     "memory.optimize": lambda s: s.memory.optimize(),
     "memory.rebuild": lambda s: s.memory.rebuild(),

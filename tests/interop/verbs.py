@@ -218,8 +218,15 @@ def _(ours: Ours) -> None:
     ours("memory", "add", "Ada prefers green tea", "--tag", "fact")
 
 
+@writes("memory compact")
+def _(ours: Ours) -> None:
+    ours("memory", "forget", ours.record())
+    ours("memory", "compact")
+
+
 @writes("memory forget")
 def _(ours: Ours) -> None:
+    ours("memory", "forget", ours.record(), "--receipt")
     ours("memory", "forget", ours.record())
 
 

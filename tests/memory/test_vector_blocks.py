@@ -298,7 +298,8 @@ def test_an_older_state_gets_its_blocks(root) -> None:
         assert found[0].record.id == "tea"
         state.memory.add("a new one")
 
-        assert state.memory.check() == []
+        # What it forgot before is in the file still.
+        assert {each.code for each in state.memory.check()} <= {"memory-forgotten"}
     assert not snapshots.exists()
     assert mine.read_text() == "of somebody else"
 

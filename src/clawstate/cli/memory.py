@@ -198,15 +198,32 @@ def update(
     help="All that comes from this file, folder, name or pattern with * and ?.",
 )
 @NAMESPACE
+@click.option("--receipt", is_flag=True, help="Clear the bytes at once, and tell what went.")
 @pass_session
 def forget(
-    session: Session, /, record_ids: tuple[str, ...], *, source: str | None, namespace: str
+    session: Session,
+    /,
+    record_ids: tuple[str, ...],
+    *,
+    source: str | None,
+    namespace: str,
+    receipt: bool,
 ) -> None:
-    """Forget the records ID, or all that came from a source."""
+    """
+    Forget the records ID, or all that came from a source.
+
+    With --receipt no byte of them is left in the files afterwards. It names each record by its id
+    and the SHA-256 of its text, by which it can be checked without telling it.
+    """
     from clawstate.errors import NotFoundError  # noqa: PLC0415
 
     if bool(record_ids) == bool(source):
         raise click.UsageError("name records, or one --source")
+    if receipt and source:
+        raise click.UsageError("a receipt is for records; after --source use 'memory compact'")
+    if receipt:
+        _forget_with_receipt(session, record_ids)
+        return
     if source:
         names = {source, os.path.abspath(source)}  # noqa: PTH100 - the file may be gone
         forgotten = sum(
@@ -218,6 +235,17 @@ def forget(
         hint = "'clawstate memory list' shows what is kept"
         raise NotFoundError("memory", source or record_ids[0], hint)
     session.output.emit({"forgotten": forgotten}, f"forgot {forgotten}")
+
+
+def _forget_with_receipt(session: Session, record_ids: tuple[str, ...]) -> None:
+    from clawstate.cli.receipts import receipt_lines  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.errors import NotFoundError  # noqa: PLC0415
+
+    receipt = session.state.memory.forget(record_ids)
+    if not receipt.records:
+        hint = "'clawstate memory list' shows what is kept"
+        raise NotFoundError("memory", record_ids[0], hint)
+    session.output.emit(to_wire(receipt), *receipt_lines(receipt))
 
 
 @memory.command(
@@ -295,6 +323,32 @@ def optimize(session: Session) -> None:
     """Bring the indexes up to date; searches go on meanwhile."""
     session.state.memory.optimize()
     session.output.emit({"ok": True}, "the indexes are up to date")
+
+
+@memory.command(examples=("clawstate memory compact",))
+@click.option(
+    "--patience",
+    type=Duration(),
+    default=5.0,
+    show_default="5s",
+    help="How long to wait for others who read or write.",
+)
+@pass_session
+def compact(session: Session, /, *, patience: float) -> None:
+    """
+    Clear the bytes of what was forgotten or changed, and give back the space.
+
+    Searches go on meanwhile. The exit code is 1 if others kept it from its end; run it again then.
+    """
+    from clawstate.cli.receipts import compaction_lines  # noqa: PLC0415 - see `NOUNS`
+
+    with session.output.progress("compacting", unit="steps") as tell:
+        done = session.state.memory.compact(
+            progress=lambda step, steps: tell(step, steps, ""), patience=patience
+        )
+    session.output.emit(to_wire(done), *compaction_lines(done))
+    if not done.complete:
+        raise SystemExit(1)
 
 
 def _stdin() -> str:

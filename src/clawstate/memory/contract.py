@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clawstate.memory.filters import Filter
+    from clawstate.memory.forgetting import Compaction, Forgotten
     from clawstate.memory.ledger import ImportLedger
     from clawstate.memory.records import MemoryRecord
     from clawstate.paging import Position
@@ -359,6 +360,26 @@ class MemoryEngine(RecordStore, Protocol):
 
     def needs_optimizing(self) -> bool:
         """Tell whether `optimize` would make searches noticeably faster."""
+
+    def forget(self, ids: Sequence[str]) -> list[Forgotten]:
+        """Forget *ids* as `delete` does, and return what went of those that were kept."""
+
+    def uncompacted(self) -> int:
+        """Return how many changes left bytes behind that `compact` would clear."""
+
+    def compact(
+        self,
+        *,
+        patience: float,
+        progress: Callable[[int, int], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Compaction:
+        """
+        Leave no byte of what was forgotten or changed before, and give back the space.
+
+        Searches go on meanwhile, and writers wait shortly. After *patience* (seconds) of others who
+        read or write all the time it gives up, which the result tells.
+        """
 
     def check(self, *, deep: bool) -> list[tuple[str, str]]:
         """Return what is wrong, a code (`DAMAGE`, `INDEX`) and a sentence; *deep* reads it all."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from clawstate.arguments import require_callable, require_text, require_texts
+from clawstate.arguments import require_callables, require_seconds, require_text, require_texts
 from clawstate.clock import Clock, system_clock
 from clawstate.errors import (
     ConflictError,
@@ -25,13 +25,13 @@ from clawstate.memory.contract import (
     MemoryEngine,
     SubwordEmbedder,
 )
-from clawstate.memory.embedders import default_embedder
 from clawstate.memory.filters import Moment, filter_from, lets_through
+from clawstate.memory.forgetting import Compaction, Receipt, receipt_of
 from clawstate.memory.imports import Imports
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.records import Hit, MemoryRecord, position_of
 from clawstate.memory.search import Meaning, Mode, answer, question_from
-from clawstate.memory.upkeep import check_engine, lend_in_process
+from clawstate.memory.upkeep import check_engine, lend_in_process, usable_embedder
 from clawstate.memory.validation import change_record, check_name, complete
 from clawstate.paging import PAGE, Listing, Page
 
@@ -133,8 +133,7 @@ class Memory:
         `InvalidError` that names the record by its number from 0, `ConflictError` for an id
         that lives in another namespace.
         """
-        if progress is not None:
-            require_callable("progress", progress)
+        require_callables(progress=progress)
         now = self._clock()
         ids: list[str] = []
         done = 0
@@ -195,6 +194,30 @@ class Memory:
     def delete_many(self, record_ids: Sequence[str]) -> int:
         """Forget the records, in one step; return how many were kept."""
         return self._engine.delete([*require_texts("ids", record_ids)])
+
+    def forget(self, record_ids: Sequence[str], *, compact: bool = True) -> Receipt:
+        """Forget the records, return what went, and *compact*, in seconds for 100 MB."""
+        records = self._engine.forget(ids := require_texts("ids", record_ids))
+        done = self.compact() if compact else None
+        return receipt_of(ids, records, done, waiting=self._engine.uncompacted())
+
+    def compact(
+        self,
+        *,
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        patience: float = 5.0,
+    ) -> Compaction:
+        """
+        Clear the bytes of all that was forgotten or changed, and give back the space.
+
+        Searches go on; after *patience* (seconds) of others who write all the time or go on reading
+        it gives up, which the result tells, and the next call does the rest.
+        """
+        require_callables(progress=progress, cancelled=cancelled)
+        require_seconds("patience", patience)
+        self._cache.clear()  # it holds records as well
+        return self._engine.compact(patience=patience, progress=progress, cancelled=cancelled)
 
     def forget_source(self, source: str, *, namespace: str = "default") -> int:
         """
@@ -313,6 +336,7 @@ class Memory:
 
         Searches go on meanwhile. None of it has to be done: what is written is indexed at once.
         """
+        require_callables(progress=progress, cancelled=cancelled)
         self._engine.purge()
         if (embedder := self._embedder()) is not None:
             ingest.embed_waiting(self._engine, embedder)
@@ -333,7 +357,7 @@ class Memory:
 
     def check(self, *, deep: bool = True) -> list[Finding]:
         """Return what is wrong with the memory, the worst first; *deep* reads all of it."""
-        return check_engine(self._engine, deep=deep, rebuild=self.rebuild, optimize=self.optimize)
+        return check_engine(self._engine, self.rebuild, self.optimize, self.compact, deep=deep)
 
     def repair(self, *, deep: bool = True) -> list[Finding]:
         """Mend what `check` finds and what loses nothing: the indexes; return what was done."""
@@ -366,29 +390,8 @@ class Memory:
 
     def _embedder(self) -> Embedder | None:
         if not self._is_settled:
-            self._usable = self._settled()
+            self._usable = usable_embedder(self._engine, self._given) if self._by_meaning else None
             usable = self._usable
             self._weighing = usable if isinstance(usable, SubwordEmbedder) else None
             self._is_settled = True
         return self._usable
-
-    def _settled(self) -> Embedder | None:
-        if not self._by_meaning:
-            return None
-        try:
-            embedder = self._given or default_embedder()
-            identity = embedder.identity
-        except EmbeddingError as error:
-            warn(FallbackWarning(f"searching by words only: {error}"), stacklevel=4)
-            return None
-        # Cosines between vectors of two models mean nothing (decision 3).
-        kept = self._engine.embedder()
-        if kept is not None and kept != identity:
-            message = (
-                f"searching by words only: this memory keeps vectors of {kept.model}, "
-                f"which those of {identity.model} cannot be compared with; "
-                "open it with the embedder it was made with"
-            )
-            warn(FallbackWarning(message), stacklevel=4)
-            return None
-        return embedder

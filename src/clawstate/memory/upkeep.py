@@ -1,13 +1,16 @@
-"""What is wrong with a memory, and leases for one that is of no state."""
+"""What is wrong with a memory, its usable embedder, and leases for one that is of no state."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from clawstate.errors import EmbeddingError, FallbackWarning, warn
 from clawstate.health import FIX, Finding
 from clawstate.interrupts import load_modules
-from clawstate.memory.contract import INDEX, Lend, MemoryEngine
+from clawstate.memory.contract import INDEX, Embedder, Lend, MemoryEngine
+from clawstate.memory.embedders import default_embedder
+from clawstate.memory.forgetting import Compaction
 from clawstate.records.contract import Lease
 
 if TYPE_CHECKING:
@@ -29,14 +32,36 @@ def lend_in_process() -> Lend:
     return lend
 
 
+def usable_embedder(engine: MemoryEngine, given: Embedder | None) -> Embedder | None:
+    """Return *given*, or the default, if *engine* keeps vectors of it or none; else warn."""
+    try:
+        embedder = given or default_embedder()
+        identity = embedder.identity
+    except EmbeddingError as error:
+        warn(FallbackWarning(f"searching by words only: {error}"), stacklevel=4)
+        return None
+    # Cosines between vectors of two models mean nothing (decision 3).
+    kept = engine.embedder()
+    if kept is not None and kept != identity:
+        message = (
+            f"searching by words only: this memory keeps vectors of {kept.model}, "
+            f"which those of {identity.model} cannot be compared with; "
+            "open it with the embedder it was made with"
+        )
+        warn(FallbackWarning(message), stacklevel=4)
+        return None
+    return embedder
+
+
 def check_engine(
     engine: MemoryEngine,
-    *,
-    deep: bool,
     rebuild: Callable[[], None],
     optimize: Callable[[], None],
+    compact: Callable[[], Compaction],
+    *,
+    deep: bool,
 ) -> list[Finding]:
-    """Return what is wrong with *engine*; what derives from its records is mended by the two."""
+    """Return what is wrong with *engine*; what derives from its records is mended by the others."""
     path = str(getattr(engine, "path", "memory"))
 
     def rebuilt() -> str:
@@ -46,6 +71,10 @@ def check_engine(
     def optimized() -> str:
         optimize()
         return "done"
+
+    def compacted() -> str:
+        done = compact()
+        return "done" if done.complete else f"waits for {done.waits_for}"
 
     wrong = engine.check(deep=deep)
     # Whatever else is wrong, an index is never a reason to go back to a backup.
@@ -62,6 +91,9 @@ def check_engine(
     if waiting := engine.stats()["waiting"]:
         message = f"{waiting} records wait for their vectors"
         found.append(Finding("memory-waiting", "info", path, message, FIX, repair=optimized))
+    if forgotten := engine.uncompacted():
+        message = f"bytes of {forgotten} forgotten or changed records are still in the file"
+        found.append(Finding("memory-forgotten", "info", path, message, FIX, repair=compacted))
     if engine.needs_optimizing():
         message = "the vector index lacks records; opening takes longer than need be"
         found.append(Finding("memory-slow", "info", path, message, FIX, repair=optimized))

@@ -29,12 +29,9 @@ from clawstate.sqlite.log_index import (
     require_index_room,
 )
 from clawstate.sqlite.migrations import Migration, PartFormat
-from clawstate.sqlite.part import Opened, Part, end_transaction, is_in_use
+from clawstate.sqlite.part import BUSY_MS, Opened, Part, end_transaction, is_in_use
 from clawstate.sqlite.pool import PoolGuard, WriterLock, pause_around_forks
 
-# Writers of ours wait in the queue of the writer lock; this is for other programs, which do not
-# know it.
-_BUSY_MS = 10_000
 # A log that is written over syncs in half the time of one that grows, and bulk loads are no slower.
 _CHECKPOINT_PAGES = 1_000
 _CACHE_KIB = 32_768
@@ -121,6 +118,10 @@ class Database:
     def unlock_writers(self, use: Use) -> None:
         """Let the next writer have the lock; harmless when that is done."""
         self._writers.release(use)
+
+    def is_awaited(self) -> bool:
+        """Tell whether others wait for the writer lock."""
+        return self._writers.is_awaited()
 
     def begin(self, writing: object, part: PartFormat) -> apsw.Connection:
         """Return the connection for *writing*, which holds the writer lock, in a transaction."""
@@ -301,7 +302,7 @@ class Database:
         # be closed all the same.
         self._made[id(connection)] = weakref.ref(connection)
         try:
-            connection.set_busy_timeout(_BUSY_MS)
+            connection.set_busy_timeout(BUSY_MS)
             # FULL: what was acknowledged survives a power cut. NORMAL does five times the commits a
             # second, and loses the last of them (decision 2).
             connection.pragma("synchronous", 2)

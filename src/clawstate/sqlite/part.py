@@ -20,6 +20,10 @@ from clawstate.sqlite.pool import PoolGuard
 
 T = TypeVar("T")
 
+# Writers of ours wait in the queue of the writer lock; this is for other programs, which do not
+# know it.
+BUSY_MS = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -76,6 +80,9 @@ class Lender(Protocol):
 
     def unlock_writers(self, use: Use) -> None:
         """Let the next writer have the lock; harmless when that is done."""
+
+    def is_awaited(self) -> bool:
+        """Tell whether others wait for the writer lock."""
 
     def begin(self, writing: object, part: PartFormat) -> apsw.Connection:
         """Return the connection for *writing*, which holds the writer lock, in a transaction."""
@@ -329,6 +336,10 @@ class Part:
         """
         self._require_open()
         return Writing(self._database, self._guard, self._part)
+
+    def is_awaited(self) -> bool:
+        """Tell whether others wait to write while somebody does."""
+        return self._database.is_awaited()
 
     def close(self) -> None:
         """End this use; a call after it raises `ClosedError`."""

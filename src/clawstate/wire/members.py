@@ -90,6 +90,11 @@ class Members:
         """Return the time *name*Ms, or `None` if it is null or left out."""
         return None if self._document.get(f"{name}Ms") is None else self.moment(name)
 
+    def truth(self, name: str) -> bool:
+        """Return the boolean *name*."""
+        found: bool = self._member(name, bool)
+        return found
+
     def mapping(self, name: str) -> dict[str, Any]:
         """Return the object *name*; empty if it is left out."""
         return {} if name not in self._document else dict(self._member(name, Mapping))

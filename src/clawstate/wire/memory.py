@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from clawstate.clock import from_ms, to_iso
+from clawstate.memory.forgetting import Compaction, Forgotten, Receipt
 from clawstate.memory.records import Hit, MemoryRecord
 from clawstate.wire.members import Members, dialect, times
 
@@ -81,6 +82,76 @@ def read_hit(document: Any) -> Hit:
     told = Members(document, "hit")
     scores = (told.maybe_number("wordsScore"), told.maybe_number("vectorScore"))
     return Hit(read_record(document), told.number("score"), *scores)
+
+
+def write_forgotten(forgotten: Forgotten) -> dict[str, Any]:
+    """Return *forgotten*; its digest is the SHA-256 of its text."""
+    return {
+        "id": forgotten.id,
+        "digest": forgotten.digest,
+        "words": forgotten.words,
+        "tags": forgotten.tags,
+        "vector": forgotten.vector,
+        "sources": forgotten.sources,
+    }
+
+
+def read_forgotten(document: Any) -> Forgotten:
+    """Return the forgotten record of *document*."""
+    told = Members(document, "forgotten")
+    return Forgotten(
+        told.text("id"),
+        told.text("digest"),
+        words=told.integer("words"),
+        tags=told.integer("tags"),
+        vector=told.truth("vector"),
+        sources=told.integer("sources"),
+    )
+
+
+def write_receipt(receipt: Receipt) -> dict[str, Any]:
+    """Return *receipt*, with its counts by place."""
+    return {
+        "records": [write_forgotten(each) for each in receipt.records],
+        "missing": list(receipt.missing),
+        "places": dict(receipt.places),
+        "gone": receipt.gone,
+        "waitsFor": receipt.waits_for,
+    }
+
+
+def read_receipt(document: Any) -> Receipt:
+    """Return the receipt of *document*."""
+    told = Members(document, "receipt")
+    return Receipt(
+        tuple(map(read_forgotten, told.items("records"))),
+        told.texts("missing"),
+        gone=told.truth("gone"),
+        waits_for=told.maybe_text("waitsFor"),
+    )
+
+
+def write_compaction(done: Compaction) -> dict[str, Any]:
+    """Return *done*; sizes in bytes."""
+    return {
+        "changes": done.changes,
+        "before": done.before,
+        "after": done.after,
+        "complete": done.complete,
+        "waitsFor": done.waits_for,
+    }
+
+
+def read_compaction(document: Any) -> Compaction:
+    """Return the compaction of *document*."""
+    told = Members(document, "compaction")
+    return Compaction(
+        told.integer("changes"),
+        told.integer("before"),
+        told.integer("after"),
+        complete=told.truth("complete"),
+        waits_for=told.maybe_text("waitsFor"),
+    )
 
 
 def statistics_form(counts: Mapping[str, Any]) -> dict[str, Any]:

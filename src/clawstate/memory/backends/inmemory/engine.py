@@ -14,7 +14,7 @@ from clawstate.clock import Clock, from_ms, system_clock
 from clawstate.errors import ClosedError
 from clawstate.interrupts import Mutex
 from clawstate.memory import rules
-from clawstate.memory.analysis import fields_of
+from clawstate.memory.analysis import fields_of, placed_terms
 from clawstate.memory.backends.inmemory.imports import InMemoryImports
 from clawstate.memory.backends.inmemory.postings import terms_of
 from clawstate.memory.backends.inmemory.reading import InMemoryReading, Row
@@ -25,6 +25,7 @@ from clawstate.memory.contract import (
     KnownVector,
 )
 from clawstate.memory.filters import Filter, lets_through
+from clawstate.memory.forgetting import Compaction, Forgotten, text_digest
 from clawstate.memory.records import MemoryRecord, position_of
 from clawstate.memory.validation import metadata_text
 from clawstate.paging import Position
@@ -90,6 +91,45 @@ class InMemoryMemory:
             if for_good:
                 self.imports.note_forgotten(ids)
             return self._forget(ids)
+
+    def forget(self, ids: Sequence[str]) -> list[Forgotten]:
+        """Forget *ids* for good; return what went of those that were kept."""
+        with self._mutex:
+            rows = self._every()
+            kept = [rows[each] for each in dict.fromkeys(ids) if each in rows]
+            found = [
+                Forgotten(
+                    row.record.id,
+                    text_digest(row.record.text),
+                    words=len({term for term, _ in placed_terms(fields_of(row.record))[1]}),
+                    tags=len(row.record.tags),
+                    vector=row.vector is not None,
+                    sources=self.imports.count_of(row.record.id),
+                )
+                for row in sorted(kept, key=lambda row: row.key)
+            ]
+            self.imports.note_forgotten(ids)
+            self._forget(ids)
+            return found
+
+    def uncompacted(self) -> int:
+        """Return 0: what is forgotten is gone."""
+        self._every()
+        return 0
+
+    def compact(
+        self,
+        *,
+        patience: float,
+        progress: Callable[[int, int], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Compaction:
+        """Forget the vectors of forgotten texts; there is nothing else."""
+        del patience, progress, cancelled
+        with self._mutex:
+            self._every()
+            self.embeddings.forgotten.clear()
+        return Compaction()
 
     def page(self, chosen: Filter, after: str | None, limit: int) -> list[MemoryRecord]:
         """Return the next *limit* records in the order of ids."""

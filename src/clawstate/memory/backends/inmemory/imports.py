@@ -112,6 +112,10 @@ class InMemoryImports:
             if (namespace, record_id) in found or (namespace, text) in found
         }
 
+    def count_of(self, record_id: str) -> int:
+        """Return how many sources are noted to have given *record_id*."""
+        return sum(record_id in given for given in self._given.values())
+
     def note_forgotten(self, ids: Iterable[str]) -> None:
         """Keep in mind that *ids* are forgotten for good."""
         for row in (row for each in ids if (row := self._rows().get(each)) is not None):

@@ -14,7 +14,14 @@ from clawstate.caches.ttl import TTLCache
 from clawstate.clock import Clock, system_clock, to_ms
 from clawstate.errors import StateError
 from clawstate.interrupts import Mutex, load_modules
-from clawstate.memory.backends.sqlite import postings, upkeep, word_index, writing
+from clawstate.memory.backends.sqlite import (
+    forgetting,
+    postings,
+    upkeep,
+    word_index,
+    writing,
+)
+from clawstate.memory.backends.sqlite.compactor import compact
 from clawstate.memory.backends.sqlite.conditions import sql_of
 from clawstate.memory.backends.sqlite.embeddings import SqliteEmbeddings
 from clawstate.memory.backends.sqlite.imports import SqliteImports
@@ -24,6 +31,7 @@ from clawstate.memory.backends.sqlite.rows import SELECT, record_of, stored_embe
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
 from clawstate.memory.contract import INDEX, Capability, Embedded, EmbedderIdentity, Reading
 from clawstate.memory.filters import Filter
+from clawstate.memory.forgetting import Compaction, Forgotten
 from clawstate.memory.records import MemoryRecord
 from clawstate.paging import Position
 from clawstate.sqlite import Database, open_part
@@ -33,6 +41,8 @@ if TYPE_CHECKING:
     from clawstate.memory.vector_index.nearest import NearestSearch
 
 _SELECTIONS = 8  # filters whose keys are remembered: of a million records each may take 8 MB
+_MANY = 1_000  # changes that left bytes behind, after which they are cleared
+_QUICK, _SMALL = 32 << 20, 8 << 20  # bytes that are written anew in some 0.2 s, and in 0.05
 _BLOCKS = "clawstate.memory.backends.sqlite.vector_blocks"
 
 
@@ -63,9 +73,10 @@ class SqliteMemory:
             place, PART, MIGRATIONS, lock_timeout=lock_timeout, present=present
         )
         self.path = self._database.path
-        self.imports = SqliteImports(self._database, self._now)
+        self.imports = SqliteImports(self._database, self._now, self._note_forgotten)
         self.embeddings = SqliteEmbeddings(self._database)
         self._mutex = Mutex()
+        self._forgotten = 0
         self._words = word_index.WordCaches()
         self._listed: int | None = None  # the generation of the database whose index was seen
         self._nearest: tuple[tuple[object, ...], NearestSearch] | None = None
@@ -93,10 +104,12 @@ class SqliteMemory:
                     self._listed = self._database.generation
                 else:  # seen by the next write, if this one is committed
                     connection.execute(NEWEST)
-            writing.upsert(connection, records, embedder=embedder)
+            changed = writing.upsert(connection, records, embedder=embedder)
             is_due = word_index.is_due(connection, batch=len(records))
         if is_due:
             self._fold_words()
+        if changed:
+            self._note_forgotten(changed)
 
     def get(self, ids: Sequence[str]) -> dict[str, MemoryRecord]:
         """Return those of *ids* that are kept and not expired."""
@@ -111,8 +124,10 @@ class SqliteMemory:
             # Compared as a whole, in the transaction that writes: a change by anybody is seen.
             if self._by_id(connection, [old.id]).get(old.id) != old:
                 return None
-            writing.upsert(connection, [new], embedder=embedder)
-            return self._by_id(connection, [old.id]).get(old.id, new.record)
+            changed = writing.upsert(connection, [new], embedder=embedder)
+            kept = self._by_id(connection, [old.id]).get(old.id, new.record)
+        self._note_forgotten(changed)
+        return kept
 
     def fill(self, records: Sequence[Embedded], *, embedder: EmbedderIdentity) -> int:
         """Give waiting records their vectors; return how many still waited."""
@@ -126,7 +141,36 @@ class SqliteMemory:
             return 0
         with self._database.writing() as connection:
             forget = writing.forget_for_good if for_good else writing.forget
-            return forget(connection, ids, now_ms=self._now())
+            count = forget(connection, ids, now_ms=self._now())
+        self._note_forgotten(count)
+        return count
+
+    def forget(self, ids: Sequence[str]) -> list[Forgotten]:
+        """Forget *ids* for good; return what a receipt tells of those that were kept."""
+        if not self._database.exists():
+            return []
+        with self._database.writing() as connection:
+            found = forgetting.described(connection, ids)
+            writing.forget_for_good(connection, ids, now_ms=self._now())
+        self._note_forgotten(len(found))
+        return found
+
+    def uncompacted(self) -> int:
+        """Return how many changes left bytes behind."""
+        with self._database.reading() as connection:
+            return forgetting.waiting(connection)
+
+    def compact(
+        self,
+        *,
+        patience: float,
+        progress: Callable[[int, int], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Compaction:
+        """Clear what forgotten and changed records left, and give back the space."""
+        if not self._database.exists():
+            return Compaction()
+        return compact(self._database, patience=patience, progress=progress, cancelled=cancelled)
 
     def page(self, chosen: Filter, after: str | None, limit: int) -> list[MemoryRecord]:
         """Return the next *limit* records in the order of ids."""
@@ -165,7 +209,9 @@ class SqliteMemory:
             expired = upkeep.expired(connection, self._now())
             if expired:
                 writing.touch(connection, list(expired.values()), now_ms=self._now())
-            return writing.remove(connection, list(expired), now_ms=self._now())
+            count = writing.remove(connection, list(expired), now_ms=self._now())
+        self._note_forgotten(count)
+        return count
 
     def optimize(
         self,
@@ -182,6 +228,8 @@ class SqliteMemory:
             if upkeep.are_vectors_behind(connection):
                 upkeep.mend_vectors(connection)
         upkeep.remove_snapshots(self._vectors)
+        if self.uncompacted():
+            self.compact(patience=0.0, cancelled=cancelled)
 
     def rebuild(self) -> None:
         """Make every derived index anew."""
@@ -216,8 +264,26 @@ class SqliteMemory:
             return found
 
     def close(self) -> None:
-        """End the use of the database; snapshots go with their last reader."""
+        """End the use of the database; what it forgot is cleared from a small file."""
+        # A program that forgets and ends is often the last for long that opens the state.
+        if self._forgotten:
+            self._forgotten = 0
+            with contextlib.suppress(StateError):
+                self._clear(_SMALL)
         self._database.close()
+
+    def _note_forgotten(self, count: int) -> None:
+        """Note that *count* changes left bytes behind; many are cleared at once, if it is quick."""
+        self._forgotten += count
+        if self._forgotten >= _MANY:
+            self._forgotten = 1
+            with contextlib.suppress(StateError):  # the change itself is made
+                self._clear(_QUICK)
+
+    def _clear(self, limit: int) -> None:
+        """Compact the database if it has at most *limit* bytes and anything waits for it."""
+        if upkeep.size_on_disk(self.path) <= limit and self.uncompacted():
+            self.compact(patience=0.0)
 
     def _fold_words(self) -> None:
         """Merge the tail of the word index into its blocks, unless somebody else is faster."""

@@ -22,11 +22,14 @@ _UNNOTE = "DELETE FROM imported WHERE import = ? AND memory_id IN (SELECT value 
 
 
 class SqliteImports:
-    """The `ImportLedger` of a database; *now_ms* tells the time."""
+    """The `ImportLedger` of a database; *forgot* is told how many changes left bytes behind."""
 
-    def __init__(self, database: Part, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, database: Part, now_ms: Callable[[], int], forgot: Callable[[int], None]
+    ) -> None:
         self._database = database
         self._now_ms = now_ms
+        self._forgot = forgot
 
     def marks(self, namespace: str) -> dict[str, str]:
         """Return the fingerprint of every source that was imported whole into *namespace*."""
@@ -98,7 +101,8 @@ class SqliteImports:
                     ids = json.dumps([*each.vanished, *each.left])
                     connection.execute(_UNNOTE, (number, ids))
                     forgotten += self._forget_unclaimed(connection, each.vanished)
-            return forgotten
+        self._forgot(forgotten)
+        return forgotten
 
     def forget(self, namespace: str, source: str, left: Sequence[str] = ()) -> int:
         """Take away the note of *source* and what it alone gave but *left*, in one step."""
@@ -111,7 +115,10 @@ class SqliteImports:
             ids = {row[0] for row in connection.execute(sql, (number,))} - set(left)
             connection.execute("DELETE FROM imported WHERE import = ?", (number,))
             connection.execute("DELETE FROM imports WHERE import = ?", (number,))
-            return self._forget_unclaimed(connection, sorted(ids))
+            writing.add_to_meta(connection, writing.REWRITTEN, 1)
+            count = self._forget_unclaimed(connection, sorted(ids))
+        self._forgot(1 + count)
+        return count
 
     def rename(self, namespace: str, old: str, new: str) -> None:
         """Note that what came from *old* is at *new* now; nothing if *new* is noted already."""
@@ -125,6 +132,7 @@ class SqliteImports:
             if fingerprint is not None:
                 self._mark_forgotten(connection, number)
             connection.execute(sql, (new, old, scope))
+            writing.add_to_meta(connection, writing.REWRITTEN, 1)
 
     def were_forgotten(self, namespace: str, given: Sequence[tuple[str, bytes]]) -> set[str]:
         """Return the ids of those of *given* that were forgotten, by their id or their text."""

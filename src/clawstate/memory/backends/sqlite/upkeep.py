@@ -37,7 +37,7 @@ def stats(connection: apsw.Connection, path: Path, *, now_ms: int) -> dict[str, 
         "embedder": None if embedder is None else embedder.model,
         "dimensions": None if embedder is None else embedder.dimensions,
         "changed": one("SELECT value FROM meta WHERE key = 'changed'").get,
-        "bytes": _size(path) + _size(path.with_name(path.name + "-wal")),
+        "bytes": size_on_disk(path),
         "vector_index_bytes": one("SELECT coalesce(sum(length(data)), 0) FROM vector_blocks").get,
     }
 
@@ -118,6 +118,11 @@ def check(connection: apsw.Connection, *, deep: bool) -> list[tuple[str, str]]:
         found.append(f"{lost} tags belong to no record")
     lost_words = word_index.findings(connection) if deep else []
     return [*((DAMAGE, each) for each in found), *((INDEX, each) for each in lost_words)]
+
+
+def size_on_disk(path: Path) -> int:
+    """Return the bytes of the database *path* and of its log."""
+    return _size(path) + _size(path.with_name(path.name + "-wal"))
 
 
 def _size(path: Path) -> int:

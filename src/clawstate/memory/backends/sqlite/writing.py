@@ -53,30 +53,40 @@ _COUNT_DOWN = (
     "UPDATE subword_counts SET occurrences = occurrences - ? WHERE scope = ? AND subword = ?"
 )
 
+REWRITTEN = "rewritten"
+"""What `meta` counts changes by that left bytes behind though no record was removed."""
+
+_VEIL = "\0"
+
 
 def upsert(
     connection: apsw.Connection, given: Sequence[Embedded], *, embedder: EmbedderIdentity | None
-) -> None:
-    """Put *given* into the tables; see `RecordStore.upsert`."""
+) -> int:
+    """Put *given* into the tables; return how many took the place of what was there."""
     given = rules.once(given)
     claim_embedder(connection, given, embedder)
     now_ms = rules.newest_ms(given)
     known = _alive(connection, _known(connection, given), now_ms)
     added: list[Arrival] = []
     replaced: list[int] = []
+    rewritten = 0
     for each in rules.arrivals(given, known, partial(_last_place, connection)):
         if each.known is None:
             added.append(each)
         elif each.stays:
             _rewrite(connection, each.embedded.record, each.place, each.known.key)
+            rewritten += 1
         else:
             key = each.known.key
             replaced.append(key)
             added.append(_with_vector(connection, each, key) if each.keeps_vector else each)
+    if rewritten:
+        add_to_meta(connection, REWRITTEN, rewritten)
     # Before the rows that take their place: ids are unique.
     remove(connection, replaced, now_ms=now_ms)
     _insert(connection, added)
     touch(connection, [each.record.id for each in given], now_ms=now_ms)
+    return rewritten + len(replaced)
 
 
 def fill(
@@ -214,15 +224,41 @@ def scope_of(connection: apsw.Connection, namespace: str) -> int | None:
     """Return the number of *namespace*; None while nothing was ever kept there."""
     sql = "SELECT scope FROM scopes WHERE namespace = ?"
     found: int | None = connection.execute(sql, (namespace,)).get
+    if found is None:
+        found = connection.execute(sql, (veiled(connection, namespace),)).get
     return found
+
+
+def veiled(connection: apsw.Connection, namespace: str) -> str:
+    """Return the name under which a number stays given out when nothing is kept there any more."""
+    return f"{_VEIL}{forgotten_digest(connection)(namespace.encode()).hex()}"
+
+
+def is_veiled(name: str) -> bool:
+    """Tell whether `veiled` made *name*, which no namespace can be called."""
+    return name.startswith(_VEIL)
+
+
+def add_to_meta(connection: apsw.Connection, key: str, amount: int) -> None:
+    """Add *amount* to the number *key* of `meta`."""
+    sql = """
+        INSERT INTO meta VALUES (?1, CAST(?2 AS TEXT))
+        ON CONFLICT DO UPDATE SET value = CAST(CAST(value AS INTEGER) + ?2 AS TEXT)
+    """
+    connection.execute(sql, (key, amount))
 
 
 def made_scope(connection: apsw.Connection, namespace: str) -> int:
     """Return the number of *namespace*, given out now when it has none."""
-    connection.execute("INSERT OR IGNORE INTO scopes (namespace) VALUES (?)", (namespace,))
-    scope = scope_of(connection, namespace)
-    assert scope is not None  # noqa: S101 - inserted in the line above
-    return scope
+    found: int | None
+    if (found := scope_of(connection, namespace)) is None:
+        sql = "INSERT INTO scopes (namespace) VALUES (?) RETURNING scope"
+        found = connection.execute(sql, (namespace,)).get
+    else:
+        sql = "UPDATE scopes SET namespace = ?1 WHERE scope = ?2 AND namespace <> ?1"
+        connection.execute(sql, (namespace, found))
+    assert found is not None  # noqa: S101 - inserted in the line above
+    return found
 
 
 def _known(connection: apsw.Connection, given: Sequence[Embedded]) -> dict[str, Known]:

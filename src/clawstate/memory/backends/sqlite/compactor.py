@@ -1,0 +1,95 @@
+"""A compaction of `memory.db`: what tables tell of forgotten records, then free space, then log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from clawstate.memory.backends.sqlite import forgetting, postings, word_index
+from clawstate.memory.backends.sqlite.upkeep import size_on_disk
+from clawstate.memory.forgetting import Compaction
+from clawstate.sqlite import Part
+from clawstate.sqlite.compaction import empty_log, rewrite
+
+_STEPS = 4
+
+
+def compact(
+    database: Part,
+    *,
+    patience: float,
+    progress: Callable[[int, int], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Compaction:
+    """
+    Leave no byte of what was forgotten before; see `MemoryEngine.compact`.
+
+    Each step is whole or not done at all, and what was done stays done: cut off anywhere, the next
+    compaction does the rest, since the changes are noted as cleared in the end only.
+    """
+
+    def is_cancelled() -> bool:
+        return cancelled is not None and cancelled()
+
+    def tell(step: int) -> None:
+        if progress is not None:
+            progress(step, _STEPS)
+
+    path = database.path
+    before = size_on_disk(path)
+    with database.reading() as connection:
+        changes = forgetting.waiting(connection)
+
+    def stopped(reason: str) -> Compaction:
+        return Compaction(0, before, size_on_disk(path), complete=False, waits_for=reason)
+
+    if is_cancelled():
+        return stopped(_CANCELLED)
+    if not _fold_words(database):
+        return stopped("other programs, which write all the time")
+    tell(1)
+    _drop_traces(database)
+    tell(2)
+    if is_cancelled():
+        return stopped(_CANCELLED)
+    if _is_worth_it(database, changes) and not rewrite(
+        database, patience=patience, cancelled=is_cancelled
+    ):
+        return stopped(_CANCELLED if is_cancelled() else "other programs, which wait to write")
+    tell(3)
+    # The log may hold pages from before; it is emptied only when nobody reads those.
+    if not empty_log(database, patience=patience):
+        return stopped("a search of another program that has not ended")
+    with database.writing() as connection:
+        forgetting.note_compaction(connection, changes)
+    tell(4)
+    return Compaction(changes, before, size_on_disk(path))
+
+
+_CANCELLED = "nothing but to be run again: it was cancelled"
+
+
+def _fold_words(database: Part) -> bool:
+    """Merge the words of what was forgotten out of the index; tell whether that was done."""
+    for _ in range(5):
+        with database.reading() as connection:
+            fold = word_index.planned(connection)
+        if fold is None:
+            return True
+        with database.writing() as connection:
+            if postings.SqlitePostings(connection).publish(fold):
+                return True
+    return False
+
+
+def _is_worth_it(database: Part, changes: int) -> bool:
+    # Writing all of a large memory anew takes seconds, in which others cannot write.
+    with database.reading() as connection:
+        return bool(changes or connection.pragma("freelist_count"))
+
+
+def _drop_traces(database: Part) -> None:
+    while True:
+        with database.writing() as connection:
+            if not forgetting.drop_cached(connection):
+                forgetting.drop_traces(connection)
+                return
