@@ -34,7 +34,7 @@ from clawstate.files.paths import StatePaths
 from clawstate.files.file_version import version_of
 warnings.simplefilter("ignore")
 check({"gateway": {"port": "wrong"}})  # loads the schema
-clawstate.openclaw.accepted.accepted("2026.2.26")
+clawstate.openclaw.accepted.read_accepted("2026.2.26")
 print("WARM")
 root, action = Path(sys.argv[1]), sys.argv[2]
 os.umask(0o022)
