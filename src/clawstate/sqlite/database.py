@@ -28,7 +28,7 @@ from clawstate.sqlite.log_index import (
     is_without_index,
     require_index_room,
 )
-from clawstate.sqlite.migrations import Migration, PartFormat
+from clawstate.sqlite.migrations import Faults, Migration, PartFormat
 from clawstate.sqlite.part import BUSY_MS, Opened, Part, end_transaction, is_in_use
 from clawstate.sqlite.pool import PoolGuard, WriterLock, pause_around_forks
 
@@ -79,10 +79,11 @@ class Database:
         name: str,
         migrations: Sequence[Migration],
         *,
+        faults: Faults | None = None,
         at_end: Callable[[], object] = lambda: None,
     ) -> Part:
         """Return the part *name*, whose tables *migrations* make; closing it calls *at_end*."""
-        return Part(self, self._guard, PartFormat(self.path, name, migrations), at_end)
+        return Part(self, self._guard, PartFormat(self.path, name, migrations, faults), at_end)
 
     def exists(self) -> bool:
         """Tell whether a write has made the database; raises `ClosedError`."""
@@ -359,6 +360,7 @@ def open_part(
     name: str,
     migrations: Sequence[Migration],
     *,
+    faults: Faults | None = None,
     lock_timeout: float = 30.0,
     present: Callable[[], object] = lambda: None,
 ) -> Part:
@@ -368,9 +370,9 @@ def open_part(
     For a path a `Database` is made with the other settings, which the part closes at its end.
     """
     if isinstance(place, Database):
-        return place.part(name, migrations)
+        return place.part(name, migrations, faults=faults)
     database = Database(place, lock_timeout=lock_timeout, present=present)
-    return database.part(name, migrations, at_end=database.close)
+    return database.part(name, migrations, faults=faults, at_end=database.close)
 
 
 _IN_MEMORY = -1

@@ -23,6 +23,9 @@ class OlderFormatError(UnavailableError):
 Migration = Callable[[apsw.Connection], None]
 """Raises the format by one; runs inside the caller's write transaction."""
 
+Faults = Callable[[apsw.Connection], Sequence[str]]
+"""Returns what is wrong with the tables of a part, a sentence each."""
+
 _PARTS = """
 CREATE TABLE IF NOT EXISTS clawstate_parts (
     part TEXT PRIMARY KEY,
@@ -42,11 +45,16 @@ _ONCE_UNNAMED = {"memory": "memories", "records": "records"}
 
 @dataclass(frozen=True, slots=True)
 class PartFormat:
-    """The tables of the part *name* that *migrations* make in the database at *path*."""
+    """
+    The tables of the part *name* that *migrations* make in the database at *path*.
+
+    *faults* returns what is wrong with them; it is asked after an error that damage may explain.
+    """
 
     path: Path
     name: str
     migrations: Sequence[Migration]
+    faults: Faults | None = None
 
     def is_missing(self, connection: apsw.Connection) -> bool:
         """Tell whether the file is empty so far, or holds other parts of ours alone."""

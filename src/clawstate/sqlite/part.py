@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
 import apsw
 
-from clawstate.errors import ClosedError, StateError
+from clawstate.errors import ClosedError, CorruptError, StateError
 from clawstate.interrupts import Mutex, Use, hold, let_go
 from clawstate.sqlite.errors import sqlite_errors
 from clawstate.sqlite.migrations import OlderFormatError, PartFormat
@@ -23,6 +23,8 @@ T = TypeVar("T")
 # Writers of ours wait in the queue of the writer lock; this is for other programs, which do not
 # know it.
 BUSY_MS = 10_000
+
+_STUMBLES = (TypeError, ValueError, LookupError, ArithmeticError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,7 @@ class Reading(_Block):
         opened = self._opened
         self._end(error)
         sqlite_errors(self._database.path).__exit__(kind, error, trace)
+        _raise_if_damaged(self._database, self._guard, self._part, error)
         # Whether somebody wrote meanwhile is known only now, when all was read.
         if error is None and opened is not None:
             opened.require_sound()
@@ -238,6 +241,7 @@ class Writing(_Block):
                 raise
             self._end(error)
         sqlite_errors(self._database.path).__exit__(kind, error, trace)
+        _raise_if_damaged(self._database, self._guard, self._part, error)
 
     def _give_back(self, error: BaseException | None) -> None:
         with self._ending:
@@ -255,6 +259,19 @@ def _upgrade(database: Lender, guard: PoolGuard, part: PartFormat, older: OlderF
             pass
     except StateError as refused:
         raise older from refused
+
+
+def _raise_if_damaged(
+    database: Lender, guard: PoolGuard, part: PartFormat, error: BaseException | None
+) -> None:
+    # Damage that SQLite does not notice shows as values of other types or numbers than were
+    # written, over which a reader may stumble anywhere. Asked only then, since it reads all.
+    if part.faults is None or not isinstance(error, _STUMBLES) or isinstance(error, StateError):
+        return
+    with Reading(database, guard, replace(part, faults=None)) as connection:
+        found = part.faults(connection)
+    if found:
+        raise CorruptError(str(database.path), found[0]) from error
 
 
 class Part:

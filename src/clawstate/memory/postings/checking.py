@@ -31,13 +31,13 @@ def check(store: PostingStore, blocks: Iterable[Block]) -> tuple[list[str], set[
             if fields is not None:
                 tokens[1:] += fields.astype(np.int64).sum(axis=1)
         tail = Tail().extended(store.tail(0))
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         return [f"the word index cannot be read: {error}"], present
     wrong = 0
     for block in blocks:
         try:
             ids = decoded(block).ids
-        except ValueError:
+        except (TypeError, ValueError):
             wrong += 1
             continue
         is_sound = not len(ids) or (

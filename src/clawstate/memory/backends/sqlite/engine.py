@@ -70,7 +70,12 @@ class SqliteMemory:
         self._vectors = vectors
         self._clock = clock
         self._database = open_part(
-            place, PART, MIGRATIONS, lock_timeout=lock_timeout, present=present
+            place,
+            PART,
+            MIGRATIONS,
+            faults=_faults,
+            lock_timeout=lock_timeout,
+            present=present,
         )
         self.path = self._database.path
         self.imports = SqliteImports(self._database, self._now, self._note_forgotten)
@@ -339,3 +344,8 @@ class SqliteMemory:
 
     def _now(self) -> int:
         return to_ms(self._clock())
+
+
+def _faults(connection: apsw.Connection) -> list[str]:
+    found = [sentence for _, sentence in upkeep.check(connection, deep=True)]
+    return found or upkeep.vector_faults(connection)

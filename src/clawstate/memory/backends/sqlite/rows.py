@@ -91,6 +91,16 @@ def put_tags(connection: apsw.Connection, records: Iterable[MemoryRecord]) -> No
         connection.executemany("INSERT INTO tags VALUES (?, ?)", pairs)
 
 
+def newest_docno(connection: apsw.Connection) -> int:
+    """Return the highest docno that was ever given out."""
+    # SQLite checks nothing in this table of its own: no type, no number, and no record is behind.
+    sql = """
+        SELECT max(coalesce((SELECT CAST(max(seq) AS INTEGER) FROM sqlite_sequence
+            WHERE name = 'memories'), 0), coalesce((SELECT max(docno) FROM memories), 0))
+    """
+    return int(connection.execute(sql).get)
+
+
 def is_block_due(newest: int, last: int) -> bool:
     """Tell whether there are enough docnos up to *newest* behind the *last* block for another."""
     # By docnos and not by vectors: those would have to be counted in every write.

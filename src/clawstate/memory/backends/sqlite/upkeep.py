@@ -10,7 +10,7 @@ import apsw
 
 from clawstate.interrupts import load_modules
 from clawstate.memory.backends.sqlite import word_index
-from clawstate.memory.backends.sqlite.rows import is_block_due, stored_embedder
+from clawstate.memory.backends.sqlite.rows import is_block_due, newest_docno, stored_embedder
 from clawstate.memory.contract import DAMAGE, INDEX
 from clawstate.sqlite.errors import damage
 
@@ -48,17 +48,12 @@ def expired(connection: apsw.Connection, now_ms: int) -> dict[int, str]:
     return {int(docno): str(key) for docno, key in connection.execute(sql, (now_ms,))}
 
 
-def newest(connection: apsw.Connection) -> int:
-    """Return the highest docno that was ever given out."""
-    return connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'memories'").get or 0
-
-
 def are_vectors_behind(connection: apsw.Connection) -> bool:
     """Tell whether blocks of vectors are missing, or count others than there are."""
     if stored_embedder(connection) is None:
         return False
     last, kept = connection.execute("SELECT max(upto), sum(records) FROM vector_blocks").get
-    is_due = is_block_due(newest(connection), last or 0)
+    is_due = is_block_due(newest_docno(connection), last or 0)
     if last is None or is_due:
         return is_due
     sql = """
@@ -75,9 +70,9 @@ def mend_vectors(connection: apsw.Connection, *, anew: bool = False, breadth: in
     from clawstate.memory.backends.sqlite import vector_blocks  # noqa: PLC0415 - loads numpy
 
     if anew:
-        vector_blocks.rewrite(connection, newest(connection), breadth=breadth)
+        vector_blocks.rewrite(connection, newest_docno(connection), breadth=breadth)
     else:
-        vector_blocks.mend(connection, newest(connection))
+        vector_blocks.mend(connection, newest_docno(connection))
 
 
 def vector_faults(connection: apsw.Connection) -> list[str]:
@@ -116,13 +111,21 @@ def check(connection: apsw.Connection, *, deep: bool) -> list[tuple[str, str]]:
     ).get
     if lost:
         found.append(f"{lost} tags belong to no record")
-    lost_words = word_index.findings(connection) if deep else []
+    lost_words = _word_faults(connection) if deep else []
     return [*((DAMAGE, each) for each in found), *((INDEX, each) for each in lost_words)]
 
 
 def size_on_disk(path: Path) -> int:
     """Return the bytes of the database *path* and of its log."""
     return _size(path) + _size(path.with_name(path.name + "-wal"))
+
+
+def _word_faults(connection: apsw.Connection) -> list[str]:
+    try:
+        return word_index.findings(connection)
+    except (TypeError, ValueError, LookupError) as error:
+        # Values of other types than were written.
+        return [f"the word index cannot be read: {error}"]
 
 
 def _size(path: Path) -> int:

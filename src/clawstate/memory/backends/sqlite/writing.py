@@ -20,6 +20,7 @@ from clawstate.memory.backends.sqlite.rows import (
     SELECT,
     columns_of,
     is_block_due,
+    newest_docno,
     pack,
     put_tags,
     record_of,
@@ -292,9 +293,7 @@ def _insert(connection: apsw.Connection, added: Sequence[Arrival]) -> None:
     scopes = {namespace: made_scope(connection, namespace) for namespace in by_namespace}
     # The numbers are given out here, since tags, words and counts need them; SQLite notes the
     # highest in `sqlite_sequence` also when it is told which to take, so none comes back.
-    first = 1 + (
-        connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'memories'").get or 0
-    )
+    first = 1 + newest_docno(connection)
     numbered = [
         (docno, scopes[row.embedded.record.namespace], row)
         for docno, row in enumerate(added, start=first)
