@@ -14,12 +14,12 @@ import wordllama
 
 import clawstate
 from timing import Figures, latencies, rates, ratios
-from workbench import ROUNDS, Workbench, local_embedder
+from workbench import ROUNDS, Workbench, own_embedder
 
 TITLE = "Durable ingest of short texts"
 MANY = 20_000
 SINGLES = 100  # a round
-OURS, OWN, PACKAGE = "add_many, durable", "LocalEmbedder.embed", "WordLlama.embed"
+OURS, OWN, PACKAGE = "add_many, durable", "StaticEmbedder.embed", "WordLlama.embed"
 ADD, COMMIT = "add, durable", "SQLite commit, FULL"
 
 
@@ -50,7 +50,7 @@ def lines(result: Figures) -> Iterator[str]:
 
 
 def _bulk(bench: Workbench, texts: list[str]) -> Figures:
-    own, package = local_embedder(), _wordllama()
+    own, package = own_embedder(), _wordllama()
     opened = iter(range(1_000))
 
     def add_many() -> int:

@@ -22,7 +22,7 @@ import numpy as np
 
 import clawstate
 from timing import Figures
-from workbench import Workbench, local_embedder, telling_words
+from workbench import Workbench, own_embedder, telling_words
 
 TITLE = "Retrieval quality"
 ARMS = (
@@ -201,7 +201,7 @@ def _plain_fts5(entries: Sequence[Entry]) -> Leg:
 
 
 def _mean_vectors(entries: Sequence[Entry]) -> Leg:
-    embedder = local_embedder()
+    embedder = own_embedder()
     matrix = embedder.embed([entry["text"] for entry in entries])
 
     def search(text: str) -> dict[str, float]:

@@ -21,6 +21,7 @@ from typing import Any
 
 PARTS = (
     "retrieval",
+    "languages",
     "vectors",
     "words",
     "hybrid",
@@ -41,7 +42,6 @@ NAMED = (
     "clawstate",
     "apsw",
     "numpy",
-    "tokenizers",
     "wordllama",
     "sqlite-vec",
     "filelock",

@@ -26,7 +26,7 @@ from clawstate.memory.vector_index.codes import Codes
 from clawstate.memory.vector_index.source import Batch
 from clawstate.memory.vector_index.table import VectorTable
 from timing import Figures, latencies, ratios
-from workbench import MadeState, Workbench, local_embedder
+from workbench import MadeState, Workbench, own_embedder
 
 TITLE = "Vector search (256 dimensions, top 10)"
 K = 10
@@ -100,7 +100,7 @@ def _opening_line(opening: Figures) -> str:
 def _measured(bench: Workbench, size: int) -> Figures:
     made, rival_path = bench.state(size), bench.scratch / f"sqlite-vec-{size}.db"
     texts = bench.texts(size)
-    matrix = local_embedder().embed(texts)
+    matrix = own_embedder().embed(texts)
     rival = _sqlite_vec(rival_path, matrix)
     opening = _opening(made, rival_path)
     nearest = _index(matrix)
@@ -146,7 +146,7 @@ def _engine(made: MadeState) -> SqliteMemory:
 
 
 def _asked(engine: SqliteMemory, rounds: Iterable[Iterable[str]]) -> list[list[Asked]]:
-    embedder = local_embedder()
+    embedder = own_embedder()
     with engine.reading() as reading:
 
         def vector(text: str) -> Vector:

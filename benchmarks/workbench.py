@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import clawstate
-from clawstate.memory.embedders import default_embedder
-from clawstate.memory.embedders.local import LocalEmbedder
+from clawstate.memory.embedders.static import StaticEmbedder
 from clawstate.memory.query_words import STOP_WORDS
 from corpus import Corpus, corpus
 
@@ -86,9 +85,8 @@ def telling_words(text: str) -> tuple[str, ...]:
     return tuple(word for word in words if word not in STOP_WORDS) or tuple(words)
 
 
-def local_embedder() -> LocalEmbedder:
+def own_embedder() -> StaticEmbedder:
     """Return the default embedder, loaded."""
-    embedder = default_embedder()
-    assert isinstance(embedder, LocalEmbedder)
-    embedder.embed(["warm"] * 64)
+    embedder = StaticEmbedder()
+    embedder.embed(["warm"])
     return embedder

@@ -23,7 +23,16 @@ from clawstate.state import backends
 PACKAGE = Path(clawstate.__file__).parent
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(PACKAGE.rglob("*.py"))
-SHIPPED = ["src", "tests", "benchmarks", "docs", "Makefile", "README.md", "CONTRIBUTING.md"]
+SHIPPED = [
+    "src",
+    "tests",
+    "benchmarks",
+    "tools",
+    "docs",
+    "Makefile",
+    "README.md",
+    "CONTRIBUTING.md",
+]
 NAMELESS = {"utils", "util", "helpers", "helper", "common", "core", "base", "manager", "misc"}
 HEAVY = [
     *("numpy", "rich", "tokenizers", "wordllama", "click", "asyncio", "sqlite3"),

@@ -30,12 +30,12 @@ NEAR, FAR = 0.5, 0.25
 ECHO = 0.2
 """What a word found one record away counts on top of the record's own."""
 
-BEFORE, AFTER = 0.3, 0.2
+BEFORE, AFTER = 0.4, 0.3
 """How much of its neighbours' meanings a record takes on; half of it at `SHORT` subwords."""
 
 SHORT = 40
 
-VECTOR_SHARE = 0.375
+VECTOR_SHARE = 0.425
 """The share of the vectors in a hybrid."""
 
 NAMED = 1.3

@@ -61,6 +61,8 @@ class Meaning:
     vector: NDArray[np.float32] | None = None
     numbers: NDArray[np.uint16] | None = None
     embedder: SubwordEmbedder | None = None
+    unrelated: float = 0.0
+    """The cosine that texts of different subjects may have; the embedder declares it."""
 
     @property
     def subwords(self) -> tuple[int, ...]:
@@ -109,7 +111,7 @@ def answer(reading: Reading, question: Question, meaning: Meaning | None) -> tup
             vectors = _contextual(vector, near, words, context, order)
         else:
             vectors = ranking.cosines(vector, near, context.vectors)
-        strength = max(strength, *vectors.values(), 0.0)
+        strength = max(strength, _above(max(vectors.values(), default=0.0), meaning))
     scores = _mixed(question, words, vectors if vector is not None else None)
     if evidence.quoted is not None:
         stands = set(evidence.quoted.tolist())
@@ -217,6 +219,12 @@ def _best(scores: Scores, limit: int) -> Scores:
     if len(scores) <= limit:
         return scores
     return {key: scores[key] for key in ranking.best(scores, limit, every=True)}
+
+
+def _above(cosine: float, meaning: Meaning | None) -> float:
+    """Return how far *cosine* is above what unrelated texts have, from 0 to 1."""
+    floor = 0.0 if meaning is None else meaning.unrelated
+    return max(0.0, cosine - floor) / (1 - floor)
 
 
 def _calibrated(scores: Scores, strength: float) -> Scores:

@@ -374,15 +374,17 @@ class Memory:
 
     def _meaning(self, embedder: Embedder, query: str) -> Meaning | None:
         text = query[:_MAX_QUERY]
+        unrelated = getattr(embedder, "unrelated", 0.0)  # embedders of others need not say
         try:
             with ingest.embedder_errors():
                 if self._weighing is None:
-                    return Meaning(self._cache.vector(text, lambda: embedder.embed([text])[0]))
+                    vector = self._cache.vector(text, lambda: embedder.embed([text])[0])
+                    return Meaning(vector, unrelated=unrelated)
                 (numbers,) = self._weighing.subwords([text])
         except EmbeddingError as error:
             warn(FallbackWarning(f"searching by words only: {error}"), stacklevel=3)
             return None
-        return Meaning(numbers=numbers, embedder=self._weighing)
+        return Meaning(numbers=numbers, embedder=self._weighing, unrelated=unrelated)
 
     def _identity(self) -> EmbedderIdentity | None:
         embedder = self._embedder()

@@ -9,7 +9,7 @@ from clawstate.errors import EmbeddingError, FallbackWarning, warn
 from clawstate.health import FIX, Finding
 from clawstate.interrupts import load_modules
 from clawstate.memory.contract import INDEX, Embedder, Lend, MemoryEngine
-from clawstate.memory.embedders import default_embedder
+from clawstate.memory.embedders import embedder_of
 from clawstate.memory.forgetting import Compaction
 from clawstate.records.contract import Lease
 
@@ -33,15 +33,15 @@ def lend_in_process() -> Lend:
 
 
 def usable_embedder(engine: MemoryEngine, given: Embedder | None) -> Embedder | None:
-    """Return *given*, or the default, if *engine* keeps vectors of it or none; else warn."""
+    """Return *given*, or one of ours, if *engine* keeps vectors of it or none; else warn."""
+    kept = engine.embedder()
     try:
-        embedder = given or default_embedder()
+        embedder = given or embedder_of(kept)
         identity = embedder.identity
     except EmbeddingError as error:
         warn(FallbackWarning(f"searching by words only: {error}"), stacklevel=4)
         return None
     # Cosines between vectors of two models mean nothing (decision 3).
-    kept = engine.embedder()
     if kept is not None and kept != identity:
         message = (
             f"searching by words only: this memory keeps vectors of {kept.model}, "

@@ -1,10 +1,10 @@
 """
-`LocalEmbedder`: a static model whose weights ship inside the `wordllama` wheel.
+`WordLlamaEmbedder`: the static model of the package `wordllama`, for states that were made with it.
 
-A text's vector is the mean of its subwords' rows in one table; no network, no key, 30 us a text.
-The package's own loader takes half a second and looks for downloads, so only its two data files
-are used: the table is memory-mapped and read as far as a text needs it. The vectors are the
-package's own, to the last bit of float32.
+It comes with the extra `wordllama` (decision 042). A text's vector is the mean of its subwords'
+rows in one table. The package's own loader takes half a second and looks for downloads, so only its
+two data files are used: the table is memory-mapped and read as far as a text needs it. The vectors
+are the package's own, to the last bit of float32.
 """
 
 from __future__ import annotations
@@ -27,7 +27,12 @@ from clawstate.memory.contract import EmbedderIdentity
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+MODEL = "wordllama-l2-supercat-256"
 _PACKAGE = "wordllama"
+_INSTALL = (
+    "pip install 'clawstate[wordllama]'; or 'clawstate memory export' and an import into a new "
+    "state, which gives all records vectors of clawstate's own model"
+)
 _WEIGHTS = "weights/l2_supercat_256.safetensors"
 _TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
 _TENSOR = "embedding.weight"
@@ -38,7 +43,7 @@ _LONGEST_HEADER = 1 << 20  # bytes
 _LONG_TEXT = 4096  # subwords; longer texts are pooled by distinct subword, in bounded memory
 
 
-class LocalEmbedder:
+class WordLlamaEmbedder:
     """
     256-dimensional unit vectors (float32) from memory-mapped weights. Thread-safe.
 
@@ -57,7 +62,7 @@ class LocalEmbedder:
         # start-up.
         with _opened(self._folder / _WEIGHTS) as file:
             digest = hashlib.sha256(file.read(65_536)).hexdigest()[:8]
-        return EmbedderIdentity(f"wordllama-l2-supercat-256@{digest}", self._table.shape[1])
+        return EmbedderIdentity(f"{MODEL}@{digest}", self._table.shape[1])
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return a unit row for each text, shape (len(texts), 256); zeros for an empty text."""
@@ -149,7 +154,7 @@ class LocalEmbedder:
 def _package_folder() -> Path:
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
-        raise EmbeddingError(_PACKAGE, "is not installed", "pip install wordllama")
+        raise EmbeddingError(_PACKAGE, "is not installed", _INSTALL)
     return Path(spec.submodule_search_locations[0])
 
 

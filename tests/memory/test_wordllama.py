@@ -4,7 +4,6 @@ import importlib.util
 import os
 import resource
 import shutil
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,9 +18,8 @@ from clawstate.errors import DimensionError, EmbeddingError, FallbackWarning
 from clawstate.memory.backends.sqlite import embeddings
 from clawstate.memory.backends.sqlite.rows import unpack
 from clawstate.memory.contract import EmbedderIdentity, SubwordEmbedder
-from clawstate.memory.embedders.local import LocalEmbedder
+from clawstate.memory.embedders.wordllama import WordLlamaEmbedder
 
-SOURCE = Path(clawstate.__file__).parents[1]
 PACKAGE = Path(importlib.util.find_spec("wordllama").submodule_search_locations[0])
 TEXTS = [
     "Ada prefers tea",
@@ -34,20 +32,10 @@ TEXTS = [
     "  padded  ",
 ]
 
-OFFLINE = """
-import sys
-import clawstate
-with clawstate.open(sys.argv[1]) as state:
-    state.memory.add("the lobster sleeps under a rock")
-    (hit,) = state.memory.search("a sleeping animal of the sea", mode="vector")
-    assert hit.vector_score > 0.2, hit
-print("done")
-"""
-
 
 @pytest.fixture(scope="module")
 def embedder():
-    return LocalEmbedder()
+    return WordLlamaEmbedder()
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +72,7 @@ def test_many_texts_get_the_vectors_of_each(embedder) -> None:
 
     together = embedder.embed(texts)
 
-    alone = np.vstack([LocalEmbedder().embed([text]) for text in texts[:3]])
+    alone = np.vstack([WordLlamaEmbedder().embed([text]) for text in texts[:3]])
     assert together[:3] == pytest.approx(alone, abs=1e-6)
     assert np.array_equal(together, embedder.embed(texts))
 
@@ -122,12 +110,12 @@ def test_a_long_text_takes_little_memory(embedder) -> None:
 
 def test_threads_get_the_same_vectors() -> None:
     """Threads that all start on a fresh embedder get the vectors that one thread gets."""
-    fresh = LocalEmbedder()
+    fresh = WordLlamaEmbedder()
 
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda n: fresh.embed(TEXTS * (1 + 10 * (n % 2))), range(24)))
 
-    expected = LocalEmbedder().embed(TEXTS)
+    expected = WordLlamaEmbedder().embed(TEXTS)
     assert all(each[: len(TEXTS)] == pytest.approx(expected, abs=1e-6) for each in results)
 
 
@@ -165,7 +153,7 @@ def test_identity_names_the_weights(embedder) -> None:
     """Two embedders of the same weights have one identity, of 256 unit dimensions."""
     identity = embedder.identity
 
-    assert identity == LocalEmbedder().identity
+    assert identity == WordLlamaEmbedder().identity
     assert (identity.dimensions, identity.normalised) == (256, True)
     assert "wordllama" in identity.model
     assert "@" in identity.model
@@ -189,26 +177,35 @@ def test_damaged_files_raise_an_embedding_error(tmp_path, monkeypatch, which, da
     monkeypatch.delitem(sys.modules, "wordllama", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
 
-    broken = LocalEmbedder()
+    broken = WordLlamaEmbedder()
     with pytest.raises(EmbeddingError, match="l2_supercat"):
         _ = broken.identity, broken.embed(["tea"])
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may leave the network")
-def test_no_network_is_needed(tmp_path) -> None:
-    """A first search works in a process that has no network at all."""
-    if subprocess.run(["unshare", "-n", "true"], check=False).returncode:
-        pytest.skip("this system does not let root leave the network")
+def test_a_state_with_vectors_of_wordllama_goes_on_with_it(tmp_path) -> None:
+    """A state that keeps vectors of wordllama gets more of them, and is searched by them."""
+    with clawstate.open(tmp_path, embedder=WordLlamaEmbedder()) as state:
+        state.memory.add("the lobster sleeps under a rock")
 
-    run = subprocess.run(
-        ["unshare", "-n", sys.executable, "-c", OFFLINE, tmp_path / "state"],
-        env={**os.environ, "PYTHONPATH": str(SOURCE)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with clawstate.open(tmp_path) as state:
+        state.memory.add("the parrot talks all day")
+        (hit,) = state.memory.search("a sleeping animal of the sea", mode="vector", k=1)
 
-    assert (run.stdout, run.returncode) == ("done\n", 0), run.stderr
+        assert "lobster" in hit.record.text
+        assert state.memory.stats()["embedder"] == WordLlamaEmbedder().identity.model
+
+
+def test_without_the_package_such_a_state_is_searched_by_words(tmp_path, monkeypatch) -> None:
+    """Without wordllama, a state with its vectors finds by words, and says what to install."""
+    with clawstate.open(tmp_path, embedder=WordLlamaEmbedder()) as state:
+        state.memory.add("the lobster sleeps under a rock")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+
+    with clawstate.open(tmp_path) as state:
+        with pytest.warns(FallbackWarning, match=r"clawstate\[wordllama\]"):
+            (hit,) = state.memory.search("lobster")
+
+        assert hit.vector_score is None
 
 
 def test_a_text_that_many_records_have_is_looked_up_once(memory, monkeypatch) -> None:
