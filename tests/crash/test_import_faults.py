@@ -68,7 +68,8 @@ def test_a_source_is_forgotten_whole_or_not_at_all(victim, tmp_path, folder, how
                 assert memory.imports.fingerprints().keys() == found, point
                 import_paths(memory, [folder])
                 assert {each.source for each in memory.records()} == {str(folder / "kept.md")}
-                assert memory.check() == []
+                # What was forgotten waits for the compaction, which this is not about.
+                assert {each.code for each in memory.check()} <= {"memory-forgotten"}
 
     strace.spread(kill, enumerate(some(points, KILLS)))
 
