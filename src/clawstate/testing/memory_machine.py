@@ -231,6 +231,9 @@ class MemoryMachine(RuleBasedStateMachine):
     def open_again(self) -> None:
         """Close the engine and open it over the same state."""
         if Capability.DURABLE in self._engine.capabilities:
+            # An engine may clear what was forgotten when it is closed, so both do it before.
+            for pair in (self._memories, self._reference):
+                pair[1].compact()
             self._engine.close()
             self._open()
 

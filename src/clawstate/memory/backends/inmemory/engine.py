@@ -124,11 +124,12 @@ class InMemoryMemory:
         progress: Callable[[int, int], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Compaction:
-        """Forget the vectors of forgotten texts; there is nothing else."""
+        """Forget the vectors of forgotten texts, and the notes of forgotten sources."""
         del patience, progress, cancelled
         with self._mutex:
             self._every()
             self.embeddings.forgotten.clear()
+            self.imports.drop_forgotten()
         return Compaction()
 
     def page(self, chosen: Filter, after: str | None, limit: int) -> list[MemoryRecord]:
@@ -201,9 +202,9 @@ class InMemoryMemory:
         progress: Callable[[int, int], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> None:
-        """Do nothing: there is no index."""
+        """Forget what `compact` would: there is no index."""
         del progress, cancelled
-        self._every()
+        self.compact(patience=0.0)
 
     def rebuild(self) -> None:
         """Do nothing: there is no index."""

@@ -122,6 +122,14 @@ class InMemoryImports:
             namespace = row.record.namespace
             self._forgotten |= {(namespace, row.record.id), (namespace, row.digest)}
 
+    def drop_forgotten(self) -> None:
+        """Forget the notes of whole sources that have no record left; their ids stay forgotten."""
+        kept = self._rows()
+        for key, given in list(self._given.items()):
+            if self._marks.get(key) is not None and given and not given.keys() & kept.keys():
+                self._forgotten |= {(key[0], each) for each in given}
+                del self._given[key], self._marks[key]
+
     def _begin(self, key: _Key) -> list[Imported]:
         self._mark_forgotten(key)
         self._marks[key] = None
