@@ -348,6 +348,7 @@ with t.clawstate.open(sys.argv[1], embedder=t.Random()) as state:
 
 
 @pytest.mark.crash
+@pytest.mark.slow
 def test_whatever_is_killed_agrees_with_the_records(root) -> None:
     """After kills at any moment of any changes, searches are those of comparing with each."""
     chance = random.Random(seed())
