@@ -34,6 +34,17 @@ SINCE = click.option(
 )
 UNTIL = click.option("--until", type=Moment(), metavar="TIME", help="Made before this time.")
 TAGS = click.option("--tag", "-t", "tags", multiple=True, metavar="TAG", help="Repeatable.")
+SOURCE = click.option(
+    "--source",
+    type=SourceName(),
+    help="Only what comes from this file, folder, name or pattern with * and ?.",
+)
+WHERE = click.option(
+    "--where",
+    type=Where(),
+    multiple=True,
+    help="A demand on metadata, repeatable; or a tree of them as JSON.",
+)
 
 
 @click.group(
@@ -97,17 +108,8 @@ def add(
 )
 @NAMESPACE
 @TAGS
-@click.option(
-    "--source",
-    type=SourceName(),
-    help="Only what comes from this file, folder, name or pattern with * and ?.",
-)
-@click.option(
-    "--where",
-    type=Where(),
-    multiple=True,
-    help="A demand on metadata, repeatable; or a tree of them as JSON.",
-)
+@SOURCE
+@WHERE
 @SINCE
 @UNTIL
 @click.option(
@@ -257,17 +259,8 @@ def _forget_with_receipt(session: Session, record_ids: tuple[str, ...]) -> None:
 )
 @NAMESPACE
 @TAGS
-@click.option(
-    "--source",
-    type=SourceName(),
-    help="Only what comes from this file, folder, name or pattern with * and ?.",
-)
-@click.option(
-    "--where",
-    type=Where(),
-    multiple=True,
-    help="A demand on metadata, repeatable; or a tree of them as JSON.",
-)
+@SOURCE
+@WHERE
 @SINCE
 @UNTIL
 @click.option("--newest", is_flag=True, help="What was made last on top, not in the order of ids.")
