@@ -340,6 +340,15 @@ def test_no_line_is_fatal(tmp_path_factory, data, noise) -> None:
     assert sound <= {"transcript-orphan"}
 
 
+@pytest.mark.parametrize("noise", [b"\xfe\xff", b"\xff\xfe", b"{\0", b"\0{"])
+def test_noise_that_looks_like_utf16_hides_no_entry(store, noise: bytes) -> None:
+    """A first line that begins as UTF-16 does is told, and the whole lines after it are kept."""
+    report = store.import_lines("s", [noise, *LINES[1:]])
+
+    assert [each.line for each in report.problems] == [1]
+    assert {each.id for each in store.messages("s")} >= {json.loads(each)["id"] for each in LINES[1:]}
+
+
 @pytest.mark.parametrize("between", ["", " ", "\0\0", '{"type":"message","id":"0000'])
 def test_every_whole_entry_of_a_damaged_line_is_taken(store, between: str) -> None:
     """Entries that two writers put on one line are both kept, whatever stands between them."""

@@ -71,11 +71,16 @@ class Reading:
 
     def entries(self, lines: Iterable[str | bytes]) -> Iterator[tuple[int, Entry]]:
         """Give the entries of *lines* with their numbers; what cannot be read is a problem."""
+        wide = False
         for number, line in enumerate(lines, start=1):
-            # Told once for the file, and not as a broken line for each of its halves.
             if number == 1 and isinstance(line, bytes) and is_utf16(line):
                 self.problem(number, "the file is UTF-16, which no transcript is; save it as UTF-8")
-                return
+                wide = True
+                continue
+            # Told once for the file, and not as a broken line for each of its halves. But noise may
+            # look like UTF-16 as well: lines that cannot be halves of it are read as ever.
+            if wide and isinstance(line, bytes) and b"\0" in line:
+                continue
             for text, value in self._records(line, number):
                 try:
                     entry = self._entry(text, value)
