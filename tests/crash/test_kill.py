@@ -176,7 +176,7 @@ def assert_sound(memory):
         sums = {scope: total for scope, total in connection.execute(counted) if total}
         assert sums == dict(connection.execute(held))
         held = list(connection.execute("SELECT content, embedding FROM memories"))[:500]
-    vectors = memory._embedder().embed([text for text, _ in held])
+    vectors = memory._meanings.embedder().embed([text for text, _ in held])
     for vector, (_, blob) in zip(vectors, held, strict=True):
         assert np.frombuffer(blob, "<f2").astype(np.float32) @ vector > 0.99
 

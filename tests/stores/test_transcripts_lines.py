@@ -346,7 +346,9 @@ def test_noise_that_looks_like_utf16_hides_no_entry(store, noise: bytes) -> None
     report = store.import_lines("s", [noise, *LINES[1:]])
 
     assert [each.line for each in report.problems] == [1]
-    assert {each.id for each in store.messages("s")} >= {json.loads(each)["id"] for each in LINES[1:]}
+    assert {each.id for each in store.messages("s")} >= {
+        json.loads(each)["id"] for each in LINES[1:]
+    }
 
 
 @pytest.mark.parametrize("between", ["", " ", "\0\0", '{"type":"message","id":"0000'])

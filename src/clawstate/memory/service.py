@@ -7,31 +7,23 @@ from typing import Any
 
 from clawstate.arguments import require_callables, require_seconds, require_text, require_texts
 from clawstate.clock import Clock, system_clock
-from clawstate.errors import (
-    ConflictError,
-    EmbeddingError,
-    FallbackWarning,
-    InvalidError,
-    NotFoundError,
-    warn,
-)
+from clawstate.errors import ConflictError, InvalidError, NotFoundError
 from clawstate.health import Finding, repair_all
 from clawstate.memory import ingest
 from clawstate.memory.contract import (
     Embedded,
     Embedder,
-    EmbedderIdentity,
     Lend,
     MemoryEngine,
-    SubwordEmbedder,
 )
 from clawstate.memory.filters import Moment, filter_from, lets_through
 from clawstate.memory.forgetting import Compaction, Receipt, receipt_of
 from clawstate.memory.imports import Imports
+from clawstate.memory.meanings import Meanings
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.records import Hit, MemoryRecord, position_of
-from clawstate.memory.search import Meaning, Mode, answer, question_from
-from clawstate.memory.upkeep import check_engine, lend_in_process, usable_embedder
+from clawstate.memory.search import Mode, answer, question_from
+from clawstate.memory.upkeep import check_engine, lend_in_process
 from clawstate.memory.validation import change_record, check_name, complete
 from clawstate.paging import PAGE, Listing, Page
 
@@ -39,8 +31,6 @@ MAX_PAGE = 1_000_000
 
 LISTING = Listing("memory")
 """Records, the one made last first."""
-
-_MAX_QUERY = 8192  # characters; what is longer is no question
 
 Progress = Callable[[int, int], None]
 """Is told how many are done, and how many there are."""
@@ -66,14 +56,10 @@ class Memory:
         lend: Lend | None = None,
     ) -> None:
         self._engine = engine
-        self._by_meaning = by_meaning
         self.imports = Imports(engine.imports, lend or lend_in_process())
-        self._given = embedder
         self._clock = clock
         self._cache = QueryCache() if cache is None else cache
-        self._usable: Embedder | None = None
-        self._weighing: SubwordEmbedder | None = None
-        self._is_settled = False
+        self._meanings = Meanings(engine, embedder, self._cache, by_meaning=by_meaning)
 
     def __repr__(self) -> str:
         place = getattr(self._engine, "path", None)
@@ -138,9 +124,9 @@ class Memory:
         ids: list[str] = []
         done = 0
         for batch in ingest.batches(
-            complete(records, ids, now), self._embedder(), self._engine.embeddings
+            complete(records, ids, now), self._meanings.embedder(), self._engine.embeddings
         ):
-            self._engine.upsert(batch, embedder=self._identity())
+            self._engine.upsert(batch, embedder=self._meanings.identity())
             done += len(batch)
             if progress is not None:
                 progress(done, len(ids))
@@ -181,8 +167,10 @@ class Memory:
             if new.text == old.text:
                 whole = Embedded(new)
             else:
-                (whole,) = ingest.embedded([new], self._embedder(), self._engine.embeddings)
-            identity = None if whole.vector is None else self._identity()
+                (whole,) = ingest.embedded(
+                    [new], self._meanings.embedder(), self._engine.embeddings
+                )
+            identity = None if whole.vector is None else self._meanings.identity()
             kept = self._engine.swap(old, whole, embedder=identity)
             if kept is not None:
                 return kept
@@ -315,9 +303,9 @@ class Memory:
             namespace=namespace, tags=tags, source=source, where=where, since=since, until=until
         )
         question = question_from(query, k=k, mode=mode, chosen=chosen, min_score=min_score)
-        embedder = None if mode == "words" else self._embedder()
+        embedder = None if mode == "words" else self._meanings.embedder()
         # Before the state is opened: an embedder may ask a server, and nobody shall wait for that.
-        meaning = None if embedder is None else self._meaning(embedder, question.text)
+        meaning = None if embedder is None else self._meanings.of_query(embedder, question.text)
         with self._engine.reading() as reading:
             # Read in the transaction that answers, so the answer belongs to exactly this version.
             version = reading.version
@@ -338,7 +326,7 @@ class Memory:
         """
         require_callables(progress=progress, cancelled=cancelled)
         self._engine.purge()
-        if (embedder := self._embedder()) is not None:
+        if (embedder := self._meanings.embedder()) is not None:
             ingest.embed_waiting(self._engine, embedder)
         self._engine.optimize(progress=progress, cancelled=cancelled)
 
@@ -371,29 +359,3 @@ class Memory:
         """Close the engine."""
         self._cache.clear()
         self._engine.close()
-
-    def _meaning(self, embedder: Embedder, query: str) -> Meaning | None:
-        text = query[:_MAX_QUERY]
-        unrelated = getattr(embedder, "unrelated", 0.0)  # embedders of others need not say
-        try:
-            with ingest.embedder_errors():
-                if self._weighing is None:
-                    vector = self._cache.vector(text, lambda: embedder.embed([text])[0])
-                    return Meaning(vector, unrelated=unrelated)
-                (numbers,) = self._weighing.subwords([text])
-        except EmbeddingError as error:
-            warn(FallbackWarning(f"searching by words only: {error}"), stacklevel=3)
-            return None
-        return Meaning(numbers=numbers, embedder=self._weighing, unrelated=unrelated)
-
-    def _identity(self) -> EmbedderIdentity | None:
-        embedder = self._embedder()
-        return None if embedder is None else embedder.identity
-
-    def _embedder(self) -> Embedder | None:
-        if not self._is_settled:
-            self._usable = usable_embedder(self._engine, self._given) if self._by_meaning else None
-            usable = self._usable
-            self._weighing = usable if isinstance(usable, SubwordEmbedder) else None
-            self._is_settled = True
-        return self._usable

@@ -1,0 +1,60 @@
+"""`Meanings`: the embedder that a memory uses, and what a query means to it."""
+
+from __future__ import annotations
+
+from clawstate.errors import EmbeddingError, FallbackWarning, warn
+from clawstate.memory import ingest
+from clawstate.memory.contract import Embedder, EmbedderIdentity, MemoryEngine, SubwordEmbedder
+from clawstate.memory.query_cache import QueryCache
+from clawstate.memory.search import Meaning
+from clawstate.memory.upkeep import usable_embedder
+
+_MAX_QUERY = 8192  # characters; what is longer is no question
+
+
+class Meanings:
+    """
+    The embedder of one memory: *given*, or one of ours that fits what *engine* keeps.
+
+    It is settled when it is first asked for. With *by_meaning* false there is none. Thread-safe.
+    """
+
+    def __init__(
+        self, engine: MemoryEngine, given: Embedder | None, cache: QueryCache, *, by_meaning: bool
+    ) -> None:
+        self._engine = engine
+        self._given = given
+        self._cache = cache
+        self._by_meaning = by_meaning
+        self._usable: Embedder | None = None
+        self._weighing: SubwordEmbedder | None = None
+        self._is_settled = False
+
+    def embedder(self) -> Embedder | None:
+        """Return the embedder; None where there is no usable one, with a `FallbackWarning`."""
+        if not self._is_settled:
+            self._usable = usable_embedder(self._engine, self._given) if self._by_meaning else None
+            usable = self._usable
+            self._weighing = usable if isinstance(usable, SubwordEmbedder) else None
+            self._is_settled = True
+        return self._usable
+
+    def identity(self) -> EmbedderIdentity | None:
+        """Return which vectors the embedder makes; None where there is none."""
+        embedder = self.embedder()
+        return None if embedder is None else embedder.identity
+
+    def of_query(self, embedder: Embedder, query: str) -> Meaning | None:
+        """Return what *query* means to *embedder*; None if that fails, with a warning."""
+        text = query[:_MAX_QUERY]
+        unrelated = getattr(embedder, "unrelated", 0.0)  # embedders of others need not say
+        try:
+            with ingest.embedder_errors():
+                if self._weighing is None:
+                    vector = self._cache.vector(text, lambda: embedder.embed([text])[0])
+                    return Meaning(vector, unrelated=unrelated)
+                (numbers,) = self._weighing.subwords([text])
+        except EmbeddingError as error:
+            warn(FallbackWarning(f"searching by words only: {error}"), stacklevel=3)
+            return None
+        return Meaning(numbers=numbers, embedder=self._weighing, unrelated=unrelated)
