@@ -97,7 +97,7 @@ def test_a_further_word_only_raises(one, two, threads) -> None:
 @given(SCORES, COSINES)
 def test_a_mix_holds_both_legs(words, vectors) -> None:
     """A mix has the candidates of both legs, unless a leg has nothing above zero to say."""
-    mixed = ranking.fused(words, vectors)
+    mixed = ranking.fuse(words, vectors)
 
     assert words.keys() <= mixed.keys() <= words.keys() | vectors.keys()
     if any(vectors.values()):
@@ -107,7 +107,7 @@ def test_a_mix_holds_both_legs(words, vectors) -> None:
 @given(SCORES, COSINES, KEYS, KEYS)
 def test_a_mix_is_monotone(words, vectors, one, two) -> None:
     """Who is ahead in both legs is not behind in the mix."""
-    mixed = ranking.fused(words, vectors)
+    mixed = ranking.fuse(words, vectors)
 
     ahead = words.get(one, 0.0) >= words.get(two, 0.0)
     if ahead and vectors.get(one, 0.0) >= vectors.get(two, 0.0):
@@ -119,13 +119,13 @@ def test_the_unit_of_a_leg_does_not_matter(words, vectors, unit) -> None:
     """Scores of words in another unit give the same mix."""
     scaled = {key: unit * score for key, score in words.items()}
 
-    assert ranking.fused(scaled, vectors) == pytest.approx(ranking.fused(words, vectors))
+    assert ranking.fuse(scaled, vectors) == pytest.approx(ranking.fuse(words, vectors))
 
 
 @given(SCORES)
 def test_a_mix_with_a_silent_leg_keeps_the_order(words) -> None:
     """Without vectors nobody overtakes anybody."""
-    mixed = ranking.fused(words, {})
+    mixed = ranking.fuse(words, {})
 
     ranks = [words[key] for key in ranking.best(mixed, 20)]
     assert ranks == pytest.approx(sorted(words.values(), reverse=True))

@@ -10,7 +10,7 @@ import pytest
 from vectors_at_hand import KINDS, KeptVectors, Vectors, brute, clustered, units
 
 from clawstate.memory.vector_index import blocks, scan, table
-from clawstate.memory.vector_index.codes import Codes, quantised
+from clawstate.memory.vector_index.codes import Codes, quantise
 from clawstate.memory.vector_index.nearest import NearestSearch
 from clawstate.memory.vector_index.source import Coded
 from seeds import seed
@@ -351,7 +351,7 @@ def test_a_forgotten_vector_leaves_zeros(chance) -> None:
 def test_rows_of_int16_keep_a_cosine(chance) -> None:
     """A cosine with a row of int16 is wrong by less than 3e-5, whatever the vector's length."""
     vectors = (units(chance.standard_normal((500, 256))) * 7).astype(np.float32)
-    rows, scales = quantised(vectors)
+    rows, scales = quantise(vectors)
     query = units(chance.standard_normal((1, 256)))[0]
 
     found = scan.products(rows, query) * scales

@@ -42,7 +42,7 @@ def covers(granted: Iterable[str], wanted: Iterable[str], *, role: str = OPERATO
     `operator.read`; in other roles a scope allows itself only.
     """
     have = frozenset(granted)
-    return all(each in have or (role == OPERATOR and _included(each, have)) for each in wanted)
+    return all(each in have or (role == OPERATOR and _includes(each, have)) for each in wanted)
 
 
 def allowed_scopes(granted: Iterable[str], wanted: Iterable[str], *, role: str) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ def require_within(wanted: Iterable[str], granted: Iterable[str], *, role: str, 
         raise InvalidError("scopes", problem, "give fewer, or let the owner approve the device")
 
 
-def _included(scope: str, have: frozenset[str]) -> bool:
+def _includes(scope: str, have: frozenset[str]) -> bool:
     # By the prefix, so that scopes that are named later are included as well.
     if _ADMIN in have and scope.startswith(f"{OPERATOR}."):
         return True

@@ -66,7 +66,7 @@ def without_front_matter(lines: Iterator[TextLine]) -> tuple[FrontMatter, Iterat
         if number != len(head) or number > _MOST_LINES or (number == 1 and not is_rule):
             break
         if number > 1 and is_rule:
-            found = _parsed([text for _, text in head[1:-1]])
+            found = _parse([text for _, text in head[1:-1]])
             return (FrontMatter(), chain(head, lines)) if found is None else (found, lines)
     return FrontMatter(), chain(head, lines)
 
@@ -80,7 +80,7 @@ def date_in_name(name: str) -> float | None:
     return None
 
 
-def _parsed(lines: Sequence[str]) -> FrontMatter | None:
+def _parse(lines: Sequence[str]) -> FrontMatter | None:
     values = _values("\n".join(lines))
     if values is None and all(map(_YAML_LINE.match, lines)):
         values = _by_lines(lines)

@@ -51,7 +51,7 @@ _read: ContextVar[Callable[[int], None]] = ContextVar("read", default=_nobody)
 
 
 @contextmanager
-def told_bytes(tell: Callable[[int], None]) -> Iterator[None]:
+def report_bytes(tell: Callable[[int], None]) -> Iterator[None]:
     """Let *tell* know how many bytes are read of each file that `open_regular` opens."""
     token = _read.set(tell)
     try:
@@ -61,7 +61,7 @@ def told_bytes(tell: Callable[[int], None]) -> Iterator[None]:
 
 
 @contextmanager
-def held_bytes(path: Path, data: bytes) -> Iterator[None]:
+def hold_bytes(path: Path, data: bytes) -> Iterator[None]:
     """Let `open_regular` give *data* for *path*: what was read once, and need not be again."""
     token = _held.set({path: data})
     try:

@@ -67,16 +67,16 @@ class Said:
             {_digest(name): _digest(each) for name, each in own.items()},
         )
 
-    def packed(self) -> bytes:
-        """Return it as bytes, for `unpacked`."""
+    def pack(self) -> bytes:
+        """Return it as bytes, for `unpack`."""
         metadata = (name + value for name, value in sorted(self.metadata.items()))
         parts = (self.parts[name] for name in _PARTS)
         tags = len(self.tags).to_bytes(2, "big") + b"".join(sorted(self.tags))
         return b"".join((*parts, tags, *metadata))
 
     @classmethod
-    def unpacked(cls, data: bytes) -> Said:
-        """Return what `packed` gave."""
+    def unpack(cls, data: bytes) -> Said:
+        """Return what `pack` gave."""
         pieces = [data[at : at + _SHORT] for at in range(0, len(_PARTS) * _SHORT, _SHORT)]
         rest = data[len(_PARTS) * _SHORT :]
         count, rest = int.from_bytes(rest[:2], "big"), rest[2:]

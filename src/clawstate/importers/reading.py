@@ -110,8 +110,8 @@ def values_of(
         "id": passage.id or _id_of(reading, passage, namespace, digest, copy),
         "text": passage.text,
         "title": fitting_name(passage.title or "") or None,
-        "headings": _fitting(passage.headings),
-        "names": _fitting((*passage.names, *names)),
+        "headings": _fit(passage.headings),
+        "names": _fit((*passage.names, *names)),
         "source": source,
         "tags": (*tags, *passage.tags),
         "metadata": metadata,
@@ -151,7 +151,7 @@ def is_of_its_id(reading: Reading, record: MemoryRecord) -> bool:
     return record.id[20:] in ids
 
 
-def aged(given: Given) -> MemoryRecord:
+def with_age(given: Given) -> MemoryRecord:
     """Return the record of a passage that is new, as old as its file where nothing tells more."""
     # Of new passages alone: each edit of a file moves its time, and the others are no younger.
     record, reading = given.record, given.reading
@@ -195,7 +195,7 @@ def _names_of(source: str) -> tuple[str, ...]:
     return (os.path.splitext(name)[0], *reversed(folders))  # noqa: PTH122 - as above
 
 
-def _fitting(names: Iterable[str]) -> tuple[str, ...]:
+def _fit(names: Iterable[str]) -> tuple[str, ...]:
     fitting = (fitting_name(each) for each in names)
     return tuple(dict.fromkeys(each for each in fitting if each))[:MAX_NAMES]
 

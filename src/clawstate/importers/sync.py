@@ -20,7 +20,7 @@ from clawstate.errors import UnavailableError
 from clawstate.importers.discover import Found, Kind, detect, discover, problem_of, read_passages
 from clawstate.importers.dry_run import Unwritten
 from clawstate.importers.json_values import has_half_pair
-from clawstate.importers.lines import held_bytes, open_regular, told_bytes, unreadable
+from clawstate.importers.lines import hold_bytes, open_regular, report_bytes, unreadable
 from clawstate.importers.moves import Sources
 from clawstate.importers.passages import Problem
 from clawstate.importers.reading import Reading
@@ -127,7 +127,7 @@ class _Importer:
                 self.take(file.path, file.root)
                 continue
             progress(done, total, file.path.name)
-            with told_bytes(_Meter(progress, file.path.name, done, size, total).read):
+            with report_bytes(_Meter(progress, file.path.name, done, size, total).read):
                 self.take(file.path, file.root)
             done += size
         self._writer.write()
@@ -141,7 +141,7 @@ class _Importer:
             return
         try:
             digest, data = _digest(path)
-            with held_bytes(path, data) if data is not None else nullcontext():
+            with hold_bytes(path, data) if data is not None else nullcontext():
                 self._take(path, root, digest)
         except UnavailableError as error:
             self.report.fail(problem_of(path, error))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from clawstate.errors import InvalidError
 from clawstate.importers.merging import Said, is_likely_heir, merge, passage_id, was_edited
 from clawstate.importers.passages import Item, Problem
-from clawstate.importers.reading import Given, Reading, aged, is_of_its_id, says, values_of
+from clawstate.importers.reading import Given, Reading, is_of_its_id, says, values_of, with_age
 from clawstate.importers.report import Report
 from clawstate.memory.imports import Before
 from clawstate.memory.ledger import Finished, Imported
@@ -68,7 +68,7 @@ class Writer:
         self._write_waiting(self._read)
         whole = [each for each in self._read if self._is_whole(each)]
         self._read = []
-        finished = [self._finished(each) for each in whole]
+        finished = [self._finish(each) for each in whole]
         if finished:
             self._report.removed += self._imports.finish_all(finished, namespace=self._namespace)
 
@@ -102,7 +102,7 @@ class Writer:
     def _keep(self, given: Sequence[Given]) -> None:
         present = self._memory.get_many([each.record.id for each in given])
         ours = [each for each in given if self._is_ours(each, present.get(each.record.id))]
-        left_out = self._left_out(ours, present)
+        left_out = self._find_forgotten(ours, present)
         self._report.forgotten += len(left_out)
         wanted: dict[str, MemoryRecord] = {}
         rows: dict[str, list[Imported]] = self._said
@@ -120,12 +120,12 @@ class Writer:
             # passage. What the file said of it after them: a kill between the two must not make
             # the old record look like somebody's edit.
             noted.append(Imported(record.id, each.digest))
-            told.append(Imported(record.id, each.digest, each.said.packed()))
+            told.append(Imported(record.id, each.digest, each.said.pack()))
             if kept is None:
-                wanted[record.id] = aged(each)
+                wanted[record.id] = with_age(each)
                 each.reading.fresh.append(record)
                 continue
-            changed = list(self._merged(each, kept, noted, told))
+            changed = list(self._merge(each, kept, noted, told))
             wanted.update({new.id: new for new in changed})
             self._report.kept += not any(new.id == record.id for new in changed)
         self._imports.note_all(rows, namespace=self._namespace)
@@ -134,19 +134,19 @@ class Writer:
         self._report.updated += updated
         self._report.added += len(wanted) - updated
 
-    def _merged(
+    def _merge(
         self, given: Given, kept: MemoryRecord, noted: list[Imported], told: list[Imported]
     ) -> Iterator[MemoryRecord]:
         """Yield what is to be written where *kept* is there already."""
         record, row = given.record, given.row
-        before = None if row is None or row.given is None else Said.unpacked(row.given)
+        before = None if row is None or row.given is None else Said.unpack(row.given)
         is_known = given.passage.id is None  # by its text, or by its place in a service
         told_before = before is not None and before.parts["text"] == given.said.parts["text"]
         if kept.text != record.text and not told_before and was_edited(kept, before, text=True):
             # Both changed: what somebody made of it stays, and what the file says stands beside.
             other = self._beside(given)
             noted.append(Imported(other.id))
-            told.append(Imported(other.id, None, given.said.packed()))
+            told.append(Imported(other.id, None, given.said.pack()))
             given.reading.seen.add(other.id)
             self._report.left += 1
             if not says(self._memory.get(other.id), other):
@@ -169,7 +169,9 @@ class Writer:
         name = passage_id(record.namespace, given.reading.named.source, record.text, 0)
         return replace(record, id=name)
 
-    def _left_out(self, given: Sequence[Given], present: Mapping[str, MemoryRecord]) -> set[str]:
+    def _find_forgotten(
+        self, given: Sequence[Given], present: Mapping[str, MemoryRecord]
+    ) -> set[str]:
         """Return the ids of what somebody forgot, and that is not to be taken in again."""
         if self._forgotten:
             return set()
@@ -222,7 +224,7 @@ class Writer:
         self._report.failed.add(reading.path)
         return False  # what it did not get to say has not vanished
 
-    def _finished(self, reading: Reading) -> Finished:
+    def _finish(self, reading: Reading) -> Finished:
         before = reading.before or Before(frozenset(), frozenset())
         source = reading.named.source
         vanished = reading.known - reading.seen
@@ -234,7 +236,7 @@ class Writer:
             if said is None:
                 is_changed = reading.is_document and not is_of_its_id(reading, record)
             if not is_changed:
-                is_changed = said is not None and not self._handed_on(record, said, reading)
+                is_changed = said is not None and not self._hand_on(record, said, reading)
             if is_changed:
                 left.add(key)
         self._report.left += len(left)
@@ -243,7 +245,7 @@ class Writer:
         mark = reading.fingerprint + (PARTLY if reading.has_problems else "")
         return Finished(source, mark, sorted(vanished - left), sorted(left), rows)
 
-    def _handed_on(self, old: MemoryRecord, said: Said, reading: Reading) -> bool:
+    def _hand_on(self, old: MemoryRecord, said: Said, reading: Reading) -> bool:
         """Give what somebody added to *old* to the passage that took its place, if one did."""
         added = {tag for tag in old.tags if not Said.of(old, (tag,)).tags & said.tags}
         added -= set(self._tags)
@@ -272,4 +274,4 @@ class Writer:
 
 def _said(before: Before, record_id: str) -> Said | None:
     row = before.rows.get(record_id)
-    return None if row is None or row.given is None else Said.unpacked(row.given)
+    return None if row is None or row.given is None else Said.unpack(row.given)

@@ -78,14 +78,14 @@ def fold(text: str) -> str:
 def analyse(text: str) -> tuple[list[str], list[str]]:
     """Return the terms of *text* in their order, and those it has besides, which have no place."""
     folded = fold(text)
-    extra = list(joined(folded))
+    extra = list(joined_numbers(folded))
     if not folded.isascii():
         for run in _RUN.findall(folded):
             extra += pairs(run)
     return stems(folded), extra
 
 
-def joined(folded: str) -> Iterator[str]:
+def joined_numbers(folded: str) -> Iterator[str]:
     """Yield the numbers of a folded text that are joined to one, such as dates, as terms."""
     if not _HAS_JOINED.search(folded):
         return
@@ -131,7 +131,7 @@ def fields_of(record: MemoryRecord) -> tuple[str, str, str, str]:
     return record.text, "\n".join(record.headings), record.title or "", "\n".join(record.names)
 
 
-def placed_terms(fields: Sequence[str]) -> tuple[list[int], list[tuple[str, int]]]:
+def terms_with_places(fields: Sequence[str]) -> tuple[list[int], list[tuple[str, int]]]:
     """
     Return how long each of a record's *fields* is, and all its terms with their places.
 

@@ -45,26 +45,26 @@ def batches(
     first = list(islice(iterator, BATCH))
     if len(first) < BATCH:
         if first:
-            yield embedded(first, embedder, cache)
+            yield embed_records(first, embedder, cache)
         return
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - small writes do without
 
     with ThreadPoolExecutor(1, thread_name_prefix="clawstate-embed") as ahead:
-        jobs = deque([ahead.submit(embedded, first, embedder, cache)])
+        jobs = deque([ahead.submit(embed_records, first, embedder, cache)])
         waiting: deque[list[MemoryRecord]] = deque()
         # Vectors are made for `_AHEAD` batches at most; the others wait as records.
         while batch := list(islice(iterator, BATCH)):
             waiting.append(batch)
             if len(jobs) < _AHEAD:
-                jobs.append(ahead.submit(embedded, waiting.popleft(), embedder, cache))
+                jobs.append(ahead.submit(embed_records, waiting.popleft(), embedder, cache))
         while jobs:
             done = jobs.popleft().result()
             if waiting:
-                jobs.append(ahead.submit(embedded, waiting.popleft(), embedder, cache))
+                jobs.append(ahead.submit(embed_records, waiting.popleft(), embedder, cache))
             yield done
 
 
-def embedded(
+def embed_records(
     records: Sequence[MemoryRecord], embedder: Embedder | None, cache: EmbeddingCache
 ) -> list[Embedded]:
     """
@@ -123,7 +123,7 @@ def embedder_errors() -> Iterator[None]:
 def embed_waiting(engine: MemoryEngine, embedder: Embedder) -> None:
     """Give the records of *engine* that wait for a vector theirs, batch by batch."""
     while waiting := engine.waiting(BATCH):
-        batch = embedded(waiting, embedder, engine.embeddings)
+        batch = embed_records(waiting, embedder, engine.embeddings)
         # The embedder failed (it was told). Going on would ask for the same batch for ever.
         if any(each.vector is None for each in batch):
             return

@@ -18,7 +18,7 @@ from clawstate.memory.analysis import (
     MARKS,
     UNSPACED,
     fold,
-    joined,
+    joined_numbers,
     pairs,
     whole_name,
     without_particle,
@@ -93,7 +93,7 @@ def word_query(text: str) -> WordQuery:
     A query of function words only keeps them all, without phrases.
     """
     whole = unicodedata.normalize("NFKC", text)
-    numbers = {each: tuple(stems(each)) for each in joined(fold(whole))}
+    numbers = {each: tuple(stems(each)) for each in joined_numbers(fold(whole))}
     tokens: list[_Token] = []
     terms: dict[str, None] = {}
     phrases: dict[tuple[str, ...], None] = {}

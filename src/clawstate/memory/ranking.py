@@ -144,7 +144,7 @@ def contextual_cosines(
     return dict(zip(chosen, cosines.tolist(), strict=True))
 
 
-def fused(words: Scores, vectors: Scores) -> Scores:
+def fuse(words: Scores, vectors: Scores) -> Scores:
     """Return the mix of both legs, each as a share of its best score."""
     total: Scores = {}
     for scores, share in ((words, 1 - VECTOR_SHARE), (vectors, VECTOR_SHARE)):

@@ -100,7 +100,7 @@ def arrivals(
         yield Arrival(each, content_hash(record.text), place, found)
 
 
-def filled(
+def fill(
     given: Sequence[Embedded], known: Mapping[str, Known]
 ) -> Iterator[tuple[Embedded, bytes, Known]]:
     """Yield those of *given* whose vectors are still waited for, with their hashes."""
@@ -113,7 +113,7 @@ def filled(
         yield each, digest, found
 
 
-def claimed(
+def claim(
     kept: EmbedderIdentity | None, given: Sequence[Embedded], embedder: EmbedderIdentity | None
 ) -> EmbedderIdentity | None:
     """

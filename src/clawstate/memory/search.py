@@ -112,14 +112,14 @@ def answer(reading: Reading, question: Question, meaning: Meaning | None) -> tup
         else:
             vectors = ranking.cosines(vector, near, context.vectors)
         strength = max(strength, _above(max(vectors.values(), default=0.0), meaning))
-    scores = _mixed(question, words, vectors if vector is not None else None)
+    scores = _mix(question, words, vectors if vector is not None else None)
     if evidence.quoted is not None:
         stands = set(evidence.quoted.tolist())
         scores = {key: score for key, score in scores.items() if key in stands}
     if evidence.has_threads:
         scores = _best(scores, max(_SPEAKERS, question.k))
         scores = ranking.with_speakers(scores, context.openings, query.terms)
-    scores = _calibrated(scores, strength)
+    scores = _calibrate(scores, strength)
     # Asked by meaning alone, what a filter lets through comes though it is like nothing asked.
     keys = ranking.best(scores, question.k, every=question.mode == "vector" and near is not None)
     scores = {key: max(scores[key], 0.0) for key in keys}
@@ -208,11 +208,11 @@ def _contextual(
     return ranking.contextual_cosines(vector, nearest | words.keys(), context.vectors, order)
 
 
-def _mixed(question: Question, words: Scores, vectors: Scores | None) -> Scores:
+def _mix(question: Question, words: Scores, vectors: Scores | None) -> Scores:
     # No usable embedder: whatever the mode, words alone answer (a `FallbackWarning` told so).
     if question.mode == "words" or vectors is None:
         return words
-    return vectors if question.mode == "vector" else ranking.fused(words, vectors)
+    return vectors if question.mode == "vector" else ranking.fuse(words, vectors)
 
 
 def _best(scores: Scores, limit: int) -> Scores:
@@ -227,7 +227,7 @@ def _above(cosine: float, meaning: Meaning | None) -> float:
     return max(0.0, cosine - floor) / (1 - floor)
 
 
-def _calibrated(scores: Scores, strength: float) -> Scores:
+def _calibrate(scores: Scores, strength: float) -> Scores:
     # Shares of the best score rank well but say nothing about how good the best one is.
     top = max(scores.values(), default=0.0)
     return {key: strength * score / top for key, score in scores.items()} if top > 0 else scores

@@ -167,7 +167,7 @@ class Memory:
             if new.text == old.text:
                 whole = Embedded(new)
             else:
-                (whole,) = ingest.embedded(
+                (whole,) = ingest.embed_records(
                     [new], self._meanings.embedder(), self._engine.embeddings
                 )
             identity = None if whole.vector is None else self._meanings.identity()

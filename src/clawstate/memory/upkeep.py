@@ -64,15 +64,15 @@ def check_engine(
     """Return what is wrong with *engine*; what derives from its records is mended by the others."""
     path = str(getattr(engine, "path", "memory"))
 
-    def rebuilt() -> str:
+    def repair_index() -> str:
         rebuild()
         return "built anew"
 
-    def optimized() -> str:
+    def run_optimize() -> str:
         optimize()
         return "done"
 
-    def compacted() -> str:
+    def run_compact() -> str:
         done = compact()
         return "done" if done.complete else f"waits for {done.waits_for}"
 
@@ -84,17 +84,17 @@ def check_engine(
         if code != INDEX
     ]
     found += [
-        Finding(code, "warning", path, message, FIX, repair=rebuilt)
+        Finding(code, "warning", path, message, FIX, repair=repair_index)
         for code, message in wrong
         if code == INDEX
     ]
     if waiting := engine.stats()["waiting"]:
         message = f"{waiting} records wait for their vectors"
-        found.append(Finding("memory-waiting", "info", path, message, FIX, repair=optimized))
+        found.append(Finding("memory-waiting", "info", path, message, FIX, repair=run_optimize))
     if forgotten := engine.uncompacted():
         message = f"bytes of {forgotten} forgotten or changed records are still in the file"
-        found.append(Finding("memory-forgotten", "info", path, message, FIX, repair=compacted))
+        found.append(Finding("memory-forgotten", "info", path, message, FIX, repair=run_compact))
     if engine.needs_optimizing():
         message = "the vector index lacks records; opening takes longer than need be"
-        found.append(Finding("memory-slow", "info", path, message, FIX, repair=optimized))
+        found.append(Finding("memory-slow", "info", path, message, FIX, repair=run_optimize))
     return found

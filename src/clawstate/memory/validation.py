@@ -63,7 +63,7 @@ def record_from(values: MemoryRecord | Mapping[str, Any], *, now: float) -> Memo
     for name in ("created_at", "updated_at", "expires_at"):
         if name in given:
             given[name] = _moment(name, given[name])
-    return _checked(MemoryRecord(**given))
+    return _check(MemoryRecord(**given))
 
 
 def change_record(old: MemoryRecord, changes: Mapping[str, Any], *, now: float) -> MemoryRecord:
@@ -154,7 +154,7 @@ def _mapping(values: Any) -> dict[str, Any]:
     raise InvalidError("record", problem, "give {'text': ...}")
 
 
-def _checked(record: MemoryRecord) -> MemoryRecord:
+def _check(record: MemoryRecord) -> MemoryRecord:
     _check_text(record.text)
     check_name("id", record.id)
     check_name("namespace", record.namespace)
@@ -286,12 +286,12 @@ def complete(
     if not isinstance(records, Iterable):
         raise InvalidError("records", f"are {type(records).__name__}, no list", "give a list")
     for number, values in enumerate(records):
-        record = _numbered(number, values, now)
+        record = _number(number, values, now)
         ids.append(record.id)
         yield record
 
 
-def _numbered(number: int, values: MemoryRecord | Mapping[str, Any], now: float) -> MemoryRecord:
+def _number(number: int, values: MemoryRecord | Mapping[str, Any], now: float) -> MemoryRecord:
     try:
         return record_from(values, now=now)
     except InvalidError as error:

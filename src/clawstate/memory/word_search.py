@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from clawstate.memory.analysis import in_field
 from clawstate.memory.contract import Scores, WordQuery
-from clawstate.memory.postings.holders import Holders, held, phrase
-from clawstate.memory.postings.scoring import Allowed, Docs, best, told
+from clawstate.memory.postings.holders import Holders, find_holders, phrase
+from clawstate.memory.postings.scoring import Allowed, Docs, best, exact_scores
 from clawstate.memory.postings.snapshot import Snapshot
 from clawstate.memory.postings.store import BLOCK, PostingStore
 from clawstate.memory.postings.tail import Ints
@@ -46,7 +46,7 @@ class WordSearch:
             if name in numbers
         }
         wanted = {numbers[each] for each in placed if each in numbers}
-        found = held(snapshot, store.blocks(list(fields), wanted), fields)
+        found = find_holders(snapshot, store.blocks(list(fields), wanted), fields)
         self._fields = {
             token: [found[numbers[name]] for name in group if name in numbers]
             for token, group in named.items()
@@ -76,8 +76,8 @@ class WordSearch:
             exact = np.arange(len(numbers))
         order = exact[np.argsort(numbers[exact])]
         docs = Docs(numbers[order])
-        terms = [self._told(self._fields[each], docs) for each in self.terms]
-        phrases = [self._told(each, docs) for each in self._phrases]
+        terms = [self._exact_scores(self._fields[each], docs) for each in self.terms]
+        phrases = [self._exact_scores(each, docs) for each in self._phrases]
         scores[order] = sum((*terms, *phrases), np.zeros(len(order)))
         found = dict(zip(numbers.tolist(), scores.tolist(), strict=True))
         top = np.argsort(-scores[order])[:_LOOKED_AT]
@@ -88,18 +88,18 @@ class WordSearch:
         chosen = Docs(np.array(sorted(docs), np.int64))
 
         def scores(lists: Sequence[Holders]) -> Scores:
-            total = self._told(lists, chosen)
+            total = self._exact_scores(lists, chosen)
             there = total.nonzero()[0]
             return dict(zip(chosen.numbers[there].tolist(), total[there].tolist(), strict=True))
 
         terms = [scores(self._fields[each]) for each in self.terms]
         return terms, [scores(each) for each in self._phrases]
 
-    def _told(self, lists: Sequence[Holders], docs: Docs) -> NDArray[np.float64]:
+    def _exact_scores(self, lists: Sequence[Holders], docs: Docs) -> NDArray[np.float64]:
         if len(lists) == 1:
-            return told(self._snapshot, lists[0], docs)
+            return exact_scores(self._snapshot, lists[0], docs)
         zeros = np.zeros(len(docs.numbers))
-        return sum((told(self._snapshot, each, docs) for each in lists), zeros)
+        return sum((exact_scores(self._snapshot, each, docs) for each in lists), zeros)
 
     def _coverage(self, held: Sequence[NDArray[np.bool_]]) -> float:
         if not held or not len(held[0]):
@@ -171,7 +171,7 @@ def marks(
 ) -> tuple[list[list[Holders]], list[list[int]]]:
     """Return who has the marks of each of *sets*, and their numbers, for `Allowed`."""
     numbers: Mapping[str, int] = store.numbers(each for group in sets for each in group)
-    found = held(
+    found = find_holders(
         snapshot, store.blocks(list(numbers.values()), ()), dict.fromkeys(numbers.values(), 0)
     )
     terms = [[numbers[each] for each in group if each in numbers] for group in sets]

@@ -22,7 +22,7 @@ _UNSPACED = re.compile(
 )
 
 
-def spaced(text: str) -> str:
+def space_signs(text: str) -> str:
     """Return *text* with blanks around the signs of scripts that are written without."""
     return text if text.isascii() else _UNSPACED.sub(r" \1 ", text)
 
@@ -32,15 +32,15 @@ def sign_places(text: str) -> list[int]:
     return [] if text.isascii() else [match.start() for match in _UNSPACED.finditer(text)]
 
 
-def quoted(words: str) -> str:
+def quote_phrase(words: str) -> str:
     """Return *words* as a phrase of a query of FTS5."""
-    return '"' + spaced(words).replace('"', '""') + '"'
+    return '"' + space_signs(words).replace('"', '""') + '"'
 
 
 def stems(text: str) -> list[str]:
     """Return the stems of *text* in their order."""
     found = _tokenizer()(
-        spaced(text).encode(errors="replace"),
+        space_signs(text).encode(errors="replace"),
         apsw.FTS5_TOKENIZE_QUERY,
         None,
         include_offsets=False,
@@ -51,7 +51,7 @@ def stems(text: str) -> list[str]:
 
 def located_stems(text: str) -> list[tuple[Span, str]]:
     """Return the stems of *text* in their order, each with where it stands."""
-    loose = spaced(text)
+    loose = space_signs(text)
     raw = loose.encode(errors="replace")
     found = _tokenizer()(
         raw, apsw.FTS5_TOKENIZE_DOCUMENT, None, include_offsets=True, include_colocated=False

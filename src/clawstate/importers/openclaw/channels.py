@@ -28,10 +28,10 @@ _EVERYBODY = "*"
 def take_channels(job: Job) -> None:
     """Add the allow lists and pending requests of *job* to those that are here."""
     for found in job.of(Role.ALLOW_FROM):
-        with job.counting_failure(KIND, found.path):
+        with job.count_failures(KIND, found.path):
             _add(job, found, _allow_list(job, found), allow_spec(_file(found)))
     for found in job.of(Role.CHANNEL_PAIRING):
-        with job.counting_failure(KIND, found.path):
+        with job.count_failures(KIND, found.path):
             _add(job, found, _requests(job, found), pairing_spec(_file(found)))
 
 

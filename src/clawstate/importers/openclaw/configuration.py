@@ -53,7 +53,7 @@ def take_configuration(job: Job) -> None:
     files = [*job.of(Role.CONFIG), *job.of(Role.OLD_CONFIG)]
     # OpenClaw reads the first name that there is, in this order; others are left from renames.
     for found in files[:1]:
-        with job.counting_failure(KIND, found.path):
+        with job.count_failures(KIND, found.path):
             _take(job, found)
     for found in files[1:]:
         job.report.skip(KIND, found.path, f"{files[0].path} is the one in use")
@@ -129,7 +129,7 @@ def _compare(job: Job, found: Found, text: str) -> None:
         return
     there = parse_json5(text, path=Path(found.path))
     here = parse_json5(ours, path=job.state.config.path) if ours.strip() else {}
-    keys = _differing(here, there)
+    keys = _differences(here, there)
     if not keys:
         job.report.count(KIND).add(unchanged=1)
         return
@@ -140,7 +140,7 @@ def _compare(job: Job, found: Found, text: str) -> None:
     job.report.skip(KIND, found.path, message + more)
 
 
-def _differing(here: Any, there: Any, path: tuple[str | int, ...] = ()) -> list[str]:
+def _differences(here: Any, there: Any, path: tuple[str | int, ...] = ()) -> list[str]:
     """Return where two documents differ, as deep as both are objects."""
     if isinstance(here, dict) and isinstance(there, dict):
         # No JSON value, so that a key with null differs from one that is not there.
@@ -148,7 +148,9 @@ def _differing(here: Any, there: Any, path: tuple[str | int, ...] = ()) -> list[
         return [
             key_path
             for key in dict.fromkeys([*here, *there])
-            for key_path in _differing(here.get(key, absent), there.get(key, absent), (*path, key))
+            for key_path in _differences(
+                here.get(key, absent), there.get(key, absent), (*path, key)
+            )
         ]
     return [] if is_same_json(here, there) else [format_key_path(path) or "the whole file"]
 
@@ -189,7 +191,7 @@ def _includes(job: Job, found: Found) -> list[str]:
 
 
 def _take_include(job: Job, path: str, folder: Path, *, is_wanted: bool) -> None:
-    with job.counting_failure(KIND, path):
+    with job.count_failures(KIND, path):
         target = folder.joinpath(*PurePosixPath(path).parts)
         if not is_wanted and not os.path.lexists(target):
             job.report.skip(KIND, path, "belongs to a configuration that is not taken")

@@ -62,7 +62,7 @@ def _named_folders(job: Job) -> Iterator[tuple[str, Path]]:
 def _take(
     job: Job, found: Found, agent: str, convert: Callable[[Mapping[str, Any]], Mapping[str, Any]]
 ) -> None:
-    with job.counting_failure(KIND, found.path):
+    with job.count_failures(KIND, found.path):
         source = job.source.object(found.path)
         document = source if convert is _usual else {"profiles": convert(source)}
         profiles = document.get("profiles")

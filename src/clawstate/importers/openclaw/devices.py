@@ -30,7 +30,7 @@ def take_identity(job: Job) -> None:
         if job.in_database(found):
             job.report.skip_superseded(IDENTITY, found.path, "key pair", 1)
             continue
-        with job.counting_failure(IDENTITY, found.path):
+        with job.count_failures(IDENTITY, found.path):
             document = job.source.object(found.path)
             if job.source.is_same_file(found.path, job.state.paths.device_identity):
                 job.report.count(IDENTITY).add(unchanged=1)
@@ -47,14 +47,14 @@ def take_identity(job: Job) -> None:
 def take_device_auth(job: Job) -> None:
     """Take the tokens by which other gateways let this device in, if it is the same device."""
     for found in job.of(Role.DEVICE_AUTH):
-        with job.counting_failure(DEVICE_AUTH, found.path):
+        with job.count_failures(DEVICE_AUTH, found.path):
             _take_held(job, found, job.source.object(found.path))
 
 
 def take_devices(job: Job) -> None:
     """Take the paired devices, whose tokens stay good: of each only its SHA-256 is kept."""
     for found in job.of(Role.PAIRED):
-        with job.counting_failure(DEVICES, found.path):
+        with job.count_failures(DEVICES, found.path):
             theirs = job.source.object(found.path)
             known = {name for each in job.in_database(found) for name in each}
             job.report.skip_superseded(DEVICES, found.path, "device", len(known & theirs.keys()))
@@ -66,7 +66,7 @@ def take_devices(job: Job) -> None:
             )
             job.report.add_merge(DEVICES, found.path, answer, what="device", why_kept=_KEPT)
     for found in job.of(Role.PENDING):
-        with job.counting_failure(DEVICES, found.path):
+        with job.count_failures(DEVICES, found.path):
             if waiting := len(job.source.object(found.path)):
                 message = f"{count_of(waiting, 'request')} {_PENDING}"
                 job.report.skip(DEVICES, found.path, message, things=waiting)
@@ -164,7 +164,7 @@ def take_marks(job: Job) -> None:
     Those in rows name the namespace by its prefix and a hash, and are kept under these.
     """
     for found in job.of(Role.DEDUPE):
-        with job.counting_failure(DEDUPE, found.path):
+        with job.count_failures(DEDUPE, found.path):
             members = job.source.object(found.path)
             marks = {key: value for key, value in members.items() if key and is_mark(value)}
             answer = job.state.dedupe.merge(marks, namespace_of(found), dry_run=job.dry_run)

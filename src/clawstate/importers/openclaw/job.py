@@ -79,7 +79,7 @@ class Job:
                         self.advance(found.entry.size, found.path)
 
     @contextmanager
-    def counting_failure(self, kind: str, path: str) -> Iterator[None]:
+    def count_failures(self, kind: str, path: str) -> Iterator[None]:
         """Count an error about the file *path* as a failure, with a remark, and go on."""
         try:
             yield

@@ -103,7 +103,7 @@ def take_memories(job: Job, workspaces: Sequence[Workspace]) -> None:
     folders = {each.agent: each.folder for each in workspaces}
     for each in job.databases.agents:
         if job.wants_agent(each.agent):
-            with job.counting_failure(KIND, each.path):
+            with job.count_failures(KIND, each.path):
                 _Index(
                     job,
                     each.path,
@@ -114,7 +114,7 @@ def take_memories(job: Job, workspaces: Sequence[Workspace]) -> None:
                     forgotten=each.database.forgotten(),
                 ).take()
     for found in job.of(Role.INDEX):
-        with job.counting_failure(KIND, found.path):
+        with job.count_failures(KIND, found.path):
             if found.entry.is_link:
                 raise UnavailableError(found.path, "is a link, which is not followed")
             path = job.source.file(found.path)

@@ -38,7 +38,7 @@ def take_secrets(job: Job) -> None:
     state = job.databases.state
     if state is None:
         return
-    with job.counting_failure(KIND, _PLACE):
+    with job.count_failures(KIND, _PLACE):
         found = list(state.secrets())
         target = job.state.paths.root.joinpath(*FILE)
         if not found:

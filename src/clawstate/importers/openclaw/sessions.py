@@ -36,7 +36,7 @@ def take_sessions(job: Job) -> None:
     updated last stays.
     """
     for found in job.of(Role.SESSIONS, Role.SESSIONS_LEGACY):
-        with job.counting_failure(KIND, found.path):
+        with job.count_failures(KIND, found.path):
             _take(job, found)
 
 

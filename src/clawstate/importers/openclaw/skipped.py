@@ -77,7 +77,7 @@ def count_skipped(job: Job) -> None:
 
 def _note_tables(job: Job) -> None:
     for path, snapshot in job.databases.snapshots():
-        with job.counting_failure(LEFT, path):
+        with job.count_failures(LEFT, path):
             if tables := snapshot.skipped_tables():
                 named = [f"{name} ({rows:,})" for name, rows in tables.items()]
                 more = f" and {len(named) - _TABLES} more" if len(named) > _TABLES else ""
@@ -111,7 +111,7 @@ def _of_databases(job: Job) -> frozenset[str]:
         found.update(f"{path}{end}" for end in ("", *_BESIDE))
     for each in job.databases.agents:
         folder = each.path.rpartition("/")[0].rpartition("/")[0]
-        with job.counting_failure(LEFT, each.path):
+        with job.count_failures(LEFT, each.path):
             found.update(f"{folder}/sessions/cold/{name}" for name in each.transcripts.cold_names())
     return frozenset(found)
 

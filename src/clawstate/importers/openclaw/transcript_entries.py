@@ -59,7 +59,7 @@ class TranscriptImporter:
         # Nearly always: nothing was changed in place.
         if not numbers:
             return imported
-        made = dict(_renamed(again(), numbers))
+        made = dict(_rename(again(), numbers))
         done = self._import(session_id, made.values())
         if done.added:
             changed = f"{count_of(done.added, 'entry')} changed in place since they were taken over"
@@ -111,7 +111,7 @@ class TranscriptImporter:
             self._merge(place, session_id, topic)
 
     def _merge(self, place: str, session_id: str, topic: str) -> None:
-        with self._job.counting_failure(KIND, place), tempfile.TemporaryFile() as file:
+        with self._job.count_failures(KIND, place), tempfile.TemporaryFile() as file:
 
             def lines() -> Iterator[bytes]:
                 file.seek(0)
@@ -171,7 +171,7 @@ def ids_in(lines: Iterable[str | bytes]) -> set[str]:
     return found - {""}
 
 
-def _renamed(lines: Iterable[str | bytes], numbers: set[int]) -> Iterator[tuple[int, str]]:
+def _rename(lines: Iterable[str | bytes], numbers: set[int]) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(lines, start=1):
         if number not in numbers:
             continue

@@ -34,7 +34,7 @@ def take_rows(job: Job, entries: TranscriptImporter) -> None:
     topics = entries.topics_here()
     for each in job.databases.agents:
         if job.wants_agent(each.agent):
-            with job.counting_failure(KIND, each.path):
+            with job.count_failures(KIND, each.path):
                 sessions = each.transcripts.sessions()
                 for session_id in sessions:
                     place = f"{each.path}#transcript_events/{session_id}"
@@ -56,7 +56,7 @@ def bring(
     entries: TranscriptImporter,
 ) -> None:
     """Add the lines *found* at *place* to the session, and count them."""
-    with job.counting_failure(KIND, place):
+    with job.count_failures(KIND, place):
         lines = _Texts(job, found())
         again = partial(_texts, job, found)
         count(job, place, entries.take(place, session_id, lines, again=again))
@@ -166,7 +166,7 @@ def take_media(job: Job) -> None:
     if not job.media:
         note_media(job)
     for path in sorted(job.media):
-        with job.counting_failure(MEDIA, path):
+        with job.count_failures(MEDIA, path):
             if path in job.source.entries:
                 job.copy_file(MEDIA, path, job.state.paths.root / path)
             else:

@@ -50,7 +50,7 @@ def take_transcripts(job: Job) -> None:
     # First, since they count where a file says the same: the file is what OpenClaw left behind.
     take_rows(job, entries)
     for found in job.of(Role.TRANSCRIPT):
-        with job.counting_failure(KIND, found.path):
+        with job.count_failures(KIND, found.path):
             _take(job, found, session_of(found, claims, job, entries), entries)
     copies = archived_names(job)
     for found in job.of(Role.ARCHIVE):
@@ -63,7 +63,7 @@ def take_transcripts(job: Job) -> None:
             session_id = session_of(found, claims, job, entries).removesuffix(PACKED)
             bring(job, found.path, session_id, lines, entries)
         else:
-            with job.counting_failure(KIND, found.path):
+            with job.count_failures(KIND, found.path):
                 _take(job, found, session_of(found, claims, job, entries), entries)
                 continue
         job.advance(found.entry.size, found.path)

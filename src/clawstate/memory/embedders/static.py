@@ -116,11 +116,11 @@ class StaticEmbedder:
 
     @cached_property
     def _table(self) -> NDArray[np.int8]:
-        return self._loaded(ROWS).astype(np.int8, copy=False)
+        return self._load(ROWS).astype(np.int8, copy=False)
 
     @cached_property
     def _scales(self) -> Vectors:
-        scales: Vectors = self._loaded(SCALES).astype(np.float32)
+        scales: Vectors = self._load(SCALES).astype(np.float32)
         return scales
 
     @cached_property
@@ -134,7 +134,7 @@ class StaticEmbedder:
             raise EmbeddingError(str(path), "is damaged", _HINT)
         return WordPieces(pieces)
 
-    def _loaded(self, name: str) -> NDArray[np.generic]:
+    def _load(self, name: str) -> NDArray[np.generic]:
         path = self._folder / name
         try:
             loaded: NDArray[np.generic] = np.load(path, mmap_mode="r", allow_pickle=False)

@@ -62,11 +62,11 @@ class WordPieces:
         for word in words(text):
             pieces = known.get(word)
             if pieces is None:
-                pieces = self._remembered(word)
+                pieces = self._split_word(word)
             found += pieces
         return found
 
-    def _remembered(self, word: str) -> tuple[int, ...]:
+    def _split_word(self, word: str) -> tuple[int, ...]:
         pieces = tuple(_pieces(word, self._rows, self._longest))
         # Another thread may do the same: both come to the same pieces.
         if len(self._known) >= _KEPT:

@@ -60,7 +60,7 @@ class WordLlamaEmbedder:
         """Return the identity; it names the very weights, by a hash of their first 64 KiB."""
         # The header and the first rows tell other weights apart; hashing all 16 MB would cost
         # start-up.
-        with _opened(self._folder / _WEIGHTS) as file:
+        with _open(self._folder / _WEIGHTS) as file:
             digest = hashlib.sha256(file.read(65_536)).hexdigest()[:8]
         return EmbedderIdentity(f"{MODEL}@{digest}", self._table.shape[1])
 
@@ -124,7 +124,7 @@ class WordLlamaEmbedder:
     def _table(self) -> NDArray[np.float16]:
         path = self._folder / _WEIGHTS
         try:
-            with _opened(path) as file:
+            with _open(path) as file:
                 size = int.from_bytes(file.read(8), "little")
                 # A damaged length could ask for more memory than there is.
                 entry = json.loads(file.read(min(size, _LONGEST_HEADER)))[_TENSOR]
@@ -158,7 +158,7 @@ def _package_folder() -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def _opened(path: Path) -> BinaryIO:
+def _open(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
     except OSError as error:

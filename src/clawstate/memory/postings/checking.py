@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from clawstate.memory.postings.folding import LOW, arrays, decoded
-from clawstate.memory.postings.holders import held
+from clawstate.memory.postings.folding import LOW, arrays, decode
+from clawstate.memory.postings.holders import find_holders
 from clawstate.memory.postings.scoring import Docs, counts
 from clawstate.memory.postings.snapshot import SnapshotCache
 from clawstate.memory.postings.store import BLOCK, FIELDS, MOST, Block, PostingStore
@@ -30,13 +30,13 @@ def check(store: PostingStore, blocks: Iterable[Block]) -> tuple[list[str], set[
             tokens[0] += int((texts[there].astype(np.int64) - 1).sum())
             if fields is not None:
                 tokens[1:] += fields.astype(np.int64).sum(axis=1)
-        tail = Tail().extended(store.tail(0))
+        tail = Tail().extend(store.tail(0))
     except (TypeError, ValueError) as error:
         return [f"the word index cannot be read: {error}"], present
     wrong = 0
     for block in blocks:
         try:
-            ids = decoded(block).ids
+            ids = decode(block).ids
         except (TypeError, ValueError):
             wrong += 1
             continue
@@ -54,13 +54,13 @@ def check(store: PostingStore, blocks: Iterable[Block]) -> tuple[list[str], set[
     return found, present
 
 
-def miscounted(store: PostingStore, terms: Mapping[int, Sequence[str]]) -> int:
+def count_wrong(store: PostingStore, terms: Mapping[int, Sequence[str]]) -> int:
     """Return how many of the documents, whose *terms* are given, are indexed by others."""
     snapshot = SnapshotCache().snapshot(store, None)
     numbers = store.numbers({each for given in terms.values() for each in given})
     blocks = store.blocks(list(numbers.values()), ())
     try:
-        found = held(snapshot, blocks, dict.fromkeys(numbers.values(), 0))
+        found = find_holders(snapshot, blocks, dict.fromkeys(numbers.values(), 0))
     except ValueError:
         return len(terms)
     marked = {(doc, term) for doc, term, _ in snapshot.tail.marked.tolist()}

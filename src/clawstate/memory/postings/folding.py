@@ -46,19 +46,19 @@ def fold(store: PostingStore) -> Fold | None:
     """
     totals = store.totals()
     batches = store.tail(0)
-    return merged(store, batches, epoch=totals.epoch) if batches else None
+    return merge(store, batches, epoch=totals.epoch) if batches else None
 
 
-def merged(store: PostingStore, batches: Sequence[Batch], *, epoch: int) -> Fold:
+def merge(store: PostingStore, batches: Sequence[Batch], *, epoch: int) -> Fold:
     """Return *batches* merged into the blocks of *store* that they touch."""
-    tail = Tail().extended(batches)
+    tail = Tail().extend(batches)
     lengths = _Arrays(store, np.concatenate([tail.docs, tail.gone]) >> BLOCK)
     lengths.put(tail.docs, tail.lengths)
     lengths.clear(tail.gone)
     added, dropped = _changes(tail)
     keys = np.unique(np.concatenate([added.keys, dropped[:, 0]]))
     found = {each.key: each for each in store.at(keys.tolist())}
-    blocks = _appended(added, dropped, found, lengths)
+    blocks = _append(added, dropped, found, lengths)
     terms = np.unique(np.concatenate([tail.gone_terms, tail.marked[:, 1]])).tolist()
     return Fold(epoch, tail.last, blocks, lengths.blobs(), terms)
 
@@ -101,7 +101,7 @@ def _changes(tail: Tail) -> tuple[_Added, Ints]:
     # By document first, as they come, so a stable sort by key alone keeps them in order, unless
     # marks of older documents were added.
     order = np.lexsort((places, low, keys)) if len(tail.marked) else np.argsort(keys, kind="stable")
-    return _grouped(keys[order], low[order], places[order]), _pairs(np.concatenate(drops))
+    return _group(keys[order], low[order], places[order]), _pairs(np.concatenate(drops))
 
 
 def _pairs(drops: Ints) -> Ints:
@@ -111,7 +111,7 @@ def _pairs(drops: Ints) -> Ints:
     return np.unique(np.stack([keys, drops[:, 1] & LOW], axis=1), axis=0)
 
 
-def _grouped(keys: Ints, low: Ints, places: NDArray[np.uint16]) -> _Added:
+def _group(keys: Ints, low: Ints, places: NDArray[np.uint16]) -> _Added:
     if not len(keys):
         none = np.empty(0, np.int64)
         return _Added(none, none, none, none, places)
@@ -122,11 +122,11 @@ def _grouped(keys: Ints, low: Ints, places: NDArray[np.uint16]) -> _Added:
     if int(counts.max()) > MOST:
         rank = np.arange(len(keys)) - np.repeat(first, counts)
         kept = rank < MOST
-        return _grouped(keys[kept], low[kept], places[kept])
+        return _group(keys[kept], low[kept], places[kept])
     return _Added(keys[first], low[first], counts, first, places)
 
 
-def _appended(
+def _append(
     added: _Added, dropped: Ints, found: Mapping[int, Block], lengths: _Arrays
 ) -> list[Block]:
     blocks: list[Block] = []
@@ -160,16 +160,16 @@ def _appended(
         )
         gone = drops.pop(key, None)
         slots = lengths.slots(key & LOW)
-        blocks.append(_joined(old, new, gone, int(low_of[start]), slots))
+        blocks.append(_join(old, new, gone, int(low_of[start]), slots))
     for key, gone in drops.items():
         if key in found:
             old = found[key]
             empty = Block(key, 0, 0, 0, old.least, b"", b"", b"")
-            blocks.append(_joined(old, empty, gone, 0, lengths.slots(key & LOW)))
+            blocks.append(_join(old, empty, gone, 0, lengths.slots(key & LOW)))
     return blocks
 
 
-def _joined(old: Block | None, new: Block, gone: list[int] | None, low: int, slots: int) -> Block:
+def _join(old: Block | None, new: Block, gone: list[int] | None, low: int, slots: int) -> Block:
     """Return *new*, which begins at *low*, behind *old* without the documents *gone*."""
     if old is None:
         old = new._replace(size=0, ids=b"", counts=b"", places=b"", most=0)
@@ -188,11 +188,11 @@ def _joined(old: Block | None, new: Block, gone: list[int] | None, low: int, slo
             old.counts + new.counts,
             old.places + new.places,
         )
-    before, after = decoded(old), decoded(new)
+    before, after = decode(old), decode(new)
     if gone:
         before = _without(before, gone)
     both = _together(before, after)
-    return encoded(
+    return encode(
         new.key, both, slots=slots, most=max(old.most, new.most), least=min(old.least, new.least)
     )
 
@@ -230,7 +230,7 @@ def _together(one: Postings, other: Postings) -> Postings:
     return Postings(ids[order], counts[order], joined)
 
 
-def decoded(block: Block) -> Postings:
+def decode(block: Block) -> Postings:
     """Return what *block* holds; raises `ValueError` for damage."""
     counts = np.frombuffer(block.counts, np.uint8).astype(np.int64)
     if block.dense:
@@ -246,7 +246,7 @@ def decoded(block: Block) -> Postings:
     return Postings(ids, counts, places)
 
 
-def encoded(key: int, postings: Postings, *, slots: int, most: int, least: int) -> Block:
+def encode(key: int, postings: Postings, *, slots: int, most: int, least: int) -> Block:
     """Return *postings* as a block among *slots* documents."""
     size = len(postings.ids)
     counts = postings.counts.astype(np.uint8)

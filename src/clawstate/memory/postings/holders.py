@@ -45,7 +45,7 @@ def idf(documents: int, frequency: int) -> float:
     return weight if weight > 0 else LEAST_WEIGHT
 
 
-def held(
+def find_holders(
     snapshot: Snapshot, blocks: Iterable[Block], terms: Mapping[int, int]
 ) -> dict[int, Holders]:
     """Return who holds each of *terms*, which map to the number of their field."""
@@ -89,7 +89,7 @@ def phrase(snapshot: Snapshot, parts: Sequence[Holders], *, weight: float) -> Ho
     """Return who holds the terms of *parts* side by side, in this order."""
     found = Holders(section=parts[0].section)
     for block in set.intersection(*(set(each.places) for each in parts)):
-        ids, counts = _counted(_side_by_side([_occurrences(each, block) for each in parts]))
+        ids, counts = _count_distinct(_side_by_side([_occurrences(each, block) for each in parts]))
         gone = snapshot.gone(block)
         if gone is not None and len(ids):
             kept = ~np.isin(ids, gone)
@@ -98,7 +98,7 @@ def phrase(snapshot: Snapshot, parts: Sequence[Holders], *, weight: float) -> Ho
             found.parts[block] = ids.astype(np.uint16), np.minimum(counts, 255).astype(np.uint8)
             found.frequency += len(ids)
     if all(len(each.row_places) for each in parts):
-        rows, counts = _counted(_side_by_side([np.sort(each.row_places) for each in parts]))
+        rows, counts = _count_distinct(_side_by_side([np.sort(each.row_places) for each in parts]))
         found.rows, found.counts = rows, counts
         found.frequency += int(np.count_nonzero(snapshot.alive[found.rows]))
     found.weight = weight * (K1 + 1) * idf(snapshot.totals.documents, found.frequency)
@@ -131,7 +131,7 @@ def _side_by_side(parts: Sequence[Ints]) -> Ints:
     return found
 
 
-def _counted(keys: Ints) -> tuple[Ints, Ints]:
+def _count_distinct(keys: Ints) -> tuple[Ints, Ints]:
     """Return the distinct upper halves of *keys*, which ascend, and how often each is there."""
     upper = keys >> 16
     if len(upper) < 2:

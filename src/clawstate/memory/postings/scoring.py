@@ -52,7 +52,7 @@ class Allowed:
         slots = len(self._snapshot.lengths[block][0])
         mask = np.ones(slots, np.bool_)
         for holders, terms in zip(self._marks, self._terms, strict=True):
-            mask &= self._marked(block, slots, holders, terms)
+            mask &= self._mark(block, slots, holders, terms)
         if self._docs is not None:
             mask &= _within(self._docs, block, slots)
         return mask
@@ -75,7 +75,7 @@ class Allowed:
             mask &= np.isin(tail.docs, self._docs)
         return mask
 
-    def _marked(
+    def _mark(
         self, block: int, slots: int, holders: Sequence[Holders], terms: Sequence[int]
     ) -> Bools:
         found = np.zeros(slots, np.bool_)
@@ -236,7 +236,7 @@ class Docs:
         ]
 
 
-def told(snapshot: Snapshot, each: Holders, docs: Docs) -> NDArray[np.float64]:
+def exact_scores(snapshot: Snapshot, each: Holders, docs: Docs) -> NDArray[np.float64]:
     """Return the exact scores of *docs* by one list; 0 for who is not in it."""
     found, lengths = counts(snapshot, each, docs)
     return each.weight * found / (found + saturation(lengths, snapshot.means[each.section]))

@@ -95,7 +95,7 @@ class SnapshotCache:
                 tail = known[1].tail
         if lengths is None:
             lengths = {each.block: arrays(each) for each in store.lengths()}
-        found = Snapshot(totals, lengths, tail.extended(store.tail(tail.last)))
+        found = Snapshot(totals, lengths, tail.extend(store.tail(tail.last)))
         if known is None or known[0] != identity or known[1].totals.epoch <= totals.epoch:
             self._known = identity, found
         return found

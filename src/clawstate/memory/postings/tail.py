@@ -25,7 +25,7 @@ class Unpacked:
     places: NDArray[np.uint16]
 
 
-def unpacked(data: bytes) -> Unpacked:
+def unpack(data: bytes) -> Unpacked:
     """Return the arrays that `pack` put into *data*; raises `ValueError` for damage."""
     if len(data) < 8:
         raise ValueError("a batch without a head")
@@ -80,7 +80,7 @@ class Tail:
     gone_terms: Ints = field(default_factory=_none)
     marked: Ints = field(default_factory=lambda: np.empty((0, 3), np.int64))
 
-    def extended(self, batches: Sequence[Batch]) -> Tail:
+    def extend(self, batches: Sequence[Batch]) -> Tail:
         """Return the tail with *batches* at its end; raises `ValueError` for damage."""
         if not batches:
             return self
@@ -89,7 +89,7 @@ class Tail:
         gone_terms, marked = [self.gone_terms], [self.marked]
         count = len(self.docs)
         for batch in batches:
-            each = unpacked(batch.data)
+            each = unpack(batch.data)
             if batch.kind == Kind.ADD:
                 docs.append(each.docs)
                 lengths.append(each.lengths)

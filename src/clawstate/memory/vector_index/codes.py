@@ -40,19 +40,19 @@ class Codes:
         self._steps = [_step(self.width, number) for number in range(_ROUNDS)]
         self._matrix: Matrix | None = None
         if self.width <= _DENSE:
-            self._matrix = self._turned(np.eye(dimensions, self.width, dtype=np.float32))
+            self._matrix = self._turn(np.eye(dimensions, self.width, dtype=np.float32))
 
     def around(self, vectors: Matrix) -> Codes:
         """Return the same with the centre of *vectors*."""
-        return Codes(self.dimensions, self._rotated(vectors).mean(axis=0, dtype=np.float32))
+        return Codes(self.dimensions, self._rotate(vectors).mean(axis=0, dtype=np.float32))
 
     def bits(self, vectors: Matrix) -> Bits:
         """Return the bits of *vectors*, shape (n, words)."""
-        packed = np.packbits(self._rotated(vectors) > self.centre, axis=1, bitorder="little")
+        packed = np.packbits(self._rotate(vectors) > self.centre, axis=1, bitorder="little")
         # The byte order is fixed, since the bits are kept, and may be read on another machine.
         return packed.view("<u8").astype(np.uint64, copy=False)
 
-    def _rotated(self, vectors: Matrix) -> Matrix:
+    def _rotate(self, vectors: Matrix) -> Matrix:
         lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
         lengths[lengths == 0] = 1
         units: Matrix = vectors / lengths[:, np.newaxis]
@@ -60,16 +60,16 @@ class Codes:
             return units @ self._matrix
         wide = np.zeros((len(units), self.width), np.float32)
         wide[:, : self.dimensions] = units
-        return self._turned(wide)
+        return self._turn(wide)
 
-    def _turned(self, rows: Matrix) -> Matrix:
+    def _turn(self, rows: Matrix) -> Matrix:
         for order, signs in self._steps:
             blocks: Matrix = (rows.take(order, axis=1) * signs).reshape(-1, WORD)
             rows = (blocks @ _HADAMARD).reshape(len(rows), self.width)
         return rows
 
 
-def quantised(vectors: Matrix) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+def quantise(vectors: Matrix) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
     """Return *vectors* as int16, and what each row is to be multiplied by, above 0."""
     scales = np.maximum(vectors.max(axis=1, initial=0), -vectors.min(axis=1, initial=0)) / _TOP
     scales[scales == 0] = 1

@@ -93,7 +93,7 @@ class NearestSearch:
                 known = self._read(source, newest, removed)
             is_old = newest < known.newest or removed < known.removed
             if not is_old and (newest, removed) != known[1:3]:
-                known = _refreshed(source, known, newest, removed)
+                known = _refresh(source, known, newest, removed)
             self._known = known
             # Who asks once, as a command does, pays for the candidates alone.
             if self._searches > 1 and not is_old:
@@ -119,7 +119,7 @@ class NearestSearch:
         return _Known(table, newest, removed, 1)
 
 
-def _refreshed(source: VectorSource, known: _Known, newest: int, removed: int) -> _Known:
+def _refresh(source: VectorSource, known: _Known, newest: int, removed: int) -> _Known:
     table = known.table
     # A key stands for one vector for ever, so only what is new is read: behind the last row that is
     # here, which an interrupt may have left behind that of `known`.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clawstate.memory.vector_index import scan
-from clawstate.memory.vector_index.codes import Bits, Codes, Matrix, quantised
+from clawstate.memory.vector_index.codes import Bits, Codes, Matrix, quantise
 from clawstate.memory.vector_index.scan import Rows
 from clawstate.memory.vector_index.source import Batch, Coded, Keys
 
@@ -68,7 +68,7 @@ class _Arrays:
     def load(self, places: Rows, vectors: Matrix) -> None:
         """Keep *vectors* as the rows at *places*, ascending, as far as there is room."""
         fitting = int(np.searchsorted(places, len(self.rows)))
-        rows, scales = quantised(vectors[:fitting])
+        rows, scales = quantise(vectors[:fitting])
         self.rows[places[:fitting]] = rows
         # The scales last: who sees one, in another thread, finds the row complete.
         self.scales[places[:fitting]] = scales

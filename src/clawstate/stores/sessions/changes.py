@@ -35,7 +35,7 @@ class EntryChanges:
     form: IndexFormat
     clock: Clock
 
-    def creating(self, key: str, session_id: str, *, lost: Document | None) -> Apply:
+    def creation(self, key: str, session_id: str, *, lost: Document | None) -> Apply:
         """Return the change that makes an entry where there is none, or brings back *lost*."""
 
         def apply(old: Any | None) -> Document:
@@ -50,7 +50,7 @@ class EntryChanges:
 
         return apply
 
-    def updating(self, key: str, change: EntryChange) -> Apply:
+    def update_of(self, key: str, change: EntryChange) -> Apply:
         """Return the change that makes *change* of an entry that is there."""
 
         def apply(old: Any | None) -> Any | Mark:
@@ -64,7 +64,7 @@ class EntryChanges:
 
         return apply
 
-    def resetting(self, key: str, session_id: str) -> Apply:
+    def reset_of(self, key: str, session_id: str) -> Apply:
         """Return the change that gives an entry another session id."""
 
         def apply(old: Any | None) -> Any | Mark:
@@ -75,7 +75,7 @@ class EntryChanges:
 
         return apply
 
-    def restoring(self, key: str, archived: Archived) -> Apply:
+    def restoration(self, key: str, archived: Archived) -> Apply:
         """Return the change that brings back what was *archived*."""
 
         def apply(old: Any | None) -> Document:
@@ -86,7 +86,7 @@ class EntryChanges:
 
         return apply
 
-    def replacing(
+    def replacement(
         self, change: StoreChange[A], touched: set[str]
     ) -> Callable[[dict[str, Any], Mapping[str, EntryCopy]], tuple[Mapping[str, Any], A]]:
         """Return the change of all entries that *change* means; it notes which it *touched*."""

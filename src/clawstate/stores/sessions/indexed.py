@@ -97,7 +97,7 @@ class IndexedSessions:
             self._recover()
             lost = self._file_sync.find_unindexed(key)
         name, session_id = self._index.form.key(key), str(uuid.uuid4())
-        change = self._changes.creating(name, session_id, lost=lost)
+        change = self._changes.creation(name, session_id, lost=lost)
         entry = self._read_back(name, self._index.update(key, change))
         # Another process may have made the session first; then it looks after what is due.
         if entry.session_id == session_id:
@@ -147,7 +147,7 @@ class IndexedSessions:
     def update(self, key: str, change: EntryChange | Mapping[str, Any]) -> SessionEntry:
         """Change the entry of *key*, and return it; see `Sessions.update`."""
         name = self._index.form.key(key)
-        apply = self._changes.updating(name, as_change(change))
+        apply = self._changes.update_of(name, as_change(change))
         # Or the update would say "no such session" of one whose profile is there.
         self._reclaim(key)
         document = self._removal.update(key, apply, reason="replaced")
@@ -160,7 +160,7 @@ class IndexedSessions:
         touched: set[str] = set()
         self._recover()
         answer = self._removal.change_all(
-            self._changes.replacing(change, touched), reason="deleted"
+            self._changes.replacement(change, touched), reason="deleted"
         )
         if touched:
             # After the index is durable, and from what it says then: a kill in between leaves stale
@@ -190,7 +190,7 @@ class IndexedSessions:
         """Begin the session of *key* anew, with another session id, and return it."""
         name = self._index.form.key(key)
         self._reclaim(key)
-        apply = self._changes.resetting(name, str(uuid.uuid4()))
+        apply = self._changes.reset_of(name, str(uuid.uuid4()))
         document = self._removal.update(key, apply, reason="reset")
         return _require(key, None if document is None else self._read_back(name, document))
 
@@ -213,7 +213,7 @@ class IndexedSessions:
         """Bring the archived session *name* back, and return it; see `Sessions.restore`."""
         archived = self._archive.require(name, self._index.form.key(name))
         key = self._index.form.key(archived.session_key)
-        apply = self._changes.restoring(key, archived)
+        apply = self._changes.restoration(key, archived)
         document = self._removal.update(key, apply, reason="replaced")
         entry = self._read_back(key, document, archived.profile)
         # Last: a kill before leaves the archive of a session that is there, which counts for

@@ -14,7 +14,7 @@ from clawstate.clock import Clock, from_ms, system_clock
 from clawstate.errors import ClosedError
 from clawstate.interrupts import Mutex
 from clawstate.memory import rules
-from clawstate.memory.analysis import fields_of, placed_terms
+from clawstate.memory.analysis import fields_of, terms_with_places
 from clawstate.memory.backends.inmemory.imports import InMemoryImports
 from clawstate.memory.backends.inmemory.postings import terms_of
 from clawstate.memory.backends.inmemory.reading import InMemoryReading, Row
@@ -101,7 +101,7 @@ class InMemoryMemory:
                 Forgotten(
                     row.record.id,
                     text_digest(row.record.text),
-                    words=len({term for term, _ in placed_terms(fields_of(row.record))[1]}),
+                    words=len({term for term, _ in terms_with_places(fields_of(row.record))[1]}),
                     tags=len(row.record.tags),
                     vector=row.vector is not None,
                     sources=self.imports.count_of(row.record.id),
@@ -159,8 +159,8 @@ class InMemoryMemory:
         """Give waiting records their vectors; return how many still waited."""
         with self._mutex:
             rows = dict(self._every())
-            claimed = rules.claimed(self._embedder, records, embedder)
-            fresh = list(rules.filled(records, {key: row.known() for key, row in rows.items()}))
+            claimed = rules.claim(self._embedder, records, embedder)
+            fresh = list(rules.fill(records, {key: row.known() for key, row in rows.items()}))
             for each, digest, known in fresh:
                 record = rows.pop(known.id).record
                 rows[known.id] = self._row(replace(each, record=record), digest)
@@ -232,7 +232,7 @@ class InMemoryMemory:
         given = rules.once(given)
         now = from_ms(rules.newest_ms(given))
         kept = self._every()
-        claimed = rules.claimed(self._embedder, given, embedder)
+        claimed = rules.claim(self._embedder, given, embedder)
         ids = {each.record.id for each in given}
         rows = {key: row for key, row in kept.items() if key not in ids or not row.has_expired(now)}
         known = {key: row.known() for key, row in rows.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from clawstate.memory.analysis import placed_terms
+from clawstate.memory.analysis import terms_with_places
 from clawstate.memory.postings.store import (
     FIELDS,
     Batch,
@@ -28,7 +28,7 @@ class Terms(NamedTuple):
 
 def terms_of(fields: Sequence[str]) -> Terms:
     """Return the terms of a record's *fields*."""
-    return Terms(*placed_terms(fields))
+    return Terms(*terms_with_places(fields))
 
 
 class InMemoryPostings:

@@ -37,28 +37,30 @@ def compact(
     path = database.path
     before = size_on_disk(path)
     with database.reading() as connection:
-        changes = forgetting.waiting(connection)
+        changes = forgetting.count_waiting(connection)
 
-    def stopped(reason: str) -> Compaction:
+    def stopped_compaction(reason: str) -> Compaction:
         return Compaction(0, before, size_on_disk(path), complete=False, waits_for=reason)
 
     if is_cancelled():
-        return stopped(_CANCELLED)
+        return stopped_compaction(_CANCELLED)
     if not _fold_words(database):
-        return stopped("other programs, which write all the time")
+        return stopped_compaction("other programs, which write all the time")
     tell(1)
     _drop_traces(database)
     tell(2)
     if is_cancelled():
-        return stopped(_CANCELLED)
+        return stopped_compaction(_CANCELLED)
     if _is_worth_it(database, changes) and not rewrite(
         database, patience=patience, cancelled=is_cancelled
     ):
-        return stopped(_CANCELLED if is_cancelled() else "other programs, which wait to write")
+        return stopped_compaction(
+            _CANCELLED if is_cancelled() else "other programs, which wait to write"
+        )
     tell(3)
     # The log may hold pages from before; it is emptied only when nobody reads those.
     if not empty_log(database, patience=patience):
-        return stopped("a search of another program that has not ended")
+        return stopped_compaction("a search of another program that has not ended")
     with database.writing() as connection:
         forgetting.note_compaction(connection, changes)
     tell(4)
@@ -72,7 +74,7 @@ def _fold_words(database: Part) -> bool:
     """Merge the words of what was forgotten out of the index; tell whether that was done."""
     for _ in range(5):
         with database.reading() as connection:
-            fold = word_index.planned(connection)
+            fold = word_index.plan_fold(connection)
         if fold is None:
             return True
         with database.writing() as connection:

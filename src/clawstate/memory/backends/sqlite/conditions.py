@@ -42,15 +42,15 @@ def sql_of(chosen: Filter, *, scope: int | None, now_ms: int) -> Bound:
         parts.append(("m.scope = ?", [scope]))
     if chosen.tree is not None:
         parts.append(_sql(chosen.tree))
-    return _joined("AND", parts)
+    return _join("AND", parts)
 
 
 def _sql(node: Node) -> Bound:
     match node:
         case And(parts):
-            return _joined("AND", [_sql(each) for each in parts]) if parts else ("1", [])
+            return _join("AND", [_sql(each) for each in parts]) if parts else ("1", [])
         case Or(parts):
-            return _joined("OR", [_sql(each) for each in parts]) if parts else _FALSE
+            return _join("OR", [_sql(each) for each in parts]) if parts else _FALSE
         case Not(part):
             # A missing value makes a comparison NULL, and NOT NULL is NULL: it has to be false
             # first.
@@ -64,13 +64,13 @@ def _sql(node: Node) -> Bound:
             return _of_column(node)
 
 
-def _joined(word: str, parts: Sequence[Bound]) -> Bound:
+def _join(word: str, parts: Sequence[Bound]) -> Bound:
     # In halves: SQLite counts how deep an expression is, and refuses a long chain.
     if len(parts) == 1:
         return parts[0]
     middle = len(parts) // 2
-    first, one = _joined(word, parts[:middle])
-    second, other = _joined(word, parts[middle:])
+    first, one = _join(word, parts[:middle])
+    second, other = _join(word, parts[middle:])
     return f"({first} {word} {second})", [*one, *other]
 
 
@@ -110,7 +110,7 @@ def _of_column(condition: Condition) -> Bound:
     # `column IN (NULL)` is never true in SQL.
     if None in given:
         parts.append((f"{column} IS NULL", []))
-    return _joined("OR", parts) if parts else _FALSE
+    return _join("OR", parts) if parts else _FALSE
 
 
 def _of_metadata(condition: Condition) -> Bound:
@@ -175,7 +175,7 @@ def _any_of(path: str, found: Sequence[Any], wanted: Sequence[Any]) -> Bound:
             sql = f"json_extract(m.metadata, {path}) {_one_of(values)}"
             sql = f"(json_type(m.metadata, {path}) {_KINDS[kind]} AND {sql})"
             parts.append((sql, [*found, *found, *values]))
-    return _joined("OR", parts) if parts else _FALSE
+    return _join("OR", parts) if parts else _FALSE
 
 
 def _one_of(values: Sequence[Any]) -> str:

@@ -155,7 +155,7 @@ class SqliteMemory:
         if not self._database.exists():
             return []
         with self._database.writing() as connection:
-            found = forgetting.described(connection, ids)
+            found = forgetting.describe(connection, ids)
             writing.forget_for_good(connection, ids, now_ms=self._now())
         self._note_forgotten(len(found))
         return found
@@ -163,7 +163,7 @@ class SqliteMemory:
     def uncompacted(self) -> int:
         """Return how many changes left bytes behind."""
         with self._database.reading() as connection:
-            return forgetting.waiting(connection)
+            return forgetting.count_waiting(connection)
 
     def compact(
         self,
@@ -296,7 +296,7 @@ class SqliteMemory:
         # lost where it fails: the tail is searched as it is, and the next write tries again.
         with contextlib.suppress(StateError, ValueError):
             with self._database.reading() as connection:
-                fold = word_index.planned(connection)
+                fold = word_index.plan_fold(connection)
             if fold is not None:
                 with self._database.writing() as connection:
                     postings.SqlitePostings(connection).publish(fold)

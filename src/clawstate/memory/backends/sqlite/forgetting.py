@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import apsw
 
-from clawstate.memory.analysis import fields_of, placed_terms
+from clawstate.memory.analysis import fields_of, terms_with_places
 from clawstate.memory.backends.sqlite import writing
 from clawstate.memory.backends.sqlite.rows import SELECT, record_of
 from clawstate.memory.forgetting import Forgotten, text_digest
@@ -32,7 +32,7 @@ WHERE records = 0 AND scope NOT IN (SELECT scope FROM imports) AND namespace <> 
 """
 
 
-def described(connection: apsw.Connection, ids: Sequence[str]) -> list[Forgotten]:
+def describe(connection: apsw.Connection, ids: Sequence[str]) -> list[Forgotten]:
     """Return what a receipt tells of those of *ids* that are kept; they are still there."""
     found: list[Forgotten] = []
     sql = f"{SELECT} WHERE m.id IN (SELECT value FROM json_each(?)) ORDER BY m.docno"
@@ -43,7 +43,7 @@ def described(connection: apsw.Connection, ids: Sequence[str]) -> list[Forgotten
             Forgotten(
                 record.id,
                 text_digest(record.text),
-                words=len({term for term, _ in placed_terms(fields_of(record))[1]}),
+                words=len({term for term, _ in terms_with_places(fields_of(record))[1]}),
                 tags=len(record.tags),
                 vector=bool(vector),
                 sources=sources,
@@ -52,7 +52,7 @@ def described(connection: apsw.Connection, ids: Sequence[str]) -> list[Forgotten
     return found
 
 
-def waiting(connection: apsw.Connection) -> int:
+def count_waiting(connection: apsw.Connection) -> int:
     """Return how many changes left bytes behind since the last compaction."""
     noted = "coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?), 0)"
     sql = f"SELECT (SELECT coalesce(sum(removed), 0) FROM scopes) + {noted} - {noted}"
@@ -97,5 +97,5 @@ def drop_traces(connection: apsw.Connection) -> None:
     # A number stays, since digests of what was forgotten are kept under it, and counts.
     for scope, namespace in one(_EMPTY_SCOPES).fetchall():
         if not writing.is_veiled(str(namespace)):
-            name = writing.veiled(connection, str(namespace))
+            name = writing.veil(connection, str(namespace))
             one("UPDATE scopes SET namespace = ? WHERE scope = ?", (name, scope))

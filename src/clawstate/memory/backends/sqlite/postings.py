@@ -215,9 +215,9 @@ class SqlitePostings:
         one.executemany("INSERT OR REPLACE INTO word_lengths VALUES (?, ?, ?)", fold.lengths)
 
     def _tail_terms(self) -> set[int]:
-        from clawstate.memory.postings.tail import unpacked  # noqa: PLC0415 - folds have numpy
+        from clawstate.memory.postings.tail import unpack  # noqa: PLC0415 - folds have numpy
 
         found: set[int] = set()
         for batch in self.tail(0):
-            found.update(unpacked(batch.data).terms.tolist())
+            found.update(unpack(batch.data).terms.tolist())
         return found

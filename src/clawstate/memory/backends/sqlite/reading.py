@@ -177,7 +177,7 @@ class SqliteReading:
             IndexedVectors(self._connection),
             vector,
             scope=scope.number if scope.is_shared else None,
-            allowed=None if condition is None else self._selected(chosen, condition),
+            allowed=None if condition is None else self._select(chosen, condition),
             limit=limit,
         )
         return Nearest(keys, cosines)
@@ -266,7 +266,7 @@ class SqliteReading:
         if tags is not None and not self._has_expired:
             marks += [[word_index.mark_of_tag(each)] for each in tags]
         elif (condition := self._condition(chosen, scope)) is not None:
-            selected = self._selected(chosen, condition)
+            selected = self._select(chosen, condition)
             docs = selected if docs is None else np.intersect1d(docs, selected)
         store = postings.SqlitePostings(self._connection)
         return self._word_caches.allowed(store, self._identity, marks=marks, docs=docs)
@@ -280,7 +280,7 @@ class SqliteReading:
         # records.
         return sql_of(chosen, scope=scope.number, now_ms=self._now_ms)
 
-    def _selected(self, chosen: Filter, condition: Bound) -> NDArray[np.int64]:
+    def _select(self, chosen: Filter, condition: Bound) -> NDArray[np.int64]:
         """Return the docnos that *chosen* lets through, ascending, and some that are deleted."""
         import numpy as np  # noqa: PLC0415 - its caller has it loaded
 

@@ -61,13 +61,13 @@ def extend(connection: apsw.Connection, newest: int) -> None:
     if (embedder := stored_embedder(connection)) is None:
         return
     last = _last(connection)
-    noted = _noted(connection)
-    codes = noted[0] if noted else _centred(connection, embedder.dimensions)
+    noted = _read_note(connection)
+    codes = noted[0] if noted else _centre(connection, embedder.dimensions)
     for batch in SqliteVectors(connection).batches(last):
         if len(batch.keys) < rows.VECTOR_BLOCK and not is_block_due(newest, last):
             return
         last = int(batch.keys[-1])
-        _put(connection, last, _coded(codes, batch))
+        _put(connection, last, _encode(codes, batch))
     if is_block_due(newest, last):  # records without vectors
         _put(connection, newest, Coded.nothing(codes.words))
 
@@ -77,7 +77,7 @@ def forget(connection: apsw.Connection, docnos: Sequence[int]) -> None:
     wanted = np.sort(np.asarray(docnos, np.int64))
     sql = "SELECT upto FROM vector_blocks WHERE upto >= ? ORDER BY upto"
     ends = np.array([row[0] for row in connection.execute(sql, (int(wanted[0]),))], np.int64)
-    noted = _noted(connection)
+    noted = _read_note(connection)
     for end, gone in _by_end(ends, wanted):
         block = _block(connection, end)
         coded = block.coded(noted[0].words) if noted else None
@@ -87,7 +87,7 @@ def forget(connection: apsw.Connection, docnos: Sequence[int]) -> None:
         if left == block.records:
             continue
         data = blocks.forget(block.data, gone, noted[0].words)
-        with _zeroed(connection):
+        with _overwrite(connection):
             # Of one length, SQLite writes it over the old bytes, and only the pages that differ.
             connection.execute(_CHANGE, (left, blocks.checksum(data), data, end))
         if left < (1 - _WORN) * blocks.size(data, noted[0].words):
@@ -96,23 +96,23 @@ def forget(connection: apsw.Connection, docnos: Sequence[int]) -> None:
 
 def rewrite(connection: apsw.Connection, newest: int, *, breadth: int = 1) -> None:
     """Make all blocks anew from the records."""
-    with _zeroed(connection):
+    with _overwrite(connection):
         connection.execute("DELETE FROM vector_blocks; DELETE FROM meta WHERE key = 'vector_codes'")
     if (embedder := stored_embedder(connection)) is not None and is_block_due(newest, 0):
-        _note(connection, _centred(connection, embedder.dimensions), breadth)
+        _note(connection, _centre(connection, embedder.dimensions), breadth)
         extend(connection, newest)
 
 
 def mend(connection: apsw.Connection, newest: int) -> None:
     """Make again the blocks that are not what the records say, and make those that are missing."""
-    noted = _noted(connection)
+    noted = _read_note(connection)
     if noted is None:
         rewrite(connection, newest)
         return
     for block in _every(connection):
         if _fault(connection, block, noted[0]) is not None:
             parts = list(_again(connection, block, noted[0])) or [Coded.nothing(noted[0].words)]
-            with _zeroed(connection):
+            with _overwrite(connection):
                 connection.execute("DELETE FROM vector_blocks WHERE upto = ?", (block.upto,))
                 _put(connection, block.upto, parts[-1])
                 for each in parts[:-1]:
@@ -122,7 +122,7 @@ def mend(connection: apsw.Connection, newest: int) -> None:
 
 def faults(connection: apsw.Connection) -> Iterator[str]:
     """Yield what is wrong with the blocks; all of them are read."""
-    noted = _noted(connection)
+    noted = _read_note(connection)
     for block in _every(connection):
         fault = _fault(connection, block, noted[0] if noted else None)
         if fault is not None:
@@ -135,7 +135,7 @@ class IndexedVectors(SqliteVectors):
     def kept(self) -> Kept | None:
         """Return what the blocks hold; of one that is not sound, the same made again."""
         connection = self._connection
-        noted = _noted(connection)
+        noted = _read_note(connection)
         if noted is None:
             return None
         codes, breadth = noted
@@ -148,7 +148,7 @@ class IndexedVectors(SqliteVectors):
     def living(self, after: int, upto: int) -> Keys:
         """Return the docnos with a vector above *after* up to *upto*."""
         row = self._connection.execute(_ROW, (upto,)).get
-        noted = _noted(self._connection)
+        noted = _read_note(self._connection)
         # Read from a block in a tenth of the time that its records take.
         if row is not None and noted is not None and row[0] == after:
             coded = _Block(*row).coded(noted[0].words)
@@ -194,7 +194,7 @@ def _compact(connection: apsw.Connection, upto: int, words: int) -> None:
     whole = Coded(
         *(np.concatenate([getattr(part, each.name) for part in sound]) for each in fields(Coded))
     )
-    with _zeroed(connection):
+    with _overwrite(connection):
         if len(parts) > 1:
             connection.execute("DELETE FROM vector_blocks WHERE upto = ?", (block.after,))
         _put(connection, upto, whole)
@@ -210,15 +210,15 @@ def _fault(connection: apsw.Connection, block: _Block, codes: Codes | None) -> s
 
 def _again(connection: apsw.Connection, block: _Block, codes: Codes) -> Iterator[Coded]:
     batches = SqliteVectors(connection).batches(block.after, block.upto)
-    return (_coded(codes, batch) for batch in batches)
+    return (_encode(codes, batch) for batch in batches)
 
 
-def _coded(codes: Codes, batch: Batch) -> Coded:
+def _encode(codes: Codes, batch: Batch) -> Coded:
     empty = np.logical_not(batch.vectors.any(axis=1))
     return Coded(batch.keys, batch.scopes, codes.bits(batch.vectors), empty)
 
 
-def _centred(connection: apsw.Connection, dimensions: int) -> Codes:
+def _centre(connection: apsw.Connection, dimensions: int) -> Codes:
     """Return codes around the middle of the vectors, and note them."""
     newest = connection.execute("SELECT max(docno) FROM memories").get or 0
     # All over, since the oldest may be all of one kind: of one language, of one conversation.
@@ -235,7 +235,7 @@ def _note(connection: apsw.Connection, codes: Codes, breadth: int) -> None:
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('vector_codes', ?)", (text,))
 
 
-def _noted(connection: apsw.Connection) -> tuple[Codes, int] | None:
+def _read_note(connection: apsw.Connection) -> tuple[Codes, int] | None:
     """Return how the bits were made, and how many candidates are compared; None: by nothing."""
     text = connection.execute("SELECT value FROM meta WHERE key = 'vector_codes'").get
     embedder = stored_embedder(connection)
@@ -255,7 +255,7 @@ def _noted(connection: apsw.Connection) -> tuple[Codes, int] | None:
 
 
 @contextmanager
-def _zeroed(connection: apsw.Connection) -> Iterator[None]:
+def _overwrite(connection: apsw.Connection) -> Iterator[None]:
     """Overwrite what is deleted: pages that are only freed would tell of it."""
     before = connection.pragma("secure_delete")
     connection.pragma("secure_delete", 1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import apsw
 
 from clawstate.interrupts import load_modules
-from clawstate.memory.analysis import VERSION, fields_of, placed_terms
+from clawstate.memory.analysis import VERSION, fields_of, terms_with_places
 from clawstate.memory.backends.sqlite.postings import SqlitePostings
 from clawstate.memory.postings.store import FIELDS, NOWHERE, Document, Kind
 from clawstate.memory.records import MemoryRecord
@@ -133,7 +133,7 @@ def is_due(connection: apsw.Connection, *, batch: int) -> bool:
 _WHOLE_BATCH = 4096  # what `ingest` writes at once while more is to come
 
 
-def planned(connection: apsw.Connection) -> Fold | None:
+def plan_fold(connection: apsw.Connection) -> Fold | None:
     """Return the tail merged into the blocks, to be published; nothing is written."""
     load_modules("clawstate.memory.postings.folding")
     from clawstate.memory.postings.folding import fold  # noqa: PLC0415 - needs numpy
@@ -144,7 +144,7 @@ def planned(connection: apsw.Connection) -> Fold | None:
 def rebuild(connection: apsw.Connection) -> None:
     """Make the index anew from the texts."""
     load_modules("clawstate.memory.postings.folding")
-    from clawstate.memory.postings.folding import merged  # noqa: PLC0415 - needs numpy
+    from clawstate.memory.postings.folding import merge  # noqa: PLC0415 - needs numpy
     from clawstate.memory.postings.store import Batch, pack  # noqa: PLC0415
 
     store = SqlitePostings(connection)
@@ -153,13 +153,13 @@ def rebuild(connection: apsw.Connection) -> None:
     while documents := _documents(store, islice(rows, _AT_ONCE)):
         store.count(documents, sign=1, waiting=0, last=store.totals().last)
         batch = Batch(0, Kind.ADD, pack(documents))
-        store.load(merged(store, [batch], epoch=0))
+        store.load(merge(store, [batch], epoch=0))
 
 
 def findings(connection: apsw.Connection) -> list[str]:
     """Return what is wrong with the index, sentence by sentence: all of it, and some texts."""
     load_modules("clawstate.memory.postings.checking")
-    from clawstate.memory.postings.checking import check, miscounted  # noqa: PLC0415 - needs numpy
+    from clawstate.memory.postings.checking import check, count_wrong  # noqa: PLC0415 - needs numpy
 
     if connection.execute("SELECT analysis FROM word_totals").get != VERSION:
         return ["the word index was made by another release"]
@@ -176,10 +176,10 @@ def findings(connection: apsw.Connection) -> list[str]:
         sql = f"SELECT {_ROWS} FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value"
         rows = map(_words, connection.execute(sql, (json.dumps(sample),)))
         terms = {
-            row.docno: [*_marks(row), *(term for term, _ in placed_terms(row.fields)[1])]
+            row.docno: [*_marks(row), *(term for term, _ in terms_with_places(row.fields)[1])]
             for row in rows
         }
-        if wrong := miscounted(store, terms):
+        if wrong := count_wrong(store, terms):
             found.append(f"the word index has other words of {wrong} records than their texts")
     return found
 
@@ -193,7 +193,7 @@ def _words(row: tuple[int, int, str, str, str]) -> Words:
 
 
 def _documents(store: SqlitePostings, rows: Iterable[Words]) -> list[Document]:
-    terms = [(row, *placed_terms(row.fields)) for row in rows]
+    terms = [(row, *terms_with_places(row.fields)) for row in rows]
     marked = [
         (row, lengths, [*((each, NOWHERE) for each in _marks(row)), *placed])
         for row, lengths, placed in terms

@@ -67,7 +67,7 @@ def upsert(
     given = rules.once(given)
     claim_embedder(connection, given, embedder)
     now_ms = rules.newest_ms(given)
-    known = _alive(connection, _known(connection, given), now_ms)
+    known = _alive(connection, _read_known(connection, given), now_ms)
     added: list[Arrival] = []
     replaced: list[int] = []
     rewritten = 0
@@ -101,7 +101,7 @@ def fill(
     claim_embedder(connection, given, embedder)
     rows: list[Arrival] = []
     docnos: list[int] = []
-    for each, digest, known in rules.filled(given, _known(connection, given)):
+    for each, digest, known in rules.fill(given, _read_known(connection, given)):
         docnos.append(known.key)
         # The row as it is now: its tags may have changed while the vector was made.
         (present,) = map(record_of, connection.execute(f"{SELECT} WHERE m.docno = ?", (known.key,)))
@@ -211,7 +211,7 @@ def claim_embedder(
     if all(each.vector is None for each in given):
         return
     kept = stored_embedder(connection)
-    claimed = rules.claimed(kept, given, embedder)
+    claimed = rules.claim(kept, given, embedder)
     if claimed is not None and kept is None:
         identity = {
             "model": claimed.model,
@@ -226,11 +226,11 @@ def scope_of(connection: apsw.Connection, namespace: str) -> int | None:
     sql = "SELECT scope FROM scopes WHERE namespace = ?"
     found: int | None = connection.execute(sql, (namespace,)).get
     if found is None:
-        found = connection.execute(sql, (veiled(connection, namespace),)).get
+        found = connection.execute(sql, (veil(connection, namespace),)).get
     return found
 
 
-def veiled(connection: apsw.Connection, namespace: str) -> str:
+def veil(connection: apsw.Connection, namespace: str) -> str:
     """Return the name under which a number stays given out when nothing is kept there any more."""
     return f"{_VEIL}{forgotten_digest(connection)(namespace.encode()).hex()}"
 
@@ -262,7 +262,7 @@ def made_scope(connection: apsw.Connection, namespace: str) -> int:
     return found
 
 
-def _known(connection: apsw.Connection, given: Sequence[Embedded]) -> dict[str, Known]:
+def _read_known(connection: apsw.Connection, given: Sequence[Embedded]) -> dict[str, Known]:
     ids = json.dumps([each.record.id for each in given])
     return {row[0]: Known(*row) for row in connection.execute(_KNOWN, (ids,))}
 
@@ -369,20 +369,20 @@ def _rewrite(connection: apsw.Connection, record: MemoryRecord, place: Place, do
 
 
 def _count_up(connection: apsw.Connection, scope: int, blobs: Sequence[bytes]) -> int:
-    numbers, counts, total = _counted(blobs)
+    numbers, counts, total = _count_subwords(blobs)
     rows = zip([scope] * len(numbers), numbers, counts, strict=True)
     connection.executemany(_COUNT_UP, rows)
     return total
 
 
 def _count_down(connection: apsw.Connection, scope: int, blobs: Sequence[bytes]) -> int:
-    numbers, counts, total = _counted(blobs)
+    numbers, counts, total = _count_subwords(blobs)
     rows = zip(counts, [scope] * len(numbers), numbers, strict=True)
     connection.executemany(_COUNT_DOWN, rows)
     return total
 
 
-def _counted(blobs: Iterable[bytes]) -> tuple[list[int], list[int], int]:
+def _count_subwords(blobs: Iterable[bytes]) -> tuple[list[int], list[int], int]:
     joined = b"".join(blobs)
     if not joined:
         return [], [], 0

@@ -185,7 +185,7 @@ class SqliteTranscripts:
         if not self._database.exists():
             return
         # `optimize` is what removes the words of deleted messages, so freed pages are overwritten.
-        with self._database.writing() as connection, rows.overwriting(connection):
+        with self._database.writing() as connection, rows.overwrite_freed(connection):
             if rebuild:
                 checking.rebuild_words(connection)
             connection.execute("INSERT INTO message_words (message_words) VALUES ('optimize')")

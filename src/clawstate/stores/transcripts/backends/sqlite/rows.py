@@ -207,7 +207,7 @@ def remove(connection: apsw.Connection, session: Session) -> None:
     # Words and blobs first: they are found by the positions, which go with the messages.
     sql = "SELECT json_group_array(position) FROM messages WHERE session = ?"
     positions = connection.execute(sql, (session.number,)).get
-    with overwriting(connection):
+    with overwrite_freed(connection):
         word_index.remove(connection, positions)
         blobs.remove(connection, positions)
         for table in ("messages", "message_turns", "transcripts"):
@@ -215,7 +215,7 @@ def remove(connection: apsw.Connection, session: Session) -> None:
 
 
 @contextmanager
-def overwriting(connection: apsw.Connection) -> Iterator[None]:
+def overwrite_freed(connection: apsw.Connection) -> Iterator[None]:
     """Overwrite what the block frees, so that what was said does not linger in the file."""
     # Only here: overwriting whatever any write frees would cost each of them more pages.
     connection.pragma("secure_delete", 1)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import apsw
 
-from clawstate.sqlite.words import quoted, spaced, stems
+from clawstate.sqlite.words import quote_phrase, space_signs, stems
 from clawstate.stores.transcripts.contract import Bounds
 from clawstate.stores.transcripts.queries import best
 
@@ -42,7 +42,7 @@ def add(
             f"s{session}",
             f"r{role or ''}",
             # JSON may hold half a surrogate pair, which no UTF-8 can.
-            spaced(words).encode(errors="replace").decode(),
+            space_signs(words).encode(errors="replace").decode(),
         ),
     )
 
@@ -73,7 +73,7 @@ class _Words(NamedTuple):
     limit: int
 
     def rank(self, words: Sequence[str], *, require_all: bool) -> list[tuple[int, float]]:
-        match = (" AND " if require_all else " OR ").join(map(quoted, words))
+        match = (" AND " if require_all else " OR ").join(map(quote_phrase, words))
         return _rank(self.connection, match, self.bounds, self.scope, self.limit)
 
     def frequency(self, word: str) -> int:
@@ -105,7 +105,7 @@ def _rank(
     condition = ""
     values: list[str | int] = []
     if bounds.role is not None:
-        match = f"(role : {quoted(f'r{bounds.role}')}) AND {match}"
+        match = f"(role : {quote_phrase(f'r{bounds.role}')}) AND {match}"
     # The index folds and stems the mark of a role, so the row is asked for it as well.
     for column, bound in (
         ("session =", scope.session),
