@@ -92,7 +92,7 @@ def test_any_number_of_dimensions_can_be_searched(chance, small, size) -> None:
 )
 def test_vectors_are_turned_alike_for_ever(size, wanted) -> None:
     """Bits that another release of numpy, or another machine, has kept mean the same here."""
-    turned = np.rint(64 * Codes(size)._rotated(np.eye(size, dtype=np.float32)))
+    turned = np.rint(64 * Codes(size)._rotate(np.eye(size, dtype=np.float32)))
 
     assert hashlib.sha256(turned.astype("<i2").tobytes()).hexdigest()[:16] == wanted
 

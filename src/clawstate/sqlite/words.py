@@ -28,7 +28,7 @@ def space_signs(text: str) -> str:
 
 
 def sign_places(text: str) -> list[int]:
-    """Return where the signs stand around which `spaced` puts blanks."""
+    """Return where the signs stand around which `space_signs` puts blanks."""
     return [] if text.isascii() else [match.start() for match in _UNSPACED.finditer(text)]
 
 

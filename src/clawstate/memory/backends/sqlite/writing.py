@@ -236,7 +236,7 @@ def veil(connection: apsw.Connection, namespace: str) -> str:
 
 
 def is_veiled(name: str) -> bool:
-    """Tell whether `veiled` made *name*, which no namespace can be called."""
+    """Tell whether `veil` made *name*, which no namespace can be called."""
     return name.startswith(_VEIL)
 
 
