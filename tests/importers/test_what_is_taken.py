@@ -275,3 +275,61 @@ def test_a_file_that_gives_nothing_has_failed(memory, tmp_path: Path, name: str)
         report = import_paths(memory, [path], kind=kind)
         assert report.failed == {path}
         assert report.problems
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_records_are_read_in_any_unicode(tmp_path: Path, encoding: str, end: str) -> None:
+    """JSON Lines, transcripts and exports are read in UTF-16 and UTF-32 as in UTF-8."""
+    said = {"type": "message", "message": {"role": "user", "content": "größer 東京"}}
+    lines = {
+        "records.jsonl": [json.dumps({"text": f"{text} 😀"}, ensure_ascii=False) for text in TWO],
+        "session.jsonl": [
+            json.dumps({"type": "session", "version": 3, "id": "s"}),
+            json.dumps(said, ensure_ascii=False),
+        ],
+        "conversations.json": [claude(text="what is größer? 東京")],
+    }
+
+    for name, told in lines.items():
+        path = tmp_path / name
+        path.write_text(end.join(told) + end, encoding="utf-8", newline="")
+        plain = read(path)
+        path.write_text(end.join(told) + end, encoding=encoding, newline="")
+        assert read(path) == plain
+        assert len(plain[0]) > 0 == len(plain[1])
+
+
+TWO = ("Tōkyō\u3000に行く", "größer")
+
+
+def test_a_long_file_in_utf_16_is_read_in_parts(tmp_path: Path) -> None:
+    """Lines of UTF-16 come whole wherever the parts end that are read at once."""
+    path = tmp_path / "records.jsonl"
+    texts = [f"{number} " + "ÿ😀x" * (number % 97) for number in range(20_000)]
+    path.write_text("".join(json.dumps({"text": f"{each}."}) + "\n" for each in texts), "utf-16")
+
+    assert read(path) == ([f"{each}." for each in texts], [])
+
+
+def test_damage_of_utf_16_is_told(memory, tmp_path: Path) -> None:
+    """Half a pair in UTF-16 is told with its line, and the rest is taken in."""
+    path = tmp_path / "note.txt"
+    path.write_bytes("one\n\ntwo".encode("utf-16") + b"\x3d\xd8" + "x\n\nthree".encode("utf-16-le"))
+
+    report = import_paths(memory, [path])
+
+    assert [(each.line, report.failed) for each in report.problems] == [(3, set())]
+    (record,) = memory.records()
+    assert record.text == "one\n\ntwo\ufffdx\n\nthree"
+
+
+def test_noise_before_records_costs_only_itself(tmp_path: Path) -> None:
+    """A first line that begins as UTF-16 does hides none of the lines after it."""
+    path = tmp_path / "records.jsonl"
+    path.write_bytes(b'\xff\xfe noise\n{"text": "first"}\n{"text": "second"}\n')
+
+    texts, problems = read(path)
+
+    assert texts == ["first", "second"]
+    assert len(problems) == 1

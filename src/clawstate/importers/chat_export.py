@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from clawstate.errors import InvalidError
+from clawstate.importers.encodings import head_as_utf8, unicode_as_utf8
 from clawstate.importers.json_values import (
     Object,
     array_elements,
@@ -83,7 +84,7 @@ def is_chat_export(path: Path) -> bool:
 
 def looks_like_export(head: bytes) -> bool:
     """Tell whether *head*, the first bytes of a file, are those of a chat export."""
-    return _EXPORT.match(head.removeprefix(b"\xef\xbb\xbf")) is not None
+    return _EXPORT.match(head_as_utf8(head).removeprefix(b"\xef\xbb\xbf")) is not None
 
 
 def _streams(stream: BinaryIO) -> Iterator[IO[bytes]]:
@@ -92,7 +93,7 @@ def _streams(stream: BinaryIO) -> Iterator[IO[bytes]]:
     if is_archive:
         yield from conversation_streams(stream)
     else:
-        yield stream
+        yield unicode_as_utf8(stream)
 
 
 class _Reading:

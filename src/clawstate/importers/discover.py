@@ -18,6 +18,7 @@ from clawstate.importers.chat_export import (
     looks_like_export,
     read_chat_export,
 )
+from clawstate.importers.encodings import head_as_utf8
 from clawstate.importers.ignoring import IGNORED, Ignored, ignored_by
 from clawstate.importers.jsonl import read_json_lines
 from clawstate.importers.lines import open_regular, require_regular, unreadable
@@ -108,6 +109,7 @@ def _head(path: Path) -> bytes:
 
 
 def _objects(head: bytes) -> list[dict[str, object]]:
+    head = head_as_utf8(head)
     lines = head.removeprefix(b"\xef\xbb\xbf").splitlines()[:_FIRST_LINES]
     if not head.startswith((b"{", b"\xef\xbb\xbf{")):
         return []

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from clawstate.errors import InvalidError
+from clawstate.importers.encodings import damage_of, unicode_as_utf8
 from clawstate.importers.json_values import Object, moment, parse_objects, require_number
 from clawstate.importers.lines import Line, open_regular, read_lines
 from clawstate.importers.passages import Item, Json, Passage, Problem
@@ -28,11 +29,13 @@ def read_json_lines(path: Path) -> Iterator[Item]:
     seconds is reported and left out. Raises `UnavailableError` when the file cannot be opened.
     """
     position = 0
-    with open_regular(path) as stream:
+    with open_regular(path) as opened:
+        stream = unicode_as_utf8(opened)
         for line in read_lines(stream):
             for item in _items(path, line, position):
                 position += isinstance(item, Passage)
                 yield item
+        yield from damage_of(path, stream)
 
 
 def _items(path: Path, line: Line, position: int) -> Iterator[Item]:

@@ -15,7 +15,6 @@ from types import MappingProxyType
 from typing import Any, BinaryIO, TypeAlias
 
 from clawstate.errors import InvalidError, UnavailableError
-from clawstate.files.json_text import is_utf16
 from clawstate.importers.passages import Problem
 
 _SPECIAL = {
@@ -134,13 +133,9 @@ class Line:
     number: int
     offset: int
     data: bytes | None
-    is_wide: bool = False
-    """Whether it is the first one of a file in UTF-16, of which no more are given."""
 
     def decode(self) -> str:
         """Return the text; raises `InvalidError` when it is too long or not UTF-8."""
-        if self.is_wide:
-            raise InvalidError("line", "the file is UTF-16; save it as UTF-8")
         if self.data is None:
             size = LONGEST_LINE // (1024 * 1024)
             raise InvalidError("line", f"the line is longer than {size} MiB and was passed over")
@@ -160,9 +155,6 @@ def read_lines(stream: BinaryIO) -> Iterator[Line]:
     Holds at most one line and one chunk in memory. A byte order mark at the start is left out.
     """
     for number, (offset, data) in enumerate(_raw_lines(stream), start=1):
-        if number == 1 and data is not None and is_utf16(data):
-            yield Line(number, 0, data, is_wide=True)
-            return
         if number == 1 and data is not None and data.startswith(_BOM):
             yield Line(number, len(_BOM), data[len(_BOM) :].rstrip(b"\r\n"))
         else:

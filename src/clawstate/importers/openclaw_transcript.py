@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from clawstate.errors import InvalidError
+from clawstate.importers.encodings import damage_of, unicode_as_utf8
 from clawstate.importers.json_values import (
     Object,
     moment_or_none,
@@ -35,7 +36,8 @@ def read_openclaw_transcript(path: Path) -> Iterator[Item]:
     """
     transcript = _Transcript()
     position = 0
-    with open_regular(path) as stream:
+    with open_regular(path) as opened:
+        stream = unicode_as_utf8(opened)
         for line in read_lines(stream):
             for message in transcript.messages(line):
                 if isinstance(message, str):
@@ -44,6 +46,7 @@ def read_openclaw_transcript(path: Path) -> Iterator[Item]:
                 for passage in message_passages(message, position=position):
                     position += 1
                     yield passage
+        yield from damage_of(path, stream)
 
 
 def session_named_in(stream: BinaryIO, *, name: str) -> str | None:

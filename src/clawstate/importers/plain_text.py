@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from clawstate.importers.blobs import Blobs
-from clawstate.importers.encodings import as_utf8
+from clawstate.importers.encodings import as_utf8, damage_of
 from clawstate.importers.lines import TextLine, find_nul, open_regular, text_lines
 from clawstate.importers.packing import Block, BlockBuilder, pack
 from clawstate.importers.passages import MAXIMUM_LENGTH, Item, Passage, Problem
@@ -73,6 +73,7 @@ def read_running_text(path: Path, cutter: Cutter) -> Iterator[Item]:
             problems.clear()
             yield passage
         yield from problems
+        yield from damage_of(path, stream)
         if (told := blobs.told()) is not None:
             yield Problem(path, None, told, is_by_rule=True)
 

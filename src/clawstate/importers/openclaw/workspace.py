@@ -87,7 +87,7 @@ def _take(job: Job, paths: Sequence[Path], *, namespace: str) -> None:
 
 
 def _count(job: Job, imported: Imported, known: int) -> None:
-    broken = {each.path for each in imported.problems if each.line is None}
+    broken = {each.path for each in imported.problems if each.line is None and not each.is_by_rule}
     empty = imported.failed - broken  # they gave nothing but problems, and are read again
     moved = imported.files - imported.skipped - len(empty)
     # Files that were known and are not as they were; an import tells of each only that it was read.
@@ -100,7 +100,8 @@ def _count(job: Job, imported: Imported, known: int) -> None:
             empty.discard(problem.path)  # counted once, however many of its lines are broken
             job.report.fail(KIND, path, problem.message)
         else:
-            job.report.note(KIND, path, f"line {problem.line}: {problem.message}")
+            where = "" if problem.line is None else f"line {problem.line}: "
+            job.report.note(KIND, path, f"{where}{problem.message}")
 
 
 def _count_known(marks: Mapping[str, str], paths: Sequence[Path]) -> int:
