@@ -43,6 +43,7 @@ SEARCHED = {
     "since": None,
     "until": None,
     "min_score": 0.0,
+    "explain": False,
 }
 
 
@@ -194,10 +195,10 @@ def test_a_record_has_the_fields_of_the_contract() -> None:
 
 
 def test_a_hit_has_a_record_and_scores() -> None:
-    """`Hit` has the record, the score, and the score of each leg."""
+    """`Hit` has the record, the score, the score of each leg, and where asked for its reasons."""
     fields = [each.name for each in dataclasses.fields(Hit)]
 
-    assert fields == ["record", "score", "words_score", "vector_score"]
+    assert fields == ["record", "score", "words_score", "vector_score", "explanation"]
 
 
 def test_open_gives_a_state_at_a_path(tmp_path: Path) -> None:

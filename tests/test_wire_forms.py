@@ -25,10 +25,12 @@ from clawstate.types import (
     Device,
     DeviceIdentity,
     DeviceToken,
+    Explanation,
     Finding,
     Forgotten,
     Hit,
     IssuedToken,
+    LegScore,
     MemoryRecord,
     MergeResult,
     Message,
@@ -37,6 +39,7 @@ from clawstate.types import (
     PairingRequest,
     Profile,
     Receipt,
+    ScorePart,
     SessionEntry,
     Standing,
     StoredToken,
@@ -94,6 +97,31 @@ forgotten = st.builds(
     tags=st.integers(0, 99),
     vector=st.booleans(),
     sources=st.integers(0, 99),
+)
+parts = st.builds(
+    ScorePart,
+    kind=st.sampled_from(["word", "phrase", "meaning", "neighbours"]),
+    points=scores,
+    value=scores,
+    leg=st.sampled_from(["words", "vector", ""]),
+    term=texts,
+    written=texts,
+    field=texts,
+    lenders=tuples_of_texts,
+)
+legs = st.builds(
+    LegScore, score=scores, best=scores, share=scores, rank=st.integers(1), compared=st.integers(1)
+)
+explanations = st.builds(
+    Explanation,
+    score=scores,
+    parts=st.lists(parts, max_size=3).map(tuple),
+    legs=st.dictionaries(st.sampled_from(["words", "vector"]), legs),
+    factor=scores,
+    top=scores,
+    strength=scores,
+    missing=tuples_of_texts,
+    equals=st.integers(0, 99),
 )
 noted = st.dictionaries(
     foreign_names.filter(lambda name: name != "sessionId"), json_values, max_size=3
@@ -221,7 +249,12 @@ ROUND_TRIPS = {
         gone=st.booleans(),
         waits_for=maybe_texts,
     ),
-    Hit: st.builds(Hit, records, scores, st.none() | scores, st.none() | scores),
+    Explanation: explanations,
+    LegScore: legs,
+    ScorePart: parts,
+    Hit: st.builds(
+        Hit, records, scores, st.none() | scores, st.none() | scores, st.none() | explanations
+    ),
     MemoryRecord: records,
     Message: messages(),
     PairingRequest: st.builds(

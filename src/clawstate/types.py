@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from clawstate.health import Finding
     from clawstate.importers.openclaw import Report as OpenClawImport
     from clawstate.importers.report import Report as FileImport
+    from clawstate.memory.explanation import Explanation, LegScore, ScorePart
     from clawstate.memory.forgetting import Compaction, Forgotten, Receipt
     from clawstate.memory.records import Hit, MemoryRecord
     from clawstate.openclaw.owner import Era, Owner
@@ -68,12 +69,14 @@ __all__ = [
     "DeviceToken",
     "EncryptionSummary",
     "Era",
+    "Explanation",
     "FileImport",
     "Finding",
     "Forgotten",
     "Hit",
     "Issue",
     "IssuedToken",
+    "LegScore",
     "LockOptions",
     "MemoryRecord",
     "MergeResult",
@@ -91,6 +94,7 @@ __all__ = [
     "Profile",
     "Pruned",
     "Receipt",
+    "ScorePart",
     "SessionEntry",
     "Standing",
     "StatePaths",
@@ -117,12 +121,14 @@ _HOMES = {
     "DeviceIdentity": "clawstate.stores.identity.store",
     "DeviceToken": "clawstate.stores.devices.device",
     "EncryptionSummary": "clawstate.state.encryption",
+    "Explanation": "clawstate.memory.explanation",
     "Era": "clawstate.openclaw.owner",
     "FileImport": "clawstate.importers.report:Report",
     "Finding": "clawstate.health",
     "Forgotten": "clawstate.memory.forgetting",
     "Hit": "clawstate.memory.records",
     "Issue": "clawstate.config.issues",
+    "LegScore": "clawstate.memory.explanation",
     "IssuedToken": "clawstate.stores.devices.device",
     "LockOptions": "clawstate.files.lock_options",
     "MemoryRecord": "clawstate.memory.records",
@@ -140,6 +146,7 @@ _HOMES = {
     "PartChange": "clawstate.state.feed",
     "Profile": "clawstate.stores.auth.credentials",
     "Pruned": "clawstate.stores.sessions.selection",
+    "ScorePart": "clawstate.memory.explanation",
     "Receipt": "clawstate.memory.forgetting",
     "SessionEntry": "clawstate.stores.sessions.entry",
     "Standing": "clawstate.stores.auth.availability",

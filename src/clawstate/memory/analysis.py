@@ -21,6 +21,9 @@ from clawstate.sqlite.words import stems
 
 _NAMED = {2, 3}  # the fields whose lines are names: titles, names
 
+FIELD_NAMES: Final = ("text", "headings", "title", "names")
+"""The fields that are indexed, in their order."""
+
 VERSION: Final = "1"
 """Moves when the terms of a text become others: then postings are made anew."""
 

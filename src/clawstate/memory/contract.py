@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from clawstate.memory.explanation import WordPart
     from clawstate.memory.filters import Filter
     from clawstate.memory.forgetting import Compaction, Forgotten
     from clawstate.memory.ledger import ImportLedger
@@ -229,6 +230,9 @@ class WordIndex(Protocol):
     def evidence(self, inquiry: Inquiry) -> Evidence:
         """Return the candidates by words, and what is counted."""
 
+    def parts(self, words: WordQuery, keys: AbstractSet[int]) -> Sequence[WordPart]:
+        """Return what each part of *words* counts in *keys*; the sum of all is in `evidence`."""
+
 
 class VectorIndex(Protocol):
     """Who is near a vector, as of one moment."""
@@ -241,7 +245,8 @@ class Reading(WordIndex, VectorIndex, Protocol):
     """
     One unchanging state of an engine. Keys are valid inside it only, and grow with time.
 
-    A search calls each of its four methods once at most: on a server each is one round trip.
+    A search calls four of its methods, each once at most: on a server each is one round trip. Who
+    asks for reasons calls the others.
     """
 
     @property
@@ -253,6 +258,9 @@ class Reading(WordIndex, VectorIndex, Protocol):
 
     def fetch(self, keys: Sequence[int]) -> list[MemoryRecord]:
         """Return the records of *keys*, in that order."""
+
+    def keys(self, chosen: Filter) -> list[int]:
+        """Return the keys of all that *chosen* lets through, and of such as have expired."""
 
 
 class RecordStore(Protocol):

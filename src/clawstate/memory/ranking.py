@@ -8,7 +8,7 @@ on (docs/concepts/search.md).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -144,13 +144,18 @@ def contextual_cosines(
     return dict(zip(chosen, cosines.tolist(), strict=True))
 
 
+def legs_of(words: Scores, vectors: Scores) -> Iterator[tuple[Scores, float, float]]:
+    """Yield the scores of both legs, their share in a mix, and the best score of each."""
+    for scores, share in ((words, 1 - VECTOR_SHARE), (vectors, VECTOR_SHARE)):
+        yield scores, share, max(scores.values(), default=0.0)
+
+
 def fuse(words: Scores, vectors: Scores) -> Scores:
     """Return the mix of both legs, each as a share of its best score."""
     total: Scores = {}
-    for scores, share in ((words, 1 - VECTOR_SHARE), (vectors, VECTOR_SHARE)):
-        # By shares of the best and not by ranks: rank fusion lost to its better leg on every set
-        # (decision 6). Only a leg that found something counts.
-        top = max(scores.values(), default=0.0)
+    # By shares of the best and not by ranks: rank fusion lost to its better leg on every set
+    # (decision 6). Only a leg that found something counts.
+    for scores, share, top in legs_of(words, vectors):
         if top > 0:
             for key, score in scores.items():
                 total[key] = total.get(key, 0.0) + share * max(score, 0.0) / top
@@ -191,3 +196,10 @@ def best(scores: Scores, k: int, *, every: bool = False) -> list[int]:
     least = edge - 2 * scale * 10.0**-_DIGITS
     wanted = (key for key, score in scores.items() if score >= least and (every or score > 0))
     return sorted(wanted, key=lambda key: (-round(scores[key] / scale, _DIGITS), key))[:k]
+
+
+def equals(scores: Scores, key: int) -> int:
+    """Return how many others `best` holds to be as good as *key*, and orders by age."""
+    scale = abs(max(scores.values())) or 1.0
+    mine = round(scores[key] / scale, _DIGITS)
+    return sum(round(score / scale, _DIGITS) == mine for score in scores.values()) - 1

@@ -8,10 +8,13 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clawstate.clock import to_ms
 from clawstate.paging import Position
+
+if TYPE_CHECKING:
+    from clawstate.memory.explanation import Explanation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +56,14 @@ class Hit:
     `score` lies in 0..1 and orders the hits. It is comparable between queries: it stays low when
     even the best hit has little in common with the query. `words_score` is the sum of BM25 over
     the query's terms (0 without a match), `vector_score` the cosine (None in a words search).
+    `explanation` tells what gave the score, where that was asked for.
     """
 
     record: MemoryRecord
     score: float
     words_score: float | None = None
     vector_score: float | None = None
+    explanation: Explanation | None = None
 
 
 def new_id() -> str:

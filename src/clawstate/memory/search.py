@@ -81,8 +81,37 @@ def question_from(query: str, *, k: int, mode: Mode, chosen: Filter, min_score: 
     return Question(_query(query), _count(k), _mode(mode), chosen, _bar(min_score))
 
 
-def answer(reading: Reading, question: Question, meaning: Meaning | None) -> tuple[Hit, ...]:
-    """Return the best hits for *question*, best first; *meaning* None leaves out that leg."""
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """
+    What a search found, and all that its order rests on.
+
+    `keys` are those of the hits, best first, with scores in `scores`, which holds everybody whose
+    score was compared at the end; `mixed` holds, before they were scaled, also those whom quotes or
+    their number shut out. `words` is None where words gave no scores, `vectors` where meaning gave
+    none. `strength` is the score of what has the mix `top`, the best of all.
+    """
+
+    question: Question
+    query: WordQuery
+    evidence: Evidence
+    context: Context
+    vector: NDArray[np.float32] | None
+    words: Scores | None
+    vectors: Scores | None
+    mixed: Scores
+    scores: Scores
+    top: float
+    strength: float
+    keys: list[int]
+
+    def scaled(self, mixed: float) -> float:
+        """Return the score of what has the mix *mixed*."""
+        return self.strength * mixed / self.top if self.top > 0 else mixed
+
+
+def rank(reading: Reading, question: Question, meaning: Meaning | None) -> Ranked:
+    """Return who answers *question*, and why; *meaning* None leaves out that leg."""
     # The order of steps follows what each needs: the weights of the query's subwords need counts
     # (`evidence`), the nearest need the weighted vector, and `context` needs the candidates of
     # both.
@@ -102,37 +131,70 @@ def answer(reading: Reading, question: Question, meaning: Meaning | None) -> tup
     if vector is not None and vector.any():  # one without content is near to nothing
         near = _nearest(reading, vector, question, evidence)
     context = _context(reading, question, query, evidence, near)
-    order = ranking.Order({})
-    words = _words(evidence, context, order, question) if by_words else {}
+    order = lending_order(evidence, context)
+    words = _words(evidence, context, order, question) if by_words else None
+    vectors: Scores | None = None if vector is None else {}
     strength = evidence.coverage
-    vectors: Scores = {}
     if vector is not None and near is not None:
         if evidence.has_threads:
-            vectors = _contextual(vector, near, words, context, order)
+            vectors = _contextual(vector, near, words or {}, context, order)
         else:
             vectors = ranking.cosines(vector, near, context.vectors)
         strength = max(strength, _above(max(vectors.values(), default=0.0), meaning))
-    scores = _mix(question, words, vectors if vector is not None else None)
+    mixed = scores = _mix(question, words, vectors)
     if evidence.quoted is not None:
         stands = set(evidence.quoted.tolist())
         scores = {key: score for key, score in scores.items() if key in stands}
     if evidence.has_threads:
         scores = _best(scores, max(_SPEAKERS, question.k))
         scores = ranking.with_speakers(scores, context.openings, query.terms)
-    scores = _calibrate(scores, strength)
+    top = max(scores.values(), default=0.0)
+    if top > 0:
+        # Shares of the best score rank well but say nothing about how good the best one is.
+        scores = {key: strength * score / top for key, score in scores.items()}
     # Asked by meaning alone, what a filter lets through comes though it is like nothing asked.
     keys = ranking.best(scores, question.k, every=question.mode == "vector" and near is not None)
-    scores = {key: max(scores[key], 0.0) for key in keys}
-    keys = [key for key in keys if scores[key] >= question.min_score]
+    return Ranked(
+        question=question,
+        query=query,
+        evidence=evidence,
+        context=context,
+        vector=vector,
+        words=words,
+        vectors=vectors,
+        mixed=mixed,
+        scores=scores,
+        top=top,
+        strength=strength,
+        keys=[key for key in keys if max(scores[key], 0.0) >= question.min_score],
+    )
+
+
+def answer(reading: Reading, question: Question, meaning: Meaning | None) -> tuple[Hit, ...]:
+    """Return the best hits for *question*, best first; *meaning* None leaves out that leg."""
+    return hits(reading, rank(reading, question, meaning))
+
+
+def hits(reading: Reading, found: Ranked) -> tuple[Hit, ...]:
+    """Return what was *found* as records with their scores."""
+    words, vectors = found.words or {}, found.vectors or {}
     return tuple(
         Hit(
             record,
-            score=scores[key],
-            words_score=words.get(key, 0.0) if question.mode != "vector" else None,
+            score=max(found.scores[key], 0.0),
+            words_score=words.get(key, 0.0) if found.question.mode != "vector" else None,
             vector_score=max(vectors[key], 0.0) if key in vectors else None,
         )
-        for key, record in zip(keys, reading.fetch(keys) if keys else (), strict=True)
+        for key, record in zip(
+            found.keys, reading.fetch(found.keys) if found.keys else (), strict=True
+        )
     )
+
+
+def lending_order(evidence: Evidence, context: Context) -> ranking.Order:
+    """Return the threads that the candidates by words touch: who lends words to whom."""
+    known = evidence.words.keys() & context.neighbours.keys()
+    return ranking.Order({key: context.neighbours[key] for key in known})
 
 
 def _nearest(
@@ -180,11 +242,9 @@ def _context(
 def _words(
     evidence: Evidence, context: Context, order: ranking.Order, question: Question
 ) -> Scores:
-    """Return the words scores, and add to *order* the threads that they touch."""
+    """Return the words scores, with what neighbours in *order* lend."""
     candidates = evidence.words.keys()
-    order.add({key: context.neighbours[key] for key in candidates & context.neighbours.keys()})
-    near = order.keys()
-    if not near:
+    if not order.keys():
         return dict(evidence.words)
     scores = ranking.in_context(context.terms, context.phrases, order)
     # A neighbour that the filter refuses may lend its words, but is no hit itself.
@@ -208,11 +268,11 @@ def _contextual(
     return ranking.contextual_cosines(vector, nearest | words.keys(), context.vectors, order)
 
 
-def _mix(question: Question, words: Scores, vectors: Scores | None) -> Scores:
+def _mix(question: Question, words: Scores | None, vectors: Scores | None) -> Scores:
     # No usable embedder: whatever the mode, words alone answer (a `FallbackWarning` told so).
     if question.mode == "words" or vectors is None:
-        return words
-    return vectors if question.mode == "vector" else ranking.fuse(words, vectors)
+        return words or {}
+    return vectors if words is None else ranking.fuse(words, vectors)
 
 
 def _best(scores: Scores, limit: int) -> Scores:
@@ -225,12 +285,6 @@ def _above(cosine: float, meaning: Meaning | None) -> float:
     """Return how far *cosine* is above what unrelated texts have, from 0 to 1."""
     floor = 0.0 if meaning is None else meaning.unrelated
     return max(0.0, cosine - floor) / (1 - floor)
-
-
-def _calibrate(scores: Scores, strength: float) -> Scores:
-    # Shares of the best score rank well but say nothing about how good the best one is.
-    top = max(scores.values(), default=0.0)
-    return {key: strength * score / top for key, score in scores.items()} if top > 0 else scores
 
 
 def _query(query: str) -> str:

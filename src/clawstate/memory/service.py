@@ -9,6 +9,7 @@ from clawstate.arguments import require_callables, require_seconds, require_text
 from clawstate.clock import Clock, system_clock
 from clawstate.errors import ConflictError, InvalidError, NotFoundError
 from clawstate.health import Finding, repair_all
+from clawstate.interrupts import load_modules
 from clawstate.memory import ingest
 from clawstate.memory.contract import (
     Embedded,
@@ -290,6 +291,7 @@ class Memory:
         since: Moment | None = None,
         until: Moment | None = None,
         min_score: float = 0.0,
+        explain: bool = False,
     ) -> list[Hit]:
         """
         Return the *k* records that answer *query* best, best first.
@@ -297,7 +299,9 @@ class Memory:
         *mode*: `words` (BM25 over stems), `vector` (cosine of the meanings), or `hybrid` of
         both. *tags*: all of them. *where* maps metadata keys to a value, a list of values, or
         operators such as `{"gte": 2020, "lt": 2024}`. *since* and *until* bound the time of
-        creation (seconds, ISO text, date or datetime; UTC without a zone). Raises `InvalidError`.
+        creation (seconds, ISO text, date or datetime; UTC without a zone). With *explain* each hit
+        tells what gave its score; see `explain` for why a record did not come. Raises
+        `InvalidError`.
         """
         chosen = filter_from(
             namespace=namespace, tags=tags, source=source, where=where, since=since, until=until
@@ -307,6 +311,11 @@ class Memory:
         # Before the state is opened: an embedder may ask a server, and nobody shall wait for that.
         meaning = None if embedder is None else self._meanings.of_query(embedder, question.text)
         with self._engine.reading() as reading:
+            if explain:
+                load_modules("clawstate.memory.explaining")
+                from clawstate.memory.explaining import explained_answer  # noqa: PLC0415 - seldom
+
+                return list(explained_answer(reading, question, meaning))
             # Read in the transaction that answers, so the answer belongs to exactly this version.
             version = reading.version
             known = self._cache.hits(question, version=version, now=self._clock())

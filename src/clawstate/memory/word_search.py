@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clawstate.memory.analysis import in_field
+from clawstate.memory.analysis import FIELD_NAMES, in_field
 from clawstate.memory.contract import Scores, WordQuery
+from clawstate.memory.explanation import WordPart
 from clawstate.memory.postings.holders import Holders, find_holders, phrase
 from clawstate.memory.postings.scoring import Allowed, Docs, best, exact_scores
 from clawstate.memory.postings.snapshot import Snapshot
@@ -24,6 +26,14 @@ FIELD_WEIGHTS = (1.0, 0.5, 1.0, 2.0)
 
 MOST_TERMS = 64
 """How many terms of a query count: the rarest, wherever they stand."""
+
+
+class _Part(NamedTuple):
+    """A part of the query, by its terms, and who holds it in which field."""
+
+    kind: Literal["word", "phrase", "quote", "name"]
+    terms: tuple[str, ...]
+    lists: list[Holders]
 
 
 class WordSearch:
@@ -55,10 +65,19 @@ class WordSearch:
             each.weight *= FIELD_WEIGHTS[each.section]
         self._texts = {each: found[numbers[each]] for each in placed if each in numbers}
         self.terms = self._chosen(query)
-        self._phrases = [[each] for each in map(self._phrase, query.phrases) if each is not None]
-        self._phrases += [self._fields[query.name]] if query.name else []
+        self._phrases = [
+            _Part("phrase", each, [holders])
+            for each in query.phrases
+            if (holders := self._phrase(each)) is not None
+        ]
+        if query.name:
+            self._phrases.append(_Part("name", (query.name,), self._fields[query.name]))
         self._quoted = [self._phrase(each, weight=1.0) for each in query.quoted]
-        self._phrases += [[each] for each in self._quoted if each is not None]
+        self._phrases += [
+            _Part("quote", terms, [holders])
+            for terms, holders in zip(query.quoted, self._quoted, strict=True)
+            if holders is not None
+        ]
         self._is_quoted = query.is_quoted
 
     def best(self, allowed: Allowed, limit: int) -> tuple[Scores, float]:
@@ -77,7 +96,7 @@ class WordSearch:
         order = exact[np.argsort(numbers[exact])]
         docs = Docs(numbers[order])
         terms = [self._exact_scores(self._fields[each], docs) for each in self.terms]
-        phrases = [self._exact_scores(each, docs) for each in self._phrases]
+        phrases = [self._exact_scores(each.lists, docs) for each in self._phrases]
         scores[order] = sum((*terms, *phrases), np.zeros(len(order)))
         found = dict(zip(numbers.tolist(), scores.tolist(), strict=True))
         top = np.argsort(-scores[order])[:_LOOKED_AT]
@@ -86,14 +105,26 @@ class WordSearch:
     def lists(self, docs: Iterable[int]) -> tuple[list[Scores], list[Scores]]:
         """Return the scores of *docs* for each term, and for each phrase."""
         chosen = Docs(np.array(sorted(docs), np.int64))
+        terms = [self._scores(self._fields[each], chosen) for each in self.terms]
+        return terms, [self._scores(each.lists, chosen) for each in self._phrases]
 
-        def scores(lists: Sequence[Holders]) -> Scores:
-            total = self._exact_scores(lists, chosen)
-            there = total.nonzero()[0]
-            return dict(zip(chosen.numbers[there].tolist(), total[there].tolist(), strict=True))
+    def parts(self, docs: Iterable[int]) -> list[WordPart]:
+        """Return the scores of *docs* for each term and phrase, each field apart."""
+        chosen = Docs(np.array(sorted(docs), np.int64))
+        terms = (_Part("word", (each,), self._fields[each]) for each in self.terms)
+        return [
+            WordPart(
+                part.kind,
+                part.terms,
+                {FIELD_NAMES[each.section]: self._scores([each], chosen) for each in part.lists},
+            )
+            for part in (*terms, *self._phrases)
+        ]
 
-        terms = [scores(self._fields[each]) for each in self.terms]
-        return terms, [scores(each) for each in self._phrases]
+    def _scores(self, lists: Sequence[Holders], docs: Docs) -> Scores:
+        total = self._exact_scores(lists, docs)
+        there = total.nonzero()[0]
+        return dict(zip(docs.numbers[there].tolist(), total[there].tolist(), strict=True))
 
     def _exact_scores(self, lists: Sequence[Holders], docs: Docs) -> NDArray[np.float64]:
         if len(lists) == 1:
@@ -148,7 +179,7 @@ class WordSearch:
     def _lists(self) -> list[Holders]:
         return [
             *(each for term in self.terms for each in self._fields[term]),
-            *(each for lists in self._phrases for each in lists),
+            *(each for part in self._phrases for each in part.lists),
         ]
 
     def _docs(self, holders: Holders) -> Ints:

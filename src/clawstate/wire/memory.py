@@ -8,6 +8,7 @@ from typing import Any
 from clawstate.clock import from_ms, to_iso
 from clawstate.memory.forgetting import Compaction, Forgotten, Receipt
 from clawstate.memory.records import Hit, MemoryRecord
+from clawstate.wire.explanations import read_explanation, write_explanation
 from clawstate.wire.members import Members, dialect, times
 
 
@@ -67,13 +68,17 @@ def read_record(document: Any) -> MemoryRecord:
 
 
 def write_hit(hit: Hit) -> dict[str, Any]:
-    """Return *hit*: its record, and scores to four places."""
+    """Return *hit*: its record, scores to four places, and its explanation if it has one."""
+    # No member at all without: documents of searches that ask for no reasons are as before.
+    told = hit.explanation
+    reasons = {} if told is None else {"explanation": write_explanation(told)}
     return {
         **write_record(hit.record),
         # Further places are noise of float32, and would make outputs differ for nothing.
         "score": round(hit.score, 4),
         "wordsScore": None if hit.words_score is None else round(hit.words_score, 4),
         "vectorScore": None if hit.vector_score is None else round(hit.vector_score, 4),
+        **reasons,
     }
 
 
@@ -81,7 +86,9 @@ def read_hit(document: Any) -> Hit:
     """Return the hit of *document*."""
     told = Members(document, "hit")
     scores = (told.maybe_number("wordsScore"), told.maybe_number("vectorScore"))
-    return Hit(read_record(document), told.number("score"), *scores)
+    reasons = document.get("explanation")
+    explanation = None if reasons is None else read_explanation(reasons)
+    return Hit(read_record(document), told.number("score"), *scores, explanation)
 
 
 def write_forgotten(forgotten: Forgotten) -> dict[str, Any]:

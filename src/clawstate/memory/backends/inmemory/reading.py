@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +24,7 @@ from clawstate.memory.contract import (
     Vectors,
     WordQuery,
 )
+from clawstate.memory.explanation import WordPart
 from clawstate.memory.filters import Filter, lets_through
 from clawstate.memory.postings.scoring import Allowed
 from clawstate.memory.postings.snapshot import Snapshot, SnapshotCache
@@ -141,6 +143,15 @@ class InMemoryReading:
     def fetch(self, keys: Sequence[int]) -> list[MemoryRecord]:
         """Return the records of *keys* in their order."""
         return [self._rows[key].told() for key in keys]
+
+    def parts(self, words: WordQuery, keys: AbstractSet[int]) -> list[WordPart]:
+        """Return what each part of *words* counts in *keys*."""
+        return self._search(words)[0].parts(keys)
+
+    def keys(self, chosen: Filter) -> list[int]:
+        """Return the keys of what *chosen* lets through, of expired records too."""
+        rows = self._rows.values()
+        return [row.key for row in rows if lets_through(chosen, row.record, now=0)]
 
     def _chosen(self, chosen: Filter) -> list[Row]:
         rows = self._rows.values()

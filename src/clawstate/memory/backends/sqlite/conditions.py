@@ -14,6 +14,7 @@ Bound = tuple[str, list[Any]]
 """A piece of SQL and the values for its question marks; NULL counts as false."""
 
 _COLUMNS = {
+    "id": "m.id",
     "source": "m.source",
     "thread": "m.thread",
     "category": "m.category",
@@ -22,7 +23,7 @@ _COLUMNS = {
     "updated_at": "m.updated_at",
     "expires_at": "m.expires_at",
 }
-_TEXTS = frozenset({"source", "thread", "category"})
+_TEXTS = frozenset({"id", "source", "thread", "category"})
 _COMPARE = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 _CONTAINS = """

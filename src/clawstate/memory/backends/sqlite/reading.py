@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import apsw
@@ -30,6 +31,7 @@ from clawstate.memory.contract import (
     Vectors,
     WordQuery,
 )
+from clawstate.memory.explanation import WordPart
 from clawstate.memory.filters import And, Condition, Filter, Node
 from clawstate.memory.records import MemoryRecord
 from clawstate.sqlite import DamagedValueError
@@ -217,6 +219,19 @@ class SqliteReading:
     def fetch(self, keys: Sequence[int]) -> list[MemoryRecord]:
         """Return the records of *keys* in their order."""
         return [record_of(row) for row in self._connection.execute(SELECT_IN_ORDER, (_json(keys),))]
+
+    def parts(self, words: WordQuery, keys: AbstractSet[int]) -> list[WordPart]:
+        """Return what each part of *words* counts in *keys*."""
+        with damage_of_words():
+            return self._word_search(words).parts(keys)
+
+    def keys(self, chosen: Filter) -> list[int]:
+        """Return the docnos that *chosen* lets through, of expired records too."""
+        if (scope := self._scope(chosen)) is None:
+            return []
+        text, values = sql_of(chosen, scope=scope.number, now_ms=0)
+        sql = f"SELECT m.docno FROM memories m WHERE {text} ORDER BY m.docno"
+        return [row[0] for row in self._connection.execute(sql, values)]
 
     def _around(self, around: Surroundings, every: set[int]) -> list[tuple[Any, ...]]:
         """Return docno, opening, whether it is refused, length and vector of *every* one."""

@@ -1,0 +1,185 @@
+"""
+Where the scores of a search come from.
+
+Nothing is ranked anew: what a part gave is asked of the functions of `ranking` that ranked it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from clawstate.memory import ranking
+from clawstate.memory.analysis import FIELD_NAMES, fields_of, fold, joined_numbers
+from clawstate.memory.contract import Reading, Scores
+from clawstate.memory.explanation import Explanation, LegScore, ScorePart, WordPart
+from clawstate.memory.records import Hit
+from clawstate.memory.search import Meaning, Question, Ranked, hits, lending_order, rank
+from clawstate.sqlite.words import stems
+
+_WORD = re.compile(r"\w+(?:[-./:']\w+)*")
+
+
+def explained_answer(
+    reading: Reading, question: Question, meaning: Meaning | None
+) -> tuple[Hit, ...]:
+    """Return the hits that `answer` would, each with its explanation."""
+    found = rank(reading, question, meaning)
+    explainer = Explainer(reading, found, found.keys)
+    return tuple(
+        replace(hit, explanation=explainer.explanation(key))
+        for key, hit in zip(found.keys, hits(reading, found), strict=True)
+    )
+
+
+class _Leg(NamedTuple):
+    """The scores of a leg, its share in the mix, its best score, and what a point of it gives."""
+
+    name: str
+    scores: Scores
+    share: float
+    best: float
+    unit: float
+
+
+class _Asked(NamedTuple):
+    """A part of the query: what it counts on its own, and with what neighbours lend."""
+
+    part: WordPart
+    own: Scores
+    lent: Scores
+
+
+class Explainer:
+    """What gave the scores of the records *keys*, all of which were compared in *found*."""
+
+    def __init__(self, reading: Reading, found: Ranked, keys: Iterable[int]) -> None:
+        self._found = found
+        self._legs = list(_legs(found))
+        self._lending = lending_order(found.evidence, found.context)
+        self._beside = ranking.Order(found.context.neighbours)
+        near = {each for key in keys for each in self._beside.near(key) if each >= 0}
+        wanted = sorted({*keys, *near})
+        records = reading.fetch(wanted) if wanted else []
+        self._records = dict(zip(wanted, records, strict=True))
+        self._asked: list[_Asked] = []
+        for part in reading.parts(found.query, set(wanted)) if found.words else ():
+            own = _summed(part.scores.values())
+            self._asked.append(_Asked(part, own, ranking.in_context([own], (), self._lending)))
+
+    def explanation(self, key: int) -> Explanation:
+        """Return where the score of *key* comes from."""
+        found = self._found
+        parts = [part for leg in self._legs if key in leg.scores for part in self._of(leg, key)]
+        mixed = sum(each.points for each in parts)
+        speaker = self._speaker(key, mixed)
+        return Explanation(
+            score=max(found.scores[key], 0.0),
+            parts=tuple(sorted([*parts, *speaker], key=lambda each: -each.points)),
+            legs={leg.name: _leg_score(leg, key) for leg in self._legs if key in leg.scores},
+            factor=1 + sum(each.points for each in speaker) / mixed if mixed > 0 else 1.0,
+            top=_top(found, self._legs),
+            strength=found.strength,
+            missing=tuple(dict.fromkeys(self._missing(key))),
+            equals=ranking.equals(found.scores, key),
+        )
+
+    def _of(self, leg: _Leg, key: int) -> Iterator[ScorePart]:
+        """Yield what *leg* gave to *key*."""
+        # What is below 0 counts as nothing, so nothing that it is made of counts.
+        unit = leg.unit if leg.scores[key] > 0 else 0.0
+        for each in self._words(key) if leg.name == "words" else self._meaning(key):
+            yield replace(each, leg=leg.name, points=unit * each.value or 0.0)  # not -0.0
+
+    def _words(self, key: int) -> Iterator[ScorePart]:
+        fields = dict(zip(FIELD_NAMES, fields_of(self._records[key]), strict=True))
+        for part, own, lent in self._asked:
+            term = " ".join(part.terms).removeprefix("=")
+            for name, scores in part.scores.items():
+                if value := scores.get(key, 0.0):
+                    written = " ".join(_spelled(each, fields[name]) for each in part.terms)
+                    yield ScorePart(
+                        kind=part.kind, value=value, term=term, written=written, field=name
+                    )
+            value = lent.get(key, 0.0) - own.get(key, 0.0)
+            if value > 0:
+                lenders = self._ids(each for each in self._lending.near(key) if each in own)
+                yield ScorePart(kind="neighbours", value=value, term=term, lenders=lenders)
+
+    def _meaning(self, key: int) -> Iterator[ScorePart]:
+        found = self._found
+        cosine = alone = (found.vectors or {})[key]
+        vectors = found.context.vectors
+        lenders = self._ids(self._beside.near(key)[:2])
+        if lenders and vectors is not None and found.vector is not None:
+            nobody = ranking.Order({})
+            alone = ranking.contextual_cosines(found.vector, [key], vectors, nobody)[key]
+        yield ScorePart(kind="meaning", value=alone)
+        if lenders:
+            yield ScorePart(kind="neighbours", value=cosine - alone, lenders=lenders)
+
+    def _speaker(self, key: int, mixed: float) -> list[ScorePart]:
+        openings, terms = self._found.context.openings, self._found.query.terms
+        if not self._found.evidence.has_threads:
+            return []
+        points = ranking.with_speakers({key: mixed}, openings, terms)[key] - mixed
+        if points <= 0:
+            return []
+        names = ranking.label(openings[key]) & set(terms)
+        return [ScorePart(kind="speaker", points=points, term=" ".join(sorted(names)))]
+
+    def _missing(self, key: int) -> Iterator[str]:
+        text = self._found.question.text
+        for part, _, lent in self._asked:
+            if part.kind == "word" and not lent.get(key):
+                yield _spelled(part.terms[0], text)
+
+    def _ids(self, keys: Iterable[int]) -> tuple[str, ...]:
+        return tuple(self._records[each].id for each in keys if each in self._records)
+
+
+def _legs(found: Ranked) -> Iterator[_Leg]:
+    words, vectors = found.words, found.vectors
+    if words is not None and vectors is not None:
+        names = ("words", "vector")
+        for name, (scores, share, best) in zip(names, ranking.legs_of(words, vectors), strict=True):
+            yield _Leg(name, scores, share, best, found.scaled(share / best) if best > 0 else 0.0)
+        return
+    # One leg alone is not mixed: its scores are scaled as they are.
+    name, scores = ("vector", vectors or {}) if words is None else ("words", words)
+    best = max(scores.values(), default=0.0)
+    yield _Leg(name, scores, 1.0, best, found.scaled(1.0) if best > 0 else 0.0)
+
+
+def _top(found: Ranked, legs: list[_Leg]) -> float:
+    """Return the highest mix, of shares."""
+    if len(legs) > 1 or legs[0].best <= 0:
+        return max(found.top, 0.0)
+    return found.top / legs[0].best
+
+
+def _leg_score(leg: _Leg, key: int) -> LegScore:
+    score = leg.scores[key]
+    place = 1 + sum(each > score for each in leg.scores.values())
+    return LegScore(
+        score=score, best=leg.best, share=leg.share, rank=place, compared=len(leg.scores)
+    )
+
+
+def _summed(fields: Iterable[Mapping[int, float]]) -> Scores:
+    total: Scores = {}
+    for scores in fields:
+        for key, score in scores.items():
+            total[key] = total.get(key, 0.0) + score
+    return total
+
+
+def _spelled(term: str, text: str) -> str:
+    """Return how *text* writes *term* where it stands first; else the term."""
+    for found in _WORD.finditer(text):
+        folded = fold(found[0])
+        if term in {*stems(folded), *joined_numbers(folded)}:
+            return found[0]
+    return term.removeprefix("=")

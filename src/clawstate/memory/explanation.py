@@ -1,0 +1,115 @@
+"""Why a search shows a record where it does, or does not show it: values, no code of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+PartKind: TypeAlias = Literal["word", "phrase", "quote", "name", "meaning", "neighbours", "speaker"]
+"""
+What gave a part of a score.
+
+A `word` of the query; a `phrase`, words that stand side by side in it; a `quote`, what stands in
+quotes there; the whole query as the `name` of the record; the `meaning` of the record's own text;
+its `neighbours` in its thread; the `speaker` whom the query names.
+"""
+
+Reason: TypeAlias = Literal[
+    "shown",
+    "below-min-score",
+    "below-cut",
+    "not-quoted",
+    "not-compared",
+    "no-match",
+    "not-embedded",
+    "filtered",
+    "expired",
+    "forgotten",
+    "unknown",
+]
+"""
+What became of a record in a search.
+
+`shown`: it is a hit. `below-min-score`, `below-cut`: its score is too low. `not-quoted`: it lacks
+what stands in quotes, and others have it. `not-compared`: it matches, but too many match better.
+`no-match`: no word of the query and no near meaning. `not-embedded`: no word of the query, and it
+waits for its vector. `filtered`: it is not what was asked for. `expired`, `forgotten`: it is no
+longer kept. `unknown`: nothing tells of it.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScorePart:
+    """
+    One reason of a score.
+
+    `points` is how much of the score it gave; the points of all parts add up to the score. `value`
+    is what it counts in its `leg` (`words`: BM25, `vector`: a cosine; empty for a speaker). `term`
+    is the word as it is indexed (a stem), `written` as the record writes it, `field` where it
+    stands there (`text`, `headings`, `title`, `names`). `lenders` are the ids of the neighbours
+    that gave it.
+    """
+
+    kind: PartKind
+    points: float = 0.0
+    value: float = 0.0
+    leg: str = ""
+    term: str = ""
+    written: str = ""
+    field: str = ""
+    lenders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegScore:
+    """
+    What one leg of a search thought of a record: the `score` that the leg gave it.
+
+    `best` is the highest that it gave, `share` what that counts in the mix of the legs, from 0 to
+    1. The record is number `rank` of those `compared`, from 1.
+    """
+
+    score: float
+    best: float
+    share: float
+    rank: int
+    compared: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """
+    Where a score comes from.
+
+    `parts`, what gave most first, add up to `score`. `legs` maps `words` and `vector` to what they
+    thought; a leg that was not asked, or has nothing of the record, is missing. A record's mix is
+    the sum over the legs of `share * score / best`, without what is below 0, times `factor`; its
+    score is `strength * mix / top`: `top` is the highest mix, `strength` how well that one answers
+    the query on its own, from 0 to 1. `factor` is above 1 if the query names the speaker.
+    `missing` are the words of the query that neither the record nor its neighbours have. `equals`
+    counts others with the same score: of those the older comes first, and age counts nowhere else.
+    """
+
+    score: float
+    parts: tuple[ScorePart, ...] = ()
+    legs: Mapping[str, LegScore] = field(default_factory=dict)
+    factor: float = 1.0
+    top: float = 0.0
+    strength: float = 0.0
+    missing: tuple[str, ...] = ()
+    equals: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WordPart:
+    """
+    What one part of a query counts in some records: `scores` by the name of the field, and key.
+
+    `kind` is `word`, `phrase` (`terms` side by side), `quote` (the same, which stood in quotes) or
+    `name` (the whole query as one).
+    """
+
+    kind: Literal["word", "phrase", "quote", "name"]
+    terms: tuple[str, ...]
+    scores: Mapping[str, Mapping[int, float]]
