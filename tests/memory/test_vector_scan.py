@@ -168,6 +168,35 @@ def test_the_dead_stand_in_nobodys_way(chance, small) -> None:
 
 
 @pytest.mark.parametrize("kind", [Vectors, KeptVectors])
+def test_the_nearest_that_died_take_nobodys_place(chance, small, kind) -> None:
+    """Where all that was nearest is deleted, the next are found, as many as are asked for."""
+    rows = units(clustered(chance, 6000, themes=10))
+    source, search = kind(rows), NearestSearch(64)
+    query = rows[0]
+    best(search, source, query)
+    for key in brute(source.rows, query, 400)[0].tolist():
+        source.remove(key)
+
+    _, cosines = brute(source.rows, query, 10)
+    keys, found = best(search, source, query)
+
+    assert len(keys) == 10
+    assert right(found, cosines) >= 8
+
+
+def test_a_vector_of_zeros_moves_no_other(chance, small) -> None:
+    """Rows that are read in parts are those of their keys, also behind vectors of zeros."""
+    rows = units(clustered(chance, 4000))
+    rows[5::7] = 0
+    source, search = KeptVectors(rows), NearestSearch(64)
+
+    for query in asked(chance, rows, 12):
+        keys, found = best(search, source, query)
+
+        np.testing.assert_allclose(found, rows[keys - 1] @ query, atol=NOISE)
+
+
+@pytest.mark.parametrize("kind", [Vectors, KeptVectors])
 def test_equal_vectors_are_found_by_age(chance, small, kind) -> None:
     """Among equal ones the older come first, also where there are more than the bits choose."""
     rows = units(clustered(chance, 4000))

@@ -32,6 +32,8 @@ _CANDIDATES = 2_000, 4_000
 
 _FEW = 50  # hits
 _SHARE = 50  # one of so many rows that a filter lets through is compared
+_FARTHEST = np.iinfo(np.uint16).max
+
 _BUDGET = 512 << 20
 """Bytes of int16 rows in memory; the vectors of others are read whenever they are candidates."""
 
@@ -88,7 +90,8 @@ class View:
     arrays: _Arrays
     count: int = 0
     dead: NDArray[np.bool_] | None = None
-    _of_scope: dict[int, Rows] = field(default_factory=dict)
+    # Worked out once for each view, and never handed on: rows that die later would stay in them.
+    _of_scope: dict[int | None, Rows] = field(default_factory=dict, init=False)
 
     @property
     def keys(self) -> Keys:
@@ -139,6 +142,15 @@ class View:
         best = scan.top(cosines, limit)
         return self.keys[rows[best]], cosines[best]
 
+    def _not_alive(self) -> Rows:
+        """Return the rows that are never found, which must not take the place of candidates."""
+        rows = self._of_scope.get(None)
+        if rows is None:
+            empty = self.arrays.empty[: self.count]
+            rows = np.flatnonzero(empty if self.dead is None else empty | self.dead)
+            self._of_scope[None] = rows
+        return rows
+
     def _alive(self, rows: Rows) -> Rows:
         # Before bits choose among them: where most are dead, the nearest bits may be all of those.
         left = ~self.arrays.empty[rows]
@@ -159,7 +171,10 @@ class View:
             if among is not None:
                 columns = columns.take(among, axis=1)
             bits = self.codes.bits(query[np.newaxis])[0]
-            found = scan.closest(scan.distances(columns, bits), least)
+            far = scan.distances(columns, bits)
+            if among is None:
+                far[self._not_alive()] = _FARTHEST
+            found = scan.closest(far, least)
         if among is None:
             return np.arange(count) if found is None else found
         return among if found is None else among[found]
@@ -260,8 +275,10 @@ class VectorTable:
         if batch is None:
             self._loaded = view.count
             return
-        places = view.places(batch.keys)
-        view.arrays.load(places, batch.vectors[: len(places)])
+        places = np.searchsorted(view.keys, batch.keys)
+        # Those of zeros and those that died as well: a row must never get the vector of another.
+        here = np.flatnonzero(view.keys[np.minimum(places, view.count - 1)] == batch.keys)
+        view.arrays.load(places[here], batch.vectors[here])
         self._loaded = int(np.searchsorted(view.keys, batch.keys[-1], side="right"))
 
     def _with_room(self, keys: Keys, scopes: Keys, empty: NDArray[np.bool_]) -> tuple[_Arrays, int]:

@@ -81,8 +81,6 @@ def upsert(
             key = each.known.key
             replaced.append(key)
             added.append(_with_vector(connection, each, key) if each.keeps_vector else each)
-    if rewritten:
-        add_to_meta(connection, REWRITTEN, rewritten)
     # Before the rows that take their place: ids are unique.
     remove(connection, replaced, now_ms=now_ms)
     _insert(connection, added)
@@ -360,7 +358,7 @@ def _subwords(row: Arrival) -> bytes | None:
 
 def _rewrite(connection: apsw.Connection, record: MemoryRecord, place: Place, docno: int) -> None:
     # Whoever remembers what a filter lets through sees by this that a known docno may have changed.
-    count(connection, "rewritten")
+    count(connection, REWRITTEN)
     connection.execute(_UPDATE, (*columns_of(record, place), docno))
     sql = "DELETE FROM tags WHERE memory_id = ? RETURNING tag"
     old = [row[0] for row in connection.execute(sql, (record.id,))]
