@@ -75,7 +75,7 @@ def _measured(bench: Workbench, size: int) -> Figures:
 
         def best(query: WordQuery) -> dict[int, float]:
             search = caches.search(store, None, query)
-            return search.best(caches.allowed(store, None, marks=[], docs=None), K)[0]
+            return search.best(caches.allowed_docs(store, None, marks=[], docs=None), K)[0]
 
         arms: dict[str, Callable[[str], object]] = {
             SEARCH: lambda text: memory.search(text, mode="words"),

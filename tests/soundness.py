@@ -16,5 +16,5 @@ def docnos_with(connection, word: str) -> list[int]:
     """Return the numbers of the records that the word index finds by *word*."""
     caches, store = WordCaches(), SqlitePostings(connection)
     search = caches.search(store, None, word_query(word))
-    allowed = caches.allowed(store, None, marks=[], docs=None)
+    allowed = caches.allowed_docs(store, None, marks=[], docs=None)
     return sorted(search.best(allowed, 1 << 20)[0])

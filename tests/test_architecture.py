@@ -34,6 +34,42 @@ SHIPPED = [
     "CONTRIBUTING.md",
 ]
 NAMELESS = {"utils", "util", "helpers", "helper", "common", "core", "base", "manager", "misc"}
+PARTICIPLE = re.compile(r"_?(?:[a-z]{2,}(?:ed|ing)|told|kept|held|known|built|drawn|said|gone)")
+# Nouns, adjectives for what is returned, and verbs that end like participles.
+TERMS = {
+    *("embed", "feed", "mapping", "listing", "finding", "standing", "pairing", "string", "meaning"),
+    *("encoding", "setting", "warning", "reading", "writing", "running", "moving", "matching"),
+    *("pending", "waiting", "missing", "paired", "archived", "expired", "allowed", "claimed"),
+    *("changed", "misplaced", "malformed", "redacted", "repaired", "unsaved", "uncompacted"),
+    *(
+        "fenced",
+        "asking",
+        "bring",
+        "gone",
+        "nothing",
+        "ranked",
+        "nested",
+        "noting",
+        "weighted",
+        "required",
+        "said",
+        "known",
+        "named",
+        "ended",
+    ),
+}
+PRIVATE_WORDS = {
+    *("Lending", "Together", "Spool", "Vault", "Resealing", "Census", "Tally", "Mirror"),
+    *(
+        "KernelQueue",
+        "HeldToken",
+        "RecentMarks",
+        "found_lock",
+        "courtesy",
+        "left_alone",
+        "kept_aside",
+    ),
+}
 HEAVY = [
     *("numpy", "rich", "tokenizers", "wordllama", "click", "asyncio", "sqlite3"),
     *("apsw", "cryptography", "pydantic", "yaml"),
@@ -144,6 +180,32 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
     parts = {part for each in MODULES for part in each.relative_to(PACKAGE).with_suffix("").parts}
 
     assert parts & NAMELESS == set()
+
+
+def called(tree: ast.Module) -> Iterator[str]:
+    """Yield the names of the functions and methods of a module, properties apart."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            marks = {ast.unparse(each).rpartition(".")[2] for each in node.decorator_list}
+            if not any("property" in each or each in {"setter", "getter"} for each in marks):
+                yield node.name
+
+
+@by_name
+def test_functions_are_named_by_what_they_do_or_give(module: Path) -> None:
+    """No function is named by a participle alone, unless the field calls it so."""
+    names = set(called(ast.parse(module.read_text())))
+
+    participles = {each for each in names if PARTICIPLE.fullmatch(each)}
+    assert {each.lstrip("_") for each in participles} - TERMS == set()
+
+
+@by_name
+def test_no_private_word_comes_back(module: Path) -> None:
+    """What the field has a word for is called by it, and not by one that was made up here."""
+    text = module.read_text()
+
+    assert {each for each in PRIVATE_WORDS if re.search(rf"\b_?{each}\b", text)} == set()
 
 
 def public(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:

@@ -84,7 +84,7 @@ class Index:
     def found(self, query: WordQuery, limit: int, tag: str | None = None) -> dict[int, float]:
         search = self.caches.search(self.store, "one", query)
         marks = [] if tag is None else [[word_index.mark_of_tag(tag)]]
-        allowed = self.caches.allowed(self.store, "one", marks=marks, docs=None)
+        allowed = self.caches.allowed_docs(self.store, "one", marks=marks, docs=None)
         return search.best(allowed, limit)[0]
 
     def scores(self, query: WordQuery) -> dict[int, float]:

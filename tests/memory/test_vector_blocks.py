@@ -79,7 +79,7 @@ def bits_of(memory):
     """Return the bits of each record by its id, as bytes."""
     with memory._engine._database.reading() as connection:
         ids = dict(connection.execute("SELECT docno, id FROM memories"))
-        kept = vector_blocks.IndexedVectors(connection).kept()
+        kept = vector_blocks.IndexedVectors(connection).stored_blocks()
     return {
         ids[key]: line.astype("<u8").tobytes()
         for coded in kept.coded
@@ -260,7 +260,7 @@ def test_an_audit_finds_bits_that_tell_nothing(memory, monkeypatch) -> None:
     assert [each.message for each in found] == ["the vector index misses some of the nearest"]
     assert memory.check() == []
     with memory._engine._database.reading() as connection:
-        assert vector_blocks.IndexedVectors(connection).kept().breadth != 1
+        assert vector_blocks.IndexedVectors(connection).stored_blocks().breadth != 1
 
 
 def test_the_first_search_reads_no_more_than_it_needs(root, monkeypatch) -> None:

@@ -274,7 +274,7 @@ def test_only_candidates_are_read_until_more_is_asked(chance, small) -> None:
     """The first search over bits that are kept reads some vectors, and later ones all, in parts."""
     rows = units(clustered(chance, 12_000))
     source, search = KeptVectors(rows), NearestSearch(64)
-    kept = source.kept()
+    kept = source.stored_blocks()
     source.kept = lambda: kept
     source.read = 0
 

@@ -77,7 +77,7 @@ class Vectors:
     def count(self):
         return len(self.rows)
 
-    def kept(self):
+    def stored(self):
         return None
 
     def batches(self, after, *, size=4096):
@@ -93,7 +93,7 @@ class Vectors:
     def counts(self):
         return []
 
-    def living(self, after, upto):
+    def live_keys(self, after, upto):
         return np.array([key for key in sorted(self.rows) if after < key <= upto], np.int64)
 
     def _matrix(self, keys):
@@ -105,7 +105,7 @@ class Vectors:
 class KeptVectors(Vectors):
     """The same with the bits of all but the newest thousand at hand."""
 
-    def kept(self):
+    def stored(self):
         keys = np.array(sorted(self.rows), np.int64)[:-1000]
         rows = self._matrix(keys)
         codes = Codes(rows.shape[1]).around(rows)

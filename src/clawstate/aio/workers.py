@@ -133,14 +133,14 @@ def verb(
     # A checker and an editor see the parameters of *call* through P, a reader at run time through
     # `wraps`: a verb that changes changes in one place.
     @wraps(call)
-    async def awaited(self: Part[S], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def call_in_thread(self: Part[S], /, *args: P.args, **kwargs: P.kwargs) -> R:
         def work() -> R:
             found: Callable[P, R] = getattr(self._part(), call.__name__)
             return found(*args, **kwargs)
 
         return await self._workers.run(work, embeds=embeds)
 
-    return awaited
+    return call_in_thread
 
 
 def listing(
@@ -149,7 +149,7 @@ def listing(
     """Return the method *call*, which gives one thing after another, so that it gives a list."""
 
     @wraps(call)
-    async def awaited(self: Part[S], /, *args: P.args, **kwargs: P.kwargs) -> list[T]:
+    async def call_in_thread(self: Part[S], /, *args: P.args, **kwargs: P.kwargs) -> list[T]:
         def work() -> list[T]:
             # Each step of an iterator may wait for a disk, so all of them are taken in the thread.
             found: Callable[P, Iterable[T]] = getattr(self._part(), call.__name__)
@@ -157,4 +157,4 @@ def listing(
 
         return await self._workers.run(work)
 
-    return awaited
+    return call_in_thread

@@ -144,7 +144,7 @@ class MadeObjects:
             if change.undoes is not None or not _is_below(change, path):
                 continue
             for each in change.files:
-                if each.file == name and self._appeared(each, local):
+                if each.file == name and self._appears_in(each, local):
                     return True
         return False
 
@@ -156,7 +156,7 @@ class MadeObjects:
                 self._changes = ()  # whoever made it is not known, so it stays
         return self._changes
 
-    def _appeared(self, change: FileChange, local: KeyPath) -> bool:
+    def _appears_in(self, change: FileChange, local: KeyPath) -> bool:
         try:
             before = {} if change.before is None else self._value(change.before)
             after = self._value(change.after)

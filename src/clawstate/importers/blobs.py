@@ -46,7 +46,7 @@ class Blobs:
                 yield number, self._without_data(text)
         yield from self._flush(packed)
 
-    def told(self) -> str | None:
+    def describe(self) -> str | None:
         """Return a sentence about what was left out; None where that was nothing."""
         if not self._count:
             return None

@@ -221,12 +221,12 @@ class _Tree:
         depths: dict[str, int] = {}
         for name in self._nodes:
             # Only the nodes above that are not measured yet: linear in the size of the tree.
-            fresh = self._unmeasured(name, depths)
+            fresh = self._names_without_depth(name, depths)
             above = depths.get(self._parents.get(fresh[-1], ""), 0) if fresh else 0
             depths |= {each: above + index for index, each in enumerate(reversed(fresh), start=1)}
         return max(depths, key=lambda name: (depths[name], self._time(name)), default=None)
 
-    def _unmeasured(self, name: str | None, depths: dict[str, int]) -> list[str]:
+    def _names_without_depth(self, name: str | None, depths: dict[str, int]) -> list[str]:
         path: dict[str, None] = {}
         while name is not None and name in self._nodes and name not in path and name not in depths:
             path[name] = None
@@ -303,11 +303,11 @@ def _claude_text(message: Object) -> str:
     else:
         texts = [_block_text(block) for block in blocks if isinstance(block, dict)]
     # A long paste is no text of the message, but a file of it.
-    texts += _attached(message.get("attachments"))
+    texts += _attachment_texts(message.get("attachments"))
     return "\n".join(text for text in texts if text).strip()
 
 
-def _attached(attachments: Json) -> Iterator[str]:
+def _attachment_texts(attachments: Json) -> Iterator[str]:
     for each in attachments if isinstance(attachments, list) else []:
         if isinstance(each, dict) and (text := text_at(each, "extracted_content")):
             name = text_at(each, "file_name", "name")

@@ -143,17 +143,17 @@ class _Record:
         return value
 
     def _title(self) -> str | None:
-        value = self._called("title")
+        value = self._member("title")
         return fitting_name(value) or None if isinstance(value, str) else None
 
     def _names(self, name: str) -> tuple[str, ...]:
-        value = self._called(name)
+        value = self._member(name)
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             return ()
         fitting = (fitting_name(each) for each in cast("list[str]", value))
         return tuple(dict.fromkeys(each for each in fitting if each))[:MAX_NAMES]
 
-    def _called(self, name: str) -> Json:
+    def _member(self, name: str) -> Json:
         """Return what the line says of *name*, taken only if it has the form that is written."""
         # The lines of others have these names for what they like: there they are metadata too.
         return (self._values.pop if self._has_metadata else self._values.get)(name, None)

@@ -74,7 +74,7 @@ def read_running_text(path: Path, cutter: Cutter) -> Iterator[Item]:
             yield passage
         yield from problems
         yield from damage_of(path, stream)
-        if (told := blobs.told()) is not None:
+        if (told := blobs.describe()) is not None:
             yield Problem(path, None, told, is_by_rule=True)
 
 

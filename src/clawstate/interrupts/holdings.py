@@ -104,12 +104,12 @@ class _Guard:
                 if _held:
                     busy = time.monotonic()
                     known, doubtful = _held.copy(), _take_discarded(known, doubtful)
-                elif time.monotonic() - busy > _QUIET and not self._slept():
+                elif time.monotonic() - busy > _QUIET and not self._sleep():
                     return
         except BaseException:  # noqa: BLE001 - such as no memory; the next who holds starts another
             self.sleeps = self._ended = True
 
-    def _slept(self) -> bool:
+    def _sleep(self) -> bool:
         """Sleep until something is held; tell whether it was."""
         self.sleeps = True
         if _held or self._signal.acquire(timeout=_IDLE) or _held:

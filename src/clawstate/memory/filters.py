@@ -140,11 +140,11 @@ def _tags(tags: Iterable[str] | None) -> Iterator[Node]:
     elif tags is not None and not isinstance(tags, Iterable):
         raise InvalidError("tags", f"is {type(tags).__name__}", "give a list, such as ['work']")
     # Repeated tags ask for nothing more, and would only lengthen the SQL.
-    demands = [_tagged("tag", tag) for tag in tags or ()]
+    demands = [_has_tag("tag", tag) for tag in tags or ()]
     yield from dict.fromkeys(demands)
 
 
-def _tagged(name: str, tag: Any) -> Condition:
+def _has_tag(name: str, tag: Any) -> Condition:
     check_name(name, tag)
     return Condition("tags", (), "contains", tag)
 
@@ -261,8 +261,8 @@ def _tag_demand(name: str, operator: str, value: Any) -> Node:
     if operator in _ORDERED:
         raise InvalidError(name, f"{operator!r} does not fit tags", "use 'contains' or 'in'")
     if operator == "in":
-        return Or(tuple(_tagged(name, each) for each in value))
-    return _tagged(name, value)
+        return Or(tuple(_has_tag(name, each) for each in value))
+    return _has_tag(name, value)
 
 
 def _time(name: str, value: Any) -> Scalar:
@@ -346,7 +346,7 @@ def _meets(record: MemoryRecord, condition: Condition) -> bool:
         case "contains":
             return isinstance(value, list | tuple) and any(_equal(each, wanted) for each in value)
         case _:
-            return _ordered(value, condition.operator, wanted)
+            return _compare_order(value, condition.operator, wanted)
 
 
 def _value(record: MemoryRecord, condition: Condition) -> tuple[Any, bool]:
@@ -377,7 +377,7 @@ def _equal(value: Any, wanted: Any) -> bool:
     return same_kind and not isinstance(value, list | tuple | Mapping) and bool(value == wanted)
 
 
-def _ordered(value: Any, operator: str, wanted: Any) -> bool:
+def _compare_order(value: Any, operator: str, wanted: Any) -> bool:
     numbers = isinstance(value, int | float) and isinstance(wanted, int | float)
     # Python orders texts by code point, SQLite by the bytes of UTF-8: that is the same order.
     texts = isinstance(value, str) and isinstance(wanted, str)

@@ -114,7 +114,7 @@ class SqliteBackend:
         self._absent: Callable[[], object] = lambda: None
         self._leases: Leases | None = None
 
-    def permitting(self, permit: Permit, absent: Callable[[], object]) -> SqliteBackend:
+    def with_permit(self, permit: Permit, absent: Callable[[], object]) -> SqliteBackend:
         """
         Return the same engine for changes that *permit* allows.
 

@@ -285,7 +285,7 @@ class BackendRegistry:
 
     def _permitting_rows(self) -> SqliteBackend:
         absent = partial(self._require_chosen, SQLITE, self._rows_place)
-        return self.rows().permitting(self._permit_rows, absent)
+        return self.rows().with_permit(self._permit_rows, absent)
 
     def _sqlite(self) -> SqliteBackend:
         load_modules("clawstate.records.sqlite")

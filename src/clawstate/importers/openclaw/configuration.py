@@ -211,7 +211,7 @@ def adapt(text: str, *, file: Path, secrets: Path) -> str:
     for path in _SIGNATURES:
         with suppress(StateError):  # not there
             found = unset_text(found, path, file=file).text
-    return _referring(with_old_keys(found, file=file), file, secrets)
+    return _refer(with_old_keys(found, file=file), file, secrets)
 
 
 def with_new_keys(text: str, *, file: Path) -> str:
@@ -288,7 +288,7 @@ def _list_to_entries(text: str, file: Path) -> str:
     return set_text(found, _ENTRIES, dict(reversed(entries.items())), file=file)
 
 
-def _referring(text: str, file: Path, secrets: Path) -> str:
+def _refer(text: str, file: Path, secrets: Path) -> str:
     document = parse_json5(text, path=file)
     aliases = {str(path[-1]) for path in _declared_stores(document)}
     found = text

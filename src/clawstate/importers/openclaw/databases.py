@@ -161,7 +161,7 @@ class _Documents:
             return
         for each in databases.agents:
             place = f"{each.path}#session_nodes"
-            with self._reporting("sessions", place):
+            with self._report_errors("sessions", place):
                 sessions = each.database.sessions()
                 for key, problem in sessions.unreadable.items():
                     self._report.fail("sessions", place, f"{key}: {problem}")
@@ -178,7 +178,7 @@ class _Documents:
         }
         for kind, add in parts.items():
             if kind in self._wanted:
-                with self._reporting(kind, STATE_DATABASE):
+                with self._report_errors(kind, STATE_DATABASE):
                     add()
 
     def _credentials(self, databases: Databases) -> None:
@@ -186,13 +186,13 @@ class _Documents:
         places: dict[str, str] = {}
         for each in databases.agents:
             place = f"{each.path}#auth_profile_store"
-            with self._reporting("auth", place):
+            with self._report_errors("auth", place):
                 if document := each.database.credentials():
                     own[each.agent] = merge_documents(document, own.get(each.agent, {}))
                     places.setdefault(each.agent, place)
         if databases.state is not None:
             place = f"{STATE_DATABASE}#authProfiles"
-            with self._reporting("auth", place):
+            with self._report_errors("auth", place):
                 if shared := databases.state.credentials():
                     # All agents have them, as here those of the main agent.
                     own[MAIN_AGENT] = merge_documents(shared, own.get(MAIN_AGENT, {}))
@@ -245,7 +245,7 @@ class _Documents:
         self.found.append(Found(entry, role, owner, in_database=True))
 
     @contextmanager
-    def _reporting(self, kind: str, place: str) -> Iterator[None]:
+    def _report_errors(self, kind: str, place: str) -> Iterator[None]:
         try:
             yield
         except StateError as error:

@@ -86,7 +86,7 @@ class TranscriptImporter:
         return any(self._transcripts.get(session_id, each) is not None for each in ids)
 
     @contextmanager
-    def merging(
+    def merge_after(
         self, place: str, session_id: str, topics: Sequence[str], texts: Iterable[str]
     ) -> Iterator[None]:
         """

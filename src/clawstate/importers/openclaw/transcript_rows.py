@@ -43,7 +43,9 @@ def take_rows(job: Job, entries: TranscriptImporter) -> None:
                     # A topic that the database has as a session of its own is one.
                     merged = [topic for topic in topics.get(name, ()) if topic not in sessions]
                     texts = (line.text for line in lines() if line.error is None)
-                    with entries.merging(place, name, merged, texts) if merged else nullcontext():
+                    with (
+                        entries.merge_after(place, name, merged, texts) if merged else nullcontext()
+                    ):
                         bring(job, place, name, lines, entries)
                 _take_archives(job, each, entries)
 

@@ -104,7 +104,7 @@ class NearestSearch:
 
     def _read(self, source: VectorSource, newest: int, removed: int) -> _Known:
         count = source.count()
-        kept = None if is_small(count) else source.kept()
+        kept = None if is_small(count) else source.stored_blocks()
         if kept is not None:
             table = VectorTable(kept.codes, expected=count, centred=True)
             for coded in kept.coded:
@@ -129,8 +129,8 @@ def _refresh(source: VectorSource, known: _Known, newest: int, removed: int) -> 
     if removed != known.removed:
         after = 0
         for upto, count in [*source.counts(), (newest, -1)]:
-            if table.left(after, upto) != count:
-                table.remove(after, upto, source.living(after, upto))
+            if table.count_left(after, upto) != count:
+                table.remove(after, upto, source.live_keys(after, upto))
             after = upto
     return known._replace(newest=newest, removed=removed)
 

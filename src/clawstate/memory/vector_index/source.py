@@ -32,7 +32,7 @@ class Coded:
     empty: NDArray[np.bool_]
 
     @classmethod
-    def nothing(cls, words: int) -> Coded:
+    def without_vectors(cls, words: int) -> Coded:
         """Return what has no vectors, whose bits are so many *words*."""
         keys = np.empty(0, np.int64)
         return cls(keys, keys, np.empty((0, words), np.uint64), np.empty(0, np.bool_))
@@ -62,7 +62,7 @@ class VectorSource(Protocol):
     def count(self) -> int:
         """Return how many vectors there are."""
 
-    def kept(self) -> Kept | None:
+    def stored_blocks(self) -> Kept | None:
         """Return what is kept of the older vectors, if anything is."""
 
     def batches(self, after: int, *, size: int = 0) -> Iterator[Batch]:
@@ -74,5 +74,5 @@ class VectorSource(Protocol):
     def counts(self) -> list[tuple[int, int]]:
         """Return how many keys there are up to one, and from there to the next, as far as known."""
 
-    def living(self, after: int, upto: int) -> Keys:
+    def live_keys(self, after: int, upto: int) -> Keys:
         """Return the keys above *after* up to *upto* that are still there, ascending."""

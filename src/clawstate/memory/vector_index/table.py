@@ -250,7 +250,7 @@ class VectorTable:
         """Return the highest key; 0 if there is none."""
         return int(self.view.keys[-1]) if self.view.count else 0
 
-    def left(self, after: int, upto: int) -> int:
+    def count_left(self, after: int, upto: int) -> int:
         """Return how many keys there are above *after* up to *upto*."""
         view = self.view
         first, last = np.searchsorted(view.keys, [after, upto], side="right")

@@ -43,7 +43,7 @@ class Removal:
 
             return self._index.update(key, checked_change)
 
-        return self._archiving(run, name, reason)
+        return self._run_and_archive(run, name, reason)
 
     def change_all(
         self,
@@ -72,9 +72,11 @@ class Removal:
 
             return self._index.change_all(checked_change)
 
-        return self._archiving(run, "*", reason)
+        return self._run_and_archive(run, "*", reason)
 
-    def _archiving(self, run: Callable[[Mapping[str, Any]], A], key: str, reason: Reason) -> A:
+    def _run_and_archive(
+        self, run: Callable[[Mapping[str, Any]], A], key: str, reason: Reason
+    ) -> A:
         safe: dict[str, Any] = {}
         for _ in range(_ATTEMPTS):
             try:

@@ -73,7 +73,7 @@ class InMemoryMemory:
         """Return those of *ids* that are kept and not expired."""
         rows, now = self._every(), self._clock()
         found = (rows[each] for each in ids if each in rows)
-        return {row.record.id: row.told() for row in found if not row.has_expired(now)}
+        return {row.record.id: row.copy() for row in found if not row.has_expired(now)}
 
     def swap(
         self, old: MemoryRecord, new: Embedded, *, embedder: EmbedderIdentity | None
@@ -137,13 +137,13 @@ class InMemoryMemory:
         rows, now = self._every(), self._clock()
         wanted = sorted(each for each in rows if each > (after or ""))
         found = (rows[each] for each in wanted if lets_through(chosen, rows[each].record, now=now))
-        return [row.told() for row, _ in zip(found, range(limit), strict=False)]
+        return [row.copy() for row, _ in zip(found, range(limit), strict=False)]
 
     def latest(self, chosen: Filter, after: Position | None, limit: int) -> list[MemoryRecord]:
         """Return the next *limit* records behind *after*, the one made last first."""
         now = self._clock()
         found = [
-            row.told()
+            row.copy()
             for row in self._every().values()
             if lets_through(chosen, row.record, now=now)
         ]
@@ -153,7 +153,7 @@ class InMemoryMemory:
     def waiting(self, limit: int) -> list[MemoryRecord]:
         """Return records that wait for a vector."""
         rows = (row for row in self._every().values() if row.vector is None)
-        return [row.told() for row in sorted(rows, key=lambda row: row.key)[:limit]]
+        return [row.copy() for row in sorted(rows, key=lambda row: row.key)[:limit]]
 
     def fill(self, records: Sequence[Embedded], *, embedder: EmbedderIdentity) -> int:
         """Give waiting records their vectors; return how many still waited."""
@@ -188,7 +188,7 @@ class InMemoryMemory:
                 name: sum(each.namespace == name for each in records) for name in namespaces
             },
             "tags": len({tag for each in records for tag in each.tags}),
-            "sources": len(sources | self.imports.noted()),
+            "sources": len(sources | self.imports.all_sources()),
             "expired": sum(row.has_expired(now) for row in rows.values()),
             "waiting": sum(row.vector is None for row in rows.values()),
             "cached_vectors": len(self.embeddings.forgotten),

@@ -28,7 +28,7 @@ class InMemoryImports:
         self._given: dict[_Key, dict[str, Imported]] = {}
         self._forgotten: set[tuple[str, str | bytes]] = set()
 
-    def noted(self) -> set[_Key]:
+    def all_sources(self) -> set[_Key]:
         """Return the namespaces and names of the sources."""
         return set(self._marks)
 
@@ -41,12 +41,12 @@ class InMemoryImports:
     def sources(self, namespace: str) -> set[str]:
         """Return the sources that are noted, whole or not."""
         self._rows()
-        return {source for where, source in self.noted() if where == namespace}
+        return {source for where, source in self.all_sources() if where == namespace}
 
     def look(self, namespace: str, sources: Sequence[str]) -> dict[str, list[Imported]]:
         """Return what `begin` would, and note nothing."""
         with self._mutex:
-            return {each: self._known((namespace, each)) for each in sources}
+            return {each: self._read_known((namespace, each)) for each in sources}
 
     def sources_of(self, namespace: str, passages: Sequence[bytes]) -> dict[str, int]:
         """Return the sources that gave *passages*, and how many of them each."""
@@ -79,7 +79,7 @@ class InMemoryImports:
                 self._marks[key] = each.fingerprint
                 for record_id in (*each.vanished, *each.left):
                     self._given[key].pop(record_id, None)
-                gone += set(each.vanished) - self._claimed()
+                gone += set(each.vanished) - self._claimed_ids()
             return self._forget(gone)
 
     def forget(self, namespace: str, source: str, left: Sequence[str] = ()) -> int:
@@ -91,7 +91,7 @@ class InMemoryImports:
             self._forgotten |= {(namespace, each.id) for each in given if self._is_gone(each)}
             self._marks.pop(key, None)
             ids = self._given.pop(key, {}).keys() - set(left)
-            return self._forget(ids - self._claimed())
+            return self._forget(ids - self._claimed_ids())
 
     def rename(self, namespace: str, old: str, new: str) -> None:
         """Note that what came from *old* comes from *new*."""
@@ -134,9 +134,9 @@ class InMemoryImports:
         self._mark_forgotten(key)
         self._marks[key] = None
         self._given.setdefault(key, {})
-        return self._known(key)
+        return self._read_known(key)
 
-    def _known(self, key: _Key) -> list[Imported]:
+    def _read_known(self, key: _Key) -> list[Imported]:
         kept, is_whole = self._rows(), self._marks.get(key) is not None
         return [
             replace(each, is_forgotten=(each.is_forgotten or is_whole) and each.id not in kept)
@@ -156,7 +156,7 @@ class InMemoryImports:
         return row.is_forgotten and row.id not in self._rows()
 
     def _note(self, key: _Key, rows: Sequence[Imported]) -> None:
-        kept, claimed = self._rows(), self._claimed()
+        kept, claimed = self._rows(), self._claimed_ids()
         self._marks.setdefault(key, None)
         given = self._given.setdefault(key, {})
         for each in rows:
@@ -166,5 +166,5 @@ class InMemoryImports:
             elif each.id not in kept or each.id in claimed:
                 given[each.id] = replace(each, is_forgotten=False)
 
-    def _claimed(self) -> set[str]:
+    def _claimed_ids(self) -> set[str]:
         return {each for given in self._given.values() for each in given}

@@ -51,7 +51,7 @@ class Row:
         end = self.record.expires_at
         return end is not None and to_ms(end) <= to_ms(now)
 
-    def told(self) -> MemoryRecord:
+    def copy(self) -> MemoryRecord:
         """Return the record, with metadata that a caller may change."""
         metadata = json.loads(metadata_text(self.record.metadata))
         return replace(self.record, metadata=metadata)
@@ -142,7 +142,7 @@ class InMemoryReading:
 
     def fetch(self, keys: Sequence[int]) -> list[MemoryRecord]:
         """Return the records of *keys* in their order."""
-        return [self._rows[key].told() for key in keys]
+        return [self._rows[key].copy() for key in keys]
 
     def parts(self, words: WordQuery, keys: AbstractSet[int]) -> list[WordPart]:
         """Return what each part of *words* counts in *keys*."""

@@ -189,7 +189,7 @@ class SqliteReading:
         neighbours: dict[int, Neighbours] = {}
         if around.neighbours:
             neighbours = {
-                docno: Neighbours(_listed(before), _listed(after))
+                docno: Neighbours(_docnos_of(before), _docnos_of(after))
                 for docno, before, after in self._connection.execute(
                     _NEIGHBOURS, (_json(around.keys),)
                 )
@@ -254,12 +254,12 @@ class SqliteReading:
             search = self._word_search(query)
             quoted = search.required()
             if quoted is not None and len(quoted):
-                allowed = self._allowed(inquiry.chosen, scope, quoted)
+                allowed = self._allowed_docs(inquiry.chosen, scope, quoted)
                 found, coverage = search.best(allowed, inquiry.limit)
                 if found:
                     return found, coverage, quoted
             # What stood in quotes is nowhere, so they were no more than signs in a sentence.
-            return *search.best(self._allowed(inquiry.chosen, scope), inquiry.limit), None
+            return *search.best(self._allowed_docs(inquiry.chosen, scope), inquiry.limit), None
 
     def _word_search(self, query: WordQuery) -> WordSearch:
         if self._search is None or self._search[0] != query:
@@ -267,7 +267,7 @@ class SqliteReading:
             self._search = query, self._word_caches.search(store, self._identity, query)
         return self._search[1]
 
-    def _allowed(
+    def _allowed_docs(
         self, chosen: Filter, scope: _Scope, docs: NDArray[np.int64] | None = None
     ) -> Allowed:
         """Return which records a search may find; *docs* are those that it is left with."""
@@ -284,7 +284,7 @@ class SqliteReading:
             selected = self._select(chosen, condition)
             docs = selected if docs is None else np.intersect1d(docs, selected)
         store = postings.SqlitePostings(self._connection)
-        return self._word_caches.allowed(store, self._identity, marks=marks, docs=docs)
+        return self._word_caches.allowed_docs(store, self._identity, marks=marks, docs=docs)
 
     def _condition(self, chosen: Filter, scope: _Scope) -> Bound | None:
         # Nearly all searches: without a condition the word index need not be joined with the
@@ -359,7 +359,7 @@ def _vectors(rows: Iterable[tuple[Any, ...]]) -> Vectors:
     )
 
 
-def _listed(docnos: str | None) -> tuple[int, ...]:
+def _docnos_of(docnos: str | None) -> tuple[int, ...]:
     return tuple(map(int, docnos.split(","))) if docnos else ()
 
 

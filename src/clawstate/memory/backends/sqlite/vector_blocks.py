@@ -45,7 +45,7 @@ class _Block(NamedTuple):
     checksum: bytes
     data: bytes
 
-    def coded(self, words: int) -> Coded | None:
+    def decode(self, words: int) -> Coded | None:
         """Return what it holds, None if that is not what was written."""
         if self.checksum != blocks.checksum(self.data):
             return None
@@ -69,7 +69,7 @@ def extend(connection: apsw.Connection, newest: int) -> None:
         last = int(batch.keys[-1])
         _put(connection, last, _encode(codes, batch))
     if is_block_due(newest, last):  # records without vectors
-        _put(connection, newest, Coded.nothing(codes.words))
+        _put(connection, newest, Coded.without_vectors(codes.words))
 
 
 def forget(connection: apsw.Connection, docnos: Sequence[int]) -> None:
@@ -80,7 +80,7 @@ def forget(connection: apsw.Connection, docnos: Sequence[int]) -> None:
     noted = _read_note(connection)
     for end, gone in _by_end(ends, wanted):
         block = _block(connection, end)
-        coded = block.coded(noted[0].words) if noted else None
+        coded = block.decode(noted[0].words) if noted else None
         if noted is None or coded is None:
             continue  # reading makes it again, and so does `mend`
         left = int(np.count_nonzero(~np.isin(coded.keys, gone)))
@@ -111,7 +111,7 @@ def mend(connection: apsw.Connection, newest: int) -> None:
         return
     for block in _every(connection):
         if _fault(connection, block, noted[0]) is not None:
-            parts = list(_again(connection, block, noted[0])) or [Coded.nothing(noted[0].words)]
+            parts = list(_again(connection, block, noted[0])) or [Coded.without_vectors(noted[0].words)]
             with _overwrite(connection):
                 connection.execute("DELETE FROM vector_blocks WHERE upto = ?", (block.upto,))
                 _put(connection, block.upto, parts[-1])
@@ -132,7 +132,7 @@ def faults(connection: apsw.Connection) -> Iterator[str]:
 class IndexedVectors(SqliteVectors):
     """A `VectorSource` inside one transaction; the keys are docnos."""
 
-    def kept(self) -> Kept | None:
+    def stored_blocks(self) -> Kept | None:
         """Return what the blocks hold; of one that is not sound, the same made again."""
         connection = self._connection
         noted = _read_note(connection)
@@ -141,20 +141,20 @@ class IndexedVectors(SqliteVectors):
         codes, breadth = noted
         coded: list[Coded] = []
         for block in _every(connection):
-            found = block.coded(codes.words)
+            found = block.decode(codes.words)
             coded += _again(connection, block, codes) if found is None else [found]
         return Kept(codes, coded, _last(connection), breadth)
 
-    def living(self, after: int, upto: int) -> Keys:
+    def live_keys(self, after: int, upto: int) -> Keys:
         """Return the docnos with a vector above *after* up to *upto*."""
         row = self._connection.execute(_ROW, (upto,)).get
         noted = _read_note(self._connection)
         # Read from a block in a tenth of the time that its records take.
         if row is not None and noted is not None and row[0] == after:
-            coded = _Block(*row).coded(noted[0].words)
+            coded = _Block(*row).decode(noted[0].words)
             if coded is not None:
                 return coded.keys
-        return super().living(after, upto)
+        return super().live_keys(after, upto)
 
 
 def _by_end(ends: Keys, docnos: Keys) -> Iterator[tuple[int, Keys]]:
@@ -185,9 +185,9 @@ def _put(connection: apsw.Connection, upto: int, coded: Coded) -> None:
 def _compact(connection: apsw.Connection, upto: int, words: int) -> None:
     """Write the block *upto* without what is dead, and with the one before if both are small."""
     block = _block(connection, upto)
-    parts = [block.coded(words)]
+    parts = [block.decode(words)]
     if block.after:
-        before = _block(connection, block.after).coded(words)
+        before = _block(connection, block.after).decode(words)
         if before is not None and len(before.keys) + block.records <= rows.VECTOR_BLOCK:
             parts.insert(0, before)
     sound = [part for part in parts if part is not None]
@@ -201,10 +201,10 @@ def _compact(connection: apsw.Connection, upto: int, words: int) -> None:
 
 
 def _fault(connection: apsw.Connection, block: _Block, codes: Codes | None) -> str | None:
-    coded = None if codes is None else block.coded(codes.words)
+    coded = None if codes is None else block.decode(codes.words)
     if coded is None:
         return "is not what was written"
-    living = SqliteVectors(connection).living(block.after, block.upto)
+    living = SqliteVectors(connection).live_keys(block.after, block.upto)
     return None if np.array_equal(living, coded.keys) else "has other records than there are"
 
 

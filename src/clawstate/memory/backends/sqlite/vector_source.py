@@ -71,7 +71,7 @@ class SqliteVectors:
         """Return the end of each block, and how many records of it are left."""
         return list(self._connection.execute(_COUNTS))
 
-    def living(self, after: int, upto: int) -> Keys:
+    def live_keys(self, after: int, upto: int) -> Keys:
         """Return the docnos with a vector above *after* up to *upto*."""
         return _keys(self._connection.execute(_LIVING, (after, upto)))
 

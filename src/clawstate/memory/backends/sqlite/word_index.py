@@ -99,7 +99,7 @@ class WordCaches:
 
         return WordSearch(store, self._snapshot(store, identity), query)
 
-    def allowed(
+    def allowed_docs(
         self,
         store: SqlitePostings,
         identity: object,
