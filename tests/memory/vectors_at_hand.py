@@ -77,7 +77,7 @@ class Vectors:
     def count(self):
         return len(self.rows)
 
-    def stored(self):
+    def stored_blocks(self):
         return None
 
     def batches(self, after, *, size=4096):
@@ -105,7 +105,7 @@ class Vectors:
 class KeptVectors(Vectors):
     """The same with the bits of all but the newest thousand at hand."""
 
-    def stored(self):
+    def stored_blocks(self):
         keys = np.array(sorted(self.rows), np.int64)[:-1000]
         rows = self._matrix(keys)
         codes = Codes(rows.shape[1]).around(rows)

@@ -111,7 +111,9 @@ def mend(connection: apsw.Connection, newest: int) -> None:
         return
     for block in _every(connection):
         if _fault(connection, block, noted[0]) is not None:
-            parts = list(_again(connection, block, noted[0])) or [Coded.without_vectors(noted[0].words)]
+            parts = list(_again(connection, block, noted[0])) or [
+                Coded.without_vectors(noted[0].words)
+            ]
             with _overwrite(connection):
                 connection.execute("DELETE FROM vector_blocks WHERE upto = ?", (block.upto,))
                 _put(connection, block.upto, parts[-1])
