@@ -275,7 +275,7 @@ def test_only_candidates_are_read_until_more_is_asked(chance, small) -> None:
     rows = units(clustered(chance, 12_000))
     source, search = KeptVectors(rows), NearestSearch(64)
     kept = source.stored_blocks()
-    source.kept = lambda: kept
+    source.stored_blocks = lambda: kept
     source.read = 0
 
     best(search, source, rows[3])

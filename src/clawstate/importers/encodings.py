@@ -43,7 +43,7 @@ def as_utf8(stream: BinaryIO) -> BinaryIO:
     """
     head = stream.read(_LOOKED_AT)
     if (wide := _wide_encoding(head)) is not None:
-        return _recoded(stream, wide)
+        return _recode(stream, wide)
     encoding = _code_page(head)
     if encoding is None:  # of a long text the first high byte may come later: it is damage then
         stream.seek(0)
@@ -67,7 +67,7 @@ def unicode_as_utf8(stream: BinaryIO) -> BinaryIO:
     """
     wide = _wide_encoding_of_records(stream.read(_LOOKED_AT))
     if wide is not None:
-        return _recoded(stream, wide)
+        return _recode(stream, wide)
     stream.seek(0)
     return stream
 
@@ -89,7 +89,7 @@ def damage_of(path: Path, stream: BinaryIO) -> Iterator[Problem]:
         yield Problem(path, raw.first_replaced, message)
 
 
-def _recoded(stream: BinaryIO, encoding: str) -> BinaryIO:
+def _recode(stream: BinaryIO, encoding: str) -> BinaryIO:
     stream.seek(0)
     return io.BufferedReader(_Recoded(stream, encoding), _CHUNK)
 

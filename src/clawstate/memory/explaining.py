@@ -66,7 +66,7 @@ class Explainer:
         self._records = dict(zip(wanted, records, strict=True))
         self._asked: list[_Asked] = []
         for part in reading.parts(found.query, set(wanted)) if found.words else ():
-            own = _summed(part.scores.values())
+            own = _sum(part.scores.values())
             self._asked.append(_Asked(part, own, ranking.in_context([own], (), self._lending)))
 
     def explanation(self, key: int) -> Explanation:
@@ -99,7 +99,7 @@ class Explainer:
             term = " ".join(part.terms).removeprefix("=")
             for name, scores in part.scores.items():
                 if value := scores.get(key, 0.0):
-                    written = " ".join(_spelled(each, fields[name]) for each in part.terms)
+                    written = " ".join(_spelling(each, fields[name]) for each in part.terms)
                     yield ScorePart(
                         kind=part.kind, value=value, term=term, written=written, field=name
                     )
@@ -134,7 +134,7 @@ class Explainer:
         text = self._found.question.text
         for part, _, lent in self._asked:
             if part.kind == "word" and not lent.get(key):
-                yield _spelled(part.terms[0], text)
+                yield _spelling(part.terms[0], text)
 
     def _ids(self, keys: Iterable[int]) -> tuple[str, ...]:
         return tuple(self._records[each].id for each in keys if each in self._records)
@@ -145,12 +145,12 @@ def _legs(found: Ranked) -> Iterator[_Leg]:
     if words is not None and vectors is not None:
         names = ("words", "vector")
         for name, (scores, share, best) in zip(names, ranking.legs_of(words, vectors), strict=True):
-            yield _Leg(name, scores, share, best, found.scaled(share / best) if best > 0 else 0.0)
+            yield _Leg(name, scores, share, best, found.scale(share / best) if best > 0 else 0.0)
         return
     # One leg alone is not mixed: its scores are scaled as they are.
     name, scores = ("vector", vectors or {}) if words is None else ("words", words)
     best = max(scores.values(), default=0.0)
-    yield _Leg(name, scores, 1.0, best, found.scaled(1.0) if best > 0 else 0.0)
+    yield _Leg(name, scores, 1.0, best, found.scale(1.0) if best > 0 else 0.0)
 
 
 def _top(found: Ranked, legs: list[_Leg]) -> float:
@@ -168,7 +168,7 @@ def _leg_score(leg: _Leg, key: int) -> LegScore:
     )
 
 
-def _summed(fields: Iterable[Mapping[int, float]]) -> Scores:
+def _sum(fields: Iterable[Mapping[int, float]]) -> Scores:
     total: Scores = {}
     for scores in fields:
         for key, score in scores.items():
@@ -176,7 +176,7 @@ def _summed(fields: Iterable[Mapping[int, float]]) -> Scores:
     return total
 
 
-def _spelled(term: str, text: str) -> str:
+def _spelling(term: str, text: str) -> str:
     """Return how *text* writes *term* where it stands first; else the term."""
     for found in _WORD.finditer(text):
         folded = fold(found[0])

@@ -105,7 +105,7 @@ class Ranked:
     strength: float
     keys: list[int]
 
-    def scaled(self, mixed: float) -> float:
+    def scale(self, mixed: float) -> float:
         """Return the score of what has the mix *mixed*."""
         return self.strength * mixed / self.top if self.top > 0 else mixed
 
