@@ -41,34 +41,12 @@ TERMS = {
     *("encoding", "setting", "warning", "reading", "writing", "running", "moving", "matching"),
     *("pending", "waiting", "missing", "paired", "archived", "expired", "allowed", "claimed"),
     *("changed", "misplaced", "malformed", "redacted", "repaired", "unsaved", "uncompacted"),
-    *(
-        "fenced",
-        "asking",
-        "bring",
-        "gone",
-        "nothing",
-        "ranked",
-        "nested",
-        "noting",
-        "weighted",
-        "required",
-        "said",
-        "known",
-        "named",
-        "ended",
-    ),
+    *("fenced", "spelling", "asking", "bring", "gone", "nothing", "ranked", "nested", "noting"),
+    *("weighted", "required", "said", "known", "named", "ended"),
 }
 PRIVATE_WORDS = {
     *("Lending", "Together", "Spool", "Vault", "Resealing", "Census", "Tally", "Mirror"),
-    *(
-        "KernelQueue",
-        "HeldToken",
-        "RecentMarks",
-        "found_lock",
-        "courtesy",
-        "left_alone",
-        "kept_aside",
-    ),
+    *("KernelQueue", "HeldToken", "RecentMarks", "found_lock", "courtesy", "left_alone"),
 }
 HEAVY = [
     *("numpy", "rich", "tokenizers", "wordllama", "click", "asyncio", "sqlite3"),
