@@ -38,7 +38,14 @@ scopes = st.sampled_from(
 )
 
 
-@pytest.fixture(scope="module", params=["sqlite", "inmemory"])
+class NarrowEmbedder(HashEmbedder):
+    """Vectors whose cosines lie in a narrow band, as those of a transformer do."""
+
+    removes_median = True
+    unrelated = 0.1
+
+
+@pytest.fixture(scope="module", params=["sqlite", "inmemory", "narrow"])
 def make(request):
     """Give a function that makes an empty memory."""
     folders = []
@@ -49,7 +56,8 @@ def make(request):
             folders.append(tempfile.TemporaryDirectory())
             folder = Path(folders[-1].name)
             engine = SqliteMemory(folder / "memory.db", vectors=folder / "vectors")
-        return Memory(engine, embedder=HashEmbedder())
+        embedder = NarrowEmbedder() if request.param == "narrow" else HashEmbedder()
+        return Memory(engine, embedder=embedder)
 
     yield made
     for each in folders:

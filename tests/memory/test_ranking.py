@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from clawstate.memory import ranking
@@ -129,6 +129,29 @@ def test_a_mix_with_a_silent_leg_keeps_the_order(words) -> None:
 
     ranks = [words[key] for key in ranking.best(mixed, 20)]
     assert ranks == pytest.approx(sorted(words.values(), reverse=True))
+
+
+@given(SCORES, COSINES.filter(bool), st.floats(-0.5, 0.5))
+def test_above_the_median_the_height_of_a_band_does_not_matter(words, vectors, lift) -> None:
+    """Cosines that are all higher by the same give the same mix once the median is removed."""
+    floor = ranking.middle(vectors, 0.1)
+    assume(abs(max(vectors.values()) - floor) > 1e-6)
+    lifted = {key: score + lift for key, score in vectors.items()}
+
+    one = ranking.fuse(words, vectors, floor=floor)
+    other = ranking.fuse(words, lifted, floor=ranking.middle(lifted, 0.1 + lift))
+
+    assert other == pytest.approx(one, abs=1e-4)
+
+
+def test_the_only_record_counts_for_its_meaning() -> None:
+    """The median of one record is not taken for that of its like: it counts if it is near."""
+    floor = ranking.middle({1: 0.8}, unrelated=0.4)
+
+    mixed = ranking.fuse({}, {1: 0.8}, floor=floor)
+
+    assert 0.4 < floor < 0.5
+    assert mixed == {1: pytest.approx(ranking.VECTOR_SHARE)}
 
 
 @given(SCORES)

@@ -117,6 +117,8 @@ class Explainer:
             nobody = ranking.Order({})
             alone = ranking.contextual_cosines(found.vector, [key], vectors, nobody)[key]
         yield ScorePart(kind="meaning", value=alone)
+        if found.floor:
+            yield ScorePart(kind="median", value=-found.floor)
         if lenders:
             yield ScorePart(kind="neighbours", value=cosine - alone, lenders=lenders)
 
@@ -144,7 +146,8 @@ def _legs(found: Ranked) -> Iterator[_Leg]:
     words, vectors = found.words, found.vectors
     if words is not None and vectors is not None:
         names = ("words", "vector")
-        for name, (scores, share, best) in zip(names, ranking.legs_of(words, vectors), strict=True):
+        legs = ranking.legs_of(words, vectors, floor=found.floor)
+        for name, (scores, share, best) in zip(names, legs, strict=True):
             yield _Leg(name, scores, share, best, found.scale(share / best) if best > 0 else 0.0)
         return
     # One leg alone is not mixed: its scores are scaled as they are.

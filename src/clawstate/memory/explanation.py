@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-PartKind: TypeAlias = Literal["word", "phrase", "quote", "name", "meaning", "neighbours", "speaker"]
+PartKind: TypeAlias = Literal[
+    "word", "phrase", "quote", "name", "meaning", "median", "neighbours", "speaker"
+]
 """
 What gave a part of a score.
 
 A `word` of the query; a `phrase`, words that stand side by side in it; a `quote`, what stands in
-quotes there; the whole query as the `name` of the record; the `meaning` of the record's own text;
-its `neighbours` in its thread; the `speaker` whom the query names.
+quotes there; the whole query as the `name` of the record; the `meaning` of the record's own text,
+less the `median` of the records compared where the embedder asks for that; its `neighbours` in its
+thread; the `speaker` whom the query names.
 """
 
 Reason: TypeAlias = Literal[

@@ -47,14 +47,21 @@ class Meanings:
     def of_query(self, embedder: Embedder, query: str) -> Meaning | None:
         """Return what *query* means to *embedder*; None if that fails, with a warning."""
         text = query[:_MAX_QUERY]
-        unrelated = getattr(embedder, "unrelated", 0.0)  # embedders of others need not say
+        # Embedders of others need not say these.
+        unrelated = getattr(embedder, "unrelated", 0.0)
+        removes_median = getattr(embedder, "removes_median", False)
         try:
             with ingest.embedder_errors():
                 if self._weighing is None:
                     vector = self._cache.vector(text, lambda: embedder.embed([text])[0])
-                    return Meaning(vector, unrelated=unrelated)
+                    return Meaning(vector, unrelated=unrelated, removes_median=removes_median)
                 (numbers,) = self._weighing.subwords([text])
         except EmbeddingError as error:
             warn(FallbackWarning(f"searching by words only: {error}"), stacklevel=3)
             return None
-        return Meaning(numbers=numbers, embedder=self._weighing, unrelated=unrelated)
+        return Meaning(
+            numbers=numbers,
+            embedder=self._weighing,
+            unrelated=unrelated,
+            removes_median=removes_median,
+        )

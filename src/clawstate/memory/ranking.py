@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from statistics import median
 from typing import TYPE_CHECKING
 
 from clawstate.interrupts import load_modules
@@ -37,6 +38,9 @@ SHORT = 40
 
 VECTOR_SHARE = 0.425
 """The share of the vectors in a hybrid."""
+
+FEW = 20
+"""So many candidates move the median half of its way from what unrelated texts have."""
 
 NAMED = 1.3
 """What a record gains whose speaker the query names."""
@@ -144,18 +148,38 @@ def contextual_cosines(
     return dict(zip(chosen, cosines.tolist(), strict=True))
 
 
-def legs_of(words: Scores, vectors: Scores) -> Iterator[tuple[Scores, float, float]]:
-    """Yield the scores of both legs, their share in a mix, and the best score of each."""
+def middle(cosines: Scores, unrelated: float) -> float:
+    """
+    Return the median of *cosines*: what a record has that is like the query in nothing special.
+
+    The fewer there are, the nearer it is to *unrelated*, the cosine of texts of different subjects.
+    """
+    # A median of few says little: of a single record it would be its own cosine.
+    count = len(cosines)
+    own = median(cosines.values()) if count else 0.0
+    return (count * own + FEW * unrelated) / (count + FEW)
+
+
+def legs_of(
+    words: Scores, vectors: Scores, *, floor: float = 0.0
+) -> Iterator[tuple[Scores, float, float]]:
+    """
+    Yield the scores of both legs, their share in a mix, and the best score of each.
+
+    Those of the vectors are how far each is above *floor*.
+    """
+    if floor:
+        vectors = {key: cosine - floor for key, cosine in vectors.items()}
     for scores, share in ((words, 1 - VECTOR_SHARE), (vectors, VECTOR_SHARE)):
         yield scores, share, max(scores.values(), default=0.0)
 
 
-def fuse(words: Scores, vectors: Scores) -> Scores:
-    """Return the mix of both legs, each as a share of its best score."""
+def fuse(words: Scores, vectors: Scores, *, floor: float = 0.0) -> Scores:
+    """Return the mix of both legs, each as a share of its best score; *floor* as in `legs_of`."""
     total: Scores = {}
     # By shares of the best and not by ranks: rank fusion lost to its better leg on every set
     # (decision 6). Only a leg that found something counts.
-    for scores, share, top in legs_of(words, vectors):
+    for scores, share, top in legs_of(words, vectors, floor=floor):
         if top > 0:
             for key, score in scores.items():
                 total[key] = total.get(key, 0.0) + share * max(score, 0.0) / top

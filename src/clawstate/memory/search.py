@@ -63,6 +63,8 @@ class Meaning:
     embedder: SubwordEmbedder | None = None
     unrelated: float = 0.0
     """The cosine that texts of different subjects may have; the embedder declares it."""
+    removes_median: bool = False
+    """Whether in a mix only counts how far a cosine is above the median; it declares this, too."""
 
     @property
     def subwords(self) -> tuple[int, ...]:
@@ -89,7 +91,8 @@ class Ranked:
     `keys` are those of the hits, best first, with scores in `scores`, which holds everybody whose
     score was compared at the end; `mixed` holds, before they were scaled, also those whom quotes or
     their number shut out. `words` is None where words gave no scores, `vectors` where meaning gave
-    none. `strength` is the score of what has the mix `top`, the best of all.
+    none; of a cosine in `vectors` only what is above `floor` is mixed. `strength` is the score of
+    what has the mix `top`, the best of all.
     """
 
     question: Question
@@ -99,6 +102,7 @@ class Ranked:
     vector: NDArray[np.float32] | None
     words: Scores | None
     vectors: Scores | None
+    floor: float
     mixed: Scores
     scores: Scores
     top: float
@@ -141,7 +145,11 @@ def rank(reading: Reading, question: Question, meaning: Meaning | None) -> Ranke
         else:
             vectors = ranking.cosines(vector, near, context.vectors)
         strength = max(strength, _above(max(vectors.values(), default=0.0), meaning))
-    mixed = scores = _mix(question, words, vectors)
+    floor = 0.0
+    if meaning is not None and meaning.removes_median and by_words:
+        # Where all cosines lie in a narrow band, all would have nearly the same share of the best.
+        floor = ranking.middle(vectors or {}, meaning.unrelated)
+    mixed = scores = _mix(question, words, vectors, floor)
     if evidence.quoted is not None:
         stands = set(evidence.quoted.tolist())
         scores = {key: score for key, score in scores.items() if key in stands}
@@ -162,6 +170,7 @@ def rank(reading: Reading, question: Question, meaning: Meaning | None) -> Ranke
         vector=vector,
         words=words,
         vectors=vectors,
+        floor=floor,
         mixed=mixed,
         scores=scores,
         top=top,
@@ -268,11 +277,11 @@ def _contextual(
     return ranking.contextual_cosines(vector, nearest | words.keys(), context.vectors, order)
 
 
-def _mix(question: Question, words: Scores | None, vectors: Scores | None) -> Scores:
+def _mix(question: Question, words: Scores | None, vectors: Scores | None, floor: float) -> Scores:
     # No usable embedder: whatever the mode, words alone answer (a `FallbackWarning` told so).
     if question.mode == "words" or vectors is None:
         return words or {}
-    return vectors if words is None else ranking.fuse(words, vectors)
+    return vectors if words is None else ranking.fuse(words, vectors, floor=floor)
 
 
 def _best(scores: Scores, limit: int) -> Scores:
