@@ -92,17 +92,6 @@ class FifoMutex:
         stay.wait(min(patience, threading.TIMEOUT_MAX))
         return stay.descriptor
 
-    def is_awaited(self) -> bool:
-        """Tell whether somebody waits for the gate, which holds the turn meanwhile."""
-        try:
-            turn = os.open(self.turn, _OPEN, 0o600)
-        except OSError:
-            return False
-        try:
-            return not _is_free(turn)
-        finally:
-            os.close(turn)
-
     def leave(self, descriptor: int) -> None:
         """Give the gate back."""
         stay = _stays.get(descriptor)

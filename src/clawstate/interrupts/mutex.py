@@ -69,10 +69,6 @@ class Mutex:
             self._wait(_LOOK_AGAIN if end is None else min(_LOOK_AGAIN, end - time.monotonic()))
         return True
 
-    def is_awaited(self) -> bool:
-        """Tell whether a thread waits for it."""
-        return bool(self._waiting)
-
     def give(self, frame: FrameType) -> None:
         """Release it if it is held for *frame*."""
         if self._holder.get(None) is frame:

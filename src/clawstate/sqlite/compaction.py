@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import time
+import uuid
 from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 import apsw
 
 from clawstate.sqlite.part import BUSY_MS, Part
 
+T = TypeVar("T")
+
 _LOOK = 10_000  # steps of SQLite between two looks whether to stop: some milliseconds
 _SHORT = 0.05  # seconds that one try to empty the log may keep writers waiting
 _PAUSE = 0.02
-_GIVE_WAY = 0.25  # seconds that another writer waits before we stop
 _AGAIN = 0.2
+_SMALL = 32 << 20  # bytes of a file that is copied in 0.1 s
+_LARGEST = 1 << 46  # bytes; without being told, SQLite keeps at most 1 GiB in memory
+_SIZE_LIMIT = 36  # SQLITE_FCNTL_SIZE_LIMIT, which apsw does not name
 
 
 def rewrite(part: Part, *, patience: float, cancelled: Callable[[], bool] = lambda: False) -> bool:
     """
     Write the file of *part* anew, without its free space; tell whether that was done.
 
-    Readers go on meanwhile. Writers wait, so it stops when one has waited for 0.25 s, and begins
-    again until *patience* (seconds) is over. Raises what `Part.writing` raises.
+    Readers go on meanwhile, and so do writers while a copy is made in memory; they wait for as long
+    as it takes to write that into the log, 0.2 s of processor time for 100 MB. Where somebody wrote
+    while it was made, it is made again until *patience* (seconds) is over. Raises what
+    `Part.writing` raises.
     """
     # Overwriting what is deleted, which SQLite offers (`secure_delete`), misses copies that
     # splitting a page leaves behind: of 24,000 values 10 were still there (decision 41).
@@ -30,35 +41,97 @@ def rewrite(part: Part, *, patience: float, cancelled: Callable[[], bool] = lamb
         if cancelled() or time.monotonic() >= end:
             return False
         time.sleep(_AGAIN)
+    _write_back(part)
     return True
 
 
 def _try_to_rewrite(part: Part, cancelled: Callable[[], bool]) -> bool:
-    awaited_since: float | None = None
-
-    def stop() -> bool:
-        nonlocal awaited_since
-        if cancelled():
-            return True
-        now = time.monotonic()
-        if not part.is_awaited():
-            awaited_since = None
-        elif awaited_since is None:
-            awaited_since = now
-        return awaited_since is not None and now - awaited_since > _GIVE_WAY
-
-    with part.writing() as connection:
-        # SQLite does it outside of a transaction only; the writer lock is still ours.
-        connection.execute("COMMIT")
-        connection.set_progress_handler(stop, _LOOK)
+    # A fork waits until this block is over: the connections made here are known to nobody else.
+    with part.reading():
+        copy = _Copy(part)
         try:
-            connection.execute("VACUUM")
-        except apsw.InterruptError:
-            return False  # and the file is as it was
+            if part.path.stat().st_size > _SMALL:
+                if not copy.make(cancelled):
+                    return False
+                with part.writing() as connection:
+                    return _outside_of_a_transaction(connection, copy.put_back)
+            # Where it is quick, nobody writes in between, so it is never made in vain.
+            with part.writing() as connection:
+                return _outside_of_a_transaction(
+                    connection, lambda: copy.make(cancelled) and copy.put_back()
+                )
         finally:
-            connection.set_progress_handler(None)
-            connection.execute("BEGIN")  # which takes no lock: the block ends with a commit
-    return True
+            copy.close()
+
+
+class _Copy:
+    """A copy of a database without its free space, in memory: a file would hold texts elsewhere."""
+
+    def __init__(self, part: Part) -> None:
+        self._name = f"file:/{uuid.uuid4().hex}?vfs=memdb"
+        flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI
+        self._target = apsw.Connection(self._name, flags=flags | apsw.SQLITE_OPEN_CREATE)
+        limit = ctypes.c_int64(_LARGEST)
+        self._target.file_control("main", _SIZE_LIMIT, ctypes.addressof(limit))
+        # Others than those of the blocks: only who was opened like this may name the copy, and what
+        # is set here must not be left on a connection that is used again.
+        self._source = apsw.Connection(os.fspath(part.path), flags=flags)
+        self._source.set_busy_timeout(BUSY_MS)
+        self._source.pragma("temp_store", 2)
+        self._written = apsw.Connection(os.fspath(part.path), flags=flags)
+        if self._written.pragma("journal_mode") == "wal":
+            # Whoever commits next syncs the log, this with it: until then the file is as it was
+            # before, with all that was committed.
+            self._written.pragma("synchronous", 1)
+            self._written.pragma("wal_autocheckpoint", 0)  # see `_write_back`
+        self._version = 0
+
+    def make(self, cancelled: Callable[[], bool]) -> bool:
+        """Copy what there is now; tell whether that was done."""
+        self._version = self._source.pragma("data_version")
+        self._source.set_progress_handler(cancelled, _LOOK)
+        try:
+            self._source.execute("VACUUM INTO ?", (self._name,))
+        except apsw.InterruptError:
+            return False
+        finally:
+            self._source.set_progress_handler(None)
+        return True
+
+    def put_back(self) -> bool:
+        """Put the copy in the place of what is there, unless that is another by now."""
+        try:
+            with self._written.backup("main", self._target, "main") as backup:
+                # From here on nobody writes, also no program that does not know our lock.
+                backup.step(0)
+                if self._source.pragma("data_version") != self._version:
+                    return False
+                backup.step(-1)
+        except apsw.BusyError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._source.close()
+        self._written.close()
+        self._target.close()
+
+
+def _outside_of_a_transaction(connection: apsw.Connection, do: Callable[[], T]) -> T:
+    """Return what *do* returns in a block of *connection* that goes on holding what it holds."""
+    connection.execute("COMMIT")
+    try:
+        return do()
+    finally:
+        connection.execute("BEGIN")  # which takes no lock: the block ends with a commit
+
+
+def _write_back(part: Part) -> None:
+    """Write as much of the log into the file as nobody reads, while others may write."""
+    with part.reading() as connection:
+        checkpoint = partial(connection.execute, "PRAGMA wal_checkpoint(PASSIVE)")
+        _outside_of_a_transaction(connection, checkpoint)
 
 
 def empty_log(part: Part, *, patience: float) -> bool:
@@ -71,17 +144,21 @@ def empty_log(part: Part, *, patience: float) -> bool:
     end = time.monotonic() + patience
     while True:
         with part.writing() as connection:
-            connection.execute("COMMIT")
-            try:
-                connection.set_busy_timeout(int(1000 * _SHORT))
-                refused, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").get
-            except apsw.BusyError:
-                refused = 1
-            finally:
-                connection.set_busy_timeout(BUSY_MS)
-                connection.execute("BEGIN")
+            refused = _outside_of_a_transaction(connection, partial(_truncate_log, connection))
         if not refused:
             return True
         if time.monotonic() >= end:
             return False
         time.sleep(_PAUSE)
+
+
+def _truncate_log(connection: apsw.Connection) -> bool:
+    """Empty the log; tell whether that was refused."""
+    try:
+        connection.set_busy_timeout(int(1000 * _SHORT))
+        refused, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").get
+    except apsw.BusyError:
+        return True
+    finally:
+        connection.set_busy_timeout(BUSY_MS)
+    return bool(refused)

@@ -120,10 +120,6 @@ class Database:
         """Let the next writer have the lock; harmless when that is done."""
         self._writers.release(use)
 
-    def is_awaited(self) -> bool:
-        """Tell whether others wait for the writer lock."""
-        return self._writers.is_awaited()
-
     def begin(self, writing: object, part: PartFormat) -> apsw.Connection:
         """Return the connection for *writing*, which holds the writer lock, in a transaction."""
         # Noted before anything is begun, so that `end` takes back whatever an interrupt leaves of

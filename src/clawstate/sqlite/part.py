@@ -83,9 +83,6 @@ class Lender(Protocol):
     def unlock_writers(self, use: Use) -> None:
         """Let the next writer have the lock; harmless when that is done."""
 
-    def is_awaited(self) -> bool:
-        """Tell whether others wait for the writer lock."""
-
     def begin(self, writing: object, part: PartFormat) -> apsw.Connection:
         """Return the connection for *writing*, which holds the writer lock, in a transaction."""
 
@@ -353,10 +350,6 @@ class Part:
         """
         self._require_open()
         return Writing(self._database, self._guard, self._part)
-
-    def is_awaited(self) -> bool:
-        """Tell whether others wait to write while somebody does."""
-        return self._database.is_awaited()
 
     def close(self) -> None:
         """End this use; a call after it raises `ClosedError`."""

@@ -70,10 +70,6 @@ class WriterLock:
         self._queue.leave_for(use)
         self._threads.give(use.frame)
 
-    def is_awaited(self) -> bool:
-        """Tell whether somebody waits for it while it is held."""
-        return self._threads.is_awaited() or self._queue.is_awaited()
-
     def forget(self) -> None:
         """Start afresh in a forked child, where no thread of the parent is."""
         self._threads = Mutex()

@@ -55,7 +55,7 @@ def compact(
         database, patience=patience, cancelled=is_cancelled
     ):
         return stopped_compaction(
-            _CANCELLED if is_cancelled() else "other programs, which wait to write"
+            _CANCELLED if is_cancelled() else "other programs, which write all the time"
         )
     tell(3)
     # The log may hold pages from before; it is emptied only when nobody reads those.
@@ -84,7 +84,7 @@ def _fold_words(database: Part) -> bool:
 
 
 def _is_worth_it(database: Part, changes: int) -> bool:
-    # Writing all of a large memory anew takes seconds, in which others cannot write.
+    # Writing all of a large memory anew takes seconds.
     with database.reading() as connection:
         return bool(changes or connection.pragma("freelist_count"))
 
