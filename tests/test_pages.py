@@ -120,6 +120,8 @@ def furnished(place: Path, clone: Path, *, with_openclaw: bool = True) -> Path:
     (place / "bin").mkdir()
     (place / "bin" / "pass").write_text(f"#!/bin/sh\necho {KEY}\n")  # a manager of passwords
     (place / "bin" / "pass").chmod(0o700)
+    (place / "documents").mkdir()
+    (place / "documents" / "kettle.html").write_text("<title>Kettle</title><p>Descale it in May.")
     (place / "notes" / "tea.md").write_text("# Tea\n\nSencha is best at 70 degrees.\n")
     if with_openclaw:
         use_openclaw(place)

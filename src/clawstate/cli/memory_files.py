@@ -39,7 +39,12 @@ _SUFFIXES = 12
 @click.option(
     "--as",
     "kind",
-    type=click.Choice(["markdown", "text", "json-lines", "openclaw-transcript", "chat-export"]),
+    type=click.Choice(
+        [
+            *("markdown", "text", "html", "notebook"),
+            *("json-lines", "openclaw-transcript", "chat-export"),
+        ]
+    ),
     help="Read the files as this, whatever they look like.",
 )
 @click.option("--dry-run", is_flag=True, help="Tell what would be taken, and write nothing.")
@@ -58,9 +63,9 @@ def import_(
     """
     Import files and folders, and follow them: import again after they changed.
 
-    Takes Markdown, plain text, JSON Lines, OpenClaw session transcripts, and the chat exports
-    of ChatGPT and Claude (conversations.json, or the .zip it came in). If a file could not be
-    read, or not to its end, the exit code is 1 and the first line counts such files.
+    Takes Markdown, plain text, HTML, Jupyter notebooks, JSON Lines, OpenClaw session transcripts,
+    and the chat exports of ChatGPT and Claude (conversations.json, or the .zip it came in). If a
+    file could not be read, or not to its end, the exit code is 1 and the first line counts them.
     """
     from clawstate.importers.discover import Kind  # noqa: PLC0415
     from clawstate.importers.sync import import_paths  # noqa: PLC0415

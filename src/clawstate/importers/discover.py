@@ -6,6 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -19,10 +20,12 @@ from clawstate.importers.chat_export import (
     read_chat_export,
 )
 from clawstate.importers.encodings import head_as_utf8
+from clawstate.importers.html import looks_like_html, read_html
 from clawstate.importers.ignoring import IGNORED, Ignored, ignored_by
 from clawstate.importers.jsonl import read_json_lines
 from clawstate.importers.lines import open_regular, require_regular, unreadable
 from clawstate.importers.markdown import read_markdown
+from clawstate.importers.notebook import read_notebook
 from clawstate.importers.openclaw_transcript import read_openclaw_transcript, session_named_in
 from clawstate.importers.passages import Item, Problem
 from clawstate.importers.plain_text import read_plain_text
@@ -32,6 +35,7 @@ _FIRST_LINES = 5
 
 # Texts of programs: they would drown what a person wrote in the same folder.
 _SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages", "venv"})
+_PARTS = ("_files", ".files", "-Dateien")
 _SIGN_OF_VIRTUALENV = "pyvenv.cfg"
 
 
@@ -43,6 +47,16 @@ class Kind(Enum):
     JSON_LINES = "json-lines"
     OPENCLAW_TRANSCRIPT = "openclaw-transcript"
     CHAT_EXPORT = "chat-export"
+    HTML = "html"
+    NOTEBOOK = "notebook"
+
+    @property
+    def is_document(self) -> bool:
+        """Whether it is one text of which the passages are parts."""
+        return self in _DOCUMENTS
+
+
+_DOCUMENTS = frozenset({Kind.MARKDOWN, Kind.TEXT, Kind.HTML, Kind.NOTEBOOK})
 
 
 SUFFIXES: Mapping[str, Kind] = {
@@ -54,6 +68,10 @@ SUFFIXES: Mapping[str, Kind] = {
     ".org": Kind.TEXT,
     ".jsonl": Kind.JSON_LINES,
     ".ndjson": Kind.JSON_LINES,
+    ".html": Kind.HTML,
+    ".htm": Kind.HTML,
+    ".xhtml": Kind.HTML,
+    ".ipynb": Kind.NOTEBOOK,
     ".json": Kind.CHAT_EXPORT,
     ".zip": Kind.CHAT_EXPORT,
 }
@@ -68,7 +86,7 @@ def detect(path: Path) -> Kind:
     """
     by_suffix = SUFFIXES.get(path.suffix.lower())
     # The suffix says enough, and a note may well quote a line of JSON.
-    if by_suffix in {Kind.MARKDOWN, Kind.TEXT}:
+    if by_suffix is not None and by_suffix.is_document:
         return by_suffix
     head = _head(path)
     if head.startswith(MAGIC) or looks_like_export(head):
@@ -78,6 +96,8 @@ def detect(path: Path) -> Kind:
         return Kind.OPENCLAW_TRANSCRIPT
     if by_suffix is not Kind.JSON_LINES and any(map(_is_record, lines[:1])):
         return Kind.JSON_LINES
+    if by_suffix is None and looks_like_html(head):
+        return Kind.HTML
     return by_suffix or Kind.TEXT
 
 
@@ -142,6 +162,8 @@ _READERS: Mapping[Kind, Callable[[Path], Iterator[Item]]] = {
     Kind.JSON_LINES: read_json_lines,
     Kind.OPENCLAW_TRANSCRIPT: read_openclaw_transcript,
     Kind.CHAT_EXPORT: read_chat_export,
+    Kind.HTML: read_html,
+    Kind.NOTEBOOK: read_notebook,
 }
 
 
@@ -215,9 +237,12 @@ class _Walk:
                 continue
             ignored = ignored.below(path)
             folders = []
+            names = {child.name for child in children}
             for child in children:
                 is_folder = child.is_dir(follow_symlinks=False)
-                if ignored.has(child.path, is_folder=is_folder):
+                if (is_folder and _is_of_page(child.name, names)) or ignored.has(
+                    child.path, is_folder=is_folder
+                ):
                     self._passed_over[IGNORED] += 1
                     continue
                 yield from self._child(child, root)
@@ -283,6 +308,12 @@ class _Walk:
         is_new = identity not in self._seen
         self._seen.add(identity)
         return is_new
+
+
+def _is_of_page(name: str, names: AbstractSet[str]) -> bool:
+    """Tell whether the folder *name* holds the parts of a web page that was saved beside it."""
+    page = next((name.removesuffix(end) for end in _PARTS if name.endswith(end)), None)
+    return page is not None and not names.isdisjoint({f"{page}.html", f"{page}.htm"})
 
 
 def _original_of(path: Path) -> Path | None:

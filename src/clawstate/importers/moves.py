@@ -56,7 +56,7 @@ class Sources:
             return Named(there[identity])
         same = self._by_digest.get(digest, set())
         former = _nearest(path, same & self._gone)
-        if former is None and kind in {Kind.MARKDOWN, Kind.TEXT}:
+        if former is None and kind.is_document:
             former = self._by_passages(path, kind)
         if former is not None:
             return Named(source, former=former)

@@ -22,8 +22,6 @@ from clawstate.memory.ledger import Imported
 from clawstate.memory.records import MemoryRecord, fields_text
 from clawstate.memory.validation import MAX_NAMES, fitting_name
 
-_DOCUMENTS = {Kind.MARKDOWN, Kind.TEXT}
-
 
 @dataclass(slots=True)
 class Reading:
@@ -44,7 +42,7 @@ class Reading:
     @property
     def is_document(self) -> bool:
         """Whether it is one text of which the passages are parts."""
-        return self.kind in _DOCUMENTS
+        return self.kind.is_document
 
     @property
     def known(self) -> frozenset[str]:
