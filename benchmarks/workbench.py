@@ -10,7 +10,7 @@ from typing import Any
 
 import clawstate
 from clawstate.memory.embedders.static import StaticEmbedder
-from clawstate.memory.query_words import STOP_WORDS
+from clawstate.memory.function_words import STOP_WORDS
 from corpus import Corpus, corpus
 
 ROUNDS = 3

@@ -11,6 +11,7 @@ import clawstate
 from clawstate.memory.service import Memory
 
 FORMAT_1 = Path(__file__).with_name("format_1.db.gz")
+FORMAT_5 = Path(__file__).with_name("format_5.db.gz")
 
 
 @pytest.fixture
@@ -49,3 +50,16 @@ def test_it_takes_fields_of_a_record(memory: Memory) -> None:
     assert (record.title, record.names) == ("Drinks", ("Ada",))
     assert memory.stats()["waiting"] == 0
     assert memory.search("green tea", mode="vector")[0].record == record
+
+
+def test_words_are_indexed_anew_where_they_were_cut(tmp_path: Path) -> None:
+    """A state whose index cut Hindi words at their vowel signs finds them whole at once."""
+    folder = tmp_path / "state" / "memory"
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / "memory.db").write_bytes(gzip.decompress(FORMAT_5.read_bytes()))
+
+    with clawstate.open(tmp_path / "state") as state:
+        hits = state.memory.search("पासपोर्ट", mode="words")
+
+        assert [hit.record.id for hit in hits] == ["passport"]
+        assert list(state.memory.check(deep=True)) == []

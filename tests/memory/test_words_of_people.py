@@ -67,6 +67,90 @@ def test_a_word_is_found_within_a_question(memory, text, question) -> None:
     assert hits[0].record.text == text
 
 
+def test_vowel_signs_do_not_cut_words(memory) -> None:
+    """Words of Indic scripts are whole: those that share a consonant have nothing in common."""
+    memory.add_many({"text": each} for each in ("दादी गाँव में रहती हैं", "தமிழ் மொழி", "বাংলা ভাষা"))
+
+    assert not memory.search("पार्टी हारी", mode="words")
+    for asked in ("दादी", "மொழி", "ভাষা"):
+        assert len(memory.search(asked, mode="words")) == 1
+
+
+@pytest.mark.parametrize(
+    ("question", "terms"),
+    [
+        ("Wo liegt der Schlüssel von unserem Haus?", {"liegt", "schlussel", "hau"}),
+        ("¿Dónde está la llave del garaje?", {"llave", "garaj"}),
+        ("Où est la clé de la maison ?", {"cle", "maison"}),
+        ("Где лежит мой паспорт?", {"лежит", "паспорт"}),
+        ("Πού έχω το διαβατήριό μου;", {"διαβατηριο"}),
+        ("متى موعد الطبيب؟", {"موعد", "الطبيب"}),
+        ("मेरा पासपोर्ट कहाँ है?", {"पासपोर्ट"}),
+        ("When did the car die in Las Vegas?", {"car", "die", "la", "vega"}),
+    ],
+)
+def test_a_question_is_asked_by_what_it_is_about(question, terms) -> None:
+    """Function words are left out in the language that the question shows, and in no other."""
+    assert set(word_query(question).terms) == terms
+
+
+@pytest.mark.parametrize(
+    ("notes", "present", "absent"),
+    [
+        (
+            ["护照放在书桌的抽屉里", "我们家的猫叫咪咪"],
+            "我的护照在哪里？",
+            "火山是什么时候爆发的？",
+        ),
+        (
+            ["パスポートは引き出しにある", "猫の名前はミミです"],
+            "パスポートはどこ？",
+            "火山はいつ噴火しましたか？",
+        ),
+        (
+            ["여권은 책상 서랍에 있다", "우리 고양이 이름은 미미다"],
+            "여권은 어디에 있나요?",
+            "화산은 언제 폭발했나요?",
+        ),
+        (
+            ["หนังสือเดินทางอยู่ในลิ้นชัก", "แมวของเราชื่อมีมี่"],
+            "หนังสือเดินทางอยู่ที่ไหน",
+            "ภูเขาไฟระเบิดเมื่อไหร่",
+        ),
+        (
+            ["Мой паспорт лежит в ящике", "Нашу кошку зовут Мими"],
+            "Где мой паспорт?",
+            "Когда извергался вулкан?",
+        ),
+        (
+            ["Το διαβατήριο είναι στο συρτάρι", "Η γάτα μας λέγεται Μιμή"],
+            "Πού είναι το διαβατήριο;",
+            "Πότε εξερράγη το ηφαίστειο;",
+        ),
+        (
+            ["جواز سفري في درج المكتب", "قطتنا اسمها ميمي"],
+            "أين جواز سفري؟",
+            "متى ثار البركان؟",
+        ),
+        (
+            ["मेरा पासपोर्ट दराज़ में है", "हमारी बिल्ली का नाम मिमी है"],
+            "मेरा पासपोर्ट कहाँ है?",
+            "ज्वालामुखी कब फटा?",
+        ),
+    ],
+)
+def test_a_score_tells_whether_memory_has_an_answer(memory, notes, present, absent) -> None:
+    """In any script: a subject that is there scores above 0.2, one that is not there below."""
+    memory.add_many({"text": each} for each in (*notes, *FILLER))
+
+    (hit, *_) = memory.search(present)
+    scores = [each.score for each in memory.search(absent)]
+
+    assert hit.record.text == notes[0]
+    assert hit.score > 0.2
+    assert max(scores, default=0.0) < 0.2
+
+
 def test_joined_numbers_count_as_one(memory) -> None:
     """A date, a version or an address is one term, unless it stands nowhere like that."""
     memory.add("Heartbeat 18:03, last 12:03, year 2026, 18 of 18 checks")

@@ -17,14 +17,15 @@ from typing import Final
 
 from clawstate.memory.postings.store import FIELDS, NOWHERE
 from clawstate.memory.records import MemoryRecord
-from clawstate.sqlite.words import stems
+from clawstate.sqlite.words import Tokenizer
+from clawstate.sqlite.words import stems as stems_by
 
 _NAMED = {2, 3}  # the fields whose lines are names: titles, names
 
 FIELD_NAMES: Final = ("text", "headings", "title", "names")
 """The fields that are indexed, in their order."""
 
-VERSION: Final = "1"
+VERSION: Final = "2"
 """Moves when the terms of a text become others: then postings are made anew."""
 
 # Marks that people leave out or that keyboards add: of Latin, Greek, Cyrillic, Hebrew and Arabic.
@@ -35,6 +36,13 @@ MARKS: Final = (
     "\u1ab0-\u1aff\u1dc0-\u1dff\u200c\u200d\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f\u00ad"
 )
 _MARK = re.compile(f"[{MARKS}]")
+# Vowel signs belong to their words, as in Hindi, where FTS5 by itself would cut words at them.
+# Where each sign is a term of its own, a vowel alone says nothing.
+_LONE_MARKS = (
+    "\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece"
+    "\u102b-\u103e\u1056-\u1059\u105e-\u1060\u1062-\u1064\u1067-\u106d\u1071-\u1074"
+    "\u1082-\u108d\u108f\u109a-\u109d\u17b4-\u17d3\u17dd\u3099\u309a"
+)
 # What no decomposition takes apart.
 _LETTERS = str.maketrans(
     {
@@ -49,6 +57,10 @@ UNSPACED: Final = (
     "\uf900-\ufaff\U00020000-\U0003134f"
 )
 HANGUL: Final = "\uac00-\ud7a3"
+VOWELLED: Final = (
+    "\u0711\u0730-\u074a\u07a6-\u07b0\u0900-\u0963\u0966-\u096f\u0971-\u0dff\u0f40-\u0fbc"
+)
+"""Scripts whose vowel signs are letters to a reader but none to a regular expression."""
 _RUN = re.compile(f"[{UNSPACED}]+|[{HANGUL}]+")
 # A date first, since a time or a title may hang on it; a name may stand before a number.
 _JOINED = re.compile(
@@ -69,6 +81,19 @@ _SUFFIXES = """
 _PARTICLES = sorted(_SUFFIXES.split(), key=len, reverse=True)
 
 
+def _every(ranges: str) -> str:
+    found = re.findall(r"(.)-(.)|(.)", ranges)
+    return "".join(
+        alone or "".join(map(chr, range(ord(first), ord(last) + 1))) for first, last, alone in found
+    )
+
+
+_TOKENIZER: Tokenizer = (
+    "porter",
+    ("unicode61", "categories", "L* N* Co M*", "separators", _every(_LONE_MARKS)),
+)
+
+
 def fold(text: str) -> str:
     """Return *text* as it is compared."""
     if text.isascii():
@@ -76,6 +101,11 @@ def fold(text: str) -> str:
     whole = unicodedata.normalize("NFKC", text).casefold()
     apart = _MARK.sub("", unicodedata.normalize("NFD", whole))
     return unicodedata.normalize("NFC", apart).translate(_LETTERS)
+
+
+def stems(folded: str) -> list[str]:
+    """Return the stems of a *folded* text in their order."""
+    return stems_by(folded, _TOKENIZER)
 
 
 def analyse(text: str) -> tuple[list[str], list[str]]:

@@ -17,36 +17,19 @@ from clawstate.memory.analysis import (
     HANGUL,
     MARKS,
     UNSPACED,
+    VOWELLED,
     fold,
     joined_numbers,
     pairs,
+    stems,
     whole_name,
     without_particle,
 )
 from clawstate.memory.contract import WordQuery
-from clawstate.sqlite.words import stems
+from clawstate.memory.function_words import common_words
 
-# The closed word classes of English: pronouns, articles, prepositions, auxiliaries, common
-# adverbs of degree and time, and what is left of contractions.
-_CLOSED_CLASSES = """
-    a about above across after again against ain all along also although always am among an
-    and any anyone anything are aren around as at away back be because been before being
-    below between both but by can cannot could couldn d did didn do does doesn don down
-    during each either else ever every few for from further get gets got had hadn has hasn
-    have haven he her here hers herself him himself his how however i if in into is isn it
-    its itself just least less let like ll m many may maybe me might mine more most much
-    must my myself near neither never no nor not now of off often on once one only or other
-    others ought our ours ourselves out over own per perhaps please quite rather re really s
-    same shall she should shouldn since so some somebody someone something such t than that
-    the their theirs them themselves then there these they thing things this those though
-    through thus till to too toward under until up upon us ve very via want was wasn we well
-    were weren what whatever when where whether which while who whom whose why will with
-    within without won would wouldn yet you your yours yourself
-"""
-STOP_WORDS = frozenset(_CLOSED_CLASSES.split())
-
-# The same for scripts without spaces, where a question has no gaps to tell its words by: what is
-# cut out of a run before its pairs are made, the longest first.
+# In scripts without spaces a question has no gaps to tell its words by: what is cut out of a run
+# before its pairs are made, the longest first.
 _UNSPACED_CLASSES = """
     什么 什麼 哪里 哪裡 哪儿 怎么 怎麼 怎样 如何 为什么 為什麼 多少 几个 幾個 是否 可以
     有没有 有沒有 这个 那个 這個 那個 我们 我們 你们 你們 他们 他們 她们 关于 關於 请问 請問
@@ -56,7 +39,7 @@ _UNSPACED_CLASSES = """
     あの から まで より について という している していた している は が の を に で と も
     へ や か な ね よ อะไร ที่ไหน ไหน เมื่อไหร่ เมื่อไร อย่างไร ยังไง ทำไม เท่าไหร่ เท่าไร ใคร
     ของ ฉัน ผม คุณ เรา เขา เธอ ดิฉัน อยู่ ที่ คือ เป็น ใน และ กับ ให้ ได้ ไหม มี จะ ว่า นี้ นั้น
-    หรือ ครับ ค่ะ คะ
+    หรือ ครับ ค่ะ คะ การ ความ แค่ไหน 什么时候 什麼時候
 """
 _UNSPACED_STOP = re.compile("|".join(sorted(_UNSPACED_CLASSES.split(), key=len, reverse=True)))
 _KOREAN_CLASSES = """
@@ -68,8 +51,9 @@ _KOREAN_CLASSES = """
 _KOREAN_STOP = frozenset(_KOREAN_CLASSES.split())
 
 _WORD = re.compile(
-    f"(?P<run>[{UNSPACED}]+)|(?P<hangul>[{HANGUL}]+)|(?P<word>(?:(?![{UNSPACED}{HANGUL}])[\\w{MARKS}])+)"
+    f"(?P<run>[{UNSPACED}]+)|(?P<hangul>[{HANGUL}]+)|(?P<word>(?:(?![{UNSPACED}{HANGUL}])[\\w{MARKS}{VOWELLED}])+)"
 )
+_SIGN = re.compile(f"[{UNSPACED}]")
 _QUOTED = re.compile(
     '"([^"]+)"|\u201c([^\u201c\u201d]+)\u201d|\u201e([^\u201c\u201d\u201e]+)[\u201c\u201d]|\u00ab([^\u00ab\u00bb]+)\u00bb|\u300c([^\u300c\u300d]+)\u300d'
 )
@@ -94,6 +78,7 @@ def word_query(text: str) -> WordQuery:
     """
     whole = unicodedata.normalize("NFKC", text)
     numbers = {each: tuple(stems(each)) for each in joined_numbers(fold(whole))}
+    common = common_words(_folded_words(whole))
     tokens: list[_Token] = []
     terms: dict[str, None] = {}
     phrases: dict[tuple[str, ...], None] = {}
@@ -106,7 +91,7 @@ def word_query(text: str) -> WordQuery:
             tokens.append(_Token(fold(each["hangul"]), is_common=True))
         else:
             folded = fold(each["word"])
-            is_common = folded in STOP_WORDS and not (place and _is_name(whole, each))
+            is_common = folded in common and not (place and _is_name(whole, each))
             tokens += [_Token(stem, is_common) for stem in stems(folded)]
     telling = [token.stem for token in tokens if not token.is_common]
     parts = {part for each in numbers.values() for part in each}
@@ -125,6 +110,11 @@ def word_query(text: str) -> WordQuery:
         tuple(numbers.items()),
         whole_name(whole) if len(tokens) <= _LONGEST_NAME else "",
     )
+
+
+def share_of_signs(query: WordQuery) -> float:
+    """Return which share of the terms of *query* are signs of scripts without spaces."""
+    return sum(bool(_SIGN.match(each)) for each in query.terms) / max(len(query.terms), 1)
 
 
 def _add_run(run: str, terms: dict[str, None], phrases: dict[tuple[str, ...], None]) -> None:
@@ -174,10 +164,15 @@ def _is_quoted(text: str) -> bool:
     """Tell whether all that tells something stands in quotes."""
     # A question about a title in quotes asks for more than who says the title.
     rest = _QUOTED.sub(" ", text)
-    return rest != text and not any(
-        _UNSPACED_STOP.sub("", each) not in STOP_WORDS | _KOREAN_STOP | {""}
-        for each in (fold(found[0]) for found in _WORD.finditer(rest))
-    )
+    if rest == text:
+        return False
+    words = _folded_words(rest)
+    nothing = common_words(words) | _KOREAN_STOP | {""}
+    return all(_UNSPACED_STOP.sub("", each) in nothing for each in words)
+
+
+def _folded_words(text: str) -> list[str]:
+    return [fold(found[0]) for found in _WORD.finditer(text)]
 
 
 def _quotes(text: str) -> Iterator[str]:

@@ -14,10 +14,9 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from clawstate.interrupts import load_modules
-from clawstate.memory.analysis import fold
+from clawstate.memory.analysis import VOWELLED, fold, stems
 from clawstate.memory.contract import Neighbours, Scores
-from clawstate.memory.query_words import STOP_WORDS
-from clawstate.sqlite.words import stems
+from clawstate.memory.function_words import STOP_WORDS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +47,7 @@ NAMED = 1.3
 _NOBODY = -1  # no key
 _DIGITS = 6  # float32 sums of equal vectors differ behind these
 _LABEL = re.compile(r"\s*([^\s:][^:\n]{0,39}?)\s*:\s")
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(f"[\\w{VOWELLED}]+")
 _LABEL_WORDS = 3
 _ROLES = frozenset({"user", "assistant", "system", "human", "ai", "bot", "agent", "tool", "model"})
 

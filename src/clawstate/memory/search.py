@@ -20,7 +20,7 @@ from clawstate.memory.contract import (
     WordQuery,
 )
 from clawstate.memory.filters import Filter
-from clawstate.memory.query_words import word_query
+from clawstate.memory.query_words import share_of_signs, word_query
 from clawstate.memory.records import Hit
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ _VECTOR_CANDIDATES = 200
 
 _NEAREST = 16
 """How many a search by meaning alone asks for where no neighbours can change their order."""
+
+_FAINT = 0.1
+"""What a cosine counts that texts of different subjects have too."""
 
 _SPEAKERS = 200
 """How many of the best are looked at for the name of a speaker."""
@@ -138,13 +141,15 @@ def rank(reading: Reading, question: Question, meaning: Meaning | None) -> Ranke
     order = lending_order(evidence, context)
     words = _words(evidence, context, order, question) if by_words else None
     vectors: Scores | None = None if vector is None else {}
-    strength = evidence.coverage
+    # Pairs of signs are often parts of other words: some of them together are no word yet.
+    strength = evidence.coverage ** (1 + share_of_signs(query))
     if vector is not None and near is not None:
         if evidence.has_threads:
             vectors = _contextual(vector, near, words or {}, context, order)
         else:
             vectors = ranking.cosines(vector, near, context.vectors)
-        strength = max(strength, _above(max(vectors.values(), default=0.0), meaning))
+        near_by = _above(max(vectors.values(), default=0.0), meaning)
+        strength = 1 - (1 - strength) * (1 - near_by)
     floor = 0.0
     if meaning is not None and meaning.removes_median and by_words:
         # Where all cosines lie in a narrow band, all would have nearly the same share of the best.
@@ -293,7 +298,8 @@ def _best(scores: Scores, limit: int) -> Scores:
 def _above(cosine: float, meaning: Meaning | None) -> float:
     """Return how far *cosine* is above what unrelated texts have, from 0 to 1."""
     floor = 0.0 if meaning is None else meaning.unrelated
-    return max(0.0, cosine - floor) / (1 - floor)
+    # What lies below the floor comes last, but comes: a note in another language is often there.
+    return max((cosine - floor) / (1 - floor), _FAINT * cosine, 0.0)
 
 
 def _query(query: str) -> str:

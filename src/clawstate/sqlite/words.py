@@ -13,7 +13,10 @@ import apsw
 Span: TypeAlias = tuple[int, int]
 """Where something stands in a text: its first character, and the one behind its last."""
 
-TOKENIZER = ("porter", ("unicode61",))
+Tokenizer: TypeAlias = tuple[str, tuple[str, ...]]
+"""A tokenizer of FTS5 and its settings."""
+
+TOKENIZER: Tokenizer = ("porter", ("unicode61",))
 
 # Scripts written without spaces: each sign is indexed as a word, so that any part is found.
 _UNSPACED = re.compile(
@@ -37,9 +40,9 @@ def quote_phrase(words: str) -> str:
     return '"' + space_signs(words).replace('"', '""') + '"'
 
 
-def stems(text: str) -> list[str]:
+def stems(text: str, tokenizer: Tokenizer = TOKENIZER) -> list[str]:
     """Return the stems of *text* in their order."""
-    found = _tokenizer()(
+    found = _tokenizer(tokenizer)(
         space_signs(text).encode(errors="replace"),
         apsw.FTS5_TOKENIZE_QUERY,
         None,
@@ -53,7 +56,7 @@ def located_stems(text: str) -> list[tuple[Span, str]]:
     """Return the stems of *text* in their order, each with where it stands."""
     loose = space_signs(text)
     raw = loose.encode(errors="replace")
-    found = _tokenizer()(
+    found = _tokenizer(TOKENIZER)(
         raw, apsw.FTS5_TOKENIZE_DOCUMENT, None, include_offsets=True, include_colocated=False
     )
     signs = sign_places(text)
@@ -76,16 +79,22 @@ def _characters(text: str) -> list[int]:
     return [*(number for number, size in enumerate(sizes) for _ in range(size)), len(text)]
 
 
-def _tokenizer() -> apsw.FTS5Tokenizer:
-    try:
-        found: apsw.FTS5Tokenizer = _of_thread.tokenizer
-    except AttributeError:
-        name, settings = TOKENIZER
+class _OfThread(threading.local):
+    def __init__(self) -> None:
+        self.tokenizers: dict[Tokenizer, apsw.FTS5Tokenizer] = {}
+        self.connections: list[apsw.Connection] = []
+
+
+def _tokenizer(wanted: Tokenizer) -> apsw.FTS5Tokenizer:
+    found = _of_thread.tokenizers.get(wanted)
+    if found is None:
+        name, settings = wanted
         # Of a database in memory, so that text is stemmed wherever it is kept.
         connection = apsw.Connection(":memory:")
-        _of_thread.connection = connection
-        _of_thread.tokenizer = found = connection.fts5_tokenizer(name, list(settings))
+        _of_thread.connections.append(connection)
+        found = connection.fts5_tokenizer(name, list(settings))
+        _of_thread.tokenizers[wanted] = found
     return found
 
 
-_of_thread = threading.local()
+_of_thread = _OfThread()

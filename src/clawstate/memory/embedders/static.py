@@ -40,7 +40,7 @@ class StaticEmbedder:
     Constructing it reads nothing; the first text maps the rows and reads the pieces.
     """
 
-    unrelated = 0.13
+    unrelated = 0.17
     """The cosine that texts of different subjects may have, in any language."""
 
     def __init__(self, folder: Path = DATA) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import apsw
 
 from clawstate.interrupts import load_modules
+from clawstate.memory.analysis import VERSION
 from clawstate.memory.backends.sqlite import postings, word_index
 from clawstate.memory.backends.sqlite.rows import is_block_due
 from clawstate.memory.records import new_id
@@ -163,4 +164,10 @@ def _digests(connection: apsw.Connection) -> None:
     connection.execute(_DIGESTS)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first, _second, _third, _postings, _digests)
+def _terms(connection: apsw.Connection) -> None:
+    # An older state that has just got its postings has them by the present terms.
+    if connection.execute("SELECT analysis FROM word_totals").get != VERSION:
+        word_index.rebuild(connection)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _second, _third, _postings, _digests, _terms)
