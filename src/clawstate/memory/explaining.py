@@ -12,14 +12,20 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from clawstate.memory import ranking
-from clawstate.memory.analysis import FIELD_NAMES, fields_of, fold, joined_numbers
+from clawstate.memory.analysis import (
+    FIELD_NAMES,
+    VOWELLED,
+    fields_of,
+    fold,
+    joined_numbers,
+    stems,
+)
 from clawstate.memory.contract import Reading, Scores
 from clawstate.memory.explanation import Explanation, LegScore, ScorePart, WordPart
 from clawstate.memory.records import Hit
 from clawstate.memory.search import Meaning, Question, Ranked, hits, lending_order, rank
-from clawstate.sqlite.words import stems
 
-_WORD = re.compile(r"\w+(?:[-./:']\w+)*")
+_WORD = re.compile(f"[\\w{VOWELLED}]+(?:[-./:'][\\w{VOWELLED}]+)*")
 
 
 def explained_answer(
