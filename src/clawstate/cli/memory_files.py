@@ -41,7 +41,7 @@ _SUFFIXES = 12
     "kind",
     type=click.Choice(
         [
-            *("markdown", "text", "html", "notebook"),
+            *("markdown", "text", "html", "notebook", "pdf"),
             *("json-lines", "openclaw-transcript", "chat-export"),
         ]
     ),
@@ -63,9 +63,10 @@ def import_(
     """
     Import files and folders, and follow them: import again after they changed.
 
-    Takes Markdown, plain text, HTML, Jupyter notebooks, JSON Lines, OpenClaw session transcripts,
-    and the chat exports of ChatGPT and Claude (conversations.json, or the .zip it came in). If a
-    file could not be read, or not to its end, the exit code is 1 and the first line counts them.
+    Takes Markdown, plain text, HTML, Jupyter notebooks, PDF (with the extra 'documents'), JSON
+    Lines, OpenClaw session transcripts, and the chat exports of ChatGPT and Claude
+    (conversations.json, or the .zip it came in). If a file could not be read, or not to its end,
+    the exit code is 1 and the first line counts them.
     """
     from clawstate.importers.discover import Kind  # noqa: PLC0415
     from clawstate.importers.sync import import_paths  # noqa: PLC0415

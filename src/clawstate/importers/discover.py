@@ -28,6 +28,7 @@ from clawstate.importers.markdown import read_markdown
 from clawstate.importers.notebook import read_notebook
 from clawstate.importers.openclaw_transcript import read_openclaw_transcript, session_named_in
 from clawstate.importers.passages import Item, Problem
+from clawstate.importers.pdf import INSTALL, can_read_pdf, looks_like_pdf, read_pdf
 from clawstate.importers.plain_text import read_plain_text
 
 _HEAD = 64 * 1024
@@ -49,6 +50,7 @@ class Kind(Enum):
     CHAT_EXPORT = "chat-export"
     HTML = "html"
     NOTEBOOK = "notebook"
+    PDF = "pdf"
 
     @property
     def is_document(self) -> bool:
@@ -56,7 +58,7 @@ class Kind(Enum):
         return self in _DOCUMENTS
 
 
-_DOCUMENTS = frozenset({Kind.MARKDOWN, Kind.TEXT, Kind.HTML, Kind.NOTEBOOK})
+_DOCUMENTS = frozenset({Kind.MARKDOWN, Kind.TEXT, Kind.HTML, Kind.NOTEBOOK, Kind.PDF})
 
 
 SUFFIXES: Mapping[str, Kind] = {
@@ -72,6 +74,7 @@ SUFFIXES: Mapping[str, Kind] = {
     ".htm": Kind.HTML,
     ".xhtml": Kind.HTML,
     ".ipynb": Kind.NOTEBOOK,
+    ".pdf": Kind.PDF,
     ".json": Kind.CHAT_EXPORT,
     ".zip": Kind.CHAT_EXPORT,
 }
@@ -98,6 +101,8 @@ def detect(path: Path) -> Kind:
         return Kind.JSON_LINES
     if by_suffix is None and looks_like_html(head):
         return Kind.HTML
+    if by_suffix is None and looks_like_pdf(head):
+        return Kind.PDF
     return by_suffix or Kind.TEXT
 
 
@@ -164,6 +169,7 @@ _READERS: Mapping[Kind, Callable[[Path], Iterator[Item]]] = {
     Kind.CHAT_EXPORT: read_chat_export,
     Kind.HTML: read_html,
     Kind.NOTEBOOK: read_notebook,
+    Kind.PDF: read_pdf,
 }
 
 
@@ -214,8 +220,17 @@ class _Walk:
         self._ignored = ignored
         self._passed_over = passed_over
         self._seen: set[tuple[int, int]] = set()
+        self._unread: list[Path] = []
 
     def find(self, paths: Sequence[Path]) -> Iterator[Found | Problem]:
+        yield from self._find(paths)
+        if self._unread:
+            count = len(self._unread)
+            what = "a PDF" if count == 1 else f"one of {count:,} PDF files"
+            message = f"is {what} left out for want of a library: {INSTALL}"
+            yield Problem(self._unread[0], None, message, is_by_rule=True)
+
+    def _find(self, paths: Sequence[Path]) -> Iterator[Found | Problem]:
         for path in paths:
             try:
                 if path.is_dir():
@@ -273,6 +288,11 @@ class _Walk:
             self._passed_over[path.suffix.lower()] += 1
 
     def _suitable(self, path: Path, root: Path) -> Iterator[Found | Problem]:
+        if SUFFIXES[path.suffix.lower()] is Kind.PDF and not can_read_pdf():
+            # Told once, and no failure: nobody named them.
+            self._passed_over[path.suffix.lower()] += 1
+            self._unread.append(path)
+            return
         original = None
         try:
             wanted = SUFFIXES[path.suffix.lower()] is not Kind.CHAT_EXPORT or is_chat_export(path)
