@@ -48,6 +48,8 @@ from clawstate.types import (
     TranscriptImport,
     TranscriptInfo,
     TranscriptProblem,
+    Unmet,
+    Verdict,
 )
 from clawstate.wire import FORMS, from_wire, to_wire
 from clawstate.wire.members import Members
@@ -122,6 +124,26 @@ explanations = st.builds(
     strength=scores,
     missing=tuples_of_texts,
     equals=st.integers(0, 99),
+)
+unmet = st.builds(Unmet, texts, texts)
+verdicts = st.builds(
+    Verdict,
+    id=names,
+    reason=st.sampled_from(["shown", "below-cut", "filtered", "no-match", "not-embedded"]),
+    mode=st.sampled_from(["hybrid", "words", "vector"]),
+    source=maybe_texts,
+    score=st.none() | scores,
+    rank=st.none() | st.integers(1),
+    vector_score=st.none() | scores,
+    compared=st.integers(0),
+    hits=st.integers(0),
+    least=st.none() | scores,
+    min_score=scores,
+    legs=st.dictionaries(st.sampled_from(["words", "vector"]), legs),
+    unmet=st.lists(unmet, max_size=2).map(tuple),
+    expired_at=maybe_moments,
+    is_embedded=st.none() | st.booleans(),
+    explanation=st.none() | explanations,
 )
 noted = st.dictionaries(
     foreign_names.filter(lambda name: name != "sessionId"), json_values, max_size=3
@@ -252,6 +274,8 @@ ROUND_TRIPS = {
     Explanation: explanations,
     LegScore: legs,
     ScorePart: parts,
+    Unmet: unmet,
+    Verdict: verdicts,
     Hit: st.builds(
         Hit, records, scores, st.none() | scores, st.none() | scores, st.none() | explanations
     ),

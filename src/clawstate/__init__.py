@@ -118,7 +118,9 @@ if TYPE_CHECKING:
         TranscriptImport,
         TranscriptInfo,
         TranscriptProblem,
+        Unmet,
         Usage,
+        Verdict,
     )
 
 __all__ = [
@@ -199,8 +201,10 @@ __all__ = [
     "TranscriptInfo",
     "TranscriptProblem",
     "UnavailableError",
+    "Unmet",
     "UnresolvedWarning",
     "Usage",
+    "Verdict",
     "VersionError",
     "__version__",
     "file_lock",

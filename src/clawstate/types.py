@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clawstate.memory.explanation import Explanation, LegScore, ScorePart
     from clawstate.memory.forgetting import Compaction, Forgotten, Receipt
     from clawstate.memory.records import Hit, MemoryRecord
+    from clawstate.memory.verdict import Unmet, Verdict
     from clawstate.openclaw.owner import Era, Owner
     from clawstate.paging import Page
     from clawstate.records.merging import MergeResult
@@ -104,7 +105,9 @@ __all__ = [
     "TranscriptImport",
     "TranscriptInfo",
     "TranscriptProblem",
+    "Unmet",
     "Usage",
+    "Verdict",
 ]
 
 _HOMES = {
@@ -121,15 +124,15 @@ _HOMES = {
     "DeviceIdentity": "clawstate.stores.identity.store",
     "DeviceToken": "clawstate.stores.devices.device",
     "EncryptionSummary": "clawstate.state.encryption",
-    "Explanation": "clawstate.memory.explanation",
     "Era": "clawstate.openclaw.owner",
+    "Explanation": "clawstate.memory.explanation",
     "FileImport": "clawstate.importers.report:Report",
     "Finding": "clawstate.health",
     "Forgotten": "clawstate.memory.forgetting",
     "Hit": "clawstate.memory.records",
     "Issue": "clawstate.config.issues",
-    "LegScore": "clawstate.memory.explanation",
     "IssuedToken": "clawstate.stores.devices.device",
+    "LegScore": "clawstate.memory.explanation",
     "LockOptions": "clawstate.files.lock_options",
     "MemoryRecord": "clawstate.memory.records",
     "MergeResult": "clawstate.records.merging",
@@ -146,8 +149,8 @@ _HOMES = {
     "PartChange": "clawstate.state.feed",
     "Profile": "clawstate.stores.auth.credentials",
     "Pruned": "clawstate.stores.sessions.selection",
-    "ScorePart": "clawstate.memory.explanation",
     "Receipt": "clawstate.memory.forgetting",
+    "ScorePart": "clawstate.memory.explanation",
     "SessionEntry": "clawstate.stores.sessions.entry",
     "Standing": "clawstate.stores.auth.availability",
     "StatePaths": "clawstate.files.paths",
@@ -157,7 +160,9 @@ _HOMES = {
     "TranscriptImport": "clawstate.stores.transcripts.values",
     "TranscriptInfo": "clawstate.stores.transcripts.values",
     "TranscriptProblem": "clawstate.stores.transcripts.values",
+    "Unmet": "clawstate.memory.verdict",
     "Usage": "clawstate.stores.auth.usage",
+    "Verdict": "clawstate.memory.verdict",
 }
 """Where each lives, and its name there if that is another: loaded when first used."""
 

@@ -36,7 +36,8 @@ READING = {
     "directories": "clear get invalidate pop put statistics",  # in memory alone
     "encryption": "check choice is_on keys path problem resolve sealer source summary unlock",
     "identity": "check device_id get mismatch public_key verify",
-    "memory": "check close get get_many needs_optimizing now page records require search stats",
+    "memory": "check close explain get get_many needs_optimizing now page records require search"
+    " stats",
     "openclaw": "credentials problems sessions",
     "pairing": "check expires_at page pending stale",
     "sessions": "archive_page archived check collect ended_ids entries get known_ids page require",

@@ -143,6 +143,7 @@ RECIPES: dict[str, Recipe] = {}
 """What each verb that writes is run with: it is the last of the verbs that its recipe runs."""
 
 READING: dict[str, tuple[str, ...]] = {
+    "memory explain": ("tea", "00000000-0000-4000-8000-000000000000"),
     "memory export": (),
     "memory get": ("00000000-0000-4000-8000-000000000000",),
     "memory list": (),

@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import Any, assert_type
 
 import clawstate
-from clawstate import Hit, Memory, MemoryRecord, PersistentDedupe, State, StatePaths
+from clawstate import (
+    Explanation,
+    Hit,
+    Memory,
+    MemoryRecord,
+    PersistentDedupe,
+    State,
+    StatePaths,
+    Verdict,
+)
 from clawstate.stores.auth import AuthProfiles
 from clawstate.stores.auth.credentials import Credential, Profile
 from clawstate.stores.devices import Device, IssuedToken
@@ -43,6 +52,7 @@ async def awaiting() -> None:
         made = await state.memory.add("text", tags=["a"], ttl=60.0)
         assert_type(made, str)
         assert_type(await state.memory.search("query", k=3, mode="words"), list[Hit])
+        assert_type(await state.memory.explain("query", made), list[Verdict])
         assert_type(await state.memory.update(made, text="other"), MemoryRecord)
         assert_type(await state.sessions.resolve("telegram:42"), SessionEntry)
         assert_type(await state.auth("work").profiles(), tuple[Profile, ...])
@@ -61,6 +71,8 @@ def searching(memory: Memory) -> None:
         assert_type(hit.record, MemoryRecord)
         assert_type(hit.score, float)
         assert_type(hit.words_score, float | None)
+        assert_type(hit.explanation, Explanation | None)
+    assert_type(memory.explain("query", "notes/a.md", mode="words"), list[Verdict])
     memory.search("query", mode="magic")  # type: ignore[arg-type]
 
 

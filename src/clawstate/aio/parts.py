@@ -186,6 +186,7 @@ class AsyncMemory(Part[Memory]):
     records = verb(Memory.records)
     page = verb(Memory.page)
     search = verb(Memory.search, embeds=True)
+    explain = verb(Memory.explain, embeds=True)
     optimize = verb(Memory.optimize, embeds=True)
     rebuild = verb(Memory.rebuild)
     needs_optimizing = verb(Memory.needs_optimizing)

@@ -11,6 +11,7 @@ import click
 from clawstate.cli.command import CONTEXT, Group, pass_session
 from clawstate.cli.options import (
     COUNT,
+    C,
     Duration,
     Fraction,
     Moment,
@@ -45,6 +46,26 @@ WHERE = click.option(
     multiple=True,
     help="A demand on metadata, repeatable; or a tree of them as JSON.",
 )
+LIMIT = click.option(
+    "--limit", "-k", type=COUNT, default=10, show_default=True, help="How many at most."
+)
+MODE = click.option(
+    "--mode",
+    type=click.Choice(["hybrid", "words", "vector"]),
+    default="hybrid",
+    show_default=True,
+    help="By words, by meaning, or both.",
+)
+MIN_SCORE = click.option(
+    "--min-score", type=Fraction(), default=0.0, help="Leave out what scores less (0 to 1)."
+)
+
+
+def question_options(command: C) -> C:
+    """Give *command* the options of a search."""
+    for option in (MIN_SCORE, UNTIL, SINCE, WHERE, SOURCE, TAGS, NAMESPACE, MODE, LIMIT):
+        command = option(command)
+    return command
 
 
 @click.group(
@@ -94,30 +115,13 @@ def add(
     examples=(
         'clawstate memory search "when do we meet?" --tag work --since 7d',
         "clawstate memory search allergies --where person=ada --json",
+        "clawstate memory search allergies --explain",
         """clawstate memory search budget --where '{"$or": [{"year": 2026}, {"$tags": "plan"}]}'""",
     ),
 )
 @click.argument("query")
-@click.option("--limit", "-k", type=COUNT, default=10, show_default=True, help="How many at most.")
-@click.option(
-    "--mode",
-    type=click.Choice(["hybrid", "words", "vector"]),
-    default="hybrid",
-    show_default=True,
-    help="By words, by meaning, or both.",
-)
-@NAMESPACE
-@TAGS
-@SOURCE
-@WHERE
-@SINCE
-@UNTIL
-@click.option(
-    "--min-score",
-    type=Fraction(),
-    default=0.0,
-    help="Leave out what scores less (0 to 1).",
-)
+@question_options
+@click.option("--explain", is_flag=True, help="Tell of each hit what gave its score.")
 @pass_session
 def search(
     session: Session,
@@ -130,14 +134,26 @@ def search(
     where: Any,
     **settings: Any,
 ) -> None:
-    """Print the records that answer QUERY, best first."""
+    """
+    Print the records that answer QUERY, best first.
+
+    'memory explain' tells why one that you miss did not come.
+    """
     from clawstate.cli.records_view import hit_lines  # noqa: PLC0415 - see `NOUNS`
 
     hits = session.state.memory.search(
         query, k=limit, mode=mode, tags=tags, where=where_of(where), **settings
     )
     document = {"results": to_wire(hits), "mode": mode}
-    lines = [line for hit in hits for line in hit_lines(hit, query)]
+    lines: list[str] = []
+    for hit in hits:
+        lines += hit_lines(hit, query)
+        if hit.explanation is not None:
+            from clawstate.cli.reasons_view import explanation_lines, strength_line  # noqa: PLC0415
+
+            lines += explanation_lines(hit.explanation)
+            if hit is hits[-1]:
+                lines.append(strength_line(hit.explanation))
     session.output.emit(document, *(lines or ["nothing found"]))
 
 

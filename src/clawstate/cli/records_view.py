@@ -55,7 +55,7 @@ def place(record: MemoryRecord) -> str:
         return ""
     first, last = record.metadata.get("start_line"), record.metadata.get("end_line")
     lines = "" if first is None else f":{first}" if last in {None, first} else f":{first}-{last}"
-    return _shorten(record.source) + lines
+    return short_source(record.source) + lines
 
 
 def _title(record: MemoryRecord) -> str:
@@ -78,7 +78,8 @@ def _said(record: MemoryRecord) -> str:
     return style(f"{inline(role)}, {to_iso(record.created_at)[:10]}", dim=True)
 
 
-def _shorten(source: str) -> str:
+def short_source(source: str) -> str:
+    """Return *source*, a path relative to where we are if it lies below."""
     if not os.path.isabs(source):  # noqa: PTH117 - a source need not be a path
         return source
     relative = os.path.relpath(source, Path.cwd())

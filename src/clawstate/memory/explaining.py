@@ -40,7 +40,7 @@ def explained_answer(
     )
 
 
-class _Leg(NamedTuple):
+class Leg(NamedTuple):
     """The scores of a leg, its share in the mix, its best score, and what a point of it gives."""
 
     name: str
@@ -63,7 +63,7 @@ class Explainer:
 
     def __init__(self, reading: Reading, found: Ranked, keys: Iterable[int]) -> None:
         self._found = found
-        self._legs = list(_legs(found))
+        self._legs = list(find_legs(found))
         self._lending = lending_order(found.evidence, found.context)
         self._beside = ranking.Order(found.context.neighbours)
         near = {each for key in keys for each in self._beside.near(key) if each >= 0}
@@ -71,8 +71,9 @@ class Explainer:
         records = reading.fetch(wanted) if wanted else []
         self._records = dict(zip(wanted, records, strict=True))
         self._asked: list[_Asked] = []
-        for part in reading.parts(found.query, set(wanted)) if found.words else ():
-            own = _sum(part.scores.values())
+        asks_words = found.words is not None and wanted
+        for part in reading.parts(found.query, set(wanted)) if asks_words else ():
+            own = sum_fields(part.scores.values())
             self._asked.append(_Asked(part, own, ranking.in_context([own], (), self._lending)))
 
     def explanation(self, key: int) -> Explanation:
@@ -84,7 +85,9 @@ class Explainer:
         return Explanation(
             score=max(found.scores[key], 0.0),
             parts=tuple(sorted([*parts, *speaker], key=lambda each: -each.points)),
-            legs={leg.name: _leg_score(leg, key) for leg in self._legs if key in leg.scores},
+            legs={
+                leg.name: leg_score(leg, leg.scores[key]) for leg in self._legs if key in leg.scores
+            },
             factor=1 + sum(each.points for each in speaker) / mixed if mixed > 0 else 1.0,
             top=_top(found, self._legs),
             strength=found.strength,
@@ -92,7 +95,7 @@ class Explainer:
             equals=ranking.equals(found.scores, key),
         )
 
-    def _of(self, leg: _Leg, key: int) -> Iterator[ScorePart]:
+    def _of(self, leg: Leg, key: int) -> Iterator[ScorePart]:
         """Yield what *leg* gave to *key*."""
         # What is below 0 counts as nothing, so nothing that it is made of counts.
         unit = leg.unit if leg.scores[key] > 0 else 0.0
@@ -112,7 +115,10 @@ class Explainer:
             value = lent.get(key, 0.0) - own.get(key, 0.0)
             if value > 0:
                 lenders = self._ids(each for each in self._lending.near(key) if each in own)
-                yield ScorePart(kind="neighbours", value=value, term=term, lenders=lenders)
+                asked = " ".join(_spelling(each, self._found.question.text) for each in part.terms)
+                yield ScorePart(
+                    kind="neighbours", value=value, term=term, written=asked, lenders=lenders
+                )
 
     def _meaning(self, key: int) -> Iterator[ScorePart]:
         found = self._found
@@ -148,36 +154,38 @@ class Explainer:
         return tuple(self._records[each].id for each in keys if each in self._records)
 
 
-def _legs(found: Ranked) -> Iterator[_Leg]:
+def find_legs(found: Ranked) -> Iterator[Leg]:
+    """Yield the legs that gave the scores of *found*."""
     words, vectors = found.words, found.vectors
     if words is not None and vectors is not None:
         names = ("words", "vector")
         legs = ranking.legs_of(words, vectors, floor=found.floor)
         for name, (scores, share, best) in zip(names, legs, strict=True):
-            yield _Leg(name, scores, share, best, found.scale(share / best) if best > 0 else 0.0)
+            yield Leg(name, scores, share, best, found.scale(share / best) if best > 0 else 0.0)
         return
     # One leg alone is not mixed: its scores are scaled as they are.
     name, scores = ("vector", vectors or {}) if words is None else ("words", words)
     best = max(scores.values(), default=0.0)
-    yield _Leg(name, scores, 1.0, best, found.scale(1.0) if best > 0 else 0.0)
+    yield Leg(name, scores, 1.0, best, found.scale(1.0) if best > 0 else 0.0)
 
 
-def _top(found: Ranked, legs: list[_Leg]) -> float:
+def _top(found: Ranked, legs: list[Leg]) -> float:
     """Return the highest mix, of shares."""
     if len(legs) > 1 or legs[0].best <= 0:
         return max(found.top, 0.0)
     return found.top / legs[0].best
 
 
-def _leg_score(leg: _Leg, key: int) -> LegScore:
-    score = leg.scores[key]
+def leg_score(leg: Leg, score: float) -> LegScore:
+    """Return where *score* stands in *leg*, of a candidate or of somebody behind them."""
     place = 1 + sum(each > score for each in leg.scores.values())
     return LegScore(
         score=score, best=leg.best, share=leg.share, rank=place, compared=len(leg.scores)
     )
 
 
-def _sum(fields: Iterable[Mapping[int, float]]) -> Scores:
+def sum_fields(fields: Iterable[Mapping[int, float]]) -> Scores:
+    """Return the scores of all *fields* together."""
     total: Scores = {}
     for scores in fields:
         for key, score in scores.items():

@@ -1,4 +1,4 @@
-"""Why a search shows a record where it does, or does not show it: values, no code of a search."""
+"""What gave the score of a hit: values, no code of a search."""
 
 from __future__ import annotations
 
@@ -18,29 +18,6 @@ less the `median` of the records compared where the embedder asks for that; its 
 thread; the `speaker` whom the query names.
 """
 
-Reason: TypeAlias = Literal[
-    "shown",
-    "below-min-score",
-    "below-cut",
-    "not-quoted",
-    "not-compared",
-    "no-match",
-    "not-embedded",
-    "filtered",
-    "expired",
-    "forgotten",
-    "unknown",
-]
-"""
-What became of a record in a search.
-
-`shown`: it is a hit. `below-min-score`, `below-cut`: its score is too low. `not-quoted`: it lacks
-what stands in quotes, and others have it. `not-compared`: it matches, but too many match better.
-`no-match`: no word of the query and no near meaning. `not-embedded`: no word of the query, and it
-waits for its vector. `filtered`: it is not what was asked for. `expired`, `forgotten`: it is no
-longer kept. `unknown`: nothing tells of it.
-"""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScorePart:
@@ -49,9 +26,9 @@ class ScorePart:
 
     `points` is how much of the score it gave; the points of all parts add up to the score. `value`
     is what it counts in its `leg` (`words`: BM25, `vector`: a cosine; empty for a speaker). `term`
-    is the word as it is indexed (a stem), `written` as the record writes it, `field` where it
-    stands there (`text`, `headings`, `title`, `names`). `lenders` are the ids of the neighbours
-    that gave it.
+    is the word as it is indexed (a stem), `written` as the record writes it (the query, where a
+    neighbour lent it), `field` where it stands there (`text`, `headings`, `title`, `names`).
+    `lenders` are the ids of the neighbours that gave it.
     """
 
     kind: PartKind

@@ -330,7 +330,7 @@ def matches(record: MemoryRecord, node: Node) -> bool:
 
 
 def _meets(record: MemoryRecord, condition: Condition) -> bool:
-    value, found = _value(record, condition)
+    value, found = value_of(record, condition)
     wanted = condition.value
     match condition.operator:
         case "eq":
@@ -349,7 +349,7 @@ def _meets(record: MemoryRecord, condition: Condition) -> bool:
             return _compare_order(value, condition.operator, wanted)
 
 
-def _value(record: MemoryRecord, condition: Condition) -> tuple[Any, bool]:
+def value_of(record: MemoryRecord, condition: Condition) -> tuple[Any, bool]:
     """Return the value that *condition* speaks of, and whether there is one."""
     if condition.field != "metadata":
         value = getattr(record, condition.field)

@@ -105,9 +105,13 @@ class Imports:
         self._ledger.rename(namespace, old, new)
 
     def were_forgotten(
-        self, given: Sequence[tuple[str, bytes]], *, namespace: str = "default"
+        self, given: Sequence[tuple[str, bytes]], *, namespace: str | None = "default"
     ) -> set[str]:
-        """Return the ids of those of *given*, ids with hashes of texts, that were forgotten."""
+        """
+        Return the ids of those of *given*, ids with hashes of texts, that were forgotten.
+
+        *namespace* None means in any.
+        """
         return self._ledger.were_forgotten(namespace, given) if given else set()
 
 

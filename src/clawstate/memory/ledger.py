@@ -84,9 +84,9 @@ class ImportLedger(Protocol):
     def rename(self, namespace: str, old: str, new: str) -> None:
         """Note that what came from the source *old* comes from *new*, which is not noted yet."""
 
-    def were_forgotten(self, namespace: str, given: Sequence[tuple[str, bytes]]) -> set[str]:
+    def were_forgotten(self, namespace: str | None, given: Sequence[tuple[str, bytes]]) -> set[str]:
         """
         Return the ids of those of *given* that somebody forgot: by the id, or by the text.
 
-        Each is an id and the content hash of a text.
+        Each is an id and the content hash of a text. *namespace* None means any.
         """

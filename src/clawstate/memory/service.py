@@ -9,7 +9,6 @@ from clawstate.arguments import require_callables, require_seconds, require_text
 from clawstate.clock import Clock, system_clock
 from clawstate.errors import ConflictError, InvalidError, NotFoundError
 from clawstate.health import Finding, repair_all
-from clawstate.interrupts import load_modules
 from clawstate.memory import ingest
 from clawstate.memory.contract import (
     Embedded,
@@ -23,9 +22,11 @@ from clawstate.memory.imports import Imports
 from clawstate.memory.meanings import Meanings
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.records import Hit, MemoryRecord, position_of
-from clawstate.memory.search import Mode, answer, question_from
+from clawstate.memory.search import Mode, question_from
+from clawstate.memory.searches import Searches
 from clawstate.memory.upkeep import check_engine, lend_in_process
-from clawstate.memory.validation import change_record, check_name, complete
+from clawstate.memory.validation import MAX_SOURCE, change_record, check_name, complete
+from clawstate.memory.verdict import Verdict
 from clawstate.paging import PAGE, Listing, Page
 
 MAX_PAGE = 1_000_000
@@ -60,6 +61,7 @@ class Memory:
         self.imports = Imports(engine.imports, lend or lend_in_process())
         self._clock = clock
         self._cache = QueryCache() if cache is None else cache
+        self._searches = Searches(engine, self.imports, self._cache, clock)
         self._meanings = Meanings(engine, embedder, self._cache, by_meaning=by_meaning)
 
     def __repr__(self) -> str:
@@ -310,20 +312,42 @@ class Memory:
         embedder = None if mode == "words" else self._meanings.embedder()
         # Before the state is opened: an embedder may ask a server, and nobody shall wait for that.
         meaning = None if embedder is None else self._meanings.of_query(embedder, question.text)
-        with self._engine.reading() as reading:
-            if explain:
-                load_modules("clawstate.memory.explaining")
-                from clawstate.memory.explaining import explained_answer  # noqa: PLC0415 - seldom
+        if explain:
+            return self._searches.explained_hits(question, meaning)
+        # What only words could find is not what the same question finds once meaning can be asked.
+        is_whole = embedder is None or meaning is not None
+        return self._searches.hits(question, meaning, keep=is_whole)
 
-                return list(explained_answer(reading, question, meaning))
-            # Read in the transaction that answers, so the answer belongs to exactly this version.
-            version = reading.version
-            known = self._cache.hits(question, version=version, now=self._clock())
-            if known is None:
-                known = answer(reading, question, meaning)
-                if embedder is None or meaning is not None:  # not what only words could find
-                    self._cache.keep_hits(question, version=version, hits=known)
-        return list(known)
+    def explain(
+        self,
+        query: str,
+        name: str,
+        *,
+        k: int = 10,
+        mode: Mode = "hybrid",
+        namespace: str | None = "default",
+        tags: Iterable[str] | None = None,
+        source: str | None = None,
+        where: Mapping[str, Any] | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        min_score: float = 0.0,
+    ) -> list[Verdict]:
+        """
+        Return what became of the record *name* in a search, and why it came or did not.
+
+        *name* is an id; or a source (a file, a folder, a pattern), for a verdict on each record
+        that comes from there. All else is as in `search`. One that is not kept gets a verdict,
+        too: `forgotten` or `unknown`. Raises `InvalidError`.
+        """
+        chosen = filter_from(
+            namespace=namespace, tags=tags, source=source, where=where, since=since, until=until
+        )
+        question = question_from(query, k=k, mode=mode, chosen=chosen, min_score=min_score)
+        check_name("name", name, limit=MAX_SOURCE)
+        embedder = None if mode == "words" else self._meanings.embedder()
+        meaning = None if embedder is None else self._meanings.of_query(embedder, question.text)
+        return self._searches.verdicts(question, meaning, name)
 
     def optimize(
         self, *, progress: Progress | None = None, cancelled: Callable[[], bool] | None = None

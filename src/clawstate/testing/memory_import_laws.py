@@ -106,6 +106,16 @@ class ImportLaws(MemoryHooks):
 
         assert memory.imports.were_forgotten(asked) == {"r", "x"}
         assert memory.imports.were_forgotten(asked, namespace="work") == set()
+        assert memory.imports.were_forgotten(asked, namespace=None) == {"r", "x"}
+
+    def test_what_was_forgotten_outlives_its_namespace(self, memory: Memory) -> None:
+        """Asked in any namespace, what was forgotten in one that is empty since is told."""
+        made = memory.add("one", namespace="work")
+        assert memory.imports.were_forgotten([(made, b"")], namespace=None) == set()
+
+        memory.forget([made])
+
+        assert memory.imports.were_forgotten([(made, b"")], namespace=None) == {made}
 
     def test_what_goes_with_its_source_was_not_forgotten(self, memory: Memory) -> None:
         """What a source took along may come again, but not what somebody forgot before."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from clawstate.memory.contract import Inquiry, MemoryEngine, Neighbours, Reading, Surroundings
-from clawstate.memory.filters import Filter, filter_from
+from clawstate.memory.filters import Condition, Filter, filter_from
 from clawstate.memory.query_words import word_query
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.service import Memory
@@ -157,6 +157,53 @@ class SearchLaws(MemoryHooks):
 
         assert (context.neighbours, context.refused, context.vectors) == ({}, set(), None)
         assert [set(scores) for scores in context.terms] == [{one}]
+
+    def test_parts_add_up_to_what_was_found(self, engine: MemoryEngine, memory: Memory) -> None:
+        """What each word, phrase, quote and name counts, by field, is in sum what evidence has."""
+        memory.add("red kettle red kettle", title="Kettle", headings=["Red", "tea"], names=["red"])
+        memory.add("the kettle is red", title="The famous red kettle")
+        memory.add_many({"text": f"filler {number}"} for number in range(30))
+        query = word_query('the famous "red kettle"')
+        with engine.reading() as reading:
+            found = reading.evidence(Inquiry(Filter(), 99, words=query)).words
+            parts = reading.parts(query, set(found))
+
+        sums = dict.fromkeys(found, 0.0)
+        for part in parts:
+            for scores in part.scores.values():
+                for key, score in scores.items():
+                    sums[key] += score
+        assert sums == pytest.approx(found, rel=1e-5)
+        assert {part.kind for part in parts} == {"word", "phrase", "quote", "name"}
+        red = next(part.scores for part in parts if part.terms == ("red",))
+        first, second = sorted(found)
+        held = {field: set(scores) for field, scores in red.items() if scores}
+        assert held == {
+            "text": {first, second}, "headings": {first}, "names": {first}, "title": {second},
+        }  # fmt: skip
+
+    def test_keys_are_those_of_a_filter(
+        self, engine: MemoryEngine, memory: Memory, time: ManualTime
+    ) -> None:
+        """`keys` gives all that a filter lets through, in order, and what has expired as well."""
+        ids = memory.add_many(
+            {"text": f"kettle {number}", "tags": ["x"] if number % 2 else []} for number in range(5)
+        )
+        memory.add("kettle old", ttl=5, tags=["x"])
+        memory.add("kettle elsewhere", namespace="work", tags=["x"])
+        time.now += 5
+
+        def found(chosen: Filter) -> list[str]:
+            with engine.reading() as reading:
+                keys = reading.keys(chosen)
+                assert keys == sorted(keys)
+                return [record.text for record in reading.fetch(keys)]
+
+        assert found(filter_from(tags=["x"])) == ["kettle 1", "kettle 3", "kettle old"]
+        assert found(Filter(namespace="none")) == []
+        assert len(found(_ALL)) == 7
+        by_id = Filter(namespace=None, tree=Condition("id", (), "in", (ids[4], ids[0], "none")))
+        assert found(by_id) == ["kettle 0", "kettle 4"]
 
     def test_a_reading_is_one_moment(self, engine: MemoryEngine, memory: Memory) -> None:
         """What is changed while a reading is open does not show in it."""

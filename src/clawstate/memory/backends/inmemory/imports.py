@@ -102,15 +102,11 @@ class InMemoryImports:
                 self._marks[namespace, new] = None
                 self._given[namespace, new] = self._given.pop((namespace, old), {})
 
-    def were_forgotten(self, namespace: str, given: Sequence[tuple[str, bytes]]) -> set[str]:
+    def were_forgotten(self, namespace: str | None, given: Sequence[tuple[str, bytes]]) -> set[str]:
         """Return the ids of those of *given* that were forgotten."""
         self._rows()
-        found = self._forgotten
-        return {
-            record_id
-            for record_id, text in given
-            if (namespace, record_id) in found or (namespace, text) in found
-        }
+        found = {what for where, what in self._forgotten if namespace in {None, where}}
+        return {record_id for record_id, text in given if record_id in found or text in found}
 
     def count_of(self, record_id: str) -> int:
         """Return how many sources are noted to have given *record_id*."""

@@ -134,12 +134,13 @@ class SqliteImports:
             connection.execute(sql, (new, old, scope))
             writing.add_to_meta(connection, writing.REWRITTEN, 1)
 
-    def were_forgotten(self, namespace: str, given: Sequence[tuple[str, bytes]]) -> set[str]:
+    def were_forgotten(self, namespace: str | None, given: Sequence[tuple[str, bytes]]) -> set[str]:
         """Return the ids of those of *given* that were forgotten, by their id or their text."""
         with self._database.reading() as connection:
-            scope = writing.scope_of(connection, namespace)
-            sql = "SELECT EXISTS (SELECT 1 FROM forgotten WHERE scope = ?)"
-            if scope is None or not connection.execute(sql, (scope,)).get:
+            scope = None if namespace is None else writing.scope_of(connection, namespace)
+            sql = "SELECT EXISTS (SELECT 1 FROM forgotten WHERE ?1 IS NULL OR scope = ?1)"
+            is_new = namespace is not None and scope is None
+            if is_new or not connection.execute(sql, (scope,)).get:
                 return set()
             digest = writing.forgotten_digest(connection)
             digests = [
@@ -149,7 +150,8 @@ class SqliteImports:
             ]
             sql = """
                 SELECT lower(hex(f.digest)) FROM json_each(?) k
-                CROSS JOIN forgotten f ON f.scope = ? AND f.digest = unhex(k.value)
+                CROSS JOIN forgotten f ON f.digest = unhex(k.value)
+                    AND f.scope IN (SELECT scope FROM scopes WHERE ?2 IS NULL OR scope = ?2)
             """
             wanted = json.dumps([each for _, each in digests])
             found = {row[0] for row in connection.execute(sql, (wanted, scope))}

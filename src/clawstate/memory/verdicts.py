@@ -1,0 +1,153 @@
+"""What became of records that one names in a search: shown, or why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+
+import numpy as np
+
+from clawstate.clock import to_ms
+from clawstate.memory import ranking
+from clawstate.memory.contract import Nearest, Reading, Scores, Surroundings
+from clawstate.memory.demands import unmet_demands
+from clawstate.memory.explaining import Explainer, find_legs, leg_score, sum_fields
+from clawstate.memory.explanation import LegScore
+from clawstate.memory.filters import Condition, Filter, filter_from
+from clawstate.memory.imports import Imports
+from clawstate.memory.search import Meaning, Question, Ranked, rank
+from clawstate.memory.verdict import Reason, Verdict
+
+
+def find_verdicts(
+    reading: Reading, question: Question, meaning: Meaning | None, name: str, *, now: float
+) -> list[Verdict]:
+    """
+    Return what became of the record with the id *name*, or else of all that come from there.
+
+    What was compared comes first, the best before the others; the rest as it was made.
+    """
+    by_id = Filter(namespace=None, tree=Condition("id", (), "eq", name))
+    # In all namespaces: that it lies in another one is a reason, too.
+    keys = reading.keys(by_id) or reading.keys(filter_from(namespace=None, source=name))
+    if not keys:
+        return []
+    found = rank(reading, question, meaning)
+    judge = _Judge(reading, found, keys, now)
+    told = [judge.verdict(key) for key in keys]
+    return sorted(told, key=lambda each: each.rank or len(found.mixed) + 1)
+
+
+def find_forgotten(imports: Imports, name: str, namespace: str | None) -> list[Verdict]:
+    """
+    Return what is known of the forgotten record with the id *name*, or of those from there.
+
+    An id is looked for everywhere, a source in *namespace*.
+    """
+    if imports.were_forgotten([(name, b"")], namespace=None):
+        return [Verdict(id=name, reason="forgotten")]
+    gone = imports.look([name], namespace=namespace or "default")[name].forgotten
+    return [Verdict(id=each, reason="forgotten", source=name) for each in sorted(gone)]
+
+
+class _Judge:
+    """What became of the records *keys* in the order *found*, as *reading* has them at *now*."""
+
+    def __init__(self, reading: Reading, found: Ranked, keys: Sequence[int], now: float) -> None:
+        self._found = found
+        self._now = now
+        self._records = dict(zip(keys, reading.fetch(keys), strict=True))
+        self._legs = list(find_legs(found))
+        self._explainer = Explainer(reading, found, set(keys) & set(found.keys))
+        every = found.question.mode == "vector"
+        order = ranking.best(found.scores, len(found.scores), every=every)
+        self._places = {key: place for place, key in enumerate(order, start=1)}
+        self._shut_out = sorted(
+            (score for key, score in found.mixed.items() if key not in found.scores), reverse=True
+        )
+        self._embedded: set[int] = set()
+        self._cosines = self._find_cosines(reading, set(keys))
+        self._own = {"vector": {key: cosine - found.floor for key, cosine in self._cosines.items()}}
+        if found.words is not None:
+            asked = reading.parts(found.query, set(keys))
+            self._own["words"] = sum_fields(chain(*(each.scores.values() for each in asked)))
+
+    def verdict(self, key: int) -> Verdict:
+        """Return what became of *key*."""
+        found, record = self._found, self._records[key]
+        demands = unmet_demands(found.question.chosen, record)
+        ends, legs = record.expires_at, self._legs_of(key)
+        has_expired = ends is not None and to_ms(ends) <= to_ms(self._now)
+        reason = "expired" if has_expired else "filtered" if demands else self._reason(key, legs)
+        return Verdict(
+            id=record.id,
+            reason=reason,
+            mode=found.question.mode,
+            source=record.source,
+            score=self._score(key),
+            rank=self._place(key),
+            vector_score=self._cosines.get(key),
+            compared=len(found.mixed),
+            hits=len(found.keys),
+            least=max(found.scores[found.keys[-1]], 0.0) if found.keys else None,
+            min_score=found.question.min_score,
+            legs=legs,
+            unmet=demands,
+            expired_at=ends if has_expired else None,
+            is_embedded=key in self._embedded,
+            explanation=self._explainer.explanation(key) if reason == "shown" else None,
+        )
+
+    def _reason(self, key: int, legs: Mapping[str, LegScore]) -> Reason:
+        found, place = self._found, self._place(key)
+        if key in found.keys:
+            return "shown"
+        if not self._is_quoted(key):
+            return "not-quoted"
+        if place is not None:
+            return "below-cut" if place > found.question.k else "below-min-score"
+        is_near = found.words is None and self._cosines.get(key, 0.0) > 0
+        if "words" in legs or is_near:
+            return "not-compared"
+        if found.vector is not None and key not in self._embedded:
+            return "not-embedded"
+        return "no-match"
+
+    def _is_quoted(self, key: int) -> bool:
+        """Tell whether *key* has what stands in quotes, or nobody needs to."""
+        quoted = self._found.evidence.quoted
+        return quoted is None or key in quoted
+
+    def _place(self, key: int) -> int | None:
+        """Return the place of *key* among all that were compared, the best first."""
+        found = self._found
+        if key in found.scores or found.mixed.get(key, 0.0) <= 0 or not self._is_quoted(key):
+            return self._places.get(key)
+        # Only the best are asked for their speaker; those behind them keep their order.
+        return len(found.scores) + 1 + sum(each > found.mixed[key] for each in self._shut_out)
+
+    def _score(self, key: int) -> float | None:
+        if key in self._found.scores:
+            return max(self._found.scores[key], 0.0)
+        return None if self._place(key) is None else self._found.scale(self._found.mixed[key])
+
+    def _legs_of(self, key: int) -> dict[str, LegScore]:
+        told: dict[str, LegScore] = {}
+        for leg in self._legs:
+            score = leg.scores.get(key, self._own[leg.name].get(key))
+            if score is not None:
+                told[leg.name] = leg_score(leg, score)
+        return told
+
+    def _find_cosines(self, reading: Reading, keys: set[int]) -> Scores:
+        """Return the cosines of *keys*, and note which of them have a vector."""
+        found = self._found
+        around = Surroundings(keys, found.question.chosen, found.query, vectors=True)
+        vectors = reading.context(around).vectors
+        if vectors is None:
+            return {}
+        self._embedded.update(vectors.keys.tolist())
+        if found.vector is None:
+            return {}
+        nobody = Nearest(np.empty(0, np.int64), np.empty(0, np.float32))
+        return {**ranking.cosines(found.vector, nobody, vectors), **(found.vectors or {})}
