@@ -13,7 +13,9 @@ from clawstate.config.settings import MEMORY_PATH
 from clawstate.errors import CorruptError, InvalidError, StateError
 from clawstate.files.regular import read_regular
 from clawstate.health import FIX, Finding
+from clawstate.memory.contract import DAMAGE
 from clawstate.stores.auth.refresh_journal import ASIDE_SUFFIX, RESPONSE_SUFFIX
+from clawstate.stores.transcripts.turns import DAMAGE as TRANSCRIPT_DAMAGE
 
 if TYPE_CHECKING:
     from clawstate.state.opened import State
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 Paths = Callable[["State"], Iterable[Path]]
 
 _SEE = "see the message"
-_BACKUP = "restore the newest backup"
 _FIX_OR_MOVE = "run 'clawstate doctor --fix', or move the file away"
 
 
@@ -131,10 +132,18 @@ def _transcripts(state: State, *, deep: bool) -> Iterator[Finding]:
         path = str(state.places.memory_db())
         found = state.transcripts.check(deep=deep)
     except StateError as error:
-        yield Finding.of(error, path, _BACKUP if isinstance(error, CorruptError) else _SEE)
+        yield from _unread_database(state, error, path)
         return
     yield from _without_session(state, path)
-    yield from found
+    yield from state.places.with_salvage(found, TRANSCRIPT_DAMAGE)
+
+
+def _unread_database(state: State, error: StateError, path: str) -> Iterator[Finding]:
+    """Give that the database *path* could not be read, and what to do."""
+    if isinstance(error, CorruptError):
+        yield from state.places.with_salvage([Finding.of(error, path, "")], error.code)
+    else:
+        yield Finding.of(error, path, _SEE)
 
 
 def _without_session(state: State, path: str) -> Iterator[Finding]:
@@ -179,9 +188,9 @@ def _memory(state: State, *, deep: bool) -> Iterator[Finding]:
     path = str(state.paths.memory_db)
     try:
         path = str(state.places.memory_db())
-        yield from state.memory.check(deep=deep)
+        yield from state.places.with_salvage(state.memory.check(deep=deep), DAMAGE)
     except StateError as error:
-        yield Finding.of(error, path, _BACKUP if isinstance(error, CorruptError) else _SEE)
+        yield from _unread_database(state, error, path)
 
 
 def _check_left_behind(state: State) -> Iterator[Finding]:

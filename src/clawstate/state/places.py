@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clawstate.state import agents, memory_place
 
 if TYPE_CHECKING:
+    from clawstate.health import Finding
     from clawstate.state.context import Context
 
 
@@ -33,6 +34,12 @@ class Places:
     def move_memory(self, old: Path, new: Path) -> Path:
         """Move the database *old* to *new*, where nothing is; return what *old* is called now."""
         return memory_place.move_memory(old, new)
+
+    def with_salvage(self, findings: Iterable[Finding], damage: str) -> Iterator[Finding]:
+        """Give *findings*, those of the code *damage* with a repair that saves what can be read."""
+        from clawstate.state.salvage import with_salvage  # noqa: PLC0415 - loads both engines
+
+        return with_salvage(findings, self._context, damage)
 
     def sessions(self) -> str:
         """Return the engine of the sessions, or the path of their index; see `chosen_place`."""

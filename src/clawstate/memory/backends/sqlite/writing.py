@@ -301,7 +301,7 @@ def _insert(connection: apsw.Connection, added: Sequence[Arrival]) -> None:
     word_index.add(connection, (_words(row.embedded.record, *rest) for *rest, row in numbered))
     for namespace, rows in by_namespace.items():
         scope = scopes[namespace]
-        total = _count_up(connection, scope, [_subwords(row) or b"" for row in rows])
+        total = count_up(connection, scope, [_subwords(row) or b"" for row in rows])
         sql = "UPDATE scopes SET records = records + ?, subwords = subwords + ? WHERE scope = ?"
         connection.execute(sql, (len(rows), total, scope))
     newest = numbered[-1][0]
@@ -366,7 +366,8 @@ def _rewrite(connection: apsw.Connection, record: MemoryRecord, place: Place, do
     put_tags(connection, [record])
 
 
-def _count_up(connection: apsw.Connection, scope: int, blobs: Sequence[bytes]) -> int:
+def count_up(connection: apsw.Connection, scope: int, blobs: Sequence[bytes]) -> int:
+    """Count the subwords *blobs* in a namespace, and return how many there are."""
     numbers, counts, total = _count_subwords(blobs)
     rows = zip([scope] * len(numbers), numbers, counts, strict=True)
     connection.executemany(_COUNT_UP, rows)

@@ -1,0 +1,84 @@
+"""Make what was saved of a damaged memory fit together again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import apsw
+
+from clawstate.clock import to_ms
+from clawstate.memory.backends.sqlite import postings, upkeep, word_index, writing
+from clawstate.memory.backends.sqlite.rows import SELECT, record_of, stored_embedder
+from clawstate.memory.records import new_id
+from clawstate.sqlite import DamagedValueError
+
+_PAGE = 1000
+
+
+def mend(connection: apsw.Connection, now: float) -> None:
+    """Name lost namespaces anew, remove what belongs to nothing, and derive the rest anew."""
+    one = connection.execute
+    one("INSERT OR IGNORE INTO meta VALUES ('database_id', ?)", (new_id(),))
+    one(
+        "INSERT INTO scopes (scope, namespace)"
+        " SELECT DISTINCT scope, 'recovered-' || scope FROM memories"
+        " WHERE scope NOT IN (SELECT scope FROM scopes)"
+    )
+    for docno in list(_unusable(connection)):
+        one("DELETE FROM memories WHERE docno = ?", (docno,))
+    one("DELETE FROM tags WHERE memory_id NOT IN (SELECT id FROM memories)")
+    one("DELETE FROM imported WHERE import NOT IN (SELECT import FROM imports)")
+    # A source that was taken in whole is read again: what it gave may be among what is lost.
+    one("UPDATE imports SET fingerprint = NULL")
+    # Searches that remember what there was look again at what is gone.
+    one(
+        "UPDATE scopes SET removed = removed + 1, records ="
+        " (SELECT count(*) FROM memories m WHERE m.scope = scopes.scope)"
+    )
+    if stored_embedder(connection) is None:
+        # Nobody can tell whose the vectors are: they are made anew.
+        one("UPDATE memories SET embedding = NULL, subwords = NULL")
+        one("DELETE FROM embedding_cache")
+    _count_subwords(connection)
+    # Rows that the index cannot do without may be lost, so its tables are made anew as well.
+    tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'word_*'"
+    for (name,) in one(tables).fetchall():
+        one(f'DROP TABLE "{name}"')
+    one(postings.TABLES)
+    word_index.rebuild(connection)
+    upkeep.mend_vectors(connection, anew=True)
+    writing.count(connection, writing.REWRITTEN)
+    writing.touch(connection, now_ms=to_ms(now))
+
+
+def _count_subwords(connection: apsw.Connection) -> None:
+    connection.execute("DELETE FROM subword_counts")
+    sql = """
+        SELECT docno, subwords FROM memories
+        WHERE scope = ? AND docno > ? AND subwords IS NOT NULL ORDER BY docno LIMIT ?
+    """
+    scopes: list[Any] = connection.execute("SELECT scope FROM scopes").fetchall()
+    for (scope,) in scopes:
+        total, last = 0, -1
+        while rows := _rows(connection, sql, (scope, last, _PAGE)):
+            total += writing.count_up(connection, scope, [blob for _, blob in rows])
+            last = rows[-1][0]
+        connection.execute("UPDATE scopes SET subwords = ? WHERE scope = ?", (total, scope))
+
+
+def _rows(connection: apsw.Connection, sql: str, values: tuple[int, ...]) -> list[Any]:
+    return connection.execute(sql, values).fetchall()
+
+
+def _unusable(connection: apsw.Connection) -> Iterator[int]:
+    """Yield the docnos of rows that are no record."""
+    sql, last = "SELECT docno FROM memories WHERE docno > ? ORDER BY docno LIMIT ?", -1
+    while docnos := _rows(connection, sql, (last, _PAGE)):
+        for (docno,) in docnos:
+            try:
+                (row,) = connection.execute(f"{SELECT} WHERE m.docno = ?", (docno,))
+                record_of(row)
+            except (DamagedValueError, ValueError, TypeError, LookupError, ArithmeticError):
+                yield docno
+        (last,) = docnos[-1]

@@ -1,0 +1,243 @@
+"""Save the rows of a damaged database that can still be read, and keep the damaged file."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from clawstate.files.atomic import create_private_file, make_private_dir
+from clawstate.sqlite.part import Part
+
+Row = tuple[Any, ...]
+Mend = Callable[[apsw.Connection], None]
+"""Makes what was saved of one part fit together again: counts, indexes, rows that lost others."""
+
+_UNREADABLE = (apsw.CorruptError, apsw.NotADBError, apsw.IOError, UnicodeDecodeError)
+_TRIES = 20_000  # ranges of one table that are tried: each costs some tens of microseconds
+_QUARANTINE = ".quarantine"
+
+
+def salvage(part: Part, mends: Sequence[Mend]) -> Path:
+    """
+    Keep in the database of *part* what can be read of it; return where the damaged file is kept.
+
+    *mends* make of the saved rows what all other code expects. Other processes see one change: the
+    pages are replaced in a transaction of SQLite's, never the file, whose log they may have open.
+    Raises `CorruptError`, with nothing changed, where the list of tables itself cannot be read.
+    """
+    path = part.path
+    with part.writing() as connection:
+        # SQLite copies outside of a transaction only; the writer lock is still ours.
+        connection.execute("COMMIT")
+        try:
+            return _salvage(connection, path, mends)
+        finally:
+            connection.execute("BEGIN")  # which takes no lock: the block ends with a commit
+
+
+def _salvage(damaged: apsw.Connection, path: Path, mends: Sequence[Mend]) -> Path:
+    folder = path.parent / _QUARANTINE
+    make_private_dir(folder)
+    aside = _free_name(folder, path.name)
+    new = folder / f"{path.name}.new"
+    _remove(new)
+    try:
+        # By SQLite's own copy, page by page: closing a file descriptor on a live database would
+        # give its locks away.
+        _copy(damaged, aside)
+        _save(damaged, new, mends)
+        _replace(damaged, new)
+    finally:
+        _remove(new)
+    return aside
+
+
+def _free_name(folder: Path, name: str) -> Path:
+    number = 1
+    while (path := folder / f"{name}.{number}").exists():
+        number += 1
+    return path
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", "-journal"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _open(path: Path) -> apsw.Connection:
+    create_private_file(path)
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.pragma("synchronous", 2)
+    connection.pragma("temp_store", 2)
+    return connection
+
+
+def _copy(damaged: apsw.Connection, aside: Path) -> None:
+    with contextlib.closing(_open(aside)) as copy, copy.backup("main", damaged, "main") as backup:
+        while not backup.done:
+            backup.step(1000)
+
+
+def _replace(damaged: apsw.Connection, new: Path) -> None:
+    # All pages in one step, which is one transaction: a cut leaves the damaged state whole.
+    with (
+        contextlib.closing(_open(new)) as source,
+        damaged.backup("main", source, "main") as backup,
+    ):
+        backup.step(-1)
+
+
+def _save(damaged: apsw.Connection, new: Path, mends: Sequence[Mend]) -> None:
+    schema: list[Row] = damaged.execute(
+        "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
+    ).fetchall()
+    virtual = {name for kind, name, _, sql in schema if kind == "table" and _is_virtual(sql)}
+    # What belongs to a virtual table is made with it, and filled anew by whoever derives it.
+    tables = {
+        name: sql
+        for kind, name, _, sql in schema
+        if kind == "table"
+        and name not in virtual
+        and not name.startswith("sqlite_")
+        and not any(name.startswith(f"{each}_") for each in virtual)
+    }
+    with contextlib.closing(_open(new)) as saved:
+        # The log of a database only takes pages of the size that it has.
+        saved.pragma("page_size", damaged.pragma("page_size"))
+        saved.execute("BEGIN")
+        for sql in tables.values():
+            saved.execute(sql)
+        # Before the rows: of two that damage made equal the first is kept.
+        for kind, name, table, sql in schema:
+            if name in virtual or (kind != "table" and table in tables):
+                saved.execute(sql)
+        for name in tables:
+            _save_table(damaged, saved, name)
+        _save_numbers(damaged, saved)
+        for pragma in ("user_version", "application_id"):
+            saved.pragma(pragma, damaged.pragma(pragma))
+        for mend in mends:
+            mend(saved)
+        saved.execute("COMMIT")
+
+
+def _is_virtual(sql: str) -> bool:
+    return sql.upper().startswith("CREATE VIRTUAL")
+
+
+def _save_numbers(damaged: apsw.Connection, saved: apsw.Connection) -> None:
+    # A number that was given out once must not be given out again.
+    with contextlib.suppress(*_UNREADABLE, apsw.SQLError):
+        rows = damaged.execute("SELECT name, seq FROM sqlite_sequence").fetchall()
+        saved.execute("DELETE FROM sqlite_sequence")
+        saved.executemany("INSERT INTO sqlite_sequence VALUES (?, ?)", rows)
+
+
+def _save_table(damaged: apsw.Connection, saved: apsw.Connection, name: str) -> None:
+    columns = [row[1:6:4] for row in damaged.execute(f'PRAGMA table_info("{name}")')]
+    names = [column for column, _ in columns]
+    key = [column for column, place in sorted(columns, key=lambda each: each[1]) if place]
+    insert = f'INSERT OR IGNORE INTO "{name}" ({_list(names)}) VALUES ({_list(["?"] * len(names))})'
+    insert = insert.replace('"?"', "?")
+
+    def take(row: Row) -> None:
+        # A value of another type than the column has is damage that SQLite did not notice.
+        with contextlib.suppress(apsw.ConstraintError):
+            saved.execute(insert, row)
+
+    if _has_rowid(damaged, name):
+        _read_by_number(damaged, name, names, take)
+    else:
+        for source in (f'"{name}"', *_covering(damaged, name, names)):
+            _read_by_key(damaged, source, names, key, take)
+
+
+def _has_rowid(damaged: apsw.Connection, name: str) -> bool:
+    sql = "SELECT wr FROM pragma_table_list WHERE name = ? AND schema = 'main'"
+    return not damaged.execute(sql, (name,)).get
+
+
+def _covering(damaged: apsw.Connection, name: str, names: Sequence[str]) -> Iterator[str]:
+    """Yield the indexes, as a FROM clause, that hold all columns of a table without row numbers."""
+    sql = "SELECT name FROM pragma_index_list(?) WHERE origin = 'c' AND NOT partial"
+    for (index,) in damaged.execute(sql, (name,)).fetchall():
+        held = damaged.execute("SELECT name FROM pragma_index_xinfo(?)", (index,)).fetchall()
+        if set(names) <= {column for (column,) in held}:
+            yield f'"{name}" INDEXED BY "{index}"'
+
+
+def _read_by_key(
+    damaged: apsw.Connection,
+    source: str,
+    names: Sequence[str],
+    key: Sequence[str],
+    take: Callable[[Row], None],
+) -> None:
+    # From both ends up to the damage: between two keys of text there is no middle to try.
+    for order in ("", " DESC"):
+        keys = ", ".join(f'"{each}"{order}' for each in key)
+        by = "" if "INDEXED" in source else f" ORDER BY {keys}"
+        with contextlib.suppress(*_UNREADABLE):
+            for row in damaged.execute(f"SELECT {_list(names)} FROM {source}{by}"):
+                take(row)
+            return
+
+
+def _read_by_number(
+    damaged: apsw.Connection, name: str, names: Sequence[str], take: Callable[[Row], None]
+) -> None:
+    """Take the rows that can be read: from both ends up to the damage, then around it."""
+    sql = f'SELECT rowid, {_list(names)} FROM "{name}" WHERE rowid BETWEEN ? AND ? ORDER BY rowid'
+    # The widest range is tried first, so that a limit to the tries leaves out the least.
+    ranges = deque([_bounds(damaged, name)])
+    for _ in range(_TRIES):
+        if not ranges:
+            return
+        low, high = ranges.popleft()
+        bad = _take_run(damaged, sql, (low, high), take, step=1)
+        if bad is None:
+            continue
+        top = _take_run(damaged, f"{sql} DESC", (bad, high), take, step=-1)
+        if top is not None and bad < top:
+            middle = (bad + top) // 2
+            ranges += [(bad, middle), (middle + 1, top)]
+
+
+def _take_run(
+    damaged: apsw.Connection,
+    sql: str,
+    bounds: tuple[int, int],
+    take: Callable[[Row], None],
+    *,
+    step: int,
+) -> int | None:
+    """Take rows until the damage, and return the next number after the last; None at the end."""
+    following = bounds[0] if step > 0 else bounds[1]
+    try:
+        number: Any
+        for number, *row in damaged.execute(sql, bounds):
+            take(tuple(row))
+            following = number + step
+    except _UNREADABLE:
+        return following
+    return None
+
+
+def _bounds(damaged: apsw.Connection, name: str) -> tuple[int, int]:
+    # Asked of every index too: the table itself may be damaged at its ends.
+    low, high = 0, 1 << 20
+    indexes = damaged.execute("SELECT name FROM pragma_index_list(?)", (name,)).fetchall()
+    for source in (f'"{name}"', *(f'"{name}" INDEXED BY "{index}"' for (index,) in indexes)):
+        with contextlib.suppress(*_UNREADABLE, apsw.SQLError):
+            found = damaged.execute(f"SELECT min(rowid), max(rowid) FROM {source}").get
+            low, high = min(low, found[0] or 0), max(high, found[1] or 0)
+    return low, high
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(f'"{each}"' for each in names)
