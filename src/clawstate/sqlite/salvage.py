@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import apsw
 
 from clawstate.files.atomic import create_private_file, make_private_dir
+from clawstate.sqlite.compaction import outside_of_a_transaction
 from clawstate.sqlite.part import Part
 
 Row = tuple[Any, ...]
@@ -30,30 +32,22 @@ def salvage(part: Part, mends: Sequence[Mend]) -> Path:
     pages are replaced in a transaction of SQLite's, never the file, whose log they may have open.
     Raises `CorruptError`, with nothing changed, where the list of tables itself cannot be read.
     """
-    path = part.path
     with part.writing() as connection:
-        # SQLite copies outside of a transaction only; the writer lock is still ours.
-        connection.execute("COMMIT")
-        try:
-            return _salvage(connection, path, mends)
-        finally:
-            connection.execute("BEGIN")  # which takes no lock: the block ends with a commit
+        salvage_now = partial(_salvage, connection, part.path, mends)
+        return outside_of_a_transaction(connection, salvage_now)
 
 
 def _salvage(damaged: apsw.Connection, path: Path, mends: Sequence[Mend]) -> Path:
     folder = path.parent / _QUARANTINE
     make_private_dir(folder)
     aside = _free_name(folder, path.name)
-    new = folder / f"{path.name}.new"
-    _remove(new)
-    try:
-        # By SQLite's own copy, page by page: closing a file descriptor on a live database would
-        # give its locks away.
-        _copy(damaged, aside)
-        _save(damaged, new, mends)
-        _replace(damaged, new)
-    finally:
-        _remove(new)
+    _copy(damaged, aside)
+    # In memory: a file would hold texts elsewhere, and be left behind by a cut.
+    with contextlib.closing(apsw.Connection(":memory:")) as saved:
+        _save(damaged, saved, mends)
+        # All pages in one step, which is one transaction: a cut leaves the damaged state whole.
+        with damaged.backup("main", saved, "main") as backup:
+            backup.step(-1)
     return aside
 
 
@@ -64,35 +58,19 @@ def _free_name(folder: Path, name: str) -> Path:
     return path
 
 
-def _remove(path: Path) -> None:
-    for suffix in ("", "-journal"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-
-
-def _open(path: Path) -> apsw.Connection:
-    create_private_file(path)
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-    connection.pragma("synchronous", 2)
-    connection.pragma("temp_store", 2)
-    return connection
-
-
 def _copy(damaged: apsw.Connection, aside: Path) -> None:
-    with contextlib.closing(_open(aside)) as copy, copy.backup("main", damaged, "main") as backup:
+    create_private_file(aside)
+    # By SQLite's own copy, page by page: closing a file descriptor on a live database would give
+    # its locks away.
+    with (
+        contextlib.closing(apsw.Connection(str(aside), flags=apsw.SQLITE_OPEN_READWRITE)) as copy,
+        copy.backup("main", damaged, "main") as backup,
+    ):
         while not backup.done:
             backup.step(1000)
 
 
-def _replace(damaged: apsw.Connection, new: Path) -> None:
-    # All pages in one step, which is one transaction: a cut leaves the damaged state whole.
-    with (
-        contextlib.closing(_open(new)) as source,
-        damaged.backup("main", source, "main") as backup,
-    ):
-        backup.step(-1)
-
-
-def _save(damaged: apsw.Connection, new: Path, mends: Sequence[Mend]) -> None:
+def _save(damaged: apsw.Connection, saved: apsw.Connection, mends: Sequence[Mend]) -> None:
     schema: list[Row] = damaged.execute(
         "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
     ).fetchall()
@@ -106,24 +84,23 @@ def _save(damaged: apsw.Connection, new: Path, mends: Sequence[Mend]) -> None:
         and not name.startswith("sqlite_")
         and not any(name.startswith(f"{each}_") for each in virtual)
     }
-    with contextlib.closing(_open(new)) as saved:
-        # The log of a database only takes pages of the size that it has.
-        saved.pragma("page_size", damaged.pragma("page_size"))
-        saved.execute("BEGIN")
-        for sql in tables.values():
+    # The log of a database only takes pages of the size that it has.
+    saved.pragma("page_size", damaged.pragma("page_size"))
+    saved.execute("BEGIN")
+    for sql in tables.values():
+        saved.execute(sql)
+    # Before the rows: of two that damage made equal the first is kept.
+    for kind, name, table, sql in schema:
+        if name in virtual or (kind != "table" and table in tables):
             saved.execute(sql)
-        # Before the rows: of two that damage made equal the first is kept.
-        for kind, name, table, sql in schema:
-            if name in virtual or (kind != "table" and table in tables):
-                saved.execute(sql)
-        for name in tables:
-            _save_table(damaged, saved, name)
-        _save_numbers(damaged, saved)
-        for pragma in ("user_version", "application_id"):
-            saved.pragma(pragma, damaged.pragma(pragma))
-        for mend in mends:
-            mend(saved)
-        saved.execute("COMMIT")
+    for name in tables:
+        _save_table(damaged, saved, name)
+    _save_numbers(damaged, saved)
+    for pragma in ("user_version", "application_id"):
+        saved.pragma(pragma, damaged.pragma(pragma))
+    for mend in mends:
+        mend(saved)
+    saved.execute("COMMIT")
 
 
 def _is_virtual(sql: str) -> bool:

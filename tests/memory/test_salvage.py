@@ -1,0 +1,233 @@
+"""What a damaged `memory.db` keeps of its records and messages, by a repair of the doctor."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import apsw
+import pytest
+
+import clawstate
+from clawstate.doctor import Finding, examine
+
+NAMESPACES = ("a", "b")
+DOCTOR = "import sys, clawstate; from clawstate.doctor import examine\n"
+DOCTOR += "with clawstate.open(sys.argv[1]) as state: examine(state, fix=True)"
+
+
+def fill(root: Path) -> None:
+    notes = [
+        {
+            "id": f"n{number:04}",
+            "text": f"note {number} about topic {number % 37} and {number * number} other things",
+            "tags": [f"t{number % 5}", "all"],
+            "namespace": NAMESPACES[number % 2],
+            "metadata": {"number": number},
+        }
+        for number in range(1500)
+    ]
+    with clawstate.open(root) as state:
+        state.memory.add_many(notes)
+        for session in ("one", "two"):
+            state.transcripts.append(
+                session, [{"role": "user", "content": f"word{n} " * (n % 90)} for n in range(200)]
+            )
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("whole") / "state"
+    fill(root)
+    return root
+
+
+@pytest.fixture
+def root(whole: Path, tmp_path: Path) -> Path:
+    copy = tmp_path / "state"
+    subprocess.run(["cp", "-a", str(whole), str(copy)], check=True)
+    return copy
+
+
+def records(root: Path) -> dict[str, object]:
+    with clawstate.open(root) as state:
+        every = (state.memory.records(namespace=each, limit=5000) for each in NAMESPACES)
+        return {record.id: record for found in every for record in found}
+
+
+def messages(root: Path) -> dict[str, object]:
+    with clawstate.open(root) as state:
+        every = [info.session_id for info in state.transcripts.sessions()]
+        found = (each for name in every for each in state.transcripts.messages(name))
+        return {each.id: each.entry for each in found}
+
+
+def pages(root: Path, table: str, kind: str = "leaf") -> list[tuple[int, int]]:
+    """Return the pages of *table*, and how many rows each has."""
+    connection = apsw.Connection(str(root / "memory" / "memory.db"))
+    sql = "SELECT pageno, ncell FROM dbstat WHERE name = ? AND pagetype = ?"
+    found = connection.execute(sql, (table, kind)).fetchall()
+    connection.close()
+    return found
+
+
+def overwrite(root: Path, numbers: list[int], content: bytes = bytes(4096)) -> None:
+    with (root / "memory" / "memory.db").open("r+b") as file:
+        for number in numbers:
+            file.seek((number - 1) * 4096)
+            file.write(content)
+
+
+def repair(root: Path) -> list[Finding]:
+    with clawstate.open(root) as state:
+        return examine(state, fix=True)
+
+
+def complaints(root: Path) -> list[str]:
+    with clawstate.open(root) as state:
+        return [each.message for each in examine(state) if each.severity == "error"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_only_what_lay_on_damaged_pages_is_lost(root: Path, seed: int) -> None:
+    """Of a table with damaged pages every row of the others is kept, as it was."""
+    chance = random.Random(seed)
+    before = records(root)
+    hit = chance.sample(pages(root, "memories"), 5)
+    overwrite(root, [number for number, _ in hit], chance.choice([bytes(4096), os.urandom(4096)]))
+    lost = sum(rows for _, rows in hit)
+
+    found = repair(root)
+
+    after = records(root)
+    assert complaints(root) == []
+    assert len(after) == len(before) - lost
+    assert {name: before[name] for name in after} == after
+    told = [each.fix for each in found if "saved" in each.fix]
+    assert f"saved {len(after):,} of {len(before):,} records" in told[0]
+
+
+@pytest.mark.parametrize(
+    "table",
+    ["tags", "tags_tag", "word_blocks", "word_totals", "vector_blocks", "subword_counts"],
+)
+def test_what_lies_twice_or_derives_is_not_lost(root: Path, table: str) -> None:
+    """A table that an index holds too, and all that is derived from records, comes back whole."""
+    before = records(root)
+    overwrite(root, [number for number, _ in pages(root, table)][:1])
+
+    repair(root)
+
+    assert complaints(root) == []
+    assert records(root) == before
+    with clawstate.open(root) as state:
+        assert state.memory.search("note 77 about topic", namespace="b")[0].record.id == "n0077"
+
+
+def test_a_lost_root_of_messages_leaves_the_records(root: Path) -> None:
+    """Where a table cannot be read at all, the others are kept, and the state goes on."""
+    before = records(root)
+    overwrite(root, [number for number, _ in pages(root, "messages", "internal")])
+
+    repair(root)
+
+    assert complaints(root) == []
+    assert records(root) == before
+    with clawstate.open(root) as state:
+        state.transcripts.append("one", [{"role": "user", "content": "again"}])
+        assert state.transcripts.messages("one")[-1].entry["message"]["content"] == "again"
+
+
+def test_records_and_messages_without_a_name_get_one(root: Path) -> None:
+    """Where the names of namespaces and sessions are lost, what they hold has a name anew."""
+    before = messages(root)
+    overwrite(
+        root, [number for table in ("scopes", "transcripts") for number, _ in pages(root, table)]
+    )
+
+    repair(root)
+
+    assert complaints(root) == []
+    assert messages(root) == before
+    with clawstate.open(root) as state:
+        assert set(state.memory.stats()["namespaces"]) == {"recovered-1", "recovered-2"}
+
+
+def test_the_damaged_file_is_kept(root: Path) -> None:
+    """What was there is kept page by page, for the owner alone, and never overwritten."""
+    hit = pages(root, "memories")[1][0]
+    overwrite(root, [hit], b"\xa5" * 4096)
+
+    repair(root)
+    overwrite(root, [hit], b"\x5a" * 4096)
+    repair(root)
+
+    kept = sorted((root / "memory" / ".quarantine").iterdir())
+    assert [each.name for each in kept] == ["memory.db.1", "memory.db.2"]
+    assert {each.stat().st_mode & 0o777 for each in kept} == {0o600}
+    assert b"\xa5" * 4096 in kept[0].read_bytes()
+
+
+def test_others_who_have_it_open_go_on(root: Path) -> None:
+    """A process that has the database open sees what was saved, and what it writes is kept."""
+    hit = pages(root, "memories")[3]
+    with clawstate.open(root) as other:
+        assert other.memory.search("note 11 about", namespace="b")
+        overwrite(root, [hit[0]])
+        subprocess.run([sys.executable, "-c", DOCTOR, str(root)], check=True, timeout=120)
+        other.memory.add_many([{"text": "by the other", "id": "late", "namespace": "a"}])
+        found = {each.record.id for each in other.memory.search("note", namespace="a", k=1000)}
+
+    after = records(root)
+    assert "late" in after
+    assert found <= set(after)
+    assert len(after) == 1500 - hit[1] + 1
+
+
+def test_killed_at_any_moment_it_can_be_done_again(root: Path) -> None:
+    """After kills in the midst of a repair, the next one saves as much as the first would have."""
+    chance = random.Random(5)
+    hit = chance.sample(pages(root, "memories"), 3)
+    overwrite(root, [number for number, _ in hit])
+    for _ in range(6):
+        child = subprocess.Popen([sys.executable, "-c", DOCTOR, str(root)])
+        try:
+            child.wait(chance.uniform(0.3, 1.5))
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGKILL)
+        child.wait()
+
+    repair(root)
+
+    assert complaints(root) == []
+    assert len(records(root)) == 1500 - sum(rows for _, rows in hit)
+
+
+def test_where_nothing_can_be_read_nothing_is_changed(root: Path) -> None:
+    """A file whose list of tables is lost stays as it is, and the finding says what was tried."""
+    path = root / "memory" / "memory.db"
+    overwrite(root, [1])
+    before = path.read_bytes()
+
+    found = repair(root)
+
+    assert path.read_bytes() == before
+    assert any("it was tried" in each.fix and "newest backup" in each.fix for each in found)
+
+
+def test_a_database_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    """A file that clawstate did not make is never repaired."""
+    path = tmp_path / "memory" / "memory.db"
+    path.parent.mkdir(mode=0o700)
+    apsw.Connection(str(path)).execute("CREATE TABLE mine (x); INSERT INTO mine VALUES (1)")
+    path.chmod(0o600)
+    before = path.read_bytes()
+
+    repair(tmp_path)
+
+    assert path.read_bytes() == before
+    assert not (path.parent / ".quarantine").exists()
