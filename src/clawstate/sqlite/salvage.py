@@ -130,7 +130,7 @@ def _save_table(damaged: apsw.Connection, saved: apsw.Connection, name: str) -> 
     if _has_rowid(damaged, name):
         _read_by_number(damaged, name, names, take)
     else:
-        for source in (f'"{name}"', *_covering(damaged, name, names)):
+        for source in (f'"{name}"', *_covering_indexes(damaged, name, names)):
             _read_by_key(damaged, source, names, key, take)
 
 
@@ -139,7 +139,7 @@ def _has_rowid(damaged: apsw.Connection, name: str) -> bool:
     return not damaged.execute(sql, (name,)).get
 
 
-def _covering(damaged: apsw.Connection, name: str, names: Sequence[str]) -> Iterator[str]:
+def _covering_indexes(damaged: apsw.Connection, name: str, names: Sequence[str]) -> Iterator[str]:
     """Yield the indexes, as a FROM clause, that hold all columns of a table without row numbers."""
     sql = "SELECT name FROM pragma_index_list(?) WHERE origin = 'c' AND NOT partial"
     for (index,) in damaged.execute(sql, (name,)).fetchall():
