@@ -13,13 +13,9 @@ from pathlib import Path
 
 from clawstate.errors import NotFoundError, UnavailableError
 from clawstate.files.damaged_line import split_damaged
-from clawstate.importers.chat_export import (
-    MAGIC,
-    is_chat_export,
-    looks_like_export,
-    read_chat_export,
-)
+from clawstate.importers.chat_export import is_chat_export, looks_like_export, read_chat_export
 from clawstate.importers.encodings import head_as_utf8
+from clawstate.importers.export_archive import MAGIC
 from clawstate.importers.html import looks_like_html, read_html
 from clawstate.importers.ignoring import IGNORED, Ignored, ignored_by
 from clawstate.importers.jsonl import read_json_lines

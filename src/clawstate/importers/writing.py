@@ -50,6 +50,7 @@ class Writer:
         self._waiting: list[tuple[Reading, Item]] = []
         self._read: list[Reading] = []
         self._said: dict[str, list[Imported]] = {}
+        self._others: dict[str, Before] = {}
 
     def take(self, reading: Reading, items: Iterable[Item]) -> None:
         """Take what a file says; some of it waits until `write`."""
@@ -140,6 +141,9 @@ class Writer:
         """Yield what is to be written where *kept* is there already."""
         record, row = given.record, given.row
         before = None if row is None or row.given is None else Said.unpack(row.given)
+        if before is None and given.passage.key is not None and kept.text != record.text:
+            # Known by its place in a service: what another export said of it tells who changed it.
+            before = self._said_by(kept)
         is_known = given.passage.id is None  # by its text, or by its place in a service
         told_before = before is not None and before.parts["text"] == given.said.parts["text"]
         if kept.text != record.text and not told_before and was_edited(kept, before, text=True):
@@ -163,6 +167,15 @@ class Writer:
         )
         if not says(kept, merged):
             yield merged
+
+    def _said_by(self, record: MemoryRecord) -> Said | None:
+        source = record.source
+        if source is None:
+            return None
+        if source not in self._others:
+            # One at a time: an export may have given a hundred thousand records.
+            self._others = self._imports.look([source], namespace=self._namespace)
+        return _said(self._others[source], record.id)
 
     def _beside(self, given: Given) -> MemoryRecord:
         record = given.record
