@@ -329,6 +329,74 @@ def test_a_forgotten_memory_stays_forgotten(home, state) -> None:
     assert texts == {"the bank"}
 
 
+CRAB, PARROT = "the crab walks on the beach", "the parrot said hello to Ada"
+
+
+def test_what_somebody_changed_of_an_index_stays(home, state) -> None:
+    """Texts, tags and importance that a person gave stay, also when the index changes or ends."""
+    home.index("memory/work.sqlite", [("a.md", 1, 1, CRAB), ("a.md", 2, 2, PARROT)])
+    import_openclaw(state, home.root)
+    ids = {each.text: each.id for each in state.memory.records(namespace="work")}
+    state.memory.update(ids[CRAB], text="mine", importance=0.9)
+    state.memory.update(ids[PARROT], tags=["bird"])
+
+    def reindex(*chunks: tuple) -> set:
+        (home.root / "memory/work.sqlite").unlink()
+        home.index("memory/work.sqlite", chunks)
+        dry = counts(import_openclaw(state, home.root, dry_run=True))["memory"]
+        assert counts(import_openclaw(state, home.root))["memory"] == dry
+        records = state.memory.records(namespace="work")
+        return {(each.text, each.tags, each.importance) for each in records}
+
+    mine, parrot = ("mine", (), 0.9), (PARROT, ("bird",), 0.7)
+    assert reindex(("a.md", 3, 3, CRAB), ("a.md", 5, 5, PARROT)) == {mine, parrot}
+    said = f"{PARROT} again"
+    assert reindex(("a.md", 3, 3, CRAB), ("a.md", 5, 5, said)) == {mine, (said, ("bird",), 0.7)}
+    assert reindex(("b.md", 1, 1, "the bank")) == {
+        mine, (said, ("bird",), 0.7), ("the bank", (), 0.7),
+    }  # fmt: skip
+
+
+def test_an_index_that_was_imported_before_keeps_what_was_changed(home, state) -> None:
+    """Where nothing is noted of the index, a text that its id does not fit is somebody's."""
+    home.index("memory/work.sqlite", [("a.md", 1, 1, CRAB), ("a.md", 2, 2, PARROT)])
+    import_openclaw(state, home.root)
+    [crab] = [each for each in state.memory.records(namespace="work") if each.text == CRAB]
+    state.memory.update(crab.id, text="mine")
+    with state.memory._engine._database.writing() as connection:
+        connection.execute("UPDATE imported SET given = NULL")
+    for chunks in ([("a.md", 9, 9, CRAB)], [("a.md", 1, 1, "the bank")]):
+        (home.root / "memory/work.sqlite").unlink()
+        home.index("memory/work.sqlite", chunks)
+        import_openclaw(state, home.root)
+        with state.memory._engine._database.writing() as connection:
+            connection.execute("UPDATE imported SET given = NULL")
+
+    assert {each.text for each in state.memory.records(namespace="work")} == {"mine", "the bank"}
+
+
+def test_what_was_forgotten_of_a_file_comes_by_no_index(home, state) -> None:
+    """A text that was forgotten is not taken from another index either."""
+    made = state.memory.add(CRAB, namespace="work")
+    state.memory.delete(made)
+    home.index("memory/work.sqlite", [("a.md", 1, 1, CRAB), ("a.md", 2, 2, PARROT)])
+
+    import_openclaw(state, home.root)
+
+    assert {each.text for each in state.memory.records(namespace="work")} == {PARROT}
+
+
+def test_a_picture_in_a_note_is_no_failure(home, state) -> None:
+    """What is left out of a note by rule is told, and the note counts as taken."""
+    data = "iVBORw0KGgo" * 40
+    home.file("workspace/MEMORY.md", f"# Memory\n\nA crab: ![x](data:image/png;base64,{data})\n")
+
+    report = import_openclaw(state, home.root)
+
+    assert counts(report)["workspace"] == (1, 1, 0, 0, 0, 0)
+    assert not report.has_failed()
+
+
 def test_notes_are_followed(home, state) -> None:
     """A note that changed is read again, one that came is added; a dry run counts the same."""
     home.memory()

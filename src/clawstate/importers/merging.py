@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from clawstate.clock import to_ms
+from clawstate.memory.imports import Before
 from clawstate.memory.records import MemoryRecord, fields_text
 
 # Where a passage stands is the file's to tell; all other metadata may be a person's.
@@ -89,6 +90,12 @@ class Said:
                 for at in range(0, len(rest), 2 * _SHORT)
             },
         )
+
+
+def said_before(before: Before, record_id: str) -> Said | None:
+    """Return what a source said of a record *before*; None where nothing is noted."""
+    row = before.rows.get(record_id)
+    return None if row is None or row.given is None else Said.unpack(row.given)
 
 
 def was_edited(present: MemoryRecord, before: Said | None, *, text: bool = False) -> bool:

@@ -6,7 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from clawstate.errors import InvalidError
-from clawstate.importers.merging import Said, is_likely_heir, merge, passage_id, was_edited
+from clawstate.importers.merging import (
+    Said,
+    is_likely_heir,
+    merge,
+    passage_id,
+    said_before,
+    was_edited,
+)
 from clawstate.importers.passages import Item, Problem
 from clawstate.importers.reading import Given, Reading, is_of_its_id, says, values_of, with_age
 from clawstate.importers.report import Report
@@ -78,7 +85,7 @@ class Writer:
         self._lease.keep_alive()
         before = self._imports.look([source], namespace=self._namespace)[source]
         present = self._memory.get_many(sorted(before.known))
-        left = [key for key, each in present.items() if was_edited(each, _said(before, key))]
+        left = [key for key, each in present.items() if was_edited(each, said_before(before, key))]
         self._report.left += len(left)
         self._report.removed += self._imports.forget(source, namespace=self._namespace, left=left)
 
@@ -175,7 +182,7 @@ class Writer:
         if source not in self._others:
             # One at a time: an export may have given a hundred thousand records.
             self._others = self._imports.look([source], namespace=self._namespace)
-        return _said(self._others[source], record.id)
+        return said_before(self._others[source], record.id)
 
     def _beside(self, given: Given) -> MemoryRecord:
         record = given.record
@@ -244,7 +251,7 @@ class Writer:
         present = self._memory.get_many(sorted(vanished)) if vanished else {}
         left: set[str] = set()
         for key, record in present.items():
-            said = _said(before, key)
+            said = said_before(before, key)
             is_changed = was_edited(record, said, text=True)
             if said is None:
                 is_changed = reading.is_document and not is_of_its_id(reading, record)
@@ -283,8 +290,3 @@ class Writer:
         self._memory.add_many([changed])
         self._report.updated += 1
         return True
-
-
-def _said(before: Before, record_id: str) -> Said | None:
-    row = before.rows.get(record_id)
-    return None if row is None or row.given is None else Said.unpack(row.given)

@@ -8,6 +8,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -17,12 +18,21 @@ import apsw
 from clawstate.clock import from_ms, is_moment
 from clawstate.errors import CorruptError, InvalidError, UnavailableError
 from clawstate.files.json_text import is_same_json
-from clawstate.importers.merging import passage_id
+from clawstate.importers.merging import (
+    Said,
+    is_likely_heir,
+    merge,
+    passage_id,
+    said_before,
+    was_edited,
+)
 from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.report import count_of
 from clawstate.importers.openclaw.source import Role
 from clawstate.importers.openclaw.workspace import Workspace, namespace_of, notes_of
-from clawstate.memory.records import MemoryRecord
+from clawstate.memory.imports import Before
+from clawstate.memory.ledger import Finished, Imported
+from clawstate.memory.records import MemoryRecord, content_hash
 from clawstate.memory.validation import fitting_name, record_from
 from clawstate.openclaw.agent_database import Chunk, whole_number
 from clawstate.sqlite.errors import sqlite_errors
@@ -181,35 +191,84 @@ class _Index:
             self._count.add(unchanged=taken)
             return
         if self._job.dry_run:
+            before = imports.look([source], namespace=self._namespace)[source]
             for batch in _batches(self._records()):
-                self._select(batch)
+                self._select(batch, before)
             return
         before = imports.begin(source, namespace=self._namespace)
-        seen: set[str] = set()
+        rows: list[Imported] = []
+        fresh: list[MemoryRecord] = []
         for batch in _batches(self._records()):
-            seen.update(each.id for each in batch)
-            kept = [each for each in batch if each.id not in before.forgotten]
-            self._count.add(unchanged=len(batch) - len(kept))
-            wanted = self._select(kept)
-            # Before the records, as in any import (`importers.writing`).
-            imports.note(source, [each.id for each in kept], namespace=self._namespace)
+            kept, wanted = self._select(batch, before)
+            fresh += [each for each in wanted if each.id not in before.known]
+            # Before the records, as in any import (`importers.writing`); what the index said of
+            # them after, so that a kill in between makes no edit of somebody's of it.
+            imports.note(source, [each.id for each in batch], namespace=self._namespace)
             self._memory.add_many(wanted)
-        imports.finish(
-            source,
-            fingerprint=fingerprint,
-            vanished=sorted(before.known - seen),
-            namespace=self._namespace,
-        )
+            rows += [Imported(each.id, None, Said.of(each, ()).pack()) for each in kept]
+            there = {each.id for each in kept}
+            rows += [Imported(each.id) for each in batch if each.id not in there]
+        vanished = before.known - {each.id for each in rows}
+        left = self._edited(sorted(vanished), before, fresh)
+        if left:
+            message = f"{count_of(len(left), 'record')} that you changed stays, though not in it"
+            self._job.report.note(KIND, self._path, message)
+        done = Finished(source, fingerprint, sorted(vanished - left), sorted(left), rows)
+        imports.finish_all([done], namespace=self._namespace)
 
-    def _select(self, batch: Sequence[MemoryRecord]) -> list[MemoryRecord]:
-        """Return those of *batch* that are not kept as they are, and count all of them."""
+    def _select(
+        self, batch: Sequence[MemoryRecord], before: Before
+    ) -> tuple[list[MemoryRecord], list[MemoryRecord]]:
+        """
+        Count *batch*, and return two lists: what was not forgotten, and what is to be written.
+
+        What somebody changed since *before* stays.
+        """
         present = self._memory.get_many([each.id for each in batch])
-        wanted = [each for each in batch if not _is_same(present.get(each.id), each)]
+        asked = [(each.id, content_hash(each.text)) for each in batch if each.id not in present]
+        forgotten = self._memory.imports.were_forgotten(asked, namespace=self._namespace)
+        forgotten |= before.forgotten - present.keys()
+        kept = [each for each in batch if each.id not in forgotten]
+        wanted = []
+        for each in kept:
+            there = present.get(each.id)
+            record = each if there is None else self._merge(each, there, before)
+            if there is None or not _is_same(there, record):
+                wanted.append(record)
         changed = sum(each.id in present for each in wanted)
         self._count.add(
             new=len(wanted) - changed, changed=changed, unchanged=len(batch) - len(wanted)
         )
-        return wanted
+        return kept, wanted
+
+    def _merge(self, record: MemoryRecord, there: MemoryRecord, before: Before) -> MemoryRecord:
+        said, sources = said_before(before, record.id), {record.source or ""}
+        return merge(record, there, said, tags=(), by_text=True, sources=sources)
+
+    def _edited(
+        self, vanished: Sequence[str], before: Before, fresh: Sequence[MemoryRecord]
+    ) -> set[str]:
+        """Return those of *vanished* that somebody changed; tags go to the record that follows."""
+        edited = set()
+        for key, record in self._memory.get_many(vanished).items():
+            said = said_before(before, key)
+            if was_edited(record, said) or (said is None and not self._is_of_its_id(record)):
+                edited.add(key)
+            elif record.tags:
+                heir = next((each for each in fresh if is_likely_heir(record, each)), None)
+                if heir is None:
+                    edited.add(key)
+                else:
+                    tags = tuple(sorted({*heir.tags, *record.tags}))
+                    self._memory.add_many([replace(heir, tags=tags)])
+        return edited
+
+    def _is_of_its_id(self, record: MemoryRecord) -> bool:
+        # Earlier releases noted nothing of what the index said; its ids are made of the text.
+        return record.id in {
+            passage_id(self._namespace, record.source or "", record.text, copy)
+            for copy in range(1, 5)
+        }
 
     def _records(self) -> Iterator[MemoryRecord]:
         copies: Counter[tuple[str, str]] = Counter()
