@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -16,15 +17,13 @@ from clawstate.files.damaged_line import split_damaged
 from clawstate.importers.chat_export import is_chat_export, looks_like_export, read_chat_export
 from clawstate.importers.encodings import head_as_utf8
 from clawstate.importers.export_archive import MAGIC
-from clawstate.importers.html import looks_like_html, read_html
 from clawstate.importers.ignoring import IGNORED, Ignored, ignored_by
 from clawstate.importers.jsonl import read_json_lines
 from clawstate.importers.lines import open_regular, require_regular, unreadable
 from clawstate.importers.markdown import read_markdown
-from clawstate.importers.notebook import read_notebook
 from clawstate.importers.openclaw_transcript import read_openclaw_transcript, session_named_in
 from clawstate.importers.passages import Item, Problem
-from clawstate.importers.pdf import INSTALL, can_read_pdf, looks_like_pdf, read_pdf
+from clawstate.importers.pdf_library import INSTALL, can_read_pdf
 from clawstate.importers.plain_text import read_plain_text
 
 _HEAD = 64 * 1024
@@ -32,6 +31,11 @@ _FIRST_LINES = 5
 
 # Texts of programs: they would drown what a person wrote in the same folder.
 _SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages", "venv"})
+_PAGE = re.compile(
+    rb"\s*(?:<\?xml[^>]*>\s*|<!--.{0,2000}?-->\s*)*<(?:!doctype\s+html|html)[\s>]",
+    re.IGNORECASE | re.DOTALL,
+)
+_PDF = b"%PDF-"
 _PARTS = ("_files", ".files", "-Dateien")
 _SIGN_OF_VIRTUALENV = "pyvenv.cfg"
 
@@ -95,9 +99,9 @@ def detect(path: Path) -> Kind:
         return Kind.OPENCLAW_TRANSCRIPT
     if by_suffix is not Kind.JSON_LINES and any(map(_is_record, lines[:1])):
         return Kind.JSON_LINES
-    if by_suffix is None and looks_like_html(head):
+    if by_suffix is None and _PAGE.match(head.removeprefix(b"\xef\xbb\xbf")):
         return Kind.HTML
-    if by_suffix is None and looks_like_pdf(head):
+    if by_suffix is None and _PDF in head[:1024]:
         return Kind.PDF
     return by_suffix or Kind.TEXT
 
@@ -157,15 +161,34 @@ def _is_record(value: dict[str, object]) -> bool:
     return isinstance(value.get("text", value.get("content")), str)
 
 
+# Each loads what it needs, which a folder of notes does not.
+def _read_html(path: Path) -> Iterator[Item]:
+    from clawstate.importers.html import read_html  # noqa: PLC0415
+
+    return read_html(path)
+
+
+def _read_notebook(path: Path) -> Iterator[Item]:
+    from clawstate.importers.notebook import read_notebook  # noqa: PLC0415
+
+    return read_notebook(path)
+
+
+def _read_pdf(path: Path) -> Iterator[Item]:
+    from clawstate.importers.pdf import read_pdf  # noqa: PLC0415
+
+    return read_pdf(path)
+
+
 _READERS: Mapping[Kind, Callable[[Path], Iterator[Item]]] = {
     Kind.MARKDOWN: read_markdown,
     Kind.TEXT: read_plain_text,
     Kind.JSON_LINES: read_json_lines,
     Kind.OPENCLAW_TRANSCRIPT: read_openclaw_transcript,
     Kind.CHAT_EXPORT: read_chat_export,
-    Kind.HTML: read_html,
-    Kind.NOTEBOOK: read_notebook,
-    Kind.PDF: read_pdf,
+    Kind.HTML: _read_html,
+    Kind.NOTEBOOK: _read_notebook,
+    Kind.PDF: _read_pdf,
 }
 
 

@@ -31,28 +31,6 @@ _MULTIBYTE = re.compile(
 _WESTERN = re.compile(rb"[\x80\x82-\x8c\x8e\x91-\x9c\x9e-\xd6\xd8-\xf6\xf8-\xfc]")
 _FEW = 12
 _RARE = 20
-_DECLARED_WITHIN = 16 << 10
-_DECLARED = re.compile(
-    rb"""<(?:meta\b[^<>]{0,400}?\bcharset|\?xml\b[^<>]{0,200}?\bencoding)\s*=\s*["']?\s*([\w:.-]+)""",
-    re.IGNORECASE,
-)
-_PAGES = re.compile(
-    r"utf-?8|cp\d+|windows-\d+|iso-?8859-\d+|koi8-[rtu]|gb18030|big5(?:-?hkscs)?|euc[-_](?:jp|kr)"
-    r"|iso-?2022-(?:jp|kr)|shift_jis|mac-?\w+|tis-?620|hz-gb-2312"
-)
-_LARGER = {
-    **dict.fromkeys(("ascii", "us-ascii", "latin1", "latin-1", "iso-8859-1"), "windows-1252"),
-    **dict.fromkeys(("gb2312", "gbk", "gb_2312-80", "x-gbk", "chinese"), "gb18030"),
-    **dict.fromkeys(("shift_jis", "shift-jis", "sjis", "x-sjis", "ms_kanji"), "cp932"),
-    **dict.fromkeys(("euc-kr", "ks_c_5601-1987", "korean", "ksc5601"), "cp949"),
-    **dict.fromkeys(("big5", "x-x-big5", "big5-hkscs"), "big5-hkscs"),
-    **dict.fromkeys(("iso-8859-9", "latin5"), "windows-1254"),
-    **dict.fromkeys(("tis-620", "iso-8859-11", "windows-874"), "cp874"),
-    **dict.fromkeys(("macintosh", "x-mac-roman"), "mac-roman"),
-    **dict.fromkeys(("koi8", "koi"), "koi8-r"),
-    **dict.fromkeys(("ibm866", "866"), "cp866"),
-}
-_WESTERN_NAME = re.compile(r"cp125\d|iso8859-\d+|mac-roman")
 _REPLACEMENT = "\ufffd"
 
 
@@ -64,9 +42,9 @@ def as_utf8(stream: BinaryIO) -> BinaryIO:
     high bytes of which most are no UTF-8. What is UTF-8 but for damage stays as it is.
     """
     head = stream.read(_LOOKED_AT)
-    if (wide := _wide_encoding(head)) is not None:
+    if (wide := wide_encoding(head)) is not None:
         return _recode(stream, wide)
-    encoding = _code_page(head)
+    encoding = code_page(head)
     if encoding is None:  # of a long text the first high byte may come later: it is damage then
         stream.seek(0)
         return stream
@@ -100,46 +78,6 @@ def head_as_utf8(head: bytes) -> bytes:
     if wide is None:
         return head
     return codecs.getincrementaldecoder(wide)("replace").decode(head).encode("utf-8", "replace")
-
-
-def charset_of(head: bytes) -> str:
-    """
-    Return the encoding of the page of HTML that begins with *head*.
-
-    That of its mark or its zeros; else the one that it declares, unless its bytes say otherwise;
-    else UTF-8, or the code page that fits.
-    """
-    if (wide := _wide_encoding(head)) is not None:
-        return wide
-    if head.startswith(codecs.BOM_UTF8):
-        return "utf-8-sig"
-    told = _DECLARED.search(head, 0, _DECLARED_WITHIN)
-    name = _codec(told[1].decode().lower()) if told else None
-    if name in {None, "utf-8"}:
-        return _code_page(head) or "utf-8"
-    if _WESTERN_NAME.fullmatch(name) and _is_utf8(head):
-        return "utf-8"  # a page that was saved anew, and declares what it was before
-    return name
-
-
-def _codec(label: str) -> str | None:
-    """Return Python's name for what a page calls *label*; None for no encoding of pages."""
-    # As browsers take them (Encoding standard, section 4.2): the smaller sets as the larger ones.
-    name = _LARGER.get(label, label)
-    if _PAGES.fullmatch(name) is None:
-        return None
-    try:
-        return codecs.lookup(name).name
-    except LookupError:
-        return None
-
-
-def _is_utf8(head: bytes) -> bool:
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return False
-    return not head.isascii()
 
 
 def damage_of(path: Path, stream: BinaryIO) -> Iterator[Problem]:
@@ -204,7 +142,8 @@ class _Recoded(io.RawIOBase):
         return count
 
 
-def _wide_encoding(head: bytes) -> str | None:
+def wide_encoding(head: bytes) -> str | None:
+    """Return which UTF-16 or UTF-32 a text is in that begins with *head*; None for neither."""
     for mark, name in _MARKS:
         if head.startswith(mark):
             return name
@@ -215,12 +154,13 @@ def _wide_encoding_of_records(head: bytes) -> str | None:
     # JSON has signs of ASCII, so zeros: a mark without any is noise before lines that can be read.
     if b"\0" not in head:
         return None
-    if (found := _wide_encoding(head)) is not None or not is_utf16(head):
+    if (found := wide_encoding(head)) is not None or not is_utf16(head):
         return found
     return "utf-16-be" if head[0] == 0 else "utf-16-le"
 
 
-def _code_page(head: bytes) -> str | None:
+def code_page(head: bytes) -> str | None:
+    """Return which code page a text is in that begins with *head*; None where UTF-8 fits better."""
     if b"\0" in head:
         return None
     high = _HIGH.findall(head)

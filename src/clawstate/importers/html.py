@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from clawstate.importers.encodings import charset_of
+from clawstate.importers.charsets import charset_of
 from clawstate.importers.html_page import Page, PageFacts
 from clawstate.importers.json_values import moment_or_none
 from clawstate.importers.lines import open_regular
@@ -20,15 +19,6 @@ _CHUNK = 1 << 20
 # A compressed file has one zero in 256 bytes; a text with more of them than half of that is none.
 _MOST_ZEROS = 512
 _FEW_ZEROS = 3
-_MARKUP = re.compile(
-    rb"\s*(?:<\?xml[^>]*>\s*|<!--.{0,2000}?-->\s*)*<(?:!doctype\s+html|html)[\s>]",
-    re.IGNORECASE | re.DOTALL,
-)
-
-
-def looks_like_html(head: bytes) -> bool:
-    """Tell whether *head*, the first bytes of a file, are those of a page of HTML."""
-    return _MARKUP.match(head.removeprefix(b"\xef\xbb\xbf")) is not None
 
 
 def read_html(path: Path) -> Iterator[Item]:

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,13 +15,9 @@ from clawstate.importers import pdf_child
 from clawstate.importers.json_values import moment_or_none
 from clawstate.importers.lines import open_regular
 from clawstate.importers.passages import Item, Json, Passage, Problem
+from clawstate.importers.pdf_library import INSTALL, can_read_pdf
 from clawstate.importers.plain_text import text_pieces
 
-INSTALL = "pip install 'clawstate[documents]'"
-"""What brings the library that reads PDF."""
-
-MAGIC = b"%PDF-"
-"""The bytes that a PDF begins with, or holds soon after."""
 _SECONDS = (20, 300)  # of computing: for a page, and for all
 _PATIENCE = 900.0  # seconds; a disk may hang
 _SHOWN = 10
@@ -32,19 +27,6 @@ _NO_TITLE = re.compile(
     r"(?:untitled|microsoft|powerpoint|document|slide|print|about:)\b.*|[^\s]*\.\w{2,5}|\W*",
     re.IGNORECASE,
 )
-
-
-def can_read_pdf() -> bool:
-    """Tell whether the library that reads PDF is installed (the extra `documents`)."""
-    try:
-        return find_spec("pypdf") is not None
-    except (ImportError, ValueError):
-        return False
-
-
-def looks_like_pdf(head: bytes) -> bool:
-    """Tell whether *head*, the first bytes of a file, are those of a PDF."""
-    return MAGIC in head[:1024]
 
 
 def read_pdf(path: Path) -> Iterator[Item]:

@@ -209,7 +209,7 @@ class _Index:
             there = {each.id for each in kept}
             rows += [Imported(each.id) for each in batch if each.id not in there]
         vanished = before.known - {each.id for each in rows}
-        left = self._edited(sorted(vanished), before, fresh)
+        left = self._ids_of_edits(sorted(vanished), before, fresh)
         if left:
             message = f"{count_of(len(left), 'record')} that you changed stays, though not in it"
             self._job.report.note(KIND, self._path, message)
@@ -245,7 +245,7 @@ class _Index:
         said, sources = said_before(before, record.id), {record.source or ""}
         return merge(record, there, said, tags=(), by_text=True, sources=sources)
 
-    def _edited(
+    def _ids_of_edits(
         self, vanished: Sequence[str], before: Before, fresh: Sequence[MemoryRecord]
     ) -> set[str]:
         """Return those of *vanished* that somebody changed; tags go to the record that follows."""
