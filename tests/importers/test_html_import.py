@@ -137,6 +137,7 @@ def test_parts_beside_the_main_text_are_left_out(texts) -> None:
         ("<meta charset='gb2312'><p>{}", "gb18030"),
         ("<meta charset=utf-16><p>{}", "utf-8"),
         ("<meta charset=windows-1252><p>{}", "utf-8"),
+        ("<meta charset=gbk><p>{}", "utf-8-sig"),
         ("<meta charset=utf-7><p>{}", "utf-8"),
         ("<meta charset=unicode_escape><p>{}", "utf-8"),
         ("<p>{}", "utf-8"),
@@ -152,6 +153,14 @@ def test_charsets(texts, page: str, charset: str) -> None:
     )
 
     assert texts(page.format(text).encode(charset)) == [text]
+
+
+def test_a_page_that_was_saved_anew_is_read_as_it_is(texts) -> None:
+    """A page of UTF-8 that declares what it was before is read as UTF-8, if it has many letters."""
+    text = "这是一个用新的编码保存的中文网页"
+
+    assert texts(f"<meta charset=gb2312><p>{text}") == [text]
+    assert texts("<meta charset=gb2312><p>联通".encode("gb18030")) == ["联通"]
 
 
 def test_damage_is_told(items) -> None:

@@ -28,6 +28,7 @@ _LARGER = {
     **dict.fromkeys(("koi8", "koi"), "koi8-r"),
     **dict.fromkeys(("ibm866", "866"), "cp866"),
 }
+_MANY = 8
 _WESTERN_NAME = re.compile(r"cp125\d|iso8859-\d+|mac-roman")
 
 
@@ -46,9 +47,10 @@ def charset_of(head: bytes) -> str:
     name = _codec(told[1].decode().lower()) if told else None
     if name in {None, "utf-8"}:
         return code_page(head) or "utf-8"
-    if _WESTERN_NAME.fullmatch(name) and _is_utf8(head):
-        return "utf-8"  # a page that was saved anew, and declares what it was before
-    return name
+    # A page that was saved anew declares what it was before. A few letters of the larger sets may
+    # look like UTF-8 by chance, but not many.
+    fewest = 1 if _WESTERN_NAME.fullmatch(name) else _MANY
+    return "utf-8" if _count_of_utf8(head) >= fewest else name
 
 
 def _codec(label: str) -> str | None:
@@ -63,9 +65,10 @@ def _codec(label: str) -> str | None:
         return None
 
 
-def _is_utf8(head: bytes) -> bool:
+def _count_of_utf8(head: bytes) -> int:
+    """Return how many letters of *head* are more than one byte of UTF-8; 0 if it is no UTF-8."""
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
-        return False
-    return not head.isascii()
+        return 0
+    return sum(letter > "\x7f" for letter in text)
