@@ -200,13 +200,22 @@ def test_a_pdf_is_followed_as_a_note_is(tmp_path: Path) -> None:
         assert kept == {"a new page": ((), 1), "the first page": (("mine",), 2)}
 
 
-def test_a_large_file_is_read_where_it_lies(items) -> None:
-    """A file of many megabytes is not passed through a pipe, and is read as a small one is."""
-    picture = stream(os.urandom(3 << 20))
+def test_a_large_file_tells_how_far_it_is(tmp_path: Path) -> None:
+    """A file of many megabytes is read as a small one is, and progress goes on with its pages."""
+    path = tmp_path / "book.pdf"
+    picture = stream(os.urandom(4 << 20))
+    path.write_bytes(pdf("first", "second", picture, "last"))
+    told = []
+    with clawstate.open(tmp_path / "state") as state:
+        report = import_paths(
+            state.memory, [path], progress=lambda done, total, _: told.append((done, total))
+        )
 
-    found = items(pdf("said", picture))
-
-    assert [each.text for each in passages(found)] == ["said"]
+    size = path.stat().st_size
+    assert (report.added, told[0], told[-1]) == (3, (0, size), (size, size))
+    half = [done for done, _ in told if size / 2 < done < size]
+    assert len(half) >= 1
+    assert told == sorted(told)
 
 
 def test_a_file_without_its_suffix_is_known(items) -> None:

@@ -59,6 +59,11 @@ def report_bytes(tell: Callable[[int], None]) -> Iterator[None]:
         _read.reset(token)
 
 
+def count_bytes(count: int) -> None:
+    """Report that *count* bytes more are done, which another process reads."""
+    _read.get()(count)
+
+
 @contextmanager
 def hold_bytes(path: Path, data: bytes) -> Iterator[None]:
     """Let `open_regular` give *data* for *path*: what was read once, and need not be again."""

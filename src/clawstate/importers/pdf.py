@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any, BinaryIO
 
 from clawstate.importers import pdf_child
 from clawstate.importers.json_values import moment_or_none
-from clawstate.importers.lines import open_regular
+from clawstate.importers.lines import count_bytes, open_regular
 from clawstate.importers.passages import Item, Json, Passage, Problem
 from clawstate.importers.pdf_library import INSTALL, can_read_pdf
 from clawstate.importers.plain_text import text_pieces
@@ -48,25 +50,45 @@ def read_pdf(path: Path) -> Iterator[Item]:
 def _ask(stream: BinaryIO) -> list[dict[str, Any]]:
     # `-P`: beside the program lie modules with names of the standard library.
     command = [sys.executable, "-P", pdf_child.__file__, *map(str, _SECONDS)]
-    given: dict[str, Any] = (
-        {"input": stream.read()} if isinstance(stream, BytesIO) else {"stdin": stream.fileno()}
-    )
+    try:
+        if isinstance(stream, BytesIO):  # less than a megabyte, which was read already
+            return _ask_of_bytes(command, stream.read())
+        return _ask_of_file(command, stream.fileno())
+    except OSError:
+        return [{"error": "cannot be read: no Python can be started"}]
+
+
+def _ask_of_bytes(command: list[str], data: bytes) -> list[dict[str, Any]]:
     try:
         done = subprocess.run(  # noqa: S603 - nothing of the file is in its arguments
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_PATIENCE,
-            check=False,
-            **given,
+            command, input=data, capture_output=True, timeout=_PATIENCE, check=False
         )
         output = done.stdout
     except subprocess.TimeoutExpired as error:
         output = error.stdout or b""
-    except OSError:
-        return [{"error": "cannot be read: no Python can be started"}]
     # The last line may be cut off.
     return [json.loads(line) for line in output.split(b"\n")[:-1]]
+
+
+def _ask_of_file(command: list[str], descriptor: int) -> list[dict[str, Any]]:
+    answers = []
+    size, pages = os.fstat(descriptor).st_size, 1
+    with subprocess.Popen(  # noqa: S603 - as above
+        command, stdin=descriptor, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as child:
+        timer = threading.Timer(_PATIENCE, child.kill)
+        timer.start()
+        try:
+            for line in child.stdout or ():
+                if line.endswith(b"\n"):
+                    answers.append(json.loads(line))
+                    pages = answers[0].get("pages", 1) or 1
+                    # A book takes a minute, of which somebody wants to see how much is over.
+                    count_bytes(size // pages if "page" in answers[-1] else 0)
+        finally:
+            timer.cancel()
+            child.kill()
+    return answers
 
 
 class _Reading:
