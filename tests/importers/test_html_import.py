@@ -254,6 +254,19 @@ def test_time_grows_with_the_length_alone(items, piece: str) -> None:
     assert durations[1] < 10 * durations[0] + 0.5
 
 
+@pytest.mark.parametrize("inner", ["<p>x</p>", "<b>x</b>", "</i>", "<li>x", "<tr><td>x", "<nav>x"])
+@pytest.mark.parametrize("outer", ["<div>", "<ul>", "<table>", "<b>", "<nav>", "<blockquote>"])
+def test_depth_costs_no_more_than_length(items, outer: str, inner: str) -> None:
+    """Many elements within many others take no more time than the same side by side."""
+    durations = []
+    for page in (f"{outer}{inner}" * 8000, outer * 8000 + inner * 8000):
+        begun = time.process_time()
+        items(page)
+        durations.append(time.process_time() - begun)
+
+    assert durations[1] < 8 * durations[0] + 0.5
+
+
 def test_a_page_is_followed_as_a_note_is(tmp_path: Path) -> None:
     """A page that moved keeps what was done to its passages; its saved parts are not taken."""
     folder = tmp_path / "pages"

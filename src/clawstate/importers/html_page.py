@@ -196,12 +196,14 @@ class Page:
         self._pop(is_named=True)
 
     def _depth_of(self, name: str) -> int | None:
-        if name not in _INLINE:
-            return len(self._open) - 1 - self._open[::-1].index(name)
-        for above, each in enumerate(reversed(self._open[-_FARTHEST:]), start=1):
+        # What is passed on the way to the element is closed with it, so no step is taken twice; but
+        # words in bold close nothing, and are looked for nearby alone.
+        is_inline = name in _INLINE
+        for depth in range(len(self._open) - 1, -1, -1):
+            each = self._open[depth]
             if each == name:
-                return len(self._open) - above
-            if each not in _INLINE:
+                return depth
+            if is_inline and (each not in _INLINE or len(self._open) - depth > _FARTHEST):
                 return None
         return None
 
