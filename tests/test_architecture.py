@@ -49,7 +49,7 @@ PRIVATE_WORDS = {
     *("KernelQueue", "HeldToken", "RecentMarks", "found_lock", "courtesy", "left_alone"),
 }
 HEAVY = [
-    *("numpy", "rich", "tokenizers", "wordllama", "click", "asyncio", "sqlite3"),
+    *("numpy", "rich", "tokenizers", "wordllama", "onnxruntime", "click", "asyncio", "sqlite3"),
     *("apsw", "cryptography", "pydantic", "yaml"),
 ]
 

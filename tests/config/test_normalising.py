@@ -65,7 +65,8 @@ def test_empty_configuration_means_the_documented_defaults() -> None:
 
     assert value["gateway"] == {"host": "localhost", "mode": "local", "port": 18789}
     assert value["session"] == {"store": "/s/sessions/sessions.json"}
-    store = {"path": "/s/memory/memory.db", "type": "sqlite", "vector": {"enabled": True}}
+    vector = {"enabled": True, "embedder": "static", "threads": 1}
+    store = {"path": "/s/memory/memory.db", "type": "sqlite", "vector": vector}
     assert value["memory"] == {"store": store}
     assert value["agents"]["defaults"] == {"maxConcurrent": 4, "subagents": {"maxConcurrent": 8}}
     assert value["messages"] == {"ackReactionScope": "group-mentions"}

@@ -186,7 +186,8 @@ def test_defaults_are_those_of_the_specification() -> None:
     found = defaults()
 
     assert found["gateway"] == {"port": 18789, "host": "localhost", "mode": "local"}
-    assert found["memory"] == {"store": {"type": "sqlite", "vector": {"enabled": True}}}
+    vector = {"enabled": True, "embedder": "static", "threads": 1}
+    assert found["memory"] == {"store": {"type": "sqlite", "vector": vector}}
     assert found["caches"]["dedupe"] == {
         "ttlMs": to_ms(24 * 3600),
         "memoryMaxSize": 100,

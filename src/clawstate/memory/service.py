@@ -16,6 +16,7 @@ from clawstate.memory.contract import (
     Lend,
     MemoryEngine,
 )
+from clawstate.memory.embedders import DEFAULT_CHOICE, EmbedderChoice
 from clawstate.memory.filters import Moment, filter_from, lets_through
 from clawstate.memory.forgetting import Compaction, Receipt, receipt_of
 from clawstate.memory.imports import Imports
@@ -44,7 +45,8 @@ class Memory:
 
     Every write is on disk when its call returns. Search works offline, by words and by meaning;
     without usable vectors it falls back to words, with a `FallbackWarning`, and silently where it
-    was told not to search *by_meaning*. *lend* gives the leases of its state. Thread-safe.
+    was told not to search *by_meaning*. Without an *embedder* it takes one of ours, by *choice*.
+    *lend* gives the leases of its state. Thread-safe.
     """
 
     def __init__(
@@ -56,13 +58,16 @@ class Memory:
         cache: QueryCache | None = None,
         by_meaning: bool = True,
         lend: Lend | None = None,
+        choice: EmbedderChoice = DEFAULT_CHOICE,
     ) -> None:
         self._engine = engine
         self.imports = Imports(engine.imports, lend or lend_in_process())
         self._clock = clock
         self._cache = QueryCache() if cache is None else cache
         self._searches = Searches(engine, self.imports, self._cache, clock)
-        self._meanings = Meanings(engine, embedder, self._cache, by_meaning=by_meaning)
+        self._meanings = Meanings(
+            engine, embedder, self._cache, by_meaning=by_meaning, choice=choice
+        )
 
     def __repr__(self) -> str:
         place = getattr(self._engine, "path", None)

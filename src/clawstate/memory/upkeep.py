@@ -9,7 +9,7 @@ from clawstate.errors import EmbeddingError, FallbackWarning, warn
 from clawstate.health import FIX, Finding
 from clawstate.interrupts import load_modules
 from clawstate.memory.contract import INDEX, Embedder, Lend, MemoryEngine
-from clawstate.memory.embedders import embedder_of
+from clawstate.memory.embedders import EmbedderChoice
 from clawstate.memory.forgetting import Compaction
 from clawstate.records.contract import Lease
 
@@ -32,11 +32,13 @@ def lend_in_process() -> Lend:
     return lend
 
 
-def usable_embedder(engine: MemoryEngine, given: Embedder | None) -> Embedder | None:
-    """Return *given*, or one of ours, if *engine* keeps vectors of it or none; else warn."""
+def usable_embedder(
+    engine: MemoryEngine, given: Embedder | None, choice: EmbedderChoice
+) -> Embedder | None:
+    """Return *given*, or that of *choice*, if *engine* keeps vectors of it or none; else warn."""
     kept = engine.embedder()
     try:
-        embedder = given or embedder_of(kept)
+        embedder = given or choice.for_memory(kept)
         identity = embedder.identity
     except EmbeddingError as error:
         warn(FallbackWarning(f"searching by words only: {error}"), stacklevel=4)

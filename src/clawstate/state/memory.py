@@ -6,6 +6,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from clawstate.config.settings import (
+    MEMORY_EMBEDDER,
+    MEMORY_THREADS,
     MEMORY_TYPE,
     MEMORY_VECTORS,
     QUERY_ENTRIES,
@@ -14,6 +16,7 @@ from clawstate.config.settings import (
 from clawstate.config.unsupported import require_supported
 from clawstate.errors import CorruptError, UnavailableError
 from clawstate.memory.backends.sqlite import SqliteMemory
+from clawstate.memory.embedders import DEFAULT_CHOICE, EmbedderChoice
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.service import Memory
 from clawstate.state.context import Context
@@ -31,7 +34,7 @@ def open_memory(context: Context, embedder: Embedder | None = None) -> Memory:
     `ConfigError` for an engine or an embedder that this version does not have; an *embedder* that
     is given stands in for the one of the configuration.
     """
-    cache, by_meaning = QueryCache(), True
+    cache, by_meaning, choice = QueryCache(), True, DEFAULT_CHOICE
     with suppress(CorruptError, UnavailableError):  # what cannot be read asks for nothing
         view = context.config.view()
         if embedder is None or MEMORY_TYPE.of(view) != MEMORY_TYPE.default:
@@ -40,6 +43,7 @@ def open_memory(context: Context, embedder: Embedder | None = None) -> Memory:
             ttl, entries = QUERY_TTL.of(view), QUERY_ENTRIES.of(view)
             cache = QueryCache(size=entries if ttl else 0, ttl=ttl or None)
         by_meaning = MEMORY_VECTORS.of(view)
+        choice = EmbedderChoice(MEMORY_EMBEDDER.of(view), MEMORY_THREADS.of(view))
     path = memory_db(context)
     database = context.backends.database(path)
     backend = SqliteMemory(database, vectors=path.parent / "vectors", clock=context.clock)
@@ -49,5 +53,6 @@ def open_memory(context: Context, embedder: Embedder | None = None) -> Memory:
         clock=context.clock,
         cache=cache,
         by_meaning=by_meaning,
+        choice=choice,
         lend=lambda name, ttl, wait: context.backends.records().lease(name, ttl, wait=wait),
     )

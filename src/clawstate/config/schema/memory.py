@@ -18,6 +18,15 @@ class MemoryVector(Document):
         default=default_of("memory.store.vector.enabled"),
         description="Search by meaning, too, not by words only.",
     )
+    embedder: Literal["static", "transformer"] = Field(
+        default=default_of("memory.store.vector.embedder"),
+        description="What gives texts of a new memory their vectors; one that has vectors goes on"
+        " with its own.",
+    )
+    threads: Positive = Field(
+        default=default_of("memory.store.vector.threads"),
+        description="How many cores the transformer may use.",
+    )
 
 
 class MemoryStore(Document):
