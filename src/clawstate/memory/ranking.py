@@ -91,19 +91,25 @@ def in_context(terms: Sequence[Scores], phrases: Sequence[Scores], order: Order)
     *terms* and *phrases* hold a list of scores each. A record is lent the words that it lacks by
     those near it: an answer seldom repeats the words of the question before it.
     """
-    total: Scores = {}
-    places = {key: order.near(key) for key in order.keys()}  # noqa: SIM118 - a set of its own
-    alone = (_NOBODY,) * 4
+    load_modules("numpy")
+    import numpy as np  # noqa: PLC0415 - costs 170 ms, and a search without threads does without
+
+    keys = [*order.keys().union(*terms, *phrases)]
+    row = {key: number for number, key in enumerate(keys)}
+    nobody = len(keys)  # a last row of zeros stands for a neighbour that is missing
+    before, after = (
+        np.array([*(row.get(beside.get(key, _NOBODY), nobody) for key in keys), nobody])
+        for beside in (order.previous, order.next)
+    )
+    total = np.zeros(nobody + 1)
     for scores in (*terms, *phrases):
-        get = scores.get
-        reached = set(scores).union(*(places.get(key, alone) for key in scores)) - {_NOBODY}
-        for key in reached:
-            previous, after, before_previous, behind_next = places.get(key, alone)
-            near = max(get(previous, 0.0), get(after, 0.0))
-            far = max(get(before_previous, 0.0), get(behind_next, 0.0))
-            own = max(get(key, 0.0), NEAR * near, FAR * far)
-            total[key] = total.get(key, 0.0) + own + ECHO * near
-    return total
+        own = np.zeros(nobody + 1)
+        own[[row[key] for key in scores]] = [*scores.values()]
+        near = np.maximum(own[before], own[after])
+        far = np.maximum(own[before[before]], own[after[after]])
+        total += np.maximum(np.maximum(own, NEAR * near), FAR * far)
+        total += ECHO * near
+    return {key: score for key, score in zip(keys, total.tolist(), strict=False) if score > 0}
 
 
 def cosines(query: NDArray[np.float32], near: Nearest, others: Vectors | None) -> Scores:
@@ -188,16 +194,29 @@ def fuse(words: Scores, vectors: Scores, *, floor: float = 0.0) -> Scores:
 def with_speakers(scores: Scores, openings: Mapping[int, str], terms: Iterable[str]) -> Scores:
     """Return *scores* in which a record gains whose speaker ("Ada: ...") is among *terms*."""
     named = set(terms)
-    return {
-        key: score * NAMED if score > 0 and named & label(openings.get(key, "")) else score
-        for key, score in scores.items()
-    }
+    gained = dict(scores)
+    is_named: dict[str, bool] = {"": False}  # few speakers open many texts
+    for key, score in scores.items():
+        name = _opening_name(openings.get(key, ""))
+        if name not in is_named:
+            is_named[name] = bool(named & _terms_of(name))
+        if is_named[name] and score > 0:
+            gained[key] = score * NAMED
+    return gained
 
 
 def label(text: str) -> set[str]:
     """Return the terms of the name that *text* opens with, as in "Ada Smith: hello"."""
+    return _terms_of(_opening_name(text))
+
+
+def _opening_name(text: str) -> str:
     match = _LABEL.match(text)
-    words = _WORD.findall(fold(match[1])) if match else []
+    return match[1] if match else ""
+
+
+def _terms_of(name: str) -> set[str]:
+    words = _WORD.findall(fold(name))
     # Longer labels are rather phrases; and the role of a message names nobody in particular.
     if not words or len(words) > _LABEL_WORDS:
         return set()
