@@ -289,6 +289,48 @@ def test_only_candidates_are_read_until_more_is_asked(chance, small) -> None:
     assert source.read == 0
 
 
+@pytest.mark.parametrize("limit", [10, 200])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_first_search_finds_what_later_ones_find(chance, kind, limit) -> None:
+    """Where no row is in memory, a few hundred are read and the best are found all the same."""
+    rows = KINDS[kind](chance)
+    source = KeptVectors(rows)
+    kept = source.stored_blocks()
+    source.stored_blocks = lambda: kept
+    hits = lost = 0
+
+    for query in asked(chance, rows, 15):
+        search = NearestSearch(rows.shape[1])
+        source.read = 0
+        keys, cosines = best(search, source, query, limit)
+        exact = rows @ query
+        hits += int((exact[keys[:10] - 1] >= np.partition(exact, -10)[-10] - NOISE).sum())
+        lost += bool(cosines[0] < exact.max() - NOISE)
+        assert source.read <= 1000 + max(1000, 4 * limit)
+
+    assert hits >= 0.96 * 150  # where languages are far apart, and each of them dense
+    assert lost == 0
+
+
+def test_others_come_with_their_cosines(chance, small) -> None:
+    """Keys that are asked for beside the best come too, also such as are zeros or not loaded."""
+    rows = units(clustered(chance, 3000))
+    rows[20] = 0
+    source, search = KeptVectors(rows), NearestSearch(64)
+    others = np.array([1, 21, 1500, 2999, 4000], np.int64)
+
+    for query in asked(chance, rows, 4):
+        alone, _ = best(search, source, query)
+        keys, cosines = search.best(
+            source, query, scope=None, allowed=None, limit=10, others=others
+        )
+
+        assert keys[: len(alone)].tolist() == alone.tolist()
+        assert set(keys.tolist()) == {*alone.tolist(), 1, 21, 1500, 2999}
+        assert len(keys) == len(set(keys.tolist()))
+        np.testing.assert_allclose(cosines, rows[keys - 1] @ query, atol=NOISE)
+
+
 def test_what_does_not_fit_in_memory_is_read(chance, small, monkeypatch) -> None:
     """Beyond the bytes that rows may take, candidates are read from the source."""
     monkeypatch.setattr(table, "_BUDGET", 500 * 2 * 64)

@@ -237,8 +237,10 @@ class WordIndex(Protocol):
 class VectorIndex(Protocol):
     """Who is near a vector, as of one moment."""
 
-    def nearest(self, vector: NDArray[np.float32], chosen: Filter, limit: int) -> Nearest:
-        """Return the best *limit* records that have a vector, with exact cosines."""
+    def nearest(
+        self, vector: NDArray[np.float32], chosen: Filter, limit: int, also: AbstractSet[int] = ...
+    ) -> Nearest:
+        """Return the best *limit* with exact cosines, and those of *also* that have a vector."""
 
 
 class Reading(WordIndex, VectorIndex, Protocol):

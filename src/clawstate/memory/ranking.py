@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from clawstate.memory.contract import Nearest, Vectors
+    from clawstate.memory.contract import Vectors
 
 NEAR, FAR = 0.5, 0.25
 """What a word found one or two records away counts, where the record itself lacks it."""
@@ -110,15 +110,6 @@ def in_context(terms: Sequence[Scores], phrases: Sequence[Scores], order: Order)
         total += np.maximum(np.maximum(own, NEAR * near), FAR * far)
         total += ECHO * near
     return {key: score for key, score in zip(keys, total.tolist(), strict=False) if score > 0}
-
-
-def cosines(query: NDArray[np.float32], near: Nearest, others: Vectors | None) -> Scores:
-    """Return the cosines of *near*, and of *query* with *others* (unit rows)."""
-    found = dict(zip(near.keys.tolist(), near.cosines.tolist(), strict=True))
-    if others is not None and len(others.keys):
-        more = (others.matrix @ query).tolist()
-        found.update(zip(others.keys.tolist(), more, strict=True))
-    return found
 
 
 def contextual_cosines(

@@ -147,7 +147,7 @@ def rank(reading: Reading, question: Question, meaning: Meaning | None) -> Ranke
         if evidence.has_threads:
             vectors = _contextual(vector, near, words or {}, context, order)
         else:
-            vectors = ranking.cosines(vector, near, context.vectors)
+            vectors = dict(zip(near.keys.tolist(), near.cosines.tolist(), strict=True))
         near_by = _above(max(vectors.values(), default=0.0), meaning)
         strength = 1 - (1 - strength) * (1 - near_by)
     floor = 0.0
@@ -218,8 +218,10 @@ def _nearest(
         limit = max(_VECTOR_CANDIDATES, 2 * question.k)
     else:
         limit = max(_NEAREST if question.mode == "vector" else _VECTOR_CANDIDATES, question.k)
-    # More than *k*, because neighbours and the words leg may lift a record from further down.
-    return reading.nearest(vector, question.chosen, limit)
+    # More than *k*, because neighbours and the words leg may lift a record from further down. What
+    # only words found would count as 0 without its cosine; with threads `context` gives vectors.
+    also = frozenset() if evidence.has_threads else evidence.words.keys()
+    return reading.nearest(vector, question.chosen, limit, also)
 
 
 def _context(
@@ -230,16 +232,9 @@ def _context(
     near: Nearest | None,
 ) -> Context:
     """Return what ranking needs to know of the candidates beyond their scores."""
-    known = set() if near is None else set(near.keys.tolist())
-    # Without threads only exact cosines of what only words found are missing: left out, they would
-    # count as 0.
-    if evidence.has_threads:
-        scored = set(evidence.words)
-        keys = scored | known
-    else:
-        scored = set()
-        keys = set() if near is None else evidence.words.keys() - known
-    if not keys:
+    scored = set(evidence.words)
+    keys = scored if near is None else scored | set(near.keys.tolist())
+    if not evidence.has_threads or not keys:
         return Context()
     return reading.context(
         Surroundings(
@@ -247,7 +242,7 @@ def _context(
             question.chosen,
             query,
             scored=scored,
-            neighbours=evidence.has_threads,
+            neighbours=True,
             vectors=near is not None,
         )
     )

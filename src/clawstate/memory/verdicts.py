@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
-import numpy as np
-
 from clawstate.clock import to_ms
 from clawstate.memory import ranking
-from clawstate.memory.contract import Nearest, Reading, Scores, Surroundings
+from clawstate.memory.contract import Reading, Scores, Surroundings
 from clawstate.memory.demands import unmet_demands
 from clawstate.memory.explaining import Explainer, find_legs, leg_score, sum_fields
 from clawstate.memory.explanation import LegScore
@@ -149,5 +147,6 @@ class _Judge:
         self._embedded.update(vectors.keys.tolist())
         if found.vector is None:
             return {}
-        nobody = Nearest(np.empty(0, np.int64), np.empty(0, np.float32))
-        return {**ranking.cosines(found.vector, nobody, vectors), **(found.vectors or {})}
+        cosines = (vectors.matrix @ found.vector).tolist() if len(vectors.keys) else []
+        told = dict(zip(vectors.keys.tolist(), cosines, strict=True))
+        return {**told, **(found.vectors or {})}

@@ -111,6 +111,23 @@ class SearchLaws(MemoryHooks):
             assert sorted(told, reverse=True) == pytest.approx(best, abs=2e-3)
             assert [cosines[text] for text in found] == pytest.approx(told, abs=2e-3)
 
+    def test_others_come_with_their_cosines(self, engine: MemoryEngine, memory: Memory) -> None:
+        """Beside the best those come that are asked for by name, each once."""
+        given = [f"word{number} and word{number % 7}" for number in range(40)]
+        memory.add_many({"text": text} for text in given)
+        embedder = HashEmbedder()
+        (query,) = embedder.embed(["word5 kettle"])
+        with engine.reading() as reading:
+            every = reading.nearest(query, filter_from(), 40)
+            others = frozenset(every.keys.tolist()[-4:]) | {int(every.keys[0])}
+
+            near = reading.nearest(query, filter_from(), 5, others)
+
+        assert sorted(near.keys.tolist()) == sorted({*every.keys.tolist()[:5], *others})
+        wanted = dict(zip(every.keys.tolist(), every.cosines.tolist(), strict=True))
+        told = dict(zip(near.keys.tolist(), near.cosines.tolist(), strict=True))
+        assert told == pytest.approx({key: wanted[key] for key in told}, abs=2e-3)
+
     def test_context_tells_what_lies_around(self, engine: MemoryEngine, memory: Memory) -> None:
         """Neighbours, scores of single terms, openings, vectors and what the filter refuses."""
         memory.add_many(

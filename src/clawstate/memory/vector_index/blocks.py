@@ -31,13 +31,12 @@ def decode(data: bytes, words: int) -> Coded | None:
         return None
     keys, scopes, bits = _parts(data, count, words)
     left = keys != 0
-    keys = keys[left].astype(np.int64)
-    # Copies, in the byte order of this machine.
+    if not left.all():
+        keys, scopes, bits = keys[left], scopes[left], bits[left]
+    keys = keys.astype(np.int64)
+    # In the byte order of this machine; of bits, the most, no copy where they have it already.
     coded = Coded(
-        np.abs(keys),
-        scopes[left].astype(np.int64),
-        bits[left].astype(np.uint64),
-        keys < 0,
+        np.abs(keys), scopes.astype(np.int64), bits.astype(np.uint64, copy=False), keys < 0
     )
     return coded if (np.diff(coded.keys) > 0).all() else None
 

@@ -16,7 +16,7 @@ from clawstate.memory.vector_index.source import Keys, VectorSource
 from clawstate.memory.vector_index.table import VectorTable, View, is_small
 
 _DEAD = 4  # of four rows in memory one is dead: read anew, without them
-_LOADED = 8_192  # rows that each search reads into memory, while there are others
+_LOADED = 2_048  # rows that each search reads into memory, while there are others
 _HITS = 10
 _ASKED = 32
 _RECALL = 0.95  # of the nearest are found, or more candidates have to be compared
@@ -47,18 +47,24 @@ class NearestSearch:
         scope: int | None,
         allowed: Keys | None,
         limit: int,
+        others: Keys | None = None,
     ) -> tuple[Keys, Matrix]:
         """
-        Return the best *limit* records and their cosines, best first.
+        Return the best *limit* records and their cosines, best first, and behind them *others*.
 
         Of *scope*, or of all; *allowed* are the keys, ascending, that a filter lets through, which
-        are of that scope.
+        are of that scope. Of *others*, ascending, those come that have a vector, wherever they are.
         """
         view, breadth = self._current(source)
         among = None if scope is None else view.of_scope(scope)
         if allowed is not None:
             among = view.places(allowed)
-        return view.best(query, limit, among, breadth=breadth, fetch=source.vectors)
+        keys, cosines = view.best(query, limit, among, breadth=breadth, fetch=source.vectors)
+        if others is None or not len(others):
+            return keys, cosines
+        found, more = view.cosines(query, others, fetch=source.vectors)
+        new = ~np.isin(found, keys)
+        return np.concatenate([keys, found[new]]), np.concatenate([cosines, more[new]])
 
     def needed_breadth(self, source: VectorSource) -> int | None:
         """

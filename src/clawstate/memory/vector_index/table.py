@@ -31,6 +31,8 @@ _CANDIDATES = 2_000, 4_000
 """How many are compared at least, for few hits and for many."""
 
 _FEW = 50  # hits
+_READ = 1_000
+"""Of candidates that are not in memory so many are read, or four times as many as are wanted."""
 _SHARE = 50  # one of so many rows that a filter lets through is compared
 _FARTHEST = np.iinfo(np.uint16).max
 
@@ -113,12 +115,7 @@ class View:
 
     def places(self, keys: Keys) -> Rows:
         """Return the rows of those of *keys*, ascending, that are here and not dead."""
-        keys = (
-            keys[: np.searchsorted(keys, self.keys[-1], side="right")] if self.count else keys[:0]
-        )
-        places = np.searchsorted(self.keys, keys)
-        found: Rows = places[self.keys[places] == keys]
-        return self._alive(found)
+        return self._alive(self._find(keys))
 
     def of_scope(self, scope: int) -> Rows | None:
         """Return the rows of *scope* that are not dead; None if those are all."""
@@ -138,9 +135,33 @@ class View:
         stands for all. Vectors that are not in memory come from *fetch*.
         """
         rows = self._alive(self._candidates(query, limit, among, breadth))
+        if breadth and not self.arrays.holds(rows):
+            rows = self._nearer(query, rows, max(_READ, 4 * limit))
         rows, cosines = self._cosines(query, rows, fetch)
         best = scan.top(cosines, limit)
         return self.keys[rows[best]], cosines[best]
+
+    def cosines(self, query: Matrix, keys: Keys, *, fetch: Fetch) -> tuple[Keys, Matrix]:
+        """Return those of *keys*, ascending, that are here, and their cosines."""
+        rows, cosines = self._cosines(query, self._find(keys), fetch)
+        return self.keys[rows], cosines
+
+    def _find(self, keys: Keys) -> Rows:
+        """Return the rows of those of *keys*, ascending, that are here."""
+        keys = (
+            keys[: np.searchsorted(keys, self.keys[-1], side="right")] if self.count else keys[:0]
+        )
+        places = np.searchsorted(self.keys, keys)
+        found: Rows = places[self.keys[places] == keys]
+        return found
+
+    def _nearer(self, query: Matrix, rows: Rows, count: int) -> Rows:
+        """Return the *count* of *rows* that are the nearest by an estimate, ascending."""
+        # To read a vector from the database takes ten times as long as to estimate its cosine.
+        if len(rows) <= count or self.arrays.coded < self.count:
+            return rows
+        estimated = self.codes.estimate(query, self.arrays.columns[:, rows].T)
+        return np.sort(rows[scan.top(estimated, count)])
 
     def _not_alive(self) -> Rows:
         """Return the rows that are never found, which must not take the place of candidates."""
@@ -199,7 +220,7 @@ class View:
         keys, vectors = keys[order], vectors[order]
         # Not kept: scattered over an array of which little is in use, a few rows would make the
         # system find memory for all of it.
-        read = self.places(keys)
+        read = self._find(keys)
         found = np.concatenate(
             [scan.products(arrays.rows, query, here) * arrays.scales[here], vectors @ query]
         )
@@ -275,10 +296,10 @@ class VectorTable:
         if batch is None:
             self._loaded = view.count
             return
-        places = np.searchsorted(view.keys, batch.keys)
         # Those of zeros and those that died as well: a row must never get the vector of another.
-        here = np.flatnonzero(view.keys[np.minimum(places, view.count - 1)] == batch.keys)
-        view.arrays.load(places[here], batch.vectors[here])
+        places = view._find(batch.keys)  # noqa: SLF001 - a view of ours
+        here = np.searchsorted(batch.keys, view.keys[places])
+        view.arrays.load(places, batch.vectors[here])
         self._loaded = int(np.searchsorted(view.keys, batch.keys[-1], side="right"))
 
     def _with_room(self, keys: Keys, scopes: Keys, empty: NDArray[np.bool_]) -> tuple[_Arrays, int]:

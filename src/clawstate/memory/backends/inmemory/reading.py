@@ -103,7 +103,13 @@ class InMemoryReading:
             counts.total(),
         )
 
-    def nearest(self, vector: NDArray[np.float32], chosen: Filter, limit: int) -> Nearest:
+    def nearest(
+        self,
+        vector: NDArray[np.float32],
+        chosen: Filter,
+        limit: int,
+        also: AbstractSet[int] = frozenset(),
+    ) -> Nearest:
         """Return the best records with their cosines."""
         chosen_rows = self._chosen(chosen)
         rows = [row for row in chosen_rows if row.vector is not None and row.vector.any()]
@@ -111,7 +117,11 @@ class InMemoryReading:
         cosines = (row.vector @ vector for row in rows if row.vector is not None)
         found = np.fromiter(cosines, np.float32, len(rows))
         best = np.argsort(-found, kind="stable")[:limit]
-        return Nearest(keys[best], found[best])
+        cosine = dict(zip(keys[best].tolist(), found[best].tolist(), strict=True))
+        for key in sorted(also - cosine.keys()):
+            if (other := self._rows[key].vector) is not None:
+                cosine[key] = float(other @ vector)
+        return Nearest(np.array([*cosine], np.int64), np.array([*cosine.values()], np.float32))
 
     def context(self, around: Surroundings) -> Context:
         """Return neighbours, scores of single terms, openings and vectors."""

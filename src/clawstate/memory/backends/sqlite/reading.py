@@ -163,7 +163,13 @@ class SqliteReading:
         has_threads = bool(scope.has_threads)
         return Evidence(words, coverage, quoted, has_threads, occurrences, scope.subwords)
 
-    def nearest(self, vector: NDArray[np.float32], chosen: Filter, limit: int) -> Nearest:
+    def nearest(
+        self,
+        vector: NDArray[np.float32],
+        chosen: Filter,
+        limit: int,
+        also: AbstractSet[int] = frozenset(),
+    ) -> Nearest:
         """Return the best records with their cosines."""
         load_modules("clawstate.memory.backends.sqlite.vector_blocks")
         import numpy as np  # noqa: PLC0415 - costs 170 ms, and word searches do without
@@ -181,6 +187,7 @@ class SqliteReading:
             scope=scope.number if scope.is_shared else None,
             allowed=None if condition is None else self._select(chosen, condition),
             limit=limit,
+            others=np.array(sorted(also), np.int64),
         )
         return Nearest(keys, cosines)
 

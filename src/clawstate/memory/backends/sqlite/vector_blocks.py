@@ -162,7 +162,7 @@ class IndexedVectors(SqliteVectors):
 def _by_end(ends: Keys, docnos: Keys) -> Iterator[tuple[int, Keys]]:
     """Yield the end of each block that *docnos* lie in, and which of them do."""
     at = np.searchsorted(ends, docnos)
-    for number in np.unique(at[at < len(ends)]):
+    for number in sorted(set(at[at < len(ends)].tolist())):
         yield int(ends[number]), docnos[at == number]
 
 
