@@ -57,6 +57,12 @@ class Allowed:
             mask &= _within(self._docs, block, slots)
         return mask
 
+    def numbers(self) -> Ints:
+        """Return, ascending, the numbers of all that are let through, and of some that are gone."""
+        blocks = sorted(self._snapshot.lengths)
+        found = [np.flatnonzero(self.block(block)) | block << BLOCK for block in blocks]
+        return np.sort(np.concatenate([*found, self._snapshot.tail.docs[self.rows()]]))
+
     def rows(self) -> Bools:
         """Return for each document of the tail whether it is let through."""
         tail = self._snapshot.tail

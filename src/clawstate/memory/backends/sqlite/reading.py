@@ -185,7 +185,7 @@ class SqliteReading:
             IndexedVectors(self._connection),
             vector,
             scope=scope.number if scope.is_shared else None,
-            allowed=None if condition is None else self._select(chosen, condition),
+            allowed=None if condition is None else self._select(chosen, scope, condition),
             limit=limit,
             others=np.array(sorted(also), np.int64),
         )
@@ -288,7 +288,7 @@ class SqliteReading:
         if tags is not None and not self._has_expired:
             marks += [[word_index.mark_of_tag(each)] for each in tags]
         elif (condition := self._condition(chosen, scope)) is not None:
-            selected = self._select(chosen, condition)
+            selected = self._select(chosen, scope, condition)
             docs = selected if docs is None else np.intersect1d(docs, selected)
         store = postings.SqlitePostings(self._connection)
         return self._word_caches.allowed_docs(store, self._identity, marks=marks, docs=docs)
@@ -302,7 +302,7 @@ class SqliteReading:
         # records.
         return sql_of(chosen, scope=scope.number, now_ms=self._now_ms)
 
-    def _select(self, chosen: Filter, condition: Bound) -> NDArray[np.int64]:
+    def _select(self, chosen: Filter, scope: _Scope, condition: Bound) -> NDArray[np.int64]:
         """Return the docnos that *chosen* lets through, ascending, and some that are deleted."""
         import numpy as np  # noqa: PLC0415 - its caller has it loaded
 
@@ -312,16 +312,28 @@ class SqliteReading:
         if known is None or known.written != self._written or self._now_ms not in known.times:
             known = Selected(self._written, 0, range(0), np.empty(0, np.int64))
         if known.newest < self._newest:
-            text, values = condition
-            sql = f"SELECT m.docno FROM memories m WHERE m.docno > ? AND {text}"
-            rows = self._connection.execute(sql, (known.newest, *values))
-            fresh = np.sort(np.fromiter((row[0] for row in rows), np.int64))
+            fresh = None if known.newest else self._find_tagged(chosen, scope)
+            if fresh is None:
+                text, values = condition
+                sql = f"SELECT m.docno FROM memories m WHERE m.docno > ? AND {text}"
+                rows = self._connection.execute(sql, (known.newest, *values))
+                fresh = np.sort(np.fromiter((row[0] for row in rows), np.int64))
             end = self._connection.execute(_NEXT_END, (self._now_ms,)).get
             times = range(self._now_ms, 1 << 62 if end is None else end)
             docnos = np.concatenate([known.docnos, fresh])
             known = Selected(self._written, self._newest, times, docnos)
             self._selections.put(chosen, known)
         return known.docnos
+
+    def _find_tagged(self, chosen: Filter, scope: _Scope) -> NDArray[np.int64] | None:
+        """Return the docnos with the tags of *chosen*; None where it asks for more than tags."""
+        if self._has_expired or not _tags_alone(chosen.tree):
+            return None
+        try:
+            # The marks of the word index know it in a hundredth of the time.
+            return self._allowed_docs(chosen, scope).numbers()
+        except (ValueError, IndexError, KeyError):
+            return None  # a damaged word index; the records know it too
 
     def _scope(self, chosen: Filter) -> _Scope | None:
         """Return the namespace of *chosen*; None where nothing was ever kept."""

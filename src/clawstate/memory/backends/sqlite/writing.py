@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -58,6 +58,7 @@ REWRITTEN = "rewritten"
 """What `meta` counts changes by that left bytes behind though no record was removed."""
 
 _VEIL = "\0"
+_SHORT = 4_096  # subwords
 
 
 def upsert(
@@ -389,6 +390,9 @@ def _count_subwords(blobs: Iterable[bytes]) -> tuple[list[int], list[int], int]:
     import numpy as np  # noqa: PLC0415 - costs 170 ms, and states without vectors do without
 
     flat = np.frombuffer(joined, dtype="<u2")
+    if len(flat) < _SHORT:  # a record or two: fewer than there are different subwords
+        counted = Counter(flat.tolist())
+        return list(counted), list(counted.values()), len(flat)
     counts = np.bincount(flat)  # a sort, as `unique` does, would take six times as long
     numbers = np.flatnonzero(counts)
     return numbers.tolist(), counts[numbers].tolist(), len(flat)
