@@ -100,9 +100,14 @@ class Tail:
             elif batch.kind == Kind.REMOVE:
                 gone.append(each.docs)
                 # A term counts once for each document that held it, however often it did.
-                pairs = np.unique(np.stack([each.docs[each.rows], each.terms], axis=1), axis=0)
-                gone_docs.append(pairs[:, 0])
-                gone_terms.append(pairs[:, 1])
+                # `np.unique` of pairs is slow, and makes an interrupt an error of types.
+                held = each.docs[each.rows]
+                order = np.lexsort((each.terms, held))
+                held, of = held[order], each.terms[order]
+                first = np.ones(len(held), np.bool_)
+                first[1:] = (held[1:] != held[:-1]) | (of[1:] != of[:-1])
+                gone_docs.append(held[first])
+                gone_terms.append(of[first])
             else:
                 sign = np.full(len(each.rows), 1 if batch.kind == Kind.MARK else -1, np.int64)
                 marked.append(np.stack([each.docs[each.rows], each.terms, sign], axis=1))
