@@ -20,6 +20,7 @@ from clawstate.importers.report import Report
 from clawstate.importers.sync import import_paths
 from clawstate.memory.contract import EmbedderIdentity
 from clawstate.memory.records import MemoryRecord
+from clawstate.records.inmemory import InMemoryBackend
 from clawstate.testing.forked import Child, child_process
 from clawstate.wire.memory import export_form
 
@@ -980,3 +981,16 @@ def test_progress_goes_on_within_a_file(memory, notes: Path) -> None:
     assert told == sorted(told)
     assert (told[0], told[-1]) == ((0, size), (size, size))
     assert len({done for done, _ in told}) > 8
+
+
+def test_reading_a_large_file_holds_the_lease(memory, tmp_path: Path, clock) -> None:
+    """A file that takes longer to read than the lease lasts is imported all the same."""
+    path = tmp_path / "page.html"
+    path.write_text("<p>" + "said " * 1_000_000)
+    leases = InMemoryBackend()
+    memory.imports._lend = lambda name, ttl, wait: leases.lease(name, ttl, wait=wait, ticks=clock)
+
+    report = import_paths(memory, [path], progress=lambda *_: clock.advance(250.0))
+
+    assert report.failed == set()
+    assert report.added > 1

@@ -25,6 +25,7 @@ from clawstate.importers.openclaw_transcript import read_openclaw_transcript, se
 from clawstate.importers.passages import Item, Problem
 from clawstate.importers.pdf_library import INSTALL, can_read_pdf
 from clawstate.importers.plain_text import read_plain_text
+from clawstate.interrupts import load_modules
 
 _HEAD = 64 * 1024
 _FIRST_LINES = 5
@@ -163,18 +164,21 @@ def _is_record(value: dict[str, object]) -> bool:
 
 # Each loads what it needs, which a folder of notes does not.
 def _read_html(path: Path) -> Iterator[Item]:
+    load_modules("clawstate.importers.html")
     from clawstate.importers.html import read_html  # noqa: PLC0415
 
     return read_html(path)
 
 
 def _read_notebook(path: Path) -> Iterator[Item]:
+    load_modules("clawstate.importers.notebook")
     from clawstate.importers.notebook import read_notebook  # noqa: PLC0415
 
     return read_notebook(path)
 
 
 def _read_pdf(path: Path) -> Iterator[Item]:
+    load_modules("clawstate.importers.pdf")
     from clawstate.importers.pdf import read_pdf  # noqa: PLC0415
 
     return read_pdf(path)

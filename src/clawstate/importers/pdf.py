@@ -21,7 +21,7 @@ from clawstate.importers.pdf_library import INSTALL, can_read_pdf
 from clawstate.importers.plain_text import text_pieces
 
 _SECONDS = (20, 300)  # of computing: for a page, and for all
-_PATIENCE = 900.0  # seconds; a disk may hang
+_PATIENCE = 400.0  # seconds, within the lease of an import; a disk may hang
 _SHOWN = 10
 _HYPHEN = re.compile(r"(?<=[^\W\d_])(?:\u00ad|[-\u2010](?=\n[^\W\d_]))\n")
 # What programs write where a person gave no title.
@@ -106,7 +106,7 @@ class _Reading:
     def items(self, told: Iterable[Mapping[str, Any]]) -> Iterator[Item]:
         """Yield what comes of all that the child *told*."""
         page = 0
-        error = "could not be read to its end; the process that read it has died"
+        error = f"could not be read to its end within {_PATIENCE:.0f} seconds, or was too much"
         for each in told:
             if "error" in each:
                 error = str(each["error"])

@@ -99,6 +99,7 @@ class _Importer:
     ) -> None:
         self.report = Report()
         self._memory = memory
+        self._lease = lease
         self._namespace = namespace
         self._tags = tags
         self._kind = kind
@@ -123,11 +124,10 @@ class _Importer:
         sizes = [_size(each.path) for each in files]
         done, total = 0, sum(sizes)
         for file, size in zip(files, sizes, strict=True):
-            if progress is None:
-                self.take(file.path, file.root)
-                continue
-            progress(done, total, file.path.name)
-            with report_bytes(_Meter(progress, file.path.name, done, size, total).read):
+            if progress is not None:
+                progress(done, total, file.path.name)
+            meter = _Meter(self._lease, progress, file.path.name, done=done, size=size, total=total)
+            with report_bytes(meter.read):
                 self.take(file.path, file.root)
             done += size
         self._writer.write()
@@ -187,19 +187,33 @@ class _Importer:
 
 
 class _Meter:
-    """Tells *progress* how far the file *name* is, of which reading begins at *done* bytes."""
+    """
+    Tells *progress* how far the file *name* is, of which reading begins at *done* bytes.
 
-    def __init__(self, progress: Progress, name: str, done: int, size: int, total: int) -> None:
-        self._progress, self._name = progress, name
+    The lease is held meanwhile: a large file may be read for longer than it lasts.
+    """
+
+    def __init__(
+        self,
+        lease: Lease,
+        progress: Progress | None,
+        name: str,
+        *,
+        done: int,
+        size: int,
+        total: int,
+    ) -> None:
+        self._lease, self._progress, self._name = lease, progress, name
         self._done, self._size, self._total = done, size, total
         self._read = self._told = 0
 
     def read(self, count: int) -> None:
         """Take note that so many bytes more were read."""
+        self._lease.keep_alive()
         self._read += count
         # A large file is read for its fingerprint, and again for its passages.
         at = min(self._size, self._read // _PASSES)
-        if at - self._told >= _STEP:
+        if self._progress is not None and at - self._told >= _STEP:
             self._told = at
             self._progress(self._done + at, self._total, self._name)
 
