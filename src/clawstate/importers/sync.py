@@ -122,17 +122,13 @@ class _Importer:
                 self.report.fail(each)
         # Of all files before the first, so that progress can tell how far it is.
         sizes = [_size(each.path) for each in files]
-        done, total = 0, sum(sizes)
-        for file, size in zip(files, sizes, strict=True):
-            if progress is not None:
-                progress(done, total, file.path.name)
-            meter = _Meter(self._lease, progress, file.path.name, done=done, size=size, total=total)
-            with report_bytes(meter.read):
+        meter = _Meter(self._lease, progress, sum(sizes))
+        with report_bytes(meter.read):
+            for file, size in zip(files, sizes, strict=True):
+                meter.begin(file.path.name, size)
                 self.take(file.path, file.root)
-            done += size
         self._writer.write()
-        if progress is not None:
-            progress(total, total, "")
+        meter.end()
 
     def take(self, path: Path, root: Path) -> None:
         """Bring what *path* says into the memory, and out of it what it says no more."""
@@ -188,34 +184,40 @@ class _Importer:
 
 class _Meter:
     """
-    Tells *progress* how far the file *name* is, of which reading begins at *done* bytes.
+    Tells *progress* how far reading is, of *total* bytes.
 
     The lease is held meanwhile: a large file may be read for longer than it lasts.
     """
 
-    def __init__(
-        self,
-        lease: Lease,
-        progress: Progress | None,
-        name: str,
-        *,
-        done: int,
-        size: int,
-        total: int,
-    ) -> None:
-        self._lease, self._progress, self._name = lease, progress, name
-        self._done, self._size, self._total = done, size, total
-        self._read = self._told = 0
+    def __init__(self, lease: Lease, progress: Progress | None, total: int) -> None:
+        self._lease, self._progress, self._total = lease, progress, total
+        self._name = ""
+        self._done = self._size = self._read = self._looked_at = 0
+
+    def begin(self, name: str, size: int) -> None:
+        """Take note that the next file is *name*, of so many bytes."""
+        self._done += self._size
+        self._name, self._size = name, size
+        self._read = self._looked_at = 0
+        if self._progress is not None:
+            self._progress(self._done, self._total, name)
 
     def read(self, count: int) -> None:
         """Take note that so many bytes more were read."""
-        self._lease.keep_alive()
         self._read += count
-        # A large file is read for its fingerprint, and again for its passages.
-        at = min(self._size, self._read // _PASSES)
-        if self._progress is not None and at - self._told >= _STEP:
-            self._told = at
+        if self._read - self._looked_at < _STEP:
+            return
+        self._looked_at = self._read
+        self._lease.keep_alive()
+        if self._progress is not None:
+            # A large file is read for its fingerprint, and again for its passages.
+            at = min(self._size, self._read // _PASSES)
             self._progress(self._done + at, self._total, self._name)
+
+    def end(self) -> None:
+        """Take note that all files were read and written."""
+        if self._progress is not None:
+            self._progress(self._total, self._total, "")
 
 
 def _digest(path: Path) -> tuple[str, bytes | None]:
