@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import clawstate
+from clawstate.importers import html_tokens
 from clawstate.importers.discover import read_passages
 from clawstate.importers.html_tokens import Tokens
 from clawstate.importers.passages import MAXIMUM_LENGTH, Passage, Problem
@@ -235,6 +236,19 @@ def test_whole_text_is_kept(tmp_path_factory: pytest.TempPathFactory, pieces: li
     words = re.findall(r"w[0-9]+", re.sub(r"<[^>]*>", " ", page))
     assert re.findall(r"w[0-9]+", "\n".join(each.text for each in passages)) == words
     assert all(len(each.text) <= MAXIMUM_LENGTH for each in passages)
+
+
+def test_a_script_or_picture_of_any_length_is_left_out(monkeypatch) -> None:
+    """What is longer than is kept at once is dropped all the same, up to where it ends."""
+    monkeypatch.setattr(html_tokens, "_LONGEST", 1000)
+    tokens = Tokens()
+    parts = ["a<script>", *["x<b>'" * 100] * 50, "</scr", "ipt>b<img src='data:",
+             *["AAAA" * 100] * 50, "'>c<img alt=", *["BBBB" * 100] * 50, ">d"]  # fmt: skip
+
+    found = [each for part in parts for each in tokens.feed(part)]
+    found += tokens.feed("", is_last=True)
+
+    assert "".join(each for each in found if isinstance(each, str)) == "abcd"
 
 
 HOSTILE = ("<", "<a ", '<a "', "<a '\"", "<a b='>", "<!--", "</", "<script", "<script></scr",

@@ -70,6 +70,7 @@ class Tokens:
         self._at = 0
         self._is_last = False
         self._raw = ""
+        self._is_in_tag = False
         # Up to where something was looked for in vain, so that nothing is looked through twice.
         self._free: dict[str, int] = {}
         self.remark = ""
@@ -82,9 +83,17 @@ class Tokens:
         self._is_last = is_last
         while self._at < len(self._buffer):
             before = self._at, self._raw
-            yield from self._raw_text() if self._raw else self._next()
+            if self._is_in_tag:
+                self._drop_tag()
+            else:
+                yield from self._raw_text() if self._raw else self._next()
             if (self._at, self._raw) == before:
                 break
+
+    def _drop_tag(self) -> None:
+        end = self._past(">", self._at)
+        self._is_in_tag = not end
+        self._at = end or len(self._buffer)
 
     def _next(self) -> Iterator[Token]:
         start = self._find("<", self._at)
@@ -136,10 +145,12 @@ class Tokens:
                 return
             # A quote that is never closed: the tag ends where it would without it.
             end = self._past(">", start)
-            if not end:
+            if not end and self._is_last:
                 yield from self._sign(start)
                 return
-            found = {}, end, False
+            # Of a film that is packed into a tag all is dropped, up to where the tag ends.
+            self._is_in_tag = not end
+            found = {}, end or len(self._buffer), False
         attributes, self._at, is_closed = found
         name = self._buffer[name_at:name_end].lower()
         if name_at == start + 2:
@@ -183,6 +194,10 @@ class Tokens:
     def _raw_text(self) -> Iterator[Token]:
         name = self._raw
         end = self._find_end_tag(name)
+        if end < 0 and not self._is_last and name in _LEFT_OUT:
+            # Nothing of it is needed but its end, and it may be all the chats that somebody had.
+            self._at = max(self._at, len(self._buffer) - len(name) - 2)
+            return
         if end < 0 and self._waits(self._at):
             return
         self._raw = ""
