@@ -273,12 +273,17 @@ def test_archives_of_one_kind_are_known(tmp_path: Path) -> None:
     assert (report.files, report.passed_over[".zip"]) == (2, 1)
 
 
-def test_a_newer_export_changes_what_it_changes(tmp_path: Path) -> None:
-    """A document or memory of a newer export takes the place of the one before it."""
+def export_twice(place: Path) -> None:
+    """Write an export into the folder `old`, and one with another document into `new`."""
     newer = PROJECT | {"docs": [PROJECT["docs"][0] | {"content": "# Roses\n\nWater them daily."}]}
     for name, project in (("old", PROJECT), ("new", newer)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "projects.json").write_text(json.dumps([project]))
+        (place / name).mkdir()
+        (place / name / "projects.json").write_text(json.dumps([project]))
+
+
+def test_a_newer_export_changes_what_it_changes(tmp_path: Path) -> None:
+    """A document or memory of a newer export takes the place of the one before it."""
+    export_twice(tmp_path)
     with clawstate.open(tmp_path / "state") as state:
         import_paths(state.memory, [tmp_path / "old"])
         report = import_paths(state.memory, [tmp_path / "new"])
@@ -291,10 +296,7 @@ def test_a_newer_export_changes_what_it_changes(tmp_path: Path) -> None:
 
 def test_what_somebody_changed_stays_beside_a_newer_export(tmp_path: Path) -> None:
     """If a person and a newer export changed a document, both are there."""
-    newer = PROJECT | {"docs": [PROJECT["docs"][0] | {"content": "# Roses\n\nWater them daily."}]}
-    for name, project in (("old", PROJECT), ("new", newer)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "projects.json").write_text(json.dumps([project]))
+    export_twice(tmp_path)
     with clawstate.open(tmp_path / "state") as state:
         import_paths(state.memory, [tmp_path / "old"])
         (roses,) = [each for each in state.memory.records() if "Roses" in each.text]

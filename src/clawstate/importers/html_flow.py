@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from clawstate.importers.html_tokens import Start
-from clawstate.importers.packing import Block
+from clawstate.importers.packing import Block, fence_lines
 from clawstate.importers.splitting import Pauses
 
 _SPACE = re.compile(r"[ \t\n\r\f\xa0]+")
@@ -257,12 +257,9 @@ class Flow:
         while lines and not lines[-1]:
             lines.pop()
         if lines:
-            fence = "```"
-            while any(fence in each for each in lines):
-                fence += "`"
             self._end_items()
             self._end_rows()
-            self.blocks.append(Block(0, (fence, *lines, fence), pauses=Pauses.LINES))
+            self.blocks.append(Block(0, fence_lines(lines), pauses=Pauses.LINES))
 
     def _break_line(self) -> None:
         if self._verbatim is not None:

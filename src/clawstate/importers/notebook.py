@@ -15,7 +15,7 @@ from clawstate.importers.blobs import Blobs
 from clawstate.importers.front_matter import FrontMatter, without_front_matter
 from clawstate.importers.lines import TextLine, open_regular
 from clawstate.importers.markdown import markdown_blocks
-from clawstate.importers.packing import Block, pack
+from clawstate.importers.packing import Block, fence_lines, pack
 from clawstate.importers.passages import Item, Passage, Problem
 from clawstate.importers.splitting import Pauses
 
@@ -165,10 +165,7 @@ class _Notebook:
 def _verbatim(text: str, language: str, blobs: Blobs) -> Iterator[Block]:
     lines = [line for _, line in _without_data(text.strip("\n"), blobs)]
     if any(line.strip() for line in lines):
-        fence = "```"
-        while any(fence in line for line in lines):
-            fence += "`"
-        yield Block(0, (f"{fence}{language}", *lines, fence), pauses=Pauses.LINES)
+        yield Block(0, fence_lines(lines, language), pauses=Pauses.LINES)
 
 
 def _output_text(output: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -155,6 +155,14 @@ def _shorten(title: str) -> str:
         return plain
     end = next(at for at in range(_LONGEST_TITLE, -1, -1) if is_boundary(plain, at))
     return plain[:end].rstrip() + "…"
+
+
+def fence_lines(lines: Sequence[str], language: str = "") -> tuple[str, ...]:
+    """Return *lines* of code between fences that stand in none of them."""
+    fence = "```"
+    while any(fence in line for line in lines):
+        fence += "`"
+    return (f"{fence}{language}", *lines, fence)
 
 
 class BlockBuilder:
