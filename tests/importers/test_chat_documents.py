@@ -309,6 +309,23 @@ def test_what_somebody_changed_stays_beside_a_newer_export(tmp_path: Path) -> No
     assert found == {"# Roses: mine", "# Roses\n\nWater them daily."}
 
 
+def test_an_export_that_was_imported_before_is_read_once_more(tmp_path: Path) -> None:
+    """What earlier releases left of an export comes with the next import of the same file."""
+    path = tmp_path / "conversations.json"
+    path.write_text(json.dumps(claude({"type": "text", "text": "said"})))
+    with clawstate.open(tmp_path / "state") as state:
+        imports = state.memory.imports
+        import_paths(state.memory, [path])
+        reader, *rest = json.loads(imports.fingerprints()[str(path)])
+        imports.finish(str(path), fingerprint=json.dumps(["2", *rest]))
+
+        reports = [import_paths(state.memory, [path]) for _ in range(2)]
+
+    assert reader != "2"
+    assert [each.skipped for each in reports] == [0, 1]
+    assert [(each.added, each.removed) for each in reports] == [(0, 0), (0, 0)]
+
+
 def test_other_json_is_no_export(tmp_path: Path) -> None:
     """Lists and objects of other programs are not taken for exports."""
     values = (

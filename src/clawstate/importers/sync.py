@@ -29,7 +29,10 @@ from clawstate.importers.writing import Writer
 from clawstate.memory.service import Memory
 from clawstate.records.contract import Lease
 
-_READER = "2"  # moves when passages are cut otherwise, so that unchanged files are read again
+# Moves when passages are cut otherwise, so that unchanged files are read again: of all kinds, and
+# of those that changed on their own.
+_READER = "2"
+_READERS = {Kind.CHAT_EXPORT: "3"}
 _BLOCK = 1 << 20
 _STEP = 1 << 20  # bytes between two looks at the progress of a file
 _PASSES = 2
@@ -150,7 +153,9 @@ class _Importer:
             self.report.copies += 1
             return
         # All that decides what records come out: other tags are another import of the same bytes.
-        fingerprint = json.dumps([_READER, kind.value, digest, sorted(self._tags)])
+        fingerprint = json.dumps(
+            [_READERS.get(kind, _READER), kind.value, digest, sorted(self._tags)]
+        )
         # By content and not by time: a restored or copied file looks new, and one that was edited
         # quickly looks old (decision 007).
         if self._sources.marks.get(named.source) == fingerprint:
