@@ -21,6 +21,9 @@ import apsw
 import numpy as np
 
 import clawstate
+from clawstate.errors import EmbeddingError
+from clawstate.memory.contract import Embedder
+from clawstate.memory.embedders.transformer import TransformerEmbedder
 from timing import Figures
 from workbench import Workbench, own_embedder, telling_words
 
@@ -103,8 +106,8 @@ def _json_lines(path: Path) -> list[Entry]:
 
 
 def _measured(test: TestSet, root: Path) -> Figures:
-    found = {**_ours(test, root), **_rivals(test)}
-    return {arm: _by_category(test, found[arm]) for arm in ARMS}
+    found = {**_ours(test, root), **_rivals(test), **_with_transformer(test, root)}
+    return {arm: _by_category(test, each) for arm, each in found.items()}
 
 
 def _by_category(test: TestSet, found: dict[Key, Ranked]) -> Figures:
@@ -137,8 +140,20 @@ def _judged(found: Ranked, relevant: set[str]) -> list[float]:
     return [*recalls, 1 / first if first else 0.0, gain / ideal]
 
 
-def _ours(test: TestSet, root: Path) -> dict[str, dict[Key, Ranked]]:
-    with clawstate.open(root) as state:
+def _with_transformer(test: TestSet, root: Path) -> dict[str, dict[Key, Ranked]]:
+    try:
+        embedder = TransformerEmbedder()
+    except EmbeddingError as error:
+        print(f"left out: the transformer: {error}")
+        return {}
+    found = _ours(test, root.with_name(f"{root.name}-transformer"), embedder)
+    return {f"transformer {mode}": found[f"clawstate {mode}"] for mode in ("vector", "hybrid")}
+
+
+def _ours(
+    test: TestSet, root: Path, embedder: Embedder | None = None
+) -> dict[str, dict[Key, Ranked]]:
+    with clawstate.open(root, embedder=embedder) as state:
         state.memory.add_many(map(_record, test.corpus))
         state.memory.optimize()
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clawstate.memory import ranking
@@ -131,27 +131,26 @@ def test_a_mix_with_a_silent_leg_keeps_the_order(words) -> None:
     assert ranks == pytest.approx(sorted(words.values(), reverse=True))
 
 
-@given(SCORES, COSINES.filter(bool), st.floats(-0.5, 0.5))
-def test_above_the_median_the_height_of_a_band_does_not_matter(words, vectors, lift) -> None:
-    """Cosines that are all higher by the same give the same mix once the median is removed."""
-    floor = ranking.middle(vectors, 0.1)
-    assume(abs(max(vectors.values()) - floor) > 1e-6)
-    lifted = {key: score + lift for key, score in vectors.items()}
+def test_in_a_narrow_band_the_best_stand_out() -> None:
+    """Where all cosines are high, a record in the middle counts clearly less than the best."""
+    band = {key: 0.5 + 0.002 * key for key in range(101)}
 
-    one = ranking.fuse(words, vectors, floor=floor)
-    other = ranking.fuse(words, lifted, floor=ranking.middle(lifted, 0.1 + lift))
+    plain = ranking.fuse({}, band)
+    above = ranking.fuse({}, band, floor=ranking.floor_of(band, unrelated=0.5))
 
-    assert other == pytest.approx(one, abs=1e-4)
+    assert plain[50] > 0.8 * plain[100]
+    assert above[50] < 0.7 * above[100]
+    assert above[100] == pytest.approx(ranking.ABOVE_SHARE)
 
 
 def test_the_only_record_counts_for_its_meaning() -> None:
     """The median of one record is not taken for that of its like: it counts if it is near."""
-    floor = ranking.middle({1: 0.8}, unrelated=0.4)
+    floor = ranking.floor_of({1: 0.8}, unrelated=0.4)
 
     mixed = ranking.fuse({}, {1: 0.8}, floor=floor)
 
-    assert 0.4 < floor < 0.5
-    assert mixed == {1: pytest.approx(ranking.VECTOR_SHARE)}
+    assert floor < 0.4
+    assert mixed == {1: pytest.approx(ranking.ABOVE_SHARE)}
 
 
 @given(SCORES)

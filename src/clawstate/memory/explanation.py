@@ -14,8 +14,8 @@ What gave a part of a score.
 
 A `word` of the query; a `phrase`, words that stand side by side in it; a `quote`, what stands in
 quotes there; the whole query as the `name` of the record; the `meaning` of the record's own text,
-less the `median` of the records compared where the embedder asks for that; its `neighbours` in its
-thread; the `speaker` whom the query names.
+less most of the `median` of the records compared where the embedder asks for that; its `neighbours`
+in its thread; the `speaker` whom the query names.
 """
 
 

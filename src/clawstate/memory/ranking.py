@@ -38,6 +38,12 @@ SHORT = 40
 VECTOR_SHARE = 0.425
 """The share of the vectors in a hybrid."""
 
+ABOVE_SHARE = 0.5
+"""The share of the vectors where only what is above a floor counts."""
+
+TAKEN = 0.75
+"""How much of the median is taken off: all of it would leave nothing to half of the candidates."""
+
 FEW = 20
 """So many candidates move the median half of its way from what unrelated texts have."""
 
@@ -144,16 +150,17 @@ def contextual_cosines(
     return dict(zip(chosen, cosines.tolist(), strict=True))
 
 
-def middle(cosines: Scores, unrelated: float) -> float:
+def floor_of(cosines: Scores, unrelated: float) -> float:
     """
-    Return the median of *cosines*: what a record has that is like the query in nothing special.
+    Return what is taken off *cosines*: most of the median, which says nothing of a record.
 
-    The fewer there are, the nearer it is to *unrelated*, the cosine of texts of different subjects.
+    The fewer there are, the nearer the median is taken to be to *unrelated*, the cosine of texts of
+    different subjects.
     """
     # A median of few says little: of a single record it would be its own cosine.
     count = len(cosines)
     own = median(cosines.values()) if count else 0.0
-    return (count * own + FEW * unrelated) / (count + FEW)
+    return TAKEN * (count * own + FEW * unrelated) / (count + FEW)
 
 
 def legs_of(
@@ -164,9 +171,11 @@ def legs_of(
 
     Those of the vectors are how far each is above *floor*.
     """
+    of_vectors = VECTOR_SHARE
     if floor:
+        of_vectors = ABOVE_SHARE
         vectors = {key: cosine - floor for key, cosine in vectors.items()}
-    for scores, share in ((words, 1 - VECTOR_SHARE), (vectors, VECTOR_SHARE)):
+    for scores, share in ((words, 1 - of_vectors), (vectors, of_vectors)):
         yield scores, share, max(scores.values(), default=0.0)
 
 

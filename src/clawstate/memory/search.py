@@ -153,7 +153,7 @@ def rank(reading: Reading, question: Question, meaning: Meaning | None) -> Ranke
     floor = 0.0
     if meaning is not None and meaning.removes_median and by_words:
         # Where all cosines lie in a narrow band, all would have nearly the same share of the best.
-        floor = ranking.middle(vectors or {}, meaning.unrelated)
+        floor = ranking.floor_of(vectors or {}, meaning.unrelated)
     mixed = scores = _mix(question, words, vectors, floor)
     if evidence.quoted is not None:
         stands = set(evidence.quoted.tolist())
