@@ -19,6 +19,8 @@ from clawstate.memory.contract import (
 from clawstate.memory.records import MemoryRecord, content_hash
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -42,18 +44,22 @@ def batches(
     # All records are read, and so checked, before the caller may write the first batch: `add_many`
     # promises that. Embedding starts meanwhile.
     iterator = iter(records)
-    first = list(islice(iterator, BATCH))
-    if len(first) < BATCH:
+    size = batch_size(embedder)
+    first = list(islice(iterator, size))
+    if len(first) < size:
         if first:
             yield embed_records(first, embedder, cache)
         return
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - small writes do without
 
-    with ThreadPoolExecutor(1, thread_name_prefix="clawstate-embed") as ahead:
+    with (
+        ThreadPoolExecutor(1, thread_name_prefix="clawstate-embed") as ahead,
+        _rest_cancelled(ahead),
+    ):
         jobs = deque([ahead.submit(embed_records, first, embedder, cache)])
         waiting: deque[list[MemoryRecord]] = deque()
         # Vectors are made for `_AHEAD` batches at most; the others wait as records.
-        while batch := list(islice(iterator, BATCH)):
+        while batch := list(islice(iterator, size)):
             waiting.append(batch)
             if len(jobs) < _AHEAD:
                 jobs.append(ahead.submit(embed_records, waiting.popleft(), embedder, cache))
@@ -62,6 +68,23 @@ def batches(
             if waiting:
                 jobs.append(ahead.submit(embed_records, waiting.popleft(), embedder, cache))
             yield done
+
+
+@contextmanager
+def _rest_cancelled(ahead: ThreadPoolExecutor) -> Iterator[None]:
+    """Drop what *ahead* has not begun when an exception ends the block."""
+    try:
+        yield
+    except BaseException:
+        # Or whoever interrupts would wait until all batches that were put ahead are embedded.
+        ahead.shutdown(wait=False, cancel_futures=True)
+        raise
+
+
+def batch_size(embedder: Embedder | None) -> int:
+    """Return how many records one batch has: fewer where *embedder* says that it is slow."""
+    # 4,096 texts take a transformer minutes, in which nobody could stop it or see how far it is.
+    return min(BATCH, getattr(embedder, "at_once", BATCH))
 
 
 def embed_records(
@@ -122,7 +145,8 @@ def embedder_errors() -> Iterator[None]:
 
 def embed_waiting(engine: MemoryEngine, embedder: Embedder) -> None:
     """Give the records of *engine* that wait for a vector theirs, batch by batch."""
-    while waiting := engine.waiting(BATCH):
+    size = batch_size(embedder)
+    while waiting := engine.waiting(size):
         batch = embed_records(waiting, embedder, engine.embeddings)
         # The embedder failed (it was told). Going on would ask for the same batch for ever.
         if any(each.vector is None for each in batch):

@@ -59,7 +59,7 @@ class TransformerEmbedder:
     is_local = True
     """Texts stay on this machine."""
 
-    at_once = 64
+    at_once = 32
     """How many texts are embedded before anybody can ask how far it is, or stop it."""
 
     unrelated = 0.5
