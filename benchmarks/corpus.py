@@ -4,6 +4,10 @@ Real English that every machine with Python has: the prose of the library and of
 Docstrings, comments and documents are cut into windows of one to four sentences. A held-out
 sentence becomes a question ("Return the path" -> "How do I return the path?") and is in no
 window. The texts depend on what is installed, so `Corpus.fingerprint` goes with every figure.
+
+Beyond those that there are, texts are made of a sentence of one, some words of another and a
+sentence of a third: words, their frequencies and their neighbours are those of the real ones, and
+many texts are nearly alike.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 SEED = 20
@@ -60,7 +65,20 @@ def corpus(folder: Path, size: int) -> Corpus:
         texts, questions = _made(MOST_TEXTS)
         cached.write_text(json.dumps({"texts": texts, "questions": questions}))
     kept = json.loads(cached.read_text())
-    return Corpus(kept["texts"][:size], kept["questions"])
+    texts = kept["texts"][:size]
+    texts += islice(_mixed(kept["texts"]), size - len(texts))
+    return Corpus(texts, kept["questions"])
+
+
+def _mixed(texts: list[str]) -> Iterator[str]:
+    rng = random.Random(SEED)
+    sentences = [_SENTENCE_END.split(text) for text in texts]
+    while True:
+        one, two, three = rng.choices(sentences, k=3)
+        words = rng.choice(two).split()
+        start = rng.randrange(len(words))
+        part = " ".join(words[start : start + 12])
+        yield f"{rng.choice(one)} {part} {rng.choice(three)}"[:900]
 
 
 def _made(size: int) -> tuple[list[str], list[str]]:
