@@ -186,8 +186,10 @@ def fuse(words: Scores, vectors: Scores, *, floor: float = 0.0) -> Scores:
     # (decision 6). Only a leg that found something counts.
     for scores, share, top in legs_of(words, vectors, floor=floor):
         if top > 0:
-            for key, score in scores.items():
-                total[key] = total.get(key, 0.0) + share * max(score, 0.0) / top
+            shares = {
+                key: share * score / top if score > 0 else 0.0 for key, score in scores.items()
+            }
+            total = {**shares, **{key: one + shares.get(key, 0.0) for key, one in total.items()}}
     return total
 
 

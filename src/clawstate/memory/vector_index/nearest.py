@@ -63,7 +63,9 @@ class NearestSearch:
         if others is None or not len(others):
             return keys, cosines
         found, more = view.cosines(query, others, fetch=source.vectors)
-        new = ~np.isin(found, keys)
+        known = np.sort(keys)
+        at = np.minimum(known.searchsorted(found), max(len(known) - 1, 0))
+        new = known[at] != found if len(known) else np.ones(len(found), np.bool_)
         return np.concatenate([keys, found[new]]), np.concatenate([cosines, more[new]])
 
     def needed_breadth(self, source: VectorSource) -> int | None:

@@ -30,7 +30,7 @@ CENTRED = 8_192
 _CANDIDATES = 2_000, 4_000
 """How many are compared at least, for few hits and for many."""
 
-_FEW = 50  # hits
+_FEW = 200  # hits
 _READ = 1_000
 """Of candidates that are not in memory so many are read, or four times as many as are wanted."""
 _SHARE = 50  # one of so many rows that a filter lets through is compared
