@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import time
-import uuid
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
 import apsw
 
+from clawstate.interrupts import load_modules
 from clawstate.sqlite.part import BUSY_MS, Part
 
 T = TypeVar("T")
@@ -68,7 +67,10 @@ class _Copy:
     """A copy of a database without its free space, in memory: a file would hold texts elsewhere."""
 
     def __init__(self, part: Part) -> None:
-        self._name = f"file:/{uuid.uuid4().hex}?vfs=memdb"
+        load_modules("ctypes")
+        import ctypes  # noqa: PLC0415 - needed for this alone
+
+        self._name = f"file:/{os.urandom(16).hex()}?vfs=memdb"
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI
         self._target = apsw.Connection(self._name, flags=flags | apsw.SQLITE_OPEN_CREATE)
         limit = ctypes.c_int64(_LARGEST)
