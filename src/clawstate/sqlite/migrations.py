@@ -86,6 +86,11 @@ class PartFormat:
             if self.name in _ONCE_UNNAMED:
                 connection.execute(f"PRAGMA user_version = {number}")
 
+    def assume_newest(self, connection: apsw.Connection) -> None:
+        """Note the newest format where the tables are there and their format was lost."""
+        if self._format(connection) == 0 and _has_table(connection, "clawstate_parts"):
+            connection.execute(_NOTE, (self.name, len(self.migrations)))
+
     def require_known(self, connection: apsw.Connection) -> int:
         """
         Return the format; refuse a database that this code must not touch.

@@ -248,6 +248,32 @@ class Writing(_Block):
             self._database.unlock_writers(self._use)
 
 
+class Alone(_Block):
+    """A block that holds the writer lock and opens nothing; see `Part.alone`."""
+
+    def __enter__(self) -> PartFormat:
+        self._begin(Use())
+        try:
+            self._database.lock_writers(self._use)
+        except BaseException as error:
+            self._end(error)
+            raise
+        return self._part
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._end(error)
+        sqlite_errors(self._database.path).__exit__(kind, error, trace)
+
+    def _give_back(self, error: BaseException | None) -> None:  # noqa: ARG002 - of the others
+        with self._ending:
+            self._database.unlock_writers(self._use)
+
+
 def _upgrade(database: Lender, guard: PoolGuard, part: PartFormat, older: OlderFormatError) -> None:
     # A reader takes the writer lock here, once in the life of a file: a state of the release before
     # would otherwise answer nothing until somebody writes to it.
@@ -350,6 +376,15 @@ class Part:
         """
         self._require_open()
         return Writing(self._database, self._guard, self._part)
+
+    def alone(self) -> Alone:
+        """
+        Keep other writers out for a `with` block without opening the file; gives the format.
+
+        For a repair of what cannot be opened in the usual way. Raises `LockTimeoutError`.
+        """
+        self._require_open()
+        return Alone(self._database, self._guard, self._part)
 
     def close(self) -> None:
         """End this use; a call after it raises `ClosedError`."""

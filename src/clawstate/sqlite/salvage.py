@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import apsw
 
 from clawstate.files.atomic import create_private_file, make_private_dir
-from clawstate.sqlite.compaction import outside_of_a_transaction
-from clawstate.sqlite.part import Part
+from clawstate.sqlite.migrations import PartFormat
+from clawstate.sqlite.part import BUSY_MS, Part
 
 Row = tuple[Any, ...]
 Mend = Callable[[apsw.Connection], None]
@@ -32,19 +31,30 @@ def salvage(part: Part, mends: Sequence[Mend]) -> Path:
     pages are replaced in a transaction of SQLite's, never the file, whose log they may have open.
     Raises `CorruptError`, with nothing changed, where the list of tables itself cannot be read.
     """
-    with part.writing() as connection:
-        salvage_now = partial(_salvage, connection, part.path, mends)
-        return outside_of_a_transaction(connection, salvage_now)
+    with part.alone() as known, contextlib.closing(_connect(part.path)) as damaged:
+        # Damage may hide which format it is; a file that says it is another's stays as it is.
+        with contextlib.suppress(apsw.CorruptError):
+            known.require_known(damaged)
+        return _salvage(damaged, known, mends)
 
 
-def _salvage(damaged: apsw.Connection, path: Path, mends: Sequence[Mend]) -> Path:
-    folder = path.parent / _QUARANTINE
-    make_private_dir(folder)
-    aside = _free_name(folder, path.name)
-    _copy(damaged, aside)
+def _connect(path: Path) -> apsw.Connection:
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.set_busy_timeout(BUSY_MS)
+    # SQLite reads a file that is too short, or whose list of tables is partly damaged, only for
+    # somebody who says that he repairs it.
+    connection.pragma("writable_schema", 1)
+    return connection
+
+
+def _salvage(damaged: apsw.Connection, known: PartFormat, mends: Sequence[Mend]) -> Path:
     # In memory: a file would hold texts elsewhere, and be left behind by a cut.
     with contextlib.closing(apsw.Connection(":memory:")) as saved:
-        _save(damaged, saved, mends)
+        _save(damaged, saved, known, mends)
+        folder = known.path.parent / _QUARANTINE
+        make_private_dir(folder)
+        aside = _free_name(folder, known.path.name)
+        _copy(damaged, aside)
         # All pages in one step, which is one transaction: a cut leaves the damaged state whole.
         with damaged.backup("main", saved, "main") as backup:
             backup.step(-1)
@@ -70,7 +80,9 @@ def _copy(damaged: apsw.Connection, aside: Path) -> None:
             backup.step(1000)
 
 
-def _save(damaged: apsw.Connection, saved: apsw.Connection, mends: Sequence[Mend]) -> None:
+def _save(
+    damaged: apsw.Connection, saved: apsw.Connection, known: PartFormat, mends: Sequence[Mend]
+) -> None:
     schema: list[Row] = damaged.execute(
         "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
     ).fetchall()
@@ -98,6 +110,8 @@ def _save(damaged: apsw.Connection, saved: apsw.Connection, mends: Sequence[Mend
     _save_numbers(damaged, saved)
     for pragma in ("user_version", "application_id"):
         saved.pragma(pragma, damaged.pragma(pragma))
+    known.assume_newest(saved)
+    known.migrate(saved)
     for mend in mends:
         mend(saved)
     saved.execute("COMMIT")

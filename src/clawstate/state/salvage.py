@@ -8,6 +8,7 @@ from functools import cache, partial
 
 import apsw
 
+from clawstate.errors import CorruptError
 from clawstate.health import FIX, Finding
 from clawstate.memory.backends.sqlite import salvage as memory
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
@@ -45,6 +46,9 @@ def _salvage(context: Context) -> str:
         if _has_transcripts(connection):
             transcripts.mend(connection, now)
             counts[3] = connection.execute("SELECT count(*) FROM messages").get
+        if not counts[1] and not counts[3] and (counts[0] or counts[2]):
+            problem = "is damaged, and no record or message of it can be read"
+            raise CorruptError(str(part.path), problem, "restore the newest backup")
 
     aside = salvage(part, [count_noted, mend])
     noted, records, sent, messages = counts

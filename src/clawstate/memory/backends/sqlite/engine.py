@@ -242,6 +242,7 @@ class SqliteMemory:
             return
         with self._database.writing() as connection:
             word_index.rebuild(connection)
+            upkeep.drop_damaged_vectors(connection)
             upkeep.mend_vectors(connection, anew=True)
             writing.touch(connection, now_ms=self._now())
         with self._database.reading() as connection:

@@ -40,6 +40,7 @@ def mend(connection: apsw.Connection, now: float) -> None:
         # Nobody can tell whose the vectors are: they are made anew.
         one("UPDATE memories SET embedding = NULL, subwords = NULL")
         one("DELETE FROM embedding_cache")
+    upkeep.drop_damaged_vectors(connection)
     _count_subwords(connection)
     # Rows that the index cannot do without may be lost, so its tables are made anew as well.
     tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'word_*'"

@@ -9,7 +9,7 @@ import apsw
 from clawstate.sqlite import DamagedValueError
 from clawstate.sqlite.change_log import note_changes
 from clawstate.stores.transcripts.backends.sqlite import checking, rows
-from clawstate.stores.transcripts.backends.sqlite.schema import PART
+from clawstate.stores.transcripts.backends.sqlite.schema import MIGRATIONS, PART
 from clawstate.stores.transcripts.entries import header_of
 
 _WHOLE = """
@@ -24,6 +24,7 @@ _LAST = """
 def mend(connection: apsw.Connection, now: float) -> None:
     """Name lost sessions anew, remove what cannot be read, and derive the rest anew."""
     one = connection.execute
+    one("INSERT OR IGNORE INTO clawstate_parts VALUES (?, ?)", (PART, len(MIGRATIONS)))
     lost = "SELECT DISTINCT session FROM messages"
     for (number,) in one(
         f"{lost} WHERE session NOT IN (SELECT session FROM transcripts)"
