@@ -314,7 +314,16 @@ def test_what_was_forgotten_of_a_source_is_told(make) -> None:
 
     found = memory.explain("tea", "/notes/a.md")
 
+    below = memory.explain("tea", "/notes")
+    memory.delete("one")
+    nothing = memory.explain("tea", "/notes/*.md")
+
     assert [(each.id, each.reason) for each in found] == [("one", "shown"), ("two", "forgotten")]
+    assert below == found
+    assert {(each.id, each.reason, each.source) for each in nothing} == {
+        ("one", "forgotten", "/notes/a.md"),
+        ("two", "forgotten", "/notes/a.md"),
+    }
 
 
 def test_without_an_embedder_words_alone_are_told(make) -> None:

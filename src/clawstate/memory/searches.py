@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from clawstate.clock import Clock
 from clawstate.interrupts import load_modules
 from clawstate.memory.contract import MemoryEngine
@@ -9,7 +11,9 @@ from clawstate.memory.imports import Imports
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.records import Hit
 from clawstate.memory.search import Meaning, Question, answer
-from clawstate.memory.verdict import Verdict
+
+if TYPE_CHECKING:
+    from clawstate.memory.verdict import Verdict
 
 
 class Searches:
@@ -46,12 +50,10 @@ class Searches:
     def verdicts(self, question: Question, meaning: Meaning | None, name: str) -> list[Verdict]:
         """Return what became of the record *name*, or of all from the source *name*."""
         load_modules("clawstate.memory.verdicts")
-        from clawstate.memory.verdicts import find_forgotten, find_verdicts  # noqa: PLC0415 - as above
+        from clawstate.memory.verdicts import find_missing, find_verdicts  # noqa: PLC0415 - as above
 
         with self._engine.reading() as reading:
             found = find_verdicts(reading, question, meaning, name, now=self._clock())
-            kept = {each.id for each in found}
-        namespace = question.chosen.namespace
-        forgotten = find_forgotten(self._imports, name, namespace)
-        found += (each for each in forgotten if each.id not in kept)
-        return found or [Verdict(id=name, reason="unknown")]
+        kept = {each.id for each in found}
+        namespace = question.chosen.namespace or "default"
+        return [*found, *find_missing(self._imports, name, kept, namespace=namespace)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clawstate.arguments import require_callables, require_seconds, require_text, require_texts
 from clawstate.clock import Clock, system_clock
@@ -27,8 +27,10 @@ from clawstate.memory.search import Mode, question_from
 from clawstate.memory.searches import Searches
 from clawstate.memory.upkeep import check_engine, lend_in_process
 from clawstate.memory.validation import MAX_SOURCE, change_record, check_name, complete
-from clawstate.memory.verdict import Verdict
 from clawstate.paging import PAGE, Listing, Page
+
+if TYPE_CHECKING:
+    from clawstate.memory.verdict import Verdict
 
 MAX_PAGE = 1_000_000
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import chain
 
 from clawstate.clock import to_ms
@@ -11,8 +12,9 @@ from clawstate.memory.contract import Reading, Scores, Surroundings
 from clawstate.memory.demands import unmet_demands
 from clawstate.memory.explaining import Explainer, find_legs, leg_score, sum_fields
 from clawstate.memory.explanation import LegScore
-from clawstate.memory.filters import Condition, Filter, filter_from
+from clawstate.memory.filters import Condition, Filter, filter_from, lets_through
 from clawstate.memory.imports import Imports
+from clawstate.memory.records import MemoryRecord
 from clawstate.memory.search import Meaning, Question, Ranked, rank
 from clawstate.memory.verdict import Reason, Verdict
 
@@ -36,16 +38,28 @@ def find_verdicts(
     return sorted(told, key=lambda each: each.rank or len(found.mixed) + 1)
 
 
-def find_forgotten(imports: Imports, name: str, namespace: str | None) -> list[Verdict]:
+def find_missing(
+    imports: Imports, name: str, kept: AbstractSet[str], *, namespace: str
+) -> list[Verdict]:
     """
-    Return what is known of the forgotten record with the id *name*, or of those from there.
+    Return what is known of forgotten records beside those *kept*; one verdict if nothing is.
 
-    An id is looked for everywhere, a source in *namespace*.
+    An id *name* is looked for everywhere, a source in *namespace*.
     """
-    if imports.were_forgotten([(name, b"")], namespace=None):
+    if name not in kept and imports.were_forgotten([(name, b"")], namespace=None):
         return [Verdict(id=name, reason="forgotten")]
-    gone = imports.look([name], namespace=namespace or "default")[name].forgotten
-    return [Verdict(id=each, reason="forgotten", source=name) for each in sorted(gone)]
+    chosen = filter_from(namespace=namespace, source=name)
+    sources = [
+        each
+        for each in sorted(imports.sources(namespace))
+        if lets_through(chosen, MemoryRecord(text="", source=each, namespace=namespace), now=0)
+    ]
+    gone = [
+        Verdict(id=each, reason="forgotten", source=source)
+        for source, before in imports.look(sources, namespace=namespace).items()
+        for each in sorted(before.forgotten - kept)
+    ]
+    return gone if gone or kept else [Verdict(id=name, reason="unknown")]
 
 
 class _Judge:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clawstate.interrupts import load_modules
 from clawstate.memory.analysis import FIELD_NAMES, in_field
 from clawstate.memory.contract import Scores, WordQuery
-from clawstate.memory.explanation import WordPart
 from clawstate.memory.postings.holders import Holders, find_holders, phrase
 from clawstate.memory.postings.scoring import Allowed, Docs, best, exact_scores
 from clawstate.memory.postings.snapshot import Snapshot
 from clawstate.memory.postings.store import BLOCK, PostingStore
 from clawstate.memory.postings.tail import Ints
+
+if TYPE_CHECKING:
+    from clawstate.memory.explanation import WordPart
 
 PHRASE_WEIGHT = 0.5
 """What two words of the query side by side count beside one of them alone."""
@@ -110,6 +113,9 @@ class WordSearch:
 
     def parts(self, docs: Iterable[int]) -> list[WordPart]:
         """Return the scores of *docs* for each term and phrase, each field apart."""
+        load_modules("clawstate.memory.explanation")
+        from clawstate.memory.explanation import WordPart  # noqa: PLC0415 - seldom asked for
+
         chosen = Docs(np.array(sorted(docs), np.int64))
         terms = (_Part("word", (each,), self._fields[each]) for each in self.terms)
         return [

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,6 @@ from clawstate.memory.contract import (
     Vectors,
     WordQuery,
 )
-from clawstate.memory.explanation import WordPart
 from clawstate.memory.filters import Filter, lets_through
 from clawstate.memory.postings.scoring import Allowed
 from clawstate.memory.postings.snapshot import Snapshot, SnapshotCache
@@ -32,6 +32,9 @@ from clawstate.memory.records import MemoryRecord, fields_text
 from clawstate.memory.rules import Known
 from clawstate.memory.validation import metadata_text
 from clawstate.memory.word_search import WordSearch
+
+if TYPE_CHECKING:
+    from clawstate.memory.explanation import WordPart
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,6 @@ from clawstate.memory.contract import (
     Vectors,
     WordQuery,
 )
-from clawstate.memory.explanation import WordPart
 from clawstate.memory.filters import And, Condition, Filter, Node
 from clawstate.memory.records import MemoryRecord
 from clawstate.sqlite import DamagedValueError
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clawstate.caches.ttl import TTLCache
+    from clawstate.memory.explanation import WordPart
     from clawstate.memory.postings.scoring import Allowed
     from clawstate.memory.vector_index.nearest import NearestSearch
     from clawstate.memory.word_search import WordSearch
