@@ -53,6 +53,7 @@ class AsyncPlaces(Part[Places]):
     move_memory = verb(Places.move_memory)
     sessions = verb(Places.sessions)
     utf16_transcripts = listing(Places.utf16_transcripts)
+    with_salvage = listing(Places.with_salvage)
     agent_dir = verb(Places.agent_dir)
     agent_dirs = verb(Places.agent_dirs)
     auth_profiles = verb(Places.auth_profiles)

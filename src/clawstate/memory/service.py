@@ -10,12 +10,7 @@ from clawstate.clock import Clock, system_clock
 from clawstate.errors import ConflictError, InvalidError, NotFoundError
 from clawstate.health import Finding, repair_all
 from clawstate.memory import ingest
-from clawstate.memory.contract import (
-    Embedded,
-    Embedder,
-    Lend,
-    MemoryEngine,
-)
+from clawstate.memory.contract import Embedded, Embedder, Lend, MemoryEngine
 from clawstate.memory.embedders import DEFAULT_CHOICE, EmbedderChoice
 from clawstate.memory.filters import Moment, filter_from, lets_through
 from clawstate.memory.forgetting import Compaction, Receipt, receipt_of
