@@ -42,7 +42,7 @@ TERMS = {
     *("pending", "waiting", "missing", "paired", "archived", "expired", "allowed", "claimed"),
     *("changed", "misplaced", "malformed", "redacted", "repaired", "unsaved", "uncompacted"),
     *("fenced", "spelling", "asking", "bring", "gone", "nothing", "ranked", "nested", "noting"),
-    *("weighted", "required", "said", "known", "named", "ended"),
+    *("weighted", "required", "said", "known", "named", "ended", "reembed"),
 }
 PRIVATE_WORDS = {
     *("Lending", "Together", "Spool", "Vault", "Resealing", "Census", "Tally", "Mirror"),

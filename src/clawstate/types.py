@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clawstate.memory.explanation import Explanation, LegScore, ScorePart
     from clawstate.memory.forgetting import Compaction, Forgotten, Receipt
     from clawstate.memory.records import Hit, MemoryRecord
+    from clawstate.memory.replacement import Reembedding
     from clawstate.memory.verdict import Unmet, Verdict
     from clawstate.openclaw.owner import Era, Owner
     from clawstate.paging import Page
@@ -95,6 +96,7 @@ __all__ = [
     "Profile",
     "Pruned",
     "Receipt",
+    "Reembedding",
     "ScorePart",
     "SessionEntry",
     "Standing",
@@ -150,6 +152,7 @@ _HOMES = {
     "Profile": "clawstate.stores.auth.credentials",
     "Pruned": "clawstate.stores.sessions.selection",
     "Receipt": "clawstate.memory.forgetting",
+    "Reembedding": "clawstate.memory.replacement",
     "ScorePart": "clawstate.memory.explanation",
     "SessionEntry": "clawstate.stores.sessions.entry",
     "Standing": "clawstate.stores.auth.availability",

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import clawstate
-from clawstate.errors import NotFoundError, StateWarning
+from clawstate.errors import InvalidError, NotFoundError, StateWarning
 
 SOURCE = Path(clawstate.__file__).parent
 PATIENCE = 5.0  # seconds that anybody may wait for another
@@ -60,6 +60,12 @@ class Agent:
     def memory(self, number):
         self.state.memory.add(f"the number {number} is remembered")
 
+    def reembed(self, number):
+        try:
+            self.state.memory.reembed(("static", "wordllama")[number // 2 % 2])
+        except InvalidError:  # what was cut off is of the other one
+            self.state.memory.reembed()
+
     def search(self, number):
         self.state.memory.search(f"number {number}", k=2)
 
@@ -94,6 +100,7 @@ STEPS = (
     "identity",
     "memory",
     "search",
+    "reembed",
     "transcripts",
     "reading",
     "feed",

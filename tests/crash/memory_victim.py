@@ -82,6 +82,12 @@ def rebuild(memory: clawstate.Memory, rounds: range) -> None:
         tell("rebuild")
 
 
+def reembed(memory: clawstate.Memory, rounds: range) -> None:
+    for number in rounds:
+        memory.reembed(("wordllama", "static")[number % 2])
+        tell("reembed")
+
+
 VERBS = {
     "add": add,
     "add_many": add_many,
@@ -89,6 +95,7 @@ VERBS = {
     "delete": delete,
     "optimize": optimize,
     "rebuild": rebuild,
+    "reembed": reembed,
 }
 
 

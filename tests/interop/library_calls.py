@@ -155,6 +155,8 @@ CALLS |= {
     "memory.forget_source": lambda s: s.memory.forget_source("a-source"),
     "memory.optimize": lambda s: s.memory.optimize(),
     "memory.rebuild": lambda s: s.memory.rebuild(),
+    "memory.reembed": lambda s: s.memory.reembed("wordllama"),
+    "memory.discard_reembedding": lambda s: s.memory.discard_reembedding(),
     "memory.repair": lambda s: s.memory.repair(),
     "memory.update": lambda s: s.memory.update(s.memory.add("before"), text="after"),
     "pairing.request": lambda s: s.pairing.request(user_id="bob", device_id="asking-library"),

@@ -236,6 +236,12 @@ def _(ours: Ours) -> None:
     ours("memory", "forget", ours.record())
 
 
+@writes("memory reembed")
+def _(ours: Ours) -> None:
+    ours("memory", "reembed", "--embedder", "wordllama")
+    ours("memory", "reembed", "--embedder", "static")
+
+
 @writes("memory import")
 def _(ours: Ours) -> None:
     # As `make run` does.

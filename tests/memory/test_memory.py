@@ -821,6 +821,18 @@ def test_vectors_of_two_embedders_are_never_mixed(reopened, embedder) -> None:
     assert texts(first.records()) == ["first"]
 
 
+def test_a_query_meets_no_vectors_of_another_embedder(reopened, embedder) -> None:
+    """Vectors that somebody else kept since the first search are left to words."""
+    late = reopened(WordEmbedder(model="other"))
+    assert late.search("lobster") == []
+    reopened(embedder).add("the lobster sleeps")
+
+    with pytest.warns(FallbackWarning, match="vectors of words"):
+        hits = late.search("lobster")
+
+    assert [hit.vector_score for hit in hits] == [None]
+
+
 def test_text_that_comes_back_is_not_embedded_again(toy, embedder) -> None:
     """Vectors outlive their records: the same text is embedded once, however often it is added."""
     record_id = toy.add("the lobster sleeps")

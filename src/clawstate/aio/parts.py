@@ -188,6 +188,8 @@ class AsyncMemory(Part[Memory]):
     search = verb(Memory.search, embeds=True)
     explain = verb(Memory.explain, embeds=True)
     optimize = verb(Memory.optimize, embeds=True)
+    reembed = verb(Memory.reembed, embeds=True)
+    discard_reembedding = verb(Memory.discard_reembedding)
     rebuild = verb(Memory.rebuild)
     needs_optimizing = verb(Memory.needs_optimizing)
     stats = verb(Memory.stats)

@@ -314,7 +314,7 @@ def list_(
 @pass_session
 def stats(session: Session) -> None:
     """Print counts and sizes."""
-    from clawstate.cli.printing import table_lines  # noqa: PLC0415
+    from clawstate.cli.printing import counts_of_memory, table_lines  # noqa: PLC0415
     from clawstate.clock import from_ms, to_iso  # noqa: PLC0415
     from clawstate.wire.memory import statistics_form  # noqa: PLC0415
 
@@ -322,7 +322,10 @@ def stats(session: Session) -> None:
     document = statistics_form(counts)
     changed = document["changedMs"]
     del counts["changed"]  # shown last, as a date
-    shown = {**counts, "changed": None if changed is None else to_iso(from_ms(changed))}
+    shown = {
+        **counts_of_memory(counts),
+        "changed": None if changed is None else to_iso(from_ms(changed)),
+    }
     session.output.emit(document, *table_lines(shown))
 
 

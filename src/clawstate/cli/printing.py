@@ -90,8 +90,16 @@ LABELS = {
     "expired": "expired, not removed yet",
     "embedder": "embedding model",
     "dimensions": "numbers in a vector",
+    "reembedding": "being embedded anew by",
+    "reembedded": "embedded anew so far",
 }
 """What people read in the place of a name that programs read."""
+
+
+def counts_of_memory(counts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *counts* of a memory without what they tell of a replacement that is not begun."""
+    left = () if counts.get("reembedding") else ("reembedding", "reembedded")
+    return {name: value for name, value in counts.items() if name not in left}
 
 
 def table_lines(values: Mapping[str, Any]) -> Iterator[str]:

@@ -32,7 +32,7 @@ def status(session: Session) -> None:
     """
     import apsw  # noqa: PLC0415 - see `NOUNS`
 
-    from clawstate.cli.printing import table_lines  # noqa: PLC0415
+    from clawstate.cli.printing import counts_of_memory, table_lines  # noqa: PLC0415
 
     state = session.state
     place, memory, failed = _memory(state)
@@ -63,7 +63,8 @@ def status(session: Session) -> None:
         "clawstate": f"{__version__} (SQLite {document['sqlite']})",
         "last write": document["lastDurableWrite"] or "nothing is kept yet",
     }
-    shown = {"memory": place, **memory} if os.path.lexists(place) and failed is None else {}
+    counts = counts_of_memory(memory)
+    shown = {"memory": place, **counts} if os.path.lexists(place) and failed is None else {}
     full = {name: value for name, value in kept.items() if value}
     session.output.emit(document, *table_lines(_once({**top, **full, **left, **shown})))
     if failed is not None and not session.output.as_json:

@@ -7,7 +7,13 @@ from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+
+# Part of this contract: by another name it is no export to a type checker.
+from clawstate.memory.embedder import Embedder as Embedder  # noqa: PLC0414
+from clawstate.memory.embedder import EmbedderIdentity as EmbedderIdentity  # noqa: PLC0414
+from clawstate.memory.embedder import KnownVector as KnownVector  # noqa: PLC0414
+from clawstate.memory.embedder import SubwordEmbedder as SubwordEmbedder  # noqa: PLC0414
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +24,7 @@ if TYPE_CHECKING:
     from clawstate.memory.forgetting import Compaction, Forgotten
     from clawstate.memory.ledger import ImportLedger
     from clawstate.memory.records import MemoryRecord
+    from clawstate.memory.replacement import VectorReplacement
     from clawstate.paging import Position
     from clawstate.records.contract import Lease
 
@@ -30,10 +37,6 @@ Returns the lease of a name, held for a ttl, both in seconds.
 
 Raises `LockTimeoutError` when another has it for so many seconds more, the last argument.
 """
-
-KnownVector: TypeAlias = "tuple[NDArray[np.float32], NDArray[np.uint16] | None]"
-"""The vector that a text got, and its subwords where its embedder has some."""
-
 
 DAMAGE: Final = "memory-damage"
 """The code of damage to what is kept: only a backup has it."""
@@ -48,56 +51,6 @@ class Capability(Enum):
     # Some engines cannot promise these, so the tests of each ask only for what it declares.
     DURABLE = "what was acknowledged survives a power cut"
     SHARED = "several processes may use one memory at once"
-
-
-@dataclass(frozen=True, slots=True)
-class EmbedderIdentity:
-    """
-    Which vectors an embedder makes. Vectors of two identities are never mixed (decision 3).
-
-    `dimensions` is the length of a vector, `normalised` whether it has length 1.
-    """
-
-    model: str
-    dimensions: int
-    normalised: bool = True
-
-
-class Embedder(Protocol):
-    """Turns text into vectors. Thread-safe."""
-
-    @property
-    def identity(self) -> EmbedderIdentity:
-        """Return which vectors `embed` makes."""
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """
-        Return one row per text, shape (len(texts), dimensions), float32.
-
-        A text without content gives a row of zeros. Raises `EmbeddingError`.
-        """
-
-
-# Asked by `isinstance`, so an embedder of the caller's own need not know this protocol.
-@runtime_checkable
-class SubwordEmbedder(Embedder, Protocol):
-    """
-    An embedder whose vector of a text is the mean of its subwords' vectors.
-
-    It can weigh the subwords of a query by how rare they are among the records searched, which
-    needs no second pass over those records: an engine only counts their subwords.
-    """
-
-    def subwords(self, texts: Sequence[str]) -> list[NDArray[np.uint16]]:
-        """Return the subword numbers of each text, in order, repeats kept."""
-
-    def pool(self, subwords: Sequence[NDArray[np.uint16]]) -> NDArray[np.float32]:
-        """Return the unit mean vector of each row of *subwords*, as `embed` would."""
-
-    def weighted(
-        self, subwords: NDArray[np.uint16], counts: Mapping[int, int], total: int
-    ) -> NDArray[np.float32]:
-        """Return the unit vector of a query; *counts* and *total* are those of the records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +208,10 @@ class Reading(WordIndex, VectorIndex, Protocol):
     def version(self) -> Hashable:
         """What differs after every change of the records, by anybody."""
 
+    @property
+    def embedder(self) -> EmbedderIdentity | None:
+        """Whose vectors are kept; None while there are none."""
+
     def context(self, around: Surroundings) -> Context:
         """Return what lies around some candidates."""
 
@@ -346,6 +303,10 @@ class MemoryEngine(RecordStore, Protocol):
     @property
     def embeddings(self) -> EmbeddingCache:
         """The vectors that are known already."""
+
+    @property
+    def replacement(self) -> VectorReplacement:
+        """The vectors of another embedder that are to take the place of those kept."""
 
     @property
     def capabilities(self) -> frozenset[Capability]:

@@ -13,6 +13,7 @@ from clawstate.memory.contract import (
     Embedded,
     Embedder,
     EmbeddingCache,
+    KnownVector,
     MemoryEngine,
     SubwordEmbedder,
 )
@@ -103,7 +104,7 @@ def embed_records(
     pairs = zip(records, hashes, strict=True)
     texts = [record.text for record, digest in pairs if digest not in known]
     try:
-        fresh = iter(_vectors(texts, embedder))
+        fresh: Iterator[_Vector] = iter(embed_texts(texts, embedder))
     except EmbeddingError as error:
         message = f"{len(texts)} records wait for their vectors: {error}"
         warn(FallbackWarning(message), stacklevel=2)
@@ -116,7 +117,8 @@ def embed_records(
     ]
 
 
-def _vectors(texts: Sequence[str], embedder: Embedder) -> Iterable[_Vector]:
+def embed_texts(texts: Sequence[str], embedder: Embedder) -> Iterable[KnownVector]:
+    """Return the vector of each text; raises `EmbeddingError`, whatever *embedder* raises."""
     if not texts:
         return ()
     with embedder_errors():
@@ -143,10 +145,9 @@ def embedder_errors() -> Iterator[None]:
         raise EmbeddingError("embedder", problem, "see the error that it was caused by") from error
 
 
-def embed_waiting(engine: MemoryEngine, embedder: Embedder) -> None:
+def embed_waiting(engine: MemoryEngine, embedder: Embedder | None) -> None:
     """Give the records of *engine* that wait for a vector theirs, batch by batch."""
-    size = batch_size(embedder)
-    while waiting := engine.waiting(size):
+    while embedder is not None and (waiting := engine.waiting(batch_size(embedder))):
         batch = embed_records(waiting, embedder, engine.embeddings)
         # The embedder failed (it was told). Going on would ask for the same batch for ever.
         if any(each.vector is None for each in batch):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 from clawstate.errors import EmbeddingError, FallbackWarning, warn
 from clawstate.memory import ingest
@@ -10,7 +12,8 @@ from clawstate.memory.contract import Embedder, EmbedderIdentity, MemoryEngine, 
 from clawstate.memory.embedders import EmbedderChoice
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.search import Meaning
-from clawstate.memory.upkeep import usable_embedder
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,11 +22,39 @@ if TYPE_CHECKING:
 _MAX_QUERY = 8192  # characters; what is longer is no question
 
 
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """
+    The `embedder` for a memory that kept vectors of `kept` when it was chosen.
+
+    None: the memory is searched by words alone, and what is added waits for its vector.
+    """
+
+    kept: EmbedderIdentity | None
+    embedder: Embedder | None
+
+    @property
+    def identity(self) -> EmbedderIdentity | None:
+        """Return whose vectors the embedder makes."""
+        return None if self.embedder is None else self.embedder.identity
+
+    @property
+    def weighing(self) -> SubwordEmbedder | None:
+        """Return the embedder if it can weigh the subwords of a query."""
+        return self.embedder if isinstance(self.embedder, SubwordEmbedder) else None
+
+    def is_for(self, kept: EmbedderIdentity | None) -> bool:
+        """Tell whether it is the choice for a memory that keeps vectors of *kept*."""
+        return kept == self.kept or (self.embedder is not None and kept == self.identity)
+
+
 class Meanings:
     """
     The embedder of one memory: *given*, or that of *choice* for what *engine* keeps.
 
-    It is settled when it is first asked for. With *by_meaning* false there is none. Thread-safe.
+    It is chosen when it is first asked for; with *by_meaning* false there is none. Another process
+    may replace all vectors by those of another embedder (`Memory.reembed`) at any time: whoever
+    finds vectors that are not of the embedder chosen has it chosen anew. Thread-safe.
     """
 
     def __init__(
@@ -36,48 +67,81 @@ class Meanings:
         choice: EmbedderChoice,
     ) -> None:
         self._engine = engine
-        self._given = given
+        self.given = given
         self._cache = cache
         self._by_meaning = by_meaning
-        self._choice = choice
-        self._usable: Embedder | None = None
-        self._weighing: SubwordEmbedder | None = None
-        self._is_settled = False
+        self.choice = choice
+        self._chosen: InUse | None = None
 
     def embedder(self) -> Embedder | None:
         """Return the embedder; None where there is no usable one, with a `FallbackWarning`."""
-        if not self._is_settled:
-            usable = None
-            if self._by_meaning:
-                usable = usable_embedder(self._engine, self._given, self._choice)
-            self._usable = usable
-            self._weighing = usable if isinstance(usable, SubwordEmbedder) else None
-            self._is_settled = True
-        return self._usable
+        return self.current().embedder
 
-    def identity(self) -> EmbedderIdentity | None:
-        """Return which vectors the embedder makes; None where there is none."""
-        embedder = self.embedder()
-        return None if embedder is None else embedder.identity
+    def current(self) -> InUse:
+        """Return the embedder in use, chosen at the first call."""
+        chosen = self._chosen
+        return self.renew() if chosen is None else chosen
 
-    def of_query(self, embedder: Embedder, query: str) -> Meaning | None:
-        """Return what *query* means to *embedder*; None if that fails, with a warning."""
+    def renew(self) -> InUse:
+        """Choose the embedder for the vectors that are kept now, and return it."""
+        chosen = self._chosen or InUse(None, None)
+        if self._by_meaning:
+            kept = self._engine.embedder()
+            if self._chosen is None or not chosen.is_for(kept):
+                chosen = InUse(kept, _usable_embedder(kept, self.given, self.choice))
+        # In one step, so that no other thread sees the embedder of one choice with the vectors of
+        # another.
+        self._chosen = chosen
+        return chosen
+
+    def use(self, embedder: Embedder) -> None:
+        """Take *embedder*, whose vectors are kept by now, as if it had been given."""
+        self.given = embedder
+        self._chosen = None
+
+    def is_for(self, chosen: InUse, kept: EmbedderIdentity | None) -> bool:
+        """Tell whether *chosen* is still the choice where vectors of *kept* are found."""
+        return not self._by_meaning or chosen.is_for(kept)
+
+    def try_with(self, work: Callable[[InUse], T]) -> T:
+        """
+        Return what *work* returns, given the embedder in use.
+
+        It is called again if it fails because vectors of another are kept by now: the engine
+        refuses vectors of one that is not its own, in the transaction that would write them.
+        """
+        while True:
+            chosen = self.current()
+            try:
+                return work(chosen)
+            except EmbeddingError:
+                # Of two embedders given for a memory without vectors the later write is refused.
+                is_late = chosen.kept is None and self.given is not None
+                if is_late or self.renew() is chosen:
+                    raise
+
+    def of_query(self, chosen: InUse, query: str) -> Meaning | None:
+        """Return what *query* means to the embedder; None if that fails, with a warning."""
+        if (embedder := chosen.embedder) is None:
+            return None
         text = query[:_MAX_QUERY]
         # Embedders of others need not say these.
         unrelated = getattr(embedder, "unrelated", 0.0)
         removes_median = getattr(embedder, "removes_median", False)
         try:
             with ingest.embedder_errors():
-                if self._weighing is None:
-                    vector = self._cache.vector(text, lambda: _embed_query(embedder, text))
+                if (weighing := chosen.weighing) is None:
+                    # By the identity too: another embedder makes another vector of the same text.
+                    key = embedder.identity, text
+                    vector = self._cache.vector(key, lambda: _embed_query(embedder, text))
                     return Meaning(vector, unrelated=unrelated, removes_median=removes_median)
-                (numbers,) = self._weighing.subwords([text])
+                (numbers,) = weighing.subwords([text])
         except EmbeddingError as error:
-            warn(FallbackWarning(f"searching by words only: {error}"), stacklevel=3)
+            warn(FallbackWarning(f"searching by words only: {error}"), stacklevel=4)
             return None
         return Meaning(
             numbers=numbers,
-            embedder=self._weighing,
+            embedder=weighing,
             unrelated=unrelated,
             removes_median=removes_median,
         )
@@ -88,3 +152,25 @@ def _embed_query(embedder: Embedder, text: str) -> NDArray[np.float32]:
     embed = getattr(embedder, "embed_query", None)
     vector: NDArray[np.float32] = embedder.embed([text])[0] if embed is None else embed(text)
     return vector
+
+
+def _usable_embedder(
+    kept: EmbedderIdentity | None, given: Embedder | None, choice: EmbedderChoice
+) -> Embedder | None:
+    """Return *given*, or that of *choice*, if *kept* are its vectors, or None; else warn."""
+    try:
+        embedder = given or choice.for_memory(kept)
+        identity = embedder.identity
+    except EmbeddingError as error:
+        warn(FallbackWarning(f"searching by words only: {error}"), stacklevel=5)
+        return None
+    # Cosines between vectors of two models mean nothing (decision 3).
+    if kept is not None and kept != identity:
+        message = (
+            f"searching by words only: this memory keeps vectors of {kept.model}, "
+            f"which those of {identity.model} cannot be compared with; "
+            "open it with the embedder it was made with"
+        )
+        warn(FallbackWarning(message), stacklevel=5)
+        return None
+    return embedder

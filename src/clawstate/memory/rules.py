@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from clawstate.clock import to_ms
 from clawstate.errors import ConflictError, DimensionError, EmbeddingError
 from clawstate.memory.contract import Embedded, EmbedderIdentity
 from clawstate.memory.records import MemoryRecord, content_hash, fields_text
+from clawstate.memory.replacement import Begun
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Place = tuple[float, float, int | None]
 """When a record was made and changed (seconds), and its place in its thread."""
@@ -121,17 +126,37 @@ def claim(
 
     Raises `EmbeddingError` or `DimensionError` when *given* brings vectors of another than *kept*.
     """
-    lengths = {len(each.vector) for each in given if each.vector is not None}
-    if not lengths:
+    if all(each.vector is None for each in given):
         return kept
     if embedder is None or (kept is not None and kept != embedder):
         name = "no embedder" if embedder is None else embedder.model
         problem = f"vectors of {name}, but the state keeps those of {kept.model if kept else '-'}"
         raise EmbeddingError("memory", problem, "open the state with the embedder it was made with")
     # An identity names a model, but an embedder of the caller's own may not keep to it.
-    if lengths != {embedder.dimensions}:
-        raise DimensionError(embedder.dimensions, max(lengths - {embedder.dimensions}))
+    require_lengths((each.vector for each in given if each.vector is not None), embedder)
     return embedder
+
+
+def require_lengths(vectors: Iterable[NDArray[np.float32]], embedder: EmbedderIdentity) -> None:
+    """Raise `DimensionError` unless all *vectors* are as long as those of *embedder* are."""
+    for each in vectors:
+        if len(each) != embedder.dimensions:
+            raise DimensionError(embedder.dimensions, len(each))
+
+
+def require_same_replacement(begun: EmbedderIdentity | None, wanted: EmbedderIdentity) -> None:
+    """Raise `ConflictError` unless a replacement by vectors of *wanted* is what was begun."""
+    if begun != wanted:
+        hint = "nothing is begun now" if begun is None else f"one by {begun.model} is begun now"
+        raise ConflictError("replacement by vectors of", wanted.model, hint)
+
+
+def replacement_stats(begun: Begun | None) -> dict[str, object]:
+    """Return what statistics tell of a replacement that is under way."""
+    return {
+        "reembedding": None if begun is None else begun.embedder.model,
+        "reembedded": 0 if begun is None else begun.done,
+    }
 
 
 def _position(

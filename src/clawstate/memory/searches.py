@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from clawstate.clock import Clock
 from clawstate.interrupts import load_modules
-from clawstate.memory.contract import MemoryEngine
+from clawstate.memory.contract import MemoryEngine, Reading
 from clawstate.memory.imports import Imports
+from clawstate.memory.meanings import InUse, Meanings
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.records import Hit
 from clawstate.memory.search import Meaning, Question, answer
@@ -15,45 +17,86 @@ from clawstate.memory.search import Meaning, Question, answer
 if TYPE_CHECKING:
     from clawstate.memory.verdict import Verdict
 
+T = TypeVar("T")
+
+_BY_WORDS = InUse(None, None)
+
 
 class Searches:
-    """Searches of one memory: its *engine*, notes of *imports*, and *cache* of answers."""
+    """
+    Searches of one memory: its *engine*, what queries mean (*meanings*), notes of *imports*.
+
+    *cache* keeps answers.
+    """
 
     def __init__(
-        self, engine: MemoryEngine, imports: Imports, cache: QueryCache, clock: Clock
+        self,
+        engine: MemoryEngine,
+        meanings: Meanings,
+        imports: Imports,
+        cache: QueryCache,
+        clock: Clock,
     ) -> None:
         self._engine = engine
+        self._meanings = meanings
         self._imports = imports
         self._cache = cache
         self._clock = clock
 
-    def hits(self, question: Question, meaning: Meaning | None, *, keep: bool) -> list[Hit]:
-        """Return the hits for *question*, from the cache where it has them; else *keep* them."""
-        with self._engine.reading() as reading:
+    def hits(self, question: Question) -> list[Hit]:
+        """Return the hits for *question*, from the cache where it has them."""
+
+        def find(reading: Reading, meaning: Meaning | None, *, is_whole: bool) -> list[Hit]:
             # Read in the transaction that answers, so the answer belongs to exactly this version.
             version = reading.version
             known = self._cache.hits(question, version=version, now=self._clock())
             if known is None:
                 known = answer(reading, question, meaning)
-                if keep:
+                if is_whole:
                     self._cache.keep_hits(question, version=version, hits=known)
-        return list(known)
+            return list(known)
 
-    def explained_hits(self, question: Question, meaning: Meaning | None) -> list[Hit]:
+        return self._ask(question, find)
+
+    def explained_hits(self, question: Question) -> list[Hit]:
         """Return the hits for *question*, each with what gave its score."""
         load_modules("clawstate.memory.explaining")
         from clawstate.memory.explaining import explained_answer  # noqa: PLC0415 - seldom asked for
 
-        with self._engine.reading() as reading:
-            return list(explained_answer(reading, question, meaning))
+        return self._ask(
+            question,
+            lambda reading, meaning, **_: list(explained_answer(reading, question, meaning)),
+        )
 
-    def verdicts(self, question: Question, meaning: Meaning | None, name: str) -> list[Verdict]:
+    def verdicts(self, question: Question, name: str) -> list[Verdict]:
         """Return what became of the record *name*, or of all from the source *name*."""
         load_modules("clawstate.memory.verdicts")
         from clawstate.memory.verdicts import find_missing, find_verdicts  # noqa: PLC0415 - as above
 
-        with self._engine.reading() as reading:
-            found = find_verdicts(reading, question, meaning, name, now=self._clock())
+        found = self._ask(
+            question,
+            lambda reading, meaning, **_: find_verdicts(
+                reading, question, meaning, name, now=self._clock()
+            ),
+        )
         kept = {each.id for each in found}
         namespace = question.chosen.namespace or "default"
         return [*found, *find_missing(self._imports, name, kept, namespace=namespace)]
+
+    def _ask(self, question: Question, find: Callable[..., T]) -> T:
+        """
+        Return what *find* finds in a reading, given what *question* means there.
+
+        It is told whether that is all: what only words could find because embedding failed is not
+        what the same question finds once that works.
+        """
+        while True:
+            chosen = _BY_WORDS if question.mode == "words" else self._meanings.current()
+            # Before the state is opened: an embedder may ask a server, and nobody shall wait.
+            meaning = self._meanings.of_query(chosen, question.text)
+            with self._engine.reading() as reading:
+                # Another process may have replaced all vectors since the embedder was chosen.
+                if chosen is _BY_WORDS or self._meanings.is_for(chosen, reading.embedder):
+                    is_whole = chosen.embedder is None or meaning is not None
+                    return find(reading, meaning, is_whole=is_whole)
+            self._meanings.renew()

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from clawstate.arguments import require_callables, require_seconds, require_text, require_texts
 from clawstate.clock import Clock, system_clock
-from clawstate.errors import ConflictError, InvalidError, NotFoundError
+from clawstate.errors import InvalidError, NotFoundError
 from clawstate.health import Finding, repair_all
-from clawstate.memory import ingest
-from clawstate.memory.contract import Embedded, Embedder, Lend, MemoryEngine
+from clawstate.memory import writes
+from clawstate.memory.contract import Embedder, Lend, MemoryEngine
 from clawstate.memory.embedders import DEFAULT_CHOICE, EmbedderChoice
-from clawstate.memory.filters import Moment, filter_from, lets_through
+from clawstate.memory.filters import Moment, filter_from
 from clawstate.memory.forgetting import Compaction, Receipt, receipt_of
 from clawstate.memory.imports import Imports
 from clawstate.memory.meanings import Meanings
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.records import Hit, MemoryRecord, position_of
+from clawstate.memory.reembed import reembed
+from clawstate.memory.replacement import Reembedding
 from clawstate.memory.search import Mode, question_from
 from clawstate.memory.searches import Searches
 from clawstate.memory.upkeep import check_engine, lend_in_process
@@ -61,10 +63,10 @@ class Memory:
         self.imports = Imports(engine.imports, lend or lend_in_process())
         self._clock = clock
         self._cache = QueryCache() if cache is None else cache
-        self._searches = Searches(engine, self.imports, self._cache, clock)
         self._meanings = Meanings(
             engine, embedder, self._cache, by_meaning=by_meaning, choice=choice
         )
+        self._searches = Searches(engine, self._meanings, self.imports, self._cache, clock)
 
     def __repr__(self) -> str:
         place = getattr(self._engine, "path", None)
@@ -128,11 +130,8 @@ class Memory:
         now = self._clock()
         ids: list[str] = []
         done = 0
-        for batch in ingest.batches(
-            complete(records, ids, now), self._meanings.embedder(), self._engine.embeddings
-        ):
-            self._engine.upsert(batch, embedder=self._meanings.identity())
-            done += len(batch)
+        for count in writes.keep_records(self._engine, self._meanings, complete(records, ids, now)):
+            done += count
             if progress is not None:
                 progress(done, len(ids))
         return ids
@@ -161,24 +160,13 @@ class Memory:
         With *expected_updated_at* the change is made only to that version. Raises
         `NotFoundError`, `InvalidError`, and `ConflictError` for another version.
         """
-        # Compare-and-set: embedding the new text may ask a server, and no lock is held for that. If
-        # somebody was faster, the change is applied to what they left.
-        while True:
-            old = self.require(record_id)
-            if expected_updated_at is not None and old.updated_at != expected_updated_at:
-                raise ConflictError("memory", record_id)
-            new = change_record(old, changes, now=self._clock())
-            # The engine keeps the vector that is there, so changing a tag embeds nothing.
-            if new.text == old.text:
-                whole = Embedded(new)
-            else:
-                (whole,) = ingest.embed_records(
-                    [new], self._meanings.embedder(), self._engine.embeddings
-                )
-            identity = None if whole.vector is None else self._meanings.identity()
-            kept = self._engine.swap(old, whole, embedder=identity)
-            if kept is not None:
-                return kept
+        return writes.update_record(
+            self._engine,
+            self._meanings,
+            lambda: self.require(record_id),
+            lambda old: change_record(old, changes, now=self._clock()),
+            expected_updated_at=expected_updated_at,
+        )
 
     def delete(self, record_id: str) -> bool:
         """Forget the record; return whether it was kept."""
@@ -219,15 +207,7 @@ class Memory:
         *source* may be a folder, or a pattern with `*` and `?`, as in `search`.
         """
         chosen = filter_from(namespace=namespace, source=source)
-        # First the ledger, then what was added by hand under the same source, in bounded steps.
-        forgotten = 0
-        for each in sorted(self.imports.sources(namespace)):
-            if lets_through(chosen, MemoryRecord(text="", source=each, namespace=namespace), now=0):
-                forgotten += self.imports.forget(each, namespace=namespace)
-        while page := self.records(source=source, namespace=namespace, limit=1000):
-            ids = [record.id for record in page]
-            forgotten += self._engine.delete(ids, for_good=False)  # an import may bring it back
-        return forgotten
+        return writes.forget_source(self._engine, self.imports, chosen, namespace=namespace)
 
     def records(
         self,
@@ -311,14 +291,9 @@ class Memory:
             namespace=namespace, tags=tags, source=source, where=where, since=since, until=until
         )
         question = question_from(query, k=k, mode=mode, chosen=chosen, min_score=min_score)
-        embedder = None if mode == "words" else self._meanings.embedder()
-        # Before the state is opened: an embedder may ask a server, and nobody shall wait for that.
-        meaning = None if embedder is None else self._meanings.of_query(embedder, question.text)
         if explain:
-            return self._searches.explained_hits(question, meaning)
-        # What only words could find is not what the same question finds once meaning can be asked.
-        is_whole = embedder is None or meaning is not None
-        return self._searches.hits(question, meaning, keep=is_whole)
+            return self._searches.explained_hits(question)
+        return self._searches.hits(question)
 
     def explain(
         self,
@@ -347,9 +322,7 @@ class Memory:
         )
         question = question_from(query, k=k, mode=mode, chosen=chosen, min_score=min_score)
         check_name("name", name, limit=MAX_SOURCE)
-        embedder = None if mode == "words" else self._meanings.embedder()
-        meaning = None if embedder is None else self._meanings.of_query(embedder, question.text)
-        return self._searches.verdicts(question, meaning, name)
+        return self._searches.verdicts(question, name)
 
     def optimize(
         self, *, progress: Progress | None = None, cancelled: Callable[[], bool] | None = None
@@ -361,9 +334,39 @@ class Memory:
         """
         require_callables(progress=progress, cancelled=cancelled)
         self._engine.purge()
-        if (embedder := self._meanings.embedder()) is not None:
-            ingest.embed_waiting(self._engine, embedder)
+        writes.embed_waiting(self._engine, self._meanings)
         self._engine.optimize(progress=progress, cancelled=cancelled)
+
+    def reembed(
+        self,
+        embedder: Embedder | str | None = None,
+        *,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Reembedding:
+        """
+        Give all records vectors of *embedder*, then search by those, in one step.
+
+        *embedder* may be the name of one of ours (`static`, `wordllama`, `transformer`); by default
+        it is that of what was begun, then the one for a new state. Searches go on
+        with the vectors that are kept until the switch. Cut off or *cancelled*, the next call goes
+        on. A *dry_run* writes nothing: it tells how long it would take, and the space. Raises
+        `InvalidError` while vectors of another are being made, `EmbeddingError` when it fails.
+        """
+        require_callables(progress=progress, cancelled=cancelled)
+        return reembed(
+            self._engine,
+            self._meanings,
+            embedder,
+            dry_run=dry_run,
+            progress=progress,
+            cancelled=cancelled,
+        )
+
+    def discard_reembedding(self) -> bool:
+        """Drop what `reembed` began and did not come to the end of; tell whether there was any."""
+        return self._engine.replacement.discard()
 
     def rebuild(self) -> None:
         """Make every index anew from the records, as after damage."""

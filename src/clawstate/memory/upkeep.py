@@ -1,15 +1,13 @@
-"""What is wrong with a memory, its usable embedder, and leases for one that is of no state."""
+"""What is wrong with a memory, and leases for one that is of no state."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from clawstate.errors import EmbeddingError, FallbackWarning, warn
 from clawstate.health import FIX, Finding
 from clawstate.interrupts import load_modules
-from clawstate.memory.contract import INDEX, Embedder, Lend, MemoryEngine
-from clawstate.memory.embedders import EmbedderChoice
+from clawstate.memory.contract import INDEX, Lend, MemoryEngine
 from clawstate.memory.forgetting import Compaction
 from clawstate.records.contract import Lease
 
@@ -30,29 +28,6 @@ def lend_in_process() -> Lend:
         return backends[0].lease(name, ttl, wait=wait)
 
     return lend
-
-
-def usable_embedder(
-    engine: MemoryEngine, given: Embedder | None, choice: EmbedderChoice
-) -> Embedder | None:
-    """Return *given*, or that of *choice*, if *engine* keeps vectors of it or none; else warn."""
-    kept = engine.embedder()
-    try:
-        embedder = given or choice.for_memory(kept)
-        identity = embedder.identity
-    except EmbeddingError as error:
-        warn(FallbackWarning(f"searching by words only: {error}"), stacklevel=4)
-        return None
-    # Cosines between vectors of two models mean nothing (decision 3).
-    if kept is not None and kept != identity:
-        message = (
-            f"searching by words only: this memory keeps vectors of {kept.model}, "
-            f"which those of {identity.model} cannot be compared with; "
-            "open it with the embedder it was made with"
-        )
-        warn(FallbackWarning(message), stacklevel=4)
-        return None
-    return embedder
 
 
 def check_engine(
@@ -96,6 +71,10 @@ def check_engine(
     if forgotten := engine.uncompacted():
         message = f"bytes of {forgotten} forgotten or changed records are still in the file"
         found.append(Finding("memory-forgotten", "info", path, message, FIX, repair=run_compact))
+    if (begun := engine.replacement.begun()) is not None:
+        message = f"{begun.done} records have a vector of {begun.embedder.model}, which are not yet"
+        hint = "'clawstate memory reembed' goes on; with --discard it drops what was begun"
+        found.append(Finding("memory-reembed", "info", path, f"{message} searched by", hint))
     if engine.needs_optimizing():
         message = "the vector index lacks records; opening takes longer than need be"
         found.append(Finding("memory-slow", "info", path, message, FIX, repair=run_optimize))

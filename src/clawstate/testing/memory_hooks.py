@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,14 @@ class HashEmbedder:
     """
     A `SubwordEmbedder` without weights: each word has a vector that its checksum chooses.
 
-    Texts that share words are near each other, all others are not.
+    Texts that share words are near each other, all others are not. Of another *seed* the vectors
+    are other ones.
     """
 
-    def __init__(self, dimensions: int = 16) -> None:
-        self.identity = EmbedderIdentity(f"hash-{dimensions}", dimensions)
-        table = np.random.default_rng(dimensions).standard_normal((_SUBWORDS, dimensions))
+    def __init__(self, dimensions: int = 16, *, seed: int = 0) -> None:
+        name = f"hash-{dimensions}.{seed}" if seed else f"hash-{dimensions}"
+        self.identity = EmbedderIdentity(name, dimensions)
+        table = np.random.default_rng(dimensions + seed).standard_normal((_SUBWORDS, dimensions))
         self._table = table.astype(np.float32)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -56,6 +58,28 @@ class HashEmbedder:
         rows = self._table[subwords] * np.array(weights, np.float32)[:, np.newaxis]
         found: NDArray[np.float32] = _unit(rows.sum(axis=0)[np.newaxis])[0]
         return found
+
+
+class WatchedEmbedder(HashEmbedder):
+    """
+    A `HashEmbedder` that calls *before* with the number of each batch, from 0, before it embeds.
+
+    `seen` are the texts that it embedded.
+    """
+
+    def __init__(self, dimensions: int, before: Callable[[int], object] = lambda _: None) -> None:
+        super().__init__(dimensions)
+        self._before = before
+        self._batches = 0
+        self.seen: list[str] = []
+
+    def subwords(self, given: Sequence[str]) -> list[NDArray[np.uint16]]:
+        """Return a number for each word."""
+        if len(given) > 1:  # a query is no batch
+            number, self._batches = self._batches, self._batches + 1
+            self._before(number)
+        self.seen += given
+        return super().subwords(given)
 
 
 class MemoryHooks:

@@ -60,7 +60,7 @@ _WHERE = st.sampled_from(
 )
 _COUNTED = (
     *("records", "namespaces", "tags", "sources", "expired", "waiting", "cached_vectors"),
-    *("embedder", "dimensions"),
+    *("embedder", "dimensions", "reembedding", "reembedded"),
 )
 _CLOSE = 1e-4  # between two scores that were summed in another order
 
@@ -99,6 +99,7 @@ class MemoryMachine(RuleBasedStateMachine):
         super().__init__()
         self._root = Path(tempfile.mkdtemp(prefix="clawstate-test-"))
         self._time = ManualTime()
+        self._embedder = HashEmbedder()
         self._reference = self._open_both(InMemoryMemory(clock=self._time))
         self._open()
 
@@ -145,6 +146,25 @@ class MemoryMachine(RuleBasedStateMachine):
     def optimize(self, rebuild: bool) -> None:  # noqa: FBT001
         """Drop what has expired and embed what waits."""
         self._same(lambda pair: pair[1].rebuild() if rebuild else pair[1].optimize())
+
+    @rule(dimensions=st.sampled_from([16, 24]), cut=st.booleans())
+    def reembed(self, dimensions: int, cut: bool) -> None:  # noqa: FBT001
+        """Replace all vectors, or begin to, or go on."""
+        embedder = HashEmbedder(dimensions)
+
+        def replace(memory: Memory) -> Any:
+            calls = iter([False, True])
+            done = memory.reembed(embedder, cancelled=(lambda: next(calls)) if cut else None)
+            return done.before, done.records, done.done, done.texts, done.complete
+
+        self._same(lambda pair: replace(pair[1]))
+        if self._engine.embedder() == embedder.identity:
+            self._embedder = embedder
+
+    @rule()
+    def discard_reembedding(self) -> None:
+        """Drop what was begun."""
+        self._same(lambda pair: pair[1].discard_reembedding())
 
     @rule(source=_SOURCES, namespace=_NAMESPACES, ids=st.lists(_IDS, max_size=3), text=_TEXTS)
     def import_source(self, source: str, namespace: str, ids: list[str], text: str) -> None:
@@ -259,7 +279,7 @@ class MemoryMachine(RuleBasedStateMachine):
         """Return a memory on *engine* without vectors, and one with."""
         return (
             Memory(engine, clock=self._time, by_meaning=False),
-            Memory(engine, clock=self._time, embedder=HashEmbedder()),
+            Memory(engine, clock=self._time, embedder=self._embedder),
         )
 
     def _same(self, call: Callable[[tuple[Memory, Memory]], Any]) -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import pytest
 
-_LAWS = ("record", "search", "import")
+_LAWS = ("record", "search", "import", "reembed")
 pytest.register_assert_rewrite(*(f"clawstate.testing.memory_{each}_laws" for each in _LAWS))
 
 from clawstate.testing.memory_import_laws import ImportLaws
 from clawstate.testing.memory_record_laws import RecordLaws
+from clawstate.testing.memory_reembed_laws import ReembedLaws
 from clawstate.testing.memory_search_laws import SearchLaws
 
 __all__ = ["MemoryEngineSuite"]
 
 
-class MemoryEngineSuite(RecordLaws, SearchLaws, ImportLaws):
+class MemoryEngineSuite(RecordLaws, SearchLaws, ImportLaws, ReembedLaws):
     """
     Every law that an engine of memory must keep; to be run by pytest.
 

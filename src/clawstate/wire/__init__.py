@@ -34,6 +34,7 @@ FORMS = {
     "clawstate.memory.forgetting:Receipt": "memory:receipt",
     "clawstate.memory.records:Hit": "memory:hit",
     "clawstate.memory.records:MemoryRecord": "memory:record",
+    "clawstate.memory.replacement:Reembedding": "memory:reembedding",
     "clawstate.memory.verdict:Unmet": "explanations:unmet",
     "clawstate.memory.verdict:Verdict": "explanations:verdict",
     "clawstate.openclaw.description:Description": "findings:description",

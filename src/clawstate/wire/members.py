@@ -95,6 +95,10 @@ class Members:
         found: bool = self._member(name, bool)
         return found
 
+    def maybe_truth(self, name: str) -> bool | None:
+        """Return the boolean *name*, or `None` if it is null or left out."""
+        return None if self._document.get(name) is None else self.truth(name)
+
     def mapping(self, name: str) -> dict[str, Any]:
         """Return the object *name*; empty if it is left out."""
         return {} if name not in self._document else dict(self._member(name, Mapping))

@@ -8,6 +8,7 @@ from typing import Any
 from clawstate.clock import from_ms, to_iso
 from clawstate.memory.forgetting import Compaction, Forgotten, Receipt
 from clawstate.memory.records import Hit, MemoryRecord
+from clawstate.memory.replacement import Reembedding
 from clawstate.wire.explanations import read_explanation, write_explanation
 from clawstate.wire.members import Members, dialect, times
 
@@ -158,6 +159,41 @@ def read_compaction(document: Any) -> Compaction:
         told.integer("after"),
         complete=told.truth("complete"),
         waits_for=told.maybe_text("waitsFor"),
+    )
+
+
+def write_reembedding(done: Reembedding) -> dict[str, Any]:
+    """Return *done*; its time in seconds, to the millisecond, what it needs in bytes."""
+    return {
+        "before": done.before,
+        "embedder": done.embedder,
+        "dimensions": done.dimensions,
+        "records": done.records,
+        "done": done.done,
+        "texts": done.texts,
+        "characters": done.characters,
+        "seconds": round(done.seconds, 3),
+        "bytes": done.bytes,
+        "local": done.local,
+        "complete": done.complete,
+    }
+
+
+def read_reembedding(document: Any) -> Reembedding:
+    """Return the replacement of vectors of *document*."""
+    told = Members(document, "reembedding")
+    return Reembedding(
+        told.maybe_text("before"),
+        told.text("embedder"),
+        told.integer("dimensions"),
+        records=told.integer("records"),
+        done=told.integer("done"),
+        texts=told.integer("texts"),
+        characters=told.integer("characters"),
+        seconds=told.number("seconds"),
+        bytes=told.integer("bytes"),
+        local=told.maybe_truth("local"),
+        complete=told.truth("complete"),
     )
 
 

@@ -40,6 +40,9 @@ class StaticEmbedder:
     Constructing it reads nothing; the first text maps the rows and reads the pieces.
     """
 
+    is_local = True
+    """Texts stay on this machine."""
+
     unrelated = 0.17
     """The cosine that texts of different subjects may have, in any language."""
 

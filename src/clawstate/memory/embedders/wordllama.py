@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 MODEL = "wordllama-l2-supercat-256"
 _PACKAGE = "wordllama"
 _INSTALL = (
-    "pip install 'clawstate[wordllama]'; or 'clawstate memory export' and an import into a new "
-    "state, which gives all records vectors of clawstate's own model"
+    "pip install 'clawstate[wordllama]'; or 'clawstate memory reembed', which gives all records "
+    "vectors of clawstate's own model"
 )
 _WEIGHTS = "weights/l2_supercat_256.safetensors"
 _TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
@@ -49,6 +49,9 @@ class WordLlamaEmbedder:
 
     Constructing it reads nothing but the name of the files; the first text loads them.
     """
+
+    is_local = True
+    """Texts stay on this machine."""
 
     def __init__(self) -> None:
         self._folder = _package_folder()

@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from clawstate.clock import Clock, from_ms, system_clock
 from clawstate.errors import ClosedError
 from clawstate.interrupts import Mutex
@@ -17,7 +14,8 @@ from clawstate.memory import rules
 from clawstate.memory.analysis import fields_of, terms_with_places
 from clawstate.memory.backends.inmemory.imports import InMemoryImports
 from clawstate.memory.backends.inmemory.postings import terms_of
-from clawstate.memory.backends.inmemory.reading import InMemoryReading, Row
+from clawstate.memory.backends.inmemory.reading import InMemoryReading, Row, as_kept
+from clawstate.memory.backends.inmemory.replacement import InMemoryReplacement
 from clawstate.memory.contract import (
     Capability,
     Embedded,
@@ -49,13 +47,14 @@ class InMemoryMemory:
         self._embedder: EmbedderIdentity | None = None
         self.embeddings = InMemoryEmbeddings(self._every)
         self.imports = InMemoryImports(self._every, self._forget, self._mutex)
+        self.replacement = InMemoryReplacement(self._every, self._switch, self._mutex)
 
     @contextmanager
     def reading(self) -> Iterator[InMemoryReading]:
         """Open one unchanging state for a search."""
         with self._mutex:
-            rows, version = self._every(), self._version
-        yield InMemoryReading(rows.values(), version=version, now=self._clock())
+            rows, version, embedder = self._every(), self._version, self._embedder
+        yield InMemoryReading(rows.values(), version=version, embedder=embedder, now=self._clock())
 
     def embedder(self) -> EmbedderIdentity | None:
         """Return whose vectors are kept."""
@@ -194,6 +193,7 @@ class InMemoryMemory:
             "cached_vectors": len(self.embeddings.forgotten),
             "embedder": None if self._embedder is None else self._embedder.model,
             "dimensions": None if self._embedder is None else self._embedder.dimensions,
+            **rules.replacement_stats(self.replacement.begun()),
         }
 
     def optimize(
@@ -272,7 +272,7 @@ class InMemoryMemory:
             embedded.record,
             digest,
             terms_of(fields_of(embedded.record)),
-            None if vector is None else _as_kept(vector),
+            None if vector is None else as_kept(vector),
             embedded.subwords,
         )
         self._next += 1
@@ -293,7 +293,14 @@ class InMemoryMemory:
             if row.key not in left and row.vector is not None:
                 self.embeddings.forgotten[row.digest] = (row.vector, row.subwords)
 
+    def _switch(self, rows: Mapping[str, Row], embedder: EmbedderIdentity) -> None:
+        # Vectors of the embedder before must not come back with a text that was forgotten.
+        self.embeddings.forgotten.clear()
+        self._embedder = embedder
+        self._publish(rows, changed=True)
+
     def _publish(self, rows: Mapping[str, Row], *, changed: bool) -> None:
+        self.replacement.forget_all_but(rows)
         self._rows = rows
         self._version += changed
 
@@ -314,7 +321,3 @@ class InMemoryEmbeddings:
         }
         known = self.forgotten | kept
         return {each: known[each] for each in hashes if each in known}
-
-
-def _as_kept(vector: NDArray[np.float32]) -> NDArray[np.float32]:
-    return vector.astype(np.float16).astype(np.float32)

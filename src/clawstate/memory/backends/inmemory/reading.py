@@ -16,6 +16,7 @@ from clawstate.clock import to_ms
 from clawstate.memory.backends.inmemory.postings import InMemoryPostings, Terms
 from clawstate.memory.contract import (
     Context,
+    EmbedderIdentity,
     Evidence,
     Inquiry,
     Nearest,
@@ -80,8 +81,16 @@ class Row:
 class InMemoryReading:
     """A `Reading` of *rows* at *now*."""
 
-    def __init__(self, rows: Iterable[Row], *, version: int, now: float) -> None:
+    def __init__(
+        self,
+        rows: Iterable[Row],
+        *,
+        version: int,
+        embedder: EmbedderIdentity | None,
+        now: float,
+    ) -> None:
         self.version = version
+        self.embedder = embedder
         self._rows = {row.key: row for row in sorted(rows, key=lambda row: row.key)}
         self._now = now
         self._postings: tuple[InMemoryPostings, Snapshot] | None = None
@@ -214,3 +223,8 @@ def _vectors(rows: Iterable[Row]) -> Vectors:
         else np.empty((0, 0), np.float32),
         np.array(lengths, np.int64),
     )
+
+
+def as_kept(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return *vector* as it is kept: in float16, as on disk."""
+    return vector.astype(np.float16).astype(np.float32)

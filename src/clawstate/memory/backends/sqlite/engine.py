@@ -27,7 +27,8 @@ from clawstate.memory.backends.sqlite.embeddings import SqliteEmbeddings
 from clawstate.memory.backends.sqlite.imports import SqliteImports
 from clawstate.memory.backends.sqlite.listing import NEWEST, is_listed, newest
 from clawstate.memory.backends.sqlite.reading import Selections, SqliteReading
-from clawstate.memory.backends.sqlite.rows import SELECT, record_of, stored_embedder
+from clawstate.memory.backends.sqlite.replacement import SqliteReplacement
+from clawstate.memory.backends.sqlite.rows import SELECT, embedder_from, record_of, stored_embedder
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
 from clawstate.memory.contract import INDEX, Capability, Embedded, EmbedderIdentity, Reading
 from clawstate.memory.filters import Filter
@@ -80,6 +81,7 @@ class SqliteMemory:
         self.path = self._database.path
         self.imports = SqliteImports(self._database, self._now, self._note_forgotten)
         self.embeddings = SqliteEmbeddings(self._database)
+        self.replacement = SqliteReplacement(self._database, self._now, self._note_forgotten)
         self._mutex = Mutex()
         self._forgotten = 0
         self._words = word_index.WordCaches()
@@ -243,6 +245,7 @@ class SqliteMemory:
         with self._database.writing() as connection:
             word_index.rebuild(connection)
             upkeep.drop_damaged_vectors(connection)
+            upkeep.drop_lost_vectors(connection)
             upkeep.mend_vectors(connection, anew=True)
             writing.touch(connection, now_ms=self._now())
         with self._database.reading() as connection:
@@ -330,7 +333,7 @@ class SqliteMemory:
         # One of its own, that knows nothing from before the index was made anew.
         return NearestSearch(embedder.dimensions).needed_breadth(IndexedVectors(connection))
 
-    def _nearest_search(self, database_id: str, embedder: EmbedderIdentity) -> NearestSearch:
+    def _nearest_search(self, database_id: str, embedder: str) -> NearestSearch:
         # Numbers of records mean something in one file only: one put back from a backup, or another
         # embedder, must not meet vectors that are still in memory.
         key = (database_id, embedder, self._database.generation)
@@ -340,7 +343,7 @@ class SqliteMemory:
                 # numpy is first needed here: opening and searching words stay fast without it.
                 from clawstate.memory.vector_index.nearest import NearestSearch  # noqa: PLC0415
 
-                self._nearest = (key, NearestSearch(embedder.dimensions))
+                self._nearest = (key, NearestSearch(embedder_from(embedder).dimensions))
             return self._nearest[1]
 
     def _now(self) -> int:

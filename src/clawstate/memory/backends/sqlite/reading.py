@@ -122,7 +122,7 @@ class SqliteReading:
         self,
         connection: apsw.Connection,
         *,
-        nearest: Callable[[str, EmbedderIdentity], NearestSearch],
+        nearest: Callable[[str, str], NearestSearch],
         selections: Selections,
         words: word_index.WordCaches,
         generation: int,
@@ -135,7 +135,8 @@ class SqliteReading:
         self._search: tuple[WordQuery, WordSearch] | None = None
         self._now_ms = now_ms
         row = connection.execute(_STATE, (now_ms,)).get
-        changes, self._database_id, self._embedder, rewritten, self._newest, self._has_expired = row
+        changes, self._database_id, embedder, rewritten, self._newest, self._has_expired = row
+        self._embedder: str | None = embedder
         self._written = generation, int(rewritten or 0)
         self._version = generation, int(changes or 0)
         self._identity = generation, self._database_id
@@ -145,6 +146,11 @@ class SqliteReading:
     def version(self) -> tuple[int, int]:
         """The count of the files that had this name, and of changes so far."""
         return self._version
+
+    @property
+    def embedder(self) -> EmbedderIdentity | None:
+        """Whose vectors are kept."""
+        return None if self._embedder is None else embedder_from(self._embedder)
 
     def evidence(self, inquiry: Inquiry) -> Evidence:
         """Return candidates by words, and counts."""
@@ -180,7 +186,7 @@ class SqliteReading:
         if scope is None or self._embedder is None:
             return Nearest(np.empty(0, np.int64), np.empty(0, np.float32))
         condition = self._condition(chosen, scope)
-        search = self._nearest(self._database_id, embedder_from(self._embedder))
+        search = self._nearest(self._database_id, self._embedder)
         keys, cosines = search.best(
             IndexedVectors(self._connection),
             vector,

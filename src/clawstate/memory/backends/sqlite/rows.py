@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import apsw
@@ -12,6 +13,7 @@ from clawstate.clock import from_ms, to_ms
 from clawstate.interrupts import load_modules
 from clawstate.memory.contract import EmbedderIdentity
 from clawstate.memory.records import MemoryRecord
+from clawstate.memory.replacement import Begun
 from clawstate.memory.validation import metadata_text
 from clawstate.sqlite import DamagedValueError
 
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
 
 VECTOR_BLOCK = 4_096
 """Vectors in a block: small enough to be written with a record, large enough to be few."""
+
+REEMBEDDING = "reembedding"
+"""What `meta` names the embedder by whose vectors are made beside those kept."""
+
+_TURN = "turn"  # how many times all vectors were replaced before
 
 # The tags as JSON in one column: joined, a record would come once for each of its tags.
 _COLUMNS = """
@@ -113,12 +120,40 @@ def stored_embedder(connection: apsw.Connection) -> EmbedderIdentity | None:
     return None if text is None else embedder_from(text)
 
 
+@lru_cache(maxsize=8)  # each search asks, of one text or two
 def embedder_from(text: str) -> EmbedderIdentity:
     """Return the embedder that `meta` names by *text*."""
     try:
-        return EmbedderIdentity(**json.loads(text))
-    except TypeError as error:
+        told = json.loads(text)
+        told.pop(_TURN, None)
+        return EmbedderIdentity(**told)
+    except (TypeError, AttributeError) as error:
         raise DamagedValueError("an embedder without a name") from error
+
+
+def embedder_text(embedder: EmbedderIdentity, *, after: str | None = None) -> str:
+    """
+    Return what `meta` keeps of *embedder*.
+
+    Where its vectors take the place of those of the one that the text *after* names, the text is
+    one that was never there before.
+    """
+    told: dict[str, object] = {
+        "model": embedder.model,
+        "dimensions": embedder.dimensions,
+        "normalised": embedder.normalised,
+    }
+    if after is not None:
+        told[_TURN] = 1 + json.loads(after).get(_TURN, 0)
+    return json.dumps(told)
+
+
+def find_begun(connection: apsw.Connection) -> Begun | None:
+    """Return the replacement of all vectors that is under way."""
+    text = connection.execute("SELECT value FROM meta WHERE key = ?", (REEMBEDDING,)).get
+    if text is None:
+        return None
+    return Begun(embedder_from(text), connection.execute("SELECT count(*) FROM reembedded").get)
 
 
 def pack(vector: NDArray[np.float32]) -> bytes:

@@ -9,7 +9,7 @@ import apsw
 
 from clawstate.clock import to_ms
 from clawstate.memory.backends.sqlite import postings, upkeep, word_index, writing
-from clawstate.memory.backends.sqlite.rows import SELECT, record_of, stored_embedder
+from clawstate.memory.backends.sqlite.rows import REEMBEDDING, SELECT, record_of, stored_embedder
 from clawstate.memory.records import new_id
 from clawstate.sqlite import DamagedValueError
 
@@ -41,6 +41,9 @@ def mend(connection: apsw.Connection, now: float) -> None:
         one("UPDATE memories SET embedding = NULL, subwords = NULL")
         one("DELETE FROM embedding_cache")
     upkeep.drop_damaged_vectors(connection)
+    # Which of the new vectors are lost is not known; they are soon made again.
+    one("DELETE FROM reembedded")
+    one("DELETE FROM meta WHERE key = ?", (REEMBEDDING,))
     _count_subwords(connection)
     # Rows that the index cannot do without may be lost, so its tables are made anew as well.
     tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'word_*'"

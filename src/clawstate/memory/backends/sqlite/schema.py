@@ -170,4 +170,22 @@ def _terms(connection: apsw.Connection) -> None:
         word_index.rebuild(connection)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first, _second, _third, _postings, _digests, _terms)
+# Vectors of another embedder, by the docnos of their records, until they take the place of those
+# that searches use.
+_REEMBEDDED = """
+CREATE TABLE reembedded (
+    docno INTEGER PRIMARY KEY,
+    embedding BLOB NOT NULL,
+    subwords BLOB
+) STRICT;
+"""
+
+
+def _vectors_beside(connection: apsw.Connection) -> None:
+    connection.execute(_REEMBEDDED)
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    *(_first, _second, _third, _postings, _digests, _terms),
+    _vectors_beside,
+)

@@ -12,8 +12,14 @@ from typing import cast
 import apsw
 
 from clawstate.interrupts import load_modules
+from clawstate.memory import rules
 from clawstate.memory.backends.sqlite import word_index
-from clawstate.memory.backends.sqlite.rows import is_block_due, newest_docno, stored_embedder
+from clawstate.memory.backends.sqlite.rows import (
+    find_begun,
+    is_block_due,
+    newest_docno,
+    stored_embedder,
+)
 from clawstate.memory.contract import DAMAGE, INDEX
 from clawstate.sqlite.errors import damage
 
@@ -39,6 +45,7 @@ def stats(connection: apsw.Connection, path: Path, *, now_ms: int) -> dict[str, 
         "cached_vectors": one("SELECT count(*) FROM embedding_cache").get,
         "embedder": None if embedder is None else embedder.model,
         "dimensions": None if embedder is None else embedder.dimensions,
+        **rules.replacement_stats(find_begun(connection)),
         "changed": one("SELECT value FROM meta WHERE key = 'changed'").get,
         "bytes": size_on_disk(path),
         "vector_index_bytes": one("SELECT coalesce(sum(length(data)), 0) FROM vector_blocks").get,
@@ -155,8 +162,17 @@ def check(connection: apsw.Connection, *, deep: bool) -> list[tuple[str, str]]:
     ).get
     if lost:
         found.append(f"{lost} tags belong to no record")
-    lost_words = _word_faults(connection) if deep else []
-    return [*((DAMAGE, each) for each in found), *((INDEX, each) for each in lost_words)]
+    sql = "SELECT count(*) FROM reembedded WHERE docno NOT IN (SELECT docno FROM memories)"
+    derived = _word_faults(connection) if deep else []
+    if lost := connection.execute(sql).get:
+        derived.append(f"{lost} new vectors belong to no record")
+    return [*((DAMAGE, each) for each in found), *((INDEX, each) for each in derived)]
+
+
+def drop_lost_vectors(connection: apsw.Connection) -> None:
+    """Remove new vectors that belong to no record."""
+    sql = "DELETE FROM reembedded WHERE docno NOT IN (SELECT docno FROM memories)"
+    connection.execute(sql)
 
 
 def size_on_disk(path: Path) -> int:

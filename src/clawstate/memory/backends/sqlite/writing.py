@@ -19,6 +19,7 @@ from clawstate.memory.backends.sqlite import embeddings, word_index
 from clawstate.memory.backends.sqlite.rows import (
     SELECT,
     columns_of,
+    embedder_text,
     is_block_due,
     newest_docno,
     pack,
@@ -140,8 +141,10 @@ def remove(connection: apsw.Connection, docnos: Sequence[int], *, now_ms: int) -
     numbers = [row[0] for row in rows]
     word_index.remove(connection, numbers)
     _forget_vectors(connection, numbers)
+    gone = [(number,) for number in numbers]
+    connection.executemany("DELETE FROM reembedded WHERE docno = ?", gone)
     connection.executemany("DELETE FROM tags WHERE memory_id = ?", ((row[1],) for row in rows))
-    connection.executemany("DELETE FROM memories WHERE docno = ?", ((row[0],) for row in rows))
+    connection.executemany("DELETE FROM memories WHERE docno = ?", gone)
     return len(rows)
 
 
@@ -212,12 +215,8 @@ def claim_embedder(
     kept = stored_embedder(connection)
     claimed = rules.claim(kept, given, embedder)
     if claimed is not None and kept is None:
-        identity = {
-            "model": claimed.model,
-            "dimensions": claimed.dimensions,
-            "normalised": claimed.normalised,
-        }
-        connection.execute("INSERT INTO meta VALUES ('embedder', ?)", (json.dumps(identity),))
+        text = embedder_text(claimed)
+        connection.execute("INSERT INTO meta VALUES ('embedder', ?)", (text,))
 
 
 def scope_of(connection: apsw.Connection, namespace: str) -> int | None:

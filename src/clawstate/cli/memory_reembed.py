@@ -1,0 +1,107 @@
+"""The verb of `memory` that gives all records vectors of another embedder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from clawstate.cli.command import pass_session
+from clawstate.cli.memory import memory
+from clawstate.cli.printing import number_of, size
+from clawstate.cli.session import Session
+from clawstate.wire import to_wire
+
+if TYPE_CHECKING:
+    from clawstate.memory.replacement import Reembedding
+
+_TOKEN = 4  # characters, as providers of models count
+
+
+@memory.command(
+    examples=(
+        "clawstate memory reembed --dry-run",
+        "clawstate memory reembed",
+    ),
+)
+@click.option(
+    "--embedder",
+    type=click.Choice(["static", "wordllama", "transformer"]),
+    help="Whose vectors [what was begun, else what a new state has].",
+)
+@click.option("--dry-run", is_flag=True, help="Tell how long it takes, and write nothing.")
+@click.option("--discard", is_flag=True, help="Drop what was begun and did not come to its end.")
+@pass_session
+def reembed(session: Session, /, *, embedder: str | None, dry_run: bool, discard: bool) -> None:
+    """
+    Give all records vectors of another embedder, then search by those.
+
+    Searches go on meanwhile with the vectors that are there; all change in one step in the end.
+    It may be cut off at any moment: run it again then, and it goes on where it was.
+    """
+    if discard:
+        if embedder or dry_run:
+            raise click.UsageError("--discard stands alone")
+        dropped = session.state.memory.discard_reembedding()
+        line = "what was begun is dropped" if dropped else "nothing was begun"
+        session.output.emit({"discarded": dropped}, line)
+        return
+    with session.output.progress("embedding", unit="records") as tell:
+        try:
+            done = session.state.memory.reembed(
+                embedder, dry_run=dry_run, progress=lambda count, total: tell(count, total, "")
+            )
+        except KeyboardInterrupt:
+            session.output.say("what is done is kept; run it again to go on, or with --discard")
+            raise
+    session.output.emit(to_wire(done), *(_plan_lines(done) if dry_run else _done_lines(done)))
+
+
+def _plan_lines(plan: Reembedding) -> Iterator[str]:
+    yield "this was a dry run: nothing is written"
+    if plan.complete:
+        yield _nothing_line(plan)
+        return
+    yield f"{number_of(plan.records, 'record')} of this memory: {_change(plan)}"
+    if plan.done:
+        yield f"{number_of(plan.done, 'record')} of them have a new vector already"
+    texts = number_of(plan.texts, "distinct text")
+    yield f"to be embedded: {texts} of {plan.characters:,} characters, some {_time(plan.seconds)}"
+    yield f"cost: {_cost(plan)}"
+    yield f"space needed until it is done: {size(plan.bytes)}"
+
+
+def _done_lines(done: Reembedding) -> Iterator[str]:
+    if done.before == done.embedder:
+        yield _nothing_line(done)
+        return
+    texts = number_of(done.texts, "distinct text")
+    yield f"{number_of(done.records, 'record')} embedded anew: {_change(done)}"
+    yield f"{texts} embedded in {_time(done.seconds)}"
+
+
+def _nothing_line(done: Reembedding) -> str:
+    return f"nothing to do: all vectors are of {done.embedder}"
+
+
+def _change(done: Reembedding) -> str:
+    return f"{done.before or 'no vectors'} -> {done.embedder}, {done.dimensions} numbers each"
+
+
+def _cost(plan: Reembedding) -> str:
+    if plan.local:
+        return "none; no text leaves this machine"
+    tokens = f"{plan.texts:,} texts, some {plan.characters // _TOKEN:,} tokens"
+    if plan.local is None:
+        return f"{tokens}; this embedder does not say where it sends them"
+    return f"{tokens} sent to the provider of the embedder"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 1:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    told = [(hours, "h"), (minutes, "min"), (rest if not hours else 0, "s")]
+    return " ".join(f"{count} {unit}" for count, unit in told if count)
