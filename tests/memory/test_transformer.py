@@ -15,6 +15,7 @@ import clawstate
 from clawstate.config.settings import EMBEDDER_NAMES
 from clawstate.errors import EmbeddingError, FallbackWarning, InvalidError
 from clawstate.files.lock import FileLock
+from clawstate.files.lock_options import LockOptions
 from clawstate.memory.embedders import NAMES, EmbedderChoice
 from clawstate.memory.embedders.model_files import (
     FILES,
@@ -40,7 +41,8 @@ TEXTS = [
 def models():
     """Return a folder of models, made once for all runs of this environment."""
     SHARED.mkdir(parents=True, exist_ok=True)
-    with FileLock(SHARED / "lock"):
+    # Another worker may be downloading.
+    with FileLock(SHARED / "lock", options=LockOptions(timeout=240)):
         try:
             fetch_model(SHARED / MODEL)
         except EmbeddingError as error:
