@@ -17,7 +17,7 @@ def bomb(path: Path) -> None:
 
 REFUSED = {
     "binary.md": lambda path: path.write_bytes(b"\0\1\2" * 100),
-    "utf-16-lines.jsonl": lambda path: path.write_bytes('{"text": "a"}\n'.encode("utf-16")),
+    "utf-16-lines.jsonl": lambda path: path.write_bytes('{"text": \n'.encode("utf-16")),
     "binary.txt": lambda path: path.write_bytes(bytes(range(256))),
     "no-line-is-json.jsonl": lambda path: path.write_text("one\ntwo\n"),
     "cut-off.zip": lambda path: path.write_bytes(b"PK\x03\x04" + bytes(40)),
@@ -75,7 +75,7 @@ def test_a_file_that_is_refused_now_keeps_what_it_said(cli, tmp_path: Path) -> N
     lines.write_text('{"text": "The dentist is Dr. Moreau"}\n')
     cli("memory", "import", lines)
 
-    lines.write_bytes(lines.read_text().encode("utf-16"))
+    lines.write_bytes(lines.read_bytes()[:20])
 
     assert cli("memory", "import", lines).code == 1
     assert "Moreau" in cli("memory", "list").out
