@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from clawstate.config.settings import MEMORY_PATH
-from clawstate.errors import CorruptError, InvalidError, StateError
+from clawstate.errors import CorruptError, InvalidError, StateError, VersionError
 from clawstate.files.regular import read_regular
 from clawstate.health import FIX, Finding
 from clawstate.memory.contract import DAMAGE
@@ -140,7 +140,8 @@ def _transcripts(state: State, *, deep: bool) -> Iterator[Finding]:
 
 def _unread_database(state: State, error: StateError, path: str) -> Iterator[Finding]:
     """Give that the database *path* could not be read, and what to do."""
-    if isinstance(error, CorruptError):
+    # Nothing of what a newer release wrote is damaged.
+    if isinstance(error, CorruptError) and not isinstance(error, VersionError):
         yield from state.places.with_salvage([Finding.of(error, path, "")], error.code)
     else:
         yield Finding.of(error, path, _SEE)
