@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from clawstate.errors import ConflictError, InvalidError
@@ -17,7 +17,8 @@ _FIRST = 64  # texts in the first batch, by whose time the next ones are measure
 _SHORT, _LONG = 0.3, 1.2  # seconds that a batch takes: so much is lost at most when it is cut off
 _CHARACTERS = 4_000_000  # in a batch
 _TRIES = 8  # to switch with no text left, while others add some all the time
-_SAMPLE = 256  # texts that a preview embeds
+_SAMPLE = 256  # texts that a preview embeds, if these take no more than a moment
+_FEW = 4  # that it begins with
 
 _FINISH = "finish it with 'clawstate memory reembed', or drop it with --discard"
 
@@ -88,21 +89,35 @@ def _preview(engine: MemoryEngine, embedder: Embedder) -> Reembedding:
     told = _describe(engine, embedder, work.records)
     if kept == embedder.identity and begun is None:
         return replace(told, done=work.records, complete=True)
-    sample = engine.replacement.texts(_SAMPLE, _CHARACTERS)
-    started = time.perf_counter()
-    made, _ = _vectors(engine, embedder, sample)
-    took = time.perf_counter() - started
-    # Long texts take longer than short ones, so it is the characters that count.
-    tried = sum(len(each.text) for each in {each.digest: each for each in sample}.values())
-    seconds = took * work.characters / tried if tried else 0.0
+    made, per_character = _try_out(engine, embedder)
     return replace(
         told,
         done=0 if begun is None else begun.done,
         texts=work.texts,
         characters=work.characters,
-        seconds=seconds,
-        bytes=_space(embedder.identity, made.values(), work, begun),
+        seconds=per_character * work.characters,
+        bytes=_space(embedder.identity, made, work, begun),
     )
+
+
+def _try_out(engine: MemoryEngine, embedder: Embedder) -> tuple[list[KnownVector], float]:
+    """Return the vectors of a few texts that are to be embedded, and the seconds a character."""
+    sample = engine.replacement.texts(_SAMPLE, _CHARACTERS)
+    made: list[KnownVector] = []
+    took, characters, begin = 0.0, 0, 0
+    # A model may take a tenth of a second for a text or a ten-thousandth.
+    while begin < len(sample) and took < _SHORT:
+        some = sample[begin : max(2 * begin, _FEW)]
+        begin += len(some)
+        started = time.perf_counter()
+        found, fresh = _vectors(engine, embedder, some)
+        # Of the first ones the most is spent on loading the model.
+        if begin == len(sample) or made:
+            took += time.perf_counter() - started
+            characters += sum(map(len, fresh))
+        made += found.values()
+    # Long texts take longer than short ones, so it is the characters that count.
+    return made, took / characters if characters else 0.0
 
 
 def _make_vectors(
@@ -137,7 +152,7 @@ def _make_vectors(
             if progress is not None:
                 progress(done, records)
             took = time.perf_counter() - batch_began
-            if len(texts) < _FIRST:
+            if len(texts) < min(size, _FIRST):
                 # Others may add all the time, as fast as it embeds: what is left waits then.
                 complete = replacement.switch(identity, waiting=_FIRST if tries >= _TRIES else 0)
                 tries += 1
@@ -183,7 +198,7 @@ def _vectors(
 
 
 def _space(
-    identity: EmbedderIdentity, sample: Iterable[KnownVector], work: Workload, begun: Begun | None
+    identity: EmbedderIdentity, sample: Sequence[KnownVector], work: Workload, begun: Begun | None
 ) -> int:
     """Return how many bytes are needed until the switch is made."""
     lengths = [0 if subwords is None else 2 * len(subwords) for _, subwords in sample]
