@@ -202,7 +202,9 @@ def test_legs_tell_where_a_record_stands(memory) -> None:
 
     assert {hit.explanation.legs["vector"].rank for hit in hits} == {1, 2, 3}
     assert hits[0].explanation.legs["words"].best == hits[0].words_score
-    assert all(hit.explanation.legs["vector"].score == hit.vector_score for hit in hits[:2])
+    for hit in hits[:2]:
+        fed = sum(each.value for each in parts_of(hit, "feedback") if each.leg == "vector")
+        assert hit.explanation.legs["vector"].score == pytest.approx(hit.vector_score + fed)
     (bank,) = (hit for hit in hits if "bank" in hit.record.text)
     assert bank.explanation.legs.keys() == {"vector"}
 

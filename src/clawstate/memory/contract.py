@@ -32,11 +32,7 @@ Scores = dict[int, float]
 """Candidates of one leg: the key of a record to its score, higher is better."""
 
 Lend: TypeAlias = "Callable[[str, float, float], Lease]"
-"""
-Returns the lease of a name, held for a ttl, both in seconds.
-
-Raises `LockTimeoutError` when another has it for so many seconds more, the last argument.
-"""
+"""Returns the lease of a name for a ttl; raises `LockTimeoutError` after a wait; in seconds."""
 
 DAMAGE: Final = "memory-damage"
 """The code of damage to what is kept: only a backup has it."""
@@ -200,8 +196,7 @@ class Reading(WordIndex, VectorIndex, Protocol):
     """
     One unchanging state of an engine. Keys are valid inside it only, and grow with time.
 
-    A search calls four of its methods, each once at most: on a server each is one round trip. Who
-    asks for reasons calls the others.
+    A search calls six of its methods, each once at most: each may be a round trip to a server.
     """
 
     @property
@@ -214,6 +209,14 @@ class Reading(WordIndex, VectorIndex, Protocol):
 
     def context(self, around: Surroundings) -> Context:
         """Return what lies around some candidates."""
+
+    def common_terms(
+        self, words: WordQuery, leaders: Scores, keys: AbstractSet[int], *, vectors: bool
+    ) -> tuple[Scores, Vectors | None]:
+        """Return how much *keys* hold of what *leaders* have in common; *vectors*: also theirs."""
+
+    def beginnings(self, keys: AbstractSet[int], length: int) -> Mapping[int, str]:
+        """Return the first *length* characters of the texts of *keys*."""
 
     def fetch(self, keys: Sequence[int]) -> list[MemoryRecord]:
         """Return the records of *keys*, in that order."""

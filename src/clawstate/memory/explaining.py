@@ -22,6 +22,7 @@ from clawstate.memory.analysis import (
 )
 from clawstate.memory.contract import Reading, Scores
 from clawstate.memory.explanation import Explanation, LegScore, ScorePart, WordPart
+from clawstate.memory.feedback import add
 from clawstate.memory.records import Hit
 from clawstate.memory.search import Meaning, Question, Ranked, hits, lending_order, rank
 
@@ -41,10 +42,11 @@ def explained_answer(
 
 
 class Leg(NamedTuple):
-    """The scores of a leg, its share in the mix, its best score, and what a point of it gives."""
+    """The scores of a leg, what of them feedback gave, its share, its best, and a point's worth."""
 
     name: str
     scores: Scores
+    given: Scores
     share: float
     best: float
     unit: float
@@ -81,14 +83,15 @@ class Explainer:
         found = self._found
         parts = [part for leg in self._legs if key in leg.scores for part in self._of(leg, key)]
         mixed = sum(each.points for each in parts)
-        speaker = self._speaker(key, mixed)
+        raised = self._speaker(key, mixed)
+        raised += self._time(key, mixed + sum(each.points for each in raised))
         return Explanation(
             score=max(found.scores[key], 0.0),
-            parts=tuple(sorted([*parts, *speaker], key=lambda each: -each.points)),
+            parts=tuple(sorted([*parts, *raised], key=lambda each: -each.points)),
             legs={
                 leg.name: leg_score(leg, leg.scores[key]) for leg in self._legs if key in leg.scores
             },
-            factor=1 + sum(each.points for each in speaker) / mixed if mixed > 0 else 1.0,
+            factor=1 + sum(each.points for each in raised) / mixed if mixed > 0 else 1.0,
             top=_top(found, self._legs),
             strength=found.strength,
             missing=tuple(dict.fromkeys(self._missing(key))),
@@ -101,6 +104,8 @@ class Explainer:
         unit = leg.unit if leg.scores[key] > 0 else 0.0
         for each in self._words(key) if leg.name == "words" else self._meaning(key):
             yield replace(each, leg=leg.name, points=unit * each.value or 0.0)  # not -0.0
+        if value := leg.given.get(key, 0.0):
+            yield ScorePart(kind="feedback", leg=leg.name, value=value, points=unit * value)
 
     def _words(self, key: int) -> Iterator[ScorePart]:
         fields = dict(zip(FIELD_NAMES, fields_of(self._records[key]), strict=True))
@@ -144,6 +149,10 @@ class Explainer:
         names = ranking.label(openings[key]) & set(terms)
         return [ScorePart(kind="speaker", points=points, term=" ".join(sorted(names)))]
 
+    def _time(self, key: int, mixed: float) -> list[ScorePart]:
+        points = ranking.with_times({key: mixed}, self._found.timed)[key] - mixed
+        return [ScorePart(kind="time", points=points)] if points > 0 else []
+
     def _missing(self, key: int) -> Iterator[str]:
         text = self._found.question.text
         for part, _, lent in self._asked:
@@ -158,15 +167,17 @@ def find_legs(found: Ranked) -> Iterator[Leg]:
     """Yield the legs that gave the scores of *found*."""
     words, vectors = found.words, found.vectors
     if words is not None and vectors is not None:
-        names = ("words", "vector")
+        given = found.feedback
+        words, vectors = add(words, given.words), add(vectors, given.vectors)
         legs = ranking.legs_of(words, vectors, floor=found.floor)
-        for name, (scores, share, best) in zip(names, legs, strict=True):
-            yield Leg(name, scores, share, best, found.scale(share / best) if best > 0 else 0.0)
+        for name, more, (scores, share, best) in zip(("words", "vector"), given, legs, strict=True):
+            unit = found.scale(share / best) if best > 0 else 0.0
+            yield Leg(name, scores, more, share, best, unit)
         return
     # One leg alone is not mixed: its scores are scaled as they are.
     name, scores = ("vector", vectors or {}) if words is None else ("words", words)
     best = max(scores.values(), default=0.0)
-    yield Leg(name, scores, 1.0, best, found.scale(1.0) if best > 0 else 0.0)
+    yield Leg(name, scores, {}, 1.0, best, found.scale(1.0) if best > 0 else 0.0)
 
 
 def _top(found: Ranked, legs: list[Leg]) -> float:

@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 PartKind: TypeAlias = Literal[
-    "word", "phrase", "quote", "name", "meaning", "median", "neighbours", "speaker"
+    "word",
+    "phrase",
+    "quote",
+    "name",
+    "meaning",
+    "median",
+    "neighbours",
+    "feedback",
+    "speaker",
+    "time",
 ]
 """
 What gave a part of a score.
@@ -15,7 +24,8 @@ What gave a part of a score.
 A `word` of the query; a `phrase`, words that stand side by side in it; a `quote`, what stands in
 quotes there; the whole query as the `name` of the record; the `meaning` of the record's own text,
 less most of the `median` of the records compared where the embedder asks for that; its `neighbours`
-in its thread; the `speaker` whom the query names.
+in its thread; `feedback`, what it shares with the best hits; the `speaker` whom the query names;
+the `time` that it asks for and the record tells.
 """
 
 
@@ -66,9 +76,10 @@ class Explanation:
     thought; a leg that was not asked, or has nothing of the record, is missing. A record's mix is
     the sum over the legs of `share * score / best`, without what is below 0, times `factor`; its
     score is `strength * mix / top`: `top` is the highest mix, `strength` how well that one answers
-    the query on its own, from 0 to 1. `factor` is above 1 if the query names the speaker.
-    `missing` are the words of the query that neither the record nor its neighbours have. `equals`
-    counts others with the same score: of those the older comes first, and age counts nowhere else.
+    the query on its own, from 0 to 1. `factor` is above 1 if the query names the speaker, or asks
+    for a time that the record tells. `missing` are the words of the query that neither the record
+    nor its neighbours have. `equals` counts others with the same score: of those the older comes
+    first, and age counts nowhere else.
     """
 
     score: float

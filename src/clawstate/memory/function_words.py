@@ -194,6 +194,8 @@ def common_words(words: Sequence[str]) -> frozenset[str]:
     """Return which of a query's folded *words* are function words, in the language it shows."""
     distinct = frozenset(words)
     found = distinct & _in_any_language()
+    if len(distinct & _in_some_language()) <= max(len(found), 1):
+        return found
     # Most function words tell the language. English goes first: what is asked in it is not to lose
     # its "die" or "sera" to a language where they say nothing.
     most = max((distinct & each for each in _by_language()), key=len)
@@ -203,6 +205,11 @@ def common_words(words: Sequence[str]) -> frozenset[str]:
 @cache
 def _in_any_language() -> frozenset[str]:
     return STOP_WORDS.union(map(fold, _BY_SCRIPT.split()))
+
+
+@cache
+def _in_some_language() -> frozenset[str]:
+    return frozenset().union(*_by_language())
 
 
 @cache

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
@@ -49,6 +50,9 @@ FEW = 20
 
 NAMED = 1.3
 """What a record gains whose speaker the query names."""
+
+TIMED = 1.3
+"""What a record gains that tells a time, where the query asks for one."""
 
 _NOBODY = -1  # no key
 _DIGITS = 6  # float32 sums of equal vectors differ behind these
@@ -205,6 +209,15 @@ def with_speakers(scores: Scores, openings: Mapping[int, str], terms: Iterable[s
         if is_named[name] and score > 0:
             gained[key] = score * NAMED
     return gained
+
+
+def with_times(scores: Scores, timed: AbstractSet[int]) -> Scores:
+    """Return *scores* in which the records *timed* gain, which tell the time that is asked for."""
+    if not timed:
+        return scores
+    return {
+        key: score * TIMED if key in timed and score > 0 else score for key, score in scores.items()
+    }
 
 
 def label(text: str) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from clawstate.arguments import describe
@@ -19,9 +20,21 @@ from clawstate.memory.contract import (
     Surroundings,
     WordQuery,
 )
+from clawstate.memory.feedback import (
+    FOLLOWERS,
+    LEADERS,
+    LEAST_STRENGTH,
+    LONGEST,
+    VECTOR_SHARE,
+    WORDS_SHARE,
+    Feedback,
+    add,
+    likeness,
+)
 from clawstate.memory.filters import Filter
 from clawstate.memory.query_words import share_of_signs, word_query
 from clawstate.memory.records import Hit
+from clawstate.memory.times import asks_for_time, tells_time
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,9 +45,9 @@ MODES: tuple[Mode, ...] = ("hybrid", "words", "vector")
 
 MAX_HITS = 1000
 
-_WORD_CANDIDATES = 300
-_VECTOR_CANDIDATES = 200
-"""How many each leg proposes; twice as many moved no measured figure by 0.003."""
+_WORD_CANDIDATES = 100
+_VECTOR_CANDIDATES = 100
+"""How many each leg proposes; twice as many moved no measured figure by 0.001."""
 
 _NEAREST = 16
 """How many a search by meaning alone asks for where no neighbours can change their order."""
@@ -94,8 +107,9 @@ class Ranked:
     `keys` are those of the hits, best first, with scores in `scores`, which holds everybody whose
     score was compared at the end; `mixed` holds, before they were scaled, also those whom quotes or
     their number shut out. `words` is None where words gave no scores, `vectors` where meaning gave
-    none; of a cosine in `vectors` only what is above `floor` is mixed. `strength` is the score of
-    what has the mix `top`, the best of all.
+    none; of a cosine in `vectors` only what is above `floor` is mixed, and `feedback` comes on top
+    of both; those `timed` tell a time, where one is asked for. `strength` is the score of what has
+    the mix `top`, the best of all.
     """
 
     question: Question
@@ -106,6 +120,8 @@ class Ranked:
     words: Scores | None
     vectors: Scores | None
     floor: float
+    feedback: Feedback
+    timed: frozenset[int]
     mixed: Scores
     scores: Scores
     top: float
@@ -154,13 +170,25 @@ def rank(reading: Reading, question: Question, meaning: Meaning | None) -> Ranke
     if meaning is not None and meaning.removes_median and by_words:
         # Where all cosines lie in a narrow band, all would have nearly the same share of the best.
         floor = ranking.floor_of(vectors or {}, meaning.unrelated)
-    mixed = scores = _mix(question, words, vectors, floor)
+    mixed = _mix(question, words, vectors, floor)
+    given, timed = Feedback({}, {}), frozenset[int]()
+    if words and vectors and evidence.quoted is None:
+        best = _name_speakers(mixed, question, query, evidence, context)
+        best = {key: best[key] for key in ranking.best(best, FOLLOWERS)}
+        if strength >= LEAST_STRENGTH:
+            given = _feedback(
+                reading, query, best, vectors=not evidence.has_threads, has_floor=floor > 0
+            )
+            mixed = _mix(question, add(words, given.words), add(vectors, given.vectors), floor)
+        if asks_for_time(question.text):
+            texts = reading.beginnings(best.keys(), LONGEST)
+            timed = frozenset(key for key, text in texts.items() if tells_time(text))
+    scores = mixed
     if evidence.quoted is not None:
         stands = set(evidence.quoted.tolist())
         scores = {key: score for key, score in scores.items() if key in stands}
-    if evidence.has_threads:
-        scores = _best(scores, max(_SPEAKERS, question.k))
-        scores = ranking.with_speakers(scores, context.openings, query.terms)
+    scores = _name_speakers(scores, question, query, evidence, context)
+    scores = ranking.with_times(scores, timed)
     top = max(scores.values(), default=0.0)
     if top > 0:
         # Shares of the best score rank well but say nothing about how good the best one is.
@@ -176,6 +204,8 @@ def rank(reading: Reading, question: Question, meaning: Meaning | None) -> Ranke
         words=words,
         vectors=vectors,
         floor=floor,
+        feedback=given,
+        timed=timed,
         mixed=mixed,
         scores=scores,
         top=top,
@@ -275,6 +305,32 @@ def _contextual(
     if context.vectors is None:
         return {}
     return ranking.contextual_cosines(vector, nearest | words.keys(), context.vectors, order)
+
+
+def _name_speakers(
+    scores: Scores, question: Question, query: WordQuery, evidence: Evidence, context: Context
+) -> Scores:
+    """Return the best of *scores*, with what those gain whose speaker *query* names."""
+    if not evidence.has_threads:
+        return scores
+    scores = _best(scores, max(_SPEAKERS, question.k))
+    return ranking.with_speakers(scores, context.openings, query.terms)
+
+
+def _feedback(
+    reading: Reading, query: WordQuery, scores: Scores, *, vectors: bool, has_floor: bool
+) -> Feedback:
+    """Return what the best of *scores*, which are in order, give to those behind them."""
+    # Not by *vectors* in threads: there a record takes on its neighbours' meanings already, and
+    # lost by those of others.
+    leaders = dict(islice(scores.items(), LEADERS))
+    shared, known = reading.common_terms(query, leaders, scores.keys(), vectors=vectors)
+    alike = {} if known is None else likeness(leaders, known)
+    least = min(alike.values(), default=0.0) if has_floor else 0.0
+    return Feedback(
+        {key: WORDS_SHARE * each for key, each in shared.items()},
+        {key: VECTOR_SHARE * (each - least) for key, each in alike.items()},
+    )
 
 
 def _mix(question: Question, words: Scores | None, vectors: Scores | None, floor: float) -> Scores:

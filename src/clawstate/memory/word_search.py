@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from clawstate.interrupts import load_modules
 from clawstate.memory.analysis import FIELD_NAMES, in_field
 from clawstate.memory.contract import Scores, WordQuery
-from clawstate.memory.postings.holders import Holders, find_holders, phrase
+from clawstate.memory.feedback import MOST_IN_COMMON, terms_in_common
+from clawstate.memory.postings.holders import Holders, find_holders, idf, phrase
 from clawstate.memory.postings.scoring import Allowed, Docs, best, exact_scores
 from clawstate.memory.postings.snapshot import Snapshot
 from clawstate.memory.postings.store import BLOCK, PostingStore
@@ -43,6 +44,7 @@ class WordSearch:
     """*query* in the state *snapshot* of *store*; raises `ValueError` for damage."""
 
     def __init__(self, store: PostingStore, snapshot: Snapshot, query: WordQuery) -> None:
+        self._store = store
         self._snapshot = snapshot
         parts = [part for _, each in query.parts for part in each]
         placed = {part for each in (*query.phrases, *query.quoted) for part in each}
@@ -126,6 +128,49 @@ class WordSearch:
             )
             for part in (*terms, *self._phrases)
         ]
+
+    def is_name(self) -> bool:
+        """Tell whether the query as a whole is the name of a document."""
+        names = (part.lists for part in self._phrases if part.kind == "name")
+        return any(each.frequency for lists in names for each in lists)
+
+    def common_terms(
+        self, leaders: Scores, texts: Mapping[int, str], docs: Iterable[int]
+    ) -> Scores:
+        """Return how much each of *docs* holds of the terms that *texts* have in common."""
+        mean = self._snapshot.means[0]
+        weights = terms_in_common(leaders, texts, self.terms, mean)
+        numbers = self._store.numbers(weights)
+        # Which of them tell the most is asked before who holds them: what many hold is long.
+        telling = sorted(numbers, key=self._rarities(weights, numbers).__getitem__, reverse=True)
+        chosen_terms = {numbers[term]: weights[term] for term in telling[:MOST_IN_COMMON]}
+        blocks = self._store.blocks(list(chosen_terms), ())
+        found = find_holders(self._snapshot, blocks, dict.fromkeys(chosen_terms, 0))
+        lists = [
+            (weight * found[each].weight, found[each]) for each, weight in chosen_terms.items()
+        ]
+        lists = sorted(lists, key=lambda each: -each[0])
+        if not lists:
+            return {}
+        chosen = Docs(np.array(sorted(docs), np.int64))
+        total = sum(
+            (weight / lists[0][0] * self._exact_scores([each], chosen) for weight, each in lists),
+            np.zeros(len(chosen.numbers)),
+        )
+        there = total.nonzero()[0]
+        return dict(zip(chosen.numbers[there].tolist(), total[there].tolist(), strict=True))
+
+    def _rarities(
+        self, weights: Mapping[str, float], numbers: Mapping[str, int]
+    ) -> dict[str, float]:
+        """Return *weights*, each times how rare its term is in the texts."""
+        sizes = self._store.sizes(list(numbers.values()))
+        tail, documents = self._snapshot.tail.terms, self._snapshot.totals.documents
+        return {
+            term: weights[term]
+            * idf(documents, min(sizes.get(each, 0) + int(np.sum(tail == each)), documents))
+            for term, each in numbers.items()
+        }
 
     def _scores(self, lists: Sequence[Holders], docs: Docs) -> Scores:
         total = self._exact_scores(lists, docs)

@@ -1,4 +1,4 @@
-"""Laws of the four reads of a search."""
+"""Laws of the reads of a search."""
 
 from __future__ import annotations
 
@@ -221,6 +221,25 @@ class SearchLaws(MemoryHooks):
         assert len(found(_ALL)) == 7
         by_id = Filter(namespace=None, tree=Condition("id", (), "in", (ids[4], ids[0], "none")))
         assert found(by_id) == ["kettle 0", "kettle 4"]
+
+    def test_what_the_best_have_in_common(self, engine: MemoryEngine, memory: Memory) -> None:
+        """Terms of several of the best, none that was asked for, count in those that hold them."""
+        memory.add_many(
+            {"text": text}
+            for text in ("kettle boils water", "kettle wants water", "water lilies", "kettle moves")
+        )
+        memory.add_many({"text": f"filler {number}"} for number in range(9))
+        with engine.reading() as reading:
+            keys = _keys(reading, "kettle water")
+            best = {keys[text]: 1.0 for text in keys if text.startswith("kettle") and "w" in text}
+            every = set(keys.values())
+            scores, vectors = reading.common_terms(word_query("kettle"), best, every, vectors=True)
+            words, nothing = reading.common_terms(word_query("kettle"), best, every, vectors=False)
+
+        assert set(scores) == {keys[text] for text in keys if "water" in text}
+        assert (words, nothing) == (scores, None)
+        assert vectors is not None
+        assert set(vectors.keys.tolist()) == every
 
     def test_a_reading_is_one_moment(self, engine: MemoryEngine, memory: Memory) -> None:
         """What is changed while a reading is open does not show in it."""

@@ -129,6 +129,9 @@ class PostingStore(Protocol):
     def numbers(self, terms: Iterable[str]) -> Mapping[str, int]:
         """Return the numbers of those *terms* that have one."""
 
+    def sizes(self, terms: Sequence[int]) -> Mapping[int, int]:
+        """Return how many documents the blocks of *terms* hold; none for who has no block."""
+
     def blocks(self, terms: Sequence[int], placed: Collection[int]) -> list[Block]:
         """Return the blocks of *terms*, with places for those in *placed*, ordered by key."""
 

@@ -67,6 +67,10 @@ class InMemoryPostings:
         """Return the numbers of *terms*."""
         return {each: self._numbers[each] for each in terms if each in self._numbers}
 
+    def sizes(self, terms: Sequence[int]) -> Mapping[int, int]:  # noqa: ARG002
+        """Return nothing."""
+        return {}
+
     def blocks(self, terms: Sequence[int], placed: Collection[int]) -> list[Block]:  # noqa: ARG002 - nothing is folded
         """Return nothing."""
         return []

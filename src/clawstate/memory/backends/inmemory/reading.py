@@ -162,6 +162,23 @@ class InMemoryReading:
             vectors=_vectors(rows) if around.vectors else None,
         )
 
+    def common_terms(
+        self, words: WordQuery, leaders: Scores, keys: AbstractSet[int], *, vectors: bool
+    ) -> tuple[Scores, Vectors | None]:
+        """Return how much *keys* hold of what *leaders* have in common, and their vectors."""
+        search = self._search(words)[0]
+        if search.is_name():
+            return {}, None
+        texts = {key: self._rows[key].record.text for key in leaders}
+        shared = search.common_terms(leaders, texts, keys)
+        if not vectors:
+            return shared, None
+        return shared, _vectors(self._rows[key] for key in sorted(keys))
+
+    def beginnings(self, keys: AbstractSet[int], length: int) -> dict[int, str]:
+        """Return the first *length* characters of the texts of *keys*."""
+        return {key: self._rows[key].record.text[:length] for key in keys}
+
     def fetch(self, keys: Sequence[int]) -> list[MemoryRecord]:
         """Return the records of *keys* in their order."""
         return [self._rows[key].copy() for key in keys]

@@ -84,6 +84,11 @@ ON b.key BETWEEN json_extract(k.value, '$[0]') << {BLOCK}
     AND json_extract(k.value, '$[0]') << {BLOCK} | {(1 << BLOCK) - 1}
 """
 _COLUMNS = "key, dense, size, most, least, ids, counts, places"
+_SIZES = """
+SELECT k.value, sum(b.size) FROM json_each(?) k
+CROSS JOIN word_blocks b ON b.key BETWEEN k.value << 16 AND k.value << 16 | 65535
+GROUP BY k.value
+"""
 _AT = """
 SELECT b.key, b.dense, b.size, b.most, b.least, b.ids, b.counts, b.places
 FROM json_each(?) k CROSS JOIN word_blocks b ON b.key = k.value
@@ -116,6 +121,10 @@ class SqlitePostings:
     def numbers(self, terms: Iterable[str]) -> Mapping[str, int]:
         """Return the numbers of those *terms* that have one."""
         return dict(self._connection.execute(_NUMBERS, (json.dumps([*terms]),)))
+
+    def sizes(self, terms: Sequence[int]) -> Mapping[int, int]:
+        """Return how many documents the blocks of *terms* hold; none for who has no block."""
+        return dict(self._connection.execute(_SIZES, (json.dumps([*terms]),)))
 
     def blocks(self, terms: Sequence[int], placed: Collection[int]) -> list[Block]:
         """Return the blocks of *terms*, with places for those in *placed*."""

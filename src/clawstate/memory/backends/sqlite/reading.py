@@ -13,6 +13,20 @@ import apsw
 from clawstate.interrupts import load_modules
 from clawstate.memory.backends.sqlite import postings, word_index
 from clawstate.memory.backends.sqlite.conditions import Bound, sql_of
+from clawstate.memory.backends.sqlite.reading_statements import (
+    AROUND,
+    EVERY,
+    EVERY_SCOPE,
+    NEIGHBOURS,
+    NEXT_END,
+    OCCURRENCES,
+    OPENING,
+    SCOPE,
+    STATE,
+    TEXTS,
+    VECTOR,
+    WHOLE,
+)
 from clawstate.memory.backends.sqlite.rows import (
     SELECT_IN_ORDER,
     embedder_from,
@@ -44,53 +58,6 @@ if TYPE_CHECKING:
     from clawstate.memory.postings.scoring import Allowed
     from clawstate.memory.vector_index.nearest import NearestSearch
     from clawstate.memory.word_search import WordSearch
-
-# One statement for all that a search asks first: each costs a turn through SQLite (decision 32).
-_STATE = """
-SELECT (SELECT value FROM meta WHERE key = 'changes'),
-    (SELECT value FROM meta WHERE key = 'database_id'),
-    (SELECT value FROM meta WHERE key = 'embedder'),
-    (SELECT value FROM meta WHERE key = 'rewritten'),
-    coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'memories'), 0),
-    EXISTS (SELECT 1 FROM memories WHERE expires_at <= ?)
-"""
-_SCOPE = """
-SELECT s.scope, s.subwords,
-    EXISTS (SELECT 1 FROM scopes o WHERE o.records > 0 AND o.scope <> s.scope),
-    (SELECT sum(records) FROM scopes),
-    EXISTS (SELECT 1 FROM memories m WHERE m.thread IS NOT NULL AND m.scope = s.scope)
-FROM scopes s WHERE s.namespace = ?
-"""
-_EVERY_SCOPE = """
-SELECT NULL, coalesce(sum(subwords), 0), 0, coalesce(sum(records), 0),
-    EXISTS (SELECT 1 FROM memories WHERE thread IS NOT NULL)
-FROM scopes WHERE ? IS NULL
-"""
-_OCCURRENCES = """
-SELECT subword, sum(occurrences) FROM subword_counts
-WHERE subword IN (SELECT value FROM json_each(?1)) AND {} GROUP BY subword
-"""
-_EVERY = "scope IN (SELECT scope FROM scopes WHERE ?2 IS NULL)"  # so that the index serves
-_NEIGHBOURS = """
-SELECT m.docno,
-    (SELECT group_concat(docno) FROM (
-        SELECT p.docno FROM memories p WHERE p.scope = m.scope AND p.thread = m.thread
-        AND (p.position, p.docno) < (m.position, m.docno)
-        ORDER BY p.position DESC, p.docno DESC LIMIT 2)),
-    (SELECT group_concat(docno) FROM (
-        SELECT n.docno FROM memories n WHERE n.scope = m.scope AND n.thread = m.thread
-        AND (n.position, n.docno) > (m.position, m.docno)
-        ORDER BY n.position, n.docno LIMIT 2))
-FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value WHERE m.thread IS NOT NULL
-"""
-_NEXT_END = "SELECT min(expires_at) FROM memories WHERE expires_at > ?"
-_AROUND = """
-SELECT m.docno, {columns} FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value
-"""
-_OPENING = """
-CASE WHEN m.thread IS NOT NULL THEN substr(m.content, 1, 48) END, NOT coalesce({}, 0)
-"""
-_VECTOR = "coalesce(length(m.subwords) / 2, length(m.content) / 4), m.embedding"
 
 
 class _Scope(NamedTuple):
@@ -134,7 +101,7 @@ class SqliteReading:
         self._word_caches = words
         self._search: tuple[WordQuery, WordSearch] | None = None
         self._now_ms = now_ms
-        row = connection.execute(_STATE, (now_ms,)).get
+        row = connection.execute(STATE, (now_ms,)).get
         changes, self._database_id, embedder, rewritten, self._newest, self._has_expired = row
         self._embedder: str | None = embedder
         self._written = generation, int(rewritten or 0)
@@ -163,7 +130,7 @@ class SqliteReading:
             words, coverage, quoted = self._words(inquiry, inquiry.words, scope)
         occurrences = {}
         if inquiry.subwords:
-            sql = _OCCURRENCES.format(_EVERY if scope.number is None else "scope = ?2")
+            sql = OCCURRENCES.format(EVERY if scope.number is None else "scope = ?2")
             values = (_json(inquiry.subwords), scope.number)
             occurrences = dict(self._connection.execute(sql, values))
         has_threads = bool(scope.has_threads)
@@ -204,7 +171,7 @@ class SqliteReading:
             neighbours = {
                 docno: Neighbours(_docnos_of(before), _docnos_of(after))
                 for docno, before, after in self._connection.execute(
-                    _NEIGHBOURS, (_json(around.keys),)
+                    NEIGHBOURS, (_json(around.keys),)
                 )
             }
         scored, every = set(around.scored), set(around.keys)
@@ -228,6 +195,25 @@ class SqliteReading:
             refused={row[0] for row in rows if row[2]} - around.keys,
             vectors=_vectors(rows) if around.vectors else None,
         )
+
+    def common_terms(
+        self, words: WordQuery, leaders: Scores, keys: AbstractSet[int], *, vectors: bool
+    ) -> tuple[Scores, Vectors | None]:
+        """Return how much *keys* hold of what *leaders* have in common, and their vectors."""
+        with damage_of_words():
+            search = self._word_search(words)
+            if search.is_name():
+                return {}, None
+            texts = dict(self._connection.execute(TEXTS, (WHOLE, _json(leaders))))
+            shared = search.common_terms(leaders, texts, keys)
+        if not vectors:
+            return shared, None
+        sql = AROUND.format(columns=f"NULL, 0, {VECTOR}")
+        return shared, _vectors(self._connection.execute(sql, (_json(keys),)))
+
+    def beginnings(self, keys: AbstractSet[int], length: int) -> dict[int, str]:
+        """Return the first *length* characters of the texts of *keys*."""
+        return dict(self._connection.execute(TEXTS, (length, _json(keys))))
 
     def fetch(self, keys: Sequence[int]) -> list[MemoryRecord]:
         """Return the records of *keys* in their order."""
@@ -254,10 +240,10 @@ class SqliteReading:
             scope = self._scope(around.chosen)
             condition = None if scope is None else self._condition(around.chosen, scope)
             text, values = condition or ("1", [])
-            columns[0] = _OPENING.format(text)
+            columns[0] = OPENING.format(text)
         if around.vectors:
-            columns[1] = _VECTOR
-        sql = _AROUND.format(columns=", ".join(columns))
+            columns[1] = VECTOR
+        sql = AROUND.format(columns=", ".join(columns))
         return list(self._connection.execute(sql, (*values, _json(sorted(every)))))
 
     def _words(
@@ -324,7 +310,7 @@ class SqliteReading:
                 sql = f"SELECT m.docno FROM memories m WHERE m.docno > ? AND {text}"
                 rows = self._connection.execute(sql, (known.newest, *values))
                 fresh = np.sort(np.fromiter((row[0] for row in rows), np.int64))
-            end = self._connection.execute(_NEXT_END, (self._now_ms,)).get
+            end = self._connection.execute(NEXT_END, (self._now_ms,)).get
             times = range(self._now_ms, 1 << 62 if end is None else end)
             docnos = np.concatenate([known.docnos, fresh])
             known = Selected(self._written, self._newest, times, docnos)
@@ -346,7 +332,7 @@ class SqliteReading:
         namespace = chosen.namespace
         # Remembered for this reading only: another transaction may see other counts.
         if namespace not in self._scopes:
-            sql = _EVERY_SCOPE if namespace is None else _SCOPE
+            sql = EVERY_SCOPE if namespace is None else SCOPE
             row = self._connection.execute(sql, (namespace,)).get
             self._scopes[namespace] = None if row is None else _Scope(*row)
         return self._scopes[namespace]
