@@ -58,6 +58,20 @@ def test_waiting_records_get_their_vectors_in_small_batches() -> None:
     assert engine.stats()["waiting"] == 0
 
 
+def test_embedding_what_waits_can_be_cancelled() -> None:
+    """Cancelled after a batch, records wait on, and the next time goes on with them."""
+    engine = InMemoryMemory()
+    Memory(engine, by_meaning=False).add_many(texts(5))
+    embedder = SlowEmbedder()
+    memory = Memory(engine, embedder=embedder)
+
+    memory.optimize(cancelled=lambda: bool(embedder.calls))
+
+    assert engine.stats()["waiting"] == 3
+    memory.optimize()
+    assert engine.stats()["waiting"] == 0
+
+
 def test_an_interrupt_ends_the_embedding() -> None:
     """After an interrupt what was put ahead is not embedded; what was told is kept."""
     embedder = SlowEmbedder()

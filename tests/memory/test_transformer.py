@@ -252,3 +252,21 @@ def test_without_its_files_words_go_on(models, monkeypatch, tmp_path) -> None:
         state.memory.optimize()
         assert state.memory.search("what is her favourite drink?")
         assert state.memory.stats()["waiting"] == 0
+
+
+def test_a_memory_is_given_to_the_transformer_and_back(models, monkeypatch, tmp_path) -> None:
+    """All records are embedded anew by name, found by the new vectors, and so the way back."""
+    monkeypatch.setenv("CLAWSTATE_MODELS", str(models))
+    with clawstate.open(tmp_path) as state:
+        state.memory.add("Ada prefers green tea")
+        state.memory.add("The wing flutters at high speed")
+
+        there = state.memory.reembed("transformer")
+        (hit, *_) = state.memory.search("what is her favourite drink?", mode="vector")
+        back = state.memory.reembed("static")
+
+    assert there.complete
+    assert there.embedder == TransformerEmbedder.identity.model
+    assert hit.record.text == "Ada prefers green tea"
+    assert back.complete
+    assert back.embedder == there.before

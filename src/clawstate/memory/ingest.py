@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice, repeat
 from typing import TYPE_CHECKING
@@ -145,9 +145,15 @@ def embedder_errors() -> Iterator[None]:
         raise EmbeddingError("embedder", problem, "see the error that it was caused by") from error
 
 
-def embed_waiting(engine: MemoryEngine, embedder: Embedder | None) -> None:
-    """Give the records of *engine* that wait for a vector theirs, batch by batch."""
+def embed_waiting(
+    engine: MemoryEngine,
+    embedder: Embedder | None,
+    cancelled: Callable[[], bool] | None = None,
+) -> None:
+    """Give the records of *engine* that wait for a vector theirs, until *cancelled* says so."""
     while embedder is not None and (waiting := engine.waiting(batch_size(embedder))):
+        if cancelled is not None and cancelled():
+            return
         batch = embed_records(waiting, embedder, engine.embeddings)
         # The embedder failed (it was told). Going on would ask for the same batch for ever.
         if any(each.vector is None for each in batch):

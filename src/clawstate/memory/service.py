@@ -334,7 +334,7 @@ class Memory:
         """
         require_callables(progress=progress, cancelled=cancelled)
         self._engine.purge()
-        writes.embed_waiting(self._engine, self._meanings)
+        writes.embed_waiting(self._engine, self._meanings, cancelled)
         self._engine.optimize(progress=progress, cancelled=cancelled)
 
     def reembed(

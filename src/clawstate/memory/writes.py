@@ -71,10 +71,12 @@ def forget_source(engine: MemoryEngine, imports: Imports, chosen: Filter, *, nam
     return forgotten
 
 
-def embed_waiting(engine: MemoryEngine, meanings: Meanings) -> None:
-    """Give the records that wait for a vector theirs."""
+def embed_waiting(
+    engine: MemoryEngine, meanings: Meanings, cancelled: Callable[[], bool] | None = None
+) -> None:
+    """Give the records that wait for a vector theirs, until *cancelled* says so."""
     meanings.renew()  # what was by words alone may have an embedder by now
-    meanings.try_with(lambda chosen: ingest.embed_waiting(engine, chosen.embedder))
+    meanings.try_with(lambda chosen: ingest.embed_waiting(engine, chosen.embedder, cancelled))
 
 
 def _swap_text(
