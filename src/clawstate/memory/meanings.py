@@ -32,16 +32,13 @@ class InUse:
 
     kept: EmbedderIdentity | None
     embedder: Embedder | None
+    weighing: SubwordEmbedder | None = None
+    """The embedder, if it can weigh the subwords of a query."""
 
     @property
     def identity(self) -> EmbedderIdentity | None:
         """Return whose vectors the embedder makes."""
         return None if self.embedder is None else self.embedder.identity
-
-    @property
-    def weighing(self) -> SubwordEmbedder | None:
-        """Return the embedder if it can weigh the subwords of a query."""
-        return self.embedder if isinstance(self.embedder, SubwordEmbedder) else None
 
     def is_for(self, kept: EmbedderIdentity | None) -> bool:
         """Tell whether it is the choice for a memory that keeps vectors of *kept*."""
@@ -88,7 +85,10 @@ class Meanings:
         if self._by_meaning:
             kept = self._engine.embedder()
             if self._chosen is None or not chosen.is_for(kept):
-                chosen = InUse(kept, _usable_embedder(kept, self.given, self.choice))
+                usable = _usable_embedder(kept, self.given, self.choice)
+                # Looked at once: a search would take half as long again to ask for it.
+                weighing = usable if isinstance(usable, SubwordEmbedder) else None
+                chosen = InUse(kept, usable, weighing)
         # In one step, so that no other thread sees the embedder of one choice with the vectors of
         # another.
         self._chosen = chosen
@@ -101,7 +101,7 @@ class Meanings:
 
     def is_for(self, chosen: InUse, kept: EmbedderIdentity | None) -> bool:
         """Tell whether *chosen* is still the choice where vectors of *kept* are found."""
-        return not self._by_meaning or chosen.is_for(kept)
+        return kept is chosen.kept or not self._by_meaning or chosen.is_for(kept)
 
     def try_with(self, work: Callable[[InUse], T]) -> T:
         """
