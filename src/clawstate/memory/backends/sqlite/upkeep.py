@@ -112,7 +112,8 @@ def find_damaged_vectors(connection: apsw.Connection) -> Iterator[int]:
     size, last = 2 * embedder.dimensions, -1
     while rows := _rows(connection, sql, last):
         sound = [row for row in rows if len(row[1]) == size and not len(row[2] or b"") % 2]
-        vectors = np.frombuffer(b"".join(row[1] for row in sound), "<f2").reshape(len(sound), -1)
+        vectors = np.frombuffer(b"".join(row[1] for row in sound), "<f2")
+        vectors = vectors.reshape(len(sound), embedder.dimensions)
         finite = {row[0] for row in compress(sound, np.isfinite(vectors).all(axis=1))}
         yield from (row[0] for row in rows if row[0] not in finite)
         last = rows[-1][0]
