@@ -9,6 +9,7 @@ decision 45.
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -50,7 +51,7 @@ class TransformerEmbedder:
     384-dimensional unit vectors (float32) of English texts. Thread-safe.
 
     Constructing it only looks whether all is there, in *folder* (`model_folder()`); the first text
-    loads it, which takes a quarter of a second. *threads* is how many cores a text may take.
+    loads it, which takes a quarter of a second. *threads* is how many cores a text may take, of those that there are.
     Raises `EmbeddingError` where the extra or the files of the model are missing.
     """
 
@@ -145,12 +146,17 @@ class TransformerEmbedder:
 
 
 def open_session(model: bytes, *, threads: int = 1) -> Any:
-    """Return onnxruntime's session of *model*, on *threads* cores; raises `EmbeddingError`."""
+    """
+    Return onnxruntime's session of *model*, on *threads* cores, of those that there are.
+
+    Raises `EmbeddingError`.
+    """
     load_modules("onnxruntime")
     import onnxruntime  # noqa: PLC0415 - an extra, and 100 ms
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    # It starts as many as it is told, which for a slip of the hand is the whole machine's memory.
+    options.intra_op_num_threads = max(1, min(threads, os.cpu_count() or 1))
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS
     try:
