@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 
@@ -32,6 +34,29 @@ def test_a_search_shows_reasons_under_each_hit(noted) -> None:
     for hit in found.json["results"]:
         points = sum(each["points"] for each in hit["explanation"]["parts"])
         assert points == pytest.approx(hit["score"], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "query", ["which sencha does Ada seek in the morning", "when did Ada meet the plumber?"]
+)
+def test_the_points_that_are_shown_add_up(noted, query: str) -> None:
+    """Every kind of reason has a line: what the lines say is, summed up, the score of the hit."""
+    noted("memory", "add", "Ada: on 3 March 2026 we met the plumber", "--thread", "c")
+    noted("memory", "add", "Bob: the plumber likes sencha", "--thread", "c")
+    noted("memory", "add", "Ada: the plumber came at 5 pm on Tuesday")
+    lines = noted("memory", "search", query, "--explain").out.splitlines()
+
+    scores: list[float] = []
+    sums: list[float] = []
+    for line in lines:
+        if found := re.match(r"(\d\.\d\d)  ", line):
+            scores.append(float(found[1]))
+            sums.append(0.0)
+        elif found := re.match(r"      [a-z' ]+? +(-?\d\.\d\d) [= ]", line):
+            sums[-1] += float(found[1])
+
+    assert scores
+    assert sums == pytest.approx(scores, abs=0.04)
 
 
 def test_documents_without_reasons_are_as_before(noted) -> None:

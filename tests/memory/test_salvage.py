@@ -157,6 +157,48 @@ def test_records_and_messages_without_a_name_get_one(root: Path) -> None:
         assert set(state.memory.stats()["namespaces"]) == {"recovered-1", "recovered-2"}
 
 
+def test_a_memory_of_one_namespace_needs_no_name(tmp_path: Path) -> None:
+    """Where the name of the only namespace is lost, its records are found as ever."""
+    with clawstate.open(tmp_path) as state:
+        state.memory.add("a walrus")
+    overwrite(tmp_path, [number for number, _ in pages(tmp_path, "scopes")])
+
+    found = repair(tmp_path)
+
+    assert any("they are called default now" in each.fix for each in found)
+    with clawstate.open(tmp_path) as state:
+        assert state.memory.search("walrus")
+
+
+@pytest.mark.parametrize("table", ["forgotten", "imported", "imports", "meta"])
+def test_lost_marks_are_told(root: Path, table: str) -> None:
+    """Who loses what keeps imports from bringing texts back is told, and nobody else."""
+    before = next(each.fix for each in repair_of(root, [pages(root, "memories")[2][0]]))
+    told = next(each.fix for each in repair_of(root, [pages(root, table)[0][0]]))
+
+    assert "are lost" not in before
+    assert ("marks of what was forgotten are lost" in told) == (table in {"forgotten", "meta"})
+    assert ("notes of imports are lost" in told) == table.startswith("import")
+
+
+def repair_of(root: Path, numbers: list[int]) -> list[Finding]:
+    overwrite(root, numbers, b"\xa5" * 4096)
+    return [each for each in repair(root) if "saved" in each.fix]
+
+
+def test_what_is_whole_is_not_saved_again(root: Path) -> None:
+    """Of two who found the damage, the second leaves alone what the first has saved."""
+    overwrite(root, [pages(root, "memories")[3][0]])
+    with clawstate.open(root) as first, clawstate.open(root) as second:
+        found = list(first.health.check("memory")), list(second.health.check("memory"))
+
+        done = [next(each.repaired().fix for each in every if each.repair) for every in found]
+
+    assert done[0].startswith("saved")
+    assert done[1] == "it was saved meanwhile"
+    assert len(list((root / "memory" / ".quarantine").iterdir())) == 1
+
+
 def test_the_damaged_file_is_kept(root: Path) -> None:
     """What was there is kept page by page, for the owner alone, and never overwritten."""
     hit = pages(root, "memories")[1][0]
@@ -170,6 +212,22 @@ def test_the_damaged_file_is_kept(root: Path) -> None:
     assert [each.name for each in kept] == ["memory.db.1", "memory.db.2"]
     assert {each.stat().st_mode & 0o777 for each in kept} == {0o600}
     assert b"\xa5" * 4096 in kept[0].read_bytes()
+
+
+def test_a_receipt_tells_of_damaged_copies(root: Path) -> None:
+    """While a damaged copy is kept, no receipt says that no byte is left; without it, it does."""
+    overwrite(root, [pages(root, "memories")[1][0]])
+    repair(root)
+    folder = root / "memory" / ".quarantine"
+    with clawstate.open(root) as state:
+        kept = state.memory.records(namespace="a", limit=5)
+
+        early = state.memory.forget([kept[0].id])
+        next(folder.iterdir()).unlink()
+        late = state.memory.forget([kept[1].id])
+
+    assert (early.gone, late.gone) == (False, True)
+    assert str(folder) in str(early.waits_for)
 
 
 def test_others_who_have_it_open_go_on(root: Path) -> None:

@@ -58,11 +58,11 @@ def embedder(models):
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
 def test_no_more_threads_than_cores_are_started(models) -> None:
     """A number of threads beyond the cores is taken as all of them."""
-    before = len(os.listdir("/proc/self/task"))
+    before = len(list(Path("/proc/self/task").iterdir()))
 
     TransformerEmbedder(models / MODEL, threads=10_000).embed(["tea"])
 
-    assert len(os.listdir("/proc/self/task")) - before <= 2 * (os.cpu_count() or 1)
+    assert len(list(Path("/proc/self/task").iterdir())) - before <= 2 * (os.cpu_count() or 1)
 
 
 @pytest.fixture

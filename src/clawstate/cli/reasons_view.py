@@ -17,10 +17,13 @@ _LABELS = {
     ("words", "quote"): "quote",
     ("words", "name"): "name",
     ("words", "neighbours"): "neighbours' words",
+    ("words", "feedback"): "shared words",
     ("vector", "meaning"): "meaning",
     ("vector", "neighbours"): "neighbours' meaning",
+    ("vector", "feedback"): "shared meaning",
     ("vector", "median"): "median",
     ("", "speaker"): "speaker",
+    ("", "time"): "time",
 }
 _WIDTH = max(map(len, _LABELS.values()))
 
@@ -78,7 +81,13 @@ def _of(parts: list[ScorePart], told: Explanation) -> str:
         terms = ", ".join(inline(part.written) for part in parts if part.written)
         return f"{terms} from {', '.join(lenders)}" if terms else f"from {', '.join(lenders)}"
     if kind == "speaker":
-        return f"{inline(parts[0].term)}: all else times {told.factor:.1f}"
+        others = sum(each.points for each in told.parts if each.kind not in {"speaker", "time"})
+        factor = 1 + parts[0].points / others if others > 0 else 1.0
+        return f"{inline(parts[0].term)}: all else times {factor:.1f}"
+    if kind == "feedback":
+        return "with the best hits"
+    if kind == "time":
+        return "the query asks for one, and it tells one"
     return "; ".join(_written(parts))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,23 @@ from clawstate.sqlite.migrations import PartFormat
 from clawstate.sqlite.part import BUSY_MS, Part
 
 Row = tuple[Any, ...]
-Mend = Callable[[apsw.Connection], None]
-"""Makes what was saved of one part fit together again: counts, indexes, rows that lost others."""
+Mend = Callable[[apsw.Connection, AbstractSet[str]], None]
+"""
+Makes what was saved of one part fit together again: counts, indexes, rows that lost others.
+
+It is told the names of the tables of which not all could be read.
+"""
 
 _UNREADABLE = (apsw.CorruptError, apsw.NotADBError, apsw.IOError, UnicodeDecodeError)
 _TRIES = 20_000  # ranges of one table that are tried: each costs some tens of microseconds
 _QUARANTINE = ".quarantine"
 
 
-def salvage(part: Part, mends: Sequence[Mend]) -> Path:
+def salvage(part: Part, mends: Sequence[Mend], *, is_damaged: Callable[[], bool]) -> Path | None:
     """
     Keep in the database of *part* what can be read of it; return where the damaged file is kept.
+
+    `None` where it is not damaged any more: *is_damaged* is asked when all other writers wait.
 
     *mends* make of the saved rows what all other code expects. Other processes see one change: the
     pages are replaced in a transaction of SQLite's, never the file, whose log they may have open.
@@ -35,7 +42,14 @@ def salvage(part: Part, mends: Sequence[Mend]) -> Path:
         # Damage may hide which format it is; a file that says it is another's stays as it is.
         with contextlib.suppress(apsw.CorruptError):
             known.require_known(damaged)
+        if not is_damaged():  # two may have found it
+            return None
         return _salvage(damaged, known, mends)
+
+
+def kept_copies(path: Path) -> list[Path]:
+    """Return the damaged copies of the database *path* that were kept so far."""
+    return sorted((path.parent / _QUARANTINE).glob(f"{path.name}.*"))
 
 
 def _connect(path: Path) -> apsw.Connection:
@@ -105,15 +119,14 @@ def _save(
     for kind, name, table, sql in schema:
         if name in virtual or (kind != "table" and table in tables):
             saved.execute(sql)
-    for name in tables:
-        _save_table(damaged, saved, name)
+    cut = {name for name in tables if not _save_table(damaged, saved, name)}
     _save_numbers(damaged, saved)
     for pragma in ("user_version", "application_id"):
         saved.pragma(pragma, damaged.pragma(pragma))
     known.assume_newest(saved)
     known.migrate(saved)
     for mend in mends:
-        mend(saved)
+        mend(saved, cut)
     saved.execute("COMMIT")
 
 
@@ -129,7 +142,8 @@ def _save_numbers(damaged: apsw.Connection, saved: apsw.Connection) -> None:
         saved.executemany("INSERT INTO sqlite_sequence VALUES (?, ?)", rows)
 
 
-def _save_table(damaged: apsw.Connection, saved: apsw.Connection, name: str) -> None:
+def _save_table(damaged: apsw.Connection, saved: apsw.Connection, name: str) -> bool:
+    """Copy the rows of a table; tell whether all of it could be read."""
     columns = [row[1:6:4] for row in damaged.execute(f'PRAGMA table_info("{name}")')]
     names = [column for column, _ in columns]
     key = [column for column, place in sorted(columns, key=lambda each: each[1]) if place]
@@ -142,10 +156,9 @@ def _save_table(damaged: apsw.Connection, saved: apsw.Connection, name: str) -> 
             saved.execute(insert, row)
 
     if _has_rowid(damaged, name):
-        _read_by_number(damaged, name, names, take)
-    else:
-        for source in (f'"{name}"', *_covering_indexes(damaged, name, names)):
-            _read_by_key(damaged, source, names, key, take)
+        return _read_by_number(damaged, name, names, take)
+    sources = f'"{name}"', *_covering_indexes(damaged, name, names)
+    return any(_read_by_key(damaged, source, names, key, take) for source in sources)
 
 
 def _has_rowid(damaged: apsw.Connection, name: str) -> bool:
@@ -168,7 +181,7 @@ def _read_by_key(
     names: Sequence[str],
     key: Sequence[str],
     take: Callable[[Row], None],
-) -> None:
+) -> bool:
     # From both ends up to the damage: between two keys of text there is no middle to try.
     for order in ("", " DESC"):
         keys = ", ".join(f'"{each}"{order}' for each in key)
@@ -176,27 +189,31 @@ def _read_by_key(
         with contextlib.suppress(*_UNREADABLE):
             for row in damaged.execute(f"SELECT {_list(names)} FROM {source}{by}"):
                 take(row)
-            return
+            return not order
+    return False
 
 
 def _read_by_number(
     damaged: apsw.Connection, name: str, names: Sequence[str], take: Callable[[Row], None]
-) -> None:
+) -> bool:
     """Take the rows that can be read: from both ends up to the damage, then around it."""
     sql = f'SELECT rowid, {_list(names)} FROM "{name}" WHERE rowid BETWEEN ? AND ? ORDER BY rowid'
     # The widest range is tried first, so that a limit to the tries leaves out the least.
     ranges = deque([_bounds(damaged, name)])
+    is_whole = True
     for _ in range(_TRIES):
         if not ranges:
-            return
+            break
         low, high = ranges.popleft()
         bad = _take_run(damaged, sql, (low, high), take, step=1)
         if bad is None:
             continue
+        is_whole = False
         top = _take_run(damaged, f"{sql} DESC", (bad, high), take, step=-1)
         if top is not None and bad < top:
             middle = (bad + top) // 2
             ranges += [(bad, middle), (middle + 1, top)]
+    return is_whole
 
 
 def _take_run(

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import cache, partial
 
 import apsw
 
-from clawstate.errors import CorruptError
+from clawstate.errors import CorruptError, StateError
 from clawstate.health import FIX, Finding
 from clawstate.memory.backends.sqlite import salvage as memory
+from clawstate.memory.backends.sqlite import upkeep
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
+from clawstate.memory.contract import DAMAGE
+from clawstate.sqlite import Part
 from clawstate.sqlite.salvage import salvage
 from clawstate.state.context import Context
 from clawstate.state.memory_place import memory_db
+from clawstate.stores.transcripts.backends.sqlite import checking
 from clawstate.stores.transcripts.backends.sqlite import salvage as transcripts
+from clawstate.stores.transcripts.turns import DAMAGE as TRANSCRIPT_DAMAGE
 
+_GIVE_UP = "restore the newest backup, or move the file away to begin with an empty memory"
 _REMEDY = f"{FIX} to keep what can be read of it, or restore the newest backup"
 
 
@@ -33,30 +40,53 @@ def with_salvage(findings: Iterable[Finding], context: Context, damage: str) -> 
 def _salvage(context: Context) -> str:
     part = context.backends.database(memory_db(context)).part(PART, MIGRATIONS)
     now, counts = context.clock(), [0, 0, 0, 0]
+    notes: list[str] = []
 
-    def count_noted(connection: apsw.Connection) -> None:
+    def count_noted(connection: apsw.Connection, _: AbstractSet[str]) -> None:
         counts[0] = connection.execute("SELECT coalesce(sum(records), 0) FROM scopes").get
         if _has_transcripts(connection):
             sql = "SELECT coalesce(sum(messages), 0) FROM transcripts"
             counts[2] = connection.execute(sql).get
 
-    def mend(connection: apsw.Connection) -> None:
-        memory.mend(connection, now)
+    def mend(connection: apsw.Connection, cut: AbstractSet[str]) -> None:
+        notes.extend(memory.mend(connection, now, cut))
         counts[1] = connection.execute("SELECT count(*) FROM memories").get
         if _has_transcripts(connection):
             transcripts.mend(connection, now)
             counts[3] = connection.execute("SELECT count(*) FROM messages").get
         if not counts[1] and not counts[3] and (counts[0] or counts[2]):
             problem = "is damaged, and no record or message of it can be read"
-            raise CorruptError(str(part.path), problem, "restore the newest backup")
+            raise CorruptError(str(part.path), problem, _GIVE_UP)
 
-    aside = salvage(part, [count_noted, mend])
+    try:
+        aside = salvage(part, [count_noted, mend], is_damaged=partial(_is_damaged, part))
+    except CorruptError as error:
+        # Others are no damage, such as somebody else's database.
+        if not isinstance(error.__cause__, apsw.Error | UnicodeError):
+            raise
+        problem = "is damaged so that nothing of it can be read"
+        raise CorruptError(str(part.path), problem, _GIVE_UP) from error
+    if aside is None:
+        return "it was saved meanwhile"
     noted, records, sent, messages = counts
-    return (
-        f"saved {records:,} of {max(noted, records):,} records and {messages:,} of"
-        f" {max(sent, messages):,} messages; the damaged database is kept as {aside}, until you"
+    saved = f"saved {records:,} of {max(noted, records):,} records"
+    saved += f" and {messages:,} of {max(sent, messages):,} messages"
+    kept = (
+        f"the damaged database is kept as {aside}, with all that you may forget later, until you"
         " remove it"
     )
+    return "; ".join([saved, *notes, kept])
+
+
+def _is_damaged(part: Part) -> bool:
+    try:
+        with part.reading() as connection:
+            found = {code for code, _ in upkeep.check(connection, deep=True)}
+            if _has_transcripts(connection):
+                found |= {code for code, _ in checking.check(connection, deep=True)}
+    except StateError:
+        return True
+    return bool(found & {DAMAGE, TRANSCRIPT_DAMAGE})
 
 
 def _has_transcripts(connection: apsw.Connection) -> bool:

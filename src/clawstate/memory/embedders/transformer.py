@@ -51,7 +51,8 @@ class TransformerEmbedder:
     384-dimensional unit vectors (float32) of English texts. Thread-safe.
 
     Constructing it only looks whether all is there, in *folder* (`model_folder()`); the first text
-    loads it, which takes a quarter of a second. *threads* is how many cores a text may take, of those that there are.
+    loads it, which takes a quarter of a second. *threads* is how many cores a text may take, of
+    those that there are.
     Raises `EmbeddingError` where the extra or the files of the model are missing.
     """
 

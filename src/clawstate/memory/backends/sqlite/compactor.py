@@ -9,6 +9,7 @@ from clawstate.memory.backends.sqlite.upkeep import size_on_disk
 from clawstate.memory.forgetting import Compaction
 from clawstate.sqlite import Part
 from clawstate.sqlite.compaction import empty_log, rewrite
+from clawstate.sqlite.salvage import kept_copies
 
 _STEPS = 4
 
@@ -64,7 +65,10 @@ def compact(
     with database.writing() as connection:
         forgetting.note_compaction(connection, changes)
     tell(4)
-    return Compaction(changes, before, size_on_disk(path))
+    # Of all files only those hold what was forgotten after they were made.
+    copies = kept_copies(path)
+    reason = f"you, to remove the damaged copies in {copies[0].parent}" if copies else None
+    return Compaction(changes, before, size_on_disk(path), complete=not copies, waits_for=reason)
 
 
 _CANCELLED = "nothing but to be run again: it was cancelled"

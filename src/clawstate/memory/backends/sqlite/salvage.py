@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import apsw
@@ -16,15 +17,16 @@ from clawstate.sqlite import DamagedValueError
 _PAGE = 1000
 
 
-def mend(connection: apsw.Connection, now: float) -> None:
-    """Name lost namespaces anew, remove what belongs to nothing, and derive the rest anew."""
+def mend(connection: apsw.Connection, now: float, cut: AbstractSet[str]) -> list[str]:
+    """
+    Name lost namespaces anew, remove what belongs to nothing, and derive the rest anew.
+
+    *cut* are the tables of which not all could be read. Returns sentences about what else was lost.
+    """
     one = connection.execute
+    notes = _lost_marks(connection, cut)
     one("INSERT OR IGNORE INTO meta VALUES ('database_id', ?)", (new_id(),))
-    one(
-        "INSERT INTO scopes (scope, namespace)"
-        " SELECT DISTINCT scope, 'recovered-' || scope FROM memories"
-        " WHERE scope NOT IN (SELECT scope FROM scopes)"
-    )
+    notes += _name_namespaces(connection)
     for docno in list(_unusable(connection)):
         one("DELETE FROM memories WHERE docno = ?", (docno,))
     one("DELETE FROM tags WHERE memory_id NOT IN (SELECT id FROM memories)")
@@ -54,6 +56,33 @@ def mend(connection: apsw.Connection, now: float) -> None:
     upkeep.mend_vectors(connection, anew=True)
     writing.count(connection, writing.REWRITTEN)
     writing.touch(connection, now_ms=to_ms(now))
+    return notes
+
+
+def _lost_marks(connection: apsw.Connection, cut: AbstractSet[str]) -> list[str]:
+    has_key = connection.execute("SELECT count(*) FROM meta WHERE key = 'database_id'").get
+    notes = []
+    if "forgotten" in cut or not has_key:
+        notes.append("marks of what was forgotten are lost: an import may bring it back")
+    if {"imports", "imported"} & cut:
+        notes.append(
+            "notes of imports are lost: what a file gave may be taken in twice once it is edited"
+        )
+    return notes
+
+
+def _name_namespaces(connection: apsw.Connection) -> list[str]:
+    one = connection.execute
+    sql = "SELECT DISTINCT scope FROM memories WHERE scope NOT IN (SELECT scope FROM scopes)"
+    lost: list[Any] = one(sql).fetchall()
+    if not lost:
+        return []
+    # A memory of one namespace is most often that which needs no name.
+    has_others = len(lost) > 1 or one("SELECT count(*) FROM scopes").get
+    names = {scope: f"recovered-{scope}" if has_others else "default" for (scope,) in lost}
+    for scope, name in names.items():
+        one("INSERT INTO scopes (scope, namespace) VALUES (?, ?)", (scope, name))
+    return [f"the names of namespaces were lost; they are called {', '.join(names.values())} now"]
 
 
 def _count_subwords(connection: apsw.Connection) -> None:
