@@ -21,8 +21,8 @@ from clawstate.errors import ClosedError
 
 P = ParamSpec("P")
 R = TypeVar("R")
-S = TypeVar("S")
 T = TypeVar("T")
+S_co = TypeVar("S_co", covariant=True)  # verbs may be those of a class that the part derives from
 
 THREADS: Final = 8
 """How many calls of one state run at once; more wait for their turn."""
@@ -110,10 +110,10 @@ class _Call(Generic[R]):
                     await self._ended.wait()
 
 
-class Part(Generic[S]):
+class Part(Generic[S_co]):
     """A part that *part* opens when it is first asked for, and the threads that it works in."""
 
-    def __init__(self, part: Callable[[], S], workers: Workers) -> None:
+    def __init__(self, part: Callable[[], S_co], workers: Workers) -> None:
         self._part = part
         self._workers = workers
 
@@ -122,8 +122,8 @@ class Part(Generic[S]):
 
 
 def verb(
-    call: Callable[Concatenate[S, P], R], *, embeds: bool = False
-) -> Callable[Concatenate[Part[S], P], Coroutine[Any, Any, R]]:
+    call: Callable[Concatenate[S_co, P], R], *, embeds: bool = False
+) -> Callable[Concatenate[Part[S_co], P], Coroutine[Any, Any, R]]:
     """
     Return the method *call* of a part, to be awaited: what it takes, gives and says is the same.
 
@@ -133,7 +133,7 @@ def verb(
     # A checker and an editor see the parameters of *call* through P, a reader at run time through
     # `wraps`: a verb that changes changes in one place.
     @wraps(call)
-    async def call_in_thread(self: Part[S], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def call_in_thread(self: Part[S_co], /, *args: P.args, **kwargs: P.kwargs) -> R:
         def work() -> R:
             found: Callable[P, R] = getattr(self._part(), call.__name__)
             return found(*args, **kwargs)
@@ -144,12 +144,12 @@ def verb(
 
 
 def listing(
-    call: Callable[Concatenate[S, P], Iterable[T]],
-) -> Callable[Concatenate[Part[S], P], Coroutine[Any, Any, list[T]]]:
+    call: Callable[Concatenate[S_co, P], Iterable[T]],
+) -> Callable[Concatenate[Part[S_co], P], Coroutine[Any, Any, list[T]]]:
     """Return the method *call*, which gives one thing after another, so that it gives a list."""
 
     @wraps(call)
-    async def call_in_thread(self: Part[S], /, *args: P.args, **kwargs: P.kwargs) -> list[T]:
+    async def call_in_thread(self: Part[S_co], /, *args: P.args, **kwargs: P.kwargs) -> list[T]:
         def work() -> list[T]:
             # Each step of an iterator may wait for a disk, so all of them are taken in the thread.
             found: Callable[P, Iterable[T]] = getattr(self._part(), call.__name__)

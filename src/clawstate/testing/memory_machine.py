@@ -17,7 +17,8 @@ from clawstate.errors import StateError
 from clawstate.memory.backends.inmemory import InMemoryMemory
 from clawstate.memory.contract import Capability, MemoryEngine
 from clawstate.memory.records import Hit
-from clawstate.memory.service import LISTING, Memory
+from clawstate.memory.service import Memory
+from clawstate.memory.service.listing import LISTING
 from clawstate.testing.hooks import ManualTime
 from clawstate.testing.memory_hooks import HashEmbedder
 

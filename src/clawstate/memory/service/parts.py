@@ -1,0 +1,54 @@
+"""`MemoryParts`: what the verbs of a memory work on, of which there is one of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from clawstate.clock import Clock, system_clock
+from clawstate.memory.contract import Embedder, Lend, MemoryEngine
+from clawstate.memory.embedders import DEFAULT_CHOICE, EmbedderChoice
+from clawstate.memory.imports import Imports
+from clawstate.memory.meanings import Meanings
+from clawstate.memory.query_cache import QueryCache
+from clawstate.memory.searches import Searches
+from clawstate.memory.upkeep import lend_in_process
+
+Progress = Callable[[int, int], None]
+"""Is told how many are done, and how many there are."""
+
+
+class MemoryParts:
+    """An open engine, with the embedder, the cache and the clock that its searches use."""
+
+    def __init__(
+        self,
+        engine: MemoryEngine,
+        *,
+        embedder: Embedder | None = None,
+        clock: Clock = system_clock,
+        cache: QueryCache | None = None,
+        by_meaning: bool = True,
+        lend: Lend | None = None,
+        choice: EmbedderChoice = DEFAULT_CHOICE,
+    ) -> None:
+        self._engine = engine
+        self.imports = Imports(engine.imports, lend or lend_in_process())
+        self._clock = clock
+        self._cache = QueryCache() if cache is None else cache
+        self._meanings = Meanings(
+            engine, embedder, self._cache, by_meaning=by_meaning, choice=choice
+        )
+        self._searches = Searches(engine, self._meanings, self.imports, self._cache, clock)
+
+    def __repr__(self) -> str:
+        place = getattr(self._engine, "path", None)
+        return f"Memory({str(place)!r})" if place else f"Memory({self._engine!r})"
+
+    def now(self) -> float:
+        """Return the present by this memory's clock, in seconds since the epoch."""
+        return self._clock()
+
+    def close(self) -> None:
+        """Close the engine."""
+        self._cache.clear()
+        self._engine.close()

@@ -1,0 +1,102 @@
+"""`UpkeepVerbs`: the indexes, the vectors and the file of a memory are kept in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from clawstate.arguments import require_callables, require_seconds
+from clawstate.health import Finding, repair_all
+from clawstate.memory import writes
+from clawstate.memory.contract import Embedder
+from clawstate.memory.forgetting import Compaction
+from clawstate.memory.reembed import reembed
+from clawstate.memory.replacement import Reembedding
+from clawstate.memory.service.parts import MemoryParts, Progress
+from clawstate.memory.upkeep import check_engine
+
+
+class UpkeepVerbs(MemoryParts):
+    """Optimizes, compacts, embeds anew, examines and mends."""
+
+    def optimize(
+        self, *, progress: Progress | None = None, cancelled: Callable[[], bool] | None = None
+    ) -> None:
+        """
+        Drop expired records, embed those that wait, and bring the indexes up to date.
+
+        Searches go on meanwhile. None of it has to be done: what is written is indexed at once.
+        """
+        require_callables(progress=progress, cancelled=cancelled)
+        self._engine.purge()
+        writes.embed_waiting(self._engine, self._meanings, cancelled)
+        self._engine.optimize(progress=progress, cancelled=cancelled)
+
+    def compact(
+        self,
+        *,
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        patience: float = 5.0,
+    ) -> Compaction:
+        """
+        Clear the bytes of all that was forgotten or changed, and give back the space.
+
+        Searches go on; after *patience* (seconds) of others who write all the time or go on reading
+        it gives up, which the result tells, and the next call does the rest.
+        """
+        require_callables(progress=progress, cancelled=cancelled)
+        require_seconds("patience", patience)
+        self._cache.clear()  # it holds records as well
+        return self._engine.compact(patience=patience, progress=progress, cancelled=cancelled)
+
+    def reembed(
+        self,
+        embedder: Embedder | str | None = None,
+        *,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Reembedding:
+        """
+        Give all records vectors of *embedder*, then search by those, in one step.
+
+        *embedder* may be the name of one of ours (`static`, `wordllama`, `transformer`); by default
+        it is that of what was begun, then the one for a new state. Searches go on
+        with the vectors that are kept until the switch. Cut off or *cancelled*, the next call goes
+        on. A *dry_run* writes nothing: it tells how long it would take, and the space. Raises
+        `InvalidError` while vectors of another are being made, `EmbeddingError` when it fails.
+        """
+        require_callables(progress=progress, cancelled=cancelled)
+        return reembed(
+            self._engine,
+            self._meanings,
+            embedder,
+            dry_run=dry_run,
+            progress=progress,
+            cancelled=cancelled,
+        )
+
+    def discard_reembedding(self) -> bool:
+        """Drop what `reembed` began and did not come to the end of; tell whether there was any."""
+        return self._engine.replacement.discard()
+
+    def rebuild(self) -> None:
+        """Make every index anew from the records, as after damage."""
+        self._engine.rebuild()
+        self.optimize()
+
+    def needs_optimizing(self) -> bool:
+        """Tell whether `optimize` would make searches noticeably faster."""
+        return self._engine.needs_optimizing()
+
+    def stats(self) -> dict[str, object]:
+        """Return counts and sizes (bytes) by name."""
+        return self._engine.stats()
+
+    def check(self, *, deep: bool = True) -> list[Finding]:
+        """Return what is wrong with the memory, the worst first; *deep* reads all of it."""
+        return check_engine(self._engine, self.rebuild, self.optimize, self.compact, deep=deep)
+
+    def repair(self, *, deep: bool = True) -> list[Finding]:
+        """Mend what `check` finds and what loses nothing: the indexes; return what was done."""
+        return repair_all(self.check(deep=deep))
