@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 import clawstate
 from clawstate import StatePaths
 from clawstate.memory.backends.sqlite import SqliteMemory
-from clawstate.memory.contract import Inquiry
 from clawstate.memory.filters import filter_from
+from clawstate.memory.reading import Inquiry
 from clawstate.memory.vector_index.codes import Codes
 from clawstate.memory.vector_index.source import Batch
 from clawstate.memory.vector_index.table import VectorTable

@@ -13,8 +13,8 @@ import apsw
 from clawstate.memory.analysis import analyse
 from clawstate.memory.backends.sqlite import SqliteMemory, word_index
 from clawstate.memory.backends.sqlite.postings import SqlitePostings
-from clawstate.memory.contract import WordQuery
 from clawstate.memory.query_words import word_query
+from clawstate.memory.reading import WordQuery
 from clawstate.memory.service import Memory
 from timing import Figures, latencies, ratios
 from workbench import Workbench, telling_words

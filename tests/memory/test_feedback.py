@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clawstate.memory.contract import Vectors
 from clawstate.memory.feedback import LEADERS, likeness, terms_in_common
+from clawstate.memory.reading import Vectors
 
 FILLER = [f"note {number} about the garden and the ferry" for number in range(30)]
 

@@ -18,10 +18,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from clawstate.memory.backends.sqlite import SqliteMemory, postings, word_index
 from clawstate.memory.backends.sqlite.word_index import WordCaches, Words
-from clawstate.memory.contract import WordQuery
 from clawstate.memory.postings.checking import check
 from clawstate.memory.postings.folding import fold
 from clawstate.memory.postings.store import BLOCK
+from clawstate.memory.reading import WordQuery
 from clawstate.memory.service import Memory
 from clawstate.memory.word_search import PHRASE_WEIGHT
 from soundness import damage_of

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawstate.memory import ranking
-from clawstate.memory.contract import Neighbours, Vectors
+from clawstate.memory.reading import Neighbours, Vectors
 
 KEYS = st.integers(1, 20)
 SCORES = st.dictionaries(KEYS, st.integers(1, 5000).map(lambda n: n / 100), max_size=10)

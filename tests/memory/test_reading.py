@@ -2,15 +2,18 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import contextmanager
+from itertools import product
 
 import apsw
 import pytest
 
 import clawstate
+from clawstate.memory.backends.inmemory import InMemoryMemory
 from clawstate.memory.service import Memory
 
 MODES = ("words", "vector", "hybrid")
-READS = ("evidence", "nearest", "context", "common_terms", "beginnings", "fetch")
+READS = ("evidence", "nearest", "context", "compare", "fetch", "reasons")
+QUESTIONS = ("Ada lobster", "when does lobster number 7 sleep?", '"lobster number 7"', "nothing")
 
 
 class Counted:
@@ -42,17 +45,25 @@ class CountedReading:
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory):
-    """Return a memory with a namespace of threads, and one without."""
+    """Return a memory on SQLite with a namespace of threads, and one without."""
     with clawstate.open(tmp_path_factory.mktemp("state")) as state:
         fill(state.memory)
         yield state.memory
+
+
+@pytest.fixture(scope="module")
+def memories(filled):
+    """Return the same records on both engines."""
+    inmemory = Memory(InMemoryMemory())
+    fill(inmemory)
+    return {"sqlite": filled, "inmemory": inmemory}
 
 
 def fill(memory):
     for namespace, thread in (("threads", "chat"), ("plain", None)):
         memory.add_many(
             {
-                "text": f"Ada: the lobster number {number} sleeps under a rock",
+                "text": f"Ada: the lobster number {number} sleeps under a rock until May",
                 "thread": thread,
                 "namespace": namespace,
                 "metadata": {"n": number},
@@ -61,20 +72,46 @@ def fill(memory):
         )
 
 
+@pytest.mark.parametrize("name", ["sqlite", "inmemory"])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("namespace", ["threads", "plain", "empty", None])
 @pytest.mark.parametrize("where", [None, {"n": {"gte": 30}}], ids=["all", "filtered"])
-def test_a_search_makes_each_read_once_at_most(filled, mode, namespace, where) -> None:
-    """A search calls each read of its engine once at most, and answers as without counting."""
+def test_a_search_makes_four_calls_at_most(memories, name, mode, namespace, where) -> None:
+    """A search calls its engine four times at most, and answers as without counting."""
+    memory = memories[name]
     settings = {"mode": mode, "namespace": namespace, "where": where}
-    for query in ("Ada lobster", "when does lobster number 7 sleep?", "nothing of the kind"):
-        engine = Counted(filled._engine)
+    for query, explain in product(QUESTIONS, (False, True)):
+        engine = Counted(memory._engine)
 
-        hits = Memory(engine).search(query, **settings)
+        hits = Memory(engine).search(query, explain=explain, **settings)
 
-        assert set(engine.calls) <= set(READS)
+        assert engine.calls.total() <= 4
         assert all(count == 1 for count in engine.calls.values())
-        assert hits == filled.search(query, **settings)
+        assert hits == memory.search(query, explain=explain, **settings)
+
+
+@pytest.mark.parametrize("name", ["sqlite", "inmemory"])
+@pytest.mark.parametrize(("namespace", "second"), [("threads", "context"), ("plain", "nearest")])
+def test_times_and_what_is_common_cost_one_call(memories, name, namespace, second) -> None:
+    """A question for a time makes the four calls of any other, in threads too."""
+    engine = Counted(memories[name]._engine)
+
+    hits = Memory(engine).search(QUESTIONS[1], namespace=namespace, explain=True)
+
+    assert set(engine.calls) == {"evidence", second, "compare", "reasons"}
+    assert {"time", "feedback"} <= {part.kind for hit in hits for part in hit.explanation.parts}
+
+
+@pytest.mark.parametrize("name", ["sqlite", "inmemory"])
+def test_a_verdict_makes_the_calls_of_a_search(memories, name) -> None:
+    """What became of a record costs no more than a search, beside looking for the record."""
+    engine = Counted(memories[name]._engine)
+    (record,) = memories[name].records(namespace="threads", where={"n": 7})
+
+    (verdict,) = Memory(engine).explain(QUESTIONS[1], record.id, namespace="threads")
+
+    assert engine.calls.total() <= 4
+    assert verdict.id == record.id
 
 
 @pytest.mark.parametrize(("namespace", "most"), [("plain", 19), ("threads", 19)])

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
@@ -19,17 +18,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from clawstate.memory.explanation import WordPart
     from clawstate.memory.filters import Filter
     from clawstate.memory.forgetting import Compaction, Forgotten
     from clawstate.memory.ledger import ImportLedger
+    from clawstate.memory.reading import Reading
     from clawstate.memory.records import MemoryRecord
     from clawstate.memory.replacement import VectorReplacement
     from clawstate.paging import Position
     from clawstate.records.contract import Lease
-
-Scores = dict[int, float]
-"""Candidates of one leg: the key of a record to its score, higher is better."""
 
 Lend: TypeAlias = "Callable[[str, float, float], Lease]"
 """Returns the lease of a name for a ttl; raises `LockTimeoutError` after a wait; in seconds."""
@@ -56,173 +52,6 @@ class Embedded:
     record: MemoryRecord
     vector: NDArray[np.float32] | None = None
     subwords: NDArray[np.uint16] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class WordQuery:
-    """
-    What a query asks of the words, in terms as they are indexed.
-
-    `terms` score one by one; `phrases` are terms that stood side by side, and score when they do;
-    `quoted` stood in quotes, needed where all of the query `is_quoted`. `parts` are the terms to
-    fall back on where a joined number, such as a date, stands nowhere. `name` is all of it as one.
-    """
-
-    terms: tuple[str, ...]
-    phrases: tuple[tuple[str, ...], ...] = ()
-    quoted: tuple[tuple[str, ...], ...] = ()
-    is_quoted: bool = False
-    parts: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Inquiry:
-    """
-    What a search wants to know of the records that *chosen* lets through.
-
-    *words* None leaves the words out; *limit* bounds their candidates; *subwords* of the query are
-    counted.
-    """
-
-    chosen: Filter
-    limit: int
-    words: WordQuery | None = None
-    subwords: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """
-    What a search begins with: candidates by words, and counts of the namespace.
-
-    `words` are the best by the sum of BM25 of all terms and phrases (k1 = 1.2, b = 0.75, over all
-    namespaces, each field by its own lengths), so that scores mean the same on
-    every engine. `coverage` tells how much of the query the best of them holds, from 0 to 1, the
-    rarer a term the more. `quoted` are, ascending, the records that hold all that stood in quotes;
-    None where nothing did, or no record does. `occurrences` says how often each subword occurs,
-    `subwords` how many there are in all.
-    """
-
-    words: Scores = field(default_factory=dict)
-    coverage: float = 0.0
-    quoted: NDArray[np.int64] | None = None
-    has_threads: bool = False
-    occurrences: Mapping[int, int] = field(default_factory=dict)
-    subwords: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Nearest:
-    """Records near a vector: `keys` int64 (n,) in any order, `cosines` float32 (n,)."""
-
-    keys: NDArray[np.int64]
-    cosines: NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """
-    What a search wants to know of the records *keys*, all of which *chosen* lets through.
-
-    *neighbours*: who is beside them in their threads; all else is then told of those too. The terms
-    and phrases of *words* are scored one by one for *scored*. *vectors*: whether they are wanted.
-    """
-
-    keys: AbstractSet[int]
-    chosen: Filter
-    words: WordQuery
-    scored: AbstractSet[int] = frozenset()
-    neighbours: bool = False
-    vectors: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbours:
-    """The keys of up to two records before and after one in its thread, the nearest first."""
-
-    before: tuple[int, ...] = ()
-    after: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Vectors:
-    """`matrix` float32 (n, d), a row for each of `keys`; `lengths` int64 (n,), in subwords."""
-
-    keys: NDArray[np.int64]
-    matrix: NDArray[np.float32]
-    lengths: NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """
-    What `Surroundings` asked for.
-
-    `terms` and `phrases` hold what each counts on its own (as does the whole query as a name),
-    `openings` the first 48 characters of the texts that belong to a thread, `refused` those
-    neighbours that the filter does not let through. `vectors` has the records that have one; None
-    where they were not wanted.
-    """
-
-    neighbours: Mapping[int, Neighbours] = field(default_factory=dict)
-    terms: Sequence[Scores] = ()
-    phrases: Sequence[Scores] = ()
-    openings: Mapping[int, str] = field(default_factory=dict)
-    refused: AbstractSet[int] = frozenset()
-    vectors: Vectors | None = None
-
-
-class WordIndex(Protocol):
-    """Who holds which stems, as of one moment."""
-
-    def evidence(self, inquiry: Inquiry) -> Evidence:
-        """Return the candidates by words, and what is counted."""
-
-    def parts(self, words: WordQuery, keys: AbstractSet[int]) -> Sequence[WordPart]:
-        """Return what each part of *words* counts in *keys*; the sum of all is in `evidence`."""
-
-
-class VectorIndex(Protocol):
-    """Who is near a vector, as of one moment."""
-
-    def nearest(
-        self, vector: NDArray[np.float32], chosen: Filter, limit: int, also: AbstractSet[int] = ...
-    ) -> Nearest:
-        """Return the best *limit* with exact cosines, and those of *also* that have a vector."""
-
-
-class Reading(WordIndex, VectorIndex, Protocol):
-    """
-    One unchanging state of an engine. Keys are valid inside it only, and grow with time.
-
-    A search calls six of its methods, each once at most: each may be a round trip to a server.
-    """
-
-    @property
-    def version(self) -> Hashable:
-        """What differs after every change of the records, by anybody."""
-
-    @property
-    def embedder(self) -> EmbedderIdentity | None:
-        """Whose vectors are kept; None while there are none."""
-
-    def context(self, around: Surroundings) -> Context:
-        """Return what lies around some candidates."""
-
-    def common_terms(
-        self, words: WordQuery, leaders: Scores, keys: AbstractSet[int], *, vectors: bool
-    ) -> tuple[Scores, Vectors | None]:
-        """Return how much *keys* hold of what *leaders* have in common; *vectors*: also theirs."""
-
-    def beginnings(self, keys: AbstractSet[int], length: int) -> Mapping[int, str]:
-        """Return the first *length* characters of the texts of *keys*."""
-
-    def fetch(self, keys: Sequence[int]) -> list[MemoryRecord]:
-        """Return the records of *keys*, in that order."""
-
-    def keys(self, chosen: Filter) -> list[int]:
-        """Return the keys of all that *chosen* lets through, and of such as have expired."""
 
 
 class RecordStore(Protocol):

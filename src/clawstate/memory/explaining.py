@@ -7,7 +7,7 @@ Nothing is ranked anew: what a part gave is asked of the functions of `ranking` 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -20,11 +20,11 @@ from clawstate.memory.analysis import (
     joined_numbers,
     stems,
 )
-from clawstate.memory.contract import Reading, Scores
 from clawstate.memory.explanation import Explanation, LegScore, ScorePart, WordPart
 from clawstate.memory.feedback import add
+from clawstate.memory.reading import Reading, Scores
 from clawstate.memory.records import Hit
-from clawstate.memory.search import Meaning, Question, Ranked, hits, lending_order, rank
+from clawstate.memory.search import Meaning, Question, Ranked, hits_of, lending_order, rank
 
 _WORD = re.compile(f"[\\w{VOWELLED}]+(?:[-./:'][\\w{VOWELLED}]+)*")
 
@@ -34,10 +34,13 @@ def explained_answer(
 ) -> tuple[Hit, ...]:
     """Return the hits that `answer` would, each with its explanation."""
     found = rank(reading, question, meaning)
+    if not found.keys:
+        return ()
     explainer = Explainer(reading, found, found.keys)
+    records = [explainer.reasons.records[key] for key in found.keys]
     return tuple(
         replace(hit, explanation=explainer.explanation(key))
-        for key, hit in zip(found.keys, hits(reading, found), strict=True)
+        for key, hit in zip(found.keys, hits_of(found, records), strict=True)
     )
 
 
@@ -61,27 +64,27 @@ class _Asked(NamedTuple):
 
 
 class Explainer:
-    """What gave the scores of the records *keys*, all of which were compared in *found*."""
+    """What gave their scores to those of the records *keys* that are hits in *found*."""
 
-    def __init__(self, reading: Reading, found: Ranked, keys: Iterable[int]) -> None:
+    def __init__(self, reading: Reading, found: Ranked, keys: Sequence[int]) -> None:
         self._found = found
-        self._legs = list(find_legs(found))
+        self.legs = list(find_legs(found))
         self._lending = lending_order(found.evidence, found.context)
         self._beside = ranking.Order(found.context.neighbours)
-        near = {each for key in keys for each in self._beside.near(key) if each >= 0}
-        wanted = sorted({*keys, *near})
-        records = reading.fetch(wanted) if wanted else []
-        self._records = dict(zip(wanted, records, strict=True))
+        hits = set(found.keys).intersection(keys)
+        near = {each for key in hits for each in self._beside.near(key) if each >= 0}
+        query = None if found.words is None else found.query
+        self.reasons = reading.reasons(query, {*keys, *near})
+        self._records = self.reasons.records
         self._asked: list[_Asked] = []
-        asks_words = found.words is not None and wanted
-        for part in reading.parts(found.query, set(wanted)) if asks_words else ():
+        for part in self.reasons.parts:
             own = sum_fields(part.scores.values())
             self._asked.append(_Asked(part, own, ranking.in_context([own], (), self._lending)))
 
     def explanation(self, key: int) -> Explanation:
         """Return where the score of *key* comes from."""
         found = self._found
-        parts = [part for leg in self._legs if key in leg.scores for part in self._of(leg, key)]
+        parts = [part for leg in self.legs if key in leg.scores for part in self._of(leg, key)]
         mixed = sum(each.points for each in parts)
         raised = self._speaker(key, mixed)
         raised += self._time(key, mixed + sum(each.points for each in raised))
@@ -89,10 +92,10 @@ class Explainer:
             score=max(found.scores[key], 0.0),
             parts=tuple(sorted([*parts, *raised], key=lambda each: -each.points)),
             legs={
-                leg.name: leg_score(leg, leg.scores[key]) for leg in self._legs if key in leg.scores
+                leg.name: leg_score(leg, leg.scores[key]) for leg in self.legs if key in leg.scores
             },
             factor=1 + sum(each.points for each in raised) / mixed if mixed > 0 else 1.0,
-            top=_top(found, self._legs),
+            top=_top(found, self.legs),
             strength=found.strength,
             missing=tuple(dict.fromkeys(self._missing(key))),
             equals=ranking.equals(found.scores, key),

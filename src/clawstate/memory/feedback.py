@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from clawstate.interrupts import load_modules
 from clawstate.memory.analysis import analyse, stems
-from clawstate.memory.contract import Scores
 from clawstate.memory.function_words import STOP_WORDS
+from clawstate.memory.reading import Scores
 
 if TYPE_CHECKING:
-    from clawstate.memory.contract import Vectors
+    from clawstate.memory.reading import Vectors
 
 LEADERS = 10
 """How many of the best are looked at for what they have in common; 8 to 15 do as well."""

@@ -25,8 +25,8 @@ from clawstate.memory.analysis import (
     whole_name,
     without_particle,
 )
-from clawstate.memory.contract import WordQuery
 from clawstate.memory.function_words import common_words
+from clawstate.memory.reading import WordQuery
 
 # In scripts without spaces a question has no gaps to tell its words by: what is cut out of a run
 # before its pairs are made, the longest first.

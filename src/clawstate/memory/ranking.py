@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 from clawstate.interrupts import load_modules
 from clawstate.memory.analysis import VOWELLED, fold, stems
-from clawstate.memory.contract import Neighbours, Scores
 from clawstate.memory.function_words import STOP_WORDS
+from clawstate.memory.reading import Neighbours, Scores
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from clawstate.memory.contract import Vectors
+    from clawstate.memory.reading import Vectors
 
 NEAR, FAR = 0.5, 0.25
 """What a word found one or two records away counts, where the record itself lacks it."""

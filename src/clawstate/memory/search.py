@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
@@ -9,17 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from clawstate.arguments import describe
 from clawstate.errors import InvalidError
 from clawstate.memory import ranking
-from clawstate.memory.contract import (
-    Context,
-    Evidence,
-    Inquiry,
-    Nearest,
-    Reading,
-    Scores,
-    SubwordEmbedder,
-    Surroundings,
-    WordQuery,
-)
+from clawstate.memory.contract import SubwordEmbedder
 from clawstate.memory.feedback import (
     FOLLOWERS,
     LEADERS,
@@ -33,7 +24,18 @@ from clawstate.memory.feedback import (
 )
 from clawstate.memory.filters import Filter
 from clawstate.memory.query_words import share_of_signs, word_query
-from clawstate.memory.records import Hit
+from clawstate.memory.reading import (
+    Context,
+    Evidence,
+    Inquiry,
+    Nearest,
+    Reading,
+    Scores,
+    Shortlist,
+    Surroundings,
+    WordQuery,
+)
+from clawstate.memory.records import Hit, MemoryRecord
 from clawstate.memory.times import asks_for_time, tells_time
 
 if TYPE_CHECKING:
@@ -135,9 +137,8 @@ class Ranked:
 
 def rank(reading: Reading, question: Question, meaning: Meaning | None) -> Ranked:
     """Return who answers *question*, and why; *meaning* None leaves out that leg."""
-    # The order of steps follows what each needs: the weights of the query's subwords need counts
-    # (`evidence`), the nearest need the weighted vector, and `context` needs the candidates of
-    # both.
+    # The order of calls follows what each needs: the weights of the query's subwords need counts
+    # (`evidence`), the nearest need the weighted vector, and the best need the candidates of both.
     query = word_query(question.text)
     by_words = question.mode != "vector" or meaning is None
     asks_words = by_words or query.is_quoted
@@ -150,10 +151,10 @@ def rank(reading: Reading, question: Question, meaning: Meaning | None) -> Ranke
         )
     )
     vector = None if meaning is None else meaning.among(evidence)
-    near = None
-    if vector is not None and vector.any():  # one without content is near to nothing
-        near = _nearest(reading, vector, question, evidence)
-    context = _context(reading, question, query, evidence, near)
+    # A vector without content is near to nothing.
+    asked = vector if vector is not None and vector.any() else None
+    context = _context(reading, question, query, evidence, asked)
+    near = context.near
     order = lending_order(evidence, context)
     words = _words(evidence, context, order, question) if by_words else None
     vectors: Scores | None = None if vector is None else {}
@@ -175,14 +176,19 @@ def rank(reading: Reading, question: Question, meaning: Meaning | None) -> Ranke
     if words and vectors and evidence.quoted is None:
         best = _name_speakers(mixed, question, query, evidence, context)
         best = {key: best[key] for key in ranking.best(best, FOLLOWERS)}
-        if strength >= LEAST_STRENGTH:
-            given = _feedback(
-                reading, query, best, vectors=not evidence.has_threads, has_floor=floor > 0
-            )
+        leaders = dict(islice(best.items(), LEADERS if strength >= LEAST_STRENGTH else 0))
+        shortlist = Shortlist(
+            best.keys(),
+            query,
+            leaders,
+            # Not in threads: there a record takes on its neighbours' meanings already, and lost by
+            # those of others.
+            vectors=bool(leaders) and not evidence.has_threads,
+            beginnings=LONGEST if asks_for_time(question.text) else 0,
+        )
+        if leaders or shortlist.beginnings:
+            given, timed = _compare(reading, shortlist, has_floor=floor > 0)
             mixed = _mix(question, add(words, given.words), add(vectors, given.vectors), floor)
-        if asks_for_time(question.text):
-            texts = reading.beginnings(best.keys(), LONGEST)
-            timed = frozenset(key for key, text in texts.items() if tells_time(text))
     scores = mixed
     if evidence.quoted is not None:
         stands = set(evidence.quoted.tolist())
@@ -216,11 +222,12 @@ def rank(reading: Reading, question: Question, meaning: Meaning | None) -> Ranke
 
 def answer(reading: Reading, question: Question, meaning: Meaning | None) -> tuple[Hit, ...]:
     """Return the best hits for *question*, best first; *meaning* None leaves out that leg."""
-    return hits(reading, rank(reading, question, meaning))
+    found = rank(reading, question, meaning)
+    return hits_of(found, reading.fetch(found.keys) if found.keys else ())
 
 
-def hits(reading: Reading, found: Ranked) -> tuple[Hit, ...]:
-    """Return what was *found* as records with their scores."""
+def hits_of(found: Ranked, records: Sequence[MemoryRecord]) -> tuple[Hit, ...]:
+    """Return the *records* that were *found* with their scores."""
     words, vectors = found.words or {}, found.vectors or {}
     return tuple(
         Hit(
@@ -229,9 +236,7 @@ def hits(reading: Reading, found: Ranked) -> tuple[Hit, ...]:
             words_score=words.get(key, 0.0) if found.question.mode != "vector" else None,
             vector_score=max(vectors[key], 0.0) if key in vectors else None,
         )
-        for key, record in zip(
-            found.keys, reading.fetch(found.keys) if found.keys else (), strict=True
-        )
+        for key, record in zip(found.keys, records, strict=True)
     )
 
 
@@ -241,41 +246,25 @@ def lending_order(evidence: Evidence, context: Context) -> ranking.Order:
     return ranking.Order({key: context.neighbours[key] for key in known})
 
 
-def _nearest(
-    reading: Reading, vector: NDArray[np.float32], question: Question, evidence: Evidence
-) -> Nearest:
-    if evidence.has_threads:
-        limit = max(_VECTOR_CANDIDATES, 2 * question.k)
-    else:
-        limit = max(_NEAREST if question.mode == "vector" else _VECTOR_CANDIDATES, question.k)
-    # More than *k*, because neighbours and the words leg may lift a record from further down. What
-    # only words found would count as 0 without its cosine; with threads `context` gives vectors.
-    also = frozenset() if evidence.has_threads else evidence.words.keys()
-    return reading.nearest(vector, question.chosen, limit, also)
-
-
 def _context(
     reading: Reading,
     question: Question,
     query: WordQuery,
     evidence: Evidence,
-    near: Nearest | None,
+    vector: NDArray[np.float32] | None,
 ) -> Context:
-    """Return what ranking needs to know of the candidates beyond their scores."""
-    scored = set(evidence.words)
-    keys = scored if near is None else scored | set(near.keys.tolist())
-    if not evidence.has_threads or not keys:
+    """Return the candidates by meaning, and what lies around all where threads are."""
+    # More than *k*, because neighbours and the words leg may lift a record from further down.
+    if evidence.has_threads:
+        limit = max(_VECTOR_CANDIDATES, 2 * question.k)
+        words = evidence.words.keys()
+        return reading.context(Surroundings(words, question.chosen, query, vector, limit))
+    if vector is None:
         return Context()
-    return reading.context(
-        Surroundings(
-            keys,
-            question.chosen,
-            query,
-            scored=scored,
-            neighbours=True,
-            vectors=near is not None,
-        )
-    )
+    limit = max(_NEAREST if question.mode == "vector" else _VECTOR_CANDIDATES, question.k)
+    # What only words found would count as 0 without its cosine.
+    near = reading.nearest(vector, question.chosen, limit, evidence.words.keys())
+    return Context(near)
 
 
 def _words(
@@ -317,20 +306,18 @@ def _name_speakers(
     return ranking.with_speakers(scores, context.openings, query.terms)
 
 
-def _feedback(
-    reading: Reading, query: WordQuery, scores: Scores, *, vectors: bool, has_floor: bool
-) -> Feedback:
-    """Return what the best of *scores*, which are in order, give to those behind them."""
-    # Not by *vectors* in threads: there a record takes on its neighbours' meanings already, and
-    # lost by those of others.
-    leaders = dict(islice(scores.items(), LEADERS))
-    shared, known = reading.common_terms(query, leaders, scores.keys(), vectors=vectors)
-    alike = {} if known is None else likeness(leaders, known)
+def _compare(
+    reading: Reading, best: Shortlist, *, has_floor: bool
+) -> tuple[Feedback, frozenset[int]]:
+    """Return what the leaders give to those behind them, and who tells a time."""
+    told = reading.compare(best)
+    alike = {} if told.vectors is None else likeness(best.leaders, told.vectors)
     least = min(alike.values(), default=0.0) if has_floor else 0.0
-    return Feedback(
-        {key: WORDS_SHARE * each for key, each in shared.items()},
+    given = Feedback(
+        {key: WORDS_SHARE * each for key, each in told.common.items()},
         {key: VECTOR_SHARE * (each - least) for key, each in alike.items()},
     )
+    return given, frozenset(key for key, text in told.beginnings.items() if tells_time(text))
 
 
 def _mix(question: Question, words: Scores | None, vectors: Scores | None, floor: float) -> Scores:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from clawstate.clock import Clock
 from clawstate.interrupts import load_modules
-from clawstate.memory.contract import MemoryEngine, Reading
+from clawstate.memory.contract import MemoryEngine
 from clawstate.memory.imports import Imports
 from clawstate.memory.meanings import InUse, Meanings
 from clawstate.memory.query_cache import QueryCache
+from clawstate.memory.reading import Reading
 from clawstate.memory.records import Hit
 from clawstate.memory.search import Meaning, Question, answer
 

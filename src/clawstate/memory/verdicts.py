@@ -8,12 +8,12 @@ from itertools import chain
 
 from clawstate.clock import to_ms
 from clawstate.memory import ranking
-from clawstate.memory.contract import Reading, Scores, Surroundings
 from clawstate.memory.demands import unmet_demands
-from clawstate.memory.explaining import Explainer, find_legs, leg_score, sum_fields
+from clawstate.memory.explaining import Explainer, leg_score, sum_fields
 from clawstate.memory.explanation import LegScore
 from clawstate.memory.filters import Condition, Filter, filter_from, lets_through
 from clawstate.memory.imports import Imports
+from clawstate.memory.reading import Reading, Scores, Vectors
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.search import Meaning, Question, Ranked, rank
 from clawstate.memory.verdict import Reason, Verdict
@@ -68,25 +68,24 @@ class _Judge:
     def __init__(self, reading: Reading, found: Ranked, keys: Sequence[int], now: float) -> None:
         self._found = found
         self._now = now
-        self._records = dict(zip(keys, reading.fetch(keys), strict=True))
-        self._legs = list(find_legs(found))
-        self._explainer = Explainer(reading, found, set(keys) & set(found.keys))
+        self._explainer = Explainer(reading, found, keys)
+        reasons = self._explainer.reasons
         every = found.question.mode == "vector"
         order = ranking.best(found.scores, len(found.scores), every=every)
         self._places = {key: place for place, key in enumerate(order, start=1)}
         self._shut_out = sorted(
             (score for key, score in found.mixed.items() if key not in found.scores), reverse=True
         )
-        self._embedded: set[int] = set()
-        self._cosines = self._find_cosines(reading, set(keys))
+        self._embedded = set(reasons.vectors.keys.tolist())
+        self._cosines = _cosines(found, reasons.vectors)
         self._own = {"vector": {key: cosine - found.floor for key, cosine in self._cosines.items()}}
         if found.words is not None:
-            asked = reading.parts(found.query, set(keys))
-            self._own["words"] = sum_fields(chain(*(each.scores.values() for each in asked)))
+            fields = chain(*(each.scores.values() for each in reasons.parts))
+            self._own["words"] = sum_fields(fields)
 
     def verdict(self, key: int) -> Verdict:
         """Return what became of *key*."""
-        found, record = self._found, self._records[key]
+        found, record = self._found, self._explainer.reasons.records[key]
         demands = unmet_demands(found.question.chosen, record)
         ends, legs = record.expires_at, self._legs_of(key)
         has_expired = ends is not None and to_ms(ends) <= to_ms(self._now)
@@ -145,22 +144,17 @@ class _Judge:
 
     def _legs_of(self, key: int) -> dict[str, LegScore]:
         told: dict[str, LegScore] = {}
-        for leg in self._legs:
+        for leg in self._explainer.legs:
             score = leg.scores.get(key, self._own[leg.name].get(key))
             if score is not None:
                 told[leg.name] = leg_score(leg, score)
         return told
 
-    def _find_cosines(self, reading: Reading, keys: set[int]) -> Scores:
-        """Return the cosines of *keys*, and note which of them have a vector."""
-        found = self._found
-        around = Surroundings(keys, found.question.chosen, found.query, vectors=True)
-        vectors = reading.context(around).vectors
-        if vectors is None:
-            return {}
-        self._embedded.update(vectors.keys.tolist())
-        if found.vector is None:
-            return {}
-        cosines = (vectors.matrix @ found.vector).tolist() if len(vectors.keys) else []
-        told = dict(zip(vectors.keys.tolist(), cosines, strict=True))
-        return {**told, **(found.vectors or {})}
+
+def _cosines(found: Ranked, vectors: Vectors) -> Scores:
+    """Return the cosines of all who have one of *vectors*, as they were compared in *found*."""
+    if found.vector is None:
+        return {}
+    cosines = (vectors.matrix @ found.vector).tolist() if len(vectors.keys) else []
+    told = dict(zip(vectors.keys.tolist(), cosines, strict=True))
+    return {**told, **(found.vectors or {})}

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from clawstate.interrupts import load_modules
 from clawstate.memory.analysis import FIELD_NAMES, in_field
-from clawstate.memory.contract import Scores, WordQuery
 from clawstate.memory.feedback import MOST_IN_COMMON, terms_in_common
 from clawstate.memory.postings.holders import Holders, find_holders, idf, phrase
 from clawstate.memory.postings.scoring import Allowed, Docs, best, exact_scores
 from clawstate.memory.postings.snapshot import Snapshot
 from clawstate.memory.postings.store import BLOCK, PostingStore
 from clawstate.memory.postings.tail import Ints
+from clawstate.memory.reading import Scores, WordQuery
 
 if TYPE_CHECKING:
     from clawstate.memory.explanation import WordPart

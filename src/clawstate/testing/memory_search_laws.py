@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from clawstate.memory.contract import Inquiry, MemoryEngine, Neighbours, Reading, Surroundings
+from clawstate.memory.contract import MemoryEngine
 from clawstate.memory.filters import Condition, Filter, filter_from
 from clawstate.memory.query_words import word_query
+from clawstate.memory.reading import Inquiry, Neighbours, Reading, Shortlist, Surroundings
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.service import Memory
 from clawstate.testing.hooks import ManualTime
@@ -136,16 +138,18 @@ class SearchLaws(MemoryHooks):
         )
         memory.add("red kettle " * 9)
         memory.add_many({"text": f"filler {number}"} for number in range(30))
+        memory.add("tea", tags=["x"])
         query, chosen = word_query("kettle 2 red"), filter_from(tags=["x"])
+        (vector,) = HashEmbedder().embed(["tea"])
         with engine.reading() as reading:
-            keys = _keys(reading, "kettle")
-            one = keys["Ada: kettle 2"]
-            asked = {one, keys["red kettle " * 9]}
-            context = reading.context(
-                Surroundings(asked, chosen, query, scored={one}, neighbours=True, vectors=True)
-            )
+            keys = _keys(reading, "kettle tea")
+            one, tea = keys["Ada: kettle 2"], keys["tea"]
+            context = reading.context(Surroundings({one}, chosen, query, vector, limit=1))
 
         around = [keys[f"Ada: kettle {number}"] for number in (0, 1, 3, 4)]
+        assert context.near is not None
+        assert context.near.keys.tolist() == [tea]
+        assert context.near.cosines.tolist() == pytest.approx([1.0], abs=2e-3)
         assert context.neighbours == {
             one: Neighbours((around[1], around[0]), (around[2], around[3]))
         }
@@ -155,25 +159,34 @@ class SearchLaws(MemoryHooks):
         assert context.openings == openings
         assert context.refused == {around[2]}
         assert context.vectors is not None
-        assert context.vectors.keys.tolist() == sorted({*asked, *around})
+        assert context.vectors.keys.tolist() == sorted({one, tea, *around})
         assert np.linalg.norm(context.vectors.matrix, axis=1) == pytest.approx(1, abs=1e-2)
         lengths = dict(
             zip(context.vectors.keys.tolist(), context.vectors.lengths.tolist(), strict=True)
         )
-        assert (lengths[one], max(lengths.values())) == (3, 18)
+        assert (lengths[one], lengths[tea]) == (3, 1)
 
-    def test_context_gives_what_was_asked_for(self, engine: MemoryEngine, memory: Memory) -> None:
-        """Without neighbours nothing of them is told, without vectors none are read."""
+    def test_the_nearest_are_candidates_as_well(self, engine: MemoryEngine, memory: Memory) -> None:
+        """Those near the vector have neighbours too, but no words; without it none are read."""
         memory.add_many({"text": f"kettle {number}", "thread": "t"} for number in range(3))
+        memory.add_many({"text": text, "thread": "u"} for text in ("tea", "cup"))
+        query = word_query("kettle cup")
+        (vector,) = HashEmbedder().embed(["tea"])
         with engine.reading() as reading:
-            keys = _keys(reading, "kettle")
-            one = keys["kettle 1"]
-            context = reading.context(
-                Surroundings({one}, Filter(), word_query("kettle"), scored={one})
-            )
+            keys = _keys(reading, "kettle tea cup")
+            first, tea, cup = (keys[text] for text in ("kettle 0", "tea", "cup"))
+            around = Surroundings({first}, Filter(), query, vector, limit=1)
+            context = reading.context(around)
+            without = reading.context(replace(around, vector=None))
+            nothing = reading.context(replace(around, keys=frozenset(), vector=None))
 
-        assert (context.neighbours, context.refused, context.vectors) == ({}, set(), None)
-        assert [set(scores) for scores in context.terms] == [{one}]
+        run = (keys["kettle 1"], keys["kettle 2"])
+        beside = Neighbours(after=run)
+        assert context.neighbours == {first: beside, tea: Neighbours(after=(cup,))}
+        assert [set(scores) for scores in context.terms] == [{first, *run}, set()]
+        assert (without.near, without.vectors) == (None, None)
+        assert (without.neighbours, without.terms) == ({first: beside}, context.terms)
+        assert (nothing.near, nothing.neighbours, nothing.openings) == (None, {}, {})
 
     def test_parts_add_up_to_what_was_found(self, engine: MemoryEngine, memory: Memory) -> None:
         """What each word, phrase, quote and name counts, by field, is in sum what evidence has."""
@@ -183,8 +196,15 @@ class SearchLaws(MemoryHooks):
         query = word_query('the famous "red kettle"')
         with engine.reading() as reading:
             found = reading.evidence(Inquiry(Filter(), 99, words=query)).words
-            parts = reading.parts(query, set(found))
+            reasons = reading.reasons(query, set(found))
+            silent = reading.reasons(None, set(found))
 
+        parts = reasons.parts
+        assert [reasons.records[key].title for key in sorted(found)] == [
+            "Kettle", "The famous red kettle",
+        ]  # fmt: skip
+        assert sorted(reasons.vectors.keys.tolist()) == sorted(found)
+        assert (silent.records, silent.parts) == (reasons.records, [])
         sums = dict.fromkeys(found, 0.0)
         for part in parts:
             for scores in part.scores.values():
@@ -232,14 +252,33 @@ class SearchLaws(MemoryHooks):
         with engine.reading() as reading:
             keys = _keys(reading, "kettle water")
             best = {keys[text]: 1.0 for text in keys if text.startswith("kettle") and "w" in text}
-            every = set(keys.values())
-            scores, vectors = reading.common_terms(word_query("kettle"), best, every, vectors=True)
-            words, nothing = reading.common_terms(word_query("kettle"), best, every, vectors=False)
+            every = frozenset(keys.values())
+            shortlist = Shortlist(every, word_query("kettle"), best, vectors=True)
+            told = reading.compare(shortlist)
+            words = reading.compare(replace(shortlist, vectors=False, beginnings=6))
+            begun = reading.compare(Shortlist(every, word_query("kettle"), beginnings=99))
 
-        assert set(scores) == {keys[text] for text in keys if "water" in text}
-        assert (words, nothing) == (scores, None)
-        assert vectors is not None
-        assert set(vectors.keys.tolist()) == every
+        assert set(told.common) == {keys[text] for text in keys if "water" in text}
+        assert told.vectors is not None
+        assert set(told.vectors.keys.tolist()) == every
+        assert told.beginnings == {}
+        assert (words.common, words.vectors) == (told.common, None)
+        assert words.beginnings == {key: text[:6] for text, key in keys.items()}
+        assert (begun.common, begun.vectors) == ({}, None)
+        assert begun.beginnings == {key: text for text, key in keys.items()}
+
+    def test_a_name_has_nothing_in_common(self, engine: MemoryEngine, memory: Memory) -> None:
+        """Where the query is the name of a record, that one is meant and none that are like it."""
+        memory.add("kettle boils water", title="The famous kettle")
+        memory.add_many({"text": text} for text in ("kettle wants water", "water lilies"))
+        with engine.reading() as reading:
+            keys = frozenset(_keys(reading, "kettle water").values())
+            leaders = dict.fromkeys(keys, 1.0)
+            query = word_query("the famous kettle")
+            told = reading.compare(Shortlist(keys, query, leaders, vectors=True, beginnings=6))
+
+        assert (told.common, told.vectors) == ({}, None)
+        assert set(told.beginnings.values()) == {"kettle", "water "}
 
     def test_a_reading_is_one_moment(self, engine: MemoryEngine, memory: Memory) -> None:
         """What is changed while a reading is open does not show in it."""

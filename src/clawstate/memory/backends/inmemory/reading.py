@@ -7,35 +7,34 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clawstate.clock import to_ms
 from clawstate.memory.backends.inmemory.postings import InMemoryPostings, Terms
-from clawstate.memory.contract import (
+from clawstate.memory.contract import EmbedderIdentity
+from clawstate.memory.filters import Filter, lets_through
+from clawstate.memory.postings.scoring import Allowed
+from clawstate.memory.postings.snapshot import Snapshot, SnapshotCache
+from clawstate.memory.reading import (
+    Comparison,
     Context,
-    EmbedderIdentity,
     Evidence,
     Inquiry,
     Nearest,
     Neighbours,
+    Reasons,
     Scores,
+    Shortlist,
     Surroundings,
     Vectors,
     WordQuery,
 )
-from clawstate.memory.filters import Filter, lets_through
-from clawstate.memory.postings.scoring import Allowed
-from clawstate.memory.postings.snapshot import Snapshot, SnapshotCache
 from clawstate.memory.records import MemoryRecord, fields_text
 from clawstate.memory.rules import Known
 from clawstate.memory.validation import metadata_text
 from clawstate.memory.word_search import WordSearch
-
-if TYPE_CHECKING:
-    from clawstate.memory.explanation import WordPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,19 +135,22 @@ class InMemoryReading:
         return Nearest(np.array([*cosine], np.int64), np.array([*cosine.values()], np.float32))
 
     def context(self, around: Surroundings) -> Context:
-        """Return neighbours, scores of single terms, openings and vectors."""
-        neighbours: dict[int, Neighbours] = {}
-        if around.neighbours:
-            threaded = (key for key in around.keys if self._rows[key].record.thread is not None)
-            neighbours = {key: self._neighbours(key) for key in threaded}
-        scored, every = set(around.scored), set(around.keys)
+        """Return the nearest, neighbours, scores of single terms, openings and vectors."""
+        near, candidates = None, set(around.keys)
+        if around.vector is not None:
+            near = self.nearest(around.vector, around.chosen, around.limit)
+            candidates.update(near.keys.tolist())
+        threaded = (key for key in candidates if self._rows[key].record.thread is not None)
+        neighbours = {key: self._neighbours(key) for key in threaded}
+        scored, every = set(around.keys), set(candidates)
         for key, each in neighbours.items():
             every |= {*each.before, *each.after}
-            if key in around.scored:
+            if key in around.keys:
                 scored |= {*each.before, *each.after}
         terms, phrases = self._search(around.words)[0].lists(scored)
         rows = [self._rows[key] for key in sorted(every)]
         return Context(
+            near,
             neighbours,
             terms,
             phrases,
@@ -156,36 +158,37 @@ class InMemoryReading:
             refused={
                 row.key
                 for row in rows
-                if row.key not in around.keys
+                if row.key not in candidates
                 and not lets_through(around.chosen, row.record, now=self._now)
             },
-            vectors=_vectors(rows) if around.vectors else None,
+            vectors=None if near is None else _vectors(rows),
         )
 
-    def common_terms(
-        self, words: WordQuery, leaders: Scores, keys: AbstractSet[int], *, vectors: bool
-    ) -> tuple[Scores, Vectors | None]:
-        """Return how much *keys* hold of what *leaders* have in common, and their vectors."""
-        search = self._search(words)[0]
-        if search.is_name():
-            return {}, None
-        texts = {key: self._rows[key].record.text for key in leaders}
-        shared = search.common_terms(leaders, texts, keys)
-        if not vectors:
-            return shared, None
-        return shared, _vectors(self._rows[key] for key in sorted(keys))
-
-    def beginnings(self, keys: AbstractSet[int], length: int) -> dict[int, str]:
-        """Return the first *length* characters of the texts of *keys*."""
-        return {key: self._rows[key].record.text[:length] for key in keys}
+    def compare(self, best: Shortlist) -> Comparison:
+        """Return what the best have in common, their vectors, and how their texts begin."""
+        search = self._search(best.words)[0]
+        texts = {key: self._rows[key].record.text for key in best.keys}
+        common: Scores = {}
+        vectors: Vectors | None = None
+        if best.leaders and not search.is_name():
+            leading = {key: texts[key] for key in best.leaders}
+            common = search.common_terms(best.leaders, leading, best.keys)
+            if best.vectors:
+                vectors = _vectors(self._rows[key] for key in sorted(best.keys))
+        length = best.beginnings
+        beginnings = {key: text[:length] for key, text in texts.items()} if length else {}
+        return Comparison(common, vectors, beginnings)
 
     def fetch(self, keys: Sequence[int]) -> list[MemoryRecord]:
         """Return the records of *keys* in their order."""
         return [self._rows[key].copy() for key in keys]
 
-    def parts(self, words: WordQuery, keys: AbstractSet[int]) -> list[WordPart]:
-        """Return what each part of *words* counts in *keys*."""
-        return self._search(words)[0].parts(keys)
+    def reasons(self, words: WordQuery | None, keys: AbstractSet[int]) -> Reasons:
+        """Return the records of *keys*, what each part of *words* counts in them, and vectors."""
+        ordered = sorted(keys)
+        parts = [] if words is None else self._search(words)[0].parts(ordered)
+        records = dict(zip(ordered, self.fetch(ordered), strict=True))
+        return Reasons(records, parts, _vectors(self._rows[key] for key in ordered))
 
     def keys(self, chosen: Filter) -> list[int]:
         """Return the keys of what *chosen* lets through, of expired records too."""

@@ -30,9 +30,10 @@ from clawstate.memory.backends.sqlite.reading import Selections, SqliteReading
 from clawstate.memory.backends.sqlite.replacement import SqliteReplacement
 from clawstate.memory.backends.sqlite.rows import SELECT, embedder_from, record_of, stored_embedder
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
-from clawstate.memory.contract import INDEX, Capability, Embedded, EmbedderIdentity, Reading
+from clawstate.memory.contract import INDEX, Capability, Embedded, EmbedderIdentity
 from clawstate.memory.filters import Filter
 from clawstate.memory.forgetting import Compaction, Forgotten
+from clawstate.memory.reading import Reading
 from clawstate.memory.records import MemoryRecord
 from clawstate.paging import Position
 from clawstate.sqlite import Database, open_part

@@ -22,10 +22,9 @@ from clawstate.memory.backends.sqlite.reading_statements import (
     OCCURRENCES,
     OPENING,
     SCOPE,
+    SHORTLIST,
     STATE,
-    TEXTS,
     VECTOR,
-    WHOLE,
 )
 from clawstate.memory.backends.sqlite.rows import (
     SELECT_IN_ORDER,
@@ -33,19 +32,22 @@ from clawstate.memory.backends.sqlite.rows import (
     record_of,
     unpack,
 )
-from clawstate.memory.contract import (
+from clawstate.memory.contract import EmbedderIdentity
+from clawstate.memory.filters import And, Condition, Filter, Node
+from clawstate.memory.reading import (
+    Comparison,
     Context,
-    EmbedderIdentity,
     Evidence,
     Inquiry,
     Nearest,
     Neighbours,
+    Reasons,
     Scores,
+    Shortlist,
     Surroundings,
     Vectors,
     WordQuery,
 )
-from clawstate.memory.filters import And, Condition, Filter, Node
 from clawstate.memory.records import MemoryRecord
 from clawstate.sqlite import DamagedValueError
 
@@ -165,64 +167,77 @@ class SqliteReading:
         return Nearest(keys, cosines)
 
     def context(self, around: Surroundings) -> Context:
-        """Return neighbours, scores of single terms, openings and vectors."""
-        neighbours: dict[int, Neighbours] = {}
-        if around.neighbours:
-            neighbours = {
-                docno: Neighbours(_docnos_of(before), _docnos_of(after))
-                for docno, before, after in self._connection.execute(
-                    NEIGHBOURS, (_json(around.keys),)
-                )
-            }
-        scored, every = set(around.scored), set(around.keys)
+        """Return the nearest, neighbours, scores of single terms, openings and vectors."""
+        near, candidates = None, set(around.keys)
+        if around.vector is not None:
+            near = self.nearest(around.vector, around.chosen, around.limit)
+            candidates.update(near.keys.tolist())
+        if not candidates:
+            return Context(near)
+        neighbours = {
+            docno: Neighbours(_docnos_of(before), _docnos_of(after))
+            for docno, before, after in self._connection.execute(NEIGHBOURS, (_json(candidates),))
+        }
+        scored, every = set(around.keys), set(candidates)
         for key, each in neighbours.items():
             beside = {*each.before, *each.after}
             every |= beside
             # Neighbours may lend words that the candidates lack, so they are scored as well.
-            if key in around.scored:
+            if key in around.keys:
                 scored |= beside
         terms: list[Scores] = []
         phrases: list[Scores] = []
         if scored:
             with damage_of_words():
                 terms, phrases = self._word_search(around.words).lists(scored)
-        rows = self._around(around, every) if around.neighbours or around.vectors else []
+        rows = self._around(around, every)
         return Context(
+            near,
             neighbours,
             terms,
             phrases,
             openings={row[0]: row[1] for row in rows if row[1] is not None},
-            refused={row[0] for row in rows if row[2]} - around.keys,
-            vectors=_vectors(rows) if around.vectors else None,
+            refused={row[0] for row in rows if row[2]} - candidates,
+            vectors=None if near is None else _vectors(rows),
         )
 
-    def common_terms(
-        self, words: WordQuery, leaders: Scores, keys: AbstractSet[int], *, vectors: bool
-    ) -> tuple[Scores, Vectors | None]:
-        """Return how much *keys* hold of what *leaders* have in common, and their vectors."""
+    def compare(self, best: Shortlist) -> Comparison:
+        """Return what the best have in common, their vectors, and how their texts begin."""
+        leaders = best.leaders
         with damage_of_words():
-            search = self._word_search(words)
-            if search.is_name():
-                return {}, None
-            texts = dict(self._connection.execute(TEXTS, (WHOLE, _json(leaders))))
-            shared = search.common_terms(leaders, texts, keys)
-        if not vectors:
-            return shared, None
-        sql = AROUND.format(columns=f"NULL, 0, {VECTOR}")
-        return shared, _vectors(self._connection.execute(sql, (_json(keys),)))
-
-    def beginnings(self, keys: AbstractSet[int], length: int) -> dict[int, str]:
-        """Return the first *length* characters of the texts of *keys*."""
-        return dict(self._connection.execute(TEXTS, (length, _json(keys))))
+            if leaders and self._word_search(best.words).is_name():
+                leaders = {}
+        is_about_vectors = best.vectors and bool(leaders)
+        # The leaders stand first: of them the whole texts are looked at.
+        keys = [*leaders, *(key for key in best.keys if key not in leaders)]
+        sql = SHORTLIST.format(VECTOR if is_about_vectors else "0, NULL")
+        values = (len(leaders), best.beginnings, _json(keys))
+        rows = list(self._connection.execute(sql, values))
+        common: Scores = {}
+        if leaders:
+            texts = {row[0]: row[1] for row in rows[: len(leaders)]}
+            with damage_of_words():
+                common = self._word_search(best.words).common_terms(leaders, texts, best.keys)
+        return Comparison(
+            common,
+            _vectors(rows) if is_about_vectors else None,
+            {row[0]: row[1][: best.beginnings] for row in rows} if best.beginnings else {},
+        )
 
     def fetch(self, keys: Sequence[int]) -> list[MemoryRecord]:
         """Return the records of *keys* in their order."""
         return [record_of(row) for row in self._connection.execute(SELECT_IN_ORDER, (_json(keys),))]
 
-    def parts(self, words: WordQuery, keys: AbstractSet[int]) -> list[WordPart]:
-        """Return what each part of *words* counts in *keys*."""
-        with damage_of_words():
-            return self._word_search(words).parts(keys)
+    def reasons(self, words: WordQuery | None, keys: AbstractSet[int]) -> Reasons:
+        """Return the records of *keys*, what each part of *words* counts in them, and vectors."""
+        ordered = sorted(keys)
+        parts: list[WordPart] = []
+        if words is not None:
+            with damage_of_words():
+                parts = self._word_search(words).parts(ordered)
+        rows = self._connection.execute(AROUND.format(f"NULL, 0, {VECTOR}"), (_json(ordered),))
+        records = dict(zip(ordered, self.fetch(ordered), strict=True))
+        return Reasons(records, parts, _vectors(rows))
 
     def keys(self, chosen: Filter) -> list[int]:
         """Return the docnos that *chosen* lets through, of expired records too."""
@@ -234,16 +249,11 @@ class SqliteReading:
 
     def _around(self, around: Surroundings, every: set[int]) -> list[tuple[Any, ...]]:
         """Return docno, opening, whether it is refused, length and vector of *every* one."""
-        columns = ["NULL, 0", "0, NULL"]
-        values: list[Any] = []
-        if around.neighbours:
-            scope = self._scope(around.chosen)
-            condition = None if scope is None else self._condition(around.chosen, scope)
-            text, values = condition or ("1", [])
-            columns[0] = OPENING.format(text)
-        if around.vectors:
-            columns[1] = VECTOR
-        sql = AROUND.format(columns=", ".join(columns))
+        scope = self._scope(around.chosen)
+        condition = None if scope is None else self._condition(around.chosen, scope)
+        text, values = condition or ("1", [])
+        vector = "0, NULL" if around.vector is None else VECTOR
+        sql = AROUND.format(f"{OPENING.format(text)}, {vector}")
         return list(self._connection.execute(sql, (*values, _json(sorted(every)))))
 
     def _words(

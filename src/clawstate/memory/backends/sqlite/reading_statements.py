@@ -42,13 +42,12 @@ FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value WHERE m.thread IS
 """
 NEXT_END = "SELECT min(expires_at) FROM memories WHERE expires_at > ?"
 AROUND = """
-SELECT m.docno, {columns} FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value
+SELECT m.docno, {} FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value
 """
-TEXTS = """
-SELECT m.docno, substr(m.content, 1, ?1)
-FROM json_each(?2) k CROSS JOIN memories m ON m.docno = k.value
+SHORTLIST = """
+SELECT m.docno, CASE WHEN k.key < ?1 THEN m.content WHEN ?2 THEN substr(m.content, 1, ?2) END,
+    0, {} FROM json_each(?3) k CROSS JOIN memories m ON m.docno = k.value
 """
-WHOLE = 1 << 31  # characters
 OPENING = """
 CASE WHEN m.thread IS NOT NULL THEN substr(m.content, 1, 48) END, NOT coalesce({}, 0)
 """

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from clawstate.memory.contract import WordQuery
     from clawstate.memory.postings.scoring import Allowed
     from clawstate.memory.postings.snapshot import Snapshot, SnapshotCache
     from clawstate.memory.postings.store import Fold
+    from clawstate.memory.reading import WordQuery
     from clawstate.memory.word_search import WordSearch
 
 FOLD_AT = 512
