@@ -428,3 +428,43 @@ def test_rows_of_int16_keep_a_cosine(chance) -> None:
     found = scan.products(rows, query) * scales
 
     np.testing.assert_allclose(found / 7, vectors @ query / 7, atol=3e-5)
+
+
+@pytest.mark.parametrize("words", [1, 2, 3, 4, 5, 24])
+def test_distances_are_counted_bit_by_bit(chance, words) -> None:
+    """A distance is the number of bits that differ, of few bits and of many."""
+    rows = chance.integers(0, 1 << 63, (70_000, words)).astype(np.uint64)
+    query = chance.integers(0, 1 << 63, words).astype(np.uint64)
+    rows[1], rows[2] = query, ~query
+
+    far = scan.distances(np.ascontiguousarray(rows.T), query)
+
+    assert far[1] == 0
+    assert far[2] == far.max() == min(64 * words, 255 if words == 4 else 64 * words)
+    chosen = chance.choice(70_000, 500)
+    differing = np.unpackbits((rows[chosen] ^ query).view(np.uint8), axis=1).sum(axis=1)
+    np.testing.assert_array_equal(far[chosen], differing)
+
+
+@pytest.mark.parametrize("count", [5_000, 100_000, 400_000])
+@pytest.mark.parametrize("least", [200, 2_000])
+def test_the_closest_are_enough_and_no_other_is_closer(chance, count, least) -> None:
+    """Of all rows those are chosen that are closest, as many as asked for to twice as many."""
+    for middle in (0.3, 0.5):
+        far = chance.binomial(256, middle, count).astype(np.uint8)
+
+        rows = scan.closest(far, least)
+
+        assert least <= len(rows) <= 2 * least
+        assert (np.diff(rows) > 0).all()
+        others = np.delete(far, rows)
+        assert far[rows].max() < others.min()
+
+
+def test_where_all_are_as_close_none_are_chosen() -> None:
+    """Bits that are the same for all rows choose none of them."""
+    far = np.full(50_000, 7, np.uint8)
+    far[:100] = 3
+
+    assert scan.closest(far, 2_000) is None
+    assert scan.closest(far, 100).tolist() == list(range(100))

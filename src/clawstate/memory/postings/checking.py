@@ -9,7 +9,7 @@ import numpy as np
 
 from clawstate.memory.postings.folding import LOW, arrays, decode
 from clawstate.memory.postings.holders import find_holders
-from clawstate.memory.postings.scoring import Docs, counts
+from clawstate.memory.postings.scoring import Docs, all_counts
 from clawstate.memory.postings.snapshot import SnapshotCache
 from clawstate.memory.postings.store import BLOCK, FIELDS, MOST, Block, PostingStore
 from clawstate.memory.postings.tail import Tail
@@ -73,7 +73,7 @@ def count_wrong(store: PostingStore, terms: Mapping[int, Sequence[str]]) -> int:
             told = (
                 0
                 if number is None
-                else counts(snapshot, found[number], Docs(np.array([doc])))[0][0]
+                else all_counts(snapshot, found[number], Docs(np.array([doc])))[0]
             )
             if told != min(count, MOST):
                 wrong += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from clawstate.memory.postings.store import BLOCK, Block
 from clawstate.memory.postings.tail import Ints
 
 LEAST_WEIGHT = 1e-6
+
+Places: TypeAlias = NDArray[np.uint32] | NDArray[np.int64]
+"""Numbers of documents with a place of 16 bits behind, ascending."""
 
 
 @dataclass(slots=True)
@@ -37,6 +41,21 @@ class Holders:
     rows: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     counts: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     row_places: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    _occurrences: dict[int, NDArray[np.uint32]] = field(default_factory=dict)
+
+    def occurrences(self, block: int) -> NDArray[np.uint32]:
+        """Return the documents' low halves with the places of a term behind, ascending."""
+        found = self._occurrences.get(block)
+        if found is None:
+            ids, counts = self.parts[block]
+            low: NDArray[Any] = counts.nonzero()[0] if ids is None else ids
+            many = counts[low] if ids is None else counts
+            found = low.astype(np.uint32)
+            found <<= 16
+            found = found.repeat(many)
+            found |= self.places[block]
+            self._occurrences[block] = found
+        return found
 
 
 def idf(documents: int, frequency: int) -> float:
@@ -89,7 +108,7 @@ def phrase(snapshot: Snapshot, parts: Sequence[Holders], *, weight: float) -> Ho
     """Return who holds the terms of *parts* side by side, in this order."""
     found = Holders(section=parts[0].section)
     for block in set.intersection(*(set(each.places) for each in parts)):
-        ids, counts = _count_distinct(_side_by_side([_occurrences(each, block) for each in parts]))
+        ids, counts = _count_distinct(_side_by_side([each.occurrences(block) for each in parts]))
         gone = snapshot.gone(block)
         if gone is not None and len(ids):
             kept = ~np.isin(ids, gone)
@@ -99,39 +118,28 @@ def phrase(snapshot: Snapshot, parts: Sequence[Holders], *, weight: float) -> Ho
             found.frequency += len(ids)
     if all(len(each.row_places) for each in parts):
         rows, counts = _count_distinct(_side_by_side([np.sort(each.row_places) for each in parts]))
-        found.rows, found.counts = rows, counts
+        found.rows, found.counts = rows.astype(np.int64), counts
         found.frequency += int(np.count_nonzero(snapshot.alive[found.rows]))
     found.weight = weight * (K1 + 1) * idf(snapshot.totals.documents, found.frequency)
     return found
 
 
-def _occurrences(holders: Holders, block: int) -> Ints:
-    """Return the documents' low halves with the places of a term behind, ascending."""
-    ids, counts = holders.parts[block]
-    low: Ints = np.flatnonzero(counts) if ids is None else ids.astype(np.int64)
-    many = counts[low] if ids is None else counts
-    return np.bitwise_or(np.repeat(low << 16, many), holders.places[block], dtype=np.int64)
-
-
-def _side_by_side(parts: Sequence[Ints]) -> Ints:
+def _side_by_side(parts: Sequence[Places]) -> Places:
     """Return where the first of *parts* stands with the others behind it, one after the other."""
     rarest = min(range(len(parts)), key=lambda number: len(parts[number]))
-    found: Ints = parts[rarest] - rarest
-    # The last place stands for all behind it, and says nothing about who is beside whom; a place
-    # below 0 would be one of the document before.
-    found = found[((found & 0xFFFF) < 0xFFFF - len(parts)) & (found >> 16 == parts[rarest] >> 16)]
+    found: Places = parts[rarest] - rarest
     for number, each in enumerate(parts):
         if not len(found) or not len(each):
             return found[:0]
         if number != rarest:
             wanted = found + number
-            at = each.searchsorted(wanted)
-            at[at == len(each)] = 0
-            found = found[each[at] == wanted]
-    return found
+            found = found[each.take(each.searchsorted(wanted), mode="clip") == wanted]
+    # The last place stands for all behind it, and says nothing about who is beside whom; a place
+    # below 0, which would be one of the document before, is one of the last as well.
+    return found[found.astype(np.uint16) < 0xFFFF - len(parts)]
 
 
-def _count_distinct(keys: Ints) -> tuple[Ints, Ints]:
+def _count_distinct(keys: Places) -> tuple[Places, Ints]:
     """Return the distinct upper halves of *keys*, which ascend, and how often each is there."""
     upper = keys >> 16
     if len(upper) < 2:

@@ -24,6 +24,12 @@ Bools = NDArray[np.bool_]
 # candidates, they are asked for the few that are close alone; from this share on, for all.
 _FEW = 8
 
+# To cut more scores than this a sample tells first which cannot be among the best: a partition of
+# all takes five times as long.
+_MANY = 4_096
+_SAMPLE = 1_024
+_SPARE = 4  # of a sample, so that a bar from it seldom is too high
+
 
 class Allowed:
     """
@@ -142,10 +148,21 @@ def _cut(docs: Ints, scores: Floats, limit: int) -> tuple[Ints, Floats]:
     if len(docs) <= limit:
         return docs, scores
     # With all that equal the last: among equals the older document is the better.
+    if len(scores) > _MANY:
+        docs, scores = _without_most(docs, scores, limit)
     edge = np.partition(scores, len(scores) - limit)[len(scores) - limit]
     above, equal = np.flatnonzero(scores > edge), np.flatnonzero(scores == edge)
     chosen = np.concatenate([above, equal[np.argsort(docs[equal])][: limit - len(above)]])
     return docs[chosen], scores[chosen]
+
+
+def _without_most(docs: Ints, scores: Floats, limit: int) -> tuple[Ints, Floats]:
+    """Return those that *limit* others cannot be above, by a guess from a sample; else all."""
+    sample = scores[:: len(scores) // _SAMPLE]
+    wanted = min(len(sample), 2 * limit * len(sample) // len(scores) + _SPARE)
+    bar = np.partition(sample, len(sample) - wanted)[len(sample) - wanted]
+    left = np.flatnonzero(scores >= bar)
+    return (docs[left], scores[left]) if len(left) >= limit else (docs, scores)
 
 
 def _tail_scores(
@@ -175,23 +192,25 @@ class _Block:
         self._gone = snapshot.gone(block)
         self.sums = np.zeros(len(snapshot.lengths[block][0]), np.float32)
 
-    def add(self, each: Holders, low: Ints | NDArray[np.uint16] | None = None) -> None:
+    def add(self, each: Holders, low: Ints | None = None) -> None:
         """Add one list: all of it, or of a dense one the documents *low*."""
         ids, counts = each.parts[self._block]
         norm = self._snapshot.norm(self._block, each.section)
         if ids is not None:
-            low = ids
+            at = ids.astype(np.intp)  # once, and not in each step by itself
         elif low is not None:
-            low = low[low < len(counts)]
-            counts = counts[low]
+            at = low[low < len(counts)]
+            counts = counts[at]
+        else:
+            at = None
         tf = counts.astype(np.float32)
-        below = norm[: len(tf)] + tf if low is None else norm[low] + tf
+        below = norm[: len(tf)] + tf if at is None else norm.take(at) + tf
         tf *= np.float32(each.weight)
         tf /= below
-        if low is None:
+        if at is None:
             self.sums[: len(tf)] += tf
         else:
-            self.sums[low] += tf
+            self.sums[at] += tf
 
     def shut_out(self) -> None:
         """Set the sums of who is gone, or is not let through, to 0."""
@@ -235,48 +254,72 @@ class Docs:
         self.numbers = numbers
         blocks = numbers >> BLOCK
         ends = [*((blocks[1:] != blocks[:-1]).nonzero()[0] + 1).tolist(), len(numbers)]
+        # As narrow as the lists they are looked for in, which would be made wide each time.
+        low = (numbers & LOW).astype(np.uint16)
         self.runs = [
-            (first, last, int(blocks[first]), numbers[first:last] & LOW)
+            (first, last, int(blocks[first]), low[first:last])
             for first, last in zip([0, *ends], ends, strict=False)
             if last > first
         ]
+        self._norms: dict[int, NDArray[np.floating]] = {}
+
+    def norms(self, snapshot: Snapshot, section: int) -> NDArray[np.floating]:
+        """Return what the lengths of a field add to the counts of those who are in blocks."""
+        found = self._norms.get(section)
+        if found is None:
+            lengths = np.zeros(len(self.numbers), np.float64)
+            for first, last, block, low in self.runs:
+                if block in snapshot.lengths:
+                    lengths[first:last] = snapshot.lengths_of(block, low, section)
+            found = saturation(lengths, snapshot.means[section])
+            self._norms[section] = found
+        return found
 
 
 def exact_scores(snapshot: Snapshot, each: Holders, docs: Docs) -> NDArray[np.float64]:
     """Return the exact scores of *docs* by one list; 0 for who is not in it."""
-    found, lengths = counts(snapshot, each, docs)
-    return each.weight * found / (found + saturation(lengths, snapshot.means[each.section]))
+    found = counts(each, docs)
+    below = found + docs.norms(snapshot, each.section)
+    if len(each.rows):
+        there, rows = _in_tail(snapshot, each, docs)
+        found[there] = each.counts[rows]
+        lengths = snapshot.tail.lengths[each.rows[rows], each.section]
+        below[there] = found[there] + saturation(lengths, snapshot.means[each.section])
+    found *= each.weight
+    found /= below
+    return found
 
 
-def counts(
-    snapshot: Snapshot, each: Holders, docs: Docs
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return how often each of *docs* is in one list, and how long it is."""
+def counts(each: Holders, docs: Docs) -> NDArray[np.float64]:
+    """Return how often each of *docs* is in the blocks of one list."""
     found = np.zeros(len(docs.numbers), np.float64)
-    lengths = np.zeros(len(docs.numbers), np.float64)
     for first, last, block, low in docs.runs:
         if block not in each.parts:
             continue
         ids, many = each.parts[block]
         if ids is None:
-            tf = many[np.minimum(low, len(many) - 1)] * (low < len(many))
+            if len(many):
+                here = low < len(many)
+                found[first:last] = many.take(low, mode="clip") * here
         elif len(ids):
             at = ids.searchsorted(low)
-            at[at == len(ids)] = 0
-            tf = many[at] * (ids[at] == low)
-        else:
-            continue
-        there = tf.nonzero()[0]
-        if len(there):
-            found[first:last] = tf
-            lengths[first + there] = snapshot.length(block, low[there], each.section)
+            found[first:last] = many.take(at, mode="clip") * (ids.take(at, mode="clip") == low)
+    return found
+
+
+def all_counts(snapshot: Snapshot, each: Holders, docs: Docs) -> NDArray[np.float64]:
+    """Return how often each of *docs* is in one list, in blocks and in the tail."""
+    found = counts(each, docs)
     if len(each.rows):
-        tail = snapshot.tail
-        numbers = tail.docs[each.rows]
-        order = np.argsort(numbers, kind="stable")
-        at = np.minimum(np.searchsorted(numbers[order], docs.numbers), len(order) - 1)
-        there = np.flatnonzero(numbers[order][at] == docs.numbers)
-        rows = order[at[there]]
+        there, rows = _in_tail(snapshot, each, docs)
         found[there] = each.counts[rows]
-        lengths[there] = tail.lengths[each.rows[rows], each.section]
-    return found, lengths
+    return found
+
+
+def _in_tail(snapshot: Snapshot, each: Holders, docs: Docs) -> tuple[Ints, Ints]:
+    """Return which of *docs* a list has in the tail, and at which of its rows."""
+    numbers = snapshot.tail.docs[each.rows]
+    order = np.argsort(numbers, kind="stable")
+    at = np.minimum(np.searchsorted(numbers[order], docs.numbers), len(order) - 1)
+    there = np.flatnonzero(numbers[order][at] == docs.numbers)
+    return there, order[at[there]]

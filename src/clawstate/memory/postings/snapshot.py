@@ -63,12 +63,16 @@ class Snapshot:
             self._norms[key] = saturation(sizes, self.means[number]).astype(np.float32)
         return self._norms[key]
 
-    def length(self, block: int, low: Ints, number: int) -> Ints:
-        """Return the lengths of field *number* of some documents of *block*."""
+    def lengths_of(self, block: int, low: NDArray[np.uint16], number: int) -> Ints:
+        """Return the lengths of field *number* of documents of *block*; 0 for who is none of it."""
         texts, fields = self.lengths[block]
-        if not number:
-            return texts[low].astype(np.int64) - 1
-        return np.zeros(len(low), np.int64) if fields is None else fields[number - 1][low]
+        kept = texts if not number else None if fields is None else fields[number - 1]
+        if kept is None or not len(kept):
+            return np.zeros(len(low), np.int64)
+        found = kept.take(low, mode="clip").astype(np.int64)
+        found *= low < len(kept)
+        # A length of a text is kept one longer.
+        return found if number else np.maximum(found - 1, 0)
 
     def gone(self, block: int) -> Ints | None:
         """Return which documents of *block* the tail took away."""

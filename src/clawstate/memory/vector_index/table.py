@@ -34,8 +34,6 @@ _FEW = 200  # hits
 _READ = 1_000
 """Of candidates that are not in memory so many are read, or four times as many as are wanted."""
 _SHARE = 50  # one of so many rows that a filter lets through is compared
-_FARTHEST = np.iinfo(np.uint16).max
-
 _BUDGET = 512 << 20
 """Bytes of int16 rows in memory; the vectors of others are read whenever they are candidates."""
 
@@ -194,7 +192,7 @@ class View:
             bits = self.codes.bits(query[np.newaxis])[0]
             far = scan.distances(columns, bits)
             if among is None:
-                far[self._not_alive()] = _FARTHEST
+                far[self._not_alive()] = np.iinfo(far.dtype).max
             found = scan.closest(far, least)
         if among is None:
             return np.arange(count) if found is None else found
