@@ -29,6 +29,7 @@ from open_files import open_below
 PARTS = [
     *("memory", "config", "auth", "sessions", "transcripts", "pairing", "devices"),
     *("device_auth", "identity", "dedupe", "encryption", "records", "places", "openclaw", "health"),
+    "plugins",
 ]
 LEFT_OUT = {"close"}  # the state closes all of them
 

@@ -37,6 +37,7 @@ from clawstate.types import (
     OAuth,
     OpenClawSession,
     PairingRequest,
+    PluginInfo,
     Profile,
     Receipt,
     Reembedding,
@@ -57,7 +58,7 @@ from clawstate.wire.members import Members
 
 SECRET = "made-up-secret-0123456789abcdef"
 # Handed in, or only paths of this machine: no face shows them.
-FORMLESS = {"LockOptions", "StatePaths"}
+FORMLESS = {"LockOptions", "Plugin", "Runtime", "StatePaths"}
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 names = st.text("abcefghjkl", min_size=1, max_size=6)  # none that a form itself uses
@@ -296,6 +297,9 @@ ROUND_TRIPS = {
     ),
     MemoryRecord: records,
     Message: messages(),
+    PluginInfo: st.builds(
+        PluginInfo, *[texts] * 4, maybe_texts, *[texts] * 4, st.lists(names, max_size=2).map(tuple)
+    ),
     PairingRequest: st.builds(
         PairingRequest,
         names,

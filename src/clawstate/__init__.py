@@ -59,6 +59,11 @@ if TYPE_CHECKING:
     from clawstate.files.paths import StatePaths, resolve_state_dir
     from clawstate.memory.records import Hit, MemoryRecord
     from clawstate.memory.service import Memory
+    from clawstate.plugins.memory_tools import (
+        create_memory_get_tool,
+        create_memory_search_tool,
+        create_memory_update_tool,
+    )
     from clawstate.state import State
     from clawstate.state import open_state as open  # noqa: A004 - clawstate.open, as gzip.open
     from clawstate.state.auth_functions import (
@@ -106,15 +111,19 @@ if TYPE_CHECKING:
         Page,
         PairingRequest,
         PartChange,
+        Plugin,
+        PluginInfo,
         Profile,
         Pruned,
         Receipt,
         Reembedding,
+        Runtime,
         ScorePart,
         SessionEntry,
         Standing,
         StoredToken,
         Token,
+        Tool,
         TranscriptHit,
         TranscriptImport,
         TranscriptInfo,
@@ -183,10 +192,13 @@ __all__ = [
     "PairingRequest",
     "PartChange",
     "PersistentDedupe",
+    "Plugin",
+    "PluginInfo",
     "Profile",
     "Pruned",
     "Receipt",
     "Reembedding",
+    "Runtime",
     "ScorePart",
     "SessionEntry",
     "StaleLockWarning",
@@ -198,6 +210,7 @@ __all__ = [
     "StoredToken",
     "TTLCache",
     "Token",
+    "Tool",
     "TranscriptHit",
     "TranscriptImport",
     "TranscriptInfo",
@@ -209,6 +222,9 @@ __all__ = [
     "Verdict",
     "VersionError",
     "__version__",
+    "create_memory_get_tool",
+    "create_memory_search_tool",
+    "create_memory_update_tool",
     "file_lock",
     "get_config_value_at_path",
     "load_auth_profile_store",
@@ -241,6 +257,9 @@ _HOMES = {
     "State": ("clawstate.state", "State"),
     "StatePaths": ("clawstate.files.paths", "StatePaths"),
     "TTLCache": ("clawstate.caches.ttl", "TTLCache"),
+    "create_memory_get_tool": ("clawstate.plugins.memory_tools", "create_memory_get_tool"),
+    "create_memory_search_tool": ("clawstate.plugins.memory_tools", "create_memory_search_tool"),
+    "create_memory_update_tool": ("clawstate.plugins.memory_tools", "create_memory_update_tool"),
     "file_lock": ("clawstate.files.lock", "file_lock"),
     "get_config_value_at_path": ("clawstate.config.values", "get_config_value_at_path"),
     "load_auth_profile_store": ("clawstate.state.auth_functions", "load_auth_profile_store"),

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from clawstate.memory.verdict import Unmet, Verdict
     from clawstate.openclaw.owner import Era, Owner
     from clawstate.paging import Page
+    from clawstate.plugins.contract import Plugin, PluginInfo, Runtime
+    from clawstate.plugins.tools import Tool
     from clawstate.records.merging import MergeResult
     from clawstate.state.encryption import EncryptionSummary, Outcome
     from clawstate.state.feed import Changes, PartChange
@@ -93,16 +95,20 @@ __all__ = [
     "Page",
     "PairingRequest",
     "PartChange",
+    "Plugin",
+    "PluginInfo",
     "Profile",
     "Pruned",
     "Receipt",
     "Reembedding",
+    "Runtime",
     "ScorePart",
     "SessionEntry",
     "Standing",
     "StatePaths",
     "StoredToken",
     "Token",
+    "Tool",
     "TranscriptHit",
     "TranscriptImport",
     "TranscriptInfo",
@@ -165,6 +171,10 @@ _HOMES = {
     "TranscriptProblem": "clawstate.stores.transcripts.values",
     "Unmet": "clawstate.memory.verdict",
     "Usage": "clawstate.stores.auth.usage",
+    "Plugin": "clawstate.plugins.contract",
+    "PluginInfo": "clawstate.plugins.contract",
+    "Runtime": "clawstate.plugins.contract",
+    "Tool": "clawstate.plugins.tools",
     "Verdict": "clawstate.memory.verdict",
 }
 """Where each lives, and its name there if that is another: loaded when first used."""

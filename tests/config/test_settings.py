@@ -40,7 +40,12 @@ OWN = {
 }
 OTHERS = {"session.maintenance.rotateBytes"}  # what `find_unsupported` tells of
 LYING = {"memory.store.path": "memory/memory.db", "session.store": "sessions/sessions.json"}
-ALONE = {"session.store", "agents.defaults.workspace"}  # of sections that are OpenClaw's
+PLUGINS = {"enabled", "allow", "deny", "load.paths", "entries", "slots.memory"}
+ALONE = {  # of sections that are OpenClaw's
+    "session.store",
+    "agents.defaults.workspace",
+    *(f"plugins.{each}" for each in PLUGINS),
+}
 
 
 def leaves(model: Any, above: str) -> Iterator[str]:
@@ -91,6 +96,7 @@ def test_every_setting_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
         state.auth().order("openai")
         state.transcripts.append("s", {"role": "user", "content": "hello"})
         state.directories.put("a", 1)
+        state.plugins.list()
         assert not state.encryption.is_on
         state._context.key_store.source()
         list(examine(state))

@@ -17,7 +17,7 @@ from clawstate.state import State
 KEY = "agent:main:library"
 MAIN = "agent:main:main"
 STORES = ("config", "dedupe", "device_auth", "devices", "encryption", "identity", "memory")
-STORES += ("directories", "openclaw", "pairing", "sessions", "transcripts")
+STORES += ("directories", "openclaw", "pairing", "plugins", "sessions", "transcripts")
 CREDENTIAL = {"type": "api_key", "provider": "openai", "key": "sk-made-up-of-the-library"}
 MESSAGE = {"role": "user", "content": "a word of the library"}
 
@@ -40,6 +40,7 @@ READING = {
     " stats",
     "openclaw": "credentials problems sessions",
     "pairing": "check expires_at page pending stale",
+    "plugins": "check close hooks list load start tools",
     "sessions": "archive_page archived check collect ended_ids entries get known_ids page require",
     "transcripts": "check close count export get info message_page messages page search sessions"
     " stats",
@@ -174,6 +175,16 @@ CALLS |= {
     "transcripts.optimize": lambda s: s.transcripts.optimize(),
     "transcripts.prune": lambda s: s.transcripts.prune(most_sessions=50),
 }
+
+
+@calls("plugins.enable")
+def _(state: State) -> object:
+    return state.plugins.enable("memory-core")
+
+
+@calls("plugins.disable")
+def _(state: State) -> object:
+    return state.plugins.disable("memory-lancedb")
 
 
 @calls("auth.remove")

@@ -173,6 +173,7 @@ READING: dict[str, tuple[str, ...]] = {
     "devices list": ("--all",),
     "devices verify": ("a-device",),
     "dedupe stats": (),
+    "plugins list": (),
     "completion": ("bash",),
     "version": (),
     "store status": (),
@@ -435,6 +436,17 @@ def _(ours: Ours) -> None:
 def _(ours: Ours) -> None:
     ours("dedupe", "check", "update-3", "--namespace", "telegram")
     ours("dedupe", "prune")
+
+
+@writes("plugins enable")
+def _(ours: Ours) -> None:
+    ours("plugins", "enable", "memory-lancedb")
+
+
+@writes("plugins disable")
+def _(ours: Ours) -> None:
+    ours("plugins", "enable", "memory-core")
+    ours("plugins", "disable", "memory-core")
 
 
 @writes("import openclaw")

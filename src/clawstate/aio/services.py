@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from clawstate.aio.workers import Part, listing, verb
+from clawstate.plugins.hooks import Hooks
+from clawstate.plugins.host import Plugins
+from clawstate.plugins.tools import Tools
 from clawstate.records.contract import Collection, CollectionSpec
 from clawstate.state.encryption import Encryption
 from clawstate.state.health import Health
@@ -98,6 +101,47 @@ class AsyncOpenClawView(Part[OpenClawView]):
     sessions = verb(OpenClawView.sessions)
     credentials = verb(OpenClawView.credentials)
     problems = verb(OpenClawView.problems)
+
+
+class AsyncTools(Part[Tools]):
+    """The tools of the plugins that are loaded."""
+
+    register_tool = verb(Tools.register_tool)
+    remove = verb(Tools.remove)
+    names = verb(Tools.names)
+    get = verb(Tools.get)
+    descriptions = verb(Tools.descriptions)
+    call = verb(Tools.call)
+    result = verb(Tools.result)
+
+
+class AsyncHooks(Part[Hooks]):
+    """Who listens to the events of an agent."""
+
+    add = verb(Hooks.add)
+    remove = verb(Hooks.remove)
+    run = verb(Hooks.run)
+
+
+class AsyncPlugins(Part[Plugins]):
+    """The plugins, and what they offer."""
+
+    @property
+    def tools(self) -> AsyncTools:
+        """The tools of the plugins that are loaded, and of the program."""
+        return AsyncTools(lambda: self._part().tools, self._workers)
+
+    @property
+    def hooks(self) -> AsyncHooks:
+        """The events of an agent, and who listens to them."""
+        return AsyncHooks(lambda: self._part().hooks, self._workers)
+
+    load = verb(Plugins.load)
+    start = verb(Plugins.start)
+    list = verb(Plugins.list)
+    enable = verb(Plugins.enable)
+    disable = verb(Plugins.disable)
+    check = listing(Plugins.check)
 
 
 class AsyncCollection(Part[Collection]):

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         AsyncHealth,
         AsyncOpenClawView,
         AsyncPlaces,
+        AsyncPlugins,
         AsyncRecords,
     )
     from clawstate.caches.directory import DirectoryCache
@@ -109,6 +110,13 @@ class AsyncState(Part[State]):
         from clawstate.aio.services import AsyncHealth  # noqa: PLC0415 - few programs need them
 
         return AsyncHealth(lambda: self._part().health, self._workers)
+
+    @property
+    def plugins(self) -> AsyncPlugins:
+        """Which plugins there are and run, and the tools that they offer (decision 049)."""
+        from clawstate.aio.services import AsyncPlugins  # noqa: PLC0415 - few programs need them
+
+        return AsyncPlugins(lambda: self._part().plugins, self._workers)
 
     @property
     def places(self) -> AsyncPlaces:

@@ -29,6 +29,7 @@ NOUNS = {
     "dedupe": ("clawstate.cli.dedupe", "dedupe", "Tell what was handled already."),
     "import": ("clawstate.cli.imports", "imports", "Take over what another agent kept."),
     "store": ("clawstate.cli.store", "store", "See where records lie, and move them."),
+    "plugins": ("clawstate.cli.plugins", "plugins", "See and choose plugins."),
     "status": ("clawstate.cli.status", "status", "Show what is kept, and where."),
     "watch": ("clawstate.cli.watch", "watch", "Show what moves, as it does."),
     "doctor": ("clawstate.cli.doctor", "doctor", "Find what is wrong, and mend it."),

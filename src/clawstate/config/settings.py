@@ -323,3 +323,14 @@ AUTH_BILLING_MOST = _setting("auth.cooldowns.billingMaxHours", 24, _HOURS)
 AUTH_WINDOW = _setting("auth.cooldowns.failureWindowHours", 24, _HOURS)
 
 WORKSPACE = _setting("agents.defaults.workspace", None, _MAYBE_TEXT)
+
+_NAMES = Kind("names", lambda value: () if value is None else _read_names(value))
+
+PLUGINS_ENABLED = _setting(
+    "plugins.enabled", None, Kind("switch", lambda value: value is None or _read_switch(value))
+)
+PLUGINS_ALLOWED = _setting("plugins.allow", None, _NAMES)
+PLUGINS_DENIED = _setting("plugins.deny", None, _NAMES)
+PLUGIN_PATHS = _setting("plugins.load.paths", None, _NAMES)
+PLUGIN_ENTRIES = _setting("plugins.entries", None, Kind("object", _read_object))
+MEMORY_SLOT = _setting("plugins.slots.memory", "memory-core", _TEXT)

@@ -221,6 +221,11 @@ _PRIVATE_FILES = {
     "devices": ("state/devices.json",),
 }
 
+
+def _plugins(state: State, **_: bool) -> Iterator[Finding]:
+    return state.plugins.check()
+
+
 _LOOKS: dict[str, Look] = {
     "encryption": _encryption,
     "auth": _auth,
@@ -228,6 +233,7 @@ _LOOKS: dict[str, Look] = {
     "transcripts": _transcripts,
     **{each: partial(_check_placed, part=each) for each in (*_PRIVATE_FILES, "dedupe")},
     "memory": _memory,
+    "plugins": _plugins,
 }
 
 _PRIVATE: dict[str, Paths] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from clawstate.caches.directory import DirectoryCache
     from clawstate.memory.contract import Embedder
     from clawstate.memory.service import Memory
+    from clawstate.plugins.host import Plugins
     from clawstate.records.contract import Collection, CollectionSpec
     from clawstate.state.encryption import Encryption
     from clawstate.state.feed import Changes, Feed, Subscription
@@ -278,6 +280,14 @@ class State:
         return open_dedupe(self._context)
 
     @locked_cached_property
+    def plugins(self) -> Plugins:
+        """Which plugins there are and run, and the tools that they offer (decision 049)."""
+        load_modules("clawstate.plugins.host")
+        from clawstate.plugins.host import Plugins  # noqa: PLC0415
+
+        return Plugins(self, self.config, self.paths.root, _json_form)
+
+    @locked_cached_property
     def directories(self) -> DirectoryCache[Any]:
         """Lookups that depend on the configuration, bounded by `caches.directory`."""
         load_modules("clawstate.caches.directory")
@@ -292,6 +302,8 @@ class State:
         """Release files and threads; a later call raises `ClosedError`."""
         if "_feed" in self.__dict__:
             self._feed.close()
+        if "plugins" in self.__dict__:
+            self.plugins.close()
         if "memory" in self.__dict__:
             self.memory.close()
         if "transcripts" in self.__dict__:
@@ -368,6 +380,11 @@ def open_state(
         clock=clock,
         lock_timeout=lock_timeout,
     )
+
+
+def _json_form(value: Any) -> Any:
+    # By name: the forms know the values of all parts, and so lie above.
+    return import_module("clawstate.wire").to_wire(value)
 
 
 def part_names() -> tuple[str, ...]:

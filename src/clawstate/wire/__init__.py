@@ -41,6 +41,8 @@ FORMS = {
     "clawstate.openclaw.owner:Era": "findings:era",
     "clawstate.openclaw.owner:Owner": "findings:owner",
     "clawstate.paging:Page": "collections:page",
+    "clawstate.plugins.contract:PluginInfo": "plugins:plugin_info",
+    "clawstate.plugins.tools:Tool": "plugins:tool",
     "clawstate.records.merging:MergeResult": "collections:merge_result",
     "clawstate.state.encryption:EncryptionSummary": "credentials:encryption_summary",
     "clawstate.state.encryption:Outcome": "credentials:outcome",

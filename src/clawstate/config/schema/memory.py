@@ -160,7 +160,10 @@ class Plugins(Document):
     """Which plugins run, and how they are configured."""
 
     enabled: Maybe[bool] = Field(default=None, description="Run plugins at all.")
-    allow: list[str] = Field(default=[], description="The only plugins to run; empty for all.")
+    allow: list[str] = Field(
+        default=[],
+        description="The only plugins to run of those that others brought; empty for all.",
+    )
     deny: list[str] = Field(default=[], description="Plugins that never run.")
     load: Maybe[PluginLoad] = Field(default=None, description="Where plugins are looked for.")
     slots: PluginSlots = Field(
