@@ -55,7 +55,8 @@ class SqliteMemory:
     Under *vectors* releases with format 1 kept snapshots, which the first write removes.
 
     The file is made, 0600 in a directory of 0700, by the first write. Of a path *lock_timeout* and
-    *present* are those of its `Database`.
+    *present* are those of its `Database`. *before* is called before each use, and told whether that
+    may write.
     """
 
     capabilities = frozenset({Capability.DURABLE, Capability.SHARED})
@@ -68,6 +69,7 @@ class SqliteMemory:
         clock: Clock = system_clock,
         lock_timeout: float = 30.0,
         present: Callable[[], object] = lambda: None,
+        before: Callable[[bool], object] | None = None,
     ) -> None:
         self._vectors = vectors
         self._clock = clock
@@ -78,6 +80,7 @@ class SqliteMemory:
             faults=_faults,
             lock_timeout=lock_timeout,
             present=present,
+            before=before,
         )
         self.path = self._database.path
         self.imports = SqliteImports(self._database, self._now, self._note_forgotten)
