@@ -81,15 +81,9 @@ class Database:
         *,
         faults: Faults | None = None,
         at_end: Callable[[], object] = lambda: None,
-        before: Callable[[bool], object] | None = None,
     ) -> Part:
-        """
-        Return the part *name*, whose tables *migrations* make; closing it calls *at_end*.
-
-        *before* is called before each use of it, and told whether that may write.
-        """
-        part = PartFormat(self.path, name, migrations, faults)
-        return Part(self, self._guard, part, at_end, before)
+        """Return the part *name*, whose tables *migrations* make; closing it calls *at_end*."""
+        return Part(self, self._guard, PartFormat(self.path, name, migrations, faults), at_end)
 
     def exists(self) -> bool:
         """Tell whether a write has made the database; raises `ClosedError`."""
@@ -365,17 +359,16 @@ def open_part(
     faults: Faults | None = None,
     lock_timeout: float = 30.0,
     present: Callable[[], object] = lambda: None,
-    before: Callable[[bool], object] | None = None,
 ) -> Part:
     """
-    Return the part *name* of the database *place*, as `Database.part` does.
+    Return the part *name* of the database *place*.
 
     For a path a `Database` is made with the other settings, which the part closes at its end.
     """
     if isinstance(place, Database):
-        return place.part(name, migrations, faults=faults, before=before)
+        return place.part(name, migrations, faults=faults)
     database = Database(place, lock_timeout=lock_timeout, present=present)
-    return database.part(name, migrations, faults=faults, at_end=database.close, before=before)
+    return database.part(name, migrations, faults=faults, at_end=database.close)
 
 
 _IN_MEMORY = -1

@@ -302,7 +302,6 @@ class Part:
     One named part of *database*; see `Database.part`.
 
     Closing it ends this use alone, and calls *at_end*: whoever made the database closes it.
-    *before* is called before each use, and told whether that may write.
     """
 
     def __init__(
@@ -311,14 +310,12 @@ class Part:
         guard: PoolGuard,
         part: PartFormat,
         at_end: Callable[[], object],
-        before: Callable[[bool], object] | None = None,
     ) -> None:
         self.path = database.path
         self._database = database
         self._guard = guard
         self._part = part
         self._at_end = at_end
-        self._before = before
         self._closed = False
 
     @property
@@ -377,7 +374,7 @@ class Part:
 
         On disk when the block is left. Raises `LockTimeoutError` and what `reading` raises.
         """
-        self._require_open(writes=True)
+        self._require_open()
         return Writing(self._database, self._guard, self._part)
 
     def alone(self) -> Alone:
@@ -386,7 +383,7 @@ class Part:
 
         For a repair of what cannot be opened in the usual way. Raises `LockTimeoutError`.
         """
-        self._require_open(writes=True)
+        self._require_open()
         return Alone(self._database, self._guard, self._part)
 
     def close(self) -> None:
@@ -394,8 +391,6 @@ class Part:
         self._closed = True
         self._at_end()
 
-    def _require_open(self, *, writes: bool = False) -> None:
+    def _require_open(self) -> None:
         if self._closed:
             raise ClosedError(str(self.path))
-        if self._before is not None:
-            self._before(writes)

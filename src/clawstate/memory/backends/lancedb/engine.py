@@ -247,7 +247,7 @@ class LancedbMemory(SqliteMemory):
         noted = None
         if is_there:
             with self._catalogue.reading() as connection:
-                noted = outbox.noted(connection, outbox.STAMP)
+                noted = outbox.find_note(connection, outbox.STAMP)
         # A table that is gone is written anew with the next change; its records are all here.
         if stamp not in {None, noted} and (not is_there or stamp != self._refused):
             try:

@@ -34,7 +34,7 @@ def take_in(session: Session, catalogue: Part, clock: Clock) -> None:
     """
     about = session.about
     with catalogue.reading() as connection:
-        known = outbox.noted(connection, outbox.STAMP)
+        known = outbox.find_note(connection, outbox.STAMP)
     if about.stamp == known:
         return
     # Without our columns it is another table than the one that was written to: nobody deleted from
@@ -61,18 +61,18 @@ def _take_rows(catalogue: Part, columns: Message, blob: bytes, seen: set[str], c
     """Take in what is new or changed of some rows; return how many of them are no records."""
     with catalogue.reading() as connection:
         rows = rows_of(columns, blob, stored_embedder(connection), clock())
-        wanted = _wanted(connection, rows.found)
-    repeated = _repeated(columns["id"], rows.found.keys() & seen)
+        wanted = _find_wanted(connection, rows.found)
+    repeated = _find_repeated(columns["id"], rows.found.keys() & seen)
     seen.update(rows.found)
     if wanted or repeated:
         with catalogue.writing() as connection:
             # Somebody may have changed one since it was compared.
-            _keep(connection, _wanted(connection, wanted))
+            _keep(connection, _find_wanted(connection, wanted))
             outbox.mark(connection, repeated)  # they are written anew, each once
     return rows.refused
 
 
-def _wanted(connection: apsw.Connection, rows: dict[str, Row]) -> dict[str, Row]:
+def _find_wanted(connection: apsw.Connection, rows: dict[str, Row]) -> dict[str, Row]:
     """Return those of *rows* that differ from what is kept, and do not wait to be replaced."""
     waiting = outbox.waiting_among(connection, list(rows))
     known = {row[0]: row[1:] for row in connection.execute(_KNOWN, (json.dumps(list(rows)),))}
@@ -134,7 +134,7 @@ def _steps(catalogue: Part) -> Iterator[list[str]]:
         after = found[-1]
 
 
-def _repeated(ids: Sequence[object], before: set[str]) -> list[str]:
+def _find_repeated(ids: Sequence[object], before: set[str]) -> list[str]:
     found, once = set(before), set[str]()
     for each in ids:
         if isinstance(each, str):

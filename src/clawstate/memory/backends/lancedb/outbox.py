@@ -144,7 +144,7 @@ def count_removed(connection: apsw.Connection) -> int:
     return found
 
 
-def noted(connection: apsw.Connection, key: str) -> str | None:
+def find_note(connection: apsw.Connection, key: str) -> str | None:
     """Return the note under *key*."""
     found: str | None = connection.execute(
         "SELECT value FROM lance_notes WHERE key = ?", (key,)
@@ -160,4 +160,4 @@ def note(connection: apsw.Connection, key: str, value: str) -> None:
 def add_removed(connection: apsw.Connection, amount: int) -> None:
     """Note that so many more rows left bytes behind."""
     if amount:
-        note(connection, REMOVED, str(int(noted(connection, REMOVED) or 0) + amount))
+        note(connection, REMOVED, str(int(find_note(connection, REMOVED) or 0) + amount))

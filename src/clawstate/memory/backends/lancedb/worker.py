@@ -25,6 +25,7 @@ LOCK = "memories.gate"
 _IDLE = 60.0  # seconds without a session after which the process ends
 _LOOK = 0.01
 _PRIVATE = 0o077
+_LIBRARIES = frozenset({"lancedb", "pyarrow"})
 
 
 class Gate:
@@ -61,7 +62,7 @@ def main() -> None:
         from clawstate.memory.backends.lancedb import table as tables  # noqa: PLC0415 - may fail
     except ImportError as error:
         is_absent = isinstance(error, ModuleNotFoundError)
-        kind = "absent" if is_absent and error.name in {"lancedb", "pyarrow"} else "failed"
+        kind = "absent" if is_absent and error.name in _LIBRARIES else "failed"
         send(answers, {"error": kind, "problem": f"cannot be loaded: {error}"})
         return
     send(answers, {"library": tables.VERSION})
@@ -104,14 +105,14 @@ def _session(
         except BrokenPipeError:
             return False
         except Exception as error:  # noqa: BLE001 - the library raises nearly every kind
-            send(answers, _told(error))
+            send(answers, _error_message(error))
         try:
             message, blob = receive(commands)
         except EOFError:
             return False
 
 
-def _told(error: Exception) -> Message:
+def _error_message(error: Exception) -> Message:
     kind = "foreign" if isinstance(error, TypeError) else "failed"
     # The first line alone: what follows may quote values.
     line = (str(error).splitlines() or [""])[0][:200]

@@ -38,6 +38,7 @@ from clawstate.memory.records import MemoryRecord
 from clawstate.paging import Position
 from clawstate.sqlite import Database, open_part
 from clawstate.sqlite.part import Lent
+from clawstate.sqlite.watched import WatchedPart
 
 if TYPE_CHECKING:
     from clawstate.memory.vector_index.nearest import NearestSearch
@@ -80,8 +81,9 @@ class SqliteMemory:
             faults=_faults,
             lock_timeout=lock_timeout,
             present=present,
-            before=before,
         )
+        if before is not None:
+            self._database = WatchedPart(self._database, before)
         self.path = self._database.path
         self.imports = SqliteImports(self._database, self._now, self._note_forgotten)
         self.embeddings = SqliteEmbeddings(self._database)
