@@ -187,8 +187,8 @@ def test_a_named_speaker_is_told(memory) -> None:
 
     told = {hit.record.text[:3]: hit.explanation for hit in hits}
     (speaker,) = (each for each in told["Ada"].parts if each.kind == "speaker")
-    assert (speaker.term, told["Ada"].factor) == ("ada", pytest.approx(1.3))
-    assert speaker.points == pytest.approx(told["Ada"].score * 0.3 / 1.3)
+    assert (speaker.term, told["Ada"].factor) == ("ada", pytest.approx(1.4))
+    assert speaker.points == pytest.approx(told["Ada"].score * 0.4 / 1.4)
     assert told["Ber"].factor == 1
 
 

@@ -158,7 +158,8 @@ def test_a_named_speaker_gains(scores) -> None:
     """A record whose opening names a word of the query gains; all others stay as they are."""
     openings = dict.fromkeys(scores, "Bert: hello") | {3: "Ada Smith: hello"}
 
-    named = ranking.with_speakers(scores, openings, ["ada", "hello"])
+    speakers = ranking.named_speakers(openings, ["ada", "hello"])
+    named = ranking.with_speakers(scores, speakers)
 
     assert named.keys() == scores.keys()
     assert all(named[key] == score for key, score in scores.items() if key != 3)
@@ -180,7 +181,20 @@ def test_a_named_speaker_gains(scores) -> None:
 )
 def test_a_label_is_a_short_name_before_a_colon(text, words) -> None:
     """Only what looks like the name of a speaker is one; roles are none."""
-    assert ranking.label(text) == words
+    asked = ["ada", "smith", "zoe", "jone", "hello", "user", "http", "one", "six"]
+
+    assert ranking.named_speakers({1: text}, asked) == ({1: words} if words else {})
+
+
+@given(SCORES)
+def test_a_name_counts_little_as_a_word_of_a_text_that_it_opens(scores) -> None:
+    """What a speaker's name counts as a word is little in that speaker's texts, all elsewhere."""
+    named = {3: {"ada", "smith"}, 4: {"smith"}}
+
+    counted = ranking.without_label(scores, "ada", named)
+
+    mine = {3: scores[3] * ranking.LABELLED} if 3 in scores else {}
+    assert counted == {**scores, **mine}
 
 
 def test_context_moves_a_meaning_towards_its_neighbours() -> None:

@@ -78,8 +78,9 @@ class Explainer:
         self._records = self.reasons.records
         self._asked: list[_Asked] = []
         for part in self.reasons.parts:
-            own = sum_fields(part.scores.values())
-            self._asked.append(_Asked(part, own, ranking.in_context([own], (), self._lending)))
+            counted = self._without_label(part)
+            own = sum_fields(counted.scores.values())
+            self._asked.append(_Asked(counted, own, ranking.in_context([own], (), self._lending)))
 
     def explanation(self, key: int) -> Explanation:
         """Return where the score of *key* comes from."""
@@ -142,15 +143,25 @@ class Explainer:
         if lenders:
             yield ScorePart(kind="neighbours", value=cosine - alone, lenders=lenders)
 
+    def _without_label(self, part: WordPart) -> WordPart:
+        """Return *part* as it was counted where a text opens with it as a name."""
+        if part.kind != "word":
+            return part
+        (term,), speakers = part.terms, self._found.speakers
+        return replace(
+            part,
+            scores={
+                field: ranking.without_label(dict(scores), term, speakers)
+                for field, scores in part.scores.items()
+            },
+        )
+
     def _speaker(self, key: int, mixed: float) -> list[ScorePart]:
-        openings, terms = self._found.context.openings, self._found.query.terms
-        if not self._found.evidence.has_threads:
-            return []
-        points = ranking.with_speakers({key: mixed}, openings, terms)[key] - mixed
+        speakers = self._found.speakers
+        points = ranking.with_speakers({key: mixed}, speakers)[key] - mixed
         if points <= 0:
             return []
-        names = ranking.label(openings[key]) & set(terms)
-        return [ScorePart(kind="speaker", points=points, term=" ".join(sorted(names)))]
+        return [ScorePart(kind="speaker", points=points, term=" ".join(sorted(speakers[key])))]
 
     def _time(self, key: int, mixed: float) -> list[ScorePart]:
         points = ranking.with_times({key: mixed}, self._found.timed)[key] - mixed

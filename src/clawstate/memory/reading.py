@@ -121,14 +121,15 @@ class Context:
     What `Surroundings` asked for, of the candidates and of their `neighbours` in their threads.
 
     `near` are the candidates near the vector. `terms` and `phrases` hold what each counts on its
-    own (as does the whole query as a name) in *keys* and their neighbours; `openings` the first 48
-    characters of the texts that belong to a thread; `refused` those neighbours that the filter
-    does not let through. `vectors` has the records that have one. Without a vector `near` and
-    `vectors` are None.
+    own (as does the whole query as a name) in *keys* and their neighbours; `asked` are the terms
+    that `terms` are of; `openings` the first 48 characters of the texts that belong to a thread;
+    `refused` those neighbours that the filter does not let through. `vectors` has the records that
+    have one. Without a vector `near` and `vectors` are None.
     """
 
     near: Nearest | None = None
     neighbours: Mapping[int, Neighbours] = field(default_factory=dict)
+    asked: Sequence[str] = ()
     terms: Sequence[Scores] = ()
     phrases: Sequence[Scores] = ()
     openings: Mapping[int, str] = field(default_factory=dict)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
@@ -110,8 +111,8 @@ class Ranked:
     score was compared at the end; `mixed` holds, before they were scaled, also those whom quotes or
     their number shut out. `words` is None where words gave no scores, `vectors` where meaning gave
     none; of a cosine in `vectors` only what is above `floor` is mixed, and `feedback` comes on top
-    of both; those `timed` tell a time, where one is asked for. `strength` is the score of what has
-    the mix `top`, the best of all.
+    of both; `speakers` are those whose speaker the query names, and how; those `timed` tell a time,
+    where one is asked for. `strength` is the score of what has the mix `top`, the best of all.
     """
 
     question: Question
@@ -123,6 +124,7 @@ class Ranked:
     vectors: Scores | None
     floor: float
     feedback: Feedback
+    speakers: Mapping[int, AbstractSet[str]]
     timed: frozenset[int]
     mixed: Scores
     scores: Scores
@@ -156,7 +158,8 @@ def rank(reading: Reading, question: Question, meaning: Meaning | None) -> Ranke
     context = _context(reading, question, query, evidence, asked)
     near = context.near
     order = lending_order(evidence, context)
-    words = _words(evidence, context, order, question) if by_words else None
+    speakers = ranking.named_speakers(context.openings, query.terms)
+    words = _words(evidence, context, order, speakers, question) if by_words else None
     vectors: Scores | None = None if vector is None else {}
     # Pairs of signs are often parts of other words: some of them together are no word yet.
     strength = evidence.coverage ** (1 + share_of_signs(query))
@@ -174,7 +177,7 @@ def rank(reading: Reading, question: Question, meaning: Meaning | None) -> Ranke
     mixed = _mix(question, words, vectors, floor)
     given, timed = Feedback({}, {}), frozenset[int]()
     if words and vectors and evidence.quoted is None:
-        best = _name_speakers(mixed, question, query, evidence, context)
+        best = _name_speakers(mixed, question, evidence, speakers)
         best = {key: best[key] for key in ranking.best(best, FOLLOWERS)}
         leaders = dict(islice(best.items(), LEADERS if strength >= LEAST_STRENGTH else 0))
         shortlist = Shortlist(
@@ -193,7 +196,7 @@ def rank(reading: Reading, question: Question, meaning: Meaning | None) -> Ranke
     if evidence.quoted is not None:
         stands = set(evidence.quoted.tolist())
         scores = {key: score for key, score in scores.items() if key in stands}
-    scores = _name_speakers(scores, question, query, evidence, context)
+    scores = _name_speakers(scores, question, evidence, speakers)
     scores = ranking.with_times(scores, timed)
     top = max(scores.values(), default=0.0)
     if top > 0:
@@ -211,6 +214,7 @@ def rank(reading: Reading, question: Question, meaning: Meaning | None) -> Ranke
         vectors=vectors,
         floor=floor,
         feedback=given,
+        speakers=speakers,
         timed=timed,
         mixed=mixed,
         scores=scores,
@@ -268,13 +272,22 @@ def _context(
 
 
 def _words(
-    evidence: Evidence, context: Context, order: ranking.Order, question: Question
+    evidence: Evidence,
+    context: Context,
+    order: ranking.Order,
+    speakers: Mapping[int, AbstractSet[str]],
+    question: Question,
 ) -> Scores:
     """Return the words scores, with what neighbours in *order* lend."""
     candidates = evidence.words.keys()
-    if not order.keys():
+    if not order.keys() and not speakers:
         return dict(evidence.words)
-    scores = ranking.in_context(context.terms, context.phrases, order)
+    names = frozenset[str]().union(*speakers.values())
+    terms = [
+        ranking.without_label(scores, term, speakers) if term in names else scores
+        for term, scores in zip(context.asked, context.terms, strict=True)
+    ]
+    scores = ranking.in_context(terms, context.phrases, order)
     # A neighbour that the filter refuses may lend its words, but is no hit itself.
     for key in (scores.keys() - candidates) & context.refused:
         del scores[key]
@@ -297,13 +310,15 @@ def _contextual(
 
 
 def _name_speakers(
-    scores: Scores, question: Question, query: WordQuery, evidence: Evidence, context: Context
+    scores: Scores,
+    question: Question,
+    evidence: Evidence,
+    speakers: Mapping[int, AbstractSet[str]],
 ) -> Scores:
-    """Return the best of *scores*, with what those gain whose speaker *query* names."""
+    """Return the best of *scores*, with what those gain whose speaker the query names."""
     if not evidence.has_threads:
         return scores
-    scores = _best(scores, max(_SPEAKERS, question.k))
-    return ranking.with_speakers(scores, context.openings, query.terms)
+    return ranking.with_speakers(_best(scores, max(_SPEAKERS, question.k)), speakers)
 
 
 def _compare(

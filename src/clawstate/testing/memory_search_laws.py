@@ -153,6 +153,7 @@ class SearchLaws(MemoryHooks):
         assert context.neighbours == {
             one: Neighbours((around[1], around[0]), (around[2], around[3]))
         }
+        assert context.asked == ("kettl", "2", "red")
         assert [set(scores) for scores in context.terms] == [{one, *around}, {one}, set()]
         assert [set(scores) for scores in context.phrases][:2] == [{one}, set()]
         openings = {keys[text]: text for text in keys if "Ada" in text and text[-1] != "5"}

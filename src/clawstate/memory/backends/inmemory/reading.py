@@ -147,11 +147,13 @@ class InMemoryReading:
             every |= {*each.before, *each.after}
             if key in around.keys:
                 scored |= {*each.before, *each.after}
-        terms, phrases = self._search(around.words)[0].lists(scored)
+        search = self._search(around.words)[0]
+        terms, phrases = search.lists(scored)
         rows = [self._rows[key] for key in sorted(every)]
         return Context(
             near,
             neighbours,
+            search.terms,
             terms,
             phrases,
             openings={row.key: row.record.text[:48] for row in rows if row.record.thread},

@@ -185,15 +185,18 @@ class SqliteReading:
             # Neighbours may lend words that the candidates lack, so they are scored as well.
             if key in around.keys:
                 scored |= beside
+        asked: tuple[str, ...] = ()
         terms: list[Scores] = []
         phrases: list[Scores] = []
         if scored:
             with damage_of_words():
-                terms, phrases = self._word_search(around.words).lists(scored)
+                search = self._word_search(around.words)
+                asked, (terms, phrases) = search.terms, search.lists(scored)
         rows = self._around(around, every)
         return Context(
             near,
             neighbours,
+            asked,
             terms,
             phrases,
             openings={row[0]: row[1] for row in rows if row[1] is not None},
