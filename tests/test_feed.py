@@ -270,6 +270,7 @@ def test_what_is_no_text_is_no_cursor(state, since) -> None:
 def test_a_cursor_gets_too_old(state, monkeypatch) -> None:
     """The log of a database forgets the oldest, and says so to whoever asks from there."""
     monkeypatch.setattr(change_log, "REMEMBERED", 5)
+    monkeypatch.setattr(change_log, "FORGOTTEN_AT_ONCE", 1)
     state.transcripts.append("s", MESSAGE)
     old, newer = state.changes().cursor, None
     for number in range(8):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
 from typing import Final
 
 from clawstate.memory.postings.store import FIELDS, NOWHERE
@@ -178,9 +179,13 @@ def terms_with_places(fields: Sequence[str]) -> tuple[list[int], list[tuple[str,
             continue
         stems, extra = analyse(text)
         lengths.append(len(stems))
-        terms += ((in_field(stem, field), min(place, NOWHERE)) for place, stem in enumerate(stems))
-        extra += (whole_name(each) for each in text.split("\n") if field in _NAMED)
-        terms += ((in_field(each, field), NOWHERE) for each in extra)
+        if field in _NAMED:
+            extra += map(whole_name, text.split("\n"))
+        if field:
+            stems, extra = ([in_field(each, field) for each in some] for some in (stems, extra))
+        # By iterators alone: a bulk load passes here a hundred times a record.
+        terms += zip(stems, chain(range(min(len(stems), NOWHERE)), repeat(NOWHERE)))  # noqa: B905
+        terms += zip(extra, repeat(NOWHERE))  # noqa: B905 - one is endless
     # One more, or turns of two words would stand above what answers (.003 nDCG in conversations);
     # the index of the first format had the namespace for it.
     lengths[0] += 1

@@ -13,6 +13,7 @@ from clawstate.memory.embedder import Embedder as Embedder  # noqa: PLC0414
 from clawstate.memory.embedder import EmbedderIdentity as EmbedderIdentity  # noqa: PLC0414
 from clawstate.memory.embedder import KnownVector as KnownVector  # noqa: PLC0414
 from clawstate.memory.embedder import SubwordEmbedder as SubwordEmbedder  # noqa: PLC0414
+from clawstate.memory.embedder import has_subwords as has_subwords  # noqa: PLC0414
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeGuard, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,3 +62,12 @@ class SubwordEmbedder(Embedder, Protocol):
         self, subwords: NDArray[np.uint16], counts: Mapping[int, int], total: int
     ) -> NDArray[np.float32]:
         """Return the unit vector of a query; *counts* and *total* are those of the records."""
+
+
+_OF_SUBWORDS = ("subwords", "pool", "weighted")
+
+
+def has_subwords(embedder: Embedder) -> TypeGuard[SubwordEmbedder]:
+    """Tell whether *embedder* is a `SubwordEmbedder`."""
+    # `isinstance` looks at the protocol itself each time, as long as several statements of SQLite.
+    return all(hasattr(embedder, name) for name in _OF_SUBWORDS)

@@ -15,7 +15,7 @@ from clawstate.memory.contract import (
     EmbeddingCache,
     KnownVector,
     MemoryEngine,
-    SubwordEmbedder,
+    has_subwords,
 )
 from clawstate.memory.records import MemoryRecord, content_hash
 
@@ -100,7 +100,8 @@ def embed_records(
         return [Embedded(record) for record in records]
     # Embedding is what costs: the same text, from a file that is imported again, is embedded once.
     hashes = [content_hash(record.text) for record in records]
-    known = cache.find(hashes)
+    is_quick = len(records) == 1 and getattr(embedder, "is_quick", False)
+    known = {} if is_quick else cache.find(hashes)
     pairs = zip(records, hashes, strict=True)
     texts = [record.text for record, digest in pairs if digest not in known]
     try:
@@ -122,7 +123,7 @@ def embed_texts(texts: Sequence[str], embedder: Embedder) -> Iterable[KnownVecto
     if not texts:
         return ()
     with embedder_errors():
-        if isinstance(embedder, SubwordEmbedder):
+        if has_subwords(embedder):
             subwords = embedder.subwords(texts)
             return zip(embedder.pool(subwords), subwords, strict=True)
         rows = embedder.embed(texts)

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from clawstate.errors import EmbeddingError, FallbackWarning, warn
 from clawstate.memory import ingest
-from clawstate.memory.contract import Embedder, EmbedderIdentity, MemoryEngine, SubwordEmbedder
+from clawstate.memory.contract import (
+    Embedder,
+    EmbedderIdentity,
+    MemoryEngine,
+    SubwordEmbedder,
+    has_subwords,
+)
 from clawstate.memory.embedders import EmbedderChoice
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.search import Meaning
@@ -87,7 +93,7 @@ class Meanings:
             if self._chosen is None or not chosen.is_for(kept):
                 usable = _usable_embedder(kept, self.given, self.choice)
                 # Looked at once: a search would take half as long again to ask for it.
-                weighing = usable if isinstance(usable, SubwordEmbedder) else None
+                weighing = usable if usable is not None and has_subwords(usable) else None
                 chosen = InUse(kept, usable, weighing)
         # In one step, so that no other thread sees the embedder of one choice with the vectors of
         # another.

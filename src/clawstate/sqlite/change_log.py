@@ -26,6 +26,9 @@ PART: Final = "changes"
 REMEMBERED: Final = 10_000
 """The transactions that the log can tell of; a cursor from before them is forgotten."""
 
+FORGOTTEN_AT_ONCE: Final = 64
+"""How many more than those may be there before the oldest leave."""
+
 MOST_KEYS: Final = 1_000
 """The keys that one transaction notes; of more it says that anything may have moved."""
 
@@ -69,12 +72,14 @@ def note_changes(connection: apsw.Connection, part: str, keys: Collection[str]) 
     # Not SQLite's own random numbers: a forked process would go on with those of its parent.
     row = int.from_bytes(os.urandom(7)), part, text
     try:
-        number = connection.execute(_NOTE, row).get
+        number: int = connection.execute(_NOTE, row).get
     except apsw.SQLError:  # no change of this file was noted yet
         PartFormat(Path(connection.filename), PART, MIGRATIONS).migrate(connection)
         number = connection.execute(_NOTE, row).get
-    # Never the last row: its number would be given out again, for another change.
-    connection.execute(_FORGET, (int(number) - REMEMBERED,))
+    # Many at once, as the oldest lie on a page that is else not written. Never the last row: its
+    # number would be given out again, for another change.
+    if number % FORGOTTEN_AT_ONCE == 0:
+        connection.execute(_FORGET, (number - REMEMBERED,))
 
 
 def read_changes(log: Part, since: str | None) -> Logged:

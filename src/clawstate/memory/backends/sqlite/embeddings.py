@@ -35,11 +35,10 @@ class SqliteEmbeddings:
     def find(self, hashes: Sequence[bytes]) -> dict[bytes, KnownVector]:
         """Return vectors of texts that are or were kept."""
         wanted = json.dumps([digest.hex() for digest in dict.fromkeys(hashes)])
-        found: dict[bytes, KnownVector] = {}
-        with self._database.reading() as connection:
-            for digest, vector, subwords in connection.execute(_KNOWN, (wanted,)):
-                found[digest] = (unpack([vector])[0], subwords_of(subwords))
-        return found
+        return {
+            digest: (unpack([vector])[0], subwords_of(subwords))
+            for digest, vector, subwords in self._database.rows(_KNOWN, (wanted,))
+        }
 
 
 def keep(connection: apsw.Connection, rows: Sequence[tuple[Any, ...]], *, now_ms: int) -> None:

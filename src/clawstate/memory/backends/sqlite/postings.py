@@ -196,9 +196,10 @@ class SqlitePostings:
         known = dict(self.numbers(terms))
         missing = [each for each in terms if each not in known]
         if missing:
-            sql = "INSERT INTO word_terms (token) SELECT value FROM json_each(?)"
-            self._connection.execute(sql, (json.dumps(missing),))
-            known.update(self.numbers(missing))
+            sql = """
+                INSERT INTO word_terms (token) SELECT value FROM json_each(?) RETURNING token, term
+            """
+            known.update(self._connection.execute(sql, (json.dumps(missing),)))
         return known
 
     def clear(self) -> None:

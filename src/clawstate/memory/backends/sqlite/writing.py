@@ -55,6 +55,12 @@ _COUNT_DOWN = (
     "UPDATE subword_counts SET occurrences = occurrences - ? WHERE scope = ? AND subword = ?"
 )
 
+_SCOPE = "SELECT scope FROM scopes WHERE namespace = ?"
+_TOUCH = """
+INSERT INTO meta VALUES ('changes', '1'), ('changed', ?1) ON CONFLICT DO UPDATE SET
+value = CASE key WHEN 'changes' THEN CAST(CAST(value AS INTEGER) + 1 AS TEXT) ELSE ?1 END
+"""
+
 REWRITTEN = "rewritten"
 """What `meta` counts changes by that left bytes behind though no record was removed."""
 
@@ -189,9 +195,8 @@ def forget_for_good(connection: apsw.Connection, ids: Sequence[str], *, now_ms: 
 
 def touch(connection: apsw.Connection, ids: Sequence[str] = (), *, now_ms: int) -> None:
     """Move the number by which caches notice a change, and note its time and the records *ids*."""
-    count(connection, "changes")
     # In the transaction of the change: whoever sees the change sees the number too.
-    connection.execute("INSERT OR REPLACE INTO meta VALUES ('changed', ?)", (str(now_ms),))
+    connection.execute(_TOUCH, (str(now_ms),))
     if ids:
         note_changes(connection, PART, ids)
 
@@ -221,10 +226,9 @@ def claim_embedder(
 
 def scope_of(connection: apsw.Connection, namespace: str) -> int | None:
     """Return the number of *namespace*; None while nothing was ever kept there."""
-    sql = "SELECT scope FROM scopes WHERE namespace = ?"
-    found: int | None = connection.execute(sql, (namespace,)).get
+    found: int | None = connection.execute(_SCOPE, (namespace,)).get
     if found is None:
-        found = connection.execute(sql, (veil(connection, namespace),)).get
+        found = connection.execute(_SCOPE, (veil(connection, namespace),)).get
     return found
 
 
@@ -249,13 +253,13 @@ def add_to_meta(connection: apsw.Connection, key: str, amount: int) -> None:
 
 def made_scope(connection: apsw.Connection, namespace: str) -> int:
     """Return the number of *namespace*, given out now when it has none."""
-    found: int | None
-    if (found := scope_of(connection, namespace)) is None:
+    found: int | None = connection.execute(_SCOPE, (namespace,)).get
+    if found is None:
+        sql = "UPDATE scopes SET namespace = ? WHERE namespace = ? RETURNING scope"
+        found = connection.execute(sql, (namespace, veil(connection, namespace))).get
+    if found is None:
         sql = "INSERT INTO scopes (namespace) VALUES (?) RETURNING scope"
         found = connection.execute(sql, (namespace,)).get
-    else:
-        sql = "UPDATE scopes SET namespace = ?1 WHERE scope = ?2 AND namespace <> ?1"
-        connection.execute(sql, (namespace, found))
     assert found is not None  # noqa: S101 - inserted in the line above
     return found
 
