@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import memory_victim
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 import clawstate
-from clawstate.memory.backends.sqlite import rows
+from clawstate.memory.backends.sqlite import rows, subwords
 from clawstate.memory.vector_index import table
 from seeds import seed
 from soundness import damage_of, docnos_with
@@ -171,10 +172,11 @@ def assert_sound(memory):
         for docno, text in list(texts.items())[:: max(len(texts) // 100, 1)]:
             last = text.split()[-1].strip(".")
             assert docno in docnos_with(connection, last)
-        counted = "SELECT scope, sum(occurrences) FROM subword_counts GROUP BY scope"
         held = "SELECT scope, sum(length(subwords) / 2) FROM memories GROUP BY scope"
-        sums = {scope: total for scope, total in connection.execute(counted) if total}
-        assert sums == dict(connection.execute(held))
+        sums = Counter()
+        for (scope, _), count in subwords.occurrences(connection).items():
+            sums[scope] += count
+        assert +sums == dict(connection.execute(held))
         held = list(connection.execute("SELECT content, embedding FROM memories"))[:500]
     vectors = memory._meanings.embedder().embed([text for text, _ in held])
     for vector, (_, blob) in zip(vectors, held, strict=True):

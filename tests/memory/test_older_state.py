@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import gzip
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import clawstate
+from clawstate.memory.backends.sqlite import subwords
 from clawstate.memory.service import Memory
 
 FORMAT_1 = Path(__file__).with_name("format_1.db.gz")
 FORMAT_5 = Path(__file__).with_name("format_5.db.gz")
+FORMAT_7 = Path(__file__).with_name("format_7.db.gz")
 
 
 @pytest.fixture
@@ -63,3 +67,28 @@ def test_words_are_indexed_anew_where_they_were_cut(tmp_path: Path) -> None:
 
         assert [hit.record.id for hit in hits] == ["passport"]
         assert list(state.memory.check(deep=True)) == []
+
+
+def test_subwords_that_were_counted_one_by_one_count_with_those_beside_the_tail(tmp_path) -> None:
+    """Of an older state and of what is added to it each subword is counted as often as it is."""
+    folder = tmp_path / "state" / "memory"
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / "memory.db").write_bytes(gzip.decompress(FORMAT_7.read_bytes()))
+
+    with clawstate.open(tmp_path / "state") as state:
+        memory = state.memory
+        assert memory.search("green tea")[0].record.id == "tea"
+        memory.add("A lantern at the harbour", namespace="home")
+        memory.delete("umbrella")
+        counted = []
+        for _ in range(2):
+            with memory._engine._database.reading() as connection:
+                counted.append(+Counter(subwords.occurrences(connection)))
+                kept = connection.execute("SELECT scope, subwords FROM memories").fetchall()
+            memory.optimize()
+
+        held = Counter(
+            (scope, number) for scope, blob in kept for number in np.frombuffer(blob, "<u2")
+        )
+        assert counted == [held, held]
+        assert list(memory.check(deep=True)) == []

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from clawstate.errors import (
     InvalidError,
     silent,
 )
-from clawstate.memory.backends.sqlite import rows
+from clawstate.memory.backends.sqlite import rows, subwords
 from clawstate.memory.embedders import NAMES, default_embedder
 from clawstate.memory.service import Memory
 from clawstate.memory.vector_index import table
@@ -90,9 +91,9 @@ def require_sound(memory: Memory, embedder: HashEmbedder) -> None:
     assert memory._engine.embedder() == embedder.identity
     with memory._engine._database.reading() as connection:
         kept = connection.execute("SELECT content, embedding, subwords FROM memories").fetchall()
-        counted = dict(
-            connection.execute("SELECT subword, sum(occurrences) FROM subword_counts GROUP BY 1")
-        )
+        counted = Counter()
+        for (_, number), count in subwords.occurrences(connection).items():
+            counted[number] += count
     known = [row for row in kept if row[1] is not None]
     vectors = embedder.embed([row[0] for row in known])
     for vector, (_, blob, _) in zip(vectors, known, strict=True):

@@ -185,7 +185,7 @@ def terms_with_places(fields: Sequence[str]) -> tuple[list[int], list[tuple[str,
             stems, extra = ([in_field(each, field) for each in some] for some in (stems, extra))
         # By iterators alone: a bulk load passes here a hundred times a record.
         terms += zip(stems, chain(range(min(len(stems), NOWHERE)), repeat(NOWHERE)))  # noqa: B905
-        terms += zip(extra, repeat(NOWHERE))  # noqa: B905 - one is endless
+        terms += zip(extra, repeat(NOWHERE))
     # One more, or turns of two words would stand above what answers (.003 nDCG in conversations);
     # the index of the first format had the namespace for it.
     lengths[0] += 1

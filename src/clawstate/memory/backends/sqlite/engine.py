@@ -17,6 +17,7 @@ from clawstate.interrupts import Mutex, load_modules
 from clawstate.memory.backends.sqlite import (
     forgetting,
     postings,
+    subwords,
     upkeep,
     word_index,
     writing,
@@ -250,6 +251,7 @@ class SqliteMemory:
             return
         with self._database.writing() as connection:
             word_index.rebuild(connection)
+            subwords.recount(connection)
             upkeep.drop_damaged_vectors(connection)
             upkeep.drop_lost_vectors(connection)
             upkeep.mend_vectors(connection, anew=True)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import apsw
 
 from clawstate.memory.analysis import VERSION
+from clawstate.memory.backends.sqlite import subwords
 from clawstate.memory.postings.store import (
     BLOCK,
     FIELDS,
@@ -70,6 +71,9 @@ _COUNT = f"""
 UPDATE word_totals SET documents = documents + ?, waiting = waiting + ?, last = ?,
     {", ".join(f"tokens_{each} = tokens_{each} + ?" for each in _FIELDS)},
     {", ".join(f"holders_{each} = holders_{each} + ?" for each in _FIELDS)}
+"""
+_APPEND = """
+INSERT INTO word_tail (kind, documents, data, subwords) VALUES (?, ?, ?, ?) RETURNING seq
 """
 _NUMBERS = """
 SELECT t.token, t.term FROM json_each(?) k CROSS JOIN word_terms t ON t.token = k.value
@@ -154,6 +158,7 @@ class SqlitePostings:
         if one.execute("SELECT epoch FROM word_totals").get != fold.epoch:
             return False
         self._put(fold)
+        subwords.settle(one, fold.last)
         one.execute("DELETE FROM word_tail WHERE seq <= ?", (fold.last,))
         one.execute(
             "UPDATE word_totals SET epoch = epoch + 1, waiting = "
@@ -171,11 +176,12 @@ class SqlitePostings:
         self._put(fold)
         self._connection.execute("UPDATE word_totals SET epoch = epoch + 1")
 
-    def append(self, kind: Kind, documents: Sequence[Document]) -> None:
-        """Write *documents* at the end of the tail, and count them."""
-        data = pack(documents)
-        sql = "INSERT INTO word_tail (kind, documents, data) VALUES (?, ?, ?) RETURNING seq"
-        seq = self._connection.execute(sql, (kind, len(documents), data)).get
+    def append(
+        self, kind: Kind, documents: Sequence[Document], counted: bytes | None = None
+    ) -> None:
+        """Write *documents* at the end of the tail, and count them; *counted* lies beside them."""
+        row = (kind, len(documents), pack(documents), counted)
+        seq = self._connection.execute(_APPEND, row).get
         if kind in {Kind.ADD, Kind.REMOVE}:
             self.count(documents, sign=int(kind), waiting=len(documents), last=seq)
         else:

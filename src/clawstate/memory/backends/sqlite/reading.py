@@ -15,11 +15,9 @@ from clawstate.memory.backends.sqlite import postings, word_index
 from clawstate.memory.backends.sqlite.conditions import Bound, sql_of
 from clawstate.memory.backends.sqlite.reading_statements import (
     AROUND,
-    EVERY,
     EVERY_SCOPE,
     NEIGHBOURS,
     NEXT_END,
-    OCCURRENCES,
     OPENING,
     SCOPE,
     SHORTLIST,
@@ -132,9 +130,9 @@ class SqliteReading:
             words, coverage, quoted = self._words(inquiry, inquiry.words, scope)
         occurrences = {}
         if inquiry.subwords:
-            sql = OCCURRENCES.format(EVERY if scope.number is None else "scope = ?2")
-            values = (_json(inquiry.subwords), scope.number)
-            occurrences = dict(self._connection.execute(sql, values))
+            occurrences = self._word_caches.subwords.occurrences(
+                self._connection, self._identity, scope.number, inquiry.subwords
+            )
         has_threads = bool(scope.has_threads)
         return Evidence(words, coverage, quoted, has_threads, occurrences, scope.subwords)
 

@@ -23,11 +23,6 @@ SELECT NULL, coalesce(sum(subwords), 0), 0, coalesce(sum(records), 0),
     EXISTS (SELECT 1 FROM memories WHERE thread IS NOT NULL)
 FROM scopes WHERE ? IS NULL
 """
-OCCURRENCES = """
-SELECT subword, sum(occurrences) FROM subword_counts
-WHERE subword IN (SELECT value FROM json_each(?1)) AND {} GROUP BY subword
-"""
-EVERY = "scope IN (SELECT scope FROM scopes WHERE ?2 IS NULL)"  # so that the index serves
 NEIGHBOURS = """
 SELECT m.docno,
     (SELECT group_concat(docno) FROM (

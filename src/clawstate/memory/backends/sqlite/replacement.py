@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import apsw
 
 from clawstate.memory import rules
-from clawstate.memory.backends.sqlite import upkeep, writing
+from clawstate.memory.backends.sqlite import subwords, upkeep, writing
 from clawstate.memory.backends.sqlite.rows import (
     REEMBEDDING,
     embedder_text,
@@ -109,16 +109,16 @@ class SqliteReplacement:
         wanted = json.dumps([each.hex() for each in dict.fromkeys(digests)])
         with self._database.reading() as connection:
             return {
-                bytes.fromhex(digest): (unpack([vector])[0], subwords_of(subwords))
-                for digest, vector, subwords in connection.execute(_KNOWN, (wanted,))
+                bytes.fromhex(digest): (unpack([vector])[0], subwords_of(blob))
+                for digest, vector, blob in connection.execute(_KNOWN, (wanted,))
             }
 
     def put(self, made: Mapping[int, KnownVector], embedder: EmbedderIdentity) -> None:
         """Keep new vectors of texts that are still there."""
         rules.require_lengths((vector for vector, _ in made.values()), embedder)
         rows = [
-            (pack(vector), None if subwords is None else subwords.tobytes(), docno)
-            for docno, (vector, subwords) in made.items()
+            (pack(vector), None if numbers is None else numbers.tobytes(), docno)
+            for docno, (vector, numbers) in made.items()
         ]
         with self._database.writing() as connection:
             _require_begun(connection, embedder)
@@ -169,6 +169,7 @@ def _require_begun(connection: apsw.Connection, embedder: EmbedderIdentity) -> B
 def _switch(connection: apsw.Connection, embedder: EmbedderIdentity) -> None:
     one = connection.execute
     one("DELETE FROM subword_counts; DELETE FROM embedding_cache; UPDATE scopes SET subwords = 0")
+    one("UPDATE word_tail SET subwords = NULL WHERE subwords IS NOT NULL")
     # Step by step though in one transaction: an interrupt need not wait for the whole of it.
     for after, upto in _steps(connection):
         one(_REPLACE, (after, upto))
@@ -176,7 +177,8 @@ def _switch(connection: apsw.Connection, embedder: EmbedderIdentity) -> None:
         for scope, blob in one(_SUBWORDS, (after, upto)):
             by_scope.setdefault(scope, []).append(blob)
         for scope, blobs in by_scope.items():
-            total = writing.count_up(connection, scope, blobs)
+            subwords.add(connection, scope, blobs)
+            total = sum(map(len, blobs)) // 2
             one("UPDATE scopes SET subwords = subwords + ? WHERE scope = ?", (total, scope))
     # Told apart from an earlier time with the same embedder: what is remembered of the vectors of
     # then must not be taken for these.

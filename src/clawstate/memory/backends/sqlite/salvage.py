@@ -9,7 +9,14 @@ from typing import Any
 import apsw
 
 from clawstate.clock import to_ms
-from clawstate.memory.backends.sqlite import postings, upkeep, word_index, writing
+from clawstate.memory.backends.sqlite import (
+    postings,
+    schema,
+    subwords,
+    upkeep,
+    word_index,
+    writing,
+)
 from clawstate.memory.backends.sqlite.rows import REEMBEDDING, SELECT, record_of, stored_embedder
 from clawstate.memory.records import new_id
 from clawstate.sqlite import DamagedValueError
@@ -46,13 +53,14 @@ def mend(connection: apsw.Connection, now: float, cut: AbstractSet[str]) -> list
     # Which of the new vectors are lost is not known; they are soon made again.
     one("DELETE FROM reembedded")
     one("DELETE FROM meta WHERE key = ?", (REEMBEDDING,))
-    _count_subwords(connection)
     # Rows that the index cannot do without may be lost, so its tables are made anew as well.
     tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'word_*'"
     for (name,) in one(tables).fetchall():
         one(f'DROP TABLE "{name}"')
     one(postings.TABLES)
+    one(schema.SUBWORDS_BESIDE_TAIL)
     word_index.rebuild(connection)
+    subwords.recount(connection)
     upkeep.mend_vectors(connection, anew=True)
     writing.count(connection, writing.REWRITTEN)
     writing.touch(connection, now_ms=to_ms(now))
@@ -83,21 +91,6 @@ def _name_namespaces(connection: apsw.Connection) -> list[str]:
     for scope, name in names.items():
         one("INSERT INTO scopes (scope, namespace) VALUES (?, ?)", (scope, name))
     return [f"the names of namespaces were lost; they are called {', '.join(names.values())} now"]
-
-
-def _count_subwords(connection: apsw.Connection) -> None:
-    connection.execute("DELETE FROM subword_counts")
-    sql = """
-        SELECT docno, subwords FROM memories
-        WHERE scope = ? AND docno > ? AND subwords IS NOT NULL ORDER BY docno LIMIT ?
-    """
-    scopes: list[Any] = connection.execute("SELECT scope FROM scopes").fetchall()
-    for (scope,) in scopes:
-        total, last = 0, -1
-        while rows := _rows(connection, sql, (scope, last, _PAGE)):
-            total += writing.count_up(connection, scope, [blob for _, blob in rows])
-            last = rows[-1][0]
-        connection.execute("UPDATE scopes SET subwords = ? WHERE scope = ?", (total, scope))
 
 
 def _rows(connection: apsw.Connection, sql: str, values: tuple[int, ...]) -> list[Any]:

@@ -185,7 +185,15 @@ def _vectors_beside(connection: apsw.Connection) -> None:
     connection.execute(_REEMBEDDED)
 
 
+SUBWORDS_BESIDE_TAIL = "ALTER TABLE word_tail ADD COLUMN subwords BLOB"
+"""What the records of a batch have that are few: they are counted when the tail is merged."""
+
+
+def _subwords_beside_tail(connection: apsw.Connection) -> None:
+    connection.execute(SUBWORDS_BESIDE_TAIL)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     *(_first, _second, _third, _postings, _digests, _terms),
-    _vectors_beside,
+    *(_vectors_beside, _subwords_beside_tail),
 )

@@ -12,6 +12,7 @@ import apsw
 from clawstate.interrupts import load_modules
 from clawstate.memory.analysis import VERSION, fields_of, terms_with_places
 from clawstate.memory.backends.sqlite.postings import SqlitePostings
+from clawstate.memory.backends.sqlite.subwords import SubwordCounts
 from clawstate.memory.postings.store import FIELDS, NOWHERE, Document, Kind
 from clawstate.memory.records import MemoryRecord
 from clawstate.sqlite import DamagedValueError
@@ -59,20 +60,24 @@ def mark_of_tag(tag: str) -> str:
     return "\x11" + tag
 
 
-def add(connection: apsw.Connection, rows: Iterable[Words]) -> None:
-    """Index *rows*."""
+def add(
+    connection: apsw.Connection, rows: Iterable[Words], *, subwords: bytes | None = None
+) -> None:
+    """Index *rows*; *subwords* of them are counted with the batch."""
     store = SqlitePostings(connection)
     if documents := _documents(store, rows):
-        store.append(Kind.ADD, documents)
+        store.append(Kind.ADD, documents, subwords)
 
 
-def remove(connection: apsw.Connection, docnos: Sequence[int]) -> None:
-    """Take the records *docnos*, which are still kept, out of the index."""
+def remove(
+    connection: apsw.Connection, docnos: Sequence[int], *, subwords: bytes | None = None
+) -> None:
+    """Take the records *docnos*, which are still kept, out of the index; *subwords* as in `add`."""
     store = SqlitePostings(connection)
     sql = f"SELECT {_ROWS} FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value"
     rows = connection.execute(sql, (json.dumps(list(docnos)),))
     if documents := _documents(store, map(_words, rows)):
-        store.append(Kind.REMOVE, documents)
+        store.append(Kind.REMOVE, documents, subwords)
 
 
 def retag(connection: apsw.Connection, docno: int, old: Iterable[str], new: Iterable[str]) -> None:
@@ -90,6 +95,7 @@ class WordCaches:
     """What searches of one process remember of the postings: their newest state."""
 
     def __init__(self) -> None:
+        self.subwords = SubwordCounts()
         self._snapshots: SnapshotCache | None = None
 
     def search(self, store: SqlitePostings, identity: object, query: WordQuery) -> WordSearch:

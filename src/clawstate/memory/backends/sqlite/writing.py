@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ import apsw
 from clawstate.interrupts import load_modules
 from clawstate.memory import rules
 from clawstate.memory.analysis import fields_of
-from clawstate.memory.backends.sqlite import embeddings, word_index
+from clawstate.memory.backends.sqlite import embeddings, subwords, word_index
 from clawstate.memory.backends.sqlite.rows import (
     SELECT,
     columns_of,
@@ -47,13 +47,6 @@ _UPDATE = """
 UPDATE memories SET source = ?, timestamp = ?, updated_at = ?, expires_at = ?, category = ?,
     importance = ?, thread = ?, position = ?, metadata = ? WHERE docno = ?
 """
-_COUNT_UP = """
-INSERT INTO subword_counts VALUES (?, ?, ?)
-ON CONFLICT DO UPDATE SET occurrences = occurrences + excluded.occurrences
-"""
-_COUNT_DOWN = (
-    "UPDATE subword_counts SET occurrences = occurrences - ? WHERE scope = ? AND subword = ?"
-)
 
 _SCOPE = "SELECT scope FROM scopes WHERE namespace = ?"
 _TOUCH = """
@@ -65,7 +58,6 @@ REWRITTEN = "rewritten"
 """What `meta` counts changes by that left bytes behind though no record was removed."""
 
 _VEIL = "\0"
-_SHORT = 4_096  # subwords
 
 
 def upsert(
@@ -132,20 +124,17 @@ def remove(connection: apsw.Connection, docnos: Sequence[int], *, now_ms: int) -
     rows = list(connection.execute(sql, (json.dumps(list(docnos)),)))
     # A file that is imported again often brings back text that was just removed (decision 7).
     embeddings.keep(connection, [row[3:] for row in rows if row[5] is not None], now_ms=now_ms)
-    subwords: dict[int, list[bytes]] = defaultdict(list)
-    counts: dict[int, int] = defaultdict(int)
+    blobs: dict[int, list[bytes]] = defaultdict(list)
     for row in rows:
-        subwords[row[2]].append(row[3] or b"")
-        counts[row[2]] += 1
-    for scope, blobs in subwords.items():
-        total = _count_down(connection, scope, blobs)
+        blobs[row[2]].append(row[3] or b"")
+    for scope, each in blobs.items():
         sql = """
             UPDATE scopes SET records = records - ?1, removed = removed + ?1,
                 subwords = subwords - ?2 WHERE scope = ?3
         """
-        connection.execute(sql, (counts[scope], total, scope))
+        connection.execute(sql, (len(each), _total(each), scope))
     numbers = [row[0] for row in rows]
-    word_index.remove(connection, numbers)
+    word_index.remove(connection, numbers, subwords=_beside_tail(connection, blobs, sign=-1))
     _forget_vectors(connection, numbers)
     gone = [(number,) for number in numbers]
     connection.executemany("DELETE FROM reembedded WHERE docno = ?", gone)
@@ -302,18 +291,35 @@ def _insert(connection: apsw.Connection, added: Sequence[Arrival]) -> None:
     ]
     connection.executemany(_INSERT, (_columns(row, docno, scope) for docno, scope, row in numbered))
     put_tags(connection, (row.embedded.record for row in added))
-    word_index.add(connection, (_words(row.embedded.record, *rest) for *rest, row in numbered))
-    for namespace, rows in by_namespace.items():
-        scope = scopes[namespace]
-        total = count_up(connection, scope, [_subwords(row) or b"" for row in rows])
+    blobs = {
+        scopes[name]: [_subwords(row) or b"" for row in rows] for name, rows in by_namespace.items()
+    }
+    words = (_words(row.embedded.record, *rest) for *rest, row in numbered)
+    word_index.add(connection, words, subwords=_beside_tail(connection, blobs, sign=1))
+    for scope, each in blobs.items():
         sql = "UPDATE scopes SET records = records + ?, subwords = subwords + ? WHERE scope = ?"
-        connection.execute(sql, (len(rows), total, scope))
+        connection.execute(sql, (len(each), _total(each), scope))
     newest = numbered[-1][0]
     if is_block_due(newest, _last_block(connection)):
         load_modules("clawstate.memory.backends.sqlite.vector_blocks")
         from clawstate.memory.backends.sqlite import vector_blocks  # noqa: PLC0415 - loads numpy
 
         vector_blocks.extend(connection, newest)
+
+
+def _beside_tail(
+    connection: apsw.Connection, blobs: Mapping[int, Sequence[bytes]], *, sign: int
+) -> bytes | None:
+    """Count subwords by scope; return what is kept of them beside the tail, where they are few."""
+    if sum(map(len, blobs.values())) <= subwords.FEW:
+        return subwords.pack(blobs)
+    for scope, each in blobs.items():
+        subwords.add(connection, scope, each, sign=sign)
+    return None
+
+
+def _total(blobs: Sequence[bytes]) -> int:
+    return sum(map(len, blobs)) // 2
 
 
 def _forget_vectors(connection: apsw.Connection, docnos: Sequence[int]) -> None:
@@ -331,8 +337,8 @@ def _last_block(connection: apsw.Connection) -> int:
 def _with_vector(connection: apsw.Connection, row: Arrival, docno: int) -> Arrival:
     """Return *row*, whose text stays, with the vector that lies under *docno*."""
     sql = "SELECT embedding, subwords FROM memories WHERE docno = ?"
-    ((vector, subwords),) = connection.execute(sql, (docno,))
-    whole = replace(row.embedded, vector=unpack([vector])[0], subwords=subwords_of(subwords))
+    ((vector, blob),) = connection.execute(sql, (docno,))
+    whole = replace(row.embedded, vector=unpack([vector])[0], subwords=subwords_of(blob))
     return row._replace(embedded=whole)
 
 
@@ -368,34 +374,3 @@ def _rewrite(connection: apsw.Connection, record: MemoryRecord, place: Place, do
     old = [row[0] for row in connection.execute(sql, (record.id,))]
     word_index.retag(connection, docno, old, record.tags)
     put_tags(connection, [record])
-
-
-def count_up(connection: apsw.Connection, scope: int, blobs: Sequence[bytes]) -> int:
-    """Count the subwords *blobs* in a namespace, and return how many there are."""
-    numbers, counts, total = _count_subwords(blobs)
-    rows = zip([scope] * len(numbers), numbers, counts, strict=True)
-    connection.executemany(_COUNT_UP, rows)
-    return total
-
-
-def _count_down(connection: apsw.Connection, scope: int, blobs: Sequence[bytes]) -> int:
-    numbers, counts, total = _count_subwords(blobs)
-    rows = zip(counts, [scope] * len(numbers), numbers, strict=True)
-    connection.executemany(_COUNT_DOWN, rows)
-    return total
-
-
-def _count_subwords(blobs: Iterable[bytes]) -> tuple[list[int], list[int], int]:
-    joined = b"".join(blobs)
-    if not joined:
-        return [], [], 0
-    load_modules("numpy")
-    import numpy as np  # noqa: PLC0415 - costs 170 ms, and states without vectors do without
-
-    flat = np.frombuffer(joined, dtype="<u2")
-    if len(flat) < _SHORT:  # a record or two: fewer than there are different subwords
-        counted = Counter(flat.tolist())
-        return list(counted), list(counted.values()), len(flat)
-    counts = np.bincount(flat)  # a sort, as `unique` does, would take six times as long
-    numbers = np.flatnonzero(counts)
-    return numbers.tolist(), counts[numbers].tolist(), len(flat)
