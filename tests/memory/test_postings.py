@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from clawstate.memory.backends.sqlite import SqliteMemory, postings, word_index
+from clawstate.memory.backends.sqlite.schema import SUBWORDS_BESIDE_TAIL
 from clawstate.memory.backends.sqlite.word_index import WordCaches, Words
 from clawstate.memory.postings.checking import check
 from clawstate.memory.postings.folding import fold
@@ -40,7 +41,7 @@ class Index:
 
     def __init__(self) -> None:
         self.connection = apsw.Connection(":memory:")
-        self.connection.execute(TABLES + postings.TABLES)
+        self.connection.execute(TABLES + postings.TABLES + SUBWORDS_BESIDE_TAIL)
         self.store = postings.SqlitePostings(self.connection)
         self.caches = WordCaches()
         self.texts: dict[int, str] = {}

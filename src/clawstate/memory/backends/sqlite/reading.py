@@ -130,8 +130,10 @@ class SqliteReading:
             words, coverage, quoted = self._words(inquiry, inquiry.words, scope)
         occurrences = {}
         if inquiry.subwords:
+            # The subwords of another embedder are others, without a fold in between.
+            identity = self._identity, self._embedder
             occurrences = self._word_caches.subwords.occurrences(
-                self._connection, self._identity, scope.number, inquiry.subwords
+                self._connection, identity, scope.number, inquiry.subwords
             )
         has_threads = bool(scope.has_threads)
         return Evidence(words, coverage, quoted, has_threads, occurrences, scope.subwords)
