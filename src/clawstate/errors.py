@@ -139,7 +139,7 @@ class DimensionError(InvalidError):
     def __init__(self, expected: int, found: int) -> None:
         super().__init__(
             "vector",
-            f"{found} dimensions, but this state keeps {expected}",
+            f"has {found:,} numbers, but those of this state have {expected:,}",
             "embed with the model of this state",
         )
         self.args = (expected, found)
@@ -162,7 +162,7 @@ class LimitError(StateError):
         self.retry_after = retry_after
 
     def __str__(self) -> str:
-        return _sentence(f"at most {self.limit} {self.kind} are allowed", self.hint)
+        return _sentence(f"at most {self.limit:,} {self.kind} are allowed", self.hint)
 
 
 # By way of `TimeoutError` it is an `OSError` too: an `except OSError` around a lock catches it.

@@ -23,6 +23,9 @@ Position: TypeAlias = tuple[float, str]
 PAGE: Final = 50
 """How many a page has unless the caller says otherwise."""
 
+MAX_HITS: Final = 1000
+"""How many hits a search of the memory gives at most; it ranks all of them, and has no pages."""
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # What an error repeats of a cursor, which may come from anybody: a name such as ours, nothing else.
 _NAME = re.compile("[a-z ]{1,20}")

@@ -1,4 +1,4 @@
-"""Durations and sizes as people write them: `30d`, `500 ms`, `10mb`."""
+"""Quantities as people write and read them: `30d`, `500 ms`, `10mb`, `1 record`."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ _SECONDS = {
 LONGEST = 1_000 * _SECONDS["y"]
 """Seconds of a duration at most: beyond, no date can tell when it ends."""
 _BYTES = {"b": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3, "tb": 1024**4}
+_CONSONANT_Y = re.compile("[^aeiou]y$")
 _WORDS = re.compile(r"([0-9.]+)\s*([a-z]*)")
 
 
@@ -63,6 +64,18 @@ def size_bytes(value: float | str) -> int:
     if amount is None:
         raise InvalidError("size", "cannot be read", "write a number and a unit, such as 10mb")
     return int(amount)
+
+
+def number_of(count: int, one: str, many: str = "") -> str:
+    """
+    Return *count* with the words for *one*, or those for *many*: by default the plural of *one*.
+
+    A verb may be among them: `number_of(2, "record waits", "records wait")`.
+    """
+    if count == 1:
+        return f"1 {one}"
+    plural = f"{one[:-1]}ies" if _CONSONANT_Y.search(one) else f"{one}s"
+    return f"{count:,} {many or plural}"
 
 
 def _amount(

@@ -60,7 +60,7 @@ def test_link_that_leaves_the_directory_is_refused(root: Path, kind: str) -> Non
         ("directory", "is a directory, not a file"),
         ("hard link", "is a hard link"),
         ("missing", "there is no such file"),
-        ("large", "is larger than 2097152 bytes"),
+        ("large", "is larger than 2,097,152 bytes"),
         ("loop", "is a link or a socket"),
         ("below a file", "a part of its path is not a directory"),
     ],

@@ -353,14 +353,14 @@ def test_largest_configuration_is_read_and_edited(paths: StatePaths) -> None:
     config = opened(paths, text)
 
     config.set("gateway.port", 2)
-    with pytest.raises(ConfigError, match="larger than 5000000 bytes"):
+    with pytest.raises(ConfigError, match="larger than 5,000,000 bytes"):
         config.set("env.vars.B", "y" * 200_000)
 
     assert config.get("env.vars.A") == filler
     assert config.get("gateway.port") == 2
     paths.config.write_text(json.dumps({"env": {"vars": {"A": "x" * 5_000_000}}}))
     config.invalidate()
-    with pytest.raises(ConfigError, match="larger than 5000000 bytes"):
+    with pytest.raises(ConfigError, match="larger than 5,000,000 bytes"):
         config.get("gateway.port")
 
 

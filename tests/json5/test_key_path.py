@@ -171,8 +171,8 @@ def test_value_is_found() -> None:
     [
         (("agent",), "the document has no agent; did you mean agents?"),
         (("agents", "lisst", 0), "agents has no lisst; did you mean list?"),
-        (("agents", "list", 5), "agents.list has 1 elements"),
-        (("agents", "list", -2), "agents.list has 1 elements"),
+        (("agents", "list", 5), "agents.list has 1 element"),
+        (("agents", "list", -2), "agents.list has 1 element"),
         (("agents", "list", "0"), "agents.list is an array"),
         (("agents", "list", 0, "x"), "agents.list[0] is a string"),
         (("zzz",), "the document has no zzz"),

@@ -10,13 +10,16 @@ from hypothesis import strategies as st
 import clawstate
 from clawstate.errors import InvalidError
 from clawstate.memory.backends.inmemory import InMemoryMemory
-from clawstate.memory.filters import MAX_DEPTH, OPERATORS, filter_from, lets_through
+from clawstate.memory.filters import FIELDS, JOINTS, MAX_DEPTH, OPERATORS, filter_from
+from clawstate.memory.matching import lets_through
 from clawstate.memory.service import Memory
 from clawstate.testing.hooks import ManualTime
 from manual_clock import ManualClock
 
 START = 1_700_000_000.0
-KEYS = st.sampled_from(["a", "b", "c", "ä", "x y", "0", "a\\b", "it's", "a.b", "b.a.c", "a."])
+KEYS = st.sampled_from(
+    ["a", "b", "c", "ä", "x y", "0", "a\\b", "it's", "a.b", "b.a.c", "a.", "$a", "$$", "$tags"]
+)
 TEXTS = st.sampled_from(["", "a", "b", "B", "1", "true", "null", "ä", "\U0001f99e", "[1]", "a\nb"])
 NUMBERS = st.integers(-3, 3) | st.sampled_from(
     [0.5, -0.0, 1.0, 2.0, 1e300, 2**53, 2**53 + 1, -(2**63), 2**63 - 1]
@@ -27,7 +30,11 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
     max_leaves=6,
 )
-PATHS = st.lists(KEYS, min_size=1, max_size=3).map(".".join)
+PATHS = (
+    st.lists(KEYS, min_size=1, max_size=3)
+    .map(".".join)
+    .map(lambda path: f"${path}" if path.startswith("$") else path)
+)
 DEMANDS = st.one_of(
     SCALARS,
     st.lists(SCALARS, max_size=3),
@@ -314,6 +321,39 @@ def test_a_dollar_sign_changes_nothing(operator) -> None:
     assert filter_from(where={"a": {f"${operator}": value}}) == plain
 
 
+@pytest.mark.parametrize("key", ["$tag", "$titel", "$gte", "$nor", "$", "$created_at.year", "$AND"])
+@pytest.mark.parametrize("depth", [0, 1, 3])
+@pytest.mark.parametrize("demand", ["x", ["x"], {"gte": "x"}])
+def test_an_unknown_key_behind_a_dollar_is_refused(key, depth, demand) -> None:
+    """At any depth a slip such as `$tag` is an error that names it, not a filter of all records."""
+    where = {key: demand}
+    for _ in range(depth):
+        where = {"$not": {"$or": [where]}}
+
+    with pytest.raises(InvalidError) as told:
+        filter_from(where=where)
+
+    assert told.value.name == f"where.{key}"
+
+
+def test_the_error_of_an_unknown_key_lists_what_there_is() -> None:
+    """Who mistook the name of a field reads all of them, the operators, and the way to a key."""
+    with pytest.raises(InvalidError) as told:
+        filter_from(where={"$tag": "x"})
+
+    known = {*(f"${field}" for field in FIELDS), *JOINTS, *OPERATORS, "$$tag"}
+    assert all(each in str(told.value) for each in known)
+
+
+@pytest.mark.parametrize("key", ["$ref", "$tags", "$$", "$and", "$a.b", "$"])
+def test_metadata_whose_key_begins_with_a_dollar_is_reached_by_two(shared, key) -> None:
+    """A key such as `$ref` is written `$$ref`, and is found in objects by its path as well."""
+    kept(shared, [{"metadata": {key: 1}}, {"metadata": {"x": 1}}, {"tags": ["1"]}])
+
+    (found,) = shared.records(where={f"${key}": 1})
+    assert found.metadata == {key: 1}
+
+
 @pytest.mark.parametrize(
     "bad",
     [
@@ -461,7 +501,7 @@ CASES = [
     ({"$updated_at": {"gte": START}}, "one two three four five"),
     ({"$expires_at": None}, "one two three four five"),
     ({"source": "a.md"}, ""),
-    ({"$unknown": None}, "one two three four five"),
+    ({"$$unknown": None}, "one two three four five"),
 ]
 
 

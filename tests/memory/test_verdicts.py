@@ -10,8 +10,9 @@ import clawstate
 from clawstate.errors import InvalidError
 from clawstate.memory.backends.inmemory import InMemoryMemory
 from clawstate.memory.backends.sqlite import SqliteMemory
-from clawstate.memory.filters import filter_from, lets_through
+from clawstate.memory.filters import filter_from
 from clawstate.memory.ledger import Imported
+from clawstate.memory.matching import lets_through
 from clawstate.memory.service import Memory
 from clawstate.testing.memory_hooks import HashEmbedder
 

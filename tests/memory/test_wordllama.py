@@ -241,7 +241,7 @@ class Broken:
 def test_whatever_an_embedder_raises_costs_no_memory(tmp_path, fault) -> None:
     """Its own errors are those of embedding: records wait, words are found, nothing is quoted."""
     with clawstate.open(tmp_path / "state", embedder=Broken(fault)) as state:
-        with pytest.warns(FallbackWarning, match="wait for their vectors") as caught:
+        with pytest.warns(FallbackWarning, match="to be embedded") as caught:
             state.memory.add("green tea")
         if isinstance(fault, Exception):
             with pytest.warns(FallbackWarning, match="searching by words only"):

@@ -54,7 +54,7 @@ def _plain(name: str, value: object, longest: int, *, allowed: str) -> str:
     if not value or value != value.strip():
         raise InvalidError(name, "is empty, or has spaces around it", "give it without them")
     if len(value) > longest:
-        raise InvalidError(name, f"has more than {longest} characters", "give a shorter one")
+        raise InvalidError(name, f"has more than {longest:,} characters", "give a shorter one")
     # Somebody will read it and say yes or no: a mark of direction could make it look like another.
     if any(_is_hidden(each) and each not in allowed for each in value):
         problem = "holds characters that do not show"

@@ -10,8 +10,9 @@ import click
 
 from clawstate.cli.auth import auth
 from clawstate.cli.command import pass_session
-from clawstate.cli.printing import inline, number_of, style
+from clawstate.cli.printing import inline, style
 from clawstate.cli.session import Session
+from clawstate.quantities import number_of
 
 if TYPE_CHECKING:
     from clawstate.doctor.audit import Report
@@ -105,9 +106,8 @@ def _tell(session: Session, made: Outcome, done: str) -> None:
 
 
 def _outcome_lines(made: Outcome, done: str) -> Iterator[str]:
-    agents = len(made.agents)
-    whose = "of one agent" if agents == 1 else f"of {agents} agents"
-    yield f"{done} {made.changed} {'secret' if made.changed == 1 else 'secrets'} {whose}"
+    agents = number_of(len(made.agents), "agent")
+    yield f"{done} {number_of(made.changed, 'secret')} of {agents}"
     if done == "encrypted" and made.source is not None:
         yield f"the key comes from the {made.source}"
         hint = "keep a copy of the key apart from this state: without it the secrets are lost"
@@ -130,4 +130,4 @@ def _report_lines(report: Report) -> Iterator[str]:
     if not count:
         yield style("no secret in the clear", fg="green") + f"; {searched}"
     else:
-        yield f"{count} {'finding' if count == 1 else 'findings'}; {searched}"
+        yield f"{number_of(count, 'finding')}; {searched}"

@@ -8,9 +8,9 @@ import click
 
 from clawstate.cli.command import CONTEXT, Group, pass_session
 from clawstate.cli.options import next_page, page_options
-from clawstate.cli.printing import number_of
 from clawstate.cli.session import Session
 from clawstate.cli.suggestions import NAMESPACES
+from clawstate.quantities import number_of
 
 if TYPE_CHECKING:
     from clawstate.stores.dedupe import NamespaceStatistics
@@ -86,7 +86,7 @@ def stats(session: Session, *, limit: int, after: str | None) -> None:
 def prune(session: Session, /, *, namespace: str | None) -> None:
     """Remove marks that expired, and the oldest of those too many."""
     gone = session.state.dedupe.prune(namespace)
-    told = f"removed {gone:,} mark{'' if gone == 1 else 's'}" if gone else "nothing to remove"
+    told = f"removed {number_of(gone, 'mark')}" if gone else "nothing to remove"
     session.output.emit({"pruned": gone}, told)
 
 

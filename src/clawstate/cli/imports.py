@@ -16,6 +16,7 @@ from clawstate.cli.printing import style
 from clawstate.cli.session import Session
 from clawstate.errors import ElsewhereWarning
 from clawstate.openclaw.owner import Era
+from clawstate.quantities import number_of
 from clawstate.wire import to_wire
 from clawstate.wire.imports import escape_unprintable
 
@@ -160,7 +161,7 @@ def _remarks(report: Report) -> Iterator[str]:
         mark = style(f"{each.severity!s:7}", fg=_SEVERITIES[str(each.severity)])
         yield f"{mark}  {place}: {escape_unprintable(each.message)}"
     if len(remarks) > _SHOWN:
-        yield f"and {len(remarks) - _SHOWN} more remarks; --json has them all"
+        yield f"and {number_of(len(remarks) - _SHOWN, 'more remark')}; --json has all"
 
 
 def _failures_line(report: Report) -> str:

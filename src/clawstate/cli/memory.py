@@ -11,6 +11,7 @@ import click
 from clawstate.cli.command import CONTEXT, Group, pass_session
 from clawstate.cli.options import (
     COUNT,
+    HITS,
     C,
     Duration,
     Fraction,
@@ -47,7 +48,7 @@ WHERE = click.option(
     help="A demand on metadata, repeatable; or a tree of them as JSON.",
 )
 LIMIT = click.option(
-    "--limit", "-k", type=COUNT, default=10, show_default=True, help="How many at most."
+    "--limit", "-k", type=HITS, default=10, show_default=True, help="How many hits at most."
 )
 MODE = click.option(
     "--mode",

@@ -10,8 +10,9 @@ import click
 from clawstate.cli.command import pass_session
 from clawstate.cli.memory import memory, question_options
 from clawstate.cli.options import where_of
-from clawstate.cli.printing import number_of, style
+from clawstate.cli.printing import style
 from clawstate.cli.session import Session
+from clawstate.quantities import number_of
 from clawstate.wire import to_wire
 
 _SHOWN = 20

@@ -13,8 +13,9 @@ import click
 from clawstate.cli.command import pass_session
 from clawstate.cli.memory import NAMESPACE, TAGS, memory
 from clawstate.cli.output import safe_json
-from clawstate.cli.printing import number_of, style
+from clawstate.cli.printing import style
 from clawstate.cli.session import Session
+from clawstate.quantities import number_of
 from clawstate.wire import to_wire
 from clawstate.wire.imports import path_text
 

@@ -9,8 +9,9 @@ import click
 
 from clawstate.cli.command import pass_session
 from clawstate.cli.memory import memory
-from clawstate.cli.printing import number_of, size
+from clawstate.cli.printing import size
 from clawstate.cli.session import Session
+from clawstate.quantities import number_of
 from clawstate.wire import to_wire
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def _plan_lines(plan: Reembedding) -> Iterator[str]:
     if plan.done:
         yield f"{number_of(plan.done, 'record')} of them have a new vector already"
     texts = number_of(plan.texts, "distinct text")
-    yield f"to be embedded: {texts} of {plan.characters:,} characters, some {_time(plan.seconds)}"
+    of_characters = f"of {number_of(plan.characters, 'character')}"
+    yield f"to be embedded: {texts} {of_characters}, some {_time(plan.seconds)}"
     yield f"cost: {_cost(plan)}"
     yield f"space needed until it is done: {size(plan.bytes)}"
 
@@ -86,13 +88,15 @@ def _nothing_line(done: Reembedding) -> str:
 
 
 def _change(done: Reembedding) -> str:
-    return f"{done.before or 'no vectors'} -> {done.embedder}, {done.dimensions} numbers each"
+    numbers = number_of(done.dimensions, "number")
+    return f"{done.before or 'no vectors'} -> {done.embedder}, {numbers} each"
 
 
 def _cost(plan: Reembedding) -> str:
     if plan.local:
         return "none; no text leaves this machine"
-    tokens = f"{plan.texts:,} texts, some {plan.characters // _TOKEN:,} tokens"
+    tokens = number_of(plan.characters // _TOKEN, "token")
+    tokens = f"{number_of(plan.texts, 'text')}, some {tokens}"
     if plan.local is None:
         return f"{tokens}; this embedder does not say where it sends them"
     return f"{tokens} sent to the provider of the embedder"

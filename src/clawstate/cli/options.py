@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from clawstate.cli.printing import style
-from clawstate.paging import PAGE
+from clawstate.paging import MAX_HITS, PAGE
 
 if TYPE_CHECKING:
     from clawstate.quantities import DurationUnit
@@ -30,10 +30,14 @@ _OPERATORS = {
     "<": "lt",
     "~": "contains",
 }
+_JOINTS = frozenset({"$and", "$or", "$not"})  # not of `filters`, which is slow to load
 
 
 COUNT = click.IntRange(min=1, max=1_000_000)
 """How many are wanted; more than anybody reads is a slip."""
+
+HITS = click.IntRange(min=1, max=MAX_HITS)
+"""How many hits of a search are wanted; all are ranked before the first is shown."""
 
 
 class Fraction(click.FloatRange):
@@ -204,7 +208,10 @@ class Where(click.ParamType[tuple[str, str, Any]]):
         match = _WHERE.fullmatch(str(value))
         if match is None:
             self.fail(f"{value!r} is not of the form KEY=VALUE, KEY>=VALUE or {{...}}", param, ctx)
-        return match[1].strip(), _OPERATORS[match[2]], plain_or_json(match[3])
+        if (key := match[1].strip()) in _JOINTS:
+            problem = f"{key} joins demands; write it as JSON: {{{json.dumps(key)}: [{{...}}]}}"
+            self.fail(problem, param, ctx)
+        return key, _OPERATORS[match[2]], plain_or_json(match[3])
 
 
 class SourceName(click.ParamType[str]):

@@ -122,11 +122,6 @@ def readable(name: str, value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def number_of(count: int, what: str) -> str:
-    """Return *count* of *what*, a noun of which there can be many."""
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
-
-
 def size(count: float) -> str:
     """Return *count* bytes as `1.5 MB`."""
     if count < 1000:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from clawstate.cli.printing import inline, number_of, style
+from clawstate.cli.printing import inline, style
 from clawstate.cli.records_view import short_source
 from clawstate.memory.explanation import Explanation, ScorePart
 from clawstate.memory.verdict import Verdict
+from clawstate.quantities import number_of
 
 _INDENT = "      "
 _BAR = 20  # signs for a score of 1

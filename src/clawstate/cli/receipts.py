@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clawstate.cli.printing import number_of
+from clawstate.quantities import number_of
 
 if TYPE_CHECKING:
     from clawstate.memory.forgetting import Compaction, Receipt
@@ -16,7 +16,9 @@ def receipt_lines(receipt: Receipt) -> list[str]:
     """Return *receipt* as lines: what went, from where, and whether its bytes are gone."""
     lines = [f"forgot {each.id}  sha256:{each.digest}" for each in receipt.records]
     lines += [f"not kept: {each}" for each in receipt.missing]
-    counts = ", ".join(f"{count} {place}" for place, count in receipt.places.items())
+    counts = ", ".join(
+        number_of(count, place.removesuffix("s")) for place, count in receipt.places.items()
+    )
     lines.append(f"from: {counts}")
     if receipt.gone:
         lines.append("no byte of them is left in the files")
@@ -29,5 +31,6 @@ def compaction_lines(done: Compaction) -> list[str]:
     """Return *done* as lines: what was cleared, and the space that was given back."""
     if not done.complete:
         return [f"not finished, for: {done.waits_for}"]
-    changes = number_of(done.changes, "forgotten or changed record")
-    return [f"cleared {changes}; {done.before:,} bytes before, {done.after:,} after"]
+    before = number_of(done.changes, "record")
+    cleared = f"cleared bytes of {before} forgotten, changed or embedded anew"
+    return [f"{cleared}; {number_of(done.before, 'byte')} before, {done.after:,} after"]

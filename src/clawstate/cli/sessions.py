@@ -15,6 +15,7 @@ from clawstate.cli.printing import inline, one_line, style
 from clawstate.cli.session import Session
 from clawstate.cli.suggestions import SESSIONS
 from clawstate.clock import to_iso, to_ms
+from clawstate.quantities import number_of
 from clawstate.wire import to_wire
 from clawstate.wire.sessions import entry_brief
 
@@ -212,7 +213,11 @@ def _full(entry: SessionEntry) -> Iterator[str]:
     }
     for name, value in entry.fields.items():
         text = value if isinstance(value, str) else dump_compact(value)
-        cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"
+        cut = (
+            text
+            if len(text) <= _LONGEST
+            else f"{text[:_LONGEST]}… ({number_of(len(text), 'character')})"
+        )
         own[one_line(name)] = inline(" ".join(cut.split()))
     width = max(len(name) for name in own)
     for name, text in own.items():

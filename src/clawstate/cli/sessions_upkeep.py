@@ -10,9 +10,10 @@ import click
 
 from clawstate.cli.command import pass_session
 from clawstate.cli.options import Duration, Size
-from clawstate.cli.printing import number_of, one_line, size, style
+from clawstate.cli.printing import one_line, size, style
 from clawstate.cli.session import Session
 from clawstate.cli.sessions import KEY, sessions, store_of
+from clawstate.quantities import number_of
 from clawstate.wire import to_wire
 
 if TYPE_CHECKING:

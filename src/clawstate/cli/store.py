@@ -13,6 +13,7 @@ from clawstate.cli.options import Engine
 from clawstate.cli.printing import one_line, style
 from clawstate.cli.session import Session
 from clawstate.config.settings import ENGINE_NAMES
+from clawstate.quantities import number_of
 from clawstate.wire import to_wire
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ def clean(session: Session, *, yes: bool) -> None:
         click.confirm("remove it for good?", abort=True, err=True)
     done = records.clean() if found else found
     document = {"removed": to_wire(done), "problems": list(done.problems)}
-    told = f"removed {done.files} files and {done.rows} rows" if done else "nothing was set aside"
+    removed = f"removed {number_of(done.files, 'file')} and {number_of(done.rows, 'row')}"
+    told = removed if done else "nothing was set aside"
     session.output.emit(document, told, *done.problems)
     if done.problems:
         raise click.exceptions.Exit(1)
@@ -115,7 +117,7 @@ def _summary_lines(found: Summary) -> Iterator[str]:
 
 
 def _migration_lines(done: Migration) -> Iterator[str]:
-    from clawstate.cli.printing import number_of, table_lines  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.cli.printing import table_lines  # noqa: PLC0415 - see `NOUNS`
 
     yield from table_lines({each.store: each.count for each in done.moved})
     for each in done.moved:
@@ -123,7 +125,7 @@ def _migration_lines(done: Migration) -> Iterator[str]:
     for why in done.left:
         yield f"{style('left', fg='yellow')}  {why}"
     total = sum(each.count for each in done.moved)
-    moved = f"{number_of(total, 'record')} {'lies' if total == 1 else 'lie'}"
+    moved = number_of(total, "record lies", "records lie")
     yield f"{moved} in {done.to} now" if total else f"nothing to move to {done.to}"
     if total:
         where = done.aside if done.aside.exists() else "state/records.db"

@@ -12,9 +12,10 @@ import click
 
 from clawstate.cli.command import pass_session
 from clawstate.cli.options import Duration, Size
-from clawstate.cli.printing import number_of, style
+from clawstate.cli.printing import style
 from clawstate.cli.session import Session
 from clawstate.cli.transcripts import session_of, session_options, transcripts
+from clawstate.quantities import number_of
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

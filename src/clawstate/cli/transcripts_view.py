@@ -8,8 +8,9 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from clawstate.cli.printing import inline, number_of, printable, size, style
+from clawstate.cli.printing import inline, printable, size, style
 from clawstate.clock import to_iso
+from clawstate.quantities import number_of
 from clawstate.snippets import pieces
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def message_lines(message: Message, *, full: bool) -> Iterator[str]:
     cut = not full and sys.stdout.isatty() and len(lines) > _MOST_LINES + 1
     yield from lines[:_MOST_LINES] if cut else lines
     if cut:
-        left = f"{len(lines) - _MOST_LINES} more lines; --full shows them"
+        left = f"{number_of(len(lines) - _MOST_LINES, 'more line')}; --full shows all"
         yield style(f"{_INDENT}… {left}", dim=True)
     yield ""
 

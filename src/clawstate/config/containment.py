@@ -92,7 +92,7 @@ def _problem(
     if isinstance(error, NotFoundError):
         return "there is no such file", "create it, or remove the $include"
     if isinstance(error, LimitError):
-        return f"is larger than {MAX_INCLUDE_BYTES} bytes", "split the file"
+        return f"is larger than {MAX_INCLUDE_BYTES:,} bytes", "split the file"
     return error.problem, error.hint
 
 

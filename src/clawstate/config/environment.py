@@ -109,7 +109,7 @@ def _read(path: Path) -> tuple[Mapping[str, str], FileRead, list[Notice]]:
     except (InvalidError, UnavailableError) as error:
         return {}, look_at(path), [Notice(path, None, f"{error.problem}; it was passed over")]
     except LimitError:
-        problem = f"is larger than {MAX_DOTENV_BYTES} bytes; it was passed over"
+        problem = f"is larger than {MAX_DOTENV_BYTES:,} bytes; it was passed over"
         return {}, look_at(path), [Notice(path, None, problem)]
     load_modules("clawstate.config.environment")
 

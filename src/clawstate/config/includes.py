@@ -231,7 +231,7 @@ class _Including:
 
     def _file(self, chain: tuple[Origin, ...], level: int) -> Piece:
         if len(chain) > MAX_INCLUDE_DEPTH:
-            problem = f"is nested more than {MAX_INCLUDE_DEPTH} includes deep"
+            problem = f"is nested more than {MAX_INCLUDE_DEPTH:,} includes deep"
             raise include_error(chain, problem, "include that file further up")
         found = self._scan(chain)
         self._count_source(chain, found.source)
@@ -256,7 +256,7 @@ class _Including:
         self._count += 1
         self._size += len(source.text)
         if self._count > MAX_INCLUDES or self._size > MAX_INCLUDED_BYTES:
-            limits = f"{MAX_INCLUDES} files or {MAX_INCLUDED_BYTES} bytes"
+            limits = f"{MAX_INCLUDES:,} files or {MAX_INCLUDED_BYTES:,} bytes"
             raise include_error(chain, f"makes the includes more than {limits}", "include less")
 
 
@@ -283,4 +283,4 @@ def _parse(chain: tuple[Origin, ...], raw: bytes, file: FileRead) -> Source:
 
 
 def _too_deep(where: str) -> ConfigError:
-    return ConfigError(where, f"leads to more than {MAX_LEVELS} levels", "flatten the settings")
+    return ConfigError(where, f"leads to more than {MAX_LEVELS:,} levels", "flatten the settings")

@@ -18,6 +18,7 @@ from clawstate.interrupts import load_modules
 from clawstate.json5.parse import Node, Place
 from clawstate.json5.path_grammar import KeyPath, format_key_path
 from clawstate.openclaw.accepted import Accepted, Problem, Refusal
+from clawstate.quantities import number_of
 
 if TYPE_CHECKING:
     from clawstate.config.schema.mistakes import Mistake
@@ -297,7 +298,7 @@ def _duplicates(places: Finder) -> Iterator[Issue]:
     for path, found in places.of_duplicates():
         lines = " and ".join(dict.fromkeys(str(place.line) for place in found if place))
         where = f" (line {lines})" if lines else ""
-        message = f"is written {len(found)} times{where}, the last one counts"
+        message = f"is written {number_of(len(found), 'time')}{where}, the last one counts"
         yield _issue(path, message, found[-1], "remove the others", severity="warning")
 
 

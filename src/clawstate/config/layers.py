@@ -68,7 +68,7 @@ def read_layer(path: Path) -> Layer:
         if not is_link:
             return Layer(path, None, {}, Provenance(None), (look_at(path),))
     except LimitError:
-        problem = f"is larger than {MAX_CONFIG_BYTES} bytes"
+        problem = f"is larger than {MAX_CONFIG_BYTES:,} bytes"
         hint = "move what is no setting out of it"
     except InvalidError as error:
         problem, hint = error.problem, error.hint

@@ -44,10 +44,10 @@ def check_write(
         raise ConfigError(str(loaded.path), "is not an object", "put braces around it")
     for rewrite in planned.rewrites:
         if len(rewrite.after) > MAX_CONFIG_BYTES:
-            problem = f"would be larger than {MAX_CONFIG_BYTES} bytes"
+            problem = f"would be larger than {MAX_CONFIG_BYTES:,} bytes"
             raise ConfigError(str(rewrite.file), problem, "move what is no setting out of it")
     if measure(templates)[0] > MAX_LEVELS:
-        problem = f"would have more than {MAX_LEVELS} levels"
+        problem = f"would have more than {MAX_LEVELS:,} levels"
         raise ConfigError(str(loaded.path), problem, "flatten the settings")
     substituted = substitute(templates, loaded.variables)
     _require_valid(loaded, substituted.value, agent, accepted)

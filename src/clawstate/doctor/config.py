@@ -16,6 +16,7 @@ from clawstate.config.writing import backup_paths
 from clawstate.doctor.modes import OTHERS, WideMode
 from clawstate.errors import StateError
 from clawstate.health import Finding
+from clawstate.quantities import number_of
 from clawstate.secrets.redaction import literal_secrets
 from clawstate.state import State
 
@@ -48,7 +49,7 @@ def _secrets(path: Path, value: Any) -> Iterator[Finding]:
     """Look for secrets in the clear in a file that others may read."""
     secrets = literal_secrets(value)
     if secrets and path.exists() and (mode := stat.S_IMODE(path.stat().st_mode)) & OTHERS:
-        held = "a secret" if len(secrets) == 1 else f"{len(secrets)} secrets"
+        held = number_of(len(secrets), "secret")
         message = f"holds {held} in the clear, and others may read it"
         yield WideMode(
             *("wide-mode", "warning", str(path), message, ""), mode=mode, follow_link=True

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from clawstate.files.ownership import is_root
 from clawstate.health import Finding
+from clawstate.quantities import number_of
 from clawstate.state import State
 
 _MOST = 200  # findings of their own: the first ones tell enough
@@ -48,7 +49,8 @@ def _below(place: Path) -> Iterator[Finding]:
         else:
             rest.append(path)
     if rest:
-        message = f"{len(rest)} more files and directories belong to other users than the state"
+        more = number_of(len(rest), "more file belongs", "more files and directories belong")
+        message = f"{more} to other users than the state"
         remedy = f"sudo chown -R -h {_owner_text(owner)} {shlex.quote(str(place))}, or {_SUDO}"
         yield Finding(
             *("foreign-owner", "warning", str(place), message, remedy),

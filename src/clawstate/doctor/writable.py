@@ -10,6 +10,7 @@ from pathlib import Path
 
 from clawstate.files.mounts import mount_of, mounts_below
 from clawstate.health import Finding
+from clawstate.quantities import number_of
 from clawstate.state import State
 
 _FOLDERS = (
@@ -124,7 +125,8 @@ def _space(root: Path) -> Iterator[Finding]:
     with suppress(OSError):
         found = os.statvfs(root)
         if found.f_blocks and found.f_bavail * found.f_frsize < _LOW:
-            message = f"the disk of {root} is full: {found.f_bavail * found.f_frsize:,} bytes left"
+            left = number_of(found.f_bavail * found.f_frsize, "byte")
+            message = f"the disk of {root} is full: {left} left"
             yield Finding("disk-full", "error", str(root), message, "free some space")
         elif found.f_files and not found.f_favail:
             message = f"the file system of {root} has no room for another file (inodes)"

@@ -118,7 +118,7 @@ def new_passphrase(
         found = _from_file(PRESENT, env) or given() or ""
     found = found or _from_person("new passphrase", new=True)
     if len(found) < _SHORTEST:
-        raise InvalidError("passphrase", f"is shorter than {_SHORTEST} characters", "take more")
+        raise InvalidError("passphrase", f"is shorter than {_SHORTEST:,} characters", "take more")
     return found
 
 

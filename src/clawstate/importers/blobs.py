@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from clawstate.importers.lines import TextLine
 from clawstate.importers.passages import Problem
+from clawstate.quantities import number_of
 
 _DATA = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*;base64,[A-Za-z0-9+/=_-]{64,}")
 # No list of checksums: those have no capitals beside their small letters.
@@ -50,8 +51,8 @@ class Blobs:
         """Return a sentence about what was left out; None where that was nothing."""
         if not self._count:
             return None
-        what = "embedded file or drawing" if self._count == 1 else "embedded files or drawings"
-        return f"{self._count:,} {what} ({self._characters:,} characters) left out"
+        what = number_of(self._count, "embedded file or drawing", "embedded files or drawings")
+        return f"{what} ({number_of(self._characters, 'character')}) left out"
 
     def _flush(self, packed: list[TextLine]) -> Iterator[TextLine]:
         if len(packed) < _FEWEST:

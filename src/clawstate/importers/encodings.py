@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 from clawstate.files.json_text import is_utf16
 from clawstate.importers.passages import Problem
 from clawstate.interrupts import load_modules
+from clawstate.quantities import number_of
 
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -85,7 +86,8 @@ def damage_of(path: Path, stream: BinaryIO) -> Iterator[Problem]:
     raw = stream.raw if isinstance(stream, io.BufferedReader) else None
     if isinstance(raw, _Recoded) and raw.replaced:
         name = raw.encoding.upper()
-        message = f"from here on U+FFFD stands in {raw.replaced:,} places that are no {name}"
+        places = number_of(raw.replaced, "place")
+        message = f"from here on U+FFFD stands for what is no {name}, in {places}"
         yield Problem(path, raw.first_replaced, message)
 
 

@@ -13,6 +13,7 @@ from clawstate.importers.json_values import moment_or_none
 from clawstate.importers.lines import open_regular
 from clawstate.importers.packing import pack
 from clawstate.importers.passages import Item, Json, Passage, Problem
+from clawstate.quantities import number_of
 
 _HEAD = 256 << 10
 _CHUNK = 1 << 20
@@ -44,7 +45,8 @@ def read_html(path: Path) -> Iterator[Item]:
             page, damage = _read(stream, charset, everything=True)
             blocks = list(page.blocks())
     if damage:
-        message = f"from here on U+FFFD stands in {damage[1]:,} places that are no {charset}"
+        places = number_of(damage[1], "place")
+        message = f"from here on U+FFFD stands for what is no {charset}, in {places}"
         yield Problem(path, damage[0], message)
     if not blocks and head.strip():
         yield Problem(path, None, "is a page without text", is_by_rule=True)

@@ -15,6 +15,7 @@ from clawstate.errors import InvalidError
 from clawstate.files.damaged_line import split_damaged
 from clawstate.importers.lines import Line
 from clawstate.importers.passages import Json
+from clawstate.quantities import number_of
 
 Object: TypeAlias = dict[str, Json]
 """A JSON object."""
@@ -44,7 +45,7 @@ def parse_object(text: str, *, what: str, unique_names: bool = False) -> Object:
     if not isinstance(value, dict):
         raise InvalidError(what, f"{what} is no JSON object")
     if _is_deep(value):
-        raise InvalidError(what, f"{what} is nested deeper than {_DEEPEST} levels")
+        raise InvalidError(what, f"{what} is nested deeper than {_DEEPEST:,} levels")
     return cast("Object", _mend(value)) if "\\u" in text or has_half_pair(text) else value
 
 
@@ -77,7 +78,7 @@ def _whole_objects(
     if not whole:
         yield error.problem
     elif lost:
-        yield f"{what} is damaged: {lost:,} characters of it are no whole object"
+        yield f"{what} is damaged: {number_of(lost, 'character')} of it make no whole object"
     for text in whole:
         try:
             yield parse_object(text, what=what, unique_names=unique_names)
@@ -150,7 +151,7 @@ def _parse(text: str, what: str, *, unique_names: bool) -> Json:
         # The parser's own sentence may quote the text.
         raise InvalidError(what, f"{what} is not JSON (character {error.pos + 1})") from None
     except RecursionError:
-        raise InvalidError(what, f"{what} is nested deeper than {_DEEPEST} levels") from None
+        raise InvalidError(what, f"{what} is nested deeper than {_DEEPEST:,} levels") from None
     except InvalidError as error:
         raise InvalidError(what, f"{what} {error.problem}") from None
     except ValueError:

@@ -18,6 +18,7 @@ from clawstate.importers.markdown import markdown_blocks
 from clawstate.importers.packing import Block, fence_lines, pack
 from clawstate.importers.passages import Item, Passage, Problem
 from clawstate.importers.splitting import Pauses
+from clawstate.quantities import number_of
 
 _LARGEST = 256 << 20  # bytes, pictures included
 # Of what a cell printed the beginning tells what it is; the rest is mostly rows of data.
@@ -63,7 +64,7 @@ def read_notebook(path: Path) -> Iterator[Item]:
             metadata={**front.metadata, "cell": bisect_right(starts, piece.start_line)},
         )
     if notebook.cut:
-        message = f"{notebook.cut:,} lines that cells printed are left out"
+        message = f"{number_of(notebook.cut, 'line')} of what cells printed left out"
         yield Problem(path, None, message, is_by_rule=True)
     if (left_out := blobs.describe()) is not None:
         yield Problem(path, None, left_out, is_by_rule=True)

@@ -27,6 +27,7 @@ from clawstate.importers.reading import Reading
 from clawstate.importers.report import Report
 from clawstate.importers.writing import Writer
 from clawstate.memory.service import Memory
+from clawstate.quantities import number_of
 from clawstate.records.contract import Lease
 
 # Moves when passages are cut otherwise, so that unchanged files are read again: of all kinds, and
@@ -177,8 +178,8 @@ class _Importer:
             gone = [each for each in noted if each.is_relative_to(folder) and not _exists(each)]
             if gone and not emptied and not any(each.is_relative_to(folder) for each in found):
                 message = (
-                    f"gave {len(gone):,} files before and holds none now; if its disk is mounted"
-                    " and they are gone for good, import it with --emptied"
+                    f"gave {number_of(len(gone), 'file')} before and holds none now; if its disk"
+                    " is mounted and they are gone for good, import it with --emptied"
                 )
                 self.report.fail(Problem(folder, None, message))
                 continue

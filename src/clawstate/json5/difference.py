@@ -13,6 +13,7 @@ from clawstate.json5.layout import indent_at, slot_of
 from clawstate.json5.parse import Node, place_of
 from clawstate.json5.plain_value import common_ends, is_same
 from clawstate.json5.style import TextStyle, render_value
+from clawstate.quantities import number_of
 
 Site = tuple[Node, int] | None
 """The container of a node and its index there; the root has none."""
@@ -35,7 +36,7 @@ def ambiguous_key_error(text: str, node: Node, key: str, file: Path) -> InvalidE
     """Return the error for a change of *key*, which the object *node* has more than once."""
     starts = [item.start for item in node.items if item.key == key]
     places = " and at ".join(str(place_of(text, start)) for start in starts)
-    problem = f"the key {key!r} stands {len(starts)} times, at {places}"
+    problem = f"the key {key!r} stands {number_of(len(starts), 'time')}, at {places}"
     return InvalidError(str(file), problem, "delete all but one of them")
 
 

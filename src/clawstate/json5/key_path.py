@@ -17,6 +17,7 @@ from clawstate.json5.path_grammar import (
     parse_key_path,
     require_allowed,
 )
+from clawstate.quantities import number_of
 
 __all__ = [
     "KeyPath",
@@ -157,7 +158,7 @@ def _why(value: Any, path: KeyPath, depth: int) -> str:
 
     name, step = _name(path[:depth]), path[depth]
     if isinstance(value, list) and isinstance(step, int):
-        return f"{name} has {len(value)} elements"
+        return f"{name} has {number_of(len(value), 'element')}"
     if not isinstance(value, dict):
         return f"{name} is {_kind(value)}"
     near = [format_key_path((key,)) for key in get_close_matches(str(step), value, 3)]
@@ -172,7 +173,8 @@ def _misfit(value: Any, path: KeyPath, depth: int, wanted: str) -> InvalidError:
 
 def _gap(value: list[Any], path: KeyPath, depth: int) -> InvalidError:
     step, count = path[depth], len(value)
-    problem = f"{_name(path[:depth])} has {count} elements, so nothing can be put at index {step}"
+    has = f"{_name(path[:depth])} has {number_of(count, 'element')}"
+    problem = f"{has}, so nothing can be put at index {step}"
     hint = f'write ["{step}"] if a key is meant, or [{count}] to append'
     return InvalidError(f"config path {format_key_path(path)}", problem, hint)
 

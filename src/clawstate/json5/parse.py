@@ -340,7 +340,7 @@ class _Reading:
 
     def _enter(self, kind: Kind, start: int) -> None:
         if len(self._open) == MAX_DEPTH:
-            raise ScanError(start, f"at most {MAX_DEPTH} levels", "is nested too deeply")
+            raise ScanError(start, f"at most {MAX_DEPTH:,} levels", "is nested too deeply")
         self._open.append(_Container(kind, start))
 
     def _attach(self, node: Node) -> Node | None:

@@ -24,7 +24,7 @@ def require_plain(value: Any, *, above: int) -> None:
         is_scalar = type(current) in _SCALARS
         if depth > MAX_DEPTH - (not is_scalar):
             raise InvalidError(
-                "config value", "is nested too deeply", f"at most {MAX_DEPTH} levels"
+                "config value", "is nested too deeply", f"at most {MAX_DEPTH:,} levels"
             )
         if not is_scalar:
             todo += [(child, depth + 1) for child in _children(current)]

@@ -15,9 +15,8 @@ from clawstate.memory.filters import (
     Node,
     Not,
     Or,
-    matches,
-    value_of,
 )
+from clawstate.memory.matching import matches, value_of
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.verdict import Unmet
 

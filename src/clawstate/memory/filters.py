@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from functools import cache
 from typing import Any, TypeAlias
 
 from clawstate.clock import from_iso, from_ms, is_moment, to_ms
 from clawstate.errors import InvalidError
-from clawstate.memory.records import MemoryRecord
 from clawstate.memory.validation import MAX_SOURCE, check_name, check_unicode, seconds
 
 Scalar: TypeAlias = str | int | float | bool | None
@@ -26,6 +23,9 @@ OPERATORS = ("eq", "ne", "in", "not_in", "gt", "gte", "lt", "lte", "exists", "co
 TIMES = ("created_at", "updated_at", "expires_at")
 FIELDS = ("tags", "source", "thread", "category", "importance", *TIMES)
 """The fields of a record that `where` reaches, each with a leading `$`."""
+
+JOINTS = ("$and", "$or", "$not")
+"""What joins demands to one; any other key of `where` names what is compared."""
 
 # The tree is walked recursively, here and in engines; people write two or three levels.
 MAX_DEPTH = 20
@@ -104,9 +104,10 @@ def filter_from(
     *where* maps a metadata key (`"a.b"` is the key of that name, else reaches into objects), or one
     of `FIELDS` behind a `$`, to a value (equality), a list (membership) or a mapping of `OPERATORS`
     to values (`{"year": {"gte": 2020, "lt": 2024}}`); `$and` and `$or` to lists of such mappings,
-    `$not` to one. *tags*: all of them; *source*: this one, what lies below it if it is a folder, or
-    what it matches where it has `*` or `?`; *since* and *until*: created at or after, and before.
-    Times without a zone are in UTC. Raises `InvalidError` for anything else.
+    `$not` to one. A metadata key that begins with `$` is written with two: `$$ref`. *tags*: all of
+    them; *source*: this one, what lies below it if it is a folder, or what it matches where it has
+    `*` or `?`; *since* and *until*: created at or after, and before. Times without a zone are in
+    UTC. Raises `InvalidError` for anything else, also for an unknown name behind a `$`.
     """
     if namespace is not None:
         check_name("namespace", namespace)
@@ -154,7 +155,7 @@ def _parts(where: Any, depth: int = 1) -> Iterator[Node]:
     if not isinstance(where, Mapping):
         raise InvalidError("where", f"is {type(where).__name__}, not a mapping")
     if depth > MAX_DEPTH:
-        raise InvalidError("where", f"is nested deeper than {MAX_DEPTH} levels")
+        raise InvalidError("where", f"is nested deeper than {MAX_DEPTH:,} levels")
     for key, demand in where.items():
         if key in {"$and", "$or"}:
             if not isinstance(demand, list | tuple) or not demand:
@@ -170,10 +171,7 @@ def _parts(where: Any, depth: int = 1) -> Iterator[Node]:
 
 
 def _demands(key: Any, demand: Any) -> Iterator[Node]:
-    field = str(key)[1:] if str(key).startswith("$") else ""
-    path: tuple[str, ...] = ()
-    if field not in FIELDS:
-        field, path = "metadata", _path(key)
+    field, path = _place(key)
     if isinstance(demand, Mapping):
         if not demand:
             raise InvalidError(f"where.{key}", "is empty", f"use one of {', '.join(OPERATORS)}")
@@ -207,11 +205,41 @@ def _ways(condition: Condition) -> int:
     return (4 * len(paths) + 1) // 3
 
 
-def _path(key: str) -> tuple[str, ...]:
+def _place(key: Any) -> tuple[str, tuple[str, ...]]:
+    """Return the field that *key* names, and the path of a metadata key; as `key_of` writes it."""
     text = str(key)
+    if not text.startswith("$"):
+        return "metadata", _path(text)
+    if text.startswith("$$"):
+        return "metadata", _path(text[1:])
+    # Taken for metadata, a slip such as `$tag` would leave out every record and say nothing.
+    if (field := text[1:]) not in FIELDS:
+        check_unicode("where", text)
+        raise InvalidError(f"where.{text}", "is no field of a record", _hint(text))
+    return field, ()
+
+
+def _hint(key: str) -> str:
+    if key[1:] in OPERATORS:
+        return f'an operator stands behind a key, as in {{"year": {{"{key}": ...}}}}'
+    known = ", ".join((*(f"${each}" for each in FIELDS), *JOINTS))
+    operators = ", ".join(OPERATORS)
+    escaped = f"a metadata key of this name is written ${key}"
+    return f"use one of {known}, and behind a key {operators}; {escaped}"
+
+
+def key_of(condition: Condition) -> str:
+    """Return the key of `where` that *condition* asks about."""
+    if condition.field != "metadata":
+        return f"${condition.field}"
+    key = ".".join(condition.path)
+    return f"${key}" if key.startswith("$") else key
+
+
+def _path(text: str) -> tuple[str, ...]:
     check_unicode("where", text)
     if not text or '"' in text or "\0" in text:
-        raise InvalidError("where", f"{key!r} is not a metadata key", "write it as a.b.c")
+        raise InvalidError("where", f"{text!r} is not a metadata key", "write it as a.b.c")
     path = tuple(text.split("."))
     return path if all(path) else (text,)
 
@@ -233,7 +261,7 @@ def paths_of(path: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 
 def _demand(field: str, path: tuple[str, ...], operator: str, value: Any) -> Node:
-    name = f"where.{'.'.join(path) or '$' + field}"
+    name = f"where.{key_of(Condition(field, path, operator, None))}"
     if operator not in OPERATORS:
         raise InvalidError(name, f"no operator {operator!r}", f"use one of {', '.join(OPERATORS)}")
     # As `Not`, so that a record without the value meets it too. SQL's own `<>` would be NULL there.
@@ -305,88 +333,3 @@ def _moment(name: str, value: Moment) -> float:
         raise InvalidError(name, "lies outside of the years 1970 to 9999", "use seconds")
     # Records have whole milliseconds; a bound between two of them would find or miss by rounding.
     return from_ms(to_ms(float(bound)))
-
-
-def lets_through(chosen: Filter, record: MemoryRecord, *, now: float) -> bool:
-    """Tell whether *record* is one of *chosen* at *now*: the meaning that engines must share."""
-    return (
-        chosen.namespace in {None, record.namespace}
-        and (record.expires_at is None or to_ms(record.expires_at) > to_ms(now))
-        and (chosen.tree is None or matches(record, chosen.tree))
-    )
-
-
-def matches(record: MemoryRecord, node: Node) -> bool:
-    """Tell whether *record* meets *node*."""
-    match node:
-        case And(parts):
-            return all(matches(record, each) for each in parts)
-        case Or(parts):
-            return any(matches(record, each) for each in parts)
-        case Not(part):
-            return not matches(record, part)
-        case Condition():
-            return _meets(record, node)
-
-
-def _meets(record: MemoryRecord, condition: Condition) -> bool:
-    value, found = value_of(record, condition)
-    wanted = condition.value
-    match condition.operator:
-        case "eq":
-            return _equal(value, wanted)
-        case "in":
-            return isinstance(wanted, tuple) and any(_equal(value, each) for each in wanted)
-        case "exists":
-            return found == wanted
-        case "below":
-            return isinstance(value, str) and value.startswith(str(wanted))
-        case "like":
-            return isinstance(value, str) and _pattern(str(wanted)).fullmatch(value) is not None
-        case "contains":
-            return isinstance(value, list | tuple) and any(_equal(each, wanted) for each in value)
-        case _:
-            return _compare_order(value, condition.operator, wanted)
-
-
-def value_of(record: MemoryRecord, condition: Condition) -> tuple[Any, bool]:
-    """Return the value that *condition* speaks of, and whether there is one."""
-    if condition.field != "metadata":
-        value = getattr(record, condition.field)
-        return value, value is not None and value != ()
-    for path in paths_of(condition.path):
-        value = record.metadata
-        for part in path:
-            if not isinstance(value, Mapping) or part not in value:
-                break
-            value = value[part]
-        else:
-            return value, True
-    return None, False
-
-
-@cache
-def _pattern(glob: str) -> re.Pattern[str]:
-    parts = (re.escape(each) for each in glob)
-    return re.compile("".join(parts).replace("\\*", ".*").replace("\\?", "."), re.DOTALL)
-
-
-def _equal(value: Any, wanted: Any) -> bool:
-    # To Python True is 1; in JSON they are two.
-    same_kind = all(isinstance(value, kind) == isinstance(wanted, kind) for kind in (str, bool))
-    return same_kind and not isinstance(value, list | tuple | Mapping) and bool(value == wanted)
-
-
-def _compare_order(value: Any, operator: str, wanted: Any) -> bool:
-    numbers = isinstance(value, int | float) and isinstance(wanted, int | float)
-    # Python orders texts by code point, SQLite by the bytes of UTF-8: that is the same order.
-    texts = isinstance(value, str) and isinstance(wanted, str)
-    if not (numbers or texts) or isinstance(value, bool):
-        return False
-    answers: dict[str, bool] = {
-        "gt": value > wanted,
-        "gte": value >= wanted,
-        "lt": value < wanted,
-        "lte": value <= wanted,
-    }
-    return answers[operator]

@@ -18,6 +18,7 @@ from clawstate.memory.contract import (
     has_subwords,
 )
 from clawstate.memory.records import MemoryRecord, content_hash
+from clawstate.quantities import number_of
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -107,7 +108,8 @@ def embed_records(
     try:
         fresh: Iterator[_Vector] = iter(embed_texts(texts, embedder))
     except EmbeddingError as error:
-        message = f"{len(texts)} records wait for their vectors: {error}"
+        waiting = number_of(len(texts), "record waits", "records wait")
+        message = f"{waiting} to be embedded: {error}"
         warn(FallbackWarning(message), stacklevel=2)
         # Losing a memory because a model failed would be worse than finding it by words alone for
         # now.
@@ -128,7 +130,8 @@ def embed_texts(texts: Sequence[str], embedder: Embedder) -> Iterable[KnownVecto
             return zip(embedder.pool(subwords), subwords, strict=True)
         rows = embedder.embed(texts)
         if len(rows) != len(texts):
-            problem = f"{len(rows)} vectors for {len(texts)} texts"
+            texts_given = number_of(len(texts), "text")
+            problem = f"{number_of(len(rows), 'vector')} for {texts_given}"
             raise EmbeddingError("embedder", problem, "return one row for each text")
         return ((row, None) for row in rows)
 

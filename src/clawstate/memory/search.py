@@ -38,6 +38,7 @@ from clawstate.memory.reading import (
 )
 from clawstate.memory.records import Hit, MemoryRecord
 from clawstate.memory.times import asks_for_time, tells_time
+from clawstate.paging import MAX_HITS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 
 Mode = Literal["hybrid", "words", "vector"]
 MODES: tuple[Mode, ...] = ("hybrid", "words", "vector")
-
-MAX_HITS = 1000
 
 _WORD_CANDIDATES = 100
 _VECTOR_CANDIDATES = 100
@@ -366,7 +365,7 @@ def _query(query: str) -> str:
 
 def _count(k: int) -> int:
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MAX_HITS:
-        raise InvalidError("k", f"{describe(k)} is not a whole number from 1 to {MAX_HITS}")
+        raise InvalidError("k", f"{describe(k)} is not a whole number from 1 to {MAX_HITS:,}")
     return k
 
 

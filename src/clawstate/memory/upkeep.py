@@ -9,6 +9,7 @@ from clawstate.health import FIX, Finding
 from clawstate.interrupts import load_modules
 from clawstate.memory.contract import INDEX, Lend, MemoryEngine
 from clawstate.memory.forgetting import Compaction
+from clawstate.quantities import number_of
 from clawstate.records.contract import Lease
 
 if TYPE_CHECKING:
@@ -65,16 +66,20 @@ def check_engine(
         for code, message in wrong
         if code == INDEX
     ]
-    if waiting := engine.stats()["waiting"]:
-        message = f"{waiting} records wait for their vectors"
+    waiting = engine.stats()["waiting"]
+    if isinstance(waiting, int) and waiting:
+        one, many = "record waits for its vector", "records wait for their vectors"
+        message = number_of(waiting, one, many)
         found.append(Finding("memory-waiting", "info", path, message, FIX, repair=run_optimize))
     if forgotten := engine.uncompacted():
-        message = f"bytes of {forgotten} forgotten or changed records are still in the file"
+        before = number_of(forgotten, "record")
+        message = f"the file still holds bytes of {before} forgotten, changed or embedded anew"
         found.append(Finding("memory-forgotten", "info", path, message, FIX, repair=run_compact))
     if (begun := engine.replacement.begun()) is not None:
-        message = f"{begun.done} records have a vector of {begun.embedder.model}, which are not yet"
+        having = number_of(begun.done, "record has", "records have")
+        message = f"{having} a vector of {begun.embedder.model}, by which nothing is searched yet"
         hint = "'clawstate memory reembed' goes on; with --discard it drops what was begun"
-        found.append(Finding("memory-reembed", "info", path, f"{message} searched by", hint))
+        found.append(Finding("memory-reembed", "info", path, message, hint))
     if engine.needs_optimizing():
         message = "the vector index lacks records; opening takes longer than need be"
         found.append(Finding("memory-slow", "info", path, message, FIX, repair=run_optimize))

@@ -14,6 +14,7 @@ from clawstate.arguments import require_whole
 from clawstate.clock import from_ms, is_moment, to_ms
 from clawstate.errors import InvalidError
 from clawstate.memory.records import MemoryRecord, new_id
+from clawstate.quantities import number_of
 
 MAX_TEXT = 1_000_000
 """The most characters of one record; longer text is to be imported, which splits it."""
@@ -107,7 +108,7 @@ def metadata_text(metadata: Mapping[str, Any]) -> str:
         hint = "use texts, finite numbers, true, false, null, lists and mappings of texts to these"
         raise InvalidError(name, "cannot be written as JSON", hint) from error
     if len(text) > MAX_METADATA:
-        problem = f"{len(text):,} characters as JSON, at most {MAX_METADATA:,} are kept"
+        problem = f"{number_of(len(text), 'character')} as JSON, at most {MAX_METADATA:,} are kept"
         raise InvalidError("metadata", problem, "keep large values in a file and its path here")
     return text
 
@@ -125,7 +126,9 @@ def check_name(name: str, value: str, *, limit: int = _MAX_NAME) -> None:
     if len(value) <= limit and value.isascii() and value.isprintable():
         return  # as nearly all are; a bulk load passes here four times a record
     if len(value) > limit:
-        raise InvalidError(name, f"{len(value):,} characters, at most {limit} are allowed")
+        raise InvalidError(
+            name, f"{number_of(len(value), 'character')}, at most {limit:,} are allowed"
+        )
     if _CONTROL.search(value):
         raise InvalidError(name, "holds a control character", "remove it")
     check_unicode(name, value)
@@ -179,7 +182,7 @@ def _check_text(text: str) -> None:
     if not text or text.isspace():
         raise InvalidError("text", "is empty")
     if len(text) > MAX_TEXT:
-        problem = f"{len(text):,} characters, at most {MAX_TEXT:,} make one record"
+        problem = f"{number_of(len(text), 'character')}, at most {MAX_TEXT:,} make one record"
         raise InvalidError("text", problem, "split it, or write a file and 'memory import' it")
     # SQLite and FTS5 end text at a NUL in some places and not in others.
     if "\0" in text:

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from clawstate.clock import to_iso
 from clawstate.memory.explanation import Explanation, LegScore
+from clawstate.quantities import number_of
 
 Reason: TypeAlias = Literal[
     "shown",
@@ -81,12 +82,12 @@ class Verdict:
         score = f"with a score of {self.score or 0:.2f}"
         match self.reason:
             case "shown":
-                yield f"hit {self.rank} of {self.hits}, {score}"
+                yield f"hit {self.rank:,} of {self.hits:,}, {score}"
             case "below-cut":
-                yield f"place {self.rank} of {self.compared}, {score}"
-                yield f"the last of {self.hits} hits has {self.least or 0:.2f}"
+                yield f"place {self.rank:,} of {self.compared:,}, {score}"
+                yield f"the last of {number_of(self.hits, 'hit')} has {self.least or 0:.2f}"
             case "below-min-score":
-                yield f"place {self.rank} of {self.compared}, {score}"
+                yield f"place {self.rank:,} of {self.compared:,}, {score}"
                 yield f"at least {self.min_score:.2f} was asked for"
             case "filtered":
                 failed = (f"{each.demand} (it has {each.found})" for each in self.unmet)
@@ -105,13 +106,15 @@ class Verdict:
         words, vector = self.legs.get("words"), self.legs.get("vector")
         cosine = self.vector_score or 0.0
         if words is not None:
-            yield f"{words.rank - 1} others match the words better"
+            others = number_of(words.rank - 1, "other matches", "others match")
+            yield f"{others} the words better"
         elif self.mode != "vector":
             yield "it has no word of the query"
         if vector is not None and cosine <= 0:
             yield f"its meaning is not like that of the query (cosine {cosine:.2f})"
         elif vector is not None:
-            yield f"{vector.rank - 1} others are nearer in meaning (its cosine is {cosine:.2f})"
+            others = number_of(vector.rank - 1, "other is", "others are")
+            yield f"{others} nearer in meaning (its cosine is {cosine:.2f})"
         elif self.mode != "words" and self.is_embedded:
             yield "meanings could not be compared"
 

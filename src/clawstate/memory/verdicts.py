@@ -11,8 +11,9 @@ from clawstate.memory import ranking
 from clawstate.memory.demands import unmet_demands
 from clawstate.memory.explaining import Explainer, leg_score, sum_fields
 from clawstate.memory.explanation import LegScore
-from clawstate.memory.filters import Condition, Filter, filter_from, lets_through
+from clawstate.memory.filters import Condition, Filter, filter_from
 from clawstate.memory.imports import Imports
+from clawstate.memory.matching import lets_through
 from clawstate.memory.reading import Reading, Scores, Vectors
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.search import Meaning, Question, Ranked, rank

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from clawstate.errors import ConflictError
 from clawstate.memory import ingest
 from clawstate.memory.contract import Embedded, MemoryEngine
-from clawstate.memory.filters import Filter, lets_through
+from clawstate.memory.filters import Filter
 from clawstate.memory.imports import Imports
+from clawstate.memory.matching import lets_through
 from clawstate.memory.meanings import InUse, Meanings
 from clawstate.memory.records import MemoryRecord
 

@@ -16,6 +16,7 @@ from clawstate.files.json_text import parse_json
 from clawstate.files.os_errors import os_errors
 from clawstate.files.regular import regular_stream
 from clawstate.openclaw.snapshot import Snapshot
+from clawstate.quantities import number_of
 
 # In Python since 3.14; before, the package of the extra `openclaw`.
 _MODULES = ("compression.zstd", "backports.zstd")
@@ -137,7 +138,9 @@ class Transcripts:
                 raise CorruptError(place, "holds no event", "let OpenClaw's doctor look at it")
             raw = _decompress(packed, limit=MOST_BYTES, place=place)
             if isinstance(size, int) and len(raw) != size:
-                raise CorruptError(place, f"unpacks to {len(raw):,} bytes, and should to {size:,}")
+                raise CorruptError(
+                    place, f"unpacks to {number_of(len(raw), 'byte')}, and should to {size:,}"
+                )
             return Line(raw.decode())
         except UnicodeDecodeError:
             return Line("", CorruptError(place, "unpacks to what is no UTF-8"))
@@ -166,7 +169,7 @@ class Transcripts:
                             if before is None or seq < before:
                                 yield Line(text)
                 if seen != count:
-                    problem = f"holds {seen:,} events, and should {count:,}"
+                    problem = f"holds {number_of(seen, 'event')}, and should {count:,}"
                     raise CorruptError(place, problem, "let OpenClaw's doctor look at it")
             except StateError as error:
                 yield Line("", error)
@@ -253,7 +256,7 @@ def _decompress(data: bytes, *, limit: int, place: str) -> bytes:
     except module.ZstdError as error:
         raise CorruptError(place, "cannot be unpacked") from error
     if len(found) > limit or not decompressor.eof:
-        raise CorruptError(place, f"is cut off, or unpacks to more than {limit:,} bytes")
+        raise CorruptError(place, f"is cut off, or unpacks to more than {number_of(limit, 'byte')}")
     return found
 
 
@@ -268,7 +271,7 @@ def _decompress_lines(stream: BinaryIO, *, limit: int, place: str) -> Iterator[b
         with module.ZstdFile(stream) as file:
             while line := file.readline(limit + 1):
                 if len(line) > limit:
-                    raise CorruptError(place, f"has a line of more than {limit:,} bytes")
+                    raise CorruptError(place, f"has a line of more than {number_of(limit, 'byte')}")
                 yield line
     except (module.ZstdError, EOFError) as error:
         raise CorruptError(place, "cannot be unpacked") from error

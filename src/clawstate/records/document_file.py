@@ -39,6 +39,7 @@ from clawstate.files.os_errors import os_errors
 from clawstate.files.place import disk_of, require_disk
 from clawstate.json5.parse import parse_json5
 from clawstate.paging import Position
+from clawstate.quantities import number_of
 from clawstate.records.contract import CollectionSpec, Json, Revision, Versioned
 from clawstate.records.last_good import copied_at, keep_copy, read_copy
 from clawstate.records.rules import is_key, position_of
@@ -171,7 +172,9 @@ class DocumentFile:
         if raw == before.raw and before.stamp is not None:
             return
         if len(raw) > self._spec.file.max_bytes:
-            problem = f"would be {len(raw)} bytes, more than {self._spec.file.max_bytes}"
+            problem = (
+                f"would be {number_of(len(raw), 'byte')}, more than {self._spec.file.max_bytes:,}"
+            )
             raise InvalidError(str(self.path), problem, "remove what is not needed")
 
         def replace_copy() -> None:

@@ -44,7 +44,7 @@ def require_key(key: object) -> None:
     elif not key:
         problem = "a key is not empty"
     elif len(key) > LONGEST_KEY:
-        problem = f"a key has at most {LONGEST_KEY} characters, not {len(key)}"
+        problem = f"a key has at most {LONGEST_KEY:,} characters, not {len(key):,}"
     elif _SURROGATE.search(key):
         problem = "half a surrogate pair in a key"
     else:
@@ -116,7 +116,7 @@ def normalise_value(spec: CollectionSpec, key: str, value: Json) -> tuple[str, J
         brackets = text.count("[") + text.count("{")
         deep = brackets > DEEPEST_VALUE and _is_deep(copy)
     if deep:
-        problem = f"is nested more than {DEEPEST_VALUE} levels deep"
+        problem = f"is nested more than {DEEPEST_VALUE:,} levels deep"
         raise InvalidError("JSON value", problem, "flatten it")
     spec.layout.encode(None, {key: copy})
     return text, copy

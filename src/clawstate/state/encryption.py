@@ -15,6 +15,7 @@ from clawstate.encryption.sealer import FieldSealer
 from clawstate.encryption.sources import require_choice
 from clawstate.errors import NotFoundError, StateError, UnavailableError
 from clawstate.health import Finding
+from clawstate.quantities import number_of
 from clawstate.state.agents import agents_of
 from clawstate.state.auth import profile_store
 from clawstate.state.plaintext import scrub_plaintext
@@ -179,7 +180,7 @@ class Encryption:
         """
         sealed = 0 if self._key_store.exists else self.summary().sealed
         if sealed:  # new keys would stand in the way of the old ones
-            problem = f"is missing, and {sealed} secrets are encrypted with it"
+            problem = f"is missing, and {_count(sealed)} encrypted with it"
             hint = "restore it from a backup, or remove these profiles"
             raise UnavailableError(str(self._key_store.path), problem, hint)
         source = self._key_store.prepare(choice)
@@ -288,7 +289,7 @@ class Reencryption:
 
 
 def _count(count: int) -> str:
-    return "a secret is" if count == 1 else f"{count} secrets are"
+    return number_of(count, "secret is", "secrets are")
 
 
 def _secrets(agent_id: str, key: str, record: Json) -> Iterator[str | EncryptedSecret]:

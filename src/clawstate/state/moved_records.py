@@ -15,6 +15,7 @@ from clawstate.files.atomic import write_atomic
 from clawstate.files.os_errors import os_errors
 from clawstate.openclaw.description import describe
 from clawstate.openclaw.owner import Era
+from clawstate.quantities import number_of
 from clawstate.records.last_good import copy_path
 from clawstate.state.left_behind import LeftBehind, count_records, find_left_behind
 from clawstate.state.plaintext import vacuum_database
@@ -44,8 +45,8 @@ class Aside:
     def sentence(self) -> str:
         """Return what is kept, and what removes it."""
         where = ", ".join(map(str, self.places))
-        kept = [f"{self.files} files in {where}"] if self.files else []
-        kept += [f"{self.rows} rows of state/records.db"] if self.rows else []
+        kept = [f"{number_of(self.files, 'file')} in {where}"] if self.files else []
+        kept += [f"{number_of(self.rows, 'row')} of state/records.db"] if self.rows else []
         kept = kept or ["free pages of state/records.db, whose cleaning did not end"]
         told = "what records lay in before they were moved is kept, secrets included"
         return f"{told}: {' and '.join(kept)}; 'clawstate store clean' removes it"

@@ -256,7 +256,9 @@ class _Run:
         there = {each.key for each in self._target(place).scan()}
         missing = records.keys() - there - self._ledger.moved_digests(place.kind).keys()
         if missing:
-            problem = f"{len(missing)} of {len(records)} {place.store} did not arrive in {self._to}"
+            problem = (
+                f"{len(missing):,} of {len(records):,} ({place.store}) did not arrive in {self._to}"
+            )
             raise UnavailableError(str(place.file), problem, "nothing was put away; repeat")
 
     def _choose(self) -> None:

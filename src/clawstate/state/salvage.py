@@ -15,6 +15,7 @@ from clawstate.memory.backends.sqlite import salvage as memory
 from clawstate.memory.backends.sqlite import upkeep
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
 from clawstate.memory.contract import DAMAGE
+from clawstate.quantities import number_of
 from clawstate.sqlite import Part
 from clawstate.sqlite.salvage import salvage
 from clawstate.state.context import Context
@@ -69,8 +70,8 @@ def _salvage(context: Context) -> str:
     if aside is None:
         return "it was saved meanwhile"
     noted, records, sent, messages = counts
-    saved = f"saved {records:,} of {max(noted, records):,} records"
-    saved += f" and {messages:,} of {max(sent, messages):,} messages"
+    saved = f"saved {records:,} of {number_of(max(noted, records), 'record')}"
+    saved += f" and {messages:,} of {number_of(max(sent, messages), 'message')}"
     kept = (
         f"the damaged database is kept as {aside}, with all that you may forget later, until you"
         " remove it"

@@ -9,6 +9,7 @@ from clawstate.config.settings import ENCRYPTION_KEY
 from clawstate.errors import ConfigError, NotFoundError
 from clawstate.json5.key_path import get_at, parse_key_path
 from clawstate.openclaw.owner import Era
+from clawstate.quantities import number_of
 from clawstate.state.backends import FILE, find_engine
 from clawstate.state.left_behind import count_records, elsewhere
 
@@ -61,7 +62,7 @@ def _require_none(context: Context, old: str, new: str) -> None:
     engine, other = find_engine(old), find_engine(new)
     if engine is None or not (found := count_records(context, engine)):
         return
-    counts = ", ".join(f"{count} {store}" for store, count in found.items())
+    counts = ", ".join(f"{count:,} ({store})" for store, count in found.items())
     problem = f"would hide what lies in {engine.words}: {counts}"
     hint = f"'clawstate store migrate --to {new}' moves them, and sets it"
     if other is None or other.is_missing:
@@ -97,7 +98,7 @@ def _require_no_sessions(context: Context) -> None:
     from clawstate.state.sessions import open_sessions  # noqa: PLC0415 - rarely needed
 
     if count := len(open_sessions(context).entries()):
-        problem = f"would hide the {count} sessions that lie where it says now"
+        problem = f"would hide {number_of(count, 'session')} where it says now"
         raise ConfigError(_SESSIONS, problem, "move their index there, then repeat with --force")
 
 

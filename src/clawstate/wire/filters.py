@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from clawstate.memory.filters import And, Condition, Filter, Node, Not, Or, filter_from
+from clawstate.memory.filters import And, Condition, Filter, Node, Not, Or, filter_from, key_of
 from clawstate.wire.members import Members
 
 _NEGATED = {"eq": "ne", "in": "not_in"}
@@ -35,10 +35,10 @@ def read_filter(document: Any) -> Filter:
 def _where(node: Node) -> dict[str, Any]:
     match node:
         case Condition():
-            return {_key(node): {node.operator: _value(node.value)}}
+            return {key_of(node): {node.operator: _value(node.value)}}
         # Written as people write it, so that reading gives the very tree again.
         case Not(Condition(operator=("eq" | "in") as operator) as part):
-            return {_key(part): {_NEGATED[operator]: _value(part.value)}}
+            return {key_of(part): {_NEGATED[operator]: _value(part.value)}}
         case Not(Condition(field="tags") as part):
             return {"$tags": {"ne": _value(part.value)}}
         case Not(Or(parts)) if (tags := _tags(parts)) is not None:
@@ -84,11 +84,6 @@ def _tags(parts: Sequence[Node]) -> list[Any] | None:
     """Return the tags of which *parts* asks for any, or `None` if they ask for something else."""
     found = [each.value for each in parts if isinstance(each, Condition) and each.field == "tags"]
     return found if len(found) == len(parts) else None
-
-
-def _key(condition: Condition) -> str:
-    is_metadata = condition.field == "metadata"
-    return ".".join(condition.path) if is_metadata else f"${condition.field}"
 
 
 def _value(value: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 from clawstate.documents import LIST, OBJECT, REFUSED, VALUE
 from clawstate.json5.path_grammar import KeyPath
+from clawstate.quantities import number_of
 
 Context = Mapping[str, Any]
 
@@ -33,11 +34,17 @@ _BOUNDS: dict[str, Callable[[Context], str]] = {
     "greater_than_equal": lambda context: f"a number of at least {context['ge']:g}",
     "less_than_equal": lambda context: f"a number of at most {context['le']:g}",
     "literal_error": lambda context: str(context["expected"]).replace("'", '"'),
-    "string_too_long": lambda context: f"at most {context['max_length']} characters",
-    "too_long": lambda context: f"at most {context['max_length']} elements",
+    "string_too_long": lambda context: f"at most {_most(context, 'character')}",
+    "too_long": lambda context: f"at most {_most(context, 'element')}",
     "union_tag_invalid": lambda context: _tags(str(context["expected_tags"])),
     REFUSED: lambda context: str(context["expected"]),
 }
+
+
+def _most(context: Context, what: str) -> str:
+    return number_of(int(context["max_length"]), what)
+
+
 _LONGEST = 100  # of a text that is compared with those that are known
 _SHAPES = {VALUE: "text", OBJECT: "an object", LIST: "a list"}
 

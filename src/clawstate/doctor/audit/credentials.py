@@ -11,6 +11,7 @@ from typing import Any
 from clawstate.doctor.audit.survey import Spot, Survey
 from clawstate.errors import InvalidError, StateError
 from clawstate.files.safe_names import decode_name
+from clawstate.quantities import number_of
 from clawstate.stores.auth.codec import CredentialCodec, Sealer, is_sealed
 from clawstate.stores.auth.credentials import TYPES, type_of
 from clawstate.stores.auth.refresh_answer import objects_in
@@ -60,7 +61,7 @@ def survey_copy(
     survey_profiles(aside, path, document, agent_id=agent_id, sealer=sealer)
     count = sum(each.code == "PLAINTEXT_FOUND" for each in aside.exposures)
     if count:
-        secrets = "a secret" if count == 1 else f"{count} secrets"
+        secrets = number_of(count, "secret")
         message = f"a copy, put aside by clawstate, with {secrets} in the clear"
         survey.add("PLAINTEXT_FOUND", "warning", Spot(path), message)
     survey.known.add_all(aside.known)
@@ -94,8 +95,9 @@ def survey_legacy(survey: Survey, path: Path, document: Any) -> None:
     named = {key: each for key, each in entries.items() if isinstance(each, dict)}
     if not named:
         return
-    message = f"{len(named)} credentials of an older release; they are imported, and not needed"
-    survey.add("LEGACY_RESIDUE", "info", Spot(path), f"holds {message}")
+    count = number_of(len(named), "credential")
+    message = f"holds {count} of an older release; what is there is imported, and not needed"
+    survey.add("LEGACY_RESIDUE", "info", Spot(path), message)
     for name, record in named.items():
         spot = Spot(path, name, name, provider=name.partition(":")[0])
         for member, value in record.items():

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+from clawstate.quantities import number_of
 from clawstate.secret_rules import mask
 
 SHORTEST = 8
@@ -55,7 +56,7 @@ class KnownSecrets:
         self._by_value: dict[str, KnownSecret] = {}
 
     def __repr__(self) -> str:
-        return f"<{len(self._by_value)} secrets>"
+        return f"<{number_of(len(self._by_value), 'secret')}>"
 
     def __iter__(self) -> Iterator[KnownSecret]:
         return iter(self._by_value.values())

@@ -11,6 +11,7 @@ from clawstate.doctor.audit.survey import Spot, Survey
 from clawstate.doctor.audit.tree import Entry
 from clawstate.doctor.config import is_ours, open_parents, open_settings, parent_remedy
 from clawstate.health import Severity
+from clawstate.quantities import number_of
 
 _OTHERS = 0o077
 # What lies in these is no state: other programs put it there, with the modes they like.
@@ -42,7 +43,8 @@ def survey_modes(survey: Survey, entries: Sequence[Entry]) -> None:
             message = f"others may write it (mode {mode:04o}); {mends}"
             survey.add("WIDE_MODE", "error", Spot(path), message)
     for name, count in sorted(looking.wide.items()):
-        message = f"others may read {count} files and directories here; chmod -R go= mends it"
+        told = number_of(count, "file or directory", "files and directories")
+        message = f"others may read {told} here; chmod -R go= mends it"
         survey.add("WIDE_MODE", "warning", Spot(survey.root / name), message)
 
 

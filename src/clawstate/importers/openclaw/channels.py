@@ -14,8 +14,8 @@ from typing import Any
 from clawstate.clock import from_iso
 from clawstate.errors import InvalidError
 from clawstate.importers.openclaw.job import Job
-from clawstate.importers.openclaw.report import count_of
 from clawstate.importers.openclaw.source import Found, Role
+from clawstate.quantities import number_of
 from clawstate.records.contract import CollectionSpec, Json
 from clawstate.records.rules import is_key
 from clawstate.stores.pairing.channels import allow_spec, pairing_spec
@@ -74,14 +74,14 @@ def _requests(job: Job, found: Found) -> dict[str, Json]:
     now = job.state.clock()
     live = [each for each in usable if _is_live(each, now)]
     if expired := len(usable) - len(live):
-        message = f"{count_of(expired, 'pairing request')} expired"
+        message = f"{number_of(expired, 'pairing request')} expired"
         job.report.skip(KIND, found.path, message, things=expired)
     return {each["code"]: each for each in live}
 
 
 def _skip_unusable(job: Job, found: Found, number: int) -> None:
     if number:
-        message = f"{count_of(number, 'entry')} left that OpenClaw passes over as well"
+        message = f"{number_of(number, 'entry')} left that OpenClaw passes over as well"
         job.report.skip(KIND, found.path, message, things=number)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from clawstate.access.names import require_name
 from clawstate.errors import ConflictError, InvalidError, StateError
 from clawstate.importers.openclaw.job import Job
-from clawstate.importers.openclaw.report import count_of
 from clawstate.importers.openclaw.source import Found, Role
+from clawstate.quantities import number_of
 from clawstate.stores.dedupe.expiry import is_mark
 from clawstate.stores.identity.document import IdentityLayout, id_of, raw_public_key
 
@@ -68,7 +68,7 @@ def take_devices(job: Job) -> None:
     for found in job.of(Role.PENDING):
         with job.count_failures(DEVICES, found.path):
             if waiting := len(job.source.object(found.path)):
-                message = f"{count_of(waiting, 'request')} {_PENDING}"
+                message = f"{number_of(waiting, 'request')} {_PENDING}"
                 job.report.skip(DEVICES, found.path, message, things=waiting)
 
 
@@ -170,7 +170,7 @@ def take_marks(job: Job) -> None:
             answer = job.state.dedupe.merge(marks, namespace_of(found), dry_run=job.dry_run)
             job.report.add_merge(DEDUPE, found.path, answer, what="mark", why_kept=_NOT_HELD)
             if others := len(members) - len(marks):
-                message = f"{count_of(others, 'member')} left that OpenClaw passes over, too"
+                message = f"{number_of(others, 'member')} left that OpenClaw passes over, too"
                 job.report.skip(DEDUPE, found.path, message, things=others)
 
 

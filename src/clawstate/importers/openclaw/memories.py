@@ -27,7 +27,6 @@ from clawstate.importers.merging import (
     was_edited,
 )
 from clawstate.importers.openclaw.job import Job
-from clawstate.importers.openclaw.report import count_of
 from clawstate.importers.openclaw.source import Role
 from clawstate.importers.openclaw.workspace import Workspace, namespace_of, notes_of
 from clawstate.memory.imports import Before
@@ -35,6 +34,7 @@ from clawstate.memory.ledger import Finished, Imported
 from clawstate.memory.records import MemoryRecord, content_hash
 from clawstate.memory.validation import fitting_name, record_from
 from clawstate.openclaw.agent_database import Chunk, whole_number
+from clawstate.quantities import number_of
 from clawstate.sqlite.errors import sqlite_errors
 from clawstate.sqlite.foreign import reading
 
@@ -178,7 +178,7 @@ class _Index:
                 for part in _parts(chunk):
                     digest.update(hashlib.blake2b(part.encode(errors="replace")).digest())
         for reason, number in sorted(left.items()):
-            message = f"{count_of(number, 'chunk')} {reason}"
+            message = f"{number_of(number, 'chunk')} {reason}"
             self._job.report.skip(KIND, self._path, message, things=number)
         # With nothing to take as well: what came from it before is then to go.
         if taken or str(self._file) in self._memory.imports.sources(self._namespace):
@@ -211,7 +211,7 @@ class _Index:
         vanished = before.known - {each.id for each in rows}
         left = self._ids_of_edits(sorted(vanished), before, fresh)
         if left:
-            message = f"{count_of(len(left), 'record')} that you changed stays, though not in it"
+            message = f"{number_of(len(left), 'record')} that you changed stays, though not in it"
             self._job.report.note(KIND, self._path, message)
         done = Finished(source, fingerprint, sorted(vanished - left), sorted(left), rows)
         imports.finish_all([done], namespace=self._namespace)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from clawstate.quantities import number_of
 from clawstate.records.merging import MergeResult
 
 # Later kinds build on earlier ones: tokens need the key pair, media the messages that name them.
@@ -129,7 +130,7 @@ class Report:
             new=len(result.new), changed=len(result.changed), unchanged=len(result.same)
         )
         if number := len(result.kept):
-            message = f"{count_of(number, what)} {why_kept}: {list_keys(result.kept)}"
+            message = f"{number_of(number, what)} {why_kept}: {list_keys(result.kept)}"
             self.skip(kind, path, message, things=number)
         for key, reason in result.refused.items():
             self.fail(kind, path, f"{key}: {reason}")
@@ -138,7 +139,7 @@ class Report:
         """Count things of the file *path* as skipped that OpenClaw's database has as well."""
         if number:
             pronoun = "it" if number == 1 else "them"
-            message = f"{count_of(number, what)} left, since OpenClaw's database has {pronoun}"
+            message = f"{number_of(number, what)} left, since OpenClaw's database has {pronoun}"
             self.skip(kind, path, message, things=number)
 
     def note(self, kind: str, path: str, message: str) -> None:
@@ -155,12 +156,6 @@ class Report:
         for kind in (*KINDS, LEFT):
             if kind in self.counts and self.counts[kind].found:
                 yield kind, self.counts[kind]
-
-
-def count_of(number: int, what: str) -> str:
-    """Return *number* of *what*, as people write it."""
-    plural = what if number == 1 else f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
-    return f"{number:,} {plural}"
 
 
 def list_keys(keys: Sequence[str]) -> str:

@@ -12,9 +12,10 @@ from clawstate.files.json_text import parse_json
 from clawstate.files.lock import FileLock
 from clawstate.files.regular import read_regular
 from clawstate.importers.openclaw.job import Job
-from clawstate.importers.openclaw.report import count_of, list_keys
+from clawstate.importers.openclaw.report import list_keys
 from clawstate.openclaw.owner import STATE_DATABASE
 from clawstate.openclaw.state_database import Secret
+from clawstate.quantities import number_of
 
 KIND = "secrets"
 FILE = ("secrets", "openclaw.json")
@@ -46,7 +47,7 @@ def take_secrets(job: Job) -> None:
         # In no other place: from the configuration or `.env` more programs would read them
         # (decision 028).
         if not job.settings.secrets:
-            message = f"{count_of(len(found), 'secret')} {_UNASKED.format('/'.join(FILE))}"
+            message = f"{number_of(len(found), 'secret')} {_UNASKED.format('/'.join(FILE))}"
             job.report.skip(KIND, _PLACE, message, things=len(found))
             return
         if job.dry_run:
@@ -84,7 +85,7 @@ class _Merging:
                 has_changed = True
                 count.add(new=int(ours is None), changed=int(ours is not None))
         if kept:
-            message = f"{count_of(len(kept), 'secret')} {_KEPT}: {list_keys(kept)}"
+            message = f"{number_of(len(kept), 'secret')} {_KEPT}: {list_keys(kept)}"
             job.report.skip(KIND, _PLACE, message, things=len(kept))
         return has_changed
 

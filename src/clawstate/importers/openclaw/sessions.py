@@ -14,10 +14,10 @@ from clawstate.files.lock_options import PATIENT
 from clawstate.files.paths import expand_path
 from clawstate.files.regular import read_regular
 from clawstate.importers.openclaw.job import Job
-from clawstate.importers.openclaw.report import count_of
 from clawstate.importers.openclaw.source import MOST_BYTES, Found, Role
 from clawstate.json5.parse import parse_json5
 from clawstate.openclaw.owner import Era
+from clawstate.quantities import number_of
 from clawstate.records.merging import MergeResult
 from clawstate.stores.sessions.entry import updated_ms
 from clawstate.stores.sessions.index_format import OpenClawFormat
@@ -53,7 +53,7 @@ def read_index(job: Job, found: Found) -> dict[str, Any]:
         if known is None or updated_ms(entry) > updated_ms(known):
             entries[name] = form.migrate(entry) if isinstance(entry, dict) else entry
     if twice := len(document) - len(entries):
-        job.report.skip(KIND, found.path, f"{count_of(twice, 'entry')} {_TWICE}", things=twice)
+        job.report.skip(KIND, found.path, f"{number_of(twice, 'entry')} {_TWICE}", things=twice)
     return entries
 
 

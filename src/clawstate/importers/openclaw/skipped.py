@@ -10,6 +10,7 @@ from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.report import LEFT
 from clawstate.importers.openclaw.source import MOST_NAMES, Found, Role
 from clawstate.importers.openclaw.workspace import notes_of
+from clawstate.quantities import number_of
 
 _LANCEDB = (
     "is a LanceDB memory, whose vectors belong to the model that made them; export its texts as "
@@ -137,5 +138,5 @@ def _group(found: Found) -> str:
 def _message(group: str, files: int) -> str:
     first = "workspace" if group.startswith("workspace") else group
     reason = _REASONS.get(first, _UNKNOWN)
-    counted = f"more than {MOST_NAMES:,}" if files > MOST_NAMES else f"{files:,}"
-    return f"{counted} {'file' if files == 1 else 'files'} left alone: {reason}"
+    more = "more than " if files > MOST_NAMES else ""
+    return f"{more}{number_of(min(files, MOST_NAMES), 'file')} left alone: {reason}"

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 
 from clawstate.files.json_text import dump_compact
 from clawstate.importers.openclaw.job import Job
-from clawstate.importers.openclaw.report import count_of
+from clawstate.quantities import number_of
 from clawstate.records.contract import Json
 from clawstate.stores.sessions.entry import TOPIC
 from clawstate.stores.transcripts.importing import Reading, read_lines
@@ -62,8 +62,8 @@ class TranscriptImporter:
         made = dict(_rename(again(), numbers))
         done = self._import(session_id, made.values())
         if done.added:
-            changed = f"{count_of(done.added, 'entry')} changed in place since they were taken over"
-            message = f"{changed}; what they were is kept beside what they are"
+            changed = f"{number_of(done.added, 'entry')} changed in place since the last import"
+            message = f"{changed}; the old text is kept beside the new"
             self._job.report.note(KIND, place, message)
         self._job.report.count(KIND).add(changed=done.added)
         left = tuple(each for each in imported.problems if each.line not in made)

@@ -11,10 +11,10 @@ from functools import partial
 from clawstate.errors import MissingExtraError, StateError
 from clawstate.importers.openclaw.databases import AgentRows
 from clawstate.importers.openclaw.job import Job
-from clawstate.importers.openclaw.report import count_of
 from clawstate.importers.openclaw.source import reason_of
 from clawstate.importers.openclaw.transcript_entries import TranscriptImporter
 from clawstate.openclaw.transcripts import Line
+from clawstate.quantities import number_of
 from clawstate.stores.sessions.entry import is_session_id
 from clawstate.stores.transcripts.values import TranscriptImport
 
@@ -76,7 +76,7 @@ def count(job: Job, place: str, imported: TranscriptImport) -> None:
         job.report.fail(KIND, place, problem.message, line=problem.line)
     if (more := len(imported.problems) - _SHOWN) > 0:
         job.report.count(KIND).add(failed=more)
-        job.report.note(KIND, place, f"{more:,} more lines could not be read")
+        job.report.note(KIND, place, f"{number_of(more, 'more line')} could not be read")
 
 
 def note_media(job: Job) -> None:
@@ -155,9 +155,9 @@ class _Texts:
             report.fail(KIND, place, reason_of(error))
         if (more := len(self._errors) - _SHOWN) > 0:
             report.count(KIND).add(failed=more)
-            report.note(KIND, place, f"{more:,} more entries could not be read")
+            report.note(KIND, place, f"{number_of(more, 'more entry')} could not be read")
         if self._missing is not None:
-            entries = count_of(self._waiting, "entry")
+            entries = number_of(self._waiting, "entry")
             report.fail(KIND, place, f"{entries} passed over: {self._missing}")
             report.count(KIND).add(failed=self._waiting - 1)
 

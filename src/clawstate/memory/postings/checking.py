@@ -13,6 +13,7 @@ from clawstate.memory.postings.scoring import Docs, all_counts
 from clawstate.memory.postings.snapshot import SnapshotCache
 from clawstate.memory.postings.store import BLOCK, FIELDS, MOST, Block, PostingStore
 from clawstate.memory.postings.tail import Tail
+from clawstate.quantities import number_of
 
 
 def check(store: PostingStore, blocks: Iterable[Block]) -> tuple[list[str], set[int]]:
@@ -45,12 +46,14 @@ def check(store: PostingStore, blocks: Iterable[Block]) -> tuple[list[str], set[
         )
         wrong += not is_sound
     if wrong:
-        found.append(f"{wrong} blocks of the word index are damaged")
+        one, many = "block of the word index is", "blocks of the word index are"
+        found.append(f"{number_of(wrong, one, many)} damaged")
     present.update(tail.docs.tolist())
     present.difference_update(tail.gone.tolist())
     totals = store.totals()
     if totals.documents != len(present):
-        found.append(f"the word index holds {len(present)} records but notes {totals.documents}")
+        held = number_of(len(present), "record")
+        found.append(f"the word index holds {held} but notes {totals.documents:,}")
     return found, present
 
 

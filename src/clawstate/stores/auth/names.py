@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from clawstate.errors import InvalidError
+from clawstate.quantities import number_of
 from clawstate.records.contract import Json
 
 LONGEST_ID: Final = 256
@@ -67,7 +68,7 @@ def require_profile_id(profile_id: object) -> str:
     if not isinstance(profile_id, str):
         problem = f"is {type(profile_id).__name__}, not text"
     elif len(profile_id) > LONGEST_ID:
-        problem = f"is {len(profile_id)} characters long, more than {LONGEST_ID}"
+        problem = f"is {number_of(len(profile_id), 'character')} long, more than {LONGEST_ID:,}"
     elif _UNPRINTABLE.search(profile_id):
         problem = "holds control characters, or half a surrogate pair"
     elif not all(part and part == part.strip(_BLANKS) for part in profile_id.partition(":")):
@@ -82,6 +83,6 @@ def require_provider(provider: Json, name: str = "provider") -> str:
     if not isinstance(provider, str) or is_blank(provider):
         raise InvalidError(name, "is missing", "name one, such as 'openai'")
     if len(provider) > LONGEST_PROVIDER or _UNPRINTABLE.search(provider):
-        problem = f"is longer than {LONGEST_PROVIDER} characters, or holds control characters"
+        problem = f"is longer than {LONGEST_PROVIDER:,} characters, or holds control characters"
         raise InvalidError(name, problem, "name one, such as 'openai'")
     return provider

@@ -8,6 +8,7 @@ from typing import Final
 from clawstate.arguments import require_whole
 from clawstate.errors import InvalidError, StateError
 from clawstate.files.json_text import dump_compact
+from clawstate.quantities import number_of
 from clawstate.records.contract import Json
 from clawstate.stores.auth.availability import has_secret
 from clawstate.stores.auth.codec import LAST_DATE, CredentialCodec, is_sealed
@@ -77,7 +78,7 @@ def _require_sound(record: Mapping[str, Json], kind: CredentialType) -> None:
             _REQUIRE[member.kind](name, record.get(name))
     size = len(dump_compact(record).encode("utf-8", "surrogatepass"))
     if size > LARGEST_RECORD:
-        problem = f"is {size} bytes, more than {LARGEST_RECORD}"
+        problem = f"is {number_of(size, 'byte')}, more than {LARGEST_RECORD:,}"
         raise InvalidError("credential", problem, "leave out what is not needed")
 
 
@@ -87,7 +88,7 @@ def _require_secret(name: str, value: Json) -> None:
     if not isinstance(value, str):
         raise InvalidError(name, "is not text", "give the secret, or use a reference")
     if len(value) > LONGEST_SECRET:
-        problem = f"is longer than {LONGEST_SECRET} characters"
+        problem = f"is longer than {LONGEST_SECRET:,} characters"
         raise InvalidError(name, problem, "give the secret alone")
 
 
@@ -96,7 +97,7 @@ def _require_text(name: str, value: Json) -> None:
         return
     if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
         raise InvalidError(
-            name, f"is not text of at most {_LONGEST_TEXT} characters", "leave it out"
+            name, f"is not text of at most {_LONGEST_TEXT:,} characters", "leave it out"
         )
 
 

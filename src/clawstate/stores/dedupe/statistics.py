@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from clawstate.clock import from_ms
 from clawstate.health import Finding
+from clawstate.quantities import number_of
 from clawstate.records.contract import Versioned
 from clawstate.stores.dedupe.expiry import ExpiryPolicy, is_mark
 
@@ -88,7 +89,8 @@ def count_marks(
 def odd_marks(name: str, found: NamespaceStatistics, *, path: str, now: float) -> Iterator[Finding]:
     """Give what is no mark of the namespace *name*, and marks that a wrong clock made."""
     if found.ignored:
-        message = f"{found.ignored} members of {name!r} are no marks, and are ignored"
+        one, many = f"member of {name!r} is no mark", f"members of {name!r} are no marks"
+        message = f"{number_of(found.ignored, one, many)}; what is none is ignored"
         yield Finding("dedupe-members", "info", path, message, "remove them with an editor")
     ahead = 0.0 if found.newest is None else found.newest - now
     if ahead > _AHEAD:

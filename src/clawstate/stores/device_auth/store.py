@@ -190,7 +190,7 @@ def _require_name(name: str) -> None:
     if not isinstance(name, str) or not name or name != name.strip():
         raise InvalidError("name", "is empty, or has spaces around it", "give a plain name")
     if len(name) > _LONGEST_NAME:
-        raise InvalidError("name", f"has more than {_LONGEST_NAME} characters", "shorten it")
+        raise InvalidError("name", f"has more than {_LONGEST_NAME:,} characters", "shorten it")
     if any(unicodedata.category(each)[0] == "C" for each in name):
         raise InvalidError("name", "holds characters that do not show", "give a plain name")
 

@@ -18,6 +18,7 @@ from clawstate.clock import Clock, from_ms, system_clock, to_ms
 from clawstate.errors import ConflictError, InvalidError, LimitError, NotFoundError, StateError
 from clawstate.health import FIX, Finding
 from clawstate.paging import PAGE, Listing, Page, Position
+from clawstate.quantities import number_of
 from clawstate.records.contract import Collection, Json
 from clawstate.records.listing import latest
 from clawstate.stores.pairing.attempts import Attempts
@@ -245,7 +246,8 @@ class Pairing:
                 str(self._requests().spec.path),
                 f"they go with the next request; or {FIX}",
             )
-            message = f"{count} pairing requests are expired, used or malformed"
+            stale = number_of(count, "pairing request is", "pairing requests are")
+            message = f"{stale} expired, used or malformed"
             yield Finding(
                 *("old-requests", "info", path, message, remedy),
                 repair=lambda: f"removed {self.prune()}",

@@ -14,6 +14,7 @@ from typing import Any, Final
 from clawstate.clock import from_ms, is_moment, to_ms
 from clawstate.errors import CorruptError, InvalidError
 from clawstate.files.json_text import dump_compact, is_same_json
+from clawstate.quantities import number_of
 
 Document = dict[str, Any]
 """An entry as it stands in the index."""
@@ -152,7 +153,9 @@ def require_small(key: str, document: Document) -> None:
     if size <= MOST_BYTES:
         return
     largest = max(document, key=lambda name: len(dump_compact(document[name])))
-    problem = f"would be {size:,} bytes, more than {MOST_BYTES:,}; the most is in {largest!r}"
+    problem = (
+        f"would be {number_of(size, 'byte')}, more than {MOST_BYTES:,}; the most is in {largest!r}"
+    )
     raise InvalidError(f"session {key!r}", problem, "keep large values in a file of their own")
 
 

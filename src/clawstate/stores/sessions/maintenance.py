@@ -12,6 +12,7 @@ from clawstate.arguments import require_texts
 from clawstate.clock import Clock
 from clawstate.errors import CorruptError, FallbackWarning, StateError, warn
 from clawstate.files.json_text import dump_compact
+from clawstate.quantities import number_of
 from clawstate.stores.sessions.archive import Archive, Archived
 from clawstate.stores.sessions.entry import has_id, is_session_id
 from clawstate.stores.sessions.file_sync import FileSync
@@ -150,7 +151,8 @@ class SessionMaintenance:
             try:
                 self.on_removed(ids)
             except StateError as error:
-                message = f"{error}; the messages of {len(ids)} sessions go with the next pruning"
+                sessions = number_of(len(ids), "session")
+                message = f"{error}; the messages of {sessions} go with the next pruning"
                 warn(FallbackWarning(message), stacklevel=4)
                 # Nothing is forgotten: the notes of what ended stay, and the next call tells them
                 # again.

@@ -89,7 +89,7 @@ def _spans(line: str) -> list[tuple[int, int]]:
                 taken += end - start
         elif sign in "{[":
             if len(opened) == DEEPEST:
-                problem = f"is nested deeper than {DEEPEST} levels"
+                problem = f"is nested deeper than {DEEPEST:,} levels"
                 raise InvalidError("message", problem, "flatten it")
             # Remembered for the end of the object: if it is cut out as a whole, what was cut inside
             # is not.

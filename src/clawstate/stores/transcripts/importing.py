@@ -18,6 +18,7 @@ from clawstate.arguments import is_utf8
 from clawstate.errors import CorruptError, InvalidError
 from clawstate.files.damaged_line import split_damaged
 from clawstate.files.json_text import dump_compact, is_utf16, parse_json
+from clawstate.quantities import number_of
 from clawstate.records.contract import Json
 from clawstate.stores.transcripts.contract import Batch
 from clawstate.stores.transcripts.entries import (
@@ -120,7 +121,9 @@ class Reading:
         if not whole:
             self.problem(number, error.problem)
         elif lost:
-            self.problem(number, f"is damaged: {lost:,} characters of it are no whole entry")
+            self.problem(
+                number, f"is damaged: {number_of(lost, 'character')} of it make no whole entry"
+            )
         for text in whole:
             try:
                 yield text, _parse(text)

@@ -377,7 +377,7 @@ def _require_turn_name(name: str | None) -> None:
         return
     require_whole_text("turn", name)
     if not 0 < len(name) <= _LONGEST_NAME:
-        hint = f"take 1 to {_LONGEST_NAME} characters"
+        hint = f"take 1 to {_LONGEST_NAME:,} characters"
         raise InvalidError("turn", "its name is empty or too long", hint)
 
 

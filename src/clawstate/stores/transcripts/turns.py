@@ -10,6 +10,7 @@ from typing import Protocol
 from clawstate.errors import ConflictError, InvalidError, NotFoundError
 from clawstate.files.json_text import is_same_json
 from clawstate.health import FIX, Finding
+from clawstate.quantities import number_of
 from clawstate.records.contract import Json, Mark
 from clawstate.stores.transcripts import tool_calls
 from clawstate.stores.transcripts.contract import Batch, BatchResult, Turn
@@ -148,13 +149,15 @@ def finding(
 
 def broken_chain(session_id: str, count: int) -> str:
     """Return the sentence about entries whose parents are not before them."""
-    return f"{count} messages of {session_id} follow one that is not before them"
+    told = number_of(count, f"message of {session_id} follows", f"messages of {session_id} follow")
+    return f"{told} one that is not before"
 
 
 def orphan_results(session_id: str, orphans: Sequence[str]) -> str:
     """Return the sentence about results of tools that answer no call."""
     first = orphans[0]
-    return f"{len(orphans)} tool results of {session_id} answer no call, the first of them {first}"
+    one, many = f"tool result of {session_id} answers", f"tool results of {session_id} answer"
+    return f"{number_of(len(orphans), one, many)} no call, the first of them {first}"
 
 
 def _require_known(session: Session, entry_id: str) -> None:

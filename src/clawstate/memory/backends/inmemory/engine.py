@@ -22,8 +22,9 @@ from clawstate.memory.contract import (
     EmbedderIdentity,
     KnownVector,
 )
-from clawstate.memory.filters import Filter, lets_through
+from clawstate.memory.filters import Filter
 from clawstate.memory.forgetting import Compaction, Forgotten, text_digest
+from clawstate.memory.matching import lets_through
 from clawstate.memory.records import MemoryRecord, position_of
 from clawstate.memory.validation import metadata_text
 from clawstate.paging import Position

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from clawstate.clock import to_ms
 from clawstate.memory.backends.inmemory.postings import InMemoryPostings, Terms
 from clawstate.memory.contract import EmbedderIdentity
-from clawstate.memory.filters import Filter, lets_through
+from clawstate.memory.filters import Filter
+from clawstate.memory.matching import lets_through
 from clawstate.memory.postings.scoring import Allowed
 from clawstate.memory.postings.snapshot import Snapshot, SnapshotCache
 from clawstate.memory.reading import (

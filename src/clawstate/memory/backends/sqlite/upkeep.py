@@ -21,6 +21,7 @@ from clawstate.memory.backends.sqlite.rows import (
     stored_embedder,
 )
 from clawstate.memory.contract import DAMAGE, INDEX
+from clawstate.quantities import number_of
 from clawstate.sqlite.errors import damage
 
 _SNAPSHOT = re.compile(r"build\.lock|manifest\.json|manifest-.*\.tmp|vectors-.*\.usearch")
@@ -88,7 +89,9 @@ def mend_vectors(connection: apsw.Connection, *, anew: bool = False, breadth: in
 def vector_faults(connection: apsw.Connection) -> list[str]:
     """Return what is wrong with the blocks of vectors, having read all of them."""
     damaged = sum(1 for _ in find_damaged_vectors(connection))
-    found = [f"{damaged} records have a damaged vector"] if damaged else []
+    found = (
+        [f"{number_of(damaged, 'record has', 'records have')} a damaged vector"] if damaged else []
+    )
     if not connection.execute("SELECT count(*) FROM vector_blocks").get:
         return found
     load_modules("clawstate.memory.backends.sqlite.vector_blocks")
@@ -157,16 +160,19 @@ def check(connection: apsw.Connection, *, deep: bool) -> list[tuple[str, str]]:
     counted = "SELECT count(*) FROM memories m WHERE m.scope = s.scope"
     sql = f"SELECT s.namespace, s.records, ({counted}) AS n FROM scopes s WHERE s.records <> n"
     for namespace, noted, counted in connection.execute(sql):
-        found.append(f"namespace {namespace!r} holds {counted} records but notes {noted}")
+        held = number_of(counted, "record")
+        found.append(f"namespace {namespace!r} holds {held} but notes {noted:,}")
     lost = connection.execute(
         "SELECT count(*) FROM tags WHERE memory_id NOT IN (SELECT id FROM memories)"
     ).get
     if lost:
-        found.append(f"{lost} tags belong to no record")
+        found.append(f"{number_of(lost, 'tag belongs', 'tags belong')} to no record")
     sql = "SELECT count(*) FROM reembedded WHERE docno NOT IN (SELECT docno FROM memories)"
     derived = _word_faults(connection) if deep else []
     if lost := connection.execute(sql).get:
-        derived.append(f"{lost} new vectors belong to no record")
+        derived.append(
+            f"{number_of(lost, 'new vector belongs', 'new vectors belong')} to no record"
+        )
     return [*((DAMAGE, each) for each in found), *((INDEX, each) for each in derived)]
 
 

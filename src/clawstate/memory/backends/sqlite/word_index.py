@@ -15,6 +15,7 @@ from clawstate.memory.backends.sqlite.postings import SqlitePostings
 from clawstate.memory.backends.sqlite.subwords import SubwordCounts
 from clawstate.memory.postings.store import FIELDS, NOWHERE, Document, Kind
 from clawstate.memory.records import MemoryRecord
+from clawstate.quantities import number_of
 from clawstate.sqlite import DamagedValueError
 
 if TYPE_CHECKING:
@@ -174,9 +175,9 @@ def findings(connection: apsw.Connection) -> list[str]:
     kept = [row[0] for row in connection.execute("SELECT docno FROM memories ORDER BY docno")]
     missing, surplus = len(set(kept) - present), len(present - set(kept))
     if missing or surplus:  # then its counts and words cannot be right either
-        found = [f"the word index lacks {missing} records"] if missing else []
+        found = [f"the word index lacks {number_of(missing, 'record')}"] if missing else []
         if surplus:
-            found.append(f"the word index has {surplus} rows that belong to no record")
+            found.append(f"the word index has {number_of(surplus, 'row')} of no record")
     elif not found:
         sample = kept[:: max(len(kept) // _SAMPLE, 1)]
         sql = f"SELECT {_ROWS} FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value"
@@ -186,7 +187,8 @@ def findings(connection: apsw.Connection) -> list[str]:
             for row in rows
         }
         if wrong := count_wrong(store, terms):
-            found.append(f"the word index has other words of {wrong} records than their texts")
+            records = number_of(wrong, "record")
+            found.append(f"the word index has other words of {records} than their texts")
     return found
 
 

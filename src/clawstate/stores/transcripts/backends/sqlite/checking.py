@@ -7,6 +7,7 @@ from typing import cast
 
 import apsw
 
+from clawstate.quantities import number_of
 from clawstate.sqlite import DamagedValueError
 from clawstate.sqlite.errors import damage
 from clawstate.stores.transcripts import tool_calls, turns
@@ -121,10 +122,10 @@ def _blobs(connection: apsw.Connection) -> Iterator[tuple[str, str]]:
         except (DamagedValueError, UnicodeDecodeError):
             bad += 1
     if bad:
-        yield turns.DAMAGE, f"{bad} blobs do not hold what they are named after"
+        yield turns.DAMAGE, f"{number_of(bad, 'blob does', 'blobs do')} not hold what the name says"
 
 
 def _entries(connection: apsw.Connection) -> Iterator[tuple[str, str]]:
     sql = "SELECT position, entry FROM messages WHERE NOT json_valid(entry)"
     if bad := len(connection.execute(sql).fetchall()):
-        yield turns.DAMAGE, f"{bad} messages are no JSON"
+        yield turns.DAMAGE, f"{number_of(bad, 'message is', 'messages are')} no JSON"
