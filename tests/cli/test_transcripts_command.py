@@ -119,7 +119,7 @@ def test_on_a_terminal_long_ones_are_cut(cli, program, terminal) -> None:
 
     assert "message 10\r" not in shown
     assert "message 11\r" in shown
-    assert "28 more lines; --full shows them" in shown
+    assert "28 more lines; --full shows all" in shown
     assert "of 61; more: --before" in shown
     assert "\x1b[" in shown
     assert "row 39" in full

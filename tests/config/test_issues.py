@@ -294,7 +294,7 @@ def test_long_lists_and_texts_are_bounded() -> None:
     issues = check({"secrets": {"providers": {"v": provider}}})
 
     assert {issue.message for issue in issues} == {
-        "expected at most 1024 characters, found other text",
+        "expected at most 1,024 characters, found other text",
         "expected at most 128 elements, found a longer list",
     }
 

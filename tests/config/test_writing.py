@@ -216,7 +216,7 @@ def test_removal_that_uncovers_a_value_is_refused(paths: StatePaths) -> None:
         ("gateway.port", "many", "gateway.port"),
         ("memory.store.type", "upside-down", "memory.store.type"),
         ("gateway", [1], "gateway"),
-        ("agents.list[5].id", "x", "elements"),
+        ("agents.list[5].id", "x", "element"),
         ("agents.list.id", "x", "array"),
         ("agents.list[0].id", {1, 2}, "set"),
         ("", [1], "empty"),

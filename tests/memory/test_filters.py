@@ -321,7 +321,9 @@ def test_a_dollar_sign_changes_nothing(operator) -> None:
     assert filter_from(where={"a": {f"${operator}": value}}) == plain
 
 
-@pytest.mark.parametrize("key", ["$tag", "$titles", "$gte", "$nor", "$", "$created_at.year", "$AND"])
+@pytest.mark.parametrize(
+    "key", ["$tag", "$titles", "$gte", "$nor", "$", "$created_at.year", "$AND"]
+)
 @pytest.mark.parametrize("depth", [0, 1, 3])
 @pytest.mark.parametrize("demand", ["x", ["x"], {"gte": "x"}])
 def test_an_unknown_key_behind_a_dollar_is_refused(key, depth, demand) -> None:

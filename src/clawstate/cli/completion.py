@@ -47,7 +47,7 @@ def completion(session: Session, /, words: tuple[str, ...], *, answer: bool) -> 
         return
     if len(words) != 1 or words[0] not in SCRIPTS:
         raise click.UsageError("name one shell: bash, zsh or fish")
-    session.output.emit({"script": SCRIPTS[words[0]]}, SCRIPTS[words[0]].removesuffix("\n"))
+    session.output.emit({"script": SCRIPTS[words[0]]}, *SCRIPTS[words[0]].splitlines())
 
 
 def _answers(session: Session, words: tuple[str, ...]) -> Iterator[CompletionItem[str]]:

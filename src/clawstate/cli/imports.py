@@ -134,6 +134,7 @@ def _lines(report: Report, home: str) -> Iterator[str]:
         yield ""
     yield from _table(rows)
     yield from _remarks(report)
+    yield ""
     yield _verdict(report)
 
 
@@ -180,4 +181,4 @@ def _verdict(report: Report) -> str:
         told = f"{moved:,} taken over from {source}"
     else:
         told = f"nothing new in {source}"
-    return "\n" + (f"{told}; {failed:,} failed" if failed else told)
+    return f"{told}; {failed:,} failed" if failed else told

@@ -208,11 +208,17 @@ def _report_error(error: StateError | click.ClickException, output: Output) -> i
         if output.as_json:
             output.fail("usage", "a command is missing; see --help")
         else:
-            output.say(error.ctx.get_help())
+            for line in error.ctx.get_help().splitlines():
+                output.say(line)
         return EXIT_USAGE
     if isinstance(error, click.UsageError):
         usage = "" if error.ctx is None else error.ctx.get_usage()
-        output.fail("usage", error.format_message(), before=usage)
+        output.fail("usage", _message_of(error), before=usage)
         return EXIT_USAGE
-    output.fail("failure", error.format_message())
+    output.fail("failure", _message_of(error))
     return error.exit_code
+
+
+def _message_of(error: click.ClickException) -> str:
+    """Return what *error* says in one line; click lists choices in lines of their own."""
+    return " ".join(map(str.strip, error.format_message().splitlines()))

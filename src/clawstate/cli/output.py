@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import click
 
-from clawstate.cli.printing import STEERING, render, style
+from clawstate.cli.printing import STEERING, inline, render, render_line, style
 
 Tell = Callable[[int, int, str], None]
 
@@ -23,7 +23,7 @@ class Output:
     r"""
     Where a command prints; with *as_json* exactly one document goes to stdout.
 
-    Lines are for people: what others wrote in them cannot steer the terminal (see `render`).
+    Lines are for people: what others wrote in them cannot steer the terminal (see `render_line`).
     Documents are exact; what the encoding of stdout does not have is written as `\u20ac`.
     """
 
@@ -38,7 +38,7 @@ class Output:
             self.json(json.dumps(document, ensure_ascii=False, indent=2))
             return
         for line in lines:
-            _print(render(line, colour=self._is_coloured(sys.stdout)), sys.stdout)
+            _print(render_line(line, colour=self._is_coloured(sys.stdout)), sys.stdout)
 
     def value(self, text: str) -> None:
         """Print *text* that a script may read: exactly, but on a terminal as it may be printed."""
@@ -50,7 +50,7 @@ class Output:
 
     def say(self, line: str) -> None:
         """Print a remark that belongs to no document."""
-        _print(render(line, colour=self._is_coloured(sys.stderr)), sys.stderr)
+        _print(render_line(line, colour=self._is_coloured(sys.stderr)), sys.stderr)
 
     def warn(self, message: str) -> None:
         """Print a warning, once however often it is given."""
@@ -63,8 +63,8 @@ class Output:
         if self.as_json:
             self.emit({"ok": False, "error": {"type": kind, "message": message}})
             return
-        if before:
-            self.say(before)
+        for line in before.splitlines():
+            self.say(line)
         self.say(f"{style('error:', fg='red', bold=True)} {message}")
 
     @contextmanager
@@ -75,7 +75,7 @@ class Output:
             return
 
         with bar(title, unit=unit, colour=self._is_coloured(sys.stderr)) as tell:
-            yield lambda done, total, what: tell(done, total, render(what, colour=False))
+            yield lambda done, total, what: tell(done, total, inline(what))
 
     def _is_coloured(self, stream: IO[str]) -> bool:
         return wants_colour(stream) if self.colour is None else self.colour and stream.isatty()
@@ -157,7 +157,8 @@ def bar(title: str, *, unit: str, colour: bool | None) -> Iterator[Callable[[int
         BarColumn(),
         counted,
         TimeRemainingColumn(),
-        TextColumn("[dim]{task.fields[what]}"),
+        # Not as markup: a file may be called [red].
+        TextColumn("{task.fields[what]}", style="dim", markup=False),
     )
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(title, total=None, what="")

@@ -1,8 +1,9 @@
 """
 Text for people: colours that only this program can write, nothing else that steers a terminal.
 
-`Output` prints lines through `render`, so that what somebody else wrote (a name, a message, an
-error that repeats one) cannot move the cursor, hide, or turn the order of letters around.
+`Output` prints lines through `render_line`, so that what somebody else wrote (a name, a message, an
+error that repeats one) cannot move the cursor, hide, turn the order of letters around, or begin a
+line that looks like one of ours.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ STEERING = re.compile(
 """What moves the cursor, hides, or turns the order of letters around."""
 
 _LINE_END = re.compile(r"\r\n")
+_NEWLINE = re.compile(r"\n")
 _BREAKING = re.compile(r"[\t\n]")
 
 
@@ -46,6 +48,11 @@ def style(
 def strip_styles(line: str) -> str:
     """Return *line* without what `style` added."""
     return _STYLE.sub("", line)
+
+
+def render_line(line: str, *, colour: bool) -> str:
+    r"""Return *line* as `render` does, its line ends written out as `\n`: nobody adds a line."""
+    return _NEWLINE.sub(_escape, render(line, colour=colour))
 
 
 def render(line: str, *, colour: bool) -> str:

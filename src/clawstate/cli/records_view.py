@@ -40,7 +40,7 @@ def full_lines(record: MemoryRecord) -> Iterator[str]:
         if value not in (None, [], {}):
             yield f"{style(name, dim=True)}: {inline(_readable(value))}"
     yield ""
-    yield str(text)
+    yield from printable(str(text)).split("\n")
 
 
 def _readable(value: Any) -> str:
