@@ -53,6 +53,16 @@ HEAVY = [
     *("apsw", "cryptography", "pydantic", "yaml"),
 ]
 
+COUNTED_NOUNS = (
+    *("bytes", "characters", "changes", "chunks", "copies", "directories", "documents", "elements"),
+    *("entries", "events", "files", "findings", "folders", "hits", "lines", "marks", "members"),
+    *("messages", "notes", "others", "passages", "places", "profiles", "records", "remarks"),
+    *("requests", "rows", "secrets", "sessions", "sources", "tags", "texts", "times", "tokens"),
+    *("values", "vectors", "words", "agents", "credentials", "devices", "keys", "levels"),
+)
+COUNTED = re.compile(rf" (?:(?:more|other|new|old|distinct) )?(?:{'|'.join(COUNTED_NOUNS)})\b")
+BOUND = re.compile(r"\{(?:_?[A-Z][A-Z_]+|longest|limit):,\}")
+
 by_name = pytest.mark.parametrize(
     "module", MODULES, ids=lambda each: str(each.relative_to(PACKAGE))
 )
@@ -268,6 +278,27 @@ def texts() -> Iterator[tuple[Path, str]]:
                     yield path, path.read_text()
                 except UnicodeDecodeError:
                     continue
+
+
+def _counts(module: Path) -> Iterator[tuple[int, str]]:
+    """Yield the values that stand before a plural noun in a text of *module*, with their lines."""
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.JoinedStr):
+            continue
+        for value, behind in zip(node.values, node.values[1:], strict=False):
+            if not isinstance(value, ast.FormattedValue) or not isinstance(behind, ast.Constant):
+                continue
+            if COUNTED.match(str(behind.value)):
+                form = "" if value.format_spec is None else ast.unparse(value.format_spec)[2:-1]
+                yield node.lineno, f"{{{ast.unparse(value.value)}{form and ':'}{form}}}"
+
+
+@by_name
+def test_counts_are_written_in_one_way(module: Path) -> None:
+    """No text counts by itself: `number_of` does; only a bound stands before a plural always."""
+    wrong = [f"{line}: {value}" for line, value in _counts(module) if not BOUND.fullmatch(value)]
+
+    assert "testing" in module.parts or wrong == []
 
 
 def test_nothing_reads_outside_of_the_project() -> None:

@@ -20,6 +20,7 @@ from clawstate.memory.embedders.address import address_of
 from clawstate.memory.embedders.endpoint import Endpoint, Failure, Key
 from clawstate.memory.embedders.remote_models import DEFAULT_MODEL, MODELS, OWN_URL
 from clawstate.memory.embedders.retrying import Circuit, Retries
+from clawstate.quantities import number_of
 
 Vectors: TypeAlias = NDArray[np.float32]
 
@@ -210,7 +211,8 @@ class OpenAIEmbedder:
         if not isinstance(items, list) or not all(isinstance(each, dict) for each in items):
             return Failure("gave no vectors", _SEE_URL)
         if len(items) != count:
-            return Failure(f"gave {len(items)} vectors for {count} texts", "see model")
+            given = number_of(len(items), "vector")
+            return Failure(f"gave {given} for {number_of(count, 'text')}", "see model")
         rows: dict[int, Vectors] = {}
         for number, item in enumerate(items):
             index = item.get("index", number)
@@ -223,7 +225,7 @@ class OpenAIEmbedder:
             if self._dimensions is None:
                 self._dimensions = len(row)
             if len(row) != self._dimensions:
-                problem = f"gave {len(row)} dimensions, not {self._dimensions}"
+                problem = f"gave {number_of(len(row), 'dimension')}, not {self._dimensions:,}"
                 return Failure(problem, "see model and dimensions")
             rows[index] = row
         return [rows[each] for each in range(count)]
