@@ -18,6 +18,7 @@ import pytest
 import clawstate
 from clawstate.importers.sync import import_paths
 from clawstate.memory.analysis import analyse
+from clawstate.memory.backends.sqlite import compactor
 from clawstate.memory.embedders import default_embedder
 from clawstate.memory.forgetting import text_digest
 
@@ -163,11 +164,19 @@ def _plant(memory, planted: Planted, folder: Path, *, words: int) -> None:
             memory.add(f"the lobster number {len(planted.words)} walks at night")
 
 
+@pytest.fixture(params=["written anew", "overwritten in place"])
+def cleared(request, monkeypatch) -> None:
+    """Clear a file as small ones are, and as large ones are."""
+    if request.param == "overwritten in place":
+        monkeypatch.setattr(compactor, "_LARGE", 0)
+
+
 @pytest.fixture
 def planted() -> Planted:
     return Planted(random.Random(5))
 
 
+@pytest.mark.usefixtures("cleared")
 def test_a_compaction_leaves_no_byte_of_what_was_forgotten(state, planted, tmp_path) -> None:
     """Forgotten in every way, then compacted: no form of a secret is in any file of the state."""
     _plant(state.memory, planted, tmp_path / "notes", words=400)
@@ -194,6 +203,7 @@ def test_secrets_are_in_the_files_before(state, planted, tmp_path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("cleared")
 def test_a_thousand_secrets_leave_no_byte_while_others_read(clock, planted, tmp_path) -> None:
     """The same of thousands of words, with a second process that searches all the time."""
     root = tmp_path / "state"

@@ -53,10 +53,10 @@ def _try_to_rewrite(part: Part, cancelled: Callable[[], bool]) -> bool:
                 if not copy.make(cancelled):
                     return False
                 with part.writing() as connection:
-                    return _outside_of_a_transaction(connection, copy.put_back)
+                    return outside_of_a_transaction(connection, copy.put_back)
             # Where it is quick, nobody writes in between, so it is never made in vain.
             with part.writing() as connection:
-                return _outside_of_a_transaction(
+                return outside_of_a_transaction(
                     connection, lambda: copy.make(cancelled) and copy.put_back()
                 )
         finally:
@@ -120,7 +120,7 @@ class _Copy:
         self._target.close()
 
 
-def _outside_of_a_transaction(connection: apsw.Connection, do: Callable[[], T]) -> T:
+def outside_of_a_transaction(connection: apsw.Connection, do: Callable[[], T]) -> T:
     """Return what *do* returns in a block of *connection* that goes on holding what it holds."""
     connection.execute("COMMIT")
     try:
@@ -133,7 +133,7 @@ def _write_back(part: Part) -> None:
     """Write as much of the log into the file as nobody reads, while others may write."""
     with part.reading() as connection:
         checkpoint = partial(connection.execute, "PRAGMA wal_checkpoint(PASSIVE)")
-        _outside_of_a_transaction(connection, checkpoint)
+        outside_of_a_transaction(connection, checkpoint)
 
 
 def empty_log(part: Part, *, patience: float) -> bool:
@@ -146,7 +146,7 @@ def empty_log(part: Part, *, patience: float) -> bool:
     end = time.monotonic() + patience
     while True:
         with part.writing() as connection:
-            refused = _outside_of_a_transaction(connection, partial(_truncate_log, connection))
+            refused = outside_of_a_transaction(connection, partial(_truncate_log, connection))
         if not refused:
             return True
         if time.monotonic() >= end:

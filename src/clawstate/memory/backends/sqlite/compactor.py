@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+
+import apsw
 
 from clawstate.memory.backends.sqlite import forgetting, postings, word_index
 from clawstate.memory.backends.sqlite.upkeep import size_on_disk
 from clawstate.memory.forgetting import Compaction
 from clawstate.sqlite import Part
 from clawstate.sqlite.compaction import empty_log, rewrite
+from clawstate.sqlite.free_space import is_overwritable, overwrite_free_space
 from clawstate.sqlite.salvage import kept_copies
 
 _STEPS = 4
+_LARGE = 128 << 20  # bytes of what is kept: while they are written anew others wait some 0.2 s
+_LEAST = 2.0  # seconds
 
 
 def compact(
@@ -52,12 +58,8 @@ def compact(
     tell(2)
     if is_cancelled():
         return stopped_compaction(_CANCELLED)
-    if _is_worth_it(database, changes) and not rewrite(
-        database, patience=patience, cancelled=is_cancelled
-    ):
-        return stopped_compaction(
-            _CANCELLED if is_cancelled() else "other programs, which write all the time"
-        )
+    if _is_worth_it(database, changes) and not _clear_file(database, patience, is_cancelled):
+        return stopped_compaction(_CANCELLED if is_cancelled() else "other programs that use it")
     tell(3)
     # The log may hold pages from before; it is emptied only when nobody reads those.
     if not empty_log(database, patience=patience):
@@ -91,6 +93,27 @@ def _is_worth_it(database: Part, changes: int) -> bool:
     # Writing all of a large memory anew takes seconds.
     with database.reading() as connection:
         return bool(changes or connection.pragma("freelist_count"))
+
+
+def _clear_file(database: Part, patience: float, is_cancelled: Callable[[], bool]) -> bool:
+    """Leave nothing of what was deleted in the file; tell whether that was done."""
+    with database.reading() as connection:
+        pages = connection.pragma("page_count")
+        kept = (pages - connection.pragma("freelist_count")) * connection.pragma("page_size")
+        is_possible = is_overwritable(connection)
+    if not is_possible or kept <= _LARGE:
+        end = time.monotonic() + patience
+        if rewrite(database, patience=patience, cancelled=is_cancelled):
+            return True
+        patience = max(end - time.monotonic(), _LEAST)
+    # Slices find room where others write all the time and a copy is made in vain.
+    return is_possible and overwrite_free_space(
+        database, _note_place, patience=patience, cancelled=is_cancelled
+    )
+
+
+def _note_place(connection: apsw.Connection, page: int) -> None:
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('overwritten', ?)", (str(page),))
 
 
 def _drop_traces(database: Part) -> None:
