@@ -227,7 +227,7 @@ def test_records_without_vectors_are_a_remark(filled) -> None:
     ("damage", "told"),
     [
         ("UPDATE scopes SET records = records + 1", "holds 300 records but notes 301"),
-        ("INSERT INTO tags VALUES ('nobody', 'x')", "1 tag belongs to no record"),
+        ("INSERT INTO tags VALUES ('nobody', 'x')", "1 tags belong to no record"),
     ],
     ids=["count", "tags"],
 )
@@ -444,3 +444,36 @@ def test_what_is_wrong_with_the_file_of_an_agent_is_told(state, text: str) -> No
     found = [each for each in examine(state) if each.path == str(own)]
 
     assert [each.severity for each in found] == ["error"]
+
+
+def test_a_database_without_a_byte_is_told(folder: Path, capsys) -> None:
+    """What SQLite takes for a new database may have held records: doctor and status say so."""
+    for each in (folder / "memory").glob("memory.db*"):
+        each.unlink()
+    (folder / "memory" / "memory.db").touch(0o600)
+
+    code = doctor(folder)
+    told = capsys.readouterr().out
+    run(["--state-dir", str(folder), "status"])
+
+    assert code == 1
+    assert "memory.db" in told
+    assert "is empty (0 bytes)" in told
+    assert "(is empty; 'clawstate doctor' tells more)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["directory", "pipe"])
+def test_what_is_no_file_says_what_to_do(folder: Path, capsys, kind: str) -> None:
+    """A directory or a pipe in the place of a database is named as what it is."""
+    for each in (folder / "memory").glob("memory.db*"):
+        each.unlink()
+    place = folder / "memory" / "memory.db"
+    if kind == "pipe":
+        os.mkfifo(place, 0o600)
+    else:
+        place.mkdir(0o700)
+
+    for verb in (["memory", "add", "x"], ["memory", "search", "x"], ["status"]):
+        assert run(["--state-dir", str(folder), *verb]) != 0
+        told = capsys.readouterr().err
+        assert f"is a {kind}, not a database; move it away" in " ".join(told.split())

@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,7 @@ from clawstate.cli.command import Command, pass_session
 from clawstate.cli.session import Session
 from clawstate.clock import from_ms, to_iso
 from clawstate.errors import ElsewhereWarning, StateError
+from clawstate.files.regular import is_empty_file
 from clawstate.version import __version__
 from clawstate.wire import to_wire
 from clawstate.wire.members import camel, dialect, times
@@ -36,6 +38,7 @@ def status(session: Session) -> None:
 
     state = session.state
     place, memory, failed = _memory(state)
+    is_empty = is_empty_file(Path(place))
     changed = _last_write(state, memory.pop("changed", None))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ElsewhereWarning)  # shown among the rest
@@ -51,6 +54,7 @@ def status(session: Session) -> None:
             "engine": "sqlite",
             "path": place,
             **dialect(memory),
+            **({"empty": True} if is_empty else {}),
             **({} if failed is None else {"error": _error(failed)}),
         },
         "records": {camel(name): value for name, value in kept.items()},
@@ -64,7 +68,8 @@ def status(session: Session) -> None:
         "last write": document["lastDurableWrite"] or "nothing is kept yet",
     }
     counts = counts_of_memory(memory)
-    shown = {"memory": place, **counts} if os.path.lexists(place) and failed is None else {}
+    told = f"{place} (is empty; 'clawstate doctor' tells more)" if is_empty else place
+    shown = {"memory": told, **counts} if os.path.lexists(place) and failed is None else {}
     full = {name: value for name, value in kept.items() if value}
     session.output.emit(document, *table_lines(_once({**top, **full, **left, **shown})))
     if failed is not None and not session.output.as_json:

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from clawstate.errors import InvalidError, LimitError, NotFoundError
+from clawstate.errors import InvalidError, LimitError, NotFoundError, UnavailableError
 from clawstate.files.descriptors import Descriptor
 from clawstate.files.os_errors import os_errors
 
@@ -53,6 +53,22 @@ def open_regular(path: Path) -> Descriptor:
     if stat.S_ISREG(mode):
         return descriptor
     raise InvalidError(str(path), f"is {kind_of(mode)}, not a file", "move it away")
+
+
+def require_database(path: Path, mode: int) -> None:
+    """Raise `UnavailableError` where what is at the place of a database, of *mode*, is no file."""
+    if not stat.S_ISREG(mode):
+        hint = "move it away and put the newest backup there, or begin with an empty one"
+        raise UnavailableError(str(path), f"is {kind_of(mode)}, not a database", hint)
+
+
+def is_empty_file(path: Path) -> bool:
+    """Tell whether *path* is a file without a byte; never raises."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISREG(status.st_mode) and not status.st_size
 
 
 def regular_stream(path: Path) -> BinaryIO:

@@ -21,6 +21,7 @@ from clawstate.errors import StateError, UnavailableError
 from clawstate.files.atomic import create_private_file, make_private_dir
 from clawstate.files.mounts import journal_mode, mount_of
 from clawstate.files.place import disk_of, require_disk, require_no_dead_link
+from clawstate.files.regular import require_database
 from clawstate.interrupts import Use
 from clawstate.sqlite.log_index import (
     connection_without_index,
@@ -382,7 +383,7 @@ def _empty(part: PartFormat) -> Opened:
 
 def _inode(path: Path) -> int:
     try:
-        return path.stat().st_ino
+        status = path.stat()
     except FileNotFoundError:
         require_no_dead_link(path)
         return 0
@@ -392,3 +393,5 @@ def _inode(path: Path) -> int:
     except OSError as error:
         problem = f"cannot be reached ({error.strerror})"
         raise UnavailableError(str(path), problem, "check the permissions") from error
+    require_database(path, status.st_mode)
+    return status.st_ino

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from clawstate.config.settings import MEMORY_PATH
 from clawstate.errors import CorruptError, InvalidError, StateError, VersionError
-from clawstate.files.regular import read_regular
+from clawstate.files.regular import is_empty_file, read_regular
 from clawstate.health import FIX, Finding
 from clawstate.memory.contract import DAMAGE
 from clawstate.stores.auth.refresh_journal import ASIDE_SUFFIX, RESPONSE_SUFFIX
@@ -110,6 +110,7 @@ def _answers(state: State, agent_id: str) -> Iterator[Finding]:
 
 
 def _sessions(state: State, **_: bool) -> Iterator[Finding]:
+    yield from _check_empty(state.paths.records_db)
     try:
         yield from state.sessions.check()
     except StateError as error:
@@ -189,9 +190,18 @@ def _memory(state: State, *, deep: bool) -> Iterator[Finding]:
     path = str(state.paths.memory_db)
     try:
         path = str(state.places.memory_db())
+        yield from _check_empty(Path(path))
         yield from state.places.with_salvage(state.memory.check(deep=deep), DAMAGE)
     except StateError as error:
         yield from _unread_database(state, error, path)
+
+
+def _check_empty(path: Path) -> Iterator[Finding]:
+    # SQLite takes a file without a byte for a new database, whatever was in it before.
+    if is_empty_file(path):
+        message = "is empty (0 bytes): emptied by something, or left by a cut in its first write"
+        remedy = "if it held anything, restore the newest backup; else the next write fills it"
+        yield Finding("empty-database", "warning", str(path), message, remedy)
 
 
 def _check_left_behind(state: State) -> Iterator[Finding]:
