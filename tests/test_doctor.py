@@ -227,7 +227,7 @@ def test_records_without_vectors_are_a_remark(filled) -> None:
     ("damage", "told"),
     [
         ("UPDATE scopes SET records = records + 1", "holds 300 records but notes 301"),
-        ("INSERT INTO tags VALUES ('nobody', 'x')", "1 tags belong to no record"),
+        ("INSERT INTO tags VALUES ('nobody', 'x')", "1 tag belongs to no record"),
     ],
     ids=["count", "tags"],
 )
