@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from clawstate.memory.records import Hit, MemoryRecord
     from clawstate.memory.replacement import Reembedding
     from clawstate.memory.verdict import Unmet, Verdict
+    from clawstate.memory.versions import RecordVersion
     from clawstate.openclaw.owner import Era, Owner
     from clawstate.paging import Page
     from clawstate.plugins.contract import Plugin, PluginInfo, Runtime
@@ -100,6 +101,7 @@ __all__ = [
     "Profile",
     "Pruned",
     "Receipt",
+    "RecordVersion",
     "Reembedding",
     "Runtime",
     "ScorePart",
@@ -158,6 +160,7 @@ _HOMES = {
     "Profile": "clawstate.stores.auth.credentials",
     "Pruned": "clawstate.stores.sessions.selection",
     "Receipt": "clawstate.memory.forgetting",
+    "RecordVersion": "clawstate.memory.versions",
     "Reembedding": "clawstate.memory.replacement",
     "ScorePart": "clawstate.memory.explanation",
     "SessionEntry": "clawstate.stores.sessions.entry",

@@ -67,7 +67,7 @@ def test_empty_configuration_means_the_documented_defaults() -> None:
     assert value["session"] == {"store": "/s/sessions/sessions.json"}
     vector = {"enabled": True, "embedder": "static", "threads": 1}
     store = {"path": "/s/memory/memory.db", "type": "sqlite", "vector": vector}
-    assert value["memory"] == {"store": store}
+    assert value["memory"] == {"history": {"versions": 10}, "store": store}
     assert value["agents"]["defaults"] == {"maxConcurrent": 4, "subagents": {"maxConcurrent": 8}}
     assert value["messages"] == {"ackReactionScope": "group-mentions"}
     assert value["commands"]["text"] is True

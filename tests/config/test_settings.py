@@ -9,7 +9,7 @@ import pytest
 
 import clawstate
 from clawstate.config.schema.auth import Auth
-from clawstate.config.schema.memory import MemoryStore
+from clawstate.config.schema.memory import MemoryHistory, MemoryStore
 from clawstate.config.schema.root import defaults
 from clawstate.config.schema.session import SessionMaintenance
 from clawstate.config.schema.storage import Caches, Locks, Pairing, StateSection
@@ -35,6 +35,7 @@ OWN = {
     "caches": Caches,
     "locks": Locks,
     "memory.store": MemoryStore,
+    "memory.history": MemoryHistory,
     "session.maintenance": SessionMaintenance,
     "auth": Auth,
 }

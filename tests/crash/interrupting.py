@@ -60,6 +60,11 @@ class Agent:
     def memory(self, number):
         self.state.memory.add(f"the number {number} is remembered")
 
+    def supersede(self, number):
+        old = self.state.memory.add(f"the number {number} is old")
+        new = self.state.memory.supersede(old, f"the number {number} is new")
+        assert [each.record.id for each in self.state.memory.history(old)] == [old, new.id]
+
     def reembed(self, number):
         try:
             self.state.memory.reembed(("static", "wordllama")[number // 2 % 2])
@@ -99,6 +104,7 @@ STEPS = (
     "pairing",
     "identity",
     "memory",
+    "supersede",
     "search",
     "reembed",
     "transcripts",
@@ -197,6 +203,8 @@ class Ledger:
             self.messages.add(f"message {number}")
         elif step == "memory":
             self.texts.add(f"the number {number} is remembered")
+        elif step == "supersede":
+            self.texts.add(f"the number {number} is new")
 
     def lost(self, root, engine):
         """Return what of it is not there."""

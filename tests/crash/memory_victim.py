@@ -69,6 +69,12 @@ def delete(memory: clawstate.Memory, rounds: range) -> None:
         tell("delete", ids[number])
 
 
+def supersede(memory: clawstate.Memory, rounds: range) -> None:
+    ids = [record.id for record in memory.records(limit=1000)]
+    for number, old in zip(rounds, ids, strict=False):
+        tell("supersede", old, memory.supersede(old, f"the heron {word(number)}").id)
+
+
 def optimize(memory: clawstate.Memory, rounds: range) -> None:
     for number in rounds:
         tell("add", *memory.add_many({"text": f"the crab {word(number)}y{n}"} for n in range(30)))
@@ -93,6 +99,7 @@ VERBS = {
     "add_many": add_many,
     "update": update,
     "delete": delete,
+    "supersede": supersede,
     "optimize": optimize,
     "rebuild": rebuild,
     "reembed": reembed,

@@ -194,6 +194,9 @@ def acknowledged(said):
                 added.update(ids)
             case ["ACK", "delete", record_id]:
                 deleted.add(record_id)
+            case ["ACK", "supersede", old, new]:
+                deleted.add(old)
+                added.add(new)
             case ["ACK", "update", record_id, number]:
                 numbers[record_id] = int(number)
     return added, deleted, numbers
@@ -214,6 +217,10 @@ def assert_kept(root, template, said):
         assert not kept.keys() & deleted
         for record_id, number in numbers.items():
             assert kept[record_id][3]["n"] in {number, number + 50, number + 1}
+        for line in said.splitlines():
+            if line.startswith("ACK supersede"):
+                told = state.memory.history(line.split()[3])
+                assert [each.record.id for each in told] == line.split()[2:]
         for batch in attempted(said):
             assert len(batch & kept.keys()) in {0, len(batch)}
         places = [each[5] for each in kept.values() if each[4] == "t"]

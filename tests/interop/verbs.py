@@ -257,6 +257,17 @@ def _(ours: Ours) -> None:
     ours("memory", "optimize")
 
 
+@writes("memory supersede")
+def _(ours: Ours) -> None:
+    ours("memory", "supersede", ours.record(), "Ada prefers black tea")
+
+
+@writes("memory history")
+def _(ours: Ours) -> None:
+    ours("memory", "history", ours.record())
+    ours("memory", "history", "--clear", ours.record())
+
+
 @writes("memory update")
 def _(ours: Ours) -> None:
     ours("memory", "update", ours.record(), "--text", "Ada prefers black tea")

@@ -106,16 +106,42 @@ def _edit(memory, planted: Planted, folder: Path) -> None:
     memory.update(
         kept, text="the parrot talks", source=None, category="other", thread=None, **plain
     )
+    memory.forget_history(kept)
 
 
 def _retag(memory, planted: Planted, folder: Path) -> None:
     kept = memory.add("the parrot sings", tags=[planted.word()], metadata={"k": planted.word()})
     memory.update(kept, tags=["bird"], metadata={"k": 1})
+    memory.forget_history(kept)
 
 
 def _replace(memory, planted: Planted, folder: Path) -> None:
     (kept,) = memory.add_many([{**planted.record(), "namespace": "default"}])
     memory.add_many([{"id": kept, "text": "the parrot sleeps"}])
+    memory.forget_history(kept)
+
+
+def _supersede(memory, planted: Planted, folder: Path) -> None:
+    old = memory.add(**planted.record())
+    memory.update(old, text=planted.text(), tags=[planted.word()])
+    new = memory.supersede(old, planted.text(), metadata={planted.word(): 1})
+    memory.delete(memory.supersede(new.id, planted.text()).id)
+
+
+def _forget_superseded(memory, planted: Planted, folder: Path) -> None:
+    plain = {"title": None, "headings": [], "names": [], "tags": [], "metadata": {}}
+    old = memory.add(**{**planted.record(), "namespace": "default"})
+    given = {"source": None, "category": "other", "thread": None, **plain}
+    memory.supersede(old, "the parrot flies", **given)
+    memory.delete(old)
+
+
+def _let_versions_expire(memory, planted: Planted, folder: Path) -> None:
+    kept = memory.add(**planted.record(), ttl=1)
+    memory.update(kept, text=planted.text(), ttl=1)
+    memory.supersede(kept, planted.text(), ttl=1)
+    memory._clock.advance(2)
+    memory._engine.purge()
 
 
 def _expire(memory, planted: Planted, folder: Path) -> None:
@@ -150,6 +176,7 @@ def _forget_imported(memory, planted: Planted, folder: Path) -> None:
 
 WAYS: tuple[Callable[..., None], ...] = (
     *(_delete, _delete_many, _forget, _edit, _retag, _replace, _expire),
+    *(_supersede, _forget_superseded, _let_versions_expire),
     *(_forget_source, _import_again, _forget_imported),
 )
 

@@ -16,6 +16,7 @@ from clawstate.memory.service import Memory
 FORMAT_1 = Path(__file__).with_name("format_1.db.gz")
 FORMAT_5 = Path(__file__).with_name("format_5.db.gz")
 FORMAT_7 = Path(__file__).with_name("format_7.db.gz")
+FORMAT_8 = Path(__file__).with_name("format_8.db.gz")
 
 
 @pytest.fixture
@@ -92,3 +93,25 @@ def test_subwords_that_were_counted_one_by_one_count_with_those_beside_the_tail(
         )
         assert counted == [held, held]
         assert list(memory.check(deep=True)) == []
+
+
+def test_records_of_before_histories_get_some(tmp_path: Path) -> None:
+    """A state made before versions were kept keeps them from the first change on."""
+    folder = tmp_path / "state" / "memory"
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / "memory.db").write_bytes(gzip.decompress(FORMAT_8.read_bytes()))
+
+    with clawstate.open(tmp_path / "state") as state:
+        memory = state.memory
+        (only,) = memory.history("tea")
+        assert (only.record.text, only.since) == ("Ada prefers green tea", 1700000000.5)
+
+        new = memory.supersede("tea", "Ada prefers black tea")
+
+        assert [each.record.text for each in memory.history(new.id)] == [
+            "Ada prefers green tea",
+            "Ada prefers black tea",
+        ]
+        assert new.title == "Drinks"
+        assert len(memory.records(namespace=None)) == 4
+        assert [each for each in memory.check(deep=True) if each.severity != "info"] == []

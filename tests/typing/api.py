@@ -12,6 +12,7 @@ from clawstate import (
     Memory,
     MemoryRecord,
     PersistentDedupe,
+    RecordVersion,
     State,
     StatePaths,
     Verdict,
@@ -42,6 +43,8 @@ def remembering(memory: Memory) -> None:
     assert_type(memory.get(made), MemoryRecord | None)
     assert_type(memory.require(made), MemoryRecord)
     assert_type(memory.update(made, text="other", tags=["b"]), MemoryRecord)
+    assert_type(memory.supersede(made, "newer", tags=["b"]), MemoryRecord)
+    assert_type(memory.history(made), list[RecordVersion])
     assert_type(memory.delete(made), bool)
     assert_type(memory.records(where={"year": {"gte": 2020}}, limit=5), list[MemoryRecord])
 

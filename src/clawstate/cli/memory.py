@@ -106,9 +106,7 @@ def add(
     session: Session, /, text: str, *, tags: tuple[str, ...], meta: Any, **settings: Any
 ) -> None:
     """Remember TEXT ('-' reads it from stdin) and print its id."""
-    if text == "-":
-        text = _stdin()
-    made = session.state.memory.add(text, tags=tags, metadata=dict(meta), **settings)
+    made = session.state.memory.add(text_of(text), tags=tags, metadata=dict(meta), **settings)
     session.output.emit({"id": made}, made)
 
 
@@ -197,7 +195,7 @@ def update(
 
     changes = {name: value for name, value in settings.items() if value is not None}
     if text is not None:
-        changes["text"] = _stdin() if text == "-" else text
+        changes["text"] = text_of(text)
     if tags or no_tags:
         changes["tags"] = tags
     if meta:
@@ -364,7 +362,10 @@ def compact(session: Session, /, *, patience: float) -> None:
         raise SystemExit(1)
 
 
-def _stdin() -> str:
+def text_of(text: str) -> str:
+    """Return *text*, or what stdin has where it is `-`."""
+    if text != "-":
+        return text
     data = sys.stdin.buffer.read()
     try:
         return data.decode()

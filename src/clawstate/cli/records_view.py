@@ -13,6 +13,7 @@ from clawstate.cli.printing import inline, printable, strip_styles, style
 from clawstate.clock import to_iso
 from clawstate.memory.query_words import word_query
 from clawstate.memory.records import Hit, MemoryRecord
+from clawstate.memory.versions import RecordVersion
 from clawstate.snippets import pieces, snippet
 from clawstate.wire.memory import export_form
 
@@ -30,6 +31,20 @@ def record_lines(record: MemoryRecord) -> Iterator[str]:
     """Yield the lines that show *record* briefly."""
     yield _title(record)
     yield from _wrap(record.text, (), width=_width())
+
+
+def version_lines(version: RecordVersion) -> Iterator[str]:
+    """Yield the lines that show *version*: when it was so, what came then, and its text."""
+    until = "now" if version.until is None else to_iso(version.until)
+    parts = [
+        f"{to_iso(version.since)} - {until}",
+        style(inline(version.record.id), fg="cyan"),
+        "" if version.ending is None else style(version.ending, bold=True),
+        "by " + ", ".join(map(inline, version.successors)) if version.successors else "",
+        style("changed: " + ", ".join(version.changed), dim=True) if version.changed else "",
+    ]
+    yield "  ".join(part for part in parts if part)
+    yield from _wrap(version.record.text, (), width=_width())
 
 
 def full_lines(record: MemoryRecord) -> Iterator[str]:

@@ -298,6 +298,7 @@ MEMORY_EMBEDDER = _setting(
     "memory.store.vector.embedder", "static", Kind("embedder", _read_embedder)
 )
 MEMORY_THREADS = _setting("memory.store.vector.threads", 1, _POSITIVE)
+MEMORY_VERSIONS = _setting("memory.history.versions", 10, _COUNT)
 
 SESSION_STORE = _setting("session.store", None, _MAYBE_TEXT)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 # Part of this contract: by another name it is no export to a type checker.
+from clawstate.memory.embedder import Embedded as Embedded  # noqa: PLC0414
 from clawstate.memory.embedder import Embedder as Embedder  # noqa: PLC0414
 from clawstate.memory.embedder import EmbedderIdentity as EmbedderIdentity  # noqa: PLC0414
 from clawstate.memory.embedder import KnownVector as KnownVector  # noqa: PLC0414
@@ -16,15 +16,13 @@ from clawstate.memory.embedder import SubwordEmbedder as SubwordEmbedder  # noqa
 from clawstate.memory.embedder import has_subwords as has_subwords  # noqa: PLC0414
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from clawstate.memory.filters import Filter
     from clawstate.memory.forgetting import Compaction, Forgotten
     from clawstate.memory.ledger import ImportLedger
     from clawstate.memory.reading import Reading
     from clawstate.memory.records import MemoryRecord
     from clawstate.memory.replacement import VectorReplacement
+    from clawstate.memory.versions import VersionStore
     from clawstate.paging import Position
     from clawstate.records.contract import Lease
 
@@ -44,15 +42,6 @@ class Capability(Enum):
     # Some engines cannot promise these, so the tests of each ask only for what it declares.
     DURABLE = "what was acknowledged survives a power cut"
     SHARED = "several processes may use one memory at once"
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """A record with its vector (float32, or None while it waits for one) and its subwords."""
-
-    record: MemoryRecord
-    vector: NDArray[np.float32] | None = None
-    subwords: NDArray[np.uint16] | None = None
 
 
 class RecordStore(Protocol):
@@ -140,6 +129,10 @@ class MemoryEngine(RecordStore, Protocol):
     @property
     def replacement(self) -> VectorReplacement:
         """The vectors of another embedder that are to take the place of those kept."""
+
+    @property
+    def versions(self) -> VersionStore:
+        """What records were, and which others took the place of."""
 
     @property
     def capabilities(self) -> frozenset[Capability]:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from clawstate.memory.records import MemoryRecord
+
 KnownVector: TypeAlias = "tuple[NDArray[np.float32], NDArray[np.uint16] | None]"
 """The vector that a text got, and its subwords where its embedder has some."""
 
@@ -25,6 +27,15 @@ class EmbedderIdentity:
     model: str
     dimensions: int
     normalised: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A record with its vector (float32, or None while it waits for one) and its subwords."""
+
+    record: MemoryRecord
+    vector: NDArray[np.float32] | None = None
+    subwords: NDArray[np.uint16] | None = None
 
 
 class Embedder(Protocol):

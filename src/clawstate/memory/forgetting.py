@@ -15,7 +15,7 @@ class Forgotten:
     `digest` is the SHA-256 of its text (UTF-8), in hexadecimal digits: whoever knows the text can
     check that it was this one, and nobody reads it from there. `words`, `tags` and `sources` say
     how many terms of the word index, tags and notes of imports went with it, `vector` whether it
-    had one.
+    had one; `versions` how many earlier versions, those of records whose place it took among them.
     """
 
     id: str
@@ -24,6 +24,7 @@ class Forgotten:
     tags: int = 0
     vector: bool = False
     sources: int = 0
+    versions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Receipt:
             "tags": sum(each.tags for each in self.records),
             "vectors": sum(each.vector for each in self.records),
             "imports": sum(each.sources for each in self.records),
+            "versions": sum(each.versions for each in self.records),
         }
 
 

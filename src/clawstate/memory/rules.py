@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from clawstate.clock import to_ms
@@ -10,6 +11,7 @@ from clawstate.errors import ConflictError, DimensionError, EmbeddingError
 from clawstate.memory.contract import Embedded, EmbedderIdentity
 from clawstate.memory.records import MemoryRecord, content_hash, fields_text
 from clawstate.memory.replacement import Begun
+from clawstate.memory.validation import metadata_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,6 +63,25 @@ class Arrival(NamedTuple):
         # A key stands for one text with one vector for ever (decision 4). A vector that arrives for
         # a text without one is a change that caches of vectors must see, so it gets a new key.
         return known.has_vector or self.embedded.vector is None
+
+
+def is_changed(old: MemoryRecord, arrival: Arrival) -> bool:
+    """Tell whether *arrival* says anything else than *old*, in whose place it comes."""
+    created_at, _, position = arrival.place
+    new = replace(
+        arrival.embedded.record,
+        created_at=created_at,
+        updated_at=old.updated_at,
+        position=position,
+        metadata=old.metadata,
+        tags=old.tags,
+    )
+    record = arrival.embedded.record
+    return (
+        new != old
+        or set(record.tags) != set(old.tags)
+        or metadata_text(record.metadata) != metadata_text(old.metadata)
+    )
 
 
 def once(given: Sequence[Embedded]) -> list[Embedded]:

@@ -10,6 +10,7 @@ from clawstate.config.settings import (
     MEMORY_THREADS,
     MEMORY_TYPE,
     MEMORY_VECTORS,
+    MEMORY_VERSIONS,
     QUERY_ENTRIES,
     QUERY_TTL,
 )
@@ -19,6 +20,7 @@ from clawstate.memory.backends.sqlite import SqliteMemory
 from clawstate.memory.embedders import DEFAULT_CHOICE, EmbedderChoice
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.service import Memory
+from clawstate.memory.versions import MOST_VERSIONS
 from clawstate.state.context import Context
 from clawstate.state.memory_place import memory_db
 
@@ -35,6 +37,7 @@ def open_memory(context: Context, embedder: Embedder | None = None) -> Memory:
     is given stands in for the one of the configuration.
     """
     cache, by_meaning, choice = QueryCache(), True, DEFAULT_CHOICE
+    versions = MOST_VERSIONS
     with suppress(CorruptError, UnavailableError):  # what cannot be read asks for nothing
         view = context.config.view()
         if embedder is None or MEMORY_TYPE.of(view) != MEMORY_TYPE.default:
@@ -42,11 +45,14 @@ def open_memory(context: Context, embedder: Embedder | None = None) -> Memory:
         if not view.waits("caches.query"):  # for what it costs, nobody must do without the memory
             ttl, entries = QUERY_TTL.of(view), QUERY_ENTRIES.of(view)
             cache = QueryCache(size=entries if ttl else 0, ttl=ttl or None)
+        versions = MEMORY_VERSIONS.of(view)
         by_meaning = MEMORY_VECTORS.of(view)
         choice = EmbedderChoice(MEMORY_EMBEDDER.of(view), MEMORY_THREADS.of(view))
     path = memory_db(context)
     database = context.backends.database(path)
-    backend = SqliteMemory(database, vectors=path.parent / "vectors", clock=context.clock)
+    backend = SqliteMemory(
+        database, vectors=path.parent / "vectors", clock=context.clock, versions=versions
+    )
     return Memory(
         backend,
         embedder=embedder,

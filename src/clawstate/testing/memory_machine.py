@@ -138,6 +138,21 @@ class MemoryMachine(RuleBasedStateMachine):
         """Forget records."""
         self._same(lambda pair: pair[1].delete_many(ids))
 
+    @rule(old=_IDS, new=_IDS)
+    def supersede(self, old: str, new: str) -> None:
+        """Put a record in the place of another."""
+        self._same(lambda pair: pair[1].supersede(old, new) if pair[1].get(new) else None)
+
+    @rule(record_id=_IDS)
+    def history(self, record_id: str) -> None:
+        """Tell what a record was."""
+        self._same(lambda pair: pair[1].history(record_id))
+
+    @rule(record_id=_IDS)
+    def forget_history(self, record_id: str) -> None:
+        """Forget what a record was."""
+        self._same(lambda pair: pair[1].forget_history(record_id))
+
     @rule(seconds=st.sampled_from([0.001, 1, 5, 60]))
     def wait(self, seconds: float) -> None:
         """Let time pass."""

@@ -37,6 +37,7 @@ FORMS = {
     "clawstate.memory.replacement:Reembedding": "memory:reembedding",
     "clawstate.memory.verdict:Unmet": "explanations:unmet",
     "clawstate.memory.verdict:Verdict": "explanations:verdict",
+    "clawstate.memory.versions:RecordVersion": "versions:version",
     "clawstate.openclaw.description:Description": "findings:description",
     "clawstate.openclaw.owner:Era": "findings:era",
     "clawstate.openclaw.owner:Owner": "findings:owner",

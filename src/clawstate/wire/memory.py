@@ -101,6 +101,7 @@ def write_forgotten(forgotten: Forgotten) -> dict[str, Any]:
         "tags": forgotten.tags,
         "vector": forgotten.vector,
         "sources": forgotten.sources,
+        "versions": forgotten.versions,
     }
 
 
@@ -114,6 +115,7 @@ def read_forgotten(document: Any) -> Forgotten:
         tags=told.integer("tags"),
         vector=told.truth("vector"),
         sources=told.integer("sources"),
+        versions=told.integer("versions"),
     )
 
 

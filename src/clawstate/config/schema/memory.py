@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from clawstate.config.settings import default_of
-from clawstate.documents import WHOLE, Document, Maybe, Object, Positive, Text
+from clawstate.documents import WHOLE, Count, Document, Maybe, Object, Positive, Text
 from clawstate.secrets.schema import Secret
 
 
@@ -45,9 +45,22 @@ class MemoryStore(Document):
     )
 
 
+class MemoryHistory(Document):
+    """What is kept of records that change."""
+
+    versions: Count = Field(
+        default=default_of("memory.history.versions"),
+        description="How many earlier versions of a record are kept; 0 for none.",
+    )
+
+
 class MemorySection(Document):
     """What the agent remembers."""
 
+    history: MemoryHistory = Field(
+        default_factory=MemoryHistory,
+        description="What is kept of records that change; OpenClaw ignores it.",
+    )
     store: MemoryStore = Field(
         default_factory=MemoryStore, description="Where memories are kept; OpenClaw ignores it."
     )

@@ -1,12 +1,13 @@
 """`Memory`: the one door to what is remembered."""
 
 from clawstate.memory.service.forgetting import ForgetVerbs
+from clawstate.memory.service.history import HistoryVerbs
 from clawstate.memory.service.listing import ListVerbs
 from clawstate.memory.service.records import RecordVerbs
 from clawstate.memory.service.searching import SearchVerbs
 
 
-class Memory(RecordVerbs, ListVerbs, SearchVerbs, ForgetVerbs):
+class Memory(RecordVerbs, ListVerbs, SearchVerbs, HistoryVerbs, ForgetVerbs):
     """
     Long-term memory: records in, the right ones out (specification sections 6 and 7).
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from clawstate.clock import Clock, from_ms, system_clock
+from clawstate.clock import Clock, from_ms, system_clock, to_ms
 from clawstate.errors import ClosedError
 from clawstate.interrupts import Mutex
 from clawstate.memory import rules
@@ -16,6 +16,7 @@ from clawstate.memory.backends.inmemory.imports import InMemoryImports
 from clawstate.memory.backends.inmemory.postings import terms_of
 from clawstate.memory.backends.inmemory.reading import InMemoryReading, Row, as_kept
 from clawstate.memory.backends.inmemory.replacement import InMemoryReplacement
+from clawstate.memory.backends.inmemory.versions import InMemoryVersions
 from clawstate.memory.contract import (
     Capability,
     Embedded,
@@ -27,6 +28,7 @@ from clawstate.memory.forgetting import Compaction, Forgotten, text_digest
 from clawstate.memory.matching import lets_through
 from clawstate.memory.records import MemoryRecord, position_of
 from clawstate.memory.validation import metadata_text
+from clawstate.memory.versions import MOST_VERSIONS
 from clawstate.paging import Position
 
 
@@ -39,16 +41,30 @@ class InMemoryMemory:
 
     capabilities: frozenset[Capability] = frozenset()
 
-    def __init__(self, *, clock: Clock = system_clock) -> None:
+    def __init__(self, *, clock: Clock = system_clock, versions: int = MOST_VERSIONS) -> None:
         self._clock = clock
         self._mutex = Mutex()
+        self._most_versions = versions
         self._rows: Mapping[str, Row] | None = {}
         self._next = 1
         self._version = 0
         self._embedder: EmbedderIdentity | None = None
         self.embeddings = InMemoryEmbeddings(self._every)
-        self.imports = InMemoryImports(self._every, self._forget, self._mutex)
+        self.imports = InMemoryImports(
+            self._every,
+            self._forget,
+            lambda ids: [each.row for each in self.versions.all_of(ids)],
+            self._mutex,
+        )
         self.replacement = InMemoryReplacement(self._every, self._switch, self._mutex)
+        self.versions = InMemoryVersions(
+            self._every,
+            lambda given, embedder: self._upsert([given], embedder),
+            self._take,
+            self._mutex,
+            clock,
+            most=versions,
+        )
 
     @contextmanager
     def reading(self) -> Iterator[InMemoryReading]:
@@ -82,7 +98,7 @@ class InMemoryMemory:
         with self._mutex:
             if self.get([old.id]).get(old.id) != old:
                 return None
-            self._upsert([new], embedder)
+            self._upsert([new], embedder, is_edit=True)
             return self.get([old.id]).get(old.id, new.record)
 
     def delete(self, ids: Sequence[str], *, for_good: bool = True) -> int:
@@ -105,9 +121,11 @@ class InMemoryMemory:
                     tags=len(row.record.tags),
                     vector=row.vector is not None,
                     sources=self.imports.count_of(row.record.id),
+                    versions=len(self.versions.all_of([row.record.id])),
                 )
                 for row in sorted(kept, key=lambda row: row.key)
             ]
+            found += self._describe_past([each for each in ids if each not in rows])
             self.imports.note_forgotten(ids)
             self._forget(ids)
             return found
@@ -174,6 +192,7 @@ class InMemoryMemory:
             now = self._clock()
             gone = [key for key, row in self._every().items() if row.has_expired(now)]
             self._forget(gone)
+            self.versions.drop_expired()
             return len(gone)
 
     def stats(self) -> dict[str, object]:
@@ -229,7 +248,13 @@ class InMemoryMemory:
             raise ClosedError("the memory in this process")
         return self._rows
 
-    def _upsert(self, given: Sequence[Embedded], embedder: EmbedderIdentity | None) -> None:
+    def _upsert(
+        self,
+        given: Sequence[Embedded],
+        embedder: EmbedderIdentity | None,
+        *,
+        is_edit: bool = False,
+    ) -> None:
         given = rules.once(given)
         now = from_ms(rules.newest_ms(given))
         kept = self._every()
@@ -244,6 +269,17 @@ class InMemoryMemory:
             return max((each.position for each in run if each.position is not None), default=None)
 
         arrivals = list(rules.arrivals(given, known, last))
+        self.versions.drop([key for key in ids if key in kept and key not in rows])
+        if self._most_versions:
+            imported = set() if is_edit else self.imports.claimed_ids()
+            ended = [
+                (rows[each.known.id], to_ms(each.place[1]))
+                for each in arrivals
+                if each.known is not None
+                and each.known.id not in imported
+                and rules.is_changed(rows[each.known.id].record, each)
+            ]
+            self.versions.keep(ended, "updated")
         for each in arrivals:
             created_at, updated_at, position = each.place
             record = replace(
@@ -280,12 +316,39 @@ class InMemoryMemory:
         return row
 
     def _forget(self, ids: Iterable[str]) -> int:
-        kept, now = self._every(), self._clock()
-        gone = set(ids) & kept.keys()
+        kept, now, wanted = self._every(), self._clock(), list(ids)
+        gone = set(wanted) & kept.keys()
+        _, past = self.versions.drop(wanted)
         rows = {key: row for key, row in kept.items() if key not in gone}
         self._remember(kept, rows)
         self._publish(rows, changed=bool(gone))
-        return sum(not kept[key].has_expired(now) for key in gone)
+        return sum(not kept[key].has_expired(now) for key in gone) + len(past)
+
+    def _take(self, record_id: str) -> None:
+        """Take the record out, and nothing that it was."""
+        kept = self._every()
+        rows = {key: row for key, row in kept.items() if key != record_id}
+        self._remember(kept, rows)
+        self._publish(rows, changed=True)
+
+    def _describe_past(self, ids: Sequence[str]) -> list[Forgotten]:
+        """Return what a receipt tells of those of *ids* that others took the place of."""
+        found: list[Forgotten] = []
+        for each in sorted(set(ids)):
+            past = [one for one in self.versions.all_of([each]) if one.row.record.id == each]
+            if past:
+                row = past[-1].row
+                found.append(
+                    Forgotten(
+                        each,
+                        text_digest(row.record.text),
+                        tags=len(row.record.tags),
+                        vector=row.vector is not None,
+                        sources=self.imports.count_of(each),
+                        versions=len(self.versions.all_of([each])),
+                    )
+                )
+        return found
 
     def _remember(self, before: Mapping[str, Row], after: Mapping[str, Row]) -> None:
         """Keep the vectors of the texts that went."""
@@ -298,6 +361,7 @@ class InMemoryMemory:
         # Vectors of the embedder before must not come back with a text that was forgotten.
         self.embeddings.forgotten.clear()
         self._embedder = embedder
+        self.versions.drop_vectors()
         self._publish(rows, changed=True)
 
     def _publish(self, rows: Mapping[str, Row], *, changed: bool) -> None:

@@ -19,10 +19,12 @@ class InMemoryImports:
         self,
         rows: Callable[[], Mapping[str, Row]],
         forget: Callable[[Iterable[str]], int],
+        ended: Callable[[Sequence[str]], Iterable[Row]],
         mutex: Mutex,
     ) -> None:
         self._rows = rows
         self._forget = forget
+        self._ended = ended
         self._mutex = mutex
         self._marks: dict[_Key, str | None] = {}
         self._given: dict[_Key, dict[str, Imported]] = {}
@@ -79,7 +81,7 @@ class InMemoryImports:
                 self._marks[key] = each.fingerprint
                 for record_id in (*each.vanished, *each.left):
                     self._given[key].pop(record_id, None)
-                gone += set(each.vanished) - self._claimed_ids()
+                gone += set(each.vanished) - self.claimed_ids()
             return self._forget(gone)
 
     def forget(self, namespace: str, source: str, left: Sequence[str] = ()) -> int:
@@ -91,7 +93,7 @@ class InMemoryImports:
             self._forgotten |= {(namespace, each.id) for each in given if self._is_gone(each)}
             self._marks.pop(key, None)
             ids = self._given.pop(key, {}).keys() - set(left)
-            return self._forget(ids - self._claimed_ids())
+            return self._forget(ids - self.claimed_ids())
 
     def rename(self, namespace: str, old: str, new: str) -> None:
         """Note that what came from *old* comes from *new*."""
@@ -114,7 +116,9 @@ class InMemoryImports:
 
     def note_forgotten(self, ids: Iterable[str]) -> None:
         """Keep in mind that *ids* are forgotten for good."""
-        for row in (row for each in ids if (row := self._rows().get(each)) is not None):
+        wanted = list(ids)
+        kept = [row for each in wanted if (row := self._rows().get(each)) is not None]
+        for row in (*kept, *self._ended(wanted)):
             namespace = row.record.namespace
             self._forgotten |= {(namespace, row.record.id), (namespace, row.digest)}
 
@@ -152,7 +156,7 @@ class InMemoryImports:
         return row.is_forgotten and row.id not in self._rows()
 
     def _note(self, key: _Key, rows: Sequence[Imported]) -> None:
-        kept, claimed = self._rows(), self._claimed_ids()
+        kept, claimed = self._rows(), self.claimed_ids()
         self._marks.setdefault(key, None)
         given = self._given.setdefault(key, {})
         for each in rows:
@@ -162,5 +166,6 @@ class InMemoryImports:
             elif each.id not in kept or each.id in claimed:
                 given[each.id] = replace(each, is_forgotten=False)
 
-    def _claimed_ids(self) -> set[str]:
+    def claimed_ids(self) -> set[str]:
+        """Return the ids that sources gave."""
         return {each for given in self._given.values() for each in given}

@@ -16,6 +16,7 @@ from clawstate.errors import StateError
 from clawstate.interrupts import Mutex, load_modules
 from clawstate.memory.backends.sqlite import (
     forgetting,
+    history,
     postings,
     subwords,
     upkeep,
@@ -31,11 +32,13 @@ from clawstate.memory.backends.sqlite.reading import Selections, SqliteReading
 from clawstate.memory.backends.sqlite.replacement import SqliteReplacement
 from clawstate.memory.backends.sqlite.rows import SELECT, embedder_from, record_of, stored_embedder
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
+from clawstate.memory.backends.sqlite.versions import SqliteVersions
 from clawstate.memory.contract import INDEX, Capability, Embedded, EmbedderIdentity
 from clawstate.memory.filters import Filter
 from clawstate.memory.forgetting import Compaction, Forgotten
 from clawstate.memory.reading import Reading
 from clawstate.memory.records import MemoryRecord
+from clawstate.memory.versions import MOST_VERSIONS
 from clawstate.paging import Position
 from clawstate.sqlite import Database, open_part
 from clawstate.sqlite.part import Lent
@@ -58,7 +61,7 @@ class SqliteMemory:
 
     The file is made, 0600 in a directory of 0700, by the first write. Of a path *lock_timeout* and
     *present* are those of its `Database`. *before* is called before each use, and told whether that
-    may write.
+    may write. So many earlier *versions* of a record are kept.
     """
 
     capabilities = frozenset({Capability.DURABLE, Capability.SHARED})
@@ -72,8 +75,10 @@ class SqliteMemory:
         lock_timeout: float = 30.0,
         present: Callable[[], object] = lambda: None,
         before: Callable[[bool], object] | None = None,
+        versions: int = MOST_VERSIONS,
     ) -> None:
         self._vectors = vectors
+        self._most_versions = versions
         self._clock = clock
         self._database = open_part(
             place,
@@ -89,6 +94,9 @@ class SqliteMemory:
         self.imports = SqliteImports(self._database, self._now, self._note_forgotten)
         self.embeddings = SqliteEmbeddings(self._database)
         self.replacement = SqliteReplacement(self._database, self._now, self._note_forgotten)
+        self.versions = SqliteVersions(
+            self._database, self._now, self._note_forgotten, most=versions
+        )
         self._mutex = Mutex()
         self._forgotten = 0
         self._words = word_index.WordCaches()
@@ -118,7 +126,9 @@ class SqliteMemory:
                     self._listed = self._database.generation
                 else:  # seen by the next write, if this one is committed
                     connection.execute(NEWEST)
-            changed = writing.upsert(connection, records, embedder=embedder)
+            changed = writing.upsert(
+                connection, records, embedder=embedder, versions=self._most_versions
+            )
             is_due = word_index.is_due(connection, batch=len(records))
         if is_due:
             self._fold_words()
@@ -138,7 +148,13 @@ class SqliteMemory:
             # Compared as a whole, in the transaction that writes: a change by anybody is seen.
             if self._by_id(connection, [old.id]).get(old.id) != old:
                 return None
-            changed = writing.upsert(connection, [new], embedder=embedder)
+            changed = writing.upsert(
+                connection,
+                [new],
+                embedder=embedder,
+                versions=self._most_versions,
+                is_edit=True,
+            )
             kept = self._by_id(connection, [old.id]).get(old.id, new.record)
         self._note_forgotten(changed)
         return kept
@@ -223,8 +239,12 @@ class SqliteMemory:
             expired = upkeep.expired(connection, self._now())
             if expired:
                 writing.touch(connection, list(expired.values()), now_ms=self._now())
+            dropped, _ = history.drop(connection, list(expired.values()))
+            dropped += history.drop_expired(connection, self._now())
+            if dropped:
+                writing.add_to_meta(connection, writing.REWRITTEN, dropped)
             count = writing.remove(connection, list(expired), now_ms=self._now())
-        self._note_forgotten(count)
+        self._note_forgotten(count + dropped)
         return count
 
     def optimize(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import apsw
 
 from clawstate.memory.analysis import fields_of, terms_with_places
-from clawstate.memory.backends.sqlite import writing
+from clawstate.memory.backends.sqlite import forgotten, history, writing
 from clawstate.memory.backends.sqlite.rows import SELECT, record_of
 from clawstate.memory.forgetting import Forgotten, text_digest
 
@@ -28,7 +28,8 @@ SELECT i.import, i.scope FROM imports i WHERE i.fingerprint IS NOT NULL
 """
 _EMPTY_SCOPES = """
 SELECT scope, namespace FROM scopes
-WHERE records = 0 AND scope NOT IN (SELECT scope FROM imports) AND namespace <> 'default'
+WHERE records = 0 AND scope NOT IN (SELECT scope FROM imports)
+    AND scope NOT IN (SELECT scope FROM versions) AND namespace <> 'default'
 """
 
 
@@ -47,9 +48,33 @@ def describe(connection: apsw.Connection, ids: Sequence[str]) -> list[Forgotten]
                 tags=len(record.tags),
                 vector=bool(vector),
                 sources=sources,
+                versions=history.count(connection, history.chain(connection, [record.id])),
             )
         )
-    return found
+    known = {each.id for each in found}
+    return [*found, *_describe_past(connection, [each for each in ids if each not in known])]
+
+
+def _describe_past(connection: apsw.Connection, ids: Sequence[str]) -> list[Forgotten]:
+    """Return what a receipt tells of those of *ids* that others took the place of."""
+    sql = """
+        SELECT id, content, (SELECT count(*) FROM imported i WHERE i.memory_id = v.id),
+            embedding IS NOT NULL, json_array_length(tags), max(version)
+        FROM versions v WHERE id IN (SELECT value FROM json_each(?)) GROUP BY id ORDER BY id
+    """
+    return [
+        Forgotten(
+            str(record_id),
+            text_digest(str(text)),
+            tags=int(str(tags)),
+            vector=bool(vector),
+            sources=int(str(sources)),
+            versions=history.count(connection, history.chain(connection, [str(record_id)])),
+        )
+        for record_id, text, sources, vector, tags, _ in connection.execute(
+            sql, (json.dumps(list(ids)),)
+        ).fetchall()
+    ]
 
 
 def count_waiting(connection: apsw.Connection) -> int:
@@ -83,7 +108,7 @@ def drop_traces(connection: apsw.Connection) -> None:
     for number, scope in one(_FORGOTTEN_SOURCES).fetchall():
         sql = "SELECT memory_id FROM imported WHERE import = ?"
         ids = [str(row[0]).encode() for row in one(sql, (number,))]
-        writing.note_forgotten(connection, [(int(str(scope)), each) for each in ids])
+        forgotten.note(connection, [(int(str(scope)), each) for each in ids])
         one("DELETE FROM imported WHERE import = ?", (number,))
         one("DELETE FROM imports WHERE import = ?", (number,))
     # Digests without a key: whoever guesses a short text could make sure of it.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import apsw
 
-from clawstate.memory.backends.sqlite import writing
+from clawstate.memory.backends.sqlite import forgotten, writing
 from clawstate.memory.ledger import Finished, Imported
 from clawstate.sqlite import Part
 
@@ -142,7 +142,7 @@ class SqliteImports:
             is_new = namespace is not None and scope is None
             if is_new or not connection.execute(sql, (scope,)).get:
                 return set()
-            digest = writing.forgotten_digest(connection)
+            digest = forgotten.digester(connection)
             digests = [
                 (record_id, digest(value).hex())
                 for record_id, text in given
@@ -180,7 +180,7 @@ class SqliteImports:
                 AND memory_id NOT IN (SELECT id FROM memories)
         """
         ids = [row[0] for row in connection.execute(sql, (number,))]
-        writing.note_forgotten(connection, [(scope, each.encode()) for each in ids])
+        forgotten.note(connection, [(scope, each.encode()) for each in ids])
 
     def _forget_unclaimed(self, connection: apsw.Connection, ids: Sequence[str]) -> int:
         """Forget those of *ids* that no source is noted for any more."""

@@ -184,6 +184,7 @@ def _switch(connection: apsw.Connection, embedder: EmbedderIdentity) -> None:
     # then must not be taken for these.
     kept = one("SELECT value FROM meta WHERE key = 'embedder'").get
     text = embedder_text(embedder, after=kept)
+    one("UPDATE versions SET embedding = NULL, subwords = NULL")
     one("INSERT OR REPLACE INTO meta VALUES ('embedder', ?)", (text,))
     _end(connection)
     upkeep.mend_vectors(connection, anew=True)

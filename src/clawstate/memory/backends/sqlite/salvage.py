@@ -49,6 +49,7 @@ def mend(connection: apsw.Connection, now: float, cut: AbstractSet[str]) -> list
         # Nobody can tell whose the vectors are: they are made anew.
         one("UPDATE memories SET embedding = NULL, subwords = NULL")
         one("DELETE FROM embedding_cache")
+        one("UPDATE versions SET embedding = NULL, subwords = NULL")
     upkeep.drop_damaged_vectors(connection)
     # Which of the new vectors are lost is not known; they are soon made again.
     one("DELETE FROM reembedded")
@@ -81,7 +82,10 @@ def _lost_marks(connection: apsw.Connection, cut: AbstractSet[str]) -> list[str]
 
 def _name_namespaces(connection: apsw.Connection) -> list[str]:
     one = connection.execute
-    sql = "SELECT DISTINCT scope FROM memories WHERE scope NOT IN (SELECT scope FROM scopes)"
+    sql = """
+        SELECT scope FROM (SELECT scope FROM memories UNION SELECT scope FROM versions)
+        WHERE scope NOT IN (SELECT scope FROM scopes)
+    """
     lost: list[Any] = one(sql).fetchall()
     if not lost:
         return []

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -15,7 +14,13 @@ import apsw
 from clawstate.interrupts import load_modules
 from clawstate.memory import rules
 from clawstate.memory.analysis import fields_of
-from clawstate.memory.backends.sqlite import embeddings, subwords, word_index
+from clawstate.memory.backends.sqlite import (
+    embeddings,
+    forgotten,
+    history,
+    subwords,
+    word_index,
+)
 from clawstate.memory.backends.sqlite.rows import (
     SELECT,
     columns_of,
@@ -61,9 +66,18 @@ _VEIL = "\0"
 
 
 def upsert(
-    connection: apsw.Connection, given: Sequence[Embedded], *, embedder: EmbedderIdentity | None
+    connection: apsw.Connection,
+    given: Sequence[Embedded],
+    *,
+    embedder: EmbedderIdentity | None,
+    versions: int = 0,
+    is_edit: bool = False,
 ) -> int:
-    """Put *given* into the tables; return how many took the place of what was there."""
+    """
+    Put *given* into the tables; return how many took the place of what was there.
+
+    Of each record that changes so many *versions* are kept; *is_edit* tells that a person does it.
+    """
     given = rules.once(given)
     claim_embedder(connection, given, embedder)
     now_ms = rules.newest_ms(given)
@@ -71,7 +85,9 @@ def upsert(
     added: list[Arrival] = []
     replaced: list[int] = []
     rewritten = 0
-    for each in rules.arrivals(given, known, partial(_last_place, connection)):
+    arrived = list(rules.arrivals(given, known, partial(_last_place, connection)))
+    history.keep_changed(connection, arrived, most=versions, is_edit=is_edit)
+    for each in arrived:
         if each.known is None:
             added.append(each)
         elif each.stays:
@@ -144,29 +160,18 @@ def remove(connection: apsw.Connection, docnos: Sequence[int], *, now_ms: int) -
 
 
 def forget(connection: apsw.Connection, ids: Sequence[str], *, now_ms: int) -> int:
-    """Remove *ids*; return how many of them had not expired before."""
+    """Remove *ids*, with all that they were before; return how many had not expired or ended."""
+    dropped, past = history.drop(connection, ids)
     sql = """
         SELECT docno, coalesce(expires_at > ?, 1), id FROM memories
         WHERE id IN (SELECT value FROM json_each(?))
     """
     rows = list(connection.execute(sql, (now_ms, json.dumps(list(ids)))))
-    if remove(connection, [row[0] for row in rows], now_ms=now_ms):
-        touch(connection, [row[2] for row in rows], now_ms=now_ms)
-    return sum(row[1] for row in rows)
-
-
-def forgotten_digest(connection: apsw.Connection) -> Callable[[bytes], bytes]:
-    """Return what makes the digest under which an id or the hash of a text was forgotten."""
-    # With a key of its own for each database: nobody can look a text up in a table made before.
-    key = connection.execute("SELECT value FROM meta WHERE key = 'database_id'").get.encode()
-    return lambda value: hashlib.blake2b(value, digest_size=16, key=key).digest()
-
-
-def note_forgotten(connection: apsw.Connection, given: Iterable[tuple[int, bytes]]) -> None:
-    """Keep in mind that ids, or hashes of texts, were forgotten; each with its scope."""
-    digest = forgotten_digest(connection)
-    sql = "INSERT OR IGNORE INTO forgotten VALUES (?, ?)"
-    connection.executemany(sql, ((scope, digest(value)) for scope, value in given))
+    if dropped:
+        add_to_meta(connection, REWRITTEN, dropped)
+    if remove(connection, [row[0] for row in rows], now_ms=now_ms) or dropped:
+        touch(connection, [*(row[2] for row in rows), *past], now_ms=now_ms)
+    return len(past) + sum(int(row[1]) for row in rows)
 
 
 def forget_for_good(connection: apsw.Connection, ids: Sequence[str], *, now_ms: int) -> int:
@@ -176,7 +181,8 @@ def forget_for_good(connection: apsw.Connection, ids: Sequence[str], *, now_ms: 
         WHERE id IN (SELECT value FROM json_each(?))
     """
     rows = list(connection.execute(sql, (json.dumps(list(ids)),)))
-    note_forgotten(
+    forgotten.note(connection, history.marks(connection, ids))
+    forgotten.note(
         connection, ((row[0], value) for row in rows for value in (row[1].encode(), row[2]))
     )
     return forget(connection, ids, now_ms=now_ms)
@@ -223,7 +229,7 @@ def scope_of(connection: apsw.Connection, namespace: str) -> int | None:
 
 def veil(connection: apsw.Connection, namespace: str) -> str:
     """Return the name under which a number stays given out when nothing is kept there any more."""
-    return f"{_VEIL}{forgotten_digest(connection)(namespace.encode()).hex()}"
+    return f"{_VEIL}{forgotten.digester(connection)(namespace.encode()).hex()}"
 
 
 def is_veiled(name: str) -> bool:
@@ -262,6 +268,8 @@ def _alive(connection: apsw.Connection, known: dict[str, Known], now_ms: int) ->
     """Return those of *known* that have not expired; what has goes, as if it had gone before."""
     ends = {key: row.expires_ms for key, row in known.items() if row.expires_ms is not None}
     expired = {key for key, end in ends.items() if end <= now_ms}
+    if expired:
+        history.drop(connection, sorted(expired))
     remove(connection, [known[key].key for key in expired], now_ms=now_ms)
     return {key: row for key, row in known.items() if key not in expired}
 

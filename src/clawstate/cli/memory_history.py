@@ -1,0 +1,52 @@
+"""The verbs of `memory` by which records take the place of others, and tell what they were."""
+
+from __future__ import annotations
+
+import click
+
+from clawstate.cli.command import pass_session
+from clawstate.cli.memory import memory, text_of
+from clawstate.cli.printing import number_of
+from clawstate.cli.session import Session
+from clawstate.wire import to_wire
+
+
+@memory.command(
+    examples=(
+        'clawstate memory supersede 01890a5d-ac96-774b-bcce-b302099a8057 "Standup is at 10:00"',
+    ),
+)
+@click.argument("old_id", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@click.option("--tag", "-t", "tags", multiple=True, metavar="TAG", help="All tags anew.")
+@pass_session
+def supersede(session: Session, /, old_id: str, new: str, *, tags: tuple[str, ...]) -> None:
+    """
+    Put NEW in the place of the record OLD, and print its id.
+
+    NEW is a text ('-' reads it from stdin), or the id of a record that is kept. Searches and lists
+    show OLD no more; 'memory history' does.
+    """
+    changes = {"tags": tags} if tags else {}
+    record = session.state.memory.supersede(old_id, text_of(new), **changes)
+    session.output.emit(to_wire(record), record.id)
+
+
+@memory.command(
+    examples=("clawstate memory history 01890a5d-ac96-774b-bcce-b302099a8057",),
+)
+@click.argument("record_id", metavar="ID")
+@click.option("--clear", is_flag=True, help="Forget what it was; the record stays.")
+@pass_session
+def history(session: Session, /, record_id: str, *, clear: bool) -> None:
+    """Print what the record ID was and is, oldest first, and what took its place."""
+    from clawstate.cli.records_view import version_lines  # noqa: PLC0415 - see `NOUNS`
+
+    if clear:
+        forgotten = session.state.memory.forget_history(record_id)
+        what = number_of(forgotten, "earlier version")
+        session.output.emit({"forgotten": forgotten}, f"forgot {what}")
+        return
+    versions = session.state.memory.history(record_id)
+    lines = [line for each in versions for line in version_lines(each)]
+    session.output.emit({"versions": to_wire(versions)}, *lines)

@@ -1,0 +1,160 @@
+"""`InMemoryVersions`: earlier versions of records of a process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from clawstate.clock import Clock, from_ms, to_ms
+from clawstate.interrupts import Mutex
+from clawstate.memory.backends.inmemory.reading import Row
+from clawstate.memory.contract import Embedded, EmbedderIdentity
+from clawstate.memory.records import MemoryRecord
+from clawstate.memory.versions import Ending, RecordVersion, Succession
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A row that ended: from `began` until before `ended`, in milliseconds."""
+
+    row: Row
+    began: int
+    ended: int
+    ending: Ending
+
+
+class InMemoryVersions:
+    """The `VersionStore` of a process, which keeps *most* updates of a record."""
+
+    def __init__(
+        self,
+        rows: Callable[[], Mapping[str, Row]],
+        put: Callable[[Embedded, EmbedderIdentity | None], None],
+        take: Callable[[str], None],
+        mutex: Mutex,
+        clock: Clock,
+        *,
+        most: int,
+    ) -> None:
+        self._rows = rows
+        self._put = put
+        self._take = take
+        self._mutex = mutex
+        self._clock = clock
+        self._most = most
+        self._past: list[Past] = []
+        self._successions: set[Succession] = set()
+
+    def supersede(
+        self, old: MemoryRecord, new: Embedded | str, *, embedder: EmbedderIdentity | None
+    ) -> bool:
+        """Put *new* in the place of *old* if that is still what is kept."""
+        with self._mutex:
+            live = self._live(old.id)
+            past = self._of([old.id])
+            last = past[-1] if past and past[-1].ending != "updated" else None
+            present = live or (None if last is None else last.row)
+            if present is None or present.record != old:
+                return False
+            if isinstance(new, str):
+                if self._live(new) is None:
+                    return False
+            else:
+                self._put(new, embedder)
+            successor = new if isinstance(new, str) else new.record.id
+            self._successions.add(Succession(old.id, successor))
+            if live is not None:
+                now = max(to_ms(self._clock()), to_ms(old.updated_at) + 1)
+                self.keep([(live, now)], "superseded")
+                self._take(old.id)
+            return True
+
+    def past(self, ids: Sequence[str]) -> list[RecordVersion]:
+        """Return the versions of *ids* that ended, oldest first."""
+        with self._mutex:
+            return [
+                RecordVersion(
+                    each.row.copy(), from_ms(each.began), from_ms(each.ended), each.ending
+                )
+                for each in self._of(ids)
+            ]
+
+    def successions(self, ids: Sequence[str]) -> list[Succession]:
+        """Return who took the place of whom."""
+        self._rows()
+        wanted = set(ids)
+        return sorted(each for each in self._successions if {*each} & wanted)
+
+    def forget(self, ids: Sequence[str]) -> int:
+        """Forget the versions of *ids* that ended."""
+        with self._mutex:
+            return self.drop(ids)[0]
+
+    def keep(self, ended: Iterable[tuple[Row, int]], ending: Ending) -> None:
+        """Keep rows, each as it was until a time (ms); the caller has the mutex."""
+        for row, until in ended:
+            made = to_ms(row.record.created_at)
+            before = (each.ended for each in self._past if each.row.record.id == row.record.id)
+            began = min(until, max([made, *before]))
+            self._past.append(Past(row, began, until, ending))
+            self._trim(row.record.id)
+
+    def chain(self, ids: Iterable[str]) -> list[str]:
+        """Return *ids*, and behind them those whose place they took, however long ago."""
+        found, kept = dict.fromkeys(ids), self._rows()
+        queue = list(found)
+        for each in queue:
+            for link in sorted(self._successions):
+                if link.new == each and link.old not in found and link.old not in kept:
+                    found[link.old] = None
+                    queue.append(link.old)
+        return list(found)
+
+    def all_of(self, ids: Iterable[str]) -> list[Past]:
+        """Return what ended of *ids* and of those whose place they took."""
+        wanted = set(self.chain(ids))
+        return [each for each in self._past if each.row.record.id in wanted]
+
+    def drop(self, ids: Sequence[str]) -> tuple[int, set[str]]:
+        """Forget what `all_of` tells; return how many, and which of *ids* had given their place."""
+        gone, kept = self.all_of(ids), self._rows()
+        every = set(self.chain(ids))
+        past = {each.row.record.id for each in gone if each.ending != "updated"} - kept.keys()
+        self._past = [each for each in self._past if each.row.record.id not in every]
+        if gone:
+            links = self._successions
+            self._successions = {each for each in links if not {*each} & every}
+        return len(gone), past & set(ids)
+
+    def drop_expired(self) -> None:
+        """Forget the versions whose time is over."""
+        now = self._clock()
+        self._past = [each for each in self._past if not each.row.has_expired(now)]
+
+    def drop_vectors(self) -> None:
+        """Forget the vectors of versions, which are of an embedder that is no longer in use."""
+        self._past = [
+            replace(each, row=replace(each.row, vector=None, subwords=None)) for each in self._past
+        ]
+
+    def _of(self, ids: Sequence[str]) -> list[Past]:
+        self._rows()
+        wanted, now = set(ids), self._clock()
+        found = [each for each in self._past if each.row.record.id in wanted]
+        # In the order of their beginnings, and of equals as they were kept.
+        return sorted(
+            (each for each in found if not each.row.has_expired(now)), key=lambda each: each.began
+        )
+
+    def _live(self, record_id: str) -> Row | None:
+        row = self._rows().get(record_id)
+        return None if row is None or row.has_expired(self._clock()) else row
+
+    def _trim(self, record_id: str) -> None:
+        updates = [
+            each
+            for each in self._past
+            if each.row.record.id == record_id and each.ending == "updated"
+        ]
+        surplus = {id(each) for each in updates[: max(len(updates) - self._most, 0)]}
+        self._past = [each for each in self._past if id(each) not in surplus]

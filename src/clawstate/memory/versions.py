@@ -1,0 +1,74 @@
+"""`RecordVersion`, and what is asked of an engine to keep what records were: no code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
+
+from clawstate.memory.records import MemoryRecord
+
+if TYPE_CHECKING:
+    from clawstate.memory.embedder import Embedded, EmbedderIdentity
+
+Ending: TypeAlias = Literal["updated", "superseded"]
+"""What ended a version: a change of the record, or another record in its place."""
+
+MOST_VERSIONS = 10
+"""How many earlier versions of a record are kept, if nobody says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordVersion:
+    """
+    A record as it was from `since` until before `until` (seconds; None for one that is kept now).
+
+    `ending` tells what came then, `successors` the ids of the records in its place, `changed` the
+    fields in which it differs from the version before.
+    """
+
+    record: MemoryRecord
+    since: float
+    until: float | None = None
+    ending: Ending | None = None
+    successors: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+
+class Succession(NamedTuple):
+    """That the record `new` took the place of the record `old`."""
+
+    old: str
+    new: str
+
+
+class VersionStore(Protocol):
+    """
+    Earlier versions of records, and records that others took the place of.
+
+    No search, list or page shows them. They go with the record that is forgotten, all of them, and
+    are found no more when their time is over.
+    """
+
+    def supersede(
+        self, old: MemoryRecord, new: Embedded | str, *, embedder: EmbedderIdentity | None
+    ) -> bool:
+        """
+        Put *new*, a record or the id of one that is kept, in the place of *old*, in one step.
+
+        False, and nothing is done, when *old* is no longer what is kept (or the last version of
+        what was superseded before), or the id is not kept.
+        """
+
+    def past(self, ids: Sequence[str]) -> list[RecordVersion]:
+        """Return the versions of *ids* that ended, oldest first."""
+
+    def successions(self, ids: Sequence[str]) -> list[Succession]:
+        """Return who took the place of any of *ids*, and whose place any of *ids* took."""
+
+    def forget(self, ids: Sequence[str]) -> int:
+        """
+        Forget the versions of *ids* that ended, and the records whose place they took.
+
+        What is kept stays. Returns how many versions those were.
+        """
