@@ -44,6 +44,7 @@ SEARCHED = {
     "until": None,
     "min_score": 0.0,
     "explain": False,
+    "as_of": None,
 }
 
 

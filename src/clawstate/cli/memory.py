@@ -13,6 +13,7 @@ from clawstate.cli.options import (
     COUNT,
     HITS,
     C,
+    Day,
     Duration,
     Fraction,
     Moment,
@@ -62,9 +63,17 @@ MIN_SCORE = click.option(
 )
 
 
+AS_OF = click.option(
+    "--as-of",
+    type=Day(),
+    metavar="TIME",
+    help="Ask the memory as it was then; a day means its end.",
+)
+
+
 def question_options(command: C) -> C:
     """Give *command* the options of a search."""
-    for option in (MIN_SCORE, UNTIL, SINCE, WHERE, SOURCE, TAGS, NAMESPACE, MODE, LIMIT):
+    for option in (AS_OF, MIN_SCORE, UNTIL, SINCE, WHERE, SOURCE, TAGS, NAMESPACE, MODE, LIMIT):
         command = option(command)
     return command
 
@@ -115,6 +124,7 @@ def add(
         'clawstate memory search "when do we meet?" --tag work --since 7d',
         "clawstate memory search allergies --where person=ada --json",
         "clawstate memory search allergies --explain",
+        "clawstate memory search standup --as-of 2026-03-01",
         """clawstate memory search budget --where '{"$or": [{"year": 2026}, {"$tags": "plan"}]}'""",
     ),
 )

@@ -6,8 +6,8 @@ import click
 
 from clawstate.cli.command import pass_session
 from clawstate.cli.memory import memory, text_of
-from clawstate.cli.printing import number_of
 from clawstate.cli.session import Session
+from clawstate.quantities import number_of
 from clawstate.wire import to_wire
 
 

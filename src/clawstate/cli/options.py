@@ -145,6 +145,20 @@ class Moment(click.ParamType[float]):
         return moment
 
 
+class Day(Moment):
+    """A moment, as `Moment` reads it; of a day its last millisecond."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the seconds since the epoch that *value* means."""
+        moment, text = super().convert(value, param, ctx), str(value).strip().lower()
+        is_day = text in {"today", "yesterday", "tomorrow"} or (
+            len(text) == len("2026-02-27") and text.count("-") == 2
+        )
+        return moment + _DAY - 0.001 if is_day else moment
+
+
 def _seconds(text: str, bare: DurationUnit) -> float | None:
     """Return the seconds of a length of time, in the grammar that the configuration has, too."""
     from clawstate.errors import InvalidError  # noqa: PLC0415

@@ -138,8 +138,13 @@ class MemoryEngine(RecordStore, Protocol):
     def capabilities(self) -> frozenset[Capability]:
         """What the engine can do beyond the contract."""
 
-    def reading(self) -> AbstractContextManager[Reading]:
-        """Open one unchanging state for a search."""
+    def reading(self, *, as_of: float | None = None) -> AbstractContextManager[Reading]:
+        """
+        Open one unchanging state for a search: the present one, or that of *as_of* (s).
+
+        That has the records made by then, each in its version of then, also if another took its
+        place since; not what was forgotten, or whose time is over by now or was by then.
+        """
 
     def stats(self) -> dict[str, object]:
         """Return counts and sizes, for people to read."""

@@ -5,17 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
 from typing import Any, TypeAlias
 
-from clawstate.clock import from_iso, from_ms, is_moment, to_ms
 from clawstate.errors import InvalidError
-from clawstate.memory.validation import MAX_SOURCE, check_name, check_unicode, seconds
+from clawstate.memory.moments import Moment as Moment  # noqa: PLC0414 - part of what filters take
+from clawstate.memory.moments import moment_seconds
+from clawstate.memory.validation import MAX_SOURCE, check_name, check_unicode
 
 Scalar: TypeAlias = str | int | float | bool | None
-
-Moment: TypeAlias = float | str | date
-"""A time: seconds, ISO text, a date or a datetime; in UTC where it has no zone."""
 
 OPERATORS = ("eq", "ne", "in", "not_in", "gt", "gte", "lt", "lte", "exists", "contains")
 """What may be asked of a value; a leading `$` is accepted, as other tools write it."""
@@ -118,7 +115,7 @@ def filter_from(
     parts.extend(_parts(where or {}))
     for name, operator, value in (("since", "gte", since), ("until", "lt", until)):
         if value is not None:
-            parts.append(Condition("created_at", (), operator, _moment(name, value)))
+            parts.append(Condition("created_at", (), operator, moment_seconds(name, value)))
     if sum(map(_size, parts)) > MAX_VALUES:
         raise InvalidError(
             "where", f"compares with more than {MAX_VALUES:,} values", "ask in parts"
@@ -294,7 +291,7 @@ def _tag_demand(name: str, operator: str, value: Any) -> Node:
 
 
 def _time(name: str, value: Any) -> Scalar:
-    return None if value is None else _moment(name, value)
+    return None if value is None else moment_seconds(name, value)
 
 
 def _scalar(name: str, value: Any) -> Scalar:
@@ -314,22 +311,3 @@ def _scalar(name: str, value: Any) -> Scalar:
         except OverflowError:
             return math.inf if value > 0 else -math.inf
     return value
-
-
-def _moment(name: str, value: Moment) -> float:
-    """Return *value* in seconds, exact to the millisecond as records are."""
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime.combine(value, time())
-    if isinstance(value, datetime):
-        # As texts without a zone: a state that is moved to another machine must mean the same.
-        aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
-        return from_ms(to_ms(aware.timestamp()))
-    if isinstance(value, str):
-        return from_ms(to_ms(from_iso(value)))
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidError(name, "is not a time", "give seconds, ISO text, a date or a datetime")
-    bound = seconds(name, value)
-    if not is_moment(bound):
-        raise InvalidError(name, "lies outside of the years 1970 to 9999", "use seconds")
-    # Records have whole milliseconds; a bound between two of them would find or miss by rounding.
-    return from_ms(to_ms(float(bound)))

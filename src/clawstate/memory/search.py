@@ -24,6 +24,7 @@ from clawstate.memory.feedback import (
     likeness,
 )
 from clawstate.memory.filters import Filter
+from clawstate.memory.moments import Moment, end_seconds
 from clawstate.memory.query_words import share_of_signs, word_query
 from clawstate.memory.reading import (
     Context,
@@ -70,6 +71,8 @@ class Question:
     mode: Mode
     chosen: Filter
     min_score: float
+    as_of: float | None = None
+    """The moment (s) whose records are asked; None for those of now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +99,18 @@ class Meaning:
         return self.embedder.weighted(self.numbers, evidence.occurrences, evidence.subwords)
 
 
-def question_from(query: str, *, k: int, mode: Mode, chosen: Filter, min_score: float) -> Question:
+def question_from(
+    query: str,
+    *,
+    k: int,
+    mode: Mode,
+    chosen: Filter,
+    min_score: float,
+    as_of: Moment | None = None,
+) -> Question:
     """Return the question that a caller's arguments ask; raises `InvalidError`."""
-    return Question(_query(query), _count(k), _mode(mode), chosen, _bar(min_score))
+    moment = None if as_of is None else end_seconds("as_of", as_of)
+    return Question(_query(query), _count(k), _mode(mode), chosen, _bar(min_score), moment)
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ class Searches:
             chosen = _BY_WORDS if question.mode == "words" else self._meanings.current()
             # Before the state is opened: an embedder may ask a server, and nobody shall wait.
             meaning = self._meanings.of_query(chosen, question.text)
-            with self._engine.reading() as reading:
+            with self._engine.reading(as_of=question.as_of) as reading:
                 # Another process may have replaced all vectors since the embedder was chosen.
                 if chosen is _BY_WORDS or self._meanings.is_for(chosen, reading.embedder):
                     is_whole = chosen.embedder is None or meaning is not None

@@ -257,11 +257,34 @@ class MemoryMachine(RuleBasedStateMachine):
             pair[1].search(query, mode=mode, namespace=namespace, where=where, k=20)
             for pair in (self._memories, self._reference)
         )
-        _require_alike(found, wanted)
+        require_alike(found, wanted)
         first = self._memories[1].search(query, mode=mode, namespace=namespace, where=where, k=k)
         # A search by meaning alone asks its leg for fewer where it wants fewer.
         if mode != "vector":
-            _require_alike(first, wanted[: len(first)], whole=False)
+            require_alike(first, wanted[: len(first)], whole=False)
+
+    @rule(
+        query=_TEXTS,
+        mode=st.sampled_from(["words", "vector", "hybrid"]),
+        namespace=st.none() | _NAMESPACES,
+        where=_WHERE,
+        ago=st.sampled_from([0, 0.001, 1, 3, 10]),
+    )
+    def search_the_past(
+        self,
+        query: str,
+        mode: Any,
+        namespace: str | None,
+        where: dict[str, Any] | None,
+        ago: float,
+    ) -> None:
+        """Search as of an earlier moment."""
+        moment = self._time.now - ago
+        found, wanted = (
+            pair[1].search(query, mode=mode, namespace=namespace, where=where, k=20, as_of=moment)
+            for pair in (self._memories, self._reference)
+        )
+        require_alike(found, wanted)
 
     @rule()
     def open_again(self) -> None:
@@ -309,7 +332,7 @@ def _outcome(call: Callable[[tuple[Memory, Memory]], Any], pair: tuple[Memory, M
         return type(error), str(error)
 
 
-def _require_alike(found: list[Hit], wanted: list[Hit], *, whole: bool = True) -> None:
+def require_alike(found: list[Hit], wanted: list[Hit], *, whole: bool = True) -> None:
     """Require equal scores at each place, and of each record where *whole* lists are compared."""
     assert len(found) == len(wanted)
     for one, other in zip(found, wanted, strict=True):

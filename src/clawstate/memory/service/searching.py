@@ -32,6 +32,7 @@ class SearchVerbs(MemoryParts):
         until: Moment | None = None,
         min_score: float = 0.0,
         explain: bool = False,
+        as_of: Moment | None = None,
     ) -> list[Hit]:
         """
         Return the *k* records that answer *query* best, best first.
@@ -40,13 +41,16 @@ class SearchVerbs(MemoryParts):
         both. *tags*: all of them. *where* maps metadata keys to a value, a list of values, or
         operators such as `{"gte": 2020, "lt": 2024}`. *since* and *until* bound the time of
         creation (seconds, ISO text, date or datetime; UTC without a zone). With *explain* each hit
-        tells what gave its score; see `explain` for why a record did not come. Raises
-        `InvalidError`.
+        tells what gave its score; see `explain` for why a record did not come. *as_of* asks the
+        memory as it was then, of a day its end: records made by then, in their version of then,
+        also such as were superseded later; what was forgotten since is gone. Raises `InvalidError`.
         """
         chosen = filter_from(
             namespace=namespace, tags=tags, source=source, where=where, since=since, until=until
         )
-        question = question_from(query, k=k, mode=mode, chosen=chosen, min_score=min_score)
+        question = question_from(
+            query, k=k, mode=mode, chosen=chosen, min_score=min_score, as_of=as_of
+        )
         if explain:
             return self._searches.explained_hits(question)
         return self._searches.hits(question)
@@ -65,6 +69,7 @@ class SearchVerbs(MemoryParts):
         since: Moment | None = None,
         until: Moment | None = None,
         min_score: float = 0.0,
+        as_of: Moment | None = None,
     ) -> list[Verdict]:
         """
         Return what became of the record *name* in a search, and why it came or did not.
@@ -76,6 +81,8 @@ class SearchVerbs(MemoryParts):
         chosen = filter_from(
             namespace=namespace, tags=tags, source=source, where=where, since=since, until=until
         )
-        question = question_from(query, k=k, mode=mode, chosen=chosen, min_score=min_score)
+        question = question_from(
+            query, k=k, mode=mode, chosen=chosen, min_score=min_score, as_of=as_of
+        )
         check_name("name", name, limit=MAX_SOURCE)
         return self._searches.verdicts(question, name)

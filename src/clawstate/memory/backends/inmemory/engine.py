@@ -67,11 +67,14 @@ class InMemoryMemory:
         )
 
     @contextmanager
-    def reading(self) -> Iterator[InMemoryReading]:
+    def reading(self, *, as_of: float | None = None) -> Iterator[InMemoryReading]:
         """Open one unchanging state for a search."""
         with self._mutex:
-            rows, version, embedder = self._every(), self._version, self._embedder
-        yield InMemoryReading(rows.values(), version=version, embedder=embedder, now=self._clock())
+            rows = [*self._every().values()]
+            if as_of is not None:
+                rows = self.versions.rows_of(as_of)
+            version, embedder = self._version, self._embedder
+        yield InMemoryReading(rows, version=version, embedder=embedder, now=self._clock())
 
     def embedder(self) -> EmbedderIdentity | None:
         """Return whose vectors are kept."""

@@ -99,6 +99,18 @@ class InMemoryVersions:
             self._past.append(Past(row, began, until, ending))
             self._trim(row.record.id)
 
+    def rows_of(self, moment: float) -> list[Row]:
+        """Return the rows as they were at *moment*, without those whose time is over."""
+        at, last = to_ms(moment), max(moment, self._clock())
+        then = [each.row for each in self._past if each.began <= at < each.ended]
+        later = {each.row.record.id for each in self._past if each.ended > at}
+        then += [
+            row
+            for row in self._rows().values()
+            if row.record.id not in later and to_ms(row.record.created_at) <= at
+        ]
+        return [row for row in then if not row.has_expired(last)]
+
     def chain(self, ids: Iterable[str]) -> list[str]:
         """Return *ids*, and behind them those whose place they took, however long ago."""
         found, kept = dict.fromkeys(ids), self._rows()

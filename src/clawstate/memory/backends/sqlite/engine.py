@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from clawstate.memory.backends.sqlite.conditions import sql_of
 from clawstate.memory.backends.sqlite.embeddings import SqliteEmbeddings
 from clawstate.memory.backends.sqlite.imports import SqliteImports
 from clawstate.memory.backends.sqlite.listing import NEWEST, is_listed, newest
+from clawstate.memory.backends.sqlite.past_state import PastStates
 from clawstate.memory.backends.sqlite.reading import Selections, SqliteReading
 from clawstate.memory.backends.sqlite.replacement import SqliteReplacement
 from clawstate.memory.backends.sqlite.rows import SELECT, embedder_from, record_of, stored_embedder
@@ -103,9 +105,12 @@ class SqliteMemory:
         self._listed: int | None = None  # the generation of the database whose index was seen
         self._nearest: tuple[tuple[object, ...], NearestSearch] | None = None
         self._selections: Selections = TTLCache(_SELECTIONS)
+        self._past = PastStates()
 
-    def reading(self) -> Lent[Reading]:
+    def reading(self, *, as_of: float | None = None) -> AbstractContextManager[Reading]:
         """Open one unchanging state for a search."""
+        if as_of is not None:
+            return self._past.reading(self._database, to_ms(as_of), now_ms=self._now())
         return Lent(self._database.reading(), self._reading)
 
     def embedder(self) -> EmbedderIdentity | None:
@@ -198,6 +203,7 @@ class SqliteMemory:
         cancelled: Callable[[], bool] | None = None,
     ) -> Compaction:
         """Clear what forgotten and changed records left, and give back the space."""
+        self._past.clear()
         if not self._database.exists():
             return Compaction()
         return compact(self._database, patience=patience, progress=progress, cancelled=cancelled)
@@ -311,6 +317,7 @@ class SqliteMemory:
 
     def _note_forgotten(self, count: int) -> None:
         """Note that *count* changes left bytes behind; many are cleared at once, if it is quick."""
+        self._past.clear()  # no search shall find there what was just forgotten
         self._forgotten += count
         if self._forgotten >= _MANY:
             self._forgotten = 1

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import count as count_from
 from typing import Any
 
 import apsw
@@ -76,7 +77,7 @@ def upsert(
     """
     Put *given* into the tables; return how many took the place of what was there.
 
-    Of each record that changes so many *versions* are kept; *is_edit* tells that a person does it.
+    So many *versions* of a record are kept; *is_edit* tells that a person changes it.
     """
     given = rules.once(given)
     claim_embedder(connection, given, embedder)
@@ -99,7 +100,7 @@ def upsert(
             added.append(_with_vector(connection, each, key) if each.keeps_vector else each)
     # Before the rows that take their place: ids are unique.
     remove(connection, replaced, now_ms=now_ms)
-    _insert(connection, added)
+    insert(connection, added)
     touch(connection, [each.record.id for each in given], now_ms=now_ms)
     return rewritten + len(replaced)
 
@@ -123,7 +124,7 @@ def fill(
         rows.append(Arrival(replace(each, record=present), digest, place, known))
     now_ms = rules.newest_ms(given)
     remove(connection, docnos, now_ms=now_ms)
-    _insert(connection, rows)
+    insert(connection, rows)
     if rows:
         touch(connection, [each.embedded.record.id for each in rows], now_ms=now_ms)
     return len(rows)
@@ -198,11 +199,7 @@ def touch(connection: apsw.Connection, ids: Sequence[str] = (), *, now_ms: int) 
 
 def count(connection: apsw.Connection, key: str) -> None:
     """Move the number that `meta` has under *key*."""
-    sql = """
-        INSERT INTO meta VALUES (?, '1')
-        ON CONFLICT DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)
-    """
-    connection.execute(sql, (key,))
+    add_to_meta(connection, key, 1)
 
 
 def claim_embedder(
@@ -283,7 +280,10 @@ def _last_place(connection: apsw.Connection, namespace: str, thread: str) -> int
     return found
 
 
-def _insert(connection: apsw.Connection, added: Sequence[Arrival]) -> None:
+def insert(
+    connection: apsw.Connection, added: Sequence[Arrival], *, docnos: Sequence[int] = ()
+) -> None:
+    """Put rows into all tables, under *docnos* or under new ones."""
     if not added:
         return
     by_namespace: dict[str, list[Arrival]] = defaultdict(list)
@@ -295,7 +295,7 @@ def _insert(connection: apsw.Connection, added: Sequence[Arrival]) -> None:
     first = 1 + newest_docno(connection)
     numbered = [
         (docno, scopes[row.embedded.record.namespace], row)
-        for docno, row in enumerate(added, start=first)
+        for docno, row in zip(docnos or count_from(first), added, strict=False)
     ]
     connection.executemany(_INSERT, (_columns(row, docno, scope) for docno, scope, row in numbered))
     put_tags(connection, (row.embedded.record for row in added))
