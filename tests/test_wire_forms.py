@@ -22,6 +22,7 @@ from clawstate.types import (
     AuthProblem,
     Change,
     Compaction,
+    Conflict,
     Device,
     DeviceIdentity,
     DeviceToken,
@@ -42,6 +43,9 @@ from clawstate.types import (
     Receipt,
     RecordVersion,
     Reembedding,
+    RetentionPolicy,
+    RetentionReport,
+    RetentionRule,
     ScorePart,
     SessionEntry,
     Standing,
@@ -93,6 +97,16 @@ records = st.builds(
     created_at=moments,
     updated_at=moments,
     expires_at=maybe_moments,
+)
+rules = st.builds(
+    RetentionRule,
+    action=st.sampled_from(["archive", "forget"]),
+    older_than=st.none() | st.floats(0, 1e9),
+    importance_below=st.none() | st.floats(0, 1),
+    category=maybe_texts,
+    source=maybe_texts,
+    tag=maybe_texts,
+    namespace=maybe_texts,
 )
 forgotten = st.builds(
     Forgotten,
@@ -274,6 +288,25 @@ ROUND_TRIPS = {
         st.lists(names).map(tuple),
         gone=st.booleans(),
         waits_for=maybe_texts,
+    ),
+    Conflict: st.builds(
+        Conflict,
+        st.sampled_from(["successors", "position"]),
+        st.lists(names).map(tuple),
+        texts,
+    ),
+    RetentionRule: rules,
+    RetentionPolicy: st.builds(
+        RetentionPolicy,
+        rules=st.lists(rules, max_size=2).map(tuple),
+        archive_for=st.none() | st.floats(0, 1e9),
+    ),
+    RetentionReport: st.builds(
+        RetentionReport,
+        archived=st.lists(names).map(tuple),
+        forgotten=st.lists(names).map(tuple),
+        expired=st.integers(0),
+        is_dry=st.booleans(),
     ),
     RecordVersion: st.builds(
         RecordVersion,

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from clawstate.memory.forgetting import Compaction, Forgotten, Receipt
     from clawstate.memory.records import Hit, MemoryRecord
     from clawstate.memory.replacement import Reembedding
+    from clawstate.memory.retention import RetentionPolicy, RetentionReport, RetentionRule
     from clawstate.memory.verdict import Unmet, Verdict
-    from clawstate.memory.versions import RecordVersion
+    from clawstate.memory.versions import Conflict, RecordVersion
     from clawstate.openclaw.owner import Era, Owner
     from clawstate.paging import Page
     from clawstate.plugins.contract import Plugin, PluginInfo, Runtime
@@ -67,6 +68,7 @@ __all__ = [
     "Change",
     "Changes",
     "Compaction",
+    "Conflict",
     "Credential",
     "DedupeStatistics",
     "Device",
@@ -103,6 +105,9 @@ __all__ = [
     "Receipt",
     "RecordVersion",
     "Reembedding",
+    "RetentionPolicy",
+    "RetentionReport",
+    "RetentionRule",
     "Runtime",
     "ScorePart",
     "SessionEntry",
@@ -161,6 +166,10 @@ _HOMES = {
     "Pruned": "clawstate.stores.sessions.selection",
     "Receipt": "clawstate.memory.forgetting",
     "RecordVersion": "clawstate.memory.versions",
+    "RetentionRule": "clawstate.memory.retention",
+    "RetentionReport": "clawstate.memory.retention",
+    "RetentionPolicy": "clawstate.memory.retention",
+    "Conflict": "clawstate.memory.versions",
     "Reembedding": "clawstate.memory.replacement",
     "ScorePart": "clawstate.memory.explanation",
     "SessionEntry": "clawstate.stores.sessions.entry",

@@ -36,8 +36,8 @@ READING = {
     "directories": "clear get invalidate pop put statistics",  # in memory alone
     "encryption": "check choice is_on keys path problem resolve sealer source summary unlock",
     "identity": "check device_id get mismatch public_key verify",
-    "memory": "check close explain get get_many history needs_optimizing now page records require"
-    " search stats",
+    "memory": "archived check close conflicts explain get get_many history needs_optimizing now"
+    " page records require search stats",
     "openclaw": "credentials problems sessions",
     "pairing": "check expires_at page pending stale",
     "plugins": "check close hooks list load start tools",
@@ -159,6 +159,10 @@ CALLS |= {
     "memory.reembed": lambda s: s.memory.reembed("wordllama"),
     "memory.discard_reembedding": lambda s: s.memory.discard_reembedding(),
     "memory.repair": lambda s: s.memory.repair(),
+    "memory.archive": lambda s: s.memory.archive([s.memory.add("put aside")]),
+    "memory.restore": lambda s: s.memory.restore(["nobody"]),
+    "memory.retain": lambda s: s.memory.retain(clawstate.RetentionPolicy()),
+    "memory.forget_matching": lambda s: s.memory.forget_matching(tags=["gone"]),
     "memory.supersede": lambda s: s.memory.supersede(s.memory.add("before"), "after"),
     "memory.forget_history": lambda s: s.memory.forget_history(s.memory.add("with no past")),
     "memory.update": lambda s: s.memory.update(s.memory.add("before"), text="after"),

@@ -143,6 +143,8 @@ RECIPES: dict[str, Recipe] = {}
 """What each verb that writes is run with: it is the last of the verbs that its recipe runs."""
 
 READING: dict[str, tuple[str, ...]] = {
+    "memory archived": (),
+    "memory conflicts": (),
     "memory explain": ("tea", "00000000-0000-4000-8000-000000000000"),
     "memory export": (),
     "memory get": ("00000000-0000-4000-8000-000000000000",),
@@ -255,6 +257,23 @@ def _(ours: Ours) -> None:
 def _(ours: Ours) -> None:
     ours.record()
     ours("memory", "optimize")
+
+
+@writes("memory archive")
+def _(ours: Ours) -> None:
+    ours("memory", "archive", ours.record())
+
+
+@writes("memory restore")
+def _(ours: Ours) -> None:
+    record = ours.record()
+    ours("memory", "archive", record)
+    ours("memory", "restore", record)
+
+
+@writes("memory retain")
+def _(ours: Ours) -> None:
+    ours("memory", "retain", "--tag", "nothing", "--older-than", "1d")
 
 
 @writes("memory supersede")

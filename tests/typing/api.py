@@ -13,6 +13,8 @@ from clawstate import (
     MemoryRecord,
     PersistentDedupe,
     RecordVersion,
+    RetentionPolicy,
+    RetentionReport,
     State,
     StatePaths,
     Verdict,
@@ -45,6 +47,7 @@ def remembering(memory: Memory) -> None:
     assert_type(memory.update(made, text="other", tags=["b"]), MemoryRecord)
     assert_type(memory.supersede(made, "newer", tags=["b"]), MemoryRecord)
     assert_type(memory.history(made), list[RecordVersion])
+    assert_type(memory.retain(RetentionPolicy(), dry_run=True), RetentionReport)
     assert_type(memory.delete(made), bool)
     assert_type(memory.records(where={"year": {"gte": 2020}}, limit=5), list[MemoryRecord])
 

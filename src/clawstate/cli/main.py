@@ -39,7 +39,13 @@ NOUNS = {
 """Each noun's module, attribute and line of help: `--help` loads none of them."""
 
 MORE_VERBS = {
-    "memory": ("memory_explain", "memory_files", "memory_history", "memory_reembed"),
+    "memory": (
+        "memory_explain",
+        "memory_files",
+        "memory_history",
+        "memory_reembed",
+        "memory_retention",
+    ),
     "config": ("config_check", "config_edit", "config_history", "config_show"),
     "auth": ("auth_secrets",),
     "sessions": ("sessions_upkeep",),

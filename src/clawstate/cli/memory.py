@@ -224,7 +224,11 @@ def update(
     metavar="SOURCE",
     help="All that comes from this file, folder, name or pattern with * and ?.",
 )
+@TAGS
+@WHERE
+@click.option("--older-than", type=Duration(), help="What was made before 90d, 1y ago.")
 @NAMESPACE
+@click.option("--dry-run", is_flag=True, help="Only count what would be forgotten.")
 @click.option("--receipt", is_flag=True, help="Clear the bytes at once, and tell what went.")
 @pass_session
 def forget(
@@ -233,23 +237,41 @@ def forget(
     record_ids: tuple[str, ...],
     *,
     source: str | None,
+    tags: tuple[str, ...],
+    where: Any,
+    older_than: float | None,
     namespace: str,
+    dry_run: bool,
     receipt: bool,
 ) -> None:
     """
-    Forget the records ID, or all that came from a source.
+    Forget the records ID, all that came from a source, or all that meet some demands.
+
+    What is demanded by tag, age or metadata is forgotten from where it is kept, also if a source is
+    named; --dry-run counts it before.
 
     With --receipt no byte of them is left in the files afterwards. It names each record by its id
     and the SHA-256 of its text, by which it can be checked without telling it.
     """
     from clawstate.errors import NotFoundError  # noqa: PLC0415
 
-    if bool(record_ids) == bool(source):
-        raise click.UsageError("name records, or one --source")
+    demands = bool(tags or where or older_than is not None)
+    if bool(record_ids) == bool(source or demands):
+        raise click.UsageError("name records, or one --source, or what to demand of them")
+    if demands or dry_run:
+        if receipt or record_ids:
+            raise click.UsageError("a receipt is for records, a dry run for what is demanded")
+        from clawstate.cli.forgetting import forget_demanded  # noqa: PLC0415 - see `NOUNS`
+
+        chosen = {"tags": tags, "source": source, "where": where_of(where), "namespace": namespace}
+        forget_demanded(session, chosen, older_than=older_than, dry_run=dry_run)
+        return
     if receipt and source:
         raise click.UsageError("a receipt is for records; after --source use 'memory compact'")
     if receipt:
-        _forget_with_receipt(session, record_ids)
+        from clawstate.cli.forgetting import forget_with_receipt  # noqa: PLC0415
+
+        forget_with_receipt(session, record_ids)
         return
     if source:
         names = {source, os.path.abspath(source)}  # noqa: PTH100 - the file may be gone
@@ -262,17 +284,6 @@ def forget(
         hint = "'clawstate memory list' shows what is kept"
         raise NotFoundError("memory", source or record_ids[0], hint)
     session.output.emit({"forgotten": forgotten}, f"forgot {forgotten}")
-
-
-def _forget_with_receipt(session: Session, record_ids: tuple[str, ...]) -> None:
-    from clawstate.cli.receipts import receipt_lines  # noqa: PLC0415 - see `NOUNS`
-    from clawstate.errors import NotFoundError  # noqa: PLC0415
-
-    receipt = session.state.memory.forget(record_ids)
-    if not receipt.records:
-        hint = "'clawstate memory list' shows what is kept"
-        raise NotFoundError("memory", record_ids[0], hint)
-    session.output.emit(to_wire(receipt), *receipt_lines(receipt))
 
 
 @memory.command(

@@ -10,9 +10,10 @@ from clawstate.memory.records import MemoryRecord
 
 if TYPE_CHECKING:
     from clawstate.memory.embedder import Embedded, EmbedderIdentity
+    from clawstate.memory.filters import Filter
 
-Ending: TypeAlias = Literal["updated", "superseded"]
-"""What ended a version: a change of the record, or another record in its place."""
+Ending: TypeAlias = Literal["updated", "superseded", "archived"]
+"""What ended a version: a change of the record, another record in its place, or the archive."""
 
 MOST_VERSIONS = 10
 """How many earlier versions of a record are kept, if nobody says otherwise."""
@@ -42,6 +43,27 @@ class Succession(NamedTuple):
     new: str
 
 
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """
+    Records that contradict each other in what is known about them.
+
+    `kind` is `successors` where several took the place of one record, `position` where they stand
+    at one place of a thread; `records` are their ids, `about` the id of that record, or the thread.
+    """
+
+    kind: Literal["successors", "position"]
+    records: tuple[str, ...]
+    about: str
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        if self.kind == "successors":
+            return "put the right one in the place of the other with supersede, or forget one"
+        return "give one of them another position with update, or supersede or forget one"
+
+
 class VersionStore(Protocol):
     """
     Earlier versions of records, and records that others took the place of.
@@ -65,6 +87,29 @@ class VersionStore(Protocol):
 
     def successions(self, ids: Sequence[str]) -> list[Succession]:
         """Return who took the place of any of *ids*, and whose place any of *ids* took."""
+
+    def archive(self, ids: Sequence[str]) -> int:
+        """Take those of *ids* that are kept out of what searches see; return how many."""
+
+    def restore(self, ids: Sequence[str]) -> int:
+        """
+        Put archived records back as they were; return how many those of *ids* were.
+
+        What is kept under such an id by now stays, and the archived one too.
+        """
+
+    def archived(self, after: str | None, limit: int) -> list[RecordVersion]:
+        """Return the next *limit* archived records after the id *after*, in the order of ids."""
+
+    def forget_chosen(self, chosen: Filter) -> int:
+        """
+        Forget the versions that ended and that *chosen* lets through.
+
+        Returns how many records that is of which nothing is kept.
+        """
+
+    def conflicts(self, namespace: str | None) -> list[Conflict]:
+        """Return what contradicts itself in *namespace*, or anywhere."""
 
     def forget(self, ids: Sequence[str]) -> int:
         """

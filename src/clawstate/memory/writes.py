@@ -69,7 +69,7 @@ def forget_source(engine: MemoryEngine, imports: Imports, chosen: Filter, *, nam
     while page := engine.page(chosen, None, _PAGE):
         ids = [record.id for record in page]
         forgotten += engine.delete(ids, for_good=False)  # an import may bring it back
-    return forgotten
+    return forgotten + engine.versions.forget_chosen(chosen)
 
 
 def embed_waiting(

@@ -143,6 +143,22 @@ class MemoryMachine(RuleBasedStateMachine):
         """Put a record in the place of another."""
         self._same(lambda pair: pair[1].supersede(old, new) if pair[1].get(new) else None)
 
+    @rule(ids=st.lists(_IDS, max_size=3))
+    def archive(self, ids: list[str]) -> None:
+        """Take records out of the way."""
+        self._same(lambda pair: pair[1].archive(ids))
+
+    @rule(ids=st.lists(_IDS, max_size=3))
+    def restore(self, ids: list[str]) -> None:
+        """Put archived records back."""
+        self._same(lambda pair: pair[1].restore(ids))
+
+    @rule(namespace=st.none() | _NAMESPACES)
+    def conflicts(self, namespace: str | None) -> None:
+        """Tell what contradicts itself, and what is archived."""
+        self._same(lambda pair: pair[1].conflicts(namespace=namespace))
+        self._same(lambda pair: pair[1].archived())
+
     @rule(record_id=_IDS)
     def history(self, record_id: str) -> None:
         """Tell what a record was."""

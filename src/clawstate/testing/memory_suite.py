@@ -5,20 +5,23 @@ from __future__ import annotations
 
 import pytest
 
-_LAWS = ("record", "search", "import", "reembed", "version", "past")
+_LAWS = ("record", "search", "import", "reembed", "version", "past", "retention")
 pytest.register_assert_rewrite(*(f"clawstate.testing.memory_{each}_laws" for each in _LAWS))
 
 from clawstate.testing.memory_import_laws import ImportLaws
 from clawstate.testing.memory_past_laws import PastLaws
 from clawstate.testing.memory_record_laws import RecordLaws
 from clawstate.testing.memory_reembed_laws import ReembedLaws
+from clawstate.testing.memory_retention_laws import RetentionLaws
 from clawstate.testing.memory_search_laws import SearchLaws
 from clawstate.testing.memory_version_laws import VersionLaws
 
 __all__ = ["MemoryEngineSuite"]
 
 
-class MemoryEngineSuite(RecordLaws, SearchLaws, ImportLaws, ReembedLaws, VersionLaws, PastLaws):
+class MemoryEngineSuite(
+    RecordLaws, SearchLaws, ImportLaws, ReembedLaws, VersionLaws, PastLaws, RetentionLaws
+):
     """
     Every law that an engine of memory must keep; to be run by pytest.
 

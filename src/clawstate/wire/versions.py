@@ -1,12 +1,98 @@
-"""The JSON form of what records were."""
+"""The JSON form of what records were, and of what leaves by a policy."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Literal, cast
 
-from clawstate.memory.versions import Ending, RecordVersion
+from clawstate.memory.retention import (
+    Action,
+    RetentionPolicy,
+    RetentionReport,
+    RetentionRule,
+)
+from clawstate.memory.versions import Conflict, Ending, RecordVersion
 from clawstate.wire.members import Members, times
 from clawstate.wire.memory import read_record, write_record
+
+
+def write_conflict(conflict: Conflict) -> dict[str, Any]:
+    """Return *conflict*, with its advice."""
+    return {
+        "kind": conflict.kind,
+        "records": list(conflict.records),
+        "about": conflict.about,
+        "advice": conflict.advice,
+    }
+
+
+def read_conflict(document: Any) -> Conflict:
+    """Return the conflict of *document*."""
+    told = Members(document, "conflict")
+    kind = cast("Literal['successors', 'position']", told.text("kind"))
+    return Conflict(kind, told.texts("records"), told.text("about"))
+
+
+def write_rule(rule: RetentionRule) -> dict[str, Any]:
+    """Return *rule*; its age in seconds."""
+    return {
+        "action": rule.action,
+        "olderThan": rule.older_than,
+        "importanceBelow": rule.importance_below,
+        "category": rule.category,
+        "source": rule.source,
+        "tag": rule.tag,
+        "namespace": rule.namespace,
+    }
+
+
+def read_rule(document: Any) -> RetentionRule:
+    """Return the rule of *document*."""
+    told = Members(document, "rule")
+    return RetentionRule(
+        action=cast("Action", told.text("action")),
+        older_than=told.maybe_number("olderThan"),
+        importance_below=told.maybe_number("importanceBelow"),
+        category=told.maybe_text("category"),
+        source=told.maybe_text("source"),
+        tag=told.maybe_text("tag"),
+        namespace=told.maybe_text("namespace"),
+    )
+
+
+def write_policy(policy: RetentionPolicy) -> dict[str, Any]:
+    """Return *policy*; the time in the archive in seconds."""
+    return {
+        "rules": [write_rule(each) for each in policy.rules],
+        "archiveFor": policy.archive_for,
+    }
+
+
+def read_policy(document: Any) -> RetentionPolicy:
+    """Return the policy of *document*."""
+    told = Members(document, "policy")
+    rules = tuple(map(read_rule, told.items("rules")))
+    return RetentionPolicy(rules=rules, archive_for=told.maybe_number("archiveFor"))
+
+
+def write_retention(report: RetentionReport) -> dict[str, Any]:
+    """Return *report*."""
+    return {
+        "archived": list(report.archived),
+        "forgotten": list(report.forgotten),
+        "expired": report.expired,
+        "dryRun": report.is_dry,
+    }
+
+
+def read_retention(document: Any) -> RetentionReport:
+    """Return the report of *document*."""
+    told = Members(document, "retention")
+    return RetentionReport(
+        archived=told.texts("archived"),
+        forgotten=told.texts("forgotten"),
+        expired=told.integer("expired"),
+        is_dry=told.truth("dryRun"),
+    )
 
 
 def write_version(version: RecordVersion) -> dict[str, Any]:

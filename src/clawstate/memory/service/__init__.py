@@ -1,13 +1,13 @@
 """`Memory`: the one door to what is remembered."""
 
-from clawstate.memory.service.forgetting import ForgetVerbs
 from clawstate.memory.service.history import HistoryVerbs
 from clawstate.memory.service.listing import ListVerbs
 from clawstate.memory.service.records import RecordVerbs
+from clawstate.memory.service.retention import RetentionVerbs
 from clawstate.memory.service.searching import SearchVerbs
 
 
-class Memory(RecordVerbs, ListVerbs, SearchVerbs, HistoryVerbs, ForgetVerbs):
+class Memory(RecordVerbs, ListVerbs, SearchVerbs, HistoryVerbs, RetentionVerbs):
     """
     Long-term memory: records in, the right ones out (specification sections 6 and 7).
 

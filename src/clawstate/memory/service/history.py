@@ -8,7 +8,8 @@ from clawstate.arguments import require_text
 from clawstate.memory import histories
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.service.parts import MemoryParts
-from clawstate.memory.versions import RecordVersion
+from clawstate.memory.validation import check_name
+from clawstate.memory.versions import Conflict, RecordVersion
 
 
 class HistoryVerbs(MemoryParts):
@@ -37,6 +38,12 @@ class HistoryVerbs(MemoryParts):
         record forgets its history. Raises `NotFoundError`.
         """
         return histories.history(self._engine, require_text("record_id", record_id))
+
+    def conflicts(self, *, namespace: str | None = "default") -> list[Conflict]:
+        """Return records that contradict each other in what is known about them, with advice."""
+        if namespace is not None:
+            check_name("namespace", namespace)
+        return self._engine.versions.conflicts(namespace)
 
     def forget_history(self, record_id: str) -> int:
         """

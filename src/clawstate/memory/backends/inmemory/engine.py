@@ -61,8 +61,9 @@ class InMemoryMemory:
             self._every,
             lambda given, embedder: self._upsert([given], embedder),
             self._take,
-            self._mutex,
-            clock,
+            self._give,
+            mutex=self._mutex,
+            clock=clock,
             most=versions,
         )
 
@@ -332,6 +333,12 @@ class InMemoryMemory:
         kept = self._every()
         rows = {key: row for key, row in kept.items() if key != record_id}
         self._remember(kept, rows)
+        self._publish(rows, changed=True)
+
+    def _give(self, row: Row) -> None:
+        """Put a row back, under a new key."""
+        whole = Embedded(row.record, row.vector, row.subwords)
+        rows = {**self._every(), row.record.id: self._row(whole, row.digest)}
         self._publish(rows, changed=True)
 
     def _describe_past(self, ids: Sequence[str]) -> list[Forgotten]:

@@ -9,8 +9,10 @@ from clawstate.clock import Clock, from_ms, to_ms
 from clawstate.interrupts import Mutex
 from clawstate.memory.backends.inmemory.reading import Row
 from clawstate.memory.contract import Embedded, EmbedderIdentity
+from clawstate.memory.filters import Filter
+from clawstate.memory.matching import lets_through
 from clawstate.memory.records import MemoryRecord
-from clawstate.memory.versions import Ending, RecordVersion, Succession
+from clawstate.memory.versions import Conflict, Ending, RecordVersion, Succession
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +33,16 @@ class InMemoryVersions:
         rows: Callable[[], Mapping[str, Row]],
         put: Callable[[Embedded, EmbedderIdentity | None], None],
         take: Callable[[str], None],
+        give: Callable[[Row], None],
+        *,
         mutex: Mutex,
         clock: Clock,
-        *,
         most: int,
     ) -> None:
         self._rows = rows
         self._put = put
         self._take = take
+        self._give = give
         self._mutex = mutex
         self._clock = clock
         self._most = most
@@ -72,18 +76,94 @@ class InMemoryVersions:
     def past(self, ids: Sequence[str]) -> list[RecordVersion]:
         """Return the versions of *ids* that ended, oldest first."""
         with self._mutex:
-            return [
-                RecordVersion(
-                    each.row.copy(), from_ms(each.began), from_ms(each.ended), each.ending
-                )
-                for each in self._of(ids)
-            ]
+            return [_version(each) for each in self._of(ids)]
 
     def successions(self, ids: Sequence[str]) -> list[Succession]:
         """Return who took the place of whom."""
         self._rows()
         wanted = set(ids)
         return sorted(each for each in self._successions if {*each} & wanted)
+
+    def archive(self, ids: Sequence[str]) -> int:
+        """Take *ids* out of what searches see."""
+        with self._mutex:
+            found = [row for each in dict.fromkeys(ids) if (row := self._live(each)) is not None]
+            now = to_ms(self._clock())
+            self.keep(
+                [(row, max(now, to_ms(row.record.updated_at) + 1)) for row in found], "archived"
+            )
+            for row in found:
+                self._take(row.record.id)
+            return len(found)
+
+    def restore(self, ids: Sequence[str]) -> int:
+        """Put archived records back."""
+        with self._mutex:
+            wanted, kept, now = set(ids), self._rows(), self._clock()
+            last = {each.row.record.id: each for each in self._past}
+            back = [
+                each
+                for key, each in last.items()
+                if key in wanted and key not in kept and each.ending == "archived"
+                if not each.row.has_expired(now)
+            ]
+            gone = {id(each) for each in back}
+            self._past = [each for each in self._past if id(each) not in gone]
+            for each in sorted(back, key=lambda each: each.row.key):
+                self._give(each.row)
+            return len(back)
+
+    def archived(self, after: str | None, limit: int) -> list[RecordVersion]:
+        """Return the next archived records in the order of ids."""
+        with self._mutex:
+            ids = {each.row.record.id for each in self._past if each.ending == "archived"}
+            found = (
+                each
+                for one in sorted(ids)
+                if one > (after or "")
+                for each in self._of([one])
+                if each.ending == "archived"
+            )
+            return [_version(each) for each, _ in zip(found, range(limit), strict=False)]
+
+    def forget_chosen(self, chosen: Filter) -> int:
+        """Forget the versions that *chosen* lets through."""
+        with self._mutex:
+            kept = self._rows()
+            found = [each for each in self._past if lets_through(chosen, each.row.record, now=0)]
+            numbers = {id(each) for each in found}
+            self._past = [each for each in self._past if id(each) not in numbers]
+            gone = {each.row.record.id for each in found if each.ending != "updated"}
+            gone -= kept.keys()
+            self._successions = {each for each in self._successions if each.old not in gone}
+            return len(gone)
+
+    def conflicts(self, namespace: str | None) -> list[Conflict]:
+        """Return what contradicts itself."""
+        with self._mutex:
+            now = self._clock()
+            live = {
+                key: row.record
+                for key, row in self._rows().items()
+                if namespace in {None, row.record.namespace} and not row.has_expired(now)
+            }
+            heirs: dict[str, list[str]] = {}
+            for old, new in sorted(self._successions):
+                if new in live:
+                    heirs.setdefault(old, []).append(new)
+            places: dict[tuple[str, int, str], list[str]] = {}
+            for key, record in sorted(live.items()):
+                if record.thread is not None:
+                    place = (record.thread, record.position or 0, record.namespace)
+                    places.setdefault(place, []).append(key)
+            return [
+                *(Conflict("successors", tuple(ids), old) for old, ids in heirs.items() if ids[1:]),
+                *(
+                    Conflict("position", tuple(ids), place[0])
+                    for place, ids in sorted(places.items())
+                    if ids[1:]
+                ),
+            ]
 
     def forget(self, ids: Sequence[str]) -> int:
         """Forget the versions of *ids* that ended."""
@@ -170,3 +250,7 @@ class InMemoryVersions:
         ]
         surplus = {id(each) for each in updates[: max(len(updates) - self._most, 0)]}
         self._past = [each for each in self._past if id(each) not in surplus]
+
+
+def _version(past: Past) -> RecordVersion:
+    return RecordVersion(past.row.copy(), from_ms(past.began), from_ms(past.ended), past.ending)

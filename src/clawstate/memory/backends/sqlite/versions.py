@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Any, Literal
 
 import apsw
 
 from clawstate.clock import from_ms, to_ms
 from clawstate.memory.backends.sqlite import history, writing
-from clawstate.memory.backends.sqlite.rows import SELECT, record_of
+from clawstate.memory.backends.sqlite.rows import SELECT, record_of, subwords_of, unpack
 from clawstate.memory.contract import Embedded, EmbedderIdentity
-from clawstate.memory.records import MemoryRecord
-from clawstate.memory.versions import Ending, RecordVersion, Succession
+from clawstate.memory.filters import Filter
+from clawstate.memory.matching import lets_through
+from clawstate.memory.records import MemoryRecord, content_hash
+from clawstate.memory.rules import Arrival
+from clawstate.memory.versions import Conflict, RecordVersion, Succession
 from clawstate.sqlite import Part
 
 _OURS = "IN (SELECT value FROM json_each(?))"
@@ -22,6 +25,37 @@ _PAST = f"""
 {history.SELECT} WHERE v.id {_OURS} AND (v.expires_at IS NULL OR v.expires_at > ?)
 ORDER BY v.began, v.version
 """
+
+_ARCHIVED = (
+    history.SELECT.replace("v.ending\n", "v.ending, v.version, v.embedding, v.subwords\n")
+    + f"""
+WHERE v.ending = 'archived' AND v.id {_OURS} AND v.id NOT IN (SELECT id FROM memories)
+    AND (v.expires_at IS NULL OR v.expires_at > ?)
+    AND v.version = (SELECT max(o.version) FROM versions o WHERE o.id = v.id)
+ORDER BY v.docno
+"""
+)
+_EVERY = history.SELECT.replace("v.ending\n", "v.ending, v.version\n")
+_SUCCESSORS = """
+SELECT f.id, json_group_array(f.successor) FROM (
+    SELECT o.id, o.successor FROM successors o JOIN memories m ON m.id = o.successor
+    JOIN scopes s ON s.scope = m.scope
+    WHERE (?1 IS NULL OR s.namespace = ?1) AND (m.expires_at IS NULL OR m.expires_at > ?2)
+    ORDER BY o.id, o.successor) f
+GROUP BY f.id HAVING count(*) > 1 ORDER BY f.id
+"""
+_POSITIONS = """
+SELECT f.thread, json_group_array(f.id) FROM (
+    SELECT m.thread, m.scope, m.position, m.id FROM memories m JOIN scopes s ON s.scope = m.scope
+    WHERE m.thread IS NOT NULL AND (?1 IS NULL OR s.namespace = ?1)
+        AND (m.expires_at IS NULL OR m.expires_at > ?2)
+    ORDER BY m.scope, m.thread, m.position, m.id) f
+GROUP BY f.scope, f.thread, f.position HAVING count(*) > 1 ORDER BY f.thread, f.position, f.scope
+"""
+_CONFLICTS: tuple[tuple[Literal["successors", "position"], str], ...] = (
+    ("successors", _SUCCESSORS),
+    ("position", _POSITIONS),
+)
 
 
 class SqliteVersions:
@@ -85,6 +119,83 @@ class SqliteVersions:
             rows = connection.execute(sql, (wanted, wanted))
             return [Succession(str(old), str(new)) for old, new in rows]
 
+    def archive(self, ids: Sequence[str]) -> int:
+        """Take *ids* out of what searches see."""
+        if not self._database.exists():
+            return 0
+        sql = f"SELECT m.docno, m.updated_at, m.id FROM memories m WHERE m.id {_OURS} AND {_LIVE}"
+        with self._database.writing() as connection:
+            now_ms = self._now_ms()
+            found = connection.execute(sql, (json.dumps(list(ids)), now_ms)).fetchall()
+            ended = [(int(str(row[0])), max(now_ms, int(str(row[1])) + 1)) for row in found]
+            history.keep(connection, ended, "archived", most=self._most)
+            writing.remove(connection, [docno for docno, _ in ended], now_ms=now_ms)
+            if found:
+                writing.touch(connection, [str(row[2]) for row in found], now_ms=now_ms)
+        self._forgot(len(found))
+        return len(found)
+
+    def restore(self, ids: Sequence[str]) -> int:
+        """Put archived records back."""
+        if not self._database.exists():
+            return 0
+        with self._database.writing() as connection:
+            rows = connection.execute(_ARCHIVED, (json.dumps(list(ids)), self._now_ms())).fetchall()
+            back = [_arrival(row) for row in rows]
+            writing.insert(connection, back)
+            numbers = json.dumps([row[18] for row in rows])
+            connection.execute(f"DELETE FROM versions WHERE version {_OURS}", (numbers,))
+            if back:
+                kept = [each.embedded.record.id for each in back]
+                writing.touch(connection, kept, now_ms=self._now_ms())
+        return len(back)
+
+    def archived(self, after: str | None, limit: int) -> list[RecordVersion]:
+        """Return the next archived records in the order of ids."""
+        sql = f"""
+            {history.SELECT} WHERE v.ending = 'archived' AND v.id > ?
+            AND (v.expires_at IS NULL OR v.expires_at > ?) ORDER BY v.id, v.version LIMIT ?
+        """
+        with self._database.reading() as connection:
+            rows = connection.execute(sql, (after or "", self._now_ms(), limit))
+            return [_version(row) for row in rows]
+
+    def forget_chosen(self, chosen: Filter) -> int:
+        """Forget the versions that *chosen* lets through."""
+        with self._database.reading() as connection:
+            if not connection.execute("SELECT EXISTS (SELECT 1 FROM versions)").get:
+                return 0
+        with self._database.writing() as connection:
+            # In Python: conditions of SQL speak of the table of what is kept.
+            rows = connection.execute(_EVERY)
+            found = [
+                (int(row[18]), str(row[1]), row[17])
+                for row in rows
+                if lets_through(chosen, record_of(row), now=0)
+            ]
+            kept = "SELECT EXISTS (SELECT 1 FROM memories WHERE id = ?)"
+            gone = {each for _, each, ending in found if ending != "updated"}
+            gone = {each for each in gone if not connection.execute(kept, (each,)).get}
+            numbers = json.dumps([number for number, _, _ in found])
+            connection.execute(f"DELETE FROM versions WHERE version {_OURS}", (numbers,))
+            ids = json.dumps(sorted(gone))
+            connection.execute(f"DELETE FROM successors WHERE id {_OURS}", (ids,))
+            if found:
+                writing.add_to_meta(connection, writing.REWRITTEN, len(found))
+                writing.touch(connection, sorted(gone), now_ms=self._now_ms())
+        self._forgot(len(found))
+        return len(gone)
+
+    def conflicts(self, namespace: str | None) -> list[Conflict]:
+        """Return what contradicts itself."""
+        with self._database.reading() as connection:
+            values = (namespace, self._now_ms())
+            return [
+                Conflict(kind, tuple(json.loads(str(ids))), str(about))
+                for kind, sql in _CONFLICTS
+                for about, ids in connection.execute(sql, values)
+            ]
+
     def forget(self, ids: Sequence[str]) -> int:
         """Forget the versions of *ids* that ended."""
         if not self._database.exists():
@@ -113,12 +224,16 @@ class SqliteVersions:
 
     def _past(self, connection: apsw.Connection, ids: Sequence[str]) -> list[RecordVersion]:
         rows = connection.execute(_PAST, (json.dumps(list(ids)), self._now_ms()))
-        return [
-            RecordVersion(
-                record_of(row),
-                from_ms(int(str(row[15]))),
-                from_ms(int(str(row[16]))),
-                cast("Ending", row[17]),
-            )
-            for row in rows
-        ]
+        return [_version(row) for row in rows]
+
+
+def _version(row: Sequence[Any]) -> RecordVersion:
+    return RecordVersion(record_of(row), from_ms(row[15]), from_ms(row[16]), row[17])
+
+
+def _arrival(row: Sequence[Any]) -> Arrival:
+    record = record_of(row)
+    vector = None if row[19] is None else unpack([row[19]])[0]
+    place = (record.created_at, record.updated_at, record.position)
+    whole = Embedded(record, vector, subwords_of(row[20]))
+    return Arrival(whole, content_hash(record.text), place, None)

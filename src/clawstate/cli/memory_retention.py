@@ -1,0 +1,124 @@
+"""The verbs of `memory` by which records leave by a policy, go into the archive and come back."""
+
+from __future__ import annotations
+
+import click
+
+from clawstate.cli.command import pass_session
+from clawstate.cli.memory import NAMESPACE, SOURCE, memory
+from clawstate.cli.options import COUNT, Duration, Fraction
+from clawstate.cli.printing import inline
+from clawstate.cli.session import Session
+from clawstate.quantities import number_of
+from clawstate.wire import to_wire
+
+
+@memory.command(
+    examples=(
+        "clawstate memory retain --tag chat --older-than 90d --dry-run",
+        "clawstate memory retain --importance-below 0.3 --older-than 1y --forget",
+    ),
+)
+@click.option("--older-than", type=Duration(), help="What was made before 90d, 1y ago.")
+@click.option("--importance-below", type=Fraction(), help="What is less important (0 to 1).")
+@click.option("--category", help="What is of this category.")
+@click.option("--tag", "-t", metavar="TAG", help="What has this tag.")
+@SOURCE
+@click.option("--namespace", "-n", help="Whose memory [everybody's].")
+@click.option("--forget", is_flag=True, help="Forget it; without this it goes into the archive.")
+@click.option(
+    "--archive-for", type=Duration(), help="Forget what is longer in the archive than 90d, 1y."
+)
+@click.option("--dry-run", is_flag=True, help="Tell what would be done.")
+@pass_session
+def retain(
+    session: Session,
+    /,
+    *,
+    forget: bool,
+    archive_for: float | None,
+    dry_run: bool,
+    **demands: object,
+) -> None:
+    """
+    Archive or forget the records that meet all demands, and drop what has expired.
+
+    The space of what is forgotten is given back at once.
+    """
+    from clawstate.memory.retention import RetentionPolicy, RetentionRule  # noqa: PLC0415
+
+    rules: tuple[RetentionRule, ...] = ()
+    if any(value is not None for value in demands.values()):
+        action = "forget" if forget else "archive"
+        rules = (RetentionRule(action=action, **demands),)  # type: ignore[arg-type]
+    elif forget:
+        raise click.UsageError("say what to forget; see --help")
+    policy = RetentionPolicy(rules=rules, archive_for=archive_for)
+    done = session.state.memory.retain(policy, dry_run=dry_run)
+    would = "would be " if dry_run else ""
+    lines = [
+        f"{number_of(len(done.archived), 'record')} {would}archived",
+        f"{number_of(len(done.forgotten), 'record')} {would}forgotten",
+        f"{number_of(done.expired, 'record')} {'have' if dry_run else 'had'} expired",
+    ]
+    session.output.emit(to_wire(done), *lines)
+
+
+@memory.command(examples=("clawstate memory archive 01890a5d-ac96-774b-bcce-b302099a8057",))
+@click.argument("record_ids", metavar="ID...", nargs=-1, required=True)
+@pass_session
+def archive(session: Session, /, record_ids: tuple[str, ...]) -> None:
+    """Take the records ID out of searches and lists; 'memory restore' puts them back."""
+    count = session.state.memory.archive(record_ids)
+    _require_some(count, record_ids[0], "'clawstate memory list' shows what is kept")
+    session.output.emit({"archived": count}, f"archived {number_of(count, 'record')}")
+
+
+@memory.command(examples=("clawstate memory restore 01890a5d-ac96-774b-bcce-b302099a8057",))
+@click.argument("record_ids", metavar="ID...", nargs=-1, required=True)
+@pass_session
+def restore(session: Session, /, record_ids: tuple[str, ...]) -> None:
+    """Put the archived records ID back as they were."""
+    count = session.state.memory.restore(record_ids)
+    _require_some(count, record_ids[0], "'clawstate memory archived' shows what is there")
+    session.output.emit({"restored": count}, f"restored {number_of(count, 'record')}")
+
+
+@memory.command(examples=("clawstate memory archived",))
+@click.option("--after", metavar="ID", help="Go on behind this one.")
+@click.option("--limit", "-k", type=COUNT, default=20, show_default=True, help="How many at most.")
+@pass_session
+def archived(session: Session, /, *, after: str | None, limit: int) -> None:
+    """Print a page of what is archived, in the order of ids."""
+    from clawstate.cli.records_view import version_lines  # noqa: PLC0415 - see `NOUNS`
+
+    found = session.state.memory.archived(after=after, limit=limit)
+    more = found[-1].record.id if len(found) == limit else None
+    lines = [line for each in found for line in version_lines(each)]
+    session.output.emit(
+        {"archived": to_wire(found), "next": more}, *(lines or ["nothing is archived"])
+    )
+
+
+@memory.command(examples=("clawstate memory conflicts",))
+@NAMESPACE
+@pass_session
+def conflicts(session: Session, /, *, namespace: str) -> None:
+    """Print records that contradict each other in what is known about them, and what to do."""
+    found = session.state.memory.conflicts(namespace=namespace)
+    lines = [
+        line
+        for each in found
+        for line in (
+            f"{each.kind} of {inline(each.about)}: {', '.join(map(inline, each.records))}",
+            f"  {each.advice}",
+        )
+    ]
+    session.output.emit({"conflicts": to_wire(found)}, *(lines or ["nothing contradicts itself"]))
+
+
+def _require_some(count: int, first: str, hint: str) -> None:
+    from clawstate.errors import NotFoundError  # noqa: PLC0415
+
+    if not count:
+        raise NotFoundError("memory", first, hint)
