@@ -94,6 +94,22 @@ def test_a_question_is_asked_by_what_it_is_about(question, terms) -> None:
     assert set(word_query(question).terms) == terms
 
 
+def test_what_a_question_says_twice_counts_more(memory) -> None:
+    """A word that stands twice in a question weighs more in hybrids; words alone count each once."""
+    memory.add_many([{"text": "the red kettle boils"}, {"text": "a green teapot waits"}])
+    memory.add_many({"text": f"some other note {number}"} for number in range(8))
+    question = "a kettle, whose teapot is a teapot of teapots"
+
+    (first, *_), (once, *others) = (
+        memory.search(question, mode=mode) for mode in ("hybrid", "words")
+    )
+
+    assert word_query(question, repeats=True).repeated == (("teapot", 3),)
+    assert first.record.text == "a green teapot waits"
+    assert once.words_score == pytest.approx(others[0].words_score)
+    assert first.words_score == pytest.approx(once.words_score * 3**0.5)
+
+
 @pytest.mark.parametrize(
     ("notes", "present", "absent"),
     [

@@ -32,7 +32,7 @@ LEAST_STRENGTH = 0.2
 WORDS_SHARE = 0.2
 """What the most telling of the terms in common counts beside a term of the query."""
 
-VECTOR_SHARE = 0.5
+VECTOR_SHARE = 0.75
 """What the cosine with the best counts beside that with the query, where no threads are."""
 
 CENTRE = 3

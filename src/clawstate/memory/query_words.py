@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
@@ -71,11 +72,12 @@ class _Token(NamedTuple):
     is_common: bool
 
 
-def word_query(text: str) -> WordQuery:
+def word_query(text: str, *, repeats: bool = False) -> WordQuery:
     """
     Return the distinct terms of *text* that carry its subject, and what stood side by side in it.
 
-    A query of function words only keeps them all, without phrases.
+    A query of function words only keeps them all, without phrases. With *repeats* it tells of terms
+    that stand in it more than once.
     """
     whole = unicodedata.normalize("NFKC", text)
     numbers = {each: tuple(stems(each)) for each in joined_numbers(fold(whole))}
@@ -95,6 +97,7 @@ def word_query(text: str) -> WordQuery:
             is_common = folded in common and not (place and _is_name(whole, each))
             tokens += [_Token(stem, is_common) for stem in _stems_of_word(folded)]
     telling = [token.stem for token in tokens if not token.is_common]
+    counts = Counter(telling) if repeats else {}
     parts = {part for each in numbers.values() for part in each}
     terms = {each: None for each in (*numbers, *telling, *terms) if each not in parts}
     if not terms:
@@ -110,6 +113,7 @@ def word_query(text: str) -> WordQuery:
         _is_quoted(whole),
         tuple(numbers.items()),
         whole_name(whole) if len(tokens) <= _LONGEST_NAME else "",
+        tuple((each, count) for each, count in counts.items() if count > 1),
     )
 
 

@@ -28,6 +28,7 @@ class WordQuery:
     `terms` score one by one; `phrases` are terms that stood side by side, and score when they do;
     `quoted` stood in quotes, needed where all of the query `is_quoted`. `parts` are the terms to
     fall back on where a joined number, such as a date, stands nowhere. `name` is all of it as one.
+    `repeated` are terms that count more, and how often they stand in it.
     """
 
     terms: tuple[str, ...]
@@ -36,6 +37,7 @@ class WordQuery:
     is_quoted: bool = False
     parts: tuple[tuple[str, tuple[str, ...]], ...] = ()
     name: str = ""
+    repeated: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

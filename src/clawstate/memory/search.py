@@ -152,7 +152,8 @@ def rank(reading: Reading, question: Question, meaning: Meaning | None) -> Ranke
     """Return who answers *question*, and why; *meaning* None leaves out that leg."""
     # The order of calls follows what each needs: the weights of the query's subwords need counts
     # (`evidence`), the nearest need the weighted vector, and the best need the candidates of both.
-    query = word_query(question.text)
+    # By words alone a score is the plain BM25 of the words that are asked for.
+    query = word_query(question.text, repeats=question.mode == "hybrid")
     by_words = question.mode != "vector" or meaning is None
     asks_words = by_words or query.is_quoted
     evidence = reading.evidence(

@@ -68,6 +68,10 @@ class WordSearch:
         }
         for each in found.values():
             each.weight *= FIELD_WEIGHTS[each.section]
+        for term, count in query.repeated:
+            for each in self._fields.get(term, ()):
+                # The root: what is said twice is meant more, but seldom twice as much.
+                each.weight *= math.sqrt(count)
         self._texts = {each: found[numbers[each]] for each in placed if each in numbers}
         self.terms = self._chosen(query)
         self._phrases = [
