@@ -95,7 +95,7 @@ def test_a_question_is_asked_by_what_it_is_about(question, terms) -> None:
 
 
 def test_what_a_question_says_twice_counts_more(memory) -> None:
-    """A word that stands twice in a question weighs more in hybrids; words alone count each once."""
+    """A word that a question says twice weighs more in hybrids; words alone count each once."""
     memory.add_many([{"text": "the red kettle boils"}, {"text": "a green teapot waits"}])
     memory.add_many({"text": f"some other note {number}"} for number in range(8))
     question = "a kettle, whose teapot is a teapot of teapots"

@@ -29,8 +29,8 @@ FOLLOWERS = 30
 LEAST_STRENGTH = 0.2
 """The score of the best hit from which on it tells what was meant; below, all may be astray."""
 
-WORDS_SHARE = 0.2
-"""What the most telling of the terms in common counts beside a term of the query."""
+WORDS_SHARE = 0.115
+"""What the most telling of the terms in common counts in a mix, as words have a share of it."""
 
 VECTOR_SHARE = 0.75
 """What the cosine with the best counts beside that with the query, where no threads are."""

@@ -40,7 +40,7 @@ SHORT = 40
 VECTOR_SHARE = 0.425
 """The share of the vectors in a hybrid."""
 
-ABOVE_SHARE = 0.5
+ABOVE_SHARE = 0.525
 """The share of the vectors where only what is above a floor counts."""
 
 TAKEN = 0.75
@@ -170,6 +170,11 @@ def floor_of(cosines: Scores, unrelated: float) -> float:
     return TAKEN * (count * own + FEW * unrelated) / (count + FEW)
 
 
+def share_of_vectors(*, floor: float) -> float:
+    """Return the share of the vectors in a mix where only what is above *floor* counts, or all."""
+    return ABOVE_SHARE if floor else VECTOR_SHARE
+
+
 def legs_of(
     words: Scores, vectors: Scores, *, floor: float = 0.0
 ) -> Iterator[tuple[Scores, float, float]]:
@@ -178,9 +183,8 @@ def legs_of(
 
     Those of the vectors are how far each is above *floor*.
     """
-    of_vectors = VECTOR_SHARE
+    of_vectors = share_of_vectors(floor=floor)
     if floor:
-        of_vectors = ABOVE_SHARE
         vectors = {key: cosine - floor for key, cosine in vectors.items()}
     for scores, share in ((words, 1 - of_vectors), (vectors, of_vectors)):
         yield scores, share, max(scores.values(), default=0.0)

@@ -202,7 +202,7 @@ def rank(reading: Reading, question: Question, meaning: Meaning | None) -> Ranke
             beginnings=LONGEST if asks_for_time(question.text) else 0,
         )
         if leaders or shortlist.beginnings:
-            given, timed = _compare(reading, shortlist, has_floor=floor > 0)
+            given, timed = _compare(reading, shortlist, floor)
             mixed = _mix(question, add(words, given.words), add(vectors, given.vectors), floor)
     scores = mixed
     if evidence.quoted is not None:
@@ -333,15 +333,14 @@ def _name_speakers(
     return ranking.with_speakers(_best(scores, max(_SPEAKERS, question.k)), speakers)
 
 
-def _compare(
-    reading: Reading, best: Shortlist, *, has_floor: bool
-) -> tuple[Feedback, frozenset[int]]:
+def _compare(reading: Reading, best: Shortlist, floor: float) -> tuple[Feedback, frozenset[int]]:
     """Return what the leaders give to those behind them, and who tells a time."""
     told = reading.compare(best)
     alike = {} if told.vectors is None else likeness(best.leaders, told.vectors)
-    least = min(alike.values(), default=0.0) if has_floor else 0.0
+    least = min(alike.values(), default=0.0) if floor else 0.0
+    of_words = WORDS_SHARE / (1 - ranking.share_of_vectors(floor=floor))
     given = Feedback(
-        {key: WORDS_SHARE * each for key, each in told.common.items()},
+        {key: of_words * each for key, each in told.common.items()},
         {key: VECTOR_SHARE * (each - least) for key, each in alike.items()},
     )
     return given, frozenset(key for key, text in told.beginnings.items() if tells_time(text))
