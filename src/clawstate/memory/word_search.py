@@ -61,7 +61,7 @@ class WordSearch:
             if name in numbers
         }
         wanted = {numbers[each] for each in placed if each in numbers}
-        found = find_holders(snapshot, store.blocks(list(fields), wanted), fields)
+        found = find_holders(snapshot, store, fields, wanted)
         self._fields = {
             token: [found[numbers[name]] for name in group if name in numbers]
             for token, group in named.items()
@@ -148,8 +148,7 @@ class WordSearch:
         # Which of them tell the most is asked before who holds them: what many hold is long.
         telling = sorted(numbers, key=self._rarities(weights, numbers).__getitem__, reverse=True)
         chosen_terms = {numbers[term]: weights[term] for term in telling[:MOST_IN_COMMON]}
-        blocks = self._store.blocks(list(chosen_terms), ())
-        found = find_holders(self._snapshot, blocks, dict.fromkeys(chosen_terms, 0))
+        found = find_holders(self._snapshot, self._store, dict.fromkeys(chosen_terms, 0))
         lists = [
             (weight * found[each].weight, found[each]) for each, weight in chosen_terms.items()
         ]
@@ -168,7 +167,7 @@ class WordSearch:
         self, weights: Mapping[str, float], numbers: Mapping[str, int]
     ) -> dict[str, float]:
         """Return *weights*, each times how rare its term is in the texts."""
-        sizes = self._store.sizes(list(numbers.values()))
+        sizes = self._snapshot.terms.sizes(self._store, list(numbers.values()))
         tail, documents = self._snapshot.tail.terms, self._snapshot.totals.documents
         return {
             term: weights[term]
@@ -257,8 +256,6 @@ def marks(
 ) -> tuple[list[list[Holders]], list[list[int]]]:
     """Return who has the marks of each of *sets*, and their numbers, for `Allowed`."""
     numbers: Mapping[str, int] = store.numbers(each for group in sets for each in group)
-    found = find_holders(
-        snapshot, store.blocks(list(numbers.values()), ()), dict.fromkeys(numbers.values(), 0)
-    )
+    found = find_holders(snapshot, store, dict.fromkeys(numbers.values(), 0))
     terms = [[numbers[each] for each in group if each in numbers] for group in sets]
     return [[found[each] for each in group] for group in terms], terms

@@ -61,9 +61,8 @@ def count_wrong(store: PostingStore, terms: Mapping[int, Sequence[str]]) -> int:
     """Return how many of the documents, whose *terms* are given, are indexed by others."""
     snapshot = SnapshotCache().snapshot(store, None)
     numbers = store.numbers({each for given in terms.values() for each in given})
-    blocks = store.blocks(list(numbers.values()), ())
     try:
-        found = find_holders(snapshot, blocks, dict.fromkeys(numbers.values(), 0))
+        found = find_holders(snapshot, store, dict.fromkeys(numbers.values(), 0))
     except ValueError:
         return len(terms)
     marked = {(doc, term) for doc, term, _ in snapshot.tail.marked.tolist()}

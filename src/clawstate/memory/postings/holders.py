@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clawstate.memory.postings.folding import LOW
 from clawstate.memory.postings.snapshot import K1, Snapshot
-from clawstate.memory.postings.store import BLOCK, Block
+from clawstate.memory.postings.store import PostingStore
 from clawstate.memory.postings.tail import Ints
+from clawstate.memory.postings.term_blocks import Part, TermBlocks
 
 LEAST_WEIGHT = 1e-6
 
@@ -26,36 +26,19 @@ class Holders:
     """
     Who holds a term, or a phrase: by block and, as rows, in the tail.
 
-    `parts` maps a block to the low halves of numbers, or None where `counts` has a place for each
-    document; `weight` is what it counts, `section` the field whose lengths it is judged by.
+    `parts` and `bounds` are by block, as in `TermBlocks`; of a term `blocks` is all that there is.
+    `weight` is what it counts, `section` the field whose lengths it is judged by.
     """
 
     section: int = 0
     frequency: int = 0
     weight: float = 0.0
-    parts: dict[int, tuple[NDArray[np.uint16] | None, NDArray[np.uint8]]] = field(
-        default_factory=dict
-    )
-    places: dict[int, NDArray[np.uint16]] = field(default_factory=dict)
+    parts: dict[int, Part] = field(default_factory=dict)
     bounds: dict[int, tuple[int, int]] = field(default_factory=dict)
+    blocks: TermBlocks | None = None
     rows: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     counts: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     row_places: Ints = field(default_factory=lambda: np.empty(0, np.int64))
-    _occurrences: dict[int, NDArray[np.uint32]] = field(default_factory=dict)
-
-    def occurrences(self, block: int) -> NDArray[np.uint32]:
-        """Return the documents' low halves with the places of a term behind, ascending."""
-        found = self._occurrences.get(block)
-        if found is None:
-            ids, counts = self.parts[block]
-            low: NDArray[Any] = counts.nonzero()[0] if ids is None else ids
-            many = counts[low] if ids is None else counts
-            found = low.astype(np.uint32)
-            found <<= 16
-            found = found.repeat(many)
-            found |= self.places[block]
-            self._occurrences[block] = found
-        return found
 
 
 def idf(documents: int, frequency: int) -> float:
@@ -65,24 +48,22 @@ def idf(documents: int, frequency: int) -> float:
 
 
 def find_holders(
-    snapshot: Snapshot, blocks: Iterable[Block], terms: Mapping[int, int]
+    snapshot: Snapshot,
+    store: PostingStore,
+    terms: Mapping[int, int],
+    placed: Collection[int] = (),
 ) -> dict[int, Holders]:
-    """Return who holds each of *terms*, which map to the number of their field."""
-    found = {term: Holders(section=field) for term, field in terms.items()}
-    for each in blocks:
-        holders = found[each.key >> BLOCK]
-        block = each.key & LOW
-        counts = np.frombuffer(each.counts, np.uint8)
-        ids = None if each.dense else np.frombuffer(each.ids, "<u2")
-        slots = len(snapshot.lengths[block][0]) if block in snapshot.lengths else 0
-        wrong = len(counts) > slots if ids is None else len(ids) != len(counts)
-        if wrong or (ids is not None and len(ids) and int(ids[-1]) >= slots):
-            raise ValueError(f"block {each.key} of the word index does not fit")
-        holders.parts[block] = ids, counts
-        holders.bounds[block] = each.most, 0 if holders.section else each.least
-        holders.frequency += each.size
-        if each.places:
-            holders.places[block] = np.frombuffer(each.places, "<u2")
+    """
+    Return who holds each of *terms*, which map to the number of their field.
+
+    With places for those in *placed*. Raises `ValueError` for damage.
+    """
+    kept = snapshot.terms.find(store, snapshot.lengths, terms, placed)
+    found = {
+        term: Holders(field, one.size, 0.0, one.parts, one.bounds, one)
+        for term, field in terms.items()
+        for one in (kept[term],)
+    }
     tail = snapshot.tail
     if len(tail.terms):
         for term, holders in found.items():
@@ -107,8 +88,9 @@ def find_holders(
 def phrase(snapshot: Snapshot, parts: Sequence[Holders], *, weight: float) -> Holders:
     """Return who holds the terms of *parts* side by side, in this order."""
     found = Holders(section=parts[0].section)
-    for block in set.intersection(*(set(each.places) for each in parts)):
-        ids, counts = _count_distinct(_side_by_side([each.occurrences(block) for each in parts]))
+    blocks = [each.blocks for each in parts if each.blocks is not None]
+    for block in set.intersection(*(set(each.places) for each in blocks)):
+        ids, counts = _count_distinct(_side_by_side([each.occurrences(block) for each in blocks]))
         gone = snapshot.gone(block)
         if gone is not None and len(ids):
             kept = ~np.isin(ids, gone)

@@ -243,6 +243,8 @@ def _block_scores(
 
 def _bound(snapshot: Snapshot, each: Holders, block: int) -> float:
     most, least = each.bounds.get(block, (255, 0))
+    if each.section:
+        least = 0  # that of the text says nothing of another field
     norm = K1 * (1 - B + B * least / snapshot.means[each.section])
     return each.weight * most / (most + norm)
 

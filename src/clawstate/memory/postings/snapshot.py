@@ -6,14 +6,13 @@ BM25 as FTS5 defines it: k1 = 1.2, b = 0.75; each field is judged by its own len
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
 from clawstate.memory.postings.folding import LOW, arrays
 from clawstate.memory.postings.store import BLOCK, FIELDS, PostingStore, Totals
 from clawstate.memory.postings.tail import Ints, Tail
+from clawstate.memory.postings.term_blocks import BlockLengths, TermCache
 
 K1, B = 1.2, 0.75
 
@@ -21,17 +20,19 @@ Floats = NDArray[np.float32]
 
 
 class Snapshot:
-    """One state of the postings: lengths, tail and counts; it never changes."""
+    """One state of the postings, which never changes: lengths, tail, counts, terms of blocks."""
 
     def __init__(
         self,
         totals: Totals,
-        lengths: Mapping[int, tuple[NDArray[np.uint16], NDArray[np.uint8] | None]],
+        lengths: BlockLengths,
         tail: Tail,
+        terms: TermCache,
     ) -> None:
         self.totals = totals
         self.lengths = lengths
         self.tail = tail
+        self.terms = terms
         self._norms: dict[tuple[int, int], Floats] = {}
         tokens, holders = totals.tokens, totals.holders
         texts = max(totals.documents, 1)
@@ -93,14 +94,14 @@ class SnapshotCache:
         known = self._known
         if known is not None and known[0] == identity and known[1].totals == totals:
             return known[1]
-        lengths, tail = None, Tail()
+        lengths, tail, terms = None, Tail(), TermCache()
         if known is not None and known[0] == identity and known[1].totals.epoch == totals.epoch:
-            lengths = known[1].lengths
+            lengths, terms = known[1].lengths, known[1].terms
             if known[1].tail.last <= totals.last:
                 tail = known[1].tail
         if lengths is None:
             lengths = {each.block: arrays(each) for each in store.lengths()}
-        found = Snapshot(totals, lengths, tail.extend(store.tail(tail.last)))
+        found = Snapshot(totals, lengths, tail.extend(store.tail(tail.last)), terms)
         if known is None or known[0] != identity or known[1].totals.epoch <= totals.epoch:
             self._known = identity, found
         return found

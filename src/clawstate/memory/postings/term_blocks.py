@@ -1,0 +1,143 @@
+"""`TermBlocks`: what the blocks of one epoch hold of a term, decoded, and kept for a while."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clawstate.interrupts import Mutex
+from clawstate.memory.postings.folding import LOW
+from clawstate.memory.postings.store import BLOCK, Block, PostingStore
+
+Part: TypeAlias = tuple[NDArray[np.uint16] | None, NDArray[np.uint8]]
+"""The low halves of documents' numbers and the counts; None: a count for each document."""
+
+BlockLengths: TypeAlias = Mapping[int, tuple[NDArray[np.uint16], NDArray[np.uint8] | None]]
+"""The lengths of the documents of each block: of their texts, and of their other fields."""
+
+BUDGET = 64 << 20
+"""Bytes of lists that are kept between searches: all of 300,000 records, the common of more."""
+
+_SHARE = 8  # of the budget: a list that is longer would drive out many others
+
+
+@dataclass(slots=True)
+class TermBlocks:
+    """
+    The lists of one term by block, which never change.
+
+    `bounds` are the highest count and the least length of a text; `places` are there where they
+    were asked for.
+    """
+
+    is_placed: bool = False
+    size: int = 0
+    held: int = 0
+    """How many bytes it takes."""
+    parts: dict[int, Part] = field(default_factory=dict)
+    bounds: dict[int, tuple[int, int]] = field(default_factory=dict)
+    places: dict[int, NDArray[np.uint16]] = field(default_factory=dict)
+    _occurrences: dict[int, NDArray[np.uint32]] = field(default_factory=dict)
+
+    def occurrences(self, block: int) -> NDArray[np.uint32]:
+        """Return the documents' low halves with the places of the term behind, ascending."""
+        found = self._occurrences.get(block)
+        if found is None:
+            ids, counts = self.parts[block]
+            low: NDArray[Any] = counts.nonzero()[0] if ids is None else ids
+            many = counts[low] if ids is None else counts
+            found = low.astype(np.uint32)
+            found <<= 16
+            found = found.repeat(many)
+            found |= self.places[block]
+            self._occurrences[block] = found
+        return found
+
+
+def decode_blocks(
+    lengths: BlockLengths,
+    blocks: Iterable[Block],
+    terms: Iterable[int],
+    placed: Collection[int] = (),
+) -> dict[int, TermBlocks]:
+    """Return what *blocks* hold of each of *terms*; raises `ValueError` for damage."""
+    found = {term: TermBlocks(term in placed) for term in terms}
+    for each in blocks:
+        one = found[each.key >> BLOCK]
+        block = each.key & LOW
+        counts = np.frombuffer(each.counts, np.uint8)
+        ids = None if each.dense else np.frombuffer(each.ids, "<u2")
+        slots = len(lengths[block][0]) if block in lengths else 0
+        wrong = len(counts) > slots if ids is None else len(ids) != len(counts)
+        if wrong or (ids is not None and len(ids) and int(ids[-1]) >= slots):
+            raise ValueError(f"block {each.key} of the word index does not fit")
+        one.parts[block] = ids, counts
+        one.bounds[block] = each.most, each.least
+        one.size += each.size
+        if each.places:
+            one.places[block] = np.frombuffer(each.places, "<u2")
+        # With what `occurrences` will take, and some for the objects.
+        one.held += len(each.ids) + len(each.counts) + 3 * len(each.places) + 1000
+    return found
+
+
+class TermCache:
+    """The terms last asked for in one epoch of the blocks. Thread-safe."""
+
+    # In questions the same words come again and again, and to read and decode them takes a third
+    # of the time of a search by words. A fold makes other blocks, and its epoch gets another cache.
+    def __init__(self, budget: int = BUDGET) -> None:
+        self._budget = budget
+        self._mutex = Mutex()
+        self._kept: OrderedDict[int, TermBlocks] = OrderedDict()  # least recently used first
+        self._held = 0
+
+    def find(
+        self,
+        store: PostingStore,
+        lengths: BlockLengths,
+        terms: Collection[int],
+        placed: Collection[int] = (),
+    ) -> dict[int, TermBlocks]:
+        """Return what *store* has of *terms*, with places for those in *placed*."""
+        found: dict[int, TermBlocks] = {}
+        with self._mutex:
+            for term in terms:
+                known = self._kept.get(term)
+                if known is not None and (known.is_placed or term not in placed):
+                    self._kept.move_to_end(term)
+                    found[term] = known
+        missing = [term for term in terms if term not in found]
+        if missing:
+            read = decode_blocks(lengths, store.blocks(missing, placed), missing, placed)
+            found.update(read)
+            with self._mutex:
+                for term, each in read.items():
+                    self._keep(term, each)
+        return found
+
+    def sizes(self, store: PostingStore, terms: Collection[int]) -> dict[int, int]:
+        """Return how many documents the blocks of *terms* hold."""
+        found: dict[int, int] = {}
+        for term in terms:
+            if (known := self._kept.get(term)) is not None:
+                found[term] = known.size
+        missing = [term for term in terms if term not in found]
+        return {**found, **store.sizes(missing)} if missing else found
+
+    def _keep(self, term: int, blocks: TermBlocks) -> None:
+        if blocks.held > self._budget // _SHARE:
+            return
+        self._held += blocks.held
+        before = self._kept.pop(term, None)
+        self._kept[term] = blocks
+        if before is not None:
+            self._held -= before.held
+        while self._held > self._budget and self._kept:
+            _, oldest = self._kept.popitem(last=False)
+            self._held -= oldest.held
