@@ -19,9 +19,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from clawstate.memory.backends.sqlite import SqliteMemory, postings, word_index
 from clawstate.memory.backends.sqlite.schema import SUBWORDS_BESIDE_TAIL
 from clawstate.memory.backends.sqlite.word_index import WordCaches, Words
+from clawstate.memory.postings import holders
 from clawstate.memory.postings.checking import check
-from clawstate.memory.postings.folding import fold
+from clawstate.memory.postings.folding import arrays, fold
 from clawstate.memory.postings.store import BLOCK
+from clawstate.memory.postings.term_blocks import TermCache
 from clawstate.memory.reading import WordQuery
 from clawstate.memory.service import Memory
 from clawstate.memory.word_search import PHRASE_WEIGHT
@@ -227,6 +229,65 @@ def test_a_list_that_is_common_lifts_nobody_unseen() -> None:
     for _ in range(20):
         terms = tuple(dict.fromkeys(zipf(random, 5).split()))
         assert_same(index.found(WordQuery(terms), 5), index.scores(WordQuery(terms)), 5)
+
+
+@pytest.mark.parametrize("few", [0, 12_000])
+def test_phrases_of_common_words_are_those_of_all_texts(monkeypatch, few: int) -> None:
+    """A phrase is counted alike whether its words are rare or common, in one block or in many."""
+    monkeypatch.setattr(holders, "_FEW", few)
+    random, index = Random(4), Index()
+    for _ in range(6):
+        words = [random.choices(VOCABULARY, k=random.randint(1, 30)) for _ in range(200)]
+        index.add([" ".join(each) for each in words], at=index.next + (1 << BLOCK) - 300)
+        index.fold()
+    index.remove(random.sample(sorted(index.texts), 60))
+
+    for _ in range(15):
+        terms = tuple(random.sample(VOCABULARY, 3))
+        query = WordQuery(terms[:1], (*pairwise(terms), terms))
+        assert_same(index.found(query, 1000), index.scores(query), 1000)
+
+
+def test_a_list_that_was_kept_is_read_anew_when_it_is_another() -> None:
+    """A search sees the blocks of its own epoch, with places though none were asked for before."""
+    index = Index()
+    index.add(["wa wb", "wb wa", "wc"])
+    index.fold()
+    plain, placed = WordQuery(("wa", "wb")), WordQuery(("wa", "wb"), (("wa", "wb"),))
+
+    for _ in range(3):
+        for query in (plain, placed):
+            assert_same(index.found(query, 9), index.scores(query), 9)
+        index.add(["wa wb wb", "wb"])
+        index.remove([min(index.texts)])
+        index.fold()
+
+
+def test_the_lists_that_are_kept_are_bounded() -> None:
+    """Lists stay decoded up to a number of bytes; those least recently used leave first."""
+    index = Index()
+    index.add([f"{' '.join(VOCABULARY)} wx{number}" for number in range(50)])
+    index.fold()
+    numbers = sorted(index.store.numbers(VOCABULARY).values())
+    lengths = {each.block: arrays(each) for each in index.store.lengths()}
+    asked: list[int] = []
+
+    class Counted(postings.SqlitePostings):
+        def blocks(self, terms, placed):
+            asked.extend(terms)
+            return super().blocks(terms, placed)
+
+    store = Counted(index.connection)
+    held = TermCache().find(store, lengths, numbers[:1])[numbers[0]].held
+    cache, none = TermCache(budget=8 * held), TermCache(budget=7 * held)
+
+    asked.clear()
+    for number in [*numbers, numbers[-1], numbers[-8], numbers[0]]:
+        assert cache.find(store, lengths, [number])[number].size == 50
+    assert asked == [*numbers, numbers[0]]
+    for _ in range(2):  # an eighth at most for one
+        none.find(store, lengths, numbers[:1])
+    assert asked[-2:] == [numbers[0], numbers[0]]
 
 
 CHILD = """

@@ -5,20 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clawstate.memory.postings.folding import LOW
 from clawstate.memory.postings.snapshot import K1, Snapshot
-from clawstate.memory.postings.store import PostingStore
+from clawstate.memory.postings.store import BLOCK, MOST, PostingStore
 from clawstate.memory.postings.tail import Ints
-from clawstate.memory.postings.term_blocks import Part, TermBlocks
+from clawstate.memory.postings.term_blocks import Part, Places, TermBlocks
 
 LEAST_WEIGHT = 1e-6
 
-Places: TypeAlias = NDArray[np.uint32] | NDArray[np.int64]
-"""Numbers of documents with a place of 16 bits behind, ascending."""
+_FEW = 12_000  # documents, up to which all their places are compared
+_SHORT = 16  # times as long is the list in which single documents are looked for one by one
+_WIDE = 64  # numbers for each document of a list, up to which they are marked
 
 
 @dataclass(slots=True)
@@ -89,39 +90,75 @@ def phrase(snapshot: Snapshot, parts: Sequence[Holders], *, weight: float) -> Ho
     """Return who holds the terms of *parts* side by side, in this order."""
     found = Holders(section=parts[0].section)
     blocks = [each.blocks for each in parts if each.blocks is not None]
-    for block in set.intersection(*(set(each.places) for each in blocks)):
-        ids, counts = _count_distinct(_side_by_side([each.occurrences(block) for each in blocks]))
+    docs: NDArray[np.integer]
+    if sum(each.size for each in blocks) <= _FEW:
+        docs, counts = _count_distinct(_side_by_side([each.keys() for each in blocks]))
+    else:
+        docs, counts = _phrase_in_many([each.placed() for each in blocks])
+    ends = [*((docs[1:] >> BLOCK != docs[:-1] >> BLOCK).nonzero()[0] + 1).tolist(), len(docs)]
+    for first, last in zip([0, *ends], ends, strict=False) if len(docs) else ():
+        block = int(docs[first]) >> BLOCK
+        ids, many = docs[first:last] & LOW, counts[first:last]
         gone = snapshot.gone(block)
-        if gone is not None and len(ids):
+        if gone is not None:
             kept = ~np.isin(ids, gone)
-            ids, counts = ids[kept], counts[kept]
+            ids, many = ids[kept], many[kept]
         if len(ids):
-            found.parts[block] = ids.astype(np.uint16), np.minimum(counts, 255).astype(np.uint8)
+            found.parts[block] = ids.astype(np.uint16), np.minimum(many, MOST).astype(np.uint8)
             found.frequency += len(ids)
     if all(len(each.row_places) for each in parts):
         rows, counts = _count_distinct(_side_by_side([np.sort(each.row_places) for each in parts]))
-        found.rows, found.counts = rows.astype(np.int64), counts
+        found.rows, found.counts = rows, counts
         found.frequency += int(np.count_nonzero(snapshot.alive[found.rows]))
     found.weight = weight * (K1 + 1) * idf(snapshot.totals.documents, found.frequency)
     return found
 
 
-def _side_by_side(parts: Sequence[Places]) -> Places:
+def _phrase_in_many(parts: Sequence[Places]) -> tuple[NDArray[np.integer], Ints]:
+    """Return who holds the terms of *parts* side by side, ascending, and how often."""
+    rarest = min(range(len(parts)), key=lambda number: len(parts[number].docs))
+    docs = parts[rarest].docs
+    # First who has all of them at all, since to compare places takes much longer.
+    for number, each in enumerate(parts):
+        if number != rarest and len(docs):
+            docs = docs.take(np.flatnonzero(_are_in(docs, each.docs)))
+    if not len(docs):
+        return docs, np.empty(0, np.int64)
+    found = _side_by_side([each.of(each.docs.searchsorted(docs)) for each in parts])
+    chosen, counts = _count_distinct(found)
+    return docs[chosen], counts
+
+
+def _are_in(docs: NDArray[np.uint32], others: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """Tell which of *docs* are among *others*; both ascend."""
+    if not len(others):
+        return np.zeros(len(docs), np.bool_)
+    if _SHORT * len(docs) < len(others) or others[-1] > _WIDE * len(others):
+        return np.equal(others.take(others.searchsorted(docs), mode="clip"), docs)
+    # To mark them all is faster than to look for many, one by one.
+    marked = np.zeros(int(max(docs[-1], others[-1])) + 1, np.bool_)
+    marked[others.astype(np.intp)] = True  # twice as fast as by what is not made wide first
+    found: NDArray[np.bool_] = marked.take(docs)
+    return found
+
+
+def _side_by_side(parts: Sequence[Ints]) -> Ints:
     """Return where the first of *parts* stands with the others behind it, one after the other."""
     rarest = min(range(len(parts)), key=lambda number: len(parts[number]))
-    found: Places = parts[rarest] - rarest
+    found: Ints = parts[rarest] - rarest
     for number, each in enumerate(parts):
         if not len(found) or not len(each):
             return found[:0]
         if number != rarest:
             wanted = found + number
-            found = found[each.take(each.searchsorted(wanted), mode="clip") == wanted]
+            here = each.take(each.searchsorted(wanted), mode="clip") == wanted
+            found = found.take(np.flatnonzero(here))
     # The last place stands for all behind it, and says nothing about who is beside whom; a place
     # below 0, which would be one of the document before, is one of the last as well.
     return found[found.astype(np.uint16) < 0xFFFF - len(parts)]
 
 
-def _count_distinct(keys: Places) -> tuple[Places, Ints]:
+def _count_distinct(keys: Ints) -> tuple[Ints, Ints]:
     """Return the distinct upper halves of *keys*, which ascend, and how often each is there."""
     upper = keys >> 16
     if len(upper) < 2:

@@ -28,6 +28,7 @@ _FEW = 8
 # all takes five times as long.
 _MANY = 4_096
 _SAMPLE = 1_024
+_BLOCKS = 4
 _SPARE = 4  # of a sample, so that a bar from it seldom is too high
 
 
@@ -210,7 +211,7 @@ class _Block:
         if at is None:
             self.sums[: len(tf)] += tf
         else:
-            self.sums[at] += tf
+            np.add.at(self.sums, at, tf)  # in half the time of `sums[at] += tf`
 
     def shut_out(self) -> None:
         """Set the sums of who is gone, or is not let through, to 0."""
@@ -258,6 +259,7 @@ class Docs:
         ends = [*((blocks[1:] != blocks[:-1]).nonzero()[0] + 1).tolist(), len(numbers)]
         # As narrow as the lists they are looked for in, which would be made wide each time.
         low = (numbers & LOW).astype(np.uint16)
+        self.narrow = numbers.astype(np.uint32)
         self.runs = [
             (first, last, int(blocks[first]), low[first:last])
             for first, last in zip([0, *ends], ends, strict=False)
@@ -295,15 +297,22 @@ def exact_scores(snapshot: Snapshot, each: Holders, docs: Docs) -> NDArray[np.fl
 def counts(each: Holders, docs: Docs) -> NDArray[np.float64]:
     """Return how often each of *docs* is in the blocks of one list."""
     found = np.zeros(len(docs.numbers), np.float64)
+    # One search in all blocks, but in few: to join lists costs as much as to look into four.
+    joined = each.blocks if len(docs.runs) > _BLOCKS else None
+    if joined is not None:
+        listed, many = joined.sparse()
+        if len(listed):
+            at = listed.searchsorted(docs.narrow)
+            here = listed.take(at, mode="clip") == docs.narrow
+            np.multiply(many.take(at, mode="clip"), here, out=found)
     for first, last, block, low in docs.runs:
         if block not in each.parts:
             continue
         ids, many = each.parts[block]
         if ids is None:
             if len(many):
-                here = low < len(many)
-                found[first:last] = many.take(low, mode="clip") * here
-        elif len(ids):
+                found[first:last] = many.take(low, mode="clip") * (low < len(many))
+        elif joined is None and len(ids):
             at = ids.searchsorted(low)
             found[first:last] = many.take(at, mode="clip") * (ids.take(at, mode="clip") == low)
     return found

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +20,37 @@ Part: TypeAlias = tuple[NDArray[np.uint16] | None, NDArray[np.uint8]]
 BlockLengths: TypeAlias = Mapping[int, tuple[NDArray[np.uint16], NDArray[np.uint8] | None]]
 """The lengths of the documents of each block: of their texts, and of their other fields."""
 
+Listed: TypeAlias = tuple[NDArray[np.uint32], NDArray[np.uint8]]
+"""The numbers of documents, ascending, and their counts."""
+
 BUDGET = 64 << 20
 """Bytes of lists that are kept between searches: all of 300,000 records, the common of more."""
 
 _SHARE = 8  # of the budget: a list that is longer would drive out many others
+
+
+class Places(NamedTuple):
+    """
+    All documents of a term, ascending, with how often they hold it and where.
+
+    The places of a document are those from its start on, as many as it counts.
+    """
+
+    docs: NDArray[np.uint32]
+    counts: NDArray[np.uint8]
+    starts: NDArray[np.int64]
+    places: NDArray[np.uint16]
+
+    def of(self, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Return the places of the documents at *rows*, each behind the number of its row's."""
+        many = self.counts.take(rows)
+        ends = many.cumsum(dtype=np.int64)
+        at = (self.starts.take(rows) - ends + many).repeat(many)
+        at += np.arange(len(at))
+        found = np.arange(len(rows), dtype=np.int64).repeat(many)
+        found <<= 16
+        found |= self.places.take(at)
+        return found
 
 
 @dataclass(slots=True)
@@ -42,21 +69,70 @@ class TermBlocks:
     parts: dict[int, Part] = field(default_factory=dict)
     bounds: dict[int, tuple[int, int]] = field(default_factory=dict)
     places: dict[int, NDArray[np.uint16]] = field(default_factory=dict)
-    _occurrences: dict[int, NDArray[np.uint32]] = field(default_factory=dict)
+    _sparse: Listed | None = None
+    _every: Places | None = None
+    _keys: NDArray[np.int64] | None = None
 
-    def occurrences(self, block: int) -> NDArray[np.uint32]:
-        """Return the documents' low halves with the places of the term behind, ascending."""
-        found = self._occurrences.get(block)
-        if found is None:
-            ids, counts = self.parts[block]
-            low: NDArray[Any] = counts.nonzero()[0] if ids is None else ids
-            many = counts[low] if ids is None else counts
-            found = low.astype(np.uint32)
-            found <<= 16
-            found = found.repeat(many)
-            found |= self.places[block]
-            self._occurrences[block] = found
-        return found
+    def sparse(self) -> Listed:
+        """Return the documents of all blocks that list them, ascending, and their counts."""
+        # One list for a search in it: a look into each block would cost more than it finds.
+        if self._sparse is None:
+            self._sparse = _joined(
+                [(block, *part) for block, part in self.parts.items() if part[0] is not None]
+            )
+        return self._sparse
+
+    def placed(self) -> Places:
+        """Return all documents with their places; raises `ValueError` for damage."""
+        if self._every is None:
+            docs, counts = self._listed()
+            places = self._places()
+            ends: NDArray[np.int64] = counts.cumsum(dtype=np.int64)
+            if len(places) != (int(ends[-1]) if len(ends) else 0):
+                raise ValueError("places of the word index do not fit their counts")
+            starts: NDArray[np.int64] = np.subtract(ends, counts, dtype=np.int64)
+            self._every = Places(docs, counts, starts, places)
+        return self._every
+
+    def keys(self) -> NDArray[np.int64]:
+        """Return all documents' numbers with a place of 16 bits behind; `ValueError` for damage."""
+        if self._keys is None:
+            docs, counts = self._listed()
+            keys: NDArray[np.int64] = docs.astype(np.int64)
+            keys <<= 16
+            keys = keys.repeat(counts)
+            keys |= self._places()
+            self._keys = keys
+        return self._keys
+
+    def _listed(self) -> Listed:
+        if all(part[0] is not None for part in self.parts.values()):
+            return self.sparse()
+        return _joined([(block, *part) for block, part in self.parts.items()])
+
+    def _places(self) -> NDArray[np.uint16]:
+        places = [*self.places.values()]
+        return places[0] if len(places) == 1 else np.concatenate([_NONE, *places])
+
+
+_NONE = np.empty(0, np.uint16)
+
+
+def _joined(
+    parts: Sequence[tuple[int, NDArray[np.uint16] | None, NDArray[np.uint8]]],
+) -> Listed:
+    if not parts:
+        return np.empty(0, np.uint32), np.empty(0, np.uint8)
+    low: list[NDArray[np.integer]] = []
+    counts: list[NDArray[np.uint8]] = []
+    for _, ids, many in parts:
+        here = np.flatnonzero(many != 0) if ids is None else ids
+        low.append(here)
+        counts.append(many[here] if ids is None else many)
+    blocks = np.array([block for block, _, _ in parts], np.uint32) << BLOCK
+    docs = np.concatenate(low).astype(np.uint32)
+    docs += blocks.repeat([len(each) for each in low])
+    return docs, np.concatenate(counts)
 
 
 def decode_blocks(
@@ -81,8 +157,9 @@ def decode_blocks(
         one.size += each.size
         if each.places:
             one.places[block] = np.frombuffer(each.places, "<u2")
-        # With what `occurrences` will take, and some for the objects.
-        one.held += len(each.ids) + len(each.counts) + 3 * len(each.places) + 1000
+        # With what the lists of all blocks together will take, and some for the objects.
+        joined = (18 if each.places else 5) * each.size
+        one.held += len(each.ids) + len(each.counts) + 2 * len(each.places) + joined + 1000
     return found
 
 
