@@ -68,6 +68,15 @@ class NearestSearch:
         new = known[at] != found if len(known) else np.ones(len(found), np.bool_)
         return np.concatenate([keys, found[new]]), np.concatenate([cosines, more[new]])
 
+    def likely(self, source: VectorSource, query: Matrix, *, scope: int | None, count: int) -> Keys:
+        """
+        Return, ascending, *count* keys or some more that are the nearest by their bits alone.
+
+        All there are, where bits cannot choose.
+        """
+        view, _ = self._current(source)
+        return view.likely(query, count, None if scope is None else view.of_scope(scope))
+
     def needed_breadth(self, source: VectorSource) -> int | None:
         """
         Return the breadth at which enough is found of what is near to some of the vectors.

@@ -139,6 +139,16 @@ class View:
         best = scan.top(cosines, limit)
         return self.keys[rows[best]], cosines[best]
 
+    def likely(self, query: Matrix, count: int, among: Rows | None) -> Keys:
+        """Return, ascending, *count* keys or some more, the nearest by bits; else all *among*."""
+        total = self.count if among is None else len(among)
+        rows = None
+        if total > 2 * count and self.arrays.coded >= self.count:
+            rows = self._closest(query, count, among)
+        if rows is None:
+            rows = np.arange(total) if among is None else among
+        return self.keys[self._alive(rows)]
+
     def cosines(self, query: Matrix, keys: Keys, *, fetch: Fetch) -> tuple[Keys, Matrix]:
         """Return those of *keys*, ascending, that are here, and their cosines."""
         rows, cosines = self._cosines(query, self._find(keys), fetch)
@@ -185,18 +195,22 @@ class View:
         least = breadth * (least if among is None else max(least, count // _SHARE))
         found = None
         if least and count > 2 * least and not self._are_compared_whole(among, count):
-            columns = self.arrays.columns[:, : self.count]
-            # Gathered: to give all others a distance out of reach would take longer than the scan.
-            if among is not None:
-                columns = columns.take(among, axis=1)
-            bits = self.codes.bits(query[np.newaxis])[0]
-            far = scan.distances(columns, bits)
-            if among is None:
-                far[self._not_alive()] = np.iinfo(far.dtype).max
-            found = scan.closest(far, least)
+            found = self._closest(query, least, among)
+        if found is None:
+            return np.arange(count) if among is None else among
+        return found
+
+    def _closest(self, query: Matrix, least: int, among: Rows | None) -> Rows | None:
+        """Return *least* rows or some more that are the nearest by bits; None: bits cannot tell."""
+        columns = self.arrays.columns[:, : self.count]
+        # Gathered: to give all others a distance out of reach would take longer than the scan.
+        if among is not None:
+            columns = columns.take(among, axis=1)
+        far = scan.distances(columns, self.codes.bits(query[np.newaxis])[0])
         if among is None:
-            return np.arange(count) if found is None else found
-        return among if found is None else among[found]
+            far[self._not_alive()] = np.iinfo(far.dtype).max
+        found = scan.closest(far, least)
+        return found if among is None or found is None else among[found]
 
     def _are_compared_whole(self, among: Rows | None, count: int) -> bool:
         if self.arrays.coded < self.count:

@@ -30,10 +30,11 @@ from clawstate.memory.backends.sqlite.embeddings import SqliteEmbeddings
 from clawstate.memory.backends.sqlite.imports import SqliteImports
 from clawstate.memory.backends.sqlite.listing import NEWEST, is_listed, newest
 from clawstate.memory.backends.sqlite.past_state import PastStates
-from clawstate.memory.backends.sqlite.reading import Selections, SqliteReading
+from clawstate.memory.backends.sqlite.reading import SqliteReading
 from clawstate.memory.backends.sqlite.replacement import SqliteReplacement
 from clawstate.memory.backends.sqlite.rows import SELECT, embedder_from, record_of, stored_embedder
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
+from clawstate.memory.backends.sqlite.selections import Selections
 from clawstate.memory.backends.sqlite.versions import SqliteVersions
 from clawstate.memory.contract import INDEX, Capability, Embedded, EmbedderIdentity
 from clawstate.memory.filters import Filter

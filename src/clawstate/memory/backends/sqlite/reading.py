@@ -6,7 +6,7 @@ import contextlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import apsw
 
@@ -17,7 +17,6 @@ from clawstate.memory.backends.sqlite.reading_statements import (
     AROUND,
     EVERY_SCOPE,
     NEIGHBOURS,
-    NEXT_END,
     OPENING,
     SCOPE,
     SHORTLIST,
@@ -30,6 +29,7 @@ from clawstate.memory.backends.sqlite.rows import (
     record_of,
     unpack,
 )
+from clawstate.memory.backends.sqlite.selections import Selections, Selector
 from clawstate.memory.contract import EmbedderIdentity
 from clawstate.memory.filters import And, Condition, Filter, Node
 from clawstate.memory.reading import (
@@ -53,11 +53,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from clawstate.caches.ttl import TTLCache
     from clawstate.memory.explanation import WordPart
     from clawstate.memory.postings.scoring import Allowed
     from clawstate.memory.vector_index.nearest import NearestSearch
     from clawstate.memory.word_search import WordSearch
+
+
+_WIDE = 4_000
+"""How many candidates of a leg are asked whether a filter lets them through, at first."""
 
 
 class _Scope(NamedTuple):
@@ -68,18 +71,6 @@ class _Scope(NamedTuple):
     is_shared: bool  # others than this one have records: only then it must be asked for
     total: int  # the records of all namespaces
     has_threads: bool
-
-
-class Selected(NamedTuple):
-    """What a filter let through of the records up to `newest`, while the time is in `times`."""
-
-    written: tuple[int, int]
-    newest: int
-    times: range
-    docnos: NDArray[np.int64]
-
-
-Selections: TypeAlias = "TTLCache[Filter, Selected]"
 
 
 class SqliteReading:
@@ -97,7 +88,6 @@ class SqliteReading:
     ) -> None:
         self._connection = connection
         self._nearest = nearest
-        self._selections = selections
         self._word_caches = words
         self._search: tuple[WordQuery, WordSearch] | None = None
         self._now_ms = now_ms
@@ -107,6 +97,9 @@ class SqliteReading:
         self._written = generation, int(rewritten or 0)
         self._version = generation, int(changes or 0)
         self._identity = generation, self._database_id
+        self._selector = Selector(
+            connection, selections, written=self._written, newest=self._newest, now_ms=now_ms
+        )
         self._scopes: dict[str | None, _Scope | None] = {}
 
     @property
@@ -154,17 +147,22 @@ class SqliteReading:
         scope = self._scope(chosen)
         if scope is None or self._embedder is None:
             return Nearest(np.empty(0, np.int64), np.empty(0, np.float32))
-        condition = self._condition(chosen, scope)
         search = self._nearest(self._database_id, self._embedder)
-        keys, cosines = search.best(
-            IndexedVectors(self._connection),
-            vector,
-            scope=scope.number if scope.is_shared else None,
-            allowed=None if condition is None else self._select(chosen, scope, condition),
-            limit=limit,
-            others=np.array(sorted(also), np.int64),
+        source = IndexedVectors(self._connection)
+        number = scope.number if scope.is_shared else None
+        condition, allowed = self._condition(chosen, scope), None
+        if condition is not None:
+            allowed = self._known(chosen, scope, condition)
+            if allowed is None:
+                wide = search.likely(source, vector, scope=number, count=_WIDE)
+                allowed = self._selector.passing(condition, wide.tolist())
+                if len(allowed) < limit and len(wide) >= _WIDE:
+                    allowed = self._selector.every(chosen, condition)
+        others = np.array(sorted(also), np.int64)
+        found = search.best(
+            source, vector, scope=number, allowed=allowed, limit=limit, others=others
         )
-        return Nearest(keys, cosines)
+        return Nearest(*found)
 
     def context(self, around: Surroundings) -> Context:
         """Return the nearest, neighbours, scores of single terms, openings and vectors."""
@@ -266,12 +264,29 @@ class SqliteReading:
             search = self._word_search(query)
             quoted = search.required()
             if quoted is not None and len(quoted):
-                allowed = self._allowed_docs(inquiry.chosen, scope, quoted)
-                found, coverage = search.best(allowed, inquiry.limit)
+                found, coverage = self._best_words(search, inquiry, scope, quoted)
                 if found:
                     return found, coverage, quoted
             # What stood in quotes is nowhere, so they were no more than signs in a sentence.
-            return *search.best(self._allowed_docs(inquiry.chosen, scope), inquiry.limit), None
+            return *self._best_words(search, inquiry, scope), None
+
+    def _best_words(
+        self,
+        search: WordSearch,
+        inquiry: Inquiry,
+        scope: _Scope,
+        docs: NDArray[np.int64] | None = None,
+    ) -> tuple[Scores, float]:
+        """Return the best that the filter lets through; of *docs*, if any are given."""
+        chosen = inquiry.chosen
+        allowed = self._allowed_docs(chosen, scope, docs)
+        if allowed is None and (condition := self._condition(chosen, scope)) is not None:
+            wide, _ = search.best(self._marked_docs(chosen, scope, docs), _WIDE)
+            passed = self._selector.passing(condition, sorted(wide))
+            if len(passed) < inquiry.limit and len(wide) == _WIDE:
+                passed = _both(docs, self._selector.every(chosen, condition))
+            allowed = self._marked_docs(chosen, scope, passed)
+        return ({}, 0.0) if allowed is None else search.best(allowed, inquiry.limit)
 
     def _word_search(self, query: WordQuery) -> WordSearch:
         if self._search is None or self._search[0] != query:
@@ -280,21 +295,25 @@ class SqliteReading:
         return self._search[1]
 
     def _allowed_docs(
-        self, chosen: Filter, scope: _Scope, docs: NDArray[np.int64] | None = None
-    ) -> Allowed:
-        """Return which records a search may find; *docs* are those that it is left with."""
-        load_modules("numpy")
-        import numpy as np  # noqa: PLC0415 - as above
+        self, chosen: Filter, scope: _Scope, docs: NDArray[np.int64] | None
+    ) -> Allowed | None:
+        """Return which of *docs*, or of all, a search may find; None while that is not known."""
+        condition = self._condition(chosen, scope)
+        if condition is not None and (self._has_expired or _tags_alone(chosen.tree) is None):
+            selected = self._known(chosen, scope, condition)
+            if selected is None:
+                return None
+            docs = _both(docs, selected)
+        return self._marked_docs(chosen, scope, docs)
 
+    def _marked_docs(
+        self, chosen: Filter, scope: _Scope, docs: NDArray[np.int64] | None
+    ) -> Allowed:
+        """Return which of *docs*, or of all, have the marks of the namespace and of all tags."""
         marks = []
         if scope.is_shared and scope.number is not None:
             marks.append([word_index.mark_of_scope(scope.number)])
-        tags = _tags_alone(chosen.tree)
-        if tags is not None and not self._has_expired:
-            marks += [[word_index.mark_of_tag(each)] for each in tags]
-        elif (condition := self._condition(chosen, scope)) is not None:
-            selected = self._select(chosen, scope, condition)
-            docs = selected if docs is None else np.intersect1d(docs, selected)
+        marks += [[word_index.mark_of_tag(each)] for each in _tags_alone(chosen.tree) or ()]
         store = postings.SqlitePostings(self._connection)
         return self._word_caches.allowed_docs(store, self._identity, marks=marks, docs=docs)
 
@@ -307,28 +326,9 @@ class SqliteReading:
         # records.
         return sql_of(chosen, scope=scope.number, now_ms=self._now_ms)
 
-    def _select(self, chosen: Filter, scope: _Scope, condition: Bound) -> NDArray[np.int64]:
-        """Return the docnos that *chosen* lets through, ascending, and some that are deleted."""
-        import numpy as np  # noqa: PLC0415 - its caller has it loaded
-
-        # All of them, and not those of some candidates: a filter is often asked again, for another
-        # question. A docno's values change by a `_rewrite` alone, so only what is newer is asked.
-        known = self._selections.get(chosen)
-        if known is None or known.written != self._written or self._now_ms not in known.times:
-            known = Selected(self._written, 0, range(0), np.empty(0, np.int64))
-        if known.newest < self._newest:
-            fresh = None if known.newest else self._find_tagged(chosen, scope)
-            if fresh is None:
-                text, values = condition
-                sql = f"SELECT m.docno FROM memories m WHERE m.docno > ? AND {text}"
-                rows = self._connection.execute(sql, (known.newest, *values))
-                fresh = np.sort(np.fromiter((row[0] for row in rows), np.int64))
-            end = self._connection.execute(NEXT_END, (self._now_ms,)).get
-            times = range(self._now_ms, 1 << 62 if end is None else end)
-            docnos = np.concatenate([known.docnos, fresh])
-            known = Selected(self._written, self._newest, times, docnos)
-            self._selections.put(chosen, known)
-        return known.docnos
+    def _known(self, chosen: Filter, scope: _Scope, condition: Bound) -> NDArray[np.int64] | None:
+        """Return the docnos that *chosen* lets through, ascending; None while not all are known."""
+        return self._selector.known(chosen, condition, lambda: self._find_tagged(chosen, scope))
 
     def _find_tagged(self, chosen: Filter, scope: _Scope) -> NDArray[np.int64] | None:
         """Return the docnos with the tags of *chosen*; None where it asks for more than tags."""
@@ -336,7 +336,7 @@ class SqliteReading:
             return None
         try:
             # The marks of the word index know it in a hundredth of the time.
-            return self._allowed_docs(chosen, scope).numbers()
+            return self._marked_docs(chosen, scope, None).numbers()
         except (ValueError, IndexError, KeyError):
             return None  # a damaged word index; the records know it too
 
@@ -369,6 +369,13 @@ def _tags_alone(tree: Node | None) -> list[str] | None:
             return None
         tags.append(str(each.value))
     return tags
+
+
+def _both(docs: NDArray[np.int64] | None, selected: NDArray[np.int64]) -> NDArray[np.int64]:
+    load_modules("numpy")
+    import numpy as np  # noqa: PLC0415 - word searches without filters do without
+
+    return selected if docs is None else np.intersect1d(docs, selected)
 
 
 def _vectors(rows: Iterable[tuple[Any, ...]]) -> Vectors:
