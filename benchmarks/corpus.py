@@ -53,7 +53,12 @@ class Corpus:
     @cached_property
     def fingerprint(self) -> str:
         """Tell two corpora apart, by a hash of all texts."""
-        return hashlib.sha256("\n".join(self.texts + self.questions).encode()).hexdigest()[:12]
+        return fingerprint(self.texts + self.questions)
+
+
+def fingerprint(texts: Iterable[str]) -> str:
+    """Return a short hash of *texts*."""
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12]
 
 
 def corpus(folder: Path, size: int) -> Corpus:

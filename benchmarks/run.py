@@ -62,7 +62,9 @@ def main() -> None:
     report: dict[str, Any] = {"date": _now(), "machine": _machine(), "parts": {}}
     report["load_before"] = _load()
     try:
-        bench = Workbench(chosen.out, scratch, chosen.sizes, chosen.sets, chosen.vaults)
+        bench = Workbench(
+            chosen.out, scratch, chosen.sizes, chosen.sets, chosen.vaults, chosen.states
+        )
         for name in PARTS if chosen.part == "all" else (chosen.part,):
             report["parts"][name] = _part(name, bench)
     finally:
@@ -82,6 +84,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--vaults", nargs="*", type=Path, default=[], metavar="DIR")
     parser.add_argument("--sizes", type=_sizes, default=[1_000, 10_000, 100_000], metavar="N,N")
     parser.add_argument("--out", type=Path, default=here / "out", metavar="DIR")
+    parser.add_argument("--states", type=Path, metavar="DIR", help="keep the states, and use them")
     return parser.parse_args()
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import clawstate
 from clawstate.memory.embedders.static import StaticEmbedder
 from clawstate.memory.function_words import STOP_WORDS
-from corpus import Corpus, corpus
+from corpus import Corpus, corpus, fingerprint
 
 ROUNDS = 3
 
@@ -28,13 +30,18 @@ class MadeState:
 
 @dataclass
 class Workbench:
-    """The texts, states and settings of one run; *scratch* is emptied at its end."""
+    """
+    The texts, states and settings of one run; *scratch* is emptied at its end.
+
+    States are made in *states*, if that is given, and used again by the next run.
+    """
 
     out: Path
     scratch: Path
     sizes: list[int]
     sets: list[Path]
     vaults: list[Path] = field(default_factory=list)
+    states: Path | None = None
     _states: dict[tuple[int, int], MadeState] = field(default_factory=dict)
 
     def texts(self, size: int) -> list[str]:
@@ -59,14 +66,27 @@ class Workbench:
         return self._states[key]
 
     def _made(self, size: int, namespaces: int) -> MadeState:
-        root = self.scratch / f"state-{size}-{namespaces}"
-        records = [record(i, text, namespaces) for i, text in enumerate(self.texts(size))]
-        with clawstate.open(root) as state:
-            started = time.perf_counter()
-            state.memory.add_many(records)
-            added = time.perf_counter()
-            state.memory.optimize()
-            return MadeState(root, size, added - started, time.perf_counter() - added)
+        texts = self.texts(size)
+        name = f"state-{size}-{namespaces}"
+        if self.states is None:
+            return _made(self.scratch / name, texts, namespaces)
+        # By the texts as well: those of another machine, or of other packages, are others.
+        root = self.states / f"{name}-{fingerprint(texts)}"
+        noted = root.with_suffix(".json")
+        if not noted.is_file():  # or it was cut off
+            shutil.rmtree(root, ignore_errors=True)
+            made = asdict(_made(root, texts, namespaces)) | {"root": root.name}
+            noted.write_text(json.dumps(made))
+        return MadeState(**(json.loads(noted.read_text()) | {"root": root}))
+
+
+def _made(root: Path, texts: list[str], namespaces: int) -> MadeState:
+    with clawstate.open(root) as state:
+        started = time.perf_counter()
+        state.memory.add_many(record(i, text, namespaces) for i, text in enumerate(texts))
+        added = time.perf_counter()
+        state.memory.optimize()
+        return MadeState(root, len(texts), added - started, time.perf_counter() - added)
 
 
 def record(number: int, text: str, namespaces: int = 1) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def phrase(snapshot: Snapshot, parts: Sequence[Holders], *, weight: float) -> Ho
     if sum(each.size for each in blocks) <= _FEW:
         docs, counts = _count_distinct(_side_by_side([each.keys() for each in blocks]))
     else:
-        docs, counts = _phrase_in_many([each.placed() for each in blocks])
+        docs, counts = _phrase_in_many([each.with_places() for each in blocks])
     ends = [*((docs[1:] >> BLOCK != docs[:-1] >> BLOCK).nonzero()[0] + 1).tolist(), len(docs)]
     for first, last in zip([0, *ends], ends, strict=False) if len(docs) else ():
         block = int(docs[first]) >> BLOCK

@@ -77,15 +77,15 @@ class TermBlocks:
         """Return the documents of all blocks that list them, ascending, and their counts."""
         # One list for a search in it: a look into each block would cost more than it finds.
         if self._sparse is None:
-            self._sparse = _joined(
+            self._sparse = _join(
                 [(block, *part) for block, part in self.parts.items() if part[0] is not None]
             )
         return self._sparse
 
-    def placed(self) -> Places:
+    def with_places(self) -> Places:
         """Return all documents with their places; raises `ValueError` for damage."""
         if self._every is None:
-            docs, counts = self._listed()
+            docs, counts = self._lists()
             places = self._places()
             ends: NDArray[np.int64] = counts.cumsum(dtype=np.int64)
             if len(places) != (int(ends[-1]) if len(ends) else 0):
@@ -97,7 +97,7 @@ class TermBlocks:
     def keys(self) -> NDArray[np.int64]:
         """Return all documents' numbers with a place of 16 bits behind; `ValueError` for damage."""
         if self._keys is None:
-            docs, counts = self._listed()
+            docs, counts = self._lists()
             keys: NDArray[np.int64] = docs.astype(np.int64)
             keys <<= 16
             keys = keys.repeat(counts)
@@ -105,10 +105,10 @@ class TermBlocks:
             self._keys = keys
         return self._keys
 
-    def _listed(self) -> Listed:
+    def _lists(self) -> Listed:
         if all(part[0] is not None for part in self.parts.values()):
             return self.sparse()
-        return _joined([(block, *part) for block, part in self.parts.items()])
+        return _join([(block, *part) for block, part in self.parts.items()])
 
     def _places(self) -> NDArray[np.uint16]:
         places = [*self.places.values()]
@@ -118,7 +118,7 @@ class TermBlocks:
 _NONE = np.empty(0, np.uint16)
 
 
-def _joined(
+def _join(
     parts: Sequence[tuple[int, NDArray[np.uint16] | None, NDArray[np.uint8]]],
 ) -> Listed:
     if not parts:

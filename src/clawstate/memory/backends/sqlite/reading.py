@@ -155,7 +155,7 @@ class SqliteReading:
             allowed = self._known(chosen, scope, condition)
             if allowed is None:
                 wide = search.likely(source, vector, scope=number, count=_WIDE)
-                allowed = self._selector.passing(condition, wide.tolist())
+                allowed = self._selector.let_through(condition, wide.tolist())
                 if len(allowed) < limit and len(wide) >= _WIDE:
                     allowed = self._selector.every(chosen, condition)
         others = np.array(sorted(also), np.int64)
@@ -282,7 +282,7 @@ class SqliteReading:
         allowed = self._allowed_docs(chosen, scope, docs)
         if allowed is None and (condition := self._condition(chosen, scope)) is not None:
             wide, _ = search.best(self._marked_docs(chosen, scope, docs), _WIDE)
-            passed = self._selector.passing(condition, sorted(wide))
+            passed = self._selector.let_through(condition, sorted(wide))
             if len(passed) < inquiry.limit and len(wide) == _WIDE:
                 passed = _both(docs, self._selector.every(chosen, condition))
             allowed = self._marked_docs(chosen, scope, passed)

@@ -72,8 +72,8 @@ class Selector:
         Return the docnos that *chosen* lets through, ascending, and some that are deleted.
 
         *by_marks* knows them by tags, or not. None while more records than a search shall ask have
-        not been asked so far: then candidates are asked (`passing`). A filter that comes again is
-        asked of some more each time.
+        not been asked so far: then candidates are asked (`let_through`). A filter that comes again
+        is asked of some more each time.
         """
         # Once for each reading: both legs of a search shall see the same.
         if chosen not in self._known:
@@ -83,11 +83,11 @@ class Selector:
     def every(self, chosen: Filter, condition: Bound) -> NDArray[np.int64]:
         """Return the docnos that *chosen* lets through, whatever that takes."""
         known = self._start(chosen) or self._nothing()
-        found = self._extended(chosen, condition, known, self._newest).docnos
+        found = self._extend(chosen, condition, known, self._newest).docnos
         self._known[chosen] = found
         return found
 
-    def passing(self, condition: Bound, docnos: Iterable[int]) -> NDArray[np.int64]:
+    def let_through(self, condition: Bound, docnos: Iterable[int]) -> NDArray[np.int64]:
         """Return those of *docnos* that meet *condition*, in their order."""
         import numpy as np  # noqa: PLC0415 - its callers have it loaded
 
@@ -112,13 +112,13 @@ class Selector:
             if marked is not None:
                 return self._keep(chosen, marked, self._newest).docnos
         if left <= AT_ONCE or _is_indexed(chosen):
-            return self._extended(chosen, condition, known or self._nothing(), self._newest).docnos
+            return self._extend(chosen, condition, known or self._nothing(), self._newest).docnos
         if known is None:
             # Who asks once, as a command does, pays for the candidates alone.
             self._kept.put(chosen, self._nothing()._replace(times=self._times()))
         else:
             upto = min(known.newest + STEP, self._newest)
-            found = self._extended(chosen, condition, known, upto)
+            found = self._extend(chosen, condition, known, upto)
             return found.docnos if upto == self._newest else None
         return None
 
@@ -133,7 +133,7 @@ class Selector:
 
         return Selected(self._written, 0, range(0), np.empty(0, np.int64))
 
-    def _extended(self, chosen: Filter, condition: Bound, known: Selected, upto: int) -> Selected:
+    def _extend(self, chosen: Filter, condition: Bound, known: Selected, upto: int) -> Selected:
         """Return *known* with those up to the docno *upto*, and keep it."""
         import numpy as np  # noqa: PLC0415 - as above
 
