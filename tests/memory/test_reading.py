@@ -27,8 +27,8 @@ class Counted:
         return getattr(self._engine, name)
 
     @contextmanager
-    def reading(self):
-        with self._engine.reading() as reading:
+    def reading(self, *, as_of=None):
+        with self._engine.reading(as_of=as_of) as reading:
             yield CountedReading(reading, self.calls)
 
 
