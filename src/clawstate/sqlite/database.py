@@ -142,12 +142,10 @@ class Database:
         """Take back what *writing* did not commit; harmless when it is over."""
         if self._writing is not writing:
             return
-        writer = self._writer
-        if writer is not None:
+        if (writer := self._writer) is not None:
             end_transaction(writer.connection)
             # What could not be rolled back would be committed by the next writer.
-            stays = is_in_use(writer.connection) or isinstance(error, _LASTING)
-            if stays or self._guard.closed:
+            if self._guard.closed or _is_unfit(writer, error):
                 self._drop_writer()
         self._writing = None
         if self._guard.closed:
@@ -157,8 +155,9 @@ class Database:
         """Return a connection that reads *part*."""
         # A look at the name for each read: somebody may have put a backup in the place of the file,
         # and a connection to the old one would go on reading what is gone.
-        inode = self._find_inode()
-        self._notice(inode)
+        inode = _inode(self.path)
+        if inode != self._inode or not inode:
+            self._notice(inode := self._find_inode())
         if not inode:
             return _empty(part)
         opened = self._idle_on(inode) or self._reader()
@@ -171,7 +170,7 @@ class Database:
         # A connection without an index of its log sees one state of the file for ever, or keeps
         # others out; an empty database stands for a file that may be there by now.
         once = opened.inode == _IN_MEMORY or opened.require_unchanged is not None
-        if once or isinstance(error, _LASTING) or is_in_use(opened.connection):
+        if once or _is_unfit(opened, error):
             opened.connection.close()
             return
         self._idle.append(opened)
@@ -187,10 +186,9 @@ class Database:
         writer = self._writer
         # Through the old connection the write would be acknowledged, and lost with the file that
         # was replaced. What is left of a transaction that was cut off ends with its connection.
-        is_over = writer is not None and (
+        if writer is not None and (
             writer.inode != _inode(self.path) or is_in_use(writer.connection)
-        )
-        if is_over:
+        ):
             self._drop_writer()
             writer = None
         if writer is None:
@@ -232,6 +230,7 @@ class Database:
             opened.connection.close()
 
     def _reader(self) -> Opened:
+        refused = None
         if has_index_room(self.path):
             try:
                 return self._read_only(self._connect())
@@ -239,8 +238,6 @@ class Database:
                 if not is_without_index(error):
                     raise
                 refused = error
-        else:
-            refused = None
         inode = _inode(self.path)
         spare = connection_without_index(self.path)
         if spare is None:
@@ -373,6 +370,12 @@ def open_part(
 
 
 _IN_MEMORY = -1
+
+
+def _is_unfit(opened: Opened, error: BaseException | None) -> bool:
+    """Tell whether nobody can use *opened* after *error*."""
+    # Without an error no statement was cut off; and who has it next looks again.
+    return error is not None and (isinstance(error, _LASTING) or is_in_use(opened.connection))
 
 
 def _empty(part: PartFormat) -> Opened:

@@ -13,7 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import apsw
 
 from clawstate.errors import ClosedError, CorruptError, StateError
-from clawstate.interrupts import Mutex, Use, hold, let_go
+from clawstate.interrupts import Mutex, Use, forget, hold
 from clawstate.sqlite.errors import sqlite_errors
 from clawstate.sqlite.migrations import OlderFormatError, PartFormat
 from clawstate.sqlite.pool import PoolGuard
@@ -116,7 +116,7 @@ class _Block:
 
     def _end(self, error: BaseException | None) -> None:
         self._give_back(error)
-        let_go(self)
+        forget(self)
 
     def _give_back(self, error: BaseException | None) -> None:
         raise NotImplementedError

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from clawstate.config.settings import MEMORY_PATH
 from clawstate.errors import CorruptError, InvalidError, StateError, VersionError
@@ -18,18 +18,63 @@ from clawstate.stores.auth.refresh_journal import ASIDE_SUFFIX, RESPONSE_SUFFIX
 from clawstate.stores.transcripts.turns import DAMAGE as TRANSCRIPT_DAMAGE
 
 if TYPE_CHECKING:
-    from clawstate.state.opened import State
-
-Paths = Callable[["State"], Iterable[Path]]
+    from clawstate.files.paths import StatePaths
+    from clawstate.memory.service import Memory
+    from clawstate.plugins.host import Plugins
+    from clawstate.state.encryption import Encryption
+    from clawstate.state.places import Places
+    from clawstate.stores.auth import AuthProfiles
+    from clawstate.stores.sessions import Sessions
+    from clawstate.stores.transcripts import Transcripts
 
 _SEE = "see the message"
 _FIX_OR_MOVE = "run 'clawstate doctor --fix', or move the file away"
 
 
+class Parts(Protocol):
+    """What is looked at: a `State`, of which those are not named that it is asked for by name."""
+
+    paths: StatePaths
+
+    @property
+    def places(self) -> Places:
+        """Where they lie."""
+
+    @property
+    def encryption(self) -> Encryption:
+        """Whether the credentials are sealed."""
+
+    @property
+    def sessions(self) -> Sessions:
+        """The sessions."""
+
+    @property
+    def transcripts(self) -> Transcripts:
+        """Their messages."""
+
+    @property
+    def memory(self) -> Memory:
+        """What is remembered."""
+
+    @property
+    def plugins(self) -> Plugins:
+        """What plugins it runs."""
+
+    @property
+    def auth(self) -> Callable[[str], AuthProfiles]:
+        """The credentials of an agent."""
+
+    def agents(self) -> tuple[str, ...]:
+        """Return the agents that may have some."""
+
+
+Paths: TypeAlias = Callable[[Parts], Iterable[Path]]
+
+
 class Look(Protocol):
     """A check of one part, which gives its findings."""
 
-    def __call__(self, state: State, /, *, deep: bool) -> Iterator[Finding]:
+    def __call__(self, state: Parts, /, *, deep: bool) -> Iterator[Finding]:
         """Look at the part of *state*; only with *deep* at every page."""
 
 
@@ -41,7 +86,7 @@ class Health:
     such as messages without a session, and an error that keeps a part from looking is a finding.
     """
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: Parts) -> None:
         self._state = state
 
     @property
@@ -68,11 +113,11 @@ class Health:
         return _LOOKS[part]
 
 
-def _encryption(state: State, **_: bool) -> Iterator[Finding]:
+def _encryption(state: Parts, **_: bool) -> Iterator[Finding]:
     return state.encryption.check()
 
 
-def _auth(state: State, **_: bool) -> Iterator[Finding]:
+def _auth(state: Parts, **_: bool) -> Iterator[Finding]:
     for agent_id in state.agents():
         path = str(state.places.auth_profiles(agent_id))
         try:
@@ -83,7 +128,7 @@ def _auth(state: State, **_: bool) -> Iterator[Finding]:
         yield from _answers(state, agent_id)
 
 
-def _legacy(state: State, agent_id: str) -> Iterator[Finding]:
+def _legacy(state: Parts, agent_id: str) -> Iterator[Finding]:
     files: list[Path] = [state.places.auth_cache(agent_id)]
     if agent_id == "main":
         files.append(state.paths.legacy_oauth)
@@ -94,7 +139,7 @@ def _legacy(state: State, agent_id: str) -> Iterator[Finding]:
             yield Finding("legacy", "info", str(each), message, remedy)
 
 
-def _answers(state: State, agent_id: str) -> Iterator[Finding]:
+def _answers(state: Parts, agent_id: str) -> Iterator[Finding]:
     """Yield answers of providers that no profile holds: they may be all there is of a login."""
     folder = state.places.refresh_dir(agent_id)
     for path in sorted(folder.glob(f"*/*{ASIDE_SUFFIX}")):
@@ -109,7 +154,7 @@ def _answers(state: State, agent_id: str) -> Iterator[Finding]:
                 yield Finding("answer-waiting", "info", str(path), message, remedy)
 
 
-def _sessions(state: State, **_: bool) -> Iterator[Finding]:
+def _sessions(state: Parts, **_: bool) -> Iterator[Finding]:
     yield from _check_empty(state.paths.records_db)
     try:
         yield from state.sessions.check()
@@ -117,14 +162,14 @@ def _sessions(state: State, **_: bool) -> Iterator[Finding]:
         yield Finding.of(error, str(state.paths.sessions_index), _SEE)
 
 
-def _session_files(state: State) -> Iterator[Path]:
+def _session_files(state: Parts) -> Iterator[Path]:
     for folder in (state.paths.sessions_dir, *sorted(state.paths.root.glob("agents/*/sessions"))):
         if folder.is_dir() and not folder.is_symlink():
             yield folder
             yield from sorted(folder.rglob("*"))
 
 
-def _transcripts(state: State, *, deep: bool) -> Iterator[Finding]:
+def _transcripts(state: Parts, *, deep: bool) -> Iterator[Finding]:
     path = str(state.paths.memory_db)
     for each in state.places.utf16_transcripts():
         remedy = "save it as UTF-8; neither OpenClaw nor clawstate reads it"
@@ -139,7 +184,7 @@ def _transcripts(state: State, *, deep: bool) -> Iterator[Finding]:
     yield from state.places.with_salvage(found, TRANSCRIPT_DAMAGE)
 
 
-def _unread_database(state: State, error: StateError, path: str) -> Iterator[Finding]:
+def _unread_database(state: Parts, error: StateError, path: str) -> Iterator[Finding]:
     """Give that the database *path* could not be read, and what to do."""
     # Nothing of what a newer release wrote is damaged.
     if isinstance(error, CorruptError) and not isinstance(error, VersionError):
@@ -148,7 +193,7 @@ def _unread_database(state: State, error: StateError, path: str) -> Iterator[Fin
         yield Finding.of(error, path, _SEE)
 
 
-def _without_session(state: State, path: str) -> Iterator[Finding]:
+def _without_session(state: Parts, path: str) -> Iterator[Finding]:
     try:
         found = [each for each in state.sessions.ended_ids() if state.transcripts.info(each)]
     except StateError:
@@ -164,7 +209,7 @@ def _without_session(state: State, path: str) -> Iterator[Finding]:
         yield Finding("transcript-without-session", "info", path, message, remedy, repair=collect)
 
 
-def _check_placed(state: State, *, part: str, **_: bool) -> Iterator[Finding]:
+def _check_placed(state: Parts, *, part: str, **_: bool) -> Iterator[Finding]:
     """Give what a part finds whose findings name its file as below the state."""
     root = state.paths.root
     try:
@@ -177,7 +222,7 @@ def _check_placed(state: State, *, part: str, **_: bool) -> Iterator[Finding]:
     yield from (replace(each, path=str(root / each.path)) for each in found)
 
 
-def _device_files(state: State, *, part: str) -> Iterator[Path]:
+def _device_files(state: Parts, *, part: str) -> Iterator[Path]:
     files = tuple(state.paths.root / each for each in _PRIVATE_FILES[part])
     for path in files:
         yield path
@@ -185,7 +230,7 @@ def _device_files(state: State, *, part: str) -> Iterator[Path]:
     yield from dict.fromkeys(path.parent for path in files)
 
 
-def _memory(state: State, *, deep: bool) -> Iterator[Finding]:
+def _memory(state: Parts, *, deep: bool) -> Iterator[Finding]:
     yield from _check_left_behind(state)
     path = str(state.paths.memory_db)
     try:
@@ -204,7 +249,7 @@ def _check_empty(path: Path) -> Iterator[Finding]:
         yield Finding("empty-database", "warning", str(path), message, remedy)
 
 
-def _check_left_behind(state: State) -> Iterator[Finding]:
+def _check_left_behind(state: Parts) -> Iterator[Finding]:
     with suppress(StateError):  # a check of the configuration reports a bad setting
         old, new = state.places.memory_left_behind(), state.places.memory_db()
         if old is None:
@@ -220,7 +265,7 @@ def _check_left_behind(state: State) -> Iterator[Finding]:
         yield Finding("memory-left-behind", "warning", str(old), message, remedy, repair=repair)
 
 
-def _move_memory(state: State, old: Path, new: Path) -> str:
+def _move_memory(state: Parts, old: Path, new: Path) -> str:
     return f"moved to {new}; the old file is kept as {state.places.move_memory(old, new)}"
 
 
@@ -232,7 +277,7 @@ _PRIVATE_FILES = {
 }
 
 
-def _plugins(state: State, **_: bool) -> Iterator[Finding]:
+def _plugins(state: Parts, **_: bool) -> Iterator[Finding]:
     return state.plugins.check()
 
 

@@ -10,6 +10,7 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 
 from clawstate.arguments import describe, require_whole
@@ -63,9 +64,7 @@ class Entry:
             "id": dump_compact(self.id),
             "parentId": dump_compact(self.parent),
         }
-        line = (
-            "{" + ",".join(f"{dump_compact(name)}:{text}" for name, text in members.items()) + "}"
-        )
+        line = "{" + ",".join(f"{_name_text(name)}:{text}" for name, text in members.items()) + "}"
         require_size(line)
         return line
 
@@ -176,6 +175,12 @@ def _entry(value: Mapping[str, Any], now: float, *, raw: str | None = None) -> E
         members=texts,
         raw=raw,
     )
+
+
+@lru_cache(maxsize=64)
+def _name_text(name: str) -> str:
+    """Return the name of a member as JSON; nearly all entries have the same few."""
+    return dump_compact(name)
 
 
 def _order_members(value: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -210,7 +210,8 @@ class SqliteReading:
                 leaders = {}
         is_about_vectors = best.vectors and bool(leaders)
         # The leaders stand first: of them the whole texts are looked at.
-        keys = [*leaders, *(key for key in best.keys if key not in leaders)]
+        others = best.keys if is_about_vectors or best.beginnings else ()
+        keys = [*leaders, *(key for key in others if key not in leaders)]
         sql = SHORTLIST.format(VECTOR if is_about_vectors else "0, NULL")
         values = (len(leaders), best.beginnings, _json(keys))
         rows = list(self._connection.execute(sql, values))
