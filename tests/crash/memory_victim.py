@@ -75,6 +75,14 @@ def supersede(memory: clawstate.Memory, rounds: range) -> None:
         tell("supersede", old, memory.supersede(old, f"the heron {word(number)}").id)
 
 
+def archive(memory: clawstate.Memory, rounds: range) -> None:
+    ids = [record.id for record in memory.records(limit=1000)]
+    for _, each in zip(rounds, ids, strict=False):
+        memory.archive([each])
+        memory.restore([each])
+        tell("add", each)
+
+
 def optimize(memory: clawstate.Memory, rounds: range) -> None:
     for number in rounds:
         tell("add", *memory.add_many({"text": f"the crab {word(number)}y{n}"} for n in range(30)))
@@ -100,6 +108,7 @@ VERBS = {
     "update": update,
     "delete": delete,
     "supersede": supersede,
+    "archive": archive,
     "optimize": optimize,
     "rebuild": rebuild,
     "reembed": reembed,

@@ -136,6 +136,28 @@ def _forget_superseded(memory, planted: Planted, folder: Path) -> None:
     memory.delete(old)
 
 
+def _forget_archived(memory, planted: Planted, folder: Path) -> None:
+    old = memory.add(**planted.record())
+    memory.update(old, text=planted.text())
+    memory.archive([old])
+    memory.delete(old)
+
+
+def _restore(memory, planted: Planted, folder: Path) -> None:
+    old = memory.add(**planted.record())
+    memory.archive([old])
+    memory.restore([old])
+    memory.search(planted.text(), as_of=memory.now())
+    memory.delete(old)
+
+
+def _retain(memory, planted: Planted, folder: Path) -> None:
+    tag = planted.word()
+    memory.add(**{**planted.record(), "tags": [tag]})
+    rule = clawstate.RetentionRule(action="forget", tag=tag)
+    memory.retain(clawstate.RetentionPolicy(rules=(rule,)), compact=False)
+
+
 def _let_versions_expire(memory, planted: Planted, folder: Path) -> None:
     kept = memory.add(**planted.record(), ttl=1)
     memory.update(kept, text=planted.text(), ttl=1)
@@ -177,6 +199,7 @@ def _forget_imported(memory, planted: Planted, folder: Path) -> None:
 WAYS: tuple[Callable[..., None], ...] = (
     *(_delete, _delete_many, _forget, _edit, _retag, _replace, _expire),
     *(_supersede, _forget_superseded, _let_versions_expire),
+    *(_forget_archived, _restore, _retain),
     *(_forget_source, _import_again, _forget_imported),
 )
 

@@ -12,8 +12,10 @@ from clawstate.clock import Clock
 from clawstate.memory.backends.inmemory import InMemoryMemory
 from clawstate.memory.backends.sqlite import SqliteMemory
 from clawstate.memory.service import Memory
+from clawstate.testing.hooks import ManualTime
 from clawstate.testing.memory_hooks import HashEmbedder
 from clawstate.testing.memory_machine import memory_machine
+from clawstate.testing.memory_pasts import require_pasts
 from clawstate.testing.memory_suite import MemoryEngineSuite
 from manual_clock import ManualClock
 from seeds import seed
@@ -53,6 +55,14 @@ class TestInMemory(MemoryEngineSuite):
 
     def make(self, tmp_path: Path, clock: Clock) -> InMemoryMemory:  # noqa: ARG002 - there is no file
         return InMemoryMemory(clock=clock)
+
+
+@pytest.mark.slow
+def test_a_thousand_random_pasts_are_as_copies_of_then(tmp_path) -> None:
+    """Each has the hits and the scores of a memory that holds what was known at that moment."""
+    time = ManualTime()
+
+    require_pasts(sqlite_memory(tmp_path, time), time, changes=400, moments=1000)
 
 
 class TestSqliteMachine(memory_machine(sqlite_memory).TestCase):
