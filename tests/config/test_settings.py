@@ -235,7 +235,6 @@ def test_memory_by_words_only(root: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "{memory: {store: {type: 'lancedb'}}}",
         """{plugins: {entries: {'memory-lancedb': {config: {embedding:
           {provider: 'openai', model: 'text-embedding-3-small', apiKey: 'sk-1'}}}}}}""",
     ],
@@ -267,8 +266,6 @@ def test_plugin_may_stand_beside_our_own_memory(root: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("memory.store.type", "lancedb"),
-        ("memory", {"store": {"type": "lancedb"}}),
         ("state.store", "postgres://db/x"),
         (
             "plugins.entries.memory-lancedb.config.embedding",

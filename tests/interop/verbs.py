@@ -491,6 +491,7 @@ def _(ours: Ours) -> None:
     ours.session("agent:main:moved")
     ours("store", "migrate", "--to", "sqlite", codes=(0, 1))
     ours("store", "migrate", "--to", "file", codes=(0, 1))  # refused where OpenClaw has rows
+    ours("store", "migrate", "memory", "--to", "sqlite", "--dry-run")
 
 
 @writes("store restore")

@@ -24,6 +24,7 @@ class AsyncRecords(Part[Records]):
     lease = verb(Records.lease)
     summary = verb(Records.summary)
     migrate = verb(Records.migrate)
+    migrate_memory = verb(Records.migrate_memory)
     restore = verb(Records.restore)
     aside = verb(Records.aside)
     clean = verb(Records.clean)
@@ -52,6 +53,8 @@ class AsyncPlaces(Part[Places]):
     """Where the parts lie that settings move elsewhere."""
 
     memory_db = verb(Places.memory_db)
+    memory = verb(Places.memory)
+    memories_elsewhere = verb(Places.memories_elsewhere)
     memory_left_behind = verb(Places.memory_left_behind)
     move_memory = verb(Places.move_memory)
     sessions = verb(Places.sessions)

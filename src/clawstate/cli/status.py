@@ -86,8 +86,11 @@ def _memory(state: State) -> tuple[str, dict[str, Any], StateError | None]:
     """Return where the memory lies, its counts, and why there are none."""
     place, counts = state.paths.memory_db, dict[str, Any]()
     try:
-        place = state.places.memory_db()
+        place = state.places.memory()
         counts = {**state.memory.stats()}
+        if (elsewhere := state.places.memories_elsewhere()) is not None:
+            path, problem, remedy = elsewhere
+            counts["left behind"] = f"{path} {problem}; {remedy}"
         if (old := state.places.memory_left_behind()) is not None:
             counts["left behind"] = f"{old}; 'clawstate doctor' tells how to move it"
     except StateError as error:

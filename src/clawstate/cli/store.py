@@ -12,11 +12,12 @@ from clawstate.cli.command import CONTEXT, Group, pass_session
 from clawstate.cli.options import Engine
 from clawstate.cli.printing import one_line, style
 from clawstate.cli.session import Session
-from clawstate.config.settings import ENGINE_NAMES
+from clawstate.config.settings import ENGINE_NAMES, MEMORY_ENGINES
 from clawstate.quantities import number_of
 from clawstate.wire import to_wire
 
 if TYPE_CHECKING:
+    from clawstate.state.memory_moves import MemoryMigration
     from clawstate.state.moved_records import Summary
     from clawstate.state.record_moves import Migration
 
@@ -38,28 +39,47 @@ def status(session: Session) -> None:
     session.output.emit(to_wire(found), *_summary_lines(found))
 
 
-@store.command()
+@store.command(
+    examples=(
+        "clawstate store migrate --to sqlite",
+        "clawstate store migrate memory --to lancedb --dry-run",
+    )
+)
+@click.argument("what", type=click.Choice(["records", "memory"]), default="records")
 @click.option(
     "--to",
     "engine",
     metavar="ENGINE",
     required=True,
-    type=Engine(ENGINE_NAMES),
-    help=f"Where the records shall be: {' or '.join(ENGINE_NAMES)}.",
+    type=Engine(tuple(dict.fromkeys((*ENGINE_NAMES, *MEMORY_ENGINES)))),
+    help=f"Where they shall be: {' or '.join(ENGINE_NAMES)}, the memory "
+    f"{' or '.join(MEMORY_ENGINES)}.",
 )
+@click.option("--dry-run", is_flag=True, help="Tell what of the memory would move; write nothing.")
 @pass_session
-def migrate(session: Session, *, engine: str) -> None:
+def migrate(session: Session, *, what: str, engine: str, dry_run: bool) -> None:
     """
-    Move all records to ENGINE, and keep them there from now on.
+    Move all records, or the memory, to ENGINE, and keep them there from now on.
 
-    All are copied and compared before the setting changes; what they lay in is kept aside. Run it
-    again if it was killed: nothing is lost at any point.
+    All are copied and compared before the setting changes; what records lay in is kept aside, what
+    the memory lay in is emptied. Run it again if it was killed: nothing is lost at any point.
     """
+    if what == "memory":
+        _migrate_memory(session, engine, dry_run=dry_run)
+        return
+    if dry_run:
+        raise click.UsageError("--dry-run is for the memory; 'store status' tells of records")
     with session.output.progress("moving", unit="kinds") as tell:
         done = session.state.records.migrate(engine, tell=tell)
     session.output.emit(to_wire(done), *_migration_lines(done))
     if done.left:
         raise click.exceptions.Exit(1)
+
+
+def _migrate_memory(session: Session, engine: str, *, dry_run: bool) -> None:
+    with session.output.progress("moving", unit="steps") as tell:
+        done = session.state.records.migrate_memory(engine, dry_run=dry_run, tell=tell)
+    session.output.emit(to_wire(done), *_memory_lines(done))
 
 
 @store.command()
@@ -100,6 +120,18 @@ def clean(session: Session, *, yes: bool) -> None:
     session.output.emit(document, told, *done.problems)
     if done.problems:
         raise click.exceptions.Exit(1)
+
+
+def _memory_lines(done: MemoryMigration) -> Iterator[str]:
+    records = number_of(done.records, "record")
+    if not done.done:
+        yield "this was a dry run: nothing is written"
+        yield f"{records} would move from {done.source} to {done.target}"
+    elif done.records:
+        verb = "lies" if done.records == 1 else "lie"
+        yield f"{records} {verb} in {done.target} now, and none in {done.source}"
+    else:
+        yield f"nothing to move; the memory lies in {done.target}"
 
 
 def _summary_lines(found: Summary) -> Iterator[str]:

@@ -291,7 +291,10 @@ LOCK_STALE = _setting(
     "When an owner without a sign of life counts as gone, milliseconds.",
 )
 
-MEMORY_TYPE = _setting("memory.store.type", "sqlite", _TEXT)
+MEMORY_ENGINES = ("sqlite", "lancedb")
+"""The engines of the memory, the usual one first."""
+
+MEMORY_TYPE = _setting("memory.store.type", MEMORY_ENGINES[0], _TEXT)
 MEMORY_PATH = _setting("memory.store.path", None, _MAYBE_TEXT)
 MEMORY_VECTORS = _setting("memory.store.vector.enabled", True, _SWITCH)
 MEMORY_EMBEDDER = _setting(

@@ -41,10 +41,6 @@ def find_unsupported(resolved: Any) -> Iterator[Unsupported]:
         problem = "this version keeps records in files and in SQLite, not in PostgreSQL"
         yield Unsupported(("state", "store"), problem, "write 'file' or 'sqlite'", "records")
     kind = _at(resolved, *MEMORY_TYPE.path.split("."))
-    if kind == "lancedb":
-        problem = "this version keeps memory in SQLite, not in LanceDB"
-        hint = "write 'sqlite', or leave it out"
-        yield Unsupported(("memory", "store", "type"), problem, hint, "memory")
     if kind is None:
         yield from _plugin(resolved)
     if _at(resolved, "session", "maintenance", "rotateBytes") is not None:

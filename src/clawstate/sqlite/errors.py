@@ -89,6 +89,9 @@ def state_error(error: apsw.Error, path: Path) -> StateError:
         # The change lies in the log already, and whoever opens the database next may find it.
         problem = "the disk could not make the change last, and whether it was made is unknown"
         return UnavailableError(str(path), problem, "check the disk, and read again to see")
+    if getattr(error, "extendedresult", 0) == apsw.SQLITE_CONSTRAINT_TRIGGER:
+        # A trigger of ours that refuses says why.
+        return UnavailableError(str(path), *str(error).split(": ")[-1].split("; "))
     for kind, (problem, hint) in _REMEDIES.items():
         if isinstance(error, kind):
             return UnavailableError(str(path), problem, hint)

@@ -52,6 +52,18 @@ def kept_copies(path: Path) -> list[Path]:
     return sorted((path.parent / _QUARANTINE).glob(f"{path.name}.*"))
 
 
+def set_aside(path: Path) -> Path:
+    """Keep the database *path*, of which nothing can be read, under another name; return that."""
+    folder = path.parent / _QUARANTINE
+    make_private_dir(folder)
+    aside = _free_name(folder, path.name)
+    # The log first: beside another file of this name it would be taken for the log of that.
+    for end in ("-wal", "-shm", ""):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + end).rename(aside.with_name(aside.name + end))
+    return aside
+
+
 def _connect(path: Path) -> apsw.Connection:
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     connection.set_busy_timeout(BUSY_MS)

@@ -23,7 +23,7 @@ from clawstate.config.watching import Watcher, report_error
 from clawstate.errors import StateError, StateWarning, silent
 from clawstate.sqlite import Part, change_log
 from clawstate.state.feed_files import Tokens, WatchedFiles, Whose
-from clawstate.state.memory_place import memory_db
+from clawstate.state.memory_place import memory_db, memory_place
 
 if TYPE_CHECKING:
     from clawstate.config.view import View
@@ -33,6 +33,7 @@ INTERVAL = 0.1
 """How often a subscription looks, in seconds."""
 
 _VERSION = "1."
+_LOGS = "log", "memory"  # of the transcripts, and of a memory that lies elsewhere
 _MOST_BYTES = 16 << 20  # of the text of a cursor, which may come from anybody
 _MOST_KEYS = 10_000  # of one part; of more it is told that anything may have moved
 
@@ -70,8 +71,8 @@ class Feed:
         self._context = context
         self._files = WatchedFiles(context)
         self._subscriptions: dict[Subscription, None] = {}
-        self._known_log: Part | None = None
-        self._place: tuple[View | None, Path] | None = None
+        self._known_logs: dict[Path, Part] = {}
+        self._places: tuple[View | None, tuple[Path, ...]] | None = None
 
     def changes(self, since: str | None = None) -> Changes:
         """Return what moved after the cursor *since*; see `State.changes`."""
@@ -121,34 +122,36 @@ class Feed:
             found.add(kind, None if rows.has_secret_keys(kind) else keys)
 
     def _log(self, found: _Found) -> None:
-        since = found.since("log", "0.0")
-        log = self._log_part()
-        if log is None:
-            found.complete = found.complete and since in {None, "0.0"}
-            return
-        logged = change_log.read_changes(log, since)
-        found.cursors["log"] = logged.cursor
-        found.complete = found.complete and logged.complete
-        for part, keys in logged.moved.items():
-            found.add(part, keys)
+        for name, path in zip(_LOGS, self._databases(), strict=False):
+            since = found.since(name, "0.0")
+            log = self._log_part(path)
+            if log is None:
+                found.complete = found.complete and since in {None, "0.0"}
+                continue
+            logged = change_log.read_changes(log, since)
+            found.cursors[name] = logged.cursor
+            found.complete = found.complete and logged.complete
+            for part, keys in logged.moved.items():
+                found.add(part, keys)
 
-    def _log_part(self) -> Part | None:
-        """Return the log of the database of memory and transcripts; `None` if that is not there."""
-        path, known = self._memory_db(), self._known_log
+    def _log_part(self, path: Path) -> Part | None:
+        """Return the log of the database *path*; `None` if that is not there."""
         if not os.path.exists(path):  # noqa: PTH110 - ten times a second
             return None
-        if known is None or known.path != path:
+        if path not in self._known_logs:
             database = self._context.backends.database(path)
-            known = self._known_log = database.part(change_log.PART, change_log.MIGRATIONS)
-        return known
+            self._known_logs[path] = database.part(change_log.PART, change_log.MIGRATIONS)
+        return self._known_logs[path]
 
-    def _memory_db(self) -> Path:
+    def _databases(self) -> tuple[Path, ...]:
+        """Return the database of memory and transcripts, and that of the memory if it has one."""
         view = None
         with suppress(StateError):  # then the usual place counts, until it is mended
             view = self._context.config.view()
-        known = self._place
+        known = self._places
         if known is None or known[0] is not view:
-            known = self._place = view, memory_db(self._context)
+            both = memory_db(self._context), memory_place(self._context).database
+            known = self._places = view, tuple(dict.fromkeys(both))
         return known[1]
 
 
@@ -264,7 +267,7 @@ def _parse_cursor(cursor: str) -> Mapping[str, Any] | None:
         return None
     if not isinstance(found, dict) or not _are_tokens(found.get("files")):
         return None
-    are_texts = all(isinstance(found.get(each, ""), str) for each in ("rows", "log"))
+    are_texts = all(isinstance(found.get(each, ""), str) for each in ("rows", *_LOGS))
     return found if are_texts else None
 
 

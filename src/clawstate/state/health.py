@@ -234,8 +234,8 @@ def _memory(state: Parts, *, deep: bool) -> Iterator[Finding]:
     yield from _check_left_behind(state)
     path = str(state.paths.memory_db)
     try:
-        path = str(state.places.memory_db())
-        yield from _check_empty(Path(path))
+        yield from _check_empty(state.places.memory_db())
+        path = str(state.places.memory())
         yield from state.places.with_salvage(state.memory.check(deep=deep), DAMAGE)
     except StateError as error:
         yield from _unread_database(state, error, path)
@@ -251,6 +251,9 @@ def _check_empty(path: Path) -> Iterator[Finding]:
 
 def _check_left_behind(state: Parts) -> Iterator[Finding]:
     with suppress(StateError):  # a check of the configuration reports a bad setting
+        if (found := state.places.memories_elsewhere()) is not None:
+            place, message, remedy = found
+            yield Finding("memory-elsewhere", "warning", str(place), message, remedy)
         old, new = state.places.memory_left_behind(), state.places.memory_db()
         if old is None:
             return

@@ -16,16 +16,18 @@ from clawstate.config.settings import (
 )
 from clawstate.config.unsupported import require_supported
 from clawstate.errors import CorruptError, UnavailableError
+from clawstate.interrupts import load_modules
 from clawstate.memory.backends.sqlite import SqliteMemory
+from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
 from clawstate.memory.embedders import DEFAULT_CHOICE, EmbedderChoice
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.service import Memory
 from clawstate.memory.versions import MOST_VERSIONS
 from clawstate.state.context import Context
-from clawstate.state.memory_place import memory_db
+from clawstate.state.memory_place import MemoryPlace, find_memories_elsewhere, memory_place
 
 if TYPE_CHECKING:
-    from clawstate.memory.contract import Embedder
+    from clawstate.memory.contract import Embedder, MemoryEngine
 
 
 def open_memory(context: Context, embedder: Embedder | None = None) -> Memory:
@@ -48,13 +50,8 @@ def open_memory(context: Context, embedder: Embedder | None = None) -> Memory:
         versions = MEMORY_VERSIONS.of(view)
         by_meaning = MEMORY_VECTORS.of(view)
         choice = EmbedderChoice(MEMORY_EMBEDDER.of(view), MEMORY_THREADS.of(view))
-    path = memory_db(context)
-    database = context.backends.database(path)
-    backend = SqliteMemory(
-        database, vectors=path.parent / "vectors", clock=context.clock, versions=versions
-    )
     return Memory(
-        backend,
+        _engine(context, versions),
         embedder=embedder,
         clock=context.clock,
         cache=cache,
@@ -62,3 +59,49 @@ def open_memory(context: Context, embedder: Embedder | None = None) -> Memory:
         choice=choice,
         lend=lambda name, ttl, wait: context.backends.records().lease(name, ttl, wait=wait),
     )
+
+
+def _engine(context: Context, versions: int) -> MemoryEngine:
+    place = memory_place(context)
+    database = context.backends.database(place.database)
+    before = _Guard(context, place)
+    if not place.in_directory:
+        vectors = place.path.parent / "vectors"
+        return SqliteMemory(
+            database, vectors=vectors, clock=context.clock, versions=versions, before=before
+        )
+    load_modules("clawstate.memory.backends.lancedb")
+    from clawstate.memory.backends.lancedb import LancedbMemory  # noqa: PLC0415 - few have it
+
+    patience = context.backends.locks().patience()
+    return LancedbMemory(
+        place.path,
+        database=database,
+        clock=context.clock,
+        lock_timeout=patience,
+        versions=versions,
+        before=before,
+    )
+
+
+class _Guard:
+    """Refuses the first record of an empty memory while all that is remembered lies elsewhere."""
+
+    def __init__(self, context: Context, place: MemoryPlace) -> None:
+        self._context = context
+        self._place = place
+        self._passed = False
+
+    def __call__(self, writes: bool) -> None:  # noqa: FBT001 - of a callback
+        if self._passed or not writes or self._context.backends.is_moving:
+            return
+        found = find_memories_elsewhere(self._context, self._place)
+        if found is not None and not found.both:
+            raise UnavailableError(str(found.path), found.problem, found.remedy)
+        database = self._context.backends.database(self._place.database)
+        if database.exists():
+            load_modules("clawstate.state.memory_moves")
+            from clawstate.state.memory_moves import open_again  # noqa: PLC0415 - once needed
+
+            open_again(database.part(PART, MIGRATIONS))
+        self._passed = True

@@ -27,6 +27,16 @@ class Places:
         """Return the database of memory and transcripts."""
         return memory_place.memory_db(self._context)
 
+    def memory(self) -> Path:
+        """Return where the records of the memory lie: a file, or a directory of LanceDB."""
+        return memory_place.memory_place(self._context).path
+
+    def memories_elsewhere(self) -> tuple[Path, str, str] | None:
+        """Return where records lie that the memory does not read, why, and what to do; or None."""
+        place = memory_place.memory_place(self._context)
+        found = memory_place.find_memories_elsewhere(self._context, place)
+        return None if found is None else (found.path, found.problem, found.remedy)
+
     def memory_left_behind(self) -> Path | None:
         """Return the database at the usual place, if it is there and another place is chosen."""
         return memory_place.find_left_behind(self._context)

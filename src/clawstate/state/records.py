@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from clawstate.health import Finding
     from clawstate.records.contract import Lease
     from clawstate.state.context import Context
+    from clawstate.state.memory_moves import MemoryMigration
     from clawstate.state.moved_records import Aside, Summary
     from clawstate.state.record_conflicts import Replaced
     from clawstate.state.record_moves import Migration, Tell
@@ -86,6 +87,21 @@ class Records:
         from clawstate.state.record_moves import migrate  # noqa: PLC0415 - see the class
 
         return migrate(self._context, to, tell=tell)
+
+    def migrate_memory(
+        self, to: str, *, dry_run: bool = False, tell: Tell = lambda *_: None
+    ) -> MemoryMigration:
+        """
+        Move the memory to the engine *to*, `sqlite` or `lancedb`, and keep it there from now on.
+
+        Raises `InvalidError` for another engine, `ConflictError` where both places hold records,
+        `MissingExtraError` without LanceDB, `UnavailableError` and `LockTimeoutError`; nothing is
+        lost at any point. A *dry_run* only looks. Open the state again to use the memory.
+        """
+        load_modules("clawstate.state.memory_moves")
+        from clawstate.state.memory_moves import migrate_memory  # noqa: PLC0415 - see the class
+
+        return migrate_memory(self._context, to, dry_run=dry_run, tell=tell)
 
     def restore(self, name: str) -> Replaced:
         """Put back the record *name*, which gave way to another; raises `NotFoundError`."""

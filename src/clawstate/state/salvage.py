@@ -11,15 +11,16 @@ import apsw
 
 from clawstate.errors import CorruptError, StateError
 from clawstate.health import FIX, Finding
+from clawstate.memory.backends.lancedb import outbox
 from clawstate.memory.backends.sqlite import salvage as memory
 from clawstate.memory.backends.sqlite import upkeep
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
 from clawstate.memory.contract import DAMAGE
 from clawstate.quantities import number_of
 from clawstate.sqlite import Part
-from clawstate.sqlite.salvage import salvage
+from clawstate.sqlite.salvage import salvage, set_aside
 from clawstate.state.context import Context
-from clawstate.state.memory_place import memory_db
+from clawstate.state.memory_place import MemoryPlace, memory_db, memory_place
 from clawstate.stores.transcripts.backends.sqlite import checking
 from clawstate.stores.transcripts.backends.sqlite import salvage as transcripts
 from clawstate.stores.transcripts.turns import DAMAGE as TRANSCRIPT_DAMAGE
@@ -31,9 +32,15 @@ _REMEDY = f"{FIX} to keep what can be read of it, or restore the newest backup"
 def with_salvage(findings: Iterable[Finding], context: Context, damage: str) -> Iterator[Finding]:
     """Give *findings*, those of the code *damage* with a repair that saves what can be read."""
     once = cache(partial(_salvage, context))  # one repair is for all that is damaged
+    place = memory_place(context)
+    catalogue = cache(partial(_salvage_catalogue, context, place))
     for each in findings:
         if each.code == damage and each.repair is None:
-            yield replace(each, fix=_REMEDY, repair=once)
+            is_catalogue = place.in_directory and each.path in {
+                str(place.path),
+                str(place.database),
+            }
+            yield replace(each, fix=_REMEDY, repair=catalogue if is_catalogue else once)
         else:
             yield each
 
@@ -77,6 +84,29 @@ def _salvage(context: Context) -> str:
         " remove it"
     )
     return "; ".join([saved, *notes, kept])
+
+
+def _salvage_catalogue(context: Context, place: MemoryPlace) -> str:
+    part = context.backends.database(place.database).part(PART, MIGRATIONS)
+    now = context.clock()
+    notes: list[str] = []
+
+    def mend(connection: apsw.Connection, cut: AbstractSet[str]) -> None:
+        # What is mended is no change that the table has to be told of.
+        outbox.remove_triggers(connection)
+        notes.extend(memory.mend(connection, now, cut))
+        outbox.write_all_anew(connection)
+
+    try:
+        aside = salvage(part, [mend], is_damaged=partial(_is_damaged, part))
+    except (CorruptError, apsw.Error):
+        with part.alone():
+            aside = set_aside(place.database)
+        notes.append("what was not in the table yet could not be read")
+    if aside is None:
+        return "it was saved meanwhile"
+    kept = f"the damaged catalogue is kept as {aside}, until you remove it"
+    return "; ".join(["saved from it and from the table", *notes, kept])
 
 
 def _is_damaged(part: Part) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from clawstate.config.settings import ENCRYPTION_KEY
+from clawstate.config.settings import ENCRYPTION_KEY, MEMORY_ENGINES, MEMORY_TYPE
 from clawstate.errors import ConfigError, NotFoundError
 from clawstate.json5.key_path import get_at, parse_key_path
 from clawstate.openclaw.owner import Era
 from clawstate.quantities import number_of
 from clawstate.state.backends import FILE, find_engine
 from clawstate.state.left_behind import count_records, elsewhere
+from clawstate.state.memory_place import count_memories, memory_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +43,8 @@ def guard_settings(context: Context) -> Callable[[Any, Any, bool], None]:
             _require_same_encryption(context, before, after)
         if context.backends.is_moving:
             return
+        if not force:
+            _require_same_memory(context, before, after)
         if context.owner.era is Era.SQLITE:  # there no setting counts
             chosen = _at(after, _STORE)
             engine = find_engine(chosen) if isinstance(chosen, str) else None
@@ -92,6 +95,17 @@ def _require_same_encryption(context: Context, before: Any, after: Any) -> None:
         problem = f"would say that the key is kept as {new!r}, where it is not"
         hint = f"'clawstate auth rekey --key {shlex.quote(new)}' puts it there, and sets this"
     raise ConfigError(ENCRYPTION_KEY.path, problem, f"{hint}; --force changes the setting alone")
+
+
+def _require_same_memory(context: Context, before: Any, after: Any) -> None:
+    old, new = (_at(each, MEMORY_TYPE.path, MEMORY_TYPE.default) for each in (before, after))
+    if old == new or new not in MEMORY_ENGINES:
+        return
+    place = memory_place(context)
+    if place.engine == old and (count := count_memories(context, place)):
+        problem = f"would hide the {count:,} records in {place.path}"
+        hint = f"'clawstate store migrate memory --to {new}' moves them, and sets it"
+        raise ConfigError(MEMORY_TYPE.path, problem, hint)
 
 
 def _require_no_sessions(context: Context) -> None:

@@ -57,6 +57,7 @@ FORMS = {
     "clawstate.state.moved_records:Summary": "collections:summary",
     "clawstate.state.openclaw_view:OpenClawCredential": "credentials:openclaw_credential",
     "clawstate.state.openclaw_view:OpenClawSession": "sessions:openclaw_session",
+    "clawstate.state.memory_moves:MemoryMigration": "collections:memory_migration",
     "clawstate.state.record_moves:Migration": "collections:migration",
     "clawstate.stores.auth.availability:Standing": "credentials:standing",
     "clawstate.stores.auth.credentials:Credential": "credentials:credential",

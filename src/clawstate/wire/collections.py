@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from clawstate.paging import Page
     from clawstate.records.merging import MergeResult
     from clawstate.state.feed import Changes, PartChange
+    from clawstate.state.memory_moves import MemoryMigration
     from clawstate.state.moved_records import Aside, Summary
     from clawstate.state.record_moves import Migration
     from clawstate.stores.dedupe.statistics import DedupeStatistics, NamespaceStatistics
@@ -93,6 +94,17 @@ def write_migration(done: Migration) -> dict[str, Any]:
         # A move that had nothing to put aside made no directory.
         "aside": str(done.aside) if done.aside.exists() else None,
         "left": list(done.left),
+    }
+
+
+def write_memory_migration(done: MemoryMigration) -> dict[str, Any]:
+    """Return what a move of the memory did, or would do."""
+    return {
+        "to": done.to,
+        "source": str(done.source),
+        "target": str(done.target),
+        "records": done.records,
+        "done": done.done,
     }
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from clawstate.clock import Clock, system_clock
-from clawstate.errors import FallbackWarning, LockTimeoutError, StateError, warn
+from clawstate.errors import FallbackWarning, LockTimeoutError, MissingExtraError, StateError, warn
 from clawstate.files.atomic import make_private_dir
 from clawstate.files.unchanged import is_settled, numbers_of
 from clawstate.interrupts import Mutex
@@ -27,6 +28,7 @@ from clawstate.sqlite import Database, Part
 CATALOGUE = "catalogue.db"
 """The name of the catalogue, beside the table."""
 
+_LIBRARY = "lancedb"
 _FLUSH = 8_192  # records of this program that wait for the table before it writes them to it
 _ROWS = 4_096  # rows that are written in one go, of short vectors
 _VECTOR_BYTES = 16 << 20
@@ -45,8 +47,8 @@ class LancedbMemory(SqliteMemory):
     written in batches from the outbox. What other programs change in the table is taken in before
     the next reading; a catalogue that is not there is made from the table (decision 46).
 
-    *database* is the catalogue where the state has it open already; *worker* the command of the
-    process that works on the table.
+    *database* is the catalogue where the state has it open already; *before* as in `SqliteMemory`;
+    *worker* the command of the process that works on the table.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class LancedbMemory(SqliteMemory):
         clock: Clock = system_clock,
         lock_timeout: float = 30.0,
         present: Callable[[], object] = lambda: None,
+        before: Callable[[bool], object] = lambda _: None,
         worker: Sequence[str] = WORKER,
     ) -> None:
         self.folder = folder
@@ -75,6 +78,7 @@ class LancedbMemory(SqliteMemory):
         self._refused: str | None = None
         self._ready = 0  # the inode of the catalogue that has an outbox
         self._written = 0
+        self._before = before
         super().__init__(database, vectors=folder / "vectors", clock=clock, before=self._before_use)
 
     def upsert(self, records: Sequence[Embedded], *, embedder: EmbedderIdentity | None) -> None:
@@ -93,6 +97,27 @@ class LancedbMemory(SqliteMemory):
         if self._database.exists() and self._waiting_count():
             with self._session(self._patience) as session:
                 self._flush(session)
+
+    def require_table(self) -> None:
+        """Raise what `TableProcess.session` raises if the table cannot be worked on."""
+        make_private_dir(self.folder)
+        with self._session(self._patience):
+            self._require_outbox()
+
+    def leave_table(self) -> None:
+        """
+        Remove what of the table clawstate made, once the records lie elsewhere.
+
+        A table that is another program's stays as it is.
+        """
+        with self._session(self._patience) as session:
+            is_others = session.about.stamp is not None and not session.about.ours
+            if not is_others:
+                self._write(session)
+                session.clear(index_from=_INDEX_FROM)
+            # What lies there then is taken in as a whole by whoever comes back.
+            with self._catalogue.writing() as connection:
+                outbox.start_anew(connection)
 
     def optimize(
         self,
@@ -162,6 +187,9 @@ class LancedbMemory(SqliteMemory):
     def _flush(self, session: Session) -> None:
         """Write all that waits to the table of *session*, and merge its files if there are many."""
         take_in(session, self._catalogue, self._clock)
+        self._write(session)
+
+    def _write(self, session: Session) -> None:
         self._require_table(session)
         while True:
             about = session.about
@@ -222,6 +250,7 @@ class LancedbMemory(SqliteMemory):
         return self._process.session(self.folder, patience=patience)
 
     def _before_use(self, writes: bool) -> None:  # noqa: FBT001 - of a callback
+        self._before(writes)
         if writes:
             self._require_outbox()
         elif self._seen != self._numbers():
@@ -232,6 +261,9 @@ class LancedbMemory(SqliteMemory):
         """Make the tables of the outbox, without which a write would be seen by nobody else."""
         if (inode := _inode(self.path)) and inode == self._ready:
             return
+        # What is kept here alone would be no memory in LanceDB; one that is there goes on.
+        if not inode and importlib.util.find_spec(_LIBRARY) is None:
+            raise MissingExtraError("lancedb", "LanceDB")
         # Its own tables first: the triggers hang on those.
         with self._records.writing():
             pass

@@ -92,6 +92,24 @@ def drop(connection: apsw.Connection, ids: Sequence[str]) -> None:
     connection.execute(sql, (json.dumps(list(ids)),))
 
 
+def remove_triggers(connection: apsw.Connection) -> None:
+    """Let changes be made that no table has to be told of, until `write_all_anew`."""
+    for name in ("added", "changed", "removed"):
+        connection.execute(f"DROP TRIGGER IF EXISTS lance_{name}")
+
+
+def write_all_anew(connection: apsw.Connection) -> None:
+    """Put all records into the outbox, and have what the table has beside them taken in."""
+    connection.execute(_TRIGGERS)
+    mark_all(connection)
+    connection.execute("DELETE FROM lance_notes")
+
+
+def start_anew(connection: apsw.Connection) -> None:
+    """Forget all that waits, and what is known of the table."""
+    connection.execute("DELETE FROM lance_outbox; DELETE FROM lance_notes")
+
+
 def waiting_among(connection: apsw.Connection, ids: Sequence[str]) -> set[str]:
     """Return those of *ids* that are in the outbox."""
     sql = "SELECT id FROM lance_outbox WHERE id IN (SELECT value FROM json_each(?))"

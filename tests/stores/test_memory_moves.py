@@ -1,0 +1,325 @@
+"""`memory.store.type`, and moving the memory between SQLite and LanceDB."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+import clawstate
+from clawstate.doctor import examine
+from clawstate.errors import ConfigError, ConflictError, FallbackWarning, UnavailableError
+from clawstate.importers.sync import import_paths
+from clawstate.memory.backends.lancedb.client import shared_process
+from clawstate.state import memory_moves
+from lance_table import in_table, plugin_row, texts_in_table
+from seeds import seed
+
+pytest.importorskip("lancedb", reason="the extra 'lancedb' is not installed")
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Give a state directory."""
+    return tmp_path / "state"
+
+
+def keep(root, *texts: str) -> list[str]:
+    with clawstate.open(root) as state:
+        return state.memory.add_many({"text": each, "tags": ["t"]} for each in texts)
+
+
+def all_texts(root) -> set[str]:
+    with clawstate.open(root) as state:
+        return {each.text for each in state.memory.records(limit=10_000)}
+
+
+def move(root, to: str, **settings) -> memory_moves.MemoryMigration:
+    with clawstate.open(root) as state:
+        return state.records.migrate_memory(to, **settings)
+
+
+def choose(root, engine: str) -> None:
+    with clawstate.open(root) as state:
+        state.config.set("memory.store.type", engine, force=True)
+
+
+def test_memory_lies_in_lancedb_where_that_is_chosen(root) -> None:
+    """`memory.store.type: lancedb` keeps records in memory/lancedb, and transcripts where ever."""
+    choose(root, "lancedb")
+    with clawstate.open(root) as state:
+        key = state.memory.add("the kettle whistles")
+        state.transcripts.append("s1", {"role": "user", "content": "a lobster"})
+
+    assert texts_in_table(root / "memory/lancedb") == {key: "the kettle whistles"}
+    with clawstate.open(root) as state:
+        assert [hit.record.id for hit in state.memory.search("kettle")] == [key]
+        assert state.places.memory() == root / "memory/lancedb"
+        assert len(state.transcripts.search("lobster")) == 1
+
+
+def test_the_directory_is_the_one_of_the_setting(root, tmp_path) -> None:
+    """`memory.store.path` names the directory."""
+    choose(root, "lancedb")
+    with clawstate.open(root) as state:
+        state.config.set("memory.store.path", str(tmp_path / "far"))
+    keep(root, "tea")
+
+    assert set(texts_in_table(tmp_path / "far").values()) == {"tea"}
+    assert not (root / "memory/lancedb").exists()
+
+
+def test_changes_of_a_memory_in_lancedb_are_told(root) -> None:
+    """Who watches a state is told of records in LanceDB, and which."""
+    choose(root, "lancedb")
+    with clawstate.open(root) as state:
+        cursor = state.changes().cursor
+        key = state.memory.add("tea")
+
+        told = state.changes(cursor)
+
+    (change,) = [each for each in told.items if each.part == "memory"]
+    assert change.keys == (key,)
+
+
+@pytest.mark.parametrize(("old", "new"), [("sqlite", "lancedb"), ("lancedb", "sqlite")])
+def test_a_move_brings_everything(root, old, new) -> None:
+    """Records, their order, imports and marks of what was forgotten move; a move back as well."""
+    choose(root, old)
+    notes = root.parent / "notes.md"
+    notes.write_text("# Tea\n\ngreen tea\n")
+    with clawstate.open(root) as state:
+        state.memory.add_many(
+            {"text": f"number {each}", "thread": "t", "metadata": {"n": each}} for each in range(50)
+        )
+        import_paths(state.memory, [notes])
+        forgotten = state.memory.add("zanzibar")
+        state.memory.forget([forgotten])
+        wanted = state.memory.records()
+        hits = state.memory.search("number 7")
+
+    done = move(root, new)
+
+    assert (done.to, done.records, done.done) == (new, len(wanted), True)
+    with clawstate.open(root) as state:
+        assert state.config.get("memory.store.type") == new
+        assert state.memory.records() == wanted
+        assert state.memory.search("number 7") == hits
+        assert state.memory.get(forgotten) is None
+        again = import_paths(state.memory, [notes])
+        assert (again.skipped, again.added) == (1, 0)
+        assert state.places.memories_elsewhere() is None
+        assert [each for each in examine(state) if each.code.startswith("memory")] == []
+    assert move(root, old).records == len(wanted)
+    with clawstate.open(root) as state:
+        assert state.memory.records() == wanted
+        state.memory.add("one more")
+
+
+def test_a_move_leaves_no_byte_behind(root) -> None:
+    """What the memory lay in holds none of its texts any more."""
+    keep(root, "zanzibar is a secret")
+
+    move(root, "lancedb")
+
+    assert b"zanzibar" not in (root / "memory/memory.db").read_bytes()
+    move(root, "sqlite")
+    files = [each for each in (root / "memory/lancedb").rglob("*") if each.is_file()]
+    assert [each for each in files if b"zanzibar" in each.read_bytes()] == []
+    assert all_texts(root) == {"zanzibar is a secret"}
+
+
+def test_a_dry_run_writes_nothing(root) -> None:
+    """It tells how many records would move."""
+    keep(root, "tea", "milk")
+
+    planned = move(root, "lancedb", dry_run=True)
+
+    assert (planned.records, planned.done) == (2, False)
+    assert not (root / "memory/lancedb").exists()
+    assert all_texts(root) == {"tea", "milk"}
+
+
+def test_a_setting_that_would_hide_records_is_refused(root) -> None:
+    """The engine is not changed by the setting alone while there are records; the error helps."""
+    keep(root, "tea")
+
+    with (
+        clawstate.open(root) as state,
+        pytest.raises(ConfigError, match=r"hide the 1 records.*store migrate memory --to lancedb"),
+    ):
+        state.config.set("memory.store.type", "lancedb")
+
+    assert all_texts(root) == {"tea"}
+
+
+def test_no_second_memory_begins_beside_the_first(root) -> None:
+    """With a setting that was written by hand, records elsewhere are told, and none is added."""
+    keep(root, "tea")
+    choose(root, "lancedb")
+
+    with clawstate.open(root) as state:
+        with pytest.raises(UnavailableError, match="store migrate memory --to lancedb"):
+            state.memory.add("milk")
+        (found,) = [each for each in examine(state) if each.code == "memory-elsewhere"]
+        assert "1 records" in found.message
+        assert "store migrate memory --to lancedb" in found.fix
+
+    assert move(root, "lancedb").records == 1
+    keep(root, "milk")
+    assert all_texts(root) == {"tea", "milk"}
+
+
+def test_two_memories_are_not_mixed(root) -> None:
+    """Where both engines hold records nothing is moved over the others."""
+    keep(root, "tea")
+    move(root, "lancedb")
+    choose(root, "sqlite")
+    with clawstate.open(root) as state, pytest.raises(UnavailableError):
+        state.memory.add("milk")
+    with clawstate.open(root) as state:
+        state.config.set("memory.store.path", str(root / "memory/other.db"), force=True)
+    with clawstate.open(root) as state, pytest.raises(UnavailableError):
+        state.memory.add("milk")
+    with clawstate.open(root) as state:
+        state.config.unset("memory.store.path")
+
+    assert move(root, "sqlite").records == 1
+    assert all_texts(root) == {"tea"}
+
+
+def test_a_program_that_was_open_before_cannot_write_where_nobody_looks(root) -> None:
+    """After a move a memory that was opened before it refuses records."""
+    keep(root, "tea")
+    with clawstate.open(root) as before:
+        before.memory.add("milk")
+
+        move(root, "lancedb")
+
+        with pytest.raises(UnavailableError, match="moved to another engine; open the state again"):
+            before.memory.add("salt")
+    assert all_texts(root) == {"tea", "milk"}
+
+
+def test_a_table_of_openclaw_joins_the_records(root) -> None:
+    """Records that move to where OpenClaw's plugin has a table stand beside its own; back, too."""
+    keep(root, "tea")
+    folder = root / "memory/lancedb"
+    folder.mkdir(parents=True)
+    rows = [plugin_row("f1", "a lobster", [1.0, *[0.0] * 1535])]
+    in_table(folder, {"do": "make", "dimensions": 1536}, {"do": "add", "rows": rows})
+
+    move(root, "lancedb")
+
+    assert all_texts(root) == {"tea", "a lobster"}
+    assert set(texts_in_table(folder).values()) == {"tea", "a lobster"}
+    move(root, "sqlite")
+    assert all_texts(root) == {"tea", "a lobster"}
+    assert "a lobster" in texts_in_table(folder).values()
+
+
+MOVER = textwrap.dedent(
+    """
+    import sys, clawstate
+    with clawstate.open(sys.argv[1]) as state:
+        print("ready", flush=True)
+        state.records.migrate_memory(sys.argv[2], tell=lambda *step: print(step[2], flush=True))
+    """
+)
+
+
+STEPS = [
+    *(pytest.param(each, marks=pytest.mark.slow) for each in ("looking", "copying", "choosing")),
+    *("comparing", "clearing"),
+]
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("to", ["lancedb", "sqlite"])
+def test_a_move_that_was_killed_is_carried_on(root, step, to) -> None:
+    """Killed at any step, no record is lost, and the next move does the rest."""
+    old = "sqlite" if to == "lancedb" else "lancedb"
+    choose(root, old)
+    texts = {f"number {each}" for each in range(200)}
+    keep(root, *texts)
+    command = [sys.executable, "-c", MOVER, str(root), to]
+    mover = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    while (line := mover.stdout.readline()).strip() != step:
+        assert line
+    os.kill(mover.pid, signal.SIGKILL)
+    mover.wait()
+    mover.stdout.close()
+
+    move(root, to)
+
+    assert all_texts(root) == texts
+    with clawstate.open(root) as state:
+        assert state.places.memories_elsewhere() is None
+        state.memory.add("one more")
+
+
+def test_status_and_command_line_tell_of_a_move(root) -> None:
+    """`store migrate memory` moves, `--dry-run` only tells, `status` names where records are."""
+    keep(root, "tea", "milk")
+
+    def run(*words: str) -> dict:
+        command = [sys.executable, "-m", "clawstate", "--state-dir", str(root), *words, "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    assert run("store", "migrate", "memory", "--to", "lancedb", "--dry-run")["records"] == 2
+    done = run("store", "migrate", "memory", "--to", "lancedb")
+    assert (done["to"], done["records"], done["done"]) == ("lancedb", 2, True)
+    assert run("status")["memory"]["records"] == 2
+
+
+def test_a_damaged_catalogue_is_made_again_from_the_table(root) -> None:
+    """`doctor --fix` mends a catalogue that cannot be read, and no record of the table is lost."""
+    choose(root, "lancedb")
+    keys = keep(root, *(f"number {each}" for each in range(300)))
+    catalogue = root / "memory/lancedb/catalogue.db"
+    whole = catalogue.read_bytes()
+    chance = __import__("random").Random(seed())
+    for _ in range(40):
+        place = chance.randrange(4096, len(whole) - 600)
+        whole = whole[:place] + bytes(500) + whole[place + 500 :]
+    catalogue.write_bytes(whole)
+
+    with clawstate.open(root) as state:
+        list(examine(state, fix=True))
+
+    with clawstate.open(root) as state:
+        assert {each.id for each in state.memory.records(limit=1000)} == set(keys)
+
+
+def test_records_that_wait_are_told(root) -> None:
+    """Where LanceDB cannot be used a warning tells that records wait, and `stats` how many."""
+    choose(root, "lancedb")
+    with clawstate.open(root) as state:
+        state.memory.add("tea")
+        state.memory._engine._process = shared_process(
+            (sys.executable, "-c", "raise SystemExit(3)")
+        )
+        assert state.memory.stats()["unwritten"] == 1
+        with pytest.warns(FallbackWarning, match="wait to be written to the table, and are safe"):
+            state.memory.close()
+
+
+def test_both_places_with_records_are_a_conflict(root) -> None:
+    """A move over other records is refused, and tells what to do."""
+    choose(root, "lancedb")
+    keep(root, "milk")
+    with clawstate.open(root) as state:
+        database = state._context.backends.database(root / "memory/memory.db")
+        engine = memory_moves.SqliteMemory(database, vectors=root / "memory/vectors")
+        clawstate.Memory(engine).add("tea")
+
+    with pytest.raises(ConflictError, match="both hold records"):
+        move(root, "sqlite")
+    assert all_texts(root) == {"milk"}
