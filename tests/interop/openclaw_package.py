@@ -32,13 +32,14 @@ class AbsentError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Release:
-    """One version of OpenClaw: what npm is asked for, and what its environment must have."""
+    """One version of a package: what npm is asked for, and what its environment must have."""
 
     version: str
     node: str
     size: str
     place: str = ""
     """What is put behind the name of the folder it is installed in."""
+    package: str = "openclaw"
     overrides: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -68,6 +69,15 @@ SQLITE = Release(
 """The newest release looked at; it keeps its state in SQLite databases."""
 
 RELEASES = (FILES, SQLITE)
+
+LANCEDB = Release(
+    "0.26.2",
+    node="24",
+    size="30 packages, 250 MB",
+    place="-lancedb",
+    package="@lancedb/lancedb",
+)
+"""What the plugin `memory-lancedb` of the file era asks for, which comes without it."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +135,7 @@ def find(release: Release = FILES) -> OpenClaw:
     found = OpenClaw(place(release), release)
     if _read(found.root / _DONE) != _wanted(release) or not os.access(found.node, os.X_OK):
         raise AbsentError(
-            f"OpenClaw {release.version} is not installed in {found.root}; run '{HOW}'"
+            f"{release.package} {release.version} is not installed in {found.root}; run '{HOW}'"
         )
     return found
 
@@ -145,7 +155,7 @@ def install(say: Callable[[str], None], release: Release = FILES) -> OpenClaw:
         except AbsentError:
             _run_npm(release, lock, say)
             found = find(release)
-    say(f"OpenClaw {release.version} is installed in {root}")
+    say(f"{release.package} {release.version} is installed in {root}")
     return found
 
 
@@ -153,7 +163,7 @@ def _wanted(release: Release) -> dict[str, Any]:
     return {
         "name": "clawstate-interop",
         "private": True,
-        "dependencies": {_node_package(): release.node, "openclaw": release.version},
+        "dependencies": {_node_package(): release.node, release.package: release.version},
         **({"overrides": release.overrides} if release.overrides else {}),
     }
 
@@ -183,7 +193,8 @@ def _run_npm(release: Release, lock: int, say: Callable[[str], None]) -> None:
         raise AbsentError(f"npm is not on PATH; install Node.js with npm, then run '{HOW}'")
     found = OpenClaw(place(release), release)
     wanted = _wanted(release)
-    say(f"installing OpenClaw {release.version} in {found.root}: {release.size}, about a minute")
+    named = f"{release.package} {release.version}"
+    say(f"installing {named} in {found.root}: {release.size}, about a minute")
     (found.root / _LOG).write_bytes(b"")
     # The Node comes first, and npm runs on it: npm leaves out the optional packages that the Node
     # it runs on is too old for, and a doctor that misses one of them cannot move a key pair.
@@ -223,7 +234,7 @@ def _complaint(release: Release, root: Path) -> str:
     lines = (root / _LOG).read_text(errors="replace").splitlines()
     last = "; ".join(lines[:4]) or "it said nothing"
     return (
-        f"npm could not install OpenClaw {release.version}: {last} (see {root / _LOG});"
+        f"npm could not install {release.package} {release.version}: {last} (see {root / _LOG});"
         f" run '{HOW}' again"
     )
 
@@ -231,7 +242,7 @@ def _complaint(release: Release, root: Path) -> str:
 def main() -> None:
     """Install the packages, and say where."""
     try:
-        for release in RELEASES:
+        for release in (*RELEASES, LANCEDB):
             install(_print, release)
     except AbsentError as error:
         sys.exit(str(error))

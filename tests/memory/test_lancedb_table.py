@@ -10,7 +10,6 @@ import sys
 import textwrap
 
 import pytest
-from lance_table import in_table, plugin_row, texts_in_table
 
 from clawstate.errors import (
     CorruptError,
@@ -23,6 +22,7 @@ from clawstate.memory.backends.lancedb.engine import CATALOGUE
 from clawstate.memory.backends.sqlite import SqliteMemory
 from clawstate.memory.service import Memory
 from clawstate.testing.memory_hooks import HashEmbedder
+from lance_table import in_table, plugin_row, texts_in_table
 from manual_clock import ManualClock
 from seeds import seed
 
@@ -210,6 +210,19 @@ def test_a_table_of_the_plugin_is_opened_searched_and_written(folder, opened) ->
     again = opened()
     assert again.require("f2").tags == ("kitchen",)
     assert again.stats()["waiting"] == 0
+
+
+def test_what_the_plugin_deletes_from_its_own_table_is_gone(folder, opened) -> None:
+    """Also from a table that was never written from here a row that goes is forgotten."""
+    folder.mkdir(parents=True)
+    rows = [plugin_row("f1", "a lobster walks", None), plugin_row("f2", "a teapot", None)]
+    in_table(folder, {"do": "make", "dimensions": 1536}, {"do": "add", "rows": rows})
+    memory = opened()
+    assert {each.id for each in memory.records()} == {"f1", "f2"}
+
+    in_table(folder, {"do": "delete", "where": "id = 'f1'"})
+
+    assert {each.id for each in memory.records()} == {"f2"}
 
 
 @pytest.mark.parametrize(

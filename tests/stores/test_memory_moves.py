@@ -151,7 +151,7 @@ def test_a_setting_that_would_hide_records_is_refused(root) -> None:
 
     with (
         clawstate.open(root) as state,
-        pytest.raises(ConfigError, match=r"hide the 1 records.*store migrate memory --to lancedb"),
+        pytest.raises(ConfigError, match=r"hide 1 record in .*store migrate memory --to lancedb"),
     ):
         state.config.set("memory.store.type", "lancedb")
 
@@ -167,7 +167,7 @@ def test_no_second_memory_begins_beside_the_first(root) -> None:
         with pytest.raises(UnavailableError, match="store migrate memory --to lancedb"):
             state.memory.add("milk")
         (found,) = [each for each in examine(state) if each.code == "memory-elsewhere"]
-        assert "1 records" in found.message
+        assert "1 record," in found.message
         assert "store migrate memory --to lancedb" in found.fix
 
     assert move(root, "lancedb").records == 1

@@ -14,6 +14,7 @@ from clawstate.files.atomic import create_private_file, make_private_dir
 from clawstate.files.os_errors import os_errors
 from clawstate.files.paths import expand_below, is_nameable
 from clawstate.interrupts import load_modules
+from clawstate.quantities import number_of
 
 if TYPE_CHECKING:
     from clawstate.state.context import Context
@@ -104,7 +105,7 @@ def find_memories_elsewhere(context: Context, place: MemoryPlace) -> Elsewhere |
         remedy = f"'clawstate store migrate memory --to {place.engine}' moves them"
         if both:
             remedy = "both hold some: 'clawstate memory export' those of one, and import them"
-        problem = f"holds {count:,} records, but memory.store names {place.path}"
+        problem = f"holds {number_of(count, 'record')}, but memory.store names {place.path}"
         return Elsewhere(other.path, problem, remedy, both)
     return None
 

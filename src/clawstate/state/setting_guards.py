@@ -103,7 +103,7 @@ def _require_same_memory(context: Context, before: Any, after: Any) -> None:
         return
     place = memory_place(context)
     if place.engine == old and (count := count_memories(context, place)):
-        problem = f"would hide the {count:,} records in {place.path}"
+        problem = f"would hide {number_of(count, 'record')} in {place.path}"
         hint = f"'clawstate store migrate memory --to {new}' moves them, and sets it"
         raise ConfigError(MEMORY_TYPE.path, problem, hint)
 

@@ -232,13 +232,13 @@ class LancedbMemory(SqliteMemory):
             self._flush(session)
             session.clear(index_from=_INDEX_FROM)
             with self._catalogue.writing() as connection:
-                outbox.note(connection, outbox.STAMP, session.about.stamp or "")
+                outbox.note_stamp(connection, session.about.stamp, marked=session.about.marked)
                 outbox.note(connection, outbox.REMOVED, "0")
 
     def _note(self, about: About, entries: Sequence[outbox.Entry] = ()) -> None:
         with self._catalogue.writing() as connection:
             outbox.settle(connection, entries)
-            outbox.note(connection, outbox.STAMP, about.stamp or "")
+            outbox.note_stamp(connection, about.stamp, marked=about.marked)
             if entries:
                 outbox.add_removed(connection, about.removed)
 

@@ -35,11 +35,12 @@ def take_in(session: Session, catalogue: Part, clock: Clock) -> None:
     about = session.about
     with catalogue.reading() as connection:
         known = outbox.find_note(connection, outbox.STAMP)
+        had_ours = outbox.find_note(connection, outbox.MARKED) is not None
     if about.stamp == known:
         return
-    # Without our columns it is another table than the one that was written to: nobody deleted from
-    # that the records that this one lacks.
-    is_other = known is not None and not about.marked
+    # Without the columns that it had of us it is another table than the one that was written to:
+    # nobody deleted from that the records that this one lacks.
+    is_other = had_ours and not about.marked
     if about.stamp is None or is_other:
         with catalogue.writing() as connection:
             outbox.mark_all(connection)
@@ -51,7 +52,7 @@ def take_in(session: Session, catalogue: Part, clock: Clock) -> None:
         for step in _steps(catalogue):
             _forget_deleted(catalogue, [each for each in step if each not in seen], clock)
     with catalogue.writing() as connection:
-        outbox.note(connection, outbox.STAMP, about.stamp or "")
+        outbox.note_stamp(connection, about.stamp, marked=about.marked)
         outbox.note(connection, outbox.REFUSED, str(refused))
         if known is not None:
             outbox.add_removed(connection, 1)

@@ -26,6 +26,9 @@ REMOVED = "removed"
 REFUSED = "refused"
 """How many rows of the table are no records that a memory could keep."""
 
+MARKED = "marked"
+"""Is there once the table has had the columns in which we keep what others have no column for."""
+
 # A number is never given out again: whoever read an entry tells by it whether it is still that one.
 _TABLES = """
 CREATE TABLE lance_outbox (
@@ -173,6 +176,13 @@ def find_note(connection: apsw.Connection, key: str) -> str | None:
 def note(connection: apsw.Connection, key: str, value: str) -> None:
     """Note *value* under *key*."""
     connection.execute("INSERT OR REPLACE INTO lance_notes VALUES (?, ?)", (key, value))
+
+
+def note_stamp(connection: apsw.Connection, stamp: str | None, *, marked: bool) -> None:
+    """Note that the catalogue knows all of the version *stamp*; empty for one that nobody knows."""
+    note(connection, STAMP, stamp or "")
+    if marked:
+        note(connection, MARKED, "1")
 
 
 def add_removed(connection: apsw.Connection, amount: int) -> None:

@@ -23,6 +23,7 @@ _OURS = {b"clawstate": b"1"}
 _ADDED = (pa.field("updatedAt", pa.float64()), pa.field("record", pa.utf8()))
 _FEW = 1_000  # ids in one condition
 _KEPT = timedelta(hours=1)  # how long others may read a version that is no longer the newest
+_KEPT_OF_OTHERS = timedelta(days=7)  # who made a table may have it open from the start
 _TEXTS = ("id", "text", "category")
 _INDEX = "vector"
 
@@ -172,7 +173,9 @@ class LanceTable:
         if self._table is None:
             return
         rows = self._table.count_rows()
-        age = timedelta(0) if clear else _KEPT
+        age = _KEPT if _is_ours(self._table.schema) else _KEPT_OF_OTHERS
+        if clear:
+            age = timedelta(0)
         self._table.optimize(cleanup_older_than=age, delete_unverified=clear)
         if rows >= index_from and not self._table.list_indices():
             with_vectors = self._table.count_rows("vector IS NOT NULL")
