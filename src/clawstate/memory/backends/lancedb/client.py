@@ -61,6 +61,7 @@ class TableProcess:
         self._mutex = Mutex()
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = 0
+        self._is_loaded = False
         atexit.register(self.end)
 
     def session(self, folder: Path, *, patience: float) -> Session:
@@ -78,7 +79,12 @@ class TableProcess:
         if process is not None and (self._owner != os.getpid() or process.poll() is not None):
             self._forget()
             process = None
+        if process is not None and not self._is_loaded:
+            # Cut off while it was started: its first answer would be taken for that to a question.
+            self.kill()
+            process = None
         if process is None:
+            self._is_loaded = False
             # Not in the group of the program: what a terminal sends to that is not for it.
             self._process = process = subprocess.Popen(  # noqa: S603 - ours
                 self._command,
@@ -89,6 +95,7 @@ class TableProcess:
             )
             self._owner = os.getpid()
             self._require_loaded(process)
+            self._is_loaded = True
         return process
 
     def end(self) -> None:
