@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +60,7 @@ class TableProcess:
         self._mutex = Mutex()
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = 0
-        self._is_loaded = False
+        self._is_free = False
         atexit.register(self.end)
 
     def session(self, folder: Path, *, patience: float) -> Session:
@@ -79,12 +78,13 @@ class TableProcess:
         if process is not None and (self._owner != os.getpid() or process.poll() is not None):
             self._forget()
             process = None
-        if process is not None and not self._is_loaded:
-            # Cut off while it was started: its first answer would be taken for that to a question.
-            self.kill()
+        if process is not None and not self._is_free:
+            # Cut off while it was started, or in a session: what it answers next is no answer to
+            # the next question.
+            self.kill(process)
             process = None
+        self._is_free = False
         if process is None:
-            self._is_loaded = False
             # Not in the group of the program: what a terminal sends to that is not for it.
             self._process = process = subprocess.Popen(  # noqa: S603 - ours
                 self._command,
@@ -95,8 +95,12 @@ class TableProcess:
             )
             self._owner = os.getpid()
             self._require_loaded(process)
-            self._is_loaded = True
         return process
+
+    def give_back(self, process: subprocess.Popen[bytes]) -> None:
+        """Let the next session have *process*, which has answered all."""
+        if self._process is process:
+            self._is_free = True
 
     def end(self) -> None:
         """End the process."""
@@ -112,12 +116,12 @@ class TableProcess:
             process.wait()
         self._process = None
 
-    def kill(self) -> None:
-        """End the process at once: nobody knows what it would answer next."""
-        process = self._process
-        if process is not None and self._owner == os.getpid():
-            process.kill()
-        self.end()
+    def kill(self, process: subprocess.Popen[bytes]) -> None:
+        """End *process* at once: nobody knows what it would answer next."""
+        if self._process is process:
+            if self._owner == os.getpid():
+                process.kill()
+            self.end()
 
     def _require_loaded(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None  # noqa: S101 - it is a pipe
@@ -155,7 +159,7 @@ class Session:
         self._patience = patience
         self._process: subprocess.Popen[bytes] | None = None
         self._talking = False
-        self._ending = threading.Lock()
+        self._ending = Mutex()
         self.about = About(None)
 
     def __enter__(self) -> Self:
@@ -257,14 +261,19 @@ class Session:
         with self._ending:
             process, self._process = self._process, None
             if process is not None:
-                if self._talking:
-                    self._table.kill()
-                else:
-                    self._process = process
-                    with contextlib.suppress(StateError):
-                        self._ask({"do": "end"})
-                    self._process = None
+                self._end_of_session(process)
             self._mutex.give(self._use.frame)
+
+    def _end_of_session(self, process: subprocess.Popen[bytes]) -> None:
+        if not self._talking:
+            self._process = process
+            with contextlib.suppress(StateError):
+                self._ask({"do": "end"})
+            self._process = None
+        if self._talking:
+            self._table.kill(process)
+        else:
+            self._table.give_back(process)
 
 
 def _end_of(process: subprocess.Popen[bytes]) -> str:

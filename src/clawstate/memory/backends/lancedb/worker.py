@@ -71,7 +71,14 @@ def main() -> None:
             message, _ = receive(commands)
         except EOFError:
             return
-        gate = Gate(Path(message["folder"]))
+        if "folder" not in message:  # the end of a session that did not get the lock
+            send(answers, {})
+            continue
+        try:
+            gate = Gate(Path(message["folder"]))
+        except OSError as error:
+            send(answers, _error_message(error))
+            continue
         try:
             if not gate.take(message["patience"]):
                 send(answers, {"error": "locked"})
