@@ -23,6 +23,7 @@ from clawstate.memory.backends.sqlite.rows import stored_embedder
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
 from clawstate.memory.contract import Embedded, EmbedderIdentity
 from clawstate.memory.forgetting import Compaction
+from clawstate.memory.versions import MOST_VERSIONS
 from clawstate.sqlite import Database, Part
 
 CATALOGUE = "catalogue.db"
@@ -47,8 +48,8 @@ class LancedbMemory(SqliteMemory):
     written in batches from the outbox. What other programs change in the table is taken in before
     the next reading; a catalogue that is not there is made from the table (decision 46).
 
-    *database* is the catalogue where the state has it open already; *before* as in `SqliteMemory`;
-    *worker* the command of the process that works on the table.
+    *database* is the catalogue where the state has it open already; *before* and *versions* as in
+    `SqliteMemory`; *worker* the command of the process that works on the table.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class LancedbMemory(SqliteMemory):
         lock_timeout: float = 30.0,
         present: Callable[[], object] = lambda: None,
         before: Callable[[bool], object] = lambda _: None,
+        versions: int = MOST_VERSIONS,
         worker: Sequence[str] = WORKER,
     ) -> None:
         self.folder = folder
@@ -79,7 +81,13 @@ class LancedbMemory(SqliteMemory):
         self._ready = 0  # the inode of the catalogue that has an outbox
         self._written = 0
         self._before = before
-        super().__init__(database, vectors=folder / "vectors", clock=clock, before=self._before_use)
+        super().__init__(
+            database,
+            vectors=folder / "vectors",
+            clock=clock,
+            before=self._before_use,
+            versions=versions,
+        )
 
     def upsert(self, records: Sequence[Embedded], *, embedder: EmbedderIdentity | None) -> None:
         """Keep *records*, all or none."""
