@@ -21,6 +21,7 @@ from typing import Any
 
 PARTS = (
     "retrieval",
+    "capture",
     "languages",
     "vectors",
     "words",

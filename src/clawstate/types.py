@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from clawstate.health import Finding
     from clawstate.importers.openclaw import Report as OpenClawImport
     from clawstate.importers.report import Report as FileImport
+    from clawstate.memory.capture.values import Captured, InboxItem, Provenance, Recall
     from clawstate.memory.explanation import Explanation, LegScore, ScorePart
     from clawstate.memory.forgetting import Compaction, Forgotten, Receipt
     from clawstate.memory.records import Hit, MemoryRecord
@@ -65,6 +66,7 @@ __all__ = [
     "Archived",
     "AuthImport",
     "AuthProblem",
+    "Captured",
     "Change",
     "Changes",
     "Compaction",
@@ -81,6 +83,7 @@ __all__ = [
     "Finding",
     "Forgotten",
     "Hit",
+    "InboxItem",
     "Issue",
     "IssuedToken",
     "LegScore",
@@ -101,7 +104,9 @@ __all__ = [
     "Plugin",
     "PluginInfo",
     "Profile",
+    "Provenance",
     "Pruned",
+    "Recall",
     "Receipt",
     "RecordVersion",
     "Reembedding",
@@ -187,6 +192,10 @@ _HOMES = {
     "PluginInfo": "clawstate.plugins.contract",
     "Runtime": "clawstate.plugins.contract",
     "Tool": "clawstate.plugins.tools",
+    "Captured": "clawstate.memory.capture.values",
+    "InboxItem": "clawstate.memory.capture.values",
+    "Provenance": "clawstate.memory.capture.values",
+    "Recall": "clawstate.memory.capture.values",
     "Verdict": "clawstate.memory.verdict",
 }
 """Where each lives, and its name there if that is another: loaded when first used."""

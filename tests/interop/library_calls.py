@@ -36,8 +36,8 @@ READING = {
     "directories": "clear get invalidate pop put statistics",  # in memory alone
     "encryption": "check choice is_on keys path problem resolve sealer source summary unlock",
     "identity": "check device_id get mismatch public_key verify",
-    "memory": "archived check close conflicts explain get get_many history needs_optimizing now"
-    " page records require search stats",
+    "memory": "archived check close conflicts explain get get_many history inbox needs_optimizing"
+    " now page recall records require search stats",
     "openclaw": "credentials problems sessions",
     "pairing": "check expires_at page pending stale",
     "plugins": "check close hooks list load start tools",
@@ -181,6 +181,25 @@ CALLS |= {
     "transcripts.optimize": lambda s: s.transcripts.optimize(),
     "transcripts.prune": lambda s: s.transcripts.prune(most_sessions=50),
 }
+
+
+def _capture(state: State, text: str) -> str:
+    return state.memory.capture([{"role": "user", "content": text}]).inbox[0]
+
+
+@calls("memory.capture")
+def _(state: State) -> object:
+    return _capture(state, "From now on always answer in German")
+
+
+@calls("memory.accept")
+def _(state: State) -> object:
+    return state.memory.accept(_capture(state, "Never mention the moon to anybody"))
+
+
+@calls("memory.reject")
+def _(state: State) -> object:
+    return state.memory.reject([_capture(state, "Never mention the sun to anybody")])
 
 
 @calls("plugins.enable")

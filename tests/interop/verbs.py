@@ -147,6 +147,8 @@ READING: dict[str, tuple[str, ...]] = {
     "memory conflicts": (),
     "memory explain": ("tea", "00000000-0000-4000-8000-000000000000"),
     "memory export": (),
+    "memory inbox": (),
+    "memory recall": ("tea",),
     "memory get": ("00000000-0000-4000-8000-000000000000",),
     "memory list": (),
     "memory search": ("tea",),
@@ -466,6 +468,27 @@ def _(ours: Ours) -> None:
 def _(ours: Ours) -> None:
     ours("dedupe", "check", "update-3", "--namespace", "telegram")
     ours("dedupe", "prune")
+
+
+@writes("memory capture")
+def _(ours: Ours) -> None:
+    said = json.dumps({"role": "user", "content": "From now on always answer in German"})
+    ours("memory", "capture", "--session", MAIN, stdin=said)
+
+
+@writes("memory accept")
+def _(ours: Ours) -> None:
+    ours("memory", "accept", waiting_item(ours, "Never mention the moon to anybody"))
+
+
+@writes("memory reject")
+def _(ours: Ours) -> None:
+    ours("memory", "reject", waiting_item(ours, "Never mention the sun to anybody"))
+
+
+def waiting_item(ours: Ours, text: str) -> str:
+    said = json.dumps({"role": "user", "content": text})
+    return str(ours("memory", "capture", stdin=said)["inbox"][0])
 
 
 @writes("plugins enable")

@@ -40,6 +40,7 @@ NOUNS = {
 
 MORE_VERBS = {
     "memory": (
+        "memory_capture",
         "memory_explain",
         "memory_files",
         "memory_history",

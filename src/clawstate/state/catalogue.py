@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from clawstate.interrupts import load_modules
+from clawstate.memory.capture.inbox import INBOX
 from clawstate.records.contract import CollectionSpec, FileForm
 from clawstate.records.layouts import MapLayout
 from clawstate.stores.auth.legacy import LEDGER
@@ -28,6 +29,7 @@ _DOCUMENTS = (
     ATTEMPTS,
     REQUESTS,
     LEDGER,
+    INBOX,
     NAMES_OF_MARKS,
     CollectionSpec("auth:*", PurePosixPath("agents/*/agent/auth-profiles.json"), CREDENTIALS),
     CollectionSpec(

@@ -19,6 +19,7 @@ from clawstate.errors import CorruptError, UnavailableError
 from clawstate.interrupts import load_modules
 from clawstate.memory.backends.sqlite import SqliteMemory
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
+from clawstate.memory.capture.inbox import INBOX
 from clawstate.memory.embedders import DEFAULT_CHOICE, EmbedderChoice
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.service import Memory
@@ -57,6 +58,7 @@ def open_memory(context: Context, embedder: Embedder | None = None) -> Memory:
         cache=cache,
         by_meaning=by_meaning,
         choice=choice,
+        inbox=lambda: context.backends.records().collection(INBOX),
         lend=lambda name, ttl, wait: context.backends.records().lease(name, ttl, wait=wait),
     )
 

@@ -12,6 +12,7 @@ from clawstate.config.settings import PAIRING_PATH
 from clawstate.errors import InvalidError, StateError
 from clawstate.files.paths import normalise_agent_id
 from clawstate.files.safe_names import decode_name
+from clawstate.memory.capture.inbox import INBOX
 from clawstate.openclaw.owner import Era
 from clawstate.records.contract import CollectionSpec, FileForm
 from clawstate.records.layouts import MapLayout
@@ -71,6 +72,7 @@ def record_places(context: Context) -> tuple[RecordPlace, ...]:
     found = [RecordPlace("imports", LEDGER, root), RecordPlace(REQUESTED, _requests(context), root)]
     found += [
         RecordPlace("pairing attempts", ATTEMPTS, root),
+        RecordPlace("memory inbox", INBOX, root),
         RecordPlace("devices", DEVICES, root),
     ]
     if era is Era.SQLITE:

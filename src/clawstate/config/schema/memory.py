@@ -92,15 +92,9 @@ class Embedding(Document):
     )
 
 
-class MemoryConfig(Document):
-    """The configuration of the plugin `memory-lancedb` (specification section 6)."""
+class MemoryHooks(Document):
+    """What a plugin for memory does by itself (specification section 6)."""
 
-    embedding: Embedding = Field(default_factory=Embedding, description="How text becomes vectors.")
-    db_path: Maybe[Text] = Field(
-        default=None,
-        description="The directory of the database, `~` allowed; `memory/lancedb` in the state"
-        " directory if not given.",
-    )
     auto_capture: bool = Field(
         default=False, description="Remember what conversations say without being told to."
     )
@@ -109,6 +103,17 @@ class MemoryConfig(Document):
     )
     capture_max_chars: Annotated[int, Field(ge=100, le=10_000), WHOLE] = Field(
         default=500, description="The longest text that is remembered without being told to."
+    )
+
+
+class MemoryConfig(MemoryHooks):
+    """The configuration of the plugin `memory-lancedb` (specification section 6)."""
+
+    embedding: Embedding = Field(default_factory=Embedding, description="How text becomes vectors.")
+    db_path: Maybe[Text] = Field(
+        default=None,
+        description="The directory of the database, `~` allowed; `memory/lancedb` in the state"
+        " directory if not given.",
     )
 
 

@@ -1,5 +1,6 @@
 """`Memory`: the one door to what is remembered."""
 
+from clawstate.memory.service.capture import CaptureVerbs
 from clawstate.memory.service.history import HistoryVerbs
 from clawstate.memory.service.listing import ListVerbs
 from clawstate.memory.service.records import RecordVerbs
@@ -7,12 +8,13 @@ from clawstate.memory.service.retention import RetentionVerbs
 from clawstate.memory.service.searching import SearchVerbs
 
 
-class Memory(RecordVerbs, ListVerbs, SearchVerbs, HistoryVerbs, RetentionVerbs):
+class Memory(CaptureVerbs, RecordVerbs, ListVerbs, SearchVerbs, HistoryVerbs, RetentionVerbs):
     """
     Long-term memory: records in, the right ones out (specification sections 6 and 7).
 
     Every write is on disk when its call returns. Search works offline, by words and by meaning;
     without usable vectors it falls back to words, with a `FallbackWarning`, and silently where it
     was told not to search *by_meaning*. Without an *embedder* it takes one of ours, by *choice*.
-    *lend* gives the leases of its state. Thread-safe.
+    *lend* gives the leases of its state, *inbox* the collection of what waits for a person.
+    Thread-safe.
     """

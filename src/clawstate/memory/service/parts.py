@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from clawstate.clock import Clock, system_clock
 from clawstate.memory.contract import Embedder, Lend, MemoryEngine
@@ -12,6 +14,10 @@ from clawstate.memory.meanings import Meanings
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.searches import Searches
 from clawstate.memory.upkeep import lend_in_process
+
+if TYPE_CHECKING:
+    from clawstate.memory.capture.inbox import Inbox
+    from clawstate.records.contract import Collection
 
 Progress = Callable[[int, int], None]
 """Is told how many are done, and how many there are."""
@@ -30,6 +36,7 @@ class MemoryParts:
         by_meaning: bool = True,
         lend: Lend | None = None,
         choice: EmbedderChoice = DEFAULT_CHOICE,
+        inbox: Callable[[], Collection] | None = None,
     ) -> None:
         self._engine = engine
         self.imports = Imports(engine.imports, lend or lend_in_process())
@@ -38,7 +45,19 @@ class MemoryParts:
         self._meanings = Meanings(
             engine, embedder, self._cache, by_meaning=by_meaning, choice=choice
         )
+        self._inbox_records = inbox
         self._searches = Searches(engine, self._meanings, self.imports, self._cache, clock)
+
+    @cached_property
+    def _inbox(self) -> Inbox:
+        """What waits for a person; without a state, in this process alone."""
+        from clawstate.memory.capture.inbox import INBOX, Inbox  # noqa: PLC0415 - rarely needed
+
+        if self._inbox_records is not None:
+            return Inbox(self._inbox_records(), clock=self._clock)
+        from clawstate.records.inmemory import InMemoryBackend  # noqa: PLC0415 - rarely needed
+
+        return Inbox(InMemoryBackend().collection(INBOX), clock=self._clock)
 
     def __repr__(self) -> str:
         place = getattr(self._engine, "path", None)

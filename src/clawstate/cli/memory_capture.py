@@ -1,0 +1,152 @@
+"""Verbs of `memory`: capture what was said, look at what waits, recall for a model."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clawstate.cli.command import pass_session
+from clawstate.cli.memory import memory
+from clawstate.cli.options import next_page, page_options
+from clawstate.cli.printing import inline
+from clawstate.cli.session import Session
+from clawstate.cli.suggestions import NAMESPACES
+from clawstate.errors import InvalidError
+from clawstate.quantities import number_of
+from clawstate.wire import to_wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from clawstate.memory.capture.values import Captured, InboxItem
+
+_NAMESPACE = click.option(
+    "--namespace",
+    "-n",
+    metavar="NS",
+    default="default",
+    show_default=True,
+    shell_complete=NAMESPACES,
+    help="The memory that is meant.",
+)
+
+
+@memory.command(
+    absent_ok=True,
+    examples=(
+        """echo '{"role": "user", "content": "I prefer tea"}' | clawstate memory capture""",
+        "clawstate memory inbox",
+    ),
+)
+@click.option("--session", "conversation", metavar="KEY", default="", help="Where it was said.")
+@click.option("--who", metavar="NAME", default="owner", show_default=True, help="The owner's name.")
+@click.option(
+    "--origin",
+    type=click.Choice(["owner", "agent", "untrusted"]),
+    help="Whose words they are [by their roles].",
+)
+@_NAMESPACE
+@click.option(
+    "--max-chars",
+    type=click.IntRange(100, 10_000),
+    default=500,
+    show_default=True,
+    help="Longer texts are taken by sentences.",
+)
+@pass_session
+def capture(session: Session, /, *, conversation: str, **settings: Any) -> None:
+    """
+    Remember what is worth it of the messages on stdin, one JSON object a line.
+
+    Each has "role" and "content", and if there are "id", "sender" and "origin". What looks like an
+    instruction, or comes from somebody else, waits in the inbox.
+    """
+    found = session.state.memory.capture(
+        list(_messages(sys.stdin.read())), session=conversation, **settings
+    )
+    session.output.emit(to_wire(found), *_captured_lines(found))
+
+
+@memory.command()
+@page_options
+@pass_session
+def inbox(session: Session, /, *, limit: int, after: str | None) -> None:
+    """Print what was captured and waits for a person, the newest first."""
+    page = session.state.memory.inbox(limit, after)
+    more, told = next_page(page.after)
+    lines = [line for each in page for line in _item_lines(each)]
+    document = {"items": to_wire(page.items), **more}
+    session.output.emit(document, *(lines or ["nothing waits"]), *told)
+
+
+@memory.command()
+@click.argument("item_id", metavar="ID")
+@click.option("--text", help="Remember this in its place.")
+@pass_session
+def accept(session: Session, /, item_id: str, *, text: str | None) -> None:
+    """Remember the item ID of the inbox, and print the id of the record."""
+    made = session.state.memory.accept(item_id, text=text)
+    session.output.emit({"id": made}, made)
+
+
+@memory.command()
+@click.argument("item_ids", metavar="ID...", nargs=-1, required=True)
+@pass_session
+def reject(session: Session, /, item_ids: tuple[str, ...]) -> None:
+    """Forget items of the inbox, and never take them again."""
+    count = session.state.memory.reject(item_ids)
+    session.output.emit({"rejected": count}, f"rejected {number_of(count, 'item')}")
+
+
+@memory.command(
+    examples=('clawstate memory recall "what does Ada drink?" --budget 200',),
+)
+@click.argument("query")
+@click.option(
+    "--budget",
+    "budget_tokens",
+    type=click.IntRange(min=1),
+    default=1_000,
+    show_default=True,
+    help="The most tokens that it may have.",
+)
+@_NAMESPACE
+@pass_session
+def recall(session: Session, /, query: str, **settings: Any) -> None:
+    """Print what is remembered about QUERY as a block for the context of a model."""
+    found = session.state.memory.recall(query, **settings)
+    session.output.emit(to_wire(found), *(found.text.splitlines() or ["nothing is remembered"]))
+
+
+def _messages(text: str) -> Iterator[Any]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError):
+            raise InvalidError(f"line {number}", "is no JSON", "give one object a line") from None
+        if not isinstance(message, dict):
+            raise InvalidError(f"line {number}", "is no JSON object")
+        yield message
+
+
+def _captured_lines(found: Captured) -> Iterator[str]:
+    yield f"remembered {number_of(len(found.records), 'text')}"
+    if found.inbox:
+        yield f"{number_of(len(found.inbox), 'text')} for you to look at: clawstate memory inbox"
+    if found.skipped:
+        told = ", ".join(
+            number_of(count, reason, reason) for reason, count in found.skipped.items()
+        )
+        yield f"passed over: {told}"
+
+
+def _item_lines(item: InboxItem) -> Iterator[str]:
+    told = item.provenance
+    where = f", {told.session}" if told.session else ""
+    yield inline(f"{item.id}  {item.reason}  said by {told.who} ({told.origin}{where})")
+    yield inline(f"      {item.text}")
