@@ -64,7 +64,7 @@ def retain(
     session.output.emit(to_wire(done), *lines)
 
 
-@memory.command(examples=("clawstate memory archive 01890a5d-ac96-774b-bcce-b302099a8057",))
+@memory.command()
 @click.argument("record_ids", metavar="ID...", nargs=-1, required=True)
 @pass_session
 def archive(session: Session, /, record_ids: tuple[str, ...]) -> None:
@@ -74,7 +74,7 @@ def archive(session: Session, /, record_ids: tuple[str, ...]) -> None:
     session.output.emit({"archived": count}, f"archived {number_of(count, 'record')}")
 
 
-@memory.command(examples=("clawstate memory restore 01890a5d-ac96-774b-bcce-b302099a8057",))
+@memory.command()
 @click.argument("record_ids", metavar="ID...", nargs=-1, required=True)
 @pass_session
 def restore(session: Session, /, record_ids: tuple[str, ...]) -> None:
