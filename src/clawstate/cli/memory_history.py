@@ -11,11 +11,7 @@ from clawstate.quantities import number_of
 from clawstate.wire import to_wire
 
 
-@memory.command(
-    examples=(
-        'clawstate memory supersede 01890a5d-ac96-774b-bcce-b302099a8057 "Standup is at 10:00"',
-    ),
-)
+@memory.command()
 @click.argument("old_id", metavar="OLD")
 @click.argument("new", metavar="NEW")
 @click.option("--tag", "-t", "tags", multiple=True, metavar="TAG", help="All tags anew.")
@@ -32,9 +28,7 @@ def supersede(session: Session, /, old_id: str, new: str, *, tags: tuple[str, ..
     session.output.emit(to_wire(record), record.id)
 
 
-@memory.command(
-    examples=("clawstate memory history 01890a5d-ac96-774b-bcce-b302099a8057",),
-)
+@memory.command()
 @click.argument("record_id", metavar="ID")
 @click.option("--clear", is_flag=True, help="Forget what it was; the record stays.")
 @pass_session

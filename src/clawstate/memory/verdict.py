@@ -82,12 +82,12 @@ class Verdict:
         score = f"with a score of {self.score or 0:.2f}"
         match self.reason:
             case "shown":
-                yield f"hit {self.rank:,} of {self.hits:,}, {score}"
+                yield f"hit {self.rank or 0:,} of {self.hits:,}, {score}"
             case "below-cut":
-                yield f"place {self.rank:,} of {self.compared:,}, {score}"
+                yield f"place {self.rank or 0:,} of {self.compared:,}, {score}"
                 yield f"the last of {number_of(self.hits, 'hit')} has {self.least or 0:.2f}"
             case "below-min-score":
-                yield f"place {self.rank:,} of {self.compared:,}, {score}"
+                yield f"place {self.rank or 0:,} of {self.compared:,}, {score}"
                 yield f"at least {self.min_score:.2f} was asked for"
             case "filtered":
                 failed = (f"{each.demand} (it has {each.found})" for each in self.unmet)
