@@ -106,19 +106,16 @@ def _edit(memory, planted: Planted, folder: Path) -> None:
     memory.update(
         kept, text="the parrot talks", source=None, category="other", thread=None, **plain
     )
-    memory.forget_history(kept)
 
 
 def _retag(memory, planted: Planted, folder: Path) -> None:
     kept = memory.add("the parrot sings", tags=[planted.word()], metadata={"k": planted.word()})
     memory.update(kept, tags=["bird"], metadata={"k": 1})
-    memory.forget_history(kept)
 
 
 def _replace(memory, planted: Planted, folder: Path) -> None:
     (kept,) = memory.add_many([{**planted.record(), "namespace": "default"}])
     memory.add_many([{"id": kept, "text": "the parrot sleeps"}])
-    memory.forget_history(kept)
 
 
 def _supersede(memory, planted: Planted, folder: Path) -> None:
@@ -271,13 +268,21 @@ def test_closing_clears_what_was_forgotten(clock, planted, tmp_path) -> None:
     root = tmp_path / "state"
     with clawstate.open(root, clock=clock) as state:
         _plant(state.memory, planted, tmp_path / "notes", words=60)
+        _forget_histories(state.memory)
 
     assert _traces(root, planted) == []
+
+
+def _forget_histories(memory) -> None:
+    """Forget what records were: a compaction that comes by itself leaves that."""
+    for each in memory.records(namespace=None, limit=1_000_000):
+        memory.forget_history(each.id)
 
 
 def test_optimizing_clears_what_was_forgotten(state, planted, tmp_path) -> None:
     """`optimize` leaves no byte of it."""
     _plant(state.memory, planted, tmp_path / "notes", words=60)
+    _forget_histories(state.memory)
 
     state.memory.optimize()
 

@@ -365,10 +365,13 @@ def optimize(session: Session) -> None:
     show_default="5s",
     help="How long to wait for others who read or write.",
 )
+@click.option("--keep-updates", is_flag=True, help="Keep what stood in records before updates.")
 @pass_session
-def compact(session: Session, /, *, patience: float) -> None:
+def compact(session: Session, /, *, patience: float, keep_updates: bool) -> None:
     """
     Clear the bytes of what was forgotten or changed, and give back the space.
+
+    What stood in a record before an update goes, too, and is in its history no more.
 
     Searches go on meanwhile. The exit code is 1 if others kept it from its end; run it again then.
     """
@@ -376,7 +379,9 @@ def compact(session: Session, /, *, patience: float) -> None:
 
     with session.output.progress("compacting", unit="steps") as tell:
         done = session.state.memory.compact(
-            progress=lambda step, steps: tell(step, steps, ""), patience=patience
+            progress=lambda step, steps: tell(step, steps, ""),
+            patience=patience,
+            keep_updates=keep_updates,
         )
     session.output.emit(to_wire(done), *compaction_lines(done))
     if not done.complete:

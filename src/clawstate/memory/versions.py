@@ -101,6 +101,13 @@ class VersionStore(Protocol):
     def archived(self, after: str | None, limit: int) -> list[RecordVersion]:
         """Return the next *limit* archived records after the id *after*, in the order of ids."""
 
+    def forget_updates(self) -> int:
+        """
+        Forget what stood in records before they were updated; return how many versions those were.
+
+        Records that others took the place of, and archived ones, stay.
+        """
+
     def forget_chosen(self, chosen: Filter) -> int:
         """
         Forget the versions that ended and that *chosen* lets through.

@@ -139,6 +139,23 @@ class VersionLaws(MemoryHooks):
         assert texts_of(memory) == {"third number"}
         assert memory.forget_history(new.id) == 0
 
+    def test_a_compaction_forgets_what_updates_replaced(self, memory: Memory) -> None:
+        """What stood in a record before an update goes with `compact`; the superseded stay."""
+        old = memory.add("first number")
+        new = memory.supersede(old, "second number")
+        memory.update(new.id, text="third number")
+        memory.compact(keep_updates=True)
+        before = [each.record.text for each in memory.history(new.id)]
+
+        memory.compact()
+
+        assert before == ["first number", "second number", "third number"]
+        assert [each.record.text for each in memory.history(new.id)] == [
+            "first number",
+            "third number",
+        ]
+        assert texts_of(memory) == {"third number"}
+
     def test_what_a_file_gave_has_the_versions_of_edits(self, memory: Memory) -> None:
         """An import that says the same otherwise leaves none; an edit does."""
         memory.imports.begin("a.md")

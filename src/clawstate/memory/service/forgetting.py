@@ -25,7 +25,7 @@ class ForgetVerbs(UpkeepVerbs):
     def forget(self, record_ids: Sequence[str], *, compact: bool = True) -> Receipt:
         """Forget the records, return what went, and *compact*, in seconds for 100 MB."""
         records = self._engine.forget(ids := require_texts("ids", record_ids))
-        done = self.compact() if compact else None
+        done = self.compact(keep_updates=True) if compact else None
         return receipt_of(ids, records, done, waiting=self._engine.uncompacted())
 
     def forget_source(self, source: str, *, namespace: str = "default") -> int:

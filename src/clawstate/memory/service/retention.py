@@ -31,7 +31,7 @@ class RetentionVerbs(ForgetVerbs):
             raise InvalidError("policy", f"is {describe(policy)}", "give a RetentionPolicy")
         done = retain(self._engine, policy, now=self._clock(), dry_run=dry_run)
         if compact and not dry_run and (done.forgotten or done.expired):
-            self.compact()
+            self.compact(keep_updates=True)
         return done
 
     def archive(self, record_ids: Sequence[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from clawstate.arguments import require_callables, require_seconds
 from clawstate.health import Finding, repair_all
@@ -37,16 +38,21 @@ class UpkeepVerbs(MemoryParts):
         progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
         patience: float = 5.0,
+        keep_updates: bool = False,
     ) -> Compaction:
         """
         Clear the bytes of all that was forgotten or changed, and give back the space.
 
-        Searches go on; after *patience* (seconds) of others who write all the time or go on reading
-        it gives up, which the result tells, and the next call does the rest.
+        What stood in a record before an update goes as well, and is in its history no more, unless
+        *keep_updates*; records that others took the place of stay. Searches go on; after *patience*
+        (seconds) of others who write all the time or go on reading it gives up, which the result
+        tells, and the next call does the rest.
         """
         require_callables(progress=progress, cancelled=cancelled)
         require_seconds("patience", patience)
         self._cache.clear()  # it holds records as well
+        if not keep_updates:
+            self._engine.versions.forget_updates()
         return self._engine.compact(patience=patience, progress=progress, cancelled=cancelled)
 
     def reembed(
@@ -95,7 +101,8 @@ class UpkeepVerbs(MemoryParts):
 
     def check(self, *, deep: bool = True) -> list[Finding]:
         """Return what is wrong with the memory, the worst first; *deep* reads all of it."""
-        return check_engine(self._engine, self.rebuild, self.optimize, self.compact, deep=deep)
+        compact = partial(self.compact, keep_updates=True)
+        return check_engine(self._engine, self.rebuild, self.optimize, compact, deep=deep)
 
     def repair(self, *, deep: bool = True) -> list[Finding]:
         """Mend what `check` finds and what loses nothing: the indexes; return what was done."""

@@ -126,6 +126,14 @@ class InMemoryVersions:
             )
             return [_version(each) for each, _ in zip(found, range(limit), strict=False)]
 
+    def forget_updates(self) -> int:
+        """Forget what stood in records before they were updated."""
+        with self._mutex:
+            kept = [each for each in self._past if each.ending != "updated"]
+            count = len(self._past) - len(kept)
+            self._past = kept
+            return count
+
     def forget_chosen(self, chosen: Filter) -> int:
         """Forget the versions that *chosen* lets through."""
         with self._mutex:

@@ -160,6 +160,21 @@ class SqliteVersions:
             rows = connection.execute(sql, (after or "", self._now_ms(), limit))
             return [_version(row) for row in rows]
 
+    def forget_updates(self) -> int:
+        """Forget what stood in records before they were updated."""
+        if not self._database.exists():
+            return 0
+        with self._database.reading() as connection:
+            sql = "SELECT EXISTS (SELECT 1 FROM versions WHERE ending = 'updated')"
+            if not connection.execute(sql).get:
+                return 0
+        with self._database.writing() as connection:
+            connection.execute("DELETE FROM versions WHERE ending = 'updated'")
+            dropped = connection.changes()
+            writing.add_to_meta(connection, writing.REWRITTEN, dropped)
+        self._forgot(dropped)
+        return dropped
+
     def forget_chosen(self, chosen: Filter) -> int:
         """Forget the versions that *chosen* lets through."""
         with self._database.reading() as connection:
