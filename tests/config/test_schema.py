@@ -187,7 +187,8 @@ def test_defaults_are_those_of_the_specification() -> None:
 
     assert found["gateway"] == {"port": 18789, "host": "localhost", "mode": "local"}
     vector = {"enabled": True, "embedder": "static", "threads": 1}
-    assert found["memory"] == {"store": {"type": "sqlite", "vector": vector}}
+    store = {"type": "sqlite", "vector": vector}
+    assert found["memory"] == {"history": {"versions": 10}, "store": store}
     assert found["caches"]["dedupe"] == {
         "ttlMs": to_ms(24 * 3600),
         "memoryMaxSize": 100,
