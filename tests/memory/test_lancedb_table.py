@@ -342,7 +342,7 @@ WRITER = textwrap.dedent(
     for number in range(int(sys.argv[2]), int(sys.argv[3])):
         memory.add_many([{"id": f"r{number}", "text": f"number {number}"}])
         print(number, flush=True)
-        if number % 7 == 6:
+        if (number + 1) % int(sys.argv[4]) == 0:
             engine.flush()
     memory.close()
     """
@@ -352,7 +352,7 @@ WRITER = textwrap.dedent(
 @pytest.mark.parametrize("number", range(4))
 def test_what_was_acknowledged_survives_a_kill(folder, opened, number) -> None:
     """Killed anywhere, a writer loses no acknowledged record, and the table has each once."""
-    command = [sys.executable, "-c", WRITER, str(folder), "0", "1000"]
+    command = [sys.executable, "-c", WRITER, str(folder), "0", "1000", "7"]
     writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     last = -1
     for _ in range(5 + (seed() + 13 * number) % 40):
@@ -373,14 +373,22 @@ def test_what_was_acknowledged_survives_a_kill(folder, opened, number) -> None:
 
 
 @pytest.mark.slow
-def test_processes_that_write_the_same_ids_leave_each_once(folder) -> None:
+@pytest.mark.timeout(900)
+def test_processes_that_write_the_same_ids_leave_each_once(folder, opened) -> None:
     """Eight processes that write the same 500 ids at once leave 500 rows."""
-    command = [sys.executable, "-c", WRITER, str(folder), "0", "500"]
+    command = [sys.executable, "-c", WRITER, str(folder), "0", "500", "1000"]
     writers = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(8)]
 
-    assert [each.wait(timeout=280) for each in writers] == [0] * 8
+    try:
+        assert [each.wait(timeout=800) for each in writers] == [0] * 8
+    finally:
+        for each in writers:
+            each.kill()
+            each.wait()
+    memory = opened()
+    memory.optimize()
 
-    assert len(texts_in_table(folder)) == 500
+    assert len(texts_in_table(folder)) == len(memory.records(limit=1000)) == 500
 
 
 def test_without_the_library_it_finds_and_keeps(folder, opened) -> None:
