@@ -13,12 +13,16 @@ from pathlib import Path
 
 import pytest
 
+from embedding_server import serving
+
 ROOT = Path(__file__).parents[1]
 INSTALLED = Path(sys.executable).parent
 SET_UP = ("make run", "make test", "source .venv/bin/activate")
 KEY = "sk-tutorial-0123456789f"
 
 HOW_TO = sorted(f"docs/how-to/{each.name}" for each in (ROOT / "docs" / "how-to").glob("*.md"))
+SERVED = "docs/how-to/openai.md"
+"""The page whose commands ask a server."""
 
 BLOCK = re.compile(r"^```(console|python)( no-run)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -211,7 +215,24 @@ def test_a_page_works_as_it_is_written(clone: Path, home: Path, page: str) -> No
     assert not mistakes(run(clone / page, clone=clone, home=home))
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md", *HOW_TO])
+def test_the_page_on_servers_works(tmp_path: Path) -> None:
+    """The page on servers for embeddings works with one that listens where the page says."""
+    home, desk, page = tmp_path / "home", tmp_path / "desk", tmp_path / "page.md"
+    desk.mkdir()
+    furnished(home, desk, with_openclaw=False)
+    with serving(key=None) as server:
+        page.write_text(
+            (ROOT / SERVED).read_text().replace("http://localhost:11434/v1", server.url)
+        )
+        wrong = mistakes(run(page, clone=desk, home=home, without=SET_UP))
+
+    assert not wrong
+    assert {each.body["model"] for each in server.requests} == {"nomic-embed-text"}
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/tutorial.md", *(each for each in HOW_TO if each != SERVED)]
+)
 def test_a_page_works_with_what_is_installed(tmp_path: Path, page: str) -> None:
     """In a home of its own, each command and program of a page does what the page shows."""
     home, desk = tmp_path / "home", tmp_path / "desk"

@@ -15,7 +15,6 @@ from clawstate.config.schema.session import SessionMaintenance
 from clawstate.config.schema.storage import Caches, Locks, Pairing, StateSection
 from clawstate.config.service import Config
 from clawstate.config.settings import SETTINGS, Setting
-from clawstate.config.unsupported import find_unsupported
 from clawstate.doctor import examine
 from clawstate.errors import ConfigError, InvalidError
 from clawstate.files.paths import StatePaths
@@ -232,47 +231,17 @@ def test_memory_by_words_only(root: Path) -> None:
         assert state.memory.stats()["cached_vectors"] == 0
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        """{plugins: {entries: {'memory-lancedb': {config: {embedding:
-          {provider: 'openai', model: 'text-embedding-3-small', apiKey: 'sk-1'}}}}}}""",
-    ],
-)
-def test_what_this_version_cannot_do_is_refused(root: Path, text: str) -> None:
-    """Such a setting is an error of `validate`, and of the part that would need it; no other."""
-    written(root, text)
+def test_what_this_version_cannot_do_is_told(root: Path) -> None:
+    """Such a setting is an error of `validate`, and costs no memory."""
+    written(root, "{state: {store: 'postgresql://db/x'}}")
 
     with clawstate.open(root) as state:
         assert "this version" in next(
             each.message for each in state.config.issues() if each.severity == "error"
         )
-        with pytest.raises(ConfigError, match="this version"):
-            state.memory.add("tea")
-        assert state.dedupe.check_and_record("a")
 
 
-def test_plugin_may_stand_beside_our_own_memory(root: Path) -> None:
-    """Who chooses our engine by name, or another plugin, keeps the plugin's entry for OpenClaw."""
-    entry = {"memory-lancedb": {"config": {"embedding": {"apiKey": "${KEY}"}}}}
-    for beside in (
-        {"memory": {"store": {"type": "sqlite"}}},
-        {"plugins": {"entries": entry, "slots": {"memory": "none"}}},
-    ):
-        assert not list(find_unsupported({"plugins": {"entries": entry}, **beside}))
-    assert list(find_unsupported({"plugins": {"entries": entry}}))
-
-
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        ("state.store", "postgres://db/x"),
-        (
-            "plugins.entries.memory-lancedb.config.embedding",
-            {"apiKey": "${KEY}", "provider": "openai"},
-        ),
-    ],
-)
+@pytest.mark.parametrize(("path", "value"), [("state.store", "postgres://db/x")])
 def test_a_setting_that_cannot_be_followed_is_refused_when_it_is_set(
     tmp_path: Path, path: str, value: Any
 ) -> None:

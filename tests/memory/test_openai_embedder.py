@@ -12,19 +12,19 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 
-import embedding_server as server_of
 import numpy as np
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from embedding_server import KEY, serving
 
+import embedding_server as server_of
 from clawstate.errors import EmbeddingError, InvalidError
 from clawstate.memory.embedders.address import address_of
 from clawstate.memory.embedders.connection import proxy_for
 from clawstate.memory.embedders.openai import OpenAIEmbedder
+from embedding_server import KEY, serving
 
 NO_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,15 @@ from clawstate.cli.command import pass_session
 from clawstate.cli.memory import memory
 from clawstate.cli.printing import size
 from clawstate.cli.session import Session
+from clawstate.memory.embedders.remote_models import PRICES_OF
 from clawstate.quantities import number_of
 from clawstate.wire import to_wire
 
 if TYPE_CHECKING:
     from clawstate.memory.replacement import Reembedding
 
-_TOKEN = 4  # characters, as providers of models count
+_MANY = 100_000  # tokens that are sent without asking; they cost a cent or two
+_CENT = 0.01
 
 
 @memory.command(
@@ -28,26 +31,32 @@ _TOKEN = 4  # characters, as providers of models count
 )
 @click.option(
     "--embedder",
-    type=click.Choice(["static", "wordllama", "transformer"]),
+    type=click.Choice(["static", "wordllama", "transformer", "openai"]),
     help="Whose vectors [what was begun, else what a new state has].",
 )
 @click.option("--dry-run", is_flag=True, help="Tell how long it takes, and write nothing.")
 @click.option("--discard", is_flag=True, help="Drop what was begun and did not come to its end.")
+@click.option("--yes", is_flag=True, help="Do not ask before many texts are sent to a server.")
 @pass_session
-def reembed(session: Session, /, *, embedder: str | None, dry_run: bool, discard: bool) -> None:
+def reembed(
+    session: Session, /, *, embedder: str | None, dry_run: bool, discard: bool, yes: bool
+) -> None:
     """
     Give all records vectors of another embedder, then search by those.
 
     Searches go on meanwhile with the vectors that are there; all change in one step in the end.
     It may be cut off at any moment: run it again then, and it goes on where it was.
+    Before many texts are sent to a server it tells what that costs and asks.
     """
     if discard:
-        if embedder or dry_run:
+        if embedder or dry_run or yes:
             raise click.UsageError("--discard stands alone")
         dropped = session.state.memory.discard_reembedding()
         line = "what was begun is dropped" if dropped else "nothing was begun"
         session.output.emit({"discarded": dropped}, line)
         return
+    if not dry_run and not yes:
+        _ask_before_sending(session, embedder)
     with session.output.progress("embedding", unit="records") as tell:
         try:
             done = session.state.memory.reembed(
@@ -59,8 +68,23 @@ def reembed(session: Session, /, *, embedder: str | None, dry_run: bool, discard
     session.output.emit(to_wire(done), *(_plan_lines(done) if dry_run else _done_lines(done)))
 
 
-def _plan_lines(plan: Reembedding) -> Iterator[str]:
-    yield "this was a dry run: nothing is written"
+def _ask_before_sending(session: Session, embedder: str | None) -> None:
+    """Ask whether texts may be sent, where they are many; raises `UsageError` with nobody there."""
+    if embedder not in {None, "openai"}:
+        return
+    plan = session.state.memory.reembed(embedder, dry_run=True)
+    if plan.local is not False or plan.complete or plan.tokens <= _MANY:
+        return
+    for line in _plan_lines(plan, dry=False):
+        session.output.say(line)
+    if session.output.as_json or not sys.stdin.isatty():
+        raise click.UsageError("this sends texts to a server; repeat it with --yes")
+    click.confirm("send them?", abort=True, err=True)
+
+
+def _plan_lines(plan: Reembedding, *, dry: bool = True) -> Iterator[str]:
+    if dry:
+        yield "this was a dry run: nothing is written"
     if plan.complete:
         yield _nothing_line(plan)
         return
@@ -95,11 +119,19 @@ def _change(done: Reembedding) -> str:
 def _cost(plan: Reembedding) -> str:
     if plan.local:
         return "none; no text leaves this machine"
-    tokens = number_of(plan.characters // _TOKEN, "token")
+    tokens = number_of(plan.tokens, "token")
     tokens = f"{number_of(plan.texts, 'text')}, some {tokens}"
     if plan.local is None:
         return f"{tokens}; this embedder does not say where it sends them"
-    return f"{tokens} sent to the provider of the embedder"
+    if plan.price is None:
+        return f"{tokens} sent to the server of the embedder, whose price is not known"
+    return f"{tokens} sent to the server of the embedder, {_dollars(plan.price)}"
+
+
+def _dollars(price: float) -> str:
+    if price < _CENT:
+        return "for less than $0.01"
+    return f"for some ${price:,.2f} (prices of {PRICES_OF})"
 
 
 def _time(seconds: float) -> str:

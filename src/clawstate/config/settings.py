@@ -203,7 +203,7 @@ _CAPPED = Kind("capped", _read_capped)
 ENGINE_NAMES = ("file", "sqlite")
 """The engines of records that have a name; others have addresses. Each is made in `state`."""
 
-EMBEDDER_NAMES = ("static", "transformer")
+EMBEDDER_NAMES = ("static", "transformer", "openai")
 """The embedders that a new memory can be given. Each is made in `memory.embedders`."""
 
 STORE = _setting(

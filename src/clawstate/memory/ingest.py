@@ -46,7 +46,7 @@ def batches(
     # All records are read, and so checked, before the caller may write the first batch: `add_many`
     # promises that. Embedding starts meanwhile.
     iterator = iter(records)
-    size = batch_size(embedder)
+    size = BATCH if embeds_later(embedder) else batch_size(embedder)
     first = list(islice(iterator, size))
     if len(first) < size:
         if first:
@@ -89,31 +89,60 @@ def batch_size(embedder: Embedder | None) -> int:
     return min(BATCH, getattr(embedder, "at_once", BATCH))
 
 
+def embeds_later(embedder: Embedder | None) -> bool:
+    """Tell whether records are kept first, and get vectors of *embedder* afterwards."""
+    return bool(getattr(embedder, "embeds_later", False))
+
+
 def embed_records(
-    records: Sequence[MemoryRecord], embedder: Embedder | None, cache: EmbeddingCache
+    records: Sequence[MemoryRecord],
+    embedder: Embedder | None,
+    cache: EmbeddingCache,
 ) -> list[Embedded]:
     """
     Return *records* with vectors: those already known for the same text, else new ones.
 
     Without an embedder, or when it fails, they wait for their vectors; words find them meanwhile.
+    So they do where it embeds later.
     """
     if embedder is None:
         return [Embedded(record) for record in records]
-    # Embedding is what costs: the same text, from a file that is imported again, is embedded once.
-    hashes = [content_hash(record.text) for record in records]
-    is_quick = len(records) == 1 and getattr(embedder, "is_quick", False)
-    known = {} if is_quick else cache.find(hashes)
-    pairs = zip(records, hashes, strict=True)
-    texts = [record.text for record, digest in pairs if digest not in known]
+    if embeds_later(embedder):
+        return _with_vectors(records, cache, lambda _: repeat((None, None)))
     try:
-        fresh: Iterator[_Vector] = iter(embed_texts(texts, embedder))
+        return make_vectors(records, embedder, cache)
     except EmbeddingError as error:
-        waiting = number_of(len(texts), "record waits", "records wait")
-        message = f"{waiting} to be embedded: {error}"
-        warn(FallbackWarning(message), stacklevel=2)
+        warn(_waiting(len(records), error), stacklevel=2)
         # Losing a memory because a model failed would be worse than finding it by words alone for
         # now.
-        fresh = repeat((None, None))
+        return _with_vectors(records, cache, lambda _: repeat((None, None)))
+
+
+def make_vectors(
+    records: Sequence[MemoryRecord], embedder: Embedder, cache: EmbeddingCache
+) -> list[Embedded]:
+    """Return *records* with vectors, known or new; raises `EmbeddingError`."""
+    is_quick = len(records) == 1 and getattr(embedder, "is_quick", False)
+    return _with_vectors(
+        records, None if is_quick else cache, lambda texts: embed_texts(texts, embedder)
+    )
+
+
+def _waiting(count: int, error: EmbeddingError) -> FallbackWarning:
+    waiting = number_of(count, "record waits", "records wait")
+    return FallbackWarning(f"{waiting} to be embedded: {error}")
+
+
+def _with_vectors(
+    records: Sequence[MemoryRecord],
+    cache: EmbeddingCache | None,
+    embed: Callable[[list[str]], Iterable[_Vector]],
+) -> list[Embedded]:
+    # Embedding is what costs: the same text, from a file that is imported again, is embedded once.
+    hashes = [content_hash(record.text) for record in records]
+    known = {} if cache is None else cache.find(hashes)
+    pairs = zip(records, hashes, strict=True)
+    fresh = iter(embed([record.text for record, digest in pairs if digest not in known]))
     return [
         Embedded(record, *(known.get(digest) or next(fresh)))
         for record, digest in zip(records, hashes, strict=True)
@@ -155,11 +184,33 @@ def embed_waiting(
     cancelled: Callable[[], bool] | None = None,
 ) -> None:
     """Give the records of *engine* that wait for a vector theirs, until *cancelled* says so."""
-    while embedder is not None and (waiting := engine.waiting(batch_size(embedder))):
-        if cancelled is not None and cancelled():
-            return
-        batch = embed_records(waiting, embedder, engine.embeddings)
-        # The embedder failed (it was told). Going on would ask for the same batch for ever.
-        if any(each.vector is None for each in batch):
-            return
-        engine.fill(batch, embedder=embedder.identity)
+    if embedder is None:
+        return
+    size = batch_size(embedder)
+    refused: dict[str, EmbeddingError] = {}
+    while not (cancelled is not None and cancelled()):
+        # Behind those that the embedder fails at, which stay the oldest that wait.
+        found = engine.waiting(size + len(refused))
+        waiting = [each for each in found if each.id not in refused][:size]
+        if not waiting:
+            break
+        try:
+            batch = make_vectors(waiting, embedder, engine.embeddings)
+        except EmbeddingError as error:
+            if len(waiting) > 1 and embeds_later(embedder) and not _is_resting(embedder):
+                size = len(waiting) // 2  # one of them may be what the server cannot embed
+                continue
+            refused |= {each.id: error for each in waiting}
+            # Going on would ask a model that fails for the same batch for ever.
+            if not embeds_later(embedder) or _is_resting(embedder):
+                break
+        else:
+            engine.fill(batch, embedder=embedder.identity)
+            size = min(2 * size, batch_size(embedder))
+    if refused:
+        *_, last = refused.values()
+        warn(_waiting(len(refused), last), stacklevel=2)
+
+
+def _is_resting(embedder: Embedder) -> bool:
+    return bool(getattr(embedder, "is_resting", False))

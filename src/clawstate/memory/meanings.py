@@ -40,6 +40,8 @@ class InUse:
     embedder: Embedder | None
     weighing: SubwordEmbedder | None = None
     """The embedder, if it can weigh the subwords of a query."""
+    later: bool = False
+    """Whether records are kept before it embeds them."""
 
     @property
     def identity(self) -> EmbedderIdentity | None:
@@ -48,7 +50,12 @@ class InUse:
 
     def is_for(self, kept: EmbedderIdentity | None) -> bool:
         """Tell whether it is the choice for a memory that keeps vectors of *kept*."""
-        return kept == self.kept or (self.embedder is not None and kept == self.identity)
+        if kept == self.kept or self.embedder is None:
+            return kept == self.kept
+        try:
+            return kept == self.identity
+        except EmbeddingError:
+            return False  # a server that tells its dimensions alone, and is away
 
 
 class Meanings:
@@ -71,10 +78,17 @@ class Meanings:
     ) -> None:
         self._engine = engine
         self.given = given
+        self._foreign = given
         self._cache = cache
         self._by_meaning = by_meaning
         self.choice = choice
         self._chosen: InUse | None = None
+
+    @property
+    def fills_later(self) -> bool:
+        """Whether records wait for vectors of the embedder in use, as far as one was chosen."""
+        chosen = self._chosen
+        return chosen is not None and chosen.later
 
     def embedder(self) -> Embedder | None:
         """Return the embedder; None where there is no usable one, with a `FallbackWarning`."""
@@ -92,18 +106,32 @@ class Meanings:
             kept = self._engine.embedder()
             if self._chosen is None or not chosen.is_for(kept):
                 usable = _usable_embedder(kept, self.given, self.choice)
+                later = ingest.embeds_later(usable)
+                weighing = None
                 # Looked at once: a search would take half as long again to ask for it.
-                weighing = usable if usable is not None and has_subwords(usable) else None
-                chosen = InUse(kept, usable, weighing)
+                if usable is not None and not later and has_subwords(usable):
+                    weighing = usable
+                if usable is not chosen.embedder:
+                    self.close()
+                chosen = InUse(kept, usable, weighing, later)
         # In one step, so that no other thread sees the embedder of one choice with the vectors of
         # another.
         self._chosen = chosen
         return chosen
 
-    def use(self, embedder: Embedder) -> None:
+    def use(self, embedder: Embedder, *, is_ours: bool) -> None:
         """Take *embedder*, whose vectors are kept by now, as if it had been given."""
+        self.close()  # that of before
         self.given = embedder
+        if not is_ours:
+            self._foreign = embedder
         self._chosen = None
+
+    def close(self) -> None:
+        """Let go of an embedder that was chosen here, not given."""
+        chosen = self._chosen
+        if chosen is not None and chosen.embedder is not self._foreign:
+            close_embedder(chosen.embedder)
 
     def is_for(self, chosen: InUse, kept: EmbedderIdentity | None) -> bool:
         """Tell whether *chosen* is still the choice where vectors of *kept* are found."""
@@ -134,6 +162,7 @@ class Meanings:
         # Embedders of others need not say these.
         unrelated = getattr(embedder, "unrelated", 0.0)
         removes_median = getattr(embedder, "removes_median", False)
+        is_told = getattr(embedder, "is_resting", False)  # by the search that met the failure
         try:
             with ingest.embedder_errors():
                 if (weighing := chosen.weighing) is None:
@@ -143,7 +172,8 @@ class Meanings:
                     return Meaning(vector, unrelated=unrelated, removes_median=removes_median)
                 (numbers,) = weighing.subwords([text])
         except EmbeddingError as error:
-            warn(FallbackWarning(f"searching by words only: {error}"), stacklevel=4)
+            if not is_told:
+                warn(FallbackWarning(f"searching by words only: {error}"), stacklevel=4)
             return None
         return Meaning(
             numbers=numbers,
@@ -151,6 +181,13 @@ class Meanings:
             unrelated=unrelated,
             removes_median=removes_median,
         )
+
+
+def close_embedder(embedder: Embedder | None) -> None:
+    """Let *embedder* go of its connections, if it has any."""
+    close = getattr(embedder, "close", None)
+    if callable(close):
+        close()
 
 
 def _embed_query(embedder: Embedder, text: str) -> NDArray[np.float32]:
@@ -166,6 +203,8 @@ def _usable_embedder(
     """Return *given*, or that of *choice*, if *kept* are its vectors, or None; else warn."""
     try:
         embedder = given or choice.for_memory(kept)
+        if kept is None and ingest.embeds_later(embedder):
+            return embedder  # its identity may have to be asked for
         identity = embedder.identity
     except EmbeddingError as error:
         warn(FallbackWarning(f"searching by words only: {error}"), stacklevel=5)

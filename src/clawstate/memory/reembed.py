@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypedDict
 
 from clawstate.errors import ConflictError, InvalidError
 from clawstate.memory import ingest
 from clawstate.memory.contract import Embedder, EmbedderIdentity, KnownVector, MemoryEngine
-from clawstate.memory.meanings import Meanings
+from clawstate.memory.embedders.remote_models import tokens_in
+from clawstate.memory.meanings import Meanings, close_embedder
 from clawstate.memory.replacement import Begun, Reembedding, Text, Workload
 from clawstate.memory.writes import embed_waiting
 
@@ -19,8 +21,15 @@ _CHARACTERS = 4_000_000  # in a batch
 _TRIES = 8  # to switch with no text left, while others add some all the time
 _SAMPLE = 256  # texts that a preview embeds, if these take no more than a moment
 _FEW = 4  # that it begins with
+_REQUEST, _TEXTS_IN_REQUEST = 1.0, 128  # seconds, of a server that was not asked
+_MILLION = 1_000_000
 
 _FINISH = "finish it with 'clawstate memory reembed', or drop it with --discard"
+
+
+class _Cost(TypedDict):
+    tokens: int
+    price: float | None
 
 
 def reembed(
@@ -38,14 +47,21 @@ def reembed(
     Cut off or *cancelled* anywhere, the next call goes on where this one ended.
     """
     embedder = _choose_embedder(engine, meanings, wanted)
-    if dry_run:
-        return _preview(engine, embedder)
-    engine.purge()
-    done = _make_vectors(engine, embedder, progress=progress, cancelled=cancelled)
-    if done.complete:
-        meanings.use(embedder)
-        embed_waiting(engine, meanings)
-    return done
+    is_ours = embedder is not wanted and embedder is not meanings.given
+    is_used = False
+    try:
+        if dry_run:
+            return _preview(engine, embedder)
+        engine.purge()
+        done = _make_vectors(engine, embedder, progress=progress, cancelled=cancelled)
+        if done.complete:
+            is_used = True
+            meanings.use(embedder, is_ours=is_ours)
+            embed_waiting(engine, meanings)
+        return done
+    finally:
+        if is_ours and not is_used:
+            close_embedder(embedder)
 
 
 def _choose_embedder(
@@ -89,7 +105,13 @@ def _preview(engine: MemoryEngine, embedder: Embedder) -> Reembedding:
     told = _describe(engine, embedder, work.records)
     if kept == embedder.identity and begun is None:
         return replace(told, done=work.records, complete=True)
-    made, per_character = _try_out(engine, embedder)
+    made: list[KnownVector] = []
+    if ingest.embeds_later(embedder):
+        # Nobody has agreed yet that texts are sent.
+        characters = work.characters / max(work.texts, 1)
+        per_character = _REQUEST / (_TEXTS_IN_REQUEST * max(characters, 1))
+    else:
+        made, per_character = _try_out(engine, embedder)
     return replace(
         told,
         done=0 if begun is None else begun.done,
@@ -97,6 +119,7 @@ def _preview(engine: MemoryEngine, embedder: Embedder) -> Reembedding:
         characters=work.characters,
         seconds=per_character * work.characters,
         bytes=_space(embedder.identity, made, work, begun),
+        **_cost(embedder, work.characters),
     )
 
 
@@ -173,6 +196,7 @@ def _make_vectors(
         characters=characters,
         seconds=time.perf_counter() - started,
         complete=complete,
+        **_cost(embedder, characters),
     )
 
 
@@ -185,6 +209,16 @@ def _describe(engine: MemoryEngine, embedder: Embedder, records: int) -> Reembed
         records=records,
         local=getattr(embedder, "is_local", None),  # embedders of others need not say
     )
+
+
+def _cost(embedder: Embedder, characters: int) -> _Cost:
+    """Return the tokens of so many *characters*, and what they cost, as far as that is known."""
+    tokens = tokens_in(characters)
+    a_million: float | None = getattr(embedder, "price", None)
+    if getattr(embedder, "is_local", None):
+        a_million = 0.0
+    price = None if a_million is None else tokens * a_million / _MILLION
+    return {"tokens": tokens, "price": price}
 
 
 def _vectors(

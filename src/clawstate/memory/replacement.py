@@ -20,6 +20,7 @@ class Reembedding:
     that were embedded, or are still to be, with so many `characters`. `seconds` is what that took,
     or will by the speed of a sample; `bytes` what it needs on disk meanwhile. `local`: texts stay
     on this machine; None where the embedder does not say. `complete`: searches use the new vectors.
+    `tokens` are about how many the texts have, `price` what they cost in USD; None if not known.
     """
 
     before: str | None
@@ -33,6 +34,8 @@ class Reembedding:
     bytes: int = 0
     local: bool | None = None
     complete: bool = False
+    tokens: int = 0
+    price: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

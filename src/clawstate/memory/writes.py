@@ -28,7 +28,10 @@ def keep_records(
             if chosen is not made_by:
                 texts = [each.record for each in batch]
                 given = ingest.embed_records(texts, chosen.embedder, engine.embeddings)
-            engine.upsert(given, embedder=chosen.identity)
+            has_vectors = any(each.vector is not None for each in given)
+            # A server may have to be asked for the identity, which is of use with vectors alone.
+            is_named = has_vectors or not chosen.later
+            engine.upsert(given, embedder=chosen.identity if is_named else None)
 
         meanings.try_with(keep)
         yield len(batch)

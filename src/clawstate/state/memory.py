@@ -6,25 +6,22 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from clawstate.config.settings import (
-    MEMORY_EMBEDDER,
-    MEMORY_THREADS,
-    MEMORY_TYPE,
     MEMORY_VECTORS,
     MEMORY_VERSIONS,
     QUERY_ENTRIES,
     QUERY_TTL,
 )
-from clawstate.config.unsupported import require_supported
 from clawstate.errors import CorruptError, UnavailableError
 from clawstate.interrupts import load_modules
 from clawstate.memory.backends.sqlite import SqliteMemory
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
 from clawstate.memory.capture.inbox import INBOX
-from clawstate.memory.embedders import DEFAULT_CHOICE, EmbedderChoice
+from clawstate.memory.embedders import DEFAULT_CHOICE
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.service import Memory
 from clawstate.memory.versions import MOST_VERSIONS
 from clawstate.state.context import Context
+from clawstate.state.embedding import embedder_choice
 from clawstate.state.memory_place import MemoryPlace, find_memories_elsewhere, memory_place
 
 if TYPE_CHECKING:
@@ -43,14 +40,12 @@ def open_memory(context: Context, embedder: Embedder | None = None) -> Memory:
     versions = MOST_VERSIONS
     with suppress(CorruptError, UnavailableError):  # what cannot be read asks for nothing
         view = context.config.view()
-        if embedder is None or MEMORY_TYPE.of(view) != MEMORY_TYPE.default:
-            require_supported(view.loaded.resolved, "memory")
         if not view.waits("caches.query"):  # for what it costs, nobody must do without the memory
             ttl, entries = QUERY_TTL.of(view), QUERY_ENTRIES.of(view)
             cache = QueryCache(size=entries if ttl else 0, ttl=ttl or None)
         versions = MEMORY_VERSIONS.of(view)
         by_meaning = MEMORY_VECTORS.of(view)
-        choice = EmbedderChoice(MEMORY_EMBEDDER.of(view), MEMORY_THREADS.of(view))
+        choice = embedder_choice(context, view)
     return Memory(
         _engine(context, versions),
         embedder=embedder,

@@ -178,6 +178,8 @@ def write_reembedding(done: Reembedding) -> dict[str, Any]:
         "bytes": done.bytes,
         "local": done.local,
         "complete": done.complete,
+        "tokens": done.tokens,
+        "price": done.price,
     }
 
 
@@ -196,6 +198,8 @@ def read_reembedding(document: Any) -> Reembedding:
         bytes=told.integer("bytes"),
         local=told.maybe_truth("local"),
         complete=told.truth("complete"),
+        tokens=told.integer("tokens"),
+        price=told.maybe_number("price"),
     )
 
 

@@ -18,10 +18,11 @@ class MemoryVector(Document):
         default=default_of("memory.store.vector.enabled"),
         description="Search by meaning, too, not by words only.",
     )
-    embedder: Literal["static", "transformer"] = Field(
+    embedder: Literal["static", "transformer", "openai"] = Field(
         default=default_of("memory.store.vector.embedder"),
         description="What gives texts of a new memory their vectors; one that has vectors goes on"
-        " with its own.",
+        " with its own. `openai` is the server of the plugin's `embedding`, which is taken by"
+        " itself where that names a key, an address or the provider.",
     )
     threads: Positive = Field(
         default=default_of("memory.store.vector.threads"),
@@ -82,13 +83,19 @@ class Embedding(Document):
     )
     model: Text = Field(default="text-embedding-3-small", description="The name of the model.")
     api_key: Maybe[Secret] = Field(
-        default=None, description="The key of the provider; without one the local model is used."
+        default=None,
+        description="The key of the provider. Without it that of a profile of `openai`, or of"
+        " `OPENAI_API_KEY`, is sent to OpenAI, and none to another server.",
     )
     base_url: Maybe[Text] = Field(
         default=None, description="The address of another compatible server."
     )
     dimensions: Maybe[Positive] = Field(
         default=None, description="The length of the vectors, for models that offer several."
+    )
+    allow_plain_http: bool = Field(
+        default=False,
+        description="Send key and texts over plain HTTP to servers beyond the private network.",
     )
 
 

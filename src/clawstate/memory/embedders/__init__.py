@@ -2,19 +2,56 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from clawstate.arguments import describe
-from clawstate.errors import InvalidError
+from clawstate.errors import InvalidError, UnavailableError
 from clawstate.interrupts import load_modules
 from clawstate.memory.contract import Embedder, EmbedderIdentity
+from clawstate.memory.embedders.remote_models import DEFAULT_MODEL, MODELS, OWN_URL, PREFIX
 
-NAMES: Final = ("static", "wordllama", "transformer")
+NAMES: Final = ("static", "wordllama", "transformer", "openai")
 """The embedders that can be asked for by a name."""
 
 _WORDLLAMA = "wordllama-"
 _TRANSFORMER = "bge-small-"
+
+
+def _no_key() -> str | None:
+    raise UnavailableError("apiKey", "is not set", f"set {KEY_SETTING}, or OPENAI_API_KEY")
+
+
+KEY_SETTING: Final = "plugins.entries.memory-lancedb.config.embedding.apiKey"
+"""Where the key of a server stands in a configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingServer:
+    """
+    What answers at *base_url* with vectors of *model*, asked with what *key* returns.
+
+    *dimensions* are for a model that offers several lengths. *key* returns None where the server
+    wants none, and raises `StateError`.
+    """
+
+    model: str = DEFAULT_MODEL
+    base_url: str = OWN_URL
+    key: Callable[[], str | None] = field(default=_no_key, repr=False)
+    dimensions: int | None = None
+    allow_plain_http: bool = False
+
+    def of(self, kept: EmbedderIdentity) -> tuple[EmbeddingServer, int]:
+        """Return it as it makes vectors like those *kept*, and of how many dimensions these are."""
+        model = kept.model.removeprefix(PREFIX)
+        known, asked = MODELS.get(model), self.dimensions
+        if model != self.model:  # what is asked for is of the configured one
+            is_shorter = known is not None and known.dimensions != kept.dimensions
+            asked = kept.dimensions if is_shorter else None
+        elif asked is not None:
+            asked = kept.dimensions
+        return replace(self, model=model, dimensions=asked), kept.dimensions
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +59,12 @@ class EmbedderChoice:
     """
     Which of our embedders a memory uses: that called *name* if it is new.
 
-    *threads* is how many cores one text may take.
+    *threads* is how many cores one text may take, *server* the one that `openai` stands for.
     """
 
     name: str = "static"
     threads: int = 1
+    server: EmbeddingServer = EmbeddingServer()
 
     def for_memory(self, kept: EmbedderIdentity | None) -> Embedder:
         """
@@ -39,6 +77,8 @@ class EmbedderChoice:
         # models cannot be compared (decision 3).
         if kept is None:
             return self.named(self.name)
+        if kept.model.startswith(PREFIX):
+            return _remote_embedder(*self.server.of(kept))
         if kept.model.startswith(_WORDLLAMA):
             return self.named("wordllama")
         return self.named("transformer" if kept.model.startswith(_TRANSFORMER) else "static")
@@ -61,6 +101,8 @@ class EmbedderChoice:
             from clawstate.memory.embedders.transformer import TransformerEmbedder  # noqa: PLC0415
 
             return TransformerEmbedder(threads=self.threads)
+        if name == "openai":
+            return _remote_embedder(self.server)
         known = ", ".join(NAMES)
         raise InvalidError("embedder", f"{describe(name)} is unknown", f"use one of {known}")
 
@@ -75,3 +117,17 @@ def default_embedder() -> Embedder:
     from clawstate.memory.embedders.static import StaticEmbedder  # noqa: PLC0415 - needs numpy
 
     return StaticEmbedder()
+
+
+def _remote_embedder(server: EmbeddingServer, expected: int | None = None) -> Embedder:
+    load_modules("clawstate.memory.embedders.openai")
+    from clawstate.memory.embedders.openai import OpenAIEmbedder  # noqa: PLC0415 - needs ssl
+
+    return OpenAIEmbedder(
+        server.model,
+        base_url=server.base_url,
+        key=server.key,
+        dimensions=server.dimensions,
+        expected=expected,
+        allow_plain_http=server.allow_plain_http,
+    )

@@ -18,14 +18,11 @@ from clawstate.interrupts import Signal
 from clawstate.memory.contract import EmbedderIdentity
 from clawstate.memory.embedders.address import address_of
 from clawstate.memory.embedders.endpoint import Endpoint, Failure, Key
-from clawstate.memory.embedders.remote_models import DEFAULT_MODEL, MODELS, OWN_URL
+from clawstate.memory.embedders.remote_models import DEFAULT_MODEL, MODELS, OWN_URL, PREFIX
 from clawstate.memory.embedders.retrying import Circuit, Retries
 from clawstate.quantities import number_of
 
 Vectors: TypeAlias = NDArray[np.float32]
-
-PREFIX = "openai/"
-"""What the names of models begin with in an identity: the protocol, not the server."""
 
 _TEXTS = 128  # in a request
 _BYTES = 200_000  # some 60,000 tokens in a request; OpenAI takes 300,000
@@ -43,8 +40,9 @@ class OpenAIEmbedder:
 
     *key* is asked for when the first text comes, and again when the server refuses it; None where
     the server wants none. *dimensions* are needed for models that offer several, and asked of the
-    server where nobody says them. *timeout* bounds a request for texts with all its repetitions,
-    *query_timeout* one for a query, in seconds. A server that is down is left alone for a while.
+    server where nobody says them, or says what is *expected*. *timeout* bounds a request for texts
+    with all its repetitions, *query_timeout* one for a query, in seconds. A server that is down is
+    left alone for a while.
 
     Texts that are too long for the model are embedded in parts, and have their mean. Raises
     `InvalidError` for a *base_url* that is none; and when embedding `EmbeddingError`.
@@ -66,6 +64,7 @@ class OpenAIEmbedder:
         base_url: str = OWN_URL,
         key: Key = lambda: None,
         dimensions: int | None = None,
+        expected: int | None = None,
         allow_plain_http: bool = False,
         timeout: float = 60.0,
         query_timeout: float = 5.0,
@@ -82,7 +81,8 @@ class OpenAIEmbedder:
         known = MODELS.get(model)
         self._is_own = base_url.rstrip("/") == OWN_URL
         self._asked_dimensions = dimensions
-        self._dimensions = dimensions or (None if known is None else known.dimensions)
+        usual = None if known is None else known.dimensions
+        self._dimensions = dimensions or expected or usual
         self._clock = clock
         self._timeout = timeout
         self._query_timeout = query_timeout
@@ -101,7 +101,7 @@ class OpenAIEmbedder:
     def identity(self) -> EmbedderIdentity:
         """Return which vectors it makes; the server is asked where their length is not known."""
         if self._dimensions is None:
-            self.embed([_WORD])
+            self.embed_query(_WORD)
         return EmbedderIdentity(f"{PREFIX}{self._model}", self._dimensions or 0)
 
     @property

@@ -10,6 +10,9 @@ PRICES_OF = "2026-11"
 OWN_URL = "https://api.openai.com/v1"
 """Where OpenAI answers."""
 
+PREFIX = "openai/"
+"""What the names of models begin with in an identity: the protocol, not the server."""
+
 DEFAULT_MODEL = "text-embedding-3-small"
 
 BYTES_OF_TOKEN = 4

@@ -7,8 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from clawstate.clock import Clock, system_clock
+from clawstate.memory import writes
 from clawstate.memory.contract import Embedder, Lend, MemoryEngine
 from clawstate.memory.embedders import DEFAULT_CHOICE, EmbedderChoice
+from clawstate.memory.filling import Filling
 from clawstate.memory.imports import Imports
 from clawstate.memory.meanings import Meanings
 from clawstate.memory.query_cache import QueryCache
@@ -46,6 +48,9 @@ class MemoryParts:
             engine, embedder, self._cache, by_meaning=by_meaning, choice=choice
         )
         self._inbox_records = inbox
+        self._filling = Filling(
+            lambda is_over: writes.embed_waiting(engine, self._meanings, is_over)
+        )
         self._searches = Searches(engine, self._meanings, self.imports, self._cache, clock)
 
     @cached_property
@@ -63,11 +68,17 @@ class MemoryParts:
         place = getattr(self._engine, "path", None)
         return f"Memory({str(place)!r})" if place else f"Memory({self._engine!r})"
 
+    def _fill_later(self, *, seldom: bool = False) -> None:
+        """Have vectors made, where they are made after the records were kept."""
+        if self._meanings.fills_later:
+            self._filling.wake(seldom=seldom)
+
     def now(self) -> float:
         """Return the present by this memory's clock, in seconds since the epoch."""
         return self._clock()
 
     def close(self) -> None:
-        """Close the engine."""
+        """Close the engine; a batch of vectors that is under way is waited for shortly."""
         self._cache.clear()
+        self._filling.close(self._meanings.close)
         self._engine.close()

@@ -78,6 +78,7 @@ class RecordVerbs(MemoryParts):
             done += count
             if progress is not None:
                 progress(done, len(ids))
+        self._fill_later()
         return ids
 
     def get(self, record_id: str) -> MemoryRecord | None:
@@ -104,10 +105,12 @@ class RecordVerbs(MemoryParts):
         With *expected_updated_at* the change is made only to that version. Raises
         `NotFoundError`, `InvalidError`, and `ConflictError` for another version.
         """
-        return writes.update_record(
+        kept = writes.update_record(
             self._engine,
             self._meanings,
             lambda: self.require(record_id),
             lambda old: change_record(old, changes, now=self._clock()),
             expected_updated_at=expected_updated_at,
         )
+        self._fill_later()
+        return kept

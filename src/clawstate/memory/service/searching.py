@@ -53,7 +53,10 @@ class SearchVerbs(MemoryParts):
         )
         if explain:
             return self._searches.explained_hits(question)
-        return self._searches.hits(question)
+        found = self._searches.hits(question)
+        if mode != "words":
+            self._fill_later(seldom=True)
+        return found
 
     def explain(
         self,

@@ -66,11 +66,12 @@ class UpkeepVerbs(MemoryParts):
         """
         Give all records vectors of *embedder*, then search by those, in one step.
 
-        *embedder* may be the name of one of ours (`static`, `wordllama`, `transformer`); by default
-        it is that of what was begun, then the one for a new state. Searches go on
-        with the vectors that are kept until the switch. Cut off or *cancelled*, the next call goes
-        on. A *dry_run* writes nothing: it tells how long it would take, and the space. Raises
-        `InvalidError` while vectors of another are being made, `EmbeddingError` when it fails.
+        *embedder* may be the name of one of ours (`static`, `wordllama`, `transformer`, `openai`);
+        by default it is that of what was begun, then the one for a new state. Searches go on with
+        the vectors that are kept until the switch. Cut off or *cancelled*, the next call goes on. A
+        *dry_run* writes nothing, and sends nothing to a server: it tells how long it would take,
+        the space, and the price where it is known. Raises `InvalidError` while vectors of another
+        are being made, `EmbeddingError` when it fails.
         """
         require_callables(progress=progress, cancelled=cancelled)
         return reembed(
