@@ -55,16 +55,16 @@ def reembed(
         line = "what was begun is dropped" if dropped else "nothing was begun"
         session.output.emit({"discarded": dropped}, line)
         return
-    if not dry_run and not yes:
-        _ask_before_sending(session, embedder)
-    with session.output.progress("embedding", unit="records") as tell:
-        try:
+    try:
+        if not dry_run and not yes:
+            _ask_before_sending(session, embedder)
+        with session.output.progress("embedding", unit="records") as tell:
             done = session.state.memory.reembed(
                 embedder, dry_run=dry_run, progress=lambda count, total: tell(count, total, "")
             )
-        except KeyboardInterrupt:
-            session.output.say("what is done is kept; run it again to go on, or with --discard")
-            raise
+    except KeyboardInterrupt:
+        session.output.say("what is done is kept; run it again to go on, or with --discard")
+        raise
     session.output.emit(to_wire(done), *(_plan_lines(done) if dry_run else _done_lines(done)))
 
 
