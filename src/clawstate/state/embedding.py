@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from clawstate.config.settings import MEMORY_EMBEDDER, MEMORY_THREADS
 from clawstate.errors import ConfigError, InvalidError, StateError, UnavailableError
 from clawstate.memory.embedders import KEY_SETTING, EmbedderChoice, EmbeddingServer
-from clawstate.memory.embedders.address import address_of
 from clawstate.memory.embedders.remote_models import DEFAULT_MODEL, OWN_URL
 
 if TYPE_CHECKING:
@@ -37,10 +36,8 @@ def embedder_choice(context: Context, view: View) -> EmbedderChoice:
     if not is_named and section.get("provider", PROVIDER) == PROVIDER:
         name = PROVIDER if section.keys() & {"provider", "apiKey", "baseUrl"} else name
     url = _text(view, section, "baseUrl", OWN_URL)
-    try:
-        address_of(url)
-    except InvalidError as error:
-        raise ConfigError(f"{_SECTION}.baseUrl", error.problem, error.hint) from None
+    if url != OWN_URL:
+        _require_address(url)
     server = EmbeddingServer(
         model=_text(view, section, "model", DEFAULT_MODEL),
         base_url=url,
@@ -49,6 +46,15 @@ def embedder_choice(context: Context, view: View) -> EmbedderChoice:
         allow_plain_http=section.get("allowPlainHttp") is True,
     )
     return EmbedderChoice(name, threads, server)
+
+
+def _require_address(url: str) -> None:
+    from clawstate.memory.embedders.address import address_of  # noqa: PLC0415 - few have one
+
+    try:
+        address_of(url)
+    except InvalidError as error:
+        raise ConfigError(f"{_SECTION}.baseUrl", error.problem, error.hint) from None
 
 
 def _key_of(context: Context, *, has_key: bool, is_own: bool) -> Callable[[], str | None]:
