@@ -402,6 +402,15 @@ def test_the_key_is_never_shown(server, make, answer, capfd, caplog) -> None:
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
+@pytest.fixture
+def interruptible():
+    """Let SIGINT raise `KeyboardInterrupt`; started in the background, a shell has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_shows_no_key(server, make) -> None:
     """An interrupt while the server is waited for has no key in its frames."""
     server.always = server_of.silent

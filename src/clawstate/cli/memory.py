@@ -131,6 +131,7 @@ def add(
 @click.argument("query")
 @question_options
 @click.option("--explain", is_flag=True, help="Tell of each hit what gave its score.")
+@click.option("--no-cache", "fresh", is_flag=True, help="Ask the memory, not what it knows.")
 @pass_session
 def search(
     session: Session,

@@ -92,6 +92,7 @@ LABELS = {
     "waiting": "without a vector yet",
     "cached_vectors": "vectors kept for reuse",
     "vector_index_bytes": "index of vectors",
+    "query_cache": "cache of searches",
     "bytes": "size of the file",
     "sources": "imported sources",
     "expired": "expired, not removed yet",

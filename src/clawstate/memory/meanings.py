@@ -154,8 +154,12 @@ class Meanings:
                 if is_late or self.renew() is chosen:
                     raise
 
-    def of_query(self, chosen: InUse, query: str) -> Meaning | None:
-        """Return what *query* means to the embedder; None if that fails, with a warning."""
+    def of_query(self, chosen: InUse, query: str, *, fresh: bool = False) -> Meaning | None:
+        """
+        Return what *query* means to the embedder; None if that fails, with a warning.
+
+        *fresh*: the embedder is asked, though its vector may be known.
+        """
         if (embedder := chosen.embedder) is None:
             return None
         text = query[:_MAX_QUERY]
@@ -168,6 +172,8 @@ class Meanings:
                 if (weighing := chosen.weighing) is None:
                     # By the identity too: another embedder makes another vector of the same text.
                     key = embedder.identity, text
+                    if fresh:
+                        self._cache.drop_vector(key)
                     vector = self._cache.vector(key, lambda: _embed_query(embedder, text))
                     return Meaning(vector, unrelated=unrelated, removes_median=removes_median)
                 (numbers,) = weighing.subwords([text])

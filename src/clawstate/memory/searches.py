@@ -44,20 +44,22 @@ class Searches:
         self._cache = cache
         self._clock = clock
 
-    def hits(self, question: Question) -> list[Hit]:
-        """Return the hits for *question*, from the cache where it has them."""
+    def hits(self, question: Question, *, fresh: bool = False) -> list[Hit]:
+        """Return the hits for *question*, from the cache where it has them and not *fresh*."""
 
         def find(reading: Reading, meaning: Meaning | None, *, is_whole: bool) -> list[Hit]:
             # Read in the transaction that answers, so the answer belongs to exactly this version.
             version = reading.version
-            known = self._cache.hits(question, version=version, now=self._clock())
+            known = None
+            if not fresh:
+                known = self._cache.hits(question, version=version, now=self._clock())
             if known is None:
                 known = answer(reading, question, meaning)
                 if is_whole:
                     self._cache.keep_hits(question, version=version, hits=known)
             return list(known)
 
-        return self._ask(question, find)
+        return self._ask(question, find, fresh=fresh)
 
     def explained_hits(self, question: Question) -> list[Hit]:
         """Return the hits for *question*, each with what gave its score."""
@@ -84,7 +86,7 @@ class Searches:
         namespace = question.chosen.namespace or "default"
         return [*found, *find_missing(self._imports, name, kept, namespace=namespace)]
 
-    def _ask(self, question: Question, find: Callable[..., T]) -> T:
+    def _ask(self, question: Question, find: Callable[..., T], *, fresh: bool = False) -> T:
         """
         Return what *find* finds in a reading, given what *question* means there.
 
@@ -94,7 +96,7 @@ class Searches:
         while True:
             chosen = _BY_WORDS if question.mode == "words" else self._meanings.current()
             # Before the state is opened: an embedder may ask a server, and nobody shall wait.
-            meaning = self._meanings.of_query(chosen, question.text)
+            meaning = self._meanings.of_query(chosen, question.text, fresh=fresh)
             with self._engine.reading(as_of=question.as_of) as reading:
                 # Another process may have replaced all vectors since the embedder was chosen.
                 if chosen is _BY_WORDS or self._meanings.is_for(chosen, reading.embedder):

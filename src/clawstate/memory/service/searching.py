@@ -33,6 +33,7 @@ class SearchVerbs(MemoryParts):
         min_score: float = 0.0,
         explain: bool = False,
         as_of: Moment | None = None,
+        fresh: bool = False,
     ) -> list[Hit]:
         """
         Return the *k* records that answer *query* best, best first.
@@ -43,7 +44,9 @@ class SearchVerbs(MemoryParts):
         creation (seconds, ISO text, date or datetime; UTC without a zone). With *explain* each hit
         tells what gave its score; see `explain` for why a record did not come. *as_of* asks the
         memory as it was then, of a day its end: records made by then, in their version of then,
-        also such as were superseded later; what was forgotten since is gone. Raises `InvalidError`.
+        also such as were superseded later; what was forgotten since is gone. An answer may come
+        from the cache, which forgets it when anybody writes; with *fresh* it does not. Raises
+        `InvalidError`.
         """
         chosen = filter_from(
             namespace=namespace, tags=tags, source=source, where=where, since=since, until=until
@@ -53,7 +56,7 @@ class SearchVerbs(MemoryParts):
         )
         if explain:
             return self._searches.explained_hits(question)
-        found = self._searches.hits(question)
+        found = self._searches.hits(question, fresh=fresh)
         if mode != "words":
             self._fill_later(seldom=True)
         return found

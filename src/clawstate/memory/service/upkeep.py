@@ -97,8 +97,12 @@ class UpkeepVerbs(MemoryParts):
         return self._engine.needs_optimizing()
 
     def stats(self) -> dict[str, object]:
-        """Return counts and sizes (bytes) by name."""
-        return self._engine.stats()
+        """
+        Return counts and sizes (bytes) by name.
+
+        `query_cache` counts what the cache of this memory's searches did since it was opened.
+        """
+        return {**self._engine.stats(), "query_cache": self._cache.statistics()}
 
     def check(self, *, deep: bool = True) -> list[Finding]:
         """Return what is wrong with the memory, the worst first; *deep* reads all of it."""
