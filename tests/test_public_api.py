@@ -45,6 +45,7 @@ SEARCHED = {
     "min_score": 0.0,
     "explain": False,
     "as_of": None,
+    "fresh": False,
 }
 
 
