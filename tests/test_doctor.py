@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path, PurePosixPath
 
 import apsw
@@ -11,7 +12,7 @@ import pytest
 
 import clawstate
 from clawstate.cli.main import run
-from clawstate.doctor import Finding, examine
+from clawstate.doctor import Finding, examine, mend
 from clawstate.memory.backends.sqlite import rows
 from clawstate.memory.contract import EmbedderIdentity
 from clawstate.memory.postings.store import Document, pack
@@ -196,7 +197,7 @@ def test_damaged_vectors_are_found_and_made_anew(filled, vector: str) -> None:
 
     assert codes(found)[0] == ("warning", "memory-index")
     assert "3 records have a damaged vector" in found[0].message
-    assert {each.severity for each in examine(filled)} <= {"info"}
+    assert examine(filled) == []
     assert len(filled.memory.search("tea", mode="vector", k=1000)) >= 297
 
 
@@ -221,6 +222,48 @@ def test_records_without_vectors_are_a_remark(filled) -> None:
     assert codes(found) == [("info", "memory-waiting")]
     assert found[0].message.startswith("4 records")
     assert examine(filled) == []
+
+
+WRONG = [
+    "UPDATE memories SET embedding = X'0102' WHERE docno % 100 = 7",
+    "UPDATE memories SET embedding = NULL WHERE docno < 5",
+    "DELETE FROM vector_blocks",
+    "UPDATE scopes SET removed = removed + 3",
+    "UPDATE word_terms SET token = token || 'x'",
+]
+
+
+@pytest.mark.parametrize("count", [1, len(WRONG)])
+def test_what_can_be_mended_is_mended_at_once(indexed, count: int) -> None:
+    """However many faults there are, one look with fix leaves none that another would mend."""
+    for faults in combinations(WRONG, count):
+        for each in faults:
+            changed(indexed, each)
+
+        told, left = mend(indexed)
+
+        assert told, faults
+        assert left == [], faults
+        assert examine(indexed) == [], faults
+
+
+def test_a_repair_that_fails_is_tried_once_and_told_why(filled, monkeypatch) -> None:
+    """What goes on waiting is told after the mends, with what was tried and why it failed."""
+    changed(filled, "UPDATE memories SET embedding = NULL WHERE docno < 5")
+    filled.paths.memory_db.chmod(0o644)
+    tried = []
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        tried.append(len(texts))
+        raise OSError("no")
+
+    monkeypatch.setattr(LettersEmbedder, "embed", embed)
+    told, left = mend(filled)
+
+    assert codes(told) == [("warning", "wide-mode"), ("info", "memory-waiting")]
+    assert codes(left) == [("info", "memory-waiting")]
+    assert "it was tried: embedder: failed with OSError" in left[0].fix
+    assert tried == [4]
 
 
 @pytest.mark.parametrize(

@@ -55,16 +55,22 @@ class Finding:
 
     def repaired(self) -> Self:
         """Return the finding with what its repair did, or why it could not; itself without one."""
+        return self.try_repair()[0]
+
+    def try_repair(self) -> tuple[Self, bool]:
+        """Return the finding as `repaired` does, and whether a repair did its work."""
         if self.repair is None:
-            return self
+            return self, False
+        is_done = False
         try:
-            done = self.repair()
+            told = self.repair()
+            is_done = True
         # Told in the finding and not raised, so that the repairs of all others go on.
         except StateError as error:
-            done = f"{self.fix} (it was tried: {error})"
+            told = f"{self.fix} (it was tried: {error})"
         except OSError as error:
-            done = f"{self.fix} (it was tried: {error.strerror or error})"
-        return replace(self, fix=done, repair=None)
+            told = f"{self.fix} (it was tried: {error.strerror or error})"
+        return replace(self, fix=told, repair=None), is_done
 
 
 def repair_all(findings: Iterable[Finding]) -> list[Finding]:

@@ -21,11 +21,14 @@ def doctor(session: Session, *, fix: bool, quick: bool) -> None:
 
     Ends with exit code 1 while there is an error or a warning left.
     """
-    from clawstate.doctor import examine  # noqa: PLC0415 - needs an opened state
+    from clawstate.doctor import examine, mend  # noqa: PLC0415 - needs an opened state
     from clawstate.wire import to_wire  # noqa: PLC0415
 
-    findings = examine(session.state, fix=fix, deep=not quick)
-    left = examine(session.state, deep=not quick) if fix else findings
+    deep = not quick
+    if fix:
+        findings, left = mend(session.state, deep=deep)
+    else:
+        findings = left = examine(session.state, deep=deep)
     ok = all(finding.severity == "info" for finding in left)
     lines = []
     for finding in findings:

@@ -24,6 +24,7 @@ from clawstate.cli.options import (
 )
 from clawstate.cli.printing import style
 from clawstate.cli.session import Session
+from clawstate.quantities import number_of
 from clawstate.wire import to_wire
 
 if TYPE_CHECKING:
@@ -171,10 +172,12 @@ def search(
 @click.argument("record_id", metavar="ID")
 @pass_session
 def get(session: Session, /, record_id: str) -> None:
-    """Print the record ID."""
+    """Print the record ID, which may be cut to a beginning that no other id has."""
+    from clawstate.cli.record_ids import find_id  # noqa: PLC0415 - see `NOUNS`
     from clawstate.cli.records_view import full_lines  # noqa: PLC0415
 
-    record = session.state.memory.require(record_id)
+    store = session.state.memory
+    record = store.require(find_id(store, record_id))
     session.output.emit(to_wire(record), *full_lines(record))
 
 
@@ -201,20 +204,23 @@ def update(
     meta: Any,
     **settings: Any,
 ) -> None:
-    """Change the record ID in place."""
+    """Change the record ID in place; a beginning that no other id has is enough."""
+    from clawstate.cli.record_ids import find_id  # noqa: PLC0415 - see `NOUNS`
     from clawstate.cli.records_view import full_lines  # noqa: PLC0415
 
+    store = session.state.memory
+    found = find_id(store, record_id)
     changes = {name: value for name, value in settings.items() if value is not None}
     if text is not None:
         changes["text"] = text_of(text)
     if tags or no_tags:
         changes["tags"] = tags
     if meta:
-        merged = {**session.state.memory.require(record_id).metadata, **dict(meta)}
+        merged = {**store.require(found).metadata, **dict(meta)}
         changes["metadata"] = {key: value for key, value in merged.items() if value is not None}
     if not changes:
         raise click.UsageError("nothing to change; see --help")
-    record = session.state.memory.update(record_id, **changes)
+    record = store.update(found, **changes)
     session.output.emit(to_wire(record), *full_lines(record))
 
 
@@ -251,9 +257,11 @@ def forget(
     What is demanded by tag, age or metadata is forgotten from where it is kept, also if a source is
     named; --dry-run counts it before.
 
+    Of an ID a beginning that no other id has is enough.
     With --receipt no byte of them is left in the files afterwards. It names each record by its id
     and the SHA-256 of its text, by which it can be checked without telling it.
     """
+    from clawstate.cli.record_ids import find_id  # noqa: PLC0415 - see `NOUNS`
     from clawstate.errors import NotFoundError  # noqa: PLC0415
 
     demands = bool(tags or where or older_than is not None)
@@ -269,10 +277,11 @@ def forget(
         return
     if receipt and source:
         raise click.UsageError("a receipt is for records; after --source use 'memory compact'")
+    ids = tuple(find_id(session.state.memory, each) for each in record_ids)
     if receipt:
         from clawstate.cli.forgetting import forget_with_receipt  # noqa: PLC0415
 
-        forget_with_receipt(session, record_ids)
+        forget_with_receipt(session, ids)
         return
     if source:
         names = {source, os.path.abspath(source)}  # noqa: PTH100 - the file may be gone
@@ -280,11 +289,11 @@ def forget(
             session.state.memory.forget_source(each, namespace=namespace) for each in names
         )
     else:
-        forgotten = session.state.memory.delete_many(record_ids)
+        forgotten = session.state.memory.delete_many(ids)
     if not forgotten:
         hint = "'clawstate memory list' shows what is kept"
         raise NotFoundError("memory", source or record_ids[0], hint)
-    session.output.emit({"forgotten": forgotten}, f"forgot {forgotten}")
+    session.output.emit({"forgotten": forgotten}, f"forgot {number_of(forgotten, 'record')}")
 
 
 @memory.command(
@@ -336,10 +345,12 @@ def list_(
 def stats(session: Session) -> None:
     """Print counts and sizes."""
     from clawstate.cli.printing import counts_of_memory, table_lines  # noqa: PLC0415
+    from clawstate.cli.vector_notes import sentence, vector_findings  # noqa: PLC0415 - see `NOUNS`
     from clawstate.clock import from_ms, to_iso  # noqa: PLC0415
     from clawstate.wire.memory import statistics_form  # noqa: PLC0415
 
-    counts = session.state.memory.stats()
+    store = session.state.memory
+    counts = store.stats()
     document = statistics_form(counts)
     changed = document["changedMs"]
     del counts["changed"]  # shown last, as a date
@@ -347,15 +358,29 @@ def stats(session: Session) -> None:
         **counts_of_memory(counts),
         "changed": None if changed is None else to_iso(from_ms(changed)),
     }
-    session.output.emit(document, *table_lines(shown))
+    notes = map(sentence, vector_findings(store))
+    session.output.emit(document, *table_lines(shown), *notes)
 
 
 @memory.command()
 @pass_session
 def optimize(session: Session) -> None:
-    """Bring the indexes up to date; searches go on meanwhile."""
-    session.state.memory.optimize()
-    session.output.emit({"ok": True}, "the indexes are up to date")
+    """
+    Bring the indexes up to date; searches go on meanwhile.
+
+    The exit code is 1 if records are left without a vector; what is told says why.
+    """
+    from clawstate.cli.vector_notes import sentence, vector_findings  # noqa: PLC0415
+
+    store = session.state.memory
+    store.optimize()
+    left = [each for each in vector_findings(store) if each.code != "memory-setting"]
+    document = {"ok": not left, "waiting": store.stats()["waiting"]}
+    # Why an embedder failed was told when it did.
+    lines = [each.message if each.repair else sentence(each) for each in left]
+    session.output.emit(document, *(lines or ["the indexes are up to date"]))
+    if left:
+        raise click.exceptions.Exit(1)
 
 
 @memory.command(examples=("clawstate memory compact",))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
 import click
@@ -42,19 +43,21 @@ def explain(
     """
     Tell why a search for QUERY shows a record, or does not.
 
-    NAME is the id of a record; or a file, folder or pattern that records come from. The options are
-    those of the search.
+    NAME is the id of a record, or a beginning that no other id has; or a file, folder or pattern
+    that records come from. The options are those of the search.
     """
     from clawstate.cli.reasons_view import verdict_lines  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.cli.record_ids import find_id  # noqa: PLC0415 - see `NOUNS`
 
     asked = {"k": limit, "tags": tags, "where": where_of(where), **settings}
-    verdicts = []
+    store, verdicts = session.state.memory, []
     for name in names:
-        found = session.state.memory.explain(query, name, **asked)
-        path = os.path.abspath(name)  # noqa: PTH100 - the file may be gone
-        if found[0].reason == "unknown" and path != name:
-            of_file = session.state.memory.explain(query, path, **asked)
-            found = found if of_file[0].reason == "unknown" else of_file
+        found = store.explain(query, name, **asked)
+        # As a path, though the file may be gone; as a beginning of an id where it is none.
+        for find in (os.path.abspath, partial(find_id, store)):
+            if found[0].reason == "unknown" and (other := find(name)) != name:
+                again = store.explain(query, other, **asked)
+                found = found if again[0].reason == "unknown" else again
         verdicts += found
     lines = [line for each in verdicts[:_SHOWN] for line in verdict_lines(each)]
     if len(verdicts) > _SHOWN:

@@ -52,7 +52,8 @@ def reembed(
         if embedder or dry_run or yes:
             raise click.UsageError("--discard stands alone")
         dropped = session.state.memory.discard_reembedding()
-        line = "what was begun is dropped" if dropped else "nothing was begun"
+        gone = "what was begun is dropped; 'clawstate memory compact' gives back its space"
+        line = gone if dropped else "nothing was begun"
         session.output.emit({"discarded": dropped}, line)
         return
     try:

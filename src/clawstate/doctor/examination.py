@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -18,9 +18,10 @@ from clawstate.errors import (
     UnresolvedWarning,
     silent,
 )
-from clawstate.health import Finding, repair_all
+from clawstate.health import Finding
 from clawstate.state import State
 
+_ROUNDS = 5  # of looking and mending; two are enough for all that is known to wait for another
 _ORDER = {"error": 0, "warning": 1, "info": 2}
 
 
@@ -30,6 +31,59 @@ def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Findi
 
     Nothing is ever deleted but derived indexes, which are built again. *deep* reads every page.
     """
+    return mend(state, deep=deep)[0] if fix else _in_order(_look(state, list, deep=deep))
+
+
+def mend(state: State, *, deep: bool = True) -> tuple[list[Finding], list[Finding]]:
+    """
+    Mend what loses nothing; return what was mended or is left, and what is left, as `examine` does.
+
+    One repair may give another one work, as new vectors leave bytes of old ones in the file. So it
+    is looked again, until nothing is left that can be mended.
+    """
+    mending = _Mending()
+    for _ in range(_ROUNDS):
+        before = len(mending.done)
+        left = _look(state, mending.repair_all, deep=deep)
+        if len(mending.done) == before:
+            break
+    else:
+        left = _look(state, list, deep=deep)
+    return _in_order([*mending.done, *left]), _in_order(left)
+
+
+class _Mending:
+    """What was `done` by repairs, in their order; one that failed is not tried again."""
+
+    def __init__(self) -> None:
+        self.done: list[Finding] = []
+        self._failed: dict[Finding, Finding] = {}
+
+    def repair_all(self, findings: Iterable[Finding]) -> list[Finding]:
+        """Return what is left of *findings*, each tried after all of them were found."""
+        left: list[Finding] = []
+        for each in list(findings):
+            told, is_done = self._failed.get(each, each), False
+            if told is each:
+                told, is_done = each.try_repair()
+            if is_done:
+                self.done.append(told)
+                continue
+            if told is not each:
+                self._failed[each] = told
+            left.append(told)
+        return left
+
+
+def _in_order(findings: Iterable[Finding]) -> list[Finding]:
+    # Several stores look at one directory.
+    return sorted(dict.fromkeys(by_path(findings)), key=lambda each: _ORDER[each.severity])
+
+
+def _look(
+    state: State, take: Callable[[Iterable[Finding]], list[Finding]], *, deep: bool
+) -> list[Finding]:
+    """Return what *take* returns of what each check finds, one after the other."""
     checks = (
         writable.check(state),
         owners.check(state),  # before what mends: what is not ours cannot be mended
@@ -47,11 +101,10 @@ def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Findi
             told = {each.message for each in found if each.path in each.message}
             new = [each for each in _guard(check, state) if each.message not in told]
             # What is repaired is no longer in the way of the checks behind.
-            found += repair_all(new) if fix else new
+            found += take(new)
             if any(each.code == "no-directory" for each in found):
                 break  # there is nothing else to look at
-    # Several stores look at one directory.
-    return sorted(dict.fromkeys(by_path(found)), key=lambda each: _ORDER[each.severity])
+    return found
 
 
 def check_part(state: State, part: str, *, deep: bool = True) -> Iterator[Finding]:

@@ -54,10 +54,10 @@ class WideMode(Finding):
     is_done: bool = False
     problem: str = ""
 
-    def repaired(self) -> Self:
-        """Take the rights away, and return whether that was done."""
+    def try_repair(self) -> tuple[Self, bool]:
+        """Take the rights away, and tell whether that was done."""
         if self.fix:
-            return self
+            return self, False
         try:
             # By its path: opening a live database file would drop SQLite's locks.
             os.chmod(  # noqa: PTH101 - links stay
@@ -65,8 +65,8 @@ class WideMode(Finding):
             )
         except (OSError, NotImplementedError) as error:
             problem = error.strerror if isinstance(error, OSError) else str(error)
-            return replace(self, problem=problem or str(error))
-        return replace(self, is_done=True)
+            return replace(self, problem=problem or str(error)), False
+        return replace(self, is_done=True), True
 
 
 def wide_mode(

@@ -112,7 +112,9 @@ def embed_records(
     try:
         return make_vectors(records, embedder, cache)
     except EmbeddingError as error:
-        warn(_waiting(len(records), error), stacklevel=2)
+        waiting = number_of(len(records), "record waits", "records wait")
+        message = f"{waiting} to be embedded: {error}"
+        warn(FallbackWarning(message), stacklevel=2)
         # Losing a memory because a model failed would be worse than finding it by words alone for
         # now.
         return _with_vectors(records, cache, lambda _: repeat((None, None)))
@@ -122,15 +124,10 @@ def make_vectors(
     records: Sequence[MemoryRecord], embedder: Embedder, cache: EmbeddingCache
 ) -> list[Embedded]:
     """Return *records* with vectors, known or new; raises `EmbeddingError`."""
+    # For one text a quick embedder takes less time than the cache.
     is_quick = len(records) == 1 and getattr(embedder, "is_quick", False)
-    return _with_vectors(
-        records, None if is_quick else cache, lambda texts: embed_texts(texts, embedder)
-    )
-
-
-def _waiting(count: int, error: EmbeddingError) -> FallbackWarning:
-    waiting = number_of(count, "record waits", "records wait")
-    return FallbackWarning(f"{waiting} to be embedded: {error}")
+    known = None if is_quick else cache
+    return _with_vectors(records, known, lambda texts: embed_texts(texts, embedder))
 
 
 def _with_vectors(
@@ -182,10 +179,14 @@ def embed_waiting(
     engine: MemoryEngine,
     embedder: Embedder | None,
     cancelled: Callable[[], bool] | None = None,
-) -> None:
-    """Give the records of *engine* that wait for a vector theirs, until *cancelled* says so."""
+) -> EmbeddingError | None:
+    """
+    Give the records of *engine* that wait for a vector theirs, until *cancelled* says so.
+
+    Where the embedder fails at some, it warns, and returns why.
+    """
     if embedder is None:
-        return
+        return None
     size = batch_size(embedder)
     refused: dict[str, EmbeddingError] = {}
     while not (cancelled is not None and cancelled()):
@@ -207,9 +208,13 @@ def embed_waiting(
         else:
             engine.fill(batch, embedder=embedder.identity)
             size = min(2 * size, batch_size(embedder))
-    if refused:
-        *_, last = refused.values()
-        warn(_waiting(len(refused), last), stacklevel=2)
+    if not refused:
+        return None
+    *_, last = refused.values()
+    one, many = "record waits for its vector", "records wait for their vectors"
+    message = f"{number_of(len(refused), one, many)}: {last}"
+    warn(FallbackWarning(message), stacklevel=2)
+    return last
 
 
 def _is_resting(embedder: Embedder) -> bool:

@@ -80,7 +80,7 @@ class Meanings:
         self.given = given
         self._foreign = given
         self._cache = cache
-        self._by_meaning = by_meaning
+        self.by_meaning = by_meaning
         self.choice = choice
         self._chosen: InUse | None = None
 
@@ -102,14 +102,15 @@ class Meanings:
     def renew(self) -> InUse:
         """Choose the embedder for the vectors that are kept now, and return it."""
         chosen = self._chosen or InUse(None, None)
-        if self._by_meaning:
+        if self.by_meaning:
             kept = self._engine.embedder()
             if self._chosen is None or not chosen.is_for(kept):
                 usable = _usable_embedder(kept, self.given, self.choice)
+                # Looked at once: a search would take half as long again to ask for it. Not of one
+                # that embeds later, which may have to ask its server.
                 later = ingest.embeds_later(usable)
                 weighing = None
-                # Looked at once: a search would take half as long again to ask for it.
-                if usable is not None and not later and has_subwords(usable):
+                if not later and usable is not None and has_subwords(usable):
                     weighing = usable
                 if usable is not chosen.embedder:
                     self.close()
@@ -118,6 +119,16 @@ class Meanings:
         # another.
         self._chosen = chosen
         return chosen
+
+    def obstacle(self) -> EmbeddingError | None:
+        """Return why there is no usable embedder for the vectors that are kept now, if so."""
+        try:
+            embedder = _find_embedder(self._engine.embedder(), self.given, self.choice)
+        except EmbeddingError as error:
+            return error
+        if embedder is not self.given:
+            close_embedder(embedder)
+        return None
 
     def use(self, embedder: Embedder, *, is_ours: bool) -> None:
         """Take *embedder*, whose vectors are kept by now, as if it had been given."""
@@ -135,7 +146,7 @@ class Meanings:
 
     def is_for(self, chosen: InUse, kept: EmbedderIdentity | None) -> bool:
         """Tell whether *chosen* is still the choice where vectors of *kept* are found."""
-        return kept is chosen.kept or not self._by_meaning or chosen.is_for(kept)
+        return kept is chosen.kept or not self.by_meaning or chosen.is_for(kept)
 
     def try_with(self, work: Callable[[InUse], T]) -> T:
         """
@@ -206,22 +217,25 @@ def _embed_query(embedder: Embedder, text: str) -> NDArray[np.float32]:
 def _usable_embedder(
     kept: EmbedderIdentity | None, given: Embedder | None, choice: EmbedderChoice
 ) -> Embedder | None:
-    """Return *given*, or that of *choice*, if *kept* are its vectors, or None; else warn."""
+    """Return *given*, or that of *choice*, if *kept* are its vectors; else warn, and None."""
     try:
-        embedder = given or choice.for_memory(kept)
-        if kept is None and ingest.embeds_later(embedder):
-            return embedder  # its identity may have to be asked for
-        identity = embedder.identity
+        return _find_embedder(kept, given, choice)
     except EmbeddingError as error:
         warn(FallbackWarning(f"searching by words only: {error}"), stacklevel=5)
         return None
+
+
+def _find_embedder(
+    kept: EmbedderIdentity | None, given: Embedder | None, choice: EmbedderChoice
+) -> Embedder:
+    """Return *given*, or that of *choice*; `EmbeddingError` unless *kept* are its vectors."""
+    embedder = given or choice.for_memory(kept)
+    if kept is None and ingest.embeds_later(embedder):
+        return embedder  # its identity may have to be asked for
+    identity = embedder.identity
     # Cosines between vectors of two models mean nothing (decision 3).
     if kept is not None and kept != identity:
-        message = (
-            f"searching by words only: this memory keeps vectors of {kept.model}, "
-            f"which those of {identity.model} cannot be compared with; "
-            "open it with the embedder it was made with"
-        )
-        warn(FallbackWarning(message), stacklevel=5)
-        return None
+        others = f"those of {identity.model} cannot be compared with"
+        problem = f"keeps vectors of {kept.model}, which {others}"
+        raise EmbeddingError("this memory", problem, "open it with the embedder it was made with")
     return embedder

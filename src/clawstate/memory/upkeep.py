@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
 
-from clawstate.health import FIX, Finding
+from clawstate.errors import EmbeddingError
+from clawstate.health import FIX, Finding, Severity
 from clawstate.interrupts import load_modules
 from clawstate.memory.contract import INDEX, Lend, MemoryEngine
+from clawstate.memory.embedders import name_of
 from clawstate.memory.forgetting import Compaction
+from clawstate.memory.meanings import Meanings
+from clawstate.memory.writes import embed_waiting
 from clawstate.quantities import number_of
 from clawstate.records.contract import Lease
 
 if TYPE_CHECKING:
     from clawstate.records.inmemory import InMemoryBackend
+
+EMBEDDER_SETTING: Final = "memory.store.vector.embedder"
+"""The setting that names the embedder of a new memory."""
 
 
 def lend_in_process() -> Lend:
@@ -33,6 +40,7 @@ def lend_in_process() -> Lend:
 
 def check_engine(
     engine: MemoryEngine,
+    meanings: Meanings,
     rebuild: Callable[[], None],
     optimize: Callable[[], None],
     compact: Callable[[], Compaction],
@@ -50,6 +58,11 @@ def check_engine(
         optimize()
         return "done"
 
+    def embed() -> str:
+        # First, since `optimize` only warns where the embedder fails.
+        embed_waiting(engine, meanings)
+        return run_optimize()
+
     def run_compact() -> str:
         done = compact()
         return "done" if done.complete else f"waits for {done.waits_for}"
@@ -66,11 +79,7 @@ def check_engine(
         for code, message in wrong
         if code == INDEX
     ]
-    waiting = engine.stats()["waiting"]
-    if isinstance(waiting, int) and waiting:
-        one, many = "record waits for its vector", "records wait for their vectors"
-        message = number_of(waiting, one, many)
-        found.append(Finding("memory-waiting", "info", path, message, FIX, repair=run_optimize))
+    found += _check_vectors(engine, meanings, path, embed)
     if forgotten := engine.uncompacted():
         before = number_of(forgotten, "record")
         message = f"the file still holds bytes of {before} forgotten, changed or embedded anew"
@@ -84,3 +93,34 @@ def check_engine(
         message = "the vector index lacks records; opening takes longer than need be"
         found.append(Finding("memory-slow", "info", path, message, FIX, repair=run_optimize))
     return found
+
+
+def _check_vectors(
+    engine: MemoryEngine, meanings: Meanings, path: str, embed: Callable[[], str]
+) -> Iterator[Finding]:
+    """Yield why records have no vector, or none of the embedder that the configuration names."""
+    kept = engine.embedder()
+    waiting = engine.stats()["waiting"]
+    if not meanings.by_meaning or not (kept or waiting):
+        return
+    count = waiting if isinstance(waiting, int) else 0
+    wait = number_of(count, "record waits for its vector", "records wait for their vectors")
+    try:
+        meanings.require()
+    except EmbeddingError as error:
+        left = f", and {wait}" if count else ""
+        message = f"searches go by words alone{left}: {error.what}: {error.problem}"
+        # An embedder of the caller's own is none that a command could have.
+        is_ours = kept is None or name_of(kept) is not None
+        if is_ours or count:
+            severity: Severity = "warning" if is_ours else "info"
+            yield Finding("memory-embedder", severity, path, message, error.hint)
+        return
+    if count:
+        yield Finding("memory-waiting", "info", path, wait, FIX, repair=embed)
+    choice = meanings.choice
+    is_chosen = choice.is_set and meanings.given is None and engine.replacement.begun() is None
+    if is_chosen and kept is not None and (name := name_of(kept)) not in {None, choice.name}:
+        message = f"{EMBEDDER_SETTING} is {choice.name}, and the vectors are of {kept.model}"
+        hint = f"run 'clawstate memory reembed', or set it to {name}"
+        yield Finding("memory-setting", "info", path, message, hint)

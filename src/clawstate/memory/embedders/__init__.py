@@ -15,8 +15,12 @@ from clawstate.memory.embedders.remote_models import DEFAULT_MODEL, MODELS, OWN_
 NAMES: Final = ("static", "wordllama", "transformer", "openai")
 """The embedders that can be asked for by a name."""
 
-_WORDLLAMA = "wordllama-"
-_TRANSFORMER = "bge-small-"
+_BEGINNINGS = {
+    "clawstate-static-": "static",
+    "wordllama-": "wordllama",
+    "bge-small-": "transformer",
+    PREFIX: "openai",
+}
 
 
 def _no_key() -> str | None:
@@ -60,11 +64,13 @@ class EmbedderChoice:
     Which of our embedders a memory uses: that called *name* if it is new.
 
     *threads* is how many cores one text may take, *server* the one that `openai` stands for.
+    *is_set*: somebody said so, and it is not merely the default.
     """
 
     name: str = "static"
     threads: int = 1
     server: EmbeddingServer = EmbeddingServer()
+    is_set: bool = False
 
     def for_memory(self, kept: EmbedderIdentity | None) -> Embedder:
         """
@@ -79,9 +85,7 @@ class EmbedderChoice:
             return self.named(self.name)
         if kept.model.startswith(PREFIX):
             return _remote_embedder(*self.server.of(kept))
-        if kept.model.startswith(_WORDLLAMA):
-            return self.named("wordllama")
-        return self.named("transformer" if kept.model.startswith(_TRANSFORMER) else "static")
+        return self.named(name_of(kept) or "static")
 
     def named(self, name: str) -> Embedder:
         """
@@ -105,6 +109,12 @@ class EmbedderChoice:
             return _remote_embedder(self.server)
         known = ", ".join(NAMES)
         raise InvalidError("embedder", f"{describe(name)} is unknown", f"use one of {known}")
+
+
+def name_of(kept: EmbedderIdentity) -> str | None:
+    """Return the name of our embedder that made vectors of *kept*; None where none of ours did."""
+    names = (name for begin, name in _BEGINNINGS.items() if kept.model.startswith(begin))
+    return next(names, None)
 
 
 DEFAULT_CHOICE: Final = EmbedderChoice()

@@ -28,7 +28,10 @@ from clawstate.files.paths import effective_home, expand_path
 OVERRIDE: Final = "CLAWSTATE_MODELS"
 """The environment variable that names another folder of models."""
 
-FETCH: Final = "run 'clawstate memory fetch-model'"
+FETCH: Final = (
+    "run 'clawstate memory fetch-model', or 'clawstate memory reembed --embedder static' to do"
+    " without it"
+)
 
 _READABLE = 0o644  # nothing secret, and one copy may serve several users
 _CHUNK = 1 << 20

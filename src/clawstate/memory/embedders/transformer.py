@@ -39,7 +39,10 @@ Vectors: TypeAlias = NDArray[np.float32]
 DIMENSIONS = 384
 
 _PACKAGES = ("onnxruntime", "tokenizers")
-_INSTALL = "pip install 'clawstate[transformer]'"
+_INSTALL = (
+    "pip install 'clawstate[transformer]', or run 'clawstate memory reembed --embedder static' to"
+    " do without it"
+)
 _QUERY = "Represent this sentence for searching relevant passages:"  # what its makers trained with
 _BEGIN, _END, _UNKNOWN = 101, 102, 100
 _LONGEST = 510  # pieces that the model reads at once, beside the two marks

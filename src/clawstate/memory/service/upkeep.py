@@ -29,7 +29,7 @@ class UpkeepVerbs(MemoryParts):
         """
         require_callables(progress=progress, cancelled=cancelled)
         self._engine.purge()
-        writes.embed_waiting(self._engine, self._meanings, cancelled)
+        writes.try_embed_waiting(self._engine, self._meanings, cancelled)
         self._engine.optimize(progress=progress, cancelled=cancelled)
 
     def compact(
@@ -107,7 +107,9 @@ class UpkeepVerbs(MemoryParts):
     def check(self, *, deep: bool = True) -> list[Finding]:
         """Return what is wrong with the memory, the worst first; *deep* reads all of it."""
         compact = partial(self.compact, keep_updates=True)
-        return check_engine(self._engine, self.rebuild, self.optimize, compact, deep=deep)
+        return check_engine(
+            *(self._engine, self._meanings, self.rebuild, self.optimize, compact), deep=deep
+        )
 
     def repair(self, *, deep: bool = True) -> list[Finding]:
         """Mend what `check` finds and what loses nothing: the indexes; return what was done."""
