@@ -75,7 +75,7 @@ def test_a_folder_becomes_a_memory(program, tmp_path: Path) -> None:
     assert hits[0]["metadata"]["heading"] == "Garden"
     assert hits[0]["source"] == str(notes / "home.md")
     assert stats["records"] == 2
-    assert (optimized.code, optimized.json) == (0, {"ok": True})
+    assert (optimized.code, optimized.json) == (0, {"ok": True, "waiting": 0})
     assert (status["exists"], status["memory"]["records"]) == (True, 2)
     assert (doctor.code, doctor.json) == (0, {"ok": True, "findings": []})
 
