@@ -70,7 +70,10 @@ def test_interrupted_it_says_how_to_go_on(cli, monkeypatch: pytest.MonkeyPatch) 
     assert re.search("being embedded anew by +clawstate-static", cli("memory", "stats").out)
     assert "being embedded anew by" in cli("status").out
     assert "memory reembed" in cli("doctor").out
-    assert cli("memory", "reembed", "--discard").out == "what was begun is dropped\n"
+    assert (
+        cli("memory", "reembed", "--discard").out
+        == "what was begun is dropped; 'clawstate memory compact' gives back its space\n"
+    )
     assert cli("memory", "reembed", "--discard").out == "nothing was begun\n"
     assert "being embedded anew" not in cli("memory", "stats").out
 

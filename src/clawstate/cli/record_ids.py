@@ -27,7 +27,7 @@ def find_id(memory: Memory, text: str) -> str:
             return each
     if len(text) < _SHORTEST or not text.isprintable():
         return text
-    found = dict.fromkeys(id_ for each in spellings for id_ in _beginning(memory, each))
+    found = dict.fromkeys(id_ for each in spellings for id_ in _matching_ids(memory, each))
     if len(found) > 1:
         shown = ", ".join(list(found)[:_SHOWN])
         more = ", ..." if len(found) > _SHOWN else ""
@@ -35,7 +35,7 @@ def find_id(memory: Memory, text: str) -> str:
     return next(iter(found), text)
 
 
-def _beginning(memory: Memory, text: str) -> list[str]:
+def _matching_ids(memory: Memory, text: str) -> list[str]:
     """Return the ids that begin with *text*, a few more than are shown at most."""
     # Ids are in order, so all that begin with it follow it.
     page = memory.records(namespace=None, after=text, limit=_SHOWN + 1)

@@ -61,6 +61,14 @@ class Setting(Generic[T]):
             problem, hint = error.problem, error.hint
         raise ConfigError(self.path, problem, hint or f"the default is {self.default!r}")
 
+    def is_set(self, resolved: Any) -> bool:
+        """Tell whether *resolved*, a configuration without defaults, has the setting."""
+        for step in self.path.split("."):
+            if not isinstance(resolved, Mapping) or step not in resolved:
+                return False
+            resolved = resolved[step]
+        return True
+
 
 SETTINGS: dict[str, Setting[Any]] = {}
 """Every setting that a part of a state reads, by its key path."""

@@ -45,7 +45,7 @@ def embedder_choice(context: Context, view: View) -> EmbedderChoice:
         dimensions=_dimensions(view, section),
         allow_plain_http=section.get("allowPlainHttp") is True,
     )
-    return EmbedderChoice(name, threads, server)
+    return EmbedderChoice(name, threads, server, is_set=is_named or name == PROVIDER)
 
 
 def _require_address(url: str) -> None:
