@@ -165,7 +165,7 @@ def _asked(engine: SqliteMemory, rounds: Iterable[Iterable[str]]) -> list[list[A
             found = reading.evidence(
                 Inquiry(_EVERYTHING, K, subwords=tuple(set(subwords.tolist())))
             )
-            return embedder.weighted(subwords, found.occurrences, found.subwords)
+            return embedder.weigh(subwords, found.occurrences, found.subwords)
 
         return [[Asked(text, vector(text)) for text in each] for each in rounds]
 

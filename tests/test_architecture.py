@@ -41,8 +41,8 @@ TERMS = {
     *("encoding", "setting", "warning", "reading", "writing", "running", "moving", "matching"),
     *("pending", "waiting", "missing", "paired", "archived", "expired", "allowed", "claimed"),
     *("changed", "misplaced", "malformed", "redacted", "repaired", "unsaved", "uncompacted"),
-    *("fenced", "spelling", "asking", "bring", "gone", "nothing", "ranked", "nested", "noting"),
-    *("weighted", "required", "said", "known", "named", "ended", "reembed"),
+    *("fenced", "spelling", "bring", "gone", "ranked", "nested", "noting"),
+    *("required", "known", "named", "ended", "reembed"),
 }
 PRIVATE_WORDS = {
     *("Lending", "Together", "Spool", "Vault", "Resealing", "Census", "Tally", "Mirror"),

@@ -232,3 +232,13 @@ def test_what_is_like_nothing_has_no_points(memory) -> None:
     assert low
     assert all(each.points == 0 for hit in low for each in hit.explanation.parts)
     assert all(hit.score == 0 for hit in low)
+
+
+def test_a_lone_hit_shares_nothing_with_itself(make) -> None:
+    """A record that alone answers a query is told no reason that lies in the best hits."""
+    memory = make()
+    memory.add("the kettle boils in the garden shed")
+
+    (hit,) = memory.search("boiling kettle", explain=True)
+
+    assert parts_of(hit, "feedback") == []

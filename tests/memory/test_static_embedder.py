@@ -112,7 +112,7 @@ def test_subwords_pool_to_the_vector(embedder) -> None:
     subwords = embedder.subwords(TEXTS)
 
     assert np.array_equal(embedder.pool(subwords), embedder.embed(TEXTS))
-    unweighted = embedder.weighted(subwords[0], {}, 0)
+    unweighted = embedder.weigh(subwords[0], {}, 0)
     assert unweighted == pytest.approx(embedder.embed(TEXTS[:1])[0], abs=1e-5)
 
 
@@ -122,7 +122,7 @@ def test_rare_pieces_weigh_more(embedder) -> None:
     lobster, mortgage = embedder.embed(["lobster", "mortgage"])
     common = dict.fromkeys(embedder.subwords(["mortgage"])[0].tolist(), 5000)
 
-    query = embedder.weighted(both, common, 100_000)
+    query = embedder.weigh(both, common, 100_000)
 
     plain = embedder.embed(["lobster mortgage"])[0]
     assert query @ lobster > plain @ lobster
@@ -132,7 +132,7 @@ def test_rare_pieces_weigh_more(embedder) -> None:
 
 def test_a_query_without_pieces_has_no_direction(embedder) -> None:
     """A query of nothing is zeros."""
-    assert not embedder.weighted(np.empty(0, np.uint16), {}, 100).any()
+    assert not embedder.weigh(np.empty(0, np.uint16), {}, 100).any()
 
 
 def test_identity_names_the_table(embedder, tmp_path) -> None:

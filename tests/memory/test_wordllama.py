@@ -125,7 +125,7 @@ def test_subwords_pool_to_the_vector(embedder) -> None:
     subwords = embedder.subwords(TEXTS)
 
     assert np.array_equal(embedder.pool(subwords), embedder.embed(TEXTS))
-    unweighted = embedder.weighted(subwords[0], {}, 0)
+    unweighted = embedder.weigh(subwords[0], {}, 0)
     assert unweighted == pytest.approx(embedder.embed(TEXTS[:1])[0], abs=1e-5)
 
 
@@ -136,9 +136,9 @@ def test_rare_subwords_weigh_more(embedder) -> None:
     common = dict.fromkeys(embedder.subwords([" mortgage"])[0].tolist(), 5000)
     common |= dict.fromkeys(embedder.subwords(["mortgage"])[0].tolist(), 5000)
 
-    query = embedder.weighted(both, common, 100_000)
+    query = embedder.weigh(both, common, 100_000)
 
-    plain = embedder.weighted(both, {}, 100_000)
+    plain = embedder.weigh(both, {}, 100_000)
     assert query @ lobster > plain @ lobster
     assert query @ mortgage < plain @ mortgage
     assert np.linalg.norm(query) == pytest.approx(1, abs=1e-5)
@@ -146,7 +146,7 @@ def test_rare_subwords_weigh_more(embedder) -> None:
 
 def test_a_query_without_subwords_has_no_direction(embedder) -> None:
     """A query of nothing is zeros."""
-    assert not embedder.weighted(np.empty(0, np.uint16), {}, 100).any()
+    assert not embedder.weigh(np.empty(0, np.uint16), {}, 100).any()
 
 
 def test_identity_names_the_weights(embedder) -> None:

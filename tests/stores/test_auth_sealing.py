@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import clawstate
-from clawstate.encryption import FieldSealer, KeyStore, asking
+from clawstate.encryption import FieldSealer, KeyStore, ask_with
 from clawstate.encryption.ciphertext import is_sealed, new_key, open_text, seal_text
 from clawstate.encryption.key_file import make_key_file, read_key_file
 from clawstate.encryption.passphrase import Stretching
@@ -322,7 +322,7 @@ def test_a_person_is_asked_once(key_store) -> None:
         asked.append((title, is_new))
         return "correct horse battery"
 
-    with asking(ask):
+    with ask_with(ask):
         key_store.prepare("passphrase")
         other = KeyStore(key_store.path.parents[1])
         for _ in range(3):

@@ -78,14 +78,14 @@ def _title(record: MemoryRecord) -> str:
     parts = [
         style(inline(place(record) or record.id), fg="cyan"),
         style(heading or inline(record.title or ""), dim=True),
-        _said(record),
+        _speaker(record),
         " ".join(style(f"#{inline(tag)}", fg="magenta") for tag in record.tags),
         style(inline(record.id), dim=True) if record.source is not None else "",
     ]
     return "  ".join(part for part in parts if strip_styles(part))
 
 
-def _said(record: MemoryRecord) -> str:
+def _speaker(record: MemoryRecord) -> str:
     """Return who said the message *record*, and on which day; empty for other records."""
     role = record.metadata.get("role")
     if not isinstance(role, str) or record.thread is None:

@@ -33,10 +33,9 @@ class Session:
     def state(self) -> State:
         """Return the opened state."""
         if self._state is None:
-            from clawstate.encryption import asking  # noqa: PLC0415 - `--help` does without
             from clawstate.state import open_state  # noqa: PLC0415
 
-            self._open.enter_context(asking(_ask))
+            self._open.enter_context(ask_with(_ask))
             opened = self._open.enter_context(open_state(self.state_dir, store=self.store))
             _require_directory(opened.paths.root)
             self._require_existing(opened.paths.root)

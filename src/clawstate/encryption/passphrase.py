@@ -34,7 +34,7 @@ _ask: ContextVar[Ask | None] = ContextVar("ask", default=None)
 
 
 @contextmanager
-def asking(ask: Ask) -> Iterator[None]:
+def ask_with(ask: Ask) -> Iterator[None]:
     """Let *ask* be asked for passphrases within the block, in this thread."""
     # A context variable, as threads of a server must not ask the person at another terminal.
     token = _ask.set(ask)

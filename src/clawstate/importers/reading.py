@@ -67,7 +67,7 @@ class Given:
     digest: bytes
 
     @property
-    def said(self) -> Said:
+    def statement(self) -> Said:
         """What the file says of the record."""
         return Said.of(self.record, self.passage.tags)
 

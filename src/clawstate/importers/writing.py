@@ -128,7 +128,7 @@ class Writer:
             # passage. What the file said of it after them: a kill between the two must not make
             # the old record look like somebody's edit.
             noted.append(Imported(record.id, each.digest))
-            told.append(Imported(record.id, each.digest, each.said.pack()))
+            told.append(Imported(record.id, each.digest, each.statement.pack()))
             if kept is None:
                 wanted[record.id] = with_age(each)
                 each.reading.fresh.append(record)
@@ -152,12 +152,12 @@ class Writer:
             # Known by its place in a service: what another export said of it tells who changed it.
             before = self._said_by(kept)
         is_known = given.passage.id is None  # by its text, or by its place in a service
-        told_before = before is not None and before.parts["text"] == given.said.parts["text"]
+        told_before = before is not None and before.parts["text"] == given.statement.parts["text"]
         if kept.text != record.text and not told_before and was_edited(kept, before, text=True):
             # Both changed: what somebody made of it stays, and what the file says stands beside.
             other = self._beside(given)
             noted.append(Imported(other.id))
-            told.append(Imported(other.id, None, given.said.pack()))
+            told.append(Imported(other.id, None, given.statement.pack()))
             given.reading.seen.add(other.id)
             self._report.left += 1
             if not says(self._memory.get(other.id), other):

@@ -69,13 +69,13 @@ class SubwordEmbedder(Embedder, Protocol):
     def pool(self, subwords: Sequence[NDArray[np.uint16]]) -> NDArray[np.float32]:
         """Return the unit mean vector of each row of *subwords*, as `embed` would."""
 
-    def weighted(
+    def weigh(
         self, subwords: NDArray[np.uint16], counts: Mapping[int, int], total: int
     ) -> NDArray[np.float32]:
         """Return the unit vector of a query; *counts* and *total* are those of the records."""
 
 
-_OF_SUBWORDS = ("subwords", "pool", "weighted")
+_OF_SUBWORDS = ("subwords", "pool", "weigh")
 
 
 def has_subwords(embedder: Embedder) -> TypeGuard[SubwordEmbedder]:

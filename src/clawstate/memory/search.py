@@ -96,7 +96,7 @@ class Meaning:
         """Return the vector of the query among the records that *evidence* counts."""
         if self.embedder is None or self.numbers is None:
             return self.vector
-        return self.embedder.weighted(self.numbers, evidence.occurrences, evidence.subwords)
+        return self.embedder.weigh(self.numbers, evidence.occurrences, evidence.subwords)
 
 
 def question_from(
@@ -191,7 +191,9 @@ def rank(reading: Reading, question: Question, meaning: Meaning | None) -> Ranke
     if words and vectors and evidence.quoted is None:
         best = _name_speakers(mixed, question, evidence, speakers)
         best = {key: best[key] for key in ranking.best(best, FOLLOWERS)}
-        leaders = dict(islice(best.items(), LEADERS if strength >= LEAST_STRENGTH else 0))
+        # One alone has nothing in common with others.
+        has_leaders = strength >= LEAST_STRENGTH and len(best) > 1
+        leaders = dict(islice(best.items(), LEADERS if has_leaders else 0))
         shortlist = Shortlist(
             best.keys(),
             query,

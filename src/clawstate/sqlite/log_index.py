@@ -95,8 +95,8 @@ def _alone(path: Path) -> tuple[apsw.Connection, Callable[[], object]] | None:
     except apsw.Error:
         connection.close()
         return None
-    return connection, _nothing
+    return connection, _do_nothing
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     """Raise nothing: the file was ours alone."""

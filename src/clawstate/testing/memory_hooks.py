@@ -50,7 +50,7 @@ class HashEmbedder:
         sums = [self._table[numbers].sum(axis=0) for numbers in subwords]
         return _unit(np.array(sums, np.float32).reshape(len(subwords), self.identity.dimensions))
 
-    def weighted(
+    def weigh(
         self, subwords: NDArray[np.uint16], counts: Mapping[int, int], total: int
     ) -> NDArray[np.float32]:
         """Return the unit vector of a query, in which common words count less."""

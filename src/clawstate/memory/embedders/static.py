@@ -86,7 +86,7 @@ class StaticEmbedder:
             self._add(sums, step, subwords)
         return _unit(sums)
 
-    def weighted(self, subwords: Numbers, counts: Mapping[int, int], total: int) -> Vectors:
+    def weigh(self, subwords: Numbers, counts: Mapping[int, int], total: int) -> Vectors:
         """
         Return the unit vector of a query whose pieces count less the commoner they are.
 

@@ -94,7 +94,7 @@ class WordLlamaEmbedder:
                 np.add.reduce(self._rows(numbers), axis=0, out=row)
         return _unit(sums)
 
-    def weighted(
+    def weigh(
         self, subwords: NDArray[np.uint16], counts: Mapping[int, int], total: int
     ) -> NDArray[np.float32]:
         """
