@@ -33,6 +33,7 @@ class Session:
     def state(self) -> State:
         """Return the opened state."""
         if self._state is None:
+            from clawstate.encryption import ask_with  # noqa: PLC0415 - `--help` does without
             from clawstate.state import open_state  # noqa: PLC0415
 
             self._open.enter_context(ask_with(_ask))

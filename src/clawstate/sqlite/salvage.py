@@ -6,6 +6,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,16 @@ Makes what was saved of one part fit together again: counts, indexes, rows that 
 
 It is told the names of the tables of which not all could be read.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What was saved of a part: of so many `noted` some are `kept`; `notes` tell of other losses."""
+
+    noted: int
+    kept: int
+    notes: tuple[str, ...] = ()
+
 
 _UNREADABLE = (apsw.CorruptError, apsw.NotADBError, apsw.IOError, UnicodeDecodeError)
 _TRIES = 20_000  # ranges of one table that are tried: each costs some tens of microseconds

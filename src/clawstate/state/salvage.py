@@ -18,7 +18,7 @@ from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
 from clawstate.memory.contract import DAMAGE
 from clawstate.quantities import number_of
 from clawstate.sqlite import Part
-from clawstate.sqlite.salvage import salvage, set_aside
+from clawstate.sqlite.salvage import Saved, salvage, set_aside
 from clawstate.state.context import Context
 from clawstate.state.memory_place import MemoryPlace, memory_db, memory_place
 from clawstate.stores.transcripts.backends.sqlite import checking
@@ -47,27 +47,20 @@ def with_salvage(findings: Iterable[Finding], context: Context, damage: str) -> 
 
 def _salvage(context: Context) -> str:
     part = context.backends.database(memory_db(context)).part(PART, MIGRATIONS)
-    now, counts = context.clock(), [0, 0, 0, 0]
-    notes: list[str] = []
-
-    def count_noted(connection: apsw.Connection, _: AbstractSet[str]) -> None:
-        counts[0] = connection.execute("SELECT coalesce(sum(records), 0) FROM scopes").get
-        if _has_transcripts(connection):
-            sql = "SELECT coalesce(sum(messages), 0) FROM transcripts"
-            counts[2] = connection.execute(sql).get
+    now = context.clock()
+    saved: dict[str, Saved] = {}
 
     def mend(connection: apsw.Connection, cut: AbstractSet[str]) -> None:
-        notes.extend(memory.mend(connection, now, cut))
-        counts[1] = connection.execute("SELECT count(*) FROM memories").get
+        saved["record"] = memory.mend(connection, now, cut)
         if _has_transcripts(connection):
-            transcripts.mend(connection, now)
-            counts[3] = connection.execute("SELECT count(*) FROM messages").get
-        if not counts[1] and not counts[3] and (counts[0] or counts[2]):
+            saved["message"] = transcripts.mend(connection, now)
+        all_of = saved.values()
+        if any(each.noted for each in all_of) and not any(each.kept for each in all_of):
             problem = "is damaged, and no record or message of it can be read"
             raise CorruptError(str(part.path), problem, _GIVE_UP)
 
     try:
-        aside = salvage(part, [count_noted, mend], is_damaged=partial(_is_damaged, part))
+        aside = salvage(part, [mend], is_damaged=partial(_is_damaged, part))
     except CorruptError as error:
         # Others are no damage, such as somebody else's database.
         if not isinstance(error.__cause__, apsw.Error | UnicodeError):
@@ -76,14 +69,16 @@ def _salvage(context: Context) -> str:
         raise CorruptError(str(part.path), problem, _GIVE_UP) from error
     if aside is None:
         return "it was saved meanwhile"
-    noted, records, sent, messages = counts
-    saved = f"saved {records:,} of {number_of(max(noted, records), 'record')}"
-    saved += f" and {messages:,} of {number_of(max(sent, messages), 'message')}"
+    counts = " and ".join(
+        f"{each.kept:,} of {number_of(max(each.noted, each.kept), what)}"
+        for what, each in saved.items()
+    )
+    notes = [note for each in saved.values() for note in each.notes]
     kept = (
         f"the damaged database is kept as {aside}, with all that you may forget later, until you"
         " remove it"
     )
-    return "; ".join([saved, *notes, kept])
+    return "; ".join([f"saved {counts}", *notes, kept])
 
 
 def _salvage_catalogue(context: Context, place: MemoryPlace) -> str:
@@ -94,7 +89,7 @@ def _salvage_catalogue(context: Context, place: MemoryPlace) -> str:
     def mend(connection: apsw.Connection, cut: AbstractSet[str]) -> None:
         # What is mended is no change that the table has to be told of.
         outbox.remove_triggers(connection)
-        notes.extend(memory.mend(connection, now, cut))
+        notes.extend(memory.mend(connection, now, cut).notes)
         outbox.write_all_anew(connection)
 
     try:

@@ -20,17 +20,19 @@ from clawstate.memory.backends.sqlite import (
 from clawstate.memory.backends.sqlite.rows import REEMBEDDING, SELECT, record_of, stored_embedder
 from clawstate.memory.records import new_id
 from clawstate.sqlite import DamagedValueError
+from clawstate.sqlite.salvage import Saved
 
 _PAGE = 1000
 
 
-def mend(connection: apsw.Connection, now: float, cut: AbstractSet[str]) -> list[str]:
+def mend(connection: apsw.Connection, now: float, cut: AbstractSet[str]) -> Saved:
     """
     Name lost namespaces anew, remove what belongs to nothing, and derive the rest anew.
 
-    *cut* are the tables of which not all could be read. Returns sentences about what else was lost.
+    *cut* are the tables of which not all could be read. Returns how many records were saved.
     """
     one = connection.execute
+    noted: int = one("SELECT coalesce(sum(records), 0) FROM scopes").get
     notes = _lost_marks(connection, cut)
     one("INSERT OR IGNORE INTO meta VALUES ('database_id', ?)", (new_id(),))
     notes += _name_namespaces(connection)
@@ -65,7 +67,7 @@ def mend(connection: apsw.Connection, now: float, cut: AbstractSet[str]) -> list
     upkeep.mend_vectors(connection, anew=True)
     writing.count(connection, writing.REWRITTEN)
     writing.touch(connection, now_ms=to_ms(now))
-    return notes
+    return Saved(noted, one("SELECT count(*) FROM memories").get, tuple(notes))
 
 
 def _lost_marks(connection: apsw.Connection, cut: AbstractSet[str]) -> list[str]:

@@ -8,6 +8,7 @@ import apsw
 
 from clawstate.sqlite import DamagedValueError
 from clawstate.sqlite.change_log import note_changes
+from clawstate.sqlite.salvage import Saved
 from clawstate.stores.transcripts.backends.sqlite import checking, rows
 from clawstate.stores.transcripts.backends.sqlite.schema import MIGRATIONS, PART
 from clawstate.stores.transcripts.entries import header_of
@@ -21,9 +22,14 @@ _LAST = """
 """
 
 
-def mend(connection: apsw.Connection, now: float) -> None:
-    """Name lost sessions anew, remove what cannot be read, and derive the rest anew."""
+def mend(connection: apsw.Connection, now: float) -> Saved:
+    """
+    Name lost sessions anew, remove what cannot be read, and derive the rest anew.
+
+    Returns how many messages were saved.
+    """
     one = connection.execute
+    noted: int = one("SELECT coalesce(sum(messages), 0) FROM transcripts").get
     one("INSERT OR IGNORE INTO clawstate_parts VALUES (?, ?)", (PART, len(MIGRATIONS)))
     lost = "SELECT DISTINCT session FROM messages"
     for (number,) in one(
@@ -57,3 +63,4 @@ def mend(connection: apsw.Connection, now: float) -> None:
     )
     checking.rebuild_words(connection)
     note_changes(connection, PART, [each for (each,) in one("SELECT session_id FROM transcripts")])
+    return Saved(noted, one("SELECT count(*) FROM messages").get)
