@@ -23,8 +23,11 @@ def supersede(session: Session, /, old_id: str, new: str, *, tags: tuple[str, ..
     NEW is a text ('-' reads it from stdin), or the id of a record that is kept. Searches and lists
     show OLD no more; 'memory history' does.
     """
+    from clawstate.cli.record_ids import find_id  # noqa: PLC0415 - see `NOUNS`
+
+    store = session.state.memory
     changes = {"tags": tags} if tags else {}
-    record = session.state.memory.supersede(old_id, text_of(new), **changes)
+    record = store.supersede(find_id(store, old_id), text_of(new), **changes)
     session.output.emit(to_wire(record), record.id)
 
 
@@ -34,13 +37,16 @@ def supersede(session: Session, /, old_id: str, new: str, *, tags: tuple[str, ..
 @pass_session
 def history(session: Session, /, record_id: str, *, clear: bool) -> None:
     """Print what the record ID was and is, oldest first, and what took its place."""
+    from clawstate.cli.record_ids import find_id  # noqa: PLC0415 - see `NOUNS`
     from clawstate.cli.records_view import version_lines  # noqa: PLC0415 - see `NOUNS`
 
+    store = session.state.memory
+    record_id = find_id(store, record_id)
     if clear:
-        forgotten = session.state.memory.forget_history(record_id)
+        forgotten = store.forget_history(record_id)
         what = number_of(forgotten, "earlier version")
         session.output.emit({"forgotten": forgotten}, f"forgot {what}")
         return
-    versions = session.state.memory.history(record_id)
+    versions = store.history(record_id)
     lines = [line for each in versions for line in version_lines(each)]
     session.output.emit({"versions": to_wire(versions)}, *lines)

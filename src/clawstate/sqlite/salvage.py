@@ -27,7 +27,7 @@ It is told the names of the tables of which not all could be read.
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What was saved of a part: of so many `noted` some are `kept`; `notes` tell of other losses."""
+    """What was saved of a part: of those `noted` some are `kept`; `notes` tell of other losses."""
 
     noted: int
     kept: int
