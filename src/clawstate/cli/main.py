@@ -46,6 +46,7 @@ MORE_VERBS = {
         "memory_history",
         "memory_reembed",
         "memory_retention",
+        "memory_upkeep",
     ),
     "config": ("config_check", "config_edit", "config_history", "config_show"),
     "auth": ("auth_secrets",),

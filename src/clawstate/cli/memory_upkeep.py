@@ -1,0 +1,85 @@
+"""The verbs of `memory` that count what is kept, and keep its indexes and its file in order."""
+
+from __future__ import annotations
+
+import click
+
+from clawstate.cli.command import pass_session
+from clawstate.cli.memory import memory
+from clawstate.cli.options import Duration
+from clawstate.cli.session import Session
+from clawstate.wire import to_wire
+
+
+@memory.command()
+@pass_session
+def stats(session: Session) -> None:
+    """Print counts and sizes."""
+    from clawstate.cli.printing import counts_of_memory, table_lines  # noqa: PLC0415
+    from clawstate.cli.vector_notes import sentence, vector_findings  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.clock import from_ms, to_iso  # noqa: PLC0415
+    from clawstate.wire.memory import statistics_form  # noqa: PLC0415
+
+    store = session.state.memory
+    counts = store.stats()
+    document = statistics_form(counts)
+    changed = document["changedMs"]
+    del counts["changed"]  # shown last, as a date
+    shown = {
+        **counts_of_memory(counts),
+        "changed": None if changed is None else to_iso(from_ms(changed)),
+    }
+    notes = map(sentence, vector_findings(store))
+    session.output.emit(document, *table_lines(shown), *notes)
+
+
+@memory.command()
+@pass_session
+def optimize(session: Session) -> None:
+    """
+    Bring the indexes up to date; searches go on meanwhile.
+
+    The exit code is 1 if records are left without a vector; what is told says why.
+    """
+    from clawstate.cli.vector_notes import sentence, vector_findings  # noqa: PLC0415
+
+    store = session.state.memory
+    store.optimize()
+    left = [each for each in vector_findings(store) if each.code != "memory-setting"]
+    document = {"ok": not left, "waiting": store.stats()["waiting"]}
+    # Why an embedder failed was told when it did.
+    lines = [each.message if each.repair else sentence(each) for each in left]
+    session.output.emit(document, *(lines or ["the indexes are up to date"]))
+    if left:
+        raise click.exceptions.Exit(1)
+
+
+@memory.command(examples=("clawstate memory compact",))
+@click.option(
+    "--patience",
+    type=Duration(),
+    default=5.0,
+    show_default="5s",
+    help="How long to wait for others who read or write.",
+)
+@click.option("--keep-updates", is_flag=True, help="Keep what stood in records before updates.")
+@pass_session
+def compact(session: Session, /, *, patience: float, keep_updates: bool) -> None:
+    """
+    Clear the bytes of what was forgotten or changed, and give back the space.
+
+    What stood in a record before an update goes, too, and is in its history no more.
+
+    Searches go on meanwhile. The exit code is 1 if others kept it from its end; run it again then.
+    """
+    from clawstate.cli.receipts import compaction_lines  # noqa: PLC0415 - see `NOUNS`
+
+    with session.output.progress("compacting", unit="steps") as tell:
+        done = session.state.memory.compact(
+            progress=lambda step, steps: tell(step, steps, ""),
+            patience=patience,
+            keep_updates=keep_updates,
+        )
+    session.output.emit(to_wire(done), *compaction_lines(done))
+    if not done.complete:
+        raise SystemExit(1)
