@@ -82,7 +82,7 @@ class Selector:
 
     def every(self, chosen: Filter, condition: Bound) -> NDArray[np.int64]:
         """Return the docnos that *chosen* lets through, whatever that takes."""
-        known = self._start(chosen) or self._nothing()
+        known = self._start(chosen) or self._empty()
         found = self._extend(chosen, condition, known, self._newest).docnos
         self._known[chosen] = found
         return found
@@ -112,10 +112,10 @@ class Selector:
             if marked is not None:
                 return self._keep(chosen, marked, self._newest).docnos
         if left <= AT_ONCE or _is_indexed(chosen):
-            return self._extend(chosen, condition, known or self._nothing(), self._newest).docnos
+            return self._extend(chosen, condition, known or self._empty(), self._newest).docnos
         if known is None:
             # Who asks once, as a command does, pays for the candidates alone.
-            self._kept.put(chosen, self._nothing()._replace(times=self._times()))
+            self._kept.put(chosen, self._empty()._replace(times=self._times()))
         else:
             upto = min(known.newest + STEP, self._newest)
             found = self._extend(chosen, condition, known, upto)
@@ -128,7 +128,7 @@ class Selector:
             return None
         return known
 
-    def _nothing(self) -> Selected:
+    def _empty(self) -> Selected:
         import numpy as np  # noqa: PLC0415 - as above
 
         return Selected(self._written, 0, range(0), np.empty(0, np.int64))
