@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from clawstate.errors import EmbeddingError
 from clawstate.health import FIX, Finding, Severity
 from clawstate.interrupts import load_modules
 from clawstate.memory.contract import INDEX, Lend, MemoryEngine
@@ -60,7 +59,8 @@ def check_engine(
 
     def embed() -> str:
         # First, since `optimize` only warns where the embedder fails.
-        embed_waiting(engine, meanings)
+        if (failed := embed_waiting(engine, meanings)) is not None:
+            raise failed
         return run_optimize()
 
     def run_compact() -> str:
@@ -105,9 +105,7 @@ def _check_vectors(
         return
     count = waiting if isinstance(waiting, int) else 0
     wait = number_of(count, "record waits for its vector", "records wait for their vectors")
-    try:
-        meanings.require()
-    except EmbeddingError as error:
+    if (error := meanings.obstacle()) is not None:
         left = f", and {wait}" if count else ""
         message = f"searches go by words alone{left}: {error.what}: {error.problem}"
         # An embedder of the caller's own is none that a command could have.
@@ -121,6 +119,6 @@ def _check_vectors(
     choice = meanings.choice
     is_chosen = choice.is_set and meanings.given is None and engine.replacement.begun() is None
     if is_chosen and kept is not None and (name := name_of(kept)) not in {None, choice.name}:
-        message = f"{EMBEDDER_SETTING} is {choice.name}, and the vectors are of {kept.model}"
-        hint = f"run 'clawstate memory reembed', or set it to {name}"
+        message = f"{choice.name} is asked for, and the vectors are of {kept.model}"
+        hint = f"run 'clawstate memory reembed', or set {EMBEDDER_SETTING} to {name}"
         yield Finding("memory-setting", "info", path, message, hint)

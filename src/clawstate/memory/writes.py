@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from clawstate.errors import ConflictError, EmbeddingError, FallbackWarning, warn
+from clawstate.errors import ConflictError, EmbeddingError
 from clawstate.memory import ingest
 from clawstate.memory.contract import Embedded, MemoryEngine
 from clawstate.memory.filters import Filter
@@ -77,24 +77,16 @@ def forget_source(engine: MemoryEngine, imports: Imports, chosen: Filter, *, nam
 
 def embed_waiting(
     engine: MemoryEngine, meanings: Meanings, cancelled: Callable[[], bool] | None = None
-) -> None:
+) -> EmbeddingError | None:
     """
     Give the records that wait for a vector theirs, until *cancelled* says so.
 
-    Raises `EmbeddingError` when the embedder fails; without a usable one they go on waiting.
+    Where the embedder fails at some, it warns, and returns why.
     """
     meanings.renew()  # what was by words alone may have an embedder by now
-    meanings.try_with(lambda chosen: ingest.embed_waiting(engine, chosen.embedder, cancelled))
-
-
-def try_embed_waiting(
-    engine: MemoryEngine, meanings: Meanings, cancelled: Callable[[], bool] | None = None
-) -> None:
-    """Do as `embed_waiting`; where the embedder fails, warn, and the others go on waiting."""
-    try:
-        embed_waiting(engine, meanings, cancelled)
-    except EmbeddingError as error:
-        warn(FallbackWarning(f"records go on waiting for their vectors: {error}"), stacklevel=3)
+    return meanings.try_with(
+        lambda chosen: ingest.embed_waiting(engine, chosen.embedder, cancelled)
+    )
 
 
 def _swap_text(

@@ -29,7 +29,7 @@ class UpkeepVerbs(MemoryParts):
         """
         require_callables(progress=progress, cancelled=cancelled)
         self._engine.purge()
-        writes.try_embed_waiting(self._engine, self._meanings, cancelled)
+        writes.embed_waiting(self._engine, self._meanings, cancelled)
         self._engine.optimize(progress=progress, cancelled=cancelled)
 
     def compact(
