@@ -22,7 +22,7 @@ class Filling:
     its embedder is away. Safe for threads.
     """
 
-    def __init__(self, fill: Callable[[Callable[[], bool]], None]) -> None:
+    def __init__(self, fill: Callable[[Callable[[], bool]], object]) -> None:
         self._fill = fill
         self._mutex = Mutex()
         self._thread: threading.Thread | None = None
