@@ -56,7 +56,8 @@ def test_a_setting_that_the_vectors_do_not_follow_is_told(cli) -> None:
     for verb in (["doctor"], ["memory", "stats"]):
         told = cli(*verb)
         assert told.code == 0
-        assert f"{EMBEDDER_SETTING} is transformer" in told.out
+        assert "transformer is asked for" in told.out
+        assert f"set {EMBEDDER_SETTING} to static" in told.out
         assert "run 'clawstate memory reembed', or set it to static" in told.out
     cli("config", "set", EMBEDDER_SETTING, "static")
     assert cli("doctor").out.strip() == "all is well"
