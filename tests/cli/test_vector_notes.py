@@ -58,7 +58,6 @@ def test_a_setting_that_the_vectors_do_not_follow_is_told(cli) -> None:
         assert told.code == 0
         assert "transformer is asked for" in told.out
         assert f"set {EMBEDDER_SETTING} to static" in told.out
-        assert "run 'clawstate memory reembed', or set it to static" in told.out
     cli("config", "set", EMBEDDER_SETTING, "static")
     assert cli("doctor").out.strip() == "all is well"
     assert EMBEDDER_SETTING not in cli("memory", "stats").out
