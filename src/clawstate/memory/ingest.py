@@ -211,8 +211,8 @@ def embed_waiting(
     if not refused:
         return None
     *_, last = refused.values()
-    one, many = "record waits for its vector", "records wait for their vectors"
-    message = f"{number_of(len(refused), one, many)}: {last}"
+    waiting = number_of(len(refused), "record waits", "records wait")
+    message = f"{waiting} to be embedded: {last}"
     warn(FallbackWarning(message), stacklevel=2)
     return last
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
+from clawstate.errors import FallbackWarning, silent
 from clawstate.health import FIX, Finding, Severity
 from clawstate.interrupts import load_modules
 from clawstate.memory.contract import INDEX, Lend, MemoryEngine
@@ -59,7 +60,9 @@ def check_engine(
 
     def embed() -> str:
         # First, since `optimize` only warns where the embedder fails.
-        if (failed := embed_waiting(engine, meanings)) is not None:
+        with silent(FallbackWarning):  # whoever repairs is told by the error
+            failed = embed_waiting(engine, meanings)
+        if failed is not None:
             raise failed
         return run_optimize()
 
