@@ -211,8 +211,8 @@ def embed_waiting(
     if not refused:
         return None
     *_, last = refused.values()
-    waiting = number_of(len(refused), "record waits", "records wait")
-    message = f"{waiting} to be embedded: {last}"
+    waits = number_of(len(refused), "record waits", "records wait")
+    message = f"{waits} to be embedded: {last}"
     warn(FallbackWarning(message), stacklevel=2)
     return last
 
