@@ -118,7 +118,8 @@ def _load_all_modules() -> None:
     """
     package = importlib.import_module("clawstate")
     for module in pkgutil.walk_packages(package.__path__, "clawstate."):
-        if not module.name.startswith("clawstate.testing") and "__main__" not in module.name:
+        # LanceDB has threads, which no fork survives: the program has it in a process of its own.
+        if not any(each in module.name for each in ("clawstate.testing", "__main__", "lancedb")):
             with suppress(ImportError):  # of an extra that is not installed
                 importlib.import_module(module.name)
     for name in ("concurrent.futures.thread", "ctypes", "tempfile", *_CRYPTOGRAPHY):

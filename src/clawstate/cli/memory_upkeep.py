@@ -18,6 +18,8 @@ def stats(session: Session) -> None:
     from clawstate.cli.printing import counts_of_memory, table_lines  # noqa: PLC0415
     from clawstate.cli.vector_notes import sentence, vector_findings  # noqa: PLC0415 - see `NOUNS`
     from clawstate.clock import from_ms, to_iso  # noqa: PLC0415
+    from clawstate.config.settings import MEMORY_EMBEDDER  # noqa: PLC0415
+    from clawstate.memory.embedders import OWN  # noqa: PLC0415
     from clawstate.wire.memory import statistics_form  # noqa: PLC0415
 
     store = session.state.memory
@@ -29,7 +31,11 @@ def stats(session: Session) -> None:
         **counts_of_memory(counts),
         "changed": None if changed is None else to_iso(from_ms(changed)),
     }
-    notes = map(sentence, vector_findings(store))
+    wanted = MEMORY_EMBEDDER.of(session.state.config.view())
+    is_usual = str(counts["embedder"] or OWN).startswith(OWN) and wanted == MEMORY_EMBEDDER.default
+    # What is usual has nothing to tell, and needs no embedder to be loaded.
+    is_told = counts["waiting"] or not is_usual
+    notes = map(sentence, vector_findings(store) if is_told else ())
     session.output.emit(document, *table_lines(shown), *notes)
 
 

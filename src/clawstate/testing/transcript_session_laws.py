@@ -207,8 +207,8 @@ class SessionLaws(TranscriptHooks):
         found = store.check()
         told = "\n".join(each.message for each in found)
 
-        assert "1 messages of s follow one that is not before them" in told
-        assert "1 tool results of s answer no call, the first of them b" in told
+        assert "1 message of s follows one that is not before" in told
+        assert "1 tool result of s answers no call, the first of them b" in told
         assert {(each.code, each.repair) for each in found} == {("transcript-orphan", None)}
 
     def test_an_export_is_of_one_moment(self, store: Transcripts, log: TranscriptLog) -> None:

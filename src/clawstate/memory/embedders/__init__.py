@@ -15,8 +15,11 @@ from clawstate.memory.embedders.remote_models import DEFAULT_MODEL, MODELS, OWN_
 NAMES: Final = ("static", "wordllama", "transformer", "openai")
 """The embedders that can be asked for by a name."""
 
+OWN: Final = "clawstate-static-"
+"""How the models of our own static embedder begin."""
+
 _BEGINNINGS = {
-    "clawstate-static-": "static",
+    OWN: "static",
     "wordllama-": "wordllama",
     "bge-small-": "transformer",
     PREFIX: "openai",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from clawstate.arguments import require_count, require_text, require_texts
+from clawstate.arguments import describe, require_count, require_text, require_texts
 from clawstate.errors import InvalidError
 from clawstate.memory.capture.intake import judge_all, says_the_same
 from clawstate.memory.capture.messages import said_in
@@ -48,6 +48,8 @@ class CaptureVerbs(RecordVerbs, SearchVerbs):
         recalled, and no secret. *max_chars*, 100 to 10,000: longer texts are taken by sentences.
         Raises `InvalidError`.
         """
+        if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Iterable):
+            raise InvalidError("messages", f"{describe(messages)} is no list of messages")
         require_text("session", session)
         check_name("who", who)
         check_name("namespace", namespace)
