@@ -224,6 +224,43 @@ def test_a_bad_manifest_is_told_of(state, manifest: dict, problem: str) -> None:
     assert status_of(state, "memory-core")[0] == "enabled"
 
 
+def test_what_is_no_file_is_no_manifest(state) -> None:
+    """A pipe or a text nested too deeply in the place of a manifest is told, and hangs nobody."""
+    folder = state.paths.root / "extensions" / "pipe"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "clawstate.plugin.json")
+    deep = plugin_folder(state.paths.root / "extensions", "deep")
+    (deep / "clawstate.plugin.json").write_text("[" * 5_000)
+
+    for each in ("pipe", "deep"):
+        assert status_of(state, each)[0] == "disabled"
+        with pytest.raises(UnavailableError):
+            state.plugins.enable(each)
+
+
+def test_a_plugin_that_ends_the_program_fails_alone(state) -> None:
+    """`sys.exit` in a plugin, a hook or a tool is a failure of it, not the end of the program."""
+    code = GREETER.replace('return {"greeter": True}', "raise SystemExit(7)")
+    plugin_folder(state.paths.root / "extensions", code=code)
+    state.plugins.enable("greeter")
+    state.plugins.hooks.add("program", "agent_end", lambda _: sys.exit(7))
+
+    found = {each.id: each.status for each in state.plugins.start()}
+
+    assert found["greeter"] == "failed"
+    assert found["memory-core"] == "loaded"
+    assert state.plugins.hooks.run("agent_end") == {}
+
+
+def test_what_a_plugin_imports_is_looked_at_as_well(state) -> None:
+    """A helper beside the entry that others can write is refused as the entry would be."""
+    folder = plugin_folder(state.paths.root / "extensions")
+    (folder / "helper.py").write_text("x = 1\n")
+    (folder / "helper.py").chmod(0o666)
+
+    assert "can be changed by others" in status_of(state, "greeter")[1]
+
+
 def test_a_plugin_of_openclaw_is_left_to_it(state) -> None:
     """A folder with only the manifest of OpenClaw is listed as what only OpenClaw runs."""
     folder = state.paths.root / "extensions" / "telegram"

@@ -118,7 +118,10 @@ def reject(session: Session, /, item_ids: tuple[str, ...]) -> None:
 def recall(session: Session, /, query: str, **settings: Any) -> None:
     """Print what is remembered about QUERY as a block for the context of a model."""
     found = session.state.memory.recall(query, **settings)
-    session.output.emit(to_wire(found), *(found.text.splitlines() or ["nothing is remembered"]))
+    nothing = "nothing is remembered"
+    if found.left_out and not found.text:
+        nothing = f"{number_of(found.left_out, 'record')} found, and none fits; raise --budget"
+    session.output.emit(to_wire(found), *(found.text.splitlines() or [nothing]))
 
 
 def _messages(text: str) -> Iterator[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from itertools import groupby
@@ -14,6 +15,7 @@ from clawstate.memory.records import MemoryRecord, new_id
 from clawstate.memory.validation import change_record
 from clawstate.memory.versions import RecordVersion
 
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _HINT = "'clawstate memory list' shows what is kept"
 _TOLD_ELSEWHERE = frozenset({"id", "created_at", "updated_at"})
 
@@ -32,6 +34,9 @@ def supersede(
     while True:
         old = _present(engine, old_id)
         kept = engine.get([new]).get(new) if isinstance(new, str) else None
+        if kept is None and _ID.fullmatch(new):
+            hint = "name a record that is kept, or write a text"
+            raise NotFoundError("memory", new, hint)
         if kept is None:
             successor = _successor(old, new, changes, now())
         else:

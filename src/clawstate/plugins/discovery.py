@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ INCLUDED = "included"
 
 GROUP = "clawstate.plugins"
 """The group of entry points by which installed packages bring plugins."""
+
+_MOST_FILES = 1_000  # of a plugin, that are looked at
 
 FOLDER = "extensions"
 """Where plugins lie in a state directory, a folder each."""
@@ -164,12 +167,14 @@ def _require_trusted(folder: Path, manifest: Manifest) -> None:
         raise InvalidError(f"{folder / MANIFEST}: entry", f"{manifest.entry!r} is no file there")
     if not hasattr(os, "getuid"):
         return
-    for path in (folder, entry):
+    # All that it may import from there runs as the user, too.
+    files = [entry, folder / MANIFEST, *islice(folder.rglob("*.py"), _MOST_FILES)]
+    for path in (folder, *files):
         owner = path.stat().st_uid
         if owner not in {0, os.getuid()}:
             hint = f"its owner is user {owner}; copy the plugin, so that it is yours"
             raise InvalidError(str(path), "belongs to another user", hint)
-    for path, mode in writable_by_others([entry, folder / MANIFEST]):
+    for path, mode in writable_by_others(files):
         hint = f"run 'chmod go-w {path}' once you have looked at it"
         raise InvalidError(str(path), f"can be changed by others (mode {mode:04o})", hint)
 

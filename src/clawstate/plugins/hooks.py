@@ -93,7 +93,7 @@ class Hooks:
         for each in self._listeners.get(name, ()):
             try:
                 given = each.callback(dict(told or {}))
-            except Exception as error:  # noqa: BLE001 - whatever a plugin raises is its own fault
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises is its own fault
                 # Not the text: it may hold what somebody wrote, or a key.
                 kind = type(error).__name__
                 self._logger.warning("plugin %s failed at %s: %s", each.owner, name, kind)

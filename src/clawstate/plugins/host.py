@@ -184,6 +184,8 @@ class Plugins:
 
     def _switch(self, plugin_id: str, *, on: bool) -> PluginInfo:
         candidate = self._require(require_id("plugin", plugin_id))
+        if on and candidate.problem:
+            raise UnavailableError(f"plugin {plugin_id}", candidate.problem)
         settings = self._settings()
         is_memory = self._kind(candidate) == MEMORY
         changes: dict[tuple[str, ...], Any] = {}
@@ -229,7 +231,7 @@ class Plugins:
             except StateError as error:
                 self._undo(candidate.id, str(error))
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 # Not the text of it: it may hold a key of the settings that the plugin was given.
                 problem = f"fails with {type(error).__name__}"
                 self._undo(candidate.id, problem)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from clawstate.errors import InvalidError
+from clawstate.files.regular import read_regular
 
 MANIFEST = "clawstate.plugin.json"
 OPENCLAW_MANIFEST = "openclaw.plugin.json"
@@ -48,12 +49,8 @@ def require_id(name: str, value: Any) -> str:
 def read_manifest(path: Path) -> Manifest:
     """Return the manifest at *path*; raises `InvalidError` that names the file and the member."""
     try:
-        with path.open("rb") as file:
-            text = file.read(_LARGEST + 1)
-        document = json.loads(text) if len(text) <= _LARGEST else None
-    except OSError as error:
-        raise InvalidError(str(path), f"cannot be read ({error.strerror})") from None
-    except ValueError:
+        document = json.loads(read_regular(path, limit=_LARGEST))
+    except (ValueError, RecursionError):
         raise InvalidError(str(path), "is no JSON", "mend it, or remove the plugin") from None
     if not isinstance(document, dict):
         raise InvalidError(str(path), "is no JSON object of at most 1 MB")

@@ -146,7 +146,7 @@ class Tools:
             found = self.call(name, arguments)
         except StateError as error:
             return _failure(str(error))
-        except Exception as error:  # noqa: BLE001 - whatever a plugin raises is its own fault
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises is its own fault
             # Not the text: it may hold what somebody wrote, or a key.
             self._logger.warning("tool %s failed: %s", name, type(error).__name__)
             return _failure(f"{name} failed: {type(error).__name__}; see the log of its plugin")

@@ -27,18 +27,24 @@ def said_in(
 
     Each is a mapping with `role` and `content` (text, or parts with a `text`), and if there are
     `id`, `sender` and `origin`; or an object with such attributes. Roles tell the origin unless it
-    is given: `user` is the owner, `assistant` the agent, all else is untrusted. Raises
+    is given: `user` is the owner, unless another `sender` than *who* is named, `assistant` the
+    agent, all else is untrusted. Raises
     `InvalidError` that names the message by its number from 0.
     """
     for number, message in enumerate(messages):
         role = _member(message, "role", number)
         if role in _UNSAID or not role:
             continue
-        found = _member(message, "origin", number) or origin or _ORIGIN_OF.get(role, "untrusted")
+        sender = _member(message, "sender", number)
+        by_role = _ORIGIN_OF.get(role, "untrusted")
+        # In a group, every member writes in the role of the user.
+        is_other = by_role == "owner" and sender not in {"", who}
+        found = _member(message, "origin", number) or origin
+        found = found or ("untrusted" if is_other else by_role)
         if found not in ORIGINS:
             hint = f"use one of {', '.join(ORIGINS)}"
-            raise InvalidError(f"messages[{number}].origin", "is none", hint)
-        speaker = _member(message, "sender", number) or (who if found == "owner" else role)
+            raise InvalidError(f"messages[{number}].origin", f"{found!r} is unknown", hint)
+        speaker = sender or (who if found == "owner" else role)
         provenance = Provenance(speaker, session, _member(message, "id", number), found)
         text = _ENVELOPE.sub("", _CODE.sub("\n", without_fenced(_content(message, number))))
         yield from (Said(each, provenance) for each in _passages(text.strip(), longest))
@@ -71,4 +77,5 @@ def _content(message: Any, number: int) -> str:
     if not isinstance(content, str):
         problem = f"{describe(content)} is neither text nor a list of parts"
         raise InvalidError(f"messages[{number}].content", problem)
-    return content.encode("utf-8", "replace").decode()
+    # What no text can hold is left out, not the message: the next one waits behind it.
+    return content.encode("utf-8", "replace").decode().replace("\0", " ")
