@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from clawstate.clock import Clock
 from clawstate.memory.backends.lancedb import LancedbMemory
 from clawstate.testing.memory_suite import MemoryEngineSuite
 
-pytest.importorskip("lancedb", reason="the extra 'lancedb' is not installed")
+# Not imported here: it has threads, which forks of other tests in this process would meet.
+if find_spec("lancedb") is None:
+    pytest.skip("the extra 'lancedb' is not installed", allow_module_level=True)
 
 # In another process: a second library of SQLite in this one would drop the locks of the first.
 RAW = """

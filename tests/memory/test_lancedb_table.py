@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+from importlib.util import find_spec
 
 import pytest
 
@@ -26,7 +27,9 @@ from lance_table import in_table, plugin_row, texts_in_table
 from manual_clock import ManualClock
 from seeds import seed
 
-pytest.importorskip("lancedb", reason="the extra 'lancedb' is not installed")
+# Not imported here: it has threads, which forks of other tests in this process would meet.
+if find_spec("lancedb") is None:
+    pytest.skip("the extra 'lancedb' is not installed", allow_module_level=True)
 
 
 @pytest.fixture
