@@ -30,7 +30,7 @@ from clawstate.interrupts import Mutex
 from clawstate.plugins.contract import MEMORY, Plugin, PluginInfo, PluginState, Runtime
 from clawstate.plugins.discovery import Candidate, find_plugins
 from clawstate.plugins.hooks import Callback, Hooks
-from clawstate.plugins.included import INCLUDED
+from clawstate.plugins.included import OUR_PLUGINS
 from clawstate.plugins.manifest import require_id
 from clawstate.plugins.schemas import check_settings
 from clawstate.plugins.selection import PluginSettings, choose, why_refused
@@ -126,7 +126,7 @@ class Plugins:
         settings = self._settings()
         candidates = self._candidates(settings)
         if settings.memory not in {_NONE, *candidates}:  # a plugin that only OpenClaw has
-            settings = replace(settings, memory=INCLUDED[0].id)
+            settings = replace(settings, memory=OUR_PLUGINS[0].id)
         for candidate in candidates.values():
             runs, _ = choose(settings, candidate.id, self._kind(candidate), candidate.origin)
             if not runs:
@@ -179,7 +179,7 @@ class Plugins:
         is_ours = not self._config.owner.is_openclaw
         if settings.enabled and is_ours and slot not in {_NONE, *candidates}:
             message = f"plugins.slots.memory names {slot!r}, and there is no such plugin"
-            remedy = f"run 'clawstate plugins enable {INCLUDED[0].id}'"
+            remedy = f"run 'clawstate plugins enable {OUR_PLUGINS[0].id}'"
             yield Finding("plugin-slot", "warning", str(self._config.path), message, remedy)
 
     def _switch(self, plugin_id: str, *, on: bool) -> PluginInfo:
@@ -208,7 +208,7 @@ class Plugins:
         )
 
     def _candidates(self, settings: PluginSettings) -> dict[str, Candidate]:
-        return find_plugins(self._root, settings.paths, INCLUDED)
+        return find_plugins(self._root, settings.paths, OUR_PLUGINS)
 
     def _require(self, plugin_id: str) -> Candidate:
         candidates = self._candidates(self._settings())

@@ -63,5 +63,5 @@ MEMORY_LANCEDB = Plugin(
     config_schema=MemoryConfig,
 )
 
-INCLUDED = (MEMORY_CORE, MEMORY_LANCEDB)
+OUR_PLUGINS = (MEMORY_CORE, MEMORY_LANCEDB)
 """The plugins that come with clawstate."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from clawstate.arguments import describe
 from clawstate.clock import from_ms
 from clawstate.errors import InvalidError, NotFoundError
+from clawstate.memory.capture.intake import says_the_same
 from clawstate.plugins.tools import Tool
 
 if TYPE_CHECKING:
@@ -51,9 +52,6 @@ _RESULTS: dict[str, Any] = {
     "required": ["results", "mode"],
 }
 _PAGE = 1000
-_SAME = 0.95
-"""The cosine from which on a text says what another one says (OpenClaw's)."""
-
 _SURE = 0.9
 """The score from which on the only hit of a question is what it is meant to forget (OpenClaw's)."""
 
@@ -177,8 +175,7 @@ def create_memory_store_tool(memory: Any) -> Tool:
     def store(arguments: Mapping[str, Any]) -> dict[str, Any]:
         text, namespace = arguments["text"], arguments.get("namespace", "default")
         for hit in found.search(text, k=1, mode="vector", namespace=namespace):
-            same = hit.record.text.split() == text.split()
-            if same or (hit.vector_score or 0.0) >= _SAME:
+            if says_the_same(text, [(hit.record.text, hit.vector_score or 0.0)]):
                 return {"id": hit.record.id, "action": "kept", "text": hit.record.text}
         made = found.add(
             text,
