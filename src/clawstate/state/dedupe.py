@@ -39,6 +39,10 @@ _NAMES = CollectionSpec("dedupe-namespaces", _FOLDER / f".namespaces{_SUFFIX}", 
 
 def open_dedupe(context: Context) -> PersistentDedupe:
     """Return the marks of the state on *context*, in the engine that keeps its records."""
+    if context.owner.era is Era.SQLITE:
+        from clawstate.state.record_moves import bring_marks  # noqa: PLC0415 - rarely needed
+
+        bring_marks(context)
     backend = _backend(context)
     settings = _Settings(context, backend)
 

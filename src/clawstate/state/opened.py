@@ -9,19 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from clawstate.arguments import require_text
 from clawstate.clock import Clock, system_clock
 from clawstate.config.service import Config
-from clawstate.files.paths import (
-    StatePaths,
-    as_directory,
-    is_agent_id,
-    normalise_agent_id,
-    resolve_state_dir,
-)
+from clawstate.files.paths import StatePaths, as_directory, resolve_state_dir
 from clawstate.files.place import Place
 from clawstate.interrupts import load_modules
-from clawstate.openclaw.owner import Era, Owner
+from clawstate.openclaw.owner import Owner
 from clawstate.state.backends import BackendRegistry
 from clawstate.state.context import Context, Locks, locked_cached_property
 from clawstate.state.left_behind import Notice
@@ -33,6 +26,7 @@ if TYPE_CHECKING:
     from clawstate.memory.service import Memory
     from clawstate.plugins.host import Plugins
     from clawstate.records.contract import Collection, CollectionSpec
+    from clawstate.state.auth_of_agents import AuthOfAgents
     from clawstate.state.encryption import Encryption
     from clawstate.state.feed import Changes, Feed, Subscription
     from clawstate.state.health import Health
@@ -40,7 +34,6 @@ if TYPE_CHECKING:
     from clawstate.state.openclaw_view import OpenClawView
     from clawstate.state.places import Places
     from clawstate.state.records import Records
-    from clawstate.stores.auth import AuthProfiles
     from clawstate.stores.dedupe import PersistentDedupe
     from clawstate.stores.device_auth import DeviceAuth
     from clawstate.stores.devices import Devices
@@ -202,6 +195,9 @@ class State:
     @locked_cached_property
     def auth(self) -> AuthOfAgents:
         """The credentials of an agent, `main` if none is named: `auth(agent_id)`."""
+        load_modules("clawstate.state.auth_of_agents")
+        from clawstate.state.auth_of_agents import AuthOfAgents  # noqa: PLC0415
+
         self._notice.warn_once("credentials")
         return AuthOfAgents(self._context)
 
@@ -272,12 +268,9 @@ class State:
         load_modules("clawstate.state.dedupe")
         from clawstate.state.dedupe import open_dedupe  # noqa: PLC0415
 
-        if self.owner.era is Era.SQLITE:
-            from clawstate.state.record_moves import bring_marks  # noqa: PLC0415 - rarely needed
-
-            bring_marks(self._context)
-        self._notice.warn_once("dedupe marks")
-        return open_dedupe(self._context)
+        opened = open_dedupe(self._context)
+        self._notice.warn_once("dedupe marks")  # of those that opening did not bring here
+        return opened
 
     @locked_cached_property
     def plugins(self) -> Plugins:
@@ -323,35 +316,6 @@ class State:
 
     def __repr__(self) -> str:
         return f"State({str(self.paths.root)!r})"
-
-
-class AuthOfAgents:
-    """Call it for the credentials of an agent: `state.auth()`, `state.auth(agent_id="work")`."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._opened: dict[str, AuthProfiles] = {}
-
-    def __call__(self, agent_id: str = "main") -> AuthProfiles:
-        """Return the credentials of one agent (specification section 2)."""
-        load_modules("clawstate.state.auth")
-        from clawstate.state.auth import open_auth  # noqa: PLC0415 - most programs need none
-
-        if not is_agent_id(require_text("agent id", agent_id)):
-            return open_auth(self._context, agent_id)  # which can be read, and is not kept
-        name = normalise_agent_id(agent_id)
-        if name not in self._opened:
-            self._opened[name] = open_auth(self._context, name)
-        return self._opened[name]
-
-    def __repr__(self) -> str:
-        return "<the credentials of agents; call it: state.auth(agent_id='main')>"
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> object:
-            """Tell how to reach *name*, which the credentials of an agent may have."""
-            raise AttributeError(f"credentials belong to an agent: write state.auth().{name}")
 
 
 def open_state(
