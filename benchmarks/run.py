@@ -24,6 +24,7 @@ PARTS = (
     "capture",
     "languages",
     "vectors",
+    "dimensions",
     "words",
     "hybrid",
     "ingest",

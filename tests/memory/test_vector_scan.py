@@ -66,6 +66,66 @@ def test_a_scan_finds_what_comparing_with_each_finds(chance, kind, limit) -> Non
     assert lost == 0
 
 
+@pytest.mark.parametrize(("size", "share"), [(768, None), (1536, None), (1536, 0.5)])
+def test_many_dimensions_are_measured_by_some_of_their_bits_first(chance, size, share) -> None:
+    """Of many bits some choose whose others are looked at: recall is .99, also of a half."""
+    rows = units(clustered(chance, 14_000, size, themes=200))
+    source, search = Vectors(rows), NearestSearch(size)
+    allowed = None
+    if share is not None:
+        allowed = np.flatnonzero(chance.random(len(rows)) < share) + 1
+    hits = lost = 0
+
+    for query in asked(chance, rows, 20):
+        exact = rows @ query
+        if allowed is not None:
+            out = np.ones(len(rows), np.bool_)
+            out[allowed - 1] = False
+            exact[out] = -1
+        keys, cosines = best(search, source, query, allowed=allowed)
+        hits += int((exact[keys - 1] >= np.partition(exact, -10)[-10] - NOISE).sum())
+        lost += bool(cosines[0] < exact.max() - NOISE)
+
+    assert hits >= 0.99 * 200
+    assert lost == 0
+
+
+def test_bits_that_tell_little_do_not_choose_for_others(chance, monkeypatch) -> None:
+    """Of vectors that are near to none, as many are found as where all are measured by all bits."""
+    rows = units(chance.standard_normal((14_000, 1536)))
+    source, search = Vectors(rows), NearestSearch(1536)
+    queries = units(chance.standard_normal((30, 1536)))
+
+    def found() -> int:
+        tenth = (np.partition(rows @ query, -10)[-10] for query in queries)
+        cosines = (best(search, source, query)[1] for query in queries)
+        return sum(
+            int((each >= bar - NOISE).sum()) for each, bar in zip(cosines, tenth, strict=True)
+        )
+
+    by_some = found()
+    monkeypatch.setattr(table, "_WIDE", rows.shape[1])
+    by_all = found()
+
+    assert by_some >= by_all - 3
+
+
+def test_equal_bits_do_not_hide_others(chance, monkeypatch) -> None:
+    """Where the first bits of all are alike, the others choose."""
+    monkeypatch.setattr(table, "EXACT", 300)
+    monkeypatch.setattr(table, "_CANDIDATES", (50, 100))
+    monkeypatch.setattr(table, "_FEWEST", 50)
+    rows = units(clustered(chance, 4000, 768, themes=30))
+    source, search = Vectors(rows), NearestSearch(768)
+    query = asked(chance, rows, 1)[0]
+    best(search, source, query)
+    search._known.table.view.arrays.columns[:8] = 0
+
+    keys, _ = best(search, source, query)
+
+    assert (rows @ query)[keys[0] - 1] == pytest.approx((rows @ query).max(), abs=NOISE)
+
+
 @pytest.mark.parametrize("size", [3, 64, 100, 300, 384, 768, 1536])
 def test_any_number_of_dimensions_can_be_searched(chance, small, size) -> None:
     """Few dimensions and many, of any number, are found alike."""

@@ -7,6 +7,7 @@ A row is a place in arrays whose keys ascend, so the lower of two rows is the ol
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ Distances = NDArray[np.uint8] | NDArray[np.uint16]
 _BLOCK = 65_536  # rows in one step: what is counted stays in the cache of the processor
 _IN_A_BYTE = 4  # words of bits whose distances are kept in a byte
 _SAMPLE = 4_096
+_OUTLIERS = 20  # one of so many hits may lie anywhere
 _STEP = 512  # rows of int16 that are made floats at once
 _FINE = np.float32(1e6)  # float32 cosines of equal vectors differ behind these digits
 
@@ -50,6 +52,61 @@ def distances(columns: Bits, bits: Bits) -> Distances:
             else:
                 out[:] = ones
     return total
+
+
+def gather(columns: Bits, chosen: Rows) -> Bits:
+    """Return the *chosen* rows of *columns*, in their order."""
+    found = np.empty((len(columns), len(chosen)), np.uint64)
+    # One at a time: `take` from all of them, which lie apart, would first copy them whole.
+    for column, out in zip(columns, found, strict=True):
+        column.take(chosen, out=out, mode="clip")
+    return found
+
+
+class Narrowed(NamedTuple):
+    """
+    Rows that were chosen by some of their bits, and those of them that were chosen by all.
+
+    `near` are the first, ascending, `head` and `whole` how far each is by some bits and by all, and
+    `chosen` the places in `near` of the others.
+    """
+
+    near: Rows
+    head: Distances
+    whole: Distances
+    chosen: Rows
+
+    def are_inside(self, rows: Rows) -> bool:
+        """Tell whether *rows*, of those chosen, lie well inside: then none as near was left out."""
+        at = self.near.searchsorted(rows)
+        steps = (self.head, self.head[at]), (self.whole[self.chosen], self.whole[at])
+        # Where bits tell little, what is the nearest lies anywhere, also at the edge and beyond it.
+        return all(
+            2 * np.count_nonzero(reached <= np.sort(far)[-1 - len(far) // _OUTLIERS])
+            <= len(reached)
+            for reached, far in steps
+        )
+
+
+def narrow(
+    columns: Bits, bits: Bits, out: Rows | None, *, head: int, near: int, least: int
+) -> Narrowed | None:
+    """
+    Return *near* rows that are the closest by the first *head* words, and *least* of them by all.
+
+    Or some more, without the rows *out*. None where bits cannot choose.
+    """
+    far = distances(columns[:head], bits[:head])
+    if out is not None:
+        far[out] = np.iinfo(far.dtype).max
+    rows = closest(far, near)
+    if rows is None:
+        return None
+    by_head = far[rows]
+    rest = distances(gather(columns[head:], rows), bits[head:])
+    whole = np.add(rest, by_head, dtype=np.uint16)
+    chosen = closest(whole, least)
+    return None if chosen is None else Narrowed(rows, by_head, whole, chosen)
 
 
 def closest(far: Distances, least: int) -> Rows | None:

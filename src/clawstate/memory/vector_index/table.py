@@ -30,6 +30,14 @@ CENTRED = 8_192
 _CANDIDATES = 2_000, 4_000
 """How many are compared at least, for few hits and for many."""
 
+_HEAD, _WIDE = 8, 12
+"""By so many words of bits all rows are measured where there are so many or more (768 d)."""
+
+_FEWEST = 500
+"""Of many bits so many rows are compared at least: the more bits, the surer they are."""
+
+_NEAR_HEAD = 8  # times as many rows as are compared are measured by all their bits
+_USUAL = 256  # dimensions that `EXACT` is for
 _FEW = 200  # hits
 _READ = 1_000
 """Of candidates that are not in memory so many are read, or four times as many as are wanted."""
@@ -132,12 +140,41 @@ class View:
         *among* None stands for all. *breadth* times as many candidates as usual are compared; 0
         stands for all. Vectors that are not in memory come from *fetch*.
         """
+        if breadth == 1 and self.codes.words >= _WIDE:
+            found = self._best_by_head(query, limit, among, fetch)
+            if found is not None:
+                return found
         rows = self._alive(self._candidates(query, limit, among, breadth))
         if breadth and not self.arrays.holds(rows):
             rows = self._nearer(query, rows, max(_READ, 4 * limit))
         rows, cosines = self._cosines(query, rows, fetch)
         best = scan.top(cosines, limit)
         return self.keys[rows[best]], cosines[best]
+
+    def _best_by_head(
+        self, query: Matrix, limit: int, among: Rows | None, fetch: Fetch
+    ) -> tuple[Keys, Matrix] | None:
+        """Return what `best` does by measuring most rows by some of their bits; None: unsure."""
+        count = self.count if among is None else len(among)
+        fewer = _CANDIDATES[limit > _FEW] * _HEAD // self.codes.words
+        least = max(fewer, _FEWEST, 10 * limit)
+        near = min(_NEAR_HEAD * least, count // 2)
+        if near < 2 * least or least > 2 * fewer or self._are_compared_whole(among, count):
+            return None
+        columns, out = self._columns(among), self._not_alive() if among is None else None
+        bits = self.codes.bits(query[np.newaxis])[0]
+        found = scan.narrow(columns, bits, out, head=_HEAD, near=near, least=least)
+        if found is None:
+            return None
+        places = found.near[found.chosen]
+        rows = self._alive(places if among is None else among[places])
+        rows, cosines = self._cosines(query, rows, fetch)
+        best = scan.top(cosines, limit)
+        hits = rows[best]
+        if not len(hits):
+            return None
+        inside = np.sort(hits) if among is None else among.searchsorted(np.sort(hits))
+        return (self.keys[hits], cosines[best]) if found.are_inside(inside) else None
 
     def likely(self, query: Matrix, count: int, among: Rows | None) -> Keys:
         """Return, ascending, *count* keys or some more, the nearest by bits; else all *among*."""
@@ -202,20 +239,23 @@ class View:
 
     def _closest(self, query: Matrix, least: int, among: Rows | None) -> Rows | None:
         """Return *least* rows or some more that are the nearest by bits; None: bits cannot tell."""
-        columns = self.arrays.columns[:, : self.count]
-        # Gathered: to give all others a distance out of reach would take longer than the scan.
-        if among is not None:
-            columns = columns.take(among, axis=1)
-        far = scan.distances(columns, self.codes.bits(query[np.newaxis])[0])
+        far = scan.distances(self._columns(among), self.codes.bits(query[np.newaxis])[0])
         if among is None:
             far[self._not_alive()] = np.iinfo(far.dtype).max
         found = scan.closest(far, least)
         return found if among is None or found is None else among[found]
 
+    def _columns(self, among: Rows | None) -> Bits:
+        columns = self.arrays.columns[:, : self.count]
+        # Gathered: to give all others a distance out of reach would take longer than the scan.
+        return columns if among is None else scan.gather(columns, among)
+
     def _are_compared_whole(self, among: Rows | None, count: int) -> bool:
         if self.arrays.coded < self.count:
             return True
-        return is_small(count) and self.arrays.holds(np.arange(count) if among is None else among)
+        # What a comparison costs goes with the dimensions, what bits cost does in part.
+        is_quick = is_small(count * max(self.codes.dimensions, _USUAL) // _USUAL)
+        return is_quick and self.arrays.holds(np.arange(count) if among is None else among)
 
     def _cosines(self, query: Matrix, rows: Rows, fetch: Fetch) -> tuple[Rows, Matrix]:
         arrays = self.arrays
