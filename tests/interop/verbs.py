@@ -491,6 +491,21 @@ def waiting_item(ours: Ours, text: str) -> str:
     return str(ours("memory", "capture", stdin=said)["inbox"][0])
 
 
+@writes("mcp serve")
+def _(ours: Ours) -> None:
+    client = {"name": "ours", "version": "1"}
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client}
+    note = {"name": "memory_store", "arguments": {"text": "Ada has a red bicycle"}}
+    asked = (("initialize", hello), ("tools/call", note))
+    told = [
+        json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
+        for number, (method, params) in enumerate(asked)
+    ]
+    answers = ours("mcp", "serve", stdin="\n".join(told))
+    if '"action":"created"' not in answers:
+        raise VerbError(f"clawstate mcp serve: {answers}")
+
+
 @writes("plugins enable")
 def _(ours: Ours) -> None:
     ours("plugins", "enable", "memory-lancedb")

@@ -42,7 +42,9 @@ def test_results_fit_the_schema_that_was_told(tools) -> None:
         schema = {each["name"]: each for each in tools.descriptions()}[name]["outputSchema"]
         assert result["isError"] is False
         Draft202012Validator(schema).validate(result["structuredContent"])
-        assert json.loads(result["content"][0]["text"]) == result["structuredContent"]
+        fenced = result["content"][0]["text"].splitlines()
+        assert (fenced[0], fenced[-1]) == ("<relevant-memories>", "</relevant-memories>")
+        assert json.loads(fenced[-2]) == result["structuredContent"]
 
 
 def test_what_is_found_has_an_id_to_go_on_with(tools, state) -> None:

@@ -30,6 +30,7 @@ NOUNS = {
     "import": ("clawstate.cli.imports", "imports", "Take over what another agent kept."),
     "store": ("clawstate.cli.store", "store", "See where records lie, and move them."),
     "plugins": ("clawstate.cli.plugins", "plugins", "See and choose plugins."),
+    "mcp": ("clawstate.cli.mcp", "mcp", "Serve the memory to agents (MCP)."),
     "status": ("clawstate.cli.status", "status", "Show what is kept, and where."),
     "watch": ("clawstate.cli.watch", "watch", "Show what moves, as it does."),
     "doctor": ("clawstate.cli.doctor", "doctor", "Find what is wrong, and mend it."),

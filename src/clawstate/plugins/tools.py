@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from clawstate.arguments import require_kind, require_mapping, require_text
 from clawstate.errors import ConflictError, InvalidError, NotFoundError, StateError
 from clawstate.interrupts import Mutex
+from clawstate.memory.capture.fence import fence_document
 from clawstate.plugins.schemas import check_value, validator_of
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class Tool:
     which were checked, and returns a value that has a JSON form: a mapping, or it becomes the
     member `result` of one. *is_read_only* says that it changes nothing, *is_destructive* that what
     it removes does not come back, *is_idempotent* that a second call changes nothing more.
+    *is_recall* says that what it gives was remembered, by whomever it came from: a model is given
+    that within a fence that marks it as data (decision 050).
     """
 
     name: str
@@ -42,6 +45,7 @@ class Tool:
     is_read_only: bool = False
     is_destructive: bool = False
     is_idempotent: bool = False
+    is_recall: bool = False
 
     def __call__(self, **arguments: Any) -> Any:
         """Run the tool with *arguments* by name, checked against its schema."""
@@ -139,6 +143,7 @@ class Tools:
         """
         Run the tool *name* and return a result of MCP: `content`, `structuredContent`, `isError`.
 
+        The content is the JSON of the structured content, within a fence where that was remembered.
         What goes wrong is in it as a sentence that says what to do; nothing is raised but what ends
         a program.
         """
@@ -150,7 +155,8 @@ class Tools:
             # Not the text: it may hold what somebody wrote, or a key.
             self._logger.warning("tool %s failed: %s", name, type(error).__name__)
             return _failure(f"{name} failed: {type(error).__name__}; see the log of its plugin")
-        text = json.dumps(found, ensure_ascii=False)
+        is_recall = self.get(name).is_recall
+        text = fence_document(found) if is_recall else json.dumps(found, ensure_ascii=False)
         content = [{"type": "text", "text": text}]
         return {"content": content, "structuredContent": found, "isError": False}
 
