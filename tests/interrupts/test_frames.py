@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import weakref
+
+from clawstate.interrupts.frames import Use
 
 MANY_THREADS = """
 import gc, threading, time
@@ -49,3 +53,31 @@ def test_looking_at_other_threads_never_stops_the_process() -> None:
     )
 
     assert ran.stdout.split() == ["done", "True"]
+
+
+class Known:
+    """Something that a call knows."""
+
+
+def test_a_look_keeps_nothing_alive() -> None:
+    """What a call knew is gone with it, whether its own thread or another was looked at."""
+    known, answers = [], []
+    over = ended_use()
+
+    def look() -> None:
+        mine = Known()
+        known.append(weakref.ref(mine))
+        answers.extend((Use(0).is_over(), over.is_over()))
+
+    gc.disable()
+    try:
+        look()
+        assert [each() for each in known] == [None]
+        assert answers == [False, True]
+    finally:
+        gc.enable()
+
+
+def ended_use() -> Use:
+    """Return the use of this call, which is over with it."""
+    return Use(0)

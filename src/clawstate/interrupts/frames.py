@@ -7,7 +7,7 @@ import gc
 import os
 import sys
 from threading import get_ident
-from types import FrameType
+from types import CodeType, FrameType
 
 from clawstate.interrupts.greenlets import may_wait_in_greenlet
 from clawstate.interrupts.with_blocks import with_block
@@ -42,7 +42,7 @@ class Use:
         row are to be believed.
         """
         frame, entry = self.frame, self._entry
-        above = frame_above(frame)
+        above = code_above(frame)
         block = with_block(frame.f_code, entry)
         place = frame.f_lasti
         if above is None:
@@ -51,18 +51,23 @@ class Use:
             return not (waits and block is not None and block.holds(place))
         if block is None or place == entry or block.holds(place):
             return False
-        leaves = above.f_code.co_name == "__exit__" or frame.f_lineno == block.line
+        leaves = above.co_name == "__exit__" or frame.f_lineno == block.line
         return not leaves
 
 
-def frame_above(frame: FrameType) -> FrameType | None:
+def code_above(frame: FrameType) -> CodeType | None:
     """
-    Return what *frame* calls, or itself if it calls nothing; `None` if it does not run.
+    Return the code that *frame* calls, or its own if it calls nothing; `None` if it does not run.
 
     One that waits in a greenlet, or may, counts as one that calls nothing.
     """
-    own = sys._getframe()  # noqa: SLF001 - see above
-    return _above(own, frame) or _above_elsewhere(frame)
+    # A frame that knew itself, or one that it calls, would stay, and with it all below and what
+    # they know, until garbage is collected: so no frame is returned, and this one has no name.
+    return _code(_above(sys._getframe(), frame) or _above_elsewhere(frame))  # noqa: SLF001 - see above
+
+
+def _code(frame: FrameType | None) -> CodeType | None:
+    return None if frame is None else frame.f_code
 
 
 def _above_elsewhere(frame: FrameType) -> FrameType | None:
@@ -87,8 +92,8 @@ def _above_elsewhere(frame: FrameType) -> FrameType | None:
             found = _above(top, frame)
             if found is not None:
                 return found
-        own = sys._getframe()  # noqa: SLF001 - see above
-        return frame if may_wait_in_greenlet(frame, (own, *tops.values())) else None
+        waits = may_wait_in_greenlet(frame, (sys._getframe(), *tops.values()))  # noqa: SLF001
+        return frame if waits else None
     finally:
         if collects:
             gc.enable()

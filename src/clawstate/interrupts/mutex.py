@@ -9,7 +9,7 @@ import time
 from collections import deque
 from types import FrameType
 
-from clawstate.interrupts.frames import frame_above, is_own
+from clawstate.interrupts.frames import code_above, is_own
 
 _LOOK_AGAIN = 0.02  # seconds that a waiter sleeps at most
 _USUAL = 0.1  # seconds that a holder needs at most, before its stack is looked at
@@ -56,7 +56,7 @@ class Mutex:
             if is_own(holder):
                 if reentrant:
                     return True
-            elif time.monotonic() - begun > _USUAL and frame_above(holder) is None:
+            elif time.monotonic() - begun > _USUAL and code_above(holder) is None:
                 # Its thread went on while its stack was looked at: twice is enough.
                 if doubtful is holder:
                     self._take_over(holder, frame)
