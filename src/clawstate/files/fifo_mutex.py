@@ -77,7 +77,9 @@ class FifoMutex:
             stay.owner = owner  # the last step: until here it is for this call
         except BaseException as error:
             let_go(stay)
-            stay.owner = None  # this frame, which knows the stay: garbage only a collector would find
+            stay.owner = (
+                None  # this frame, which knows the stay: garbage only a collector would find
+            )
             if isinstance(error, OSError) and not isinstance(error, UnavailableError):
                 raise _lock_error(self.gate, error) from error
             raise

@@ -118,7 +118,8 @@ class _Difference:
         )
 
     def _replacement(self, node: Node, value: Any, site: Site) -> Change:
-        indent = indent_at(self._text, node.start)
         spread = is_spread(self._text, site)
+        # Looked for only where it counts: all that is changed may stand on one long line.
+        indent = indent_at(self._text, node.start) if spread else ""
         new = render_value(value, self._style, indent=indent, spread=spread)
         return Change((Edit(node.start, node.end, new),), (Span(node.start, node.end),))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, insort
+from bisect import bisect_right, insort_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -58,6 +58,8 @@ class ChangeSet:
     """Changes of one text that do not touch the same places."""
 
     def __init__(self) -> None:
+        # The last in the text first: in this order they mostly come, and go to the end of the list.
+        # Of those at one place the later one stands before the earlier.
         self._edits: list[Edit] = []
         self._removed: list[Span] = []
 
@@ -65,18 +67,18 @@ class ChangeSet:
         """Take *change* in, unless it overlaps one that is in; it may come after those are done."""
         if not any(self._meets(edit) for edit in change.edits):
             for edit in change.edits:
-                insort(self._edits, edit, key=_place)
+                insort_left(self._edits, edit, key=_from_the_end)
             # Only here: what a postponed change takes away is still in the text, and must be
             # counted there.
             self._removed += change.removed
 
     def whole(self) -> Change:
         """Return all that was taken in as one change."""
-        return Change(tuple(self._edits), tuple(self._removed))
+        return Change(tuple(reversed(self._edits)), tuple(self._removed))
 
     def _meets(self, edit: Edit) -> bool:
-        place = bisect_left(self._edits, _place(edit), key=_place)
-        before, after = self._edits[:place][-1:], self._edits[place : place + 1]
+        place = bisect_right(self._edits, _from_the_end(edit), key=_from_the_end)
+        before, after = self._edits[place : place + 1], self._edits[max(place - 1, 0) : place]
         # Edits that only touch are kept apart by their order; two at one place have none.
         if any(each.end > edit.start for each in before):
             return True
@@ -95,3 +97,7 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
 
 def _place(edit: Edit) -> tuple[int, int]:
     return edit.start, edit.end
+
+
+def _from_the_end(edit: Edit) -> tuple[int, int]:
+    return -edit.start, -edit.end

@@ -68,7 +68,8 @@ class _Insertion:
     def into_empty(self, *, spread: bool) -> list[Edit]:
         start, end = self.container.start + 1, self.container.end - 1
         comments = comments_in(self.text, start, end)
-        outer = indent_at(self.text, self.container.start)
+        # Looked for only where it counts: many such containers may stand on one long line.
+        outer = indent_at(self.text, self.container.start) if comments or spread else ""
         if not comments:
             kind = self.container.kind
             value: Any = dict(self.entries) if kind == "object" else [v for _, v in self.entries]
@@ -163,7 +164,7 @@ class _Insertion:
     def _beside(self, slot: Slot) -> str:
         """Return the items for the line of another, and on several lines if that is."""
         spread = has_line_end(self.text, slot.item.start, slot.item.end)
-        indent = indent_at(self.text, slot.item.end)
+        indent = indent_at(self.text, slot.item.end) if spread else ""
         return f",{self._gap()}".join(self._render(indent, spread=spread))
 
     def _inner_indent(self, slot: Slot) -> str:
