@@ -40,7 +40,7 @@ READING = {
     " now page recall records require search stats",
     "openclaw": "credentials problems sessions",
     "pairing": "check expires_at page pending stale",
-    "plugins": "check close hooks list load start tools",
+    "plugins": "check close hooks list load refresh start tools",
     "sessions": "archive_page archived check collect ended_ids entries get known_ids page require",
     "transcripts": "check close count export get info message_page messages page search sessions"
     " stats",

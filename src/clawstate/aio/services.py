@@ -140,6 +140,7 @@ class AsyncPlugins(Part[Plugins]):
         return AsyncHooks(lambda: self._part().hooks, self._workers)
 
     load = verb(Plugins.load)
+    refresh = verb(Plugins.refresh)
     start = verb(Plugins.start)
     list = verb(Plugins.list)
     enable = verb(Plugins.enable)

@@ -41,7 +41,8 @@ def serve(session: Session, /, *, read_only: bool) -> None:
     from clawstate.mcp.server import create_server  # noqa: PLC0415 - takes a second to load
     from clawstate.mcp.stdio import serve_stdio  # noqa: PLC0415
 
-    if serve_stdio(create_server(session.state, read_only=read_only)):
+    server = create_server(session.state, read_only=read_only, agent=session.agent)
+    if serve_stdio(server):
         raise KeyboardInterrupt
 
 

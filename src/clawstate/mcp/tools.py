@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
@@ -16,21 +13,19 @@ from mcp_types import (
 )
 from mcp_types import Tool as ToolForm
 
-from clawstate.aio.workers import Workers
 from clawstate.errors import NotFoundError
 from clawstate.mcp.access import may_write
+from clawstate.mcp.calls import Calls, Context
 from clawstate.plugins.tools import Tool
 from clawstate.state import State
-
-Context = ServerRequestContext[Any, Any]
 
 
 class ToolHandlers:
     """Answers `tools/list` and `tools/call` from the tools of the plugins that run."""
 
-    def __init__(self, state: State, workers: Workers, *, read_only: bool) -> None:
+    def __init__(self, state: State, calls: Calls, *, read_only: bool) -> None:
         self._state = state
-        self._workers = workers
+        self._calls = calls
         self._read_only = read_only
 
     async def list_tools(
@@ -46,7 +41,7 @@ class ToolHandlers:
         if not tool.is_read_only and not self._may_write(context):
             return _refusal(tool.name, by_server=self._read_only)
         tools = self._state.plugins.tools
-        found = await self._workers.run(
+        found = await self._calls.run(
             lambda: tools.result(params.name, params.arguments), embeds=True
         )
         return CallToolResult.model_validate(found)

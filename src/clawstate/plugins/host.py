@@ -125,8 +125,7 @@ class Plugins:
         """
         settings = self._settings()
         candidates = self._candidates(settings)
-        if settings.memory not in {_NONE, *candidates}:  # a plugin that only OpenClaw has
-            settings = replace(settings, memory=OUR_PLUGINS[0].id)
+        settings = _known_slot(settings, candidates)
         for candidate in candidates.values():
             runs, _ = choose(settings, candidate.id, self._kind(candidate), candidate.origin)
             if not runs:
@@ -136,6 +135,25 @@ class Plugins:
             except StateError as error:
                 _LOGGER.warning("plugin %s was not loaded: %s", candidate.id, error)
         return self.list()
+
+    def refresh(self) -> tuple[PluginInfo, ...]:
+        """
+        Do as the settings say now: drop plugins that they no longer choose, and `start` the others.
+
+        One that runs goes on as it is, with the settings that it was given.
+        """
+        settings = self._settings()
+        candidates = self._candidates(settings)
+        settings = _known_slot(settings, candidates)
+        for owner in tuple(self._kept.loaded):
+            candidate = candidates.get(owner)
+            is_chosen = (
+                candidate is not None
+                and (choose(settings, owner, self._kind(candidate), candidate.origin)[0])
+            )
+            if not is_chosen:
+                self._drop(owner)
+        return self.start()
 
     def list(self) -> tuple[PluginInfo, ...]:
         """Return what is known of each plugin that was found, by id."""
@@ -268,6 +286,12 @@ class Plugins:
                 hint = f"one memory plugin runs at a time; {other!r} does, until the state closes"
                 raise ConflictError("plugin", plugin_id, hint)
 
+    def _drop(self, plugin_id: str) -> None:
+        with self._mutex:
+            self._kept.loaded.pop(plugin_id, None)
+        self.tools.remove(plugin_id)
+        self.hooks.remove(plugin_id)
+
     def _undo(self, plugin_id: str, problem: str) -> None:
         self.tools.remove(plugin_id)
         self.hooks.remove(plugin_id)
@@ -297,3 +321,9 @@ class Plugins:
             reason,
             self.tools.names(candidate.id) if loaded is not None else (),
         )
+
+
+def _known_slot(settings: PluginSettings, candidates: Mapping[str, Candidate]) -> PluginSettings:
+    if settings.memory in {_NONE, *candidates}:
+        return settings
+    return replace(settings, memory=OUR_PLUGINS[0].id)  # it names a plugin that only OpenClaw has
