@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from clawstate.files.lock import FileLock, file_lock, with_file_lock
     from clawstate.files.lock_options import LockOptions
     from clawstate.files.paths import StatePaths, resolve_state_dir
-    from clawstate.memory.records import Hit, MemoryRecord
+    from clawstate.memory.records import Hit, Hits, MemoryRecord
     from clawstate.memory.service import Memory
     from clawstate.plugins.memory_tools import (
         create_memory_get_tool,
@@ -177,6 +177,7 @@ __all__ = [
     "Finding",
     "Forgotten",
     "Hit",
+    "Hits",
     "InboxItem",
     "InvalidError",
     "Issue",
@@ -268,6 +269,7 @@ _HOMES = {
     "DirectoryCache": ("clawstate.caches.directory", "DirectoryCache"),
     "FileLock": ("clawstate.files.lock", "FileLock"),
     "Hit": ("clawstate.memory.records", "Hit"),
+    "Hits": ("clawstate.memory.records", "Hits"),
     "LockOptions": ("clawstate.files.lock_options", "LockOptions"),
     "Memory": ("clawstate.memory.service", "Memory"),
     "MemoryRecord": ("clawstate.memory.records", "MemoryRecord"),

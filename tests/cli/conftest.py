@@ -92,8 +92,9 @@ def program(environment: Mapping[str, str], tmp_path: Path) -> Cli:
 def terminal(environment: Mapping[str, str], tmp_path: Path) -> Cli:
     """Run the command line on a terminal; both streams come back in `out`."""
 
-    def call(*arguments: object) -> Ran:
+    def call(*arguments: object, typed: bytes = b"") -> Ran:
         with _pty() as (master, slave):
+            os.write(master, typed)
             process = subprocess.Popen(
                 [sys.executable, "-m", "clawstate", *map(str, arguments)],
                 stdin=slave,

@@ -130,17 +130,40 @@ def test_what_is_not_there_is_exit_code_three(cli, arguments: list[str]) -> None
     [
         ["add", " "],
         ["add", "x\0y"],
-        ["add", "x", "--tag", "\x1b"],
-        ["add", "x", "--meta", "a=NaN"],
-        ["add", "x", "--position", str(1 << 60)],
         ["search", " "],
-        ["list", "--where", 'a"b=1'],
     ],
     ids=repr,
 )
 def test_a_refused_value_is_named(cli, arguments: list[str]) -> None:
-    """A value that cannot be kept or asked for is exit code 1 with the type `invalid`."""
+    """A text that cannot be kept or asked for is exit code 1 with the type `invalid`."""
     assert assert_failed(cli("memory", *arguments, "--json"), code=1, kind="invalid")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["memory", "add", "x", "--tag", "\x1b"],
+        ["memory", "add", "x", "--meta", "a=NaN"],
+        ["memory", "add", "x", "--position", str(1 << 60)],
+        ["memory", "add", "x", "--thread", ""],
+        ["memory", "list", "--where", 'a"b=1'],
+        ["memory", "list", "--namespace", ""],
+        ["memory", "list", "--after", ""],
+        ["memory", "search", "x", "--where", '{"$foo": 1}'],
+        ["memory", "capture", "--who", ""],
+        ["memory", "inbox", "--after", "zz"],
+        ["sessions", "list", "--after", "zz"],
+        ["--store", "nowhere", "status"],
+    ],
+    ids=" ".join,
+)
+def test_the_refused_value_of_an_option_is_a_usage_error(cli, arguments: list[str]) -> None:
+    """Whoever refuses it, the value of an option that cannot be is exit code 2, and named."""
+    told = cli(*arguments)
+
+    assert told.code == 2, told
+    assert "Usage: clawstate" in told.err
+    assert_failed(cli(*arguments, "--json"), code=2, kind="usage")
 
 
 @pytest.mark.parametrize(
@@ -303,6 +326,8 @@ def test_warnings_stay_off_stdout(cli, monkeypatch: pytest.MonkeyPatch, tmp_path
     assert [hit["text"] for hit in ran.json["results"]] == ["green tea"]
     assert ran.err.startswith("warning: searching by words only")
     assert ran.err.count("\n") == 1
+    assert ran.json["mode"] == "words"
+    assert ran.json["warning"] == ran.err.removeprefix("warning: ").rstrip()
 
 
 def test_run_returns_and_never_exits(capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,3 +71,19 @@ def test_what_was_kept_cannot_steer_the_terminal(terminal) -> None:
         shown = terminal("memory", *arguments, "--no-color").out
         assert "\x1b" not in shown, arguments
         assert "\x07" not in shown, arguments
+
+
+def test_forgetting_by_demands_asks_a_person(terminal) -> None:
+    """On a terminal nothing is forgotten by a tag or a source before somebody says yes."""
+    terminal("memory", "add", "green tea", "--tag", "drink", "--source", "ada")
+
+    for demand in (["--tag", "drink"], ["--older-than", "0s"], ["--source", "ada"]):
+        asked = terminal("memory", "forget", *demand, typed=b"n\n")
+        assert "forget 1 record for good?" in asked.out
+        assert asked.code == 130
+    assert "green tea" in terminal("memory", "list").out
+
+    assert terminal("memory", "forget", "--tag", "drink", typed=b"y\n").code == 0
+    terminal("memory", "add", "black tea", "--tag", "drink")
+    assert "for good?" not in terminal("memory", "forget", "--tag", "drink", "--yes").out
+    assert "nothing is kept here" in terminal("memory", "list").out

@@ -36,8 +36,8 @@ READING = {
     "directories": "clear get invalidate pop put statistics",  # in memory alone
     "encryption": "check choice is_on keys path problem resolve sealer source summary unlock",
     "identity": "check device_id get mismatch public_key verify",
-    "memory": "archived check close conflicts explain get get_many history inbox needs_optimizing"
-    " now page recall records require search stats",
+    "memory": "archived check close conflicts explain find_ids get get_many history inbox"
+    " needs_optimizing now page recall records require search stats",
     "openclaw": "credentials problems sessions",
     "pairing": "check expires_at page pending stale",
     "plugins": "check close hooks list load refresh start tools",

@@ -220,6 +220,43 @@ def test_what_was_forgotten_says_so(make, namespace) -> None:
     assert verdict_on(memory, "tea", kept, namespace=None).reason == "shown"
 
 
+def test_what_others_took_the_place_of_names_them(make, clock) -> None:
+    """A superseded record is told with its successor and the time, by its id and its source."""
+    memory = make()
+    old = memory.add("a secret tea", source="/notes/a.md")
+    clock.advance(5)
+    new = memory.supersede(old, "green tea")
+    newest = memory.supersede(new.id, "black tea")
+
+    by_source = memory.explain("tea", "/notes/a.md")
+
+    told = verdict_on(memory, "tea", old)
+    assert (told.reason, told.successors) == ("superseded", (newest.id,))
+    assert (told.ended_at, told.source) == (clock(), "/notes/a.md")
+    assert f"{newest.id} took its place at" in told.sentence
+    assert "secret" not in repr(told)
+    assert {(each.id, each.reason) for each in by_source} == {
+        (newest.id, "shown"),
+        (old, "superseded"),
+        (new.id, "superseded"),
+    }
+    assert verdict_on(memory, "tea", old, as_of=clock() - 1).reason == "shown"
+
+
+def test_what_is_archived_says_how_to_get_it_back(make) -> None:
+    """An archived record is no longer unknown; restored, it is a hit."""
+    memory = make()
+    made = memory.add("tea")
+    memory.archive([made])
+
+    told = verdict_on(memory, "tea", made)
+
+    assert told.reason == "archived"
+    assert f"memory restore {made}" in told.sentence
+    memory.restore([made])
+    assert verdict_on(memory, "tea", made).reason == "shown"
+
+
 def test_what_was_never_kept_is_unknown(make) -> None:
     """An id or a source of which nothing is known gets one verdict that says so."""
     memory = make()

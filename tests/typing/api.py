@@ -8,7 +8,7 @@ from typing import Any, assert_type
 import clawstate
 from clawstate import (
     Explanation,
-    Hit,
+    Hits,
     Memory,
     MemoryRecord,
     PersistentDedupe,
@@ -57,7 +57,7 @@ async def awaiting() -> None:
     async with clawstate.open_async("/path") as state:
         made = await state.memory.add("text", tags=["a"], ttl=60.0)
         assert_type(made, str)
-        assert_type(await state.memory.search("query", k=3, mode="words"), list[Hit])
+        assert_type(await state.memory.search("query", k=3, mode="words"), Hits)
         assert_type(await state.memory.explain("query", made), list[Verdict])
         assert_type(await state.memory.update(made, text="other"), MemoryRecord)
         assert_type(await state.sessions.resolve("telegram:42"), SessionEntry)
@@ -72,7 +72,7 @@ async def awaiting() -> None:
 def searching(memory: Memory) -> None:
     """Get hits from a search, with a record and scores."""
     hits = memory.search("query", k=3, mode="words", since="2026-01-01", min_score=0.1)
-    assert_type(hits, list[Hit])
+    assert_type(hits, Hits)
     for hit in hits:
         assert_type(hit.record, MemoryRecord)
         assert_type(hit.score, float)

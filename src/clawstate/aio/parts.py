@@ -180,6 +180,7 @@ class AsyncMemory(Part[Memory]):
     update = verb(Memory.update, embeds=True)
     supersede = verb(Memory.supersede, embeds=True)
     history = verb(Memory.history)
+    find_ids = verb(Memory.find_ids)
     forget_history = verb(Memory.forget_history)
     conflicts = verb(Memory.conflicts)
     retain = verb(Memory.retain)

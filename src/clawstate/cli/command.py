@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from clawstate.cli.session import Session
+from clawstate.errors import InvalidError
 
+EXIT_NOT_FOUND = 3
+_WRITTEN = {"metadata": "meta"}  # names of the library whose option is called otherwise
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
@@ -57,6 +62,31 @@ class Command(WithExamples):
                 help="Print without colours.",
             )
         )
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what refuses the value of an option is an error of usage."""
+        try:
+            return super().invoke(ctx)
+        except InvalidError as error:
+            # Not its subclasses: they tell of what is kept, not of what was typed.
+            if type(error) is InvalidError and _refuses_option(error, ctx):
+                raise click.UsageError(str(error), ctx) from error
+            raise
+
+
+def _refuses_option(error: InvalidError, ctx: click.Context) -> bool:
+    """Tell whether *error* is about an option that was given."""
+    head = re.split(r"[.\[ ]", error.name, maxsplit=1)[0]
+    each: click.Context | None = ctx
+    while each is not None:
+        for option in each.command.params:
+            given = option.name and each.get_parameter_source(option.name)
+            if isinstance(option, click.Option) and given is ParameterSource.COMMANDLINE:
+                names = {option.name, *(opt.lstrip("-").replace("-", "_") for opt in option.opts)}
+                if names & {head, f"{head}s", _WRITTEN.get(head, head)}:
+                    return True
+        each = each.parent
+    return False
 
 
 class SecretCommand(Command):

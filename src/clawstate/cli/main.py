@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import click
 
-from clawstate.cli.command import WithExamples
+from clawstate.cli.command import EXIT_NOT_FOUND, WithExamples
 from clawstate.cli.output import Output, escape_what_cannot_be_encoded, open_missing_streams
 from clawstate.cli.session import Session
 from clawstate.cli.suggestions import AGENTS, directories
@@ -58,7 +58,7 @@ MORE_VERBS = {
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
-EXIT_CODES = {"not_found": 3}
+EXIT_CODES = {"not_found": EXIT_NOT_FOUND}
 EXIT_INTERRUPTED = 130
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,6 @@ from clawstate.cli.options import (
 )
 from clawstate.cli.printing import style
 from clawstate.cli.session import Session
-from clawstate.quantities import number_of
 from clawstate.wire import to_wire
 
 if TYPE_CHECKING:
@@ -155,7 +153,12 @@ def search(
     hits = session.state.memory.search(
         query, k=limit, mode=mode, tags=tags, where=where_of(where), **settings
     )
-    document = {"results": to_wire(hits), "mode": mode}
+    document = {"results": to_wire(hits), "mode": hits.mode}
+    if hits.mode != mode:
+        from clawstate.memory.meanings import BY_WORDS_ONLY  # noqa: PLC0415
+
+        told = [each for each in session.output.warned if each.startswith(BY_WORDS_ONLY)]
+        document["warning"] = told[-1] if told else f"{BY_WORDS_ONLY}: no embedder is in use"
     lines: list[str] = []
     for hit in hits:
         lines += hit_lines(hit, query)
@@ -235,7 +238,8 @@ def update(
 @WHERE
 @click.option("--older-than", type=Duration(), help="What was made before 90d, 1y ago.")
 @NAMESPACE
-@click.option("--dry-run", is_flag=True, help="Only count what would be forgotten.")
+@click.option("--dry-run", is_flag=True, help="Only tell what would be forgotten.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--receipt", is_flag=True, help="Clear the bytes at once, and tell what went.")
 @pass_session
 def forget(
@@ -249,51 +253,37 @@ def forget(
     older_than: float | None,
     namespace: str,
     dry_run: bool,
+    yes: bool,
     receipt: bool,
 ) -> None:
     """
     Forget the records ID, all that came from a source, or all that meet some demands.
 
     What is demanded by tag, age or metadata is forgotten from where it is kept, also if a source is
-    named; --dry-run counts it before.
+    named; --dry-run counts it before. On a terminal it asks before, unless told not to with --yes.
 
-    Of an ID a beginning that no other id has is enough.
+    Of an ID a beginning that no other id has is enough. Where one of several is not kept, the
+    others are forgotten, it is named, and the exit code is 3.
     With --receipt no byte of them is left in the files afterwards. It names each record by its id
     and the SHA-256 of its text, by which it can be checked without telling it.
     """
-    from clawstate.cli.record_ids import find_id  # noqa: PLC0415 - see `NOUNS`
-    from clawstate.errors import NotFoundError  # noqa: PLC0415
-
     demands = bool(tags or where or older_than is not None)
     if bool(record_ids) == bool(source or demands):
         raise click.UsageError("name records, or one --source, or what to demand of them")
+    if receipt and (dry_run or not record_ids):
+        problem = "a receipt is for records that are forgotten"
+        hint = "; after --source use 'memory compact'" if source and not dry_run else ""
+        raise click.UsageError(f"{problem}{hint}")
+    from clawstate.cli import forgetting  # noqa: PLC0415 - see `NOUNS`
+
+    if record_ids:
+        forgetting.forget_records(session, record_ids, dry_run=dry_run, receipt=receipt)
+        return
+    chosen = {"tags": tags, "source": source, "where": where_of(where), "namespace": namespace}
     if demands or dry_run:
-        if receipt or record_ids:
-            raise click.UsageError("a receipt is for records, a dry run for what is demanded")
-        from clawstate.cli.forgetting import forget_demanded  # noqa: PLC0415 - see `NOUNS`
-
-        chosen = {"tags": tags, "source": source, "where": where_of(where), "namespace": namespace}
-        forget_demanded(session, chosen, older_than=older_than, dry_run=dry_run)
-        return
-    if receipt and source:
-        raise click.UsageError("a receipt is for records; after --source use 'memory compact'")
-    ids = tuple(find_id(session.state.memory, each) for each in record_ids)
-    if receipt:
-        from clawstate.cli.forgetting import forget_with_receipt  # noqa: PLC0415
-
-        forget_with_receipt(session, ids)
-        return
-    if source:
-        names = {source, os.path.abspath(source)}  # noqa: PTH100 - the file may be gone
-        forgotten = sum(
-            session.state.memory.forget_source(each, namespace=namespace) for each in names
-        )
+        forgetting.forget_demanded(session, chosen, older_than, dry_run=dry_run, yes=yes)
     else:
-        forgotten = session.state.memory.delete_many(ids)
-    if not forgotten:
-        hint = "'clawstate memory list' shows what is kept"
-        raise NotFoundError("memory", source or record_ids[0], hint)
-    session.output.emit({"forgotten": forgotten}, f"forgot {number_of(forgotten, 'record')}")
+        forgetting.forget_source(session, str(source), namespace=namespace, yes=yes)
 
 
 @memory.command(

@@ -12,9 +12,10 @@ from clawstate.cli.command import pass_session
 from clawstate.cli.memory import memory
 from clawstate.cli.options import next_page, page_options
 from clawstate.cli.printing import inline
+from clawstate.cli.record_ids import emit_done, find_ids, find_item_id, waiting_ids
 from clawstate.cli.session import Session
 from clawstate.cli.suggestions import NAMESPACES
-from clawstate.errors import InvalidError
+from clawstate.errors import InvalidError, NotFoundError, StateError
 from clawstate.quantities import number_of
 from clawstate.wire import to_wire
 
@@ -83,22 +84,48 @@ def inbox(session: Session, /, *, limit: int, after: str | None) -> None:
 
 
 @memory.command()
-@click.argument("item_id", metavar="ID")
-@click.option("--text", help="Remember this in its place.")
+@click.argument("item_ids", metavar="ID...", nargs=-1, required=True)
+@click.option("--text", help="Remember this in the place of the only item.")
 @pass_session
-def accept(session: Session, /, item_id: str, *, text: str | None) -> None:
-    """Remember the item ID of the inbox, and print the id of the record."""
-    made = session.state.memory.accept(item_id, text=text)
-    session.output.emit({"id": made}, made)
+def accept(session: Session, /, item_ids: tuple[str, ...], *, text: str | None) -> None:
+    """
+    Remember items of the inbox, and print the ids of the records.
+
+    A beginning that no other id in the inbox has is enough. Where one of several does not wait, the
+    others are remembered, it is named, and the exit code is 3.
+    """
+    store = session.state.memory
+    ids = find_ids(item_ids, lambda each: find_item_id(store, each))
+    if text is not None and len(ids) > 1:
+        raise click.UsageError("--text is for one item")
+    made, missing = list[str](), list[StateError]()
+    for each in ids:
+        try:
+            made.append(store.accept(each, text=text))
+        except NotFoundError as error:
+            missing.append(error)
+    document: dict[str, Any] = {"id": made[0]} if len(ids) == len(made) == 1 else {"ids": made}
+    emit_done(session, document, made, missing)
 
 
 @memory.command()
 @click.argument("item_ids", metavar="ID...", nargs=-1, required=True)
 @pass_session
 def reject(session: Session, /, item_ids: tuple[str, ...]) -> None:
-    """Forget items of the inbox, and never take them again."""
-    count = session.state.memory.reject(item_ids)
-    session.output.emit({"rejected": count}, f"rejected {number_of(count, 'item')}")
+    """
+    Forget items of the inbox, and never take them again.
+
+    A beginning that no other id in the inbox has is enough. Where one of several does not wait, the
+    others are rejected, it is named, and the exit code is 3.
+    """
+    store = session.state.memory
+    ids = find_ids(item_ids, lambda each: find_item_id(store, each))
+    waiting = set(waiting_ids(store))
+    there = [each for each in ids if each in waiting]
+    hint = "'clawstate memory inbox' shows what waits"
+    missing = [NotFoundError("item", each, hint) for each in ids if each not in waiting]
+    count = store.reject(there) if there else 0
+    emit_done(session, {"rejected": count}, [f"rejected {number_of(count, 'item')}"], missing)
 
 
 @memory.command(

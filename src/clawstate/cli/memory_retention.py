@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from clawstate.cli.command import pass_session
 from clawstate.cli.memory import NAMESPACE, SOURCE, memory
 from clawstate.cli.options import COUNT, Duration, Fraction
 from clawstate.cli.printing import inline
+from clawstate.cli.record_ids import emit_done, find_archived_id, find_id, find_ids, missing_error
 from clawstate.cli.session import Session
+from clawstate.errors import NotFoundError, StateError
 from clawstate.quantities import number_of
 from clawstate.wire import to_wire
+
+if TYPE_CHECKING:
+    from clawstate.memory.service import Memory
 
 
 @memory.command(
@@ -51,8 +58,8 @@ def retain(
     if any(value is not None for value in demands.values()):
         action = "forget" if forget else "archive"
         rules = (RetentionRule(action=action, **demands),)  # type: ignore[arg-type]
-    elif forget:
-        raise click.UsageError("say what to forget; see --help")
+    elif forget or archive_for is None:
+        raise click.UsageError("say which records are meant; see --help")
     policy = RetentionPolicy(rules=rules, archive_for=archive_for)
     done = session.state.memory.retain(policy, dry_run=dry_run)
     would = "would be " if dry_run else ""
@@ -68,20 +75,39 @@ def retain(
 @click.argument("record_ids", metavar="ID...", nargs=-1, required=True)
 @pass_session
 def archive(session: Session, /, record_ids: tuple[str, ...]) -> None:
-    """Take the records ID out of searches and lists; 'memory restore' puts them back."""
-    count = session.state.memory.archive(record_ids)
-    _require_some(count, record_ids[0], "'clawstate memory list' shows what is kept")
-    session.output.emit({"archived": count}, f"archived {number_of(count, 'record')}")
+    """
+    Take the records ID out of searches and lists; 'memory restore' puts them back.
+
+    A beginning that no other id has is enough. Where one of several is not kept, the others are
+    archived, it is named, and the exit code is 3.
+    """
+    store = session.state.memory
+    ids = find_ids(record_ids, lambda text: find_id(store, text))
+    kept = store.get_many(ids)
+    missing = [missing_error(store, each) for each in ids if each not in kept]
+    count = store.archive(list(kept)) if kept else 0
+    emit_done(session, {"archived": count}, [f"archived {number_of(count, 'record')}"], missing)
 
 
 @memory.command()
 @click.argument("record_ids", metavar="ID...", nargs=-1, required=True)
 @pass_session
 def restore(session: Session, /, record_ids: tuple[str, ...]) -> None:
-    """Put the archived records ID back as they were."""
-    count = session.state.memory.restore(record_ids)
-    _require_some(count, record_ids[0], "'clawstate memory archived' shows what is there")
-    session.output.emit({"restored": count}, f"restored {number_of(count, 'record')}")
+    """
+    Put the archived records ID back as they were.
+
+    A beginning that no other id in the archive has is enough. Where one of several is not archived,
+    the others are restored, it is named, and the exit code is 3.
+    """
+    store = session.state.memory
+    ids = find_ids(record_ids, lambda text: find_archived_id(store, text))
+    missing, count = list[StateError](), 0
+    for each in ids:
+        if store.restore([each]):
+            count += 1
+        else:
+            missing.append(_not_restored(store, each))
+    emit_done(session, {"restored": count}, [f"restored {number_of(count, 'record')}"], missing)
 
 
 @memory.command(examples=("clawstate memory archived",))
@@ -117,8 +143,9 @@ def conflicts(session: Session, /, *, namespace: str) -> None:
     session.output.emit({"conflicts": to_wire(found)}, *(lines or ["nothing contradicts itself"]))
 
 
-def _require_some(count: int, first: str, hint: str) -> None:
-    from clawstate.errors import NotFoundError  # noqa: PLC0415
-
-    if not count:
-        raise NotFoundError("memory", first, hint)
+def _not_restored(store: Memory, record_id: str) -> StateError:
+    """Return why *record_id* was not put back."""
+    hint = "'clawstate memory archived' shows what is there"
+    if store.get(record_id) is not None:
+        hint = "a record of this id is kept"
+    return NotFoundError("archived memory", record_id, hint)

@@ -30,7 +30,7 @@ class Output:
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
         self.colour: bool | None = None
-        self._warned: set[str] = set()
+        self.warned: list[str] = []
 
     def emit(self, document: Any, *lines: str) -> None:
         """Print *document* as JSON, or *lines* when a person reads."""
@@ -54,9 +54,13 @@ class Output:
 
     def warn(self, message: str) -> None:
         """Print a warning, once however often it is given."""
-        if message not in self._warned:
-            self._warned.add(message)
+        if message not in self.warned:
+            self.warned.append(message)
             self.say(f"{style('warning:', fg='yellow')} {message}")
+
+    def remark(self, error: object) -> None:
+        """Print a line that tells of *error*."""
+        self.say(f"{style('error:', fg='red', bold=True)} {error}")
 
     def fail(self, kind: str, message: str, *, before: str = "") -> None:
         """Print a failure: to stdout as a document, to stderr as a line."""
@@ -65,7 +69,7 @@ class Output:
             return
         for line in before.splitlines():
             self.say(line)
-        self.say(f"{style('error:', fg='red', bold=True)} {message}")
+        self.remark(message)
 
     @contextmanager
     def progress(self, title: str, *, unit: str = "") -> Iterator[Tell]:

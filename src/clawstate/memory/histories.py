@@ -9,6 +9,7 @@ from itertools import groupby
 
 from clawstate.errors import ConflictError, InvalidError, NotFoundError
 from clawstate.memory import ingest
+from clawstate.memory.absent import KEPT_HINT, absence_error
 from clawstate.memory.contract import MemoryEngine
 from clawstate.memory.meanings import InUse, Meanings
 from clawstate.memory.records import MemoryRecord, new_id
@@ -16,7 +17,6 @@ from clawstate.memory.validation import change_record
 from clawstate.memory.versions import RecordVersion
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
-_HINT = "'clawstate memory list' shows what is kept"
 _TOLD_ELSEWHERE = frozenset({"id", "created_at", "updated_at"})
 
 
@@ -35,8 +35,7 @@ def supersede(
         old = _present(engine, old_id)
         kept = engine.get([new]).get(new) if isinstance(new, str) else None
         if kept is None and _ID.fullmatch(new):
-            hint = "name a record that is kept, or write a text"
-            raise NotFoundError("memory", new, hint)
+            raise _no_successor(engine, new)
         if kept is None:
             successor = _successor(old, new, changes, now())
         else:
@@ -66,7 +65,7 @@ def history(engine: MemoryEngine, record_id: str) -> list[RecordVersion]:
         for record in engine.get(ids).values()
     ]
     if not any(each.record.id == record_id for each in found):
-        raise NotFoundError("memory", record_id, _HINT)
+        raise NotFoundError("memory", record_id, KEPT_HINT)
     return _with_changes(_in_order(found, followers), followers)
 
 
@@ -77,7 +76,7 @@ def _present(engine: MemoryEngine, record_id: str) -> MemoryRecord:
     past = engine.versions.past([record_id])
     if past and past[-1].ending == "superseded":
         return past[-1].record
-    raise NotFoundError("memory", record_id, _HINT)
+    raise absence_error(engine, record_id)
 
 
 def _successor(
@@ -85,6 +84,12 @@ def _successor(
 ) -> MemoryRecord:
     changed = change_record(old, {**changes, "text": text}, now=now)
     return replace(changed, id=new_id(), created_at=changed.updated_at)
+
+
+def _no_successor(engine: MemoryEngine, new: str) -> NotFoundError:
+    error = absence_error(engine, new)
+    hint = "name a record that is kept, or write a text"
+    return error if error.hint != KEPT_HINT else NotFoundError("memory", new, hint)
 
 
 def _require_apart(old: MemoryRecord, kept: MemoryRecord, changes: Mapping[str, object]) -> None:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+BY_WORDS_ONLY = "searching by words only"
+"""How the warning of a search begins that cannot compare meanings."""
+
 _MAX_QUERY = 8192  # characters; what is longer is no question
 
 
@@ -190,7 +193,7 @@ class Meanings:
                 (numbers,) = weighing.subwords([text])
         except EmbeddingError as error:
             if not is_told:
-                warn(FallbackWarning(f"searching by words only: {error}"), stacklevel=4)
+                warn(FallbackWarning(f"{BY_WORDS_ONLY}: {error}"), stacklevel=4)
             return None
         return Meaning(
             numbers=numbers,
@@ -221,7 +224,7 @@ def _usable_embedder(
     try:
         return _find_embedder(kept, given, choice)
     except EmbeddingError as error:
-        warn(FallbackWarning(f"searching by words only: {error}"), stacklevel=5)
+        warn(FallbackWarning(f"{BY_WORDS_ONLY}: {error}"), stacklevel=5)
         return None
 
 

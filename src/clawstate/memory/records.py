@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,19 @@ class Hit:
     words_score: float | None = None
     vector_score: float | None = None
     explanation: Explanation | None = None
+
+
+class Hits(list[Hit]):
+    """
+    The hits of a search, best first.
+
+    `mode` tells how they were found: `words` where meanings were to be compared and no embedder was
+    usable, else as it was asked for.
+    """
+
+    def __init__(self, hits: Iterable[Hit] = (), *, mode: str) -> None:
+        super().__init__(hits)
+        self.mode = mode
 
 
 def new_id() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 from clawstate.clock import Clock
@@ -12,7 +12,7 @@ from clawstate.memory.imports import Imports
 from clawstate.memory.meanings import InUse, Meanings
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.reading import Reading
-from clawstate.memory.records import Hit
+from clawstate.memory.records import Hit, Hits
 from clawstate.memory.search import Meaning, Question, answer
 
 if TYPE_CHECKING:
@@ -44,10 +44,10 @@ class Searches:
         self._cache = cache
         self._clock = clock
 
-    def hits(self, question: Question, *, fresh: bool = False) -> list[Hit]:
+    def hits(self, question: Question, *, fresh: bool = False) -> Hits:
         """Return the hits for *question*, from the cache where it has them and not *fresh*."""
 
-        def find(reading: Reading, meaning: Meaning | None, *, is_whole: bool) -> list[Hit]:
+        def find(reading: Reading, meaning: Meaning | None, *, is_whole: bool) -> Hits:
             # Read in the transaction that answers, so the answer belongs to exactly this version.
             version = reading.version
             known = None
@@ -57,18 +57,20 @@ class Searches:
                 known = answer(reading, question, meaning)
                 if is_whole:
                     self._cache.keep_hits(question, version=version, hits=known)
-            return list(known)
+            return _hits(known, question, meaning)
 
         return self._ask(question, find, fresh=fresh)
 
-    def explained_hits(self, question: Question) -> list[Hit]:
+    def explained_hits(self, question: Question) -> Hits:
         """Return the hits for *question*, each with what gave its score."""
         load_modules("clawstate.memory.explaining")
         from clawstate.memory.explaining import explained_answer  # noqa: PLC0415 - seldom asked for
 
         return self._ask(
             question,
-            lambda reading, meaning, **_: list(explained_answer(reading, question, meaning)),
+            lambda reading, meaning, **_: _hits(
+                explained_answer(reading, question, meaning), question, meaning
+            ),
         )
 
     def verdicts(self, question: Question, name: str) -> list[Verdict]:
@@ -84,7 +86,10 @@ class Searches:
         )
         kept = {each.id for each in found}
         namespace = question.chosen.namespace or "default"
-        return [*found, *find_missing(self._imports, name, kept, namespace=namespace)]
+        missing = find_missing(
+            *(self._engine, self._imports, name, kept), namespace=namespace, mode=question.mode
+        )
+        return [*found, *missing]
 
     def _ask(self, question: Question, find: Callable[..., T], *, fresh: bool = False) -> T:
         """
@@ -103,3 +108,7 @@ class Searches:
                     is_whole = chosen.embedder is None or meaning is not None
                     return find(reading, meaning, is_whole=is_whole)
             self._meanings.renew()
+
+
+def _hits(found: Iterable[Hit], question: Question, meaning: Meaning | None) -> Hits:
+    return Hits(found, mode="words" if meaning is None else question.mode)

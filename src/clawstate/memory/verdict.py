@@ -20,6 +20,8 @@ Reason: TypeAlias = Literal[
     "not-embedded",
     "filtered",
     "expired",
+    "superseded",
+    "archived",
     "forgotten",
     "unknown",
 ]
@@ -29,8 +31,8 @@ What became of a record in a search.
 `shown`: it is a hit. `below-min-score`, `below-cut`: its score is too low. `not-quoted`: it lacks
 what stands in quotes, and others have it. `not-compared`: it matches, but too many match better.
 `no-match`: no word of the query and no near meaning. `not-embedded`: no word of the query, and it
-waits for its vector. `filtered`: it is not what was asked for. `expired`, `forgotten`: it is no
-longer kept. `unknown`: nothing tells of it.
+waits for its vector. `filtered`: it is not what was asked for. `superseded`: others took its place.
+`archived`, `expired`, `forgotten`: it is no longer kept. `unknown`: nothing tells of it.
 """
 
 
@@ -52,8 +54,9 @@ class Verdict:
     compared; `least` is the score of the last of the `hits` that were shown. `vector_score` is the
     cosine of its meaning. `legs` tells what its
     own words and meaning count, also behind the candidates of a leg. `unmet` are the demands of the
-    filter that it does not meet. `is_embedded` tells whether it has a vector; None where it is not
-    kept. The `explanation` is that of a hit.
+    filter that it does not meet. `successors` are the ids of records that are kept in its place, if
+    it is superseded, `ended_at` when that was, or the archiving. `is_embedded` tells
+    whether it has a vector; None where it is not kept. The `explanation` is that of a hit.
     """
 
     id: str
@@ -70,6 +73,8 @@ class Verdict:
     legs: Mapping[str, LegScore] = field(default_factory=dict)
     unmet: tuple[Unmet, ...] = ()
     expired_at: float | None = None
+    successors: tuple[str, ...] = ()
+    ended_at: float | None = None
     is_embedded: bool | None = None
     explanation: Explanation | None = None
 
@@ -94,6 +99,12 @@ class Verdict:
                 yield f"the filter leaves it out: {'; '.join(failed)}"
             case "expired":
                 yield f"it expired at {to_iso(self.expired_at or 0)}"
+            case "superseded":
+                heirs = ", ".join(self.successors) or "another record, which is gone,"
+                yield f"{heirs} took its place at {to_iso(self.ended_at or 0)}"
+            case "archived":
+                yield f"it is in the archive since {to_iso(self.ended_at or 0)}"
+                yield f"'clawstate memory restore {self.id}' puts it back"
             case "not-compared" | "no-match" | "not-embedded":
                 yield from self._behind()
             case _:

@@ -8,6 +8,8 @@ from itertools import chain
 
 from clawstate.clock import to_ms
 from clawstate.memory import ranking
+from clawstate.memory.absent import present_successors
+from clawstate.memory.contract import MemoryEngine
 from clawstate.memory.demands import unmet_demands
 from clawstate.memory.explaining import Explainer, leg_score, sum_fields
 from clawstate.memory.explanation import LegScore
@@ -18,6 +20,7 @@ from clawstate.memory.reading import Reading, Scores, Vectors
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.search import Meaning, Question, Ranked, rank
 from clawstate.memory.verdict import Reason, Verdict
+from clawstate.memory.versions import RecordVersion
 
 
 def find_verdicts(
@@ -40,16 +43,32 @@ def find_verdicts(
 
 
 def find_missing(
-    imports: Imports, name: str, kept: AbstractSet[str], *, namespace: str
+    engine: MemoryEngine,
+    imports: Imports,
+    name: str,
+    kept: AbstractSet[str],
+    *,
+    namespace: str,
+    mode: str,
 ) -> list[Verdict]:
     """
-    Return what is known of forgotten records beside those *kept*; one verdict if nothing is.
+    Return what is known of records that are there no more beside those *kept*.
 
-    An id *name* is looked for everywhere, a source in *namespace*.
+    Of superseded, archived and forgotten ones; one verdict if nothing is known. An id *name* is
+    looked for everywhere, a source in *namespace*.
     """
-    if name not in kept and imports.were_forgotten([(name, b"")], namespace=None):
-        return [Verdict(id=name, reason="forgotten")]
+    if name not in kept:
+        past = engine.versions.past([name])
+        if past and past[-1].ending != "updated":
+            return [_ended(engine, past[-1], mode)]
+        if imports.were_forgotten([(name, b"")], namespace=None):
+            return [Verdict(id=name, reason="forgotten")]
     chosen = filter_from(namespace=namespace, source=name)
+    ended = {
+        each.record.id: _ended(engine, each, mode)
+        for each in engine.versions.ended(chosen)
+        if each.record.id not in kept
+    }
     sources = [
         each
         for each in sorted(imports.sources(namespace))
@@ -58,9 +77,24 @@ def find_missing(
     gone = [
         Verdict(id=each, reason="forgotten", source=source)
         for source, before in imports.look(sources, namespace=namespace).items()
-        for each in sorted(before.forgotten - kept)
+        for each in sorted(before.forgotten - kept - ended.keys())
     ]
-    return gone if gone or kept else [Verdict(id=name, reason="unknown")]
+    told = [*ended.values(), *gone]
+    return told if told or kept else [Verdict(id=name, reason="unknown")]
+
+
+def _ended(engine: MemoryEngine, version: RecordVersion, mode: str) -> Verdict:
+    """Return the verdict on a record of which *version* was the last."""
+    record = version.record
+    is_archived = version.ending == "archived"
+    return Verdict(
+        id=record.id,
+        reason="archived" if is_archived else "superseded",
+        mode=mode,
+        source=record.source,
+        successors=() if is_archived else present_successors(engine, record.id),
+        ended_at=version.until,
+    )
 
 
 class _Judge:

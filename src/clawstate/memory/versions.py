@@ -115,6 +115,20 @@ class VersionStore(Protocol):
         Returns how many records that is of which nothing is kept.
         """
 
+    def ended(self, chosen: Filter) -> list[RecordVersion]:
+        """
+        Return records that are no longer kept, each as it was last, that *chosen* lets through.
+
+        Those are the superseded and the archived ones, in the order of their ids.
+        """
+
+    def ended_ids(self, beginning: str, limit: int, ending: Ending | None = None) -> list[str]:
+        """
+        Return *limit* ids at most of such records that begin with *beginning*, in order.
+
+        With *ending* only of those that ended so.
+        """
+
     def conflicts(self, namespace: str | None) -> list[Conflict]:
         """Return what contradicts itself in *namespace*, or anywhere."""
 

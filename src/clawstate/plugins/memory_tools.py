@@ -68,7 +68,7 @@ def create_memory_search_tool(memory: Any) -> Tool:
             namespace=arguments.get("namespace", "default"),
             tags=arguments.get("tags"),
         )
-        return {"results": hits, "mode": "hybrid"}
+        return {"results": hits, "mode": hits.mode}
 
     return Tool(
         "memory_search",

@@ -169,6 +169,51 @@ class VersionLaws(MemoryHooks):
 
         assert [each.record.text for each in memory.history("r")] == ["tea", "green tea"]
 
+    def test_an_error_names_what_became_of_a_record(self, memory: Memory) -> None:
+        """Who asks for a record that is no longer kept is told what is, or how to get it back."""
+        old = memory.add("tea")
+        second = memory.supersede(old, "green tea")
+        third = memory.supersede(second.id, "black tea")
+        fourth = memory.supersede(old, "white tea")
+
+        for ask in (memory.require, lambda each: memory.update(each, text="x")):
+            with pytest.raises(NotFoundError, match=f"{third.id} took its place") as told:
+                ask(second.id)
+            assert fourth.id not in str(told.value)
+        with pytest.raises(NotFoundError) as both:
+            memory.require(old)
+        assert {third.id, fourth.id} == {
+            each for each in (third.id, fourth.id, second.id) if each in str(both.value)
+        }
+        memory.archive([third.id])
+        with pytest.raises(NotFoundError, match="archived"):
+            memory.require(third.id)
+        with pytest.raises(NotFoundError, match="which is gone"):
+            memory.require(second.id)
+        memory.delete(third.id)
+        with pytest.raises(NotFoundError, match="memory list"):
+            memory.require(third.id)
+
+    def test_ids_are_found_by_their_beginnings(self, memory: Memory) -> None:
+        """Those of what is kept, archived or superseded, in order and in every namespace."""
+        given = [("ab-1", "a"), ("ab-2", "b"), ("ab-3", "a"), ("ac-4", "a")]
+        memory.add_many([{"id": key, "text": key, "namespace": name} for key, name in given])
+        memory.archive(["ab-1"])
+        memory.supersede("ab-3", "ac-4")
+
+        assert memory.find_ids("ab") == ["ab-1", "ab-2", "ab-3"]
+        assert memory.find_ids("ab", limit=2) == ["ab-1", "ab-2"]
+        assert memory.find_ids("ab-2") == ["ab-2"]
+        assert memory.find_ids("") == ["ab-1", "ab-2", "ab-3", "ac-4"]
+        assert memory.find_ids("b") == memory.find_ids("ab-22") == memory.find_ids("\ud800") == []
+        assert memory.find_ids("a", among="kept") == ["ab-2", "ac-4"]
+        assert memory.find_ids("a", among="archived") == ["ab-1"]
+        assert memory.find_ids("a", among="superseded") == ["ab-3"]
+        memory.add_many([{"id": "ab-1", "text": "anew", "namespace": "a"}])
+        assert memory.find_ids("ab-1", among="archived") == []
+        with pytest.raises(InvalidError):
+            memory.find_ids("a", among="nowhere")  # type: ignore[arg-type]
+
     def test_versions_end_with_their_time(self, memory: Memory, time: ManualTime) -> None:
         """What has expired is in no history, and optimizing removes it."""
         old = memory.add("tea", ttl=10)

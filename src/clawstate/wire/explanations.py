@@ -111,6 +111,8 @@ def write_verdict(verdict: Verdict) -> dict[str, Any]:
         "legs": {name: write_leg(each) for name, each in verdict.legs.items()},
         "unmet": [write_unmet(each) for each in verdict.unmet],
         **times(expiredAt=verdict.expired_at),
+        "successors": list(verdict.successors),
+        **times(endedAt=verdict.ended_at),
         "isEmbedded": verdict.is_embedded,
         "explanation": None if told is None else write_explanation(told),
     }
@@ -135,6 +137,8 @@ def read_verdict(document: Any) -> Verdict:
         legs={name: read_leg(each) for name, each in told.mapping("legs").items()},
         unmet=tuple(map(read_unmet, told.items("unmet"))),
         expired_at=told.maybe_moment("expiredAt"),
+        successors=told.texts("successors"),
+        ended_at=told.maybe_moment("endedAt"),
         is_embedded=None if document.get("isEmbedded") is None else told.truth("isEmbedded"),
         explanation=None if reasons is None else read_explanation(reasons),
     )

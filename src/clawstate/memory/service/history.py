@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
-from clawstate.arguments import require_text
+from clawstate.arguments import is_utf8, require_count, require_text
+from clawstate.errors import InvalidError
 from clawstate.memory import histories
+from clawstate.memory.filters import filter_from
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.service.parts import MemoryParts
 from clawstate.memory.validation import check_name
 from clawstate.memory.versions import Conflict, RecordVersion
+
+RecordStanding: TypeAlias = Literal["kept", "archived", "superseded"]
+"""Where a record stands: in searches, in the archive, or behind others that took its place."""
+
+RECORD_STANDINGS: tuple[RecordStanding, ...] = ("kept", "archived", "superseded")
 
 
 class HistoryVerbs(MemoryParts):
@@ -38,6 +45,31 @@ class HistoryVerbs(MemoryParts):
         record forgets its history. Raises `NotFoundError`.
         """
         return histories.history(self._engine, require_text("record_id", record_id))
+
+    def find_ids(
+        self, beginning: str, *, limit: int = 10, among: RecordStanding | None = None
+    ) -> list[str]:
+        """
+        Return *limit* ids at most that begin with *beginning*, in order and in all namespaces.
+
+        *among*: only those of records that are `kept`, `archived` or `superseded`; all by default.
+        Raises `InvalidError`.
+        """
+        require_text("beginning", beginning)
+        require_count("limit", limit, least=1)
+        if among not in {None, *RECORD_STANDINGS}:
+            raise InvalidError("among", "is unknown", f"use one of {', '.join(RECORD_STANDINGS)}")
+        if not is_utf8(beginning):
+            return []
+        found: set[str] = set()
+        if among in {None, "kept"}:
+            # Ids are in order, so all that begin with it follow it.
+            page = self._engine.page(filter_from(namespace=None), beginning or None, limit)
+            found.update(each.id for each in page if each.id.startswith(beginning))
+            found.update(self._engine.get([beginning]))
+        if among != "kept":
+            found.update(self._engine.versions.ended_ids(beginning, limit, among))
+        return sorted(found)[:limit]
 
     def conflicts(self, *, namespace: str | None = "default") -> list[Conflict]:
         """Return records that contradict each other in what is known about them, with advice."""

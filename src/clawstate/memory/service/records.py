@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from clawstate.arguments import require_callables, require_text, require_texts
-from clawstate.errors import NotFoundError
 from clawstate.memory import writes
+from clawstate.memory.absent import absence_error
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.service.parts import MemoryParts, Progress
 from clawstate.memory.validation import change_record, complete
@@ -90,10 +90,14 @@ class RecordVerbs(MemoryParts):
         return self._engine.get([*require_texts("ids", record_ids)])
 
     def require(self, record_id: str) -> MemoryRecord:
-        """Return the record; raises `NotFoundError` when it is not kept or has expired."""
+        """
+        Return the record; raises `NotFoundError` when it is not kept or has expired.
+
+        The error of one that is archived, or that others took the place of, says so.
+        """
         record = self.get(record_id)
         if record is None:
-            raise NotFoundError("memory", record_id, "'clawstate memory list' shows what is kept")
+            raise absence_error(self._engine, record_id)
         return record
 
     def update(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from clawstate.memory.filters import Moment, filter_from
-from clawstate.memory.records import Hit
+from clawstate.memory.records import Hits
 from clawstate.memory.search import Mode, question_from
 from clawstate.memory.service.parts import MemoryParts
 from clawstate.memory.validation import MAX_SOURCE, check_name
@@ -34,7 +34,7 @@ class SearchVerbs(MemoryParts):
         explain: bool = False,
         as_of: Moment | None = None,
         fresh: bool = False,
-    ) -> list[Hit]:
+    ) -> Hits:
         """
         Return the *k* records that answer *query* best, best first.
 
@@ -45,8 +45,8 @@ class SearchVerbs(MemoryParts):
         tells what gave its score; see `explain` for why a record did not come. *as_of* asks the
         memory as it was then, of a day its end: records made by then, in their version of then,
         also such as were superseded later; what was forgotten since is gone. An answer may come
-        from the cache, which forgets it when anybody writes; with *fresh* it does not. Raises
-        `InvalidError`.
+        from the cache, which forgets it when anybody writes; with *fresh* it does not. The `mode`
+        of what comes back is `words` where meanings could not be compared. Raises `InvalidError`.
         """
         chosen = filter_from(
             namespace=namespace, tags=tags, source=source, where=where, since=since, until=until

@@ -146,6 +146,19 @@ class InMemoryVersions:
             self._successions = {each for each in self._successions if each.old not in gone}
             return len(gone)
 
+    def ended(self, chosen: Filter) -> list[RecordVersion]:
+        """Return what is no longer kept and *chosen* lets through, each as it was last."""
+        with self._mutex:
+            found = [_version(each) for each in self._ended()]
+        return [each for each in found if lets_through(chosen, each.record, now=0)]
+
+    def ended_ids(self, beginning: str, limit: int, ending: Ending | None = None) -> list[str]:
+        """Return ids of what is no longer kept that begin with *beginning*."""
+        with self._mutex:
+            ended = [each for each in self._ended() if ending in {None, each.ending}]
+            ids = [each.row.record.id for each in ended]
+        return [each for each in ids if each.startswith(beginning)][:limit]
+
     def conflicts(self, namespace: str | None) -> list[Conflict]:
         """Return what contradicts itself."""
         with self._mutex:
@@ -235,6 +248,15 @@ class InMemoryVersions:
         """Forget the vectors of versions, which are of an embedder that is no longer in use."""
         self._past = [
             replace(each, row=replace(each.row, vector=None, subwords=None)) for each in self._past
+        ]
+
+    def _ended(self) -> list[Past]:
+        kept, now = self._rows(), self._clock()
+        last = {each.row.record.id: each for each in self._past}
+        return [
+            each
+            for key, each in sorted(last.items())
+            if key not in kept and each.ending != "updated" and not each.row.has_expired(now)
         ]
 
     def _of(self, ids: Sequence[str]) -> list[Past]:

@@ -16,7 +16,7 @@ from clawstate.memory.filters import Filter
 from clawstate.memory.matching import lets_through
 from clawstate.memory.records import MemoryRecord, content_hash
 from clawstate.memory.rules import Arrival
-from clawstate.memory.versions import Conflict, RecordVersion, Succession
+from clawstate.memory.versions import Conflict, Ending, RecordVersion, Succession
 from clawstate.sqlite import Part
 
 _OURS = "IN (SELECT value FROM json_each(?))"
@@ -36,6 +36,12 @@ ORDER BY v.docno
 """
 )
 _EVERY = history.SELECT.replace("v.ending\n", "v.ending, v.version\n")
+# The last version of what is no longer kept: where it was put anew under its id, it is.
+_ENDED = """
+v.ending <> 'updated' AND v.id NOT IN (SELECT id FROM memories)
+    AND (v.expires_at IS NULL OR v.expires_at > ?)
+    AND v.version = (SELECT max(o.version) FROM versions o WHERE o.id = v.id)
+"""
 _SUCCESSORS = """
 SELECT f.id, json_group_array(f.successor) FROM (
     SELECT o.id, o.successor FROM successors o JOIN memories m ON m.id = o.successor
@@ -200,6 +206,25 @@ class SqliteVersions:
                 writing.touch(connection, sorted(gone), now_ms=self._now_ms())
         self._forgot(len(found))
         return len(gone)
+
+    def ended(self, chosen: Filter) -> list[RecordVersion]:
+        """Return what is no longer kept and *chosen* lets through, each as it was last."""
+        with self._database.reading() as connection:
+            sql = f"{history.SELECT} WHERE {_ENDED} ORDER BY v.id"
+            # In Python, as in `forget_chosen`.
+            found = [_version(row) for row in connection.execute(sql, (self._now_ms(),))]
+        return [each for each in found if lets_through(chosen, each.record, now=0)]
+
+    def ended_ids(self, beginning: str, limit: int, ending: Ending | None = None) -> list[str]:
+        """Return ids of what is no longer kept that begin with *beginning*."""
+        sql = f"""
+            SELECT v.id FROM versions v WHERE v.id >= ? AND v.id < ? AND {_ENDED}
+            AND v.ending = coalesce(?, v.ending) ORDER BY v.id LIMIT ?
+        """
+        last = f"{beginning}{chr(0x10FFFF)}"
+        with self._database.reading() as connection:
+            rows = connection.execute(sql, (beginning, last, self._now_ms(), ending, limit))
+            return [str(row[0]) for row in rows]
 
     def conflicts(self, namespace: str | None) -> list[Conflict]:
         """Return what contradicts itself."""
