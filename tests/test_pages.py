@@ -34,6 +34,10 @@ NOT_RUN = {
         "needs somebody who types",
     ("docs/how-to/config.md", "$ clawstate config set state.store sqlite"):
         "needs a directory that an OpenClaw uses",
+    ("docs/how-to/gateway.md", "$ pip install 'clawstate[gateway]'"):
+        "installs a package, and serves until it is stopped",
+    ("docs/how-to/gateway.md", "$ TOKEN=$(cat ~/.openclaw/state/gateway-token)"):
+        "asks a gateway that runs",
     ("docs/how-to/import-openclaw.md", "$ pip install 'clawstate[openclaw]'"):
         "installs a package",
     ("docs/how-to/lancedb.md", "$ pip install 'clawstate[lancedb]'"):

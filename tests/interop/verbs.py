@@ -177,6 +177,8 @@ READING: dict[str, tuple[str, ...]] = {
     "devices list": ("--all",),
     "devices verify": ("a-device",),
     "dedupe stats": (),
+    "gateway open": ("--print",),
+    "gateway status": (),
     "plugins list": (),
     "completion": ("bash",),
     "version": (),
@@ -504,6 +506,23 @@ def _(ours: Ours) -> None:
     answers = ours("mcp", "serve", stdin="\n".join(told))
     if '"action":"created"' not in answers:
         raise VerbError(f"clawstate mcp serve: {answers}")
+
+
+@writes("gateway run")
+def _(ours: Ours) -> None:
+    words = ("gateway", "run", "--port", "0")
+    ours.called.append(words)
+    with subprocess.Popen(
+        [sys.executable, "-m", "clawstate", *words],
+        env={"HOME": str(ours.home), "PATH": os.defpath, "PYTHONPATH": str(SOURCE)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as gateway:
+        assert gateway.stdout is not None
+        first = gateway.stdout.readline()
+        gateway.terminate()
+    if gateway.returncode or not first.startswith("listening"):
+        raise VerbError(f"clawstate gateway run: {gateway.returncode}\n{first}")
 
 
 @writes("plugins enable")

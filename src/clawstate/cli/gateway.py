@@ -1,0 +1,103 @@
+"""The noun `gateway`: serve the state over HTTP."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clawstate.cli.command import CONTEXT, Group, pass_session
+from clawstate.cli.printing import style
+from clawstate.cli.session import Session
+
+if TYPE_CHECKING:
+    from clawstate.gateway.instance import Running
+
+_PORT = click.IntRange(0, 65_535)
+
+
+@click.group(
+    cls=Group,
+    context_settings=CONTEXT,
+    examples=("clawstate gateway status || true    # 1 when none runs",),
+)
+def gateway() -> None:
+    """
+    Serve the state over HTTP, to pages, phones and other programs.
+
+    It takes the extra: pip install 'clawstate[gateway]'.
+    """
+
+
+@gateway.command(absent_ok=True)
+@click.option("--host", metavar="NAME", help="Where to listen [gateway.host].")
+@click.option(
+    "--port", type=_PORT, metavar="N", help="The TCP port, 0 for any that is free [gateway.port]."
+)
+@pass_session
+def run(session: Session, *, host: str | None, port: int | None) -> None:
+    """
+    Serve the state until interrupted, and print a link that lets its first reader in.
+
+    The link is good once, within ten minutes; 'gateway open' makes another. Programs on this
+    machine use the token that is kept in state/gateway-token.
+    """
+    from clawstate.gateway.address import address_from  # noqa: PLC0415 - see `NOUNS`
+
+    state = session.state
+    address = address_from(state.config, state.paths.root, host=host, port=port)
+    try:
+        from clawstate.gateway.serving import serve  # noqa: PLC0415 - as above
+    except ModuleNotFoundError as error:
+        from clawstate.errors import MissingExtraError  # noqa: PLC0415
+
+        raise MissingExtraError("gateway", str(error.name)) from error
+
+    def ready(url: str, link: str) -> None:
+        document = {"url": url, "link": link, "pid": os.getpid()}
+        told = style("(the link is good once; Ctrl-C stops the gateway)", dim=True)
+        session.output.emit(document, f"listening at {url}", f"open {link}", told)
+
+    serve(state, address, ready=ready)
+
+
+@gateway.command(absent_ok=True)
+@pass_session
+def status(session: Session) -> None:
+    """Print whether a gateway serves the state, and where."""
+    found = _running(session)
+    document: dict[str, Any] = {"running": found is not None}
+    if found is None:
+        line = "no gateway serves this state; start it with 'clawstate gateway run'"
+        session.output.emit({**document, "url": None, "pid": None}, line)
+        raise click.exceptions.Exit(1)
+    document |= {"url": found.url, "pid": found.pid}
+    session.output.emit(document, f"running at {found.url} (process {found.pid})")
+
+
+@gateway.command(name="open", absent_ok=True)
+@click.option("--print", "only_print", is_flag=True, help="Print the link, and open no browser.")
+@pass_session
+def open_(session: Session, *, only_print: bool) -> None:
+    """Open the pages of the gateway that runs, with a link that is good once."""
+    from clawstate.errors import NotFoundError  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.gateway.client import new_link  # noqa: PLC0415
+
+    found = _running(session)
+    if found is None:
+        raise NotFoundError(
+            "gateway of", str(session.state.paths.root), "run 'clawstate gateway run'"
+        )
+    link = new_link(found.url, session.state.paths)
+    session.output.emit({"url": found.url, "link": link}, link)
+    if not only_print and not session.output.as_json:
+        import webbrowser  # noqa: PLC0415 - rarely needed
+
+        webbrowser.open(link)
+
+
+def _running(session: Session) -> Running | None:
+    from clawstate.gateway.instance import Instance  # noqa: PLC0415 - see `NOUNS`
+
+    return Instance(session.state.paths).running()

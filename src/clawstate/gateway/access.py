@@ -1,0 +1,144 @@
+"""Who asks: the owner with the gateway's own token, or a paired device with its scopes."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+from anyio import to_thread
+from starlette.requests import HTTPConnection
+
+from clawstate.access.scopes import covers
+from clawstate.errors import LimitError, StateError
+from clawstate.gateway.attempts import Attempts
+from clawstate.interrupts import Mutex
+from clawstate.state import State
+from clawstate.stores.devices.device import digest_of
+
+OWNER_SCOPES: Final = ("operator.admin",)
+SUBPROTOCOL: Final = "clawstate.v1"
+"""What a WebSocket speaks; its token stands beside it as `bearer.<token>`."""
+
+_BEARER = re.compile(r"[Bb]earer +([!-~]{1,1024}) *")
+_OFFER = "bearer."
+_HINT = "see 'clawstate gateway open', or let the owner approve this device"
+_MOST = 256  # devices whose tokens are known by their digest
+
+
+class UnauthorizedError(StateError):
+    """Who asks is not known."""
+
+    code = "unauthorized"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.problem}; {_HINT}"
+
+
+class ForbiddenError(StateError):
+    """Who asks is known, and may not do this."""
+
+    code = "forbidden"
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(scope)
+        self.scope = scope
+
+    def __str__(self) -> str:
+        return (
+            f"this token does not allow {self.scope}; "
+            f"pair again and ask for it: the owner approves with --scope {self.scope}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: the device, `None` for the owner, and what it may do."""
+
+    scopes: tuple[str, ...]
+    role: str = "operator"
+    device_id: str | None = None
+
+    def allows(self, scope: str) -> bool:
+        """Tell whether *scope* is among what it may do."""
+        return covers(self.scopes, (scope,), role=self.role)
+
+
+class Access:
+    """
+    Knows callers by their tokens: the owner's own *token*, and those of the devices of *state*.
+
+    Wrong tokens are counted by where they come from; who tried too many is not looked up any more
+    for a while. A token that is good is never refused for the tries of somebody else.
+    """
+
+    def __init__(self, state: State, token: str, attempts: Attempts) -> None:
+        self._state = state
+        self._owner = digest_of(token)
+        self._attempts = attempts
+        self._mutex = Mutex()
+        self._devices: OrderedDict[str, str] = OrderedDict()
+
+    def identify(self, token: str | None, source: str) -> Caller:
+        """Return who has *token*; raises `UnauthorizedError`, `LimitError`."""
+        if not token:
+            raise UnauthorizedError("this needs a token, as 'Authorization: Bearer ...'")
+        digest = digest_of(token)
+        if hmac.compare_digest(digest, self._owner):
+            return Caller(OWNER_SCOPES)
+        with self._mutex:
+            device_id = self._devices.get(digest)
+        if device_id is None:
+            if (wait := self._attempts.wait(source)) > 0:
+                raise LimitError("wrong tokens", self._attempts.limit, "wait", wait)
+            device_id = self._holder(digest)
+        device = None if device_id is None else self._state.devices.verify(device_id, token)
+        if device is None:
+            self._attempts.note(source)
+            raise UnauthorizedError("this token is not known, or good no more")
+        return Caller(device.scopes, device.role, device.device_id)
+
+    def _holder(self, digest: str) -> str | None:
+        """Return the id of the device whose token has *digest*."""
+        for device in self._state.devices.paired():
+            if any(hmac.compare_digest(each.hash, digest) for each in device.tokens.values()):
+                with self._mutex:
+                    self._devices[digest] = device.device_id
+                    while len(self._devices) > _MOST:
+                        self._devices.popitem(last=False)
+                return device.device_id
+        return None
+
+
+async def require_caller(connection: HTTPConnection, scope: str) -> Caller:
+    """Return who asks, who may do *scope*; raises `UnauthorizedError`, `ForbiddenError`."""
+    access: Access = connection.app.state.access
+    # In a thread, since tokens are looked up on disk.
+    caller = await to_thread.run_sync(access.identify, token_of(connection), source_of(connection))
+    if not caller.allows(scope):
+        raise ForbiddenError(scope)
+    return caller
+
+
+def token_of(connection: HTTPConnection) -> str | None:
+    """Return the token that a request carries: a page cannot give a WebSocket any header."""
+    found = _BEARER.fullmatch(connection.headers.get("authorization", ""))
+    if found is not None:
+        return found[1]
+    if connection.scope["type"] == "websocket":
+        offered = (each.strip() for each in connection.scope.get("subprotocols", ()))
+        return next(
+            (each.removeprefix(_OFFER) for each in offered if each.startswith(_OFFER)), None
+        )
+    return None
+
+
+def source_of(connection: HTTPConnection) -> str:
+    """Return from where a request comes."""
+    return "" if connection.client is None else connection.client.host

@@ -1,0 +1,108 @@
+"""`Address`: where a gateway listens, as settings say, and which names of it requests may use."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from clawstate.config.service import Config
+from clawstate.errors import ConfigError
+from clawstate.files.paths import expand_below
+
+PORT: Final = 18789
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_BINDS: Final = {"loopback": "localhost", "auto": "localhost", "lan": "0.0.0.0"}  # noqa: S104
+_WIDE: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """
+    Where a gateway listens.
+
+    *names* are what a `Host` header may say, *origins* whose pages may ask; *certificate* and *key*
+    are files for TLS.
+    """
+
+    host: str
+    port: int
+    names: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    certificate: Path | None = None
+    key: Path | None = None
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        if self.host in _LOOPBACK:
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def url(self) -> str:
+        """Its address for people on this machine."""
+        scheme = "http" if self.certificate is None else "https"
+        host = "localhost" if self.host in _WIDE else self.host
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+def address_from(
+    config: Config, root: Path, *, host: str | None = None, port: int | None = None
+) -> Address:
+    """
+    Return where the gateway of *config* listens; *host* and *port* count before settings.
+
+    Raises `ConfigError` for a gateway of another machine, and for one that others could reach
+    without TLS: the error says how to get that (decision 057).
+    """
+    if config.get("gateway.mode", "local") == "remote":
+        hint = "run it there, or set gateway.mode to local"
+        raise ConfigError("gateway.mode", "says that the gateway runs on another machine", hint)
+    tls: dict[str, Any] = config.get("gateway.tls") or {}
+    certificate = _file(tls, "certPath", root) if tls.get("enabled") else None
+    key = _file(tls, "keyPath", root) if tls.get("enabled") else None
+    wanted = _host(config) if host is None else host
+    page: dict[str, Any] = config.get("gateway.controlUi") or {}
+    found = Address(
+        wanted,
+        int(config.get("gateway.port", PORT)) if port is None else port,
+        names=(*sorted(_LOOPBACK), wanted),
+        origins=tuple(page.get("allowedOrigins") or ()),
+        certificate=certificate,
+        key=key,
+    )
+    if not found.is_loopback and certificate is None:
+        raise _tls_error(found)
+    return found
+
+
+def _host(config: Config) -> str:
+    bind = config.get("gateway.bind")
+    if bind == "custom":
+        return str(config.require("gateway.customBindHost"))
+    if bind is not None and bind not in _BINDS:
+        hint = "set gateway.bind to loopback, lan or custom"
+        raise ConfigError("gateway.bind", f"{bind!r} is not known to this gateway", hint)
+    return str(config.get("gateway.host", "localhost")) if bind is None else _BINDS[bind]
+
+
+def _file(tls: dict[str, Any], name: str, root: Path) -> Path:
+    found = tls.get(name)
+    if not isinstance(found, str) or not found:
+        hint = "name the PEM files in gateway.tls.certPath and gateway.tls.keyPath"
+        raise ConfigError(f"gateway.tls.{name}", "is missing", hint)
+    return expand_below(found, root)
+
+
+def _tls_error(address: Address) -> ConfigError:
+    problem = f"{address.host} can be reached by others, who could read every token on the way"
+    hint = (
+        "set gateway.tls.enabled, certPath and keyPath to a certificate of yours; or keep it on "
+        "localhost behind a reverse proxy, an SSH tunnel or a private network such as Tailscale"
+    )
+    return ConfigError("gateway.host", problem, hint)

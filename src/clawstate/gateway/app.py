@@ -1,0 +1,95 @@
+"""The ASGI application of a gateway: its operations over one opened state."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from clawstate.errors import StateError
+from clawstate.gateway import description, sign_in
+from clawstate.gateway.access import Access
+from clawstate.gateway.address import Address
+from clawstate.gateway.answers import document, error_answer, refusal
+from clawstate.gateway.attempts import Attempts
+from clawstate.gateway.guard import Guard
+from clawstate.gateway.resources import memory
+from clawstate.gateway.routing import BASE, Routes
+from clawstate.gateway.tickets import Tickets
+from clawstate.state import State
+from clawstate.version import __version__
+
+ROUTES: tuple[Routes, ...] = (sign_in.routes, memory.routes, description.routes)
+"""All operations, by nouns."""
+
+FAILED_TOKENS = 10
+"""How many wrong tokens may come from one address in a minute."""
+
+_WINDOW = 60.0
+_KINDS = {400: "malformed", 404: "not_found", 405: "method", 413: "too_large"}
+
+
+def create_app(state: State, address: Address, token: str) -> FastAPI:
+    """Return the application that serves *state*; *token* is its owner's."""
+    app = FastAPI(
+        title="clawstate",
+        version=__version__,
+        summary="The persistence layer of a personal AI agent.",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.opened = state
+    app.state.attempts = Attempts(FAILED_TOKENS, _WINDOW, state.clock)
+    app.state.access = Access(state, token, app.state.attempts)
+    app.state.tickets = Tickets(state.clock)
+    for each in ROUTES:
+        app.include_router(each)
+    app.openapi = partial(description.describe, app)  # type: ignore[method-assign]
+    app.add_api_route("/health", _health, methods=["GET"], include_in_schema=False)
+    app.add_exception_handler(StateError, _state_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _accident)
+    app.add_middleware(Guard, address=address)
+    return app
+
+
+async def _health() -> Response:
+    return document({"status": "ok", "service": "clawstate", "version": __version__})
+
+
+async def _state_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, StateError)  # noqa: S101 - what the handler is registered for
+    return error_answer(error)
+
+
+async def _validation_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
+    told = []
+    for each in error.errors():
+        if each["type"] == "json_invalid":
+            return refusal("malformed", "the body is no JSON")
+        # Without the value that was refused, which may be a secret.
+        place = ".".join(str(step) for step in each["loc"][1:]) or str(each["loc"][0])
+        told.append(f"{place}: {each['msg']}")
+    return refusal("invalid", "; ".join(told[:5]))
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - as above
+    kind = _KINDS.get(error.status_code, "invalid")
+    told = {
+        "not_found": f"there is nothing here; {BASE}/openapi.json tells what there is",
+        "method": "this cannot be done here",
+    }
+    return refusal(kind, told.get(kind, str(error.detail)), headers=error.headers)
+
+
+async def _accident(_request: Request, _error: Exception) -> Response:
+    return refusal("internal", "this is a defect of clawstate; its log tells more")

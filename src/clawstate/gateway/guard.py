@@ -1,0 +1,143 @@
+"""`Guard`: what is refused before any operation sees it, and the headers of every answer."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from anyio import move_on_after
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from clawstate.gateway.address import Address
+from clawstate.gateway.answers import refusal
+
+LARGEST_BODY: Final = 24 << 20
+"""Bytes of a request at most."""
+
+TOO_LARGE: Final = f"a request has at most {LARGEST_BODY:,} bytes; send it in parts"
+
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+_PATIENCE = 5.0  # seconds for the rest of a request that is too large
+
+
+class Guard:
+    """
+    Refuses requests for another name (DNS rebinding), of other pages, and malformed ones.
+
+    A page of another site can send requests to this machine from the browser of its owner; the name
+    in `Host` and the `Origin` tell them apart from ours.
+    """
+
+    def __init__(self, app: ASGIApp, *, address: Address) -> None:
+        self._app = app
+        self._names = frozenset(each.lower() for each in address.names)
+        self._origins = frozenset(address.origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or hand on."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        problem = self._problem(headers)
+        if problem is not None:
+            await _refuse(scope, receive, send, *problem)
+            return
+
+        body = _Body(receive)
+
+        async def send_with_headers(message: Message) -> None:
+            if body.is_too_large:  # whatever the operation made of the part that it got
+                return
+            if message["type"] == "http.response.start":
+                answered = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    answered.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, body.receive, send_with_headers)
+        if body.is_too_large:
+            await _refuse(scope, receive, send, "too_large", TOO_LARGE)
+
+    def _problem(self, headers: Headers) -> tuple[str, str] | None:
+        host = headers.get("host", "")
+        if _name(host) not in self._names:
+            known = ", ".join(sorted(self._names))
+            return "misdirected", f"this gateway answers to {known}, and not to another name"
+        origin = headers.get("origin")
+        if origin is not None and not self._is_ours(origin, host):
+            hint = "name it in gateway.controlUi.allowedOrigins if it is yours"
+            return "forbidden", f"pages of another origin may not ask; {hint}"
+        length = headers.get("content-length", "0")
+        # ASCII alone: `isdigit` takes the digits of every script.
+        if not (length.isascii() and length.isdigit()):
+            return "malformed", "Content-Length is no number"
+        if len(length) > len(str(LARGEST_BODY)) or int(length) > LARGEST_BODY:
+            return "too_large", TOO_LARGE
+        return None
+
+    def _is_ours(self, origin: str, host: str) -> bool:
+        if origin in self._origins:
+            return True
+        scheme, _, place = origin.partition("://")
+        return scheme in {"http", "https"} and place == host
+
+
+class _Body:
+    """Counts what comes in: a request need not say how long it is."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.is_too_large = False
+        self._receive = receive
+        self._left = LARGEST_BODY
+
+    async def receive(self) -> Message:
+        """Return the next part, or that the client is gone once there was too much."""
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._left -= len(message.get("body", b""))
+            if self._left < 0:
+                self.is_too_large = True
+                return {"type": "http.disconnect"}
+        return message
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, kind: str, message: str) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": message[:120]})
+        return
+    if kind == "too_large":
+        with move_on_after(_PATIENCE):
+            await _discard(receive)
+    answer = refusal(kind, message, headers={**HEADERS, "Connection": "close"})
+    await answer(scope, receive, send)
+
+
+async def _discard(receive: Receive) -> None:
+    """Take in the rest of a request: who is cut off while sending does not read why."""
+    left = 4 * LARGEST_BODY
+    while left > 0:
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return
+
+
+def _name(host: str) -> str:
+    """Return the name in a `Host` header, without its port."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return ""

@@ -1,0 +1,1 @@
+"""The operations of the gateway: one module for each noun of the command line."""

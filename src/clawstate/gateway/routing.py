@@ -1,0 +1,157 @@
+"""`Routes`: the operations of one noun, each with the scope that it takes and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator
+from functools import wraps
+from typing import Annotated, Any, Final, Literal, ParamSpec, TypeVar
+
+from fastapi import APIRouter, Depends, Header, Request
+from fastapi.routing import APIRoute
+from starlette.responses import Response
+
+from clawstate.gateway.access import Caller, require_caller
+from clawstate.gateway.answers import ErrorDocument, document, etag_of, is_named
+from clawstate.state import State
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Scope = Literal["open", "read", "write", "admin"]
+
+BASE: Final = "/api/v1"
+SCOPES: Final = {
+    "read": "operator.read",
+    "write": "operator.write",
+    "admin": "operator.admin",
+}
+"""The scope of a token that an operation takes, by what it is called here."""
+
+_SCOPE = "x-scope"
+_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
+    "default": {"model": ErrorDocument, "description": "Why nothing was done"}
+}
+
+
+async def _state_of(request: Request) -> State:
+    state: State = request.app.state.opened
+    return state
+
+
+async def _caller(request: Request) -> Caller:
+    caller: Caller = request.state.caller
+    return caller
+
+
+Opened = Annotated[State, Depends(_state_of)]
+"""The state that the gateway serves."""
+
+Asking = Annotated[Caller, Depends(_caller)]
+"""Who asks."""
+
+IfMatch = Annotated[
+    str | None,
+    Header(description="Do it only to this version, the `ETag` of an answer.", max_length=4096),
+]
+
+
+class Route(APIRoute):
+    """An operation that looks at the token before it reads anything else."""
+
+    @property
+    def scope_name(self) -> Scope:
+        """The scope that it takes."""
+        found: Scope = (self.openapi_extra or {})[_SCOPE]
+        return found
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers a request."""
+        handle, scope = super().get_route_handler(), self.scope_name
+
+        async def answer(request: Request) -> Response:
+            if scope != "open":
+                request.state.caller = await require_caller(request, SCOPES[scope])
+            response = await handle(request)
+            if request.method == "GET" and response.status_code == 200:
+                return _with_version(request, response)
+            return response
+
+        return answer
+
+
+class Routes(APIRouter):
+    """
+    The operations of *noun*, below `/api/v1/<noun>`.
+
+    Each calls the state in a worker thread, and what it returns is sent in its JSON form.
+    """
+
+    def __init__(self, noun: str) -> None:
+        super().__init__(prefix=f"{BASE}/{noun}", tags=[noun], route_class=Route)
+
+    def read(
+        self, path: str, form: Any, *, scope: Scope = "read"
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """Register an operation that changes nothing and answers a *form*."""
+        return self._register(path, form, method="GET", scope=scope, status=200)
+
+    def write(
+        self,
+        path: str,
+        form: Any,
+        *,
+        method: str = "POST",
+        scope: Scope = "write",
+        status: int = 200,
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """Register an operation that may change something and answers a *form*."""
+        return self._register(path, form, method=method, scope=scope, status=status)
+
+    def _register(
+        self, path: str, form: Any, *, method: str, scope: Scope, status: int
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        def register(call: Callable[P, R]) -> Callable[P, R]:
+            @wraps(call)
+            def endpoint(*args: P.args, **kwargs: P.kwargs) -> Response:
+                found = call(*args, **kwargs)
+                return found if isinstance(found, Response) else document(found, status=status)
+
+            summary, _, _ = (call.__doc__ or "").strip().partition("\n")
+            self.add_api_route(
+                path,
+                endpoint,
+                methods=[method],
+                response_model=form,
+                status_code=status,
+                summary=summary.removesuffix("."),
+                description=call.__doc__ or "",
+                responses=_ERRORS,
+                operation_id=f"{self.tags[0]}.{call.__name__.strip('_')}",
+                openapi_extra={
+                    _SCOPE: scope,
+                    "security": [] if scope == "open" else [{"bearer": []}],
+                },
+            )
+            return call
+
+        return register
+
+
+def operations(routes: list[Any]) -> Iterator[Route]:
+    """Give the operations among *routes*."""
+    for each in routes:
+        if isinstance(each, Route):
+            yield each
+
+
+def _with_version(request: Request, response: Response) -> Response:
+    """Return *response* with its version, or that the client has it already."""
+    if not isinstance(response.body, bytes):
+        return response
+    etag = etag_of(response.body)
+    known = request.headers.get("if-none-match")
+    if known is not None and (known.strip() == "*" or is_named(known, etag)):
+        return Response(status_code=304, headers={"ETag": etag, "Cache-Control": "no-cache"})
+    response.headers["ETag"] = etag
+    # Kept by a client, but never used without asking: it may be gone by then.
+    response.headers["Cache-Control"] = "no-cache"
+    return response

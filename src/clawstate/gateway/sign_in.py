@@ -1,0 +1,71 @@
+"""Signing in: a link that was printed on the host lets its first reader in as a device."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated, Any
+
+from fastapi import Request
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from clawstate.errors import LimitError
+from clawstate.gateway.access import OWNER_SCOPES, UnauthorizedError, source_of
+from clawstate.gateway.attempts import Attempts
+from clawstate.gateway.bodies import Body
+from clawstate.gateway.routing import Opened, Routes
+from clawstate.gateway.tickets import LIFETIME, Tickets
+
+routes = Routes("sign-in")
+
+_DEVICE_LIFETIME = 90 * 86_400.0  # seconds; then its owner opens a link once more
+
+
+class Ticket(Body):
+    """What stands behind `#token=` in the link, and what the device calls itself."""
+
+    ticket: Annotated[str, Field(max_length=200)]
+    name: Annotated[str | None, Field(max_length=100)] = None
+
+
+class NewTicket(TypedDict):
+    """A ticket for one link, good for so many seconds."""
+
+    ticket: str
+    expiresIn: int
+
+
+class SignedIn(TypedDict):
+    """The token of a device that was let in, shown this once."""
+
+    deviceId: str
+    token: str
+    scopes: list[str]
+
+
+@routes.write("/tickets", NewTicket, scope="admin", status=201)
+def issue_ticket(request: Request) -> Any:
+    """Make a ticket that lets one device in as the owner's, within ten minutes."""
+    tickets: Tickets = request.app.state.tickets
+    return {"ticket": tickets.issue(), "expiresIn": int(LIFETIME)}
+
+
+@routes.write("", SignedIn, scope="open", status=201)
+def sign_in(request: Request, state: Opened, body: Ticket) -> Any:
+    """Give a ticket for the token of a device."""
+    tickets: Tickets = request.app.state.tickets
+    attempts: Attempts = request.app.state.attempts
+    source = source_of(request)
+    if (wait := attempts.wait(source)) > 0:
+        raise LimitError("wrong tickets", attempts.limit, "wait", wait)
+    if not tickets.redeem(body.ticket):
+        attempts.note(source)
+        raise UnauthorizedError("this link was used, or is too old")
+    issued = state.devices.issue(
+        device_id=f"browser-{secrets.token_hex(8)}",
+        user_id="owner",
+        name=body.name or "browser",
+        scopes=OWNER_SCOPES,
+        lifetime=_DEVICE_LIFETIME,
+    )
+    return {"deviceId": issued.device_id, "token": issued.token, "scopes": list(issued.scopes)}
