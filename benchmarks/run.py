@@ -28,6 +28,7 @@ PARTS = (
     "words",
     "hybrid",
     "ingest",
+    "lance_adds",
     "startup",
     "compaction",
     "files",

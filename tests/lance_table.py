@@ -35,7 +35,8 @@ def work_on(folder, work):
         elif each["do"] == "delete":
             table(database).delete(each["where"])
         elif each["do"] == "update":
-            table(database).update(where=each["where"], values=each["values"])
+            table(database).update(where=each["where"], values=each.get("values"),
+                values_sql=each.get("values_sql"))
     found = table(database)
     return {"rows": found.to_arrow().to_pylist(), "columns": found.schema.names,
         "fragments": found.stats()["fragment_stats"]["num_fragments"],

@@ -39,5 +39,7 @@ def small_disk(kind: str, scratch: Path) -> Iterator[Path]:
         size = kind.split()[1]
         run("mkfs.ext4", "-q", "-m", "0", "-b", size, "-O", "^has_journal", str(image))
         run("mount", "-o", "loop", str(image), str(place))
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)

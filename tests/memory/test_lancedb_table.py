@@ -19,7 +19,7 @@ from clawstate.errors import (
     UnavailableError,
 )
 from clawstate.memory.backends.lancedb import LancedbMemory
-from clawstate.memory.backends.lancedb.engine import CATALOGUE
+from clawstate.memory.backends.lancedb.stamp import CATALOGUE
 from clawstate.memory.backends.sqlite import SqliteMemory
 from clawstate.memory.service import Memory
 from clawstate.testing.memory_hooks import HashEmbedder
@@ -260,6 +260,84 @@ def test_a_vector_that_is_none_is_made_anew(folder, opened, bad) -> None:
     assert memory.search("lobster")[0].record.id == "f1"
     memory.optimize()
     assert memory.search("lobster walks", mode="vector")[0].record.id == "f1"
+
+
+@pytest.mark.parametrize("keeps_catalogue", [True, False])
+def test_a_text_that_changed_alone_gets_a_vector_of_its_own(
+    folder, opened, keeps_catalogue
+) -> None:
+    """Where another program changed a text and left its vector, meaning is that of the new text."""
+    memory = opened()
+    key, _ = memory.add_many({"text": each} for each in ("green tea leaves", "salt mine"))
+    memory.close()
+    values = {"text": "a lobster walks home"}
+    in_table(folder, {"do": "update", "where": f"id = '{key}'", "values": values})
+    if not keeps_catalogue:
+        remove_catalogue(folder)
+
+    again = opened()
+
+    assert again.require(key).text == "a lobster walks home"
+    again.optimize()
+    hits = again.search("a lobster walks home", mode="vector")
+    assert (hits[0].record.id, hits[0].vector_score) == (key, pytest.approx(1, abs=2e-3))
+    (found,) = again.search("green tea leaves", mode="vector", k=1)
+    assert found.vector_score < 0.9
+    assert again.stats()["waiting"] == 0
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        *("[]", "7", '"x"', "{", "[" * 100_000, '{"tags": 7}', '{"metadata": [1]}'),
+        '{"namespace": "default", "embedder": {"model": "m"}}',
+        '{"namespace": "default", "embedder": {"model": "hash", "dimensions": 5, "revision": ""}}',
+        '{"namespace": "default", "embedder": 3, "subwords": "&"}',
+        '{"namespace": "default", "title": "\\ud800"}',
+    ],
+    ids=lambda each: each[:40],
+)
+def test_what_another_program_wrote_into_our_column_harms_nothing(folder, opened, record) -> None:
+    """JSON of any shape in the column `record` leaves all other rows found, with their vectors."""
+    memory = opened()
+    key = memory.add("the kettle whistles")
+    memory.close()
+    row = plugin_row("f1", "a lobster", [1.0, *[0.0] * 15], record=record)
+    in_table(folder, {"do": "add", "rows": [row, plugin_row("f2", "a teapot", None, record=None)]})
+    remove_catalogue(folder)
+
+    again = opened()
+
+    assert {key, "f2"} <= {each.id for each in again.records()}
+    again.optimize()
+    (hit,) = again.search("kettle whistles", mode="vector", k=1)
+    assert hit.record.id == key
+
+
+@pytest.mark.parametrize("keeps_catalogue", [True, False])
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "3e38"])
+def test_a_vector_of_no_numbers_is_made_anew(folder, opened, number, keeps_catalogue) -> None:
+    """A vector with NaN or an infinity, in our row or another's, is replaced by a true one."""
+    memory = opened()
+    ours = memory.add("the kettle whistles")
+    memory.close()
+    in_table(folder, {"do": "add", "rows": [plugin_row("f1", "a lobster", None)]})
+    parts = ", ".join([f"arrow_cast('{number}', 'Float32')", *["0.0"] * 15])
+    vector = f"arrow_cast(make_array({parts}), 'FixedSizeList(16, Float32)')"
+    in_table(folder, {"do": "update", "where": "true", "values_sql": {"vector": vector}})
+    if not keeps_catalogue:
+        remove_catalogue(folder)
+
+    again = opened()
+    again.update("f1", tags=["animal"])
+    again._engine.flush()
+    again.optimize()
+
+    for query, key in (("the kettle whistles", ours), ("a lobster", "f1")):
+        hit = again.search(query, mode="vector")[0]
+        assert (hit.record.id, hit.vector_score) == (key, pytest.approx(1, abs=2e-3))
+    assert again.check(deep=True) == []
+    assert again.stats()["unwritten"] == 0
 
 
 def test_a_table_that_is_gone_is_written_anew(folder, opened) -> None:

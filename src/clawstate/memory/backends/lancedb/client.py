@@ -24,7 +24,7 @@ from clawstate.errors import (
 )
 from clawstate.interrupts import Mutex, Use, hold, let_go
 from clawstate.memory.backends.lancedb.messages import Message, receive, send
-from clawstate.memory.backends.lancedb.stamp import table_dir
+from clawstate.memory.backends.lancedb.stamp import CATALOGUE, table_dir
 
 WORKER: tuple[str, ...] = (sys.executable, "-P", "-m", "clawstate.memory.backends.lancedb.worker")
 """The command of the process."""
@@ -251,7 +251,11 @@ class Session:
         if kind == "foreign":
             hint = "name another directory in memory.store.path"
             return CorruptError(path, answer["problem"], hint)
-        return UnavailableError(path, answer["problem"], "check space and permissions, try again")
+        remedy = "check space and permissions, try again"
+        if (self._folder / CATALOGUE).exists():
+            # Without it, what lies in the table lies nowhere else.
+            remedy += "; a damaged table is written anew once you have moved it away"
+        return UnavailableError(path, answer["problem"], remedy)
 
     def _finish(self) -> None:
         self._end()

@@ -17,7 +17,12 @@ from clawstate.memory.backends.lancedb import outbox
 from clawstate.memory.backends.lancedb.client import WORKER, About, Session, shared_process
 from clawstate.memory.backends.lancedb.intake import take_in
 from clawstate.memory.backends.lancedb.rows import read_rows
-from clawstate.memory.backends.lancedb.stamp import newest_stamp, table_dir, versions_dir
+from clawstate.memory.backends.lancedb.stamp import (
+    CATALOGUE,
+    newest_stamp,
+    table_dir,
+    versions_dir,
+)
 from clawstate.memory.backends.sqlite import SqliteMemory
 from clawstate.memory.backends.sqlite.rows import stored_embedder
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
@@ -25,9 +30,6 @@ from clawstate.memory.contract import Embedded, EmbedderIdentity
 from clawstate.memory.forgetting import Compaction
 from clawstate.memory.versions import MOST_VERSIONS
 from clawstate.sqlite import Database, Part
-
-CATALOGUE = "catalogue.db"
-"""The name of the catalogue, beside the table."""
 
 _LIBRARY = "lancedb"
 _FLUSH = 8_192  # records of this program that wait for the table before it writes them to it

@@ -15,6 +15,7 @@ from clawstate.memory.backends.lancedb.messages import Message
 from clawstate.memory.backends.lancedb.rows import Row, rows_of
 from clawstate.memory.backends.sqlite import writing
 from clawstate.memory.backends.sqlite.rows import stored_embedder
+from clawstate.memory.contract import Embedded
 from clawstate.sqlite import Part
 
 _STEP = 1_000  # records that are looked for among the rows in one go
@@ -96,6 +97,15 @@ def _differs(row: Row, known: Sequence[Any]) -> bool:
     return row.is_ours and to_ms(record.updated_at) != updated_ms
 
 
+def _is_text_alone_changed(row: Row, known: Sequence[Any] | None) -> bool:
+    """Tell whether another program changed the text of *row*, and left the vector of the old."""
+    if known is None or not row.is_ours:
+        return False
+    _, text, _, _, _, updated_ms, *_ = known
+    # Whatever we write has a later time than what it replaces.
+    return row.embedded.record.text != text and to_ms(row.embedded.record.updated_at) == updated_ms
+
+
 def _keep(connection: apsw.Connection, rows: dict[str, Row]) -> None:
     if not rows:
         return
@@ -104,7 +114,9 @@ def _keep(connection: apsw.Connection, rows: dict[str, Row]) -> None:
         (row.model for row in rows.values() if row.embedded.vector is not None), None
     )
     given = [
-        row.with_vector_of(embedder)
+        Embedded(row.embedded.record)
+        if _is_text_alone_changed(row, known.get(key))
+        else row.with_vector_of(embedder)
         for key, row in rows.items()
         if key not in known or known[key][-1] == row.embedded.record.namespace
     ]

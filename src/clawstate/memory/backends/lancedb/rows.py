@@ -17,7 +17,7 @@ from clawstate.interrupts import load_modules
 from clawstate.memory.backends.lancedb.messages import Message
 from clawstate.memory.backends.sqlite.rows import SELECT, record_of, stored_embedder, unpack
 from clawstate.memory.contract import Embedded, EmbedderIdentity
-from clawstate.memory.records import MemoryRecord
+from clawstate.memory.records import MemoryRecord, content_hash
 from clawstate.memory.validation import record_from
 
 if TYPE_CHECKING:
@@ -30,6 +30,14 @@ _OWN_COLUMNS = {"id", "text", "importance", "category", "created_at", "updated_a
 _KEPT = [each.name for each in fields(MemoryRecord) if each.name not in _OWN_COLUMNS]
 _OTHER = "other"
 _USUAL = 0.7
+# What a row of another program may raise when it is read: its JSON is whatever they wrote.
+_NO_RECORD = (
+    *(InvalidError, ValueError, TypeError, AttributeError, LookupError),
+    *(OverflowError, RecursionError),
+)
+_MOST_OF_A_VECTOR = 65_504.0
+_VECTOR_OF = "vectorOf"
+"""Of which text the vector and the subwords of a row are, by its hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +115,7 @@ def rows_of(columns: Message, blob: bytes, embedder: EmbedderIdentity | None, no
             vector, number = matrix[number], number + 1
         try:
             row = _row({name: each[place] for name, each in columns.items()}, vector, embedder, now)
-        except (InvalidError, ValueError, TypeError, AttributeError, OverflowError):
+        except _NO_RECORD:
             refused += 1
         else:
             found[row.embedded.record.id] = row
@@ -145,6 +153,9 @@ def _row(
         now=now,
     )
     is_ours = "namespace" in rest
+    if is_ours and rest.get(_VECTOR_OF, _text_hash(record.text)) != _text_hash(record.text):
+        # Another program changed the text alone: what we made of the old one says nothing of it.
+        vector = None
     model = _model(rest, vector, embedder)
     subwords = None
     if "subwords" in rest and model is not None:
@@ -164,13 +175,15 @@ def _model(
     if vector is None:
         return None
     if "embedder" in rest:
-        return EmbedderIdentity(**rest["embedder"])
+        found = EmbedderIdentity(**rest["embedder"])
+        return found if found.dimensions == len(vector) else None
     is_same = embedder is not None and embedder.dimensions == len(vector)
     return embedder if is_same and is_plugin_embedder(embedder) else None
 
 
 def _finite(vector: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    return vector if math.isfinite(float(vector.sum())) else None
+    # The catalogue keeps them as float16; a NaN is larger than nothing.
+    return vector if float(abs(vector).max()) <= _MOST_OF_A_VECTOR else None
 
 
 def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32] | None:
@@ -186,9 +199,14 @@ def _rest_of(record: MemoryRecord, model: dict[str, Any] | None, subwords: bytes
     rest["metadata"] = dict(record.metadata)
     if model is not None:
         rest["embedder"] = model
+        rest[_VECTOR_OF] = _text_hash(record.text)
     if subwords is not None:
         rest["subwords"] = base64.b64encode(subwords).decode()
     return json.dumps(rest, ensure_ascii=False, separators=(",", ":"))
+
+
+def _text_hash(text: str) -> str:
+    return content_hash(text).hex()
 
 
 def _number(value: Any, otherwise: float) -> float:

@@ -8,6 +8,9 @@ from pathlib import Path
 TABLE = "memories"
 """The name of the table: OpenClaw's plugin calls it so."""
 
+CATALOGUE = "catalogue.db"
+"""The name of the catalogue, beside the table."""
+
 _TOP = (1 << 64) - 1
 _NEW_STYLE = 20  # digits of a name that counts down, so that the newest comes first in a listing
 _SUFFIX = ".manifest"

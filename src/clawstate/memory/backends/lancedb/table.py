@@ -136,7 +136,8 @@ class LanceTable:
         for part in _parts(list(texts)):
             found = self._table.search().where(_among(part)).select(["id", "text", "vector"])
             for row in found.to_arrow().to_pylist():
-                if texts[row["id"]] == row["text"]:
+                # LanceDB takes no NaN, and one that has come in otherwise is of no use to anybody.
+                if texts[row["id"]] == row["text"] and _are_numbers(row["vector"]):
                     vectors[row["id"]] = row["vector"]
         whole = [
             each if each is not None else vectors.get(key)
@@ -258,6 +259,10 @@ def _matrix(has_vector: Sequence[bool], blob: bytes, kind: Any) -> Any:
     return pa.FixedSizeListArray.from_arrays(
         pa.array(whole.ravel()), type=kind, mask=pa.array(~given)
     )
+
+
+def _are_numbers(vector: Sequence[float] | None) -> bool:
+    return vector is not None and bool(np.isfinite(vector).all())
 
 
 def _floats(vectors: Any) -> Any:

@@ -9,8 +9,10 @@ only when nothing of ours is written any more, whatever became of the program (d
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import re
 import select
 import signal
 import sys
@@ -25,6 +27,8 @@ LOCK = "memories.gate"
 _IDLE = 60.0  # seconds without a session after which the process ends
 _LOOK = 0.01
 _PRIVATE = 0o077
+_FULL = os.strerror(errno.ENOSPC)
+_SOURCE = re.compile(r",? *\S+\.rs:\d+:\d+")
 _LIBRARIES = frozenset({"lancedb", "pyarrow"})
 
 
@@ -121,8 +125,10 @@ def _session(
 
 def _error_message(error: Exception) -> Message:
     kind = "foreign" if isinstance(error, TypeError) else "failed"
-    # The first line alone: what follows may quote values.
-    line = (str(error).splitlines() or [""])[0][:200]
+    # The first line alone: what follows may quote values. Without places in LanceDB's source.
+    line = _SOURCE.sub("", (str(error).splitlines() or [""])[0])[:200]
+    if _FULL in line:
+        return {"error": kind, "problem": "the disk is full"}
     return {"error": kind, "problem": f"{type(error).__name__}: {line}"}
 
 
