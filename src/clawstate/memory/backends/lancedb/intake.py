@@ -102,8 +102,9 @@ def _is_text_alone_changed(row: Row, known: Sequence[Any] | None) -> bool:
     if known is None or not row.is_ours:
         return False
     _, text, _, _, _, updated_ms, *_ = known
+    record = row.embedded.record
     # Whatever we write has a later time than what it replaces.
-    return row.embedded.record.text != text and to_ms(row.embedded.record.updated_at) == updated_ms
+    return bool(record.text != text and to_ms(record.updated_at) == updated_ms)
 
 
 def _keep(connection: apsw.Connection, rows: dict[str, Row]) -> None:
