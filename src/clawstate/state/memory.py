@@ -22,6 +22,7 @@ from clawstate.memory.service import Memory
 from clawstate.memory.versions import MOST_VERSIONS
 from clawstate.state.context import Context
 from clawstate.state.embedding import embedder_choice
+from clawstate.state.ending import ends_soon
 from clawstate.state.memory_place import MemoryPlace, find_memories_elsewhere, memory_place
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def _engine(context: Context, versions: int) -> MemoryEngine:
         lock_timeout=patience,
         versions=versions,
         before=before,
+        leaves=ends_soon(),
     )
 
 

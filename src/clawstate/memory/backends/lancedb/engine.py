@@ -16,6 +16,7 @@ from clawstate.interrupts import Mutex
 from clawstate.memory.backends.lancedb import outbox
 from clawstate.memory.backends.lancedb.client import WORKER, About, Session, shared_process
 from clawstate.memory.backends.lancedb.intake import take_in
+from clawstate.memory.backends.lancedb.later import Later
 from clawstate.memory.backends.lancedb.rows import read_rows
 from clawstate.memory.backends.lancedb.stamp import (
     CATALOGUE,
@@ -51,7 +52,8 @@ class LancedbMemory(SqliteMemory):
     the next reading; a catalogue that is not there is made from the table (decision 46).
 
     *database* is the catalogue where the state has it open already; *before* and *versions* as in
-    `SqliteMemory`; *worker* the command of the process that works on the table.
+    `SqliteMemory`; *worker* the command of the process that works on the table. With *leaves* the
+    table is written by a process of its own once this program has closed the memory.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class LancedbMemory(SqliteMemory):
         before: Callable[[bool], object] = lambda _: None,
         versions: int = MOST_VERSIONS,
         worker: Sequence[str] = WORKER,
+        leaves: bool = False,
     ) -> None:
         self.folder = folder
         own = None
@@ -82,6 +85,8 @@ class LancedbMemory(SqliteMemory):
         self._refused: str | None = None
         self._ready = 0  # the inode of the catalogue that has an outbox
         self._written = 0
+        self._wrote = False
+        self._leaves = leaves
         self._before = before
         super().__init__(
             database,
@@ -175,11 +180,36 @@ class LancedbMemory(SqliteMemory):
 
     def close(self) -> None:
         """Write what this program changed to the table, and end the use of the catalogue."""
-        if self._written or self._forgotten:
+        # What was forgotten is cleared before anybody is told that it is done.
+        if self._wrote and not (self._leaves and not self._forgotten and self._leave()):
             self._flush_quietly(patience=self._patience)
         super().close()
         if self._to_close is not None:
             self._to_close.close()
+
+    def has_left(self) -> bool:
+        """Tell whether anything waits that a program left to a process that writes it later."""
+        if not self._database.exists():
+            return False
+        with self._catalogue.reading() as connection:
+            return outbox.has_left(connection)
+
+    def _leave(self) -> bool:
+        """Leave what waits to a process that nobody waits for; tell whether there is one."""
+        try:
+            if not self._database.exists() or not self._waiting_count():
+                return True
+            with self._catalogue.writing() as connection:
+                has_failed = outbox.has_left(connection)
+                outbox.leave(connection)
+            later = Later(self.folder)
+        except (StateError, OSError):
+            return False
+        try:
+            # What was left before and still waits could not be written: somebody has to be told.
+            return later.is_running or (not has_failed and later.start())
+        finally:
+            later.close()
 
     def _flush_quietly(self, *, patience: float) -> None:
         """Write the outbox to the table; what fails is told, and done by whoever writes next."""
@@ -262,6 +292,7 @@ class LancedbMemory(SqliteMemory):
     def _before_use(self, writes: bool) -> None:  # noqa: FBT001 - of a callback
         self._before(writes)
         if writes:
+            self._wrote = True
             self._require_outbox()
         elif self._seen != self._numbers():
             with self._looking:

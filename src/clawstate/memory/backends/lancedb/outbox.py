@@ -29,6 +29,9 @@ REFUSED = "refused"
 MARKED = "marked"
 """Is there once the table has had the columns in which we keep what others have no column for."""
 
+LEFT = "left"
+"""The newest entry that a program left to the process that writes later."""
+
 # A number is never given out again: whoever read an entry tells by it whether it is still that one.
 _TABLES = """
 CREATE TABLE lance_outbox (
@@ -145,6 +148,18 @@ def count(connection: apsw.Connection) -> int:
     """Return how many ids wait."""
     found: int = connection.execute("SELECT count(*) FROM lance_outbox").get
     return found
+
+
+def leave(connection: apsw.Connection) -> None:
+    """Note that all that waits is left to the process that writes later."""
+    newest: int = connection.execute("SELECT coalesce(max(number), 0) FROM lance_outbox").get
+    note(connection, LEFT, str(newest))
+
+
+def has_left(connection: apsw.Connection) -> bool:
+    """Tell whether anything waits that was left to the process that writes later."""
+    oldest: int | None = connection.execute("SELECT min(number) FROM lance_outbox").get
+    return oldest is not None and oldest <= int(find_note(connection, LEFT) or 0)
 
 
 def has_records(connection: apsw.Connection) -> bool:
