@@ -53,7 +53,10 @@ def processes_at(folder) -> list[int]:
             words = each.read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"clawstate.memory.backends.lancedb.later" in words and os.fsencode(folder) in words:
+        if (
+            b"clawstate.memory.backends.lancedb.later_writer" in words
+            and os.fsencode(folder) in words
+        ):
             found.append(int(each.parent.name))
     return found
 
