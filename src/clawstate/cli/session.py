@@ -34,8 +34,7 @@ class Session:
         """Return the opened state."""
         if self._state is None:
             from clawstate.encryption import ask_with  # noqa: PLC0415 - `--help` does without
-            from clawstate.state import open_state  # noqa: PLC0415
-            from clawstate.state.ending import program_that_ends  # noqa: PLC0415
+            from clawstate.state import open_state, program_that_ends  # noqa: PLC0415
 
             self._open.enter_context(ask_with(_ask))
             self._open.enter_context(program_that_ends())
