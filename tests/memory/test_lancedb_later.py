@@ -68,7 +68,6 @@ def test_what_was_left_comes_to_the_table(folder) -> None:
     wait_for_end(folder)
 
     assert texts_in_table(folder) == {key: "tea"}
-    assert processes_at(folder) == []
 
 
 def test_many_programs_leave_one_process(folder) -> None:

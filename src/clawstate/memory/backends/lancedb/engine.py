@@ -184,6 +184,7 @@ class LancedbMemory(SqliteMemory):
         if self._wrote and not (self._leaves and not self._forgotten and self._leave()):
             self._flush_quietly(patience=self._patience)
         super().close()
+        self._wrote = False
         if self._to_close is not None:
             self._to_close.close()
 
