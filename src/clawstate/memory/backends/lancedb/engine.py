@@ -9,7 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from clawstate.clock import Clock, system_clock
-from clawstate.errors import FallbackWarning, LockTimeoutError, MissingExtraError, StateError, warn
+from clawstate.errors import (
+    ClosedError,
+    FallbackWarning,
+    LockTimeoutError,
+    MissingExtraError,
+    StateError,
+    warn,
+)
 from clawstate.files.atomic import make_private_dir
 from clawstate.files.unchanged import is_settled, numbers_of
 from clawstate.interrupts import Mutex
@@ -220,8 +227,8 @@ class LancedbMemory(SqliteMemory):
                 return
             with self._session(patience) as session:
                 self._flush(session)
-        except LockTimeoutError:
-            pass  # whoever works on the table writes all that waits
+        except (LockTimeoutError, ClosedError):
+            pass  # whoever works on the table writes all that waits; a closed memory was written
         except StateError as error:
             self._tell(f"records wait to be written to the table, and are safe: {error}")
 
