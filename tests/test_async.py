@@ -83,6 +83,29 @@ def test_each_verb_of_a_collection_has_its_pair(state) -> None:
     assert ours == verbs_of(Collection)
 
 
+MATRIX = {"homeserver": "https://h.org", "user_id": "@a:h.org", "access_token": "t"}
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        lambda state: state.matrix,
+        lambda state: state.matrix.credentials(),
+        lambda state: state.matrix(**MATRIX),
+        lambda state: state.matrix(**MATRIX).storage,
+        lambda state: state.matrix(**MATRIX).keys,
+        lambda state: state.matrix(**MATRIX).storage.storage_for_user("@b:h.org"),
+    ],
+)
+def test_each_verb_of_a_matrix_client_has_its_pair(state, part) -> None:
+    """What a Matrix client keeps is awaited by the same names, with the same arguments."""
+    theirs, ours = verbs(part(state)), verbs(part(AsyncState(state)))
+
+    assert {name: each and [*each.parameters] for name, each in ours.items()} == {
+        name: each and [*each.parameters] for name, each in theirs.items()
+    }
+
+
 def test_a_verb_says_what_its_pair_says() -> None:
     """The help of a verb that is awaited is that of its pair."""
     assert AsyncMemory.search.__doc__ == Memory.search.__doc__

@@ -29,8 +29,12 @@ SECRET = "sk-proj-0123456789abcdefghij"
 
 def parts(state) -> dict[str, object]:
     names = ("memory", "config", "sessions", "transcripts", "pairing", "devices", "device_auth")
-    others = ("identity", "dedupe")
-    return {"auth": state.auth(), **{name: getattr(state, name) for name in (*names, *others)}}
+    others = ("identity", "dedupe", "matrix")
+    return {
+        "auth": state.auth(),
+        "credentials": state.matrix.credentials(),
+        **{name: getattr(state, name) for name in (*names, *others)},
+    }
 
 
 def classes(annotation) -> set[type]:

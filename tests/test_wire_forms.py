@@ -7,6 +7,7 @@ import json
 import math
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -33,6 +34,8 @@ from clawstate.types import (
     InboxItem,
     IssuedToken,
     LegScore,
+    MatrixCredential,
+    MatrixStoragePaths,
     MemoryRecord,
     MergeResult,
     Message,
@@ -263,6 +266,7 @@ ROUND_TRIPS = {
     AuthProblem: st.builds(AuthProblem, texts, texts, texts),
     Change: changes,
     Device: devices,
+    MatrixStoragePaths: st.builds(MatrixStoragePaths, st.just(Path("/a/b")), texts, texts, texts),
     DeviceIdentity: st.builds(DeviceIdentity, texts, texts, maybe_moments),
     DeviceToken: tokens,
     Filter: filters,
@@ -463,6 +467,7 @@ SECRETIVE = [
     Profile(id="openai:a", credential=ApiKey(provider="openai", key=SECRET)),
     Profile(id="google:a", credential=OAuth(provider="google", access=SECRET, refresh=SECRET)),
     StoredToken(SECRET, role="operator"),
+    MatrixCredential("https://h.org", "@a:h.org", SECRET),
     DeviceToken("operator", SECRET, (), 1.0),
     Device("d", "u", (), (), 1.0, 1.0, tokens={"operator": DeviceToken("operator", SECRET, (), 1)}),
     IssuedToken("d", "u", "operator", SECRET, ()),

@@ -72,11 +72,13 @@ if TYPE_CHECKING:
         save_auth_profile_store,
         upsert_auth_profile,
     )
+    from clawstate.state.matrix_functions import resolve_matrix_storage_paths
     from clawstate.state.session_functions import (
         resolve_and_persist_session_file,
         update_session_store,
     )
     from clawstate.stores.dedupe import PersistentDedupe
+    from clawstate.stores.matrix import SimpleFsStorageProvider
     from clawstate.types import (
         ApiKey,
         Archived,
@@ -102,6 +104,8 @@ if TYPE_CHECKING:
         Issue,
         IssuedToken,
         LegScore,
+        MatrixCredential,
+        MatrixStoragePaths,
         MergeResult,
         Message,
         NamespaceStatistics,
@@ -188,6 +192,8 @@ __all__ = [
     "LockLostError",
     "LockOptions",
     "LockTimeoutError",
+    "MatrixCredential",
+    "MatrixStoragePaths",
     "Memory",
     "MemoryRecord",
     "MergeResult",
@@ -220,6 +226,7 @@ __all__ = [
     "Runtime",
     "ScorePart",
     "SessionEntry",
+    "SimpleFsStorageProvider",
     "StaleLockWarning",
     "Standing",
     "State",
@@ -252,6 +259,7 @@ __all__ = [
     "reload_auth_profile_store",
     "resolve_and_persist_session_file",
     "resolve_config",
+    "resolve_matrix_storage_paths",
     "resolve_state_dir",
     "save_auth_profile_store",
     "set_config_value_at_path",
@@ -274,6 +282,7 @@ _HOMES = {
     "Memory": ("clawstate.memory.service", "Memory"),
     "MemoryRecord": ("clawstate.memory.records", "MemoryRecord"),
     "PersistentDedupe": ("clawstate.stores.dedupe", "PersistentDedupe"),
+    "SimpleFsStorageProvider": ("clawstate.stores.matrix", "SimpleFsStorageProvider"),
     "State": ("clawstate.state", "State"),
     "StatePaths": ("clawstate.files.paths", "StatePaths"),
     "TTLCache": ("clawstate.caches.ttl", "TTLCache"),
@@ -291,6 +300,10 @@ _HOMES = {
         "resolve_and_persist_session_file",
     ),
     "resolve_config": ("clawstate.config.values", "resolve_config"),
+    "resolve_matrix_storage_paths": (
+        "clawstate.state.matrix_functions",
+        "resolve_matrix_storage_paths",
+    ),
     "resolve_state_dir": ("clawstate.files.paths", "resolve_state_dir"),
     "save_auth_profile_store": ("clawstate.state.auth_functions", "save_auth_profile_store"),
     "set_config_value_at_path": ("clawstate.config.values", "set_config_value_at_path"),

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from clawstate.stores.device_auth.document import StoredToken
     from clawstate.stores.devices.device import Device, DeviceToken, IssuedToken
     from clawstate.stores.identity.store import DeviceIdentity
+    from clawstate.stores.matrix.credentials import MatrixCredential
+    from clawstate.stores.matrix.logins import MatrixStoragePaths
     from clawstate.stores.pairing.request import PairingRequest
     from clawstate.stores.sessions.archive import Archived
     from clawstate.stores.sessions.entry import SessionEntry
@@ -88,6 +90,8 @@ __all__ = [
     "IssuedToken",
     "LegScore",
     "LockOptions",
+    "MatrixCredential",
+    "MatrixStoragePaths",
     "MemoryRecord",
     "MergeResult",
     "Message",
@@ -188,6 +192,8 @@ _HOMES = {
     "TranscriptProblem": "clawstate.stores.transcripts.values",
     "Unmet": "clawstate.memory.verdict",
     "Usage": "clawstate.stores.auth.usage",
+    "MatrixCredential": "clawstate.stores.matrix.credentials",
+    "MatrixStoragePaths": "clawstate.stores.matrix.logins",
     "Plugin": "clawstate.plugins.contract",
     "PluginInfo": "clawstate.plugins.contract",
     "Runtime": "clawstate.plugins.contract",

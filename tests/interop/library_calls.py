@@ -17,7 +17,7 @@ from clawstate.state import State
 KEY = "agent:main:library"
 MAIN = "agent:main:main"
 STORES = ("config", "dedupe", "device_auth", "devices", "encryption", "identity", "memory")
-STORES += ("directories", "openclaw", "pairing", "plugins", "sessions", "transcripts")
+STORES += ("directories", "matrix", "openclaw", "pairing", "plugins", "sessions", "transcripts")
 CREDENTIAL = {"type": "api_key", "provider": "openai", "key": "sk-made-up-of-the-library"}
 MESSAGE = {"role": "user", "content": "a word of the library"}
 
@@ -36,6 +36,7 @@ READING = {
     "directories": "clear get invalidate pop put statistics",  # in memory alone
     "encryption": "check choice is_on keys path problem resolve sealer source summary unlock",
     "identity": "check device_id get mismatch public_key verify",
+    "matrix": "check known_device logins",
     "memory": "archived check close conflicts explain find_ids get get_many history inbox"
     " needs_optimizing now page recall records require search stats",
     "openclaw": "credentials problems sessions",
@@ -113,6 +114,12 @@ def _store(mutated: dict[str, object]) -> None:
     mutated[f"{KEY}:two"] = {"sessionId": "11111111-1111-4111-8111-111111111111", "updatedAt": 1}
 
 
+def _matrix(state: State) -> None:
+    login = ("http://127.0.0.1:1", "@library:localhost", "made-up-token")
+    state.matrix.credentials("library").save(*login, device_id="LIBRARY")
+    state.matrix(account_id="library").storage.set_sync_token("s1")
+
+
 def _paired() -> dict[str, object]:
     return {"deviceId": "adopted", "publicKey": "cHVibGlj", "role": "operator", "scopes": []}
 
@@ -166,6 +173,7 @@ CALLS |= {
     "memory.supersede": lambda s: s.memory.supersede(s.memory.add("before"), "after"),
     "memory.forget_history": lambda s: s.memory.forget_history(s.memory.add("with no past")),
     "memory.update": lambda s: s.memory.update(s.memory.add("before"), text="after"),
+    "matrix.credentials": _matrix,
     "pairing.request": lambda s: s.pairing.request(user_id="bob", device_id="asking-library"),
     "pairing.approve_request": lambda s: s.pairing.approve_request(_asking(s)),
     "pairing.reject_request": lambda s: s.pairing.reject_request(_asking(s)),

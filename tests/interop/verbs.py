@@ -179,6 +179,7 @@ READING: dict[str, tuple[str, ...]] = {
     "dedupe stats": (),
     "gateway open": ("--print",),
     "gateway status": (),
+    "matrix paths": (),
     "plugins list": (),
     "completion": ("bash",),
     "version": (),

@@ -28,6 +28,7 @@ from clawstate.errors import ClosedError, UnavailableError
 from clawstate.state import State, open_state
 
 if TYPE_CHECKING:
+    from clawstate.aio.matrix import AsyncMatrixAccounts
     from clawstate.aio.services import (
         AsyncCollection,
         AsyncEncryption,
@@ -117,6 +118,13 @@ class AsyncState(Part[State]):
         from clawstate.aio.services import AsyncPlugins  # noqa: PLC0415 - few programs need them
 
         return AsyncPlugins(lambda: self._part().plugins, self._workers)
+
+    @property
+    def matrix(self) -> AsyncMatrixAccounts:
+        """The storage of a Matrix client: `matrix(homeserver=..., user_id=..., ...)`."""
+        from clawstate.aio.matrix import AsyncMatrixAccounts  # noqa: PLC0415 - few programs need it
+
+        return AsyncMatrixAccounts(lambda: self._part().matrix, self._workers)
 
     @property
     def places(self) -> AsyncPlaces:

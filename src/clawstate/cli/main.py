@@ -26,6 +26,7 @@ NOUNS = {
     "transcripts": ("clawstate.cli.transcripts", "transcripts", "Keep and search messages."),
     "pairing": ("clawstate.cli.pairing", "pairing", "Let devices in."),
     "devices": ("clawstate.cli.devices", "devices", "See, rotate and revoke paired devices."),
+    "matrix": ("clawstate.cli.matrix", "matrix", "See what a Matrix client keeps."),
     "dedupe": ("clawstate.cli.dedupe", "dedupe", "Tell what was handled already."),
     "import": ("clawstate.cli.imports", "imports", "Take over what another agent kept."),
     "store": ("clawstate.cli.store", "store", "See where records lie, and move them."),

@@ -92,7 +92,13 @@ def present(root: Path, known: Iterable[CollectionSpec]) -> Iterator[CollectionS
         for file in sorted(root.glob(str(spec.path))):
             path = PurePosixPath(file.relative_to(root))
             if (match := re.fullmatch(pattern, str(path))) is not None:
-                yield replace(spec, kind=spec.kind.replace(_ANY, match[1]), path=path)
+                yield replace(spec, kind=_fill(spec.kind, match.groups()), path=path)
+
+
+def _fill(kind: str, names: Iterable[str]) -> str:
+    """Return *kind* with *names* in the place of its stars, one after the other."""
+    left = iter(names)
+    return re.sub(re.escape(_ANY), lambda star: next(left, star[0]), kind)
 
 
 def _holds_something(collection: Document) -> bool:

@@ -13,6 +13,7 @@ from clawstate.stores.auth.legacy import LEDGER
 from clawstate.stores.auth.profile_store import LAYOUT as CREDENTIALS
 from clawstate.stores.device_auth import HELD, OPENCLAW_HELD
 from clawstate.stores.devices import DEVICES
+from clawstate.stores.matrix.documents import DOCUMENTS as MATRIX
 from clawstate.stores.pairing import ATTEMPTS, REQUESTS
 from clawstate.stores.pairing.channels import CHANNEL_KIND, channel_spec
 
@@ -46,6 +47,7 @@ _DOCUMENTS = (
         file=FileForm(newline=False),
     ),
     CollectionSpec("dedupe:*", PurePosixPath("dedupe/*.json"), MapLayout()),
+    *MATRIX,
 )
 
 

@@ -280,6 +280,13 @@ _PRIVATE_FILES = {
 }
 
 
+def _matrix_files(state: Parts) -> Iterator[Path]:
+    for folder in (state.paths.matrix_dir, state.paths.credentials_dir / "matrix"):
+        if folder.is_dir() and not folder.is_symlink():
+            yield folder
+            yield from sorted(folder.rglob("*"))
+
+
 def _plugins(state: Parts, **_: bool) -> Iterator[Finding]:
     return state.plugins.check()
 
@@ -289,7 +296,7 @@ _LOOKS: dict[str, Look] = {
     "auth": _auth,
     "sessions": _sessions,
     "transcripts": _transcripts,
-    **{each: partial(_check_placed, part=each) for each in (*_PRIVATE_FILES, "dedupe")},
+    **{each: partial(_check_placed, part=each) for each in (*_PRIVATE_FILES, "dedupe", "matrix")},
     "memory": _memory,
     "plugins": _plugins,
 }
@@ -297,4 +304,5 @@ _LOOKS: dict[str, Look] = {
 _PRIVATE: dict[str, Paths] = {
     "sessions": _session_files,
     **{each: partial(_device_files, part=each) for each in _PRIVATE_FILES},
+    "matrix": _matrix_files,
 }

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from clawstate.state.encryption import Encryption
     from clawstate.state.feed import Changes, Feed, Subscription
     from clawstate.state.health import Health
+    from clawstate.state.matrix import MatrixAccounts
     from clawstate.state.openclaw_messages import Waiting
     from clawstate.state.openclaw_view import OpenClawView
     from clawstate.state.places import Places
@@ -261,6 +262,15 @@ class State:
         from clawstate.state.pairing import open_identity  # noqa: PLC0415
 
         return open_identity(self._context)
+
+    @locked_cached_property
+    def matrix(self) -> MatrixAccounts:
+        """The storage of a Matrix client: `matrix(homeserver=..., user_id=..., ...)`."""
+        load_modules("clawstate.state.matrix")
+        from clawstate.state.matrix import open_matrix  # noqa: PLC0415
+
+        self._notice.warn_once("Matrix storage")
+        return open_matrix(self._context)
 
     @locked_cached_property
     def dedupe(self) -> PersistentDedupe:

@@ -23,6 +23,14 @@ from clawstate.stores.auth.legacy import LEDGER
 from clawstate.stores.auth.profile_store import LAYOUT
 from clawstate.stores.device_auth import HELD
 from clawstate.stores.devices import DEVICES
+from clawstate.stores.matrix.documents import (
+    BOT_STORAGE,
+    DEFAULT_CREDENTIALS,
+    META,
+    credentials_spec,
+    spec_of,
+)
+from clawstate.stores.matrix.documents import CREDENTIALS as MATRIX_CREDENTIALS
 from clawstate.stores.pairing import ATTEMPTS, REQUESTS
 from clawstate.stores.pairing.channels import CHANNEL_KIND, channel_spec
 
@@ -32,7 +40,7 @@ if TYPE_CHECKING:
 CREDENTIALS, SESSIONS, ARCHIVE = "credentials", "sessions", "archived sessions"
 MARKS, NAMES = "dedupe marks", "dedupe namespaces"
 REQUESTED, DEVICE_TOKENS = "pairing requests", "device tokens"
-CHANNELS = "channel pairing"
+CHANNELS, MATRIX = "channel pairing", "Matrix storage"
 _AUTH, _SPACE = "auth:", "dedupe:"
 _ROOT_INDEX = PurePosixPath("sessions/sessions.json")
 
@@ -78,7 +86,9 @@ def record_places(context: Context) -> tuple[RecordPlace, ...]:
     if era is Era.SQLITE:
         found.append(RecordPlace(DEVICE_TOKENS, HELD, root))
     else:
-        found += [*credential_places(context), *_channels(context, shared=era is Era.FILES)]
+        is_shared = era is Era.FILES
+        found += [*credential_places(context), *_channels(context, shared=is_shared)]
+        found += _matrix(context, shared=is_shared)
     found += [*_sessions(context), *_dedupe(context)]
     return tuple(found)
 
@@ -109,6 +119,22 @@ def _channels(context: Context, *, shared: bool) -> Iterator[RecordPlace]:
         names |= {each.name for each in (root / "credentials").iterdir()}
     for spec in filter(None, map(channel_spec, sorted(names))):
         yield RecordPlace(CHANNELS, spec, root, shared)
+
+
+def _matrix(context: Context, *, shared: bool) -> Iterator[RecordPlace]:
+    root = context.paths.root
+    accounts = {DEFAULT_CREDENTIALS.kind} | set(kinds(context, MATRIX_CREDENTIALS.kind[:-1]))
+    for file in root.glob(str(MATRIX_CREDENTIALS.path)):
+        accounts.add(f"matrix-credentials:{file.stem.partition('-')[2]}")
+    for kind in sorted(accounts):
+        yield RecordPlace(MATRIX, credentials_spec(kind.partition(":")[2]), root, shared)
+    for pattern in (BOT_STORAGE, META):
+        prefix = pattern.kind.partition("*")[0]
+        found = {tuple(each.removeprefix(prefix).split("/")) for each in kinds(context, prefix)}
+        files = root.glob(str(pattern.path))
+        found |= {each.relative_to(root / "matrix" / "accounts").parts[:3] for each in files}
+        for names in sorted(found):
+            yield RecordPlace(MATRIX, spec_of(pattern, *names), root, shared)
 
 
 def _sessions(context: Context) -> Iterator[RecordPlace]:

@@ -76,6 +76,8 @@ FORMS = {
     "clawstate.stores.devices.device:DeviceToken": "devices:device_token",
     "clawstate.stores.devices.device:IssuedToken": "devices:issued_token",
     "clawstate.stores.identity.store:DeviceIdentity": "devices:identity",
+    "clawstate.stores.matrix.credentials:MatrixCredential": "matrix:credential",
+    "clawstate.stores.matrix.logins:MatrixStoragePaths": "matrix:paths",
     "clawstate.stores.pairing.request:PairingRequest": "devices:pairing_request",
     "clawstate.stores.sessions.archive:Archived": "sessions:archived",
     "clawstate.stores.sessions.entry:SessionEntry": "sessions:entry",
