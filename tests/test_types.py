@@ -50,8 +50,9 @@ def given_back(part: object) -> set[type]:
     for name, method in inspect.getmembers(type(part), callable):
         if not name.startswith("_"):
             module = sys.modules[method.__module__] if hasattr(method, "__module__") else None
+            public = {each: getattr(values, each) for each in values.__all__}
             try:
-                hints = typing.get_type_hints(method, {**vars(values), **vars(module or values)})
+                hints = typing.get_type_hints(method, {**public, **vars(module or values)})
             except NameError:
                 continue  # what only a type checker imports
             found |= classes(hints.get("return"))

@@ -55,6 +55,16 @@ def test_search_by_words_loads_no_embedder(environment, filled: str) -> None:
     assert found & HEAVY <= {"numpy"}
 
 
+def test_a_search_loads_what_a_search_needs(environment, filled: str) -> None:
+    """It loads no verb of another module, nor what captures, retains, compacts or explains."""
+    found = loaded(environment, "memory", "search", "tea", "--mode", "words")
+
+    others = ("retention", "reembed", "backends.sqlite.compactor", "verdict")
+    assert not [each for each in found if each.startswith("clawstate.cli.memory_")]
+    assert not found & {f"clawstate.memory.{each}" for each in others}
+    assert not [each for each in found if each.startswith("clawstate.memory.capture")]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["memory", "list"], ["memory", "stats"], ["memory", "export"], ["status"]],

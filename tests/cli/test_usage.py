@@ -25,6 +25,7 @@ def commands() -> Iterator[tuple[tuple[str, ...], click.Command]]:
         assert command is not None
         yield (noun,), command
         if isinstance(command, click.Group):
+            assert command.list_commands(context) == sorted(command.commands)
             yield from (((noun, name), each) for name, each in command.commands.items())
 
 

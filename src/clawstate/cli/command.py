@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import click
@@ -103,9 +104,26 @@ class SecretCommand(Command):
 
 
 class Group(WithExamples, click.Group):
-    """A noun; its verbs are `Command`s."""
+    """A noun with its `Command`s, of which some lie in *more* modules, loaded for those alone."""
 
     command_class = Command
+    more: Sequence[str] = ()
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all verbs."""
+        self._load_more()
+        return super().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the verb *cmd_name*."""
+        if (found := super().get_command(ctx, cmd_name)) is not None:
+            return found
+        self._load_more()
+        return super().get_command(ctx, cmd_name)
+
+    def _load_more(self) -> None:
+        for name in self.more:
+            import_module(name)
 
 
 def _as_json(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import click
 
-from clawstate.cli.command import EXIT_NOT_FOUND, WithExamples
+from clawstate.cli.command import EXIT_NOT_FOUND, Group, WithExamples
 from clawstate.cli.output import Output, escape_what_cannot_be_encoded, open_missing_streams
 from clawstate.cli.session import Session
 from clawstate.cli.suggestions import AGENTS, directories
@@ -56,7 +56,7 @@ MORE_VERBS = {
     "sessions": ("sessions_upkeep",),
     "transcripts": ("transcripts_files",),
 }
-"""Modules that add verbs to a noun: loaded behind its own, which cannot import what imports it."""
+"""Modules that add verbs to a noun: loaded for those, and behind its own, which they import."""
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -77,8 +77,8 @@ class LazyGroup(WithExamples, click.Group):
             return None
         module, attribute, _ = NOUNS[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), attribute)
-        for name in MORE_VERBS.get(cmd_name, ()):
-            importlib.import_module(f"clawstate.cli.{name}")
+        if isinstance(command, Group):
+            command.more = [f"clawstate.cli.{each}" for each in MORE_VERBS.get(cmd_name, ())]
         return command
 
     def shell_complete(

@@ -148,11 +148,11 @@ def search(
 
     'memory explain' tells why one that you miss did not come.
     """
-    from clawstate.cli.records_view import hit_lines  # noqa: PLC0415 - see `NOUNS`
-
     hits = session.state.memory.search(
         query, k=limit, mode=mode, tags=tags, where=where_of(where), **settings
     )
+    if hits:
+        from clawstate.cli.records_view import hit_lines  # noqa: PLC0415 - see `NOUNS`
     document = {"results": to_wire(hits), "mode": hits.mode}
     if hits.mode != mode:
         from clawstate.memory.meanings import BY_WORDS_ONLY  # noqa: PLC0415

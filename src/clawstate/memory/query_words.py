@@ -43,7 +43,6 @@ _UNSPACED_CLASSES = """
     ของ ฉัน ผม คุณ เรา เขา เธอ ดิฉัน อยู่ ที่ คือ เป็น ใน และ กับ ให้ ได้ ไหม มี จะ ว่า นี้ นั้น
     หรือ ครับ ค่ะ คะ การ ความ แค่ไหน 什么时候 什麼時候
 """
-_UNSPACED_STOP = re.compile("|".join(sorted(_UNSPACED_CLASSES.split(), key=len, reverse=True)))
 _KOREAN_CLASSES = """
     어디 어디에 어디서 무엇 무엇을 무엇이 뭐 뭐야 뭘 언제 누가 누구 누구의 왜 어떻게 얼마
     얼마나 몇 어느 어떤 있나요 있어요 있습니까 있나 있니 있어 있다 있는 인가요 입니까 나요
@@ -129,7 +128,7 @@ def share_of_signs(query: WordQuery) -> float:
 
 def _add_run(run: str, terms: dict[str, None], phrases: dict[tuple[str, ...], None]) -> None:
     """Add the pairs of a *run* of signs without what only makes it a question."""
-    for piece in _UNSPACED_STOP.split(run):
+    for piece in _unspaced_stop().split(run):
         if len(piece) == 1:
             terms[piece] = None
         elif piece:
@@ -137,6 +136,11 @@ def _add_run(run: str, terms: dict[str, None], phrases: dict[tuple[str, ...], No
             signs = tuple(stems(piece))
             if len(signs) > 2:
                 phrases[signs] = None
+
+
+@lru_cache(maxsize=1)  # most programs are asked in other scripts, and it takes long to compile
+def _unspaced_stop() -> re.Pattern[str]:
+    return re.compile("|".join(sorted(_UNSPACED_CLASSES.split(), key=len, reverse=True)))
 
 
 def _add_korean(word: str, terms: dict[str, None]) -> None:
@@ -178,7 +182,7 @@ def _is_quoted(text: str) -> bool:
         return False
     words = _folded_words(rest)
     nothing = common_words(words) | _KOREAN_STOP | {""}
-    return all(_UNSPACED_STOP.sub("", each) in nothing for each in words)
+    return all(_unspaced_stop().sub("", each) in nothing for each in words)
 
 
 def _folded_words(text: str) -> list[str]:

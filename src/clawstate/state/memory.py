@@ -15,7 +15,6 @@ from clawstate.errors import CorruptError, UnavailableError
 from clawstate.interrupts import load_modules
 from clawstate.memory.backends.sqlite import SqliteMemory
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
-from clawstate.memory.capture.inbox import INBOX
 from clawstate.memory.embedders import DEFAULT_CHOICE
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.service import Memory
@@ -27,6 +26,7 @@ from clawstate.state.memory_place import MemoryPlace, find_memories_elsewhere, m
 
 if TYPE_CHECKING:
     from clawstate.memory.contract import Embedder, MemoryEngine
+    from clawstate.records.contract import Collection
 
 
 def open_memory(context: Context, embedder: Embedder | None = None) -> Memory:
@@ -54,9 +54,15 @@ def open_memory(context: Context, embedder: Embedder | None = None) -> Memory:
         cache=cache,
         by_meaning=by_meaning,
         choice=choice,
-        inbox=lambda: context.backends.records().collection(INBOX),
+        inbox=lambda: _inbox(context),
         lend=lambda name, ttl, wait: context.backends.records().lease(name, ttl, wait=wait),
     )
+
+
+def _inbox(context: Context) -> Collection:
+    from clawstate.memory.capture.inbox import INBOX  # noqa: PLC0415 - who captures has loaded it
+
+    return context.backends.records().collection(INBOX)
 
 
 def _engine(context: Context, versions: int) -> MemoryEngine:

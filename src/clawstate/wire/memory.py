@@ -9,7 +9,6 @@ from clawstate.clock import from_ms, to_iso
 from clawstate.memory.forgetting import Compaction, Forgotten, Receipt
 from clawstate.memory.records import Hit, MemoryRecord
 from clawstate.memory.replacement import Reembedding
-from clawstate.wire.explanations import read_explanation, write_explanation
 from clawstate.wire.members import Members, dialect, times
 
 
@@ -71,8 +70,11 @@ def read_record(document: Any) -> MemoryRecord:
 def write_hit(hit: Hit) -> dict[str, Any]:
     """Return *hit*: its record, scores to four places, and its explanation if it has one."""
     # No member at all without: documents of searches that ask for no reasons are as before.
-    told = hit.explanation
-    reasons = {} if told is None else {"explanation": write_explanation(told)}
+    reasons = {}
+    if hit.explanation is not None:
+        from clawstate.wire.explanations import write_explanation  # noqa: PLC0415 - few ask for it
+
+        reasons = {"explanation": write_explanation(hit.explanation)}
     return {
         **write_record(hit.record),
         # Further places are noise of float32, and would make outputs differ for nothing.
@@ -87,8 +89,11 @@ def read_hit(document: Any) -> Hit:
     """Return the hit of *document*."""
     told = Members(document, "hit")
     scores = (told.maybe_number("wordsScore"), told.maybe_number("vectorScore"))
-    reasons = document.get("explanation")
-    explanation = None if reasons is None else read_explanation(reasons)
+    explanation = None
+    if (reasons := document.get("explanation")) is not None:
+        from clawstate.wire.explanations import read_explanation  # noqa: PLC0415 - few have one
+
+        explanation = read_explanation(reasons)
     return Hit(read_record(document), told.number("score"), *scores, explanation)
 
 

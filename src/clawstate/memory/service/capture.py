@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clawstate.arguments import describe, require_count, require_text, require_texts
 from clawstate.errors import InvalidError
-from clawstate.memory.capture.intake import judge_all, says_the_same
-from clawstate.memory.capture.messages import said_in
-from clawstate.memory.capture.recall import recall_block
-from clawstate.memory.capture.values import ORIGINS, Captured, InboxItem, Origin, Recall
+from clawstate.interrupts import load_modules
 from clawstate.memory.service.records import RecordVerbs
 from clawstate.memory.service.searching import SearchVerbs
 from clawstate.memory.validation import check_name
 from clawstate.paging import PAGE, Page
+
+if TYPE_CHECKING:
+    from clawstate.memory.capture.values import Captured, InboxItem, Origin, Recall
+
+# What captures and recalls is imported by who does: its rules take longer to load than a search.
 
 LONGEST = 500
 """Characters of a text that is captured as a whole, if nothing else is said (specification)."""
@@ -48,6 +50,11 @@ class CaptureVerbs(RecordVerbs, SearchVerbs):
         recalled, and no secret. *max_chars*, 100 to 10,000: longer texts are taken by sentences.
         Raises `InvalidError`.
         """
+        load_modules("clawstate.memory.capture.intake")
+        from clawstate.memory.capture.intake import judge_all, says_the_same  # noqa: PLC0415
+        from clawstate.memory.capture.messages import said_in  # noqa: PLC0415
+        from clawstate.memory.capture.values import ORIGINS, Captured  # noqa: PLC0415
+
         if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Iterable):
             raise InvalidError("messages", f"{describe(messages)} is no list of messages")
         require_text("session", session)
@@ -93,6 +100,9 @@ class CaptureVerbs(RecordVerbs, SearchVerbs):
         It is escaped, and fenced as data that is no instruction. As many of the best go in as fit
         into *budget_tokens*, by an estimate that is seldom too low. Raises `InvalidError`.
         """
+        load_modules("clawstate.memory.capture.recall")
+        from clawstate.memory.capture.recall import recall_block  # noqa: PLC0415
+
         require_count("budget_tokens", budget_tokens, least=1)
         hits = self.search(query, k=_MOST_HITS, namespace=namespace, tags=tags, min_score=min_score)
         return recall_block(hits, budget=budget_tokens)

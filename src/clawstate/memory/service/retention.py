@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clawstate.arguments import describe, require_texts
 from clawstate.errors import InvalidError
 from clawstate.memory.filters import Moment, filter_from
-from clawstate.memory.retention import RetentionPolicy, RetentionReport, matching_ids, retain
 from clawstate.memory.service.forgetting import ForgetVerbs
 from clawstate.memory.validation import check_name
-from clawstate.memory.versions import RecordVersion
+
+if TYPE_CHECKING:
+    from clawstate.memory.retention import RetentionPolicy, RetentionReport
+    from clawstate.memory.versions import RecordVersion
 
 MAX_PAGE = 1_000_000
 
@@ -27,6 +29,8 @@ class RetentionVerbs(ForgetVerbs):
 
         A *dry_run* tells what would be done. Raises `InvalidError` before anything is done.
         """
+        from clawstate.memory.retention import RetentionPolicy, retain  # noqa: PLC0415 - seldom
+
         if not isinstance(policy, RetentionPolicy):
             raise InvalidError("policy", f"is {describe(policy)}", "give a RetentionPolicy")
         done = retain(self._engine, policy, now=self._clock(), dry_run=dry_run)
@@ -67,6 +71,8 @@ class RetentionVerbs(ForgetVerbs):
         No import brings them back. A *dry_run* only counts. Raises `InvalidError` where nothing is
         demanded: that would be all.
         """
+        from clawstate.memory.retention import matching_ids  # noqa: PLC0415 - seldom needed
+
         chosen = filter_from(
             namespace=namespace, tags=tags, source=source, where=where, since=since, until=until
         )

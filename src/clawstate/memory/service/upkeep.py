@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from clawstate.arguments import require_callables, require_seconds
 from clawstate.health import Finding, repair_all
 from clawstate.memory import writes
 from clawstate.memory.contract import Embedder
 from clawstate.memory.forgetting import Compaction
-from clawstate.memory.reembed import reembed
-from clawstate.memory.replacement import Reembedding
 from clawstate.memory.service.parts import MemoryParts, Progress
 from clawstate.memory.upkeep import check_engine
+
+if TYPE_CHECKING:
+    from clawstate.memory.replacement import Reembedding
 
 
 class UpkeepVerbs(MemoryParts):
@@ -73,6 +75,8 @@ class UpkeepVerbs(MemoryParts):
         the space, and the price where it is known. Raises `InvalidError` while vectors of another
         are being made, `EmbeddingError` when it fails.
         """
+        from clawstate.memory.reembed import reembed  # noqa: PLC0415 - seldom needed
+
         require_callables(progress=progress, cancelled=cancelled)
         return reembed(
             self._engine,

@@ -24,7 +24,6 @@ from clawstate.memory.backends.sqlite import (
     word_index,
     writing,
 )
-from clawstate.memory.backends.sqlite.compactor import compact
 from clawstate.memory.backends.sqlite.conditions import sql_of
 from clawstate.memory.backends.sqlite.embeddings import SqliteEmbeddings
 from clawstate.memory.backends.sqlite.imports import SqliteImports
@@ -204,6 +203,8 @@ class SqliteMemory:
         cancelled: Callable[[], bool] | None = None,
     ) -> Compaction:
         """Clear what forgotten and changed records left, and give back the space."""
+        from clawstate.memory.backends.sqlite.compactor import compact  # noqa: PLC0415 - seldom
+
         self._past.clear()
         if not self._database.exists():
             return Compaction()
