@@ -27,7 +27,8 @@ from clawstate.files.lock_options import PATIENCE, LockOptions
 from clawstate.files.paths import StatePaths
 from clawstate.interrupts import Mutex
 from clawstate.openclaw.owner import Owner
-from clawstate.state.backends import FILE, SQLITE, BackendRegistry
+from clawstate.state.backends import BackendRegistry
+from clawstate.state.engines import FILE, SQLITE
 
 __all__ = ["FILE", "SQLITE", "Context", "Locks", "below", "locked_cached_property", "split_root"]
 

@@ -12,12 +12,12 @@ from clawstate.errors import CorruptWarning, ElsewhereWarning, StateError, silen
 from clawstate.interrupts import load_modules
 from clawstate.openclaw.owner import Era
 from clawstate.records.last_good import copy_path
-from clawstate.state.backends import ENGINES, engine_of
+from clawstate.state.engines import ENGINES, engine_of
 
 if TYPE_CHECKING:
     from clawstate.openclaw.state_database import StateDatabase
-    from clawstate.state.backends import Engine
     from clawstate.state.context import Context
+    from clawstate.state.engines import Engine
 
 CHANNELS = "channel pairing"
 _SHARED = {

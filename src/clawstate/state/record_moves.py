@@ -15,7 +15,7 @@ from clawstate.files.json_text import dump_compact, dump_pretty, parse_json
 from clawstate.files.regular import read_regular
 from clawstate.openclaw.owner import Era
 from clawstate.records.contract import Collection
-from clawstate.state.backends import SQLITE, engine_of, find_engine, names_of_engines
+from clawstate.state.engines import SQLITE, engine_of, find_engine, names_of_engines
 from clawstate.state.left_behind import elsewhere
 from clawstate.state.record_conflicts import ConflictResolver, Resolution, aside_folder
 from clawstate.state.record_places import (

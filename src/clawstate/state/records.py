@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from clawstate.interrupts import load_modules
 from clawstate.openclaw.owner import Era
 from clawstate.records.json_files import JsonFilesBackend
-from clawstate.state.backends import catalogue, find_engine
+from clawstate.state.backends import catalogue
+from clawstate.state.engines import find_engine
 from clawstate.state.left_behind import (
     LeftBehind,
     find_left_behind,

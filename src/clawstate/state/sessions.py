@@ -27,8 +27,8 @@ from clawstate.files.paths import SHARED_INDEX, expand_below, is_nameable, requi
 from clawstate.openclaw.owner import Era, find_owner
 from clawstate.records.json_files import JsonFilesBackend
 from clawstate.state.agents import agents_of, default_agent
-from clawstate.state.backends import Engine, engine_of, find_engine
 from clawstate.state.context import Context, split_root
+from clawstate.state.engines import Engine, engine_of, find_engine
 from clawstate.state.memory_place import memory_db
 from clawstate.stores.sessions.indexed import IndexedSessions, index_on
 from clawstate.stores.sessions.maintenance import RemovalHook

@@ -10,7 +10,7 @@ from clawstate.errors import ConfigError, NotFoundError
 from clawstate.json5.key_path import get_at, parse_key_path
 from clawstate.openclaw.owner import Era
 from clawstate.quantities import number_of
-from clawstate.state.backends import FILE, find_engine
+from clawstate.state.engines import FILE, find_engine
 from clawstate.state.left_behind import count_records, elsewhere
 from clawstate.state.memory_place import count_memories, memory_place
 
