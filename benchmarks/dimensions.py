@@ -124,6 +124,6 @@ def _lancedb(bench: Workbench, matrix: Vectors) -> Callable[[Vectors], Any]:
 
     def search(query: Vectors) -> Any:
         asked = table.search(query).metric("cosine").limit(K).ef(EF).refine_factor(REFINE)
-        return (asked.select(["id"]).to_arrow()["id"].to_numpy(),)
+        return (asked.select(["id", "_distance"]).to_arrow()["id"].to_numpy(),)
 
     return search

@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from clawstate.memory.backends.sqlite import SqliteMemory, postings, word_index
 from clawstate.memory.backends.sqlite.schema import SUBWORDS_BESIDE_TAIL
 from clawstate.memory.backends.sqlite.word_index import WordCaches, Words
-from clawstate.memory.postings import holders
+from clawstate.memory.postings import holders, snapshot
 from clawstate.memory.postings.checking import check
 from clawstate.memory.postings.folding import arrays, fold
 from clawstate.memory.postings.store import BLOCK
@@ -288,6 +288,27 @@ def test_the_lists_that_are_kept_are_bounded() -> None:
     for _ in range(2):  # an eighth at most for one
         none.find(store, lengths, numbers[:1])
     assert asked[-2:] == [numbers[0], numbers[0]]
+
+
+def test_more_lists_are_kept_of_a_larger_memory(monkeypatch) -> None:
+    """What stays decoded grows with the number of records, above what a small memory has."""
+    monkeypatch.setattr(snapshot, "BUDGET", 0)
+    monkeypatch.setattr(snapshot, "BUDGET_EACH", 0)
+    index = Index()
+    index.add([f"{' '.join(VOCABULARY)} wx{number}" for number in range(50)])
+    index.fold()
+    (number,) = index.store.numbers(VOCABULARY[:1]).values()
+
+    def is_kept() -> bool:
+        kept = snapshot.SnapshotCache().snapshot(index.store, "one")
+        first, second = (
+            kept.terms.find(index.store, kept.lengths, [number])[number] for _ in range(2)
+        )
+        return first is second
+
+    assert not is_kept()
+    monkeypatch.setattr(snapshot, "BUDGET_EACH", 1 << 10)
+    assert is_kept()
 
 
 CHILD = """

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from clawstate.memory.postings.folding import LOW, arrays
 from clawstate.memory.postings.store import BLOCK, FIELDS, PostingStore, Totals
 from clawstate.memory.postings.tail import Ints, Tail
-from clawstate.memory.postings.term_blocks import BlockLengths, TermCache
+from clawstate.memory.postings.term_blocks import BUDGET, BUDGET_EACH, BlockLengths, TermCache
 
 K1, B = 1.2, 0.75
 
@@ -94,7 +94,8 @@ class SnapshotCache:
         known = self._known
         if known is not None and known[0] == identity and known[1].totals == totals:
             return known[1]
-        lengths, tail, terms = None, Tail(), TermCache()
+        budget = max(BUDGET, BUDGET_EACH * totals.documents)
+        lengths, tail, terms = None, Tail(), TermCache(budget)
         if known is not None and known[0] == identity and known[1].totals.epoch == totals.epoch:
             lengths, terms = known[1].lengths, known[1].terms
             if known[1].tail.last <= totals.last:

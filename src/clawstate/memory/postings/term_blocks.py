@@ -24,7 +24,10 @@ Listed: TypeAlias = tuple[NDArray[np.uint32], NDArray[np.uint8]]
 """The numbers of documents, ascending, and their counts."""
 
 BUDGET = 64 << 20
-"""Bytes of lists that are kept between searches: all of 300,000 records, the common of more."""
+"""Bytes of lists that are kept between searches at least: all of 300,000 records."""
+
+BUDGET_EACH = 384
+"""Bytes for each record, where that is more: less than its vector takes in memory."""
 
 _SHARE = 8  # of the budget: a list that is longer would drive out many others
 
