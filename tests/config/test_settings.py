@@ -9,7 +9,7 @@ import pytest
 
 import clawstate
 from clawstate.config.schema.auth import Auth
-from clawstate.config.schema.memory import MemoryHistory, MemoryStore
+from clawstate.config.schema.memory import MemoryHistory, MemoryRetention, MemoryStore
 from clawstate.config.schema.root import defaults
 from clawstate.config.schema.session import SessionMaintenance
 from clawstate.config.schema.storage import Caches, Locks, Pairing, StateSection
@@ -35,6 +35,7 @@ OWN = {
     "locks": Locks,
     "memory.store": MemoryStore,
     "memory.history": MemoryHistory,
+    "memory.retention": MemoryRetention,
     "session.maintenance": SessionMaintenance,
     "auth": Auth,
 }
@@ -90,6 +91,7 @@ def test_every_setting_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     with clawstate.open(root) as state:
         state.memory.add("tea")
+        assert state.memory.retention_policy() is None
         state.pairing.request(user_id="ada", device_id="phone")
         state.dedupe.check_and_record("a")
         state.sessions.prune(dry_run=True)

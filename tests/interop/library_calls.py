@@ -38,7 +38,8 @@ READING = {
     "identity": "check device_id get mismatch public_key verify",
     "matrix": "check known_device logins",
     "memory": "archived check close conflicts explain find_ids get get_many history inbox"
-    " needs_optimizing now page recall records require search stats",
+    " needs_optimizing now page recall records require"
+    " retention_policy search stats",
     "openclaw": "credentials problems sessions",
     "pairing": "check expires_at page pending stale",
     "plugins": "check close hooks list load refresh start tools",

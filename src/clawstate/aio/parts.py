@@ -184,6 +184,7 @@ class AsyncMemory(Part[Memory]):
     forget_history = verb(Memory.forget_history)
     conflicts = verb(Memory.conflicts)
     retain = verb(Memory.retain)
+    retention_policy = verb(Memory.retention_policy)
     archive = verb(Memory.archive)
     restore = verb(Memory.restore)
     archived = verb(Memory.archived)

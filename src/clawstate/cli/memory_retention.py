@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
 from clawstate.cli.command import pass_session
+from clawstate.cli.forgetting import ask_before_forgetting
 from clawstate.cli.memory import NAMESPACE, SOURCE, memory
 from clawstate.cli.options import COUNT, Duration, Fraction
 from clawstate.cli.printing import inline
@@ -17,6 +20,7 @@ from clawstate.quantities import number_of
 from clawstate.wire import to_wire
 
 if TYPE_CHECKING:
+    from clawstate.memory.retention import RetentionPolicy, RetentionReport
     from clawstate.memory.service import Memory
 
 
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     examples=(
         "clawstate memory retain --tag chat --older-than 90d --dry-run",
         "clawstate memory retain --importance-below 0.3 --older-than 1y --forget",
+        "clawstate memory retain --dry-run",
     ),
 )
 @click.option("--older-than", type=Duration(), help="What was made before 90d, 1y ago.")
@@ -37,6 +42,7 @@ if TYPE_CHECKING:
     "--archive-for", type=Duration(), help="Forget what is longer in the archive than 90d, 1y."
 )
 @click.option("--dry-run", is_flag=True, help="Tell what would be done.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_session
 def retain(
     session: Session,
@@ -45,12 +51,14 @@ def retain(
     forget: bool,
     archive_for: float | None,
     dry_run: bool,
+    yes: bool,
     **demands: object,
 ) -> None:
     """
     Archive or forget the records that meet all demands, and drop what has expired.
 
-    The space of what is forgotten is given back at once.
+    Without demands it does what the setting memory.retention says. The space of what is forgotten
+    is given back at once. On a terminal --forget asks before, unless told not to with --yes.
     """
     from clawstate.memory.retention import RetentionPolicy, RetentionRule  # noqa: PLC0415
 
@@ -58,17 +66,20 @@ def retain(
     if any(value is not None for value in demands.values()):
         action = "forget" if forget else "archive"
         rules = (RetentionRule(action=action, **demands),)  # type: ignore[arg-type]
-    elif forget or archive_for is None:
-        raise click.UsageError("say which records are meant; see --help")
-    policy = RetentionPolicy(rules=rules, archive_for=archive_for)
-    done = session.state.memory.retain(policy, dry_run=dry_run)
-    would = "would be " if dry_run else ""
-    lines = [
-        f"{number_of(len(done.archived), 'record')} {would}archived",
-        f"{number_of(len(done.forgotten), 'record')} {would}forgotten",
-        f"{number_of(done.expired, 'record')} {'have' if dry_run else 'had'} expired",
-    ]
-    session.output.emit(to_wire(done), *lines)
+    elif forget:
+        raise click.UsageError("say what to forget; see --help")
+    store = session.state.memory
+    if rules or archive_for is not None:
+        policy: RetentionPolicy | None = RetentionPolicy(rules=rules, archive_for=archive_for)
+    else:
+        policy = store.retention_policy()
+    if policy is None:
+        hint = "or set memory.retention.rules"
+        raise click.UsageError(f"say which records are meant, {hint}; see --help")
+    if forget and not dry_run and not yes and sys.stdin.isatty():
+        ask_before_forgetting(len(store.retain(policy, dry_run=True).forgotten))
+    done = store.retain(policy, dry_run=dry_run)
+    session.output.emit(to_wire(done), *retention_lines(done))
 
 
 @memory.command()
@@ -141,6 +152,14 @@ def conflicts(session: Session, /, *, namespace: str) -> None:
         )
     ]
     session.output.emit({"conflicts": to_wire(found)}, *(lines or ["nothing contradicts itself"]))
+
+
+def retention_lines(done: RetentionReport) -> Iterator[str]:
+    """Yield what a policy did, or would do."""
+    would = "would be " if done.is_dry else ""
+    yield f"{number_of(len(done.archived), 'record')} {would}archived"
+    yield f"{number_of(len(done.forgotten), 'record')} {would}forgotten"
+    yield f"{number_of(done.expired, 'record')} {'have' if done.is_dry else 'had'} expired"
 
 
 def _not_restored(store: Memory, record_id: str) -> StateError:

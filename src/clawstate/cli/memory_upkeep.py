@@ -39,17 +39,22 @@ def stats(session: Session) -> None:
     session.output.emit(document, *table_lines(shown), *notes)
 
 
-@memory.command()
+@memory.command(examples=("clawstate memory optimize --retain",))
+@click.option("--retain", is_flag=True, help="Apply the policy of memory.retention before.")
 @pass_session
-def optimize(session: Session) -> None:
+def optimize(session: Session, /, *, retain: bool) -> None:
     """
     Bring the indexes up to date; searches go on meanwhile.
+
+    With --retain the policy of memory.retention comes first, as 'memory retain' applies it.
 
     The exit code is 1 if records are left without a vector; what is told says why.
     """
     from clawstate.cli.vector_notes import sentence, vector_findings  # noqa: PLC0415
 
     store = session.state.memory
+    if retain:
+        _retain(session)
     store.optimize()
     left = [each for each in vector_findings(store) if each.code != "memory-setting"]
     document = {"ok": not left, "waiting": store.stats()["waiting"]}
@@ -89,3 +94,15 @@ def compact(session: Session, /, *, patience: float, keep_updates: bool) -> None
     session.output.emit(to_wire(done), *compaction_lines(done))
     if not done.complete:
         raise SystemExit(1)
+
+
+def _retain(session: Session) -> None:
+    from clawstate.cli.memory_retention import retention_lines  # noqa: PLC0415 - see `NOUNS`
+
+    store = session.state.memory
+    if store.retention_policy() is None:
+        raise click.UsageError(
+            "memory.retention.rules are not set; set them, or leave out --retain"
+        )
+    for line in retention_lines(store.retain()):
+        session.output.say(line)

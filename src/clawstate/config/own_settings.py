@@ -20,6 +20,7 @@ OWN: Mapping[KeyPath, str] = {
     ("locks",): "the patience of the file locks (specification, File Locking Strategy)",
     ("memory", "store"): "the engine of the memory (specification, Configuration Reference)",
     ("memory", "history"): "what is kept of records that change",
+    ("memory", "retention"): "which records leave, and when",
     ("gateway", "host"): "the specification's word for where to listen; OpenClaw's is bind",
     ("auth", "order"): "one list for all providers, as the specification has it; OpenClaw takes"
     " one for each",

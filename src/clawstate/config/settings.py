@@ -160,6 +160,14 @@ def _read_names(value: Any) -> tuple[str, ...]:
     raise InvalidError("setting", "is no list of texts", "")
 
 
+def _read_rules(value: Any) -> tuple[Mapping[str, Any], ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise InvalidError("setting", "is no list of rules", "")
+    return tuple(map(_read_object, value))
+
+
 def _read_embedder(value: Any) -> str:
     if value in EMBEDDER_NAMES:
         return str(value)
@@ -310,6 +318,12 @@ MEMORY_EMBEDDER = _setting(
 )
 MEMORY_THREADS = _setting("memory.store.vector.threads", 1, _POSITIVE)
 MEMORY_VERSIONS = _setting("memory.history.versions", 10, _COUNT)
+MEMORY_RULES = _setting("memory.retention.rules", None, Kind("rules", _read_rules))
+MEMORY_ARCHIVE_FOR = _setting(
+    "memory.retention.archiveFor",
+    None,
+    Kind("duration", _maybe(partial(duration_seconds, unit="s"))),
+)
 
 SESSION_STORE = _setting("session.store", None, _MAYBE_TEXT)
 

@@ -10,7 +10,7 @@ from clawstate.arguments import describe
 from clawstate.errors import InvalidError
 from clawstate.memory.contract import MemoryEngine
 from clawstate.memory.filters import Filter, filter_from
-from clawstate.memory.validation import seconds
+from clawstate.memory.validation import check_name, seconds
 
 Action: TypeAlias = Literal["archive", "forget"]
 """`archive`: out of searches, lists and pages, to be restored. `forget`: gone."""
@@ -100,6 +100,12 @@ def retain(
     )
 
 
+def check_policy(policy: RetentionPolicy) -> None:
+    """Raise `InvalidError` for rules that name nothing, or what cannot be."""
+    for rule in policy.rules:
+        _filter(rule, 0.0)
+
+
 def archived_pages(engine: MemoryEngine) -> Iterator[list[Any]]:
     """Yield what is archived, page by page, in the order of ids."""
     after: str | None = None
@@ -135,10 +141,13 @@ def _filter(rule: RetentionRule, now: float) -> Filter:
     if rule.action not in {"archive", "forget"}:
         raise InvalidError("action", "is neither archive nor forget", "write one of them")
     where: dict[str, Any] = {}
-    if rule.importance_below is not None:
-        where["$importance"] = {"lt": rule.importance_below}
+    below = rule.importance_below
+    if below is not None:
+        if isinstance(below, bool) or not isinstance(below, int | float) or not 0 <= below <= 1:
+            raise InvalidError("importance_below", "is no number from 0 to 1", "write 0.3")
+        where["$importance"] = {"lt": below}
     if rule.category is not None:
-        where["$category"] = rule.category
+        where["$category"] = check_name("category", rule.category)
     until = None if rule.older_than is None else now - _span("older_than", rule.older_than)
     found = filter_from(
         namespace=rule.namespace,

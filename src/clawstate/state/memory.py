@@ -23,6 +23,7 @@ from clawstate.state.context import Context
 from clawstate.state.embedding import embedder_choice
 from clawstate.state.ending import ends_soon
 from clawstate.state.memory_place import MemoryPlace, find_memories_elsewhere, memory_place
+from clawstate.state.retention import retention_policy
 
 if TYPE_CHECKING:
     from clawstate.memory.contract import Embedder, MemoryEngine
@@ -56,6 +57,8 @@ def open_memory(context: Context, embedder: Embedder | None = None) -> Memory:
         choice=choice,
         inbox=lambda: _inbox(context),
         lend=lambda name, ttl, wait: context.backends.records().lease(name, ttl, wait=wait),
+        # Read when it is needed: a slip in it must not keep anybody from the memory.
+        policy=lambda: retention_policy(context.config.view()),
     )
 
 

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from clawstate.config.settings import default_of
-from clawstate.documents import WHOLE, Count, Document, Maybe, Object, Positive, Text
+from clawstate.documents import (
+    WHOLE,
+    Count,
+    Document,
+    Duration,
+    Maybe,
+    Object,
+    Positive,
+    Share,
+    Text,
+    refusal,
+)
 from clawstate.secrets.schema import Secret
 
 
@@ -55,8 +66,50 @@ class MemoryHistory(Document):
     )
 
 
+class MemoryRetentionRule(Document):
+    """What becomes of records that meet all that is named; a duration without a unit is seconds."""
+
+    action: Literal["archive", "forget"] = Field(
+        default="archive", description="Take them out of searches, to be restored; or forget them."
+    )
+    older_than: Maybe[Duration] = Field(default=None, description="How long ago they were made.")
+    importance_below: Maybe[Share] = Field(
+        default=None, description="They are less important than this."
+    )
+    category: Maybe[Text] = Field(default=None, description="Their category.")
+    source: Maybe[Text] = Field(
+        default=None, description="The file, folder, name or pattern that they come from."
+    )
+    tag: Maybe[Text] = Field(default=None, description="A tag that they have.")
+    namespace: Maybe[Text] = Field(default=None, description="Whose memory; everybody's if none.")
+
+    @model_validator(mode="after")
+    def _require_demand(self) -> Self:
+        # By a slip all records would go.
+        named = (self.older_than, self.importance_below, self.category, self.source, self.tag)
+        if all(each is None for each in named):
+            raise refusal("a rule that names an age, an importance, a category, a source or a tag")
+        return self
+
+
+class MemoryRetention(Document):
+    """Which records leave, and when: what `memory retain` does without arguments."""
+
+    rules: list[MemoryRetentionRule] = Field(
+        default=[], description="The rules; the first that a record meets counts."
+    )
+    archive_for: Maybe[Duration] = Field(
+        default=None, description="Forget what is longer than this in the archive."
+    )
+
+
 class MemorySection(Document):
     """What the agent remembers."""
+
+    retention: MemoryRetention = Field(
+        default_factory=MemoryRetention,
+        description="Which records leave, and when; OpenClaw ignores it.",
+    )
 
     history: MemoryHistory = Field(
         default_factory=MemoryHistory,

@@ -15,6 +15,7 @@ class Memory(CaptureVerbs, RecordVerbs, ListVerbs, SearchVerbs, HistoryVerbs, Re
     Every write is on disk when its call returns. Search works offline, by words and by meaning;
     without usable vectors it falls back to words, with a `FallbackWarning`, and silently where it
     was told not to search *by_meaning*. Without an *embedder* it takes one of ours, by *choice*.
-    *lend* gives the leases of its state, *inbox* the collection of what waits for a person.
+    *lend* gives the leases of its state, *inbox* the collection of what waits for a person,
+    *policy* that of the setting `memory.retention`.
     Thread-safe.
     """

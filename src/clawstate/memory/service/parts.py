@@ -19,6 +19,7 @@ from clawstate.memory.upkeep import lend_in_process
 
 if TYPE_CHECKING:
     from clawstate.memory.capture.inbox import Inbox
+    from clawstate.memory.retention import RetentionPolicy
     from clawstate.records.contract import Collection
 
 Progress = Callable[[int, int], None]
@@ -39,6 +40,7 @@ class MemoryParts:
         lend: Lend | None = None,
         choice: EmbedderChoice = DEFAULT_CHOICE,
         inbox: Callable[[], Collection] | None = None,
+        policy: Callable[[], RetentionPolicy | None] | None = None,
     ) -> None:
         self._engine = engine
         self.imports = Imports(engine.imports, lend or lend_in_process())
@@ -48,6 +50,7 @@ class MemoryParts:
             engine, embedder, self._cache, by_meaning=by_meaning, choice=choice
         )
         self._inbox_records = inbox
+        self._policy = policy
         self._filling = Filling(
             lambda is_over: writes.embed_waiting(engine, self._meanings, is_over)
         )

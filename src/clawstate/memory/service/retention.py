@@ -22,21 +22,34 @@ class RetentionVerbs(ForgetVerbs):
     """Archives and forgets records by a policy or a filter."""
 
     def retain(
-        self, policy: RetentionPolicy, *, dry_run: bool = False, compact: bool = True
+        self,
+        policy: RetentionPolicy | None = None,
+        *,
+        dry_run: bool = False,
+        compact: bool = True,
     ) -> RetentionReport:
         """
         Archive and forget what *policy* says, drop what has expired, and *compact* after that.
 
-        A *dry_run* tells what would be done. Raises `InvalidError` before anything is done.
+        By default it is the policy of the setting `memory.retention`. A *dry_run* tells what would
+        be done. Raises `InvalidError` before anything is done, also where there is no policy.
         """
         from clawstate.memory.retention import RetentionPolicy, retain  # noqa: PLC0415 - seldom
 
+        policy = policy or self.retention_policy()
+        if policy is None:
+            hint = "set memory.retention.rules, or give a RetentionPolicy"
+            raise InvalidError("policy", "is missing, and none is set", hint)
         if not isinstance(policy, RetentionPolicy):
             raise InvalidError("policy", f"is {describe(policy)}", "give a RetentionPolicy")
         done = retain(self._engine, policy, now=self._clock(), dry_run=dry_run)
         if compact and not dry_run and (done.forgotten or done.expired):
             self.compact(keep_updates=True)
         return done
+
+    def retention_policy(self) -> RetentionPolicy | None:
+        """Return the policy of the setting `memory.retention`; raises `ConfigError`."""
+        return None if self._policy is None else self._policy()
 
     def archive(self, record_ids: Sequence[str]) -> int:
         """Take the records out of searches, lists and pages, to be restored; return how many."""
