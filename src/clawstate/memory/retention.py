@@ -147,7 +147,8 @@ def _filter(rule: RetentionRule, now: float) -> Filter:
             raise InvalidError("importance_below", "is no number from 0 to 1", "write 0.3")
         where["$importance"] = {"lt": below}
     if rule.category is not None:
-        where["$category"] = check_name("category", rule.category)
+        check_name("category", rule.category)
+        where["$category"] = rule.category
     until = None if rule.older_than is None else now - _span("older_than", rule.older_than)
     found = filter_from(
         namespace=rule.namespace,

@@ -1,11 +1,12 @@
-"""`RecordVersion`, and what is asked of an engine to keep what records were: no code."""
+"""`RecordVersion`, and what is asked of an engine to keep what records were."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
+from clawstate.clock import from_ms, to_ms
 from clawstate.memory.records import MemoryRecord
 
 if TYPE_CHECKING:
@@ -64,6 +65,17 @@ class Conflict:
         return "give one of them another position with update, or supersede or forget one"
 
 
+def begin_at_the_end(old: MemoryRecord, new: Embedded) -> Embedded:
+    """Return *new*, which takes the place of *old*, made not before the last change of that."""
+    # Else the clock was set back, and the two would overlap in the history.
+    earliest = from_ms(to_ms(old.updated_at) + 1)
+    if new.record.created_at >= earliest:
+        return new
+    updated_at = max(new.record.updated_at, earliest)
+    record = replace(new.record, created_at=earliest, updated_at=updated_at)
+    return replace(new, record=record)
+
+
 class VersionStore(Protocol):
     """
     Earlier versions of records, and records that others took the place of.
@@ -77,6 +89,8 @@ class VersionStore(Protocol):
     ) -> bool:
         """
         Put *new*, a record or the id of one that is kept, in the place of *old*, in one step.
+
+        A record begins at the moment at which *old* ends, which is when it was made.
 
         False, and nothing is done, when *old* is no longer what is kept (or the last version of
         what was superseded before), or the id is not kept.

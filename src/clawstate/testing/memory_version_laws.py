@@ -169,6 +169,26 @@ class VersionLaws(MemoryHooks):
 
         assert [each.record.text for each in memory.history("r")] == ["tea", "green tea"]
 
+    @pytest.mark.parametrize("step", [0.08, 0.0, -500.0])
+    def test_a_successor_begins_where_the_old_one_ends(
+        self, memory: Memory, time: ManualTime, step: float
+    ) -> None:
+        """At one moment, however long the embedding takes, also if the clock was set back."""
+        old = memory.add("tea")
+        time.now += step
+        ticking = memory._clock  # noqa: SLF001 - each look costs time, as on a busy machine
+
+        def later() -> float:
+            time.now += 0.04
+            return ticking()
+
+        memory._clock = later  # noqa: SLF001
+        new = memory.supersede(old, "green tea")
+
+        before, after = memory.history(old)
+        assert before.until == after.since == new.created_at
+        assert before.since < before.until
+
     def test_an_error_names_what_became_of_a_record(self, memory: Memory) -> None:
         """Who asks for a record that is no longer kept is told what is, or how to get it back."""
         old = memory.add("tea")

@@ -12,7 +12,7 @@ from clawstate.memory.contract import Embedded, EmbedderIdentity
 from clawstate.memory.filters import Filter
 from clawstate.memory.matching import lets_through
 from clawstate.memory.records import MemoryRecord
-from clawstate.memory.versions import Conflict, Ending, RecordVersion, Succession
+from clawstate.memory.versions import Conflict, Ending, RecordVersion, Succession, begin_at_the_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +64,15 @@ class InMemoryVersions:
                 if self._live(new) is None:
                     return False
             else:
+                new = begin_at_the_end(old, new) if live is not None else new
                 self._put(new, embedder)
             successor = new if isinstance(new, str) else new.record.id
             self._successions.add(Succession(old.id, successor))
             if live is not None:
-                now = max(to_ms(self._clock()), to_ms(old.updated_at) + 1)
-                self.keep([(live, now)], "superseded")
+                ended = max(to_ms(self._clock()), to_ms(old.updated_at) + 1)
+                if not isinstance(new, str):
+                    ended = to_ms(new.record.created_at)
+                self.keep([(live, ended)], "superseded")
                 self._take(old.id)
             return True
 

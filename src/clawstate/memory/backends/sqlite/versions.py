@@ -16,7 +16,7 @@ from clawstate.memory.filters import Filter
 from clawstate.memory.matching import lets_through
 from clawstate.memory.records import MemoryRecord, content_hash
 from clawstate.memory.rules import Arrival
-from clawstate.memory.versions import Conflict, Ending, RecordVersion, Succession
+from clawstate.memory.versions import Conflict, Ending, RecordVersion, Succession, begin_at_the_end
 from clawstate.sqlite import Part
 
 _OURS = "IN (SELECT value FROM json_each(?))"
@@ -98,13 +98,15 @@ class SqliteVersions:
                 if self._live(connection, new) is None:
                     return False
             else:
+                new = begin_at_the_end(old, new) if live else new
                 writing.upsert(connection, [new], embedder=embedder)
             successor = new if isinstance(new, str) else new.record.id
             connection.execute(
                 "INSERT OR IGNORE INTO successors VALUES (?, ?)", (old.id, successor)
             )
             if live:
-                self._put_aside(connection, old)
+                began = None if isinstance(new, str) else to_ms(new.record.created_at)
+                self._put_aside(connection, old, until=began)
             writing.touch(connection, [old.id, successor], now_ms=self._now_ms())
         self._forgot(1)
         return True
@@ -248,13 +250,16 @@ class SqliteVersions:
         self._forgot(dropped)
         return dropped
 
-    def _put_aside(self, connection: apsw.Connection, old: MemoryRecord) -> None:
-        """Take *old* out of what searches see, and keep it as the last of its versions."""
+    def _put_aside(
+        self, connection: apsw.Connection, old: MemoryRecord, *, until: int | None
+    ) -> None:
+        """Take *old* out of what searches see, and keep it as it was *until* (ms), or now."""
         sql = "SELECT docno FROM memories WHERE id = ?"
         docno = int(connection.execute(sql, (old.id,)).get)
         # Later than the version itself began, also where the clock was set back.
         now_ms = max(self._now_ms(), to_ms(old.updated_at) + 1)
-        history.keep(connection, [(docno, now_ms)], "superseded", most=self._most)
+        ended = now_ms if until is None else until
+        history.keep(connection, [(docno, ended)], "superseded", most=self._most)
         writing.remove(connection, [docno], now_ms=now_ms)
 
     def _live(self, connection: apsw.Connection, record_id: str) -> MemoryRecord | None:
