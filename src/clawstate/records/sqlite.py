@@ -158,6 +158,20 @@ class SqliteBackend:
             connection.execute(f"DELETE {_ASIDE}", (len(_MOVED), _MOVED))
         return count
 
+    def clear_deleted(self, *, patience: float) -> bool:
+        """
+        Leave no byte of what was deleted in the database and its log; tell whether that was done.
+
+        It is not while others read an older state, for *patience* (seconds). The next call does it.
+        """
+        if not self._database.exists():
+            return True
+        load_modules("clawstate.sqlite.compaction")
+        from clawstate.sqlite.compaction import empty_log, rewrite  # noqa: PLC0415 - rarely needed
+
+        is_rewritten = rewrite(self._database, patience=patience)
+        return empty_log(self._database, patience=patience) and is_rewritten
+
     @property
     def capabilities(self) -> frozenset[Capability]:
         """What it can do beyond the contract."""

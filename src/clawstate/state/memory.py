@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from clawstate.memory.contract import Embedder, MemoryEngine
     from clawstate.records.contract import Collection
 
+_PATIENCE = 1.0  # seconds: a person waits for it
+
 
 def open_memory(context: Context, embedder: Embedder | None = None) -> Memory:
     """
@@ -57,6 +59,7 @@ def open_memory(context: Context, embedder: Embedder | None = None) -> Memory:
         choice=choice,
         inbox=lambda: _inbox(context),
         lend=lambda name, ttl, wait: context.backends.records().lease(name, ttl, wait=wait),
+        clear_inbox=lambda: _clear_deleted(context),
         # Read when it is needed: a slip in it must not keep anybody from the memory.
         policy=lambda: retention_policy(context.config.view()),
     )
@@ -66,6 +69,15 @@ def _inbox(context: Context) -> Collection:
     from clawstate.memory.capture.inbox import INBOX  # noqa: PLC0415 - who captures has loaded it
 
     return context.backends.records().collection(INBOX)
+
+
+def _clear_deleted(context: Context) -> bool:
+    load_modules("clawstate.records.sqlite")
+    from clawstate.records.sqlite import SqliteBackend  # noqa: PLC0415 - files do without
+
+    records = context.backends.records()
+    # Files are written anew with each change.
+    return not isinstance(records, SqliteBackend) or records.clear_deleted(patience=_PATIENCE)
 
 
 def _engine(context: Context, versions: int) -> MemoryEngine:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Final
 
 from clawstate.clock import Clock, from_ms, to_ms
-from clawstate.errors import NotFoundError
+from clawstate.errors import NotFoundError, StateError
 from clawstate.memory.capture.values import InboxItem, Provenance
 from clawstate.paging import Listing, Page
 from clawstate.records.contract import DELETE, Collection, CollectionSpec, Json
@@ -27,11 +28,32 @@ _LISTING = Listing("inbox")
 
 
 class Inbox:
-    """The items in *collection*, and the ids of those that a person rejected. Safe for threads."""
+    """
+    The items in *collection*, and the ids of those that a person rejected. Safe for threads.
 
-    def __init__(self, collection: Collection, *, clock: Clock) -> None:
+    *clear* leaves no byte of what was deleted from it, and tells whether that was done.
+    """
+
+    def __init__(
+        self, collection: Collection, *, clock: Clock, clear: Callable[[], bool] = lambda: True
+    ) -> None:
         self._collection = collection
         self._clock = clock
+        self._clear = clear
+        self._is_cleared = True
+
+    def clear(self) -> bool:
+        """Leave no byte of items that are gone; tell whether that was done."""
+        # What another process could not clear left a mark, or items beside it.
+        with suppress(StateError):
+            if not self._is_cleared or self._collection.count():
+                self._is_cleared = self._clear()
+            return self._is_cleared
+        return False
+
+    def _clear_now(self) -> None:
+        self._is_cleared = False
+        self.clear()
 
     def put(self, items: Iterable[InboxItem]) -> tuple[set[str], bool]:
         """
@@ -74,6 +96,7 @@ class Inbox:
     def remove(self, item_id: str) -> None:
         """Let the item be gone, as one that a record was made of."""
         self._collection.update(item_id, lambda _: DELETE)
+        self._clear_now()
 
     def reject(self, item_ids: Iterable[str]) -> int:
         """Forget the texts of items and never take them again; return how many waited."""
@@ -90,7 +113,9 @@ class Inbox:
                 del after[key]
             return after, len(gone)
 
-        return self._collection.change_all(change)
+        if count := self._collection.change_all(change):
+            self._clear_now()
+        return count
 
     def were_rejected(self, item_ids: Iterable[str]) -> set[str]:
         """Return those ids that a person rejected."""

@@ -16,6 +16,7 @@ class Memory(CaptureVerbs, RecordVerbs, ListVerbs, SearchVerbs, HistoryVerbs, Re
     without usable vectors it falls back to words, with a `FallbackWarning`, and silently where it
     was told not to search *by_meaning*. Without an *embedder* it takes one of ours, by *choice*.
     *lend* gives the leases of its state, *inbox* the collection of what waits for a person,
+    which *clear_inbox* clears of the bytes of what is gone,
     *policy* that of the setting `memory.retention`.
     Thread-safe.
     """

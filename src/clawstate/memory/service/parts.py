@@ -40,6 +40,7 @@ class MemoryParts:
         lend: Lend | None = None,
         choice: EmbedderChoice = DEFAULT_CHOICE,
         inbox: Callable[[], Collection] | None = None,
+        clear_inbox: Callable[[], bool] = lambda: True,
         policy: Callable[[], RetentionPolicy | None] | None = None,
     ) -> None:
         self._engine = engine
@@ -50,6 +51,7 @@ class MemoryParts:
             engine, embedder, self._cache, by_meaning=by_meaning, choice=choice
         )
         self._inbox_records = inbox
+        self._clear_inbox = clear_inbox
         self._policy = policy
         self._filling = Filling(
             lambda is_over: writes.embed_waiting(engine, self._meanings, is_over)
@@ -62,7 +64,8 @@ class MemoryParts:
         from clawstate.memory.capture.inbox import INBOX, Inbox  # noqa: PLC0415 - rarely needed
 
         if self._inbox_records is not None:
-            return Inbox(self._inbox_records(), clock=self._clock)
+            collection = self._inbox_records()
+            return Inbox(collection, clock=self._clock, clear=self._clear_inbox)
         from clawstate.records.inmemory import InMemoryBackend  # noqa: PLC0415 - rarely needed
 
         return Inbox(InMemoryBackend().collection(INBOX), clock=self._clock)

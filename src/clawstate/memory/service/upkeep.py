@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,12 @@ class UpkeepVerbs(MemoryParts):
         self._cache.clear()  # it holds records as well
         if not keep_updates:
             self._engine.versions.forget_updates()
-        return self._engine.compact(patience=patience, progress=progress, cancelled=cancelled)
+        done = self._engine.compact(patience=patience, progress=progress, cancelled=cancelled)
+        if done.complete and self._inbox_records is not None and not self._inbox.clear():
+            return replace(
+                done, complete=False, waits_for="the inbox, which others read or which is damaged"
+            )
+        return done
 
     def reembed(
         self,
