@@ -23,10 +23,10 @@ from clawstate.state.context import Context
 from clawstate.state.embedding import embedder_choice
 from clawstate.state.ending import ends_soon
 from clawstate.state.memory_place import MemoryPlace, find_memories_elsewhere, memory_place
-from clawstate.state.retention import retention_policy
 
 if TYPE_CHECKING:
     from clawstate.memory.contract import Embedder, MemoryEngine
+    from clawstate.memory.retention import RetentionPolicy
     from clawstate.records.contract import Collection
 
 _PATIENCE = 1.0  # seconds: a person waits for it
@@ -61,7 +61,7 @@ def open_memory(context: Context, embedder: Embedder | None = None) -> Memory:
         lend=lambda name, ttl, wait: context.backends.records().lease(name, ttl, wait=wait),
         clear_inbox=lambda: _clear_deleted(context),
         # Read when it is needed: a slip in it must not keep anybody from the memory.
-        policy=lambda: retention_policy(context.config.view()),
+        policy=lambda: _policy(context),
     )
 
 
@@ -69,6 +69,13 @@ def _inbox(context: Context) -> Collection:
     from clawstate.memory.capture.inbox import INBOX  # noqa: PLC0415 - who captures has loaded it
 
     return context.backends.records().collection(INBOX)
+
+
+def _policy(context: Context) -> RetentionPolicy | None:
+    load_modules("clawstate.state.retention")
+    from clawstate.state.retention import retention_policy  # noqa: PLC0415 - seldom asked for
+
+    return retention_policy(context.config.view())
 
 
 def _clear_deleted(context: Context) -> bool:
