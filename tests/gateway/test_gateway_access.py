@@ -14,7 +14,12 @@ from clawstate.gateway.routing import operations
 
 OPERATIONS = [(each, route) for each in ROUTES for route in operations(each.routes)]
 NAMES = [f"{min(route.methods)} {route.path}" for _, route in OPERATIONS]
-LESSER = {"read": (), "write": ("operator.read",), "admin": ("operator.write",)}
+LESSER = {
+    "read": (),
+    "write": ("operator.read",),
+    "admin": ("operator.write",),
+    "pairing": ("operator.write",),
+}
 
 by_route = pytest.mark.parametrize("route", [route for _, route in OPERATIONS], ids=NAMES)
 
@@ -56,6 +61,13 @@ def test_every_operation_takes_its_scope(gateway: Gateway, route, tokens) -> Non
     assert f"operator.{route.scope_name}" in answer.json["error"]["message"]
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/mcp", "/mcp/x"])
+def test_what_stands_beside_the_operations_takes_a_token(gateway: Gateway, path: str) -> None:
+    """Counts and the MCP server are nobody's who has no token."""
+    assert gateway.get(path, token=None).status == 401
+    assert gateway.post(path, token="wrong-one").status in {401, 405}
+
+
 def test_the_description_tells_every_operation(gateway: Gateway) -> None:
     """The OpenAPI document has each operation with its scope, and no other one."""
     document = gateway.get("/api/v1/openapi.json").json
@@ -65,7 +77,9 @@ def test_the_description_tells_every_operation(gateway: Gateway) -> None:
         for path, item in document["paths"].items()
         for method, operation in item.items()
     }
-    assert told == {(min(each.methods), each.path): each.scope_name for _, each in OPERATIONS}
+    assert told == {
+        (min(each.methods), each.path_format): each.scope_name for _, each in OPERATIONS
+    }
 
 
 def test_health_is_open_and_tells_no_secret(gateway: Gateway) -> None:
@@ -88,14 +102,14 @@ def test_another_name_is_refused(gateway: Gateway, host: str) -> None:
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:1", "x"])
 def test_another_origin_is_refused(gateway: Gateway, origin: str) -> None:
     """A page of another origin is refused, whatever token it has."""
-    answer = gateway.get("/api/v1/memory", headers={"Origin": origin})
+    answer = gateway.get("/api/v1/memory/records", headers={"Origin": origin})
 
     assert (answer.status, answer.error) == (403, "forbidden")
 
 
 def test_its_own_page_may_ask(gateway: Gateway) -> None:
     """A page that came from the gateway itself is answered, and may be framed by nobody."""
-    answer = gateway.get("/api/v1/memory", headers={"Origin": gateway.url})
+    answer = gateway.get("/api/v1/memory/records", headers={"Origin": gateway.url})
 
     assert answer.status == 200
     assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
@@ -111,11 +125,11 @@ def test_the_link_lets_one_reader_in(gateway: Gateway) -> None:
     assert first.status == 201
     assert again.status == 401
     token, device = first.json["token"], first.json["deviceId"]
-    assert gateway.get("/api/v1/memory", token=token).status == 200
+    assert gateway.get("/api/v1/memory/records", token=token).status == 200
     with clawstate.open(gateway.root) as state:
         assert state.devices.get(device).name == "page"
         assert state.devices.revoke(device)
-    assert gateway.get("/api/v1/memory", token=token).status == 401
+    assert gateway.get("/api/v1/memory/records", token=token).status == 401
 
 
 def test_the_owner_token_is_private(gateway: Gateway) -> None:
@@ -131,11 +145,11 @@ def test_guessing_is_limited_on_this_machine_too(tmp_path) -> None:
     """Who tries wrong tokens is told to wait, while good ones are let in all the same."""
     with Gateway(tmp_path / "state") as gateway:
         tries = [
-            gateway.get("/api/v1/memory", token=f"wrong-{number}").status
+            gateway.get("/api/v1/memory/records", token=f"wrong-{number}").status
             for number in range(FAILED_TOKENS + 2)
         ]
-        late = gateway.get("/api/v1/memory", token="wrong")
+        late = gateway.get("/api/v1/memory/records", token="wrong")
 
         assert tries == [401] * FAILED_TOKENS + [429] * 2
         assert int(late.headers["Retry-After"]) > 0
-        assert gateway.get("/api/v1/memory").status == 200
+        assert gateway.get("/api/v1/memory/records").status == 200

@@ -8,7 +8,9 @@ from running_gateway import Gateway
 
 @pytest.fixture
 def record(gateway: Gateway) -> str:
-    made = gateway.post("/api/v1/memory", {"text": "Ada prefers green tea", "tags": ["taste"]})
+    made = gateway.post(
+        "/api/v1/memory/records", {"text": "Ada prefers green tea", "tags": ["taste"]}
+    )
     assert made.status == 201
     return made.json["id"]
 
@@ -25,7 +27,7 @@ def test_what_is_added_is_found(gateway: Gateway, record: str) -> None:
 
 def test_a_change_takes_the_version_that_was_read(gateway: Gateway, record: str) -> None:
     """Who read an older version is refused; who read the present one changes it."""
-    path = f"/api/v1/memory/{record}"
+    path = f"/api/v1/memory/records/{record}"
     version = gateway.get(path).headers["ETag"]
 
     first = gateway.ask("PATCH", path, {"text": "Coffee"}, headers={"If-Match": version})
@@ -38,7 +40,7 @@ def test_a_change_takes_the_version_that_was_read(gateway: Gateway, record: str)
 
 def test_what_did_not_change_is_not_sent_again(gateway: Gateway, record: str) -> None:
     """Who has the present version is told so, without the document."""
-    path = f"/api/v1/memory/{record}"
+    path = f"/api/v1/memory/records/{record}"
     version = gateway.get(path).headers["ETag"]
 
     again = gateway.get(path, headers={"If-None-Match": version})
@@ -48,7 +50,7 @@ def test_what_did_not_change_is_not_sent_again(gateway: Gateway, record: str) ->
 
 def test_what_is_forgotten_is_gone(gateway: Gateway, record: str) -> None:
     """A record that is forgotten is not found, and its receipt tells that no byte is left."""
-    path = f"/api/v1/memory/{record}"
+    path = f"/api/v1/memory/records/{record}"
 
     done = gateway.ask("DELETE", f"{path}?receipt=true")
 
@@ -59,13 +61,15 @@ def test_what_is_forgotten_is_gone(gateway: Gateway, record: str) -> None:
 def test_pages_have_cursors(gateway: Gateway) -> None:
     """Pages follow one another without a gap, and end."""
     made = {
-        gateway.post("/api/v1/memory", {"text": f"n{n}", "namespace": "pages"}).json["id"]
+        gateway.post("/api/v1/memory/records", {"text": f"n{n}", "namespace": "pages"}).json["id"]
         for n in range(5)
     }
 
     seen, after = [], ""
     while after is not None:
-        page = gateway.get(f"/api/v1/memory?namespace=pages&limit=2{after and f'&after={after}'}")
+        page = gateway.get(
+            f"/api/v1/memory/records?namespace=pages&limit=2{after and f'&after={after}'}"
+        )
         seen += [each["id"] for each in page.json["records"]]
         after = page.json["next"]
 
@@ -87,7 +91,7 @@ def test_pages_have_cursors(gateway: Gateway) -> None:
 )
 def test_what_cannot_be_kept_is_refused(gateway: Gateway, body, status, kind) -> None:
     """A body that makes no record is refused with its reason, and never repeated."""
-    answer = gateway.post("/api/v1/memory", body)
+    answer = gateway.post("/api/v1/memory/records", body)
 
     assert (answer.status, answer.error) == (status, kind)
     assert b"hunter2" not in answer.body
@@ -95,16 +99,16 @@ def test_what_cannot_be_kept_is_refused(gateway: Gateway, body, status, kind) ->
 
 def test_half_a_character_does_no_harm(gateway: Gateway) -> None:
     """Half of a surrogate pair, which no text can hold, is refused, not stumbled over."""
-    answer = gateway.post("/api/v1/memory", rb'{"text": "half \ud83d"}')
+    answer = gateway.post("/api/v1/memory/records", rb'{"text": "half \ud83d"}')
 
     assert answer.status == 422
 
 
 def test_a_text_of_the_largest_size_is_kept(gateway: Gateway) -> None:
     """The largest text that is kept comes through; a request that is too large does not."""
-    kept = gateway.post("/api/v1/memory", {"text": "word " * 199_999, "namespace": "large"})
-    refused = gateway.post("/api/v1/memory", b"x" * (25 << 20))
-    chunked = gateway.post("/api/v1/memory", (b"x" * (1 << 20) for _ in range(25)))
+    kept = gateway.post("/api/v1/memory/records", {"text": "word " * 199_999, "namespace": "large"})
+    refused = gateway.post("/api/v1/memory/records", b"x" * (25 << 20))
+    chunked = gateway.post("/api/v1/memory/records", (b"x" * (1 << 20) for _ in range(25)))
 
     assert kept.status == 201
     assert (refused.status, refused.error) == (413, "too_large")

@@ -32,7 +32,8 @@ def test_status_and_open_find_it(gateway: Gateway) -> None:
     status = json.loads(run(gateway.root, "status").stdout)
     opened = json.loads(run(gateway.root, "open", "--print").stdout)
 
-    assert status == {"running": True, "url": gateway.url, "pid": gateway.process.pid}
+    told = {"running": True, "unit": None, "url": gateway.url, "pid": gateway.process.pid}
+    assert status == told
     url, _, ticket = opened["link"].partition("/#token=")
     assert url == gateway.url
     assert gateway.post("/api/v1/sign-in", {"ticket": ticket}, token=None).status == 201

@@ -11,10 +11,21 @@ from pydantic import TypeAdapter
 
 import clawstate.types as values
 from clawstate.wire import to_wire
-from clawstate.wire.schemas import memory
+from clawstate.wire.schemas import memory, records
 from test_wire_forms import ROUND_TRIPS
 
 SCHEMAS = {
+    values.AuthProblem: records.AuthProblem,
+    values.Change: records.Change,
+    values.Device: records.Device,
+    values.DeviceToken: records.DeviceToken,
+    values.Finding: records.Finding,
+    values.Message: records.Message,
+    values.PairingRequest: records.PairingRequest,
+    values.PluginInfo: records.PluginInfo,
+    values.SessionEntry: records.Session,
+    values.TranscriptHit: records.FoundMessage,
+    values.TranscriptInfo: records.TranscriptInfo,
     values.Compaction: memory.Compaction,
     values.Conflict: memory.Conflict,
     values.Explanation: memory.Explanation,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +16,7 @@ from clawstate.cli.session import Session
 
 if TYPE_CHECKING:
     from clawstate.gateway.instance import Running
+    from clawstate.gateway.unit import Unit
 
 _PORT = click.IntRange(0, 65_535)
 
@@ -20,7 +24,10 @@ _PORT = click.IntRange(0, 65_535)
 @click.group(
     cls=Group,
     context_settings=CONTEXT,
-    examples=("clawstate gateway status || true    # 1 when none runs",),
+    examples=(
+        "clawstate gateway status || true    # 1 when none runs",
+        "clawstate gateway install --dry-run",
+    ),
 )
 def gateway() -> None:
     """
@@ -35,8 +42,14 @@ def gateway() -> None:
 @click.option(
     "--port", type=_PORT, metavar="N", help="The TCP port, 0 for any that is free [gateway.port]."
 )
+@click.option(
+    "--log",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="Append a line of JSON for each request; '-' is stderr.",
+)
 @pass_session
-def run(session: Session, *, host: str | None, port: int | None) -> None:
+def run(session: Session, *, host: str | None, port: int | None, log: str | None) -> None:
     """
     Serve the state until interrupted, and print a link that lets its first reader in.
 
@@ -48,6 +61,7 @@ def run(session: Session, *, host: str | None, port: int | None) -> None:
     state = session.state
     address = address_from(state.config, state.paths.root, host=host, port=port)
     try:
+        from clawstate.gateway.journal import Journal, open_log  # noqa: PLC0415 - as above
         from clawstate.gateway.serving import serve  # noqa: PLC0415 - as above
     except ModuleNotFoundError as error:
         from clawstate.errors import MissingExtraError  # noqa: PLC0415
@@ -59,7 +73,12 @@ def run(session: Session, *, host: str | None, port: int | None) -> None:
         told = style("(the link is good once; Ctrl-C stops the gateway)", dim=True)
         session.output.emit(document, f"listening at {url}", f"open {link}", told)
 
-    serve(state, address, ready=ready)
+    with ExitStack() as opened:
+        out = sys.stderr
+        if log not in {None, "-"}:
+            out = opened.enter_context(open_log(Path(str(log))))
+        journal = Journal(state.clock, out, everything=log is not None)
+        serve(state, address, journal, ready=ready)
 
 
 @gateway.command(absent_ok=True)
@@ -67,13 +86,42 @@ def run(session: Session, *, host: str | None, port: int | None) -> None:
 def status(session: Session) -> None:
     """Print whether a gateway serves the state, and where."""
     found = _running(session)
+    unit = _unit(session)
     document: dict[str, Any] = {"running": found is not None}
+    document["unit"] = str(unit.path) if unit.is_installed else None
     if found is None:
         line = "no gateway serves this state; start it with 'clawstate gateway run'"
         session.output.emit({**document, "url": None, "pid": None}, line)
         raise click.exceptions.Exit(1)
     document |= {"url": found.url, "pid": found.pid}
     session.output.emit(document, f"running at {found.url} (process {found.pid})")
+
+
+@gateway.command(absent_ok=True)
+@click.option("--dry-run", is_flag=True, help="Print the unit, and write nothing.")
+@pass_session
+def install(session: Session, *, dry_run: bool) -> None:
+    """Let systemd run the gateway of this state from login to logout (a user unit)."""
+    unit = _unit(session)
+    document = {"unit": unit.name, "path": str(unit.path), "text": unit.text}
+    if dry_run:
+        session.output.emit(document, f"# {unit.path}", *unit.text.splitlines())
+        return
+    unit.install()
+    hint = style("(to keep it running without a login: loginctl enable-linger)", dim=True)
+    session.output.emit(document, f"installed and started {unit.name}", hint)
+
+
+@gateway.command(absent_ok=True)
+@pass_session
+def uninstall(session: Session) -> None:
+    """Stop the user unit of this state, and remove it."""
+    from clawstate.errors import NotFoundError  # noqa: PLC0415 - see `NOUNS`
+
+    unit = _unit(session)
+    if not unit.uninstall():
+        raise NotFoundError("unit", unit.name, "'clawstate gateway install' makes it")
+    session.output.emit({"unit": unit.name, "removed": True}, f"removed {unit.name}")
 
 
 @gateway.command(name="open", absent_ok=True)
@@ -95,6 +143,12 @@ def open_(session: Session, *, only_print: bool) -> None:
         import webbrowser  # noqa: PLC0415 - rarely needed
 
         webbrowser.open(link)
+
+
+def _unit(session: Session) -> Unit:
+    from clawstate.gateway.unit import Unit  # noqa: PLC0415 - see `NOUNS`
+
+    return Unit(session.state.paths.root)
 
 
 def _running(session: Session) -> Running | None:

@@ -17,7 +17,7 @@ from clawstate.cli.suggestions import SESSIONS
 from clawstate.clock import to_iso, to_ms
 from clawstate.quantities import number_of
 from clawstate.wire import to_wire
-from clawstate.wire.sessions import entry_brief
+from clawstate.wire.sessions import entry_as_kept, entry_brief
 
 if TYPE_CHECKING:
     from clawstate.paging import Page, Position
@@ -181,11 +181,7 @@ def store_of(session: Session) -> Sessions:
 
 def as_kept(session: Session, entry: SessionEntry) -> SessionEntry:
     """Return *entry* without the file that it would have, where sessions lie in rows."""
-    from dataclasses import replace  # noqa: PLC0415 - see `NOUNS`
-
-    state = session.state
-    in_rows = state.records.keeps_files(state.places.sessions()) is False
-    return replace(entry, session_file="") if in_rows else entry
+    return entry_as_kept(session.state, entry)
 
 
 def archive_line(archived: Archived) -> str:

@@ -8,21 +8,51 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Mount, Route
 
 from clawstate.errors import StateError
-from clawstate.gateway import description, sign_in
+from clawstate.gateway import description, events, pairing, sign_in
 from clawstate.gateway.access import Access
 from clawstate.gateway.address import Address
 from clawstate.gateway.answers import document, error_answer, refusal
 from clawstate.gateway.attempts import Attempts
 from clawstate.gateway.guard import Guard
-from clawstate.gateway.resources import memory
+from clawstate.gateway.hub import Hub
+from clawstate.gateway.journal import Journal, Watch
+from clawstate.gateway.mcp_mount import McpMount
+from clawstate.gateway.metrics import metrics
+from clawstate.gateway.resources import (
+    auth,
+    config,
+    devices,
+    memory,
+    memory_inbox,
+    memory_upkeep,
+    sessions,
+    transcripts,
+    upkeep,
+)
 from clawstate.gateway.routing import BASE, Routes
 from clawstate.gateway.tickets import Tickets
 from clawstate.state import State
 from clawstate.version import __version__
 
-ROUTES: tuple[Routes, ...] = (sign_in.routes, memory.routes, description.routes)
+ROUTES: tuple[Routes, ...] = (
+    sign_in.routes,
+    memory.routes,
+    memory_inbox.routes,
+    memory_upkeep.routes,
+    sessions.routes,
+    transcripts.routes,
+    config.routes,
+    auth.routes,
+    pairing.routes,
+    devices.routes,
+    *(upkeep.status, upkeep.doctor, upkeep.store, upkeep.plugins, upkeep.dedupe),
+    *(upkeep.agents, upkeep.changes),
+    events.routes,
+    description.routes,
+)
 """All operations, by nouns."""
 
 FAILED_TOKENS = 10
@@ -32,8 +62,9 @@ _WINDOW = 60.0
 _KINDS = {400: "malformed", 404: "not_found", 405: "method", 413: "too_large"}
 
 
-def create_app(state: State, address: Address, token: str) -> FastAPI:
+def create_app(state: State, address: Address, token: str, journal: Journal) -> FastAPI:
     """Return the application that serves *state*; *token* is its owner's."""
+    mcp = McpMount(state)
     app = FastAPI(
         title="clawstate",
         version=__version__,
@@ -50,6 +81,13 @@ def create_app(state: State, address: Address, token: str) -> FastAPI:
     app.state.tickets = Tickets(state.clock)
     for each in ROUTES:
         app.include_router(each)
+    app.state.journal = journal
+    app.state.hub = Hub(state)
+    app.state.mcp = mcp
+    app.router.add_websocket_route("/ws", events.follow)
+    app.router.routes.append(Route("/mcp", mcp))
+    app.router.routes.append(Mount("/mcp", mcp))
+    app.add_api_route("/metrics", metrics, methods=["GET"], include_in_schema=False)
     app.openapi = partial(description.describe, app)  # type: ignore[method-assign]
     app.add_api_route("/health", _health, methods=["GET"], include_in_schema=False)
     app.add_exception_handler(StateError, _state_error)
@@ -57,6 +95,7 @@ def create_app(state: State, address: Address, token: str) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _accident)
     app.add_middleware(Guard, address=address)
+    app.add_middleware(Watch, journal=journal)
     return app
 
 
@@ -92,4 +131,5 @@ async def _http_error(_request: Request, error: Exception) -> Response:
 
 
 async def _accident(_request: Request, _error: Exception) -> Response:
+    # The server is given the error as well, and has it noted.
     return refusal("internal", "this is a defect of clawstate; its log tells more")

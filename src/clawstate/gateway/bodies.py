@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from clawstate.paging import PAGE
@@ -14,6 +14,10 @@ Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
 After = Annotated[
     str | None, Query(max_length=16384, description="The cursor that the page before gave.")
 ]
+Agent = Annotated[
+    str | None, Query(max_length=256, description="Of one agent; by default of all of them.")
+]
+AgentName = Annotated[str, Query(max_length=256, description="The agent whose they are.")]
 PAGE_SIZE = PAGE
 
 
@@ -28,13 +32,10 @@ class Body(BaseModel):
         hide_input_in_errors=True,
     )
 
-    def given(self) -> dict[str, Any]:
-        """Return what was given, by the names of the library."""
-        return {name: getattr(self, name) for name in self.model_fields_set}
+    def given(self, **always: Any) -> dict[str, Any]:
+        """Return what was given, by the names of the library, and what *always* counts."""
+        return {**{name: getattr(self, name) for name in self.model_fields_set}, **always}
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         """Show nothing."""
         return []
-
-
-Text = Annotated[str, Field(min_length=1)]

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Coroutine, Iterator
 from functools import wraps
 from typing import Annotated, Any, Final, Literal, ParamSpec, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi.routing import APIRoute
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from clawstate.gateway.access import Caller, require_caller
 from clawstate.gateway.answers import ErrorDocument, document, etag_of, is_named
+from clawstate.gateway.journal import OPERATION
 from clawstate.state import State
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Scope = Literal["open", "read", "write", "admin"]
+Scope = Literal["open", "read", "write", "pairing", "admin"]
 
 BASE: Final = "/api/v1"
 SCOPES: Final = {
     "read": "operator.read",
     "write": "operator.write",
+    "pairing": "operator.pairing",
     "admin": "operator.admin",
 }
 """The scope of a token that an operation takes, by what it is called here."""
@@ -68,8 +71,10 @@ class Route(APIRoute):
         handle, scope = super().get_route_handler(), self.scope_name
 
         async def answer(request: Request) -> Response:
+            request.scope[OPERATION] = self.operation_id
             if scope != "open":
-                request.state.caller = await require_caller(request, SCOPES[scope])
+                caller = await require_caller(request, SCOPES[scope])
+                request.state.caller, request.state.device = caller, caller.device_id
             response = await handle(request)
             if request.method == "GET" and response.status_code == 200:
                 return _with_version(request, response)
@@ -115,25 +120,48 @@ class Routes(APIRouter):
                 found = call(*args, **kwargs)
                 return found if isinstance(found, Response) else document(found, status=status)
 
-            summary, _, _ = (call.__doc__ or "").strip().partition("\n")
             self.add_api_route(
                 path,
                 endpoint,
                 methods=[method],
                 response_model=form,
                 status_code=status,
-                summary=summary.removesuffix("."),
-                description=call.__doc__ or "",
                 responses=_ERRORS,
-                operation_id=f"{self.tags[0]}.{call.__name__.strip('_')}",
-                openapi_extra={
-                    _SCOPE: scope,
-                    "security": [] if scope == "open" else [{"bearer": []}],
-                },
+                **self._description(call, scope),
             )
             return call
 
         return register
+
+    def stream(self, path: str, media: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """Register an operation that answers in pieces of the type *media*, as they come."""
+
+        def register(call: Callable[P, R]) -> Callable[P, R]:
+            content = {"content": {media: {"schema": {"type": "string"}}}}
+            self.add_api_route(
+                path,
+                call,
+                methods=["GET"],
+                response_class=Response,
+                responses={200: content, **_ERRORS},
+                **self._description(call, "read"),
+            )
+            return call
+
+        return register
+
+    def _description(self, call: Callable[..., object], scope: Scope) -> dict[str, Any]:
+        told = inspect.getdoc(call) or ""
+        summary, _, _ = told.partition("\n")
+        return {
+            "summary": summary.removesuffix("."),
+            "description": told,
+            "operation_id": f"{self.tags[0]}.{call.__name__}",
+            "openapi_extra": {
+                _SCOPE: scope,
+                "security": [] if scope == "open" else [{"bearer": []}],
+            },
+        }
 
 
 def operations(routes: list[Any]) -> Iterator[Route]:
@@ -145,9 +173,9 @@ def operations(routes: list[Any]) -> Iterator[Route]:
 
 def _with_version(request: Request, response: Response) -> Response:
     """Return *response* with its version, or that the client has it already."""
-    if not isinstance(response.body, bytes):
+    if isinstance(response, StreamingResponse):
         return response
-    etag = etag_of(response.body)
+    etag = etag_of(bytes(response.body))
     known = request.headers.get("if-none-match")
     if known is not None and (known.strip() == "*" or is_named(known, etag)):
         return Response(status_code=304, headers={"ETag": etag, "Cache-Control": "no-cache"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from clawstate.gateway.address import Address
 from clawstate.gateway.app import create_app
 from clawstate.gateway.holders import describe_holder, free_port
 from clawstate.gateway.instance import Instance
+from clawstate.gateway.journal import Journal, ServerLog
 from clawstate.gateway.tokens import owner_token, token_path
 from clawstate.state import State
 
@@ -31,7 +33,7 @@ _LONGEST_MESSAGE = 1 << 20
 _LOOPBACK: Final = ("127.0.0.1", "::1")
 
 
-def serve(state: State, address: Address, *, ready: Ready) -> None:
+def serve(state: State, address: Address, journal: Journal, *, ready: Ready) -> None:
     """
     Serve *state* at *address* until a signal comes, and tell *ready* when it can be asked.
 
@@ -39,11 +41,14 @@ def serve(state: State, address: Address, *, ready: Ready) -> None:
     """
     instance = Instance(state.paths)
     instance.claim()
+    log, handler = logging.getLogger("uvicorn"), ServerLog(journal)
+    log.addHandler(handler)
+    log.propagate = False
     sockets: list[socket.socket] = []
     try:
         sockets, address = _listen(address)
         token = owner_token(token_path(state.paths))
-        app = create_app(state, address, token)
+        app = create_app(state, address, token, journal)
 
         def tell() -> None:
             instance.tell(address.url)
@@ -55,6 +60,7 @@ def serve(state: State, address: Address, *, ready: Ready) -> None:
     finally:
         for each in sockets:
             each.close()
+        log.removeHandler(handler)
         instance.release()
 
 
@@ -70,6 +76,13 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let those go who only listen, then wait for what is being answered."""
+        app = self.config.app
+        app.state.hub.close()  # type: ignore[union-attr]
+        await super().shutdown(sockets)
+        await app.state.mcp.close()  # type: ignore[union-attr]
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

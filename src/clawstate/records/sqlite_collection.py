@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import apsw
 
     from clawstate.health import Finding
-    from clawstate.sqlite.blocks import Writing
+    from clawstate.sqlite.part import Writing
 
 A = TypeVar("A")
 

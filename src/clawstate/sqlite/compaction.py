@@ -11,8 +11,7 @@ from typing import TypeVar
 import apsw
 
 from clawstate.interrupts import load_modules
-from clawstate.sqlite.connections import BUSY_MS
-from clawstate.sqlite.part import Part
+from clawstate.sqlite.part import BUSY_MS, Part
 
 T = TypeVar("T")
 

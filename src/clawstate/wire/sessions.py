@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from clawstate.clock import to_ms
 from clawstate.wire.members import Members, beside, times
 
 if TYPE_CHECKING:
+    from clawstate.state import State
     from clawstate.state.openclaw_view import OpenClawSession
     from clawstate.stores.sessions.archive import Archived
     from clawstate.stores.sessions.entry import SessionEntry
@@ -59,6 +61,12 @@ def entry_brief(entry: SessionEntry) -> dict[str, Any]:
         "updatedAt": to_ms(entry.updated_at),
         **times(updatedAt=entry.updated_at),
     }
+
+
+def entry_as_kept(state: State, entry: SessionEntry) -> SessionEntry:
+    """Return *entry* without the file that it would have, where sessions lie in rows."""
+    in_rows = state.records.keeps_files(state.places.sessions()) is False
+    return replace(entry, session_file="") if in_rows else entry
 
 
 def write_openclaw_session(found: OpenClawSession) -> dict[str, Any]:

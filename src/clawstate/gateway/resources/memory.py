@@ -17,7 +17,7 @@ from clawstate.wire.schemas import memory as forms
 
 routes = Routes("memory")
 
-Id = Annotated[str, Path(description="The id of a record.", max_length=512)]
+Id = Annotated[str, Path(description="The id of a record.", max_length=4096)]
 Namespace = Annotated[str, Query(description="Whose memory.")]
 Moment = float | str
 Mode = Literal["hybrid", "words", "vector"]
@@ -89,7 +89,7 @@ class Made(TypedDict):
     id: str
 
 
-class Results(TypedDict):
+class Hits(TypedDict):
     """What a search found, the best first."""
 
     results: list[forms.Hit]
@@ -103,20 +103,20 @@ class Records(TypedDict):
     next: str | None
 
 
-class Removed(TypedDict):
+class ForgottenRecords(TypedDict):
     """How many records were forgotten, and the receipt if it was asked for."""
 
     forgotten: int
     receipt: NotRequired[forms.Receipt]
 
 
-@routes.write("", Made, status=201)
+@routes.write("/records", Made, status=201)
 def add(state: Opened, body: NewRecord) -> Any:
     """Remember a text."""
     return {"id": state.memory.add(**body.given())}
 
 
-@routes.read("", Records)
+@routes.read("/records", Records)
 def records(
     state: Opened,
     *,
@@ -131,20 +131,20 @@ def records(
     return {"records": found.items, "next": found.after}
 
 
-@routes.write("/search", Results, scope="read")
+@routes.write("/search", Hits, scope="read")
 def search(state: Opened, body: Question) -> Any:
     """Return the records that answer a question, the best first."""
     found: list[Hit] = state.memory.search(**body.given())
     return {"results": found, "mode": body.mode}
 
 
-@routes.read("/{record_id}", forms.Record)
+@routes.read("/records/{record_id:path}", forms.Record)
 def get(state: Opened, record_id: Id) -> MemoryRecord:
     """Return one record."""
     return state.memory.require(record_id)
 
 
-@routes.write("/{record_id}", forms.Record, method="PATCH")
+@routes.write("/records/{record_id:path}", forms.Record, method="PATCH")
 def update(
     state: Opened, record_id: Id, body: RecordChanges, if_match: IfMatch = None
 ) -> MemoryRecord:
@@ -157,7 +157,7 @@ def update(
     return state.memory.update(record_id, expected_updated_at=expected, **body.given())
 
 
-@routes.write("/{record_id}", Removed, method="DELETE")
+@routes.write("/records/{record_id:path}", ForgottenRecords, method="DELETE")
 def forget(
     state: Opened,
     record_id: Id,
