@@ -109,6 +109,24 @@ def test_all_that_clawstate_keeps_leaves_a_directory_nobodys(tmp_path: Path, clo
         assert find_owner(root).era is Era.NOBODY
 
 
+def test_what_people_put_there_for_us_is_nobodys(tmp_path: Path, clock) -> None:
+    """A plugin of ours, a database at another place and a folder of notes make no OpenClaw."""
+    plugin = tmp_path / "extensions" / "mine"
+    make(tmp_path, "extensions/mine/clawstate.plugin.json", "workspace/notes.md")
+    make(tmp_path, "extensions/mine/package.json", "extensions/readme.txt")
+    with clawstate.open(tmp_path, clock=clock) as state:
+        state.config.set("memory.store.path", "memory/mine.sqlite")
+    with clawstate.open(tmp_path, clock=clock) as state:
+        state.memory.add("tea")
+
+        assert (tmp_path / "memory" / "mine.sqlite").exists()
+        assert find_owner(tmp_path).era is Era.NOBODY
+        assert not state.owner.is_openclaw
+
+        (plugin / "clawstate.plugin.json").unlink()
+        assert find_owner(tmp_path).mark == "extensions/mine"
+
+
 def test_only_the_identity_of_ours_is_nobodys(tmp_path: Path, clock) -> None:
     """A key pair that clawstate made, alone in its directory, makes no OpenClaw."""
     with clawstate.open(tmp_path / "state", clock=clock) as state:
@@ -127,7 +145,14 @@ def test_an_open_state_notices_the_database_of_openclaw(tmp_path: Path, clock) -
 
 
 MOVING_IN = [
-    *("cron", "workspace", "clawdbot.json", "identity/device-auth.json", "identity/device.json"),
+    *(
+        "cron",
+        "workspace/SOUL.md",
+        "extensions/voice/openclaw.plugin.json",
+        "clawdbot.json",
+        "identity/device-auth.json",
+        "identity/device.json",
+    ),
     *("agents/main/agent/models.json", "agents/main/agent/openclaw-agent.sqlite"),
     *("agents/main/sessions/x.jsonl", "agents/new/sessions/sessions.json", "memory/main.sqlite"),
     *("state/openclaw.sqlite", "linked/openclaw.sqlite"),

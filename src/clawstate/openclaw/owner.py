@@ -19,14 +19,21 @@ AGENT_DATABASE = "agent/openclaw-agent.sqlite"
 # Names that OpenClaw of the file era makes and nothing of ours does. The directory of an agent's
 # sessions is none of them, because we may keep ours there as well: see `_sessions`.
 _MARKS = (
-    *("identity/device-auth.json", "devices", "cron", "workspace", "canvas", "update-check.json"),
-    *("exec-approvals.json", "completions", "extensions", "subagents", "delivery-queue"),
+    *("identity/device-auth.json", "devices", "cron", "canvas", "update-check.json"),
+    *("exec-approvals.json", "completions", "subagents", "delivery-queue"),
     *("clawdbot.json", "moldbot.json", "moltbot.json"),
 )
+# In folders that people make for our sake as well: notes to import, and plugins of ours.
+_SEEDS = ("AGENTS.md", "SOUL.md", "TOOLS.md", "IDENTITY.md", "USER.md", "HEARTBEAT.md")
+_OUR_PLUGIN = "clawstate.plugin.json"
+_ITS_PLUGIN = ("openclaw.plugin.json", "package.json", "index.ts", "index.js")
+# Our own databases have these beside them, wherever `memory.store.path` puts them.
+_OUR_GATES = (".gate", ".turn")
 _CONFIG = "openclaw.json"
 _IDENTITY = "identity/device.json"
 # Beside any of these a key pair says nothing: both programs make one.
 _OURS = ("identity/.lastgood", "state", "sessions", "dedupe", "memory/memory.db", "locks")
+_FOLDERS = ("state", "identity", "memory", "agents", "workspace", "extensions")
 _STAMPS = (b"lastTouchedVersion", b"lastRunVersion")  # OpenClaw sets these when it writes
 _MOST = 1 << 20  # bytes that are looked through for a stamp
 # One transcript with messages is enough; thousands of files must not slow down each opening.
@@ -113,7 +120,9 @@ def find_owner(root: Path) -> Owner:
 def _evidence(root: Path) -> Iterator[str]:
     """Yield the directories and files of which `find_owner` looks at the names or the content."""
     yield os.fspath(root)  # while it is absent nothing is certain
-    folders = [root / each for each in ("state", "identity", "memory", "agents")]
+    folders = [root / each for each in _FOLDERS]
+    with suppress(OSError):
+        folders += (root / "extensions").iterdir()
     for each in _agents(root):
         sessions = root / each / "sessions"
         folders += (root / each, root / each / "agent", sessions)
@@ -127,10 +136,24 @@ def _agent_database(root: Path) -> str | None:
 
 
 def _mark(root: Path) -> str | None:
-    mark = next((each for each in _MARKS if _exists(root / each)), None)
+    marks = (*_MARKS, *(f"workspace/{each}" for each in (*_SEEDS, "BOOTSTRAP.md")))
+    mark = next((each for each in marks if _exists(root / each)), None)
+    mark = mark or _extension(root)
     return (
         mark or _of_agents(root, "agent/models.json") or _sessions(root) or _after_first_start(root)
     )
+
+
+def _extension(root: Path) -> str | None:
+    """Return a plugin of OpenClaw in the folder in which ours lie as well."""
+    with suppress(OSError):
+        for each in sorted((root / "extensions").iterdir()):
+            is_its = any(_exists(each / name) for name in _ITS_PLUGIN)
+            if each.suffix in {".ts", ".js", ".mjs", ".cjs"} or (
+                is_its and not _exists(each / _OUR_PLUGIN)
+            ):
+                return f"extensions/{each.name}"
+    return None
 
 
 def _of_agents(root: Path, name: str) -> str | None:
@@ -170,8 +193,9 @@ def _after_first_start(root: Path) -> str | None:
     """Return what a single look by a fresh OpenClaw leaves: an index of memories, a key pair."""
     with suppress(OSError):
         names = sorted(each.name for each in (root / "memory").iterdir())
-        if (index := next((each for each in names if each.endswith(".sqlite")), None)) is not None:
-            return f"memory/{index}"
+        for index in (each for each in names if each.endswith(".sqlite")):
+            if not any(f"{index}{gate}" in names for gate in _OUR_GATES):
+                return f"memory/{index}"
     is_alone = not any(_exists(root / each) for each in _OURS)
     return _IDENTITY if is_alone and _exists(root / _IDENTITY) else None
 
