@@ -55,7 +55,9 @@ def _measured(found: TestSet) -> Figures:
         is_said = _SPEAKER.match(entry["text"]) is not None
         text = _PICTURE.sub("", _SPEAKER.sub("", entry["text"])).strip()
         message = {"role": "user", "content": text, "origin": "owner" if is_said else "untrusted"}
-        passages = said_in([message], who="x", session="s", origin=None, longest=LONGEST)
+        passages = said_in(
+            [message], who="x", session="s", origin=None, longest=LONGEST, skipped=Counter()
+        )
         fates = [judge(each, longest=LONGEST) for each in passages]
         judgement = min(fates, key=lambda each: ("keep", "inbox", "skip").index(each.fate))
         kind = f"{judgement.fate}: {judgement.reason or judgement.category}"

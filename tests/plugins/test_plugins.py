@@ -224,6 +224,24 @@ def test_a_bad_manifest_is_told_of(state, manifest: dict, problem: str) -> None:
     assert status_of(state, "memory-core")[0] == "enabled"
 
 
+def test_all_that_is_wrong_with_a_manifest_is_told_at_once(state) -> None:
+    """Whoever mends a manifest is not sent back for each mistake; looking loads no code."""
+    plugin_folder(
+        state.paths.root / "extensions",
+        "odd",
+        id="Not An Id",
+        name=5,
+        entry="/etc/passwd",
+        configSchema={"type": "object", "properties": {"a": {"type": "no such type"}}},
+    )
+
+    _, reason = status_of(state, "odd")
+
+    for member in ("id", "name", "entry", "configSchema"):
+        assert f"{member}: " in reason
+    assert "properties.a.type" in reason
+
+
 def test_what_is_no_file_is_no_manifest(state) -> None:
     """A pipe or a text nested too deeply in the place of a manifest is told, and hangs nobody."""
     folder = state.paths.root / "extensions" / "pipe"

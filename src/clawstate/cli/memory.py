@@ -336,6 +336,6 @@ def text_of(text: str) -> str:
         return text
     data = sys.stdin.buffer.read()
     try:
-        return data.decode()
+        return data.decode("utf-8-sig")  # some editors begin a file with a mark
     except UnicodeDecodeError as error:
         raise click.UsageError(f"stdin is not UTF-8 (byte {error.start})") from error

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from clawstate.cli.command import pass_session
-from clawstate.cli.memory import memory
+from clawstate.cli.memory import memory, text_of
 from clawstate.cli.options import next_page, page_options
 from clawstate.cli.printing import inline
 from clawstate.cli.record_ids import emit_done, find_ids, find_item_id, waiting_ids
@@ -20,7 +20,7 @@ from clawstate.quantities import number_of
 from clawstate.wire import to_wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from clawstate.memory.capture.values import Captured, InboxItem
 
@@ -33,6 +33,24 @@ _NAMESPACE = click.option(
     shell_complete=NAMESPACES,
     help="The memory that is meant.",
 )
+
+
+_WHY = {
+    "agent": "said by the agent",
+    "duplicate": "said elsewhere already",
+    "empty": "without text",
+    "inbox-full": "for which the inbox is full",
+    "known": "seen before",
+    "markup": "of lists or tables",
+    "no-role": "without a role",
+    "no-rule": "without anything to remember",
+    "question": "that ask something",
+    "secret": "with a secret",
+    "system": "from a program",
+    "too-long": "too long",
+    "too-short": "too short",
+}
+"""Why texts were passed over, as people read it behind their number."""
 
 
 @memory.command(
@@ -65,9 +83,13 @@ def capture(session: Session, /, *, conversation: str, **settings: Any) -> None:
     Each has "role" and "content", and if there are "id", "sender" and "origin". What looks like an
     instruction, or comes from somebody else, waits in the inbox.
     """
-    found = session.state.memory.capture(
-        list(_messages(sys.stdin.read())), session=conversation, **settings
-    )
+    messages = list(_messages(text_of("-")))
+    try:
+        found = session.state.memory.capture(
+            [each for _, each in messages], session=conversation, **settings
+        )
+    except InvalidError as error:
+        raise _at_line(error, [number for number, _ in messages]) from error
     session.output.emit(to_wire(found), *_captured_lines(found))
 
 
@@ -151,17 +173,30 @@ def recall(session: Session, /, query: str, **settings: Any) -> None:
     session.output.emit(to_wire(found), *(found.text.splitlines() or [nothing]))
 
 
-def _messages(text: str) -> Iterator[Any]:
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
+def _messages(text: str) -> Iterator[tuple[int, Any]]:
+    """Yield the messages of *text*, each with the number of its line from 1."""
+    # Not `splitlines`, which ends a line at characters that JSON may hold in a string.
+    for number, line in enumerate(text.split("\n"), start=1):
+        plain = line.strip().lstrip("\ufeff")  # also within: files are joined with theirs
+        if not plain:
             continue
         try:
-            message = json.loads(line)
+            message = json.loads(plain)
         except (ValueError, RecursionError):
             raise InvalidError(f"line {number}", "is no JSON", "give one object a line") from None
         if not isinstance(message, dict):
             raise InvalidError(f"line {number}", "is no JSON object")
-        yield message
+        yield number, message
+
+
+def _at_line(error: InvalidError, lines: Sequence[int]) -> InvalidError:
+    """Return *error* with the line in the place of the number of a message."""
+    found = re.match(r"messages\[(\d+)\]\.?", error.name)
+    if found is None:
+        return error
+    member = error.name[found.end() :]
+    place = f"line {lines[int(found[1])]}"
+    return InvalidError(f"{place}, {member}" if member else place, error.problem, error.hint)
 
 
 def _captured_lines(found: Captured) -> Iterator[str]:
@@ -169,9 +204,7 @@ def _captured_lines(found: Captured) -> Iterator[str]:
     if found.inbox:
         yield f"{number_of(len(found.inbox), 'text')} for you to look at: clawstate memory inbox"
     if found.skipped:
-        told = ", ".join(
-            number_of(count, reason, reason) for reason, count in found.skipped.items()
-        )
+        told = ", ".join(f"{count:,} {_WHY[reason]}" for reason, count in found.skipped.items())
         yield f"passed over: {told}"
 
 

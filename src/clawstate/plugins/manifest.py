@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from clawstate.errors import InvalidError
 from clawstate.files.regular import read_regular
+from clawstate.plugins.schemas import validator_of
 
 MANIFEST = "clawstate.plugin.json"
 OPENCLAW_MANIFEST = "openclaw.plugin.json"
@@ -18,6 +19,7 @@ OPENCLAW_MANIFEST = "openclaw.plugin.json"
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _LARGEST = 1 << 20
+_ENTRY = "plugin.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Manifest:
 
     id: str
     config_schema: Mapping[str, Any]
-    entry: str = "plugin.py"
+    entry: str = _ENTRY
     name: str = ""
     description: str = ""
     version: str = ""
@@ -47,24 +49,55 @@ def require_id(name: str, value: Any) -> str:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Return the manifest at *path*; raises `InvalidError` that names the file and the member."""
+    """Return the manifest at *path*; raises `InvalidError` that names all that is wrong in it."""
     try:
         document = json.loads(read_regular(path, limit=_LARGEST))
     except (ValueError, RecursionError):
         raise InvalidError(str(path), "is no JSON", "mend it, or remove the plugin") from None
     if not isinstance(document, dict):
         raise InvalidError(str(path), "is no JSON object of at most 1 MB")
-    schema = document.get("configSchema")
-    if not isinstance(schema, dict):
-        hint = 'write {"type": "object", "additionalProperties": false} for one without settings'
-        raise InvalidError(f"{path}: configSchema", "is missing, or no object", hint)
+    if mistakes := list(_mistakes(path, document)):
+        raise _joined(path, mistakes)
     texts = {key: document.get(key, "") for key in ("name", "description", "version")}
-    kind, entry = document.get("kind"), document.get("entry", "plugin.py")
-    for key, value in {**texts, "kind": kind or "", "entry": entry}.items():
-        if not isinstance(value, str):
-            raise InvalidError(f"{path}: {key}", "is no text")
-    if Path(entry).is_absolute() or ".." in Path(entry).parts or not entry.endswith(".py"):
-        hint = "name a .py file below the folder of the plugin"
-        raise InvalidError(f"{path}: entry", "leads elsewhere, or is no Python", hint)
-    plugin_id = require_id(f"{path}: id", document.get("id"))
-    return Manifest(plugin_id, schema, entry, **texts, kind=kind or None)
+    return Manifest(
+        document["id"],
+        document["configSchema"],
+        document.get("entry", _ENTRY),
+        **texts,
+        kind=document.get("kind") or None,
+    )
+
+
+def _mistakes(path: Path, document: Mapping[str, Any]) -> Iterator[InvalidError]:
+    """Yield what is wrong with each member of *document*."""
+    schema = document.get("configSchema")
+    if isinstance(schema, dict):
+        try:
+            validator_of(f"{path}: configSchema", schema)
+        except InvalidError as error:
+            yield error
+    else:
+        hint = 'write {"type": "object", "additionalProperties": false} for one without settings'
+        yield InvalidError(f"{path}: configSchema", "is missing, or no object", hint)
+    for key in ("name", "description", "version", "kind", "entry"):
+        value = document.get(key)
+        if key in document and not isinstance(value, str) and (key, value) != ("kind", None):
+            yield InvalidError(f"{path}: {key}", "is no text")
+    entry = document.get("entry", _ENTRY)
+    if isinstance(entry, str):
+        place = Path(entry)
+        if place.is_absolute() or ".." in place.parts or not entry.endswith(".py"):
+            hint = "name a .py file below the folder of the plugin"
+            yield InvalidError(f"{path}: entry", "leads elsewhere, or is no Python", hint)
+    try:
+        require_id(f"{path}: id", document.get("id"))
+    except InvalidError as error:
+        yield error
+
+
+def _joined(path: Path, mistakes: Sequence[InvalidError]) -> InvalidError:
+    """Return *mistakes* as one error."""
+    if len(mistakes) == 1:
+        return mistakes[0]
+    told = [str(each).removeprefix(f"{path}: ") for each in mistakes]
+    return InvalidError(str(path), f"has {len(mistakes)} mistakes: {' | '.join(told)}")

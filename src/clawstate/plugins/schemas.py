@@ -41,8 +41,12 @@ def validator_of(name: str, schema: Any) -> Validator:
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
-        problem = f"is no JSON Schema: {error.message}"
+        # Which rule, and where; the message would repeat all of a long value.
+        where = ".".join(map(str, error.absolute_path))
+        problem = f"is no JSON Schema: {where or 'it'} {_problem_of(error.validator)}"
         raise InvalidError(name, problem) from None
+    except RecursionError:
+        raise InvalidError(name, "is nested too deeply") from None
     return Draft202012Validator(schema)
 
 
@@ -53,7 +57,7 @@ def check_value(validator: Validator, name: str, value: Any) -> None:
         return
     first = problems[0]
     path = ".".join((name, *map(str, first.absolute_path)))
-    problem = _PROBLEMS.get(str(first.validator), f"breaks the rule {first.validator!r}")
+    problem = _problem_of(first.validator)
     raise InvalidError(path, problem, _hint(first.validator, first.validator_value, first.instance))
 
 
@@ -80,6 +84,10 @@ def check_settings(path: str, schema: Any, value: Any) -> Any:
     except InvalidError as error:
         raise ConfigError(error.name, error.problem, error.hint) from None
     return given
+
+
+def _problem_of(rule: Any) -> str:
+    return _PROBLEMS.get(str(rule), f"breaks the rule {rule!r}")
 
 
 def _hint(rule: Any, wanted: Any, instance: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -20,7 +21,13 @@ _SENTENCES = re.compile("(?<=[.!?\u2026])[\"')\\]]*\\s+|(?<=[\u3002\uff01\uff1f\
 
 
 def said_in(
-    messages: Iterable[Any], *, who: str, session: str, origin: Origin | None, longest: int
+    messages: Iterable[Any],
+    *,
+    who: str,
+    session: str,
+    origin: Origin | None,
+    longest: int,
+    skipped: Counter[str],
 ) -> Iterator[Said]:
     """
     Yield what *messages* say, recalled text and code left out; long ones sentence by sentence.
@@ -28,12 +35,13 @@ def said_in(
     Each is a mapping with `role` and `content` (text, or parts with a `text`), and if there are
     `id`, `sender` and `origin`; or an object with such attributes. Roles tell the origin unless it
     is given: `user` is the owner, unless another `sender` than *who* is named, `assistant` the
-    agent, all else is untrusted. Raises
+    agent, all else is untrusted. What is left out whole is counted in *skipped*. Raises
     `InvalidError` that names the message by its number from 0.
     """
     for number, message in enumerate(messages):
         role = _member(message, "role", number)
         if role in _UNSAID or not role:
+            skipped["system" if role else "no-role"] += 1
             continue
         sender = _member(message, "sender", number)
         by_role = _ORIGIN_OF.get(role, "untrusted")

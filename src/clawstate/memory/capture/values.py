@@ -67,7 +67,7 @@ class Captured:
     What became of messages: ids of *records* that were made, and of items of the *inbox*.
 
     *skipped* counts the other messages by reason: no-rule, question, too-short, too-long, secret,
-    markup, duplicate, known, agent, empty, inbox-full.
+    markup, duplicate, known, agent, empty, inbox-full, no-role, system.
     """
 
     records: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -64,9 +65,13 @@ class CaptureVerbs(RecordVerbs, SearchVerbs):
             raise InvalidError("origin", "is none", f"use one of {', '.join(ORIGINS)}")
         if not 100 <= require_count("max_chars", max_chars) <= 10_000:
             raise InvalidError("max_chars", "is out of bounds", "take 100 to 10,000")
-        said = said_in(messages, who=who, session=session, origin=origin, longest=max_chars)
+        unsaid = Counter[str]()
+        said = said_in(
+            messages, who=who, session=session, origin=origin, longest=max_chars, skipped=unsaid
+        )
         now = self._clock()
         intake = judge_all(said, namespace=namespace, now=now, longest=max_chars)
+        intake.skipped.update(unsaid)
         given = intake.given()
         known = self.get_many([each for each, _ in given]).keys()
         intake.leave_out(set(known), "known")
