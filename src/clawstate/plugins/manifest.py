@@ -57,7 +57,7 @@ def read_manifest(path: Path) -> Manifest:
     if not isinstance(document, dict):
         raise InvalidError(str(path), "is no JSON object of at most 1 MB")
     if mistakes := list(_mistakes(path, document)):
-        raise _joined(path, mistakes)
+        raise _join_mistakes(path, mistakes)
     texts = {key: document.get(key, "") for key in ("name", "description", "version")}
     return Manifest(
         document["id"],
@@ -95,7 +95,7 @@ def _mistakes(path: Path, document: Mapping[str, Any]) -> Iterator[InvalidError]
         yield error
 
 
-def _joined(path: Path, mistakes: Sequence[InvalidError]) -> InvalidError:
+def _join_mistakes(path: Path, mistakes: Sequence[InvalidError]) -> InvalidError:
     """Return *mistakes* as one error."""
     if len(mistakes) == 1:
         return mistakes[0]
