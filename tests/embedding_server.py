@@ -12,15 +12,15 @@ import gzip
 import hashlib
 import json
 import socket
-import ssl
 import struct
 import threading
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
+
+from loopback import Handler, listening
 
 PATIENCE = 30.0
 KEY = "sk-canary-5d1f0b7a92d84e63c0ffee"
@@ -191,14 +191,14 @@ def serving(**settings):
     """Give an `EmbeddingServer` that answers at its `url`."""
     told = EmbeddingServer(**settings)
 
-    class Handler(BaseHTTPRequestHandler):
+    class EmbeddingHandler(Handler):
         protocol_version = "HTTP/1.1"
 
         def setup(self):
             super().setup()
             told.connections += 1
 
-        def do_POST(self):
+        def post(self):
             data = self.rfile.read(int(self.headers["Content-Length"]))
             request = Request(self.path, dict(self.headers), json.loads(data))
             told.requests.append(request)
@@ -213,28 +213,10 @@ def serving(**settings):
             except OSError:
                 self.close_connection = True  # who asked is gone
 
-        def log_message(self, *_):
-            pass
-
-    class Http(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 64
-
-        def handle_error(self, *_):
-            pass  # who asked is gone
-
-    with Http(("127.0.0.1", 0), Handler) as listener:
-        if told.certificate is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(told.certificate)
-            listener.socket = context.wrap_socket(listener.socket, server_side=True)
+    with listening(EmbeddingHandler, certificate=told.certificate) as listener:
         listener.told = told
         told.port = listener.server_port
-        thread = threading.Thread(target=lambda: listener.serve_forever(0.02), daemon=True)
-        thread.start()
         try:
             yield told
         finally:
             told.released.set()
-            listener.shutdown()
-            thread.join()

@@ -14,9 +14,9 @@ import secrets
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlencode
 
+from loopback import Handler, listening
 from manual_clock import ManualClock
 
 PATH = "/token"
@@ -145,8 +145,8 @@ def serving(**settings):
     """Give a `TokenServer` that answers at its `port`."""
     server = TokenServer(**settings)
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
+    class TokenHandler(Handler):
+        def post(self):
             form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
             status, body = server.answer(form["refresh_token"][0])
             data = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -158,26 +158,12 @@ def serving(**settings):
             except OSError:
                 pass  # who asked is dead
 
-        def log_message(self, *_):
-            pass
-
-    class Http(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 64
-
-        def handle_error(self, *_):
-            pass  # who asked is dead
-
-    with Http(("127.0.0.1", 0), Handler) as listener:
+    with listening(TokenHandler) as listener:
         server.port = listener.server_port
-        thread = threading.Thread(target=lambda: listener.serve_forever(0.02), daemon=True)
-        thread.start()
         try:
             yield server
         finally:
             server.release()
-            listener.shutdown()
-            thread.join()
 
 
 def exchange_with(port, *, timeout=PATIENCE):
