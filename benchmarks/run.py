@@ -37,6 +37,7 @@ PARTS = (
     "caches",
     "config",
     "dedupe",
+    "matrix",
     "sessions",
     "listings",
     "transcripts",

@@ -21,9 +21,7 @@ _LONGEST_TOKEN = 1 << 16  # bytes
 @click.group(
     cls=Group,
     context_settings=CONTEXT,
-    examples=(
-        "clawstate matrix paths --homeserver https://example.org --user @bot:example.org < token",
-    ),
+    examples=("clawstate matrix paths --homeserver https://h.org --user @bot:h.org < token.txt",),
 )
 def matrix() -> None:
     """See what a Matrix client keeps, and where."""
