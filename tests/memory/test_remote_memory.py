@@ -327,7 +327,21 @@ def test_a_preview_tells_the_price_and_sends_nothing(server, root) -> None:
     told = run(root, "memory", "reembed", "--dry-run").stdout
 
     assert "300 distinct texts" in told
-    assert "for some $0.04 (prices of" in told
+    assert "for about $0.04 (" in told
+    assert "which may have changed" in told
+
+
+def test_a_price_of_ones_own_counts(root) -> None:
+    """Whoever pays another price sets it, for any server and model."""
+    with clawstate.open(root) as state:
+        state.memory.add("green tea " * 400)
+    named = {"baseUrl": "https://models.example/v1", "model": "theirs", "dimensions": 8}
+    configure(root, {**named, "apiKey": KEY, "pricePerMillion": 2.5})
+
+    with clawstate.open(root) as state:
+        plan = state.memory.reembed(dry_run=True)
+
+    assert plan.price == pytest.approx(plan.tokens * 2.5e-6)
 
 
 def test_many_texts_are_not_sent_unasked(root) -> None:

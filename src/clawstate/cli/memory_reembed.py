@@ -132,7 +132,8 @@ def _cost(plan: Reembedding) -> str:
 def _dollars(price: float) -> str:
     if price < _CENT:
         return "for less than $0.01"
-    return f"for some ${price:,.2f} (prices of {PRICES_OF})"
+    told = f"by the price that is set, or that of {PRICES_OF}, which may have changed"
+    return f"for about ${price:,.2f} ({told})"
 
 
 def _time(seconds: float) -> str:

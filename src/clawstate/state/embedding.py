@@ -44,6 +44,7 @@ def embedder_choice(context: Context, view: View) -> EmbedderChoice:
         key=_key_of(context, has_key="apiKey" in section, is_own=url.rstrip("/") == OWN_URL),
         dimensions=_dimensions(view, section),
         allow_plain_http=section.get("allowPlainHttp") is True,
+        price=_price(view, section),
     )
     return EmbedderChoice(name, threads, server, is_set=is_named or name == PROVIDER)
 
@@ -118,6 +119,16 @@ def _dimensions(view: View, section: dict[str, Any]) -> int | None:
     if type(value) in {int, float} and value > 0 and value == int(value):
         return int(value)
     raise ConfigError(f"{_SECTION}.dimensions", "is no whole number, 1 or more", "leave it out")
+
+
+def _price(view: View, section: dict[str, Any]) -> float | None:
+    if "pricePerMillion" not in section:
+        return None
+    value = view.get(f"{_SECTION}.pricePerMillion")
+    if type(value) in {int, float} and 0 <= value < float("inf"):
+        return float(value)
+    hint = "write what a million tokens cost in USD, or leave it out"
+    raise ConfigError(f"{_SECTION}.pricePerMillion", "is no number, 0 or more", hint)
 
 
 def _at(value: Any, *path: str) -> Any:

@@ -13,6 +13,7 @@ from clawstate.documents import (
     Document,
     Duration,
     Maybe,
+    NotNegative,
     Object,
     Positive,
     Share,
@@ -145,6 +146,11 @@ class Embedding(Document):
     )
     dimensions: Maybe[Positive] = Field(
         default=None, description="The length of the vectors, for models that offer several."
+    )
+    price_per_million: Maybe[NotNegative] = Field(
+        default=None,
+        description="What a million tokens cost, in USD, for what is told before texts are sent;"
+        " without it OpenAI's models have the prices that were known when this was made.",
     )
     allow_plain_http: bool = Field(
         default=False,

@@ -40,7 +40,7 @@ class EmbeddingServer:
     What answers at *base_url* with vectors of *model*, asked with what *key* returns.
 
     *dimensions* are for a model that offers several lengths. *key* returns None where the server
-    wants none, and raises `StateError`.
+    wants none, and raises `StateError`. *price* is what a million tokens cost, in USD.
     """
 
     model: str = DEFAULT_MODEL
@@ -48,17 +48,19 @@ class EmbeddingServer:
     key: Callable[[], str | None] = field(default=_no_key, repr=False)
     dimensions: int | None = None
     allow_plain_http: bool = False
+    price: float | None = None
 
     def of(self, kept: EmbedderIdentity) -> tuple[EmbeddingServer, int]:
         """Return it as it makes vectors like those *kept*, and of how many dimensions these are."""
         model = kept.model.removeprefix(PREFIX)
-        known, asked = MODELS.get(model), self.dimensions
+        known, asked, price = MODELS.get(model), self.dimensions, self.price
         if model != self.model:  # what is asked for is of the configured one
             is_shorter = known is not None and known.dimensions != kept.dimensions
-            asked = kept.dimensions if is_shorter else None
+            asked, price = kept.dimensions if is_shorter else None, None
         elif asked is not None:
             asked = kept.dimensions
-        return replace(self, model=model, dimensions=asked), kept.dimensions
+        found = replace(self, model=model, dimensions=asked, price=price)
+        return found, kept.dimensions
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,4 +145,5 @@ def _remote_embedder(server: EmbeddingServer, expected: int | None = None) -> Em
         dimensions=server.dimensions,
         expected=expected,
         allow_plain_http=server.allow_plain_http,
+        price=server.price,
     )

@@ -66,6 +66,7 @@ class OpenAIEmbedder:
         dimensions: int | None = None,
         expected: int | None = None,
         allow_plain_http: bool = False,
+        price: float | None = None,
         timeout: float = 60.0,
         query_timeout: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
@@ -92,7 +93,8 @@ class OpenAIEmbedder:
         self._endpoint = Endpoint(address, key, allow_plain=allow_plain_http, now=now)
         self.is_local = address.is_loopback
         self.unrelated = 0.3 if known is None else known.unrelated
-        self.price = None if known is None or not self._is_own else known.price
+        usual_price = None if known is None or not self._is_own else known.price
+        self.price = usual_price if price is None else price
 
     def __repr__(self) -> str:
         return f"OpenAIEmbedder({self._model!r}, base_url={self.place!r})"
