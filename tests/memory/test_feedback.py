@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clawstate.memory.feedback import LEADERS, likeness, terms_in_common
+from clawstate.memory.feedback import LEADERS, TURN, likeness, terms_in_common, weight_in_threads
 from clawstate.memory.reading import Vectors
 
 FILLER = [f"note {number} about the garden and the ferry" for number in range(30)]
@@ -28,6 +28,15 @@ def test_better_hits_and_repeated_terms_count_more() -> None:
     found = terms_in_common(leaders, texts, [], 3.0)
 
     assert list(found) == ["water", "tea", "rice", "bread"]
+
+
+def test_terms_of_long_turns_count_less() -> None:
+    """In threads terms in common count in full where turns are short, less where they are long."""
+    short, long = "w" * TURN, "w" * 2 * TURN
+
+    assert weight_in_threads({1: 1.0}, {1: short}) == 1
+    assert weight_in_threads({1: 1.0}, {1: long}) == 1 / 4
+    assert 1 / 4 < weight_in_threads({1: 1.0, 2: 3.0}, {1: long, 2: short}) < 1
 
 
 def test_likeness_is_to_the_middle_of_the_best() -> None:

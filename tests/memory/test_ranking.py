@@ -186,6 +186,37 @@ def test_a_label_is_a_short_name_before_a_colon(text, words) -> None:
     assert ranking.named_speakers({1: text}, asked) == ({1: words} if words else {})
 
 
+def test_lines_of_others_make_a_text_nobodys_turn() -> None:
+    """A text in which several speakers have a line is no turn of the one that it opens with."""
+    openings = {
+        1: "Ada: the kettle?\nBert: on the stove",
+        2: "Ada: the kettle?\nNote: it is red\nand loud",
+        3: "Bert: on the stove",
+    }
+
+    assert ranking.named_speakers(openings, ["ada", "bert"]).keys() == {2, 3}
+
+
+@given(COSINES, st.integers(20, 4 * ranking.RUN))
+def test_what_lies_around_counts_in_long_runs_alone(cosines, length) -> None:
+    """It is given to candidates by others, at most twice the best cosine, and not in short runs."""
+    given = ranking.around(cosines, order_of([list(range(1, length + 1))]), floor=0.1)
+
+    assert given.keys() == (cosines.keys() if length > ranking.RUN else set())
+    top = max(cosines.values(), default=0.0)
+    assert all(0 <= each <= 2.001 * top for each in given.values())
+
+
+def test_one_among_many_candidates_stands_above_one_alone() -> None:
+    """Of two records as near the query, that in a stretch of candidates gains more."""
+    order = order_of([list(range(1, 101))])
+
+    given = ranking.around(dict.fromkeys((10, *range(40, 51)), 0.5), order, floor=0.0)
+
+    assert given[10] == pytest.approx(0)
+    assert max(given, key=given.__getitem__) == 45
+
+
 @given(SCORES)
 def test_a_name_counts_little_as_a_word_of_a_text_that_it_opens(scores) -> None:
     """What a speaker's name counts as a word is little in that speaker's texts, all elsewhere."""

@@ -26,7 +26,7 @@ from clawstate.cli.session import Session
 from clawstate.wire import to_wire
 
 if TYPE_CHECKING:
-    from clawstate.memory.search import Mode
+    from clawstate.memory.questions import Mode
 
 NAMESPACE = click.option(
     "--namespace", "-n", default="default", show_default=True, help="Whose memory."

@@ -22,9 +22,10 @@ from clawstate.memory.analysis import (
 )
 from clawstate.memory.explanation import Explanation, LegScore, ScorePart, WordPart
 from clawstate.memory.feedback import add
+from clawstate.memory.questions import Question
 from clawstate.memory.reading import Reading, Scores
 from clawstate.memory.records import Hit
-from clawstate.memory.search import Meaning, Question, Ranked, hits_of, lending_order, rank
+from clawstate.memory.search import Meaning, Ranked, hits_of, lending_order, rank
 
 _WORD = re.compile(f"[\\w{VOWELLED}]+(?:[-./:'][\\w{VOWELLED}]+)*")
 
@@ -109,7 +110,11 @@ class Explainer:
         for each in self._words(key) if leg.name == "words" else self._meaning(key):
             yield replace(each, leg=leg.name, points=unit * each.value or 0.0)  # not -0.0
         if value := leg.given.get(key, 0.0):
-            yield ScorePart(kind="feedback", leg=leg.name, value=value, points=unit * value)
+            part = ScorePart(kind="feedback", leg=leg.name, value=value, points=unit * value)
+            if leg.name == "vector" and self._found.evidence.has_threads:
+                lenders = self._ids(self._beside.near(key)[:2])
+                part = replace(part, kind="neighbours", lenders=lenders)
+            yield part
 
     def _words(self, key: int) -> Iterator[ScorePart]:
         fields = dict(zip(FIELD_NAMES, fields_of(self._records[key]), strict=True))

@@ -43,6 +43,9 @@ MOST_IN_COMMON = 10
 
 _LOOKED_UP = 20  # terms: how rare each is costs a look into the index
 _TWO = 2  # what one of the best says alone is its own affair
+TURN = 300
+"""How many characters of a turn in a thread leave feedback by words its full weight."""
+
 LONGEST = 800
 """How many characters of a text are looked at: beyond, terms are many and none tells much."""
 
@@ -89,6 +92,15 @@ def terms_in_common(
     }
     best = sorted(shared, key=lambda term: (-weights[term], term))[:_LOOKED_UP]
     return {term: weights[term] for term in best}
+
+
+def weight_in_threads(leaders: Mapping[int, float], texts: Mapping[int, str]) -> float:
+    """Return what terms in common count in threads: the less, the longer *texts* of *leaders*."""
+    # A short turn hardly says what it is about. Long ones do, and neighbours lend them words as
+    # well: what they then have in common is how people speak.
+    total = sum(leaders.values())
+    length = sum(score * len(texts[key]) for key, score in leaders.items()) / total
+    return min(1.0, (TURN / max(length, 1.0)) ** 2)
 
 
 def likeness(leaders: Mapping[int, float], vectors: Vectors) -> Scores:

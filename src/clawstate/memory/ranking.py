@@ -11,7 +11,7 @@ import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,12 @@ BEFORE, AFTER = 0.4, 0.3
 """How much of its neighbours' meanings a record takes on; half of it at `SHORT` subwords."""
 
 SHORT = 40
+
+STRETCH = 5
+"""How many records before and after one in its thread tell what is spoken of around it."""
+
+RUN, LONG = 40, 60
+"""A run of up to `RUN` neighbours is one stretch; one longer by `LONG` gets half of the most."""
 
 VECTOR_SHARE = 0.425
 """The share of the vectors in a hybrid."""
@@ -85,6 +91,14 @@ class Order:
     def keys(self) -> set[int]:
         """Return all keys that have a neighbour."""
         return self.previous.keys() | self.next.keys()
+
+    def runs(self) -> Iterator[list[int]]:
+        """Yield the keys that stand in one row each, as far as that is known, in their order."""
+        for first in self.next.keys() - self.previous.keys():
+            run = [first]
+            while (following := self.next.get(run[-1])) is not None:
+                run.append(following)
+            yield run
 
     def near(self, key: int) -> tuple[int, int, int, int]:
         """Return the keys one before, one after, two before and two after; -1 for nobody."""
@@ -157,6 +171,30 @@ def contextual_cosines(
     return dict(zip(chosen, cosines.tolist(), strict=True))
 
 
+def around(cosines: Scores, order: Order, *, floor: float) -> Scores:
+    """
+    Return what the *cosines* above *floor* of those around each key in its thread count for it.
+
+    Who is no candidate counts as 0. The longer the run of neighbours in *order*, the more it is, up
+    to twice their mean; in a run of `RUN` or fewer nothing.
+    """
+    # A long thread speaks of one thing here and of another there, and a stretch that many
+    # candidates lie in answers better than a lone turn. A short thread is itself one stretch.
+    given: Scores = {}
+    for run in order.runs():
+        if (longer := len(run) - RUN) <= 0:
+            continue
+        own = [max(cosines.get(key, floor) - floor, 0.0) for key in run]
+        sums = [0.0, *accumulate(own)]
+        part = longer / (longer + LONG) / STRETCH
+        for place, key in enumerate(run):
+            if key in cosines:
+                last = min(place + STRETCH + 1, len(run))
+                total = sums[last] - sums[max(place - STRETCH, 0)] - own[place]
+                given[key] = part * max(total, 0.0)  # sums of floats
+    return given
+
+
 def floor_of(cosines: Scores, unrelated: float) -> float:
     """
     Return what is taken off *cosines*: most of the median, which says nothing of a record.
@@ -205,7 +243,11 @@ def fuse(words: Scores, vectors: Scores, *, floor: float = 0.0) -> Scores:
 
 
 def named_speakers(openings: Mapping[int, str], terms: Iterable[str]) -> dict[int, frozenset[str]]:
-    """Return the records whose speaker ("Ada: ...") is among *terms*, and by which of them."""
+    """
+    Return the records whose speaker ("Ada: ...") is among *terms*, and by which of them.
+
+    Not those in which others of the speakers have a line as well: they are no turn of one.
+    """
     wanted = set(terms)
     shared: dict[str, frozenset[str]] = {"": frozenset()}  # few speakers open many texts
     named: dict[int, frozenset[str]] = {}
@@ -215,6 +257,11 @@ def named_speakers(openings: Mapping[int, str], terms: Iterable[str]) -> dict[in
             shared[name] = _terms_of(name) & wanted
         if shared[name]:
             named[key] = shared[name]
+    for key in [key for key in named if "\n" in openings[key]]:
+        names = map(_opening_name, openings[key].split("\n"))
+        own = next(names)
+        if any(other and other != own and other in shared for other in names):
+            del named[key]
     return named
 
 

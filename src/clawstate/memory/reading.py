@@ -124,7 +124,7 @@ class Context:
 
     `near` are the candidates near the vector. `terms` and `phrases` hold what each counts on its
     own (as does the whole query as a name) in *keys* and their neighbours; `asked` are the terms
-    that `terms` are of; `openings` the first 48 characters of the texts that belong to a thread;
+    that `terms` are of; `openings` the first 400 characters of the texts that belong to a thread;
     `refused` those neighbours that the filter does not let through. `vectors` has the records that
     have one. Without a vector `near` and `vectors` are None.
     """
@@ -145,7 +145,8 @@ class Shortlist:
     What a search wants to know of its best candidates *keys* before it settles their order.
 
     How much they hold of what several texts of *leaders*, some of them, have in common, the terms
-    of *words* apart; *vectors*: their own; *beginnings*: so many characters of their texts.
+    of *words* apart, less of long texts where *threads* are; *vectors*: their own; *beginnings*: so
+    many characters of their texts.
     """
 
     keys: AbstractSet[int]
@@ -153,6 +154,7 @@ class Shortlist:
     leaders: Scores = field(default_factory=dict)
     vectors: bool = False
     beginnings: int = 0
+    threads: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from clawstate.arguments import describe
-from clawstate.errors import InvalidError
 from clawstate.memory import ranking
 from clawstate.memory.contract import SubwordEmbedder
 from clawstate.memory.feedback import (
@@ -23,9 +21,8 @@ from clawstate.memory.feedback import (
     add,
     likeness,
 )
-from clawstate.memory.filters import Filter
-from clawstate.memory.moments import Moment, end_seconds
 from clawstate.memory.query_words import share_of_signs, word_query
+from clawstate.memory.questions import Question
 from clawstate.memory.reading import (
     Context,
     Evidence,
@@ -39,14 +36,10 @@ from clawstate.memory.reading import (
 )
 from clawstate.memory.records import Hit, MemoryRecord
 from clawstate.memory.times import asks_for_time, tells_time
-from clawstate.paging import MAX_HITS
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-Mode = Literal["hybrid", "words", "vector"]
-MODES: tuple[Mode, ...] = ("hybrid", "words", "vector")
 
 _WORD_CANDIDATES = 100
 _VECTOR_CANDIDATES = 100
@@ -60,19 +53,6 @@ _FAINT = 0.1
 
 _SPEAKERS = 200
 """How many of the best are looked at for the name of a speaker."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is searched for; equal questions over equal records have equal answers."""
-
-    text: str
-    k: int
-    mode: Mode
-    chosen: Filter
-    min_score: float
-    as_of: float | None = None
-    """The moment (s) whose records are asked; None for those of now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +77,6 @@ class Meaning:
         if self.embedder is None or self.numbers is None:
             return self.vector
         return self.embedder.weigh(self.numbers, evidence.occurrences, evidence.subwords)
-
-
-def question_from(
-    query: str,
-    *,
-    k: int,
-    mode: Mode,
-    chosen: Filter,
-    min_score: float,
-    as_of: Moment | None = None,
-) -> Question:
-    """Return the question that a caller's arguments ask; raises `InvalidError`."""
-    moment = None if as_of is None else end_seconds("as_of", as_of)
-    return Question(_query(query), _count(k), _mode(mode), chosen, _bar(min_score), moment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +152,11 @@ def rank(reading: Reading, question: Question, meaning: Meaning | None) -> Ranke
     if meaning is not None and meaning.removes_median and by_words:
         # Where all cosines lie in a narrow band, all would have nearly the same share of the best.
         floor = ranking.floor_of(vectors or {}, meaning.unrelated)
-    mixed = _mix(question, words, vectors, floor)
-    given, timed = Feedback({}, {}), frozenset[int]()
+    # What neighbours say of a record's subject is told first, since it decides who leads.
+    by_both = words and vectors and evidence.has_threads
+    lent = ranking.around(vectors or {}, order, floor=floor) if by_both else {}
+    given, timed = Feedback({}, lent), frozenset[int]()
+    mixed = _mix(question, words, vectors, given, floor)
     if words and vectors and evidence.quoted is None:
         best = _name_speakers(mixed, question, evidence, speakers)
         best = {key: best[key] for key in ranking.best(best, FOLLOWERS)}
@@ -202,10 +171,12 @@ def rank(reading: Reading, question: Question, meaning: Meaning | None) -> Ranke
             # those of others.
             vectors=bool(leaders) and not evidence.has_threads,
             beginnings=LONGEST if asks_for_time(question.text) else 0,
+            threads=evidence.has_threads,
         )
         if leaders or shortlist.beginnings:
-            given, timed = _compare(reading, shortlist, floor)
-            mixed = _mix(question, add(words, given.words), add(vectors, given.vectors), floor)
+            of_best, timed = _compare(reading, shortlist, floor)
+            given = Feedback(of_best.words, add(of_best.vectors, lent))
+            mixed = _mix(question, words, vectors, given, floor)
     scores = mixed
     if evidence.quoted is not None:
         stands = set(evidence.quoted.tolist())
@@ -336,7 +307,7 @@ def _name_speakers(
 
 
 def _compare(reading: Reading, best: Shortlist, floor: float) -> tuple[Feedback, frozenset[int]]:
-    """Return what the leaders give to those behind them, and who tells a time."""
+    """Return what the leaders of *best* give to those behind them, and who tells a time."""
     told = reading.compare(best)
     alike = {} if told.vectors is None else likeness(best.leaders, told.vectors)
     least = min(alike.values(), default=0.0) if floor else 0.0
@@ -348,11 +319,20 @@ def _compare(reading: Reading, best: Shortlist, floor: float) -> tuple[Feedback,
     return given, frozenset(key for key, text in told.beginnings.items() if tells_time(text))
 
 
-def _mix(question: Question, words: Scores | None, vectors: Scores | None, floor: float) -> Scores:
+def _mix(
+    question: Question,
+    words: Scores | None,
+    vectors: Scores | None,
+    given: Feedback,
+    floor: float,
+) -> Scores:
     # No usable embedder: whatever the mode, words alone answer (a `FallbackWarning` told so).
     if question.mode == "words" or vectors is None:
         return words or {}
-    return vectors if words is None else ranking.fuse(words, vectors, floor=floor)
+    if words is None:
+        return vectors
+    words, vectors = add(words, given.words), add(vectors, given.vectors)
+    return ranking.fuse(words, vectors, floor=floor)
 
 
 def _best(scores: Scores, limit: int) -> Scores:
@@ -366,30 +346,3 @@ def _above(cosine: float, meaning: Meaning | None) -> float:
     floor = 0.0 if meaning is None else meaning.unrelated
     # What lies below the floor comes last, but comes: a note in another language is often there.
     return max((cosine - floor) / (1 - floor), _FAINT * cosine, 0.0)
-
-
-def _query(query: str) -> str:
-    if not isinstance(query, str):
-        raise InvalidError("query", f"is {type(query).__name__}, not a string")
-    if not query or query.isspace():
-        raise InvalidError("query", "is empty", "ask for something")
-    # A query is not kept, so what is no Unicode is replaced, not refused. FTS5 would end at a NUL.
-    return query.encode("utf-8", "replace").decode().replace("\0", " ")
-
-
-def _count(k: int) -> int:
-    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MAX_HITS:
-        raise InvalidError("k", f"{describe(k)} is not a whole number from 1 to {MAX_HITS:,}")
-    return k
-
-
-def _bar(score: float) -> float:
-    if isinstance(score, bool) or not isinstance(score, int | float) or score != score:  # noqa: PLR0124 - NaN
-        raise InvalidError("min_score", "is not a number")
-    return max(-1.0, min(score, 2.0))  # scores are from 0 to 1, so beyond that all bars are alike
-
-
-def _mode(mode: Mode) -> Mode:
-    if mode not in MODES:
-        raise InvalidError("mode", f"{describe(mode)} is unknown", f"use one of {', '.join(MODES)}")
-    return mode

@@ -11,9 +11,10 @@ from clawstate.memory.contract import MemoryEngine
 from clawstate.memory.imports import Imports
 from clawstate.memory.meanings import InUse, Meanings
 from clawstate.memory.query_cache import QueryCache
+from clawstate.memory.questions import Question
 from clawstate.memory.reading import Reading
 from clawstate.memory.records import Hit, Hits
-from clawstate.memory.search import Meaning, Question, answer
+from clawstate.memory.search import Meaning, answer
 
 if TYPE_CHECKING:
     from clawstate.memory.verdict import Verdict

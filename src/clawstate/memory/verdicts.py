@@ -16,9 +16,10 @@ from clawstate.memory.explanation import LegScore
 from clawstate.memory.filters import Condition, Filter, filter_from
 from clawstate.memory.imports import Imports
 from clawstate.memory.matching import lets_through
+from clawstate.memory.questions import Question
 from clawstate.memory.reading import Reading, Scores, Vectors
 from clawstate.memory.records import MemoryRecord
-from clawstate.memory.search import Meaning, Question, Ranked, rank
+from clawstate.memory.search import Meaning, Ranked, rank
 from clawstate.memory.verdict import Reason, Verdict
 from clawstate.memory.versions import RecordVersion
 

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from clawstate.interrupts import load_modules
 from clawstate.memory.analysis import FIELD_NAMES, in_field
-from clawstate.memory.feedback import MOST_IN_COMMON, terms_in_common
+from clawstate.memory.feedback import MOST_IN_COMMON, terms_in_common, weight_in_threads
 from clawstate.memory.postings.holders import Holders, find_holders, idf, phrase
 from clawstate.memory.postings.scoring import Allowed, Docs, best, exact_scores
 from clawstate.memory.postings.snapshot import Snapshot
 from clawstate.memory.postings.store import BLOCK, PostingStore
 from clawstate.memory.postings.tail import Ints
-from clawstate.memory.reading import Scores, WordQuery
+from clawstate.memory.reading import Scores, Shortlist, WordQuery
 
 if TYPE_CHECKING:
     from clawstate.memory.explanation import WordPart
@@ -138,12 +138,10 @@ class WordSearch:
         names = (part.lists for part in self._phrases if part.kind == "name")
         return any(each.frequency for lists in names for each in lists)
 
-    def common_terms(
-        self, leaders: Scores, texts: Mapping[int, str], docs: Iterable[int]
-    ) -> Scores:
-        """Return how much each of *docs* holds of the terms that *texts* have in common."""
+    def common_terms(self, best: Shortlist, texts: Mapping[int, str]) -> Scores:
+        """Return how much each of *best* holds of the terms that *texts*, its leaders', share."""
         mean = self._snapshot.means[0]
-        weights = terms_in_common(leaders, texts, self.terms, mean)
+        weights = terms_in_common(best.leaders, texts, self.terms, mean)
         numbers = self._store.numbers(weights)
         # Which of them tell the most is asked before who holds them: what many hold is long.
         telling = sorted(numbers, key=self._rarities(weights, numbers).__getitem__, reverse=True)
@@ -155,9 +153,11 @@ class WordSearch:
         lists = sorted(lists, key=lambda each: -each[0])
         if not lists:
             return {}
-        chosen = Docs(np.array(sorted(docs), np.int64))
+        chosen = Docs(np.array(sorted(best.keys), np.int64))
+        scale = weight_in_threads(best.leaders, texts) if best.threads else 1.0
+        scale /= lists[0][0]
         total = sum(
-            (weight / lists[0][0] * self._exact_scores([each], chosen) for weight, each in lists),
+            (weight * scale * self._exact_scores([each], chosen) for weight, each in lists),
             np.zeros(len(chosen.numbers)),
         )
         there = total.nonzero()[0]

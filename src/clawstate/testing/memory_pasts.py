@@ -8,8 +8,8 @@ from typing import Any
 
 from clawstate.memory.backends.inmemory import InMemoryMemory
 from clawstate.memory.contract import MemoryEngine
+from clawstate.memory.questions import Mode
 from clawstate.memory.records import MemoryRecord
-from clawstate.memory.search import Mode
 from clawstate.memory.service import Memory
 from clawstate.testing.hooks import ManualTime
 from clawstate.testing.memory_hooks import HashEmbedder

@@ -17,8 +17,8 @@ from clawstate.errors import (
 )
 from clawstate.memory.backends.inmemory import InMemoryMemory
 from clawstate.memory.contract import Capability, MemoryEngine
+from clawstate.memory.questions import MODES, Mode
 from clawstate.memory.records import content_hash
-from clawstate.memory.search import MODES, Mode
 from clawstate.memory.service import Memory
 from clawstate.testing.hooks import ManualTime, needs
 from clawstate.testing.memory_hooks import HashEmbedder, MemoryHooks, WatchedEmbedder, texts

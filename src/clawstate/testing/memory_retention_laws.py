@@ -6,8 +6,8 @@ import pytest
 
 from clawstate.errors import InvalidError, NotFoundError
 from clawstate.memory.contract import MemoryEngine
+from clawstate.memory.questions import Mode
 from clawstate.memory.retention import RetentionPolicy, RetentionRule
-from clawstate.memory.search import Mode
 from clawstate.memory.service import Memory
 from clawstate.testing.hooks import ManualTime
 from clawstate.testing.memory_hooks import MemoryHooks, texts, texts_of

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from clawstate.memory.filters import Moment, filter_from
+from clawstate.memory.questions import Mode, question_from
 from clawstate.memory.records import Hits
-from clawstate.memory.search import Mode, question_from
 from clawstate.memory.service.parts import MemoryParts
 from clawstate.memory.validation import MAX_SOURCE, check_name
 

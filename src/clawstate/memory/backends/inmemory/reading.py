@@ -157,7 +157,7 @@ class InMemoryReading:
             search.terms,
             terms,
             phrases,
-            openings={row.key: row.record.text[:48] for row in rows if row.record.thread},
+            openings={row.key: row.record.text[:400] for row in rows if row.record.thread},
             refused={
                 row.key
                 for row in rows
@@ -175,7 +175,7 @@ class InMemoryReading:
         vectors: Vectors | None = None
         if best.leaders and not search.is_name():
             leading = {key: texts[key] for key in best.leaders}
-            common = search.common_terms(best.leaders, leading, best.keys)
+            common = search.common_terms(best, leading)
             if best.vectors:
                 vectors = _vectors(self._rows[key] for key in sorted(best.keys))
         length = best.beginnings

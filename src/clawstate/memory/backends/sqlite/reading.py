@@ -219,7 +219,7 @@ class SqliteReading:
         if leaders:
             texts = {row[0]: row[1] for row in rows[: len(leaders)]}
             with damage_of_words():
-                common = self._word_search(best.words).common_terms(leaders, texts, best.keys)
+                common = self._word_search(best.words).common_terms(best, texts)
         return Comparison(
             common,
             _vectors(rows) if is_about_vectors else None,

@@ -44,6 +44,6 @@ SELECT m.docno, CASE WHEN k.key < ?1 THEN m.content WHEN ?2 THEN substr(m.conten
     0, {} FROM json_each(?3) k CROSS JOIN memories m ON m.docno = k.value
 """
 OPENING = """
-CASE WHEN m.thread IS NOT NULL THEN substr(m.content, 1, 48) END, NOT coalesce({}, 0)
+CASE WHEN m.thread IS NOT NULL THEN substr(m.content, 1, 400) END, NOT coalesce({}, 0)
 """
 VECTOR = "coalesce(length(m.subwords) / 2, length(m.content) / 4), m.embedding"
