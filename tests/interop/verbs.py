@@ -528,6 +528,12 @@ def _(ours: Ours) -> None:
         raise VerbError(f"clawstate gateway run: {gateway.returncode}\n{first}")
 
 
+@writes("integrate")
+def _(ours: Ours) -> None:
+    for words in (["--dry-run"], [], ["--undo"]):
+        ours("integrate", "codex", *words)
+
+
 @writes("plugins enable")
 def _(ours: Ours) -> None:
     ours("plugins", "enable", "memory-lancedb")

@@ -1,0 +1,1 @@
+"""Clients of MCP: where each keeps its servers, and putting ours among them and out again."""
