@@ -30,6 +30,7 @@ PARTS = (
     "ingest",
     "lance_adds",
     "startup",
+    "mcp_server",
     "compaction",
     "files",
     "locks",

@@ -25,6 +25,12 @@ def openclaws(request: pytest.FixtureRequest) -> dict[Release, OpenClaw]:
 
 
 @pytest.fixture(scope="session")
+def package(request: pytest.FixtureRequest) -> Callable[[Release], OpenClaw]:
+    """Return what gives an installed package by its release."""
+    return lambda release: installed(request, release)
+
+
+@pytest.fixture(scope="session")
 def masters(
     openclaws: dict[Release, OpenClaw], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Masters]:

@@ -79,6 +79,35 @@ LANCEDB = Release(
 )
 """What the plugin `memory-lancedb` of the file era asks for, which comes without it."""
 
+CONFORMANCE = Release(
+    "0.2.0-alpha.12",
+    node="26",
+    size="110 packages, 60 MB",
+    place="-mcp-conformance",
+    package="@modelcontextprotocol/conformance",
+)
+"""The suite that the protocol MCP is checked with, for its revision of 2026-07-28."""
+
+CONFORMANCE_OLD = Release(
+    "0.1.16",
+    node="26",
+    size="120 packages, 60 MB",
+    place="-mcp-conformance-0.1.16",
+    package="@modelcontextprotocol/conformance",
+)
+"""The same for the revisions before."""
+
+INSPECTOR = Release(
+    "0.15.0",
+    node="26",
+    size="260 packages, 130 MB",
+    place="-mcp-inspector",
+    package="@modelcontextprotocol/inspector",
+)
+"""A client of MCP for those who write servers."""
+
+MCP_CLIENTS = (CONFORMANCE, CONFORMANCE_OLD, INSPECTOR)
+
 
 @dataclass(frozen=True)
 class OpenClaw:
@@ -242,7 +271,7 @@ def _complaint(release: Release, root: Path) -> str:
 def main() -> None:
     """Install the packages, and say where."""
     try:
-        for release in (*RELEASES, LANCEDB):
+        for release in (*RELEASES, LANCEDB, *MCP_CLIENTS):
             install(_print, release)
     except AbsentError as error:
         sys.exit(str(error))

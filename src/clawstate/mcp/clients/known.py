@@ -97,7 +97,9 @@ CLIENTS: Final = {
             "openclaw mcp probe clawstate",
             locked=True,
         ),
-        Client("hermes", "Hermes", _hermes, ("mcp_servers",), YamlFormat(), "hermes mcp list"),
+        Client(
+            "hermes", "Hermes", _hermes, ("mcp_servers",), YamlFormat(), "hermes mcp test clawstate"
+        ),
     )
 }
 """The clients by name."""
