@@ -1,5 +1,5 @@
 # Each verb sets up its own virtual environment when there is none.
-#   make run    answer a question from this repository's own docs, with state in ./.state
+#   make run    serve this repository's own docs over HTTP, with state in ./.state, until Ctrl-C
 #   make test   everything that fits in 25 minutes; make test-full the rest
 #   make interop  real OpenClaws from npm, of both eras, and clawstate on the same files
 #   make check  format, lint, types, floors, spelling
@@ -8,6 +8,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STATE  ?= .state
+SERVE  ?= gateway run
 TEST   := $(BIN)/python -m pytest -p no:cacheprovider
 
 # tokenizers warns when a process that has used it forks, as tests do
@@ -22,13 +23,15 @@ run: $(VENV)/.run
 	@$(BIN)/clawstate --state-dir $(STATE) memory import README.md docs
 	@printf '\n$$ clawstate memory search "%s"\n' "what survives a power cut?"
 	@$(BIN)/clawstate --state-dir $(STATE) memory search -k 3 "what survives a power cut?"
-	@printf '\nGo on with your own files:\n'
+	@printf '\nGo on with your own files, in another terminal:\n'
 	@printf '  %s\n' \
 	  "$(BIN)/clawstate --state-dir $(STATE) memory import ~/notes" \
 	  "$(BIN)/clawstate --state-dir $(STATE) memory search 'your question'" \
 	  "$(BIN)/clawstate --state-dir $(STATE) memory add 'something to remember' --tag fact" \
 	  "$(BIN)/clawstate --state-dir $(STATE) status" \
 	  "$(BIN)/clawstate --help"
+	@printf '\n$$ clawstate %s\n' "$(SERVE)"
+	@exec $(BIN)/clawstate --state-dir $(STATE) $(SERVE)
 
 test: $(VENV)/.dev system
 	$(TEST) -n 2 --dist worksteal -m "not slow and not interop"
@@ -55,6 +58,7 @@ format: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m clawstate.cli.reference > docs/reference/cli.md
+	$(BIN)/python -m clawstate.gateway.reference > docs/reference/http.md
 
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/run.py all $(if $(SETS),--sets $(SETS))
@@ -71,7 +75,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable '.[gateway]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python

@@ -180,7 +180,8 @@ def run(
     mark = "@@step"
     script = []
     for number, step in enumerate(todo):
-        command = step.text
+        # It serves until it is stopped; here it ends with what comes before.
+        command = re.sub(r"^make run\b", "make run SERVE='gateway install --dry-run'", step.text)
         if step.is_python:
             program = home / f"program{number}.py"
             program.write_text(step.text)

@@ -57,6 +57,10 @@ class Gateway:
         return (self.root.parent / "gateway.log").read_text()
 
     @property
+    def bearer(self) -> str:
+        return f"Bearer {self.token}"
+
+    @property
     def place(self) -> str:
         return urlsplit(self.url).netloc
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlsplit
 
-from anyio import move_on_after
+from anyio import current_time, move_on_after
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -14,6 +14,9 @@ from clawstate.gateway.answers import refusal
 
 LARGEST_BODY: Final = 24 << 20
 """Bytes of a request at most."""
+
+BODY_TIME: Final = 60.0
+"""Seconds that the body of a request may take."""
 
 TOO_LARGE: Final = f"a request has at most {LARGEST_BODY:,} bytes; send it in parts"
 
@@ -56,10 +59,13 @@ class Guard:
             await _refuse(scope, receive, send, *problem)
             return
 
+        if scope["type"] != "http":  # what comes in has no end, and no length
+            await self._app(scope, receive, send)
+            return
         body = _Body(receive)
 
         async def send_with_headers(message: Message) -> None:
-            if body.is_too_large:  # whatever the operation made of the part that it got
+            if body.problem is not None:  # whatever the operation made of the part that it got
                 return
             if message["type"] == "http.response.start":
                 answered = MutableHeaders(scope=message)
@@ -68,8 +74,8 @@ class Guard:
             await send(message)
 
         await self._app(scope, body.receive, send_with_headers)
-        if body.is_too_large:
-            await _refuse(scope, receive, send, "too_large", TOO_LARGE)
+        if body.problem is not None:
+            await _refuse(scope, receive, send, *body.problem)
 
     def _problem(self, headers: Headers) -> tuple[str, str] | None:
         host = headers.get("host", "")
@@ -96,22 +102,32 @@ class Guard:
 
 
 class _Body:
-    """Counts what comes in: a request need not say how long it is."""
+    """Counts what comes in, and how long it takes: a request need not say how long it is."""
 
     def __init__(self, receive: Receive) -> None:
-        self.is_too_large = False
+        self.problem: tuple[str, str] | None = None
         self._receive = receive
         self._left = LARGEST_BODY
+        self._until: float | None = None
+        self._is_whole = False
 
     async def receive(self) -> Message:
-        """Return the next part, or that the client is gone once there was too much."""
-        message = await self._receive()
-        if message["type"] == "http.request":
+        """Return the next part, or that the client is gone once it was too much or too slow."""
+        if self._is_whole:  # now it waits for the end of the connection, which may take long
+            return await self._receive()
+        if self._until is None:
+            self._until = current_time() + BODY_TIME
+        message: Message = {"type": "http.disconnect"}
+        with move_on_after(self._until - current_time()) as waiting:
+            message = await self._receive()
+        if waiting.cancelled_caught:
+            self.problem = "slow", f"the body did not come within {BODY_TIME:.0f} s; send it again"
+        elif message["type"] == "http.request":
             self._left -= len(message.get("body", b""))
+            self._is_whole = not message.get("more_body")
             if self._left < 0:
-                self.is_too_large = True
-                return {"type": "http.disconnect"}
-        return message
+                self.problem = "too_large", TOO_LARGE
+        return message if self.problem is None else {"type": "http.disconnect"}
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, kind: str, message: str) -> None:

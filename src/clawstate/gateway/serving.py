@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import resource
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import uvicorn
 from clawstate.errors import UnavailableError
 from clawstate.gateway.address import Address
 from clawstate.gateway.app import create_app
+from clawstate.gateway.connection import Connection
 from clawstate.gateway.holders import describe_holder, free_port
 from clawstate.gateway.instance import Instance
 from clawstate.gateway.journal import Journal, ServerLog
@@ -26,6 +28,7 @@ Ready = Callable[[str, str], object]
 """Is told the address, and the link that lets its first reader in."""
 
 _BACKLOG = 1024
+_MOST_FILES = 16_384
 _GRACE = 3  # seconds that open requests have at the end
 _KEEP_ALIVE = 30
 _LONGEST_HEAD = 64 * 1024
@@ -47,6 +50,7 @@ def serve(state: State, address: Address, journal: Journal, *, ready: Ready) -> 
     sockets: list[socket.socket] = []
     try:
         sockets, address = _listen(address)
+        _allow_many_sockets()
         token = owner_token(token_path(state.paths))
         app = create_app(state, address, token, journal)
 
@@ -62,6 +66,14 @@ def serve(state: State, address: Address, journal: Journal, *, ready: Ready) -> 
             each.close()
         log.removeHandler(handler)
         instance.release()
+
+
+def _allow_many_sockets() -> None:
+    """Let this process have as many files open as it may: each listener is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class _Server(uvicorn.Server):
@@ -102,6 +114,7 @@ def _settings(app: Any, address: Address) -> uvicorn.Config:
         server_header=False,
         # Forwarding headers come from anybody; behind a proxy all share its address.
         proxy_headers=False,
+        http=Connection,
         ws="websockets-sansio",
         ws_max_size=_LONGEST_MESSAGE,
         # A window of its own for each of a thousand sockets would fill the memory.
