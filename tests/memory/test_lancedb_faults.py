@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from clawstate.errors import StateError, UnavailableError
+from clawstate.errors import FallbackWarning, StateError, UnavailableError
 from clawstate.memory.backends.lancedb import LancedbMemory
 from clawstate.memory.service import Memory
 from clawstate.testing.memory_hooks import HashEmbedder
@@ -165,4 +165,88 @@ main()
 
     assert len(texts(memory)) == 21
     assert texts_in_table(folder) == texts(memory)
+    memory.close()
+
+
+def torn_to_nothing(path) -> None:
+    os.truncate(path, 0)
+
+
+def torn_to_zeros(path) -> None:
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def torn_in_the_middle(path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+DYING = """
+import os, sys
+from clawstate.memory.backends.lancedb import table
+def die(self):
+    if os.path.exists(sys.argv[1]):
+        os.kill(os.getpid(), 9)
+    return sync(self)
+sync, table.LanceTable._sync = table.LanceTable._sync, die
+from clawstate.memory.backends.lancedb.worker import main
+main()
+"""
+
+
+LISTS, DATA, ALL = "_versions/*.manifest", "data/*", "*/*"
+SLOW = [
+    pytest.param(tear, part, is_new, marks=pytest.mark.slow)
+    for tear in (torn_to_nothing, torn_to_zeros, torn_in_the_middle)
+    for part in (LISTS, DATA, ALL)
+    for is_new in (False, True)
+    if (tear, part, is_new) != (torn_to_zeros, LISTS, False)
+]
+
+
+@pytest.mark.parametrize(("tear", "part", "is_new"), [(torn_to_zeros, LISTS, False), *SLOW])
+def test_a_version_that_a_power_cut_tore_gives_way(tmp_path, tear, part, is_new) -> None:
+    """What LanceDB had not brought to disk is written again, and nothing is forgotten by it."""
+    folder, dying = tmp_path / "lancedb", tmp_path / "dying"
+    engine = LancedbMemory(folder, worker=(sys.executable, "-c", DYING, str(dying)))
+    memory = Memory(engine, embedder=HashEmbedder(64))
+    before: set[object] = set()
+    if not is_new:
+        memory.add_many({"text": f"number {each}"} for each in range(20))
+        engine.flush()
+        before = {each for each in (folder / TABLE).rglob("*") if each.is_file()}
+    memory.add_many({"text": f"later {each}"} for each in range(20))
+    wanted = texts(memory)
+    dying.touch()
+    with pytest.raises(UnavailableError, match="SIGKILL"):
+        engine.flush()
+    dying.unlink()
+    for each in (folder / TABLE).glob(part):
+        if each not in before:
+            tear(each)
+
+    assert texts(memory) == wanted
+    memory.optimize()
+    assert texts_in_table(folder) == texts(memory) == wanted
+    memory.close()
+
+
+def test_a_version_of_another_release_is_not_undone(tmp_path) -> None:
+    """A newer version that is whole, and that this LanceDB cannot read, stays as it is."""
+    folder = tmp_path / "lancedb"
+    before = opened(folder)
+    before.add("tea")
+    before.close()
+    (newest,) = sorted((folder / TABLE / "_versions").glob("*.manifest"))[:1]
+    number = int(newest.stem) - 1
+    later = newest.with_name(f"{number}.manifest")
+    later.write_bytes(b"\xff" * 200 + b"LANC")
+
+    memory = opened(folder)
+    with pytest.warns(FallbackWarning, match="is not found"):
+        assert [each.text for each in memory.records()] == ["tea"]
+    with pytest.raises(UnavailableError):
+        memory.optimize()
+
+    assert later.exists()
+    later.unlink()
     memory.close()

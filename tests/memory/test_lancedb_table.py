@@ -125,7 +125,8 @@ def test_a_catalogue_that_is_gone_is_made_from_the_table(folder, opened) -> None
 
     again = opened()
 
-    assert again.records(namespace="home") == wanted
+    with pytest.warns(FallbackWarning, match="its catalogue is gone .* lost are .* histories"):
+        assert again.records(namespace="home") == wanted
     for mode in ("words", "vector", "hybrid"):
         assert len(again.search("kettle whistles", mode=mode, namespace="home")) == 5
     assert again.stats()["waiting"] == 0
@@ -262,6 +263,7 @@ def test_a_vector_that_is_none_is_made_anew(folder, opened, bad) -> None:
     assert memory.search("lobster walks", mode="vector")[0].record.id == "f1"
 
 
+@pytest.mark.filterwarnings("ignore:.*its catalogue is gone")
 @pytest.mark.parametrize("keeps_catalogue", [True, False])
 def test_a_text_that_changed_alone_gets_a_vector_of_its_own(
     folder, opened, keeps_catalogue
@@ -286,6 +288,7 @@ def test_a_text_that_changed_alone_gets_a_vector_of_its_own(
     assert again.stats()["waiting"] == 0
 
 
+@pytest.mark.filterwarnings("ignore:.*its catalogue is gone")
 @pytest.mark.parametrize(
     "record",
     [
@@ -314,6 +317,7 @@ def test_what_another_program_wrote_into_our_column_harms_nothing(folder, opened
     assert hit.record.id == key
 
 
+@pytest.mark.filterwarnings("ignore:.*its catalogue is gone")
 @pytest.mark.parametrize("keeps_catalogue", [True, False])
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "3e38"])
 def test_a_vector_of_no_numbers_is_made_anew(folder, opened, number, keeps_catalogue) -> None:

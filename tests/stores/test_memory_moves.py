@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import textwrap
+import time
 from importlib.util import find_spec
 
 import pytest
@@ -17,7 +19,9 @@ from clawstate.doctor import examine
 from clawstate.errors import ConfigError, ConflictError, FallbackWarning, UnavailableError
 from clawstate.importers.sync import import_paths
 from clawstate.memory.backends.lancedb.client import shared_process
+from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
 from clawstate.state import memory_moves
+from clawstate.state.memory_place import usual_place
 from lance_table import in_table, plugin_row, texts_in_table
 from seeds import seed
 
@@ -266,6 +270,55 @@ def test_a_move_that_was_killed_is_carried_on(root, step, to) -> None:
         state.memory.add("one more")
 
 
+def content_of(root, engine) -> tuple[str, int]:
+    """Return the digest of all rows of the memory in *engine*, and how many records it has."""
+    with clawstate.open(root) as state:
+        place = usual_place(state._context, engine)
+        part = state._context.backends.database(place.database).part(PART, MIGRATIONS)
+        with part.reading() as connection:
+            count = connection.execute("SELECT count(*) FROM memories").get
+            return memory_moves._digest(connection), count
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("number", range(20 if os.environ.get("CLAWSTATE_FULL") == "1" else 2))
+def test_moves_that_were_killed_again_and_again_bring_all_there_and_back(root, number) -> None:
+    """Whatever is cut off, histories, archive and imports are equal there, and back."""
+    chance = random.Random(seed() + number)
+    notes = root.parent / "notes.md"
+    notes.write_text("# Tea\n\ngreen tea\n")
+    with clawstate.open(root) as state:
+        keys = state.memory.add_many(
+            {"text": f"number {each}", "thread": "t", "metadata": {"n": each}}
+            for each in range(100)
+        )
+        for key in keys[:10]:
+            state.memory.update(key, text=f"changed {key}")
+        state.memory.supersede(keys[20], "newer")
+        state.memory.archive(keys[30:35])
+        state.memory.forget([keys[40]])
+        import_paths(state.memory, [notes])
+    wanted = content_of(root, "sqlite")
+
+    for old, new in (("sqlite", "lancedb"), ("lancedb", "sqlite")):
+        for _ in range(3):
+            command = [sys.executable, "-c", MOVER, str(root), new]
+            mover = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+            step = chance.choice(("looking", "copying", "comparing", "choosing", "clearing"))
+            while (line := mover.stdout.readline().strip()) and line != step:
+                pass
+            time.sleep(chance.random() * 0.5)  # the moment of death, not a wait for anything
+            mover.kill()
+            mover.wait()
+            mover.stdout.close()
+        move(root, new)
+        assert content_of(root, new) == wanted
+        assert content_of(root, old)[1] == 0
+        rows = in_table(root / "memory/lancedb")["rows"]
+        assert len(rows) == (wanted[1] if new == "lancedb" else 0)
+
+
 def test_status_and_command_line_tell_of_a_move(root) -> None:
     """`store migrate memory` moves, `--dry-run` only tells, `status` names where records are."""
     keep(root, "tea", "milk")
@@ -282,13 +335,14 @@ def test_status_and_command_line_tell_of_a_move(root) -> None:
     assert run("status")["memory"]["records"] == 2
 
 
+@pytest.mark.filterwarnings("ignore:.*its catalogue is gone")
 def test_a_damaged_catalogue_is_made_again_from_the_table(root) -> None:
     """`doctor --fix` mends a catalogue that cannot be read, and no record of the table is lost."""
     choose(root, "lancedb")
     keys = keep(root, *(f"number {each}" for each in range(300)))
     catalogue = root / "memory/lancedb/catalogue.db"
     whole = catalogue.read_bytes()
-    chance = __import__("random").Random(seed())
+    chance = random.Random(seed())
     for _ in range(40):
         place = chance.randrange(4096, len(whole) - 600)
         whole = whole[:place] + bytes(500) + whole[place + 500 :]

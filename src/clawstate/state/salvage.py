@@ -97,7 +97,10 @@ def _salvage_catalogue(context: Context, place: MemoryPlace) -> str:
     except (CorruptError, apsw.Error):
         with part.alone():
             aside = set_aside(place.database)
-        notes.append("what was not in the table yet could not be read")
+        notes.append(
+            "what was not in the table could not be read: what waited for it, histories, the"
+            " archive, notes of imports and marks of what was forgotten"
+        )
     if aside is None:
         return "it was saved meanwhile"
     kept = f"the damaged catalogue is kept as {aside}, until you remove it"

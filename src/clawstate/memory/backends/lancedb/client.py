@@ -63,14 +63,16 @@ class TableProcess:
         self._is_free = False
         atexit.register(self.end)
 
-    def session(self, folder: Path, *, patience: float) -> Session:
+    def session(self, folder: Path, *, patience: float, known: str | None = None) -> Session:
         """
         Have the table of *folder* to ourselves for a `with` block, after *patience* s at most.
+
+        *known* is the stamp of the version to go back to if a newer one was torn by a power cut.
 
         Raises `LockTimeoutError`, `MissingExtraError` without LanceDB, `UnavailableError` where it
         cannot be loaded or used, `CorruptError` for a table that holds no memories.
         """
-        return Session(self, self._mutex, folder, patience)
+        return Session(self, self._mutex, folder, patience, known)
 
     def streams(self) -> subprocess.Popen[bytes]:
         """Return the running process, started now if there is none."""
@@ -152,11 +154,19 @@ class TableProcess:
 class Session:
     """A `with` block in which nobody else of ours works on the table; see `TableProcess`."""
 
-    def __init__(self, table: TableProcess, mutex: Mutex, folder: Path, patience: float) -> None:
+    def __init__(
+        self,
+        table: TableProcess,
+        mutex: Mutex,
+        folder: Path,
+        patience: float,
+        known: str | None,
+    ) -> None:
         self._table = table
         self._mutex = mutex
         self._folder = folder
         self._patience = patience
+        self._known = known
         self._process: subprocess.Popen[bytes] | None = None
         self._talking = False
         self._ending = Mutex()
@@ -169,7 +179,8 @@ class Session:
         try:
             self._keep_threads_out()
             self._process = self._table.streams()
-            self._ask({"folder": str(self._folder), "patience": self._patience})
+            folder, patience = str(self._folder), self._patience
+            self._ask({"folder": folder, "patience": patience, "known": self._known})
         except BaseException:
             self._finish()
             raise
@@ -196,6 +207,10 @@ class Session:
         for answer, blob in self._answers({"do": "scan"}):
             if "rows" in answer:
                 yield answer["rows"], blob
+
+    def look_again(self) -> None:
+        """Let `about` tell of the table as it is after an error."""
+        self._ask({"do": "open"})
 
     def write(self, remove: Sequence[str], rows: Message, vectors: bytes) -> None:
         """Put *rows* in the place of those of the same ids, and *remove* others."""

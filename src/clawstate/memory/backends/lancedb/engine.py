@@ -27,6 +27,7 @@ from clawstate.memory.backends.lancedb.later import Later
 from clawstate.memory.backends.lancedb.rows import read_rows
 from clawstate.memory.backends.lancedb.stamp import (
     CATALOGUE,
+    MAKING,
     newest_stamp,
     table_dir,
     versions_dir,
@@ -39,6 +40,10 @@ from clawstate.memory.forgetting import Compaction
 from clawstate.memory.versions import MOST_VERSIONS
 from clawstate.sqlite import Database, Part
 
+_LOST = (
+    "its catalogue is gone and was made anew from it; lost are what the table did not have yet, the"
+    " histories of records, the archive, the notes of imports and the marks of what was forgotten"
+)
 _LIBRARY = "lancedb"
 _FLUSH = 8_192  # records of this program that wait for the table before it writes them to it
 _ROWS = 4_096  # rows that are written in one go, of short vectors
@@ -269,6 +274,7 @@ class LancedbMemory(SqliteMemory):
         if about.stamp is not None or waits:
             with self._catalogue.writing() as connection:
                 outbox.mark_all(connection)
+                outbox.note(connection, outbox.STAMP, MAKING)
             session.create(wanted)
 
     def _clear_table(self, patience: float) -> None:
@@ -295,7 +301,13 @@ class LancedbMemory(SqliteMemory):
             return outbox.count(connection)
 
     def _session(self, patience: float) -> Session:
-        return self._process.session(self.folder, patience=patience)
+        return self._process.session(self.folder, patience=patience, known=self._known())
+
+    def _known(self) -> str | None:
+        if not self._catalogue.exists():
+            return None
+        with self._catalogue.reading() as connection:
+            return outbox.find_note(connection, outbox.STAMP)
 
     def _before_use(self, writes: bool) -> None:  # noqa: FBT001 - of a callback
         self._before(writes)
@@ -348,10 +360,14 @@ class LancedbMemory(SqliteMemory):
 
     def _take_in(self, *, patience: float) -> None:
         make_private_dir(self.folder)
+        is_new = not self._catalogue.exists()
         with self._session(patience) as session:
             self._require_outbox()
             take_in(session, self._catalogue, self._clock)
+            is_lost = is_new and session.about.marked
         self._fold_words()
+        if is_lost:
+            self._tell(_LOST)
 
     def _numbers(self) -> tuple[object, int]:
         return numbers_of(str(versions_dir(self.folder))), _inode(self.path)

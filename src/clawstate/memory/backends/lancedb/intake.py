@@ -9,6 +9,7 @@ from typing import Any
 import apsw
 
 from clawstate.clock import Clock, to_ms
+from clawstate.errors import UnavailableError
 from clawstate.memory.backends.lancedb import outbox
 from clawstate.memory.backends.lancedb.client import Session
 from clawstate.memory.backends.lancedb.messages import Message
@@ -47,8 +48,18 @@ def take_in(session: Session, catalogue: Part, clock: Clock) -> None:
             outbox.mark_all(connection)
     seen: set[str] = set()
     refused = 0
-    for columns, blob in session.scan():
-        refused += _take_rows(catalogue, columns, blob, seen, clock)
+    try:
+        for columns, blob in session.scan():
+            refused += _take_rows(catalogue, columns, blob, seen, clock)
+    except UnavailableError:
+        session.look_again()
+        if session.about.stamp != known:
+            raise
+        # A version that a power cut tore gave way to the one before, which has no more than what is
+        # known. What could be read of it is kept, and written anew.
+        with catalogue.writing() as connection:
+            outbox.mark(connection, sorted(seen))
+        return
     if not is_other:
         for step in _steps(catalogue):
             _forget_deleted(catalogue, [each for each in step if each not in seen], clock)

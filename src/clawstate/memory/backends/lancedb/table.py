@@ -15,7 +15,14 @@ import numpy as np
 import pyarrow as pa
 
 from clawstate.memory.backends.lancedb.messages import Message
-from clawstate.memory.backends.lancedb.stamp import TABLE, stamp_of, table_dir
+from clawstate.memory.backends.lancedb.stamp import (
+    TABLE,
+    newest_stamp,
+    roll_back,
+    stamp_of,
+    table_dir,
+    version_of,
+)
 
 VERSION = str(lancedb.__version__)
 
@@ -24,6 +31,7 @@ _ADDED = (pa.field("updatedAt", pa.float64()), pa.field("record", pa.utf8()))
 _FEW = 1_000  # ids in one condition
 _KEPT = timedelta(hours=1)  # how long others may read a version that is no longer the newest
 _KEPT_OF_OTHERS = timedelta(days=7)  # who made a table may have it open from the start
+_FOR_EVER = timedelta(days=36_500)
 _TEXTS = ("id", "text", "category")
 _INDEX = "vector"
 
@@ -31,17 +39,39 @@ Answer = tuple[Message, bytes]
 
 
 class LanceTable:
-    """The table in *folder*, as of the moment when it was opened, and what this process changed."""
+    """
+    The table in *folder*, as of the moment when it was opened, and what this process changed.
 
-    def __init__(self, folder: Path) -> None:
+    *known* is the stamp of the version that the catalogue knows all of, which is on disk.
+    """
+
+    def __init__(self, folder: Path, known: str | None = None) -> None:
         self._folder = folder
+        self._known = known
         self._database = lancedb.connect(str(folder))
         self._table: Any = None
         self._version = 0
         self._synced: dict[str, tuple[int, int]] = {}
-        if table_dir(folder).is_dir():
+        self._stamp: str | None = None
+        self._foreign_vectors = 0
+        try:
+            self._open()
+        except TypeError:
+            raise
+        except Exception:
+            # LanceDB syncs nothing: after a power cut what was written last may be torn.
+            if not roll_back(folder, known):
+                raise
+            self._open()
+
+    def _open(self) -> None:
+        self._table = None
+        if table_dir(self._folder).is_dir():
+            newest = version_of(newest_stamp(self._folder))
             self._table = self._database.open_table(TABLE)
             self._version = int(self._table.version)
+            if self._version < newest:  # as it is of a file of zeros
+                raise ValueError(f"version {newest} is torn")
             _require_memories(self._table.schema)
         self._stamp = self._present_stamp()
         self._foreign_vectors = self._count_foreign_vectors()
@@ -93,6 +123,14 @@ class LanceTable:
     def _scan(self) -> Iterator[Answer]:
         if self._table is None:
             return
+        try:
+            yield from self._rows()
+        except Exception:
+            if roll_back(self._folder, self._known):
+                self._open()  # for whoever asks again
+            raise
+
+    def _rows(self) -> Iterator[Answer]:
         names = ["id", "text", "vector", "importance", "category", "createdAt"]
         names += [field.name for field in _ADDED if field.name in self._table.schema.names]
         for batch in self._table.search().select(names).to_batches(batch_size=2_048):
@@ -177,7 +215,7 @@ class LanceTable:
         age = _KEPT if _is_ours(self._table.schema) else _KEPT_OF_OTHERS
         if clear:
             age = timedelta(0)
-        self._table.optimize(cleanup_older_than=age, delete_unverified=clear)
+        self._table.optimize(cleanup_older_than=_FOR_EVER)
         if rows >= index_from and not self._table.list_indices():
             with_vectors = self._table.count_rows("vector IS NOT NULL")
             if with_vectors >= index_from:
@@ -185,6 +223,9 @@ class LanceTable:
                 self._table.create_index(
                     metric="l2", index_type="IVF_HNSW_SQ", vector_column_name=_INDEX
                 )
+        # What the versions before had must not go before this one is on disk.
+        self._sync()
+        self._table.optimize(cleanup_older_than=age, delete_unverified=clear)
         # How many versions that made is not told; somebody else's row shows in the count.
         is_same = self._table.count_rows() == rows
         self._version = int(self._table.version)

@@ -18,6 +18,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -87,7 +88,8 @@ def main() -> None:
             if not gate.take(message["patience"]):
                 send(answers, {"error": "locked"})
                 continue
-            if not _session(tables.LanceTable, Path(message["folder"]), commands, answers):
+            open_table = partial(tables.LanceTable, Path(message["folder"]), message.get("known"))
+            if not _session(open_table, commands, answers):
                 return
         finally:
             gate.give()
@@ -98,9 +100,7 @@ def _has_more(commands: IO[bytes]) -> bool:
     return bool(ready)
 
 
-def _session(
-    open_table: Callable[[Path], Any], folder: Path, commands: IO[bytes], answers: IO[bytes]
-) -> bool:
+def _session(open_table: Callable[[], Any], commands: IO[bytes], answers: IO[bytes]) -> bool:
     """Do what the program says until it ends the session; tell whether it may begin another."""
     message: Message = {"do": "open"}
     blob, table = b"", None
@@ -110,7 +110,7 @@ def _session(
                 send(answers, {})
                 return True
             if table is None:
-                table = open_table(folder)
+                table = open_table()
             for answer, run in table.do(message, blob):
                 send(answers, answer, run)
         except BrokenPipeError:
