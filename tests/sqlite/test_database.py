@@ -218,7 +218,7 @@ def test_reads_nest(database) -> None:
 
 def test_a_foreign_writer_is_named(database, path, monkeypatch) -> None:
     """A program that holds the database without the gate leads to `LockTimeoutError`."""
-    monkeypatch.setattr("clawstate.sqlite.database.BUSY_MS", 20)
+    monkeypatch.setattr("clawstate.sqlite.connections.BUSY_MS", 20)
     write(database, "a")
     foreign = apsw.Connection(str(path))
     foreign.execute("BEGIN IMMEDIATE")

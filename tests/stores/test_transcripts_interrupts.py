@@ -9,12 +9,12 @@ from itertools import count
 
 import apsw
 
-from clawstate.sqlite import part
+from clawstate.sqlite import blocks, part
 from clawstate.stores.transcripts.backends.sqlite import log as engine
 from clawstate.stores.transcripts.backends.sqlite.log import SqliteTranscripts
 from clawstate.stores.transcripts.service import Transcripts
 
-FILES = {engine.__file__, part.__file__, contextlib.__file__}
+FILES = {engine.__file__, part.__file__, blocks.__file__, contextlib.__file__}
 PATIENCE = 20.0  # seconds until what is held counts as held for ever
 
 

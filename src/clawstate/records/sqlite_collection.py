@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import apsw
 
     from clawstate.health import Finding
-    from clawstate.sqlite.part import Writing
+    from clawstate.sqlite.blocks import Writing
 
 A = TypeVar("A")
 

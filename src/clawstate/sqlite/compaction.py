@@ -11,7 +11,8 @@ from typing import TypeVar
 import apsw
 
 from clawstate.interrupts import load_modules
-from clawstate.sqlite.part import BUSY_MS, Part
+from clawstate.sqlite.connections import BUSY_MS
+from clawstate.sqlite.part import Part
 
 T = TypeVar("T")
 

@@ -10,32 +10,26 @@ descriptor on the file would drop them in the whole process.
 from __future__ import annotations
 
 import contextlib
-import os
-import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import apsw
 
-from clawstate.errors import StateError, UnavailableError
-from clawstate.files.atomic import create_private_file, make_private_dir
-from clawstate.files.mounts import journal_mode, mount_of
-from clawstate.files.place import disk_of, require_disk, require_no_dead_link
-from clawstate.files.regular import require_database
+from clawstate.errors import StateError
+from clawstate.files.atomic import make_private_dir
 from clawstate.interrupts import Use
-from clawstate.sqlite.log_index import (
-    connection_without_index,
-    has_index_room,
-    is_without_index,
-    require_index_room,
+from clawstate.sqlite.connections import (
+    Connections,
+    Opened,
+    end_transaction,
+    inode_of,
+    is_in_use,
 )
+from clawstate.sqlite.log_index import require_index_room
 from clawstate.sqlite.migrations import Faults, Migration, PartFormat
-from clawstate.sqlite.part import BUSY_MS, Opened, Part, end_transaction, is_in_use
+from clawstate.sqlite.part import Part
 from clawstate.sqlite.pool import PoolGuard, WriterLock, pause_around_forks
 
-# A log that is written over syncs in half the time of one that grows, and bulk loads are no slower.
-_CHECKPOINT_PAGES = 1_000
-_CACHE_KIB = 32_768
 # A connection that met one of these may go on refusing after the cause has passed.
 _LASTING = (apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.ProtocolError)
 
@@ -63,17 +57,19 @@ class Database:
     ) -> None:
         self.path = path
         self._present = present
-        self.generation = 0
         self._folder = path.parent
+        self._connections = Connections(path, present)
         self._writers = WriterLock(path.with_name(path.name + ".gate"), timeout=lock_timeout)
         self._guard = PoolGuard(path)
         self._writer: Opened | None = None
         self._writing: object = None
         self._idle: list[Opened] = []
-        self._made: dict[int, weakref.ref[apsw.Connection]] = {}
-        self._inode = 0
-        self._disk: int | None = None
         pause_around_forks(self)
+
+    @property
+    def generation(self) -> int:
+        """A number that moves when another file was put in the place of this one."""
+        return self._connections.generation
 
     def part(
         self,
@@ -89,7 +85,7 @@ class Database:
     def exists(self) -> bool:
         """Tell whether a write has made the database; raises `ClosedError`."""
         self._guard.require_open()
-        return self._find_inode() != 0
+        return self._connections.find_inode() != 0
 
     def close(self) -> None:
         """Close all connections, those in use when that is over; then calls raise `ClosedError`."""
@@ -113,7 +109,7 @@ class Database:
         # Before the first file is made: a directory whose disk went away must not be made again
         # where it was mounted, with new and empty records in it.
         self._present()
-        self._find_inode()
+        self._connections.find_inode()
         make_private_dir(self._folder)
         self._writers.acquire(use)
 
@@ -155,12 +151,13 @@ class Database:
         """Return a connection that reads *part*."""
         # A look at the name for each read: somebody may have put a backup in the place of the file,
         # and a connection to the old one would go on reading what is gone.
-        inode = _inode(self.path)
-        if inode != self._inode or not inode:
-            self._notice(inode := self._find_inode())
+        connections = self._connections
+        inode = inode_of(self.path)
+        if inode != connections.inode or not inode:
+            connections.notice(inode := connections.find_inode())
         if not inode:
             return _empty(part)
-        opened = self._idle_on(inode) or self._reader()
+        opened = self._idle_on(inode) or connections.reader()
         if part.name in opened.known:
             return opened
         return self._require_part(opened, part)
@@ -187,35 +184,16 @@ class Database:
         # Through the old connection the write would be acknowledged, and lost with the file that
         # was replaced. What is left of a transaction that was cut off ends with its connection.
         if writer is not None and (
-            writer.inode != _inode(self.path) or is_in_use(writer.connection)
+            writer.inode != inode_of(self.path) or is_in_use(writer.connection)
         ):
             self._drop_writer()
             writer = None
         if writer is None:
-            # SQLite would make it with the umask, readable for a moment by whoever may enter the
-            # directory.
-            create_private_file(self.path)
-            require_index_room(self.path)
-            self._writer = writer = self._prepare(self._connect(), part)
+            self._writer = writer = self._connections.writer(part)
         elif part.name not in writer.known:
             part.require_known(writer.connection)
             writer.known.add(part.name)
         return writer
-
-    def _prepare(self, opened: Opened, part: PartFormat) -> Opened:
-        connection = opened.connection
-        try:
-            # Somebody else's file must stay as it is, so this comes before the first change.
-            part.require_known(connection)
-            opened.known.add(part.name)
-            # A network file system shares no memory between machines, which a write-ahead log
-            # needs.
-            connection.pragma("journal_mode", journal_mode(mount_of(self.path)))
-            connection.pragma("wal_autocheckpoint", _CHECKPOINT_PAGES)
-        except BaseException:
-            connection.close()
-            raise
-        return opened
 
     def _idle_on(self, inode: int) -> Opened | None:
         """Return a connection to the file *inode* that nobody uses, and close those to others."""
@@ -228,33 +206,6 @@ class Database:
             if opened.inode == inode and not is_in_use(opened.connection):
                 return opened
             opened.connection.close()
-
-    def _reader(self) -> Opened:
-        refused = None
-        if has_index_room(self.path):
-            try:
-                return self._read_only(self._connect())
-            except apsw.Error as error:
-                if not is_without_index(error):
-                    raise
-                refused = error
-        inode = _inode(self.path)
-        spare = connection_without_index(self.path)
-        if spare is None:
-            if refused is not None:
-                raise refused
-            return self._read_only(self._connect())  # others have the index already
-        return self._read_only(self._register(*spare, inode))
-
-    def _read_only(self, opened: Opened) -> Opened:
-        try:
-            # It opens the log, so that whoever asked learns here whether that can be read.
-            opened.connection.pragma("schema_version")
-            opened.connection.pragma("query_only", 1)
-        except BaseException:
-            opened.connection.close()
-            raise
-        return opened
 
     def _require_part(self, opened: Opened, part: PartFormat) -> Opened:
         """Return *opened* if *part* can be read by it, or an empty database where it is missing."""
@@ -274,66 +225,6 @@ class Database:
         opened.known.add(part.name)
         return opened
 
-    def _connect(self) -> Opened:
-        # Without CREATE: the file is made by `create_private_file`. Read-write for readers as well:
-        # after a crash whoever comes first plays a rollback journal back, and the last to leave
-        # writes the log into the database. `query_only` keeps readers from all else.
-        # Asked for first: where a backup is put in its place just now, the connection then seems to
-        # be of another file and is not used again. The other way round it would seem to be of that.
-        inode = _inode(self.path)
-        opened = apsw.Connection(os.fspath(self.path), flags=apsw.SQLITE_OPEN_READWRITE)
-        return self._register(opened, None, inode)
-
-    def _register(
-        self,
-        connection: apsw.Connection,
-        require_unchanged: Callable[[], object] | None,
-        inode: int,
-    ) -> Opened:
-        for key, each in self._made.copy().items():
-            if each() is None:
-                self._made.pop(key, None)
-        # An interrupt can lose a connection between here and whoever asked; before a fork it has to
-        # be closed all the same.
-        self._made[id(connection)] = weakref.ref(connection)
-        try:
-            connection.set_busy_timeout(BUSY_MS)
-            # FULL: what was acknowledged survives a power cut. NORMAL does five times the commits a
-            # second, and loses the last of them (decision 2).
-            connection.pragma("synchronous", 2)
-            # Negative numbers are KiB, positive ones pages.
-            connection.pragma("cache_size", -_CACHE_KIB)
-            # In memory: a temporary file would hold texts outside of the state directory.
-            connection.pragma("temp_store", 2)
-            # One bulk load would leave a log of its size for good.
-            connection.pragma("journal_size_limit", 64 << 20)
-            if inode != self._inode:
-                # The directory may have been made with the file just now: from here on it is known,
-                # and one that takes its place is told from it.
-                self._present()
-        except BaseException:
-            connection.close()
-            raise
-        self._notice(inode)
-        return Opened(connection, inode, require_unchanged)
-
-    def _find_inode(self) -> int:
-        """Return the inode of the file, 0 if there is none; see *present*."""
-        inode = _inode(self.path)
-        # Only then: this is on the way of every read, and a file that is still there lies in a
-        # directory that is.
-        if inode != self._inode or not inode:
-            self._present()  # the whole directory may be another one
-            if not inode:
-                require_disk(self._folder, self._disk)
-        return inode
-
-    def _notice(self, inode: int) -> None:
-        if inode != self._inode:
-            self.generation += 1
-            self._inode = inode
-            self._disk = disk_of(self._folder)
-
     def _close_idle(self) -> None:
         while self._idle:
             with contextlib.suppress(IndexError):  # others close them as well
@@ -343,10 +234,7 @@ class Database:
 
     def _close_all(self) -> None:
         self._close_idle()
-        for each in self._made.copy().values():  # those too that an interrupt lost
-            if (connection := each()) is not None:
-                connection.close()
-        self._made.clear()
+        self._connections.close_all()
 
 
 def open_part(
@@ -382,19 +270,3 @@ def _empty(part: PartFormat) -> Opened:
     connection = apsw.Connection(":memory:")
     part.migrate(connection)
     return Opened(connection, _IN_MEMORY, known={part.name})
-
-
-def _inode(path: Path) -> int:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        require_no_dead_link(path)
-        return 0
-    except NotADirectoryError as error:
-        hint = "name another state directory"
-        raise UnavailableError(str(path.parent), "is a file, not a directory", hint) from error
-    except OSError as error:
-        problem = f"cannot be reached ({error.strerror})"
-        raise UnavailableError(str(path), problem, "check the permissions") from error
-    require_database(path, status.st_mode)
-    return status.st_ino

@@ -13,8 +13,9 @@ from typing import Final
 import apsw
 
 from clawstate.sqlite.compaction import outside_of_a_transaction
+from clawstate.sqlite.connections import BUSY_MS
 from clawstate.sqlite.pages import HEADER, MOST, TREES, OddPageError, Shape, TreePage, Trunk
-from clawstate.sqlite.part import BUSY_MS, Part
+from clawstate.sqlite.part import Part
 
 Note = Callable[[apsw.Connection, int], object]
 """Writes something, such as the number of the page that was reached, in a transaction."""

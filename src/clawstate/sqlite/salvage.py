@@ -13,8 +13,9 @@ from typing import Any
 import apsw
 
 from clawstate.files.atomic import create_private_file, make_private_dir
+from clawstate.sqlite.connections import BUSY_MS
 from clawstate.sqlite.migrations import PartFormat
-from clawstate.sqlite.part import BUSY_MS, Part
+from clawstate.sqlite.part import Part
 
 Row = tuple[Any, ...]
 Mend = Callable[[apsw.Connection, AbstractSet[str]], None]

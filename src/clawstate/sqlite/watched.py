@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from clawstate.sqlite.part import Alone, Part, Reading, Writing
+from clawstate.sqlite.blocks import Alone, Reading, Writing
+from clawstate.sqlite.part import Part
 
 
 class WatchedPart(Part):

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import pytest
 
-_LAWS = ("record", "search", "import", "reembed", "version", "past", "retention")
+_LAWS = ("record", "listing", "search", "import", "reembed", "version", "past", "retention")
 pytest.register_assert_rewrite(*(f"clawstate.testing.memory_{each}_laws" for each in _LAWS))
 
 from clawstate.testing.memory_import_laws import ImportLaws
+from clawstate.testing.memory_listing_laws import ListingLaws
 from clawstate.testing.memory_past_laws import PastLaws
 from clawstate.testing.memory_record_laws import RecordLaws
 from clawstate.testing.memory_reembed_laws import ReembedLaws
@@ -20,7 +21,14 @@ __all__ = ["MemoryEngineSuite"]
 
 
 class MemoryEngineSuite(
-    RecordLaws, SearchLaws, ImportLaws, ReembedLaws, VersionLaws, PastLaws, RetentionLaws
+    RecordLaws,
+    ListingLaws,
+    SearchLaws,
+    ImportLaws,
+    ReembedLaws,
+    VersionLaws,
+    PastLaws,
+    RetentionLaws,
 ):
     """
     Every law that an engine of memory must keep; to be run by pytest.

@@ -6,19 +6,17 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO
 
 from clawstate.arguments import (
-    describe,
     require_count,
     require_text,
     require_texts,
     require_whole,
     require_whole_text,
 )
-from clawstate.clock import Clock, from_iso, system_clock, to_ms
+from clawstate.clock import Clock, system_clock, to_ms
 from clawstate.errors import InvalidError
 from clawstate.files.export_file import export_file
 from clawstate.files.json_text import dump_compact
@@ -28,6 +26,12 @@ from clawstate.records.contract import ANY, Mark
 from clawstate.secret_rules import without_secrets
 from clawstate.snippets import snippet
 from clawstate.stores.transcripts import queries
+from clawstate.stores.transcripts.arguments import (
+    Moment,
+    list_of_messages,
+    milliseconds,
+    require_turn_name,
+)
 from clawstate.stores.transcripts.contract import Bounds, Place, TranscriptLog, Turn
 from clawstate.stores.transcripts.entries import entries_of, header_of, require_session_id
 from clawstate.stores.transcripts.importing import Reading, batches
@@ -44,11 +48,6 @@ from clawstate.stores.transcripts.values import (
 
 _SESSIONS = Listing("transcripts")
 _MESSAGES = Listing("messages")
-_FAR = 1e12  # seconds, beyond all years that a date can have
-_LONGEST_NAME = 200  # characters of the name of a turn
-
-Moment: TypeAlias = float | str | datetime
-"""Seconds since the epoch, ISO 8601 text, or a `datetime`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +109,8 @@ class Transcripts:
         if parent is not None:
             require_whole_text("parent", parent)
         require_whole("expect_leaf", expect_leaf)
-        _require_turn_name(turn)
-        given = _as_list(messages)
+        require_turn_name(turn)
+        given = list_of_messages(messages)
         now = self._clock()
         entries = entries_of(given, now=now)
         if not entries:
@@ -252,7 +251,9 @@ class Transcripts:
         terms = queries.terms_of(require_text("text", text))
         if session_id is not None:
             require_session_id(session_id)
-        bounds = Bounds(session_id, role, _ms("since", since), _ms("until", until))
+        bounds = Bounds(
+            session_id, role, milliseconds("since", since), milliseconds("until", until)
+        )
         found = self._log.search(terms, bounds, limit) if terms else []
         # What is not indexed cannot have matched.
         shown = ((each, score, each.text[:LONGEST]) for each, score in found)
@@ -365,36 +366,7 @@ def _place(position: Position) -> Place:
     return int(-rank), int(number)
 
 
-def _as_list(messages: Any) -> list[Any]:
-    if not isinstance(messages, Iterable):
-        problem = f"are {type(messages).__name__}, not a list of messages"
-        raise InvalidError("messages", problem, "give [{'role': ..., 'content': ...}]")
-    return [messages] if isinstance(messages, Mapping) else list(messages)
-
-
-def _require_turn_name(name: str | None) -> None:
-    if name is None:
-        return
-    require_whole_text("turn", name)
-    if not 0 < len(name) <= _LONGEST_NAME:
-        hint = f"take 1 to {_LONGEST_NAME:,} characters"
-        raise InvalidError("turn", "its name is empty or too long", hint)
-
-
 def _mask(line: str) -> str:
     # Only a copy for other eyes: a history that is replayed with masks has brought one back as a
     # command before.
     return without_secrets(line, "[redacted]")
-
-
-def _ms(name: str, moment: Moment | None) -> int | None:
-    if moment is None:
-        return None
-    if isinstance(moment, str):
-        return to_ms(from_iso(moment))
-    seconds = moment.timestamp() if isinstance(moment, datetime) else moment
-    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if not is_number or not abs(seconds) < _FAR:
-        hint = "give seconds since the epoch, ISO text or a datetime"
-        raise InvalidError(name, f"{describe(seconds)} is no moment", hint)
-    return to_ms(seconds)

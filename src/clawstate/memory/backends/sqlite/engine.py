@@ -43,7 +43,7 @@ from clawstate.memory.records import MemoryRecord
 from clawstate.memory.versions import MOST_VERSIONS
 from clawstate.paging import Position
 from clawstate.sqlite import Database, open_part
-from clawstate.sqlite.part import Lent
+from clawstate.sqlite.blocks import Lent
 from clawstate.sqlite.watched import WatchedPart
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import apsw
 
 from clawstate.health import Finding
 from clawstate.sqlite import Database, open_part
+from clawstate.sqlite.blocks import Lent
 from clawstate.sqlite.change_log import note_changes
-from clawstate.sqlite.part import Lent
 from clawstate.stores.transcripts import turns
 from clawstate.stores.transcripts.backends.sqlite import blobs, checking, rows, word_index
 from clawstate.stores.transcripts.backends.sqlite.blobs import Blob
