@@ -9,7 +9,7 @@ from pathlib import Path
 import clawstate
 from clawstate.config import watching
 from clawstate.config.watching import Watcher
-from clawstate.interrupts import Signal
+from clawstate.interrupts import Signal, mutex
 from clawstate.state import backends
 
 PATIENCE = 60.0  # seconds until a thread counts as stuck
@@ -84,8 +84,10 @@ def test_a_signal_is_taken_as_often_as_it_was_given_in_between() -> None:
     assert not signal.take(0.0)
 
 
-def test_an_interrupted_move_of_records_keeps_nobody_out(tmp_path, clock) -> None:
+def test_an_interrupted_move_of_records_keeps_nobody_out(tmp_path, clock, monkeypatch) -> None:
     """Wherever a move is cut off, the state no longer moves, and another one may begin."""
+    # After which an abandoned mutex is looked at: waited for in most of the hundreds of rounds.
+    monkeypatch.setattr(mutex, "_USUAL", 0.001)
     with clawstate.open(tmp_path, clock=clock, lock_timeout=0.0) as state:
         moves = state._context.backends
 
