@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import json
+import signal
+import stat
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -9,7 +13,7 @@ import pytest
 import clawstate
 from clawstate.mcp.access import CALLER, MAY_WRITE
 from clawstate.mcp.http import create_app
-from mcp_client import HELLO, MODES, READY, ask
+from mcp_client import HELLO, MODES, READY, ask, started
 from mcp_http import served, talking
 
 JSON = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
@@ -99,6 +103,30 @@ def test_a_body_that_is_too_large_is_refused(state) -> None:
         own = http.post(url, json=HELLO)
 
     assert (refused.status_code, own.status_code) == (413, 200)
+
+
+def test_it_serves_by_itself_behind_a_token(tmp_path) -> None:
+    """`mcp serve --http` tells its address, lets in who has the token, and ends with a signal."""
+
+    async def talk(url: str, token: str) -> None:
+        async with talking(url, headers={"Authorization": f"Bearer {token}"}) as client:
+            made = await client.call_tool("memory_store", {"text": "Ada drinks green tea"})
+            assert not made.is_error
+
+    with started(tmp_path, "--http", "--port", "0", "--json") as server:
+        text = ""
+        while not text.endswith("}\n"):
+            text += server.stdout.readline().decode()
+        told = json.loads(text)
+        refused = httpx2.post(told["url"], json=HELLO, headers=JSON)
+        wrong = httpx2.post(told["url"], json=HELLO, headers={**JSON, "Authorization": "Bearer x"})
+        file = Path(told["tokenFile"])
+        anyio.run(talk, told["url"], file.read_text().strip())
+        server.send_signal(signal.SIGTERM)
+        code = server.wait(30)
+
+    assert (refused.status_code, wrong.status_code, code) == (401, 401, 0)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_it_ends_while_a_client_listens(tmp_path) -> None:

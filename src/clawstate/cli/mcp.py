@@ -10,6 +10,8 @@ import click
 from clawstate.cli.command import CONTEXT, Group, pass_session
 from clawstate.cli.session import Session
 
+_PORT = 18790
+
 
 @click.group(
     cls=Group,
@@ -27,12 +29,22 @@ def mcp() -> None:
 
 @mcp.command(absent_ok=True)
 @click.option("--read-only", is_flag=True, help="Offer no tool that changes anything.")
+@click.option("--http", is_flag=True, help="Serve over HTTP on this machine, with a token.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=_PORT,
+    show_default=True,
+    metavar="N",
+    help="The TCP port for --http, 0 for any that is free.",
+)
 @pass_session
-def serve(session: Session, /, *, read_only: bool) -> None:
+def serve(session: Session, /, *, read_only: bool, http: bool, port: int) -> None:
     """
     Serve on standard input and output until the client closes them.
 
-    It speaks the protocol of 2026-07-28 and those before. The log goes to standard error.
+    It speaks the protocol of 2026-07-28 and those before. The log goes to standard error. Over HTTP
+    a client needs the token that state/gateway-token holds, which is the gateway's as well.
     """
     from clawstate.mcp.sdk import require_sdk  # noqa: PLC0415 - see `NOUNS`
 
@@ -41,9 +53,32 @@ def serve(session: Session, /, *, read_only: bool) -> None:
     from clawstate.mcp.server import create_server  # noqa: PLC0415 - takes a second to load
     from clawstate.mcp.stdio import serve_stdio  # noqa: PLC0415
 
+    if http:
+        _serve_http(session, port=port, read_only=read_only)
+        return
     server = create_server(session.state, read_only=read_only, agent=session.agent)
     if serve_stdio(server):
         raise KeyboardInterrupt
+
+
+def _serve_http(session: Session, *, port: int, read_only: bool) -> None:
+    from clawstate.gateway.tokens import owner_token, token_path  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.mcp.loopback import serve_http  # noqa: PLC0415
+
+    path = token_path(session.state.paths)
+
+    def ready(url: str) -> None:
+        told = (f"listening at {url}", f"its token is in {path}")
+        session.output.emit({"url": url, "tokenFile": str(path)}, *told)
+
+    serve_http(
+        session.state,
+        port=port,
+        token=owner_token(path),
+        ready=ready,
+        read_only=read_only,
+        agent=session.agent,
+    )
 
 
 def _log_to_stderr() -> None:
