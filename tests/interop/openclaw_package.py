@@ -108,6 +108,16 @@ INSPECTOR = Release(
 
 MCP_CLIENTS = (CONFORMANCE, CONFORMANCE_OLD, INSPECTOR)
 
+MATRIX_SDK = Release(
+    "0.7.0",
+    node="24",
+    size="190 packages, 220 MB",
+    place="-matrix",
+    package="@vector-im/matrix-bot-sdk",
+    environment={"NODE_OPTIONS": f"--require {HERE / 'matrix_crypto_stub.cjs'}"},
+)
+"""The SDK with which OpenClaw of the file era talks to Matrix."""
+
 
 @dataclass(frozen=True)
 class OpenClaw:
@@ -271,7 +281,7 @@ def _complaint(release: Release, root: Path) -> str:
 def main() -> None:
     """Install the packages, and say where."""
     try:
-        for release in (*RELEASES, LANCEDB, *MCP_CLIENTS):
+        for release in (*RELEASES, LANCEDB, *MCP_CLIENTS, MATRIX_SDK):
             install(_print, release)
     except AbsentError as error:
         sys.exit(str(error))

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from clawstate.aio.workers import Part, listing, verb
+from clawstate.clock import Clock
 from clawstate.state.matrix import MatrixAccounts, MatrixStorage
 from clawstate.stores.matrix import (
     BotStorage,
@@ -42,6 +43,7 @@ class AsyncBotStorage(Part[BotStorage]):
     read_value = verb(BotStorage.read_value)
     store_value = verb(BotStorage.store_value)
     delete_value = verb(BotStorage.delete_value)
+    values = verb(BotStorage.values)
 
     def storage_for_user(self, user_id: str) -> AsyncUserStorage:
         """Return what is kept for the user *user_id* of an application service."""
@@ -93,6 +95,11 @@ class AsyncMatrixStorage(Part[MatrixStorage]):
     def access_token(self) -> str:
         """The token of the login; a secret."""
         return self._part().access_token
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the state: seconds since the epoch."""
+        return self._part().clock
 
     @property
     def account_id(self) -> str:

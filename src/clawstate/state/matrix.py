@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
+from clawstate.clock import Clock
 from clawstate.errors import StateError
 from clawstate.health import Finding
 from clawstate.openclaw.owner import Era
@@ -62,6 +63,11 @@ class MatrixStorage:
     def access_token(self) -> str:
         """The token of the login; a secret."""
         return self._login.access_token
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the state: seconds since the epoch."""
+        return self._context.clock
 
     @property
     def account_id(self) -> str:

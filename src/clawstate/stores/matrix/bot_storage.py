@@ -167,6 +167,11 @@ class BotStorage:
         """Remove the value of *key*; False if there was none."""
         return self._records.delete(f"{VALUES}{require_text('key', key)}")
 
+    def values(self, prefix: str = "") -> dict[str, Json]:
+        """Return the values whose keys start with *prefix*, by their keys."""
+        found = self._records.scan(f"{VALUES}{require_text('prefix', prefix)}")
+        return {each.key.removeprefix(VALUES): each.value for each in found}
+
     def storage_for_user(self, user_id: str) -> UserStorage:
         """Return what is kept for the user *user_id* of an application service."""
         text = require_text("user id", user_id)
