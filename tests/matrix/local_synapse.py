@@ -80,7 +80,8 @@ class Synapse:
         generate = ("--server-name", "localhost", "--generate-config", "--report-stats=no")
         base = [PYTHON, "-m", "synapse.app.homeserver", "--config-path", config]
         data = ("--data-directory", str(self._folder))
-        subprocess.run([*base, *generate, *data], check=True, capture_output=True)
+        # Where it is run, it would leave its log.
+        subprocess.run([*base, *generate, *data], cwd=self._folder, check=True, capture_output=True)
         extra = self._folder / "extra.yaml"
         extra.write_text(SETTINGS.format(port=self.url.rpartition(":")[2], fast=FAST))
         command = [*base, "--config-path", extra]

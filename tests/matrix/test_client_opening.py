@@ -244,6 +244,18 @@ def test_the_database_of_another_device_is_refused(tmp_path) -> None:
             identity(one)
 
 
+def test_a_backup_is_the_same_device(opened, tmp_path) -> None:
+    """A copy of the directory of a state, put elsewhere, opens the keys as the state does."""
+    first = identity(opened)
+    opened.matrix(**LOGIN).storage.set_sync_token("s4")
+
+    shutil.copytree(opened.paths.root, tmp_path / "copy")
+
+    with clawstate.open(tmp_path / "copy", store=opened.engine) as copy:
+        assert identity(copy) == first
+        assert copy.matrix(**LOGIN).storage.get_sync_token() == "s4"
+
+
 def test_a_kill_before_the_first_table_is_no_damage(state) -> None:
     """An empty database of a device that never had keys is filled at the next start."""
     matrix = state.matrix(**LOGIN)

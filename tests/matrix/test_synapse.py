@@ -36,7 +36,7 @@ class Bots:
     """Starts echo bots on the state in *root*, and reads what they print."""
 
     def __init__(self, root: Path, url: str) -> None:
-        self._url = url
+        self.url = url
         self._process = subprocess.Popen(
             [sys.executable, HERE / "bots.py"],
             env={**os.environ, "OPENCLAW_STATE_DIR": str(root), "PYTHONUNBUFFERED": "1"},
@@ -52,7 +52,7 @@ class Bots:
         self.devices: set[str] = set()
 
     def start(self, password: str = "-", step: int = 0) -> None:
-        self._process.stdin.write(f"{self._url} {BOT} {password} {step}\n")
+        self._process.stdin.write(f"{self.url} {BOT} {password} {step}\n")
         self._process.stdin.flush()
         self.pid = int(self.wait_for("started", of=0).partition(" ")[0])
 
@@ -278,6 +278,30 @@ def test_a_key_that_comes_late_opens_what_waited(world) -> None:
 
     assert [each for each in bots.said if each.startswith("unread")]
     assert alice.answers() == Counter([answer("with a late key")])
+
+
+def test_the_example_answers(world, tmp_path) -> None:
+    """The bot in `examples` is a whole one: with a password on its input it answers."""
+    bots, alice, _ = world
+    bots.kill()
+    script = HERE.parents[1] / "examples" / "echo_bot.py"
+    with subprocess.Popen(
+        [sys.executable, script, bots.url, BOT],
+        env={**os.environ, "OPENCLAW_STATE_DIR": str(tmp_path / "other")},
+        stdin=subprocess.PIPE,
+        text=True,
+    ) as bot:
+        bot.stdin.write("pw\n")
+        bot.stdin.close()
+        until, found = time.monotonic() + 120, 0
+        while not found and time.monotonic() < until:
+            alice.meet()
+            alice.say("hello", anew=True)
+            found = alice.answers()[answer("hello")]
+        bot.send_signal(signal.SIGINT)
+
+    assert found
+    assert bot.returncode == 0
 
 
 def test_two_clients_of_a_device_do_not_run_at_once(world) -> None:

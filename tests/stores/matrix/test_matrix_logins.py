@@ -8,6 +8,8 @@ import pytest
 import clawstate
 from clawstate import resolve_matrix_storage_paths
 from clawstate.errors import CorruptWarning, InvalidError, NotFoundError
+from clawstate.state import matrix_places as places
+from clawstate.stores.matrix import META
 
 SERVER, USER = "https://example.org", "@bot:example.org"
 PAIR = "matrix/accounts/default/example.org__bot_example.org"
@@ -245,3 +247,21 @@ def test_what_lay_in_files_counts_where_openclaw_moved_to_sqlite(tmp_path, clock
         assert storage(state, "second").storage.get_sync_token() == "s2"
 
     assert json.loads(found.storage_path.read_text())["syncToken"] == "s1"
+
+
+def test_a_kill_between_two_moves_loses_neither(opened) -> None:
+    """A take-over of the flat layout that was cut off is carried on, by the login that began it."""
+    folder = opened.paths.matrix_dir
+    folder.mkdir(parents=True)
+    (folder / "bot-storage.json").write_text(json.dumps({"syncToken": "old"}))
+    first = storage(opened, "first")
+    first.crypto_path.mkdir(parents=True)  # moved already
+    (first.crypto_path / "bot-sdk.json").write_text("{}")
+    begun = {"homeserver": SERVER, "userId": USER, "createdAt": "2026", "adopting": True}
+    meta = places.collection(opened._context, META, first.paths)
+    meta.put("login", begun)
+
+    assert storage(opened, "first").storage.get_sync_token() == "old"
+
+    assert not (folder / "bot-storage.json").exists()
+    assert "adopting" not in meta.get("login").value
