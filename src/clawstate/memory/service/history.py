@@ -57,7 +57,7 @@ class HistoryVerbs(MemoryParts):
         """
         require_text("beginning", beginning)
         require_count("limit", limit, least=1)
-        if among not in {None, *RECORD_STANDINGS}:
+        if among is not None and among not in RECORD_STANDINGS:
             raise InvalidError("among", "is unknown", f"use one of {', '.join(RECORD_STANDINGS)}")
         if not is_utf8(beginning):
             return []
