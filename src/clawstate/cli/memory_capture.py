@@ -44,7 +44,7 @@ _WHY = {
     "markup": "of lists or tables",
     "no-role": "without a role",
     "no-rule": "without anything to remember",
-    "question": "that ask something",
+    "question": "asking something",
     "secret": "with a secret",
     "system": "from a program",
     "too-long": "too long",
