@@ -83,8 +83,9 @@ def _refuses_option(error: InvalidError, ctx: click.Context) -> bool:
         for option in each.command.params:
             given = option.name and each.get_parameter_source(option.name)
             if isinstance(option, click.Option) and given is ParameterSource.COMMANDLINE:
-                names = {option.name, *(opt.lstrip("-").replace("-", "_") for opt in option.opts)}
-                if names & {head, f"{head}s", _WRITTEN.get(head, head)}:
+                # As they are typed, not as functions call them: `--to` is the name of an engine.
+                names = {opt.lstrip("-").replace("-", "_") for opt in option.opts}
+                if names & {head, head.removesuffix("s"), _WRITTEN.get(head, head)}:
                     return True
         each = each.parent
     return False

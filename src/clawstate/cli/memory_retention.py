@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     examples=(
         "clawstate memory retain --tag chat --older-than 90d --dry-run",
         "clawstate memory retain --importance-below 0.3 --older-than 1y --forget",
-        "clawstate memory retain --dry-run",
     ),
 )
 @click.option("--older-than", type=Duration(), help="What was made before 90d, 1y ago.")

@@ -39,7 +39,7 @@ def stats(session: Session) -> None:
     session.output.emit(document, *table_lines(shown), *notes)
 
 
-@memory.command(examples=("clawstate memory optimize --retain",))
+@memory.command()
 @click.option("--retain", is_flag=True, help="Apply the policy of memory.retention before.")
 @pass_session
 def optimize(session: Session, /, *, retain: bool) -> None:
