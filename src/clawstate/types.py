@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from clawstate.stores.identity.store import DeviceIdentity
     from clawstate.stores.matrix.credentials import MatrixCredential
     from clawstate.stores.matrix.logins import MatrixStoragePaths
+    from clawstate.stores.pairing.device_flow import Invitation, Proof
     from clawstate.stores.pairing.request import PairingRequest
     from clawstate.stores.sessions.archive import Archived
     from clawstate.stores.sessions.entry import SessionEntry
@@ -86,6 +87,7 @@ __all__ = [
     "Forgotten",
     "Hit",
     "InboxItem",
+    "Invitation",
     "Issue",
     "IssuedToken",
     "LegScore",
@@ -108,6 +110,7 @@ __all__ = [
     "Plugin",
     "PluginInfo",
     "Profile",
+    "Proof",
     "Provenance",
     "Pruned",
     "Recall",
@@ -169,7 +172,9 @@ _HOMES = {
     "Outcome": "clawstate.state.encryption",
     "Owner": "clawstate.openclaw.owner",
     "Page": "clawstate.paging",
+    "Invitation": "clawstate.stores.pairing.device_flow",
     "PairingRequest": "clawstate.stores.pairing.request",
+    "Proof": "clawstate.stores.pairing.device_flow",
     "PartChange": "clawstate.state.feed",
     "Profile": "clawstate.stores.auth.credentials",
     "Pruned": "clawstate.stores.sessions.selection",

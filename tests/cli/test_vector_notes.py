@@ -37,6 +37,15 @@ def test_records_that_go_on_waiting_are_told(cli, verb) -> None:
 
 
 @pytest.mark.usefixtures("lacking")
+def test_what_takes_long_is_told_before_it_does(cli) -> None:
+    """`memory optimize` says that it makes vectors, and of how many records, if any wait."""
+    assert "making vectors for 2 records" in cli("memory", "optimize").err
+    assert "making" not in cli("memory", "optimize", "--json").err
+    cli("memory", "reembed", "--embedder", "static")
+    assert "making" not in cli("memory", "optimize").err
+
+
+@pytest.mark.usefixtures("lacking")
 @pytest.mark.parametrize("verb", [["memory", "reembed"], ["memory", "reembed", "--dry-run"]])
 def test_embedding_anew_without_the_model_names_the_way_out(cli, verb) -> None:
     """A plain `memory reembed` that cannot says how to do without the model, and that works."""
@@ -68,7 +77,8 @@ def test_a_memory_that_is_not_searched_by_meaning_waits_for_nothing(cli) -> None
     """With vectors switched off, records without one are as they should be."""
     cli("config", "set", "memory.store.vector.enabled", "false")
 
-    assert cli("memory", "optimize").code == 0
+    done = cli("memory", "optimize")
+    assert (done.code, done.err) == (0, "")
     assert "wait" not in cli("doctor").out
 
 

@@ -13,10 +13,20 @@ from tempfile import TemporaryDirectory
 import clawstate
 from clawstate.errors import StateError
 from clawstate.state import State
+from clawstate.stores.pairing import Proof, proof_text
 
 KEY = "agent:main:library"
 MAIN = "agent:main:main"
-STORES = ("config", "dedupe", "device_auth", "devices", "encryption", "identity", "memory")
+STORES = (
+    "config",
+    "dedupe",
+    "device_auth",
+    "device_flow",
+    "devices",
+    "encryption",
+    "identity",
+    "memory",
+)
 STORES += ("directories", "matrix", "openclaw", "pairing", "plugins", "sessions", "transcripts")
 CREDENTIAL = {"type": "api_key", "provider": "openai", "key": "sk-made-up-of-the-library"}
 MESSAGE = {"role": "user", "content": "a word of the library"}
@@ -33,6 +43,7 @@ READING = {
     "dedupe": "check clear_memory in_files namespaces page seen statistics stats warm_up",
     "device_auth": "check device_id foreign get tokens",
     "devices": "check get malformed page paired verify was_used",
+    "device_flow": "device_code",
     "directories": "clear get invalidate pop put statistics",  # in memory alone
     "encryption": "check choice is_on keys path problem resolve sealer source summary unlock",
     "identity": "check device_id get mismatch public_key verify",
@@ -178,6 +189,9 @@ CALLS |= {
     "pairing.request": lambda s: s.pairing.request(user_id="bob", device_id="asking-library"),
     "pairing.approve_request": lambda s: s.pairing.approve_request(_asking(s)),
     "pairing.reject_request": lambda s: s.pairing.reject_request(_asking(s)),
+    "device_flow.ask": lambda s: s.device_flow.ask(**_device(s)),
+    "device_flow.invite": lambda s: s.device_flow.invite(),
+    "device_flow.prune": lambda s: s.device_flow.prune(),
     "pairing.prune": lambda s: s.pairing.prune(),
     "sessions.resolve": lambda s: (s.sessions.resolve(KEY), s.sessions.resolve(MAIN)),
     "sessions.update": lambda s: s.sessions.update(MAIN, {"oursNote": "seen"}),
@@ -278,6 +292,42 @@ def _(state: State) -> None:
         other.identity.load_or_create()
         document = json.loads(other.paths.device_identity.read_text())
     state.identity.merge(document)
+
+
+def _device(state: State) -> dict[str, str]:
+    """Return who this device is, as it asks to be let in."""
+    found = state.identity.load_or_create()
+    return {"device_id": found.device_id, "public_key": found.public_key}
+
+
+def _prove(state: State, about: str) -> Proof:
+    """Return the proof that this device has its key."""
+    device, moment = _device(state), round(state.clock() * 1000)
+    signature = state.identity.sign(proof_text(device["device_id"], about, moment))
+    return Proof(**device, signed_at_ms=moment, signature=signature)
+
+
+@calls("device_flow.collect")
+def _collect(state: State) -> object:
+    request = state.device_flow.ask(**_device(state), name="collecting")
+    state.pairing.approve(request.code)
+    code = state.device_flow.device_code(request)
+    return state.device_flow.collect(code, _prove(state, code))
+
+
+@calls("device_flow.redeem")
+def _redeem(state: State) -> object:
+    secret = state.device_flow.invite().secret
+    return state.device_flow.redeem(secret, _prove(state, secret))
+
+
+@calls("devices.collect")
+def _collect_by_mark(state: State) -> object:
+    request = state.device_flow.ask(**_device(state), name="by its mark")
+    state.pairing.approve(request.code)
+    mark = state.device_flow.device_code(request)
+    moment = round(state.clock() * 1000)
+    return state.devices.collect(request.device_id, request=mark, signed_at_ms=moment)
 
 
 @calls("pairing.approve")

@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -443,6 +444,11 @@ def _(ours: Ours) -> None:
     ours("devices", "rename", ours.device("named")[0], "Ada's tablet")
 
 
+@writes("devices invite")
+def _(ours: Ours) -> None:
+    ours("devices", "invite", "--scope", "operator.read")
+
+
 @writes("devices rotate")
 def _(ours: Ours) -> None:
     ours("devices", "rotate", ours.device("turned")[0])
@@ -511,8 +517,9 @@ def _(ours: Ours) -> None:
         raise VerbError(f"clawstate mcp serve: {answers}")
 
 
-@writes("gateway run")
-def _(ours: Ours) -> None:
+@contextmanager
+def _gateway(ours: Ours) -> Iterator[str]:
+    """Run the gateway of the state, and give its URL."""
     words = ("gateway", "run", "--port", "0")
     ours.called.append(words)
     with subprocess.Popen(
@@ -523,7 +530,10 @@ def _(ours: Ours) -> None:
     ) as gateway:
         assert gateway.stdout is not None
         first = gateway.stdout.readline()
-        gateway.terminate()
+        try:
+            yield first.partition("listening at ")[2].strip()
+        finally:
+            gateway.terminate()
     if gateway.returncode or not first.startswith("listening"):
         raise VerbError(f"clawstate gateway run: {gateway.returncode}\n{first}")
 
@@ -532,6 +542,19 @@ def _(ours: Ours) -> None:
 def _(ours: Ours) -> None:
     for words in (["--dry-run"], [], ["--undo"]):
         ours("integrate", "codex", *words)
+
+
+@writes("gateway run")
+def _(ours: Ours) -> None:
+    with _gateway(ours):
+        pass
+
+
+@writes("devices pair")
+def _(ours: Ours) -> None:
+    with _gateway(ours) as url:
+        link = ours("devices", "invite", "--url", url)["link"]
+        ours("devices", "pair", "--invited", stdin=link)
 
 
 @writes("plugins enable")

@@ -13,7 +13,7 @@ from clawstate.stores.dedupe import PersistentDedupe
 from clawstate.stores.device_auth import DeviceAuth
 from clawstate.stores.devices import Devices
 from clawstate.stores.identity import Identity
-from clawstate.stores.pairing import Pairing
+from clawstate.stores.pairing import DeviceFlow, Pairing
 from clawstate.stores.sessions import Sessions
 from clawstate.stores.transcripts import Transcripts
 
@@ -130,6 +130,7 @@ class AsyncDeviceAuth(Part[DeviceAuth]):
 class AsyncDevices(Part[Devices]):
     """The paired devices."""
 
+    collect = verb(Devices.collect)
     paired = verb(Devices.paired)
     page = verb(Devices.page)
     get = verb(Devices.get)
@@ -228,6 +229,16 @@ class AsyncPairing(Part[Pairing]):
     prune = verb(Pairing.prune)
     stale = verb(Pairing.stale)
     check = listing(Pairing.check)
+
+
+class AsyncDeviceFlow(Part[DeviceFlow]):
+    """The device's side of pairing."""
+
+    ask = verb(DeviceFlow.ask)
+    collect = verb(DeviceFlow.collect)
+    invite = verb(DeviceFlow.invite)
+    redeem = verb(DeviceFlow.redeem)
+    prune = verb(DeviceFlow.prune)
 
 
 class AsyncSessions(Part[Sessions]):

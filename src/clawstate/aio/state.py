@@ -14,6 +14,7 @@ from clawstate.aio.parts import (
     AsyncConfig,
     AsyncDedupe,
     AsyncDeviceAuth,
+    AsyncDeviceFlow,
     AsyncDevices,
     AsyncIdentity,
     AsyncMemory,
@@ -63,6 +64,7 @@ class AsyncState(Part[State]):
         self.transcripts = AsyncTranscripts(lambda: state.transcripts, self._workers)
         self.pairing = AsyncPairing(lambda: state.pairing, self._workers)
         self.devices = AsyncDevices(lambda: state.devices, self._workers)
+        self.device_flow = AsyncDeviceFlow(lambda: state.device_flow, self._workers)
         self.device_auth = AsyncDeviceAuth(lambda: state.device_auth, self._workers)
         self.identity = AsyncIdentity(lambda: state.identity, self._workers)
         self.dedupe = AsyncDedupe(lambda: state.dedupe, self._workers)

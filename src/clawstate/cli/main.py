@@ -54,6 +54,7 @@ MORE_VERBS = {
     ),
     "config": ("config_check", "config_edit", "config_history", "config_show"),
     "auth": ("auth_secrets",),
+    "devices": ("device_pairing",),
     "sessions": ("sessions_upkeep",),
     "transcripts": ("transcripts_files",),
 }

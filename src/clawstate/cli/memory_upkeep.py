@@ -8,6 +8,7 @@ from clawstate.cli.command import pass_session
 from clawstate.cli.memory import memory
 from clawstate.cli.options import Duration
 from clawstate.cli.session import Session
+from clawstate.quantities import number_of
 from clawstate.wire import to_wire
 
 
@@ -39,7 +40,13 @@ def stats(session: Session) -> None:
     session.output.emit(document, *table_lines(shown), *notes)
 
 
+<<<<<<< HEAD
 @memory.command()
+=======
+@memory.command(
+    examples=("clawstate memory optimize --retain || true    # once memory.retention is set",)
+)
+>>>>>>> 168536cc (A second machine pairs itself over HTTP: by a code that its owner approves, or by an invitation)
 @click.option("--retain", is_flag=True, help="Apply the policy of memory.retention before.")
 @pass_session
 def optimize(session: Session, /, *, retain: bool) -> None:
@@ -55,6 +62,7 @@ def optimize(session: Session, /, *, retain: bool) -> None:
     store = session.state.memory
     if retain:
         _retain(session)
+    _say_what_waits(session)
     store.optimize()
     left = [each for each in vector_findings(store) if each.code != "memory-setting"]
     document = {"ok": not left, "waiting": store.stats()["waiting"]}
@@ -63,6 +71,17 @@ def optimize(session: Session, /, *, retain: bool) -> None:
     session.output.emit(document, *(lines or ["the indexes are up to date"]))
     if left:
         raise click.exceptions.Exit(1)
+
+
+def _say_what_waits(session: Session) -> None:
+    """Tell what takes long, before it does: a server that is away is asked again and again."""
+    from clawstate.config.settings import MEMORY_VECTORS  # noqa: PLC0415 - see `NOUNS`
+
+    waiting = session.state.memory.stats()["waiting"]
+    if session.output.as_json or not isinstance(waiting, int) or not waiting:
+        return
+    if MEMORY_VECTORS.of(session.state.config.view()):
+        session.output.say(f"making vectors for {number_of(waiting, 'record')} ...")
 
 
 @memory.command(examples=("clawstate memory compact",))

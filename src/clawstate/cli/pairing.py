@@ -101,7 +101,8 @@ def approve(
     Let in the device that shows CODE, or the one that asks as --device, and print its token.
 
     It gets what it asked for, or the scopes given here; operator.admin only if it is given here.
-    The token is shown this once: what is kept only tells whether a token is the right one.
+    The token is shown this once: what is kept only tells whether a token is the right one. A
+    device that asked over the network fetches a token by itself, and none is shown.
     """
     _require_one(code, device_id, user_id)
     asked = session.state.pairing
@@ -141,8 +142,12 @@ def show_issued(session: Session, issued: Issued, done: str) -> None:
     from clawstate.wire import to_wire  # noqa: PLC0415 - see `NOUNS`
 
     # The one moment at which the token is shown: no form of a value holds it.
-    document = {**to_wire(issued), "token": issued.token}
     allowed = ", ".join(issued.scopes) or "nothing"
+    if issued.collects:
+        line = f"{done}; it fetches its token by itself, which allows {allowed}"
+        session.output.emit({**to_wire(issued), "collects": True}, line)
+        return
+    document = {**to_wire(issued), "token": issued.token}
     if not session.output.as_json:
         session.output.say(f"{done}; its token allows {allowed}")
         session.output.say(style("Keep the token now: it cannot be shown again.", fg="yellow"))

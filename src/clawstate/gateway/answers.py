@@ -39,6 +39,11 @@ STATUSES: Mapping[str, int] = {
     "changed": 412,
     "too_large": 413,
     "slow": 408,
+    # Those of RFC 8628, to a device that waits for its owner.
+    "authorization_pending": 400,
+    "slow_down": 400,
+    "access_denied": 400,
+    "expired_token": 400,
     "misdirected": 421,
 }
 """The status of each type of error."""

@@ -10,8 +10,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
+from clawstate.clock import to_ms
 from clawstate.errors import StateError
-from clawstate.gateway import description, events, pairing, sign_in
+from clawstate.gateway import description, device_flow, events, pairing, sign_in
 from clawstate.gateway.access import Access
 from clawstate.gateway.address import Address
 from clawstate.gateway.answers import document, error_answer, refusal
@@ -79,6 +80,8 @@ def create_app(state: State, address: Address, token: str, journal: Journal) -> 
     app.state.attempts = Attempts(FAILED_TOKENS, _WINDOW, state.clock)
     app.state.access = Access(state, token, app.state.attempts)
     app.state.tickets = Tickets(state.clock)
+    app.state.asked = Attempts(device_flow.ASKED, _WINDOW, state.clock)
+    app.state.pace = device_flow.Pace(state.clock)
     for each in ROUTES:
         app.include_router(each)
     app.state.journal = journal
@@ -99,8 +102,10 @@ def create_app(state: State, address: Address, token: str, journal: Journal) -> 
     return app
 
 
-async def _health() -> Response:
-    return document({"status": "ok", "service": "clawstate", "version": __version__})
+async def _health(request: Request) -> Response:
+    now = to_ms(request.app.state.opened.clock())
+    told = {"status": "ok", "service": "clawstate", "version": __version__, "timeMs": now}
+    return document(told, headers={"Cache-Control": "no-store"})
 
 
 async def _state_error(_request: Request, error: Exception) -> Response:

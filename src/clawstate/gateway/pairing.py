@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NotRequired
 
 from fastapi import Request
 from typing_extensions import TypedDict
@@ -47,6 +47,16 @@ class Issued(TypedDict):
     token: str
 
 
+class Approved(TypedDict):
+    """A device that was let in: its token, shown this once, unless it fetches that by itself."""
+
+    deviceId: str
+    role: str
+    scopes: list[str]
+    token: NotRequired[str]
+    collects: NotRequired[bool]
+
+
 class RejectedRequest(TypedDict):
     """Who was turned away."""
 
@@ -64,7 +74,7 @@ def requests(state: Opened, *, limit: Limit = PAGE_SIZE, after: After = None) ->
     return {"requests": found, "next": page.after}
 
 
-@routes.write("/approve", Issued, scope="pairing", status=201)
+@routes.write("/approve", Approved, scope="pairing", status=201)
 def approve(state: Opened, asking: Asking, request: Request, body: Approval) -> Any:
     """Let a device in, with no more rights than those of whoever approves; return its token."""
     _require_one(body)
@@ -77,6 +87,8 @@ def approve(state: Opened, asking: Asking, request: Request, body: Approval) -> 
         issued = state.pairing.approve(
             str(body.code), scopes=body.scopes, caller_scopes=caller, source=source_of(request)
         )
+    if issued.collects:
+        return {**to_wire(issued), "collects": True}
     # The one moment at which the token is shown: no form of a value holds it.
     return {**to_wire(issued), "token": issued.token}
 

@@ -14,7 +14,7 @@ from clawstate.stores.auth.profile_store import LAYOUT as CREDENTIALS
 from clawstate.stores.device_auth import HELD, OPENCLAW_HELD
 from clawstate.stores.devices import DEVICES
 from clawstate.stores.matrix.documents import DOCUMENTS as MATRIX
-from clawstate.stores.pairing import ATTEMPTS, REQUESTS
+from clawstate.stores.pairing import ATTEMPTS, INVITATIONS, REQUESTS
 from clawstate.stores.pairing.channels import CHANNEL_KIND, channel_spec
 
 SESSIONS_KIND, ARCHIVE_KIND = "sessions", "session-archive"
@@ -28,6 +28,7 @@ _DOCUMENTS = (
     OPENCLAW_HELD,
     DEVICES,
     ATTEMPTS,
+    INVITATIONS,
     REQUESTS,
     LEDGER,
     INBOX,

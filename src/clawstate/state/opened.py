@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from clawstate.stores.device_auth import DeviceAuth
     from clawstate.stores.devices import Devices
     from clawstate.stores.identity import Identity
-    from clawstate.stores.pairing import Pairing
+    from clawstate.stores.pairing import DeviceFlow, Pairing
     from clawstate.stores.sessions import Sessions
     from clawstate.stores.transcripts import Transcripts
 
@@ -245,6 +245,14 @@ class State:
 
         self._notice.warn_once("devices")
         return open_devices(self._context)
+
+    @locked_cached_property
+    def device_flow(self) -> DeviceFlow:
+        """The device's side of pairing: asking, and fetching a token by proof of a key."""
+        load_modules("clawstate.state.pairing")
+        from clawstate.state.pairing import open_device_flow  # noqa: PLC0415
+
+        return open_device_flow(self._context, self.pairing, self.devices)
 
     @locked_cached_property
     def device_auth(self) -> DeviceAuth:

@@ -18,7 +18,15 @@ from clawstate.state.context import SQLITE, Context, split_root
 from clawstate.stores.device_auth import HELD, OPENCLAW_HELD, DeviceAuth
 from clawstate.stores.devices import DEVICES, Devices
 from clawstate.stores.identity import IDENTITY, Identity
-from clawstate.stores.pairing import ATTEMPTS, REQUESTS, Attempts, Pairing, PairingSettings
+from clawstate.stores.pairing import (
+    ATTEMPTS,
+    INVITATIONS,
+    REQUESTS,
+    Attempts,
+    DeviceFlow,
+    Pairing,
+    PairingSettings,
+)
 
 _IN_PASSING = LockOptions(timeout=0.1)  # a note of the last use keeps nobody waiting
 
@@ -31,6 +39,18 @@ def open_pairing(context: Context, devices: Devices) -> Pairing:
         attempts=Attempts(attempts, clock=context.clock),
         approvals=devices,
         settings=Decoded(context.config.view, _settings),
+        clock=context.clock,
+    )
+
+
+def open_device_flow(context: Context, pairing: Pairing, devices: Devices) -> DeviceFlow:
+    """Return the device's side of *pairing*, with the invitations that are open."""
+    records = context.backends.records()
+    return DeviceFlow(
+        pairing,
+        records.collection(INVITATIONS),
+        approvals=devices,
+        attempts=Attempts(records.collection(ATTEMPTS), clock=context.clock),
         clock=context.clock,
     )
 

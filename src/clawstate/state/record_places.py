@@ -31,7 +31,7 @@ from clawstate.stores.matrix.documents import (
     spec_of,
 )
 from clawstate.stores.matrix.documents import CREDENTIALS as MATRIX_CREDENTIALS
-from clawstate.stores.pairing import ATTEMPTS, REQUESTS
+from clawstate.stores.pairing import ATTEMPTS, INVITATIONS, REQUESTS
 from clawstate.stores.pairing.channels import CHANNEL_KIND, channel_spec
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def record_places(context: Context) -> tuple[RecordPlace, ...]:
     found = [RecordPlace("imports", LEDGER, root), RecordPlace(REQUESTED, _requests(context), root)]
     found += [
         RecordPlace("pairing attempts", ATTEMPTS, root),
+        RecordPlace("pairing invitations", INVITATIONS, root),
         RecordPlace("memory inbox", INBOX, root),
         RecordPlace("devices", DEVICES, root),
     ]

@@ -78,6 +78,8 @@ FORMS = {
     "clawstate.stores.identity.store:DeviceIdentity": "devices:identity",
     "clawstate.stores.matrix.credentials:MatrixCredential": "matrix:credential",
     "clawstate.stores.matrix.logins:MatrixStoragePaths": "matrix:paths",
+    "clawstate.stores.pairing.device_flow:Invitation": "devices:invitation",
+    "clawstate.stores.pairing.device_flow:Proof": "devices:proof",
     "clawstate.stores.pairing.request:PairingRequest": "devices:pairing_request",
     "clawstate.stores.sessions.archive:Archived": "sessions:archived",
     "clawstate.stores.sessions.entry:SessionEntry": "sessions:entry",

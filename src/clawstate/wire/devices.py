@@ -8,6 +8,7 @@ from clawstate.clock import to_ms
 from clawstate.stores.device_auth.document import StoredToken
 from clawstate.stores.devices.device import Device, DeviceToken, IssuedToken
 from clawstate.stores.identity.store import DeviceIdentity
+from clawstate.stores.pairing.device_flow import Invitation, Proof
 from clawstate.stores.pairing.request import PairingRequest, document_of, request_of
 from clawstate.wire.members import Members, times
 
@@ -133,6 +134,32 @@ def read_pairing_request(document: Any) -> PairingRequest | None:
     """Return the request of *document*."""
     Members(document, "request")
     return request_of(document)
+
+
+def write_invitation(invitation: Invitation) -> dict[str, Any]:
+    """Return what *invitation* allows; the face that hands its secret out adds it."""
+    return {"scopes": list(invitation.scopes), **times(expiresAt=invitation.expires_at)}
+
+
+def write_proof(proof: Proof) -> dict[str, Any]:
+    """Return *proof*, which holds no secret: it is good once, and for two minutes."""
+    return {
+        "deviceId": proof.device_id,
+        "publicKey": proof.public_key,
+        "signedAtMs": proof.signed_at_ms,
+        "signature": proof.signature,
+    }
+
+
+def read_proof(document: Any) -> Proof:
+    """Return the proof of *document*."""
+    told = Members(document, "proof")
+    return Proof(
+        told.text("deviceId"),
+        told.text("publicKey"),
+        told.integer("signedAtMs"),
+        told.text("signature"),
+    )
 
 
 def _without_nulls(document: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from clawstate.access.names import require_id
 from clawstate.clock import from_ms, to_ms
-from clawstate.errors import InvalidError, NotFoundError
+from clawstate.errors import ConflictError, InvalidError, NotFoundError
 from clawstate.records.contract import Json
 from clawstate.records.merging import MergeResult, merge_records
 from clawstate.stores.devices.device import REMOVED, DeviceToken, Grant, device_of
@@ -15,6 +15,10 @@ from clawstate.stores.devices.device import REMOVED, DeviceToken, Grant, device_
 REQUESTS: Final = "requests"
 """The marks of the pairing requests by which a device was let in, so that none counts twice."""
 
+APPROVED_BY: Final = "approvedBy"
+"""The mark of the request that let the device in last: by it the device may fetch its token."""
+
+_COLLECTED = "collectedAtMs"
 _REMEMBERED = 8  # requests of one device
 _MEMORY = 30 * 86_400.0  # seconds for which a removed device's requests are remembered
 
@@ -32,7 +36,7 @@ def issue(before: Json, grant: Grant, digest: str, *, now: float) -> dict[str, A
         "publicKey": grant.public_key,
     }
     document = {
-        **_without(old, REMOVED, "revokedAtMs"),
+        **_without(old, REMOVED, "revokedAtMs", APPROVED_BY, _COLLECTED),
         **{key: value for key, value in given.items() if value is not None},
         "scopes": list(grant.scopes),
         "approvedScopes": list(grant.scopes),
@@ -41,8 +45,37 @@ def issue(before: Json, grant: Grant, digest: str, *, now: float) -> dict[str, A
         "createdAtMs": old.get("createdAtMs", to_ms(now)) if was_device else to_ms(now),
         "approvedAtMs": to_ms(now),
     }
+    if grant.request is not None:
+        document[APPROVED_BY] = grant.request
     marks = _marks(old, *([] if grant.request is None else [grant.request]))
     return {**document, REQUESTS: marks} if marks else document
+
+
+def require_collectable(before: Mapping[str, Json], request: str, *, signed_at_ms: int) -> None:
+    """
+    Raise unless the device may fetch the token that the mark *request* brought it.
+
+    `NotFoundError` if another request, or none, let it in; `ConflictError` once its token was used,
+    and for a proof that is not younger than the one before, which somebody may have overheard.
+    """
+    if before.get(APPROVED_BY) != request:
+        raise NotFoundError("approval of device", str(before.get("deviceId")))
+    tokens = before.get("tokens")
+    used = isinstance(tokens, Mapping) and any(
+        isinstance(each, Mapping) and each.get("lastUsedAtMs") for each in tokens.values()
+    )
+    last = before.get(_COLLECTED)
+    if used or (isinstance(last, int) and signed_at_ms <= last):
+        hint = "the owner gives another one with 'clawstate devices rotate'"
+        raise ConflictError("token of device", str(before.get("deviceId")), hint)
+
+
+def collect(
+    before: Mapping[str, Json], digest: str, role: str, *, signed_at_ms: int, now: float
+) -> dict[str, Any]:
+    """Return the device with the token that it fetches in the place of the one before."""
+    scopes = tuple(before["tokens"][role]["scopes"])
+    return {**rotate(before, role, digest, scopes, now=now), _COLLECTED: signed_at_ms}
 
 
 def rotate(

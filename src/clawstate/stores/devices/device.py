@@ -112,6 +112,8 @@ class IssuedToken:
     token: str = field(repr=False)
     scopes: tuple[str, ...]
     expires_at: float | None = None
+    collects: bool = False
+    """Whether the device fetches a token of its own, which takes the place of this one."""
 
 
 def device_of(document: Json) -> Device | None:

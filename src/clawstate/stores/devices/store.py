@@ -103,6 +103,7 @@ class Devices:
         role: str = OPERATOR,
         lifetime: float | None = None,
         request: str | None = None,
+        collects: bool = False,
     ) -> IssuedToken:
         """
         Let a device in and return its token, which is never shown again.
@@ -110,7 +111,8 @@ class Devices:
         A device of that id loses its tokens, and the scopes that it had. *scopes* are reading and
         writing if not given. *caller_scopes* are those of whoever lets it in (`None`: the owner of
         the state): it takes `operator.pairing` and all that is granted. *lifetime* is in seconds.
-        *request* is the mark of a pairing request, which is good for one token.
+        *request* is the mark of a pairing request, which is good for one token; with *collects* the
+        device fetches it by itself (`collect`).
 
         Raises `InvalidError` for a device of another user or key, and for scopes beyond the
         caller's; `NotFoundError` for a request that was used already.
@@ -140,8 +142,42 @@ class Devices:
 
         self._devices.change_all(change)
         return IssuedToken(
-            grant.device_id, grant.user_id, grant.role, token, grant.scopes, grant.expires_at
+            grant.device_id,
+            grant.user_id,
+            grant.role,
+            token,
+            grant.scopes,
+            grant.expires_at,
+            collects,
         )
+
+    def collect(self, device_id: str, *, request: str, signed_at_ms: int) -> IssuedToken:
+        """
+        Give a device the token that the mark *request* brought it, in the place of that one.
+
+        Whoever calls this has proof, signed at *signed_at_ms*, that it is the device. Until the
+        token was used it may be fetched again: the answer may have been lost. Raises
+        `NotFoundError` if that request did not let it in, `ConflictError` once the token was used.
+        """
+        now, token = self._clock(), new_token()
+        collected: list[Device] = []
+
+        def change(before: Json | None) -> Json:
+            device = self._require(before, device_id)
+            if device.revoked_at is not None or device.role not in device.tokens:
+                raise NotFoundError("approval of device", device_id)
+            document = _mapping(before)
+            changes.require_collectable(document, request, signed_at_ms=signed_at_ms)
+            collected[:] = [device]
+            digest = digest_of(token)
+            return changes.collect(
+                document, digest, device.role, signed_at_ms=signed_at_ms, now=now
+            )
+
+        self._devices.update(require_id("device id", device_id), change)
+        device = collected[0]
+        until = device.tokens[device.role].expires_at
+        return IssuedToken(device_id, device.user_id, device.role, token, device.scopes, until)
 
     def verify(
         self,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from clawstate.access.signing import verify
 from clawstate.stores.identity.document import IDENTITY
-from clawstate.stores.identity.signing import verify
 from clawstate.stores.identity.store import DeviceIdentity, Identity
 
 __all__ = ["IDENTITY", "DeviceIdentity", "Identity", "verify"]

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from clawstate.access import signing
 from clawstate.clock import Clock, from_ms, system_clock, to_ms
 from clawstate.errors import ConflictError, CorruptError, InvalidError
 from clawstate.health import FIX, Finding
 from clawstate.interrupts import Mutex
 from clawstate.records.contract import ABSENT, DELETE, Collection, Json, Mark, Revision, Versioned
-from clawstate.stores.identity import signing
 from clawstate.stores.identity.document import (
     KEY,
     IdentityLayout,

@@ -23,6 +23,10 @@ class Issued(Protocol):
         """What it allows."""
 
     @property
+    def collects(self) -> bool:
+        """Whether the device fetches a token of its own in the place of this one."""
+
+    @property
     def role(self) -> str:
         """The role in which the device uses it."""
 
@@ -42,12 +46,23 @@ class Approvals(Protocol):
         scopes: Iterable[str] | None,
         caller_scopes: Iterable[str] | None,
         request: str,
+        collects: bool,
     ) -> Issued:
         """
         Pair the device and return its token; once for each mark *request*, whoever else tries.
 
+        With *collects* the device fetches its token by itself.
+
         Raises `NotFoundError` when that request was used already, `InvalidError` when the device
         cannot be paired so, with nothing written.
+        """
+
+    def collect(self, device_id: str, *, request: str, signed_at_ms: int) -> Issued:
+        """
+        Give the device the token that the mark *request* brought it, until it was used.
+
+        Raises `NotFoundError` if that request did not let it in, `ConflictError` once its token
+        was used, or for a proof that is not younger than the one before.
         """
 
     def refuse(self, request: str, device_id: str) -> None:

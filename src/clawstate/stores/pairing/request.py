@@ -54,6 +54,8 @@ class PairingRequest:
     scopes: tuple[str, ...] | None = None
     name: str | None = None
     public_key: str | None = None
+    collects: bool = False
+    """Whether the device fetches its token by itself, with proof that it has the key."""
 
     def covers(self, other: PairingRequest) -> bool:
         """Tell whether *other* asks for nothing else; what it leaves out is as it was."""
@@ -86,6 +88,7 @@ def request_of(document: Json) -> PairingRequest | None:
         scopes=None if scopes is None else tuple(scopes),
         name=_text(document.get("name")),
         public_key=_text(document.get("publicKey")),
+        collects=document.get("collects") is True,
     )
 
 
@@ -100,6 +103,7 @@ def document_of(request: PairingRequest) -> dict[str, Any]:
         _SCOPES: None if request.scopes is None else list(request.scopes),
         "name": request.name,
         "publicKey": request.public_key,
+        "collects": request.collects or None,
     }
     return {key: value for key, value in document.items() if value is not None}
 
@@ -112,6 +116,7 @@ def _meaning(request: PairingRequest) -> tuple[object, ...]:
         request.scopes,
         request.name,
         request.public_key,
+        request.collects or None,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 
@@ -83,14 +84,16 @@ class Pairing:
         scopes: Iterable[str] | None = None,
         name: str | None = None,
         public_key: str | None = None,
+        collects: bool = False,
     ) -> PairingRequest:
         """
         Ask to pair a device, and return the request with the code to show.
 
         The same user and device that ask again get the same code. If they ask for something else
         than before, the code is a new one: what somebody has read is what gets approved.
-        *public_key* is the raw Ed25519 key in base64url. Raises `LimitError` when too many wait,
-        `InvalidError` for what cannot be shown to the person who decides.
+        *public_key* is the raw Ed25519 key in base64url; with *collects* the device fetches its
+        token by itself, with proof that it has that key (`DeviceFlow`). Raises `LimitError` when
+        too many wait, `InvalidError` for what cannot be shown to the person who decides.
         """
         wanted = PairingRequest(
             "",
@@ -101,6 +104,7 @@ class Pairing:
             scopes=None if scopes is None else require_scopes(scopes),
             name=None if name is None else require_name(name),
             public_key=None if public_key is None else require_public_key(public_key, device_id),
+            collects=collects and public_key is not None,
         )
         # Asked before the change: while it holds its collection it must not wait for that of
         # devices.
@@ -119,7 +123,7 @@ class Pairing:
                 raise LimitError("pending pairing requests", limit, _FULL)
             # Free among all records, also expired ones: somebody may still have an old code on the
             # screen.
-            made = _with_code(wanted, first_free(offered, records.keys()))
+            made = replace(wanted, code=first_free(offered, records.keys()))
             return {**_keep_live(records, live), made.code: document_of(made)}, made
 
         return self._requests().change_all(change)
@@ -304,6 +308,7 @@ class Pairing:
                 scopes=request.scopes if scopes is None else require_scopes(scopes),
                 caller_scopes=caller_scopes,
                 request=mark_of(request.code),
+                collects=request.collects,
             )
         # Used already: what a killed approval left goes now.
         except NotFoundError:
@@ -352,16 +357,3 @@ def _of_device(
     return [
         each for each in requests if each.device_id == device_id and user_id in {None, each.user_id}
     ]
-
-
-def _with_code(wanted: PairingRequest, code: str) -> PairingRequest:
-    return PairingRequest(
-        code,
-        wanted.user_id,
-        wanted.device_id,
-        wanted.created_at,
-        account_id=wanted.account_id,
-        scopes=wanted.scopes,
-        name=wanted.name,
-        public_key=wanted.public_key,
-    )

@@ -52,6 +52,7 @@ class PairingRequest(TypedDict):
     scopes: NotRequired[list[str]]
     name: NotRequired[str]
     publicKey: NotRequired[str]
+    collects: NotRequired[bool]
     expiresAt: NotRequired[int]
     expiresAtMs: NotRequired[int]
 

@@ -1,0 +1,214 @@
+"""`PairingClient`: this device asks the gateway of another machine to be let in (RFC 8628)."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from clawstate.clock import to_ms
+from clawstate.errors import InvalidError, LimitError, StateError, UnavailableError
+from clawstate.state import State
+from clawstate.stores.pairing import Proof, proof_text
+from clawstate.wire import to_wire
+
+_PATIENCE: Final = 15.0  # seconds for one answer
+_LONGEST: Final = 1 << 20  # bytes of it
+_BASE: Final = "/api/v1/pairing"
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_INVITATION: Final = "invite="
+
+
+class RefusedError(StateError):
+    """The gateway refused; *kind* is its type of error, and the message its own."""
+
+    code = "refused"
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(kind, message)
+        self.kind = kind
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"the gateway refuses: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A question that waits for its answer; times in seconds."""
+
+    device_code: str
+    user_code: str
+    expires_in: float
+    interval: float
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """What came of it: under which *name* the token is kept, and what it allows."""
+
+    name: str
+    scopes: tuple[str, ...]
+
+
+class PairingClient:
+    """
+    Asks the gateway at *url* to let the device of *state* in, and keeps its token (0600).
+
+    The token goes to `state.device_auth` under the origin of the gateway, from where other programs
+    of this device take it. *ca* is a file of certificates (PEM) to trust instead of the system's.
+    Plain HTTP to another machine is refused unless *allow_http*: a token could be read on the way.
+    """
+
+    def __init__(
+        self, state: State, url: str, *, ca: Path | None = None, allow_http: bool = False
+    ) -> None:
+        self._state = state
+        self.origin = _origin(url, allow_http=allow_http)
+        self._ca = ca
+        self._ahead = 0.0  # seconds by which the clock of the gateway is ahead of ours
+
+    def ask(self, *, name: str | None, scopes: Iterable[str] | None) -> Waiting:
+        """Ask to be let in; raises `UnavailableError`, `RefusedError`."""
+        wish: dict[str, Any] = dict(self._device())
+        if name is not None:
+            wish["name"] = name
+        if scopes is not None:
+            wish["scopes"] = list(scopes)
+        told = self._post("/device_authorization", wish)
+        self._ahead = told["serverTimeMs"] / 1000 - self._state.clock()
+        return Waiting(
+            str(told["deviceCode"]),
+            str(told["userCode"]),
+            float(told["expiresIn"]),
+            float(told["interval"]),
+        )
+
+    def collect(self, waiting: Waiting) -> Paired | None:
+        """Fetch the token, and keep it; `None` while nobody has decided."""
+        code = waiting.device_code
+        try:
+            told = self._post("/token", {**self._proof(code), "deviceCode": code})
+        except RefusedError as error:
+            if error.kind in {"authorization_pending", "slow_down"}:
+                return None
+            raise
+        return self._keep(told)
+
+    def redeem(self, secret: str, *, name: str | None) -> Paired:
+        """Be let in by an invitation, and keep the token; raises as `ask` does."""
+        self._ahead = self._server_time() - self._state.clock()
+        wish = {**self._proof(secret), "secret": secret}
+        return self._keep(self._post("/redeem", wish if name is None else {**wish, "name": name}))
+
+    def _keep(self, told: Any) -> Paired:
+        scopes = tuple(str(each) for each in told["scopes"])
+        self._state.device_auth.set(self.origin, str(told["token"]), scopes)
+        return Paired(self.origin, scopes)
+
+    def _device(self) -> dict[str, str]:
+        found = self._state.identity.load_or_create()
+        return {"deviceId": found.device_id, "publicKey": found.public_key}
+
+    def _proof(self, about: str) -> dict[str, Any]:
+        found = self._state.identity.load_or_create()
+        at = to_ms(self._state.clock() + self._ahead)
+        signature = self._state.identity.sign(proof_text(found.device_id, about, at))
+        proof: dict[str, Any] = to_wire(Proof(found.device_id, found.public_key, at, signature))
+        return proof
+
+    def _server_time(self) -> float:
+        told = self._request("GET", "/health", None)
+        if told.get("service") != "clawstate":
+            raise self._foreign()
+        moment = told.get("timeMs")
+        return moment / 1000 if isinstance(moment, int) else self._state.clock()
+
+    def _post(self, path: str, body: Any) -> Any:
+        return self._request("POST", f"{_BASE}{path}", body)
+
+    def _request(self, method: str, path: str, body: Any) -> Any:
+        place = urlsplit(self.origin)
+        if place.scheme == "https":
+            context = ssl.create_default_context(cafile=None if self._ca is None else str(self._ca))
+            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+                place.netloc, timeout=_PATIENCE, context=context
+            )
+        else:
+            connection = http.client.HTTPConnection(place.netloc, timeout=_PATIENCE)
+        data = None if body is None else json.dumps(body).encode()
+        try:
+            connection.request(method, path, data, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            found = json.loads(answer.read(_LONGEST))
+        except ssl.SSLCertVerificationError as error:
+            hint = "name the file of its certificate with --ca"
+            problem = f"has a certificate that is not trusted ({error.verify_message})"
+            raise UnavailableError(self.origin, problem, hint) from error
+        except ValueError as error:
+            raise self._foreign() from error
+        except (OSError, http.client.HTTPException) as error:
+            problem = f"does not answer ({_reason(error)})"
+            hint = "is it running there? 'clawstate gateway status' on that machine tells its URL"
+            raise UnavailableError(self.origin, problem, hint) from error
+        finally:
+            connection.close()
+        if answer.status < http.client.BAD_REQUEST:
+            if not isinstance(found, dict):
+                raise self._foreign()
+            return found
+        told = found.get("error") if isinstance(found, dict) else None
+        if not isinstance(told, dict) or not isinstance(told.get("message"), str):
+            raise self._foreign()
+        if answer.status == http.client.TOO_MANY_REQUESTS:
+            wait = answer.headers.get("Retry-After", "60")
+            seconds = float(wait) if wait.isascii() and wait.isdigit() else 60.0
+            raise LimitError(
+                "questions to the gateway", 1, f"try again in {seconds:.0f} s", seconds
+            )
+        raise RefusedError(str(told.get("type")), told["message"])
+
+    def _foreign(self) -> UnavailableError:
+        hint = "'clawstate gateway status' on the other machine tells its URL"
+        return UnavailableError(self.origin, "answers, but is no gateway of clawstate", hint)
+
+
+def split_invitation(link: str) -> tuple[str, str]:
+    """Return the URL and the secret in the *link* of an invitation; raises `InvalidError`."""
+    place, _, fragment = link.strip().partition("#")
+    if not fragment.startswith(_INVITATION) or len(fragment) == len(_INVITATION):
+        hint = "give what 'clawstate devices invite' printed, with all that follows #"
+        raise InvalidError("invitation", "is no link of an invitation", hint)
+    return place, fragment.removeprefix(_INVITATION)
+
+
+def join_invitation(url: str, secret: str) -> str:
+    """Return the link of an invitation: the secret is in the fragment, which no server sees."""
+    return f"{url.rstrip('/')}/#{_INVITATION}{secret}"
+
+
+def _origin(url: str, *, allow_http: bool) -> str:
+    shown = url if "://" in url else f"http://{url}"
+    try:
+        place = urlsplit(shown)
+        name, port = place.hostname, place.port
+    except ValueError as error:
+        raise InvalidError("url", "is no URL", "write it as in http://localhost:18789") from error
+    if place.scheme not in {"http", "https"} or not name or place.username is not None:
+        raise InvalidError("url", "is no URL of a gateway", "write it as in http://localhost:18789")
+    if place.scheme == "http" and name not in _LOOPBACK and not allow_http:
+        problem = "is plain HTTP to another machine, where the token could be read on the way"
+        hint = "use https, a tunnel to localhost, or --allow-http on a private network"
+        raise InvalidError("url", problem, hint)
+    host = f"[{name}]" if ":" in name else name
+    return f"{place.scheme}://{host}" if port is None else f"{place.scheme}://{host}:{port}"
+
+
+def _reason(error: Exception) -> str:
+    told = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(told)
