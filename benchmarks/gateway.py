@@ -69,9 +69,11 @@ class Gateway:
         **headers: str,
     ) -> tuple[http.client.HTTPResponse, bytes]:
         sent = {"Authorization": f"Bearer {self.token}", **headers}
+        sent |= {} if body is None else {"Content-Type": "application/json"}
         data = None if body is None else json.dumps(body)
         connection.request(method, path, data, sent)
         answer = connection.getresponse()
+        assert answer.status < http.client.BAD_REQUEST, answer.read()
         return answer, answer.read()
 
 
