@@ -28,10 +28,6 @@ if TYPE_CHECKING:
     examples=(
         "clawstate memory retain --tag chat --older-than 90d --dry-run",
         "clawstate memory retain --importance-below 0.3 --older-than 1y --forget",
-<<<<<<< HEAD
-=======
-        "clawstate memory retain --dry-run || true    # by memory.retention, once it is set",
->>>>>>> 168536cc (A second machine pairs itself over HTTP: by a code that its owner approves, or by an invitation)
     ),
 )
 @click.option("--older-than", type=Duration(), help="What was made before 90d, 1y ago.")

@@ -40,13 +40,7 @@ def stats(session: Session) -> None:
     session.output.emit(document, *table_lines(shown), *notes)
 
 
-<<<<<<< HEAD
 @memory.command()
-=======
-@memory.command(
-    examples=("clawstate memory optimize --retain || true    # once memory.retention is set",)
-)
->>>>>>> 168536cc (A second machine pairs itself over HTTP: by a code that its owner approves, or by an invitation)
 @click.option("--retain", is_flag=True, help="Apply the policy of memory.retention before.")
 @pass_session
 def optimize(session: Session, /, *, retain: bool) -> None:
