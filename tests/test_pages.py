@@ -50,8 +50,8 @@ NOT_RUN = {
         "installs a package, and needs Hermes",
     ("docs/how-to/openclaw-mcp.md", "$ pip install 'clawstate[mcp]'"):
         "installs a package, and needs OpenClaw",
-    ("docs/how-to/matrix-bot.md", "$ pip install 'clawstate[matrix]'"):
-        "installs a package",
+    ("docs/how-to/matrix-bot.md", "from nio import RoomMessageText"):
+        "needs a homeserver",
     ("docs/how-to/pair-a-device.md", "$ clawstate devices pair --invited"):
         "needs another machine, and somebody who types",
     ("docs/how-to/transformer.md", "$ pip install 'clawstate[transformer]'"):
