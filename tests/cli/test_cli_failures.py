@@ -152,13 +152,11 @@ def test_a_refused_value_is_named(cli, arguments: list[str]) -> None:
         ["memory", "search", "x", "--where", '{"$foo": 1}'],
         ["memory", "capture", "--who", ""],
         ["memory", "inbox", "--after", "zz"],
-        ["sessions", "list", "--after", "zz"],
-        ["--store", "nowhere", "status"],
     ],
     ids=" ".join,
 )
 def test_the_refused_value_of_an_option_is_a_usage_error(cli, arguments: list[str]) -> None:
-    """Whoever refuses it, the value of an option that cannot be is exit code 2, and named."""
+    """In verbs of the memory the value of an option that cannot be is exit code 2, and named."""
     told = cli(*arguments)
 
     assert told.code == 2, told
