@@ -9,7 +9,9 @@ import pytest
 from running_gateway import Gateway
 
 import clawstate
+from clawstate.gateway.address import Address, _names
 from clawstate.gateway.app import FAILED_TOKENS, ROUTES
+from clawstate.gateway.guard import Guard
 from clawstate.gateway.routing import operations
 
 OPERATIONS = [(each, route) for each in ROUTES for route in operations(each.routes)]
@@ -149,7 +151,22 @@ def test_guessing_is_limited_on_this_machine_too(tmp_path) -> None:
             for number in range(FAILED_TOKENS + 2)
         ]
         late = gateway.get("/api/v1/memory/records", token="wrong")
+        with clawstate.open(gateway.root) as state:
+            good = state.devices.issue(device_id="phone", user_id="ada").token
 
         assert tries == [401] * FAILED_TOKENS + [429] * 2
         assert int(late.headers["Retry-After"]) > 0
         assert gateway.get("/api/v1/memory/records").status == 200
+        assert gateway.get("/api/v1/memory/records", token=good).status == 200
+
+
+def test_a_gateway_of_all_addresses_answers_to_each() -> None:
+    """At every address of the machine the address itself is a name, and so is that of a proxy."""
+    wide = Address("0.0.0.0", 1, names=("localhost", *_names(["https://memory.example"])))
+    narrow = Address("localhost", 1, names=("localhost",))
+
+    known = [Guard(None, address=each)._is_known for each in (wide, narrow)]
+
+    assert [each("192.0.2.7") for each in known] == [True, False]
+    assert [each("memory.example") for each in known] == [True, False]
+    assert [each("evil.example") for each in known] == [False, False]

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,55 @@ def test_guessing_invitations_is_limited(tmp_path: Path, device) -> None:
     assert {each.status for each in answers[:5]} == {404}
     assert {each.status for each in answers[5:]} == {429}
     assert int(answers[-1].headers["Retry-After"]) > 0
+
+
+def test_a_device_waits_while_the_gateway_is_away(tmp_path: Path, device) -> None:
+    """A gateway that stops and comes back at its place costs a waiting device nothing."""
+    with Gateway(tmp_path / "state") as first:
+        client = PairingClient(device, first.url)
+        waiting = client.ask(name="phone", scopes=None)
+    assert client.collect(waiting) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *("", "null", "[]", "{}", '{"deviceCode": 1}', "[" * 100_000, '{"serverTimeMs": 1e400}'),
+        '{"serverTimeMs": 1, "deviceCode": "a", "userCode": "b", "expiresIn": "x", "interval": 1}',
+    ],
+    ids=str,
+)
+def test_whatever_answers_is_told_in_a_sentence(device, answer: str) -> None:
+    """Answers that no gateway gives are typed errors, whatever they are."""
+
+    class Odd(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answer.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Odd) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        client = PairingClient(device, f"http://127.0.0.1:{server.server_port}")
+        with pytest.raises(clawstate.StateError):
+            client.ask(name=None, scopes=None)
+        server.shutdown()
+
+
+def test_who_is_refused_reads_why(gateway: Gateway, tmp_path: Path) -> None:
+    """The fourth device that asks reads what the gateway says, and what its owner can do."""
+    with Gateway(tmp_path / "state") as own:
+        for number in range(4):
+            with clawstate.open(tmp_path / str(number)) as state:
+                client = PairingClient(state, own.url)
+                if number < 3:
+                    client.ask(name=None, scopes=None)
+                    continue
+                with pytest.raises(RefusedError, match="clawstate pairing list"):
+                    client.ask(name=None, scopes=None)
 
 
 def test_a_wrong_address_is_told(device, tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ def home(tmp_path, monkeypatch):
     place.mkdir(mode=0o700)
     monkeypatch.setenv("HOME", str(place))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyrings.alt.file.PlaintextKeyring")
+    # What another test of this process had chosen counts no more.
+    monkeypatch.setattr("keyring.core._keyring_backend", None)
     for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "CLAWSTATE_KEY_FILE"):
         monkeypatch.delenv(name, raising=False)
     for name in ("CLAWSTATE_PASSPHRASE_FILE", "CLAWSTATE_NEW_PASSPHRASE_FILE"):

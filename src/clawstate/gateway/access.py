@@ -12,7 +12,7 @@ from anyio import to_thread
 from starlette.requests import HTTPConnection
 
 from clawstate.access.scopes import covers
-from clawstate.errors import LimitError, StateError
+from clawstate.errors import StateError
 from clawstate.gateway.attempts import Attempts
 from clawstate.interrupts import Mutex
 from clawstate.state import State
@@ -78,8 +78,8 @@ class Access:
     """
     Knows callers by their tokens: the owner's own *token*, and those of the devices of *state*.
 
-    Wrong tokens are counted by where they come from; who tried too many is not looked up any more
-    for a while. A token that is good is never refused for the tries of somebody else.
+    Wrong tokens are counted by where they come from; who tried too many is told to wait. A token
+    that is good is never refused for the tries of somebody else.
     """
 
     def __init__(self, state: State, token: str, attempts: Attempts) -> None:
@@ -103,12 +103,12 @@ class Access:
         with self._mutex:
             device_id = self._devices.get(digest)
         if device_id is None:
-            if (wait := self._attempts.wait(source)) > 0:
-                raise LimitError("wrong tokens", self._attempts.limit, "wait", wait)
             device_id = self._holder(digest)
         device = None if device_id is None else self._state.devices.verify(device_id, token)
+        # Looked up first: nobody guesses 256 bits, and a token that is good must not be refused
+        # for the tries of another program at the same address.
         if device is None:
-            self._attempts.note(source)
+            self._attempts.count(source, "wrong tokens")
             raise UnauthorizedError("this token is not known, or good no more")
         return Caller(device.scopes, device.role, device.device_id)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from clawstate.config.service import Config
 from clawstate.errors import ConfigError
@@ -44,6 +47,11 @@ class Address:
             return False
 
     @property
+    def is_wide(self) -> bool:
+        """Whether it listens at each address of this machine."""
+        return self.host in _WIDE
+
+    @property
     def url(self) -> str:
         """Its address for people on this machine."""
         scheme = "http" if self.certificate is None else "https"
@@ -71,7 +79,7 @@ def address_from(
     found = Address(
         wanted,
         int(config.get("gateway.port", PORT)) if port is None else port,
-        names=(*sorted(_LOOPBACK), wanted),
+        names=(*sorted(_LOOPBACK), wanted, *_names(page.get("allowedOrigins") or ())),
         origins=tuple(page.get("allowedOrigins") or ()),
         certificate=certificate,
         key=key,
@@ -79,6 +87,14 @@ def address_from(
     if not found.is_loopback and certificate is None:
         raise _tls_error(found)
     return found
+
+
+def _names(origins: Iterable[str]) -> Iterator[str]:
+    """Give the names in *origins*: who may show our pages there may also ask us by that name."""
+    for each in origins:
+        with suppress(ValueError):
+            if name := urlsplit(each).hostname:
+                yield name
 
 
 def _host(config: Config) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 
+from clawstate.errors import LimitError
 from clawstate.interrupts import Mutex
 
 _MOST = 4096  # sources
@@ -31,6 +33,13 @@ class Attempts:
         left = since + self._window - self._clock()
         # A clock that was set back must not keep anybody out for longer than a window.
         return min(left, self._window) if count >= self.limit and left > 0 else 0.0
+
+    def count(self, source: str, what: str) -> None:
+        """Count one more of *source*; raises `LimitError` if there were too many before."""
+        wait = self.wait(source)
+        self.note(source)
+        if wait > 0:
+            raise LimitError(what, self.limit, f"wait {math.ceil(wait)} s", wait)
 
     def note(self, source: str) -> None:
         """Count one more of *source*."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -47,6 +49,7 @@ class Guard:
         self._app = app
         self._names = frozenset(each.lower() for each in address.names)
         self._origins = frozenset(address.origins)
+        self._is_wide = address.is_wide
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or hand on."""
@@ -79,9 +82,10 @@ class Guard:
 
     def _problem(self, headers: Headers) -> tuple[str, str] | None:
         host = headers.get("host", "")
-        if _name(host) not in self._names:
+        if not self._is_known(_name(host)):
             known = ", ".join(sorted(self._names))
-            return "misdirected", f"this gateway answers to {known}, and not to another name"
+            hint = "name https://... of a proxy in gateway.controlUi.allowedOrigins"
+            return "misdirected", f"this gateway answers to {known}, and no other name; {hint}"
         origin = headers.get("origin")
         if origin is not None and not self._is_ours(origin, host):
             hint = "name it in gateway.controlUi.allowedOrigins if it is yours"
@@ -93,6 +97,14 @@ class Guard:
         if len(length) > len(str(LARGEST_BODY)) or int(length) > LARGEST_BODY:
             return "too_large", TOO_LARGE
         return None
+
+    def _is_known(self, name: str) -> bool:
+        if name in self._names:
+            return True
+        # Pages reach another machine by a name that is made to mean it, never by an address.
+        with suppress(ValueError):
+            return self._is_wide and bool(ip_address(name))
+        return False
 
     def _is_ours(self, origin: str, host: str) -> bool:
         if origin in self._origins:

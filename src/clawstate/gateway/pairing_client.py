@@ -12,16 +12,25 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from clawstate.clock import to_ms
-from clawstate.errors import InvalidError, LimitError, StateError, UnavailableError
+from clawstate.errors import InvalidError, StateError, UnavailableError
 from clawstate.state import State
 from clawstate.stores.pairing import Proof, proof_text
 from clawstate.wire import to_wire
+from clawstate.wire.members import Members
 
 _PATIENCE: Final = 15.0  # seconds for one answer
 _LONGEST: Final = 1 << 20  # bytes of it
 _BASE: Final = "/api/v1/pairing"
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _INVITATION: Final = "invite="
+_LATER: Final = frozenset({"authorization_pending", "slow_down", "limit"})
+_LONGEST_WAIT: Final = 86_400.0  # seconds, whatever a gateway says
+_LONGEST_PAUSE: Final = 60.0
+_LAST_MOMENT: Final = 2.0**52
+
+
+class AwayError(UnavailableError):
+    """Nothing answers there just now."""
 
 
 class RefusedError(StateError):
@@ -81,23 +90,29 @@ class PairingClient:
         if scopes is not None:
             wish["scopes"] = list(scopes)
         told = self._post("/device_authorization", wish)
-        self._ahead = told["serverTimeMs"] / 1000 - self._state.clock()
+        self._ahead = self._moment(told, "serverTimeMs") - self._state.clock()
         return Waiting(
-            str(told["deviceCode"]),
-            str(told["userCode"]),
-            float(told["expiresIn"]),
-            float(told["interval"]),
+            told.text("deviceCode"),
+            told.text("userCode"),
+            min(max(0.0, told.number("expiresIn")), _LONGEST_WAIT),
+            min(max(1.0, told.number("interval")), _LONGEST_PAUSE),
         )
 
     def collect(self, waiting: Waiting) -> Paired | None:
-        """Fetch the token, and keep it; `None` while nobody has decided."""
+        """
+        Fetch the token, and keep it; `None` while nobody has decided, or no gateway runs.
+
+        Raises `RefusedError` once it was turned away, or is too late.
+        """
         code = waiting.device_code
         try:
             told = self._post("/token", {**self._proof(code), "deviceCode": code})
         except RefusedError as error:
-            if error.kind in {"authorization_pending", "slow_down"}:
+            if error.kind in _LATER:
                 return None
             raise
+        except AwayError:
+            return None
         return self._keep(told)
 
     def redeem(self, secret: str, *, name: str | None) -> Paired:
@@ -106,9 +121,9 @@ class PairingClient:
         wish = {**self._proof(secret), "secret": secret}
         return self._keep(self._post("/redeem", wish if name is None else {**wish, "name": name}))
 
-    def _keep(self, told: Any) -> Paired:
-        scopes = tuple(str(each) for each in told["scopes"])
-        self._state.device_auth.set(self.origin, str(told["token"]), scopes)
+    def _keep(self, told: Members) -> Paired:
+        scopes = told.texts("scopes")
+        self._state.device_auth.set(self.origin, told.text("token"), scopes)
         return Paired(self.origin, scopes)
 
     def _device(self) -> dict[str, str]:
@@ -124,54 +139,65 @@ class PairingClient:
 
     def _server_time(self) -> float:
         told = self._request("GET", "/health", None)
-        if told.get("service") != "clawstate":
+        if told.maybe_text("service") != "clawstate":
             raise self._foreign()
-        moment = told.get("timeMs")
-        return moment / 1000 if isinstance(moment, int) else self._state.clock()
+        return self._moment(told, "timeMs")
 
-    def _post(self, path: str, body: Any) -> Any:
+    def _moment(self, told: Members, name: str) -> float:
+        moment = told.number(name)
+        if not 0 <= moment < _LAST_MOMENT:
+            raise self._foreign()
+        return moment / 1000
+
+    def _post(self, path: str, body: Any) -> Members:
         return self._request("POST", f"{_BASE}{path}", body)
 
-    def _request(self, method: str, path: str, body: Any) -> Any:
-        place = urlsplit(self.origin)
-        if place.scheme == "https":
-            context = ssl.create_default_context(cafile=None if self._ca is None else str(self._ca))
-            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                place.netloc, timeout=_PATIENCE, context=context
-            )
-        else:
-            connection = http.client.HTTPConnection(place.netloc, timeout=_PATIENCE)
+    def _request(self, method: str, path: str, body: Any) -> Members:
+        status, text = self._exchange(method, path, body)
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise self._foreign() from error
+        if not isinstance(found, dict):
+            raise self._foreign()
+        if status < http.client.BAD_REQUEST:
+            return Members(found, f"answer of {self.origin}")
+        told = found.get("error")
+        if not isinstance(told, dict) or not isinstance(told.get("message"), str):
+            raise self._foreign()
+        raise RefusedError(str(told.get("type")), told["message"])
+
+    def _exchange(self, method: str, path: str, body: Any) -> tuple[int, bytes]:
+        connection = self._connection()
         data = None if body is None else json.dumps(body).encode()
         try:
             connection.request(method, path, data, {"Content-Type": "application/json"})
             answer = connection.getresponse()
-            found = json.loads(answer.read(_LONGEST))
+            return answer.status, answer.read(_LONGEST)
         except ssl.SSLCertVerificationError as error:
             hint = "name the file of its certificate with --ca"
             problem = f"has a certificate that is not trusted ({error.verify_message})"
             raise UnavailableError(self.origin, problem, hint) from error
-        except ValueError as error:
-            raise self._foreign() from error
+        except ssl.SSLError as error:
+            hint = "it may speak plain HTTP: write http://"
+            raise UnavailableError(self.origin, "does not speak TLS", hint) from error
         except (OSError, http.client.HTTPException) as error:
             problem = f"does not answer ({_reason(error)})"
             hint = "is it running there? 'clawstate gateway status' on that machine tells its URL"
-            raise UnavailableError(self.origin, problem, hint) from error
+            raise AwayError(self.origin, problem, hint) from error
         finally:
             connection.close()
-        if answer.status < http.client.BAD_REQUEST:
-            if not isinstance(found, dict):
-                raise self._foreign()
-            return found
-        told = found.get("error") if isinstance(found, dict) else None
-        if not isinstance(told, dict) or not isinstance(told.get("message"), str):
-            raise self._foreign()
-        if answer.status == http.client.TOO_MANY_REQUESTS:
-            wait = answer.headers.get("Retry-After", "60")
-            seconds = float(wait) if wait.isascii() and wait.isdigit() else 60.0
-            raise LimitError(
-                "questions to the gateway", 1, f"try again in {seconds:.0f} s", seconds
-            )
-        raise RefusedError(str(told.get("type")), told["message"])
+
+    def _connection(self) -> http.client.HTTPConnection:
+        place = urlsplit(self.origin)
+        if place.scheme != "https":
+            return http.client.HTTPConnection(place.netloc, timeout=_PATIENCE)
+        try:
+            context = ssl.create_default_context(cafile=None if self._ca is None else str(self._ca))
+        except (OSError, ValueError) as error:  # an `SSLError` is one
+            problem = f"{self._ca} holds no certificate in PEM"
+            raise InvalidError("ca", problem, "name another file") from error
+        return http.client.HTTPSConnection(place.netloc, timeout=_PATIENCE, context=context)
 
     def _foreign(self) -> UnavailableError:
         hint = "'clawstate gateway status' on the other machine tells its URL"

@@ -11,8 +11,15 @@ from fastapi import APIRouter, Depends, Header, Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response, StreamingResponse
 
+from clawstate.errors import ConflictError
 from clawstate.gateway.access import Caller, require_caller
-from clawstate.gateway.answers import ErrorDocument, document, etag_of, is_named
+from clawstate.gateway.answers import (
+    ChangedError,
+    ErrorDocument,
+    document,
+    etag_of,
+    is_named,
+)
 from clawstate.gateway.journal import OPERATION
 from clawstate.state import State
 
@@ -75,7 +82,13 @@ class Route(APIRoute):
             if scope != "open":
                 caller = await require_caller(request, SCOPES[scope])
                 request.state.caller, request.state.device = caller, caller.device_id
-            response = await handle(request)
+            try:
+                response = await handle(request)
+            except ConflictError as error:
+                # Changed between the look and the write: the same to who demanded a version.
+                if "if-match" not in request.headers or isinstance(error, ChangedError):
+                    raise
+                raise ChangedError(error.kind, error.key) from error
             if request.method == "GET" and response.status_code == 200:
                 return _with_version(request, response)
             return response

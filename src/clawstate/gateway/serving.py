@@ -7,6 +7,7 @@ import errno
 import logging
 import resource
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +15,7 @@ from typing import Any, Final
 
 import uvicorn
 
-from clawstate.errors import UnavailableError
+from clawstate.errors import ConfigError, UnavailableError
 from clawstate.gateway.address import Address
 from clawstate.gateway.app import create_app
 from clawstate.gateway.connection import Connection
@@ -51,6 +52,7 @@ def serve(state: State, address: Address, journal: Journal, *, ready: Ready) -> 
     try:
         sockets, address = _listen(address)
         _allow_many_sockets()
+        _require_certificate(address)
         token = owner_token(token_path(state.paths))
         app = create_app(state, address, token, journal)
 
@@ -125,6 +127,20 @@ def _settings(app: Any, address: Address) -> uvicorn.Config:
         ssl_certfile=address.certificate,
         ssl_keyfile=None if address.key is None else str(address.key),
     )
+
+
+def _require_certificate(address: Address) -> None:
+    """Raise `ConfigError` unless the files for TLS, if there are to be any, can be used."""
+    if address.certificate is None:
+        return
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(address.certificate, address.key)
+    except (OSError, ValueError) as error:  # an `SSLError` is one
+        files = f"{address.certificate} and {address.key}"
+        problem = f"{files} cannot be used ({getattr(error, 'reason', None) or error})"
+        hint = "name a certificate and its key, both PEM, in certPath and keyPath"
+        raise ConfigError("gateway.tls", problem, hint) from error
 
 
 def _listen(address: Address) -> tuple[list[socket.socket], Address]:

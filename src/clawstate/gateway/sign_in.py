@@ -9,7 +9,6 @@ from fastapi import Request
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from clawstate.errors import LimitError
 from clawstate.gateway.access import OWNER_SCOPES, UnauthorizedError, source_of
 from clawstate.gateway.attempts import Attempts
 from clawstate.gateway.bodies import Body
@@ -55,11 +54,8 @@ def sign_in(request: Request, state: Opened, body: Ticket) -> Any:
     """Give a ticket for the token of a device."""
     tickets: Tickets = request.app.state.tickets
     attempts: Attempts = request.app.state.attempts
-    source = source_of(request)
-    if (wait := attempts.wait(source)) > 0:
-        raise LimitError("wrong tickets", attempts.limit, "wait", wait)
     if not tickets.redeem(body.ticket):
-        attempts.note(source)
+        attempts.count(source_of(request), "wrong tickets")
         raise UnauthorizedError("this link was used, or is too old")
     issued = state.devices.issue(
         device_id=f"browser-{secrets.token_hex(8)}",

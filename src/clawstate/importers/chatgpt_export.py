@@ -99,7 +99,7 @@ def _documents(path: Sequence[Object]) -> dict[int, str]:
     present = ""
     for at, message in enumerate(path):
         kind = message.get("recipient")
-        if kind not in {_CREATE, _UPDATE}:
+        if kind not in (_CREATE, _UPDATE):  # a tuple: it may be anything, hashable or not
             continue
         call = _call(message)
         # The answer of the tool tells which document it was.

@@ -240,7 +240,9 @@ class DeviceFlow:
         key = _key(require_text("secret", secret)[:_LONGEST])
         self._require_proof(proof, secret)
         is_known = any(hmac.compare_digest(each.key, key) for each in self._invitations.scan())
-        self._attempts.admit(source, right=is_known)
+        # A good one is not refused for the tries of others: nobody guesses 256 bits.
+        if not is_known:
+            self._attempts.admit(source, right=False)
         called = None if name is None else require_name(name)
         require_id("user id", user_id)
 
