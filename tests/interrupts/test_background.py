@@ -88,6 +88,8 @@ def test_an_interrupted_move_of_records_keeps_nobody_out(tmp_path, clock, monkey
     """Wherever a move is cut off, the state no longer moves, and another one may begin."""
     # After which an abandoned mutex is looked at: waited for in most of the hundreds of rounds.
     monkeypatch.setattr(mutex, "_USUAL", 0.001)
+    # Loaded by another test of this process, it would have every object searched in each round.
+    monkeypatch.delitem(sys.modules, "greenlet", raising=False)
     with clawstate.open(tmp_path, clock=clock, lock_timeout=0.0) as state:
         moves = state._context.backends
 
