@@ -24,7 +24,7 @@ SEED = seed()
 KILLS, FAULTS, INTERRUPTIONS = (None, None, None) if FULL else (10, 12, 4)
 ERRORS = ("EIO", "ENOSPC", "EMFILE", "EROFS", "EDQUOT")
 # A call is not made where a file is read again because it is too young: not all points are met.
-MOST = 0.7 if FULL else 0.4  # of a few points, chance may leave out some
+MOST = 0.7 if FULL else 0.2  # of a few points, chance may leave out most
 # Where the kernel may be interrupted by a signal.
 INTERRUPTED = {"openat", "read", "pread64", "write", "pwrite64", "fsync", "flock", "ftruncate"}
 # Memory and threads of the interpreter, not files.
