@@ -136,8 +136,12 @@ def _agent_database(root: Path) -> str | None:
 
 
 def _mark(root: Path) -> str | None:
-    marks = (*_MARKS, *(f"workspace/{each}" for each in (*_SEEDS, "BOOTSTRAP.md")))
-    mark = next((each for each in marks if _exists(root / each)), None)
+    # As texts, and in a workspace only where there is one: each opening of a state looks.
+    base = os.fspath(root)
+    marks: tuple[str, ...] = _MARKS
+    if os.path.lexists(f"{base}/workspace"):
+        marks += tuple(f"workspace/{each}" for each in (*_SEEDS, "BOOTSTRAP.md"))
+    mark = next((each for each in marks if os.path.lexists(f"{base}/{each}")), None)
     mark = mark or _extension(root)
     return (
         mark or _of_agents(root, "agent/models.json") or _sessions(root) or _after_first_start(root)
