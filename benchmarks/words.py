@@ -11,6 +11,7 @@ from typing import Any
 import apsw
 
 from clawstate.memory.analysis import analyse
+from clawstate.memory.backends.documents import Words
 from clawstate.memory.backends.sqlite import SqliteMemory, word_index
 from clawstate.memory.backends.sqlite.postings import SqlitePostings
 from clawstate.memory.query_words import word_query
@@ -166,6 +167,6 @@ def _adds(engine: Any, bench: Workbench) -> float:
         last = connection.execute("SELECT max(docno) FROM memories").get
         for number, text in enumerate(bench.texts(ADDED), start=1):
             started = time.perf_counter()
-            word_index.add(connection, [word_index.Words(last + number, 1, (text,), ())])
+            word_index.add(connection, [Words(last + number, 1, (text,), ())])
             taken.append(time.perf_counter() - started)
     return statistics.median(taken)

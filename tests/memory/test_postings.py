@@ -16,9 +16,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from clawstate.memory.backends.documents import Words, mark_of_scope, mark_of_tag
 from clawstate.memory.backends.sqlite import SqliteMemory, postings, word_index
 from clawstate.memory.backends.sqlite.schema import SUBWORDS_BESIDE_TAIL
-from clawstate.memory.backends.sqlite.word_index import WordCaches, Words
+from clawstate.memory.backends.sqlite.word_index import WordCaches
 from clawstate.memory.postings import holders, snapshot
 from clawstate.memory.postings.checking import check
 from clawstate.memory.postings.folding import arrays, fold
@@ -86,7 +87,7 @@ class Index:
 
     def found(self, query: WordQuery, limit: int, tag: str | None = None) -> dict[int, float]:
         search = self.caches.search(self.store, "one", query)
-        marks = [] if tag is None else [[word_index.mark_of_tag(tag)]]
+        marks = [] if tag is None else [[mark_of_tag(tag)]]
         allowed = self.caches.allowed_docs(self.store, "one", marks=marks, docs=None)
         return search.best(allowed, limit)[0]
 
@@ -380,4 +381,4 @@ def test_what_was_forgotten_is_in_no_term() -> None:
     index.fold()
 
     terms = {row[0] for row in index.connection.execute("SELECT token FROM word_terms")}
-    assert terms == {"wb", word_index.mark_of_scope(1)}
+    assert terms == {"wb", mark_of_scope(1)}

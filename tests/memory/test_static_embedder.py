@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 import clawstate
 from clawstate.errors import EmbeddingError
+from clawstate.memory.backends.columns import unpack
 from clawstate.memory.backends.sqlite import embeddings
-from clawstate.memory.backends.sqlite.rows import unpack
 from clawstate.memory.contract import SubwordEmbedder
 from clawstate.memory.embedders.static import DATA, PIECES, ROWS, SCALES, StaticEmbedder
 from clawstate.memory.embedders.word_pieces import WordPieces, words

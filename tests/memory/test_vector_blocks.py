@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import clawstate
+from clawstate.memory.backends import columns
 from clawstate.memory.backends.sqlite import rows, vector_blocks
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS
 from clawstate.memory.contract import EmbedderIdentity
@@ -269,7 +270,7 @@ def test_the_first_search_reads_no_more_than_it_needs(root, monkeypatch) -> None
         state.memory.add_many(values(range(40 * BLOCK)))
     monkeypatch.setattr(table, "_SHARE", 1000)
     read = []
-    unpack = rows.unpack
+    unpack = columns.unpack
     monkeypatch.setattr(
         "clawstate.memory.backends.sqlite.vector_source.unpack",
         lambda blobs: read.append(len(blobs)) or unpack(blobs),

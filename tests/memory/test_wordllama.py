@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import clawstate
 from clawstate.errors import DimensionError, EmbeddingError, FallbackWarning
+from clawstate.memory.backends.columns import unpack
 from clawstate.memory.backends.sqlite import embeddings
-from clawstate.memory.backends.sqlite.rows import unpack
 from clawstate.memory.contract import EmbedderIdentity, SubwordEmbedder
 from clawstate.memory.embedders.wordllama import WordLlamaEmbedder
 

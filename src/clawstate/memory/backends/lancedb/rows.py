@@ -14,8 +14,9 @@ import apsw
 from clawstate.clock import to_ms
 from clawstate.errors import InvalidError
 from clawstate.interrupts import load_modules
+from clawstate.memory.backends.columns import record_of, unpack
 from clawstate.memory.backends.lancedb.messages import Message
-from clawstate.memory.backends.sqlite.rows import SELECT, record_of, stored_embedder, unpack
+from clawstate.memory.backends.sqlite.rows import SELECT, stored_embedder
 from clawstate.memory.contract import Embedded, EmbedderIdentity
 from clawstate.memory.records import MemoryRecord, content_hash
 from clawstate.memory.validation import record_from

@@ -8,7 +8,7 @@ from typing import Any
 
 import apsw
 
-from clawstate.memory.backends.sqlite.rows import subwords_of, unpack
+from clawstate.memory.backends.columns import subwords_of, unpack
 from clawstate.memory.contract import KnownVector
 from clawstate.sqlite import Part
 

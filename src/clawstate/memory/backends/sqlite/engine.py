@@ -15,6 +15,7 @@ from clawstate.caches.ttl import TTLCache
 from clawstate.clock import Clock, system_clock, to_ms
 from clawstate.errors import StateError
 from clawstate.interrupts import Mutex, load_modules
+from clawstate.memory.backends.columns import embedder_from, record_of
 from clawstate.memory.backends.sqlite import (
     forgetting,
     history,
@@ -31,7 +32,7 @@ from clawstate.memory.backends.sqlite.listing import NEWEST, is_listed, newest
 from clawstate.memory.backends.sqlite.past_state import PastStates
 from clawstate.memory.backends.sqlite.reading import SqliteReading
 from clawstate.memory.backends.sqlite.replacement import SqliteReplacement
-from clawstate.memory.backends.sqlite.rows import SELECT, embedder_from, record_of, stored_embedder
+from clawstate.memory.backends.sqlite.rows import SELECT, stored_embedder
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
 from clawstate.memory.backends.sqlite.selections import Selections
 from clawstate.memory.backends.sqlite.versions import SqliteVersions

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import apsw
 
 from clawstate.memory.analysis import fields_of, terms_with_places
+from clawstate.memory.backends.columns import record_of
 from clawstate.memory.backends.sqlite import forgotten, history, writing
-from clawstate.memory.backends.sqlite.rows import SELECT, record_of
+from clawstate.memory.backends.sqlite.rows import SELECT
 from clawstate.memory.forgetting import Forgotten, text_digest
 
 _STEP = 2_000  # cached vectors that go in one transaction

@@ -10,6 +10,7 @@ import apsw
 
 from clawstate.clock import to_ms
 from clawstate.memory import rules
+from clawstate.memory.backends.columns import record_of
 from clawstate.memory.backends.sqlite import rows
 from clawstate.memory.records import content_hash
 from clawstate.memory.rules import Arrival
@@ -109,7 +110,7 @@ def keep_changed(
     sql = f"{rows.SELECT} WHERE m.docno IN (SELECT value FROM json_each(?))"
     ended: list[tuple[int, int]] = []
     for row in connection.execute(sql, (json.dumps(list(given)),)):
-        docno, old = int(str(row[0])), rows.record_of(row)
+        docno, old = int(str(row[0])), record_of(row)
         if old.id not in imported and rules.is_changed(old, given[docno]):
             ended.append((docno, to_ms(given[docno].place[1])))
     keep(connection, ended, "updated", most=most)

@@ -9,8 +9,9 @@ from typing import Final
 
 import apsw
 
+from clawstate.memory.backends.columns import record_of
 from clawstate.memory.backends.sqlite.conditions import Bound, sql_of
-from clawstate.memory.backends.sqlite.rows import SELECT, record_of
+from clawstate.memory.backends.sqlite.rows import SELECT
 from clawstate.memory.backends.sqlite.writing import scope_of
 from clawstate.memory.filters import Filter
 from clawstate.memory.records import MemoryRecord, position_of

@@ -19,9 +19,10 @@ import apsw
 from clawstate.caches.ttl import TTLCache
 from clawstate.interrupts import load_modules
 from clawstate.memory.analysis import VERSION
+from clawstate.memory.backends.columns import record_of, subwords_of, unpack
 from clawstate.memory.backends.sqlite import history, postings, rows, word_index, writing
 from clawstate.memory.backends.sqlite.reading import SqliteReading
-from clawstate.memory.backends.sqlite.rows import record_of, stored_embedder, subwords_of, unpack
+from clawstate.memory.backends.sqlite.rows import stored_embedder
 from clawstate.memory.backends.sqlite.selections import Selections
 from clawstate.memory.contract import Embedded
 from clawstate.memory.records import content_hash

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import apsw
 
 from clawstate.interrupts import load_modules
+from clawstate.memory.backends.columns import embedder_from, record_of, unpack
+from clawstate.memory.backends.documents import mark_of_scope, mark_of_tag
 from clawstate.memory.backends.sqlite import postings, word_index
 from clawstate.memory.backends.sqlite.conditions import Bound, sql_of
 from clawstate.memory.backends.sqlite.reading_statements import (
@@ -23,12 +25,7 @@ from clawstate.memory.backends.sqlite.reading_statements import (
     STATE,
     VECTOR,
 )
-from clawstate.memory.backends.sqlite.rows import (
-    SELECT_IN_ORDER,
-    embedder_from,
-    record_of,
-    unpack,
-)
+from clawstate.memory.backends.sqlite.rows import SELECT_IN_ORDER
 from clawstate.memory.backends.sqlite.selections import Selections, Selector
 from clawstate.memory.contract import EmbedderIdentity
 from clawstate.memory.filters import And, Condition, Filter, Node
@@ -313,8 +310,8 @@ class SqliteReading:
         """Return which of *docs*, or of all, have the marks of the namespace and of all tags."""
         marks = []
         if scope.is_shared and scope.number is not None:
-            marks.append([word_index.mark_of_scope(scope.number)])
-        marks += [[word_index.mark_of_tag(each)] for each in _tags_alone(chosen.tree) or ()]
+            marks.append([mark_of_scope(scope.number)])
+        marks += [[mark_of_tag(each)] for each in _tags_alone(chosen.tree) or ()]
         store = postings.SqlitePostings(self._connection)
         return self._word_caches.allowed_docs(store, self._identity, marks=marks, docs=docs)
 

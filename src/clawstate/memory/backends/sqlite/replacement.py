@@ -13,15 +13,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import apsw
 
 from clawstate.memory import rules
+from clawstate.memory.backends.columns import embedder_text, pack, subwords_of, unpack
 from clawstate.memory.backends.sqlite import subwords, upkeep, writing
-from clawstate.memory.backends.sqlite.rows import (
-    REEMBEDDING,
-    embedder_text,
-    find_begun,
-    pack,
-    subwords_of,
-    unpack,
-)
+from clawstate.memory.backends.sqlite.rows import REEMBEDDING, find_begun
 from clawstate.memory.contract import EmbedderIdentity, KnownVector
 from clawstate.memory.replacement import Begun, Text, Workload
 from clawstate.sqlite import Part

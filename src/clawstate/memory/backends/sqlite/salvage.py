@@ -9,6 +9,7 @@ from typing import Any
 import apsw
 
 from clawstate.clock import to_ms
+from clawstate.memory.backends.columns import record_of
 from clawstate.memory.backends.sqlite import (
     postings,
     schema,
@@ -17,7 +18,7 @@ from clawstate.memory.backends.sqlite import (
     word_index,
     writing,
 )
-from clawstate.memory.backends.sqlite.rows import REEMBEDDING, SELECT, record_of, stored_embedder
+from clawstate.memory.backends.sqlite.rows import REEMBEDDING, SELECT, stored_embedder
 from clawstate.memory.records import new_id
 from clawstate.sqlite import DamagedValueError
 from clawstate.sqlite.salvage import Saved

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import struct
-import sys
-from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import apsw
 
 from clawstate.interrupts import Mutex, load_modules
+from clawstate.memory.backends.subword_batches import Counts, unpack
 from clawstate.memory.postings.store import Kind
-from clawstate.sqlite import DamagedValueError
 
 FEW = 64
 """Up to how many records of one write are counted beside the tail and not in the table."""
@@ -38,20 +35,6 @@ WHERE scope = ? AND docno > ? AND subwords IS NOT NULL ORDER BY docno LIMIT ?
 """
 _PAGE = 1000
 _SHORT = 4_096  # subwords
-_HEAD = struct.Struct("<II")
-
-Counts = dict[int, "Counter[int]"]
-"""By scope."""
-
-
-def pack(blobs: Mapping[int, Sequence[bytes]]) -> bytes:
-    """Return the subwords of records by scope as what is kept beside a batch of the tail."""
-    # Of one record they are forty rows of the table, on as many pages of a large one.
-    parts: list[bytes] = []
-    for scope, each in blobs.items():
-        joined = b"".join(each)
-        parts += (_HEAD.pack(scope, len(joined) // 2), joined)
-    return b"".join(parts)
 
 
 def add(connection: apsw.Connection, scope: int, blobs: Iterable[bytes], *, sign: int = 1) -> None:
@@ -157,29 +140,12 @@ def occurrences(connection: apsw.Connection) -> dict[tuple[int, int], int]:
 
 def _read_tail(connection: apsw.Connection, counted: Counts, after: int, last: int) -> None:
     for _, kind, data in connection.execute(_TAIL, (after, last)):
-        for scope, numbers in _unpack(data):
+        for scope, numbers in unpack(data):
             counts = counted.setdefault(scope, Counter())
             if kind == Kind.ADD:
                 counts.update(numbers)
             else:
                 counts.subtract(numbers)
-
-
-def _unpack(data: bytes) -> Iterator[tuple[int, array[int]]]:
-    at = 0
-    while at < len(data):
-        numbers = array("H")
-        begin = at + _HEAD.size
-        if begin > len(data):
-            raise DamagedValueError("subwords without a head")
-        scope, count = _HEAD.unpack_from(data, at)
-        at = begin + 2 * count
-        if at > len(data):
-            raise DamagedValueError("fewer subwords than were counted")
-        numbers.frombytes(data[begin:at])
-        if sys.byteorder == "big":
-            numbers.byteswap()
-        yield scope, numbers
 
 
 def _count(joined: bytes) -> tuple[list[int], list[int]]:

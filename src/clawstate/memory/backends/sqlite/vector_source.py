@@ -9,8 +9,8 @@ from typing import Any
 import apsw
 import numpy as np
 
+from clawstate.memory.backends.columns import unpack
 from clawstate.memory.backends.sqlite import rows
-from clawstate.memory.backends.sqlite.rows import unpack
 from clawstate.memory.vector_index.codes import Matrix
 from clawstate.memory.vector_index.source import Batch, Keys
 

@@ -9,8 +9,9 @@ from typing import Any, Literal
 import apsw
 
 from clawstate.clock import from_ms, to_ms
+from clawstate.memory.backends.columns import record_of, subwords_of, unpack
 from clawstate.memory.backends.sqlite import history, writing
-from clawstate.memory.backends.sqlite.rows import SELECT, record_of, subwords_of, unpack
+from clawstate.memory.backends.sqlite.rows import SELECT
 from clawstate.memory.contract import Embedded, EmbedderIdentity
 from clawstate.memory.filters import Filter
 from clawstate.memory.matching import lets_through

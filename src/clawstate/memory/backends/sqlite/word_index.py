@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import apsw
 
 from clawstate.interrupts import load_modules
 from clawstate.memory.analysis import VERSION, fields_of, terms_with_places
+from clawstate.memory.backends.documents import Words, documents_of, mark_of_tag, marks_of
 from clawstate.memory.backends.sqlite.postings import SqlitePostings
 from clawstate.memory.backends.sqlite.subwords import SubwordCounts
 from clawstate.memory.postings.store import FIELDS, NOWHERE, Document, Kind
@@ -42,31 +43,12 @@ m.docno, m.scope, m.content, m.fields,
 """
 
 
-class Words(NamedTuple):
-    """What is indexed of a record: its fields from the text to the names, and its marks."""
-
-    docno: int
-    scope: int
-    fields: tuple[str, ...]
-    tags: Sequence[str]
-
-
-def mark_of_scope(scope: int) -> str:
-    """Return the mark of all records of a namespace."""
-    return f"\x10{scope}"
-
-
-def mark_of_tag(tag: str) -> str:
-    """Return the mark of all records with *tag*."""
-    return "\x11" + tag
-
-
 def add(
     connection: apsw.Connection, rows: Iterable[Words], *, subwords: bytes | None = None
 ) -> None:
     """Index *rows*; *subwords* of them are counted with the batch."""
     store = SqlitePostings(connection)
-    if documents := _documents(store, rows):
+    if documents := documents_of(store, rows):
         store.append(Kind.ADD, documents, subwords)
 
 
@@ -77,7 +59,7 @@ def remove(
     store = SqlitePostings(connection)
     sql = f"SELECT {_ROWS} FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value"
     rows = connection.execute(sql, (json.dumps(list(docnos)),))
-    if documents := _documents(store, map(_words, rows)):
+    if documents := documents_of(store, map(_words, rows)):
         store.append(Kind.REMOVE, documents, subwords)
 
 
@@ -157,7 +139,7 @@ def rebuild(connection: apsw.Connection) -> None:
     store = SqlitePostings(connection)
     store.clear()
     rows = map(_words, connection.execute(f"SELECT {_ROWS} FROM memories m ORDER BY m.docno"))
-    while documents := _documents(store, islice(rows, _AT_ONCE)):
+    while documents := documents_of(store, islice(rows, _AT_ONCE)):
         store.count(documents, sign=1, waiting=0, last=store.totals().last)
         batch = Batch(0, Kind.ADD, pack(documents))
         store.load(merge(store, [batch], epoch=0))
@@ -183,7 +165,7 @@ def findings(connection: apsw.Connection) -> list[str]:
         sql = f"SELECT {_ROWS} FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value"
         rows = map(_words, connection.execute(sql, (json.dumps(sample),)))
         terms = {
-            row.docno: [*_marks(row), *(term for term, _ in terms_with_places(row.fields)[1])]
+            row.docno: [*marks_of(row), *(term for term, _ in terms_with_places(row.fields)[1])]
             for row in rows
         }
         if wrong := count_wrong(store, terms):
@@ -198,21 +180,3 @@ def _words(row: tuple[int, int, str, str, str]) -> Words:
         raise DamagedValueError("a record without text")
     named = MemoryRecord(text=text, **json.loads(fields))
     return Words(docno, scope, fields_of(named), json.loads(tags))
-
-
-def _documents(store: SqlitePostings, rows: Iterable[Words]) -> list[Document]:
-    terms = [(row, *terms_with_places(row.fields)) for row in rows]
-    marked = [
-        (row, lengths, [*((each, NOWHERE) for each in _marks(row)), *placed])
-        for row, lengths, placed in terms
-    ]
-    numbers = store.made_numbers({term for _, _, placed in marked for term, _ in placed})
-    return [
-        Document(row.docno, lengths, [(numbers[term], place) for term, place in placed])
-        for row, lengths, placed in marked
-    ]
-
-
-def _marks(row: Words) -> Iterator[str]:
-    yield mark_of_scope(row.scope)
-    yield from map(mark_of_tag, row.tags)

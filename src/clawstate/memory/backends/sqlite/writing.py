@@ -15,6 +15,15 @@ import apsw
 from clawstate.interrupts import load_modules
 from clawstate.memory import rules
 from clawstate.memory.analysis import fields_of
+from clawstate.memory.backends import documents, subword_batches
+from clawstate.memory.backends.columns import (
+    columns_of,
+    embedder_text,
+    pack,
+    record_of,
+    subwords_of,
+    unpack,
+)
 from clawstate.memory.backends.sqlite import (
     embeddings,
     forgotten,
@@ -24,16 +33,10 @@ from clawstate.memory.backends.sqlite import (
 )
 from clawstate.memory.backends.sqlite.rows import (
     SELECT,
-    columns_of,
-    embedder_text,
     is_block_due,
     newest_docno,
-    pack,
     put_tags,
-    record_of,
     stored_embedder,
-    subwords_of,
-    unpack,
 )
 from clawstate.memory.backends.sqlite.schema import PART
 from clawstate.memory.contract import Embedded, EmbedderIdentity
@@ -320,7 +323,7 @@ def _beside_tail(
 ) -> bytes | None:
     """Count subwords by scope; return what is kept of them beside the tail, where they are few."""
     if sum(map(len, blobs.values())) <= subwords.FEW:
-        return subwords.pack(blobs)
+        return subword_batches.pack(blobs)
     for scope, each in blobs.items():
         subwords.add(connection, scope, each, sign=sign)
     return None
@@ -350,8 +353,8 @@ def _with_vector(connection: apsw.Connection, row: Arrival, docno: int) -> Arriv
     return row._replace(embedded=whole)
 
 
-def _words(record: MemoryRecord, docno: int, scope: int) -> word_index.Words:
-    return word_index.Words(docno, scope, fields_of(record), record.tags)
+def _words(record: MemoryRecord, docno: int, scope: int) -> documents.Words:
+    return documents.Words(docno, scope, fields_of(record), record.tags)
 
 
 def _columns(row: Arrival, docno: int, scope: int) -> tuple[Any, ...]:
