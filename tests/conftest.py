@@ -30,3 +30,13 @@ def state(tmp_path: Path, clock: ManualClock):
 @pytest.fixture
 def memory(state):
     return state.memory
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory, worker_id):
+    """Give a database of this worker on the PostgreSQL server that all workers share."""
+    from postgres_server import shared_server  # noqa: PLC0415 - few tests need it, and its driver
+
+    base = tmp_path_factory.getbasetemp()
+    with shared_server(base if worker_id == "master" else base.parent, worker_id) as database:
+        yield database

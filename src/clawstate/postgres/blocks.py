@@ -1,0 +1,80 @@
+"""`Reading`: a `with` block that sees one unchanging state of the database."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Protocol
+
+import psycopg
+
+from clawstate.interrupts import Use
+from clawstate.postgres.address import Address
+from clawstate.postgres.attempts import Attempts
+from clawstate.postgres.connection import Connection
+from clawstate.postgres.errors import state_error
+from clawstate.postgres.pool import Loan, Pool
+
+SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ"
+
+
+class Lender(Protocol):
+    """What lends the connections: the `Database`."""
+
+    address: Address
+    pool: Pool
+
+    def attempts(self) -> Attempts:
+        """Return the attempts of one call."""
+
+
+class Prepare(Protocol):
+    """Makes the part that is read ready, inside the transaction where it is not there yet."""
+
+    def __call__(self, connection: Connection) -> None:
+        """Do so, on *connection*."""
+
+
+class Reading:
+    """A block that reads; see `Part.reading`. What it does is never committed."""
+
+    def __init__(self, database: Lender, prepare: Prepare) -> None:
+        self._database = database
+        self._prepare = prepare
+        self._loan: Loan | None = None
+
+    def __enter__(self) -> Connection:
+        use = Use()
+        attempts = self._database.attempts()
+        while True:
+            self._loan = loan = Loan(self._database.pool, use)
+            try:
+                connection = loan.begin(attempts.deadline)
+                connection.execute(SNAPSHOT)
+                self._prepare(connection)
+            except psycopg.Error as error:
+                loan.end()
+                attempts.again(error)
+            except BaseException:
+                loan.end()
+                raise
+            else:
+                return connection
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        loan, self._loan = self._loan, None
+        if loan is None:
+            return
+        try:
+            if loan.connection is not None and not loan.connection.closed:
+                loan.connection.execute("ROLLBACK")
+        except psycopg.Error:  # all was read by then; the connection is closed
+            pass
+        finally:
+            loan.end()
+        if isinstance(error, psycopg.Error):
+            raise state_error(error, self._database.address) from error
