@@ -209,15 +209,19 @@ class LocalServer:
         if _servant() is None or all(each.stat().st_mode & 0o001 for each in ways):
             return found
         # Below a directory of root's own, as its environments may be: that user has a copy.
+        package = found.parents[1]
         copied = self.home / "programs"
         if not copied.exists():
             made = self.home / "programs.new"
             shutil.rmtree(made, ignore_errors=True)
-            shutil.copytree(found.parent, made, symlinks=True)
+            # With the libraries that a wheel keeps beside its package.
+            for each in package.parent.glob(f"{package.name}*"):
+                if each.is_dir() and not each.name.endswith(".dist-info"):
+                    shutil.copytree(each, made / each.name, symlinks=True)
             for each in (made, *made.rglob("*")):
                 self._own(each)
             made.rename(copied)
-        return copied / found.name
+        return copied / found.relative_to(package.parent)
 
     def _take_port(self) -> None:
         # Somebody else may listen by now at the port of the last time.
