@@ -3,6 +3,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from fake_model import FakeModel
@@ -10,6 +11,9 @@ from masters import Masters
 from openclaw_package import FILES, RELEASES, AbsentError, OpenClaw, Release, find, install
 from peer import NodePeer
 from real_state import free_port
+
+# A gateway as a process, which the tests of the gateway have.
+sys.path.append(str(Path(__file__).parents[1] / "gateway"))
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,15 @@ import os
 import re
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
+from oauth_person import begin
 from openclaw_package import CONFORMANCE, CONFORMANCE_OLD, INSPECTOR, SQLITE, OpenClaw, Release
+from real_state import free_port
+from running_gateway import Gateway
 
 import clawstate
 from clawstate.mcp.http import create_app
@@ -139,3 +143,35 @@ def test_openclaw_connects_to_what_integrate_wrote(tmp_path: Path, package: Any)
     assert probe["diagnostics"] == []
     assert {each.removeprefix("clawstate__") for each in probe["tools"]} >= TOOLS
     assert "clawstate" not in settings.read_text()
+
+
+def test_the_authorization_server_conforms(tmp_path: Path, package: Any) -> None:
+    """The suite finds the metadata of the gateway, and gets a token once its owner agrees."""
+    found = package(CONFORMANCE)
+    program = found.root / "node_modules" / found.release.package / "dist" / "index.js"
+    port = free_port()
+    with Gateway(tmp_path / "state") as gateway:
+        wish = {"client_name": "suite", "redirect_uris": ["http://127.0.0.1/callback"]}
+        made = gateway.post("/register", wish, token=None).json
+        options = ["--url", gateway.url, "--resource", f"{gateway.url}/mcp", "-p", str(port)]
+        asking = subprocess.Popen(
+            [found.node, program, "authorization", "--client-id", made["client_id"], *options],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **found.environment(tmp_path), "BROWSER": "true"},
+        )
+        told = ""
+        for line in asking.stdout:
+            told += line
+            if (url := re.search(r"http\S+/authorize\?\S+", line)) is not None:
+                place, code = begin(gateway, url[0])
+                with clawstate.open(gateway.root) as state:
+                    state.pairing.approve(code)
+                back = gateway.get(place, token=None).headers["Location"]
+                with urllib.request.urlopen(back) as answer:
+                    answer.read()
+        asking.stdout.close()
+
+    assert asking.wait(60) == 0
+    assert "0 failed" in told
+    assert re.search(r"authorization-code-grant: [1-9]\d* passed, 0 failed", told)

@@ -11,11 +11,12 @@ from typing import Final
 from anyio import to_thread
 from starlette.requests import HTTPConnection
 
-from clawstate.access.scopes import covers
+from clawstate.access.scopes import OPERATOR, covers
 from clawstate.errors import StateError
 from clawstate.gateway.attempts import Attempts
 from clawstate.interrupts import Mutex
 from clawstate.state import State
+from clawstate.stores.devices.client_tokens import CLIENT, REFRESH
 from clawstate.stores.devices.device import digest_of
 
 OWNER_SCOPES: Final = ("operator.admin",)
@@ -57,13 +58,25 @@ class ForbiddenError(StateError):
         )
 
 
+class AudienceError(ForbiddenError):
+    """The token is good, but for something else (RFC 8707)."""
+
+    def __str__(self) -> str:
+        return "this token is for /mcp alone; pair a device to ask here: 'clawstate devices pair'"
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: the device, `None` for the owner, and what it may do."""
+    """
+    Who asks: the device, `None` for the owner, and what it may do.
+
+    A *client* was let in by the authorization server, to `/mcp` alone.
+    """
 
     scopes: tuple[str, ...]
-    role: str = "operator"
+    role: str = OPERATOR
     device_id: str | None = None
+    is_client: bool = False
 
     def allows(self, scope: str) -> bool:
         """Tell whether *scope* is among what it may do."""
@@ -107,9 +120,11 @@ class Access:
         device = None if device_id is None else self._state.devices.verify(device_id, token)
         # Looked up first: nobody guesses 256 bits, and a token that is good must not be refused
         # for the tries of another program at the same address.
-        if device is None:
+        if device is None or device.role == REFRESH:
             self._attempts.count(source, "wrong tokens")
             raise UnauthorizedError("this token is not known, or good no more")
+        if device.role == CLIENT:  # whose scopes are those of an operator
+            return Caller(device.scopes, OPERATOR, device.device_id, is_client=True)
         return Caller(device.scopes, device.role, device.device_id)
 
     def _holder(self, digest: str) -> str | None:
@@ -124,14 +139,22 @@ class Access:
         return None
 
 
-async def require_caller(connection: HTTPConnection, scope: str) -> Caller:
-    """Return who asks, who may do *scope*; raises `UnauthorizedError`, `ForbiddenError`."""
+async def require_caller(
+    connection: HTTPConnection, scope: str, *, clients: bool = False
+) -> Caller:
+    """
+    Return who asks, who may do *scope*; raises `UnauthorizedError`, `ForbiddenError`.
+
+    The *clients* of the authorization server may ask only where that is said.
+    """
     access: Access = connection.app.state.access
     token, source = token_of(connection), source_of(connection)
     if access.is_owner(token):
         return OWNER
     # In a thread, since tokens of devices are looked up on disk.
     caller = await to_thread.run_sync(access.identify, token, source)
+    if caller.is_client and not clients:
+        raise AudienceError(scope)
     if not caller.allows(scope):
         raise ForbiddenError(scope)
     return caller

@@ -105,9 +105,9 @@ def is_named(listed: str, etag: str) -> bool:
     return any(each.strip().removeprefix("W/") == etag for each in listed.split(","))
 
 
-def error_answer(error: StateError) -> Response:
+def error_answer(error: StateError, *, headers: Mapping[str, str] | None = None) -> Response:
     """Return the answer for *error*."""
-    headers: dict[str, str] = {}
+    headers = dict(headers or {})
     if isinstance(error, LockTimeoutError):
         headers["Retry-After"] = "1"
     if isinstance(error, LimitError) and error.retry_after is not None:
@@ -119,6 +119,6 @@ def refusal(kind: str, message: str, *, headers: Mapping[str, str] | None = None
     """Return the answer that says why nothing was done; *kind* is one of `STATUSES`."""
     more = dict(headers or {})
     if kind == "unauthorized":
-        more["WWW-Authenticate"] = 'Bearer realm="clawstate"'
+        more.setdefault("WWW-Authenticate", 'Bearer realm="clawstate"')
     form = {"error": {"type": kind, "message": message}}
     return Response(encode(form), STATUSES.get(kind, 500), more, _MEDIA)

@@ -22,6 +22,9 @@ from clawstate.gateway.hub import Hub
 from clawstate.gateway.journal import Journal, Watch
 from clawstate.gateway.mcp_mount import McpMount
 from clawstate.gateway.metrics import metrics
+from clawstate.gateway.oauth import endpoints
+from clawstate.gateway.oauth.authorizations import Authorizations
+from clawstate.gateway.oauth.clients import Clients
 from clawstate.gateway.resources import (
     auth,
     config,
@@ -82,12 +85,17 @@ def create_app(state: State, address: Address, token: str, journal: Journal) -> 
     app.state.tickets = Tickets(state.clock)
     app.state.asked = Attempts(device_flow.ASKED, _WINDOW, state.clock)
     app.state.pace = device_flow.Pace(state.clock)
+    app.state.address = address
+    app.state.clients = Clients(token, clock=state.clock)
+    app.state.authorizations = Authorizations(state)
+    app.state.oauth_asked = Attempts(endpoints.ASKED, _WINDOW, state.clock)
     for each in ROUTES:
         app.include_router(each)
     app.state.journal = journal
     app.state.hub = Hub(state)
     app.state.mcp = mcp
     app.router.add_websocket_route("/ws", events.follow)
+    app.router.routes.extend(endpoints.oauth_routes())
     app.router.routes.append(Route("/mcp", mcp))
     app.router.routes.append(Mount("/mcp", mcp))
     app.add_api_route("/metrics", metrics, methods=["GET"], include_in_schema=False)

@@ -12,8 +12,14 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from clawstate.errors import MissingExtraError, StateError
-from clawstate.gateway.access import require_caller
+from clawstate.gateway.access import (
+    ForbiddenError,
+    UnauthorizedError,
+    require_caller,
+    token_of,
+)
 from clawstate.gateway.answers import error_answer
+from clawstate.gateway.oauth.places import challenge
 from clawstate.gateway.routing import SCOPES
 from clawstate.state import State
 
@@ -38,10 +44,10 @@ class McpMount:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         try:
-            caller = await require_caller(HTTPConnection(scope), SCOPES["read"])
+            caller = await require_caller(HTTPConnection(scope), SCOPES["read"], clients=True)
             app = await self._start()
         except StateError as error:
-            await error_answer(error)(scope, receive, send)
+            await error_answer(error, headers=_told(scope, error))(scope, receive, send)
             return
         from clawstate.mcp.access import CALLER, MAY_WRITE  # noqa: PLC0415 - loaded by now
 
@@ -75,3 +81,15 @@ class McpMount:
         async with app.lifespan():
             ready.set()
             await self._end.wait()
+
+
+def _told(scope: Scope, error: StateError) -> dict[str, str]:
+    """Return what leads a client that was refused to the authorization server."""
+    connection = HTTPConnection(scope)
+    if isinstance(error, ForbiddenError):
+        return {"WWW-Authenticate": challenge(connection, error="insufficient_scope")}
+    if not isinstance(error, UnauthorizedError):
+        return {}
+    # Without a token nothing was wrong with it: RFC 6750, section 3.
+    kind = None if token_of(connection) is None else "invalid_token"
+    return {"WWW-Authenticate": challenge(connection, error=kind)}

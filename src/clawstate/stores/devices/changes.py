@@ -18,7 +18,9 @@ REQUESTS: Final = "requests"
 APPROVED_BY: Final = "approvedBy"
 """The mark of the request that let the device in last: by it the device may fetch its token."""
 
-_COLLECTED = "collectedAtMs"
+COLLECTED: Final = "collectedAtMs"
+"""When the device fetched its token last, by its own clock."""
+
 _REMEMBERED = 8  # requests of one device
 _MEMORY = 30 * 86_400.0  # seconds for which a removed device's requests are remembered
 
@@ -36,7 +38,7 @@ def issue(before: Json, grant: Grant, digest: str, *, now: float) -> dict[str, A
         "publicKey": grant.public_key,
     }
     document = {
-        **_without(old, REMOVED, "revokedAtMs", APPROVED_BY, _COLLECTED),
+        **_without(old, REMOVED, "revokedAtMs", APPROVED_BY, COLLECTED),
         **{key: value for key, value in given.items() if value is not None},
         "scopes": list(grant.scopes),
         "approvedScopes": list(grant.scopes),
@@ -64,7 +66,7 @@ def require_collectable(before: Mapping[str, Json], request: str, *, signed_at_m
     used = isinstance(tokens, Mapping) and any(
         isinstance(each, Mapping) and each.get("lastUsedAtMs") for each in tokens.values()
     )
-    last = before.get(_COLLECTED)
+    last = before.get(COLLECTED)
     if used or (isinstance(last, int) and signed_at_ms <= last):
         hint = "the owner gives another one with 'clawstate devices rotate'"
         raise ConflictError("token of device", str(before.get("deviceId")), hint)
@@ -75,7 +77,7 @@ def collect(
 ) -> dict[str, Any]:
     """Return the device with the token that it fetches in the place of the one before."""
     scopes = tuple(before["tokens"][role]["scopes"])
-    return {**rotate(before, role, digest, scopes, now=now), _COLLECTED: signed_at_ms}
+    return {**rotate(before, role, digest, scopes, now=now), COLLECTED: signed_at_ms}
 
 
 def rotate(
