@@ -47,7 +47,9 @@ class McpMount:
             caller = await require_caller(HTTPConnection(scope), SCOPES["read"], clients=True)
             app = await self._start()
         except StateError as error:
-            await error_answer(error, headers=_told(scope, error))(scope, receive, send)
+            await error_answer(error, headers=_challenge_headers(scope, error))(
+                scope, receive, send
+            )
             return
         from clawstate.mcp.access import CALLER, MAY_WRITE  # noqa: PLC0415 - loaded by now
 
@@ -83,7 +85,7 @@ class McpMount:
             await self._end.wait()
 
 
-def _told(scope: Scope, error: StateError) -> dict[str, str]:
+def _challenge_headers(scope: Scope, error: StateError) -> dict[str, str]:
     """Return what leads a client that was refused to the authorization server."""
     connection = HTTPConnection(scope)
     if isinstance(error, ForbiddenError):
