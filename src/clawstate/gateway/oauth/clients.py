@@ -92,7 +92,7 @@ class Clients:
         """Return the client of that id; raises `OAuthError`."""
         if client_id is not None and len(client_id) <= _LONGEST_ID:
             if is_document_url(client_id):
-                return self._published(client_id)
+                return self._fetch_client(client_id)
             prefix, _, rest = client_id.partition(".")
             text, _, seal = rest.partition(".")
             is_ours = seal.isascii() and hmac.compare_digest(self._seal(text), seal)
@@ -101,7 +101,7 @@ class Clients:
                 return Client(client_id, told["n"], tuple(told["r"]))
         raise OAuthError("invalid_client", "this client is not registered here; let it register")
 
-    def _published(self, url: str) -> Client:
+    def _fetch_client(self, url: str) -> Client:
         now = self._clock()
         with self._mutex:
             known = self._documents.get(url)
