@@ -48,13 +48,13 @@ def oauth_routes() -> list[Route]:
         Route(resource + places.MCP, _resource_metadata),
         Route(resource, _resource_metadata),
         Route(server, _server_metadata),
-        Route(places.REGISTER, _plain(_register), methods=["POST"]),
-        Route(places.AUTHORIZE, _shown(_consider), methods=["GET"]),
-        Route(places.AUTHORIZE, _shown(_ask), methods=["POST"]),
+        Route(places.REGISTER, _as_documents(_register), methods=["POST"]),
+        Route(places.AUTHORIZE, _as_pages(_consider), methods=["GET"]),
+        Route(places.AUTHORIZE, _as_pages(_ask), methods=["POST"]),
         Route(places.STYLE, _style),
-        Route(f"{places.AUTHORIZE}/{{key}}", _shown(_wait), methods=["GET"]),
-        Route(places.TOKEN, _plain(_give_token), methods=["POST"]),
-        Route(places.REVOKE, _plain(_revoke), methods=["POST"]),
+        Route(f"{places.AUTHORIZE}/{{key}}", _as_pages(_wait), methods=["GET"]),
+        Route(places.TOKEN, _as_documents(_give_token), methods=["POST"]),
+        Route(places.REVOKE, _as_documents(_revoke), methods=["POST"]),
     ]
 
 
@@ -114,7 +114,7 @@ async def _wait(request: Request) -> Response:
         code = authorizations.issue_code(key)
         return _back(question.wish, code=code) if code else await _wait(request)
     authorizations.drop(key)
-    return _denied(question, verdict)
+    return _refuse(question, verdict)
 
 
 async def _give_token(request: Request) -> Response:
@@ -172,7 +172,7 @@ async def _consent(wish: Wish, given: Mapping[str, str]) -> Response:
     return consent_page(wish, given)
 
 
-def _denied(question: Question, verdict: Verdict) -> Response:
+def _refuse(question: Question, verdict: Verdict) -> Response:
     wish = question.wish
     is_late = verdict is Verdict.EXPIRED
     why = "nobody decided in time" if is_late else "the owner turned this client away"
@@ -199,7 +199,7 @@ def _token_form(made: ClientToken) -> dict[str, Any]:
     }
 
 
-def _plain(endpoint: Endpoint) -> Endpoint:
+def _as_documents(endpoint: Endpoint) -> Endpoint:
     """Return *endpoint*, whose refusals are those of RFC 6749."""
 
     @wraps(endpoint)
@@ -216,7 +216,7 @@ def _plain(endpoint: Endpoint) -> Endpoint:
     return answer
 
 
-def _shown(endpoint: Endpoint) -> Endpoint:
+def _as_pages(endpoint: Endpoint) -> Endpoint:
     """Return *endpoint*, whose refusals are pages: there is no address to send them to."""
 
     @wraps(endpoint)
