@@ -92,7 +92,7 @@ class ClientTokens:
         digest, now = digest_of(token), self._clock()
         device_id = self._holder(digest)
         if device_id is None:
-            raise NotFoundError(_KIND, _beginning(token), _AGAIN)
+            raise NotFoundError(_KIND, _shorten(token), _AGAIN)
         made = new_token(), new_token()
         found: list[Device] = []
 
@@ -115,7 +115,7 @@ class ClientTokens:
 
         self._devices.update(device_id, change)
         if not found:
-            raise NotFoundError(_KIND, _beginning(token), _AGAIN)
+            raise NotFoundError(_KIND, _shorten(token), _AGAIN)
         return ClientToken(device_id, *made, found[0].tokens[CLIENT].scopes)
 
     def revoke(self, token: str, *, client_id: str) -> bool:
@@ -184,5 +184,5 @@ def _may_repeat(device: Device, *, now: float) -> bool:
     return held.last_used_at is None or abs(now - held.created_at) <= _GRACE
 
 
-def _beginning(token: str) -> str:
+def _shorten(token: str) -> str:
     return f"{token[:2]}…"
