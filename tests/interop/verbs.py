@@ -289,6 +289,11 @@ def _(ours: Ours) -> None:
     ours("memory", "supersede", ours.record(), "Ada prefers black tea")
 
 
+@writes("memory resolve")
+def _(ours: Ours) -> None:
+    ours("memory", "resolve", ours.record(), "--keep", "mine", codes=(3,))
+
+
 @writes("memory history")
 def _(ours: Ours) -> None:
     ours("memory", "history", ours.record())

@@ -68,7 +68,7 @@ def test_a_memory_plugin_returns_what_the_specification_says(state) -> None:
 
     assert given == {"db": state.memory, "initialized": True}
     tools = ("memory_search", "memory_get", "memory_update", "memory_store", "memory_forget")
-    assert set(state.plugins.tools.names()) == {*tools, "memory_recall"}
+    assert set(state.plugins.tools.names()) == {*tools, "memory_recall", "memory_conflicts"}
 
 
 def test_exactly_one_memory_plugin_runs(state) -> None:

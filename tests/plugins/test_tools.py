@@ -33,6 +33,7 @@ def test_results_fit_the_schema_that_was_told(tools) -> None:
         ("memory_recall", {"query": "tea", "limit": 2}),
         ("memory_update", {"id": made["id"], "importance": 0.9}),
         ("memory_store", {"text": "Ada drinks green tea"}),
+        ("memory_conflicts", {}),
         ("memory_forget", {"query": "the moon"}),
         ("memory_forget", {"id": made["id"]}),
     ]

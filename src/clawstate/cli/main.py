@@ -50,6 +50,7 @@ MORE_VERBS = {
         "memory_history",
         "memory_reembed",
         "memory_retention",
+        "memory_conflicts",
         "memory_upkeep",
     ),
     "config": ("config_check", "config_edit", "config_history", "config_show"),

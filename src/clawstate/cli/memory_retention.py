@@ -10,9 +10,8 @@ import click
 
 from clawstate.cli.command import pass_session
 from clawstate.cli.forgetting import ask_before_forgetting
-from clawstate.cli.memory import NAMESPACE, SOURCE, memory
+from clawstate.cli.memory import SOURCE, memory
 from clawstate.cli.options import COUNT, Duration, Fraction
-from clawstate.cli.printing import inline
 from clawstate.cli.record_ids import emit_done, find_archived_id, find_id, find_ids, missing_error
 from clawstate.cli.session import Session
 from clawstate.errors import NotFoundError, StateError
@@ -134,23 +133,6 @@ def archived(session: Session, /, *, after: str | None, limit: int) -> None:
     session.output.emit(
         {"archived": to_wire(found), "next": more}, *(lines or ["nothing is archived"])
     )
-
-
-@memory.command(examples=("clawstate memory conflicts",))
-@NAMESPACE
-@pass_session
-def conflicts(session: Session, /, *, namespace: str) -> None:
-    """Print records that contradict each other in what is known about them, and what to do."""
-    found = session.state.memory.conflicts(namespace=namespace)
-    lines = [
-        line
-        for each in found
-        for line in (
-            f"{each.kind} of {inline(each.about)}: {', '.join(map(inline, each.records))}",
-            f"  {each.advice}",
-        )
-    ]
-    session.output.emit({"conflicts": to_wire(found)}, *(lines or ["nothing contradicts itself"]))
 
 
 def retention_lines(done: RetentionReport) -> Iterator[str]:

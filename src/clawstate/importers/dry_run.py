@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from clawstate.memory.file_conflicts import FileConflict, FileConflicts
 from clawstate.memory.imports import Before
 from clawstate.memory.ledger import Finished, Imported
 from clawstate.memory.records import MemoryRecord
@@ -26,6 +28,7 @@ class Unwritten:
         self._memory = memory
         self._former: dict[str, str] = {}
         self.imports = self
+        self.conflicts = UnwrittenConflicts(memory.imports.conflicts)
 
     def now(self) -> float:
         """Return the present."""
@@ -82,6 +85,27 @@ class Unwritten:
         """Return those records that are kept."""
         return self._memory.get_many(ids)
 
+    def records(self, **chosen: Any) -> list[MemoryRecord]:
+        """Return records that are kept."""
+        return self._memory.records(**chosen)
+
     def add_many(self, records: Sequence[MemoryRecord]) -> list[str]:
         """Return the ids that *records* would have."""
         return [each.id for each in records]
+
+
+class UnwrittenConflicts:
+    """The conflicts that are noted, to which nothing is added."""
+
+    def __init__(self, conflicts: FileConflicts) -> None:
+        self._conflicts = conflicts
+
+    def noted(self, namespace: str | None) -> list[FileConflict]:
+        """Return what is noted."""
+        return self._conflicts.noted(namespace)
+
+    def put(self, found: Iterable[FileConflict]) -> None:
+        """Do nothing."""
+
+    def remove(self, settled: Sequence[FileConflict]) -> None:
+        """Do nothing."""

@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from clawstate.clock import to_ms
+from clawstate.memory.file_conflicts import PLACES
 from clawstate.memory.imports import Before
 from clawstate.memory.records import MemoryRecord, fields_text
 
-# Where a passage stands is the file's to tell; all other metadata may be a person's.
-PLACES = ("heading", "start_line", "end_line")
 _SHORT = 4  # bytes: two values that differ look alike once in four thousand million times
 _PARTS = ("text", "fields", "importance", "category", "expires_at")
 _DEFAULTS = {"importance": 0.7, "category": "other", "expires_at": None}

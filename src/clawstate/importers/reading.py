@@ -25,7 +25,11 @@ from clawstate.memory.validation import MAX_NAMES, fitting_name
 
 @dataclass(slots=True)
 class Reading:
-    """A file that is being read, and what became of it so far."""
+    """
+    A file that is being read, and what became of it so far.
+
+    `strangers` are records of its name that no note of an import knows.
+    """
 
     path: Path
     named: Named
@@ -36,6 +40,7 @@ class Reading:
     copies: Counter[str] = field(default_factory=Counter)
     by_passage: dict[bytes, str] = field(default_factory=dict)
     fresh: list[MemoryRecord] = field(default_factory=list)
+    strangers: set[str] = field(default_factory=set)
     has_problems: bool = False
     was_read_whole: bool = True
 

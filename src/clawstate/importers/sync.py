@@ -16,7 +16,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import cast
 
-from clawstate.errors import UnavailableError
+from clawstate.errors import NotFoundError, UnavailableError
 from clawstate.importers.discover import Found, Kind, detect, discover, problem_of, read_passages
 from clawstate.importers.dry_run import Unwritten
 from clawstate.importers.json_values import has_half_pair
@@ -26,6 +26,7 @@ from clawstate.importers.passages import Problem
 from clawstate.importers.reading import Reading
 from clawstate.importers.report import Report
 from clawstate.importers.writing import Writer
+from clawstate.memory.file_conflicts import FileConflict
 from clawstate.memory.service import Memory
 from clawstate.quantities import number_of
 from clawstate.records.contract import Lease
@@ -71,6 +72,7 @@ def import_paths(
     # A source is known by its path, so each way of naming it must give the same one.
     absolute = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - without "..", links kept
     passed_over: Counter[str] = Counter()
+    _require_present(memory, absolute, namespace=namespace, dry_run=dry_run)
     # Before anything is written: a path may not exist.
     found = list(discover(absolute, exclude=exclude, passed_over=passed_over))
     if dry_run:
@@ -88,6 +90,22 @@ def import_paths(
         importer.sweep(absolute, {each.path for each in found if isinstance(each, Found)}, emptied)
     importer.report.passed_over = passed_over
     return importer.report
+
+
+def _require_present(
+    memory: Memory, paths: Sequence[Path], *, namespace: str, dry_run: bool
+) -> None:
+    """Raise `NotFoundError` for a file that was imported and is gone, and note that it is."""
+    gone = [str(each) for each in paths if not _exists(each)]
+    if not gone:
+        return
+    known = memory.imports.look(gone, namespace=namespace)
+    lost = [each for each in gone if memory.get_many(sorted(known[each].known))]
+    if lost and not dry_run:
+        memory.imports.conflicts.put(FileConflict("gone", "", each, namespace) for each in lost)
+    if lost:
+        hint = "'clawstate memory conflicts' says how to keep or forget what it gave"
+        raise NotFoundError("file", lost[0], hint)
 
 
 class _Importer:

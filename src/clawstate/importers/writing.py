@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from clawstate.errors import InvalidError
@@ -17,6 +18,7 @@ from clawstate.importers.merging import (
 from clawstate.importers.passages import Item, Problem
 from clawstate.importers.reading import Given, Reading, is_of_its_id, says, values_of, with_age
 from clawstate.importers.report import Report
+from clawstate.memory.file_conflicts import FileConflict
 from clawstate.memory.imports import Before
 from clawstate.memory.ledger import Finished, Imported
 from clawstate.memory.records import MemoryRecord, content_hash
@@ -58,6 +60,8 @@ class Writer:
         self._read: list[Reading] = []
         self._said: dict[str, list[Imported]] = {}
         self._others: dict[str, Before] = {}
+        self._found: list[FileConflict] = []
+        self._open: list[FileConflict] | None = None
 
     def take(self, reading: Reading, items: Iterable[Item]) -> None:
         """Take what a file says; some of it waits until `write`."""
@@ -78,6 +82,8 @@ class Writer:
         self._read = []
         finished = [self._finish(each) for each in whole]
         if finished:
+            # Before: cut off in between, the files are read again, and it comes out the same.
+            self._note_conflicts()
             self._report.removed += self._imports.finish_all(finished, namespace=self._namespace)
 
     def forget(self, source: str) -> None:
@@ -87,7 +93,13 @@ class Writer:
         present = self._memory.get_many(sorted(before.known))
         left = [key for key, each in present.items() if was_edited(each, said_before(before, key))]
         self._report.left += len(left)
+        self._found += [_left(present[key], source) for key in left]
+        self._note_conflicts()
         self._report.removed += self._imports.forget(source, namespace=self._namespace, left=left)
+
+    def _note_conflicts(self) -> None:
+        found, self._found = self._found, []
+        self._imports.conflicts.put(found)
 
     def _write_waiting(self, readings: Sequence[Reading]) -> None:
         self._lease.keep_alive()
@@ -99,6 +111,7 @@ class Writer:
             known = self._imports.begin_all(list(new), namespace=self._namespace)
             for source, before in known.items():
                 new[source].begin(before)
+            self._find_strangers([each for each in new.values() if not each.known])
         waiting, self._waiting = self._waiting, []
         # Two lines of a file may give one id; the last counts, as it would if written one by one.
         given = {
@@ -158,6 +171,13 @@ class Writer:
             other = self._beside(given)
             noted.append(Imported(other.id))
             told.append(Imported(other.id, None, given.statement.pack()))
+            self._found.append(
+                FileConflict(
+                    *("edited", record.id, given.reading.named.source, record.namespace),
+                    theirs=other.id,
+                    follows=True,
+                )
+            )
             given.reading.seen.add(other.id)
             self._report.left += 1
             if not says(self._memory.get(other.id), other):
@@ -260,10 +280,52 @@ class Writer:
             if is_changed:
                 left.add(key)
         self._report.left += len(left)
+        self._found += [self._left_beside(present[key], reading) for key in sorted(left)]
+        strange = self._memory.get_many(sorted(reading.strangers - reading.seen))
+        self._found += [_left(each, source) for each in strange.values()]
+        self._follow(vanished - left, reading)
         rows = self._said.pop(source, [])
         # What could not be taken in is told at each import: the mark is no fingerprint of the file.
         mark = reading.fingerprint + (PARTLY if reading.has_problems else "")
         return Finished(source, mark, sorted(vanished - left), sorted(left), rows)
+
+    def _find_strangers(self, readings: Sequence[Reading]) -> None:
+        """Note records of files that no import is known to have taken in: its notes were lost."""
+        by_source = {each.named.source: each for each in readings}
+        where, after = {"$source": sorted(by_source)}, None
+        while by_source:
+            page = self._memory.records(
+                where=where, namespace=self._namespace, after=after, limit=_PART
+            )
+            for each in page:
+                by_source[str(each.source)].strangers.add(each.id)
+            if len(page) < _PART:
+                break
+            after = page[-1].id
+
+    def _left_beside(self, record: MemoryRecord, reading: Reading) -> FileConflict:
+        """Return the conflict of *record*, which somebody changed, with what the file says now."""
+        near = (each for each in reading.fresh if is_likely_heir(record, each))
+        at_its_place = (each for each in reading.fresh if _is_at_the_place_of(record, each))
+        heir = next(near, None) or next(at_its_place, None)
+        if heir is None:
+            return _left(record, reading.named.source)
+        source = reading.named.source
+        return FileConflict("edited", record.id, source, record.namespace, theirs=heir.id)
+
+    def _follow(self, gone: AbstractSet[str], reading: Reading) -> None:
+        """Let conflicts with what a file said before go on with what it says now."""
+        if self._open is None:
+            self._open = self._imports.conflicts.noted(self._namespace)
+        theirs = {each.theirs: each for each in self._open if each.theirs in gone}
+        mine = self._memory.get_many([each.record for each in theirs.values()])
+        self._found += [
+            self._left_beside(mine[each.record], reading)
+            for each in theirs.values()
+            if each.record in mine and not each.follows
+        ]
+        said = [each for each in self._open if each.kind == "left" and each.record in reading.seen]
+        self._imports.conflicts.remove(said)
 
     def _hand_on(self, old: MemoryRecord, said: Said, reading: Reading) -> bool:
         """Give what somebody added to *old* to the passage that took its place, if one did."""
@@ -290,3 +352,15 @@ class Writer:
         self._memory.add_many([changed])
         self._report.updated += 1
         return True
+
+
+def _left(record: MemoryRecord, source: str) -> FileConflict:
+    return FileConflict("left", record.id, source, record.namespace)
+
+
+def _is_at_the_place_of(old: MemoryRecord, new: MemoryRecord) -> bool:
+    place = (old.thread, old.position, old.metadata.get("heading"))
+    return old.thread is not None and place == (
+        *(new.thread, new.position),
+        new.metadata.get("heading"),
+    )

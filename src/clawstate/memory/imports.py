@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from clawstate.memory.contract import Lend
+from clawstate.memory.file_conflicts import FileConflicts
 from clawstate.memory.ledger import Finished, Imported, ImportLedger
 from clawstate.records.contract import Lease
 
@@ -30,8 +31,9 @@ class Imports:
     one was interrupted and is to be read again; what is kept already is found by its id.
     """
 
-    def __init__(self, ledger: ImportLedger, lend: Lend) -> None:
+    def __init__(self, ledger: ImportLedger, lend: Lend, conflicts: FileConflicts) -> None:
         self._ledger = ledger
+        self.conflicts = conflicts
         self._lend = lend
 
     def alone(self, namespace: str = "default") -> Lease:

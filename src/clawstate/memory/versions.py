@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 Ending: TypeAlias = Literal["updated", "superseded", "archived"]
 """What ended a version: a change of the record, another record in its place, or the archive."""
 
+ConflictKind: TypeAlias = Literal["successors", "position", "edited", "left", "gone"]
+"""What contradicts: two records, or a record and its file."""
+
+_ADVICE = {
+    "edited": "both are kept; choose with resolve: mine, file or both",
+    "left": "it is kept; with resolve, mine keeps it for good, and file forgets it",
+    "gone": "they are kept; with resolve, mine keeps them for good, and file forgets them",
+}
+
 MOST_VERSIONS = 10
 """How many earlier versions of a record are kept, if nobody says otherwise."""
 
@@ -51,15 +60,21 @@ class Conflict:
 
     `kind` is `successors` where several took the place of one record, `position` where they stand
     at one place of a thread; `records` are their ids, `about` the id of that record, or the thread.
+    With files, `about` is the path: `edited` where a person changed the first record and the file
+    says the second by now, `left` where the file does not say the record, `gone` where it gave them
+    and is not there. Of very many `records` names the first, and `more` counts the others.
     """
 
-    kind: Literal["successors", "position"]
+    kind: ConflictKind
     records: tuple[str, ...]
     about: str
+    more: int = 0
 
     @property
     def advice(self) -> str:
         """What to do about it."""
+        if self.kind in _ADVICE:
+            return _ADVICE[self.kind]
         if self.kind == "successors":
             return "put the right one in the place of the other with supersede, or forget one"
         return "give one of them another position with update, or supersede or forget one"

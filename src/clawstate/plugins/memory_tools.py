@@ -51,6 +51,11 @@ _RESULTS: dict[str, Any] = {
     },
     "required": ["results", "mode"],
 }
+_CONFLICT: dict[str, Any] = {
+    "type": "object",
+    "properties": {"kind": _TEXT, "records": _TEXTS, "about": _TEXT, "advice": _TEXT},
+    "required": ["kind", "records", "about", "advice"],
+}
 _PAGE = 1000
 _SURE = 0.9
 """The score from which on the only hit of a question is what it is meant to forget (OpenClaw's)."""
@@ -310,6 +315,36 @@ def create_memory_recall_tool(memory: Any) -> Tool:
     )
 
 
+def create_memory_conflicts_tool(memory: Any) -> Tool:
+    """Return the tool `memory_conflicts` over *memory*, a `Memory` or an opened state."""
+    found = memory_of(memory)
+
+    def conflicts(arguments: Mapping[str, Any]) -> dict[str, Any]:
+        told = found.conflicts(namespace=arguments.get("namespace", "default"))
+        texts = found.get_many([each for conflict in told for each in conflict.records])
+        return {"conflicts": told, "memories": list(texts.values())}
+
+    return Tool(
+        "memory_conflicts",
+        "List memories that contradict each other, or the files they came from, with advice. Call"
+        " it when two memories disagree, or after files were imported. Settling them is up to the"
+        " user, who does it with 'clawstate memory resolve'.",
+        _object({"namespace": _NAMESPACE}),
+        conflicts,
+        output_schema={
+            "type": "object",
+            "properties": {
+                "conflicts": {"type": "array", "items": _CONFLICT},
+                "memories": {"type": "array", "items": _MEMORY},
+            },
+            "required": ["conflicts", "memories"],
+        },
+        title="List conflicts",
+        is_read_only=True,
+        is_recall=True,
+    )
+
+
 def memory_tools(memory: Any) -> Iterator[Tool]:
     """Yield all tools over *memory*, a `Memory` or an opened state."""
     for create in (
@@ -319,6 +354,7 @@ def memory_tools(memory: Any) -> Iterator[Tool]:
         create_memory_store_tool,
         create_memory_forget_tool,
         create_memory_recall_tool,
+        create_memory_conflicts_tool,
     ):
         yield create(memory)
 

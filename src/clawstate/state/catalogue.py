@@ -7,6 +7,7 @@ from typing import Final
 
 from clawstate.interrupts import load_modules
 from clawstate.memory.capture.inbox import INBOX
+from clawstate.memory.file_conflicts import FILE_CONFLICTS
 from clawstate.records.contract import CollectionSpec, FileForm
 from clawstate.records.layouts import MapLayout
 from clawstate.stores.auth.legacy import LEDGER
@@ -32,6 +33,7 @@ _DOCUMENTS = (
     REQUESTS,
     LEDGER,
     INBOX,
+    FILE_CONFLICTS,
     NAMES_OF_MARKS,
     CollectionSpec("auth:*", PurePosixPath("agents/*/agent/auth-profiles.json"), CREDENTIALS),
     CollectionSpec(

@@ -16,6 +16,7 @@ from clawstate.interrupts import load_modules
 from clawstate.memory.backends.sqlite import SqliteMemory
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
 from clawstate.memory.embedders import DEFAULT_CHOICE
+from clawstate.memory.file_conflicts import FILE_CONFLICTS
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.service import Memory
 from clawstate.memory.versions import MOST_VERSIONS
@@ -58,6 +59,7 @@ def open_memory(context: Context, embedder: Embedder | None = None) -> Memory:
         by_meaning=by_meaning,
         choice=choice,
         inbox=lambda: _inbox(context),
+        conflicts=lambda: context.backends.records().collection(FILE_CONFLICTS),
         lend=lambda name, ttl, wait: context.backends.records().lease(name, ttl, wait=wait),
         clear_inbox=lambda: _clear_deleted(context),
         # Read when it is needed: a slip in it must not keep anybody from the memory.

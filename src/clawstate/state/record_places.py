@@ -13,6 +13,7 @@ from clawstate.errors import InvalidError, StateError
 from clawstate.files.paths import normalise_agent_id
 from clawstate.files.safe_names import decode_name
 from clawstate.memory.capture.inbox import INBOX
+from clawstate.memory.file_conflicts import FILE_CONFLICTS
 from clawstate.openclaw.owner import Era
 from clawstate.records.contract import CollectionSpec, FileForm
 from clawstate.records.layouts import MapLayout
@@ -82,6 +83,7 @@ def record_places(context: Context) -> tuple[RecordPlace, ...]:
         RecordPlace("pairing attempts", ATTEMPTS, root),
         RecordPlace("pairing invitations", INVITATIONS, root),
         RecordPlace("memory inbox", INBOX, root),
+        RecordPlace("memory conflicts", FILE_CONFLICTS, root),
         RecordPlace("devices", DEVICES, root),
     ]
     if era is Era.SQLITE:

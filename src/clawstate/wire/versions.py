@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from clawstate.memory.retention import (
     Action,
@@ -10,7 +10,7 @@ from clawstate.memory.retention import (
     RetentionReport,
     RetentionRule,
 )
-from clawstate.memory.versions import Conflict, Ending, RecordVersion
+from clawstate.memory.versions import Conflict, ConflictKind, Ending, RecordVersion
 from clawstate.wire.members import Members, times
 from clawstate.wire.memory import read_record, write_record
 
@@ -21,6 +21,7 @@ def write_conflict(conflict: Conflict) -> dict[str, Any]:
         "kind": conflict.kind,
         "records": list(conflict.records),
         "about": conflict.about,
+        "more": conflict.more,
         "advice": conflict.advice,
     }
 
@@ -28,8 +29,9 @@ def write_conflict(conflict: Conflict) -> dict[str, Any]:
 def read_conflict(document: Any) -> Conflict:
     """Return the conflict of *document*."""
     told = Members(document, "conflict")
-    kind = cast("Literal['successors', 'position']", told.text("kind"))
-    return Conflict(kind, told.texts("records"), told.text("about"))
+    kind = cast("ConflictKind", told.text("kind"))
+    more = told.maybe_integer("more") or 0
+    return Conflict(kind, told.texts("records"), told.text("about"), more)
 
 
 def write_rule(rule: RetentionRule) -> dict[str, Any]:

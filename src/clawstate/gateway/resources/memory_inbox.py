@@ -91,6 +91,20 @@ class Conflicts(TypedDict):
     conflicts: list[forms.Conflict]
 
 
+class Settlement(Body):
+    """A conflict with a file: an id of its records, or the path of a file that is gone."""
+
+    about: str
+    keep: Literal["mine", "file", "both"]
+    namespace: str | None = None
+
+
+class Settled(TypedDict):
+    """How many records gave way, or were forgotten."""
+
+    gone: int
+
+
 class Cleared(TypedDict):
     """How many versions were forgotten."""
 
@@ -151,5 +165,11 @@ def supersede(state: Opened, body: Successor) -> Any:
 
 @routes.read("/conflicts", Conflicts)
 def conflicts(state: Opened, *, namespace: Namespace = "default") -> Any:
-    """Return records that contradict each other in what is known about them, with advice."""
+    """Return records that contradict each other, or the files they came from, with advice."""
     return {"conflicts": state.memory.conflicts(namespace=namespace)}
+
+
+@routes.write("/conflicts/resolve", Settled)
+def resolve(state: Opened, body: Settlement) -> Any:
+    """Settle a conflict between the memory and a file, by what is to stay."""
+    return {"gone": state.memory.resolve(**body.given())}

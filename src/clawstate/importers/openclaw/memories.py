@@ -29,6 +29,7 @@ from clawstate.importers.merging import (
 from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.source import Role
 from clawstate.importers.openclaw.workspace import Workspace, namespace_of, notes_of
+from clawstate.memory.file_conflicts import FileConflict
 from clawstate.memory.imports import Before
 from clawstate.memory.ledger import Finished, Imported
 from clawstate.memory.records import MemoryRecord, content_hash
@@ -213,6 +214,9 @@ class _Index:
         if left:
             message = f"{number_of(len(left), 'record')} that you changed stays, though not in it"
             self._job.report.note(KIND, self._path, message)
+        imports.conflicts.put(
+            FileConflict("left", each, source, self._namespace) for each in sorted(left)
+        )
         done = Finished(source, fingerprint, sorted(vanished - left), sorted(left), rows)
         imports.finish_all([done], namespace=self._namespace)
 

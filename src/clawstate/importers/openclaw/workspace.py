@@ -17,10 +17,13 @@ from clawstate.importers.openclaw.job import Job
 from clawstate.importers.openclaw.source import reason_of
 from clawstate.importers.report import Report as Imported
 from clawstate.importers.sync import import_paths
+from clawstate.memory.file_conflicts import FileConflict
 from clawstate.memory.service import Memory
+from clawstate.quantities import number_of
 
 KIND = "workspace"
 _NOTES = ("MEMORY.md", "memory.md", "memory")
+_NAMES = (*_NOTES, "USER.md")
 _NOTES_SINCE = "USER.md"  # is memory to OpenClaw since 2026.7
 
 
@@ -41,9 +44,7 @@ def find_workspaces(job: Job) -> tuple[Workspace, ...]:
     """
     # The first that exists counts: what the configuration names comes before the usual places.
     found: dict[str, Workspace] = {}
-    for agent, folder in _configured_folders(job):
-        if job.settings.agents and agent not in job.settings.agents:
-            continue
+    for agent, folder in _wanted_folders(job):
         if not _is_folder(folder):
             continue
         # Links are followed for this: a workspace that leads out of the source is outside of it.
@@ -59,8 +60,13 @@ def take_workspaces(job: Job, workspaces: Sequence[Workspace]) -> None:
     """Take the Markdown of *workspaces* into the memory; counted by files."""
     for each in workspaces:
         paths = [path for name in notes_of(job) if _is_real(path := each.folder / name)]
+        namespace = namespace_of(each.agent, job.default_agent)
         if paths:
-            _take(job, paths, namespace=namespace_of(each.agent, job.default_agent))
+            _take(job, paths, namespace=namespace)
+    folders = {(each.agent, each.folder) for each in workspaces}
+    folders |= {each for each in _wanted_folders(job) if not os.path.lexists(each[1])}
+    for agent, folder in sorted(folders):
+        _note_gone(job, folder, namespace=namespace_of(agent, job.default_agent))
 
 
 def notes_of(job: Job) -> tuple[str, ...]:
@@ -84,6 +90,33 @@ def _take(job: Job, paths: Sequence[Path], *, namespace: str) -> None:
         job.report.fail(KIND, str(paths[0].parent), reason_of(error))
         return
     _count(job, imported, _count_known(before, paths))
+
+
+def _note_gone(job: Job, folder: Path, *, namespace: str) -> None:
+    """Propose to forget what notes of a workspace gave that are gone; until then it stays."""
+    imports = job.state.memory.imports
+    notes = [folder / name for name in _NAMES]
+    gone = [
+        path
+        for path in map(Path, sorted(imports.sources(namespace)))
+        if any(_is_gone_with(path, each) for each in notes)
+    ]
+    for each, before in imports.look(list(map(str, gone)), namespace=namespace).items():
+        if kept := len(job.state.memory.get_many(sorted(before.known))):
+            stay = f"{number_of(kept, 'record')} of it stay"
+            message = f"is gone; {stay} until you decide: 'clawstate memory conflicts'"
+            job.report.note(KIND, _name_of(job, Path(each)), message)
+    if not job.dry_run:
+        # Not forgotten at once: who moved a workspace, or lost it, would lose its memory along.
+        imports.conflicts.put(FileConflict("gone", "", str(each), namespace) for each in gone)
+
+
+def _is_gone_with(path: Path, note: Path) -> bool:
+    """Tell whether *path* is gone, and is *note*, or lay below it where that is gone as well."""
+    if not path.is_relative_to(note) or os.path.lexists(path):
+        return False
+    # What vanished from a folder that is there is forgotten by its import (decision 007).
+    return path == note or not os.path.lexists(note)
 
 
 def _count(job: Job, imported: Imported, known: int) -> None:
@@ -112,6 +145,12 @@ def _count_known(marks: Mapping[str, str], paths: Sequence[Path]) -> int:
         and os.path.lexists(source)
         for source in sources
     )
+
+
+def _wanted_folders(job: Job) -> Iterator[tuple[str, Path]]:
+    for agent, folder in _configured_folders(job):
+        if not job.settings.agents or agent in job.settings.agents:
+            yield agent, folder
 
 
 def _configured_folders(job: Job) -> Iterator[tuple[str, Path]]:

@@ -1,14 +1,13 @@
 """`Memory`: the one door to what is remembered."""
 
 from clawstate.memory.service.capture import CaptureVerbs
-from clawstate.memory.service.history import HistoryVerbs
+from clawstate.memory.service.conflicts import ConflictVerbs
 from clawstate.memory.service.listing import ListVerbs
-from clawstate.memory.service.records import RecordVerbs
 from clawstate.memory.service.retention import RetentionVerbs
 from clawstate.memory.service.searching import SearchVerbs
 
 
-class Memory(CaptureVerbs, RecordVerbs, ListVerbs, SearchVerbs, HistoryVerbs, RetentionVerbs):
+class Memory(CaptureVerbs, ConflictVerbs, ListVerbs, SearchVerbs, RetentionVerbs):
     """
     Long-term memory: records in, the right ones out (specification sections 6 and 7).
 
@@ -16,7 +15,8 @@ class Memory(CaptureVerbs, RecordVerbs, ListVerbs, SearchVerbs, HistoryVerbs, Re
     without usable vectors it falls back to words, with a `FallbackWarning`, and silently where it
     was told not to search *by_meaning*. Without an *embedder* it takes one of ours, by *choice*.
     *lend* gives the leases of its state, *inbox* the collection of what waits for a person,
-    which *clear_inbox* clears of the bytes of what is gone,
+    which *clear_inbox* clears of the bytes of what is gone, *conflicts* that of what files and
+    records disagree about,
     *policy* that of the setting `memory.retention`.
     Thread-safe.
     """

@@ -10,8 +10,7 @@ from clawstate.memory import histories
 from clawstate.memory.filters import filter_from
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.service.parts import MemoryParts
-from clawstate.memory.validation import check_name
-from clawstate.memory.versions import Conflict, RecordVersion
+from clawstate.memory.versions import RecordVersion
 
 RecordStanding: TypeAlias = Literal["kept", "archived", "superseded"]
 """Where a record stands: in searches, in the archive, or behind others that took its place."""
@@ -70,12 +69,6 @@ class HistoryVerbs(MemoryParts):
         if among != "kept":
             found.update(self._engine.versions.ended_ids(beginning, limit, among))
         return sorted(found)[:limit]
-
-    def conflicts(self, *, namespace: str | None = "default") -> list[Conflict]:
-        """Return records that contradict each other in what is known about them, with advice."""
-        if namespace is not None:
-            check_name("namespace", namespace)
-        return self._engine.versions.conflicts(namespace)
 
     def forget_history(self, record_id: str) -> int:
         """

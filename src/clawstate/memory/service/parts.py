@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from clawstate.clock import Clock, system_clock
 from clawstate.memory import writes
 from clawstate.memory.contract import Embedder, Lend, MemoryEngine
 from clawstate.memory.embedders import DEFAULT_CHOICE, EmbedderChoice
+from clawstate.memory.file_conflicts import FILE_CONFLICTS, FileConflicts
 from clawstate.memory.filling import Filling
 from clawstate.memory.imports import Imports
 from clawstate.memory.meanings import Meanings
@@ -41,10 +42,12 @@ class MemoryParts:
         choice: EmbedderChoice = DEFAULT_CHOICE,
         inbox: Callable[[], Collection] | None = None,
         clear_inbox: Callable[[], bool] = lambda: True,
+        conflicts: Callable[[], Collection] | None = None,
         policy: Callable[[], RetentionPolicy | None] | None = None,
     ) -> None:
         self._engine = engine
-        self.imports = Imports(engine.imports, lend or lend_in_process())
+        found = FileConflicts(conflicts or _in_this_process(), clock)
+        self.imports = Imports(engine.imports, lend or lend_in_process(), found)
         self._clock = clock
         self._cache = QueryCache() if cache is None else cache
         self._meanings = Meanings(
@@ -88,3 +91,15 @@ class MemoryParts:
         self._cache.clear()
         self._filling.close(self._meanings.close)
         self._engine.close()
+
+
+def _in_this_process() -> Callable[[], Collection]:
+    """Return what gives a collection of conflicts that ends with this process."""
+
+    @cache
+    def collection() -> Collection:
+        from clawstate.records.inmemory import InMemoryBackend  # noqa: PLC0415 - rarely needed
+
+        return InMemoryBackend().collection(FILE_CONFLICTS)
+
+    return collection

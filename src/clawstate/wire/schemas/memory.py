@@ -156,6 +156,7 @@ class Conflict(TypedDict):
     kind: str
     records: list[str]
     about: str
+    more: int
     advice: str
 
 
