@@ -316,6 +316,10 @@ MEMORY_VECTORS = _setting("memory.store.vector.enabled", True, _SWITCH)
 MEMORY_EMBEDDER = _setting(
     "memory.store.vector.embedder", "static", Kind("embedder", _read_embedder)
 )
+VECTOR_INDEXES = ("auto", "ivf_hnsw_sq")
+"""What searches find near vectors by: what measures best, or the index of the LanceDB table."""
+
+MEMORY_INDEX = _setting("memory.store.vector.index", VECTOR_INDEXES[0], _TEXT)
 MEMORY_THREADS = _setting("memory.store.vector.threads", 1, _POSITIVE)
 MEMORY_VERSIONS = _setting("memory.history.versions", 10, _COUNT)
 MEMORY_RULES = _setting("memory.retention.rules", None, Kind("rules", _read_rules))

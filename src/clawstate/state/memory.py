@@ -6,10 +6,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from clawstate.config.settings import (
+    MEMORY_INDEX,
     MEMORY_VECTORS,
     MEMORY_VERSIONS,
     QUERY_ENTRIES,
     QUERY_TTL,
+    VECTOR_INDEXES,
 )
 from clawstate.errors import CorruptError, UnavailableError
 from clawstate.interrupts import load_modules
@@ -42,7 +44,7 @@ def open_memory(context: Context, embedder: Embedder | None = None) -> Memory:
     is given stands in for the one of the configuration.
     """
     cache, by_meaning, choice = QueryCache(), True, DEFAULT_CHOICE
-    versions = MOST_VERSIONS
+    versions, index = MOST_VERSIONS, VECTOR_INDEXES[0]
     with suppress(CorruptError, UnavailableError):  # what cannot be read asks for nothing
         view = context.config.view()
         if not view.waits("caches.query"):  # for what it costs, nobody must do without the memory
@@ -50,9 +52,10 @@ def open_memory(context: Context, embedder: Embedder | None = None) -> Memory:
             cache = QueryCache(size=entries if ttl else 0, ttl=ttl or None)
         versions = MEMORY_VERSIONS.of(view)
         by_meaning = MEMORY_VECTORS.of(view)
+        index = MEMORY_INDEX.of(view)
         choice = embedder_choice(context, view)
     return Memory(
-        _engine(context, versions),
+        _engine(context, versions, asks=index == VECTOR_INDEXES[1]),
         embedder=embedder,
         clock=context.clock,
         cache=cache,
@@ -89,7 +92,7 @@ def _clear_deleted(context: Context) -> bool:
     return not isinstance(records, SqliteBackend) or records.clear_deleted(patience=_PATIENCE)
 
 
-def _engine(context: Context, versions: int) -> MemoryEngine:
+def _engine(context: Context, versions: int, *, asks: bool) -> MemoryEngine:
     place = memory_place(context)
     database = context.backends.database(place.database)
     before = _Guard(context, place)
@@ -110,6 +113,7 @@ def _engine(context: Context, versions: int) -> MemoryEngine:
         versions=versions,
         before=before,
         leaves=ends_soon(),
+        asks=asks,
     )
 
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from clawstate.config.settings import ENCRYPTION_KEY, MEMORY_ENGINES, MEMORY_TYPE
+from clawstate.config.settings import (
+    ENCRYPTION_KEY,
+    MEMORY_ENGINES,
+    MEMORY_INDEX,
+    MEMORY_TYPE,
+    VECTOR_INDEXES,
+)
 from clawstate.errors import ConfigError, NotFoundError
 from clawstate.json5.key_path import get_at, parse_key_path
 from clawstate.openclaw.owner import Era
@@ -45,6 +51,7 @@ def guard_settings(context: Context) -> Callable[[Any, Any, bool], None]:
             return
         if not force:
             _require_same_memory(context, before, after)
+            _require_index(before, after)
         if context.owner.era is Era.SQLITE:  # there no setting counts
             chosen = _at(after, _STORE)
             engine = find_engine(chosen) if isinstance(chosen, str) else None
@@ -106,6 +113,17 @@ def _require_same_memory(context: Context, before: Any, after: Any) -> None:
         problem = f"would hide {number_of(count, 'record')} in {place.path}"
         hint = f"'clawstate store migrate memory --to {new}' moves them, and sets it"
         raise ConfigError(MEMORY_TYPE.path, problem, hint)
+
+
+def _require_index(before: Any, after: Any) -> None:
+    wanted = _at(after, MEMORY_INDEX.path, MEMORY_INDEX.default)
+    if wanted in (MEMORY_INDEX.default, _at(before, MEMORY_INDEX.path)):
+        return
+    engine = _at(after, MEMORY_TYPE.path, MEMORY_TYPE.default)
+    if wanted in VECTOR_INDEXES and engine == MEMORY_ENGINES[0]:
+        problem = "is an index of LanceDB, and the memory is in SQLite, where it does not count"
+        hint = "'clawstate store migrate memory --to lancedb' moves it"
+        raise ConfigError(MEMORY_INDEX.path, problem, hint)
 
 
 def _require_no_sessions(context: Context) -> None:

@@ -36,6 +36,11 @@ class MemoryVector(Document):
         " with its own. `openai` is the server of the plugin's `embedding`, which is taken by"
         " itself where that names a key, an address or the provider.",
     )
+    index: Literal["auto", "ivf_hnsw_sq"] = Field(
+        default=default_of("memory.store.vector.index"),
+        description="What finds near vectors: `auto` is what measures best; `ivf_hnsw_sq` the index"
+        " of the LanceDB table, from 10,000 vectors on.",
+    )
     threads: Positive = Field(
         default=default_of("memory.store.vector.threads"),
         description="How many cores the transformer may use.",

@@ -34,7 +34,7 @@ class NearestSearch:
     """The nearest records of one database, whose vectors have so many *dimensions*. Thread-safe."""
 
     def __init__(self, dimensions: int) -> None:
-        self._dimensions = dimensions
+        self.dimensions = dimensions
         self._mutex = Mutex()
         self._known: _Known | None = None
         self._searches = 0
@@ -130,7 +130,7 @@ class NearestSearch:
                 table.add(batch)
             if table.view.count == count:
                 return _Known(table, newest, removed, kept.breadth)
-        table = VectorTable(Codes(self._dimensions), expected=count)
+        table = VectorTable(Codes(self.dimensions), expected=count)
         for batch in source.batches(0):
             table.add(batch)
         return _Known(table, newest, removed, 1)

@@ -216,6 +216,17 @@ class Session:
         """Put *rows* in the place of those of the same ids, and *remove* others."""
         self._ask({"do": "write", "remove": list(remove), "rows": rows}, vectors)
 
+    def search(self, vector: bytes, count: int) -> list[str] | None:
+        """
+        Return the ids of *count* rows that are near to *vector* (float32), by the index.
+
+        None where there is no index, or where the vectors of the table are not all ours.
+        """
+        found: list[str] | None = None
+        for answer, _ in self._answers({"do": "search", "count": count}, vector):
+            found = answer["ids"]
+        return found
+
     def create(self, dimensions: int) -> None:
         """Make the table anew, without rows."""
         self._ask({"do": "create", "dimensions": dimensions})

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import apsw
+
 from clawstate.clock import Clock, system_clock
 from clawstate.errors import (
     ClosedError,
@@ -19,7 +21,7 @@ from clawstate.errors import (
 )
 from clawstate.files.atomic import make_private_dir
 from clawstate.files.unchanged import is_settled, numbers_of
-from clawstate.interrupts import Mutex
+from clawstate.interrupts import Mutex, load_modules
 from clawstate.memory.backends.lancedb import outbox
 from clawstate.memory.backends.lancedb.client import WORKER, About, Session, shared_process
 from clawstate.memory.backends.lancedb.intake import take_in
@@ -29,10 +31,12 @@ from clawstate.memory.backends.lancedb.stamp import (
     CATALOGUE,
     MAKING,
     newest_stamp,
+    size_of,
     table_dir,
     versions_dir,
 )
 from clawstate.memory.backends.sqlite import SqliteMemory
+from clawstate.memory.backends.sqlite.reading import FindNearest
 from clawstate.memory.backends.sqlite.rows import stored_embedder
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
 from clawstate.memory.contract import Embedded, EmbedderIdentity
@@ -65,7 +69,8 @@ class LancedbMemory(SqliteMemory):
 
     *database* is the catalogue where the state has it open already; *before* and *versions* as in
     `SqliteMemory`; *worker* the command of the process that works on the table. With *leaves* the
-    table is written by a process of its own once this program has closed the memory.
+    table is written by a process of its own once this program has closed the memory. With *asks*
+    searches have the index of the table propose what is near.
     """
 
     def __init__(
@@ -80,6 +85,7 @@ class LancedbMemory(SqliteMemory):
         versions: int = MOST_VERSIONS,
         worker: Sequence[str] = WORKER,
         leaves: bool = False,
+        asks: bool = False,
     ) -> None:
         self.folder = folder
         own = None
@@ -99,6 +105,8 @@ class LancedbMemory(SqliteMemory):
         self._written = 0
         self._wrote = False
         self._leaves = leaves
+        self._asks = asks
+        self._answers = {"asked": 0, "scanned": 0}
         self._before = before
         super().__init__(
             database,
@@ -175,20 +183,21 @@ class LancedbMemory(SqliteMemory):
         cancelled: Callable[[], bool] | None = None,
     ) -> Compaction:
         """Clear what forgotten and changed records left in the table, then in the catalogue."""
-        before = _size_of(self.folder)
+        before = size_of(self.folder)
         if not self._database.exists() or (cancelled is not None and cancelled()):
             return super().compact(patience=patience, progress=progress, cancelled=cancelled)
         try:
             self._clear_table(patience)
         except StateError as error:
-            after, reason = _size_of(self.folder), f"LanceDB: {error}"
+            after, reason = size_of(self.folder), f"LanceDB: {error}"
             return Compaction(0, before, after, complete=False, waits_for=reason)
         done = super().compact(patience=patience, progress=progress, cancelled=cancelled)
-        return replace(done, before=before, after=_size_of(self.folder))
+        return replace(done, before=before, after=size_of(self.folder))
 
     def stats(self) -> dict[str, object]:
         """Return counts and sizes."""
-        return {**super().stats(), "unwritten": self._waiting_count()}
+        told = {"vector_searches": dict(self._answers)} if self._asks else {}
+        return {**super().stats(), "unwritten": self._waiting_count(), **told}
 
     def close(self) -> None:
         """Write what this program changed to the table, and end the use of the catalogue."""
@@ -369,6 +378,18 @@ class LancedbMemory(SqliteMemory):
         if is_lost:
             self._tell(_LOST)
 
+    def _nearest_in(self, connection: apsw.Connection) -> FindNearest:
+        if not self._asks:
+            return super()._nearest_in(connection)
+        load_modules("clawstate.memory.backends.lancedb.asking")
+        from clawstate.memory.backends.lancedb.asking import AskedTable  # noqa: PLC0415 - numpy
+
+        def nearest(database_id: str, embedder: str) -> AskedTable:
+            own = self._nearest_search(database_id, embedder)
+            return AskedTable(own, connection, self._session, self._answers)
+
+        return nearest
+
     def _numbers(self) -> tuple[object, int]:
         return numbers_of(str(versions_dir(self.folder))), _inode(self.path)
 
@@ -381,14 +402,3 @@ def _inode(path: Path) -> int:
         return os.stat(path).st_ino  # noqa: PTH116 - on the way of every use
     except OSError:
         return 0
-
-
-def _size_of(folder: Path) -> int:
-    total = 0
-    for root, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(root, name)).st_size  # noqa: PTH118
-            except OSError:
-                continue  # removed meanwhile
-    return total

@@ -109,3 +109,15 @@ def _version_of(name: str) -> int | None:
     if number == name or not number.isdecimal():
         return None
     return _TOP - int(number) if len(number) == _NEW_STYLE else int(number)
+
+
+def size_of(folder: Path) -> int:
+    """Return how many bytes the files of *folder* have."""
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(root, name)).st_size  # noqa: PTH118
+            except OSError:
+                continue  # removed meanwhile
+    return total

@@ -34,6 +34,8 @@ _KEPT_OF_OTHERS = timedelta(days=7)  # who made a table may have it open from th
 _FOR_EVER = timedelta(days=36_500)
 _TEXTS = ("id", "text", "category")
 _INDEX = "vector"
+_BREADTH = 2  # how many times as many as are wanted the graph is searched for
+_REFINE = 2
 
 Answer = tuple[Message, bytes]
 
@@ -82,6 +84,9 @@ class LanceTable:
             case "scan":
                 yield from self._scan()
                 yield self._about(), b""
+            case "search":
+                yield {"more": True, "ids": self._search(blob, message["count"])}, b""
+                yield {}, b""
             case "write":
                 removed = self._write(message, blob)
                 self._sync()
@@ -138,6 +143,20 @@ class LanceTable:
             vectors = batch.column("vector")
             columns["has_vector"] = vectors.is_valid().to_pylist()
             yield {"more": True, "rows": columns}, _floats(vectors).tobytes()
+
+    def _search(self, blob: bytes, count: int) -> list[str] | None:
+        """Return the ids of rows near to a vector by the index; None where there is none for it."""
+        table = self._table
+        if table is None or not _is_ours(table.schema) or self._foreign_vectors:
+            return None
+        vector = np.frombuffer(blob, "<f4")
+        if table.schema.field(_INDEX).type.list_size != len(vector) or not table.list_indices():
+            return None
+        # Its codes have 8 bits a number: without a look at the vectors themselves the nearest of
+        # those that are close to each other come in any order.
+        asked = table.search(vector, vector_column_name=_INDEX).distance_type("l2")
+        found = asked.limit(count).ef(_BREADTH * count).refine_factor(_REFINE).select(["id"])
+        return [str(each) for each in found.to_arrow().column("id").to_pylist()]
 
     def _write(self, message: Message, blob: bytes) -> int:
         table = self._require_columns()

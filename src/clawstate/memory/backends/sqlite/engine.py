@@ -30,7 +30,7 @@ from clawstate.memory.backends.sqlite.embeddings import SqliteEmbeddings
 from clawstate.memory.backends.sqlite.imports import SqliteImports
 from clawstate.memory.backends.sqlite.listing import NEWEST, is_listed, newest
 from clawstate.memory.backends.sqlite.past_state import PastStates
-from clawstate.memory.backends.sqlite.reading import SqliteReading
+from clawstate.memory.backends.sqlite.reading import FindNearest, SqliteReading
 from clawstate.memory.backends.sqlite.replacement import SqliteReplacement
 from clawstate.memory.backends.sqlite.rows import SELECT, stored_embedder
 from clawstate.memory.backends.sqlite.schema import MIGRATIONS, PART
@@ -346,12 +346,16 @@ class SqliteMemory:
     def _reading(self, connection: apsw.Connection) -> Reading:
         return SqliteReading(
             connection,
-            nearest=self._nearest_search,
+            nearest=self._nearest_in(connection),
             selections=self._selections,
             words=self._words,
             generation=self._database.generation,
             now_ms=self._now(),
         )
+
+    def _nearest_in(self, connection: apsw.Connection) -> FindNearest:  # noqa: ARG002
+        """Return what gives the vector leg of a search in the transaction of *connection*."""
+        return self._nearest_search
 
     def _by_id(self, connection: apsw.Connection, ids: Sequence[str]) -> dict[str, MemoryRecord]:
         text, values = sql_of(Filter(namespace=None), scope=None, now_ms=self._now())

@@ -6,7 +6,7 @@ import contextlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import apsw
 
@@ -56,6 +56,9 @@ if TYPE_CHECKING:
     from clawstate.memory.word_search import WordSearch
 
 
+FindNearest: TypeAlias = Callable[[str, str], "NearestSearch"]
+"""Gives the vector leg over the database of an id, for vectors of an embedder."""
+
 _WIDE = 4_000
 """How many candidates of a leg are asked whether a filter lets them through, at first."""
 
@@ -77,7 +80,7 @@ class SqliteReading:
         self,
         connection: apsw.Connection,
         *,
-        nearest: Callable[[str, str], NearestSearch],
+        nearest: FindNearest,
         selections: Selections,
         words: word_index.WordCaches,
         generation: int,
