@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 BATCH = 4096
 """Records in one transaction: long enough to share a sync, short enough for other writers."""
 
+_PATIENTLY = 128  # texts that a search embeds before it answers: one request, or some seconds
 _AHEAD = 8  # batches embedded before they are written: some 40 MB
 
 
@@ -215,6 +216,24 @@ def embed_waiting(
     message = f"{waits} to be embedded: {last}"
     warn(FallbackWarning(message), stacklevel=2)
     return last
+
+
+def embed_past(engine: MemoryEngine, embedder: Embedder, moment: float) -> None:
+    """
+    Give what was kept at *moment* and has no vector one, so that a search of then may find it.
+
+    Of a slow embedder only so many as somebody who searches waits for; the next search goes on.
+    """
+    is_quick = getattr(embedder, "is_quick", False)
+    size = batch_size(embedder) if is_quick else _PATIENTLY
+    while texts := engine.versions.texts_at(moment, size):
+        found = engine.embeddings.find([each.digest for each in texts])
+        fresh = {each.digest: each.text for each in texts if each.digest not in found}
+        found |= zip(fresh, embed_texts([*fresh.values()], embedder), strict=True)
+        made = {each.key: found[each.digest] for each in texts}
+        engine.versions.fill(made, embedder.identity)
+        if len(texts) < size or not is_quick:
+            break
 
 
 def _is_resting(embedder: Embedder) -> bool:

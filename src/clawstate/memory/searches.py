@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from clawstate.clock import Clock
+from clawstate.errors import StateError
 from clawstate.interrupts import load_modules
 from clawstate.memory.contract import MemoryEngine
 from clawstate.memory.imports import Imports
+from clawstate.memory.ingest import embed_past
 from clawstate.memory.meanings import InUse, Meanings
 from clawstate.memory.query_cache import QueryCache
 from clawstate.memory.questions import Question
@@ -103,6 +106,10 @@ class Searches:
             chosen = _BY_WORDS if question.mode == "words" else self._meanings.current()
             # Before the state is opened: an embedder may ask a server, and nobody shall wait.
             meaning = self._meanings.of_query(chosen, question.text, fresh=fresh)
+            if question.as_of is not None and meaning is not None and chosen.embedder is not None:
+                # What cannot be embedded, or not be kept, is found by its words as it was before.
+                with suppress(StateError):
+                    embed_past(self._engine, chosen.embedder, question.as_of)
             with self._engine.reading(as_of=question.as_of) as reading:
                 # Another process may have replaced all vectors since the embedder was chosen.
                 if chosen is _BY_WORDS or self._meanings.is_for(chosen, reading.embedder):

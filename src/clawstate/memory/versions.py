@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
@@ -10,8 +10,9 @@ from clawstate.clock import from_ms, to_ms
 from clawstate.memory.records import MemoryRecord
 
 if TYPE_CHECKING:
-    from clawstate.memory.embedder import Embedded, EmbedderIdentity
+    from clawstate.memory.embedder import Embedded, EmbedderIdentity, KnownVector
     from clawstate.memory.filters import Filter
+    from clawstate.memory.replacement import Text
 
 Ending: TypeAlias = Literal["updated", "superseded", "archived"]
 """What ended a version: a change of the record, another record in its place, or the archive."""
@@ -160,6 +161,16 @@ class VersionStore(Protocol):
 
     def conflicts(self, namespace: str | None) -> list[Conflict]:
         """Return what contradicts itself in *namespace*, or anywhere."""
+
+    def texts_at(self, moment: float, limit: int) -> list[Text]:
+        """Return texts of versions that were kept at *moment* (s) and have no vector now."""
+
+    def fill(self, made: Mapping[int, KnownVector], embedder: EmbedderIdentity) -> None:
+        """
+        Give versions vectors, by the keys of `texts_at`, if *embedder* is whose are in use.
+
+        Searches of the past see them from then on.
+        """
 
     def forget(self, ids: Sequence[str]) -> int:
         """

@@ -10,7 +10,7 @@ from clawstate.errors import InvalidError
 from clawstate.memory.contract import MemoryEngine
 from clawstate.memory.service import Memory
 from clawstate.testing.hooks import ManualTime
-from clawstate.testing.memory_hooks import MemoryHooks, texts
+from clawstate.testing.memory_hooks import HashEmbedder, MemoryHooks, texts
 from clawstate.testing.memory_pasts import require_pasts
 
 _MODES = ("words", "vector", "hybrid")
@@ -111,3 +111,10 @@ class PastLaws(MemoryHooks):
     ) -> None:
         """After many changes each moment has the hits and scores of a copy that was made then."""
         require_pasts(engine, time, changes=60, moments=40)
+
+    @pytest.mark.parametrize("embedder", [HashEmbedder(16, seed=7), HashEmbedder(24)])
+    def test_pasts_after_reembedding_are_as_a_copy_with_the_new_embedder(
+        self, engine: MemoryEngine, time: ManualTime, embedder: HashEmbedder
+    ) -> None:
+        """Versions of then are found by meaning again, by the vectors that are in use now."""
+        require_pasts(engine, time, changes=40, moments=20, reembedded=embedder)

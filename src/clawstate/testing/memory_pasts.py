@@ -18,17 +18,31 @@ from clawstate.testing.memory_machine import require_alike
 _WORDS = ("tea", "kettle", "running", "red", "blue", "harbour", "nine", "lobster")
 
 
-def require_pasts(engine: MemoryEngine, time: ManualTime, *, changes: int, moments: int) -> None:
-    """Require so many random moments of a memory to equal a shadow copy of then."""
+def require_pasts(
+    engine: MemoryEngine,
+    time: ManualTime,
+    *,
+    changes: int,
+    moments: int,
+    reembedded: HashEmbedder | None = None,
+) -> None:
+    """
+    Require so many random moments of a memory to equal a shadow copy of then.
+
+    All vectors are made anew by *reembedded* before that, if given, and those of the copies too.
+    """
     chance = Random(8)  # noqa: S311 - no secret
     memory = Memory(engine, embedder=HashEmbedder(), clock=time)
     story = _Story(memory, time, chance)
     for _ in range(changes):
         story.change()
+    if reembedded is not None:
+        memory.reembed(reembedded)
+    embedder = reembedded or HashEmbedder()
     modes: tuple[Mode, ...] = ("words", "vector", "hybrid")
     for _ in range(moments):
         moment, kept = chance.choice(story.told)
-        shadow = Memory(InMemoryMemory(clock=time), embedder=HashEmbedder(), clock=time)
+        shadow = Memory(InMemoryMemory(clock=time), embedder=embedder, clock=time)
         shadow.add_many(list(kept.values()))
         query, mode = " ".join(chance.choices(_WORDS, k=3)), chance.choice(modes)
         found = memory.search(query, mode=mode, k=50, as_of=moment)

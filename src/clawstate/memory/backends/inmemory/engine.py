@@ -65,6 +65,7 @@ class InMemoryMemory:
             mutex=self._mutex,
             clock=clock,
             most=versions,
+            in_use=lambda: self._embedder,
         )
 
     @contextmanager

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 from clawstate.clock import Clock, from_ms, to_ms
 from clawstate.interrupts import Mutex
-from clawstate.memory.backends.inmemory.reading import Row
-from clawstate.memory.contract import Embedded, EmbedderIdentity
+from clawstate.memory.backends.inmemory.reading import Row, as_kept
+from clawstate.memory.contract import Embedded, EmbedderIdentity, KnownVector
 from clawstate.memory.filters import Filter
 from clawstate.memory.matching import lets_through
 from clawstate.memory.records import MemoryRecord
+from clawstate.memory.replacement import Text
 from clawstate.memory.versions import Conflict, Ending, RecordVersion, Succession, begin_at_the_end
 
 
@@ -38,6 +39,7 @@ class InMemoryVersions:
         mutex: Mutex,
         clock: Clock,
         most: int,
+        in_use: Callable[[], EmbedderIdentity | None],
     ) -> None:
         self._rows = rows
         self._put = put
@@ -46,6 +48,7 @@ class InMemoryVersions:
         self._mutex = mutex
         self._clock = clock
         self._most = most
+        self._in_use = in_use
         self._past: list[Past] = []
         self._successions: set[Succession] = set()
 
@@ -247,6 +250,25 @@ class InMemoryVersions:
         now = self._clock()
         self._past = [each for each in self._past if not each.row.has_expired(now)]
 
+    def texts_at(self, moment: float, limit: int) -> list[Text]:
+        """Return texts of versions of a moment that have no vector."""
+        at, last = to_ms(moment), max(moment, self._clock())
+        with self._mutex:
+            self._rows()
+            rows = [
+                each.row
+                for each in self._past
+                if each.began <= at < each.ended and each.row.vector is None
+            ]
+        live = [row for row in rows if not row.has_expired(last)]
+        return [Text(row.key, row.digest, row.record.text) for row in live[:limit]]
+
+    def fill(self, made: Mapping[int, KnownVector], embedder: EmbedderIdentity) -> None:
+        """Give versions their vectors."""
+        with self._mutex:
+            if self._in_use() == embedder:
+                self._past = [_filled(each, made) for each in self._past]
+
     def drop_vectors(self) -> None:
         """Forget the vectors of versions, which are of an embedder that is no longer in use."""
         self._past = [
@@ -283,6 +305,14 @@ class InMemoryVersions:
         ]
         surplus = {id(each) for each in updates[: max(len(updates) - self._most, 0)]}
         self._past = [each for each in self._past if id(each) not in surplus]
+
+
+def _filled(past: Past, made: Mapping[int, KnownVector]) -> Past:
+    row = past.row
+    if row.vector is not None or row.key not in made:
+        return past
+    vector, subwords = made[row.key]
+    return replace(past, row=replace(row, vector=as_kept(vector), subwords=subwords))
 
 
 def _version(past: Past) -> RecordVersion:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import apsw
 
 from clawstate.clock import from_ms, to_ms
-from clawstate.memory.backends.columns import record_of, subwords_of, unpack
+from clawstate.memory.backends.columns import pack, record_of, subwords_of, unpack
 from clawstate.memory.backends.sqlite import history, writing
-from clawstate.memory.backends.sqlite.rows import SELECT
-from clawstate.memory.contract import Embedded, EmbedderIdentity
+from clawstate.memory.backends.sqlite.rows import SELECT, stored_embedder
+from clawstate.memory.contract import Embedded, EmbedderIdentity, KnownVector
 from clawstate.memory.filters import Filter
 from clawstate.memory.matching import lets_through
 from clawstate.memory.records import MemoryRecord, content_hash
+from clawstate.memory.replacement import Text
 from clawstate.memory.rules import Arrival
 from clawstate.memory.versions import Conflict, Ending, RecordVersion, Succession, begin_at_the_end
 from clawstate.sqlite import Part
@@ -59,6 +60,12 @@ SELECT f.thread, json_group_array(f.id) FROM (
     ORDER BY m.scope, m.thread, m.position, m.id) f
 GROUP BY f.scope, f.thread, f.position HAVING count(*) > 1 ORDER BY f.thread, f.position, f.scope
 """
+_WITHOUT_VECTOR = """
+SELECT v.version, v.content FROM versions v WHERE v.embedding IS NULL
+    AND v.began <= ?1 AND v.ended > ?1 AND (v.expires_at IS NULL OR v.expires_at > ?2)
+ORDER BY v.version LIMIT ?3
+"""
+_FILL = "UPDATE versions SET embedding = ?, subwords = ? WHERE version = ? AND embedding IS NULL"
 _CONFLICTS: tuple[tuple[Literal["successors", "position"], str], ...] = (
     ("successors", _SUCCESSORS),
     ("position", _POSITIONS),
@@ -238,6 +245,25 @@ class SqliteVersions:
                 for kind, sql in _CONFLICTS
                 for about, ids in connection.execute(sql, values)
             ]
+
+    def texts_at(self, moment: float, limit: int) -> list[Text]:
+        """Return texts of versions of a moment that have no vector."""
+        at = to_ms(moment)
+        with self._database.reading() as connection:
+            rows = connection.execute(_WITHOUT_VECTOR, (at, max(at, self._now_ms()), limit))
+            return [Text(key, content_hash(text), text) for key, text in rows]
+
+    def fill(self, made: Mapping[int, KnownVector], embedder: EmbedderIdentity) -> None:
+        """Give versions their vectors."""
+        rows = [
+            (pack(vector), None if numbers is None else numbers.tobytes(), version)
+            for version, (vector, numbers) in made.items()
+        ]
+        with self._database.writing() as connection:
+            # Another process may have replaced all vectors meanwhile.
+            if stored_embedder(connection) == embedder:
+                connection.executemany(_FILL, rows)
+                writing.touch(connection, now_ms=self._now_ms())
 
     def forget(self, ids: Sequence[str]) -> int:
         """Forget the versions of *ids* that ended."""
