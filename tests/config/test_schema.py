@@ -186,7 +186,7 @@ def test_defaults_are_those_of_the_specification() -> None:
     found = defaults()
 
     assert found["gateway"] == {"port": 18789, "host": "localhost", "mode": "local"}
-    vector = {"enabled": True, "embedder": "static", "threads": 1}
+    vector = {"enabled": True, "embedder": "static", "index": "auto", "threads": 1}
     store = {"type": "sqlite", "vector": vector}
     assert found["memory"] == {"history": {"versions": 10}, "store": store}
     assert found["caches"]["dedupe"] == {
