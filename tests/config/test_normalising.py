@@ -65,7 +65,7 @@ def test_empty_configuration_means_the_documented_defaults() -> None:
 
     assert value["gateway"] == {"host": "localhost", "mode": "local", "port": 18789}
     assert value["session"] == {"store": "/s/sessions/sessions.json"}
-    vector = {"enabled": True, "embedder": "static", "threads": 1}
+    vector = {"enabled": True, "embedder": "static", "index": "auto", "threads": 1}
     store = {"path": "/s/memory/memory.db", "type": "sqlite", "vector": vector}
     assert value["memory"] == {"history": {"versions": 10}, "store": store}
     assert value["agents"]["defaults"] == {"maxConcurrent": 4, "subagents": {"maxConcurrent": 8}}
