@@ -42,6 +42,10 @@ NOT_RUN = {
         "installs a package",
     ("docs/how-to/lancedb.md", "$ pip install 'clawstate[lancedb]'"):
         "installs a package",
+    ("docs/how-to/lancedb.md", "$ clawstate config set memory.store.vector.index ivf_hnsw_sq"):
+        "the memory of the page is too small for an index",
+    ("docs/how-to/memory-history.md", "$ clawstate memory conflicts"):
+        "shows files that somebody edits meanwhile",
     ("docs/how-to/claude-code.md", "$ pip install 'clawstate[mcp]'"):
         "installs a package, and needs Claude Code",
     ("docs/how-to/codex.md", "$ pip install 'clawstate[mcp]'"):

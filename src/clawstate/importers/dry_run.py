@@ -100,9 +100,9 @@ class UnwrittenConflicts:
     def __init__(self, conflicts: FileConflicts) -> None:
         self._conflicts = conflicts
 
-    def noted(self, namespace: str | None) -> list[FileConflict]:
+    def entries(self, namespace: str | None) -> list[FileConflict]:
         """Return what is noted."""
-        return self._conflicts.noted(namespace)
+        return self._conflicts.entries(namespace)
 
     def put(self, found: Iterable[FileConflict]) -> None:
         """Do nothing."""

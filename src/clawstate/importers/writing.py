@@ -316,7 +316,7 @@ class Writer:
     def _follow(self, gone: AbstractSet[str], reading: Reading) -> None:
         """Let conflicts with what a file said before go on with what it says now."""
         if self._open is None:
-            self._open = self._imports.conflicts.noted(self._namespace)
+            self._open = self._imports.conflicts.entries(self._namespace)
         theirs = {each.theirs: each for each in self._open if each.theirs in gone}
         mine = self._memory.get_many([each.record for each in theirs.values()])
         self._found += [

@@ -64,7 +64,7 @@ class FileConflicts:
         if added:
             self._collection().change_some(added, lambda known: ({**known, **added}, None))
 
-    def noted(self, namespace: str | None) -> list[FileConflict]:
+    def entries(self, namespace: str | None) -> list[FileConflict]:
         """Return what is noted of *namespace*, or of all, also what is settled by now."""
         found = (_conflict(each.key, each.value) for each in self._collection().scan())
         return [each for each in found if each and namespace in (None, each.namespace)]

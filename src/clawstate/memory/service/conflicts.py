@@ -76,7 +76,7 @@ class ConflictVerbs(RecordVerbs, HistoryVerbs):
 
     def _open(self, namespace: str | None) -> list[FileConflict]:
         """Return the conflicts with files that are open still; notes of others are taken away."""
-        noted = self.imports.conflicts.noted(namespace)
+        noted = self.imports.conflicts.entries(namespace)
         ids = {each.record for each in noted} | {each.theirs or "" for each in noted}
         kept = self._engine.get(sorted(ids - {""}))
         is_open = {each.key: self._is_open(each, kept) for each in noted}

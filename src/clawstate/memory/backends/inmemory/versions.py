@@ -267,7 +267,7 @@ class InMemoryVersions:
         """Give versions their vectors."""
         with self._mutex:
             if self._in_use() == embedder:
-                self._past = [_filled(each, made) for each in self._past]
+                self._past = [_with_vector(each, made) for each in self._past]
 
     def drop_vectors(self) -> None:
         """Forget the vectors of versions, which are of an embedder that is no longer in use."""
@@ -307,7 +307,7 @@ class InMemoryVersions:
         self._past = [each for each in self._past if id(each) not in surplus]
 
 
-def _filled(past: Past, made: Mapping[int, KnownVector]) -> Past:
+def _with_vector(past: Past, made: Mapping[int, KnownVector]) -> Past:
     row = past.row
     if row.vector is not None or row.key not in made:
         return past

@@ -59,7 +59,7 @@ class AskedTable(NearestSearch):
         others: Keys | None = None,
     ) -> tuple[Keys, Matrix]:
         """Return the best records, as `NearestSearch.best` does."""
-        found = self._asked(source, query, scope=scope, allowed=allowed, limit=limit)
+        found = self._propose(source, query, scope=scope, allowed=allowed, limit=limit)
         self._answers["scanned" if found is None else "asked"] += 1
         if found is None:
             return self._own.best(
@@ -75,7 +75,7 @@ class AskedTable(NearestSearch):
         """Return about *count* of the nearest, as `NearestSearch.likely` does."""
         return self._own.likely(source, query, scope=scope, count=count)
 
-    def _asked(
+    def _propose(
         self,
         source: VectorSource,
         query: Matrix,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from clawstate.memory.backends.lancedb.rows import read_rows
 from clawstate.memory.backends.lancedb.stamp import (
     CATALOGUE,
     MAKING,
+    inode_of,
     newest_stamp,
     size_of,
     table_dir,
@@ -329,7 +329,7 @@ class LancedbMemory(SqliteMemory):
 
     def _require_outbox(self) -> None:
         """Make the tables of the outbox, without which a write would be seen by nobody else."""
-        if (inode := _inode(self.path)) and inode == self._ready:
+        if (inode := inode_of(self.path)) and inode == self._ready:
             return
         # What is kept here alone would be no memory in LanceDB; one that is there goes on.
         if not inode and importlib.util.find_spec(_LIBRARY) is None:
@@ -339,7 +339,7 @@ class LancedbMemory(SqliteMemory):
             pass
         with self._catalogue.writing():
             pass
-        self._ready = _inode(self.path)
+        self._ready = inode_of(self.path)
 
     def _look(self) -> None:
         """Take in what others changed in the table, if that is so."""
@@ -384,21 +384,12 @@ class LancedbMemory(SqliteMemory):
         load_modules("clawstate.memory.backends.lancedb.asking")
         from clawstate.memory.backends.lancedb.asking import AskedTable  # noqa: PLC0415 - numpy
 
-        def nearest(database_id: str, embedder: str) -> AskedTable:
-            own = self._nearest_search(database_id, embedder)
-            return AskedTable(own, connection, self._session, self._answers)
-
-        return nearest
+        return lambda database_id, embedder: AskedTable(
+            self._nearest_search(database_id, embedder), connection, self._session, self._answers
+        )
 
     def _numbers(self) -> tuple[object, int]:
-        return numbers_of(str(versions_dir(self.folder))), _inode(self.path)
+        return numbers_of(str(versions_dir(self.folder))), inode_of(self.path)
 
     def _tell(self, problem: str) -> None:
         warn(FallbackWarning(f"{table_dir(self.folder)}: {problem}"), stacklevel=4)
-
-
-def _inode(path: Path) -> int:
-    try:
-        return os.stat(path).st_ino  # noqa: PTH116 - on the way of every use
-    except OSError:
-        return 0

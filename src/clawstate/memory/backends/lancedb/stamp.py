@@ -121,3 +121,11 @@ def size_of(folder: Path) -> int:
             except OSError:
                 continue  # removed meanwhile
     return total
+
+
+def inode_of(path: Path) -> int:
+    """Return the number of the file; 0 where there is none."""
+    try:
+        return os.stat(path).st_ino  # noqa: PTH116 - on the way of every use
+    except OSError:
+        return 0
