@@ -202,6 +202,15 @@ def common_words(words: Sequence[str]) -> frozenset[str]:
     return found | most if len(most) > max(len(found), 1) else found
 
 
+def count_by_language(words: Sequence[str]) -> dict[str, int]:
+    """Return how many of the distinct *words*, folded, are function words of which language."""
+    distinct = frozenset(words)
+    found = {"en": len(distinct & STOP_WORDS)}
+    return found | {
+        name: len(distinct & each) for name, each in zip(_LATIN, _by_language(), strict=True)
+    }
+
+
 @cache
 def _in_any_language() -> frozenset[str]:
     return STOP_WORDS.union(map(fold, _BY_SCRIPT.split()))

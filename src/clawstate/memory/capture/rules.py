@@ -14,7 +14,13 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from clawstate.memory.analysis import fold
+from clawstate.memory.function_words import count_by_language
+
 _KEPT = ("preference", "fact", "decision", "entity")
+_EVERYWHERE = frozenset({"any", "en"})
+_MOST_ENGLISH = 2  # function words of English more than of any other language
+_WORD = re.compile(r"[^\W\d_]+")
 _HIDDEN = re.compile(
     r"[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]"
 )
@@ -31,6 +37,11 @@ class Rule:
     kind: str
     importance: float
     pattern: re.Pattern[str]
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it gives a reason to keep a text."""
+        return self.kind in (*_KEPT, "explicit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,9 @@ def marks_of(text: str) -> Marks:
     """Return what the rules of all languages say of *text*."""
     plain = normalise(text)
     found = [rule for rule in rules() if rule.pattern.search(plain)]
+    is_foreign = any(rule.is_kept and rule.language not in _EVERYWHERE for rule in found)
+    if is_foreign and _is_english(plain):
+        found = [rule for rule in found if not rule.is_kept or rule.language in _EVERYWHERE]
     kinds = {rule.kind for rule in found}
     kept = max(
         (rule for rule in found if rule.kind in _KEPT),
@@ -75,6 +89,14 @@ def marks_of(text: str) -> Marks:
     return Marks(
         category, importance, bool(explicit), "question" in kinds, "secret" in kinds, suspicion
     )
+
+
+def _is_english(plain: str) -> bool:
+    """Tell whether *plain*, in lower case, is plainly English."""
+    # "Studio" is a place to an English speaker, and says "I study" in Italian. What suspicion goes
+    # by is not asked: nobody shall get around it by writing in two languages.
+    counts = count_by_language([fold(each) for each in _WORD.findall(plain)])
+    return counts.pop("en") >= max(counts.values()) + _MOST_ENGLISH
 
 
 def normalise(text: str) -> str:
