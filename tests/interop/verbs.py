@@ -155,6 +155,7 @@ READING: dict[str, tuple[str, ...]] = {
     "memory search": ("tea",),
     "memory stats": (),
     "watch": ("--once",),
+    "backup list": (),
     "config diff": (),
     "config get": ("gateway.port",),
     "config history": (),
@@ -578,6 +579,22 @@ def _(ours: Ours) -> None:
     # Exit 1 says that something was passed over, which is not what is looked at here.
     for _ in range(2):
         ours("import", "openclaw", str(ours.other), codes=(0, 1))
+
+
+@writes("backup create")
+def _(ours: Ours) -> None:
+    ours("backup", "create", str(ours.home.parent / "kept.tar.gz"), "--exclude", "workspace/*")
+
+
+@writes("backup verify")
+def _(ours: Ours) -> None:
+    ours("backup", "verify", str(ours.home.parent / "kept.tar.gz"))
+
+
+@writes("backup restore")
+def _(ours: Ours) -> None:
+    file = str(ours.home.parent / "kept.tar.gz")
+    ours("backup", "restore", file, "--to", str(ours.home.parent / "restored"))
 
 
 @writes("store migrate")

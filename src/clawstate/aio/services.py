@@ -22,6 +22,7 @@ class AsyncRecords(Part[Records]):
     check = listing(Records.check)
     keeps_files = verb(Records.keeps_files)
     lease = verb(Records.lease)
+    pause_writers = verb(Records.pause_writers)
     summary = verb(Records.summary)
     migrate = verb(Records.migrate)
     migrate_memory = verb(Records.migrate_memory)

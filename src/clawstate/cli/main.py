@@ -30,6 +30,7 @@ NOUNS = {
     "dedupe": ("clawstate.cli.dedupe", "dedupe", "Tell what was handled already."),
     "import": ("clawstate.cli.imports", "imports", "Take over what another agent kept."),
     "store": ("clawstate.cli.store", "store", "See where records lie, and move them."),
+    "backup": ("clawstate.cli.backup", "backup", "Make, prove and restore backups."),
     "gateway": ("clawstate.cli.gateway", "gateway", "Serve the state over HTTP."),
     "plugins": ("clawstate.cli.plugins", "plugins", "See and choose plugins."),
     "mcp": ("clawstate.cli.mcp", "mcp", "Serve the memory to agents (MCP)."),

@@ -288,8 +288,8 @@ _HIDDEN = "(a text that is not JSON5, and is not shown)\n"
 def diff_texts(before: bytes | None, after: bytes, *, old: str, new: str) -> str:
     """Return what changed from *before* to *after* as a unified diff; *old*, *new* name them."""
     lines = (
-        _redact(before or b"").splitlines(keepends=True),
-        _redact(after).splitlines(keepends=True),
+        hide_literal_secrets(before or b"").splitlines(keepends=True),
+        hide_literal_secrets(after).splitlines(keepends=True),
     )
     return "".join(_end_line(line) for line in difflib.unified_diff(*lines, old, new))
 
@@ -298,8 +298,8 @@ def _end_line(line: str) -> str:
     return line if line.endswith("\n") else f"{line}\n"
 
 
-def _redact(raw: bytes) -> str:
-    """Return the text with its literal secrets replaced; nothing of a text that cannot be read."""
+def hide_literal_secrets(raw: bytes) -> str:
+    """Return *raw* with its literal secrets replaced; nothing of a text that cannot be read."""
     text = raw.decode("utf-8", "replace")
     if not text.strip():
         return text

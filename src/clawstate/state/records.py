@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
 from clawstate.interrupts import load_modules
 from clawstate.openclaw.owner import Era
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from clawstate.state.record_conflicts import Replaced
     from clawstate.state.record_moves import Migration, Tell
     from clawstate.state.retired import Retired
+
+T = TypeVar("T")
 
 
 class Records:
@@ -68,6 +70,18 @@ class Records:
     def lease(self, name: str, ttl: float, *, wait: float = 0.0) -> Lease:
         """Return the lease *name* of this state, held for *ttl* seconds; see `Backend.lease`."""
         return self._context.backends.records().lease(name, ttl, wait=wait)
+
+    def pause_writers(self, work: Callable[[], T]) -> T:
+        """
+        Return what *work* returns, called while no program of ours writes in the state.
+
+        All parts stand still then, and readers go on. *work* must not write there, and be short.
+        Raises `LockTimeoutError`.
+        """
+        load_modules("clawstate.state.pause")
+        from clawstate.state.pause import pause_writers  # noqa: PLC0415 - see the class
+
+        return pause_writers(self._context, work)
 
     def summary(self) -> Summary:
         """Return how many records lie where; only looks."""

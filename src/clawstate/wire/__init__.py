@@ -19,6 +19,9 @@ T = TypeVar("T")
 
 # By name, so that a face loads the stores that it shows and no others.
 FORMS = {
+    "clawstate.backup.manifest:Backup": "backups:backup",
+    "clawstate.backup.restoring:Restored": "backups:restored",
+    "clawstate.backup.verifying:Verification": "backups:verification",
     "clawstate.config.history:Change": "settings:change",
     "clawstate.config.issues:Issue": "settings:issue",
     "clawstate.health:Finding": "findings:finding",

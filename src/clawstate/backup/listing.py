@@ -1,0 +1,38 @@
+"""Which backups there are: those of a state, and those in a directory."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from clawstate.backup.manifest import Backup
+from clawstate.backup.unpacking import describe
+from clawstate.errors import NotFoundError, StateError
+from clawstate.files.os_errors import os_errors
+from clawstate.state import State
+from clawstate.state.backup_notes import BackupNotes
+
+
+def backups_of(state: State) -> list[Backup]:
+    """Return the backups of *state* that were noted and are there, the oldest first."""
+    found = []
+    for note in BackupNotes(state.paths).backups():
+        with suppress(StateError):  # removed, or another file by now
+            there = describe(Path(note.path))
+            found.append(
+                replace(there, created=note.created, digest=note.digest, verified=note.verified)
+            )
+    return sorted(found, key=lambda each: each.created)
+
+
+def backups_in(folder: Path) -> list[Backup]:
+    """Return the backups in *folder*, the oldest first; whether they were verified is not known."""
+    if not folder.is_dir():
+        raise NotFoundError("directory", str(folder))
+    found = []
+    with os_errors(folder, "was not read"):
+        for path in folder.iterdir():
+            with suppress(StateError):  # no backup
+                found.append(describe(path))
+    return sorted(found, key=lambda each: each.created)
