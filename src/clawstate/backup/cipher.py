@@ -77,9 +77,9 @@ class Decrypting:
             head: Any = json.loads(line)
             found, wrapped = KeySource.read(head["source"], path=path), head["key"]
         except (ValueError, KeyError, TypeError) as error:
-            raise _damaged(path) from error
+            raise _damage_error(path) from error
         if not isinstance(wrapped, dict):
-            raise _damaged(path)
+            raise _damage_error(path)
         key = open_text(key_of(found), wrapped, place=_PLACE)
         self._pieces = _Pieces(bytes.fromhex(key), MAGIC + line + b"\n")
         self._ready = b""
@@ -93,7 +93,7 @@ class Decrypting:
             piece, self._waiting = self._waiting[: _PIECE + _TAG], self._waiting[_PIECE + _TAG :]
             plain = self._pieces.decrypt(piece, last=self._ended)
             if plain is None:
-                raise _damaged(self._path)
+                raise _damage_error(self._path)
             self._ready += plain
         found, self._ready = self._ready[:size], self._ready[size:]
         return found
@@ -141,13 +141,13 @@ def _read_head(source: Source, path: Path) -> tuple[bytes, bytes]:
     while b"\n" not in found:
         data = source.read(_LONGEST_HEAD)
         if not data or len(found) > _LONGEST_HEAD:
-            raise _damaged(path)
+            raise _damage_error(path)
         found += data
     line, _, rest = found.partition(b"\n")
     return line, rest
 
 
-def _damaged(path: Path) -> CorruptError:
+def _damage_error(path: Path) -> CorruptError:
     return CorruptError(
         str(path), "the encrypted backup is cut off, or was changed", "take an older one"
     )

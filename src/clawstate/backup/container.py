@@ -143,11 +143,11 @@ class Reader(io.RawIOBase):
             # Bounded: a few bytes may stand for gigabytes.
             data = self._inflate.unconsumed_tail or self._next()
             if not data:
-                raise self._damaged("ends too early")
+                raise self._damage_error("ends too early")
             try:
                 self._ready = self._inflate.decompress(data, _CHUNK)
             except zlib.error as error:
-                raise self._damaged("is damaged") from error
+                raise self._damage_error("is damaged") from error
         found, self._ready = self._ready[:size], self._ready[size:]
         return found
 
@@ -159,7 +159,7 @@ class Reader(io.RawIOBase):
             pass
         digest = self._digest.hexdigest()
         if self._held != _HEAD + _SEAL + digest.encode() + b"\0" + _EMPTY:
-            raise self._damaged("is cut off, or was changed")
+            raise self._damage_error("is cut off, or was changed")
         return digest
 
     def _next(self) -> bytes:
@@ -182,7 +182,7 @@ class Reader(io.RawIOBase):
             found += data
         return found
 
-    def _damaged(self, problem: str) -> CorruptError:
+    def _damage_error(self, problem: str) -> CorruptError:
         return CorruptError(self._name, f"the backup {problem}", _HINT)
 
 

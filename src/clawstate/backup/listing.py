@@ -8,6 +8,7 @@ from pathlib import Path
 
 from clawstate.backup.manifest import Backup
 from clawstate.backup.unpacking import describe
+from clawstate.backup.verifying import Verification
 from clawstate.errors import NotFoundError, StateError
 from clawstate.files.os_errors import os_errors
 from clawstate.state import State
@@ -24,6 +25,12 @@ def backups_of(state: State) -> list[Backup]:
                 replace(there, created=note.created, digest=note.digest, verified=note.verified)
             )
     return sorted(found, key=lambda each: each.created)
+
+
+def note_verified(state: State, found: Verification) -> None:
+    """Note in *state* that a backup of it was proven; nothing for one of another state."""
+    if state.paths.root.is_dir():
+        BackupNotes(state.paths).note_verified(found.digest, at=state.clock())
 
 
 def backups_in(folder: Path) -> list[Backup]:

@@ -65,10 +65,10 @@ def restore(file: Path, to: Path, *, tell: Tell = lambda *_: None) -> Restored:
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
-    return _told(target, manifest, kept)
+    return _result(target, manifest, kept)
 
 
-def _told(target: Path, manifest: Manifest, kept: Path | None) -> Restored:
+def _result(target: Path, manifest: Manifest, kept: Path | None) -> Restored:
     files = sum(each.kind in {"file", "database"} for each in manifest.items)
     return Restored(target, manifest.created, files, manifest.size, kept, manifest.moved)
 

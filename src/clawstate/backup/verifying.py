@@ -18,6 +18,7 @@ from clawstate.backup.unpacking import Tell, Unpacked, unpack
 from clawstate.doctor import examine
 from clawstate.errors import CorruptError, StateError, StateWarning, silent
 from clawstate.memory.contract import DAMAGE
+from clawstate.quantities import number_of
 from clawstate.state import open_state
 from clawstate.stores.transcripts.turns import DAMAGE as TRANSCRIPT_DAMAGE
 
@@ -96,14 +97,15 @@ def _compare(file: Path, path: Path, place: str, facts: DatabaseFacts) -> tuple[
     if facts.problems or not facts.rows:
         return 0, 0
     if found.problems:
-        raise _broken(file, f"{place}: {found.problems[0]}")
+        raise _mismatch(file, f"{place}: {found.problems[0]}")
     for table, count in facts.rows.items():
         if found.rows.get(table) != count:
-            told = f"{place} has {found.rows.get(table, 0):,} rows in {table}, not {count:,}"
-            raise _broken(file, told)
+            there = number_of(found.rows.get(table, 0), "row")
+            told = f"{place} has {there} in {table}, and had {number_of(count, 'row')}"
+            raise _mismatch(file, told)
     for before, now in zip(facts.samples, found.samples, strict=True):
         if before != now:
-            raise _broken(file, f"{place} answers otherwise for {before.table} {before.key}")
+            raise _mismatch(file, f"{place} answers otherwise for {before.table} {before.key}")
     return sum(facts.rows.values()), len(facts.samples)
 
 
@@ -113,15 +115,15 @@ def _examine(file: Path, root: Path, manifest: Manifest, damaged: list[str]) -> 
             found = answer_of(state, each.query, each.namespace)
             if found != each.answer:
                 told = f"the {each.part} answers a search of {len(each.query)} letters otherwise"
-                raise _broken(file, told)
+                raise _mismatch(file, told)
         if not damaged:
             for finding in examine(state, deep=True):
                 if finding.code in _DAMAGES and finding.severity == "error":
-                    raise _broken(file, f"doctor: {finding.message}")
+                    raise _mismatch(file, f"doctor: {finding.message}")
     return len(manifest.questions)
 
 
-def _broken(file: Path, problem: str) -> CorruptError:
+def _mismatch(file: Path, problem: str) -> CorruptError:
     return CorruptError(str(file), f"the restored state is not the one that was: {problem}", _HINT)
 
 

@@ -142,12 +142,11 @@ def list_(session: Session, /, folder: Path | None) -> None:
 
 def _verify(session: Session, file: Path, scratch: Path | None) -> Verification:
     from clawstate.backup import verify as prove  # noqa: PLC0415 - see `NOUNS`
-    from clawstate.state.backup_notes import BackupNotes  # noqa: PLC0415 - as above
+    from clawstate.backup.listing import note_verified  # noqa: PLC0415 - as above
 
     with session.output.progress("verifying", unit="bytes") as tell:
         found = prove(file, scratch=scratch, tell=tell)
-    if session.state.paths.root.is_dir():
-        BackupNotes(session.state.paths).note_verified(found.digest, at=session.state.clock())
+    note_verified(session.state, found)
     return found
 
 
