@@ -225,6 +225,13 @@ def _(state: State) -> object:
     return state.memory.reject([_capture(state, "Never mention the sun to anybody")])
 
 
+@calls("memory.resolve")
+def _(state: State) -> object:
+    old = state.memory.add("The meeting is at nine")
+    ids = [state.memory.supersede(old, text).id for text in ("It is at ten", "It is at eleven")]
+    return state.memory.resolve(ids[0], keep="both")
+
+
 @calls("plugins.enable")
 def _(state: State) -> object:
     return state.plugins.enable("memory-core")
