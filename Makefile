@@ -17,7 +17,7 @@ export TOKENIZERS_PARALLELISM ?= true
 export PATH := $(PATH):/usr/sbin:/sbin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run test test-full interop check format docs bench install clean system synapse
+.PHONY: run test test-full interop check format docs bench install clean system synapse older-lancedb
 
 run: $(VENV)/.run
 	@$(BIN)/clawstate --state-dir $(STATE) memory import README.md docs
@@ -36,7 +36,7 @@ run: $(VENV)/.run
 test: $(VENV)/.dev system
 	$(TEST) -n 2 --dist worksteal -m "not slow and not interop"
 
-test-full: $(VENV)/.dev system synapse
+test-full: $(VENV)/.dev system synapse older-lancedb
 	CLAWSTATE_FULL=1 HYPOTHESIS_PROFILE=full $(TEST) -n 2 --dist worksteal --timeout 3600 \
 	  -m "not interop"
 	CLAWSTATE_FULL=1 $(MAKE) interop
@@ -71,6 +71,10 @@ system:
 # A homeserver in an environment of its own; without it its tests say why they are skipped.
 synapse: $(BIN)/python
 	-$(BIN)/python tests/matrix/local_synapse.py
+
+# Another release of LanceDB, likewise.
+older-lancedb: $(BIN)/python
+	-$(BIN)/python tests/older_lancedb.py
 
 install: $(VENV)/.run
 
