@@ -74,8 +74,8 @@ def test_each_reads_and_goes_on_with_what_the_other_wrote(folder, first: str, se
     memory.close()
     lose_catalogue(folder)
 
+    memory = open_with(folder, second)
     with pytest.warns(match="catalogue is gone"):
-        memory = open_with(folder, second)
         found = texts(memory)
     assert found == {f"green tea {each}" for each in range(1, 20)}
     assert memory.require(ids[5]).tags == ("a",)
@@ -87,8 +87,8 @@ def test_each_reads_and_goes_on_with_what_the_other_wrote(folder, first: str, se
     memory.close()
     lose_catalogue(folder)
 
+    memory = open_with(folder, first)
     with pytest.warns(match="catalogue is gone"):
-        memory = open_with(folder, first)
         found = texts(memory)
     assert found == {"black tea", "white tea", *(f"green tea {each}" for each in range(3, 20))}
     assert memory.search("white tea", mode="vector", k=1)[0].record.text == "white tea"
