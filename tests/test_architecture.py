@@ -9,7 +9,8 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import ModuleType
@@ -63,9 +64,26 @@ COUNTED_NOUNS = (
 COUNTED = re.compile(rf" (?:(?:more|other|new|old|distinct) )?(?:{'|'.join(COUNTED_NOUNS)})\b")
 BOUND = re.compile(r"\{(?:_?[A-Z][A-Z_]+|longest|limit):,\}")
 
-by_name = pytest.mark.parametrize(
-    "module", MODULES, ids=lambda each: str(each.relative_to(PACKAGE))
-)
+
+def of_each_module(check: Callable[[Path], None]) -> Callable[[], None]:
+    """Return a test that asks *check* about every module, and tells all that do not pass."""
+
+    def test() -> None:
+        wrong = []
+        for module in MODULES:
+            try:
+                check(module)
+            except AssertionError as error:
+                wrong.append(f"{module.relative_to(PACKAGE)}: {error}")
+        assert not wrong, "\n".join(wrong)
+
+    test.__doc__ = check.__doc__
+    return test
+
+
+@cache
+def tree_of(module: Path) -> ast.Module:
+    return ast.parse(module.read_text(encoding="utf-8"))
 
 
 def lines_of(path: Path) -> int:
@@ -179,16 +197,16 @@ def called(tree: ast.Module) -> Iterator[str]:
                 yield node.name
 
 
-@by_name
+@of_each_module
 def test_functions_are_named_by_what_they_do_or_give(module: Path) -> None:
     """No function is named by a participle alone, unless the field calls it so."""
-    names = set(called(ast.parse(module.read_text())))
+    names = set(called(tree_of(module)))
 
     participles = {each for each in names if PARTICIPLE.fullmatch(each)}
     assert {each.lstrip("_") for each in participles} - TERMS == set()
 
 
-@by_name
+@of_each_module
 def test_no_private_word_comes_back(module: Path) -> None:
     """What the field has a word for is called by it, and not by one that was made up here."""
     text = module.read_text()
@@ -208,10 +226,10 @@ def public(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
                     yield f"{node.name}.{each.name}", each
 
 
-@by_name
+@of_each_module
 def test_what_is_public_is_documented(module: Path) -> None:
     """Every module, public class, function and method has a docstring whose first line ends."""
-    tree = ast.parse(module.read_text())
+    tree = tree_of(module)
     if tree.body:
         assert ast.get_docstring(tree), "the module"
 
@@ -222,7 +240,7 @@ def test_what_is_public_is_documented(module: Path) -> None:
         assert summary.endswith((".", ":")), f"{name}: {summary}"
 
 
-@by_name
+@of_each_module
 def test_nothing_is_left_to_do(module: Path) -> None:
     """No module holds a note of unfinished work, a stub, or a line hidden from coverage."""
     text = module.read_text()
@@ -282,7 +300,7 @@ def texts() -> Iterator[tuple[Path, str]]:
 
 def _counts(module: Path) -> Iterator[tuple[int, str]]:
     """Yield the values that stand before a plural noun in a text of *module*, with their lines."""
-    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(module)):
         if not isinstance(node, ast.JoinedStr):
             continue
         for value, behind in zip(node.values, node.values[1:], strict=False):
@@ -293,7 +311,7 @@ def _counts(module: Path) -> Iterator[tuple[int, str]]:
                 yield node.lineno, f"{{{ast.unparse(value.value)}{form and ':'}{form}}}"
 
 
-@by_name
+@of_each_module
 def test_counts_are_written_in_one_way(module: Path) -> None:
     """No text counts by itself: `number_of` does; only a bound stands before a plural always."""
     wrong = [f"{line}: {value}" for line, value in _counts(module) if not BOUND.fullmatch(value)]
@@ -371,7 +389,7 @@ def test_the_state_is_the_only_door(package: str) -> None:
         doors |= {f"clawstate.state.{each}" for each in given}
     found = []
     for module in sorted((PACKAGE / package).rglob("*.py")):
-        tree = ast.parse(module.read_text())
+        tree = tree_of(module)
         names = {each for each in imported(tree) if each.startswith("clawstate.state")}
         inner = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)} & {"_context"}
         found += [f"{module.name}: {each}" for each in (*names - doors, *inner)]
@@ -434,7 +452,7 @@ def test_engines_are_told_apart_by_what_they_can_do(package: str) -> None:
     for module in sorted((PACKAGE / package).rglob("*.py")):
         if module in registry:
             continue
-        for node in ast.walk(ast.parse(module.read_text())):
+        for node in ast.walk(tree_of(module)):
             compared = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
             for each in (part for whole in compared for part in ast.walk(whole)):
                 name = getattr(each, "id", getattr(each, "value", None))

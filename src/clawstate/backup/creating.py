@@ -170,7 +170,7 @@ class _Creating:
                     raise
                 opened.close()
                 self._content = find_content(self._state, secrets=self._secrets, exclude=())
-        raise AssertionError  # pragma: no cover - the last try returns or raises
+        raise AssertionError("the last try returns or raises")
 
     def _freeze(self, opened: ExitStack) -> tuple[float, list[tuple[Found, Snapshot]]]:
         snapshots: list[tuple[Found, Snapshot]] = []
