@@ -10,7 +10,11 @@ import clawstate
 from manual_clock import ManualClock
 
 hypothesis.settings.register_profile(
-    "default", deadline=None, print_blob=True, derandomize=bool(os.environ.get("CI"))
+    "default",
+    max_examples=50,
+    deadline=None,
+    print_blob=True,
+    derandomize=bool(os.environ.get("CI")),
 )
 hypothesis.settings.register_profile("full", deadline=None, print_blob=True, max_examples=1000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

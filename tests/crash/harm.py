@@ -21,10 +21,10 @@ from seeds import seed
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
 SEED = seed()
 # Points of each operation that are tried; all of them in a full run.
-KILLS, FAULTS, INTERRUPTIONS = (None, None, None) if FULL else (10, 12, 4)
+KILLS, FAULTS, INTERRUPTIONS = (None, None, None) if FULL else (7, 8, 4)
 ERRORS = ("EIO", "ENOSPC", "EMFILE", "EROFS", "EDQUOT")
 # A call is not made where a file is read again because it is too young: not all points are met.
-MOST = 0.7 if FULL else 0.2  # of a few points, chance may leave out most
+MOST = 0.7 if FULL else 0.1  # of a few points, chance may leave out most
 # Where the kernel may be interrupted by a signal.
 INTERRUPTED = {"openat", "read", "pread64", "write", "pwrite64", "fsync", "flock", "ftruncate"}
 # Memory and threads of the interpreter, not files.
@@ -215,7 +215,7 @@ def left(root):
     return [f"left {name}" for name in names if not _KEPT.fullmatch(name)]
 
 
-def kill_copies(victim, template, tmp_path, problems, *arguments, kills=14):
+def kill_copies(victim, template, tmp_path, problems, *arguments, kills=8):
     """Kill *victim* at its calls, on copies of *template*; fail if *problems* finds any in one."""
     with copied(template, tmp_path / "whole") as root:
         points = some(strace.trace(victim, root, *arguments), None if FULL else kills)

@@ -14,7 +14,7 @@ from seeds import seed
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
 SEED = seed()
-CUTS = 3000 if FULL else 120  # on each file system
+CUTS = 3000 if FULL else 60  # on each file system
 WRITES = 100 if FULL else 12  # in a recorded run
 ERRORS = ("EIO", "ENOSPC", "EMFILE", "EROFS", "EDQUOT")
 SOME_ERRORS = ERRORS if FULL else ("EIO",)

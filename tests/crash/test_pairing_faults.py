@@ -15,7 +15,7 @@ from clawstate.errors import NotFoundError, StateError
 from faults import strace
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
-KILLS, FAULTS = (None, None) if FULL else (14, 10)
+KILLS, FAULTS = (None, None) if FULL else (8, 6)
 ERRORS = ("EIO", "ENOSPC", "EMFILE", "EROFS") if FULL else ("EIO", "ENOSPC")
 
 # Approves a code, or rotates the token of a device, and says what came of it.

@@ -15,7 +15,7 @@ from faults import strace
 from manual_clock import ManualClock
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
-KILLS = None if FULL else 14
+KILLS = None if FULL else 8
 
 # Changes sessions once and says what came of it.
 SCRIPT = """

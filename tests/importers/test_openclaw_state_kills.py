@@ -19,7 +19,7 @@ from openclaw.openclaw_databases import OpenClawDatabases
 from seeds import seed
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
-KILLS = 400 if FULL else 16
+KILLS = 400 if FULL else 8
 SEED = seed()
 # Calls by which something may come to be there.
 _CHANGING = {

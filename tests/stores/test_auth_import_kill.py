@@ -12,7 +12,7 @@ from faults import strace
 from faults.victim import Victim
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
-POINTS = None if FULL else 24
+POINTS = None if FULL else 12
 OLD = {
     "openai": {"type": "api_key", "key": "sk-1"},
     "xai": {"type": "token", "token": "t"},

@@ -17,12 +17,12 @@ from faults import strace
 from seeds import seed
 
 FULL = os.environ.get("CLAWSTATE_FULL") == "1"
-KILLS, FAULTS = (None, None) if FULL else (40, 24)
+KILLS, FAULTS = (None, None) if FULL else (20, 12)
 CALLERS = 16 if FULL else 3  # after each crash
 ERRORS = ("EIO", "ENOSPC", "EMFILE", "ECONNRESET")
 SEED = seed()
 # Counts differ a little from run to run, as the scheduler wills.
-MOST = 0.7 if FULL else 0.4  # of a few points, chance may leave out some
+MOST = 0.7 if FULL else 0.2  # of a few points, chance may leave out most
 # Memory, threads and names of the machine, which have no error that a program could meet; and
 # locks that nobody can refuse to take back.
 NO_FILES = re.compile(

@@ -21,7 +21,7 @@ KILLS, FAULTS = (None, None) if FULL else (8, 6)
 ERRORS = ("EIO", "ENOSPC", "EMFILE", "EACCES")
 SEED = seed()
 # Counts differ a little from run to run, as the scheduler wills.
-MOST = 0.7 if FULL else 0.4  # of a few points, chance may leave out some
+MOST = 0.7 if FULL else 0.2  # of a few points, chance may leave out most
 
 # Memory and threads of the interpreter, not files.
 NO_FILES = re.compile(
