@@ -14,7 +14,7 @@ import clawstate
 from backup.backup_writer import PARTS, read
 from clawstate.backup import create, restore
 
-PATIENCE = 60.0  # seconds
+PATIENCE = 300.0  # seconds
 WRITER = Path(__file__).with_name("backup_writer.py")
 
 

@@ -11,13 +11,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import clawstate
-from clawstate.errors import StateError
+from clawstate.errors import NotFoundError, StateError
 from clawstate.state import State
 from clawstate.stores.pairing import Proof, proof_text
 
 KEY = "agent:main:library"
 MAIN = "agent:main:main"
 STORES = (
+    "backup_notes",
     "config",
     "dedupe",
     "device_auth",
@@ -36,6 +37,7 @@ CALLS: dict[str, Call] = {}
 """What each method that writes is called with; one name for each, as `sessions.resolve`."""
 
 READING = {
+    "backup_notes": "backups known_state last_verified path paths schedule",
     "auth": "check document get last_good order page problems profiles reload require rests_until"
     " secret standing stored_order usage",
     "config": "agent_view agents changed diff get guard history invalidate issues misplaced"
@@ -225,11 +227,38 @@ def _(state: State) -> object:
     return state.memory.reject([_capture(state, "Never mention the sun to anybody")])
 
 
+@calls("backup_notes.state_id")
+def _(state: State) -> object:
+    return state.backup_notes.state_id()
+
+
+@calls("backup_notes.note_created")
+def _(state: State) -> object:
+    return state.backup_notes.note_created(Path("none"), created=1.0, digest="0")
+
+
+@calls("backup_notes.note_verified")
+def _(state: State) -> object:
+    return state.backup_notes.note_verified("0", at=2.0)
+
+
+@calls("backup_notes.forget")
+def _(state: State) -> object:
+    return state.backup_notes.forget(Path("none"))
+
+
+@calls("backup_notes.set_schedule")
+def _(state: State) -> object:
+    return state.backup_notes.set_schedule(None)
+
+
 @calls("memory.resolve")
 def _(state: State) -> object:
-    old = state.memory.add("The meeting is at nine")
-    ids = [state.memory.supersede(old, text).id for text in ("It is at ten", "It is at eleven")]
-    return state.memory.resolve(ids[0], keep="both")
+    # It settles what `conflicts` tells, and leaves everything alone where that is nothing.
+    try:
+        return state.memory.resolve("no such record", keep="both")
+    except NotFoundError:
+        return None
 
 
 @calls("plugins.enable")

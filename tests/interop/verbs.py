@@ -156,6 +156,7 @@ READING: dict[str, tuple[str, ...]] = {
     "memory stats": (),
     "watch": ("--once",),
     "backup list": (),
+    "backup status": (),
     "config diff": (),
     "config get": ("gateway.port",),
     "config history": (),
@@ -584,6 +585,21 @@ def _(ours: Ours) -> None:
 @writes("backup create")
 def _(ours: Ours) -> None:
     ours("backup", "create", str(ours.home.parent / "kept.tar.gz"), "--exclude", "workspace/*")
+
+
+@writes("backup enable")
+def _(ours: Ours) -> None:
+    ours("backup", "enable", "--dry-run")
+
+
+@writes("backup run")
+def _(ours: Ours) -> None:
+    ours("backup", "run", codes=(3,))
+
+
+@writes("backup disable")
+def _(ours: Ours) -> None:
+    ours("backup", "disable")
 
 
 @writes("backup verify")

@@ -9,6 +9,7 @@ from clawstate.plugins.hooks import Hooks
 from clawstate.plugins.host import Plugins
 from clawstate.plugins.tools import Tools
 from clawstate.records.contract import Collection, CollectionSpec
+from clawstate.state.backup_notes import BackupNotes
 from clawstate.state.encryption import Encryption
 from clawstate.state.health import Health
 from clawstate.state.openclaw_view import OpenClawView
@@ -36,6 +37,20 @@ class AsyncRecords(Part[Records]):
     passed_over = verb(Records.passed_over)
     retired_files = listing(Records.retired_files)
     move_away = verb(Records.move_away)
+
+
+class AsyncBackupNotes(Part[BackupNotes]):
+    """Which backups were made and verified, and how often they are to be."""
+
+    state_id = verb(BackupNotes.state_id)
+    known_state = verb(BackupNotes.known_state)
+    backups = verb(BackupNotes.backups)
+    last_verified = verb(BackupNotes.last_verified)
+    schedule = verb(BackupNotes.schedule)
+    set_schedule = verb(BackupNotes.set_schedule)
+    note_created = verb(BackupNotes.note_created)
+    note_verified = verb(BackupNotes.note_verified)
+    forget = verb(BackupNotes.forget)
 
 
 class AsyncHealth(Part[Health]):

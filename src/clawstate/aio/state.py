@@ -31,6 +31,7 @@ from clawstate.state import State, open_state
 if TYPE_CHECKING:
     from clawstate.aio.matrix import AsyncMatrixAccounts
     from clawstate.aio.services import (
+        AsyncBackupNotes,
         AsyncCollection,
         AsyncEncryption,
         AsyncHealth,
@@ -106,6 +107,13 @@ class AsyncState(Part[State]):
         from clawstate.aio.services import AsyncRecords  # noqa: PLC0415 - few programs need them
 
         return AsyncRecords(lambda: self._part().records, self._workers)
+
+    @property
+    def backup_notes(self) -> AsyncBackupNotes:
+        """Which backups were made and verified, and how often they are to be."""
+        from clawstate.aio.services import AsyncBackupNotes  # noqa: PLC0415 - few programs need it
+
+        return AsyncBackupNotes(lambda: self._part().backup_notes, self._workers)
 
     @property
     def health(self) -> AsyncHealth:

@@ -42,7 +42,6 @@ from clawstate.files.lock_options import LockOptions
 from clawstate.files.os_errors import os_errors
 from clawstate.files.regular import open_regular
 from clawstate.state import State, open_state
-from clawstate.state.backup_notes import BackupNotes
 from clawstate.version import __version__
 
 Tell: TypeAlias = Callable[[int, int, str], object]
@@ -115,7 +114,7 @@ class _Creating:
         self._content = Content()
 
     def run(self, key: str | None, exclude: Sequence[str]) -> Backup:
-        notes = BackupNotes(self._state.paths)
+        notes = self._state.backup_notes
         state_id = notes.state_id()  # before it is looked at what there is: it belongs to that
         self._content = find_content(self._state, secrets=self._secrets, exclude=exclude)
         self._total = sum(each.status.st_size for each in self._content.found)

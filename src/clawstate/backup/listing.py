@@ -12,13 +12,12 @@ from clawstate.backup.verifying import Verification
 from clawstate.errors import NotFoundError, StateError
 from clawstate.files.os_errors import os_errors
 from clawstate.state import State
-from clawstate.state.backup_notes import BackupNotes
 
 
 def backups_of(state: State) -> list[Backup]:
     """Return the backups of *state* that were noted and are there, the oldest first."""
     found = []
-    for note in BackupNotes(state.paths).backups():
+    for note in state.backup_notes.backups():
         with suppress(StateError):  # removed, or another file by now
             there = describe(Path(note.path))
             found.append(
@@ -30,7 +29,7 @@ def backups_of(state: State) -> list[Backup]:
 def note_verified(state: State, found: Verification) -> None:
     """Note in *state* that a backup of it was proven; nothing for one of another state."""
     if state.paths.root.is_dir():
-        BackupNotes(state.paths).note_verified(found.digest, at=state.clock())
+        state.backup_notes.note_verified(found.digest, at=state.clock())
 
 
 def backups_in(folder: Path) -> list[Backup]:

@@ -56,6 +56,7 @@ MORE_VERBS = {
     ),
     "config": ("config_check", "config_edit", "config_history", "config_show"),
     "auth": ("auth_secrets",),
+    "backup": ("backup_schedule",),
     "devices": ("device_pairing",),
     "sessions": ("sessions_upkeep",),
     "transcripts": ("transcripts_files",),

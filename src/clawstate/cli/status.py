@@ -30,6 +30,11 @@ def status(session: Session) -> None:
         **({"belongs to": document["openclaw"]["summary"]} if state.owner.is_openclaw else {}),
         "clawstate": f"{document['version']} (SQLite {document['sqlite']})",
         "last write": document["lastDurableWrite"] or "nothing is kept yet",
+        **(
+            {"last backup": f"{told}, verified"}
+            if (told := document.get("lastVerifiedBackup"))
+            else {}
+        ),
     }
     place = document["memory"]["path"]
     counts = counts_of_memory(found.memory)

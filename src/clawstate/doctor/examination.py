@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from clawstate.doctor import beside_openclaw, config, files, owners, writable
+from clawstate.doctor import backups, beside_openclaw, config, files, owners, writable
 from clawstate.doctor.audit.modes import is_secret_place
 from clawstate.doctor.audit.tree import Entry, walk, walk_agent
 from clawstate.doctor.modes import OTHERS, by_path, is_shut, wide_mode, wide_modes
@@ -90,6 +90,7 @@ def _look(
         beside_openclaw.check(state),
         config.check(state),
         files.check(state),
+        backups.check(state),
         state.records.check(deep=deep),
         check_secret_files(state),
         *(check_part(state, each, deep=deep) for each in state.health.parts),

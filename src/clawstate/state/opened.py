@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from clawstate.plugins.host import Plugins
     from clawstate.records.contract import Collection, CollectionSpec
     from clawstate.state.auth_of_agents import AuthOfAgents
+    from clawstate.state.backup_notes import BackupNotes
     from clawstate.state.encryption import Encryption
     from clawstate.state.feed import Changes, Feed, Subscription
     from clawstate.state.health import Health
@@ -110,6 +111,14 @@ class State:
         from clawstate.state.health import Health  # noqa: PLC0415
 
         return Health(self)
+
+    @locked_cached_property
+    def backup_notes(self) -> BackupNotes:
+        """Which backups were made and verified, and how often they are to be."""
+        load_modules("clawstate.state.backup_notes")
+        from clawstate.state.backup_notes import BackupNotes  # noqa: PLC0415
+
+        return BackupNotes(self.paths)
 
     def agents(self) -> tuple[str, ...]:
         """Return the ids of all agents that may have credentials, `main` first."""

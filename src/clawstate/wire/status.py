@@ -70,6 +70,7 @@ def status_of(state: State) -> Status:
         },
         "records": {camel(name): value for name, value in kept.items()},
         "openclaw": _openclaw(state),
+        **_backups(state),
         "leftBehind": left,
     }
     return Status(document, memory, kept, left, failed, is_empty)
@@ -89,6 +90,14 @@ def _memory(state: State) -> tuple[str, dict[str, Any], StateError | None]:
     except StateError as error:
         return str(place), counts, error
     return str(place), counts, None
+
+
+def _backups(state: State) -> dict[str, Any]:
+    """Return when the last verified backup was made; nothing where none ever was."""
+    with suppress(StateError):  # told by doctor
+        if (last := state.backup_notes.last_verified()) is not None:
+            return {"lastVerifiedBackup": to_iso(last.created)}
+    return {}
 
 
 def _openclaw(state: State) -> dict[str, Any]:

@@ -1,0 +1,139 @@
+"""The verbs of `backup` for backups that come by themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clawstate.cli.backup import backup
+from clawstate.cli.command import pass_session
+from clawstate.cli.options import Duration
+from clawstate.cli.printing import style
+from clawstate.cli.session import Session
+from clawstate.quantities import number_of
+
+if TYPE_CHECKING:
+    from clawstate.state.backup_notes import Schedule
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_DAY = 86_400.0
+
+
+@backup.command(
+    examples=("clawstate backup enable --every 24h --keep 7d,4w --dry-run",), absent_ok=True
+)
+@click.option("--every", type=Duration(), default="24h", show_default=True, help="How often.")
+@click.option(
+    "--keep", default="7d,4w", show_default=True, metavar="POLICY", help="Which ones stay."
+)
+@click.option("--to", type=_FOLDER, metavar="DIR", help="Where to; by default ~/.local/state.")
+@click.option("--encrypt", "key", metavar="KEY", help="keyring, file, file:/path, passphrase.")
+@click.option("--no-secrets", is_flag=True, help="Leave out credentials and keys.")
+@click.option("--dry-run", is_flag=True, help="Print the units of systemd, and write nothing.")
+@pass_session
+def enable(
+    session: Session,
+    *,
+    every: float,
+    keep: str,
+    to: Path | None,
+    key: str | None,
+    no_secrets: bool,
+    dry_run: bool,
+) -> None:
+    """
+    Let systemd make backups from now on, verify each, and remove what POLICY does not keep.
+
+    POLICY says of how many days, weeks, months, years the newest stays. The newest that was
+    verified is never removed. Without systemd let cron call 'clawstate backup run' each hour.
+    """
+    from clawstate.backup.schedule import Timer, schedule_for  # noqa: PLC0415 - see `NOUNS`
+
+    state = session.state
+    schedule = schedule_for(state, every=every, keep=keep, to=to, key=key, secrets=not no_secrets)
+    timer = Timer(state.paths.root)
+    units = timer.units(schedule)
+    document: dict[str, Any] = {"schedule": _document(schedule), "timer": str(timer.timer)}
+    if dry_run:
+        lines = [line for path, text in units.items() for line in (f"# {path}", *text.splitlines())]
+        session.output.emit(document | {"units": {str(a): b for a, b in units.items()}}, *lines)
+        return
+    state.backup_notes.set_schedule(schedule)
+    timer.install(schedule)
+    session.output.emit(document, f"backups go to {schedule.to}; started {timer.timer.name}")
+
+
+@backup.command(absent_ok=True)
+@pass_session
+def disable(session: Session) -> None:
+    """Make no more backups by themselves; those that are there stay."""
+    from clawstate.backup.schedule import Timer  # noqa: PLC0415 - see `NOUNS`
+
+    notes = session.state.backup_notes
+    schedule = notes.schedule()
+    was_installed = Timer(session.state.paths.root).uninstall()
+    if schedule is not None:
+        notes.set_schedule(None)
+    told = "no more backups are made by themselves"
+    if schedule is None and not was_installed:
+        told = "none were made by themselves"
+    session.output.emit({"disabled": schedule is not None or was_installed}, told)
+
+
+@backup.command(absent_ok=True)
+@click.option("--now", is_flag=True, help="Also if none is due.")
+@pass_session
+def run(session: Session, *, now: bool) -> None:
+    """Make a backup if one is due, verify it, and remove what the policy does not keep."""
+    from clawstate.backup.schedule import run_due  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.wire import to_wire  # noqa: PLC0415 - as above
+
+    with session.output.progress("backing up", unit="bytes") as tell:
+        done = run_due(session.state, now=now, tell=tell)
+    document = {
+        "backup": to_wire(done.made),
+        "verification": to_wire(done.proven),
+        "removed": [str(each) for each in done.removed],
+    }
+    if done.made is None:
+        session.output.emit(document, "none is due")
+        return
+    removed = number_of(len(done.removed), "older one")
+    session.output.emit(document, f"{done.made.path} is verified; removed {removed}")
+
+
+@backup.command(absent_ok=True)
+@pass_session
+def status(session: Session) -> None:
+    """Print how old the last verified backup is, and when the next is due."""
+    from clawstate.backup.schedule import Timer  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.clock import to_iso, to_ms  # noqa: PLC0415 - as above
+
+    state = session.state
+    schedule, last = state.backup_notes.schedule(), state.backup_notes.last_verified()
+    document = {
+        "schedule": None if schedule is None else _document(schedule),
+        "timer": Timer(state.paths.root).is_installed,
+        "lastVerifiedMs": None if last is None else to_ms(last.created),
+        "path": None if last is None else last.path,
+    }
+    lines = ["no backup was verified yet"]
+    if last is not None:
+        lines = [f"last verified: {to_iso(last.created)}  {last.path}"]
+    if schedule is None:
+        lines.append(style("none come by themselves: clawstate backup enable", dim=True))
+    else:
+        lines.append(f"every {schedule.every / 3600:g} h to {schedule.to}, keeping {schedule.keep}")
+    session.output.emit(document, *lines)
+
+
+def _document(schedule: Schedule) -> dict[str, Any]:
+    return {
+        "everyMs": int(schedule.every * 1000),
+        "keep": schedule.keep,
+        "to": schedule.to,
+        "encrypted": schedule.key is not None,
+        "secrets": schedule.secrets,
+    }
