@@ -66,7 +66,7 @@ bench: $(VENV)/.bench
 # The tools that the slow suites drive; without them their tests say why they are skipped.
 system:
 	@./tests/system-packages strace fusermount3=fuse3 faketime mkfs.ext4=e2fsprogs \
-	  mkfs.xfs=xfsprogs unshare=util-linux zsh fish pgbouncer
+	  mkfs.xfs=xfsprogs unshare=util-linux zsh fish pgbouncer chromium
 
 # A homeserver in an environment of its own; without it its tests say why they are skipped.
 synapse: $(BIN)/python

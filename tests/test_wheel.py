@@ -36,6 +36,17 @@ def test_the_wheel_holds_the_package_and_its_suites(wheel) -> None:
     assert "clawstate/testing/collection_suite.py" in there
 
 
+def test_the_wheel_holds_the_pages_as_they_are(wheel) -> None:
+    """The web UI is in the wheel byte by byte, with the licences of what others made."""
+    pages = ROOT / "src" / "clawstate" / "gateway" / "ui" / "static"
+    files = [each for each in pages.rglob("*") if each.is_file()]
+
+    shipped = {each: wheel.read(each.relative_to(ROOT / "src").as_posix()) for each in files}
+
+    assert {each: each.read_bytes() for each in files} == shipped
+    assert len([each for each in files if each.name.startswith("LICENSE.")]) == 5
+
+
 def test_the_wheel_holds_no_fault_tool(wheel) -> None:
     """Nothing that is installed mounts, traces, or makes a file system fail."""
     names = [each for each in wheel.namelist() if each.endswith(".py")]

@@ -38,6 +38,7 @@ from clawstate.gateway.resources import (
 )
 from clawstate.gateway.routing import BASE, Routes
 from clawstate.gateway.tickets import Tickets
+from clawstate.gateway.ui.routes import add_pages
 from clawstate.state import State
 from clawstate.version import __version__
 
@@ -100,8 +101,8 @@ def create_app(state: State, address: Address, token: str, journal: Journal) -> 
     app.router.routes.append(Mount("/mcp", mcp))
     app.add_api_route("/metrics", metrics, methods=["GET"], include_in_schema=False)
     app.openapi = partial(description.describe, app)  # type: ignore[method-assign]
-    app.add_api_route("/", _page, methods=["GET"], include_in_schema=False)
     app.add_api_route("/health", _health, methods=["GET"], include_in_schema=False)
+    add_pages(app)
     app.add_exception_handler(StateError, _state_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
@@ -109,23 +110,6 @@ def create_app(state: State, address: Address, token: str, journal: Journal) -> 
     app.add_middleware(Guard, address=address)
     app.add_middleware(Watch, journal=journal)
     return app
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>clawstate</title>
-<h1>clawstate</h1>
-<p>This gateway serves its state to programs. There are no pages to look at yet.</p>
-<ul>
-<li>Let a program on another machine in: <code>clawstate devices pair --url URL</code> there.</li>
-<li>Ask it yourself: the token is in <code>state/gateway-token</code> of the state directory,
-and <code>/api/v1/openapi.json</code> tells what can be asked.</li>
-</ul>
-</html>
-"""
-
-
-async def _page(_request: Request) -> Response:
-    return Response(_PAGE, media_type="text/html")
 
 
 async def _health(request: Request) -> Response:

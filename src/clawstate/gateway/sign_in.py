@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from clawstate.gateway.access import OWNER_SCOPES, UnauthorizedError, source_of
 from clawstate.gateway.attempts import Attempts
 from clawstate.gateway.bodies import Body
-from clawstate.gateway.routing import Opened, Routes
+from clawstate.gateway.routing import Asking, Opened, Routes
 from clawstate.gateway.tickets import LIFETIME, Tickets
 
 routes = Routes("sign-in")
@@ -40,6 +40,41 @@ class SignedIn(TypedDict):
     deviceId: str
     token: str
     scopes: list[str]
+
+
+class SignedOut(TypedDict):
+    """Whether the token was of a device, and is good no more."""
+
+    signedOut: bool
+
+
+class WhoAsks(TypedDict):
+    """Whose token it is, and what it allows; the owner's own is of no device."""
+
+    deviceId: str | None
+    name: str | None
+    role: str
+    scopes: list[str]
+
+
+@routes.read("", WhoAsks)
+def who_asks(state: Opened, asking: Asking) -> Any:
+    """Return who asks, and what that token allows."""
+    device = None if asking.device_id is None else state.devices.get(asking.device_id)
+    return {
+        "deviceId": asking.device_id,
+        "name": None if device is None else device.name,
+        "role": asking.role,
+        "scopes": list(asking.scopes),
+    }
+
+
+@routes.write("", SignedOut, scope="read", method="DELETE")
+def sign_out(state: Opened, asking: Asking) -> Any:
+    """Make the token that asks good no more; the owner's own stays."""
+    if asking.device_id is None:
+        return {"signedOut": False}
+    return {"signedOut": state.devices.revoke(asking.device_id)}
 
 
 @routes.write("/tickets", NewTicket, scope="admin", status=201)

@@ -1,0 +1,30 @@
+// All screens, in the order of the navigation. To add one: write views/<id>.js with a default export,
+// a component that gets `{ params, query }`; add one entry here. docs/concepts/web-ui.md tells more.
+//
+// - `path`: where it is; `patterns`: further paths, as core/router.js matches them. The parts after ":"
+//   come as `params`.
+// - `icon`: a name of parts/icon.js. `key`: "g" and this letter goes there.
+// - `load`: imports the module when somebody goes there first. `style`: a file of style/ that it needs.
+// - `scope`: what the token has to allow for the screen to be in the navigation.
+// - `words`: what else people call it, for Ctrl-K.
+
+/**
+ * @typedef {{id: string, path: string, patterns?: string[], title: string, icon: string, key: string,
+ *   load: () => Promise<{default: any}>, style?: string,
+ *   scope: "read"|"write"|"pairing"|"admin", words?: string}} Screen
+ */
+
+/** @type {Screen[]} */
+export const SCREENS = [
+  {
+    id: "overview",
+    path: "/overview",
+    title: "Overview",
+    icon: "chart",
+    key: "o",
+    load: () => import("../views/overview.js"),
+    style: "overview.css",
+    scope: "read",
+    words: "sizes activity latency growth statistics",
+  },
+];
