@@ -12,6 +12,7 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from clawstate.gateway.answers import is_named
+from clawstate.gateway.oauth.places import AUTHORIZE, REGISTER, REVOKE, TOKEN
 from clawstate.gateway.ui.assets import Asset, Assets
 
 POLICY: Final = (
@@ -23,7 +24,13 @@ POLICY: Final = (
 """What a page may load and do: nothing that is not ours, and no text ever becomes a script."""
 
 _FOREVER: Final = "public, max-age=31536000, immutable"
-_OTHERS: Final = ("api", "mcp", "metrics", "ws", "ui", ".well-known")
+_OTHERS: Final = frozenset(
+    (
+        *("api", "mcp", "metrics", "ws", "ui", ".well-known"),
+        *(each.strip("/") for each in (AUTHORIZE, TOKEN, REGISTER, REVOKE)),
+    )
+)
+"""Beginnings of the paths of programs."""
 
 
 def add_pages(app: FastAPI, assets: Assets | None = None) -> None:
@@ -59,15 +66,15 @@ class _Pages:
         """Answer with the page, to whoever can show one."""
         if request.path_params["path"] and "text/html" not in request.headers.get("accept", ""):
             raise HTTPException(404)
-        return self._revalidated(request, "index.html")
+        return self._answer_current(request, "index.html")
 
     def worker(self, request: Request) -> Response:
         """Answer with what keeps the page for times without a network."""
-        return self._revalidated(request, "sw.js")
+        return self._answer_current(request, "sw.js")
 
     def manifest(self, request: Request) -> Response:
         """Answer with what makes the page installable."""
-        return self._revalidated(request, "manifest.webmanifest")
+        return self._answer_current(request, "manifest.webmanifest")
 
     def file(self, request: Request) -> Response:
         """Answer with a file of one version, good for ever."""
@@ -80,7 +87,7 @@ class _Pages:
             raise HTTPException(404)
         return _answer(request, found, _FOREVER)
 
-    def _revalidated(self, request: Request, name: str) -> Response:
+    def _answer_current(self, request: Request, name: str) -> Response:
         return _answer(request, self._assets.current().files[name], "no-cache")
 
 
