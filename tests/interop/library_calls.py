@@ -11,7 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import clawstate
-from clawstate.errors import NotFoundError, StateError
+from clawstate.errors import StateError
+from clawstate.importers.sync import import_paths
 from clawstate.state import State
 from clawstate.stores.pairing import Proof, proof_text
 
@@ -254,11 +255,14 @@ def _(state: State) -> object:
 
 @calls("memory.resolve")
 def _(state: State) -> object:
-    # It settles what `conflicts` tells, and leaves everything alone where that is nothing.
-    try:
-        return state.memory.resolve("no such record", keep="both")
-    except NotFoundError:
-        return None
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "notes.jsonl"
+        file.write_text('{"id": "the-meeting", "text": "The meeting is at nine"}')
+        import_paths(state.memory, [file])
+        state.memory.update("the-meeting", text="The meeting is at ten")
+        file.write_text('{"id": "the-meeting", "text": "The meeting is at noon"}')
+        import_paths(state.memory, [file])
+        return state.memory.resolve("the-meeting", keep="mine")
 
 
 @calls("plugins.enable")
