@@ -37,14 +37,7 @@ CREATE TABLE clawstate.changes (
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
     keys text
 );
-CREATE INDEX changes_xact ON clawstate.changes (tenant, xact);
--- Changes of transactions up to the floor may have been forgotten.
-CREATE TABLE clawstate.floors (
-    tenant text NOT NULL,
-    log text NOT NULL,
-    xact xid8 NOT NULL,
-    PRIMARY KEY (tenant, log)
-)
+CREATE INDEX changes_xact ON clawstate.changes (tenant, xact)
 """
 _NOTE = "INSERT INTO clawstate.changes (tenant, part, keys) VALUES (%s, %s, %s)"
 _SINCE = f"""
@@ -102,6 +95,9 @@ def read_changes(log: Part, since: str | None) -> Logged:
             _add(moved, part, keys)
         return Logged(str(now), moved)
 
+    if not log.exists():  # not within a transaction, where there may be tables for this look alone
+        now = log.database.attempt(cursor_of_now)
+        return Logged(str(now), {}, since is None or parse_cursor(since, now) is not None)
     return log.read(look)
 
 

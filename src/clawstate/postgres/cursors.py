@@ -71,7 +71,12 @@ def parse_cursor(text: str, now: Cursor) -> Cursor | None:
     """Return the cursor *text*; `None` if it is not of the past that led to *now*."""
     history, _, snapshot = text.partition("/")
     is_whole = len(text) <= _MOST_CHARACTERS and _SNAPSHOT.fullmatch(snapshot) is not None
-    if not is_whole or history != now.history:
+    cluster, _, table = history.rpartition(".")
+    # From before there was any table: all that is there came later.
+    is_known = history == now.history or (
+        table == "0" and cluster == now.history.rpartition(".")[0]
+    )
+    if not is_whole or not is_known:
         return None
     oldest, next_one = map(int, snapshot.split(":")[:2])
     if not 0 < oldest <= next_one <= int(now.snapshot.split(":")[1]):

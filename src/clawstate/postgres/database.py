@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import psycopg
@@ -20,6 +20,8 @@ from clawstate.postgres.pool import MOST, Loan, Pool
 
 A = TypeVar("A")
 Rows: TypeAlias = list[tuple[Any, ...]]
+Bindings: TypeAlias = Sequence[Any] | Mapping[str, Any]
+"""What the places of a statement hold, in their order or by their names."""
 
 PATIENCE = 30.0
 _STANDS_STILL = 30_000  # milliseconds that a transaction of ours may wait for its client
@@ -67,7 +69,7 @@ class Database:
         self.pool.require_open()
         return Attempts(self.address, self.pool, self._patience())
 
-    def rows(self, sql: str, bound: Sequence[Any] = ()) -> Rows:
+    def rows(self, sql: str, bound: Bindings = ()) -> Rows:
         """Return the rows of one statement that only reads."""
         return self.attempt(lambda connection: connection.execute(sql, bound or None).fetchall())
 
@@ -139,12 +141,13 @@ class Database:
             finally:
                 loan.end()
 
-    def change_once(self, sql: str, bound: Sequence[Any], *, tenant: str) -> bool:
+    def change_once(self, sql: str, bound: Bindings, *, tenant: str) -> bool:
         """
         Run one statement that changes something, and tell whether it did.
 
-        It gets the id of an operation as its last parameter. Exactly if it changes something it
-        must insert that into `clawstate.operations`, for *tenant*, and return a row.
+        It gets the id of an operation as `operation`, or as its last parameter. Exactly if it
+        changes something it must insert that into `clawstate.operations`, for *tenant*, and return
+        a row.
         """
         attempts = self.attempts()
         while True:
@@ -152,7 +155,7 @@ class Database:
             loan = Loan(self.pool, Use(0))
             try:
                 connection = loan.begin(attempts.deadline)
-                found = connection.execute(sql, (*bound, operation)).fetchone()
+                found = connection.execute(sql, _with_operation(bound, operation)).fetchone()
             except psycopg.Error as error:
                 loan.end()
                 if is_lost(error) and loan.was_lent:
@@ -224,6 +227,12 @@ class Database:
             self.attempt(lambda connection: connection.execute(_FORGET, (tenant,)))
         except StateError:
             return
+
+
+def _with_operation(bound: Bindings, operation: str) -> Bindings:
+    if isinstance(bound, Mapping):
+        return {**bound, "operation": operation}
+    return (*bound, operation)
 
 
 def _begin(tenant: str, operation: str) -> str:

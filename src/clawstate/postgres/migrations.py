@@ -27,9 +27,9 @@ _HAS_PARTS = "SELECT to_regclass('clawstate.parts') IS NOT NULL"
 _PARTS = """
 CREATE TABLE IF NOT EXISTS clawstate.parts (part text PRIMARY KEY, format integer NOT NULL)
 """
-# What was asked for when a connection broke, so that it can be told whether it was done. All parts
-# have it: each change notes itself there, see `Database.change`.
-_OPERATIONS = """
+# Of all parts. Each change notes itself in `operations`, so that it can be told whether it was done
+# when its connection breaks; see `Database.change`.
+_SHARED = """
 CREATE TABLE IF NOT EXISTS clawstate.operations (
     tenant text NOT NULL,
     id uuid NOT NULL,
@@ -37,7 +37,14 @@ CREATE TABLE IF NOT EXISTS clawstate.operations (
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant, id)
 );
-CREATE INDEX IF NOT EXISTS operations_at ON clawstate.operations USING brin (at)
+CREATE INDEX IF NOT EXISTS operations_at ON clawstate.operations USING brin (at);
+-- What moved up to the floor of a log may have been forgotten.
+CREATE TABLE IF NOT EXISTS clawstate.floors (
+    tenant text NOT NULL,
+    log text NOT NULL,
+    xact xid8 NOT NULL,
+    PRIMARY KEY (tenant, log)
+)
 """
 _NOTE = """
 INSERT INTO clawstate.parts AS known VALUES (%s, %s)
@@ -80,7 +87,7 @@ class PartFormat:
             if not connection.execute(_HAS_PARTS).fetchone()[0]:  # type: ignore[index]
                 connection.execute(_PARTS)
             connection.execute("LOCK TABLE clawstate.parts IN SHARE ROW EXCLUSIVE MODE")
-            connection.execute(_OPERATIONS)
+            connection.execute(_SHARED)
             found = self.find(connection)
             for number, migration in enumerate(self.migrations[found:], start=found + 1):
                 migration(connection)

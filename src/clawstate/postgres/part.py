@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from clawstate.errors import ClosedError, CorruptError
 from clawstate.postgres.blocks import Reading
 from clawstate.postgres.connection import Connection
-from clawstate.postgres.database import Database, Rows
+from clawstate.postgres.database import Bindings, Database, Rows
 from clawstate.postgres.errors import is_missing
 from clawstate.postgres.migrations import Migration, PartFormat
 from clawstate.postgres.names import encode_name
@@ -43,7 +43,7 @@ class Part:
         self._require_open()
         return self._look()
 
-    def rows(self, sql: str, bound: Sequence[Any] = ()) -> Rows:
+    def rows(self, sql: str, bound: Bindings = ()) -> Rows:
         """Return the rows of one statement that only reads, none without the tables."""
         return self.attempt(lambda connection: connection.execute(sql, bound or None).fetchall())
 
@@ -91,7 +91,7 @@ class Part:
 
         return self._again_if_gone(known)
 
-    def change_once(self, sql: str, bound: Sequence[Any]) -> bool:
+    def change_once(self, sql: str, bound: Bindings) -> bool:
         """Run one statement that changes something; see `Database.change_once`."""
         self._require_open()
 

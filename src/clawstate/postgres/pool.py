@@ -32,11 +32,12 @@ class Loan:
         self.connection: Connection | None = None
         self.was_lent = False
         self._pool = pool
-        self._use = use
+        self._use: Use | None = use
 
     def is_over(self) -> bool:
         """Tell whether nobody needs the connection any longer."""
-        return self._use.is_over()
+        use = self._use
+        return use is None or use.is_over()
 
     def begin(self, deadline: float) -> Connection:
         """Return the connection, valid for statements until *deadline*."""
@@ -59,6 +60,8 @@ class Loan:
         """Give it back, and note it no longer."""
         self.discard()
         forget(self)
+        # It knows the frame of a caller, who knows this: what that holds shall go with the call.
+        self._use = None
 
 
 class Pool:

@@ -69,10 +69,16 @@ class _Grant:
 
 
 class Leases:
-    """The leases of one engine, kept in its collection of `LEASES`. Safe for threads."""
+    """
+    The leases of one engine, kept in its collection of `LEASES`. Safe for threads.
 
-    def __init__(self, collection: Collection) -> None:
+    All machines go by a *shared_clock*, such as that of a server, so none waits longer than due for
+    a holder on another one.
+    """
+
+    def __init__(self, collection: Collection, *, shared_clock: Ticks | None = None) -> None:
         self._collection = collection
+        self._shared_clock = shared_clock
         self._seen: dict[str, tuple[tuple[str, float], float]] = {}
 
     def grant(self, name: str, ttl: float, *, wait: float, ticks: Ticks) -> RecordLease:
@@ -103,17 +109,19 @@ class Leases:
         while True:
             found = self._collection.get(lease.name)
             grant = _Grant.of(None if found is None else found.value)
-            if not self._is_free(lease.name, grant, lease.now()):
+            if not self._is_free(lease, grant):
                 return grant
             with suppress(ConflictError):  # somebody was faster, and may have given it back
                 lease.take(grant.fence + 1, expect=ABSENT if found is None else found.revision)
                 self._seen.pop(lease.name, None)
                 return None
 
-    def _is_free(self, name: str, grant: _Grant, now: float) -> bool:
-        tenure = grant.tenure
+    def _is_free(self, lease: RecordLease, grant: _Grant) -> bool:
+        name, tenure, now = lease.name, grant.tenure, lease.now()
         if tenure is None or tenure.is_orphaned():
             return True
+        if lease.ticks is self._shared_clock:
+            return now - tenure.ticks >= grant.ttl
         # A renewal is another sign of life: it is watched anew.
         sign = tenure.nonce, tenure.ticks
         seen, since = self._seen.get(name, (None, now))
@@ -132,13 +140,13 @@ class RecordLease:
         self.name = name
         self.ttl = ttl
         self.fence = 0
-        self._ticks = ticks
+        self.ticks = ticks
         self._collection = collection
         self._holding = LeaseHolding(self, use)
 
     def now(self) -> float:
         """Return the steady clock's time, as a record can hold it."""
-        return math.floor(self._ticks() * 1000) / 1000
+        return math.floor(self.ticks() * 1000) / 1000
 
     def take(self, fence: int, *, expect: str | object) -> None:
         """Be granted as number *fence* where the record is as *expect* says."""
@@ -252,7 +260,7 @@ class LeaseHolding:
         self._lease = weakref.ref(lease)
         self._collection = lease._collection  # noqa: SLF001 - its own part
         self._name = lease.name
-        self._ticks, self._ttl = lease._ticks, lease.ttl  # noqa: SLF001 - see above
+        self._ticks, self._ttl = lease.ticks, lease.ttl
         self._discarding: Use | None = None
 
     def is_over(self) -> bool:

@@ -52,6 +52,13 @@ def require_key(key: object) -> None:
     raise InvalidError("key", problem, "choose another one")
 
 
+def require_name(what: str, name: str) -> None:
+    """Raise `InvalidError` for the *name* of a tenant or a kind, called *what*, that is no key."""
+    if not is_key(name):
+        problem = f"{name!r} is not 1 to 1,024 characters of text"
+        raise InvalidError(what, problem, "choose another one")
+
+
 def key_range(prefix: str, after: str | None) -> tuple[str, str | None]:
     """
     Return the least key, and the least key beyond (`None`: no end), of those that a scan gives.

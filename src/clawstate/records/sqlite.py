@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from clawstate.errors import InvalidError
 from clawstate.interrupts import load_modules
 from clawstate.records import sqlite_history
 from clawstate.records.contract import Capability, CollectionSpec, Revision
-from clawstate.records.rules import ChangeGuard, is_key
+from clawstate.records.rules import ChangeGuard, require_name
 from clawstate.records.sqlite_collection import Permit, SqliteCollection
 from clawstate.records.sqlite_history import History
 from clawstate.records.sqlite_rows import Table
@@ -101,7 +100,7 @@ class SqliteBackend:
         present: Callable[[], object] = lambda: None,
         has_secret_keys: Callable[[str], bool] = lambda _kind: False,
     ) -> None:
-        _require_name("tenant", tenant)
+        require_name("tenant", tenant)
         self._is_secret = has_secret_keys
         self._secret_kinds: set[str] = set()
         self._tenant = tenant
@@ -179,7 +178,7 @@ class SqliteBackend:
 
     def collection(self, spec: CollectionSpec) -> SqliteCollection:
         """Return the collection of *spec*; those of one kind are the same."""
-        _require_name("kind", spec.kind)
+        require_name("kind", spec.kind)
         if spec.secret_keys:
             self._secret_kinds.add(spec.kind)
         self._database.exists()  # raises when it is closed
@@ -237,12 +236,6 @@ class SqliteBackend:
     def close(self) -> None:
         """End the use of the database; a call after this raises `ClosedError`."""
         self._database.close()
-
-
-def _require_name(name: str, value: str) -> None:
-    if not is_key(value):
-        problem = f"{value!r} is not 1 to 1,024 characters of text"
-        raise InvalidError(name, problem, "choose another one")
 
 
 def _count_aside(connection: apsw.Connection) -> int:

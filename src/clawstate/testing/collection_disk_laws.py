@@ -76,7 +76,7 @@ class DiskLaws(CollectionHooks):
         for attempt in attempts:
             with pytest.raises(CorruptError) as caught:
                 attempt()
-            assert str(tmp_path) in caught.value.path
+            assert self.place(tmp_path) in caught.value.path
 
     @needs(Capability.FILES)
     def test_another_programs_file_is_read(self, backend: Backend, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ class HealthLaws(CollectionHooks):
         for found in (list(backend.check()), list(notes.check()), list(backend.check(deep=True))):
             (finding,) = found
             assert (finding.code, finding.severity) == ("corrupt", "error")
-            assert str(tmp_path) in finding.path
+            assert self.place(tmp_path) in finding.path
             assert finding.repair is not None
             with pytest.raises(CorruptError):
                 notes.put("a", 2)
@@ -139,21 +139,23 @@ class HealthLaws(CollectionHooks):
         first = view.values()
         for _ in range(1000):
             assert view.values() is first
-        assert (counted.calls["changes"], counted.calls["scan"]) == (1, 1)
+        assert 1 <= counted.calls["changes"] <= 1 + self.asks_again
+        assert counted.calls["scan"] == 1
         assert counted.calls.get("get", 0) == 0
         assert len(decoded) == 50
 
         notes.put("7", "new")
         for _ in range(1000):
             assert view.values()["7"] == "new"
-        assert (counted.calls["changes"], counted.calls["scan"]) == (2, 1)
+        assert 2 <= counted.calls["changes"] <= 2 + self.asks_again
+        assert counted.calls["scan"] == 1
         assert decoded[50:] == ["7"]
 
         backend.collection(OTHERS).put("x", 1)
         held = view.values()
         for _ in range(1000):
             assert view.values() is held
-        assert counted.calls["changes"] <= 3
+        assert counted.calls["changes"] <= 3 + self.asks_again
         assert len(decoded) == 51
 
     def test_a_view_can_be_forgotten(self, notes: Collection) -> None:

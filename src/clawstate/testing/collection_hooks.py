@@ -49,6 +49,13 @@ class CollectionHooks:
         backend.close()
         return self.make(tmp_path)
 
+    def place(self, tmp_path: Path) -> str:
+        """Return what errors and findings name the state by: a path, or an address."""
+        return str(tmp_path)
+
+    asks_again = 0
+    """How often `version` may move without a change of ours, as others use the same server."""
+
     def raw_read(self, tmp_path: Path, spec: CollectionSpec) -> dict[str, Json]:
         """Return the records of *spec* as they lie on disk, without using the engine."""
         pytest.skip(f"raw_read is not given: {spec.kind} is not read around the engine")
