@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -415,3 +416,33 @@ def _with_closed(
         timeout=60,
         check=False,
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_an_interrupt_while_it_starts_is_told_in_a_line(tmp_path, options) -> None:
+    """Whenever Ctrl-C comes while the command loads, it ends with 130 and without a traceback."""
+    command = [sys.executable, "-X", "importtime", "-m", "clawstate", "--state-dir", str(tmp_path)]
+    met = 0
+    for number in range(12):
+        process = subprocess.Popen(
+            [*command, *options, "status"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        # The interpreter's own start is not ours; then it is interrupted after some modules more.
+        loaded = 0
+        for line in process.stderr:
+            loaded += b"clawstate" in line or loaded > 0
+            if b" clawstate.version" in line:
+                loaded = 1
+            if loaded > 3 * number + 12:
+                break
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        assert b"Traceback" not in err
+        assert process.returncode in {0, 130}
+        met += process.returncode == 130
+        if options and process.returncode == 130:
+            assert json.loads(out)["error"]["type"] == "interrupted"
+    assert met

@@ -136,3 +136,21 @@ def test_a_strange_id_is_one_failure(cli, words, text) -> None:
     done = cli("devices", verb, text, *rest, "--json")
 
     assert (done.code, done.json["error"]["type"]) == (1, "invalid")
+
+
+def test_a_beginning_of_an_id_is_enough(cli) -> None:
+    """What the list shows of an id names the device, and so does any beginning of it alone."""
+    for device in ("abcdef" + "0" * 58, "abcdef" + "1" * 58):
+        code = cli("pairing", "request", "--user", "ada", "--device", device, "--json").json["code"]
+        cli("pairing", "approve", code)
+
+    listed = cli("devices", "list").out
+    refused = cli("devices", "revoke", "abcd")
+    shown = next(word for word in listed.split() if word.startswith("abcdef0"))
+    done = cli("devices", "revoke", shown, "--json")
+
+    assert len(shown) < 64
+    assert refused.code == 1
+    assert "begins those of several devices" in refused.err
+    assert done.json == {"deviceId": "abcdef" + "0" * 58, "revoked": True}
+    assert cli("devices", "rotate", "abcdef1", "--json").json["deviceId"] == "abcdef" + "1" * 58

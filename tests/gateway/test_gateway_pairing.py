@@ -193,14 +193,14 @@ def test_whatever_answers_is_told_in_a_sentence(device, answer: str) -> None:
 def test_who_is_refused_reads_why(gateway: Gateway, tmp_path: Path) -> None:
     """The fourth device that asks reads what the gateway says, and what its owner can do."""
     with Gateway(tmp_path / "state") as own:
-        for number in range(4):
-            with clawstate.open(tmp_path / str(number)) as state:
-                client = PairingClient(state, own.url)
-                if number < 3:
-                    client.ask(name=None, scopes=None)
-                    continue
-                with pytest.raises(RefusedError, match="clawstate pairing list"):
-                    client.ask(name=None, scopes=None)
+        with clawstate.open(own.root) as owner:
+            for each in ("a", "b", "c"):
+                owner.pairing.request(user_id="ada", device_id=each)
+
+        with clawstate.open(tmp_path / "device") as state:
+            client = PairingClient(state, own.url)
+            with pytest.raises(RefusedError, match="clawstate pairing list"):
+                client.ask(name=None, scopes=None)
 
 
 def test_a_wrong_address_is_told(device, tmp_path: Path) -> None:

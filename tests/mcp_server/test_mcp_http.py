@@ -141,3 +141,14 @@ def test_it_ends_while_a_client_listens(tmp_path) -> None:
         anyio.run(talk, url)
 
     assert ended
+
+
+def test_half_of_a_surrogate_pair_is_refused_by_its_id(state) -> None:
+    """A request with a text that no text can be is refused under its own id, over HTTP as well."""
+    half = b'{"jsonrpc": "2.0", "id": 7, "method": "ping", "params": {"x": "\\ud800"}}'
+    with served(create_app(state)) as url:
+        answer = httpx2.post(url, content=half, headers=JSON)
+
+    assert answer.status_code == 400
+    assert answer.json()["id"] == 7
+    assert "surrogate" in answer.json()["error"]["message"]

@@ -155,7 +155,7 @@ def test_what_is_no_message_is_refused_and_passed_over(tmp_path: Path) -> None:
 
     answers = [json.loads(each) for each in done.stdout.splitlines()]
     refused = [each["error"]["code"] for each in answers if each["id"] is None]
-    assert refused == [-32700, -32700, -32700]
+    assert refused == [-32700, -32600, -32700]
     assert {each["id"] for each in answers} >= {0, 1}
 
 
@@ -223,3 +223,18 @@ def test_a_client_that_is_gone_ends_it(tmp_path: Path) -> None:
         assert server.wait(20) == 0
         assert b"Traceback" not in server.stderr.read()
         server.stdout = None
+
+
+HALF = '{"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "\\ud800"}}'
+
+
+def test_a_request_that_cannot_be_read_is_refused_by_its_id(tmp_path: Path) -> None:
+    """Half of a surrogate pair, or a request without a method, is refused under its own id."""
+    with started(tmp_path / "state") as process:
+        sent = lines(HELLO, READY, HALF, '{"jsonrpc": "2.0", "id": "a"}', "[1]", "{")
+        out, _ = process.communicate(sent, timeout=60)
+
+    answers = [json.loads(each) for each in out.splitlines() if b'"error"' in each]
+    told = [(each["id"], each["error"]["code"]) for each in answers]
+    assert told == [(7, -32600), ("a", -32600), (None, -32600), (None, -32700)]
+    assert "surrogate" in answers[0]["error"]["message"]

@@ -108,7 +108,7 @@ def test_lines_of_an_imported_file_are_read_from_memory(tools, state, tmp_path) 
         ("memory_search", {}, "add 'query'"),
         ("memory_search", {"query": 3}, "arguments.query"),
         ("memory_search", {"query": "a", "maxResults": 0}, "too small"),
-        ("memory_search", {"query": "a", "nonsense": 1}, "not known"),
+        ("memory_search", {"query": "a", "nonsense": 1}, "is unknown"),
         ("memory_get", {}, "either id or path"),
         ("memory_get", {"id": "01a2-none"}, "clawstate memory list"),
         ("memory_update", {"id": "x"}, "give one of"),
@@ -165,3 +165,22 @@ def test_tools_can_be_made_for_a_memory(state) -> None:
     assert changed.tags == ("trip",)
     with pytest.raises(InvalidError, match=r"state\.memory"):
         clawstate.create_memory_get_tool("memory.db")
+
+
+def test_an_argument_that_is_unknown_is_named(state) -> None:
+    """A mistyped argument is named beside those that there are; other names for one are taken."""
+    state.plugins.start()
+    tools = state.plugins.tools
+    key = state.memory.add("Ada drinks green tea")
+
+    told = tools.result("memory_search", {"query": "tea", "maxResult": 1})["content"][0]["text"]
+    both = tools.result("memory_search", {"query": "tea", "k": 1, "limit": 1})["content"][0]["text"]
+
+    assert "arguments.maxResult: is unknown" in told
+    assert "maxResults" in told
+    assert "arguments.maxResults" in both
+    for name in ("k", "limit", "maxResults"):
+        for tool in ("memory_search", "memory_recall"):
+            assert len(tools.call(tool, {"query": "tea", name: 1})["results"]) == 1
+            assert "limit" not in tools.get(tool).input_schema["properties"]
+    assert tools.call("memory_get", {"memoryId": key})["id"] == key

@@ -16,7 +16,7 @@ from manual_clock import ManualClock
 DEVICES = st.sampled_from(["phone", "tv", "car", "watch"])
 USERS = st.sampled_from(["ada", "bob"])
 SCOPES = st.none() | st.lists(
-    st.sampled_from(["operator.read", "operator.write", "operator.pairing", "node.camera"]),
+    st.sampled_from(["operator.read", "operator.write", "operator.pairing", "operator.approvals"]),
     unique=True,
 )
 TTL, LIMIT = 3600, 3

@@ -459,3 +459,59 @@ def test_no_code_is_in_a_repr_or_an_error(state) -> None:
         said += [repr(caught.value), str(caught.value)]
 
     assert not [each for each in said if made.code in each or made.code[:-1] in each]
+
+
+def ask_from(state, source: str | None, device: str):
+    return state.pairing.request(user_id="ada", device_id=device, source=source)
+
+
+def test_one_address_cannot_keep_all_places(state, clock) -> None:
+    """Of one address the oldest request gives way, so that another address finds a place."""
+    for each in ("a", "b", "c", "d"):
+        ask_from(state, "10.0.0.6", each)
+        clock.advance(1)
+
+    ask_from(state, "10.0.0.7", "phone")
+
+    assert devices_of(state.pairing.pending()) == ["c", "d", "phone"]
+
+
+def test_who_waited_long_gives_way_to_who_asks_over_the_network(state, clock) -> None:
+    """Full places are free again after ten minutes for who asks over a network, whoever it was."""
+    for number in range(3):
+        ask_from(state, f"10.0.0.{number}", f"d{number}")
+        clock.advance(1)
+    with pytest.raises(LimitError):
+        ask_from(state, "10.0.0.9", "phone")
+
+    clock.advance(600)
+    ask_from(state, "10.0.0.9", "phone")
+
+    assert devices_of(state.pairing.pending()) == ["d1", "d2", "phone"]
+
+
+def test_what_was_asked_on_the_machine_stays(state, clock) -> None:
+    """A request without an address gives way to nobody, and the fourth of these is refused."""
+    for each in ("a", "b", "c"):
+        ask_from(state, None, each)
+        clock.advance(1000)
+
+    for source in (None, "10.0.0.9"):
+        with pytest.raises(LimitError):
+            ask_from(state, source, "phone")
+
+    assert devices_of(state.pairing.pending()) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("scope", ["operator.reed", "banana"])
+def test_a_scope_that_does_not_exist_is_granted_to_nobody(state, scope: str) -> None:
+    """Neither a request nor an approval nor an invitation names a scope that nothing asks for."""
+    made = state.pairing.request(user_id="ada", device_id="phone")
+    for call in (
+        lambda: state.pairing.request(user_id="ada", device_id="tablet", scopes=[scope]),
+        lambda: state.pairing.approve(made.code, scopes=[scope]),
+        lambda: state.device_flow.invite(scopes=[scope]),
+        lambda: state.devices.issue(device_id="tablet", user_id="ada", scopes=[scope]),
+    ):
+        with pytest.raises(InvalidError, match="does not exist"):
+            call()

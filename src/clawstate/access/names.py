@@ -8,6 +8,7 @@ import hashlib
 import re
 import unicodedata
 
+from clawstate.access.curve import is_strong_key
 from clawstate.errors import InvalidError
 
 _LONGEST_ID = 256  # characters
@@ -42,6 +43,9 @@ def require_public_key(value: object, device_id: str) -> str:
         raw = base64.urlsafe_b64decode(value + "=")
     except binascii.Error as error:
         raise InvalidError("public key", "is not base64url", "give the raw key") from error
+    if not is_strong_key(raw):
+        problem = "is no Ed25519 key that proves anything"
+        raise InvalidError("public key", problem, "make a new pair of keys")
     if hashlib.sha256(raw).hexdigest() != device_id:
         problem = "is not the one that the device id stands for"
         raise InvalidError("public key", problem, "the id is the SHA-256 of the key, in hex")

@@ -17,6 +17,13 @@ DEFAULT_SCOPES: Final = ("operator.read", "operator.write")
 PAIRING: Final = "operator.pairing"
 """What it takes to let devices in."""
 
+OPERATOR_SCOPES: Final = (
+    *("operator.read", "operator.write", "operator.pairing", "operator.admin"),
+    # Those of OpenClaw that nothing here asks for: a token may be for its gateway.
+    *("operator.approvals", "operator.questions", "operator.talk.secrets"),
+)
+"""All scopes that an operator can be granted."""
+
 _ADMIN, _READ, _WRITE = "operator.admin", "operator.read", "operator.write"
 _MOST = 32
 _SCOPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
@@ -32,6 +39,17 @@ def require_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
     if not all(isinstance(each, str) and _SCOPE.fullmatch(each) for each in found):
         raise InvalidError("scopes", "hold what is no scope", "write them as in operator.read")
     return tuple(sorted(set(found)))
+
+
+def require_operator_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
+    """Return *scopes* as `require_scopes` does, if an operator can be granted all of them."""
+    found = require_scopes(scopes)
+    # One that nothing asks for would be granted, and whoever mistyped it believe that it counts.
+    unknown = [each for each in found if each not in OPERATOR_SCOPES]
+    if unknown:
+        hint = f"use {', '.join(OPERATOR_SCOPES[:4])}"
+        raise InvalidError("scopes", f"hold {unknown[0]!r}, which does not exist", hint)
+    return found
 
 
 def covers(granted: Iterable[str], wanted: Iterable[str], *, role: str = OPERATOR) -> bool:

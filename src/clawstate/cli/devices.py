@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clawstate.cli.command import CONTEXT, Group, SecretCommand, pass_session
+from clawstate.cli.device_ids import find_device, short_ids
 from clawstate.cli.options import next_page, page_options
 from clawstate.cli.pairing import SCOPES, show_issued
 from clawstate.cli.printing import inline, one_line, style
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from clawstate.stores.devices import Device
 
 DEVICE = click.argument("device_id", metavar="ID", shell_complete=DEVICES)
-_LONGEST_ID = 24  # characters that a line shows
 _LONGEST_TOKEN = 1 << 16  # bytes; what is longer is no token of ours
 
 
@@ -45,7 +45,10 @@ def list_(session: Session, /, *, everyone: bool, limit: int, after: str | None)
     hint = "no device is paired; one asks with 'clawstate pairing request'"
     if not found and not everyone and len(store.page(1, revoked=True)):
         hint = "no device is let in; --all shows those that were revoked"
-    session.output.emit(document, *([_line(each) for each in found] or [hint]), *told)
+    # Beside those that are shown, also those of other pages: what is shown has to name one alone.
+    shown = short_ids([each.device_id for each in store.paired(revoked=True)]) if found else {}
+    lines = [_line(each, shown.get(each.device_id, each.device_id)) for each in found]
+    session.output.emit(document, *(lines or [hint]), *told)
 
 
 @devices.command()
@@ -58,6 +61,7 @@ def rotate(session: Session, /, device_id: str, *, scopes: tuple[str, ...]) -> N
 
     The scopes can become fewer, and never more than what was approved.
     """
+    device_id = find_device(session, device_id)
     issued = session.state.devices.rotate(device_id, scopes=scopes or None)
     show_issued(session, issued, f"rotated the token of {device_id}")
 
@@ -67,6 +71,7 @@ def rotate(session: Session, /, device_id: str, *, scopes: tuple[str, ...]) -> N
 @pass_session
 def revoke(session: Session, /, device_id: str) -> None:
     """Let the device ID in no more; it may ask to be paired again."""
+    device_id = find_device(session, device_id)
     done = session.state.devices.revoke(device_id)
     _require_known(session, device_id, known=done)
     line = f"revoked {device_id}" if done else f"{device_id} was revoked already"
@@ -84,6 +89,7 @@ def verify(ctx: click.Context, /, device_id: str, *, scopes: tuple[str, ...]) ->
     With --scope it has to allow all of these. Exit code 1 if it does not let it in.
     """
     session = ctx.ensure_object(Session)
+    device_id = find_device(session, device_id)
     found = session.state.devices.verify(device_id, _token(device_id), scopes)
     if found is None:
         session.output.emit({"valid": False}, "not let in")
@@ -105,6 +111,7 @@ def verify(ctx: click.Context, /, device_id: str, *, scopes: tuple[str, ...]) ->
 @pass_session
 def rename(session: Session, /, device_id: str, name: str) -> None:
     """Call the device ID NAME."""
+    device_id = find_device(session, device_id)
     found = session.state.devices.rename(device_id, name)
     session.output.emit(to_wire(found), f"{device_id} is called {found.name}")
 
@@ -114,16 +121,16 @@ def rename(session: Session, /, device_id: str, name: str) -> None:
 @pass_session
 def remove(session: Session, /, device_id: str) -> None:
     """Forget the device ID, which is let in no more."""
+    device_id = find_device(session, device_id)
     done = session.state.devices.remove(device_id)
     _require_known(session, device_id, known=done)
     session.output.emit({"deviceId": device_id, "removed": done}, f"removed {device_id}")
 
 
-def _line(device: Device) -> str:
+def _line(device: Device, shown: str) -> str:
     from clawstate.clock import to_iso  # noqa: PLC0415 - see `NOUNS`
 
-    is_long = len(device.device_id) > _LONGEST_ID
-    shown = one_line(f"{device.device_id[: _LONGEST_ID - 1]}…" if is_long else device.device_id)
+    shown = one_line(shown)
     who = style(one_line(device.name) if device.name else shown, bold=True)
     which = f" ({shown})" if device.name else ""
     allowed = ", ".join(device.scopes) or "nothing"

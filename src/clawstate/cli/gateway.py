@@ -130,7 +130,7 @@ def uninstall(session: Session) -> None:
 def open_(session: Session, *, only_print: bool) -> None:
     """Open the pages of the gateway that runs, with a link that is good once."""
     from clawstate.errors import NotFoundError  # noqa: PLC0415 - see `NOUNS`
-    from clawstate.gateway.client import new_link  # noqa: PLC0415
+    from clawstate.gateway.client import new_link, write_redirect  # noqa: PLC0415
 
     found = _running(session)
     if found is None:
@@ -142,7 +142,9 @@ def open_(session: Session, *, only_print: bool) -> None:
     if not only_print and not session.output.as_json:
         import webbrowser  # noqa: PLC0415 - rarely needed
 
-        webbrowser.open(link)
+        # Whoever is on this machine can read the arguments of a program, so the browser is given
+        # a file that its owner alone can read, and that leads on.
+        webbrowser.open(write_redirect(session.state.paths, link).as_uri())
 
 
 def _unit(session: Session) -> Unit:

@@ -166,6 +166,8 @@ def _line(session: Session, made: PairingRequest) -> str:
     who = f"{one_line(made.device_id)} of {one_line(made.user_id)}"
     if made.name:
         who = f"{one_line(made.name)} ({who})"
+    if made.source:
+        who += f" at {one_line(made.source)}"
     account = f", account {one_line(made.account_id)}" if made.account_id else ""
     wish = f", asks for {', '.join(made.scopes)}" if made.scopes else ""
     left = style(f"{_time_left(session, made)} left", dim=True)

@@ -27,12 +27,12 @@ def find_id(memory: Memory, text: str) -> str:
     may be in capitals. Where there is no such record, *text* comes back. Raises `InvalidError` for
     the beginning of several.
     """
-    return _meant(text, lambda beginning: memory.find_ids(beginning, limit=_SHOWN + 1))
+    return choose_id(text, lambda beginning: memory.find_ids(beginning, limit=_SHOWN + 1))
 
 
 def find_archived_id(memory: Memory, text: str) -> str:
     """Return the id of the archived record that *text* means, as `find_id` does."""
-    return _meant(
+    return choose_id(
         text, lambda beginning: memory.find_ids(beginning, limit=_SHOWN + 1, among="archived")
     )
 
@@ -40,7 +40,7 @@ def find_archived_id(memory: Memory, text: str) -> str:
 def find_item_id(memory: Memory, text: str) -> str:
     """Return the id of the item of the inbox that *text* means, as `find_id` does."""
     ids = list(waiting_ids(memory))
-    return _meant(text, lambda beginning: [each for each in ids if each.startswith(beginning)])
+    return choose_id(text, lambda beginning: [each for each in ids if each.startswith(beginning)])
 
 
 def waiting_ids(memory: Memory) -> Iterable[str]:
@@ -92,7 +92,8 @@ def end_with(session: Session, missing: Sequence[StateError]) -> None:
         raise click.exceptions.Exit(EXIT_NOT_FOUND)
 
 
-def _meant(text: str, find: Callable[[str], list[str]]) -> str:
+def choose_id(text: str, find: Callable[[str], list[str]], what: str = "records") -> str:
+    """Return the one of what *find* gives for *text* that is meant; raises `InvalidError`."""
     spellings = dict.fromkeys((text, text.lower()))
     is_beginning = len(text) >= _SHORTEST and text.isprintable()
     found = dict.fromkeys(each for spelling in spellings for each in find(spelling))
@@ -104,5 +105,5 @@ def _meant(text: str, find: Callable[[str], list[str]]) -> str:
     if len(found) > 1:
         shown = ", ".join(list(found)[:_SHOWN])
         more = ", ..." if len(found) > _SHOWN else ""
-        raise InvalidError("id", f"{text!r} begins those of several records: {shown}{more}", _HINT)
+        raise InvalidError("id", f"{text!r} begins those of several {what}: {shown}{more}", _HINT)
     return next(iter(found), text)

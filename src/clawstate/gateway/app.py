@@ -19,6 +19,7 @@ from clawstate.gateway.answers import document, error_answer, refusal
 from clawstate.gateway.attempts import Attempts
 from clawstate.gateway.guard import Guard
 from clawstate.gateway.hub import Hub
+from clawstate.gateway.invalid import invalid_request
 from clawstate.gateway.journal import Journal, Watch
 from clawstate.gateway.mcp_mount import McpMount
 from clawstate.gateway.metrics import metrics
@@ -123,16 +124,9 @@ async def _state_error(_request: Request, error: Exception) -> Response:
     return error_answer(error)
 
 
-async def _validation_error(_request: Request, error: Exception) -> Response:
+async def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
-    told = []
-    for each in error.errors():
-        if each["type"] == "json_invalid":
-            return refusal("malformed", "the body is no JSON")
-        # Without the value that was refused, which may be a secret.
-        place = ".".join(str(step) for step in each["loc"][1:]) or str(each["loc"][0])
-        told.append(f"{place}: {each['msg']}")
-    return refusal("invalid", "; ".join(told[:5]))
+    return invalid_request(request, error.errors())
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+from html import escape
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from clawstate.errors import UnavailableError
+from clawstate.files.atomic import write_atomic
 from clawstate.files.paths import StatePaths
 from clawstate.gateway.tokens import read_token, token_path
 
@@ -19,6 +22,14 @@ def new_link(url: str, paths: StatePaths) -> str:
     """Return a link that is good once; raises `UnavailableError`."""
     made = _ask(url, "POST", "/api/v1/sign-in/tickets", read_token(token_path(paths)))
     return f"{url}/#token={made['ticket']}"
+
+
+def write_redirect(paths: StatePaths, link: str) -> Path:
+    """Write a page that leads on to *link*, for the owner alone (0600), and return it."""
+    path = paths.root / "state" / "gateway-open.html"
+    text = f'<!doctype html><meta http-equiv="refresh" content="0;url={escape(link)}">\n'
+    write_atomic(path, text.encode())
+    return path
 
 
 def _ask(url: str, method: str, path: str, token: str) -> Any:

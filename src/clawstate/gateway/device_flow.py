@@ -146,6 +146,7 @@ def ask(state: Opened, request: Request, body: NewDevice) -> Any:
         user_id=body.user_id,
         name=body.name,
         scopes=body.scopes,
+        source=source_of(request) or None,
     )
     now = state.clock()
     shown = f"{made.code[:4]}-{made.code[4:]}"

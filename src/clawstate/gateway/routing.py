@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Header, Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response, StreamingResponse
 
-from clawstate.errors import ConflictError
+from clawstate.errors import ConflictError, InvalidError
 from clawstate.gateway.access import Caller, require_caller
 from clawstate.gateway.answers import (
     ChangedError,
@@ -76,12 +76,17 @@ class Route(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return what answers a request."""
         handle, scope = super().get_route_handler(), self.scope_name
+        known = [each.alias for each in self.dependant.query_params]
 
         async def answer(request: Request) -> Response:
             request.scope[OPERATION] = self.operation_id
             if scope != "open":
                 caller = await require_caller(request, SCOPES[scope])
                 request.state.caller, request.state.device = caller, caller.device_id
+            # One that is passed over may be the one that was to say which records are meant.
+            for name in request.query_params:
+                if name not in known:
+                    raise _unknown_parameter(name, known)
             try:
                 response = await handle(request)
             except ConflictError as error:
@@ -175,6 +180,11 @@ class Routes(APIRouter):
                 "security": [] if scope == "open" else [{"bearer": []}],
             },
         }
+
+
+def _unknown_parameter(name: str, known: list[str]) -> InvalidError:
+    hint = f"use {', '.join(known)}" if known else "this takes none"
+    return InvalidError("query parameter", f"{name[:40]!r} is unknown", hint)
 
 
 def operations(routes: list[Any]) -> Iterator[Route]:

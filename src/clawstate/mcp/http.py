@@ -11,9 +11,11 @@ from mcp.server.auth.provider import AccessToken
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
-from starlette.types import Receive, Scope, Send
+from starlette.responses import JSONResponse
+from starlette.types import Message, Receive, Scope, Send
 
 from clawstate.mcp.access import CALLER
+from clawstate.mcp.malformed import holds_half, refuse_malformed
 from clawstate.mcp.server import create_server
 from clawstate.state import State
 
@@ -55,7 +57,13 @@ class McpApplication:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] == "http":
-            await self._sessions.asgi_app(_identify(scope), receive, send)
+            body, again = await _read(scope, receive)
+            if holds_half(body):
+                # The SDK's readers of JSON refuse it before they know whose request it was.
+                error = refuse_malformed(body).model_dump(by_alias=True)
+                await JSONResponse(error, 400)(scope, receive, send)
+                return
+            await self._sessions.asgi_app(_identify(scope), again, send)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
 
@@ -65,6 +73,24 @@ class McpApplication:
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _read(scope: Scope, receive: Receive) -> tuple[bytes, Receive]:
+    """Return the body of a request as far as it may go, and what gives it once more."""
+    if scope["method"] != "POST":
+        return b"", receive
+    taken: list[Message] = []
+    size = 0
+    while not taken or (taken[-1].get("more_body") and size <= BODY):
+        taken.append(await receive())
+        size += len(taken[-1].get("body", b""))
+    body = b"".join(each.get("body", b"") for each in taken)
+    taken.reverse()
+
+    async def again() -> Message:
+        return taken.pop() if taken else await receive()
+
+    return body, again
 
 
 def _identify(scope: Scope) -> Scope:

@@ -15,8 +15,6 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from mcp.server.lowlevel import Server
 from mcp.shared.message import SessionMessage
 from mcp_types import (
-    PARSE_ERROR,
-    ErrorData,
     JSONRPCError,
     JSONRPCNotification,
     JSONRPCRequest,
@@ -24,6 +22,7 @@ from mcp_types import (
     jsonrpc_message_adapter,
 )
 
+from clawstate.mcp.malformed import refuse_malformed
 from clawstate.mcp.server import NOTIFIED
 
 _LOGGER = logging.getLogger("clawstate.mcp")
@@ -125,10 +124,7 @@ class _Wire:
         try:
             message = jsonrpc_message_adapter.validate_json(line, by_name=False)
         except ValueError:
-            error = ErrorData(
-                code=PARSE_ERROR, message="Parse error: a line is no JSON-RPC message"
-            )
-            await self._write(JSONRPCError(jsonrpc="2.0", id=None, error=error))
+            await self._write(refuse_malformed(line))
             return
         if isinstance(message, JSONRPCRequest) and message.method != _ENDLESS:
             self._unanswered.add(message.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from clawstate.errors import ConfigError, InvalidError
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
 _PROBLEMS = {
     "additionalProperties": "has a member that is not known",
     "const": "is not the one value that is allowed",
@@ -57,6 +59,14 @@ def check_value(validator: Validator, name: str, value: Any) -> None:
         return
     first = problems[0]
     path = ".".join((name, *map(str, first.absolute_path)))
+    if first.validator == "additionalProperties":
+        schema: Any = first.schema
+        instance: Any = first.instance
+        known = schema.get("properties", {})
+        # A name comes from outside as well: what is none is told as something unknown.
+        unknown = [each for each in instance if each not in known and _NAME.fullmatch(each)]
+        if unknown:
+            raise InvalidError(f"{path}.{unknown[0]}", "is unknown", f"use {', '.join(known)}")
     problem = _problem_of(first.validator)
     raise InvalidError(path, problem, _hint(first.validator, first.validator_value, first.instance))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from clawstate.arguments import require_kind, require_mapping, require_text
@@ -33,7 +33,8 @@ class Tool:
     member `result` of one. *is_read_only* says that it changes nothing, *is_destructive* that what
     it removes does not come back, *is_idempotent* that a second call changes nothing more.
     *is_recall* says that what it gives was remembered, by whomever it came from: a model is given
-    that within a fence that marks it as data (decision 050).
+    that within a fence that marks it as data (decision 050). *aliases* are other names for
+    arguments, which are taken and not shown.
     """
 
     name: str
@@ -46,11 +47,23 @@ class Tool:
     is_destructive: bool = False
     is_idempotent: bool = False
     is_recall: bool = False
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, **arguments: Any) -> Any:
         """Run the tool with *arguments* by name, checked against its schema."""
-        check_value(validator_of(f"schema of {self.name}", self.input_schema), "input", arguments)
-        return self.run(arguments)
+        given = self.rename_arguments(arguments)
+        check_value(validator_of(f"schema of {self.name}", self.input_schema), "input", given)
+        return self.run(given)
+
+    def rename_arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return *arguments* by the names of the schema; raises `InvalidError` for both names."""
+        given: dict[str, Any] = {}
+        for name, value in arguments.items():
+            known = self.aliases.get(name, name)
+            if known in given:
+                raise InvalidError(f"arguments.{known}", f"is given as {name} too", "give one")
+            given[known] = value
+        return given
 
     def description_form(self) -> dict[str, Any]:
         """Return the entry of the tool in a list of tools of MCP."""
@@ -134,7 +147,7 @@ class Tools:
         refuses, and what the tool raises.
         """
         offered = self._require(name)
-        given = dict(require_mapping("arguments", arguments or {}))
+        given = offered.tool.rename_arguments(require_mapping("arguments", arguments or {}))
         check_value(offered.validator, "arguments", given)
         written = self._write(offered.tool.run(given))
         return written if isinstance(written, dict) else {"result": written}

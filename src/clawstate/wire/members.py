@@ -142,6 +142,15 @@ def dialect(document: Mapping[str, Any]) -> dict[str, Any]:
     return {**document, **{camel(name): value for name, value in document.items()}}
 
 
+def without_old_names(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *document*, also in its members, without names that stand in camelCase beside."""
+    return {
+        name: without_old_names(value) if isinstance(value, Mapping) else value
+        for name, value in document.items()
+        if camel(name) == name or camel(name) not in document
+    }
+
+
 def camel(name: str) -> str:
     """Return *name*, words with underscores or blanks between them, in camelCase."""
     first, *rest = name.replace(" ", "_").split("_")

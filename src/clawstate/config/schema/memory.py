@@ -94,7 +94,10 @@ class MemoryRetentionRule(Document):
         # By a slip all records would go.
         named = (self.older_than, self.importance_below, self.category, self.source, self.tag)
         if all(each is None for each in named):
-            raise refusal("a rule that names an age, an importance, a category, a source or a tag")
+            wanted = "a rule that names an age, an importance, a category, a source or a tag"
+            # Elsewhere an unknown name is a warning; here it may be the demand that is missing.
+            unknown = sorted(self.model_extra or {})
+            raise refusal(f"{wanted} (it knows no {unknown[0][:40]!r})" if unknown else wanted)
         return self
 
 

@@ -91,7 +91,7 @@ class Authorizations:
         self._codes: OrderedDict[str, _Code] = OrderedDict()
         self.tokens = ClientTokens(state.collection(DEVICES), clock=state.clock)
 
-    def ask(self, wish: Wish) -> str:
+    def ask(self, wish: Wish, source: str | None) -> str:
         """Ask the owner, and return by what the page asks again; raises `LimitError`."""
         # A key that nobody keeps: it makes the id of the device, and the token goes to who has
         # the proof of the code, which is the client.
@@ -101,6 +101,7 @@ class Authorizations:
             public_key=to_base64url(raw),
             name=_shown_name(wish),
             scopes=wish.scopes,
+            source=source,
         )
         mark = self._state.device_flow.device_code(asked)
         code = f"{asked.code[:4]}-{asked.code[4:]}"

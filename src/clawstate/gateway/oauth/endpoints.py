@@ -94,7 +94,7 @@ async def _ask(request: Request) -> Response:
     authorizations: Authorizations = request.app.state.authorizations
 
     async def ask(wish: Wish) -> Response:
-        key = await to_thread.run_sync(authorizations.ask, wish)
+        key = await to_thread.run_sync(authorizations.ask, wish, source_of(request) or None)
         return RedirectResponse(f"{places.AUTHORIZE}/{key}", 303, _NO_STORE)
 
     return await _with_wish(request, await _form(request), ask)

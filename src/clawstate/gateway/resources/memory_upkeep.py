@@ -19,6 +19,7 @@ from clawstate.gateway.routing import Opened, Routes
 from clawstate.importers.sync import import_paths
 from clawstate.interrupts import Mutex
 from clawstate.memory.retention import RetentionPolicy, RetentionRule
+from clawstate.wire.members import without_old_names
 from clawstate.wire.memory import statistics_form
 from clawstate.wire.schemas import memory as forms
 from clawstate.wire.schemas.records import FileImport
@@ -91,7 +92,7 @@ class Verdicts(TypedDict):
 @routes.read("/stats", dict[str, Any])
 def stats(state: Opened) -> Any:
     """Return counts and sizes."""
-    return statistics_form(state.memory.stats())
+    return without_old_names(statistics_form(state.memory.stats()))
 
 
 @routes.write("/explain", Verdicts, scope="read")
@@ -151,7 +152,7 @@ def compact(state: Opened) -> Any:
 def optimize(state: Opened) -> Any:
     """Drop expired records, embed those that wait, bring the indexes up to date."""
     state.memory.optimize()
-    return statistics_form(state.memory.stats())
+    return without_old_names(statistics_form(state.memory.stats()))
 
 
 @routes.write("/import", FileImport)

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from clawstate.errors import NotFoundError
 from clawstate.gateway.bodies import PAGE_SIZE, After, Body, Limit
 from clawstate.gateway.routing import Opened, Routes
-from clawstate.wire.members import dialect
+from clawstate.wire.members import dialect, without_old_names
 from clawstate.wire.schemas import records as forms
 
 routes = Routes("transcripts")
@@ -92,7 +92,7 @@ def transcripts(state: Opened, *, limit: Limit = PAGE_SIZE, after: After = None)
 @routes.read("/stats", dict[str, int])
 def stats(state: Opened) -> Any:
     """Return counts and sizes."""
-    return dialect(state.transcripts.stats())
+    return without_old_names(dialect(state.transcripts.stats()))
 
 
 @routes.write("/search", FoundMessages, scope="read")

@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 from clawstate.doctor import examine, mend
 from clawstate.gateway.bodies import PAGE_SIZE, After, Body, Limit
 from clawstate.gateway.routing import Opened, Routes
+from clawstate.wire.members import without_old_names
 from clawstate.wire.schemas import records as forms
 from clawstate.wire.status import status_of
 
@@ -79,7 +80,7 @@ class Agents(TypedDict):
 @status.read("", dict[str, Any])
 def read_status(state: Opened) -> Any:
     """Return what is kept and where: sizes, counts, versions, the last durable write."""
-    return status_of(state).document
+    return without_old_names(status_of(state).document)
 
 
 @doctor.read("", Findings)

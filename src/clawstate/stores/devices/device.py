@@ -17,6 +17,7 @@ from clawstate.access.scopes import (
     OPERATOR,
     PAIRING,
     allowed_scopes,
+    require_operator_scopes,
     require_scopes,
     require_within,
 )
@@ -268,6 +269,7 @@ def grant_of(
     request: str | None,
 ) -> Grant:
     """Return the grant; raises `InvalidError` for what cannot be kept or shown."""
+    known = require_operator_scopes if role == OPERATOR else require_scopes
     return Grant(
         require_id("device id", device_id),
         require_id("user id", user_id),
@@ -275,7 +277,7 @@ def grant_of(
         None if name is None else require_name(name),
         None if public_key is None else require_public_key(public_key, device_id),
         require_role(role),
-        DEFAULT_SCOPES if scopes is None else require_scopes(scopes),
+        DEFAULT_SCOPES if scopes is None else known(scopes),
         until,
         request,
     )

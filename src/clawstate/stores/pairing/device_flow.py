@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from clawstate.access.names import require_id, require_name, require_public_key
-from clawstate.access.scopes import DEFAULT_SCOPES, require_scopes
+from clawstate.access.scopes import DEFAULT_SCOPES, require_operator_scopes
 from clawstate.access.signing import verify
 from clawstate.arguments import require_seconds, require_text
 from clawstate.clock import Clock, from_ms, system_clock, to_ms
@@ -146,11 +146,12 @@ class DeviceFlow:
         user_id: str = OWNER,
         name: str | None = None,
         scopes: Iterable[str] | None = None,
+        source: str | None = None,
     ) -> PairingRequest:
         """
         Ask to be let in, and return the request with the code to show (`user_code`).
 
-        Raises what `Pairing.request` raises.
+        *source* and what is raised are those of `Pairing.request`.
         """
         return self._pairing.request(
             user_id=user_id,
@@ -159,6 +160,7 @@ class DeviceFlow:
             scopes=scopes,
             public_key=public_key,
             collects=True,
+            source=source,
         )
 
     @staticmethod
@@ -203,7 +205,7 @@ class DeviceFlow:
         """
         if not 0 < require_seconds("lifetime", lifetime) <= _LONGEST_LIFETIME:
             raise InvalidError("lifetime", "is no length of time up to a day", "give seconds")
-        granted = DEFAULT_SCOPES if scopes is None else require_scopes(scopes)
+        granted = DEFAULT_SCOPES if scopes is None else require_operator_scopes(scopes)
         shown = None if name is None else require_name(name)
         secret = secrets.token_urlsafe(_BYTES)
 

@@ -35,6 +35,7 @@ _IGNORED = re.compile(r"[\s-]+")  # people write ABCD-2345
 _LONGEST = 64  # characters of what is given as a code that are looked at
 _SHOWN = 2  # characters of a code that an error may repeat
 _CANDIDATES = 16
+_PATIENCE = 600.0  # seconds in which somebody who wants a device in approves it
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class PairingRequest:
     public_key: str | None = None
     collects: bool = False
     """Whether the device fetches its token by itself, with proof that it has the key."""
+    source: str | None = None
+    """The address that asked over a network; `None` on this machine's own command line."""
 
     def covers(self, other: PairingRequest) -> bool:
         """Tell whether *other* asks for nothing else; what it leaves out is as it was."""
@@ -67,6 +70,30 @@ class PairingRequest:
 def is_live(request: PairingRequest, *, now: float, ttl: float) -> bool:
     """Tell whether *request* still waits; one from the future, after a clock was set, as well."""
     return abs(now - request.created_at) <= ttl
+
+
+def give_way(
+    live: dict[str, PairingRequest], source: str | None, *, limit: int, now: float
+) -> None:
+    """
+    Take out of *live* the request that makes room for one from *source*, if one does.
+
+    No address can keep all places for itself, nor several of them for longer than a person takes
+    to decide. What was asked for on the machine itself stays.
+    """
+    if source is None:
+        return
+    by_age = sorted(live.items(), key=lambda each: each[1].created_at)
+    mine = [code for code, each in by_age if each.source == source]
+    patient = [
+        code
+        for code, each in by_age
+        if each.source is not None and abs(now - each.created_at) >= _PATIENCE
+    ]
+    if len(mine) >= max(1, limit - 1):
+        del live[mine[0]]
+    elif len(live) >= limit and patient:
+        del live[patient[0]]
 
 
 def request_of(document: Json) -> PairingRequest | None:
@@ -89,6 +116,7 @@ def request_of(document: Json) -> PairingRequest | None:
         name=_text(document.get("name")),
         public_key=_text(document.get("publicKey")),
         collects=document.get("collects") is True,
+        source=_text(document.get("source")),
     )
 
 
@@ -104,6 +132,7 @@ def document_of(request: PairingRequest) -> dict[str, Any]:
         "name": request.name,
         "publicKey": request.public_key,
         "collects": request.collects or None,
+        "source": request.source,
     }
     return {key: value for key, value in document.items() if value is not None}
 

@@ -13,7 +13,7 @@ from clawstate.access.names import (
     require_name,
     require_public_key,
 )
-from clawstate.access.scopes import require_scopes
+from clawstate.access.scopes import require_operator_scopes
 from clawstate.arguments import require_kind
 from clawstate.clock import Clock, from_ms, system_clock, to_ms
 from clawstate.errors import ConflictError, InvalidError, LimitError, NotFoundError, StateError
@@ -29,6 +29,7 @@ from clawstate.stores.pairing.request import (
     candidates,
     document_of,
     first_free,
+    give_way,
     is_live,
     mark_of,
     matching,
@@ -85,6 +86,7 @@ class Pairing:
         name: str | None = None,
         public_key: str | None = None,
         collects: bool = False,
+        source: str | None = None,
     ) -> PairingRequest:
         """
         Ask to pair a device, and return the request with the code to show.
@@ -92,8 +94,10 @@ class Pairing:
         The same user and device that ask again get the same code. If they ask for something else
         than before, the code is a new one: what somebody has read is what gets approved.
         *public_key* is the raw Ed25519 key in base64url; with *collects* the device fetches its
-        token by itself, with proof that it has that key (`DeviceFlow`). Raises `LimitError` when
-        too many wait, `InvalidError` for what cannot be shown to the person who decides.
+        token by itself, with proof that it has that key (`DeviceFlow`). *source* is the address
+        that asks over a network: of one address the oldest request gives way before the places run
+        out, and so does whichever waited ten minutes. Raises `LimitError` when too many wait,
+        `InvalidError` for what cannot be shown to the person who decides.
         """
         wanted = PairingRequest(
             "",
@@ -101,10 +105,11 @@ class Pairing:
             require_id("device id", device_id),
             from_ms(to_ms(self._clock())),  # as it will be read again
             account_id=None if account_id is None else require_id("account id", account_id),
-            scopes=None if scopes is None else require_scopes(scopes),
+            scopes=None if scopes is None else require_operator_scopes(scopes),
             name=None if name is None else require_name(name),
             public_key=None if public_key is None else require_public_key(public_key, device_id),
             collects=collects and public_key is not None,
+            source=None if source is None else require_id("source", source),
         )
         # Asked before the change: while it holds its collection it must not wait for that of
         # devices.
@@ -119,7 +124,9 @@ class Pairing:
             # many".
             if before:
                 del live[before[0].code]
-            elif len(live) >= limit:
+            elif len(live) >= limit or wanted.source is not None:
+                give_way(live, wanted.source, limit=limit, now=self._clock())
+            if len(live) >= limit:
                 raise LimitError("pending pairing requests", limit, _FULL)
             # Free among all records, also expired ones: somebody may still have an old code on the
             # screen.
@@ -305,7 +312,7 @@ class Pairing:
                 account_id=request.account_id,
                 name=request.name,
                 public_key=request.public_key,
-                scopes=request.scopes if scopes is None else require_scopes(scopes),
+                scopes=request.scopes if scopes is None else require_operator_scopes(scopes),
                 caller_scopes=caller_scopes,
                 request=mark_of(request.code),
                 collects=request.collects,

@@ -53,6 +53,7 @@ class PairingRequest(TypedDict):
     name: NotRequired[str]
     publicKey: NotRequired[str]
     collects: NotRequired[bool]
+    source: NotRequired[str]
     expiresAt: NotRequired[int]
     expiresAtMs: NotRequired[int]
 
