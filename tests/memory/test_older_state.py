@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 import clawstate
-from clawstate.memory.backends.sqlite import subwords
+from clawstate.memory.backends.sqlite import stem_upkeep, subwords
 from clawstate.memory.service import Memory
 
 FORMAT_1 = Path(__file__).with_name("format_1.db.gz")
 FORMAT_5 = Path(__file__).with_name("format_5.db.gz")
 FORMAT_7 = Path(__file__).with_name("format_7.db.gz")
 FORMAT_8 = Path(__file__).with_name("format_8.db.gz")
+FORMAT_9 = Path(__file__).with_name("format_9.db.gz")
 
 
 @pytest.fixture
@@ -114,4 +115,40 @@ def test_records_of_before_histories_get_some(tmp_path: Path) -> None:
         ]
         assert new.title == "Drinks"
         assert len(memory.records(namespace=None)) == 4
+        assert [each for each in memory.check(deep=True) if each.severity != "info"] == []
+
+
+@pytest.mark.parametrize("finish", ["writes", "optimize", "deletes"])
+def test_records_of_before_stems_get_them_in_steps(tmp_path: Path, monkeypatch, finish) -> None:
+    """A state made before other languages had stems is searched at once, and gets them later."""
+    monkeypatch.setattr(stem_upkeep, "_AT_FIRST", 2)
+    monkeypatch.setattr(stem_upkeep, "AT_ONCE", 1)
+    folder = tmp_path / "state" / "memory"
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / "memory.db").write_bytes(gzip.decompress(FORMAT_9.read_bytes()))
+
+    with clawstate.open(tmp_path / "state") as state:
+        memory = state.memory
+
+        def ids(query: str) -> list[str]:
+            return [hit.record.id for hit in memory.search(query, mode="words")]
+
+        assert (ids("Häuser"), ids("green tea")) == (["houses"], ["tea"])
+        assert memory.needs_optimizing()
+        assert next(iter(memory.check(deep=True))).code == "memory-slow"
+        if finish == "writes":
+            for number in range(6):
+                memory.add(f"The ferry number {number} leaves at nine")
+        elif finish == "deletes":
+            assert memory.delete("houses")
+            memory.optimize()
+            assert ids("Haus") == ids("Häuser") == []
+            memory.add("Die Häuser am Hafen")
+        else:
+            memory.optimize()
+
+        assert not memory.needs_optimizing()
+        assert len(ids("Haus")) == 1
+        assert (ids("gato"), ids("книгу")) == (["cats"], ["books"])
+        memory.optimize()
         assert [each for each in memory.check(deep=True) if each.severity != "info"] == []

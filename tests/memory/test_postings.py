@@ -35,6 +35,7 @@ CREATE TABLE memories (
     docno INTEGER PRIMARY KEY, id TEXT, scope INTEGER, content TEXT, fields TEXT DEFAULT '{}'
 );
 CREATE TABLE tags (memory_id TEXT, tag TEXT);
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 VOCABULARY = [f"w{letter}" for letter in "abcdefghij"]
 

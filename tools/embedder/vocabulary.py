@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from clawstate.memory.analysis import fold
 from clawstate.memory.embedders.word_pieces import INSIDE, WordPieces, is_run, words
+from clawstate.memory.letters import fold
 from teachers import English, Multilingual, Rows
 from translations import Translation
 

@@ -101,4 +101,6 @@ def _written(parts: Iterable[ScorePart]) -> Iterator[str]:
         written = ", ".join(dict.fromkeys(inline(each.written) for each in found))
         fields = ", ".join(dict.fromkeys(each.field for each in found))
         given = f"{written} {sum(each.points for each in found):.2f}"
+        if found[0].language:
+            given += f" (stem {inline(found[0].term)}, {found[0].language})"
         yield f"{given} ({fields})" if fields != "text" else given

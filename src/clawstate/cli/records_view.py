@@ -13,6 +13,7 @@ from clawstate.cli.printing import inline, printable, strip_styles, style
 from clawstate.clock import to_iso
 from clawstate.memory.query_words import word_query
 from clawstate.memory.records import Hit, MemoryRecord
+from clawstate.memory.stemming import written_forms
 from clawstate.memory.versions import RecordVersion
 from clawstate.snippets import pieces, snippet
 from clawstate.wire.memory import export_form
@@ -24,7 +25,10 @@ def hit_lines(hit: Hit, query: str) -> Iterator[str]:
     """Yield the lines that show *hit*: score, place and tags, and the telling part of its text."""
     score = style(f"{hit.score:.2f}", fg="green" if hit.score >= 0.5 else None, bold=True)
     yield f"{score}  {_title(hit.record)}"
-    yield from _wrap(hit.record.text, word_query(query).terms, width=2 * _width())
+    asked = word_query(query)
+    words = (each for _, written in asked.spellings for each in written)
+    terms = (*asked.terms, *written_forms(words, hit.record.text))
+    yield from _wrap(hit.record.text, terms, width=2 * _width())
 
 
 def record_lines(record: MemoryRecord) -> Iterator[str]:

@@ -1,23 +1,24 @@
 """
 How text becomes terms: one way for what is indexed and for what is asked.
 
-The text itself is kept as it was written. For matching it is folded: NFKC, case folding, marks
-removed where they do not make another letter, and letters such as ø as those that a person without
-them types. English is stemmed (Porter). Chinese, Japanese, Thai and their like are written without
-spaces: their signs are terms, and so are all pairs of them. Korean words lose their particle and
-are indexed by pairs too. Numbers joined to one (a date, a version, an address) are one term more.
+The text itself is kept as it was written. For matching it is folded (`letters`). English is
+stemmed (Porter); words of other languages have their stems beside them (`stemming`). Chinese,
+Japanese, Thai and their like are written without spaces: their signs are terms, and so are all
+pairs of them. Korean words lose their particle and are indexed by pairs too. Numbers joined to one
+(a date, a version, an address) are one term more.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
 from typing import Final
 
+from clawstate.memory.letters import HANGUL, UNSPACED, fold
 from clawstate.memory.postings.store import FIELDS, NOWHERE
 from clawstate.memory.records import MemoryRecord
+from clawstate.memory.stemming import stem_terms
 from clawstate.sqlite.words import Tokenizer
 from clawstate.sqlite.words import stems as stems_by
 
@@ -26,17 +27,9 @@ _NAMED = {2, 3}  # the fields whose lines are names: titles, names
 FIELD_NAMES: Final = ("text", "headings", "title", "names")
 """The fields that are indexed, in their order."""
 
-VERSION: Final = "2"
+VERSION: Final = "3"
 """Moves when the terms of a text become others: then postings are made anew."""
 
-# Marks that people leave out or that keyboards add: of Latin, Greek, Cyrillic, Hebrew and Arabic.
-# Those of Indic scripts, Thai and kana make other letters, and stay.
-MARKS: Final = (
-    "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a"
-    "\u0640\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed"
-    "\u1ab0-\u1aff\u1dc0-\u1dff\u200c\u200d\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f\u00ad"
-)
-_MARK = re.compile(f"[{MARKS}]")
 # Vowel signs belong to their words, as in Hindi, where FTS5 by itself would cut words at them.
 # Where each sign is a term of its own, a vowel alone says nothing.
 _LONE_MARKS = (
@@ -44,24 +37,6 @@ _LONE_MARKS = (
     "\u102b-\u103e\u1056-\u1059\u105e-\u1060\u1062-\u1064\u1067-\u106d\u1071-\u1074"
     "\u1082-\u108d\u108f\u109a-\u109d\u17b4-\u17d3\u17dd\u3099\u309a"
 )
-# What no decomposition takes apart.
-_LETTERS = str.maketrans(
-    {
-        "ø": "o", "ł": "l", "đ": "d", "ð": "d", "ħ": "h", "\u0131": "i", "ŀ": "l", "ŧ": "t",
-        "æ": "ae", "œ": "oe", "þ": "th", "\u0649": "\u064a", "\u0629": "\u0647",
-        "\u06cc": "\u064a", "\u06a9": "\u0643",  # Arabic letters that are typed for each other
-    }
-)  # fmt: skip
-
-UNSPACED: Final = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff"
-    "\uf900-\ufaff\U00020000-\U0003134f"
-)
-HANGUL: Final = "\uac00-\ud7a3"
-VOWELLED: Final = (
-    "\u0711\u0730-\u074a\u07a6-\u07b0\u0900-\u0963\u0966-\u096f\u0971-\u0dff\u0f40-\u0fbc"
-)
-"""Scripts whose vowel signs are letters to a reader but none to a regular expression."""
 _RUN = re.compile(f"[{UNSPACED}]+|[{HANGUL}]+")
 # A date first, since a time or a title may hang on it; a name may stand before a number.
 _JOINED = re.compile(
@@ -93,15 +68,6 @@ _TOKENIZER: Tokenizer = (
     "porter",
     ("unicode61", "categories", "L* N* Co M*", "separators", _every(_LONE_MARKS)),
 )
-
-
-def fold(text: str) -> str:
-    """Return *text* as it is compared."""
-    if text.isascii():
-        return text.lower()
-    whole = unicodedata.normalize("NFKC", text).casefold()
-    apart = _MARK.sub("", unicodedata.normalize("NFD", whole))
-    return unicodedata.normalize("NFC", apart).translate(_LETTERS)
 
 
 def stems(folded: str) -> list[str]:
@@ -165,11 +131,13 @@ def fields_of(record: MemoryRecord) -> tuple[str, str, str, str]:
     return record.text, "\n".join(record.headings), record.title or "", "\n".join(record.names)
 
 
-def terms_with_places(fields: Sequence[str]) -> tuple[list[int], list[tuple[str, int]]]:
+def terms_with_places(
+    fields: Sequence[str], *, stemmed: bool = True
+) -> tuple[list[int], list[tuple[str, int]]]:
     """
     Return how long each of a record's *fields* is, and all its terms with their places.
 
-    A text is one longer than its terms are many.
+    A text is one longer than its terms are many. *stemmed* adds the terms of `stems_of_other`.
     """
     lengths: list[int] = []
     terms: list[tuple[str, int]] = []
@@ -189,4 +157,18 @@ def terms_with_places(fields: Sequence[str]) -> tuple[list[int], list[tuple[str,
     # One more, or turns of two words would stand above what answers (.003 nDCG in conversations);
     # the index of the first format had the namespace for it.
     lengths[0] += 1
+    if stemmed:
+        terms += zip(stems_of_other(fields), repeat(NOWHERE))
     return lengths + [0] * (FIELDS - len(lengths)), terms
+
+
+def count_words(fields: Sequence[str]) -> int:
+    """Return how many different terms *fields* have as they are written."""
+    return len({term for term, _ in terms_with_places(fields, stemmed=False)[1]})
+
+
+def stems_of_other(fields: Sequence[str]) -> list[str]:
+    """Return the terms of *fields* by which inflected forms are found, where it is not English."""
+    return [
+        in_field(each, field) for field, found in enumerate(stem_terms(fields)) for each in found
+    ]

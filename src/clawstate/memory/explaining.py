@@ -12,20 +12,15 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from clawstate.memory import ranking
-from clawstate.memory.analysis import (
-    FIELD_NAMES,
-    VOWELLED,
-    fields_of,
-    fold,
-    joined_numbers,
-    stems,
-)
+from clawstate.memory.analysis import FIELD_NAMES, fields_of, joined_numbers, stems
 from clawstate.memory.explanation import Explanation, LegScore, ScorePart, WordPart
 from clawstate.memory.feedback import add
+from clawstate.memory.letters import VOWELLED, fold
 from clawstate.memory.questions import Question
 from clawstate.memory.reading import Reading, Scores
 from clawstate.memory.records import Hit
 from clawstate.memory.search import Meaning, Ranked, hits_of, lending_order, rank
+from clawstate.memory.stemming import languages_of, written_form
 
 _WORD = re.compile(f"[\\w{VOWELLED}]+(?:[-./:'][\\w{VOWELLED}]+)*")
 
@@ -119,13 +114,10 @@ class Explainer:
     def _words(self, key: int) -> Iterator[ScorePart]:
         fields = dict(zip(FIELD_NAMES, fields_of(self._records[key]), strict=True))
         for part, own, lent in self._asked:
-            term = " ".join(part.terms).removeprefix("=")
             for name, scores in part.scores.items():
                 if value := scores.get(key, 0.0):
-                    written = " ".join(_spelling(each, fields[name]) for each in part.terms)
-                    yield ScorePart(
-                        kind=part.kind, value=value, term=term, written=written, field=name
-                    )
+                    yield replace(self._written(part, name, fields), value=value)
+            term = " ".join(part.terms).removeprefix("=")
             value = lent.get(key, 0.0) - own.get(key, 0.0)
             if value > 0:
                 lenders = self._ids(each for each in self._lending.near(key) if each in own)
@@ -133,6 +125,21 @@ class Explainer:
                 yield ScorePart(
                     kind="neighbours", value=value, term=term, written=asked, lenders=lenders
                 )
+
+    def _written(self, part: WordPart, name: str, fields: Mapping[str, str]) -> ScorePart:
+        """Return how the field *name* of a record writes *part*, as a reason without its points."""
+        term = " ".join(part.terms).removeprefix("=")
+        found = [_find_spelling(each, fields[name]) for each in part.terms]
+        if part.kind == "word" and found == [None]:
+            words = dict(self._found.query.spellings).get(part.terms[0], ())
+            languages = languages_of("\n".join(filter(None, fields.values())))
+            written, stem, language = written_form(words, fields[name], languages)
+            if written:
+                return ScorePart(
+                    kind="word", term=stem, written=written, field=name, language=language
+                )
+        written = " ".join(_spelling(each, fields[name]) for each in part.terms)
+        return ScorePart(kind=part.kind, term=term, written=written, field=name)
 
     def _meaning(self, key: int) -> Iterator[ScorePart]:
         found = self._found
@@ -225,8 +232,12 @@ def sum_fields(fields: Iterable[Mapping[int, float]]) -> Scores:
 
 def _spelling(term: str, text: str) -> str:
     """Return how *text* writes *term* where it stands first; else the term."""
+    return _find_spelling(term, text) or term.removeprefix("=")
+
+
+def _find_spelling(term: str, text: str) -> str | None:
     for found in _WORD.finditer(text):
         folded = fold(found[0])
         if term in {*stems(folded), *joined_numbers(folded)}:
             return found[0]
-    return term.removeprefix("=")
+    return None

@@ -37,7 +37,8 @@ class ScorePart:
     `points` is how much of the score it gave; the points of all parts add up to the score. `value`
     is what it counts in its `leg` (`words`: BM25, `vector`: a cosine; empty for a speaker). `term`
     is the word as it is indexed (a stem), `written` as the record writes it (the query, where a
-    neighbour lent it), `field` where it stands there (`text`, `headings`, `title`, `names`).
+    neighbour lent it), `field` where it stands there (`text`, `headings`, `title`, `names`). Where
+    it stands there in another form, `term` is the stem of both in the `language` of the record.
     `lenders` are the ids of the neighbours that gave it.
     """
 
@@ -48,6 +49,7 @@ class ScorePart:
     term: str = ""
     written: str = ""
     field: str = ""
+    language: str = ""
     lenders: tuple[str, ...] = ()
 
 

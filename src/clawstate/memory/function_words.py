@@ -8,11 +8,11 @@ contractions; folded when they are looked up. Scripts written without spaces hav
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Final
 
-from clawstate.memory.analysis import fold
+from clawstate.memory.letters import fold
 
 _ENGLISH = """
     a about above across after again against ain all along also although always am among an
@@ -187,6 +187,58 @@ _LATIN = {
     nostru nu o
     pe pentru prin sa să sau se si și sunt te toate tot tu ți un una unde unei unui va vom
     """,
+    "da": """
+    af aldrig alle allerede altid at blev blive bliver da de dem den denne der deres derfor det
+    dette dig din dine disse dit du efter eller en end er et for fordi fra få gøre ham han hans har
+    havde have hende hendes her hos hun hvad hvem hver hvilke hvilken hvilket hvis hvor hvordan
+    hvorfor hvornår i ikke ind ingen intet ja jeg jer jeres jo kan kunne man mange med meget mellem
+    men mig min mine mit mod må ned nej noget nogle nu når også og om op os over på sagde selv sig
+    sin sine sit skal skulle som så til ud uden under var ved vi vil ville vor være været
+    """,
+    "no": """
+    alle at av begge ble bli blir blitt da de deg dem den denne der dere deres det dette di din
+    dine disse ditt du eller en er et ett etter for fordi fra få før ha hadde han hans har henne
+    hennes her hos hun hva hvem hver hvilke hvilken hvis hvor hvordan hvorfor i ikke ingen inn ja
+    jeg kan kunne man mange med meg meget mellom men mer mi min mine mitt mot mye må ned nei noe
+    noen nå når og også om opp oss over på seg selv si sin sine sitt skal skulle slik som så til
+    ut uten under var ved vi vil ville vår våre være vært
+    """,
+    "fi": """
+    ehkä ei eikä ettei että he heidän heitä hän häneen hänelle hänellä hänen hänet häntä ihan ilman
+    itse ja jo joita joka jolla jonka jos joskus jossa josta jota jotka kaikki kanssa koko koska
+    kuin kuinka kuka kun kunnes kyllä mikä miksi miltä minkä minua minulla minulle minun minut minä
+    missä mistä mitä miten mihin mille milloin moni mukaan mutta myös ne niiden niin nyt nämä näin
+    näiden oli olin ole olemme olen olet olette oletko oleva olisi olivat olla ollut on onko ovat
+    pitää saa se sekä sen siinä siis siitä sinua sinulla sinulle sinun sinä sitten sitä tai te
+    teidän tämä tämän tässä tästä tätä tuo tuon vaan vai vaikka vain voi voin voisi voit yli
+    """,
+    "hu": """
+    a abban ahhoz ahogy aki akik akkor alatt amely amelyek ami amikor amit arra arról azok azon
+    azt aztán azért az be belül benne csak de e egy egyik el ebben ehhez ennek erre ez ezek ezen
+    ezt ezért ha hanem hogy hogyan hol honnan hova én engem és fel fog illetve is itt jó ki kell
+    keresztül kicsoda kié között le legyen lehet lenne lesz lett maga már meg mely mert mi miatt
+    mibe miben mikor mit minden mint miért mivel még most nagyon ne nekem neki nem nincs olyan ott
+    össze ő ők pedig persze rá rólam s sem számára szerint szét ti több te ugyanis új úgy után
+    utána vagy vagyok valaki valami van vannak velem vele volna volt voltam voltak
+    """,
+    "cs": """
+    a aby ale ani ano asi až bez bude budou by byl byla byli bylo být co což či další do ho i já
+    jak jaká jaké jaký jako je jeho její jejich jej jen ještě ji jim již jsem jsi jsme jsou jste k
+    kam každý kde kdo kdy kdyby když která které který kteří ke ku kolik má mám mají máme mě mi mít
+    mne mnou moje můj může my na nad nám nás náš naše ne nebo nebyl není než nic o od on ona oni
+    ono ony pak po pod podle pokud pouze pro proč proto protože před přes při s se si sobě své svůj
+    ta tak také takže tam tato tedy ten tento této ti to tohle toho tom tomu tou tu tuto ty u už v
+    vám vás váš ve více však všechno vy z za zda ze že
+    """,
+    "ca": """
+    a això al als altra altre altres amb aquell aquella aquest aquesta aquests aquestes aquí avui
+    cada com contra d de del dels des després dins dues dos el ell ella elles ells els em en encara
+    ens entre era eren es és esta estan estar està et fa fins ha han havia hem hi ho i jo l la les
+    li llavors lo ls m ma mai mateix me meu meus meva meves molt molta n ni no nosaltres nostra
+    nostre o on per però perquè poc pot què qual quals quan quant quants que qui s sa se sense ser
+    seu seus seva seves si sí sobre són sota t també tan tant te tinc tenim tot tota totes tots tu
+    teu teva un una uns unes us va van vaig vosaltres vostre
+    """,
 }
 
 
@@ -198,7 +250,7 @@ def common_words(words: Sequence[str]) -> frozenset[str]:
         return found
     # Most function words tell the language. English goes first: what is asked in it is not to lose
     # its "die" or "sera" to a language where they say nothing.
-    most = max((distinct & each for each in _by_language()), key=len)
+    most = max((distinct & each for each in words_by_language().values()), key=len)
     return found | most if len(most) > max(len(found), 1) else found
 
 
@@ -206,21 +258,32 @@ def count_by_language(words: Sequence[str]) -> dict[str, int]:
     """Return how many of the distinct *words*, folded, are function words of which language."""
     distinct = frozenset(words)
     found = {"en": len(distinct & STOP_WORDS)}
-    return found | {
-        name: len(distinct & each) for name, each in zip(_LATIN, _by_language(), strict=True)
-    }
+    return found | {name: len(distinct & each) for name, each in words_by_language().items()}
+
+
+@cache
+def words_by_language() -> Mapping[str, frozenset[str]]:
+    """Return the folded function words of languages in Latin letters but English, by language."""
+    return {name: frozenset(map(fold, words.split())) for name, words in _LATIN.items()}
+
+
+@cache
+def written_function_words(language: str) -> frozenset[str]:
+    """Return the function words of a language in Latin letters as they are written."""
+    return frozenset(_LATIN[language].split())
+
+
+@cache
+def words_by_script() -> frozenset[str]:
+    """Return the folded function words of languages in letters of their own."""
+    return frozenset(map(fold, _BY_SCRIPT.split()))
 
 
 @cache
 def _in_any_language() -> frozenset[str]:
-    return STOP_WORDS.union(map(fold, _BY_SCRIPT.split()))
+    return STOP_WORDS | words_by_script()
 
 
 @cache
 def _in_some_language() -> frozenset[str]:
-    return frozenset().union(*_by_language())
-
-
-@cache
-def _by_language() -> tuple[frozenset[str], ...]:
-    return tuple(frozenset(map(fold, each.split())) for each in _LATIN.values())
+    return frozenset().union(*words_by_language().values())

@@ -10,25 +10,16 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from clawstate.memory.analysis import (
-    HANGUL,
-    MARKS,
-    UNSPACED,
-    VOWELLED,
-    fold,
-    joined_numbers,
-    pairs,
-    stems,
-    whole_name,
-    without_particle,
-)
+from clawstate.memory.analysis import joined_numbers, pairs, stems, whole_name, without_particle
 from clawstate.memory.function_words import common_words
+from clawstate.memory.letters import HANGUL, MARKS, UNSPACED, VOWELLED, fold
 from clawstate.memory.reading import WordQuery
+from clawstate.memory.stemming import is_word
 
 # In scripts without spaces a question has no gaps to tell its words by: what is cut out of a run
 # before its pairs are made, the longest first.
@@ -69,6 +60,7 @@ class _Token(NamedTuple):
 
     stem: str
     is_common: bool
+    written: str = ""
 
 
 def word_query(text: str, *, repeats: bool = False) -> WordQuery:
@@ -94,7 +86,9 @@ def word_query(text: str, *, repeats: bool = False) -> WordQuery:
         else:
             folded = fold(each["word"])
             is_common = folded in common and not (place and _is_name(whole, each))
-            tokens += [_Token(stem, is_common) for stem in _stems_of_word(folded)]
+            found = _stems_of_word(folded)
+            written = each["word"] if len(found) == 1 and is_word(each["word"]) else ""
+            tokens += [_Token(stem, is_common, written) for stem in found]
     telling = [token.stem for token in tokens if not token.is_common]
     counts = Counter(telling) if repeats else {}
     parts = {part for each in numbers.values() for part in each}
@@ -113,7 +107,19 @@ def word_query(text: str, *, repeats: bool = False) -> WordQuery:
         tuple(numbers.items()),
         whole_name(whole) if len(tokens) <= _LONGEST_NAME else "",
         tuple((each, count) for each, count in counts.items() if count > 1),
+        tuple(_spellings(tokens, terms)),
     )
+
+
+def _spellings(
+    tokens: Sequence[_Token], terms: Container[str]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield those of *terms* that are words, with how *tokens* write them."""
+    written: dict[str, dict[str, None]] = {}
+    for each in tokens:
+        if each.written and each.stem in terms:
+            written.setdefault(each.stem, {})[each.written] = None
+    yield from ((stem, tuple(words)) for stem, words in written.items())
 
 
 @lru_cache(maxsize=4096)  # the same words come in most questions, and a stem costs 5 us

@@ -16,8 +16,9 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from clawstate.interrupts import load_modules
-from clawstate.memory.analysis import VOWELLED, fold, stems
+from clawstate.memory.analysis import stems
 from clawstate.memory.function_words import STOP_WORDS
+from clawstate.memory.letters import VOWELLED, fold
 from clawstate.memory.reading import Neighbours, Scores
 
 if TYPE_CHECKING:

@@ -28,7 +28,8 @@ class WordQuery:
     `terms` score one by one; `phrases` are terms that stood side by side, and score when they do;
     `quoted` stood in quotes, needed where all of the query `is_quoted`. `parts` are the terms to
     fall back on where a joined number, such as a date, stands nowhere. `name` is all of it as one.
-    `repeated` are terms that count more, and how often they stand in it.
+    `repeated` are terms that count more, and how often they stand in it. `spellings` are terms with
+    the words that they are of, as they stand in it, which have stems in other languages.
     """
 
     terms: tuple[str, ...]
@@ -38,6 +39,7 @@ class WordQuery:
     parts: tuple[tuple[str, tuple[str, ...]], ...] = ()
     name: str = ""
     repeated: tuple[tuple[str, int], ...] = ()
+    spellings: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

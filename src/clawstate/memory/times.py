@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from clawstate.memory.analysis import fold
+from clawstate.memory.letters import fold
 
 _AUXILIARY = (
     "did|do|does|is|are|was|were|will|has|have|had|can|should|would|am|shall|could|must|may|might"

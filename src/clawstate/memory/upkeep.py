@@ -93,7 +93,9 @@ def check_engine(
         hint = "'clawstate memory reembed' goes on; with --discard it drops what was begun"
         found.append(Finding("memory-reembed", "info", path, message, hint))
     if engine.needs_optimizing():
-        message = "the vector index lacks records; opening takes longer than need be"
+        message = (
+            "an index lacks records: searches are slower, or find inflected forms of few words"
+        )
         found.append(Finding("memory-slow", "info", path, message, FIX, repair=run_optimize))
     return found
 

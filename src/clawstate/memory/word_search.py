@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from clawstate.interrupts import load_modules
 from clawstate.memory.analysis import FIELD_NAMES, in_field
 from clawstate.memory.feedback import MOST_IN_COMMON, terms_in_common, weight_in_threads
-from clawstate.memory.postings.holders import Holders, find_holders, idf, phrase
+from clawstate.memory.postings.holders import Holders, find_holders, idf, phrase, union
 from clawstate.memory.postings.scoring import Allowed, Docs, best, exact_scores
 from clawstate.memory.postings.snapshot import Snapshot
 from clawstate.memory.postings.store import BLOCK, PostingStore
 from clawstate.memory.postings.tail import Ints
 from clawstate.memory.reading import Scores, Shortlist, WordQuery
+from clawstate.memory.stemming import LANGUAGE_MARKS, query_terms
 
 if TYPE_CHECKING:
     from clawstate.memory.explanation import WordPart
@@ -68,6 +69,7 @@ class WordSearch:
         }
         for each in found.values():
             each.weight *= FIELD_WEIGHTS[each.section]
+        self._add_inflected(query.spellings, numbers)
         for term, count in query.repeated:
             for each in self._fields.get(term, ()):
                 # The root: what is said twice is meant more, but seldom twice as much.
@@ -162,6 +164,42 @@ class WordSearch:
         )
         there = total.nonzero()[0]
         return dict(zip(chosen.numbers[there].tolist(), total[there].tolist(), strict=True))
+
+    def _add_inflected(
+        self, spellings: Iterable[tuple[str, tuple[str, ...]]], known: Mapping[str, int]
+    ) -> None:
+        """Let terms, whose numbers are *known*, count in texts that inflect their words as well."""
+        languages = self._snapshot.present(self._store, LANGUAGE_MARKS)
+        if not languages:
+            return
+        # A term of two words of the query has the stems of both.
+        stems = {term: query_terms(words, languages) for term, words in spellings}
+        names = {
+            in_field(stem, field): field
+            for found in stems.values()
+            for stem in found
+            for field in range(len(FIELD_WEIGHTS))
+        }
+        numbers = self._store.numbers(names)
+        found = find_holders(
+            self._snapshot, self._store, {numbers[each]: names[each] for each in numbers}
+        )
+        for term, own in stems.items():
+            lists = {each.section: each for each in self._fields.get(term, ())}
+            for field, weight in enumerate(FIELD_WEIGHTS):
+                of_stems = {
+                    numbers[name]: found[numbers[name]]
+                    for name in (in_field(stem, field) for stem in own)
+                    if name in numbers
+                }
+                if not of_stems:
+                    continue
+                if field in lists:
+                    of_stems[known[in_field(term, field)]] = lists[field]
+                # One list of all, so that a text with several forms of a word counts it once.
+                lists[field] = union(self._snapshot, of_stems)
+                lists[field].weight *= weight
+            self._fields[term] = [lists[field] for field in sorted(lists)]
 
     def _rarities(
         self, weights: Mapping[str, float], numbers: Mapping[str, int]

@@ -50,6 +50,7 @@ def write_part(part: ScorePart) -> dict[str, Any]:
         "term": part.term,
         "written": part.written,
         "field": part.field,
+        "language": part.language,
         "lenders": list(part.lenders),
     }
 
@@ -65,6 +66,7 @@ def read_part(document: Any) -> ScorePart:
         term=told.text("term"),
         written=told.text("written"),
         field=told.text("field"),
+        language=told.maybe_text("language") or "",
         lenders=told.texts("lenders"),
     )
 

@@ -32,9 +32,13 @@ def mark_of_tag(tag: str) -> str:
     return "\x11" + tag
 
 
-def documents_of(store: _Numbering, rows: Iterable[Words]) -> list[Document]:
-    """Return *rows* as they are indexed; their terms have numbers from now on."""
-    terms = [(row, *terms_with_places(row.fields)) for row in rows]
+def documents_of(store: _Numbering, rows: Iterable[Words], *, older: int = 0) -> list[Document]:
+    """
+    Return *rows* as they are indexed; their terms have numbers from now on.
+
+    Those up to the docno *older* are without stems of other languages than English.
+    """
+    terms = [(row, *terms_with_places(row.fields, stemmed=row.docno > older)) for row in rows]
     marked = [
         (row, lengths, [*((each, NOWHERE) for each in marks_of(row)), *placed])
         for row, lengths, placed in terms

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from clawstate.memory.analysis import fold
 from clawstate.memory.function_words import count_by_language
+from clawstate.memory.letters import fold
 
 _KEPT = ("preference", "fact", "decision", "entity")
 _EVERYWHERE = frozenset({"any", "en"})

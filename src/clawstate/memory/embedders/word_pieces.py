@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from clawstate.memory.analysis import fold
+from clawstate.memory.letters import fold
 
 INSIDE: Final = "##"
 """What a piece begins with that stands inside a word only."""

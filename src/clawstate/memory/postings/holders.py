@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +85,66 @@ def find_holders(
         holders.frequency = max(holders.frequency, 0)
         holders.weight = (K1 + 1) * idf(documents, min(holders.frequency, documents))
     return found
+
+
+def union(snapshot: Snapshot, terms: Mapping[int, Holders]) -> Holders:
+    """Return who holds any of *terms*, of one field, by number; it counts as often as the most."""
+    lists = [*terms.values()]
+    if len(lists) == 1:
+        return replace(lists[0])  # its weight is the caller's to change
+    found = Holders(section=lists[0].section)
+    for block in sorted({block for each in lists for block in each.parts}):
+        bounds = [each.bounds[block] for each in lists if block in each.bounds]
+        found.bounds[block] = max(most for most, _ in bounds), min(least for _, least in bounds)
+        parts = [each.parts[block] for each in lists if block in each.parts]
+        found.parts[block] = parts[0] if len(parts) == 1 else _join(parts)
+        ids, counts = found.parts[block]
+        found.frequency += int(np.count_nonzero(counts)) if ids is None else len(ids)
+    found.rows, found.counts = _most_of_each(
+        np.concatenate([each.rows for each in lists]),
+        np.concatenate([each.counts for each in lists]),
+    )
+    found.frequency += len(found.rows)
+    tail = snapshot.tail
+    if len(tail.gone_terms):
+        gone = tail.gone_docs[np.isin(tail.gone_terms, [*terms])]
+        found.frequency -= len(set(gone.tolist()))
+    documents = snapshot.totals.documents
+    found.frequency = max(found.frequency, 0)
+    found.weight = (K1 + 1) * idf(documents, min(found.frequency, documents))
+    return found
+
+
+def _join(parts: Sequence[Part]) -> Part:
+    """Return who is in any of *parts* of one block."""
+    listed = [(ids, counts) for ids, counts in parts if ids is not None]
+    if len(listed) == len(parts):
+        joined = np.concatenate([ids for ids, _ in listed])
+        return _most_of_each(joined, np.concatenate([many for _, many in listed]))
+    ends = [int(ids[-1]) + 1 for ids, _ in listed if len(ids)]
+    every = np.zeros(max([*ends, *(len(many) for ids, many in parts if ids is None)]), np.uint8)
+    for ids, many in parts:
+        if ids is None:
+            every[: len(many)] = np.maximum(every[: len(many)], many)
+        else:
+            every[ids] = np.maximum(every[ids], many)
+    return None, every
+
+
+_Int = TypeVar("_Int", bound=np.integer)
+_Count = TypeVar("_Count", bound=np.integer)
+
+
+def _most_of_each(
+    keys: NDArray[_Int], counts: NDArray[_Count]
+) -> tuple[NDArray[_Int], NDArray[_Count]]:
+    """Return the distinct *keys*, ascending, with the highest of the *counts* of each."""
+    if len(keys) < 2:
+        return keys, counts
+    order = np.lexsort((counts, keys))
+    keys, counts = keys[order], counts[order]
+    last = np.append(keys[1:] != keys[:-1], [True])
+    return keys[last], counts[last]
 
 
 def phrase(snapshot: Snapshot, parts: Sequence[Holders], *, weight: float) -> Holders:

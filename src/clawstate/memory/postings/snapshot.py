@@ -6,6 +6,8 @@ BM25 as FTS5 defines it: k1 = 1.2, b = 0.75; each field is judged by its own len
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,6 +36,7 @@ class Snapshot:
         self.tail = tail
         self.terms = terms
         self._norms: dict[tuple[int, int], Floats] = {}
+        self._present: tuple[object, list[str]] | None = None
         tokens, holders = totals.tokens, totals.holders
         texts = max(totals.documents, 1)
         self.means = [
@@ -47,6 +50,13 @@ class Snapshot:
             # Not by `np.unique`: its first call loads a package of numpy in 40 ms.
             for block in sorted(set((gone >> BLOCK).tolist()))
         }
+
+    def present(self, store: PostingStore, marks: Mapping[str, str]) -> list[str]:
+        """Return what those of *marks* stand for that any document has had since the last fold."""
+        # Asked by each search, and always of the same marks.
+        if self._present is None or self._present[0] is not marks:
+            self._present = marks, [marks[each] for each in store.numbers(marks)]
+        return self._present[1]
 
     def norm(self, block: int, number: int) -> Floats:
         """Return what the lengths of field *number* add to the counts in *block*."""

@@ -51,6 +51,7 @@ class ScorePart(TypedDict):
     term: str
     written: str
     field: str
+    language: str
     lenders: list[str]
 
 

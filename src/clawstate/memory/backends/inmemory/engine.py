@@ -11,7 +11,7 @@ from clawstate.clock import Clock, from_ms, system_clock, to_ms
 from clawstate.errors import ClosedError
 from clawstate.interrupts import Mutex
 from clawstate.memory import rules
-from clawstate.memory.analysis import fields_of, terms_with_places
+from clawstate.memory.analysis import count_words, fields_of
 from clawstate.memory.backends.inmemory.imports import InMemoryImports
 from clawstate.memory.backends.inmemory.postings import terms_of
 from clawstate.memory.backends.inmemory.reading import InMemoryReading, Row, as_kept
@@ -122,7 +122,7 @@ class InMemoryMemory:
                 Forgotten(
                     row.record.id,
                     text_digest(row.record.text),
-                    words=len({term for term, _ in terms_with_places(fields_of(row.record))[1]}),
+                    words=count_words(fields_of(row.record)),
                     tags=len(row.record.tags),
                     vector=row.vector is not None,
                     sources=self.imports.count_of(row.record.id),

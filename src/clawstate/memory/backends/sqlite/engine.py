@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from clawstate.memory.backends.sqlite import (
     forgetting,
     history,
     postings,
+    stem_upkeep,
     subwords,
     upkeep,
     word_index,
@@ -135,9 +135,11 @@ class SqliteMemory:
             changed = writing.upsert(
                 connection, records, embedder=embedder, versions=self._most_versions
             )
-            is_due = word_index.is_due(connection, batch=len(records))
+            is_due, is_behind = word_index.is_due(connection, batch=len(records))
         if is_due:
             self._fold_words()
+        if is_behind:
+            stem_upkeep.go_on(self._database)
         if changed:
             self._note_forgotten(changed)
 
@@ -262,11 +264,12 @@ class SqliteMemory:
         progress: Callable[[int, int], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> None:
-        """Merge the tail of the word index, and mend that of the vectors if it lacks any."""
+        """Merge the tail of the word index, and mend what it and that of the vectors lack."""
         del progress
         if not self._database.exists() or (cancelled is not None and cancelled()):
             return
         self._fold_words()
+        stem_upkeep.finish(self._database)
         with self._database.writing() as connection:
             if upkeep.are_vectors_behind(connection):
                 upkeep.mend_vectors(connection)
@@ -292,9 +295,9 @@ class SqliteMemory:
                 upkeep.mend_vectors(connection, anew=True, breadth=breadth)
 
     def needs_optimizing(self) -> bool:
-        """Tell whether the index of the vectors lacks any."""
+        """Tell whether the index of the vectors lacks any, or that of the words lacks stems."""
         with self._database.reading() as connection:
-            return upkeep.are_vectors_behind(connection)
+            return upkeep.is_behind(connection)
 
     def check(self, *, deep: bool) -> list[tuple[str, str]]:
         """Return what is wrong with the files, each with its code."""
@@ -314,7 +317,7 @@ class SqliteMemory:
         # A program that forgets and ends is often the last for long that opens the state.
         if self._forgotten:
             self._forgotten = 0
-            with contextlib.suppress(StateError):
+            with suppress(StateError):
                 self._clear(_SMALL)
         self._database.close()
 
@@ -324,7 +327,7 @@ class SqliteMemory:
         self._forgotten += count
         if self._forgotten >= _MANY:
             self._forgotten = 1
-            with contextlib.suppress(StateError):  # the change itself is made
+            with suppress(StateError):  # the change itself is made
                 self._clear(_QUICK)
 
     def _clear(self, limit: int) -> None:
@@ -336,7 +339,7 @@ class SqliteMemory:
         """Merge the tail of the word index into its blocks, unless somebody else is faster."""
         # In two steps, so that others may write while the merged blocks are worked out. Nothing is
         # lost where it fails: the tail is searched as it is, and the next write tries again.
-        with contextlib.suppress(StateError, ValueError):
+        with suppress(StateError, ValueError):
             with self._database.reading() as connection:
                 fold = word_index.plan_fold(connection)
             if fold is not None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import apsw
 
-from clawstate.memory.analysis import fields_of, terms_with_places
+from clawstate.memory.analysis import count_words, fields_of
 from clawstate.memory.backends.columns import record_of
 from clawstate.memory.backends.sqlite import forgotten, history, writing
 from clawstate.memory.backends.sqlite.rows import SELECT
@@ -45,7 +45,7 @@ def describe(connection: apsw.Connection, ids: Sequence[str]) -> list[Forgotten]
             Forgotten(
                 record.id,
                 text_digest(record.text),
-                words=len({term for term, _ in terms_with_places(fields_of(record))[1]}),
+                words=count_words(fields_of(record)),
                 tags=len(record.tags),
                 vector=bool(vector),
                 sources=sources,

@@ -6,7 +6,7 @@ import apsw
 
 from clawstate.interrupts import load_modules
 from clawstate.memory.analysis import VERSION
-from clawstate.memory.backends.sqlite import history, postings, word_index
+from clawstate.memory.backends.sqlite import history, postings, stem_upkeep, word_index
 from clawstate.memory.backends.sqlite.rows import is_block_due
 from clawstate.memory.records import new_id
 from clawstate.sqlite import Migration
@@ -197,7 +197,11 @@ def _versions(connection: apsw.Connection) -> None:
     connection.execute(history.TABLES)
 
 
+def _stems(connection: apsw.Connection) -> None:
+    stem_upkeep.begin(connection)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     *(_first, _second, _third, _postings, _digests, _terms),
-    *(_vectors_beside, _subwords_beside_tail, _versions),
+    *(_vectors_beside, _subwords_beside_tail, _versions, _stems),
 )

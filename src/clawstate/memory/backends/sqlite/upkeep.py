@@ -59,6 +59,11 @@ def expired(connection: apsw.Connection, now_ms: int) -> dict[int, str]:
     return {int(docno): str(key) for docno, key in connection.execute(sql, (now_ms,))}
 
 
+def is_behind(connection: apsw.Connection) -> bool:
+    """Tell whether records have no stems yet, or are in no block of vectors."""
+    return word_index.without_stems(connection) > 0 or are_vectors_behind(connection)
+
+
 def are_vectors_behind(connection: apsw.Connection) -> bool:
     """Tell whether blocks of vectors are missing, or count others than there are."""
     if stored_embedder(connection) is None:

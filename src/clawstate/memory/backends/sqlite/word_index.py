@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import apsw
 
 from clawstate.interrupts import load_modules
-from clawstate.memory.analysis import VERSION, fields_of, terms_with_places
+from clawstate.memory.analysis import VERSION, fields_of, stems_of_other, terms_with_places
 from clawstate.memory.backends.documents import Words, documents_of, mark_of_tag, marks_of
 from clawstate.memory.backends.sqlite.postings import SqlitePostings
 from clawstate.memory.backends.sqlite.subwords import SubwordCounts
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from clawstate.memory.postings.store import Fold
     from clawstate.memory.reading import WordQuery
     from clawstate.memory.word_search import WordSearch
+
+WITHOUT_STEMS = "without_stems"
+"""Under what key `meta` notes up to which docno the records of an older state have no stems."""
 
 FOLD_AT = 512
 """From how many documents the tail is merged: it costs a search 0.1 ms by then."""
@@ -58,8 +61,8 @@ def remove(
     """Take the records *docnos*, which are still kept, out of the index; *subwords* as in `add`."""
     store = SqlitePostings(connection)
     sql = f"SELECT {_ROWS} FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value"
-    rows = connection.execute(sql, (json.dumps(list(docnos)),))
-    if documents := documents_of(store, map(_words, rows)):
+    rows = map(_words, connection.execute(sql, (json.dumps(list(docnos)),)))
+    if documents := documents_of(store, rows, older=without_stems(connection)):
         store.append(Kind.REMOVE, documents, subwords)
 
 
@@ -113,10 +116,51 @@ class WordCaches:
         return self._snapshots.snapshot(store, identity)
 
 
-def is_due(connection: apsw.Connection, *, batch: int) -> bool:
-    """Tell whether the tail is long enough to be merged after a write of *batch* records."""
-    waiting: int = connection.execute("SELECT waiting FROM word_totals").get
-    return waiting >= (FOLD_BULK_AT if batch >= _WHOLE_BATCH else FOLD_AT)
+def is_due(connection: apsw.Connection, *, batch: int) -> tuple[bool, bool]:
+    """
+    Tell what is to be done after a write of *batch* records.
+
+    Whether the tail is long enough to be merged, and whether older records have no stems yet.
+    """
+    sql = "SELECT waiting, EXISTS (SELECT 1 FROM meta WHERE key = ?) FROM word_totals"
+    waiting, is_behind = connection.execute(sql, (WITHOUT_STEMS,)).get
+    return waiting >= (FOLD_BULK_AT if batch >= _WHOLE_BATCH else FOLD_AT), bool(is_behind)
+
+
+def without_stems(connection: apsw.Connection) -> int:
+    """Return the docno up to which the records of an older state have no stems yet; 0 for none."""
+    sql = "SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?"
+    return connection.execute(sql, (WITHOUT_STEMS,)).get or 0
+
+
+def stem_older(connection: apsw.Connection, highest: int, limit: int) -> int:
+    """
+    Index the stems of up to *limit* records, whose docnos end with *highest*.
+
+    Returns the docno of the next, 0 for none. No record so old may be in the tail.
+    """
+    load_modules("clawstate.memory.postings.folding")
+    from clawstate.memory.postings.folding import merge  # noqa: PLC0415 - needs numpy
+    from clawstate.memory.postings.store import Batch, pack  # noqa: PLC0415
+
+    sql = f"SELECT {_ROWS} FROM memories m WHERE m.docno <= ? ORDER BY m.docno DESC LIMIT ?"
+    rows = [_words(row) for row in connection.execute(sql, (highest, limit + 1))]
+    lowest = rows[limit].docno if len(rows) > limit else 0
+    stemmed = [(row, stems_of_other(row.fields)) for row in reversed(rows[:limit])]
+    stemmed = [(row, found) for row, found in stemmed if found]
+    if stemmed:
+        store = SqlitePostings(connection)
+        numbers = store.made_numbers({each for _, found in stemmed for each in found})
+        documents = [
+            Document(
+                row.docno,
+                terms_with_places(row.fields, stemmed=False)[0],
+                [(numbers[each], NOWHERE) for each in found],
+            )
+            for row, found in stemmed
+        ]
+        store.load(merge(store, [Batch(0, Kind.ADD, pack(documents))], epoch=0))
+    return lowest
 
 
 _WHOLE_BATCH = 4096  # what `ingest` writes at once while more is to come
@@ -138,6 +182,7 @@ def rebuild(connection: apsw.Connection) -> None:
 
     store = SqlitePostings(connection)
     store.clear()
+    connection.execute("DELETE FROM meta WHERE key = ?", (WITHOUT_STEMS,))
     rows = map(_words, connection.execute(f"SELECT {_ROWS} FROM memories m ORDER BY m.docno"))
     while documents := documents_of(store, islice(rows, _AT_ONCE)):
         store.count(documents, sign=1, waiting=0, last=store.totals().last)
@@ -164,10 +209,11 @@ def findings(connection: apsw.Connection) -> list[str]:
         sample = kept[:: max(len(kept) // _SAMPLE, 1)]
         sql = f"SELECT {_ROWS} FROM json_each(?) k CROSS JOIN memories m ON m.docno = k.value"
         rows = map(_words, connection.execute(sql, (json.dumps(sample),)))
-        terms = {
-            row.docno: [*marks_of(row), *(term for term, _ in terms_with_places(row.fields)[1])]
-            for row in rows
-        }
+        older = without_stems(connection)
+        terms: dict[int, list[str]] = {}
+        for row in rows:
+            placed = terms_with_places(row.fields, stemmed=row.docno > older)[1]
+            terms[row.docno] = [*marks_of(row), *(term for term, _ in placed)]
         if wrong := count_wrong(store, terms):
             records = number_of(wrong, "record")
             found.append(f"the word index has other words of {records} than their texts")
