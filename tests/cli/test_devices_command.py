@@ -82,7 +82,7 @@ def test_an_error_names_the_device(cli, paired) -> None:
 def test_rotation_prints_the_new_token(cli, paired) -> None:
     """After a rotation only the new token is good; it may allow less, and never more."""
     wider = cli("devices", "rotate", "phone", "--scope", "operator.admin", "--json")
-    assert (wider.code, wider.json["error"]["type"]) == (1, "invalid")
+    assert (wider.code, wider.json["error"]["type"]) == (2, "usage")
     assert is_let_in(cli, paired)
 
     done = cli("devices", "rotate", "phone", "--scope", "operator.read", "--json")

@@ -123,7 +123,7 @@ def test_what_cannot_be_shown_is_refused(cli, option, text) -> None:
 
     done = cli("pairing", "request", *words, "--json")
 
-    assert (done.code, done.json["error"]["type"]) == (1, "invalid")
+    assert (done.code, done.json["error"]["type"]) == (2, "usage")
     assert len(done.out) < 300
 
 

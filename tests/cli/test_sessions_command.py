@@ -55,7 +55,7 @@ def test_a_list_is_followed_by_its_cursors(three) -> None:
     assert told == f"more: --after {first.json['next']}"
     assert (keys(first), keys(last)) == (["c", "b"], ["a"])
     assert "next" not in last.json
-    assert three("sessions", "list", "--after", "nonsense").code == 1
+    assert three("sessions", "list", "--after", "nonsense").code == 2
 
     for key in "abc":
         three("sessions", "delete", key)

@@ -195,7 +195,7 @@ def test_delete_and_prune_take_sessions_away(cli, filled) -> None:
         (("show",), 2),
         (("show", "k", "--session", "s"), 2),
         (("show", "unknown"), 3),
-        (("show", "--session", "../x"), 1),
+        (("show", "--session", "../x"), 2),
         (("show", "--session", "unknown"), 0),
         (("export", "--session", "unknown"), 3),
         (("export",), 2),

@@ -174,3 +174,34 @@ def test_it_ends_with_sockets_open(tmp_path) -> None:
         assert not [each for each in lines if each.startswith("id: never")]
     assert code in {1001, 1012}
     assert gateway.log == ""
+
+
+def test_no_event_overtakes_another() -> None:
+    """Frames are written at once only where nothing waits or is on its way to the same listener."""
+    written: list[bytes] = []
+    takes = [True]
+
+    def write(frame: bytes) -> bool:
+        if takes[0]:
+            written.append(frame)
+        return takes[0]
+
+    async def follow() -> list[str]:
+        listener = Listener(lambda: True, write)
+        listener.tell("1", b"1", b"f1")
+        takes[0] = False
+        listener.tell("2", b"2", b"f2")
+        takes[0] = True
+        listener.tell("3", b"3", b"f3")
+        got = [(await listener.next())[0], (await listener.next())[0]]
+        listener.tell("4", b"4", b"f4")  # while the one before is on its way
+        got.append((await listener.next())[0])
+        waiting = asyncio.ensure_future(listener.next())
+        await asyncio.sleep(0)
+        listener.tell("5", b"5", b"f5")
+        listener.end()
+        assert await waiting is None
+        return got
+
+    assert asyncio.run(follow()) == ["2", "3", "4"]
+    assert written == [b"f1", b"f5"]

@@ -64,10 +64,6 @@ class Command(WithExamples):
             )
         )
 
-
-class CheckedCommand(Command):
-    """A command of which each value of an option stands for itself, or is an error of usage."""
-
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; what refuses the value of an option is an error of usage."""
         try:
@@ -129,12 +125,6 @@ class Group(WithExamples, click.Group):
     def _load_more(self) -> None:
         for name in self.more:
             import_module(name)
-
-
-class CheckedGroup(Group):
-    """A noun with `CheckedCommand`s: what refuses one of their options speaks of nothing else."""
-
-    command_class = CheckedCommand
 
 
 def _as_json(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's

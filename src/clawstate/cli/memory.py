@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clawstate.cli.command import CONTEXT, CheckedGroup, pass_session
+from clawstate.cli.command import CONTEXT, Group, pass_session
 from clawstate.cli.options import (
     COUNT,
     HITS,
@@ -78,7 +78,7 @@ def question_options(command: C) -> C:
 
 
 @click.group(
-    cls=CheckedGroup,
+    cls=Group,
     context_settings=CONTEXT,
     examples=(
         'clawstate memory add "Ada prefers green tea" --tag preference',

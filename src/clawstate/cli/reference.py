@@ -31,7 +31,7 @@ def _exit_codes() -> str:
     meanings = {
         0: "it worked",
         EXIT_FAILURE: "it failed, or there are findings",
-        EXIT_USAGE: "the command line cannot be understood",
+        EXIT_USAGE: "the command line cannot be understood, or an option cannot have its value",
         EXIT_CODES["not_found"]: "what was asked for is not there",
         EXIT_INTERRUPTED: "interrupted",
     }

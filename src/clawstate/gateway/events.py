@@ -23,6 +23,7 @@ from clawstate.gateway.access import (
 from clawstate.gateway.answers import error_answer
 from clawstate.gateway.hub import Hub, Listener
 from clawstate.gateway.routing import SCOPES, Routes
+from clawstate.gateway.web_socket import writer_of
 
 routes = Routes("events")
 
@@ -82,7 +83,7 @@ async def follow(socket: WebSocket) -> None:
     hub: Hub = socket.app.state.hub
     try:
         await require_caller(socket, _READ)
-        listener = Listener(_welcome(socket))
+        listener = Listener(_welcome(socket), writer_of(socket.scope))
         await hub.join(listener, socket.query_params.get("since"))
     except StateError as error:
         await socket.send_denial_response(error_answer(error))

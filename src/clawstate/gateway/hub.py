@@ -11,6 +11,7 @@ from anyio import to_thread
 
 from clawstate.errors import LimitError, UnavailableError
 from clawstate.gateway.answers import encode
+from clawstate.gateway.web_socket import Write, frame_of
 from clawstate.state import State
 from clawstate.wire import to_wire
 
@@ -30,12 +31,15 @@ class Listener:
     """
     One who listens: what it has not been sent yet, bounded.
 
-    *is_welcome* tells, in a worker thread, whether its token is still good.
+    *is_welcome* tells, in a worker thread, whether its token is still good. *write* sends a frame
+    at once, if the other side takes it.
     """
 
-    def __init__(self, is_welcome: Callable[[], bool]) -> None:
+    def __init__(self, is_welcome: Callable[[], bool], write: Write | None = None) -> None:
         self.is_welcome = is_welcome
         self.is_over = False
+        self._write = write
+        self._is_sending = False
         self._waiting: deque[tuple[str, bytes]] = deque()
         self._is_behind: tuple[str, bytes] | None = None
         self._something = asyncio.Event()
@@ -44,8 +48,11 @@ class Listener:
         """Return how many messages wait for it."""
         return len(self._waiting)
 
-    def tell(self, cursor: str, message: bytes) -> None:
+    def tell(self, cursor: str, message: bytes, frame: bytes | None = None) -> None:
         """Let it have *message*; if too many wait, that it missed some instead of all of them."""
+        is_first = not (self._waiting or self._is_behind or self._is_sending or self.is_over)
+        if frame is not None and is_first and self._write is not None and self._write(frame):
+            return
         if self._is_behind is None and len(self._waiting) < MOST_WAITING:
             self._waiting.append((cursor, message))
         else:
@@ -60,7 +67,11 @@ class Listener:
 
     async def next(self) -> tuple[str, bytes] | None:
         """Return a cursor and what moved before it; `None` at the end."""
+        # Until it is asked for the next one, the one before is on its way: none may overtake it.
+        self._is_sending = False
         while not self.is_over:
+            if self._waiting or self._is_behind is not None:
+                self._is_sending = True
             if self._waiting:
                 return self._waiting.popleft()
             if self._is_behind is not None:
@@ -127,22 +138,31 @@ class Hub:
     def _hand_over(self, found: Changes) -> None:
         """Give *found* to the event loop; called from the thread that looks."""
         loop, message = self._loop, _message(found)
+        frame = frame_of(message)
         moved_devices = not found.complete or any(each.part == "devices" for each in found.items)
         if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._tell_all, found.cursor, message, moved_devices)
+            loop.call_soon_threadsafe(self._tell_all, found.cursor, message, frame)
+            if moved_devices:
+                loop.call_soon_threadsafe(self._recheck_soon)
 
-    def _tell_all(self, cursor: str, message: bytes, moved_devices: bool) -> None:  # noqa: FBT001
+    def _tell_all(self, cursor: str, message: bytes, frame: bytes) -> None:
         for each in self._listeners:
-            each.tell(cursor, message)
+            each.tell(cursor, message, frame)
         self.told += len(self._listeners)
+
+    def _recheck_soon(self) -> None:
         # Who was revoked shall hear nothing more, at once.
-        if moved_devices and (self._rechecking is None or self._rechecking.done()):
+        if self._rechecking is None or self._rechecking.done():
             self._rechecking = asyncio.ensure_future(self._recheck())
 
     async def _recheck(self) -> None:
-        for each in list(self._listeners):
-            if not await to_thread.run_sync(each.is_welcome):
-                each.end()
+        present = list(self._listeners)
+
+        def unwelcome() -> list[Listener]:
+            return [each for each in present if not each.is_welcome()]
+
+        for each in await to_thread.run_sync(unwelcome):
+            each.end()
 
 
 def message_of(cursor: str, items: list[object], *, complete: bool) -> bytes:

@@ -23,6 +23,7 @@ from clawstate.gateway.holders import describe_holder, free_port
 from clawstate.gateway.instance import Instance
 from clawstate.gateway.journal import Journal, ServerLog
 from clawstate.gateway.tokens import owner_token, token_path
+from clawstate.gateway.web_socket import WebSocketConnection
 from clawstate.state import State
 
 Ready = Callable[[str, str], object]
@@ -117,7 +118,7 @@ def _settings(app: Any, address: Address) -> uvicorn.Config:
         # Forwarding headers come from anybody; behind a proxy all share its address.
         proxy_headers=False,
         http=Connection,
-        ws="websockets-sansio",
+        ws=WebSocketConnection,
         ws_max_size=_LONGEST_MESSAGE,
         # A window of its own for each of a thousand sockets would fill the memory.
         ws_per_message_deflate=False,
