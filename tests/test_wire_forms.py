@@ -70,7 +70,8 @@ from clawstate.wire.members import Members
 
 SECRET = "made-up-secret-0123456789abcdef"
 # Handed in, or only paths of this machine: no face shows them.
-FORMLESS = {"LockOptions", "Plugin", "Runtime", "StatePaths"}
+# A map goes over HTTP as columns of numbers.
+FORMLESS = {"LockOptions", "MapColumn", "MapRegion", "MemoryMap", "Plugin", "Runtime", "StatePaths"}
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 names = st.text("abcefghjkl", min_size=1, max_size=6)  # none that a form itself uses

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from clawstate.files.lock import FileLock, file_lock, with_file_lock
     from clawstate.files.lock_options import LockOptions
     from clawstate.files.paths import StatePaths, resolve_state_dir
+    from clawstate.memory.map.values import MapColumn, MapRegion, MemoryMap
     from clawstate.memory.records import Hit, Hits, MemoryRecord
     from clawstate.memory.service import Memory
     from clawstate.plugins.memory_tools import (
@@ -195,9 +196,12 @@ __all__ = [
     "LockLostError",
     "LockOptions",
     "LockTimeoutError",
+    "MapColumn",
+    "MapRegion",
     "MatrixCredential",
     "MatrixStoragePaths",
     "Memory",
+    "MemoryMap",
     "MemoryRecord",
     "MergeResult",
     "Message",
@@ -284,6 +288,9 @@ _HOMES = {
     "Hits": ("clawstate.memory.records", "Hits"),
     "LockOptions": ("clawstate.files.lock_options", "LockOptions"),
     "Memory": ("clawstate.memory.service", "Memory"),
+    "MapColumn": ("clawstate.memory.map.values", "MapColumn"),
+    "MapRegion": ("clawstate.memory.map.values", "MapRegion"),
+    "MemoryMap": ("clawstate.memory.map.values", "MemoryMap"),
     "MemoryRecord": ("clawstate.memory.records", "MemoryRecord"),
     "PersistentDedupe": ("clawstate.stores.dedupe", "PersistentDedupe"),
     "SimpleFsStorageProvider": ("clawstate.stores.matrix", "SimpleFsStorageProvider"),

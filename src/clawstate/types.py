@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clawstate.memory.capture.values import Captured, InboxItem, Provenance, Recall
     from clawstate.memory.explanation import Explanation, LegScore, ScorePart
     from clawstate.memory.forgetting import Compaction, Forgotten, Receipt
+    from clawstate.memory.map.values import MapColumn, MapRegion, MemoryMap
     from clawstate.memory.records import Hit, MemoryRecord
     from clawstate.memory.replacement import Reembedding
     from clawstate.memory.retention import RetentionPolicy, RetentionReport, RetentionRule
@@ -92,8 +93,11 @@ __all__ = [
     "IssuedToken",
     "LegScore",
     "LockOptions",
+    "MapColumn",
+    "MapRegion",
     "MatrixCredential",
     "MatrixStoragePaths",
+    "MemoryMap",
     "MemoryRecord",
     "MergeResult",
     "Message",
@@ -161,6 +165,9 @@ _HOMES = {
     "IssuedToken": "clawstate.stores.devices.device",
     "LegScore": "clawstate.memory.explanation",
     "LockOptions": "clawstate.files.lock_options",
+    "MapColumn": "clawstate.memory.map.values",
+    "MapRegion": "clawstate.memory.map.values",
+    "MemoryMap": "clawstate.memory.map.values",
     "MemoryRecord": "clawstate.memory.records",
     "MergeResult": "clawstate.records.merging",
     "Message": "clawstate.stores.transcripts.values",

@@ -132,6 +132,11 @@ def share_of_signs(query: WordQuery) -> float:
     return sum(bool(_SIGN.match(each)) for each in query.terms) / max(len(query.terms), 1)
 
 
+def pieces_of_run(run: str) -> list[str]:
+    """Return what is left of a *run* of signs without spaces, its function words cut out."""
+    return [each for each in _unspaced_stop().split(run) if each]
+
+
 def _add_run(run: str, terms: dict[str, None], phrases: dict[tuple[str, ...], None]) -> None:
     """Add the pairs of a *run* of signs without what only makes it a question."""
     for piece in _unspaced_stop().split(run):

@@ -56,7 +56,7 @@ def record_from(values: MemoryRecord | Mapping[str, Any], *, now: float) -> Memo
         given["expires_at"] = _end(ttl, now)
     given["id"] = given.get("id") or new_id()
     # Tags are a set; sorted, so that `swap` can compare whole records.
-    given["tags"] = _tags(given.get("tags", ()))
+    given["tags"] = require_tags(given.get("tags", ()))
     for name in ("headings", "names"):
         if name in given:
             given[name] = _names(name, given[name])
@@ -250,7 +250,8 @@ def _moment(name: str, value: float) -> float:
     return from_ms(to_ms(value))
 
 
-def _tags(tags: Iterable[str]) -> tuple[str, ...]:
+def require_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """Return *tags* in order, each once; raises `InvalidError` for anything that is none."""
     if tags == ():
         return ()
     if isinstance(tags, str) or not isinstance(tags, Iterable):

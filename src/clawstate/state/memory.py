@@ -67,6 +67,7 @@ def open_memory(context: Context, embedder: Embedder | None = None) -> Memory:
         clear_inbox=lambda: _clear_deleted(context),
         # Read when it is needed: a slip in it must not keep anybody from the memory.
         policy=lambda: _policy(context),
+        places=context.paths.memory_dir / "map.places",
     )
 
 

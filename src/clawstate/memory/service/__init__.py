@@ -3,11 +3,12 @@
 from clawstate.memory.service.capture import CaptureVerbs
 from clawstate.memory.service.conflicts import ConflictVerbs
 from clawstate.memory.service.listing import ListVerbs
+from clawstate.memory.service.mapping import MapVerbs
 from clawstate.memory.service.retention import RetentionVerbs
 from clawstate.memory.service.searching import SearchVerbs
 
 
-class Memory(CaptureVerbs, ConflictVerbs, ListVerbs, SearchVerbs, RetentionVerbs):
+class Memory(CaptureVerbs, ConflictVerbs, ListVerbs, SearchVerbs, MapVerbs, RetentionVerbs):
     """
     Long-term memory: records in, the right ones out (specification sections 6 and 7).
 
@@ -17,6 +18,6 @@ class Memory(CaptureVerbs, ConflictVerbs, ListVerbs, SearchVerbs, RetentionVerbs
     *lend* gives the leases of its state, *inbox* the collection of what waits for a person,
     which *clear_inbox* clears of the bytes of what is gone, *conflicts* that of what files and
     records disagree about,
-    *policy* that of the setting `memory.retention`.
+    *policy* that of the setting `memory.retention`; *places* is the file of its map.
     Thread-safe.
     """

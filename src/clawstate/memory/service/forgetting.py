@@ -16,15 +16,20 @@ class ForgetVerbs(UpkeepVerbs):
 
     def delete(self, record_id: str) -> bool:
         """Forget the record; return whether it was kept."""
-        return bool(self._engine.delete([require_text("id", record_id)]))
+        return bool(self.delete_many([require_text("id", record_id)]))
 
     def delete_many(self, record_ids: Sequence[str]) -> int:
         """Forget the records, in one step; return how many were kept."""
-        return self._engine.delete([*require_texts("ids", record_ids)])
+        gone = self._engine.delete(ids := [*require_texts("ids", record_ids)])
+        if self._has_map:
+            self._map.forget(ids)
+        return gone
 
     def forget(self, record_ids: Sequence[str], *, compact: bool = True) -> Receipt:
         """Forget the records, return what went, and *compact*, in seconds for 100 MB."""
         records = self._engine.forget(ids := require_texts("ids", record_ids))
+        if self._has_map:
+            self._map.forget(ids)
         done = self.compact(keep_updates=True) if compact else None
         return receipt_of(ids, records, done, waiting=self._engine.uncompacted())
 
@@ -35,4 +40,7 @@ class ForgetVerbs(UpkeepVerbs):
         *source* may be a folder, or a pattern with `*` and `?`, as in `search`.
         """
         chosen = filter_from(namespace=namespace, source=source)
-        return writes.forget_source(self._engine, self.imports, chosen, namespace=namespace)
+        gone = writes.forget_source(self._engine, self.imports, chosen, namespace=namespace)
+        if self._has_map:
+            self._map.forget_missing()
+        return gone

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clawstate.clock import Clock, system_clock
+from clawstate.interrupts import load_modules
 from clawstate.memory import writes
 from clawstate.memory.contract import Embedder, Lend, MemoryEngine
 from clawstate.memory.embedders import DEFAULT_CHOICE, EmbedderChoice
@@ -20,6 +22,8 @@ from clawstate.memory.upkeep import lend_in_process
 
 if TYPE_CHECKING:
     from clawstate.memory.capture.inbox import Inbox
+    from clawstate.memory.map.background import BackgroundLayout
+    from clawstate.memory.map.index import MapIndex
     from clawstate.memory.retention import RetentionPolicy
     from clawstate.records.contract import Collection
 
@@ -44,6 +48,7 @@ class MemoryParts:
         clear_inbox: Callable[[], bool] = lambda: True,
         conflicts: Callable[[], Collection] | None = None,
         policy: Callable[[], RetentionPolicy | None] | None = None,
+        places: Path | None = None,
     ) -> None:
         self._engine = engine
         found = FileConflicts(conflicts or _in_this_process(), clock)
@@ -56,6 +61,7 @@ class MemoryParts:
         self._inbox_records = inbox
         self._clear_inbox = clear_inbox
         self._policy = policy
+        self._places = places
         self._filling = Filling(
             lambda is_over: writes.embed_waiting(engine, self._meanings, is_over)
         )
@@ -73,6 +79,29 @@ class MemoryParts:
 
         return Inbox(InMemoryBackend().collection(INBOX), clock=self._clock)
 
+    @cached_property
+    def _map(self) -> MapIndex:
+        """Where the records lie on the map."""
+        load_modules("clawstate.memory.map.index")
+        from clawstate.memory.map.index import MapIndex  # noqa: PLC0415 - loads numpy
+
+        return MapIndex(self._engine, self._places, self._clock)
+
+    @cached_property
+    def _map_layout(self) -> BackgroundLayout:
+        from clawstate.memory.map.background import BackgroundLayout  # noqa: PLC0415 - as above
+
+        index = self._map
+        return BackgroundLayout(
+            lambda is_over: index.lay_out(is_over=is_over, progress=lambda _: None)
+        )
+
+    @property
+    def _has_map(self) -> bool:
+        """Whether a map is there, of which something has to be forgotten."""
+        # No more than a look at a name, since every deletion asks.
+        return "_map" in self.__dict__ or (self._places is not None and self._places.exists())
+
     def __repr__(self) -> str:
         place = getattr(self._engine, "path", None)
         return f"Memory({str(place)!r})" if place else f"Memory({self._engine!r})"
@@ -89,6 +118,8 @@ class MemoryParts:
     def close(self) -> None:
         """Close the engine; a batch of vectors that is under way is waited for shortly."""
         self._cache.clear()
+        if "_map_layout" in self.__dict__:
+            self._map_layout.close()
         self._filling.close(self._meanings.close)
         self._engine.close()
 

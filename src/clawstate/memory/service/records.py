@@ -8,9 +8,10 @@ from typing import Any
 from clawstate.arguments import require_callables, require_text, require_texts
 from clawstate.memory import writes
 from clawstate.memory.absent import absence_error
+from clawstate.memory.contract import Embedded
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.service.parts import MemoryParts, Progress
-from clawstate.memory.validation import change_record, complete
+from clawstate.memory.validation import change_record, complete, require_tags
 
 
 class RecordVerbs(MemoryParts):
@@ -118,3 +119,27 @@ class RecordVerbs(MemoryParts):
         )
         self._fill_later()
         return kept
+
+    def tag(
+        self, record_ids: Sequence[str], *, add: Iterable[str] = (), remove: Iterable[str] = ()
+    ) -> list[str]:
+        """
+        Give the tags *add* to the records and take *remove* from them; return whose tags changed.
+
+        Records that are not kept are left out. What others change meanwhile stays. Raises
+        `InvalidError` before anything is done.
+        """
+        ids = list(dict.fromkeys(require_texts("ids", record_ids)))
+        more, less = require_tags(add), set(require_tags(remove))
+        changed: list[str] = []
+        for record_id in ids:
+            # Looked at again by each try: who changes the record meanwhile keeps that change.
+            while (old := self.get(record_id)) is not None:
+                tags = tuple(each for each in dict.fromkeys((*old.tags, *more)) if each not in less)
+                if set(tags) == set(old.tags):
+                    break
+                new = change_record(old, {"tags": tags}, now=self._clock())
+                if self._engine.swap(old, Embedded(new), embedder=None) is not None:
+                    changed.append(record_id)
+                    break
+        return changed

@@ -43,6 +43,8 @@ class RetentionVerbs(ForgetVerbs):
         if not isinstance(policy, RetentionPolicy):
             raise InvalidError("policy", f"is {describe(policy)}", "give a RetentionPolicy")
         done = retain(self._engine, policy, now=self._clock(), dry_run=dry_run)
+        if not dry_run and done.forgotten and self._has_map:
+            self._map.forget(done.forgotten)
         if compact and not dry_run and (done.forgotten or done.expired):
             self.compact(keep_updates=True)
         return done
@@ -92,4 +94,4 @@ class RetentionVerbs(ForgetVerbs):
         if chosen.is_plain:
             raise InvalidError("where", "demands nothing", "name a tag, a source, a time or a key")
         ids = matching_ids(self._engine, chosen)
-        return len(ids) if dry_run else self._engine.delete(ids)
+        return len(ids) if dry_run else self.delete_many(ids)

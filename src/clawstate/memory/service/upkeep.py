@@ -54,6 +54,8 @@ class UpkeepVerbs(MemoryParts):
         require_callables(progress=progress, cancelled=cancelled)
         require_seconds("patience", patience)
         self._cache.clear()  # it holds records as well
+        if self._has_map:
+            self._map.forget_missing()
         if not keep_updates:
             self._engine.versions.forget_updates()
         done = self._engine.compact(patience=patience, progress=progress, cancelled=cancelled)
