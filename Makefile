@@ -59,6 +59,7 @@ format: $(VENV)/.dev
 docs: $(VENV)/.dev
 	$(BIN)/python -m clawstate.cli.reference > docs/reference/cli.md
 	$(BIN)/python -m clawstate.gateway.reference > docs/reference/http.md
+	$(BIN)/python -m clawstate.mcp.reference > docs/reference/mcp.md
 
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/run.py all $(if $(SETS),--sets $(SETS))

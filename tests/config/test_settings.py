@@ -18,6 +18,7 @@ from clawstate.config.settings import SETTINGS, Setting
 from clawstate.doctor import examine
 from clawstate.errors import ConfigError, InvalidError
 from clawstate.files.paths import StatePaths
+from clawstate.gateway.address import address_from
 from clawstate.json5.parse import parse_json5
 from clawstate.state.auth import auth_settings
 from clawstate.state.dedupe import dedupe_settings
@@ -43,10 +44,19 @@ OTHERS = {"session.maintenance.rotateBytes"}  # what `find_unsupported` tells of
 LYING = {"memory.store.path": "memory/memory.db", "session.store": "sessions/sessions.json"}
 PLUGINS = {"enabled", "allow", "deny", "load.paths", "entries", "slots.memory"}
 ALONE = {  # of sections that are OpenClaw's
+    *(f"gateway.{each}" for each in ("mode", "port", "host", "bind", "customBindHost")),
+    *(f"gateway.tls.{each}" for each in ("enabled", "certPath", "keyPath")),
+    "gateway.controlUi.allowedOrigins",
     "session.store",
     "agents.defaults.workspace",
     *(f"plugins.{each}" for each in PLUGINS),
 }
+
+
+CUSTOM = """
+{gateway: {bind: 'custom', customBindHost: '127.0.0.1',
+ tls: {enabled: true, certPath: 'c', keyPath: 'k'}}}
+"""
 
 
 def leaves(model: Any, above: str) -> Iterator[str]:
@@ -99,6 +109,11 @@ def test_every_setting_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
         state.transcripts.append("s", {"role": "user", "content": "hello"})
         state.directories.put("a", 1)
         state.plugins.list()
+        for number, text in enumerate(("{}", CUSTOM)):
+            place = root.parent / str(number)
+            place.mkdir()
+            config = Config(StatePaths(written(place, text)), env={"HOME": "/h"}, cwd=root)
+            address_from(config, place)
         assert not state.encryption.is_on
         state._context.key_store.source()
         list(examine(state))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from clawstate.gateway.unit import Unit
 
 _PORT = click.IntRange(0, 65_535)
+_OURS = "this one has a token of its own, in state/gateway-token, and pairs devices"
 
 
 @click.group(
@@ -56,9 +57,11 @@ def run(session: Session, *, host: str | None, port: int | None, log: str | None
     The link is good once, within ten minutes; 'gateway open' makes another. Programs on this
     machine use the token that is kept in state/gateway-token.
     """
-    from clawstate.gateway.address import address_from  # noqa: PLC0415 - see `NOUNS`
+    from clawstate.gateway.address import address_from, unfollowed_settings  # noqa: PLC0415 - see `NOUNS`
 
     state = session.state
+    if given := unfollowed_settings(state.config):
+        session.output.warn(f"{', '.join(given)}: these are for OpenClaw's gateway; {_OURS}")
     address = address_from(state.config, state.paths.root, host=host, port=port)
     try:
         from clawstate.gateway.journal import Journal, open_log  # noqa: PLC0415 - as above

@@ -329,6 +329,18 @@ MEMORY_ARCHIVE_FOR = _setting(
     Kind("duration", _maybe(partial(duration_seconds, unit="s"))),
 )
 
+GATEWAY_MODE = _setting("gateway.mode", "local", _TEXT)
+GATEWAY_PORT = _setting("gateway.port", 18789, Kind("port", partial(_read_count, least=0)))
+GATEWAY_HOST = _setting("gateway.host", "localhost", _TEXT)
+GATEWAY_BIND = _setting("gateway.bind", None, _MAYBE_TEXT)
+GATEWAY_BIND_HOST = _setting("gateway.customBindHost", None, _MAYBE_TEXT)
+GATEWAY_TLS = _setting("gateway.tls.enabled", None, Kind("switch", _maybe(_read_switch)))
+GATEWAY_CERTIFICATE = _setting("gateway.tls.certPath", None, _MAYBE_TEXT)
+GATEWAY_KEY = _setting("gateway.tls.keyPath", None, _MAYBE_TEXT)
+GATEWAY_ORIGINS = _setting(
+    "gateway.controlUi.allowedOrigins", None, Kind("origins", _maybe(_read_names))
+)
+
 SESSION_STORE = _setting("session.store", None, _MAYBE_TEXT)
 
 KEEP_MODE = _setting("session.maintenance.mode", "warn", _TEXT)

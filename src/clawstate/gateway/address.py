@@ -7,14 +7,27 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from clawstate.config.service import Config
+from clawstate.config.settings import (
+    GATEWAY_BIND,
+    GATEWAY_BIND_HOST,
+    GATEWAY_CERTIFICATE,
+    GATEWAY_HOST,
+    GATEWAY_KEY,
+    GATEWAY_MODE,
+    GATEWAY_ORIGINS,
+    GATEWAY_PORT,
+    GATEWAY_TLS,
+    Setting,
+    Values,
+)
 from clawstate.errors import ConfigError
 from clawstate.files.paths import expand_below
 
-PORT: Final = 18789
+PORT: Final[int] = GATEWAY_PORT.default
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _BINDS: Final = {"loopback": "localhost", "auto": "localhost", "lan": "0.0.0.0"}  # noqa: S104
 _WIDE: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104
@@ -68,19 +81,20 @@ def address_from(
     Raises `ConfigError` for a gateway of another machine, and for one that others could reach
     without TLS: the error says how to get that (decision 057).
     """
-    if config.get("gateway.mode", "local") == "remote":
+    view = config.view()
+    if GATEWAY_MODE.of(view) == "remote":
         hint = "run it there, or set gateway.mode to local"
         raise ConfigError("gateway.mode", "says that the gateway runs on another machine", hint)
-    tls: dict[str, Any] = config.get("gateway.tls") or {}
-    certificate = _file(tls, "certPath", root) if tls.get("enabled") else None
-    key = _file(tls, "keyPath", root) if tls.get("enabled") else None
-    wanted = _host(config) if host is None else host
-    page: dict[str, Any] = config.get("gateway.controlUi") or {}
+    has_tls = GATEWAY_TLS.of(view)
+    certificate = _file(view, GATEWAY_CERTIFICATE, root) if has_tls else None
+    key = _file(view, GATEWAY_KEY, root) if has_tls else None
+    wanted = _host(view) if host is None else host
+    origins = GATEWAY_ORIGINS.of(view) or ()
     found = Address(
         wanted,
-        int(config.get("gateway.port", PORT)) if port is None else port,
-        names=(*sorted(_LOOPBACK), wanted, *_names(page.get("allowedOrigins") or ())),
-        origins=tuple(page.get("allowedOrigins") or ()),
+        GATEWAY_PORT.of(view) if port is None else port,
+        names=(*sorted(_LOOPBACK), wanted, *_names(origins)),
+        origins=origins,
         certificate=certificate,
         key=key,
     )
@@ -97,21 +111,31 @@ def _names(origins: Iterable[str]) -> Iterator[str]:
                 yield name
 
 
-def _host(config: Config) -> str:
-    bind = config.get("gateway.bind")
+def unfollowed_settings(config: Config) -> tuple[str, ...]:
+    """Return the settings of how clients prove who they are, which are OpenClaw's gateway's."""
+    names = ("mode", "token", "password", "trustedProxy")
+    view, paths = config.view(), [f"gateway.auth.{each}" for each in names]
+    return tuple(each for each in paths if view.get(each) is not None)
+
+
+def _host(view: Values) -> str:
+    bind = GATEWAY_BIND.of(view)
     if bind == "custom":
-        return str(config.require("gateway.customBindHost"))
+        found = GATEWAY_BIND_HOST.of(view)
+        if found is None:
+            raise ConfigError(GATEWAY_BIND_HOST.path, "is missing", "name the address")
+        return found
     if bind is not None and bind not in _BINDS:
         hint = "set gateway.bind to loopback, lan or custom"
         raise ConfigError("gateway.bind", f"{bind!r} is not known to this gateway", hint)
-    return str(config.get("gateway.host", "localhost")) if bind is None else _BINDS[bind]
+    return GATEWAY_HOST.of(view) if bind is None else _BINDS[bind]
 
 
-def _file(tls: dict[str, Any], name: str, root: Path) -> Path:
-    found = tls.get(name)
-    if not isinstance(found, str) or not found:
+def _file(view: Values, setting: Setting[str | None], root: Path) -> Path:
+    found = setting.of(view)
+    if found is None:
         hint = "name the PEM files in gateway.tls.certPath and gateway.tls.keyPath"
-        raise ConfigError(f"gateway.tls.{name}", "is missing", hint)
+        raise ConfigError(setting.path, "is missing", hint)
     return expand_below(found, root)
 
 
