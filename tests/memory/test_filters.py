@@ -99,10 +99,20 @@ def records(draw):
     return draw(st.lists(fields, min_size=1, max_size=12))
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory):
-    clock = ManualClock()
-    with clawstate.open(tmp_path_factory.mktemp("state"), clock=clock) as opened:
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
+)
+def shared(request, tmp_path_factory):
+    clock, root = ManualClock(), tmp_path_factory.mktemp("state")
+    if request.param == "postgresql":
+        from postgres_memory import open_engine  # noqa: PLC0415 - it needs the driver
+
+        memory = Memory(open_engine(request.getfixturevalue("postgres"), root, clock), clock=clock)
+        memory.clock = clock
+        yield memory
+        memory.close()
+        return
+    with clawstate.open(root, clock=clock) as opened:
         opened.memory.clock = clock
         yield opened.memory
 

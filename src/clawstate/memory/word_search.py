@@ -47,13 +47,7 @@ class WordSearch:
     def __init__(self, store: PostingStore, snapshot: Snapshot, query: WordQuery) -> None:
         self._store = store
         self._snapshot = snapshot
-        parts = [part for _, each in query.parts for part in each]
-        placed = {part for each in (*query.phrases, *query.quoted) for part in each}
-        tokens = dict.fromkeys((*query.terms, *parts, *placed, *filter(None, (query.name,))))
-        named = {
-            token: [in_field(token, field) for field in range(len(FIELD_WEIGHTS))]
-            for token in tokens
-        }
+        named, placed = named_tokens(query)
         numbers = store.numbers(each for group in named.values() for each in group)
         fields = {
             numbers[name]: field
@@ -140,10 +134,23 @@ class WordSearch:
         names = (part.lists for part in self._phrases if part.kind == "name")
         return any(each.frequency for lists in names for each in lists)
 
-    def common_terms(self, best: Shortlist, texts: Mapping[int, str]) -> Scores:
-        """Return how much each of *best* holds of the terms that *texts*, its leaders', share."""
-        mean = self._snapshot.means[0]
-        weights = terms_in_common(best.leaders, texts, self.terms, mean)
+    def shared_terms(self, best: Shortlist, texts: Mapping[int, str]) -> dict[str, float]:
+        """Return the terms that several of *texts*, those of the leaders of *best*, hold."""
+        return terms_in_common(best.leaders, texts, self.terms, self._snapshot.means[0])
+
+    def common_terms(
+        self,
+        best: Shortlist,
+        texts: Mapping[int, str],
+        *,
+        shared: Mapping[str, float] | None = None,
+    ) -> Scores:
+        """
+        Return how much each of *best* holds of the terms that *texts*, its leaders', share.
+
+        Those are *shared* where they are known already.
+        """
+        weights = self.shared_terms(best, texts) if shared is None else shared
         numbers = self._store.numbers(weights)
         # Which of them tell the most is asked before who holds them: what many hold is long.
         telling = sorted(numbers, key=self._rarities(weights, numbers).__getitem__, reverse=True)
@@ -283,6 +290,21 @@ class WordSearch:
                 low = low[~np.isin(low, gone)]
             found.append(low | block << BLOCK)
         return np.sort(np.concatenate(found))
+
+
+def named_tokens(query: WordQuery) -> tuple[dict[str, list[str]], set[str]]:
+    """
+    Return all that *query* may ask for, each with its names in the fields of records.
+
+    And of which the places are compared.
+    """
+    parts = [part for _, each in query.parts for part in each]
+    placed = {part for each in (*query.phrases, *query.quoted) for part in each}
+    tokens = dict.fromkeys((*query.terms, *parts, *placed, *filter(None, (query.name,))))
+    named = {
+        token: [in_field(token, field) for field in range(len(FIELD_WEIGHTS))] for token in tokens
+    }
+    return named, placed
 
 
 _EXACT = 32

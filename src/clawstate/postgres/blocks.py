@@ -37,20 +37,25 @@ class Prepare(Protocol):
 class Reading:
     """A block that reads; see `Part.reading`. What it does is never committed."""
 
-    def __init__(self, database: Lender, prepare: Prepare) -> None:
+    def __init__(self, database: Lender, prepare: Prepare, *, begins: bool = True) -> None:
         self._database = database
         self._prepare = prepare
+        self._begins = begins
         self._loan: Loan | None = None
 
     def __enter__(self) -> Connection:
-        use = Use()
+        return self.enter(Use())
+
+    def enter(self, use: Use) -> Connection:
+        """Enter the block for *use*, that of another block around it."""
         attempts = self._database.attempts()
         while True:
             self._loan = loan = Loan(self._database.pool, use)
             try:
                 connection = loan.begin(attempts.deadline)
-                connection.execute(SNAPSHOT)
-                self._prepare(connection)
+                if self._begins:
+                    connection.execute(SNAPSHOT)
+                    self._prepare(connection)
             except psycopg.Error as error:
                 loan.end()
                 attempts.again(error)
@@ -70,8 +75,9 @@ class Reading:
         if loan is None:
             return
         try:
-            if loan.connection is not None and not loan.connection.closed:
-                loan.connection.execute("ROLLBACK")
+            connection = loan.connection
+            if connection is not None and not connection.closed and not connection.is_idle:
+                connection.execute("ROLLBACK")
         except psycopg.Error:  # all was read by then; the connection is closed
             pass
         finally:

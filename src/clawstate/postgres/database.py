@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
+from typing import Literal as OneOf
 
 import psycopg
 from psycopg.sql import Literal
@@ -22,6 +23,7 @@ A = TypeVar("A")
 Rows: TypeAlias = list[tuple[Any, ...]]
 Bindings: TypeAlias = Sequence[Any] | Mapping[str, Any]
 """What the places of a statement hold, in their order or by their names."""
+Isolation: TypeAlias = OneOf["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
 
 PATIENCE = 30.0
 _STANDS_STILL = 30_000  # milliseconds that a transaction of ours may wait for its client
@@ -101,12 +103,18 @@ class Database:
 
         return self.attempt(within)
 
-    def reading(self, prepare: Prepare = lambda _: None) -> Reading:
+    def reading(self, prepare: Prepare = lambda _: None, *, begins: bool = True) -> Reading:
         """Lend a connection that sees one unchanging state, for a `with` block."""
         self.pool.require_open()
-        return Reading(self, prepare)
+        return Reading(self, prepare, begins=begins)
 
-    def change(self, work: Callable[[Connection], A], *, tenant: str) -> A:
+    def change(
+        self,
+        work: Callable[[Connection], A],
+        *,
+        tenant: str,
+        isolation: Isolation = "READ COMMITTED",
+    ) -> A:
         """
         Return what *work* does in one transaction, which is committed once, and on disk then.
 
@@ -122,7 +130,7 @@ class Database:
             is_sent = False
             try:
                 connection = loan.begin(attempts.deadline)
-                connection.execute(_begin(tenant, operation))
+                connection.execute(_begin(tenant, operation, isolation))
                 answer = work(connection)
                 is_sent = True
                 _commit(connection)
@@ -235,11 +243,11 @@ def _with_operation(bound: Bindings, operation: str) -> Bindings:
     return (*bound, operation)
 
 
-def _begin(tenant: str, operation: str) -> str:
+def _begin(tenant: str, operation: str, isolation: Isolation) -> str:
     # One round trip for three statements. A client that is stopped within the transaction must not
     # keep others out for ever, so the server ends it.
     return (
-        "BEGIN ISOLATION LEVEL READ COMMITTED;"
+        f"BEGIN ISOLATION LEVEL {isolation};"
         f"SET LOCAL idle_in_transaction_session_timeout = {_STANDS_STILL};"
         "INSERT INTO clawstate.operations (tenant, id) VALUES "
         f"({Literal(tenant).as_string()}, '{operation}')"

@@ -8,7 +8,7 @@ from typing import TypeVar
 from clawstate.errors import ClosedError, CorruptError
 from clawstate.postgres.blocks import Reading
 from clawstate.postgres.connection import Connection
-from clawstate.postgres.database import Bindings, Database, Rows
+from clawstate.postgres.database import Bindings, Database, Isolation, Rows
 from clawstate.postgres.errors import is_missing
 from clawstate.postgres.migrations import Migration, PartFormat
 from clawstate.postgres.names import encode_name
@@ -71,23 +71,27 @@ class Part:
         self._look()
         return self.database.read(within)
 
-    def reading(self) -> Reading:
+    def reading(self, *, begins: bool = True) -> Reading:
         """
         Lend a connection that sees one unchanging state, for a `with` block.
+
+        Where it does not begin the transaction itself, the caller's first statement does.
 
         Raises what `attempt` raises. What is done to temporary tables and settings is undone.
         """
         self._require_open()
         self._look()
-        return self.database.reading(self._prepare)
+        return self.database.reading(self._prepare, begins=begins or not self._is_ready)
 
-    def change(self, work: Callable[[Connection], A]) -> A:
+    def change(
+        self, work: Callable[[Connection], A], *, isolation: Isolation = "READ COMMITTED"
+    ) -> A:
         """Return what *work* does in one transaction; see `Database.change`."""
         self._require_open()
 
         def known() -> A:
             self.make()
-            return self.database.change(work, tenant=self.tenant)
+            return self.database.change(work, tenant=self.tenant, isolation=isolation)
 
         return self._again_if_gone(known)
 

@@ -99,8 +99,9 @@ def _changes(tail: Tail) -> tuple[_Added, Ints]:
         places = np.concatenate([places[stays], fill])
     keys, low = terms << BLOCK | docs >> BLOCK, docs & LOW
     # By document first, as they come, so a stable sort by key alone keeps them in order, unless
-    # marks of older documents were added.
-    order = np.lexsort((places, low, keys)) if len(tail.marked) else np.argsort(keys, kind="stable")
+    # marks of older documents were added, or writers who do not wait for each other took turns.
+    is_mixed = len(tail.marked) > 0 or bool((tail.docs[1:] < tail.docs[:-1]).any())
+    order = np.lexsort((places, low, keys)) if is_mixed else np.argsort(keys, kind="stable")
     return _group(keys[order], low[order], places[order]), _pairs(np.concatenate(drops))
 
 

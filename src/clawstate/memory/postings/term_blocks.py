@@ -201,6 +201,11 @@ class TermCache:
                     self._keep(term, each)
         return found
 
+    def holds(self, term: int, *, is_placed: bool) -> bool:
+        """Tell whether *term* need not be asked for, with its places if *is_placed*."""
+        known = self._kept.get(term)
+        return known is not None and (known.is_placed or not is_placed)
+
     def sizes(self, store: PostingStore, terms: Collection[int]) -> dict[int, int]:
         """Return how many documents the blocks of *terms* hold."""
         found: dict[int, int] = {}
