@@ -41,6 +41,10 @@ _ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     "default": {"model": ErrorDocument, "description": "Why nothing was done"}
 }
 
+_BYTES: Final[dict[str, Any]] = {
+    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+}
+
 
 async def _state_of(request: Request) -> State:
     state: State = request.app.state.opened
@@ -114,7 +118,7 @@ class Routes(APIRouter):
     def read(
         self, path: str, form: Any, *, scope: Scope = "read"
     ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-        """Register an operation that changes nothing and answers a *form*."""
+        """Register an operation that changes nothing and answers a *form*, or bytes."""
         return self._register(path, form, method="GET", scope=scope, status=200)
 
     def write(
@@ -138,20 +142,25 @@ class Routes(APIRouter):
                 found = call(*args, **kwargs)
                 return found if isinstance(found, Response) else document(found, status=status)
 
+            # Bytes are no form of JSON, which FastAPI would take them for.
+            told = {"response_model": form, "responses": _ERRORS}
+            if form is bytes:
+                told = {"response_class": Response, "responses": {200: _BYTES, **_ERRORS}}
             self.add_api_route(
                 path,
                 endpoint,
                 methods=[method],
-                response_model=form,
                 status_code=status,
-                responses=_ERRORS,
+                **told,
                 **self._description(call, scope),
             )
             return call
 
         return register
 
-    def stream(self, path: str, media: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    def stream(
+        self, path: str, media: str, *, method: str = "GET", scope: Scope = "read"
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
         """Register an operation that answers in pieces of the type *media*, as they come."""
 
         def register(call: Callable[P, R]) -> Callable[P, R]:
@@ -159,10 +168,10 @@ class Routes(APIRouter):
             self.add_api_route(
                 path,
                 call,
-                methods=["GET"],
+                methods=[method],
                 response_class=Response,
                 responses={200: content, **_ERRORS},
-                **self._description(call, "read"),
+                **self._description(call, scope),
             )
             return call
 
