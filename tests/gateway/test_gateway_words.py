@@ -41,6 +41,7 @@ def test_an_unknown_parameter_is_named(
         (None, {}, "the body is missing"),
         (b"{", {}, "the body is no JSON"),
         (b'{"text": 5}', {}, "text is no text"),
+        (b'{"text": "\\ud800"}', {}, "half a surrogate pair"),
         (b'{"surplus": "x", "text": "y"}', {}, "surplus is unknown"),
         (b"{}", {}, "text is missing"),
         (b"[]", {}, "the body is no object"),
