@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import psycopg
 
@@ -13,6 +15,8 @@ from clawstate.postgres.attempts import Attempts
 from clawstate.postgres.connection import Connection
 from clawstate.postgres.errors import state_error
 from clawstate.postgres.pool import Loan, Pool
+
+T = TypeVar("T")
 
 SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ"
 
@@ -84,3 +88,28 @@ class Reading:
             loan.end()
         if isinstance(error, psycopg.Error):
             raise state_error(error, self._database.address) from error
+
+
+class Lent(Generic[T]):
+    """A `with` block that lends what *read* makes of one state, for as long as it is read."""
+
+    # A generator would outlive a block that is cut off, and its transaction with it.
+    def __init__(self, block: Reading, read: Callable[[Connection], T]) -> None:
+        self._block = block
+        self._read = read
+
+    def __enter__(self) -> T:
+        connection = self._block.enter(Use())
+        try:
+            return self._read(connection)
+        except BaseException:
+            self._block.__exit__(*sys.exc_info())
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._block.__exit__(kind, error, trace)

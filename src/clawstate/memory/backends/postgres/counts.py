@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from clawstate.memory.backends.columns import subwords_of
-from clawstate.memory.backends.postgres.transaction import Transaction
 from clawstate.memory.backends.subword_batches import Counts
+from clawstate.postgres.transaction import Transaction
 
 _ADD = """
 INSERT INTO clawstate.memory_subwords AS old

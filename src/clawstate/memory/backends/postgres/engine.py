@@ -24,11 +24,10 @@ from clawstate.memory.backends.postgres.conditions import sql_of
 from clawstate.memory.backends.postgres.imports import PostgresImports
 from clawstate.memory.backends.postgres.past import PastStates
 from clawstate.memory.backends.postgres.place import Place
+from clawstate.memory.backends.postgres.reading import PostgresReading
 from clawstate.memory.backends.postgres.replacement import PostgresReplacement
 from clawstate.memory.backends.postgres.rows import LIVE, SELECT, stored_embedder
 from clawstate.memory.backends.postgres.schema import MIGRATIONS, PART
-from clawstate.memory.backends.postgres.snapshots import Snapshots
-from clawstate.memory.backends.postgres.transaction import Note, Transaction
 from clawstate.memory.backends.postgres.versions import PostgresVersions
 from clawstate.memory.contract import (
     Capability,
@@ -42,8 +41,10 @@ from clawstate.memory.reading import Reading
 from clawstate.memory.records import MemoryRecord
 from clawstate.memory.versions import MOST_VERSIONS
 from clawstate.paging import Position
+from clawstate.postgres.blocks import Lent
 from clawstate.postgres.database import Database
 from clawstate.postgres.part import Part
+from clawstate.postgres.transaction import Note, Transaction
 
 _MANY = 1_000  # changes that left bytes behind, after which they are cleared
 _LOOK_AT = 128  # records that this process adds before it looks whether the tail is long
@@ -113,7 +114,12 @@ class PostgresMemory:
         """Open one unchanging state for a search."""
         if as_of is not None:
             return self._past.reading(self._place, to_ms(as_of), now_ms=self._now())
-        return Snapshots(self._part, self._caches, self._now())
+        return Lent(
+            self._part.reading(begins=False),
+            lambda connection: PostgresReading(
+                connection, self._part.tenant, caches=self._caches, now_ms=self._now()
+            ),
+        )
 
     def embedder(self) -> EmbedderIdentity | None:
         """Return whose vectors are kept."""

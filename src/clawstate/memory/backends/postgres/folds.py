@@ -9,10 +9,10 @@ from clawstate.memory.backends.documents import marks_of
 from clawstate.memory.backends.postgres import counts, words
 from clawstate.memory.backends.postgres.place import Place
 from clawstate.memory.backends.postgres.postings import ANALYSIS, ZEROS, PostgresPostings
-from clawstate.memory.backends.postgres.transaction import Transaction
 from clawstate.memory.backends.postgres.word_state import TailRow, count_subwords, triples
 from clawstate.memory.backends.subword_batches import Counts
 from clawstate.memory.postings.store import FIELDS, Batch, Fold, Kind, pack
+from clawstate.postgres.transaction import Transaction
 from clawstate.quantities import number_of
 
 FOLD_AT: Final = 512

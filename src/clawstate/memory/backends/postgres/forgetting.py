@@ -12,8 +12,8 @@ from clawstate.memory.backends.columns import record_of
 from clawstate.memory.backends.postgres import folds, forgotten, history, vectors, writing
 from clawstate.memory.backends.postgres.place import Place
 from clawstate.memory.backends.postgres.rows import SELECT, stored_embedder
-from clawstate.memory.backends.postgres.transaction import Transaction
 from clawstate.memory.forgetting import Compaction, Forgotten, text_digest
+from clawstate.postgres.transaction import Transaction
 
 _STEPS = 3
 _SMALL = 128 << 20  # bytes of tables that are written anew while searches wait for a second or two

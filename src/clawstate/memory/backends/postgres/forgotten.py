@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 
 from clawstate.memory.backends.postgres.rows import find_value
-from clawstate.memory.backends.postgres.transaction import Transaction
+from clawstate.postgres.transaction import Transaction
 
 _NOTE = """
 INSERT INTO clawstate.memory_forgotten (tenant, scope, digest)

@@ -8,10 +8,10 @@ from clawstate.clock import to_ms
 from clawstate.memory import rules
 from clawstate.memory.backends.columns import record_of
 from clawstate.memory.backends.postgres.rows import COPIED, SELECT
-from clawstate.memory.backends.postgres.transaction import Transaction
 from clawstate.memory.records import content_hash
 from clawstate.memory.rules import Arrival
 from clawstate.memory.versions import Ending
+from clawstate.postgres.transaction import Transaction
 
 _M = ", ".join(f"m.{each}" for each in COPIED.split(", "))
 # A version begins where the one before ended; the first where the record was made, which may be

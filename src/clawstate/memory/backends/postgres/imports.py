@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from clawstate.memory.backends.postgres import forgotten, words, writing
 from clawstate.memory.backends.postgres.place import Place
-from clawstate.memory.backends.postgres.transaction import Transaction
 from clawstate.memory.ledger import Finished, Imported
 from clawstate.memory.records import content_hash
+from clawstate.postgres.transaction import Transaction
 
 # What was there before any import, made by hand, is not the file's to take away.
 _NOTE = """

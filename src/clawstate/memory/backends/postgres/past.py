@@ -13,8 +13,8 @@ from clawstate.memory.backends.inmemory.postings import terms_of
 from clawstate.memory.backends.inmemory.reading import InMemoryReading, Row
 from clawstate.memory.backends.postgres.place import Place
 from clawstate.memory.backends.postgres.rows import COLUMNS, SELECT_PAST, find_value
-from clawstate.memory.backends.postgres.transaction import Transaction
 from clawstate.memory.records import content_hash
+from clawstate.postgres.transaction import Transaction
 
 _CHANGES = """
 SELECT changes + (SELECT count(*) FROM clawstate.memory_tail WHERE tenant = %(tenant)s)

@@ -8,9 +8,9 @@ from typing import Any, Final, TypeVar
 import psycopg
 
 from clawstate.memory.backends.postgres import writing
-from clawstate.memory.backends.postgres.transaction import Note, Row, Transaction
 from clawstate.postgres.database import Isolation
 from clawstate.postgres.part import Part
+from clawstate.postgres.transaction import Note, Row, Transaction
 
 A = TypeVar("A")
 

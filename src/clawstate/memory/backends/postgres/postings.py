@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from clawstate.memory.analysis import VERSION
-from clawstate.memory.backends.postgres.transaction import Row, Transaction
 from clawstate.memory.postings.store import (
     BLOCK,
     FIELDS,
@@ -17,6 +16,7 @@ from clawstate.memory.postings.store import (
     Lengths,
     Totals,
 )
+from clawstate.postgres.transaction import Row, Transaction
 
 _LONGEST = 600  # bytes of a token that an index holds beside a tenant
 _LOW = (1 << BLOCK) - 1

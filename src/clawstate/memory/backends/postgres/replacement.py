@@ -9,9 +9,9 @@ from clawstate.memory.backends.columns import embedder_text, pack, subwords_of, 
 from clawstate.memory.backends.postgres import counts, rows, vectors, words
 from clawstate.memory.backends.postgres.place import Place
 from clawstate.memory.backends.postgres.rows import REEMBEDDING, find_begun
-from clawstate.memory.backends.postgres.transaction import Transaction
 from clawstate.memory.contract import EmbedderIdentity, KnownVector
 from clawstate.memory.replacement import Begun, Text, Workload
+from clawstate.postgres.transaction import Transaction
 
 _HAS_NONE = """
 NOT EXISTS (SELECT 1 FROM clawstate.memory_reembedded r

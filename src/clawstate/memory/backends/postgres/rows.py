@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from clawstate.memory.backends.columns import columns_of, embedder_from, pack
 from clawstate.memory.backends.postgres.conditions import facts_text
-from clawstate.memory.backends.postgres.transaction import Transaction
 from clawstate.memory.contract import EmbedderIdentity
 from clawstate.memory.records import MemoryRecord, fields_text
 from clawstate.memory.replacement import Begun
 from clawstate.memory.rules import Arrival
+from clawstate.postgres.transaction import Transaction
 
 REEMBEDDING: Final = "reembedding"
 """What `memory_meta` names the embedder by whose vectors are made beside those kept."""

@@ -7,9 +7,9 @@ from typing import Any
 from psycopg import ClientCursor
 from psycopg.pq import TransactionStatus
 
-from clawstate.memory.backends.postgres.transaction import Row
 from clawstate.postgres.blocks import SNAPSHOT
 from clawstate.postgres.connection import Connection
+from clawstate.postgres.transaction import Row
 
 
 class Script:

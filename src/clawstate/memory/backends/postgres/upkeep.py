@@ -8,10 +8,10 @@ from clawstate.memory import rules
 from clawstate.memory.backends.postgres import folds, vectors
 from clawstate.memory.backends.postgres.forgetting import size
 from clawstate.memory.backends.postgres.rows import find_begun, stored_embedder
-from clawstate.memory.backends.postgres.transaction import Transaction
 from clawstate.memory.backends.postgres.word_state import TailRow, count_subwords, triples
 from clawstate.memory.backends.subword_batches import Counts
 from clawstate.memory.contract import DAMAGE, INDEX
+from clawstate.postgres.transaction import Transaction
 from clawstate.quantities import number_of
 
 _COUNTS = """

@@ -15,8 +15,8 @@ import psycopg
 
 from clawstate.memory.backends.columns import unpack
 from clawstate.memory.backends.postgres.rows import stored_embedder
-from clawstate.memory.backends.postgres.transaction import Transaction
 from clawstate.memory.rules import Arrival
+from clawstate.postgres.transaction import Transaction
 from clawstate.quantities import number_of
 
 LONGEST: Final = 4_000

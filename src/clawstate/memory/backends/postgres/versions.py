@@ -12,7 +12,6 @@ from clawstate.memory.backends.postgres import history, words, writing
 from clawstate.memory.backends.postgres.place import Place
 from clawstate.memory.backends.postgres.rows import LIVE, SELECT, SELECT_PAST, stored_embedder
 from clawstate.memory.backends.postgres.schema import PART
-from clawstate.memory.backends.postgres.transaction import Transaction
 from clawstate.memory.contract import Embedded, EmbedderIdentity, KnownVector
 from clawstate.memory.filters import Filter
 from clawstate.memory.matching import lets_through
@@ -20,6 +19,7 @@ from clawstate.memory.records import MemoryRecord, content_hash
 from clawstate.memory.replacement import Text
 from clawstate.memory.rules import Arrival
 from clawstate.memory.versions import Conflict, Ending, RecordVersion, Succession, begin_at_the_end
+from clawstate.postgres.transaction import Transaction
 
 _LIVE_PAST = "(v.expires_at IS NULL OR v.expires_at > %(now)s)"
 _NOT_KEPT = """

@@ -10,9 +10,9 @@ from clawstate.memory.analysis import fields_of
 from clawstate.memory.backends import subword_batches
 from clawstate.memory.backends.documents import Words, documents_of, mark_of_tag
 from clawstate.memory.backends.postgres.postings import ZEROS, PostgresPostings
-from clawstate.memory.backends.postgres.transaction import Row, Transaction
 from clawstate.memory.postings.store import FIELDS, NOWHERE, Document, Kind, pack
 from clawstate.memory.records import MemoryRecord
+from clawstate.postgres.transaction import Row, Transaction
 
 NOTHING = 0
 """The kind of a row of the tail that only tells that something changed."""

@@ -11,11 +11,11 @@ from clawstate.memory.backends.columns import embedder_text, record_of, subwords
 from clawstate.memory.backends.postgres import forgotten, history, rows, vectors, words
 from clawstate.memory.backends.postgres.postings import ANALYSIS, ZEROS
 from clawstate.memory.backends.postgres.schema import PART
-from clawstate.memory.backends.postgres.transaction import Transaction
 from clawstate.memory.contract import Embedded, EmbedderIdentity
 from clawstate.memory.postings.store import Kind
 from clawstate.memory.records import MemoryRecord, new_id
 from clawstate.memory.rules import Arrival, Known
+from clawstate.postgres.transaction import Transaction
 
 _GATE = """
 SELECT value FROM clawstate.memory_meta

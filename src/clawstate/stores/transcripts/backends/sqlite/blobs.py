@@ -2,42 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import apsw
 
-from clawstate.sqlite import DamagedValueError
+from clawstate.stores.transcripts.backends.packing import Blob, digest, pack, unpack
 from clawstate.stores.transcripts.external_values import ExternalValue
-
-_LEVEL = 1  # a higher one packs text a tenth better and takes three times as long
-_WORTH = 0.9  # a blob that stays larger than this share is kept as it is
-
-
-@dataclass(frozen=True, slots=True)
-class Blob:
-    """A text as it is kept."""
-
-    digest: bytes
-    size: int
-    packed: bool
-    data: bytes
-
-
-def pack(text: str) -> Blob:
-    """Return *text* as it will be kept."""
-    raw = text.encode()
-    small = zlib.compress(raw, _LEVEL)
-    pays = len(small) < _WORTH * len(raw)
-    return Blob(_digest(raw), len(raw), pays, small if pays else raw)
-
-
-def digest(text: str) -> bytes:
-    """Return the address of *text*."""
-    return _digest(text.encode())
 
 
 def find_known(connection: apsw.Connection, digests: Sequence[bytes]) -> set[bytes]:
@@ -75,20 +46,6 @@ def pieces(connection: apsw.Connection, position: int) -> list[ExternalValue]:
     return [(place, unpack(packed, data, size)) for place, packed, data, size in rows]
 
 
-def unpack(packed: int, data: bytes, size: int) -> str:
-    """Return the text of a row; raises `DamagedValueError`."""
-    raw = data
-    if packed:
-        try:
-            # At most a byte more than promised: damaged data may unpack to gigabytes.
-            raw = zlib.decompressobj().decompress(data, size + 1)
-        except zlib.error as error:
-            raise DamagedValueError("a blob that cannot be unpacked") from error
-    if len(raw) != size:
-        raise DamagedValueError("a blob of another size")
-    return raw.decode()
-
-
 def remove(connection: apsw.Connection, positions: str) -> None:
     """Remove the pieces of *positions* (a JSON list), and the blobs that nothing else holds."""
     # Which blobs may be free is asked before the pieces go, by which it is known.
@@ -109,7 +66,3 @@ def _add(connection: apsw.Connection, blob: Blob) -> int:
         (blob.digest, blob.size, int(blob.packed), blob.data),
     )
     return int(connection.last_insert_rowid())
-
-
-def _digest(raw: bytes) -> bytes:
-    return hashlib.sha256(raw).digest()

@@ -11,7 +11,8 @@ from clawstate.quantities import number_of
 from clawstate.sqlite import DamagedValueError
 from clawstate.sqlite.errors import damage
 from clawstate.stores.transcripts import tool_calls, turns
-from clawstate.stores.transcripts.backends.sqlite import blobs, rows, word_index
+from clawstate.stores.transcripts.backends import packing
+from clawstate.stores.transcripts.backends.sqlite import rows, word_index
 from clawstate.stores.transcripts.plain_text import indexed_text
 
 _COUNTS = {
@@ -117,8 +118,8 @@ def _blobs(connection: apsw.Connection) -> Iterator[tuple[str, str]]:
     bad = 0
     for sha256, packed, data, size in connection.execute(sql):
         try:
-            text = blobs.unpack(packed, data, size)
-            bad += blobs.digest(text) != sha256
+            text = packing.unpack(packed, data, size)
+            bad += packing.digest(text) != sha256
         except (DamagedValueError, UnicodeDecodeError):
             bad += 1
     if bad:

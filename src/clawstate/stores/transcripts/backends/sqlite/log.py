@@ -13,8 +13,9 @@ from clawstate.sqlite import Database, open_part
 from clawstate.sqlite.blocks import Lent
 from clawstate.sqlite.change_log import note_changes
 from clawstate.stores.transcripts import turns
+from clawstate.stores.transcripts.backends import packing
+from clawstate.stores.transcripts.backends.packing import Blob
 from clawstate.stores.transcripts.backends.sqlite import blobs, checking, rows, word_index
-from clawstate.stores.transcripts.backends.sqlite.blobs import Blob
 from clawstate.stores.transcripts.backends.sqlite.rows import Session
 from clawstate.stores.transcripts.backends.sqlite.schema import MIGRATIONS, PART
 from clawstate.stores.transcripts.contract import (
@@ -201,14 +202,14 @@ class SqliteTranscripts:
     def _pack(self, entries: Iterable[Entry]) -> dict[str, Blob]:
         """Return the new blobs of *entries*: packing takes time, and no lock is held for it."""
         long = (each.with_place(each.id or new_id(), None) for each in entries if each.size > LONG)
-        texts = {blobs.digest(text): text for each in long for _, text in cut(each.line)[1]}
+        texts = {packing.digest(text): text for each in long for _, text in cut(each.line)[1]}
         if not texts:
             return {}
         with self._database.reading() as connection:
             # Only a hint, since no lock is held: `blobs.put` looks again, and packs what is
             # missing.
             old = blobs.find_known(connection, list(texts))
-        return {text: blobs.pack(text) for digest, text in texts.items() if digest not in old}
+        return {text: packing.pack(text) for digest, text in texts.items() if digest not in old}
 
 
 def _append(session: Session, turn: Turn, ready: dict[str, Blob], now_ms: int) -> list[str]:

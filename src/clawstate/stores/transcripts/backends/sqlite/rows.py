@@ -12,8 +12,8 @@ import apsw
 
 from clawstate.clock import from_ms
 from clawstate.sqlite import DamagedValueError
+from clawstate.stores.transcripts.backends.packing import Blob
 from clawstate.stores.transcripts.backends.sqlite import blobs, word_index
-from clawstate.stores.transcripts.backends.sqlite.blobs import Blob
 from clawstate.stores.transcripts.contract import Listed, Place
 from clawstate.stores.transcripts.entries import Entry
 from clawstate.stores.transcripts.external_values import cut, join

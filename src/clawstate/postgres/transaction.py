@@ -1,4 +1,4 @@
-"""`Transaction`: statements of one tenant inside a running transaction."""
+"""`Transaction`: statements of one tenant inside a running transaction, by names."""
 
 from __future__ import annotations
 

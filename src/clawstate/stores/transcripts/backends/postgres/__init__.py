@@ -1,0 +1,1 @@
+"""Transcripts as tables of PostgreSQL."""
