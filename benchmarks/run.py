@@ -43,6 +43,7 @@ PARTS = (
     "listings",
     "transcripts",
     "feed",
+    "map",
 )
 NAMED = (
     "clawstate",

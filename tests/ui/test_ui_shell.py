@@ -21,7 +21,7 @@ _KEY = """() => new Promise((done) => {
     };
 })"""
 
-PAGES = ("/overview",)
+PAGES = ("/overview", "/map")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -87,6 +87,7 @@ def test_ctrl_k_reaches_a_screen_and_the_focus_returns(sight) -> None:
 
         expect(page.get_by_role("link", name="Overview")).to_be_focused()
         page.keyboard.press("Control+k")
+        expect(page.get_by_role("combobox")).to_be_focused()
         page.keyboard.type("shortc")
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name="Keyboard shortcuts")).to_be_visible()

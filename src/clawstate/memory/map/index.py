@@ -183,6 +183,10 @@ class MapIndex:
         if old.rows:
             since = Condition("updated_at", (), "gte", old.newest - _OVERLAP)
             changed = reading.keys(Filter(namespace=None, tree=since))
+            # Vectors that were waited for change no record.
+            waiting = [key for key, row in old.rows.items() if not row.has_vector]
+            if reading.embedder is not None and len(waiting) <= _PAGE:
+                changed = [*changed, *({*waiting} & {*keys})]
             fresh = sorted({*fresh, *changed})
         read: dict[int, Row] = {}
         for page in _pages(fresh):
@@ -192,7 +196,10 @@ class MapIndex:
                 read[key] = row_of(record, has_vector=key in having)
         rows = {key: read.get(key) or old.rows[key] for key in keys}
         self._words = {key: words for key, words in self._words.items() if key in rows}
-        spots = {key: old.spots[key] for key in keys if key in old.spots}
+        # Another text under the same key, where an engine has it so, lies elsewhere.
+        moved = {key for key, row in read.items() if key in old.rows and _is_moved(old, key, row)}
+        self._words = {key: words for key, words in self._words.items() if key not in moved}
+        spots = {key: old.spots[key] for key in keys if key in old.spots and key not in moved}
         if known is None:
             spots = self._spots_of_file(rows, embedder)
         elif not is_same:
@@ -279,6 +286,11 @@ def _spots_of_before(known: Points, rows: dict[int, Row]) -> dict[int, Spot]:
         for key, row in rows.items()
         if row.has_vector and row.id in by_id
     }
+
+
+def _is_moved(old: Points, key: int, row: Row) -> bool:
+    before = old.rows[key]
+    return (before.id, before.text, before.has_vector) != (row.id, row.text, row.has_vector)
 
 
 def _find_spots(

@@ -89,10 +89,9 @@ def row_of(record: MemoryRecord, *, has_vector: bool) -> Row:
 
 def positions_of(points: Points, keys: Sequence[int]) -> tuple[Matrix, NDArray[np.bool_]]:
     """Return where the records *keys* lie, and which of them have a place by their meaning."""
-    found = np.full((len(keys), 2), np.nan, np.float32)
-    for number, key in enumerate(keys):
-        if (spot := points.spots.get(key)) is not None:
-            found[number] = spot.x, spot.y
+    nowhere = (np.nan, np.nan)
+    spots = [spot[:2] if (spot := points.spots.get(key)) else nowhere for key in keys]
+    found = np.array(spots, np.float32).reshape(-1, 2)
     has_place = np.isfinite(found[:, 0])
     below = np.flatnonzero(~has_place)
     # In rows, the older first, as close as it takes.

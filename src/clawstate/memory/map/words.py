@@ -28,7 +28,8 @@ _RUN = 40  # signs of a run without spaces that are looked at
 _READ = 600  # characters of a text that are looked at
 _COMMON = 0.5  # of all texts have a word that tells nothing
 _WORDS = 3
-_HANGS_ON = "\u2019'-_"
+_APOSTROPHE = re.compile("['\u2019]")
+_HANGS_ON = "-_"
 
 Words = dict[str, str]
 """The words of a text as they are counted, and as they stand there."""
@@ -44,9 +45,8 @@ def words_of(text: str) -> Words:
             for piece in _NO_HIRAGANA.findall(run) if _HIRAGANA.search(run) else pieces_of_run(run):
                 _add_pieces(piece, found)
             continue
-        word = each.strip(_HANGS_ON)
-        if word.endswith(("'s", "\u2019s")):
-            word = word[:-2]
+        # Of "Ada's", "don't" and "l'avion" the part that may tell something.
+        word = max(_APOSTROPHE.split(each), key=len).strip(_HANGS_ON)
         is_korean = _KOREAN.match(word) is not None
         if is_korean:
             word = without_particle(word)

@@ -27,4 +27,15 @@ export const SCREENS = [
     scope: "read",
     words: "sizes activity latency growth statistics",
   },
+  {
+    id: "map",
+    path: "/map",
+    title: "Map",
+    icon: "map",
+    key: "a",
+    load: () => import("../views/map.js"),
+    style: "map.css",
+    scope: "read",
+    words: "points clusters meaning projection lasso",
+  },
 ];
