@@ -116,6 +116,7 @@ def test_every_setting_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
             address_from(config, place)
         assert not state.encryption.is_on
         state._context.key_store.source()
+        assert state._context.backends._password() is None
         list(examine(state))
         with pytest.raises(clawstate.StateError):
             state.encryption.turn_on("passphrase")
@@ -246,32 +247,6 @@ def test_memory_by_words_only(root: Path) -> None:
 
         assert len(state.memory.search("tea")) == 1
         assert state.memory.stats()["cached_vectors"] == 0
-
-
-def test_what_this_version_cannot_do_is_told(root: Path) -> None:
-    """Such a setting is an error of `validate`, and costs no memory."""
-    written(root, "{state: {store: 'postgresql://db/x'}}")
-
-    with clawstate.open(root) as state:
-        assert "this version" in next(
-            each.message for each in state.config.issues() if each.severity == "error"
-        )
-
-
-@pytest.mark.parametrize(("path", "value"), [("state.store", "postgres://db/x")])
-def test_a_setting_that_cannot_be_followed_is_refused_when_it_is_set(
-    tmp_path: Path, path: str, value: Any
-) -> None:
-    """It is refused in the words of `issues`, and nothing is written; *force* lets it through."""
-    config = Config(StatePaths(tmp_path), env={"HOME": "/h", "KEY": "k"}, cwd=tmp_path)
-
-    with pytest.raises(ConfigError, match="this version") as caught:
-        config.set(path, value)
-
-    assert not config.path.exists()
-    config.set(path, value, force=True)
-    assert caught.value.problem in {each.message for each in config.issues()}
-    config.set("gateway.port", 2)
 
 
 NUMBERS = sorted(

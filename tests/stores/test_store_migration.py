@@ -21,6 +21,7 @@ from clawstate.errors import (
     UnavailableError,
 )
 from clawstate.state import record_moves, record_sources
+from clawstate.state.engines import engine_of
 from clawstate.state.left_behind import find_left_behind
 from clawstate.state.moved_records import summarise
 from clawstate.state.record_conflicts import put_back
@@ -277,7 +278,7 @@ def test_records_elsewhere_are_told_when_their_store_is_opened(root, clock) -> N
 def test_what_must_not_be_is_refused(root, clock) -> None:
     """Only known engines are targets, and none while an argument chooses another."""
     with pytest.raises(InvalidError):
-        moved(root, "postgresql://h/db", clock)
+        moved(root, "redis://h/db", clock)
     with clawstate.open(root, store="file", clock=clock) as state, pytest.raises(InvalidError):
         migrate(state._context, "sqlite")
 
@@ -433,7 +434,7 @@ def test_a_session_begun_anew_before_a_move_is_carried_on_stays_the_one(root, cl
     with clawstate.open(root, clock=clock) as state:
         old = state.sessions.require("a").session_id
         state.transcripts.append(old, [{"role": "user", "content": "old"}])
-        run = record_moves._Run(state._context, "sqlite", lambda *_: None)
+        run = record_moves._Run(state._context, "sqlite", engine_of("file"), lambda *_: None)
         with pytest.MonkeyPatch.context() as patch, state._context.backends.moving():
             patch.setattr(run, "_choose", _fail)
             with pytest.raises(RuntimeError):

@@ -130,7 +130,12 @@ class LazyGroup(WithExamples, click.Group):
     help="The state directory [$OPENCLAW_STATE_DIR].",
     shell_complete=directories,
 )
-@click.option("--store", metavar="URL", help="The engine of the records [state.store].")
+@click.option(
+    "--store",
+    metavar="URL",
+    envvar="CLAWSTATE_STORE",
+    help="The engine: file, sqlite or postgresql://... [$CLAWSTATE_STORE, state.store].",
+)
 @click.option(
     "--agent", metavar="ID", help="The agent that is meant [main].", shell_complete=AGENTS
 )

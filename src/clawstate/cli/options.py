@@ -63,6 +63,9 @@ class Engine(click.Choice[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the engine that *value* names; the error of a misspelt name suggests one."""
+        if "://" in str(value):
+            # Not looked at here: whether it is an address is known where it is used.
+            return str(value).strip()
         name = str(value).strip().lower()
         name = self._ALSO.get(name, name)
         if name not in self.choices:

@@ -228,6 +228,12 @@ STORE = _setting(
     Kind("engine", _read_text),
     "The engine: `file`, `sqlite` or `postgresql://user@host/name`.",
 )
+STORE_PASSWORD = _setting(
+    "state.password",
+    None,
+    Kind("reference", _read_any),
+    "A reference to the password of the address in `state.store`.",
+)
 ENCRYPTION_KEY = _setting(
     "state.encryption.key",
     "off",

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from clawstate.config.settings import STORE
 from clawstate.json5.path_grammar import KeyPath
 
 if TYPE_CHECKING:
     from clawstate.health import Severity
 
-Part = Literal["records", "sessions"]
+Part = Literal["sessions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +27,6 @@ class Unsupported:
 
 def find_unsupported(resolved: Any) -> Iterator[Unsupported]:
     """Yield what this version cannot follow in *resolved*, a configuration without defaults."""
-    store = _at(resolved, *STORE.path.split("."))
-    if isinstance(store, str) and store.startswith("postgres"):
-        problem = "this version keeps records in files and in SQLite, not in PostgreSQL"
-        yield Unsupported(("state", "store"), problem, "write 'file' or 'sqlite'", "records")
     if _at(resolved, "session", "maintenance", "rotateBytes") is not None:
         problem = (
             "only OpenClaw starts a new index file at a size; clawstate keeps one index of any size"

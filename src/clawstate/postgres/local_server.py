@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from clawstate.errors import UnavailableError
 from clawstate.files.atomic import write_atomic
@@ -72,16 +73,20 @@ class LocalServer:
         return (self.data / "PG_VERSION").exists() and self.password_file.exists()
 
     def url(self, database: str = DATABASE) -> str:
-        """Return the address of *database*, without the password."""
+        """Return the address of *database*; it names the file with the password."""
         lines = self._postmaster()
         port = lines[3] if len(lines) > 3 else self._setting("port")
         if self._has_socket:
-            return f"postgresql://{USER}@/{database}?host={self.home}&port={port}"
-        return f"postgresql://{USER}@127.0.0.1:{port}/{database}"
+            place = f"/{database}?host={quote(str(self.home), safe='/')}&port={port}"
+        else:
+            place = f"127.0.0.1:{port}/{database}?"
+        # Psql and all else that stands on libpq finds the password there as well.
+        file = quote(str(self.password_file), safe="/")
+        return f"postgresql://{USER}@{place}&passfile={file}".replace("?&", "?")
 
     def password(self) -> str:
         """Return the password of `USER`."""
-        return self.password_file.read_text().strip()
+        return self.password_file.read_text().strip().rpartition(":")[2]
 
     def pid(self) -> int | None:
         """Return the process of the server, `None` if it does not run."""
@@ -159,17 +164,21 @@ class LocalServer:
         self.home.chmod(0o700)
         self._own(self.home)
         if not self.password_file.exists():
-            write_atomic(self.password_file, f"{secrets.token_urlsafe(24)}\n".encode())
-            self._own(self.password_file)
+            line = f"*:*:*:{USER}:{secrets.token_urlsafe(24)}\n"
+            write_atomic(self.password_file, line.encode())
         # Under another name until it is whole: a start that was cut off begins again.
         made = self.home / "data.new"
         shutil.rmtree(made, ignore_errors=True)
         made.mkdir(mode=0o700)
         self._own(made)
+        bare = self.home / "password.new"
+        write_atomic(bare, f"{self.password()}\n".encode())
+        self._own(bare)
         told = self._run(
             *("initdb", "-D", str(made), "-U", USER, "-E", "UTF8", "--locale=C.UTF-8"),
-            *("--auth=scram-sha-256", "--data-checksums", f"--pwfile={self.password_file}"),
+            *("--auth=scram-sha-256", "--data-checksums", f"--pwfile={bare}"),
         )
+        bare.unlink()
         if told.returncode:
             words = (told.stdout.strip().splitlines() or ["initdb failed"])[-1]
             raise UnavailableError(str(self.home), f"no database could be made: {words}")

@@ -13,6 +13,7 @@ from clawstate.postgres.connection import Connection
 from clawstate.postgres.database import Database
 from clawstate.postgres.names import decode_text, encode_name
 from clawstate.postgres.part import Part
+from clawstate.postgres.rewriting import rewrite_tables
 from clawstate.postgres.server_clock import ServerClock
 from clawstate.records import postgres_rows as rows
 from clawstate.records.contract import Capability, CollectionSpec, Revision
@@ -180,6 +181,17 @@ class PostgresBackend:
         """Remove what was set aside, and return how many records that were."""
         sql, bound = f"DELETE {_IN_ASIDE}", {**self._mine, "aside": _MOVED}
         return self._part.change(lambda connection: connection.execute(sql, bound).rowcount)
+
+    def clear_deleted(self, *, patience: float) -> bool:
+        """
+        Leave no byte of what was deleted in the tables; tell whether that was done.
+
+        It is not while others read an older state, for *patience* (seconds). What the server keeps
+        in its write-ahead log, and what backups keep of it, goes with their own time.
+        """
+        if not self._part.exists():
+            return True
+        return rewrite_tables(self._part.database, ("records", "removed"), patience=patience)
 
     def check(self, *, deep: bool = False) -> Iterator[Finding]:
         """Give what is wrong with the server and the rows of the tenant."""

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from clawstate.config.service import Config
-from clawstate.config.settings import STORE
+from clawstate.config.settings import STORE, STORE_PASSWORD
 from clawstate.errors import ClosedError, InvalidError, LockLostError, UnavailableError
 from clawstate.files.lock import FileLock
 from clawstate.files.lock_options import LockOptions
@@ -22,9 +22,19 @@ from clawstate.interrupts import Mutex, Use, load_modules
 from clawstate.openclaw.owner import Era, Ownership
 from clawstate.records.contract import Backend, Capability, CollectionSpec
 from clawstate.records.json_files import JsonFilesBackend
-from clawstate.state.engines import ENGINES, FILE, SQLITE, Engine, engine_of, require_store
+from clawstate.state.engines import (
+    ENGINES,
+    FILE,
+    SQLITE,
+    Engine,
+    engine_of,
+    require_store,
+    shown_choice,
+)
 
 if TYPE_CHECKING:
+    from clawstate.postgres.database import Database as PostgresDatabase
+    from clawstate.records.postgres import PostgresBackend
     from clawstate.records.sqlite import SqliteBackend
     from clawstate.sqlite import Database
 
@@ -54,6 +64,7 @@ class BackendRegistry:
     _sessions_place: str = field(init=False)
     _made: dict[object, Backend] = field(default_factory=dict)
     _databases: dict[str, Database] = field(default_factory=dict)
+    _servers: dict[str, PostgresDatabase] = field(default_factory=dict)
     _mutex: Mutex = field(default_factory=Mutex)
     _mover: Use | None = None
     _closed: bool = False
@@ -94,7 +105,7 @@ class BackendRegistry:
         engine of the whole state raises `UnavailableError` once another was chosen.
         """
         engine = self.engine if choice is None else engine_of(choice)
-        return engine.open(self, root or self.paths.root, choice is None)
+        return engine.open(self, root or self.paths.root, choice)
 
     def others(self, engine: Engine) -> tuple[Engine, ...]:
         """Return the engines that may keep records of this state as well, from earlier."""
@@ -102,7 +113,8 @@ class BackendRegistry:
 
     def kinds(self, prefix: str, *, engine: Engine | None = None) -> tuple[str, ...]:
         """Return the kinds of records that start with *prefix*, if *engine* has no files."""
-        backend = self.records(None if engine is None else engine.name)
+        is_chosen = engine is None or engine is self.engine
+        backend = self.records(None if engine is None or is_chosen else engine.name)
         # Whoever asks sees files by their names already, which is cheaper than to read them all.
         return () if Capability.FILES in backend.capabilities else backend.kinds(prefix)
 
@@ -118,6 +130,48 @@ class BackendRegistry:
     def chosen_rows(self) -> SqliteBackend:
         """Return these rows as the engine of the state: no longer written once another is."""
         return self._once("chosen rows", self._permitting_rows)
+
+    @property
+    def has_server(self) -> bool:
+        """Whether a PostgreSQL database is chosen for the records."""
+        return bool(self.engine.schemes)
+
+    def server(self, address: str) -> PostgresBackend:
+        """Return the records in the PostgreSQL database at *address*, whichever is chosen."""
+        return self._once(("server", address), partial(self._postgres, address))
+
+    def chosen_server(self) -> PostgresBackend:
+        """Return those at the chosen address: no longer written once another engine is chosen."""
+        address = self.choice
+
+        def make() -> PostgresBackend:
+            absent = partial(self._require_chosen, address, shown_choice(address))
+            permit = partial(self._permit_server, address)
+            return self.server(address).with_permit(permit, absent)
+
+        return self._once(("chosen server", address), make)
+
+    def server_database(self, address: str) -> PostgresDatabase:
+        """
+        Return the one object through which this state uses the PostgreSQL database at *address*.
+
+        Whoever keeps something there has a part of it, and closes that part alone.
+        """
+        with self._mutex:
+            self.require_open()
+            if address not in self._servers:
+                load_modules("clawstate.postgres")
+                from clawstate.postgres import require_driver  # noqa: PLC0415 - few have one
+
+                require_driver()
+                load_modules("clawstate.postgres.database")
+                from clawstate.postgres.address import Address  # noqa: PLC0415 - see above
+                from clawstate.postgres.database import Database  # noqa: PLC0415 - see above
+
+                known = Address(address, password=self._password)
+                patience = lambda: self.locks().patience()  # noqa: E731 - read anew each time
+                self._servers[address] = Database(known, patience=patience)
+            return self._servers[address]
 
     def files(
         self, root: Path, *, lock: LockOptions | None = None, chosen: bool = False
@@ -168,6 +222,8 @@ class BackendRegistry:
                 backend.close()
             for database in self._databases.values():
                 database.close()
+            for server in self._servers.values():
+                server.close()
 
     def require_open(self) -> None:
         """Raise `ClosedError` after `close`."""
@@ -209,6 +265,10 @@ class BackendRegistry:
     def _permit_rows(self, holding: bool) -> None:  # noqa: FBT001 - see `Permit`
         self._await_mover(self._rows_place, holding=holding)
         self._require_chosen(SQLITE, self._rows_place)
+
+    def _permit_server(self, address: str) -> None:
+        self._await_mover(address, holding=False)
+        self._require_chosen(address, shown_choice(address))
 
     def _require_chosen(self, engine: str, place: str) -> None:
         # A write to the engine that was left would be acknowledged, and found by nobody.
@@ -268,6 +328,19 @@ class BackendRegistry:
 
         database = self.database(self.paths.records_db)
         return SqliteBackend(database, tenant=self.tenant, has_secret_keys=_has_secret_keys)
+
+    def _postgres(self, address: str) -> PostgresBackend:
+        database = self.server_database(address)
+        load_modules("clawstate.records.postgres")
+        from clawstate.records.postgres import PostgresBackend  # noqa: PLC0415 - few have a server
+
+        return PostgresBackend(database, tenant=self.tenant, has_secret_keys=_has_secret_keys)
+
+    def _password(self) -> str | None:
+        """Return the password of the address, where the configuration refers to one."""
+        if STORE_PASSWORD.of(self.config.view()) is None:
+            return None
+        return str(self.config.secret(STORE_PASSWORD.path))
 
 
 class Moving:

@@ -20,6 +20,7 @@ from clawstate.openclaw.owner import Era
 from clawstate.records.contract import Backend, Collection, CollectionSpec
 from clawstate.records.layouts import MapLayout
 from clawstate.state.context import Context
+from clawstate.state.engines import shown_choice
 from clawstate.state.left_behind import LeftBehind
 from clawstate.stores.dedupe import (
     DedupeSettings,
@@ -73,7 +74,8 @@ def _earlier(context: Context, spec: Callable[[str], CollectionSpec]) -> Earlier
             has_marks = bool(backends.kinds(_KIND, engine=engine))
         if has_marks:
             is_shared = engine.in_files and context.owner.era is Era.FILES
-            left = LeftBehind(engine.name, backends.choice, is_shared=is_shared)
+            chosen = shown_choice(backends.choice)
+            left = LeftBehind(engine.name, chosen, is_shared=is_shared)
             return EarlierMarks(partial(_collection_of, backend, spec), engine.words, left.command)
     return None
 
@@ -87,7 +89,7 @@ def _collection_of(
 def _backend(context: Context) -> Callable[[], Backend]:
     engine, root, lock = context.backends.engine, context.paths.root, _lock(context.lock)
     if not engine.in_files:
-        return lambda: engine.open(context.backends, root, True)
+        return lambda: engine.open(context.backends, root, None)
     return lambda: context.backends.files(root, lock=lock, chosen=True)
 
 

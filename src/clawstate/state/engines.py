@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from clawstate.arguments import require_text
-from clawstate.errors import InvalidError, UnavailableError
+from clawstate.errors import InvalidError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +34,12 @@ class Opener(Protocol):
     def chosen_rows(self) -> Backend:
         """Return these rows as the engine of the state."""
 
+    def server(self, address: str) -> Backend:
+        """Return the records in the PostgreSQL database at *address*."""
+
+    def chosen_server(self) -> Backend:
+        """Return those at the address that is chosen, as the engine of the state."""
+
 
 @dataclass(frozen=True, slots=True)
 class Engine:
@@ -43,31 +49,28 @@ class Engine:
     It is chosen with its *name*, or with an address whose scheme is one of its *schemes*. *words*
     say where it keeps records. *in_files*: each collection is a file at a place of its own, which
     other programs may read and write. *open* makes its backend, for collections whose files would
-    lie below a directory, guarded against a change of `state.store` if it is the chosen one.
-    *is_there* tells whether it may keep anything yet.
+    lie below a directory and for the text that names it, if any: without one it is the chosen one,
+    guarded against a change of `state.store`. *is_there* tells whether it may keep anything yet.
     """
 
     name: str
     words: str
-    open: Callable[[Opener, Path, bool], Backend]
+    open: Callable[[Opener, Path, str | None], Backend]
     is_there: Callable[[Opener], bool]
     in_files: bool = False
     schemes: tuple[str, ...] = ()
-    is_missing: bool = False
-    """Whether it is known by its name alone: this version does not have it."""
 
 
-def _open_files(backends: Opener, root: Path, is_chosen: bool) -> Backend:  # noqa: FBT001
-    return backends.files(root, chosen=is_chosen)
+def _open_files(backends: Opener, root: Path, choice: str | None) -> Backend:
+    return backends.files(root, chosen=choice is None)
 
 
-def _open_rows(backends: Opener, _root: Path, is_chosen: bool) -> Backend:  # noqa: FBT001
-    return backends.chosen_rows() if is_chosen else backends.rows()
+def _open_rows(backends: Opener, _root: Path, choice: str | None) -> Backend:
+    return backends.chosen_rows() if choice is None else backends.rows()
 
 
-def _refuse(*_: object) -> Backend:
-    problem = f"this version keeps records in {_join_names(lambda each: each.words)}"
-    raise UnavailableError("the PostgreSQL engine", problem, f"choose {names_of_engines()}")
+def _open_server(backends: Opener, _root: Path, choice: str | None) -> Backend:
+    return backends.chosen_server() if choice is None else backends.server(choice)
 
 
 ENGINES: Final = (
@@ -75,23 +78,20 @@ ENGINES: Final = (
     Engine(SQLITE, "rows of state/records.db", _open_rows, lambda backends: backends.has_rows),
     Engine(
         "postgresql",
-        "a PostgreSQL server",
-        _refuse,
-        lambda _: False,
+        "a PostgreSQL database",
+        _open_server,
+        lambda _: False,  # without an address nobody can look there
         schemes=("postgresql", "postgres"),
-        is_missing=True,
     ),
 )
 """All engines of records. A new one is its package, one entry here, and its suite of laws."""
 
 
 def names_of_engines() -> str:
-    """Return the names of the engines that this version has, for a message."""
-    return _join_names(lambda each: f"'{each.name}'")
-
-
-def _join_names(name: Callable[[Engine], str]) -> str:
-    return " or ".join(name(each) for each in ENGINES if not each.is_missing)
+    """Return how the engines are named, for a message."""
+    return " or ".join(
+        f"'{each.name}://...'" if each.schemes else f"'{each.name}'" for each in ENGINES
+    )
 
 
 def find_engine(choice: str) -> Engine | None:
@@ -110,10 +110,20 @@ def engine_of(choice: str) -> Engine:
     engine = find_engine(require_text("store", choice))
     if engine is None:
         problem = "is no engine"  # not repeated: an address holds a password
-        schemes = [f"'{each.name}://...'" for each in ENGINES if each.schemes]
-        hint = f"give {' or '.join((names_of_engines(), *schemes))}"
-        raise InvalidError("store", problem, hint)
+        raise InvalidError("store", problem, f"give {names_of_engines()}")
     return engine
+
+
+def shown_choice(choice: str) -> str:
+    """Return *choice* for a message or a command: an address without its password."""
+    scheme, separator, rest = choice.partition("://")
+    if not separator:
+        return choice
+    place, question, parameters = rest.partition("?")
+    user, at, host = place.rpartition("@")
+    kept = [each for each in parameters.split("&") if "password" not in each.lower()]
+    shown = f"{scheme}://{user.partition(':')[0]}{at}{host}"
+    return f"{shown}?{'&'.join(kept)}" if question and any(kept) else shown
 
 
 def require_store(choice: str) -> str:

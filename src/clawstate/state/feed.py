@@ -34,6 +34,7 @@ INTERVAL = 0.1
 
 _VERSION = "1."
 _LOGS = "log", "memory"  # of the transcripts, and of a memory that lies elsewhere
+_NO_SERVER = ""  # the cursor of a state that had no server: whatever is there may be new
 _MOST_BYTES = 16 << 20  # of the text of a cursor, which may come from anybody
 _MOST_KEYS = 10_000  # of one part; of more it is told that anything may have moved
 
@@ -83,6 +84,7 @@ class Feed:
         with silent(StateWarning):  # whoever reads is told
             found.files(self._files)
             self._rows(found)
+            self._server(found)
             self._log(found)
         return found.changes(is_known=since is None or before is not None)
 
@@ -106,6 +108,15 @@ class Feed:
         for each in list(self._subscriptions):
             each.close()
 
+    def _server(self, found: _Found) -> None:
+        backends = self._context.backends
+        if not backends.has_server:
+            return
+        server = backends.chosen_server()
+        found.cursors["server"], moved = server.changes(found.since("server", _NO_SERVER))
+        found.complete = found.complete and moved is not None
+        self._add_rows(found, moved, server.has_secret_keys)
+
     def _rows(self, found: _Found) -> None:
         backends, since = self._context.backends, found.since("rows", ".0")
         if not backends.has_rows:
@@ -115,11 +126,17 @@ class Feed:
         rows = backends.rows()
         found.cursors["rows"], moved = rows.changes(since)
         found.complete = found.complete and moved is not None
+        self._add_rows(found, moved, rows.has_secret_keys)
+
+    @staticmethod
+    def _add_rows(
+        found: _Found, moved: list[tuple[str, str]] | None, is_secret: Callable[[str], bool]
+    ) -> None:
         by_kind: dict[str, dict[str, None]] = {}
         for kind, key in moved or ():
             by_kind.setdefault(kind, {})[key] = None
         for kind, keys in by_kind.items():
-            found.add(kind, None if rows.has_secret_keys(kind) else keys)
+            found.add(kind, None if is_secret(kind) else keys)
 
     def _log(self, found: _Found) -> None:
         for name, path in zip(_LOGS, self._databases(), strict=False):
@@ -267,7 +284,7 @@ def _parse_cursor(cursor: str) -> Mapping[str, Any] | None:
         return None
     if not isinstance(found, dict) or not _are_tokens(found.get("files")):
         return None
-    are_texts = all(isinstance(found.get(each, ""), str) for each in ("rows", *_LOGS))
+    are_texts = all(isinstance(found.get(each, ""), str) for each in ("rows", "server", *_LOGS))
     return found if are_texts else None
 
 

@@ -12,7 +12,7 @@ from clawstate.errors import CorruptWarning, ElsewhereWarning, StateError, silen
 from clawstate.interrupts import load_modules
 from clawstate.openclaw.owner import Era
 from clawstate.records.last_good import copy_path
-from clawstate.state.engines import ENGINES, engine_of
+from clawstate.state.engines import ENGINES, engine_of, shown_choice
 
 if TYPE_CHECKING:
     from clawstate.openclaw.state_database import StateDatabase
@@ -60,7 +60,10 @@ def find_taken_over(context: Context, stores: Collection[str] = tuple(_SHARED)) 
     gone = [each for each in _SHARED if each in stores and _is_gone(context, each)]
     if not gone:
         return ()
-    kept = context.backends.rows().kinds() if context.backends.has_rows else ()
+    load_modules("clawstate.state.record_places")
+    from clawstate.state.record_places import kinds  # noqa: PLC0415 - it knows all stores
+
+    kept = kinds(context, "")
     left = [each for each in gone if not any(kind.startswith(_SHARED[each][2]) for kind in kept)]
     return tuple(_held_by_openclaw(context, left))
 
@@ -163,14 +166,16 @@ def find_left_behind(context: Context) -> LeftBehind:
     for engine in context.backends.others(chosen):
         if counts := count_records(context, engine):
             is_shared = engine.in_files and context.owner.era is Era.FILES
-            return LeftBehind(engine.name, context.backends.choice, counts, is_shared)
-    other = next(each for each in ENGINES if each is not chosen)
-    return LeftBehind(other.name, context.backends.choice)
+            chosen_now = shown_choice(context.backends.choice)
+            return LeftBehind(engine.name, chosen_now, counts, is_shared)
+    other = next(each for each in ENGINES if each is not chosen and not each.schemes)
+    return LeftBehind(other.name, shown_choice(context.backends.choice))
 
 
 def count_records(context: Context, engine: Engine) -> dict[str, int]:
     """Return how many records of each store lie in *engine*; what cannot be read is left out."""
-    if not engine.is_there(context.backends):
+    is_chosen = engine is context.backends.engine
+    if not is_chosen and not engine.is_there(context.backends):
         return {}
     # They know all stores, and every open state would load those.
     load_modules("clawstate.state.record_places", "clawstate.state.record_sources")
@@ -184,7 +189,7 @@ def count_records(context: Context, engine: Engine) -> dict[str, int]:
             if not engine.in_files and place.kind in seen:
                 continue  # several files, one kind of rows
             seen.add(place.kind)
-            source = source_of(place, context, in_files=engine.in_files)
+            source = source_of(place, context, engine)
             with suppress(StateError, OSError):
                 if source.exists() and source.refusal() is None and (count := source.count()):
                     counts[place.store] = counts.get(place.store, 0) + count

@@ -85,12 +85,11 @@ def _policy(context: Context) -> RetentionPolicy | None:
 
 
 def _clear_deleted(context: Context) -> bool:
-    load_modules("clawstate.records.sqlite")
-    from clawstate.records.sqlite import SqliteBackend  # noqa: PLC0415 - files do without
-
-    records = context.backends.records()
-    # Files are written anew with each change.
-    return not isinstance(records, SqliteBackend) or records.clear_deleted(patience=_PATIENCE)
+    backends = context.backends
+    if backends.engine.in_files:  # these are written anew with each change
+        return True
+    rows = backends.chosen_server() if backends.has_server else backends.chosen_rows()
+    return rows.clear_deleted(patience=_PATIENCE)
 
 
 def _engine(context: Context, versions: int, *, asks: bool) -> MemoryEngine:

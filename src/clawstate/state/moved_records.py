@@ -23,8 +23,10 @@ from clawstate.state.record_conflicts import scan_replaced
 from clawstate.state.record_places import CREDENTIALS, credential_places, record_places
 
 if TYPE_CHECKING:
+    from clawstate.records.postgres import PostgresBackend
     from clawstate.state.context import Context
 
+_PATIENCE = 5.0  # seconds
 _STARTED = ".removing"
 
 
@@ -60,6 +62,8 @@ def find_aside(context: Context) -> Aside:
     """Return what was set aside; only looks."""
     places = tuple(dict.fromkeys(_places(context)))
     rows = context.backends.rows().count_aside() if context.backends.has_rows else 0
+    if (server := _server(context)) is not None:
+        rows += server.count_aside()
     return Aside(places, sum(_files(each) for each in places), rows)
 
 
@@ -80,6 +84,10 @@ def remove_aside(context: Context) -> Aside:
                 write_atomic(_folder(context) / _STARTED, b"")
             context.backends.rows().remove_aside()
             problems = tuple(vacuum_database(context.paths.records_db))
+        if (server := _server(context)) is not None:
+            server.remove_aside()
+            if not server.clear_deleted(patience=_PATIENCE):
+                problems += ("rows of the server were in use; 'clawstate store clean' again",)
         for each in dict.fromkeys((*found.places, _folder(context))):
             with os_errors(each, "was not removed"):
                 if each.is_dir() and not each.is_symlink():
@@ -87,6 +95,12 @@ def remove_aside(context: Context) -> Aside:
                 else:
                     each.unlink(missing_ok=True)
     return Aside(found.places, found.files, found.rows, problems)
+
+
+def _server(context: Context) -> PostgresBackend | None:
+    """Return the PostgreSQL database that the state uses, or did before its records were moved."""
+    backends = context.backends
+    return backends.server(backends.choice) if backends.has_server else None
 
 
 def _folder(context: Context) -> Path:

@@ -357,15 +357,15 @@ def open_state(
     """
     Open the state in the directory *path*: by default `$OPENCLAW_STATE_DIR`, else `~/.openclaw`.
 
-    *store* is the engine of the records, `file` or `sqlite`; by default the configuration chooses
-    (`state.store`). *tenant* keeps several states apart in one database. *embedder* turns text
-    into vectors (default: the local model). *lock_timeout* is how long a write waits for other
-    writers, in seconds.
+    *store* is the engine of the records, `file`, `sqlite` or an address `postgresql://...`; by
+    default `$CLAWSTATE_STORE` names it, else the configuration (`state.store`). *tenant* keeps
+    several states apart in one database. *embedder* turns text into vectors (default: the local
+    model). *lock_timeout* is how long a write waits for other writers, in seconds.
     """
     root = resolve_state_dir() if path is None else as_directory(path, "path")
     return State(
         root,
-        store=store,
+        store=store or os.environ.get("CLAWSTATE_STORE") or None,
         tenant=tenant,
         embedder=embedder,
         clock=clock,

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clawstate.errors import InvalidError, StateError, UnavailableError
-from clawstate.files.atomic import write_atomic
-from clawstate.files.json_text import dump_compact, dump_pretty, parse_json
-from clawstate.files.regular import read_regular
 from clawstate.openclaw.owner import Era
 from clawstate.records.contract import Collection
-from clawstate.state.engines import SQLITE, engine_of, find_engine, names_of_engines
+from clawstate.state.engines import (
+    ENGINES,
+    FILE,
+    SQLITE,
+    Engine,
+    engine_of,
+    find_engine,
+    names_of_engines,
+    shown_choice,
+)
 from clawstate.state.left_behind import elsewhere
+from clawstate.state.move_ledger import COPYING, MoveLedger, digest_of, digests_of
 from clawstate.state.record_conflicts import ConflictResolver, Resolution, aside_folder
 from clawstate.state.record_places import (
     MARKS,
@@ -33,8 +39,6 @@ if TYPE_CHECKING:
 
 STORE = "state.store"
 _LEDGER = "migration.json"
-_COPYING, _CHOSEN = "copying", "chosen"
-_MOST = 256 << 20
 _ATTEMPTS = 50  # each time a writer that had begun before was faster
 
 Tell = Callable[[int, int, str], None]
@@ -55,6 +59,16 @@ class MovedRecords:
     kept: tuple[str, ...] = ()
     replaced: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def join(self, other: MovedRecords) -> MovedRecords:
+        """Return this with what became of *other* records of the store."""
+        return MovedRecords(
+            self.store,
+            self.count + other.count,
+            (*self.kept, *other.kept),
+            (*self.replaced, *other.replaced),
+            (*self.notes, *other.notes),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +92,15 @@ def bring_marks(context: Context) -> None:
     has_files = next((context.paths.root / "dedupe").glob("*.json"), None) is not None
     if has_files and not context.backends.is_moving:
         with suppress(StateError), context.backends.moving():
-            _Run(context, SQLITE, lambda *_: None, stores=frozenset({MARKS, NAMES})).run()
+            stores, files = frozenset({MARKS, NAMES}), engine_of(FILE)
+            _Run(context, SQLITE, files, lambda *_: None, stores=stores).run()
 
 
 def migrate(context: Context, to: str, *, tell: Tell = lambda *_: None) -> Migration:
     """
-    Move all records of the state to the engine *to*, `file` or `sqlite`, and choose it from now on.
+    Move all records of the state to the engine *to*, and choose it from now on.
+
+    That is `file`, `sqlite` or an address `postgresql://...`.
 
     Every record is copied and compared before the setting changes and before the source is put
     away. Nobody else writes records meanwhile. A migration that was killed at any point is carried
@@ -96,12 +113,31 @@ def migrate(context: Context, to: str, *, tell: Tell = lambda *_: None) -> Migra
     """
     _require_allowed(context, to)
     with context.backends.moving():
-        return _Run(context, to, tell).run()
+        sources = _engines_left(context, to)
+        return _together([_Run(context, to, each, tell).run() for each in sources])
+
+
+def _engines_left(context: Context, to: str) -> tuple[Engine, ...]:
+    """Return the engines that records are moved out of, in this order."""
+    active = context.backends.engine
+    if to != context.backends.choice:
+        return (active,)
+    target = engine_of(to)
+    return tuple(each for each in ENGINES if each is not target and not each.schemes)
+
+
+def _together(done: list[Migration]) -> Migration:
+    counts: dict[str, MovedRecords] = {}
+    for each in (moved for run in done for moved in run.moved):
+        known = counts.get(each.store)
+        counts[each.store] = each if known is None else known.join(each)
+    left = tuple(why for run in done for why in run.left)
+    return Migration(done[-1].to, tuple(counts.values()), done[-1].aside, left)
 
 
 def _require_allowed(context: Context, to: str) -> None:
     engine = find_engine(to)
-    if engine is None or engine.is_missing:
+    if engine is None:
         raise InvalidError("engine", f"records can be moved to {names_of_engines()}")
     if context.backends.store is not None:
         problem = "decides which engine counts, and a migration does that"
@@ -119,9 +155,16 @@ def _require_allowed(context: Context, to: str) -> None:
 
 class _Run:
     def __init__(
-        self, context: Context, to: str, tell: Tell, *, stores: frozenset[str] = frozenset()
+        self,
+        context: Context,
+        to: str,
+        source: Engine,
+        tell: Tell,
+        *,
+        stores: frozenset[str] = frozenset(),
     ) -> None:
         self._stores = stores
+        self._source = source
         self._context = context
         self._to = to
         self._in_files = engine_of(to).in_files
@@ -131,7 +174,7 @@ class _Run:
         self._conflicts = ConflictResolver(context, to, self._aside)
         self._copies: Mapping[str, Mapping[str, str]] = {}
         name = _LEDGER if not stores else f"some-{_LEDGER}"
-        self._ledger = _Ledger(context.paths.root / "state" / name, to)
+        self._ledger = MoveLedger(context.paths.root / "state" / name, to)
         self._moved: dict[str, MovedRecords] = {}
         self._left: list[str] = []
 
@@ -140,13 +183,13 @@ class _Run:
         # All before the first copy: a record that cannot be read ends it while nothing has changed.
         found = {each.place.kind: each.read() for each in sources}
         self._ledger.load(is_chosen=self._active == self._to)
-        if self._ledger.phase == _COPYING:
+        if self._ledger.phase == COPYING:
             self._copies = dict(self._ledger.kinds)
             self._forget_deleted(sources, found)
         if sources or self._ledger.phase is not None:
             # Digests, not records: the ledger lies in a file for as long as a killed migration
             # does, and records hold secrets.
-            fresh = {kind: _digests(records) for kind, records in found.items()}
+            fresh = {kind: digests_of(records) for kind, records in found.items()}
             self._ledger.begin(fresh)
         for number, each in enumerate(sources):
             self._tell(number, len(sources), each.place.store)
@@ -163,13 +206,14 @@ class _Run:
             self._put_away(each, found[each.place.kind])
         self._tell(len(sources), len(sources), "")
         self._ledger.remove()
-        return Migration(self._to, tuple(self._moved.values()), self._aside, tuple(self._left))
+        moved, left = tuple(self._moved.values()), tuple(self._left)
+        return Migration(shown_choice(self._to), moved, self._aside, left)
 
     def _sources(self) -> Iterator[Source]:
         for place in record_places(self._context):
             if self._stores and place.store not in self._stores:
                 continue
-            source = source_of(place, self._context, in_files=not self._in_files)
+            source = source_of(place, self._context, self._source)
             if (why := source.refusal()) is not None:
                 self._left.append(why)
             elif source.exists():
@@ -178,24 +222,19 @@ class _Run:
     def _copy(self, source: Source, records: Mapping[str, Any]) -> None:
         place = source.place
         known = self._ledger.moved_digests(place.kind)
-        wanted = {key: each for key, each in records.items() if known.get(key) != _digest(each)}
+        wanted = {key: each for key, each in records.items() if known.get(key) != digest_of(each)}
         if self._in_files and place.shared and place.store == SESSIONS:
             told = self._merge_sessions(place, wanted)
         else:
             told = self._merge(place, wanted)
         if place.store == MARKS and not self._in_files:
-            note_namespace(self._context, place.file.stem)
+            note_namespace(self._context.backends.records(self._to), place.file.stem)
         self._note(place, len(records), told)
 
     def _note(self, place: RecordPlace, count: int, told: Resolution) -> None:
         before = self._moved.get(place.store, MovedRecords(place.store, 0))
-        self._moved[place.store] = MovedRecords(
-            place.store,
-            before.count + count,
-            (*before.kept, *told.kept),
-            (*before.replaced, *told.replaced),
-            (*before.notes, *told.notes),
-        )
+        after = MovedRecords(place.store, count, told.kept, told.replaced, told.notes)
+        self._moved[place.store] = before.join(after)
 
     def _merge(self, place: RecordPlace, wanted: Mapping[str, Any]) -> Resolution:
         """Put *wanted* into the target, and return which it kept, and which it replaced."""
@@ -203,7 +242,9 @@ class _Run:
         target, copies = self._target(place), self._copies.get(place.kind, {})
         for _ in range(_ATTEMPTS if wanted else 0):
             seen = {each.key: each.value for each in target.scan()}
-            old = {key for key in copies.keys() & seen.keys() if _digest(seen[key]) == copies[key]}
+            old = {
+                key for key in copies.keys() & seen.keys() if digest_of(seen[key]) == copies[key]
+            }
             # What loses is kept before it goes: a kill between the two loses nothing.
             together, told = self._conflicts.resolve(
                 place, wanted, seen, target_wins=target_wins, copied=old
@@ -245,7 +286,9 @@ class _Run:
                 gone: set[str] = gone,
                 digests: Mapping[str, str] = digests,
             ) -> tuple[dict[str, Any], None]:
-                old = {key for key in gone if key in there and _digest(there[key]) == digests[key]}
+                old = {
+                    key for key in gone if key in there and digest_of(there[key]) == digests[key]
+                }
                 return {key: each for key, each in there.items() if key not in old}, None
 
             self._target(place).change_all(change)
@@ -257,7 +300,8 @@ class _Run:
         missing = records.keys() - there - self._ledger.moved_digests(place.kind).keys()
         if missing:
             problem = (
-                f"{len(missing):,} of {len(records):,} ({place.store}) did not arrive in {self._to}"
+                f"{len(missing):,} of {len(records):,} ({place.store}) did not arrive in"
+                f" {shown_choice(self._to)}"
             )
             raise UnavailableError(str(place.file), problem, "nothing was put away; repeat")
 
@@ -267,7 +311,7 @@ class _Run:
         # The one step that all programs notice: those that are open refuse to write from here on.
         self._context.config.set(STORE, self._to)
         if self._context.backends.choice != self._to:
-            problem = f"still says {self._context.backends.choice!r}"
+            problem = f"still says {shown_choice(self._context.backends.choice)!r}"
             raise UnavailableError(STORE, problem, "nothing was put away; see 'config get'")
 
     def _put_away(self, source: Source, records: Mapping[str, Any]) -> None:
@@ -297,60 +341,3 @@ def plain_entry(entry: Any) -> Any:
     if not isinstance(entry, dict):
         return entry
     return {name: each for name, each in entry.items() if name not in {"sessionFile", "sessionKey"}}
-
-
-@dataclass(slots=True)
-class _Ledger:
-    """
-    What a migration to *to* has done so far, for the one that carries it on.
-
-    *kinds* holds the digest of each record that it copied. Once the target is the engine in use,
-    they are not copied again: what was deleted there since would come back.
-    """
-
-    path: Path
-    to: str
-    phase: str | None = None
-    kinds: dict[str, dict[str, str]] = field(default_factory=dict)
-
-    def load(self, *, is_chosen: bool) -> None:
-        with suppress(StateError):
-            found = parse_json(read_regular(self.path, limit=_MOST), path=self.path)
-            if not isinstance(found, dict):
-                return
-            is_same = found.get("to") == self.to
-            if is_same or is_chosen:
-                # Killed just before the setting changed, the source went on being used. One that
-                # is given up left copies there: what was deleted since must not come from them.
-                phase = str(found["phase"]) if is_same else _CHOSEN
-                self.phase = phase if is_chosen else _COPYING
-                self.kinds = {str(kind): dict(each) for kind, each in found["kinds"].items()}
-
-    def moved_digests(self, kind: str) -> Mapping[str, str]:
-        """Return the digests of records of *kind* that were moved for good."""
-        return self.kinds.get(kind, {}) if self.phase == _CHOSEN else {}
-
-    def begin(self, kinds: Mapping[str, dict[str, str]]) -> None:
-        if self.phase != _CHOSEN:
-            self.phase, self.kinds = _COPYING, dict(kinds)
-            self._write()
-
-    def advance(self) -> None:
-        self.phase = _CHOSEN
-        self._write()
-
-    def remove(self) -> None:
-        with suppress(OSError):
-            self.path.unlink(missing_ok=True)
-
-    def _write(self) -> None:
-        document = {"version": 1, "to": self.to, "phase": self.phase, "kinds": self.kinds}
-        write_atomic(self.path, dump_pretty(document).encode())
-
-
-def _digests(records: Mapping[str, Any]) -> dict[str, str]:
-    return {key: _digest(each) for key, each in records.items()}
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(dump_compact(value).encode("utf-8", "surrogatepass")).hexdigest()

@@ -15,7 +15,7 @@ from clawstate.files.safe_names import decode_name
 from clawstate.memory.capture.inbox import INBOX
 from clawstate.memory.file_conflicts import FILE_CONFLICTS
 from clawstate.openclaw.owner import Era
-from clawstate.records.contract import CollectionSpec, FileForm
+from clawstate.records.contract import Backend, CollectionSpec, FileForm
 from clawstate.records.layouts import MapLayout
 from clawstate.state.agents import agents_of, auth_profiles, default_agent
 from clawstate.state.catalogue import ARCHIVE_KIND, NAMES_OF_MARKS, SESSIONS_KIND
@@ -188,11 +188,11 @@ def _dedupe(context: Context) -> Iterator[RecordPlace]:
     yield RecordPlace(NAMES, NAMES_OF_MARKS, root)
 
 
-def note_namespace(context: Context, stem: str) -> None:
+def note_namespace(target: Backend, stem: str) -> None:
     """Record the namespace of the marks in the file *stem*: rows know it by no name of a file."""
     name = decode_name(stem)
     if name is not None:
-        context.backends.rows().collection(NAMES_OF_MARKS).put(stem, {"namespace": name})
+        target.collection(NAMES_OF_MARKS).put(stem, {"namespace": name})
 
 
 def _is_name(stem: str) -> bool:
@@ -212,6 +212,8 @@ def _agents(root: Path) -> list[str]:
 
 def kinds(context: Context, prefix: str) -> tuple[str, ...]:
     """Return the kinds of rows that start with *prefix*, whichever engine is chosen."""
-    if not context.backends.has_rows:
-        return ()
-    return context.backends.rows().kinds(prefix)
+    backends = context.backends
+    found = set(backends.rows().kinds(prefix)) if backends.has_rows else set()
+    if backends.has_server:
+        found |= set(backends.server(backends.choice).kinds(prefix))
+    return tuple(sorted(found))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,7 +20,9 @@ from clawstate.stores.sessions.index_format import PROFILES
 from clawstate.stores.sessions.profile_files import ProfileFiles
 
 if TYPE_CHECKING:
+    from clawstate.records.contract import Collection, CollectionSpec, Revision
     from clawstate.state.context import Context
+    from clawstate.state.engines import Engine
 
 
 class Source(Protocol):
@@ -105,19 +107,33 @@ class FileSource:
         return (self.place.file.parent / PROFILES,) if is_index else ()
 
 
+class Rows(Protocol):
+    """An engine that keeps records in rows, and can set those of a kind aside."""
+
+    def collection(self, spec: CollectionSpec) -> Collection:
+        """Return the collection of *spec*."""
+
+    def set_aside(self, kind: str, revisions: Mapping[str, Revision]) -> bool:
+        """Put the records of *kind* aside if these are their *revisions*."""
+
+
 class RowSource:
     """The records in rows."""
 
-    def __init__(self, place: RecordPlace, context: Context) -> None:
+    def __init__(self, place: RecordPlace, rows: Callable[[], Rows | None]) -> None:
         self.place = place
-        self._context = context
+        self._find_rows = rows
         self._revisions: dict[str, str] = {}
+
+    @property
+    def _rows(self) -> Rows:
+        found = self._find_rows()
+        assert found is not None  # noqa: S101 - `exists` was asked
+        return found
 
     def exists(self) -> bool:
         """Tell whether there are rows of the kind."""
-        if not self._context.backends.has_rows:
-            return False
-        return self.count() > 0
+        return self._find_rows() is not None and self.count() > 0
 
     def refusal(self) -> str | None:
         """Return nothing: all rows are ours."""
@@ -125,22 +141,29 @@ class RowSource:
 
     def count(self) -> int:
         """Return how many rows there are."""
-        return self._context.backends.rows().collection(self.place.spec).count()
+        return self._rows.collection(self.place.spec).count()
 
     def read(self) -> dict[str, Any]:
         """Return the records."""
-        found = list(self._context.backends.rows().collection(self.place.spec).scan())
+        found = list(self._rows.collection(self.place.spec).scan())
         self._revisions = {each.key: each.revision for each in found}
         return {each.key: each.value for each in found}
 
     def put_away(self, records: Mapping[str, Any], aside: Path) -> bool:  # noqa: ARG002 - see `Source`
         """Give the rows a kind that no collection has."""
-        return self._context.backends.rows().set_aside(self.place.kind, self._revisions)
+        return self._rows.set_aside(self.place.kind, self._revisions)
 
 
-def source_of(place: RecordPlace, context: Context, *, in_files: bool) -> Source:
-    """Return the records of *place* as an engine holds them that keeps its own *in_files*."""
-    return FileSource(place, context) if in_files else RowSource(place, context)
+def source_of(place: RecordPlace, context: Context, engine: Engine) -> Source:
+    """Return the records of *place* as *engine* holds them."""
+    if engine.in_files:
+        return FileSource(place, context)
+    backends = context.backends
+    if engine.schemes:
+        # Which database that is, only the choice of the state tells.
+        address = backends.choice
+        return RowSource(place, lambda: backends.server(address))
+    return RowSource(place, lambda: backends.rows() if backends.has_rows else None)
 
 
 def is_entry_of_ours(entry: object) -> bool:

@@ -53,6 +53,8 @@ class Records:
         yield from JsonFilesBackend(context.paths.root, catalogue=catalogue).check(deep=deep)
         if context.backends.has_rows:
             yield from context.backends.rows().check(deep=deep)
+        if context.backends.has_server:
+            yield from context.backends.records().check(deep=deep)
 
     def keeps_files(self, choice: str | None = None) -> bool | None:
         """
@@ -92,7 +94,9 @@ class Records:
 
     def migrate(self, to: str, *, tell: Tell = lambda *_: None) -> Migration:
         """
-        Move all records to the engine *to*, `file` or `sqlite`, and keep them there from now on.
+        Move all records to the engine *to*, and keep them there from now on.
+
+        That is `file`, `sqlite` or an address `postgresql://...`.
 
         Raises `InvalidError` for what must not be, `CorruptError` for records that cannot be read,
         `UnavailableError` and `LockTimeoutError`; nothing is lost at any point. *tell* is told how

@@ -98,7 +98,7 @@ def _take(context: Context, place: RecordPlace, records: Mapping[str, Any]) -> N
         spec = CollectionSpec(place.kind, inside.parent / "archive" / inside.name, MapLayout())
         target: Collection = context.backends.files(context.paths.root).collection(spec)
     else:
-        target = context.backends.rows().collection(place.spec)
+        target = context.backends.records().collection(place.spec)
     target.change_all(lambda there: ({**records, **there}, None))
 
 

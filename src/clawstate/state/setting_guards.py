@@ -16,7 +16,7 @@ from clawstate.errors import ConfigError, NotFoundError
 from clawstate.json5.key_path import get_at, parse_key_path
 from clawstate.openclaw.owner import Era
 from clawstate.quantities import number_of
-from clawstate.state.engines import FILE, find_engine
+from clawstate.state.engines import FILE, find_engine, shown_choice
 from clawstate.state.left_behind import count_records, elsewhere
 from clawstate.state.memory_place import count_memories, memory_place
 
@@ -74,8 +74,8 @@ def _require_none(context: Context, old: str, new: str) -> None:
         return
     counts = ", ".join(f"{count:,} ({store})" for store, count in found.items())
     problem = f"would hide what lies in {engine.words}: {counts}"
-    hint = f"'clawstate store migrate --to {new}' moves them, and sets it"
-    if other is None or other.is_missing:
+    hint = f"'clawstate store migrate --to {shown_choice(new)}' moves them, and sets it"
+    if other is None:
         hint = "use another state directory for it"
     elif context.owner.era is Era.FILES and not other.in_files:
         hint = (
