@@ -44,6 +44,40 @@ def test_a_session_changes_only_in_the_version_that_was_read(gateway: Gateway) -
     assert gateway.get(path).json["label"] == "one"
 
 
+def test_sessions_are_found_by_what_they_are_called(gateway: Gateway) -> None:
+    """Words of key, id and label find a session, page by page, and its label is in the list."""
+    for number in range(7):
+        gateway.post(f"{API}/sessions", {"key": f"agent:main:named-{number}"})
+    gateway.ask("PATCH", f"{API}/sessions/entries/agent%3Amain%3Anamed-3", {"label": "Tee Öl"})
+    found, after = [], ""
+    while after is not None:
+        page = gateway.get(f"{API}/sessions?q=NAMED%20agent&limit=2{after and '&after=' + after}")
+        found += page.json["sessions"]
+        after = page.json["next"]
+
+    assert sorted(each["key"][-1] for each in found) == list("0123456")
+    assert [each["label"] for each in found if "label" in each] == ["Tee Öl"]
+    assert len(gateway.get(f"{API}/sessions?q={quote('öl tee')}").json["sessions"]) == 1
+    assert gateway.get(f"{API}/sessions?q=nobody-is-called-so").json["sessions"] == []
+
+
+def test_a_transcript_is_read_on_in_both_directions(gateway: Gateway) -> None:
+    """What lies just before or behind a message comes in its order, and what was captured of it."""
+    turn = [{"role": "user", "content": f"I prefer the tea number {n}."} for n in range(6)]
+    ids = gateway.post(f"{API}/transcripts/messages/s-2", {"messages": turn}).json["ids"]
+    path = f"{API}/transcripts/beside/s-2"
+
+    before = gateway.get(f"{path}?before={ids[3]}&limit=2").json["messages"]
+    behind = gateway.get(f"{path}?behind={ids[3]}").json["messages"]
+    gateway.post(f"{API}/memory/capture", {"messages": turn[:1], "session": "s-2"})
+    born = gateway.get(f"{API}/transcripts/memories/s-2").json["records"]
+
+    assert [each["id"] for each in before] == ids[1:3]
+    assert [each["id"] for each in behind] == ids[4:]
+    assert gateway.get(path).status == 422
+    assert [each["metadata"]["captured"]["session"] for each in born] == ["s-2"]
+
+
 def test_messages_are_kept_found_and_led_to(gateway: Gateway) -> None:
     """A turn is appended once, read page by page, found by its words, and shown in its place."""
     turn = {"messages": [{"role": "user", "content": f"cup {n} of tea"} for n in range(5)]}

@@ -21,7 +21,7 @@ _KEY = """() => new Promise((done) => {
     };
 })"""
 
-PAGES = ("/overview", "/map")
+PAGES = ("/overview", "/map", "/sessions")
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -53,11 +53,13 @@ def read_entry(document: Any) -> SessionEntry:
 
 
 def entry_brief(entry: SessionEntry) -> dict[str, Any]:
-    """Return *entry* as a list has it: without what programs noted about it."""
+    """Return *entry* as a list has it: without what programs noted about it, its label apart."""
+    label = entry.fields.get("label")
     return {
         "key": entry.session_key,
         "sessionId": entry.session_id,
         "sessionFile": entry.session_file or None,
+        **({"label": label} if label and isinstance(label, str) else {}),
         "updatedAt": to_ms(entry.updated_at),
         **times(updatedAt=entry.updated_at),
     }

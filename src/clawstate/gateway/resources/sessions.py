@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from fastapi import Path, Query
@@ -74,11 +74,32 @@ def sessions(
     limit: Limit = PAGE_SIZE,
     after: After = None,
     active: Annotated[float | None, Query(description="Updated in so many last seconds.")] = None,
+    q: Annotated[
+        str | None,
+        Query(max_length=1000, description="All of these words in key, id or label."),
+    ] = None,
 ) -> Any:
     """Return a page of the sessions, the one updated last first."""
-    page = state.sessions_of(agent).page(limit, after, active_within=active)
-    found = [entry_brief(entry_as_kept(state, each)) for each in page]
+    store = state.sessions_of(agent)
+    page = store.page(limit, after, active_within=active)
+    chosen = _named(page, q)
+    # A page ends where one of the store does, so it is filled only to the half.
+    while page.after is not None and len(chosen) <= limit // 2:
+        page = store.page(limit - len(chosen), page.after, active_within=active)
+        chosen += _named(page, q)
+    found = [entry_brief(entry_as_kept(state, each)) for each in chosen]
     return {"sessions": found, "next": page.after}
+
+
+def _named(entries: Iterable[SessionEntry], words: str | None) -> list[SessionEntry]:
+    """Return those of *entries* with all *words* in what they are called."""
+    wanted = (words or "").casefold().split()
+    return [each for each in entries if all(word in _names(each) for word in wanted)]
+
+
+def _names(entry: SessionEntry) -> str:
+    called = (entry.session_key, entry.session_id, str(entry.fields.get("label", "")))
+    return "\n".join(called).casefold()
 
 
 @routes.write("", forms.Session, status=201)

@@ -8,8 +8,9 @@ from fastapi import Path, Query
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from clawstate.errors import NotFoundError
+from clawstate.errors import InvalidError, NotFoundError
 from clawstate.gateway.bodies import PAGE_SIZE, After, Body, Limit
+from clawstate.gateway.resources.memory import Records
 from clawstate.gateway.routing import Opened, Routes
 from clawstate.wire.members import dialect, without_old_names
 from clawstate.wire.schemas import records as forms
@@ -135,6 +136,31 @@ def around(
     before = store.messages(session_id, limit, before=message) if limit else []
     behind = store.messages(session_id, limit, after=message) if limit else []
     return {"messages": [*before, found, *behind]}
+
+
+@routes.read("/beside/{session_id:path}", Part)
+def beside(
+    state: Opened,
+    session_id: SessionId,
+    *,
+    before: Annotated[str | None, Query(description="The message that they come before.")] = None,
+    behind: Annotated[str | None, Query(description="The message that they come behind.")] = None,
+    limit: Limit = PAGE_SIZE,
+) -> Any:
+    """Return the messages just before or behind one, in the order in which they were said."""
+    if (before is None) == (behind is None):
+        raise InvalidError("before", "or behind has to be given, and not both")
+    return {"messages": state.transcripts.messages(session_id, limit, before, behind)}
+
+
+@routes.read("/memories/{session_id:path}", Records)
+def memories(
+    state: Opened, session_id: SessionId, *, limit: Limit = PAGE_SIZE, after: After = None
+) -> Any:
+    """Return a page of what was captured from a session, of all namespaces."""
+    where = {"captured.session": session_id}
+    page = state.memory.page(limit, after, where=where, namespace=None)
+    return {"records": page.items, "next": page.after}
 
 
 @routes.write("/messages/{session_id:path}", Appended, status=201)

@@ -92,6 +92,7 @@ class SessionBrief(TypedDict):
     key: str
     sessionId: str
     sessionFile: str | None
+    label: NotRequired[str]
     updatedAt: int
     updatedAtMs: int
 

@@ -38,4 +38,16 @@ export const SCREENS = [
     scope: "read",
     words: "points clusters meaning projection lasso",
   },
+  {
+    id: "sessions",
+    path: "/sessions",
+    patterns: ["/sessions/:id*"],
+    title: "Sessions",
+    icon: "chat",
+    key: "s",
+    load: () => import("../views/sessions.js"),
+    style: "sessions.css",
+    scope: "read",
+    words: "conversations chats transcripts messages history",
+  },
 ];
