@@ -10,6 +10,7 @@ pytest.register_assert_rewrite(*(f"clawstate.testing.memory_{each}_laws" for eac
 
 from clawstate.testing.memory_import_laws import ImportLaws
 from clawstate.testing.memory_listing_laws import ListingLaws
+from clawstate.testing.memory_map_laws import MapLaws
 from clawstate.testing.memory_past_laws import PastLaws
 from clawstate.testing.memory_record_laws import RecordLaws
 from clawstate.testing.memory_reembed_laws import ReembedLaws
@@ -29,6 +30,7 @@ class MemoryEngineSuite(
     VersionLaws,
     PastLaws,
     RetentionLaws,
+    MapLaws,
 ):
     """
     Every law that an engine of memory must keep; to be run by pytest.
