@@ -103,6 +103,22 @@ def test_the_table_says_the_same_and_others_changes_come_in(sight, gateway: Gate
 
 
 @pytest.mark.slow
+def test_another_namespace_is_chosen_by_its_name(sight, gateway: Gateway) -> None:
+    """Where there are several namespaces the map shows the one that is chosen, or all of them."""
+    record = {"text": "a note of the other one", "namespace": "other"}
+    assert gateway.post("/api/v1/memory/records", record).status == 201
+    with sight() as seen:
+        page = seen.open("/map")
+        page.get_by_label("Namespace").select_option("other")
+        expect(page.get_by_text("1 memory;")).to_be_visible()
+        page.get_by_label("Namespace").select_option("all of them")
+        seen.picture("map-namespaces")
+
+        expect(page.get_by_label("Map of 1 memories")).to_have_count(0)
+        assert "all=1" in page.url
+
+
+@pytest.mark.slow
 def test_what_is_found_stands_out(sight) -> None:
     """A query on the map marks what it finds, and the address keeps it."""
     with sight() as seen:

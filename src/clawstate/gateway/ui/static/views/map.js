@@ -22,6 +22,7 @@ import { Stage } from "./map/stage.js";
 const AGAIN = 1500; // milliseconds between two looks at a layout that runs
 const MANY = 20_000, SELDOM = 3000;
 const HITS = 100;
+const ALL = "\u0001"; // no namespace is called so
 const NOTHING = new Uint32Array(0);
 const MARKED = { light: [190, 30, 10], dark: [255, 240, 120] };
 
@@ -48,7 +49,7 @@ export default function MemoryMap({ query }) {
   }, [isRunning, key]);
   if (!found) return answer.error ? html`<${Failed} error=${answer.error} again=${answer.refresh} />` : html`<h1>Map</h1><${Waiting} lines=${8} />`;
   if (!found.count && !Object.values(filters).flat().some(Boolean)) {
-    return html`<h1>Map</h1><div class="card"><${Empty} icon="map" title="Nothing to draw yet" command="clawstate memory import ~/notes">
+    return html`<div class="head"><h1>Map</h1><${Whose} query=${query} /></div><div class="card"><${Empty} icon="map" title="Nothing to draw yet" command="clawstate memory import ~/notes">
       Once something is remembered it lies here as points: what is alike is near.<//></div>`;
   }
   return html`${answer.error && html`<${Failed} error=${answer.error} again=${answer.refresh} />`}
@@ -97,9 +98,10 @@ function Drawn({ found, query, filters }) {
   ]);
   const numbers = useMemo(() => (marked.length ? marked : Uint32Array.from({ length: found.count }, (_, i) => i)), [found.version, marked]);
   const { doc } = found;
-  return html`<div class="head"><div><h1>Map</h1><p class="lead">${count(found.count)} memories; what is alike lies close together.
+  return html`<div class="head"><div><h1>Map</h1><p class="lead">${count(found.count)} ${found.count === 1 ? "memory" : "memories"}; what is alike lies close together.
       ${doc.unplaced > 0 && ` ${count(doc.unplaced)} without a meaning yet lie below.`}</p></div>
-      <${Choice} label="Colour by" value=${kind} options=${KINDS} onChange=${(/** @type {string} */ by) => setQuery({ by }, { replace: true })} /></div>
+      <div class="line"><${Whose} query=${query} />
+        <${Choice} label="Colour by" value=${kind} options=${KINDS} onChange=${(/** @type {string} */ by) => setQuery({ by }, { replace: true })} /></div></div>
     <div class="line map-search"><${SearchField} label="Find on the map" value=${query.q ?? ""} placeholder="Find on the map"
         onInput=${(/** @type {string} */ q) => setQuery({ q }, { replace: true })} />
       <span class="soft small" role="status">${query.q && isThere && `${count(hits.length)} found`}</span>
@@ -126,6 +128,16 @@ function Drawn({ found, query, filters }) {
       onOpen=${(/** @type {string} */ id) => setQuery({ id })} />`}
     ${query.id && html`<${RecordPanel} id=${query.id} marks=${query.q ? query.q.split(/\s+/) : []} onClose=${() => setQuery({ id: null })}
       onSource=${(/** @type {string} */ source) => setQuery({ source, id: null })} />`}`;
+}
+
+/** Whose memories are shown, where there are several namespaces. @param {{query: Record<string, any>}} props */
+function Whose({ query }) {
+  const status = useQuery("status", (signal) => api.get("status", { signal }), { parts: ["memory"] });
+  const names = Object.keys(status.data?.memory.namespaces ?? {});
+  if (!names.some((each) => each !== "default")) return null;
+  const options = [...new Set(["default", ...names])].map((each) => [each, each]);
+  const choose = (/** @type {string} */ name) => setQuery({ all: name === ALL ? "1" : null, namespace: name === ALL || name === "default" ? null : name });
+  return html`<${Choice} label="Namespace" value=${query.all ? ALL : query.namespace ?? "default"} options=${[...options, [ALL, "all of them"]]} onChange=${choose} />`;
 }
 
 /** What the query finds, as numbers. @param {import("./map/data.js").Found} found @param {string} text @param {any} filters */
@@ -187,8 +199,9 @@ function useTip(found) {
 function Tip({ of }) {
   const box = useRef(/** @type {any} */ (null));
   useEffect(() => {
-    if (!of || !box.current) return;
-    const frame = box.current.parentElement.getBoundingClientRect(), own = box.current.getBoundingClientRect();
+    const around = box.current?.parentElement;
+    if (!of || !around) return;
+    const frame = around.getBoundingClientRect(), own = box.current.getBoundingClientRect();
     box.current.style.left = `${Math.max(4, Math.min(frame.width - own.width - 4, of.place[0] - own.width / 2))}px`;
     box.current.style.top = `${of.place[1] + own.height + 20 < frame.height ? of.place[1] + 14 : of.place[1] - own.height - 14}px`;
   }, [of]);

@@ -37,6 +37,7 @@ export function Stage(props) {
     stage.drawing = glDrawing(points.current) ?? plainDrawing(points.current);
     box.current.dataset.drawing = stage.drawing.kind;
     const resize = () => {
+      if (!box.current) return; // gone, and told of its last size
       const { width, height } = box.current.getBoundingClientRect();
       const ratio = Math.min(devicePixelRatio || 1, 2);
       for (const canvas of [points.current, over.current]) [canvas.width, canvas.height] = [Math.round(width * ratio), Math.round(height * ratio)];
