@@ -12,6 +12,7 @@ import clawstate
 from clawstate.clock import to_ms
 from clawstate.errors import (
     ClosedError,
+    ConflictError,
     CorruptError,
     CorruptWarning,
     InvalidError,
@@ -507,3 +508,19 @@ def test_changes_of_other_programs_are_seen_at_once(files, path) -> None:
         assert auth.secret(NAME) == f"sk-{number}"
     path.unlink()
     assert auth.profiles() == ()
+
+
+def test_a_credential_that_changed_meanwhile_is_left(state) -> None:
+    """Who names the credential as it was seen replaces and removes that one alone."""
+    store = state.auth()
+    first, second, third = (ApiKey(provider="openai", key=f"sk-{number}") for number in (1, 2, 3))
+    seen = store.upsert("openai:me", first)
+    store.upsert("openai:me", second, expect=seen)
+
+    with pytest.raises(ConflictError):
+        store.upsert("openai:me", third, expect=seen)
+    with pytest.raises(ConflictError):
+        store.remove("openai:me", expect=seen)
+
+    assert store.secret("openai:me") == "sk-2"
+    assert store.remove("openai:me", expect=store.get("openai:me"))

@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 
 import clawstate
 from clawstate.clock import to_ms
-from clawstate.errors import CorruptError, CorruptWarning, InvalidError, NotFoundError, StateError
+from clawstate.errors import (
+    ConflictError,
+    CorruptError,
+    CorruptWarning,
+    InvalidError,
+    NotFoundError,
+    StateError,
+)
 from clawstate.files.lock import FileLock
 from clawstate.stores.devices import covers
 
@@ -471,3 +478,20 @@ def test_no_record_breaks_a_look(in_file, extra, data) -> None:
     in_file.devices.remove("phone")
 
     assert found is None or found.device_id == "phone"
+
+
+def test_a_device_that_changed_meanwhile_is_left(state) -> None:
+    """Who names the device as it was seen changes and removes that one alone."""
+    state.devices.issue(device_id="phone", user_id="ada", name="old")
+    seen = state.devices.get("phone")
+    state.devices.rename("phone", "new", expect=seen)
+
+    for change in (
+        lambda: state.devices.rename("phone", "other", expect=seen),
+        lambda: state.devices.remove("phone", expect=seen),
+    ):
+        with pytest.raises(ConflictError):
+            change()
+
+    assert state.devices.get("phone").name == "new"
+    assert state.devices.remove("phone", expect=state.devices.get("phone"))

@@ -12,6 +12,7 @@ from clawstate.gateway.answers import require_match
 from clawstate.gateway.bodies import PAGE_SIZE, After, AgentName, Body, Limit
 from clawstate.gateway.routing import IfMatch, Opened, Routes
 from clawstate.stores.auth import AuthProfiles
+from clawstate.stores.auth.credentials import Credential, Profile
 from clawstate.wire import to_wire
 from clawstate.wire.schemas import records as forms
 
@@ -88,9 +89,10 @@ def put(
 ) -> Any:
     """Keep a credential with its secret, as `type`, `provider` and `key`, `token` or OAuth's."""
     store = state.auth(agent)
-    _require_version(store, profile_id, if_match)
+    expect = _expected(store, profile_id, if_match)
     known = any(each.id == profile_id and each.origin == "own" for each in store.profiles())
-    made = store.upsert(profile_id, {"provider": profile_id.partition(":")[0], **body})
+    wish = {"provider": profile_id.partition(":")[0], **body}
+    made = store.upsert(profile_id, wish, expect=expect)
     return {"id": profile_id, "provider": made.provider, "type": made.type, "replaced": known}
 
 
@@ -100,8 +102,7 @@ def remove(
 ) -> Any:
     """Forget a profile, and how it fared."""
     store = state.auth(agent)
-    _require_version(store, profile_id, if_match)
-    if not store.remove(profile_id):
+    if not store.remove(profile_id, expect=_expected(store, profile_id, if_match)):
         raise NotFoundError(_KIND, profile_id)
     return {"id": profile_id, "removed": True}
 
@@ -138,12 +139,23 @@ def _order(store: AuthProfiles, provider: str) -> dict[str, Any]:
 
 
 def _form_of(store: AuthProfiles, profile_id: str) -> Any:
+    found = _require(store, profile_id)
+    return to_wire(found, standing=store.standing(found))
+
+
+def _expected(store: AuthProfiles, profile_id: str, if_match: str | None) -> Credential | None:
+    """Return the credential that `If-Match` is about; the step that writes looks at it again."""
+    if if_match is None:
+        return None
+    found = _require(store, profile_id)
+    form = to_wire(found, standing=store.standing(found))
+    require_match(if_match, form, _KIND, profile_id)
+    # One that is inherited lies elsewhere: here it is made anew, and there is nothing to expect.
+    return found.credential if found.origin == "own" else None
+
+
+def _require(store: AuthProfiles, profile_id: str) -> Profile:
     for each in store.profiles():
         if each.id == profile_id:
-            return to_wire(each, standing=store.standing(each))
+            return each
     raise NotFoundError(_KIND, profile_id)
-
-
-def _require_version(store: AuthProfiles, profile_id: str, if_match: str | None) -> None:
-    if if_match is not None:
-        require_match(if_match, _form_of(store, profile_id), _KIND, profile_id)

@@ -79,17 +79,14 @@ def get(state: Opened, device_id: Id) -> Any:
 @routes.write("/paired/{device_id:path}", forms.Device, method="PATCH", scope="admin")
 def rename(state: Opened, device_id: Id, body: NewName, *, if_match: IfMatch = None) -> Any:
     """Call a device something else."""
-    if if_match is not None:
-        require_match(if_match, _require(state, device_id), _KIND, device_id)
-    return state.devices.rename(device_id, body.name)
+    expect = _expected(state, device_id, if_match)
+    return state.devices.rename(device_id, body.name, expect=expect)
 
 
 @routes.write("/paired/{device_id:path}", Revoked, method="DELETE", scope="admin")
 def remove(state: Opened, device_id: Id, *, if_match: IfMatch = None) -> Any:
     """Forget a device, which is let in no more."""
-    if if_match is not None:
-        require_match(if_match, _require(state, device_id), _KIND, device_id)
-    if not state.devices.remove(device_id):
+    if not state.devices.remove(device_id, expect=_expected(state, device_id, if_match)):
         raise NotFoundError(_KIND, device_id)
     return {"deviceId": device_id, "revoked": True}
 
@@ -106,6 +103,15 @@ def revoke(state: Opened, device_id: Id) -> Any:
     """Let a device in no more; it may ask to be paired again."""
     _require(state, device_id)
     return {"deviceId": device_id, "revoked": state.devices.revoke(device_id)}
+
+
+def _expected(state: Opened, device_id: str, if_match: str | None) -> Device | None:
+    """Return the device that `If-Match` is about, which the step that writes looks at again."""
+    if if_match is None:
+        return None
+    found = _require(state, device_id)
+    require_match(if_match, found, _KIND, device_id)
+    return found
 
 
 def _require(state: Opened, device_id: str) -> Device:

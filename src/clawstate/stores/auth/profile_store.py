@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from clawstate.clock import Clock
-from clawstate.errors import InvalidError, StateError
+from clawstate.errors import ConflictError, InvalidError, StateError
 from clawstate.health import Finding
 from clawstate.interrupts import Mutex
 from clawstate.records.cached_view import CachedView
@@ -238,12 +238,20 @@ class ProfileStore:
         found = self.collection.update(record_key("profile", profile_id), change)
         return None if found is None else found.value
 
-    def remove(self, profile_id: str) -> bool:
+    def require_expected(
+        self, profile_id: str, record: Json | None, expect: Credential | None
+    ) -> None:
+        """Raise `ConflictError` unless *record* is the credential that the caller saw, if any."""
+        if expect is not None and (record is None or self.codec.read(profile_id, record) != expect):
+            raise ConflictError("profile", profile_id)
+
+    def remove(self, profile_id: str, expect: Credential | None = None) -> bool:
         """Remove a profile with its usage and its places in orders; False if it was not there."""
         self.migrate_legacy()
 
         def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], bool]:
             key = record_key("profile", profile_id)
+            self.require_expected(profile_id, records.get(key), expect)
             if key not in records:
                 return records, False
             gone = {key, record_key("usage", profile_id)}

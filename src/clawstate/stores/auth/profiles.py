@@ -93,18 +93,31 @@ class AuthProfiles:
         rest = (each for each in placed if position is None or each[0] > position)
         return _LISTING.page(rest, limit)
 
-    def upsert(self, profile_id: str, credential: Mapping[str, Any] | Credential) -> Credential:
+    def upsert(
+        self,
+        profile_id: str,
+        credential: Mapping[str, Any] | Credential,
+        *,
+        expect: Credential | None = None,
+    ) -> Credential:
         """
         Keep *credential*, a value or its JSON object, under *profile_id*, and return it.
 
         All that was there is replaced. Line breaks and outer blanks in a key or token are dropped.
         A profile whose secret is another one than before rests no longer. Raises `InvalidError`
-        for what cannot be a credential.
+        for what cannot be a credential, `ConflictError` if what lies there is not *expect* any
+        more.
         """
-        record = self.keep(profile_id, credential)
+        record = self.keep(profile_id, credential, expect=expect)
         return self._own.codec.read(profile_id, record)
 
-    def keep(self, profile_id: str, credential: Mapping[str, Any] | Credential) -> dict[str, Json]:
+    def keep(
+        self,
+        profile_id: str,
+        credential: Mapping[str, Any] | Credential,
+        *,
+        expect: Credential | None = None,
+    ) -> dict[str, Json]:
         """Do what `upsert` does, and return the record as it is stored, secrets included."""
         require_profile_id(profile_id)
         codec = self._own.codec
@@ -114,6 +127,7 @@ class AuthProfiles:
 
         def change(old: Json | None) -> Json:
             nonlocal renewed
+            self._own.require_expected(profile_id, old, expect)
             renewed = not is_same_secret(profile_id, old, wanted, codec)
             return reset_marks(codec.write(profile_id, wanted, old=old), old)
 
@@ -122,15 +136,16 @@ class AuthProfiles:
             self._own.use(profile_id, after_renewal)
         return record
 
-    def remove(self, profile_id: str) -> bool:
+    def remove(self, profile_id: str, *, expect: Credential | None = None) -> bool:
         """
         Remove a profile with its usage; False if it was not there.
 
-        Raises `InvalidError` for one that is inherited: it goes where it lies.
+        Raises `InvalidError` for one that is inherited: it goes where it lies; `ConflictError` if
+        it is not *expect* any more.
         """
         # The record goes first. After a crash between the two steps responses are left for a token
         # that no profile has, and those are never used.
-        removed = self._own.remove(require_text("profile", profile_id))
+        removed = self._own.remove(require_text("profile", profile_id), expect)
         if removed and self._refreshing is not None:
             self._refreshing(self._own).forget(profile_id)
         left = None if removed else self._merge_stores().by_id.get(profile_id)

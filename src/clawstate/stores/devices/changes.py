@@ -10,7 +10,7 @@ from clawstate.clock import from_ms, to_ms
 from clawstate.errors import ConflictError, InvalidError, NotFoundError
 from clawstate.records.contract import Json
 from clawstate.records.merging import MergeResult, merge_records
-from clawstate.stores.devices.device import REMOVED, DeviceToken, Grant, device_of
+from clawstate.stores.devices.device import REMOVED, Device, DeviceToken, Grant, device_of
 
 REQUESTS: Final = "requests"
 """The marks of the pairing requests by which a device was let in, so that none counts twice."""
@@ -154,6 +154,12 @@ def require_unused(document: Json, request: str, device_id: str) -> None:
     """Raise `NotFoundError` if the mark *request* was used, or refused, for the device."""
     if request in marks_of(document):
         raise NotFoundError("pending pairing request of device", device_id, "it was used already")
+
+
+def require_expected(document: Json | None, expect: Device | None) -> None:
+    """Raise `ConflictError` unless *document* is the device that the caller saw, if it says so."""
+    if expect is not None and (document is None or device_of(document) != expect):
+        raise ConflictError("paired device", expect.device_id)
 
 
 def marks_of(document: Json) -> list[str]:

@@ -274,26 +274,33 @@ class Devices:
         self._devices.update(require_id("device id", device_id), change)
         return done[0]
 
-    def rename(self, device_id: str, name: str) -> Device:
-        """Call a device *name*, and return it; raises `NotFoundError`, `InvalidError`."""
+    def rename(self, device_id: str, name: str, *, expect: Device | None = None) -> Device:
+        """
+        Call a device *name*, and return it; raises `NotFoundError`, `InvalidError`.
+
+        `ConflictError` if it is not as in *expect* any more.
+        """
         shown = require_name(name)
 
         def change(before: Json | None) -> Json:
             self._require(before, device_id)
+            changes.require_expected(before, expect)
             return {**_mapping(before), "name": shown}
 
         found = self._devices.update(require_id("device id", device_id), change)
         return self._require(None if found is None else found.value, device_id)
 
-    def remove(self, device_id: str) -> bool:
+    def remove(self, device_id: str, *, expect: Device | None = None) -> bool:
         """
         Forget a device, which is let in no more; False if there was none.
 
         By which pairing requests it came is remembered for a month, so that none counts twice.
+        Raises `ConflictError` if it is not as in *expect* any more.
         """
         now = self._clock()
 
         def change(records: dict[str, Json]) -> tuple[Mapping[str, Json], bool]:
+            changes.require_expected(records.get(device_id), expect)
             before = records.pop(device_id, None)
             # Removed before: its trace stays as it is, or asking again and again would keep it for
             # ever.
