@@ -8,14 +8,12 @@ import ssl
 from html import escape
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from clawstate.errors import UnavailableError
 from clawstate.files.atomic import write_atomic
 from clawstate.files.paths import StatePaths
+from clawstate.gateway.exchange import Exchange
 from clawstate.gateway.tokens import read_token, token_path
-
-_PATIENCE = 10.0  # seconds
 
 
 def new_link(url: str, paths: StatePaths) -> str:
@@ -33,25 +31,16 @@ def write_redirect(paths: StatePaths, link: str) -> Path:
 
 
 def _ask(url: str, method: str, path: str, token: str) -> Any:
-    place = urlsplit(url)
+    # Its certificate may be its own; whoever could be in between is on this machine.
+    status, text = Exchange(url, context=ssl._create_unverified_context).ask(  # noqa: SLF001
+        method, path, token=token
+    )
     try:
-        if place.scheme == "https":
-            # Its certificate may be its own; whoever could be in between is on this machine.
-            context = ssl._create_unverified_context()  # noqa: S323, SLF001
-            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                place.netloc, timeout=_PATIENCE, context=context
-            )
-        else:
-            connection = http.client.HTTPConnection(place.netloc, timeout=_PATIENCE)
-        connection.request(method, path, headers={"Authorization": f"Bearer {token}"})
-        answer = connection.getresponse()
-        body = json.loads(answer.read(1 << 20))
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise UnavailableError(
-            url, "does not answer", "look with 'clawstate gateway status'"
-        ) from error
-    finally:
-        connection.close()
-    if answer.status >= http.client.BAD_REQUEST:
-        raise UnavailableError(url, str(body["error"]["message"]))
-    return body
+        body = json.loads(text)
+        if status < http.client.BAD_REQUEST:
+            return body
+        message = str(body["error"]["message"])
+    except (ValueError, TypeError, KeyError) as error:
+        hint = "look with 'clawstate gateway status'"
+        raise UnavailableError(url, "answers, but is no gateway of clawstate", hint) from error
+    raise UnavailableError(url, message)

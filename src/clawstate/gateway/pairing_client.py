@@ -13,13 +13,12 @@ from urllib.parse import urlsplit
 
 from clawstate.clock import to_ms
 from clawstate.errors import InvalidError, StateError, UnavailableError
+from clawstate.gateway.exchange import AwayError, Exchange
 from clawstate.state import State
 from clawstate.stores.pairing import Proof, proof_text
 from clawstate.wire import to_wire
 from clawstate.wire.members import Members
 
-_PATIENCE: Final = 15.0  # seconds for one answer
-_LONGEST: Final = 1 << 20  # bytes of it
 _BASE: Final = "/api/v1/pairing"
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _INVITATION: Final = "invite="
@@ -27,10 +26,6 @@ _LATER: Final = frozenset({"authorization_pending", "slow_down", "limit"})
 _LONGEST_WAIT: Final = 86_400.0  # seconds, whatever a gateway says
 _LONGEST_PAUSE: Final = 60.0
 _LAST_MOMENT: Final = 2.0**52
-
-
-class AwayError(UnavailableError):
-    """Nothing answers there just now."""
 
 
 class RefusedError(StateError):
@@ -153,7 +148,7 @@ class PairingClient:
         return self._request("POST", f"{_BASE}{path}", body)
 
     def _request(self, method: str, path: str, body: Any) -> Members:
-        status, text = self._exchange(method, path, body)
+        status, text = Exchange(self.origin, context=self._trust).ask(method, path, body)
         try:
             found = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -167,37 +162,12 @@ class PairingClient:
             raise self._foreign()
         raise RefusedError(str(told.get("type")), told["message"])
 
-    def _exchange(self, method: str, path: str, body: Any) -> tuple[int, bytes]:
-        connection = self._connection()
-        data = None if body is None else json.dumps(body).encode()
+    def _trust(self) -> ssl.SSLContext:
         try:
-            connection.request(method, path, data, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            return answer.status, answer.read(_LONGEST)
-        except ssl.SSLCertVerificationError as error:
-            hint = "name the file of its certificate with --ca"
-            problem = f"has a certificate that is not trusted ({error.verify_message})"
-            raise UnavailableError(self.origin, problem, hint) from error
-        except ssl.SSLError as error:
-            hint = "it may speak plain HTTP: write http://"
-            raise UnavailableError(self.origin, "does not speak TLS", hint) from error
-        except (OSError, http.client.HTTPException) as error:
-            problem = f"does not answer ({_reason(error)})"
-            hint = "is it running there? 'clawstate gateway status' on that machine tells its URL"
-            raise AwayError(self.origin, problem, hint) from error
-        finally:
-            connection.close()
-
-    def _connection(self) -> http.client.HTTPConnection:
-        place = urlsplit(self.origin)
-        if place.scheme != "https":
-            return http.client.HTTPConnection(place.netloc, timeout=_PATIENCE)
-        try:
-            context = ssl.create_default_context(cafile=None if self._ca is None else str(self._ca))
+            return ssl.create_default_context(cafile=None if self._ca is None else str(self._ca))
         except (OSError, ValueError) as error:  # an `SSLError` is one
             problem = f"{self._ca} holds no certificate in PEM"
             raise InvalidError("ca", problem, "name another file") from error
-        return http.client.HTTPSConnection(place.netloc, timeout=_PATIENCE, context=context)
 
     def _foreign(self) -> UnavailableError:
         hint = "'clawstate gateway status' on the other machine tells its URL"
@@ -233,8 +203,3 @@ def _origin(url: str, *, allow_http: bool) -> str:
         raise InvalidError("url", problem, hint)
     host = f"[{name}]" if ":" in name else name
     return f"{place.scheme}://{host}" if port is None else f"{place.scheme}://{host}:{port}"
-
-
-def _reason(error: Exception) -> str:
-    told = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return str(told)

@@ -89,7 +89,7 @@ def put(
 ) -> Any:
     """Keep a credential with its secret, as `type`, `provider` and `key`, `token` or OAuth's."""
     store = state.auth(agent)
-    expect = _expected(store, profile_id, if_match)
+    expect = _match(store, profile_id, if_match)
     known = any(each.id == profile_id and each.origin == "own" for each in store.profiles())
     wish = {"provider": profile_id.partition(":")[0], **body}
     made = store.upsert(profile_id, wish, expect=expect)
@@ -102,7 +102,7 @@ def remove(
 ) -> Any:
     """Forget a profile, and how it fared."""
     store = state.auth(agent)
-    if not store.remove(profile_id, expect=_expected(store, profile_id, if_match)):
+    if not store.remove(profile_id, expect=_match(store, profile_id, if_match)):
         raise NotFoundError(_KIND, profile_id)
     return {"id": profile_id, "removed": True}
 
@@ -143,7 +143,7 @@ def _form_of(store: AuthProfiles, profile_id: str) -> Any:
     return to_wire(found, standing=store.standing(found))
 
 
-def _expected(store: AuthProfiles, profile_id: str, if_match: str | None) -> Credential | None:
+def _match(store: AuthProfiles, profile_id: str, if_match: str | None) -> Credential | None:
     """Return the credential that `If-Match` is about; the step that writes looks at it again."""
     if if_match is None:
         return None

@@ -79,14 +79,14 @@ def get(state: Opened, device_id: Id) -> Any:
 @routes.write("/paired/{device_id:path}", forms.Device, method="PATCH", scope="admin")
 def rename(state: Opened, device_id: Id, body: NewName, *, if_match: IfMatch = None) -> Any:
     """Call a device something else."""
-    expect = _expected(state, device_id, if_match)
+    expect = _match(state, device_id, if_match)
     return state.devices.rename(device_id, body.name, expect=expect)
 
 
 @routes.write("/paired/{device_id:path}", Revoked, method="DELETE", scope="admin")
 def remove(state: Opened, device_id: Id, *, if_match: IfMatch = None) -> Any:
     """Forget a device, which is let in no more."""
-    if not state.devices.remove(device_id, expect=_expected(state, device_id, if_match)):
+    if not state.devices.remove(device_id, expect=_match(state, device_id, if_match)):
         raise NotFoundError(_KIND, device_id)
     return {"deviceId": device_id, "revoked": True}
 
@@ -105,7 +105,7 @@ def revoke(state: Opened, device_id: Id) -> Any:
     return {"deviceId": device_id, "revoked": state.devices.revoke(device_id)}
 
 
-def _expected(state: Opened, device_id: str, if_match: str | None) -> Device | None:
+def _match(state: Opened, device_id: str, if_match: str | None) -> Device | None:
     """Return the device that `If-Match` is about, which the step that writes looks at again."""
     if if_match is None:
         return None
