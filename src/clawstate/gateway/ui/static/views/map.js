@@ -40,7 +40,8 @@ export default function MemoryMap({ query }) {
     loadedAt.current = Date.now();
     return before.current;
   }, { parts: ["memory"] });
-  const found = answer.data;
+  // What was shown stays until there is another: a filter must not make the page blink.
+  const found = answer.data ?? (answer.error ? null : before.current);
   const isRunning = found && found.doc.done < 1;
   useEffect(() => {
     if (!isRunning) return undefined;
@@ -53,11 +54,11 @@ export default function MemoryMap({ query }) {
       Once something is remembered it lies here as points: what is alike is near.<//></div>`;
   }
   return html`${answer.error && html`<${Failed} error=${answer.error} again=${answer.refresh} />`}
-    <${Drawn} found=${found} query=${query} filters=${filters} />`;
+    <${Drawn} found=${found} query=${query} filters=${filters} again=${answer.refresh} />`;
 }
 
-/** @param {{found: import("./map/data.js").Found, query: Record<string, any>, filters: any}} props */
-function Drawn({ found, query, filters }) {
+/** @param {{found: import("./map/data.js").Found, query: Record<string, any>, filters: any, again: () => any}} props */
+function Drawn({ found, query, filters, again }) {
   const kind = KINDS.some(([each]) => each === query.by) ? query.by : "category";
   const [selected, setSelected] = useState(NOTHING);
   const [shown, setShown] = useState(/** @type {number|null} */ (null));
@@ -121,7 +122,7 @@ function Drawn({ found, query, filters }) {
       ${isSelecting && html`<p class="map-hint" role="status">Draw around what you want to select.</p>`}
       <${Tip} of=${tip.shown} />
     </div>
-    <${Selection} found=${found} numbers=${selected} onClear=${() => setSelected(NOTHING)} onTable=${() => setShowsTable(true)} />
+    <${Selection} found=${found} numbers=${selected} onClear=${() => setSelected(NOTHING)} onTable=${() => setShowsTable(true)} onForgotten=${again} />
     <${Legend} legend=${colours.legend} palette=${palette} shown=${shown} onShow=${setShown} />
     <div class="line"><${Button} aria-expanded=${showsTable} onClick=${() => setShowsTable(!showsTable)}>${showsTable ? "Hide the table" : "Show as table"}<//></div>
     ${showsTable && html`<${MapList} found=${found} numbers=${numbers} title=${selected.length ? "Selected memories" : hits.length ? "Found memories" : "All memories"}

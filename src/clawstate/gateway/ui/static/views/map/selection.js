@@ -22,8 +22,8 @@ export const COLUMNS = /** @type {import("../../core/csv.js").Column[]} */ ([
   ["created", (row) => new Date(row.createdAtMs).toISOString()],
 ]);
 
-/** @param {{found: import("./data.js").Found, numbers: Uint32Array, onClear: () => void, onTable: () => void}} props */
-export function Selection({ found, numbers, onClear, onTable }) {
+/** @param {{found: import("./data.js").Found, numbers: Uint32Array, onClear: () => void, onTable: () => void, onForgotten: () => void}} props */
+export function Selection({ found, numbers, onClear, onTable, onForgotten }) {
   const [working, setWorking] = useState(/** @type {any} */ (null));
   const [isTagging, setTagging] = useState(false);
   const [receipt, setReceipt] = useState(/** @type {any} */ (null));
@@ -54,6 +54,7 @@ export function Selection({ found, numbers, onClear, onTable }) {
         forgotten += last.forgotten;
         told(from + some.length);
       }
+      onForgotten(); // who reads the receipt sees it gone
       setReceipt({ ...last, forgotten });
       onClear();
     });
