@@ -44,10 +44,12 @@ PARTS = (
     "transcripts",
     "feed",
     "map",
+    "postgres",
 )
 NAMED = (
     "clawstate",
     "apsw",
+    "psycopg",
     "numpy",
     "lancedb",
     "wordllama",

@@ -189,6 +189,7 @@ READING: dict[str, tuple[str, ...]] = {
     "completion": ("bash",),
     "version": (),
     "store status": (),
+    "store serve": ("--status",),
     "status": (),
     "doctor": (),
 }

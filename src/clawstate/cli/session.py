@@ -40,7 +40,8 @@ class Session:
             self._open.enter_context(program_that_ends())
             opened = self._open.enter_context(open_state(self.state_dir, store=self.store))
             _require_directory(opened.paths.root)
-            self._require_existing(opened.paths.root)
+            if "://" not in (self.store or ""):  # a database does without a directory
+                self._require_existing(opened.paths.root)
             self._state = opened
         return self._state
 

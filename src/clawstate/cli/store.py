@@ -39,6 +39,37 @@ def status(session: Session) -> None:
     session.output.emit(to_wire(found), *_summary_lines(found))
 
 
+@store.command(absent_ok=True, examples=("clawstate store serve", "clawstate store serve --stop"))
+@click.option("--status", "look", is_flag=True, help="Only tell whether it runs.")
+@click.option("--stop", is_flag=True, help="Stop it.")
+@pass_session
+def serve(session: Session, *, look: bool, stop: bool) -> None:
+    """
+    Start a PostgreSQL server of this state's own, for its owner alone; it goes on running.
+
+    It listens on a socket in its directory, with a password in a file of mode 0600 that the address
+    names. 'store migrate --to ADDRESS' brings the records there.
+    """
+    if look and stop:
+        raise click.UsageError("--status and --stop exclude each other")
+    records = session.state.records
+    was_running = records.stop_server() if stop else False
+    found = records.server_status() if look or stop else records.start_server()
+    document = {
+        "running": found.running,
+        "address": found.address,
+        "home": str(found.home),
+        "pid": found.pid,
+    }
+    if stop:
+        told = ["stopped" if was_running else "it does not run"]
+    elif found.running:
+        told = [f"runs as process {found.pid}", f"address   {found.address}"]
+    else:
+        told = ["it does not run; 'clawstate store serve' starts it"]
+    session.output.emit(document, *told)
+
+
 @store.command(
     examples=(
         "clawstate store migrate --to sqlite",
@@ -52,7 +83,7 @@ def status(session: Session) -> None:
     metavar="ENGINE",
     required=True,
     type=Engine(tuple(dict.fromkeys((*ENGINE_NAMES, *MEMORY_ENGINES)))),
-    help=f"Where they shall be: {' or '.join(ENGINE_NAMES)}, the memory "
+    help=f"Where they shall be: {' or '.join(ENGINE_NAMES)} or postgresql://..., the memory "
     f"{' or '.join(MEMORY_ENGINES)}.",
 )
 @click.option("--dry-run", is_flag=True, help="Tell what of the memory would move; write nothing.")

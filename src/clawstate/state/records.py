@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from clawstate.state.context import Context
     from clawstate.state.memory_moves import MemoryMigration
     from clawstate.state.moved_records import Aside, Summary
+    from clawstate.state.own_server import ServerStatus
     from clawstate.state.record_conflicts import Replaced
     from clawstate.state.record_moves import Migration, Tell
     from clawstate.state.retired import Retired
@@ -121,6 +122,31 @@ class Records:
         from clawstate.state.memory_moves import migrate_memory  # noqa: PLC0415 - see the class
 
         return migrate_memory(self._context, to, dry_run=dry_run, tell=tell)
+
+    def start_server(self) -> ServerStatus:
+        """
+        Start a PostgreSQL server of this state's own, unless it runs; it outlives this process.
+
+        Raises `UnavailableError` where none is installed or it does not start, `MissingExtraError`.
+        """
+        load_modules("clawstate.state.own_server")
+        from clawstate.state.own_server import start_server  # noqa: PLC0415 - see the class
+
+        return start_server(self._context)
+
+    def stop_server(self) -> bool:
+        """Stop that server, whose clients are sent away; False if it did not run."""
+        load_modules("clawstate.state.own_server")
+        from clawstate.state.own_server import stop_server  # noqa: PLC0415 - see the class
+
+        return stop_server(self._context)
+
+    def server_status(self) -> ServerStatus:
+        """Return whether that server runs, and where; only looks."""
+        load_modules("clawstate.state.own_server")
+        from clawstate.state.own_server import server_status  # noqa: PLC0415 - see the class
+
+        return server_status(self._context)
 
     def restore(self, name: str) -> Replaced:
         """Put back the record *name*, which gave way to another; raises `NotFoundError`."""
