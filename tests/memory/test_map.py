@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from vectors_at_hand import clustered, units
 import clawstate
 from clawstate.memory.backends.inmemory import InMemoryMemory
 from clawstate.memory.map import index as map_index
+from clawstate.memory.map import laying
 from clawstate.memory.map.cached_places import CachedPlaces
 from clawstate.memory.map.computing import Projection, place_all
+from clawstate.memory.map.laying import StoppedError, lay_out
 from clawstate.memory.map.words import labels, words_of
 from clawstate.memory.service import Memory
 from clawstate.testing.memory_hooks import HashEmbedder
@@ -38,6 +41,13 @@ def kept_share(vectors, places, count=10):
 
 def nowhere(count):
     return np.full((count, 2), np.nan, np.float32)
+
+
+def commands_of_children():
+    """Return the commands of the processes that this one started and that still run."""
+    own = Path("/proc/self/task").glob("*/children")
+    numbers = [number for each in own for number in each.read_text().split()]
+    return [Path(f"/proc/{each}/cmdline").read_bytes() for each in numbers]
 
 
 def rows_of(data):
@@ -255,6 +265,24 @@ def test_who_stops_a_layout_has_the_map_of_before(memory: Memory) -> None:
 
     assert (stopped.stage, whole.stage) == ("projected", "settled")
     assert told[-1] == (100, 100)
+
+
+def test_a_large_map_is_laid_out_by_a_process_that_can_be_ended(monkeypatch) -> None:
+    """A process of its own finds as good a map, and is gone at once when nobody wants it."""
+    vectors = units(clustered(np.random.default_rng(4), 400, themes=9))
+    here = place_all(vectors, nowhere(400))
+    monkeypatch.setattr(laying, "SMALL", 100)
+    told = []
+
+    there = lay_out(vectors, nowhere(400), is_over=lambda: False, progress=told.append)
+    with pytest.raises(StoppedError):
+        lay_out(vectors, nowhere(400), is_over=lambda: True, progress=lambda _: None)
+
+    # Not to the bit: it has one thread, and sums are rounded in another order.
+    assert abs(kept_share(vectors, here) - kept_share(vectors, there)) < 0.1
+    assert told == sorted(told)
+    assert told[-1] > 0.9
+    assert not [each for each in commands_of_children() if b"map.worker" in each]
 
 
 def test_many_new_records_are_placed_by_a_sample(memory: Memory, monkeypatch) -> None:
