@@ -28,6 +28,13 @@ BLOCK = re.compile(r"^```(console|python)( no-run)?\n(.*?)^```$", re.MULTILINE |
 
 # The blocks that are not run, by page and first line, and why.
 NOT_RUN = {
+    (
+        "docs/how-to/backup.md",
+        "$ clawstate backup enable --every 24h --keep 7d,4w --to /media/disk/clawstate",
+    ):
+        "needs systemd, and another disk",
+    ("docs/how-to/backup.md", "$ clawstate backup create ~/kept.bin --encrypt passphrase"):
+        "needs somebody who types, and a key on another disk",
     ("docs/how-to/auth.md", "$ clawstate auth encrypt --key keyring"):
         "needs the keyring of a desktop, somebody who types, and a key on another disk",
     ("docs/how-to/config.md", "$ clawstate config set gateway.auth.token"):

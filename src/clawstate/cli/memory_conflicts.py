@@ -39,7 +39,9 @@ def conflicts(session: Session, /, *, namespace: str) -> None:
     session.output.emit({"conflicts": to_wire(found)}, *(lines or ["nothing contradicts itself"]))
 
 
-@memory.command(examples=("clawstate memory resolve notes/MEMORY.md --keep file",))
+@memory.command(
+    examples=("clawstate memory resolve a.md --keep file || true    # 3 without a conflict",)
+)
 @click.argument("about", metavar="ID|FILE")
 @click.option(
     "--keep",

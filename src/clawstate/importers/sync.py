@@ -16,6 +16,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import cast
 
+from clawstate.arguments import is_utf8
 from clawstate.errors import NotFoundError, UnavailableError
 from clawstate.importers.discover import Found, Kind, detect, discover, problem_of, read_passages
 from clawstate.importers.dry_run import Unwritten
@@ -96,7 +97,8 @@ def _require_present(
     memory: Memory, paths: Sequence[Path], *, namespace: str, dry_run: bool
 ) -> None:
     """Raise `NotFoundError` for a file that was imported and is gone, and note that it is."""
-    gone = [str(each) for each in paths if not _exists(each)]
+    # A name that UTF-8 cannot hold was never noted as the source of anything.
+    gone = [each for each in map(str, paths) if is_utf8(each) and not _exists(Path(each))]
     if not gone:
         return
     known = memory.imports.look(gone, namespace=namespace)
