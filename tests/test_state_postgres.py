@@ -177,3 +177,31 @@ def test_records_elsewhere_are_told_of(postgres, tmp_path, tenant) -> None:
         pytest.warns(ElsewhereWarning, match="migrate"),
     ):
         assert state.sessions.entries() == ()
+
+
+def test_memory_and_transcripts_lie_on_the_server(opened, postgres, tmp_path, tenant) -> None:
+    """What one machine remembers or was told another finds, and is told by the feed."""
+    with clawstate.open(tmp_path / "other", store=postgres.full_url, tenant=tenant) as other:
+        cursor = other.changes().cursor
+        record_id = opened.memory.add("the lobster likes rocks", tags=["sea"])
+        opened.transcripts.append("s1", {"role": "user", "content": "where is the lobster?"})
+
+        found = other.changes(cursor)
+        told = {each.part: each.keys for each in found.items}
+        assert [hit.record.id for hit in other.memory.search("lobster rock")] == [record_id]
+        assert [each.text for each in other.transcripts.messages("s1")] == ["where is the lobster?"]
+        assert found.complete
+        assert told == {"memory": (record_id,), "transcripts": ("s1",)}
+        assert other.memory.forget([record_id]).gone
+        assert opened.memory.search("lobster") == []
+
+    assert not list((tmp_path / "state").rglob("memory.db"))
+
+
+def test_a_memory_in_a_file_stays_there(postgres, tmp_path, tenant) -> None:
+    """Where a file of this machine holds the memory, another store for records hides nothing."""
+    with clawstate.open(tmp_path / "state") as state:
+        state.memory.add("kept in a file")
+
+    with clawstate.open(tmp_path / "state", store=postgres.full_url, tenant=tenant) as state:
+        assert [each.text for each in state.memory.records()] == ["kept in a file"]

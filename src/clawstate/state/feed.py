@@ -27,6 +27,7 @@ from clawstate.state.memory_place import memory_db, memory_place
 
 if TYPE_CHECKING:
     from clawstate.config.view import View
+    from clawstate.postgres.part import Part as ServerPart
     from clawstate.state.context import Context
 
 INTERVAL = 0.1
@@ -34,6 +35,7 @@ INTERVAL = 0.1
 
 _VERSION = "1."
 _LOGS = "log", "memory"  # of the transcripts, and of a memory that lies elsewhere
+_SERVER_LOG = "server_log"  # of memory and transcripts there
 _NO_SERVER = ""  # the cursor of a state that had no server: whatever is there may be new
 _MOST_BYTES = 16 << 20  # of the text of a cursor, which may come from anybody
 _MOST_KEYS = 10_000  # of one part; of more it is told that anything may have moved
@@ -73,6 +75,7 @@ class Feed:
         self._files = WatchedFiles(context)
         self._subscriptions: dict[Subscription, None] = {}
         self._known_logs: dict[Path, Part] = {}
+        self._server_log: ServerPart | None = None
         self._places: tuple[View | None, tuple[Path, ...]] | None = None
 
     def changes(self, since: str | None = None) -> Changes:
@@ -116,6 +119,18 @@ class Feed:
         found.cursors["server"], moved = server.changes(found.since("server", _NO_SERVER))
         found.complete = found.complete and moved is not None
         self._add_rows(found, moved, server.has_secret_keys)
+        from clawstate.postgres import change_log as server_log  # noqa: PLC0415 - few have a server
+        from clawstate.postgres.part import Part as ServerPart  # noqa: PLC0415 - see above
+
+        if self._server_log is None:
+            database = backends.server_database(backends.choice)
+            parts = server_log.PART, server_log.MIGRATIONS
+            self._server_log = ServerPart(database, *parts, tenant=backends.tenant)
+        logged = server_log.read_changes(self._server_log, found.since(_SERVER_LOG, _NO_SERVER))
+        found.cursors[_SERVER_LOG] = logged.cursor
+        found.complete = found.complete and logged.complete
+        for part, keys in logged.moved.items():
+            found.add(part, keys)
 
     def _rows(self, found: _Found) -> None:
         backends, since = self._context.backends, found.since("rows", ".0")
@@ -284,7 +299,9 @@ def _parse_cursor(cursor: str) -> Mapping[str, Any] | None:
         return None
     if not isinstance(found, dict) or not _are_tokens(found.get("files")):
         return None
-    are_texts = all(isinstance(found.get(each, ""), str) for each in ("rows", "server", *_LOGS))
+    are_texts = all(
+        isinstance(found.get(each, ""), str) for each in ("rows", "server", _SERVER_LOG, *_LOGS)
+    )
     return found if are_texts else None
 
 

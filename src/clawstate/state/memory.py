@@ -26,6 +26,7 @@ from clawstate.state.context import Context
 from clawstate.state.embedding import embedder_choice
 from clawstate.state.ending import ends_soon
 from clawstate.state.memory_place import MemoryPlace, find_memories_elsewhere, memory_place
+from clawstate.state.server_memory import FeedNote, memory_server
 
 if TYPE_CHECKING:
     from clawstate.memory.contract import Embedder, MemoryEngine
@@ -93,6 +94,15 @@ def _clear_deleted(context: Context) -> bool:
 
 
 def _engine(context: Context, versions: int, *, asks: bool) -> MemoryEngine:
+    if (server := memory_server(context)) is not None:
+        load_modules("clawstate.memory.backends.postgres")
+        from clawstate.memory.backends.postgres import PostgresMemory  # noqa: PLC0415 - few have it
+
+        tenant = context.backends.tenant
+        note = FeedNote(server, tenant)
+        return PostgresMemory(
+            server, tenant=tenant, clock=context.clock, versions=versions, note=note
+        )
     place = memory_place(context)
     database = context.backends.database(place.database)
     before = _Guard(context, place)

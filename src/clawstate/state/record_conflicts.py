@@ -18,7 +18,6 @@ from clawstate.files.regular import read_regular
 from clawstate.openclaw.owner import Era
 from clawstate.records import contract
 from clawstate.state.agents import default_agent
-from clawstate.state.memory_place import memory_db
 from clawstate.state.record_places import (
     ARCHIVE,
     CREDENTIALS,
@@ -30,6 +29,7 @@ from clawstate.state.record_places import (
     credential_places,
     record_places,
 )
+from clawstate.state.server_memory import has_messages
 from clawstate.stores.sessions.archive import Archive, archive_name
 
 if TYPE_CHECKING:
@@ -296,7 +296,7 @@ class ConflictResolver:
     def _count_messages(self, session_id: str) -> int:
         from clawstate.state.transcripts import open_transcripts  # noqa: PLC0415 - rarely needed
 
-        if not memory_db(self.context).exists():
+        if not has_messages(self.context):
             return 0
         transcripts = open_transcripts(self.context)
         try:

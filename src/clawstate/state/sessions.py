@@ -29,7 +29,7 @@ from clawstate.records.json_files import JsonFilesBackend
 from clawstate.state.agents import agents_of, default_agent
 from clawstate.state.context import Context, split_root
 from clawstate.state.engines import Engine, engine_of, find_engine
-from clawstate.state.memory_place import memory_db
+from clawstate.state.server_memory import has_messages
 from clawstate.stores.sessions.indexed import IndexedSessions, index_on
 from clawstate.stores.sessions.maintenance import RemovalHook
 from clawstate.stores.sessions.routes import AgentRoutes, OneIndex
@@ -103,7 +103,7 @@ def message_removal(
     def remove_messages(session_ids: frozenset[str]) -> None:
         # The memory is not opened, nor its modules loaded, for the removal of sessions without
         # messages.
-        if not session_ids or not memory_db(context).exists():
+        if not session_ids or not has_messages(context):
             return
         from clawstate.state.transcripts import open_transcripts  # noqa: PLC0415 - rarely needed
 
