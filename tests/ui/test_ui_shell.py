@@ -21,7 +21,7 @@ _KEY = """() => new Promise((done) => {
     };
 })"""
 
-PAGES = ("/overview", "/map", "/sessions")
+PAGES = ("/overview", "/map", "/sessions", "/inbox")
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -7,11 +7,15 @@
 // - `load`: imports the module when somebody goes there first. `style`: a file of style/ that it needs.
 // - `scope`: what the token has to allow for the screen to be in the navigation.
 // - `words`: what else people call it, for Ctrl-K.
+// - `count`: how much waits there, for the navigation (core/counts.js).
+
+import { api } from "./api.js";
 
 /**
  * @typedef {{id: string, path: string, patterns?: string[], title: string, icon: string, key: string,
  *   load: () => Promise<{default: any}>, style?: string,
- *   scope: "read"|"write"|"pairing"|"admin", words?: string}} Screen
+ *   scope: "read"|"write"|"pairing"|"admin", words?: string,
+ *   count?: {parts: string[], load: (signal: AbortSignal) => Promise<string>}}} Screen
  */
 
 /** @type {Screen[]} */
@@ -37,6 +41,25 @@ export const SCREENS = [
     style: "map.css",
     scope: "read",
     words: "points clusters meaning projection lasso",
+  },
+  {
+    id: "inbox",
+    path: "/inbox",
+    title: "Inbox",
+    icon: "inbox",
+    key: "i",
+    load: () => import("../views/inbox.js"),
+    style: "inbox.css",
+    scope: "read",
+    words: "captured candidates quarantine conflicts duplicates review",
+    count: {
+      parts: ["memory", "memory-inbox"],
+      load: async (signal) => {
+        if (sessionStorage.getItem("clawstate.decided")) await (await import("../views/inbox-decisions.js")).tellLeft();
+        const { items, next } = await api.get("memory/inbox", { query: { limit: 99 }, signal });
+        return next ? "99+" : String(items.length || "");
+      },
+    },
   },
   {
     id: "sessions",

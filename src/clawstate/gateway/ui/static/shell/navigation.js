@@ -1,6 +1,7 @@
 // The navigation: a bar at the side, and on a phone a bar at the bottom with a drawer for the rest.
 
 import { can, who } from "../core/api.js";
+import { Count } from "../core/counts.js";
 import { classes, html, useState } from "../core/lib.js";
 import { Link } from "../core/router.js";
 import { SCREENS } from "../core/screens.js";
@@ -51,7 +52,7 @@ export function Navigation({ current, onSearch, onHelp }) {
 
 const Entry = ({ screen, current }) => html`<${Link} to=${screen.path} class=${classes("entry", screen.id === current && "current")}
   aria-current=${screen.id === current ? "page" : undefined} title=${`${screen.title} (g ${screen.key})`}>
-  <${Icon} name=${screen.icon} size="19" /><span>${screen.title}</span><//>`;
+  <${Icon} name=${screen.icon} size="19" /><span>${screen.title}</span>${screen.count && html`<${Count} screen=${screen} />`}<//>`;
 
 /** The mark of clawstate. */
 export const Mark = () => html`<svg class="mark" viewBox="0 0 64 64" width="26" height="26" aria-hidden="true"><rect width="64" height="64" rx="14" />
