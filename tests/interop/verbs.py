@@ -157,6 +157,7 @@ READING: dict[str, tuple[str, ...]] = {
     "watch": ("--once",),
     "backup list": (),
     "backup status": (),
+    "rollback": ("--list",),
     "config diff": (),
     "config get": ("gateway.port",),
     "config history": (),

@@ -17,7 +17,7 @@ import apsw
 
 from clawstate.errors import StateError
 from clawstate.files.atomic import make_private_dir
-from clawstate.interrupts import Use
+from clawstate.interrupts import Use, load_modules
 from clawstate.sqlite.connections import (
     Connections,
     Opened,
@@ -131,7 +131,7 @@ class Database:
         connection.execute("BEGIN IMMEDIATE")
         # In the transaction of the write: either both are there afterwards, or neither.
         if not part.is_current(connection):
-            part.migrate(connection)
+            _raise_format(connection, part)
         return connection
 
     def end(self, writing: object, error: BaseException | None = None) -> None:
@@ -258,6 +258,17 @@ def open_part(
 
 
 _IN_MEMORY = -1
+
+
+def _raise_format(connection: apsw.Connection, part: PartFormat) -> None:
+    found = part.require_known(connection)
+    if not 0 < found < len(part.migrations):  # new, or of the first release
+        part.migrate(connection)
+        return
+    load_modules("clawstate.sqlite.upgrades")
+    from clawstate.sqlite.upgrades import migrate_with_copy  # noqa: PLC0415 - once in a release
+
+    migrate_with_copy(connection, part, found)
 
 
 def _is_unfit(opened: Opened, error: BaseException | None) -> bool:

@@ -38,6 +38,8 @@ class Saved:
 _UNREADABLE = (apsw.CorruptError, apsw.NotADBError, apsw.IOError, UnicodeDecodeError)
 _TRIES = 20_000  # ranges of one table that are tried: each costs some tens of microseconds
 _QUARANTINE = ".quarantine"
+UPGRADED = ".before-upgrade"
+"""The directory of copies from before upgrades, beside their databases."""
 
 
 def salvage(part: Part, mends: Sequence[Mend], *, is_damaged: Callable[[], bool]) -> Path | None:
@@ -60,8 +62,10 @@ def salvage(part: Part, mends: Sequence[Mend], *, is_damaged: Callable[[], bool]
 
 
 def kept_copies(path: Path) -> list[Path]:
-    """Return the damaged copies of the database *path* that were kept so far."""
-    return sorted((path.parent / _QUARANTINE).glob(f"{path.name}.*"))
+    """Return the copies of the database *path* that were kept: damaged ones, and upgraded ones."""
+    folders = (path.parent / each for each in (_QUARANTINE, UPGRADED))
+    found = (each for folder in folders for each in folder.glob(f"{path.name}.*"))
+    return sorted(each for each in found if each.suffix != ".json")
 
 
 def set_aside(path: Path) -> Path:

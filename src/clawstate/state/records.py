@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from clawstate.interrupts import load_modules
 from clawstate.openclaw.owner import Era
@@ -22,6 +23,7 @@ from clawstate.state.setting_guards import NO_FILES
 if TYPE_CHECKING:
     from clawstate.health import Finding
     from clawstate.records.contract import Lease
+    from clawstate.sqlite.upgrades import KeptFormat
     from clawstate.state.context import Context
     from clawstate.state.memory_moves import MemoryMigration
     from clawstate.state.moved_records import Aside, Summary
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from clawstate.state.record_conflicts import Replaced
     from clawstate.state.record_moves import Migration, Tell
     from clawstate.state.retired import Retired
+    from clawstate.state.upgrades import WrittenSince
 
 T = TypeVar("T")
 
@@ -85,6 +88,37 @@ class Records:
         from clawstate.state.pause import pause_writers  # noqa: PLC0415 - see the class
 
         return pause_writers(self._context, work)
+
+    def upgrades(self) -> list[KeptFormat]:
+        """Return what is kept of databases from before upgrades, the oldest first."""
+        load_modules("clawstate.state.upgrades")
+        from clawstate.state.upgrades import upgrades_of  # noqa: PLC0415 - see the class
+
+        return upgrades_of(self._context)
+
+    def written_since(self, kept: KeptFormat) -> list[WrittenSince]:
+        """Return how much was written since *kept* was copied; nothing is changed."""
+        from clawstate.state.upgrades import written_since  # noqa: PLC0415 - see the class
+
+        return written_since(kept)
+
+    def lines_since(self, kept: KeptFormat) -> list[dict[str, Any]]:
+        """Return what came or changed since *kept* was copied, as `memory import` takes it."""
+        from clawstate.state.upgrades import lines_since  # noqa: PLC0415 - see the class
+
+        return list(lines_since(kept))
+
+    def roll_back(self, kept: KeptFormat) -> Path:
+        """
+        Put *kept* in the place of its database; return where what was there is kept.
+
+        The next use by this version raises the format again. Raises `NotFoundError`,
+        `LockTimeoutError`, `CorruptError`.
+        """
+        load_modules("clawstate.state.upgrades")
+        from clawstate.state.upgrades import roll_back  # noqa: PLC0415 - see the class
+
+        return roll_back(self._context, kept)
 
     def summary(self) -> Summary:
         """Return how many records lie where; only looks."""

@@ -13,7 +13,7 @@ from clawstate.memory.forgetting import Compaction
 from clawstate.sqlite import Part
 from clawstate.sqlite.compaction import empty_log, rewrite
 from clawstate.sqlite.free_space import is_overwritable, overwrite_free_space
-from clawstate.sqlite.salvage import kept_copies
+from clawstate.sqlite.salvage import UPGRADED, kept_copies
 
 _STEPS = 4
 _LARGE = 128 << 20  # bytes of what is kept: while they are written anew others wait some 0.2 s
@@ -69,7 +69,8 @@ def compact(
     tell(4)
     # Of all files only those hold what was forgotten after they were made.
     copies = kept_copies(path)
-    reason = f"you, to remove the damaged copies in {copies[0].parent}" if copies else None
+    kind = "old" if copies and copies[0].parent.name == UPGRADED else "damaged"
+    reason = f"you, to remove the {kind} copies in {copies[0].parent}" if copies else None
     return Compaction(changes, before, size_on_disk(path), complete=not copies, waits_for=reason)
 
 
