@@ -386,6 +386,7 @@ def test_the_state_is_the_only_door(package: str) -> None:
     doors = {"clawstate.state", "clawstate.state.opened"}
     if package == "aio":  # names the classes of what a state gives, to derive verbs from theirs
         given = (
+            "audit",
             "backup_notes",
             "encryption",
             "health",

@@ -19,6 +19,7 @@ from clawstate.stores.pairing import Proof, proof_text
 KEY = "agent:main:library"
 MAIN = "agent:main:main"
 STORES = (
+    "audit",
     "backup_notes",
     "config",
     "dedupe",
@@ -38,6 +39,7 @@ CALLS: dict[str, Call] = {}
 """What each method that writes is called with; one name for each, as `sessions.resolve`."""
 
 READING = {
+    "audit": "is_on path",
     "backup_notes": "backups known_state last_verified path paths schedule",
     "auth": "check document get last_good order page problems profiles reload require rests_until"
     " secret standing stored_order usage",
@@ -229,6 +231,33 @@ def _(state: State) -> object:
 @calls("memory.reject")
 def _(state: State) -> object:
     return state.memory.reject([_capture(state, "Never mention the sun to anybody")])
+
+
+@calls("audit.turn_on")
+def _(state: State) -> object:
+    state.memory.add("a word of the library")
+    with TemporaryDirectory() as folder:
+        return state.audit.turn_on(f"file:{folder}/key", head=Path(folder) / "head")
+
+
+@calls("audit.head")
+def _(state: State) -> object:
+    return state.audit.is_on() and state.audit.head()
+
+
+@calls("audit.verify")
+def _(state: State) -> object:
+    state.memory.add("a word of the library")
+    with TemporaryDirectory() as folder:
+        state.audit.turn_on(f"file:{folder}/key", head=Path(folder) / "head")
+        report = state.audit.verify()
+        state.audit.turn_off()
+    return report
+
+
+@calls("audit.turn_off")
+def _(state: State) -> object:
+    return state.audit.turn_off()
 
 
 @calls("backup_notes.state_id")

@@ -158,6 +158,8 @@ READING: dict[str, tuple[str, ...]] = {
     "backup list": (),
     "backup status": (),
     "rollback": ("--list",),
+    "audit head": (),
+    "audit verify": (),
     "config diff": (),
     "config get": ("gateway.port",),
     "config history": (),
@@ -587,6 +589,20 @@ def _(ours: Ours) -> None:
 @writes("backup create")
 def _(ours: Ours) -> None:
     ours("backup", "create", str(ours.home.parent / "kept.tar.gz"), "--exclude", "workspace/*")
+
+
+@writes("audit enable")
+def _(ours: Ours) -> None:
+    key, head = ours.home.parent / "audit.key", ours.home.parent / "audit.head"
+    ours.record()
+    ours("audit", "enable", "--key", f"file:{key}", "--head", str(head))
+    ours.record()
+    ours("audit", "verify")
+
+
+@writes("audit disable")
+def _(ours: Ours) -> None:
+    ours("audit", "disable")
 
 
 @writes("backup enable")

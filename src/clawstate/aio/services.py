@@ -9,6 +9,7 @@ from clawstate.plugins.hooks import Hooks
 from clawstate.plugins.host import Plugins
 from clawstate.plugins.tools import Tools
 from clawstate.records.contract import Collection, CollectionSpec
+from clawstate.state.audit import Audit
 from clawstate.state.backup_notes import BackupNotes
 from clawstate.state.encryption import Encryption
 from clawstate.state.health import Health
@@ -44,6 +45,21 @@ class AsyncRecords(Part[Records]):
     passed_over = verb(Records.passed_over)
     retired_files = listing(Records.retired_files)
     move_away = verb(Records.move_away)
+
+
+class AsyncAudit(Part[Audit]):
+    """The chain over memory and conversations."""
+
+    is_on = verb(Audit.is_on)
+    turn_on = verb(Audit.turn_on)
+    turn_off = verb(Audit.turn_off)
+    head = verb(Audit.head)
+    verify = verb(Audit.verify)
+
+    @property
+    def path(self) -> Path:
+        """The database that the chain is in."""
+        return self._part().path
 
 
 class AsyncBackupNotes(Part[BackupNotes]):

@@ -31,6 +31,7 @@ from clawstate.state import State, open_state
 if TYPE_CHECKING:
     from clawstate.aio.matrix import AsyncMatrixAccounts
     from clawstate.aio.services import (
+        AsyncAudit,
         AsyncBackupNotes,
         AsyncCollection,
         AsyncEncryption,
@@ -107,6 +108,13 @@ class AsyncState(Part[State]):
         from clawstate.aio.services import AsyncRecords  # noqa: PLC0415 - few programs need them
 
         return AsyncRecords(lambda: self._part().records, self._workers)
+
+    @property
+    def audit(self) -> AsyncAudit:
+        """Whether memory and conversations are what was written, by a keyed chain."""
+        from clawstate.aio.services import AsyncAudit  # noqa: PLC0415 - few programs need it
+
+        return AsyncAudit(lambda: self._part().audit, self._workers)
 
     @property
     def backup_notes(self) -> AsyncBackupNotes:

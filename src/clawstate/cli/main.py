@@ -31,6 +31,7 @@ NOUNS = {
     "import": ("clawstate.cli.imports", "imports", "Take over what another agent kept."),
     "store": ("clawstate.cli.store", "store", "See where records lie, and move them."),
     "backup": ("clawstate.cli.backup", "backup", "Make, prove and restore backups."),
+    "audit": ("clawstate.cli.audit", "audit", "Prove that nobody changed what is kept."),
     "rollback": ("clawstate.cli.rollback", "rollback", "Take an upgrade of the format back."),
     "gateway": ("clawstate.cli.gateway", "gateway", "Serve the state over HTTP."),
     "plugins": ("clawstate.cli.plugins", "plugins", "See and choose plugins."),

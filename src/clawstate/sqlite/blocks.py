@@ -50,6 +50,12 @@ class Lender(Protocol):
     def begin(self, writing: object, part: PartFormat) -> apsw.Connection:
         """Return the connection for *writing*, which holds the writer lock, in a transaction."""
 
+    def seal(self, connection: apsw.Connection) -> None:
+        """Do what belongs to the transaction of *connection* as its last change."""
+
+    def after_commit(self) -> None:
+        """Do what follows a transaction while other writers still wait."""
+
     def end(self, writing: object, error: BaseException | None = None) -> None:
         """Take back what *writing* did not commit; harmless when it is over."""
 
@@ -195,7 +201,9 @@ class Writing(_Block):
         with sqlite_errors(self._database.path):
             try:
                 if error is None and self._connection is not None:
+                    self._database.seal(self._connection)
                     self._connection.execute("COMMIT")
+                    self._database.after_commit()
             except BaseException as refused:
                 # What could not be committed is taken back before anybody else gets the connection.
                 self._end(refused)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import apsw
 
@@ -30,8 +31,22 @@ from clawstate.sqlite.migrations import Faults, Migration, PartFormat
 from clawstate.sqlite.part import Part
 from clawstate.sqlite.pool import PoolGuard, WriterLock, pause_around_forks
 
+_AUDITED = "SELECT 1 FROM clawstate_parts WHERE part = 'audit'"
 # A connection that met one of these may go on refusing after the cause has passed.
 _LASTING = (apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.ProtocolError)
+
+
+class Audit(Protocol):
+    """What keeps a chain over the changes of a database: `AuditChain`."""
+
+    def begin(self, connection: apsw.Connection) -> None:
+        """Note what the transaction of *connection* changes from now on."""
+
+    def seal(self, connection: apsw.Connection) -> None:
+        """Add what it changed to the chain."""
+
+    def tell_head(self) -> None:
+        """Note the head of the chain outside of the state."""
 
 
 class Database:
@@ -44,7 +59,7 @@ class Database:
     nothing read before is then true.
 
     A writer that others keep waiting for *lock_timeout* seconds raises `LockTimeoutError`.
-    *present* is called before a write, and where the file is not the one that was used before; it
+    *audit* makes what keeps a chain over its changes, if it has one. *present* is called before a write, and where the file is not the one that was used before; it
     raises where the directory of the state is not the one it was.
     """
 
@@ -54,8 +69,11 @@ class Database:
         *,
         lock_timeout: float = 30.0,
         present: Callable[[], object] = lambda: None,
+        audit: Callable[[], Audit] | None = None,
     ) -> None:
         self.path = path
+        self._make_audit = audit
+        self._audit: Audit | None = None
         self._present = present
         self._folder = path.parent
         self._connections = Connections(path, present)
@@ -132,7 +150,22 @@ class Database:
         # In the transaction of the write: either both are there afterwards, or neither.
         if not part.is_current(connection):
             _raise_format(connection, part)
+        # One look at a row of a page that was just read; few states are audited.
+        if self._make_audit is not None and connection.execute(_AUDITED).get:
+            self._audit = self._audit or self._make_audit()
+        if self._audit is not None:
+            self._audit.begin(connection)
         return connection
+
+    def seal(self, connection: apsw.Connection) -> None:
+        """Do what belongs to the transaction of *connection* as its last change."""
+        if self._audit is not None:
+            self._audit.seal(connection)
+
+    def after_commit(self) -> None:
+        """Do what follows a transaction while other writers still wait."""
+        if self._audit is not None:
+            self._audit.tell_head()
 
     def end(self, writing: object, error: BaseException | None = None) -> None:
         """Take back what *writing* did not commit; harmless when it is over."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from clawstate.records.postgres import PostgresBackend
     from clawstate.records.sqlite import SqliteBackend
     from clawstate.sqlite import Database
+    from clawstate.sqlite.database import Audit
 
 B = TypeVar("B", bound=Backend)
 
@@ -210,7 +211,7 @@ class BackendRegistry:
 
                 patience = self.locks().patience()
                 self._databases[key] = Database(
-                    path, lock_timeout=patience, present=self.require_place
+                    path, lock_timeout=patience, present=self.require_place, audit=_audit_chain
                 )
             return self._databases[key]
 
@@ -370,6 +371,13 @@ def _has_secret_keys(kind: str) -> bool:
     from clawstate.state.catalogue import has_secret_keys  # noqa: PLC0415 - it knows all stores
 
     return has_secret_keys(kind)
+
+
+def _audit_chain() -> Audit:
+    load_modules("clawstate.state.audit")
+    from clawstate.state.audit import chain_of_state  # noqa: PLC0415 - few states are audited
+
+    return chain_of_state()
 
 
 def catalogue() -> tuple[CollectionSpec, ...]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from clawstate.memory.service import Memory
     from clawstate.plugins.host import Plugins
     from clawstate.records.contract import Collection, CollectionSpec
+    from clawstate.state.audit import Audit
     from clawstate.state.auth_of_agents import AuthOfAgents
     from clawstate.state.backup_notes import BackupNotes
     from clawstate.state.encryption import Encryption
@@ -111,6 +112,14 @@ class State:
         from clawstate.state.health import Health  # noqa: PLC0415
 
         return Health(self)
+
+    @locked_cached_property
+    def audit(self) -> Audit:
+        """Whether memory and conversations are what was written, by a keyed chain."""
+        load_modules("clawstate.state.audit")
+        from clawstate.state.audit import Audit  # noqa: PLC0415
+
+        return Audit(self._context)
 
     @locked_cached_property
     def backup_notes(self) -> BackupNotes:
