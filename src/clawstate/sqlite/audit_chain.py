@@ -262,14 +262,20 @@ def read_head(path: Path) -> Head:
         text = path.read_bytes()[:_HEAD_BYTES].decode()
     except (OSError, UnicodeDecodeError) as error:
         hint = "name it, or give the head that was printed"
-        raise UnavailableError(str(path), "cannot be read, and the head was told there", hint) from error
+        raise UnavailableError(
+            str(path), "cannot be read, and the head was told there", hint
+        ) from error
     return parse_head(text)
 
 
 def parse_head(text: str) -> Head:
     """Return the head that *text* tells; raises `UnavailableError` for another text."""
     number, _, code = text.strip().partition(" ")
-    if not number.isdecimal() or len(code) != len(NO_HEAD[1]) or set(code) - set("0123456789abcdef"):
+    if (
+        not number.isdecimal()
+        or len(code) != len(NO_HEAD[1])
+        or set(code) - set("0123456789abcdef")
+    ):
         raise UnavailableError("head", "is no head of a chain", "give what 'audit head' printed")
     return int(number), code
 

@@ -59,8 +59,9 @@ class Database:
     nothing read before is then true.
 
     A writer that others keep waiting for *lock_timeout* seconds raises `LockTimeoutError`.
-    *audit* makes what keeps a chain over its changes, if it has one. *present* is called before a write, and where the file is not the one that was used before; it
-    raises where the directory of the state is not the one it was.
+    *audit* makes what keeps a chain over its changes, if it has one. *present* is called before a
+    write, and where the file is not the one that was used before; it raises where the directory of
+    the state is not the one it was.
     """
 
     def __init__(
