@@ -23,6 +23,7 @@ import apsw
 
 from clawstate.errors import UnavailableError
 from clawstate.files.atomic import create_private_file
+from clawstate.files.descriptors import Descriptor
 from clawstate.sqlite.migrations import Migration, PartFormat
 
 PART: Final = "audit"
@@ -50,6 +51,7 @@ CREATE TABLE clawstate_audit_key (
 _IS_ON = "SELECT 1 FROM clawstate_parts WHERE part = 'audit'"
 _LAST = "SELECT number, code FROM clawstate_audit ORDER BY number DESC LIMIT 1"
 _LINK = "INSERT INTO clawstate_audit VALUES (?, ?, ?)"
+_WRITE = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 _HEAD_BYTES = 20 + 1 + 64 + 1
 _BATCH = 1_000  # rows in one link of those that are there at the beginning
 
@@ -73,16 +75,23 @@ class AuditChain:
     """
     The chain of one database: *watched* are statements that give a row by its number, by table.
 
+    Of the tables *counted* counters move with each record: only the column with that number is
+    watched, or each write would vouch anew for what somebody else put there.
+
     Nothing but one look a transaction is done where the database has no chain.
     """
 
-    def __init__(self, key_of: KeyOf, watched: Mapping[str, str]) -> None:
+    def __init__(
+        self, key_of: KeyOf, watched: Mapping[str, str], counted: Mapping[str, int]
+    ) -> None:
+        self._counted = counted
         self._key_of = key_of
         self._watched = watched
         self._keys: dict[str, bytes] = {}
         self._touched: dict[tuple[str, int], None] = {}
         self._hooked: apsw.Connection | None = None
         self._head: tuple[str, Head] | None = None
+        self._opened: tuple[str, Descriptor] | None = None
 
     def begin(self, connection: apsw.Connection) -> None:
         """Note which rows the transaction of *connection* changes, if there is a chain."""
@@ -92,7 +101,7 @@ class AuditChain:
         with suppress(apsw.SQLError):  # no part has a name yet
             is_on = connection.execute(_IS_ON).get is not None
         if is_on != (self._hooked is connection):
-            connection.set_update_hook(self._note if is_on else None)
+            connection.preupdate_hook(self._note if is_on else None, id=self)
             self._hooked = connection if is_on else None
 
     def seal(self, connection: apsw.Connection) -> None:
@@ -116,7 +125,14 @@ class AuditChain:
             place, head = self._head
             self._head = None
             with suppress(OSError):
-                write_head(Path(place), head)
+                # Kept open: to open it takes longer than to write. A file that was put in its
+                # place by somebody is written at the next opening.
+                if self._opened is None or self._opened[0] != place:
+                    create_private_file(Path(place))
+                    descriptor = Descriptor()
+                    descriptor.open(place, _WRITE)
+                    self._opened = place, descriptor
+                os.pwrite(self._opened[1].number, _head_line(head), 0)
 
     def digest(self, connection: apsw.Connection, table: str, number: int) -> str | None:
         """Return the digest of a row, `None` if there is none."""
@@ -152,9 +168,15 @@ class AuditChain:
                 for (number,) in connection.execute(f'SELECT rowid FROM "{table}"').fetchall():
                     yield table, int(str(number))
 
-    def _note(self, _kind: int, _database: str, table: str, number: int) -> None:
-        if table in self._watched:
-            self._touched[table, number] = None
+    def _note(self, change: apsw.PreUpdate) -> None:
+        table = change.table_name
+        if table not in self._watched:
+            return
+        column, new = self._counted.get(table), change.update
+        if column is not None and new is not None and new[column] is apsw.no_change:
+            return
+        self._touched[table, change.rowid] = None
+        self._touched[table, change.rowid_new] = None
 
     def _key(self, source: str) -> bytes:
         if source not in self._keys:
@@ -242,18 +264,21 @@ def _compare_rows(
 def digest_of(row: Sequence[Any]) -> str:
     """Return the digest of the values of a row."""
     text = json.dumps([each.hex() if isinstance(each, bytes) else each for each in row])
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def write_head(path: Path, head: Head) -> None:
     """Write *head* into the file *path* outside of the state."""
     if not path.exists():
         create_private_file(path)
-    number = os.open(path, os.O_WRONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0))
-    try:
-        os.pwrite(number, f"{head[0]:020} {head[1]}\n".encode(), 0)
-    finally:
-        os.close(number)
+    descriptor = Descriptor()
+    descriptor.open(path, _WRITE)
+    with descriptor as number:
+        os.pwrite(number, _head_line(head), 0)
+
+
+def _head_line(head: Head) -> bytes:
+    return f"{head[0]:020} {head[1]}\n".encode()
 
 
 def read_head(path: Path) -> Head:

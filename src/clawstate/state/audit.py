@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from clawstate.encryption.key_file import default_key_file
-from clawstate.encryption.sources import KeySource, new_source
-from clawstate.errors import CorruptError, InvalidError, NotFoundError, UnavailableError
+from clawstate.encryption.sources import new_source
+from clawstate.errors import InvalidError, NotFoundError
 from clawstate.sqlite.audit_chain import (
-    AuditChain,
     Broken,
     Head,
     first_broken,
@@ -27,26 +26,10 @@ from clawstate.sqlite.audit_chain import (
 )
 from clawstate.sqlite.errors import sqlite_errors
 from clawstate.state.memory_place import memory_db
+from clawstate.state.watched_rows import chain_of_state, key_of_source
 
 if TYPE_CHECKING:
     from clawstate.state.context import Context
-
-WATCHED = {
-    "memories": """
-        SELECT m.docno, m.id, m.scope, m.content, m.source, m.timestamp, m.updated_at,
-            m.expires_at, m.category, m.importance, m.thread, m.position, m.metadata, m.fields,
-            (SELECT group_concat(tag, char(0)) FROM
-                (SELECT tag FROM tags WHERE memory_id = m.id ORDER BY tag))
-        FROM memories m WHERE m.docno = ?
-    """,
-    "scopes": "SELECT scope, namespace FROM scopes WHERE scope = ?",
-    "messages": """
-        SELECT position, session, id, parent, type, role, timestamp, entry FROM messages
-        WHERE position = ?
-    """,
-    "transcripts": "SELECT session, session_id FROM transcripts WHERE session = ?",
-}
-"""What is watched, by table: what people keep, and nothing that is derived from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +83,7 @@ class Audit:
         if place.resolve().is_relative_to(root.resolve()):
             raise InvalidError("head", "lies inside of the state", "name a file elsewhere")
         source, _ = new_source(choice, name, state=root, given=lambda: None)
-        chain = AuditChain(key_of_source, WATCHED)
+        chain = chain_of_state()
         part = self._context.backends.database(self.path).part("audit-switch", ())
         with part.writing() as connection:
             found = chain.turn_on(connection, self.path, source.document, place.absolute())
@@ -145,7 +128,7 @@ class Audit:
             known = [each if isinstance(each, tuple) else parse_head(each) for each in heads]
             if head is not None or not known:
                 known.append(read_head(head or place))
-            chain = AuditChain(key_of_source, WATCHED)
+            chain = chain_of_state()
             broken = first_broken(connection, chain, key, known)
             links = int(connection.execute("SELECT count(*) FROM clawstate_audit").get)
         return AuditReport(links, broken)
@@ -165,17 +148,3 @@ class Audit:
         connection.set_busy_timeout(10_000)
         connection.pragma("query_only", 1)
         return connection
-
-
-def key_of_source(document: Mapping[str, Any]) -> bytes:
-    """Return the key that *document* of a source stands for; raises `UnavailableError`."""
-    try:
-        return KeySource.read(dict(document), path=Path("audit")).key(lambda: None)
-    except CorruptError as error:
-        hint = "restore the newest backup"
-        raise UnavailableError("audit", "names no source of its key", hint) from error
-
-
-def chain_of_state() -> AuditChain:
-    """Return what chains the changes of the memory of a state."""
-    return AuditChain(key_of_source, WATCHED)

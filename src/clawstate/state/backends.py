@@ -374,8 +374,8 @@ def _has_secret_keys(kind: str) -> bool:
 
 
 def _audit_chain() -> Audit:
-    load_modules("clawstate.state.audit")
-    from clawstate.state.audit import chain_of_state  # noqa: PLC0415 - few states are audited
+    load_modules("clawstate.state.watched_rows")
+    from clawstate.state.watched_rows import chain_of_state  # noqa: PLC0415 - few states are audited
 
     return chain_of_state()
 

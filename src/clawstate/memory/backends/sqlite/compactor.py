@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import apsw
 
@@ -69,9 +70,15 @@ def compact(
     tell(4)
     # Of all files only those hold what was forgotten after they were made.
     copies = kept_copies(path)
-    kind = "old" if copies and copies[0].parent.name == UPGRADED else "damaged"
-    reason = f"you, to remove the {kind} copies in {copies[0].parent}" if copies else None
+    reason = _name_copies(copies) if copies else None
     return Compaction(changes, before, size_on_disk(path), complete=not copies, waits_for=reason)
+
+
+def _name_copies(copies: Sequence[Path]) -> str:
+    folder = copies[0].parent
+    if folder.name == UPGRADED:
+        return f"you, to remove the copies from before an upgrade in {folder}"
+    return f"you, to remove the damaged copies in {folder}"
 
 
 _CANCELLED = "nothing but to be run again: it was cancelled"
