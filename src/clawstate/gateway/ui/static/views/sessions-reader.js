@@ -28,17 +28,18 @@ export function Reader({ id, query }) {
   const tree = useMemo(() => branchesOf(state.items), [state.items]);
   const shown = useMemo(() => (query.branch && tree.byId.has(query.branch) ? pathTo(tree, query.branch) : state.items), [tree, query.branch]);
   const [jump, setJump] = useState(/** @type {any} */ (undefined));
-  const wanted = useRef("");
+  const wanted = useRef(""), latest = useRef(shown);
+  latest.current = shown;
 
   useEffect(() => {
-    if (!state.isLoaded || !shown.length || wanted.current === (query.m ?? "end")) return undefined;
+    if (!state.isLoaded || !shown.length || wanted.current === (query.m ?? "end")) return;
     wanted.current = query.m ?? "end";
-    const at = query.m ? shown.findIndex((each) => each.id === query.m) : shown.length - 1;
-    const to = { index: at < 0 ? shown.length - 1 : at, focus: Boolean(query.m) };
-    setJump(to);
-    // Once more when the rows have been measured: until then their heights are guesses.
-    const timer = setTimeout(() => setJump({ ...to }), 150);
-    return () => clearTimeout(timer);
+    const meant = query.m && shown.some((each) => each.id === query.m) ? query.m : shown.at(-1).id;
+    const go = () => setJump({ index: latest.current.findIndex((each) => each.id === meant), focus: Boolean(query.m) });
+    go();
+    // Again when the rows are measured, and those before them are there: until then heights are guesses.
+    const again = () => (query.m ? latest.current.length && go() : scrollTo(0, document.documentElement.scrollHeight));
+    for (const later of [120, 400, 800]) setTimeout(again, later);
   }, [state.isLoaded, shown]);
   useEffect(() => {
     // Who reads the end goes on with it; who reads elsewhere is only told.
