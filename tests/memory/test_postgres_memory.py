@@ -20,6 +20,7 @@ from clawstate.testing.memory_hooks import HashEmbedder
 from clawstate.testing.memory_machine import memory_machine
 from clawstate.testing.memory_suite import MemoryEngineSuite
 from manual_clock import ManualClock
+from postgres_bouncer import pooled
 from seeds import seed
 
 WORDS = [f"{first}{last}" for first in ("run", "kettl", "lobst") for last in ("", "ing", "s", "er")]
@@ -58,6 +59,21 @@ class TestPostgres(MemoryEngineSuite):
         sql = "SELECT id, content FROM clawstate.memory_records WHERE tenant = %s"
         with self._postgres.connect() as connection:
             return dict(connection.execute(sql, (tenant_of(tmp_path),)).fetchall())
+
+
+@pytest.fixture(scope="module")
+def bounced(postgres):
+    with pooled(postgres) as database:
+        yield database
+
+
+@pytest.mark.slow
+class TestBehindPooler(TestPostgres):
+    """So it does behind PgBouncer, which hands out another connection with each transaction."""
+
+    @pytest.fixture(autouse=True)
+    def _server(self, bounced) -> None:
+        self._postgres = bounced
 
 
 @pytest.mark.slow

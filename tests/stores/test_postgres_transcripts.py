@@ -15,6 +15,7 @@ from clawstate.stores.transcripts import Transcripts
 from clawstate.stores.transcripts.backends.postgres.log import PostgresTranscripts
 from clawstate.testing.transcript_machine import transcript_machine
 from clawstate.testing.transcript_suite import TranscriptSuite
+from postgres_bouncer import pooled
 
 _URL, _PASSWORD = "CLAWSTATE_TEST_URL", "CLAWSTATE_TEST_PASSWORD"
 
@@ -68,6 +69,26 @@ class TestPostgres(TranscriptSuite):
                 bound,
             ).fetchall()
         return [row[0] for row in (*header, *lines)]
+
+
+@pytest.fixture(scope="class")
+def bounced(postgres):
+    with pooled(postgres) as database:
+        os.environ[_URL] = database.url
+        yield database
+        os.environ[_URL] = postgres.url
+
+
+@pytest.mark.slow
+class TestBehindPooler(TestPostgres):
+    """So they do behind PgBouncer, which hands out another connection with each transaction."""
+
+    @pytest.fixture(autouse=True)
+    def _pooler(self, bounced) -> None:
+        self._connect = bounced.connect
+
+    def make(self, tmp_path: Path) -> PostgresTranscripts:
+        return open_log(tmp_path)
 
 
 @pytest.mark.slow
