@@ -204,11 +204,11 @@ def _clear(
 
 _SIZE = "SELECT pg_total_relation_size(%(table)s::regclass)"
 _NOW = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint %% 4294967296"
-# Who began before may still see dead rows, which therefore stay.
+# Who began before may still see dead rows, which therefore stay; the server's own analysis, too.
 _READS = """
 SELECT EXISTS (SELECT 1 FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()
-    AND backend_type = 'client backend' AND backend_xmin IS NOT NULL
+    AND backend_xmin IS NOT NULL
     AND age(backend_xmin) > age(%(moment)s::text::xid))
 """
 
