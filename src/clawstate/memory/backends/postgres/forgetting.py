@@ -203,13 +203,14 @@ def _clear(
 
 
 _SIZE = "SELECT pg_total_relation_size(%(table)s::regclass)"
-_NOW = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint %% 4294967296"
+_NOW = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
 # Who began before may still see dead rows, which therefore stay; the server's own analysis, too.
+# And a new snapshot reaches back to whatever still runs, in any database of the server.
 _READS = """
-SELECT EXISTS (SELECT 1 FROM pg_stat_activity
-    WHERE datname = current_database() AND pid <> pg_backend_pid()
-    AND backend_xmin IS NOT NULL
-    AND age(backend_xmin) > age(%(moment)s::text::xid))
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint < %(moment)s
+    OR EXISTS (SELECT 1 FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_xmin IS NOT NULL
+        AND age(backend_xmin) > age((%(moment)s %% 4294967296)::text::xid))
 """
 
 
