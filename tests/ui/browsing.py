@@ -31,8 +31,8 @@ SIZES = {"phone": (360, 740), "desktop": (1280, 800)}
 AXE = (Path(__file__).parent / "vendor" / "axe.js").read_text()
 _AT_REST = """document.getAnimations().every((each) => each.playState !== "running"
     || each.effect.getTiming().iterations === Infinity)"""
-_KEEP = """localStorage.getItem("clawstate.token")
-    ?? localStorage.setItem("clawstate.token", %s)"""
+_KEEP = """location.protocol.startsWith("http") && localStorage.getItem("clawstate.token")
+    === null && localStorage.setItem("clawstate.token", %s)"""
 PATIENCE = 20_000  # milliseconds: the machine may be busy
 
 
@@ -47,7 +47,7 @@ class Sight:
     def open(self, path: str) -> Page:
         """Go to a path, and wait until something is shown there."""
         self.page.goto(self.gateway.url + path)
-        self.page.locator("main h1, main input, main .empty").first.wait_for()
+        self.page.locator("main :is(h1, .empty, .notice)").first.wait_for()
         return self.page
 
     def axe(self) -> list[str]:
@@ -116,6 +116,9 @@ def sight(
     try:
         yield found
         assert found.problems == [], found.problems
+    except BaseException:
+        found.picture("failed")
+        raise
     finally:
         opened.close()
 

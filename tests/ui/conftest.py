@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
@@ -32,6 +34,17 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     seed_small(root)
     with Gateway(root) as started:
         yield started
+
+
+@pytest.fixture
+def run(gateway: Gateway) -> Callable[..., str]:
+    """Return what runs a command on the state of the gateway."""
+
+    def run_command(*words: str) -> str:
+        command = [sys.executable, "-m", "clawstate", "--state-dir", str(gateway.root), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    return run_command
 
 
 @pytest.fixture

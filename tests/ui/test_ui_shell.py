@@ -21,7 +21,14 @@ _KEY = """() => new Promise((done) => {
     };
 })"""
 
-PAGES = ("/overview", "/map", "/sessions", "/inbox")
+PAGES = (
+    "/",
+    "/?q=green+tea",
+    "/overview",
+    "/map",
+    "/sessions",
+    "/inbox",
+)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -32,7 +39,7 @@ def test_a_page_is_usable_by_everybody_at_each_size(sight, path, size) -> None:
         with sight(size=size, color_scheme=scheme) as seen:
             seen.open(path)
             seen.page.wait_for_timeout(300)
-            seen.picture(f"{path.strip('/') or 'home'}-{size}-{scheme}")
+            seen.picture(f"{re.sub('[^a-z]', '', path) or 'home'}-{size}-{scheme}")
 
             assert seen.axe() == []
             assert seen.overflow() == 0
@@ -63,6 +70,7 @@ def test_the_link_of_the_gateway_signs_in_and_leaves_the_address(sight, gateway:
         expect(seen.page.get_by_role("heading", name="Overview")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_browser_pairs_as_a_device_that_only_reads(sight, gateway: Gateway) -> None:
     """A browser asks with a key of its own, shows a code, and reads once it is approved."""
     with sight(scopes=None) as seen:
@@ -93,6 +101,7 @@ def test_ctrl_k_reaches_a_screen_and_the_focus_returns(sight) -> None:
         expect(page.get_by_role("heading", name="Keyboard shortcuts")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_lost_connection_is_told_and_heals(browser, tmp_path: Path) -> None:
     """While the gateway is away a banner says so; when it is back the page goes on by itself."""
     root = tmp_path / "state"
@@ -110,6 +119,7 @@ def test_a_lost_connection_is_told_and_heals(browser, tmp_path: Path) -> None:
         seen.problems = [each for each in seen.problems if "ERR_" not in each]
 
 
+@pytest.mark.slow
 def test_the_page_opens_without_the_gateway(browser, tmp_path: Path) -> None:
     """Once it was open the page comes from the browser itself, and says that it is alone."""
     with Gateway(tmp_path / "state") as started, sight_of(browser, started) as seen:

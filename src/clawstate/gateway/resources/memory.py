@@ -12,7 +12,10 @@ from clawstate.errors import NotFoundError
 from clawstate.gateway.answers import require_match
 from clawstate.gateway.bodies import PAGE_SIZE, After, Body, Limit
 from clawstate.gateway.routing import IfMatch, Opened, Routes
+from clawstate.memory.capture.values import Origin
 from clawstate.memory.records import Hit, MemoryRecord
+from clawstate.snippets import pieces, snippet
+from clawstate.wire import to_wire
 from clawstate.wire.schemas import memory as forms
 
 routes = Routes("memory")
@@ -81,6 +84,9 @@ class Question(Demands):
     explain: bool = Field(default=False, description="Tell of each hit what gave its score.")
     as_of: Moment | None = Field(default=None, description="Ask the memory as it was then.")
     fresh: bool = Field(default=False, description="Do not answer from the cache.")
+    snippets: bool = Field(
+        default=False, description="Give the part of each text that shows why it came."
+    )
 
 
 class Made(TypedDict):
@@ -125,17 +131,49 @@ def records(
     namespace: Namespace = "default",
     tag: Annotated[list[str] | None, Query(description="All of these tags.")] = None,
     source: Annotated[str | None, Query(description="A file, folder, name or pattern.")] = None,
+    origin: Annotated[Origin | None, Query(description="Whose words they were.")] = None,
+    since: Annotated[Moment | None, Query(description="Made since then.")] = None,
+    until: Annotated[Moment | None, Query(description="Made until then.")] = None,
+    everywhere: Annotated[bool, Query(description="Of all namespaces.")] = False,
 ) -> Any:
     """Return a page of what is kept, what was made last on top."""
-    found = state.memory.page(limit, after, namespace=namespace, tags=tag, source=source)
+    found = state.memory.page(
+        limit,
+        after,
+        namespace=None if everywhere else namespace,
+        tags=tag,
+        source=source,
+        where=None if origin is None else {"captured.origin": origin},
+        since=since,
+        until=until,
+    )
     return {"records": found.items, "next": found.after}
 
 
 @routes.write("/search", Hits, scope="read")
 def search(state: Opened, body: Question) -> Any:
     """Return the records that answer a question, the best first."""
-    found: list[Hit] = state.memory.search(**body.given())
+    given = body.given()
+    if given.pop("snippets", False):
+        return {"results": _with_snippets(state, given), "mode": body.mode}
+    found: list[Hit] = state.memory.search(**given)
     return {"results": found, "mode": body.mode}
+
+
+def _with_snippets(state: Opened, given: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return hits, each with the part of its text that has the words for which it came."""
+    found: list[Hit] = state.memory.search(**{**given, "explain": True})
+    forms: list[dict[str, Any]] = to_wire(found)
+    for hit, form in zip(found, forms, strict=True):
+        parts = () if hit.explanation is None else hit.explanation.parts
+        words = [each.written for each in parts if each.written and each.field in {"", "text"}]
+        text, matches = snippet(hit.record.text, words or [given["query"]])
+        form["snippet"] = [
+            {"text": piece, "marked": is_marked} for piece, is_marked in pieces(text, matches)
+        ]
+        if not given.get("explain"):
+            form.pop("explanation", None)
+    return forms
 
 
 @routes.read("/records/{record_id:path}", forms.Record)

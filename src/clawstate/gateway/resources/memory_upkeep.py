@@ -99,7 +99,7 @@ def stats(state: Opened) -> Any:
 def explain(state: Opened, body: Missed) -> Any:
     """Return what became of a record in a search, and why it came or did not."""
     given = body.given()
-    for unused in ("explain", "fresh"):
+    for unused in ("explain", "fresh", "snippets"):
         given.pop(unused, None)
     return {"verdicts": state.memory.explain(given.pop("query"), given.pop("name"), **given)}
 

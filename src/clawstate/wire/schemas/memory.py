@@ -68,6 +68,13 @@ class Explanation(TypedDict):
     equals: int
 
 
+class SnippetPiece(TypedDict):
+    """A piece of a text, and whether it is what was asked for."""
+
+    text: str
+    marked: bool
+
+
 class Hit(Record):
     """A record that answers a question, its scores, and what gave them if that was asked for."""
 
@@ -75,6 +82,7 @@ class Hit(Record):
     wordsScore: float | None
     vectorScore: float | None
     explanation: NotRequired[Explanation]
+    snippet: NotRequired[list[SnippetPiece]]
 
 
 class Unmet(TypedDict):

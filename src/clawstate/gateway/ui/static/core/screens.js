@@ -21,6 +21,18 @@ import { api } from "./api.js";
 /** @type {Screen[]} */
 export const SCREENS = [
   {
+    id: "memory",
+    path: "/",
+    patterns: ["/memory/:id*"],
+    title: "Memory",
+    icon: "search",
+    key: "m",
+    load: () => import("../views/memory.js"),
+    style: "memory.css",
+    scope: "read",
+    words: "search records facts notes home",
+  },
+  {
     id: "overview",
     path: "/overview",
     title: "Overview",

@@ -89,6 +89,7 @@ export function VirtualList(props) {
   const before = useRef({ size: 0, first: undefined, last: undefined, anchor: undefined });
   const [range, setRange] = useState({ first: 0, last: 20 });
   const [active, setActive] = useState(0);
+  const [, again] = useState(0);
   const wantsFocus = useRef(false);
 
   const old = before.current;
@@ -165,6 +166,7 @@ export function VirtualList(props) {
     setActive(to);
     onActive?.(items.at(to), to);
     wantsFocus.current = focus;
+    again((n) => n + 1);
     const now = view(box.current), top = heights.current.top(to), end = heights.current.top(to + 1);
     if (!now) return;
     if (top < now.from + 8) scrollBy(box.current, top - now.from - 8);

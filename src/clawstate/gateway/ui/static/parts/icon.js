@@ -15,7 +15,7 @@ const PATHS = /** @type {Record<string, string>} */ ({
   sliders: "M4 7h9m4 0h3M4 17h3m4 0h9M15 4.500v5M9 14.500v5",
   heart: "M12 19S4 14.500 4 9a4 4 0 0 1 8-1.200A4 4 0 0 1 20 9c0 5.500-8 10-8 10Z",
   menu: "M4 7h16M4 12h16M4 17h16",
-  more: "M6 12h.01M12 12h.01M18 12h.01",
+  more: "M5.500 12h1M11.500 12h1M17.500 12h1",
   close: "M6 6l12 12M18 6L6 18",
   copy: "M9 9h10v11H9V9Zm-4 6V4h10",
   check: "M5 12.500l4.500 4.500L19 7.500",

@@ -21,14 +21,19 @@ export function Menu({ label, icon = "more", items, children, class: extra }) {
   };
   useEffect(() => {
     if (!isOpen) return undefined;
-    const list = root.current?.querySelector('[role="menu"]');
-    list?.querySelector("button")?.focus();
-    const box = list?.getBoundingClientRect();
-    if (box && box.bottom > innerHeight) list.classList.add("above");
-    if (box && box.left < 0) list.classList.add("other");
+    const list = /** @type {HTMLElement} */ (root.current?.querySelector('[role="menu"]'));
+    // In the top layer nothing cuts it off, and nothing lies over it.
+    list.showPopover();
+    place(list, /** @type {HTMLElement} */ (root.current?.querySelector("button")));
+    list.querySelector("button")?.focus({ preventScroll: true });
     const outside = (event) => root.current?.contains(event.target) || close(false);
+    const scrolled = () => close(false);
     addEventListener("pointerdown", outside);
-    return () => removeEventListener("pointerdown", outside);
+    addEventListener("scroll", scrolled, { passive: true, capture: true });
+    return () => {
+      removeEventListener("pointerdown", outside);
+      removeEventListener("scroll", scrolled, { capture: true });
+    };
   }, [isOpen]);
   const press = (event) => {
     const buttons = [...(root.current?.querySelectorAll('[role="menuitem"]') ?? [])];
@@ -49,7 +54,7 @@ export function Menu({ label, icon = "more", items, children, class: extra }) {
     <button type="button" class=${children ? "button" : "icon-button"} aria-haspopup="menu" aria-expanded=${isOpen}
       aria-controls=${id} aria-label=${label} title=${label} onClick=${() => setOpen(!isOpen)}>
       <${Icon} name=${icon} />${children && html`<span>${children}</span>`}</button>
-    ${isOpen && html`<div id=${id} role="menu" aria-label=${label} onKeyDown=${press}>
+    ${isOpen && html`<div id=${id} role="menu" popover="manual" aria-label=${label} onKeyDown=${press}>
       ${allowed.map((each) => html`<button type="button" role="menuitem" tabindex="-1" class=${each.kind ?? ""} onClick=${() => {
         close();
         guard(async () => each.run())();
@@ -57,4 +62,14 @@ export function Menu({ label, icon = "more", items, children, class: extra }) {
         ${each.keys && html`<kbd>${each.keys}</kbd>`}</button>`)}
     </div>`}
   </span>`;
+}
+
+/** Below the button where there is room, and never beyond the window. */
+function place(list, button) {
+  const box = button.getBoundingClientRect(), { offsetWidth: width, offsetHeight: height } = list;
+  const isEnd = getComputedStyle(button).direction === "ltr";
+  const left = isEnd ? box.right - width : box.left;
+  const top = box.bottom + 4 + height > innerHeight && box.top > height ? box.top - height - 4 : box.bottom + 4;
+  list.style.left = `${Math.max(8, Math.min(left, innerWidth - width - 8))}px`;
+  list.style.top = `${top}px`;
 }
