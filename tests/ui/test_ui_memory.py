@@ -15,6 +15,11 @@ def remember(gateway: Gateway, text: str, **more: object) -> str:
     return gateway.post("/api/v1/memory/records", {"text": text, **more}).json["id"]
 
 
+def archived(gateway: Gateway) -> set[str]:
+    found = gateway.get("/api/v1/memory/archive").json["archived"]
+    return {each["record"]["id"] for each in found}
+
+
 def hits(page: Page, words: str):
     return page.get_by_role("listitem").filter(has_text=words)
 
@@ -60,12 +65,17 @@ def test_what_was_forgotten_comes_back_by_undo_and_else_is_gone(sight, gateway: 
         page.keyboard.press("d")
         expect(hits(page, "Granite")).to_have_count(0)
         page.goto("about:blank")
-        page.wait_for_timeout(500)
+        assert gone in archived(gateway)
+        # Nobody can wait for the moment in which it could have been undone: the note grows old.
+        page.goto(gateway.url)
+        page.evaluate("localStorage['clawstate.forgetting'] = '{\"%s\": 1}'" % gone)  # noqa: UP031
+        page.reload()
+        expect(page.get_by_role("listitem").first).to_be_visible()
+        page.wait_for_function("localStorage['clawstate.forgetting'] === '{}'")
 
-    assert gateway.get(f"/api/v1/memory/records/{kept}").json["tags"] == ["stone"]
+    assert gone not in archived(gateway)
     assert gateway.get(f"/api/v1/memory/records/{gone}").status == 404
-    archived = gateway.get("/api/v1/memory/archive").json["archived"]
-    assert gone not in {each["record"]["id"] for each in archived}
+    assert gateway.get(f"/api/v1/memory/records/{kept}").json["tags"] == ["stone"]
 
 
 def test_a_conflict_is_shown_and_nothing_of_both_is_lost(sight, gateway: Gateway) -> None:

@@ -4,7 +4,7 @@
 // and /memory/<id> for one that is open.
 
 import { api, can, everything } from "../core/api.js";
-import { classes, html, useMemo, useRef, useState } from "../core/lib.js";
+import { classes, html, useEffect, useMemo, useRef, useState } from "../core/lib.js";
 import { useCommands, useKeys } from "../core/keys.js";
 import { list, navigate, route, setQuery } from "../core/router.js";
 import { usePages, useQuery } from "../core/store.js";
@@ -17,7 +17,7 @@ import { count } from "../core/format.js";
 import { Add } from "./memory-add.js";
 import { demandsOf, Filters, hasFilters, listQuery } from "./memory-filters.js";
 import { Import } from "./memory-import.js";
-import { forgetWithUndo } from "./memory-forget.js";
+import { forgetTheRest, forgetWithUndo } from "./memory-forget.js";
 import { Hit } from "./memory-hit.js";
 import { Detail } from "./memory-detail.js";
 import { useSearch } from "./memory-search.js";
@@ -61,6 +61,7 @@ export default function Memory({ params, query }) {
   const open = (record) => navigate(`/memory/${encodeURIComponent(record.id)}`, query);
   const close = () => navigate("/", route.value.query);
 
+  useEffect(forgetTheRest, []);
   useKeys("Memory", {
     "/": ["Search", () => input.current?.select()],
     n: ["Remember something", () => can("write") && setAdding({})],
