@@ -18,6 +18,8 @@ export function Dialog({ title, children, actions, onClose, side, wide, class: e
     const before = /** @type {HTMLElement|null} */ (document.activeElement);
     const dialog = element.current;
     dialog?.showModal();
+    // Else the button that closes would be the first thing that is told and marked.
+    if (document.activeElement?.matches("[data-closes]")) dialog?.querySelector("h2")?.focus();
     return () => {
       dialog?.close();
       if (before?.isConnected) before.focus({ preventScroll: true });
@@ -31,7 +33,7 @@ export function Dialog({ title, children, actions, onClose, side, wide, class: e
     }}
     onMouseDown=${(event) => event.target === element.current && onClose()}>
     <div class="dialog-inner">
-      <header><h2 id=${id}>${title}</h2><${IconButton} icon="close" label="Close" onClick=${onClose} /></header>
+      <header><h2 id=${id} tabindex="-1">${title}</h2><${IconButton} icon="close" label="Close" data-closes="" onClick=${onClose} /></header>
       <div class="dialog-body">${children}</div>
       ${actions && html`<footer>${actions}</footer>`}
     </div>

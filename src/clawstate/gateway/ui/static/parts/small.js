@@ -67,5 +67,5 @@ export function Waiting({ lines = 4 }) {
 
 /** @param {{of: [any, any][]}} props those without a value are left out */
 export const Facts = ({ of }) => html`<dl class="facts">
-  ${of.filter(([, value]) => value !== null && value !== undefined && value !== "").map(([name, value]) =>
+  ${of.filter(([, value]) => value !== null && value !== undefined && value !== "" && value !== false).map(([name, value]) =>
     html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;

@@ -20,7 +20,7 @@ export function Hit({ record, isHit, onOpen }) {
       ${(record.title || record.headings.length > 0) && html`<div class="hit-title"><${Text} value=${record.title ?? record.headings.join(" › ")} /></div>`}
       ${record.snippet ? html`<p class="hit-text" dir="auto">${record.snippet.map((each) => (each.marked
           ? html`<mark><${Text} value=${each.text} /></mark>` : html`<${Text} value=${each.text} />`))}</p>`
-        : html`<div class="hit-text"><${Text} value=${beginningOf(record)} /></div>`}
+        : html`<div class="hit-text" dir="auto"><${Text} value=${beginningOf(record)} /></div>`}
       <div class="hit-foot">
         ${isHit && html`<button type="button" class="score" aria-expanded=${isWhy} title="Why it came" onClick=${() => setWhy(!isWhy)}>
           <meter min="0" max="1" value=${shareOf(record)} aria-label="Score"></meter><span class="num">${record.score.toFixed(2)}</span> why</button>`}

@@ -22,8 +22,12 @@ export default function Overview() {
     { parts: ["memory", "sessions", "transcripts", "devices", "pairing", "auth"] });
   useEffect(() => {
     look();
+    const soon = setTimeout(look, 1_200);
     const timer = setInterval(look, EVERY);
-    return () => clearInterval(timer);
+    return () => {
+      clearTimeout(soon);
+      clearInterval(timer);
+    };
   }, []);
   if (!status.data) {
     return status.error ? html`<${Failed} error=${status.error} again=${status.refresh} />` : html`<${Waiting} lines=${8} />`;
