@@ -78,6 +78,14 @@ class Sight:
             self.page.screenshot(path=f"{folder}/{name}.png")
 
 
+def wait_until(page: Page, condition: str) -> None:
+    """Wait until an expression is true; Playwright's own way is an `eval` of the page."""
+    until = time.monotonic() + PATIENCE / 1000
+    while not page.evaluate(condition):
+        assert time.monotonic() < until, condition
+        page.wait_for_timeout(50)
+
+
 @contextmanager
 def sight(
     browser: Browser,

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from browsing import wait_until
 from playwright.sync_api import Page, expect
 from running_gateway import Gateway
 from seeding import HOSTILE
@@ -71,7 +72,7 @@ def test_what_was_forgotten_comes_back_by_undo_and_else_is_gone(sight, gateway: 
         page.evaluate("localStorage['clawstate.forgetting'] = '{\"%s\": 1}'" % gone)  # noqa: UP031
         page.reload()
         expect(page.get_by_role("listitem").first).to_be_visible()
-        page.wait_for_function("localStorage['clawstate.forgetting'] === '{}'")
+        wait_until(page, "localStorage['clawstate.forgetting'] === '{}'")
 
     assert gone not in archived(gateway)
     assert gateway.get(f"/api/v1/memory/records/{gone}").status == 404
@@ -187,8 +188,8 @@ def test_hostile_text_is_text(sight, gateway: Gateway, name: str) -> None:
         if name == "long line":
             assert len(text) < 10_000
             page.get_by_role("button", name="Show more").click()
-            page.wait_for_function(
-                "document.querySelector('dialog .block-text').textContent.length > 100000"
+            wait_until(
+                page, "document.querySelector('dialog .block-text').textContent.length > 100000"
             )
 
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from browsing import SIZES
+from browsing import SIZES, wait_until
 from browsing import sight as sight_of
 from playwright.sync_api import expect
 from running_gateway import Gateway
@@ -124,7 +124,7 @@ def test_the_page_opens_without_the_gateway(browser, tmp_path: Path) -> None:
     """Once it was open the page comes from the browser itself, and says that it is alone."""
     with Gateway(tmp_path / "state") as started, sight_of(browser, started) as seen:
         page = seen.open("/overview")
-        page.wait_for_function("navigator.serviceWorker.controller !== null")
+        wait_until(page, "navigator.serviceWorker.controller !== null")
         started.stop()
         page.reload()
 
