@@ -73,6 +73,8 @@ def test_what_was_forgotten_comes_back_by_undo_and_else_is_gone(sight, gateway: 
         page.reload()
         expect(page.get_by_role("listitem").first).to_be_visible()
         wait_until(page, "localStorage['clawstate.forgetting'] === '{}'")
+        # Where the machine is slow, the first visit has done it already, and this one is told so.
+        seen.problems = [each for each in seen.problems if "404" not in each]
 
     assert gone not in archived(gateway)
     assert gateway.get(f"/api/v1/memory/records/{gone}").status == 404
