@@ -28,6 +28,7 @@ DATABASE: Final = "clawstate"
 _LONGEST_SOCKET = 100  # bytes of a path, of the 107 that a socket may have
 _PATIENCE = 60.0  # seconds for a start or stop
 _LOOK = 0.05  # seconds
+_AGAIN = 3.0  # seconds within which a server that was started has its process
 _SERVANTS = ("postgres", "nobody")  # users that a server may run as, where we are root
 _SETTINGS = """
 listen_addresses = '{listen}'
@@ -113,7 +114,6 @@ class LocalServer:
             return
         if not self._has_socket and self.pid() is None:
             self._take_port()
-        self._run("pg_ctl", "-D", str(self.data), "-l", str(self.log), "-W", "start")
         self._await_ready()
 
     def stop(self) -> bool:
@@ -256,12 +256,15 @@ class LocalServer:
 
     def _await_ready(self) -> None:
         end = time.monotonic() + _PATIENCE
-        started = time.monotonic()
+        begun = time.monotonic() - 2 * _AGAIN
         while not (self.pid() is not None and self._is_ready()):
-            # It ends at once when it cannot start, such as for a lack of shared memory.
-            is_gone = self.pid() is None and time.monotonic() - started > 5
-            if is_gone or time.monotonic() > end:
+            now = time.monotonic()
+            if now > end:
                 raise UnavailableError(str(self.home), "the server did not start", self._look_there)
+            # Again and again: after a kill the processes that it left keep the new one out.
+            if self.pid() is None and now - begun > _AGAIN:
+                begun = now
+                self._run("pg_ctl", "-D", str(self.data), "-l", str(self.log), "-W", "start")
             time.sleep(_LOOK)
         self.make_database(DATABASE)
 

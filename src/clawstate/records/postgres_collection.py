@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
-from clawstate.errors import LockTimeoutError
 from clawstate.interrupts import load_modules
 from clawstate.paging import Position
 from clawstate.postgres.connection import Connection
@@ -48,6 +47,7 @@ A = TypeVar("A")
 Permit: TypeAlias = Callable[[], object]
 """Raises a `StateError` where no record may be written now."""
 
+_OPTIMISTIC = 3  # attempts: the server lets those who wait for a row in by turns, and no other way
 _MOST = 1 << 62  # what PostgreSQL can take as a limit
 
 
@@ -209,13 +209,12 @@ class PostgresCollection:
         Put what *decide* makes of the row of *key*, and return it and whether there was one.
 
         By compare-and-set, so nothing is locked while *decide* works; who was too late does it
-        again.
+        again, and who is too late again and again waits in the queue for the row.
         """
         self._shared.guard.require_changeable()
         if self._lease is not None:
-            return self._change_fenced(key, decide)
-        attempts = self._part.database.attempts()
-        while True:
+            return self._change_queued(key, decide)
+        for _ in range(_OPTIMISTIC):
             self._shared.permit()
             found = self._find(key)
             new = decide(found)
@@ -230,11 +229,9 @@ class PostgresCollection:
                 self._note(removed=new is None)
                 return put, found is not None
             self._has_kind = False  # somebody else was faster, or removed all tables
-            if attempts.is_over:
-                raise LockTimeoutError(self._part.place, attempts.waited, "others change the same")
-            attempts.pause()
+        return self._change_queued(key, decide)
 
-    def _change_fenced(
+    def _change_queued(
         self, key: str, decide: Callable[[Row | None], tuple[str, Json] | None]
     ) -> tuple[Versioned | None, bool]:
         def change(old: dict[str, Row]) -> tuple[dict[str, tuple[str, Json] | None], bool]:

@@ -140,7 +140,7 @@ class HealthLaws(CollectionHooks):
         for _ in range(1000):
             assert view.values() is first
         assert 1 <= counted.calls["changes"] <= 1 + self.asks_again
-        assert counted.calls["scan"] == 1
+        assert counted.calls["scan"] <= 1 + self.asks_again
         assert counted.calls.get("get", 0) == 0
         assert len(decoded) == 50
 
@@ -148,7 +148,7 @@ class HealthLaws(CollectionHooks):
         for _ in range(1000):
             assert view.values()["7"] == "new"
         assert 2 <= counted.calls["changes"] <= 2 + self.asks_again
-        assert counted.calls["scan"] == 1
+        assert counted.calls["scan"] <= 1 + self.asks_again
         assert decoded[50:] == ["7"]
 
         backend.collection(OTHERS).put("x", 1)
