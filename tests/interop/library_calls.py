@@ -319,6 +319,12 @@ def _(state: State) -> None:
     state.auth().mark_used("openai:library")
 
 
+@calls("auth.end_rest")
+def _(state: State) -> None:
+    state.auth().upsert("openai:library", CREDENTIAL)
+    state.auth().end_rest("openai:library")
+
+
 @calls("auth.mark_good")
 def _(state: State) -> None:
     state.auth().upsert("openai:library", CREDENTIAL)

@@ -218,6 +218,9 @@ def test_marks_are_kept_and_decide_the_order(auth, clock) -> None:
     assert failed == auth.usage("openai:a")
     assert auth.rests_until("openai:a") == clock() + 60
     assert auth.order("openai") == ("openai:b", "openai:a")
+    assert auth.end_rest("openai:a").error_count == 0
+    assert auth.rests_until("openai:a") is None
+    auth.mark_failure("openai:a", "rate_limit")
     clock.advance(60)
     assert auth.rests_until("openai:a") is None
     assert auth.order("openai") == ("openai:a", "openai:b")

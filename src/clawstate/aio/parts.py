@@ -38,6 +38,7 @@ class AsyncAuthProfiles(Part[AuthProfiles]):
     standing = verb(AuthProfiles.standing)
     mark_used = verb(AuthProfiles.mark_used)
     mark_failure = verb(AuthProfiles.mark_failure)
+    end_rest = verb(AuthProfiles.end_rest)
     mark_good = verb(AuthProfiles.mark_good)
     last_good = verb(AuthProfiles.last_good)
     refresh = verb(AuthProfiles.refresh)

@@ -34,14 +34,17 @@ def examine(state: State, *, fix: bool = False, deep: bool = True) -> list[Findi
     return mend(state, deep=deep)[0] if fix else _in_order(_look(state, list, deep=deep))
 
 
-def mend(state: State, *, deep: bool = True) -> tuple[list[Finding], list[Finding]]:
+def mend(
+    state: State, *, deep: bool = True, wanted: Callable[[Finding], bool] | None = None
+) -> tuple[list[Finding], list[Finding]]:
     """
     Mend what loses nothing; return what was mended or is left, and what is left, as `examine` does.
 
-    One repair may give another one work, as new vectors leave bytes of old ones in the file. So it
-    is looked again, until nothing is left that can be mended.
+    With *wanted* only the findings for which it is true. One repair may give another one work, as
+    new vectors leave bytes of old ones in the file. So it is looked again, until nothing is left
+    that can be mended.
     """
-    mending = _Mending()
+    mending = _Mending(wanted or (lambda _: True))
     for _ in range(_ROUNDS):
         before = len(mending.done)
         left = _look(state, mending.repair_all, deep=deep)
@@ -55,7 +58,8 @@ def mend(state: State, *, deep: bool = True) -> tuple[list[Finding], list[Findin
 class _Mending:
     """What was `done` by repairs, in their order; one that failed is not tried again."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Callable[[Finding], bool]) -> None:
+        self._wanted = wanted
         self.done: list[Finding] = []
         self._failed: dict[Finding, Finding] = {}
 
@@ -64,7 +68,7 @@ class _Mending:
         left: list[Finding] = []
         for each in list(findings):
             told, is_done = self._failed.get(each, each), False
-            if told is each:
+            if told is each and self._wanted(each):
                 told, is_done = each.try_repair()
             if is_done:
                 self.done.append(told)

@@ -15,6 +15,7 @@ from clawstate.errors import LimitError, StateError
 from clawstate.gateway.access import source_of
 from clawstate.gateway.attempts import Attempts
 from clawstate.gateway.bodies import Body
+from clawstate.gateway.invitations import join_invitation
 from clawstate.gateway.pairing import Issued, routes
 from clawstate.gateway.routing import Asking, Opened
 from clawstate.interrupts import Mutex
@@ -100,9 +101,16 @@ class DeviceAuthorization(TypedDict):
 
 
 class Invited(TypedDict):
-    """An invitation, whose secret is shown this once."""
+    """
+    An invitation, whose secret is shown this once.
+
+    *link* leads a browser here with the secret in its fragment, and *qr* is the same drawn for the
+    camera of a phone: an SVG image as a `data:` URI.
+    """
 
     secret: str
+    link: str
+    qr: str
     scopes: list[str]
     expiresAtMs: int
 
@@ -177,11 +185,13 @@ def collect(state: Opened, request: Request, body: Question) -> Any:
 
 
 @routes.write("/invitations", Invited, scope="admin", status=201)
-def invite(state: Opened, asking: Asking, body: NewInvitation) -> Any:
+def invite(state: Opened, asking: Asking, request: Request, body: NewInvitation) -> Any:
     """Make an invitation, which lets one device in without a question."""
     del asking  # who may do anything may let in with any scope
     made = state.device_flow.invite(scopes=body.scopes, name=body.name, lifetime=body.lifetime)
-    return {**to_wire(made), "secret": made.secret}
+    # As the caller reached the gateway: its other addresses are not known.
+    link = join_invitation(f"{request.url.scheme}://{request.url.netloc}", made.secret)
+    return {**to_wire(made), "secret": made.secret, "link": link, "qr": _drawn(link)}
 
 
 @routes.write("/redeem", Issued, scope="open", status=201)
@@ -191,6 +201,16 @@ def redeem(state: Opened, request: Request, body: Redemption) -> Any:
         body.secret, body.proof(), name=body.name, source=source_of(request) or "network"
     )
     return {**to_wire(issued), "token": issued.token}
+
+
+def _drawn(link: str) -> str:
+    import segno  # noqa: PLC0415 - slow, and rarely needed
+
+    # A ground of its own: cameras read dark on light only.
+    picture: str = segno.make(link, error="l", micro=False).svg_data_uri(
+        scale=4, border=3, dark="#000", light="#fff"
+    )
+    return picture
 
 
 def _require_few(asked: Attempts, source: str) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from clawstate.clock import to_ms
 from clawstate.errors import InvalidError, StateError, UnavailableError
 from clawstate.gateway.exchange import AwayError, Exchange
+from clawstate.gateway.invitations import INVITATION
 from clawstate.state import State
 from clawstate.stores.pairing import Proof, proof_text
 from clawstate.wire import to_wire
@@ -21,7 +22,6 @@ from clawstate.wire.members import Members
 
 _BASE: Final = "/api/v1/pairing"
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-_INVITATION: Final = "invite="
 _LATER: Final = frozenset({"authorization_pending", "slow_down", "limit"})
 _LONGEST_WAIT: Final = 86_400.0  # seconds, whatever a gateway says
 _LONGEST_PAUSE: Final = 60.0
@@ -177,15 +177,10 @@ class PairingClient:
 def split_invitation(link: str) -> tuple[str, str]:
     """Return the URL and the secret in the *link* of an invitation; raises `InvalidError`."""
     place, _, fragment = link.strip().partition("#")
-    if not fragment.startswith(_INVITATION) or len(fragment) == len(_INVITATION):
+    if not fragment.startswith(INVITATION) or len(fragment) == len(INVITATION):
         hint = "give what 'clawstate devices invite' printed, with all that follows #"
         raise InvalidError("invitation", "is no link of an invitation", hint)
-    return place, fragment.removeprefix(_INVITATION)
-
-
-def join_invitation(url: str, secret: str) -> str:
-    """Return the link of an invitation: the secret is in the fragment, which no server sees."""
-    return f"{url.rstrip('/')}/#{_INVITATION}{secret}"
+    return place, fragment.removeprefix(INVITATION)
 
 
 def _origin(url: str, *, allow_http: bool) -> str:

@@ -107,6 +107,14 @@ def remove(
     return {"id": profile_id, "removed": True}
 
 
+@routes.write("/reset/{profile_id:path}", forms.Profile, scope="admin")
+def reset(state: Opened, profile_id: Id, *, agent: AgentName = "main") -> Any:
+    """Let a profile rest no longer, as after its account was mended."""
+    store = state.auth(agent)
+    store.end_rest(profile_id)
+    return _form_of(store, profile_id)
+
+
 @routes.read("/order/{provider:path}", OrderOf)
 def order(state: Opened, provider: Provider, *, agent: AgentName = "main") -> Any:
     """Return in which order the profiles of a provider are tried."""

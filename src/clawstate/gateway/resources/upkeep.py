@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path as FilePath
 from typing import Annotated, Any
 
 from fastapi import Path, Query
@@ -10,6 +15,8 @@ from typing_extensions import TypedDict
 from clawstate.doctor import examine, mend
 from clawstate.gateway.bodies import PAGE_SIZE, After, Body, Limit
 from clawstate.gateway.routing import Opened, Routes
+from clawstate.health import Finding
+from clawstate.wire import to_wire
 from clawstate.wire.members import without_old_names
 from clawstate.wire.schemas import records as forms
 from clawstate.wire.status import status_of
@@ -33,11 +40,33 @@ class Mark(Body):
     namespace: str = "global"
 
 
+class MendableFinding(forms.Finding):
+    """What is wrong, and whether the gateway can mend it without loss."""
+
+    mendable: bool
+
+
 class Findings(TypedDict):
     """What is wrong, or was mended."""
 
     ok: bool
-    findings: list[forms.Finding]
+    findings: list[MendableFinding]
+
+
+class Place(TypedDict):
+    """How many bytes a file or folder of the state has, with all below it."""
+
+    name: str
+    bytes: int
+
+
+class Space(TypedDict):
+    """How many bytes the state takes, where, and how many its disk has left."""
+
+    bytes: int
+    places: list[Place]
+    freeBytes: int
+    totalBytes: int
 
 
 class Plugins(TypedDict):
@@ -83,18 +112,33 @@ def read_status(state: Opened) -> Any:
     return without_old_names(status_of(state).document)
 
 
+@status.read("/space", Space)
+def space(state: Opened) -> Any:
+    """Return how many bytes the state takes, the largest place first, and how many are free."""
+    return _space_of(state.paths.root)
+
+
 @doctor.read("", Findings)
 def findings(state: Opened, *, quick: Quick = True) -> Any:
-    """Return what is wrong with the state."""
-    found = examine(state, deep=not quick)
-    return {"ok": all(each.severity == "info" for each in found), "findings": found}
+    """Return what is wrong with the state, and what of it can be mended."""
+    return _findings(found := examine(state, deep=not quick), found)
 
 
 @doctor.write("/fix", Findings, scope="admin")
-def fix(state: Opened, *, quick: Quick = True) -> Any:
+def fix(
+    state: Opened,
+    *,
+    quick: Quick = True,
+    code: Annotated[str | None, Query(description="Mend findings of this code alone.")] = None,
+    path: Annotated[str | None, Query(description="Mend findings of this path alone.")] = None,
+) -> Any:
     """Mend what can be mended without loss, and return what was mended or is left."""
-    found, left = mend(state, deep=not quick)
-    return {"ok": all(each.severity == "info" for each in left), "findings": found}
+
+    def is_wanted(finding: Finding) -> bool:
+        return code in {None, finding.code} and path in {None, finding.path}
+
+    found, left = mend(state, deep=not quick, wanted=is_wanted)
+    return _findings(found, left)
 
 
 @store.read("", forms.Summary)
@@ -162,3 +206,35 @@ def since(
 ) -> Any:
     """Return what moved in the state after a cursor, by any process."""
     return state.changes(since)
+
+
+def _findings(found: Iterable[Finding], left: Iterable[Finding]) -> dict[str, Any]:
+    return {
+        "ok": all(each.severity == "info" for each in left),
+        "findings": [{**to_wire(each), "mendable": each.repair is not None} for each in found],
+    }
+
+
+def _space_of(root: FilePath) -> dict[str, Any]:
+    places: list[dict[str, Any]] = []
+    with suppress(FileNotFoundError), os.scandir(root) as entries:
+        places = [{"name": each.name, "bytes": _size_of(each)} for each in entries]
+    places.sort(key=lambda each: (-each["bytes"], each["name"]))
+    there = next(each for each in (root, *root.parents) if each.exists())
+    disk = shutil.disk_usage(there)
+    return {
+        "bytes": sum(each["bytes"] for each in places),
+        "places": places,
+        "freeBytes": disk.free,
+        "totalBytes": disk.total,
+    }
+
+
+def _size_of(entry: os.DirEntry[str]) -> int:
+    """Return the bytes of *entry* and of all below it; what goes meanwhile counts nothing."""
+    with suppress(OSError):
+        if not entry.is_dir(follow_symlinks=False):
+            return entry.stat(follow_symlinks=False).st_size
+        with os.scandir(entry) as below:
+            return sum(map(_size_of, below))
+    return 0

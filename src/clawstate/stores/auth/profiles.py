@@ -267,6 +267,12 @@ class AuthProfiles:
             return before
         return merged.usage_store(profile_id).use(profile_id, count_failure)
 
+    def end_rest(self, profile_id: str) -> Usage:
+        """Let a profile rest no longer, as after its account was mended; raises `NotFoundError`."""
+        merged = self._merge_stores()
+        self._require(profile_id, merged)
+        return merged.usage_store(profile_id).use(profile_id, after_renewal)
+
     def mark_good(self, profile_id: str) -> None:
         """Note that this profile is the one of its provider that worked last."""
         self._own.set_good(self.require(profile_id).provider, profile_id)

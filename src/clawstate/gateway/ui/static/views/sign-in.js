@@ -1,5 +1,6 @@
 // Where somebody comes who is not signed in: by a link of the host, by pairing, or by a token.
 
+import { invitation } from "../core/arrival.js";
 import { signedOutBecause, signInBy, useToken } from "../core/api.js";
 import { html, useEffect, useState } from "../core/lib.js";
 import { Button } from "../parts/button.js";
@@ -13,6 +14,7 @@ export default function SignIn() {
     <div class="sign-in-card">
       <h1><${Mark} /> clawstate</h1>
       ${signedOutBecause.value && html`<div class="notice warn"><${Text} value=${signedOutBecause.value} /></div>`}
+      ${invitation.value && html`<${Invited} />`}
       <section>
         <h2>On the machine of the gateway</h2>
         <p>Run this command, and open the link that it prints. It signs this browser in, once.</p>
@@ -22,6 +24,21 @@ export default function SignIn() {
       <${ByHand} />
     </div>
   </main>`;
+}
+
+/** Who came by an invitation needs one press; a page that is only looked at uses up none. */
+function Invited() {
+  const [problem, setProblem] = useState(/** @type {any} */ (null));
+  const accept = async () => {
+    setProblem(null);
+    const { redeemInvitation } = await import("../core/pairing.js");
+    await useToken(await redeemInvitation(invitation.value));
+    invitation.value = "";
+  };
+  return html`<section><h2>You are invited</h2>
+    <p>This link lets this browser in, once, as a device with a key of its own.</p>
+    ${problem && html`<${Failed} error=${problem} />`}
+    <${Button} kind="primary" icon="check" onClick=${() => accept().catch(setProblem)}>Accept the invitation<//></section>`;
 }
 
 function Pairing() {
