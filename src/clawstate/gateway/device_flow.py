@@ -191,7 +191,7 @@ def invite(state: Opened, asking: Asking, request: Request, body: NewInvitation)
     made = state.device_flow.invite(scopes=body.scopes, name=body.name, lifetime=body.lifetime)
     # As the caller reached the gateway: its other addresses are not known.
     link = join_invitation(f"{request.url.scheme}://{request.url.netloc}", made.secret)
-    return {**to_wire(made), "secret": made.secret, "link": link, "qr": _drawn(link)}
+    return {**to_wire(made), "secret": made.secret, "link": link, "qr": _draw(link)}
 
 
 @routes.write("/redeem", Issued, scope="open", status=201)
@@ -203,7 +203,7 @@ def redeem(state: Opened, request: Request, body: Redemption) -> Any:
     return {**to_wire(issued), "token": issued.token}
 
 
-def _drawn(link: str) -> str:
+def _draw(link: str) -> str:
     import segno  # noqa: PLC0415 - slow, and rarely needed
 
     # A ground of its own: cameras read dark on light only.
