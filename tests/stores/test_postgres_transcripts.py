@@ -113,7 +113,8 @@ log.close()
 
 def test_processes_append_to_one_session_in_one_chain(tmp_path) -> None:
     """What two processes append at once is one chain: each entry once, its parent before it."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    here = Path(__file__).parent
+    environment = {**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{here.parent}"}
     command = [sys.executable, "-c", APPEND, str(tmp_path)]
     running = [subprocess.Popen([*command, name, "20"], env=environment) for name in ("ada", "bob")]
 
