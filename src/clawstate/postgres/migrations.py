@@ -81,11 +81,16 @@ class PartFormat:
         Whoever does the same at once waits. Raises `VersionError`.
         """
         with connection.transaction():
-            # Asked for first: with IF NOT EXISTS the right to make it is needed even where it is.
-            if not connection.execute(_HAS_SCHEMA).fetchone()[0]:  # type: ignore[index]
-                connection.execute("CREATE SCHEMA IF NOT EXISTS clawstate")
-            if not connection.execute(_HAS_PARTS).fetchone()[0]:  # type: ignore[index]
-                connection.execute(_PARTS)
+            try:
+                # Asked for first: with IF NOT EXISTS the right to make it is needed even where it
+                # is.
+                if not connection.execute(_HAS_SCHEMA).fetchone()[0]:  # type: ignore[index]
+                    connection.execute("CREATE SCHEMA IF NOT EXISTS clawstate")
+                if not connection.execute(_HAS_PARTS).fetchone()[0]:  # type: ignore[index]
+                    connection.execute(_PARTS)
+            except psycopg.errors.UniqueViolation as error:
+                # IF NOT EXISTS looks, and then makes: another process was in between.
+                raise psycopg.errors.SerializationFailure(str(error)) from error
             connection.execute("LOCK TABLE clawstate.parts IN SHARE ROW EXCLUSIVE MODE")
             connection.execute(_SHARED)
             found = self.find(connection)
