@@ -7,9 +7,11 @@ import shlex
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Self
 
+from clawstate.errors import UnavailableError
 from clawstate.health import Finding, Severity
 from clawstate.state import State
 
@@ -125,4 +127,13 @@ def _finding(found: WideMode) -> Finding:
     elif found.problem:
         fix += f" ({found.problem})"
     message = f"{found.message} (mode {found.mode:04o})"
-    return Finding(found.code, found.severity, found.path, message, found.fix or fix)
+    is_open = not (found.fix or found.is_done or found.problem)
+    repair = partial(_take_rights, found) if is_open else None
+    return Finding(found.code, found.severity, found.path, message, found.fix or fix, repair=repair)
+
+
+def _take_rights(found: WideMode) -> str:
+    told, is_done = found.try_repair()
+    if not is_done:
+        raise UnavailableError(found.path, "keeps its mode", told.problem)
+    return _finding(told).fix
