@@ -8,6 +8,7 @@ where the caller has one already, and makes nothing that PostgreSQL refuses ther
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -81,19 +82,22 @@ class PartFormat:
         Whoever does the same at once waits. Raises `VersionError`.
         """
         with connection.transaction():
-            try:
-                # Asked for first: with IF NOT EXISTS the right to make it is needed even where it
-                # is.
-                if not connection.execute(_HAS_SCHEMA).fetchone()[0]:  # type: ignore[index]
-                    connection.execute("CREATE SCHEMA IF NOT EXISTS clawstate")
-                if not connection.execute(_HAS_PARTS).fetchone()[0]:  # type: ignore[index]
-                    connection.execute(_PARTS)
-            except psycopg.errors.UniqueViolation as error:
-                # IF NOT EXISTS looks, and then makes: another process was in between.
-                raise psycopg.errors.SerializationFailure(str(error)) from error
+            # Asked for first: with IF NOT EXISTS the right to make it is needed even where it is.
+            if not connection.execute(_HAS_SCHEMA).fetchone()[0]:  # type: ignore[index]
+                _make(connection, "CREATE SCHEMA IF NOT EXISTS clawstate")
+            if not connection.execute(_HAS_PARTS).fetchone()[0]:  # type: ignore[index]
+                _make(connection, _PARTS)
             connection.execute("LOCK TABLE clawstate.parts IN SHARE ROW EXCLUSIVE MODE")
             connection.execute(_SHARED)
             found = self.find(connection)
             for number, migration in enumerate(self.migrations[found:], start=found + 1):
                 migration(connection)
                 connection.execute(_NOTE, (self.name, number))
+
+
+def _make(connection: psycopg.Connection[Any], sql: str) -> None:
+    # IF NOT EXISTS does not see what another transaction is about to make: it waits for that, and
+    # is refused then. So it is there.
+    made = psycopg.errors.UniqueViolation, psycopg.errors.DuplicateSchema
+    with suppress(*made, psycopg.errors.DuplicateTable), connection.transaction():
+        connection.execute(sql)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import psycopg
+
 from clawstate.errors import ClosedError, CorruptError
 from clawstate.postgres.blocks import Reading
 from clawstate.postgres.connection import Connection
@@ -14,6 +16,13 @@ from clawstate.postgres.migrations import Migration, PartFormat
 from clawstate.postgres.names import encode_name
 
 A = TypeVar("A")
+
+_MADE = (
+    psycopg.errors.DuplicateTable,
+    psycopg.errors.DuplicateSchema,
+    psycopg.errors.DuplicateObject,
+    psycopg.errors.UniqueViolation,
+)
 
 
 class Part:
@@ -129,7 +138,11 @@ class Part:
     def _prepare(self, connection: Connection) -> None:
         if not self._is_ready:
             # Empty tables for this transaction alone, which is rolled back.
-            self._format.migrate(connection)
+            try:
+                self._format.migrate(connection)
+            except _MADE as error:
+                # By another, since this transaction began, which does not see them: begin again.
+                raise psycopg.errors.SerializationFailure("made meanwhile") from error
 
     def _again_if_gone(self, call: Callable[[], A]) -> A:
         try:
