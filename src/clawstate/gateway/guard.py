@@ -32,8 +32,13 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+_OF_MODULES: Final = {
+    name: HEADERS[name] for name in ("Cross-Origin-Resource-Policy", "X-Content-Type-Options")
+}
+"""Of scripts and styles, which are no page that could do anything: the rest is half their size."""
 
 
+_MODULES: Final = ("text/javascript", "text/css")
 _PATIENCE = 5.0  # seconds for the rest of a request that is too large
 
 
@@ -72,7 +77,8 @@ class Guard:
                 return
             if message["type"] == "http.response.start":
                 answered = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                is_module = answered.get("content-type", "").startswith(_MODULES)
+                for name, value in (_OF_MODULES if is_module else HEADERS).items():
                     answered.setdefault(name, value)
             await send(message)
 

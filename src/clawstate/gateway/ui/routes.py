@@ -93,7 +93,7 @@ class _Pages:
 
 def _answer(request: Request, asset: Asset, cache: str) -> Response:
     headers = {"Cache-Control": cache, "ETag": asset.etag, "Vary": "Accept-Encoding"}
-    if asset.media.startswith(("text/html", "text/javascript")):
+    if cache != _FOREVER:  # a page, or the worker: what a module may do, its page says
         headers["Content-Security-Policy"] = POLICY
     known = request.headers.get("if-none-match")
     if known is not None and is_named(known, asset.etag):

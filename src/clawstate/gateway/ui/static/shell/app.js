@@ -13,7 +13,7 @@ import { Toasts } from "../parts/toast.js";
 import { Icon } from "../parts/icon.js";
 import { Button } from "../parts/button.js";
 import { Navigation, screensOfMine } from "./navigation.js";
-import { Help, Palette } from "./palette.js";
+import { Later } from "../parts/later.js";
 import { switchTheme } from "./theme.js";
 
 /** Which of the two lists lies over the page: "", "palette" or "help". */
@@ -31,12 +31,14 @@ export function App() {
   if (state === "starting") return html`<main class="centre"><${Waiting} lines=${3} /></main>`;
   return html`<${Everywhere} isIn=${state === "in"} />
     ${state === "in" ? html`<${Frame} />` : html`<${Lazy} id="sign-in" load=${signInPage} style="sign-in.css" />`}
-    ${overlay.value === "palette" && html`<${Palette} onClose=${closeOverlay} />`}
-    ${overlay.value === "help" && html`<${Help} onClose=${closeOverlay} />`}
+    ${overlay.value === "palette" && html`<${Later} load=${palette} onClose=${closeOverlay} />`}
+    ${overlay.value === "help" && html`<${Later} load=${help} onClose=${closeOverlay} />`}
     <${Questions} /><${Toasts} />`;
 }
 
 const signInPage = () => import("../views/sign-in.js");
+const palette = () => import("./palette.js");
+const help = () => import("./help.js");
 const closeOverlay = () => (overlay.value = "");
 
 /** Keys and commands that work on every screen. */

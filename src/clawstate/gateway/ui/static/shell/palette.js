@@ -1,14 +1,14 @@
-// Ctrl-K: every screen and every action by a few letters of its name. `?`: all shortcuts.
+// Ctrl-K: every screen and every action by a few letters of its name.
 
 import { can } from "../core/api.js";
-import { commands, shortcuts } from "../core/keys.js";
+import { commands } from "../core/keys.js";
 import { classes, html, useEffect, useId, useRef, useState } from "../core/lib.js";
 import { Dialog } from "../parts/dialog.js";
 import { Icon } from "../parts/icon.js";
 import { guard } from "../parts/toast.js";
 
 /** @param {{onClose: () => void}} props */
-export function Palette({ onClose }) {
+export default function Palette({ onClose }) {
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
   const id = useId();
@@ -66,19 +66,4 @@ function matching(text, all) {
 function isSpread(wanted, title) {
   let at = -1;
   return [...wanted].every((letter) => (at = title.indexOf(letter, at + 1)) >= 0);
-}
-
-/** @param {{onClose: () => void}} props */
-export function Help({ onClose }) {
-  const groups = /** @type {Map<string, Map<string, string>>} */ (new Map());
-  for (const { group, keys } of shortcuts.value) {
-    const found = groups.get(group) ?? new Map();
-    for (const [key, [title]] of Object.entries(keys)) found.set(key, title);
-    if (found.size) groups.set(group, found);
-  }
-  groups.set("Lists", new Map([["j", "Next, as ↓"], ["k", "Previous, as ↑"], ["Home", "The first"], ["End", "The last"], ["Enter", "Open"]]));
-  return html`<${Dialog} title="Keyboard shortcuts" wide onClose=${onClose}>
-    <div class="shortcuts">${[...groups].map(([group, keys]) => html`<section><h3>${group}</h3><dl>
-      ${[...keys].map(([key, title]) => html`<div><dt>${title}</dt><dd>${key.split(" ").map((each) => html`<kbd>${each.replaceAll("+", " ")}</kbd>`)}</dd></div>`)}
-    </dl></section>`)}</div><//>`;
 }

@@ -9,7 +9,7 @@ import { Field } from "../parts/field.js";
 import { Failed } from "../parts/small.js";
 import { toast } from "../parts/toast.js";
 
-export function Add({ text = "", onClose }) {
+export default function Add({ text = "", onClose }) {
   const { query } = route.value;
   const [given, setGiven] = useState({ text, tags: list(query.tag).join(", ") });
   const [problem, setProblem] = useState(/** @type {any} */ (null));

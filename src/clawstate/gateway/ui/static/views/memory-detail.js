@@ -18,7 +18,7 @@ import { forgetWithUndo } from "./memory-forget.js";
 import { Receipt } from "./memory-receipt.js";
 import { Why } from "./memory-why.js";
 
-export function Detail({ id, query, demands, onClose }) {
+export default function Detail({ id, query, demands, onClose }) {
   const [state, setState] = useState({ record: /** @type {any} */ (null), etag: /** @type {string|null} */ (null), error: /** @type {any} */ (null) });
   const [mode, setMode] = useState(""); // "", "edit", "supersede" or "going"
   const [receipt, setReceipt] = useState(/** @type {any} */ (null));

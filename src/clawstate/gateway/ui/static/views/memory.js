@@ -14,12 +14,11 @@ import { Download } from "../parts/download.js";
 import { SearchField } from "../parts/field.js";
 import { Empty, Failed, Waiting } from "../parts/small.js";
 import { count } from "../core/format.js";
-import { Add } from "./memory-add.js";
+import { Later } from "../parts/later.js";
 import { demandsOf, Filters, hasFilters, listQuery } from "./memory-filters.js";
 import { Import } from "./memory-import.js";
 import { forgetTheRest, forgetWithUndo } from "./memory-forget.js";
 import { Hit } from "./memory-hit.js";
-import { Detail } from "./memory-detail.js";
 import { useSearch } from "./memory-search.js";
 
 const COLUMNS = /** @type {import("../core/csv.js").Column[]} */ ([
@@ -27,6 +26,9 @@ const COLUMNS = /** @type {import("../core/csv.js").Column[]} */ ([
   ["tags", (row) => row.tags.join(" ")], ["category", "category"], ["importance", "importance"],
   ["namespace", "namespace"], ["created", "createdAt"], ["updated", "updatedAt"],
 ]);
+
+const detail = () => import("./memory-detail.js");
+const add = () => import("./memory-add.js");
 
 /** The score below which a hit has next to nothing of the question. */
 const WEAK = 0.1;
@@ -119,8 +121,8 @@ export default function Memory({ params, query }) {
           query=${query} isEmpty=${size === 0} onAdd=${() => setAdding({ text })} />`}
     ${isAsking && weak > 0 && !showsWeak && !search.isBusy && html`<p class="weak"><${Button} kind="quiet" size="small"
       onClick=${() => setShowsWeak(true)}>Show ${weak} that ${weak === 1 ? "has" : "have"} little in common<//></p>`}
-    ${params.id && html`<${Detail} key=${params.id} id=${params.id} query=${isAsking ? text : ""} demands=${demands} onClose=${close} />`}
-    ${adding && html`<${Add} text=${adding.text} onClose=${() => setAdding(null)} />`}
+    ${params.id && html`<${Later} load=${detail} key=${params.id} id=${params.id} query=${isAsking ? text : ""} demands=${demands} onClose=${close} />`}
+    ${adding && html`<${Later} load=${add} text=${adding.text} onClose=${() => setAdding(null)} />`}
   <//>`;
 }
 
