@@ -16,7 +16,6 @@ from clawstate.config.settings import MEMORY_TYPE, default_tree
 from clawstate.files.paths import SHARED_INDEX, StatePaths, expand_path
 from clawstate.openclaw.owner import Era, find_owner
 
-GATEWAY_PORT = 18789
 """Where the gateway listens by default."""
 
 
@@ -44,11 +43,12 @@ def _defaults(config: Mapping[str, Any], paths: StatePaths) -> dict[str, Any]:
             "restart": True,
             "text": True,
         },
-        "gateway": {"mode": "local", "port": GATEWAY_PORT, **_host(config)},
         "messages": {"ackReactionScope": "group-mentions"},
         **_sessions(paths),
     }
     defaults = _fill(defaults, default_tree())
+    if "bind" in _object(config.get("gateway")):
+        del defaults["gateway"]["host"]  # OpenClaw's own word for it, which it would contradict
     del defaults["auth"]  # `View` knows it; OpenClaw's section stays as short as it is written
     defaults["memory"]["store"].update(_memory_path(config, paths))
     maintenance = _object(_object(config.get("session")).get("maintenance"))
@@ -68,12 +68,6 @@ def _sessions(paths: StatePaths) -> dict[str, Any]:
         return {"session": {"store": "sqlite"}}
     index = paths.root / SHARED_INDEX if era is Era.FILES else paths.sessions_index
     return {"session": {"store": str(index)}}
-
-
-def _host(config: Mapping[str, Any]) -> dict[str, Any]:
-    # OpenClaw's own word for it is `bind`; a host beside that would contradict it.
-    gateway = config.get("gateway")
-    return {} if isinstance(gateway, dict) and "bind" in gateway else {"host": "localhost"}
 
 
 def _memory_path(config: Mapping[str, Any], paths: StatePaths) -> dict[str, str]:

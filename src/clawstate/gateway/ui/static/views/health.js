@@ -54,9 +54,9 @@ export default function Health({ query }) {
   const findings = (shown?.findings ?? []).filter((each) => !only.length || only.includes(each.severity));
   const mendable = (shown?.findings ?? []).filter((each) => each.mendable);
   useKeys("Health", { r: ["Look again", found.refresh] });
-  useCommands([{ id: "health.deep", title: "Check every page", hint: "doctor deep health", run: look }]);
+  useCommands([{ id: "health.deep", title: "Deep check", hint: "doctor deep health", run: look }]);
   return html`<div class="head"><div><h1>Health</h1><p class="lead">What <code>clawstate doctor</code> finds.</p></div>
-      <div class="actions"><${Button} icon="search" onClick=${look} disabled=${deep && !deep.data}>Check every page<//>
+      <div class="actions"><${Button} icon="search" onClick=${look} disabled=${deep && !deep.data}>Deep check<//>
         ${mendable.length > 1 && html`<${Button} kind="primary" icon="check" scope="admin" onClick=${() => mend(mendable)}>Mend all ${mendable.length}<//>`}</div></div>
     ${found.error && html`<${Failed} error=${found.error} again=${found.refresh} />`}
     ${deep && !deep.data && html`<${Running} since=${deep.since} />`}
@@ -75,7 +75,7 @@ export default function Health({ query }) {
         ${shown.findings.length > 0 && html`<${Download} name="findings" rows=${shown.findings}
           columns=${["severity", "code", "path", "message", "fix", "mendable"].map((each) => [each, each])} />`}</div>
       ${!shown.findings.length && html`<div class="card"><${Empty} icon="check" title="All is well" command="clawstate doctor">
-        ${deep?.data ? "Every page of every file was read." : "The quick look found nothing. Check every page for what only reading all of it can tell."}<//></div>`}
+        ${deep?.data ? "Every page of every file was read." : "The quick look found nothing. A deep check also reads every page of every file."}<//></div>`}
       ${findings.map((each) => html`<${One} key=${`${each.code} ${each.path}`} finding=${each} onMend=${() => mend([each])} />`)}
     </section>`}
     <${State} />`;
@@ -123,10 +123,10 @@ function State() {
         : html`<div>none</div><${Command}>clawstate backup create<//>`],
       ["SQLite", html`<${Text} value=${found.sqlite} />`],
     ]} /></section>
-    <section class="card"><h2>Whose the directory is</h2><${Facts} of=${[
+    <section class="card"><h2>Ownership of the directory</h2><${Facts} of=${[
       ["Directory", html`<${Text} class="mono" value=${found.stateDir} />`],
       ["Beside it", html`<${Text} value=${owner.summary ?? "nobody"} />`],
-      ["Era", owner.era && html`<${Badge} kind=${owner.era === "nobody" ? "good" : "accent"}><${Text}
+      ["Used by", owner.era && html`<${Badge} kind=${owner.era === "nobody" ? "good" : "accent"}><${Text}
         value=${{ nobody: "clawstate's own", files: "OpenClaw's files", sqlite: "OpenClaw with SQLite" }[owner.era] ?? owner.era} /><//>`],
       ["Version", owner.version && html`<${Text} value=${owner.version} />`],
       ["Gateway of OpenClaw", owner.gatewayPid && `runs as process ${owner.gatewayPid}`],

@@ -121,7 +121,7 @@ function Shown({ record, query, demands }) {
 }
 
 const ToMessage = ({ told }) => html`<button type="button" class="quiet" onClick=${() =>
-  navigate(`/sessions/${segment(told.session)}`, { message: told.message })}>Go to the message</button>`;
+  navigate(`/sessions/${segment(told.session)}`, { m: told.message })}>Go to the message</button>`;
 
 /** The text and tags, to be written anew; somebody else's change meanwhile is shown, not lost. */
 function Edit({ record, etag, onDone }) {

@@ -53,9 +53,9 @@ export function Origin({ record }) {
   const told = record.metadata?.captured;
   if (told?.session) {
     const who = { owner: "you", agent: "the agent", untrusted: "somebody else" }[told.origin] ?? told.origin;
-    return html`<a class="origin" href=${`/sessions/${segment(told.session)}?message=${segment(told.message ?? "")}`} onClick=${(event) => {
+    return html`<a class="origin" href=${`/sessions/${segment(told.session)}?m=${segment(told.message ?? "")}`} onClick=${(event) => {
       event.preventDefault();
-      navigate(`/sessions/${segment(told.session)}`, { message: told.message });
+      navigate(`/sessions/${segment(told.session)}`, { m: told.message });
     }}>said by ${who}</a>`;
   }
   if (!record.source) return null;
