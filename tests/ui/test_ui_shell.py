@@ -28,6 +28,8 @@ PAGES = (
     "/map",
     "/sessions",
     "/inbox",
+    "/config",
+    "/config?tab=history",
 )
 
 

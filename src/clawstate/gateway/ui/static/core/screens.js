@@ -119,4 +119,15 @@ export const SCREENS = [
     scope: "read",
     words: "keys tokens secrets providers oauth auth order cooldown",
   },
+  {
+    id: "config",
+    path: "/config",
+    title: "Config",
+    icon: "sliders",
+    key: "f",
+    load: () => import("../views/config.js"),
+    style: "config.css",
+    scope: "admin",
+    words: "settings options preferences history undo text editor",
+  },
 ];
