@@ -33,6 +33,8 @@ NOT_RUN = {
         "$ clawstate backup enable --every 24h --keep 7d,4w --to /media/disk/clawstate",
     ):
         "needs systemd, and another disk",
+    ("docs/how-to/backup.md", "$ clawstate rollback --export since.jsonl"):
+        "needs a state that an upgrade has changed, and an older release",
     ("docs/how-to/backup.md", "$ clawstate backup create ~/kept.bin --encrypt passphrase"):
         "needs somebody who types, and a key on another disk",
     ("docs/how-to/auth.md", "$ clawstate auth encrypt --key keyring"):
