@@ -51,9 +51,11 @@ def install(units: Mapping[Path, str], start: str, *, hint: str) -> None:
 def uninstall(paths: Sequence[Path], stop: str, *, hint: str) -> None:
     """Stop the unit that is called *stop*, and remove *paths*."""
     systemctl = _systemctl(hint)
-    _run(systemctl, ["disable", "--now", stop], hint)
-    for path in paths:
-        path.unlink(missing_ok=True)
+    try:
+        _run(systemctl, ["disable", "--now", stop], hint)
+    finally:  # what is not there is not started, whether or not systemd runs now
+        for path in paths:
+            path.unlink(missing_ok=True)
     _run(systemctl, ["daemon-reload"], hint)
 
 

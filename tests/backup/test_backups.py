@@ -206,6 +206,20 @@ def test_a_backup_is_not_put_into_its_state(kept) -> None:
         create(kept, kept.paths.root / "kept.tar.gz")
 
 
+def test_only_a_backup_is_replaced(kept, tmp_path: Path) -> None:
+    """A file that is none is refused and stays; an older backup gives way."""
+    diary = tmp_path / "diary.txt"
+    diary.write_text("Monday: rain.")
+
+    with clawstate.open(kept) as state, pytest.raises(InvalidError, match="is no backup"):
+        create(state, diary)
+
+    assert diary.read_text() == "Monday: rain."
+    with clawstate.open(kept) as state:
+        file = create(state, tmp_path / "b.tar.gz").path
+        assert create(state, file).path == file
+
+
 def test_a_memory_elsewhere_comes_home(tmp_path: Path) -> None:
     """A memory that a setting put outside of the state lies in the restored one."""
     with clawstate.open(tmp_path / "state") as state:

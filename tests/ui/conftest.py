@@ -14,9 +14,13 @@ from running_gateway import Gateway
 from seeding import seed_small
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Start Debian's Chromium, which the tests of a process share."""
+    """
+    Start Debian's Chromium, which the tests of a module share.
+
+    While it runs, its loop of events does so too: no other test of the process could have one.
+    """
     if not Path(browsing.CHROMIUM).exists():
         pytest.skip(f"{browsing.CHROMIUM} is missing: make system installs it")
     with sync_playwright() as playwright:

@@ -50,6 +50,30 @@ def test_a_new_user_finds_edits_and_forgets_a_memory_by_keyboard(sight, gateway:
         expect(hits(page, "leaves at ten")).to_have_count(0)
 
 
+def test_an_edit_is_taken_back_from_its_panel_unless_somebody_wrote_since(
+    sight, gateway: Gateway
+) -> None:
+    """Undo can be pressed while the panel is open, and overwrites nobody's later change."""
+    given = remember(gateway, "The heron stands on one leg")
+    path = f"/api/v1/memory/records/{given}"
+    with sight() as seen:
+        page = seen.open(f"/memory/{given}")
+        for text in ("The heron sleeps", "The heron flies"):
+            page.get_by_role("button", name="Edit").click()
+            page.get_by_role("textbox", name="Text").fill(text)
+            page.keyboard.press("Control+Enter")
+            expect(page.get_by_text("Saved").last).to_be_visible()
+            if text.endswith("flies"):
+                gateway.ask("PATCH", path, {"text": "The heron is away"})
+            page.get_by_role("button", name="Undo").last.click()
+            expect(
+                page.get_by_role("dialog").get_by_role("alert").or_(page.get_by_text("Undone")).last
+            ).to_be_visible()
+            assert "heron" in gateway.get(path).json["text"]
+        seen.problems.clear()  # the browser itself notes each refused request
+        assert gateway.get(path).json["text"] == "The heron is away"
+
+
 def test_what_was_forgotten_comes_back_by_undo_and_else_is_gone(sight, gateway: Gateway) -> None:
     """Undo brings a forgotten memory back as it was; without it nothing is left anywhere."""
     kept = remember(gateway, "Basalt is a volcanic rock", tags=["stone"])

@@ -80,7 +80,11 @@ class Decrypting:
             raise _damage_error(path) from error
         if not isinstance(wrapped, dict):
             raise _damage_error(path)
-        key = open_text(key_of(found), wrapped, place=_PLACE)
+        try:
+            key = open_text(key_of(found), wrapped, place=_PLACE)
+        except CorruptError as error:
+            problem = "is not of this key or passphrase, or was changed"
+            raise CorruptError(str(path), problem, "give the one that it was made with") from error
         self._pieces = _Pieces(bytes.fromhex(key), MAGIC + line + b"\n")
         self._ready = b""
         self._ended = False

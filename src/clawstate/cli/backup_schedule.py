@@ -73,9 +73,9 @@ def disable(session: Session) -> None:
 
     notes = session.state.backup_notes
     schedule = notes.schedule()
-    was_installed = Timer(session.state.paths.root).uninstall()
     if schedule is not None:
         notes.set_schedule(None)
+    was_installed = Timer(session.state.paths.root).uninstall()
     told = "no more backups are made by themselves"
     if schedule is None and not was_installed:
         told = "none were made by themselves"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from clawstate.access.names import require_id
+from clawstate.arguments import require_kind
 from clawstate.clock import from_ms, to_ms
 from clawstate.errors import ConflictError, InvalidError, NotFoundError
 from clawstate.records.contract import Json
@@ -158,7 +159,10 @@ def require_unused(document: Json, request: str, device_id: str) -> None:
 
 def require_expected(document: Json | None, expect: Device | None) -> None:
     """Raise `ConflictError` unless *document* is the device that the caller saw, if it says so."""
-    if expect is not None and (document is None or device_of(document) != expect):
+    if expect is None:
+        return
+    require_kind("expect", expect, Device)
+    if document is None or device_of(document) != expect:
         raise ConflictError("paired device", expect.device_id)
 
 

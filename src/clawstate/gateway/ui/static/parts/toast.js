@@ -7,7 +7,7 @@
 // Screen readers hear them. While one is looked at (pointer or focus on it) it stays.
 
 import { isAbort } from "../core/api.js";
-import { html, signal, useEffect, useRef } from "../core/lib.js";
+import { html, render, signal, useEffect, useLayoutEffect, useRef } from "../core/lib.js";
 import { useKeys } from "../core/keys.js";
 import { IconButton } from "./button.js";
 import { Text } from "./text.js";
@@ -51,8 +51,31 @@ const undoIt = (chosen) => {
   })();
 };
 
+const place = document.createElement("div");
+
+// All but a modal dialog is inert while it is open: messages are shown, and pressed, inside of it.
+function follow() {
+  const top = [...document.querySelectorAll("dialog[open]")].at(-1) ?? document.body;
+  if (place.parentNode !== top) top.append(place);
+}
+
 /** Where they are shown; once, in the shell. */
 export function Toasts() {
+  const isAny = toasts.value.length > 0;
+  useLayoutEffect(() => {
+    render(html`<${List} />`, place);
+  }, []);
+  useLayoutEffect(() => {
+    follow();
+    if (!isAny) return undefined;
+    const observer = new MutationObserver(follow);
+    observer.observe(document.body, { childList: true, subtree: true, attributeFilter: ["open"] });
+    return () => observer.disconnect();
+  }, [isAny]);
+  return null;
+}
+
+function List() {
   const lastUndo = toasts.value.filter((each) => each.undo).pop();
   useKeys("Everywhere", lastUndo ? { "Ctrl+z": ["Undo what was done last", () => undoIt(lastUndo)] } : {});
   return html`<div class="toasts" role="region" aria-label="Messages">

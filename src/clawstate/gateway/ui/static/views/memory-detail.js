@@ -136,8 +136,9 @@ function Edit({ record, etag, onDone }) {
     const changes = changesOf(base.current.record, given);
     if (!Object.keys(changes).length) return onDone(false);
     const path = `memory/records/${segment(record.id)}`;
+    let saved;
     try {
-      await api.patch(path, changes, { ifMatch: base.current.etag });
+      saved = await ask("PATCH", path, { body: changes, ifMatch: base.current.etag });
     } catch (error) {
       if (!(error instanceof ApiError) || error.type !== "changed") return setProblem(error);
       const { data, etag: now } = await ask("GET", path);
@@ -146,7 +147,9 @@ function Edit({ record, etag, onDone }) {
     }
     const before = base.current.record;
     const undone = Object.fromEntries(Object.keys(changes).map((name) => [name, before[name]]));
-    toast("Saved", { undo: () => api.patch(path, undone) });
+    // Only what was saved here is taken back: whoever wrote after it is not overwritten.
+    const ifMatch = saved.etag ?? (await ask("GET", path)).etag;
+    toast("Saved", { undo: () => api.patch(path, undone, { ifMatch }) });
     onDone(true);
   };
   return html`<form class="stack" onSubmit=${save} onKeyDown=${(event) => (event.ctrlKey || event.metaKey) && event.key === "Enter" && save(event)}>
