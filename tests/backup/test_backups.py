@@ -211,13 +211,12 @@ def test_only_a_backup_is_replaced(kept, tmp_path: Path) -> None:
     diary = tmp_path / "diary.txt"
     diary.write_text("Monday: rain.")
 
-    with clawstate.open(kept) as state, pytest.raises(InvalidError, match="is no backup"):
-        create(state, diary)
+    with pytest.raises(InvalidError, match="is no backup"):
+        create(kept, diary)
 
     assert diary.read_text() == "Monday: rain."
-    with clawstate.open(kept) as state:
-        file = create(state, tmp_path / "b.tar.gz").path
-        assert create(state, file).path == file
+    file = create(kept, tmp_path / "b.tar.gz").path
+    assert create(kept, file).path == file
 
 
 def test_a_memory_elsewhere_comes_home(tmp_path: Path) -> None:

@@ -26,10 +26,9 @@ from clawstate.backup.databases import (
 from clawstate.backup.manifest import NAME, ROOT, Backup, DatabaseFacts, Item, Manifest, Question
 from clawstate.backup.questions import ask_memory
 from clawstate.backup.secret_rows import drop_secret_rows, hide_secrets
-from clawstate.backup.unpacking import describe
+from clawstate.backup.unpacking import require_replaceable
 from clawstate.encryption.sources import new_source
 from clawstate.errors import (
-    CorruptError,
     InvalidError,
     NotFoundError,
     StateError,
@@ -90,25 +89,16 @@ def create(
 
 
 def _require_possible(state: State, file: Path) -> None:
-    root = state.paths.root
+    root, place = state.paths.root, Path(os.path.realpath(file))
     if not root.is_dir():
         raise NotFoundError("state directory", str(root), "there is nothing to back up")
     if "://" in state.engine:
-        hint = (
-            "back that database up with its own tools, such as pg_dump, and a memory that lies "
-            "on this machine with 'clawstate memory export'"
-        )
+        hint = "use its tools, such as pg_dump; 'clawstate memory export' for a local memory"
         raise UnavailableError("backup", "the records lie in a server", hint)
-    place = Path(os.path.realpath(file))
     if place.is_relative_to(os.path.realpath(root)):
-        problem = "lies inside of the state, and would be lost with it"
-        raise InvalidError(str(file), problem, "name a file elsewhere, best on another disk")
-    if place.is_file() and place.stat().st_size:
-        try:
-            describe(place)
-        except CorruptError as error:
-            problem = "is there, and is no backup that one could replace"
-            raise InvalidError(str(file), problem, "name another file") from error
+        hint = "name a file elsewhere, best on another disk"
+        raise InvalidError(str(file), "lies inside of the state, and would be lost with it", hint)
+    require_replaceable(place)
 
 
 class _Creating:

@@ -15,7 +15,7 @@ from clawstate.backup.cipher import MAGIC, Decrypting
 from clawstate.backup.container import Reader, read_label
 from clawstate.backup.manifest import NAME, ROOT, Backup, Item, Manifest
 from clawstate.encryption.sources import KeySource
-from clawstate.errors import CorruptError
+from clawstate.errors import CorruptError, InvalidError
 from clawstate.files.atomic import make_private_dir
 from clawstate.files.os_errors import os_errors
 from clawstate.files.regular import regular_stream
@@ -55,6 +55,16 @@ def describe(file: Path) -> Backup:
         return Backup(file, created, state, size, False, bool(label.get("secrets", True)))
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptError(str(file), "has a label that says nothing", _HINT) from error
+
+
+def require_replaceable(file: Path) -> None:
+    """Raise `InvalidError` if *file* holds what is no backup: only an older one gives way."""
+    if file.is_file() and file.stat().st_size:
+        try:
+            describe(file)
+        except CorruptError as error:
+            problem = "is there, and is no backup that one could replace"
+            raise InvalidError(str(file), problem, "name another file") from error
 
 
 def unpack(file: Path, folder: Path, *, tell: Tell = lambda *_: None) -> Unpacked:
