@@ -88,6 +88,7 @@ class LeaseLaws(CollectionHooks):
 
     def test_what_a_closed_backend_held_is_in_nobody_s_way(self, backend: Backend) -> None:
         """A lease whose backend was closed can be given up, and nothing is tried for it again."""
+        others = [*_held.values()]  # of whoever has the rest of this process
         lease = backend.lease("import", TTL)
         left_behind = backend.lease("index", TTL)
         backend.close()
@@ -97,7 +98,7 @@ class LeaseLaws(CollectionHooks):
         discard_own()
 
         leases = [each for each in _held.values() if isinstance(each, LeaseHolding)]
-        assert not any(each.is_over() for each in leases)
+        assert not any(each.is_over() for each in leases if each not in others)
 
     def test_a_renewed_lease_begins_anew(self, backend: Backend) -> None:
         """Each renewal gives the whole ttl again, under the same number."""
