@@ -153,7 +153,7 @@ class PostgresPostings:
         return [Lengths(*row) for row in rows]
 
     def publish(self, fold: Fold) -> bool:
-        """Put *fold* in the place of what it merged; see `folds`, which knows what that was."""
+        """Raise `NotImplementedError`: `folds` publishes, which knows what was merged."""
         raise NotImplementedError(fold.epoch)
 
     def put(self, fold: Fold) -> None:

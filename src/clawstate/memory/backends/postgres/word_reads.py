@@ -110,11 +110,11 @@ class WordReads:
         return [each for term in sorted(terms) for each in held.get(term, ())]
 
     def at(self, keys: Sequence[int]) -> list[Block]:
-        """Do nothing: searches ask for terms."""
+        """Raise `NotImplementedError`: searches ask for terms."""
         raise NotImplementedError(keys)
 
     def lengths(self, blocks: Collection[int] | None = None) -> list[Lengths]:
-        """Do nothing: a state has them."""
+        """Raise `NotImplementedError`: the state of the lists has them."""
         raise NotImplementedError(blocks)
 
     def publish(self, fold: Fold) -> bool:
