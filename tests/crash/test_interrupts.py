@@ -96,7 +96,8 @@ def test_an_interrupted_first_use_can_be_repeated(tmp_path, engine) -> None:
 
 
 FIRST_USE = """
-import random, sys, warnings
+import faulthandler, random, sys, warnings
+faulthandler.dump_traceback_later(240, exit=True)  # a hang tells where
 from interrupting import Agent, Alarm, InterruptedTestError, STEPS
 warnings.simplefilter("ignore")
 moments = random.Random(int(sys.argv[3]))

@@ -7,6 +7,7 @@ is held for a call that is over belongs to nobody, and is discarded by whoever m
 020).
 """
 
+from clawstate.interrupts.ahead import Ahead
 from clawstate.interrupts.frames import Use
 from clawstate.interrupts.holdings import (
     Holding,
@@ -21,6 +22,7 @@ from clawstate.interrupts.loading import load_modules
 from clawstate.interrupts.mutex import Mutex, Signal
 
 __all__ = [
+    "Ahead",
     "Holding",
     "Mutex",
     "Owner",

@@ -14,6 +14,8 @@ import time
 from threading import get_ident
 from typing import Protocol
 
+from clawstate.interrupts.import_locks import release_abandoned
+
 _LOOK = 0.2  # seconds between two looks: the third at the same thing may discard it
 _QUIET = 0.2  # seconds without anything held after which the thread sleeps
 _IDLE = 5.0  # seconds of sleep after which it ends
@@ -37,6 +39,7 @@ class Holding(Owner, Protocol):
 
 def hold(holding: Holding) -> None:
     """Note *holding*, of which nothing is taken yet; what this thread abandoned is discarded."""
+    release_abandoned()
     if _held:
         discard_own()
     hold_within(holding)

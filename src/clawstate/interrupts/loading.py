@@ -5,9 +5,13 @@ from __future__ import annotations
 import _thread
 import sys
 import threading
+import time
 from importlib import import_module
 
 from clawstate.errors import UnavailableError
+from clawstate.interrupts.import_locks import Forgotten, release_abandoned
+
+_LOOK = 0.1  # seconds of waiting, after which what an interrupt left is given back once more
 
 
 def load_modules(*names: str) -> None:
@@ -33,6 +37,7 @@ def load_modules(*names: str) -> None:
 
 
 def _load(missing: list[str]) -> None:
+    release_abandoned()
     if threading.get_ident() != threading.main_thread().ident:
         for name in missing:
             import_module(name)
@@ -52,6 +57,7 @@ def _load_aside(names: list[str]) -> None:
     errors: list[BaseException] = []
     done = _thread.allocate_lock()
     done.acquire()
+    forgotten = Forgotten()
 
     def work() -> None:
         try:
@@ -61,11 +67,18 @@ def _load_aside(names: list[str]) -> None:
             errors.append(error)
         finally:
             done.release()
+        while forgotten.look():  # such as the one who began this, and imports something by himself
+            time.sleep(_LOOK)
 
     try:
         _thread.start_new_thread(work, ())
     except RuntimeError:  # no more threads
         work()
-    done.acquire()
+    waited = Forgotten()
+    # What is collected as garbage in here takes a lock of the import system as well, and an
+    # interrupt there is told to nobody.
+    while not done.acquire(timeout=_LOOK):
+        release_abandoned()
+        waited.look()
     if errors:
         raise errors[0]

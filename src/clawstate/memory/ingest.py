@@ -9,6 +9,7 @@ from itertools import islice, repeat
 from typing import TYPE_CHECKING
 
 from clawstate.errors import EmbeddingError, FallbackWarning, StateError, warn
+from clawstate.interrupts import Ahead
 from clawstate.memory.contract import (
     Embedded,
     Embedder,
@@ -21,8 +22,6 @@ from clawstate.memory.records import MemoryRecord, content_hash
 from clawstate.quantities import number_of
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -53,35 +52,30 @@ def batches(
         if first:
             yield embed_records(first, embedder, cache)
         return
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - small writes do without
-
-    with (
-        ThreadPoolExecutor(1, thread_name_prefix="clawstate-embed") as ahead,
-        _rest_cancelled(ahead),
-    ):
-        jobs = deque([ahead.submit(embed_records, first, embedder, cache)])
+    ahead = Ahead[Sequence[MemoryRecord], list[Embedded]](
+        lambda batch: embed_records(batch, embedder, cache), name="clawstate-embed"
+    )
+    left = 1
+    try:
+        ahead.submit(first)
         waiting: deque[list[MemoryRecord]] = deque()
         # Vectors are made for `_AHEAD` batches at most; the others wait as records.
         while batch := list(islice(iterator, size)):
             waiting.append(batch)
-            if len(jobs) < _AHEAD:
-                jobs.append(ahead.submit(embed_records, waiting.popleft(), embedder, cache))
-        while jobs:
-            done = jobs.popleft().result()
+            if left < _AHEAD:
+                ahead.submit(waiting.popleft())
+                left += 1
+        while left:
+            done = ahead.result()
             if waiting:
-                jobs.append(ahead.submit(embed_records, waiting.popleft(), embedder, cache))
+                ahead.submit(waiting.popleft())
+            else:
+                left -= 1
             yield done
-
-
-@contextmanager
-def _rest_cancelled(ahead: ThreadPoolExecutor) -> Iterator[None]:
-    """Drop what *ahead* has not begun when an exception ends the block."""
-    try:
-        yield
-    except BaseException:
-        # Or whoever interrupts would wait until all batches that were put ahead are embedded.
-        ahead.shutdown(wait=False, cancel_futures=True)
-        raise
+    finally:
+        if left:
+            # Or whoever interrupts would wait until all batches that were put ahead are embedded.
+            ahead.end()
 
 
 def batch_size(embedder: Embedder | None) -> int:

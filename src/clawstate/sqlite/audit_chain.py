@@ -24,9 +24,7 @@ import apsw
 from clawstate.errors import UnavailableError
 from clawstate.files.atomic import create_private_file
 from clawstate.files.descriptors import Descriptor
-from clawstate.sqlite.migrations import Migration, PartFormat
-
-PART: Final = "audit"
+from clawstate.sqlite.migrations import AUDIT, Migration, PartFormat
 
 KeyOf: TypeAlias = Callable[[Mapping[str, Any]], bytes]
 """Returns the key that a document of its source stands for."""
@@ -48,7 +46,6 @@ CREATE TABLE clawstate_audit_key (
     head TEXT NOT NULL
 ) STRICT;
 """
-_IS_ON = "SELECT 1 FROM clawstate_parts WHERE part = 'audit'"
 _LAST = "SELECT number, code FROM clawstate_audit ORDER BY number DESC LIMIT 1"
 _LINK = "INSERT INTO clawstate_audit VALUES (?, ?, ?)"
 _WRITE = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -78,7 +75,7 @@ class AuditChain:
     Of the tables *counted* counters move with each record: only the column with that number is
     watched, or each write would vouch anew for what somebody else put there.
 
-    Nothing but one look a transaction is done where the database has no chain.
+    Nothing is done where the database has no chain.
     """
 
     def __init__(
@@ -93,13 +90,10 @@ class AuditChain:
         self._head: tuple[str, Head] | None = None
         self._opened: tuple[str, Descriptor] | None = None
 
-    def begin(self, connection: apsw.Connection) -> None:
+    def begin(self, connection: apsw.Connection, *, is_on: bool) -> None:
         """Note which rows the transaction of *connection* changes, if there is a chain."""
         self._touched.clear()
         self._head = None
-        is_on = False
-        with suppress(apsw.SQLError):  # no part has a name yet
-            is_on = connection.execute(_IS_ON).get is not None
         if is_on != (self._hooked is connection):
             connection.preupdate_hook(self._note if is_on else None, id=self)
             self._hooked = connection if is_on else None
@@ -143,7 +137,7 @@ class AuditChain:
         self, connection: apsw.Connection, path: Path, source: Mapping[str, Any], head: Path
     ) -> Head:
         """Begin a chain in the transaction of *connection*, with all rows that are there."""
-        PartFormat(path, PART, MIGRATIONS).migrate(connection)
+        PartFormat(path, AUDIT, MIGRATIONS).migrate(connection)
         connection.execute("DELETE FROM clawstate_audit; DELETE FROM clawstate_audit_key")
         text = json.dumps(dict(source))
         connection.execute("INSERT INTO clawstate_audit_key VALUES (1, ?, ?)", (text, str(head)))
@@ -188,7 +182,7 @@ def turn_off(connection: apsw.Connection) -> None:
     """Remove the chain, in the transaction of *connection*."""
     connection.execute("DROP TABLE IF EXISTS clawstate_audit")
     connection.execute("DROP TABLE IF EXISTS clawstate_audit_key")
-    connection.execute("DELETE FROM clawstate_parts WHERE part = 'audit'")
+    connection.execute("DELETE FROM clawstate_parts WHERE part = ?", (AUDIT,))
 
 
 def is_audited(connection: apsw.Connection) -> bool:

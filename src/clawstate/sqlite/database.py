@@ -31,7 +31,6 @@ from clawstate.sqlite.migrations import Faults, Migration, PartFormat
 from clawstate.sqlite.part import Part
 from clawstate.sqlite.pool import PoolGuard, WriterLock, pause_around_forks
 
-_AUDITED = "SELECT 1 FROM clawstate_parts WHERE part = 'audit'"
 # A connection that met one of these may go on refusing after the cause has passed.
 _LASTING = (apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.ProtocolError)
 
@@ -39,8 +38,8 @@ _LASTING = (apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.ProtocolE
 class Audit(Protocol):
     """What keeps a chain over the changes of a database: `AuditChain`."""
 
-    def begin(self, connection: apsw.Connection) -> None:
-        """Note what the transaction of *connection* changes from now on."""
+    def begin(self, connection: apsw.Connection, *, is_on: bool) -> None:
+        """Note what the transaction of *connection* changes from now on, if *is_on*."""
 
     def seal(self, connection: apsw.Connection) -> None:
         """Add what it changed to the chain."""
@@ -149,13 +148,14 @@ class Database:
         # (decision 2).
         connection.execute("BEGIN IMMEDIATE")
         # In the transaction of the write: either both are there afterwards, or neither.
-        if not part.is_current(connection):
+        is_current, is_audited = part.standing(connection)
+        if not is_current:
             _raise_format(connection, part)
-        # One look at a row of a page that was just read; few states are audited.
-        if self._make_audit is not None and connection.execute(_AUDITED).get:
+            is_audited = part.standing(connection)[1]
+        if is_audited and self._make_audit is not None:
             self._audit = self._audit or self._make_audit()
         if self._audit is not None:
-            self._audit.begin(connection)
+            self._audit.begin(connection, is_on=is_audited)
         return connection
 
     def seal(self, connection: apsw.Connection) -> None:

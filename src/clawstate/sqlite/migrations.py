@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import apsw
 
@@ -32,7 +33,15 @@ CREATE TABLE IF NOT EXISTS clawstate_parts (
     format INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID
 """
+AUDIT: Final = "audit"
+"""The part that is there where a chain is kept over the changes; see `audit_chain`."""
+
 _FORMAT = "SELECT format FROM clawstate_parts WHERE part = ?"
+# One look for each write: the second row lies on the page of the first one.
+_STANDING = f"""
+SELECT (SELECT format FROM clawstate_parts WHERE part = ?),
+       EXISTS (SELECT 1 FROM clawstate_parts WHERE part = '{AUDIT}')
+"""
 _NOTE = """
 INSERT INTO clawstate_parts VALUES (?, ?) ON CONFLICT DO UPDATE SET format = excluded.format
 """
@@ -60,12 +69,13 @@ class PartFormat:
         """Tell whether the file is empty so far, or holds other parts of ours alone."""
         return self._format(connection) == 0 and not _is_foreign(connection)
 
-    def is_current(self, connection: apsw.Connection) -> bool:
-        """Tell whether the part is named and has the newest format."""
+    def standing(self, connection: apsw.Connection) -> tuple[bool, bool]:
+        """Tell whether the part has the newest format, and whether a chain is kept (`AUDIT`)."""
         try:
-            return bool(connection.execute(_FORMAT, (self.name,)).get == len(self.migrations))
+            found, is_audited = connection.execute(_STANDING, (self.name,)).get
         except apsw.SQLError:  # no part has a name yet
-            return False
+            return False, False
+        return found == len(self.migrations), bool(is_audited)
 
     def migrate(self, connection: apsw.Connection) -> None:
         """
