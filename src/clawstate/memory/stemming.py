@@ -28,6 +28,7 @@ from clawstate.memory.function_words import (
     written_function_words,
 )
 from clawstate.memory.letters import HANGUL, MARKS, UNSPACED, VOWELLED, fold
+from clawstate.memory.suffixes import QuickSuffixes
 
 MARK: Final = "\x12"
 """What the terms of a language begin with; with the language alone it marks all its texts."""
@@ -104,7 +105,7 @@ def languages_of(text: str) -> tuple[str, ...]:
     # words between blanks are enough of most to tell that no other language has more of them.
     known = _known_words().intersection(beginning.split())
     if len(known & _foreign_words()) >= len(known & _english_words()):
-        found += _by_words(text[:_LOOKED_AT], least=2 if found else 1)
+        found += _by_words(text[:_LOOKED_AT], beginning, least=2 if found else 1)
     return tuple(found)
 
 
@@ -118,11 +119,7 @@ def stem_terms(texts: Sequence[str]) -> list[list[str]]:
     if not languages:
         return []
     found = [
-        [
-            _term(language, stem)
-            for word in _words(text)
-            for language, stem in _stems(word, languages)
-        ]
+        [term for word in _words(text) for term in _terms(word, languages)] if text else []
         for text in texts
     ]
     found[0] += [MARK + each for each in languages]
@@ -132,18 +129,18 @@ def stem_terms(texts: Sequence[str]) -> list[list[str]]:
 def query_terms(words: Iterable[str], languages: Iterable[str]) -> list[str]:
     """Return the terms by which *words* of a query are asked for in texts of *languages*."""
     chosen = tuple(languages)
-    found = (stem for word in words for stem in _stems(word, chosen))
-    return list(dict.fromkeys(_term(*each) for each in found))
+    return list(dict.fromkeys(term for word in words for term in _terms(word, chosen)))
 
 
 def written_form(
     words: Iterable[str], text: str, languages: tuple[str, ...]
 ) -> tuple[str, str, str]:
     """Return how *text* writes one of *words* in another form, its stem, and in which language."""
-    asked = {each for word in words for each in _stems(word, languages)}
+    asked = {each for word in words for each in _terms(word, languages)}
     for word in _words(text) if asked else ():
-        for language, stem in _stems(word, languages):
-            if (language, stem) in asked:
+        for term in _terms(word, languages):
+            if term in asked:
+                _, language, stem = term.split(MARK)
                 return word, stem, language
     return "", "", ""
 
@@ -151,20 +148,16 @@ def written_form(
 def written_forms(words: Iterable[str], text: str) -> list[str]:
     """Return the words of *text* that have the stem of one of *words* in its languages."""
     languages = languages_of(text)
-    asked = {each for word in words for each in _stems(word, languages)}
+    asked = {each for word in words for each in _terms(word, languages)}
     if not asked:
         return []
-    forms = (word for word in _words(text) if not asked.isdisjoint(_stems(word, languages)))
+    forms = (word for word in _words(text) if not asked.isdisjoint(_terms(word, languages)))
     return list(dict.fromkeys(forms))
 
 
 def is_word(text: str) -> bool:
     """Tell whether *text* is one word that may have stems."""
     return len(text) <= _LONGEST and _WORD.fullmatch(text) is not None
-
-
-def _term(language: str, stem: str) -> str:
-    return f"{MARK}{language}{MARK}{stem}"
 
 
 def _words(text: str) -> list[str]:
@@ -179,12 +172,19 @@ def _by_script(text: str) -> Iterator[str]:
             yield "fa" if language == "ar" and _PERSIAN.search(text) else language
 
 
-def _by_words(text: str, *, least: int) -> list[str]:
-    """Return the languages in Latin letters that *text* shows by *least* words, or by signs."""
+def _by_words(text: str, folded_text: str, *, least: int) -> list[str]:
+    """
+    Return the languages in Latin letters that *text* shows by *least* words, or by signs.
+
+    *folded_text* is the same, folded.
+    """
     # Letters that stand alone are rather names of things than words.
-    folded = {each for each in _WORD.findall(fold(text)) if len(each) > 1}
+    folded = {each for each in _WORD.findall(folded_text) if len(each) > 1}
     known = words_by_language()
-    scores = {each: float(len(folded & own)) for each, own in known.items() if folded & own}
+    scores: dict[str, float] = {}
+    for word in folded & _foreign_words():
+        for each in _languages_by_word()[word]:
+            scores[each] = scores.get(each, 0.0) + 1.0
     english = folded & _english_words()
     most, second, *_ = sorted([*scores.values(), 0.0, 0.0], reverse=True)
     if most < len(english) or (least > 1 and most < least):
@@ -256,18 +256,27 @@ def _known_words() -> frozenset[str]:
 
 @cache
 def _foreign_words() -> frozenset[str]:
-    return frozenset().union(*words_by_language().values())
+    return frozenset(_languages_by_word())
 
 
-@lru_cache(maxsize=1 << 16)  # a stem takes 5 to 80 us, and words come again and again
-def _stems(word: str, languages: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Return *word*'s stem in each of *languages*, unless it is a function word there."""
+@cache
+def _languages_by_word() -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for language, words in words_by_language().items():
+        for each in words:
+            found[each] = (*found.get(each, ()), language)
+    return found
+
+
+@lru_cache(maxsize=1 << 16)  # a stem takes 5 to 50 us, and words come again and again
+def _terms(word: str, languages: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the terms of *word*'s stem in each of *languages* where it is no function word."""
     if not _LEAST <= len(word) <= _LONGEST:
         return ()
     script = _script_of(word)
     fitting = (each for each in languages if _SCRIPT_OF.get(each) == script)
     found = ((language, _stem(word, language)) for language in fitting)
-    return tuple(each for each in found if each[1])
+    return tuple(f"{MARK}{language}{MARK}{stem}" for language, stem in found if stem)
 
 
 _SCRIPT_OF = {**{each: each for each in _SCRIPTS}, "fa": "ar"}
@@ -283,13 +292,18 @@ def _stem(word: str, language: str) -> str:
     if _tells_nothing(word, language):
         return ""
     # What is written without marks, or with vowel signs that nobody types, has the same stem.
-    lower = _lower(word, language)
-    stemmer = _stemmers.find(language)
-    stem = str(stemmer.stemWord(lower))
+    return _cut_twice(_cut_once(_lower(word, language), language), language)
+
+
+def _cut_once(word: str, language: str) -> str:
+    return str(_stemmers.find(language).stemWord(word))
+
+
+@lru_cache(maxsize=1 << 14)  # several forms have one stem
+def _cut_twice(stem: str, language: str) -> str:
     # The algorithms leave of some forms what they cut from others: a second time makes one of them.
-    if len(again := str(stemmer.stemWord(stem))) >= _SHORTEST_AGAIN:
-        stem = again
-    return fold(stem)
+    again = _cut_once(stem, language)
+    return fold(again if len(again) >= _SHORTEST_AGAIN else stem)
 
 
 def _tells_nothing(word: str, language: str) -> bool:
@@ -323,7 +337,8 @@ class _Stemmers(threading.local):
         if found is None:
             name = _ALGORITHMS[language]
             module = importlib.import_module(f"{_package()}.{name}_stemmer")
-            found = self._made[language] = getattr(module, f"{name.title()}Stemmer")()
+            stemmer = getattr(module, f"{name.title()}Stemmer")
+            found = self._made[language] = type(name, (QuickSuffixes, stemmer), {})()
         return found
 
 

@@ -48,10 +48,13 @@ class WordSearch:
         self._store = store
         self._snapshot = snapshot
         named, placed = named_tokens(query)
-        numbers = store.numbers(each for group in named.values() for each in group)
+        inflected = self._stems_of(query.spellings)
+        # Of words and of their stems at once: a look-up costs more than its answers.
+        groups = [*named.values(), *(each for own in inflected.values() for each in own)]
+        numbers = store.numbers(each for group in groups for each in group)
         fields = {
             numbers[name]: field
-            for group in named.values()
+            for group in groups
             for field, name in enumerate(group)
             if name in numbers
         }
@@ -61,9 +64,10 @@ class WordSearch:
             token: [found[numbers[name]] for name in group if name in numbers]
             for token, group in named.items()
         }
-        for each in found.values():
-            each.weight *= FIELD_WEIGHTS[each.section]
-        self._add_inflected(query.spellings, numbers)
+        for own in self._fields.values():
+            for each in own:
+                each.weight *= FIELD_WEIGHTS[each.section]
+        self._add_inflected(inflected, numbers, found)
         for term, count in query.repeated:
             for each in self._fields.get(term, ()):
                 # The root: what is said twice is meant more, but seldom twice as much.
@@ -172,37 +176,38 @@ class WordSearch:
         there = total.nonzero()[0]
         return dict(zip(chosen.numbers[there].tolist(), total[there].tolist(), strict=True))
 
-    def _add_inflected(
-        self, spellings: Iterable[tuple[str, tuple[str, ...]]], known: Mapping[str, int]
-    ) -> None:
-        """Let terms, whose numbers are *known*, count in texts that inflect their words as well."""
+    def _stems_of(
+        self, spellings: Iterable[tuple[str, tuple[str, ...]]]
+    ) -> dict[str, list[list[str]]]:
+        """Return by term the names, in each field, of the stems of the words it stands for."""
         languages = self._snapshot.present(self._store, LANGUAGE_MARKS)
         if not languages:
-            return
+            return {}
         # A term of two words of the query has the stems of both.
-        stems = {term: query_terms(words, languages) for term, words in spellings}
-        names = {
-            in_field(stem, field): field
-            for found in stems.values()
-            for stem in found
-            for field in range(len(FIELD_WEIGHTS))
+        return {
+            term: [_in_fields(each) for each in query_terms(words, languages)]
+            for term, words in spellings
         }
-        numbers = self._store.numbers(names)
-        found = find_holders(
-            self._snapshot, self._store, {numbers[each]: names[each] for each in numbers}
-        )
-        for term, own in stems.items():
+
+    def _add_inflected(
+        self,
+        inflected: Mapping[str, Sequence[Sequence[str]]],
+        numbers: Mapping[str, int],
+        found: Mapping[int, Holders],
+    ) -> None:
+        """Let terms count in texts that inflect their words as well."""
+        for term, own in inflected.items():
             lists = {each.section: each for each in self._fields.get(term, ())}
             for field, weight in enumerate(FIELD_WEIGHTS):
                 of_stems = {
-                    numbers[name]: found[numbers[name]]
-                    for name in (in_field(stem, field) for stem in own)
-                    if name in numbers
+                    numbers[group[field]]: found[numbers[group[field]]]
+                    for group in own
+                    if group[field] in numbers
                 }
                 if not of_stems:
                     continue
                 if field in lists:
-                    of_stems[known[in_field(term, field)]] = lists[field]
+                    of_stems[numbers[in_field(term, field)]] = lists[field]
                 # One list of all, so that a text with several forms of a word counts it once.
                 lists[field] = union(self._snapshot, of_stems)
                 lists[field].weight *= weight
@@ -301,10 +306,11 @@ def named_tokens(query: WordQuery) -> tuple[dict[str, list[str]], set[str]]:
     parts = [part for _, each in query.parts for part in each]
     placed = {part for each in (*query.phrases, *query.quoted) for part in each}
     tokens = dict.fromkeys((*query.terms, *parts, *placed, *filter(None, (query.name,))))
-    named = {
-        token: [in_field(token, field) for field in range(len(FIELD_WEIGHTS))] for token in tokens
-    }
-    return named, placed
+    return {token: _in_fields(token) for token in tokens}, placed
+
+
+def _in_fields(token: str) -> list[str]:
+    return [in_field(token, field) for field in range(len(FIELD_WEIGHTS))]
 
 
 _EXACT = 32

@@ -141,10 +141,14 @@ def _most_of_each(
     """Return the distinct *keys*, ascending, with the highest of the *counts* of each."""
     if len(keys) < 2:
         return keys, counts
-    order = np.lexsort((counts, keys))
-    keys, counts = keys[order], counts[order]
-    last = np.append(keys[1:] != keys[:-1], [True])
-    return keys[last], counts[last]
+    # As one number each, which is sorted five times as fast as by two keys: counts are bytes.
+    both = keys.astype(np.int64)
+    both <<= 8
+    both |= counts.astype(np.int64)
+    both.sort()
+    upper = both >> 8
+    last = np.append(np.flatnonzero(upper[1:] != upper[:-1]), len(both) - 1)
+    return upper.take(last).astype(keys.dtype), (both.take(last) & 255).astype(counts.dtype)
 
 
 def phrase(snapshot: Snapshot, parts: Sequence[Holders], *, weight: float) -> Holders:
